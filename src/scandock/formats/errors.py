@@ -79,7 +79,7 @@ class EntriesTooMany(Worded, LimitExceeded):
     CODE = "too_many_entries"
 
 
-class BytesTooMany(Coded, LimitExceeded):
+class UnpackedTooLarge(Coded, LimitExceeded):
     CODE = "too_many_bytes"
     SENTENCE = "The upload unpacks to more than {most}, over all levels together."
     REMEDY = "Send it in parts, or raise SCANDOCK_MAX_UNPACKED_BYTES."

@@ -7,7 +7,7 @@ import os
 import tempfile
 from typing import Final
 
-from scandock.formats.errors import BytesTooMany, EntriesTooMany, EntryTooLarge, NestedTooDeep, RatioTooLarge
+from scandock.formats.errors import EntriesTooMany, EntryTooLarge, NestedTooDeep, RatioTooLarge, UnpackedTooLarge
 from scandock.formats.shown import shown, sized
 from scandock.model.errors import LimitExceeded
 from scandock.model.limits import Limits
@@ -113,7 +113,7 @@ class Meter:
     def _judge(self, total: int) -> None:
         limits = self._limits
         if total > limits.max_unpacked_bytes:
-            raise BytesTooMany(sized(limits.max_unpacked_bytes))
+            raise UnpackedTooLarge(sized(limits.max_unpacked_bytes))
         if total > limits.ratio_from_bytes and total > limits.max_ratio * self._received:
             raise RatioTooLarge(limits.max_ratio, sized(self._received), sized(total))
 

@@ -14,10 +14,10 @@ class MailOff(CodedUsage):
 
 
 class MailNotSent(Coded, Fault):
-    CODE = "mail_off"
-    STATUS = 409
-    MEANING = "This site sends no e-mail: SCANDOCK_SMTP_HOST is not set."
-    SENTENCE = "This site sends no e-mail."
+    CODE = MailOff.CODE
+    STATUS = MailOff.STATUS
+    MEANING = MailOff.MEANING
+    SENTENCE = MailOff.SENTENCE
     REMEDY = "Set SCANDOCK_SMTP_HOST."
 
 

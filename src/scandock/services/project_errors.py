@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from scandock.access.principal import Hidden
 from scandock.model.errors import CodedUsage, Usage, Worded
+from scandock.rules.errors import ProjectUnknown
 
 
 class ProjectExists(CodedUsage):
@@ -106,8 +107,8 @@ class SearchesTooMany(CodedUsage):
         self._fill({"most": most})
 
 
-class ProjectHidden(Hidden):
-    CODE = "project_unknown"
+class UploadProjectHidden(Hidden):
+    CODE = ProjectUnknown.CODE
 
 
 class TitleTaken(Worded, Usage):

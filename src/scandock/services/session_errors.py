@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from scandock.model.errors import CodedUsage, Usage, Worded
+from scandock.store.errors import TreeMissing
 
 
 class SessionUnknown(CodedUsage):
@@ -93,8 +94,8 @@ class StudyElsewhere(CodedUsage):
 
 
 class SessionFolderMissing(CodedUsage):
-    CODE = "tree_missing"
-    MEANING = "The folder of a session that is to be added to is gone."
+    CODE = TreeMissing.CODE
+    MEANING = TreeMissing.MEANING
     SENTENCE = "The folder of this session is not in the store."
     REMEDY = "Run `scandock check`."
 

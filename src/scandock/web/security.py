@@ -32,7 +32,7 @@ from scandock.access.proofs import Proof, ask_again, proof_of
 from scandock.access.tokens import ALIAS
 from scandock.model.errors import ScandockError
 from scandock.rules.permissions import NEEDS, Action, Answer
-from scandock.services.project_errors import ProjectHidden
+from scandock.services.project_errors import UploadProjectHidden
 from scandock.web.deps import site_of
 from scandock.web.problems import request_id_of
 
@@ -198,7 +198,7 @@ def check_upload(principal: Principal, connection: Connection, project: str | No
     told = may(principal, Action.UPLOAD, project, rights)
     found = rights.find(project)
     if told is Answer.HIDDEN:
-        raise ProjectHidden(
+        raise UploadProjectHidden(
             f"There is no project {project}, or you may not upload to it.",
             "Name one that exists, or have it created first.",
             action=Action.UPLOAD,

@@ -15,14 +15,26 @@ class LoginMissing(Worded, Usage):
     MEANING = "It is not said who uploads, or nobody can be asked for the password."
 
 
-class LoginWrong(Worded, Usage):
+class LoginWrong(CodedUsage):
     CODE = "login_wrong"
     MEANING = "The server knows no account of that name and password, or the token has ended."
+    SENTENCE = "{url} knows no account of that name and password, or the token has ended."
+    REMEDY = "Check --user, SCANDOCK_PASSWORD or SCANDOCK_TOKEN."
+
+    def __init__(self, url: str) -> None:
+        self._fill({"url": url})
 
 
-class LoginEnded(Worded, Fault):
-    CODE = "login_wrong"
-    MEANING = "The server knows no account of that name and password, or the token has ended."
+class LoginEnded(Coded, Fault):
+    """The same, once an upload has begun."""
+
+    CODE = LoginWrong.CODE
+    MEANING = LoginWrong.MEANING
+    SENTENCE = LoginWrong.SENTENCE
+    REMEDY = LoginWrong.REMEDY
+
+    def __init__(self, url: str) -> None:
+        self._fill({"url": url})
 
 
 class NotScandock(Worded, Usage):

@@ -106,7 +106,7 @@ class Server:
             self.json("GET", urls.API_ME)
         except Refusal as refusal:
             if refusal.status == HTTPStatus.UNAUTHORIZED:
-                raise LoginWrong(*login_wrong(self.url)) from None
+                raise LoginWrong(self.url) from None
             raise Usage(refusal.code, refusal.detail, refusal.remedy) from None
 
     # -- uploads -------------------------------------------------------------------------------------------------
@@ -201,14 +201,6 @@ class _Nobody(httpx.Auth):
 
 
 _NOBODY: Final = _Nobody()
-
-
-def login_wrong(url: str) -> tuple[str, str]:
-    """Sentence and remedy where the server does not let us in."""
-    return (
-        f"{url} knows no account of that name and password, or the token has ended.",
-        "Check --user, SCANDOCK_PASSWORD or SCANDOCK_TOKEN.",
-    )
 
 
 def _refused(answer: httpx.Response) -> NoReturn:

@@ -21,7 +21,7 @@ from scandock.cli.uploading.errors import (
 )
 from scandock.cli.uploading.outcome import Outcome
 from scandock.cli.uploading.patience import Patience, Stopped
-from scandock.cli.uploading.server import Begun, Refusal, Server, login_wrong
+from scandock.cli.uploading.server import Begun, Refusal, Server
 from scandock.cli.uploading.sources import Source, fingerprint
 from scandock.model.errors import BadInput, Fault, ScandockError, Usage
 from scandock.model.importing import Progress
@@ -198,7 +198,7 @@ def raise_meant(refusal: Refusal, server: Server, project: str | None) -> NoRetu
     if refusal.code in kinds:
         raise kinds[refusal.code]
     if refusal.status == HTTPStatus.UNAUTHORIZED:
-        raise LoginEnded(*login_wrong(server.url))
+        raise LoginEnded(server.url)
     if refusal.code and refusal.code != "internal" and refusal.status < HTTPStatus.INTERNAL_SERVER_ERROR:
         raise Usage(refusal.code, detail, remedy)
     raise Fault(refusal.code or ServerFailed.CODE, detail, remedy or "Try again, or ask who runs the server.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from scandock.access.principal import Hidden
 from scandock.model.errors import CodedUsage, Usage, Worded
+from scandock.services.session_errors import SessionUnknown
 
 
 class VerbUnknown(CodedUsage):
@@ -34,6 +35,6 @@ class SubjectUnknown(Hidden):
     MEANING = "The project has no subject of that label."
 
 
-class SessionUnknown(Hidden):
-    CODE = "session_unknown"
-    MEANING = "The project has no archived session of that label."
+class SessionHidden(Hidden):
+    CODE = SessionUnknown.CODE
+    MEANING = SessionUnknown.MEANING

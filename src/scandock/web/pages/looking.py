@@ -28,7 +28,7 @@ from scandock.services.shelves import OwnFiles, own_files
 from scandock.viewing.stack import Stack
 from scandock.web import urls
 from scandock.web.pages.browse import OWN, query_of
-from scandock.web.pages.errors import SessionUnknown, SubjectUnknown
+from scandock.web.pages.errors import SessionHidden, SubjectUnknown
 from scandock.web.pages.previewing import TITLES, path_of
 from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import Seen
@@ -137,7 +137,7 @@ async def _archived(work: Work, project: str, label: str) -> str:
         uuid = archived_uuid(connection, project, label)
         if uuid is None:
             find_project(connection, work.desk.principal, project)
-            raise SessionUnknown(f"{project} has no archived session {label}.")
+            raise SessionHidden(f"{project} has no archived session {label}.")
         return uuid
 
     return await work.read(ask)

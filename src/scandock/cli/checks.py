@@ -25,9 +25,9 @@ from scandock.cli.command_errors import (
     ReceiptIsArchive,
     ReceiptNotWritable,
 )
+from scandock.model.request_errors import DataMissing
 from scandock.rules.errors import ProjectIdReserved
 from scandock.rules.labels import UNASSIGNED
-from scandock.services.data_errors import DataMissing
 
 PROJECT_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 

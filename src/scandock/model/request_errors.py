@@ -1,4 +1,4 @@
-"""What any request may get wrong: a parameter, a field, a value."""
+"""What any request or command may get wrong: a parameter, a field, a value, the data folder."""
 
 from __future__ import annotations
 
@@ -19,3 +19,8 @@ class FieldsInvalid(RequestInvalid):
 class ValueInvalid(Worded, Usage):
     CODE = "value_invalid"
     MEANING = "A field can't have that value."
+
+
+class DataMissing(Worded, Usage):
+    CODE = "data_missing"
+    MEANING = "The folder of --data does not exist, and the command does not make it."

@@ -28,6 +28,7 @@ from scandock.catalog.server_tables import reception, trashed
 from scandock.catalog.tables import intent, project, session, shelf, tree, upload
 from scandock.model.errors import Fault
 from scandock.model.importing import Progress
+from scandock.model.request_errors import DataMissing
 from scandock.model.tree_parts import TreeParts
 from scandock.model.verdicts import KEEPS_BYTES, ImportState
 from scandock.placing.deletes import REMOVED
@@ -35,7 +36,7 @@ from scandock.placing.stored_folders import check_stored
 from scandock.placing.tree_files import paths_of
 from scandock.services.catalog_copies import copied_catalog
 from scandock.services.checking import HAS_RECEIPT
-from scandock.services.data_errors import BackupInData, BackupRunning, BackupUnsettled, DataMissing
+from scandock.services.data_errors import BackupInData, BackupRunning, BackupUnsettled
 from scandock.services.opening import CATALOG, refuse_lost_catalog
 from scandock.store import backups
 from scandock.store.local import LocalStore

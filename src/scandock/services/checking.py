@@ -20,10 +20,10 @@ from scandock.catalog.tables import file, intent, project, session, shelf, tree,
 from scandock.catalog.trees import ResourceRow, ScanRow, resources_of, scans_of
 from scandock.model.errors import Fault
 from scandock.model.importing import Progress
+from scandock.model.request_errors import DataMissing
 from scandock.model.tree_parts import TreeParts
 from scandock.model.verdicts import WITH_RECEIPT, ImportState
 from scandock.placing.tree_files import damaged_paths_of, paths_of
-from scandock.services.data_errors import DataMissing
 from scandock.services.imports import DELETED
 from scandock.services.opening import CATALOG, opened
 from scandock.services.project_deleting import finish_deletions

@@ -1,13 +1,8 @@
-"""What is off with a data folder, a backup or the database that a command is to work with."""
+"""What is off with a backup, or with the data folder or database that a command is to work with."""
 
 from __future__ import annotations
 
 from scandock.model.errors import Coded, CodedUsage, Fault, Usage, Worded
-
-
-class DataMissing(Worded, Usage):
-    CODE = "data_missing"
-    MEANING = "The folder of --data does not exist, and the command does not make it."
 
 
 class DataFolderOther(CodedUsage):

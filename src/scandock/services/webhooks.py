@@ -18,10 +18,9 @@ from contextlib import closing, suppress
 from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 
-from scandock.cli.uploading.errors import ServerUrlInvalid
 from scandock.model.errors import Usage
 from scandock.services.addresses import is_public_host
-from scandock.services.message_errors import WebhookFailed
+from scandock.services.message_errors import WebhookFailed, WebhookUrlInvalid
 from scandock.services.notify_settings import NotifySettings
 from scandock.services.outgoing import Deadline, NotPublic, connect, reason
 
@@ -46,7 +45,7 @@ def check_url(url: str, settings: NotifySettings) -> SplitResult:
 
 
 def _invalid(why: str) -> Usage:
-    return ServerUrlInvalid(f"No webhook may go to that address. {why}", "Right is https://example.org/hook.")
+    return WebhookUrlInvalid(f"No webhook may go to that address. {why}", "Right is https://example.org/hook.")
 
 
 def signature(secret: str, moment: int, body: bytes) -> str:

@@ -15,8 +15,7 @@ from scandock.access.oidc_flow import FLOW_SECONDS
 from scandock.services.sign_in import sign_in_by_provider
 from scandock.web import urls
 from scandock.web.deps import Site, site_of
-from scandock.web.security import info_of
-from scandock.web.v1.auth import set_cookie
+from scandock.web.security import info_of, set_cookie
 from scandock.web.v1.errors import ProviderMissing
 
 if TYPE_CHECKING:

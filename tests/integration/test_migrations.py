@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from sqlalchemy.schema import CreateTable
 
 from scandock.catalog.engine import HEAD, Catalog, open_catalog
 from scandock.catalog.migrate import configuration, upgrade
+from scandock.catalog.migrations import FOLDER
 from scandock.catalog.project_names import is_taken
 from scandock.catalog.server_tables import damage, verification
 from scandock.catalog.tables import ecat_file, metadata, project, scan, session
@@ -42,6 +45,16 @@ def migrated(url: str) -> Engine:
     engine = create_engine(url)
     with engine.begin() as connection:
         upgrade(connection, None)
+    return engine
+
+
+def migrated_from_the_first(url: str, target: str = "head") -> Engine:
+    """A database that the scripts from before the baseline have been run on, from nothing."""
+    engine = create_engine(url)
+    config = configuration("before_baseline")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        alembic.command.upgrade(config, target)
     return engine
 
 
@@ -155,6 +168,43 @@ def test_head_is_the_newest_revision() -> None:
     assert ScriptDirectory.from_config(configuration()).get_heads() == [HEAD]
 
 
+def test_what_opens_a_catalog_does_not_import_alembic() -> None:
+    """It takes longer than all else that a command does before its work."""
+    code = "import sys, scandock.catalog.engine as e; print(e.HEAD, 'alembic' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [HEAD, "False"]
+
+
+def test_the_baseline_makes_the_very_tables_that_the_scripts_before_it_made(two_urls: tuple[str, str]) -> None:
+    one, two = migrated_from_the_first(two_urls[0]), create_engine(two_urls[1])
+    baseline = ScriptDirectory.from_config(configuration()).get_base()
+    assert ScriptDirectory.from_config(configuration("before_baseline")).get_heads() == [baseline]
+    config = configuration()
+    with two.begin() as connection:
+        config.attributes["connection"] = connection
+        alembic.command.upgrade(config, str(baseline))
+    try:
+        with one.connect() as older, two.connect() as made:
+            before, after = schema(older), schema(made)
+            assert triggers(made) == triggers(older) != []
+    finally:
+        one.dispose()
+        two.dispose()
+    assert after.keys() == before.keys()
+    for table, facts in before.items():
+        assert after[table] == facts, table
+
+
+def triggers(connection: Connection) -> list[str]:
+    """Names and texts of what guards the audit."""
+    query = (
+        "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' ORDER BY name"
+        if connection.dialect.name == "sqlite"
+        else "SELECT tgname, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal ORDER BY tgname"
+    )
+    return [f"{name}: {said}" for name, said in connection.execute(text(query))]
+
+
 def test_a_fresh_catalog_is_at_head_and_opens_again(bare_database_url: str) -> None:
     open_catalog(bare_database_url).dispose()
     catalog = open_catalog(bare_database_url)
@@ -183,7 +233,7 @@ def test_a_catalog_from_before_the_first_migration_is_brought_up(bare_database_u
 
 def test_damage_that_an_older_catalog_names_is_listed_and_read_again(bare_database_url: str) -> None:
     engine = create_engine(bare_database_url)
-    config = configuration()
+    config = configuration("before_baseline")
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         alembic.command.upgrade(config, "0011")
@@ -224,7 +274,7 @@ def test_damage_that_an_older_catalog_names_is_listed_and_read_again(bare_databa
 
 def test_what_people_set_of_sessions_is_known_of_an_older_catalog(bare_database_url: str) -> None:
     engine = create_engine(bare_database_url)
-    config = configuration()
+    config = configuration("before_baseline")
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         alembic.command.upgrade(config, "0016")
@@ -282,7 +332,7 @@ INSERT INTO file (tree_id, n, resource_n, name, bytes, sha256) VALUES (:tree, :n
 def test_what_an_older_catalog_holds_is_found_and_sorted_as_what_is_new(bare_database_url: str) -> None:
     """Version 0020: ECAT files of scans by their content, with their frames, and scans as people count them."""
     engine = create_engine(bare_database_url)
-    config = configuration()
+    config = configuration("before_baseline")
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         alembic.command.upgrade(config, "0016")
@@ -317,7 +367,7 @@ def test_what_an_older_catalog_holds_is_found_and_sorted_as_what_is_new(bare_dat
 def test_projects_that_share_a_name_keep_it_and_it_is_found_for_others(bare_database_url: str) -> None:
     """Version 0021."""
     engine = create_engine(bare_database_url)
-    config = configuration()
+    config = configuration("before_baseline")
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         alembic.command.upgrade(config, "0020")
@@ -345,7 +395,7 @@ def test_projects_that_share_a_name_keep_it_and_it_is_found_for_others(bare_data
 
 def test_no_version_depends_on_code_that_may_change() -> None:
     """What a version wrote stays what it wrote, so it bears what it needs itself."""
-    versions = list(Path(ScriptDirectory.from_config(configuration()).versions).glob("v*.py"))
+    versions = [*Path(FOLDER).glob("versions/v*.py"), *Path(FOLDER).glob("before_baseline/v*.py")]
     assert len(versions) > 10
     living = [
         path.name for path in versions if re.search(r"^\s*(from|import) scandock", path.read_text(), re.MULTILINE)

@@ -14,7 +14,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -83,7 +82,8 @@ with opened(data, settings) as (catalog, store):
     elif kind == "merge":
         archiving.archive(desk, what, overwrite="append", decided=True)
     elif kind == "make":
-        make_session(desk, NewSession(project="P", subject="S_" + what, label=what, xsi_type="xnat:mrSessionData", attributes={}))
+        person, kind = "S_" + what, "xnat:mrSessionData"
+        make_session(desk, NewSession(project="P", subject=person, label=what, xsi_type=kind, attributes={}))
     elif kind == "own":
         with catalog.read() as connection:
             number = connection.execute(select(project.c.id).where(project.c.name == "P")).scalar_one()
@@ -176,7 +176,7 @@ def kill_everywhere(old: Old, url: str | None) -> dict[str, Any]:
     for number in merges:
         _bring(old, [number], ["--destination", "prearchive"], part=(0.5, 1))
     made, moved, own = [], {}, 0
-    for (kind, point), number in targets.items():
+    for (kind, _), number in targets.items():
         if kind == "restore":
             dying.change("delete", dying.uuid_of(old.study(number).uid, "archive"))
     every = sorted(targets.items(), key=lambda one: one[0][1] in CLEARED)
@@ -267,7 +267,7 @@ def _by_server(old: Old) -> dict[str, Any]:
         _good(client.delete(f"/api/v1/imports/{deleted}"))
         for number in (3, 4):
             _good(client.put(f"{cache}/{number}.zip?inbody=true", content=old.archive(number).read_bytes()))
-        query = f"src=/user/cache/resources/R/files/4.zip&import-handler=DICOM-zip&project=P&dest=/archive"
+        query = "src=/user/cache/resources/R/files/4.zip&import-handler=DICOM-zip&project=P&dest=/archive"
         _good(client.post(f"/data/services/import?{query}"))
     body = old.archive(3).read_bytes()
     return {

@@ -1,7 +1,7 @@
 """Bringing an older catalog up to date (Alembic, imported only when there is something to do).
 
-There are two chains of scripts: `versions` from the baseline on, and `before_baseline`, which ends in it and is read for
-catalogs alone that are older (docs/design/0007-tables.md).
+There are two chains of scripts: `versions` from the baseline on, and `before_baseline`, which ends in it and is read
+for catalogs alone that are older (docs/design/0007-tables.md).
 """
 
 from __future__ import annotations

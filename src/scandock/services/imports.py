@@ -49,7 +49,7 @@ class Found:
 def find_import(connection: Connection, principal: Principal, uuid: str, action: Action = Action.IMPORT_READ) -> Found:
     """The import of an id, where `principal` may. Denied: `import_unknown`, 401 or 403."""
     row = connection.execute(_rows().where(upload.c.uuid == uuid)).mappings().first()
-    if row is None or row["report"] == DELETED:
+    if row is None or row["deleted"]:
         _unknown(principal)
     own = principal.account_id is not None and row["account_id"] == principal.account_id
     rights = ProjectRights(connection)
@@ -102,7 +102,7 @@ def list_imports(
     """
     if not principal.signed_in:
         deny(Answer.SIGN_IN)
-    query = _told_rows(catalog).where(_visible(principal), upload.c.report != DELETED)
+    query = _told_rows(catalog).where(_visible(principal), ~upload.c.deleted)
     if project_name is not None:
         query = query.where(project.c.key == project_name.casefold())
     one_of("state", states, ImportState)
@@ -175,7 +175,7 @@ def delete_import(catalog: Catalog, store: LocalStore, principal: Principal, uui
 
 
 def _forget(catalog: Catalog, connection: Connection, upload_id: int) -> None:
-    """Remove the row; where trees still name it, what it says instead."""
+    """Remove the row; where trees still name it, what it says instead, and nobody sees it any more."""
     used = connection.execute(select(tree.c.id).where(tree.c.upload_id == upload_id).limit(1)).first()
     if used is None:
         connection.execute(delete(upload).where(upload.c.id == upload_id))
@@ -193,15 +193,12 @@ def _forget(catalog: Catalog, connection: Connection, upload_id: int) -> None:
         .values(
             archive="",
             request="{}",
-            report=DELETED,
+            report="",
+            deleted=True,
             message="",
             finished=func.coalesce(upload.c.finished, catalog.now()),
         )
     )
-
-
-DELETED = '{"deleted": true}'
-"""Report of an import that was deleted while sessions stand that came by it: nobody sees it any more."""
 
 
 def _record(connection: Connection, principal: Principal, did: Did, found: Found, request: RequestInfo) -> None:

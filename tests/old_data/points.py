@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import httpx
@@ -105,7 +106,7 @@ class Dying:
     def die(self, point: str, process: subprocess.Popen[bytes]) -> None:
         """Wait until a process is stopped at its point, then kill it, as if another machine had begun it."""
         until(lambda: process.poll() is not None or is_stopped(process.pid), f"not stopped at {point}")
-        assert process.poll() is None, (point, process.args[-2:], process.returncode)
+        assert process.poll() is None, (point, process.args, process.returncode)
         with self.engine.begin() as connection:
             rows = connection.execute(text("SELECT uuid, owner FROM upload WHERE state = 'running'")).all()
             self.owners = {row.uuid: row.owner for row in rows if row.owner != ELSEWHERE} | self.owners
@@ -122,7 +123,7 @@ class Dying:
             process = self.stopped.pop()
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-            until(lambda pid=process.pid: not members(pid), "processes were left")
+            until(partial(_is_gone, process.pid), "processes were left")
 
     def leave(self) -> None:
         """Kill who is still stopped; the leases are over, as a while later."""
@@ -153,6 +154,10 @@ class Dying:
         query = text("SELECT uuid FROM session WHERE study_uid = :uid AND place = :place")
         with self.engine.connect() as connection:
             return str(connection.execute(query, {"uid": uid, "place": place}).scalar_one())
+
+
+def _is_gone(group: int) -> bool:
+    return not members(group)
 
 
 def stop_at(point: str) -> dict[str, str]:
@@ -201,7 +206,7 @@ def kill_everywhere(old: Old, url: str | None) -> dict[str, Any]:
             sessions["archived"][uid] = _part(study, 0, 0.5)
             sessions["waiting"][uid] = _part(study, 0.5, 1)
         else:
-            sessions["archived"][uid] = files
+            sessions["archived"][uid] = _part(study, 0, 1) if kind == "merge" else files
         dying.begin_change(kind, uuid, point)
     for point in IMPORTS:
         number = next(numbers)
@@ -270,10 +275,13 @@ def _by_server(old: Old) -> dict[str, Any]:
         query = "src=/user/cache/resources/R/files/4.zip&import-handler=DICOM-zip&project=P&dest=/archive"
         _good(client.post(f"/data/services/import?{query}"))
     body = old.archive(3).read_bytes()
+    by_dialect = {
+        study.uid: _part(study, 0, 1) for study in map(old.study, (3, 4))
+    }  # which leaves out what is no image
     return {
-        "archived": old.files(1, 2, 4),
+        "archived": old.files(1, 2) | {old.study(4).uid: by_dialect.pop(old.study(4).uid)},
         "deleted": deleted,
         "imported": kept,
         "cached": {"3.zip": hashlib.sha256(body).hexdigest()},
-        "brings": old.files(3),
+        "brings": by_dialect,
     }

@@ -344,8 +344,7 @@ def test_one_that_cannot_be_finished_is_tried_again_and_keeps_nobody_out(catalog
     dies(catalog, lease)
     for _ in range(2):
         found = recover(catalog, store)
-        assert {number: fault.code for number, fault in found.stuck.items()} == {lease.upload_id: "name_taken"}
-        assert found.uuids == {lease.upload_id: lease.uuid}
+        assert {uuid: fault.code for uuid, fault in found.stuck.items()} == {lease.uuid: "name_taken"}
     (tmp_path / "data" / "archive" / "P" / "S1").rmdir()
     assert recover(catalog, store).done == ["u1"]
     nothing_pending(catalog, store)
@@ -497,13 +496,13 @@ def test_names_are_held_until_their_import_has_ended(catalog, store):
         reserve(catalog, connection, lease, [a, b])
         reserve(catalog, connection, lease, [b, c])
     with catalog.read() as connection:
-        assert held_by_others(connection, other.upload_id, [c, d]) == {lease.upload_id}
-        assert held_by_others(connection, lease.upload_id, [a, b, c]) == set()
+        assert held_by_others(connection, other, [c, d]) == {lease.uuid}
+        assert held_by_others(connection, lease, [a, b, c]) == set()
     with catalog.write() as connection:
-        release(connection, lease.upload_id)
+        release(connection, lease)
         reserve(catalog, connection, other, [a, d])
     with catalog.read() as connection:
-        assert held_by_others(connection, lease.upload_id, [a]) == {other.upload_id}
+        assert held_by_others(connection, lease, [a]) == {other.uuid}
     end_without(catalog, store, stage, lease, {"state": "cancelled", "code": "cancelled", "message": "."})
     assert count(catalog, reservation) == 2
 

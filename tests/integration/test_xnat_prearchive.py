@@ -17,6 +17,7 @@ from sqlalchemy import event, select, update
 from scandock.access import accounts
 from scandock.catalog.server_tables import reception
 from scandock.catalog.tables import operation, reservation, session, tree, upload
+from scandock.queue.leases import begin_operation
 from scandock.rules.permissions import Scope
 from tests.builders import Image, Site, documented, images, site_at
 from tests.integration.xnat_waiting import rows, served, status, waits

@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, Select, delete, fu
 from scandock.access.principal import Denied, Principal, ProjectRights, RequestInfo, deny, may
 from scandock.access.visible import projects_where
 from scandock.catalog.engine import Catalog
-from scandock.catalog.server_tables import event, progress, reception
+from scandock.catalog.server_tables import cached_file, event, progress, reception
 from scandock.catalog.tables import project, tree, upload, upload_exception
 from scandock.model.errors import OUTAGES
 from scandock.model.report import make_report
@@ -231,9 +231,11 @@ def _rows() -> Select[Any]:
             reception.c.cancel,
             reception.c.retry_at,
             project.c.name.label("project"),
+            cached_file.c.whole.label("cached"),
         )
         .join(reception, reception.c.upload_id == upload.c.id)
         .outerjoin(project, project.c.id == reception.c.project_id)
+        .outerjoin(cached_file, cached_file.c.upload_id == upload.c.id)
     )
 
 
@@ -247,10 +249,11 @@ def _visible(principal: Principal) -> ColumnElement[bool]:
 def _object(row: RowMapping, told: dict[str, Any] | None) -> dict[str, Any]:
     state = ImportState(row["state"])
     done = state not in UNFINISHED and row["report"]
+    message = says_of_cached(state, cached=row["cached"]) or row["message"]
     made: dict[str, Any] = (
         json.loads(row["report"])
         if done
-        else make_report(row["uuid"], row["archive"], state, row["code"], row["message"], received=row["received"])
+        else make_report(row["uuid"], row["archive"], state, row["code"], message, received=row["received"])
     )
     if not done and not made["message"]:
         made["message"] = _SAYS.get(state, row["message"])
@@ -289,6 +292,11 @@ def _object(row: RowMapping, told: dict[str, Any] | None) -> dict[str, Any]:
     return made
 
 
+def says_of_cached(state: ImportState, *, cached: bool | None) -> str:
+    """What is said of a file that waits whole in its sender's cache; empty of any other upload."""
+    return _CACHED if cached and state is ImportState.RECEIVING else ""
+
+
 def _waits(waiting: dict[str, Any]) -> str:
     """Why an import waits for its next attempt, and for how long."""
     said = [waiting["message"]]
@@ -314,6 +322,8 @@ _SAYS = {
     ImportState.RECEIVED: "The upload is kept and waits for its import.",
     ImportState.RUNNING: "The import runs.",
 }
+
+_CACHED = "The file is kept in its sender's cache; an import of it was not asked for yet."
 
 _SILENT = (
     "Nothing of this import has been written to the catalog since {since}: the catalog can't be written to, or the"

@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from sqlalchemy import literal, select
+from sqlalchemy import false, literal, select
 
 from scandock.access.principal import SYSTEM, RequestInfo
 from scandock.catalog.engine import Catalog
+from scandock.catalog.server_tables import cached_file
 from scandock.catalog.tables import operation, upload
 from scandock.model.errors import Fault
 from scandock.model.verdicts import ImportState
 from scandock.placing import recover
 from scandock.services.audit import Did, record
+from scandock.services.imports import says_of_cached
 
 if TYPE_CHECKING:
     from scandock.store.port import Store
@@ -45,12 +47,12 @@ def list_imports(catalog: Catalog, store: Store, *, stuck: bool) -> list[ImportR
     faults = recover.recover(catalog, store).stuck if stuck else {}
     imports = select(
         upload.c.uuid, upload.c.archive, upload.c.source, upload.c.state, upload.c.code, upload.c.message,
-        upload.c.created,
-    ).where(~upload.c.deleted)  # fmt: skip
+        upload.c.created, cached_file.c.whole.label("cached"),
+    ).outerjoin(cached_file, cached_file.c.upload_id == upload.c.id).where(~upload.c.deleted)  # fmt: skip
     operations = select(
         operation.c.uuid, operation.c.kind.label("archive"), literal("cli").label("source"),
         literal(ImportState.RUNNING.value).label("state"), literal("").label("code"), literal("").label("message"),
-        operation.c.created,
+        operation.c.created, false().label("cached"),
     )  # fmt: skip
     if stuck:
         imports, operations = imports.where(upload.c.uuid.in_(faults)), operations.where(operation.c.uuid.in_(faults))
@@ -67,7 +69,9 @@ def list_imports(catalog: Catalog, store: Store, *, stuck: bool) -> list[ImportR
             source=row.source,
             state=row.state,
             code=faults[row.uuid].code if stuck else row.code,
-            message=str(faults[row.uuid]) if stuck else row.message,
+            message=str(faults[row.uuid])
+            if stuck
+            else says_of_cached(ImportState(row.state), cached=row.cached) or row.message,
             created=row.created,
         )
         for row in rows

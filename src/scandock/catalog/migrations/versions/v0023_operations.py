@@ -20,6 +20,7 @@ ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 EMPTY = sa.text("''")
 DELETED = '{"deleted": true}'
 BY_HAND = "made by hand"
+CACHED = "The file is kept in its sender's cache; an import of it was not asked for yet."
 TREE_COLUMNS = ["id", "upload_id", "state", "files", "bytes", "created"]
 TREE = """CREATE TABLE tree (
 	id INTEGER NOT NULL,
@@ -72,6 +73,10 @@ def upgrade() -> None:
     connection.execute(sa.text(f"DELETE FROM upload WHERE id IN ({by_hand})"), marks)  # noqa: S608  both are our own
     connection.execute(
         sa.text("UPDATE upload SET deleted = true, report = '' WHERE report = :report"), {"report": DELETED}
+    )
+    connection.execute(
+        sa.text("UPDATE upload SET message = '' WHERE message = :says AND id IN (SELECT upload_id FROM cached_file)"),
+        {"says": CACHED},
     )
     _let_no_other_come()
 

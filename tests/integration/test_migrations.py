@@ -16,7 +16,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, MetaData, create_engine, inspect, select, text
+from sqlalchemy import Connection, Engine, MetaData, create_engine, inspect, select, text, update
 from sqlalchemy.schema import CreateTable
 
 from scandock.catalog.engine import HEAD, Catalog, open_catalog
@@ -24,7 +24,7 @@ from scandock.catalog.migrate import configuration, upgrade
 from scandock.catalog.migrations import FOLDER
 from scandock.catalog.project_names import is_taken
 from scandock.catalog.server_tables import damage, verification
-from scandock.catalog.tables import ecat_file, metadata, project, scan, session
+from scandock.catalog.tables import ecat_file, metadata, project, scan, session, tree
 from scandock.model.errors import Fault
 from tests import postgres
 
@@ -443,6 +443,44 @@ def test_a_migration_that_fails_leaves_nothing(bare_database_url: str, monkeypat
     engine.dispose()
 
     assert tables == ["alembic_version"]
+
+
+def test_a_catalog_whose_upgrade_fails_at_its_end_is_as_it_was(
+    bare_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where SQLite's own schema was written to; and the next one goes through."""
+    from alembic.operations import Operations
+
+    engine, config = create_engine(bare_database_url), configuration()
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        alembic.command.upgrade(config, "0022")
+        for statement in OLD_SESSION.split(";"):
+            connection.execute(text(statement))
+    with engine.connect() as connection:
+        before = schema(connection)
+    indexed = Operations.create_index
+
+    def fail(self: Operations, name: str, *args: Any, **kwargs: Any) -> Any:
+        if "reservation" in str(name):
+            raise RuntimeError("no more")
+        return indexed(self, name, *args, **kwargs)
+
+    with monkeypatch.context() as failing:
+        failing.setattr(Operations, "create_index", fail)
+        with pytest.raises(RuntimeError, match="no more"):
+            open_catalog(bare_database_url)
+    with engine.connect() as connection:
+        assert schema(connection) == before
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == ["0022"]
+    engine.dispose()
+    catalog = open_catalog(bare_database_url)
+    with catalog.write() as connection:
+        assert connection.execute(select(tree.c.upload_id)).scalars().all() == [1, 1]
+        connection.execute(update(tree).values(upload_id=None))
+        catalog.examine()
+    assert (_versions(catalog), catalog.lost_rows()) == ([HEAD], {})
+    catalog.dispose()
 
 
 def _versions(catalog: Catalog) -> list[str]:

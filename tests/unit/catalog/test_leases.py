@@ -23,6 +23,7 @@ from scandock.queue.leases import (
     abandon,
     begin,
     begin_operation,
+    disown_all,
     find_dead,
     finish,
     finish_operation,
@@ -130,6 +131,22 @@ def test_an_operation_ends_with_all_that_it_holds(catalog: Catalog, rows: Rows) 
         assert connection.execute(select(tree.c.id, tree.c.operation_id)).all() == [(number, None)]
     with pytest.raises(TokenLost):
         renew(catalog, changed)
+
+
+def test_a_restored_catalog_is_nobodys(catalog: Catalog) -> None:
+    """Its owners may live on this machine, and work on the one that it was copied from."""
+    imported, changed = started(catalog), begin_operation(catalog, number="o1", token="t1", kind="edit")
+    ended = started(catalog, "u2")
+    with catalog.write() as connection:
+        finish(catalog, connection, ended, ImportState.PLACED, {})
+    before = row(catalog, ended)["owner"]
+    for lease in (imported, changed):
+        change(catalog, lease, owner=FAR)
+    assert find_dead(catalog) == []
+    with catalog.write() as connection:
+        disown_all(connection)
+    assert [one.uuid for one in find_dead(catalog)] == ["u1", "o1"]
+    assert row(catalog, ended)["owner"] == before
 
 
 def is_going(catalog: Catalog, *uuids: str) -> list[bool]:

@@ -16,7 +16,7 @@ from scandock.catalog.shelves import Shelf
 from scandock.catalog.trees import ResourceRow, ScanRow, files_of, resources_of, scans_of
 from scandock.model.errors import Usage
 from scandock.placing.tree_plan import TreePlan
-from scandock.services.xnat.next_tree import NextTree, Place, Staged
+from scandock.services.next_tree import NextTree, Place, Staged
 from scandock.store.paths import CHANGED_TREE, SENT_FILES, RelPath, below, resource_file, tree_path
 from scandock.store.stages import LocalStage
 from tests.unit.placing.rooms import Room, files_in, opened_room

@@ -31,7 +31,7 @@ OF_FILES = (
     "services/backing_up.py",
     "services/contents.py",
     "services/xnat/manifests.py",
-    "services/xnat/next_tree.py",
+    "services/next_tree.py",
     "services/xnat/pulling.py",
     "services/xnat/zips.py",
 )

@@ -20,11 +20,11 @@ from scandock.placing.locks import resources_lock, subject_lock
 from scandock.placing.moves import undisturbed
 from scandock.rules.permissions import Action
 from scandock.services import audit, rights
+from scandock.services.hand_changes import Change
 from scandock.services.moving import Desk
+from scandock.services.next_tree import NextTree, Place
 from scandock.services.trash import delete_session
 from scandock.services.xnat.finding import Subject
-from scandock.services.xnat.hand_changes import Change
-from scandock.services.xnat.next_tree import NextTree, Place
 from scandock.services.xnat.shelves import check_bare, remove_shelf
 
 

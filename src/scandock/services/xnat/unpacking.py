@@ -19,7 +19,7 @@ from scandock.formats.zip_directory import read_directory
 from scandock.formats.zip_entry import EntryReader
 from scandock.model.errors import Fault, Usage
 from scandock.model.limits import Limits
-from scandock.services.xnat.hand_files import Chunk, Incoming
+from scandock.services.hand_files import Chunk, Incoming
 from scandock.store.paths import RelPath, parse_rel
 
 _LINK: Final = "Pack the files themselves (tar --dereference), or upload them one by one."

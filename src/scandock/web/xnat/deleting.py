@@ -11,10 +11,10 @@ from sqlalchemy import Connection
 from starlette.responses import PlainTextResponse, Response
 
 from scandock.rules.permissions import Action
+from scandock.services.next_tree import Place
 from scandock.services.project_deleting import delete_project
 from scandock.services.trash import delete_session
 from scandock.services.xnat import contents, removing
-from scandock.services.xnat.next_tree import Place
 from scandock.web.v1.desks import Work
 from scandock.web.xnat.places import EXPERIMENTS, HOLDERS, SUBJECTS, experiment_of, holder_of, subject_of
 from scandock.web.xnat.routing import Known, router

@@ -12,10 +12,10 @@ from starlette.responses import PlainTextResponse, Response
 from scandock.catalog.shelves import Holder, Shelf
 from scandock.model.errors import Usage
 from scandock.rules.permissions import Action
+from scandock.services.next_tree import Place
 from scandock.services.xnat import contents, making, shelves
 from scandock.services.xnat.finding import Experiment, find_experiment, find_subject
 from scandock.services.xnat.ids import resource_id
-from scandock.services.xnat.next_tree import Place
 from scandock.services.xnat.pulling import pull_headers
 from scandock.web import urls
 from scandock.web.v1.desks import Work

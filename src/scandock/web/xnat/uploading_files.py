@@ -20,11 +20,8 @@ from scandock.catalog.shelves import Shelf
 from scandock.model.errors import Usage
 from scandock.rules.permissions import Action
 from scandock.services import upload_errors
-from scandock.services.quotas import check_size
-from scandock.services.reservations import Held
-from scandock.services.xnat import contents, shelves
-from scandock.services.xnat.hand_changes import Change
-from scandock.services.xnat.hand_files import (
+from scandock.services.hand_changes import Change
+from scandock.services.hand_files import (
     Digests,
     Incoming,
     StagedFile,
@@ -34,7 +31,10 @@ from scandock.services.xnat.hand_files import (
     incoming,
     resource_label,
 )
-from scandock.services.xnat.next_tree import Place, file_exists
+from scandock.services.next_tree import Place, file_exists
+from scandock.services.quotas import check_size
+from scandock.services.reservations import Held
+from scandock.services.xnat import contents, shelves
 from scandock.services.xnat.unpacking import unpack
 from scandock.web.bodies import receives_upload
 from scandock.web.receiving.multipart import FormReader, boundary_of

@@ -27,7 +27,7 @@ from scandock.placing.tree_plan import build_trees
 from scandock.rules.permissions import Action, Answer
 from scandock.services import audit, shelves
 from scandock.services.moving import Desk, session_row, standing_inode
-from scandock.services.xnat.next_tree import NextTree
+from scandock.services.next_tree import NextTree
 from scandock.store.paths import tree_path
 
 if TYPE_CHECKING:

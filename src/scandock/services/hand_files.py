@@ -19,9 +19,9 @@ from scandock.queue.tokens import new_token, new_uuid
 from scandock.rules.frames import MODALITY, NUMBER_OF_FRAMES, ecat_frames, object_frames
 from scandock.rules.permissions import Action
 from scandock.services import audit
+from scandock.services.hand_changes import Change
 from scandock.services.moving import Desk
-from scandock.services.xnat.hand_changes import Change
-from scandock.services.xnat.next_tree import NextTree, Place, Staged
+from scandock.services.next_tree import NextTree, Place, Staged
 from scandock.store.paths import SENT_FILES, RelPath, below, label, parse_rel
 from scandock.store.port import Stage, Store, Writer
 

@@ -18,7 +18,7 @@ from scandock.access.principal import deny
 from scandock.catalog.shelves import Holder, Shelf, find_holder
 from scandock.catalog.standing import Standing
 from scandock.catalog.tables import tree
-from scandock.model.errors import ScandockError
+from scandock.model.errors import ScandockError, Usage
 from scandock.model.points import reach
 from scandock.placing.intents import Placement, SessionRow, ShelfRow
 from scandock.placing.locks import locks_of
@@ -27,7 +27,7 @@ from scandock.placing.tree_plan import build_trees
 from scandock.rules.permissions import Action, Answer
 from scandock.services import audit, shelves
 from scandock.services.moving import Desk, session_row, standing_inode
-from scandock.services.next_tree import NextTree
+from scandock.services.next_tree import NextTree, Place
 from scandock.store.paths import tree_path
 
 if TYPE_CHECKING:
@@ -123,3 +123,42 @@ def _row(to_be: NextTree) -> SessionRow | ShelfRow:
             bytes=size,
         )
     return session_row(source, scans=len(to_be.scans), files=files, bytes=size)
+
+
+# -- taking out --------------------------------------------------------------------------------------------------------
+
+
+def scans_change(desk: Desk, scan_ids: Sequence[str]) -> Change:
+    """Take scans out of a session with all that is in them."""
+
+    def apply(to_be: NextTree) -> Mapping[str, audit.Value]:
+        for one in scan_ids:
+            to_be.scan(one)
+        for one in scan_ids:
+            to_be.remove_scan(one)
+        return {"fields": ["scans"], "removed": len(scan_ids)}
+
+    return Change(desk, Action.SESSION_DELETE, apply)
+
+
+def resources_change(desk: Desk, places: Sequence[Place]) -> Change:
+    """Take resources out of a session with their files."""
+
+    def apply(to_be: NextTree) -> Mapping[str, audit.Value]:
+        for one in places:
+            if to_be.resource(one) is None:
+                raise Usage("resource_unknown", f"There is no resource {one.label[:128]!r}.")
+        for one in places:
+            to_be.remove_resource(one)
+        return {"fields": ["resources"], "removed": len(places)}
+
+    return Change(desk, Action.SESSION_DELETE, apply)
+
+
+def files_change(desk: Desk, place: Place, name: str, *, folder: bool) -> Change:
+    """Take one file out of a resource, or a folder with all that is in it: where no file has that name, or `folder`."""
+
+    def apply(to_be: NextTree) -> Mapping[str, audit.Value]:
+        return {"fields": ["files"], "removed": to_be.remove_files(place, name, folder=folder)}
+
+    return Change(desk, Action.SESSION_DELETE, apply)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
 from typing import NamedTuple
 
 from sqlalchemy import Connection
@@ -277,11 +276,17 @@ class NextTree:
 
     def _sums(self) -> dict[int, Sums]:
         sums: dict[int, Sums] = {}
-        coming = ((key, one) for key, (_, one) in self.added.items())
-        for (number, _), one in chain(self.files.items(), coming):
+        for number, one in self._every_file():
             files, size, frames = sums.get(number, (0, 0, 0))
             sums[number] = Sums(files + 1, size + one.size, frames + one.frames)
         return sums
+
+    def _every_file(self) -> Iterator[tuple[int, KeptFile | Staged]]:
+        """The number of its resource, and what is known of it."""
+        for (number, _), row in self.files.items():
+            yield number, row
+        for (number, _), (_, one) in self.added.items():
+            yield number, one
 
     def _folders_by_number(self) -> dict[int, RelPath]:
         return {one.n: self.folder(one) for one in self.resources}

@@ -29,6 +29,13 @@ def image(number: int, text: bytes = b"", *, frames: bytes = b"", series: int = 
     return Image(case="next", number=number, series=series, series_number=b"%d" % series, also=also).file()
 
 
+def damaged(entries: dict[str, bytes]) -> bytes:
+    """A zip whose last entry can't be read."""
+    raw = bytearray(zipped(entries))
+    raw[raw.index([*entries][-1].encode()) + 60] ^= 0xFF
+    return bytes(raw)
+
+
 def sums_hold(site: Site) -> dict[str, int]:
     """Frames by scan of the only session, once all its sums were compared with its files' rows."""
     with site.catalog() as catalog, catalog.read() as connection:
@@ -96,10 +103,8 @@ def test_of_versions_the_one_that_is_not_chosen_counts_for_nothing(site: Site) -
 def test_what_a_refused_inner_archive_brought_is_in_no_tree(site: Site) -> None:
     """Of the same series as what another one brought, and read into the same folder before it was refused."""
     objects = images(4)
-    broken = bytearray(zipped({"3.dcm": objects[2], "4.dcm": objects[3]}))
-    at = broken.index(b"4.dcm") + 400
-    broken[at] ^= 0xFF
-    told = site.bring({"a.zip": zipped({"1.dcm": objects[0], "2.dcm": objects[1]}), "b.zip": bytes(broken)})
+    broken = damaged({"3.dcm": objects[2], "4.dcm": objects[3]})
+    told = site.bring({"a.zip": zipped({"1.dcm": objects[0], "2.dcm": objects[1]}), "b.zip": broken})
 
     assert told.counts == {"stored": 2, "refused": 2}
     assert sorted(site.files().values()) == sorted(map(sha256, objects[:2]))
@@ -107,9 +112,8 @@ def test_what_a_refused_inner_archive_brought_is_in_no_tree(site: Site) -> None:
 
 def test_what_takes_the_name_of_a_refused_object_has_it(site: Site) -> None:
     """The refused one was read first, so that the readers gave the other one a spare name."""
-    broken = bytearray(zipped({"1.dcm": image(1, b"refused"), "2.dcm": image(2)}))
-    broken[broken.index(b"2.dcm") + 400] ^= 0xFF
-    told = site.bring({"a.zip": bytes(broken), "b.zip": zipped({"1.dcm": image(1, b"kept"), "3.dcm": image(3)})})
+    broken = damaged({"1.dcm": image(1, b"refused"), "2.dcm": image(2)})
+    told = site.bring({"a.zip": broken, "b.zip": zipped({"1.dcm": image(1, b"kept"), "3.dcm": image(3)})})
 
     assert told.counts == {"stored": 2, "refused": 2}
     assert sorted(site.files().values()) == sorted([sha256(image(1, b"kept")), sha256(image(3))])
@@ -119,7 +123,7 @@ def test_what_takes_the_name_of_a_refused_object_has_it(site: Site) -> None:
 def test_a_file_that_an_archive_heals_is_not_replaced_by_the_same_archive(site: Site) -> None:
     first = site.bring({"1.dcm": image(1), "a/log.txt": b"one"})
     stands = site.data / str(first.line("a/log.txt")["stored_as"])
-    stands.write_bytes(b"cut")
+    stands.write_bytes(b"cut short")
     told = site.bring(zipped([("1.dcm", image(1)), ("a/log.txt", b"one"), ("a/log.txt", b"two")]), overwrite="delete")
 
     assert told.counts == {"duplicate": 1, "resource": 2}

@@ -21,6 +21,8 @@ _PER_FRAME: Final = NUMBERS["PerFrameFunctionalGroupsSequence"]
 _UNCOUNTED: Final = tuple(PER_OBJECT | SEQUENCES)
 FOLD_AT: Final = 4096
 """Distinct raw values that one bucket holds before they are decoded into the (bounded) tally of the series."""
+OBJECTS: Final = 256
+"""How many objects are added to a tally, at most, before it is drained: at worst they hold 400 MB."""
 _TEXT: Final = 1_024
 _LONG_TEXT: Final = 10_240
 """Characters of a text that are kept; PS3.5 allows 64 in a name or code, 10,240 in a comment (LT)."""
@@ -60,14 +62,16 @@ class _Bucket:
 
 
 class Tally:
-    """Counts of one reader process, by (study, series). `add` costs some microseconds, `drain` decodes."""
+    """Counts of objects, by (study, series). `add` costs some microseconds, `drain` decodes.
+
+    An object holds up to 1.5 MB of values, in a series of its own even then when they are decoded: who adds drains
+    every few hundred objects (`OBJECTS`).
+    """
 
     def __init__(self) -> None:
         self._buckets: dict[tuple[str, str, bytes | None, bool], _Bucket] = {}
         self._series: dict[tuple[str, str], SeriesTally] = {}
         self._vrs = _Representations({number: tag.vr for number, tag in WANTED.items()})
-        self.weight = 0
-        """Bytes of values held, roughly: drain when it grows beyond what the process may keep."""
 
     def add(self, header: Header) -> None:
         """Count the values of one object. Sequences give their inner values; SOP UIDs and the like are not counted."""
@@ -82,20 +86,17 @@ class Tally:
         for tag in _UNCOUNTED:
             values.pop(tag, None)
         counts = bucket.counts
-        known = len(counts)
         counts.update(values.items())
         bucket.objects += 1
-        if len(counts) != known:
-            self.weight += sum(map(len, values.values())) + 100 * (len(counts) - known)
-            if len(counts) > FOLD_AT:
-                self._fold(key, bucket)
+        if len(counts) > FOLD_AT:
+            self._fold(key, bucket)
 
     def drain(self) -> list[SeriesTally]:
         """The tallies of all series since the last drain, decoded, in the order the series were first met."""
         for key, bucket in self._buckets.items():
             self._fold(key, bucket)
         drained = list(self._series.values())
-        self._buckets, self._series, self.weight = {}, {}, 0
+        self._buckets, self._series = {}, {}
         return drained
 
     def _fold(self, key: tuple[str, str, bytes | None, bool], bucket: _Bucket) -> None:

@@ -24,7 +24,6 @@ from scandock.web.xnat.schema import NAMED, NESTED, attributes_of, bases_of, ele
 XNAT: Final = "http://nrg.wustl.edu/xnat"
 XSI: Final = "http://www.w3.org/2001/XMLSchema-instance"
 FORMATS: Final = ("json", "csv", "xml")
-_MEDIA: Final = (("text/csv", "csv"), ("application/json", "json"), ("text/xml", "xml"), ("application/xml", "xml"))
 _NOTHING: Final = {ord(chr(code)): None for code in (*range(9), 11, 12, *range(14, 32), 0xFFFE, 0xFFFF)}
 """Characters that XML can't hold."""
 _BRACKETS: Final = re.compile(r"\[[^\[\]]*\]")

@@ -171,7 +171,7 @@ def _frames(text: str) -> int:
         return 1
 
 
-# -- values inside sequences: of the tracer (PS3.3 C.8.9.2) and of functional groups (C.7.6.16) ---------------------------
+# -- values inside sequences: of the tracer (PS3.3 C.8.9.2) and of functional groups (C.7.6.16) ------------------------
 # An enhanced multi-frame object has its acquisition values in macros of the shared groups, or of each frame's; of the
 # frames the first one counts (xnat-behaviour.md 4.5).
 

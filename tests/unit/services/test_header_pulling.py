@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from scandock.formats import dicom_tally
 from scandock.formats.dicom_header import read_header
 from scandock.formats.dicom_tally import Tally
 from scandock.model.series import MANY
 from scandock.model.tags import NUMBERS, WANTED
 from scandock.services.xnat import pulling
 from scandock.services.xnat.pulling import ScanHeaders
+from scandock.workers import reader_process
 from tests.builders import images
 
 SERIES = 20
@@ -48,7 +48,13 @@ def test_a_scan_of_many_series_holds_a_batch_of_them_and_says_the_same(monkeypat
     assert scan.tally.values[NUMBERS["SeriesNumber"]] == {str(nth): 1 for nth in range(1, SERIES + 1)}
 
 
-def test_a_batch_is_what_a_reader_process_holds():
-    from scandock.workers import reader_process
-
-    assert reader_process.BATCH == pulling.OBJECTS == dicom_tally.OBJECTS <= MANY
+def test_a_batch_is_what_a_reader_process_holds(monkeypatch):
+    scan = ScanHeaders()
+    monkeypatch.setattr(scan, "settle", lambda: settled.append(True))
+    settled: list[bool] = []
+    (one, *_) = headers()
+    for _ in range(reader_process.BATCH):
+        assert not settled
+        scan.add(one)
+    assert settled == [True]
+    assert reader_process.BATCH <= MANY

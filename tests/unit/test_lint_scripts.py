@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from grimp import ImportGraph
 
-from scripts.acyclic import circles_in
+from scripts.acyclic import AcyclicContract, circles_in
 from scripts.unused import unused_code, unused_of_pages
 
 CONFIG = {"paths": ["src"], "min_confidence": 60, "ignore_names": ["model_config"], "ignore_decorators": ["@router.*"]}
@@ -62,3 +63,21 @@ def test_circles_are_found_by_their_shortest_way():
     imports = {"a": {"b", "d"}, "b": {"c"}, "c": {"a"}, "d": {"a"}, "e": {"a"}, "f": {"g"}, "g": set()}
     assert circles_in(imports) == [["a", "d"], ["b", "c", "a"]]
     assert circles_in({"a": {"b"}, "b": set()}) == []
+
+
+def test_the_contract_tells_of_a_circle_with_its_lines():
+    graph = ImportGraph()
+    for module in ("scandock", "scandock.a", "scandock.b", "other"):
+        graph.add_module(module)
+    for importer, imported, line in (
+        ("scandock.a", "scandock.b", 3),
+        ("scandock.b", "other", 1),
+        ("other", "scandock.b", 1),
+    ):
+        graph.add_import(importer=importer, imported=imported, line_number=line, line_contents="")
+    contract = AcyclicContract("circles", {"root_package": "scandock"}, {"root": "scandock"})
+    assert contract.check(graph, verbose=False).kept  # what others do is theirs
+    graph.add_import(importer="scandock.b", imported="scandock.a", line_number=9, line_contents="")
+    found = contract.check(graph, verbose=False)
+    assert not found.kept
+    assert found.metadata["lines"] == {"scandock.a -> scandock.b": [3], "scandock.b -> scandock.a": [9]}

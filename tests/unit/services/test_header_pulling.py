@@ -44,7 +44,7 @@ def test_a_scan_of_many_series_holds_a_batch_of_them_and_says_the_same(monkeypat
     assert held == [6, 6, 6, 2]
     at_once, _ = read_by(monkeypatch, 1000)
     assert scan.tally == at_once.tally
-    assert (scan.tally.objects, scan.tally.frames, len(scan.series)) == (SERIES, SERIES, SERIES)
+    assert (scan.tally.objects, scan.frames, len(scan.series)) == (SERIES, SERIES, SERIES)
     assert scan.tally.values[NUMBERS["SeriesNumber"]] == {str(nth): 1 for nth in range(1, SERIES + 1)}
 
 

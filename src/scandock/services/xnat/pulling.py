@@ -45,6 +45,8 @@ class ScanHeaders:
         self.tally = SeriesTally("", "")
         self.series: set[str] = set()
         self.studies: set[str] = set()
+        self.frames = 0
+        """Of all objects that are images (`object_frames`)."""
         self._added = Tally()
         self._objects = 0
 
@@ -52,7 +54,7 @@ class ScanHeaders:
         """Count one object."""
         self._added.add(header)
         self._objects += 1
-        self.tally.frames += object_frames(header.sop_class, header.values)
+        self.frames += object_frames(header.sop_class, header.values)
         if self._objects == OBJECTS:
             self.settle()
 
@@ -192,8 +194,8 @@ def _tell_scan(
         taken = {other.series_uid for other in scans.values()} | {""}
         one.series_uid = next(iter(headers.series - taken), None)
     of_study = next(iter(headers.studies)) if len(headers.studies) == 1 else ""
-    one.facts = replace(headers.tally, study_uid=of_study, series_uid=one.series_uid or "")
-    one.frames = one.facts.frames
+    one.frames = headers.frames
+    one.facts = replace(headers.tally, study_uid=of_study, series_uid=one.series_uid or "", frames=headers.frames)
     values = scan_values(tree_id, one)
     connection.execute(
         update(scan)

@@ -15,6 +15,7 @@ from scandock.store import paths, syscalls
 from scandock.store.durable import fault, sync_folder
 from scandock.store.errors import StoreFailed, TreeMissing
 from scandock.store.folders import FOLDER_MODE
+from scandock.store.space import can_exchange
 
 if TYPE_CHECKING:
     from scandock.store.paths import DataPath, RelPath, TreePath
@@ -67,7 +68,7 @@ class Trees:
 
     def _exchange(self, source: DataPath, name: TreePath) -> None:
         fd = self._root.fd
-        if self._root.can().exchange:
+        if can_exchange(self._root):
             syscalls.exchange(source, name, fd)
             return
         if self._root.inode(name) is not None:

@@ -85,28 +85,6 @@ class RulesKindUnknown(CodedUsage):
         self._fill({"kind": kind, "kinds": kinds})
 
 
-class SearchTaken(CodedUsage):
-    CODE = "search_taken"
-    STATUS = 409
-    MEANING = "The name of a saved search is the name of another account's."
-    SENTENCE = "{name!r} is the name of another account's search."
-    REMEDY = "Choose another name."
-
-    def __init__(self, name: str) -> None:
-        self._fill({"name": name})
-
-
-class SearchesTooMany(CodedUsage):
-    CODE = "too_many_searches"
-    STATUS = 409
-    MEANING = "An account keeps at most 200 saved searches (409): delete one first."
-    SENTENCE = "You have {most} saved searches, as many as one account may."
-    REMEDY = "Delete one first."
-
-    def __init__(self, most: int) -> None:
-        self._fill({"most": most})
-
-
 class UploadProjectHidden(Hidden):
     CODE = ProjectUnknown.CODE
 

@@ -59,3 +59,45 @@ class ProjectOther(CodedUsage):
     MEANING = "An archived session keeps its project."
     SENTENCE = "An archived session keeps its project."
     REMEDY = "Leave `project` out."
+
+
+class InboxUnknown(Worded, Usage):
+    CODE = "inbox_unknown"
+    STATUS = 404
+    MEANING = "XNAT's dialect: the folder is not there, not allowed, reached by a link, or can't be read."
+
+
+class InboxChanged(CodedUsage):
+    CODE = "inbox_changed"
+    STATUS = 409
+    MEANING = "XNAT's dialect: a file of the folder was changed while it was read."
+    SENTENCE = "A file of the folder was changed while it was read."
+    REMEDY = "Ask again once all of it is there."
+
+
+class InboxEmpty(CodedUsage):
+    CODE = "empty_archive"
+    SENTENCE = "The folder holds no files."
+    REMEDY = "Name the folder that holds the session."
+
+
+class SearchTaken(CodedUsage):
+    CODE = "search_taken"
+    STATUS = 409
+    MEANING = "The name of a saved search is the name of another account's."
+    SENTENCE = "{name!r} is the name of another account's search."
+    REMEDY = "Choose another name."
+
+    def __init__(self, name: str) -> None:
+        self._fill({"name": name})
+
+
+class SearchesTooMany(CodedUsage):
+    CODE = "too_many_searches"
+    STATUS = 409
+    MEANING = "An account keeps at most 200 saved searches (409): delete one first."
+    SENTENCE = "You have {most} saved searches, as many as one account may."
+    REMEDY = "Delete one first."
+
+    def __init__(self, most: int) -> None:
+        self._fill({"most": most})

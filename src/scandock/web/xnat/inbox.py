@@ -17,7 +17,6 @@ from scandock.access.principal import deny
 from scandock.model.errors import ScandockError
 from scandock.model.request_errors import RequestInvalid
 from scandock.rules.permissions import Answer
-from scandock.services.inbox_errors import InboxUnknown
 from scandock.services.logs import bind_upload, log
 from scandock.services.receiving import Arriving, Offer
 from scandock.web import urls
@@ -25,7 +24,7 @@ from scandock.web.problems import unexpected
 from scandock.web.receiving.wanted import offer_of
 from scandock.web.request_context import Work
 from scandock.web.security import info_of
-from scandock.web.xnat.errors import InboxOff
+from scandock.web.xnat.errors import InboxOff, InboxUnknown
 from scandock.web.xnat.routing import Known, router, said
 from scandock.web.xnat.services import inbox
 from scandock.web.xnat.services.destinations import stands_there

@@ -24,9 +24,9 @@ from scandock.model.verdicts import ImportState, Verdict
 from scandock.services import upload_errors
 from scandock.services.clock_watch import why_wait
 from scandock.services.imports import read_import, request_of
-from scandock.services.inbox_errors import InboxEmpty, InboxUnknown
 from scandock.services.receiving import Arriving, Offer, Receiving
 from scandock.store.local import LocalStore
+from scandock.web.xnat.errors import InboxEmpty, InboxUnknown
 from scandock.web.xnat.services.inbox_folders import Place, find_place, pack, remove
 from scandock.web.xnat.services.outcomes import ended
 

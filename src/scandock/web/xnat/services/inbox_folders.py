@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import IO, Any, Final, Protocol
 
 from scandock.model.errors import Usage
-from scandock.services.inbox_errors import InboxChanged
+from scandock.web.xnat.errors import InboxChanged
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC

@@ -25,7 +25,7 @@ from scandock.rules.permissions import Action, Answer
 from scandock.services import rights
 from scandock.services.audit import Did
 from scandock.services.moving import Desk
-from scandock.services.project_errors import SearchesTooMany, SearchTaken
+from scandock.web.xnat.errors import SearchesTooMany, SearchTaken
 from scandock.web.xnat.services.columns import Rows
 from scandock.web.xnat.services.default_searches import XDAT
 from scandock.web.xnat.services.search_bundle import bundle_of, read_search

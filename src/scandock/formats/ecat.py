@@ -37,10 +37,11 @@ _FIRST_DIRECTORY: Final = 2
 
 
 class Matrix(NamedTuple):
-    """One directory entry: which frame and gate, of whatever bed position, and the records it fills."""
+    """One directory entry: which frame, gate and bed position, and the records it fills."""
 
     frame: int
     gate: int
+    bed: int
     first: int
     last: int
 
@@ -161,14 +162,14 @@ class _File:
         for row in range(1, used + 1):
             number, first, last, status = (record.number(16 * row + 4 * column, "i") for column in range(4))
             if status in _EXISTS:
-                found.append(Matrix(number & 0x1FF, number >> 24 & 0x3F, first, last))
+                found.append(Matrix(number & 0x1FF, number >> 24 & 0x3F, number >> 12 & 0xF, first, last))
         return found
 
     def frames(self, matrices: list[Matrix], parameters: dict[str, str]) -> tuple[tuple[int, float, float], ...]:
         """(number, start in s, length in s) of each frame in order; the first one's values go to `parameters`."""
         first_of: dict[tuple[int, int, int], Matrix] = {}
         for matrix in matrices:
-            first_of.setdefault(matrix[:3], matrix)
+            first_of.setdefault((matrix.frame, matrix.gate, matrix.bed), matrix)
         frames: list[tuple[int, float, float]] = []
         cut = 0
         for key in sorted(first_of):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from scandock.services.xnat.inbox_folders import find_place, is_there, pack, remove
+from scandock.services.inbox_folders import find_place, is_there, pack, remove
 
 
 @pytest.fixture

@@ -24,8 +24,8 @@ from scandock.model.verdicts import ImportState, Verdict
 from scandock.services import upload_errors
 from scandock.services.clock_watch import why_wait
 from scandock.services.imports import read_import, request_of
+from scandock.services.inbox_folders import Place, find_place, pack, remove
 from scandock.services.receiving import Arriving, Offer, Receiving
-from scandock.services.xnat.inbox_folders import Place, find_place, pack, remove
 from scandock.services.xnat.outcomes import ended
 from scandock.store.local import LocalStore
 

@@ -16,11 +16,11 @@ from starlette.responses import JSONResponse, Response
 from scandock.access.principal import deny
 from scandock.model.errors import ScandockError, Usage
 from scandock.rules.permissions import Answer
+from scandock.services.inbox_folders import Place, find_place, is_there
 from scandock.services.logs import bind_upload, log
 from scandock.services.receiving import Arriving, Offer
 from scandock.services.xnat import inbox
 from scandock.services.xnat.destinations import stands_there
-from scandock.services.xnat.inbox_folders import Place, find_place, is_there
 from scandock.web import urls
 from scandock.web.problems import unexpected
 from scandock.web.receiving.wanted import offer_of

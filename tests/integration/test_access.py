@@ -28,8 +28,9 @@ from scandock.model.errors import Fault, Usage
 from scandock.rules.permissions import Accessibility, Action, Answer, Role, Scope
 from scandock.services.accounts import Accounts
 from scandock.services.audit import Outcome, Wanted, export, record, search
+from scandock.services.cleaning.rows import purge_ended
 from scandock.services.members import list_members, set_accessibility, set_member
-from scandock.services.sign_in import begin_login, change_own_password, gate_for, purge_ended, sign_out
+from scandock.services.sign_in import begin_login, change_own_password, gate_for, sign_out
 
 HERE = RequestInfo("10.0.0.1", "req-1")
 

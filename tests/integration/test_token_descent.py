@@ -24,7 +24,8 @@ from scandock.model.errors import Usage
 from scandock.rules.permissions import Answer, Scope
 from scandock.services.accounts import Accounts
 from scandock.services.audit import Wanted, search
-from scandock.services.sign_in import begin_for, begin_login, change_own_password, purge_ended
+from scandock.services.cleaning.rows import purge_ended
+from scandock.services.sign_in import begin_for, begin_login, change_own_password
 
 HERE = RequestInfo("10.0.0.1", "req-1")
 PASSWORD = "correct horse"

@@ -19,7 +19,7 @@ from tusclient.client import TusClient
 
 from scandock.catalog.server_tables import clock_seen, event, reception
 from scandock.catalog.tables import upload
-from scandock.services import arrivals
+from scandock.services.cleaning.uploads import expire
 from scandock.services.clock_watch import why_wait
 from scandock.web.receiving import spooling
 from scandock.web.tus import locks
@@ -297,7 +297,7 @@ def test_expired_uploads_are_gone(web, client):
         connection.execute(reception.update().values(expires=1))
     assert code(patch(client, url, 100, DATA[100:])) == (410, "upload_expired")
     assert client.head(url).status_code == 410
-    arrivals.expire(web.site.receiving, {uuids[1]})
+    expire(web.site.receiving, web.site.receiving.limits.lasts_ms, {uuids[1]})
     assert web.spools() == []
     assert (import_of(client, url)["state"], import_of(client, url)["code"]) == ("cancelled", "upload_expired")
     assert import_of(client, busy)["state"] == "receiving"

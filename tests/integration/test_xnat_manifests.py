@@ -25,6 +25,8 @@ from scandock.catalog.engine import open_catalog
 from scandock.catalog.server_tables import download_manifest
 from scandock.catalog.tables import resource, session
 from scandock.model.errors import Usage
+from scandock.services.cleaning.cleaner import Rows
+from scandock.services.cleaning.rows import MANIFESTS
 from scandock.services.xnat.manifests import (
     KEPT,
     KEPT_MS,
@@ -32,7 +34,6 @@ from scandock.services.xnat.manifests import (
     ManifestRequest,
     Selection,
     find_manifest,
-    forget_old_manifests,
     keep_manifest,
     parts_of,
     rows_of_project,
@@ -374,7 +375,7 @@ def test_the_newest_of_an_account_are_kept_so_many_and_so_large(database_url: st
         old = update(download_manifest).where(download_manifest.c.name == theirs)
         with catalog.write() as connection:
             connection.execute(old.values(created=download_manifest.c.created - KEPT_MS - 1_000))
-        assert forget_old_manifests(catalog) == 1
+        assert MANIFESTS.run(Rows(catalog)) == 1
         assert missing(other, theirs)
         assert ask(catalog, lambda c: c.execute(select(func.count()).select_from(download_manifest)).scalar_one()) == 2
     finally:

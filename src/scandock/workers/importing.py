@@ -141,12 +141,11 @@ class _Import:
 
     def _empty_trash(self, site: Site) -> None:
         """Give up what was replaced long ago, where the clock can be trusted; else the next command does."""
-        from scandock.services.clock_watch import DAY_MS, oldest_kept
+        from scandock.services.cleaning.cleaner import Stored
+        from scandock.services.cleaning.trash import REPLACED
 
         with contextlib.suppress(ScandockError):
-            age = oldest_kept(site.catalog, self.settings.trash_days * DAY_MS)
-            if age is not None:
-                self.store.purge(age / 1000)
+            REPLACED.run(Stored(site.catalog, self.store, self.settings))
 
     # -- the catalog, beside the readers -------------------------------------------------------------------------
 

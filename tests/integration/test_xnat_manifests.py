@@ -26,10 +26,9 @@ from scandock.catalog.server_tables import download_manifest
 from scandock.catalog.tables import resource, session
 from scandock.model.errors import Usage
 from scandock.services.cleaning.cleaner import Rows
-from scandock.services.cleaning.rows import MANIFESTS
+from scandock.services.cleaning.rows import MANIFESTS, MANIFESTS_KEPT_MS
 from scandock.services.xnat.manifests import (
     KEPT,
-    KEPT_MS,
     MAX_BYTES,
     ManifestRequest,
     Selection,
@@ -374,7 +373,7 @@ def test_the_newest_of_an_account_are_kept_so_many_and_so_large(database_url: st
         assert ask(catalog, lambda c: find_manifest(c, other, theirs)) == choice
         old = update(download_manifest).where(download_manifest.c.name == theirs)
         with catalog.write() as connection:
-            connection.execute(old.values(created=download_manifest.c.created - KEPT_MS - 1_000))
+            connection.execute(old.values(created=download_manifest.c.created - MANIFESTS_KEPT_MS - 1_000))
         assert MANIFESTS.run(Rows(catalog)) == 1
         assert missing(other, theirs)
         assert ask(catalog, lambda c: c.execute(select(func.count()).select_from(download_manifest)).scalar_one()) == 2

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from scandock.model.children import Child
 from scandock.model.errors import OUTAGES, Fault, ScandockError, TokenLost
 from scandock.model.process import python
 from scandock.placing.requeue import end_cancelled, wait_or_fail
@@ -15,7 +16,7 @@ from scandock.queue.cancel import cancelled
 from scandock.queue.leases import RENEW_SECONDS, renew_all
 from scandock.queue.retry import let_go, wait_seconds
 from scandock.workers.attempt import Order
-from scandock.workers.children import Child
+from scandock.workers.deaths import death_of, oom_kills
 from scandock.workers.fault_pipe import FaultPipe
 from scandock.workers.fork_server import GIVEN_UP
 from scandock.workers.worker_figures import AttemptEnd, LeaseLoss, WorkerFigures
@@ -56,6 +57,7 @@ class _Process(Child):
     def __init__(self, order: Order) -> None:
         self._pipe = FaultPipe()
         self._fault: Fault | None = None
+        self._oom_before = oom_kills()
         try:
             words = python("scandock.workers.attempt", order.to_json(), str(self._pipe.writing))
             super().__init__(words, pass_fds=[self._pipe.writing])
@@ -70,7 +72,7 @@ class _Process(Child):
         return code
 
     def death(self, code: int) -> Fault:
-        return self._fault or super().death(code)
+        return self._fault or death_of(code, self._oom_before)
 
 
 def start_process(order: Order) -> RunningAttempt:

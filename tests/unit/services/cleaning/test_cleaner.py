@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from scandock.model.durations import DAY_MS
 from scandock.services.cleaning import cleaner
 from scandock.services.cleaning.cleaner import TURN_SECONDS, Cleaner, Schedule
 from scandock.services.cleaning.files import INBOX, PICTURES
@@ -16,7 +17,6 @@ from scandock.services.cleaning.rows import ENDED_ACCESS, KEYS, MANIFESTS
 from scandock.services.cleaning.trash import REPLACED, TRASH
 from scandock.services.cleaning.uploads import BROKEN, ENDED, IDLE
 
-DAY_MS = 86_400_000
 SITE: Any = SimpleNamespace(
     catalog="the catalog",
     settings=SimpleNamespace(trash_days=30),

@@ -8,8 +8,9 @@ import sys
 
 import pytest
 
-from scandock.workers import children
-from scandock.workers.children import Child, oom_kills
+from scandock.model.children import Child
+from scandock.workers import deaths
+from scandock.workers.deaths import death_of, oom_kills
 
 pytestmark = pytest.mark.processes
 
@@ -28,18 +29,19 @@ def ended(code):
     ],
 )
 def test_deaths_are_told_apart(code, told, says):
+    before = oom_kills()
     child, code = ended(code)
-    death = child.death(code)
+    death = death_of(code, before)
     assert death.code == told
     assert says in death.message
     assert child.killed == ""
 
 
 def test_a_kill_while_the_kernel_killed_for_memory_is_lack_of_memory(monkeypatch):
-    child, code = ended("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
     before = oom_kills()
-    monkeypatch.setattr(children, "oom_kills", lambda: before + 1)
-    assert child.death(code).code == "out_of_memory"
+    _, code = ended("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+    monkeypatch.setattr(deaths, "oom_kills", lambda: before + 1)
+    assert death_of(code, before).code == "out_of_memory"
 
 
 def test_our_own_kill_says_why_and_the_first_reason_stays():

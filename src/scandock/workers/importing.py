@@ -22,7 +22,6 @@ from scandock.queue.tokens import new_token, new_uuid
 from scandock.rules.routing import parse_rules, rule_tags
 from scandock.services.preparing import prepare
 from scandock.store.local import LocalStore
-from scandock.workers.heartbeat import Heartbeat
 from scandock.workers.import_run import ImportRun
 from scandock.workers.listening import Listening
 from scandock.workers.peek import rule_texts
@@ -152,6 +151,7 @@ class _Import:
     def _open(self, tell: Callable[[ImportRun], None]) -> None:
         """Open the catalog, deal with dead imports, check the request, and record this import as running."""
         from scandock.placing.recover import recover
+        from scandock.queue.heartbeat import Heartbeat
         from scandock.queue.leases import begin
         from scandock.workers.site import open_site
 

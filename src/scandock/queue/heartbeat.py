@@ -1,4 +1,4 @@
-"""The lease of a running import, renewed by a thread that does nothing else."""
+"""The lease of a running import, or operation, renewed by a thread that does nothing else."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from scandock.model.errors import ScandockError, TokenLost
+from scandock.queue.leases import RENEW_SECONDS, renew
 
 if TYPE_CHECKING:
     from scandock.catalog.engine import Catalog
@@ -22,8 +23,6 @@ class Heartbeat:
         self._thread.start()
 
     def _beat(self, catalog: Catalog, lease: Lease) -> None:
-        from scandock.queue.leases import RENEW_SECONDS, renew
-
         while not self._ended.wait(RENEW_SECONDS):
             try:
                 renew(catalog, lease)

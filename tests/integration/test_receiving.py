@@ -15,10 +15,10 @@ from scandock.catalog.server_tables import audit, reception
 from scandock.catalog.tables import upload
 from scandock.model.errors import Fault
 from scandock.rules.import_request import ImportRequest
+from scandock.services import spool_writing
 from scandock.services.cleaning.uploads import drop_ended, forget_broken
 from scandock.services.receiving import Offer
 from scandock.services.settings import load_settings
-from scandock.web.receiving import spooling
 from tests.builders import site_at
 from tests.integration.web import PASSWORD, listening
 
@@ -338,7 +338,7 @@ def test_bytes_of_ended_imports_go_and_those_of_strangers_stay(embedded):
 
 
 def test_a_cancel_while_it_comes_in_ends_it(embedded, monkeypatch):
-    monkeypatch.setattr(spooling, "MARK_BYTES", 1)
+    monkeypatch.setattr(spool_writing, "MARK_BYTES", 1)
     with embedded.client() as client:
         with begin_request(embedded, "/api/v1/imports", {"Content-Length": "9000000"}, b"x" * 10) as raw:
             until(lambda: rows(embedded) == 1)

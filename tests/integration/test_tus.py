@@ -19,6 +19,7 @@ from tusclient.client import TusClient
 
 from scandock.catalog.server_tables import clock_seen, event, reception
 from scandock.catalog.tables import upload
+from scandock.services import spool_writing
 from scandock.services.cleaning.uploads import expire
 from scandock.services.clock_watch import why_wait
 from scandock.web.receiving import spooling
@@ -375,7 +376,7 @@ def test_going_on_puts_off_the_expiry(web, client):
 
 def test_the_offset_is_what_was_marked_whatever_the_spool_holds(web, client, monkeypatch):
     """As after a kill: bytes beyond the last mark, checked or not, count for nothing."""
-    monkeypatch.setattr(spooling, "MARK_BYTES", 1)
+    monkeypatch.setattr(spool_writing, "MARK_BYTES", 1)
     url = make(client)
     uuid = url.rpartition("/")[2]
     assert patch(client, url, 0, DATA[:100]).status_code == 204

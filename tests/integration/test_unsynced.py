@@ -453,7 +453,7 @@ PROMISES: dict[str, Callable[[Promising], None]] = {
     "store/trash.py retire: sync_folder(TRASH, self._root.fd)": retire,
     "store/trash.py retire: sync_folder(paths.parents(path)[0], self._root.fd)": retire,
     "store/trash.py restore: self._trees.settle()": bring_back,
-    "web/receiving/spooling.py _sync: self._spool.sync()": receive,
+    "services/spool_writing.py sync: self._spool.sync()": receive,
     "services/xnat/inbox.py end: self._spool.sync()": read_inbox,
     "store/backups.py sync_all: syscalls.syncfs(fd)": back_it_up,
     "services/backing_up.py _secure: backups.sync_all(self.path)": back_it_up,

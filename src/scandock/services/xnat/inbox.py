@@ -24,9 +24,9 @@ from scandock.services import upload_errors
 from scandock.services.imports import read_import, request_of
 from scandock.services.inbox_folders import Place, pack
 from scandock.services.receiving import Arriving, Offer, Receiving
+from scandock.services.spool_writing import SpoolWriter
 from scandock.services.xnat.outcomes import ended
 
-SYNC_EVERY: Final = 64 * 1024 * 1024
 _REMOVABLE: Final = frozenset({Verdict.STORED, Verdict.DUPLICATE, Verdict.RESOURCE, Verdict.JUNK})
 _STATUS: Final = {
     ImportState.RECEIVING: "Trying", ImportState.RECEIVED: "Queued", ImportState.RUNNING: "Importing",
@@ -88,25 +88,21 @@ class _Spooling:
     """Takes what is packed, as a spool does; `end` makes it durable."""
 
     def __init__(self, receiving: Receiving, arriving: Arriving, stop: Callable[[], bool]) -> None:
-        self._receiving = receiving
-        self._arriving = arriving
+        self._most = receiving.limits.upload_bytes
         self._stop = stop
-        self._spool = receiving.store.spool(arriving.uuid)
-        self._size = self._marked = 0
+        self._spool = SpoolWriter(
+            receiving.store.spool(arriving.uuid),
+            mark=lambda received: receiving.mark(arriving, received),
+            ended=upload_errors.FolderCancelled,
+        )
 
     def write(self, data: bytes, /) -> int:
         if self._stop():
             raise upload_errors.FolderStopped
-        size = len(data)
-        if self._size + size > self._receiving.limits.upload_bytes:
+        if self._spool.written + len(data) > self._most:
             raise upload_errors.FolderTooLarge
-        self._size = self._spool.append(self._size, data)
-        if self._size - self._marked >= SYNC_EVERY:
-            self.end()
-            if not self._receiving.mark(self._arriving, self._size):
-                raise upload_errors.FolderCancelled
-            self._marked = self._size
-        return size
+        self._spool.write(memoryview(data))
+        return len(data)
 
     def end(self) -> int:
         return self._spool.sync()

@@ -28,7 +28,7 @@ from scandock.queue.owner import this_owner
 from scandock.rules.permissions import Scope
 from scandock.services import clock_watch
 from scandock.services.cleaning.cleaner import Rows, Stored
-from scandock.services.cleaning.rows import ENDED_ACCESS, KEYS
+from scandock.services.cleaning.rows import ENDED_ACCESS
 from scandock.services.cleaning.trash import TRASH
 from scandock.services.cleaning.uploads import IDLE
 from scandock.services.clock_watch import HOLD_MS, Clocks, confirm, look_at, oldest_kept, why_wait
@@ -37,6 +37,7 @@ from scandock.services.receiving import Receiving
 from scandock.services.settings import load_settings
 from scandock.web import readiness
 from scandock.web.receiving.limits import limits_of
+from scandock.web.xnat.services.cleaning import KEYS
 from scandock.workers.janitor import Janitor
 from tests.integration.server_side import Server
 from tests.integration.web import serving

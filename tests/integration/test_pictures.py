@@ -19,7 +19,7 @@ from pydicom.uid import UID
 
 from scandock.model.errors import Fault
 from scandock.services import pictures
-from scandock.services.cleaning.files import tidy_pictures
+from scandock.services.cleaning.pictures import tidy_pictures
 from scandock.services.verifying import verify_some
 from scandock.viewing.decoders import Lost
 from scandock.viewing.turns import Asker

@@ -27,7 +27,7 @@ from scandock.catalog.tables import resource, session
 from scandock.model.errors import Usage
 from scandock.services.cleaning.cleaner import Rows
 from scandock.services.cleaning.rows import MANIFESTS, MANIFESTS_KEPT_MS
-from scandock.services.xnat.manifests import (
+from scandock.services.manifests import (
     KEPT,
     MAX_BYTES,
     ManifestRequest,

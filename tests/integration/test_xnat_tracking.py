@@ -13,9 +13,9 @@ from sqlalchemy import select, update
 
 from scandock.catalog.server_tables import reception, tracked
 from scandock.queue.wake import notify
-from scandock.services.cleaning.rows import KEYS, KEYS_KEPT_MS
-from scandock.services.xnat.tracking import DELETED
 from scandock.testing.worker import InProcessWorker
+from scandock.web.xnat.services.cleaning import KEYS, KEYS_KEPT_MS
+from scandock.web.xnat.services.tracking import DELETED
 from tests.builders import documented, images, site_at, zipped
 from tests.crash.processes import until
 from tests.integration.server_side import worker_on

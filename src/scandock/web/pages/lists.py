@@ -16,7 +16,7 @@ from scandock.services import rights
 from scandock.services.listing import Page, Sorting
 from scandock.services.moving import Desk
 from scandock.web.pages.rendering import page
-from scandock.web.v1.desks import Work
+from scandock.web.request_context import Work
 
 
 class Find(Protocol):

@@ -22,7 +22,7 @@ from scandock.web import urls
 from scandock.web.pages.lists import PagedList, list_page
 from scandock.web.pages.routing import Seen, Sent, changed
 from scandock.web.pages.routing import router as pages
-from scandock.web.v1.desks import Work
+from scandock.web.request_context import Work
 
 router = pages()
 SHOWN: Final = 100

@@ -9,9 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
 from scandock.access.accounts import Account
-from scandock.services.accounts import Accounts
 from scandock.web import urls
-from scandock.web.v1.desks import Desked, Work
+from scandock.web.request_context import Desked
 
 router = APIRouter(prefix="/api/v1/accounts", tags=["accounts"])
 
@@ -61,11 +60,6 @@ class NewPassword(BaseModel):
     password: Password
 
 
-def accounts_of(work: Work) -> Accounts:
-    """What the asker does to accounts."""
-    return Accounts(work.site.catalog, work.desk.principal, work.desk.request)
-
-
 def told(one: Account) -> dict[str, Any]:
     """An account as it is shown, without its password."""
     return {
@@ -88,7 +82,7 @@ async def list_all(
     cursor: Annotated[str, Query(max_length=64, description="The last name of the page before")] = "",
 ) -> Response:
     """`{"items", "next"}`; `next` is the following page's `cursor`."""
-    found = await work.look(lambda: accounts_of(work).page(after=cursor, limit=limit))
+    found = await work.look(lambda: work.accounts.page(after=cursor, limit=limit))
     return JSONResponse(
         {"items": [told(one) for one in found], "next": found[-1].name if len(found) == limit else None}
     )
@@ -98,7 +92,7 @@ async def list_all(
 async def create(work: Desked, wanted: NewAccount) -> Response:
     """409 `account_exists` where the name is taken, in any case."""
     made = await work.by_turn(
-        lambda: accounts_of(work).create(
+        lambda: work.accounts.create(
             wanted.name, wanted.password, admin=wanted.admin, display=wanted.display, email=wanted.email
         )
     )
@@ -109,7 +103,7 @@ async def create(work: Desked, wanted: NewAccount) -> Response:
 @router.get("/{account}", summary="One account")
 async def read(work: Desked, account: str) -> Response:
     """404 `account_unknown` where there is none."""
-    return JSONResponse(told(await work.look(lambda: accounts_of(work).find(account))))
+    return JSONResponse(told(await work.look(lambda: work.accounts.find(account))))
 
 
 @router.patch("/{account}", summary="Change an account")
@@ -119,11 +113,11 @@ async def change(work: Desked, account: str, changes: AccountChanges) -> Respons
     if changes.identity is not None:
         named["identity"] = f"{changes.identity.issuer} {changes.identity.subject}"
     values = {key: value for key, value in named.items() if value is not None or key == "identity"}
-    return JSONResponse(told(await work.do(lambda: accounts_of(work).change(account, **values))))
+    return JSONResponse(told(await work.do(lambda: work.accounts.change(account, **values))))
 
 
 @router.put("/{account}/password", status_code=204, summary="Set a password", response_class=Response)
 async def set_password(work: Desked, account: str, wanted: NewPassword) -> Response:
     """Another's: all logins and tokens of the account end at once. 409 `password_own` for one's own."""
-    await work.by_turn(lambda: accounts_of(work).set_password(account, wanted.password))
+    await work.by_turn(lambda: work.accounts.set_password(account, wanted.password))
     return Response(status_code=204)

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
 from scandock.services.clock_watch import confirm, find_clock
-from scandock.web.v1.desks import Desked
+from scandock.web.request_context import Desked
 
 router = APIRouter(prefix="/api/v1/clock", tags=["clock"])
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
 from scandock.services.damage import list_damage, read_again, read_damaged_again
-from scandock.web.v1.desks import Desked, Maybe, Sorted
+from scandock.web.request_context import Desked, Maybe, Sorted
 
 router = APIRouter(prefix="/api/v1", tags=["damage"])
 

@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
 from scandock.services.known_sessions import MANY, Asked, known_sessions
+from scandock.web.request_context import Desked
 from scandock.web.security import SignedIn
-from scandock.web.v1.desks import Desked
 
 router = APIRouter(prefix="/api/v1/sessions", tags=["sessions"])
 

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from scandock.access.members import Member
 from scandock.rules.permissions import Role
 from scandock.services.members import list_members, set_member
-from scandock.web.v1.desks import Desked
+from scandock.web.request_context import Desked
 
 router = APIRouter(prefix="/api/v1/projects/{project}/members", tags=["projects"])
 

@@ -11,10 +11,9 @@ from starlette.responses import JSONResponse, Response
 from scandock.access.principal import Door
 from scandock.services.own_logins import OwnLogins
 from scandock.services.sign_in import change_own_password
-from scandock.web.security import COOKIE
-from scandock.web.v1.accounts import Email, Shown, accounts_of, told
-from scandock.web.v1.auth import set_cookie
-from scandock.web.v1.desks import Desked
+from scandock.web.request_context import Desked
+from scandock.web.security import COOKIE, set_cookie
+from scandock.web.v1.accounts import Email, Shown, told
 
 router = APIRouter(prefix="/api/v1/auth", tags=["accounts"])
 
@@ -67,7 +66,7 @@ async def change_password(request: Request, work: Desked, wanted: PasswordChange
 async def change_profile(work: Desked, wanted: Profile) -> Response:
     """Your account as it is then."""
     return JSONResponse(
-        told(await work.do(lambda: accounts_of(work).set_profile(display=wanted.display, email=wanted.email)))
+        told(await work.do(lambda: work.accounts.set_profile(display=wanted.display, email=wanted.email)))
     )
 
 

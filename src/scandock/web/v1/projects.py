@@ -12,7 +12,7 @@ from scandock.rules.permissions import Accessibility
 from scandock.services import browsing
 from scandock.services.browsing import Wanted
 from scandock.services.editing import edit_project
-from scandock.web.v1.desks import Desked, Sorted, Text
+from scandock.web.request_context import Desked, Sorted, Text
 
 router = APIRouter(prefix="/api/v1/projects", tags=["projects"])
 

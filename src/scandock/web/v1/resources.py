@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from scandock.services import contents
-from scandock.web.v1.desks import Desked, Maybe, Sorted
+from scandock.web.request_context import Desked, Maybe, Sorted
 
 router = APIRouter(prefix="/api/v1", tags=["resources"])
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
 from scandock.services.rules import find_rules, list_rules, replace_rules
-from scandock.web.v1.desks import Desked
+from scandock.web.request_context import Desked
 
 router = APIRouter(prefix="/api/v1/rules", tags=["rules"])
 

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from scandock.services import contents
 from scandock.services.editing import edit_scan
-from scandock.web.v1.desks import Desked, Sorted
+from scandock.web.request_context import Desked, Sorted
 
 router = APIRouter(prefix="/api/v1", tags=["scans"])
 

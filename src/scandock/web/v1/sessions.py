@@ -13,7 +13,7 @@ from scandock.services.browsing import Wanted
 from scandock.services.editing import edit_session
 from scandock.services.prearchive import rebuild
 from scandock.services.trash import delete_session
-from scandock.web.v1.desks import Desked, DryRun, Maybe, Search, Sorted, Text
+from scandock.web.request_context import Desked, DryRun, Maybe, Search, Sorted, Text
 
 router = APIRouter(prefix="/api/v1/sessions", tags=["sessions"])
 

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from scandock.services import browsing
 from scandock.services.browsing import Wanted
 from scandock.services.editing import rename_subject
-from scandock.web.v1.desks import Desked, Maybe, Sorted, Text
+from scandock.web.request_context import Desked, Maybe, Sorted, Text
 
 router = APIRouter(prefix="/api/v1/subjects", tags=["subjects"])
 

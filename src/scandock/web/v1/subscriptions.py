@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from scandock.services.subscribing import list_deliveries, list_subscriptions, subscribe, unsubscribe
 from scandock.web import urls
-from scandock.web.v1.desks import Desked, Maybe
+from scandock.web.request_context import Desked, Maybe
 
 router = APIRouter(prefix="/api/v1/subscriptions", tags=["subscriptions"])
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from scandock.services.trash import list_trash, restore
-from scandock.web.v1.desks import Desked, DryRun, Maybe, Sorted
+from scandock.web.request_context import Desked, DryRun, Maybe, Sorted
 
 router = APIRouter(prefix="/api/v1/trash", tags=["trash"])
 

@@ -11,11 +11,12 @@ import pytest
 from scandock.model.durations import DAY_MS
 from scandock.services.cleaning import cleaner
 from scandock.services.cleaning.cleaner import TURN_SECONDS, Cleaner, Schedule
-from scandock.services.cleaning.files import INBOX, PICTURES
+from scandock.services.cleaning.pictures import PICTURES
 from scandock.services.cleaning.registry import OF_SERVER
-from scandock.services.cleaning.rows import ENDED_ACCESS, KEYS, MANIFESTS
+from scandock.services.cleaning.rows import ENDED_ACCESS, MANIFESTS
 from scandock.services.cleaning.trash import REPLACED, TRASH
 from scandock.services.cleaning.uploads import BROKEN, ENDED, IDLE
+from scandock.web.xnat.services.cleaning import INBOX, KEYS, OF_DIALECT
 
 SITE: Any = SimpleNamespace(
     catalog="the catalog",
@@ -51,7 +52,7 @@ def turn(one: Cleaner[Any], monkeypatch: pytest.MonkeyPatch, doubted: int | None
     return asked, replace(one, clean=clean).run(SITE), ages
 
 
-@pytest.mark.parametrize("one", [*OF_SERVER, TRASH, REPLACED], ids=lambda one: one.what)
+@pytest.mark.parametrize("one", [*OF_SERVER, *OF_DIALECT, TRASH, REPLACED], ids=lambda one: one.what)
 def test_what_is_deleted_for_its_age_asks_the_clock(one: Cleaner[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     if one in (BROKEN, ENDED, PICTURES):  # nobody owns it, or it can be made again: whatever its age
         assert turn(one, monkeypatch, None) == ([], 3, [0])
@@ -63,13 +64,12 @@ def test_what_is_deleted_for_its_age_asks_the_clock(one: Cleaner[Any], monkeypat
 
 def test_each_has_its_turn_at_the_start_and_pictures_every_five_minutes() -> None:
     now = [1_000.0]
-    schedule = Schedule(OF_SERVER, clock=lambda: now[0])
+    schedule = Schedule([*OF_SERVER, *OF_DIALECT], clock=lambda: now[0])
     turns = []
     for _ in range(7):
         turns.append([one.what for one in schedule.due()])
         now[0] += TURN_SECONDS
-    every = [one.what for one in OF_SERVER]
+    every = [one.what for one in (*OF_SERVER, *OF_DIALECT)]
     others = [what for what in every if what != PICTURES.what]
     assert turns == [every, others, others, others, others, every, others]
-    assert every[-1] == PICTURES.what
     assert len(every) == 8

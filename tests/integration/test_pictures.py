@@ -20,10 +20,9 @@ from pydicom.uid import UID
 from scandock.model.errors import Fault
 from scandock.services import pictures
 from scandock.services.cleaning.pictures import tidy_pictures
-from scandock.services.verifying import verify_some
 from scandock.viewing.decoders import Lost
 from scandock.viewing.turns import Asker
-from tests.builders import Site, documented, ecat
+from tests.builders import Site, documented, ecat, verify_some
 from tests.integration.web import serving
 from tests.unit.viewing.made import dataset, file_of
 

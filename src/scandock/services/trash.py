@@ -28,7 +28,7 @@ from scandock.services.damage import damaged_of
 from scandock.services.listing import Page, Sorting, page_of
 from scandock.services.moving import Desk, Outcome, free_timestamp, standing_inode, usable
 from scandock.services.verifying import verify_again
-from scandock.store.paths import NOWHERE, tree_path
+from scandock.store.paths import tree_path
 
 SORTS = {"deleted": trashed.c.deleted}
 """What the trash may be sorted by."""
@@ -216,7 +216,7 @@ def _placement(desk: Desk, connection: Connection, row: RowMapping, kept: Mappin
     return Placement(
         n=0,
         name=tree_path(TreeParts(kept["place"], row["project"], kept["timestamp"], label)),
-        staged=NOWHERE,
+        staged=None,
         inode=inode,
         tree_id=row["tree_id"],
         base_tree_id=None,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import select
+from sqlalchemy import exists, or_, select
 
-from scandock.catalog.tables import upload
+from scandock.catalog.tables import operation, upload
 from scandock.model.errors import ScandockError
 from scandock.model.verdicts import QUEUED
 from scandock.services.pacing import Pace
@@ -48,8 +48,8 @@ class Verification:
 
 def _is_busy(catalog: Catalog) -> bool:
     with catalog.read() as connection:
-        found = connection.execute(select(upload.c.id).where(upload.c.state.in_(QUEUED)).limit(1)).first()
-    return found is not None
+        imports = exists().where(upload.c.state.in_(QUEUED))
+        return bool(connection.execute(select(or_(imports, exists(select(operation.c.id))))).scalar_one())
 
 
 class VerifierThread:

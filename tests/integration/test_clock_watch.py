@@ -27,7 +27,7 @@ from scandock.queue.claim import Slots, claim
 from scandock.queue.owner import this_owner
 from scandock.rules.permissions import Scope
 from scandock.services import clock_watch
-from scandock.services.cleaning.cleaner import Rows, Stored
+from scandock.services.cleaning.cleaner import Stored
 from scandock.services.cleaning.rows import ENDED_ACCESS
 from scandock.services.cleaning.trash import TRASH
 from scandock.services.cleaning.uploads import IDLE
@@ -266,7 +266,7 @@ def test_logins_tokens_and_keys_that_a_wrong_clock_ends_hold_again_once_it_is_ri
 
     with wrong(catalog, (login.c.expires, api_token.c.expires, tracked.c.created)):
         assert holds() == (False, False, True)
-        assert (ENDED_ACCESS.run(Rows(catalog)), KEYS.run(Rows(catalog))) == (0, 0)
+        assert (ENDED_ACCESS.run(server), KEYS.run(server)) == (0, 0)
         with catalog.write() as connection:  # neither do others that begin make room
             others = logins.begin(connection, ann), tokens.issue(connection, ann, scope=Scope.ALL)
             logins.end(connection, others[0].secret)

@@ -11,7 +11,6 @@ from sqlalchemy import select, update
 
 from scandock.access.principal import Door, Principal
 from scandock.catalog.server_tables import account, tracked
-from scandock.services.cleaning.cleaner import Rows
 from scandock.services.committing import archive_as
 from scandock.web.xnat.services.cleaning import KEYS, KEYS_KEPT_MS
 from scandock.web.xnat.services.tracked_work import ALIVE_SECONDS, STOPPED, begin
@@ -140,7 +139,7 @@ def test_a_server_that_was_killed_meanwhile_is_an_end(web: Web, client: httpx.Cl
     assert (found["succeeded"], found["finalMessage"]) == (False, STOPPED)
     with catalog.write() as connection:
         connection.execute(update(tracked).values(created=tracked.c.created - KEYS_KEPT_MS - 1))
-    assert KEYS.run(Rows(catalog)) == 1
+    assert KEYS.run(web.site) == 1
     assert tell(catalog, principal, KEY) is None
 
 

@@ -56,13 +56,6 @@ class OfServer(OfStore, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
-    """A catalog, without anything else."""
-
-    catalog: Catalog
-
-
-@dataclass(frozen=True, slots=True)
 class Stored:
     """A catalog and its store, as a worker has them."""
 

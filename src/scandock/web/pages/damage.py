@@ -23,7 +23,7 @@ HOW: Final = {
     "folder_missing": "Folder missing",
 }
 _LIST: Final = PagedList(
-    at="damage",
+    template="damage.html",
     sort="-found",
     find=list_damage,
     more=lambda work: {"days": work.site.settings.verify_days, "how": HOW},

@@ -27,11 +27,11 @@ class Find(Protocol):
     ) -> Page: ...
 
 
-def list_page(request: Request, work: Work, at: str, project: str | None, **shown: Any) -> Response:  # noqa: ANN401
-    """The page of a list, which is called `at` in its address and its template."""
+def list_page(request: Request, work: Work, template: str, project: str | None, **shown: Any) -> Response:  # noqa: ANN401
+    """The page of a list, whose address ends with the name of its template."""
     return page(
-        request, f"{at}.html", work.desk.principal, here="Projects" if project else "Administration", at=at,
-        project=project, **shown,
+        request, template, work.desk.principal, here="Projects" if project else "Administration",
+        at=template.removesuffix(".html"), project=project, **shown,
     )  # fmt: skip
 
 
@@ -39,7 +39,7 @@ def list_page(request: Request, work: Work, at: str, project: str | None, **show
 class PagedList:
     """One such list, by pages."""
 
-    at: str
+    template: str
     sort: str
     find: Find
     more: Callable[[Work], Mapping[str, Any]]
@@ -69,4 +69,4 @@ class PagedList:
         """What may be seen of it, with what was wrong with a change; the list asks for the rights itself."""
         sorting = Sorting(sort=self.sort, cursor=cursor)
         rows = await work.read(lambda c: self.find(c, work.desk, sorting, project_name=project))
-        return list_page(request, work, self.at, project, page=rows, problem=problem, **self.more(work))
+        return list_page(request, work, self.template, project, page=rows, problem=problem, **self.more(work))

@@ -28,7 +28,7 @@ router = pages()
 SHOWN: Final = 100
 _ASKED: Final = ("actor", "action", "kind", "target", "outcome", "since", "until")
 _TRASH: Final = PagedList(
-    at="trash",
+    template="trash.html",
     sort="-deleted",
     find=list_trash,
     action=Action.TRASH_READ,
@@ -66,7 +66,7 @@ async def _trail(request: Request, work: Work, project: str | None) -> Response:
     kept = {name: value for name, value in asked.items() if value}
     following = urlencode({**kept, "before": found[SHOWN - 1].id}) if len(found) > SHOWN else ""
     return list_page(
-        request, work, "audit", project, rows=rows, names=names, asked=asked, following=following,
+        request, work, "audit.html", project, rows=rows, names=names, asked=asked, following=following,
         actions=[one.value for one in audit.Did], kinds=audit.KINDS, outcomes=[one.value for one in audit.Outcome],
     )  # fmt: skip
 

@@ -16,13 +16,13 @@ from scandock.catalog.server_tables import account, damage, member, verification
 from scandock.catalog.shelves import Holder, find_holder
 from scandock.catalog.tables import file, project, resource, scan, session, shelf, subject
 from scandock.model import uris
-from scandock.model.errors import Usage
 from scandock.rules.permissions import Action
 from scandock.services import rights, shelves
 from scandock.services.audit import Did
 from scandock.services.contents import path_of
 from scandock.services.listing import Page, Sorting, page_of
 from scandock.services.moving import Desk
+from scandock.services.session_errors import SessionUnknown
 from scandock.services.verifying import Plan, Verified, verify_again, verify_whole
 from scandock.web import urls
 
@@ -220,9 +220,7 @@ def read_here(desk: Desk, uuids: Sequence[str], *, damaged: bool = False, projec
         try:
             read_again(desk, uuid)
         except Denied:
-            raise Usage(
-                "session_unknown", f"{uuid} is no session's id.", "GET /api/v1/damage and scandock check tell the ids."
-            ) from None
+            raise SessionUnknown(uuid) from None
     named = list(uuids)
     if damaged:
         named += [row["uuid"] for row in _ask_damaged(desk, project_name)]

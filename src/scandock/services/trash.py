@@ -14,7 +14,6 @@ from scandock.catalog.standing import Standing, row_json
 from scandock.catalog.tables import project, session
 from scandock.catalog.view import SqlView
 from scandock.model import uris
-from scandock.model.errors import Usage
 from scandock.model.tree_parts import TreeParts
 from scandock.placing.deletes import Removal
 from scandock.placing.intents import Placement, SessionRow
@@ -25,8 +24,10 @@ from scandock.rules.notices import Notice, notice
 from scandock.rules.permissions import Action
 from scandock.services import rights
 from scandock.services.damage import damaged_of
+from scandock.services.file_errors import TrashGone
 from scandock.services.listing import Page, Sorting, page_of
 from scandock.services.moving import Desk, Outcome, free_timestamp, standing_inode, usable
+from scandock.services.session_errors import LabelTaken
 from scandock.services.verifying import verify_again
 from scandock.store.paths import tree_path
 
@@ -209,10 +210,10 @@ def _placement(desk: Desk, connection: Connection, row: RowMapping, kept: Mappin
         )
     ).first()
     if taken is not None:
-        raise Usage("label_taken", "A session of that label stands there already.", "Name another label.")
+        raise LabelTaken("A session of that label stands there already.", "Name another label.")
     inode = desk.store.trashed(row["trash_id"])
     if inode is None:
-        raise Usage("trash_gone", "Its time in the trash is over: its files are deleted.")
+        raise TrashGone
     return Placement(
         n=0,
         name=tree_path(TreeParts(kept["place"], row["project"], kept["timestamp"], label)),

@@ -11,10 +11,10 @@ import fcntl
 import os
 from typing import TYPE_CHECKING, Final
 
-from scandock.model.errors import Fault
 from scandock.model.patience import tries
 from scandock.store import paths
 from scandock.store.durable import fault
+from scandock.store.errors import WorkHeld
 from scandock.store.works import rmdir
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class LocalHold:
                     return
         except OSError as error:
             raise fault(error, f"locking {paths.work_folder(upload)} in {root.path}") from error
-        raise Fault("work_held", f"Another process works on upload {self.upload}.")
+        raise WorkHeld(self.upload)
 
     @property
     def held(self) -> bool:

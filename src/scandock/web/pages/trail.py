@@ -13,7 +13,7 @@ from fastapi import Request
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from scandock.model.errors import Usage
+from scandock.model.request_errors import RequestInvalid
 from scandock.rules.permissions import Action
 from scandock.services import audit, rights
 from scandock.services.trail_names import names_of_targets
@@ -93,7 +93,7 @@ def _moment(said: str) -> int:
     try:
         moment = datetime.fromisoformat(said)
     except ValueError:
-        raise Usage("request_invalid", f"{said[:40]!r} is no date.", "Write it as 2026-11-24.") from None
+        raise RequestInvalid(f"{said[:40]!r} is no date.", "Write it as 2026-11-24.") from None
     return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
 
 

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import insert, select, update
 
 from scandock.catalog.server_tables import audit, progress, reception
-from scandock.catalog.tables import intent, tree, upload
+from scandock.catalog.tables import IntentKind, intent, tree, upload
 from scandock.model.errors import Fault
 from scandock.model.report import make_report
 from scandock.model.verdicts import ImportState
@@ -22,8 +22,7 @@ from scandock.queue.owner import this_owner
 from scandock.queue.retry import let_go, requeue
 from scandock.services.checking import check
 from scandock.services.settings import load_settings
-from scandock.web import readiness
-from scandock.web.v1 import events as streams
+from scandock.web import readiness, server_sent
 from tests.builders import site_at
 from tests.integration.web import PASSWORD, listening, serving
 
@@ -199,8 +198,9 @@ def test_cancel_wins_before_the_intents_and_never_after(web, client):
         number = leases[placing].upload_id
         made = connection.execute(insert(tree).values(upload_id=number, state="staged", created=1)).inserted_primary_key
         assert made is not None
-        values = {"n": 0, "state": "intent", "name": "archive/P/L", "staged": "tree/0", "inode": 1, "session": "{}"}
-        connection.execute(insert(intent).values(upload_id=number, tree_id=made[0], keep_base=False, **values))
+        place = {"name": "archive/P/L", "staged": "tree/0", "inode": 1, "session": "{}", "keep_base": False}
+        state = {"n": 0, "kind": IntentKind.PUBLISH, "state": "intent"}
+        connection.execute(insert(intent).values(upload_id=number, tree_id=made[0], **state, **place))
     assert code(client.post(f"/api/v1/imports/{placing}/cancel")) == (409, "import_placing")
     with web.site.catalog.read() as connection:
         acts = connection.execute(select(audit.c.target).where(audit.c.action == "import_cancel")).scalars().all()
@@ -380,7 +380,7 @@ def read_events(client, uuid, **more):
 
 @pytest.mark.postgresql
 def test_events_come_as_they_happen_end_with_the_outcome_and_resume(site, monkeypatch):
-    monkeypatch.setattr(streams, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(server_sent, "LOOK_SECONDS", 0.02)
     with listening(site.data, site.settings) as web, web.client() as client:
         uuid = send(client)
         heard = []
@@ -402,7 +402,7 @@ def test_events_come_as_they_happen_end_with_the_outcome_and_resume(site, monkey
 
 
 def test_streams_end_with_the_server(site, monkeypatch):
-    monkeypatch.setattr(streams, "HEARTBEAT_SECONDS", 0.0)
+    monkeypatch.setattr(server_sent, "HEARTBEAT_SECONDS", 0.0)
     with listening(site.data, site.settings) as web, web.client() as client:
         uuid = send(client)
         with client.stream("GET", f"/api/v1/imports/{uuid}/events") as answer:

@@ -15,12 +15,11 @@ from scandock.catalog import server_tables
 from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import upload
 from scandock.queue.claim import Slots, claim
-from scandock.queue.events import add_event
+from scandock.queue.events import Kind, add_event
 from scandock.queue.owner import this_owner
 from scandock.queue.tokens import new_uuid
 from scandock.services.watching import Watch
-from scandock.web import hub
-from scandock.web.v1 import live
+from scandock.web import server_sent
 from tests.integration.web import Web, listening
 
 pytestmark = pytest.mark.long
@@ -66,7 +65,7 @@ def following(client: httpx.Client, mark: str = "", **more: Any) -> Iterator[Hea
 
 @pytest.fixture
 def web(tmp_path, monkeypatch) -> Iterator[Web]:
-    monkeypatch.setattr(hub, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(server_sent, "LOOK_SECONDS", 0.02)
     with listening(tmp_path / "data") as running:
         yield running
 
@@ -95,7 +94,7 @@ def multiply(catalog: Catalog, uuid: str, count: int) -> None:
                 connection.execute(insert(table), [{**one, "upload_id": made} for one in new])
 
 
-def tell(web: Web, uuid: str, kind: str, **data: Any) -> None:
+def tell(web: Web, uuid: str, kind: Kind, **data: Any) -> None:
     with web.site.catalog.write() as connection:
         number = connection.execute(select(upload.c.id).where(upload.c.uuid == uuid)).scalar_one()
         add_event(web.site.catalog, connection, number, kind, data)
@@ -211,7 +210,7 @@ def test_nobody_in_particular_is_asked_to_log_in(web):
 
 
 def test_it_ends_with_the_login_and_with_the_account(web, monkeypatch):
-    monkeypatch.setattr(live, "HEARTBEAT_SECONDS", 0.05)
+    monkeypatch.setattr(server_sent, "HEARTBEAT_SECONDS", 0.05)
     with web.client(None) as client:
         login = client.post("/api/v1/auth/login", json={"name": "admin", "password": "correct horse"})
         assert login.status_code == 200

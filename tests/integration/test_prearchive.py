@@ -17,19 +17,20 @@ from scandock.access import accounts
 from scandock.access.principal import SYSTEM, Denied, Door, Principal
 from scandock.catalog.server_tables import audit, project_sums, reception, trashed
 from scandock.catalog.sums import sum_up
-from scandock.catalog.tables import project, session, tree, upload
+from scandock.catalog.tables import operation, project, session, tree
 from scandock.model.errors import ScandockError
 from scandock.placing import complete as completing
 from scandock.placing.recover import recover
 from scandock.services import browsing, editing, prearchive
 from scandock.services.archiving import archive
 from scandock.services.checking import check
+from scandock.services.cleaning.trash import empty_trash
 from scandock.services.editing import edit_session
 from scandock.services.listing import Sorting
 from scandock.services.moving import Desk, move
 from scandock.services.opening import opened
 from scandock.services.resolving import resolve
-from scandock.services.trash import delete_session, empty_trash, list_trash, restore
+from scandock.services.trash import delete_session, list_trash, restore
 from tests.builders import Image, Site, documented, ecat, images, sha256, site_at
 from tests.integration.web import serving
 
@@ -74,8 +75,7 @@ def whole(site: Site) -> None:
     assert check(str(site.data), site.settings) == []
     assert list((site.data / "work").iterdir()) == []
     with site.catalog() as catalog, catalog.read() as connection:
-        requests = connection.execute(select(upload.c.request)).scalars().all()
-        assert [one for one in requests if "operation" in json.loads(one)] == []
+        assert connection.execute(select(operation.c.kind)).scalars().all() == []
         for row in connection.execute(select(project_sums)).mappings():
             assert sum_up(connection, row["project_id"]) == {k: v for k, v in row.items() if k != "project_id"}
 
@@ -511,7 +511,7 @@ def test_a_change_that_dies_is_rolled_forward(
                     "restore": lambda: restore(desk, uuid),
                 }[verb]()
         with desk.catalog.write() as connection:  # its process is gone: nobody renews, nobody owns
-            connection.execute(upload.update().where(upload.c.state == "running").values(owner="", lease_until=0))
+            connection.execute(operation.update().values(owner="", lease_until=0))
         assert recover(desk.catalog, desk.store).stuck == {}
         if verb in ("move", "restore"):
             assert item(desk, uuid)["label"] == ("Moved" if verb == "move" else "S1")

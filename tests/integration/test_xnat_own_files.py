@@ -32,8 +32,7 @@ from scandock.services.damage import list_damage
 from scandock.services.listing import Sorting
 from scandock.services.moving import Desk
 from scandock.services.opening import opened
-from scandock.services.verifying import verify_some
-from tests.builders import Site, site_at, zipped
+from tests.builders import Site, site_at, verify_some, zipped
 from tests.integration.web import Web, serving
 
 pytestmark = pytest.mark.long
@@ -213,7 +212,7 @@ def test_who_finds_its_making_under_way_waits_as_long_as_for_any_change(
     release, looks = threading.Event(), count(1)
     held = reserve.held_by_others
 
-    def held_by_others(*asked: Any) -> set[int]:
+    def held_by_others(*asked: Any) -> set[str]:
         others = held(*asked)
         if others and next(looks) == 4:  # several waits are over by then
             release.set()

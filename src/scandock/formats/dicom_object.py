@@ -7,7 +7,14 @@ from functools import lru_cache
 from typing import Final, Literal
 
 from scandock.formats.dicom_order import BIG, LITTLE, UNDEFINED, Buffer
-from scandock.model.errors import BadInput
+from scandock.formats.errors import (
+    HeaderDamaged,
+    HeaderTruncated,
+    SeriesUidMissing,
+    SopUidMissing,
+    StudyUidMissing,
+    Unparseable,
+)
 from scandock.model.tags import DICOMDIR_CLASS, NUMBERS
 
 LYING_LENGTH: Final = 1 << 30
@@ -34,18 +41,12 @@ _FRAGMENTS: Final = 4096
 """Fragments of encapsulated pixel data that are looked at."""
 
 
-class Unparseable(BadInput):
-    """The bytes are no object that can be kept: `code` says why (not_dicom, header_damaged, no_study_uid ...)."""
-
-
 @dataclass(slots=True)
 class Header:
     """What is known of one object. UIDs are text without padding; `values` are raw bytes as they stand in the file.
 
     `dataset_at` is the offset behind group 0002 (0 where there is no meta information). `pixels` tells whether the
     pixel data that the header announces is there: by its length, or for encapsulated pixels by the fragments at hand.
-    `complete` tells whether the header was read to its end. An object of which it was not can be kept as it is, but
-    what rewrites a header (a de-identification) must refuse it.
     """
 
     values: dict[int, bytes]
@@ -60,7 +61,6 @@ class Header:
     sop_uid: str
     sop_class: str
     notes: tuple[str, ...] = ()
-    complete: bool = True
 
     @property
     def is_dicomdir(self) -> bool:
@@ -80,14 +80,14 @@ def name_object(header: Header) -> None:
 def identified(header: Header) -> Header:
     """The header, where the object has its three UIDs, of a length that can be one."""
     if not header.study_uid:
-        raise Unparseable("no_study_uid", "It has no Study Instance UID, so no session can be told for it.")
+        raise StudyUidMissing
     if not header.series_uid:
-        raise Unparseable("no_series_uid", "It has no Series Instance UID, so no scan can be told for it.")
+        raise SeriesUidMissing
     if not header.sop_uid:
-        raise Unparseable("no_sop_uid", "It has no SOP Instance UID, so it can't be told from other objects.")
+        raise SopUidMissing
     for name, uid in (("Study", header.study_uid), ("Series", header.series_uid), ("SOP", header.sop_uid)):
         if len(uid) > MAX_UID:
-            raise Unparseable("header_damaged", f"Its {name} Instance UID has {len(uid)} characters; 64 are allowed.")
+            raise HeaderDamaged(f"Its {name} Instance UID has {len(uid)} characters; 64 are allowed.")
     return header
 
 
@@ -100,11 +100,10 @@ def judge_cut(header: Header, number: int, length: int) -> None:
     if number >> 16 > _LAST_IDENTIFYING_GROUP and header.study_uid and header.series_uid and header.sop_uid:
         what = f"{where} claims {length} bytes" if lies else f"it is cut in {where}"
         header.notes += (f"The header does not end within the object ({what}); all that identifies it is there.",)
-        header.complete = False
     elif lies:
-        raise Unparseable("header_damaged", f"Its header is damaged: {where} claims {length} bytes.")
+        raise HeaderDamaged(f"Its header is damaged: {where} claims {length} bytes.")
     elif number >> 16 < _FIRST_GROUP:
-        raise Unparseable("header_damaged", f"Its header is damaged: {where} is none of a data set.")
+        raise HeaderDamaged(f"Its header is damaged: {where} is none of a data set.")
     else:
         raise truncated(where)
 
@@ -116,11 +115,10 @@ def judge_odd(header: Header, number: int) -> Header:
     """
     why = f"element {tag_text(number)} has a value representation that does not exist, and nothing readable follows"
     if number >> 16 < _LAST_IDENTIFYING_GROUP:
-        raise Unparseable("header_damaged", f"Its header is damaged: {why}.")
+        raise HeaderDamaged(f"Its header is damaged: {why}.")
     header.values = {tag: value for tag, value in header.values.items() if tag < number}
     name_object(header)
     header.notes += (f"The header could not be read to its end ({why}); it is judged from its leading elements.",)
-    header.complete = False
     return identified(header)
 
 
@@ -134,9 +132,8 @@ def judge_failure(header: Header, failed: str, number: int, *, whole: bool) -> N
         why = f"it is damaged behind element {tag_text(number)}" if number else "its first element is damaged"
     kept = failed in IMPATIENCE or not whole or number >> 16 > _LAST_IDENTIFYING_GROUP
     if not (kept and header.study_uid and header.series_uid and header.sop_uid):
-        raise Unparseable("header_damaged", f"Its header can't be read: {why}.")
+        raise HeaderDamaged(f"Its header can't be read: {why}.")
     header.notes += (f"The header could not be read to its end ({why}); it is judged from its leading elements.",)
-    header.complete = False
 
 
 def pixel_state(head: Buffer, size: int, start: int, length: int, *, big: bool) -> Literal["none", "whole", "cut"]:
@@ -175,4 +172,4 @@ def tag_text(number: int) -> str:
 
 
 def truncated(where: str) -> Unparseable:
-    return Unparseable("header_truncated", f"Its header is cut: the object ends in {where}.")
+    return HeaderTruncated(where)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from scandock.formats.errors import ArchiveDamaged, ArchiveSplit, ArchiveTruncated, EntrySparse
 from scandock.formats.shown import shown, sized
 from scandock.formats.stream import ByteStream
 from scandock.formats.tar_header import (
@@ -49,8 +50,8 @@ class TarKind(StrEnum):
 class TarMember:
     """One member; its bytes can be read until the next one is asked for, what is left is passed over.
 
-    `special` says which link, device or pipe a SPECIAL one is; such members and folders have no bytes. `data_at` is
-    where its bytes begin in the unpacked stream. All reading raises BadInput where the stream is cut or damaged.
+    `special` says which link, device or pipe a SPECIAL one is; such members and folders have no bytes. All reading
+    raises BadInput where the stream is cut or damaged.
     """
 
     index: int
@@ -58,7 +59,6 @@ class TarMember:
     size: int
     kind: TarKind
     special: str
-    data_at: int
     _stream: ByteStream
     _left: int = field(default=0)
 
@@ -95,8 +95,7 @@ class TarMember:
             pass
 
     def _cut(self) -> BadInput:
-        return BadInput(
-            "truncated",
+        return ArchiveTruncated(
             f"The tar ends within {shown(self.name)}, which claims {sized(self.size)}: it is cut short or damaged.",
             "Send it again, whole.",
         )
@@ -146,16 +145,15 @@ def _next_header(stream: ByteStream, limits: Limits) -> tuple[TarHeader, str] | 
         if b"size" in pax:
             header.size = pax_size(pax[b"size"])
     except BadHeader as bad:
-        raise BadInput(
-            "damaged", f"The tar is damaged at byte {stream.position}: {bad}.", "Make it again and send that."
+        raise ArchiveDamaged(
+            f"The tar is damaged at byte {stream.position}: {bad}.", "Make it again and send that."
         ) from bad
     name = tar_name(raw[: limits.max_name_bytes])
     if header.sparse or any(key in pax for key in _SPARSE_KEYS):
         real = pax.get(b"GNU.sparse.name")
         raise _sparse(tar_name(real) if real else name)
     if header.flag == b"M":
-        raise BadInput(
-            "split_archive",
+        raise ArchiveSplit(
             f"The tar is one of several volumes: {shown(name)} goes on from another.",
             "Pack it again as one file.",
         )
@@ -178,20 +176,15 @@ def _member(index: int, header: TarHeader, name: str, stream: ByteStream) -> Tar
     kind = TarKind.SPECIAL if special else TarKind.DIR if is_dir else TarKind.FILE
     if header.flag == b"D":  # a GNU incremental's list of a folder: not a file of anyone's
         kind = TarKind.DIR
-    return TarMember(index, name, size, kind, special, stream.position, stream, size)
+    return TarMember(index, name, size, kind, special, stream, size)
 
 
 def _no_end(stream: ByteStream) -> BadInput:
-    return BadInput(
-        "truncated",
+    return ArchiveTruncated(
         f"The tar ends at byte {stream.position} without its end mark: it was cut short.",
         "Send it again, whole.",
     )
 
 
 def _sparse(name: str) -> BadInput:
-    return BadInput(
-        "sparse",
-        f"{shown(name)} is packed as a sparse file, which is not read.",
-        "Pack it again without --sparse.",
-    )
+    return EntrySparse(shown(name))

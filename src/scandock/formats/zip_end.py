@@ -8,6 +8,7 @@ from __future__ import annotations
 from struct import Struct
 from typing import Final, NamedTuple
 
+from scandock.formats.errors import ArchiveEncrypted, ArchiveSplit
 from scandock.formats.source import SliceSource, Source
 from scandock.model.errors import BadInput
 
@@ -30,8 +31,6 @@ class ZipEnd(NamedTuple):
     zip64: bool
     shift: int
     """What must be added to the offsets that the directory gives: bytes put before the zip."""
-    end_at: int
-    """Where the end record (or the first of the zip64 records before it) begins: the directory ends here at latest."""
     after_at: int
     """Just after the comment."""
 
@@ -104,8 +103,7 @@ def _judge(source: Source, at: int, record: bytes) -> ZipEnd | None:
     directory_at = _directory_at(source, end_at, size, offset, total)
     if directory_at is None:
         if zip64 and version >= 62 and _within(source, offset, size, end_at):
-            raise BadInput(
-                "encrypted",
+            raise ArchiveEncrypted(
                 "The zip is encrypted, its directory as well.",
                 "Unpack it with its password and pack it again without one.",
             )
@@ -116,7 +114,7 @@ def _judge(source: Source, at: int, record: bytes) -> ZipEnd | None:
         raise split_archive()
     size = min(size, end_at - directory_at) if size else end_at - directory_at
     after_at = min(at + 22 + comment, source.size)
-    return ZipEnd(directory_at, size, total, zip64, directory_at - offset, end_at, after_at)
+    return ZipEnd(directory_at, size, total, zip64, directory_at - offset, after_at)
 
 
 def _directory_at(source: Source, end_at: int, size: int, offset: int, total: int) -> int | None:
@@ -154,8 +152,7 @@ def _within(source: Source, offset: int, size: int, end_at: int) -> bool:
 
 def split_archive() -> BadInput:
     """The refusal of one part of an archive that lies in several files."""
-    return BadInput(
-        "split_archive",
+    return ArchiveSplit(
         "The file is one part of a zip that was split over several.",
         "Join the parts (zip -s 0 split.zip --out whole.zip) and send the whole.",
     )

@@ -14,12 +14,12 @@ from scandock.model.report import make_report
 from scandock.model.upload_steps import log_step
 from scandock.model.verdicts import KEEPS_BYTES, ImportState
 from scandock.placing.complete import end_without, has_intents
+from scandock.placing.errors import AttemptsExhausted, WorkerLost
 from scandock.placing.forget import forget_exceptions, forget_staged
 from scandock.queue.cancel import MESSAGE
-from scandock.queue.leases import Dead, Lease, finish
+from scandock.queue.leases import Dead, ImportLease, Lease, finish
 from scandock.queue.owner import is_elsewhere, server_is_gone
 from scandock.queue.retry import (
-    EXHAUSTED,
     MAX_ATTEMPTS,
     let_go,
     let_wait,
@@ -29,11 +29,11 @@ from scandock.queue.retry import (
 )
 from scandock.store.port import Stage, Store
 
-WORKER_LOST = Fault("worker_lost", "The worker of this import was lost.", "It is tried again by itself.")
+WORKER_LOST = WorkerLost()
 
 
 def requeue_or_fail(
-    catalog: Catalog, store: Store, stage: Stage, lease: Lease, why: ScandockError, *, attempt: int
+    catalog: Catalog, store: Store, stage: Stage, lease: ImportLease, why: ScandockError, *, attempt: int
 ) -> None:
     """After a fault: clear what attempt number `attempt` has staged, and let the import wait; the last one fails.
 
@@ -52,7 +52,7 @@ def requeue_or_fail(
         store.finish(stage)
 
 
-def wait_or_fail(catalog: Catalog, lease: Lease, outage: Fault, *, most_seconds: float) -> int | None:
+def wait_or_fail(catalog: Catalog, lease: ImportLease, outage: Fault, *, most_seconds: float) -> int | None:
     """Have an import wait for an outage to pass, its attempt not counted; for how many seconds it does.
 
     None: it has waited for `most_seconds` altogether and has failed, its bytes kept. One with intents only rolls
@@ -66,7 +66,7 @@ def wait_or_fail(catalog: Catalog, lease: Lease, outage: Fault, *, most_seconds:
             .where(reception.c.upload_id == lease.upload_id)
         ).one()
     if not owner:  # a commit before, of which nobody heard that it was done
-        raise TokenLost("token_lost", "This import was given up already.")
+        raise TokenLost("This import was given up already.")
     over = outage_waited(outages) >= most_seconds and not has_intents(catalog, lease)
     if not over:
         with catalog.write() as connection:
@@ -77,7 +77,7 @@ def wait_or_fail(catalog: Catalog, lease: Lease, outage: Fault, *, most_seconds:
     return None
 
 
-def requeue_lost(catalog: Catalog, store: Store, stage: Stage, lease: Lease, dead: Dead) -> None:
+def requeue_lost(catalog: Catalog, store: Store, stage: Stage, lease: ImportLease, dead: Dead) -> None:
     """After the death of its attempt, or of its worker, without intents: the same, and nothing to wait for.
 
     One that its worker let go keeps the reason and the time to wait that this worker gave. A server that was killed is
@@ -95,18 +95,18 @@ def requeue_lost(catalog: Catalog, store: Store, stage: Stage, lease: Lease, dea
     store.finish(stage)
 
 
-def _clear(catalog: Catalog, stage: Stage, lease: Lease) -> None:
+def _clear(catalog: Catalog, stage: Stage, lease: ImportLease) -> None:
     stage.clear()
     forget_staged(catalog, lease)
     forget_exceptions(catalog, lease)
 
 
-def fail(catalog: Catalog, store: Store, stage: Stage, lease: Lease, why: ScandockError) -> None:
+def fail(catalog: Catalog, store: Store, stage: Stage, lease: ImportLease, why: ScandockError) -> None:
     """End an import without intents as failed; its bytes are kept, so that it can be tried again by a person."""
     end_without(catalog, store, stage, lease, plain_report(catalog, lease, ImportState.FAILED, why.code, str(why)))
 
 
-def plain_report(catalog: Catalog, lease: Lease, state: ImportState, code: str, message: str) -> dict[str, Any]:
+def plain_report(catalog: Catalog, lease: ImportLease, state: ImportState, code: str, message: str) -> dict[str, Any]:
     """The report of an import of which nothing was taken."""
     with catalog.read() as connection:
         archive, received = connection.execute(
@@ -117,7 +117,7 @@ def plain_report(catalog: Catalog, lease: Lease, state: ImportState, code: str, 
     return make_report(lease.uuid, archive, state, code, message, received=received or 0)
 
 
-def end_cancelled(catalog: Catalog, store: Store, lease: Lease, previous: str) -> bool:
+def end_cancelled(catalog: Catalog, store: Store, lease: ImportLease, previous: str) -> bool:
     """End an import whose attempt was killed for a cancel: staging goes at once, its rows behind the outcome.
 
     False where its intents came first: it goes on. TokenLost where it has ended, or another has it.
@@ -143,8 +143,7 @@ def end_cancelled(catalog: Catalog, store: Store, lease: Lease, previous: str) -
 def exhausted(code: str) -> Fault:
     """Why an import is not tried any more, with what ended the last attempt."""
     last = f" The last time: {code}." if code else ""
-    return Fault(
-        EXHAUSTED,
+    return AttemptsExhausted(
         f"The import was begun {MAX_ATTEMPTS} times, and each time it was lost.{last}",
         "Its bytes are kept: look at the log and the memory of the server, then have it tried again.",
     )
@@ -170,7 +169,7 @@ def has_bytes(catalog: Catalog, store: Store, lease: Lease) -> bool:
     return bool(received) and store.spool(lease.uuid).size() == received
 
 
-def drop_bytes(catalog: Catalog, store: Store, lease: Lease) -> None:
+def drop_bytes(catalog: Catalog, store: Store, lease: ImportLease) -> None:
     """Discard the spool of an import that has ended, unless it failed; nothing for one of the command line."""
     with catalog.read() as connection:
         state = connection.execute(select(upload.c.state).where(upload.c.id == lease.upload_id)).scalar_one_or_none()

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import datetime
-from typing import Final
+from typing import Final, Literal
 
 from sqlalchemy import Connection, select, update
 
 from scandock.catalog.standing import Standing, find_session
 from scandock.catalog.tables import project, session, tree
 from scandock.catalog.trees import has_variants, scans_of
-from scandock.model.errors import Usage
 from scandock.model.importing import Overwrite
 from scandock.model.series import SeriesTally
 from scandock.pipeline.job import Tools
@@ -37,6 +36,17 @@ from scandock.services.moving import (
     subject_warnings,
     switch,
     usable,
+)
+from scandock.services.session_errors import (
+    HeldUndecided,
+    LabelTaken,
+    ObjectsClash,
+    PatientMismatch,
+    ProjectUnassigned,
+    SessionExists,
+    StudyElsewhere,
+    SubjectDiffers,
+    TypeDiffers,
 )
 from scandock.services.taken import may_join
 from scandock.services.trash import removal_of, set_aside
@@ -147,14 +157,11 @@ def _policy(
 
 def _check_held(source: Standing, *, decided: bool, overwrite: Overwrite | None) -> None:
     if source.project == UNASSIGNED:
-        raise Usage(
-            "project_unassigned", "What belongs to no project can't be archived.", "Move it to a project first."
-        )
+        raise ProjectUnassigned("What belongs to no project can't be archived.", "Move it to a project first.")
     code = source.held[0]
     if not code or decided or code in ARCHIVABLE or (code == "sop_clash" and overwrite == "delete"):
         return
-    raise Usage(
-        "held_undecided",
+    raise HeldUndecided(
         f"The session waits for a decision: {REASONS.get(code, code)}.",
         "Decide that first: its choices stand with it in the prearchive.",
     )
@@ -175,8 +182,7 @@ def _accepted(connection: Connection, source: Standing) -> tuple[Notice, ...]:
     if code != "patient_mismatch":
         return ()
     if has_variants(connection, source.tree_id):
-        raise Usage(
-            "held_undecided",
+        raise HeldUndecided(
             "The session waits for a decision: several patients in it, and objects that differ under one SOP UID.",
             "Decide that first: its choices stand with it in the prearchive.",
         )
@@ -190,7 +196,7 @@ def _check_type(source: Standing, target: Standing, policy: Overwrite, petmr: Pe
     same_study = source.study_uid is not None and source.study_uid == target.study_uid
     if not may_join_type(target.xsi_type, source.xsi_type, petmr, same_study=same_study):
         said = notice("type_differs", label=target.label, other=target.xsi_type, type=source.xsi_type)
-        raise Usage(said.code, said.message, "Archive it with delete, which keeps the type, or under another label.")
+        raise TypeDiffers(said.message, "Archive it with delete, which keeps the type, or under another label.")
 
 
 def _check_patient(desk: Desk, source: Standing, target: Standing, *, one_patient: bool) -> tuple[Notice, ...]:
@@ -206,7 +212,7 @@ def _check_patient(desk: Desk, source: Standing, target: Standing, *, one_patien
     if one_patient:
         return (said,)
     remedy = "Archive it under another label, or with allowPatientMismatch=true where they are one patient."
-    raise Usage(said.code, said.message, remedy)
+    raise PatientMismatch(said.message, remedy)
 
 
 def _patient_ids(desk: Desk, connection: Connection, source: Standing) -> list[str]:
@@ -227,10 +233,10 @@ def _check_target(target: Standing, policy: Overwrite, subject: str | None) -> N
     """Usage where the archived session is not to be joined: by the policy, or as another subject is named."""
     if subject is not None and label_key(subject) != label_key(target.subject):
         said = notice("subject_differs", label=target.label, other=target.subject, subject=subject)
-        raise Usage(said.code, said.message, "Archive it without a subject, or under another label.")
+        raise SubjectDiffers(said.message, "Archive it without a subject, or under another label.")
     if policy == "none":
         said = notice("session_exists", label=target.label, project=target.project)
-        raise Usage(said.code, said.message, "Archive it with append or delete, or under another label.")
+        raise SessionExists(said.message, "Archive it with append or delete, or under another label.")
 
 
 def _target(
@@ -256,11 +262,7 @@ def _target(
     if own and label is not None:
         named = [row for row in own if row.key == asked]
         if not named and not apart:
-            raise Usage(
-                "study_elsewhere",
-                "The study is archived in this project already, under another label.",
-                "Archive it without a label, so that it joins that session.",
-            )
+            raise StudyElsewhere
         if not named:
             twice = (notice("study_twice", project=source.project, other=own[0].label, label=label),)
         own = named
@@ -270,7 +272,7 @@ def _target(
             if chosen is None and may_join(source, row.study_uid, by_hand=row.by_hand, ecat=row.ecat):
                 chosen = row.uuid
             elif chosen is None:
-                raise Usage("label_taken", "That label belongs to another archived session.", "Choose another label.")
+                raise LabelTaken("That label belongs to another archived session.", "Choose another label.")
     return (find_session(connection, chosen) if chosen is not None else None), twice
 
 
@@ -306,14 +308,15 @@ def _join(
     details: Mapping[str, audit.Value],
 ) -> Outcome:
     try:
-        merged = merge(tools, source, target, "delete" if policy == "delete" else "append", keep)
+        how: Literal["append", "delete"] = "delete" if policy == "delete" else "append"
+        merged = merge(tools, source, target, how, keep, dry_run=dry_run)
     finally:
         tools.ledger.close()
     if merged.undecided:
         said = notice("sop_clash", label=target.label, count=merged.clashes)
         if not dry_run:
             hold(desk, source, said)
-        raise Usage(said.code, said.message, "Decide first which to keep: the old, the new or both.")
+        raise ObjectsClash(said.message, "Decide first which to keep: the old, the new or both.")
     outcome = Outcome(
         session=source.uuid,
         action=action,

@@ -13,11 +13,12 @@ from scandock.catalog.shelves import Holder
 from scandock.catalog.standing import Standing
 from scandock.catalog.tables import file, resource, scan
 from scandock.model import uris
-from scandock.model.errors import Usage
 from scandock.rules.permissions import Action
 from scandock.rules.said_fields import added_parameters
 from scandock.services import rights
+from scandock.services.file_errors import FileUnknown
 from scandock.services.listing import Page, Sorting, like, page_of
+from scandock.services.session_errors import ScanUnknown
 from scandock.store.paths import RelPath, resource_file
 
 SCAN_SORTS = {
@@ -48,7 +49,7 @@ def find_scan(connection: Connection, principal: Principal, uuid: str, scan_id: 
     standing = readable(connection, principal, uuid)
     row = connection.execute(_scans(standing).where(scan.c.scan_id == scan_id)).mappings().first()
     if row is None:
-        raise Usage("scan_unknown", f"The session has no scan {scan_id[:128]!r}.")
+        raise ScanUnknown(f"The session has no scan {scan_id[:128]!r}.")
     found = connection.execute(
         _resources(standing).where(resource.c.scan_n == row["n"]).order_by(resource.c.n)
     ).mappings()
@@ -157,7 +158,7 @@ def file_of(connection: Connection, standing: Holder, n: int) -> dict[str, Any]:
     """As `find_file`, of a session or a shelf that may be read."""
     row = connection.execute(files_query(standing).where(file.c.n == n)).mappings().first()
     if row is None:
-        raise Usage("file_unknown", f"The session has no file {n}.")
+        raise FileUnknown(f"The session has no file {n}.")
     return file_item(row, standing)
 
 

@@ -16,12 +16,13 @@ from scandock.catalog.server_tables import account, damage, member, verification
 from scandock.catalog.shelves import Holder, find_holder
 from scandock.catalog.tables import file, project, resource, scan, session, shelf, subject
 from scandock.model import uris
-from scandock.model.errors import Usage
 from scandock.rules.permissions import Action
 from scandock.services import rights, shelves
+from scandock.services.audit import Did
 from scandock.services.contents import path_of
 from scandock.services.listing import Page, Sorting, page_of
 from scandock.services.moving import Desk
+from scandock.services.session_errors import SessionUnknown
 from scandock.services.verifying import Plan, Verified, verify_again, verify_whole
 from scandock.web import urls
 
@@ -177,7 +178,7 @@ def _ask_damaged(desk: Desk, project_name: str | None) -> Sequence[RowMapping]:
         found = _with_damage(connection, desk, project_name)
         verify_again(desk.catalog, connection, *(row["tree_id"] for row in found))
         for name, count in sorted(Counter(str(row["project"]) for row in found).items()):
-            desk.note(connection, "verify", name, name, {"sessions": count}, kind="project")
+            desk.note(connection, Did.VERIFY, name, name, {"sessions": count}, kind="project")
     return found
 
 
@@ -219,9 +220,7 @@ def read_here(desk: Desk, uuids: Sequence[str], *, damaged: bool = False, projec
         try:
             read_again(desk, uuid)
         except Denied:
-            raise Usage(
-                "session_unknown", f"{uuid} is no session's id.", "GET /api/v1/damage and scandock check tell the ids."
-            ) from None
+            raise SessionUnknown(uuid) from None
     named = list(uuids)
     if damaged:
         named += [row["uuid"] for row in _ask_damaged(desk, project_name)]
@@ -253,4 +252,4 @@ def read_again(desk: Desk, uuid: str) -> None:
     with desk.catalog.write() as connection:
         holder: Holder = shelves.holder_for(connection, desk.principal, uuid, Action.DAMAGE_VERIFY)
         verify_again(desk.catalog, connection, holder.tree_id)
-        shelves.note(desk, connection, "verify", holder)
+        shelves.note(desk, connection, Did.VERIFY, holder)

@@ -10,7 +10,6 @@ import codecs
 import contextlib
 import io
 import re
-import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,6 +25,7 @@ from scandock.catalog.shelves import Holder, find_holder
 from scandock.catalog.standing import Standing, find_session
 from scandock.catalog.tables import intent, project, session, tree
 from scandock.model.errors import Fault, Usage
+from scandock.model.patience import tries
 from scandock.rules.permissions import Action
 from scandock.rules.scan_ids import sort_key
 from scandock.services import contents, rights, shelves
@@ -37,8 +37,10 @@ from scandock.services.damaged_files import (
     damaged_paths,
     is_folder_gone,
 )
+from scandock.services.file_errors import FileMissing, RangeUnsatisfiable
 from scandock.services.lasting import Lasting
 from scandock.services.moving import Desk
+from scandock.services.session_errors import SessionsMissing
 from scandock.services.verifying import verify_soon
 from scandock.services.zip_stream import CHUNK, ZipEntry, ZipStream, stored_length
 from scandock.store.paths import RelPath, scan_folder, tree_path
@@ -224,7 +226,7 @@ def zip_of_project(desk: Desk, name: str, *, deflate: bool = False, damaged: Dam
             .order_by(session.c.key)
         ).all()
         if not rows:
-            raise Usage("nothing_there", "The project has no archived session.")
+            raise SessionsMissing("The project has no archived session.")
         known = damaged_of_project(connection, name, damaged)
     sessions, title = [(row.uuid, row.label) for row in rows], rows[0].name
     with desk.catalog.write() as connection:
@@ -332,7 +334,7 @@ def byte_range(header: str | None, size: int) -> tuple[int, int] | None:
     else:
         start, end = max(size - int(match[2]), 0), size - 1
     if start >= size or start > end:
-        raise Usage("range_unsatisfiable", f"The file has {size} bytes.", "Ask for less, or for the whole.")
+        raise RangeUnsatisfiable(size)
     return start, end - start + 1
 
 
@@ -350,8 +352,7 @@ def steady_holder(desk: Desk, uuid: str) -> tuple[Holder, Snapshot]:
 
 
 def _steady(desk: Desk, uuid: str, find: Callable[[Connection, str], H | None]) -> tuple[H, Snapshot]:
-    deadline = time.monotonic() + STEADY_SECONDS
-    while True:
+    for _ in tries(STEADY_SECONDS, 0.02):
         before, pending = _stands(desk, uuid, find)
         if before is not None and not pending:
             with contextlib.suppress(FileNotFoundError):
@@ -360,9 +361,9 @@ def _steady(desk: Desk, uuid: str, find: Callable[[Connection, str], H | None]) 
                 if after is not None and not pending and (after.tree_id, after.parts) == (before.tree_id, before.parts):
                     return after, snapshot
                 snapshot.close()
-        if before is None or time.monotonic() > deadline:
-            raise _missing(desk, uuid)
-        time.sleep(0.02)
+        if before is None:
+            break
+    raise _missing(desk, uuid)
 
 
 def _stands(desk: Desk, uuid: str, find: Callable[[Connection, str], H | None]) -> tuple[H | None, bool]:
@@ -385,8 +386,4 @@ def moment_of(standing: Holder) -> datetime:
 def _missing(desk: Desk, uuid: str) -> Fault:
     """What is said of a file that is gone. Its session is verified next: then the list of damage tells of it."""
     verify_soon(desk.catalog, uuid)
-    return Fault(
-        "file_missing",
-        "The file is not in the store.",
-        "Its session is verified next, and an administrator sees the damage. Import the archive again, which heals it.",
-    )
+    return FileMissing()

@@ -19,18 +19,18 @@ from zlib import crc32
 from sqlalchemy import Connection, RowMapping, func, select
 
 from scandock.access.throttle import network
-from scandock.catalog.engine import Catalog
-from scandock.catalog.server_tables import damage, verification
+from scandock.catalog.server_tables import verification
 from scandock.catalog.standing import Standing
-from scandock.catalog.tables import file, resource, scan, session
+from scandock.catalog.tables import file, resource, scan
 from scandock.model import request_limits
-from scandock.model.errors import Usage
 from scandock.services import contents
+from scandock.services.audit import Did
 from scandock.services.damaged_files import damaged_numbers, why_no_picture
 from scandock.services.decoding import BUSY, NO_ROOM, Made, Pictures
 from scandock.services.downloads import steady
 from scandock.services.held_answers import Hold
 from scandock.services.moving import Desk
+from scandock.services.session_errors import ChangedMeanwhile, ImageUnknown, ScanUnknown
 from scandock.store.paths import RelPath
 from scandock.viewing.exchange import FILES
 from scandock.viewing.stack import Stack, stacked
@@ -151,14 +151,14 @@ def look(desk: Desk, pictures: Pictures, uuid: str, scan_id: str) -> Looked:
         damaged = {} if found is None else damaged_numbers(connection, standing.tree_id, found)
         of_round = round_of(connection, standing.tree_id)
     if found is None:
-        raise Usage("scan_unknown", f"The session has no scan {scan_id[:128]!r}.")
+        raise ScanUnknown(f"The session has no scan {scan_id[:128]!r}.")
     return Looked(desk, pictures, standing, found, damaged, of_round)
 
 
 def note_view(looked: Looked) -> None:
     """Note in the trail that somebody looks at a session's images."""
     with looked.desk.catalog.write() as connection:
-        looked.desk.note(connection, "view", looked.standing.uuid, looked.standing.project)
+        looked.desk.note(connection, Did.VIEW, looked.standing.uuid, looked.standing.project)
 
 
 def stack_of(looked: Looked) -> Stack:
@@ -285,7 +285,7 @@ def header(desk: Desk, pictures: Pictures, uuid: str, n: int) -> tuple[Made, str
 def _image(looked: Looked, at: int) -> tuple[Stack, int]:
     stack = stack_of(looked)
     if stack.images and not 0 <= at < len(stack.images):
-        raise Usage("image_unknown", f"The scan has {len(stack.images)} images; there is no image {at}.")
+        raise ImageUnknown(len(stack.images), at)
     return stack, at
 
 
@@ -328,7 +328,7 @@ def _opened(looked: Looked) -> Iterator[Snapshot]:
     standing, snapshot = steady(looked.desk, looked.standing.uuid)
     with snapshot:
         if standing.tree_id != looked.standing.tree_id:
-            raise Usage("changed_meanwhile", "The session has just changed.", "Load it anew.")
+            raise ChangedMeanwhile("The session has just changed.", "Load it anew.")
         yield snapshot
 
 
@@ -361,30 +361,3 @@ def _fd(stream: IO[bytes], opened: contextlib.ExitStack) -> int:
         while chunk := stream.read(1024 * 1024):
             os.write(fd, chunk)
         return fd
-
-
-def tidy(pictures: Pictures, catalog: Catalog) -> int:
-    """Forget what is kept of trees that stand no more, and what is too much. Returns how many trees it was.
-
-    And of those with damage, and of rounds of verification before: it may have been made of damaged bytes.
-    """
-
-    def standing(keys: list[str]) -> list[str]:
-        found: list[str] = []
-        uuids = {key.partition("-")[2] for key in keys}
-        for some in _some(sorted(uuids)):
-            with catalog.read() as connection:
-                rows = connection.execute(
-                    select(session.c.tree_id, session.c.uuid, ROUND.label("round"))
-                    .outerjoin(verification, verification.c.tree_id == session.c.tree_id)
-                    .where(session.c.uuid.in_(some), session.c.tree_id.not_in(select(damage.c.tree_id)))
-                ).all()
-            found += [tree_key(row.tree_id, row.uuid, row.round) for row in rows]
-        return found
-
-    return pictures.cache.tidy(standing) if pictures.is_time_to_tidy() else 0
-
-
-def _some(values: list[str], many: int = 500) -> Iterator[list[str]]:
-    for start in range(0, len(values), many):
-        yield values[start : start + many]

@@ -16,20 +16,19 @@ from scandock.access.principal import Principal, deny
 from scandock.catalog.shelves import Shelf, find_shelf, shelf_of_project, shelf_of_subject
 from scandock.catalog.sums import changed_project
 from scandock.catalog.tables import project, shelf
-from scandock.catalog.trees import write_structure
 from scandock.model import uris
-from scandock.model.errors import Usage
 from scandock.model.xnat_ids import subject_id
 from scandock.placing.deletes import Removal
-from scandock.placing.intents import ShelfRow, new_tree
+from scandock.placing.intents import ShelfRow
 from scandock.placing.locks import locks_of
 from scandock.placing.moves import operation, patiently, undisturbed
 from scandock.queue.tokens import new_uuid
 from scandock.rules.permissions import Action, Answer
 from scandock.services import audit, rights, shelves
 from scandock.services.finding import Subject
-from scandock.services.making import origin_of, project_of, put_resource, show_empty
+from scandock.services.making import project_of, put_resource, show_empty
 from scandock.services.moving import Desk, standing_inode
+from scandock.services.project_errors import OwnFilesLeft
 from scandock.store.paths import tree_path
 
 
@@ -94,14 +93,11 @@ def _make(desk: Desk, wanted: Shelf) -> str:
             there = _again(connection, wanted)
             if there.uuid:  # made in this very moment
                 return there.uuid
-            origin = origin_of(desk, connection)
-            tree_id = new_tree(desk.catalog, connection, running.lease)
-            write_structure(connection, tree_id, [], [])
 
         def note(connection: Connection) -> None:
             shelves.note(desk, connection, "edit", wanted, {"fields": ["resources"], "made": True})
 
-        show_empty(running, tree_path(wanted.parts), row, tree_id, note, origin)
+        show_empty(running, tree_path(wanted.parts), row, (), note)
     return row.uuid
 
 
@@ -139,12 +135,7 @@ def check_bare(desk: Desk, every: Iterable[Shelf]) -> None:
         if one.files:
             whose = f"The {'project' if one.subject_id is None else 'subject'} {one.label}"
             files = f"{one.files} {'file' if one.files == 1 else 'files'}"
-            raise Usage(
-                "has_own_files",
-                f"{whose} has {files} of its own beside its sessions.",
-                "Delete its resources first, or say removeFiles=true: then they lie in the trash folder of the server"
-                f" for {desk.settings.trash_days} days.",
-            )
+            raise OwnFilesLeft(whose, files, desk.settings.trash_days)
 
 
 def remove_shelf(desk: Desk, of: Shelf, *, with_files: bool, deleting: bool = False) -> None:

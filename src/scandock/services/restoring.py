@@ -7,15 +7,12 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from sqlalchemy import update
-
-from scandock.catalog.tables import upload
-from scandock.model.errors import Usage
 from scandock.model.importing import Progress
-from scandock.model.verdicts import ImportState
+from scandock.queue.leases import disown_all
 from scandock.services.backing_up import WHAT, Told, finished_backups
 from scandock.services.catalog_copies import check_restorable, put_back_catalog
 from scandock.services.checking import Finding, check
+from scandock.services.data_errors import BackupMissing, BackupNewer, RestoreNotEmpty
 from scandock.services.opening import open_data_catalog
 from scandock.store import backups
 from scandock.store.local import LocalStore
@@ -37,7 +34,7 @@ def restore(backup: str, data: str, settings: Settings, on_progress: Told | None
     source = find_backup(backup)
     data = os.path.abspath(data)
     if os.path.isdir(data) and os.listdir(data):
-        raise Usage("restore_not_empty", f"{data} is not empty.", "Name a new or an empty folder.")
+        raise RestoreNotEmpty(f"{data} is not empty.", "Name a new or an empty folder.")
     check_restorable(source, settings.database_url)
     store = LocalStore(data)
     store.prepare()
@@ -66,16 +63,14 @@ def restore(backup: str, data: str, settings: Settings, on_progress: Told | None
 
 
 def _disown(data: str, settings: Settings) -> None:
-    """Let nobody own the imports that ran: whoever did may live on this very machine, and works on another folder.
+    """Let nobody own the imports and operations that went on: who did may live on this machine, and has another folder.
 
     The database is this folder's from now on, and not that of the one that the backup was made of.
     """
     catalog = open_data_catalog(data, settings, adopts=True)
     try:
         with catalog.write() as connection:
-            connection.execute(
-                update(upload).where(upload.c.state == ImportState.RUNNING).values(owner="", lease_until=0)
-            )
+            disown_all(connection)
     finally:
         catalog.dispose()
 
@@ -85,9 +80,9 @@ def find_backup(path: str) -> str:
     path = os.path.abspath(path)
     every = [path] if os.path.isfile(os.path.join(path, WHAT)) else finished_backups(path)
     if not every:
-        raise Usage("backup_missing", f"There is no finished backup in {path}.", "Name the folder of backup's --to.")
+        raise BackupMissing(path)
     with open(os.path.join(every[-1], WHAT), encoding="utf-8") as file:
         facts = json.load(file)
     if facts.get("format") != FORMAT:
-        raise Usage("backup_newer", f"{every[-1]} was made by a newer Scandock.", "Restore with that version.")
+        raise BackupNewer(every[-1])
     return every[-1]

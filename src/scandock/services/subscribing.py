@@ -11,14 +11,15 @@ from sqlalchemy import Connection, RowMapping, delete, func, insert, select
 from scandock.access.principal import deny
 from scandock.catalog.server_tables import delivery, subscription
 from scandock.catalog.tables import project, upload
-from scandock.model.errors import CodedUsage, Usage
+from scandock.model.errors import CodedUsage
 from scandock.model.verdicts import FINAL
 from scandock.queue.tokens import new_uuid
 from scandock.rules.permissions import Action, Answer
 from scandock.services import rights
+from scandock.services.audit import Did
 from scandock.services.mail import check_address
+from scandock.services.message_errors import MailOff
 from scandock.services.moving import Desk
-from scandock.services.notify_settings import notify_settings
 from scandock.services.webhooks import check_url
 
 STATES: Final = (*(state.value for state in FINAL), "damaged")
@@ -69,15 +70,11 @@ def subscribe(
     if not states or not set(states) <= set(STATES):
         raise StatesUnknown(", ".join(STATES))
     if kind == "email":
-        if not notify_settings(desk.settings).smtp_host:
-            raise Usage(
-                "mail_off",
-                "This site sends no e-mail.",
-                "Have SCANDOCK_SMTP_HOST set by who runs the server, or choose a webhook.",
-            )
+        if not desk.settings.notify.smtp_host:
+            raise MailOff
         check_address(target)
     else:
-        check_url(target, notify_settings(desk.settings))
+        check_url(target, desk.settings.notify)
     secret = secrets.token_urlsafe(32) if kind == "webhook" else ""
     number = new_uuid()
     with desk.catalog.write() as connection:
@@ -99,7 +96,7 @@ def subscribe(
             )
         )
         said = {"kind": kind, "states": sorted(states)}
-        desk.note(connection, "subscribe", number, project_name or "", said, kind="subscription")
+        desk.note(connection, Did.SUBSCRIBE, number, project_name or "", said, kind="subscription")
         found = _find(connection, number)
     return {**_item(found), **({"secret": secret} if secret else {})}
 
@@ -180,7 +177,7 @@ def unsubscribe(desk: Desk, uuid: str) -> None:
     with desk.catalog.write() as connection:
         row = _mine(connection, desk, uuid)
         connection.execute(delete(subscription).where(subscription.c.id == row["id"]))
-        desk.note(connection, "unsubscribe", uuid, row["project"] or "", kind="subscription")
+        desk.note(connection, Did.UNSUBSCRIBE, uuid, row["project"] or "", kind="subscription")
 
 
 def list_deliveries(connection: Connection, desk: Desk, uuid: str, limit: int = 50) -> list[dict[str, Any]]:

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, delete, select
+from sqlalchemy import Connection, RowMapping, select
 
-from scandock.access.principal import SYSTEM
 from scandock.access.visible import projects_where
-from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import trashed
 from scandock.catalog.standing import Standing, row_json
 from scandock.catalog.tables import project, session
 from scandock.catalog.view import SqlView
 from scandock.model import uris
-from scandock.model.errors import Usage
 from scandock.model.tree_parts import TreeParts
 from scandock.placing.deletes import Removal
-from scandock.placing.forget import forget_tree
 from scandock.placing.intents import Placement, SessionRow
 from scandock.placing.locks import LockName, locks_of, session_locks
 from scandock.placing.moves import operation
@@ -28,13 +23,13 @@ from scandock.placing.tree_files import damaged_paths_of
 from scandock.rules.notices import Notice, notice
 from scandock.rules.permissions import Action
 from scandock.services import rights
-from scandock.services.audit import Did, record
 from scandock.services.damage import damaged_of
+from scandock.services.file_errors import TrashGone
 from scandock.services.listing import Page, Sorting, page_of
 from scandock.services.moving import Desk, Outcome, free_timestamp, standing_inode, usable
+from scandock.services.session_errors import LabelTaken
 from scandock.services.verifying import verify_again
-from scandock.store.paths import NOWHERE, tree_path
-from scandock.store.port import Store
+from scandock.store.paths import tree_path
 
 SORTS = {"deleted": trashed.c.deleted}
 """What the trash may be sorted by."""
@@ -215,14 +210,14 @@ def _placement(desk: Desk, connection: Connection, row: RowMapping, kept: Mappin
         )
     ).first()
     if taken is not None:
-        raise Usage("label_taken", "A session of that label stands there already.", "Name another label.")
+        raise LabelTaken("A session of that label stands there already.", "Name another label.")
     inode = desk.store.trashed(row["trash_id"])
     if inode is None:
-        raise Usage("trash_gone", "Its time in the trash is over: its files are deleted.")
+        raise TrashGone
     return Placement(
         n=0,
         name=tree_path(TreeParts(kept["place"], row["project"], kept["timestamp"], label)),
-        staged=NOWHERE,
+        staged=None,
         inode=inode,
         tree_id=row["tree_id"],
         base_tree_id=None,
@@ -260,22 +255,3 @@ def _placement(desk: Desk, connection: Connection, row: RowMapping, kept: Mappin
             bytes=kept["bytes"],
         ),
     )
-
-
-def empty_trash(catalog: Catalog, store: Store, days: float, *, now: float | None = None) -> list[str]:
-    """Give up what was deleted more than `days` ago, rows and files; gives the sessions' UUIDs. The janitor's."""
-    moment = time.time() if now is None else now
-    with catalog.read() as connection:
-        over = connection.execute(
-            select(trashed.c.uuid, trashed.c.tree_id, project.c.name)
-            .join(project, project.c.id == trashed.c.project_id)
-            .where(trashed.c.deleted <= (moment - days * 86_400) * 1000)
-        ).all()
-    for row in over:
-        with catalog.write() as connection:
-            gone = connection.execute(delete(trashed).where(trashed.c.uuid == row.uuid)).rowcount
-            if gone:
-                record(connection, SYSTEM, Did.PURGE, "session", row.uuid, project=row.name)
-        forget_tree(catalog, row.tree_id)
-    store.purge(days * 86_400, now=moment)
-    return [row.uuid for row in over]

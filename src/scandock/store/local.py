@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING
 from scandock.model.errors import Fault
 from scandock.store import paths, readers, works
 from scandock.store.durable import fault, sync_file, sync_folder
+from scandock.store.errors import WorkHeld
 from scandock.store.paths import INCOMING, RECEIPTS, WORK
 from scandock.store.root import Root
 from scandock.store.spools import LocalSpool
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from scandock.store.owners import LocalHold
     from scandock.store.paths import DataPath, RelPath, TreePath
-    from scandock.store.port import Capabilities, Found, Stage, Swept, TrashEntry
+    from scandock.store.port import Found, Stage, Swept, TrashEntry
     from scandock.store.snapshots import LocalSnapshot
     from scandock.store.trash import Trash
     from scandock.store.trees import Trees
@@ -78,9 +79,6 @@ class LocalStore:
     def close(self) -> None:
         """Close DATA's descriptor; it is opened again when needed."""
         self._root.close()
-
-    def capabilities(self) -> Capabilities:
-        return self._root.can()
 
     def reserve(self, needed: int, *, files: int = 0, min_free: int = 0) -> int:
         from scandock.store.space import reserve
@@ -142,9 +140,7 @@ class LocalStore:
     def forget(self, upload: str) -> bool:
         try:
             hold = self._own_hold(upload)
-        except Fault as held:
-            if held.code != "work_held":
-                raise
+        except WorkHeld:
             return False
         with hold:
             works.forget(self._root, upload)

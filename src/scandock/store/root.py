@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from scandock.model.errors import Fault
 from scandock.model.private import PRIVATE_FOLDER, keep_private
 from scandock.store.durable import fault, sync_folder
+from scandock.store.errors import StoreMissing
 from scandock.store.folders import FOLDER_MODE
 from scandock.store.paths import AREAS, INCOMING, RECEIPTS, RUBBISH, TRASH, WORK, inside
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from scandock.store.paths import DataPath
-    from scandock.store.values import Capabilities
 
 SAYS_LOST = "lost"
 """Name of a folder by which whoever runs the machine says that what was in the one around it won't come back."""
@@ -30,11 +30,12 @@ PRIVATE = frozenset({INCOMING, WORK, TRASH, RECEIPTS})
 class Root:
     """DATA by path, opened at first use; paths given to it are relative and already checked."""
 
-    __slots__ = ("_can", "_fd", "path")
+    __slots__ = ("_fd", "exchanges", "path")
 
     def __init__(self, path: str) -> None:
         self._fd: int | None = None
-        self._can: Capabilities | None = None
+        self.exchanges: bool | None = None
+        """Whether the file system can exchange two names, once `space.can_exchange` has tried."""
         self.path = os.path.abspath(path)
 
     @property
@@ -44,18 +45,10 @@ class Root:
             try:
                 self._fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             except FileNotFoundError as error:
-                raise Fault("store_missing", f"There is no folder {self.path}.") from error
+                raise StoreMissing(f"There is no folder {self.path}.") from error
             except OSError as error:
                 raise fault(error, f"opening {self.path}") from error
         return self._fd
-
-    def can(self) -> Capabilities:
-        """What the file system can do, tried once."""
-        if self._can is None:
-            from scandock.store.space import probe
-
-            self._can = probe(self)
-        return self._can
 
     def prepare(self, *, stored: bool = True) -> None:
         """Make DATA and its folders where missing; idempotent, also when killed in the middle of that.
@@ -120,8 +113,7 @@ class Root:
     def gone(self, folder: DataPath) -> Fault:
         """What is said of a folder of what was placed that is not there, or has nothing in it."""
         how = "is empty, without all" if self.stands(folder) else "is not there, with all"
-        return Fault(
-            "store_missing",
+        return StoreMissing(
             f"The folder {folder} of {self.path} {how} that was placed in it.",
             "Mount its disk, or put the folder back from a backup. Nothing is placed before that. Where what was in it"
             f" is lost for good, make a folder named {SAYS_LOST} in it.",

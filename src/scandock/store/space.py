@@ -9,12 +9,13 @@ import os
 import tempfile
 from typing import TYPE_CHECKING, Final
 
-from scandock.model.errors import Fault, Usage
+from scandock.model.machine_errors import DiskFull
 from scandock.store import syscalls
 from scandock.store.durable import fault, write_all
+from scandock.store.errors import FilesystemOnNetwork, StoreMissing, StoreReadOnly
 from scandock.store.paths import AREAS, INCOMING, RUBBISH, WORK, inside
 from scandock.store.root import FOLDERS
-from scandock.store.values import Capabilities, Room
+from scandock.store.values import Room
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -77,11 +78,7 @@ def refuse_network(path: str) -> None:
     """Usage `network_filesystem` where `path`, the catalog's folder, lies on a network file system."""
     kind = filesystem_of(path)
     if kind in NETWORK:
-        raise Usage(
-            "network_filesystem",
-            f"{path} lies on a network file system ({kind}), where an embedded catalog would be damaged.",
-            "Choose a local folder for DATA, or a PostgreSQL catalog.",
-        )
+        raise FilesystemOnNetwork(path, kind)
 
 
 def reserve(root: Root, needed: int, files: int, min_free: int) -> int:
@@ -93,14 +90,12 @@ def reserve(root: Root, needed: int, files: int, min_free: int) -> int:
     available = now.f_bavail * now.f_frsize
     if needed + min_free > available:
         needs = f"{needed:,} bytes are needed, {available:,}" if needed else f"{available:,} bytes"
-        raise Fault(
-            "disk_full",
+        raise DiskFull(
             f"{needs} are available in {root.path}, and {min_free:,} must stay free.",
             "Free space under DATA.",
         )
     if now.f_files and files > now.f_favail:
-        raise Fault(
-            "disk_full",
+        raise DiskFull(
             f"{files:,} files are to be made, the file system has room for {now.f_favail:,}.",
             "Free inodes under DATA.",
         )
@@ -124,8 +119,7 @@ def try_writing(root: Root) -> list[str]:
     try:
         now = os.stat(root.path)
         if (now.st_dev, now.st_ino) != (os.fstat(root.fd).st_dev, os.fstat(root.fd).st_ino):
-            raise Fault(
-                "store_missing",
+            raise StoreMissing(
                 f"{root.path} is another folder now than when it was opened.",
                 "Start the server again.",
             )
@@ -136,8 +130,7 @@ def try_writing(root: Root) -> list[str]:
         raise fault(error, f"making the folders of {root.path}") from error
     for folder in standing:
         if not os.access(folder, os.R_OK | os.W_OK | os.X_OK, dir_fd=root.fd, effective_ids=True):
-            raise Fault(
-                "store_read_only",
+            raise StoreReadOnly(
                 f"The folder {folder} of {root.path} may not be written to.",
                 "Open it to the user that runs Scandock, and see that its file system is mounted for writing.",
             )
@@ -166,25 +159,31 @@ def _write_a_little(root: Root, folder: DataPath) -> None:
         os.close(fd)
 
 
-def probe(root: Root) -> Capabilities:
-    """Try renames and links in a folder of their own, which a kill leaves to the sweep."""
+def can_exchange(root: Root) -> bool:
+    """Whether the file system can exchange two names in one step; tried once, by what `root` keeps."""
+    if root.exchanges is None:
+        root.exchanges = _try_exchange(root)
+    return root.exchanges
+
+
+def _try_exchange(root: Root) -> bool:
+    """Exchange two names in a folder of their own, which a kill leaves to the sweep."""
     try:
         folder, lock = _probe_folder(root)
         for name in ("a", "b"):
             root.make(inside(folder, name))
-        exchange = _works(lambda: syscalls.exchange(inside(folder, "a"), inside(folder, "b"), root.fd))
-        noreplace = _works(
-            lambda: syscalls.renameat2(inside(folder, "a"), inside(folder, "c"), root.fd, syscalls.RENAME_NOREPLACE)
-        )
-        os.close(os.open(inside(folder, "f"), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644, dir_fd=root.fd))
-        links = _works(
-            lambda: os.link(inside(folder, "f"), inside(folder, "g"), src_dir_fd=root.fd, dst_dir_fd=root.fd)
-        )
-        _remove_probe(root, folder)
+        works = True
+        try:
+            syscalls.exchange(inside(folder, "a"), inside(folder, "b"), root.fd)
+        except OSError:
+            works = False
+        for name in ("a", "b"):
+            os.rmdir(inside(folder, name), dir_fd=root.fd)
+        os.rmdir(folder, dir_fd=root.fd)
         os.close(lock)
     except OSError as error:
         raise fault(error, "trying what the file system can do") from error
-    return Capabilities(filesystem_of(root.path), exchange, noreplace, links, syscalls.syncfs_tells())
+    return works
 
 
 def _probe_folder(root: Root) -> tuple[DataPath, int]:
@@ -206,21 +205,3 @@ def _probe_folder(root: Root) -> tuple[DataPath, int]:
         if root.inode(folder) == os.fstat(lock).st_ino:
             return folder, lock
         os.close(lock)
-
-
-def _works(call: object) -> bool:
-    try:
-        call()  # type: ignore[operator]
-    except OSError:
-        return False
-    return True
-
-
-def _remove_probe(root: Root, folder: DataPath) -> None:
-    for name in root.list(folder):
-        path = inside(folder, name)
-        if root.is_folder(path):
-            os.rmdir(path, dir_fd=root.fd)
-        else:
-            os.unlink(path, dir_fd=root.fd)
-    os.rmdir(folder, dir_fd=root.fd)

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 from scandock.model.errors import OUTAGES
 from scandock.placing.recover import recover
+from scandock.services.cleaning.cleaner import Stored
+from scandock.services.cleaning.trash import TRASH
+from scandock.services.clock_watch import why_wait
 from scandock.services.project_deleting import finish_deletions
-from scandock.services.upkeep import keep_up
 from scandock.workers.troubles import machine_fault
 from scandock.workers.worker_figures import LeaseLoss, WorkerFigures
 
@@ -47,7 +49,7 @@ class Janitor:
         self._ended = False
         self._waits = ""
         self._clock = clock
-        self._stuck: dict[int, float] = {}
+        self._stuck: dict[str, float] = {}
         """Since when imports could not be finished."""
         self._thread = threading.Thread(target=self._run, name="janitor", daemon=True)
 
@@ -84,10 +86,10 @@ class Janitor:
         for upload, lost in found.lost.items():
             self._log.warning("dead import given up", upload=upload, code=lost.code)
         now = self._clock()
-        self._stuck = {number: self._stuck.get(number, now) for number in found.stuck}
-        for number, fault in found.stuck.items():
-            if now - self._stuck[number] >= EVERY_SECONDS:  # else it may go on at the next turn: the machine hiccuped
-                self._log.warning("dead import stuck", upload=found.uuids[number], code=fault.code)
+        self._stuck = {uuid: self._stuck.get(uuid, now) for uuid in found.stuck}
+        for uuid, fault in found.stuck.items():
+            if now - self._stuck[uuid] >= EVERY_SECONDS:  # else it may go on at the next turn: the machine hiccuped
+                self._log.warning("dead import stuck", upload=uuid, code=fault.code)
         self._figures.count_lost_leases(LeaseLoss.RAN_OUT, found.ran_out)
         deleted = finish_deletions(self._catalog, self._store, self._settings)
         for project in deleted.done:
@@ -96,10 +98,12 @@ class Janitor:
             self._log.warning("deletion of a project stuck", code=why.code)
         while not self._ended and self._store.sweep(SWEEP_SECONDS).left:
             continue
-        done = keep_up(self._catalog, self._store, self._settings, self._is_wanted)
-        if done.waits != self._waits:
-            self._waits = done.waits
-            self._log.warning("nothing is deleted for its age" if done.waits else "deleting goes on", why=done.waits)
+        waits = why_wait(self._catalog)
+        if not waits and not self._is_wanted():
+            TRASH.run(Stored(self._catalog, self._store, self._settings))
+        if waits != self._waits:
+            self._waits = waits
+            self._log.warning("nothing is deleted for its age" if waits else "deleting goes on", why=waits)
 
     def _is_wanted(self) -> bool:
         """Whether something else is to be done than what takes long."""

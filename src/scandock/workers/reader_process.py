@@ -6,14 +6,13 @@ parent.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import socket
 import sys
 import time
 from typing import Any
 
-from scandock.formats.dicom_tally import Tally
+from scandock.formats.dicom_tally import OBJECTS, Tally
 from scandock.formats.meter import Meter
 from scandock.formats.zip_directory import ZipEntries
 from scandock.model.entry import Container, Entry
@@ -26,7 +25,7 @@ from scandock.store.local import LocalStore
 from scandock.workers.board import Board
 from scandock.workers.wire import Wire
 
-BATCH = 256
+BATCH = OBJECTS
 BATCH_SECONDS = 0.25
 MEMORY_BYTES = 2 * 1024**3
 
@@ -162,12 +161,10 @@ def _confine(parent: int) -> None:
 
     from scandock.model.process import confine
 
-    confine(parent, "reader", oom=500)
-    with contextlib.suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    confine(parent, "reader", oom=500, limits={resource.RLIMIT_AS: MEMORY_BYTES})
 
 
-def main(fd: int, parent: int) -> None:
+def main(parent: int, fd: int) -> None:
     """Be a reader process: confined, then serving tasks at the end `fd` of the wire."""
     _confine(parent)
     serve(Wire(socket.socket(fileno=fd)))

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from typing import Final, Protocol
 
 from scandock.cli.checks import reason
+from scandock.cli.uploading.errors import ArchiveChanged
+from scandock.formats.errors import ReadFailed
 from scandock.model.errors import Fault
 
 PIECE: Final = 512 * 1024
@@ -31,15 +33,6 @@ class Source(Protocol):
         ...
 
     def close(self) -> None: ...
-
-
-def open_source(path: str) -> Source:
-    """A file, or a folder as the tar that it would make. Raises Fault where it can't be read."""
-    if os.path.isdir(path):
-        from scandock.cli.uploading.folder import FolderSource
-
-        return FolderSource(path)
-    return FileSource(path)
 
 
 def fingerprint(source: Source, fields: Mapping[str, str]) -> str:
@@ -94,11 +87,11 @@ class FileSource:
 
 def changed(path: str) -> Fault:
     """A file is not what it was when its upload was begun: the parts would not fit together."""
-    return Fault("archive_changed", f"{path!r} was changed while it was uploaded.", "Upload it again once it is still.")
+    return ArchiveChanged(path)
 
 
 def unreadable(path: str, error: OSError) -> Fault:
-    return Fault("read_failed", f"{path!r} can't be read: {reason(error)}.", "Look at its disk and its permissions.")
+    return ReadFailed(f"{path!r} can't be read: {reason(error)}.", "Look at its disk and its permissions.")
 
 
 def _state(fd: int) -> tuple[int, int]:

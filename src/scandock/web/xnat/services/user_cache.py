@@ -1,7 +1,8 @@
 """A user's cached files (xnat-behaviour.md 1.9): uploads whose bytes are kept, and whose import nobody has asked for.
 
-A file of the cache is an upload of the catalog, `receiving` with all its bytes there. An import of it (`src`) accepts
-that very upload, so no byte is copied; it is in the cache no more then. Those that nobody asks for expire.
+A file of the cache is an upload whose row of `cached_file` says so, `receiving` until an import of it is asked for
+(`src`). That accepts this very upload, so no byte is copied; it is in the cache no more then. Those that nobody asks
+for expire.
 """
 
 from __future__ import annotations
@@ -14,13 +15,12 @@ from sqlalchemy import Connection, Row, Select, insert, select, update
 from scandock.access.principal import Principal, RequestInfo
 from scandock.catalog.server_tables import cached_file, reception
 from scandock.catalog.tables import upload
-from scandock.model.errors import Usage
+from scandock.model.request_errors import RequestInvalid
 from scandock.model.verdicts import ImportState
 from scandock.services.audit import Did
 from scandock.services.receiving import Arriving, Noted, Offer, Receiving, noted
 
 MAX_NAME: Final = 1_000
-_SAYS: Final = "The file is kept in its sender's cache; an import of it was not asked for yet."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ def begin(receiving: Receiving, offer: Offer, resource: str, name: str) -> Arriv
     """Record that a file comes; the limits are those of uploads. Usage and Fault as of any upload."""
     for text in (resource, name):
         if not text.strip("/. ") or len(text) > MAX_NAME or not text.isprintable():
-            raise Usage("request_invalid", f"{text[:40]!r} is no name of a file.", "Name it by letters and digits.")
+            raise RequestInvalid(f"{text[:40]!r} is no name of a file.", "Name it by letters and digits.")
     arriving = receiving.begin(offer)
     with receiving.catalog.write() as connection:
         values = {"account_id": offer.account_id, "resource": resource, "name": name}
@@ -53,12 +53,8 @@ def keep(receiving: Receiving, arriving: Arriving, principal: Principal, request
     """
     catalog = receiving.catalog
     with catalog.write() as connection:
-        changed = connection.execute(
-            update(upload)
-            .where(upload.c.id == arriving.upload_id, upload.c.state == ImportState.RECEIVING)
-            .values(message=_SAYS)
-        ).rowcount
-        if changed != 1:
+        comes = select(upload.c.id).where(upload.c.id == arriving.upload_id, upload.c.state == ImportState.RECEIVING)
+        if connection.execute(comes.with_for_update()).first() is None:
             return False
         expires = catalog.now() + receiving.limits.lasts_ms
         connection.execute(
@@ -133,8 +129,6 @@ def take(receiving: Receiving, file: Cached, offer: Offer, principal: Principal,
     arriving = receiving.find(file.uuid)
     if arriving is None:
         return False
-    with receiving.catalog.write() as connection:
-        connection.execute(update(upload).where(upload.c.id == arriving.upload_id).values(message=""))
     return receiving.accept(arriving, file.size, principal, request, offer)
 
 

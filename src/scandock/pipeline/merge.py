@@ -13,7 +13,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, Literal
 
-from scandock.catalog.standing import Standing
+from scandock.catalog.records import SessionRecord
 from scandock.catalog.trees import NOTHING_SAID, FileRow, ResourceRow, ScanRow, Words, files_of, resources_of, scans_of
 from scandock.formats.dicom_header import Unparseable, read_header
 from scandock.model.entry import Content, Entry, ordinal
@@ -79,7 +79,7 @@ class _Tree:
 
 
 def merge(
-    tools: Tools, source: Standing, target: Standing, overwrite: Literal["append", "delete"], keep: Keep
+    tools: Tools, source: SessionRecord, target: SessionRecord, overwrite: Literal["append", "delete"], keep: Keep
 ) -> Merged:
     """Prepare in the stage the tree that `target` has once `source` has joined it.
 
@@ -114,7 +114,7 @@ def merge(
     return Merged(job, placed, repeats, clashes, len(job.replaced))
 
 
-def prune(tools: Tools, source: Standing, keep: Literal["old", "new"]) -> Job:
+def prune(tools: Tools, source: SessionRecord, keep: Literal["old", "new"]) -> Job:
     """Prepare a session's own tree with one object for each SOP UID: the one that came first, or last.
 
     The others are dropped from it; the tree that stands goes to the trash whole.
@@ -167,7 +167,7 @@ def _losers(tools: Tools, query: str, keep: Keep) -> list[Any]:
 # -- the source, as entries --------------------------------------------------------------------------------------------
 
 
-def _read(tools: Tools, source: Standing) -> Job:
+def _read(tools: Tools, source: SessionRecord) -> Job:
     """Fill the ledger with the source's files, and the stage with links to them; gives its job."""
     with tools.catalog.read() as connection:
         tree = _Tree(
@@ -215,7 +215,7 @@ def _pairs(tree: _Tree, files: list[FileRow], entries: list[Entry]) -> Iterator[
 
 
 def _entry(
-    tree: _Tree, source: Standing, row: FileRow, ecat: list[EcatEntry], spare: dict[int, list[EcatFacts]]
+    tree: _Tree, source: SessionRecord, row: FileRow, ecat: list[EcatEntry], spare: dict[int, list[EcatFacts]]
 ) -> Entry:
     """One file of the source as the reading of an archive would have told it."""
     resource = tree.resources[row.resource_n]

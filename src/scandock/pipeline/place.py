@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from scandock.catalog.records import SessionRecord
 from scandock.catalog.trees import (
-    BaseSession,
     copy_files,
     mend_files,
     sum_up,
@@ -14,6 +14,7 @@ from scandock.catalog.trees import (
     write_structure,
 )
 from scandock.model.errors import Fault
+from scandock.model.importing import Overwrite
 from scandock.model.points import reach
 from scandock.pipeline.arrange import Arranger
 from scandock.pipeline.describe import describe, session_warnings
@@ -108,7 +109,7 @@ def sum_resources(job: Job, sums: dict[int, tuple[int, int, int]]) -> None:
     job.scans = [scan for scan in job.scans if scan.files or scan.n in empty]
 
 
-def _overwrite(tools: Tools) -> str:
+def _overwrite(tools: Tools) -> Overwrite:
     return tools.request.overwrite or "append"
 
 
@@ -118,7 +119,7 @@ def _says_anew(tools: Tools, job: Job) -> bool:
     return base is not None and base.place == "prearchive" and base.overwrite != _overwrite(tools)
 
 
-def _row_alone(tools: Tools, job: Job, base: BaseSession) -> Placement:
+def _row_alone(tools: Tools, job: Job, base: SessionRecord) -> Placement:
     """The placement of a session whose tree stays where and as it is: what is said of it alone changes."""
     inode = tools.store.current(job.name)
     if inode is None:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import Connection, insert, select
 
 from scandock.access.principal import deny
+from scandock.catalog.records import SessionRecord
 from scandock.catalog.shelves import Holder, Shelf, find_holder
-from scandock.catalog.standing import Standing
 from scandock.catalog.tables import file, tree
 from scandock.catalog.trees import BATCH, copy_batch, copy_files, describe_files, drop_files, sum_up, write_structure
 from scandock.model.errors import ScandockError
@@ -26,7 +26,7 @@ from scandock.placing.locks import locks_of
 from scandock.placing.moves import Operation, operation, patiently
 from scandock.rules.permissions import Action, Answer
 from scandock.services import audit, shelves
-from scandock.services.moving import Desk, session_row, standing_inode
+from scandock.services.moving import Desk, standing_inode
 from scandock.services.xnat.next_tree import NextTree
 from scandock.store.paths import CHANGED_TREE, below, tree_path
 
@@ -84,7 +84,7 @@ def _make(uuid: str, changes: Sequence[Change]) -> list[BaseException | None]:
 
 def _source(connection: Connection, uuid: str) -> Holder:
     found = find_holder(connection, uuid)
-    if found is None or (isinstance(found, Standing) and found.place != "archive"):
+    if found is None or (isinstance(found, SessionRecord) and found.place != "archive"):
         deny(Answer.HIDDEN)
     return found
 
@@ -132,7 +132,7 @@ def _row(to_be: NextTree) -> SessionRow | ShelfRow:
             files=files,
             bytes=size,
         )
-    return session_row(source, scans=len(to_be.scans), files=files, bytes=size)
+    return SessionRow.of(source, scans=len(to_be.scans), files=files, bytes=size)
 
 
 def _arrange(running: Operation, to_be: NextTree, stages: Sequence[Stage]) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Select, case, func, literal, or_, select
 
 from scandock.access.principal import Principal, ProjectRights, deny, may
-from scandock.catalog.standing import Standing
+from scandock.catalog.records import SessionRecord
 from scandock.catalog.tables import project, reservation, session, upload
 from scandock.catalog.trail import OPERATION
 from scandock.model.errors import Usage
@@ -38,7 +38,7 @@ CHANGING: Final = {
 class Waiting:
     """A prearchive session; as an experiment, but it has no id yet."""
 
-    standing: Standing
+    standing: SessionRecord
 
     @property
     def id(self) -> str:
@@ -142,7 +142,7 @@ def row_names() -> list[str]:
     return [column.name for column in LISTING.chosen(None)]
 
 
-def row_of(connection: Connection, standing: Standing) -> Rows:
+def row_of(connection: Connection, standing: SessionRecord) -> Rows:
     """One session as the listing has it; who may see it is the caller's to check."""
     return read(connection, _sessions().where(session.c.id == standing.id), LISTING.chosen(None))
 

@@ -1,0 +1,56 @@
+"""Records that are answers: what is answered has the keys that are described."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import pytest
+from pydantic import Field, TypeAdapter
+
+from scandock.model.json_records import JsonRecord, LeftOut, ListOf, MaybeMoment, Moment, PageOf
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part(JsonRecord):
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whole(JsonRecord):
+    NESTED = ("part", "parts")
+
+    id: int
+    from_: Annotated[str | None, Field(alias="from")]
+    part: Part | None
+    made: Moment
+    ended: MaybeMoment = 5
+    parts: LeftOut[list[Part]] = None
+    note: LeftOut[str] = None
+
+
+WHOLE = Whole(id=1, from_=None, part=Part(name="a"), made=2)
+
+
+def test_a_record_has_its_fields_in_order_and_leaves_out_what_may_be_left_out() -> None:
+    assert list(WHOLE.to_json().items()) == [
+        ("id", 1), ("from", None), ("part", {"name": "a"}), ("made", 2), ("ended", 5),
+    ]  # fmt: skip
+    more = Whole(id=1, from_="x", part=None, made=2, parts=[Part(name="b"), Part(name="c")], note="")
+    assert more.to_json() == {
+        "id": 1, "from": "x", "part": None, "made": 2, "ended": 5, "parts": [{"name": "b"}, {"name": "c"}], "note": "",
+    }  # fmt: skip
+
+
+def test_the_description_has_the_same_keys_and_no_null_for_what_is_left_out() -> None:
+    said = TypeAdapter(Whole).json_schema(mode="serialization", by_alias=True)
+    keys: dict[str, Any] = said["properties"]
+    assert list(keys) == ["id", "from", "part", "made", "ended", "parts", "note"]
+    assert keys["note"] == {"type": "string", "title": "Note"}
+    assert keys["made"] == {"type": "integer", "title": "Made", "description": "Unix milliseconds"}
+    assert set(said["required"]) == {"id", "from", "part", "made"}
+
+
+@pytest.mark.parametrize(("model", "name"), [(PageOf[Part], "PartPage"), (ListOf[Part], "PartList")])
+def test_lists_are_named_after_what_they_are_of(model: type[Any], name: str) -> None:
+    assert model.__name__ == name

@@ -18,14 +18,14 @@ from pathlib import Path
 from scandock.access.principal import SYSTEM
 from scandock.catalog.shelves import shelf_of_project
 from scandock.model.points import DELETION_POINTS, POINTS
+from scandock.services.hand_changes import make_changes
+from scandock.services.hand_files import Wanted, change_of, incoming
 from scandock.services.moving import Desk
+from scandock.services.next_tree import Place
 from scandock.services.opening import opened
 from scandock.services.project_deleting import delete_project
+from scandock.services.project_resources import make_shelf
 from scandock.services.settings import load_settings
-from scandock.services.xnat.hand_changes import make_changes
-from scandock.services.xnat.hand_files import Wanted, change_of, incoming
-from scandock.services.xnat.next_tree import Place
-from scandock.services.xnat.shelves import make_shelf
 from tests.crash.archives import Step, Study, zipped
 from tests.crash.checker import examine, trashed
 from tests.crash.forked import Fork

@@ -33,9 +33,9 @@ from scandock.services.receiving import Receiving
 from scandock.services.settings import load_settings
 from scandock.services.sign_in import purge_ended
 from scandock.services.upkeep import keep_up
-from scandock.services.xnat.tracking import forget_old
 from scandock.web import readiness
 from scandock.web.receiving.limits import limits_of
+from scandock.web.xnat.services.tracking import forget_old
 from scandock.workers.janitor import Janitor
 from tests.integration.server_side import Server
 from tests.integration.web import serving

@@ -16,7 +16,13 @@ import pytest
 from sqlalchemy import create_engine, delete, select, text
 
 from scandock.catalog.engine import HEAD, open_catalog
-from scandock.catalog.server_tables import data_folder, project_alias
+from scandock.catalog.server_tables import (
+    data_folder,
+    download_manifest,
+    project_alias,
+    saved_search,
+    saved_search_user,
+)
 from scandock.catalog.tables import ecat_file
 from scandock.model.errors import Fault, Usage
 from scandock.rules.import_request import ImportRequest
@@ -252,10 +258,11 @@ def test_sqlite_lies_in_its_folder_and_knows_no_other(tmp_path: Path) -> None:
 SINCE = {
     "clock_seen": ("doubted", "doubted_since"),
     "file": ("content", "format", "tags"),
-    "project": ("attributes",),
+    "project": ("attributes", "title_key", "secondary_key"),
     "subject": ("modified",),
     "session": ("type_by_hand", "fields_by_hand", "folder", "overwrite"),
     "scan": ("sort_key",),
+    "scan_edit": ("parameters",),
 }
 """Columns that came with the data folder and after it."""
 
@@ -264,11 +271,13 @@ def set_back(url: str) -> None:
     """Make of a catalog what the version left that had no data folder in it."""
     catalog = open_catalog(url)
     with catalog.write() as connection:
-        connection.execute(text("DROP INDEX ix_session_project_id_patient_id"))
+        for index in ("ix_session_project_id_patient_id", "ix_project_title_key", "ix_project_secondary_key"):
+            connection.execute(text(f"DROP INDEX {index}"))
         for table, columns in SINCE.items():
             for name in columns:
                 connection.execute(text(f"ALTER TABLE {table} DROP COLUMN {name}"))
-        for one in (data_folder, project_alias, ecat_file):
+        later = (data_folder, project_alias, ecat_file, saved_search_user, saved_search, download_manifest)
+        for one in later:
             one.drop(connection)
         connection.execute(text("UPDATE alembic_version SET version_num = '0014'"))
     catalog.dispose()

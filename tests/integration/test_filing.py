@@ -18,9 +18,8 @@ from scandock.access.principal import SYSTEM
 from scandock.catalog.tables import file, scan, session
 from scandock.cli.closing import Story, close
 from scandock.rules.sop_classes import ROOT
-from scandock.services import contents
+from scandock.services import contents, session_parts
 from scandock.services.listing import Sorting
-from scandock.services.xnat import contents as xnat_contents
 from tests.builders import Image, Imported, Site, documented, ecat, site_at, zipped
 from tests.integration.in_process import call_in_process
 
@@ -124,7 +123,7 @@ def test_scans_stand_in_the_order_in_which_people_count(site: Site) -> None:
                 break
             sorting = Sorting(limit=3, cursor=page.next)
         standing = contents.readable(connection, SYSTEM, uuid)
-        listed = [row["scan_id"] for row in xnat_contents.scans_of(connection, standing)]
+        listed = [row["scan_id"] for row in session_parts.scans_of(connection, standing)]
     assert found == listed == ids
 
 
@@ -250,5 +249,5 @@ def test_each_database_finds_what_is_elsewhere_and_sorts_alike(
         standing = contents.readable(connection, SYSTEM, uuid)
         listed = contents.list_scans(connection, SYSTEM, uuid, Sorting(sort="-id"))
         assert [one.id for one in listed.items] == ["10", "2", "1"]
-        assert [row["scan_id"] for row in xnat_contents.scans_of(connection, standing)] == ["1", "2", "10"]
+        assert [row["scan_id"] for row in session_parts.scans_of(connection, standing)] == ["1", "2", "10"]
     own.check()

@@ -10,21 +10,21 @@ import pytest
 from scandock.access.principal import SYSTEM
 from scandock.catalog.projects import ProjectRow, add_project
 from scandock.services.checking import check
-from scandock.services.moving import Desk
-from scandock.services.opening import opened
-from scandock.services.settings import load_settings
-from scandock.services.xnat.contents import scans_of
-from scandock.services.xnat.finding import find_experiment
-from scandock.services.xnat.hand_changes import make_changes
-from scandock.services.xnat.hand_files import Wanted, change_of, incoming
-from scandock.services.xnat.making import (
+from scandock.services.finding import find_experiment
+from scandock.services.hand_changes import make_changes
+from scandock.services.hand_files import Wanted, change_of, incoming
+from scandock.services.making import (
     NewSession,
     SessionChange,
     WantedScan,
     change_session,
     make_session,
 )
-from scandock.services.xnat.next_tree import Place
+from scandock.services.moving import Desk
+from scandock.services.next_tree import Place
+from scandock.services.opening import opened
+from scandock.services.session_parts import scans_of
+from scandock.services.settings import load_settings
 from scandock.testing.data import make_data
 from tests.crash.forked import Fork
 from tests.crash.processes import environment

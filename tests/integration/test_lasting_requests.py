@@ -21,11 +21,10 @@ from scandock.access.principal import Denied, Door, Principal
 from scandock.access.proofs import Proof, ask_again
 from scandock.catalog.shelves import find_holder
 from scandock.catalog.tables import session
-from scandock.services import downloads, lasting, zip_stream
+from scandock.services import downloads, lasting, resource_zips, zip_stream
 from scandock.services.downloads import zip_of_session
 from scandock.services.moving import Desk
 from scandock.services.trash import delete_session
-from scandock.services.xnat import zips
 from scandock.web.v1 import upload_mapping
 from scandock.web.xnat import uploading_files
 from tests.builders import documented, images, site_at
@@ -105,7 +104,7 @@ def test_the_zip_of_a_project_holds_what_may_be_read_when_its_turn_comes(web, mo
 
 @pytest.mark.parametrize("end", [*ENDS, nothing])
 def test_several_sessions_of_the_dialect_end_with_the_right(web, monkeypatch, end) -> None:
-    once(monkeypatch, zips, "_listed", lambda: end(web))
+    once(monkeypatch, resource_zips, "_listed", lambda: end(web))
     with web.client("mia") as mia:
         ask = partial(mia.get, "/data/projects/P/experiments/S1,S2/scans/ALL/files?format=zip")
         if end is nothing:
@@ -176,7 +175,7 @@ def test_it_is_asked_within_one_file_too(web, monkeypatch, end, path) -> None:
 
     monkeypatch.setattr(zip_stream, "CHUNK", 16)
     monkeypatch.setattr(lasting.Lasting, "check", check)
-    for module in (downloads, zips):
+    for module in (downloads, resource_zips):
         monkeypatch.setattr(module, "Lasting", partial(lasting.Lasting, clock=lambda: float(next(clock))))
     with web.client("mia") as mia:
         uuid = next(one["id"] for one in mia.get("/api/v1/sessions").json()["items"] if one["label"] == "S1")

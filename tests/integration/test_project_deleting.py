@@ -19,8 +19,8 @@ from scandock.services.moving import Desk, move
 from scandock.services.project_deleting import delete_project, finish_deletions
 from scandock.services.project_making import make_project
 from scandock.services.trash import put_in_trash, restore
-from scandock.services.xnat.session_logs import entries_of
 from scandock.testing.worker import InProcessWorker
+from scandock.web.xnat.services.session_logs import entries_of
 from tests.builders import Site, documented, images, site_at, zipped
 from tests.crash.processes import until
 from tests.integration.web import Web, served

@@ -15,13 +15,13 @@ from scandock.catalog.shelves import Shelf, shelf_of_project, shelf_of_subject
 from scandock.catalog.subjects import add_subject
 from scandock.catalog.tables import project
 from scandock.services.checking import check
+from scandock.services.hand_changes import make_changes
+from scandock.services.hand_files import Wanted, change_of, incoming
 from scandock.services.moving import Desk
+from scandock.services.next_tree import Place
 from scandock.services.opening import opened
+from scandock.services.project_resources import make_shelf, remove_shelf
 from scandock.services.settings import load_settings
-from scandock.services.xnat.hand_changes import make_changes
-from scandock.services.xnat.hand_files import Wanted, change_of, incoming
-from scandock.services.xnat.next_tree import Place
-from scandock.services.xnat.shelves import make_shelf, remove_shelf
 from scandock.testing.data import make_data
 from tests.crash.forked import Fork
 from tests.crash.processes import environment

@@ -19,8 +19,10 @@ from tusclient.client import TusClient
 
 from scandock.catalog.server_tables import clock_seen, event, reception
 from scandock.catalog.tables import upload
+from scandock.queue.enqueue import accept
 from scandock.services import arrivals
 from scandock.services.clock_watch import why_wait
+from scandock.services.imports import find_import
 from scandock.web.receiving import spooling
 from scandock.web.tus import locks
 from tests.integration.web import PASSWORD, listening
@@ -128,6 +130,33 @@ def test_creation_may_bring_the_first_bytes_or_all(web, client):
 
 def test_an_empty_upload_is_accepted_at_once_for_its_import_to_refuse(client):
     assert import_of(client, make(client, size=0))["state"] == "received"
+
+
+def test_an_upload_that_ends_while_a_late_request_asks_for_it_is_not_called_cancelled(web, client, monkeypatch):
+    url = make(client, size=10, filename="a.zip")
+    uuid = url.rpartition("/")[2]
+    arriving = web.site.receiving.find(uuid)
+    ends: list[bool] = []
+
+    def ended_after(read):
+        def reading(*given, **named):
+            value = read(*given, **named)
+            if not ends:
+                other = threading.Thread(target=lambda: ends.append(accepted()))  # a request that reads may not write
+                other.start()
+                other.join()
+            return value
+
+        return reading
+
+    def accepted():
+        with web.site.catalog.write() as connection:
+            return accept(web.site.catalog, connection, arriving.upload_id)
+
+    monkeypatch.setattr(web.site.receiving, "find", ended_after(web.site.receiving.find))
+    monkeypatch.setattr("scandock.web.tus.routes.find_import", ended_after(find_import))
+    assert code(patch(client, url, 3, b"late")) == (409, "tus_offset")
+    assert ends == [True]
 
 
 def test_wrong_offsets_change_nothing(web, client):

@@ -31,13 +31,12 @@ from scandock.services import backing_up
 from scandock.services.archiving import archive
 from scandock.services.backing_up import back_up
 from scandock.services.checking import check
+from scandock.services.making import NewSession, make_session
 from scandock.services.moving import Desk
 from scandock.services.opening import opened
 from scandock.services.resolving import resolve
 from scandock.services.restoring import restore
 from scandock.services.settings import load_settings
-from scandock.services.xnat import inbox
-from scandock.services.xnat.making import NewSession, make_session
 from scandock.store import syscalls
 from scandock.store.identity import write_identity
 from scandock.store.local import LocalStore
@@ -45,6 +44,7 @@ from scandock.store.paths import AREAS, RECEIPT, parse_tree, unchecked
 from scandock.store.stages import LocalStage
 from scandock.testing.data import make_data
 from scandock.testing.server import InProcessServer
+from scandock.web.xnat.services import inbox
 from tests.builders import Image, Site, documented, images, site_at
 from tests.crash.archives import Scenario
 from tests.crash.forked import Fork
@@ -175,7 +175,7 @@ CHANGES: dict[str, tuple[Callable[[Site], None], Callable[[str], None], str, int
         2,
     ),
     "services/resolving.py _prune: running.stage.seal()": (choosable, choose, "prearchive/P", 1),
-    "services/xnat/making.py show_empty: running.stage.seal()": (Site.project, make, "archive/P/E", 0),
+    "services/making.py show_empty: running.stage.seal()": (Site.project, make, "archive/P/E", 0),
 }
 """By the call that is dropped: what is there before, the change, and how many files are where afterwards."""
 
@@ -454,7 +454,7 @@ PROMISES: dict[str, Callable[[Promising], None]] = {
     "store/trash.py retire: sync_folder(paths.parents(path)[0], self._root.fd)": retire,
     "store/trash.py restore: self._trees.settle()": bring_back,
     "web/receiving/spooling.py _sync: self._spool.sync()": receive,
-    "services/xnat/inbox.py end: self._spool.sync()": read_inbox,
+    "web/xnat/services/inbox.py end: self._spool.sync()": read_inbox,
     "store/backups.py sync_all: syscalls.syncfs(fd)": back_it_up,
     "services/backing_up.py _secure: backups.sync_all(self.path)": back_it_up,
     "services/backing_up.py _secure: os.fsync(lines.fileno())": back_it_up,
@@ -502,8 +502,8 @@ OTHERS = {
     "store/stages.py _sync_each: os.fsync(fd)": "test_local_store_system.py: old kernels",
     "store/space.py _write_a_little: os.fsync(fd)": "test_a_disk_that_takes_bytes_and_does_not_keep_them_is_told",
     "placing/receipts.py amend_receipt: stage.seal()": "test_a_receipt_gives_way_only_to_one_that_is_on_the_disk",
-    "services/xnat/hand_changes.py _arrange: came.seal()": "test_a_change_by_hand_asks_each_of_its_stages",
-    "services/xnat/hand_changes.py _arrange: stage.seal()": "test_a_change_by_hand_asks_each_of_its_stages",
+    "services/hand_changes.py _arrange: came.seal()": "test_a_change_by_hand_asks_each_of_its_stages",
+    "services/hand_changes.py _arrange: stage.seal()": "test_a_change_by_hand_asks_each_of_its_stages",
 }
 """Those without which nothing is lost, or that show by their errors; what shows that."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import threading
+import weakref
 from collections import Counter
 from collections.abc import Iterator
 
@@ -50,10 +51,16 @@ def run_some(server: Server, first: int, rounds: int) -> None:
 def kept() -> Counter[str]:
     """What lives in this process: objects by their kind, and beside them threads and descriptors."""
     gc.collect()
-    found = Counter(f"{type(one).__module__}.{type(one).__qualname__}" for one in gc.get_objects())
+    found = Counter(map(_kind, gc.get_objects()))
     found["threads"] = threading.active_count()
     found["descriptors"] = len(os.listdir("/proc/self/fd"))
     return found
+
+
+def _kind(one: object) -> str:
+    """The kind of an object; of a weak reference also that of what it refers to, which alone says whose it is."""
+    kind = f"{type(one).__module__}.{type(one).__qualname__}"
+    return f"{kind} to {_kind(one())}" if type(one) is weakref.ref else kind
 
 
 def test_what_a_worker_keeps_does_not_grow_with_its_imports(server):

@@ -18,8 +18,8 @@ from scandock.rules.import_request import ImportRequest
 from scandock.services.arrivals import expire, forget_broken
 from scandock.services.receiving import Offer
 from scandock.services.settings import load_settings
-from scandock.services.xnat.user_cache import begin
 from scandock.testing.worker import InProcessWorker
+from scandock.web.xnat.services.user_cache import begin
 from tests.builders import documented, images, site_at, zipped
 from tests.crash.served import LOGIN, Served, free_port
 from tests.integration.web import Web, serving

@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 import httpx
 import pytest
 
-from scandock.web.xnat import held
+from scandock.web import held_documents
 from tests.builders import Site, documented, images, site_at
 from tests.integration.web import serving
 
@@ -77,7 +77,7 @@ def test_paths_of_a_session_s_resource_stand_as_they_are(site: Site) -> None:
 
 
 def test_a_long_catalog_waits_on_disk(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(held, "IN_MEMORY", 100)
+    monkeypatch.setattr(held_documents, "IN_MEMORY", 100)
     with served(site) as client:
         site.bring(documented("E1", "1", images(20)), project="P", subject="S1", session="E1", destination="prearchive")
         (row,) = client.get("/data/prearchive/projects/P").json()["ResultSet"]["Result"]

@@ -16,17 +16,17 @@ from sqlalchemy import Connection, select, update
 from scandock.access.principal import SYSTEM
 from scandock.catalog.engine import Catalog, open_catalog
 from scandock.catalog.tables import scan, session, subject
+from scandock.services.finding import find_subject
+from scandock.services.making_subjects import say_of_subject
 from scandock.services.moving import Desk
 from scandock.services.settings import load_settings
-from scandock.services.xnat.experiments import list_experiments
-from scandock.services.xnat.finding import find_subject
-from scandock.services.xnat.making_subjects import say_of_subject
-from scandock.services.xnat.projects import list_projects
-from scandock.services.xnat.subjects import list_subjects
-from scandock.services.xnat.words import scan_types
 from scandock.store.local import LocalStore
 from scandock.web.xnat import things
 from scandock.web.xnat.answers import XSI, Item, item_xml
+from scandock.web.xnat.services.experiments import list_experiments
+from scandock.web.xnat.services.projects import list_projects
+from scandock.web.xnat.services.subjects import list_subjects
+from scandock.web.xnat.services.words import scan_types
 from tests.builders import Image, Site
 from tests.integration.many_rows import seed, seed_scans
 from tests.integration.test_browsing import ask, counted

@@ -17,7 +17,7 @@ from sqlalchemy import select
 from scandock.access import accounts
 from scandock.access.authenticate import by_password
 from scandock.catalog.server_tables import audit
-from scandock.services.xnat.destinations import Named, by_labels
+from scandock.web.xnat.services.destinations import Named, by_labels
 from tests.builders import site_at
 from tests.integration.web import Web, serving
 

@@ -16,8 +16,8 @@ from scandock.catalog.tables import file
 from scandock.services.backing_up import back_up
 from scandock.services.checking import check
 from scandock.services.opening import opened
+from scandock.services.project_describing import Described, described
 from scandock.services.restoring import restore
-from scandock.services.xnat.projects import Described, described
 from tests.builders import Site, documented, images, site_at
 from tests.integration.web import Web, serving
 

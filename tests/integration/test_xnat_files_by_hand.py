@@ -20,8 +20,8 @@ import pytest
 from sqlalchemy import select
 
 from scandock.catalog.tables import file
+from scandock.services import hand_changes
 from scandock.services.checking import check
-from scandock.services.xnat import hand_changes
 from tests.builders import Site, images, site_at, zipped
 from tests.integration.web import Web, serving
 

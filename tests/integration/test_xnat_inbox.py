@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import select
 
 from scandock.catalog.server_tables import inbox_import
-from scandock.services.xnat.inbox import clean
 from scandock.testing.worker import InProcessWorker
+from scandock.web.xnat.services.inbox import clean
 from tests.builders import documented, images, site_at, zipped
 from tests.crash.processes import until
 from tests.integration.web import Web, serving

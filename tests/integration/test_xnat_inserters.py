@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import text
 
 from scandock.access.principal import SYSTEM
-from scandock.services.xnat.experiments import list_experiments
 from scandock.testing.worker import InProcessWorker
+from scandock.web.xnat.services.experiments import list_experiments
 from tests.builders import Site, documented, images, site_at, zipped
 from tests.integration.test_browsing import ask, counted
 from tests.integration.web import Web, serving

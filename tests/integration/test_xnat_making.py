@@ -368,7 +368,7 @@ def test_members_make_owners_delete_and_others_do_neither(site: Site) -> None:
         with web.client("mia") as mia:
             assert {mia.delete(where).status_code for where in deleting} == {403}
             assert {mia.put(where).status_code for where in making} == {200, 201}
-        assert [one["Name"] for one in rows(client.get(f"/data/experiments/{made}/files"))] == ["x.txt", "f.txt"]
+        assert [one["Name"] for one in rows(client.get(f"/data/experiments/{made}/files"))] == ["f.txt", "x.txt"]
 
 
 def test_every_change_is_in_the_trail_and_nothing_is_left_of_an_operation(site: Site) -> None:

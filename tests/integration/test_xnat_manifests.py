@@ -25,7 +25,7 @@ from scandock.catalog.engine import open_catalog
 from scandock.catalog.server_tables import download_manifest
 from scandock.catalog.tables import resource, session
 from scandock.model.errors import Usage
-from scandock.services.xnat.manifests import (
+from scandock.services.manifests import (
     KEPT,
     KEPT_MS,
     MAX_BYTES,

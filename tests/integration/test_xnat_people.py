@@ -13,9 +13,9 @@ from scandock.access.principal import SYSTEM, Denied, Door
 from scandock.catalog.engine import open_catalog
 from scandock.model.errors import Usage
 from scandock.rules.permissions import Role
-from scandock.services.xnat import people
-from scandock.services.xnat.finding import find_experiment
-from scandock.services.xnat.history import history_of
+from scandock.services.finding import find_experiment
+from scandock.web.xnat.services import people
+from scandock.web.xnat.services.history import history_of
 from tests.builders import Site, documented, images
 from tests.integration.many_rows import seed
 from tests.integration.web import Web, serving

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from scandock.rules.permissions import Action, Answer, Scope
-from scandock.web.xnat.all import ROUTERS
+from scandock.web.xnat.registration import ROUTERS
 from tests.integration.everyone import PERSONAS, Everyone, Persona, Place, everyone
 from tests.integration.test_permission_matrix import matrix
 from tests.unit.web.test_xnat_documented import short

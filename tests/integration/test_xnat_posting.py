@@ -16,11 +16,11 @@ from scandock.catalog.server_tables import scan_edit
 from scandock.catalog.tables import session as session_table
 from scandock.model.request_limits import DOCUMENT_SCANS
 from scandock.services.checking import check
+from scandock.services.finding import find_experiment
+from scandock.services.making import NewSession, WantedScan, make_session
 from scandock.services.moving import Desk
 from scandock.services.opening import opened
-from scandock.services.xnat.contents import scans_of
-from scandock.services.xnat.finding import find_experiment
-from scandock.services.xnat.making import NewSession, WantedScan, make_session
+from scandock.services.session_parts import scans_of
 from tests.builders import Site, images, site_at
 from tests.integration.web import Web, serving
 

@@ -17,9 +17,9 @@ from sqlalchemy import update
 from scandock.access.principal import SYSTEM
 from scandock.catalog.engine import Catalog, open_catalog
 from scandock.catalog.tables import session, subject
-from scandock.services.xnat.experiments import list_experiments
-from scandock.services.xnat.projects import list_projects
-from scandock.services.xnat.subjects import list_subjects
+from scandock.web.xnat.services.experiments import list_experiments
+from scandock.web.xnat.services.projects import list_projects
+from scandock.web.xnat.services.subjects import list_subjects
 from tests.builders import Site, documented, images
 from tests.integration.many_rows import seed, seed_scans
 from tests.integration.test_browsing import ask, counted

@@ -21,7 +21,7 @@ from scandock.access import accounts, tokens
 from scandock.catalog.server_tables import account, audit, saved_search, saved_search_user
 from scandock.model import request_limits
 from scandock.rules.permissions import Scope
-from scandock.services.xnat import saved_searches
+from scandock.web.xnat.services import saved_searches
 from tests.builders import Site, documented, images, site_at
 from tests.integration.web import Web, serving
 

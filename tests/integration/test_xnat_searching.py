@@ -23,10 +23,10 @@ from scandock.catalog.tables import project, scan, session
 from scandock.model.errors import Usage
 from scandock.queue.tokens import new_uuid
 from scandock.rules.permissions import Role
-from scandock.services.xnat.columns import Rows
-from scandock.services.xnat.search_bundle import read_bundle
-from scandock.services.xnat.search_comparing import KNOWN
-from scandock.services.xnat.searching import elements, search
+from scandock.web.xnat.services.columns import Rows
+from scandock.web.xnat.services.search_bundle import read_bundle
+from scandock.web.xnat.services.search_comparing import KNOWN
+from scandock.web.xnat.services.searching import elements, search
 from tests.builders import Site, documented, images, site_at
 from tests.integration.many_rows import seed, seed_scans
 from tests.integration.test_browsing import ask, counted

@@ -11,9 +11,9 @@ from sqlalchemy import select, update
 
 from scandock.access.principal import Door, Principal
 from scandock.catalog.server_tables import account, tracked
-from scandock.services.xnat.committing import archive_as
-from scandock.services.xnat.tracked_work import ALIVE_SECONDS, STOPPED, begin
-from scandock.services.xnat.tracking import KEPT_MS, forget_old, tell
+from scandock.services.committing import archive_as
+from scandock.web.xnat.services.tracked_work import ALIVE_SECONDS, STOPPED, begin
+from scandock.web.xnat.services.tracking import KEPT_MS, forget_old, tell
 from tests.builders import Site, documented, images
 from tests.integration.web import Web
 from tests.integration.xnat_waiting import rows, served, waits

@@ -13,8 +13,8 @@ from sqlalchemy import select, update
 
 from scandock.catalog.server_tables import reception, tracked
 from scandock.queue.wake import notify
-from scandock.services.xnat.tracking import DELETED, KEPT_MS, forget_old
 from scandock.testing.worker import InProcessWorker
+from scandock.web.xnat.services.tracking import DELETED, KEPT_MS, forget_old
 from tests.builders import documented, images, site_at, zipped
 from tests.crash.processes import until
 from tests.integration.server_side import worker_on

@@ -11,8 +11,8 @@ import pytest
 
 from scandock.model.errors import Usage
 from scandock.rules.routing import MAX_VALUE, parse_rules
-from scandock.services.xnat.columns import MAX_NAME
-from scandock.services.xnat.experiments import LISTING
+from scandock.web.xnat.services.columns import MAX_NAME
+from scandock.web.xnat.services.experiments import LISTING
 from tests.patterns import TAIL, Pattern, hostile, patterns, unknown_patterns
 
 pytestmark = pytest.mark.long

@@ -38,8 +38,8 @@ from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import Action, Answer
 from scandock.services import rights
 from scandock.services.moving import Desk
+from scandock.services.project_resources import check_bare, remove_shelf
 from scandock.services.trash import put_in_trash
-from scandock.services.xnat.shelves import check_bare, remove_shelf
 from scandock.store.port import Store
 
 if TYPE_CHECKING:

@@ -19,32 +19,28 @@ import scandock
 from scandock.model.errors import ScandockError
 from scandock.services.arrivals import drop_ended, expire, forget_broken
 from scandock.services.logs import cause, log, where
+from scandock.services.manifests import forget_old_manifests
 from scandock.services.pictures import tidy
 from scandock.services.sign_in import purge_ended
-from scandock.services.xnat.inbox import clean
-from scandock.services.xnat.manifests import forget_old_manifests
-from scandock.services.xnat.tracking import forget_old
 from scandock.web import described, health, problems, request_ids, urls
 from scandock.web.base_path import BasePath
 from scandock.web.bodies import Bodies
 from scandock.web.connections import Connections, Senders, bounds_of
 from scandock.web.deps import Site, open_site
+from scandock.web.dialect import Dialect, dialect_of
 from scandock.web.json_bodies import few_values, no_json
 from scandock.web.known_names import FewParameters, few_parameters, no_nul, only_known_names
 from scandock.web.methods import Heads, Methods
-from scandock.web.pages.all import PAGES
+from scandock.web.pages.all import CLIENT_PAGES, PAGES
 from scandock.web.pages.rendering import warm
 from scandock.web.pages.routing import browsed_problem, no_page
 from scandock.web.receiving.stream import end_bodies
+from scandock.web.registration import find_dialect
 from scandock.web.request_ids import bind_upload_of_path
 from scandock.web.sending import Sending
 from scandock.web.tus import routes as tus
 from scandock.web.v1 import auth, events, imports, live, oidc, projects_create, receipts, tokens
 from scandock.web.v1.routers import ROUTERS
-from scandock.web.xnat.all import ROUTERS as XNAT
-from scandock.web.xnat.one_tree import OneTree
-from scandock.web.xnat.routing import no_route as no_xnat_route
-from scandock.web.xnat.routing import told as xnat_problem
 
 if TYPE_CHECKING:
     from scandock.services.settings import Settings
@@ -75,7 +71,7 @@ def create_app(
         )
         app.state.site = site
         warming = loop.run_in_executor(None, warm)
-        janitor = asyncio.ensure_future(_tidy(site))
+        janitor = asyncio.ensure_future(_tidy(site, app.state.dialect))
         ending = asyncio.ensure_future(_end_streams(site))
         bodies = asyncio.ensure_future(_end_bodies(site))
         answers = asyncio.ensure_future(site.answers.watch())
@@ -103,6 +99,7 @@ def create_app(
         lifespan=lifespan,
         dependencies=[Depends(bind_upload_of_path), Depends(few_parameters), Depends(no_nul), Depends(few_values)],
     )
+    dialect = app.state.dialect = find_dialect()
     problems.install(app)
     app.add_exception_handler(HTTPException, _no_route)
     app.add_exception_handler(ScandockError, browsed_problem)
@@ -113,11 +110,13 @@ def create_app(
         app.include_router(router, dependencies=[Depends(only_known_names)])
     for pages in PAGES:
         app.include_router(pages)
-    for routes in XNAT:
-        app.include_router(routes)
+    if dialect is not None:
+        for routes in (*CLIENT_PAGES, *dialect.routers):
+            app.include_router(routes)
     app.state.methods = Methods(app.routes)
     app.add_middleware(Heads, methods=app.state.methods)
-    app.add_middleware(OneTree)
+    if dialect is not None:
+        app.add_middleware(dialect.middleware)
     app.state.connections = Connections(
         bounds_of(settings), settings.trusted_proxies, lambda why: app.state.site.metrics.connections.labels(why).inc()
     )
@@ -140,14 +139,21 @@ async def _no_route(request: Request, error: Exception) -> Response:
         return await browsed_problem(request, error.__cause__)
     if isinstance(error.__cause__, ValueError | RecursionError):  # a body that a route declares, and that is no JSON
         return await browsed_problem(request, no_json())
-    path = urls.below_root(request.scope, request.url.path)
-    return await (no_xnat_route if urls.is_xnat(path) else no_page)(request, error)
+    dialect = _asked_dialect(request)
+    return await (no_page if dialect is None else dialect.no_route)(request, error)
 
 
 async def _no_room(request: Request, error: ScandockError) -> Response:
     """An answer for which there is no room is told so in the same way."""
-    path = urls.below_root(request.scope, request.url.path)
-    return xnat_problem(error) if urls.is_xnat(path) else await browsed_problem(request, error)
+    dialect = _asked_dialect(request)
+    return await browsed_problem(request, error) if dialect is None else dialect.problem(error)
+
+
+def _asked_dialect(request: Request) -> Dialect | None:
+    """The dialect, where a request is for an address of its own."""
+    dialect = dialect_of(request)
+    own = dialect is not None and dialect.is_own(urls.below_root(request.scope, request.url.path))
+    return dialect if own else None
 
 
 @contextlib.contextmanager
@@ -191,17 +197,16 @@ def clear_broken(site: Site) -> int:
     return forgotten
 
 
-async def _tidy(site: Site) -> None:
+async def _tidy(site: Site, dialect: Dialect | None) -> None:
     """Forget what stopped coming in: at the start what a killed server left, then whatever expires."""
     steps: list[Callable[[], int]] = [
         partial(clear_broken, site),
         lambda: expire(site.receiving, set(site.locks)),
         lambda: drop_ended(site.receiving),
         lambda: purge_ended(site.catalog),
-        lambda: forget_old(site.catalog),
         lambda: forget_old_manifests(site.catalog),
-        lambda: clean(site.catalog, site.store, site.settings.inbox_folders),
         lambda: tidy(site.pictures, site.catalog),
+        *([] if dialect is None else dialect.cleaners(site)),
     ]
     while True:
         for step in steps:

@@ -22,15 +22,15 @@ from scandock.catalog.engine import Catalog, only_read
 from scandock.model import request_limits
 from scandock.model.errors import Fault
 from scandock.placing.stored_folders import make_stored
+from scandock.services.batching import Gathering
 from scandock.services.decoding import Pictures
+from scandock.services.hand_changes import Change, make_changes
 from scandock.services.held_answers import HeldAnswers
 from scandock.services.opening import open_data_catalog
 from scandock.services.preparing import prepare
 from scandock.services.receiving import Receiving
 from scandock.services.refusals import Refusals
 from scandock.services.sign_in import gate_for
-from scandock.services.xnat.gathering import Gathering
-from scandock.services.xnat.hand_changes import Change, make_changes
 from scandock.store.local import LocalStore
 from scandock.web.metrics import Metrics
 from scandock.web.readiness import Readiness, clock_of, store_in, write_to

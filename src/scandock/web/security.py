@@ -14,6 +14,7 @@ from typing import Annotated, Final, NoReturn
 
 from fastapi import Depends, Request
 from sqlalchemy import Connection
+from starlette.responses import Response
 
 from scandock.access.accounts import Account
 from scandock.access.authenticate import (
@@ -24,19 +25,19 @@ from scandock.access.authenticate import (
     parse_authorization,
     recall,
 )
-from scandock.access.logins import check_csrf, is_cross_site
+from scandock.access.logins import ABSOLUTE_MS, check_csrf, is_cross_site
 from scandock.access.principal import ANONYMOUS, Denied, Principal, ProjectRights, RequestInfo, deny, may
 from scandock.access.principal import require as require_right
 from scandock.access.proofs import Proof, ask_again, proof_of
 from scandock.access.tokens import ALIAS
 from scandock.model.errors import ScandockError
 from scandock.rules.permissions import NEEDS, Action, Answer
+from scandock.web import urls
 from scandock.web.deps import site_of
+from scandock.web.dialect import dialect_of
 from scandock.web.problems import request_id_of
 
 COOKIE: Final = "scandock_session"
-XNAT_COOKIE: Final = "JSESSIONID"
-"""The login's of XNAT's clients: the same secrets under the name that they know."""
 CSRF_HEADER: Final = "x-csrf-token"
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -76,7 +77,22 @@ async def identify(request: Request) -> Principal:
 
 
 def _cookie(request: Request) -> str | None:
-    return request.cookies.get(COOKIE) or request.cookies.get(XNAT_COOKIE)
+    """A login's secret: the pages' own, else that of a client of the dialect."""
+    dialect = dialect_of(request)
+    return request.cookies.get(COOKIE) or (request.cookies.get(dialect.cookie) if dialect is not None else None)
+
+
+def set_cookie(request: Request, answer: Response, secret: str) -> None:
+    """Give the browser its login: out of reach of scripts and of other sites, and over TLS alone where there is TLS."""
+    answer.set_cookie(
+        COOKIE,
+        secret,
+        max_age=ABSOLUTE_MS // 1000,
+        path=urls.cookie_path_of(request.scope),
+        secure=request.url.scheme == "https",
+        httponly=True,
+        samesite="lax",
+    )
 
 
 async def prove_password(request: Request, name: str, password: str) -> Account:

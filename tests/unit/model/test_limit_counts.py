@@ -11,11 +11,11 @@ from sqlalchemy import literal
 from scandock.model.errors import Usage
 from scandock.model.limit_counts import Asked, Limit, limit_counts
 from scandock.rules import mapping
-from scandock.services.xnat.columns import check_name, like, split
 from scandock.web.known_names import few_parameters
 from scandock.web.metrics import limits
 from scandock.web.receiving.multipart import MAX_PARTS, FormReader
 from scandock.web.xnat.bodies import pairs_of
+from scandock.web.xnat.services.columns import check_name, like, split
 
 
 def parts(count):

@@ -17,9 +17,9 @@ from scandock.model.errors import Usage
 from scandock.rules.project_fields import ProjectSaid
 from scandock.services.editing import edit_project
 from scandock.services.moving import Desk
+from scandock.services.project_describing import describe_project, make_described
 from scandock.services.project_making import make_project
 from scandock.services.settings import load_settings
-from scandock.services.xnat.describing import describe_project, make_described
 from scandock.store.port import Store
 
 pytestmark = pytest.mark.postgresql

@@ -277,12 +277,12 @@ STARTS = re.compile(rf"^({AREAS}|in|tree|loose|ecat|inner|repeats)/$|^({AREAS})/
 INNER = re.compile(r"^(/?resources/|/files/)")
 LAYOUTS = {
     (
-        "services/xnat/zips.py",
+        "services/resource_zips.py",
         "member_name",
     ): "The layout of XNAT's zips, whose scans have their type in the folder's name.",
     ("pipeline/judge.py", "_in_resource_folders"): "A sentence about folders of the archive that came.",
 }
-ADDRESSES = ("web/", "model/uris.py", "services/xnat/contents.py", "services/xnat/manifests.py", "cli/")
+ADDRESSES = ("web/", "model/uris.py", "web/xnat/services/contents.py", "services/manifests.py", "cli/")
 """Where `/resources/` and `/files/` stand in addresses, whose own home is another."""
 
 

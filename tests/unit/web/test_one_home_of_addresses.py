@@ -30,10 +30,10 @@ OF_FILES = (
     "catalog/trees.py",
     "services/backing_up.py",
     "services/contents.py",
-    "services/xnat/manifests.py",
-    "services/xnat/next_tree.py",
-    "services/xnat/pulling.py",
-    "services/xnat/zips.py",
+    "services/manifests.py",
+    "services/next_tree.py",
+    "services/header_refresh.py",
+    "services/resource_zips.py",
 )
 """Where `scans/.../resources/.../files` are folders, of trees and zips: only what begins as an address is one there."""
 OF_LOCKS = re.compile(r"/timestamp/")

@@ -6,14 +6,15 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from scandock.model import xnat_ids
 from scandock.rules.field_types import Type
 from scandock.rules.session_types import session_type
 from scandock.rules.sop_classes import TYPE_OF_CLASS, scan_type
-from scandock.services.xnat import ids, projects, subjects, waiting
-from scandock.services.xnat.columns import moment, type_of_column
-from scandock.services.xnat.experiments import LISTING
 from scandock.web.urls import canonical, is_xnat
 from scandock.web.xnat.schema import element_of, xdat_xsd, xnat_xsd
+from scandock.web.xnat.services import projects, subjects, waiting
+from scandock.web.xnat.services.columns import moment, type_of_column
+from scandock.web.xnat.services.experiments import LISTING
 
 XS = "{http://www.w3.org/2001/XMLSchema}"
 
@@ -87,19 +88,23 @@ def test_documents_have_xnats_elements(kind, element):
 
 
 def test_ids_are_read_as_they_are_written():
-    assert ids.experiment_id(7) == "XNAT_E00007"
-    assert ids.experiment_number("XNAT_E00007") == 7
-    assert ids.experiment_number("XNAT_E1234567") == 1234567
-    assert ids.subject_number(ids.subject_id(123456)) == 123456
-    assert ids.experiment_number("XNAT_E7") is None
-    assert ids.experiment_number("XNAT_S00007") is None
+    assert xnat_ids.experiment_id(7) == "XNAT_E00007"
+    assert xnat_ids.experiment_number("XNAT_E00007") == 7
+    assert xnat_ids.experiment_number("XNAT_E1234567") == 1234567
+    assert xnat_ids.subject_number(xnat_ids.subject_id(123456)) == 123456
+    assert xnat_ids.experiment_number("XNAT_E7") is None
+    assert xnat_ids.experiment_number("XNAT_S00007") is None
 
 
 def test_a_resources_id_is_digits_and_its_own():
-    made = {ids.resource_id("u", None, "DICOM"), ids.resource_id("u", "1", "DICOM"), ids.resource_id("v", "1", "DICOM")}
+    made = {
+        xnat_ids.resource_id("u", None, "DICOM"),
+        xnat_ids.resource_id("u", "1", "DICOM"),
+        xnat_ids.resource_id("v", "1", "DICOM"),
+    }
     assert len(made) == 3
     assert all(one.isdigit() for one in made)
-    assert ids.resource_id("u", "1", "dicom") == ids.resource_id("u", "1", "DICOM")
+    assert xnat_ids.resource_id("u", "1", "dicom") == xnat_ids.resource_id("u", "1", "DICOM")
 
 
 def test_moments_of_every_listing_are_compared_as_moments():

@@ -8,10 +8,10 @@ from starlette.datastructures import ImmutableMultiDict
 from scandock.model.errors import Usage
 from scandock.model.uris import WaitingSession
 from scandock.rules.said_fields import ScanPlace
-from scandock.services.xnat.committing import Wishes
-from scandock.services.xnat.waiting import parse_src
+from scandock.services.committing import Wishes
 from scandock.web.xnat.archive_wishes import new_project, projects_of, wishes_of
 from scandock.web.xnat.codes import ARCHIVING, VERBS, refusal
+from scandock.web.xnat.services.waiting import parse_src
 
 WHERE = "prearchive/projects/P/20240612_101112345/S1"
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from scandock.services.xnat.xml_reading import read_xml
 from scandock.web.xnat.documents import _fields
+from scandock.web.xnat.services.xml_reading import read_xml
 
 
 def test_long_names_around_many_short_ones_make_no_more_than_was_sent() -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from xml.etree import ElementTree as ET
 
-from scandock.services.xnat.experiments import SCAN_ATTRIBUTES
 from scandock.web.xnat.answers import Item, item_xml
 from scandock.web.xnat.schema import xnat_xsd
+from scandock.web.xnat.services.experiments import SCAN_ATTRIBUTES
 
 NS = {"xnat": "http://nrg.wustl.edu/xnat", "xs": "http://www.w3.org/2001/XMLSchema"}
 VALUES = {"xs:float": "1.5", "xs:integer": "2", "xs:string": "text"}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from fastapi import Request
 
-from scandock.services.xnat.columns import Rows
 from scandock.web.xnat.answers import listing
+from scandock.web.xnat.services.columns import Rows
 
 ROWS = Rows(["ID", "=label"], [["E1", "=HYPERLINK(1)"], ["E2", "-1.5"]])
 EXACT = b"ID,=label\nE1,=HYPERLINK(1)\nE2,-1.5\n"

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from scandock.model.errors import Usage
-from scandock.services.xnat.destinations import Named
 from scandock.web.receiving.wanted import request_of
+from scandock.web.xnat.services.destinations import Named
 from scandock.web.xnat.wishes import Call, by_name, handler_of, listener_of, wanted
 
 

@@ -19,10 +19,8 @@ from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import Form, Seen, Sent, back, changed
 from scandock.web.pages.routing import router as pages
 from scandock.web.problems import status_of
-from scandock.web.security import COOKIE
-from scandock.web.v1.accounts import accounts_of
-from scandock.web.v1.auth import set_cookie
-from scandock.web.v1.desks import Work
+from scandock.web.request_context import Work
+from scandock.web.security import COOKIE, set_cookie
 
 router = pages()
 
@@ -49,7 +47,7 @@ async def _shown(
     me = work.desk.principal
 
     def ask() -> dict[str, Any]:
-        return {"logins": _logins(work).list(), "tokens": accounts_of(work).tokens(), "own": accounts_of(work).own()}
+        return {"logins": _logins(work).list(), "tokens": work.accounts.tokens(), "own": work.accounts.own()}
 
     found = await work.look(ask)
     return page(
@@ -65,7 +63,7 @@ async def profile(request: Request, form: Sent) -> Response:
     display, email = form.text("display"), form.text("email")
     return await changed(
         form,
-        lambda: accounts_of(form).set_profile(display=display, email=email),
+        lambda: form.accounts.set_profile(display=display, email=email),
         again,
         urls.ACCOUNT,
         "profile-changed",
@@ -109,9 +107,7 @@ async def issue(request: Request, form: Sent) -> Response:
             raise Usage("value_invalid", f"There is no scope {scope[:40]!r}.", f"Right are {', '.join(Scope)}.")
         name = form.text("name")[:128]
         made = await form.do(
-            lambda: accounts_of(form).issue_token(
-                scope=Scope(scope), days=int(days) if days.isdecimal() else 0, name=name
-            ),
+            lambda: form.accounts.issue_token(scope=Scope(scope), days=int(days) if days.isdecimal() else 0, name=name),
         )
     except ScandockError as error:
         return await _told(request, form, error)
@@ -122,7 +118,7 @@ async def issue(request: Request, form: Sent) -> Response:
 async def revoke(request: Request, form: Sent, alias: str) -> Response:
     """End a token."""
     again = partial(_shown, request, form)
-    return await changed(form, lambda: accounts_of(form).revoke_token(alias), again, urls.ACCOUNT, "token-revoked")
+    return await changed(form, lambda: form.accounts.revoke_token(alias), again, urls.ACCOUNT, "token-revoked")
 
 
 @router.post("/account/logins/end")

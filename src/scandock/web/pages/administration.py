@@ -24,8 +24,7 @@ from scandock.web.pages.charts import columns
 from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import Form, Seen, Sent, changed
 from scandock.web.pages.routing import router as pages
-from scandock.web.v1.accounts import accounts_of
-from scandock.web.v1.desks import Work
+from scandock.web.request_context import Work
 
 router = pages()
 SHOWN: Final = 50
@@ -87,7 +86,7 @@ async def _accounts(
     request: Request, work: Work, problem: ScandockError | None = None, *, after: str = "",
     typed: dict[str, Any] | None = None,
 ) -> Response:  # fmt: skip
-    found = await work.look(lambda: accounts_of(work).page(after=after, limit=SHOWN + 1))
+    found = await work.look(lambda: work.accounts.page(after=after, limit=SHOWN + 1))
     following = found[SHOWN - 1].name if len(found) > SHOWN else ""
     return page(
         request, "admin_accounts.html", work.desk.principal, here="Administration", at="accounts",
@@ -103,7 +102,7 @@ async def new_account(request: Request, form: Sent) -> Response:
     name = form.text("name")
     return await changed(
         form,
-        lambda: accounts_of(form).create(name, password, **values),  # type: ignore[arg-type]
+        lambda: form.accounts.create(name, password, **values),  # type: ignore[arg-type]
         partial(_accounts, request, form, typed={"name": name, **values}),
         urls.admin_page("accounts"),
         "account-made",
@@ -121,7 +120,7 @@ async def change_account(request: Request, form: Sent, account: str) -> Response
 
 
 def _change(form: Form, account: str) -> None:
-    asked, of = form.text("do"), accounts_of(form)
+    asked, of = form.text("do"), form.accounts
     flags: dict[str, dict[str, Any]] = {
         "disable": {"disabled": True},
         "enable": {"disabled": False},

@@ -29,8 +29,6 @@ PAGES: Final = (
     entrance.router,
     browse.router,
     looking.router,
-    session_links.router,
-    manifests.router,
     changing.router,
     activity.router,
     receipt.router,
@@ -43,3 +41,6 @@ PAGES: Final = (
     administration.router,
     upload.router,
 )
+
+CLIENT_PAGES: Final = (session_links.router, manifests.router)
+"""What leads people from XNAT's Desktop Client here, and to it: of no use where its dialect is not there."""

@@ -13,10 +13,10 @@ from scandock.catalog.shelves import OF_PROJECT
 from scandock.rules.permissions import Action
 from scandock.services.browsing import Wanted, find_project, list_projects, list_sessions
 from scandock.services.listing import Page, Sorting
+from scandock.services.project_describing import described
 from scandock.services.records import Project, Session
 from scandock.services.rights import allowed
 from scandock.services.shelves import OwnFiles, own_files
-from scandock.services.xnat.projects import described
 from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import Seen
 from scandock.web.pages.routing import router as pages

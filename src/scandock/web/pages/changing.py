@@ -24,7 +24,7 @@ from scandock.web.pages.previewing import TITLES, Place, Told, Verb, each, kept_
 from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import Form, Seen, Sent, back
 from scandock.web.pages.routing import router as pages
-from scandock.web.v1.desks import Work
+from scandock.web.request_context import Work
 
 router = pages()
 KEPT: Final = ("subject", "label")

@@ -18,7 +18,7 @@ from scandock.web import urls
 from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import Form, Seen, Sent, changed
 from scandock.web.pages.routing import router as pages
-from scandock.web.v1.desks import Work
+from scandock.web.request_context import Work
 
 router = pages()
 HOW: Final = {

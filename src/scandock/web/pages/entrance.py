@@ -21,13 +21,12 @@ from scandock.services.sign_in import begin_for, begin_login, sign_out
 from scandock.services.uploadable import uploads_somewhere
 from scandock.web import urls
 from scandock.web.deps import site_of
+from scandock.web.dialect import dialect_of
 from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import Seen, Sent, back
 from scandock.web.pages.routing import router as pages
 from scandock.web.problems import status_of
-from scandock.web.security import COOKIE, from_elsewhere, info_of, prove_password, refuse_elsewhere
-from scandock.web.v1.auth import set_cookie
-from scandock.web.xnat.login import with_login
+from scandock.web.security import COOKIE, from_elsewhere, info_of, prove_password, refuse_elsewhere, set_cookie
 
 router = pages()
 FEW = 8
@@ -43,10 +42,12 @@ async def front(request: Request, work: Seen) -> Response:
     me = work.desk.principal
     if not me.signed_in:
         return page(request, "home.html", me)
-    if me.scope is not Scope.ALL or me.door not in (Door.BASIC, Door.TOKEN) or from_elsewhere(request):
+    dialect = dialect_of(request)
+    proved = me.scope is Scope.ALL and me.door in (Door.BASIC, Door.TOKEN) and not from_elsewhere(request)
+    if dialect is None or not proved:
         return await _home(request, work, me)
     made = await work.site.run(begin_for, work.site.catalog, me, info_of(request))
-    return with_login(request, await _home(request, work, replace(me, csrf=made.csrf)), made.secret)
+    return dialect.with_login(request, await _home(request, work, replace(me, csrf=made.csrf)), made.secret)
 
 
 async def _home(request: Request, work: Seen, me: Principal) -> Response:

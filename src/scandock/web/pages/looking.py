@@ -36,8 +36,8 @@ from scandock.web.pages.routing import Seen
 from scandock.web.pages.routing import router as pages
 from scandock.web.pages.sifting import ORDERS, Sift, all_scans
 from scandock.web.pages.waiting import choices_for, may_decide
-from scandock.web.v1.desks import Work
-from scandock.web.v1.pictures import do, header_json, look_at
+from scandock.web.picture_answers import header_json, look_at
+from scandock.web.request_context import Work
 
 router = pages()
 
@@ -201,7 +201,7 @@ async def _stack(work: Work, uuid: str, scan_id: str) -> tuple[Stack, int]:
     """The order of the scan's images; empty, with the reason, where it can't be told. And how many are damaged."""
     looked = await look_at(work, uuid, scan_id)
     try:
-        return await do(work, lambda: pictures.stack_of(looked)), len(looked.damaged)
+        return await work.decode(lambda: pictures.stack_of(looked)), len(looked.damaged)
     except Fault as fault:
         return Stack(reasons=[(0, str(fault))]), len(looked.damaged)
 
@@ -211,7 +211,7 @@ async def _header(request: Request, work: Work, uuid: str, file: int | None) -> 
     if file is None:
         return None
     search = request.query_params.get("search", "")[:200]
-    made, _ = await do(work, lambda: pictures.header(work.desk, work.site.pictures, uuid, file))
+    made, _ = await work.decode(lambda: pictures.header(work.desk, work.site.pictures, uuid, file))
     return {**header_json(made, search), "search": search}
 
 

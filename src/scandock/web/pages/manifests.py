@@ -14,12 +14,11 @@ from scandock.model.errors import Usage
 from scandock.rules.permissions import Action
 from scandock.services import rights
 from scandock.services.downloads import disposition
-from scandock.services.xnat.manifests import Selection, parts_of, rows_of_project, rows_of_session
+from scandock.services.manifests import Selection, parts_of, rows_of_project, rows_of_session, write_manifest
+from scandock.web.held_documents import held_document
 from scandock.web.pages.routing import Seen
 from scandock.web.pages.routing import router as pages
-from scandock.web.v1.desks import Work
-from scandock.web.xnat.held import held_document
-from scandock.web.xnat.manifests import write_manifest
+from scandock.web.request_context import Work
 
 router = pages()
 

@@ -16,7 +16,7 @@ from scandock.web import urls
 from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import Form
 from scandock.web.pages.telling import outcome_words, place_path
-from scandock.web.v1.desks import Work
+from scandock.web.request_context import Work
 
 TITLES: Final = {
     "archive": "Archive",

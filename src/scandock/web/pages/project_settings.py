@@ -21,7 +21,7 @@ from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import Form, Seen, Sent, back, changed
 from scandock.web.pages.routing import router as pages
 from scandock.web.problems import status_of
-from scandock.web.v1.desks import Work
+from scandock.web.request_context import Work
 
 router = pages()
 

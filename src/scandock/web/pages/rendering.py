@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse
 import scandock
 from scandock.access.principal import ANONYMOUS, Principal
 from scandock.web import urls
+from scandock.web.dialect import dialect_of
 from scandock.web.pages import words
 from scandock.web.pages.assets import SHEET, stamp
 
@@ -58,7 +59,12 @@ def page(
     **context: Any,  # noqa: ANN401  a template's own
 ) -> HTMLResponse:
     """One page. `here` among the context is the place in the navigation that is shown as the current one."""
-    given = {"here": "", "said": words.SAID.get(request.query_params.get("said", ""), ""), **context}
+    given = {
+        "here": "",
+        "has_clients": dialect_of(request) is not None,
+        "said": words.SAID.get(request.query_params.get("said", ""), ""),
+        **context,
+    }
     root = urls.root_of(request.scope)
     text = templates().get_template(name).render(
         root=root, static=root + urls.static(stamp()), sheet=SHEET, me=principal, version=scandock.__version__, **given

@@ -12,7 +12,7 @@ from fastapi.routing import APIRoute
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from scandock.access.logins import check_csrf
 from scandock.access.principal import Denied, Principal
@@ -23,8 +23,9 @@ from scandock.web import urls
 from scandock.web.pages.rendering import page
 from scandock.web.problems import http_problem, own_problem, request_id_of, retry_after, status_of, unexpected
 from scandock.web.receiving.limits import MAX_FIELDS
+from scandock.web.redirects import redirect_to, to_login
+from scandock.web.request_context import Work
 from scandock.web.security import from_elsewhere, identify
-from scandock.web.v1.desks import Work
 
 T = TypeVar("T")
 
@@ -69,20 +70,9 @@ def router() -> APIRouter:
     return APIRouter(route_class=PageRoute, include_in_schema=False)
 
 
-def to_login(request: Request) -> Response:
-    """To the login and back."""
-    then = urls.with_encoded(urls.below_root(request.scope, request.url.path), request.url.query)
-    return redirect_to(request, urls.login_page(then))
-
-
 def back(request: Request, path: str, said: str = "") -> Response:
     """After a change: to the page that shows it, which says what was done (a word of `words.SAID`)."""
     return redirect_to(request, urls.with_query(path, {"said": said}))
-
-
-def redirect_to(request: Request, path: str) -> Response:
-    """To another page of the site."""
-    return RedirectResponse(urls.root_of(request.scope) + path, 303)
 
 
 async def changed(

@@ -10,11 +10,12 @@ from scandock.access.principal import Denied, Principal
 from scandock.catalog.sessions import archived_uuid
 from scandock.model.uris import WaitingSession
 from scandock.rules.permissions import Action, Answer
+from scandock.services.finding import find_waiting
 from scandock.services.rights import allowed
-from scandock.services.xnat.waiting import find_waiting
 from scandock.web import urls
-from scandock.web.pages.routing import Seen, redirect_to
+from scandock.web.pages.routing import Seen
 from scandock.web.pages.routing import router as pages
+from scandock.web.redirects import redirect_to
 
 router = pages()
 

@@ -23,6 +23,7 @@ from scandock.web import urls
 from scandock.web.bodies import receives_upload
 from scandock.web.deps import Site, site_of
 from scandock.web.receiving.wanted import check_foreign, offer_of
+from scandock.web.request_context import listed
 from scandock.web.security import Caller, SignedIn, check_upload, info_of
 from scandock.web.tus import errors
 from scandock.web.tus.locks import Writer
@@ -40,7 +41,6 @@ from scandock.web.tus.protocol import (
     parse_metadata,
 )
 from scandock.web.v1.describing import located
-from scandock.web.v1.desks import listed
 
 router = APIRouter(prefix=urls.API_UPLOADS, tags=["uploads (tus 1.0)"])
 
@@ -160,14 +160,13 @@ def find_upload(site: Site, principal: Principal, uuid: str, *, own: bool = Fals
 
     `own`: nobody else's, whoever asks.
     """
+    arriving = site.receiving.find(uuid)  # first: one that ends meanwhile has ended for what is read after it
     with site.catalog.read() as connection:
         found = find_import(connection, principal, uuid, Action.IMPORT_CANCEL)
-        if found.door != "tus":
+        if arriving is None or found.door != "tus":
             raise Denied(Answer.HIDDEN, "import_unknown", "There is no resumable upload of that id.", "Check the id.")
         if found.project is not None and not found.accepted:
             check_upload(principal, connection, found.project)
-    arriving = site.receiving.find(uuid)
-    assert arriving is not None
     if own and arriving.account_id != principal.account_id:
         deny(Answer.FORBIDDEN)
     if arriving.expired or arriving.code == upload_errors.UploadExpired.CODE:

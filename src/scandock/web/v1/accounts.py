@@ -10,10 +10,9 @@ from starlette.responses import JSONResponse, Response
 
 from scandock.model.json_records import PageOf
 from scandock.services.account_records import Account
-from scandock.services.accounts import Accounts
 from scandock.web import urls
+from scandock.web.request_context import Desked, answer
 from scandock.web.v1.describing import located
-from scandock.web.v1.desks import Desked, Work, answer
 
 router = APIRouter(prefix="/api/v1/accounts", tags=["accounts"])
 
@@ -63,11 +62,6 @@ class NewPassword(BaseModel):
     password: Password
 
 
-def accounts_of(work: Work) -> Accounts:
-    """What the asker does to accounts."""
-    return Accounts(work.site.catalog, work.desk.principal, work.desk.request)
-
-
 @router.get("", summary="Accounts, by name", response_model=PageOf[Account])
 async def list_all(
     work: Desked,
@@ -75,7 +69,7 @@ async def list_all(
     cursor: Annotated[str, Query(max_length=64, description="The last name of the page before")] = "",
 ) -> Response:
     """`{"items", "next"}`; `next` is the following page's `cursor`."""
-    found = await work.look(lambda: accounts_of(work).page(after=cursor, limit=limit))
+    found = await work.look(lambda: work.accounts.page(after=cursor, limit=limit))
     following = found[-1].name if len(found) == limit else None
     return JSONResponse({"items": [Account.of(one).to_json() for one in found], "next": following})
 
@@ -84,7 +78,7 @@ async def list_all(
 async def create(work: Desked, wanted: NewAccount) -> Response:
     """409 `account_exists` where the name is taken, in any case."""
     made = await work.by_turn(
-        lambda: accounts_of(work).create(
+        lambda: work.accounts.create(
             wanted.name, wanted.password, admin=wanted.admin, display=wanted.display, email=wanted.email
         )
     )
@@ -95,7 +89,7 @@ async def create(work: Desked, wanted: NewAccount) -> Response:
 @router.get("/{account}", summary="One account", response_model=Account)
 async def read(work: Desked, account: str) -> Response:
     """404 `account_unknown` where there is none."""
-    return answer(Account.of(await work.look(lambda: accounts_of(work).find(account))))
+    return answer(Account.of(await work.look(lambda: work.accounts.find(account))))
 
 
 @router.patch("/{account}", summary="Change an account", response_model=Account)
@@ -105,11 +99,11 @@ async def change(work: Desked, account: str, changes: AccountChanges) -> Respons
     if changes.identity is not None:
         named["identity"] = f"{changes.identity.issuer} {changes.identity.subject}"
     values = {key: value for key, value in named.items() if value is not None or key == "identity"}
-    return answer(Account.of(await work.do(lambda: accounts_of(work).change(account, **values))))
+    return answer(Account.of(await work.do(lambda: work.accounts.change(account, **values))))
 
 
 @router.put("/{account}/password", status_code=204, summary="Set a password", response_class=Response)
 async def set_password(work: Desked, account: str, wanted: NewPassword) -> Response:
     """Another's: all logins and tokens of the account end at once. 409 `password_own` for one's own."""
-    await work.by_turn(lambda: accounts_of(work).set_password(account, wanted.password))
+    await work.by_turn(lambda: work.accounts.set_password(account, wanted.password))
     return Response(status_code=204)

@@ -18,7 +18,8 @@ from scandock.rules.permissions import Action
 from scandock.services import audit, rights
 from scandock.services.audit_export import begin_export
 from scandock.web.described import binary
-from scandock.web.v1.desks import Desked, Maybe, flowing
+from scandock.web.file_answers import flowing
+from scandock.web.request_context import Desked, Maybe
 
 router = APIRouter(prefix="/api/v1/audit", tags=["audit"])
 

@@ -8,13 +8,12 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from scandock.access.logins import ABSOLUTE_MS
 from scandock.services.account_records import LoggedIn, Me
 from scandock.services.sign_in import begin_login, sign_out
 from scandock.web import urls
 from scandock.web.deps import site_of
-from scandock.web.security import COOKIE, Caller, SignedIn, info_of, prove_password
-from scandock.web.v1.desks import answer
+from scandock.web.request_context import answer
+from scandock.web.security import COOKIE, Caller, SignedIn, info_of, prove_password, set_cookie
 
 router = APIRouter(prefix="/api/v1/auth", tags=["accounts"])
 
@@ -37,19 +36,6 @@ async def login(request: Request, body: NameAndPassword) -> Response:
     response = answer(LoggedIn.of(one, made))
     set_cookie(request, response, made.secret)
     return response
-
-
-def set_cookie(request: Request, response: Response, secret: str) -> None:
-    """Give the browser its login: out of reach of scripts and of other sites, and over TLS alone where there is TLS."""
-    response.set_cookie(
-        COOKIE,
-        secret,
-        max_age=ABSOLUTE_MS // 1000,
-        path=urls.cookie_path_of(request.scope),
-        secure=request.url.scheme == "https",
-        httponly=True,
-        samesite="lax",
-    )
 
 
 @router.post("/logout", status_code=204, summary="Log out", response_class=Response)

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from scandock.model.json_records import JsonRecord
 from scandock.services.clock_watch import confirm, find_clock
-from scandock.web.v1.desks import Desked, answer
+from scandock.web.request_context import Desked, answer
 
 router = APIRouter(prefix="/api/v1/clock", tags=["clock"])
 

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from scandock.model.json_records import PageOf
 from scandock.services.damage import list_damage, read_again, read_damaged_again
 from scandock.services.records import Damage, ReadAgain
-from scandock.web.v1.desks import Desked, Maybe, Sorted, answer
+from scandock.web.request_context import Desked, Maybe, Sorted, answer
 
 router = APIRouter(prefix="/api/v1", tags=["damage"])
 

@@ -8,9 +8,10 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response, StreamingResponse
 
 from scandock.services.damaged_files import Damaged
-from scandock.services.downloads import ZipDownload, disposition, zip_of_project, zip_of_session
+from scandock.services.downloads import zip_of_project, zip_of_session
 from scandock.web.described import binary
-from scandock.web.v1.desks import DAMAGED, Desked, flowing
+from scandock.web.file_answers import zip_answer
+from scandock.web.request_context import Desked
 
 router = APIRouter(prefix="/api/v1", tags=["downloads"])
 
@@ -18,20 +19,6 @@ WantDamaged = Annotated[
     Damaged, Query(description="What is to be done about files that are known to be damaged: they are refused (409)")
 ]
 Compressed = Annotated[bool, Query(description="Deflate the files; else they are stored, which is faster")]
-
-
-def zip_answer(made: ZipDownload) -> Response:
-    """A zip as it is made."""
-    headers = {
-        "Content-Disposition": disposition(made.name),
-        "X-Content-Type-Options": "nosniff",
-        "Cache-Control": "private, no-store",
-    }
-    if made.damaged:
-        headers[DAMAGED] = str(made.damaged)
-    if made.length is not None:
-        headers["Content-Length"] = str(made.length)
-    return flowing(made.chunks, status=200, headers=headers, media_type="application/zip")
 
 
 @router.get(

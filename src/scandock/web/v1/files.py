@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import UTC, datetime
-from email.utils import format_datetime
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Query, Request
@@ -13,12 +10,12 @@ from starlette.responses import Response, StreamingResponse
 from scandock.model.json_records import PageOf
 from scandock.services import contents
 from scandock.services.damaged_files import Damaged
-from scandock.services.downloads import FileDownload, byte_range, disposition, open_file
+from scandock.services.downloads import open_file
 from scandock.services.records import File
-from scandock.web.conditions import is_unchanged
 from scandock.web.described import binary
+from scandock.web.file_answers import file_answer, file_head
+from scandock.web.request_context import Desked, Maybe, Sorted, Text
 from scandock.web.v1.describing import tagged
-from scandock.web.v1.desks import DAMAGED, Desked, Maybe, Sorted, Text, flowing
 from scandock.web.v1.downloads import WantDamaged
 
 router = APIRouter(prefix="/api/v1", tags=["files"])
@@ -78,70 +75,3 @@ async def content_head(
     """The headers of the whole file."""
     found = await work.do(lambda: open_file(work.desk, session, file, noted=False, damaged=damaged))
     return file_head(request, found)
-
-
-def file_head(request: Request, found: FileDownload) -> Response:
-    """The headers of a file that was opened; it is closed."""
-    found.close()
-    headers = _headers(found)
-    if not found.damaged and is_unchanged(request.headers, found.etag, found.modified // 1000):
-        return Response(status_code=304, headers=headers)
-    return Response(status_code=200, headers={**headers, "Content-Length": str(found.size)})
-
-
-def _headers(found: FileDownload) -> dict[str, str]:
-    if found.damaged:  # no tag is right: it is not the file that was stored, and may be another tomorrow
-        names = {DAMAGED: found.damaged, "Cache-Control": "private, no-store"}
-    else:
-        modified = format_datetime(datetime.fromtimestamp(found.modified // 1000, UTC), usegmt=True)
-        names = {"ETag": found.etag, "Last-Modified": modified, "Cache-Control": "private, no-cache"}
-    return {
-        **names,
-        "Accept-Ranges": "bytes",
-        "Content-Type": found.media_type,
-        "Content-Disposition": disposition(found.name),
-        "X-Content-Type-Options": "nosniff",
-        "Content-Security-Policy": "sandbox; default-src 'none'",
-    }
-
-
-def file_answer(request: Request, found: FileDownload) -> Response:
-    """The bytes of a file that was opened, whole or the range that is asked for; it is closed at the end."""
-    try:
-        return _answer(request, found)
-    except BaseException:
-        found.close()
-        raise
-
-
-def _answer(request: Request, found: FileDownload) -> Response:
-    headers = _headers(found)
-    if not found.damaged and is_unchanged(request.headers, found.etag, found.modified // 1000):
-        found.close()
-        return Response(status_code=304, headers=headers)
-    wanted = request.headers.get("range")
-    if wanted is not None and _has_changed(request, found):
-        wanted = None
-    part = byte_range(wanted, found.size)
-    if part is None:
-        chunks, status, length = found.chunks(), 200, found.size
-    else:
-        offset, length = part
-        chunks, status = found.chunks(offset, length), 206
-        headers["Content-Range"] = f"bytes {offset}-{offset + length - 1}/{found.size}"
-    headers["Content-Length"] = str(length)
-    return flowing(_closing(found, chunks), status=status, headers=headers, media_type=found.media_type)
-
-
-def _has_changed(request: Request, found: FileDownload) -> bool:
-    """Whether a range would be of other bytes than those that a client has the beginning of."""
-    named = request.headers.get("if-range")
-    return named is not None and (bool(found.damaged) or named.strip() != found.etag)
-
-
-def _closing(found: FileDownload, chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Close the file also where nobody takes a single byte."""
-    try:
-        yield from chunks
-    finally:
-        found.close()

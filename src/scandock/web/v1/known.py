@@ -11,8 +11,8 @@ from starlette.responses import Response
 from scandock.model.json_records import ListOf
 from scandock.services.known_sessions import MANY, Asked, known_sessions
 from scandock.services.records import Known
+from scandock.web.request_context import Desked, listed
 from scandock.web.security import SignedIn
-from scandock.web.v1.desks import Desked, listed
 
 router = APIRouter(prefix="/api/v1/sessions", tags=["sessions"])
 

@@ -10,7 +10,7 @@ from scandock.model.json_records import ListOf
 from scandock.rules.permissions import Role
 from scandock.services.account_records import Member, RoleNow
 from scandock.services.members import list_members, set_member
-from scandock.web.v1.desks import Desked, answer, listed
+from scandock.web.request_context import Desked, answer, listed
 
 router = APIRouter(prefix="/api/v1/projects/{project}/members", tags=["projects"])
 

@@ -17,8 +17,7 @@ from scandock.rules.permissions import Answer
 from scandock.services.sign_in import sign_in_by_provider
 from scandock.web import urls
 from scandock.web.deps import Site, site_of
-from scandock.web.security import info_of
-from scandock.web.v1.auth import set_cookie
+from scandock.web.security import info_of, set_cookie
 
 if TYPE_CHECKING:
     from scandock.access.oidc import Provider

@@ -13,10 +13,9 @@ from scandock.model.json_records import ListOf
 from scandock.services.account_records import Account, Ended, Login, Renewed
 from scandock.services.own_logins import OwnLogins
 from scandock.services.sign_in import change_own_password
-from scandock.web.security import COOKIE
-from scandock.web.v1.accounts import Email, Shown, accounts_of
-from scandock.web.v1.auth import set_cookie
-from scandock.web.v1.desks import Desked, answer, listed
+from scandock.web.request_context import Desked, answer, listed
+from scandock.web.security import COOKIE, set_cookie
+from scandock.web.v1.accounts import Email, Shown
 
 router = APIRouter(prefix="/api/v1/auth", tags=["accounts"])
 
@@ -68,7 +67,7 @@ async def change_password(request: Request, work: Desked, wanted: PasswordChange
 async def change_profile(work: Desked, wanted: Profile) -> Response:
     """Your account as it is then."""
     return answer(
-        Account.of(await work.do(lambda: accounts_of(work).set_profile(display=wanted.display, email=wanted.email)))
+        Account.of(await work.do(lambda: work.accounts.set_profile(display=wanted.display, email=wanted.email)))
     )
 
 

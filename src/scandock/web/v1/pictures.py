@@ -5,11 +5,7 @@ A picture that can't be made is answered with 200 and its reason: a browser that
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Callable
-from contextvars import copy_context
-from functools import partial
 from typing import Annotated, Any, Final, TypeVar
 from urllib.parse import quote
 
@@ -23,9 +19,10 @@ from scandock.viewing.placeholder import MEDIA_TYPE, drawn
 from scandock.viewing.stack import Stack
 from scandock.web.conditions import is_known
 from scandock.web.described import binary
+from scandock.web.picture_answers import header_json, look_at
+from scandock.web.request_context import Desked, Text
 from scandock.web.sending import HeldResponse
 from scandock.web.v1.describing import tagged
-from scandock.web.v1.desks import Desked, Text, Work
 from scandock.web.v1.files import Number
 
 router = APIRouter(prefix="/api/v1", tags=["pictures"])
@@ -60,12 +57,6 @@ _GUARD: Final = {
 }
 
 
-async def do(work: Work, call: Callable[[], T]) -> T:
-    """Do what waits for a decoder, where nobody waits to upload or to ask the catalog."""
-    bound = partial(copy_context().run, work.site.pictures.work, call)
-    return await asyncio.get_running_loop().run_in_executor(work.site.pictures.threads, bound)
-
-
 @router.get(
     "/sessions/{session}/scans/{scan}/thumbnail", summary="A small picture of a scan", response_class=Response,
     **tagged(_PICTURE),
@@ -76,7 +67,7 @@ async def thumbnail(request: Request, work: Desked, session: str, scan: str, tre
     tag = looked.tag("thumbnail")
     if _has(request, tag):
         return _unchanged(tag)
-    return _drawn(await do(work, lambda: pictures.thumbnail(looked)), _kept(looked, tree, tag))
+    return _drawn(await work.decode(lambda: pictures.thumbnail(looked)), _kept(looked, tree, tag))
 
 
 @router.get(
@@ -88,7 +79,7 @@ async def stack(request: Request, work: Desked, session: str, scan: str, tree: T
     tag = looked.tag("stack")
     if _has(request, tag):
         return _unchanged(tag)
-    found = await do(work, lambda: pictures.stack_of(looked))
+    found = await work.decode(lambda: pictures.stack_of(looked))
     return JSONResponse(stack_json(found, looked.standing.tree_id), headers=_kept(looked, tree, tag))
 
 
@@ -108,7 +99,7 @@ async def frame(
     tag = looked.tag("frame", image, "gzip" if packed else "plain")
     if _has(request, tag):
         return _unchanged(tag)
-    made = await do(work, lambda: pictures.frame(looked, image, packed=packed))
+    made = await work.decode(lambda: pictures.frame(looked, image, packed=packed))
     headers = _kept(looked, tree, tag) if made.lasting else {"Cache-Control": "no-store"}
     if made.reason:
         return JSONResponse({"kind": "none", "reason": made.reason}, headers=headers)
@@ -143,13 +134,13 @@ async def picture(
     if _has(request, tag):
         return _unchanged(tag)
     window = (center, width) if center is not None and width is not None else None
-    return _drawn(await do(work, lambda: pictures.picture(looked, image, window, size)), _kept(looked, tree, tag))
+    return _drawn(await work.decode(lambda: pictures.picture(looked, image, window, size)), _kept(looked, tree, tag))
 
 
 @router.get("/sessions/{session}/files/{file}/header", summary="All elements of a file's header", **tagged())
 async def header(request: Request, work: Desked, session: str, file: Number, search: Text = "") -> Response:
     """Rows of depth, tag, name, VR and value; with `search`, those in which it stands, in any case."""
-    made, tag = await do(work, lambda: pictures.header(work.desk, work.site.pictures, session, file))
+    made, tag = await work.decode(lambda: pictures.header(work.desk, work.site.pictures, session, file))
     if not search and made.lasting and _has(request, tag):
         return _unchanged(tag)
     headers = {"Cache-Control": "private, no-cache"} | ({"ETag": tag} if made.lasting and not search else {})
@@ -168,29 +159,6 @@ def stack_json(found: Stack, tree: int) -> dict[str, Any]:
         "reasons": [{"file": number, "reason": reason} for number, reason in found.reasons],
         "note": found.note,
     }
-
-
-def header_json(made: Made, search: str = "") -> dict[str, Any]:
-    """The rows of a header as answers have them."""
-    rows = made.said.get("rows", [])
-    wanted = search.casefold()
-    if wanted:
-        rows = [row for row in rows if any(wanted in str(one).casefold() for one in row[1:])]
-    return {
-        "columns": ["depth", "tag", "name", "vr", "value"],
-        "rows": rows,
-        "note": made.said.get("note", ""),
-        "reason": made.reason,
-    }
-
-
-async def look_at(work: Work, session: str, scan: str) -> pictures.Looked:
-    """A scan of a session that may be read; the trail tells of it, once an hour."""
-    found = await work.site.read(pictures.look, work.desk, work.site.pictures, session, scan)
-    with found.new_view() as is_new:
-        if is_new:
-            await work.site.run(pictures.note_view, found)
-    return found
 
 
 def _has(request: Request, tag: str) -> bool:

@@ -18,8 +18,8 @@ from scandock.services.prearchive import rebuild
 from scandock.services.records import Session
 from scandock.services.resolving import resolve
 from scandock.services.trash import delete_session
+from scandock.web.request_context import Desked, DryRun, Many, Maybe, Search, Sorted, Text
 from scandock.web.v1.describing import tagged
-from scandock.web.v1.desks import Desked, DryRun, Many, Maybe, Search, Sorted, Text
 
 router = APIRouter(prefix="/api/v1/prearchive", tags=["prearchive"])
 

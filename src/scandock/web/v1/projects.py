@@ -14,8 +14,8 @@ from scandock.services import browsing
 from scandock.services.browsing import Wanted
 from scandock.services.editing import edit_project
 from scandock.services.records import Project
+from scandock.web.request_context import Desked, Sorted, Text
 from scandock.web.v1.describing import tagged
-from scandock.web.v1.desks import Desked, Sorted, Text
 
 router = APIRouter(prefix="/api/v1/projects", tags=["projects"])
 

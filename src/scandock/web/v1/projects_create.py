@@ -12,9 +12,9 @@ from scandock.services.project_making import make_project
 from scandock.services.records import MadeProject
 from scandock.web import urls
 from scandock.web.deps import site_of
+from scandock.web.request_context import answer
 from scandock.web.security import SignedIn, info_of
 from scandock.web.v1.describing import located
-from scandock.web.v1.desks import answer
 
 router = APIRouter(prefix="/api/v1/projects", tags=["projects"])
 

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from scandock.model.json_records import PageOf
 from scandock.services import contents
 from scandock.services.records import Resource
-from scandock.web.v1.desks import Desked, Maybe, Sorted
+from scandock.web.request_context import Desked, Maybe, Sorted
 
 router = APIRouter(prefix="/api/v1", tags=["resources"])
 

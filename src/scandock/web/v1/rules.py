@@ -10,8 +10,8 @@ from starlette.responses import Response
 
 from scandock.model.json_records import ListOf
 from scandock.services.rules import Rules, find_rules, list_rules, replace_rules
+from scandock.web.request_context import Desked, listed
 from scandock.web.v1.describing import tagged
-from scandock.web.v1.desks import Desked, listed
 
 router = APIRouter(prefix="/api/v1/rules", tags=["rules"])
 

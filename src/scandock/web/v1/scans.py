@@ -12,8 +12,8 @@ from scandock.model.json_records import PageOf
 from scandock.services import contents
 from scandock.services.editing import edit_scan
 from scandock.services.records import Scan
+from scandock.web.request_context import Desked, Sorted
 from scandock.web.v1.describing import tagged
-from scandock.web.v1.desks import Desked, Sorted
 
 router = APIRouter(prefix="/api/v1", tags=["scans"])
 

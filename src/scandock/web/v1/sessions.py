@@ -15,8 +15,8 @@ from scandock.services.editing import edit_session
 from scandock.services.prearchive import rebuild
 from scandock.services.records import Session
 from scandock.services.trash import delete_session
+from scandock.web.request_context import Desked, DryRun, Maybe, Search, Sorted, Text
 from scandock.web.v1.describing import conditions, tagged
-from scandock.web.v1.desks import Desked, DryRun, Maybe, Search, Sorted, Text
 
 router = APIRouter(prefix="/api/v1/sessions", tags=["sessions"])
 

@@ -13,8 +13,8 @@ from scandock.services import browsing
 from scandock.services.browsing import Wanted
 from scandock.services.editing import rename_subject
 from scandock.services.records import Subject
+from scandock.web.request_context import Desked, Maybe, Sorted, Text
 from scandock.web.v1.describing import tagged
-from scandock.web.v1.desks import Desked, Maybe, Sorted, Text
 
 router = APIRouter(prefix="/api/v1/subjects", tags=["subjects"])
 

@@ -18,8 +18,8 @@ from scandock.services.subscribing import (
     unsubscribe,
 )
 from scandock.web import urls
+from scandock.web.request_context import Desked, Maybe, answer, listed
 from scandock.web.v1.describing import located
-from scandock.web.v1.desks import Desked, Maybe, answer, listed
 
 router = APIRouter(prefix="/api/v1/subscriptions", tags=["subscriptions"])
 

@@ -15,8 +15,8 @@ from scandock.rules.permissions import Scope
 from scandock.services.account_records import NewlyIssued, Token
 from scandock.services.accounts import Accounts
 from scandock.web.deps import Site, site_of
+from scandock.web.request_context import answer, listed
 from scandock.web.security import SignedIn, info_of
-from scandock.web.v1.desks import answer, listed
 
 router = APIRouter(prefix="/api/v1/tokens", tags=["accounts"])
 

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from scandock.model.json_records import PageOf
 from scandock.services.records import Trashed
 from scandock.services.trash import list_trash, restore
-from scandock.web.v1.desks import Desked, DryRun, Maybe, Sorted
+from scandock.web.request_context import Desked, DryRun, Maybe, Sorted
 
 router = APIRouter(prefix="/api/v1/trash", tags=["trash"])
 

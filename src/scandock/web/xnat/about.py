@@ -12,11 +12,11 @@ from scandock.access.principal import deny
 from scandock.model.errors import Usage
 from scandock.rules.permissions import Action, Answer
 from scandock.services import rights
-from scandock.services.xnat import projects
-from scandock.services.xnat.columns import Rows
 from scandock.web.xnat.answers import listing
 from scandock.web.xnat.routing import Known, router
 from scandock.web.xnat.schema import xdat_xsd, xnat_xsd
+from scandock.web.xnat.services import projects
+from scandock.web.xnat.services.columns import Rows
 
 routes = router()
 VERSION: Final = "1.8.10"

@@ -1,14 +1,14 @@
 """Accounts as `/xapi/users` tells of them: one's own, and those whom one sees as members of a project.
 
-Who may see an account, and its e-mail address, is what lists of members say (`services.xnat.people`).
+Who may see an account, and its e-mail address, is what lists of members say (`web.xnat.services.people`).
 """
 
 from __future__ import annotations
 
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from scandock.services.xnat import people
 from scandock.web.xnat.routing import Known, router
+from scandock.web.xnat.services import people
 
 routes = router()
 

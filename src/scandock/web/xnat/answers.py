@@ -9,24 +9,23 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 from xml.etree import ElementTree as ET
-from xml.sax.saxutils import escape, quoteattr
+from xml.sax.saxutils import quoteattr
 
 from fastapi import Request
 from starlette.responses import PlainTextResponse, Response
 
 from scandock.model.errors import Usage
 from scandock.model.spreadsheet import TableWriter
+from scandock.model.xml_text import NOT_IN_XML, text
 from scandock.rules.field_types import as_number
 from scandock.rules.said_fields import rejoined
-from scandock.services.xnat.columns import MAX_COLUMNS, Rows, check_name, split
 from scandock.web.xnat.schema import NAMED, NESTED, attributes_of, bases_of, element_of, parameter_order
+from scandock.web.xnat.services.columns import MAX_COLUMNS, Rows, check_name, split
 
 XNAT: Final = "http://nrg.wustl.edu/xnat"
 XSI: Final = "http://www.w3.org/2001/XMLSchema-instance"
 FORMATS: Final = ("json", "csv", "xml")
 _MEDIA: Final = (("text/csv", "csv"), ("application/json", "json"), ("text/xml", "xml"), ("application/xml", "xml"))
-_NOTHING: Final = {ord(chr(code)): None for code in (*range(9), 11, 12, *range(14, 32), 0xFFFE, 0xFFFF)}
-"""Characters that XML can't hold."""
 _BRACKETS: Final = re.compile(r"\[[^\[\]]*\]")
 """What a path says of an element's type."""
 _RANKS: Final = {name: n for n, name in enumerate(parameter_order())}
@@ -146,16 +145,6 @@ def _xml(rows: Rows, title: str) -> bytes:
     return said.encode("utf-8", "backslashreplace")
 
 
-def text(value: str) -> str:
-    """Text that XML can hold."""
-    return escape(value.translate(_NOTHING))
-
-
-def attribute(value: str) -> str:
-    """A value as an attribute has it, with its quotes."""
-    return quoteattr(value.translate(_NOTHING))
-
-
 @dataclass(slots=True)
 class Item:
     """A thing of XNAT's model: its type, its fields, and what is in it by the name of the relation."""
@@ -258,7 +247,7 @@ def item_xml(one: Item) -> bytes:
 def _fill(element: ET.Element, one: Item) -> None:
     attributes = attributes_of(one.type)
     for name, value in one.fields.items():
-        clean = value.translate(_NOTHING)
+        clean = value.translate(NOT_IN_XML)
         if not clean:
             continue
         if name in attributes:
@@ -282,7 +271,7 @@ def _fill(element: ET.Element, one: Item) -> None:
             into = _under(into, name)
         for child in children:
             if child.text:
-                ET.SubElement(into, f"{{{XNAT}}}{last}").text = child.fields[child.text].translate(_NOTHING)
+                ET.SubElement(into, f"{{{XNAT}}}{last}").text = child.fields[child.text].translate(NOT_IN_XML)
                 continue
             below = ET.SubElement(into, f"{{{XNAT}}}{last}", {f"{{{XSI}}}type": child.type})
             _fill(below, child)

@@ -8,7 +8,7 @@ from typing import Final
 from scandock.model.errors import Usage
 from scandock.model.importing import Overwrite
 from scandock.rules.said_fields import said_of_scans, said_of_sessions
-from scandock.services.xnat.committing import ScanWish, Wishes
+from scandock.services.committing import ScanWish, Wishes
 from scandock.web import urls
 from scandock.web.xnat.making import wanted_scan
 from scandock.web.xnat.parameters import Parameters

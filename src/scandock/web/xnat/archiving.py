@@ -16,15 +16,12 @@ from scandock.model.errors import ScandockError, Usage
 from scandock.model.uris import WaitingSession, without_data
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import Action
+from scandock.services.committing import archive_as
+from scandock.services.finding import find_waiting
 from scandock.services.moving import Outcome, move
 from scandock.services.prearchive import MANY, rebuild
 from scandock.services.trash import delete_session
-from scandock.services.xnat.columns import Rows
-from scandock.services.xnat.committing import archive_as
-from scandock.services.xnat.tracked_work import End, archived_at, end_of_archiving
-from scandock.services.xnat.validating import validate
-from scandock.services.xnat.waiting import find_waiting, parse_src, row_names, row_of
-from scandock.web.v1.desks import Work
+from scandock.web.request_context import Work
 from scandock.web.xnat.answers import listing
 from scandock.web.xnat.archive_wishes import new_project, projects_of, wishes_of
 from scandock.web.xnat.codes import ARCHIVING, VERBS, refusal, refused
@@ -32,6 +29,10 @@ from scandock.web.xnat.following import followed, key_of
 from scandock.web.xnat.importing import uri_list
 from scandock.web.xnat.parameters import Parameters, parameters
 from scandock.web.xnat.routing import Known, router, said
+from scandock.web.xnat.services.columns import Rows
+from scandock.web.xnat.services.tracked_work import End, archived_at, end_of_archiving
+from scandock.web.xnat.services.validating import validate
+from scandock.web.xnat.services.waiting import parse_src, row_names, row_of
 
 routes = router()
 

@@ -17,18 +17,18 @@ from scandock.rules.permissions import Action, Answer
 from scandock.services import rights, upload_errors
 from scandock.services.logs import bind_upload
 from scandock.services.receiving import Offer
-from scandock.services.xnat import user_cache
-from scandock.services.xnat.columns import Rows
 from scandock.web import urls
 from scandock.web.bodies import receives_upload
 from scandock.web.receiving.kept import Keeping
 from scandock.web.receiving.raw import length_of
 from scandock.web.receiving.wanted import filename_of
+from scandock.web.request_context import Work
 from scandock.web.security import info_of
-from scandock.web.v1.desks import Work
 from scandock.web.xnat.answers import listing
 from scandock.web.xnat.bodies import MULTIPART, file_of, has_body, media_type_of
 from scandock.web.xnat.routing import Known, router, said
+from scandock.web.xnat.services import user_cache
+from scandock.web.xnat.services.columns import Rows
 from scandock.web.xnat.wishes import true
 
 routes = router()

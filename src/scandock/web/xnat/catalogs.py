@@ -7,12 +7,12 @@ from typing import IO, Final
 from sqlalchemy import Connection, RowMapping
 from starlette.responses import Response
 
+from scandock.model.xml_text import attribute
 from scandock.services.verifying import verify_now
-from scandock.services.xnat import cataloguing
-from scandock.web.v1.desks import Work
-from scandock.web.xnat.answers import attribute
-from scandock.web.xnat.held import held_document
+from scandock.web.held_documents import held_document
+from scandock.web.request_context import Work
 from scandock.web.xnat.parts import Chosen
+from scandock.web.xnat.services import cataloguing
 
 _HEAD: Final = '<?xml version="1.0" encoding="UTF-8"?>\n<cat:Catalog xmlns:cat="http://nrg.wustl.edu/catalog" ID={}>\n'
 _TAIL: Final = "</cat:Catalog>\n"

@@ -11,11 +11,11 @@ from sqlalchemy import Connection
 from starlette.responses import PlainTextResponse, Response
 
 from scandock.rules.permissions import Action
+from scandock.services import removing, session_parts
+from scandock.services.next_tree import Place
 from scandock.services.project_deleting import delete_project
 from scandock.services.trash import delete_session
-from scandock.services.xnat import contents, removing
-from scandock.services.xnat.next_tree import Place
-from scandock.web.v1.desks import Work
+from scandock.web.request_context import Work
 from scandock.web.xnat.places import EXPERIMENTS, HOLDERS, SUBJECTS, experiment_of, holder_of, subject_of
 from scandock.web.xnat.routing import Known, router
 from scandock.web.xnat.uploading_files import made, place_of
@@ -56,7 +56,7 @@ async def scans(request: Request, work: Known) -> Response:
 
     def ask(connection: Connection) -> tuple[str, list[str]]:
         found = experiment_of(connection, work, Action.SESSION_DELETE)
-        rows = contents.scans_of(connection, found.standing, request.path_params["scans"])
+        rows = session_parts.scans_of(connection, found.standing, request.path_params["scans"])
         return found.standing.uuid, [row["scan_id"] for row in rows]
 
     uuid, ids = await work.read(ask)
@@ -71,8 +71,8 @@ async def resources(request: Request, work: Known) -> Response:
     def ask(connection: Connection) -> tuple[str, list[Place]]:
         places = request.path_params
         found = holder_of(connection, work, Action.SESSION_DELETE)
-        scans = contents.scans_of(connection, found.standing, places["scans"]) if "scans" in places else None
-        rows = contents.resources_of(connection, found.standing, places["resources"], scans=scans)
+        scans = session_parts.scans_of(connection, found.standing, places["scans"]) if "scans" in places else None
+        rows = session_parts.resources_of(connection, found.standing, places["resources"], scans=scans)
         return found.standing.uuid, [Place(row["scan_id"], row["label"]) for row in rows]
 
     uuid, wanted = await work.read(ask)

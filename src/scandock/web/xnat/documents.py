@@ -15,11 +15,11 @@ from xml.etree import ElementTree as ET
 from fastapi import Request
 
 from scandock.model.request_limits import COLUMN_NAME
-from scandock.services.xnat.subjects import SUBJECT_TYPE
-from scandock.services.xnat.xml_reading import off, read_xml
-from scandock.web.v1.desks import Work
+from scandock.web.request_context import Work
 from scandock.web.xnat.bodies import MULTIPART, file_of, has_body, media_type_of
 from scandock.web.xnat.schema import SCANS, SESSIONS, element_of
+from scandock.web.xnat.services.subjects import SUBJECT_TYPE
+from scandock.web.xnat.services.xml_reading import off, read_xml
 from scandock.web.xnat.wishes import true
 
 MAX_BYTES: Final = 1024 * 1024

@@ -13,17 +13,18 @@ from starlette.responses import Response
 from scandock.catalog.shelves import Holder
 from scandock.model import request_limits
 from scandock.model.errors import Usage
+from scandock.services import session_parts
 from scandock.services.downloads import open_file
+from scandock.services.session_parts import Folder
 from scandock.services.verifying import verify_now
-from scandock.services.xnat import contents
-from scandock.services.xnat.columns import Rows
-from scandock.services.xnat.contents import Folder
-from scandock.web.v1.desks import Work
-from scandock.web.v1.files import file_answer, file_head
+from scandock.web.file_answers import file_answer, file_head
+from scandock.web.request_context import Work
 from scandock.web.xnat.answers import FORMATS, filters_of, format_of, listing, number_of
 from scandock.web.xnat.parts import Chosen, chosen, chosen_of_each
 from scandock.web.xnat.places import HOLDERS
 from scandock.web.xnat.routing import Asking, router, said
+from scandock.web.xnat.services import contents
+from scandock.web.xnat.services.columns import Rows
 from scandock.web.xnat.zipping import as_zip, damaged_of
 
 routes = router()
@@ -87,7 +88,7 @@ async def _found(work: Work, folder: Folder | None) -> list[_Found]:
             many = f"These experiments have more than {MAX_FILES:,} files together."
             raise Usage("request_invalid", many, "List them in parts, or fetch them as a zip.")
         return [
-            _Found(part, contents.files_of(connection, part.experiment.standing, part.resources, folder=folder))
+            _Found(part, session_parts.files_of(connection, part.experiment.standing, part.resources, folder=folder))
             for part in parts
         ]
 
@@ -95,7 +96,7 @@ async def _found(work: Work, folder: Folder | None) -> list[_Found]:
         with work.site.catalog.read() as connection:
             return ask(connection)
 
-    if len(contents.names_of(work.request.path_params.get("experiment", ""))) > 1:
+    if len(session_parts.names_of(work.request.path_params.get("experiment", ""))) > 1:
         return await work.prepare(many)
     return await work.read(ask)
 
@@ -132,15 +133,15 @@ def _find(connection: Connection, work: Work, path: str) -> tuple[str, int] | Fo
     named = path.strip("/")
     ends = work.request.scope.get("raw_path", b"").endswith(b"/")
     folder = Folder(named, work.request.query_params.get("recursive", "").strip().lower() not in ("false", "0"))
-    if ends and named and contents.files_of(connection, standing, part.resources, folder=Folder(named)):
+    if ends and named and session_parts.files_of(connection, standing, part.resources, folder=Folder(named)):
         return folder
-    rows = contents.files_of(connection, standing, part.resources, path)
+    rows = session_parts.files_of(connection, standing, part.resources, path)
     shown = repr(path[:200])
     if len(rows) == 1:
         return standing.uuid, rows[0]["n"]
     if rows:
         raise Usage("file_unknown", f"Several files there are called {shown}.", "Name the scan and resource of yours.")
-    if named and (ends or contents.files_of(connection, standing, part.resources, folder=Folder(named))):
+    if named and (ends or session_parts.files_of(connection, standing, part.resources, folder=Folder(named))):
         return folder
     raise Usage("file_unknown", f"There is no file {shown} there.", "Its neighbours are listed at .../files.")
 

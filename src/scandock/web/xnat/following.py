@@ -9,11 +9,11 @@ from typing import Final, TypeVar
 
 from scandock.model.errors import ScandockError
 from scandock.model.uris import without_data
-from scandock.services.xnat.tracked_work import ALIVE_SECONDS, End, begin, end, still_at_it
-from scandock.services.xnat.tracking import check_key
-from scandock.web.v1.desks import Work
+from scandock.web.request_context import Work
 from scandock.web.xnat.codes import ARCHIVING, refusal
 from scandock.web.xnat.parameters import Parameters
+from scandock.web.xnat.services.tracked_work import ALIVE_SECONDS, End, begin, end, still_at_it
+from scandock.web.xnat.services.tracking import check_key
 from scandock.web.xnat.wishes import listener_of
 
 T = TypeVar("T")

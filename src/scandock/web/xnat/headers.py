@@ -12,16 +12,13 @@ from scandock.catalog.records import SessionRecord
 from scandock.model.errors import Usage
 from scandock.model.uris import WaitingSession
 from scandock.rules.permissions import Action
-from scandock.services import pictures
-from scandock.services.xnat import contents
-from scandock.services.xnat.columns import Rows
-from scandock.services.xnat.finding import find_experiment
-from scandock.services.xnat.waiting import find_waiting
+from scandock.services import pictures, session_parts
+from scandock.services.finding import find_experiment, find_waiting
 from scandock.web import urls
-from scandock.web.v1.desks import Work
-from scandock.web.v1.pictures import do
+from scandock.web.request_context import Work
 from scandock.web.xnat.answers import listing
 from scandock.web.xnat.routing import Known, router
+from scandock.web.xnat.services.columns import Rows
 
 routes = router()
 _NAMES: Final = ["tag1", "tag2", "vr", "value", "desc"]
@@ -31,7 +28,7 @@ _NAMES: Final = ["tag1", "tag2", "vr", "value", "desc"]
 async def dump(request: Request, work: Known, src: str) -> Response:
     """The first object's elements; `field` chooses by tag (`00100010`) or by name. Nested ones have `tag2`."""
     uuid, number = await work.read(lambda c: _first(c, work, src))
-    made, _ = await do(work, lambda: pictures.header(work.desk, work.site.pictures, uuid, number))
+    made, _ = await work.decode(lambda: pictures.header(work.desk, work.site.pictures, uuid, number))
     if made.reason:
         raise Usage("dump_impossible", f"The header can't be read: {made.reason}", "Download the file.")
     wanted = {one.lower().strip("() ").replace(",", "") for one in request.query_params.getlist("field") if one}
@@ -40,9 +37,9 @@ async def dump(request: Request, work: Known, src: str) -> Response:
 
 def _first(connection: Connection, work: Work, src: str) -> tuple[str, int]:
     one, scan = _session(connection, work, src.strip())
-    scans = contents.scans_of(connection, one, scan or "ALL")
-    every = contents.resources_of(connection, one, scans=scans)
-    files = contents.files_of(connection, one, [kept for kept in every if kept["format"] == "DICOM"])
+    scans = session_parts.scans_of(connection, one, scan or "ALL")
+    every = session_parts.resources_of(connection, one, scans=scans)
+    files = session_parts.files_of(connection, one, [kept for kept in every if kept["format"] == "DICOM"])
     if not files:
         raise Usage("file_unknown", "There is no DICOM object there.", "Name a session, or a scan, that has images.")
     return one.uuid, files[0]["n"]

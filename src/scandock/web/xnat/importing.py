@@ -25,20 +25,20 @@ from scandock.services.imports import read_import, request_of
 from scandock.services.logs import bind_upload
 from scandock.services.quotas import check_size
 from scandock.services.receiving import Offer
-from scandock.services.xnat import user_cache
-from scandock.services.xnat.destinations import Named, by_labels
-from scandock.services.xnat.outcomes import ended
-from scandock.services.xnat.tracking import check_key, follow
 from scandock.web.bodies import receives_upload
 from scandock.web.receiving.multipart import receive_multipart
 from scandock.web.receiving.raw import length_of, receive_raw
 from scandock.web.receiving.wanted import offer_of
+from scandock.web.request_context import Work
 from scandock.web.security import check_upload, info_of
-from scandock.web.v1.desks import Work
 from scandock.web.xnat import inbox
 from scandock.web.xnat.bodies import MULTIPART, URLENCODED, form_or_file, has_body, media_type_of
 from scandock.web.xnat.cache import IN_BODY
 from scandock.web.xnat.routing import Known, router, said
+from scandock.web.xnat.services import user_cache
+from scandock.web.xnat.services.destinations import Named, by_labels
+from scandock.web.xnat.services.outcomes import ended
+from scandock.web.xnat.services.tracking import check_key, follow
 from scandock.web.xnat.wishes import Call, by_name, handler_of, listener_of, true
 
 routes = router()

@@ -18,15 +18,15 @@ from scandock.model.errors import ScandockError, Usage
 from scandock.rules.permissions import Answer
 from scandock.services.logs import bind_upload, log
 from scandock.services.receiving import Arriving, Offer
-from scandock.services.xnat import inbox
-from scandock.services.xnat.destinations import stands_there
-from scandock.services.xnat.inbox_folders import Place, find_place, is_there
 from scandock.web import urls
 from scandock.web.problems import unexpected
 from scandock.web.receiving.wanted import offer_of
+from scandock.web.request_context import Work
 from scandock.web.security import info_of
-from scandock.web.v1.desks import Work
 from scandock.web.xnat.routing import Known, router, said
+from scandock.web.xnat.services import inbox
+from scandock.web.xnat.services.destinations import stands_there
+from scandock.web.xnat.services.inbox_folders import Place, find_place, is_there
 from scandock.web.xnat.wishes import Call
 
 routes = router()

@@ -7,14 +7,15 @@ from sqlalchemy import Connection
 from starlette.responses import PlainTextResponse, Response
 
 from scandock.model.errors import Usage
-from scandock.services.xnat import contents
-from scandock.services.xnat.columns import Rows
+from scandock.services import session_parts
 from scandock.web.xnat import things
 from scandock.web.xnat.answers import Item, filters_of, format_of, item, listing
 from scandock.web.xnat.catalogs import catalog_of
 from scandock.web.xnat.parts import Chosen, chosen, chosen_of_each
 from scandock.web.xnat.places import EXPERIMENTS, HOLDERS, experiment_of, session_of
 from scandock.web.xnat.routing import Asking, router
+from scandock.web.xnat.services import contents
+from scandock.web.xnat.services.columns import Rows
 from scandock.web.xnat.zipping import as_zip
 
 routes = router()
@@ -28,7 +29,7 @@ async def scans(request: Request, work: Asking) -> Response:
 
     def ask(connection: Connection) -> Rows:
         found = experiment_of(connection, work)
-        rows = contents.scans_of(connection, found.standing)
+        rows = session_parts.scans_of(connection, found.standing)
         return contents.list_scans(
             rows, found.uri, things.told_of_session(found), request.query_params.get("columns"), filters
         )

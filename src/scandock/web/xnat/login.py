@@ -11,17 +11,16 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from scandock.access.logins import IDLE_MS
 from scandock.access.principal import Door, deny
 from scandock.rules.permissions import Answer, Scope
-from scandock.services.accounts import Accounts
 from scandock.services.held_tokens import holder_of, revoke_held
 from scandock.services.sign_in import begin_for, begin_login, sign_out
-from scandock.services.xnat.people import find_person
-from scandock.services.xnat.projects import list_projects
 from scandock.web import urls
 from scandock.web.deps import site_of
+from scandock.web.request_context import Work
 from scandock.web.security import info_of, only_from_here, prove_password
-from scandock.web.v1.desks import Work
 from scandock.web.xnat.bodies import pairs_of
 from scandock.web.xnat.routing import JSESSION, Anybody, Asking, Known, router, said
+from scandock.web.xnat.services.people import find_person
+from scandock.web.xnat.services.projects import list_projects
 
 routes = router()
 TOKEN_DAYS: Final = 2
@@ -114,10 +113,6 @@ async def end(request: Request, work: Anybody) -> Response:
 # -- alias tokens ------------------------------------------------------------------------------------------------------
 
 
-def _accounts(work: Work) -> Accounts:
-    return Accounts(work.site.catalog, work.desk.principal, info_of(work.request))
-
-
 @routes.get("/data/services/tokens/issue", dependencies=[Depends(only_from_here)])
 @routes.post("/data/services/tokens/issue")
 async def issue(work: Known) -> Response:
@@ -137,7 +132,7 @@ async def issue_for(work: Known, login: str) -> Response:
 
 
 async def _issued(work: Work, of: str | None) -> Response:
-    made = await work.site.run(_accounts(work).issue_token, scope=Scope.ALL, days=TOKEN_DAYS, name="XNAT client", of=of)
+    made = await work.site.run(work.accounts.issue_token, scope=Scope.ALL, days=TOKEN_DAYS, name="XNAT client", of=of)
     me = work.desk.principal
     name = me.name if of is None else (await work.read(lambda c: find_person(c, me, of))).name
     return JSONResponse(
@@ -173,5 +168,5 @@ async def invalidate(request: Request, alias: str, secret: str) -> Response:
 @routes.get("/data/services/tokens/invalidate/{alias}", dependencies=[Depends(only_from_here)])
 async def invalidate_own(work: Known, alias: str) -> Response:
     """End a token of one's own without its secret; administrators, anybody's. 404 where there is none of one's own."""
-    await work.site.run(_accounts(work).revoke_named, alias)
+    await work.site.run(work.accounts.revoke_named, alias)
     return JSONResponse({"result": "OK"})

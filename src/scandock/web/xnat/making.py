@@ -18,23 +18,22 @@ from starlette.responses import PlainTextResponse, Response
 from scandock.access.principal import Denied
 from scandock.model.errors import Usage
 from scandock.model.request_limits import DOCUMENT_SCANS
+from scandock.model.xnat_ids import experiment_number, subject_id, subject_number
 from scandock.rules.permissions import Action, Answer
 from scandock.rules.project_fields import said_of_project
 from scandock.rules.said_fields import SCAN_FIELDS, SESSION_FIELDS, Said, said_of
 from scandock.rules.subject_fields import SUBJECT_FIELDS, said_of_subject
-from scandock.services import rights
+from scandock.services import making, rights
 from scandock.services.editing import rename_subject
+from scandock.services.finding import Experiment, Subject, find_experiment, find_subject
+from scandock.services.header_refresh import pull_headers
+from scandock.services.making_subjects import make_subject, say_of_subject, write_said
 from scandock.services.prearchive import rebuild
+from scandock.services.project_describing import describe_project, make_described
 from scandock.services.project_names import SHOWN
-from scandock.services.xnat import making
-from scandock.services.xnat.describing import describe_project, make_described
-from scandock.services.xnat.finding import Experiment, Subject, find_experiment, find_subject
-from scandock.services.xnat.ids import experiment_number, subject_id, subject_number
-from scandock.services.xnat.making_subjects import make_subject, say_of_subject, write_said
-from scandock.services.xnat.pulling import pull_headers
-from scandock.services.xnat.scan_types import fix_scan_types
+from scandock.services.scan_types import fix_scan_types
 from scandock.web import urls
-from scandock.web.v1.desks import Work
+from scandock.web.request_context import Work
 from scandock.web.xnat.bodies import pairs_of
 from scandock.web.xnat.documents import Document, read_document, said_in_document
 from scandock.web.xnat.places import EXPERIMENTS, SUBJECTS, subject_of

@@ -11,14 +11,14 @@ from starlette.responses import PlainTextResponse, Response
 
 from scandock.catalog.shelves import Holder, Shelf
 from scandock.model.errors import Usage
+from scandock.model.xnat_ids import resource_id
 from scandock.rules.permissions import Action
-from scandock.services.xnat import contents, making, shelves
-from scandock.services.xnat.finding import Experiment, find_experiment, find_subject
-from scandock.services.xnat.ids import resource_id
-from scandock.services.xnat.next_tree import Place
-from scandock.services.xnat.pulling import pull_headers
+from scandock.services import making, project_resources, session_parts
+from scandock.services.finding import Experiment, find_experiment, find_subject
+from scandock.services.header_refresh import pull_headers
+from scandock.services.next_tree import Place
 from scandock.web import urls
-from scandock.web.v1.desks import Work
+from scandock.web.request_context import Work
 from scandock.web.xnat.making import answer, make_scans, nameless, posted, said_in, wanted_scan
 from scandock.web.xnat.places import EXPERIMENTS, HOLDERS, experiment_of, holder_of
 from scandock.web.xnat.routing import Known, router
@@ -52,7 +52,7 @@ async def scan(request: Request, work: Known) -> Response:
 
 def _scan_at(connection: Connection, work: Work, scan_id: str) -> tuple[Experiment, RowMapping | None]:
     found = experiment_of(connection, work, Action.SESSION_EDIT)
-    rows = contents.scans_of(connection, found.standing)
+    rows = session_parts.scans_of(connection, found.standing)
     return found, next((row for row in rows if row["scan_id"] == scan_id), None)
 
 
@@ -81,7 +81,7 @@ async def resource(request: Request, work: Known) -> Response:
     kind = words_in(request.query_params)
     if isinstance(of, Shelf):
         shelf = of
-        uuid = await work.do(lambda: shelves.make_resource(work.desk, shelf, place.label, kind))
+        uuid = await work.do(lambda: project_resources.make_resource(work.desk, shelf, place.label, kind))
     else:
         uuid = of.uuid
         await work.do(lambda: making.make_resource(work.desk, uuid, place.scan_id, place.label, kind))
@@ -123,6 +123,6 @@ def _checked(work: Work, named: Mapping[str, str]) -> Callable[[Connection], obj
             return find_experiment(connection, principal, experiment, in_project=project, action=edit)
         if subject is not None:
             return find_subject(connection, principal, subject, in_project=project, action=Action.SUBJECT_EDIT)
-        return shelves.find_of_project(connection, principal, named["project"], edit)
+        return project_resources.find_of_project(connection, principal, named["project"], edit)
 
     return ask

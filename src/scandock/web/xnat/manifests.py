@@ -5,9 +5,8 @@ scripts ask for it, and for its zip (`/xapi/archive`).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import replace
-from typing import IO, Annotated, Final
+from typing import IO, Annotated
 
 from fastapi import Depends, Request
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -15,24 +14,20 @@ from sqlalchemy import Connection
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from scandock.model.errors import Usage
+from scandock.model.xnat_ids import experiment_number
 from scandock.rules.permissions import Action
-from scandock.services import rights
+from scandock.services import manifests, rights
 from scandock.services.downloads import ZipDownload, disposition
-from scandock.services.xnat import manifests
-from scandock.services.xnat.ids import experiment_number
-from scandock.services.xnat.zips import zip_of_nothing, zip_of_sessions
+from scandock.services.manifests import write_manifest
+from scandock.services.resource_zips import zip_of_nothing, zip_of_sessions
+from scandock.web.file_answers import zip_answer
+from scandock.web.held_documents import held_document
 from scandock.web.json_bodies import check_values, no_json
-from scandock.web.v1.desks import Work
-from scandock.web.v1.downloads import zip_answer
-from scandock.web.xnat.answers import attribute
-from scandock.web.xnat.held import held_document
+from scandock.web.request_context import Work
 from scandock.web.xnat.routing import Known, few_names, router
 from scandock.web.xnat.zipping import damaged_of
 
 routes = router()
-_HEAD: Final = (
-    '<?xml version="1.0" encoding="UTF-8"?>\n<cat:Catalog xmlns:cat="http://nrg.wustl.edu/catalog" ID={}{}>\n'
-)
 
 
 class DownloadRequest(BaseModel):
@@ -154,29 +149,3 @@ async def manifest_zip(work: Known, manifest: str) -> Response:
         return replace(made, name=f"{manifest}.zip")
 
     return zip_answer(await work.prepare(make))
-
-
-def write_manifest(file: IO[bytes], name: str, parts: Iterable[manifests.Part], description: str = "") -> None:
-    """Write the document: an `entrySet` for each session, in it one for its scans and one for its own resources."""
-
-    def write(text: str) -> None:
-        file.write(text.encode("utf-8", "backslashreplace"))
-
-    said = f" description={attribute(description)}" if description else ""
-    write(_HEAD.format(attribute(name), said))
-    write("<cat:sets>\n")
-    for part in parts:
-        told = f"Project: {part.project}, subject: {part.subject}, label: {part.label}"
-        write(f"<cat:entrySet ID={attribute(part.id)} description={attribute(told)}>\n")
-        sets = [(kind, entries) for kind, entries in (("RAW", part.scans), ("RESOURCES", part.own)) if entries]
-        if sets:
-            write("<cat:sets>\n")
-        for kind, entries in sets:
-            write(f'<cat:entrySet ID="{kind}" description={attribute(f"{told} {kind}")}>\n<cat:entries>\n')
-            for entry in entries:
-                write(f"<cat:entry name={attribute(entry.folder)} URI={attribute(entry.uri)}/>\n")
-            write("</cat:entries>\n</cat:entrySet>\n")
-        if sets:
-            write("</cat:sets>\n")
-        write("</cat:entrySet>\n")
-    write("</cat:sets>\n</cat:Catalog>\n")

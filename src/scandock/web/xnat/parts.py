@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, RowMapping
 
 from scandock.model.errors import Usage
-from scandock.services.xnat import contents
-from scandock.services.xnat.shelves import Shelved
-from scandock.services.xnat.waiting import AnySession
-from scandock.web.v1.desks import Work
+from scandock.services import session_parts
+from scandock.services.finding import AnySession
+from scandock.services.project_resources import Shelved
+from scandock.web.request_context import Work
 from scandock.web.xnat.places import any_of, experiment_of, experiments_of
 
 
@@ -39,7 +39,7 @@ def chosen(connection: Connection, work: Work, *, whole: bool = False, name: str
 def chosen_of_each(connection: Connection, work: Work, *, whole: bool = False) -> list[Chosen]:
     """What `chosen` gives, of each of several experiments (`E1,E2`) that has it. Denied; Usage where none has it."""
     places = work.request.path_params
-    names = contents.names_of(places.get("experiment", ""))
+    names = session_parts.names_of(places.get("experiment", ""))
     if len(names) < 2 or "timestamp" in places:
         return [chosen(connection, work, whole=whole, name=names[0] if names else None)]
     parts: list[Chosen] = []
@@ -59,9 +59,9 @@ def part_of(
 ) -> Chosen:
     """The part of what was found that the pieces of an address name, as `chosen`."""
     one = found.standing
-    scans = contents.scans_of(connection, one, places["scans"], some=True) if "scans" in places else None
-    resources = contents.resources_of(connection, one, places.get("resources", "ALL"), scans=scans, some=True)
+    scans = session_parts.scans_of(connection, one, places["scans"], some=True) if "scans" in places else None
+    resources = session_parts.resources_of(connection, one, places.get("resources", "ALL"), scans=scans, some=True)
     if whole and scans is None and "resources" not in places:
-        every = contents.scans_of(connection, found.standing)
-        resources = contents.resources_of(connection, found.standing, scans=every) + resources
+        every = session_parts.scans_of(connection, found.standing)
+        resources = session_parts.resources_of(connection, found.standing, scans=every) + resources
     return Chosen(found, scans, resources)

@@ -13,11 +13,11 @@ from scandock.model.errors import Usage
 from scandock.rules.permissions import Action, Role
 from scandock.services import rights
 from scandock.services.members import list_members, set_member
-from scandock.services.xnat import projects
-from scandock.services.xnat.columns import Rows
-from scandock.web.v1.desks import Work
+from scandock.web.request_context import Work
 from scandock.web.xnat.answers import listing
 from scandock.web.xnat.routing import Known, router
+from scandock.web.xnat.services import projects
+from scandock.web.xnat.services.columns import Rows
 
 routes = router()
 _STARTED: Final = time.monotonic()

@@ -10,10 +10,18 @@ from sqlalchemy import Connection
 from scandock.model.uris import WaitingSession
 from scandock.rules.permissions import Action
 from scandock.services import shelves
-from scandock.services.xnat.finding import Experiment, Subject, find_experiment, find_experiments, find_subject
-from scandock.services.xnat.shelves import Shelved, find_of_project, find_of_subject
-from scandock.services.xnat.waiting import AnySession, Waiting, find_waiting
-from scandock.web.v1.desks import Work
+from scandock.services.finding import (
+    AnySession,
+    Experiment,
+    Subject,
+    Waiting,
+    find_experiment,
+    find_experiments,
+    find_subject,
+    find_waiting,
+)
+from scandock.services.project_resources import Shelved, find_of_project, find_of_subject
+from scandock.web.request_context import Work
 
 SUBJECTS: Final = ("/data/subjects/{subject}", "/data/projects/{project}/subjects/{subject}")
 EXPERIMENTS: Final = (

@@ -14,15 +14,16 @@ from starlette.responses import Response
 
 from scandock.model import uris
 from scandock.model.errors import Usage
-from scandock.services.xnat import contents, session_logs
-from scandock.services.xnat.columns import Rows
-from scandock.services.xnat.waiting import list_waiting, row_of
+from scandock.services import session_parts
 from scandock.web import urls
 from scandock.web.xnat import files, inside, things
 from scandock.web.xnat.answers import Item, filters_of, format_of, item, listing
 from scandock.web.xnat.parts import Chosen, chosen
 from scandock.web.xnat.places import PREARCHIVED, waiting_of
 from scandock.web.xnat.routing import Asking, Known, router, said
+from scandock.web.xnat.services import contents, session_logs
+from scandock.web.xnat.services.columns import Rows
+from scandock.web.xnat.services.waiting import list_waiting, row_of
 from scandock.web.xnat.shown import is_for_a_page, page_of_session, to_page
 from scandock.web.xnat.zipping import as_zip
 
@@ -81,7 +82,7 @@ async def scans(request: Request, work: Known) -> Response:
 
     def ask(connection: Connection) -> Rows:
         found = waiting_of(connection, work)
-        rows = contents.scans_of(connection, found.standing)
+        rows = session_parts.scans_of(connection, found.standing)
         return contents.list_scans(rows, found.uri, things.told_of_session(found), request.query_params.get("columns"))
 
     return listing(request, await work.read(ask), title="Scans")
@@ -134,7 +135,7 @@ def files_of(connection: Connection, part: Chosen) -> Rows:
     """Files as `Name, Size, URI, digest`; each URI is the same whatever address was asked, and names its resource."""
     of = {row["n"]: row for row in part.resources}
     rows = []
-    for one in contents.files_of(connection, part.experiment.standing, part.resources):
+    for one in session_parts.files_of(connection, part.experiment.standing, part.resources):
         within = of[one["resource_n"]]
         uri = uris.file(part.experiment.uri, within["scan_id"], within["label"], one["name"])
         digest = one["md5"].hex() if one["md5"] else ""

@@ -12,18 +12,18 @@ from scandock.catalog.records import SessionRecord
 from scandock.model.errors import ScandockError, Usage
 from scandock.model.uris import without_data
 from scandock.rules.permissions import Action
+from scandock.services.committing import Committed, commit
 from scandock.services.moving import Desk, move
 from scandock.services.prearchive import rebuild
 from scandock.services.trash import delete_session
-from scandock.services.xnat.committing import Committed, commit
-from scandock.services.xnat.tracked_work import End, end_of_archiving
-from scandock.web.v1.desks import Work
+from scandock.web.request_context import Work
 from scandock.web.xnat.archive_wishes import new_project, wishes_of
 from scandock.web.xnat.codes import ARCHIVING, VERBS, refused
 from scandock.web.xnat.following import followed, key_of
 from scandock.web.xnat.parameters import Parameters, parameters
 from scandock.web.xnat.places import EXPERIMENTS, PREARCHIVED, experiment_of, waiting_of
 from scandock.web.xnat.routing import Known, router, said
+from scandock.web.xnat.services.tracked_work import End, end_of_archiving
 
 routes = router()
 INITIATED: Final = "Archival initiated"

@@ -22,14 +22,15 @@ from scandock.access.logins import check_csrf
 from scandock.access.principal import Door, Principal, deny
 from scandock.model.errors import ScandockError, Usage
 from scandock.rules.permissions import Answer
-from scandock.services.xnat.contents import names_of
-from scandock.services.xnat.finding import meant_project
+from scandock.services.finding import meant_project
+from scandock.services.session_parts import names_of
 from scandock.web.deps import site_of
 from scandock.web.problems import note, request_id_of, retry_after, status_of, unexpected
-from scandock.web.security import COOKIE, XNAT_COOKIE, from_elsewhere, identify
-from scandock.web.v1.desks import Work
+from scandock.web.request_context import Work
+from scandock.web.security import COOKIE, from_elsewhere, identify
 
-JSESSION: Final = XNAT_COOKIE
+JSESSION: Final = "JSESSIONID"
+"""The cookie of a login: the same secrets as the pages' under the name that these clients know."""
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 

@@ -15,7 +15,7 @@ from scandock.rules.project_fields import PI_FIELDS
 from scandock.rules.session_types import SESSION_OF_MODALITY, SESSION_OF_SCAN
 from scandock.rules.sop_classes import LEAD, TYPE_OF_CLASS
 from scandock.rules.subject_fields import DEMOGRAPHICS, INVESTIGATOR, OWN
-from scandock.services.xnat.experiments import SCAN_ATTRIBUTES
+from scandock.web.xnat.services.experiments import SCAN_ATTRIBUTES
 
 SESSIONS: Final = tuple(
     sorted({*SESSION_OF_SCAN.values(), *SESSION_OF_MODALITY.values(), "petmr", "otherDicom", "xa3D"})

@@ -8,14 +8,14 @@ from starlette.responses import PlainTextResponse, Response
 from scandock.access.principal import deny
 from scandock.rules.permissions import Answer
 from scandock.services import browsing
-from scandock.services.xnat import saved_searches
-from scandock.services.xnat.default_searches import default_search
-from scandock.services.xnat.search_bundle import MAX_BYTES, read_bundle
-from scandock.services.xnat.searching import elements, fields, search
 from scandock.web.bodies import takes_body
-from scandock.web.v1.desks import Work
+from scandock.web.request_context import Work
 from scandock.web.xnat.answers import listing
 from scandock.web.xnat.routing import Asking, Known, router
+from scandock.web.xnat.services import saved_searches
+from scandock.web.xnat.services.default_searches import default_search
+from scandock.web.xnat.services.search_bundle import MAX_BYTES, read_bundle
+from scandock.web.xnat.services.searching import elements, fields, search
 from scandock.web.xnat.wishes import true
 
 routes = router()

@@ -13,11 +13,10 @@ from starlette.responses import Response
 
 from scandock.access.principal import Denied
 from scandock.rules.permissions import Answer
-from scandock.services.xnat.finding import Subject
-from scandock.services.xnat.waiting import AnySession
+from scandock.services.finding import AnySession, Subject
 from scandock.web import urls
-from scandock.web.pages.routing import redirect_to, to_login
-from scandock.web.v1.desks import Work
+from scandock.web.redirects import redirect_to, to_login
+from scandock.web.request_context import Work
 from scandock.web.xnat.answers import format_of
 
 

@@ -10,18 +10,18 @@ from sqlalchemy import Connection, RowMapping
 
 from scandock.access.principal import Principal
 from scandock.model import request_limits
+from scandock.model.xnat_ids import resource_id, subject_id
 from scandock.rules.project_fields import PI_FIELDS
 from scandock.rules.said_fields import added_parameters
 from scandock.rules.subject_fields import DEMOGRAPHICS, OWN, investigator_of
+from scandock.services import session_parts
+from scandock.services.finding import AnySession, Subject, experiments_of_subject, is_of_subject
+from scandock.services.project_describing import Described
+from scandock.services.project_resources import Shelved
 from scandock.services.records import Project
-from scandock.services.xnat import contents
-from scandock.services.xnat.finding import Subject, experiments_of_subject, is_of_subject
-from scandock.services.xnat.ids import resource_id, subject_id
-from scandock.services.xnat.projects import Described
-from scandock.services.xnat.shelves import Shelved
-from scandock.services.xnat.subjects import SUBJECT_TYPE
-from scandock.services.xnat.waiting import AnySession
 from scandock.web.xnat.answers import Item
+from scandock.web.xnat.services import contents
+from scandock.web.xnat.services.subjects import SUBJECT_TYPE
 
 MAX_SCANS: Final = request_limits.SUBJECT_SCANS
 """Scans in the document of a subject: with more of them its experiments come without."""
@@ -75,7 +75,7 @@ def subject_item(found: Subject, resources: list[Item], experiments: list[Item])
 
 def own_items(connection: Connection, found: Shelved) -> list[Item]:
     """The resources that a project or a subject has of its own."""
-    return [resource_item(row, found) for row in contents.resources_of(connection, found.standing)]
+    return [resource_item(row, found) for row in session_parts.resources_of(connection, found.standing)]
 
 
 def session_fields(found: AnySession) -> dict[str, str]:
@@ -104,9 +104,9 @@ def told_of_session(found: AnySession) -> dict[str, str]:
 
 def experiment_item(connection: Connection, found: AnySession) -> Item:
     """A session with its scans and their resources."""
-    rows = contents.scans_of(connection, found.standing)
-    resources = contents.resources_of(connection, found.standing, scans=rows)
-    return _experiment(found, rows, resources + contents.resources_of(connection, found.standing))
+    rows = session_parts.scans_of(connection, found.standing)
+    resources = session_parts.resources_of(connection, found.standing, scans=rows)
+    return _experiment(found, rows, resources + session_parts.resources_of(connection, found.standing))
 
 
 def experiment_items(connection: Connection, principal: Principal, subject: Subject) -> list[Item]:
@@ -117,7 +117,7 @@ def experiment_items(connection: Connection, principal: Principal, subject: Subj
     every = experiments_of_subject(connection, principal, subject)
     if sum(one.standing.scans for one in every) > MAX_SCANS:
         return [_experiment(one, [], []) for one in every]
-    scans, resources = contents.parts_of_sessions(connection, is_of_subject(subject)) if every else ({}, {})
+    scans, resources = session_parts.parts_of_sessions(connection, is_of_subject(subject)) if every else ({}, {})
     ids = [one.standing.id for one in every]
     return [_experiment(one, scans.get(n, []), resources.get(n, [])) for one, n in zip(every, ids, strict=True)]
 

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from scandock.services.xnat.tracking import Tracked, tell
 from scandock.web.xnat.routing import Known, router, said
+from scandock.web.xnat.services.tracking import Tracked, tell
 
 routes = router()
 _STATUSES: Final = {"Warning": "WARNING", "Failed": "FAILED", "Completed": "COMPLETED"}

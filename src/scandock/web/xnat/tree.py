@@ -13,17 +13,18 @@ from scandock.model import uris
 from scandock.model.errors import Usage
 from scandock.rules.permissions import Action
 from scandock.services import browsing, rights
-from scandock.services.xnat import words
-from scandock.services.xnat.columns import Rows
-from scandock.services.xnat.experiments import list_experiments
-from scandock.services.xnat.history import history_of
-from scandock.services.xnat.projects import described, list_projects
-from scandock.services.xnat.subjects import list_subjects
+from scandock.services.project_describing import described
 from scandock.web import urls
 from scandock.web.xnat import things
 from scandock.web.xnat.answers import Item, filters_of, format_of, item, listing, window_of
 from scandock.web.xnat.places import EXPERIMENTS, SUBJECTS, experiment_of, shelf_of, subject_of
 from scandock.web.xnat.routing import Asking, router
+from scandock.web.xnat.services import words
+from scandock.web.xnat.services.columns import Rows
+from scandock.web.xnat.services.experiments import list_experiments
+from scandock.web.xnat.services.history import history_of
+from scandock.web.xnat.services.projects import list_projects
+from scandock.web.xnat.services.subjects import list_subjects
 from scandock.web.xnat.shown import is_for_a_page, page_of_session, page_of_subject, to_page
 from scandock.web.xnat.zipping import as_zip
 

@@ -1,7 +1,7 @@
 """Files put by hand: PUT and POST of one as the body or in a form, or of an archive to be extracted (2.4, 3, 4).
 
 Rights are asked before the first byte, and again, as they are then, when the files are shown. An answer comes once they
-are durable and listed; what comes for one session at the same time is shown together (`services.xnat.gathering`).
+are durable and listed; what comes for one session at the same time is shown together (`services.batching`).
 """
 
 from __future__ import annotations
@@ -19,12 +19,9 @@ from starlette.responses import PlainTextResponse, Response
 from scandock.catalog.shelves import Shelf
 from scandock.model.errors import Usage
 from scandock.rules.permissions import Action
-from scandock.services import upload_errors
-from scandock.services.quotas import check_size
-from scandock.services.reservations import Held
-from scandock.services.xnat import contents, shelves
-from scandock.services.xnat.hand_changes import Change
-from scandock.services.xnat.hand_files import (
+from scandock.services import project_resources, session_parts, upload_errors
+from scandock.services.hand_changes import Change
+from scandock.services.hand_files import (
     Digests,
     Incoming,
     StagedFile,
@@ -34,14 +31,16 @@ from scandock.services.xnat.hand_files import (
     incoming,
     resource_label,
 )
-from scandock.services.xnat.next_tree import Place, file_exists
-from scandock.services.xnat.unpacking import unpack
+from scandock.services.next_tree import Place, file_exists
+from scandock.services.quotas import check_size
+from scandock.services.reservations import Held
+from scandock.services.unpacking import unpack
 from scandock.web.bodies import receives_upload
 from scandock.web.receiving.multipart import FormReader, boundary_of
 from scandock.web.receiving.raw import length_of
 from scandock.web.receiving.spooling import Spooling
 from scandock.web.receiving.stream import whole_body
-from scandock.web.v1.desks import Work
+from scandock.web.request_context import Work
 from scandock.web.xnat.places import HOLDERS, holder_of
 from scandock.web.xnat.routing import Known, router
 from scandock.web.xnat.wishes import true
@@ -80,7 +79,9 @@ async def put(request: Request, work: Known, path: str = "") -> Response:
             await work.still()
             await work.do(lambda: _unpacked(work, came, held, named) if extract else None)
             change = await work.do(lambda: change_of(work.desk, wanted, came))
-            uuid = wanted.uuid if shelf is None else await work.do(lambda: shelves.make_shelf(work.desk, shelf))
+            uuid = (
+                wanted.uuid if shelf is None else await work.do(lambda: project_resources.make_shelf(work.desk, shelf))
+            )
         except BaseException:
             await asyncio.shield(asyncio.ensure_future(work.do(came.holds.close)))
             raise
@@ -122,9 +123,9 @@ def _wanted(connection: Connection, work: Work, named: str) -> tuple[Wanted, She
     said = asked.get("overwrite", "").strip().lower()
     overwrite = None if not said else true(said)
     if there and named and overwrite is False:
-        scans = None if place.scan_id is None else contents.scans_of(connection, found.standing, places["scans"])
-        rows = contents.resources_of(connection, found.standing, places["resources"], scans=scans)
-        if contents.files_of(connection, found.standing, rows, named):
+        scans = None if place.scan_id is None else session_parts.scans_of(connection, found.standing, places["scans"])
+        rows = session_parts.resources_of(connection, found.standing, places["resources"], scans=scans)
+        if session_parts.files_of(connection, found.standing, rows, named):
             raise file_exists(named)
     kind = {name: "" if text in _UNDEFINED else text for name, text in words_in(asked).items()}
     told = (kind["content"], kind["format"], kind["tags"])
@@ -149,13 +150,13 @@ def place_of(connection: Connection, work: Work, action: Action = Action.SESSION
     found = holder_of(connection, work, action)
     scans, scan_id = None, None
     if "scans" in places:
-        scans = contents.scans_of(connection, found.standing, places["scans"])
+        scans = session_parts.scans_of(connection, found.standing, places["scans"])
         if len(scans) != 1:
             raise Usage("scan_unknown", "Several scans are no single one.", "Name one.")
         scan_id = scans[0]["scan_id"]
     named = places["resources"]
     try:
-        rows = contents.resources_of(connection, found.standing, named, scans=scans)
+        rows = session_parts.resources_of(connection, found.standing, named, scans=scans)
     except Usage:
         if named.isdigit() and len(named) >= _ID_DIGITS:
             raise

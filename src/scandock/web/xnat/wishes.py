@@ -15,9 +15,9 @@ from scandock.rules.import_request import ImportRequest
 from scandock.rules.labels import UNASSIGNED, clean
 from scandock.rules.said_fields import said_of_sessions
 from scandock.services import upload_errors
-from scandock.services.xnat.destinations import Named
 from scandock.web import urls
 from scandock.web.receiving.wanted import Speech
+from scandock.web.xnat.services.destinations import Named
 
 HANDLERS: Final = frozenset({"DICOM-zip", "SI", "gradual-DICOM", "inbox"})
 _UNTAKEN: Final = {

@@ -14,8 +14,8 @@ from fastapi import Request
 from starlette.responses import Response
 
 from scandock.model.errors import Usage
-from scandock.services.xnat.finding import meant_project
-from scandock.web.v1.desks import Work
+from scandock.services.finding import meant_project
+from scandock.web.request_context import Work
 from scandock.web.xnat import making, making_parts
 from scandock.web.xnat.documents import bare_document, type_of
 from scandock.web.xnat.routing import Known, router

@@ -12,14 +12,14 @@ from sqlalchemy import Connection, RowMapping
 from starlette.responses import Response
 
 from scandock.catalog.shelves import Holder
+from scandock.services import session_parts
 from scandock.services.damaged_files import Damaged
 from scandock.services.downloads import ZipDownload
 from scandock.services.listing import one_of
-from scandock.services.xnat import contents
-from scandock.services.xnat.contents import Folder
-from scandock.services.xnat.zips import Choice, zip_of_nothing, zip_of_sessions
-from scandock.web.v1.desks import Work
-from scandock.web.v1.downloads import zip_answer
+from scandock.services.resource_zips import Choice, zip_of_nothing, zip_of_sessions
+from scandock.services.session_parts import Folder
+from scandock.web.file_answers import zip_answer
+from scandock.web.request_context import Work
 from scandock.web.xnat.parts import chosen, chosen_of_each
 from scandock.web.xnat.places import experiments_of
 
@@ -29,7 +29,7 @@ async def as_zip(work: Work, folder: Folder | None = None) -> Response:
 
     Of several experiments (`E1,E2`), of each, and of each once.
     """
-    names = contents.names_of(work.request.path_params.get("experiment", ""))
+    names = session_parts.names_of(work.request.path_params.get("experiment", ""))
     damaged = damaged_of(work.request)
 
     def make() -> ZipDownload:
@@ -57,7 +57,7 @@ def damaged_of(request: Request) -> Damaged:
 def _of_each(connection: Connection, work: Work, names: Sequence[str]) -> list[tuple[str, Choice]]:
     """The part that an address names of each of several experiments that has it. Denied; Usage where none has it."""
     places = work.request.path_params
-    if "resources" not in places and contents.is_all(places.get("scans", "ALL")):  # which any experiment has
+    if "resources" not in places and session_parts.is_all(places.get("scans", "ALL")):  # which any experiment has
         found = experiments_of(connection, work, names)
         return [(one.standing.uuid, _every(own="scans" not in places)) for one in found]
     parts = chosen_of_each(connection, work, whole=True)
@@ -68,9 +68,9 @@ def _every(*, own: bool) -> Choice:
     """The resources of all scans, and the session's own."""
 
     def choose(connection: Connection, standing: Holder) -> list[RowMapping]:
-        scans = contents.scans_of(connection, standing)
-        found = contents.resources_of(connection, standing, scans=scans)
-        return found + (contents.resources_of(connection, standing) if own else [])
+        scans = session_parts.scans_of(connection, standing)
+        found = session_parts.resources_of(connection, standing, scans=scans)
+        return found + (session_parts.resources_of(connection, standing) if own else [])
 
     return choose
 

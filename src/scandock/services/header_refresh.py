@@ -1,0 +1,204 @@
+"""`pullDataFromHeaders`: attributes of a session and its scans, read anew from the files that stand (2.4; 4.4, 4.5).
+
+Imports tally what they bring as they bring it; files that came by hand are read when a client asks for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sqlalchemy import Connection, bindparam, func, update
+
+from scandock.catalog.records import SessionRecord
+from scandock.catalog.server_tables import scan_edit
+from scandock.catalog.tables import file, scan, session
+from scandock.catalog.trees import FileRow, ResourceRow, ScanRow, files_of, resources_of, scan_values, scans_of
+from scandock.formats.dicom_header import Unparseable, looks_like_dicom, read_header
+from scandock.formats.dicom_tally import Tally
+from scandock.model.errors import Usage
+from scandock.model.series import SeriesTally
+from scandock.model.tags import NUMBERS, WANTED
+from scandock.rules.frames import object_frames
+from scandock.rules.permissions import Action
+from scandock.services import rights
+from scandock.services.damaged_files import Damaged, damaged_paths
+from scandock.services.making import changing
+from scandock.services.moving import Desk
+from scandock.services.prearchive import rebuild
+from scandock.services.scan_types import UNKNOWN
+from scandock.store.paths import RelPath, resource_file, tree_path
+from scandock.store.port import Snapshot
+
+_HEAD: Final = 1024 * 1024
+_WANTED: Final = frozenset(WANTED)
+_IMAGES: Final = frozenset({"dicom", "secondary"})
+_PATIENT: Final = "PatientID"
+
+
+@dataclass(slots=True)
+class _Read:
+    """What the headers of a session's scans say."""
+
+    tallies: dict[int, list[SeriesTally]] = field(default_factory=dict)
+    """By the scan's number; several where a scan holds objects of several series."""
+    frames: dict[int, int] = field(default_factory=dict)
+    """Images of each scan, by its number."""
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    """What rows of files don't say yet."""
+
+    @property
+    def studies(self) -> set[str]:
+        return {one.study_uid for every in self.tallies.values() for one in every}
+
+
+def pull_headers(desk: Desk, uuid: str, scan_id: str | None = None) -> None:
+    """Read the headers of all objects in a session's scans, or in one of them, and write its attributes anew.
+
+    Denied, Usage `session_busy`, and `file_damaged` where one is known to be damaged.
+    """
+    for left in reversed(range(3)):
+        with desk.catalog.read() as connection:
+            source = rights.session_for(connection, desk.principal, uuid, Action.SESSION_EDIT, place="archive")
+            scans = {one.n: one for one in scans_of(connection, source.tree_id)}
+            resources = {one.n: one for one in resources_of(connection, source.tree_id)}
+            if scan_id is not None:
+                numbers = {one.n for one in scans.values() if one.scan_id == scan_id}
+                resources = {one.n: one for one in resources.values() if one.scan_n in numbers}
+            files = list(files_of(connection, source.tree_id))
+            damaged_paths(connection, source, Damaged.REFUSE)  # what they say is none of the session's attributes
+        with closing(desk.store.snapshot(tree_path(source.parts))) as snapshot:
+            found = _read(snapshot, scans, resources, files)
+        if _note(desk, source, scans, found):
+            break
+        if not left:
+            raise Usage("session_busy", "The session is being changed again and again.", "Try again in a moment.")
+    rebuild(desk, uuid, headers_first=True)
+
+
+def _read(
+    snapshot: Snapshot, scans: dict[int, ScanRow], resources: dict[int, ResourceRow], files: Iterable[FileRow]
+) -> _Read:
+    found = _Read()
+    counted: dict[int, Tally] = {}
+    of_images = _of_images(resources.values())
+    for row in files:
+        resource = resources.get(row.resource_n)
+        if resource is None or resource.scan_n is None or resource.n not in of_images:
+            continue
+        path = resource_file(scans[resource.scan_n].scan_id, resource.label, row.name)
+        with snapshot.open(path) as stream:
+            head = stream.read(_HEAD)
+
+            def more(length: int, path: RelPath = path) -> bytes:
+                with snapshot.open(path, 0, length) as whole:
+                    return whole.read()
+
+            if not looks_like_dicom(head, row.bytes):
+                continue
+            try:
+                header = read_header(head, row.bytes, _WANTED, more)
+            except Unparseable:
+                continue
+        counted.setdefault(resource.scan_n, Tally()).add(header)
+        count = object_frames(header.sop_class, header.values)
+        found.frames[resource.scan_n] = found.frames.get(resource.scan_n, 0) + count
+        if row.sop_uid is None:
+            said = {"sop": header.sop_uid, "count": count, "at": header.dataset_at}
+            found.rows.append({"number": row.n, **said})
+    found.tallies = {n: tally.drain() for n, tally in counted.items()}
+    return found
+
+
+def _of_images(resources: Iterable[ResourceRow]) -> set[int]:
+    """The resources whose objects say what a scan is: by their names, or by their format where it has none of these."""
+    of_scans = [one for one in resources if one.scan_n is not None and one.files]
+    named = [one for one in of_scans if one.label.casefold() in _IMAGES]
+    known = {one.scan_n for one in named}
+    others = [one for one in of_scans if one.scan_n not in known and one.format.upper() == "DICOM"]
+    return {one.n for one in (*named, *others)}
+
+
+def _note(desk: Desk, source: SessionRecord, scans: dict[int, ScanRow], found: _Read) -> bool:
+    """Write what was read; False where the session shows another tree by now."""
+    with changing(desk, source.uuid) as (connection, now):
+        if now.tree_id != source.tree_id:
+            return False
+        if found.rows:
+            connection.execute(
+                update(file)
+                .where(file.c.tree_id == source.tree_id, file.c.n == bindparam("number"))
+                .values(sop_uid=bindparam("sop"), frames=bindparam("count"), dataset_at=bindparam("at")),
+                found.rows,
+            )
+        for n, tallies in found.tallies.items():
+            _tell_scan(connection, source.tree_id, scans, scans[n], tallies, found.frames[n])
+        _forget_unknown(connection, source, [scans[n].scan_id for n in found.tallies])
+        if now.by_hand and len(found.studies) == 1:
+            _tell_session(connection, now, found)
+    return True
+
+
+def _forget_unknown(connection: Connection, source: SessionRecord, scan_ids: list[str]) -> None:
+    """A scan that was made as of an unknown type is of the type that its headers say."""
+    connection.execute(
+        update(scan_edit)
+        .where(
+            scan_edit.c.session_id == source.id,
+            scan_edit.c.scan_id.in_(scan_ids),
+            func.lower(scan_edit.c.type) == UNKNOWN,
+        )
+        .values(type=None)
+    )
+
+
+def _tell_scan(
+    connection: Connection,
+    tree_id: int,
+    scans: dict[int, ScanRow],
+    one: ScanRow,
+    tallies: list[SeriesTally],
+    frames: int,
+) -> None:
+    """Let a scan be what its objects say; it is a series only where they are of one that no other scan is."""
+    read = {tally.series_uid for tally in tallies}
+    if isinstance(one.facts, list) or (one.series_uid is not None and one.series_uid not in read):
+        return  # imports know it by its ECAT files, or by its series
+    if one.series_uid is None and len(read) == 1:
+        taken = {other.series_uid for other in scans.values()} | {""}
+        one.series_uid = next(iter(read - taken), None)
+    one.facts = _together(tallies, one.series_uid or "")
+    one.frames = one.facts.frames = frames
+    values = scan_values(tree_id, one)
+    connection.execute(
+        update(scan)
+        .where(scan.c.tree_id == tree_id, scan.c.n == one.n)
+        .values(series_uid=values["series_uid"], facts=values["facts"], frames=values["frames"])
+    )
+
+
+def _together(tallies: list[SeriesTally], series_uid: str) -> SeriesTally:
+    """The tally of all objects of a scan; without a study where they are of several."""
+    studies = {tally.study_uid for tally in tallies}
+    every = SeriesTally(studies.pop() if len(studies) == 1 else "", series_uid)
+    for tally in tallies:
+        every.merge(tally)
+    return every
+
+
+def _tell_session(connection: Connection, now: SessionRecord, found: _Read) -> None:
+    """A session made by hand learns its study and its patient."""
+    (study,) = found.studies
+    tallies = [one for every in found.tallies.values() for one in every]
+    ids: dict[str, int] = {}
+    for tally in tallies:
+        for text, count in tally.values.get(NUMBERS[_PATIENT], {}).items():
+            ids[text] = ids.get(text, 0) + count
+    patient = max(sorted(ids), key=lambda text: ids[text], default="")
+    connection.execute(
+        update(session)
+        .where(session.c.id == now.id)
+        .values(study_uid=now.study_uid or study or None, patient_id=now.patient_id or patient)
+    )

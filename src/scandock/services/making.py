@@ -1,0 +1,442 @@
+"""Making sessions, scans and resources by hand, and changing what is said of them (xnat-clients.md 2.4).
+
+A session made by hand has a tree like any other, which may be empty. Scans and resources without files are rows alone:
+one transaction, made while nobody plans with the session.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from scandock.catalog.records import SessionRecord
+from scandock.catalog.server_tables import scan_edit
+from scandock.catalog.sums import changed_project
+from scandock.catalog.tables import project, resource, scan, session, upload
+from scandock.catalog.trees import ScanRow, resources_of, scans_of, write_structure
+from scandock.catalog.trees import scan_values as scan_values_of
+from scandock.model.errors import Usage
+from scandock.model.verdicts import ImportState
+from scandock.model.xnat_ids import experiment_number, subject_number
+from scandock.placing.intents import Placement, SessionRow, ShelfRow, new_tree
+from scandock.placing.locks import locks_of, session_locks
+from scandock.placing.moves import Operation, operation, undisturbed
+from scandock.queue.tokens import new_uuid
+from scandock.rules.labels import UNASSIGNED, label_key
+from scandock.rules.permissions import Action
+from scandock.rules.said_fields import ADDED, added_parameters, set_by_hand, with_parameters
+from scandock.services import rights
+from scandock.services.editing import edit_session, scan_values
+from scandock.services.imports import DELETED
+from scandock.services.moving import Desk, labelled, usable
+from scandock.services.session_parts import ALL
+from scandock.store.paths import CHANGED_TREE, TreePath, archive_path, scan_id
+
+_UNSAID: Final = {"type": "", "quality": "usable", "note": ""}
+"""What is known of a new scan of which nobody said anything."""
+BY_HAND: Final = "made by hand"
+"""The row of uploads that trees made by hand are of: it is no import, and nobody sees it."""
+
+
+def new_label(text: str) -> str:
+    """A label for a thing that is to be made. Usage `label_unusable`."""
+    if experiment_number(text) is not None or subject_number(text) is not None:
+        raise Usage(
+            "label_unusable",
+            f"{text[:100]!r} is an id of the server's own, of nothing that is there.",
+            "Choose another label.",
+        )
+    made = usable(text)
+    assert made is not None
+    return made
+
+
+def project_of(connection: Connection, name: str) -> tuple[int, str]:
+    """Number and id of a project, whose rights were asked. Usage for `Unassigned`."""
+    row = connection.execute(select(project.c.id, project.c.name).where(project.c.key == name.casefold())).one()
+    if row.name == UNASSIGNED:
+        raise Usage("project_unassigned", "In Unassigned nothing is made by hand.", "Choose another project.")
+    return row.id, row.name
+
+
+# -- sessions ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewSession:
+    """A session that is to be made."""
+
+    project: str
+    subject: str
+    label: str
+    xsi_type: str
+    attributes: Mapping[str, str]
+    scans: Sequence[WantedScan] = ()
+    """Each once."""
+
+
+def make_session(desk: Desk, wanted: NewSession) -> str:
+    """Make an archived session without files, its subject where missing; its UUID. Denied, Usage `label_taken`.
+
+    With its scans, or not at all: also where the program is killed.
+    """
+    check_scans(wanted.scans)
+    scans = [_new_scan(one, n) for n, one in enumerate(wanted.scans)]
+    label, person = new_label(wanted.label), new_label(wanted.subject)
+    with desk.catalog.read() as connection:
+        rights.check(connection, desk.principal, Action.SESSION_EDIT, wanted.project)
+        project_id, name = project_of(connection, wanted.project)
+    uuid = new_uuid()
+    with operation(desk.catalog, desk.store, "make") as running:
+        reserved = session_locks(name, label=label, subject=person, study_uid=None)
+        with running.reserved({name}, lambda _: reserved) as connection:
+            if labelled(connection, project_id, label):
+                raise Usage("label_taken", "There is a session of that label already.", "Choose another label.")
+            quarantined = connection.execute(
+                select(project.c.quarantine).where(project.c.id == project_id)
+            ).scalar_one()
+            origin = origin_of(desk, connection)
+            tree_id = new_tree(desk.catalog, connection, running.lease)
+            write_structure(connection, tree_id, scans, [])
+        row = SessionRow(
+            uuid=uuid,
+            new=True,
+            project_id=project_id,
+            subject=person,
+            make_subject=True,
+            label=label,
+            key=label_key(label),
+            place="archive",
+            timestamp="",
+            state="ready",
+            study_uid=None,
+            patient_id="",
+            ecat=False,
+            by_hand=True,
+            type_by_hand=True,
+            fields_by_hand=sorted(wanted.attributes),
+            quarantined=quarantined,
+            xsi_type=wanted.xsi_type,
+            attributes=dict(wanted.attributes),
+            edits=_edits(wanted.scans),
+            scans=len(scans),
+        )
+
+        def note(connection: Connection) -> None:
+            desk.note(connection, "edit", uuid, name, {"made": True})
+            for one in scans:
+                desk.note(connection, "edit", uuid, name, {"scan": one.scan_id, "made": True})
+
+        show_empty(running, archive_path(name, label), row, tree_id, note, origin)
+    return uuid
+
+
+def show_empty(
+    running: Operation,
+    name: TreePath,
+    row: SessionRow | ShelfRow,
+    tree_id: int,
+    note: Callable[[Connection], object],
+    origin: int,
+) -> None:
+    """Show an empty tree that is new."""
+    running.stage.make(CHANGED_TREE)
+    running.stage.seal()
+    inode = running.stage.inode(CHANGED_TREE)
+    assert inode is not None
+    placement = Placement(
+        n=0,
+        name=name,
+        staged=CHANGED_TREE,
+        inode=inode,
+        tree_id=tree_id,
+        base_tree_id=None,
+        base_inode=None,
+        keep_base=False,
+        session=row,
+    )
+    running.show([placement], [], note, origin=origin)
+
+
+def origin_of(desk: Desk, connection: Connection) -> int:
+    """The upload that trees made by hand are of, made when the first one is."""
+    found: int | None = connection.execute(
+        select(func.min(upload.c.id)).where(upload.c.archive == BY_HAND, upload.c.report == DELETED)
+    ).scalar()
+    if found is not None:
+        return found
+    key = connection.execute(
+        insert(upload).values(
+            uuid=new_uuid(), archive=BY_HAND, source="cli", state=ImportState.CANCELLED, request="{}",
+            report=DELETED, created=desk.catalog.now(), finished=desk.catalog.now(),
+        )
+    ).inserted_primary_key  # fmt: skip
+    assert key is not None
+    return int(key[0])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionChange:
+    """What a request says of an archived session that is there: None, or nothing, leaves that as it is."""
+
+    label: str | None = None
+    subject: str | None = None
+    quarantined: bool | None = None
+    xsi_type: str = ""
+    """Of one made by hand alone."""
+    fields: Mapping[str, str] = field(default_factory=dict)
+    """Attributes, which imports then leave; an empty text takes one back, and what its objects say comes back with the
+    next import.
+    """
+    scans: Sequence[WantedScan] = ()
+    """Scans that are made, or of which more is said where they are there."""
+
+
+def change_session(desk: Desk, uuid: str, change: SessionChange) -> None:
+    """Do all that a request says of a session, or nothing of it, also where the program is killed.
+
+    Denied, Usage `label_taken`, `scan_id_invalid`, and `type_other` where a scan that is there is of another type.
+    """
+    check_scans(change.scans)
+    if (change.label, change.subject, change.quarantined) != (None, None, None):
+        edit_session(
+            desk,
+            uuid,
+            label=change.label,
+            subject_label=change.subject,
+            quarantined=change.quarantined,
+            more=lambda connection, source: _row_values(connection, source, change),
+            write=lambda connection, source: _write_parts(desk, connection, source, change),
+        )
+        return
+    if not (change.fields or change.xsi_type or change.scans):
+        return
+    with changing(desk, uuid) as (connection, source):
+        values = _row_values(connection, source, change)
+        if values:
+            connection.execute(update(session).where(session.c.id == source.id).values(**in_columns(values)))
+        _write_parts(desk, connection, source, change)
+
+
+def _row_values(connection: Connection, source: SessionRecord, change: SessionChange) -> dict[str, Any]:
+    """What a session's row says once a change is made, by fields of `SessionRow`."""
+    values = said_by_hand(source, fields) if (fields := _differing(source, change)) else {}
+    if change.xsi_type and change.xsi_type != source.xsi_type and source.by_hand:
+        values |= {"xsi_type": change.xsi_type, "type_by_hand": True}
+    if change.scans:
+        known = {one.scan_id for one in scans_of(connection, source.tree_id)}
+        values["scans"] = len(known | {one.id for one in change.scans})
+    return values
+
+
+def _differing(source: SessionRecord, change: SessionChange) -> dict[str, str]:
+    return {name: text for name, text in change.fields.items() if source.attributes.get(name, "") != text}
+
+
+def _write_parts(desk: Desk, connection: Connection, source: SessionRecord, change: SessionChange) -> None:
+    """Write a session's scans, and the audit of what its row says."""
+    _make_scans(desk, connection, source, change.scans)
+    if fields := _differing(source, change):
+        desk.note(connection, "edit", source.uuid, source.project, {"fields": sorted(fields)})
+
+
+def said_by_hand(source: SessionRecord, fields: Mapping[str, str]) -> dict[str, Any]:
+    """What a session's row says once a person has said these fields; an empty text takes one back."""
+    said = {**source.attributes, **fields}
+    return {
+        "attributes": {name: text for name, text in said.items() if text},
+        "fields_by_hand": set_by_hand(source.fields_by_hand, fields),
+    }
+
+
+def in_columns(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The same as columns have it: lists and objects as JSON."""
+    return {name: json.dumps(value) if isinstance(value, list | dict) else value for name, value in values.items()}
+
+
+@contextmanager
+def changing(desk: Desk, uuid: str, action: Action = Action.SESSION_EDIT) -> Iterator[tuple[Connection, SessionRecord]]:
+    """A transaction that changes rows of an archived session, while nobody plans with it. Denied, `session_busy`."""
+
+    def find(connection: Connection) -> SessionRecord:
+        return rights.session_for(connection, desk.principal, uuid, action, place="archive")
+
+    with desk.catalog.read() as connection:
+        name = find(connection).project
+    with undisturbed(desk.catalog, {name}, lambda c: locks_of(find(c))) as connection:
+        source = find(connection)
+        yield connection, source
+        connection.execute(update(session).where(session.c.id == source.id).values(modified=desk.catalog.now()))
+        changed_project(connection, source.project_id)
+
+
+# -- scans and resources -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WantedScan:
+    """A scan as a request says it."""
+
+    id: str
+    type: str = ""
+    """Of a new one."""
+    xsi_type: str = ""
+    """Empty where the request names none."""
+    usual_type: str = "xnat:otherDicomScanData"
+    """The type of a new one where none is named."""
+    attributes: Mapping[str, str]
+    edits: Mapping[str, str]
+    """Type, quality and note that are said of it (`editing.scan_values`), where it has others."""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """Those that are added to it; an empty text takes one back."""
+
+
+def _make_scans(desk: Desk, connection: Connection, source: SessionRecord, every: Sequence[WantedScan]) -> None:
+    """Make empty scans, or say more of those that are there."""
+    if not every:
+        return
+    scans = {one.scan_id: one for one in scans_of(connection, source.tree_id)}
+    last = max((one.n for one in scans.values()), default=-1)
+    taken = {one.casefold() for one in scans}
+    for wanted in every:
+        there = scans.get(wanted.id)
+        new = there is None
+        if there is not None:
+            _say_of_scan(connection, source, there, wanted)
+        else:
+            _check_free(taken, wanted.id)
+            taken.add(wanted.id.casefold())
+            last += 1
+            there = scans[wanted.id] = _new_scan(wanted, last)
+            _add_scan(desk, connection, source, there)
+        _edit_scan(desk, connection, source, there, wanted)
+        desk.note(connection, "edit", source.uuid, source.project, {"scan": wanted.id, "made": new})
+
+
+def check_scans(every: Iterable[WantedScan]) -> None:
+    """Usage for what no session's scans can be, before anything is made of it."""
+    for one in every:
+        _check_scan_id(one.id)
+        scan_values(one.edits)
+        with_parameters("{}", one.parameters)
+
+
+def _new_scan(wanted: WantedScan, n: int) -> ScanRow:
+    kind = wanted.xsi_type or wanted.usual_type
+    said = {name: text for name, text in wanted.attributes.items() if text}
+    return ScanRow(n, wanted.id, None, "", kind, wanted.type, {**said, "type": wanted.type})
+
+
+def _edits(every: Sequence[WantedScan]) -> list[dict[str, Any]]:
+    """What a person said of new scans, as rows of `scan_edit`: none of those of which nothing was said."""
+    rows: list[dict[str, Any]] = []
+    for one in every:
+        said = {"type": one.type, **scan_values(one.edits)}
+        told = {name: text for name, text in said.items() if text != _UNSAID[name]}
+        if told or one.parameters:
+            parameters = with_parameters("{}", one.parameters)
+            rows.append({"scan_id": one.id, **dict.fromkeys(_UNSAID), **told, "parameters": parameters})
+    return rows
+
+
+def _check_scan_id(text: str) -> None:
+    """Usage `scan_id_invalid`; also for the word that addresses every scan of a session."""
+    try:
+        scan_id(text)
+        usual = text.upper() not in ALL
+    except ValueError:
+        usual = False
+    if not usual:
+        raise Usage(
+            "scan_id_invalid",
+            f"{text[:100]!r} can't be the id of a scan.",
+            "An id is 1 to 128 letters, digits, _, - and dots, the first no dot; ALL means every scan.",
+        )
+
+
+def _check_free(taken: set[str], scan_id: str) -> None:
+    """Folders of scans are told apart in any case."""
+    if scan_id.casefold() in taken:
+        raise Usage("label_taken", "There is a scan of that id in another case already.", "Choose another id.")
+
+
+def _add_scan(desk: Desk, connection: Connection, source: SessionRecord, row: ScanRow) -> None:
+    connection.execute(insert(scan).values(**scan_values_of(source.tree_id, row)))
+    connection.execute(delete(scan_edit).where(scan_edit.c.session_id == source.id, scan_edit.c.scan_id == row.scan_id))
+    if row.type:  # what a person says stays when headers are read
+        values = {"session_id": source.id, "scan_id": row.scan_id, "type": row.type, "modified": desk.catalog.now()}
+        connection.execute(insert(scan_edit).values(**values))
+
+
+def _say_of_scan(connection: Connection, source: SessionRecord, there: ScanRow, wanted: WantedScan) -> None:
+    if wanted.xsi_type and wanted.xsi_type != there.xsi_type:
+        raise Usage(
+            "type_other",
+            f"The scan {wanted.id} is of type {there.xsi_type}, not {wanted.xsi_type}.",
+            "Specified xsiType differs from existing xsiType: leave xsiType out, or delete the scan first.",
+        )
+    said = {name: text for name, text in {**there.attributes, **wanted.attributes}.items() if text}
+    if said != there.attributes:
+        where = (scan.c.tree_id == source.tree_id, scan.c.n == there.n)
+        connection.execute(update(scan).where(*where).values(attributes=json.dumps(said)))
+
+
+def _edit_scan(desk: Desk, connection: Connection, source: SessionRecord, there: ScanRow, wanted: WantedScan) -> None:
+    """Note what a person says of a scan, where that is other than what is known of it."""
+    where = (scan_edit.c.session_id == source.id, scan_edit.c.scan_id == there.scan_id)
+    columns = (scan_edit.c.type, scan_edit.c.quality, scan_edit.c.note, scan_edit.c.parameters)
+    row = connection.execute(select(*columns).where(*where)).first()
+    usual = {**_UNSAID, "type": there.type, "parameters": "{}"}
+    known = usual if row is None else {**usual, **{k: v for k, v in row._asdict().items() if v is not None}}
+    before = added_parameters(known["parameters"])
+    added = {  # without what its headers say already: a document that is sent back changes nothing
+        name: text
+        for name, text in wanted.parameters.items()
+        if f"{ADDED}{name}" in before or text != there.attributes.get(f"{ADDED}{name}")
+    }
+    said = {**scan_values(wanted.edits), "parameters": with_parameters(known["parameters"], added)}
+    values: dict[str, Any] = {name: text for name, text in said.items() if text != known[name]}
+    if not values:
+        return
+    values["modified"] = desk.catalog.now()
+    if row is not None:
+        connection.execute(update(scan_edit).where(*where).values(**values))
+    else:
+        connection.execute(insert(scan_edit).values(session_id=source.id, scan_id=there.scan_id, **values))
+
+
+def make_resource(desk: Desk, uuid: str, scan_id: str | None, label: str, kind: Mapping[str, str]) -> bool:
+    """Make an empty resource, or say its content, format and tags anew; whether it is new. Usage `scan_unknown`."""
+    with changing(desk, uuid) as (connection, source):
+        scan_n = None
+        if scan_id is not None:
+            scan_n = next((one.n for one in scans_of(connection, source.tree_id) if one.scan_id == scan_id), None)
+            if scan_n is None:
+                raise Usage(
+                    "scan_unknown",
+                    f"The session has no scan {scan_id[:128]!r}.",
+                    "Make it first, or name one that is there.",
+                )
+        new = put_resource(connection, source.tree_id, scan_n, label, kind)
+        desk.note(connection, "edit", uuid, source.project, {"fields": ["resources"], "made": new})
+    return new
+
+
+def put_resource(connection: Connection, tree_id: int, scan_n: int | None, label: str, kind: Mapping[str, str]) -> bool:
+    """Let a tree have a resource, or say more of the one that it has; whether it is new."""
+    every = resources_of(connection, tree_id)
+    there = next((r for r in every if r.scan_n == scan_n and r.label.casefold() == label.casefold()), None)
+    said = {name: text for name, text in kind.items() if text}
+    if there is None:
+        n = max((one.n for one in every), default=-1) + 1
+        values = {"scan_n": scan_n, "label": label, "content": "", "format": "", "files": 0, "bytes": 0, **said}
+        connection.execute(insert(resource).values(tree_id=tree_id, n=n, **values))
+    elif said:
+        where = (resource.c.tree_id == tree_id, resource.c.n == there.n)
+        connection.execute(update(resource).where(*where).values(**said))
+    return there is None

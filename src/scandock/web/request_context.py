@@ -1,0 +1,166 @@
+"""What the routers of browsing and changing share: the desk of a request, pages, items with ETags, and waiting."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Hashable, Iterable
+from concurrent.futures import Executor
+from contextvars import copy_context
+from dataclasses import replace
+from functools import partial
+from typing import Annotated, Any, TypeVar
+
+from fastapi import Depends, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import Connection
+from starlette.responses import JSONResponse, Response
+
+from scandock.access.principal import Principal
+from scandock.access.proofs import ask_again
+from scandock.model.json_records import JsonRecord
+from scandock.services.accounts import Accounts
+from scandock.services.editing import etag
+from scandock.services.held_answers import asker_of
+from scandock.services.listing import LIMIT, MAX_LIMIT, Page, Sorting
+from scandock.services.moving import Desk, Outcome
+from scandock.services.prearchive import MANY, each, outcome_json
+from scandock.web import urls
+from scandock.web.conditions import is_known
+from scandock.web.deps import Site, site_of
+from scandock.web.security import Caller, info_of, proved_by
+
+T = TypeVar("T")
+
+
+class Many(BaseModel):
+    """The sessions that a verb is done to."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    sessions: Annotated[list[str], Field(min_length=1, max_length=MANY, description="Ids of sessions")]
+
+
+class Work:
+    """One request's desk, and the threads that its work is done in."""
+
+    def __init__(self, request: Request, principal: Caller) -> None:
+        self.request = request
+        self.site: Site = site_of(request)
+        proof = proved_by(request, principal)
+        self.desk = Desk(
+            self.site.catalog,
+            self.site.store,
+            self.site.settings,
+            principal,
+            info_of(request),
+            ask_again=partial(ask_again, self.site.catalog, proof),
+        )
+
+    async def still(self) -> Principal:
+        """Who asks, after the request has taken long: from now on the desk is theirs as they are now. Denied (401)."""
+        principal = await self.site.read(self.desk.still)
+        self.desk = replace(self.desk, principal=principal)
+        return principal
+
+    async def read(self, ask: Callable[[Connection], T]) -> T:
+        """Ask the catalog, in one transaction."""
+
+        def within() -> T:
+            with self.site.catalog.read() as connection:
+                return ask(connection)
+
+        return await self.look(within)
+
+    async def look(self, call: Callable[[], T]) -> T:
+        """Do what only reads the catalog, however many wait to write to it."""
+        return await self.site.read(call)
+
+    async def do(self, call: Callable[[], T]) -> T:
+        """Do what may take a while, where nobody waits for the catalog's threads."""
+        return await self.site.spool(call)
+
+    async def prepare(self, call: Callable[[], T]) -> T:
+        """Make a zip ready, where neither listings nor uploads wait for it."""
+        return await self._within(self.site.zip_threads, call)
+
+    async def _within(self, threads: Executor, call: Callable[[], T]) -> T:
+        bound = partial(copy_context().run, call)
+        return await asyncio.get_running_loop().run_in_executor(threads, bound)
+
+    async def by_turn(self, call: Callable[[], T]) -> T:
+        """Do what checks or hashes a password, when the address has its turn."""
+        return await self.site.passwords.run(self.desk.request.address if self.desk.request else "", call)
+
+    async def decode(self, call: Callable[[], T]) -> T:
+        """Do what waits for a decoder, where nobody waits to upload or to ask the catalog."""
+        return await self._within(self.site.pictures.threads, partial(self.site.pictures.work, call))
+
+    @property
+    def accounts(self) -> Accounts:
+        """What the asker does to accounts."""
+        return Accounts(self.site.catalog, self.desk.principal, self.desk.request)
+
+    @property
+    def asker(self) -> Hashable:
+        """Whose room the answer takes while it waits."""
+        return asker_of(self.desk.principal.account_id, info_of(self.request).address)
+
+    async def page(self, ask: Callable[[Connection], Page[Any]]) -> Response:
+        """A list as `{"items", "next"}`; the next page's address is in Link too."""
+        found = await self.read(ask)
+        headers = {}
+        if found.next is not None:
+            address = self.request.url.include_query_params(cursor=found.next)
+            headers["Link"] = f'<{urls.with_encoded(address.path, address.query)}>; rel="next"'
+        return JSONResponse({"items": [one.to_json() for one in found.items], "next": found.next}, headers=headers)
+
+    async def item(self, ask: Callable[[Connection], JsonRecord]) -> Response:
+        """One thing with its ETag; 304 where the caller has it already."""
+        return self.tagged(await self.read(ask))
+
+    def tagged(self, item: JsonRecord) -> Response:
+        """An item that was just read or changed, with its ETag."""
+        tag = etag(item)
+        headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+        if self.request.method in ("GET", "HEAD") and is_known(self.request.headers.get("if-none-match", ""), tag):
+            return Response(status_code=304, headers=headers)
+        return JSONResponse(item.to_json(), headers=headers)
+
+    @property
+    def if_match(self) -> str | None:
+        return self.request.headers.get("if-match")
+
+    async def one(self, verb: Callable[[], Outcome]) -> Response:
+        """Do a verb to one session; what is refused is a problem."""
+        return JSONResponse(outcome_json(await self.do(verb)))
+
+    async def each(self, uuids: list[str], verb: Callable[[str], Outcome], action: str) -> Response:
+        """Do a verb to many sessions; each answer stands in its place."""
+        return JSONResponse({"items": await self.do(lambda: each(uuids, verb, action))})
+
+
+def answer(record: JsonRecord, status: int = 200, headers: dict[str, str] | None = None) -> JSONResponse:
+    """A record as it is answered."""
+    return JSONResponse(record.to_json(), status, headers)
+
+
+def listed(records: Iterable[JsonRecord]) -> JSONResponse:
+    """A list that has no pages."""
+    return JSONResponse({"items": [one.to_json() for one in records]})
+
+
+def sorting(
+    sort: Annotated[str, Query(max_length=32, description="A column; - before it for the other direction")] = "",
+    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = LIMIT,
+    cursor: Annotated[str | None, Query(max_length=2000)] = None,
+) -> Sorting:
+    """Which page of a list."""
+    return Sorting(sort=sort, limit=limit, cursor=cursor)
+
+
+Desked = Annotated[Work, Depends(Work)]
+Sorted = Annotated[Sorting, Depends(sorting)]
+Text = Annotated[str, Query(max_length=200)]
+Search = Annotated[str, Query(max_length=200, description="In the label or the subject, anywhere and in any case")]
+Maybe = Annotated[str | None, Query(max_length=200)]
+DryRun = Annotated[bool, Query(description="Only say what would happen")]

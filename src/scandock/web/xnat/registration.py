@@ -1,0 +1,90 @@
+"""The dialect as the application registers it: its routes, in the order in which they are asked, and what is beside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
+
+from scandock.web import urls
+from scandock.web.dialect import Dialect
+from scandock.web.xnat import (
+    about,
+    accounts,
+    archiving,
+    cache,
+    deleting,
+    desktop,
+    files,
+    headers,
+    importing,
+    inbox,
+    inside,
+    login,
+    making,
+    making_parts,
+    manifests,
+    people,
+    prearchive,
+    prearchive_actions,
+    searching,
+    tracking,
+    tree,
+    uploading_files,
+    xml_upload,
+)
+from scandock.web.xnat.login import with_login
+from scandock.web.xnat.one_tree import OneTree
+from scandock.web.xnat.routing import JSESSION, no_route, told
+from scandock.web.xnat.services.inbox import clean
+from scandock.web.xnat.services.tracking import forget_old
+
+if TYPE_CHECKING:
+    from scandock.web.deps import Site
+
+ROUTERS: Final = tuple(
+    one.routes
+    for one in (
+        login,
+        about,
+        people,
+        accounts,
+        searching,
+        desktop,
+        prearchive,
+        prearchive_actions,
+        archiving,
+        tree,
+        inside,
+        files,
+        headers,
+        manifests,
+        importing,
+        cache,
+        tracking,
+        inbox,
+        making,
+        making_parts,
+        uploading_files,
+        xml_upload,
+        deleting,
+    )
+)
+
+
+def _cleaners(site: Site) -> Sequence[Callable[[], int]]:
+    return (
+        lambda: forget_old(site.catalog),
+        lambda: clean(site.catalog, site.store, site.settings.inbox_folders),
+    )
+
+
+DIALECT: Final = Dialect(
+    routers=ROUTERS,
+    middleware=OneTree,
+    is_own=urls.is_xnat,
+    no_route=no_route,
+    problem=told,
+    cookie=JSESSION,
+    with_login=with_login,
+    cleaners=_cleaners,
+)

@@ -1,0 +1,233 @@
+"""What is in a session, or on a shelf, as XNAT's clients list it: scans, resources, files. Never a statement a row."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from sqlalchemy import RowMapping
+
+from scandock.catalog.shelves import Holder
+from scandock.model import uris
+from scandock.model.xnat_ids import resource_id
+from scandock.rules.field_types import SUBJECT, as_float, is_float
+from scandock.rules.said_fields import ADDED, added_parameters
+from scandock.web.xnat.services.columns import Rows, conditions_of, headers, without_types
+from scandock.web.xnat.services.experiments import ABSTRACT, ADDED_COLUMN, OF_SCAN
+
+RESOURCE_TYPE: Final = "xnat:resourceCatalog"
+Cells = Mapping[str, str]
+"""A row by lower-case names."""
+
+
+# -- scans -------------------------------------------------------------------------------------------------------------
+
+SCAN_DEFAULT: Final = ("xnat_imagescandata_id", "ID", "type", "quality", "xsiType", "note", "series_description")
+SCAN_ALWAYS: Final = ("ID", "URI")
+
+
+def scan_fields(row: RowMapping) -> dict[str, str]:
+    """A scan's attributes by XNAT's names (xnat-behaviour.md 4.5), with what people said of it."""
+    return {
+        **json.loads(row["attributes"]),
+        **added_parameters(row["parameters"]),
+        "ID": row["scan_id"],
+        "type": row["type"],
+        "quality": row["quality"],
+        "note": row["note"],
+        "UID": row["series_uid"] or "",
+        "modality": row["modality"],
+        "frames": str(row["frames"]),
+        "xsiType": row["xsi_type"],
+    }
+
+
+_OF_SCANS: Final = re.compile(r"(xnat:\w+)/(.+)")
+
+
+def list_scans(
+    rows: Sequence[RowMapping],
+    uri: str,
+    of: Mapping[str, str],
+    columns: str | None = None,
+    filters: Iterable[tuple[str, str]] = (),
+) -> Rows:
+    """Rows of `scans_of` as a listing; `uri` is the session's, `of` what it is called and what is said of it.
+
+    A column of a type (`xnat:mrScanData/parameters/tr`) is empty for scans of another, and so is one of a type of
+    sessions (`xnat:mrSessionData/date`) for sessions of another.
+    """
+    cells = [
+        {
+            **{name.lower(): value for name, value in scan_fields(row).items()},
+            "xnat_imagescandata_id": str(row["n"]),
+            "uri": uris.scan(uri, row["scan_id"]),
+        }
+        for row in rows
+    ]
+    told = {name.lower(): value for name, value in of.items()}
+
+    def cell(row: Cells, name: str) -> str:
+        name = ADDED_COLUMN.sub(rf"{ADDED}\1", name)
+        of_type = _OF_SCANS.fullmatch(without_types(name.lower()))
+        if of_type is None:
+            return row.get(name.lower(), "")
+        kind, rest = of_type.groups()
+        if kind.endswith("scandata"):
+            return row.get(rest, "") if kind in (row["xsitype"].lower(), "xnat:imagescandata") else ""
+        if kind == "xnat:subjectdata":
+            return told.get(f"subject_{rest}", "")
+        return told.get(rest, "") if kind in (told["xsitype"].lower(), *ABSTRACT) else ""
+
+    def shown(row: Cells, name: str) -> str:
+        of_type = _OF_SCANS.fullmatch(without_types(name.lower()))
+        below = name if of_type is None else of_type[2]
+        if of_type is not None and of_type[1] == "xnat:subjectdata":
+            below = f"{SUBJECT}{below}"
+        return as_float(cell(row, name)) if is_float(below) else cell(row, name)
+
+    return table_of(_narrowed(cells, filters, cell, OF_SCAN), columns, SCAN_DEFAULT, SCAN_ALWAYS, shown)
+
+
+# -- resources ---------------------------------------------------------------------------------------------------------
+
+RESOURCE_DEFAULT: Final = (
+    "xnat_abstractresource_id", "label", "element_name", "category", "cat_id", "cat_desc", "file_count", "file_size",
+    "tags", "content", "format",
+)  # fmt: skip
+
+
+def list_resources(rows: Sequence[RowMapping], uuid: str) -> Rows:
+    """Rows of `resources_of` as a listing. It has neither `ID` nor `URI`: xnatpy would take a row for another thing."""
+    cells = [
+        {
+            "xnat_abstractresource_id": resource_id(uuid, row["scan_id"], row["label"]),
+            "label": row["label"],
+            "element_name": RESOURCE_TYPE,
+            "category": "scans" if row["scan_id"] is not None else "resources",
+            "cat_id": row["scan_id"] or "",
+            "cat_desc": row["scan_type"] or "",
+            "file_count": str(row["files"]),
+            "file_size": str(row["bytes"]),
+            "content": row["content"],
+            "format": row["format"],
+            "tags": row["tags"],
+        }
+        for row in rows
+    ]
+    return table_of(cells, None, RESOURCE_DEFAULT, ())
+
+
+# -- files -------------------------------------------------------------------------------------------------------------
+
+FILE_DEFAULT: Final = (
+    "Name", "Size", "URI", "collection", "file_tags", "file_format", "file_content", "cat_ID", "digest",
+)  # fmt: skip
+_NUMBER: Final = "\0"
+"""The cell of a file's number: no column and no filter of a request has that name."""
+
+
+def list_files(
+    files: Sequence[RowMapping],
+    resources: Sequence[RowMapping],
+    standing: Holder,
+    uri: str,
+    filters: Iterable[tuple[str, str]] = (),
+) -> Rows:
+    """Rows of `files_of` as a listing; each URI is the same whatever address was asked (rule 9). It has no `ID`."""
+    cells = _narrowed(_file_cells(files, resources, standing, uri), filters)
+    return table_of(cells, None, FILE_DEFAULT, ())
+
+
+def numbers_listed(
+    files: Sequence[RowMapping],
+    resources: Sequence[RowMapping],
+    standing: Holder,
+    uri: str,
+    filters: Iterable[tuple[str, str]] = (),
+) -> list[int]:
+    """The numbers of the files that `list_files` lists, in its order."""
+    return [int(one[_NUMBER]) for one in _narrowed(_file_cells(files, resources, standing, uri), filters)]
+
+
+def _file_cells(
+    files: Sequence[RowMapping], resources: Sequence[RowMapping], standing: Holder, uri: str
+) -> list[dict[str, str]]:
+    of = {row["n"]: _resource_cells(row, standing, uri) for row in resources}
+    cells = []
+    for row in files:
+        values: tuple[Any, ...] = tuple(row.values())  # all at once, as there may be a million rows
+        n, number, name, size, md5, content, kind, tags = values
+        folder, common = of[number]
+        one = {
+            **common,
+            "name": name.rpartition("/")[2],
+            "size": str(size),
+            "uri": f"{folder}/{_escaped(name)}",
+            "digest": md5.hex() if md5 else "",
+            _NUMBER: str(n),
+        }
+        if content is not None or kind is not None or tags is not None:
+            one |= _own_words(row)
+        cells.append(one)
+    return cells
+
+
+def _resource_cells(row: RowMapping, standing: Holder, uri: str) -> tuple[str, dict[str, str]]:
+    """The address below which the files of a resource stand, and the cells that they share."""
+    number = resource_id(standing.uuid, row["scan_id"], row["label"])
+    return uris.files(uri, row["scan_id"], number), {
+        "collection": row["label"],
+        "file_format": row["format"],
+        "file_content": row["content"],
+        "file_tags": row["tags"],
+        "cat_id": number,
+    }
+
+
+def _own_words(row: RowMapping) -> dict[str, str]:
+    """The cells of what was said of one file itself: those that it has not are its resource's."""
+    return {f"file_{name}": row[name] for name in ("content", "format", "tags") if row[name] is not None}
+
+
+def _escaped(name: str) -> str:
+    """A file's path as a piece of an address: what would end it there is escaped, all else is as it is."""
+    return name.replace("%", "%25").replace("?", "%3F").replace("#", "%23")
+
+
+def _own(row: Cells, name: str) -> str:
+    """A cell by its name, or by a path from a type."""
+    low = name.lower()
+    return row.get(low.rpartition(":")[2].partition("/")[2] or low, "")
+
+
+def _narrowed(
+    cells: Sequence[Cells],
+    filters: Iterable[tuple[str, str]],
+    cell: Callable[[Cells, str], str] = _own,
+    columns: Iterable[str] = (),
+) -> list[Cells]:
+    """Rows whose columns are what a request says, as other listings compare them; `columns` that no row may have."""
+    known = {*columns, *(name for row in cells for name in row)}
+    said = [(name, text) for name, text in filters if text and (name.lower() in known or "/" in name)]
+    wanted = conditions_of(said)
+    return [row for row in cells if all(fits(cell(row, name)) for name, fits in wanted)]
+
+
+def table_of(
+    cells: Sequence[Cells],
+    columns: str | None,
+    default: Sequence[str],
+    always: Sequence[str],
+    cell: Callable[[Cells, str], str] = _own,
+) -> Rows:
+    """Rows by lower-case names as a listing of the columns that were asked for; what nobody knows is empty.
+
+    `cell` gives a row's value by a column's name.
+    """
+    names: dict[str, str] = {name.lower(): name for name in (*default, *always)}
+    every = "xnat:imagescandata/"
+    chosen = headers(columns, default, always, lambda name: names.get(name.lower().removeprefix(every), ""))
+    return Rows([name for name, _ in chosen], [[cell(row, name) for _, name in chosen] for row in cells])

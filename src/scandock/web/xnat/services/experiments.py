@@ -1,0 +1,275 @@
+"""Experiments, which are archived sessions, as XNAT's clients list them; with their scans where those are asked for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, literal, or_, select
+
+from scandock.access.principal import Principal
+from scandock.access.visible import projects_where
+from scandock.catalog.attributes import attribute
+from scandock.catalog.server_tables import accession, account, reception, scan_edit
+from scandock.catalog.tables import project, resource, scan, session, subject, tree
+from scandock.formats.ecat_fields import IMAGE_PARAMETERS, MAIN_PARAMETERS
+from scandock.model import uris
+from scandock.model.xnat_ids import EXPERIMENT, SUBJECT, experiment_number, subject_number
+from scandock.rules.permissions import Action
+from scandock.rules.said_fields import ADDED, SCAN_FIELDS
+from scandock.rules.scan_facts import NAMES
+from scandock.rules.subject_fields import SUBJECT_FIELDS
+from scandock.services import rights
+from scandock.web.xnat.services.columns import (
+    MAX_NAME,
+    MAX_VALUES,
+    Column,
+    Listing,
+    Rows,
+    by_name,
+    count,
+    moment,
+    padded,
+    read,
+    split,
+    without_types,
+)
+
+ABSTRACT: Final = frozenset({"xnat:experimentdata", "xnat:subjectassessordata", "xnat:imagesessiondata"})
+"""Types that every session is."""
+SCANS: Final = "xnat:imagescandata/"
+
+
+_ID: Final = padded(EXPERIMENT, accession.c.number)
+_SUBJECT: Final = case((session.c.subject_id.is_not(None), padded(SUBJECT, session.c.subject_id)), else_="")
+_STATUS: Final = case((session.c.quarantined, "quarantine"), else_="active")
+
+
+def _said(name: str) -> ColumnElement[Any]:
+    return attribute(session.c.attributes, name)
+
+
+_SESSION: Final = (
+    Column("ID", _ID, sought=accession.c.number, parse=experiment_number),
+    Column("label", session.c.label),
+    Column("project", project.c.name),
+    Column("xsiType", session.c.xsi_type),
+    Column("subject_ID", _SUBJECT, sought=session.c.subject_id, parse=subject_number),
+    Column("subject_label", session.c.subject),
+    Column("project_ID", project.c.name),
+    Column("project_name", project.c.title),
+    Column("session_ID", _ID, sought=accession.c.number, parse=experiment_number),
+    Column("session_label", session.c.label),
+    Column("status", _STATUS),
+    Column("quarantine_status", _STATUS),
+    Column("insert_date", session.c.created, moment),
+    Column("last_modified", session.c.modified, moment),
+    Column("insert_user", literal("")),
+    Column("UID", session.c.study_uid),
+    Column("URI", padded(uris.experiment(EXPERIMENT), accession.c.number)),
+    *(
+        Column(name, _said(name))
+        for name in (
+            "date", "time", "modality", "scanner", "scanner/manufacturer", "scanner/model", "operator",
+            "acquisition_site", "session_type", "study_id", "dcmAccessionNumber", "dcmPatientId", "dcmPatientName",
+            "dcmPatientBirthDate", "dcmPatientWeight", "fieldStrength", "tracer/name", "tracer/dose",
+        )
+    ),
+    *(Column(f"subject_{name}", attribute(subject.c.attributes, name)) for name in SUBJECT_FIELDS.values()),
+    *(
+        Column(name, _said(name))
+        for name in ("note", "age", "visit_id", "visit", "protocol", "investigator", "quality")
+    ),
+)  # fmt: skip
+
+
+OF_SESSION: Final = by_name(one for one in _SESSION if not one.name.startswith("subject_"))
+"""What is said of a session itself, as its subject's listing shows it too."""
+
+
+def _of_scan(name: str, value: ColumnElement[Any], text: Callable[[Any], str] | None = None) -> Column:
+    return Column(f"{SCANS}{name}", value, text)
+
+
+_ECAT: Final = (*MAIN_PARAMETERS, *IMAGE_PARAMETERS)
+SCAN_ATTRIBUTES: Final = (
+    *SCAN_FIELDS.values(), *NAMES, *(f"parameters/{one.name.replace('.', '/')}" for one in _ECAT),
+)  # fmt: skip
+"""What headers, or people, say of scans."""
+_SCAN: Final = (
+    _of_scan("id", scan.c.scan_id),
+    _of_scan("type", func.coalesce(scan_edit.c.type, scan.c.type)),
+    _of_scan("quality", func.coalesce(scan_edit.c.quality, "usable")),
+    _of_scan("note", func.coalesce(scan_edit.c.note, "")),
+    _of_scan("frames", scan.c.frames, count),
+    _of_scan("uid", scan.c.series_uid),
+    _of_scan("modality", scan.c.modality),
+    _of_scan("xsitype", scan.c.xsi_type),
+    *(
+        _of_scan(name.lower(), attribute(scan.c.attributes, name))
+        for name in SCAN_ATTRIBUTES
+        if name not in ("modality", "frames")
+    ),
+    _of_scan("file/label", resource.c.label),
+)
+OF_SCAN: Final = frozenset(one.name.removeprefix(SCANS).lower() for one in _SCAN)
+"""The names of what is said of a scan, in lower case."""
+_SCAN_TYPE: Final = re.compile(r"(xnat:\w+scandata)/(.+)", re.IGNORECASE)
+ADDED_COLUMN: Final = re.compile(r"parameters/addParam\[name=([\w.-]{1,64})\](?:/addField)?", re.IGNORECASE)
+"""A parameter of a scan that has no element of its own: one of several echo times."""
+
+
+class _Experiments(Listing):
+    """Sessions, whose columns of scans are called by the scans' type: `xnat:mrscandata/id` is empty for scans of CT."""
+
+    def find(self, name: str) -> Column | None:
+        of_type = _SCAN_TYPE.fullmatch(name.strip()) if len(name) <= MAX_NAME else None
+        if of_type is None:
+            return Listing.find(self, name)
+        kind, rest = of_type[1].lower(), of_type[2]
+        added = ADDED_COLUMN.fullmatch(rest)
+        column = _added(added[1]) if added else self.columns.get(f"{SCANS}{without_types(rest.lower())}")
+        if column is None or f"{kind}/" == SCANS:
+            return column
+        value = case((func.lower(scan.c.xsi_type) == kind, column.value), else_=None)
+        return replace(column, name=f"{kind}/{column.name.removeprefix(SCANS)}", value=value)
+
+
+def _added(name: str) -> Column:
+    by_hand, in_headers = attribute(scan_edit.c.parameters, name), attribute(scan.c.attributes, f"{ADDED}{name}")
+    return _of_scan(f"parameters/addparam[name={name}]/addfield", func.coalesce(by_hand, in_headers))
+
+
+def _is_of_scan(column: Column) -> bool:
+    return _SCAN_TYPE.fullmatch(column.key) is not None
+
+
+def is_of_file(column: Column) -> bool:
+    """Whether a column is of a scan's resources, which only rows with these have (`readable`, `with_files`)."""
+    found = _SCAN_TYPE.fullmatch(column.key)
+    return found is not None and found[2].startswith("file/")
+
+
+def _scan_types(columns: Iterable[Column]) -> set[str]:
+    """The types of scans of which columns are; none where one of them is of every scan."""
+    types = {column.key.partition("/")[0] for column in columns if _is_of_scan(column)}
+    return set() if SCANS.removesuffix("/") in types else types
+
+
+LISTING: Final = _Experiments(
+    by_name((*_SESSION, *_SCAN)),
+    default=("ID", "project", "date", "xsiType", "label", "insert_date"),
+    always=("ID", "URI"),
+    deeper={
+        "scans/scan/": SCANS,
+        "xnat:subjectdata/demographics/": "subject_",
+        "xnat:demographicdata/": "subject_",
+        "xnat:subjectdata/": "subject_",
+        "xnat:projectdata/": "project_",
+        "meta/": "",
+    },
+)
+
+
+def list_experiments(
+    connection: Connection,
+    principal: Principal,
+    columns: str | None = None,
+    filters: Iterable[tuple[str, str]] = (),
+    *,
+    in_project: str | None = None,
+    of_subject: int | None = None,
+    types: str = "",
+    page: tuple[int, int | None] | None = None,
+) -> Rows:
+    """Archived sessions of a project, a subject (its row's number), or all that one may read. Denied.
+
+    `types`: XNAT's types with commas between; the abstract ones are every session. A column of scans makes a row for
+    each scan of a session, as XNAT joins them: where all such columns are of some types (`xnat:mrScanData/type`), for
+    each scan of these, and one row for a session that has none. `page`: offset and limit, so that only those rows are
+    made.
+    """
+    listing = replace(LISTING, columns={**LISTING.columns, "insert_user": Column("insert_user", brought_by(principal))})
+    chosen, filters = listing.chosen(columns), list(filters)
+    if types and not any(one.name == "xsiType" for one in chosen):
+        chosen.append(listing.columns["xsitype"])  # which pyxnat reads wherever it asks for types
+    filtered = [column for name, said in filters if said and (column := listing.find(name)) is not None]
+    with_scans = any(_is_of_scan(one) for one in (*chosen, *filtered))
+    with_files = any(is_of_file(one) for one in (*chosen, *filtered))
+    of_types = _scan_types((*chosen, *filtered))
+    query = readable(principal, types, with_scans=with_scans, with_files=with_files, scan_types=of_types)
+    if in_project is not None:
+        rights.check(connection, principal, Action.SESSION_READ, in_project)
+        query = query.where(project.c.key == in_project.casefold())
+    if of_subject is not None:
+        query = query.where(session.c.subject_id == of_subject)
+    query = listing.narrowed(query, filters).order_by(session.c.id)
+    query = query.order_by(scan.c.sort_key, scan.c.n) if with_scans else query
+    query = query.order_by(resource.c.n) if with_files else query
+    if page is None:
+        return read(connection, query, chosen)
+    return replace(read(connection, query.offset(page[0]).limit(page[1]), chosen), cut=True)
+
+
+def brought_by(principal: Principal) -> ColumnElement[str]:
+    """Who brought a session, where `principal` may see its import; empty where more has come to it since.
+
+    A tree knows the import that made it, and a session only the tree that it shows: the first is as old as itself.
+    """
+    if not principal.signed_in:
+        return literal("")
+    seen = projects_where(principal, Action.IMPORT_READ)
+    if not principal.admin:
+        seen = or_(seen, reception.c.account_id == principal.account_id)
+    query = (
+        select(account.c.name)
+        .join(reception, reception.c.account_id == account.c.id)
+        .join(tree, tree.c.upload_id == reception.c.upload_id)
+        .where(tree.c.id == session.c.tree_id, tree.c.created <= session.c.created, seen)
+        .correlate(session, project)
+    )
+    return func.coalesce(query.scalar_subquery(), "")
+
+
+def readable(
+    principal: Principal,
+    types: str = "",
+    *,
+    with_scans: bool = False,
+    with_files: bool = False,
+    scan_types: Collection[str] = (),
+) -> Select[tuple[int]]:
+    """The archived sessions of some types that one may read, as a query for `LISTING`'s columns.
+
+    Those of scans need `with_scans`, which makes a row for each scan (of `scan_types`, in lower case, where any are
+    named), and those of their resources `with_files` besides, which makes one for each of these. Denied where a token
+    is for other things.
+    """
+    rights.check_scope(principal, Action.SESSION_READ)
+    query = _experiments(with_scans=with_scans, with_files=with_files, scan_types=scan_types).where(
+        session.c.place == "archive", projects_where(principal, Action.SESSION_READ)
+    )
+    wanted = {one.strip().lower() for one in split(types, "types", MAX_VALUES) if one.strip()}
+    if wanted and not wanted & ABSTRACT:
+        query = query.where(func.lower(session.c.xsi_type).in_(sorted(wanted)))
+    return query
+
+
+def _experiments(*, with_scans: bool, with_files: bool, scan_types: Collection[str]) -> Select[tuple[int]]:
+    joined = (
+        session.join(project, project.c.id == session.c.project_id)
+        .join(accession, accession.c.uuid == session.c.uuid)
+        .outerjoin(subject, subject.c.id == session.c.subject_id)  # which databases leave out where no column is of it
+    )
+    if with_scans:
+        of_session = scan.c.tree_id == session.c.tree_id
+        if scan_types:
+            of_session = and_(of_session, func.lower(scan.c.xsi_type).in_(sorted(scan_types)))
+        joined = joined.outerjoin(scan, of_session).outerjoin(
+            scan_edit, and_(scan_edit.c.session_id == session.c.id, scan_edit.c.scan_id == scan.c.scan_id)
+        )
+    if with_files:
+        joined = joined.outerjoin(resource, and_(resource.c.tree_id == scan.c.tree_id, resource.c.scan_n == scan.c.n))
+    return select(session.c.id).select_from(joined)

@@ -1,0 +1,209 @@
+"""Imports of folders of the server (xnat-behaviour.md 1.3, `inbox`): packed into an upload like any other.
+
+What is asked is kept in a row; how it goes follows from its upload. A folder's files are removed once all of them are
+placed for certain, and then only those that were: whatever an import left out stays where it was.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import insert, select, update
+
+from scandock.access.principal import Denied, Principal, RequestInfo
+from scandock.catalog.engine import Catalog
+from scandock.catalog.server_tables import account, inbox_import
+from scandock.catalog.tables import upload
+from scandock.model.errors import ScandockError, Usage
+from scandock.model.verdicts import ImportState, Verdict
+from scandock.services import upload_errors
+from scandock.services.clock_watch import why_wait
+from scandock.services.imports import read_import, request_of
+from scandock.services.receiving import Arriving, Offer, Receiving
+from scandock.store.local import LocalStore
+from scandock.web.xnat.services.inbox_folders import Place, find_place, pack, remove
+from scandock.web.xnat.services.outcomes import ended
+
+SYNC_EVERY: Final = 64 * 1024 * 1024
+_REMOVABLE: Final = frozenset({Verdict.STORED, Verdict.DUPLICATE, Verdict.RESOURCE, Verdict.JUNK})
+_STATUS: Final = {
+    ImportState.RECEIVING: "Trying", ImportState.RECEIVED: "Queued", ImportState.RUNNING: "Importing",
+}  # fmt: skip
+_UNEXPECTED: Final = "A fault in the program ended the reading of the folder; the server's log has more."
+_NONE: Final = "No import came of it: the server was ended while it read the folder, or the import was deleted."
+
+
+def begin(
+    receiving: Receiving, offer: Offer, path: str, *, cleanup: bool, asked: Mapping[str, str]
+) -> tuple[int, Arriving]:
+    """Record that a folder is to be imported; its number, and the upload that its files will be. As any upload."""
+    arriving = receiving.begin(offer)
+    values = {
+        "account_id": offer.account_id,
+        "upload_id": arriving.upload_id,
+        "path": path,
+        "cleanup": cleanup,
+        "asked": json.dumps(dict(asked)),
+        "created": time.time_ns() // 1_000_000,  # by this machine's clock: files are told apart by it
+    }
+    with receiving.catalog.write() as connection:
+        made = connection.execute(insert(inbox_import).values(**values)).inserted_primary_key
+    assert made is not None
+    return made[0], arriving
+
+
+def bring(
+    receiving: Receiving,
+    arriving: Arriving,
+    place: Place,
+    principal: Principal,
+    request: RequestInfo,
+    stop: Callable[[], bool],
+) -> None:
+    """Pack a folder into its upload, and let the import begin; where that fails, the row says why. Takes a while."""
+    try:
+        spooling = _Spooling(receiving, arriving, stop)
+        try:
+            if not pack(place, spooling):
+                raise Usage("empty_archive", "The folder holds no files.", "Name the folder that holds the session.")
+        except OSError as error:
+            why = f"The folder can't be read: {error.strerror}."
+            raise Usage("inbox_unknown", why, "Let the server's account read it, then ask again.") from error
+        received = spooling.end()
+        if not receiving.accept(arriving, received, principal, request):
+            raise upload_errors.FolderCancelled
+    except Exception as error:
+        why = f"{error.message} {error.remedy}".strip() if isinstance(error, ScandockError) else _UNEXPECTED
+        with receiving.catalog.write() as connection:
+            connection.execute(
+                update(inbox_import).where(inbox_import.c.upload_id == arriving.upload_id).values(message=why)
+            )
+        receiving.discard(arriving)
+        raise
+
+
+class _Spooling:
+    """Takes what is packed, as a spool does; `end` makes it durable."""
+
+    def __init__(self, receiving: Receiving, arriving: Arriving, stop: Callable[[], bool]) -> None:
+        self._receiving = receiving
+        self._arriving = arriving
+        self._stop = stop
+        self._spool = receiving.store.spool(arriving.uuid)
+        self._size = self._marked = 0
+
+    def write(self, data: bytes, /) -> int:
+        if self._stop():
+            raise upload_errors.FolderStopped
+        size = len(data)
+        if self._size + size > self._receiving.limits.upload_bytes:
+            raise upload_errors.FolderTooLarge
+        self._size = self._spool.append(self._size, data)
+        if self._size - self._marked >= SYNC_EVERY:
+            self.end()
+            if not self._receiving.mark(self._arriving, self._size):
+                raise upload_errors.FolderCancelled
+            self._marked = self._size
+        return size
+
+    def end(self) -> int:
+        return self._spool.sync()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """How an import of a folder goes."""
+
+    number: int
+    username: str
+    path: str
+    status: str
+    resolution: str
+    cleanup: bool
+    asked: dict[str, str]
+    created: int
+    changed: int
+
+
+def tell(catalog: Catalog, principal: Principal, number: int) -> Told | None:
+    """How it goes; None where there is none of that number, or it is another's."""
+    with catalog.read() as connection:
+        row = connection.execute(
+            select(inbox_import, upload.c.uuid, upload.c.finished, account.c.name)
+            .join(account, account.c.id == inbox_import.c.account_id)
+            .outerjoin(upload, upload.c.id == inbox_import.c.upload_id)
+            .where(inbox_import.c.number == number)
+        ).first()
+    if row is None or (row.account_id != principal.account_id and not principal.admin):
+        return None
+    status, resolution = _how(catalog, principal, row.uuid, row.message)
+    return Told(
+        number=number,
+        username=row.name,
+        path=row.path,
+        status=status,
+        resolution=resolution,
+        cleanup=row.cleanup,
+        asked=json.loads(row.asked),
+        created=row.created,
+        changed=row.cleaned or row.finished or row.created,
+    )
+
+
+def _how(catalog: Catalog, principal: Principal, uuid: str | None, message: str) -> tuple[str, str]:
+    if uuid is None or message:
+        return "Failed", message or _NONE
+    try:
+        found = read_import(catalog, principal, uuid)
+        end = None if found["state"] in _STATUS else ended(found, request_of(catalog, principal, uuid))
+    except Denied:
+        return "Failed", _NONE
+    if end is None:
+        return _STATUS[ImportState(found["state"])], ""
+    return ("Completed", " ".join(end.uris)) if end.good else ("Failed", end.text)
+
+
+def clean(catalog: Catalog, store: LocalStore, folders: tuple[str, ...]) -> int:
+    """Remove what was placed of folders that were to be removed; how many folders were looked at.
+
+    None while the clock can't be trusted, by which files are older than their import. Raises Fault where the catalog
+    fails.
+    """
+    query = (
+        select(inbox_import.c.number, inbox_import.c.path, inbox_import.c.created, upload.c.uuid)
+        .join(upload, upload.c.id == inbox_import.c.upload_id)
+        .where(inbox_import.c.cleanup, inbox_import.c.cleaned.is_(None), upload.c.state == ImportState.PLACED)
+    )
+    with catalog.read() as connection:
+        rows = connection.execute(query).all()
+    if not rows or why_wait(catalog):
+        return 0
+    for row in rows:
+        place = find_place(folders, row.path)
+        if place is not None:
+            remove(place, _placed(store, row.uuid), row.created * 1_000_000)
+        with catalog.write() as connection:
+            connection.execute(
+                update(inbox_import).where(inbox_import.c.number == row.number).values(cleaned=catalog.now())
+            )
+    return len(rows)
+
+
+def _placed(store: LocalStore, uuid: str) -> list[str]:
+    """The files of a folder of which nothing was left out, by the receipt of its import."""
+    good: dict[str, bool] = {}
+    try:
+        packed = store.open_receipt(uuid)
+    except FileNotFoundError:
+        return []
+    with packed, gzip.GzipFile(fileobj=packed) as lines:
+        for line in lines:
+            one = json.loads(line)
+            name = one["path"].partition("!")[0]
+            good[name] = good.get(name, True) and one["verdict"] in _REMOVABLE
+    return [name for name, all_placed in good.items() if all_placed]

@@ -1,0 +1,120 @@
+"""The document that a search of XNAT's dialect is: what its rows are, its columns, its criteria (xnat-clients.md 3).
+
+It comes from outside and may be anything: it is read within limits (`xml_reading`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+from xml.etree import ElementTree as ET
+
+from scandock.model import request_limits
+from scandock.web.xnat.services.columns import check_name
+from scandock.web.xnat.services.xml_reading import off, read_xml
+
+MAX_BYTES: Final = request_limits.SEARCH_BYTES
+"""pyxnat writes one criterion for each subject that an earlier search found: 10,000 of them are 3 MB."""
+_SEND: Final = "Send an xdat:bundle as the body."
+_ROOTS: Final = frozenset({"bundle", "search", "stored_search"})
+_METHODS: Final = frozenset({"AND", "OR"})
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A column: a type, and one of its fields by id or by path."""
+
+    element: str
+    field: str
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """One comparison of a field with a value."""
+
+    element: str
+    field: str
+    comparison: str
+    """In upper case, with single spaces."""
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Criteria:
+    """Criteria of which all (`AND`) or any (`OR`) are to hold; none of them: all do, and no one does."""
+
+    method: str
+    members: tuple[Criterion | Criteria, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """What is searched."""
+
+    root: str
+    """The type that each row is of."""
+    columns: tuple[Wanted, ...]
+    where: Criteria
+
+
+def read_bundle(body: bytes) -> Bundle:
+    """Read a bundle. Usage `request_invalid` for what is none."""
+    return bundle_of(read_search(body))
+
+
+def read_search(body: bytes) -> ET.Element:
+    """The elements of a search's document, by their local names. Usage `request_invalid` for what is none."""
+    if len(body) > MAX_BYTES:
+        raise off(f"The search has {len(body)} bytes.", f"At most {MAX_BYTES} are read: search in parts.")
+    if not body.strip():
+        raise off("The search is empty.", _SEND)
+    root = read_xml(body, "The search", _SEND)
+    if root.tag not in _ROOTS:
+        raise off(f"The search is a document <{root.tag[:40]}>.", _SEND)
+    return root
+
+
+def bundle_of(root: ET.Element) -> Bundle:
+    """What the elements of a search say. Usage `request_invalid`."""
+    of = _text(root, "root_element_name")
+    if not of:
+        raise off("The search does not say what it is of.", "Name a type as root_element_name.")
+    columns = [Wanted(_text(one, "element_name"), _text(one, "field_ID")) for one in root.iterfind("search_field")]
+    for n, one in enumerate(columns, 1):
+        if not one.element or not one.field:
+            raise off(f"Column {n} of the search is not named.", "A search_field has element_name and field_ID.")
+        check_name(one.element)
+        check_name(one.field)
+    return Bundle(of, tuple(columns), Criteria("AND", tuple(_criteria(one) for one in root.iterfind("search_where"))))
+
+
+def _criteria(element: ET.Element) -> Criteria:
+    method = element.get("method", "AND").strip().upper()
+    if method not in _METHODS:
+        raise off(f"Criteria are joined by {method[:40]!r}.", "Right are AND and OR.")
+    members: list[Criterion | Criteria] = []
+    for one in element:
+        if one.tag == "criteria":
+            members.append(_criterion(one))
+        elif one.tag == "child_set":
+            members.append(_criteria(one))
+    return Criteria(method, tuple(members))
+
+
+def _criterion(element: ET.Element) -> Criterion:
+    path, comparison = _text(element, "schema_field"), _text(element, "comparison_type")
+    # types and fields are parted by a slash, or by a point as XNAT's own pages do it
+    at = min((path.find(one) for one in "/." if one in path), default=-1)
+    if at < 1 or not path[at + 1 :]:
+        raise off(f"A criterion is of {path[:80]!r}.", "Right is a type and a field, as xnat:subjectData/SUBJECT_ID.")
+    check_name(path)
+    if not comparison:
+        raise off(f"The criterion of {path[:80]} does not say how to compare.", "Name a comparison_type, as =.")
+    value = element.find("value")
+    return Criterion(
+        path[:at], path[at + 1 :], " ".join(comparison.upper().split()), (value.text or "") if value is not None else ""
+    )
+
+
+def _text(element: ET.Element, name: str) -> str:
+    return (element.findtext(name) or "").strip()

@@ -1,0 +1,151 @@
+"""Keys by which XNAT's clients follow an import, and what is told of it (xnat-behaviour.md 6.1).
+
+Nothing is stored but the key and its import: the entries are the import's own events, and its end is the import's own
+outcome. So there always is one, whatever was killed or deleted meanwhile. What is done at once has its own words
+(`tracked_work`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, delete, insert, or_, select
+
+from scandock.access.principal import Denied, Principal
+from scandock.catalog.engine import Catalog
+from scandock.catalog.server_tables import tracked
+from scandock.catalog.tables import upload
+from scandock.model.errors import Usage
+from scandock.model.verdicts import UNFINISHED, ImportState
+from scandock.services.clock_watch import oldest_kept
+from scandock.services.imports import read_import, request_of
+from scandock.services.progress import Told, events_after
+from scandock.web.xnat.services.outcomes import ended
+from scandock.web.xnat.services.tracked_work import how_it_went
+
+MAX_KEY: Final = 255
+KEPT_MS: Final = 31 * 86_400_000
+"""How long a key is known, as in the original; of an import that goes on, longer."""
+_MANY: Final = 5_000
+DELETED: Final = "The import was deleted; what it had stored stays."
+_STAGES: Final = {
+    "opening": "Importing file",
+    "reading": "Reading images",
+    "deciding": "Creating sessions",
+    "placing": "Importing sessions to their destination",
+    "syncing": "Making sessions durable",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tracked:
+    """What is told of a key."""
+
+    key: str
+    payload: str | None
+    """JSON with `entryList`."""
+    succeeded: bool | None
+    """None while it goes on."""
+    final: str | None
+
+
+def check_key(key: str) -> str:
+    """A key as a client names it. Usage for one that can't be kept."""
+    if len(key) > MAX_KEY or not key.isprintable():
+        raise Usage(
+            "request_invalid",
+            "The key of the listener is too long, or has characters that can't be shown.",
+            f"Take at most {MAX_KEY} letters, digits and signs.",
+        )
+    return key
+
+
+def follow(catalog: Catalog, principal: Principal, key: str, uuid: str) -> None:
+    """Let a key tell of an import from now on; one that was used before tells of the new one."""
+    with catalog.write() as connection:
+        number = connection.execute(select(upload.c.id).where(upload.c.uuid == uuid)).scalar()
+        values = {"account_id": principal.account_id, "key": key, "upload_id": number, "created": catalog.now()}
+        connection.execute(insert(tracked).values(**values))
+
+
+def tell(catalog: Catalog, principal: Principal, key: str) -> Tracked | None:
+    """What is told of a key; None for one that is unknown, or another's, whoever asks."""
+    with catalog.read() as connection:
+        row = connection.execute(
+            select(tracked, catalog.now().label("now"), upload.c.id, upload.c.uuid, upload.c.archive, upload.c.state)
+            .outerjoin(upload, upload.c.id == tracked.c.upload_id)
+            .where(tracked.c.account_id == principal.account_id, tracked.c.key == key)
+            .order_by(tracked.c.number.desc())
+            .limit(1)
+        ).first()
+        if row is None:
+            return None
+        if row.alive_until is not None:
+            said, succeeded, final = how_it_went(row)
+            return Tracked(key=key, payload=said, succeeded=succeeded, final=final)
+        payload = _payload(connection, row.id, row.archive) if row.id is not None else None
+    found = None if row.uuid is None else _found(catalog, principal, row.uuid)
+    if found is None:
+        return Tracked(key=key, payload=payload, succeeded=row.state == ImportState.PLACED, final=DELETED)
+    if found["state"] in UNFINISHED:
+        return Tracked(key=key, payload=payload, succeeded=None, final=None)
+    end = ended(found, request_of(catalog, principal, row.uuid))
+    return Tracked(key=key, payload=payload, succeeded=end.good, final=end.final_message)
+
+
+def forget_old(catalog: Catalog) -> int:
+    """Forget keys that were named a month ago, unless their import goes on. None while the clock can't be trusted."""
+    age = oldest_kept(catalog, KEPT_MS)
+    if age is None:
+        return 0
+    going_on = select(upload.c.id).where(upload.c.state.in_(UNFINISHED))
+    with catalog.write() as connection:
+        return connection.execute(
+            delete(tracked).where(
+                tracked.c.created < catalog.now() - age,
+                or_(tracked.c.upload_id.is_(None), tracked.c.upload_id.not_in(going_on)),
+            )
+        ).rowcount
+
+
+def _found(catalog: Catalog, principal: Principal, uuid: str) -> dict[str, Any] | None:
+    """The import's object; None where it was deleted."""
+    try:
+        return read_import(catalog, principal, uuid)
+    except Denied:
+        return None
+
+
+def _payload(connection: Connection, upload_id: int, archive: str) -> str | None:
+    entries = list(_entries(events_after(connection, 0, upload_id=upload_id, limit=_MANY), archive))
+    return json.dumps({"entryList": entries}) if entries else None
+
+
+def _entries(events: Iterable[Told], archive: str) -> Iterable[dict[str, Any]]:
+    """What was told of an import in the words of the original's events; its outcome is no entry (6.1)."""
+    for one in events:
+        said = _said(one, archive)
+        if said is not None:
+            yield {"status": said[0], "eventTime": one.at, "message": said[1]}
+
+
+def _said(one: Told, archive: str) -> tuple[str, str] | None:
+    data = one.data
+    if one.kind == "received":
+        return "Waiting", "The upload is kept and waits for its import"
+    if one.kind == "running":
+        return "InProgress", "Determining destination"
+    if one.kind == "stage":
+        words = _STAGES.get(data["stage"], data["stage"])
+        return "InProgress", f"{words} ({archive} )" if data["stage"] == "opening" else words
+    if one.kind == "session":
+        held = data["state"] == "conflict"
+        return ("Warning", f"Held for a decision: {data['uri']}") if held else ("InProgress", f"Placed: {data['uri']}")
+    if one.kind == "retry":
+        return "Warning", data["message"]
+    if one.kind == "cancelling":
+        return "Warning", "Cancelling"
+    return None

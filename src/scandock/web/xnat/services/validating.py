@@ -1,0 +1,122 @@
+"""What stands against archiving a session, by the original's codes (xnat-behaviour.md 5.8). Nothing is changed.
+
+Archiving itself is tried as a dry run: what it refuses is a row here, and so is what a person would want to know.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from sqlalchemy import Connection, select
+
+from scandock.catalog.records import SessionRecord
+from scandock.catalog.sessions import find_session
+from scandock.catalog.tables import subject
+from scandock.model import uris
+from scandock.model.errors import Usage
+from scandock.rules.labels import UNASSIGNED, label_key
+from scandock.services import session_parts
+from scandock.services.committing import Wishes, archive_as
+from scandock.services.moving import Desk, Outcome
+from scandock.web.xnat.services.columns import Rows
+
+FAIL: Final = "FAIL"
+CONFLICT: Final = "CONFLICT"
+WARN: Final = "WARN"
+Finding = tuple[int, str, str]
+"""Code, type, message."""
+_EXISTS: Final = "Session already exists, retry with overwrite enabled"
+_REFUSED: Final[dict[str, tuple[int, str]]] = {
+    "session_exists": (1, CONFLICT),
+    "study_elsewhere": (2, FAIL),
+    "subject_differs": (4, FAIL),
+    "label_taken": (5, CONFLICT),
+    "patient_mismatch": (5, CONFLICT),
+    "type_differs": (19, CONFLICT),
+    "label_many_studies": (5, CONFLICT),
+    "subject_many_patients": (11, FAIL),
+    "project_unassigned": (6, FAIL),
+    "label_unusable": (8, FAIL),
+    "session_busy": (10, CONFLICT),
+    "sop_clash": (14, CONFLICT),
+}
+"""What archiving refuses, or a session is held for -> code and type. Anything else is a merge error (15)."""
+_IMAGES: Final = frozenset({"DICOM", "ECAT"})
+
+
+def validate(desk: Desk, found: SessionRecord, wishes: Wishes, *, project_name: str | None = None) -> Rows:
+    """Every finding as a row `code, type, message`; none where a session can be archived just so."""
+    findings: list[Finding] = []
+    if project_name and project_name.casefold() != found.project.casefold():
+        findings.append((3, FAIL, "Invalid modification of session project via archive process."))
+    if found.project == UNASSIGNED:
+        findings.append((6, FAIL, "Unable to identify destination project."))
+    else:
+        findings += _tried(desk, found, wishes)
+    with desk.catalog.read() as connection:
+        findings += _other_files(connection, found)
+    rows = [[str(code), kind, message] for code, kind, message in sorted(findings)]
+    return Rows(["code", "type", "message"], rows)
+
+
+def _tried(desk: Desk, found: SessionRecord, wishes: Wishes) -> list[Finding]:
+    """What archiving would say, merging where the request does not overwrite: so clashes are found too."""
+    merges = wishes.overwrite in ("append", "delete")
+    how = replace(wishes, overwrite=wishes.overwrite if merges else "append", fields={})
+    try:
+        outcome = archive_as(desk, found, how, dry_run=True)
+    except Usage as error:
+        held = error.code == "held_undecided"
+        code, kind = _REFUSED.get(found.held[0] if held else error.code, (15, FAIL))
+        text = " ".join(found.held[1:]) if held else f"{error.message} {error.remedy}"
+        return [(code, kind, text.strip())]
+    with desk.catalog.read() as connection:
+        target = find_session(connection, outcome.into) if outcome.into is not None else None
+        if target is None:
+            return _new(connection, found, outcome)
+        findings: list[Finding] = [] if merges else [(1, CONFLICT, _EXISTS)]
+        return findings + _beside(connection, found, target)
+
+
+def _new(connection: Connection, found: SessionRecord, outcome: Outcome) -> list[Finding]:
+    """Of a session that the archive does not have: whether its subject would be made, and what else is warned of."""
+    findings: list[Finding] = [(11, WARN, one.message) for one in outcome.warnings]
+    label = uris.parse_archived(str(outcome.after)).subject
+    known = connection.execute(
+        select(subject.c.id).where(subject.c.project_id == found.project_id, subject.c.key == label_key(label))
+    ).first()
+    if known is None:
+        findings.append((12, WARN, f"Subject {label} will be created."))
+    return findings
+
+
+def _beside(connection: Connection, found: SessionRecord, target: SessionRecord) -> list[Finding]:
+    """Scans and type of a session beside those of the archived one that it would join."""
+    findings: list[Finding] = []
+    there = session_parts.scans_of(connection, target)
+    by_uid = {row["series_uid"]: row for row in there if row["series_uid"]}
+    by_id = {row["scan_id"]: row for row in there}
+    for row in session_parts.scans_of(connection, found):
+        same, name = by_uid.get(row["series_uid"]), row["scan_id"]
+        if same is not None and same["scan_id"] == name:
+            text = f"Session already contains a scan ({name}) with the same UID and number."
+            findings.append((16, CONFLICT, text))
+        elif same is not None:
+            text = f"Session already contains a scan with the same UID, but a different number ({same['scan_id']})."
+            findings.append((18, CONFLICT, text))
+        elif name in by_id:
+            text = f"Session already contains a scan ({name}) with the same number, but a different UID."
+            findings.append((17, CONFLICT, f"{text} - New scan will be renamed during archive."))
+    if found.xsi_type != target.xsi_type:
+        findings.append((19, CONFLICT, f"The session's type differs: {found.xsi_type}, archived {target.xsi_type}."))
+    return findings
+
+
+def _other_files(connection: Connection, found: SessionRecord) -> list[Finding]:
+    scans = session_parts.scans_of(connection, found)
+    return [
+        (20, WARN, f"Scan {row['scan_id']} has {row['files']} non-DICOM (or non-parsable DICOM) files")
+        for row in session_parts.resources_of(connection, found, scans=scans)
+        if row["format"] not in _IMAGES
+    ]

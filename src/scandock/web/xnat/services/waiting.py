@@ -1,0 +1,138 @@
+"""What waits in the prearchive, as XNAT's clients list, address and find it (xnat-behaviour.md 5.2, 5.3, 5.6)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, Select, case, literal, select
+
+from scandock.access.principal import Principal, ProjectRights, may
+from scandock.catalog.attributes import attribute
+from scandock.catalog.records import SessionRecord
+from scandock.catalog.tables import project, reservation, session, upload
+from scandock.catalog.trail import OPERATION
+from scandock.model.errors import Usage
+from scandock.model.uris import WaitingSession, without_data
+from scandock.placing.locks import timestamp_lock_column
+from scandock.rules.labels import UNASSIGNED
+from scandock.rules.permissions import Action, Answer
+from scandock.services import rights
+from scandock.services.browsing import visible
+from scandock.web import urls
+from scandock.web.xnat.services.columns import BLANK, Column, Listing, Rows, by_name, moment, read, spelled
+
+CHANGING: Final = {
+    "archive": "ARCHIVING",
+    "resolve": "ARCHIVING",
+    "move": "MOVING",
+    "delete": "DELETING",
+    "rebuild": "BUILDING",
+}
+"""What a person's operation that holds a session now is called among XNAT's statuses."""
+
+
+def parse_src(src: str) -> WaitingSession:
+    """The session that a `src` names, with or without `/data` before it. Usage `request_invalid`."""
+    found = urls.parse_source(src.strip())
+    if found is None:
+        raise Usage(
+            "request_invalid", "src uri is invalid.", "Right is /prearchive/projects/{project}/{timestamp}/{label}."
+        )
+    return found
+
+
+# -- listings ----------------------------------------------------------------------------------------------------------
+
+
+def _status() -> ColumnElement[Any]:
+    """A session that nobody holds is READY, or CONFLICT where it waits for a decision; an import that holds it
+    receives.
+    """
+    operations = [(upload.c.request == json.dumps({OPERATION: what}), said) for what, said in CHANGING.items()]
+    return case(
+        *operations,
+        (upload.c.id.is_not(None), "RECEIVING"),
+        (session.c.state == "conflict", "CONFLICT"),
+        else_="READY",
+    )
+
+
+_CODE: Final = project.c.prearchive_code
+COLUMNS: Final = (
+    Column("project", project.c.name),
+    Column("timestamp", session.c.timestamp),
+    Column("lastmod", session.c.modified, moment),
+    Column("uploaded", session.c.created, moment),
+    Column("scan_date", attribute(session.c.attributes, "date")),
+    Column("scan_time", attribute(session.c.attributes, "time")),
+    Column("subject", session.c.subject),
+    Column("folderName", session.c.label),
+    Column("name", session.c.label),
+    Column("tag", session.c.study_uid),
+    Column("status", _status()),
+    Column(
+        "url",
+        spelled(
+            without_data(WaitingSession(BLANK, BLANK, BLANK).uri), project.c.name, session.c.timestamp, session.c.label
+        ),
+    ),
+    Column("autoarchive", case((_CODE == 5, "AutoArchiveOverwrite"), (_CODE == 4, "AutoArchive"), else_="Manual")),
+    Column("prevent_anon", literal("false")),
+    Column("prevent_auto_commit", literal("false")),
+    Column("VISIT", attribute(session.c.attributes, "visit")),
+    Column("PROTOCOL", attribute(session.c.attributes, "protocol")),
+    *(Column(name, literal("")) for name in ("SOURCE", "TIMEZONE")),
+)
+_NAMES: Final = tuple(one.name for one in COLUMNS)
+LISTING: Final = Listing(
+    by_name(COLUMNS), default=_NAMES, always=("project", "timestamp", "folderName", "name", "status", "url")
+)
+
+
+def list_waiting(
+    connection: Connection,
+    principal: Principal,
+    columns: str | None = None,
+    filters: Iterable[tuple[str, str]] = (),
+    *,
+    in_projects: Sequence[str] = (),
+    recent: bool = False,
+) -> Rows:
+    """Sessions that wait in some projects, or (none named) in all whose prearchive one may see; one's own in
+    `Unassigned` among them. Denied where none of those named may be seen. `recent`: the one changed last comes first.
+    """
+    rights.check_scope(principal, Action.PREARCHIVE_READ)
+    own = principal.signed_in and any(name.casefold() == UNASSIGNED.casefold() for name in in_projects)
+    if in_projects and not own:
+        known = ProjectRights(connection)
+        answers = (may(principal, Action.PREARCHIVE_READ, name, known) for name in in_projects)
+        if Answer.ALLOWED not in answers:
+            rights.check(connection, principal, Action.PREARCHIVE_READ, in_projects[0])
+    query = _sessions().where(visible(principal, Action.PREARCHIVE_READ))
+    if in_projects:
+        query = query.where(project.c.key.in_([name.casefold() for name in in_projects]))
+    query = LISTING.narrowed(query, filters)
+    order = (session.c.modified.desc(), session.c.id.desc()) if recent else (session.c.id,)
+    return read(connection, query.order_by(*order), LISTING.chosen(columns))
+
+
+def row_names() -> list[str]:
+    """The columns of `row_of`."""
+    return [column.name for column in LISTING.chosen(None)]
+
+
+def row_of(connection: Connection, standing: SessionRecord) -> Rows:
+    """One session as the listing has it; who may see it is the caller's to check."""
+    return read(connection, _sessions().where(session.c.id == standing.id), LISTING.chosen(None))
+
+
+def _sessions() -> Select[tuple[int]]:
+    """Sessions that wait, with the upload or operation that holds their timestamp just now (`placing.reserve`)."""
+    joined = (
+        session.join(project, project.c.id == session.c.project_id)
+        .outerjoin(reservation, reservation.c.name == timestamp_lock_column(project.c.name, session.c.timestamp))
+        .outerjoin(upload, upload.c.id == reservation.c.upload_id)
+    )
+    return select(session.c.id).select_from(joined).where(session.c.place == "prearchive")

@@ -67,6 +67,7 @@ def _sound(database: sqlite3.Connection, wrong: Findings) -> None:
 def _nothing_pending(database: sqlite3.Connection, wrong: Findings) -> None:
     for table, where in (
         ("upload", "state IN ('running', 'receiving', 'received')"),
+        ("operation", "1"),
         ("intent", "1"),
         ("reservation", "1"),
         ("project_deletion", "1"),
@@ -193,6 +194,7 @@ def postgresql_wrong(data: Path, connection: psycopg.Connection[tuple[Any, ...]]
     wrong = Findings()
     for table, where in (
         ("upload", "state IN ('running', 'receiving', 'received')"),
+        ("operation", "true"),
         ("intent", "true"),
         ("reservation", "true"),
         ("tree", "id NOT IN (SELECT tree_id FROM session UNION SELECT tree_id FROM trashed)"),

@@ -12,18 +12,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import alembic.command
 import pytest
 from sqlalchemy import create_engine, delete, select, text
 
 from scandock.catalog.engine import HEAD, open_catalog
-from scandock.catalog.server_tables import (
-    data_folder,
-    download_manifest,
-    project_alias,
-    saved_search,
-    saved_search_user,
-)
-from scandock.catalog.tables import ecat_file
+from scandock.catalog.migrate import configuration
+from scandock.catalog.server_tables import data_folder
+from scandock.catalog.tables import metadata
 from scandock.model.errors import Fault, Usage
 from scandock.rules.import_request import ImportRequest
 from scandock.services.backing_up import back_up
@@ -255,32 +251,19 @@ def test_sqlite_lies_in_its_folder_and_knows_no_other(tmp_path: Path) -> None:
 # -- versions ----------------------------------------------------------------------------------------------------------
 
 
-SINCE = {
-    "clock_seen": ("doubted", "doubted_since"),
-    "file": ("content", "format", "tags"),
-    "project": ("attributes", "title_key", "secondary_key"),
-    "subject": ("modified",),
-    "session": ("type_by_hand", "fields_by_hand", "folder", "overwrite"),
-    "scan": ("sort_key",),
-    "scan_edit": ("parameters",),
-}
-"""Columns that came with the data folder and after it."""
-
-
 def set_back(url: str) -> None:
-    """Make of a catalog what the version left that had no data folder in it."""
-    catalog = open_catalog(url)
-    with catalog.write() as connection:
-        for index in ("ix_session_project_id_patient_id", "ix_project_title_key", "ix_project_secondary_key"):
-            connection.execute(text(f"DROP INDEX {index}"))
-        for table, columns in SINCE.items():
-            for name in columns:
-                connection.execute(text(f"ALTER TABLE {table} DROP COLUMN {name}"))
-        later = (data_folder, project_alias, ecat_file, saved_search_user, saved_search, download_manifest)
-        for one in later:
-            one.drop(connection)
-        connection.execute(text("UPDATE alembic_version SET version_num = '0014'"))
-    catalog.dispose()
+    """Make an empty catalog of a database, of the version that had no data folder in it yet."""
+    engine, config = create_engine(url), configuration("before_baseline")
+    with engine.begin() as connection:
+        if connection.dialect.name == "sqlite":
+            metadata.drop_all(connection)
+            connection.execute(text("DROP TABLE alembic_version"))
+        else:
+            connection.execute(text("DROP SCHEMA public CASCADE"))
+            connection.execute(text("CREATE SCHEMA public"))
+        config.attributes["connection"] = connection
+        alembic.command.upgrade(config, "0014")
+    engine.dispose()
 
 
 def version(url: str) -> str:

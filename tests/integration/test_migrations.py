@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,14 +16,15 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, MetaData, create_engine, inspect, select, text
+from sqlalchemy import Connection, Engine, MetaData, create_engine, inspect, select, text, update
 from sqlalchemy.schema import CreateTable
 
 from scandock.catalog.engine import HEAD, Catalog, open_catalog
 from scandock.catalog.migrate import configuration, upgrade
+from scandock.catalog.migrations import FOLDER
 from scandock.catalog.project_names import is_taken
 from scandock.catalog.server_tables import damage, verification
-from scandock.catalog.tables import ecat_file, metadata, project, scan, session
+from scandock.catalog.tables import ecat_file, metadata, project, scan, session, tree
 from scandock.model.errors import Fault
 from tests import postgres
 
@@ -42,6 +45,16 @@ def migrated(url: str) -> Engine:
     engine = create_engine(url)
     with engine.begin() as connection:
         upgrade(connection, None)
+    return engine
+
+
+def migrated_from_the_first(url: str, target: str = "head") -> Engine:
+    """A database that the scripts from before the baseline have been run on, from nothing."""
+    engine = create_engine(url)
+    config = configuration("before_baseline")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        alembic.command.upgrade(config, target)
     return engine
 
 
@@ -105,7 +118,8 @@ def test_the_reflection_sees_what_it_compares(two_urls: tuple[str, str]) -> None
     assert {one["name"] for one in seen["session"]["checks"]} == {"ck_session_place", "ck_session_state"}
     assert "ix_session_project_id_study_uid" in {one["name"] for one in seen["session"]["indexes"]}
     assert {one["referred_table"] for one in seen["session"]["foreign keys"]} == {"project", "subject", "tree"}
-    assert seen["intent"]["foreign keys"][1]["options"] == {"ondelete": "CASCADE"}
+    cascades = {key["name"] for key in seen["intent"]["foreign keys"] if key["options"] == {"ondelete": "CASCADE"}}
+    assert cascades == {"fk_intent_upload_id", "fk_intent_operation_id"}
     columns = {column["name"]: column for column in seen["session"]["columns"]}
     assert "false" in str(columns["by_hand"]["default"])
     assert columns["study_uid"]["nullable"] is True
@@ -155,6 +169,43 @@ def test_head_is_the_newest_revision() -> None:
     assert ScriptDirectory.from_config(configuration()).get_heads() == [HEAD]
 
 
+def test_what_opens_a_catalog_does_not_import_alembic() -> None:
+    """It takes longer than all else that a command does before its work."""
+    code = "import sys, scandock.catalog.engine as e; print(e.HEAD, 'alembic' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [HEAD, "False"]
+
+
+def test_the_baseline_makes_the_very_tables_that_the_scripts_before_it_made(two_urls: tuple[str, str]) -> None:
+    one, two = migrated_from_the_first(two_urls[0]), create_engine(two_urls[1])
+    baseline = ScriptDirectory.from_config(configuration()).get_base()
+    assert ScriptDirectory.from_config(configuration("before_baseline")).get_heads() == [baseline]
+    config = configuration()
+    with two.begin() as connection:
+        config.attributes["connection"] = connection
+        alembic.command.upgrade(config, str(baseline))
+    try:
+        with one.connect() as older, two.connect() as made:
+            before, after = schema(older), schema(made)
+            assert triggers(made) == triggers(older) != []
+    finally:
+        one.dispose()
+        two.dispose()
+    assert after.keys() == before.keys()
+    for table, facts in before.items():
+        assert after[table] == facts, table
+
+
+def triggers(connection: Connection) -> list[str]:
+    """Names and texts of what guards the audit."""
+    query = (
+        "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' ORDER BY name"
+        if connection.dialect.name == "sqlite"
+        else "SELECT tgname, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal ORDER BY tgname"
+    )
+    return [f"{name}: {said}" for name, said in connection.execute(text(query))]
+
+
 def test_a_fresh_catalog_is_at_head_and_opens_again(bare_database_url: str) -> None:
     open_catalog(bare_database_url).dispose()
     catalog = open_catalog(bare_database_url)
@@ -183,7 +234,7 @@ def test_a_catalog_from_before_the_first_migration_is_brought_up(bare_database_u
 
 def test_damage_that_an_older_catalog_names_is_listed_and_read_again(bare_database_url: str) -> None:
     engine = create_engine(bare_database_url)
-    config = configuration()
+    config = configuration("before_baseline")
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         alembic.command.upgrade(config, "0011")
@@ -224,7 +275,7 @@ def test_damage_that_an_older_catalog_names_is_listed_and_read_again(bare_databa
 
 def test_what_people_set_of_sessions_is_known_of_an_older_catalog(bare_database_url: str) -> None:
     engine = create_engine(bare_database_url)
-    config = configuration()
+    config = configuration("before_baseline")
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         alembic.command.upgrade(config, "0016")
@@ -282,7 +333,7 @@ INSERT INTO file (tree_id, n, resource_n, name, bytes, sha256) VALUES (:tree, :n
 def test_what_an_older_catalog_holds_is_found_and_sorted_as_what_is_new(bare_database_url: str) -> None:
     """Version 0020: ECAT files of scans by their content, with their frames, and scans as people count them."""
     engine = create_engine(bare_database_url)
-    config = configuration()
+    config = configuration("before_baseline")
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         alembic.command.upgrade(config, "0016")
@@ -317,7 +368,7 @@ def test_what_an_older_catalog_holds_is_found_and_sorted_as_what_is_new(bare_dat
 def test_projects_that_share_a_name_keep_it_and_it_is_found_for_others(bare_database_url: str) -> None:
     """Version 0021."""
     engine = create_engine(bare_database_url)
-    config = configuration()
+    config = configuration("before_baseline")
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         alembic.command.upgrade(config, "0020")
@@ -345,7 +396,7 @@ def test_projects_that_share_a_name_keep_it_and_it_is_found_for_others(bare_data
 
 def test_no_version_depends_on_code_that_may_change() -> None:
     """What a version wrote stays what it wrote, so it bears what it needs itself."""
-    versions = list(Path(ScriptDirectory.from_config(configuration()).versions).glob("v*.py"))
+    versions = [*Path(FOLDER).glob("versions/v*.py"), *Path(FOLDER).glob("before_baseline/v*.py")]
     assert len(versions) > 10
     living = [
         path.name for path in versions if re.search(r"^\s*(from|import) scandock", path.read_text(), re.MULTILINE)
@@ -392,6 +443,44 @@ def test_a_migration_that_fails_leaves_nothing(bare_database_url: str, monkeypat
     engine.dispose()
 
     assert tables == ["alembic_version"]
+
+
+def test_a_catalog_whose_upgrade_fails_at_its_end_is_as_it_was(
+    bare_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where SQLite's own schema was written to; and the next one goes through."""
+    from alembic.operations import Operations
+
+    engine, config = create_engine(bare_database_url), configuration()
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        alembic.command.upgrade(config, "0022")
+        for statement in OLD_SESSION.split(";"):
+            connection.execute(text(statement))
+    with engine.connect() as connection:
+        before = schema(connection)
+    indexed = Operations.create_index
+
+    def fail(self: Operations, name: str, *args: Any, **kwargs: Any) -> Any:
+        if "reservation" in str(name):
+            raise RuntimeError("no more")
+        return indexed(self, name, *args, **kwargs)
+
+    with monkeypatch.context() as failing:
+        failing.setattr(Operations, "create_index", fail)
+        with pytest.raises(RuntimeError, match="no more"):
+            open_catalog(bare_database_url)
+    with engine.connect() as connection:
+        assert schema(connection) == before
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == ["0022"]
+    engine.dispose()
+    catalog = open_catalog(bare_database_url)
+    with catalog.write() as connection:
+        assert connection.execute(select(tree.c.upload_id)).scalars().all() == [1, 1]
+        connection.execute(update(tree).values(upload_id=None))
+        catalog.examine()
+    assert (_versions(catalog), catalog.lost_rows()) == ([HEAD], {})
+    catalog.dispose()
 
 
 def _versions(catalog: Catalog) -> list[str]:

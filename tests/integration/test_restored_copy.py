@@ -212,7 +212,7 @@ def test_a_change_by_hand_is_done_or_not_in_a_copy_and_loses_nothing(tmp_path, w
     assert study.held(note=False).files <= everything, "bytes are gone"
     with closing(sqlite3.connect(restored / "scandock.db")) as database:
         places = [row[0] for row in database.execute("SELECT place FROM session ORDER BY place")]
-        waits = database.execute("SELECT count(*) FROM upload WHERE state = 'running'").fetchone()[0]
+        waits = database.execute("SELECT count(*) FROM operation").fetchone()[0]
     lost = what == "join" and point == "intent"  # what it had joined was in `work` alone: nothing is changed
     done = {"delete": [], "restore": ["archive"], "archive": ["archive"], "join": ["archive"]}[what]
     assert places == (["archive", "prearchive"] if lost else done)

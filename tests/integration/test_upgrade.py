@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,12 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+from sqlalchemy import Connection, func, select
 
 from scandock.catalog.engine import HEAD
+from scandock.catalog.tables import file, intent, operation, reservation, session, shelf, tree, upload
 from scandock.services.checking import check
+from scandock.services.opening import opened
 from scandock.services.settings import load_settings
 from scandock.testing.server import InProcessServer
 from scandock.testing.worker import InProcessWorker
@@ -26,6 +30,7 @@ from tests.crash.archives import WAITING, Step, Study, zipped
 from tests.crash.checker import examine
 from tests.crash.processes import import_words, run, unsound, until
 from tests.old_data import STILL_VALID, unpack
+from tests.old_data.make import PASSWORD
 
 pytestmark = pytest.mark.processes
 
@@ -79,14 +84,27 @@ class Site:
                 connection.execute(statement.encode())
 
 
-@pytest.fixture(params=["0002", "0007", "0007-postgresql"])
-def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
+@contextmanager
+def unpacked(request: pytest.FixtureRequest, folder: Path) -> Iterator[Site]:
     if not request.param.endswith("postgresql"):
-        yield Site(request.param, tmp_path, None)
+        yield Site(request.param, folder, None)
         return
     cluster: postgres.Cluster = request.getfixturevalue("postgres_cluster")
     with cluster.database() as url:
-        yield Site(request.param, tmp_path, url)
+        yield Site(request.param, folder, url)
+
+
+@pytest.fixture(params=["0002", "0007", "0007-postgresql"])
+def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
+    with unpacked(request, tmp_path) as site:
+        yield site
+
+
+@pytest.fixture(params=["0022", "0022-postgresql"])
+def dead_site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
+    """Imports and changes by hand of the version before operations had a table of their own, dead at each point."""
+    with unpacked(request, tmp_path) as site:
+        yield site
 
 
 def test_a_site_of_an_older_server_is_served_whole_and_what_was_under_way_there_ends(site):
@@ -107,6 +125,56 @@ def test_a_site_of_an_older_server_is_served_whole_and_what_was_under_way_there_
     if site.url is None:
         archived = old["archived"] | old["ends"] | old["tus"]["files"] | old["trashed"]
         assert standing(site.data) == promised(archived, old["waiting"])
+
+
+def test_what_died_at_any_point_in_an_older_version_ends_with_this_one(dead_site):
+    """Imports and people's changes, among them some of sessions whose import was deleted, or that came by none."""
+    old, data, settings = dead_site.old, dead_site.data, dead_site.settings
+    with opened(str(data), settings) as (catalog, _), catalog.read() as connection:
+        for table in (operation, intent, reservation):
+            assert connection.execute(select(func.count()).select_from(table)).scalar_one() == 0
+        assert shown(connection, "archive") == old["archived"]
+        assert shown(connection, "prearchive") == old["waiting"]
+        moved = select(session.c.study_uid, session.c.label).where(session.c.study_uid.in_(old["moved"]))
+        assert {row.study_uid: row.label for row in connection.execute(moved)} == old["moved"]
+        by_hand = select(session.c.label).join(tree).where(tree.c.upload_id.is_(None), session.c.by_hand)
+        assert sorted(connection.execute(by_hand).scalars()) == old["made"]
+        left = connection.execute(select(upload.c.archive, upload.c.request).where(~upload.c.deleted)).all()
+        assert all(name.endswith(".zip") and "operation" not in json.loads(request) for name, request in left)
+        assert connection.execute(select(func.count()).select_from(shelf)).scalar_one() == old["own"]
+    assert check(str(data), settings) == []  # which reads all bytes that are stored
+    assert list((data / "work").iterdir()) == []
+    with InProcessServer(data, settings) as server, InProcessWorker(data, settings, upkeep=False):
+        admin = server.client(auth=("admin", PASSWORD))
+        assert len(items(admin, "trash")) == len(old["trashed"])
+        assert admin.get(f"/api/v1/imports/{old['deleted']}").status_code == 404
+        known = {one["id"] for one in items(admin, "imports")}
+        assert (old["imported"] in known, old["deleted"] in known) == (True, False)
+        cache = "/data/user/cache/resources/R/files"
+        listed = admin.get(cache, params={"format": "json"}).json()["ResultSet"]["Result"]
+        assert {one["Name"] for one in listed} == set(old["cached"])
+        asked = {"src": "/user/cache/resources/R/files/3.zip", "import-handler": "DICOM-zip", "project": "P"}
+        assert admin.post("/data/services/import", params={**asked, "dest": "/archive"}).status_code == 200
+    with opened(str(data), settings) as (catalog, _), catalog.read() as connection:
+        assert shown(connection, "archive") == old["archived"] | old["brings"]
+
+
+def shown(connection: Connection, place: str) -> dict[str, list[str]]:
+    """sha256 of what the catalog has of each session with a study there."""
+    query = (
+        select(session.c.study_uid, file.c.sha256)
+        .join(file, file.c.tree_id == session.c.tree_id)
+        .where(session.c.place == place, session.c.study_uid.is_not(None))
+    )
+    held: dict[str, list[str]] = {}
+    for uid, sha256 in connection.execute(query):
+        held.setdefault(uid, []).append(sha256.hex())
+    return {uid: sorted(files) for uid, files in held.items()}
+
+
+def items(client: httpx.Client, area: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = client.get(f"/api/v1/{area}?limit=200").json()["items"]
+    return rows
 
 
 def everyone_may_what_they_might(
@@ -151,9 +219,9 @@ def comes_back(client: httpx.Client, old: dict[str, Any]) -> None:
 def stored(client: httpx.Client, area: str) -> dict[str, list[str]]:
     """sha256 of all that is sent of the sessions in the archive or the prearchive, by their studies' uids."""
     found = {}
-    for session in client.get(f"/api/v1/{area}?limit=200").json()["items"]:
-        files = client.get("/api/v1/files", params={"session": session["id"], "limit": 200}).json()["items"]
-        sent = [client.get(f"/api/v1/sessions/{session['id']}/files/{file['id']}/content") for file in files]
+    for row in items(client, area):
+        files = client.get("/api/v1/files", params={"session": row["id"], "limit": 200}).json()["items"]
+        sent = [client.get(f"/api/v1/sessions/{row['id']}/files/{file['id']}/content") for file in files]
         assert [answer.status_code for answer in sent] == [200] * len(files)
-        found[session["study_uid"]] = sorted(hashlib.sha256(answer.content).hexdigest() for answer in sent)
+        found[row["study_uid"]] = sorted(hashlib.sha256(answer.content).hexdigest() for answer in sent)
     return found

@@ -213,7 +213,7 @@ def test_who_finds_its_making_under_way_waits_as_long_as_for_any_change(
     release, looks = threading.Event(), count(1)
     held = reserve.held_by_others
 
-    def held_by_others(*asked: Any) -> set[int]:
+    def held_by_others(*asked: Any) -> set[str]:
         others = held(*asked)
         if others and next(looks) == 4:  # several waits are over by then
             release.set()

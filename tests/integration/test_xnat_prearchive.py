@@ -16,7 +16,8 @@ from sqlalchemy import event, select, update
 
 from scandock.access import accounts
 from scandock.catalog.server_tables import reception
-from scandock.catalog.tables import reservation, session, tree, upload
+from scandock.catalog.tables import operation, reservation, session, tree, upload
+from scandock.queue.leases import begin_operation
 from scandock.rules.permissions import Scope
 from tests.builders import Image, Site, documented, images, site_at
 from tests.integration.xnat_waiting import rows, served, status, waits
@@ -144,11 +145,15 @@ def test_a_session_that_somebody_holds_says_what_is_being_done(site: Site) -> No
             connection.execute(reservation.insert().values(name=f"Q/timestamp/{stamp}", upload_id=number))
         assert status(client, uri) == "RECEIVING"
         said = {}
-        for what in ("archive", "move", "delete", "rebuild"):
+        lease = begin_operation(web.site.catalog, number="o1", token="t1", kind="edit")
+        with web.site.catalog.write() as connection:
+            connection.execute(update(reservation).values(upload_id=None, **lease.mark()))
+        for kind in ("archive", "move", "delete", "rebuild", "edit"):
             with web.site.catalog.write() as connection:
-                connection.execute(update(upload).values(request=f'{{"operation": "{what}"}}'))
-            said[what] = status(client, uri)
-        assert said == {"archive": "ARCHIVING", "move": "MOVING", "delete": "DELETING", "rebuild": "BUILDING"}
+                connection.execute(update(operation).values(kind=kind))
+            said[kind] = status(client, uri)
+        changes = {"archive": "ARCHIVING", "move": "MOVING", "delete": "DELETING", "rebuild": "BUILDING"}
+        assert said == {**changes, "edit": "RECEIVING"}
 
 
 # -- one session -------------------------------------------------------------------------------------------------------

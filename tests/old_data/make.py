@@ -35,8 +35,9 @@ COMMITS = {
     "0001": "832176f",  # the command line alone
     "0002": "800a935",  # the first server
     "0007": "621b241",  # before projects had ids and deletions were gone on with
+    "0022": "4d0cd44",  # before operations had a table of their own
 }
-ON_POSTGRESQL = ("0007",)
+ON_POSTGRESQL = ("0007", "0022")
 PASSWORD = "correct horse"
 RUN = "import sys; from scandock.cli import main; sys.exit(main())"
 VERSION = {"Tus-Resumable": "1.0.0"}
@@ -213,13 +214,23 @@ def make(version: str, cluster: postgres.Cluster | None) -> Path:
         source = stack.enter_context(old_code(COMMITS[version]))
         url = None if cluster is None else stack.enter_context(cluster.database())
         old = Old(source, folder, url)
-        expected = import_by_command(old) if version == "0001" else use_server(old)
+        expected = _use(version, old, url)
         if url is None:
             return pack(version, folder, expected, version)
         words = ["--no-owner", "--inserts", f"--file={folder}/catalog.sql", url.replace("+psycopg", "")]
         subprocess.run([str(postgres.programs() / "pg_dump"), *words], check=True)
         _for_any_psql(folder / "catalog.sql")
         return pack(version, folder, expected, f"{version}-postgresql")
+
+
+def _use(version: str, old: Old, url: str | None) -> dict[str, Any]:
+    if version == "0001":
+        return import_by_command(old)
+    if version == "0022":
+        from tests.old_data.points import kill_everywhere  # it uses this module
+
+        return kill_everywhere(old, url)
+    return use_server(old)
 
 
 def _for_any_psql(dump: Path) -> None:

@@ -23,6 +23,7 @@ from sqlalchemy.exc import TimeoutError as NoConnectionError
 from sqlalchemy.sql import ColumnElement
 
 from scandock.catalog import append_only  # noqa: F401  its tables and triggers are made with the others
+from scandock.catalog.migrations import newest
 from scandock.catalog.tables import metadata
 from scandock.model import request_limits
 from scandock.model.errors import Fault, Usage
@@ -31,7 +32,7 @@ from scandock.model.private import PRIVATE_FILE, keep_private
 T = TypeVar("T")
 _LOG = logging.getLogger("scandock")
 
-HEAD = "0022"
+HEAD: Final = newest()
 """The newest migration: a fresh catalog is made at it at once, an older one is brought up to it."""
 
 VALUES_MOST = 500

@@ -1,27 +1,37 @@
-"""Bringing an older catalog up to date (Alembic, imported only when there is something to do)."""
+"""Bringing an older catalog up to date (Alembic, imported only when there is something to do).
+
+There are two chains of scripts: `versions` from the baseline on, and `before_baseline`, which ends in it and is read
+for catalogs alone that are older (docs/design/0007-tables.md).
+"""
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
+from typing import Literal
 
 from alembic.command import upgrade as alembic_upgrade
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
+from scandock.catalog.migrations import FOLDER
 from scandock.model.errors import Fault
 
+Chain = Literal["versions", "before_baseline"]
 
-def configuration() -> Config:
+
+def configuration(chain: Chain = "versions") -> Config:
+    """Alembic's configuration for one of the chains."""
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", FOLDER.replace("%", "%%"))
+    config.set_main_option("path_separator", "newline")
+    config.set_main_option("version_locations", os.path.join(FOLDER, chain).replace("%", "%%"))
     return config
 
 
 def check_known(version: str | None) -> None:
     """Raise `Fault` (`catalog_newer`) where a catalog was written by a newer Scandock."""
-    known = {script.revision for script in ScriptDirectory.from_config(configuration()).walk_revisions()}
-    if version is not None and version not in known:
+    if version is not None and not (_has(version, "versions") or _has(version, "before_baseline")):
         raise Fault(
             "catalog_newer",
             f"This catalog was written by a newer Scandock (its version is {version}).",
@@ -35,6 +45,17 @@ def upgrade(connection: Connection, version: str | None) -> None:
     Raises `Fault` (`catalog_newer`), as `check_known`.
     """
     check_known(version)
-    config = configuration()
+    if version is not None and not _has(version, "versions"):
+        _run(connection, "before_baseline")
+    _run(connection, "versions")
+
+
+def _has(version: str, chain: Chain) -> bool:
+    scripts = ScriptDirectory.from_config(configuration(chain)).walk_revisions()
+    return any(script.revision == version for script in scripts)
+
+
+def _run(connection: Connection, chain: Chain) -> None:
+    config = configuration(chain)
     config.attributes["connection"] = connection
     alembic_upgrade(config, "head")

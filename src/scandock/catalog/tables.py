@@ -7,6 +7,8 @@ row.
 
 from __future__ import annotations
 
+from enum import StrEnum
+from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import (
@@ -39,6 +41,20 @@ metadata = MetaData(
     }
 )
 
+
+class IntentKind(StrEnum):
+    """What an intent does to the tree that it names."""
+
+    PUBLISH = "publish"
+    """A staged tree gets the name."""
+    MOVE = "move"
+    """The tree of a session that stands gets the name, or keeps it while the session's row changes."""
+    RESTORE = "restore"
+    """A tree comes back from the trash."""
+    REMOVE = "remove"
+    """The tree that has the name goes."""
+
+
 Id = BigInteger().with_variant(Integer, "sqlite")
 EMPTY = text("''")
 """An empty text by default, written so that Alembic compares it right on SQLite."""
@@ -51,6 +67,21 @@ def _one_of(column: str, *values: str) -> CheckConstraint:
 
 def _new_uuid() -> str:
     return str(uuid4())
+
+
+def _lease() -> tuple[Column[Any], ...]:
+    """Columns by which work is somebody's (`queue.leases`): an import's, and a person's operation's, alike."""
+    return (
+        Column("attempt", Integer, nullable=False, server_default=text("0")),
+        Column("token", String(32), nullable=False, server_default=EMPTY),
+        Column("lease_until", BigInteger, nullable=False, server_default=text("0")),
+        Column("owner", Text, nullable=False, server_default=EMPTY),
+    )
+
+
+def _whose() -> CheckConstraint:
+    """That a row is either an import's or an operation's."""
+    return CheckConstraint("(upload_id IS NULL) <> (operation_id IS NULL)", name="whose")
 
 
 project = Table(
@@ -130,17 +161,27 @@ upload = Table(
     Column("code", String(32), nullable=False, server_default=EMPTY),
     Column("message", Text, nullable=False, server_default=EMPTY),
     Column("request", Text, nullable=False),
-    Column("attempt", Integer, nullable=False, server_default=text("0")),
-    Column("token", String(32), nullable=False, server_default=EMPTY),
-    Column("lease_until", BigInteger, nullable=False, server_default=text("0")),
-    Column("owner", Text, nullable=False, server_default=EMPTY),
+    *_lease(),
     Column("report", Text, nullable=False, server_default=EMPTY),
     Column("created", BigInteger, nullable=False),
     Column("finished", BigInteger),
+    Column("deleted", Boolean, nullable=False, server_default=text("false")),
     _one_of("source", "cli", "server"),
     _one_of("state", *ImportState),
     Index(None, "state"),
 )
+"""`deleted`: somebody deleted the import, and sessions that came by it stand: nobody sees it any more."""
+
+operation = Table(
+    "operation",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("uuid", String(36), nullable=False, unique=True),
+    Column("kind", String(16), nullable=False),
+    *_lease(),
+    Column("created", BigInteger, nullable=False),
+)
+"""What people do to sessions while they do it (`placing.moves`): the row goes when it is done."""
 
 upload_exception = Table(
     "upload_exception",
@@ -159,14 +200,19 @@ tree = Table(
     "tree",
     metadata,
     Column("id", Id, primary_key=True),
-    Column("upload_id", Id, ForeignKey("upload.id"), nullable=False),
+    Column("upload_id", Id, ForeignKey("upload.id")),
     Column("state", String(8), nullable=False),
     Column("files", BigInteger, nullable=False, server_default=text("0")),
     Column("bytes", BigInteger, nullable=False, server_default=text("0")),
     Column("created", BigInteger, nullable=False),
+    Column("operation_id", Id, ForeignKey("operation.id", ondelete="SET NULL")),
     _one_of("state", "staged", "current", "retired"),
     Index(None, "upload_id"),
+    Index(None, "operation_id"),
 )
+"""`upload_id` is the import that its files came by, NULL where people made it by hand; `operation_id` the operation
+that makes it, until that has ended.
+"""
 
 session = Table(
     "session",
@@ -306,27 +352,37 @@ intent = Table(
     "intent",
     metadata,
     Column("id", Id, primary_key=True),
-    Column("upload_id", Id, ForeignKey("upload.id", ondelete="CASCADE"), nullable=False),
+    Column("upload_id", Id, ForeignKey("upload.id", ondelete="CASCADE")),
     Column("n", Integer, nullable=False),
     Column("state", String(10), nullable=False),
     Column("name", Text, nullable=False),
-    Column("staged", Text, nullable=False),
+    Column("staged", Text),
     Column("inode", BigInteger, nullable=False),
     Column("base_inode", BigInteger),
     Column("base_tree_id", Id),
     Column("tree_id", Id, ForeignKey("tree.id"), nullable=False),
     Column("keep_base", Boolean, nullable=False),
     Column("session", Text, nullable=False),
+    Column("operation_id", Id, ForeignKey("operation.id", ondelete="CASCADE")),
+    Column("kind", String(8), nullable=False),
     UniqueConstraint("upload_id", "n"),
+    UniqueConstraint("operation_id", "n"),
     _one_of("state", "intent", "published", "done"),
+    _one_of("kind", *IntentKind),
+    _whose(),
+    CheckConstraint("(staged IS NOT NULL) = (kind = 'publish')", name="staged"),
 )
+"""`staged` is the tree's path in the stage, where it comes from there; `session` as JSON what is recorded besides."""
 
 reservation = Table(
     "reservation",
     metadata,
     Column("name", Text, primary_key=True),
-    Column("upload_id", Id, ForeignKey("upload.id", ondelete="CASCADE"), nullable=False),
+    Column("upload_id", Id, ForeignKey("upload.id", ondelete="CASCADE")),
+    Column("operation_id", Id, ForeignKey("operation.id", ondelete="CASCADE")),
+    _whose(),
     Index(None, "upload_id"),
+    Index(None, "operation_id"),
 )
 
 routing_rules = Table(

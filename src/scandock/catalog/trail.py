@@ -16,9 +16,6 @@ from scandock.catalog.records import DeletedSession
 from scandock.catalog.server_tables import account, audit, reception
 from scandock.catalog.tables import project, session, tree, upload
 
-OPERATION: Final = "operation"
-"""Key in an upload's request that says that it is no import, but what a person did to sessions (`placing.moves`)."""
-
 SESSIONS_MOST: Final = 100
 """Sessions that are named; of more the number alone is told."""
 
@@ -50,12 +47,11 @@ def note_settled(catalog: Catalog, connection: Connection, upload_id: int, delet
 
 
 def note_end(catalog: Catalog, connection: Connection, upload_id: int, state: str, code: str) -> None:
-    """Note how an import ended and, by their UUIDs, which sessions it has brought; nothing for what is no import."""
+    """Note how an import ended and, by their UUIDs, which sessions it has brought."""
     row = connection.execute(
         select(
             upload.c.uuid,
             upload.c.source,
-            upload.c.request,
             reception.c.account_id,
             account.c.name.label("actor"),
             project.c.name.label("project"),
@@ -64,10 +60,8 @@ def note_end(catalog: Catalog, connection: Connection, upload_id: int, state: st
         .outerjoin(reception, reception.c.upload_id == upload.c.id)
         .outerjoin(account, account.c.id == reception.c.account_id)
         .outerjoin(project, project.c.id == reception.c.project_id)
-        .where(upload.c.id == upload_id, upload.c.source.in_(("cli", "server")))
-    ).first()
-    if row is None or OPERATION in json.loads(row.request):
-        return
+        .where(upload.c.id == upload_id)
+    ).one()
     brought = connection.execute(
         select(session.c.uuid)
         .join(tree, tree.c.id == session.c.tree_id)

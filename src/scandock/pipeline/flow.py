@@ -12,7 +12,7 @@ from scandock.model.upload_steps import log_step
 from scandock.model.verdicts import ImportState, SessionState
 from scandock.pipeline.decide import Decided, Listener, decide
 from scandock.pipeline.describe import refused_sessions, report_of
-from scandock.pipeline.job import Job, Tools
+from scandock.pipeline.job import ImportTools, Job, Tools
 from scandock.pipeline.judge import Judgement, refuse_all
 from scandock.pipeline.ledger import Ledger
 from scandock.pipeline.place import arrange_all
@@ -34,7 +34,7 @@ from scandock.store.paths import ASIDE, BIG, ECAT, IMAGES, INNER, LOOSE
 Reporter = Callable[..., dict[str, Any]]
 
 
-def decide_and_place(tools: Tools, heard: Listener, report: Reporter) -> dict[str, Any]:
+def decide_and_place(tools: ImportTools, heard: Listener, report: Reporter) -> dict[str, Any]:
     """Everything behind the reading. Gives the report of the fixed surface."""
     heard.stage("deciding")
     tools.stage.write_back()
@@ -71,7 +71,7 @@ def _account(tools: Tools, decided: Decided) -> dict[str, Any]:
     }
 
 
-def _show(tools: Tools, jobs: list[Job], made: dict[str, Any], heard: Listener) -> dict[str, Any]:
+def _show(tools: ImportTools, jobs: list[Job], made: dict[str, Any], heard: Listener) -> dict[str, Any]:
     """Record what will be shown, then show it: from the intents on the import only rolls forward."""
     placements = [job.placement for job in jobs if job.placement is not None]
     removals = [job.removal for job in jobs if job.removal is not None]
@@ -96,7 +96,7 @@ def state_of(job: Job) -> str:
     return SessionState(job.settled.place)
 
 
-def refuse(tools: Tools, error: BadInput, heard: Listener, report: Reporter) -> dict[str, Any]:
+def refuse(tools: ImportTools, error: BadInput, heard: Listener, report: Reporter) -> dict[str, Any]:
     """Refuse the whole upload for what stopped its reading."""
     return _end(tools, refused_report(tools.ledger, error, heard, report))
 
@@ -122,7 +122,7 @@ def report_refused(ledger: Ledger, judgement: Judgement, heard: Listener, report
     )
 
 
-def _end(tools: Tools, made: dict[str, Any]) -> dict[str, Any]:
+def _end(tools: ImportTools, made: dict[str, Any]) -> dict[str, Any]:
     write_receipt(tools, str(made["archive"]), {})
     keep_exceptions(tools)
     end_without(tools.catalog, tools.store, tools.stage, tools.lease, made)

@@ -16,7 +16,7 @@ from scandock.pipeline.ledger import Ledger
 from scandock.pipeline.repeats import Clashes
 from scandock.placing.deletes import Removal
 from scandock.placing.intents import Placement
-from scandock.queue.leases import Lease
+from scandock.queue.leases import ImportLease, Lease
 from scandock.rules.naming import Naming
 from scandock.rules.notices import Notice
 from scandock.rules.policy import ProjectPolicy, SiteRules
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, kw_only=True)
 class Tools:
-    """Where an import works and by what it decides."""
+    """Where an import works, or an operation by the steps of one, and by what it decides."""
 
     catalog: Catalog
     store: Store
@@ -50,6 +50,13 @@ class Tools:
     """Whether whoever sent this may upload to a project; asked before anything is placed in it."""
     may_archive: Callable[[str], bool] = lambda project: True  # noqa: ARG005
     """Whether whoever sent this may archive what waits in a project."""
+
+
+@dataclass(slots=True, kw_only=True)
+class ImportTools(Tools):
+    """The tools of an import alone, which ends with an outcome."""
+
+    lease: ImportLease
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,6 @@ from scandock.pipeline.settling import settle_conflict
 from scandock.placing.intents import Placement, SessionRow, new_tree
 from scandock.queue.tokens import new_uuid
 from scandock.rules.labels import UNASSIGNED, label_key
-from scandock.store.paths import NOWHERE
 
 
 def arrange_all(tools: Tools, jobs: list[Job]) -> None:
@@ -127,7 +126,7 @@ def _row_alone(tools: Tools, job: Job, base: SessionRecord) -> Placement:
     return Placement(
         n=job.n,
         name=job.name,
-        staged=NOWHERE,
+        staged=None,
         inode=inode,
         tree_id=base.tree_id,
         base_tree_id=None,

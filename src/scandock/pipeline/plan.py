@@ -105,8 +105,8 @@ def _decide(
             return
         if time.monotonic() - recovered > RECOVER_SECONDS:
             stuck = recover(tools.catalog, tools.store).stuck
-            for number in sorted(holders & stuck.keys()):
-                raise stuck[number]
+            for uuid in sorted(holders & stuck.keys()):
+                raise stuck[uuid]
             recovered = time.monotonic()
         time.sleep(WAIT_SECONDS)
 
@@ -117,7 +117,7 @@ def _try(
     jobs: list[Job],
     policies: dict[str, tuple[int, ProjectPolicy]],
     forced: dict[str, int],
-) -> set[int]:
+) -> set[str]:
     namings = [job.naming for job in jobs if job.naming is not None]
     lock_projects(connection, (naming.project.label for naming in namings))
     view = SqlView(connection, tools.lease.upload_id)
@@ -139,9 +139,9 @@ def _try(
         job.decision = decision
         job.project_id, job.policy = policies[decision.project]
         names |= _names(job)
-    holders = held_by_others(connection, tools.lease.upload_id, names)
+    holders = held_by_others(connection, tools.lease, names)
     if holders:
-        release(connection, tools.lease.upload_id)
+        release(connection, tools.lease)
         return holders
     reserve(tools.catalog, connection, tools.lease, names)
     for job in jobs:

@@ -6,7 +6,7 @@ import contextlib
 import json
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import Connection, delete, select
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import intent, upload
@@ -14,10 +14,10 @@ from scandock.model.errors import Fault
 from scandock.model.points import reach
 from scandock.model.verdicts import WITHOUT_RECEIPT, ImportState
 from scandock.placing.deletes import Removal, put_removed_away, removals_of
-from scandock.placing.forget import forget_exceptions, forget_operation, forget_staged, forget_tree
+from scandock.placing.forget import forget_exceptions, forget_staged, forget_tree
 from scandock.placing.intents import Placement, published, recorded
 from scandock.placing.publish import publish, put_away, switch
-from scandock.queue.leases import Lease, abandon, finish, renew
+from scandock.queue.leases import ImportLease, Lease, OperationLease, abandon, finish, finish_operation, renew
 from scandock.store.paths import RECEIPT
 from scandock.store.port import Stage, Store
 
@@ -27,18 +27,15 @@ FREE_SECONDS = 10.0
 LEFT = "What it had decided stands in the catalog: the next command on this folder finishes it."
 
 
-def complete(catalog: Catalog, store: Store, stage: Stage, lease: Lease) -> dict[str, Any]:
-    """Switch, publish, put away and finish what the intents say; gives the recorded report.
+def complete(catalog: Catalog, store: Store, stage: Stage, lease: Lease) -> None:
+    """Switch, publish, put away and finish what the intents say.
 
     Any part that is done already is passed over, so that it may be called again after a kill at any point. A Fault
     leaves everything for whoever tries again; TokenLost where another process has taken over.
     """
     with catalog.read() as connection:
-        waiting = recorded(connection, lease.upload_id)
-        going = removals_of(connection, lease.upload_id, "intent")
-        report: dict[str, Any] = json.loads(
-            connection.execute(select(upload.c.report).where(upload.c.id == lease.upload_id)).scalar_one()
-        )
+        waiting = recorded(connection, lease)
+        going = removals_of(connection, lease, "intent")
     switch(store, stage, waiting)
     if stage.exists(RECEIPT):
         store.keep_receipt(stage, RECEIPT)
@@ -46,33 +43,57 @@ def complete(catalog: Catalog, store: Store, stage: Stage, lease: Lease) -> dict
     publish(catalog, lease, waiting, going)
     reach("published")
     with catalog.read() as connection:
-        shown = published(connection, lease.upload_id)
-        gone = removals_of(connection, lease.upload_id, "published")
+        shown = published(connection, lease)
+        gone = removals_of(connection, lease, "published")
     put_away(store, stage, shown, {"upload": lease.uuid})
     put_removed_away(store, gone, {"upload": lease.uuid})
-    _finish(catalog, lease, shown, gone, report)
+    _finish(catalog, lease, shown, gone)
     reach("finished")
     store.finish(stage)
-    return report
 
 
-def _finish(
-    catalog: Catalog, lease: Lease, shown: list[Placement], gone: list[Removal], report: dict[str, Any]
-) -> None:
+def _finish(catalog: Catalog, lease: Lease, shown: list[Placement], gone: list[Removal]) -> None:
     renew(catalog, lease)
     for placement in shown:
         if placement.base_tree_id is not None:
             forget_tree(catalog, placement.base_tree_id)
     with catalog.write() as connection:
-        connection.execute(delete(intent).where(intent.c.upload_id == lease.upload_id))
-        finish(catalog, connection, lease, ImportState(report["state"]), report)
-        forget_operation(connection, lease.upload_id, report)
+        connection.execute(delete(intent).where(lease.holds(intent)))
+        _end(catalog, connection, lease)
     for removal in gone:
         if not removal.keep:
             forget_tree(catalog, removal.tree_id)
 
 
-def end_without(catalog: Catalog, store: Store, stage: Stage, lease: Lease, report: dict[str, Any]) -> bool:
+def _end(catalog: Catalog, connection: Connection, lease: Lease) -> None:
+    """End an import with the outcome that it has recorded, an operation without any."""
+    if isinstance(lease, OperationLease):
+        finish_operation(catalog, connection, lease)
+    elif isinstance(lease, ImportLease):
+        text = connection.execute(select(upload.c.report).where(upload.c.id == lease.upload_id)).scalar_one()
+        report: dict[str, Any] = json.loads(text)
+        finish(catalog, connection, lease, ImportState(report["state"]), report)
+
+
+def end_operation_without(catalog: Catalog, store: Store, stage: Stage, lease: OperationLease) -> bool:
+    """End an operation that shows nothing: its row, its rows of trees and its staging go.
+
+    False where it has recorded its intents: then nothing is undone, as in `end_without`. TokenLost.
+    """
+    if has_intents(catalog, lease):
+        abandon(catalog, lease)
+        return False
+    with contextlib.suppress(Fault):  # a full disk takes no rows before the staging has gone
+        renew(catalog, lease)
+    stage.clear()
+    forget_staged(catalog, lease)
+    with catalog.write() as connection:
+        finish_operation(catalog, connection, lease)
+    store.finish(stage)
+    return True
+
+
+def end_without(catalog: Catalog, store: Store, stage: Stage, lease: ImportLease, report: dict[str, Any]) -> bool:
     """End an import that shows nothing: its rows and its staging go, its outcome stays, and a refused one's receipt.
 
     False where it has recorded its intents: then nothing is undone, and the next command may roll it forward at once.
@@ -95,13 +116,12 @@ def end_without(catalog: Catalog, store: Store, stage: Stage, lease: Lease, repo
         store.drop_receipt(lease.uuid)  # of one that was being refused when it died
     with catalog.write() as connection:
         finish(catalog, connection, lease, state, report)
-        forget_operation(connection, lease.upload_id, report)
     store.finish(stage)
     return True
 
 
 def has_intents(catalog: Catalog, lease: Lease) -> bool:
-    """Whether an import has recorded what it shows, and so only rolls forward."""
+    """Whether an import, or an operation, has recorded what it shows, and so only rolls forward."""
     with catalog.read() as connection:
-        found = connection.execute(select(intent.c.id).where(intent.c.upload_id == lease.upload_id).limit(1)).first()
+        found = connection.execute(select(intent.c.id).where(lease.holds(intent)).limit(1)).first()
     return found is not None

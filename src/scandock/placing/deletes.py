@@ -19,13 +19,11 @@ from scandock.catalog.records import DeletedSession
 from scandock.catalog.server_tables import trashed
 from scandock.catalog.shelves import standing_tree
 from scandock.catalog.sums import changed_project
-from scandock.catalog.tables import intent, session, shelf, tree
+from scandock.catalog.tables import IntentKind, intent, session, shelf, tree
 from scandock.model.errors import Fault
+from scandock.queue.leases import Lease
 from scandock.store.paths import TreePath, parse_tree
 from scandock.store.port import Store
-
-REMOVED = "-"
-"""What stands in an intent for the staged tree, where it is a removal: no relative path is this."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,16 +52,16 @@ def check_standing(store: Store, connection: Connection, uuid: str, tree_id: int
         raise Fault("base_changed", "The session was changed while this was being prepared.", "Try again.")
 
 
-def record_removals(connection: Connection, upload_id: int, removals: Sequence[Removal]) -> None:
+def record_removals(connection: Connection, lease: Lease, removals: Sequence[Removal]) -> None:
     """Write removals among the intents; the caller's transaction has proved its right."""
     for one in removals:
         connection.execute(
             insert(intent).values(
-                upload_id=upload_id,
+                **lease.mark(),
                 n=one.n,
                 state="intent",
+                kind=IntentKind.REMOVE,
                 name=one.name,
-                staged=REMOVED,
                 inode=one.inode,
                 base_inode=None,
                 base_tree_id=None if one.keep else one.tree_id,
@@ -74,11 +72,11 @@ def record_removals(connection: Connection, upload_id: int, removals: Sequence[R
         )
 
 
-def removals_of(connection: Connection, upload_id: int, state: str) -> list[Removal]:
+def removals_of(connection: Connection, lease: Lease, state: str) -> list[Removal]:
     """The removals among an operation's intents, in order."""
     rows = connection.execute(
         select(intent.c.session)
-        .where(intent.c.upload_id == upload_id, intent.c.state == state, intent.c.staged == REMOVED)
+        .where(lease.holds(intent), intent.c.state == state, intent.c.kind == IntentKind.REMOVE)
         .order_by(intent.c.n)
     ).scalars()
     return [_removal(json.loads(row)) for row in rows]

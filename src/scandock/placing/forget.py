@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import delete, func, select
 
 from scandock.catalog.engine import Catalog
-from scandock.catalog.tables import file, resource, scan, tree, upload, upload_exception
-from scandock.catalog.trail import OPERATION
+from scandock.catalog.tables import file, resource, scan, tree, upload_exception
 from scandock.catalog.trees import BATCH
-from scandock.queue.leases import Lease
+from scandock.queue.leases import ImportLease, Lease
 
 
 def forget_tree(catalog: Catalog, tree_id: int) -> None:
@@ -30,26 +26,17 @@ def forget_tree(catalog: Catalog, tree_id: int) -> None:
 
 
 def forget_staged(catalog: Catalog, lease: Lease) -> None:
-    """Remove the invisible rows that an import wrote before it was given up."""
+    """Remove the invisible rows that an import, or an operation, wrote before it was given up."""
+    whose = lease.holds(tree)
+    if isinstance(lease, ImportLease):  # of what it brought, somebody may just change a part by hand
+        whose &= tree.c.operation_id.is_(None)
     with catalog.read() as connection:
-        staged = connection.execute(
-            select(tree.c.id).where(tree.c.upload_id == lease.upload_id, tree.c.state == "staged")
-        ).scalars().all()  # fmt: skip
+        staged = connection.execute(select(tree.c.id).where(whose, tree.c.state == "staged")).scalars().all()
     for number in staged:
         forget_tree(catalog, number)
 
 
-def forget_exceptions(catalog: Catalog, lease: Lease) -> None:
+def forget_exceptions(catalog: Catalog, lease: ImportLease) -> None:
     """Remove what an import noted of entries that need a person's eye; its receipt goes with it."""
     with catalog.write() as connection:
         connection.execute(delete(upload_exception).where(upload_exception.c.upload_id == lease.upload_id))
-
-
-def forget_operation(connection: Connection, upload_id: int, report: dict[str, Any]) -> None:
-    """Remove the row of a person's operation (see moves.py), which is no upload; its trees become their upload's."""
-    request = json.loads(connection.execute(select(upload.c.request).where(upload.c.id == upload_id)).scalar_one())
-    if OPERATION not in request:
-        return
-    if "origin" in report:
-        connection.execute(update(tree).where(tree.c.upload_id == upload_id).values(upload_id=report["origin"]))
-    connection.execute(delete(upload).where(upload.c.id == upload_id))

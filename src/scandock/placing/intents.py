@@ -13,12 +13,12 @@ from sqlalchemy import Connection, insert, select, update
 from scandock.catalog.engine import Catalog
 from scandock.catalog.records import SessionFacts
 from scandock.catalog.shelves import standing_tree
-from scandock.catalog.tables import intent, tree, upload
+from scandock.catalog.tables import IntentKind, intent, tree, upload
 from scandock.model.errors import Fault
-from scandock.placing.deletes import REMOVED, Removal, check_standing, record_removals
-from scandock.queue.leases import Lease, guard
+from scandock.placing.deletes import Removal, check_standing, record_removals
+from scandock.queue.leases import ImportLease, Lease, OperationLease, guard
 from scandock.rules.labels import label_key
-from scandock.store.paths import NOWHERE, RelPath, TreePath, parse_rel, parse_tree
+from scandock.store.paths import RelPath, TreePath, parse_rel, parse_tree
 from scandock.store.port import Stage, Store
 
 
@@ -62,7 +62,8 @@ class Placement:
 
     n: int
     name: TreePath
-    staged: RelPath
+    staged: RelPath | None
+    """None where the tree is no staged one: it moves, or comes back."""
     inode: int
     tree_id: int
     base_tree_id: int | None
@@ -79,20 +80,64 @@ class Placement:
     stamp: int | None = None
     """With the inode it tells the staged tree from any that a copy of DATA has; set as the intent is recorded."""
 
+    @property
+    def staged_path(self) -> RelPath:
+        """Where the tree is in the stage. ValueError of one that is not there."""
+        if self.staged is None:
+            raise ValueError(f"{self.name} has no staged tree")
+        return self.staged
+
+    @property
+    def kind(self) -> IntentKind:
+        """What it does."""
+        if self.moves is not None:
+            return IntentKind.MOVE
+        return IntentKind.PUBLISH if self.restores is None else IntentKind.RESTORE
+
 
 def record(
     catalog: Catalog,
     store: Store,
     connection: Connection,
-    lease: Lease,
+    lease: ImportLease,
     placements: list[Placement],
     report: dict[str, Any],
     removals: Sequence[Removal] = (),
 ) -> None:
-    """Write the intents and the outcome that they lead to. From here on the import only rolls forward.
+    """Write the intents of an import, and the outcome that they lead to. From here on it only rolls forward.
 
     Fault `base_changed` or `name_taken` where that would not end well.
     """
+    _record(catalog, store, connection, lease, placements, removals)
+    connection.execute(update(upload).where(upload.c.id == lease.upload_id).values(report=json.dumps(report)))
+
+
+def record_operation(
+    catalog: Catalog,
+    store: Store,
+    connection: Connection,
+    lease: OperationLease,
+    placements: list[Placement],
+    removals: Sequence[Removal],
+    *,
+    origin: int | None,
+) -> None:
+    """Write the intents of an operation; its trees become those of the import `origin`, or of none.
+
+    Fault as `record`.
+    """
+    _record(catalog, store, connection, lease, placements, removals)
+    connection.execute(update(tree).where(lease.holds(tree)).values(upload_id=origin))
+
+
+def _record(
+    catalog: Catalog,
+    store: Store,
+    connection: Connection,
+    lease: Lease,
+    placements: list[Placement],
+    removals: Sequence[Removal],
+) -> None:
     guard(catalog, connection, lease)
     for placement in placements:
         stays = placement.moves == placement.name  # another subject, or no longer held
@@ -109,11 +154,10 @@ def record(
             )
     for removal in removals:
         check_standing(store, connection, removal.uuid, removal.tree_id, removal.name, removal.inode)
-    record_removals(connection, lease.upload_id, removals)
+    record_removals(connection, lease, removals)
     if placements:
         with closing(store.stage(lease.uuid, lease.token)) as stage:
             connection.execute(insert(intent), [_row(store, stage, lease, p) for p in placements])
-    connection.execute(update(upload).where(upload.c.id == lease.upload_id).values(report=json.dumps(report)))
 
 
 def _row(store: Store, stage: Stage, lease: Lease, p: Placement) -> dict[str, Any]:
@@ -124,12 +168,13 @@ def _row(store: Store, stage: Stage, lease: Lease, p: Placement) -> dict[str, An
         "trash": store.new_trash_id() if p.keep_base else None,
         "moves": p.moves,
         "restores": p.restores,
-        "stamp": stage.stamp(p.staged) if p.staged else None,
+        "stamp": stage.stamp(p.staged) if p.staged is not None else None,
     }
     return {
-        "upload_id": lease.upload_id,
+        **lease.mark(),
         "n": p.n,
         "state": "intent",
+        "kind": p.kind,
         "name": p.name,
         "staged": p.staged,
         "inode": p.inode,
@@ -141,20 +186,20 @@ def _row(store: Store, stage: Stage, lease: Lease, p: Placement) -> dict[str, An
     }
 
 
-def recorded(connection: Connection, upload_id: int) -> list[Placement]:
-    """The placements of an import that are not published yet, in order."""
-    return _placements(connection, upload_id, "intent")
+def recorded(connection: Connection, lease: Lease) -> list[Placement]:
+    """The placements of an import, or an operation, that are not published yet, in order."""
+    return _placements(connection, lease, "intent")
 
 
-def published(connection: Connection, upload_id: int) -> list[Placement]:
-    """The placements of an import that are visible, but whose replaced trees may still have to be put away."""
-    return _placements(connection, upload_id, "published")
+def published(connection: Connection, lease: Lease) -> list[Placement]:
+    """The placements that are visible, but whose replaced trees may still have to be put away."""
+    return _placements(connection, lease, "published")
 
 
-def _placements(connection: Connection, upload_id: int, state: str) -> list[Placement]:
+def _placements(connection: Connection, lease: Lease, state: str) -> list[Placement]:
     rows = connection.execute(
         select(intent)
-        .where(intent.c.upload_id == upload_id, intent.c.state == state, intent.c.staged != REMOVED)
+        .where(lease.holds(intent), intent.c.state == state, intent.c.kind != IntentKind.REMOVE)
         .order_by(intent.c.n)
     ).mappings()
     return [_placement(dict(row)) for row in rows]
@@ -169,7 +214,7 @@ def _placement(row: dict[str, Any]) -> Placement:
     return Placement(
         n=row["n"],
         name=parse_tree(row["name"]),
-        staged=parse_rel(row["staged"]) if row["staged"] else NOWHERE,
+        staged=parse_rel(row["staged"]) if row["staged"] is not None else None,
         inode=row["inode"],
         tree_id=row["tree_id"],
         base_tree_id=row["base_tree_id"],
@@ -195,7 +240,7 @@ def name_taken(name: TreePath) -> Fault:
 def new_tree(catalog: Catalog, connection: Connection, lease: Lease) -> int:
     """A tree to write rows under; invisible until a session points at it. TokenLost."""
     guard(catalog, connection, lease)
-    result = connection.execute(insert(tree).values(upload_id=lease.upload_id, state="staged", created=catalog.now()))
+    result = connection.execute(insert(tree).values(**lease.mark(), state="staged", created=catalog.now()))
     key = result.inserted_primary_key
     assert key is not None
     number: int = key[0]

@@ -1,7 +1,7 @@
 """What a person does to sessions that stand: an operation has a lease, reserves names, records intents, as imports do.
 
-Its row is an upload's without bytes, marked in the request, and gone when the operation has ended. So one that dies is
-taken over by the next command like any import: with intents it is rolled forward, without any it has done nothing.
+Its row is one of `operation`, and gone when it has ended. One that dies is taken over by the next command like any
+import: with intents it is rolled forward, without any it has done nothing.
 """
 
 from __future__ import annotations
@@ -11,22 +11,20 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from sqlalchemy import Connection
 
 from scandock.catalog.engine import Catalog
-from scandock.catalog.trail import OPERATION
 from scandock.model.errors import Fault, ScandockError, TokenLost, Usage
 from scandock.model.points import reach
-from scandock.model.verdicts import ImportState
-from scandock.placing.complete import complete, end_without
+from scandock.placing.complete import complete, end_operation_without
 from scandock.placing.deletes import Removal
-from scandock.placing.intents import Placement, record
+from scandock.placing.intents import Placement, record_operation
 from scandock.placing.locks import LockName
 from scandock.placing.reserve import held_by_others, lock_projects, release, reserve
 from scandock.placing.stored_folders import make_stored
-from scandock.queue.leases import RENEW_SECONDS, Lease, begin, renew
+from scandock.queue.leases import RENEW_SECONDS, OperationLease, begin_operation, renew
 from scandock.queue.tokens import new_token, new_uuid
 from scandock.store.port import Stage, Store
 
@@ -45,7 +43,7 @@ class Operation:
     catalog: Catalog
     store: Store
     stage: Stage
-    lease: Lease
+    lease: OperationLease
     lost: threading.Event = field(default_factory=threading.Event)
     ended: bool = False
 
@@ -68,11 +66,11 @@ class Operation:
             with self.catalog.write() as connection:
                 lock_projects(connection, projects, deleting=deleting)
                 wanted = names(connection)
-                if not held_by_others(connection, self.lease.upload_id, wanted):
+                if not held_by_others(connection, self.lease, wanted):
                     reserve(self.catalog, connection, self.lease, wanted)
                     yield connection
                     return
-                release(connection, self.lease.upload_id)
+                release(connection, self.lease)
             if time.monotonic() > deadline:
                 raise busy()
             threading.Event().wait(0.05)
@@ -87,15 +85,12 @@ class Operation:
     ) -> None:
         """Record the intents, and in the same transaction what `note` writes; then make them true.
 
-        `origin` is the upload that new trees are of. From here on it only rolls forward: a Fault that comes later
-        leaves the rest to the next command.
+        `origin` is the import that new trees are of; None where people made by hand what they show. From here on it
+        only rolls forward: a Fault that comes later leaves the rest to the next command.
         """
         self.check()
-        report: dict[str, Any] = {"state": ImportState.PLACED.value}
-        if origin is not None:
-            report["origin"] = origin
         with self.catalog.write() as connection:
-            record(self.catalog, self.store, connection, self.lease, placements, report, removals)
+            record_operation(self.catalog, self.store, connection, self.lease, placements, removals, origin=origin)
             note(connection)
         reach("intent")
         complete(self.catalog, self.store, self.stage, self.lease)
@@ -103,7 +98,7 @@ class Operation:
 
 
 @contextmanager
-def operation(catalog: Catalog, store: Store, what: str) -> Iterator[Operation]:
+def operation(catalog: Catalog, store: Store, kind: str) -> Iterator[Operation]:
     """Begin an operation; whatever is not shown by its end leaves nothing behind.
 
     Fault `store_missing` where a folder of what was placed is gone: what is changed would be shown without its files.
@@ -112,7 +107,7 @@ def operation(catalog: Catalog, store: Store, what: str) -> Iterator[Operation]:
     number, token = new_uuid(), new_token()
     with store.hold(number):
         stage = store.begin(number, token)
-        lease = begin(catalog, number=number, token=token, archive=what, request={OPERATION: what})
+        lease = begin_operation(catalog, number=number, token=token, kind=kind)
         running = Operation(catalog, store, stage, lease)
         over = threading.Event()
         beat = threading.Thread(target=_beat, args=(running, over), name="lease", daemon=True)
@@ -139,7 +134,7 @@ def undisturbed(
     while True:
         with catalog.write() as connection:
             lock_projects(connection, projects)
-            if not held_by_others(connection, 0, names(connection)):
+            if not held_by_others(connection, None, names(connection)):
                 yield connection
                 return
         if time.monotonic() > deadline:
@@ -177,8 +172,6 @@ def _beat(running: Operation, over: threading.Event) -> None:
 def leave_operation(running: Operation) -> None:
     """End an operation that has shown nothing; one with intents is left to whoever opens DATA next."""
     try:
-        end_without(
-            running.catalog, running.store, running.stage, running.lease, {"state": ImportState.CANCELLED.value}
-        )
+        end_operation_without(running.catalog, running.store, running.stage, running.lease)
     except (TokenLost, Fault):
         return

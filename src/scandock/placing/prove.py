@@ -19,17 +19,17 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 from sqlalchemy import Connection, delete, or_, select, update
 
 from scandock.catalog.engine import Catalog
-from scandock.catalog.tables import intent, upload
+from scandock.catalog.tables import IntentKind, intent, upload
 from scandock.model.errors import Fault
 from scandock.model.report import make_report
 from scandock.model.verdicts import ImportState, Verdict
-from scandock.placing.deletes import REMOVED, Removal, removals_of
+from scandock.placing.deletes import Removal, removals_of
 from scandock.placing.forget import forget_tree
 from scandock.placing.intents import Placement, recorded
 from scandock.placing.receipts import Tally, amend_receipt, tally_without
 from scandock.placing.requeue import has_bytes
 from scandock.placing.tree_files import paths_of
-from scandock.queue.leases import RENEW_SECONDS, Lease, guard, renew
+from scandock.queue.leases import RENEW_SECONDS, ImportLease, Lease, guard, renew
 from scandock.store.paths import RelPath, TreePath, below, relative_to
 
 if TYPE_CHECKING:
@@ -94,10 +94,8 @@ def fit_intents(catalog: Catalog, store: Store, stage: Stage, lease: Lease, *, r
     inodes are right, as they are without a copy. TokenLost; Fault where a tree can't be read.
     """
     with catalog.read() as connection:
-        waiting = recorded(connection, lease.upload_id)
-        going = [
-            removal for state in ("intent", "published") for removal in removals_of(connection, lease.upload_id, state)
-        ]
+        waiting = recorded(connection, lease)
+        going = [removal for state in ("intent", "published") for removal in removals_of(connection, lease, state)]
     proving = _Proving(catalog, store, stage, lease, release=release)
     fitted = Fitted()
     inodes: dict[int, int] = {}
@@ -150,12 +148,13 @@ class _Proving:
             return self.store.trashed(placement.restores) or self._whole(placement, standing)
         if placement.moves is not None:
             return self._moving(placement, standing)
-        staged = self.stage.inode(placement.staged)
-        if staged == placement.inode and placement.stamp in (None, self.stage.stamp(placement.staged)):
+        path = placement.staged_path
+        staged = self.stage.inode(path)
+        if staged == placement.inode and placement.stamp in (None, self.stage.stamp(path)):
             return staged
         found = self._whole(placement, standing)
         if found is None and staged is not None:
-            there = _Staged(self.stage, placement.staged)
+            there = _Staged(self.stage, path)
             found = staged if self._prove(placement, there) is Proof.WHOLE else None
         return found
 
@@ -189,7 +188,7 @@ class _Proving:
         if placement.moves is not None or placement.restores is not None:
             return False  # it stays where it is
         note = {"upload": self.lease.uuid, "name": placement.name, "why": "not placed"}
-        kept = self.store.retire(placement.staged, stage=self.stage, note=note) is not None
+        kept = self.store.retire(placement.staged_path, stage=self.stage, note=note) is not None
         if placement.base_tree_id is None and self._at(placement, placement.name) is Proof.PART:
             kept = self.store.retire(placement.name, note=note) is not None or kept
         return kept
@@ -251,26 +250,28 @@ def _write(
     for n, (removal, inode) in moved.items():
         kept = json.loads(
             connection.execute(
-                select(intent.c.session).where(intent.c.upload_id == lease.upload_id, intent.c.n == removal.n)
+                select(intent.c.session).where(lease.holds(intent), intent.c.n == removal.n)
             ).scalar_one()
         )
         connection.execute(_intent(lease, n).values(inode=inode, session=json.dumps({**kept, "inode": inode})))
 
 
 def _intent(lease: Lease, n: int) -> Any:  # noqa: ANN401  an update, whose values are still to be said
-    return update(intent).where(intent.c.upload_id == lease.upload_id, intent.c.n == n)
+    return update(intent).where(lease.holds(intent), intent.c.n == n)
 
 
 def _give_up(
     connection: Connection, lease: Lease, fitted: Fitted, why: Fault, tally: Tally | None, *, every: int
 ) -> None:
-    """Remove the intents that were lost, and say so in the outcome.
+    """Remove the intents that were lost, and say so in the outcome of an import; an operation has none.
 
     With them go removals that were to follow: what a session was merged into must stand before it may go.
     """
     numbers = [placement.n for placement in fitted.lost]
-    waiting = (intent.c.upload_id == lease.upload_id, intent.c.state == "intent")
-    connection.execute(delete(intent).where(*waiting, or_(intent.c.n.in_(numbers), intent.c.staged == REMOVED)))
+    gone = or_(intent.c.n.in_(numbers), intent.c.kind == IntentKind.REMOVE)
+    connection.execute(delete(intent).where(lease.holds(intent), intent.c.state == "intent", gone))
+    if not isinstance(lease, ImportLease):
+        return
     mine = upload.c.id == lease.upload_id
     report = json.loads(connection.execute(select(upload.c.report).where(mine)).scalar_one())
     names = {placement.name for placement in fitted.lost}

@@ -39,7 +39,7 @@ def switch(store: Store, stage: Stage, placements: list[Placement]) -> None:
 
 
 def _switch_one(store: Store, stage: Stage, placement: Placement) -> None:
-    staged, name, inode = placement.staged, placement.name, placement.inode
+    name, inode = placement.name, placement.inode
     if placement.moves is not None:
         store.rename(placement.moves, name, inode=inode, settle=False)
         return
@@ -47,6 +47,7 @@ def _switch_one(store: Store, stage: Stage, placement: Placement) -> None:
         if store.current(name) != inode:
             store.restore(placement.restores, name)
         return
+    staged = placement.staged_path
     if placement.base_inode is not None:
         try:
             store.publish_exchange(stage, staged, name, inode=inode, settle=False)
@@ -66,9 +67,7 @@ def publish(catalog: Catalog, lease: Lease, placements: list[Placement], removal
         for placement in placements:
             _publish_one(catalog, connection, placement)
         connection.execute(
-            update(intent)
-            .where(intent.c.upload_id == lease.upload_id, intent.c.state == "intent")
-            .values(state="published")
+            update(intent).where(lease.holds(intent), intent.c.state == "intent").values(state="published")
         )
 
 
@@ -158,6 +157,7 @@ def _subject(catalog: Catalog, connection: Connection, facts: SessionRow) -> int
 def put_away(store: Store, stage: Stage, placements: list[Placement], note: dict[str, object]) -> None:
     """What replaces took out goes to the trash; trees that were only added to are given up with the stage."""
     for placement in placements:
-        if placement.base_inode is not None and placement.keep_base and stage.inode(placement.staged) is not None:
-            store.retire(placement.staged, stage=stage, note={**note, "name": placement.name}, trash=placement.trash)
+        replaced = placement.staged if placement.base_inode is not None and placement.keep_base else None
+        if replaced is not None and stage.inode(replaced) is not None:
+            store.retire(replaced, stage=stage, note={**note, "name": placement.name}, trash=placement.trash)
     reach("retired")

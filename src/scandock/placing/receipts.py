@@ -23,7 +23,7 @@ from scandock.store.paths import AMENDED_RECEIPT, RECEIPT, RelPath, TreePath
 
 if TYPE_CHECKING:
     from scandock.catalog.engine import Catalog
-    from scandock.queue.leases import Lease
+    from scandock.queue.leases import ImportLease
     from scandock.store.port import Stage, Store
 
 KEPT = (Verdict.STORED, Verdict.RESOURCE, Verdict.CONFLICT)
@@ -128,7 +128,7 @@ def tally_without(
     return entries, max(0, report["bytes"]["stored"] - sum(sizes))
 
 
-def keep_receipt_anew(catalog: Catalog, store: Store, stage: Stage, lease: Lease) -> bool:
+def keep_receipt_anew(catalog: Catalog, store: Store, stage: Stage, lease: ImportLease) -> bool:
     """Write the receipt of what an import shows from its rows, where the one it had made is gone with its staging."""
     there = _open(store, stage)
     if there is not None:
@@ -139,7 +139,7 @@ def keep_receipt_anew(catalog: Catalog, store: Store, stage: Stage, lease: Lease
         lines = [
             line
             for state in (recorded, published)
-            for placement in state(connection, lease.upload_id)
+            for placement in state(connection, lease)
             for line in lines_of(connection, archive, placement)
         ]
     stage.put_whole(RECEIPT, gzip.compress(b"".join(map(_line, lines)), 1, mtime=0))

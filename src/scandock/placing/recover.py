@@ -6,20 +6,21 @@ import contextlib
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import and_, delete, or_, select
+from sqlalchemy.sql import ColumnElement
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import intent, reservation, tree, upload
 from scandock.model.errors import Fault, TokenLost, Usage
 from scandock.model.verdicts import ImportState
-from scandock.placing.complete import end_without, has_intents
+from scandock.placing.complete import end_operation_without, end_without, has_intents
 from scandock.placing.forget import forget_tree
 from scandock.placing.renamed import follow_renamed
 from scandock.placing.requeue import came_by_server, requeue_lost
-from scandock.placing.roll_forward import roll_forward
+from scandock.placing.roll_forward import roll_forward, roll_operation_forward
 from scandock.placing.stored_folders import make_stored
-from scandock.queue.leases import Dead, Lease, abandon, find_dead, take_over
-from scandock.store.port import Store
+from scandock.queue.leases import Dead, ImportLease, Lease, OperationLease, abandon, find_dead, is_going_on, take_over
+from scandock.store.port import Stage, Store
 
 INTERRUPTED: dict[str, Any] = {
     "state": ImportState.FAILED.value,
@@ -33,14 +34,15 @@ SWEEP_SECONDS = 1.0
 
 @dataclass(slots=True)
 class Recovered:
-    """The uploads that were dealt with; by their ids those that could not be, which the next command tries again."""
+    """The imports and operations that were dealt with, and those that could not be, which the next command tries again.
+
+    All by their UUIDs.
+    """
 
     done: list[str] = field(default_factory=list)
-    stuck: dict[int, Fault] = field(default_factory=dict)
+    stuck: dict[str, Fault] = field(default_factory=dict)
     lost: dict[str, Fault] = field(default_factory=dict)
     """Of those that were dealt with: why not all that they had recorded could be placed."""
-    uuids: dict[int, str] = field(default_factory=dict)
-    """What the stuck ones are called outside."""
     ran_out: int = 0
     """How many of all had a worker, which was gone or had not renewed its lease."""
 
@@ -68,8 +70,7 @@ def recover(catalog: Catalog, store: Store) -> Recovered:
         except TokenLost:
             continue  # this took so long that another has taken over from us
         except Exception as error:  # noqa: BLE001  whatever it is: one dead import must not lock people out of DATA
-            found.uuids[dead.upload_id] = dead.uuid
-            found.stuck[dead.upload_id] = error if isinstance(error, Fault) else _unexpected(error)
+            found.stuck[dead.uuid] = error if isinstance(error, Fault) else _unexpected(error)
             with contextlib.suppress(Fault):
                 abandon(catalog, lease)
         else:
@@ -101,7 +102,7 @@ def release(catalog: Catalog, store: Store, uuid: str) -> Fault:
         with store.hold(uuid, force=True):
             stage = store.take(uuid, dead.token, lease.token)
             try:
-                why = roll_forward(catalog, store, stage, lease, release=True) if has_intents(catalog, lease) else None
+                why = _roll_forward(catalog, store, stage, lease, release=True) if has_intents(catalog, lease) else None
             finally:
                 stage.close()
     except Exception:
@@ -129,14 +130,34 @@ def _recover_one(catalog: Catalog, store: Store, dead: Dead, lease: Lease) -> Fa
         stage = store.take(dead.uuid, dead.token, lease.token)
         try:
             if has_intents(catalog, lease):
-                return roll_forward(catalog, store, stage, lease)
-            if not came_by_server(catalog, lease):
-                end_without(catalog, store, stage, lease, INTERRUPTED)
-            else:
+                return _roll_forward(catalog, store, stage, lease)
+            if isinstance(lease, OperationLease):
+                end_operation_without(catalog, store, stage, lease)
+            elif isinstance(lease, ImportLease) and came_by_server(catalog, lease):
                 requeue_lost(catalog, store, stage, lease, dead)
+            elif isinstance(lease, ImportLease):
+                end_without(catalog, store, stage, lease, INTERRUPTED)
         finally:
             stage.close()
     return None
+
+
+def _roll_forward(catalog: Catalog, store: Store, stage: Stage, lease: Lease, *, release: bool = False) -> Fault | None:
+    if isinstance(lease, OperationLease):
+        return roll_operation_forward(catalog, store, stage, lease, release=release)
+    if isinstance(lease, ImportLease):
+        return roll_forward(catalog, store, stage, lease, release=release)
+    raise TypeError(type(lease))
+
+
+def is_left_over() -> ColumnElement[bool]:
+    """Whether nothing shows a tree, and nothing that goes on makes it; so it is of one that is just being replaced."""
+    running = select(upload.c.id).where(upload.c.state == ImportState.RUNNING)
+    return and_(
+        tree.c.state != "current",
+        tree.c.operation_id.is_(None),
+        or_(tree.c.upload_id.is_(None), tree.c.upload_id.not_in(running)),
+    )
 
 
 def _clear_rows(catalog: Catalog) -> None:
@@ -145,8 +166,7 @@ def _clear_rows(catalog: Catalog) -> None:
     with catalog.read() as connection:
         lost = connection.execute(
             select(tree.c.id).where(
-                tree.c.state != "current",
-                tree.c.upload_id.not_in(running),
+                is_left_over(),
                 tree.c.id.not_in(select(intent.c.base_tree_id).where(intent.c.base_tree_id.is_not(None))),
             )
         ).scalars().all()  # fmt: skip
@@ -175,14 +195,8 @@ def _clear_works(catalog: Catalog, store: Store) -> int:
         except Fault:
             continue  # it has just begun, or another command clears it
         with hold:
-            if not _is_running(catalog, work):
+            with catalog.read() as connection:
+                is_over = not is_going_on(connection, work)
+            if is_over:
                 cleared += store.forget(work)
     return cleared
-
-
-def _is_running(catalog: Catalog, work: str) -> bool:
-    with catalog.read() as connection:
-        found = connection.execute(
-            select(upload.c.id).where(upload.c.uuid == work, upload.c.state == ImportState.RUNNING)
-        ).first()
-    return found is not None

@@ -16,7 +16,7 @@ from scandock.model.verdicts import KEEPS_BYTES, ImportState
 from scandock.placing.complete import end_without, has_intents
 from scandock.placing.forget import forget_exceptions, forget_staged
 from scandock.queue.cancel import MESSAGE
-from scandock.queue.leases import Dead, Lease, finish
+from scandock.queue.leases import Dead, ImportLease, Lease, finish
 from scandock.queue.owner import is_elsewhere, server_is_gone
 from scandock.queue.retry import (
     EXHAUSTED,
@@ -33,7 +33,7 @@ WORKER_LOST = Fault("worker_lost", "The worker of this import was lost.", "It is
 
 
 def requeue_or_fail(
-    catalog: Catalog, store: Store, stage: Stage, lease: Lease, why: ScandockError, *, attempt: int
+    catalog: Catalog, store: Store, stage: Stage, lease: ImportLease, why: ScandockError, *, attempt: int
 ) -> None:
     """After a fault: clear what attempt number `attempt` has staged, and let the import wait; the last one fails.
 
@@ -52,7 +52,7 @@ def requeue_or_fail(
         store.finish(stage)
 
 
-def wait_or_fail(catalog: Catalog, lease: Lease, outage: Fault, *, most_seconds: float) -> int | None:
+def wait_or_fail(catalog: Catalog, lease: ImportLease, outage: Fault, *, most_seconds: float) -> int | None:
     """Have an import wait for an outage to pass, its attempt not counted; for how many seconds it does.
 
     None: it has waited for `most_seconds` altogether and has failed, its bytes kept. One with intents only rolls
@@ -77,7 +77,7 @@ def wait_or_fail(catalog: Catalog, lease: Lease, outage: Fault, *, most_seconds:
     return None
 
 
-def requeue_lost(catalog: Catalog, store: Store, stage: Stage, lease: Lease, dead: Dead) -> None:
+def requeue_lost(catalog: Catalog, store: Store, stage: Stage, lease: ImportLease, dead: Dead) -> None:
     """After the death of its attempt, or of its worker, without intents: the same, and nothing to wait for.
 
     One that its worker let go keeps the reason and the time to wait that this worker gave. A server that was killed is
@@ -95,18 +95,18 @@ def requeue_lost(catalog: Catalog, store: Store, stage: Stage, lease: Lease, dea
     store.finish(stage)
 
 
-def _clear(catalog: Catalog, stage: Stage, lease: Lease) -> None:
+def _clear(catalog: Catalog, stage: Stage, lease: ImportLease) -> None:
     stage.clear()
     forget_staged(catalog, lease)
     forget_exceptions(catalog, lease)
 
 
-def fail(catalog: Catalog, store: Store, stage: Stage, lease: Lease, why: ScandockError) -> None:
+def fail(catalog: Catalog, store: Store, stage: Stage, lease: ImportLease, why: ScandockError) -> None:
     """End an import without intents as failed; its bytes are kept, so that it can be tried again by a person."""
     end_without(catalog, store, stage, lease, plain_report(catalog, lease, ImportState.FAILED, why.code, str(why)))
 
 
-def plain_report(catalog: Catalog, lease: Lease, state: ImportState, code: str, message: str) -> dict[str, Any]:
+def plain_report(catalog: Catalog, lease: ImportLease, state: ImportState, code: str, message: str) -> dict[str, Any]:
     """The report of an import of which nothing was taken."""
     with catalog.read() as connection:
         archive, received = connection.execute(
@@ -117,7 +117,7 @@ def plain_report(catalog: Catalog, lease: Lease, state: ImportState, code: str, 
     return make_report(lease.uuid, archive, state, code, message, received=received or 0)
 
 
-def end_cancelled(catalog: Catalog, store: Store, lease: Lease, previous: str) -> bool:
+def end_cancelled(catalog: Catalog, store: Store, lease: ImportLease, previous: str) -> bool:
     """End an import whose attempt was killed for a cancel: staging goes at once, its rows behind the outcome.
 
     False where its intents came first: it goes on. TokenLost where it has ended, or another has it.
@@ -170,7 +170,7 @@ def has_bytes(catalog: Catalog, store: Store, lease: Lease) -> bool:
     return bool(received) and store.spool(lease.uuid).size() == received
 
 
-def drop_bytes(catalog: Catalog, store: Store, lease: Lease) -> None:
+def drop_bytes(catalog: Catalog, store: Store, lease: ImportLease) -> None:
     """Discard the spool of an import that has ended, unless it failed; nothing for one of the command line."""
     with catalog.read() as connection:
         state = connection.execute(select(upload.c.state).where(upload.c.id == lease.upload_id)).scalar_one_or_none()

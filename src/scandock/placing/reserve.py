@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 
-from scandock.catalog.engine import Catalog
+from scandock.catalog.engine import Catalog, in_parts
 from scandock.catalog.projects import check_not_deleting
-from scandock.catalog.tables import project, reservation
+from scandock.catalog.tables import operation, project, reservation, upload
 from scandock.model.errors import Usage
 from scandock.placing.locks import LockName
 from scandock.queue.leases import Lease, guard
@@ -37,19 +37,20 @@ def lock_projects(connection: Connection, names: Iterable[str], *, deleting: boo
     return {row.name: row.id for row in found}
 
 
-def held_by_others(connection: Connection, upload_id: int, names: Iterable[LockName]) -> set[int]:
-    """Uploads that hold any of these names."""
-    wanted = sorted(set(names))
-    holders: set[int] = set()
-    for start in range(0, len(wanted), 500):
-        part = wanted[start : start + 500]
-        holders.update(
-            connection.execute(
-                select(reservation.c.upload_id).where(
-                    reservation.c.name.in_(part), reservation.c.upload_id != upload_id
-                )
-            ).scalars()
+def held_by_others(connection: Connection, lease: Lease | None, names: Iterable[LockName]) -> set[str]:
+    """UUIDs of the imports and operations that hold any of these names; `lease` is that of who asks."""
+    holders: set[str] = set()
+    for part in in_parts(sorted(set(names))):
+        query = (
+            select(func.coalesce(upload.c.uuid, operation.c.uuid))
+            .select_from(reservation)
+            .outerjoin(upload, upload.c.id == reservation.c.upload_id)
+            .outerjoin(operation, operation.c.id == reservation.c.operation_id)
+            .where(reservation.c.name.in_(part))
         )
+        if lease is not None:
+            query = query.where(func.coalesce(upload.c.uuid, operation.c.uuid) != lease.uuid)
+        holders.update(connection.execute(query).scalars())
     return holders
 
 
@@ -59,13 +60,12 @@ def reserve(catalog: Catalog, connection: Connection, lease: Lease, names: Itera
     TokenLost: what a stale process took, nobody would ever free.
     """
     guard(catalog, connection, lease)
-    held = reservation.c.upload_id == lease.upload_id
-    mine = set(connection.execute(select(reservation.c.name).where(held)).scalars())
-    wanted = sorted(set(names) - mine)
+    held = select(reservation.c.name).where(lease.holds(reservation))
+    wanted = sorted(set(names) - set(connection.execute(held).scalars()))
     if wanted:
-        connection.execute(insert(reservation), [{"name": name, "upload_id": lease.upload_id} for name in wanted])
+        connection.execute(insert(reservation), [{"name": name, **lease.mark()} for name in wanted])
 
 
-def release(connection: Connection, upload_id: int) -> None:
+def release(connection: Connection, lease: Lease) -> None:
     """Give all names back, before waiting for others: two imports that wait for each other would wait for ever."""
-    connection.execute(delete(reservation).where(reservation.c.upload_id == upload_id))
+    connection.execute(delete(reservation).where(lease.holds(reservation)))

@@ -8,14 +8,13 @@ from sqlalchemy import select, update
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import upload
-from scandock.catalog.trail import OPERATION
 from scandock.model.errors import Fault
 from scandock.model.upload_steps import log_step
-from scandock.placing.complete import complete, end_without, has_intents
+from scandock.placing.complete import complete, end_operation_without, end_without, has_intents
 from scandock.placing.prove import fit_intents
 from scandock.placing.receipts import keep_receipt_anew
 from scandock.placing.requeue import drop_bytes, has_bytes
-from scandock.queue.leases import Lease, guard
+from scandock.queue.leases import ImportLease, OperationLease, guard
 from scandock.queue.retry import again
 from scandock.store.port import Stage, Store
 
@@ -26,7 +25,21 @@ RECEIPT_ANEW = {
 }
 
 
-def roll_forward(catalog: Catalog, store: Store, stage: Stage, lease: Lease, *, release: bool = False) -> Fault | None:
+def roll_operation_forward(
+    catalog: Catalog, store: Store, stage: Stage, lease: OperationLease, *, release: bool = False
+) -> Fault | None:
+    """Finish what a dead operation has recorded; as `roll_forward`, but it has no bytes to be tried again with."""
+    why = fit_intents(catalog, store, stage, lease, release=release).why
+    if has_intents(catalog, lease):
+        complete(catalog, store, stage, lease)
+    else:
+        end_operation_without(catalog, store, stage, lease)
+    return why
+
+
+def roll_forward(
+    catalog: Catalog, store: Store, stage: Stage, lease: ImportLease, *, release: bool = False
+) -> Fault | None:
     """Finish what a dead import has recorded; the Fault `staging_lost` where not all of it could be placed.
 
     Such a one ends `failed`, and is tried again by itself where its bytes are in the store. `release`: a person gives
@@ -35,27 +48,22 @@ def roll_forward(catalog: Catalog, store: Store, stage: Stage, lease: Lease, *, 
     """
     why = fit_intents(catalog, store, stage, lease, release=release).why
     with catalog.read() as connection:
-        report, request = (
-            json.loads(text or "{}")
-            for text in connection.execute(
-                select(upload.c.report, upload.c.request).where(upload.c.id == lease.upload_id)
-            ).one()
-        )
+        text = connection.execute(select(upload.c.report).where(upload.c.id == lease.upload_id)).scalar_one()
+    report = json.loads(text or "{}")
     if has_intents(catalog, lease):
-        if OPERATION not in request and keep_receipt_anew(catalog, store, stage, lease):
+        if keep_receipt_anew(catalog, store, stage, lease):
             _note_receipt(catalog, lease, report)
         complete(catalog, store, stage, lease)
     else:
         end_without(catalog, store, stage, lease, report)
-    if OPERATION not in request:
-        log_step("import rolled forward", lease.uuid, code=None if why is None else why.code)
+    log_step("import rolled forward", lease.uuid, code=None if why is None else why.code)
     drop_bytes(catalog, store, lease)
     if why is not None and not release:
         _try_again(catalog, store, lease)
     return why
 
 
-def _note_receipt(catalog: Catalog, lease: Lease, report: dict[str, object]) -> None:
+def _note_receipt(catalog: Catalog, lease: ImportLease, report: dict[str, object]) -> None:
     warnings = report.get("warnings")
     noted = {**report, "warnings": [*(warnings if isinstance(warnings, list) else []), RECEIPT_ANEW]}
     with catalog.write() as connection:
@@ -63,7 +71,7 @@ def _note_receipt(catalog: Catalog, lease: Lease, report: dict[str, object]) -> 
         connection.execute(update(upload).where(upload.c.id == lease.upload_id).values(report=json.dumps(noted)))
 
 
-def _try_again(catalog: Catalog, store: Store, lease: Lease) -> None:
+def _try_again(catalog: Catalog, store: Store, lease: ImportLease) -> None:
     """Let an import that was lost with its staging wait for a new attempt, if its bytes came with the copy."""
     if has_bytes(catalog, store, lease):
         with catalog.write() as connection:

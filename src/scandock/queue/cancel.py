@@ -13,7 +13,7 @@ from scandock.catalog.tables import intent, upload
 from scandock.model.report import make_report
 from scandock.model.verdicts import ImportState
 from scandock.queue.events import add_event, add_outcome
-from scandock.queue.leases import Lease, guard
+from scandock.queue.leases import ImportLease, guard
 from scandock.queue.states import transition
 
 MESSAGE = "The import was cancelled; nothing was stored."
@@ -64,7 +64,7 @@ def cancel(catalog: Catalog, connection: Connection, upload_id: int) -> Cancelle
     return Cancelled.COMING
 
 
-def may_show(catalog: Catalog, connection: Connection, lease: Lease) -> None:
+def may_show(catalog: Catalog, connection: Connection, lease: ImportLease) -> None:
     """Asked in the transaction that records the intents: InterruptedError where a cancel came first.
 
     The guard locks the upload's row, as `cancel` does, so that one of both sees the other.

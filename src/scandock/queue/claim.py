@@ -30,7 +30,7 @@ from scandock.catalog.tables import upload
 from scandock.model.errors import OUTAGES, Fault
 from scandock.model.verdicts import ImportState
 from scandock.queue.events import add_event
-from scandock.queue.leases import LEASE_MS, Lease, is_over
+from scandock.queue.leases import LEASE_MS, ImportLease, is_over
 from scandock.queue.owner import is_elsewhere, is_gone, is_mine, server_is_gone
 from scandock.queue.retry import LONGEST_OUTAGE_WAIT, MAX_ATTEMPTS
 from scandock.queue.states import transition
@@ -63,7 +63,7 @@ class Slots:
 class Claim:
     """An import that is ours to run."""
 
-    lease: Lease
+    lease: ImportLease
     previous: str
     """The token of the attempt before, whose stage may stand; empty where there was none."""
     attempt: int
@@ -203,7 +203,7 @@ def _take(
         return None
     add_event(catalog, connection, row.id, "running", {"attempt": attempt})
     return Claim(
-        lease=Lease(row.id, row.uuid, token),
+        lease=ImportLease(row.id, row.uuid, token),
         previous=row.token,
         attempt=attempt,
         exhausted=(died or ours) and attempt > MAX_ATTEMPTS,

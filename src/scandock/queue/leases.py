@@ -1,4 +1,4 @@
-"""Which import is whose: begin, renew, finish, and the taking over of those whose owner is gone.
+"""Which import, or operation, is whose: begin, renew, finish, and the taking over of those whose owner is gone.
 
 Correctness rests on the token alone: every transaction that shows something guards it, and the stage's folder bears it.
 """
@@ -6,14 +6,15 @@ Correctness rests on the token alone: every transaction that shows something gua
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, Table, and_, delete, insert, literal, select, true, union_all, update
+from sqlalchemy.sql import ColumnElement
 
 from scandock.catalog.engine import Catalog
-from scandock.catalog.tables import reservation, upload
+from scandock.catalog.tables import operation, reservation, upload
 from scandock.catalog.trail import note_end
 from scandock.model.errors import OUTAGES, TokenLost
 from scandock.model.verdicts import ImportState
@@ -33,21 +34,92 @@ Where the disk stalls, a commit may take longer than a lease: to take its import
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to work on an upload, until somebody else holds a newer token."""
+    """The right to work on an import or an operation, until somebody else holds a newer token."""
 
-    upload_id: int
+    row_id: int
     uuid: str
     token: str
+
+    table: ClassVar[Table]
+    """Where its row is; of one that goes on only."""
+    column: ClassVar[str]
+    """What names that row in the tables of what it holds: trees, intents, reservations."""
+
+    @property
+    def upload_id(self) -> int | None:
+        """The import; None of an operation."""
+        return None
+
+    @classmethod
+    def goes_on(cls) -> ColumnElement[bool]:
+        """Whether a row of its table is one that goes on."""
+        raise NotImplementedError
+
+    def stands(self) -> ColumnElement[bool]:
+        """Whether the row is one that this lease still holds."""
+        columns = self.table.c
+        return and_(columns.id == self.row_id, columns.token == self.token, self.goes_on())
+
+    def holds(self, table: Table) -> ColumnElement[bool]:
+        """Whether a row of a tree, an intent or a reservation is its own."""
+        return table.c[self.column] == self.row_id
+
+    def mark(self) -> dict[str, int]:
+        """What makes a new row of these its own."""
+        return {self.column: self.row_id}
+
+
+@dataclass(frozen=True, slots=True)
+class ImportLease(Lease):
+    """The right to work on an import."""
+
+    table = upload
+    column = "upload_id"
+
+    @property
+    def upload_id(self) -> int:
+        return self.row_id
+
+    @classmethod
+    def goes_on(cls) -> ColumnElement[bool]:
+        return upload.c.state == ImportState.RUNNING
+
+
+@dataclass(frozen=True, slots=True)
+class OperationLease(Lease):
+    """The right to work on what a person does to a session."""
+
+    table = operation
+    column = "operation_id"
+
+    @classmethod
+    def goes_on(cls) -> ColumnElement[bool]:
+        return true()  # its row goes when it has ended
+
+
+KINDS: tuple[type[Lease], ...] = (ImportLease, OperationLease)
+
+
+def is_going_on(connection: Connection, uuid: str) -> bool:
+    """Whether an import, or an operation, has not ended."""
+    rows = (select(kind.table.c.id).where(kind.table.c.uuid == uuid, kind.goes_on()) for kind in KINDS)
+    return connection.execute(union_all(*rows)).first() is not None
+
+
+def disown_all(connection: Connection) -> None:
+    """Let nobody own what goes on, so that whoever comes next takes it over at once."""
+    for kind in KINDS:
+        connection.execute(update(kind.table).where(kind.goes_on()).values(owner="", lease_until=0))
 
 
 @dataclass(frozen=True, slots=True)
 class Dead:
-    """An unfinished import whose owner is gone."""
+    """An unfinished import, or operation, whose owner is gone."""
 
-    upload_id: int
+    kind: type[Lease]
+    row_id: int
     uuid: str
     token: str
-    source: str
     attempt: int
     overdue: bool
     """Its lease is over; else its owner on this host is gone."""
@@ -66,26 +138,33 @@ class Dead:
         return self.let_go and self.code in OUTAGES
 
 
-def begin(catalog: Catalog, *, number: str, token: str, archive: str, request: dict[str, Any]) -> Lease:
+def begin(catalog: Catalog, *, number: str, token: str, archive: str, request: dict[str, Any]) -> ImportLease:
     """Record an import of the command line as running, owned by this process."""
+    values = {"archive": archive, "source": "cli", "state": ImportState.RUNNING, "request": json.dumps(request)}
+    return ImportLease(_begin(catalog, upload, number, token, values), number, token)
+
+
+def begin_operation(catalog: Catalog, *, number: str, token: str, kind: str) -> OperationLease:
+    """Record an operation, owned by this process."""
+    return OperationLease(_begin(catalog, operation, number, token, {"kind": kind}), number, token)
+
+
+def _begin(catalog: Catalog, table: Table, number: str, token: str, values: Mapping[str, str]) -> int:
     with catalog.write() as connection:
         result = connection.execute(
-            insert(upload).values(
+            insert(table).values(
                 uuid=number,
-                archive=archive,
-                source="cli",
-                state=ImportState.RUNNING,
-                request=json.dumps(request),
                 attempt=1,
                 token=token,
                 lease_until=catalog.now() + LEASE_MS,
                 owner=this_owner(place=catalog.place),
                 created=catalog.now(),
+                **values,
             )
         )
         key = result.inserted_primary_key
         assert key is not None
-        return Lease(key[0], number, token)
+        return int(key[0])
 
 
 def renew(catalog: Catalog, lease: Lease) -> None:
@@ -98,13 +177,13 @@ def renew(catalog: Catalog, lease: Lease) -> None:
 class NotRenewed:
     """Leases that are held no more."""
 
-    lost: list[Lease]
+    lost: list[ImportLease]
     """Somebody else has taken them over."""
-    ended: list[Lease]
+    ended: list[ImportLease]
     """Their imports have ended, or wait again: whoever ran them has only to clear up."""
 
 
-def renew_all(catalog: Catalog, leases: Iterable[Lease]) -> NotRenewed:
+def renew_all(catalog: Catalog, leases: Iterable[ImportLease]) -> NotRenewed:
     """Hold many leases in one transaction; gives those that can't be."""
     found = NotRenewed([], [])
     with catalog.write() as connection:
@@ -118,17 +197,20 @@ def renew_all(catalog: Catalog, leases: Iterable[Lease]) -> NotRenewed:
 
 
 def guard(catalog: Catalog, connection: Connection, lease: Lease) -> None:
-    """Prove within a transaction that this process still owns the import, and renew; TokenLost where it does not."""
+    """Prove within a transaction that this process still owns what it works on, and renew; TokenLost where it does not.
+
+    The row is locked until the transaction ends.
+    """
     changed = connection.execute(
-        update(upload)
-        .where(upload.c.id == lease.upload_id, upload.c.token == lease.token, upload.c.state == ImportState.RUNNING)
-        .values(lease_until=catalog.now() + LEASE_MS)
+        update(lease.table).where(lease.stands()).values(lease_until=catalog.now() + LEASE_MS)
     ).rowcount
     if changed != 1:
         raise TokenLost("token_lost", "Another process has taken over this import.")
 
 
-def finish(catalog: Catalog, connection: Connection, lease: Lease, state: ImportState, report: dict[str, Any]) -> None:
+def finish(
+    catalog: Catalog, connection: Connection, lease: ImportLease, state: ImportState, report: dict[str, Any]
+) -> None:
     """Write the final outcome and free what was reserved."""
     guard(catalog, connection, lease)
     connection.execute(
@@ -146,39 +228,43 @@ def finish(catalog: Catalog, connection: Connection, lease: Lease, state: Import
     note_end(catalog, connection, lease.upload_id, state.value, report.get("code") or "")
 
 
+def finish_operation(catalog: Catalog, connection: Connection, lease: OperationLease) -> None:
+    """End an operation: its row goes, with its intents and what was reserved; its trees are no longer in the making."""
+    guard(catalog, connection, lease)
+    connection.execute(delete(operation).where(operation.c.id == lease.row_id))
+
+
 def abandon(catalog: Catalog, lease: Lease) -> None:
     """Let whoever comes next take over at once; nothing where somebody has."""
     with catalog.write() as connection:
-        connection.execute(
-            update(upload)
-            .where(upload.c.id == lease.upload_id, upload.c.token == lease.token, upload.c.state == ImportState.RUNNING)
-            .values(owner="", lease_until=0)
-        )
+        connection.execute(update(lease.table).where(lease.stands()).values(owner="", lease_until=0))
 
 
 def find_dead(catalog: Catalog) -> list[Dead]:
-    """Running imports whose lease is over, or whose owner on this host is no more. This process's own are none.
+    """Running imports, then operations, whose lease is over, or whose owner on this host is no more.
+
+    This process's own are none.
 
     Those of a catalog that is a copy have nobody, however alive the owner is: it works on the other one.
     """
     place = catalog.place
     with catalog.read() as connection:
         now = connection.execute(select(catalog.now())).scalar_one()
-        rows = connection.execute(
-            select(
-                upload.c.id,
-                upload.c.uuid,
-                upload.c.token,
-                upload.c.source,
-                upload.c.attempt,
-                upload.c.lease_until,
-                upload.c.owner,
-                upload.c.code,
-            ).where(upload.c.state == ImportState.RUNNING)
-        ).all()
+        rows = [
+            (kind, row)
+            for kind in KINDS
+            for row in connection.execute(
+                select(
+                    *(kind.table.c[name] for name in ("id", "uuid", "token", "attempt", "lease_until", "owner")),
+                    kind.table.c.get("code", literal("").label("code")),
+                )
+                .where(kind.goes_on())
+                .order_by(kind.table.c.id)
+            )
+        ]
     return [
-        Dead(*row[:5], overdue=row.lease_until < now, owner=row.owner, code=row.code)
-        for row in rows
+        Dead(kind, *row[:4], overdue=row.lease_until < now, owner=row.owner, code=row.code)
+        for kind, row in rows
         if is_elsewhere(row.owner, place)
         or (not is_mine(row.owner) and (is_over(row.lease_until, now, row.owner) or is_gone(row.owner) is True))
     ]
@@ -192,17 +278,18 @@ def is_over(lease_until: int, now: int, owner: str) -> bool:
 
 
 def take_over(catalog: Catalog, dead: Dead) -> Lease | None:
-    """Make a dead import ours by compare-and-set; None where another was quicker, or it ended meanwhile."""
+    """Make a dead one ours by compare-and-set; None where another was quicker, or it ended meanwhile."""
     token = new_token()
+    before = dead.kind(dead.row_id, dead.uuid, dead.token)
     with catalog.write() as connection:
         changed = connection.execute(
-            update(upload)
-            .where(upload.c.id == dead.upload_id, upload.c.token == dead.token, upload.c.state == ImportState.RUNNING)
+            update(before.table)
+            .where(before.stands())
             .values(
                 token=token,
                 owner=this_owner(place=catalog.place),
-                attempt=upload.c.attempt + (0 if dead.outage else 1),
+                attempt=before.table.c.attempt + (0 if dead.outage else 1),
                 lease_until=catalog.now() + LEASE_MS,
             )
         ).rowcount
-    return Lease(dead.upload_id, dead.uuid, token) if changed == 1 else None
+    return replace(before, token=token) if changed == 1 else None

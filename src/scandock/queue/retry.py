@@ -21,7 +21,7 @@ from scandock.model.errors import Fault, ScandockError
 from scandock.model.upload_steps import log_step
 from scandock.model.verdicts import ImportState
 from scandock.queue.events import add_event
-from scandock.queue.leases import Lease, guard
+from scandock.queue.leases import ImportLease, guard
 from scandock.queue.states import transition
 
 MAX_ATTEMPTS = 3
@@ -51,7 +51,13 @@ def outage_waited(outages: int) -> int:
 
 
 def requeue(
-    catalog: Catalog, connection: Connection, lease: Lease, why: ScandockError | None, *, attempt: int, seconds: float
+    catalog: Catalog,
+    connection: Connection,
+    lease: ImportLease,
+    why: ScandockError | None,
+    *,
+    attempt: int,
+    seconds: float,
 ) -> None:
     """Let an upload wait for its next attempt, `attempt` being counted so far. TokenLost where another has it.
 
@@ -74,7 +80,7 @@ def requeue(
 
 
 def let_go(
-    catalog: Catalog, lease: Lease, *, counted: bool, seconds: float = 0, code: str = "", message: str = ""
+    catalog: Catalog, lease: ImportLease, *, counted: bool, seconds: float = 0, code: str = "", message: str = ""
 ) -> bool:
     """Give a running import up for whoever claims it next, not before `seconds`; False where it is not ours any more.
 
@@ -102,7 +108,7 @@ def let_go(
     return True
 
 
-def let_wait(catalog: Catalog, connection: Connection, lease: Lease, why: Fault, *, outages: int) -> int:
+def let_wait(catalog: Catalog, connection: Connection, lease: ImportLease, why: Fault, *, outages: int) -> int:
     """Give a running import up until an outage, waited for `outages` times before, may be over; the seconds.
 
     TokenLost where it is not ours any more.

@@ -21,16 +21,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Connection, literal, select, union_all
+from sqlalchemy import Connection, func, literal, select, union_all
 
 from scandock import __version__
 from scandock.catalog.server_tables import reception, trashed
-from scandock.catalog.tables import intent, project, session, shelf, tree, upload
+from scandock.catalog.tables import intent, operation, project, session, shelf, tree, upload
 from scandock.model.errors import Fault, Usage
 from scandock.model.importing import Progress
 from scandock.model.tree_parts import TreeParts
 from scandock.model.verdicts import KEEPS_BYTES, ImportState
-from scandock.placing.deletes import REMOVED
 from scandock.placing.stored_folders import check_stored
 from scandock.placing.tree_files import paths_of
 from scandock.services.catalog_copies import copied_catalog
@@ -251,16 +250,23 @@ class _Backup:
         keys = {
             row.id: f"{row.id}-{row.created}-{row.files}-{row.bytes}-{row.uuid}"
             for row in connection.execute(
-                select(tree.c.id, tree.c.created, tree.c.files, tree.c.bytes, upload.c.uuid).join(
-                    upload, upload.c.id == tree.c.upload_id
-                )
+                select(
+                    tree.c.id,
+                    tree.c.created,
+                    tree.c.files,
+                    tree.c.bytes,
+                    func.coalesce(upload.c.uuid, "").label("uuid"),
+                ).outerjoin(upload, upload.c.id == tree.c.upload_id)
             )
         }
         placing = connection.execute(
-            select(intent.c.name, intent.c.staged, intent.c.tree_id, intent.c.base_tree_id, upload.c.uuid).join(
-                upload, upload.c.id == intent.c.upload_id
+            select(
+                intent.c.name, intent.c.staged, intent.c.tree_id, intent.c.base_tree_id,
+                func.coalesce(upload.c.uuid, operation.c.uuid).label("uuid"),
             )
-        ).all()
+            .outerjoin(upload, upload.c.id == intent.c.upload_id)
+            .outerjoin(operation, operation.c.id == intent.c.operation_id)
+        ).all()  # fmt: skip
         spools = connection.execute(
             select(upload.c.uuid, upload.c.state, reception.c.received)
             .join(reception, reception.c.upload_id == upload.c.id)
@@ -335,7 +341,7 @@ class _Backup:
     def _placing(self, connection: Connection, row: Any) -> bool:  # noqa: ANN401  of `_wanted`
         """Copy what stands where an import is placing; False where neither what was there nor what comes is whole."""
         content = self._copy(parse_tree(row.name), os.path.join(self.path, row.name))
-        if row.staged in ("", REMOVED):
+        if row.staged is None:
             return False  # what moves, comes back or goes is elsewhere soon; else its rows tell what it is
         new = _paths(connection, row.tree_id)
         if new is None or content == new:

@@ -21,9 +21,10 @@ from scandock.catalog.trees import ResourceRow, ScanRow, resources_of, scans_of
 from scandock.model.errors import Fault, Usage
 from scandock.model.importing import Progress
 from scandock.model.tree_parts import TreeParts
-from scandock.model.verdicts import WITH_RECEIPT, ImportState
+from scandock.model.verdicts import WITH_RECEIPT
+from scandock.placing.recover import is_left_over
 from scandock.placing.tree_files import damaged_paths_of, paths_of
-from scandock.services.imports import DELETED
+from scandock.queue.leases import is_going_on
 from scandock.services.opening import CATALOG, opened
 from scandock.services.project_deleting import finish_deletions
 from scandock.services.stuck_imports import list_imports
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from scandock.services.settings import Settings
 
 _CHUNK = 1024 * 1024
-HAS_RECEIPT = upload.c.state.in_(WITH_RECEIPT) & (upload.c.report != DELETED)
+HAS_RECEIPT = upload.c.state.in_(WITH_RECEIPT) & ~upload.c.deleted
 """Imports whose receipt is in the store; of one that was deleted it went, though its row stays for its sessions."""
 
 
@@ -255,12 +256,9 @@ class _Check:
 
     def _left_over(self) -> Iterator[Finding]:
         with self.catalog.read() as connection:
-            running = select(upload.c.id).where(upload.c.state == ImportState.RUNNING)
             replaced = select(intent.c.base_tree_id).where(intent.c.base_tree_id.is_not(None))
             orphans = connection.execute(
-                select(func.count(tree.c.id)).where(
-                    tree.c.state != "current", tree.c.upload_id.not_in(running), tree.c.id.not_in(replaced)
-                )
+                select(func.count(tree.c.id)).where(is_left_over(), tree.c.id.not_in(replaced))
             ).scalar_one()
             loose = connection.execute(
                 select(func.count(file.c.tree_id.distinct())).where(file.c.tree_id.not_in(select(tree.c.id)))
@@ -294,8 +292,7 @@ class _Check:
         except Fault:
             return False
         with hold, self.catalog.read() as connection:
-            state = connection.execute(select(upload.c.state).where(upload.c.uuid == work)).scalar_one_or_none()
-        return state != ImportState.RUNNING and bool(self.store.tokens(work))
+            return not is_going_on(connection, work) and bool(self.store.tokens(work))
 
 
 def _has_lost_rows(

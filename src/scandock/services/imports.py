@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, Select, delete, fu
 from scandock.access.principal import Denied, Principal, ProjectRights, RequestInfo, deny, may
 from scandock.access.visible import projects_where
 from scandock.catalog.engine import Catalog
-from scandock.catalog.server_tables import event, progress, reception
+from scandock.catalog.server_tables import cached_file, event, progress, reception
 from scandock.catalog.tables import project, tree, upload, upload_exception
 from scandock.model.errors import OUTAGES
 from scandock.model.report import make_report
@@ -49,7 +49,7 @@ class Found:
 def find_import(connection: Connection, principal: Principal, uuid: str, action: Action = Action.IMPORT_READ) -> Found:
     """The import of an id, where `principal` may. Denied: `import_unknown`, 401 or 403."""
     row = connection.execute(_rows().where(upload.c.uuid == uuid)).mappings().first()
-    if row is None or row["report"] == DELETED:
+    if row is None or row["deleted"]:
         _unknown(principal)
     own = principal.account_id is not None and row["account_id"] == principal.account_id
     rights = ProjectRights(connection)
@@ -102,7 +102,7 @@ def list_imports(
     """
     if not principal.signed_in:
         deny(Answer.SIGN_IN)
-    query = _told_rows(catalog).where(_visible(principal), upload.c.report != DELETED)
+    query = _told_rows(catalog).where(_visible(principal), ~upload.c.deleted)
     if project_name is not None:
         query = query.where(project.c.key == project_name.casefold())
     one_of("state", states, ImportState)
@@ -175,7 +175,7 @@ def delete_import(catalog: Catalog, store: LocalStore, principal: Principal, uui
 
 
 def _forget(catalog: Catalog, connection: Connection, upload_id: int) -> None:
-    """Remove the row; where trees still name it, what it says instead."""
+    """Remove the row; where trees still name it, what it says instead, and nobody sees it any more."""
     used = connection.execute(select(tree.c.id).where(tree.c.upload_id == upload_id).limit(1)).first()
     if used is None:
         connection.execute(delete(upload).where(upload.c.id == upload_id))
@@ -193,15 +193,12 @@ def _forget(catalog: Catalog, connection: Connection, upload_id: int) -> None:
         .values(
             archive="",
             request="{}",
-            report=DELETED,
+            report="",
+            deleted=True,
             message="",
             finished=func.coalesce(upload.c.finished, catalog.now()),
         )
     )
-
-
-DELETED = '{"deleted": true}'
-"""Report of an import that was deleted while sessions stand that came by it: nobody sees it any more."""
 
 
 def _record(connection: Connection, principal: Principal, did: Did, found: Found, request: RequestInfo) -> None:
@@ -234,9 +231,11 @@ def _rows() -> Select[Any]:
             reception.c.cancel,
             reception.c.retry_at,
             project.c.name.label("project"),
+            cached_file.c.whole.label("cached"),
         )
         .join(reception, reception.c.upload_id == upload.c.id)
         .outerjoin(project, project.c.id == reception.c.project_id)
+        .outerjoin(cached_file, cached_file.c.upload_id == upload.c.id)
     )
 
 
@@ -250,10 +249,11 @@ def _visible(principal: Principal) -> ColumnElement[bool]:
 def _object(row: RowMapping, told: dict[str, Any] | None) -> dict[str, Any]:
     state = ImportState(row["state"])
     done = state not in UNFINISHED and row["report"]
+    message = says_of_cached(state, cached=row["cached"]) or row["message"]
     made: dict[str, Any] = (
         json.loads(row["report"])
         if done
-        else make_report(row["uuid"], row["archive"], state, row["code"], row["message"], received=row["received"])
+        else make_report(row["uuid"], row["archive"], state, row["code"], message, received=row["received"])
     )
     if not done and not made["message"]:
         made["message"] = _SAYS.get(state, row["message"])
@@ -292,6 +292,11 @@ def _object(row: RowMapping, told: dict[str, Any] | None) -> dict[str, Any]:
     return made
 
 
+def says_of_cached(state: ImportState, *, cached: bool | None) -> str:
+    """What is said of a file that waits whole in its sender's cache; empty of any other upload."""
+    return _CACHED if cached and state is ImportState.RECEIVING else ""
+
+
 def _waits(waiting: dict[str, Any]) -> str:
     """Why an import waits for its next attempt, and for how long."""
     said = [waiting["message"]]
@@ -317,6 +322,8 @@ _SAYS = {
     ImportState.RECEIVED: "The upload is kept and waits for its import.",
     ImportState.RUNNING: "The import runs.",
 }
+
+_CACHED = "The file is kept in its sender's cache; an import of it was not asked for yet."
 
 _SILENT = (
     "Nothing of this import has been written to the catalog since {since}: the catalog can't be written to, or the"

@@ -12,16 +12,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import scan_edit
 from scandock.catalog.sums import changed_project
-from scandock.catalog.tables import project, resource, scan, session, upload
+from scandock.catalog.tables import project, resource, scan, session
 from scandock.catalog.trees import ScanRow, resources_of, scans_of, write_structure
 from scandock.catalog.trees import scan_values as scan_values_of
 from scandock.model.errors import Usage
-from scandock.model.verdicts import ImportState
 from scandock.model.xnat_ids import experiment_number, subject_number
 from scandock.placing.intents import Placement, SessionRow, ShelfRow, new_tree
 from scandock.placing.locks import locks_of, session_locks
@@ -32,15 +31,12 @@ from scandock.rules.permissions import Action
 from scandock.rules.said_fields import ADDED, added_parameters, set_by_hand, with_parameters
 from scandock.services import rights
 from scandock.services.editing import edit_session, scan_values
-from scandock.services.imports import DELETED
 from scandock.services.moving import Desk, labelled, usable
 from scandock.services.session_parts import ALL
 from scandock.store.paths import CHANGED_TREE, TreePath, archive_path, scan_id
 
 _UNSAID: Final = {"type": "", "quality": "usable", "note": ""}
 """What is known of a new scan of which nobody said anything."""
-BY_HAND: Final = "made by hand"
-"""The row of uploads that trees made by hand are of: it is no import, and nobody sees it."""
 
 
 def new_label(text: str) -> str:
@@ -100,7 +96,6 @@ def make_session(desk: Desk, wanted: NewSession) -> str:
             quarantined = connection.execute(
                 select(project.c.quarantine).where(project.c.id == project_id)
             ).scalar_one()
-            origin = origin_of(desk, connection)
             tree_id = new_tree(desk.catalog, connection, running.lease)
             write_structure(connection, tree_id, scans, [])
         row = SessionRow(
@@ -132,7 +127,7 @@ def make_session(desk: Desk, wanted: NewSession) -> str:
             for one in scans:
                 desk.note(connection, "edit", uuid, name, {"scan": one.scan_id, "made": True})
 
-        show_empty(running, archive_path(name, label), row, tree_id, note, origin)
+        show_empty(running, archive_path(name, label), row, tree_id, note)
     return uuid
 
 
@@ -142,7 +137,6 @@ def show_empty(
     row: SessionRow | ShelfRow,
     tree_id: int,
     note: Callable[[Connection], object],
-    origin: int,
 ) -> None:
     """Show an empty tree that is new."""
     running.stage.make(CHANGED_TREE)
@@ -160,24 +154,7 @@ def show_empty(
         keep_base=False,
         session=row,
     )
-    running.show([placement], [], note, origin=origin)
-
-
-def origin_of(desk: Desk, connection: Connection) -> int:
-    """The upload that trees made by hand are of, made when the first one is."""
-    found: int | None = connection.execute(
-        select(func.min(upload.c.id)).where(upload.c.archive == BY_HAND, upload.c.report == DELETED)
-    ).scalar()
-    if found is not None:
-        return found
-    key = connection.execute(
-        insert(upload).values(
-            uuid=new_uuid(), archive=BY_HAND, source="cli", state=ImportState.CANCELLED, request="{}",
-            report=DELETED, created=desk.catalog.now(), finished=desk.catalog.now(),
-        )
-    ).inserted_primary_key  # fmt: skip
-    assert key is not None
-    return int(key[0])
+    running.show([placement], [], note)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,7 +30,7 @@ from scandock.rules.permissions import Action, Answer
 from scandock.rules.prearchive import Prearchive
 from scandock.services import audit, rights
 from scandock.services.taken import taken_warnings
-from scandock.store.paths import NOWHERE, tree_path
+from scandock.store.paths import tree_path
 from scandock.store.port import Store
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ def switch(
     placement = Placement(
         n=0,
         name=name,
-        staged=NOWHERE,
+        staged=None,
         inode=standing_inode(desk, source),
         tree_id=source.tree_id,
         base_tree_id=None,

@@ -18,7 +18,7 @@ from scandock.model import points
 from scandock.model.errors import ScandockError
 from scandock.model.importing import Progress
 from scandock.queue.events import SHOWN_SESSIONS, add_event
-from scandock.queue.leases import Lease, guard
+from scandock.queue.leases import ImportLease, guard
 
 WRITE_SECONDS = 0.5
 _READING = ("opening", "reading", "deciding")
@@ -44,7 +44,7 @@ class Recorder:
     one that was taken over says nothing more. `close` writes what is left.
     """
 
-    def __init__(self, catalog: Catalog, lease: Lease, *, attempt: int = 1) -> None:
+    def __init__(self, catalog: Catalog, lease: ImportLease, *, attempt: int = 1) -> None:
         self._catalog = catalog
         self._lease = lease
         self._attempt = attempt

@@ -186,7 +186,7 @@ def _take(desk: Desk, running: Operation, number: int) -> str | None:
             .where(project.c.id == number)
             .with_for_update(of=project)
         ).scalar()
-        if name is None or held_by_others(connection, running.lease.upload_id, {deletion_lock(name)}):
+        if name is None or held_by_others(connection, running.lease, {deletion_lock(name)}):
             return None
         reserve(desk.catalog, connection, running.lease, {deletion_lock(name)})
     return name

@@ -28,7 +28,7 @@ from scandock.queue.tokens import new_uuid
 from scandock.rules.permissions import Action, Answer
 from scandock.services import audit, rights, shelves
 from scandock.services.finding import Subject
-from scandock.services.making import origin_of, project_of, put_resource, show_empty
+from scandock.services.making import project_of, put_resource, show_empty
 from scandock.services.moving import Desk, standing_inode
 from scandock.store.paths import tree_path
 
@@ -94,14 +94,13 @@ def _make(desk: Desk, wanted: Shelf) -> str:
             there = _again(connection, wanted)
             if there.uuid:  # made in this very moment
                 return there.uuid
-            origin = origin_of(desk, connection)
             tree_id = new_tree(desk.catalog, connection, running.lease)
             write_structure(connection, tree_id, [], [])
 
         def note(connection: Connection) -> None:
             shelves.note(desk, connection, "edit", wanted, {"fields": ["resources"], "made": True})
 
-        show_empty(running, tree_path(wanted.parts), row, tree_id, note, origin)
+        show_empty(running, tree_path(wanted.parts), row, tree_id, note)
     return row.uuid
 
 

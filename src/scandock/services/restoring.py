@@ -7,12 +7,9 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from sqlalchemy import update
-
-from scandock.catalog.tables import upload
 from scandock.model.errors import Usage
 from scandock.model.importing import Progress
-from scandock.model.verdicts import ImportState
+from scandock.queue.leases import disown_all
 from scandock.services.backing_up import WHAT, Told, finished_backups
 from scandock.services.catalog_copies import check_restorable, put_back_catalog
 from scandock.services.checking import Finding, check
@@ -66,16 +63,14 @@ def restore(backup: str, data: str, settings: Settings, on_progress: Told | None
 
 
 def _disown(data: str, settings: Settings) -> None:
-    """Let nobody own the imports that ran: whoever did may live on this very machine, and works on another folder.
+    """Let nobody own the imports and operations that went on: who did may live on this machine, and has another folder.
 
     The database is this folder's from now on, and not that of the one that the backup was made of.
     """
     catalog = open_data_catalog(data, settings, adopts=True)
     try:
         with catalog.write() as connection:
-            connection.execute(
-                update(upload).where(upload.c.state == ImportState.RUNNING).values(owner="", lease_until=0)
-            )
+            disown_all(connection)
     finally:
         catalog.dispose()
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import heapq
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
+from sqlalchemy import false, literal, select
 
 from scandock.access.principal import SYSTEM, RequestInfo
 from scandock.catalog.engine import Catalog
-from scandock.catalog.tables import upload
+from scandock.catalog.server_tables import cached_file
+from scandock.catalog.tables import operation, upload
 from scandock.model.errors import Fault
+from scandock.model.verdicts import ImportState
 from scandock.placing import recover
 from scandock.services.audit import Did, record
-from scandock.services.imports import DELETED
+from scandock.services.imports import says_of_cached
 
 if TYPE_CHECKING:
     from scandock.store.port import Store
@@ -41,27 +45,33 @@ class ImportRow:
 def list_imports(catalog: Catalog, store: Store, *, stuck: bool) -> list[ImportRow]:
     """All imports, the newest first; with `stuck` those alone that are decided and can't be finished, and why."""
     faults = recover.recover(catalog, store).stuck if stuck else {}
-    query = (
-        select(
-            upload.c.id, upload.c.uuid, upload.c.archive, upload.c.source, upload.c.state, upload.c.code,
-            upload.c.message, upload.c.created,
-        )
-        .where(upload.c.report != DELETED)
-        .order_by(upload.c.id.desc())
-        .limit(LIST_LIMIT)
+    imports = select(
+        upload.c.uuid, upload.c.archive, upload.c.source, upload.c.state, upload.c.code, upload.c.message,
+        upload.c.created, cached_file.c.whole.label("cached"),
+    ).outerjoin(cached_file, cached_file.c.upload_id == upload.c.id).where(~upload.c.deleted)  # fmt: skip
+    operations = select(
+        operation.c.uuid, operation.c.kind.label("archive"), literal("cli").label("source"),
+        literal(ImportState.RUNNING.value).label("state"), literal("").label("code"), literal("").label("message"),
+        operation.c.created, false().label("cached"),
     )  # fmt: skip
     if stuck:
-        query = query.where(upload.c.id.in_(faults))
+        imports, operations = imports.where(upload.c.uuid.in_(faults)), operations.where(operation.c.uuid.in_(faults))
     with catalog.read() as connection:
-        rows = connection.execute(query).all()
+        newest = [
+            connection.execute(query.order_by(table.c.id.desc()).limit(LIST_LIMIT)).all()
+            for query, table in ((imports, upload), (operations, operation))
+        ]
+    rows = islice(heapq.merge(*newest, key=lambda row: row.created, reverse=True), LIST_LIMIT)
     return [
         ImportRow(
             uuid=row.uuid,
             archive=row.archive,
             source=row.source,
             state=row.state,
-            code=faults[row.id].code if stuck else row.code,
-            message=str(faults[row.id]) if stuck else row.message,
+            code=faults[row.uuid].code if stuck else row.code,
+            message=str(faults[row.uuid])
+            if stuck
+            else says_of_cached(ImportState(row.state), cached=row.cached) or row.message,
             created=row.created,
         )
         for row in rows

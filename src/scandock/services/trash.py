@@ -34,7 +34,7 @@ from scandock.services.listing import Page, Sorting, page_of
 from scandock.services.moving import Desk, Outcome, free_timestamp, standing_inode, usable
 from scandock.services.records import Trashed
 from scandock.services.verifying import verify_again
-from scandock.store.paths import NOWHERE, tree_path
+from scandock.store.paths import tree_path
 from scandock.store.port import Store
 
 SORTS = {"deleted": trashed.c.deleted}
@@ -209,7 +209,7 @@ def _placement(
     return Placement(
         n=0,
         name=tree_path(TreeParts(kept.place, trashed_session.project, kept.timestamp, label)),
-        staged=NOWHERE,
+        staged=None,
         inode=inode,
         tree_id=trashed_session.tree_id,
         base_tree_id=None,

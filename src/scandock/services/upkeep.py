@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import select
+from sqlalchemy import exists, or_, select
 
 from scandock.catalog.engine import Catalog
-from scandock.catalog.tables import upload
+from scandock.catalog.tables import operation, upload
 from scandock.model.verdicts import QUEUED
 from scandock.services.clock_watch import DAY_MS, oldest_kept, why_wait
 from scandock.services.pacing import Pace
@@ -60,5 +60,5 @@ class Verification:
 
 def _is_busy(catalog: Catalog) -> bool:
     with catalog.read() as connection:
-        found = connection.execute(select(upload.c.id).where(upload.c.state.in_(QUEUED)).limit(1)).first()
-    return found is not None
+        imports = exists().where(upload.c.state.in_(QUEUED))
+        return bool(connection.execute(select(or_(imports, exists(select(operation.c.id))))).scalar_one())

@@ -68,7 +68,7 @@ def _sessions(principal: Principal) -> Select[Any]:
         select(*_COLUMNS, upload.c.uuid.label("came"))
         .join(project, project.c.id == session.c.project_id)
         .join(tree, tree.c.id == session.c.tree_id)
-        .join(upload, upload.c.id == tree.c.upload_id)
+        .outerjoin(upload, upload.c.id == tree.c.upload_id)
         .where(_visible(principal))
     )
 

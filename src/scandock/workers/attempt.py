@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from scandock.catalog.engine import Catalog
-    from scandock.queue.leases import Lease
+    from scandock.queue.leases import ImportLease
     from scandock.rules.import_request import ImportRequest
     from scandock.services.progress import Recorder
     from scandock.services.settings import Settings
@@ -74,7 +74,7 @@ class Order:
 class Upload:
     """The row of what is to be imported."""
 
-    lease: Lease
+    lease: ImportLease
     account_id: int
     request: ImportRequest
     mapping: str
@@ -116,7 +116,7 @@ def _upload(connection: Connection, order: Order) -> Upload:
 
     from scandock.catalog.server_tables import reception
     from scandock.catalog.tables import upload
-    from scandock.queue.leases import Lease
+    from scandock.queue.leases import ImportLease
     from scandock.rules.import_request import ImportRequest
 
     row = connection.execute(
@@ -134,7 +134,7 @@ def _upload(connection: Connection, order: Order) -> Upload:
     if row is None:
         raise TokenLost("token_lost", "Another process has taken over this import.")
     return Upload(
-        lease=Lease(row.id, order.upload, order.token),
+        lease=ImportLease(row.id, order.upload, order.token),
         account_id=row.account_id,
         request=ImportRequest.from_json(row.request),
         mapping=row.mapping,
@@ -171,7 +171,7 @@ def _settled_without(catalog: Catalog, store: LocalStore, stage: Stage, upload: 
         forget_staged(catalog, lease)
         forget_exceptions(catalog, lease)
         with catalog.write() as connection:
-            release(connection, lease.upload_id)
+            release(connection, lease)
     return False
 
 

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     import threading
 
     from scandock.model.errors import BadInput
-    from scandock.pipeline.job import Tools
+    from scandock.pipeline.job import ImportTools
     from scandock.pipeline.ledger import Ledger
-    from scandock.queue.leases import Lease
+    from scandock.queue.leases import ImportLease
     from scandock.store.local import LocalStore
     from scandock.store.port import Stage
     from scandock.workers.listening import Listening
@@ -36,7 +36,7 @@ class ImportRun:
         store: LocalStore,
         stage: Stage,
         site: Site,
-        lease: Lease,
+        lease: ImportLease,
         listening: Listening,
         cancelled: threading.Event,
         lost: threading.Event,
@@ -101,11 +101,11 @@ class ImportRun:
         """Whether whoever sent this may archive what waits in a project; whoever has DATA may in all."""
         return True
 
-    def tools(self, ledger: Ledger) -> Tools:
-        from scandock.pipeline.job import Tools
+    def tools(self, ledger: Ledger) -> ImportTools:
+        from scandock.pipeline.job import ImportTools
 
         zone = self.site.settings.zone
-        return Tools(
+        return ImportTools(
             catalog=self.site.catalog,
             store=self.store,
             stage=self.stage,

@@ -47,7 +47,7 @@ class Janitor:
         self._ended = False
         self._waits = ""
         self._clock = clock
-        self._stuck: dict[int, float] = {}
+        self._stuck: dict[str, float] = {}
         """Since when imports could not be finished."""
         self._thread = threading.Thread(target=self._run, name="janitor", daemon=True)
 
@@ -84,10 +84,10 @@ class Janitor:
         for upload, lost in found.lost.items():
             self._log.warning("dead import given up", upload=upload, code=lost.code)
         now = self._clock()
-        self._stuck = {number: self._stuck.get(number, now) for number in found.stuck}
-        for number, fault in found.stuck.items():
-            if now - self._stuck[number] >= EVERY_SECONDS:  # else it may go on at the next turn: the machine hiccuped
-                self._log.warning("dead import stuck", upload=found.uuids[number], code=fault.code)
+        self._stuck = {uuid: self._stuck.get(uuid, now) for uuid in found.stuck}
+        for uuid, fault in found.stuck.items():
+            if now - self._stuck[uuid] >= EVERY_SECONDS:  # else it may go on at the next turn: the machine hiccuped
+                self._log.warning("dead import stuck", upload=uuid, code=fault.code)
         self._figures.count_lost_leases(LeaseLoss.RAN_OUT, found.ran_out)
         deleted = finish_deletions(self._catalog, self._store, self._settings)
         for project in deleted.done:

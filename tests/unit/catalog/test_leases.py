@@ -11,11 +11,27 @@ import pytest
 from sqlalchemy import insert, select, update
 
 from scandock.catalog.engine import Catalog
-from scandock.catalog.tables import reservation, upload
+from scandock.catalog.tables import reservation, tree
 from scandock.model.errors import TokenLost
 from scandock.model.verdicts import ImportState
 from scandock.queue import leases
-from scandock.queue.leases import LEASE_MS, Lease, abandon, begin, find_dead, finish, guard, renew, take_over
+from scandock.queue.leases import (
+    LEASE_MS,
+    ImportLease,
+    Lease,
+    OperationLease,
+    abandon,
+    begin,
+    begin_operation,
+    disown_all,
+    find_dead,
+    finish,
+    finish_operation,
+    guard,
+    is_going_on,
+    renew,
+    take_over,
+)
 from scandock.queue.owner import is_gone, this_owner
 from tests.unit.catalog.conftest import Rows
 
@@ -25,20 +41,20 @@ GONE = json.dumps({**json.loads(this_owner()), "boot": "another boot"})
 FAR = json.dumps({**json.loads(this_owner()), "host": "another.host"})
 
 
-def started(catalog: Catalog, number: str = "u1") -> Lease:
+def started(catalog: Catalog, number: str = "u1") -> ImportLease:
     return begin(catalog, number=number, token="t1", archive="a.zip", request={"project": "P"})
 
 
 def row(catalog: Catalog, lease: Lease) -> Any:
     with catalog.read() as connection:
         now = connection.execute(select(catalog.now())).scalar_one()
-        found = connection.execute(select(upload).where(upload.c.id == lease.upload_id)).mappings().one()
+        found = connection.execute(select(lease.table).where(lease.table.c.id == lease.row_id)).mappings().one()
     return {**found, "left": found["lease_until"] - now}
 
 
 def change(catalog: Catalog, lease: Lease, **values: Any) -> None:
     with catalog.write() as connection:
-        connection.execute(update(upload).where(upload.c.id == lease.upload_id).values(**values))
+        connection.execute(update(lease.table).where(lease.table.c.id == lease.row_id).values(**values))
 
 
 def test_an_import_begins_as_ours(catalog: Catalog) -> None:
@@ -70,6 +86,72 @@ def test_a_stale_token_holds_nothing(catalog: Catalog) -> None:
         finish(catalog, connection, stale, ImportState.PLACED, {})
 
     assert (row(catalog, lease)["state"], row(catalog, lease)["lease_until"]) == ("running", before)
+
+
+def test_an_operation_is_held_lost_and_taken_over_as_an_import_is(catalog: Catalog) -> None:
+    """Of two rows with one number in their tables each token opens its own."""
+    imported, changed = started(catalog), begin_operation(catalog, number="o1", token="t1", kind="edit")
+    assert imported.row_id == changed.row_id
+    assert changed.upload_id is None
+    assert (row(catalog, changed)["attempt"], row(catalog, changed)["kind"]) == (1, "edit")
+    change(catalog, changed, lease_until=1)
+    renew(catalog, changed)
+    assert 0 < row(catalog, changed)["left"] <= LEASE_MS
+    assert find_dead(catalog) == []
+    change(catalog, changed, owner=GONE)
+    (dead,) = find_dead(catalog)
+    assert (dead.kind, dead.uuid, dead.let_go) == (OperationLease, "o1", False)
+    taken = take_over(catalog, dead)
+    assert isinstance(taken, OperationLease)
+    assert (row(catalog, changed)["token"], row(catalog, changed)["attempt"]) == (taken.token, 2)
+    for stale in (changed, replace(changed, token="t0")):
+        with pytest.raises(TokenLost):
+            renew(catalog, stale)
+    renew(catalog, imported)
+    abandon(catalog, taken)
+    assert [one.uuid for one in find_dead(catalog)] == ["o1"]
+    assert take_over(catalog, dead) is None
+
+
+def test_an_operation_ends_with_all_that_it_holds(catalog: Catalog, rows: Rows) -> None:
+    imported, changed = started(catalog), begin_operation(catalog, number="o1", token="t1", kind="edit")
+    number = rows.tree(upload_id=None, operation_id=changed.row_id)
+    with catalog.write() as connection:
+        names = [{"name": "P/label/a", **changed.mark()}]
+        connection.execute(insert(reservation), names)
+        connection.execute(insert(reservation), [{"name": "P/label/b", **imported.mark()}])
+    assert is_going(catalog, "o1", "u1") == [True, True]
+    with pytest.raises(TokenLost), catalog.write() as connection:
+        finish_operation(catalog, connection, replace(changed, token="t0"))
+    with catalog.write() as connection:
+        finish_operation(catalog, connection, changed)
+    assert is_going(catalog, "o1", "u1") == [False, True]
+    with catalog.read() as connection:
+        assert connection.execute(select(reservation.c.name)).scalars().all() == ["P/label/b"]
+        assert connection.execute(select(tree.c.id, tree.c.operation_id)).all() == [(number, None)]
+    with pytest.raises(TokenLost):
+        renew(catalog, changed)
+
+
+def test_a_restored_catalog_is_nobodys(catalog: Catalog) -> None:
+    """Its owners may live on this machine, and work on the one that it was copied from."""
+    imported, changed = started(catalog), begin_operation(catalog, number="o1", token="t1", kind="edit")
+    ended = started(catalog, "u2")
+    with catalog.write() as connection:
+        finish(catalog, connection, ended, ImportState.PLACED, {})
+    before = row(catalog, ended)["owner"]
+    for lease in (imported, changed):
+        change(catalog, lease, owner=FAR)
+    assert find_dead(catalog) == []
+    with catalog.write() as connection:
+        disown_all(connection)
+    assert [one.uuid for one in find_dead(catalog)] == ["u1", "o1"]
+    assert row(catalog, ended)["owner"] == before
+
+
+def is_going(catalog: Catalog, *uuids: str) -> list[bool]:
+    with catalog.read() as connection:
+        return [is_going_on(connection, uuid) for uuid in uuids]
 
 
 def test_what_has_ended_is_nobodys(catalog: Catalog) -> None:
@@ -193,4 +275,4 @@ def test_a_lease_outlives_several_renewals() -> None:
 def test_rows_of_the_builder_are_dead_uploads(catalog: Catalog, rows: Rows) -> None:
     number = rows.upload()
 
-    assert [one.upload_id for one in find_dead(catalog)] == [number]
+    assert [(one.kind, one.row_id) for one in find_dead(catalog)] == [(ImportLease, number)]

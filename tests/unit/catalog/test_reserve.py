@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import insert, select
@@ -12,24 +13,24 @@ from scandock.catalog.tables import project_deletion, reservation
 from scandock.model.errors import Fault, TokenLost, Usage
 from scandock.placing.locks import LockName, label_lock, study_lock
 from scandock.placing.reserve import held_by_others, lock_projects, release, reserve
-from scandock.queue.leases import Lease, begin
+from scandock.queue.leases import ImportLease, begin
 from tests.unit.catalog.conftest import Rows
 
 pytestmark = pytest.mark.postgresql
 
 
-def started(catalog: Catalog, number: str) -> Lease:
+def started(catalog: Catalog, number: str) -> ImportLease:
     return begin(catalog, number=number, token=f"token of {number}", archive="a.zip", request={})
 
 
-def take(catalog: Catalog, lease: Lease, *names: LockName) -> None:
+def take(catalog: Catalog, lease: ImportLease, *names: LockName) -> None:
     with catalog.write() as connection:
         reserve(catalog, connection, lease, names)
 
 
-def held(catalog: Catalog, lease: Lease, *names: LockName) -> set[int]:
+def held(catalog: Catalog, lease: ImportLease, *names: LockName) -> set[str]:
     with catalog.read() as connection:
-        return held_by_others(connection, lease.upload_id, names)
+        return held_by_others(connection, lease, names)
 
 
 def test_what_one_holds_the_other_sees(catalog: Catalog) -> None:
@@ -38,8 +39,8 @@ def test_what_one_holds_the_other_sees(catalog: Catalog) -> None:
     take(catalog, two, label_lock("P", "b"))
 
     assert held(catalog, three, label_lock("P", "a"), label_lock("P", "b"), label_lock("P", "c")) == {
-        one.upload_id,
-        two.upload_id,
+        one.uuid,
+        two.uuid,
     }
     assert held(catalog, one, label_lock("P", "a"), study_lock("P", "1.2")) == set()
     assert held(catalog, one, label_lock("Q", "a")) == set()
@@ -62,7 +63,7 @@ def test_a_name_is_taken_once_and_may_be_taken_again_by_its_holder(catalog: Cata
 def test_a_stale_process_reserves_nothing(catalog: Catalog) -> None:
     lease = started(catalog, "u1")
     with pytest.raises(TokenLost):
-        take(catalog, Lease(lease.upload_id, lease.uuid, "an older token"), label_lock("P", "a"))
+        take(catalog, replace(lease, token="an older token"), label_lock("P", "a"))
     with catalog.read() as connection:
         assert connection.execute(select(reservation.c.name)).all() == []
 
@@ -72,10 +73,10 @@ def test_releasing_gives_back_ones_own_alone(catalog: Catalog) -> None:
     take(catalog, one, label_lock("P", "a"))
     take(catalog, two, label_lock("P", "b"))
     with catalog.write() as connection:
-        release(connection, one.upload_id)
+        release(connection, one)
 
     assert held(catalog, two, label_lock("P", "a")) == set()
-    assert held(catalog, one, label_lock("P", "b")) == {two.upload_id}
+    assert held(catalog, one, label_lock("P", "b")) == {two.uuid}
 
 
 def test_more_names_than_one_statement_takes(catalog: Catalog) -> None:
@@ -83,9 +84,9 @@ def test_more_names_than_one_statement_takes(catalog: Catalog) -> None:
     names = [label_lock("P", str(n)) for n in range(1_700)]
     take(catalog, one, *names)
 
-    assert held(catalog, two, *names[1_650:]) == {one.upload_id}
-    assert held(catalog, two, *names) == {one.upload_id}
-    assert held(catalog, two, label_lock("P", "none"), *names[1_600:1_601]) == {one.upload_id}
+    assert held(catalog, two, *names[1_650:]) == {one.uuid}
+    assert held(catalog, two, *names) == {one.uuid}
+    assert held(catalog, two, label_lock("P", "none"), *names[1_600:1_601]) == {one.uuid}
 
 
 def test_who_locks_a_project_looks_alone(catalog: Catalog, rows: Rows) -> None:
@@ -95,11 +96,11 @@ def test_who_locks_a_project_looks_alone(catalog: Catalog, rows: Rows) -> None:
     barrier = threading.Barrier(len(leases))
     won: list[int] = []
 
-    def plan(lease: Lease) -> None:
+    def plan(lease: ImportLease) -> None:
         barrier.wait()
         with catalog.write() as connection:
             lock_projects(connection, ["P"])
-            if not held_by_others(connection, lease.upload_id, [label_lock("P", "a")]):
+            if not held_by_others(connection, lease, [label_lock("P", "a")]):
                 reserve(catalog, connection, lease, [label_lock("P", "a")])
                 won.append(lease.upload_id)
 

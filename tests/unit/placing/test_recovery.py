@@ -21,6 +21,7 @@ from scandock.catalog.sums import sum_up
 from scandock.catalog.tables import (
     file,
     intent,
+    operation,
     project,
     reservation,
     resource,
@@ -37,13 +38,13 @@ from scandock.model.verdicts import ImportState
 from scandock.placing import recover as recovering
 from scandock.placing.complete import complete, end_without
 from scandock.placing.forget import forget_tree
-from scandock.placing.intents import Placement, SessionRow, new_tree, record
+from scandock.placing.intents import Placement, SessionRow, new_tree, record, record_operation
 from scandock.placing.locks import label_lock, study_lock
 from scandock.placing.publish import publish, switch
 from scandock.placing.receipts import amend_receipt
 from scandock.placing.recover import recover
 from scandock.placing.reserve import held_by_others, release, reserve
-from scandock.queue.leases import abandon, begin, find_dead, renew, take_over
+from scandock.queue.leases import abandon, begin, begin_operation, find_dead, renew, take_over
 from scandock.queue.owner import is_gone, start_time, this_owner
 from scandock.rules.receipt_codes import sentence
 from scandock.store.local import LocalStore
@@ -344,8 +345,7 @@ def test_one_that_cannot_be_finished_is_tried_again_and_keeps_nobody_out(catalog
     dies(catalog, lease)
     for _ in range(2):
         found = recover(catalog, store)
-        assert {number: fault.code for number, fault in found.stuck.items()} == {lease.upload_id: "name_taken"}
-        assert found.uuids == {lease.upload_id: lease.uuid}
+        assert {uuid: fault.code for uuid, fault in found.stuck.items()} == {lease.uuid: "name_taken"}
     (tmp_path / "data" / "archive" / "P" / "S1").rmdir()
     assert recover(catalog, store).done == ["u1"]
     nothing_pending(catalog, store)
@@ -489,6 +489,47 @@ def test_an_intent_is_not_recorded_where_a_folder_stands(catalog, store, tmp_pat
     assert count(catalog, intent) == count(catalog, reservation) == 0
 
 
+def test_what_is_changed_by_hand_of_an_import_stays_when_that_is_given_up(catalog, store):
+    """An import that placed a part and is tried again, while somebody changes a session that came by it."""
+    stage, lease = started(catalog, store)
+    with store.hold("o1"):
+        other = store.begin("o1", "t2")
+    changing = begin_operation(catalog, number="o1", token="t2", kind="edit")
+    with catalog.write() as connection:
+        new_tree(catalog, connection, lease)
+        theirs = new_tree(catalog, connection, changing)
+        connection.execute(update(tree).where(tree.c.id == theirs).values(upload_id=lease.upload_id))
+    end_without(catalog, store, stage, lease, {"state": "failed", "code": "disk_full", "message": "."})
+    recover(catalog, store)
+    with catalog.read() as connection:
+        assert connection.execute(select(tree.c.id)).scalars().all() == [theirs]
+    abandon(catalog, changing)
+    assert recover(catalog, store).done == ["o1"]
+    assert count(catalog, tree) == count(catalog, operation) == 0
+    other.close()
+
+
+def test_an_operation_that_died_behind_its_intents_is_rolled_forward(catalog, store):
+    """Its tree is then of the import that it was said to be of, or of none."""
+    _, origin = started(catalog, store, "u0", "t0")
+    for number, import_id in (("o1", origin.upload_id), ("o2", None)):
+        with store.hold(number):
+            stage = store.begin(number, "t")
+        lease = begin_operation(catalog, number=number, token="t", kind="make")
+        placement = staged(catalog, stage, lease, label=f"S{number}")
+        with catalog.write() as connection:
+            reserve(catalog, connection, lease, [label_lock("P", number)])
+            record_operation(catalog, store, connection, lease, [placement], [], origin=import_id)
+        stage.close()
+        abandon(catalog, lease)
+        assert recover(catalog, store).done == [number]
+        with catalog.read() as connection:
+            shown = select(tree.c.upload_id, tree.c.operation_id, tree.c.state).join(session).order_by(tree.c.id.desc())
+            assert tuple(connection.execute(shown).first()) == (import_id, None, "current")
+        assert count(catalog, operation) == count(catalog, intent) == count(catalog, reservation) == 0
+    assert count(catalog, upload) == 1
+
+
 def test_names_are_held_until_their_import_has_ended(catalog, store):
     a, b, c, d = (label_lock("P", label) for label in "abcd")
     stage, lease = started(catalog, store)
@@ -497,13 +538,13 @@ def test_names_are_held_until_their_import_has_ended(catalog, store):
         reserve(catalog, connection, lease, [a, b])
         reserve(catalog, connection, lease, [b, c])
     with catalog.read() as connection:
-        assert held_by_others(connection, other.upload_id, [c, d]) == {lease.upload_id}
-        assert held_by_others(connection, lease.upload_id, [a, b, c]) == set()
+        assert held_by_others(connection, other, [c, d]) == {lease.uuid}
+        assert held_by_others(connection, lease, [a, b, c]) == set()
     with catalog.write() as connection:
-        release(connection, lease.upload_id)
+        release(connection, lease)
         reserve(catalog, connection, other, [a, d])
     with catalog.read() as connection:
-        assert held_by_others(connection, lease.upload_id, [a]) == {other.upload_id}
+        assert held_by_others(connection, lease, [a]) == {other.uuid}
     end_without(catalog, store, stage, lease, {"state": "cancelled", "code": "cancelled", "message": "."})
     assert count(catalog, reservation) == 2
 

@@ -23,18 +23,18 @@ def test_only_what_is_stuck_for_longer_than_a_turn_is_called_so(
     """A machine that is well again at once is no sign of it: the next turn finishes such an import."""
     fault = Fault("store_failed", "Permission denied.")
     turns = [
-        (0.0, {1, 2}),  # 1 is finished by the next turn, 2 is not
-        (5.0, {2}),  # a turn before its time, as after a call
-        (EVERY_SECONDS + 5, {2}),
-        (EVERY_SECONDS * 2 + 5, set()),
-        (EVERY_SECONDS * 3 + 5, {1, 2}),  # again, and for the first time since
+        (0.0, {"u1", "u2"}),  # the first is finished by the next turn, the second is not
+        (5.0, {"u2"}),  # a turn before its time, as after a call
+        (EVERY_SECONDS + 5, {"u2"}),
+        (EVERY_SECONDS * 2 + 5, set[str]()),
+        (EVERY_SECONDS * 3 + 5, {"u1", "u2"}),  # again, and for the first time since
     ]
     now = [0.0]
     with opened(str(make_data(tmp_path / "data")), load_settings()) as (catalog, store), capture_logs() as logged:
         one = Janitor(catalog, store, load_settings(), structlog.get_logger(), clock=lambda: now[0])
         said = []
         for now[0], stuck in turns:
-            found = Recovered(stuck=dict.fromkeys(stuck, fault), uuids={number: f"u{number}" for number in stuck})
+            found = Recovered(stuck=dict.fromkeys(stuck, fault))
             monkeypatch.setattr(janitor, "recover", lambda *_, found=found: found)
             one._clear()  # noqa: SLF001  a turn of its thread
             said.append([line["upload"] for line in logged if line["event"] == "dead import stuck"])

@@ -11,12 +11,12 @@ from structlog.testing import capture_logs
 
 from scandock.model.errors import Fault
 from scandock.queue.claim import Claim
-from scandock.queue.leases import Lease
+from scandock.queue.leases import ImportLease
 from scandock.workers.slots import SlotPool
 
 
 def a_claim(number, *, big=False):
-    lease = Lease(number, f"u{number}", "t")
+    lease = ImportLease(number, f"u{number}", "t")
     return Claim(lease=lease, previous="", attempt=1, exhausted=False, big=big, reason="")
 
 

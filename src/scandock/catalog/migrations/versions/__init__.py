@@ -1,1 +1,1 @@
-"""One script a change of the tables, the newest named by `scandock.catalog.engine.HEAD`."""
+"""One script a change of the tables, from the baseline on; the newest is `scandock.catalog.engine.HEAD`."""

@@ -37,10 +37,12 @@ def entries_of(connection: Connection, standing: SessionRecord) -> list[Entry]:
         select(upload.c.state, upload.c.message, upload.c.created, upload.c.finished)
         .join(tree, tree.c.upload_id == upload.c.id)
         .where(tree.c.id == standing.tree_id)
-    ).one()
-    entries = [Entry(came.created, "Importing what was sent.")]
-    ended = came.finished or standing.created
-    entries.append(Entry(ended, f"Imported: {came.state}. {came.message}".strip()))
+    ).first()
+    entries, ended = [], standing.created
+    if came is not None:  # else people made it by hand
+        ended = came.finished or standing.created
+        entries.append(Entry(came.created, "Importing what was sent."))
+        entries.append(Entry(ended, f"Imported: {came.state}. {came.message}".strip()))
     entries += [
         Entry(ended, f"Warning: {_sentence(one['message'], one.get('remedy', ''))}") for one in standing.warnings
     ]

@@ -1,7 +1,8 @@
 """A user's cached files (xnat-behaviour.md 1.9): uploads whose bytes are kept, and whose import nobody has asked for.
 
-A file of the cache is an upload of the catalog, `receiving` with all its bytes there. An import of it (`src`) accepts
-that very upload, so no byte is copied; it is in the cache no more then. Those that nobody asks for expire.
+A file of the cache is an upload whose row of `cached_file` says so, `receiving` until an import of it is asked for
+(`src`). That accepts this very upload, so no byte is copied; it is in the cache no more then. Those that nobody asks
+for expire.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ from scandock.services.audit import Did
 from scandock.services.receiving import Arriving, Noted, Offer, Receiving, noted
 
 MAX_NAME: Final = 1_000
-_SAYS: Final = "The file is kept in its sender's cache; an import of it was not asked for yet."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,12 +53,8 @@ def keep(receiving: Receiving, arriving: Arriving, principal: Principal, request
     """
     catalog = receiving.catalog
     with catalog.write() as connection:
-        changed = connection.execute(
-            update(upload)
-            .where(upload.c.id == arriving.upload_id, upload.c.state == ImportState.RECEIVING)
-            .values(message=_SAYS)
-        ).rowcount
-        if changed != 1:
+        comes = select(upload.c.id).where(upload.c.id == arriving.upload_id, upload.c.state == ImportState.RECEIVING)
+        if connection.execute(comes.with_for_update()).first() is None:
             return False
         expires = catalog.now() + receiving.limits.lasts_ms
         connection.execute(
@@ -133,8 +129,6 @@ def take(receiving: Receiving, file: Cached, offer: Offer, principal: Principal,
     arriving = receiving.find(file.uuid)
     if arriving is None:
         return False
-    with receiving.catalog.write() as connection:
-        connection.execute(update(upload).where(upload.c.id == arriving.upload_id).values(message=""))
     return receiving.accept(arriving, file.size, principal, request, offer)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -11,8 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Select, case, literal, select
 from scandock.access.principal import Principal, ProjectRights, may
 from scandock.catalog.attributes import attribute
 from scandock.catalog.records import SessionRecord
-from scandock.catalog.tables import project, reservation, session, upload
-from scandock.catalog.trail import OPERATION
+from scandock.catalog.tables import operation, project, reservation, session
 from scandock.model.errors import Usage
 from scandock.model.uris import WaitingSession, without_data
 from scandock.placing.locks import timestamp_lock_column
@@ -50,10 +48,10 @@ def _status() -> ColumnElement[Any]:
     """A session that nobody holds is READY, or CONFLICT where it waits for a decision; an import that holds it
     receives.
     """
-    operations = [(upload.c.request == json.dumps({OPERATION: what}), said) for what, said in CHANGING.items()]
+    operations = [(operation.c.kind == kind, said) for kind, said in CHANGING.items()]
     return case(
         *operations,
-        (upload.c.id.is_not(None), "RECEIVING"),
+        (reservation.c.name.is_not(None), "RECEIVING"),
         (session.c.state == "conflict", "CONFLICT"),
         else_="READY",
     )
@@ -129,10 +127,10 @@ def row_of(connection: Connection, standing: SessionRecord) -> Rows:
 
 
 def _sessions() -> Select[tuple[int]]:
-    """Sessions that wait, with the upload or operation that holds their timestamp just now (`placing.reserve`)."""
+    """Sessions that wait, with the operation that holds their timestamp just now, if one does (`placing.reserve`)."""
     joined = (
         session.join(project, project.c.id == session.c.project_id)
         .outerjoin(reservation, reservation.c.name == timestamp_lock_column(project.c.name, session.c.timestamp))
-        .outerjoin(upload, upload.c.id == reservation.c.upload_id)
+        .outerjoin(operation, operation.c.id == reservation.c.operation_id)
     )
     return select(session.c.id).select_from(joined).where(session.c.place == "prearchive")

@@ -502,8 +502,8 @@ OTHERS = {
     "store/stages.py _sync_each: os.fsync(fd)": "test_local_store_system.py: old kernels",
     "store/space.py _write_a_little: os.fsync(fd)": "test_a_disk_that_takes_bytes_and_does_not_keep_them_is_told",
     "placing/receipts.py amend_receipt: stage.seal()": "test_a_receipt_gives_way_only_to_one_that_is_on_the_disk",
-    "services/hand_changes.py _arrange: came.seal()": "test_a_change_by_hand_asks_each_of_its_stages",
-    "services/hand_changes.py _arrange: stage.seal()": "test_a_change_by_hand_asks_each_of_its_stages",
+    "services/hand_changes.py _placement: came.seal()": "test_a_change_by_hand_asks_each_of_its_stages",
+    "services/hand_changes.py _placement: running.stage.seal()": "test_a_change_by_hand_asks_each_of_its_stages",
 }
 """Those without which nothing is lost, or that show by their errors; what shows that."""
 

@@ -19,8 +19,9 @@ import httpx
 import pytest
 from sqlalchemy import select
 
+from scandock.catalog import trees
 from scandock.catalog.tables import file
-from scandock.services import hand_changes
+from scandock.placing import tree_plan
 from scandock.services.checking import check
 from tests.builders import Site, images, site_at, zipped
 from tests.integration.web import Web, serving
@@ -268,7 +269,8 @@ def test_ten_threads_into_one_resource_all_land(site: Site) -> None:
 
 @pytest.mark.postgresql
 def test_rows_of_big_sessions_are_written_in_several_transactions(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hand_changes, "BATCH", 3)
+    for module in (trees, tree_plan):
+        monkeypatch.setattr(module, "BATCH", 3)
     files = {f"{n}": b"%d" % n for n in range(8)}
     with served(site) as (_, client, resource):
         for _ in range(2):

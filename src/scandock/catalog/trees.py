@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import json
 import zlib
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import Any, Final, NamedTuple
@@ -68,6 +68,8 @@ class FileRow(NamedTuple):
     """What a person said of this one file, as its format and tags: without, it has its resource's."""
     format: str | None = None
     tags: str | None = None
+    md5: builtins.bytes | None = None
+    """None until somebody needed it."""
 
     @property
     def words(self) -> Words:
@@ -98,7 +100,7 @@ def files_of(connection: Connection, tree_id: int) -> Generator[FileRow, None, N
     query = (
         select(
             file.c.n, file.c.resource_n, file.c.name, file.c.bytes, file.c.sha256, file.c.sop_uid, file.c.frames,
-            file.c.dataset_at, file.c.content, file.c.format, file.c.tags,
+            file.c.dataset_at, file.c.content, file.c.format, file.c.tags, file.c.md5,
         )
         .where(file.c.tree_id == tree_id)
         .order_by(file.c.n)
@@ -117,14 +119,21 @@ def has_variants(connection: Connection, tree_id: int) -> bool:
 
 def write_files(catalog: Catalog, tree_id: int, rows: Iterable[FileRow]) -> None:
     """Add files in batches, each a short transaction of its own."""
-    mark = "?" if catalog.sqlite else "%s"
+    every = iter(rows)
+    while batch := list(islice(every, BATCH)):
+        with catalog.write() as connection:
+            insert_files(connection, tree_id, batch)
+
+
+def insert_files(connection: Connection, tree_id: int, rows: Iterable[FileRow]) -> None:
+    """Add files, as many as fit into one transaction."""
+    mark = "?" if connection.dialect.name == "sqlite" else "%s"
     columns = ("tree_id", *FileRow._fields)
     # said by hand: with so many rows SQLAlchemy's own work on each takes longer than the database's
     statement = f"INSERT INTO {file.name} ({', '.join(columns)}) VALUES ({', '.join([mark] * len(columns))})"  # noqa: S608  names of our own
-    every = iter(rows)
-    while batch := [(tree_id, *row) for row in islice(every, BATCH)]:
-        with catalog.write() as connection:
-            connection.exec_driver_sql(statement, batch)
+    values = [(tree_id, *row) for row in rows]
+    if values:
+        connection.exec_driver_sql(statement, values)
 
 
 def copy_files(catalog: Catalog, old: int, new: int, last: int, dropped: Iterable[int]) -> None:
@@ -194,17 +203,9 @@ def damaged_files(connection: Connection, tree_id: int) -> dict[int, str]:
     return {row.file_n: row.kind for row in rows}
 
 
-def sum_up(connection: Connection, tree_id: int) -> dict[int, tuple[int, int, int]]:
-    """Resource number -> (files, bytes, frames)."""
-    rows = connection.execute(
-        select(file.c.resource_n, func.count(), func.sum(file.c.bytes), func.sum(file.c.frames))
-        .where(file.c.tree_id == tree_id)
-        .group_by(file.c.resource_n)
-    )
-    return {row[0]: (int(row[1]), int(row[2]), int(row[3])) for row in rows}
-
-
-def write_structure(connection: Connection, tree_id: int, scans: list[ScanRow], resources: list[ResourceRow]) -> None:
+def write_structure(
+    connection: Connection, tree_id: int, scans: Sequence[ScanRow], resources: Sequence[ResourceRow]
+) -> None:
     """Write a tree's scans and resources, and its own sums."""
     if scans:
         connection.execute(insert(scan), [scan_values(tree_id, s) for s in scans])
@@ -227,7 +228,7 @@ def write_structure(connection: Connection, tree_id: int, scans: list[ScanRow], 
     )
 
 
-def _write_ecat_files(connection: Connection, tree_id: int, resources: list[ResourceRow]) -> None:
+def _write_ecat_files(connection: Connection, tree_id: int, resources: Sequence[ResourceRow]) -> None:
     """Note the ECAT files among a tree's files, whose rows are written before."""
     if not any(r.scan_n is not None and r.label.casefold() == "ecat" for r in resources):
         return

@@ -1,7 +1,8 @@
-"""Step 5, second half: a job's tree is put together in the stage, and every entry of it learns where it stands.
+"""Step 5, second half: a job's next tree is planned, and every entry of it learns where it will stand.
 
 A new scan is one rename of the folder that the readers filled; what joins a scan that is there already moves file by
-file; what stays of a session that is joined is hard-linked.
+file; what stays of a session that is joined is hard-linked. All of it is decided in the ledger; `placing.tree_plan`
+makes it true.
 """
 
 from __future__ import annotations
@@ -9,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from scandock.catalog.trees import NOTHING_SAID, FileRow, ResourceRow, ScanRow
-from scandock.model.errors import Fault
 from scandock.model.verdicts import Verdict
 from scandock.pipeline.healing import Healer
 from scandock.pipeline.job import Job
 from scandock.pipeline.ledger import Ledger
 from scandock.pipeline.repeats import put_aside
 from scandock.pipeline.scans import allot_scans
+from scandock.placing.tree_plan import BaseTree, Rename, Sums, TreePlan
 from scandock.rules.filenames import TakenNames, object_name, resource_path, unique, variant_name
 from scandock.rules.layout import place_of
 from scandock.store.paths import RelPath, below, image_folder, relative_to, resource_folder, uid_key
@@ -26,9 +27,11 @@ _STANDS = (
     " code = CASE WHEN code = '' THEN 'stored' ELSE code END"
 )
 
+_COMES = "verdict IN ('stored', 'conflict', 'resource')"
+
 
 class Arranger:
-    """Arranges one job; `place_images` first, then `place_others`, then `rows`."""
+    """Plans the tree of one job: `begin`, then `place_images`, then what the other files want, then `plan`."""
 
     def __init__(self, ledger: Ledger, stage: Stage, job: Job, *, keep_names: bool = False) -> None:
         """`keep_names`: objects keep the archive's own base names where these are free (rules.md, "Which file")."""
@@ -41,7 +44,12 @@ class Arranger:
         self.dropped: set[int] = set()
         self.healer = Healer(ledger, job.n)
         self.started = False
-        """Whether a new tree is being made."""
+        """Whether there is to be a new tree."""
+        self._filled: set[int] = set()
+        """Resources in whose folders files stand: some that stay of the joined session, or some that have come."""
+        self._based: frozenset[int] = frozenset()
+        """Of these those in which some stay."""
+        self._moves = 0
 
     # -- what is there already -----------------------------------------------------------------------------------
 
@@ -52,6 +60,8 @@ class Arranger:
         job.resources = list(job.base_resources)
         self.resources = {(r.scan_n, r.label.casefold()): r for r in job.resources}
         self.dropped = {n for _, n in job.replaced}
+        self._based = frozenset(self._sums_of_base())
+        self._filled = set(self._based)
         self._settle_repeats()
         allot_scans(self.ledger, self.job)
 
@@ -74,8 +84,7 @@ class Arranger:
         if not staged or not self.healer.heals(n, sha256):
             return False
         self.start()
-        self.stage.remove(below(self.job.tree, path))
-        self.stage.move(staged, below(self.job.tree, path))
+        self.move(staged, path)
         self.ledger.run(
             "UPDATE entry SET job = ?, verdict = ?, code = 'healed', staged = '', target = ? WHERE ordinal = ?",
             (self.job.n, verdict, path, number),
@@ -110,28 +119,16 @@ class Arranger:
     # -- images --------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Begin the new tree: what stays of the joined session is hard-linked into it."""
-        job = self.job
-        if self.started:
-            return
+        """Note that there is to be a new tree."""
         self.started = True
-        if job.base is None:
-            return
-        if self.healer.all_gone:
-            return
-        pairs = (
-            (path, below(job.tree, path))
-            for n, path in self.ledger.stream("SELECT n, path FROM base WHERE job = ? ORDER BY n", (job.n,))
-            if n not in self.dropped and n not in self.healer.gone
-        )
-        try:
-            self.stage.adopt(job.name, pairs)
-        except FileNotFoundError as error:
-            said = f"Files of {job.name} are not where they were stored."
-            raise Fault("tree_damaged", said, "Run `scandock check`.") from error
+
+    def move(self, source: RelPath, target: RelPath) -> None:
+        """Note that a staged file, or folder, gets its place in the tree."""
+        self._moves += 1
+        self.ledger.run("INSERT INTO move VALUES (?, ?, ?, ?)", (self.job.n, self._moves, source, target))
 
     def place_images(self) -> None:
-        """Move every new image to its place in the tree."""
+        """Give every new image its place in the tree."""
         job = self.job
         if self.has_news():
             self.start()
@@ -143,7 +140,7 @@ class Arranger:
                 self._place_ecat(entry.ordinal, entry.path, job.scan_of[entry.sha256.hex()])
 
     def _place_series(self, uid: str, kind: str) -> None:
-        job, ledger, stage = self.job, self.ledger, self.stage
+        job, ledger = self.job, self.ledger
         source = image_folder(uid_key(job.study.study_uid or ""), uid_key(uid), kind)
         chosen = (job.study.study_uid, uid, f"{source}/%")
         where = "study = ? AND series = ? AND content = 'dicom' AND verdict IN ('', 'conflict') AND staged LIKE ?"
@@ -158,15 +155,24 @@ class Arranger:
             self._place_by_name(resource, where, chosen)
             return
         folder = self.folder(resource)
-        whole = not stage.exists(below(job.tree, folder)) and not self.healer.gone
-        odd = ledger.rows(
-            f"SELECT ordinal, staged, sop, sha256 FROM entry WHERE {where}"
-            + (" AND staged LIKE '%~%'" if whole else "")
-            + " ORDER BY ordinal",
-            chosen,
-        )
+        whole = resource.n not in self._filled
+        odd = []
         if whole:
-            stage.move(source, below(job.tree, folder))
+            found = ledger.rows(
+                "SELECT ordinal, staged, sop, sha256, verdict FROM entry WHERE study = ? AND series = ?"
+                " AND content = 'dicom' AND staged LIKE ?"
+                " AND (staged LIKE '%~%' OR verdict NOT IN ('', 'conflict')) ORDER BY ordinal",
+                chosen,
+            )
+            whole = all(
+                verdict in ("", "conflict") for *_, verdict in found
+            )  # else some are of a refused inner archive
+            odd = [(number, staged, sop, sha256) for number, staged, sop, sha256, _ in found]
+        if not whole:
+            odd = ledger.rows(f"SELECT ordinal, staged, sop, sha256 FROM entry WHERE {where} ORDER BY ordinal", chosen)
+        if whole:
+            self.move(source, folder)
+            self._filled.add(resource.n)
             ledger.run(
                 f"UPDATE entry SET {_STANDS}, resource_n = ?, name = SUBSTR(staged, ?), target = ? || SUBSTR(staged, ?)"
                 f" WHERE {where}",
@@ -174,31 +180,57 @@ class Arranger:
             )
             placed = below(job.tree, folder)
             odd = [(number, below(placed, relative_to(source, staged)), sop, sha) for number, staged, sop, sha in odd]
-        for number, staged, sop, sha256 in odd:
+        self._place_one_by_one(resource, uid, odd)
+
+    def _place_one_by_one(self, resource: ResourceRow, uid: str, odd: list[tuple[bytes, RelPath, str, bytes]]) -> None:
+        """Name objects one by one: the folder is not theirs alone, or the readers found their names taken."""
+        if not odd:
+            return
+        folder = self.folder(resource)
+        names = {
+            name
+            for (name,) in self.ledger.stream(
+                "SELECT name FROM entry WHERE study = ? AND series = ? AND resource_n = ?",
+                (self.job.study.study_uid, uid, resource.n),
+            )
+        }
+        odd.reverse()
+        while odd:  # there may be as many as the session has objects: each is given up for its name
+            number, staged, sop, sha256 = odd.pop()
             name = object_name(sop, sha256)
-            path = below(folder, name)
-            if stage.exists(below(job.tree, path)) or self.healer.keeps(path, self.dropped):
+            if name in names or self._stays(resource, below(folder, name)):
                 name = variant_name(sop, sha256)
-            stage.move(staged, below(below(job.tree, folder), name))
+            names.add(name)
+            self.move(staged, below(folder, name))
             self._stands(number, resource, name)
 
+    def _stays(self, resource: ResourceRow, path: RelPath) -> bool:
+        """Whether a path is that of a file which stays of the joined session, be it gone from the store."""
+        return resource.n in self._based and any(
+            n not in self.dropped
+            for (n,) in self.ledger.rows(
+                "SELECT n FROM base INDEXED BY base_path WHERE job = ? AND path = ?", (self.job.n, path)
+            )
+        )
+
     def _place_by_name(self, resource: ResourceRow, where: str, chosen: tuple[object, ...]) -> None:
-        """Move the objects of a series one by one, under the names that they have in the archive."""
+        """Place the objects of a series one by one, under the names that they have in the archive."""
         for number, staged, path in self.ledger.rows(
             f"SELECT ordinal, staged, path FROM entry WHERE {where} ORDER BY ordinal", chosen
         ):
             name = unique(self.taken(resource), resource_path((), _own_name(path)))
-            self.stage.move(staged, below(below(self.job.tree, self.folder(resource)), name))
+            self.move(staged, below(self.folder(resource), name))
             self._stands(number, resource, name)
 
     def _place_ecat(self, number: bytes, path: str, scan: ScanRow) -> None:
         resource = self.resource(scan, "ECAT", "RAW", "ECAT")
         (staged,) = self.ledger.rows("SELECT staged FROM entry WHERE ordinal = ?", (number,))[0]
         name = unique(self.taken(resource), resource_path((), _own_name(path)))
-        self.stage.move(staged, below(below(self.job.tree, self.folder(resource)), name))
+        self.move(staged, below(self.folder(resource), name))
         self._stands(number, resource, name)
 
     def _stands(self, number: bytes, resource: ResourceRow, name: str) -> None:
+        self._filled.add(resource.n)
         self.ledger.run(
             f"UPDATE entry SET {_STANDS}, resource_n = ?, name = ?, target = ? WHERE ordinal = ?",
             (resource.n, name, below(self.folder(resource), name), number),
@@ -218,14 +250,68 @@ class Arranger:
 
     # -- the outcome ---------------------------------------------------------------------------------------------
 
-    def rows(self) -> Iterator[FileRow]:
+    def plan(self) -> TreePlan:
+        """The tree as it was decided; the sums of its scans and resources are set."""
+        job, healer = self.job, self.healer
+        base = None
+        if job.base is not None:
+            base = BaseTree(name=job.name, tree_id=job.base.tree_id, last=job.last_file, files=self._base_files)
+        return TreePlan(
+            root=job.tree,
+            scans=job.scans,
+            resources=job.resources,
+            base=base,
+            drop=self.dropped,
+            add=self._rows,
+            rename=self._renames,
+            unlinked=healer.gone.union(healer.mended),
+            mended=healer.mended,
+            unverified=[*healer.mended, *healer.broken()],
+        )
+
+    def sums(self) -> dict[int, Sums]:
+        """What the new tree has in each resource in which there is a file."""
+        sums = self._sums_of_base()
+        for n, files, size, frames in self.ledger.rows(
+            "SELECT resource_n, COUNT(*), SUM(size), SUM(frames) FROM entry WHERE job = ? AND resource_n IS NOT NULL"
+            f" AND {_COMES} GROUP BY resource_n",
+            (self.job.n,),
+        ):
+            before = sums.get(n, Sums(0, 0, 0))
+            sums[n] = Sums(before.files + files, before.bytes + size, before.frames + frames)
+        return sums
+
+    def _sums_of_base(self) -> dict[int, Sums]:
+        """What stays of the joined session in each resource in which a file stays."""
+        sums = {
+            n: Sums(*figures)
+            for n, *figures in self.ledger.rows(
+                "SELECT resource_n, COUNT(*), SUM(bytes), SUM(frames) FROM base WHERE job = ? GROUP BY resource_n",
+                (self.job.n,),
+            )
+        }
+        for n in self.dropped:
+            resource_n, size, frames = self.ledger.rows(
+                "SELECT resource_n, bytes, frames FROM base WHERE job = ? AND n = ?", (self.job.n, n)
+            )[0]
+            before = sums[resource_n]
+            sums[resource_n] = Sums(before.files - 1, before.bytes - size, before.frames - frames)
+        return {n: figures for n, figures in sums.items() if figures.files}
+
+    def _base_files(self) -> Iterator[tuple[int, RelPath]]:
+        return self.ledger.stream("SELECT n, path FROM base WHERE job = ? ORDER BY n", (self.job.n,))
+
+    def _renames(self) -> Iterator[Rename]:
+        moves = self.ledger.stream("SELECT source, target FROM move WHERE job = ? ORDER BY n", (self.job.n,))
+        return (Rename(source, target) for source, target in moves)
+
+    def _rows(self) -> Iterator[FileRow]:
         """The new files of the tree, numbered behind those of the joined session."""
         n = self.job.last_file
         words = self.job.words
         for number, resource_n, name, size, sha256, sop, frames, dataset_at in self.ledger.stream(
             "SELECT ordinal, resource_n, name, size, sha256, sop, frames, dataset_at FROM entry"
-            " WHERE job = ? AND resource_n IS NOT NULL AND verdict IN ('stored', 'conflict', 'resource')"
-            " ORDER BY ordinal",
+            f" WHERE job = ? AND resource_n IS NOT NULL AND {_COMES} ORDER BY ordinal",
             (self.job.n,),
         ):
             n += 1

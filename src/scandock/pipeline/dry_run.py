@@ -1,4 +1,4 @@
-"""The dry run of an import (inspect): its own steps against a stage that keeps nothing, and nothing is written down.
+"""The dry run of an import (inspect): its own steps up to the plans of its trees, none of which is built.
 
 The catalog is a scratch one without sessions, so whatever is decided is decided as for an empty DATA.
 """
@@ -9,11 +9,10 @@ from dataclasses import replace
 from typing import Any
 
 from scandock.pipeline.decide import Listener, decide
-from scandock.pipeline.describe import describe, report_of
+from scandock.pipeline.describe import report_of
 from scandock.pipeline.flow import Reporter, report_refused, state_of
-from scandock.pipeline.job import Job, Tools
-from scandock.pipeline.ledger import Ledger
-from scandock.pipeline.place import arrange_files, sum_resources
+from scandock.pipeline.job import Tools
+from scandock.pipeline.place import plan_trees
 from scandock.pipeline.tell import close_verdicts, entry_bytes, outcome, upload_warnings
 from scandock.store.null_stage import NullStage
 
@@ -29,9 +28,7 @@ def dry_run(tools: Tools, heard: Listener, report: Reporter) -> dict[str, Any]:
     decided = decide(tools, heard)
     if decided.judgement.refused is not None:
         return report_refused(ledger, decided.judgement, heard, report)
-    arrange_files(tools, decided.jobs)
-    for job in decided.jobs:
-        _describe(tools, job)
+    plan_trees(tools, decided.jobs)
     close_verdicts(ledger)
     unpacked, _ = entry_bytes(ledger)
     sessions = [{**report_of(job, state_of(job)), "uri": None, "path": None} for job in decided.jobs]
@@ -42,23 +39,3 @@ def dry_run(tools: Tools, heard: Listener, report: Reporter) -> dict[str, Any]:
         entries=ledger.counts(),
         unpacked=unpacked,
     )
-
-
-def _describe(tools: Tools, job: Job) -> None:
-    """Sums, types and attributes of a job's session, from its entries: an import has them from the rows of its tree."""
-    sum_resources(job, _sums(tools.ledger, job))
-    describe(job, tools.zone, tools.request.said)
-    job.files = sum(resource.files for resource in job.resources)
-    job.bytes = sum(resource.bytes for resource in job.resources)
-
-
-def _sums(ledger: Ledger, job: Job) -> dict[int, tuple[int, int, int]]:
-    """(files, bytes, frames) of each resource."""
-    return {
-        n: (files, size, frames)
-        for n, files, size, frames in ledger.rows(
-            "SELECT resource_n, COUNT(*), SUM(size), SUM(frames) FROM entry WHERE job = ? AND resource_n IS NOT NULL"
-            " AND verdict IN ('stored', 'conflict', 'resource') GROUP BY resource_n",
-            (job.n,),
-        )
-    }

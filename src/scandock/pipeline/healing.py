@@ -112,16 +112,6 @@ class Healer:
         """Numbers of the base files that are not healed."""
         return [n for n, _, _ in self._broken()]
 
-    def keeps(self, path: str, dropped: set[int]) -> bool:
-        """Whether a path is kept for a base file that is not there."""
-        return bool(self.gone) and any(
-            n not in dropped
-            for (n,) in self._ledger.rows(
-                "SELECT n FROM base INDEXED BY base_path WHERE job = ? AND path = ? AND broken = ?",
-                (self._job, path, GONE),
-            )
-        )
-
     def finish(self, label: str, name: str, dropped: set[int], *, changes: bool) -> list[Notice]:
         """Warnings of the session; `changes` says that a new tree is made.
 

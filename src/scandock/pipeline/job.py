@@ -16,6 +16,7 @@ from scandock.pipeline.ledger import Ledger
 from scandock.pipeline.repeats import Clashes
 from scandock.placing.deletes import Removal
 from scandock.placing.intents import Placement
+from scandock.placing.tree_plan import TreePlan
 from scandock.queue.leases import ImportLease, Lease
 from scandock.rules.naming import Naming
 from scandock.rules.notices import Notice
@@ -97,6 +98,8 @@ class Job:
     scan_of: dict[str, ScanRow] = field(default_factory=dict)
     """By series UID, or by sha256 (hex) of an ECAT file."""
     warnings: list[Notice] = field(default_factory=list)
+    plan: TreePlan | None = None
+    """Of the tree that its session is to have; None where that stays as it is."""
     placement: Placement | None = None
     removal: Removal | None = None
     """The session left in conflict that goes with this one's coming."""

@@ -30,6 +30,7 @@ CREATE INDEX base_sop ON base (job, sop);
 CREATE INDEX base_sha256 ON base (job, sha256);
 CREATE INDEX base_path ON base (job, path);
 CREATE INDEX base_broken ON base (job, broken) WHERE broken > 0;
+CREATE TABLE move (job INTEGER, n INTEGER, source TEXT, target TEXT, PRIMARY KEY (job, n)) WITHOUT ROWID;
 """
 
 _INDEXES = """

@@ -20,7 +20,7 @@ from scandock.model.entry import Content, Entry, ordinal
 from scandock.model.series import EcatFacts, SeriesTally
 from scandock.pipeline.arrange import Arranger
 from scandock.pipeline.job import EcatEntry, Job, Tools
-from scandock.pipeline.place import arrange_all, write_job
+from scandock.pipeline.place import build, plan_tree, plan_trees
 from scandock.pipeline.plan import ecat_repeats, join_base, read_policies
 from scandock.pipeline.repeats import Clashes, against_base
 from scandock.rules.cases import Decision
@@ -79,9 +79,15 @@ class _Tree:
 
 
 def merge(
-    tools: Tools, source: SessionRecord, target: SessionRecord, overwrite: Literal["append", "delete"], keep: Keep
+    tools: Tools,
+    source: SessionRecord,
+    target: SessionRecord,
+    overwrite: Literal["append", "delete"],
+    keep: Keep,
+    *,
+    dry_run: bool = False,
 ) -> Merged:
-    """Prepare in the stage the tree that `target` has once `source` has joined it.
+    """Prepare in the stage the tree that `target` has once `source` has joined it; only plan it with `dry_run`.
 
     With `ask` and clashes nothing is prepared, unless `delete` replaces the target's. `delete` goes for resource files
     too, `new` for objects alone.
@@ -108,7 +114,9 @@ def merge(
     clashes = inner + outer
     if keep == "ask" and (inner or (outer and overwrite != "delete")):
         return Merged(job, 0, len(job.duplicates), clashes, 0, undecided=True)
-    arrange_all(tools, [job])
+    plan_trees(tools, [job])
+    if not dry_run:
+        build(tools, [job])
     placed = tools.ledger.rows("SELECT COUNT(*) FROM entry WHERE verdict IN ('stored', 'conflict', 'resource')")[0][0]
     repeats = tools.ledger.rows("SELECT COUNT(*) FROM entry WHERE verdict = 'duplicate'")[0][0]
     return Merged(job, placed, repeats, clashes, len(job.replaced))
@@ -141,7 +149,8 @@ def prune(tools: Tools, source: SessionRecord, keep: Literal["old", "new"]) -> J
     arranger = Arranger(tools.ledger, tools.stage, job)
     arranger.begin()
     arranger.start()
-    write_job(tools, job, arranger)
+    plan_tree(tools, job, arranger)
+    build(tools, [job])
     return job
 
 

@@ -85,7 +85,7 @@ class ResourceKeeper:
         self.arranger.start()
         name = self._replacing(resource, wanted) or unique(self.arranger.taken(resource), wanted)
         target = below(self.arranger.folder(resource), name)
-        self.stage.move(staged, below(self.job.tree, target))
+        self.arranger.move(staged, target)
         self.ledger.run(
             "UPDATE entry SET job = ?, verdict = 'resource', code = CASE WHEN code = '' THEN 'resource' ELSE code END,"
             " resource_n = ?, name = ?, target = ? WHERE ordinal = ?",
@@ -133,14 +133,13 @@ class ResourceKeeper:
         return False
 
     def _replacing(self, resource: ResourceRow, wanted: str) -> str:
-        """With `delete` a file of the same name gives way; gives the name that became free."""
+        """With `delete` a file of the same name gives way, unless this archive has healed it; gives the free name."""
         if self.job.settled.overwrite != "delete":
             return ""
         path = below(self.arranger.folder(resource), wanted)
         for (n,) in self.ledger.rows("SELECT n FROM base WHERE job = ? AND path = ?", (self.job.n, path)):
-            if n not in self.arranger.dropped:
+            if n not in self.arranger.dropped and n not in self.arranger.healer.mended:
                 self.arranger.dropped.add(n)
-                self.stage.remove(below(self.job.tree, path))
                 return wanted
         return ""
 

@@ -5,17 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from scandock.catalog.records import SessionRecord
-from scandock.catalog.trees import (
-    copy_files,
-    mend_files,
-    sum_up,
-    unverify_files,
-    write_files,
-    write_structure,
-)
 from scandock.model.errors import Fault
 from scandock.model.importing import Overwrite
-from scandock.model.points import reach
 from scandock.pipeline.arrange import Arranger
 from scandock.pipeline.describe import describe, session_warnings
 from scandock.pipeline.gather import index_folders
@@ -23,23 +14,23 @@ from scandock.pipeline.job import Job, Tools
 from scandock.pipeline.others import ResourceKeeper, assign_others
 from scandock.pipeline.plan import all_there
 from scandock.pipeline.settling import settle_conflict
-from scandock.placing.intents import Placement, SessionRow, new_tree
+from scandock.placing.intents import Placement, SessionRow
+from scandock.placing.tree_plan import Sums, build_trees, set_sums
 from scandock.queue.tokens import new_uuid
 from scandock.rules.labels import UNASSIGNED, label_key
 
 
 def arrange_all(tools: Tools, jobs: list[Job]) -> None:
-    """Put every job's tree together, and write its rows where nobody sees them yet."""
-    arrangers = arrange_files(tools, jobs)
-    reach("arranged")
-    for job in jobs:
-        tools.check()
-        write_job(tools, job, arrangers[job.n])
-    reach("rows")
+    """Plan every job's tree and build it, its rows where nobody sees them yet; gives each job its placement."""
+    plan_trees(tools, jobs)
+    build(tools, jobs)
 
 
-def arrange_files(tools: Tools, jobs: list[Job]) -> dict[int, Arranger]:
-    """Give every entry its place in its job's tree, in the stage; the arrangers by their jobs."""
+def plan_trees(tools: Tools, jobs: list[Job]) -> None:
+    """Give every entry its place in its job's tree, and every job the plan of that; all that a dry run does of this.
+
+    Raises Fault as `plan_tree` does.
+    """
     arrangers = {}
     for job in jobs:
         tools.check()
@@ -48,63 +39,53 @@ def arrange_files(tools: Tools, jobs: list[Job]) -> dict[int, Arranger]:
         arranger.place_images()
     takers = {n: ResourceKeeper(arranger) for n, arranger in arrangers.items()}
     assign_others(tools.ledger, takers, index_folders(tools.ledger), tools.request.resources)
-    return arrangers
+    for job in jobs:
+        tools.check()
+        plan_tree(tools, job, arrangers[job.n])
 
 
-def write_job(tools: Tools, job: Job, arranger: Arranger) -> None:
-    """Write the rows of a job's arranged tree, its sums and attributes; gives the job its placement."""
+def plan_tree(tools: Tools, job: Job, arranger: Arranger) -> None:
+    """Give a job the plan of its tree, where it is to have a new one, and all that is to be said of its session.
+
+    Fault `tree_damaged` or `tree_missing` where files of the session that it joins are gone.
+    """
     decision = job.settled
     if job.base is not None and job.base.subject != decision.subject:  # what is there is moved by people alone
         job.decision = decision = replace(decision, subject=job.base.subject)
     why = all_there(tools, job)
     if why is not None:
         job.decision = decision = replace(decision, held=why)
-    healer = arranger.healer
-    job.warnings += healer.finish(decision.label, job.name, arranger.dropped, changes=arranger.started)
-    tree_id = 0
+    job.warnings += arranger.healer.finish(decision.label, job.name, arranger.dropped, changes=arranger.started)
     if arranger.started:
-        with tools.catalog.write() as connection:
-            tree_id = new_tree(tools.catalog, connection, tools.lease)
-        if job.base is not None:
-            copy_files(tools.catalog, job.base.tree_id, tree_id, job.last_file, arranger.dropped)
-            with tools.catalog.write() as connection:
-                mend_files(connection, tree_id, healer.mended)
-                unverify_files(connection, tree_id, [*healer.mended, *healer.broken()])
-        write_files(tools.catalog, tree_id, arranger.rows())
-        with tools.catalog.write() as connection:
-            sum_resources(job, sum_up(connection, tree_id))
-            describe(job, tools.zone, tools.request.said)
-            write_structure(connection, tree_id, job.scans, job.resources)
-    else:
-        describe(job, tools.zone, tools.request.said)
+        sum_resources(job, arranger.sums())
+    describe(job, tools.zone, tools.request.said)
     job.files = sum(resource.files for resource in job.resources)
     job.bytes = sum(resource.bytes for resource in job.resources)
-    settle_conflict(tools, job)
-    if arranger.started:
-        job.placement = _placement(tools, job, tree_id, keep_base=bool(arranger.dropped or healer.healed))
-    elif job.base is not None and _says_anew(tools, job):
-        job.placement = _row_alone(tools, job, job.base)
+    job.plan = arranger.plan() if arranger.started else None
 
 
-def sum_resources(job: Job, sums: dict[int, tuple[int, int, int]]) -> None:
-    """Files, bytes and frames of resources and scans, from the tree's own rows; what became empty goes.
+def build(tools: Tools, jobs: list[Job]) -> None:
+    """Build the trees that are planned; gives each job its placement."""
+    plans = [job.plan for job in jobs if job.plan is not None]
+    built = iter(build_trees(tools.catalog, tools.stage, tools.lease, plans, tools.check))
+    for job in jobs:
+        settle_conflict(tools, job)
+        if job.plan is not None:
+            base_inode = tools.store.current(job.name) if job.base is not None else None
+            job.placement = next(built).placement(job.name, _row(tools, job), base_inode=base_inode, n=job.n)
+        elif job.base is not None and _says_anew(tools, job):
+            job.placement = _row_alone(tools, job, job.base)
+
+
+def sum_resources(job: Job, sums: dict[int, Sums]) -> None:
+    """Files, bytes and frames of resources and scans; what became empty goes.
 
     What people made by hand may be empty, and stays.
     """
     empty = {scan.n for scan in job.base_scans if not scan.files}
     made = {resource.n for resource in job.base_resources if not resource.files}
-    by_n = {scan.n: scan for scan in job.scans}
-    for scan in job.scans:
-        scan.files = scan.bytes = scan.frames = 0
     job.resources = [resource for resource in job.resources if resource.n in sums or resource.n in made]
-    for resource in job.resources:
-        resource.files, resource.bytes, frames = sums.get(resource.n, (0, 0, 0))
-        if resource.scan_n is not None:
-            scan = by_n[resource.scan_n]
-            scan.files += resource.files
-            scan.bytes += resource.bytes
-            if resource.label in ("DICOM", "secondary", "ECAT"):
-                scan.frames += frames
+    set_sums(job.scans, job.resources, sums)
     job.scans = [scan for scan in job.scans if scan.files or scan.n in empty]
 
 
@@ -134,23 +115,6 @@ def _row_alone(tools: Tools, job: Job, base: SessionRecord) -> Placement:
         keep_base=False,
         session=_row(tools, job),
         moves=job.name,
-    )
-
-
-def _placement(tools: Tools, job: Job, tree_id: int, *, keep_base: bool) -> Placement:
-    base = job.base
-    inode = tools.stage.inode(job.tree)
-    assert inode is not None
-    return Placement(
-        n=job.n,
-        name=job.name,
-        staged=job.tree,
-        inode=inode,
-        tree_id=tree_id,
-        base_tree_id=base.tree_id if base is not None else None,
-        base_inode=tools.store.current(job.name) if base is not None else None,
-        keep_base=keep_base,
-        session=_row(tools, job),
     )
 
 

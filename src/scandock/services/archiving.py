@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import datetime
-from typing import Final
+from typing import Final, Literal
 
 from sqlalchemy import Connection, select, update
 
@@ -309,7 +309,8 @@ def _join(
     details: Mapping[str, audit.Value],
 ) -> Outcome:
     try:
-        merged = merge(tools, source, target, "delete" if policy == "delete" else "append", keep)
+        how: Literal["append", "delete"] = "delete" if policy == "delete" else "append"
+        merged = merge(tools, source, target, how, keep, dry_run=dry_run)
     finally:
         tools.ledger.close()
     if merged.undecided:

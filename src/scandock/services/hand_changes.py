@@ -10,30 +10,28 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, select
 
 from scandock.access.principal import deny
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.shelves import Holder, Shelf, find_holder
-from scandock.catalog.tables import file, tree
-from scandock.catalog.trees import BATCH, copy_batch, copy_files, describe_files, drop_files, sum_up, write_structure
-from scandock.model.errors import ScandockError
+from scandock.catalog.tables import tree
+from scandock.model.errors import ScandockError, Usage
 from scandock.model.points import reach
-from scandock.placing.intents import Placement, SessionRow, ShelfRow, new_tree
+from scandock.placing.intents import Placement, SessionRow, ShelfRow
 from scandock.placing.locks import locks_of
 from scandock.placing.moves import Operation, operation, patiently
+from scandock.placing.tree_plan import build_trees
 from scandock.rules.permissions import Action, Answer
 from scandock.services import audit, shelves
 from scandock.services.moving import Desk, standing_inode
-from scandock.services.next_tree import NextTree
-from scandock.store.paths import CHANGED_TREE, below, tree_path
+from scandock.services.next_tree import NextTree, Place
+from scandock.store.paths import tree_path
 
 if TYPE_CHECKING:
     from scandock.store.port import Stage
-
-_IMAGES: Final = frozenset({"DICOM", "secondary", "ECAT"})
 
 
 @dataclass(slots=True)
@@ -98,28 +96,20 @@ def _apply(connection: Connection, change: Change, to_be: NextTree) -> Mapping[s
 
 
 def _placement(desk: Desk, running: Operation, to_be: NextTree, stages: Sequence[Stage]) -> Placement:
-    source = to_be.source
-    _arrange(running, to_be, stages)
-    tree_id = _write_rows(desk, running, to_be)
-    reach("rows")
+    """Build the tree, and have all of it on disk."""
+    base_inode = standing_inode(desk, to_be.source)
+    plan = to_be.plan()
+    (built,) = build_trees(desk.catalog, running.stage, running.lease, [plan], running.check)
+    for came in dict.fromkeys(stages):
+        came.seal()  # each tells of the errors since it was begun: what it wrote lies in the tree now
+    running.stage.seal()
+    reach("sealed")
     running.check()
-    inode = running.stage.inode(CHANGED_TREE)
-    assert inode is not None
-    return Placement(
-        n=0,
-        name=tree_path(source.parts),
-        staged=CHANGED_TREE,
-        inode=inode,
-        tree_id=tree_id,
-        base_tree_id=source.tree_id,
-        base_inode=standing_inode(desk, source),
-        keep_base=bool(to_be.dropped),
-        session=_row(to_be),
-    )
+    return built.placement(tree_path(to_be.source.parts), _row(to_be), base_inode=base_inode)
 
 
 def _row(to_be: NextTree) -> SessionRow | ShelfRow:
-    """What the catalog will say of it, once its rows are summed up."""
+    """What the catalog will say of it, once it is planned."""
     source, files = to_be.source, sum(one.files for one in to_be.resources)
     size = sum(one.bytes for one in to_be.resources)
     if isinstance(source, Shelf):
@@ -135,70 +125,40 @@ def _row(to_be: NextTree) -> SessionRow | ShelfRow:
     return SessionRow.of(source, scans=len(to_be.scans), files=files, bytes=size)
 
 
-def _arrange(running: Operation, to_be: NextTree, stages: Sequence[Stage]) -> None:
-    """Put the tree together in the stage, and all of it on disk."""
-    stage = running.stage
-    stage.make(CHANGED_TREE)
-    if to_be.files:
-        stage.adopt(tree_path(to_be.source.parts), to_be.kept(CHANGED_TREE))
-    folders = {one.n: to_be.folder(one) for one in to_be.resources}
-    for (number, name), (from_stage, one) in to_be.added.items():
-        stage.bring(from_stage, one.rel, below(CHANGED_TREE, below(folders[number], name)))
-    reach("arranged")
-    for came in dict.fromkeys(stages):
-        came.seal()  # each tells of the errors since it was begun: what it wrote lies in the tree now
-    stage.seal()
-    reach("sealed")
+# -- taking out --------------------------------------------------------------------------------------------------------
 
 
-def _write_rows(desk: Desk, running: Operation, to_be: NextTree) -> int:
-    """The rows of the tree, under a number that nothing points at yet."""
-    old = to_be.source.tree_id
-    with desk.catalog.write() as connection:
-        tree_id = new_tree(desk.catalog, connection, running.lease)
-        rows = _new_rows(to_be, tree_id)
-        if to_be.last < BATCH and len(rows) <= BATCH:  # nearly every session: one transaction, few files or one
-            copy_batch(connection, old, tree_id, 0)
-            drop_files(connection, tree_id, to_be.dropped)
-            _finish_rows(connection, to_be, tree_id, rows)
-            return tree_id
-    copy_files(desk.catalog, old, tree_id, to_be.last, to_be.dropped)
-    while len(rows) > BATCH:
-        with desk.catalog.write() as connection:
-            connection.execute(insert(file), rows[:BATCH])
-        rows = rows[BATCH:]
-    with desk.catalog.write() as connection:
-        _finish_rows(connection, to_be, tree_id, rows)
-    return tree_id
+def scans_change(desk: Desk, scan_ids: Sequence[str]) -> Change:
+    """Take scans out of a session with all that is in them."""
+
+    def apply(to_be: NextTree) -> Mapping[str, audit.Value]:
+        for one in scan_ids:
+            to_be.scan(one)
+        for one in scan_ids:
+            to_be.remove_scan(one)
+        return {"fields": ["scans"], "removed": len(scan_ids)}
+
+    return Change(desk, Action.SESSION_DELETE, apply)
 
 
-def _finish_rows(connection: Connection, to_be: NextTree, tree_id: int, rows: list[dict[str, Any]]) -> None:
-    if rows:
-        connection.execute(insert(file), rows)
-    describe_files(connection, tree_id, to_be.described)
-    _sum(to_be, sum_up(connection, tree_id))
-    write_structure(connection, tree_id, to_be.scans, to_be.resources)
+def resources_change(desk: Desk, places: Sequence[Place]) -> Change:
+    """Take resources out of a session with their files."""
+
+    def apply(to_be: NextTree) -> Mapping[str, audit.Value]:
+        for one in places:
+            if to_be.resource(one) is None:
+                raise Usage("resource_unknown", f"There is no resource {one.label[:128]!r}.")
+        for one in places:
+            to_be.remove_resource(one)
+        return {"fields": ["resources"], "removed": len(places)}
+
+    return Change(desk, Action.SESSION_DELETE, apply)
 
 
-def _new_rows(to_be: NextTree, tree_id: int) -> list[dict[str, Any]]:
-    return [
-        {
-            "tree_id": tree_id, "n": n, "resource_n": number, "name": name, "bytes": one.size, "sha256": one.sha256,
-            "md5": one.md5, "sop_uid": one.sop_uid, "frames": one.frames, "dataset_at": one.dataset_at,
-            "content": one.words[0], "format": one.words[1], "tags": one.words[2],
-        }
-        for n, ((number, name), (_, one)) in enumerate(to_be.added.items(), to_be.last + 1)
-    ]  # fmt: skip
+def files_change(desk: Desk, place: Place, name: str, *, folder: bool) -> Change:
+    """Take one file out of a resource, or a folder with all that is in it: where no file has that name, or `folder`."""
 
+    def apply(to_be: NextTree) -> Mapping[str, audit.Value]:
+        return {"fields": ["files"], "removed": to_be.remove_files(place, name, folder=folder)}
 
-def _sum(to_be: NextTree, sums: Mapping[int, tuple[int, int, int]]) -> None:
-    by_n = {one.n: one for one in to_be.scans}
-    for scan in to_be.scans:
-        scan.files = scan.bytes = scan.frames = 0
-    for resource in to_be.resources:
-        resource.files, resource.bytes, frames = sums.get(resource.n, (0, 0, 0))
-        if resource.scan_n is not None:
-            scan = by_n[resource.scan_n]
-            scan.files += resource.files
-            scan.bytes += resource.bytes
-            scan.frames += frames if resource.label in _IMAGES else 0
+    return Change(desk, Action.SESSION_DELETE, apply)

@@ -18,13 +18,14 @@ from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import scan_edit
 from scandock.catalog.sums import changed_project
 from scandock.catalog.tables import project, resource, scan, session
-from scandock.catalog.trees import ScanRow, resources_of, scans_of, write_structure
+from scandock.catalog.trees import ScanRow, resources_of, scans_of
 from scandock.catalog.trees import scan_values as scan_values_of
 from scandock.model.errors import Usage
 from scandock.model.xnat_ids import experiment_number, subject_number
-from scandock.placing.intents import Placement, SessionRow, ShelfRow, new_tree
+from scandock.placing.intents import SessionRow, ShelfRow
 from scandock.placing.locks import locks_of, session_locks
 from scandock.placing.moves import Operation, operation, undisturbed
+from scandock.placing.tree_plan import TreePlan, build_trees
 from scandock.queue.tokens import new_uuid
 from scandock.rules.labels import UNASSIGNED, label_key
 from scandock.rules.permissions import Action
@@ -96,8 +97,6 @@ def make_session(desk: Desk, wanted: NewSession) -> str:
             quarantined = connection.execute(
                 select(project.c.quarantine).where(project.c.id == project_id)
             ).scalar_one()
-            tree_id = new_tree(desk.catalog, connection, running.lease)
-            write_structure(connection, tree_id, scans, [])
         row = SessionRow(
             uuid=uuid,
             new=True,
@@ -127,7 +126,7 @@ def make_session(desk: Desk, wanted: NewSession) -> str:
             for one in scans:
                 desk.note(connection, "edit", uuid, name, {"scan": one.scan_id, "made": True})
 
-        show_empty(running, archive_path(name, label), row, tree_id, note)
+        show_empty(running, archive_path(name, label), row, scans, note)
     return uuid
 
 
@@ -135,26 +134,14 @@ def show_empty(
     running: Operation,
     name: TreePath,
     row: SessionRow | ShelfRow,
-    tree_id: int,
+    scans: Sequence[ScanRow],
     note: Callable[[Connection], object],
 ) -> None:
-    """Show an empty tree that is new."""
-    running.stage.make(CHANGED_TREE)
+    """Show a tree that is new and has no file."""
+    plan = TreePlan(root=CHANGED_TREE, scans=scans, resources=())
+    (built,) = build_trees(running.catalog, running.stage, running.lease, [plan], running.check)
     running.stage.seal()
-    inode = running.stage.inode(CHANGED_TREE)
-    assert inode is not None
-    placement = Placement(
-        n=0,
-        name=name,
-        staged=CHANGED_TREE,
-        inode=inode,
-        tree_id=tree_id,
-        base_tree_id=None,
-        base_inode=None,
-        keep_base=False,
-        session=row,
-    )
-    running.show([placement], [], note)
+    running.show([built.placement(name, row)], [], note)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,19 +1,21 @@
-"""The tree that a session has once a change by hand is shown: what stays, what comes, what goes (docs/design/0003).
+"""The tree that a session has once a change by hand is shown: what stays, what comes, what goes.
 
-A published tree is never written to. The rows of what stands are read here, changed here, and written for a new tree.
+What stands is read here and changed here, and the whole is a plan in the end (docs/design/0003-placing.md).
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
 from scandock.catalog.shelves import Holder
 from scandock.catalog.trees import NOTHING_SAID, FileRow, ResourceRow, ScanRow, Words, files_of, resources_of, scans_of
 from scandock.model.errors import Usage
-from scandock.store.paths import RelPath, below, resource_folder
+from scandock.placing.tree_plan import BaseTree, Rename, Sums, TreePlan, set_sums
+from scandock.store.paths import CHANGED_TREE, RelPath, below, resource_folder, tree_path
 from scandock.store.port import Stage
 
 
@@ -33,6 +35,16 @@ class Staged:
     """Content, format and tags that the request says of it."""
 
 
+class KeptFile(NamedTuple):
+    """What a change needs to know of a file that stands: there may be as many as a session has."""
+
+    n: int
+    size: int
+    sha256: bytes
+    frames: int
+    words: Words
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """The resource that a change is about; `scan_id` None for one of the session's own."""
@@ -48,7 +60,7 @@ class NextTree:
     source: Holder
     scans: list[ScanRow]
     resources: list[ResourceRow]
-    files: dict[tuple[int, str], FileRow]
+    files: dict[tuple[int, str], KeptFile]
     added: dict[tuple[int, str], tuple[Stage, Staged]] = field(default_factory=dict)
     dropped: set[int] = field(default_factory=set)
     described: dict[int, Words] = field(default_factory=dict)
@@ -60,14 +72,12 @@ class NextTree:
     @classmethod
     def read(cls, connection: Connection, source: Holder) -> NextTree:
         """The tree as it stands."""
-        rows = list(files_of(connection, source.tree_id))
-        return cls(
-            source,
-            scans_of(connection, source.tree_id),
-            resources_of(connection, source.tree_id),
-            {(row.resource_n, row.name): row for row in rows},
-            last=rows[-1].n if rows else -1,
-        )
+        files, last = {}, -1
+        for row in files_of(connection, source.tree_id):
+            last, words = row.n, NOTHING_SAID if row.words == NOTHING_SAID else row.words
+            files[row.resource_n, row.name] = KeptFile(row.n, row.bytes, row.sha256, row.frames, words)
+        scans, resources = scans_of(connection, source.tree_id), resources_of(connection, source.tree_id)
+        return cls(source, scans, resources, files, last=last)
 
     # -- finding -------------------------------------------------------------------------------------------------
 
@@ -248,12 +258,53 @@ class NextTree:
 
     # -- the outcome ---------------------------------------------------------------------------------------------
 
-    def kept(self, root: RelPath) -> Iterator[tuple[RelPath, RelPath]]:
-        """(where a file stands, where it will below `root`) of all that stays."""
-        folders = {one.n: self.folder(one) for one in self.resources}
-        for number, name in self.files:
-            path = below(folders[number], name)
-            yield path, below(root, path)
+    def plan(self) -> TreePlan:
+        """The whole of it; a scan or a resource may be empty, and stays."""
+        set_sums(self.scans, self.resources, self._sums())
+        source = self.source
+        base = BaseTree(name=tree_path(source.parts), tree_id=source.tree_id, last=self.last, files=self._staying)
+        return TreePlan(
+            root=CHANGED_TREE,
+            scans=self.scans,
+            resources=self.resources,
+            base=base,
+            drop=self.dropped,
+            add=self._rows,
+            rename=self._renames,
+            words=self.described,
+        )
+
+    def _sums(self) -> dict[int, Sums]:
+        sums: dict[int, Sums] = {}
+        for number, one in self._every_file():
+            files, size, frames = sums.get(number, (0, 0, 0))
+            sums[number] = Sums(files + 1, size + one.size, frames + one.frames)
+        return sums
+
+    def _every_file(self) -> Iterator[tuple[int, KeptFile | Staged]]:
+        """The number of its resource, and what is known of it."""
+        for (number, _), row in self.files.items():
+            yield number, row
+        for (number, _), (_, one) in self.added.items():
+            yield number, one
+
+    def _folders_by_number(self) -> dict[int, RelPath]:
+        return {one.n: self.folder(one) for one in self.resources}
+
+    def _staying(self) -> Iterator[tuple[int, RelPath]]:
+        folders = self._folders_by_number()
+        return ((row.n, below(folders[number], name)) for (number, name), row in self.files.items())
+
+    def _renames(self) -> Iterator[Rename]:
+        folders = self._folders_by_number()
+        return (
+            Rename(one.rel, below(folders[number], name), stage) for (number, name), (stage, one) in self.added.items()
+        )
+
+    def _rows(self) -> Iterator[FileRow]:
+        for n, ((number, name), (_, one)) in enumerate(self.added.items(), self.last + 1):
+            facts = (one.size, one.sha256, one.sop_uid, one.frames, one.dataset_at)
+            yield FileRow(n, number, name, *facts, *one.words, md5=one.md5)
 
 
 def file_exists(name: str) -> Usage:

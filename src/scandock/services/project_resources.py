@@ -16,12 +16,11 @@ from scandock.access.principal import Principal, deny
 from scandock.catalog.shelves import Shelf, find_shelf, shelf_of_project, shelf_of_subject
 from scandock.catalog.sums import changed_project
 from scandock.catalog.tables import project, shelf
-from scandock.catalog.trees import write_structure
 from scandock.model import uris
 from scandock.model.errors import Usage
 from scandock.model.xnat_ids import subject_id
 from scandock.placing.deletes import Removal
-from scandock.placing.intents import ShelfRow, new_tree
+from scandock.placing.intents import ShelfRow
 from scandock.placing.locks import locks_of
 from scandock.placing.moves import operation, patiently, undisturbed
 from scandock.queue.tokens import new_uuid
@@ -94,13 +93,11 @@ def _make(desk: Desk, wanted: Shelf) -> str:
             there = _again(connection, wanted)
             if there.uuid:  # made in this very moment
                 return there.uuid
-            tree_id = new_tree(desk.catalog, connection, running.lease)
-            write_structure(connection, tree_id, [], [])
 
         def note(connection: Connection) -> None:
             shelves.note(desk, connection, "edit", wanted, {"fields": ["resources"], "made": True})
 
-        show_empty(running, tree_path(wanted.parts), row, tree_id, note)
+        show_empty(running, tree_path(wanted.parts), row, (), note)
     return row.uuid
 
 

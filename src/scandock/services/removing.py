@@ -1,12 +1,11 @@
-"""Deleting as XNAT's clients do: sessions go to the trash, subjects once nothing stands in them.
+"""Deleting as XNAT's clients do: subjects go once nothing stands in them, and what is said of scans with the scans.
 
-A scan, a resource or a file that is taken out leaves a new tree; the tree that held it goes to the trash whole. So does
-what a subject or a project has of its own, where the request says that its files are to go as well.
+What a subject has of its own goes to the trash, where the request says that its files are to go as well.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from sqlalchemy import ColumnElement, Connection, delete, select
 
@@ -19,49 +18,11 @@ from scandock.model.errors import Usage
 from scandock.placing.locks import resources_lock, subject_lock
 from scandock.placing.moves import undisturbed
 from scandock.rules.permissions import Action
-from scandock.services import audit, rights
+from scandock.services import rights
 from scandock.services.finding import Subject
-from scandock.services.hand_changes import Change
 from scandock.services.moving import Desk
-from scandock.services.next_tree import NextTree, Place
 from scandock.services.project_resources import check_bare, remove_shelf
 from scandock.services.trash import delete_session
-
-
-def scans_change(desk: Desk, scan_ids: Sequence[str]) -> Change:
-    """Take scans out of a session with all that is in them."""
-
-    def apply(to_be: NextTree) -> Mapping[str, audit.Value]:
-        for one in scan_ids:
-            to_be.scan(one)
-        for one in scan_ids:
-            to_be.remove_scan(one)
-        return {"fields": ["scans"], "removed": len(scan_ids)}
-
-    return Change(desk, Action.SESSION_DELETE, apply)
-
-
-def resources_change(desk: Desk, places: Sequence[Place]) -> Change:
-    """Take resources out of a session with their files."""
-
-    def apply(to_be: NextTree) -> Mapping[str, audit.Value]:
-        for one in places:
-            if to_be.resource(one) is None:
-                raise Usage("resource_unknown", f"There is no resource {one.label[:128]!r}.")
-        for one in places:
-            to_be.remove_resource(one)
-        return {"fields": ["resources"], "removed": len(places)}
-
-    return Change(desk, Action.SESSION_DELETE, apply)
-
-
-def files_change(desk: Desk, place: Place, name: str, *, folder: bool) -> Change:
-    """Take one file out of a resource, or a folder with all that is in it: where no file has that name, or `folder`."""
-
-    def apply(to_be: NextTree) -> Mapping[str, audit.Value]:
-        return {"fields": ["files"], "removed": to_be.remove_files(place, name, folder=folder)}
-
-    return Change(desk, Action.SESSION_DELETE, apply)
 
 
 def forget_scan_edits(desk: Desk, uuid: str, scan_ids: Sequence[str]) -> None:

@@ -19,7 +19,6 @@ from scandock.catalog.trees import (
     files_of,
     resources_of,
     scans_of,
-    sum_up,
     write_files,
     write_structure,
 )
@@ -92,19 +91,6 @@ def test_many_are_dropped_in_batches(catalog: Catalog, rows: Rows) -> None:
     copy_files(catalog, old, new, 19, range(1, 20))
 
     assert [row.n for row in read(catalog, new)] == [0]
-
-
-def test_sums_are_by_resource(catalog: Catalog, rows: Rows) -> None:
-    number = rows.tree()
-    big = 3 * 2**40
-    write_files(
-        catalog,
-        number,
-        [file_row(0, size=1, frames=2), file_row(1, size=big, frames=5), file_row(2, resource=7, size=0)],
-    )
-    with catalog.read() as connection:
-        assert sum_up(connection, number) == {0: (2, big + 1, 7), 7: (1, 0, 1)}
-        assert sum_up(connection, number + 1) == {}
 
 
 def test_scans_and_resources_come_back_with_what_they_are_made_from(catalog: Catalog, rows: Rows) -> None:

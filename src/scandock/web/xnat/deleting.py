@@ -12,6 +12,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from scandock.rules.permissions import Action
 from scandock.services import removing, session_parts
+from scandock.services.hand_changes import files_change, resources_change, scans_change
 from scandock.services.next_tree import Place
 from scandock.services.project_deleting import delete_project
 from scandock.services.trash import delete_session
@@ -60,7 +61,7 @@ async def scans(request: Request, work: Known) -> Response:
         return found.standing.uuid, [row["scan_id"] for row in rows]
 
     uuid, ids = await work.read(ask)
-    await made(work, uuid, removing.scans_change(work.desk, ids))
+    await made(work, uuid, scans_change(work.desk, ids))
     await work.do(lambda: removing.forget_scan_edits(work.desk, uuid, ids))
     return _done()
 
@@ -76,7 +77,7 @@ async def resources(request: Request, work: Known) -> Response:
         return found.standing.uuid, [Place(row["scan_id"], row["label"]) for row in rows]
 
     uuid, wanted = await work.read(ask)
-    await made(work, uuid, removing.resources_change(work.desk, wanted))
+    await made(work, uuid, resources_change(work.desk, wanted))
     return _done()
 
 
@@ -89,7 +90,7 @@ async def file(request: Request, work: Known, path: str) -> Response:
 
     uuid, place = await work.read(ask)
     folder = request.scope.get("raw_path", b"").endswith(b"/")
-    await made(work, uuid, removing.files_change(work.desk, place, path, folder=folder))
+    await made(work, uuid, files_change(work.desk, place, path, folder=folder))
     return _done()
 
 

@@ -18,7 +18,7 @@ ScopeName = Annotated[str, Field(json_schema_extra={"enum": [one.value for one i
 DoorName = Annotated[str, Field(json_schema_extra={"enum": [Door.BASIC.value, Door.COOKIE.value, Door.TOKEN.value]})]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Account(JsonRecord):
     """An account; `password` says whether it has one."""
 
@@ -47,7 +47,7 @@ class Account(JsonRecord):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Member(JsonRecord):
     """An account with a role in the project."""
 
@@ -68,7 +68,7 @@ class Member(JsonRecord):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class RoleNow(JsonRecord):
     """The role that an account has now."""
 
@@ -76,7 +76,7 @@ class RoleNow(JsonRecord):
     role: RoleName
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class LoggedIn(JsonRecord):
     """A login by cookie; `csrf` goes into X-CSRF-Token of each change."""
 
@@ -91,7 +91,7 @@ class LoggedIn(JsonRecord):
         return cls(name=account.name, id=account.uuid, admin=account.admin, csrf=login.csrf, expires=login.expires)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Me(JsonRecord):
     """Who asks."""
 
@@ -116,7 +116,7 @@ class Me(JsonRecord):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Renewed(JsonRecord):
     """The new login of who came by cookie, else nulls."""
 
@@ -128,7 +128,7 @@ class Renewed(JsonRecord):
         return cls(csrf=None, expires=None) if login is None else cls(csrf=login.csrf, expires=login.expires)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Login(JsonRecord):
     """A login by cookie that holds."""
 
@@ -139,14 +139,14 @@ class Login(JsonRecord):
     current: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Ended(JsonRecord):
     """How many logins were ended."""
 
     ended: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class NewlyIssued(JsonRecord):
     """A token; `secret` and `token` are told this once."""
 
@@ -169,7 +169,7 @@ class NewlyIssued(JsonRecord):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Token(JsonRecord):
     """A token without its secret."""
 

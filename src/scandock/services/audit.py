@@ -240,7 +240,7 @@ def told(row: AuditRow) -> dict[str, object]:
     return {**asdict(row), "time": datetime.fromtimestamp(row.at / 1000, UTC).isoformat(timespec="milliseconds")}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class TrailLine(JsonRecord):
     """A line of the audit trail: ids alone, no labels."""
 

@@ -16,7 +16,6 @@ from scandock.access.principal import Principal
 from scandock.access.visible import own_where, projects_where
 from scandock.catalog.aliases import ALIASES
 from scandock.catalog.server_tables import project_access, project_sums, verification
-from scandock.catalog.sessions import session_rows
 from scandock.catalog.sums import sum_up
 from scandock.catalog.tables import project, session, subject
 from scandock.rules.labels import UNASSIGNED
@@ -146,13 +145,17 @@ def _subject_sums(connection: Connection, ids: list[int]) -> dict[int, tuple[int
 
 
 def shown_sessions() -> Select[Any]:
-    """Sessions with what else is shown of them."""
+    """Sessions as `Session.from_row` reads them."""
     return (
-        session_rows()
-        .add_columns(
-            subject.c.uuid.label("subject_uuid"), verification.c.finished,
+        select(
+            session.c.uuid, session.c.subject, session.c.label, session.c.place, session.c.timestamp, session.c.state,
+            session.c.study_uid, session.c.xsi_type, session.c.attributes, session.c.warnings, session.c.held_code,
+            session.c.held_message, session.c.held_remedy, session.c.tree_id, session.c.scans, session.c.files,
+            session.c.bytes, session.c.created, session.c.modified, session.c.quarantined,
+            project.c.name.label("project"), subject.c.uuid.label("subject_uuid"), verification.c.finished,
             damaged_of(session.c.tree_id).label("damaged"),
         )
+        .join(project, project.c.id == session.c.project_id)
         .outerjoin(subject, subject.c.id == session.c.subject_id)
         .outerjoin(verification, verification.c.tree_id == session.c.tree_id)
     )  # fmt: skip

@@ -26,7 +26,7 @@ from scandock.store.paths import RelPath, resource_file
 Place = Literal["archive", "prearchive"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Notice(JsonRecord):
     """A warning."""
 
@@ -39,7 +39,7 @@ Notices = Annotated[list[dict[str, str]], GetPydanticSchema(lambda _, handler: h
 """Warnings as the catalog keeps them, described as a list of `Notice`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Project(JsonRecord):
     """A project; its settings and sums only for who may read it."""
 
@@ -103,7 +103,7 @@ class Project(JsonRecord):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class MadeProject(JsonRecord):
     """A project that was just made."""
 
@@ -113,7 +113,7 @@ class MadeProject(JsonRecord):
     accessibility: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Subject(JsonRecord):
     """A subject with the sums of its sessions, and what people said of it."""
 
@@ -144,7 +144,7 @@ class Subject(JsonRecord):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Session(JsonRecord):
     """A session of the archive or the prearchive."""
 
@@ -177,38 +177,37 @@ class Session(JsonRecord):
     @classmethod
     def from_row(cls, row: RowMapping) -> Self:
         """A row of `browsing.shown_sessions`."""
-        session = SessionRecord.from_row(row)
-        code, message, remedy = session.held
+        code, warnings = row["held_code"], row["warnings"]
         return cls(
-            id=session.uuid,
-            label=session.label,
-            project=session.project,
-            subject=session.subject,
+            id=row["uuid"],
+            label=row["label"],
+            project=row["project"],
+            subject=row["subject"],
             subject_id=row["subject_uuid"],
-            uri=session.uri,
-            place=session.place,
-            timestamp=session.timestamp or None,
-            state=session.state,
-            quarantined=session.quarantined,
+            uri=uris.session(row["place"], row["project"], row["timestamp"], row["subject"], row["label"]),
+            place=row["place"],
+            timestamp=row["timestamp"] or None,
+            state=row["state"],
+            quarantined=row["quarantined"],
             code=code,
-            message=f"{message} {remedy}".strip(),
+            message=f"{row['held_message']} {row['held_remedy']}".strip(),
             choices=list(choices_of(code)),
-            study_uid=session.study_uid,
-            type=session.xsi_type,
-            attributes=session.attributes,
-            warnings=session.warnings,
-            scans=session.scans,
-            files=session.files,
-            bytes=session.bytes,
+            study_uid=row["study_uid"],
+            type=row["xsi_type"],
+            attributes=json.loads(row["attributes"]),
+            warnings=[] if warnings == "[]" else json.loads(warnings),
+            scans=row["scans"],
+            files=row["files"],
+            bytes=row["bytes"],
             verified=None if row["damaged"] else row["finished"],
             damaged=row["damaged"],
-            created=session.created,
-            modified=session.modified,
-            tree=session.tree_id,
+            created=row["created"],
+            modified=row["modified"],
+            tree=row["tree_id"],
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ExistingSession(JsonRecord):
     """A session that stands where an upload would bring one."""
 
@@ -231,7 +230,7 @@ class ExistingSession(JsonRecord):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Known(JsonRecord):
     """The sessions that have a label, and a study, that an upload would bring, and what they share with others."""
 
@@ -243,7 +242,7 @@ class Known(JsonRecord):
     ecat: LeftOut[list[str]] = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Trashed(JsonRecord):
     """A session in the trash."""
 
@@ -277,7 +276,7 @@ class Trashed(JsonRecord):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Resource(JsonRecord):
     """A resource of a session, or of a scan."""
 
@@ -309,7 +308,7 @@ class Resource(JsonRecord):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Scan(JsonRecord):
     """A scan, with what people said of it; its resources where it is asked for alone."""
 
@@ -355,7 +354,7 @@ class Scan(JsonRecord):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class File(JsonRecord):
     """A file by its number within the session."""
 
@@ -380,14 +379,15 @@ class File(JsonRecord):
     @classmethod
     def from_row(cls, row: RowMapping, holder: Holder) -> Self:
         """A row of `contents.files_query`."""
+        scan, label, name = row["scan_id"], row["resource"], row["name"]
         return cls(
             id=row["n"],
             session=holder.uuid,
-            scan=row["scan_id"],
-            resource=row["resource"],
-            name=row["name"],
-            path=path_of(row),
-            uri=uris.file(holder.uri, row["scan_id"], row["resource"], row["name"]),
+            scan=scan,
+            resource=label,
+            name=name,
+            path=resource_file(scan, label, name),
+            uri=uris.file(holder.uri, scan, label, name),
             content=row["file_content"],
             format=row["file_format"],
             tags=row["file_tags"],
@@ -401,7 +401,7 @@ class File(JsonRecord):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Damage(JsonRecord):
     """A stored file that is not what it was, or (no `file`) a whole folder that is gone."""
 
@@ -442,7 +442,7 @@ class Damage(JsonRecord):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ReadAgain(JsonRecord):
     """Of how many sessions the files are read again."""
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 KINDS: Final = ("project", "subject", "session")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Rules(JsonRecord):
     """The site's rules of one kind."""
 

@@ -61,7 +61,7 @@ class SubscriptionsTooMany(CodedUsage):
         self._fill({"most": most})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Subscription(JsonRecord):
     """Who is told of outcomes; a webhook's `secret` is told once, when it is made."""
 
@@ -90,7 +90,7 @@ class Subscription(JsonRecord):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Delivery(JsonRecord):
     """What was sent, waits or failed."""
 

@@ -40,7 +40,7 @@ class UnfinishedUpload:
     """Unix milliseconds, while its bytes still come."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Unfinished(JsonRecord):
     """An upload to go on with: `offset` bytes are on disk for certain, `arrived` are there; `receiving`: more come."""
 

@@ -18,14 +18,14 @@ from scandock.web.shared_look import StillLooking
 router = APIRouter(tags=["operation"])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Health(JsonRecord):
     """The process lives."""
 
     status: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Ready(JsonRecord):
     """Whether uploads are taken and imported."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import FrozenInstanceError, dataclass, field, replace
 from typing import Annotated, Any
 
 import pytest
@@ -11,12 +11,12 @@ from pydantic import Field, TypeAdapter
 from scandock.model.json_records import JsonRecord, LeftOut, ListOf, MaybeMoment, Moment, PageOf
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Part(JsonRecord):
     name: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Whole(JsonRecord):
     NESTED = ("part", "parts")
 
@@ -54,3 +54,38 @@ def test_the_description_has_the_same_keys_and_no_null_for_what_is_left_out() ->
 @pytest.mark.parametrize(("model", "name"), [(PageOf[Part], "PartPage"), (ListOf[Part], "PartList")])
 def test_lists_are_named_after_what_they_are_of(model: type[Any], name: str) -> None:
     assert model.__name__ == name
+
+
+def test_a_record_is_a_frozen_dataclass_whatever_fills_it() -> None:
+    with pytest.raises(FrozenInstanceError):
+        WHOLE.id = 2  # type: ignore[misc]
+    assert replace(WHOLE, note="n") == Whole(id=1, from_=None, part=Part(name="a"), made=2, note="n") != WHOLE
+    assert repr(Part(name="a")) == "Part(name='a')"
+    assert hash(Part(name="a")) == hash(Part(name="a"))
+    WHOLE.to_json().clear()
+    assert WHOLE.id == 1
+
+
+def test_a_record_takes_each_of_its_fields_and_no_other() -> None:
+    with pytest.raises(TypeError, match="missing 2 required keyword-only arguments: 'part' and 'made'"):
+        Whole(id=1, from_=None)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="unexpected keyword argument 'other'"):
+        Part(name="a", other=1)  # type: ignore[call-arg]
+
+
+def test_a_field_may_say_more_of_itself() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Secret(JsonRecord):
+        secret: str = field(repr=False)
+        left: LeftOut[str] = field(default=None, repr=False)
+
+    assert repr(Secret(secret="x")).endswith("Secret()")
+    assert Secret(secret="x").to_json() == {"secret": "x"}
+
+
+def test_a_record_with_slots_is_refused() -> None:
+    with pytest.raises(TypeError, match="has slots"):
+
+        @dataclass(frozen=True, slots=True, kw_only=True)
+        class Slotted(JsonRecord):
+            name: str

@@ -14,7 +14,7 @@ from scandock.web.request_context import Desked, answer
 router = APIRouter(prefix="/api/v1/clock", tags=["clock"])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Clock(JsonRecord):
     """Whether the clock is trusted with what is deleted for its age; `confirmable`: an administrator may say so."""
 

@@ -90,7 +90,7 @@ async def subject(
         wanted = Wanted(project=project, subject=found.label, search=q)
         sorting = Sorting(sort=sort, limit=MAX_LIMIT)
         archived = list_sessions(connection, me, wanted, sorting)
-        waiting = Page[Session]([], None)
+        waiting: Page[Session] = Page([], None)
         if allowed(connection, me, Action.PREARCHIVE_READ, project):
             waiting = list_sessions(connection, me, wanted, sorting, place="prearchive")
         own = OwnFiles([]) if q else own_files(connection, found.project, uuid, OWN)

@@ -25,10 +25,9 @@ from scandock.queue.tokens import new_uuid
 from scandock.rules.permissions import Role
 from scandock.services import notifying, subscribing
 from scandock.services.moving import Desk
-from scandock.services.notify_settings import NotifySettings
 from scandock.services.notifying import PAUSES, send_due
 from scandock.services.opening import opened
-from scandock.services.settings import load_settings
+from scandock.services.settings import Settings, load_settings
 from scandock.services.subscribing import list_deliveries, list_subscriptions, subscribe, unsubscribe
 from scandock.services.verifying import Plan, verify_again
 from tests.builders import Site, documented, images, site_at, verify_some
@@ -67,9 +66,8 @@ def sent_with(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Let the sending have these settings."""
 
     def have(**values: Any) -> None:
-        made = replace(NotifySettings(), webhook_private=True, seconds=5.0, **values)
-        monkeypatch.setattr(notifying, "notify_settings", lambda settings: made)
-        monkeypatch.setattr(subscribing, "notify_settings", lambda settings: made)
+        made = replace(load_settings().notify, webhook_private=True, seconds=5.0, **values)
+        monkeypatch.setattr(Settings, "notify", property(lambda _: made))
 
     have(smtp_host="mail.example.org")
     return have

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from scandock.catalog.records import SessionRecord
-from scandock.model.errors import Fault
 from scandock.model.importing import Overwrite
 from scandock.pipeline.arrange import Arranger
 from scandock.pipeline.describe import describe, session_warnings
@@ -18,6 +17,7 @@ from scandock.placing.intents import Placement, SessionRow
 from scandock.placing.tree_plan import Sums, build_trees, set_sums
 from scandock.queue.tokens import new_uuid
 from scandock.rules.labels import UNASSIGNED, label_key
+from scandock.store.errors import TreeDamaged
 
 
 def arrange_all(tools: Tools, jobs: list[Job]) -> None:
@@ -103,7 +103,7 @@ def _row_alone(tools: Tools, job: Job, base: SessionRecord) -> Placement:
     """The placement of a session whose tree stays where and as it is: what is said of it alone changes."""
     inode = tools.store.current(job.name)
     if inode is None:
-        raise Fault("tree_damaged", f"{job.name} is not where it was stored.", "Run `scandock check`.")
+        raise TreeDamaged(f"{job.name} is not where it was stored.", "Run `scandock check`.")
     return Placement(
         n=job.n,
         name=job.name,

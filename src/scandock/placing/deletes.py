@@ -20,7 +20,7 @@ from scandock.catalog.server_tables import trashed
 from scandock.catalog.shelves import standing_tree
 from scandock.catalog.sums import changed_project
 from scandock.catalog.tables import IntentKind, intent, session, shelf, tree
-from scandock.model.errors import Fault
+from scandock.placing.errors import BaseChanged
 from scandock.queue.leases import Lease
 from scandock.store.paths import TreePath, parse_tree
 from scandock.store.port import Store
@@ -49,7 +49,7 @@ class Removal:
 def check_standing(store: Store, connection: Connection, uuid: str, tree_id: int, name: TreePath, inode: int) -> None:
     """Fault `base_changed` where a session, or the folder at its name, is not any more the one that was meant."""
     if standing_tree(connection, uuid) != tree_id or store.current(name) != inode:
-        raise Fault("base_changed", "The session was changed while this was being prepared.", "Try again.")
+        raise BaseChanged("The session was changed while this was being prepared.", "Try again.")
 
 
 def record_removals(connection: Connection, lease: Lease, removals: Sequence[Removal]) -> None:

@@ -16,6 +16,7 @@ from scandock.catalog.shelves import standing_tree
 from scandock.catalog.tables import IntentKind, intent, tree, upload
 from scandock.model.errors import Fault
 from scandock.placing.deletes import Removal, check_standing, record_removals
+from scandock.placing.errors import BaseChanged, FolderUnknown
 from scandock.queue.leases import ImportLease, Lease, OperationLease, guard
 from scandock.rules.labels import label_key
 from scandock.store.paths import RelPath, TreePath, parse_rel, parse_tree
@@ -146,7 +147,7 @@ def _record(
     for placement in placements:
         base = placement.base_tree_id
         if base is not None and standing_tree(connection, placement.session.uuid) != base:
-            raise Fault("base_changed", f"{placement.name} was changed while this was being placed.", "Do it again.")
+            raise BaseChanged(f"{placement.name} was changed while this was being placed.", "Do it again.")
     for placement in placements:
         if placement.moves is not None:
             check_standing(
@@ -230,11 +231,7 @@ def _placement(row: dict[str, Any]) -> Placement:
 
 def name_taken(name: TreePath) -> Fault:
     """Why a tree can't have its name."""
-    return Fault(
-        "name_taken",
-        f"A folder stands at {name} that the catalog does not know.",
-        "Move it out of the data folder, then run the same command again.",
-    )
+    return FolderUnknown(name)
 
 
 def new_tree(catalog: Catalog, connection: Connection, lease: Lease) -> int:

@@ -20,6 +20,7 @@ from scandock.model.errors import Fault, ScandockError, TokenLost, Usage
 from scandock.model.points import reach
 from scandock.placing.complete import complete, end_operation_without
 from scandock.placing.deletes import Removal
+from scandock.placing.errors import SessionBusy
 from scandock.placing.intents import Placement, record_operation
 from scandock.placing.locks import LockName
 from scandock.placing.reserve import held_by_others, lock_projects, release, reserve
@@ -50,7 +51,7 @@ class Operation:
     def check(self) -> None:
         """Raise TokenLost where another process has taken this over."""
         if self.lost.is_set():
-            raise TokenLost("token_lost", "Another process has taken over this change.")
+            raise TokenLost("Another process has taken over this change.")
 
     @contextmanager
     def reserved(
@@ -147,15 +148,15 @@ def patiently(change: Callable[[], T]) -> T:
     for left in reversed(range(PATIENCE)):
         try:
             return change()
-        except Usage as error:
-            if error.code != "session_busy" or not left:
+        except SessionBusy:
+            if not left:
                 raise
     raise AssertionError
 
 
 def busy() -> Usage:
     """Why a change has to wait for another."""
-    return Usage("session_busy", "An import, or another change, is placing this session.", "Try again in a moment.")
+    return SessionBusy("An import, or another change, is placing this session.", "Try again in a moment.")
 
 
 def _beat(running: Operation, over: threading.Event) -> None:

@@ -13,7 +13,6 @@ from scandock.catalog.records import SessionRecord
 from scandock.catalog.sessions import find_session
 from scandock.catalog.tables import project, session, tree
 from scandock.catalog.trees import has_variants, scans_of
-from scandock.model.errors import Usage
 from scandock.model.importing import Overwrite
 from scandock.model.series import SeriesTally
 from scandock.pipeline.job import Tools
@@ -38,6 +37,17 @@ from scandock.services.moving import (
     subject_warnings,
     switch,
     usable,
+)
+from scandock.services.session_errors import (
+    HeldUndecided,
+    LabelTaken,
+    ObjectsClash,
+    PatientMismatch,
+    ProjectUnassigned,
+    SessionExists,
+    StudyElsewhere,
+    SubjectDiffers,
+    TypeDiffers,
 )
 from scandock.services.taken import may_join
 from scandock.services.trash import removal_of, set_aside
@@ -148,14 +158,11 @@ def _policy(
 
 def _check_held(source: SessionRecord, *, decided: bool, overwrite: Overwrite | None) -> None:
     if source.project == UNASSIGNED:
-        raise Usage(
-            "project_unassigned", "What belongs to no project can't be archived.", "Move it to a project first."
-        )
+        raise ProjectUnassigned("What belongs to no project can't be archived.", "Move it to a project first.")
     code = source.held[0]
     if not code or decided or code in ARCHIVABLE or (code == "sop_clash" and overwrite == "delete"):
         return
-    raise Usage(
-        "held_undecided",
+    raise HeldUndecided(
         f"The session waits for a decision: {REASONS.get(code, code)}.",
         "Decide that first: its choices stand with it in the prearchive.",
     )
@@ -176,8 +183,7 @@ def _accepted(connection: Connection, source: SessionRecord) -> tuple[Notice, ..
     if code != "patient_mismatch":
         return ()
     if has_variants(connection, source.tree_id):
-        raise Usage(
-            "held_undecided",
+        raise HeldUndecided(
             "The session waits for a decision: several patients in it, and objects that differ under one SOP UID.",
             "Decide that first: its choices stand with it in the prearchive.",
         )
@@ -191,7 +197,7 @@ def _check_type(source: SessionRecord, target: SessionRecord, policy: Overwrite,
     same_study = source.study_uid is not None and source.study_uid == target.study_uid
     if not may_join_type(target.xsi_type, source.xsi_type, petmr, same_study=same_study):
         said = notice("type_differs", label=target.label, other=target.xsi_type, type=source.xsi_type)
-        raise Usage(said.code, said.message, "Archive it with delete, which keeps the type, or under another label.")
+        raise TypeDiffers(said.message, "Archive it with delete, which keeps the type, or under another label.")
 
 
 def _check_patient(
@@ -209,7 +215,7 @@ def _check_patient(
     if one_patient:
         return (said,)
     remedy = "Archive it under another label, or with allowPatientMismatch=true where they are one patient."
-    raise Usage(said.code, said.message, remedy)
+    raise PatientMismatch(said.message, remedy)
 
 
 def _patient_ids(desk: Desk, connection: Connection, source: SessionRecord) -> list[str]:
@@ -230,10 +236,10 @@ def _check_target(target: SessionRecord, policy: Overwrite, subject: str | None)
     """Usage where the archived session is not to be joined: by the policy, or as another subject is named."""
     if subject is not None and label_key(subject) != label_key(target.subject):
         said = notice("subject_differs", label=target.label, other=target.subject, subject=subject)
-        raise Usage(said.code, said.message, "Archive it without a subject, or under another label.")
+        raise SubjectDiffers(said.message, "Archive it without a subject, or under another label.")
     if policy == "none":
         said = notice("session_exists", label=target.label, project=target.project)
-        raise Usage(said.code, said.message, "Archive it with append or delete, or under another label.")
+        raise SessionExists(said.message, "Archive it with append or delete, or under another label.")
 
 
 def _target(
@@ -259,11 +265,7 @@ def _target(
     if own and label is not None:
         named = [row for row in own if row.key == asked]
         if not named and not apart:
-            raise Usage(
-                "study_elsewhere",
-                "The study is archived in this project already, under another label.",
-                "Archive it without a label, so that it joins that session.",
-            )
+            raise StudyElsewhere
         if not named:
             twice = (notice("study_twice", project=source.project, other=own[0].label, label=label),)
         own = named
@@ -273,7 +275,7 @@ def _target(
             if chosen is None and may_join(source, row.study_uid, by_hand=row.by_hand, ecat=row.ecat):
                 chosen = row.uuid
             elif chosen is None:
-                raise Usage("label_taken", "That label belongs to another archived session.", "Choose another label.")
+                raise LabelTaken("That label belongs to another archived session.", "Choose another label.")
     return (find_session(connection, chosen) if chosen is not None else None), twice
 
 
@@ -317,7 +319,7 @@ def _join(
         said = notice("sop_clash", label=target.label, count=merged.clashes)
         if not dry_run:
             hold(desk, source, said)
-        raise Usage(said.code, said.message, "Decide first which to keep: the old, the new or both.")
+        raise ObjectsClash(said.message, "Decide first which to keep: the old, the new or both.")
     outcome = Outcome(
         session=source.uuid,
         action=action,

@@ -18,9 +18,11 @@ from scandock.catalog.tables import project, session, subject, tree, upload
 from scandock.model.errors import Usage
 from scandock.model.importing import Overwrite
 from scandock.model.xnat_ids import experiment_number, subject_number
+from scandock.placing.errors import SessionBusy
 from scandock.placing.locks import locks_of
 from scandock.placing.moves import operation
 from scandock.rules.choices import still_holds
+from scandock.rules.errors import LabelUnusable
 from scandock.rules.import_request import ImportRequest
 from scandock.rules.labels import UNASSIGNED, clean, label_key
 from scandock.rules.notices import Notice, notice
@@ -28,16 +30,10 @@ from scandock.rules.permissions import Action
 from scandock.rules.said_fields import ScanPlace
 from scandock.services import rights
 from scandock.services.archiving import archive, hold
-from scandock.services.making import (
-    SessionChange,
-    WantedScan,
-    change_session,
-    check_scans,
-    in_columns,
-    said_by_hand,
-)
+from scandock.services.making import SessionChange, WantedScan, change_session, check_scans, in_columns, said_by_hand
 from scandock.services.moving import Desk, Outcome
 from scandock.services.prearchive import rebuild
+from scandock.services.session_errors import ScanUnknown
 from scandock.services.session_parts import scans_of
 
 STAYS: Final = frozenset(
@@ -192,8 +188,7 @@ def _scans_meant(
         row = next(iter(meets), None)
         if row is None:
             which = repr(where.scan_id[:128]) if where.scan_id else f"[{where.number}]"
-            raise Usage(
-                "scan_unknown",
+            raise ScanUnknown(
                 f"The session has no scan {which}.",
                 f"It has {len(rows)}, counted from 0 as GET .../scans lists them.",
             )
@@ -259,7 +254,7 @@ def _label(text: str | None) -> str | None:
         return None
     made = clean(text)
     if not made:
-        raise Usage("label_unusable", "unable to deduce session label", "Name one with a letter or digit.")
+        raise LabelUnusable("unable to deduce session label", "Name one with a letter or digit.")
     return made
 
 
@@ -305,5 +300,5 @@ def _project_and_import(connection: Connection, found: SessionRecord) -> tuple[i
         .where(project.c.id == found.project_id)
     ).first()
     if row is None:
-        raise Usage("session_busy", "The session is being changed.", "Try again in a moment.")
+        raise SessionBusy("The session is being changed.", "Try again in a moment.")
     return row.prearchive_code, ImportRequest.from_json(row.request)

@@ -11,11 +11,12 @@ from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import damage, scan_edit
 from scandock.catalog.shelves import Holder
 from scandock.catalog.tables import file, resource, scan
-from scandock.model.errors import Usage
 from scandock.rules.permissions import Action
 from scandock.services import rights
+from scandock.services.file_errors import FileUnknown
 from scandock.services.listing import Page, Sorting, like, page_of
 from scandock.services.records import File, Resource, Scan
+from scandock.services.session_errors import ScanUnknown
 
 SCAN_SORTS = {
     "id": scan.c.sort_key,
@@ -47,7 +48,7 @@ def find_scan(connection: Connection, principal: Principal, uuid: str, scan_id: 
     standing = readable(connection, principal, uuid)
     row = connection.execute(scan_rows(standing).where(scan.c.scan_id == scan_id)).mappings().first()
     if row is None:
-        raise Usage("scan_unknown", f"The session has no scan {scan_id[:128]!r}.")
+        raise ScanUnknown(f"The session has no scan {scan_id[:128]!r}.")
     rows = connection.execute(
         resource_rows(standing).where(resource.c.scan_n == row["n"]).order_by(resource.c.n)
     ).mappings()
@@ -124,7 +125,7 @@ def file_of(connection: Connection, standing: Holder, n: int) -> File:
     """As `find_file`, of a session or a shelf that may be read."""
     row = connection.execute(files_query(standing).where(file.c.n == n)).mappings().first()
     if row is None:
-        raise Usage("file_unknown", f"The session has no file {n}.")
+        raise FileUnknown(f"The session has no file {n}.")
     return File.from_row(row, standing)
 
 

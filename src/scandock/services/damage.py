@@ -15,13 +15,13 @@ from scandock.catalog.engine import in_parts
 from scandock.catalog.server_tables import account, damage, member, verification
 from scandock.catalog.shelves import Holder, find_holder
 from scandock.catalog.tables import file, project, resource, scan, session, shelf, subject
-from scandock.model.errors import Usage
 from scandock.rules.permissions import Action
 from scandock.services import rights, shelves
 from scandock.services.audit import Did
 from scandock.services.listing import Page, Sorting, page_of
 from scandock.services.moving import Desk
 from scandock.services.records import Damage
+from scandock.services.session_errors import SessionUnknown
 from scandock.services.verifying import Plan, Verified, verify_again, verify_whole
 from scandock.web import urls
 
@@ -197,9 +197,7 @@ def read_here(desk: Desk, uuids: Sequence[str], *, damaged: bool = False, projec
         try:
             read_again(desk, uuid)
         except Denied:
-            raise Usage(
-                "session_unknown", f"{uuid} is no session's id.", "GET /api/v1/damage and scandock check tell the ids."
-            ) from None
+            raise SessionUnknown(uuid) from None
     named = list(uuids)
     if damaged:
         named += [row["uuid"] for row in _ask_damaged(desk, project_name)]

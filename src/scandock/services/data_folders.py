@@ -17,8 +17,9 @@ from sqlalchemy.exc import OperationalError
 
 from scandock.catalog.engine import AdvisoryLock, Catalog
 from scandock.catalog.server_tables import data_folder
-from scandock.model.errors import Fault, Usage
+from scandock.model.errors import Fault
 from scandock.queue.tokens import new_uuid
+from scandock.services.data_errors import DataFolderOther, DataServed
 from scandock.store.identity import read_identity, write_identity
 
 
@@ -73,12 +74,7 @@ def check_known(row: Row[Any], data: str) -> None:
     if known and not _is_another(row.path, data, row.uuid):
         return
     how = "a copy of it" if known else "another folder"
-    raise Usage(
-        "data_folder_other",
-        f"The database of SCANDOCK_DATABASE_URL belongs to the data folder {row.path}; {data} is {how}.",
-        f"Name {row.path}, or set the database that belongs to {data}. Where {data} takes the place of {row.path}, as"
-        f" after a restore by hand: stop what runs on either, then scandock admin adopt --data {data}",
-    )
+    raise DataFolderOther(row.path, data, how)
 
 
 def adopt(catalog: Catalog, data: str) -> None:
@@ -90,7 +86,7 @@ def adopt(catalog: Catalog, data: str) -> None:
         for folder in {data, before} - {""}:
             with unserved(folder) as free:
                 if not free:
-                    raise Fault("data_served", f"A server is at work on {folder}.", "Stop it first.")
+                    raise DataServed(f"A server is at work on {folder}.", "Stop it first.")
         connection.execute(delete(data_folder))
         _take(connection, data, "")
 

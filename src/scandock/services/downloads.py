@@ -38,8 +38,10 @@ from scandock.services.damaged_files import (
     damaged_paths,
     is_folder_gone,
 )
+from scandock.services.file_errors import FileMissing, RangeUnsatisfiable
 from scandock.services.lasting import Lasting
 from scandock.services.moving import Desk
+from scandock.services.session_errors import SessionsMissing
 from scandock.services.verifying import verify_soon
 from scandock.services.zip_stream import CHUNK, ZipEntry, ZipStream, stored_length
 from scandock.store.paths import RelPath, scan_folder, tree_path
@@ -231,7 +233,7 @@ def zip_of_project(desk: Desk, name: str, *, deflate: bool = False, damaged: Dam
             .order_by(session.c.key)
         ).all()
         if not rows:
-            raise Usage("nothing_there", "The project has no archived session.")
+            raise SessionsMissing("The project has no archived session.")
         known = damaged_of_project(connection, name, damaged)
     sessions, title = [(row.uuid, row.label) for row in rows], rows[0].name
     with desk.catalog.write() as connection:
@@ -339,7 +341,7 @@ def byte_range(header: str | None, size: int) -> tuple[int, int] | None:
     else:
         start, end = max(size - int(match[2]), 0), size - 1
     if start >= size or start > end:
-        raise Usage("range_unsatisfiable", f"The file has {size} bytes.", "Ask for less, or for the whole.")
+        raise RangeUnsatisfiable(size)
     return start, end - start + 1
 
 
@@ -392,8 +394,4 @@ def moment_of(standing: Holder) -> datetime:
 def _missing(desk: Desk, uuid: str) -> Fault:
     """What is said of a file that is gone. Its session is verified next: then the list of damage tells of it."""
     verify_soon(desk.catalog, uuid)
-    return Fault(
-        "file_missing",
-        "The file is not in the store.",
-        "Its session is verified next, and an administrator sees the damage. Import the archive again, which heals it.",
-    )
+    return FileMissing()

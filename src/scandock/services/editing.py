@@ -20,9 +20,11 @@ from scandock.catalog.server_tables import scan_edit
 from scandock.catalog.tables import project, scan, session, subject
 from scandock.model.errors import Usage
 from scandock.model.json_records import JsonRecord
+from scandock.model.request_errors import ValueInvalid
 from scandock.placing.intents import SessionRow
 from scandock.placing.locks import LockName, locks_of, session_locks, subject_lock
 from scandock.placing.moves import operation
+from scandock.rules.errors import ProjectIdReserved
 from scandock.rules.labels import UNASSIGNED, label_key
 from scandock.rules.permissions import Accessibility, Action
 from scandock.rules.project_fields import name_key
@@ -37,6 +39,7 @@ from scandock.services.moving import (
 )
 from scandock.services.project_names import NameKind, check_free
 from scandock.services.records import Project, Scan, Subject
+from scandock.services.session_errors import ChangedMeanwhile, FieldUnknown, LabelTaken
 
 PROJECT_FIELDS: dict[str, tuple[str, tuple[object, ...] | None]] = {
     "name": ("title", None),
@@ -63,7 +66,7 @@ def check_match(item: JsonRecord, if_match: str | None) -> None:
     if if_match is None or if_match.strip() == "*":
         return
     if etag(item) not in {one.strip() for one in if_match.split(",")}:
-        raise Usage("changed_meanwhile", "It was changed since you read it.", "Read it again, then decide.")
+        raise ChangedMeanwhile("It was changed since you read it.", "Read it again, then decide.")
 
 
 def edit_project(desk: Desk, name: str, changes: Mapping[str, Any], if_match: str | None = None) -> Project:
@@ -79,7 +82,7 @@ def edit_project(desk: Desk, name: str, changes: Mapping[str, Any], if_match: st
             names_alone(desk.catalog, connection)
         before = browsing.find_project(connection, desk.principal, name)
         if before.id == UNASSIGNED:
-            raise Usage("project_id_reserved", f"{UNASSIGNED} has no settings.", "Choose another project.")
+            raise ProjectIdReserved(f"{UNASSIGNED} has no settings.", "Choose another project.")
         check_match(before, if_match)
         if "title" in values:
             if name_key(values["title"]) != name_key(before.name):
@@ -110,7 +113,7 @@ def _project_values(changes: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in changes.items():
         if key not in PROJECT_FIELDS:
             known = ", ".join((*PROJECT_FIELDS, "accessibility"))
-            raise Usage("field_unknown", f"{key[:40]!r} can't be changed.", f"These can: {known}.")
+            raise FieldUnknown(f"{key[:40]!r} can't be changed.", f"These can: {known}.")
         column, allowed = PROJECT_FIELDS[key]
         same = allowed is None or any(value == one and type(value) is type(one) for one in allowed)
         if not same or (allowed is None and not _is_text(value)):
@@ -123,10 +126,10 @@ def _invalid(name: str, value: object, allowed: tuple[object, ...] | None) -> Us
     """Why a value is refused, with those that are right; `allowed` None: any text."""
     if allowed is None:
         remedy = f"It has at most {MAX_TEXT:,} characters, no NUL."
-        return Usage("value_invalid", f"{name} can't have that value.", remedy)
+        return ValueInvalid(f"{name} can't have that value.", remedy)
     *most, last = (str(one).lower() for one in allowed)
     shown = repr(value[:40]) if isinstance(value, str) else "that"
-    return Usage("value_invalid", f"{name} can't be {shown}.", f"Right is {', '.join(most)} or {last}.")
+    return ValueInvalid(f"{name} can't be {shown}.", f"Right is {', '.join(most)} or {last}.")
 
 
 def _is_text(value: object) -> bool:
@@ -167,7 +170,7 @@ def rename_subject(
             )
         ).first()
         if taken is not None:
-            raise Usage("label_taken", "There is a subject of that label already.", "Choose another label.")
+            raise LabelTaken("There is a subject of that label already.", "Choose another label.")
         now = desk.catalog.now()
         named = update(subject).values(label=new, key=label_key(new), modified=now)
         connection.execute(named.where(subject.c.id == row.id))
@@ -215,7 +218,7 @@ def edit_session(
             if source.quarantined and quarantined is False:
                 rights.check(connection, desk.principal, Action.SESSION_ACTIVATE, source.project)
             if label is not None and set(labelled(connection, source.project_id, label)) - {uuid}:
-                raise Usage("label_taken", "There is a session of that label already.", "Choose another label.")
+                raise LabelTaken("There is a session of that label already.", "Choose another label.")
             wanted = subject_label or source.subject
             warnings = subject_warnings(connection, source.project, wanted, source) if subject_label else ()
             row = SessionRow.of(
@@ -265,7 +268,7 @@ def scan_values(changes: Mapping[str, Any]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for key, value in changes.items():
         if key not in ("type", "quality", "note"):
-            raise Usage("field_unknown", f"{key[:40]!r} can't be changed.", "These can: type, quality, note.")
+            raise FieldUnknown(f"{key[:40]!r} can't be changed.", "These can: type, quality, note.")
         if value is not None and (not _is_text(value) or (key == "quality" and value not in QUALITIES)):
             raise _invalid(key, value, QUALITIES if key == "quality" else None)
         values[key] = value

@@ -18,9 +18,9 @@ from scandock.catalog.tables import file, scan, session
 from scandock.catalog.trees import FileRow, ResourceRow, ScanRow, files_of, resources_of, scan_values, scans_of
 from scandock.formats.dicom_header import Header, Unparseable, looks_like_dicom, read_header
 from scandock.formats.dicom_tally import OBJECTS, Tally
-from scandock.model.errors import Usage
 from scandock.model.series import SeriesTally
 from scandock.model.tags import NUMBERS, WANTED
+from scandock.placing.errors import SessionBusy
 from scandock.rules.frames import object_frames
 from scandock.rules.permissions import Action
 from scandock.services import rights
@@ -101,7 +101,7 @@ def pull_headers(desk: Desk, uuid: str, scan_id: str | None = None) -> None:
         if _note(desk, source, scans, found):
             break
         if not left:
-            raise Usage("session_busy", "The session is being changed again and again.", "Try again in a moment.")
+            raise SessionBusy("The session is being changed again and again.", "Try again in a moment.")
     rebuild(desk, uuid, headers_first=True)
 
 

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, delete, func, or_, select, update
 
-from scandock.access.principal import Denied, Principal, ProjectRights, RequestInfo, deny, may
+from scandock.access.principal import Principal, ProjectRights, RequestInfo, deny, may
 from scandock.access.visible import projects_where
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import cached_file, event, progress, reception
@@ -29,6 +29,7 @@ from scandock.rules.import_request import ImportRequest
 from scandock.rules.permissions import Action, Answer
 from scandock.services import import_errors
 from scandock.services.audit import Did, record
+from scandock.services.import_errors import ImportUnknown
 from scandock.services.listing import Page, Sorting, like, one_of, rows_of
 from scandock.services.progress import read_progress
 from scandock.store.local import LocalStore
@@ -208,9 +209,7 @@ def _record(connection: Connection, principal: Principal, did: Did, found: Found
 def _unknown(principal: Principal) -> NoReturn:
     if not principal.signed_in:
         deny(Answer.SIGN_IN)
-    raise Denied(
-        Answer.HIDDEN, "import_unknown", "There is no import of that id, or you may not see it.", "Check the id."
-    )
+    raise ImportUnknown("There is no import of that id, or you may not see it.", "Check the id.")
 
 
 def _told_rows(catalog: Catalog) -> Select[Any]:

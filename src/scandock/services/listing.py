@@ -15,7 +15,8 @@ from typing import Any, Generic, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, or_
 
-from scandock.model.errors import CodedUsage, Usage
+from scandock.model.errors import CodedUsage
+from scandock.model.request_errors import RequestInvalid
 
 LIMIT = 50
 MAX_LIMIT = 500
@@ -141,7 +142,7 @@ def one_of(name: str, values: Iterable[str], known: Iterable[str]) -> None:
     known = tuple(known)
     for value in values:
         if value not in known:
-            raise Usage("request_invalid", f"There is no {name} {value[:40]!r}.", f"There are {', '.join(known)}.")
+            raise RequestInvalid(f"There is no {name} {value[:40]!r}.", f"There are {', '.join(known)}.")
 
 
 def like(text: str, *, prefix: bool = False) -> str:

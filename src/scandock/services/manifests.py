@@ -24,7 +24,7 @@ from scandock.catalog.server_tables import accession, account, download_manifest
 from scandock.catalog.shelves import Holder
 from scandock.catalog.tables import project, resource, scan, session
 from scandock.model import request_limits
-from scandock.model.errors import Usage
+from scandock.model.request_errors import RequestInvalid
 from scandock.model.xml_text import attribute
 from scandock.model.xnat_ids import experiment_id, resource_id
 from scandock.rules.permissions import Action, Answer
@@ -333,9 +333,7 @@ def keep_manifest(catalog: Catalog, principal: Principal, choice: ManifestReques
     text = choice.to_json()
     size = len(text.encode("utf-8", "surrogatepass"))
     if size > MAX_BYTES:
-        raise Usage(
-            "request_invalid", f"The manifest has {size:,} bytes.", f"At most {MAX_BYTES:,} are kept: ask in parts."
-        )
+        raise RequestInvalid(f"The manifest has {size:,} bytes.", f"At most {MAX_BYTES:,} are kept: ask in parts.")
     with catalog.write() as connection:
         connection.execute(select(account.c.id).where(account.c.id == principal.account_id).with_for_update())
         now = moment = now_ms(connection)

@@ -17,18 +17,19 @@ from scandock.catalog.shelves import Holder
 from scandock.catalog.tables import project, session, tree
 from scandock.catalog.view import SqlView
 from scandock.model import uris
-from scandock.model.errors import Usage
 from scandock.model.tree_parts import TreeParts
 from scandock.placing.intents import Placement, SessionRow
 from scandock.placing.locks import LockName, locks_of, session_locks
 from scandock.placing.moves import Operation, operation
 from scandock.rules.choices import still_holds
+from scandock.rules.errors import LabelUnusable, ProjectUnknown
 from scandock.rules.labels import OWN_ID, clean, label_key
 from scandock.rules.naming import own_id
 from scandock.rules.notices import Notice, notice
 from scandock.rules.permissions import Action, Answer
 from scandock.rules.prearchive import Prearchive
 from scandock.services import audit, rights
+from scandock.services.session_errors import LabelTaken, SessionFolderMissing
 from scandock.services.taken import taken_warnings
 from scandock.store.paths import tree_path
 from scandock.store.port import Store
@@ -200,7 +201,7 @@ def switch(
     name = tree_path(TreeParts(row.place, project_name, row.timestamp, row.label))
     moved = name != before
     if moved and desk.store.current(name) is not None:
-        raise Usage("label_taken", f"A session stands at {name} already.", "Choose another label.")
+        raise LabelTaken(f"A session stands at {name} already.", "Choose another label.")
     if dry_run:
         return outcome
     placement = Placement(
@@ -229,7 +230,7 @@ def standing_inode(desk: Desk, source: Holder) -> int:
     """The number of a session's folder, or a shelf's. Raises Usage `tree_missing` where somebody took it away."""
     inode = desk.store.current(tree_path(source.parts))
     if inode is None:
-        raise Usage("tree_missing", "The folder of this session is not in the store.", "Run `scandock check`.")
+        raise SessionFolderMissing
     return inode
 
 
@@ -238,8 +239,7 @@ def usable(label: str | None) -> str | None:
     if label is None:
         return None
     if not label or clean(label) != label:
-        raise Usage(
-            "label_unusable",
+        raise LabelUnusable(
             f"{label[:100]!r} can't be a label.",
             "A label is 1 to 64 letters, digits, _ and -, one of them a letter or digit.",
         )
@@ -260,9 +260,7 @@ def _goal(connection: Connection, principal: Principal, source: SessionRecord, n
         and may(principal, Action.UPLOAD, row.name, ProjectRights(connection)) is Answer.HIDDEN
     )
     if row is None or hidden:
-        raise Usage(
-            "project_unknown", f"There is no project {name}, or you may not know of it.", "Choose one that you see."
-        )
+        raise ProjectUnknown(f"There is no project {name}, or you may not know of it.", "Choose one that you see.")
     return row.id, row.name
 
 

@@ -28,7 +28,7 @@ from scandock.rules.kept_words import kept_files
 from scandock.services.damage import Figures, figures_of
 from scandock.services.damage_messages import damage_letter, damage_payload
 from scandock.services.mail import send_mail
-from scandock.services.notify_settings import NotifySettings, notify_settings
+from scandock.services.notify_settings import NotifySettings
 from scandock.services.outgoing import reason
 from scandock.services.webhooks import post_signed
 from scandock.web import urls
@@ -105,7 +105,7 @@ def send_due(
 
     `on_taken` is called before each is sent: somebody else may go on with the next meanwhile.
     """
-    wanted = notify_settings(settings)
+    wanted = settings.notify
     lanes = lanes or Lanes()
     done = Sent()
     while not stop():

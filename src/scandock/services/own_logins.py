@@ -5,10 +5,11 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 from scandock.access import logins
+from scandock.access.errors import AccountUnknown
 from scandock.access.principal import Principal, ProjectRights, RequestInfo, require
 from scandock.catalog.engine import Catalog
-from scandock.model.errors import Usage
 from scandock.rules.permissions import Action
+from scandock.services.account_errors import LoginUnknown
 from scandock.services.account_records import Login
 from scandock.services.audit import Did, record
 
@@ -44,7 +45,7 @@ class OwnLogins:
         with self._catalog.write() as connection:
             account_id = self._account(connection, Action.ACCOUNT_EDIT)
             if not logins.end_of(connection, account_id, {login}):
-                raise Usage("login_unknown", "You have no login of that id.", "List your logins.")
+                raise LoginUnknown
             self._record(connection, {"login": login})
 
     def end_others(self) -> int:
@@ -60,7 +61,7 @@ class OwnLogins:
     def _account(self, connection: Connection, action: Action) -> int:
         require(self._asker, action, None, ProjectRights(connection))
         if self._asker.account_id is None:  # the server's own machine has none
-            raise Usage("account_unknown", "Whoever asks has no account.", "Ask as an account.")
+            raise AccountUnknown("Whoever asks has no account.", "Ask as an account.")
         return self._asker.account_id
 
     def _record(self, connection: Connection, details: dict[str, str | int]) -> None:

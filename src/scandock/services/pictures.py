@@ -24,7 +24,6 @@ from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import damage, verification
 from scandock.catalog.tables import file, resource, scan, session
 from scandock.model import request_limits
-from scandock.model.errors import Usage
 from scandock.services import contents
 from scandock.services.audit import Did
 from scandock.services.damaged_files import damaged_numbers, why_no_picture
@@ -33,6 +32,7 @@ from scandock.services.downloads import steady
 from scandock.services.held_answers import Hold
 from scandock.services.moving import Desk
 from scandock.services.records import path_of
+from scandock.services.session_errors import ChangedMeanwhile, ImageUnknown, ScanUnknown
 from scandock.store.paths import RelPath
 from scandock.viewing.exchange import FILES
 from scandock.viewing.stack import Stack, stacked
@@ -153,7 +153,7 @@ def look(desk: Desk, pictures: Pictures, uuid: str, scan_id: str) -> Looked:
         damaged = {} if found is None else damaged_numbers(connection, standing.tree_id, found)
         of_round = round_of(connection, standing.tree_id)
     if found is None:
-        raise Usage("scan_unknown", f"The session has no scan {scan_id[:128]!r}.")
+        raise ScanUnknown(f"The session has no scan {scan_id[:128]!r}.")
     return Looked(desk, pictures, standing, found, damaged, of_round)
 
 
@@ -287,7 +287,7 @@ def header(desk: Desk, pictures: Pictures, uuid: str, n: int) -> tuple[Made, str
 def _image(looked: Looked, at: int) -> tuple[Stack, int]:
     stack = stack_of(looked)
     if stack.images and not 0 <= at < len(stack.images):
-        raise Usage("image_unknown", f"The scan has {len(stack.images)} images; there is no image {at}.")
+        raise ImageUnknown(len(stack.images), at)
     return stack, at
 
 
@@ -330,7 +330,7 @@ def _opened(looked: Looked) -> Iterator[Snapshot]:
     standing, snapshot = steady(looked.desk, looked.standing.uuid)
     with snapshot:
         if standing.tree_id != looked.standing.tree_id:
-            raise Usage("changed_meanwhile", "The session has just changed.", "Load it anew.")
+            raise ChangedMeanwhile("The session has just changed.", "Load it anew.")
         yield snapshot
 
 

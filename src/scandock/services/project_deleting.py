@@ -31,13 +31,16 @@ from scandock.catalog.tables import project, project_deletion, reservation, sess
 from scandock.model.errors import Fault, ScandockError, Usage
 from scandock.model.points import reach
 from scandock.model.verdicts import UNFINISHED
+from scandock.placing.errors import RecoveryFailed
 from scandock.placing.locks import deletion_lock, is_lock_of
 from scandock.placing.moves import Operation, operation
 from scandock.placing.reserve import held_by_others, lock_projects, reserve
+from scandock.rules.errors import ProjectIdReserved
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import Action, Answer
 from scandock.services import rights
 from scandock.services.moving import Desk
+from scandock.services.project_errors import ProjectBusy
 from scandock.services.project_resources import check_bare, remove_shelf
 from scandock.services.trash import put_in_trash
 from scandock.store.port import Store
@@ -88,7 +91,7 @@ def finish_deletions(catalog: Catalog, store: Store, settings: Settings) -> Fini
 
 def _unexpected(error: Exception) -> Fault:
     said = f"A project's deletion could not be finished: {type(error).__name__}: {error}."
-    return Fault("recovery_failed", said, "Please report it.")
+    return RecoveryFailed(said)
 
 
 def _desk_of(row: RowMapping, catalog: Catalog, store: Store, settings: Settings) -> Desk:
@@ -107,7 +110,7 @@ def _begin(desk: Desk, name: str, *, with_files: bool) -> int:
         row = connection.execute(select(project.c.id, project.c.name).where(project.c.key == name.casefold())).one()
         number = int(row.id)
         if row.name == UNASSIGNED:
-            raise Usage("project_id_reserved", f"{UNASSIGNED} can't be deleted.", "Choose another project.")
+            raise ProjectIdReserved(f"{UNASSIGNED} can't be deleted.", "Choose another project.")
         lock_projects(connection, {row.name}, deleting=True)
         if connection.execute(begun_deletions().where(project_deletion.c.project_id == number)).first() is not None:
             return number
@@ -144,7 +147,7 @@ def _check_idle(connection: Connection, project_id: int, name: str) -> None:
 
 
 def _busy() -> Usage:
-    return Usage("project_busy", "Something is being uploaded to this project, or changed in it.", "Try again later.")
+    return ProjectBusy()
 
 
 # -- going on ----------------------------------------------------------------------------------------------------------

@@ -9,7 +9,6 @@ from sqlalchemy import Connection, select, update
 
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.tables import file, session, tree
-from scandock.model.errors import Usage
 from scandock.model.importing import Overwrite
 from scandock.pipeline.merge import Keep, prune
 from scandock.placing.intents import SessionRow
@@ -20,6 +19,7 @@ from scandock.rules.permissions import Action
 from scandock.services import rights
 from scandock.services.archiving import archive, tools_of
 from scandock.services.moving import Desk, Outcome, move
+from scandock.services.session_errors import ChoiceUnknown, LabelMissing, NotHeld
 from scandock.services.trash import set_aside
 from scandock.store.paths import ECAT, IMAGES, LEDGER, LOOSE
 
@@ -60,13 +60,11 @@ def resolve(
 def _check_choice(source: SessionRecord, choice: Choice, label: str | None, subject: str | None) -> None:
     code = source.held[0]
     if not code:
-        raise Usage("not_held", "The session is not held: there is nothing to decide.")
+        raise NotHeld("The session is not held: there is nothing to decide.")
     if not decides(code, choice):
-        raise Usage(
-            "choice_unknown", f"{choice} decides nothing of {code}.", f"Choices are {', '.join(choices_of(code))}."
-        )
+        raise ChoiceUnknown(f"{choice} decides nothing of {code}.", f"Choices are {', '.join(choices_of(code))}.")
     if choice == "rename" and label is None and subject is None:
-        raise Usage("label_missing", "It is to be renamed, but no label or subject is named.", "Name one.")
+        raise LabelMissing
 
 
 def _is_archived(connection: Connection, source: SessionRecord) -> bool:
@@ -105,7 +103,7 @@ def _free(desk: Desk, source: SessionRecord, choice: str, *, dry_run: bool) -> O
             .values(state="ready", held_code="", held_message="", held_remedy="", modified=desk.catalog.now())
         ).rowcount
         if changed != 1:
-            raise Usage("not_held", "The session is not held any more.", "Look at it again.")
+            raise NotHeld("The session is not held any more.", "Look at it again.")
         desk.note(connection, "resolve", source.uuid, source.project, {"choice": choice, "code": source.held[0]})
     return outcome
 

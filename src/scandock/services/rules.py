@@ -10,13 +10,13 @@ from sqlalchemy import Connection, delete, insert, select
 from scandock.access.principal import SYSTEM, Principal, ProjectRights, RequestInfo, require
 from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import routing_rules
-from scandock.model.errors import Usage
 from scandock.model.json_records import JsonRecord, MaybeMoment
 from scandock.rules.permissions import Action
 from scandock.rules.routing import parse_rules
 from scandock.services.audit import Did, record
 from scandock.services.editing import check_match
 from scandock.services.opening import opened
+from scandock.services.project_errors import RulesKindUnknown
 
 if TYPE_CHECKING:
     from scandock.services.settings import Settings
@@ -89,4 +89,4 @@ def replace_rules(
 
 def _check(kind: str) -> None:
     if kind not in KINDS:
-        raise Usage("rules_kind", f"There are no rules of kind {kind!r}.", f"Kinds are {', '.join(KINDS)}.")
+        raise RulesKindUnknown(kind, ", ".join(KINDS))

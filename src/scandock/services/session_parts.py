@@ -14,8 +14,9 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, func
 from scandock.catalog.server_tables import scan_edit
 from scandock.catalog.shelves import Holder
 from scandock.catalog.tables import file, resource, scan, session
-from scandock.model.errors import Usage
 from scandock.model.xnat_ids import resource_id
+from scandock.services.file_errors import ResourceUnknown
+from scandock.services.session_errors import ScanUnknown
 
 ALL: Final = frozenset({"ALL", "*"})
 NO_TYPE: Final = "NULL"
@@ -55,7 +56,7 @@ _RESOURCE: Final = (
 def scans_of(connection: Connection, standing: Holder, wanted: str = "ALL", *, some: bool = False) -> list[RowMapping]:
     """The scans of a session with what people said of them; those of `wanted`: ids (`1,2`), types, or `ALL`.
 
-    `NULL` are those without a type. Usage `scan_unknown` where it names one that there is not, or (`some`) where there
+    `NULL` are those without a type. ScanUnknown where it names one that there is not, or (`some`) where there
     is none of those that it names.
     """
     edited = and_(scan_edit.c.session_id == standing.id, scan_edit.c.scan_id == scan.c.scan_id)
@@ -79,7 +80,7 @@ def scans_of(connection: Connection, standing: Holder, wanted: str = "ALL", *, s
         chosen |= {row["n"]: row for row in found if row["n"] not in chosen}
         unknown = unknown or ("" if found else name)
     if unknown and not (some and chosen):
-        raise Usage("scan_unknown", f"The session has no scan {unknown[:128]!r}.", "GET .../scans lists them.")
+        raise ScanUnknown(f"The session has no scan {unknown[:128]!r}.", "GET .../scans lists them.")
     return list(chosen.values())
 
 
@@ -96,7 +97,7 @@ def resources_of(
 ) -> list[RowMapping]:
     """Resources by id or label: those of some scans, or (None) the session's own.
 
-    Usage `resource_unknown` where it names one that there is not, or (`some`) where there is none of those.
+    ResourceUnknown where it names one that there is not, or (`some`) where there is none of those.
     """
     query = (
         select(*_RESOURCE)
@@ -125,7 +126,7 @@ def resources_of(
         chosen.update(row["n"] for row in found)
         unknown = unknown or ("" if found else name)
     if unknown and not (some and chosen):
-        raise Usage("resource_unknown", f"There is no resource {unknown[:128]!r}.", "GET .../resources lists them.")
+        raise ResourceUnknown(f"There is no resource {unknown[:128]!r}.", "GET .../resources lists them.")
     return [row for row in rows if row["n"] in chosen]
 
 

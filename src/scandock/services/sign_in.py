@@ -15,9 +15,9 @@ from scandock.access.oidc_accounts import account_for
 from scandock.access.oidc_settings import Identity, OidcSettings
 from scandock.access.principal import Denied, Door, Principal, ProjectRights, RequestInfo, deny, require
 from scandock.catalog.engine import Catalog
-from scandock.model.errors import Usage
 from scandock.model.limit_counts import Limit, count_limit
 from scandock.rules.permissions import Action, Answer, Scope
+from scandock.services.account_errors import PasswordWrong
 from scandock.services.audit import Did, Value, record
 from scandock.services.clock_watch import why_wait
 from scandock.services.refusals import Refusal, Refusals
@@ -149,7 +149,7 @@ def change_own_password(
     gate.throttle.begin(one.name, address)
     if not passwords.verify(one.password, current):
         gate.refused(Attempt("password", one.id, request or RequestInfo()))
-        raise Usage("password_wrong", "The present password is wrong.", "Type it again.")
+        raise PasswordWrong
     gate.throttle.good(one.name, address)
     gate.settle()
     hashed = passwords.hash_password(new)

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, RowMapping, delete, func, insert, select
 from scandock.access.principal import deny
 from scandock.catalog.server_tables import delivery, subscription
 from scandock.catalog.tables import project, upload
-from scandock.model.errors import CodedUsage, Usage
+from scandock.model.errors import CodedUsage
 from scandock.model.json_records import JsonRecord, LeftOut, MaybeMoment, Moment
 from scandock.model.verdicts import FINAL
 from scandock.queue.tokens import new_uuid
@@ -21,8 +21,8 @@ from scandock.rules.permissions import Action, Answer
 from scandock.services import rights
 from scandock.services.audit import Did
 from scandock.services.mail import check_address
+from scandock.services.message_errors import MailOff
 from scandock.services.moving import Desk
-from scandock.services.notify_settings import notify_settings
 from scandock.services.webhooks import check_url
 
 STATES: Final = (*(state.value for state in FINAL), "damaged")
@@ -125,15 +125,11 @@ def subscribe(
     if not states or not set(states) <= set(STATES):
         raise StatesUnknown(", ".join(STATES))
     if kind == "email":
-        if not notify_settings(desk.settings).smtp_host:
-            raise Usage(
-                "mail_off",
-                "This site sends no e-mail.",
-                "Have SCANDOCK_SMTP_HOST set by who runs the server, or choose a webhook.",
-            )
+        if not desk.settings.notify.smtp_host:
+            raise MailOff
         check_address(target)
     else:
-        check_url(target, notify_settings(desk.settings))
+        check_url(target, desk.settings.notify)
     secret = secrets.token_urlsafe(32) if kind == "webhook" else ""
     number = new_uuid()
     with desk.catalog.write() as connection:

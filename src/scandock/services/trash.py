@@ -17,7 +17,6 @@ from scandock.catalog.sessions import to_delete
 from scandock.catalog.tables import project, session
 from scandock.catalog.view import SqlView
 from scandock.model import uris
-from scandock.model.errors import Usage
 from scandock.model.tree_parts import TreeParts
 from scandock.placing.deletes import Removal
 from scandock.placing.forget import forget_tree
@@ -30,9 +29,11 @@ from scandock.rules.permissions import Action
 from scandock.services import rights
 from scandock.services.audit import Did, record
 from scandock.services.damage import damaged_of
+from scandock.services.file_errors import TrashGone
 from scandock.services.listing import Page, Sorting, page_of
 from scandock.services.moving import Desk, Outcome, free_timestamp, standing_inode, usable
 from scandock.services.records import Trashed
+from scandock.services.session_errors import LabelTaken
 from scandock.services.verifying import verify_again
 from scandock.store.paths import tree_path
 from scandock.store.port import Store
@@ -202,10 +203,10 @@ def _placement(
         )
     ).first()
     if taken is not None:
-        raise Usage("label_taken", "A session of that label stands there already.", "Name another label.")
+        raise LabelTaken("A session of that label stands there already.", "Name another label.")
     inode = desk.store.trashed(trashed_session.trash_id)
     if inode is None:
-        raise Usage("trash_gone", "Its time in the trash is over: its files are deleted.")
+        raise TrashGone
     return Placement(
         n=0,
         name=tree_path(TreeParts(kept.place, trashed_session.project, kept.timestamp, label)),

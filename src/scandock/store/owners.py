@@ -12,9 +12,9 @@ import os
 import time
 from typing import TYPE_CHECKING, Final
 
-from scandock.model.errors import Fault
 from scandock.store import paths
 from scandock.store.durable import fault
+from scandock.store.errors import WorkHeld
 from scandock.store.works import rmdir
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class LocalHold:
                 self._fd = _try(root, self.upload)
                 if self._fd < 0:
                     if time.monotonic() > end:
-                        raise Fault("work_held", f"Another process works on upload {self.upload}.")
+                        raise WorkHeld(self.upload)
                     time.sleep(0.005)
         except OSError as error:
             raise fault(error, f"locking {paths.work_folder(upload)} in {root.path}") from error

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Sequence
 
 from scandock.model.errors import Fault
+from scandock.workers.errors import AttemptDied, AttemptKilled, OutOfMemory
 
 GIVEN_UP = "fork server given up"
 """Why attempts were killed whose fork server did not answer: they are tried again, and it does not count."""
@@ -61,13 +62,11 @@ def death_of(code: int, oom_before: int) -> Fault:
     `oom_before` is what `oom_kills` said when it began. Codes: `out_of_memory`, `attempt_killed`, `attempt_died`.
     """
     if code == -signal.SIGKILL and oom_kills() > oom_before:
-        return Fault(
-            "out_of_memory", "The machine ran out of memory.", "It is tried again, with half the readers each time."
-        )
+        return OutOfMemory("The machine ran out of memory.", "It is tried again, with half the readers each time.")
     if code == -signal.SIGKILL:
-        return Fault("attempt_killed", "The import's process was killed from outside.", "It is tried again.")
+        return AttemptKilled()
     how = f"by {signal_name(-code)}" if code < 0 else f"with exit code {code}"
-    return Fault("attempt_died", f"The import's process ended {how}.", "It is tried again; look at the log.")
+    return AttemptDied(f"The import's process ended {how}.")
 
 
 def signal_name(number: int) -> str:

@@ -15,6 +15,7 @@ from scandock.model.entry import Container, Entry
 from scandock.model.errors import BadInput, Fault, LimitExceeded
 from scandock.model.limits import Limits
 from scandock.workers.board import Board
+from scandock.workers.errors import OutOfMemory, ReaderFailed
 from scandock.workers.readers import RunningReader, start_reader
 from scandock.workers.wire import Wire
 
@@ -192,8 +193,7 @@ class Pool:
         if code == -signal.SIGKILL:
             self.kills += 1
             if self.kills >= MAX_KILLS:
-                raise Fault(
-                    "out_of_memory",
+                raise OutOfMemory(
                     "Readers were killed again and again, as happens when memory runs out.",
                     "Give the machine more memory, or use fewer workers (SCANDOCK_WORKERS).",
                 )
@@ -201,9 +201,7 @@ class Pool:
             self.deaths += 1
             suspect = self.board.current(reader.index)
             if not suspect and self.deaths > 2 * self.size:
-                raise Fault(
-                    "reader_failed", "Readers do not start.", "Look at the log, and at the memory that is free."
-                )
+                raise ReaderFailed
             if suspect in task.suspects:
                 task.avoid.add(suspect)
             elif suspect:

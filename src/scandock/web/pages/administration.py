@@ -9,7 +9,7 @@ from fastapi import Request
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from scandock.model.errors import ScandockError, Usage
+from scandock.model.errors import ScandockError
 from scandock.rules.permissions import Action
 from scandock.services import rights
 from scandock.services.browsing import Wanted, list_projects
@@ -17,10 +17,11 @@ from scandock.services.clock_watch import confirm, find_clock
 from scandock.services.listing import Page, Sorting
 from scandock.services.records import Project
 from scandock.services.rules import list_rules, replace_rules
-from scandock.services.settings import describe
+from scandock.services.setting_rows import describe
 from scandock.services.statistics import OUTCOMES, Statistics, statistics
 from scandock.web import urls
 from scandock.web.pages.charts import columns
+from scandock.web.pages.errors import VerbUnknown
 from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import Form, Seen, Sent, changed
 from scandock.web.pages.routing import router as pages
@@ -132,7 +133,7 @@ def _change(form: Form, account: str) -> None:
     elif asked in flags:
         of.change(account, **flags[asked])
     else:
-        raise Usage("verb_unknown", "What is to be done was not said.", "Use one of the page's buttons.")
+        raise VerbUnknown
 
 
 @router.get("/admin/settings")

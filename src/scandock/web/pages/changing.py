@@ -11,7 +11,6 @@ from fastapi import Request
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from scandock.model.errors import Usage
 from scandock.rules.permissions import Action
 from scandock.services import rights
 from scandock.services.browsing import find_session
@@ -20,6 +19,7 @@ from scandock.services.moving import Outcome
 from scandock.services.records import Session
 from scandock.services.trash import delete_session
 from scandock.web import urls
+from scandock.web.pages.errors import NothingNamed
 from scandock.web.pages.previewing import TITLES, Place, Told, Verb, each, kept_of, path_of, shown
 from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import Form, Seen, Sent, back
@@ -46,7 +46,7 @@ async def changed(form: Sent, uuid: str) -> Response:
     one = await _archived(form, uuid, Action.SESSION_EDIT)
     label, subject = _new(form, one, "label"), _new(form, one, "subject")
     if label is None and subject is None:
-        raise Usage("nothing_named", "No other subject or label is named.", "Write what is to change.")
+        raise NothingNamed("No other subject or label is named.")
 
     def edited(uuid: str, dry: bool) -> Outcome:
         return edit_session(form.desk, uuid, label=label, subject_label=subject, dry_run=dry)

@@ -9,7 +9,7 @@ from fastapi import Request
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from scandock.model.errors import ScandockError, Usage
+from scandock.model.errors import ScandockError
 from scandock.model.importing import Overwrite
 from scandock.rules.choices import MEANING, Choice, choices_of
 from scandock.rules.labels import UNASSIGNED
@@ -22,8 +22,10 @@ from scandock.services.moving import Desk, Outcome, move
 from scandock.services.prearchive import MANY, rebuild
 from scandock.services.records import Session
 from scandock.services.resolving import resolve
+from scandock.services.session_errors import ChoiceUnknown
 from scandock.services.trash import delete_session
 from scandock.web import urls
+from scandock.web.pages.errors import NothingNamed, SessionsMany, VerbUnknown
 from scandock.web.pages.previewing import TITLES, Place, Verb, each, kept_of, path_of, shown
 from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import Form, Seen, Sent, back
@@ -94,7 +96,7 @@ def _asked(form: Form) -> tuple[str, list[str]]:
         uuids = form.texts("session")
     uuids = list(dict.fromkeys(uuids))
     if len(uuids) > MANY:
-        raise Usage("sessions_many", f"At most {MANY} sessions are decided at once.", "Choose fewer.")
+        raise SessionsMany(MANY)
     return asked, uuids
 
 
@@ -127,9 +129,9 @@ def _verb(form: Form, asked: str, named: Named) -> Verb:
         "delete": lambda uuid, dry: delete_session(desk, uuid, place="prearchive", dry_run=dry),
     }
     if asked not in verbs:
-        raise Usage("verb_unknown", "What is to be done was not said.", "Use one of the page's buttons.")
+        raise VerbUnknown
     if asked == "move" and not (to or form.text("subject") or form.text("label")):
-        raise Usage("nothing_named", "No project, subject or label is named.", "Write what is to change.")
+        raise NothingNamed("No project, subject or label is named.")
     return verbs[asked]
 
 
@@ -145,7 +147,7 @@ def _choice(name: str) -> Choice:
     for known in MEANING:
         if known == name:
             return known
-    raise Usage("choice_unknown", f"There is no choice {name[:40]!r}.", "Load the page anew.")
+    raise ChoiceUnknown(f"There is no choice {name[:40]!r}.", "Load the page anew.")
 
 
 def _named(form: Form, uuids: list[str], names: Mapping[str, Session]) -> Named:

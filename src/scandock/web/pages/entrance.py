@@ -25,7 +25,6 @@ from scandock.web.dialect import dialect_of
 from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import Seen, Sent, back
 from scandock.web.pages.routing import router as pages
-from scandock.web.problems import status_of
 from scandock.web.security import COOKIE, from_elsewhere, info_of, prove_password, refuse_elsewhere, set_cookie
 
 router = pages()
@@ -69,7 +68,7 @@ async def new_project(request: Request, form: Sent) -> Response:
         await site.run(make_project, site.catalog, site.settings, me, name, title, info_of(request))
     except Usage as error:
         typed = {"id": name, "name": title}
-        return page(request, "new_project.html", me, status_of(error), here="Projects", problem=error, typed=typed)
+        return page(request, "new_project.html", me, error.STATUS, here="Projects", problem=error, typed=typed)
     return back(request, urls.project_page(name), "project-made")
 
 

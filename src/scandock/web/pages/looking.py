@@ -12,12 +12,11 @@ from fastapi import Request
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from scandock.access.principal import Denied
 from scandock.catalog.sessions import archived_uuid, subject_uuid
 from scandock.model.errors import Fault
 from scandock.rules.choices import MEANING
 from scandock.rules.labels import UNASSIGNED
-from scandock.rules.permissions import Action, Answer
+from scandock.rules.permissions import Action
 from scandock.rules.subject_fields import in_words
 from scandock.services import pictures
 from scandock.services.browsing import Wanted, find_project, find_session, find_subject, list_sessions
@@ -30,6 +29,7 @@ from scandock.services.shelves import OwnFiles, own_files
 from scandock.viewing.stack import Stack
 from scandock.web import urls
 from scandock.web.pages.browse import OWN, query_of
+from scandock.web.pages.errors import SessionHidden, SubjectUnknown
 from scandock.web.pages.previewing import TITLES, path_of
 from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import Seen
@@ -85,7 +85,7 @@ async def subject(
         uuid = subject_uuid(connection, project, subject)
         if uuid is None:
             find_project(connection, me, project)
-            raise Denied(Answer.HIDDEN, "subject_unknown", f"{project} has no subject {subject}.")
+            raise SubjectUnknown(f"{project} has no subject {subject}.")
         found = find_subject(connection, me, uuid)
         wanted = Wanted(project=project, subject=found.label, search=q)
         sorting = Sorting(sort=sort, limit=MAX_LIMIT)
@@ -138,7 +138,7 @@ async def _archived(work: Work, project: str, label: str) -> str:
         uuid = archived_uuid(connection, project, label)
         if uuid is None:
             find_project(connection, work.desk.principal, project)
-            raise Denied(Answer.HIDDEN, "session_unknown", f"{project} has no archived session {label}.")
+            raise SessionHidden(f"{project} has no archived session {label}.")
         return uuid
 
     return await work.read(ask)

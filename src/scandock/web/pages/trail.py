@@ -13,7 +13,8 @@ from fastapi import Request
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from scandock.model.errors import ScandockError, Usage
+from scandock.model.errors import ScandockError
+from scandock.model.request_errors import RequestInvalid
 from scandock.rules.permissions import Action
 from scandock.services import audit, rights
 from scandock.services.listing import Sorting
@@ -88,7 +89,7 @@ def _moment(said: str) -> int:
     try:
         moment = datetime.fromisoformat(said)
     except ValueError:
-        raise Usage("request_invalid", f"{said[:40]!r} is no date.", "Write it as 2026-11-24.") from None
+        raise RequestInvalid(f"{said[:40]!r} is no date.", "Write it as 2026-11-24.") from None
     return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
 
 

@@ -8,13 +8,13 @@ from functools import partial
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from scandock.access.principal import Denied, Principal, deny
+from scandock.access.principal import Principal, deny
 from scandock.model.json_records import ListOf
 from scandock.rules.permissions import Action, Answer
 from scandock.services import upload_errors
 from scandock.services.arrivals import is_lost
 from scandock.services.audit import Did
-from scandock.services.import_errors import DiscardedTooLate
+from scandock.services.import_errors import DiscardedTooLate, ImportUnknown
 from scandock.services.imports import find_import
 from scandock.services.logs import bind_upload
 from scandock.services.receiving import Arriving, noted
@@ -164,7 +164,7 @@ def find_upload(site: Site, principal: Principal, uuid: str, *, own: bool = Fals
     with site.catalog.read() as connection:
         found = find_import(connection, principal, uuid, Action.IMPORT_CANCEL)
         if arriving is None or found.door != "tus":
-            raise Denied(Answer.HIDDEN, "import_unknown", "There is no resumable upload of that id.", "Check the id.")
+            raise ImportUnknown("There is no resumable upload of that id.", "Check the id.")
         if found.project is not None and not found.accepted:
             check_upload(principal, connection, found.project)
     if own and arriving.account_id != principal.account_id:

@@ -12,7 +12,7 @@ from starlette.responses import Response, StreamingResponse
 
 from scandock.access.principal import Denied, Principal
 from scandock.access.proofs import Proof, ask_again
-from scandock.model.errors import Usage
+from scandock.model.request_errors import RequestInvalid
 from scandock.model.verdicts import UNFINISHED, ImportState
 from scandock.services.imports import find_import, read_import
 from scandock.services.progress import Told, events_after, read_progress
@@ -60,7 +60,7 @@ def _since(after: int | None, last_event_id: str | None) -> int | None:
     if last_event_id is None or last_event_id == "":
         return after
     if not (last_event_id.isascii() and last_event_id.isdigit() and len(last_event_id) < 19):
-        raise Usage("request_invalid", "Last-Event-ID is no number.", "Send the id of the last event, or none.")
+        raise RequestInvalid("Last-Event-ID is no number.", "Send the id of the last event, or none.")
     return int(last_event_id)
 
 

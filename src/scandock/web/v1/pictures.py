@@ -12,7 +12,6 @@ from urllib.parse import quote
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import JSONResponse, Response
 
-from scandock.model.errors import Usage
 from scandock.services import pictures
 from scandock.services.decoding import Made
 from scandock.viewing.placeholder import MEDIA_TYPE, drawn
@@ -23,6 +22,7 @@ from scandock.web.picture_answers import header_json, look_at
 from scandock.web.request_context import Desked, Text
 from scandock.web.sending import HeldResponse
 from scandock.web.v1.describing import tagged
+from scandock.web.v1.errors import WindowInvalid
 from scandock.web.v1.files import Number
 
 router = APIRouter(prefix="/api/v1", tags=["pictures"])
@@ -127,7 +127,7 @@ async def picture(
 ) -> Response:
     """PNG through the window of `center` and `width`, else through the header's; an SVG where there is a reason."""
     if (center is None) != (width is None) or (width is not None and width <= 0):
-        raise Usage("window_invalid", "A window has a center, and a width above 0.", "Name both, or none.")
+        raise WindowInvalid
     looked = await look_at(work, session, scan)
     tag = looked.tag("picture", image, center, width, size)
     if _has(request, tag):

@@ -12,7 +12,8 @@ from starlette.responses import Response
 
 from scandock.access.principal import Principal
 from scandock.catalog.records import SessionRecord
-from scandock.model.errors import ScandockError, Usage
+from scandock.model.errors import ScandockError
+from scandock.model.request_errors import RequestInvalid
 from scandock.model.uris import WaitingSession, without_data
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import Action
@@ -20,6 +21,7 @@ from scandock.services.committing import archive_as
 from scandock.services.finding import find_waiting
 from scandock.services.moving import Outcome, move
 from scandock.services.prearchive import MANY, rebuild
+from scandock.services.session_errors import ProjectUnassigned
 from scandock.services.trash import delete_session
 from scandock.web.request_context import Work
 from scandock.web.xnat.answers import listing
@@ -44,13 +46,12 @@ def _sources(asked: Parameters) -> list[WaitingSession]:
     if not found and all(named):
         found = [WaitingSession(*named)]
     if not found:
-        raise Usage(
-            "request_invalid",
+        raise RequestInvalid(
             "Unknown prearchive session: no src parameter was specified.",
             "Name each by src=/prearchive/projects/{project}/{timestamp}/{label}.",
         )
     if len(found) > MANY:
-        raise Usage("request_invalid", f"These are {len(found)} sessions.", f"Name at most {MANY} at once.")
+        raise RequestInvalid(f"These are {len(found)} sessions.", f"Name at most {MANY} at once.")
     return list(dict.fromkeys(found))
 
 
@@ -176,12 +177,10 @@ async def move_service(request: Request, work: Known) -> Response:
 def _check_project(asked: Parameters, project: str) -> None:
     """Usage where a session belongs to no project, or to another than the request names."""
     if project.casefold() == UNASSIGNED.casefold():
-        raise Usage("project_unassigned", "What belongs to no project can't be archived.", "Move it first.")
+        raise ProjectUnassigned("What belongs to no project can't be archived.", "Move it first.")
     for named in projects_of(asked):
         if named.casefold() != project.casefold():
-            raise Usage(
-                "request_invalid", "Invalid modification of session project via archive process.", "Move it first."
-            )
+            raise RequestInvalid("Invalid modification of session project via archive process.", "Move it first.")
 
 
 @routes.post("/data/services/archive")

@@ -14,7 +14,7 @@ from fastapi import Request
 from sqlalchemy import Connection
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from scandock.model.errors import Usage
+from scandock.model.request_errors import ValueInvalid
 from scandock.rules.permissions import Action
 from scandock.services import browsing, rights
 from scandock.services.editing import edit_project
@@ -58,7 +58,7 @@ async def set_petmr(work: Known, project: str) -> Response:
     await work.read(lambda c: rights.check(c, work.desk.principal, Action.SETTINGS_EDIT, project))
     value = "".join(_contents(await _short_body(work.request)).lower().split()) or PETMR[0]
     if value not in PETMR:
-        raise Usage("value_invalid", f"separatePETMR can't be {value[:20]!r}.", f"Right is {' or '.join(PETMR)}.")
+        raise ValueInvalid(f"separatePETMR can't be {value[:20]!r}.", f"Right is {' or '.join(PETMR)}.")
     await work.do(lambda: edit_project(work.desk, project, {"petmr": value}))
     return PlainTextResponse("")
 
@@ -109,7 +109,7 @@ async def set_prearchive_code(work: Known, project: str, code: str) -> Response:
     await work.read(lambda c: rights.check(c, work.desk.principal, Action.SETTINGS_EDIT, project))
     wanted = CODES.get(code)
     if wanted is None:
-        raise Usage("value_invalid", f"prearchive_code can't be {code[:20]!r}.", "Right is 0, 4 or 5.")
+        raise ValueInvalid(f"prearchive_code can't be {code[:20]!r}.", "Right is 0, 4 or 5.")
     await work.do(lambda: edit_project(work.desk, project, {"prearchive_code": wanted}))
     return PlainTextResponse(code)
 
@@ -151,6 +151,6 @@ async def set_quarantine_code(work: Known, project: str, code: str) -> Response:
     await work.read(lambda c: rights.check(c, work.desk.principal, Action.SETTINGS_EDIT, project))
     wanted = QUARANTINE.get(code)
     if wanted is None:
-        raise Usage("value_invalid", f"quarantine_code can't be {code[:20]!r}.", "Right is 0 or 1.")
+        raise ValueInvalid(f"quarantine_code can't be {code[:20]!r}.", "Right is 0 or 1.")
     await work.do(lambda: edit_project(work.desk, project, {"quarantine": wanted}))
     return PlainTextResponse(code)

@@ -17,7 +17,6 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse, Response
 
 from scandock.access.principal import Denied, Principal
-from scandock.model.errors import Fault
 from scandock.model.verdicts import UNFINISHED
 from scandock.rules.permissions import NEEDS, Action
 from scandock.services import rights, upload_errors
@@ -26,6 +25,7 @@ from scandock.services.logs import bind_upload
 from scandock.services.quotas import check_size
 from scandock.services.receiving import Offer
 from scandock.web.bodies import receives_upload
+from scandock.web.errors import ServerStopping
 from scandock.web.receiving.multipart import receive_multipart
 from scandock.web.receiving.raw import length_of, receive_raw
 from scandock.web.receiving.wanted import offer_of
@@ -190,8 +190,7 @@ async def _ended(request: Request, work: Work, uuid: str) -> dict[str, Any]:
         except TimeoutError:
             seconds = min(LOOK_SECONDS[1], seconds * 1.5)
             continue
-        raise Fault(
-            "server_stopping",
+        raise ServerStopping(
             f"The server is being stopped; what was sent is kept, and the import {uuid} goes on when it is back.",
             "Look there for its sessions, and do not send it again.",
         )

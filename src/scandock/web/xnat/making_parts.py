@@ -10,13 +10,14 @@ from sqlalchemy import Connection, RowMapping
 from starlette.responses import PlainTextResponse, Response
 
 from scandock.catalog.shelves import Holder, Shelf
-from scandock.model.errors import Usage
+from scandock.model.request_errors import RequestInvalid
 from scandock.model.xnat_ids import resource_id
 from scandock.rules.permissions import Action
 from scandock.services import making, project_resources, session_parts
 from scandock.services.finding import Experiment, find_experiment, find_subject
 from scandock.services.header_refresh import pull_headers
 from scandock.services.next_tree import Place
+from scandock.services.session_errors import LabelTaken
 from scandock.web import urls
 from scandock.web.request_context import Work
 from scandock.web.xnat.making import answer, make_scans, nameless, posted, said_in, wanted_scan
@@ -64,7 +65,7 @@ async def post_scan(request: Request, work: Known) -> Response:
         raise nameless("scan", "ID")
     found, there = await work.read(lambda c: _scan_at(c, work, scan_id))
     if there is not None:
-        raise Usage("label_taken", f"There is a scan {scan_id[:128]} already.", "Choose another id, or PUT it.")
+        raise LabelTaken(f"There is a scan {scan_id[:128]} already.", "Choose another id, or PUT it.")
     await make_scans(work, found, [wanted_scan(said, scan_id)])
     return posted(request, scan_id)
 
@@ -101,12 +102,11 @@ async def refresh(request: Request, work: Known) -> Response:
     said = await said_in(work)
     named = request.query_params.getlist("resource") or [said.fields.get("resource", "")]
     if not any(named):
-        raise Usage("request_invalid", "The request names no resource.", "Say resource=/archive/experiments/{id}.")
+        raise RequestInvalid("The request names no resource.", "Say resource=/archive/experiments/{id}.")
     for one in named:
         found = urls.parse_holder(one.strip())
         if not found:
-            raise Usage(
-                "request_invalid",
+            raise RequestInvalid(
                 f"{one[:200]!r} is no address of an experiment, a subject or a project.",
                 "Right is /archive/experiments/{id}.",
             )

@@ -13,8 +13,8 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from scandock.model import uris
-from scandock.model.errors import Usage
 from scandock.services import session_parts
+from scandock.services.session_errors import SessionsMissing
 from scandock.web import urls
 from scandock.web.xnat import files, inside, things
 from scandock.web.xnat.answers import Item, filters_of, format_of, item, listing
@@ -168,5 +168,5 @@ async def log(work: Known, number: str) -> Response:
     entries = await work.read(lambda c: session_logs.entries_of(c, waiting_of(c, work).standing))
     at = len(entries) if number == "last" else int(number) if number.isascii() and number.isdecimal() else 0
     if not 1 <= at <= len(entries):
-        raise Usage("nothing_there", f"The session has no log {number[:40]!r}.", "GET .../logs lists them.")
+        raise SessionsMissing(f"The session has no log {number[:40]!r}.", "GET .../logs lists them.")
     return said(200, entries[at - 1].text)

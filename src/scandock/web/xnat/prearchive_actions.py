@@ -9,12 +9,14 @@ from fastapi import Request
 from starlette.responses import PlainTextResponse, Response
 
 from scandock.catalog.records import SessionRecord
-from scandock.model.errors import ScandockError, Usage
+from scandock.model.errors import ScandockError
+from scandock.model.request_errors import RequestInvalid
 from scandock.model.uris import without_data
 from scandock.rules.permissions import Action
 from scandock.services.committing import Committed, commit
 from scandock.services.moving import Desk, move
 from scandock.services.prearchive import rebuild
+from scandock.services.session_errors import HeldUndecided
 from scandock.services.trash import delete_session
 from scandock.web.request_context import Work
 from scandock.web.xnat.archive_wishes import new_project, wishes_of
@@ -102,14 +104,14 @@ def _move(desk: Desk, found: SessionRecord, asked: Parameters) -> Response:
 def _reset(_desk: Desk, found: SessionRecord, _: Parameters) -> Response:
     """A session's status is what it is, and nothing is ever stuck; what waits for a decision is not decided by this."""
     if found.held[0]:
-        raise Usage("held_undecided", *found.held[1:])
+        raise HeldUndecided(*found.held[1:])
     return PlainTextResponse(found.uri)
 
 
 def _set_status(desk: Desk, found: SessionRecord, asked: Parameters) -> Response:
     status = asked.get("status", "").strip().upper()
     if status != "READY":
-        raise Usage("request_invalid", f"The status can't be set to {status[:40]!r}.", "READY can be asked for.")
+        raise RequestInvalid(f"The status can't be set to {status[:40]!r}.", "READY can be asked for.")
     return _reset(desk, found, asked)
 
 

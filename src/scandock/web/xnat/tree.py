@@ -10,7 +10,7 @@ from starlette.datastructures import QueryParams
 from starlette.responses import JSONResponse, Response
 
 from scandock.model import uris
-from scandock.model.errors import Usage
+from scandock.model.request_errors import ValueInvalid
 from scandock.rules.permissions import Action
 from scandock.services import browsing, rights
 from scandock.services.project_describing import described
@@ -63,7 +63,7 @@ async def projects(request: Request, work: Asking) -> Response:
     asked = request.query_params
     may = next((_MAY[word] for word in map(str.lower, _asked_to_do(asked)) if word in _MAY), Action.PROJECT_SEE)
     if asked.get("data", "readable") not in ("readable", "writable"):
-        raise Usage("value_invalid", f"data is {asked['data'][:40]!r}.", "Right is readable or writable.")
+        raise ValueInvalid(f"data is {asked['data'][:40]!r}.", "Right is readable or writable.")
     mine = True if _true(request, "users") else None
     if asked.get("accessible", "").lower() in ("false", "0"):
         mine = False

@@ -19,13 +19,14 @@ from scandock.access.principal import Denied, Principal, RequestInfo
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import account, inbox_import
 from scandock.catalog.tables import upload
-from scandock.model.errors import ScandockError, Usage
+from scandock.model.errors import ScandockError
 from scandock.model.verdicts import ImportState, Verdict
 from scandock.services import upload_errors
 from scandock.services.clock_watch import why_wait
 from scandock.services.imports import read_import, request_of
 from scandock.services.receiving import Arriving, Offer, Receiving
 from scandock.store.local import LocalStore
+from scandock.web.xnat.errors import InboxEmpty, InboxUnknown
 from scandock.web.xnat.services.inbox_folders import Place, find_place, pack, remove
 from scandock.web.xnat.services.outcomes import ended
 
@@ -70,10 +71,10 @@ def bring(
         spooling = _Spooling(receiving, arriving, stop)
         try:
             if not pack(place, spooling):
-                raise Usage("empty_archive", "The folder holds no files.", "Name the folder that holds the session.")
+                raise InboxEmpty
         except OSError as error:
             why = f"The folder can't be read: {error.strerror}."
-            raise Usage("inbox_unknown", why, "Let the server's account read it, then ask again.") from error
+            raise InboxUnknown(why, "Let the server's account read it, then ask again.") from error
         received = spooling.end()
         if not receiving.accept(arriving, received, principal, request):
             raise upload_errors.FolderCancelled

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from scandock.model import uris
+from scandock.model.machine_errors import DiskFull
 from scandock.model.verdicts import ImportState
+from scandock.rules.errors import ProjectUnknown
 from scandock.rules.import_request import ImportRequest
 
 _TEXTS: Final = {
@@ -26,7 +28,7 @@ _TEXTS: Final = {
 """Codes for which the original has words that clients may look for; ours follow behind."""
 _UNREADABLE: Final = "unable to read DICOM object"
 _HELD: Final = "unable to archive for the Prearchive session."
-_STATUS: Final = {"disk_full": 507, "project_unknown": 404, "account_disabled": 403}
+_STATUS: Final = {DiskFull.CODE: DiskFull.STATUS, ProjectUnknown.CODE: ProjectUnknown.STATUS, "account_disabled": 403}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

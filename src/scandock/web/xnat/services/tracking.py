@@ -18,7 +18,7 @@ from scandock.access.principal import Denied, Principal
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import tracked
 from scandock.catalog.tables import upload
-from scandock.model.errors import Usage
+from scandock.model.request_errors import RequestInvalid
 from scandock.model.verdicts import UNFINISHED, ImportState
 from scandock.services.clock_watch import oldest_kept
 from scandock.services.imports import read_import, request_of
@@ -55,8 +55,7 @@ class Tracked:
 def check_key(key: str) -> str:
     """A key as a client names it. Usage for one that can't be kept."""
     if len(key) > MAX_KEY or not key.isprintable():
-        raise Usage(
-            "request_invalid",
+        raise RequestInvalid(
             "The key of the listener is too long, or has characters that can't be shown.",
             f"Take at most {MAX_KEY} letters, digits and signs.",
         )

@@ -22,8 +22,7 @@ from scandock.queue.owner import this_owner
 from scandock.queue.retry import let_go, requeue
 from scandock.services.checking import check
 from scandock.services.settings import load_settings
-from scandock.web import readiness
-from scandock.web.v1 import events as streams
+from scandock.web import readiness, server_sent
 from tests.builders import site_at
 from tests.integration.web import PASSWORD, listening, serving
 
@@ -381,7 +380,7 @@ def read_events(client, uuid, **more):
 
 @pytest.mark.postgresql
 def test_events_come_as_they_happen_end_with_the_outcome_and_resume(site, monkeypatch):
-    monkeypatch.setattr(streams, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(server_sent, "LOOK_SECONDS", 0.02)
     with listening(site.data, site.settings) as web, web.client() as client:
         uuid = send(client)
         heard = []
@@ -403,7 +402,7 @@ def test_events_come_as_they_happen_end_with_the_outcome_and_resume(site, monkey
 
 
 def test_streams_end_with_the_server(site, monkeypatch):
-    monkeypatch.setattr(streams, "HEARTBEAT_SECONDS", 0.0)
+    monkeypatch.setattr(server_sent, "HEARTBEAT_SECONDS", 0.0)
     with listening(site.data, site.settings) as web, web.client() as client:
         uuid = send(client)
         with client.stream("GET", f"/api/v1/imports/{uuid}/events") as answer:

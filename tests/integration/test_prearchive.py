@@ -24,12 +24,13 @@ from scandock.placing.recover import recover
 from scandock.services import browsing, editing, prearchive
 from scandock.services.archiving import archive
 from scandock.services.checking import check
+from scandock.services.cleaning.trash import empty_trash
 from scandock.services.editing import edit_session
 from scandock.services.listing import Sorting
 from scandock.services.moving import Desk, move
 from scandock.services.opening import opened
 from scandock.services.resolving import resolve
-from scandock.services.trash import delete_session, empty_trash, list_trash, restore
+from scandock.services.trash import delete_session, list_trash, restore
 from tests.builders import Image, Site, documented, ecat, images, sha256, site_at
 from tests.integration.web import serving
 

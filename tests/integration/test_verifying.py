@@ -27,11 +27,10 @@ from scandock.services.listing import Sorting
 from scandock.services.moving import Desk
 from scandock.services.opening import opened
 from scandock.services.pacing import Pace
-from scandock.services.upkeep import Verification
 from scandock.services.verifying import Plan, Verified
 from scandock.store.paths import parse_tree, unchecked
 from scandock.store.snapshots import LocalSnapshot
-from scandock.workers.verifier import VerifierThread
+from scandock.workers.verifier import Verification, VerifierThread
 from tests.builders import Site, documented, images, site_at, verify_some
 from tests.crash.processes import until
 

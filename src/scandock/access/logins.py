@@ -20,13 +20,14 @@ from scandock.access.tokens import expiry_of
 from scandock.catalog.engine import in_parts
 from scandock.catalog.server_tables import account, login
 from scandock.model import request_limits
+from scandock.model.durations import DAY_MS, HOUR_MS, MINUTE_MS
 
-IDLE_MS: Final = 4 * 3_600_000
-ABSOLUTE_MS: Final = 7 * 86_400_000
+IDLE_MS: Final = 4 * HOUR_MS
+ABSOLUTE_MS: Final = 7 * DAY_MS
 ID_DIGITS: Final = 24
 LOGINS_MOST: Final = request_limits.LOGINS
 """Of one account; the longest idle one ends for a new one."""
-SEEN_MS: Final = 60_000
+SEEN_MS: Final = MINUTE_MS
 """`seen` is written at most once a minute: a reader of pages is no writer."""
 
 

@@ -23,15 +23,15 @@ from scandock.access.principal import deny
 from scandock.access.secret import new_secret, secret_hash
 from scandock.catalog.engine import in_parts
 from scandock.catalog.server_tables import account, api_token
+from scandock.model.durations import DAY_MS, MINUTE_MS
 from scandock.rules.permissions import Answer, Scope
 
-DAY_MS: Final = 86_400_000
 DAYS: Final = 30
 DAYS_MOST: Final = 366
 TOKENS_MOST: Final = 100
 """Of one account."""
 NAME_MOST: Final = 128
-SEEN_MS: Final = 60_000
+SEEN_MS: Final = MINUTE_MS
 NOBODYS: Final = bytes(32)
 """In the place of a secret's hash, where no secret is to hold."""
 ALIAS: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)

@@ -6,10 +6,7 @@ that was restored or copied is another, and becomes the database's own when some
 
 from __future__ import annotations
 
-import fcntl
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Row, create_engine, delete, insert, inspect, select, update
@@ -21,9 +18,10 @@ from scandock.model.errors import Fault
 from scandock.queue.tokens import new_uuid
 from scandock.services.data_errors import DataFolderOther, DataServed
 from scandock.store.identity import read_identity, write_identity
+from scandock.store.served import unserved
 
 
-def check_folder(catalog: Catalog, data: str) -> None:
+def check_data_folder(catalog: Catalog, data: str) -> None:
     """Let a database be opened from its own data folder alone; the first one becomes that.
 
     Usage `data_folder_other`. A folder that is not there is none, and nothing is checked.
@@ -62,7 +60,7 @@ def refuse_other(database_url: str, data: str) -> None:
 
 
 def check_copied(connection: Connection, data: str) -> None:
-    """As `check_folder`, where nothing may be written."""
+    """As `check_data_folder`, where nothing may be written."""
     row = _row(connection)
     if row is not None:
         check_known(row, data)
@@ -89,25 +87,6 @@ def adopt(catalog: Catalog, data: str) -> None:
                     raise DataServed(f"A server is at work on {folder}.", "Stop it first.")
         connection.execute(delete(data_folder))
         _take(connection, data, "")
-
-
-@contextmanager
-def unserved(data: str) -> Iterator[bool]:
-    """Whether no server is at work on a data folder; where none is, none begins until the end of this."""
-    try:
-        fd = os.open(data, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:
-        yield True  # it is not there
-        return
-    try:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            free = True
-        except BlockingIOError:
-            free = False
-        yield free
-    finally:
-        os.close(fd)
 
 
 def _row(connection: Connection) -> Row[Any] | None:

@@ -10,7 +10,6 @@ import codecs
 import contextlib
 import io
 import re
-import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,6 +26,7 @@ from scandock.catalog.sessions import find_session
 from scandock.catalog.shelves import Holder, find_holder
 from scandock.catalog.tables import intent, project, session, tree
 from scandock.model.errors import Fault, Usage
+from scandock.model.patience import tries
 from scandock.rules.permissions import Action
 from scandock.rules.scan_ids import sort_key
 from scandock.services import contents, rights, shelves
@@ -359,8 +359,7 @@ def steady_holder(desk: Desk, uuid: str) -> tuple[Holder, Snapshot]:
 
 
 def _steady(desk: Desk, uuid: str, find: Callable[[Connection, str], H | None]) -> tuple[H, Snapshot]:
-    deadline = time.monotonic() + STEADY_SECONDS
-    while True:
+    for _ in tries(STEADY_SECONDS, 0.02):
         before, pending = _stands(desk, uuid, find)
         if before is not None and not pending:
             with contextlib.suppress(FileNotFoundError):
@@ -369,9 +368,9 @@ def _steady(desk: Desk, uuid: str, find: Callable[[Connection, str], H | None]) 
                 if after is not None and not pending and (after.tree_id, after.parts) == (before.tree_id, before.parts):
                     return after, snapshot
                 snapshot.close()
-        if before is None or time.monotonic() > deadline:
-            raise _missing(desk, uuid)
-        time.sleep(0.02)
+        if before is None:
+            break
+    raise _missing(desk, uuid)
 
 
 def _stands(desk: Desk, uuid: str, find: Callable[[Connection, str], H | None]) -> tuple[H | None, bool]:

@@ -29,7 +29,6 @@ from scandock.model.xml_text import attribute
 from scandock.model.xnat_ids import experiment_id, resource_id
 from scandock.rules.permissions import Action, Answer
 from scandock.services import rights, session_parts
-from scandock.services.clock_watch import DAY_MS, oldest_kept
 from scandock.services.finding import find_experiments
 from scandock.services.resource_zips import Choice, Naming, scan_folder
 from scandock.web import urls
@@ -41,7 +40,6 @@ KEPT: Final = request_limits.MANIFESTS
 """Manifests of one account that are kept."""
 MAX_BYTES: Final = request_limits.MANIFEST_BYTES
 """Bytes of all of them together."""
-KEPT_MS: Final = request_limits.MANIFEST_DAYS * DAY_MS
 _HEAD: Final = (
     '<?xml version="1.0" encoding="UTF-8"?>\n<cat:Catalog xmlns:cat="http://nrg.wustl.edu/catalog" ID={}{}>\n'
 )
@@ -367,16 +365,6 @@ def find_manifest(connection: Connection, principal: Principal, name: str) -> Ma
     if text is None:
         deny(Answer.HIDDEN)
     return ManifestRequest.from_json(text)
-
-
-def forget_old_manifests(catalog: Catalog) -> int:
-    """Forget those that were asked for a month ago; how many. None while the clock can't be trusted."""
-    age = oldest_kept(catalog, KEPT_MS)
-    if age is None:
-        return 0
-    with catalog.write() as connection:
-        old = download_manifest.c.created < catalog.now() - age
-        return connection.execute(delete(download_manifest).where(old)).rowcount
 
 
 def _id(principal: Principal, moment: int) -> str:

@@ -19,10 +19,9 @@ from zlib import crc32
 from sqlalchemy import Connection, RowMapping, func, select
 
 from scandock.access.throttle import network
-from scandock.catalog.engine import Catalog
 from scandock.catalog.records import SessionRecord
-from scandock.catalog.server_tables import damage, verification
-from scandock.catalog.tables import file, resource, scan, session
+from scandock.catalog.server_tables import verification
+from scandock.catalog.tables import file, resource, scan
 from scandock.model import request_limits
 from scandock.services import contents
 from scandock.services.audit import Did
@@ -363,30 +362,3 @@ def _fd(stream: IO[bytes], opened: contextlib.ExitStack) -> int:
         while chunk := stream.read(1024 * 1024):
             os.write(fd, chunk)
         return fd
-
-
-def tidy(pictures: Pictures, catalog: Catalog) -> int:
-    """Forget what is kept of trees that stand no more, and what is too much. Returns how many trees it was.
-
-    And of those with damage, and of rounds of verification before: it may have been made of damaged bytes.
-    """
-
-    def standing(keys: list[str]) -> list[str]:
-        found: list[str] = []
-        uuids = {key.partition("-")[2] for key in keys}
-        for some in _some(sorted(uuids)):
-            with catalog.read() as connection:
-                rows = connection.execute(
-                    select(session.c.tree_id, session.c.uuid, ROUND.label("round"))
-                    .outerjoin(verification, verification.c.tree_id == session.c.tree_id)
-                    .where(session.c.uuid.in_(some), session.c.tree_id.not_in(select(damage.c.tree_id)))
-                ).all()
-            found += [tree_key(row.tree_id, row.uuid, row.round) for row in rows]
-        return found
-
-    return pictures.cache.tidy(standing) if pictures.is_time_to_tidy() else 0
-
-
-def _some(values: list[str], many: int = 500) -> Iterator[list[str]]:
-    for start in range(0, len(values), many):
-        yield values[start : start + many]

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, select
 
-from scandock.access.principal import SYSTEM
 from scandock.access.visible import projects_where
-from scandock.catalog.engine import Catalog
 from scandock.catalog.records import DeletedSession, SessionRecord, TrashedRecord
 from scandock.catalog.server_tables import trashed
 from scandock.catalog.sessions import to_delete
@@ -19,7 +16,6 @@ from scandock.catalog.view import SqlView
 from scandock.model import uris
 from scandock.model.tree_parts import TreeParts
 from scandock.placing.deletes import Removal
-from scandock.placing.forget import forget_tree
 from scandock.placing.intents import Placement, SessionRow
 from scandock.placing.locks import LockName, locks_of, session_locks
 from scandock.placing.moves import operation
@@ -27,7 +23,6 @@ from scandock.placing.tree_files import damaged_paths_of
 from scandock.rules.notices import Notice, notice
 from scandock.rules.permissions import Action
 from scandock.services import rights
-from scandock.services.audit import Did, record
 from scandock.services.damage import damaged_of
 from scandock.services.file_errors import TrashGone
 from scandock.services.listing import Page, Sorting, page_of
@@ -36,7 +31,6 @@ from scandock.services.records import Trashed
 from scandock.services.session_errors import LabelTaken
 from scandock.services.verifying import verify_again
 from scandock.store.paths import tree_path
-from scandock.store.port import Store
 
 SORTS = {"deleted": trashed.c.deleted}
 """What the trash may be sorted by."""
@@ -221,22 +215,3 @@ def _placement(
             kept, new=True, uuid=trashed_session.uuid, project_id=trashed_session.project_id, label=label
         ),
     )
-
-
-def empty_trash(catalog: Catalog, store: Store, days: float, *, now: float | None = None) -> list[str]:
-    """Give up what was deleted more than `days` ago, rows and files; gives the sessions' UUIDs. The janitor's."""
-    moment = time.time() if now is None else now
-    with catalog.read() as connection:
-        over = connection.execute(
-            select(trashed.c.uuid, trashed.c.tree_id, project.c.name)
-            .join(project, project.c.id == trashed.c.project_id)
-            .where(trashed.c.deleted <= (moment - days * 86_400) * 1000)
-        ).all()
-    for row in over:
-        with catalog.write() as connection:
-            gone = connection.execute(delete(trashed).where(trashed.c.uuid == row.uuid)).rowcount
-            if gone:
-                record(connection, SYSTEM, Did.PURGE, "session", row.uuid, project=row.name)
-        forget_tree(catalog, row.tree_id)
-    store.purge(days * 86_400, now=moment)
-    return [row.uuid for row in over]

@@ -61,6 +61,24 @@ def sync_folder(path: str, root_fd: int) -> bool:
     return True
 
 
+def replace_file(name: str, content: bytes, folder_fd: int, *, mode: int | None = None) -> None:
+    """Write a small file by rename, synced: it is there whole, or as it was before. Raises OSError.
+
+    The folder is for its caller to sync. `mode` holds whatever the umask; without it that says what others may.
+    """
+    new = f"{name}.new"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    fd = os.open(new, flags, 0o644, dir_fd=folder_fd)
+    try:
+        if mode is not None:
+            os.fchmod(fd, mode)
+        write_all(fd, content)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    os.rename(new, name, src_dir_fd=folder_fd, dst_dir_fd=folder_fd)
+
+
 def write_all(fd: int, data: memoryview | bytes) -> int:
     """Write the whole of `data`, however the system cuts it; returns its bytes, raises OSError."""
     total = len(data) if isinstance(data, bytes) else data.nbytes

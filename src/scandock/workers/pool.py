@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import select
 import signal
-import socket
 from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
+from scandock.model.children import start_connected
 from scandock.model.entry import Container, Entry
 from scandock.model.errors import BadInput, Fault, LimitExceeded
 from scandock.model.limits import Limits
@@ -99,9 +99,7 @@ class Pool:
                 self.readers[index] = self._spawn(index)
 
     def _spawn(self, index: int) -> _Reader:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            process = start_reader(theirs, self.board.fds)
+        process, ours = start_connected(lambda end: start_reader(end, self.board.fds))
         reader = _Reader(index, process, Wire(ours))
         if self._setup is not None:
             self._tell(reader, self._setup)

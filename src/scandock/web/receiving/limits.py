@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from scandock.model import request_limits
+from scandock.model.durations import HOUR_MS
 from scandock.model.errors import Usage
 from scandock.model.limit_counts import Asked, over
 from scandock.model.request_errors import RequestInvalid
@@ -43,5 +44,5 @@ def limits_of(settings: Settings) -> ReceivingLimits:
         min_free=settings.min_free_bytes,
         space_percent=settings.max_space_percent_per_user,
         idle_seconds=float(settings.upload_idle_seconds),
-        lasts_ms=settings.upload_hours * 3_600_000,
+        lasts_ms=settings.upload_hours * HOUR_MS,
     )

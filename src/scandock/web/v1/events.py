@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response, StreamingResponse
@@ -16,15 +15,11 @@ from scandock.model.request_errors import RequestInvalid
 from scandock.model.verdicts import UNFINISHED, ImportState
 from scandock.services.imports import find_import, read_import
 from scandock.services.progress import Told, events_after, read_progress
+from scandock.web import server_sent
 from scandock.web.deps import Site, site_of
 from scandock.web.security import Caller, proved_by
 
 router = APIRouter(prefix="/api/v1/imports", tags=["imports"])
-
-LOOK_SECONDS: Final = 0.5
-HEARTBEAT_SECONDS: Final = 15.0
-RETRY_MS: Final = 2000
-_HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
 @router.get(
@@ -52,7 +47,7 @@ async def events(
         return Response(status_code=204)
     first = None if since is not None else await site.read(read_import, site.catalog, principal, id)
     stream = _stream(site, proved_by(request, principal), id, upload_id, told, since or 0, first)
-    return StreamingResponse(stream, 200, _HEADERS, "text/event-stream")
+    return server_sent.answer_with(stream)
 
 
 def _since(after: int | None, last_event_id: str | None) -> int | None:
@@ -97,16 +92,16 @@ async def _stream(
     last: int,
     first: dict[str, Any] | None,
 ) -> AsyncIterator[bytes]:
-    yield f"retry: {RETRY_MS}\n\n".encode()
+    yield server_sent.RETRY
     if first is not None:
-        yield _event("import", first)
+        yield server_sent.event("import", first)
     loop = asyncio.get_running_loop()
     spoken = loop.time()
     shown: dict[str, Any] | None = None
     while True:
         for one in told:
             last = one.id
-            yield _event(one.kind, {**one.data, "at": one.at}, one.id)
+            yield server_sent.event(one.kind, {**one.data, "at": one.at}, one.id)
             spoken = loop.time()
         try:
             told, ended, far = await site.read(_look, site, proof, uuid, upload_id, last)
@@ -118,24 +113,10 @@ async def _stream(
             return
         if far is not None and far != shown:
             shown = far
-            yield _event("progress", far)
+            yield server_sent.event("progress", far)
             spoken = loop.time()
-        if loop.time() - spoken >= HEARTBEAT_SECONDS:
-            yield b": still here\n\n"
+        if loop.time() - spoken >= server_sent.HEARTBEAT_SECONDS:
+            yield server_sent.STILL_HERE
             spoken = loop.time()
-        if await _stops(site):
+        if await server_sent.stops(site.stopping):
             return
-
-
-async def _stops(site: Site) -> bool:
-    """Wait until it is time to look again; True where the server ends meanwhile."""
-    try:
-        await asyncio.wait_for(site.stopping.wait(), LOOK_SECONDS)
-    except TimeoutError:
-        return False
-    return True
-
-
-def _event(kind: str, data: dict[str, Any], number: int | None = None) -> bytes:
-    head = f"id: {number}\n" if number is not None else ""
-    return f"{head}event: {kind}\ndata: {json.dumps(data)}\n\n".encode()

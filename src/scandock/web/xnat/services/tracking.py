@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, insert, or_, select
+from sqlalchemy import Connection, insert, select
 
 from scandock.access.principal import Denied, Principal
 from scandock.catalog.engine import Catalog
@@ -20,15 +20,12 @@ from scandock.catalog.server_tables import tracked
 from scandock.catalog.tables import upload
 from scandock.model.request_errors import RequestInvalid
 from scandock.model.verdicts import UNFINISHED, ImportState
-from scandock.services.clock_watch import oldest_kept
 from scandock.services.imports import read_import, request_of
 from scandock.services.progress import Told, events_after
 from scandock.web.xnat.services.outcomes import ended
 from scandock.web.xnat.services.tracked_work import how_it_went
 
 MAX_KEY: Final = 255
-KEPT_MS: Final = 31 * 86_400_000
-"""How long a key is known, as in the original; of an import that goes on, longer."""
 _MANY: Final = 5_000
 DELETED: Final = "The import was deleted; what it had stored stays."
 _STAGES: Final = {
@@ -93,21 +90,6 @@ def tell(catalog: Catalog, principal: Principal, key: str) -> Tracked | None:
         return Tracked(key=key, payload=payload, succeeded=None, final=None)
     end = ended(found, request_of(catalog, principal, row.uuid))
     return Tracked(key=key, payload=payload, succeeded=end.good, final=end.final_message)
-
-
-def forget_old(catalog: Catalog) -> int:
-    """Forget keys that were named a month ago, unless their import goes on. None while the clock can't be trusted."""
-    age = oldest_kept(catalog, KEPT_MS)
-    if age is None:
-        return 0
-    going_on = select(upload.c.id).where(upload.c.state.in_(UNFINISHED))
-    with catalog.write() as connection:
-        return connection.execute(
-            delete(tracked).where(
-                tracked.c.created < catalog.now() - age,
-                or_(tracked.c.upload_id.is_(None), tracked.c.upload_id.not_in(going_on)),
-            )
-        ).rowcount
 
 
 def _found(catalog: Catalog, principal: Principal, uuid: str) -> dict[str, Any] | None:

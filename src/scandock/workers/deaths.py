@@ -1,11 +1,8 @@
-"""Child processes: started, killed, buried; and what their deaths tell."""
+"""What the death of an attempt's process tells."""
 
 from __future__ import annotations
 
-import contextlib
 import signal
-import subprocess
-from collections.abc import Sequence
 
 from scandock.model.errors import Fault
 from scandock.workers.errors import AttemptDied, AttemptKilled, OutOfMemory
@@ -24,36 +21,6 @@ def oom_kills() -> int:
     except (OSError, ValueError):
         pass
     return 0
-
-
-class Child:
-    """A process of ours. `kill` from any thread; `wait` in the thread that started it, which has to last as long."""
-
-    def __init__(self, words: Sequence[str], pass_fds: Sequence[int] = ()) -> None:
-        self._before = oom_kills()
-        self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, pass_fds=pass_fds)
-        self.killed = ""
-        """Why we killed it; empty where we did not."""
-
-    @property
-    def pid(self) -> int:
-        return self.process.pid
-
-    def kill(self, why: str) -> None:
-        """Kill it with all below it (they die with their parents)."""
-        self.killed = self.killed or why
-        self.signal(signal.SIGKILL)
-
-    def signal(self, number: int) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            self.process.send_signal(number)
-
-    def wait(self) -> int:
-        """Its exit code; minus the signal's number where one ended it."""
-        return self.process.wait()
-
-    def death(self, code: int) -> Fault:
-        return death_of(code, self._before)
 
 
 def death_of(code: int, oom_before: int) -> Fault:

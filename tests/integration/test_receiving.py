@@ -265,7 +265,7 @@ def test_a_key_can_be_used_again_whose_upload_broke_while_nothing_could_be_writt
     """Neither that it was kept nor that it was given up: its row stays, and stands in nobody's way."""
 
     def full(*_arguments, **_more):
-        raise DiskFull("No space left.", "Free some space.")
+        raise DiskFull("No space left.")
 
     def send(client):
         return client.post("/api/v1/imports?project=P", content=b"PK", headers={"Idempotency-Key": "k"})

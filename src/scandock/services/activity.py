@@ -40,7 +40,7 @@ class Sought:
     search: str = ""
 
 
-def list_activity(catalog: Catalog, principal: Principal, sought: Sought, sorting: Sorting) -> Page:
+def list_activity(catalog: Catalog, principal: Principal, sought: Sought, sorting: Sorting) -> Page[dict[str, Any]]:
     """A page of imports, the newest first."""
     found = list_imports(
         catalog,

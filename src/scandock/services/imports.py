@@ -95,7 +95,7 @@ def list_imports(
     mine: bool = False,
     search: str = "",
     having: ColumnElement[bool] | None = None,
-) -> Page:
+) -> Page[dict[str, Any]]:
     """A page of the imports that `principal` may see, the newest first; without the entries of their sessions.
 
     `mine`: those alone that they uploaded; `search`: in the archive's name, anywhere and in any case; `having`: what

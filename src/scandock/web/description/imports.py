@@ -10,7 +10,6 @@ from scandock.web.description.kinds import (
     MAYBE_MOMENT,
     MAYBE_TEXT,
     MAYBE_WHOLE,
-    MOMENT,
     TEXT,
     TRUTH,
     WHOLE,
@@ -103,33 +102,6 @@ SCHEMAS: Final[dict[str, Schema]] = {
         },
         optional=("cancelling",),
     ),
-    "Unfinished": shape(
-        "An upload to go on with: `offset` bytes are on disk for certain, `arrived` are there; `receiving`: more come",
-        {
-            "id": TEXT,
-            "filename": TEXT,
-            "state": _STATE,
-            "size": MAYBE_WHOLE,
-            "offset": WHOLE,
-            "receiving": TRUTH,
-            "arrived": WHOLE,
-            "fingerprint": MAYBE_TEXT,
-            "project": MAYBE_TEXT,
-            "created": MOMENT,
-            "expires": MAYBE_MOMENT,
-        },
-    ),
-    "Ready": shape(
-        "Whether uploads are taken and imported",
-        {"ready": TRUTH, "checks": keyed(TEXT), "notes": keyed(TEXT)},
-        optional=("notes",),
-    ),
-    "Clock": shape(
-        "Whether the clock is trusted with what is deleted for its age; `confirmable`: an administrator may say so",
-        {"trusted": TRUTH, "why": TEXT, "confirmable": TRUTH},
-    ),
-    "Health": shape("The process lives", {"status": TEXT}),
 }
 
 IMPORTS: Final = items(ref("Import"), following=MAYBE_TEXT)
-UNFINISHED: Final = items(ref("Unfinished"))

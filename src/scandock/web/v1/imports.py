@@ -18,6 +18,7 @@ from scandock.web.description.uploads import KEY, NAMES
 from scandock.web.receiving.multipart import receive_multipart
 from scandock.web.receiving.raw import receive_raw
 from scandock.web.security import Caller, SignedIn, info_of
+from scandock.web.v1.describing import located, tagged
 
 router = APIRouter(prefix="/api/v1/imports", tags=["imports"])
 
@@ -27,7 +28,7 @@ _QUERY: dict[str, Any] = {
 }
 
 
-@router.post("", status_code=202, summary="Upload an archive", openapi_extra=_QUERY)
+@router.post("", summary="Upload an archive", openapi_extra=_QUERY, **located(202))
 @receives_upload
 async def create(request: Request, principal: SignedIn) -> Response:
     """The archive is the body itself, or one file part of a multipart body. 202 once its bytes are kept for good."""
@@ -56,7 +57,7 @@ async def list_all(
     return {"items": page.items, "next": page.next}
 
 
-@router.get("/{id}", summary="An import")
+@router.get("/{id}", summary="An import", **tagged())
 async def read(request: Request, id: str, principal: Caller) -> Response:  # noqa: A002  the route's own name
     """What `scandock import --json` prints, with `id`, `state` as it is now, and `progress`."""
     site = site_of(request)

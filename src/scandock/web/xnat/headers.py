@@ -8,7 +8,7 @@ from fastapi import Request
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from scandock.catalog.standing import Standing
+from scandock.catalog.records import SessionRecord
 from scandock.model.request_errors import RequestInvalid
 from scandock.model.uris import WaitingSession
 from scandock.rules.permissions import Action
@@ -47,7 +47,7 @@ def _first(connection: Connection, work: Work, src: str) -> tuple[str, int]:
     return one.uuid, files[0]["n"]
 
 
-def _session(connection: Connection, work: Work, src: str) -> tuple[Standing, str | None]:
+def _session(connection: Connection, work: Work, src: str) -> tuple[SessionRecord, str | None]:
     """The session that `src` names, archived or waiting, and the scan of it where it names one."""
     principal = work.desk.principal
     waiting = urls.parse_waiting(src)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Connection, RowMapping
 
@@ -18,6 +18,7 @@ from scandock.services import session_parts
 from scandock.services.finding import AnySession, Subject, experiments_of_subject, is_of_subject
 from scandock.services.project_describing import Described
 from scandock.services.project_resources import Shelved
+from scandock.services.records import Project
 from scandock.web.xnat.answers import Item
 from scandock.web.xnat.services import contents
 from scandock.web.xnat.services.subjects import SUBJECT_TYPE
@@ -31,13 +32,13 @@ def started(ms: int) -> str:
     return f"{datetime.fromtimestamp(ms / 1000, UTC):%a %b %d %H:%M:%S UTC %Y}"
 
 
-def project_item(found: dict[str, Any], described: Described, resources: list[Item]) -> Item:
+def project_item(found: Project, described: Described, resources: list[Item]) -> Item:
     """A project with what is said of it and its own resources; `found` as the JSON API shows it."""
     attributes = described.attributes
     fields = {
-        "ID": found["id"],
-        "secondary_ID": attributes.get("secondary_ID") or found["id"],
-        "name": found["name"],
+        "ID": found.id,
+        "secondary_ID": attributes.get("secondary_ID") or found.id,
+        "name": found.name,
         **{name: attributes[name] for name in ("description", "keywords") if name in attributes},
     }
     investigator = {name: text for name in PI_FIELDS if (text := attributes.get(f"PI/{name}"))}
@@ -48,7 +49,7 @@ def project_item(found: dict[str, Any], described: Described, resources: list[It
         ("PI", [Item("xnat:investigatorData", investigator)] if investigator else []),
     )
     children = [(name, items) for name, items in every if items]
-    return Item("xnat:projectData", fields, children, started(found.get("created", 0)))
+    return Item("xnat:projectData", fields, children, started(found.created or 0))
 
 
 def subject_item(found: Subject, resources: list[Item], experiments: list[Item]) -> Item:

@@ -50,7 +50,7 @@ def migrate_again(connection: Connection) -> None:
         "UPDATE alembic_version SET version_num = '0007'",
     ):
         connection.execute(text(statement))
-    config = configuration()
+    config = configuration("before_baseline")
     config.attributes["connection"] = connection
     upgrade(config, "0008")
     connection.execute(text(f"UPDATE alembic_version SET version_num = '{HEAD}'"))

@@ -12,10 +12,8 @@ WHOLE: Final[Schema] = {"type": "integer"}
 MAYBE_WHOLE: Final[Schema] = {"type": ["integer", "null"]}
 FRACTION: Final[Schema] = {"type": "number"}
 TRUTH: Final[Schema] = {"type": "boolean"}
-MOMENT: Final[Schema] = {"type": "integer", "description": "Unix milliseconds"}
 MAYBE_MOMENT: Final[Schema] = {"type": ["integer", "null"], "description": "Unix milliseconds"}
 BINARY: Final[Schema] = {"type": "string", "format": "binary"}
-FREE: Final[Schema] = {"type": "object", "additionalProperties": True}
 
 
 def shape(said: str, properties: dict[str, Schema], *, optional: tuple[str, ...] = ()) -> Schema:

@@ -123,7 +123,7 @@ def test_scans_stand_in_the_order_in_which_people_count(site: Site) -> None:
                 break
             sorting = Sorting(limit=3, cursor=page.next)
         standing = contents.readable(connection, SYSTEM, uuid)
-        listed = [row["scan_id"] for row in session_parts.scans_of(connection, standing)]
+        listed = [one.scan_id for one in session_parts.scans_of(connection, standing)]
     assert found == listed == ids
 
 
@@ -249,5 +249,5 @@ def test_each_database_finds_what_is_elsewhere_and_sorts_alike(
         standing = contents.readable(connection, SYSTEM, uuid)
         listed = contents.list_scans(connection, SYSTEM, uuid, Sorting(sort="-id"))
         assert [one.id for one in listed.items] == ["10", "2", "1"]
-        assert [row["scan_id"] for row in session_parts.scans_of(connection, standing)] == ["1", "2", "10"]
+        assert [one.scan_id for one in session_parts.scans_of(connection, standing)] == ["1", "2", "10"]
     own.check()

@@ -6,11 +6,11 @@ long list costs no more than its keys.
 
 from __future__ import annotations
 
-from dataclasses import MISSING, Field
+from dataclasses import MISSING, Field, dataclass
 from types import FunctionType
 from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, GetPydanticSchema
 from pydantic import Field as Described
 from pydantic.json_schema import SkipJsonSchema
 
@@ -42,7 +42,7 @@ class JsonRecord:
     def __init_subclass__(cls) -> None:
         if "__slots__" in cls.__dict__:
             raise TypeError(f"{cls.__name__} has slots: what is answered is its dictionary")
-        names = tuple(cls.__annotations__)
+        names = (*getattr(cls, "__dataclass_fields__", ()), *cls.__annotations__)
         init = _init(names)
         init.__kwdefaults__ = {name: default for name in names if (default := _default(cls, name)) is not MISSING}
         cls.__init__ = init  # type: ignore[method-assign]  # a dataclass keeps it
@@ -76,12 +76,25 @@ def _init(names: tuple[str, ...]) -> FunctionType:
 
 
 def _default(record: type[Any], name: str) -> object:
-    default = record.__dict__.get(name, MISSING)
+    default = getattr(record, name, MISSING)
     return default.default if isinstance(default, Field) else default
 
 
 def _nested(value: Any) -> Any:  # noqa: ANN401  a record, or a list of them
     return [one.to_json() for one in value] if isinstance(value, list) else value.to_json()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notice(JsonRecord):
+    """A warning."""
+
+    code: str
+    message: LeftOut[str] = None
+    remedy: LeftOut[str] = None
+
+
+Notices = Annotated[list[dict[str, str]], GetPydanticSchema(lambda _, handler: handler(list[Notice]))]
+"""Warnings as the catalog keeps them, described as a list of `Notice`."""
 
 
 class PageOf(BaseModel, Generic[T]):

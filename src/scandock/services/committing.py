@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from sqlalchemy import Connection, RowMapping, select, update
+from sqlalchemy import Connection, select, update
 
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import accession
@@ -34,7 +34,7 @@ from scandock.services.making import SessionChange, WantedScan, change_session, 
 from scandock.services.moving import Desk, Outcome
 from scandock.services.prearchive import rebuild
 from scandock.services.session_errors import ScanUnknown
-from scandock.services.session_parts import scans_of
+from scandock.services.session_parts import ScanPart, scans_of
 
 STAYS: Final = frozenset(
     {
@@ -172,7 +172,7 @@ def archive_as(desk: Desk, found: SessionRecord, wishes: Wishes, *, dry_run: boo
 
 def _scans_meant(
     connection: Connection, desk: Desk, found: SessionRecord, wishes: Sequence[ScanWish]
-) -> list[tuple[RowMapping, WantedScan]]:
+) -> list[tuple[ScanPart, WantedScan]]:
     """The scans of which something is said, with that. Fields of another type than a scan's are none of its.
 
     Denied, Usage `scan_unknown`, `value_invalid`: before anything is archived.
@@ -184,7 +184,7 @@ def _scans_meant(
     meant = []
     for one in wishes:
         where = one.place
-        meets = [row for row in rows if row["scan_id"] == where.scan_id] if where.scan_id else rows[where.number :]
+        meets = [row for row in rows if row.scan_id == where.scan_id] if where.scan_id else rows[where.number :]
         row = next(iter(meets), None)
         if row is None:
             which = repr(where.scan_id[:128]) if where.scan_id else f"[{where.number}]"
@@ -192,21 +192,21 @@ def _scans_meant(
                 f"The session has no scan {which}.",
                 f"It has {len(rows)}, counted from 0 as GET .../scans lists them.",
             )
-        if one.said.xsi_type in ("", row["xsi_type"]):
-            meant.append((row, replace(one.said, id=row["scan_id"])))
+        if one.said.xsi_type in ("", row.xsi_type):
+            meant.append((row, replace(one.said, id=row.scan_id)))
     check_scans(said for _, said in meant)
     return meant
 
 
-def _say_of_scans(desk: Desk, uuid: str, scans: Sequence[tuple[RowMapping, WantedScan]]) -> None:
+def _say_of_scans(desk: Desk, uuid: str, scans: Sequence[tuple[ScanPart, WantedScan]]) -> None:
     """Write what is said of scans, wherever they are now: those that joined a session may be called otherwise there."""
     if not scans:
         return
     with desk.catalog.read() as connection:
         there = scans_of(connection, _editable(connection, desk, uuid))
-    by_series = {row["series_uid"]: row["scan_id"] for row in there if row["series_uid"]}
-    ids = {row["scan_id"] for row in there}
-    now = [replace(said, id=by_series.get(row["series_uid"], said.id)) for row, said in scans]
+    by_series = {row.series_uid: row.scan_id for row in there if row.series_uid}
+    ids = {row.scan_id for row in there}
+    now = [replace(said, id=by_series.get(row.series_uid or "", said.id)) for row, said in scans]
     change_session(desk, uuid, SessionChange(scans=[said for said in now if said.id in ids]))
 
 

@@ -10,33 +10,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, GetPydanticSchema
+from pydantic import Field
 from sqlalchemy import RowMapping
 
 from scandock.catalog.aliases import ALIAS_BREAK
 from scandock.catalog.records import SessionRecord, TrashedRecord
 from scandock.catalog.shelves import Holder
 from scandock.model import uris
-from scandock.model.json_records import JsonRecord, LeftOut, MaybeMoment, Moment
+from scandock.model.json_records import JsonRecord, LeftOut, MaybeMoment, Moment, Notices
 from scandock.rules.choices import choices_of
 from scandock.rules.project_fields import PI_FIELDS, SEEN_WITH_TITLE
 from scandock.rules.said_fields import added_parameters
 from scandock.store.paths import RelPath, resource_file
 
 Place = Literal["archive", "prearchive"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Notice(JsonRecord):
-    """A warning."""
-
-    code: str
-    message: LeftOut[str] = None
-    remedy: LeftOut[str] = None
-
-
-Notices = Annotated[list[dict[str, str]], GetPydanticSchema(lambda _, handler: handler(list[Notice]))]
-"""Warnings as the catalog keeps them, described as a list of `Notice`."""
 
 
 @dataclass(frozen=True, kw_only=True)

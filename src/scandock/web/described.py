@@ -7,7 +7,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 
 from scandock.web import urls
-from scandock.web.description import changes, imports, pictures
+from scandock.web.description import changes, pictures
 from scandock.web.description.access import SCHEMES, security_of
 from scandock.web.description.answers import ANSWERS
 from scandock.web.description.uploads import BODIES, SENT, TOLD
@@ -34,7 +34,7 @@ _LINK: Final = {
     "Link": {"description": "The next page's address, rel=next, where there is one", "schema": {"type": "string"}}
 }
 _UNLINKED: Final = frozenset({urls.API_IMPORTS, urls.API_ACCOUNTS})
-_SCHEMAS: Final = {**pictures.SCHEMAS, **imports.SCHEMAS, **changes.SCHEMAS}
+_SCHEMAS: Final = {**pictures.SCHEMAS, **changes.SCHEMAS}
 _OTHERS: Final = ("HTTPValidationError", "ValidationError")
 """What FastAPI says of requests that are not well formed, and this server does not answer."""
 

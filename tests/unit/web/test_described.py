@@ -9,11 +9,11 @@ import pytest
 from scandock.access.tokens import DAYS_MOST
 from scandock.services.settings import load_settings
 from scandock.web.app import create_app
-from scandock.web.description import changes, imports, uploads
+from scandock.web.description import changes, uploads
 from scandock.web.description.answers import ANSWERS, OPEN
 from scandock.web.problems import MEDIA_TYPE
 
-OURS = [imports.SCHEMAS, changes.SCHEMAS]
+OURS = [changes.SCHEMAS]
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from scandock.web import urls
-from scandock.web.description.imports import IMPORTS
 from scandock.web.description.kinds import Schema, items, ref
 
 _V1: Final = urls.API
@@ -15,11 +14,6 @@ _WAITING: Final = f"{_V1}/prearchive/{{session}}"
 
 
 ANSWERS: Final[dict[tuple[str, str], Schema]] = {
-    ("POST", f"{_V1}/imports"): ref("Import"),
-    ("GET", f"{_V1}/imports"): IMPORTS,
-    ("GET", f"{_V1}/imports/{{id}}"): ref("Import"),
-    ("POST", f"{_V1}/imports/{{id}}/cancel"): ref("Import"),
-    ("POST", f"{_V1}/imports/{{id}}/retry"): ref("Import"),
     ("PATCH", f"{_V1}/sessions/{{session}}"): ref("Outcome"),
     ("DELETE", f"{_V1}/sessions/{{session}}"): ref("Outcome"),
     ("POST", f"{_V1}/sessions/{{session}}/rebuild"): ref("Outcome"),

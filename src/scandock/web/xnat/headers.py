@@ -41,10 +41,10 @@ def _first(connection: Connection, work: Work, src: str) -> tuple[str, int]:
     one, scan = _session(connection, work, src.strip())
     scans = session_parts.scans_of(connection, one, scan or "ALL")
     every = session_parts.resources_of(connection, one, scans=scans)
-    files = session_parts.files_of(connection, one, [kept for kept in every if kept["format"] == "DICOM"])
+    files = session_parts.files_of(connection, one, [kept for kept in every if kept.format == "DICOM"])
     if not files:
         raise FileUnknown("There is no DICOM object there.", "Name a session, or a scan, that has images.")
-    return one.uuid, files[0]["n"]
+    return one.uuid, files[0].n
 
 
 def _session(connection: Connection, work: Work, src: str) -> tuple[SessionRecord, str | None]:

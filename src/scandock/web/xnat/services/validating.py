@@ -95,15 +95,15 @@ def _beside(connection: Connection, found: SessionRecord, target: SessionRecord)
     """Scans and type of a session beside those of the archived one that it would join."""
     findings: list[Finding] = []
     there = session_parts.scans_of(connection, target)
-    by_uid = {row["series_uid"]: row for row in there if row["series_uid"]}
-    by_id = {row["scan_id"]: row for row in there}
+    by_uid = {row.series_uid: row for row in there if row.series_uid}
+    by_id = {row.scan_id: row for row in there}
     for row in session_parts.scans_of(connection, found):
-        same, name = by_uid.get(row["series_uid"]), row["scan_id"]
-        if same is not None and same["scan_id"] == name:
+        same, name = by_uid.get(row.series_uid or ""), row.scan_id
+        if same is not None and same.scan_id == name:
             text = f"Session already contains a scan ({name}) with the same UID and number."
             findings.append((16, CONFLICT, text))
         elif same is not None:
-            text = f"Session already contains a scan with the same UID, but a different number ({same['scan_id']})."
+            text = f"Session already contains a scan with the same UID, but a different number ({same.scan_id})."
             findings.append((18, CONFLICT, text))
         elif name in by_id:
             text = f"Session already contains a scan ({name}) with the same number, but a different UID."
@@ -116,7 +116,7 @@ def _beside(connection: Connection, found: SessionRecord, target: SessionRecord)
 def _other_files(connection: Connection, found: SessionRecord) -> list[Finding]:
     scans = session_parts.scans_of(connection, found)
     return [
-        (20, WARN, f"Scan {row['scan_id']} has {row['files']} non-DICOM (or non-parsable DICOM) files")
+        (20, WARN, f"Scan {row.scan_id} has {row.files} non-DICOM (or non-parsable DICOM) files")
         for row in session_parts.resources_of(connection, found, scans=scans)
-        if row["format"] not in _IMAGES
+        if row.format not in _IMAGES
     ]

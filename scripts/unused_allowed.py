@@ -20,6 +20,9 @@ supports_statement_cache  # SQLAlchemy
 engine_created  # SQLAlchemy
 collect  # prometheus_client
 regex  # Starlette's convertors of paths
+__init_subclass__  # Python calls it
+model_parametrized_name  # pydantic names generic models by it
+secondary_id  # services/records.py: a field that is answered, and none that is asked
 
 # read by mypy
 made_in_placing_locks  # makes LockName a class that nobody else can make

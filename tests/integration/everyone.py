@@ -104,7 +104,7 @@ class Everyone:
         return str(
             subscribe(
                 desk, kind="webhook", target="https://example.org/hook", states=["failed"], project_name=place.project
-            )["id"]
+            ).id
         )
 
     def receiving(self, place: Place, *, to_end: bool = False) -> str:

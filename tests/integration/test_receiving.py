@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 
 from scandock.catalog.server_tables import audit, reception
 from scandock.catalog.tables import upload
-from scandock.model.errors import Fault
+from scandock.model.machine_errors import DiskFull
 from scandock.rules.import_request import ImportRequest
 from scandock.services import spool_writing
 from scandock.services.cleaning.uploads import drop_ended, forget_broken
@@ -265,7 +265,7 @@ def test_a_key_can_be_used_again_whose_upload_broke_while_nothing_could_be_writt
     """Neither that it was kept nor that it was given up: its row stays, and stands in nobody's way."""
 
     def full(*_arguments, **_more):
-        raise Fault("disk_full", "No space left.", "Free some space.")
+        raise DiskFull("No space left.")
 
     def send(client):
         return client.post("/api/v1/imports?project=P", content=b"PK", headers={"Idempotency-Key": "k"})

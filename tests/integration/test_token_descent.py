@@ -365,7 +365,7 @@ def test_logins_and_tokens_of_an_older_catalog_go_on(bare_database_url):
     from alembic.command import upgrade
 
     engine = create_engine(bare_database_url)
-    config = configuration()
+    config = configuration("before_baseline")
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         upgrade(config, "0007")

@@ -45,7 +45,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> 
 def item(catalog: Any) -> dict[str, Any]:
     with catalog.read() as connection:
         uuid = connection.execute(select(session.c.uuid)).scalar_one()
-        return browsing.find_session(connection, SYSTEM, uuid)
+        return browsing.find_session(connection, SYSTEM, uuid).to_json()
 
 
 @pytest.mark.postgresql
@@ -79,7 +79,8 @@ def test_what_joins_is_read_and_what_was_there_is_not_again(site: Site) -> None:
 
 def damaged(catalog: Any, store: Any, site: Site) -> list[dict[str, Any]]:
     with catalog.read() as connection:
-        return list_damage(connection, Desk(catalog, store, site.settings, SYSTEM), Sorting()).items
+        found = list_damage(connection, Desk(catalog, store, site.settings, SYSTEM), Sorting())
+        return [one.to_json() for one in found.items]
 
 
 HARMS = ("changed", "shorter", "missing", "folder")

@@ -100,6 +100,16 @@ class Coded(ScandockError):
         """Make the sentences; called once, by the class's own `__init__`, with its arguments by their names."""
         super().__init__(self.CODE, self.SENTENCE.format_map(values), self.REMEDY.format_map(values))
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """How it is copied and pickled: with its sentences, as its class may take other arguments than they are."""
+        return _copied, (type(self), self.code, self.message, self.remedy), self.__dict__
+
+
+def _copied(error: type[Coded], code: str, message: str, remedy: str) -> Coded:
+    made = error.__new__(error)
+    ScandockError.__init__(made, code, message, remedy)
+    return made
+
 
 class Worded(Coded):
     """An error whose code stands for many situations: each says its own sentence where it is raised."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from scandock.catalog.trees import BaseSession
+from scandock.catalog.records import SessionRecord
+from scandock.model.importing import Overwrite
 from scandock.pipeline.arrange import Arranger
 from scandock.pipeline.describe import describe, session_warnings
 from scandock.pipeline.gather import index_folders
@@ -88,7 +89,7 @@ def sum_resources(job: Job, sums: dict[int, Sums]) -> None:
     job.scans = [scan for scan in job.scans if scan.files or scan.n in empty]
 
 
-def _overwrite(tools: Tools) -> str:
+def _overwrite(tools: Tools) -> Overwrite:
     return tools.request.overwrite or "append"
 
 
@@ -98,7 +99,7 @@ def _says_anew(tools: Tools, job: Job) -> bool:
     return base is not None and base.place == "prearchive" and base.overwrite != _overwrite(tools)
 
 
-def _row_alone(tools: Tools, job: Job, base: BaseSession) -> Placement:
+def _row_alone(tools: Tools, job: Job, base: SessionRecord) -> Placement:
     """The placement of a session whose tree stays where and as it is: what is said of it alone changes."""
     inode = tools.store.current(job.name)
     if inode is None:

@@ -227,6 +227,8 @@ def with_parameters(before: str, said: Mapping[str, str]) -> str:
 
 def added_parameters(row: str) -> dict[str, str]:
     """The same as attributes of the scan."""
+    if row == "{}":
+        return {}  # of nearly all
     return {f"{ADDED}{name}": text for name, text in json.loads(row).items()}
 
 

@@ -9,7 +9,8 @@ from typing import Final, Literal
 
 from sqlalchemy import Connection, select, update
 
-from scandock.catalog.standing import Standing, find_session
+from scandock.catalog.records import SessionRecord
+from scandock.catalog.sessions import find_session
 from scandock.catalog.tables import project, session, tree
 from scandock.catalog.trees import has_variants, scans_of
 from scandock.model.importing import Overwrite
@@ -18,6 +19,7 @@ from scandock.pipeline.job import Tools
 from scandock.pipeline.keep import scratch
 from scandock.pipeline.ledger import Ledger
 from scandock.pipeline.merge import Keep, Merged, merge
+from scandock.placing.intents import SessionRow
 from scandock.placing.locks import LockName, locks_of, session_locks
 from scandock.placing.moves import Operation, operation
 from scandock.rules.choices import ARCHIVABLE, REASONS
@@ -32,7 +34,6 @@ from scandock.services import audit, rights
 from scandock.services.moving import (
     Desk,
     Outcome,
-    session_row,
     subject_warnings,
     switch,
     usable,
@@ -109,7 +110,7 @@ def archive(
             target, twice = _target(connection, source, label, apart=apart)
             others = subject_warnings(connection, source.project, subject or source.subject, source)
         if target is None:
-            row = session_row(
+            row = SessionRow.of(
                 source,
                 make_subject=True,
                 place="archive",
@@ -141,7 +142,7 @@ def archive(
 
 
 def _policy(
-    connection: Connection, source: Standing, overwrite: Overwrite | None, *, quarantine: bool
+    connection: Connection, source: SessionRecord, overwrite: Overwrite | None, *, quarantine: bool
 ) -> tuple[Overwrite, PetMr, bool]:
     """What an archived session gets, what PET and MR are, and whether it is in quarantine: as asked, else as the
     project says (5.5).
@@ -155,7 +156,7 @@ def _policy(
     return policy, row.petmr, quarantine or source.quarantined or bool(row.quarantine)
 
 
-def _check_held(source: Standing, *, decided: bool, overwrite: Overwrite | None) -> None:
+def _check_held(source: SessionRecord, *, decided: bool, overwrite: Overwrite | None) -> None:
     if source.project == UNASSIGNED:
         raise ProjectUnassigned("What belongs to no project can't be archived.", "Move it to a project first.")
     code = source.held[0]
@@ -167,14 +168,14 @@ def _check_held(source: Standing, *, decided: bool, overwrite: Overwrite | None)
     )
 
 
-def _is_held_beside(source: Standing, patient_ids: list[str]) -> bool:
+def _is_held_beside(source: SessionRecord, patient_ids: list[str]) -> bool:
     """Whether a session is of one patient, and held as the archived one that it was to join is of another: which of
     them it joins now, if any, is judged anew.
     """
     return source.held[0] == "patient_mismatch" and len(patient_ids) < 2
 
 
-def _accepted(connection: Connection, source: Standing) -> tuple[Notice, ...]:
+def _accepted(connection: Connection, source: SessionRecord) -> tuple[Notice, ...]:
     """What a session was held for, as a warning, where that are several PatientIDs. Usage `held_undecided` where there
     are objects in it that differ: who says that they are one patient's says nothing of these.
     """
@@ -189,7 +190,7 @@ def _accepted(connection: Connection, source: Standing) -> tuple[Notice, ...]:
     return (Notice(code=code, message=message, remedy=remedy),)
 
 
-def _check_type(source: Standing, target: Standing, policy: Overwrite, petmr: PetMr) -> None:
+def _check_type(source: SessionRecord, target: SessionRecord, policy: Overwrite, petmr: PetMr) -> None:
     """Usage where a person set the archived session's type, and what comes is of another (5.7, 6)."""
     if policy == "delete" or not target.type_is_set:
         return
@@ -199,7 +200,9 @@ def _check_type(source: Standing, target: Standing, policy: Overwrite, petmr: Pe
         raise TypeDiffers(said.message, "Archive it with delete, which keeps the type, or under another label.")
 
 
-def _check_patient(desk: Desk, source: Standing, target: Standing, *, one_patient: bool) -> tuple[Notice, ...]:
+def _check_patient(
+    desk: Desk, source: SessionRecord, target: SessionRecord, *, one_patient: bool
+) -> tuple[Notice, ...]:
     """The warning that two sessions are of different patients for certain; Usage where nobody says that they are one:
     to append says nothing of it.
     """
@@ -215,7 +218,7 @@ def _check_patient(desk: Desk, source: Standing, target: Standing, *, one_patien
     raise PatientMismatch(said.message, remedy)
 
 
-def _patient_ids(desk: Desk, connection: Connection, source: Standing) -> list[str]:
+def _patient_ids(desk: Desk, connection: Connection, source: SessionRecord) -> list[str]:
     """Every PatientID in a session that is held for several, for its subject is all of them; else the one it has."""
     if source.held[0] != "patient_mismatch":
         return [source.patient_id]
@@ -229,7 +232,7 @@ def _patient_ids(desk: Desk, connection: Connection, source: Standing) -> list[s
     return list(study.patient_ids(desk.settings.placeholder_names))
 
 
-def _check_target(target: Standing, policy: Overwrite, subject: str | None) -> None:
+def _check_target(target: SessionRecord, policy: Overwrite, subject: str | None) -> None:
     """Usage where the archived session is not to be joined: by the policy, or as another subject is named."""
     if subject is not None and label_key(subject) != label_key(target.subject):
         said = notice("subject_differs", label=target.label, other=target.subject, subject=subject)
@@ -240,8 +243,8 @@ def _check_target(target: Standing, policy: Overwrite, subject: str | None) -> N
 
 
 def _target(
-    connection: Connection, source: Standing, label: str | None, *, apart: bool
-) -> tuple[Standing | None, tuple[Notice, ...]]:
+    connection: Connection, source: SessionRecord, label: str | None, *, apart: bool
+) -> tuple[SessionRecord | None, tuple[Notice, ...]]:
     """The archived session that this one belongs to, and (`apart`) the warning that its study is elsewhere too.
 
     Raises Usage `study_elsewhere`, `label_taken`.
@@ -298,8 +301,8 @@ def _join(
     desk: Desk,
     tools: Tools,
     running: Operation,
-    source: Standing,
-    target: Standing,
+    source: SessionRecord,
+    target: SessionRecord,
     policy: Overwrite,
     keep: Keep,
     *,
@@ -345,8 +348,8 @@ def _join(
 def _show(
     desk: Desk,
     running: Operation,
-    source: Standing,
-    target: Standing,
+    source: SessionRecord,
+    target: SessionRecord,
     merged: Merged,
     action: str,
     details: Mapping[str, audit.Value],
@@ -371,7 +374,7 @@ def _show(
     running.show([placement] if placement is not None else [], [removal], note, origin=origin)
 
 
-def hold(desk: Desk, source: Standing, why: Notice) -> None:
+def hold(desk: Desk, source: SessionRecord, why: Notice) -> None:
     """Note why a session can't join the archived one as it is: a person decides."""
     with desk.catalog.write() as connection:
         connection.execute(

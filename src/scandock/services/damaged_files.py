@@ -16,8 +16,9 @@ from scandock.catalog.server_tables import damage
 from scandock.catalog.shelves import Holder
 from scandock.catalog.tables import file, project, resource, session, shelf
 from scandock.model.errors import Usage
-from scandock.services.contents import files_query, path_of
+from scandock.services.contents import files_query
 from scandock.services.file_errors import FileDamaged
+from scandock.services.records import path_of
 from scandock.store.paths import RelPath
 
 

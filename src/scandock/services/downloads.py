@@ -21,8 +21,9 @@ from urllib.parse import quote
 from sqlalchemy import Connection, select
 
 from scandock.access.principal import Denied
+from scandock.catalog.records import SessionRecord
+from scandock.catalog.sessions import find_session
 from scandock.catalog.shelves import Holder, find_holder
-from scandock.catalog.standing import Standing, find_session
 from scandock.catalog.tables import intent, project, session, tree
 from scandock.model.errors import Fault, Usage
 from scandock.model.patience import tries
@@ -122,14 +123,14 @@ def open_file(desk: Desk, uuid: str, n: int, *, noted: bool = True, damaged: Dam
     try:
         with desk.catalog.read() as connection:
             item = contents.file_of(connection, standing, n)
-            known = damaged_paths(connection, standing, wanted, lambda path: path == item["path"])
+            known = damaged_paths(connection, standing, wanted, lambda path: path == item.path)
             made = connection.execute(select(tree.c.created).where(tree.c.id == standing.tree_id)).scalar_one()
-        with snapshot.open(item["path"], 0, _HEAD) as stream:
+        with snapshot.open(item.path, 0, _HEAD) as stream:
             head = stream.read(_HEAD)
-        size = (snapshot.size(item["path"]) or 0) if known else item["bytes"]
+        size = (snapshot.size(item.path) or 0) if known else item.bytes
         if noted:
             with desk.catalog.write() as connection:
-                shelves.note(desk, connection, "download", standing, {"file": n, "bytes": item["bytes"]})
+                shelves.note(desk, connection, "download", standing, {"file": n, "bytes": item.bytes})
     except FileNotFoundError as error:
         snapshot.close()
         raise _missing(desk, uuid) from error
@@ -137,16 +138,16 @@ def open_file(desk: Desk, uuid: str, n: int, *, noted: bool = True, damaged: Dam
         snapshot.close()
         raise
     return FileDownload(
-        name=item["name"].rpartition("/")[2],
+        name=item.name.rpartition("/")[2],
         size=size,
-        sha256=item["sha256"],
+        sha256=item.sha256,
         media_type=media_type(head),
         modified=made,
         _snapshot=snapshot,
-        _path=item["path"],
+        _path=item.path,
         _holder=standing,
         _lasting=Lasting(desk),
-        damaged=known.get(item["path"], ""),
+        damaged=known.get(item.path, ""),
     )
 
 
@@ -183,7 +184,13 @@ def zip_of_session(
 
 
 def _zip_one(
-    desk: Desk, snapshot: Snapshot, standing: Standing, under: str, omitted: Mapping[RelPath, str], *, deflate: bool
+    desk: Desk,
+    snapshot: Snapshot,
+    standing: SessionRecord,
+    under: str,
+    omitted: Mapping[RelPath, str],
+    *,
+    deflate: bool,
 ) -> Iterator[bytes]:
     with snapshot:
         made = ZipStream(deflate=deflate, moment=moment_of(standing))
@@ -192,7 +199,7 @@ def _zip_one(
 
 
 def _entries(
-    snapshot: Snapshot, standing: Standing, under: str = "", omitted: Collection[str] = ()
+    snapshot: Snapshot, standing: SessionRecord, under: str = "", omitted: Collection[str] = ()
 ) -> Iterator[ZipEntry]:
     """The files of a tree as the layout has them, scans as people count them."""
     for found in snapshot.walk(_order_of):
@@ -338,7 +345,7 @@ def byte_range(header: str | None, size: int) -> tuple[int, int] | None:
     return start, end - start + 1
 
 
-def steady(desk: Desk, uuid: str) -> tuple[Standing, Snapshot]:
+def steady(desk: Desk, uuid: str) -> tuple[SessionRecord, Snapshot]:
     """A session with a snapshot of the very tree that the catalog speaks of. Fault `file_missing`.
 
     Between the switch of a tree and its publication the folder is newer than the catalog: then this waits.

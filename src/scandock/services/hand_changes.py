@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, select
 
 from scandock.access.principal import deny
+from scandock.catalog.records import SessionRecord
 from scandock.catalog.shelves import Holder, Shelf, find_holder
-from scandock.catalog.standing import Standing
 from scandock.catalog.tables import tree
 from scandock.model.errors import ScandockError
 from scandock.model.points import reach
@@ -27,7 +27,7 @@ from scandock.placing.tree_plan import build_trees
 from scandock.rules.permissions import Action, Answer
 from scandock.services import audit, shelves
 from scandock.services.file_errors import ResourceUnknown
-from scandock.services.moving import Desk, session_row, standing_inode
+from scandock.services.moving import Desk, standing_inode
 from scandock.services.next_tree import NextTree, Place
 from scandock.store.paths import tree_path
 
@@ -83,7 +83,7 @@ def _make(uuid: str, changes: Sequence[Change]) -> list[BaseException | None]:
 
 def _source(connection: Connection, uuid: str) -> Holder:
     found = find_holder(connection, uuid)
-    if found is None or (isinstance(found, Standing) and found.place != "archive"):
+    if found is None or (isinstance(found, SessionRecord) and found.place != "archive"):
         deny(Answer.HIDDEN)
     return found
 
@@ -123,7 +123,7 @@ def _row(to_be: NextTree) -> SessionRow | ShelfRow:
             files=files,
             bytes=size,
         )
-    return session_row(source, scans=len(to_be.scans), files=files, bytes=size)
+    return SessionRow.of(source, scans=len(to_be.scans), files=files, bytes=size)
 
 
 # -- taking out --------------------------------------------------------------------------------------------------------

@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, delete, insert, select, update
 
+from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import scan_edit
-from scandock.catalog.standing import Standing
 from scandock.catalog.sums import changed_project
 from scandock.catalog.tables import project, resource, scan, session
 from scandock.catalog.trees import ScanRow, resources_of, scans_of
@@ -187,7 +187,7 @@ def change_session(desk: Desk, uuid: str, change: SessionChange) -> None:
         _write_parts(desk, connection, source, change)
 
 
-def _row_values(connection: Connection, source: Standing, change: SessionChange) -> dict[str, Any]:
+def _row_values(connection: Connection, source: SessionRecord, change: SessionChange) -> dict[str, Any]:
     """What a session's row says once a change is made, by fields of `SessionRow`."""
     values = said_by_hand(source, fields) if (fields := _differing(source, change)) else {}
     if change.xsi_type and change.xsi_type != source.xsi_type and source.by_hand:
@@ -198,18 +198,18 @@ def _row_values(connection: Connection, source: Standing, change: SessionChange)
     return values
 
 
-def _differing(source: Standing, change: SessionChange) -> dict[str, str]:
+def _differing(source: SessionRecord, change: SessionChange) -> dict[str, str]:
     return {name: text for name, text in change.fields.items() if source.attributes.get(name, "") != text}
 
 
-def _write_parts(desk: Desk, connection: Connection, source: Standing, change: SessionChange) -> None:
+def _write_parts(desk: Desk, connection: Connection, source: SessionRecord, change: SessionChange) -> None:
     """Write a session's scans, and the audit of what its row says."""
     _make_scans(desk, connection, source, change.scans)
     if fields := _differing(source, change):
         desk.note(connection, "edit", source.uuid, source.project, {"fields": sorted(fields)})
 
 
-def said_by_hand(source: Standing, fields: Mapping[str, str]) -> dict[str, Any]:
+def said_by_hand(source: SessionRecord, fields: Mapping[str, str]) -> dict[str, Any]:
     """What a session's row says once a person has said these fields; an empty text takes one back."""
     said = {**source.attributes, **fields}
     return {
@@ -224,10 +224,10 @@ def in_columns(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def changing(desk: Desk, uuid: str, action: Action = Action.SESSION_EDIT) -> Iterator[tuple[Connection, Standing]]:
+def changing(desk: Desk, uuid: str, action: Action = Action.SESSION_EDIT) -> Iterator[tuple[Connection, SessionRecord]]:
     """A transaction that changes rows of an archived session, while nobody plans with it. Denied, `session_busy`."""
 
-    def find(connection: Connection) -> Standing:
+    def find(connection: Connection) -> SessionRecord:
         return rights.session_for(connection, desk.principal, uuid, action, place="archive")
 
     with desk.catalog.read() as connection:
@@ -260,7 +260,7 @@ class WantedScan:
     """Those that are added to it; an empty text takes one back."""
 
 
-def _make_scans(desk: Desk, connection: Connection, source: Standing, every: Sequence[WantedScan]) -> None:
+def _make_scans(desk: Desk, connection: Connection, source: SessionRecord, every: Sequence[WantedScan]) -> None:
     """Make empty scans, or say more of those that are there."""
     if not every:
         return
@@ -325,7 +325,7 @@ def _check_free(taken: set[str], scan_id: str) -> None:
         raise LabelTaken("There is a scan of that id in another case already.", "Choose another id.")
 
 
-def _add_scan(desk: Desk, connection: Connection, source: Standing, row: ScanRow) -> None:
+def _add_scan(desk: Desk, connection: Connection, source: SessionRecord, row: ScanRow) -> None:
     connection.execute(insert(scan).values(**scan_values_of(source.tree_id, row)))
     connection.execute(delete(scan_edit).where(scan_edit.c.session_id == source.id, scan_edit.c.scan_id == row.scan_id))
     if row.type:  # what a person says stays when headers are read
@@ -333,7 +333,7 @@ def _add_scan(desk: Desk, connection: Connection, source: Standing, row: ScanRow
         connection.execute(insert(scan_edit).values(**values))
 
 
-def _say_of_scan(connection: Connection, source: Standing, there: ScanRow, wanted: WantedScan) -> None:
+def _say_of_scan(connection: Connection, source: SessionRecord, there: ScanRow, wanted: WantedScan) -> None:
     if wanted.xsi_type and wanted.xsi_type != there.xsi_type:
         raise TypeOther(wanted.id, there.xsi_type, wanted.xsi_type)
     said = {name: text for name, text in {**there.attributes, **wanted.attributes}.items() if text}
@@ -342,7 +342,7 @@ def _say_of_scan(connection: Connection, source: Standing, there: ScanRow, wante
         connection.execute(update(scan).where(*where).values(attributes=json.dumps(said)))
 
 
-def _edit_scan(desk: Desk, connection: Connection, source: Standing, there: ScanRow, wanted: WantedScan) -> None:
+def _edit_scan(desk: Desk, connection: Connection, source: SessionRecord, there: ScanRow, wanted: WantedScan) -> None:
     """Note what a person says of a scan, where that is other than what is known of it."""
     where = (scan_edit.c.session_id == source.id, scan_edit.c.scan_id == there.scan_id)
     columns = (scan_edit.c.type, scan_edit.c.quality, scan_edit.c.note, scan_edit.c.parameters)

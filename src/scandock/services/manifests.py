@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
-from typing import IO, Any, Final
+from typing import IO, Final
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, func, insert, select
 
@@ -31,6 +31,7 @@ from scandock.rules.permissions import Action, Answer
 from scandock.services import rights, session_parts
 from scandock.services.finding import find_experiments
 from scandock.services.resource_zips import Choice, Naming, scan_folder
+from scandock.services.session_parts import FilePart, ResourcePart
 from scandock.web import urls
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.-]+")
@@ -305,16 +306,16 @@ def zip_choices(parts: Iterable[Part], options: Iterable[str]) -> tuple[list[tup
     every = {part.uuid: part.names for part in parts}
     between = "/" if "simplified" in set(options) else "/files/"
 
-    def choose(connection: Connection, standing: Holder) -> list[RowMapping]:
+    def choose(connection: Connection, standing: Holder) -> list[ResourcePart]:
         names = every[standing.uuid]
         scans = session_parts.scans_of(connection, standing)
         rows = session_parts.resources_of(connection, standing, scans=scans) + session_parts.resources_of(
             connection, standing
         )
-        return [row for row in rows if (row["scan_id"], row["label"]) in names]
+        return [one for one in rows if (one.scan_id, one.label) in names]
 
-    def called(standing: Holder, row: RowMapping, file: Mapping[str, Any]) -> str:
-        return f"{every[standing.uuid][row['scan_id'], row['label']]}{between}{file['name']}"
+    def called(standing: Holder, resource: ResourcePart, file: FilePart) -> str:
+        return f"{every[standing.uuid][resource.scan_id, resource.label]}{between}{file.name}"
 
     return [(uuid, choose) for uuid in every], called
 

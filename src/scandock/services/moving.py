@@ -6,14 +6,14 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, select
 
 from scandock.access.principal import Principal, ProjectRights, RequestInfo, may
 from scandock.catalog.engine import Catalog
+from scandock.catalog.records import SessionRecord
 from scandock.catalog.shelves import Holder
-from scandock.catalog.standing import Standing
 from scandock.catalog.tables import project, session, tree
 from scandock.catalog.view import SqlView
 from scandock.model import uris
@@ -137,7 +137,7 @@ def move(
             source = rights.waiting_session(connection, desk.principal, uuid, Action.PREARCHIVE_EDIT)
             if wanted != source.project:  # where it stands, the right to change it is enough
                 rights.check(connection, desk.principal, Action.UPLOAD, wanted)
-            row = session_row(
+            row = SessionRow.of(
                 source,
                 project_id=project_id,
                 label=label or source.label,
@@ -153,14 +153,14 @@ def move(
         return switch(desk, running, source, row, wanted, warnings=warnings, dry_run=dry_run, action=action)
 
 
-def _timestamp(desk: Desk, connection: Connection, source: Standing, wanted: str) -> str:
+def _timestamp(desk: Desk, connection: Connection, source: SessionRecord, wanted: str) -> str:
     """Its own timestamp, unless another session of the project that it goes to has that."""
     if wanted == source.project or not SqlView(connection).timestamp_taken(wanted, source.timestamp):
         return source.timestamp
     return free_timestamp(desk, connection, wanted)
 
 
-def _stays_held(source: Standing, row: SessionRow) -> bool:
+def _stays_held(source: SessionRecord, row: SessionRow) -> bool:
     return still_holds(
         source.held[0],
         project=row.project_id != source.project_id,
@@ -169,7 +169,7 @@ def _stays_held(source: Standing, row: SessionRow) -> bool:
     )
 
 
-def _held_as(source: Standing, label: str) -> tuple[str, str, str]:
+def _held_as(source: SessionRecord, label: str) -> tuple[str, str, str]:
     """What holds a session, told of it by its new label."""
     named = re.compile(rf"\b([Ss]ession {re.escape(source.label)})(?![\w-])")
     code, message, remedy = (named.sub(lambda found: f"{found[1].split()[0]} {label}", text) for text in source.held)
@@ -179,7 +179,7 @@ def _held_as(source: Standing, label: str) -> tuple[str, str, str]:
 def switch(
     desk: Desk,
     running: Operation,
-    source: Standing,
+    source: SessionRecord,
     row: SessionRow,
     project_name: str,
     *,
@@ -226,41 +226,6 @@ def switch(
     return outcome
 
 
-def session_row(source: Standing, **changes: Any) -> SessionRow:  # noqa: ANN401  its fields
-    """What the catalog will say of a session that stands, with some of it changed."""
-    label = changes.get("label", source.label)
-    values: dict[str, Any] = {
-        "uuid": source.uuid,
-        "new": False,
-        "project_id": source.project_id,
-        "subject": source.subject,
-        "make_subject": source.place == "archive",
-        "label": label,
-        "key": label_key(label),
-        "place": source.place,
-        "timestamp": source.timestamp,
-        "state": source.state,
-        "study_uid": source.study_uid,
-        "patient_id": source.patient_id,
-        "ecat": source.ecat,
-        "by_hand": source.by_hand,
-        "quarantined": source.quarantined,
-        "type_by_hand": source.type_by_hand,
-        "fields_by_hand": source.fields_by_hand,
-        "folder": source.folder,
-        "overwrite": source.overwrite,
-        "xsi_type": source.xsi_type,
-        "attributes": source.attributes,
-        "warnings": source.warnings,
-        "held": source.held,
-        "patient_ids": [source.patient_id] if source.patient_id else [],
-        "scans": source.scans,
-        "files": source.files,
-        "bytes": source.bytes,
-    }
-    return SessionRow(**{**values, **changes})
-
-
 def standing_inode(desk: Desk, source: Holder) -> int:
     """The number of a session's folder, or a shelf's. Raises Usage `tree_missing` where somebody took it away."""
     inode = desk.store.current(tree_path(source.parts))
@@ -283,7 +248,7 @@ def usable(label: str | None) -> str | None:
     return label
 
 
-def _goal(connection: Connection, principal: Principal, source: Standing, name: str) -> tuple[int, str]:
+def _goal(connection: Connection, principal: Principal, source: SessionRecord, name: str) -> tuple[int, str]:
     """Number and id of the project that a session is to go to, named in any case.
 
     Usage `project_unknown`, in the same words where there is none and where it may not be known of.
@@ -305,7 +270,9 @@ def free_timestamp(desk: Desk, connection: Connection, project_name: str) -> str
     return stamp
 
 
-def subject_warnings(connection: Connection, project_name: str, subject: str, source: Standing) -> tuple[Notice, ...]:
+def subject_warnings(
+    connection: Connection, project_name: str, subject: str, source: SessionRecord
+) -> tuple[Notice, ...]:
     """The warning that a subject will hold another patient than it does, of those whom its uploader has brought.
 
     That is so for what is in `Unassigned`, whoever moves it there; elsewhere a subject is the project's.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from sqlalchemy import Connection
 
 from scandock.access import logins
@@ -12,6 +10,7 @@ from scandock.access.principal import Principal, ProjectRights, RequestInfo, req
 from scandock.catalog.engine import Catalog
 from scandock.rules.permissions import Action
 from scandock.services.account_errors import LoginUnknown
+from scandock.services.account_records import Login
 from scandock.services.audit import Did, record
 
 
@@ -26,18 +25,18 @@ class OwnLogins:
         self._current = logins.id_of(secret) if secret else ""
         self._request = request
 
-    def list(self) -> list[dict[str, Any]]:
-        """Logins that hold, the newest first; times are unix milliseconds."""
+    def list(self) -> list[Login]:
+        """Logins that hold, the newest first."""
         with self._catalog.read() as connection:
             account_id = self._account(connection, Action.ACCOUNT_READ)
             return [
-                {
-                    "id": one.id,
-                    "created": one.created,
-                    "seen": one.seen,
-                    "expires": one.expires,
-                    "current": one.id == self._current,
-                }
+                Login(
+                    id=one.id,
+                    created=one.created,
+                    seen=one.seen,
+                    expires=one.expires,
+                    current=one.id == self._current,
+                )
                 for one in logins.of_account(connection, account_id)
             ]
 

@@ -19,8 +19,8 @@ from zlib import crc32
 from sqlalchemy import Connection, RowMapping, func, select
 
 from scandock.access.throttle import network
+from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import verification
-from scandock.catalog.standing import Standing
 from scandock.catalog.tables import file, resource, scan
 from scandock.model import request_limits
 from scandock.services import contents
@@ -30,6 +30,7 @@ from scandock.services.decoding import BUSY, NO_ROOM, Made, Pictures
 from scandock.services.downloads import steady
 from scandock.services.held_answers import Hold
 from scandock.services.moving import Desk
+from scandock.services.records import path_of
 from scandock.services.session_errors import ChangedMeanwhile, ImageUnknown, ScanUnknown
 from scandock.store.paths import RelPath
 from scandock.viewing.exchange import FILES
@@ -62,7 +63,7 @@ class Looked:
 
     desk: Desk
     pictures: Pictures
-    standing: Standing
+    standing: SessionRecord
     scan_n: int
     damaged: Mapping[int | None, str] = field(default_factory=dict)
     """Number -> kind of its files that are known to be damaged; None: of the whole session's folder."""
@@ -270,8 +271,8 @@ def header(desk: Desk, pictures: Pictures, uuid: str, n: int) -> tuple[Made, str
         item = contents.file_of(connection, standing, n)
         damaged = dict(damaged_numbers(connection, standing.tree_id, -1))
         of_round = round_of(connection, standing.tree_id)
-    if item["damaged"]:
-        damaged[n] = item["damaged"]
+    if item.damaged:
+        damaged[n] = item.damaged
     looked = Looked(desk, pictures, standing, -1, damaged, of_round)
     with looked.new_view() as is_new:
         if is_new:
@@ -279,7 +280,7 @@ def header(desk: Desk, pictures: Pictures, uuid: str, n: int) -> tuple[Made, str
     tag = looked.tag("header", n)
     if why := looked.why_not(n):
         return Made(reason=why, lasting=False), tag
-    return _ask_of(looked, item["path"], {"verb": "header"}, item["sha256"]), tag
+    return _ask_of(looked, item.path, {"verb": "header"}, item.sha256), tag
 
 
 def _image(looked: Looked, at: int) -> tuple[Stack, int]:
@@ -300,7 +301,7 @@ def _ask(looked: Looked, stack: Stack, at: int, said: dict[str, Any]) -> Made:
         row = connection.execute(
             contents.files_query(looked.standing).where(file.c.n == image.file)
         ).mappings().one()  # fmt: skip
-    return _ask_of(looked, contents.path_of(row), {**said, "frame": image.frame}, row["sha256"])
+    return _ask_of(looked, path_of(row), {**said, "frame": image.frame}, row["sha256"])
 
 
 def _ask_of(looked: Looked, path: RelPath, said: dict[str, Any], content: object) -> Made:
@@ -341,7 +342,7 @@ def _opened_files(
     with contextlib.ExitStack() as opened:
         for row in rows:
             with contextlib.suppress(FileNotFoundError):
-                streams.append((row, _fd(opened.enter_context(snapshot.open(contents.path_of(row))), opened)))
+                streams.append((row, _fd(opened.enter_context(snapshot.open(path_of(row))), opened)))
         yield [fd for _, fd in streams]
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 from scandock.access.principal import Door, Principal, RequestInfo, deny
 from scandock.catalog.engine import Catalog
 from scandock.catalog.projects import aside_name, begun_deletions
+from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import (
     account,
     member,
@@ -23,8 +24,8 @@ from scandock.catalog.server_tables import (
     subscription,
     trashed,
 )
+from scandock.catalog.sessions import find_session
 from scandock.catalog.shelves import shelves_of
-from scandock.catalog.standing import Standing, find_session
 from scandock.catalog.subjects import drop_subjects
 from scandock.catalog.tables import project, project_deletion, reservation, session, subject, upload
 from scandock.model.errors import Fault, ScandockError, Usage
@@ -195,7 +196,7 @@ def _take(desk: Desk, running: Operation, number: int) -> str | None:
 
 
 def _remove_session(desk: Desk, uuid: str) -> None:
-    def find(connection: Connection) -> Standing:
+    def find(connection: Connection) -> SessionRecord:
         found = find_session(connection, uuid)
         if found is None:
             deny(Answer.HIDDEN)

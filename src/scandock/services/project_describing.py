@@ -70,7 +70,7 @@ def make_described(desk: Desk, project_id: str, said: ProjectSaid) -> str:
     made = make_project(
         desk.catalog, desk.settings, desk.principal, project_id, said.title, desk.request, describe=describe
     )
-    return str(made["id"])
+    return made.id
 
 
 def describe_project(desk: Desk, name: str, said: ProjectSaid) -> str:

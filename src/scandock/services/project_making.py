@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Connection, func, insert, select
 
@@ -21,6 +21,7 @@ from scandock.rules.permissions import Action, Role
 from scandock.services.audit import Did, record
 from scandock.services.project_errors import ProjectExists, ProjectsTooMany
 from scandock.services.project_names import NameKind, check_free
+from scandock.services.records import MadeProject
 
 if TYPE_CHECKING:
     from scandock.services.settings import Settings
@@ -43,7 +44,7 @@ def make_project(
     identified: str | None = None,
     separate_secondary: bool | None = None,
     describe: Callable[[Connection, int], object] = lambda _connection, _number: None,
-) -> dict[str, Any]:
+) -> MadeProject:
     """Make a project that its maker owns; what is None is as the settings have it.
 
     `describe` says more of it, by its number, before anybody sees it. Raises Denied, Usage `project_id_invalid`,
@@ -89,12 +90,7 @@ def make_project(
             connection.execute(insert(project_maker).values(project_id=key[0], account_id=principal.account_id))
         record(connection, principal, Did.PROJECT_CREATE, "project", project_id, project=project_id, request=request)
         describe(connection, key[0])
-    return {
-        "id": project_id,
-        "name": name or project_id,
-        "prearchive_code": prearchive_code,
-        "accessibility": "private",
-    }
+    return MadeProject(id=project_id, name=name or project_id, prearchive_code=prearchive_code, accessibility="private")
 
 
 def _check_many(connection: Connection, principal: Principal) -> None:

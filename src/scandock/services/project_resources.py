@@ -161,7 +161,6 @@ def remove_shelf(desk: Desk, of: Shelf, *, with_files: bool, deleting: bool = Fa
             project_id=source.project_id,
             trash=desk.store.new_trash_id(),
             keep=False,
-            row={},
             shelf=True,
         )
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from sqlalchemy import Connection, select, update
 
-from scandock.catalog.standing import Standing
+from scandock.catalog.records import SessionRecord
 from scandock.catalog.tables import file, session, tree
 from scandock.model.importing import Overwrite
 from scandock.pipeline.merge import Keep, prune
@@ -57,7 +57,7 @@ def resolve(
     return _free(desk, source, choice, dry_run=dry_run)
 
 
-def _check_choice(source: Standing, choice: Choice, label: str | None, subject: str | None) -> None:
+def _check_choice(source: SessionRecord, choice: Choice, label: str | None, subject: str | None) -> None:
     code = source.held[0]
     if not code:
         raise NotHeld("The session is not held: there is nothing to decide.")
@@ -67,7 +67,7 @@ def _check_choice(source: Standing, choice: Choice, label: str | None, subject: 
         raise LabelMissing
 
 
-def _is_archived(connection: Connection, source: Standing) -> bool:
+def _is_archived(connection: Connection, source: SessionRecord) -> bool:
     if source.study_uid is None:
         return False
     found = connection.execute(
@@ -80,7 +80,7 @@ def _is_archived(connection: Connection, source: Standing) -> bool:
     return found is not None
 
 
-def _free(desk: Desk, source: Standing, choice: str, *, dry_run: bool) -> Outcome:
+def _free(desk: Desk, source: SessionRecord, choice: str, *, dry_run: bool) -> Outcome:
     """Let the session stand as it is, held no more: one transaction, nothing moves."""
     outcome = Outcome(
         session=source.uuid,
@@ -108,7 +108,7 @@ def _free(desk: Desk, source: Standing, choice: str, *, dry_run: bool) -> Outcom
     return outcome
 
 
-def _prune(desk: Desk, source: Standing, keep: Literal["old", "new"], *, dry_run: bool) -> Outcome:
+def _prune(desk: Desk, source: SessionRecord, keep: Literal["old", "new"], *, dry_run: bool) -> Outcome:
     """Leave one object of each SOP UID in the session, and hold it no more."""
     with operation(desk.catalog, desk.store, "resolve") as running:
         with running.reserved({source.project}, lambda _: locks_of(source)) as connection:
@@ -148,7 +148,7 @@ def _prune(desk: Desk, source: Standing, keep: Literal["old", "new"], *, dry_run
         return outcome
 
 
-def variants(connection: Connection, source: Standing) -> int:
+def variants(connection: Connection, source: SessionRecord) -> int:
     """How many objects of a session share their SOP UID with one that came before."""
     rows = connection.execute(
         select(file.c.sop_uid).where(file.c.tree_id == source.tree_id, file.c.sop_uid.is_not(None))

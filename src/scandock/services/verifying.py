@@ -27,8 +27,8 @@ from scandock.model.durations import DAY_MS
 from scandock.model.errors import Fault
 from scandock.model.upload_steps import log_step
 from scandock.services import audit
-from scandock.services.contents import path_of
 from scandock.services.pacing import Pace
+from scandock.services.records import path_of
 from scandock.services.shelves import target_of
 from scandock.store.paths import RelPath, tree_path
 from scandock.store.port import Snapshot, Store

@@ -60,7 +60,7 @@ def only_known_names(request: Request) -> None:
     if not asked:
         return
     route: Any = request.scope["route"]
-    if "parameters" in (route.openapi_extra or {}):
+    if any(one["in"] == "query" for one in (route.openapi_extra or {}).get("parameters", ())):
         return
     takes = dict(_names(route.dependant))
     for name in asked:

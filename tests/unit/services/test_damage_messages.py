@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from scandock.services.damage import NAMED, Figures
 from scandock.services.damage_messages import damage_letter, damage_payload
+from scandock.services.records import Damage
 from scandock.services.settings import load_settings
+from scandock.store.paths import unchecked
 
 
 def damaged(files: int) -> Figures:
-    named: list[dict[str, Any]] = [
-        {"project": "P", "label": "S1", "path": f"scans/1/{n}.dcm", "kind": "changed"} for n in range(min(files, NAMED))
-    ]
+    named = [
+        Damage(
+            id=n, kind="changed", project="P", subject="Sub", session="", label="S1", place="archive", uri="", file=n,
+            path=unchecked(f"scans/1/{n}.dcm"), bytes=1, stored_bytes=1, found=5,
+        )
+        for n in range(min(files, NAMED))
+    ]  # fmt: skip
     return Figures(files, 1, 5, files, named, "/admin/damage")
 
 

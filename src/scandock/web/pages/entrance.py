@@ -16,6 +16,7 @@ from scandock.services.activity import Sought, list_activity
 from scandock.services.browsing import Wanted, list_projects, waiting_counts
 from scandock.services.listing import Page, Sorting
 from scandock.services.project_making import make_project
+from scandock.services.records import Project
 from scandock.services.sign_in import begin_for, begin_login, sign_out
 from scandock.services.uploadable import uploads_somewhere
 from scandock.web import urls
@@ -49,7 +50,7 @@ async def front(request: Request, work: Seen) -> Response:
 
 
 async def _home(request: Request, work: Seen, me: Principal) -> Response:
-    def ask(connection: Connection) -> tuple[Page, dict[str, int], bool]:
+    def ask(connection: Connection) -> tuple[Page[Project], dict[str, int], bool]:
         found = list_projects(connection, me, Wanted(), Sorting(sort="id", limit=FEW))
         return found, waiting_counts(connection, me), uploads_somewhere(connection, me)
 

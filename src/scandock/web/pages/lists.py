@@ -24,7 +24,7 @@ class Find(Protocol):
 
     def __call__(
         self, connection: Connection, desk: Desk, sorting: Sorting, *, project_name: str | None = None
-    ) -> Page: ...
+    ) -> Page[Any]: ...
 
 
 def list_page(request: Request, work: Work, template: str, project: str | None, **shown: Any) -> Response:  # noqa: ANN401

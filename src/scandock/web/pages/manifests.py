@@ -9,7 +9,7 @@ from typing import IO
 from sqlalchemy import Connection, RowMapping
 from starlette.responses import Response
 
-from scandock.catalog.standing import archived_uuid
+from scandock.catalog.sessions import archived_uuid
 from scandock.rules.permissions import Action
 from scandock.services import rights
 from scandock.services.downloads import disposition

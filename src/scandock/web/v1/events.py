@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response, StreamingResponse
@@ -13,6 +13,7 @@ from scandock.access.principal import Denied, Principal
 from scandock.access.proofs import Proof, ask_again
 from scandock.model.request_errors import RequestInvalid
 from scandock.model.verdicts import UNFINISHED, ImportState
+from scandock.services.import_records import Import, Progress
 from scandock.services.imports import find_import, read_import
 from scandock.services.progress import Told, events_after, read_progress
 from scandock.web import server_sent
@@ -69,9 +70,7 @@ def _begin(site: Site, principal: Principal, uuid: str, after: int) -> tuple[int
         )
 
 
-def _look(
-    site: Site, proof: Proof, uuid: str, upload_id: int, after: int
-) -> tuple[list[Told], bool, dict[str, Any] | None]:
+def _look(site: Site, proof: Proof, uuid: str, upload_id: int, after: int) -> tuple[list[Told], bool, Progress | None]:
     """What is new, whether that is the end, and how far the import is. Denied once it may no longer be seen."""
     principal = ask_again(site.catalog, proof)
     with site.catalog.read() as connection:
@@ -90,14 +89,14 @@ async def _stream(
     upload_id: int,
     told: list[Told],
     last: int,
-    first: dict[str, Any] | None,
+    first: Import | None,
 ) -> AsyncIterator[bytes]:
     yield server_sent.RETRY
     if first is not None:
-        yield server_sent.event("import", first)
+        yield server_sent.event("import", first.to_json())
     loop = asyncio.get_running_loop()
     spoken = loop.time()
-    shown: dict[str, Any] | None = None
+    shown: Progress | None = None
     while True:
         for one in told:
             last = one.id
@@ -113,7 +112,7 @@ async def _stream(
             return
         if far is not None and far != shown:
             shown = far
-            yield server_sent.event("progress", far)
+            yield server_sent.event("progress", far.to_json())
             spoken = loop.time()
         if loop.time() - spoken >= server_sent.HEARTBEAT_SECONDS:
             yield server_sent.STILL_HERE

@@ -43,7 +43,7 @@ async def petmr(work: Asking, project: str) -> Response:
 
     def ask(connection: Connection) -> str:
         rights.check(connection, work.desk.principal, Action.PROJECT_READ, project)
-        return str(browsing.find_project(connection, work.desk.principal, project)["petmr"])
+        return str(browsing.find_project(connection, work.desk.principal, project).petmr)
 
     contents = await work.read(ask)
     if work.request.query_params.get("format") != "json":
@@ -99,7 +99,7 @@ async def prearchive_code(work: Asking, project: str) -> Response:
     def ask(connection: Connection) -> int:
         rights.check(connection, work.desk.principal, Action.PROJECT_READ, project)
         found = browsing.find_project(connection, work.desk.principal, project)
-        return int(found["prearchive_code"])
+        return int(found.prearchive_code or 0)
 
     return PlainTextResponse(str(await work.read(ask)))
 
@@ -118,7 +118,7 @@ async def set_prearchive_code(work: Known, project: str, code: str) -> Response:
 async def accessibility(work: Asking, project: str) -> Response:
     """`private`, `protected` or `public`."""
     found = await work.read(lambda c: browsing.find_project(c, work.desk.principal, project))
-    return PlainTextResponse(str(found["accessibility"]))
+    return PlainTextResponse(str(found.accessibility))
 
 
 @routes.put("/data/projects/{project}/accessibility/{value}")
@@ -140,7 +140,7 @@ async def quarantine_code(work: Asking, project: str) -> Response:
 
     def ask(connection: Connection) -> bool:
         rights.check(connection, work.desk.principal, Action.PROJECT_READ, project)
-        return bool(browsing.find_project(connection, work.desk.principal, project)["quarantine"])
+        return bool(browsing.find_project(connection, work.desk.principal, project).quarantine)
 
     return PlainTextResponse("1" if await work.read(ask) else "0")
 

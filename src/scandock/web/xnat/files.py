@@ -7,7 +7,7 @@ from functools import partial
 from typing import Final
 
 from fastapi import Request
-from sqlalchemy import Connection, RowMapping
+from sqlalchemy import Connection
 from starlette.responses import Response
 
 from scandock.catalog.shelves import Holder
@@ -16,7 +16,7 @@ from scandock.model.request_errors import RequestInvalid
 from scandock.services import session_parts
 from scandock.services.downloads import open_file
 from scandock.services.file_errors import FileUnknown
-from scandock.services.session_parts import Folder
+from scandock.services.session_parts import FilePart, Folder
 from scandock.services.verifying import verify_now
 from scandock.web.file_answers import file_answer, file_head
 from scandock.web.request_context import Work
@@ -40,7 +40,7 @@ class _Found:
     """Files of a part, as their listing has them."""
 
     part: Chosen
-    rows: list[RowMapping]
+    rows: list[FilePart]
 
     @property
     def holder(self) -> Holder:
@@ -66,7 +66,7 @@ async def _listing(request: Request, work: Work, folder: Folder | None) -> Respo
         return said(400, f"There is no format {wanted[:20]!r} of files. There are zip, json, csv and xml.")
     place = number_of(request, "index")
     every = await _found(work, folder)
-    fresh = [one.holder for one in every if any(row["md5"] is None for row in one.rows)]
+    fresh = [one.holder for one in every if any(row.md5 is None for row in one.rows)]
     for holder in fresh:  # placed just now: clients compare digests with what they sent
         await work.do(partial(verify_now, work.site.catalog, work.site.store, holder))
     every = await _found(work, folder) if fresh else every
@@ -139,7 +139,7 @@ def _find(connection: Connection, work: Work, path: str) -> tuple[str, int] | Fo
     rows = session_parts.files_of(connection, standing, part.resources, path)
     shown = repr(path[:200])
     if len(rows) == 1:
-        return standing.uuid, rows[0]["n"]
+        return standing.uuid, rows[0].n
     if rows:
         raise FileUnknown(f"Several files there are called {shown}.", "Name the scan and resource of yours.")
     if named and (ends or session_parts.files_of(connection, standing, part.resources, folder=Folder(named))):

@@ -8,7 +8,7 @@ from fastapi import Request
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from scandock.catalog.standing import Standing
+from scandock.catalog.records import SessionRecord
 from scandock.model.request_errors import RequestInvalid
 from scandock.model.uris import WaitingSession
 from scandock.rules.permissions import Action
@@ -41,13 +41,13 @@ def _first(connection: Connection, work: Work, src: str) -> tuple[str, int]:
     one, scan = _session(connection, work, src.strip())
     scans = session_parts.scans_of(connection, one, scan or "ALL")
     every = session_parts.resources_of(connection, one, scans=scans)
-    files = session_parts.files_of(connection, one, [kept for kept in every if kept["format"] == "DICOM"])
+    files = session_parts.files_of(connection, one, [kept for kept in every if kept.format == "DICOM"])
     if not files:
         raise FileUnknown("There is no DICOM object there.", "Name a session, or a scan, that has images.")
-    return one.uuid, files[0]["n"]
+    return one.uuid, files[0].n
 
 
-def _session(connection: Connection, work: Work, src: str) -> tuple[Standing, str | None]:
+def _session(connection: Connection, work: Work, src: str) -> tuple[SessionRecord, str | None]:
     """The session that `src` names, archived or waiting, and the scan of it where it names one."""
     principal = work.desk.principal
     waiting = urls.parse_waiting(src)

@@ -100,11 +100,11 @@ async def resources(request: Request, work: Known) -> Response:
         rows = chosen(connection, work).resources
         cells = [
             {
-                "category": "scans" if row["scan_id"] is not None else "resources",
-                "cat_id": row["scan_id"] or "",
-                "label": row["label"],
-                "file_count": str(row["files"]),
-                "file_size": str(row["bytes"]),
+                "category": "scans" if row.scan_id is not None else "resources",
+                "cat_id": row.scan_id or "",
+                "label": row.label,
+                "file_count": str(row.files),
+                "file_size": str(row.bytes),
             }
             for row in rows
         ]
@@ -133,13 +133,13 @@ async def all_files(request: Request, work: Known) -> Response:
 
 def files_of(connection: Connection, part: Chosen) -> Rows:
     """Files as `Name, Size, URI, digest`; each URI is the same whatever address was asked, and names its resource."""
-    of = {row["n"]: row for row in part.resources}
+    of = {row.n: row for row in part.resources}
     rows = []
     for one in session_parts.files_of(connection, part.experiment.standing, part.resources):
-        within = of[one["resource_n"]]
-        uri = uris.file(part.experiment.uri, within["scan_id"], within["label"], one["name"])
-        digest = one["md5"].hex() if one["md5"] else ""
-        rows.append([one["name"].rpartition("/")[2], str(one["bytes"]), uri, digest])
+        within = of[one.resource_n]
+        uri = uris.file(part.experiment.uri, within.scan_id, within.label, one.name)
+        digest = one.md5.hex() if one.md5 else ""
+        rows.append([one.name.rpartition("/")[2], str(one.bytes), uri, digest])
     return Rows(["Name", "Size", "URI", "digest"], rows)
 
 

@@ -88,7 +88,7 @@ async def projects(request: Request, work: Asking) -> Response:
 async def project(request: Request, work: Asking, project: str) -> Response:
     if is_for_a_page(request):
         me = work.desk.principal
-        return await to_page(work, lambda c: urls.project_page(browsing.find_project(c, me, project)["id"]))
+        return await to_page(work, lambda c: urls.project_page(browsing.find_project(c, me, project).id))
 
     def ask(connection: Connection) -> Item:
         found = browsing.find_project(connection, work.desk.principal, project)

@@ -156,7 +156,7 @@ def place_of(connection: Connection, work: Work, action: Action = Action.SESSION
         scans = session_parts.scans_of(connection, found.standing, places["scans"])
         if len(scans) != 1:
             raise ScanUnknown("Several scans are no single one.", "Name one.")
-        scan_id = scans[0]["scan_id"]
+        scan_id = scans[0].scan_id
     named = places["resources"]
     try:
         rows = session_parts.resources_of(connection, found.standing, named, scans=scans)
@@ -166,7 +166,7 @@ def place_of(connection: Connection, work: Work, action: Action = Action.SESSION
         return Place(scan_id, resource_label(named)), False
     if len(rows) != 1:
         raise ResourceUnknown("Several resources are no single one.", "Name one.")
-    return Place(scan_id, rows[0]["label"]), True
+    return Place(scan_id, rows[0].label), True
 
 
 # -- the bytes ---------------------------------------------------------------------------------------------------------

@@ -153,9 +153,9 @@ def _how(catalog: Catalog, principal: Principal, uuid: str | None, message: str)
         return "Failed", message or _NONE
     try:
         found = read_import(catalog, principal, uuid)
-        end = None if found["state"] in _STATUS else ended(found, request_of(catalog, principal, uuid))
+        end = None if found.state in _STATUS else ended(found, request_of(catalog, principal, uuid))
     except Denied:
         return "Failed", _NONE
     if end is None:
-        return _STATUS[ImportState(found["state"])], ""
+        return _STATUS[found.state], ""
     return ("Completed", " ".join(end.uris)) if end.good else ("Failed", end.text)

@@ -20,6 +20,7 @@ from scandock.catalog.server_tables import tracked
 from scandock.catalog.tables import upload
 from scandock.model.request_errors import RequestInvalid
 from scandock.model.verdicts import UNFINISHED, ImportState
+from scandock.services.import_records import Import
 from scandock.services.imports import read_import, request_of
 from scandock.services.progress import Told, events_after
 from scandock.web.xnat.services.outcomes import ended
@@ -86,13 +87,13 @@ def tell(catalog: Catalog, principal: Principal, key: str) -> Tracked | None:
     found = None if row.uuid is None else _found(catalog, principal, row.uuid)
     if found is None:
         return Tracked(key=key, payload=payload, succeeded=row.state == ImportState.PLACED, final=DELETED)
-    if found["state"] in UNFINISHED:
+    if found.state in UNFINISHED:
         return Tracked(key=key, payload=payload, succeeded=None, final=None)
     end = ended(found, request_of(catalog, principal, row.uuid))
     return Tracked(key=key, payload=payload, succeeded=end.good, final=end.final_message)
 
 
-def _found(catalog: Catalog, principal: Principal, uuid: str) -> dict[str, Any] | None:
+def _found(catalog: Catalog, principal: Principal, uuid: str) -> Import | None:
     """The import's object; None where it was deleted."""
     try:
         return read_import(catalog, principal, uuid)

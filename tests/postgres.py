@@ -50,16 +50,14 @@ class Cluster:
         return f"postgresql+psycopg://{self.user}@/{database}?host={self.socket_folder}"
 
     @contextlib.contextmanager
-    def database(self, template: str = "template1") -> Iterator[str]:
-        """The URL of a fresh database, a copy of `template`; dropped at the end, whoever is still connected."""
+    def database(self) -> Iterator[str]:
+        """The URL of a fresh database without any table; dropped at the end, whoever is still connected."""
         name = f"t{uuid.uuid4().hex}"
-        making = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
-        with psycopg.connect(self.conninfo("postgres"), autocommit=True) as connection:
-            connection.execute(making)
-            try:
-                yield self.url(name)
-            finally:
-                connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+        self.execute("CREATE DATABASE {}", name)
+        try:
+            yield self.url(name)
+        finally:
+            self.execute("DROP DATABASE {} WITH (FORCE)", name)
 
     @contextlib.contextmanager
     def catalog(self) -> Iterator[str]:

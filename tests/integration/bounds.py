@@ -27,6 +27,8 @@ from tests.integration.in_process import run_in_process
 ADDRESS_SPACE: Final = 16 << 30
 """Of one process: far above what is needed, far below what a header may claim and a loop may take."""
 LARGEST_FILE: Final = 3 << 30
+_WORK_SECONDS: Final = 0.04
+"""Of the processor, between two looks at what processes have taken: each look costs some of it."""
 PATIENCE: Final = 600.0
 """Seconds after which a run is killed, however little of the processor it got: a test fails, it does not hang."""
 
@@ -95,12 +97,15 @@ class _Watch(threading.Thread):
         return sum(self._cpu.values())
 
     def run(self) -> None:
-        due = 0.0
+        due = seen = 0.0
         while not self.done.wait(0.06):
             members = list(_members(self.leader))
-            self.memory = max(self.memory, sum(map(_pss, members)))
             for member in members:
                 self._cpu[member] = max(self._cpu.get(member, 0.0), _cpu(member))
+            if self.memory and self.seconds < seen + _WORK_SECONDS:
+                continue  # who has done no work since has taken no more memory, and written nothing
+            seen = self.seconds
+            self.memory = max(self.memory, sum(map(_pss, members)))
             started = time.monotonic()
             if started >= due:  # a walk over 100,000 files takes longer than the pause, and as much of the processor
                 self.staged = max(self.staged, _on_disk(self.data / "work") + _on_disk(self.data / "incoming"))

@@ -96,6 +96,7 @@ def test_guesses_keep_nobody_waiting_and_the_address_that_fills_its_line_is_told
     assert f"scandock_password_checks_waited_total {WAITING}.0" in metrics
 
 
+@pytest.mark.long
 def test_fifty_clients_of_one_address_that_begin_at_once_are_checked_once(server, hasher):
     def ask(_number: int) -> int:
         with client(server, OFFICE, ("alice", PASSWORD)) as one:
@@ -106,6 +107,7 @@ def test_fifty_clients_of_one_address_that_begin_at_once_are_checked_once(server
     assert len(hasher.checked) <= 2, "those that came after the first was remembered ask for no other"
 
 
+@pytest.mark.long
 def test_fifty_browsers_behind_one_address_log_in_at_once(server, hasher):
     names = [f"user{number}" for number in range(50)]
     server.site.passwords.waiting_most = 100

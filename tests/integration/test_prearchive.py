@@ -480,6 +480,7 @@ KILLS = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("database_url", "verb", "point"), KILLS, indirect=["database_url"])
 def test_a_change_that_dies_is_rolled_forward(
     site: Site, monkeypatch: pytest.MonkeyPatch, point: str, verb: str

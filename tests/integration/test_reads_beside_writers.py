@@ -55,6 +55,7 @@ def write(client: httpx.Client, n: int) -> int:
     return client.patch("/api/v1/projects/P", json={"name": f"Name {n}"}).status_code
 
 
+@pytest.mark.long
 @pytest.mark.postgresql
 def test_reads_are_served_while_sixty_wait_to_write(web: Web) -> None:
     with ExitStack() as stack, ThreadPoolExecutor(MANY) as many, ExitStack() as lock:

@@ -311,6 +311,7 @@ BIG = {"a.npy": bytes(9_000_000), "b.npy": random.Random(1).randbytes(9_000_000)
 SHARED = {**BIG, **{f"{n}.npy": bytes(7_000_000) for n in range(9)}}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "pack"),
     [

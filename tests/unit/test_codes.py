@@ -98,6 +98,7 @@ def written(trees) -> dict[str, set[str]]:
     }
 
 
+@pytest.mark.long
 def test_every_code_that_a_module_names_is_documented(written):
     undocumented = {module: codes - documented_codes().keys() for module, codes in written.items()}
     assert {module: codes for module, codes in undocumented.items() if codes} == {}

@@ -21,6 +21,7 @@ from scandock.services.cleaning.registry import OF_SERVER
 from scandock.services.cleaning.uploads import BROKEN
 from scandock.services.logs import cause, log, where
 from scandock.web import described, health, problems, request_ids, urls
+from scandock.web.asked_routers import ask_few
 from scandock.web.base_path import BasePath
 from scandock.web.bodies import Bodies
 from scandock.web.connections import Connections, Senders, bounds_of
@@ -111,6 +112,7 @@ def create_app(
         for routes in (*CLIENT_PAGES, *dialect.routers):
             app.include_router(routes)
     app.state.methods = Methods(app.routes)
+    ask_few(app.routes)
     app.add_middleware(Heads, methods=app.state.methods)
     if dialect is not None:
         app.add_middleware(dialect.middleware)

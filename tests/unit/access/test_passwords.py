@@ -144,6 +144,7 @@ print(resident() - before)
 """
 
 
+@pytest.mark.long
 def test_checks_from_many_threads_take_the_memory_of_one():
     """The allocator keeps what a thread has freed for that thread: each of them would hold the memory of a check."""
     grown = subprocess.run([sys.executable, "-c", _MANY_THREADS], check=True, capture_output=True, text=True).stdout

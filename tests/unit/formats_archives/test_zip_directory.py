@@ -124,6 +124,7 @@ def test_a_count_that_lies_is_damage(count: int, zip64: bool) -> None:
     assert refused(made_zip(THREE, count=count, zip64=zip64)) == "damaged"
 
 
+@pytest.mark.long
 def test_more_than_65535_entries_without_zip64_are_taken() -> None:
     many = made_zip([Made(b"%d" % i, b"", 0) for i in range(65_540)], count=0)
 
@@ -272,6 +273,7 @@ def quoted_overlap(count: int, kernel: bytes) -> bytes:
     return body + directory + struct.pack("<4s4HIIH", b"PK\5\6", 0, 0, count, count, len(directory), len(body), 0)
 
 
+@pytest.mark.long
 def test_too_many_entries_and_too_large_a_directory() -> None:
     data = made_zip(THREE)
     for limits, setting in (
@@ -374,6 +376,7 @@ class TestEntries:
         assert [(e.name, e.crc, e.csize, e.usize, e.header_at) for e in found] == expected
 
 
+@pytest.mark.long
 def test_200_000_entries_are_read_in_seconds() -> None:
     record = struct.pack("<4s6H3I5HII", b"PK\1\2", 20, 20, 0, 0, 0, 0x21, 0, 0, 0, 16, 0, 0, 0, 0, 0, 0)
     local = struct.pack("<4s5HIIIHH", b"PK\3\4", 20, 0, 0, 0, 0x21, 0, 0, 0, 16, 0)

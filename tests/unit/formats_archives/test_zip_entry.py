@@ -139,6 +139,7 @@ def test_a_bomb_stops_at_what_it_declares() -> None:
         next(EntryReader(LIMITS).stream(source, entry))
 
 
+@pytest.mark.long
 def test_deflate64_grows_in_bounded_pieces() -> None:
     from scandock.formats.codecs import inflate64 as pieces
 

@@ -57,6 +57,7 @@ def test_a_state_is_left_only_along_the_table(tmp_path: Path) -> None:
     catalog.dispose()
 
 
+@pytest.mark.long
 def test_no_other_place_writes_the_state_of_an_upload() -> None:
     found = {
         str(path.relative_to(SOURCES))

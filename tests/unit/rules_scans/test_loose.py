@@ -134,6 +134,7 @@ def test_the_order_of_images_does_not_show():
         assert study_of(there, name) == study_of(back, name)
 
 
+@pytest.mark.long
 def test_two_hundred_thousand_entries_take_seconds():
     index = FolderIndex()
     begun = time.process_time()

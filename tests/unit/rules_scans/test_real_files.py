@@ -105,6 +105,7 @@ def tallies(corpus, studies):
         config.settings.reading_validation_mode = mode
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore")
 def test_every_real_session_and_scan_has_attributes(tallies):
     for study, series in tallies.items():

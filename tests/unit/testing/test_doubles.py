@@ -58,6 +58,7 @@ def _neutral(web: Web, body: str) -> str:
     return re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}|\b[0-9a-f]{16}\b|\d{10,}|\d{4}-\d\d-\d\d[T ][\d:.]+", "#", body)
 
 
+@pytest.mark.long
 def test_a_server_in_process_answers_as_one_with_sockets_does(tmp_path: Path) -> None:
     with serving(tmp_path / "one") as one, listening(tmp_path / "other") as other:
         for mine, theirs in zip(_told(one), _told(other), strict=True):

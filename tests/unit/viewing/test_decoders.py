@@ -102,6 +102,7 @@ def test_a_decoder_that_takes_too_long_is_killed(rogue, image, verb):
     assert answers(rogue, image)
 
 
+@pytest.mark.long
 def test_memory_is_bounded_and_who_ran_out_of_it_is_replaced(rogue, image):
     thumbnail(rogue, image)
     (pid,) = rogue.pids

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, update
 
 from scandock.access import members
+from scandock.catalog.assessors import check_no_assessor
 from scandock.catalog.project_names import names_alone
 from scandock.catalog.projects import titled
 from scandock.catalog.server_tables import scan_edit
@@ -214,6 +215,8 @@ def edit_session(
                 rights.check(connection, desk.principal, Action.SESSION_ACTIVATE, source.project)
             if label is not None and set(labelled(connection, source.project_id, label)) - {uuid}:
                 raise Usage("label_taken", "There is a session of that label already.", "Choose another label.")
+            if label is not None and label_key(label) != label_key(source.label):
+                check_no_assessor(connection, source.project_id, label)
             wanted = subject_label or source.subject
             warnings = subject_warnings(connection, source.project, wanted, source) if subject_label else ()
             row = session_row(

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, delete, insert, select, update
 
+from scandock.catalog.assessors import check_no_assessor
 from scandock.catalog.server_tables import scan_edit
 from scandock.catalog.standing import Standing
 from scandock.catalog.sums import changed_project
@@ -94,6 +95,7 @@ def make_session(desk: Desk, wanted: NewSession) -> str:
         with running.reserved({name}, lambda _: reserved) as connection:
             if labelled(connection, project_id, label):
                 raise Usage("label_taken", "There is a session of that label already.", "Choose another label.")
+            check_no_assessor(connection, project_id, label)
             quarantined = connection.execute(
                 select(project.c.quarantine).where(project.c.id == project_id)
             ).scalar_one()

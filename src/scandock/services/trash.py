@@ -11,6 +11,7 @@ from sqlalchemy import Connection, RowMapping, delete, select
 
 from scandock.access.principal import SYSTEM
 from scandock.access.visible import projects_where
+from scandock.catalog.assessors import forget_assessors
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import trashed
 from scandock.catalog.standing import Standing, row_json
@@ -28,6 +29,7 @@ from scandock.placing.tree_files import damaged_paths_of
 from scandock.rules.notices import Notice, notice
 from scandock.rules.permissions import Action
 from scandock.services import rights
+from scandock.services.assessors import check_labels_of_restored
 from scandock.services.audit import Did, record
 from scandock.services.damage import damaged_of
 from scandock.services.listing import Page, Sorting, page_of
@@ -216,6 +218,8 @@ def _placement(desk: Desk, connection: Connection, row: RowMapping, kept: Mappin
     ).first()
     if taken is not None:
         raise Usage("label_taken", "A session of that label stands there already.", "Name another label.")
+    if kept["place"] == "archive":
+        check_labels_of_restored(connection, row["project_id"], row["uuid"], label)
     inode = desk.store.trashed(row["trash_id"])
     if inode is None:
         raise Usage("trash_gone", "Its time in the trash is over: its files are deleted.")
@@ -275,6 +279,7 @@ def empty_trash(catalog: Catalog, store: Store, days: float, *, now: float | Non
         with catalog.write() as connection:
             gone = connection.execute(delete(trashed).where(trashed.c.uuid == row.uuid)).rowcount
             if gone:
+                forget_assessors(connection, [row.uuid])
                 record(connection, SYSTEM, Did.PURGE, "session", row.uuid, project=row.name)
         forget_tree(catalog, row.tree_id)
     store.purge(days * 86_400, now=moment)

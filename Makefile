@@ -47,11 +47,12 @@ test-quick: setup  ## Run the quicker tests: those without servers, commands, br
 collect: setup
 	@$(BIN)/python -m pytest --collect-only -qq > /dev/null || true  # of what is wrong there the run itself tells
 
-lint: setup  ## Run the checks that need no test: ruff, mypy, the rooms' order
+lint: setup  ## Run the checks that need no test: ruff, mypy, the rooms' order, what nothing uses
 	$(BIN)/ruff check $(CHECKED)
 	$(BIN)/ruff format --check $(CHECKED)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m scripts.unused
 
 format: setup  ## Lay out the code as the checks want it
 	$(BIN)/ruff check --fix $(CHECKED)

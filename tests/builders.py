@@ -12,7 +12,7 @@ import os
 import threading
 import warnings
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,12 +26,14 @@ from scandock.rules.import_request import ImportRequest
 from scandock.services.checking import check
 from scandock.services.opening import opened
 from scandock.services.settings import Settings, load_settings
+from scandock.services.verifying import Plan, Verified, Verifier
+from scandock.store.port import Store
 from scandock.testing.data import make_data
 from scandock.workers.importing import run_import
 from tests.badinput.ecat import ecat
 from tests.badinput.objects import Image, sha256
 
-__all__ = ["Image", "Imported", "Site", "documented", "ecat", "images", "sha256", "site_at", "zipped"]
+__all__ = ["Image", "Imported", "Site", "documented", "ecat", "images", "sha256", "site_at", "verify_some", "zipped"]
 
 KEPT = {"stored", "conflict", "resource"}
 Entries = Mapping[str, bytes] | Iterable[tuple[str, bytes]]
@@ -193,3 +195,14 @@ class Site:
     def catalog(self) -> Iterator[Catalog]:
         with opened(str(self.data), self.settings) as (catalog, _):
             yield catalog
+
+
+def verify_some(
+    catalog: Catalog,
+    store: Store,
+    seconds: float,
+    stop: Callable[[], bool] = lambda: False,
+    plan: Plan | None = None,
+) -> Verified:
+    """Verify what is new, and what is due again, as the worker's verifier does in one go."""
+    return Verifier(catalog, store, plan or Plan()).run(seconds, stop)

@@ -1,4 +1,4 @@
-"""Real receivers on the loopback for what the server sends: a small SMTP server, and an HTTP one."""
+"""Real receivers on the loopback for what the server sends: a small SMTP server, and an HTTP one; and of log lines."""
 
 from __future__ import annotations
 
@@ -11,6 +11,18 @@ from email import message_from_bytes
 from email.message import Message
 from email.policy import default
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from scandock.model.upload_steps import Sink, log_steps_by
+
+
+@contextmanager
+def steps_logged_by(sink: Sink) -> Iterator[None]:
+    """Let steps of uploads go there for a while, then to where they went before."""
+    before = log_steps_by(sink)
+    try:
+        yield
+    finally:
+        log_steps_by(before)
 
 
 @dataclass

@@ -12,7 +12,6 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -40,18 +39,6 @@ def site(sessions: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[W
         with running.site.catalog.write() as connection:
             accounts.set_password(connection, accounts.get(connection, "admin"), hash_password(PASSWORD))
         yield running
-
-
-@pytest.fixture
-def rows(site: Web) -> Iterator[Any]:
-    """The rows of a listing."""
-    with httpx.Client(base_url=site.base, auth=("admin", PASSWORD), timeout=30, trust_env=False) as client:
-
-        def ask(address: str) -> list[dict[str, str]]:
-            found: list[dict[str, str]] = client.get(address).raise_for_status().json()["ResultSet"]["Result"]
-            return found
-
-        yield ask
 
 
 def md5s(entries: list[bytes]) -> list[str]:

@@ -21,8 +21,8 @@ import pytest
 import typer.main
 
 from scandock.cli import app as command_line
-from scandock.model.upload_steps import steps_logged_by
 from tests.crash.processes import Done
+from tests.sinks import steps_logged_by
 
 
 def call_in_process(*args: str | Path, **changes: str) -> subprocess.CompletedProcess[str]:

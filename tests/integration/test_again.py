@@ -19,7 +19,6 @@ from tests.unit.formats_dicom.build import make_object
 COMMENT = 0x00204000
 LOSSLESS_JPEG = b"1.2.840.10008.1.2.4.70"
 """A syntax whose data sets are written as those of explicit little endian."""
-OTHER = {COMMENT: (b"LT", b"another content")}
 
 
 @pytest.fixture

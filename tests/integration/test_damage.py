@@ -23,12 +23,12 @@ from scandock.cli import main
 from scandock.services import damage, verifying
 from scandock.services.checking import check
 from scandock.services.damage import figures_of
-from scandock.services.verifying import Plan, Verified, verify_again, verify_some
+from scandock.services.verifying import Plan, Verified, verify_again
 from scandock.store.local import LocalStore
 from scandock.store.paths import RelPath, TreePath
 from scandock.store.port import Store
 from scandock.store.snapshots import LocalSnapshot
-from tests.builders import Imported, Site, documented, images, site_at
+from tests.builders import Imported, Site, documented, images, site_at, verify_some
 from tests.integration.in_process import call_in_process
 from tests.integration.web import Web, serving
 

@@ -21,11 +21,10 @@ from scandock.services.backing_up import finished_backups
 from scandock.services.checking import check
 from scandock.services.moving import Desk
 from scandock.services.opening import opened
-from scandock.services.verifying import verify_some
 from scandock.store.local import LocalStore
 from scandock.testing.worker import InProcessWorker
 from scandock.web import readiness
-from tests.builders import documented, images, site_at
+from tests.builders import documented, images, site_at, verify_some
 from tests.crash.archives import Study, zip_bytes
 from tests.crash.processes import SCANDOCK, run, until
 from tests.integration.in_process import call_in_process

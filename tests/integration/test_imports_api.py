@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import insert, select, update
 
 from scandock.catalog.server_tables import audit, progress, reception
-from scandock.catalog.tables import intent, tree, upload
+from scandock.catalog.tables import IntentKind, intent, tree, upload
 from scandock.model.errors import Fault
 from scandock.model.report import make_report
 from scandock.model.verdicts import ImportState
@@ -199,8 +199,9 @@ def test_cancel_wins_before_the_intents_and_never_after(web, client):
         number = leases[placing].upload_id
         made = connection.execute(insert(tree).values(upload_id=number, state="staged", created=1)).inserted_primary_key
         assert made is not None
-        values = {"n": 0, "state": "intent", "name": "archive/P/L", "staged": "tree/0", "inode": 1, "session": "{}"}
-        connection.execute(insert(intent).values(upload_id=number, tree_id=made[0], keep_base=False, **values))
+        place = {"name": "archive/P/L", "staged": "tree/0", "inode": 1, "session": "{}", "keep_base": False}
+        state = {"n": 0, "kind": IntentKind.PUBLISH, "state": "intent"}
+        connection.execute(insert(intent).values(upload_id=number, tree_id=made[0], **state, **place))
     assert code(client.post(f"/api/v1/imports/{placing}/cancel")) == (409, "import_placing")
     with web.site.catalog.read() as connection:
         acts = connection.execute(select(audit.c.target).where(audit.c.action == "import_cancel")).scalars().all()

@@ -15,7 +15,7 @@ from scandock.catalog import server_tables
 from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import upload
 from scandock.queue.claim import Slots, claim
-from scandock.queue.events import add_event
+from scandock.queue.events import Kind, add_event
 from scandock.queue.owner import this_owner
 from scandock.queue.tokens import new_uuid
 from scandock.services.watching import Watch
@@ -95,7 +95,7 @@ def multiply(catalog: Catalog, uuid: str, count: int) -> None:
                 connection.execute(insert(table), [{**one, "upload_id": made} for one in new])
 
 
-def tell(web: Web, uuid: str, kind: str, **data: Any) -> None:
+def tell(web: Web, uuid: str, kind: Kind, **data: Any) -> None:
     with web.site.catalog.write() as connection:
         number = connection.execute(select(upload.c.id).where(upload.c.uuid == uuid)).scalar_one()
         add_event(web.site.catalog, connection, number, kind, data)

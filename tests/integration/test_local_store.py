@@ -9,6 +9,8 @@ import pytest
 
 from scandock.store import syscalls
 from scandock.store.local import LocalStore
+from scandock.store.root import Root
+from scandock.store.space import can_exchange
 from tests.integration.store_conformance import StoreConformance
 
 
@@ -42,6 +44,5 @@ class TestLocalStoreOnAPlainFileSystem(StoreConformance):
         monkeypatch.setattr(os, "link", no_links)
         return lambda: LocalStore(tmp_path / "DATA")
 
-    def test_it_is_told(self, store):
-        assert store.capabilities().exchange is False
-        assert store.capabilities().noreplace is False
+    def test_it_is_told(self, store, tmp_path):
+        assert not can_exchange(Root(str(tmp_path / "DATA")))

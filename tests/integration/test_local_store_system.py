@@ -18,6 +18,7 @@ from scandock.model.errors import Fault, Usage
 from scandock.store import space, syscalls
 from scandock.store.local import LocalStore
 from scandock.store.paths import parse_tree, unchecked
+from scandock.store.root import Root
 from tests.integration.store_conformance import NAME, content, published, staged
 
 
@@ -246,15 +247,6 @@ def test_folders_on_another_file_system_are_refused(tmp_path):
     assert told.strip() == "store_other_filesystem"
 
 
-def test_a_store_in_memory_has_all_capabilities_but_its_name(tmp_path):
-    script = """
-    import sys
-    from scandock.store.local import LocalStore
-    store = LocalStore(sys.argv[1]); store.prepare(); print(store.capabilities().filesystem)
-    """
-    assert _mounted(tmp_path, "size=1m", "", script, tmp_path / "DATA").strip() == "tmpfs"
-
-
 def test_a_file_over_the_process_limit_is_a_fault(store):
     stage = staged(store, "u", {"good": b"1"})
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -374,7 +366,7 @@ def test_processes_that_make_and_leave_the_same_parents_lose_nothing(store, tmp_
 
 
 def test_people_on_the_mount_always_see_one_of_the_trees(store, tmp_path):
-    if not store.capabilities().exchange:
+    if not space.can_exchange(Root(str(tmp_path / "DATA"))):
         pytest.skip("this file system can't exchange two names")
     published(store, NAME, {"a": b"0"})
     stage = store.begin("u", "t")

@@ -22,9 +22,8 @@ from scandock.services.notifying import MAILS, PER_OWNER, Lanes
 from scandock.services.opening import opened
 from scandock.services.settings import load_settings
 from scandock.services.upkeep import keep_up
-from scandock.services.verifying import verify_some
 from scandock.workers.messenger import SENDERS, Messenger
-from tests.builders import Site, site_at
+from tests.builders import Site, site_at, verify_some
 
 SETTINGS = load_settings()
 SECONDS = 15.0

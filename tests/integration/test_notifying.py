@@ -30,8 +30,8 @@ from scandock.services.notifying import PAUSES, send_due
 from scandock.services.opening import opened
 from scandock.services.settings import load_settings
 from scandock.services.subscribing import list_deliveries, list_subscriptions, subscribe, unsubscribe
-from scandock.services.verifying import Plan, verify_again, verify_some
-from tests.builders import Site, documented, images, site_at
+from scandock.services.verifying import Plan, verify_again
+from tests.builders import Site, documented, images, site_at, verify_some
 from tests.integration.web import serving
 from tests.sinks import http_sink, smtp_sink
 
@@ -218,9 +218,11 @@ def test_what_fails_is_tried_again_and_then_shown(site: Site, sent_with: Any) ->
         ended(desk)
         for attempt in range(len(PAUSES)):
             if attempt:
-                assert send_due(desk.catalog, SETTINGS).put_off == 0  # its time has not come
+                send_due(desk.catalog, SETTINGS)
+                assert len(hook.calls) == attempt  # its time has not come
                 due(desk.catalog)
-            assert send_due(desk.catalog, SETTINGS).put_off == 1
+            assert send_due(desk.catalog, SETTINGS) == notifying.Sent()
+            assert len(hook.calls) == attempt + 1
             with desk.catalog.read() as connection:
                 (told,) = list_deliveries(connection, desk, made["id"])
                 now = connection.execute(select(desk.catalog.now())).scalar_one()
@@ -245,8 +247,10 @@ def test_one_that_fails_keeps_no_other_from_being_sent(site: Site, sent_with: An
         subscribe(desk, kind="webhook", target="http://127.0.0.1:1/", states=ALL)
         subscribe(desk, kind="webhook", target=hook.url, states=ALL)
         ended(desk)
-        done = send_due(desk.catalog, SETTINGS)
-        assert (done.sent, done.put_off) == (1, 2)
+        assert send_due(desk.catalog, SETTINGS) == notifying.Sent(sent=1)
+        with desk.catalog.read() as connection:
+            told = connection.execute(select(delivery.c.state, delivery.c.attempts)).all()
+        assert sorted(map(tuple, told)) == [("sent", 1), ("waiting", 1), ("waiting", 1)]
 
 
 def test_a_redirect_is_not_followed(site: Site, sent_with: Any) -> None:
@@ -254,7 +258,7 @@ def test_a_redirect_is_not_followed(site: Site, sent_with: Any) -> None:
         hook.status = 302
         subscribe(desk, kind="webhook", target=hook.url, states=ALL)
         ended(desk)
-        assert send_due(desk.catalog, SETTINGS).put_off == 1
+        assert send_due(desk.catalog, SETTINGS) == notifying.Sent()
         assert len(hook.calls) == 1
 
 

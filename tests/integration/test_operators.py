@@ -17,12 +17,11 @@ from scandock.services.backing_up import back_up
 from scandock.services.checking import check
 from scandock.services.opening import open_data_catalog
 from scandock.services.settings import load_settings
-from scandock.services.verifying import verify_some
 from scandock.testing.data import make_data
 from scandock.testing.worker import InProcessWorker
 from scandock.web import readiness
 from scandock.web.metrics import worker_metrics
-from tests.builders import documented, images, site_at
+from tests.builders import documented, images, site_at, verify_some
 from tests.crash.archives import Study, zip_bytes
 from tests.crash.processes import environment, until
 from tests.integration.in_process import call_in_process

@@ -22,10 +22,9 @@ from scandock.services import pictures
 from scandock.services.decoding import Pictures
 from scandock.services.held_answers import HeldAnswers
 from scandock.services.pictures import tidy
-from scandock.services.verifying import verify_some
 from scandock.viewing.decoders import Lost
 from scandock.viewing.turns import Asker
-from tests.builders import Site, documented, ecat
+from tests.builders import Site, documented, ecat, verify_some
 from tests.integration.web import serving
 from tests.unit.viewing.made import dataset, file_of
 

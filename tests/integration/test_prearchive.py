@@ -17,7 +17,7 @@ from scandock.access import accounts
 from scandock.access.principal import SYSTEM, Denied, Door, Principal
 from scandock.catalog.server_tables import audit, project_sums, reception, trashed
 from scandock.catalog.sums import sum_up
-from scandock.catalog.tables import operation, project, session, tree, upload
+from scandock.catalog.tables import operation, project, session, tree
 from scandock.model.errors import ScandockError
 from scandock.placing import complete as completing
 from scandock.placing.recover import recover
@@ -510,7 +510,7 @@ def test_a_change_that_dies_is_rolled_forward(
                     "restore": lambda: restore(desk, uuid),
                 }[verb]()
         with desk.catalog.write() as connection:  # its process is gone: nobody renews, nobody owns
-            connection.execute(upload.update().where(upload.c.state == "running").values(owner="", lease_until=0))
+            connection.execute(operation.update().values(owner="", lease_until=0))
         assert recover(desk.catalog, desk.store).stuck == {}
         if verb in ("move", "restore"):
             assert item(desk, uuid)["label"] == ("Moved" if verb == "move" else "S1")

@@ -24,7 +24,7 @@ from scandock.model.verdicts import ImportState
 from scandock.placing.requeue import wait_or_fail
 from scandock.queue.cancel import Cancelled, cancel, cancelled, may_show
 from scandock.queue.claim import SMALL_BYTES, Claim, Slots, claim
-from scandock.queue.engine import engine_of
+from scandock.queue.engines import engine_of
 from scandock.queue.enqueue import accept
 from scandock.queue.leases import PATIENCE_MS, NotRenewed, finish, renew, renew_all
 from scandock.queue.owner import boot_id, start_time, this_owner

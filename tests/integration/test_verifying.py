@@ -28,11 +28,11 @@ from scandock.services.moving import Desk
 from scandock.services.opening import opened
 from scandock.services.pacing import Pace
 from scandock.services.upkeep import Verification
-from scandock.services.verifying import Plan, Verified, verify_some
+from scandock.services.verifying import Plan, Verified
 from scandock.store.paths import parse_tree, unchecked
 from scandock.store.snapshots import LocalSnapshot
 from scandock.workers.verifier import VerifierThread
-from tests.builders import Site, documented, images, site_at
+from tests.builders import Site, documented, images, site_at, verify_some
 from tests.crash.processes import until
 
 pytestmark = pytest.mark.long

@@ -32,8 +32,7 @@ from scandock.services.damage import list_damage
 from scandock.services.listing import Sorting
 from scandock.services.moving import Desk
 from scandock.services.opening import opened
-from scandock.services.verifying import verify_some
-from tests.builders import Site, site_at, zipped
+from tests.builders import Site, site_at, verify_some, zipped
 from tests.integration.web import Web, serving
 
 pytestmark = pytest.mark.long

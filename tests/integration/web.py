@@ -18,7 +18,6 @@ from structlog.testing import capture_logs
 
 from scandock.access import accounts
 from scandock.access.passwords import hash_password
-from scandock.model.upload_steps import steps_logged_by
 from scandock.services.checking import check
 from scandock.services.logs import log_step
 from scandock.services.settings import Settings, load_settings
@@ -29,6 +28,7 @@ from scandock.web.problems import MEDIA_TYPE
 from scandock.web.process import config_of
 from tests import builders
 from tests.documented import documented_codes
+from tests.sinks import steps_logged_by
 
 PASSWORD = "correct horse"
 

@@ -185,11 +185,6 @@ def set_identity(connection: Connection, one: Account, identity: str | None) -> 
     return _change(connection, one, ends=identity is None, identity=identity)
 
 
-def end_all(connection: Connection, one: Account) -> Account:
-    """End every login and token of an account."""
-    return _change(connection, one, ends=True)
-
-
 def rehashed(connection: Connection, one: Account, password: str) -> None:
     """Keep a hash of the same password by today's parameters; ends nothing."""
     connection.execute(

@@ -225,7 +225,6 @@ def _dataset(
     if scan.stopped:
         header.pixels = pixel_state(source.head, source.size, scan.start, scan.length, big=big)
     elif not whole:
-        header.complete = False
         if not scan.is_past:
             header.notes += ("The header goes on beyond what was read; it is judged from its leading elements.",)
     elif scan.open:

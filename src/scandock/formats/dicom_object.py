@@ -44,8 +44,6 @@ class Header:
 
     `dataset_at` is the offset behind group 0002 (0 where there is no meta information). `pixels` tells whether the
     pixel data that the header announces is there: by its length, or for encapsulated pixels by the fragments at hand.
-    `complete` tells whether the header was read to its end. An object of which it was not can be kept as it is, but
-    what rewrites a header (a de-identification) must refuse it.
     """
 
     values: dict[int, bytes]
@@ -60,7 +58,6 @@ class Header:
     sop_uid: str
     sop_class: str
     notes: tuple[str, ...] = ()
-    complete: bool = True
 
     @property
     def is_dicomdir(self) -> bool:
@@ -100,7 +97,6 @@ def judge_cut(header: Header, number: int, length: int) -> None:
     if number >> 16 > _LAST_IDENTIFYING_GROUP and header.study_uid and header.series_uid and header.sop_uid:
         what = f"{where} claims {length} bytes" if lies else f"it is cut in {where}"
         header.notes += (f"The header does not end within the object ({what}); all that identifies it is there.",)
-        header.complete = False
     elif lies:
         raise Unparseable("header_damaged", f"Its header is damaged: {where} claims {length} bytes.")
     elif number >> 16 < _FIRST_GROUP:
@@ -120,7 +116,6 @@ def judge_odd(header: Header, number: int) -> Header:
     header.values = {tag: value for tag, value in header.values.items() if tag < number}
     name_object(header)
     header.notes += (f"The header could not be read to its end ({why}); it is judged from its leading elements.",)
-    header.complete = False
     return identified(header)
 
 
@@ -136,7 +131,6 @@ def judge_failure(header: Header, failed: str, number: int, *, whole: bool) -> N
     if not (kept and header.study_uid and header.series_uid and header.sop_uid):
         raise Unparseable("header_damaged", f"Its header can't be read: {why}.")
     header.notes += (f"The header could not be read to its end ({why}); it is judged from its leading elements.",)
-    header.complete = False
 
 
 def pixel_state(head: Buffer, size: int, start: int, length: int, *, big: bool) -> Literal["none", "whole", "cut"]:

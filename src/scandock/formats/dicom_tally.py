@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from scandock.formats.dicom_groups import frame_values, tracer_values
+from scandock.formats.dicom_items import elements, first_item
+from scandock.formats.dicom_order import BIG, ITEM, LITTLE, ByteOrder
 from scandock.formats.dicom_text import decode
 from scandock.model.series import SeriesTally
-from scandock.model.tags import NUMBERS, PER_OBJECT, SEQUENCES, WANTED
+from scandock.model.tags import NUMBERS, PER_OBJECT, SEQUENCES, WANTED, Tag
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from scandock.formats.dicom_header import Header
 
 _CHARSET: Final = NUMBERS["SpecificCharacterSet"]
@@ -21,11 +24,40 @@ _PER_FRAME: Final = NUMBERS["PerFrameFunctionalGroupsSequence"]
 _UNCOUNTED: Final = tuple(PER_OBJECT | SEQUENCES)
 FOLD_AT: Final = 4096
 """Distinct raw values that one bucket holds before they are decoded into the (bounded) tally of the series."""
+OBJECTS: Final = 256
+"""How many objects are added to a tally, at most, before it is drained: at worst they hold 400 MB."""
 _TEXT: Final = 1_024
 _LONG_TEXT: Final = 10_240
 """Characters of a text that are kept; PS3.5 allows 64 in a name or code, 10,240 in a comment (LT)."""
 _LONG: Final = frozenset({"LT", "ST", "UC", "UN", "UT"})
 _MOST_FRAMES: Final = 1 << 31
+
+_OF_TRACERS: Final = {
+    0x00180031: Tag(0x00180031, "LO", "Radiopharmaceutical"),
+    0x00181072: Tag(0x00181072, "TM", "RadiopharmaceuticalStartTime"),
+    0x00181074: Tag(0x00181074, "DS", "RadionuclideTotalDose"),
+    0x00181075: Tag(0x00181075, "DS", "RadionuclideHalfLife"),
+    0x00181078: Tag(0x00181078, "DT", "RadiopharmaceuticalStartDateTime"),
+}
+_TRACER_CODES: Final = {0x00540300: "RadionuclideCodeMeaning", 0x00540304: "RadiopharmaceuticalCodeMeaning"}
+_CODE_MEANING: Final = 0x00080104
+
+_PLAIN: Final = {
+    number: tag
+    for number, tag in WANTED.items()
+    if number >> 16 == 0x0018 or tag.keyword in {"ImageOrientationPatient", "PixelSpacing"} or "Rescale" in tag.keyword
+}
+"""Elements that stand in macros under the very tag that plain objects have at top level."""
+_RENAMED: Final = {
+    0x00189082: Tag(NUMBERS["EchoTime"], "FD", "EchoTime"),
+    0x00189079: Tag(NUMBERS["InversionTime"], "FD", "InversionTime"),
+    0x00189220: Tag(NUMBERS["ActualFrameDuration"], "FD", "ActualFrameDuration"),
+    0x00189328: Tag(NUMBERS["ExposureTime"], "FD", "ExposureTime"),
+    0x00189330: Tag(NUMBERS["XRayTubeCurrent"], "FD", "XRayTubeCurrent"),
+    0x00189332: Tag(NUMBERS["Exposure"], "FD", "Exposure"),
+    0x00189335: Tag(NUMBERS["DistanceSourceToPatient"], "FD", "DistanceSourceToPatient"),
+}
+"""Elements that enhanced objects have in the place of a plain one, of the same meaning and unit."""
 
 
 class _Bucket:
@@ -60,14 +92,16 @@ class _Bucket:
 
 
 class Tally:
-    """Counts of one reader process, by (study, series). `add` costs some microseconds, `drain` decodes."""
+    """Counts of objects, by (study, series). `add` costs some microseconds, `drain` decodes.
+
+    An object holds up to 1.5 MB of values, in a series of its own even then when they are decoded: who adds drains
+    every few hundred objects (`OBJECTS`).
+    """
 
     def __init__(self) -> None:
         self._buckets: dict[tuple[str, str, bytes | None, bool], _Bucket] = {}
         self._series: dict[tuple[str, str], SeriesTally] = {}
         self._vrs = _Representations({number: tag.vr for number, tag in WANTED.items()})
-        self.weight = 0
-        """Bytes of values held, roughly: drain when it grows beyond what the process may keep."""
 
     def add(self, header: Header) -> None:
         """Count the values of one object. Sequences give their inner values; SOP UIDs and the like are not counted."""
@@ -82,20 +116,17 @@ class Tally:
         for tag in _UNCOUNTED:
             values.pop(tag, None)
         counts = bucket.counts
-        known = len(counts)
         counts.update(values.items())
         bucket.objects += 1
-        if len(counts) != known:
-            self.weight += sum(map(len, values.values())) + 100 * (len(counts) - known)
-            if len(counts) > FOLD_AT:
-                self._fold(key, bucket)
+        if len(counts) > FOLD_AT:
+            self._fold(key, bucket)
 
     def drain(self) -> list[SeriesTally]:
         """The tallies of all series since the last drain, decoded, in the order the series were first met."""
         for key, bucket in self._buckets.items():
             self._fold(key, bucket)
         drained = list(self._series.values())
-        self._buckets, self._series, self.weight = {}, {}, 0
+        self._buckets, self._series = {}, {}
         return drained
 
     def _fold(self, key: tuple[str, str, bytes | None, bool], bucket: _Bucket) -> None:
@@ -138,3 +169,60 @@ def _frames(text: str) -> int:
         return min(max(int(text.split("\\", 1)[0]), 1), _MOST_FRAMES)
     except ValueError:
         return 1
+
+
+# -- values inside sequences: of the tracer (PS3.3 C.8.9.2) and of functional groups (C.7.6.16) ------------------------
+# An enhanced multi-frame object has its acquisition values in macros of the shared groups, or of each frame's; of the
+# frames the first one counts (xnat-behaviour.md 4.5).
+
+
+class Found(NamedTuple):
+    """A value found in a sequence: the plain element it stands for, and that element's raw value and text."""
+
+    tag: Tag
+    raw: bytes
+    text: str
+
+
+def tracer_values(value: bytes, charsets: bytes | None, *, explicit: bool, big: bool) -> Iterator[Found]:
+    """Radiopharmaceutical, times, dose, half-life and code meanings from the first item of (0054,0016)."""
+    order = BIG if big else LITTLE
+    for number, raw, nested in _first_item(value, order, explicit=explicit):
+        if number in _OF_TRACERS:
+            tag = _OF_TRACERS[number]
+            yield Found(tag, raw, decode(raw, tag.vr, charsets, big))
+        elif number in _TRACER_CODES:
+            for inner, meaning, _ in _first_item(raw, order, explicit=nested):
+                if inner == _CODE_MEANING:
+                    tag = Tag(0, "LO", _TRACER_CODES[number])
+                    yield Found(tag, meaning, decode(meaning, "LO", charsets, big))
+
+
+def frame_values(groups: list[bytes], charsets: bytes | None, *, explicit: bool, big: bool) -> Iterator[Found]:
+    """What the macros of the functional groups say, shared groups before the first frame's, each element once."""
+    order = BIG if big else LITTLE
+    seen: set[str] = set()
+    for value in groups:
+        for macro, content, nested in _first_item(value, order, explicit=explicit):
+            if macro >> 16 & 1 or not _is_sequence(content, order):
+                continue
+            for number, raw, _ in _first_item(content, order, explicit=nested):
+                plain, renamed = _PLAIN.get(number), _RENAMED.get(number)
+                tag = plain or renamed
+                if tag is None or tag.keyword in seen or not raw:
+                    continue
+                seen.add(tag.keyword)
+                text = decode(raw, tag.vr, charsets, big)
+                yield Found(tag, raw if plain else text.encode(), text)
+
+
+def _first_item(value: bytes, order: ByteOrder, *, explicit: bool) -> Iterator[tuple[int, bytes, bool]]:
+    """(tag, raw value, explicit) of each element of a sequence's first item; what is cut or damaged ends it."""
+    item = first_item(value, order, explicit=explicit)
+    if item is not None:
+        for element in elements(value, item, order):
+            yield element.number, value[element.start : element.end], item.explicit
+
+
+def _is_sequence(value: bytes, order: ByteOrder) -> bool:
+    return len(value) >= 8 and order.pair(value, 0)[0] == order.key(ITEM)

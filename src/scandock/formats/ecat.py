@@ -37,11 +37,10 @@ _FIRST_DIRECTORY: Final = 2
 
 
 class Matrix(NamedTuple):
-    """One directory entry: which frame, gate and bed position, and the records it fills."""
+    """One directory entry: which frame and gate, of whatever bed position, and the records it fills."""
 
     frame: int
     gate: int
-    bed: int
     first: int
     last: int
 
@@ -162,7 +161,7 @@ class _File:
         for row in range(1, used + 1):
             number, first, last, status = (record.number(16 * row + 4 * column, "i") for column in range(4))
             if status in _EXISTS:
-                found.append(Matrix(number & 0x1FF, number >> 24 & 0x3F, number >> 12 & 0xF, first, last))
+                found.append(Matrix(number & 0x1FF, number >> 24 & 0x3F, first, last))
         return found
 
     def frames(self, matrices: list[Matrix], parameters: dict[str, str]) -> tuple[tuple[int, float, float], ...]:

@@ -49,8 +49,8 @@ class TarKind(StrEnum):
 class TarMember:
     """One member; its bytes can be read until the next one is asked for, what is left is passed over.
 
-    `special` says which link, device or pipe a SPECIAL one is; such members and folders have no bytes. `data_at` is
-    where its bytes begin in the unpacked stream. All reading raises BadInput where the stream is cut or damaged.
+    `special` says which link, device or pipe a SPECIAL one is; such members and folders have no bytes. All reading
+    raises BadInput where the stream is cut or damaged.
     """
 
     index: int
@@ -58,7 +58,6 @@ class TarMember:
     size: int
     kind: TarKind
     special: str
-    data_at: int
     _stream: ByteStream
     _left: int = field(default=0)
 
@@ -178,7 +177,7 @@ def _member(index: int, header: TarHeader, name: str, stream: ByteStream) -> Tar
     kind = TarKind.SPECIAL if special else TarKind.DIR if is_dir else TarKind.FILE
     if header.flag == b"D":  # a GNU incremental's list of a folder: not a file of anyone's
         kind = TarKind.DIR
-    return TarMember(index, name, size, kind, special, stream.position, stream, size)
+    return TarMember(index, name, size, kind, special, stream, size)
 
 
 def _no_end(stream: ByteStream) -> BadInput:

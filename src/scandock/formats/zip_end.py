@@ -30,8 +30,6 @@ class ZipEnd(NamedTuple):
     zip64: bool
     shift: int
     """What must be added to the offsets that the directory gives: bytes put before the zip."""
-    end_at: int
-    """Where the end record (or the first of the zip64 records before it) begins: the directory ends here at latest."""
     after_at: int
     """Just after the comment."""
 
@@ -116,7 +114,7 @@ def _judge(source: Source, at: int, record: bytes) -> ZipEnd | None:
         raise split_archive()
     size = min(size, end_at - directory_at) if size else end_at - directory_at
     after_at = min(at + 22 + comment, source.size)
-    return ZipEnd(directory_at, size, total, zip64, directory_at - offset, end_at, after_at)
+    return ZipEnd(directory_at, size, total, zip64, directory_at - offset, after_at)
 
 
 def _directory_at(source: Source, end_at: int, size: int, offset: int, total: int) -> int | None:

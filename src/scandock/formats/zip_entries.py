@@ -33,10 +33,6 @@ class ZipEntry:
     is_dir: bool
     special: str
 
-    @property
-    def is_link(self) -> bool:
-        return self.special == "symlink"
-
 
 class ZipEntries(Sequence[ZipEntry]):
     """Entries in the directory's order, as packed rows: 54 bytes each and the name.

@@ -7,11 +7,7 @@ process of the server says where steps go (`services/logs.py`), and in all other
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from typing import Any
 
 Sink = Callable[..., None]
 """Takes what happened, and the facts of it by name."""
@@ -19,20 +15,11 @@ Sink = Callable[..., None]
 _sink: list[Sink] = []
 
 
-def log_steps_by(sink: Sink | None) -> None:
-    """Let steps go there from now on; None: nowhere."""
+def log_steps_by(sink: Sink | None) -> Sink | None:
+    """Let steps go there from now on; None: nowhere. Returns where they went before."""
+    before = _sink[0] if _sink else None
     _sink[:] = [] if sink is None else [sink]
-
-
-@contextmanager
-def steps_logged_by(sink: Sink) -> Iterator[None]:
-    """Let steps go there for a while, then to where they went before."""
-    before = list(_sink)
-    log_steps_by(sink)
-    try:
-        yield
-    finally:
-        _sink[:] = before
+    return before
 
 
 def log_step(what: str, upload: str | None, **facts: Any) -> None:  # noqa: ANN401  figures, ids and codes; never a name

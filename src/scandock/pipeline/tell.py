@@ -11,8 +11,8 @@ from typing import Any
 from sqlalchemy import insert
 
 from scandock.catalog.tables import upload_exception
+from scandock.formats.shown import shown
 from scandock.model.verdicts import ImportState, Verdict
-from scandock.pipeline.discs import missing_of_discs
 from scandock.pipeline.job import Job, Tools
 from scandock.pipeline.judge import Judgement
 from scandock.pipeline.ledger import Ledger
@@ -26,6 +26,8 @@ EXCEPTIONS = 1_000
 
 LINES = 1_000
 """Lines of the receipt that are packed at a time."""
+_NAMED = 3
+"""Files that a warning of a disc names."""
 _NEEDS_AN_EYE = (Verdict.UNPARSEABLE, Verdict.CONFLICT, Verdict.REFUSED)
 
 
@@ -187,3 +189,31 @@ def csv_lines(source: Iterable[bytes]) -> Iterator[list[str | int | None]]:
     for raw in source:
         line = json.loads(raw)
         yield [line[column] for column in columns]
+
+
+def missing_of_discs(ledger: Ledger) -> list[Notice]:
+    """One warning for each DICOMDIR that lists files which are not in its archive (rules.md, images 1)."""
+    found = []
+    for path, folder, facts in ledger.rows(
+        "SELECT path, folder, facts FROM entry WHERE code = 'dicomdir' AND facts NOT IN ('', '[]') ORDER BY ordinal"
+    ):
+        listed = [name.replace("\\", "/").strip("/") for name in json.loads(facts)]
+        there = {
+            name.replace("\\", "/").casefold().rstrip(".")
+            for (name,) in ledger.stream(
+                "SELECT SUBSTR(path, ?) FROM entry WHERE SUBSTR(path, 1, ?) = ?", (len(folder) + 1, len(folder), folder)
+            )
+        }
+        bare = {name.rpartition(".")[0] for name in there}
+        lacking = [name for name in listed if name.casefold() not in there and name.casefold() not in bare]
+        if lacking:
+            names = ", ".join(shown(name) for name in lacking[:_NAMED])
+            found.append(
+                Notice(
+                    code="dicomdir_missing",
+                    message=f"{shown(path)} lists {len(listed)} files; {len(lacking)} are not in the archive: {names}"
+                    + (" and more." if len(lacking) > _NAMED else "."),
+                    remedy="Check that the disc was copied whole.",
+                )
+            )
+    return found

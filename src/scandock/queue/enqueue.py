@@ -8,7 +8,7 @@ from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import reception
 from scandock.catalog.tables import upload
 from scandock.model.verdicts import ImportState
-from scandock.queue.engine import engine_of
+from scandock.queue.engines import engine_of
 from scandock.queue.events import add_event
 from scandock.queue.states import transition
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Connection, insert, literal, select
 from sqlalchemy.types import String, Text
@@ -17,7 +17,7 @@ from scandock.catalog.tables import upload
 from scandock.model.importing import STAGES
 from scandock.model.upload_steps import log_step
 
-KINDS = ("received", "running", "stage", "found", "session", "retry", "cancelling", "outcome")
+Kind = Literal["received", "running", "stage", "found", "session", "retry", "cancelling", "outcome"]
 """`received` and `running` with the attempt, `stage` as they are met, `found` with the patients met while reading,
 `retry` with code, message and `seconds`, a `session` for each that stands now, `outcome` with state, code, message and
 sessions: the last that is told, unless somebody asks for a retry."""
@@ -31,7 +31,7 @@ _LOGGED = {"received": "import queued", "cancelling": "import to be cancelled"}
 _SESSION = ("project", "subject", "label", "state", "uri", "code")
 
 
-def add_event(catalog: Catalog, connection: Connection, upload_id: int, kind: str, data: dict[str, Any]) -> None:
+def add_event(catalog: Catalog, connection: Connection, upload_id: int, kind: Kind, data: dict[str, Any]) -> None:
     """Tell of an upload within the caller's transaction; no event for an import of the command line.
 
     An outcome is also noted for those who asked to be told of it.

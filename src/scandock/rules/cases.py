@@ -37,8 +37,6 @@ class Decision:
     held: Notice | None = None
     warnings: tuple[Notice, ...] = ()
     overwrite: Overwrite = "append"
-    moved_label: str = ""
-    """What the study would have been called, where it is called otherwise."""
     patient_id: str = ""
     """The PatientID of most objects, "" where absent."""
 

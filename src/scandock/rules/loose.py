@@ -10,7 +10,7 @@ to the series of its `{scan}` folder where just one came from there.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -131,11 +131,6 @@ class FolderIndex:
                 break
             path.append(child)
         return path
-
-
-def assign_loose(files: Iterable[Spot], studies: FolderIndex) -> dict[Spot, str | None]:
-    """For each file the key of the study it belongs to, or None where it belongs to none or could to several."""
-    return {spot: studies.home_of(spot).study for spot in files}
 
 
 def levels_of(path: str, levels: int) -> Spot:

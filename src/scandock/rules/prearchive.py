@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from scandock.rules.labels import UNASSIGNED, label_key
-from scandock.rules.timestamps import timestamp_of
 from scandock.rules.view import CatalogView, KnownSession
 
 
@@ -69,6 +68,11 @@ class Prearchive:
             self._next += timedelta(milliseconds=1)
             if stamp not in self._taken and not self._view.timestamp_taken(self.project, stamp):
                 return stamp
+
+
+def timestamp_of(moment: datetime) -> str:
+    """A moment as the prearchive writes it (`yyyyMMdd_HHmmssSSS`, xnat-behaviour.md 5.1), in the moment's own zone."""
+    return f"{moment:%Y%m%d_%H%M%S}{moment.microsecond // 1000:03d}"
 
 
 def first_waiting(sessions: Iterable[KnownSession]) -> KnownSession | None:

@@ -187,7 +187,6 @@ def _decide(case: Case, request: ImportRequest, view: CatalogView, prearchive: P
         if (left := left_alone(case, view)) is not None:
             warnings.append(left)
         settles = left_in_conflict(case) if request.settles else None
-    asked = case.naming.session.label
     return Decision(
         study_key=case.study.key,
         study_uid=case.study.study_uid,
@@ -203,6 +202,5 @@ def _decide(case: Case, request: ImportRequest, view: CatalogView, prearchive: P
         held=reason,
         warnings=tuple(warnings),
         overwrite=effective_overwrite(request, case.policy),
-        moved_label=asked if asked != case.label else "",
         patient_id=case.naming.patients.common_id,
     )

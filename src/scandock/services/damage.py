@@ -19,6 +19,7 @@ from scandock.model import uris
 from scandock.model.errors import Usage
 from scandock.rules.permissions import Action
 from scandock.services import rights, shelves
+from scandock.services.audit import Did
 from scandock.services.contents import path_of
 from scandock.services.listing import Page, Sorting, page_of
 from scandock.services.moving import Desk
@@ -177,7 +178,7 @@ def _ask_damaged(desk: Desk, project_name: str | None) -> Sequence[RowMapping]:
         found = _with_damage(connection, desk, project_name)
         verify_again(desk.catalog, connection, *(row["tree_id"] for row in found))
         for name, count in sorted(Counter(str(row["project"]) for row in found).items()):
-            desk.note(connection, "verify", name, name, {"sessions": count}, kind="project")
+            desk.note(connection, Did.VERIFY, name, name, {"sessions": count}, kind="project")
     return found
 
 
@@ -253,4 +254,4 @@ def read_again(desk: Desk, uuid: str) -> None:
     with desk.catalog.write() as connection:
         holder: Holder = shelves.holder_for(connection, desk.principal, uuid, Action.DAMAGE_VERIFY)
         verify_again(desk.catalog, connection, holder.tree_id)
-        shelves.note(desk, connection, "verify", holder)
+        shelves.note(desk, connection, Did.VERIFY, holder)

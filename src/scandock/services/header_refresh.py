@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, func, update
@@ -16,8 +16,8 @@ from scandock.catalog.server_tables import scan_edit
 from scandock.catalog.standing import Standing
 from scandock.catalog.tables import file, scan, session
 from scandock.catalog.trees import FileRow, ResourceRow, ScanRow, files_of, resources_of, scan_values, scans_of
-from scandock.formats.dicom_header import Unparseable, looks_like_dicom, read_header
-from scandock.formats.dicom_tally import Tally
+from scandock.formats.dicom_header import Header, Unparseable, looks_like_dicom, read_header
+from scandock.formats.dicom_tally import OBJECTS, Tally
 from scandock.model.errors import Usage
 from scandock.model.series import SeriesTally
 from scandock.model.tags import NUMBERS, WANTED
@@ -38,20 +38,47 @@ _IMAGES: Final = frozenset({"dicom", "secondary"})
 _PATIENT: Final = "PatientID"
 
 
+class ScanHeaders:
+    """What the headers of a scan's objects say, whatever series they are of: one tally, however many these are."""
+
+    def __init__(self) -> None:
+        self.tally = SeriesTally("", "")
+        self.series: set[str] = set()
+        self.studies: set[str] = set()
+        self.frames = 0
+        """Of all objects that are images (`object_frames`)."""
+        self._added = Tally()
+        self._objects = 0
+
+    def add(self, header: Header) -> None:
+        """Count one object."""
+        self._added.add(header)
+        self._objects += 1
+        self.frames += object_frames(header.sop_class, header.values)
+        if self._objects == OBJECTS:
+            self.settle()
+
+    def settle(self) -> None:
+        """Count into the tally what was added since the last time."""
+        for one in self._added.drain():
+            self.series.add(one.series_uid)
+            self.studies.add(one.study_uid)
+            self.tally.merge(one)
+        self._objects = 0
+
+
 @dataclass(slots=True)
 class _Read:
     """What the headers of a session's scans say."""
 
-    tallies: dict[int, list[SeriesTally]] = field(default_factory=dict)
-    """By the scan's number; several where a scan holds objects of several series."""
-    frames: dict[int, int] = field(default_factory=dict)
-    """Images of each scan, by its number."""
+    scans: dict[int, ScanHeaders] = field(default_factory=dict)
+    """By the scan's number."""
     rows: list[dict[str, Any]] = field(default_factory=list)
     """What rows of files don't say yet."""
 
     @property
     def studies(self) -> set[str]:
-        return {one.study_uid for every in self.tallies.values() for one in every}
+        return {study for one in self.scans.values() for study in one.studies}
 
 
 def pull_headers(desk: Desk, uuid: str, scan_id: str | None = None) -> None:
@@ -82,7 +109,6 @@ def _read(
     snapshot: Snapshot, scans: dict[int, ScanRow], resources: dict[int, ResourceRow], files: Iterable[FileRow]
 ) -> _Read:
     found = _Read()
-    counted: dict[int, Tally] = {}
     of_images = _of_images(resources.values())
     for row in files:
         resource = resources.get(row.resource_n)
@@ -102,13 +128,13 @@ def _read(
                 header = read_header(head, row.bytes, _WANTED, more)
             except Unparseable:
                 continue
-        counted.setdefault(resource.scan_n, Tally()).add(header)
-        count = object_frames(header.sop_class, header.values)
-        found.frames[resource.scan_n] = found.frames.get(resource.scan_n, 0) + count
+        found.scans.setdefault(resource.scan_n, ScanHeaders()).add(header)
         if row.sop_uid is None:
+            count = object_frames(header.sop_class, header.values)
             said = {"sop": header.sop_uid, "count": count, "at": header.dataset_at}
             found.rows.append({"number": row.n, **said})
-    found.tallies = {n: tally.drain() for n, tally in counted.items()}
+    for one in found.scans.values():
+        one.settle()
     return found
 
 
@@ -133,9 +159,9 @@ def _note(desk: Desk, source: Standing, scans: dict[int, ScanRow], found: _Read)
                 .values(sop_uid=bindparam("sop"), frames=bindparam("count"), dataset_at=bindparam("at")),
                 found.rows,
             )
-        for n, tallies in found.tallies.items():
-            _tell_scan(connection, source.tree_id, scans, scans[n], tallies, found.frames[n])
-        _forget_unknown(connection, source, [scans[n].scan_id for n in found.tallies])
+        for n, headers in found.scans.items():
+            _tell_scan(connection, source.tree_id, scans, scans[n], headers)
+        _forget_unknown(connection, source, [scans[n].scan_id for n in found.scans])
         if now.by_hand and len(found.studies) == 1:
             _tell_session(connection, now, found)
     return True
@@ -159,18 +185,17 @@ def _tell_scan(
     tree_id: int,
     scans: dict[int, ScanRow],
     one: ScanRow,
-    tallies: list[SeriesTally],
-    frames: int,
+    headers: ScanHeaders,
 ) -> None:
     """Let a scan be what its objects say; it is a series only where they are of one that no other scan is."""
-    read = {tally.series_uid for tally in tallies}
-    if isinstance(one.facts, list) or (one.series_uid is not None and one.series_uid not in read):
+    if isinstance(one.facts, list) or (one.series_uid is not None and one.series_uid not in headers.series):
         return  # imports know it by its ECAT files, or by its series
-    if one.series_uid is None and len(read) == 1:
+    if one.series_uid is None and len(headers.series) == 1:
         taken = {other.series_uid for other in scans.values()} | {""}
-        one.series_uid = next(iter(read - taken), None)
-    one.facts = _together(tallies, one.series_uid or "")
-    one.frames = one.facts.frames = frames
+        one.series_uid = next(iter(headers.series - taken), None)
+    of_study = next(iter(headers.studies)) if len(headers.studies) == 1 else ""
+    one.frames = headers.frames
+    one.facts = replace(headers.tally, study_uid=of_study, series_uid=one.series_uid or "", frames=headers.frames)
     values = scan_values(tree_id, one)
     connection.execute(
         update(scan)
@@ -179,22 +204,12 @@ def _tell_scan(
     )
 
 
-def _together(tallies: list[SeriesTally], series_uid: str) -> SeriesTally:
-    """The tally of all objects of a scan; without a study where they are of several."""
-    studies = {tally.study_uid for tally in tallies}
-    every = SeriesTally(studies.pop() if len(studies) == 1 else "", series_uid)
-    for tally in tallies:
-        every.merge(tally)
-    return every
-
-
 def _tell_session(connection: Connection, now: Standing, found: _Read) -> None:
     """A session made by hand learns its study and its patient."""
     (study,) = found.studies
-    tallies = [one for every in found.tallies.values() for one in every]
     ids: dict[str, int] = {}
-    for tally in tallies:
-        for text, count in tally.values.get(NUMBERS[_PATIENT], {}).items():
+    for one in found.scans.values():
+        for text, count in one.tally.values.get(NUMBERS[_PATIENT], {}).items():
             ids[text] = ids.get(text, 0) + count
     patient = max(sorted(ids), key=lambda text: ids[text], default="")
     connection.execute(

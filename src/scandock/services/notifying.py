@@ -57,7 +57,6 @@ class Sent:
     """What one call has sent."""
 
     sent: int = 0
-    put_off: int = 0
     failed: int = 0
 
 
@@ -206,7 +205,6 @@ def _put_off(catalog: Catalog, taken: dict[str, Any], why: str, done: Sent) -> N
         connection.execute(update(delivery).where(delivery.c.id == taken["id"]).values(**values))
     _log(taken, "outcome not sent", again_in=None if over else PAUSES[attempt])
     done.failed += over
-    done.put_off += not over
 
 
 def _send(taken: dict[str, Any], settings: NotifySettings) -> None:

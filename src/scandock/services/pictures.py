@@ -26,6 +26,7 @@ from scandock.catalog.tables import file, resource, scan, session
 from scandock.model import request_limits
 from scandock.model.errors import Usage
 from scandock.services import contents
+from scandock.services.audit import Did
 from scandock.services.damaged_files import damaged_numbers, why_no_picture
 from scandock.services.decoding import BUSY, NO_ROOM, Made, Pictures
 from scandock.services.downloads import steady
@@ -158,7 +159,7 @@ def look(desk: Desk, pictures: Pictures, uuid: str, scan_id: str) -> Looked:
 def note_view(looked: Looked) -> None:
     """Note in the trail that somebody looks at a session's images."""
     with looked.desk.catalog.write() as connection:
-        looked.desk.note(connection, "view", looked.standing.uuid, looked.standing.project)
+        looked.desk.note(connection, Did.VIEW, looked.standing.uuid, looked.standing.project)
 
 
 def stack_of(looked: Looked) -> Stack:

@@ -16,6 +16,7 @@ from scandock.model.verdicts import FINAL
 from scandock.queue.tokens import new_uuid
 from scandock.rules.permissions import Action, Answer
 from scandock.services import rights
+from scandock.services.audit import Did
 from scandock.services.mail import check_address
 from scandock.services.moving import Desk
 from scandock.services.notify_settings import notify_settings
@@ -99,7 +100,7 @@ def subscribe(
             )
         )
         said = {"kind": kind, "states": sorted(states)}
-        desk.note(connection, "subscribe", number, project_name or "", said, kind="subscription")
+        desk.note(connection, Did.SUBSCRIBE, number, project_name or "", said, kind="subscription")
         found = _find(connection, number)
     return {**_item(found), **({"secret": secret} if secret else {})}
 
@@ -180,7 +181,7 @@ def unsubscribe(desk: Desk, uuid: str) -> None:
     with desk.catalog.write() as connection:
         row = _mine(connection, desk, uuid)
         connection.execute(delete(subscription).where(subscription.c.id == row["id"]))
-        desk.note(connection, "unsubscribe", uuid, row["project"] or "", kind="subscription")
+        desk.note(connection, Did.UNSUBSCRIBE, uuid, row["project"] or "", kind="subscription")
 
 
 def list_deliveries(connection: Connection, desk: Desk, uuid: str, limit: int = 50) -> list[dict[str, Any]]:

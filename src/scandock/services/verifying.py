@@ -115,13 +115,6 @@ class Verifier:
         return _Reading(self._catalog, self._store, self._plan, chosen, done, stop).run(late)
 
 
-def verify_some(
-    catalog: Catalog, store: Store, seconds: float, stop: Callable[[], bool] = lambda: False, plan: Plan | None = None
-) -> Verified:
-    """Verify what is new, and what is due again, for about so long, or until `stop`."""
-    return Verifier(catalog, store, plan or Plan()).run(seconds, stop)
-
-
 def verify_now(catalog: Catalog, store: Store, standing: Holder) -> None:
     """Verify one session's new tree, or a shelf's, to its end, for who needs the MD5s of its files at once."""
     with catalog.read() as connection:
@@ -410,7 +403,7 @@ class _Reading:
         audit.record(
             connection,
             SYSTEM,
-            "verify",
+            audit.Did.VERIFY,
             kind,
             target,
             project=self.standing.project,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from scandock.store.owners import LocalHold
     from scandock.store.paths import DataPath, RelPath, TreePath
-    from scandock.store.port import Capabilities, Found, Stage, Swept, TrashEntry
+    from scandock.store.port import Found, Stage, Swept, TrashEntry
     from scandock.store.snapshots import LocalSnapshot
     from scandock.store.trash import Trash
     from scandock.store.trees import Trees
@@ -78,9 +78,6 @@ class LocalStore:
     def close(self) -> None:
         """Close DATA's descriptor; it is opened again when needed."""
         self._root.close()
-
-    def capabilities(self) -> Capabilities:
-        return self._root.can()
 
     def reserve(self, needed: int, *, files: int = 0, min_free: int = 0) -> int:
         from scandock.store.space import reserve

@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import IO, TYPE_CHECKING, Protocol
 
 from scandock.store.handles import Hold, Snapshot, Spool, Stage, Writer
-from scandock.store.values import Adopted, Blob, Capabilities, Found, Room, Swept, TrashEntry
+from scandock.store.values import Adopted, Blob, Found, Room, Swept, TrashEntry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 __all__ = [
     "Adopted",
     "Blob",
-    "Capabilities",
     "Found",
     "Hold",
     "Snapshot",
@@ -58,8 +57,6 @@ class Store(Protocol):
 
     def has_area(self, name: TreePath) -> bool:
         """Whether the folder is there that all trees of the kind of `name` stand in, with anything in it."""
-
-    def capabilities(self) -> Capabilities: ...
 
     def reserve(self, needed: int, *, files: int = 0, min_free: int = 0) -> int:
         """Fault disk_full, with figures, unless `needed` bytes and `files` names fit and leave `min_free` bytes.

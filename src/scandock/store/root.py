@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from scandock.store.paths import DataPath
-    from scandock.store.values import Capabilities
 
 SAYS_LOST = "lost"
 """Name of a folder by which whoever runs the machine says that what was in the one around it won't come back."""
@@ -30,11 +29,12 @@ PRIVATE = frozenset({INCOMING, WORK, TRASH, RECEIPTS})
 class Root:
     """DATA by path, opened at first use; paths given to it are relative and already checked."""
 
-    __slots__ = ("_can", "_fd", "path")
+    __slots__ = ("_fd", "exchanges", "path")
 
     def __init__(self, path: str) -> None:
         self._fd: int | None = None
-        self._can: Capabilities | None = None
+        self.exchanges: bool | None = None
+        """Whether the file system can exchange two names, once `space.can_exchange` has tried."""
         self.path = os.path.abspath(path)
 
     @property
@@ -48,14 +48,6 @@ class Root:
             except OSError as error:
                 raise fault(error, f"opening {self.path}") from error
         return self._fd
-
-    def can(self) -> Capabilities:
-        """What the file system can do, tried once."""
-        if self._can is None:
-            from scandock.store.space import probe
-
-            self._can = probe(self)
-        return self._can
 
     def prepare(self, *, stored: bool = True) -> None:
         """Make DATA and its folders where missing; idempotent, also when killed in the middle of that.

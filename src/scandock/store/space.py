@@ -14,7 +14,7 @@ from scandock.store import syscalls
 from scandock.store.durable import fault, write_all
 from scandock.store.paths import AREAS, INCOMING, RUBBISH, WORK, inside
 from scandock.store.root import FOLDERS
-from scandock.store.values import Capabilities, Room
+from scandock.store.values import Room
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -166,25 +166,31 @@ def _write_a_little(root: Root, folder: DataPath) -> None:
         os.close(fd)
 
 
-def probe(root: Root) -> Capabilities:
-    """Try renames and links in a folder of their own, which a kill leaves to the sweep."""
+def can_exchange(root: Root) -> bool:
+    """Whether the file system can exchange two names in one step; tried once, by what `root` keeps."""
+    if root.exchanges is None:
+        root.exchanges = _try_exchange(root)
+    return root.exchanges
+
+
+def _try_exchange(root: Root) -> bool:
+    """Exchange two names in a folder of their own, which a kill leaves to the sweep."""
     try:
         folder, lock = _probe_folder(root)
         for name in ("a", "b"):
             root.make(inside(folder, name))
-        exchange = _works(lambda: syscalls.exchange(inside(folder, "a"), inside(folder, "b"), root.fd))
-        noreplace = _works(
-            lambda: syscalls.renameat2(inside(folder, "a"), inside(folder, "c"), root.fd, syscalls.RENAME_NOREPLACE)
-        )
-        os.close(os.open(inside(folder, "f"), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644, dir_fd=root.fd))
-        links = _works(
-            lambda: os.link(inside(folder, "f"), inside(folder, "g"), src_dir_fd=root.fd, dst_dir_fd=root.fd)
-        )
-        _remove_probe(root, folder)
+        works = True
+        try:
+            syscalls.exchange(inside(folder, "a"), inside(folder, "b"), root.fd)
+        except OSError:
+            works = False
+        for name in ("a", "b"):
+            os.rmdir(inside(folder, name), dir_fd=root.fd)
+        os.rmdir(folder, dir_fd=root.fd)
         os.close(lock)
     except OSError as error:
         raise fault(error, "trying what the file system can do") from error
-    return Capabilities(filesystem_of(root.path), exchange, noreplace, links, syscalls.syncfs_tells())
+    return works
 
 
 def _probe_folder(root: Root) -> tuple[DataPath, int]:
@@ -206,21 +212,3 @@ def _probe_folder(root: Root) -> tuple[DataPath, int]:
         if root.inode(folder) == os.fstat(lock).st_ino:
             return folder, lock
         os.close(lock)
-
-
-def _works(call: object) -> bool:
-    try:
-        call()  # type: ignore[operator]
-    except OSError:
-        return False
-    return True
-
-
-def _remove_probe(root: Root, folder: DataPath) -> None:
-    for name in root.list(folder):
-        path = inside(folder, name)
-        if root.is_folder(path):
-            os.rmdir(path, dir_fd=root.fd)
-        else:
-            os.unlink(path, dir_fd=root.fd)
-    os.rmdir(folder, dir_fd=root.fd)

@@ -65,11 +65,6 @@ def exchange(source: str, target: str, root_fd: int) -> None:
     renameat2(source, target, root_fd, RENAME_EXCHANGE)
 
 
-def unsupported(error: OSError) -> bool:
-    """True where the kernel or file system doesn't know the flag, as against a rename that failed."""
-    return error.errno in _UNSUPPORTED
-
-
 def syncfs(fd: int) -> None:
     """Write everything of the file system of `fd` to disk, wait, and raise OSError if any of it failed.
 

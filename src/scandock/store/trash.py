@@ -92,7 +92,7 @@ class Trash:
         """What is in the trash, oldest first; an entry that a kill left without its tree is left out."""
         for trash in self._ids():
             if self._root.inode(paths.trash_tree(trash)) is not None:
-                yield TrashEntry(trash, retired_at(trash), self._what(trash))
+                yield TrashEntry(trash, self._what(trash))
 
     def _ids(self) -> Iterator[str]:
         for trash in self._root.list(TRASH):

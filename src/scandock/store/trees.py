@@ -14,6 +14,7 @@ from scandock.model.errors import Fault, TokenLost
 from scandock.store import paths, syscalls
 from scandock.store.durable import fault, sync_folder
 from scandock.store.folders import FOLDER_MODE
+from scandock.store.space import can_exchange
 
 if TYPE_CHECKING:
     from scandock.store.paths import DataPath, RelPath, TreePath
@@ -66,7 +67,7 @@ class Trees:
 
     def _exchange(self, source: DataPath, name: TreePath) -> None:
         fd = self._root.fd
-        if self._root.can().exchange:
+        if can_exchange(self._root):
             syscalls.exchange(source, name, fd)
             return
         if self._root.inode(name) is not None:

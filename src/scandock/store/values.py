@@ -19,17 +19,6 @@ class Blob(NamedTuple):
     """32 bytes as the writer's caller computed them; empty where it gave none."""
 
 
-class Capabilities(NamedTuple):
-    """What the store's file system can do; callers journal the steps of a switch where `exchange` is False."""
-
-    filesystem: str
-    exchange: bool
-    noreplace: bool
-    links: bool
-    sync_tells: bool
-    """One sync tells of every write error; else `seal` syncs file by file."""
-
-
 class Room(NamedTuple):
     """What is free on a file system; `files` are inodes, None where it does not count them."""
 
@@ -55,10 +44,9 @@ class Adopted(NamedTuple):
 
 
 class TrashEntry(NamedTuple):
-    """A tree in the trash: its id, when it came (Unix seconds), and what it was (`was`, and the caller's note)."""
+    """A tree in the trash: its id, and what it was (`was`, and the caller's note)."""
 
     id: str
-    retired: int
     what: dict[str, object]
 
 

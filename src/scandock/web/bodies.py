@@ -149,7 +149,7 @@ class _Body:
         return mark
 
     def _is_upload(self) -> bool:
-        return self._mark() == _UPLOAD
+        return is_upload(self._scope.get("endpoint"))
 
     def _noted(self, message: Message) -> Message:
         self._came += len(message.get("body", b""))

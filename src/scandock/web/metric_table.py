@@ -192,5 +192,3 @@ UNVERIFIED_TREES: Final = GaugeMetric(
 DELETIONS_HELD: Final = GaugeMetric(
     "scandock_deletions_held", "1 while nothing is deleted for its age, as the clock can't be trusted."
 )
-
-ALL: Final[tuple[Metric, ...]] = tuple(one for one in list(globals().values()) if isinstance(one, Metric))

@@ -8,7 +8,6 @@ that was asked for a name and password sends them along too, so what it says to 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Annotated, Final, NoReturn
 
@@ -27,7 +26,6 @@ from scandock.access.authenticate import (
 )
 from scandock.access.logins import ABSOLUTE_MS, check_csrf, is_cross_site
 from scandock.access.principal import ANONYMOUS, Denied, Principal, ProjectRights, RequestInfo, deny, may
-from scandock.access.principal import require as require_right
 from scandock.access.proofs import Proof, ask_again, proof_of
 from scandock.access.tokens import ALIAS
 from scandock.model.errors import ScandockError
@@ -180,23 +178,6 @@ async def signed_in(principal: Annotated[Principal, Depends(current)]) -> Princi
 
 Caller = Annotated[Principal, Depends(current)]
 SignedIn = Annotated[Principal, Depends(signed_in)]
-
-
-def require(action: Action, of: str = "project") -> Callable[[Request, Principal], Awaitable[Principal]]:
-    """A dependency that lets those pass who may, in the project that the route's parameter `of` names."""
-
-    async def check(request: Request, principal: Caller) -> Principal:
-        site = site_of(request)
-        name = request.path_params.get(of)
-
-        def ask() -> None:
-            with site.catalog.read() as connection:
-                require_right(principal, action, name, ProjectRights(connection))
-
-        await site.read(ask)
-        return principal
-
-    return check
 
 
 def check_upload(principal: Principal, connection: Connection, project: str | None) -> str | None:

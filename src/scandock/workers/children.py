@@ -9,6 +9,9 @@ from collections.abc import Sequence
 
 from scandock.model.errors import Fault
 
+GIVEN_UP = "fork server given up"
+"""Why attempts were killed whose fork server did not answer: they are tried again, and it does not count."""
+
 
 def oom_kills() -> int:
     """How often this machine's kernel has killed for lack of memory; 0 where it does not tell."""

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Self
 from scandock.model.process import confine, python, take_signals, without_collecting
 from scandock.workers.attempt import Order
 from scandock.workers.attempt import main as run_attempt
-from scandock.workers.children import Child, death_of, oom_kills
+from scandock.workers.children import GIVEN_UP, Child, death_of, oom_kills
 from scandock.workers.fault_pipe import FaultPipe
 
 if TYPE_CHECKING:
@@ -47,8 +47,6 @@ LARGEST = 1_000_000
 _MOST_DESCRIPTORS = 8
 ANSWER_SECONDS = 10.0
 """For a fork to begin, less than a lease lasts: longer takes only a server that is stopped, which is given up."""
-GIVEN_UP = "fork server given up"
-"""Why attempts were killed whose server did not answer: they are tried again, and it does not count."""
 START_SECONDS = 60.0
 PAUSE_SECONDS = 1.0
 """Before a server that died is started again."""

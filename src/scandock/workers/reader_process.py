@@ -13,7 +13,7 @@ import sys
 import time
 from typing import Any
 
-from scandock.formats.dicom_tally import Tally
+from scandock.formats.dicom_tally import OBJECTS, Tally
 from scandock.formats.meter import Meter
 from scandock.formats.zip_directory import ZipEntries
 from scandock.model.entry import Container, Entry
@@ -26,7 +26,7 @@ from scandock.store.local import LocalStore
 from scandock.workers.board import Board
 from scandock.workers.wire import Wire
 
-BATCH = 256
+BATCH = OBJECTS
 BATCH_SECONDS = 0.25
 MEMORY_BYTES = 2 * 1024**3
 

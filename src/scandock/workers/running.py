@@ -15,9 +15,8 @@ from scandock.queue.cancel import cancelled
 from scandock.queue.leases import RENEW_SECONDS, renew_all
 from scandock.queue.retry import let_go, wait_seconds
 from scandock.workers.attempt import Order
-from scandock.workers.children import Child
+from scandock.workers.children import GIVEN_UP, Child
 from scandock.workers.fault_pipe import FaultPipe
-from scandock.workers.fork_server import GIVEN_UP
 from scandock.workers.worker_figures import AttemptEnd, LeaseLoss, WorkerFigures
 
 if TYPE_CHECKING:

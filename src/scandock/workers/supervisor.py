@@ -22,7 +22,7 @@ from scandock.access.bootstrap import ensure_admin
 from scandock.model.errors import Fault, Usage
 from scandock.model.process import python
 from scandock.placing.stored_folders import make_stored
-from scandock.queue.engine import engine_of
+from scandock.queue.engines import engine_of
 from scandock.services.logs import set_up
 from scandock.services.opening import open_data_catalog
 from scandock.services.preparing import prepare

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from scandock.model.errors import OUTAGES, Fault
 from scandock.model.process import confine, keep_one_heap, take_signals
 from scandock.queue.claim import Claim, Slots, claim
-from scandock.queue.engine import engine_of
+from scandock.queue.engines import engine_of
 from scandock.queue.owner import this_owner
 from scandock.services.logs import cause, set_up
 from scandock.services.opening import open_data_catalog

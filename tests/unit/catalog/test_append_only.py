@@ -70,7 +70,7 @@ def test_a_catalog_of_before_is_given_what_refuses_a_replacement(tmp_path: Path)
     url = f"sqlite:///{tmp_path / 'scandock.db'}"
     engine = create_engine(url)
     with engine.begin() as connection:
-        made = configuration()
+        made = configuration("before_baseline")
         made.attributes["connection"] = connection
         command.upgrade(made, "0007")
         connection.execute(text(f"INSERT INTO audit ({COLUMNS}) VALUES ({VALUES})"))

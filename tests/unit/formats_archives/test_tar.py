@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scandock.formats.kinds import Kind, kind_of
-from scandock.formats.source import MemorySource, SliceSource
+from scandock.formats.source import MemorySource
 from scandock.formats.stream import ByteStream, open_stream
 from scandock.formats.tar import TarKind, TarMember, members
 from scandock.formats.tar_header import tar_name
@@ -118,12 +118,6 @@ def test_what_is_not_read_is_passed_over() -> None:
     assert [bytes(chunk) for chunk in next(walk).chunks()] == [b"3"]
     assert next(walk, None) is None
     assert stream.position == len(data)
-
-
-def test_members_of_a_plain_tar_can_be_read_where_they_lie() -> None:
-    source = MemorySource(member(b"a", b"1" * 5000) + member(b"b", b"2" * 99) + END)
-    found = list(members(open_stream(source, Kind.TAR, LIMITS), LIMITS))
-    assert [SliceSource(source, one.data_at, one.size).read_at(0, 9) for one in found] == [b"1" * 9, b"2" * 9]
 
 
 @pytest.mark.parametrize(

@@ -368,7 +368,6 @@ class TestUnusual:
         header = read(make_object(extra=AGAIN + opened))
         assert header.study_uid == STUDY
         assert "nested too deeply" in header.notes[0]
-        assert not header.complete
 
     def test_too_much_for_pydicom_is_kept_by_its_leading_elements(self, monkeypatch):
         monkeypatch.setattr(dicom_slow, "READS", 500)

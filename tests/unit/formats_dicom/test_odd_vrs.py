@@ -74,7 +74,7 @@ class TestOneElement:
     def test_it_costs_nothing(self, vr, long, syntax):
         header = read(with_odd(MODALITY, vr, b"MR", long=long, syntax=syntax))
         assert header.values[MODALITY] == b"MR"
-        assert (header.study_uid, header.pixels, header.notes, header.complete) == (STUDY, "whole", (), True)
+        assert (header.study_uid, header.pixels, header.notes) == (STUDY, "whole", ())
 
     def test_one_that_is_not_wanted_is_skipped(self, vr, long, syntax):
         header = read(with_odd(PRIVATE, vr, b"XY", long=long, syntax=syntax))
@@ -284,17 +284,10 @@ class TestPastTheWantedTags:
         header = read(make_object(extra=broken, pixels=None))
         assert (header.study_uid, header.notes) == (STUDY, ())
 
-    def test_but_the_header_was_not_read_to_its_end(self):
-        """What rewrites a header can't take such an object."""
-        broken = struct.pack("<HH", 0x6000, 0x0010) + b"\xff\xfe\x01\x02\x03\x04\x05\x06garbage"
-        assert not read(make_object(extra=broken, pixels=None)).complete
-        assert read(make_object()).complete
-
     def test_what_is_odd_behind_the_identifying_groups_is_said(self):
         broken = struct.pack("<HH", 0x0029, 0x1010) + b"\xff\xfe\xff\xff" + b"\xff" * 40
         header = read(make_object(extra=broken, pixels=None))
         assert header.study_uid == STUDY
-        assert not header.complete
         assert re.search(r"\(00(28|29),\d{4}\)", header.notes[0])
 
     def test_what_is_odd_behind_all_uids_costs_no_image(self):
@@ -302,7 +295,7 @@ class TestPastTheWantedTags:
         broken = odd(0x00280120, b"  ", b"\0\0", long=False) + struct.pack("<HH", 0x0028, 0x0120) + b"  "
         rest = WRITE.element(0x00281050, "DS", "40") + WRITE.element(0x00281051, "DS", "400 ")
         header = read(make_object(extra=broken + rest))
-        assert (header.study_uid, header.values[NAME], header.complete) == (STUDY, b"DOE^JANE", False)
+        assert (header.study_uid, header.values[NAME]) == (STUDY, b"DOE^JANE")
         assert "(0028,0120) has a value representation that does not exist" in header.notes[0]
         with pytest.raises(Unparseable, match="no Study Instance UID"):
             read(make_object({0x0020000D: None}, extra=broken + rest))

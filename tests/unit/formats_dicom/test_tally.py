@@ -97,17 +97,6 @@ def test_texts_are_bounded():
     assert [len(text) for text in values(series, "PatientComments")] == [10_240]
 
 
-def test_weight_grows_with_what_is_held_only():
-    tally = Tally()
-    tally.add(header())
-    once = tally.weight
-    for _ in range(100):
-        tally.add(header())
-    assert tally.weight == once > 0
-    tally.drain()
-    assert tally.weight == 0
-
-
 @pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT, BIG])
 @pytest.mark.parametrize("undefined", [True, False])
 def test_tracer(syntax, undefined):

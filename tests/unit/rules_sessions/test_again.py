@@ -7,7 +7,7 @@ import pytest
 from scandock.rules.again import hold, session_exists
 from scandock.rules.notices import notice
 from scandock.rules.policy import ProjectPolicy
-from scandock.rules.timestamps import timestamp_of
+from scandock.rules.prearchive import timestamp_of
 from tests.unit.rules_sessions.builders import NOW, STAMP, FakeCatalog, codes, decide, held, known, study, waiting
 
 ONE = study("1.2", PatientID="pid")

@@ -22,7 +22,6 @@ def test_studies_of_one_label_get_their_dates():
     assert labels(made) == ["pid_20240101", "pid_20240102"]
     assert [codes(one) for one in made] == [["label_suffixed"], ["label_suffixed"]]
     assert [held(one) for one in made] == ["", ""]
-    assert [one.moved_label for one in made] == ["pid", "pid"]
 
 
 @pytest.mark.parametrize("date", ["", "garbage", "20241301"])
@@ -77,7 +76,7 @@ def test_or_by_another_studys_own_label():
 def test_a_label_of_the_form_of_the_servers_own_ids_gets_a_suffix_too(form):
     """Its address would be that of another session."""
     (made,) = decide(of("1.2.3", "20240101", form, PatientName="Doe"))
-    assert (made.label, made.moved_label, codes(made)) == (f"{form}_20240101", form, ["label_own_id"])
+    assert (made.label, codes(made)) == (f"{form}_20240101", ["label_own_id"])
     both = decide(of("1.2.3", "", form, PatientName="Doe"), of("1.3", "", form, PatientName="Doe"))
     assert labels(both) == [f"{form}_c47f5b", f"{form}_{text_hash('1.3', 6)}"]
 

@@ -15,7 +15,7 @@ def test_a_new_study_is_archived_by_a_new_projects_policy():
     assert (made.place, made.label, made.subject, made.existing, made.timestamp) == (
         "archive", "pid", "Doe_John", None, None,
     )  # fmt: skip
-    assert (held(made), codes(made), made.moved_label) == ("", [], "")
+    assert (held(made), codes(made)) == ("", [])
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,8 @@ def test_a_known_study_goes_to_its_session_whatever_that_is_called_now():
     catalog = FakeCatalog(known("renamed", "1.2", subject="moved"))
     (made,) = decide(ONE, catalog=catalog)
     assert (made.existing, made.label, made.subject) == ("uuid-renamed", "renamed", "moved")
-    assert (held(made), codes(made), made.moved_label) == ("", ["label_kept"], "pid")
+    assert (held(made), codes(made)) == ("", ["label_kept"])
+    assert "what came as pid belongs to it" in made.warnings[0].message
 
 
 def test_unless_the_request_names_another_label():

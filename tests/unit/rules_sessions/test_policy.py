@@ -51,7 +51,7 @@ def test_ecat_cannot_say_so():
 )
 def test_a_project_that_keeps_petmr_as_pet_names_it_so(asked, label):
     (made,) = decide(PETMR, policy=ProjectPolicy(id="P", petmr="pet"), session=asked)
-    assert (made.label, made.moved_label) == (label, asked if asked != label else "")
+    assert made.label == label
 
 
 def test_a_label_stays_for_other_studies_and_other_projects():

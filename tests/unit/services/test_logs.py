@@ -9,8 +9,8 @@ import pytest
 import structlog
 
 from scandock.model.errors import Fault
-from scandock.model.upload_steps import steps_logged_by
 from scandock.services.logs import cause, log, set_up, where
+from tests.sinks import steps_logged_by
 
 
 @pytest.fixture(autouse=True)

@@ -9,6 +9,7 @@ import pytest
 
 from scandock.store import space
 from scandock.store.local import LocalStore
+from scandock.store.root import Root
 
 MOUNTS = r"""22 1 254:0 / / rw,relatime - ext4 /dev/vda rw
 23 22 0:5 / /data rw,relatime shared:1 - nfs4 server:/export rw,vers=4.2
@@ -59,7 +60,7 @@ def test_network_kinds_are_known():
 def test_a_probe_beside_sweeps_finds_the_same(tmp_path):
     store = LocalStore(tmp_path)
     store.prepare()
-    expected = LocalStore(tmp_path).capabilities()
+    expected = space.can_exchange(Root(str(tmp_path)))
     ended = threading.Event()
 
     def sweep():
@@ -70,7 +71,7 @@ def test_a_probe_beside_sweeps_finds_the_same(tmp_path):
     for one in sweeps:
         one.start()
     try:
-        found = {LocalStore(tmp_path).capabilities() for _ in range(150)}
+        found = {space.can_exchange(Root(str(tmp_path))) for _ in range(150)}
     finally:
         ended.set()
         for one in sweeps:

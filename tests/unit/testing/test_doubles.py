@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from scandock.access import passwords
 from scandock.catalog.engine import open_catalog
-from scandock.queue.engine import EmbeddedEngine
+from scandock.queue.engines import EmbeddedEngine
 from scandock.services.opening import opened
 from scandock.services.settings import load_settings
 from scandock.testing.data import make_data

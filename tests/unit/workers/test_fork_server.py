@@ -22,8 +22,8 @@ from scandock.queue.owner import this_owner
 from scandock.testing.data import make_data
 from scandock.workers import fork_server
 from scandock.workers.attempt import Order
-from scandock.workers.children import Child
-from scandock.workers.fork_server import GIVEN_UP, Attempts, ForkedAttempt, start_server
+from scandock.workers.children import GIVEN_UP, Child
+from scandock.workers.fork_server import Attempts, ForkedAttempt, start_server
 from tests.crash.archives import Study, zip_bytes
 from tests.crash.processes import members, name_of, until
 from tests.integration.server_side import Server

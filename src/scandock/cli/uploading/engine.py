@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 import time
@@ -17,7 +18,7 @@ from scandock.cli.uploading.outcome import CANCEL_SECONDS, end
 from scandock.cli.uploading.patience import Patience, Stopped
 from scandock.cli.uploading.receipts import copy_receipt
 from scandock.cli.uploading.server import Server
-from scandock.cli.uploading.sources import open_source
+from scandock.cli.uploading.sources import FileSource, Source
 from scandock.cli.uploading.transfer import Claims, Transfer
 from scandock.model.importing import Progress
 from scandock.model.report import make_report
@@ -27,6 +28,15 @@ AT_ONCE: Final = 3
 GRACE_SECONDS: Final = 2 * CANCEL_SECONDS
 """After Ctrl-C, for the server to answer; then the command ends without."""
 LOOK_SECONDS: Final = 0.1
+
+
+def open_source(path: str) -> Source:
+    """A file, or a folder as the tar that it would make. Raises Fault where it can't be read."""
+    if os.path.isdir(path):
+        from scandock.cli.uploading.folder import FolderSource
+
+        return FolderSource(path)
+    return FileSource(path)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from scandock.model.errors import Usage
 
-USER, PASSWORD, TOKEN = "SCANDOCK_USER", "SCANDOCK_PASSWORD", "SCANDOCK_TOKEN"
+PASSWORD, TOKEN = "SCANDOCK_PASSWORD", "SCANDOCK_TOKEN"
 
 
 @dataclass(frozen=True, slots=True)

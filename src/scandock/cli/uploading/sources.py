@@ -33,15 +33,6 @@ class Source(Protocol):
     def close(self) -> None: ...
 
 
-def open_source(path: str) -> Source:
-    """A file, or a folder as the tar that it would make. Raises Fault where it can't be read."""
-    if os.path.isdir(path):
-        from scandock.cli.uploading.folder import FolderSource
-
-        return FolderSource(path)
-    return FileSource(path)
-
-
 def fingerprint(source: Source, fields: Mapping[str, str]) -> str:
     """By what an upload is found again: the archive's name, size and ends, and all that is asked for with it."""
     digest = hashlib.sha256(b"scandock upload 1\0")

@@ -1,4 +1,4 @@
-"""Columns of a chart: where each stands in a drawing of WIDTH by HEIGHT. The numbers stand in a table beneath it."""
+"""Columns of a chart: where each stands in a drawing of WIDTH. The numbers stand in a table beneath it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Final
 
 WIDTH: Final = 640
-HEIGHT: Final = 160
 BASE: Final = 140
 """Where the columns stand; the months' names are below."""
 ROOM: Final = 10

@@ -8,13 +8,13 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
+from scandock.model import uris
 from scandock.model.errors import ScandockError
 from scandock.services.moving import Outcome
 from scandock.services.prearchive import tried
 from scandock.web import urls
 from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import Form
-from scandock.web.pages.telling import outcome_words, place_path
 from scandock.web.request_context import Work
 
 TITLES: Final = {
@@ -119,3 +119,31 @@ def shown(
 def kept_of(form: Form, names: Iterable[str]) -> dict[str, str]:
     """Fields of a form that go along."""
     return {name: form.text(name) for name in names}
+
+
+def place_words(uri: str) -> str:
+    """`/data/archive/projects/P/subjects/S/experiments/L` is the archive of P: subject S, session L."""
+    there = uris.parse_session(uri)
+    if isinstance(there, uris.ArchivedSession):
+        return f"in the archive of {there.project}: subject {there.subject}, session {there.label}"
+    return f"in the prearchive of {there.project}: session {there.label}"
+
+
+def outcome_words(outcome: Outcome) -> str:
+    """One or two sentences."""
+    dry = outcome.dry_run
+    if outcome.into is not None and outcome.after is not None:
+        where = f"It {'will join' if dry else 'has joined'} the session that stands {place_words(outcome.after)}."
+    elif outcome.after is None:
+        where = f"It {'will go' if dry else 'has gone'} to the trash."
+    elif outcome.after == outcome.before:
+        where = f"It {'will stay' if dry else 'stays'} {place_words(outcome.before)}."
+    else:
+        where = f"It {'will stand' if dry else 'stands'} {place_words(outcome.after)}."
+    return f"{where} {outcome.says}".strip()
+
+
+def place_path(uri: str | None) -> str:
+    """The page of an archived session, by its address; nothing for others."""
+    there = uris.parse_session(uri) if uri else None
+    return urls.session_page(there.project, there.label) if isinstance(there, uris.ArchivedSession) else ""

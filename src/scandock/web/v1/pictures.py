@@ -6,7 +6,7 @@ A picture that can't be made is answered with 200 and its reason: a browser that
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final
 from urllib.parse import quote
 
 from fastapi import APIRouter, Path, Query, Request
@@ -26,7 +26,6 @@ from scandock.web.v1.files import Number
 
 router = APIRouter(prefix="/api/v1", tags=["pictures"])
 
-T = TypeVar("T")
 Image = Annotated[int, Path(ge=0, le=10**7, description="Its place in the stack, from 0")]
 Tree = Annotated[
     str | None,

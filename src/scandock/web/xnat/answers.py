@@ -26,7 +26,6 @@ from scandock.web.xnat.services.columns import MAX_COLUMNS, Rows, check_name, sp
 XNAT: Final = "http://nrg.wustl.edu/xnat"
 XSI: Final = "http://www.w3.org/2001/XMLSchema-instance"
 FORMATS: Final = ("json", "csv", "xml")
-_MEDIA: Final = (("text/csv", "csv"), ("application/json", "json"), ("text/xml", "xml"), ("application/xml", "xml"))
 _BRACKETS: Final = re.compile(r"\[[^\[\]]*\]")
 """What a path says of an element's type."""
 _RANKS: Final = {name: n for n, name in enumerate(parameter_order())}

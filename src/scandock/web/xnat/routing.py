@@ -19,7 +19,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse, Response
 
 from scandock.access.logins import check_csrf
-from scandock.access.principal import Door, Principal, deny
+from scandock.access.principal import Door, deny
 from scandock.model.errors import ScandockError, Usage
 from scandock.rules.permissions import Answer
 from scandock.services.finding import meant_project
@@ -184,7 +184,3 @@ Anybody = Annotated[Work, Depends(_asking)]
 """The same of who begins or ends a login, and may bring one that has ended."""
 Known = Annotated[Work, Depends(_signed_in)]
 """The desk of somebody who is signed in."""
-
-
-def principal_of(work: Work) -> Principal:
-    return work.desk.principal

@@ -22,6 +22,7 @@ from scandock.model import request_limits
 from scandock.model.errors import Usage
 from scandock.rules.permissions import Action, Answer
 from scandock.services import rights
+from scandock.services.audit import Did
 from scandock.services.moving import Desk
 from scandock.web.xnat.services.columns import Rows
 from scandock.web.xnat.services.default_searches import XDAT
@@ -192,7 +193,7 @@ def save_search(desk: Desk, name: str, body: bytes, *, copy: bool = False) -> st
                 connection.execute(delete(saved_search_user).where(saved_search_user.c.search_id == number))
                 _name_users(connection, number, [*users, *stays])
         details = {"made": row is None, "root": values["root"], "public": open_to_all}
-        desk.note(connection, "search_save", str(number), "", details, kind="search")
+        desk.note(connection, Did.SEARCH_SAVE, str(number), "", details, kind="search")
     return name
 
 
@@ -215,7 +216,7 @@ def delete_search(desk: Desk, name: str) -> None:
             connection.execute(delete(saved_search_user).where(of_search, saved_search_user.c.key == key))
             whose = and_(saved_search.c.id == there.id, saved_search.c.account_id == principal.account_id)
             connection.execute(update(saved_search).where(whose).values(account_id=heir))
-        desk.note(connection, "search_delete", str(there.id), "", {"for_all": heir is None}, kind="search")
+        desk.note(connection, Did.SEARCH_DELETE, str(there.id), "", {"for_all": heir is None}, kind="search")
 
 
 def _is_user(there: SavedSearch, principal: Principal) -> bool:

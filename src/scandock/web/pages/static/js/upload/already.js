@@ -6,7 +6,7 @@ import { fold, UNASSIGNED } from "./labels.js";
 import { named, options, site } from "./options.js";
 
 /** Where a decision's session is to stand: "archive" or "prearchive", or null where this page can't know. */
-export function boundFor(one) {
+function boundFor(one) {
   if (one.project === UNASSIGNED) return "prearchive";
   if (options.destination) return options.destination;
   for (const [value] of candidates("AA", one.study)) {

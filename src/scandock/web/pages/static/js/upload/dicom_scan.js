@@ -12,17 +12,17 @@ const SEQUENCE_END = 0xfffee0dd;
 const VALUE_BYTES = 16384;
 const PIXELS = 0x7fe00008;
 
-export class Short extends Error {
+class Short extends Error {
   constructor(need) {
     super(`${need} bytes are needed`);
     this.need = need;
   }
 }
 
-export class Odd extends Error {}
+class Odd extends Error {}
 
 /** Reads elements of `bytes` from one offset on; `number`, `length`, `start` describe the element it stands at. */
-export class Cursor {
+class Cursor {
   constructor(bytes, pos, explicit, big) {
     this.bytes = bytes;
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

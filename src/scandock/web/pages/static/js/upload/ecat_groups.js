@@ -26,7 +26,7 @@ export function groupEcat(files, studies, zone = "UTC") {
 }
 
 /** The date (yyyyMMdd) of a scan's start in `zone`, or "" where it is unset. */
-export function scanDate(seconds, zone) {
+function scanDate(seconds, zone) {
   return scanStart(seconds, zone).slice(0, 8);
 }
 

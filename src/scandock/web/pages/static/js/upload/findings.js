@@ -9,7 +9,7 @@ import { studyOf } from "./tally.js";
 const NAMED = 50; // entries of each kind that are named
 
 /** An archive within the archive, or the one that was chosen (`parent` null). */
-export class Container {
+class Container {
   constructor(parent, name, outer) {
     Object.assign(this, { parent, name, outer });
     this.told = 0; // entries of it and of what is within

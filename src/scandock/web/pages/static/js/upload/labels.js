@@ -2,11 +2,11 @@
 
 import { sha256 } from "./sha256.js";
 
-export const MAX_LABEL = 64;
+const MAX_LABEL = 64;
 export const UNASSIGNED = "Unassigned";
 /** The form of the server's own ids: a label of it would be taken for the id of another session or subject. */
 export const OWN_ID = /^XNAT_[ES]\d{5,18}$/i;
-export const PLACEHOLDERS = ["anonymous", "anonymized", "anon", "unknown", "none"];
+const PLACEHOLDERS = ["anonymous", "anonymized", "anon", "unknown", "none"];
 const BLANKS = " \\t\\r\\n\\0\\v\\f";
 const OUTER = new RegExp(`^[${BLANKS}]+|[${BLANKS}]+$`, "g");
 const PADDING = new RegExp(`^[${BLANKS}^=]+|[${BLANKS}^=]+$`, "g");

@@ -123,7 +123,7 @@ function tableFields(tell, opened) {
 }
 
 /** Change all studies as a table says; gives it in words. Throws MappingError. */
-export function applyTable(text) {
+function applyTable(text) {
   const rows = parseMapping(text);
   const { used, studies } = tabulateAll(rows);
   const unused = rows.filter((row) => !used.has(row.number)).map((row) => row.number);

@@ -2,7 +2,7 @@
 
 import { fold } from "./labels.js";
 
-export const IMAGE_RESOURCES = new Set(["dicom", "ecat", "secondary"]);
+const IMAGE_RESOURCES = new Set(["dicom", "ecat", "secondary"]);
 const DISK_RESOURCES = new Set(["nifti", "snapshots"]);
 const MAX_FOLDERS = 256;
 

@@ -3,8 +3,8 @@
 import { clean, fold, isProjectId } from "./labels.js";
 
 export const KEYS = ["study_uid", "patient_id", "folder"];
-export const TARGETS = ["project", "subject", "session"];
-export const LEAVE_OUT = "leave_out";
+const TARGETS = ["project", "subject", "session"];
+const LEAVE_OUT = "leave_out";
 const COLUMNS = [...KEYS, ...TARGETS, LEAVE_OUT];
 const NAMES = new Map([
   ...COLUMNS.map((name) => [name.replaceAll("_", ""), name]),

@@ -26,7 +26,7 @@ function changed(pick = null) {
   for (const one of listeners) one(pick);
 }
 
-export class Pick {
+class Pick {
   found = null;
   studies = [];
   decisions = [];

@@ -3,7 +3,7 @@
 import { Findings } from "./findings.js";
 import { walkFile, walkFolder } from "./walk.js";
 
-export const BUDGET = 30_000; // milliseconds after which a preview stops, and says that its numbers are partial
+const BUDGET = 30_000; // milliseconds after which a preview stops, and says that its numbers are partial
 const BETWEEN = [60, 250]; // milliseconds between reports: the first soon, later ones less often
 const YIELD = 25; // milliseconds of work between breaths
 

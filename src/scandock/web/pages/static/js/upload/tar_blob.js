@@ -26,7 +26,7 @@ export function tarBlob(files) {
 }
 
 /** A path without a leading slash, `.` and empty pieces; no piece of it climbs. */
-export function cleanPath(path) {
+function cleanPath(path) {
   const pieces = path.split("/").filter((piece) => piece !== "" && piece !== ".");
   return pieces.map((piece) => (piece === ".." ? "_" : piece)).join("/") || "file";
 }

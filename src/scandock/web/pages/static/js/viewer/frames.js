@@ -1,7 +1,7 @@
 // The frames of a scan: fetched once, kept while there is room, neighbours before they are asked for.
 
 import { frame as addressOf, picture } from "../addresses.js";
-import { ask, problemOf, root } from "../site.js";
+import { ask, problemOf } from "../site.js";
 
 const MOST_BYTES = 160 * 1024 * 1024;
 const AT_ONCE = 4;
@@ -122,6 +122,3 @@ export class Frames {
     }
   }
 }
-
-/** The address of an image as a picture, for where there is no script. */
-export const pictureOf = (api, tree, at) => root + picture(api, at, tree);

@@ -1,0 +1,40 @@
+# ruff: noqa: B018, F821
+"""What `scripts/unused.py` finds unused and is not: names, each with how it is used. A line needed no longer fails."""
+
+# read by who calls us
+isolation_level  # sqlite3 begins no transaction by itself
+text_factory  # sqlite3 makes texts by it
+mtime  # tarfile writes it into a header
+linkname  # tarfile writes it into a header
+max_length  # an argument of zlib's and lzma's decompressors, which a protocol describes
+writable  # io.TextIOBase: asked before a write
+seekable  # io.RawIOBase: asked before a seek
+makefile  # http.client reads from a socket by it
+auto_open  # http.client would connect by itself
+default_port  # http.client leaves it out of Host
+disconnected  # uvicorn tells the application by it
+auth_flow  # httpx.Auth
+handle_request  # httpx.BaseTransport
+inherit_cache  # SQLAlchemy
+supports_statement_cache  # SQLAlchemy
+engine_created  # SQLAlchemy
+collect  # prometheus_client
+regex  # Starlette's convertors of paths
+
+# read by mypy
+made_in_placing_locks  # makes LockName a class that nobody else can make
+made_in_store_paths  # makes DataPath and RelPath classes that nobody else can make
+
+# values that stand in another form where they are used
+IMPORT_END  # catalog/trail.py, which may not import services, writes its value
+TOKEN_USE  # access/authenticate.py, which may not import services, names its value
+
+# for tests and documents
+POINTS  # the crash suite goes through them
+DELETION_POINTS  # the crash suite goes through them
+section  # docs/codes.md has it in its table
+pids  # tests kill decoders by them
+share_compiled_statements  # scandock.testing is for tests alone
+quick_passwords  # scandock.testing is for tests alone
+InProcessServer  # scandock.testing is for tests alone
+InProcessWorker  # scandock.testing is for tests alone

@@ -33,6 +33,8 @@ ROOTS: Final = MappingProxyType(
     {
         "xnat:qcAssessmentData": "xnat:QCAssessment",
         "xnat:qcManualAssessorData": "xnat:QCManualAssessment",
+        "xnat:mrAssessorData": "xnat:MRAssessor",
+        "xnat:petAssessorData": "xnat:PETAssessor",
         "fs:fsData": "fs:Freesurfer",
     }
 )
@@ -165,6 +167,17 @@ def assessor_type(named: str) -> str:
     return next((known for known in ROOTS if known.lower() == kind.lower()), kind)
 
 
+def type_missing(said: SaidOfAssessor) -> Usage:
+    """Why no assessor is made of what says no type."""
+    if said.document is None:
+        return Usage("type_unknown", "The request says no type of an assessor.", f"Say one: {_FOR_EXAMPLE}.")
+    return Usage(
+        "type_unknown",
+        f"The document is a <{said.document.root.name[:64]}>, and its type is not known by that.",
+        f"Say it in the query: {_FOR_EXAMPLE}.",
+    )
+
+
 def root_of(kind: str) -> str:
     """The root of a document of a type: `fs:Freesurfer` of `fs:fsData`."""
     if kind in ROOTS:
@@ -207,12 +220,6 @@ def said_of_assessor(
     ]
     named = named or (type_of_root(document.root) if document is not None else "")
     named = named or next((kind for kind, _, _ in by_paths if kind.lower() not in _ABOVE), "")
-    if not named and document is not None:
-        raise Usage(
-            "type_unknown",
-            f"The document is a <{document.root.name[:64]}>, and its type is not known by that.",
-            "Say it in the query: xsiType=fs:fsData.",
-        )
     kind = assessor_type(named) if named else ""
     fields = [(path, value) for of, path, value in by_paths if of.lower() in (kind.lower(), *_ABOVE)]
     fields += [(_BARE[key.lower()], value) for key, value in every if key.lower() in _BARE]

@@ -20,7 +20,7 @@ from scandock.model import uris
 from scandock.model.errors import Usage
 from scandock.model.xnat_ids import experiment_id, experiment_number, subject_number
 from scandock.queue.tokens import new_uuid
-from scandock.rules.assessor_documents import AssessorDocument, SaidOfAssessor, apply_said, new_document
+from scandock.rules.assessor_documents import AssessorDocument, SaidOfAssessor, apply_said, new_document, type_missing
 from scandock.rules.labels import label_key
 from scandock.rules.permissions import Action, Answer
 from scandock.services.audit import Value
@@ -172,11 +172,7 @@ def _make(desk: Desk, connection: Connection, source: Standing, name: str, said:
         deny(Answer.HIDDEN)
     label = new_label(said.label or name)
     if not said.xsi_type:
-        raise Usage(
-            "type_unknown",
-            "The request says no type of an assessor.",
-            "Say one, for example xsiType=xnat:qcManualAssessorData.",
-        )
+        raise type_missing(said)
     _check_free(connection, source.project_id, label)
     document = apply_said(new_document(said.xsi_type), said)
     uuid, now = new_uuid(), desk.catalog.now()

@@ -20,6 +20,7 @@ from scandock.rules.assessor_documents import (
     namespace_of,
     new_document,
     said_of_assessor,
+    type_of_root,
 )
 from scandock.services.assessors import Assessor, assessors_of
 from scandock.services.finding import AnySession, Experiment
@@ -109,8 +110,11 @@ def assessor_item(found: Assessor) -> Item:
     head = {"ID": found.id, "project": found.session.standing.project, "label": found.label}
     fields, children = _parts(document.root.children)
     attributes = {name: text for name, text in document.root.attributes.items() if ":" not in name}
+    told = type_of_root(document.root)
 
     def write(element: ET.Element) -> None:
+        if told != found.xsi_type:  # so that the document can be sent back as it is
+            element.set(f"{{{XSI}}}type", found.xsi_type)
         _write(element, document, {**attributes, **head}, found.session.id)
 
     return Item(

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import httpx
 import pytest
-from sqlalchemy import select
 
-from scandock.catalog.server_tables import assessor, audit
-from scandock.services.trash import empty_trash
-from tests.builders import Site, site_at
+from tests.builders import site_at
 from tests.integration.test_xnat_making import done, experiment, fields, rows
 from tests.integration.web import Web, served
 

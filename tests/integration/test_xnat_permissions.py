@@ -79,6 +79,7 @@ READ = {
         "archived",
         "{E}/assessors",
         "{E}/assessors/{assessor}",
+        "{E}/assessors/{assessor}/{part}",
         "{E}/reconstructions",
         "{E}/status",
         "{E}/history",
@@ -107,6 +108,14 @@ CHANGE = {
     ("POST", "{E}/scans"): Ask(action=Action.SESSION_EDIT, of="archived", params={"ID": "99"}),
     ("POST", "{E}/assessors"): Ask(action=Action.SESSION_EDIT, of="archived", params={**_QC, "label": "NEW"}),
     ("PUT", "{E}/assessors/{assessor}"): Ask(action=Action.SESSION_EDIT, of="archived", params=_QC),
+    **{
+        (method, "{E}/assessors/{assessor}/{part}"): Ask(action=action, of="archived", body=b"x")
+        for method, action in (
+            ("PUT", Action.SESSION_EDIT),
+            ("POST", Action.SESSION_EDIT),
+            ("DELETE", Action.SESSION_DELETE),
+        )
+    },
     ("DELETE", "{E}/assessors/{assessor}"): Ask(action=Action.SESSION_DELETE, of="archived"),
     ("DELETE", _SCAN): Ask(action=Action.SESSION_DELETE, of="archived"),
     ("POST", "{W}"): Ask(action=Action.PREARCHIVE_EDIT, of="waiting", params={"action": "build"}),
@@ -210,6 +219,7 @@ def address(made: Everyone, path: str, place: Place) -> str:
     values = {
         "project": place.project, "setting": "none", "code": "4", "scans": "1", "resources": "DICOM",
         "path": "none.dcm", "number": "1", "value": "private", "search": "@xnat:mrSessionData",
+        "part": "files",
     }  # fmt: skip
     if "{E}" in path or "{S}" in path:
         one = admin.get(f"/api/v1/sessions/{place.archived}").json()

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from fastapi import Request
 from sqlalchemy import Connection
+from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.responses import PlainTextResponse, Response
 
+from scandock.model import uris
+from scandock.model.errors import Usage
 from scandock.rules.permissions import Action
 from scandock.services.assessors import Assessor, delete_assessor, find_assessor, put_assessor
 from scandock.services.finding import Experiment
@@ -86,9 +89,47 @@ async def delete(work: Known) -> Response:
     return PlainTextResponse("")
 
 
+# -- files, which assessors don't have ---------------------------------------------------------------------------------
+
+
+class _Files(PathConvertor):
+    """`{part:derived}` takes what an assessor has of files elsewhere, its own and those that it was made from."""
+
+    regex = r"(?:(?:in|out)/)?(?:resources|files)(?:/(?s:.*))?"
+
+
+register_url_convertor("derived", _Files())
+
+
+async def no_files(request: Request, work: Asking, part: str) -> Response:
+    """The files of an assessor, and its resources: none. Usage `file_unknown` for one of them."""
+    await work.read(lambda c: assessor_of(c, work))
+    if part.rstrip("/").rpartition("/")[2] not in ("resources", "files"):
+        raise Usage("file_unknown", "An assessor has no files here.", "Its session has: .../resources, .../scans.")
+    return listing(request, Rows(["ID", "label", "URI"], []))
+
+
+async def keep_no_files(work: Known) -> Response:
+    """Usage `request_invalid`: whatever is sent for an assessor to keep beside its document."""
+    found = await work.read(lambda c: assessor_of(c, work, Action.SESSION_EDIT))
+    address = uris.resource(found.session.uri, None, "{name}")
+    raise Usage("request_invalid", "An assessor keeps no files here.", f"Put them into its session: {address}/files.")
+
+
+async def delete_no_files(work: Known) -> Response:
+    """Usage `file_unknown`: there is none."""
+    await work.read(lambda c: assessor_of(c, work, Action.SESSION_DELETE))
+    raise Usage("file_unknown", "An assessor has no files here.", "Its session has: .../resources, .../scans.")
+
+
 for _where in EXPERIMENTS:
     routes.get(f"{_where}/assessors")(assessors)
     routes.post(f"{_where}/assessors")(post)
     routes.get(f"{_where}/assessors/{{assessor}}")(assessor)
     routes.put(f"{_where}/assessors/{{assessor}}")(put)
     routes.delete(f"{_where}/assessors/{{assessor}}")(delete)
+    _part = f"{_where}/assessors/{{assessor}}/{{part:derived}}"
+    routes.get(_part)(no_files)
+    for _method in ("PUT", "POST"):
+        routes.add_api_route(_part, keep_no_files, methods=[_method])
+    routes.delete(_part)(delete_no_files)

@@ -97,6 +97,11 @@ def _element(kept: Sequence[Any]) -> Element:
     return Element(name, dict(attributes), text, [_element(one) for one in children])
 
 
+def as_json(kept: Any) -> str:  # noqa: ANN401  what JSON has
+    """A value as JSON with its own letters: a document in Chinese is no larger for it."""
+    return json.dumps(kept, ensure_ascii=False, separators=(",", ":"))
+
+
 @dataclass(slots=True)
 class AssessorDocument:
     """A document without what says where its assessor stands and what it is called."""
@@ -107,8 +112,8 @@ class AssessorDocument:
 
     def as_json(self) -> str:
         """As the catalog keeps it. Usage `request_invalid` for more than is kept of one."""
-        kept = json.dumps({"root": self.root.as_list(), "namespaces": self.namespaces})
-        if len(kept) > ASSESSOR_BYTES:
+        kept = as_json({"root": self.root.as_list(), "namespaces": self.namespaces})
+        if len(kept.encode()) > ASSESSOR_BYTES:
             what = f"The assessor's document has more than {ASSESSOR_BYTES:,} bytes."
             raise Usage("request_invalid", what, "Say less of it, or keep that in a file of the session.")
         return kept
@@ -117,6 +122,10 @@ class AssessorDocument:
     def from_json(cls, kept: str) -> AssessorDocument:
         found = json.loads(kept)
         return cls(_element(found["root"]), found["namespaces"])
+
+    def has_root_of(self, other: AssessorDocument) -> bool:
+        """Whether another document begins as this one does."""
+        return self.root.name.lower() == other.root.name.lower()
 
     @property
     def fields(self) -> dict[str, str]:

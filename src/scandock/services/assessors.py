@@ -5,7 +5,6 @@ Who may do something to a session's fields may do it to its assessors; they go w
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,7 +19,14 @@ from scandock.model import uris
 from scandock.model.errors import Usage
 from scandock.model.xnat_ids import experiment_id, experiment_number, subject_number
 from scandock.queue.tokens import new_uuid
-from scandock.rules.assessor_documents import AssessorDocument, SaidOfAssessor, apply_said, new_document, type_missing
+from scandock.rules.assessor_documents import (
+    AssessorDocument,
+    SaidOfAssessor,
+    apply_said,
+    as_json,
+    new_document,
+    type_missing,
+)
 from scandock.rules.labels import label_key
 from scandock.rules.permissions import Action, Answer
 from scandock.services.audit import Value
@@ -184,7 +190,7 @@ def _make(desk: Desk, connection: Connection, source: Standing, name: str, said:
             key=label_key(label),
             xsi_type=said.xsi_type,
             document=document.as_json(),
-            fields=json.dumps(document.fields),
+            fields=as_json(document.fields),
             created=now,
             modified=now,
         )
@@ -203,15 +209,18 @@ def _change(desk: Desk, connection: Connection, source: Standing, row: RowMappin
             f"The assessor {row['label']} is of type {row['xsi_type']}, not {said.xsi_type}.",
             "Leave xsiType out, or delete the assessor first.",
         )
+    before = AssessorDocument.from_json(row["document"])
+    if not said.xsi_type and said.document is not None and not before.has_root_of(said.document):
+        raise type_missing(said)
     label = usable(said.label or None) or row["label"]
     if label_key(label) != row["key"]:
         _check_free(connection, source.project_id, label)
-    document = apply_said(AssessorDocument.from_json(row["document"]), said)
+    document = apply_said(before, said)
     values = {
         "label": label,
         "key": label_key(label),
         "document": document.as_json(),
-        "fields": json.dumps(document.fields),
+        "fields": as_json(document.fields),
     }
     changed = [name for name in ("label", "document") if values[name] != row[name]]
     if changed:

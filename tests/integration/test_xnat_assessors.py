@@ -262,7 +262,7 @@ def test_a_label_is_one_experiments_alone(client: httpx.Client, subtests: pytest
     done(client.put(f"{ASSESSORS}/QC1", params=QC), 201)
     second = "/data/projects/P/experiments/E2"
     with subtests.test("another session's assessor"):
-        assert "QC1" in done(client.put(f"{second}/assessors/qc1", params=QC), 409)
+        assert "qc1" in done(client.put(f"{second}/assessors/qc1", params=QC), 409)
     with subtests.test("a session"):
         done(client.put(f"{ASSESSORS}/E2", params=QC), 409)
         done(client.put(f"{ASSESSORS}/QC1", params={"label": "e2"}), 409)

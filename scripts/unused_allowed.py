@@ -20,6 +20,9 @@ supports_statement_cache  # SQLAlchemy
 engine_created  # SQLAlchemy
 collect  # prometheus_client
 regex  # Starlette's convertors of paths
+__init_subclass__  # Python calls it
+model_parametrized_name  # pydantic names generic models by it
+secondary_id  # services/records.py: a field that is answered, and none that is asked
 
 # read by mypy
 made_in_placing_locks  # makes LockName a class that nobody else can make
@@ -33,6 +36,8 @@ TOKEN_USE  # access/authenticate.py, which may not import services, names its va
 POINTS  # the crash suite goes through them
 DELETION_POINTS  # the crash suite goes through them
 section  # docs/codes.md has it in its table
+ANSWERED  # docs/codes.md has no status for such a class
+UPLOADS  # docs/codes.md is made from it
 pids  # tests kill decoders by them
 share_compiled_statements  # scandock.testing is for tests alone
 quick_passwords  # scandock.testing is for tests alone

@@ -110,7 +110,7 @@ def postgres_cluster() -> Iterator[postgres.Cluster]:
 @pytest.fixture
 def postgres_url(postgres_cluster: postgres.Cluster) -> Iterator[str]:
     """The URL of a PostgreSQL database of the test's own, with an empty catalog in it."""
-    with postgres_cluster.database(postgres_cluster.catalog()) as url:
+    with postgres_cluster.catalog() as url:
         yield url
 
 

@@ -242,14 +242,14 @@ def _syncs(rel: str, call: ast.Call) -> bool:
     last = name.rpartition(".")[2]
     if last == "seal":  # of a stage
         return "." in name
-    if last in {"fsync", "fdatasync", "syncfs", "sync_file", "sync_folder", "sync_all"}:
+    if last in {"fsync", "fdatasync", "syncfs", "sync_file", "sync_folder", "sync_all", "replace_file"}:
         return True
     if last == "settle":  # of a store: other things settle too
         return rel.startswith(("store/", "placing/"))
     return last == "sync" and name.endswith("spool.sync")
 
 
-_CALL = re.compile(r"(sync|fdatasync|syncfs|sync_file|sync_folder|sync_all|\.seal|\.settle)\(")
+_CALL = re.compile(r"(sync|fdatasync|syncfs|sync_file|sync_folder|sync_all|replace_file|\.seal|\.settle)\(")
 
 
 def sites() -> set[str]:

@@ -19,7 +19,7 @@ from scandock.access.principal import SYSTEM
 from scandock.catalog.projects import ProjectRow, add_project
 from scandock.catalog.server_tables import project_access, reception, subscription
 from scandock.catalog.tables import project, session, subject, tree, upload
-from scandock.queue.claim import LONGEST_WAIT_MS, Slots, claim
+from scandock.queue.claim import LONGEST_RETRY_MS, Slots, claim
 from scandock.queue.owner import this_owner
 from scandock.rules.permissions import Accessibility, Role, Scope
 from scandock.services.moving import Desk
@@ -104,7 +104,7 @@ class Everyone:
         return str(
             subscribe(
                 desk, kind="webhook", target="https://example.org/hook", states=["failed"], project_name=place.project
-            )["id"]
+            ).id
         )
 
     def receiving(self, place: Place, *, to_end: bool = False) -> str:
@@ -262,7 +262,7 @@ def _waits(server: Server, uuid: str) -> None:
     with server.catalog.write() as connection:
         number = server.id(uuid)
         connection.execute(update(upload).where(upload.c.id == number).values(state="received"))
-        later = server.catalog.now() + LONGEST_WAIT_MS
+        later = server.catalog.now() + LONGEST_RETRY_MS
         connection.execute(update(reception).where(reception.c.upload_id == number).values(accepted=1, retry_at=later))
 
 

@@ -24,12 +24,14 @@ from scandock.catalog.engine import Catalog, open_catalog
 from scandock.catalog.projects import ProjectRow, add_project, make_unassigned
 from scandock.catalog.server_tables import account, api_token, audit, login, member, project_access
 from scandock.catalog.tables import project
+from scandock.model.durations import DAY_MS
 from scandock.model.errors import Fault, Usage
 from scandock.rules.permissions import Accessibility, Action, Answer, Role, Scope
 from scandock.services.accounts import Accounts
 from scandock.services.audit import Outcome, Wanted, export, record, search
+from scandock.services.cleaning.rows import purge_ended
 from scandock.services.members import list_members, set_accessibility, set_member
-from scandock.services.sign_in import begin_login, change_own_password, gate_for, purge_ended, sign_out
+from scandock.services.sign_in import begin_login, change_own_password, gate_for, sign_out
 
 HERE = RequestInfo("10.0.0.1", "req-1")
 
@@ -440,7 +442,7 @@ def test_a_token_has_its_scope_expires_and_is_revoked(catalog, gate, admin):
     for wrong in (f"{made.alias}.{made.secret}x", f"{made.alias}.", made.secret, made.alias, "x.y"):
         assert_failed(authenticate, catalog, token=wrong, gate=gate)
     with catalog.write() as connection:
-        connection.execute(update(api_token).values(expires=api_token.c.expires - tokens.DAY_MS))
+        connection.execute(update(api_token).values(expires=api_token.c.expires - DAY_MS))
     assert_failed(authenticate, catalog, token=made.bearer, gate=gate)
     assert purge_ended(catalog) == 1
 

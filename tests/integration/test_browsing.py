@@ -23,6 +23,7 @@ from scandock.services import browsing, contents, editing
 from scandock.services.browsing import Wanted
 from scandock.services.listing import Page, Sorting
 from scandock.services.moving import Desk
+from scandock.services.records import Session
 from scandock.services.settings import load_settings
 from scandock.store.local import LocalStore
 from tests.builders import documented, images, site_at
@@ -63,11 +64,11 @@ def uuids(catalog: Catalog) -> list[str]:
     return list(ask(catalog, lambda c: c.execute(select(session.c.uuid).order_by(session.c.id)).scalars().all()))
 
 
-def sessions_page(sorting: Sorting, connection: Connection) -> Page:
+def sessions_page(sorting: Sorting, connection: Connection) -> Page[Session]:
     return browsing.list_sessions(connection, SYSTEM, ALL, sorting)
 
 
-def _swapped(call: Callable[[Connection, Sorting], Page], sorting: Sorting, connection: Connection) -> Page:
+def _swapped(call: Callable[[Connection, Sorting], Page[Any]], sorting: Sorting, connection: Connection) -> Page[Any]:
     return call(connection, sorting)
 
 
@@ -81,7 +82,7 @@ def test_no_list_asks_more_the_more_rows_it_has(catalog: Catalog) -> None:
         add_project(catalog, ProjectRow(name=f"More{n}"))
     (one, *_) = uuids(catalog)
     seed_content(catalog, one, 60, 60)
-    lists: dict[str, Callable[[Connection, Sorting], Page]] = {
+    lists: dict[str, Callable[[Connection, Sorting], Page[Any]]] = {
         "projects": lambda c, s: browsing.list_projects(c, SYSTEM, ALL, s),
         "subjects": lambda c, s: browsing.list_subjects(c, SYSTEM, ALL, s),
         "sessions": lambda c, s: browsing.list_sessions(c, SYSTEM, Wanted(project="P"), s),
@@ -117,7 +118,7 @@ def test_ten_thousand_sessions_cost_a_page_what_sixty_do(catalog: Catalog, subte
             assert statements[:2] == statements[2:], statements
 
 
-def _wanted_page(wanted: Wanted, sorting: Sorting, connection: Connection) -> Page:
+def _wanted_page(wanted: Wanted, sorting: Sorting, connection: Connection) -> Page[Session]:
     return browsing.list_sessions(connection, SYSTEM, wanted, sorting)
 
 
@@ -131,15 +132,15 @@ def test_pages_hold_every_row_once(catalog: Catalog, subtests: pytest.Subtests) 
         with subtests.test(sort=sort):
             rows = _all_pages(catalog, sort)
             assert len(rows) == 53
-            assert sorted(row["id"] for row in rows) == sorted(uuids(catalog))
+            assert sorted(row.id for row in rows) == sorted(uuids(catalog))
             name = sort.lstrip("-") or "label"
-            values = [row[name] for row in rows]
+            values = [getattr(row, name) for row in rows]
             if name != "subject":  # texts are sorted by the database's own order
                 assert values == sorted(values, reverse=sort.startswith("-"))
 
 
-def _all_pages(catalog: Catalog, sort: str) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
+def _all_pages(catalog: Catalog, sort: str) -> list[Session]:
+    rows: list[Session] = []
     cursor = None
     while True:
         page = ask(catalog, partial(sessions_page, Sorting(sort=sort, limit=10, cursor=cursor)))
@@ -154,9 +155,9 @@ def test_a_row_that_goes_meanwhile_hides_no_other(catalog: Catalog) -> None:
     seed(catalog, 20)
     first = ask(catalog, lambda c: browsing.list_sessions(c, SYSTEM, ALL, Sorting(limit=10)))
     with catalog.write() as connection:
-        connection.execute(session.delete().where(session.c.uuid == first.items[9]["id"]))
+        connection.execute(session.delete().where(session.c.uuid == first.items[9].id))
     rest = ask(catalog, lambda c: browsing.list_sessions(c, SYSTEM, ALL, Sorting(limit=50, cursor=first.next)))
-    assert [one["label"] for one in rest.items] == [f"Sess_{n:05}" for n in range(10, 20)]
+    assert [one.label for one in rest.items] == [f"Sess_{n:05}" for n in range(10, 20)]
 
 
 NO_PAGES = [
@@ -185,7 +186,7 @@ def test_search_and_filters(catalog: Catalog) -> None:
 
     def labels(**wanted: Any) -> list[str]:
         page = ask(catalog, lambda c: browsing.list_sessions(c, SYSTEM, Wanted(**wanted), Sorting(limit=100)))
-        return [one["label"] for one in page.items]
+        return [one.label for one in page.items]
 
     assert labels(search="SS_0001") == [f"Sess_{n:05}" for n in range(10, 20)]
     assert labels(prefix="sess_0000") == [f"Sess_{n:05}" for n in range(10)]
@@ -222,7 +223,7 @@ def test_nobody_sees_another_projects_sessions(catalog: Catalog) -> None:
         connection.execute(insert(project_access).values(project_id=number, accessibility="public"))
     ann = person(catalog, "ann", P="collaborator")
 
-    def counts(who: Principal, call: Callable[..., Page]) -> int:
+    def counts(who: Principal, call: Callable[..., Page[Any]]) -> int:
         return len(ask(catalog, lambda c: call(c, who, ALL, Sorting())).items)
 
     assert counts(ann, browsing.list_sessions) == 8
@@ -255,7 +256,7 @@ def test_one_sees_ones_own_in_unassigned_and_no_others(catalog: Catalog) -> None
     assert (seen(ann), seen(bob), seen(SYSTEM)) == (2, 0, 2)
     assert (seen(ann, project="Unassigned"), seen(bob, project="Unassigned")) == (2, 0)
     (one, _) = uuids(catalog)
-    assert ask(catalog, lambda c: browsing.find_session(c, ann, one))["id"] == one
+    assert ask(catalog, lambda c: browsing.find_session(c, ann, one)).id == one
     with pytest.raises(Denied):
         ask(catalog, lambda c: browsing.find_session(c, bob, one))
 
@@ -327,7 +328,7 @@ def test_settings_take_owners(catalog: Catalog, tmp_path: Path) -> None:
     for who, allowed in ((member_of, False), (owner, True)):
         desk = Desk(catalog, LocalStore(tmp_path), load_settings(), who)
         if allowed:
-            assert editing.edit_project(desk, "P", {"prearchive_code": 0})["prearchive_code"] == 0
+            assert editing.edit_project(desk, "P", {"prearchive_code": 0}).prearchive_code == 0
         else:
             with pytest.raises(Denied):
                 editing.edit_project(desk, "P", {"prearchive_code": 0})
@@ -341,6 +342,6 @@ def test_a_session_is_told_with_both_its_times(sqlite_url: str) -> None:
             connection.execute(session.update().values(created=1_000, modified=2_000))
         with catalog.read() as connection:
             items = browsing.list_sessions(connection, SYSTEM, Wanted(), Sorting()).items
-        assert {(item["created"], item["modified"]) for item in items} == {(1_000, 2_000)}
+        assert {(item.created, item.modified) for item in items} == {(1_000, 2_000)}
     finally:
         catalog.dispose()

@@ -10,6 +10,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 
 import pytest
 import structlog
@@ -26,16 +27,17 @@ from scandock.queue.claim import Slots, claim
 from scandock.queue.owner import this_owner
 from scandock.rules.permissions import Scope
 from scandock.services import clock_watch
-from scandock.services.arrivals import expire
+from scandock.services.cleaning.cleaner import Stored
+from scandock.services.cleaning.rows import ENDED_ACCESS
+from scandock.services.cleaning.trash import TRASH
+from scandock.services.cleaning.uploads import IDLE
 from scandock.services.clock_watch import HOLD_MS, Clocks, confirm, look_at, oldest_kept, why_wait
 from scandock.services.notifying import send_due
 from scandock.services.receiving import Receiving
 from scandock.services.settings import load_settings
-from scandock.services.sign_in import purge_ended
-from scandock.services.upkeep import keep_up
 from scandock.web import readiness
 from scandock.web.receiving.limits import limits_of
-from scandock.web.xnat.services.tracking import forget_old
+from scandock.web.xnat.services.cleaning import KEYS
 from scandock.workers.janitor import Janitor
 from tests.integration.server_side import Server
 from tests.integration.web import serving
@@ -221,10 +223,11 @@ def test_trash_and_uploads_that_are_too_old_stay_while_the_clock_is_not_trusted(
         if why == "dated too early":
             values |= {"doubted": 4 * 10**12, "doubted_since": server.catalog.now()}
         connection.execute(update(clock_seen).values(**values))
-    done = keep_up(server.catalog, server.store, load_settings(), lambda: False)
-    expire(Receiving(server.catalog, server.store, limits_of(load_settings())))
+    TRASH.run(Stored(server.catalog, server.store, load_settings()))
+    receiving = Receiving(server.catalog, server.store, limits_of(load_settings()))
+    IDLE.run(SimpleNamespace(catalog=server.catalog, receiving=receiving, locks=()))
     assert (entry.exists(), server.state(uuid)) == ((True, "receiving") if why else (False, "cancelled"))
-    assert ("jumped by 40 days" in done.waits) is (why == "held")
+    assert ("jumped by 40 days" in why_wait(server.catalog)) is (why == "held")
     server.close()
 
 
@@ -263,7 +266,7 @@ def test_logins_tokens_and_keys_that_a_wrong_clock_ends_hold_again_once_it_is_ri
 
     with wrong(catalog, (login.c.expires, api_token.c.expires, tracked.c.created)):
         assert holds() == (False, False, True)
-        assert (purge_ended(catalog), forget_old(catalog)) == (0, 0)
+        assert (ENDED_ACCESS.run(server), KEYS.run(server)) == (0, 0)
         with catalog.write() as connection:  # neither do others that begin make room
             others = logins.begin(connection, ann), tokens.issue(connection, ann, scope=Scope.ALL)
             logins.end(connection, others[0].secret)

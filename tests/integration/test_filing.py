@@ -118,12 +118,12 @@ def test_scans_stand_in_the_order_in_which_people_count(site: Site) -> None:
         sorting = Sorting(limit=3)
         while True:
             page = contents.list_scans(connection, SYSTEM, uuid, sorting)
-            found += [one["id"] for one in page.items]
+            found += [one.id for one in page.items]
             if page.next is None:
                 break
             sorting = Sorting(limit=3, cursor=page.next)
         standing = contents.readable(connection, SYSTEM, uuid)
-        listed = [row["scan_id"] for row in session_parts.scans_of(connection, standing)]
+        listed = [one.scan_id for one in session_parts.scans_of(connection, standing)]
     assert found == listed == ids
 
 
@@ -248,6 +248,6 @@ def test_each_database_finds_what_is_elsewhere_and_sorts_alike(
         (uuid,) = connection.execute(query).scalars().all()
         standing = contents.readable(connection, SYSTEM, uuid)
         listed = contents.list_scans(connection, SYSTEM, uuid, Sorting(sort="-id"))
-        assert [one["id"] for one in listed.items] == ["10", "2", "1"]
-        assert [row["scan_id"] for row in session_parts.scans_of(connection, standing)] == ["1", "2", "10"]
+        assert [one.id for one in listed.items] == ["10", "2", "1"]
+        assert [one.scan_id for one in session_parts.scans_of(connection, standing)] == ["1", "2", "10"]
     own.check()

@@ -18,10 +18,11 @@ from scandock.catalog.server_tables import account, delivery, subscription
 from scandock.catalog.tables import upload
 from scandock.queue.tokens import new_uuid
 from scandock.services import notifying
+from scandock.services.cleaning.cleaner import Stored
+from scandock.services.cleaning.trash import TRASH
 from scandock.services.notifying import MAILS, PER_OWNER, Lanes
 from scandock.services.opening import opened
 from scandock.services.settings import load_settings
-from scandock.services.upkeep import keep_up
 from scandock.workers.messenger import SENDERS, Messenger
 from tests.builders import Site, site_at, verify_some
 
@@ -111,7 +112,7 @@ def test_a_slow_receiver_keeps_nothing_waiting(site: Site, catalog: Catalog, mon
             assert receivers.begun.count("slow") == 1  # one at a time for a hook
             assert sorted(receivers.ended) == ["other"] * 4 + ["quick"] * 3
         with opened(str(site.data), site.settings) as (other, store):
-            assert keep_up(other, store, site.settings, lambda: False).emptied == 0
+            assert TRASH.run(Stored(other, store, site.settings)) == 0
             assert verify_some(other, store, 1).problems == 0
         receivers.go.set()
         with receivers.changed:

@@ -25,10 +25,9 @@ from scandock.queue.tokens import new_uuid
 from scandock.rules.permissions import Role
 from scandock.services import notifying, subscribing
 from scandock.services.moving import Desk
-from scandock.services.notify_settings import NotifySettings
 from scandock.services.notifying import PAUSES, send_due
 from scandock.services.opening import opened
-from scandock.services.settings import load_settings
+from scandock.services.settings import Settings, load_settings
 from scandock.services.subscribing import list_deliveries, list_subscriptions, subscribe, unsubscribe
 from scandock.services.verifying import Plan, verify_again
 from tests.builders import Site, documented, images, site_at, verify_some
@@ -67,9 +66,8 @@ def sent_with(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Let the sending have these settings."""
 
     def have(**values: Any) -> None:
-        made = replace(NotifySettings(), webhook_private=True, seconds=5.0, **values)
-        monkeypatch.setattr(notifying, "notify_settings", lambda settings: made)
-        monkeypatch.setattr(subscribing, "notify_settings", lambda settings: made)
+        made = replace(load_settings().notify, webhook_private=True, seconds=5.0, **values)
+        monkeypatch.setattr(Settings, "notify", property(lambda _: made))
 
     have(smtp_host="mail.example.org")
     return have
@@ -136,7 +134,7 @@ def test_mail_is_not_promised_where_none_is_sent(site: Site, sent_with: Any) -> 
         with pytest.raises(Usage) as caught:
             subscribe(desk, kind="email", target="ann@example.org", states=["placed"])
         assert caught.value.code == "mail_off"
-        assert subscribe(desk, kind="webhook", target="http://127.0.0.1:9/x", states=["placed"])["kind"] == "webhook"
+        assert subscribe(desk, kind="webhook", target="http://127.0.0.1:9/x", states=["placed"]).kind == "webhook"
 
 
 @pytest.mark.postgresql
@@ -161,13 +159,13 @@ def test_asking_is_checked(site: Site, sent_with: Any) -> None:
             mine = list_subscriptions(connection, desk)
         with desk_of(site, "eve") as eve:
             with pytest.raises(Denied):
-                unsubscribe(eve, mine[0]["id"])
+                unsubscribe(eve, mine[0].id)
             with pytest.raises(Denied):
                 subscribe(
                     replace(eve, principal=replace(eve.principal, roles={"P": Role.MEMBER})),
                     kind="email", target="a@b.org", states=["placed"], project_name="P",
                 )  # fmt: skip
-        unsubscribe(desk, mine[0]["id"])
+        unsubscribe(desk, mine[0].id)
         with desk.catalog.read() as connection:
             assert len(list_subscriptions(connection, desk)) == subscribing.MOST - 1
 
@@ -204,10 +202,10 @@ def test_a_webhook_is_signed(site: Site, sent_with: Any, labels: bool) -> None:
         assert (path, told["import"], told["state"]) == ("/hook?x=1", number, "held")
         assert (b"DOE_JANE" in body or b"jane" in body) is labels
         moment, mac = (part.split("=", 1)[1] for part in headers["x-scandock-signature"].split(","))
-        assert mac == hmac.new(made["secret"].encode(), f"{moment}.".encode() + body, hashlib.sha256).hexdigest()
-        assert headers["x-scandock-subscription"] == made["id"]
+        assert mac == hmac.new((made.secret or "").encode(), f"{moment}.".encode() + body, hashlib.sha256).hexdigest()
+        assert headers["x-scandock-subscription"] == made.id
         with desk.catalog.read() as connection:
-            assert "secret" not in list_subscriptions(connection, desk)[0]
+            assert "secret" not in list_subscriptions(connection, desk)[0].to_json()
 
 
 @pytest.mark.postgresql
@@ -224,18 +222,18 @@ def test_what_fails_is_tried_again_and_then_shown(site: Site, sent_with: Any) ->
             assert send_due(desk.catalog, SETTINGS) == notifying.Sent()
             assert len(hook.calls) == attempt + 1
             with desk.catalog.read() as connection:
-                (told,) = list_deliveries(connection, desk, made["id"])
+                (told,) = list_deliveries(connection, desk, made.id)
                 now = connection.execute(select(desk.catalog.now())).scalar_one()
-            assert (told["state"], told["attempts"]) == ("waiting", attempt + 1)
-            assert abs(told["next"] - now - PAUSES[attempt] * 1000) < 5_000
+            assert (told.state, told.attempts) == ("waiting", attempt + 1)
+            assert abs((told.next or 0) - now - PAUSES[attempt] * 1000) < 5_000
         due(desk.catalog)
         assert send_due(desk.catalog, SETTINGS).failed == 1
         due(desk.catalog)
         assert send_due(desk.catalog, SETTINGS) == notifying.Sent()
         with desk.catalog.read() as connection:
-            (told,) = list_deliveries(connection, desk, made["id"])
-            assert list_subscriptions(connection, desk)[0]["failed"] == 1
-        assert (told["state"], told["error"]) == ("failed", "The receiver answered 500.")
+            (told,) = list_deliveries(connection, desk, made.id)
+            assert list_subscriptions(connection, desk)[0].failed == 1
+        assert (told.state, told.error) == ("failed", "The receiver answered 500.")
         assert len(hook.calls) == len(PAUSES) + 1
 
 
@@ -379,8 +377,8 @@ def test_owners_and_projects_hear_of_damage_once_they_ask(site: Site, sent_with:
             assert (told["event"], told["files"], told["sessions"]) == ("damage.found", 1, 1)
             assert [one["label"] for one in told["damage"]] == ["S1"]
         with desk.catalog.read() as connection:
-            (sent,) = list_deliveries(connection, desk, list_subscriptions(connection, desk)[0]["id"])
-        assert (sent["import"], sent["state"]) == (None, "sent")
+            (sent,) = list_deliveries(connection, desk, list_subscriptions(connection, desk)[0].id)
+        assert (sent.import_, sent.state) == (None, "sent")
         rot(site)  # put back from a backup, before who is told of the next file is
         rot(site, 1)
         found(desk, mail=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from joserfc.jwk import OctKey
@@ -17,6 +18,7 @@ from scandock.model.errors import Fault, Usage
 from scandock.rules.permissions import Answer
 from scandock.services.accounts import Accounts
 from scandock.services.audit import Wanted, search
+from scandock.services.settings import Settings
 from scandock.services.sign_in import sign_in_identity
 from tests.integration import oidc_provider
 from tests.integration.oidc_provider import CLIENT, SECRET
@@ -54,7 +56,14 @@ def here(there: oidc_provider.Provider) -> Iterator[Provider]:
 
 
 def settings(there: oidc_provider.Provider, **more) -> OidcSettings:
-    return OidcSettings(issuer=there.issuer, client_id=CLIENT, client_secret=SECRET, **more)
+    return replace(provider_at(there.issuer), client_secret=SECRET, **more)
+
+
+def provider_at(issuer: str) -> OidcSettings:
+    """The settings of a provider, all else as it is where nothing is set."""
+    made = Settings(oidc_issuer=issuer, oidc_client_id=CLIENT).oidc
+    assert made is not None
+    return made
 
 
 def log_in(here: Provider, there: oidc_provider.Provider, then: str = "/") -> tuple[Identity, str]:
@@ -170,7 +179,7 @@ def test_the_issuer_has_to_be_named_where_the_provider_promises_it(here, there):
 
 
 def test_a_wrong_secret_is_told_as_a_failure(there):
-    one = Provider(OidcSettings(issuer=there.issuer, client_id=CLIENT, client_secret="wrong"))
+    one = Provider(replace(settings(there), client_secret="wrong"))
     assert_failed(log_in, one, there)
     one.close()
 
@@ -209,7 +218,7 @@ def test_metadata_that_are_not_the_issuers_own_or_not_safe_are_not_taken(here, t
 
 
 def test_nobody_there_is_a_fault(there):
-    one = Provider(OidcSettings(issuer="http://127.0.0.1:9", client_id=CLIENT))
+    one = Provider(provider_at("http://127.0.0.1:9"))
     with pytest.raises(Fault):
         one.begin(BACK)
     one.close()
@@ -227,7 +236,7 @@ def test_nobody_there_is_a_fault(there):
 )
 def test_settings_that_cannot_be_right(wrong):
     with pytest.raises(Usage) as refused:
-        Provider(OidcSettings(**{"issuer": "https://login.example", "client_id": CLIENT, **wrong}))
+        Provider(replace(provider_at("https://login.example"), **wrong))
     assert refused.value.code == "setting_invalid"
 
 
@@ -250,7 +259,7 @@ def person(**more) -> Identity:
 
 
 def rule(*domains: str) -> OidcSettings:
-    return OidcSettings(issuer="https://login.example", client_id=CLIENT, domains=domains)
+    return replace(provider_at("https://login.example"), domains=domains)
 
 
 def assert_refused(catalog, settings, identity, code):

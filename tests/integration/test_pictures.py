@@ -19,9 +19,7 @@ from pydicom.uid import UID
 
 from scandock.model.errors import Fault
 from scandock.services import pictures
-from scandock.services.decoding import Pictures
-from scandock.services.held_answers import HeldAnswers
-from scandock.services.pictures import tidy
+from scandock.services.cleaning.pictures import tidy_pictures
 from scandock.viewing.decoders import Lost
 from scandock.viewing.turns import Asker
 from tests.builders import Site, documented, ecat, verify_some
@@ -231,9 +229,7 @@ def test_a_damaged_file_is_not_shown_and_says_so(web, client, uuid, site):
     assert {key: kind for key, kind in listed.items() if kind} == {number: "missing"}
     assert one["damaged"] is None
 
-    other = Pictures(str(site.data), site.settings, HeldAnswers(2**20))  # of a process that has not tidied a moment ago
-    assert tidy(other, web.site.catalog)
-    other.close()
+    assert tidy_pictures(web.site.pictures, web.site.catalog)
     assert os.listdir(site.data / "cache") == []  # it may have been made of the damaged bytes
     victim.write_bytes(whole)
     verify()
@@ -265,9 +261,7 @@ def test_pictures_of_rotten_bytes_do_not_come_back_once_the_file_was_put_back(we
         answer = client.get(path, headers={"If-None-Match": rotten[path].headers["etag"]})
         assert (answer.status_code, answer.content) == (200, whole[path])
     assert len(os.listdir(site.data / "cache")) > 1
-    other = Pictures(str(site.data), site.settings, HeldAnswers(2**20))  # of a process that has not tidied a moment ago
-    tidy(other, web.site.catalog)
-    other.close()
+    tidy_pictures(web.site.pictures, web.site.catalog)
     assert len(os.listdir(site.data / "cache")) == 1
 
 
@@ -370,11 +364,9 @@ def test_what_is_kept_goes_with_its_session(web, client, uuid, site):
     client.get(f"{scan(uuid)}/thumbnail")
     (kept,) = os.listdir(site.data / "cache")
     assert kept.endswith(uuid)
-    assert tidy(web.site.pictures, web.site.catalog) == 0
+    assert tidy_pictures(web.site.pictures, web.site.catalog) == 0
     assert client.delete(f"/api/v1/sessions/{uuid}").status_code == 200
-    other = Pictures(str(site.data), site.settings, HeldAnswers(2**20))  # of a process that has not tidied a moment ago
-    assert tidy(other, web.site.catalog) == 1
-    other.close()
+    assert tidy_pictures(web.site.pictures, web.site.catalog) == 1
     assert os.listdir(site.data / "cache") == []
 
 

@@ -24,12 +24,13 @@ from scandock.placing.recover import recover
 from scandock.services import browsing, editing, prearchive
 from scandock.services.archiving import archive
 from scandock.services.checking import check
+from scandock.services.cleaning.trash import empty_trash
 from scandock.services.editing import edit_session
 from scandock.services.listing import Sorting
 from scandock.services.moving import Desk, move
 from scandock.services.opening import opened
 from scandock.services.resolving import resolve
-from scandock.services.trash import delete_session, empty_trash, list_trash, restore
+from scandock.services.trash import delete_session, list_trash, restore
 from tests.builders import Image, Site, documented, ecat, images, sha256, site_at
 from tests.integration.web import serving
 
@@ -66,7 +67,7 @@ def uuid_at(site: Site, path: str) -> str:
 
 def item(desk: Desk, uuid: str) -> dict[str, Any]:
     with desk.catalog.read() as connection:
-        return browsing.find_session(connection, SYSTEM, uuid)
+        return browsing.find_session(connection, SYSTEM, uuid).to_json()
 
 
 def whole(site: Site) -> None:
@@ -131,8 +132,8 @@ def test_move_to_another_project_label_and_subject(site: Site) -> None:
         assert found["uri"] == f"/data/prearchive/projects/Q/{stamp}/New" == done.after
         assert trail(desk) == [("move", uuid)]
         with desk.catalog.read() as connection:
-            assert browsing.find_project(connection, SYSTEM, "P")["waiting"] == 0
-            assert browsing.find_project(connection, SYSTEM, "Q")["waiting"] == 1
+            assert browsing.find_project(connection, SYSTEM, "P").waiting == 0
+            assert browsing.find_project(connection, SYSTEM, "Q").waiting == 1
     assert sorted(site.files().values()) == sorted(before.values())
     assert all(path.startswith(f"prearchive/Q/{stamp}/New/") for path in site.files())
     whole(site)
@@ -390,7 +391,7 @@ def test_delete_into_the_trash_and_back(site: Site) -> None:
         assert site.files() == {}
         with desk.catalog.read() as connection:
             (kept,) = list_trash(connection, desk, Sorting(sort="-deleted")).items
-        assert (kept["id"], kept["label"], kept["files"]) == (uuid, "S1", 2)
+        assert (kept.id, kept.label, kept.files) == (uuid, "S1", 2)
     assert check(str(site.data), site.settings) == []
     with desk_of(site) as desk:
         restore(desk, uuid)
@@ -401,7 +402,7 @@ def test_delete_into_the_trash_and_back(site: Site) -> None:
         with desk.catalog.read() as connection:
             from scandock.services import contents
 
-            assert contents.find_scan(connection, SYSTEM, uuid, "1")["note"] == "moved"
+            assert contents.find_scan(connection, SYSTEM, uuid, "1").note == "moved"
         assert [action for action, _ in trail(desk)] == ["edit", "delete", "restore"]
     assert site.files() == before
     whole(site)
@@ -448,7 +449,7 @@ def test_what_is_deleted_stays_for_so_many_days(site: Site, days: int) -> None:
         assert empty_trash(desk.catalog, desk.store, days, now=before - 2 + days * DAY) == []
         assert [entry.id for entry in desk.store.trash()] == kept
         with desk.catalog.read() as connection:
-            assert [one["id"] for one in list_trash(connection, desk, Sorting()).items] == [uuid]
+            assert [one.id for one in list_trash(connection, desk, Sorting()).items] == [uuid]
         assert empty_trash(desk.catalog, desk.store, days, now=after + 2 + days * DAY) == [uuid]
         assert list(desk.store.trash()) == []
 

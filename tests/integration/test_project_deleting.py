@@ -10,7 +10,7 @@ from sqlalchemy import insert, select, update
 
 from scandock.access.principal import SYSTEM
 from scandock.catalog.server_tables import audit, project_access, trashed
-from scandock.catalog.standing import find_session
+from scandock.catalog.sessions import find_session
 from scandock.catalog.tables import project, project_deletion, session
 from scandock.model.errors import Fault, Usage
 from scandock.services import project_deleting

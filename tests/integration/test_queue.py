@@ -408,8 +408,8 @@ def test_a_cancel_waits_for_the_transaction_of_the_intents_and_sees_it(server):
         )
         connection.execute(
             text(
-                "INSERT INTO intent (upload_id, n, state, name, staged, inode, tree_id, keep_base, session)"
-                " VALUES (:n, 0, 'intent', 'x', 'x', 1, 1, false, '{}')"
+                "INSERT INTO intent (upload_id, n, kind, state, name, staged, inode, tree_id, keep_base, session)"
+                " VALUES (:n, 0, 'publish', 'intent', 'x', 'x', 1, 1, false, '{}')"
             ),
             {"n": found.lease.upload_id},
         )

@@ -18,12 +18,12 @@ from scandock.catalog.server_tables import account, reception
 from scandock.catalog.tables import upload
 from scandock.model.errors import Fault, ScandockError
 from scandock.rules.import_request import ImportRequest
-from scandock.services.arrivals import forget_broken
+from scandock.services.cleaning.uploads import BROKEN, forget_broken
 from scandock.services.receiving import Arriving, Offer, Receiving
 from scandock.services.reservations import CHECK_BYTES
 from scandock.store.local import LocalStore
 from scandock.store.spools import LocalSpool
-from scandock.web.app import clear_broken
+from scandock.web.app import clean
 from tests.builders import site_at
 from tests.integration.web import Web, serving
 
@@ -365,7 +365,7 @@ def test_a_broken_upload_gives_back_its_space_and_its_row(
     vanish(web, ann, monkeypatch)
     with web.client("bob", headers=TUS) as bob:
         made(bob, 800)  # also before the sweeper came
-    assert clear_broken(web.site) == 1
+    assert clean(web.site, BROKEN) == 1
     assert web.spools() == []
     assert figures(web)["scandock_uploads_broken_total"] == "1.0"
     assert ann.get("/api/v1/imports").json()["items"] == []

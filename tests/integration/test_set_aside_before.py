@@ -50,7 +50,7 @@ def migrate_again(connection: Connection) -> None:
         "UPDATE alembic_version SET version_num = '0007'",
     ):
         connection.execute(text(statement))
-    config = configuration()
+    config = configuration("before_baseline")
     config.attributes["connection"] = connection
     upgrade(config, "0008")
     connection.execute(text(f"UPDATE alembic_version SET version_num = '{HEAD}'"))
@@ -95,7 +95,7 @@ def test_what_was_brought_back_follows(site: Site) -> None:
         desk = Desk(catalog, store, site.settings, SYSTEM)
         delete_project(desk, "P", with_files=False)
         with catalog.read() as connection:
-            gone = [one["id"] for one in list_trash(connection, desk, Sorting()).items]
+            gone = [one.id for one in list_trash(connection, desk, Sorting()).items]
         for uuid in gone:
             restore(desk, uuid)
         with catalog.write() as connection:
@@ -119,7 +119,7 @@ def test_the_folders_of_a_project_that_has_the_old_name_now_stay(site: Site) -> 
     with opened(str(site.data), site.settings) as (catalog, store):
         desk = Desk(catalog, store, site.settings, SYSTEM)
         with catalog.read() as connection:
-            (gone,) = [one["id"] for one in list_trash(connection, desk, Sorting()).items]
+            (gone,) = [one.id for one in list_trash(connection, desk, Sorting()).items]
         restore(desk, gone)
     assert check(str(site.data), site.settings) == []
     assert sorted(one.name for one in (site.data / "archive").iterdir()) == ["P_deleted_1", "P~1"]

@@ -14,8 +14,7 @@ from sqlalchemy import event, update
 from scandock.access.principal import Door
 from scandock.access.proofs import Proof, ask_all_again
 from scandock.catalog.server_tables import api_token, login
-from scandock.web import hub
-from scandock.web.v1 import events, live
+from scandock.web import server_sent
 from tests.integration.test_live_events import Heard, send, tell
 from tests.integration.web import PASSWORD, Web, listening
 
@@ -26,10 +25,8 @@ FOR_EVER = 3_600.0
 
 @pytest.fixture
 def web(tmp_path, monkeypatch) -> Iterator[Web]:
-    for module in (hub, events):
-        monkeypatch.setattr(module, "LOOK_SECONDS", 0.02)
-    for module in (live, events):
-        monkeypatch.setattr(module, "HEARTBEAT_SECONDS", FOR_EVER)
+    monkeypatch.setattr(server_sent, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(server_sent, "HEARTBEAT_SECONDS", FOR_EVER)
     with listening(tmp_path / "data") as running:
         running.account("mia", P="member")
         running.account("ole", P="owner")

@@ -16,15 +16,17 @@ from scandock.access.authenticate import Gate, authenticate, check_password, pri
 from scandock.access.logins import Login
 from scandock.access.principal import ANONYMOUS, SYSTEM, Denied, Door, Principal, RequestInfo
 from scandock.access.secret import secret_hash
-from scandock.access.tokens import DAY_MS, Issued
+from scandock.access.tokens import Issued
 from scandock.catalog.engine import Catalog, open_catalog
 from scandock.catalog.migrate import configuration
 from scandock.catalog.server_tables import account, api_token, audit, login
+from scandock.model.durations import DAY_MS
 from scandock.model.errors import Usage
 from scandock.rules.permissions import Answer, Scope
 from scandock.services.accounts import Accounts
 from scandock.services.audit import Wanted, search
-from scandock.services.sign_in import begin_for, begin_login, change_own_password, purge_ended
+from scandock.services.cleaning.rows import purge_ended
+from scandock.services.sign_in import begin_for, begin_login, change_own_password
 
 HERE = RequestInfo("10.0.0.1", "req-1")
 PASSWORD = "correct horse"
@@ -363,7 +365,7 @@ def test_logins_and_tokens_of_an_older_catalog_go_on(bare_database_url):
     from alembic.command import upgrade
 
     engine = create_engine(bare_database_url)
-    config = configuration()
+    config = configuration("before_baseline")
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         upgrade(config, "0007")

@@ -13,7 +13,7 @@ import scandock
 from scandock.catalog.server_tables import trashed
 from scandock.catalog.tables import project
 from scandock.services.audit import Did
-from scandock.services.trash import empty_trash
+from scandock.services.cleaning.trash import empty_trash
 from scandock.testing.worker import InProcessWorker
 from tests.builders import Image, documented, zipped
 from tests.crash.processes import SCANDOCK, environment, until

@@ -20,7 +20,8 @@ from tusclient.client import TusClient
 from scandock.catalog.server_tables import clock_seen, event, reception
 from scandock.catalog.tables import upload
 from scandock.queue.enqueue import accept
-from scandock.services import arrivals
+from scandock.services import spool_writing
+from scandock.services.cleaning.uploads import expire
 from scandock.services.clock_watch import why_wait
 from scandock.services.imports import find_import
 from scandock.web.receiving import spooling
@@ -326,7 +327,7 @@ def test_expired_uploads_are_gone(web, client):
         connection.execute(reception.update().values(expires=1))
     assert code(patch(client, url, 100, DATA[100:])) == (410, "upload_expired")
     assert client.head(url).status_code == 410
-    arrivals.expire(web.site.receiving, {uuids[1]})
+    expire(web.site.receiving, web.site.receiving.limits.lasts_ms, {uuids[1]})
     assert web.spools() == []
     assert (import_of(client, url)["state"], import_of(client, url)["code"]) == ("cancelled", "upload_expired")
     assert import_of(client, busy)["state"] == "receiving"
@@ -404,7 +405,7 @@ def test_going_on_puts_off_the_expiry(web, client):
 
 def test_the_offset_is_what_was_marked_whatever_the_spool_holds(web, client, monkeypatch):
     """As after a kill: bytes beyond the last mark, checked or not, count for nothing."""
-    monkeypatch.setattr(spooling, "MARK_BYTES", 1)
+    monkeypatch.setattr(spool_writing, "MARK_BYTES", 1)
     url = make(client)
     uuid = url.rpartition("/")[2]
     assert patch(client, url, 0, DATA[:100]).status_code == 204

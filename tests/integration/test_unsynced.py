@@ -114,7 +114,7 @@ CUT_IMPORTS = {
     "placing/publish.py switch: store.settle()": ("new", "published"),
     "store/local.py keep_receipt: sync_file(source, self._root.fd)": ("refused", END),
     "store/local.py keep_receipt: sync_folder(RECEIPTS, self._root.fd)": ("new", END),
-    "store/trash.py _describe: os.fsync(fd)": ("replace", END),
+    "store/trash.py _describe: replace_file(paths.trash_note(trash), content, self._root.fd)": ("replace", END),
 }
 """By the call that is dropped: the import that loses something, and where its power is cut."""
 
@@ -440,7 +440,7 @@ PROMISES: dict[str, Callable[[Promising], None]] = {
     "store/root.py prepare: sync_folder('..', self.fd)": prepare,
     "store/root.py prepare: sync_folder(os.path.dirname(above), self.fd)": prepare,
     "store/root.py make_stored: sync_folder('.', self.fd)": make_anew,
-    "store/identity.py write_identity: os.fsync(fd)": identify,
+    "store/identity.py write_identity: replace_file(IDENTITY, content, folder, mode=_MODE)": identify,
     "store/identity.py write_identity: sync_folder('.', folder)": identify,
     "store/works.py take: sync_folder(folder, root.fd)": take,
     "store/stages.py seal: syscalls.syncfs(self._fd)": stage,
@@ -453,7 +453,7 @@ PROMISES: dict[str, Callable[[Promising], None]] = {
     "store/trash.py retire: sync_folder(TRASH, self._root.fd)": retire,
     "store/trash.py retire: sync_folder(paths.parents(path)[0], self._root.fd)": retire,
     "store/trash.py restore: self._trees.settle()": bring_back,
-    "web/receiving/spooling.py _sync: self._spool.sync()": receive,
+    "services/spool_writing.py sync: self._spool.sync()": receive,
     "web/xnat/services/inbox.py end: self._spool.sync()": read_inbox,
     "store/backups.py sync_all: syscalls.syncfs(fd)": back_it_up,
     "services/backing_up.py _secure: backups.sync_all(self.path)": back_it_up,

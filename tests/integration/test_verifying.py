@@ -27,11 +27,10 @@ from scandock.services.listing import Sorting
 from scandock.services.moving import Desk
 from scandock.services.opening import opened
 from scandock.services.pacing import Pace
-from scandock.services.upkeep import Verification
 from scandock.services.verifying import Plan, Verified
 from scandock.store.paths import parse_tree, unchecked
 from scandock.store.snapshots import LocalSnapshot
-from scandock.workers.verifier import VerifierThread
+from scandock.workers.verifier import Verification, VerifierThread
 from tests.builders import Site, documented, images, site_at, verify_some
 from tests.crash.processes import until
 
@@ -46,7 +45,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> 
 def item(catalog: Any) -> dict[str, Any]:
     with catalog.read() as connection:
         uuid = connection.execute(select(session.c.uuid)).scalar_one()
-        return browsing.find_session(connection, SYSTEM, uuid)
+        return browsing.find_session(connection, SYSTEM, uuid).to_json()
 
 
 @pytest.mark.postgresql
@@ -80,7 +79,8 @@ def test_what_joins_is_read_and_what_was_there_is_not_again(site: Site) -> None:
 
 def damaged(catalog: Any, store: Any, site: Site) -> list[dict[str, Any]]:
     with catalog.read() as connection:
-        return list_damage(connection, Desk(catalog, store, site.settings, SYSTEM), Sorting()).items
+        found = list_damage(connection, Desk(catalog, store, site.settings, SYSTEM), Sorting())
+        return [one.to_json() for one in found.items]
 
 
 HARMS = ("changed", "shorter", "missing", "folder")

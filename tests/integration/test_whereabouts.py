@@ -22,6 +22,7 @@ from scandock.services.resolving import resolve
 from scandock.services.trash import delete_session
 from scandock.services.whereabouts import Stands, whereabouts
 from tests.builders import Image, Site, documented, images, site_at
+from tests.import_records import an_import
 from tests.integration.test_prearchive import COMMENT, desk_of, uuid_at, waiting
 
 
@@ -35,7 +36,9 @@ def now(desk: Desk, principal: Principal = SYSTEM) -> list[Stands]:
     with desk.catalog.read() as connection:
         row = connection.execute(select(upload.c.uuid, upload.c.report).order_by(upload.c.id.desc())).first()
         assert row is not None
-        told: dict[str, Any] = whereabouts(connection, principal, [{"id": row.uuid, **json.loads(row.report)}], 50)
+        told = whereabouts(
+            connection, principal, [an_import(id=row.uuid, sessions=json.loads(row.report)["sessions"])], 50
+        )
     return [one for some in told.values() for one in some.values()]
 
 
@@ -77,7 +80,7 @@ def decided(desk: Desk, group: str) -> list[bool]:
     """Of the imports of a group, the newest first: whether what they were held for has been decided."""
     sought = Sought(mine=False, group=group)
     found = list_activity(desk.catalog, SYSTEM, sought, Sorting(sort="-id", limit=20, cursor=None))
-    return [one["decided"] for one in found.items]
+    return [one.decided for one in found.items]
 
 
 @pytest.mark.postgresql

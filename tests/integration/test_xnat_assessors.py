@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import select
 
 from scandock.catalog.server_tables import assessor, audit
-from scandock.services.trash import empty_trash
+from scandock.services.cleaning.trash import empty_trash
 from tests.builders import site_at
 from tests.integration.test_xnat_making import done, experiment, fields, rows
 from tests.integration.web import Web, served

@@ -15,7 +15,7 @@ from sqlalchemy import update
 from scandock.catalog.server_tables import reception
 from scandock.catalog.tables import upload
 from scandock.rules.import_request import ImportRequest
-from scandock.services.arrivals import expire, forget_broken
+from scandock.services.cleaning.uploads import IDLE, forget_broken
 from scandock.services.receiving import Offer
 from scandock.services.settings import load_settings
 from scandock.testing.worker import InProcessWorker
@@ -181,11 +181,11 @@ def test_a_file_outlives_who_received_it_and_expires_as_an_upload(web: Web, clie
     with web.site.catalog.write() as connection:
         connection.execute(update(upload).values(owner=json.dumps(dead)))
     assert forget_broken(web.site.receiving) == 0
-    assert expire(web.site.receiving) == 0
+    assert IDLE.run(web.site) == 0
     assert client.get(FILE).content == BODY
     with web.site.catalog.write() as connection:
         connection.execute(update(reception).values(expires=1))
-    assert expire(web.site.receiving) == 1
+    assert IDLE.run(web.site) == 1
     assert client.get(FILE).status_code == 404
     assert web.spools() == []
 

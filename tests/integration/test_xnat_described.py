@@ -34,7 +34,7 @@ def web(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         url = None
         if request.param == "postgresql":
             cluster = request.getfixturevalue("postgres_cluster")
-            url = databases.enter_context(cluster.database(cluster.catalog()))
+            url = databases.enter_context(cluster.catalog())
         site = site_at(tmp_path_factory.mktemp("described"), patch, url)
         with serving(site.data, site.settings) as web:
             web.account("owner")

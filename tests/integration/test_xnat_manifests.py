@@ -13,6 +13,7 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -25,14 +26,13 @@ from scandock.catalog.engine import open_catalog
 from scandock.catalog.server_tables import download_manifest
 from scandock.catalog.tables import resource, session
 from scandock.model.errors import Usage
+from scandock.services.cleaning.rows import MANIFESTS, MANIFESTS_KEPT_MS
 from scandock.services.manifests import (
     KEPT,
-    KEPT_MS,
     MAX_BYTES,
     ManifestRequest,
     Selection,
     find_manifest,
-    forget_old_manifests,
     keep_manifest,
     parts_of,
     rows_of_project,
@@ -372,9 +372,10 @@ def test_the_newest_of_an_account_are_kept_so_many_and_so_large(database_url: st
         assert ask(catalog, lambda c: find_manifest(c, me, kept[2])) == large
         assert ask(catalog, lambda c: find_manifest(c, other, theirs)) == choice
         old = update(download_manifest).where(download_manifest.c.name == theirs)
+        only_rows: Any = SimpleNamespace(catalog=catalog)
         with catalog.write() as connection:
-            connection.execute(old.values(created=download_manifest.c.created - KEPT_MS - 1_000))
-        assert forget_old_manifests(catalog) == 1
+            connection.execute(old.values(created=download_manifest.c.created - MANIFESTS_KEPT_MS - 1_000))
+        assert MANIFESTS.run(only_rows) == 1
         assert missing(other, theirs)
         assert ask(catalog, lambda c: c.execute(select(func.count()).select_from(download_manifest)).scalar_one()) == 2
     finally:

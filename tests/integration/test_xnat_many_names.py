@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from scandock.access.principal import SYSTEM
 from scandock.catalog.engine import Catalog, open_catalog
-from scandock.catalog.standing import find_session
+from scandock.catalog.sessions import find_session
 from scandock.catalog.tables import session
 from scandock.services import session_parts
 from scandock.services.finding import find_experiments

@@ -403,6 +403,6 @@ def test_check_and_verification_find_what_is_not_as_it_was(
         verify_some(catalog, store, 10)
         with catalog.read() as connection:
             desk = Desk(catalog, store, site.settings, SYSTEM)
-            rot = [(one["label"], one["place"]) for one in list_damage(connection, desk, Sorting()).items]
+            rot = [(one.label, one.place) for one in list_damage(connection, desk, Sorting()).items]
     whose = WHERE[of].rpartition("/")[2]
     assert rot == ([] if harm == "stray" else [(whose, "resources")])

@@ -12,8 +12,9 @@ from sqlalchemy import select, update
 from scandock.access.principal import Door, Principal
 from scandock.catalog.server_tables import account, tracked
 from scandock.services.committing import archive_as
+from scandock.web.xnat.services.cleaning import KEYS, KEYS_KEPT_MS
 from scandock.web.xnat.services.tracked_work import ALIVE_SECONDS, STOPPED, begin
-from scandock.web.xnat.services.tracking import KEPT_MS, forget_old, tell
+from scandock.web.xnat.services.tracking import tell
 from tests.builders import Site, documented, images
 from tests.integration.web import Web
 from tests.integration.xnat_waiting import rows, served, waits
@@ -137,8 +138,8 @@ def test_a_server_that_was_killed_meanwhile_is_an_end(web: Web, client: httpx.Cl
     found = told(client)
     assert (found["succeeded"], found["finalMessage"]) == (False, STOPPED)
     with catalog.write() as connection:
-        connection.execute(update(tracked).values(created=tracked.c.created - KEPT_MS - 1))
-    assert forget_old(catalog) == 1
+        connection.execute(update(tracked).values(created=tracked.c.created - KEYS_KEPT_MS - 1))
+    assert KEYS.run(web.site) == 1
     assert tell(catalog, principal, KEY) is None
 
 

@@ -14,7 +14,8 @@ from sqlalchemy import select, update
 from scandock.catalog.server_tables import reception, tracked
 from scandock.queue.wake import notify
 from scandock.testing.worker import InProcessWorker
-from scandock.web.xnat.services.tracking import DELETED, KEPT_MS, forget_old
+from scandock.web.xnat.services.cleaning import KEYS, KEYS_KEPT_MS
+from scandock.web.xnat.services.tracking import DELETED
 from tests.builders import documented, images, site_at, zipped
 from tests.crash.processes import until
 from tests.integration.server_side import worker_on
@@ -176,10 +177,10 @@ def test_old_keys_are_forgotten_but_not_of_what_goes_on(web: Web, client: httpx.
     submit(client)
     (uuid,) = web.spools()
     with web.site.catalog.write() as connection:
-        connection.execute(update(tracked).values(created=tracked.c.created - KEPT_MS - 1000))
-    assert forget_old(web.site.catalog) == 0
+        connection.execute(update(tracked).values(created=tracked.c.created - KEYS_KEPT_MS - 1000))
+    assert KEYS.run(web.site) == 0
     client.post(f"/api/v1/imports/{uuid}/cancel")
-    assert forget_old(web.site.catalog) == 1
+    assert KEYS.run(web.site) == 1
     assert client.get(TRACK).status_code == 404
     with web.site.catalog.read() as connection:
         assert connection.execute(select(tracked)).all() == []

@@ -19,7 +19,7 @@ from structlog.testing import capture_logs
 from scandock.access import accounts
 from scandock.access.passwords import hash_password
 from scandock.services.checking import check
-from scandock.services.logs import log_step
+from scandock.services.logs import write_step
 from scandock.services.settings import Settings, load_settings
 from scandock.testing.data import make_data
 from scandock.testing.server import InProcessServer, add_account, make_app
@@ -86,7 +86,7 @@ def with_mail() -> Settings:
 @contextmanager
 def capture_steps() -> Iterator[list[Any]]:
     """What is logged, as the processes of a server do it: with the steps of uploads."""
-    with capture_logs([merge_contextvars]) as logged, steps_logged_by(log_step):
+    with capture_logs([merge_contextvars]) as logged, steps_logged_by(write_step):
         yield logged
 
 

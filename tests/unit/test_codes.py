@@ -11,15 +11,18 @@ import pytest
 from scandock.access.throttle import Throttled
 from scandock.model import errors
 from scandock.web import problems
-from scandock.web.problems import STATUS
 from scandock.web.tus.errors import UploadLocked
+from scripts.codes import classes
 from tests.documented import documented_codes
 
 SOURCE = Path(problems.__file__).parent.parent
+KINDS = {
+    name
+    for name, made in vars(errors).items()
+    if isinstance(made, type) and issubclass(made, errors.ScandockError) and not issubclass(made, errors.Coded)
+} | {"Unparseable"}
 AT = {
-    **{name: 0 for name, made in vars(errors).items() if isinstance(made, type) and issubclass(made, Exception)},
-    "Unparseable": 0,
-    "Denied": 1,
+    **dict.fromkeys(KINDS, 0),
     "problem": 2,
 }
 """What makes an error or an answer, and which of its arguments is the code."""
@@ -49,40 +52,46 @@ def texts(given: ast.expr, named: Mapping[str, str]) -> Iterator[str]:
             yield from texts(value, named)
 
 
+def name_of(call: ast.Call) -> str:
+    """What a call calls, without where that is from."""
+    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+
+
+def has_a_written_code(call: ast.Call) -> bool:
+    """Whether it makes an error of a kind alone, with a code that is written out."""
+    return name_of(call) in KINDS and any(isinstance(one, ast.Constant) for one in call.args[:1])
+
+
 def arguments(tree: ast.Module) -> Iterator[ast.expr]:
     """The arguments that are codes."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
-            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            at = AT.get(name)
+            at = AT.get(name_of(node))
             yield from node.args[at : at + 1] if at is not None else []
             yield from (keyword.value for keyword in node.keywords if keyword.arg == "code")
         if isinstance(node, ast.ClassDef):
             yield from (one.value for one in node.body if isinstance(one, ast.Assign) and _is_code(one.targets[0]))
-        if isinstance(node, ast.ClassDef) and {getattr(base, "id", "") for base in node.bases} & AT.keys():
-            yield from (code for call in ast.walk(node) for code in inherited(call))
 
 
 def _is_code(target: ast.expr) -> bool:
     return isinstance(target, ast.Name) and target.id == "CODE"
 
 
-def inherited(node: ast.AST) -> list[ast.expr]:
-    """The code that an error of its own kind hands to its base."""
-    if isinstance(node, ast.Call) and ast.unparse(node.func) == "super().__init__":
-        return node.args[:1]
-    return []
+@pytest.fixture(scope="module")
+def trees() -> dict[str, ast.Module]:
+    """Each module's syntax, by its path."""
+    paths = sorted(SOURCE.rglob("*.py"))
+    return {str(path.relative_to(SOURCE)): ast.parse(path.read_text(encoding="utf-8")) for path in paths}
 
 
 @pytest.fixture(scope="module")
-def written() -> dict[str, set[str]]:
+def written(trees) -> dict[str, set[str]]:
     """The codes that each module names, by its path."""
     named: dict[str, str] = {}
     given: dict[str, list[ast.expr]] = {}
-    for path in sorted(SOURCE.rglob("*.py")):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+    for module, tree in trees.items():
         named.update(constants(tree))
-        given[str(path.relative_to(SOURCE))] = list(arguments(tree))
+        given[module] = list(arguments(tree))
     return {
         module: {text for argument in codes for text in texts(argument, named) if text}
         for module, codes in given.items()
@@ -97,12 +106,20 @@ def test_every_code_that_a_module_names_is_documented(written):
 def test_codes_are_found_wherever_they_are_written(written):
     codes = set().union(*written.values())
     assert len(codes) > 150
-    by_denied, by_constant, by_base, by_problem = "csrf_failed", "attempts_exhausted", Throttled(1).code, "internal"
-    by_class = UploadLocked.CODE
-    assert {by_denied, by_constant, by_base, by_problem, by_class} <= codes
+    by_constant, by_notice = "attempts_exhausted", "inner_no_images"
+    assert {by_constant, by_notice, Throttled.CODE, UploadLocked.CODE} <= codes
 
 
-def test_a_code_that_has_a_status_of_its_own_is_documented_with_it():
-    documented = {code: documented_codes().get(code) for code in STATUS}
-    assert [code for code, statuses in documented.items() if statuses is None] == []
-    assert {code: statuses for code, statuses in documented.items() if statuses and STATUS[code] not in statuses} == {}
+def test_a_code_is_documented_with_the_status_that_it_has():
+    for made in classes():
+        statuses = documented_codes()[made.CODE]
+        assert not statuses or made.STATUS in statuses, made
+
+
+def test_an_error_that_is_no_retold_one_is_of_a_class_of_its_own(trees):
+    assert {"Usage", "BadInput", "Fault", "LimitExceeded"} <= KINDS
+    written_out = {
+        module: [node.lineno for node in ast.walk(tree) if isinstance(node, ast.Call) and has_a_written_code(node)]
+        for module, tree in trees.items()
+    }
+    assert {module: lines for module, lines in written_out.items() if lines} == {}

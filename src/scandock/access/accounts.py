@@ -11,6 +11,14 @@ from sqlalchemy import Connection, RowMapping, delete, func, insert, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from scandock.access.clock import now_ms
+from scandock.access.errors import (
+    AccountExists,
+    AccountNameInvalid,
+    AccountUnknown,
+    EmailInvalid,
+    IdentityTaken,
+    LastAdmin,
+)
 from scandock.catalog.engine import in_parts
 from scandock.catalog.server_tables import account, api_token, login
 from scandock.model.errors import Usage
@@ -45,19 +53,18 @@ def check_name(name: str) -> None:
     A name has no colon (basic authentication) and does not look like a UUID, which is a token's alias.
     """
     if not NAME.fullmatch(name) or _UUID.fullmatch(name):
-        raise Usage(
-            "account_name_invalid",
+        raise AccountNameInvalid(
             f"{name!r} can't be the name of an account.",
             "A name is 1 to 64 letters, digits and . _ @ -, begins with a letter or digit, and is no UUID.",
         )
     if name.casefold() in RESERVED:
-        raise Usage("account_name_invalid", f"The name {name} is reserved.", "Choose another one.")
+        raise AccountNameInvalid(f"The name {name} is reserved.", "Choose another one.")
 
 
 def check_email(email: str) -> None:
     """Raises Usage `email_invalid` for what no mail can be sent to."""
     if email and not re.fullmatch(r"[^@\s,;<>\x00-\x1f]{1,64}@[^@\s,;<>\x00-\x1f]{1,190}", email):
-        raise Usage("email_invalid", f"{email!r} is no e-mail address.", "Write it as name@example.org.")
+        raise EmailInvalid(email)
 
 
 def create(
@@ -92,7 +99,7 @@ def create(
 
 
 def _taken(name: str) -> Usage:
-    return Usage("account_exists", f"There is an account {name} already.", "Choose another name, or change that one.")
+    return AccountExists(name)
 
 
 def find(connection: Connection, name: str) -> Account | None:
@@ -124,7 +131,7 @@ def get(connection: Connection, name: str) -> Account:
     """The account of a name or a UUID, which no name can be; Usage `account_unknown` where there is none."""
     found = by_uuid(connection, name.lower()) if _UUID.fullmatch(name) else find(connection, name)
     if found is None:
-        raise Usage("account_unknown", f"There is no account {name!r}.", _LISTED)
+        raise AccountUnknown(f"There is no account {name!r}.", _LISTED)
     return found
 
 
@@ -181,7 +188,7 @@ def set_profile(connection: Connection, one: Account, *, display: str, email: st
 def set_identity(connection: Connection, one: Account, identity: str | None) -> Account:
     """Let an OpenID Connect identity log in to an account that is there, or no longer."""
     if identity is not None and (taken := by_identity(connection, identity)) is not None and taken.id != one.id:
-        raise Usage("identity_taken", f"That identity logs in to {taken.name} already.", "Take it from there first.")
+        raise IdentityTaken(taken.name)
     return _change(connection, one, ends=identity is None, identity=identity)
 
 
@@ -229,7 +236,7 @@ def _not_the_last(connection: Connection, one: Account) -> None:
             select(account.c.id).where(account.c.admin, ~account.c.disabled).order_by(account.c.id).with_for_update()
         ).all()
     if not connection.execute(select(func.count()).select_from(others.subquery())).scalar_one():
-        raise Usage("last_admin", f"{one.name} is the last administrator.", "Make another account administrator first.")
+        raise LastAdmin(one.name)
 
 
 def _maybe(connection: Connection, condition: Any) -> Account | None:  # noqa: ANN401  SQLAlchemy's own type is private

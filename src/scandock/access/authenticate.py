@@ -15,11 +15,12 @@ from sqlalchemy import Connection
 
 from scandock.access import accounts, logins, members, passwords, tokens
 from scandock.access.accounts import Account
+from scandock.access.denials import LoginFailed
 from scandock.access.passwords import Remembered
 from scandock.access.principal import ANONYMOUS, Denied, Door, Principal, RequestInfo
 from scandock.access.throttle import Throttle, Throttled
 from scandock.catalog.engine import Catalog
-from scandock.rules.permissions import Answer, Role, Scope
+from scandock.rules.permissions import Role, Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,4 +224,4 @@ def _keep_up(catalog: Catalog, one: Account, password: str) -> None:
 
 def login_failed() -> Denied:
     """Why somebody is not let in, in the same words whatever was wrong."""
-    return Denied(Answer.SIGN_IN, "login_failed", "Name, password or token is wrong.", "Check them, and sign in again.")
+    return LoginFailed("Name, password or token is wrong.", "Check them, and sign in again.")

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from scandock.access import accounts, passwords
+from scandock.access.errors import AccountExists
 from scandock.catalog.engine import Catalog
-from scandock.model.errors import Usage
 
 ADMIN: Final = "admin"
 
@@ -37,8 +37,6 @@ def ensure_admin(catalog: Catalog, given: str | None) -> FirstAdmin | None:
     try:
         with catalog.write() as connection:
             accounts.create(connection, ADMIN, password=hashed, admin=True, display="Administrator")
-    except Usage as error:
-        if error.code != "account_exists":
-            raise
+    except AccountExists:
         return None
     return FirstAdmin(ADMIN, made_up)

@@ -13,20 +13,21 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, insert, or_, sel
 
 from scandock.access.accounts import Account
 from scandock.access.clock import now_ms
-from scandock.access.principal import Denied, Door, Principal
+from scandock.access.denials import CsrfFailed
+from scandock.access.principal import Door, Principal
 from scandock.access.secret import new_secret, secret_hash
 from scandock.access.tokens import expiry_of
 from scandock.catalog.engine import in_parts
 from scandock.catalog.server_tables import account, login
 from scandock.model import request_limits
-from scandock.rules.permissions import Answer
+from scandock.model.durations import DAY_MS, HOUR_MS, MINUTE_MS
 
-IDLE_MS: Final = 4 * 3_600_000
-ABSOLUTE_MS: Final = 7 * 86_400_000
+IDLE_MS: Final = 4 * HOUR_MS
+ABSOLUTE_MS: Final = 7 * DAY_MS
 ID_DIGITS: Final = 24
 LOGINS_MOST: Final = request_limits.LOGINS
 """Of one account; the longest idle one ends for a new one."""
-SEEN_MS: Final = 60_000
+SEEN_MS: Final = MINUTE_MS
 """`seen` is written at most once a minute: a reader of pages is no writer."""
 
 
@@ -193,9 +194,7 @@ def check_csrf(principal: Principal, given: str | None, *, cross_site: bool = Fa
 
 def deny_elsewhere() -> NoReturn:
     """Refuse (403) a change that another site's page asked for."""
-    raise Denied(
-        Answer.FORBIDDEN,
-        "csrf_failed",
+    raise CsrfFailed(
         "This change did not come from a page of this server.",
         "Load the page anew; a script that logged in by cookie sends the login's csrf in the header X-CSRF-Token.",
     )

@@ -12,7 +12,7 @@ from scandock.access.accounts import Account
 from scandock.catalog.engine import in_parts
 from scandock.catalog.server_tables import account, member, project_access
 from scandock.catalog.tables import project
-from scandock.model.errors import Usage
+from scandock.rules.errors import ProjectUnknown
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import Accessibility, Role
 
@@ -39,7 +39,7 @@ def project_key(connection: Connection, name: str) -> tuple[int, str]:
         select(project.c.id, project.c.name).where(project.c.key == name.casefold(), project.c.name != UNASSIGNED)
     ).first()
     if row is None:
-        raise Usage("project_unknown", f"There is no project {name!r}.", _UNKNOWN)
+        raise ProjectUnknown(f"There is no project {name!r}.", _UNKNOWN)
     return row.id, row.name
 
 

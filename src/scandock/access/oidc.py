@@ -23,11 +23,12 @@ from joserfc.errors import BadSignatureError, ClaimError, ExpiredTokenError, Inv
 from joserfc.jwk import KeySet
 
 from scandock.access.clock import monotonic
+from scandock.access.denials import ProviderAnswerInvalid
+from scandock.access.errors import ProviderUnreachable
 from scandock.access.oidc_flow import Flow, open_flow, safe_path, seal
 from scandock.access.oidc_settings import Identity, OidcSettings, safe_url
 from scandock.access.principal import Denied
 from scandock.model.errors import Fault
-from scandock.rules.permissions import Answer
 
 ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 """Signatures that are taken: by a key of the provider alone, never by a shared secret or none."""
@@ -231,7 +232,7 @@ def _check_metadata(found: Mapping[str, Any], issuer: str) -> None:
 
 
 def _failed(why: str) -> Denied:
-    return Denied(Answer.SIGN_IN, "oidc_failed", f"The login did not succeed. {why}", "Sign in again.")
+    return ProviderAnswerInvalid(f"The login did not succeed. {why}", "Sign in again.")
 
 
 def _why_no_identity(error: Exception) -> str:
@@ -246,4 +247,4 @@ def _why_no_identity(error: Exception) -> str:
 
 
 def _unreachable(error: Exception) -> Fault:
-    return Fault("oidc_unreachable", f"The login's provider did not answer as it should: {error}.", "Try again later.")
+    return ProviderUnreachable(str(error))

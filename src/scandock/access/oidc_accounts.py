@@ -9,10 +9,10 @@ from sqlalchemy import Connection
 
 from scandock.access import accounts
 from scandock.access.accounts import Account
+from scandock.access.denials import LoginFailed, ProviderAccountMissing, ProviderNameTaken
+from scandock.access.errors import AccountExists, AccountNameInvalid
 from scandock.access.oidc_settings import Identity, OidcSettings
-from scandock.access.principal import Denied
 from scandock.model.errors import Usage
-from scandock.rules.permissions import Answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +33,10 @@ def account_for(connection: Connection, settings: OidcSettings, identity: Identi
     one = accounts.by_identity(connection, identity.key)
     if one is not None:
         if one.disabled:
-            raise Denied(Answer.SIGN_IN, "login_failed", "This account is disabled.", "Ask an administrator.")
+            raise LoginFailed("This account is disabled.", "Ask an administrator.")
         return Found(one, made=False)
     if not may_have_one(settings, identity):
-        raise Denied(
-            Answer.FORBIDDEN,
-            "oidc_not_allowed",
+        raise ProviderAccountMissing(
             "You are known to the provider, but have no account here.",
             "Ask an administrator for one.",
         )
@@ -47,12 +45,8 @@ def account_for(connection: Connection, settings: OidcSettings, identity: Identi
         made = accounts.create(
             connection, name, display=identity.display, email=_email(identity), identity=identity.key
         )
-    except Usage as error:
-        if error.code not in {"account_exists", "account_name_invalid"}:
-            raise
-        raise Denied(
-            Answer.FORBIDDEN,
-            "oidc_name_taken",
+    except (AccountExists, AccountNameInvalid):
+        raise ProviderNameTaken(
             f"An account can't be made under the name {name!r}: it is taken, or can't be one.",
             "Ask an administrator to link your identity to an account.",
         ) from None

@@ -5,29 +5,29 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from scandock.model.errors import Usage
+from scandock.access.errors import SettingInvalid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OidcSettings:
-    """The site's provider, and who gets an account at the first login."""
+    """The site's provider, and who gets an account at the first login; made by `Settings.oidc`."""
 
     issuer: str
     client_id: str
-    client_secret: str = field(default="", repr=False)
-    label: str = "Single sign-on"
-    scopes: str = "openid email profile"
-    name_claim: str = "preferred_username"
-    domains: tuple[str, ...] = ()
+    client_secret: str = field(repr=False)
+    label: str
+    scopes: str
+    name_claim: str
+    domains: tuple[str, ...]
     """Domains of verified e-mail addresses whose holders get an account; `*`: everybody whom the provider knows;
     none: only accounts that an administrator linked."""
 
     def check(self) -> None:
         """Raises Usage `setting_invalid` for an issuer whose word could be changed on its way."""
         if not safe_url(self.issuer):
-            raise Usage("setting_invalid", f"The issuer {self.issuer!r} is no https address.", "Name it with https://.")
+            raise SettingInvalid(f"The issuer {self.issuer!r} is no https address.", "Name it with https://.")
         if not self.client_id or "openid" not in self.scopes.split():
-            raise Usage("setting_invalid", "OpenID Connect needs a client id and the scope openid.", "Set both.")
+            raise SettingInvalid("OpenID Connect needs a client id and the scope openid.", "Set both.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar, cast
 
 from scandock.access.throttle import network
 from scandock.model import request_limits
-from scandock.model.errors import ScandockError
+from scandock.model.errors import Coded
 
 T = TypeVar("T")
 
@@ -30,14 +30,18 @@ WAIT_SECONDS: Final = 20.0
 RETRY_SECONDS: Final = 10
 
 
-class PasswordsBusy(ScandockError):
+class PasswordsBusy(Coded):
     """Too many passwords of one address wait for their check: 503, and the seconds after which to try again."""
 
-    def __init__(self) -> None:
-        super().__init__(
-            "busy", "Too many passwords are being checked at once.", f"Try again in {RETRY_SECONDS} seconds."
-        )
-        self.retry_after = RETRY_SECONDS
+    CODE = "busy"
+    STATUS = 503
+    MEANING = (
+        "Too many passwords are being checked at once (503): those of one address wait behind each other, at most 100,"
+        " for at most 20 seconds. `Retry-After` says when to try again."
+    )
+    SENTENCE = "Too many passwords are being checked at once."
+    REMEDY = f"Try again in {RETRY_SECONDS} seconds."
+    retry_after = RETRY_SECONDS
 
 
 def _ignore() -> None:

@@ -18,7 +18,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from scandock.access.clock import monotonic
-from scandock.model.errors import Usage
+from scandock.access.errors import PasswordUnfit
 
 MEMORY_KIB: Final = 19 * 1024
 PASSES: Final = 3
@@ -58,9 +58,9 @@ def check_new(password: str, *, least: int = LEAST) -> None:
     An administrator may set a shorter one than people choose for themselves (`least` 1): theirs is to know.
     """
     if len(password) < least:
-        raise Usage("password_unfit", f"A password has at least {least} characters.", "Choose a longer one.")
+        raise PasswordUnfit(f"A password has at least {least} characters.", "Choose a longer one.")
     if len(password) > MOST or "\0" in password:
-        raise Usage("password_unfit", f"A password has at most {MOST} characters, and no zero byte.")
+        raise PasswordUnfit(f"A password has at most {MOST} characters, and no zero byte.")
 
 
 def hash_password(password: str) -> str:

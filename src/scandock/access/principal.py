@@ -7,14 +7,14 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final, NamedTuple, NoReturn
+from typing import ClassVar, Final, NamedTuple, NoReturn
 
 from sqlalchemy import Connection, select
 
 from scandock.catalog.projects import SET_ASIDE, being_deleted
 from scandock.catalog.server_tables import project_access
 from scandock.catalog.tables import project, project_deletion
-from scandock.model.errors import ScandockError
+from scandock.model.errors import Worded
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import Accessibility, Action, Answer, Role, Scope, answer
 from scandock.rules.refusals import forbidden
@@ -72,29 +72,53 @@ class RequestInfo:
     request_id: str = ""
 
 
-class Denied(ScandockError):
-    """A wish that is not granted; `answer` says whether the door tells 401, 403 or 404.
+class Denied(Worded):
+    """A wish that is not granted: of a class of its own below `Unauthorized`, `Forbidden` or `Hidden`.
 
     `action` and `project` say what was refused and where, of something that is there: the audit tells of it.
     """
 
-    def __init__(
-        self,
-        told: Answer,
-        code: str,
-        message: str,
-        remedy: str = "",
-        *,
-        action: Action | None = None,
-        project: str = "",
-    ) -> None:
-        super().__init__(code, message, remedy)
-        self.answer = told
+    answer: ClassVar[Answer]
+
+    def __init__(self, message: str, remedy: str = "", *, action: Action | None = None, project: str = "") -> None:
+        super().__init__(message, remedy)
         self.action = action
         self.project = project
         heard = REFUSED.get()
-        if heard is not None and (told is Answer.FORBIDDEN or (told is Answer.HIDDEN and project)):
+        if heard is not None and (self.answer is Answer.FORBIDDEN or (self.answer is Answer.HIDDEN and project)):
             heard.append(self)
+
+
+class Unauthorized(Denied):
+    answer = Answer.SIGN_IN
+    STATUS = 401
+
+
+class Forbidden(Denied):
+    answer = Answer.FORBIDDEN
+    STATUS = 403
+
+
+class Hidden(Denied):
+    """As if it were not there."""
+
+    answer = Answer.HIDDEN
+    STATUS = 404
+
+
+class LoginNeeded(Unauthorized):
+    CODE = "login_needed"
+    MEANING = "Nobody is signed in (401). Says nothing of what exists."
+
+
+class RightMissing(Forbidden):
+    CODE = "forbidden"
+    MEANING = "The right to it is missing, where one may know of the project (403)."
+
+
+class ThingHidden(Hidden):
+    CODE = "not_found"
+    MEANING = "There is nothing of that name, or one may not know of it (404)."
 
 
 REFUSED: Final[ContextVar[list[Denied] | None]] = ContextVar("refused", default=None)
@@ -184,16 +208,14 @@ def deny(
     `project_deleting` for a 409.
     """
     if told is Answer.SIGN_IN:
-        raise Denied(told, "login_needed", "You are not signed in.", "Sign in, or send a name and password.")
+        raise LoginNeeded("You are not signed in.", "Sign in, or send a name and password.")
     if told is Answer.DELETING:
         raise being_deleted("The project")
     if told is Answer.FORBIDDEN:
         if principal is not None and action is not None:
-            raise Denied(told, "forbidden", *forbidden(action, principal.scope), action=action, project=project_name)
-        raise Denied(told, "forbidden", "You may not do this here.", "It is somebody else's.")
-    raise Denied(
-        told,
-        "not_found",
+            raise RightMissing(*forbidden(action, principal.scope), action=action, project=project_name)
+        raise RightMissing("You may not do this here.", "It is somebody else's.")
+    raise ThingHidden(
         "There is nothing of that name, or you may not know of it.",
         "Check the address.",
         action=action,

@@ -16,20 +16,22 @@ from dataclasses import dataclass
 from typing import Final
 
 from scandock.access.clock import monotonic
-from scandock.model.errors import ScandockError
+from scandock.model.errors import Coded
 
 KEYS_MOST: Final = 50_000
 
 
-class Throttled(ScandockError):
+class Throttled(Coded):
     """Too many wrong passwords: 429, with the seconds after which another try counts."""
 
+    CODE = "too_many_logins"
+    STATUS = 429
+    MEANING = "Too many wrong passwords (429); `Retry-After` says when the next try counts."
+    SENTENCE = "Too many wrong passwords were sent."
+    REMEDY = "Wait {seconds} seconds; whoever runs the server can set a new password."
+
     def __init__(self, seconds: int) -> None:
-        super().__init__(
-            "too_many_logins",
-            "Too many wrong passwords were sent.",
-            f"Wait {seconds} seconds; whoever runs the server can set a new password.",
-        )
+        self._fill({"seconds": seconds})
         self.retry_after = seconds
 
 

@@ -18,20 +18,20 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from scandock.access.accounts import Account
 from scandock.access.clock import now_ms
+from scandock.access.errors import TokenDaysInvalid, TokensTooMany
 from scandock.access.principal import deny
 from scandock.access.secret import new_secret, secret_hash
 from scandock.catalog.engine import in_parts
 from scandock.catalog.server_tables import account, api_token
-from scandock.model.errors import Usage
+from scandock.model.durations import DAY_MS, MINUTE_MS
 from scandock.rules.permissions import Answer, Scope
 
-DAY_MS: Final = 86_400_000
 DAYS: Final = 30
 DAYS_MOST: Final = 366
 TOKENS_MOST: Final = 100
 """Of one account."""
 NAME_MOST: Final = 128
-SEEN_MS: Final = 60_000
+SEEN_MS: Final = MINUTE_MS
 NOBODYS: Final = bytes(32)
 """In the place of a secret's hash, where no secret is to hold."""
 ALIAS: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -85,7 +85,7 @@ def issue(
     """
     now, expires = _span(connection, days, parent)
     if _count(connection, one, now) >= TOKENS_MOST:
-        raise Usage("too_many_tokens", f"An account has at most {TOKENS_MOST} tokens.", "Revoke some.")
+        raise TokensTooMany(TOKENS_MOST)
     return _issue(connection, one, scope, now, expires, name, parent)
 
 
@@ -133,7 +133,7 @@ def _count(connection: Connection, one: Account, now: int) -> int:
 def _span(connection: Connection, days: int, parent: str | None) -> tuple[int, int]:
     """Now, and when a token of so many days ends that `parent` makes. Usage `token_days`, Denied."""
     if not 1 <= days <= DAYS_MOST:
-        raise Usage("token_days", f"A token lives 1 to {DAYS_MOST} days.", "Name fewer days.")
+        raise TokenDaysInvalid(DAYS_MOST)
     now = now_ms(connection)
     expires = now + days * DAY_MS
     return now, expires if parent is None else min(expires, expiry_of(connection, parent))

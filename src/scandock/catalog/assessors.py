@@ -9,7 +9,6 @@ from sqlalchemy import Connection, Select, delete, select
 
 from scandock.catalog.server_tables import accession, assessor
 from scandock.catalog.tables import session
-from scandock.model.errors import Usage
 from scandock.rules.labels import label_key
 
 
@@ -26,12 +25,6 @@ def assessors_labelled(connection: Connection, project_id: int, label: str) -> l
         .where(assessor.c.key == label_key(label), session.c.project_id == project_id, session.c.place == "archive")
     )
     return list(connection.execute(query).scalars())
-
-
-def check_no_assessor(connection: Connection, project_id: int, label: str) -> None:
-    """Usage `label_taken` where an assessor of a project has the label that a session is to get."""
-    if assessors_labelled(connection, project_id, label):
-        raise Usage("label_taken", "There is an assessor of that label already.", "Choose another label.")
 
 
 def labels_of_assessors(connection: Connection, session_uuid: str) -> list[str]:

@@ -23,11 +23,14 @@ from sqlalchemy.exc import TimeoutError as NoConnectionError
 from sqlalchemy.sql import ColumnElement
 
 from scandock.catalog import append_only  # noqa: F401  its tables and triggers are made with the others
+from scandock.catalog.errors import CatalogDamaged, CatalogFailed, CatalogOlder
 from scandock.catalog.migrations import newest
 from scandock.catalog.tables import metadata
 from scandock.model import request_limits
-from scandock.model.errors import Fault, Usage
+from scandock.model.errors import Fault
+from scandock.model.machine_errors import DiskFull
 from scandock.model.private import PRIVATE_FILE, keep_private
+from scandock.model.request_errors import RequestInvalid
 
 T = TypeVar("T")
 _LOG = logging.getLogger("scandock")
@@ -138,8 +141,7 @@ class Catalog:
     def _turn(self) -> Iterator[None]:
         """Be one of those of this process that write."""
         if not (self._turns.acquire(blocking=False) or self._wait_for_turn()):
-            raise Fault(
-                "catalog",
+            raise CatalogFailed(
                 f"The catalog could not be written: {WRITERS} others of this process have waited for its lock.",
                 "Try again in a moment. Where that lasts, find what works on the catalog for so long.",
             )
@@ -208,13 +210,10 @@ class Catalog:
                 yield connection
         except (DBAPIError, sqlite3.Error) as error:  # sqlite3's own, while a connection is being tuned
             if _NUL in str(getattr(error, "orig", error)):  # of PostgreSQL; in SQLite such a name is only not found
-                raise Usage(
-                    "request_invalid", "A name has a NUL character, which no name has.", "Leave it out."
-                ) from None
+                raise RequestInvalid("A name has a NUL character, which no name has.", "Leave it out.") from None
             raise self.fault(error, "could not be read or written") from error
         except NoConnectionError as error:
-            raise Fault(
-                "catalog",
+            raise CatalogFailed(
                 f"The catalog could not be read or written: all {WRITERS + READERS} connections of this process to it"
                 " are in use.",
                 "Try again in a moment. Where that lasts, find what works on the catalog for so long.",
@@ -228,19 +227,19 @@ class Catalog:
             or getattr(getattr(error, "orig", error), "sqlstate", "") == _PG_DISK_FULL
             or self._is_full(said)
         ):
-            return Fault("disk_full", f"The catalog {what}: {said}.", "Free some space, then run it again.")
+            return DiskFull(f"The catalog {what}: {said}.", "Free some space, then run it again.")
         if _is_damaged(error, said):
             return self._damage(f"The catalog{self._named()} {what}: it is damaged ({said}).")
         if _is_busy(error):
-            return Fault(
-                "catalog", f"The catalog {what}: another process holds its lock.", "Find what works on it for so long."
+            return CatalogFailed(
+                f"The catalog {what}: another process holds its lock.", "Find what works on it for so long."
             )
         closed = self._closed_file() if "readonly" in said or "unable to open" in said else ""
         if closed:
             who = f"{closed} is not open to this user for reading and writing ({_rights(closed)})"
-            return Fault("catalog", f"The catalog {what}: {who}.", _opened_by(closed))
+            return CatalogFailed(f"The catalog {what}: {who}.", _opened_by(closed))
         remedy = "Look at the disk and the database, then run the same command again."
-        return Fault("catalog", f"The catalog {what}: {said}.", remedy)
+        return CatalogFailed(f"The catalog {what}: {said}.", remedy)
 
     def try_writing(self, seconds: int) -> None:
         """Write a row as it is and commit; Fault where that can't be, or a lock has not come free for `seconds`."""
@@ -320,7 +319,7 @@ class Catalog:
     def _damage(self, said: str) -> Fault:
         self.damaged = said
         self.on_damage()
-        return Fault("catalog_damaged", said, DAMAGED_REMEDY)
+        return CatalogDamaged(said, DAMAGED_REMEDY)
 
     @property
     def place(self) -> str:
@@ -487,7 +486,7 @@ def refuse_lost(database: str, folders: Iterable[str]) -> None:
         size = os.path.getsize(database) if os.path.exists(database) else None
         if not size and any(os.path.isdir(folder) and os.listdir(folder) for folder in folders):
             what = "missing" if size is None else "empty"
-            raise Fault("catalog_damaged", f"The catalog {database} is {what}, though files are stored.", _LOST_REMEDY)
+            raise CatalogDamaged(f"The catalog {database} is {what}, though files are stored.", _LOST_REMEDY)
 
 
 def keep_catalog_private(catalog: Catalog) -> None:
@@ -518,10 +517,5 @@ def _bring_up(catalog: Catalog, may_upgrade: Callable[[], AbstractContextManager
         check_known(version)
         with may_upgrade() as may:
             if not may:
-                raise Fault(
-                    "catalog_older",
-                    f"A server of an older version is at work on this catalog ({version}; this version has {HEAD}).",
-                    "Use the version that the server runs; or stop the server and start this version's, which brings"
-                    " the catalog up to date.",
-                )
+                raise CatalogOlder(str(version), HEAD)
             upgrade(connection, version)

@@ -14,8 +14,8 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
+from scandock.catalog.errors import CatalogNewer
 from scandock.catalog.migrations import FOLDER
-from scandock.model.errors import Fault
 
 Chain = Literal["versions", "before_baseline"]
 
@@ -32,11 +32,7 @@ def configuration(chain: Chain = "versions") -> Config:
 def check_known(version: str | None) -> None:
     """Raise `Fault` (`catalog_newer`) where a catalog was written by a newer Scandock."""
     if version is not None and not (_has(version, "versions") or _has(version, "before_baseline")):
-        raise Fault(
-            "catalog_newer",
-            f"This catalog was written by a newer Scandock (its version is {version}).",
-            "Use that version, or restore a backup from before the upgrade.",
-        )
+        raise CatalogNewer(version)
 
 
 def upgrade(connection: Connection, version: str | None) -> None:

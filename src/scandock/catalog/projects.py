@@ -9,6 +9,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Select, insert, select
 
 from scandock.catalog.engine import Catalog
+from scandock.catalog.errors import ProjectDeleting
 from scandock.catalog.tables import project, project_deletion
 from scandock.model.errors import Usage
 from scandock.rules.labels import UNASSIGNED, fit
@@ -122,6 +123,4 @@ def check_not_deleting(connection: Connection, names: Iterable[str]) -> None:
 
 def being_deleted(which: str) -> Usage:
     """Why a project takes nothing any more."""
-    return Usage(
-        "project_deleting", f"{which} is being deleted.", "Wait until that is done: then its id is free for a new one."
-    )
+    return ProjectDeleting(which)

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Select, func, select, union_all
 
-from scandock.catalog.standing import Standing, find_session
+from scandock.catalog.records import SessionRecord
+from scandock.catalog.sessions import find_session
 from scandock.catalog.tables import project, session, shelf, subject
 from scandock.model import uris
 from scandock.model.tree_parts import TreeParts
@@ -54,7 +55,7 @@ class Shelf:
         return 0
 
 
-Holder = Standing | Shelf
+Holder = SessionRecord | Shelf
 """Whatever has files: a session, or a shelf."""
 
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Connection, insert, select
 
 from scandock.catalog.engine import Catalog
+from scandock.catalog.records import DeletedSession
 from scandock.catalog.server_tables import account, audit, reception
 from scandock.catalog.tables import project, session, tree, upload
 
@@ -20,8 +20,8 @@ SESSIONS_MOST: Final = 100
 """Sessions that are named; of more the number alone is told."""
 
 
-def note_settled(catalog: Catalog, connection: Connection, upload_id: int, row: Mapping[str, Any]) -> None:
-    """Note that a session left in conflict went, as an import brought all of it; `row` is what the catalog said."""
+def note_settled(catalog: Catalog, connection: Connection, upload_id: int, deleted: DeletedSession) -> None:
+    """Note that a session left in conflict went, as an import brought all of it; `deleted` is what the catalog said."""
     who = connection.execute(
         select(upload.c.uuid, reception.c.account_id, account.c.name)
         .outerjoin(reception, reception.c.upload_id == upload.c.id)
@@ -35,13 +35,13 @@ def note_settled(catalog: Catalog, connection: Connection, upload_id: int, row: 
             actor=who.name or "system",
             action="archive",
             kind="session",
-            target=row["uuid"],
-            project=row["project"],
-            project_uuid=select(project.c.uuid).where(project.c.id == row["project_id"]).scalar_subquery(),
+            target=deleted.uuid,
+            project=deleted.project,
+            project_uuid=select(project.c.uuid).where(project.c.id == deleted.project_id).scalar_subquery(),
             address="",
             request_id="",
             outcome="done",
-            details=json.dumps({"import": who.uuid, "code": row["held"][0]}, sort_keys=True),
+            details=json.dumps({"import": who.uuid, "code": deleted.held[0]}, sort_keys=True),
         )
     )
 

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, and_, bindparam, delete, func, insert, litera
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import damage
-from scandock.catalog.tables import ecat_file, file, resource, scan, session, tree
+from scandock.catalog.tables import ecat_file, file, resource, scan, tree
 from scandock.model.series import EcatFacts, SeriesTally
 from scandock.rules.scan_ids import sort_key
 
@@ -74,63 +74,6 @@ class FileRow(NamedTuple):
     @property
     def words(self) -> Words:
         return self.content, self.format, self.tags
-
-
-@dataclass(frozen=True, slots=True)
-class BaseSession:
-    """The session that an import joins, as it stands."""
-
-    uuid: str
-    tree_id: int
-    label: str
-    subject: str
-    place: str
-    timestamp: str
-    state: str
-    study_uid: str | None
-    patient_id: str
-    ecat: bool
-    quarantined: bool
-    held: tuple[str, str, str]
-    warnings: list[dict[str, str]]
-    attributes: dict[str, str]
-    xsi_type: str
-    type_by_hand: bool
-    fields_by_hand: list[str]
-    folder: str
-    overwrite: str
-    scans: int
-
-    @property
-    def type_is_set(self) -> bool:
-        """Whether its type is what somebody wanted it to be, and no import's to change."""
-        return self.type_by_hand or not self.scans
-
-
-def base_session(connection: Connection, uuid: str) -> BaseSession:
-    row = connection.execute(select(session).where(session.c.uuid == uuid)).mappings().one()
-    return BaseSession(
-        uuid,
-        row["tree_id"],
-        row["label"],
-        row["subject"],
-        row["place"],
-        row["timestamp"],
-        row["state"],
-        row["study_uid"],
-        row["patient_id"],
-        row["ecat"],
-        row["quarantined"],
-        (row["held_code"], row["held_message"], row["held_remedy"]),
-        json.loads(row["warnings"]),
-        json.loads(row["attributes"]),
-        row["xsi_type"],
-        row["type_by_hand"],
-        json.loads(row["fields_by_hand"]),
-        row["folder"],
-        row["overwrite"],
-        row["scans"],
-    )
 
 
 def scans_of(connection: Connection, tree_id: int) -> list[ScanRow]:

@@ -4,37 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, func, select, true
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, select, true
 
 from scandock.catalog.elsewhere import holders_of_ecat, in_parts, subjects_of_patients
+from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import reception
+from scandock.catalog.sessions import session_rows
 from scandock.catalog.tables import project, session, subject, subject_patient, tree
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.view import KnownSession, KnownSubject
-
-_KNOWN = (
-    session.c.uuid, project.c.name.label("project"), session.c.subject, session.c.label, session.c.study_uid,
-    session.c.place, session.c.timestamp, session.c.patient_id, session.c.by_hand, session.c.ecat, session.c.held_code,
-    session.c.xsi_type, session.c.type_by_hand, session.c.scans,
-)  # fmt: skip
-
-
-def _known(row: RowMapping) -> KnownSession:
-    return KnownSession(
-        uuid=row["uuid"],
-        project=row["project"],
-        subject=row["subject"],
-        label=row["label"],
-        study_uid=row["study_uid"],
-        place=row["place"],
-        timestamp=row["timestamp"] or None,
-        patient_id=row["patient_id"],
-        by_hand=row["by_hand"],
-        ecat=row["ecat"],
-        held=row["held_code"],
-        xsi_type=row["xsi_type"],
-        type_is_set=row["type_by_hand"] or not row["scans"],
-    )
 
 
 def brought_by(account_id: int) -> Select[tuple[int]]:
@@ -64,14 +42,9 @@ class SqlView:
         return self._sessions(project_name, session.c.key == label.casefold())
 
     def _sessions(self, project_name: str, condition: ColumnElement[bool]) -> list[KnownSession]:
-        query = (
-            select(*_KNOWN)
-            .join(project, project.c.id == session.c.project_id)
-            .where(project.c.name == project_name, condition)
-            .order_by(session.c.id)
-        )
+        query = session_rows().where(project.c.name == project_name, condition).order_by(session.c.id)
         query = query.where(self._apart(project_name))
-        return [_known(row) for row in self.connection.execute(query).mappings()]
+        return [SessionRecord.from_row(row).known for row in self.connection.execute(query).mappings()]
 
     def _apart(self, project_name: str) -> ColumnElement[bool]:
         """Of sessions in `Unassigned`: whether they came from the account that this is for.

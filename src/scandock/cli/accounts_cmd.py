@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 import typer
 
 from scandock.cli import checks, options
+from scandock.cli.command_errors import PasswordMissing, ProjectMissing
 from scandock.cli.consoles import is_terminal, line, reader_may_leave
-from scandock.model.errors import Usage
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -49,9 +49,7 @@ def known(connection: Connection, project: str) -> None:
     from scandock.catalog.projects import find_project
 
     if find_project(connection, project) is None:
-        raise Usage(
-            "project_missing", f"There is no project {project!r}.", "scandock admin project list shows those that are."
-        )
+        raise ProjectMissing(project)
 
 
 def here() -> RequestInfo:
@@ -259,7 +257,7 @@ def _password(name: str, from_stdin: bool) -> str:
     elif is_terminal(sys.stdin):
         given = typer.prompt(f"Password for {name}", hide_input=True, confirmation_prompt=True, err=True)
     else:
-        raise Usage("password_missing", "There is no terminal to ask for the password.", "Use --password-stdin.")
+        raise PasswordMissing
     from scandock.access.passwords import LEAST, check_new
 
     check_new(given, least=1)

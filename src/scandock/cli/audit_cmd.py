@@ -10,8 +10,8 @@ import typer
 
 from scandock.cli import options
 from scandock.cli.accounts_cmd import catalog_of, here
+from scandock.cli.command_errors import TimeUnreadable
 from scandock.cli.consoles import reader_may_leave
-from scandock.model.errors import Usage
 
 
 def audit(
@@ -50,5 +50,5 @@ def _time(option: str, text: str | None) -> int | None:
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
-        raise Usage("time_unreadable", f"{option} {text!r} is no time.", "Write it as 2026-11-24T08:00Z.") from None
+        raise TimeUnreadable(option, text) from None
     return int((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000)

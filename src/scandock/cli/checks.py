@@ -9,7 +9,24 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from scandock.model.errors import Usage
+from scandock.cli.command_errors import (
+    ArchiveMissing,
+    ArchiveSpecial,
+    ArchiveUnreadable,
+    DataEmpty,
+    DataInArchive,
+    DataNotAFolder,
+    DataNotWritable,
+    FileUnreadable,
+    LabelEmpty,
+    ProjectOptionInvalid,
+    ReceiptInArchive,
+    ReceiptInData,
+    ReceiptIsArchive,
+    ReceiptNotWritable,
+)
+from scandock.model.request_errors import DataMissing
+from scandock.rules.errors import ProjectIdReserved
 from scandock.rules.labels import UNASSIGNED
 
 PROJECT_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
@@ -21,37 +38,26 @@ def check_archives(archives: Sequence[str]) -> None:
         try:
             mode = os.stat(archive).st_mode
         except (FileNotFoundError, NotADirectoryError):
-            raise Usage(
-                "archive_missing", f"There is no file or folder {archive!r}.", "Check the path of the archive."
-            ) from None
+            raise ArchiveMissing(archive) from None
         except (OSError, ValueError) as error:
-            raise Usage("archive_unreadable", f"{archive!r} can't be read: {reason(error)}.") from None
+            raise ArchiveUnreadable(f"{archive!r} can't be read: {reason(error)}.") from None
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-            raise Usage(
-                "archive_special",
-                f"{archive!r} is neither a file nor a folder.",
-                "Write it to a file first: archives are read from several places at once.",
-            )
+            raise ArchiveSpecial(archive)
         if not os.access(archive, os.R_OK | (os.X_OK if stat.S_ISDIR(mode) else 0)):
-            raise Usage("archive_unreadable", f"{archive!r} can't be read: permission denied.")
+            raise ArchiveUnreadable(f"{archive!r} can't be read: permission denied.")
 
 
 def check_project(project: str | None) -> None:
     """A project id that could never exist is refused before the archive is opened."""
     if project is not None and not PROJECT_ID.fullmatch(project):
-        raise Usage(
-            "project_id_invalid",
-            f"{project!r} can't be the id of a project.",
-            "Ids are 1 to 64 letters, digits, _ and - ([A-Za-z0-9_-]{1,64}).",
-        )
+        raise ProjectOptionInvalid(project)
 
 
 def check_new_project(project: str) -> None:
     """As check_project, for a project that is to be made: the reserved name is taken."""
     check_project(project)
     if project.casefold() == UNASSIGNED.casefold():
-        raise Usage(
-            "project_id_reserved",
+        raise ProjectIdReserved(
             f"{project!r} can't be the id of a project: sessions without a project stand under it.",
             "Choose another id.",
         )
@@ -60,7 +66,7 @@ def check_new_project(project: str) -> None:
 def check_label(option: str, label: str | None) -> None:
     """An empty label is a slip (an unset variable of a script), not a wish for the default."""
     if label is not None and not label.strip():
-        raise Usage("label_empty", f"{option} is empty.", "Name a label, or leave the option out.")
+        raise LabelEmpty(option)
 
 
 def check_file(option: str, name: str | None) -> None:
@@ -71,54 +77,41 @@ def check_file(option: str, name: str | None) -> None:
         with open(name, "rb"):
             pass
     except (OSError, ValueError) as error:
-        raise Usage(
-            "file_unreadable", f"{option} {name!r} can't be read: {reason(error)}.", "Check its path."
-        ) from None
+        raise FileUnreadable(option, name, reason(error)) from None
 
 
 def check_data(data: str, archives: Sequence[str] = (), *, must_exist: bool = False) -> None:
     """DATA is a folder, or can be made one, and lies in no ARCHIVE."""
     if not data.strip():
-        raise Usage("data_empty", "--data is empty.", "Name the folder of catalog and store.")
+        raise DataEmpty
     if os.path.lexists(data) and not os.path.isdir(data):
-        raise Usage("data_not_a_folder", f"--data {data!r} is a file, not a folder.", "Name a folder, or a new name.")
+        raise DataNotAFolder(f"--data {data!r} is a file, not a folder.", "Name a folder, or a new name.")
     if must_exist and not os.path.isdir(data):
-        raise Usage("data_missing", f"There is no folder {data!r}.", "Check the path, or import something into it.")
+        raise DataMissing(f"There is no folder {data!r}.", "Check the path, or import something into it.")
     nearest = _nearest(data)
     if not nearest.is_dir():
-        raise Usage("data_not_a_folder", f"--data {data!r} can't be made: {str(nearest)!r} is a file.")
+        raise DataNotAFolder(f"--data {data!r} can't be made: {str(nearest)!r} is a file.")
     if not os.access(nearest, os.W_OK | os.X_OK):
-        raise Usage("data_not_writable", f"--data {data!r}: {str(nearest)!r} can't be written to by this user.")
+        raise DataNotWritable(data, str(nearest))
     for archive in archives:
         if os.path.isdir(archive) and _inside(data, archive):
-            raise Usage(
-                "data_in_archive",
-                f"--data {data!r} lies in the folder {archive!r} that is to be imported.",
-                "Keep the two apart, or it would import itself.",
-            )
+            raise DataInArchive(data, archive)
 
 
 def check_receipt(name: str, archives: Sequence[str], data: str | None = None) -> None:
     """The receipt overwrites no archive and lands in none, nor in DATA, whose files are Scandock's own."""
     if name == "-":
-        raise Usage(
-            "receipt_not_writable",
+        raise ReceiptNotWritable(
             "--receipt - is not taken: standard output tells what became of the sessions.",
             "Name a file (./- for one of that very name).",
         )
     if data is not None and _inside(name, data):
-        raise Usage(
-            "receipt_in_data", f"--receipt {name!r} lies in the data folder {data!r}.", "Name a file outside it."
-        )
+        raise ReceiptInData(name, data)
     for archive in archives:
         if os.path.exists(name) and os.path.samefile(name, archive):
-            raise Usage("receipt_is_archive", f"--receipt {name!r} is the archive itself.", "Name another file.")
+            raise ReceiptIsArchive(name)
         if os.path.isdir(archive) and _inside(name, archive):
-            raise Usage(
-                "receipt_in_archive",
-                f"--receipt {name!r} lies in the folder {archive!r} that is to be read.",
-                "Name a file outside it.",
-            )
+            raise ReceiptInArchive(name, archive)
 
 
 def reason(error: Exception) -> str:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, TextIO
 
+from scandock.cli.command_errors import OutputFailed
 from scandock.cli.plain import plain
 from scandock.model.errors import Fault
 
@@ -57,7 +58,7 @@ def reader_may_leave(stream: TextIO) -> Iterator[None]:
 
 def output_failed(error: OSError) -> Fault:
     """What is said where stdout takes no more."""
-    return Fault("output_failed", f"The output could not be written: {str(error.strerror).lower()}.")
+    return OutputFailed(str(error.strerror).lower())
 
 
 def _send_nowhere(stream: TextIO) -> None:

@@ -109,8 +109,8 @@ def load_settings() -> Settings:
     Imported here, as pydantic-settings costs a tenth of a second.
     """
     from scandock.cli.consoles import line
+    from scandock.services.setting_rows import unknown_settings
     from scandock.services.settings import load_settings as load
-    from scandock.services.settings import unknown_settings
 
     settings = load()
     for sentence in unknown_settings():

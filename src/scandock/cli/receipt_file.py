@@ -8,7 +8,7 @@ import os
 from typing import Literal, Protocol, TextIO, cast
 
 from scandock.cli.checks import reason
-from scandock.model.errors import Fault, Usage
+from scandock.cli.command_errors import ReceiptFailed, ReceiptNotWritable
 
 Format = Literal["jsonl", "csv"]
 
@@ -35,8 +35,7 @@ class ReceiptFile:
         try:
             handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
         except (OSError, ValueError) as error:
-            raise Usage(
-                "receipt_not_writable",
+            raise ReceiptNotWritable(
                 f"--receipt {name!r} can't be written: {reason(error)}.",
                 "Name a file in a folder that you may write to.",
             ) from None
@@ -56,8 +55,7 @@ class ReceiptFile:
             self._file.flush()
             self.written = True
         except OSError as error:
-            raise Fault(
-                "receipt_failed",
+            raise ReceiptFailed(
                 f"The receipt could not be written to {self.name!r}: {reason(error)}.",
                 "The import itself stands as said; import the archive again to get another receipt.",
             ) from error

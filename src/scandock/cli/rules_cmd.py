@@ -9,8 +9,8 @@ import typer
 
 from scandock.cli import checks, options
 from scandock.cli.accounts_cmd import here
+from scandock.cli.command_errors import RulesMissing, RulesNotText, RulesTooLong
 from scandock.cli.consoles import line, reader_may_leave
-from scandock.model.errors import Usage
 
 if TYPE_CHECKING:
     from scandock.rules.routing import RoutingRule
@@ -103,9 +103,7 @@ def _rules_to_try(kind: str, data: str | None, file: str | None) -> tuple[Routin
     if file is not None:
         return parse_rules(_read(file))
     if data is None:
-        raise Usage(
-            "rules_missing", "There are no rules to try.", "Name a --file of rules, or --data where they are set."
-        )
+        raise RulesMissing
     checks.check_data(data, must_exist=True)
     from scandock.cli.import_cmd import load_settings
     from scandock.services.rules import show_rules
@@ -119,8 +117,8 @@ def _read(name: str) -> str:
     with open(name, "rb") as file:
         data = file.read(MAX_RULES + 1)
     if len(data) > MAX_RULES:
-        raise Usage("rules_too_long", f"{name!r} is longer than a file of rules can be ({MAX_RULES:,} bytes).")
+        raise RulesTooLong(name, MAX_RULES)
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise Usage("rules_not_text", f"{name!r} is no text in UTF-8.", "Save it as UTF-8.") from None
+        raise RulesNotText(name) from None

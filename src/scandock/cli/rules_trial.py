@@ -6,10 +6,11 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from scandock.cli.command_errors import ObjectUnreadable
 from scandock.cli.plain import plain
 from scandock.formats.dicom_header import read_header
 from scandock.formats.dicom_tally import Tally
-from scandock.model.errors import BadInput, Usage
+from scandock.model.errors import BadInput
 from scandock.model.tags import WANTED
 from scandock.rules.labels import clean, is_project_id
 from scandock.rules.routing import RoutingRule, first_match, rule_tags
@@ -32,7 +33,7 @@ def studies_of(objects: Sequence[str], rules: Sequence[RoutingRule]) -> list[Stu
             try:
                 tally.add(read_header(more(_HEAD), os.fstat(file.fileno()).st_size, wanted, more))
             except BadInput as error:
-                raise Usage("object_unreadable", f"{name!r}: {error.message}", "Name DICOM files.") from None
+                raise ObjectUnreadable(name, error.message) from None
     series = tally.drain()
     uids = dict.fromkeys(one.study_uid for one in series)
     return [

@@ -108,8 +108,8 @@ class Run:
             yield
         except ScandockError as error:
             stored = not self.story.planned and all(report["state"] in _STORED for report in self.reports)
-            done = "The import itself is done." if stored else ""
-            self.codes.append(errors.say(type(error)(error.code, error.message, done)))
+            error.remedy = "The import itself is done." if stored else ""
+            self.codes.append(errors.say(error))
 
     def _tell(self, report: Report, code: int) -> None:
         self.reports.append(report)

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from scandock.cli import checks, options
+from scandock.cli.command_errors import DicomReceiverMissing
 from scandock.cli.consoles import line
-from scandock.model.errors import Usage
 
 
 def serve(
@@ -37,12 +37,11 @@ def serve(
     """
     checks.check_data(data)
     if dicom_port != "off":
-        raise Usage(
-            "dicom_receiver", "This version has no DICOM receiver yet.", "Leave --dicom-port out, or set it to off."
-        )
+        raise DicomReceiverMissing
     from scandock.services.logs import set_up
     from scandock.services.server_checks import check_server
-    from scandock.services.settings import load_settings, unknown_settings
+    from scandock.services.setting_rows import unknown_settings
+    from scandock.services.settings import load_settings
     from scandock.workers.supervisor import Serving
     from scandock.workers.supervisor import serve as run
 

@@ -11,7 +11,7 @@ from scandock.cli import options
 from scandock.cli.consoles import console, is_terminal, line, reader_may_leave
 
 if TYPE_CHECKING:
-    from scandock.services.settings import LimitRow, SettingRow
+    from scandock.services.setting_rows import LimitRow, SettingRow
 
 _TABLE: Final = 120
 _FIXED: Final = "fixed"
@@ -23,7 +23,8 @@ def settings(as_json: options.AsJson = False) -> None:
 
     A setting is an environment variable, SCANDOCK_*. Passwords are masked.
     """
-    from scandock.services.settings import describe, describe_limits, load_settings, unknown_settings
+    from scandock.services.setting_rows import describe, describe_limits, unknown_settings
+    from scandock.services.settings import load_settings
 
     rows, limits = describe(load_settings()), describe_limits()
     with reader_may_leave(sys.stdout):

@@ -117,13 +117,13 @@ def _run(
 
 def _text(name: str) -> str:
     """A mapping as text; its rows are for the server to judge."""
-    from scandock.model.errors import Usage
+    from scandock.rules.errors import MappingUnreadable
 
     try:
         with open(name, encoding="utf-8-sig") as file:
             return file.read()
     except UnicodeDecodeError:
-        raise Usage("mapping_unreadable", f"--mapping {name!r} is no text in UTF-8.", "Save it as UTF-8.") from None
+        raise MappingUnreadable(f"--mapping {name!r} is no text in UTF-8.", "Save it as UTF-8.") from None
 
 
 def _safe(url: str) -> bool:

@@ -13,6 +13,7 @@ from typing import Final, Protocol, cast
 
 from isal import igzip_lib
 
+from scandock.formats.errors import DictionaryTooLarge, StreamCut, StreamDamaged, StreamError
 from scandock.formats.shown import sized
 from scandock.formats.source import Source
 from scandock.model.errors import BadInput
@@ -21,12 +22,6 @@ from scandock.model.limits import Limits
 CHUNK: Final = 256 * 1024
 """Unpacked bytes in one piece: small enough to stay in the processor's cache until it is hashed and written."""
 
-_REMEDIES: Final = {
-    "damaged": "Make the archive again and send that.",
-    "truncated": "Send the archive again, whole.",
-    "dictionary_too_large": "Pack with a smaller one (xz -6, zstd without --long), "
-    "or raise SCANDOCK_MAX_DICTIONARY_BYTES.",
-}
 MANY_MEMBERS: Final = 100_000
 _LEAST_EACH: Final = 64
 _ISAL_ERROR: Final = cast("type[Exception]", igzip_lib.IsalError)
@@ -48,32 +43,32 @@ class Decoder(Protocol):
 
 
 class Broken(Exception):
-    """The compressed bytes cannot be taken: `code` is `damaged`, `truncated` or `dictionary_too_large`."""
+    """The compressed bytes cannot be taken: `error` says that of what they belong to."""
 
-    def __init__(self, code: str, what: str) -> None:
+    def __init__(self, error: type[StreamError], what: str) -> None:
         super().__init__(what)
-        self.code = code
+        self.error = error
 
     def worded(self, thing: str) -> BadInput:
         """The refusal, with what the bytes belong to as the sentence's subject."""
-        return BadInput(self.code, f"{thing} {self}.", _REMEDIES[self.code])
+        return self.error(f"{thing} {self}.")
 
 
 def damaged() -> Broken:
     """Compressed data that no packer writes, or whose checksum is wrong."""
-    return Broken("damaged", "is damaged: the compressed data or their checksum are wrong")
+    return Broken(StreamDamaged, "is damaged: the compressed data or their checksum are wrong")
 
 
 def cut() -> Broken:
     """Compressed data that end before their end."""
-    return Broken("truncated", "is cut short: the compressed data end too early")
+    return Broken(StreamCut, "is cut short: the compressed data end too early")
 
 
 def too_wide(window: int, limits: Limits) -> Broken:
     """Compressed data that ask for more memory than the bound; 0 where the library does not say how much."""
     asked = sized(window) if window else "more"
     return Broken(
-        "dictionary_too_large",
+        DictionaryTooLarge,
         f"needs a dictionary of {asked} to unpack, where at most {sized(limits.max_dictionary_bytes)} are taken",
     )
 
@@ -102,7 +97,7 @@ def weigh(members: int, unpacked: int) -> None:
     Blocked gzip has some 64 KB in each.
     """
     if members > MANY_MEMBERS and unpacked < members * _LEAST_EACH:
-        raise Broken("damaged", f"is damaged: it consists of {members} pieces with next to nothing in them")
+        raise Broken(StreamDamaged, f"is damaged: it consists of {members} pieces with next to nothing in them")
 
 
 def inflater() -> Decoder:

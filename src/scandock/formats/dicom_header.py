@@ -14,7 +14,6 @@ from scandock.formats.dicom_items import is_explicit
 from scandock.formats.dicom_object import (
     IMPATIENCE,
     Header,
-    Unparseable,
     identified,
     judge_cut,
     judge_failure,
@@ -30,6 +29,7 @@ from scandock.formats.dicom_order import BIG, LITTLE, Buffer, DeclinedError, Odd
 from scandock.formats.dicom_scan import EXPLICIT_BIG, REQUIRED, Scan, encoding_of, read_meta
 from scandock.formats.dicom_sniff import begins_like_a_data_set, has_preamble, looks_like_dicom
 from scandock.formats.dicomdir import dicomdir_files
+from scandock.formats.errors import HeaderDamaged, NotDicom, Unparseable
 from scandock.model.limits import MIB
 from scandock.model.tags import NUMBERS
 
@@ -95,7 +95,7 @@ def read_header(head: Buffer, size: int, wanted: frozenset[int], more: More | No
         source.extend(_FIRST)
     preamble = has_preamble(source.head)
     if not preamble and not begins_like_a_data_set(source.head, size):
-        raise Unparseable("not_dicom", "It is not DICOM: no DICM mark, and it does not begin like a data set.")
+        raise NotDicom
     if preamble and _has_mark_by_chance(source):
         return _read_otherwise(source, wanted, (False, True)) or _read(source, wanted, preamble=False)
     try:
@@ -203,7 +203,7 @@ def _inflated(source: _Source, at: int) -> _Source:
     try:
         data = inflater.decompress(source.head[at:], MAX_HEADER)
     except zlib.error:
-        raise Unparseable("header_damaged", "Its deflated data set is damaged.") from None
+        raise HeaderDamaged("Its deflated data set is damaged.") from None
     if inflater.eof:
         return _Source(data, len(data), None)
     if len(data) < MAX_HEADER and source.whole:
@@ -301,5 +301,5 @@ def _for_pydicom(source: _Source, header: Header, *, inflated: bool) -> bytes:
         )
     except TooOddError:
         why = f"more than {MOST_SET_RIGHT:,} of its elements have a value representation that does not exist"
-        raise Unparseable("header_damaged", f"Its header can't be read: {why}.") from None
+        raise HeaderDamaged(f"Its header can't be read: {why}.") from None
     return right or bytes(source.head)

@@ -7,7 +7,14 @@ from functools import lru_cache
 from typing import Final, Literal
 
 from scandock.formats.dicom_order import BIG, LITTLE, UNDEFINED, Buffer
-from scandock.model.errors import BadInput
+from scandock.formats.errors import (
+    HeaderDamaged,
+    HeaderTruncated,
+    SeriesUidMissing,
+    SopUidMissing,
+    StudyUidMissing,
+    Unparseable,
+)
 from scandock.model.tags import DICOMDIR_CLASS, NUMBERS
 
 LYING_LENGTH: Final = 1 << 30
@@ -32,10 +39,6 @@ _IMPATIENT: Final = {
 }
 _FRAGMENTS: Final = 4096
 """Fragments of encapsulated pixel data that are looked at."""
-
-
-class Unparseable(BadInput):
-    """The bytes are no object that can be kept: `code` says why (not_dicom, header_damaged, no_study_uid ...)."""
 
 
 @dataclass(slots=True)
@@ -77,14 +80,14 @@ def name_object(header: Header) -> None:
 def identified(header: Header) -> Header:
     """The header, where the object has its three UIDs, of a length that can be one."""
     if not header.study_uid:
-        raise Unparseable("no_study_uid", "It has no Study Instance UID, so no session can be told for it.")
+        raise StudyUidMissing
     if not header.series_uid:
-        raise Unparseable("no_series_uid", "It has no Series Instance UID, so no scan can be told for it.")
+        raise SeriesUidMissing
     if not header.sop_uid:
-        raise Unparseable("no_sop_uid", "It has no SOP Instance UID, so it can't be told from other objects.")
+        raise SopUidMissing
     for name, uid in (("Study", header.study_uid), ("Series", header.series_uid), ("SOP", header.sop_uid)):
         if len(uid) > MAX_UID:
-            raise Unparseable("header_damaged", f"Its {name} Instance UID has {len(uid)} characters; 64 are allowed.")
+            raise HeaderDamaged(f"Its {name} Instance UID has {len(uid)} characters; 64 are allowed.")
     return header
 
 
@@ -98,9 +101,9 @@ def judge_cut(header: Header, number: int, length: int) -> None:
         what = f"{where} claims {length} bytes" if lies else f"it is cut in {where}"
         header.notes += (f"The header does not end within the object ({what}); all that identifies it is there.",)
     elif lies:
-        raise Unparseable("header_damaged", f"Its header is damaged: {where} claims {length} bytes.")
+        raise HeaderDamaged(f"Its header is damaged: {where} claims {length} bytes.")
     elif number >> 16 < _FIRST_GROUP:
-        raise Unparseable("header_damaged", f"Its header is damaged: {where} is none of a data set.")
+        raise HeaderDamaged(f"Its header is damaged: {where} is none of a data set.")
     else:
         raise truncated(where)
 
@@ -112,7 +115,7 @@ def judge_odd(header: Header, number: int) -> Header:
     """
     why = f"element {tag_text(number)} has a value representation that does not exist, and nothing readable follows"
     if number >> 16 < _LAST_IDENTIFYING_GROUP:
-        raise Unparseable("header_damaged", f"Its header is damaged: {why}.")
+        raise HeaderDamaged(f"Its header is damaged: {why}.")
     header.values = {tag: value for tag, value in header.values.items() if tag < number}
     name_object(header)
     header.notes += (f"The header could not be read to its end ({why}); it is judged from its leading elements.",)
@@ -129,7 +132,7 @@ def judge_failure(header: Header, failed: str, number: int, *, whole: bool) -> N
         why = f"it is damaged behind element {tag_text(number)}" if number else "its first element is damaged"
     kept = failed in IMPATIENCE or not whole or number >> 16 > _LAST_IDENTIFYING_GROUP
     if not (kept and header.study_uid and header.series_uid and header.sop_uid):
-        raise Unparseable("header_damaged", f"Its header can't be read: {why}.")
+        raise HeaderDamaged(f"Its header can't be read: {why}.")
     header.notes += (f"The header could not be read to its end ({why}); it is judged from its leading elements.",)
 
 
@@ -169,4 +172,4 @@ def tag_text(number: int) -> str:
 
 
 def truncated(where: str) -> Unparseable:
-    return Unparseable("header_truncated", f"Its header is cut: the object ends in {where}.")
+    return HeaderTruncated(where)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from scandock.formats.dicom_header import Unparseable
 from scandock.formats.ecat_fields import (
     FRAME_DURATION_AT,
     FRAME_START_AT,
@@ -17,6 +16,7 @@ from scandock.formats.ecat_fields import (
     VOXEL_BYTES,
     Record,
 )
+from scandock.formats.errors import EcatTruncated, NotEcat
 from scandock.model.series import EcatFacts
 
 if TYPE_CHECKING:
@@ -37,10 +37,11 @@ _FIRST_DIRECTORY: Final = 2
 
 
 class Matrix(NamedTuple):
-    """One directory entry: which frame and gate, of whatever bed position, and the records it fills."""
+    """One directory entry: which frame, gate and bed position, and the records it fills."""
 
     frame: int
     gate: int
+    bed: int
     first: int
     last: int
 
@@ -57,12 +58,12 @@ def read_ecat(head: bytes | memoryview, size: int, read_at: Callable[[int, int],
     file that is cut behind its main header has facts, and a note. What `read_at` raises passes through.
     """
     if not looks_like_ecat(head):
-        raise Unparseable("not_ecat", "It is not ECAT 7: it does not begin with MATRIX7.")
+        raise NotEcat("It is not ECAT 7: it does not begin with MATRIX7.")
     if size < RECORD:
-        raise Unparseable("ecat_truncated", f"It is cut in its main header: {size} bytes of {RECORD}.")
+        raise EcatTruncated(f"It is cut in its main header: {size} bytes of {RECORD}.")
     raw = bytes(head[:RECORD]) if len(head) >= RECORD else bytes(read_at(0, RECORD))
     if len(raw) < RECORD:
-        raise Unparseable("ecat_truncated", f"It is cut in its main header: {len(raw)} bytes of {RECORD}.")
+        raise EcatTruncated(f"It is cut in its main header: {len(raw)} bytes of {RECORD}.")
     file = _File(head, size, read_at, _byte_order(raw))
     main = Record(raw, file.order)
     matrices = file.directory()
@@ -106,7 +107,7 @@ def _byte_order(raw: bytes) -> str:
     if little.number(46, "h") in _VERSIONS:
         return "<"
     if not 0 <= big.number(50, "h") <= _LAST_FILE_TYPE:
-        raise Unparseable("not_ecat", "It begins with MATRIX7, but has neither a version nor a file type of ECAT 7.")
+        raise NotEcat("It begins with MATRIX7, but has neither a version nor a file type of ECAT 7.")
     return ">"
 
 
@@ -161,14 +162,14 @@ class _File:
         for row in range(1, used + 1):
             number, first, last, status = (record.number(16 * row + 4 * column, "i") for column in range(4))
             if status in _EXISTS:
-                found.append(Matrix(number & 0x1FF, number >> 24 & 0x3F, first, last))
+                found.append(Matrix(number & 0x1FF, number >> 24 & 0x3F, number >> 12 & 0xF, first, last))
         return found
 
     def frames(self, matrices: list[Matrix], parameters: dict[str, str]) -> tuple[tuple[int, float, float], ...]:
         """(number, start in s, length in s) of each frame in order; the first one's values go to `parameters`."""
         first_of: dict[tuple[int, int, int], Matrix] = {}
         for matrix in matrices:
-            first_of.setdefault(matrix[:3], matrix)
+            first_of.setdefault((matrix.frame, matrix.gate, matrix.bed), matrix)
         frames: list[tuple[int, float, float]] = []
         cut = 0
         for key in sorted(first_of):

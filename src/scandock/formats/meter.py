@@ -7,8 +7,9 @@ import os
 import tempfile
 from typing import Final
 
+from scandock.formats.errors import EntriesTooMany, EntryTooLarge, NestedTooDeep, RatioTooLarge, UnpackedTooLarge
 from scandock.formats.shown import shown, sized
-from scandock.model.errors import BadInput, LimitExceeded
+from scandock.model.errors import LimitExceeded
 from scandock.model.limits import Limits
 
 _SLOT: Final = 16  # two int64: entries, unpacked bytes
@@ -99,12 +100,7 @@ class Meter:
         Raises LimitExceeded `entry_too_large`, before anything of that size is read or written.
         """
         if n > self._limits.max_entry_bytes:
-            raise LimitExceeded(
-                "entry_too_large",
-                f"The entry {shown(name)} unpacks to {sized(n)}; at most {sized(self._limits.max_entry_bytes)} "
-                "are taken for one entry.",
-                "Raise SCANDOCK_MAX_ENTRY_BYTES if it is real, or leave it out.",
-            )
+            raise EntryTooLarge(shown(name), sized(n), sized(self._limits.max_entry_bytes))
 
     def depth(self, name: str, level: int) -> None:
         """Hold the level of an archive (the upload is 1) against the limit; costs that inner archive alone.
@@ -112,34 +108,19 @@ class Meter:
         Raises BadInput `too_deep`.
         """
         if level > self._limits.max_depth:
-            raise BadInput(
-                "too_deep",
-                f"The archive {shown(name)} lies {level} levels deep; archives within archives are opened down to "
-                f"level {self._limits.max_depth}.",
-                "Pack it less deeply, or raise SCANDOCK_MAX_DEPTH.",
-            )
+            raise NestedTooDeep(shown(name), level, self._limits.max_depth)
 
     def _judge(self, total: int) -> None:
         limits = self._limits
         if total > limits.max_unpacked_bytes:
-            raise LimitExceeded(
-                "too_many_bytes",
-                f"The upload unpacks to more than {sized(limits.max_unpacked_bytes)}, over all levels together.",
-                "Send it in parts, or raise SCANDOCK_MAX_UNPACKED_BYTES.",
-            )
+            raise UnpackedTooLarge(sized(limits.max_unpacked_bytes))
         if total > limits.ratio_from_bytes and total > limits.max_ratio * self._received:
-            raise LimitExceeded(
-                "ratio",
-                f"The upload unpacks to more than {limits.max_ratio} times its {sized(self._received)} "
-                f"({sized(total)} so far), which images do not.",
-                "Raise SCANDOCK_MAX_RATIO if it is real.",
-            )
+            raise RatioTooLarge(limits.max_ratio, sized(self._received), sized(total))
 
 
 def too_many_entries(count: int, limit: int) -> LimitExceeded:
     """The refusal of an upload with more than `limit` entries, met at `count`."""
-    return LimitExceeded(
-        "too_many_entries",
+    return EntriesTooMany(
         f"The upload holds more than {limit} entries, over all levels together (at least {count}).",
         "Send it in parts, or raise SCANDOCK_MAX_ENTRIES.",
     )

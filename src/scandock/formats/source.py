@@ -7,6 +7,7 @@ import os
 import stat
 from typing import Final, Protocol, runtime_checkable
 
+from scandock.formats.errors import ReadFailed
 from scandock.formats.shown import file_text, shown
 from scandock.model.errors import Fault
 
@@ -94,12 +95,12 @@ class FileSource:
             os.close(self._fd)
 
     def _fault(self, error: OSError) -> Fault:
-        return Fault("read_failed", f"The archive could not be read from disk: {error.strerror}.", "Try again.")
+        return ReadFailed(f"The archive could not be read from disk: {error.strerror}.", "Try again.")
 
     def cut(self) -> Fault:
         """The Fault for a file that has become shorter than it was when it was opened."""
         name = shown(file_text(os.path.basename(self._path))) if self._path is not None else "The file"
-        return Fault("read_failed", f"{name} became shorter while it was read.", AGAIN)
+        return ReadFailed(f"{name} became shorter while it was read.", AGAIN)
 
     def __enter__(self) -> FileSource:
         return self

@@ -7,6 +7,7 @@ from typing import Final
 
 from scandock.formats import codecs
 from scandock.formats.codecs import Broken, Decoder
+from scandock.formats.errors import ArchiveTruncated
 from scandock.formats.kinds import Kind
 from scandock.formats.source import Source
 from scandock.model.errors import BadInput
@@ -216,4 +217,4 @@ def _members(
 
 def cut() -> BadInput:
     """The refusal of a stream that ends before its end."""
-    return BadInput("truncated", "The archive is cut short.", "Send it again, whole.")
+    return ArchiveTruncated("The archive is cut short.", "Send it again, whole.")

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from scandock.formats.errors import ArchiveDamaged, ArchiveSplit, ArchiveTruncated, EntrySparse
 from scandock.formats.shown import shown, sized
 from scandock.formats.stream import ByteStream
 from scandock.formats.tar_header import (
@@ -94,8 +95,7 @@ class TarMember:
             pass
 
     def _cut(self) -> BadInput:
-        return BadInput(
-            "truncated",
+        return ArchiveTruncated(
             f"The tar ends within {shown(self.name)}, which claims {sized(self.size)}: it is cut short or damaged.",
             "Send it again, whole.",
         )
@@ -145,16 +145,15 @@ def _next_header(stream: ByteStream, limits: Limits) -> tuple[TarHeader, str] | 
         if b"size" in pax:
             header.size = pax_size(pax[b"size"])
     except BadHeader as bad:
-        raise BadInput(
-            "damaged", f"The tar is damaged at byte {stream.position}: {bad}.", "Make it again and send that."
+        raise ArchiveDamaged(
+            f"The tar is damaged at byte {stream.position}: {bad}.", "Make it again and send that."
         ) from bad
     name = tar_name(raw[: limits.max_name_bytes])
     if header.sparse or any(key in pax for key in _SPARSE_KEYS):
         real = pax.get(b"GNU.sparse.name")
         raise _sparse(tar_name(real) if real else name)
     if header.flag == b"M":
-        raise BadInput(
-            "split_archive",
+        raise ArchiveSplit(
             f"The tar is one of several volumes: {shown(name)} goes on from another.",
             "Pack it again as one file.",
         )
@@ -181,16 +180,11 @@ def _member(index: int, header: TarHeader, name: str, stream: ByteStream) -> Tar
 
 
 def _no_end(stream: ByteStream) -> BadInput:
-    return BadInput(
-        "truncated",
+    return ArchiveTruncated(
         f"The tar ends at byte {stream.position} without its end mark: it was cut short.",
         "Send it again, whole.",
     )
 
 
 def _sparse(name: str) -> BadInput:
-    return BadInput(
-        "sparse",
-        f"{shown(name)} is packed as a sparse file, which is not read.",
-        "Pack it again without --sparse.",
-    )
+    return EntrySparse(shown(name))

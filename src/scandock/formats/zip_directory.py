@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from struct import Struct
 from typing import Final
 
+from scandock.formats.errors import ArchiveDamaged, ArchiveTruncated, EntriesOverlap, EntriesTooMany, NotAnArchive
 from scandock.formats.meter import too_many_entries
 from scandock.formats.shown import shown, sized
 from scandock.formats.source import Source
 from scandock.formats.zip_end import ZipEnd, find_end, split_archive, zips_fill
 from scandock.formats.zip_entries import ROW, ZipEntries, ZipEntry
 from scandock.formats.zip_names import UNICODE_PATH, UTF8_FLAG, decoded, extra_field, unicode_path
-from scandock.model.errors import BadInput, LimitExceeded
+from scandock.model.errors import BadInput
 from scandock.model.limits import Limits
 
 __all__ = ["ZipDirectory", "ZipEntries", "ZipEntry", "overlapping", "read_directory"]
@@ -50,8 +51,7 @@ def read_directory(source: Source, limits: Limits) -> ZipDirectory:
     if end.entries > limits.max_entries:
         raise too_many_entries(end.entries, limits.max_entries)
     if end.directory_size > limits.max_directory_bytes:
-        raise LimitExceeded(
-            "too_many_entries",
+        raise EntriesTooMany(
             f"The zip's directory takes {sized(end.directory_size)}; at most {sized(limits.max_directory_bytes)} "
             "are read.",
             "Send it in parts, or raise SCANDOCK_MAX_DIRECTORY_BYTES.",
@@ -188,8 +188,7 @@ def _before(source: Source, first_at: int, shift: int) -> list[str]:
         return [f"{sized(first_at)} before the first entry of the zip were ignored."]
     if zips_fill(source, first_at):
         return ["Several zips follow one another in the file; the directory of the last one counts."]
-    raise BadInput(
-        "truncated",
+    raise ArchiveTruncated(
         "The file begins as one zip and ends with another: it was cut within an archive that it holds.",
         "Send it again, whole.",
     )
@@ -203,8 +202,7 @@ def _overlap(end: ZipEnd, table: _Table, index: int, following: int) -> BadInput
 
 def overlapping(name: str, other: str = "") -> BadInput:
     """The refusal of entries that share bytes; names as `shown`."""
-    return BadInput(
-        "overlapping_entries",
+    return EntriesOverlap(
         f"The entries {name} and {other} of the zip share bytes, as only a zip bomb's do."
         if other
         else f"The entry {name} of the zip shares bytes with the next one, as only a zip bomb's does.",
@@ -217,13 +215,12 @@ def _no_directory(source: Source) -> BadInput:
     if head[:4] == b"PK\x07\x08":
         return split_archive()
     if head[:2] == b"PK":
-        return BadInput(
-            "truncated",
+        return ArchiveTruncated(
             "The file begins like a zip, but the directory at its end is missing: it was cut short.",
             "Send it again, whole.",
         )
-    return BadInput("not_an_archive", "The file is not a zip.", "Pack the session as a zip or a tar.gz and send that.")
+    return NotAnArchive("The file is not a zip.", "Pack the session as a zip or a tar.gz and send that.")
 
 
 def _damaged(what: str) -> BadInput:
-    return BadInput("damaged", f"The zip is damaged: {what}.", "Make it again and send that.")
+    return ArchiveDamaged(f"The zip is damaged: {what}.", "Make it again and send that.")

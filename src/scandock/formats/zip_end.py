@@ -8,6 +8,7 @@ from __future__ import annotations
 from struct import Struct
 from typing import Final, NamedTuple
 
+from scandock.formats.errors import ArchiveEncrypted, ArchiveSplit
 from scandock.formats.source import SliceSource, Source
 from scandock.model.errors import BadInput
 
@@ -102,8 +103,7 @@ def _judge(source: Source, at: int, record: bytes) -> ZipEnd | None:
     directory_at = _directory_at(source, end_at, size, offset, total)
     if directory_at is None:
         if zip64 and version >= 62 and _within(source, offset, size, end_at):
-            raise BadInput(
-                "encrypted",
+            raise ArchiveEncrypted(
                 "The zip is encrypted, its directory as well.",
                 "Unpack it with its password and pack it again without one.",
             )
@@ -152,8 +152,7 @@ def _within(source: Source, offset: int, size: int, end_at: int) -> bool:
 
 def split_archive() -> BadInput:
     """The refusal of one part of an archive that lies in several files."""
-    return BadInput(
-        "split_archive",
+    return ArchiveSplit(
         "The file is one part of a zip that was split over several.",
         "Join the parts (zip -s 0 split.zip --out whole.zip) and send the whole.",
     )

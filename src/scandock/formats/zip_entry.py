@@ -11,6 +11,14 @@ from isal import isal_zlib
 
 from scandock.formats import codecs
 from scandock.formats.codecs import Broken
+from scandock.formats.errors import (
+    ArchiveDamaged,
+    ArchiveEncrypted,
+    ArchiveTruncated,
+    MethodUnknown,
+    StreamCut,
+    StreamDamaged,
+)
 from scandock.formats.shown import shown, sized
 from scandock.formats.source import SliceSource, Source
 from scandock.formats.zip_directory import ZipEntry, overlapping
@@ -117,8 +125,8 @@ class EntryReader:
                 for at in range(0, len(view), MIB):
                     yield view[at : at + MIB]
         except Broken as broken:
-            if broken.code == "truncated":
-                broken.code = "damaged"  # the zip itself is whole
+            if broken.error is StreamCut:
+                broken.error = StreamDamaged  # the zip itself is whole
             raise broken.worded(f"The entry {shown(entry.name)}") from broken
         if left:
             raise _wrong_size(entry, entry.usize - left)
@@ -177,11 +185,7 @@ class EntryReader:
             raise _encrypted(entry)
         if entry.method not in _KNOWN:
             name = _METHODS.get(entry.method, "unknown")
-            raise BadInput(
-                "unknown_method",
-                f"The entry {shown(entry.name)} is compressed by a method that is not read: {name} ({entry.method}).",
-                "Pack it again with deflate, the usual method.",
-            )
+            raise MethodUnknown(shown(entry.name), name, entry.method)
 
     def _data_at(self, entry: ZipEntry, head: bytes | memoryview) -> int:
         if len(head) < _HEAD:
@@ -237,9 +241,7 @@ class _Packed:
 
 
 def _damaged(entry: ZipEntry, what: str) -> BadInput:
-    return BadInput(
-        "damaged", f"The entry {shown(entry.name)} is damaged: {what}.", "Make the archive again and send that."
-    )
+    return ArchiveDamaged(f"The entry {shown(entry.name)} is damaged: {what}.", "Make the archive again and send that.")
 
 
 def _wrong_size(entry: ZipEntry, size: int) -> BadInput:
@@ -251,14 +253,11 @@ def _wrong_crc(entry: ZipEntry) -> BadInput:
 
 
 def _truncated(entry: ZipEntry) -> BadInput:
-    return BadInput(
-        "truncated", f"The entry {shown(entry.name)} is cut short.", "Make the archive again and send it whole."
-    )
+    return ArchiveTruncated(f"The entry {shown(entry.name)} is cut short.", "Make the archive again and send it whole.")
 
 
 def _encrypted(entry: ZipEntry) -> BadInput:
-    return BadInput(
-        "encrypted",
+    return ArchiveEncrypted(
         f"The entry {shown(entry.name)} is encrypted.",
         "Unpack the archive with its password and pack it again without one.",
     )

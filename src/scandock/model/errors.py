@@ -28,8 +28,14 @@ class ScandockError(Exception):
     """Base of every error that a person may see.
 
     `code` is stable and documented in docs/codes.md, `message` is one sentence that names the thing,
-    `remedy` says what to do about it (may be empty where the message already does).
+    `remedy` says what to do about it (may be empty where the message already does). `STATUS` is what a request that
+    ends by it is answered with.
+
+    The kinds below are made with a code where an error of another process or server is told again. Every other error is
+    of a class of its own (`Coded`, `Worded`).
     """
+
+    STATUS: ClassVar[int] = 400
 
     def __init__(self, code: str, message: str, remedy: str = "") -> None:
         super().__init__(code, message, remedy)
@@ -60,6 +66,8 @@ class LimitExceeded(BadInput):
 class Fault(ScandockError):
     """A fault of the machine (disk, memory, database): the same input may succeed later."""
 
+    STATUS: ClassVar[int] = 503
+
     @property
     def is_outage(self) -> bool:
         """Whether it is one of disk, rights or catalog, which is waited for and counts as no attempt."""
@@ -70,19 +78,20 @@ class Usage(ScandockError):
     """The request is off: an unknown project, a bad option, a mapping that can't be read."""
 
 
-class CodedUsage(Usage):
-    """A request that is off in a way that has a class of its own, which says all that is said of it.
+class Coded(ScandockError):
+    """An error of a class of its own, which says all that is said of it; beside its kind, as in `(Coded, Fault)`.
 
     `SENTENCE` and `REMEDY` are templates of the arguments that the class is made with. Its row of docs/codes.md is made
-    from `CODE`, `STATUS` and `MEANING` (scripts/codes.py). Several classes of one code, with sentences of their own,
-    share a base that has these three.
+    from `CODE`, `STATUS` and `MEANING` (scripts/codes.py); a code of receipts has no `MEANING` here, but a row in
+    rules/receipt_codes.py or rules/notices.py. Several classes of one code, with sentences of their own, share a base
+    that has these three. `ANSWERED` is false where no request is answered with it.
     """
 
     CODE: ClassVar[str]
-    STATUS: ClassVar[int] = 400
     MEANING: ClassVar[str]
     SENTENCE: ClassVar[str]
     REMEDY: ClassVar[str] = ""
+    ANSWERED: ClassVar[bool] = True
 
     def __init__(self) -> None:
         self._fill({})
@@ -91,6 +100,30 @@ class CodedUsage(Usage):
         """Make the sentences; called once, by the class's own `__init__`, with its arguments by their names."""
         super().__init__(self.CODE, self.SENTENCE.format_map(values), self.REMEDY.format_map(values))
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """How it is copied and pickled: with its sentences, as its class may take other arguments than they are."""
+        return _copied, (type(self), self.code, self.message, self.remedy), self.__dict__
 
-class TokenLost(ScandockError):
+
+def _copied(error: type[Coded], code: str, message: str, remedy: str) -> Coded:
+    made = error.__new__(error)
+    ScandockError.__init__(made, code, message, remedy)
+    return made
+
+
+class Worded(Coded):
+    """An error whose code stands for many situations: each says its own sentence where it is raised."""
+
+    def __init__(self, message: str, remedy: str | None = None) -> None:
+        ScandockError.__init__(self, self.CODE, message, self.REMEDY if remedy is None else remedy)
+
+
+class CodedUsage(Coded, Usage):
+    """A request that is off, with a class of its own."""
+
+
+class TokenLost(Worded):
     """Another process has taken over this import: whatever this one still does must not show."""
+
+    CODE = "token_lost"
+    MEANING = "Another process has taken over this import; this one stops without a trace."

@@ -8,7 +8,7 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 PR_SET_PDEATHSIG = 1
@@ -26,11 +26,11 @@ def die_with(parent: int) -> None:
         os._exit(1)
 
 
-def confine(parent: int, name: str, *, oom: int = 0) -> None:
+def confine(parent: int, name: str, *, oom: int = 0, limits: Mapping[int, int] | None = None) -> None:
     """`die_with`, ignore Ctrl-C, and be called `name` (at most 15 bytes) by `ps -e` and `top`.
 
     A fork has the command line of what it was forked from: its name alone tells them apart. `oom` says how gladly the
-    kernel ends it when memory runs out.
+    kernel ends it when memory runs out, `limits` what setrlimit(2) bounds, where the system lets us.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # where it was inherited as ignored, nobody hears how a child ended
@@ -39,6 +39,11 @@ def confine(parent: int, name: str, *, oom: int = 0) -> None:
     if oom:
         with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as score:
             score.write(str(oom))
+    for kind, most in (limits or {}).items():
+        import resource
+
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(kind, (most, most))
 
 
 @contextmanager

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from scandock.model.verdicts import ImportState, Verdict
+
+if TYPE_CHECKING:
+    from scandock.model.imported import ImportedSession
 
 
 def make_report(
@@ -17,7 +21,7 @@ def make_report(
     received: int = 0,
     seconds: dict[str, float] | None = None,
     warnings: list[dict[str, str]] | None = None,
-    sessions: list[dict[str, Any]] | None = None,
+    sessions: Sequence[ImportedSession] = (),
     entries: dict[str, int] | None = None,
     unpacked: int = 0,
     stored: int = 0,
@@ -30,7 +34,7 @@ def make_report(
         "code": code,
         "message": message,
         "warnings": warnings or [],
-        "sessions": sessions or [],
+        "sessions": [one.to_json() for one in sessions],
         "entries": entries or {verdict.value: 0 for verdict in Verdict},
         "bytes": {"received": received, "unpacked": unpacked, "stored": stored},
         "seconds": seconds or {"total": 0.0},

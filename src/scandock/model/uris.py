@@ -32,7 +32,7 @@ class ArchivedSession:
 
     @property
     def uri(self) -> str:
-        return f"/data/archive/projects/{self.project}/subjects/{self.subject}/experiments/{self.label}"
+        return session("archive", self.project, "", self.subject, self.label)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +45,14 @@ class WaitingSession:
 
     @property
     def uri(self) -> str:
-        return f"/data/prearchive/projects/{self.project}/{self.timestamp}/{self.label}"
+        return session("prearchive", self.project, self.timestamp, "", self.label)
 
 
 def session(place: str, project_name: str, timestamp: str, subject_label: str, label: str) -> str:
     """The URI of a session of the archive (`place` is "archive") or of the prearchive."""
     if place == "archive":
-        return ArchivedSession(project_name, subject_label, label).uri
-    return WaitingSession(project_name, timestamp, label).uri
+        return f"/data/archive/projects/{project_name}/subjects/{subject_label}/experiments/{label}"
+    return f"/data/prearchive/projects/{project_name}/{timestamp}/{label}"
 
 
 def parse_session(uri: str) -> ArchivedSession | WaitingSession:

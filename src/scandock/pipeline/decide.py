@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from scandock.catalog.projects import make_unassigned
+from scandock.model.imported import ImportedSession
 from scandock.model.importing import Stage
 from scandock.model.verdicts import Verdict
 from scandock.pipeline.describe import refused_sessions
@@ -46,7 +47,7 @@ class Decided:
 
     judgement: Judgement
     jobs: list[Job] = field(default_factory=list)
-    untaken: list[dict[str, Any]] = field(default_factory=list)
+    untaken: list[ImportedSession] = field(default_factory=list)
     """The reports of the sessions that are left out or cannot be taken."""
     warnings: list[Notice] = field(default_factory=list)
 
@@ -76,7 +77,7 @@ def decide(tools: Tools, heard: Listener) -> Decided:
 
 def leave_out(
     ledger: Ledger, jobs: list[Job], mapping: tuple[MappingRow, ...]
-) -> tuple[list[Job], list[dict[str, Any]], list[int]]:
+) -> tuple[list[Job], list[ImportedSession], list[int]]:
     """The jobs that stay, the left-out studies as the report shows them, and the mapping's rows that left them out.
 
     Entries of a left-out study are ignored; its loose files are too, when they are assigned (`assign_others`).

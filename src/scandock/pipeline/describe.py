@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import tzinfo
-from typing import Any
 
 from scandock.catalog.trees import ScanRow
+from scandock.model.imported import FileSum, ImportedScan, ImportedSession
 from scandock.model.series import EcatFacts, SeriesTally
 from scandock.model.verdicts import SessionState
 from scandock.pipeline.job import Job
@@ -96,63 +96,63 @@ def _reported(job: Job) -> list[dict[str, str]]:
     return [asdict(notice) for notice in dict.fromkeys([*kept, *job.settled.warnings, *job.warnings])]
 
 
-def report_of(job: Job, state: str) -> dict[str, Any]:
+def report_of(job: Job, state: str) -> ImportedSession:
     """A session as the report shows it (design: fixed surface)."""
     decision = job.settled
     held = decision.held
-    by_n: dict[int, list[dict[str, Any]]] = {scan.n: [] for scan in job.scans}
+    of_scan: dict[int | None, list[FileSum]] = {}
     for resource in job.resources:
-        if resource.scan_n in by_n:
-            by_n[resource.scan_n].append({"name": resource.label, "files": resource.files, "bytes": resource.bytes})
-    return {
-        "uri": job.uri,
-        "path": job.name,
-        "project": decision.project,
-        "subject": decision.subject,
-        "label": decision.label,
-        "study_uid": decision.study_uid,
-        "state": state,
-        "code": held.code if held is not None else "",
-        "message": f"{held.message} {held.remedy}".strip() if held is not None else "",
-        "warnings": _reported(job),
-        "files": job.files,
-        "bytes": job.bytes,
-        "session_type": job.xsi_type,
-        "scans": [
-            {
-                "id": scan.scan_id,
-                "series_uid": scan.series_uid,
-                "modality": scan.modality,
-                "type": scan.type,
-                "xsi_type": scan.xsi_type,
-                "frames": scan.frames,
-                "resources": by_n[scan.n],
-            }
+        one = FileSum(name=resource.label, files=resource.files, bytes=resource.bytes)
+        of_scan.setdefault(resource.scan_n, []).append(one)
+    return ImportedSession(
+        uri=job.uri,
+        path=job.name,
+        project=decision.project,
+        subject=decision.subject,
+        label=decision.label,
+        study_uid=decision.study_uid,
+        state=state,
+        code=held.code if held is not None else "",
+        message=f"{held.message} {held.remedy}".strip() if held is not None else "",
+        warnings=_reported(job),
+        files=job.files,
+        bytes=job.bytes,
+        session_type=job.xsi_type,
+        scans=[
+            ImportedScan(
+                id=scan.scan_id,
+                series_uid=scan.series_uid,
+                modality=scan.modality,
+                type=scan.type,
+                xsi_type=scan.xsi_type,
+                frames=scan.frames,
+                resources=of_scan.get(scan.n, []),
+            )
             for scan in sorted(job.scans, key=lambda scan: (sort_key(scan.scan_id), scan.n))
         ],
-        "resources": [{"name": r.label, "files": r.files, "bytes": r.bytes} for r in job.resources if r.scan_n is None],
-    }
+        resources=of_scan.get(None, []),
+    )
 
 
-def refused_sessions(study_uids: Sequence[str | None], why: Notice) -> list[dict[str, Any]]:
+def refused_sessions(study_uids: Sequence[str | None], why: Notice) -> list[ImportedSession]:
     """Studies of which nothing was taken, as the report shows them: they stand nowhere."""
     return [
-        {
-            "uri": None,
-            "path": None,
-            "project": None,
-            "subject": None,
-            "label": None,
-            "study_uid": study_uid,
-            "state": SessionState.REFUSED.value,
-            "code": why.code,
-            "message": f"{why.message} {why.remedy}".strip(),
-            "warnings": [],
-            "files": 0,
-            "bytes": 0,
-            "session_type": None,
-            "scans": [],
-            "resources": [],
-        }
+        ImportedSession(
+            uri=None,
+            path=None,
+            project=None,
+            subject=None,
+            label=None,
+            study_uid=study_uid,
+            state=SessionState.REFUSED.value,
+            code=why.code,
+            message=f"{why.message} {why.remedy}".strip(),
+            warnings=[],
+            files=0,
+            bytes=0,
+            session_type=None,
+            scans=[],
+            resources=[],
+        )
         for study_uid in study_uids
     ]

@@ -31,7 +31,7 @@ def dry_run(tools: Tools, heard: Listener, report: Reporter) -> dict[str, Any]:
     plan_trees(tools, decided.jobs)
     close_verdicts(ledger)
     unpacked, _ = entry_bytes(ledger)
-    sessions = [{**report_of(job, state_of(job)), "uri": None, "path": None} for job in decided.jobs]
+    sessions = [replace(report_of(job, state_of(job)), uri=None, path=None) for job in decided.jobs]
     return report(
         *outcome(decided.jobs, decided.judgement),
         warnings=upload_warnings(ledger, decided.warnings),

@@ -81,7 +81,8 @@ def _show(tools: ImportTools, jobs: list[Job], made: dict[str, Any], heard: List
         check_stored(connection, tools.store)  # again: reading may have taken hours
         record(tools.catalog, tools.store, connection, tools.lease, placements, made, removals)
         for removal in removals:
-            note_settled(tools.catalog, connection, tools.lease.upload_id, removal.row)
+            if removal.row is not None:
+                note_settled(tools.catalog, connection, tools.lease.upload_id, removal.row)
     reach("intent")
     log_step("import being placed", tools.lease.uuid, sessions=len(placements))
     complete(tools.catalog, tools.store, tools.stage, tools.lease)

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO, Final, Protocol
 
-from scandock.model.errors import Fault
 from scandock.pipeline.ledger import Ledger
 from scandock.rules.notices import Notice, notice
+from scandock.store.errors import TreeDamaged, TreeMissing
 from scandock.store.paths import RelPath, TreePath
 from scandock.store.port import Store
 
@@ -124,9 +124,9 @@ class Healer:
         first = next((path for path, broken in left if broken == GONE), None)
         if changes and first is not None and not self.healed:
             if self.all_gone:
-                raise Fault("tree_missing", f"{name} can't be added to: it is gone from the store.", _BRING)
+                raise TreeMissing(f"{name} can't be added to: it is gone from the store.", _BRING)
             said = f"{name} can't be added to: files of it are gone from the store, {first} the first of them."
-            raise Fault("tree_damaged", said, _BRING)
+            raise TreeDamaged(said, _BRING)
         warnings = [notice("healed", count=self.healed, label=label)] if self.healed else []
         if left:
             warnings.append(notice("session_damaged", count=len(left), label=label, file=left[0][0].rpartition("/")[2]))

@@ -8,7 +8,8 @@ from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING
 
 from scandock.catalog.engine import Catalog
-from scandock.catalog.trees import BaseSession, ResourceRow, ScanRow, Words
+from scandock.catalog.records import SessionRecord
+from scandock.catalog.trees import ResourceRow, ScanRow, Words
 from scandock.model import uris
 from scandock.model.series import EcatFacts, SeriesTally
 from scandock.pipeline.ledger import Ledger
@@ -83,7 +84,7 @@ class Job:
     decision: Decision | None = None
     policy: ProjectPolicy | None = None
     project_id: int = 0
-    base: BaseSession | None = None
+    base: SessionRecord | None = None
     base_scans: list[ScanRow] = field(default_factory=list)
     base_resources: list[ResourceRow] = field(default_factory=list)
     last_file: int = -1

@@ -6,8 +6,9 @@ import hashlib
 from collections.abc import Callable
 from typing import Protocol
 
-from scandock.model.errors import BadInput, Fault
+from scandock.model.errors import BadInput
 from scandock.pipeline.body import Body
+from scandock.store.errors import ScratchMissing
 from scandock.store.paths import RelPath
 
 _CHUNK = 1024 * 1024
@@ -95,7 +96,7 @@ def scratch(stage: Keeper, rel: RelPath) -> str:
     """Path of a scratch file of the stage; a Fault where the store has no place for such."""
     path = stage.local_path(rel)
     if path is None:
-        raise Fault("no_scratch", "The store has no folder to work in.", "Set a local work folder.")
+        raise ScratchMissing
     return path
 
 

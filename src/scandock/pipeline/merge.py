@@ -13,7 +13,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, Literal
 
-from scandock.catalog.standing import Standing
+from scandock.catalog.records import SessionRecord
 from scandock.catalog.trees import NOTHING_SAID, FileRow, ResourceRow, ScanRow, Words, files_of, resources_of, scans_of
 from scandock.formats.dicom_header import Unparseable, read_header
 from scandock.model.entry import Content, Entry, ordinal
@@ -80,8 +80,8 @@ class _Tree:
 
 def merge(
     tools: Tools,
-    source: Standing,
-    target: Standing,
+    source: SessionRecord,
+    target: SessionRecord,
     overwrite: Literal["append", "delete"],
     keep: Keep,
     *,
@@ -122,7 +122,7 @@ def merge(
     return Merged(job, placed, repeats, clashes, len(job.replaced))
 
 
-def prune(tools: Tools, source: Standing, keep: Literal["old", "new"]) -> Job:
+def prune(tools: Tools, source: SessionRecord, keep: Literal["old", "new"]) -> Job:
     """Prepare a session's own tree with one object for each SOP UID: the one that came first, or last.
 
     The others are dropped from it; the tree that stands goes to the trash whole.
@@ -176,7 +176,7 @@ def _losers(tools: Tools, query: str, keep: Keep) -> list[Any]:
 # -- the source, as entries --------------------------------------------------------------------------------------------
 
 
-def _read(tools: Tools, source: Standing) -> Job:
+def _read(tools: Tools, source: SessionRecord) -> Job:
     """Fill the ledger with the source's files, and the stage with links to them; gives its job."""
     with tools.catalog.read() as connection:
         tree = _Tree(
@@ -224,7 +224,7 @@ def _pairs(tree: _Tree, files: list[FileRow], entries: list[Entry]) -> Iterator[
 
 
 def _entry(
-    tree: _Tree, source: Standing, row: FileRow, ecat: list[EcatEntry], spare: dict[int, list[EcatFacts]]
+    tree: _Tree, source: SessionRecord, row: FileRow, ecat: list[EcatEntry], spare: dict[int, list[EcatFacts]]
 ) -> Entry:
     """One file of the source as the reading of an archive would have told it."""
     resource = tree.resources[row.resource_n]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from scandock.catalog.trees import BaseSession
-from scandock.model.errors import Fault
+from scandock.catalog.records import SessionRecord
+from scandock.model.importing import Overwrite
 from scandock.pipeline.arrange import Arranger
 from scandock.pipeline.describe import describe, session_warnings
 from scandock.pipeline.gather import index_folders
@@ -17,6 +17,7 @@ from scandock.placing.intents import Placement, SessionRow
 from scandock.placing.tree_plan import Sums, build_trees, set_sums
 from scandock.queue.tokens import new_uuid
 from scandock.rules.labels import UNASSIGNED, label_key
+from scandock.store.errors import TreeDamaged
 
 
 def arrange_all(tools: Tools, jobs: list[Job]) -> None:
@@ -88,7 +89,7 @@ def sum_resources(job: Job, sums: dict[int, Sums]) -> None:
     job.scans = [scan for scan in job.scans if scan.files or scan.n in empty]
 
 
-def _overwrite(tools: Tools) -> str:
+def _overwrite(tools: Tools) -> Overwrite:
     return tools.request.overwrite or "append"
 
 
@@ -98,11 +99,11 @@ def _says_anew(tools: Tools, job: Job) -> bool:
     return base is not None and base.place == "prearchive" and base.overwrite != _overwrite(tools)
 
 
-def _row_alone(tools: Tools, job: Job, base: BaseSession) -> Placement:
+def _row_alone(tools: Tools, job: Job, base: SessionRecord) -> Placement:
     """The placement of a session whose tree stays where and as it is: what is said of it alone changes."""
     inode = tools.store.current(job.name)
     if inode is None:
-        raise Fault("tree_damaged", f"{job.name} is not where it was stored.", "Run `scandock check`.")
+        raise TreeDamaged(f"{job.name} is not where it was stored.", "Run `scandock check`.")
     return Placement(
         n=job.n,
         name=job.name,

@@ -13,8 +13,9 @@ from dataclasses import replace
 from sqlalchemy import Connection, select
 
 from scandock.catalog.projects import begun_deletions
+from scandock.catalog.sessions import existing_session
 from scandock.catalog.tables import project
-from scandock.catalog.trees import base_session, damaged_files, files_of, resources_of, scans_of
+from scandock.catalog.trees import damaged_files, files_of, resources_of, scans_of
 from scandock.catalog.view import SqlView
 from scandock.pipeline.elsewhere import warn_of_others
 from scandock.pipeline.healing import note_broken, note_rotten, standing
@@ -172,7 +173,7 @@ def join_base(tools: Tools, connection: Connection, job: Job) -> None:
     decision = job.settled
     if decision.existing is None:
         return
-    job.base = base_session(connection, decision.existing)
+    job.base = existing_session(connection, decision.existing)
     job.decision = replace(decision, label=job.base.label, timestamp=job.base.timestamp or None)
     job.base_scans = scans_of(connection, job.base.tree_id)
     job.base_resources = resources_of(connection, job.base.tree_id)
@@ -242,7 +243,7 @@ def all_there(tools: Tools, job: Job) -> Notice | None:
     if decision.held is None or decision.held.code != "session_exists" or decision.archived is None:
         return None
     with tools.catalog.read() as connection:
-        archived = base_session(connection, decision.archived)
+        archived = existing_session(connection, decision.archived)
         known = {row.sha256 for row in files_of(connection, archived.tree_id)}
     mine = tools.ledger.stream(
         "SELECT DISTINCT sha256 FROM entry WHERE job = ? AND content IN ('dicom', 'ecat')", (job.n,)

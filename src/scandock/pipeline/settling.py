@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import Final
 
-from scandock.catalog.standing import Standing, find_session, row_json
+from scandock.catalog.records import SessionRecord
+from scandock.catalog.sessions import find_session, to_delete
 from scandock.catalog.trees import NOTHING_SAID, files_of
 from scandock.pipeline.job import Job, Tools
 from scandock.placing.deletes import Removal
@@ -30,11 +31,11 @@ def settle_conflict(tools: Tools, job: Job) -> None:
         if waiting is None or waiting.held[0] != known.held or waiting.timestamp != known.timestamp:
             return
         rows = list(files_of(connection, waiting.tree_id))
-        row = row_json(connection, waiting)
+        row = to_delete(connection, waiting)
     inode = tools.store.current(tree_path(waiting.parts))
     if inode is None or not {one.sha256 for one in rows} <= _brought(tools, job):
         return
-    if _is_said(tools, job, waiting) or row["edits"] or any(one.words != NOTHING_SAID for one in rows):
+    if _is_said(tools, job, waiting) or row.edits or any(one.words != NOTHING_SAID for one in rows):
         return
     job.quarantined = waiting.quarantined
     job.removal = Removal(
@@ -59,13 +60,13 @@ def _brought(tools: Tools, job: Job) -> set[bytes]:
     return {bytes(sha256) for (sha256,) in rows}
 
 
-def _is_said(tools: Tools, job: Job, waiting: Standing) -> bool:
+def _is_said(tools: Tools, job: Job, waiting: SessionRecord) -> bool:
     """Whether people said something of what waits that the import neither says nor finds in the archive."""
     names = set(waiting.fields_by_hand) - set(tools.request.said)
     return any(job.attributes.get(name) != waiting.attributes.get(name) for name in names)
 
 
-def _say(job: Job, waiting: Standing) -> None:
+def _say(job: Job, waiting: SessionRecord) -> None:
     """The warning that it was left alone is no more true."""
     other = f"{waiting.timestamp}/{waiting.label}"
     left = notice("session_in_prearchive_left", other=other)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from scandock.formats.errors import ArchiveTruncated, NotAnArchive, ReadFailed
 from scandock.formats.kinds import ARCHIVES, STREAMS, Kind, kind_of
 from scandock.formats.meter import Meter
 from scandock.formats.shown import file_text, shown
@@ -20,7 +21,7 @@ from scandock.formats.tar import TarKind, TarMember, members
 from scandock.formats.zip_directory import ZipEntry, read_directory
 from scandock.formats.zip_entry import WHOLE, EntryReader
 from scandock.model.entry import Container, ordinal
-from scandock.model.errors import BadInput, Fault, LimitExceeded
+from scandock.model.errors import BadInput, LimitExceeded
 from scandock.model.limits import Limits
 from scandock.pipeline.body import Body, Buffer
 from scandock.pipeline.keep import keep_stream, scratch
@@ -163,8 +164,7 @@ class Unpacker:
     def _opaque(self, container: Container, original: Callable[[], Body] | None) -> None:
         path = container.name
         if original is None:
-            raise BadInput(
-                "not_an_archive",
+            raise NotAnArchive(
                 f"{shown(path)} is compressed, but holds neither an archive nor an image.",
                 "Upload a .zip or .tar.gz of a session.",
             )
@@ -293,7 +293,7 @@ def _file_chunks(source: Source) -> Iterator[Buffer]:
     while at < source.size:
         got = source.readinto_at(at, view[: min(CHUNK, source.size - at)])
         if got <= 0:
-            raise BadInput("truncated", "The file became shorter while it was read.", "Upload it again.")
+            raise ArchiveTruncated("The file became shorter while it was read.", "Upload it again.")
         yield view[:got]
         at += got
 
@@ -305,7 +305,7 @@ def open_container(container: Container) -> Iterator[Source]:
         whole = FileSource(container.file)
     except OSError as error:
         said = f"{shown(container.name)} can't be opened any more: {error.strerror}."
-        raise Fault("read_failed", said, AGAIN) from error
+        raise ReadFailed(said, AGAIN) from error
     with whole:
         if container.offset + container.size > whole.size:
             raise whole.cut()

@@ -15,11 +15,12 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select, update
 
 from scandock.catalog.engine import Catalog
+from scandock.catalog.records import DeletedSession
 from scandock.catalog.server_tables import trashed
 from scandock.catalog.shelves import standing_tree
 from scandock.catalog.sums import changed_project
 from scandock.catalog.tables import IntentKind, intent, session, shelf, tree
-from scandock.model.errors import Fault
+from scandock.placing.errors import BaseChanged
 from scandock.queue.leases import Lease
 from scandock.store.paths import TreePath, parse_tree
 from scandock.store.port import Store
@@ -39,8 +40,8 @@ class Removal:
     """The id that its folder gets in the trash, chosen before."""
     keep: bool
     """Whether its rows are kept with the folder, so that it can come back; else another session has all of it."""
-    row: dict[str, Any]
-    """What the catalog said of it."""
+    row: DeletedSession | None = None
+    """What the catalog said of the session; None of a shelf, which nobody can bring back."""
     account_id: int | None = None
     shelf: bool = False
 
@@ -48,7 +49,7 @@ class Removal:
 def check_standing(store: Store, connection: Connection, uuid: str, tree_id: int, name: TreePath, inode: int) -> None:
     """Fault `base_changed` where a session, or the folder at its name, is not any more the one that was meant."""
     if standing_tree(connection, uuid) != tree_id or store.current(name) != inode:
-        raise Fault("base_changed", "The session was changed while this was being prepared.", "Try again.")
+        raise BaseChanged("The session was changed while this was being prepared.", "Try again.")
 
 
 def record_removals(connection: Connection, lease: Lease, removals: Sequence[Removal]) -> None:
@@ -82,14 +83,15 @@ def removals_of(connection: Connection, lease: Lease, state: str) -> list[Remova
 
 
 def _removal(kept: dict[str, Any]) -> Removal:
-    return Removal(**{**kept, "name": parse_tree(kept["name"])})
+    row = DeletedSession.from_json(kept["row"]) if kept["row"] else None
+    return Removal(**{**kept, "name": parse_tree(kept["name"]), "row": row})
 
 
 def publish_removal(catalog: Catalog, connection: Connection, removal: Removal) -> None:
     """Let the catalog show a session no more; one that can come back stands in `trashed`, its tree kept."""
     table = shelf if removal.shelf else session
     connection.execute(delete(table).where(table.c.uuid == removal.uuid))
-    if removal.keep:
+    if removal.keep and removal.row is not None:
         connection.execute(
             insert(trashed).values(
                 uuid=removal.uuid,
@@ -97,7 +99,7 @@ def publish_removal(catalog: Catalog, connection: Connection, removal: Removal) 
                 tree_id=removal.tree_id,
                 trash_id=removal.trash,
                 name=removal.name,
-                session=json.dumps(removal.row),
+                session=json.dumps(asdict(removal.row)),
                 account_id=removal.account_id,
                 deleted=catalog.now(),
             )

@@ -6,60 +6,42 @@ import json
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import Connection, insert, select, update
 
 from scandock.catalog.engine import Catalog
+from scandock.catalog.records import SessionFacts
 from scandock.catalog.shelves import standing_tree
 from scandock.catalog.tables import IntentKind, intent, tree, upload
 from scandock.model.errors import Fault
 from scandock.placing.deletes import Removal, check_standing, record_removals
+from scandock.placing.errors import BaseChanged, FolderUnknown
 from scandock.queue.leases import ImportLease, Lease, OperationLease, guard
+from scandock.rules.labels import label_key
 from scandock.store.paths import RelPath, TreePath, parse_rel, parse_tree
 from scandock.store.port import Stage, Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SessionRow:
+class SessionRow(SessionFacts):
     """What the catalog will say of a session once its tree is shown; `uuid` of an existing one, or a new one."""
 
-    uuid: str
     new: bool
-    project_id: int
-    subject: str
     make_subject: bool
     """In the archive a session's subject is a row of its own; in the prearchive only a label."""
-    label: str
     key: str
-    place: str
-    timestamp: str
-    state: str
-    study_uid: str | None
-    patient_id: str
-    ecat: bool
-    xsi_type: str
-    by_hand: bool = False
-    """Whether people made it, and no import has joined it yet."""
-    quarantined: bool = False
-    """Whether it is in quarantine; in the prearchive, whether it will be once it is archived."""
-    attributes: dict[str, str] = field(default_factory=dict)
-    warnings: list[dict[str, str]] = field(default_factory=list)
-    held: tuple[str, str, str] = ("", "", "")
     patient_ids: list[str] = field(default_factory=list)
-    type_by_hand: bool = False
-    """Whether a person set its type."""
-    fields_by_hand: list[str] = field(default_factory=list)
-    """Names of the attributes that a person set."""
-    folder: str = ""
-    """What an import asked that its folder in the prearchive be called, where that is not its label."""
-    overwrite: str = ""
-    """Of one that waits: what the newest import that came for it wants of an archived one."""
     edits: list[dict[str, Any]] = field(default_factory=list)
     """Of a new one: what a person said of its scans, as rows without its number, which it does not have yet."""
-    scans: int = 0
-    files: int = 0
-    bytes: int = 0
+
+    @classmethod
+    def of(cls, source: SessionFacts, *, new: bool = False, **changes: Any) -> Self:  # noqa: ANN401  its fields
+        """That of a session that stands, or that comes back (`new`), with some of it changed."""
+        label = changes.get("label", source.label)
+        patients = [source.patient_id] if source.patient_id else []
+        derived = {"make_subject": source.place == "archive", "key": label_key(label), "patient_ids": patients}
+        return cls(**{**source.facts(), **derived, **changes}, new=new)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,7 +147,7 @@ def _record(
     for placement in placements:
         base = placement.base_tree_id
         if base is not None and standing_tree(connection, placement.session.uuid) != base:
-            raise Fault("base_changed", f"{placement.name} was changed while this was being placed.", "Do it again.")
+            raise BaseChanged(f"{placement.name} was changed while this was being placed.", "Do it again.")
     for placement in placements:
         if placement.moves is not None:
             check_standing(
@@ -249,11 +231,7 @@ def _placement(row: dict[str, Any]) -> Placement:
 
 def name_taken(name: TreePath) -> Fault:
     """Why a tree can't have its name."""
-    return Fault(
-        "name_taken",
-        f"A folder stands at {name} that the catalog does not know.",
-        "Move it out of the data folder, then run the same command again.",
-    )
+    return FolderUnknown(name)
 
 
 def new_tree(catalog: Catalog, connection: Connection, lease: Lease) -> int:

@@ -7,7 +7,6 @@ import: with intents it is rolled forward, without any it has done nothing.
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,20 +15,24 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from scandock.catalog.engine import Catalog
-from scandock.model.errors import Fault, ScandockError, TokenLost, Usage
+from scandock.model.errors import Fault, TokenLost, Usage
+from scandock.model.patience import tries
 from scandock.model.points import reach
 from scandock.placing.complete import complete, end_operation_without
 from scandock.placing.deletes import Removal
+from scandock.placing.errors import SessionBusy
 from scandock.placing.intents import Placement, record_operation
 from scandock.placing.locks import LockName
 from scandock.placing.reserve import held_by_others, lock_projects, release, reserve
 from scandock.placing.stored_folders import make_stored
-from scandock.queue.leases import RENEW_SECONDS, OperationLease, begin_operation, renew
+from scandock.queue.heartbeat import Heartbeat
+from scandock.queue.leases import OperationLease, begin_operation
 from scandock.queue.tokens import new_token, new_uuid
 from scandock.store.port import Stage, Store
 
 WAIT_SECONDS = 5.0
 """How long an operation waits for an import, or another operation, that touches the same names."""
+PAUSE_SECONDS = 0.05
 PATIENCE = 12
 """Times that `patiently` lets it wait so long."""
 
@@ -50,7 +53,7 @@ class Operation:
     def check(self) -> None:
         """Raise TokenLost where another process has taken this over."""
         if self.lost.is_set():
-            raise TokenLost("token_lost", "Another process has taken over this change.")
+            raise TokenLost("Another process has taken over this change.")
 
     @contextmanager
     def reserved(
@@ -61,8 +64,7 @@ class Operation:
         `names` is asked within the transaction, with the projects locked, so that what it sees can't change.
         `deleting`: it is a part of a project's deletion; Usage `project_deleting` to all others.
         """
-        deadline = time.monotonic() + WAIT_SECONDS
-        while True:
+        for _ in tries(WAIT_SECONDS, PAUSE_SECONDS):
             with self.catalog.write() as connection:
                 lock_projects(connection, projects, deleting=deleting)
                 wanted = names(connection)
@@ -71,9 +73,7 @@ class Operation:
                     yield connection
                     return
                 release(connection, self.lease)
-            if time.monotonic() > deadline:
-                raise busy()
-            threading.Event().wait(0.05)
+        raise busy()
 
     def show(
         self,
@@ -109,14 +109,11 @@ def operation(catalog: Catalog, store: Store, kind: str) -> Iterator[Operation]:
         stage = store.begin(number, token)
         lease = begin_operation(catalog, number=number, token=token, kind=kind)
         running = Operation(catalog, store, stage, lease)
-        over = threading.Event()
-        beat = threading.Thread(target=_beat, args=(running, over), name="lease", daemon=True)
-        beat.start()
+        beat = Heartbeat(catalog, lease, running.lost)
         try:
             yield running
         finally:
-            over.set()
-            beat.join()
+            beat.stop()
             if not running.ended:
                 leave_operation(running)
             stage.close()
@@ -130,16 +127,13 @@ def undisturbed(
 
     Whoever comes next reads what it wrote: names are reserved with the same projects locked.
     """
-    deadline = time.monotonic() + WAIT_SECONDS
-    while True:
+    for _ in tries(WAIT_SECONDS, PAUSE_SECONDS):
         with catalog.write() as connection:
             lock_projects(connection, projects)
             if not held_by_others(connection, None, names(connection)):
                 yield connection
                 return
-        if time.monotonic() > deadline:
-            raise busy()
-        threading.Event().wait(0.05)
+    raise busy()
 
 
 def patiently(change: Callable[[], T]) -> T:
@@ -147,26 +141,15 @@ def patiently(change: Callable[[], T]) -> T:
     for left in reversed(range(PATIENCE)):
         try:
             return change()
-        except Usage as error:
-            if error.code != "session_busy" or not left:
+        except SessionBusy:
+            if not left:
                 raise
     raise AssertionError
 
 
 def busy() -> Usage:
     """Why a change has to wait for another."""
-    return Usage("session_busy", "An import, or another change, is placing this session.", "Try again in a moment.")
-
-
-def _beat(running: Operation, over: threading.Event) -> None:
-    while not over.wait(RENEW_SECONDS):
-        try:
-            renew(running.catalog, running.lease)
-        except TokenLost:
-            running.lost.set()
-            return
-        except ScandockError:
-            continue
+    return SessionBusy("An import, or another change, is placing this session.", "Try again in a moment.")
 
 
 def leave_operation(running: Operation) -> None:

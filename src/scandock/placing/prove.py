@@ -24,6 +24,7 @@ from scandock.model.errors import Fault
 from scandock.model.report import make_report
 from scandock.model.verdicts import ImportState, Verdict
 from scandock.placing.deletes import Removal, removals_of
+from scandock.placing.errors import ImportReleased, StagingLost
 from scandock.placing.forget import forget_tree
 from scandock.placing.intents import Placement, recorded
 from scandock.placing.receipts import Tally, amend_receipt, tally_without
@@ -301,10 +302,10 @@ def _counted(
 
 def _why(fitted: Fitted, *, every: int, release: bool, kept: bool) -> Fault:
     """Why an import ends of which not everything could be placed; `kept`: the store has the archive's bytes."""
-    code, said = (
-        ("released", "An administrator released the import")
+    error, said = (
+        (ImportReleased, "An administrator released the import")
         if release
-        else ("staging_lost", "What the import had staged is gone, as in a copy of the data folder")
+        else (StagingLost, "What the import had staged is gone, as in a copy of the data folder")
     )
     said += f": {_listed([placement.name for placement in fitted.lost])} could not be placed."
     if fitted.aside:
@@ -312,9 +313,9 @@ def _why(fitted: Fitted, *, every: int, release: bool, kept: bool) -> Fault:
     if len(fitted.lost) < every:
         said += f" {every - len(fitted.lost)} of {every} sessions were placed."
     if not kept:
-        return Fault(code, said, "Import the archive again.")
+        return error(said, "Import the archive again.")
     remedy = "The archive is kept: have the import tried again." if release else "It is tried again by itself."
-    return Fault(code, said, remedy)
+    return error(said, remedy)
 
 
 def _listed(names: Sequence[str]) -> str:

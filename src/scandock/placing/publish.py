@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select, update
 
 from scandock.catalog.engine import Catalog
+from scandock.catalog.records import DeletedSession
 from scandock.catalog.server_tables import accession, scan_edit, trashed
 from scandock.catalog.subjects import add_subject
 from scandock.catalog.sums import changed_project
@@ -81,33 +82,10 @@ def _publish_one(catalog: Catalog, connection: Connection, placement: Placement)
         _publish_shelf(catalog, connection, facts, placement.tree_id)
         return
     values = {
-        "project_id": facts.project_id,
-        "label": facts.label,
+        **facts.columns(),
         "key": facts.key,
-        "place": facts.place,
-        "timestamp": facts.timestamp,
         "subject_id": _subject(catalog, connection, facts) if facts.make_subject else None,
-        "subject": facts.subject,
-        "by_hand": facts.by_hand,
-        "quarantined": facts.quarantined,
-        "type_by_hand": facts.type_by_hand,
-        "fields_by_hand": json.dumps(facts.fields_by_hand),
-        "folder": facts.folder if facts.place == "prearchive" else "",
-        "overwrite": facts.overwrite if facts.place == "prearchive" else "",
-        "state": facts.state,
-        "study_uid": facts.study_uid,
-        "patient_id": facts.patient_id,
-        "ecat": facts.ecat,
-        "xsi_type": facts.xsi_type,
-        "attributes": json.dumps(facts.attributes),
-        "warnings": json.dumps(facts.warnings),
-        "held_code": facts.held[0],
-        "held_message": facts.held[1],
-        "held_remedy": facts.held[2],
         "tree_id": placement.tree_id,
-        "scans": facts.scans,
-        "files": facts.files,
-        "bytes": facts.bytes,
         "modified": catalog.now(),
     }
     touched = {facts.project_id}
@@ -148,8 +126,8 @@ def _number(connection: Connection, uuid: str) -> None:
 
 def _bring_back(connection: Connection, uuid: str) -> None:
     """A session that came out of the trash has again what people had said of its scans."""
-    kept = json.loads(connection.execute(select(trashed.c.session).where(trashed.c.uuid == uuid)).scalar_one())
-    _say_of_scans(connection, uuid, kept.get("edits", []))
+    text = connection.execute(select(trashed.c.session).where(trashed.c.uuid == uuid)).scalar_one()
+    _say_of_scans(connection, uuid, DeletedSession.from_json(json.loads(text)).edits)
     connection.execute(delete(trashed).where(trashed.c.uuid == uuid))
 
 

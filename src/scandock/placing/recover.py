@@ -14,6 +14,7 @@ from scandock.catalog.tables import intent, reservation, tree, upload
 from scandock.model.errors import Fault, TokenLost, Usage
 from scandock.model.verdicts import ImportState
 from scandock.placing.complete import end_operation_without, end_without, has_intents
+from scandock.placing.errors import ImportNotStuck, RecoveryFailed
 from scandock.placing.forget import forget_tree
 from scandock.placing.renamed import follow_renamed
 from scandock.placing.requeue import came_by_server, requeue_lost
@@ -86,7 +87,7 @@ def recover(catalog: Catalog, store: Store) -> Recovered:
 
 def _unexpected(error: Exception) -> Fault:
     said = f"A dead import could not be dealt with: {type(error).__name__}: {error}."
-    return Fault("recovery_failed", said, "Please report it.")
+    return RecoveryFailed(said)
 
 
 def release(catalog: Catalog, store: Store, uuid: str) -> Fault:
@@ -117,11 +118,7 @@ def release(catalog: Catalog, store: Store, uuid: str) -> Fault:
 
 
 def _not_stuck(uuid: str) -> Usage:
-    return Usage(
-        "import_not_stuck",
-        f"Import {uuid} is none that can't be finished.",
-        "scandock admin import list --stuck shows those; others are cancelled or deleted on their page.",
-    )
+    return ImportNotStuck(uuid)
 
 
 def _recover_one(catalog: Catalog, store: Store, dead: Dead, lease: Lease) -> Fault | None:

@@ -14,12 +14,12 @@ from scandock.model.report import make_report
 from scandock.model.upload_steps import log_step
 from scandock.model.verdicts import KEEPS_BYTES, ImportState
 from scandock.placing.complete import end_without, has_intents
+from scandock.placing.errors import AttemptsExhausted, WorkerLost
 from scandock.placing.forget import forget_exceptions, forget_staged
 from scandock.queue.cancel import MESSAGE
 from scandock.queue.leases import Dead, ImportLease, Lease, finish
 from scandock.queue.owner import is_elsewhere, server_is_gone
 from scandock.queue.retry import (
-    EXHAUSTED,
     MAX_ATTEMPTS,
     let_go,
     let_wait,
@@ -29,7 +29,7 @@ from scandock.queue.retry import (
 )
 from scandock.store.port import Stage, Store
 
-WORKER_LOST = Fault("worker_lost", "The worker of this import was lost.", "It is tried again by itself.")
+WORKER_LOST = WorkerLost()
 
 
 def requeue_or_fail(
@@ -66,7 +66,7 @@ def wait_or_fail(catalog: Catalog, lease: ImportLease, outage: Fault, *, most_se
             .where(reception.c.upload_id == lease.upload_id)
         ).one()
     if not owner:  # a commit before, of which nobody heard that it was done
-        raise TokenLost("token_lost", "This import was given up already.")
+        raise TokenLost("This import was given up already.")
     over = outage_waited(outages) >= most_seconds and not has_intents(catalog, lease)
     if not over:
         with catalog.write() as connection:
@@ -143,8 +143,7 @@ def end_cancelled(catalog: Catalog, store: Store, lease: ImportLease, previous: 
 def exhausted(code: str) -> Fault:
     """Why an import is not tried any more, with what ended the last attempt."""
     last = f" The last time: {code}." if code else ""
-    return Fault(
-        EXHAUSTED,
+    return AttemptsExhausted(
         f"The import was begun {MAX_ATTEMPTS} times, and each time it was lost.{last}",
         "Its bytes are kept: look at the log and the memory of the server, then have it tried again.",
     )

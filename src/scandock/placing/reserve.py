@@ -9,9 +9,9 @@ from sqlalchemy import Connection, delete, func, insert, select
 from scandock.catalog.engine import Catalog, in_parts
 from scandock.catalog.projects import check_not_deleting
 from scandock.catalog.tables import operation, project, reservation, upload
-from scandock.model.errors import Usage
 from scandock.placing.locks import LockName
 from scandock.queue.leases import Lease, guard
+from scandock.rules.errors import ProjectUnknown
 
 
 def lock_projects(connection: Connection, names: Iterable[str], *, deleting: bool = False) -> dict[str, int]:
@@ -31,9 +31,7 @@ def lock_projects(connection: Connection, names: Iterable[str], *, deleting: boo
         check_not_deleting(connection, wanted)
     gone = set(wanted) - {row.name for row in found}
     if gone:
-        raise Usage(
-            "project_unknown", f"There is no project {min(gone)} any more.", "Name another one, or make it again."
-        )
+        raise ProjectUnknown(f"There is no project {min(gone)} any more.", "Name another one, or make it again.")
     return {row.name: row.id for row in found}
 
 

@@ -7,10 +7,10 @@ from contextlib import closing, contextmanager
 
 from sqlalchemy import Connection, and_, select
 
+from scandock.catalog.errors import CatalogDamaged
 from scandock.catalog.server_tables import damage
 from scandock.catalog.tables import file, scan
 from scandock.catalog.trees import ResourceRow, files_of, resources_of
-from scandock.model.errors import Fault
 from scandock.store.paths import RelPath, below, resource_folder
 
 
@@ -51,8 +51,7 @@ def _whole() -> Iterator[None]:
     try:
         yield
     except KeyError as error:
-        raise Fault(
-            "catalog_damaged",
+        raise CatalogDamaged(
             "The catalog has lost rows of a session's scans or resources.",
             "scandock check names the sessions. Serve another copy of the catalog.",
         ) from error

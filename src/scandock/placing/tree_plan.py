@@ -30,10 +30,10 @@ from scandock.catalog.trees import (
     write_files,
     write_structure,
 )
-from scandock.model.errors import Fault
 from scandock.model.points import reach
 from scandock.placing.intents import Placement, SessionRow, ShelfRow, new_tree
 from scandock.queue.leases import Lease
+from scandock.store.errors import TreeDamaged
 from scandock.store.paths import RelPath, TreePath, below
 from scandock.store.port import Stage
 
@@ -192,7 +192,7 @@ def _take_over(stage: Stage, plan: TreePlan, base: BaseTree) -> None:
         stage.adopt(base.name, chain([first], pairs))
     except FileNotFoundError as error:
         said = f"Files of {base.name} are not where they were stored."
-        raise Fault("tree_damaged", said, "Run `scandock check`.") from error
+        raise TreeDamaged(said, "Run `scandock check`.") from error
 
 
 def _write_rows(catalog: Catalog, lease: Lease, plan: TreePlan) -> int:

@@ -27,22 +27,21 @@ from sqlalchemy.sql import ColumnElement
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import reception
 from scandock.catalog.tables import upload
+from scandock.model.durations import MINUTE_MS
 from scandock.model.errors import OUTAGES, Fault
 from scandock.model.verdicts import ImportState
 from scandock.queue.events import add_event
 from scandock.queue.leases import LEASE_MS, ImportLease, is_over
 from scandock.queue.owner import is_elsewhere, is_gone, is_mine, server_is_gone
-from scandock.queue.retry import LONGEST_OUTAGE_WAIT, MAX_ATTEMPTS
+from scandock.queue.retry import LONGEST_OUTAGE_WAIT, MAX_ATTEMPTS, is_due
 from scandock.queue.states import transition
 from scandock.queue.tokens import new_token
 
 SMALL_BYTES = 100_000_000
 HUGE_BYTES = 4_000_000_000
-PATIENCE_MS = 10 * 60_000
+PATIENCE_MS = 10 * MINUTE_MS
 """An import that has waited so long stands in front of smaller ones of its user."""
-
-
-LONGEST_WAIT_MS = 2 * LONGEST_OUTAGE_WAIT * 1000
+LONGEST_RETRY_MS = 2 * LONGEST_OUTAGE_WAIT * 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +108,7 @@ def _look(catalog: Catalog, held: Collection[int], unsure: Collection[str]) -> t
     """Ids and tokens of imports whose worker is gone, and whether others wait; asked before anything is locked."""
     place = catalog.place
     with catalog.read() as connection:
-        due = _is_due(catalog)
+        due = is_due(reception.c.retry_at, catalog.now(), LONGEST_RETRY_MS)
         joined = select(upload.c.id, upload.c.token, upload.c.owner, upload.c.lease_until, catalog.now().label("now"))
         running = connection.execute(
             joined.join(reception, reception.c.upload_id == upload.c.id).where(
@@ -136,12 +135,6 @@ def _is_lost(lease_until: int, now: int, owner: str, place: str) -> bool:
     return is_over(lease_until, now, owner) or is_gone(owner) is True
 
 
-def _is_due(catalog: Catalog) -> ColumnElement[bool]:
-    """That its time has come; what has longer to wait than anything ever has was told so by a clock that was wrong."""
-    now = catalog.now()
-    return or_(reception.c.retry_at <= now, reception.c.retry_at > now + LONGEST_WAIT_MS)
-
-
 def _next(catalog: Catalog, dead: list[tuple[int, str]], *, only_small: bool) -> Select[Any]:
     now = catalog.now()
     size = func.coalesce(reception.c.size, reception.c.received)
@@ -161,7 +154,7 @@ def _next(catalog: Catalog, dead: list[tuple[int, str]], *, only_small: bool) ->
         select(upload, size.label("size"))
         .join(reception, reception.c.upload_id == upload.c.id)
         .outerjoin(running, running.c.account_id == reception.c.account_id)
-        .where(ready, _is_due(catalog))
+        .where(ready, is_due(reception.c.retry_at, catalog.now(), LONGEST_RETRY_MS))
         .order_by(
             case((upload.c.state == ImportState.RUNNING, 0), else_=1),
             func.coalesce(running.c.n, 0),

@@ -205,7 +205,7 @@ def guard(catalog: Catalog, connection: Connection, lease: Lease) -> None:
         update(lease.table).where(lease.stands()).values(lease_until=catalog.now() + LEASE_MS)
     ).rowcount
     if changed != 1:
-        raise TokenLost("token_lost", "Another process has taken over this import.")
+        raise TokenLost("Another process has taken over this import.")
 
 
 def finish(

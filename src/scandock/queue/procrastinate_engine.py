@@ -19,7 +19,7 @@ from procrastinate.schema import SchemaManager
 from sqlalchemy import make_url
 
 from scandock.catalog.engine import AdvisoryLock
-from scandock.model.errors import Fault
+from scandock.catalog.errors import CatalogFailed
 from scandock.queue.engine import POLL_SECONDS
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class ProcrastinateEngine:
         try:
             self._deferring.configure_task(TASK, queue=QUEUE, connection=raw).defer(upload_id=upload_id)
         except ConnectorException as error:
-            raise Fault("catalog", f"The import could not be announced: {error.__cause__}.", "Try again.") from error
+            raise CatalogFailed(f"The import could not be announced: {error.__cause__}.", "Try again.") from error
 
     def run(self, data: str, slots: Slots, stop: threading.Event) -> None:  # noqa: ARG002  for the embedded one
         asyncio.run(self._run(slots, stop))

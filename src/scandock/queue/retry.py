@@ -35,6 +35,14 @@ LONGEST_OUTAGE_WAIT = 600
 EXHAUSTED = "attempts_exhausted"
 
 
+def is_due(at: ColumnElement[int], now: Any, longest_ms: int) -> ColumnElement[bool]:  # noqa: ANN401  see below
+    """That the time `at` has come. `now`: a number, or the catalog's expression.
+
+    What has longer to wait than anything ever has (`longest_ms`) was told so by a clock that was wrong.
+    """
+    return or_(at <= now, at > now + longest_ms)
+
+
 def wait_seconds(attempt: int) -> int:
     """How long to wait after attempt number `attempt`, from 1."""
     return WAITS[min(max(attempt, 1), len(WAITS)) - 1]

@@ -14,8 +14,9 @@ from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, Final
 
-from scandock.model.errors import Usage
+from scandock.model.request_errors import RequestInvalid, ValueInvalid
 from scandock.model.request_limits import ASSESSOR_BYTES, ASSESSOR_FIELDS, COLUMN_NAME
+from scandock.rules.errors import TypeUnknown
 from scandock.rules.said_fields import rejoined, said_of, text_of
 
 NAMESPACES: Final = MappingProxyType(
@@ -115,7 +116,7 @@ class AssessorDocument:
         kept = as_json({"root": self.root.as_list(), "namespaces": self.namespaces})
         if len(kept.encode()) > ASSESSOR_BYTES:
             what = f"The assessor's document has more than {ASSESSOR_BYTES:,} bytes."
-            raise Usage("request_invalid", what, "Say less of it, or keep that in a file of the session.")
+            raise RequestInvalid(what, "Say less of it, or keep that in a file of the session.")
         return kept
 
     @classmethod
@@ -168,20 +169,18 @@ def assessor_type(named: str) -> str:
         or kind.partition(":")[0].lower() == "xsi"
     ):
         shown = f"{kind[:64]} is" if kind else "The request says"
-        raise Usage(
-            "type_unknown",
+        raise TypeUnknown(
             f"{shown} no type of an assessor.",
             f"Say one, for example {_FOR_EXAMPLE}.",
         )
     return next((known for known in ROOTS if known.lower() == kind.lower()), kind)
 
 
-def type_missing(said: SaidOfAssessor) -> Usage:
+def type_missing(said: SaidOfAssessor) -> TypeUnknown:
     """Why no assessor is made of what says no type."""
     if said.document is None:
-        return Usage("type_unknown", "The request says no type of an assessor.", f"Say one: {_FOR_EXAMPLE}.")
-    return Usage(
-        "type_unknown",
+        return TypeUnknown("The request says no type of an assessor.", f"Say one: {_FOR_EXAMPLE}.")
+    return TypeUnknown(
         f"The document is a <{said.document.root.name[:64]}>, and its type is not known by that.",
         f"Say it in the query: {_FOR_EXAMPLE}.",
     )
@@ -237,7 +236,7 @@ def said_of_assessor(
     fields = [(path, text_of(path[:64], value)) for path, value in fields if path.lower() not in _OF_SERVER]
     if len(fields) > ASSESSOR_FIELDS:
         what = f"The request says {len(fields)} fields of an assessor."
-        raise Usage("request_invalid", what, f"At most {ASSESSOR_FIELDS} are said at once: send a document.")
+        raise RequestInvalid(what, f"At most {ASSESSOR_FIELDS} are said at once: send a document.")
     for path, _ in fields:
         _check_path(path)
     return SaidOfAssessor(xsi_type=kind, label=label, document=document, fields=_dated(fields), whole=whole)
@@ -291,9 +290,7 @@ def _write_moments(element: Element) -> None:
 
 def _check_path(path: str) -> None:
     if len(path) > COLUMN_NAME or path.count("/") >= _DEEPEST or not _PATH.fullmatch(path):
-        raise Usage(
-            "value_invalid", f"{path[:100]!r} is no path into a document.", "Right is scans/scan[0]/pass, for example."
-        )
+        raise ValueInvalid(f"{path[:100]!r} is no path into a document.", "Right is scans/scan[0]/pass, for example.")
 
 
 def _say(root: Element, path: str, text: str) -> None:
@@ -332,7 +329,7 @@ def _child(element: Element, name: str, which: str, prefix: str, *, make: bool) 
     wanted: list[tuple[str, str, str]] = []
     found = list(_WHICH.finditer(which))
     if sum(len(one[0]) for one in found) != len(which):
-        raise Usage("value_invalid", f"{which[:64]!r} names no part of a document.", "Right is [0], or [name=value].")
+        raise ValueInvalid(f"{which[:64]!r} names no part of a document.", "Right is [0], or [name=value].")
     for one in found:
         if one["number"] is not None:
             number = int(one["number"])
@@ -345,9 +342,7 @@ def _child(element: Element, name: str, which: str, prefix: str, *, make: bool) 
     if not make:
         return None
     if at > len(matching):
-        raise Usage(
-            "value_invalid", f"There are {len(matching)} {local[:64]}, and {at} is named.", "They are counted from 0."
-        )
+        raise ValueInvalid(f"There are {len(matching)} {local[:64]}, and {at} is named.", "They are counted from 0.")
     if len(fits) == 1 and at == 0 and all(field == XSI_TYPE and not _value(fits[0], field) for _, field, _ in wanted):
         (there,) = fits  # which nobody has said the type of yet
         there.attributes.update({field: value for _, field, value in wanted})

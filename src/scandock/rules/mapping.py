@@ -21,6 +21,7 @@ from typing import Final
 from scandock.model import request_limits
 from scandock.model.errors import Usage
 from scandock.model.limit_counts import Asked, over
+from scandock.rules.errors import MappingTooLong, MappingUnreadable
 from scandock.rules.labels import RESERVED, UNASSIGNED, clean, is_project_id, label_key
 from scandock.rules.notices import Notice, notice, shown
 from scandock.rules.study import StudyFacts
@@ -100,7 +101,7 @@ def parse_mapping(text: str, filename: str) -> tuple[MappingRow, ...]:
     if len(found) > MAX_ROWS:
         raise over(Asked.MAPPING_ROWS, _too_long())
     if not found:
-        raise Usage("mapping_unreadable", "The mapping has no rows: it says of no study where it goes.", _REMEDY)
+        raise MappingUnreadable("The mapping has no rows: it says of no study where it goes.", _REMEDY)
     return found
 
 
@@ -159,7 +160,7 @@ def _csv_rows(text: str) -> Iterable[MappingRow]:
     except csv.Error as error:
         raise _bad(reader.line_num, f"can't be read: {error}") from None
     if columns is None:
-        raise Usage("mapping_unreadable", "The mapping is empty.", _REMEDY)
+        raise MappingUnreadable("The mapping is empty.", _REMEDY)
 
 
 class _Json:
@@ -369,7 +370,7 @@ _FEWER: Final = "Leave out rows of other studies, or send the studies in several
 
 
 def _too_long() -> Usage:
-    return Usage("mapping_too_long", f"The mapping has more than {MAX_ROWS:,} rows.", _FEWER)
+    return MappingTooLong(f"The mapping has more than {MAX_ROWS:,} rows.", _FEWER)
 
 
 def _no_json(why: str) -> Usage:
@@ -377,8 +378,8 @@ def _no_json(why: str) -> Usage:
 
 
 def _unreadable(what: str) -> Usage:
-    return Usage("mapping_unreadable", what, _REMEDY)
+    return MappingUnreadable(what, _REMEDY)
 
 
 def _bad(number: int, what: str) -> Usage:
-    return Usage("mapping_unreadable", f"Row {number} of the mapping {what}.", _REMEDY)
+    return MappingUnreadable(f"Row {number} of the mapping {what}.", _REMEDY)

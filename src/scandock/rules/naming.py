@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from scandock.model.errors import Usage
 from scandock.rules.comments import auto_archive, candidates, from_comments
+from scandock.rules.errors import LabelUnusable, ProjectUnknown
 from scandock.rules.labels import OWN_ID, UNASSIGNED, clean, is_project_id, label_key, person, study_hash, text_hash
 from scandock.rules.mapping import MappingRow, row_for
 from scandock.rules.notices import Notice, notice, shown
@@ -91,8 +92,7 @@ def _project(
         if label_key(label) == label_key(UNASSIGNED):
             return Name(label=UNASSIGNED, source=source, requested=True)
         if not is_project_id(label) or not usable(label):
-            raise Usage(
-                "project_unknown",
+            raise ProjectUnknown(
                 f"Project {shown(label)} ({source}) does not exist, or you may not upload to it.",
                 "Name one that exists, or create it first.",
             )
@@ -173,8 +173,7 @@ def check_labels(request: ImportRequest) -> None:
 
 def _check_label(kind: str, text: str, source: str) -> None:
     if not clean(text):
-        raise Usage(
-            "label_unusable",
+        raise LabelUnusable(
             f"{kind.capitalize()} label {shown(text)!r} ({source}) leaves no letter or digit.",
             "A label is made of letters, digits, _ and -.",
         )
@@ -184,8 +183,7 @@ def _check_label(kind: str, text: str, source: str) -> None:
 
 def own_id(label: str) -> Usage:
     """Why a label that somebody names can't have the form of an id, which the server alone gives."""
-    return Usage(
-        "label_unusable",
+    return LabelUnusable(
         f"{label!r} has the form of this server's own ids: as a label it would be taken for one.",
         "Choose a label of another form.",
     )

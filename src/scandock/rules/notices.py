@@ -23,225 +23,225 @@ class Notice:
     remedy: str = ""
 
 
-class Code(NamedTuple):
-    """How a code reads: `message` and `remedy` are templates, filled by `notice`."""
+class NoticeCode(NamedTuple):
+    """How a code reads: `sentence` and `remedy` are templates, filled by `notice`."""
 
     kind: Literal["held", "warning"]
     section: str
-    message: str
+    sentence: str
     remedy: str
 
 
-CODES: Final[dict[str, Code]] = {
-    "study_elsewhere": Code(
+CODES: Final[dict[str, NoticeCode]] = {
+    "study_elsewhere": NoticeCode(
         "held",
         "Which session 5",
         "The study is already in project {project} as session {other}; the request names it {label}.",
         "Choose in the prearchive how it joins session {other}, or delete it.",
     ),
-    "label_many_studies": Code(
+    "label_many_studies": NoticeCode(
         "held",
         "Which session 6",
         "The requested label {label} would take several studies of project {project}.",
         "Give each study a label of its own, by a mapping or in the prearchive.",
     ),
-    "subject_many_patients": Code(
+    "subject_many_patients": NoticeCode(
         "held",
         "Which session 6",
         "The requested subject {subject} would take {count} patients (PatientIDs that differ).",
         "Give each patient a subject of its own, by a mapping or in the prearchive.",
     ),
-    "patient_mismatch": Code(
+    "patient_mismatch": NoticeCode(
         "held",
         "Which session 7",
         "Session {label} holds objects of different patients: PatientID {ids}.",
         "Find out whose images these are; delete or re-send what belongs to another patient.",
     ),
-    "subject_differs": Code(
+    "subject_differs": NoticeCode(
         "held",
         "Which session 5",
         "Session {label} belongs to subject {other}; the request names subject {subject}.",
         "Import it again without a subject, or move session {label} first.",
     ),
-    "session_exists": Code(
+    "session_exists": NoticeCode(
         "held",
         "Again 3",
         "Session {label} is already archived in project {project}, and the import was to change none.",
         "Archive it from the prearchive to add what is new, or delete it.",
     ),
-    "type_differs": Code(
+    "type_differs": NoticeCode(
         "held",
         "The type of a session",
         "The type of session {label} was set to {other}; what came is of type {type}.",
         "Import it with overwrite (delete), or choose in the prearchive: its scans join and the type stays, or it gets"
         " another label.",
     ),
-    "sop_clash": Code(
+    "sop_clash": NoticeCode(
         "held",
         "Again 2",
         "Of session {label}, some objects came with different content under the same SOP UID (such UIDs: {count}).",
         "Choose in the prearchive which to keep: the old, the new or both.",
     ),
-    "identified": Code(
+    "identified": NoticeCode(
         "held",
         "Which session 9",
         "Project {project} takes de-identified sessions; {count} of {objects} objects of session {label} are not marked"
         " as de-identified (PatientIdentityRemoved YES).",
         "De-identify the session and import it again, or have an owner of the project archive it.",
     ),
-    "identified_warning": Code(
+    "identified_warning": NoticeCode(
         "warning",
         "Which session 9",
         "{count} of {objects} objects of session {label} are not marked as de-identified (PatientIdentityRemoved YES).",
         "De-identify them before they are shared.",
     ),
-    "label_suffixed": Code(
+    "label_suffixed": NoticeCode(
         "warning",
         "Which session 6",
         "Label {label} has more than one study in project {project}; this one is called {now}.",
         "Rename it, or give each study a label by a mapping.",
     ),
-    "label_own_id": Code(
+    "label_own_id": NoticeCode(
         "warning",
         "Which session 2",
         "{what} label {label} has the form of this server's own ids; this one is called {now}.",
         "Rename it, or give it a label by a mapping.",
     ),
-    "label_from_hash": Code(
+    "label_from_hash": NoticeCode(
         "warning",
         "Which session 1",
         "Nothing names the session (no PatientID, folder or comment); it is called {label} after its UID.",
         "Rename it, or name it by a mapping.",
     ),
-    "label_kept": Code(
+    "label_kept": NoticeCode(
         "warning",
         "Which session 5",
         "The study is already in project {project} as session {label}; what came as {other} belongs to it.",
         "Rename session {label} where {other} is the right name.",
     ),
-    "label_petmr": Code(
+    "label_petmr": NoticeCode(
         "warning",
         "PET/MR",
         "Project {project} keeps PET/MR sessions as PET: {other} is called {label}.",
         "Change the project's setting for PET/MR, or rename the session, where {other} is the right name.",
     ),
-    "subjects_told_apart": Code(
+    "subjects_told_apart": NoticeCode(
         "warning",
         "Which session 7",
         "Subject {subject} would take several patients; this one is called {now}.",
         "Where they are one patient, move their sessions to one subject.",
     ),
-    "subject_other_patient": Code(
+    "subject_other_patient": NoticeCode(
         "warning",
         "Which session 7",
         "Subject {subject} now has more than one PatientID.",
         "Check that they are one patient; if not, move the sessions of the others to subjects of their own.",
     ),
-    "patient_absent": Code(
+    "patient_absent": NoticeCode(
         "warning",
         "Which session 7",
         "{count} of {objects} objects of session {label} have no PatientID; the others have {ids}.",
         "Check that they are of the same patient.",
     ),
-    "dates_disagree": Code(
+    "dates_disagree": NoticeCode(
         "warning",
         "Which scan",
         "The images of the session have {count} study {what}: {values}. The session shows the earliest.",
         "Check that all images are of one visit.",
     ),
-    "folders_disagree": Code(
+    "folders_disagree": NoticeCode(
         "warning",
         "Which session 1",
         "The images of one study are in {count} session folders of the archive; they are one session, {label}.",
         "Check that all of these folders are of one visit.",
     ),
-    "study_twice": Code(
+    "study_twice": NoticeCode(
         "warning",
         "Which session 5",
         "The study is also in project {project} as session {other}; {label} is a session of its own.",
         "Delete one of them where they are meant to be one.",
     ),
-    "session_in_prearchive_left": Code(
+    "session_in_prearchive_left": NoticeCode(
         "warning",
         "Again 4",
         "A session of the same study waits in the prearchive as {other}; it was left alone.",
         "In the prearchive, archive or delete it.",
     ),
-    "conflict_settled": Code(
+    "conflict_settled": NoticeCode(
         "warning",
         "Again 4",
         "A session of the same study was left in conflict in the prearchive as {other}; this import brought all of it,"
         " and it went to the trash.",
         "Nothing is to be done; it can be restored from the trash.",
     ),
-    "project_from_header": Code(
+    "project_from_header": NoticeCode(
         "warning",
         "Which session 8",
         "The project {project} was taken from the header ({source}).",
         "Name the project at the import where that is wrong.",
     ),
-    "project_unassigned": Code(
+    "project_unassigned": NoticeCode(
         "warning",
         "Which session 8",
         "No project was named or found; the session is in Unassigned.",
         "Move it to a project, or import it again naming one.",
     ),
-    "mapping_unused": Code(
+    "mapping_unused": NoticeCode(
         "warning",
         "Which session 4",
         "{rows} of the mapping matched nothing in this upload.",
         "Check the study UID, patient ID or folder there.",
     ),
-    "mapping_columns": Code(
+    "mapping_columns": NoticeCode(
         "warning",
         "Which session 4",
         "The mapping has columns that are not known, and were not used: {columns}.",
         "Known are study_uid, patient_id, folder, project, subject, session, leave_out.",
     ),
-    "healed": Code(
+    "healed": NoticeCode(
         "warning",
         "Again 6",
         "Files of session {label} were damaged or gone from the store ({count}); they were stored again.",
         "Look at the disk, and who can write to the data folder.",
     ),
-    "session_damaged": Code(
+    "session_damaged": NoticeCode(
         "warning",
         "Again 6",
         "Files of session {label} are damaged or gone from the store ({count}, {file} the first); this import does not"
         " bring them.",
         "Import an archive that has these files; `scandock check` names all.",
     ),
-    "restored_damaged": Code(
+    "restored_damaged": NoticeCode(
         "warning",
         "Again 6",
         "Session {label} is back from the trash with files that are damaged or gone ({count}, {file} the first).",
         "Import the archive that they came from again. All its files are verified again first.",
     ),
-    "patient_many_subjects": Code(
+    "patient_many_subjects": NoticeCode(
         "warning",
         "Which session 7",
         "PatientID {patient} has more than one subject in project {project}: {subject} here, and {others}.",
         "Where they are one person, move their sessions to one subject.",
     ),
-    "waiting_elsewhere": Code(
+    "waiting_elsewhere": NoticeCode(
         "warning",
         "Which session 5",
         "The study of session {label} is already in the prearchive under another label, {others}.",
         "Compare both there, and delete the one that is not needed.",
     ),
-    "values_disagree": Code(
+    "values_disagree": NoticeCode(
         "warning",
         "Which scan",
         "The objects of the session have different values of {names}; the session shows none of them.",
         "Check that all objects are of one visit. Each scan, and each file's header, shows its own value.",
     ),
-    "ecat_elsewhere": Code(
+    "ecat_elsewhere": NoticeCode(
         "warning",
         "ECAT",
         "Session {label} shares {files} with {others} in project {project}.",
         "Where the sessions are one, delete the one that is not needed.",
     ),
-    "ecat_apart": Code(
+    "ecat_apart": NoticeCode(
         "warning",
         "ECAT",
         "The ECAT files under folder {folder} are a session of their own: {count} DICOM studies share that folder.",
@@ -249,6 +249,16 @@ CODES: Final[dict[str, Code]] = {
     ),
 }
 
+UPLOADS: Final[dict[str, str]] = {
+    "receipt_anew": "The receipt was lost with what the import had staged, as in a copy of the data folder: this one is"
+    " from the catalog and has only the files that were stored.",
+    "archive_note": "Something about the archive was odd, and harmless: the message says what.",
+    "inner_empty": "An inner archive is empty.",
+    "inner_no_images": "An inner archive holds no image and does not lie beside images: nothing of it is kept.",
+    "dicomdir_missing": "A DICOMDIR lists files that the archive lacks: the export, or its copy, is perhaps not whole.",
+    "unparseable_ignored": "Entries that should be images can't be read and were left out; the receipt names each.",
+}
+"""Warnings about an upload as a whole, and what each means. Their messages are made where they are found."""
 
 OF_FACTS: Final = frozenset({"dates_disagree", "values_disagree"})
 """Warnings that are found anew whenever a session is described, in all that is in it then."""
@@ -261,7 +271,7 @@ def notice(code: str, **names: object) -> Notice:
     """The notice of `code`, its sentences filled with `names` (KeyError for an unknown code or a missing name)."""
     entry = CODES[code]
     said = {name: value if isinstance(value, Words) else shown(value) for name, value in names.items()}
-    return Notice(code=code, message=entry.message.format(**said), remedy=entry.remedy.format(**said))
+    return Notice(code=code, message=entry.sentence.format(**said), remedy=entry.remedy.format(**said))
 
 
 def shown(value: object) -> str:

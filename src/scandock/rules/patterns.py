@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from scandock.model.errors import Usage
+from scandock.rules.errors import PatternUnknown
 
 NAMES: Final = ("label", "subject", "date", "n")
 """The session's own label and subject, its date as 20260131, and its number among those that are chosen."""
@@ -21,9 +21,5 @@ def filled(pattern: str, values: Mapping[str, str]) -> str | None:
     unknown = [name for name in _BRACES.findall(pattern) if name not in NAMES]
     rest = _BRACES.sub("", pattern)
     if unknown or "{" in rest or "}" in rest:
-        raise Usage(
-            "pattern_unknown",
-            f"{pattern[:100]!r} can't be filled in.",
-            f"In braces may stand {', '.join(NAMES)}.",
-        )
+        raise PatternUnknown(pattern[:100], ", ".join(NAMES))
     return _BRACES.sub(lambda met: values[met[1]], pattern)

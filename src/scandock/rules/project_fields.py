@@ -13,7 +13,7 @@ from hashlib import sha256
 from types import MappingProxyType
 from typing import Final
 
-from scandock.model.errors import Usage
+from scandock.model.request_errors import ValueInvalid
 from scandock.model.request_limits import PROJECT_ALIAS
 from scandock.rules.permissions import Accessibility
 from scandock.rules.said_fields import rejoined, text_of
@@ -83,8 +83,7 @@ def _accessibility(value: str) -> Accessibility | None:
     if not text:
         return None
     if text not in set(Accessibility):
-        raise Usage(
-            "value_invalid",
+        raise ValueInvalid(
             f"accessibility can't be {value[:40]!r}.",
             f"Right is {', '.join(Accessibility)}.",
         )
@@ -95,8 +94,7 @@ def _alias(value: str) -> str:
     """A name that stands in addresses in the place of a project's id. Usage `value_invalid`."""
     alias = text_of("alias", value)
     if max(len(alias), len(alias.casefold())) > MAX_ALIAS or _NO_ALIAS.search(alias) or alias in (".", ".."):
-        raise Usage(
-            "value_invalid",
+        raise ValueInvalid(
             f"{alias[:40]!r} can't be the alias of a project.",
             f"An alias has at most {MAX_ALIAS} characters, no slash, no comma, no ~ and no line break.",
         )

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from scandock.model.verdicts import Verdict
-from scandock.rules import archive_codes
-from scandock.rules.archive_codes import ArchiveCode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +21,12 @@ class ReceiptCode:
     remedy: str = ""
     whole: bool = False
     """It may be the code of an import, or of an inner archive."""
+
+
+def _whole(sentence: str, remedy: str, *, entry: bool = False) -> ReceiptCode:
+    """Of a whole archive; `entry`: a line of the receipt may bear it too, that of the entry which caused it."""
+    verdicts = frozenset({Verdict.REFUSED}) if entry else frozenset()
+    return ReceiptCode(verdicts=verdicts, sentence=sentence, remedy=remedy, whole=True)
 
 
 def _of(*verdicts: Verdict, say: str, do: str = "") -> ReceiptCode:
@@ -190,14 +194,127 @@ ENTRIES: Final[dict[str, ReceiptCode]] = {
 """Codes of single entries."""
 
 
-def _entry_of(code: ArchiveCode) -> ReceiptCode:
-    verdicts = frozenset({Verdict.REFUSED}) if code.entry else frozenset()
-    return ReceiptCode(verdicts=verdicts, sentence=code.sentence, remedy=code.remedy, whole=True)
+_AGAIN: Final = "Make the archive again and upload it whole."
+_RAISE: Final = "Send it in parts, or have the limit raised where the data are real"
 
-
-CODES: Final[dict[str, ReceiptCode]] = ENTRIES | {
-    name: _entry_of(code) for name, code in archive_codes.ARCHIVES.items()
+ARCHIVES: Final[dict[str, ReceiptCode]] = {
+    # what was sent
+    "empty_archive": _whole("The archive is empty.", "Check what was packed, then upload again.", entry=True),
+    "not_an_archive": _whole(
+        "It is no archive of a kind that is taken, nor an image.",
+        "Pack the session as a .zip or .tar.gz; perhaps a web page was saved in place of the archive.",
+        entry=True,
+    ),
+    "unsupported_archive": _whole(
+        "It is an archive of a kind that is not taken (RAR, 7z, ISO ...).",
+        "Unpack it and pack the files as a .zip or .tar.gz.",
+        entry=True,
+    ),
+    "damaged": _whole("The archive, or an entry in it, is damaged.", _AGAIN, entry=True),
+    "truncated": _whole(
+        "The archive ends too early: it was not copied or uploaded whole.", "Upload it again, whole.", entry=True
+    ),
+    "unreadable": _whole(
+        "A file or folder of it can't be read from the disk.", "Look at its permissions and at the disk.", entry=True
+    ),
+    "encrypted": _whole(
+        "The archive, or an entry in it, is encrypted.", "Make the archive again without a password.", entry=True
+    ),
+    "unknown_method": _whole(
+        "An entry is compressed by a method that can't be read.",
+        "Make the archive again with the ordinary compression (deflate).",
+        entry=True,
+    ),
+    "split_archive": _whole(
+        "It is one part of a split archive.", "Join the parts to one archive (zip -s 0) and upload that.", entry=True
+    ),
+    "overlapping_entries": _whole(
+        "Entries of the archive share the same bytes, as only archives made to do harm have them.", _AGAIN, entry=True
+    ),
+    "dictionary_too_large": _whole(
+        "Unpacking would take more memory than is allowed (dictionary of lzma, xz or zstd).",
+        "Pack it with the ordinary settings of the tool.",
+        entry=True,
+    ),
+    "sparse": _whole(
+        "A sparse file in the archive claims more bytes than the archive holds.",
+        "Pack the files without sparse handling (tar without -S).",
+        entry=True,
+    ),
+    "too_deep": _whole(
+        "Archives lie within archives, deeper than is followed.",
+        "Unpack the outer ones, then upload what is inside.",
+        entry=True,
+    ),
+    # limits over the whole upload
+    "too_many_entries": _whole("The upload holds more entries than are allowed.", f"{_RAISE} (SCANDOCK_MAX_ENTRIES)."),
+    "too_many_bytes": _whole(
+        "The upload unpacks to more bytes than are allowed.", f"{_RAISE} (SCANDOCK_MAX_UNPACKED_BYTES)."
+    ),
+    "ratio": _whole(
+        "The upload unpacks to far more than its own size, as no images do.", f"{_RAISE} (SCANDOCK_MAX_RATIO)."
+    ),
+    "entry_too_large": _whole(
+        "An entry unpacks to more bytes than one entry may.", f"{_RAISE} (SCANDOCK_MAX_ENTRY_BYTES).", entry=True
+    ),
+    # what was in it
+    "no_images": _whole(
+        "No image files found: neither DICOM nor ECAT 7.", "Upload an archive that holds DICOM objects or ECAT 7 files."
+    ),
+    "all_left_out": _whole(
+        "The mapping leaves out every study of the archive.", "Import it with a mapping that takes some of them."
+    ),
+    "unparseable_entries": _whole(
+        "Entries can't be read as images, and the import was asked not to ignore that.",
+        "Take them out, or import with unparseable entries ignored.",
+    ),
+    "project_unknown": _whole(
+        "The project does not exist, or you may not upload to it.", "Name one that exists, or have it created first."
+    ),
+    # the machine, or a person
+    "disk_full": _whole(
+        "The disk has not enough space for the unpacked files.",
+        "Free space or ask whoever runs the server; then try again.",
+    ),
+    "out_of_memory": _whole("The machine ran out of memory.", "Try again; with fewer workers if it happens again."),
+    "reader_failed": _whole("A reader process ended with a fault of the machine.", "Try again."),
+    "read_failed": _whole("The archive could not be read from its disk.", "Check that disk, then try again."),
+    "store_failed": _whole("The store could not be written.", "Check its disk and rights, then try again."),
+    "sync_failed": _whole(
+        "The disk did not confirm what was written: nothing was taken.", "Check that disk, then try again."
+    ),
+    "catalog": _whole(
+        "The catalog could not be read or written.", "Look at the disk and the database, then try again."
+    ),
+    "catalog_damaged": _whole(
+        "The catalog's file is damaged.", "Stop the server and put the catalog back from a backup."
+    ),
+    "catalog_older": _whole(
+        "A server of an older version is at work on the catalog, and this one would change its tables.",
+        "Use the version that the server runs; or stop the server and start the new one.",
+    ),
+    "interrupted": _whole("The import was ended before it was done: nothing was taken.", "Import the archive again."),
+    "staging_lost": _whole(
+        "What the import had staged is gone, as in a copy of the data folder: what came whole is shown, the rest is"
+        " given up; incomplete files are in the trash folder.",
+        "Import the archive again. One whose bytes are in the store is tried again by itself.",
+    ),
+    "released": _whole(
+        "An administrator released the import: what it had not placed is given up.",
+        "Mend what the message of `admin import list --stuck` named, then have it tried again where the message says"
+        " that its archive is kept, else import the archive again.",
+    ),
+    "cancelled": _whole(
+        "The import was cancelled: nothing was taken.", "Import the archive again if it was a mistake."
+    ),
+    "internal": _whole(
+        "A fault in the program ended the import: nothing was taken.",
+        "Report it, with the log, to whoever runs the server.",
+    ),
 }
+"""Why an archive, or an inner one, was not taken: what concerns an inner archive costs that one alone."""
+
+CODES: Final[dict[str, ReceiptCode]] = ENTRIES | ARCHIVES
 """All codes: those of single entries, then those of whole archives, some of which an entry may bear as well."""
 
 

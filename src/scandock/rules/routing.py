@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from scandock.model.errors import Usage
+from scandock.rules.errors import RulesUnreadable
 from scandock.rules.study import StudyFacts
 
 MAX_VALUE: Final = 300
@@ -141,4 +142,4 @@ def _try_replacement(target: re.Pattern[str], replacement: str, number: int) -> 
 
 
 def _bad(number: int, what: str) -> Usage:
-    return Usage("rules_unreadable", f"Line {number} of the rules {what}.", "Correct that line; nothing was changed.")
+    return RulesUnreadable(number, what)

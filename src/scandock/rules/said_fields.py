@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Final
 
 from scandock.model import request_limits
-from scandock.model.errors import Usage
+from scandock.model.request_errors import ValueInvalid
 
 _OF_MR: Final = ("coil", "marker", "stabilization", "delay")
 _ONLY_SAID: Final = ("note", "age", "visit_id", "visit", "protocol", "investigator", "quality", *_OF_MR)
@@ -91,7 +91,7 @@ class Said:
         for name in self.added:
             if not _ADDED_NAME.fullmatch(name):
                 what = f"{name[:64]!r} can't be the name of a parameter."
-                raise Usage("value_invalid", what, "A name is 1 to 64 letters, digits, _, . and -.")
+                raise ValueInvalid(what, "A name is 1 to 64 letters, digits, _, . and -.")
         return {name: text_of(name, value) for name, value in self.added.items()}
 
 
@@ -177,20 +177,20 @@ def _checked(name: str, value: str) -> str:
     if name in ("date", "start_date", "dcmpatientbirthdate"):
         return date_of(name, value)
     if name in ("time", "starttime") and not _TIME.fullmatch(value):
-        raise Usage("value_invalid", f"{name} is {value[:40]!r}.", "Right is HH:MM:SS.")
+        raise ValueInvalid(f"{name} is {value[:40]!r}.", "Right is HH:MM:SS.")
     if name in ("age", "dcmpatientweight", "tracer/dose"):
         return float_of(name, value)
     if name == "delay" and not _INTEGER.fullmatch(value):
-        raise Usage("value_invalid", f"{name} is {value[:40]!r}.", "Right is a whole number.")
+        raise ValueInvalid(f"{name} is {value[:40]!r}.", "Right is a whole number.")
     if name in _OF_MR and len(value) > _SHORT:
-        raise Usage("value_invalid", f"{name} has {len(value)} characters.", f"It has at most {_SHORT}.")
+        raise ValueInvalid(f"{name} has {len(value)} characters.", f"It has at most {_SHORT}.")
     return value
 
 
 def float_of(name: str, value: str) -> str:
     """A number as it was written: clients make one of what they read. Usage `value_invalid`."""
     if not _FLOAT.fullmatch(value):
-        raise Usage("value_invalid", f"{name} is {value[:40]!r}.", "Right is a number, with a point for decimals.")
+        raise ValueInvalid(f"{name} is {value[:40]!r}.", "Right is a number, with a point for decimals.")
     return value
 
 
@@ -200,7 +200,7 @@ def text_of(name: str, value: str) -> str:
     if value.upper() == "NULL":
         return ""
     if len(value) > _MOST or "\0" in value:
-        raise Usage("value_invalid", f"{name} can't have that value.", f"It has at most {_MOST:,} characters, no NUL.")
+        raise ValueInvalid(f"{name} can't have that value.", f"It has at most {_MOST:,} characters, no NUL.")
     return value
 
 
@@ -211,7 +211,7 @@ def date_of(name: str, value: str) -> str:
         year, month, day = (found[1], found[2], found[3]) if found[1] else (found[6], found[4], found[5])
         with suppress(ValueError):
             return date(int(year), int(month), int(day)).isoformat()
-    raise Usage("value_invalid", f"{name} is {value[:40]!r}.", "Right is a day as YYYY-MM-DD.")
+    raise ValueInvalid(f"{name} is {value[:40]!r}.", "Right is a day as YYYY-MM-DD.")
 
 
 def with_parameters(before: str, said: Mapping[str, str]) -> str:
@@ -221,12 +221,14 @@ def with_parameters(before: str, said: Mapping[str, str]) -> str:
     """
     every = {name: text for name, text in {**json.loads(before), **said}.items() if text}
     if len(every) > MAX_ADDED:
-        raise Usage("value_invalid", f"The scan has {len(every)} added parameters.", f"It has at most {MAX_ADDED}.")
+        raise ValueInvalid(f"The scan has {len(every)} added parameters.", f"It has at most {MAX_ADDED}.")
     return json.dumps(every)
 
 
 def added_parameters(row: str) -> dict[str, str]:
     """The same as attributes of the scan."""
+    if row == "{}":
+        return {}  # of nearly all
     return {f"{ADDED}{name}": text for name, text in json.loads(row).items()}
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from scandock.model.errors import Usage
+from scandock.model.request_errors import ValueInvalid
 from scandock.rules.said_fields import date_of, float_of, rejoined, text_of
 
 OWN: Final = ("group", "src")
@@ -78,7 +78,7 @@ def _checked(name: str, value: str) -> str:
     if kind == "date":
         return date_of(name, value)
     if kind == "integer" and not _INTEGER.fullmatch(value):
-        raise Usage("value_invalid", f"{name} is {value[:40]!r}.", "Right is a whole number.")
+        raise ValueInvalid(f"{name} is {value[:40]!r}.", "Right is a whole number.")
     return float_of(name, value) if kind == "float" else value
 
 

@@ -10,11 +10,11 @@ from sqlalchemy import Connection
 
 from scandock.access import accounts, passwords, tokens
 from scandock.access.accounts import Account
-from scandock.access.principal import Denied, Principal, ProjectRights, RequestInfo, deny, require
+from scandock.access.principal import Principal, ProjectRights, RequestInfo, RightMissing, deny, require
 from scandock.access.tokens import Issued, Token
 from scandock.catalog.engine import Catalog
-from scandock.model.errors import Usage
 from scandock.rules.permissions import Action, Answer, Scope
+from scandock.services.account_errors import PasswordOwn, TokenUnknown
 from scandock.services.audit import Did, Value, record
 
 AS_IT_IS: Final = ""
@@ -54,9 +54,7 @@ class Accounts:
         with self._catalog.write() as connection:
             one = accounts.get(connection, name)
             if one.id == self._asker.account_id:
-                raise Usage(
-                    "password_own", "Your own password is changed by the present one.", "Change it as your own."
-                )
+                raise PasswordOwn
             changed = accounts.set_password(connection, one, hashed)
             self._record(connection, Did.PASSWORD, changed)
         return changed
@@ -165,7 +163,7 @@ class Accounts:
             message, remedy = f"The account {other.name} is disabled.", "Enable it first."
         else:
             return own, other
-        raise Denied(Answer.FORBIDDEN, "forbidden", message, remedy, action=Action.SITE_ADMIN)
+        raise RightMissing(message, remedy, action=Action.SITE_ADMIN)
 
     def tokens(self, *, of: str | None = None) -> Sequence[Token]:
         """One's own tokens, or another account's."""
@@ -196,7 +194,7 @@ class Accounts:
 
     def _revoke(self, connection: Connection, one: Account, alias: str) -> None:
         if not tokens.revoke(connection, one.id, alias):
-            raise Usage("token_unknown", "There is no token of that alias.", "List the tokens.")
+            raise TokenUnknown
         self._record(connection, Did.TOKEN_REVOKE, one, {"alias": alias.lower()})
 
     def _admin(self, connection: Connection, one: Account, admin: bool) -> Account:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, exists, select
 
@@ -12,9 +12,10 @@ from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import account, reception
 from scandock.catalog.tables import session, tree, upload
 from scandock.model.verdicts import UNFINISHED, ImportState
+from scandock.services.import_records import Import
 from scandock.services.imports import list_imports, read_import
 from scandock.services.listing import Page, Sorting
-from scandock.services.whereabouts import whereabouts
+from scandock.services.whereabouts import Stands, whereabouts
 
 TO_DECIDE: Final = "to-decide"
 GROUPS: Final[dict[str, tuple[str, ...]]] = {
@@ -40,7 +41,19 @@ class Sought:
     search: str = ""
 
 
-def list_activity(catalog: Catalog, principal: Principal, sought: Sought, sorting: Sorting) -> Page:
+@dataclass(frozen=True, kw_only=True)
+class Activity(Import):
+    """An import, whose it is, and what has become of its sessions."""
+
+    owner: str
+    mine: bool
+    stands: dict[str, Stands]
+    """By address, where each session that was left waiting stands now."""
+    decided: bool
+    """Whether none of what was held waits for a decision any more."""
+
+
+def list_activity(catalog: Catalog, principal: Principal, sought: Sought, sorting: Sorting) -> Page[Activity]:
     """A page of imports, the newest first."""
     found = list_imports(
         catalog,
@@ -56,32 +69,32 @@ def list_activity(catalog: Catalog, principal: Principal, sought: Sought, sortin
         return Page(_complete(connection, principal, found.items), found.next)
 
 
-def read_activity(catalog: Catalog, principal: Principal, uuid: str) -> dict[str, Any]:
+def read_activity(catalog: Catalog, principal: Principal, uuid: str) -> Activity:
     """One import. Denied where it may not be known of."""
     one = read_import(catalog, principal, uuid)
     with catalog.read() as connection:
         return _complete(connection, principal, [one])[0]
 
 
-def _complete(connection: Connection, principal: Principal, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Items with `owner`, `mine`, `stands` (by address, where each session that was left waiting stands now), and
-    `decided`: whether none of what was held waits for a decision any more.
-    """
-    owners = _owners(connection, [one["id"] for one in items])
-    stands = whereabouts(connection, principal, items, SESSIONS)
-    waiting = _waiting(connection, [one["id"] for one in items if one["state"] == ImportState.HELD])
-    return [
-        {
-            **one,
-            "owner": owners.get(one["id"], ("", None))[0],
-            "mine": owners.get(one["id"], ("", None))[1] == principal.account_id,
-            "stands": stands.get(one["id"], {}),
-            "decided": one["state"] == ImportState.HELD
-            and one["id"] not in waiting
-            and not any(told.held for told in stands.get(one["id"], {}).values()),
-        }
-        for one in items
-    ]
+def _complete(connection: Connection, principal: Principal, items: list[Import]) -> list[Activity]:
+    owners = _owners(connection, [one.id for one in items])
+    every = whereabouts(connection, principal, items, SESSIONS)
+    waiting = _waiting(connection, [one.id for one in items if one.state is ImportState.HELD])
+    found = []
+    for one in items:
+        owner, account_id = owners.get(one.id, ("", None))
+        stands = every.get(one.id, {})
+        waits = one.id in waiting or any(told.held for told in stands.values())
+        found.append(
+            Activity(
+                **vars(one),
+                owner=owner,
+                mine=account_id == principal.account_id,
+                stands=stands,
+                decided=one.state is ImportState.HELD and not waits,
+            )
+        )
+    return found
 
 
 def _waits() -> ColumnElement[bool]:

@@ -9,16 +9,17 @@ from typing import Final, Literal
 
 from sqlalchemy import Connection, select, update
 
-from scandock.catalog.standing import Standing, find_session
+from scandock.catalog.records import SessionRecord
+from scandock.catalog.sessions import find_session
 from scandock.catalog.tables import project, session, tree
 from scandock.catalog.trees import has_variants, scans_of
-from scandock.model.errors import Usage
 from scandock.model.importing import Overwrite
 from scandock.model.series import SeriesTally
 from scandock.pipeline.job import Tools
 from scandock.pipeline.keep import scratch
 from scandock.pipeline.ledger import Ledger
 from scandock.pipeline.merge import Keep, Merged, merge
+from scandock.placing.intents import SessionRow
 from scandock.placing.locks import LockName, locks_of, session_locks
 from scandock.placing.moves import Operation, operation
 from scandock.rules.choices import ARCHIVABLE, REASONS
@@ -33,10 +34,20 @@ from scandock.services import audit, rights
 from scandock.services.moving import (
     Desk,
     Outcome,
-    session_row,
     subject_warnings,
     switch,
     usable,
+)
+from scandock.services.session_errors import (
+    HeldUndecided,
+    LabelTaken,
+    ObjectsClash,
+    PatientMismatch,
+    ProjectUnassigned,
+    SessionExists,
+    StudyElsewhere,
+    SubjectDiffers,
+    TypeDiffers,
 )
 from scandock.services.taken import may_join
 from scandock.services.trash import removal_of, set_aside
@@ -99,7 +110,7 @@ def archive(
             target, twice = _target(connection, source, label, apart=apart)
             others = subject_warnings(connection, source.project, subject or source.subject, source)
         if target is None:
-            row = session_row(
+            row = SessionRow.of(
                 source,
                 make_subject=True,
                 place="archive",
@@ -131,7 +142,7 @@ def archive(
 
 
 def _policy(
-    connection: Connection, source: Standing, overwrite: Overwrite | None, *, quarantine: bool
+    connection: Connection, source: SessionRecord, overwrite: Overwrite | None, *, quarantine: bool
 ) -> tuple[Overwrite, PetMr, bool]:
     """What an archived session gets, what PET and MR are, and whether it is in quarantine: as asked, else as the
     project says (5.5).
@@ -145,29 +156,26 @@ def _policy(
     return policy, row.petmr, quarantine or source.quarantined or bool(row.quarantine)
 
 
-def _check_held(source: Standing, *, decided: bool, overwrite: Overwrite | None) -> None:
+def _check_held(source: SessionRecord, *, decided: bool, overwrite: Overwrite | None) -> None:
     if source.project == UNASSIGNED:
-        raise Usage(
-            "project_unassigned", "What belongs to no project can't be archived.", "Move it to a project first."
-        )
+        raise ProjectUnassigned("What belongs to no project can't be archived.", "Move it to a project first.")
     code = source.held[0]
     if not code or decided or code in ARCHIVABLE or (code == "sop_clash" and overwrite == "delete"):
         return
-    raise Usage(
-        "held_undecided",
+    raise HeldUndecided(
         f"The session waits for a decision: {REASONS.get(code, code)}.",
         "Decide that first: its choices stand with it in the prearchive.",
     )
 
 
-def _is_held_beside(source: Standing, patient_ids: list[str]) -> bool:
+def _is_held_beside(source: SessionRecord, patient_ids: list[str]) -> bool:
     """Whether a session is of one patient, and held as the archived one that it was to join is of another: which of
     them it joins now, if any, is judged anew.
     """
     return source.held[0] == "patient_mismatch" and len(patient_ids) < 2
 
 
-def _accepted(connection: Connection, source: Standing) -> tuple[Notice, ...]:
+def _accepted(connection: Connection, source: SessionRecord) -> tuple[Notice, ...]:
     """What a session was held for, as a warning, where that are several PatientIDs. Usage `held_undecided` where there
     are objects in it that differ: who says that they are one patient's says nothing of these.
     """
@@ -175,25 +183,26 @@ def _accepted(connection: Connection, source: Standing) -> tuple[Notice, ...]:
     if code != "patient_mismatch":
         return ()
     if has_variants(connection, source.tree_id):
-        raise Usage(
-            "held_undecided",
+        raise HeldUndecided(
             "The session waits for a decision: several patients in it, and objects that differ under one SOP UID.",
             "Decide that first: its choices stand with it in the prearchive.",
         )
     return (Notice(code=code, message=message, remedy=remedy),)
 
 
-def _check_type(source: Standing, target: Standing, policy: Overwrite, petmr: PetMr) -> None:
+def _check_type(source: SessionRecord, target: SessionRecord, policy: Overwrite, petmr: PetMr) -> None:
     """Usage where a person set the archived session's type, and what comes is of another (5.7, 6)."""
     if policy == "delete" or not target.type_is_set:
         return
     same_study = source.study_uid is not None and source.study_uid == target.study_uid
     if not may_join_type(target.xsi_type, source.xsi_type, petmr, same_study=same_study):
         said = notice("type_differs", label=target.label, other=target.xsi_type, type=source.xsi_type)
-        raise Usage(said.code, said.message, "Archive it with delete, which keeps the type, or under another label.")
+        raise TypeDiffers(said.message, "Archive it with delete, which keeps the type, or under another label.")
 
 
-def _check_patient(desk: Desk, source: Standing, target: Standing, *, one_patient: bool) -> tuple[Notice, ...]:
+def _check_patient(
+    desk: Desk, source: SessionRecord, target: SessionRecord, *, one_patient: bool
+) -> tuple[Notice, ...]:
     """The warning that two sessions are of different patients for certain; Usage where nobody says that they are one:
     to append says nothing of it.
     """
@@ -206,10 +215,10 @@ def _check_patient(desk: Desk, source: Standing, target: Standing, *, one_patien
     if one_patient:
         return (said,)
     remedy = "Archive it under another label, or with allowPatientMismatch=true where they are one patient."
-    raise Usage(said.code, said.message, remedy)
+    raise PatientMismatch(said.message, remedy)
 
 
-def _patient_ids(desk: Desk, connection: Connection, source: Standing) -> list[str]:
+def _patient_ids(desk: Desk, connection: Connection, source: SessionRecord) -> list[str]:
     """Every PatientID in a session that is held for several, for its subject is all of them; else the one it has."""
     if source.held[0] != "patient_mismatch":
         return [source.patient_id]
@@ -223,19 +232,19 @@ def _patient_ids(desk: Desk, connection: Connection, source: Standing) -> list[s
     return list(study.patient_ids(desk.settings.placeholder_names))
 
 
-def _check_target(target: Standing, policy: Overwrite, subject: str | None) -> None:
+def _check_target(target: SessionRecord, policy: Overwrite, subject: str | None) -> None:
     """Usage where the archived session is not to be joined: by the policy, or as another subject is named."""
     if subject is not None and label_key(subject) != label_key(target.subject):
         said = notice("subject_differs", label=target.label, other=target.subject, subject=subject)
-        raise Usage(said.code, said.message, "Archive it without a subject, or under another label.")
+        raise SubjectDiffers(said.message, "Archive it without a subject, or under another label.")
     if policy == "none":
         said = notice("session_exists", label=target.label, project=target.project)
-        raise Usage(said.code, said.message, "Archive it with append or delete, or under another label.")
+        raise SessionExists(said.message, "Archive it with append or delete, or under another label.")
 
 
 def _target(
-    connection: Connection, source: Standing, label: str | None, *, apart: bool
-) -> tuple[Standing | None, tuple[Notice, ...]]:
+    connection: Connection, source: SessionRecord, label: str | None, *, apart: bool
+) -> tuple[SessionRecord | None, tuple[Notice, ...]]:
     """The archived session that this one belongs to, and (`apart`) the warning that its study is elsewhere too.
 
     Raises Usage `study_elsewhere`, `label_taken`.
@@ -256,11 +265,7 @@ def _target(
     if own and label is not None:
         named = [row for row in own if row.key == asked]
         if not named and not apart:
-            raise Usage(
-                "study_elsewhere",
-                "The study is archived in this project already, under another label.",
-                "Archive it without a label, so that it joins that session.",
-            )
+            raise StudyElsewhere
         if not named:
             twice = (notice("study_twice", project=source.project, other=own[0].label, label=label),)
         own = named
@@ -270,7 +275,7 @@ def _target(
             if chosen is None and may_join(source, row.study_uid, by_hand=row.by_hand, ecat=row.ecat):
                 chosen = row.uuid
             elif chosen is None:
-                raise Usage("label_taken", "That label belongs to another archived session.", "Choose another label.")
+                raise LabelTaken("That label belongs to another archived session.", "Choose another label.")
     return (find_session(connection, chosen) if chosen is not None else None), twice
 
 
@@ -296,8 +301,8 @@ def _join(
     desk: Desk,
     tools: Tools,
     running: Operation,
-    source: Standing,
-    target: Standing,
+    source: SessionRecord,
+    target: SessionRecord,
     policy: Overwrite,
     keep: Keep,
     *,
@@ -314,7 +319,7 @@ def _join(
         said = notice("sop_clash", label=target.label, count=merged.clashes)
         if not dry_run:
             hold(desk, source, said)
-        raise Usage(said.code, said.message, "Decide first which to keep: the old, the new or both.")
+        raise ObjectsClash(said.message, "Decide first which to keep: the old, the new or both.")
     outcome = Outcome(
         session=source.uuid,
         action=action,
@@ -343,8 +348,8 @@ def _join(
 def _show(
     desk: Desk,
     running: Operation,
-    source: Standing,
-    target: Standing,
+    source: SessionRecord,
+    target: SessionRecord,
     merged: Merged,
     action: str,
     details: Mapping[str, audit.Value],
@@ -369,7 +374,7 @@ def _show(
     running.show([placement] if placement is not None else [], [removal], note, origin=origin)
 
 
-def hold(desk: Desk, source: Standing, why: Notice) -> None:
+def hold(desk: Desk, source: SessionRecord, why: Notice) -> None:
     """Note why a session can't join the archived one as it is: a person decides."""
     with desk.catalog.write() as connection:
         connection.execute(

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
 
 from scandock.access.principal import Principal, ProjectRights, deny, may
-from scandock.catalog.assessors import assessor_rows, assessors_labelled, check_no_assessor, labels_of_assessors
+from scandock.catalog.assessors import assessor_rows, assessors_labelled, labels_of_assessors
+from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import accession, assessor
-from scandock.catalog.standing import Standing, standing, standing_rows
+from scandock.catalog.sessions import session_rows
 from scandock.catalog.tables import project, session, subject
 from scandock.model import uris
-from scandock.model.errors import Usage
 from scandock.model.xnat_ids import experiment_id, experiment_number, subject_number
 from scandock.queue.tokens import new_uuid
 from scandock.rules.assessor_documents import (
@@ -32,7 +32,8 @@ from scandock.rules.permissions import Action, Answer
 from scandock.services.audit import Value
 from scandock.services.finding import Experiment
 from scandock.services.making import changing, new_label
-from scandock.services.moving import Desk, labelled, usable
+from scandock.services.moving import Desk, check_no_assessor, labelled, usable
+from scandock.services.session_errors import AssessorTypeOther, LabelTaken
 
 _MANY = 1000
 """Assessors of one label, in as many projects, that are looked at."""
@@ -81,7 +82,7 @@ def find_any_assessor(
     number = experiment_number(name)
     own_number = accession.alias("own_number")
     query = (
-        standing_rows()
+        session_rows()
         .add_columns(accession.c.number, assessor.c.uuid.label("assessor"), own_number.c.number.label("own"))
         .join(accession, accession.c.uuid == session.c.uuid)
         .join(assessor, assessor.c.session_uuid == session.c.uuid)
@@ -104,7 +105,7 @@ def find_any_assessor(
         deny(Answer.FORBIDDEN if Answer.FORBIDDEN in answers and not allowed else hidden, principal, action)
     (found,) = allowed
     row = connection.execute(assessor_rows().where(assessor.c.uuid == found["assessor"])).mappings().one()
-    return _assessor(row, Experiment(standing(found), found["number"]))
+    return _assessor(row, Experiment(SessionRecord.from_row(found), found["number"]))
 
 
 def assessors_of(
@@ -166,14 +167,13 @@ def check_labels_of_restored(connection: Connection, project_id: int, session_uu
     check_no_assessor(connection, project_id, session_label)
     for label in labels_of_assessors(connection, session_uuid):
         if labelled(connection, project_id, label) or assessors_labelled(connection, project_id, label):
-            raise Usage(
-                "label_taken",
+            raise LabelTaken(
                 f"The session has an assessor {label}, and another experiment of that label stands in the project.",
                 "Give that one another label first.",
             )
 
 
-def _make(desk: Desk, connection: Connection, source: Standing, name: str, said: SaidOfAssessor) -> int:
+def _make(desk: Desk, connection: Connection, source: SessionRecord, name: str, said: SaidOfAssessor) -> int:
     if experiment_number(name) is not None:
         deny(Answer.HIDDEN)
     label = new_label(said.label or name)
@@ -202,13 +202,9 @@ def _make(desk: Desk, connection: Connection, source: Standing, name: str, said:
     return number
 
 
-def _change(desk: Desk, connection: Connection, source: Standing, row: RowMapping, said: SaidOfAssessor) -> None:
+def _change(desk: Desk, connection: Connection, source: SessionRecord, row: RowMapping, said: SaidOfAssessor) -> None:
     if said.xsi_type and said.xsi_type.lower() != row["xsi_type"].lower():
-        raise Usage(
-            "type_other",
-            f"The assessor {row['label']} is of type {row['xsi_type']}, not {said.xsi_type}.",
-            "Leave xsiType out, or delete the assessor first.",
-        )
+        raise AssessorTypeOther(row["label"], row["xsi_type"], said.xsi_type)
     before = AssessorDocument.from_json(row["document"])
     if not said.xsi_type and said.document is not None and not before.has_root_of(said.document):
         raise type_missing(said)
@@ -236,10 +232,8 @@ def _check_free(connection: Connection, project_id: int, label: str) -> None:
         raise _taken(label)
 
 
-def _taken(label: str) -> Usage:
-    return Usage(
-        "label_taken", f"There is an experiment {label[:128]} in this project already.", "Choose another label."
-    )
+def _taken(label: str) -> LabelTaken:
+    return LabelTaken(f"There is an experiment {label[:128]} in this project already.", "Choose another label.")
 
 
 def _row_of(connection: Connection, session_uuid: str, name: str) -> RowMapping | None:

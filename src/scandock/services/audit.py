@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Final, Literal
+from typing import Any, Final, Literal, Self
 
 from sqlalchemy import ColumnElement, Connection, and_, func, insert, or_, select
 
@@ -21,6 +21,7 @@ from scandock.access.principal import Principal, RequestInfo
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import audit
 from scandock.catalog.tables import project as _project
+from scandock.model.json_records import JsonRecord, Moment
 from scandock.model.spreadsheet import TableWriter
 from scandock.services.listing import one_of
 
@@ -231,7 +232,7 @@ def export(
         if form == "csv":
             yield _csv([list(told(row).values()) for row in rows])
         else:
-            yield "".join(json.dumps(as_object(row)) + "\n" for row in rows)
+            yield "".join(json.dumps(TrailLine.of(row).to_json()) + "\n" for row in rows)
 
 
 def told(row: AuditRow) -> dict[str, object]:
@@ -239,9 +240,29 @@ def told(row: AuditRow) -> dict[str, object]:
     return {**asdict(row), "time": datetime.fromtimestamp(row.at / 1000, UTC).isoformat(timespec="milliseconds")}
 
 
-def as_object(row: AuditRow) -> dict[str, object]:
-    """A line as JSON has it: its details as an object."""
-    return {**told(row), "details": json.loads(row.details) if row.details else {}}
+@dataclass(frozen=True, kw_only=True)
+class TrailLine(JsonRecord):
+    """A line of the audit trail: ids alone, no labels."""
+
+    id: int
+    at: Moment
+    account_id: int | None
+    actor: str
+    action: str
+    kind: str
+    target: str
+    project: str
+    address: str
+    request_id: str
+    outcome: str
+    details: dict[str, Any]
+    time: str
+
+    @classmethod
+    def of(cls, row: AuditRow) -> Self:
+        """With its time for people, and its details as an object."""
+        said: dict[str, Any] = {**told(row), "details": json.loads(row.details) if row.details else {}}
+        return cls(**said)
 
 
 def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:

@@ -26,14 +26,16 @@ from sqlalchemy import Connection, func, literal, select, union_all
 from scandock import __version__
 from scandock.catalog.server_tables import reception, trashed
 from scandock.catalog.tables import intent, operation, project, session, shelf, tree, upload
-from scandock.model.errors import Fault, Usage
+from scandock.model.errors import Fault
 from scandock.model.importing import Progress
+from scandock.model.request_errors import DataMissing
 from scandock.model.tree_parts import TreeParts
 from scandock.model.verdicts import KEEPS_BYTES, ImportState
 from scandock.placing.stored_folders import check_stored
 from scandock.placing.tree_files import paths_of
 from scandock.services.catalog_copies import copied_catalog
 from scandock.services.checking import HAS_RECEIPT
+from scandock.services.data_errors import BackupInData, BackupRunning, BackupUnsettled
 from scandock.services.opening import CATALOG, refuse_lost_catalog
 from scandock.store import backups
 from scandock.store.local import LocalStore
@@ -140,11 +142,11 @@ def back_up(data: str, settings: Settings, target: str, on_progress: Told | None
     data, target = os.path.abspath(data), os.path.abspath(target)
     refuse_lost_catalog(data, settings)
     if settings.database_url is None and not os.path.exists(os.path.join(data, CATALOG)):
-        raise Usage("data_missing", f"There is no Scandock data in {data}.", "Name the folder of the server's --data.")
+        raise DataMissing(f"There is no Scandock data in {data}.", "Name the folder of the server's --data.")
     if os.path.realpath(target).startswith(os.path.realpath(data) + os.sep) or os.path.realpath(
         target
     ) == os.path.realpath(data):
-        raise Usage("backup_in_data", f"{target} lies in the data folder.", "Name a folder on another disk.")
+        raise BackupInData(target)
     backups.make_private(target)
     with _alone(target):
         try:
@@ -159,7 +161,7 @@ def _alone(target: str) -> Iterator[None]:
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise Usage("backup_running", f"Another backup to {target} is running.", "Wait for its end.") from None
+        raise BackupRunning(target) from None
     else:
         yield
     finally:
@@ -219,11 +221,7 @@ class _Backup:
                 return self._end(wanted, now)
             before = now
         names = ", ".join(sorted({*before.trees, *before.placing, *before.files})[:5])
-        raise Fault(
-            "backup_unsettled",
-            f"Sessions were changed {ROUNDS} times while they were copied: {names}.",
-            "Run the backup again, best when less is imported; it goes on where it ended.",
-        )
+        raise BackupUnsettled(ROUNDS, names)
 
     def _wanted(self, connection: Connection) -> _Wanted:
         nameless = [

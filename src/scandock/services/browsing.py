@@ -6,28 +6,25 @@ row of it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, func, or_, select
 
 from scandock.access.principal import Principal
 from scandock.access.visible import own_where, projects_where
-from scandock.catalog.aliases import ALIAS_BREAK, ALIASES
+from scandock.catalog.aliases import ALIASES
 from scandock.catalog.server_tables import project_access, project_sums, verification
 from scandock.catalog.sums import sum_up
 from scandock.catalog.tables import project, session, subject
-from scandock.model import uris
-from scandock.rules.choices import choices_of
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.notices import CODES
 from scandock.rules.permissions import NEEDS, Action
-from scandock.rules.project_fields import PI_FIELDS, SEEN_WITH_TITLE
 from scandock.services import rights
 from scandock.services.damage import damaged_of
 from scandock.services.listing import Page, Sorting, like, one_of, page_of, rows_of
+from scandock.services.records import Project, Session, Subject
 
 PROJECT_SORTS = {"id": project.c.key, "created": project.c.created, "title": project.c.title}
 SUBJECT_SORTS = {"label": subject.c.key, "created": subject.c.created}
@@ -63,7 +60,7 @@ _OPENED = project_access.alias("opened")
 """Under a name of its own: the conditions of `projects_where` ask the same table, each for itself."""
 
 
-def _projects() -> Select[Any]:
+def project_rows() -> Select[Any]:
     return (
         select(
             project.c.id, project.c.name, project.c.title, project.c.prearchive_code, project.c.identified,
@@ -76,9 +73,9 @@ def _projects() -> Select[Any]:
     )  # fmt: skip
 
 
-def list_projects(connection: Connection, principal: Principal, wanted: Wanted, sorting: Sorting) -> Page:
+def list_projects(connection: Connection, principal: Principal, wanted: Wanted, sorting: Sorting) -> Page[Project]:
     """The projects that the principal may see; of protected ones that they may not read, no sums."""
-    query = _projects().where(projects_where(principal, Action.PROJECT_SEE))
+    query = project_rows().where(projects_where(principal, Action.PROJECT_SEE))
     readable = projects_where(principal, Action.PROJECT_READ).label("readable")
     query = query.add_columns(readable)
     if wanted.search:
@@ -88,61 +85,22 @@ def list_projects(connection: Connection, principal: Principal, wanted: Wanted, 
         )
     if wanted.prefix:
         query = query.where(project.c.key.like(like(wanted.prefix.casefold(), prefix=True), escape="\\"))
-    return page_of(connection, query, PROJECT_SORTS, project.c.id, sorting, _project)
+    return page_of(connection, query, PROJECT_SORTS, project.c.id, sorting, Project.from_row)
 
 
-def find_project(connection: Connection, principal: Principal, name: str) -> dict[str, Any]:
+def find_project(connection: Connection, principal: Principal, name: str) -> Project:
     """One project. Denied where it may not be known."""
     rights.check(connection, principal, Action.PROJECT_SEE, name)
-    query = _projects().add_columns(projects_where(principal, Action.PROJECT_READ).label("readable"))
+    query = project_rows().add_columns(projects_where(principal, Action.PROJECT_READ).label("readable"))
     row = connection.execute(query.where(project.c.key == name.casefold())).mappings().one()
-    item = _project(row)
-    if row["readable"] and row["files"] is None:
-        item.update(sum_up(connection, row["id"]))
-    return item
-
-
-def _project(row: RowMapping) -> dict[str, Any]:
-    item = {
-        "id": row["name"],
-        "name": row["title"],
-        "uri": uris.project(row["name"]),
-        "accessibility": row["accessibility"] or "private",
-        **_described(row),
-    }
-    if not row["readable"]:
-        return item
-    return {
-        **item,
-        "prearchive_code": row["prearchive_code"],
-        "identified": row["identified"],
-        "petmr": row["petmr"],
-        "separate_secondary": row["separate_secondary"],
-        "quarantine": row["quarantine"],
-        "revision": row["revision"],
-        "created": row["created"],
-        **{name: row[name] or 0 for name in ("subjects", "sessions", "waiting", "files", "bytes")},
-    }
-
-
-def _described(row: RowMapping) -> dict[str, Any]:
-    """What people said of a project: how its investigator is reached is for those who may read it."""
-    said: dict[str, str] = {
-        name: text for name, text in json.loads(row["attributes"]).items() if row["readable"] or name in SEEN_WITH_TITLE
-    }
-    return {
-        "secondary_id": said.get("secondary_ID", ""),
-        "description": said.get("description", ""),
-        "keywords": said.get("keywords", ""),
-        "investigator": {name.lower(): said[f"PI/{name}"] for name in PI_FIELDS if f"PI/{name}" in said},
-        "aliases": sorted((row["aliases"] or "").split(ALIAS_BREAK)) if row["aliases"] else [],
-    }
+    unsummed = row["readable"] and row["files"] is None
+    return Project.from_row(row, sum_up(connection, row["id"]) if unsummed else None)
 
 
 # -- subjects ----------------------------------------------------------------------------------------------------------
 
 
-def _subjects() -> Select[Any]:
+def subject_rows() -> Select[Any]:
     return select(
         subject.c.id,
         subject.c.uuid,
@@ -153,25 +111,25 @@ def _subjects() -> Select[Any]:
     ).join(project, project.c.id == subject.c.project_id)
 
 
-def list_subjects(connection: Connection, principal: Principal, wanted: Wanted, sorting: Sorting) -> Page:
+def list_subjects(connection: Connection, principal: Principal, wanted: Wanted, sorting: Sorting) -> Page[Subject]:
     """Subjects of the projects that the principal may read, with the sums of their sessions: two statements."""
     rights.check_scope(principal, Action.SUBJECT_READ)
-    query = _subjects().where(projects_where(principal, Action.SUBJECT_READ))
+    query = subject_rows().where(projects_where(principal, Action.SUBJECT_READ))
     if wanted.project is not None:
         rights.check(connection, principal, Action.SUBJECT_READ, wanted.project)
         query = query.where(project.c.key == wanted.project.casefold())
     query = _label_is(query, subject.c.key, wanted)
     rows, following = rows_of(connection, query, SUBJECT_SORTS, subject.c.id, sorting)
     sums = _subject_sums(connection, [row["id"] for row in rows])
-    return Page([_subject(row, sums) for row in rows], following)
+    return Page([Subject.from_row(row, sums) for row in rows], following)
 
 
-def find_subject(connection: Connection, principal: Principal, uuid: str) -> dict[str, Any]:
+def find_subject(connection: Connection, principal: Principal, uuid: str) -> Subject:
     """One subject. Denied where it may not be known."""
-    row = connection.execute(_subjects().where(subject.c.uuid == uuid)).mappings().first()
+    row = connection.execute(subject_rows().where(subject.c.uuid == uuid)).mappings().first()
     rights.check(connection, principal, Action.SUBJECT_READ, row["project"] if row is not None else "")
     assert row is not None
-    return _subject(row, _subject_sums(connection, [row["id"]]))
+    return Subject.from_row(row, _subject_sums(connection, [row["id"]]))
 
 
 def _subject_sums(connection: Connection, ids: list[int]) -> dict[int, tuple[int, int, int]]:
@@ -183,32 +141,18 @@ def _subject_sums(connection: Connection, ids: list[int]) -> dict[int, tuple[int
     return {row[0]: (int(row[1]), int(row[2]), int(row[3])) for row in rows}
 
 
-def _subject(row: RowMapping, sums: dict[int, tuple[int, int, int]]) -> dict[str, Any]:
-    sessions, files, size = sums.get(row["id"], (0, 0, 0))
-    return {
-        "id": row["uuid"],
-        "label": row["label"],
-        "project": row["project"],
-        "uri": uris.subject(row["project"], row["label"]),
-        "sessions": sessions,
-        "files": files,
-        "bytes": size,
-        "attributes": json.loads(row["attributes"]),
-        "created": row["created"],
-    }
-
-
 # -- sessions ----------------------------------------------------------------------------------------------------------
 
 
-def _sessions() -> Select[Any]:
+def shown_sessions() -> Select[Any]:
+    """Sessions as `Session.from_row` reads them."""
     return (
         select(
-            session.c.id, session.c.uuid, session.c.subject, session.c.label, session.c.place, session.c.timestamp,
-            session.c.state, session.c.study_uid, session.c.xsi_type, session.c.attributes, session.c.warnings,
-            session.c.held_code, session.c.held_message, session.c.held_remedy, session.c.tree_id, session.c.scans,
-            session.c.files, session.c.bytes, session.c.created, session.c.modified, project.c.name.label("project"),
-            session.c.quarantined, subject.c.uuid.label("subject_uuid"), verification.c.finished,
+            session.c.uuid, session.c.subject, session.c.label, session.c.place, session.c.timestamp, session.c.state,
+            session.c.study_uid, session.c.xsi_type, session.c.attributes, session.c.warnings, session.c.held_code,
+            session.c.held_message, session.c.held_remedy, session.c.tree_id, session.c.scans, session.c.files,
+            session.c.bytes, session.c.created, session.c.modified, session.c.quarantined,
+            project.c.name.label("project"), subject.c.uuid.label("subject_uuid"), verification.c.finished,
             damaged_of(session.c.tree_id).label("damaged"),
         )
         .join(project, project.c.id == session.c.project_id)
@@ -219,14 +163,14 @@ def _sessions() -> Select[Any]:
 
 def list_sessions(
     connection: Connection, principal: Principal, wanted: Wanted, sorting: Sorting, *, place: str = "archive"
-) -> Page:
+) -> Page[Session]:
     """Sessions of the archive or the prearchive that the principal may see; their own in `Unassigned` among them.
 
     `wanted.equal` takes state, type, modality, study_uid, subject_id and code.
     """
     action = Action.SESSION_READ if place == "archive" else Action.PREARCHIVE_READ
     rights.check_scope(principal, action)
-    query = _sessions().where(session.c.place == place, visible(principal, action))
+    query = shown_sessions().where(session.c.place == place, visible(principal, action))
     if wanted.project is not None:
         if wanted.project.casefold() != UNASSIGNED.casefold() or not principal.signed_in:
             rights.check(connection, principal, action, wanted.project)
@@ -238,7 +182,7 @@ def list_sessions(
         if name in _VALUES:
             one_of(name, (value,), _VALUES[name])
         query = query.where(_SESSION_FILTERS[name] == value)
-    return page_of(connection, query, SESSION_SORTS, session.c.id, sorting, session_item)
+    return page_of(connection, query, SESSION_SORTS, session.c.id, sorting, Session.from_row)
 
 
 _SESSION_FILTERS = {
@@ -259,10 +203,10 @@ def visible(principal: Principal, action: Action) -> ColumnElement[bool]:
     return or_(projects_where(principal, action), own_where(principal))
 
 
-def find_session(connection: Connection, principal: Principal, uuid: str) -> dict[str, Any]:
+def find_session(connection: Connection, principal: Principal, uuid: str) -> Session:
     """One session, of the archive or the prearchive. Denied where it may not be known."""
     rights.session_for(connection, principal, uuid, Action.SESSION_READ, waiting=Action.PREARCHIVE_READ)
-    return session_item(connection.execute(_sessions().where(session.c.uuid == uuid)).mappings().one())
+    return Session.from_row(connection.execute(shown_sessions().where(session.c.uuid == uuid)).mappings().one())
 
 
 def waiting_counts(connection: Connection, principal: Principal) -> dict[str, int]:
@@ -287,38 +231,6 @@ def waiting_counts(connection: Connection, principal: Principal) -> dict[str, in
         )
     ).scalar_one()
     return {**counts, UNASSIGNED: int(own)} if own else counts
-
-
-def session_item(row: RowMapping) -> dict[str, Any]:
-    """A session as the API shows it."""
-    held = row["held_code"]
-    return {
-        "id": row["uuid"],
-        "label": row["label"],
-        "project": row["project"],
-        "subject": row["subject"],
-        "subject_id": row["subject_uuid"],
-        "uri": uris.session(row["place"], row["project"], row["timestamp"], row["subject"], row["label"]),
-        "place": row["place"],
-        "timestamp": row["timestamp"] or None,
-        "state": row["state"],
-        "quarantined": row["quarantined"],
-        "code": held,
-        "message": f"{row['held_message']} {row['held_remedy']}".strip(),
-        "choices": list(choices_of(held)),
-        "study_uid": row["study_uid"],
-        "type": row["xsi_type"],
-        "attributes": json.loads(row["attributes"]),
-        "warnings": json.loads(row["warnings"]),
-        "scans": row["scans"],
-        "files": row["files"],
-        "bytes": row["bytes"],
-        "verified": None if row["damaged"] else row["finished"],
-        "damaged": row["damaged"],
-        "created": row["created"],
-        "modified": row["modified"],
-        "tree": row["tree_id"],
-    }
 
 
 def _label_is(query: Select[Any], column: Any, wanted: Wanted, *also: Any) -> Select[Any]:  # noqa: ANN401  columns

@@ -13,8 +13,9 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
 from scandock.catalog.engine import HEAD
-from scandock.model.errors import Fault, Usage
+from scandock.catalog.errors import CatalogFailed
 from scandock.model.private import PRIVATE_FILE
+from scandock.services.data_errors import CatalogOtherVersion, ProgramMissing, RestoreNotEmpty, RestoreOtherCatalog
 from scandock.services.data_folders import check_copied
 from scandock.services.opening import CATALOG
 
@@ -37,8 +38,8 @@ def copied_catalog(data: str, database_url: str | None, target: str) -> Iterator
                 yield connection
     except (sqlite3.Error, DBAPIError) as error:
         said = str(getattr(error, "orig", error))
-        raise Fault(
-            "catalog", f"The catalog could not be copied: {said}.", "Look at the disk and the database."
+        raise CatalogFailed(
+            f"The catalog could not be copied: {said}.", "Look at the disk and the database."
         ) from error
 
 
@@ -82,11 +83,7 @@ def _dumped(data: str, database_url: str, target: str) -> Iterator[Connection]:
 def _check_version(connection: Connection) -> None:
     version = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
     if version != HEAD:
-        raise Usage(
-            "catalog_other_version",
-            f"The catalog is of another version of Scandock ({version}; this one has {HEAD}).",
-            "Back up with the version that the server runs.",
-        )
+        raise CatalogOtherVersion(str(version), HEAD)
 
 
 def put_back_catalog(backup: str, data: str, database_url: str | None) -> None:
@@ -115,22 +112,18 @@ def check_restorable(backup: str, database_url: str | None) -> None:
             if database_url is None
             else "SCANDOCK_DATABASE_URL is set, and the backup holds an SQLite catalog"
         )
-        raise Usage("restore_other_catalog", f"{why}.", "Restore with the kind of catalog that the backup has.")
+        raise RestoreOtherCatalog(why)
     if database_url is None:
         return
     engine = create_engine(database_url)
     try:
         names = inspect(engine).get_table_names()
     except DBAPIError as error:
-        raise Fault(
-            "catalog", f"The database can't be opened: {error.orig}.", "Look at SCANDOCK_DATABASE_URL."
-        ) from error
+        raise CatalogFailed(f"The database can't be opened: {error.orig}.", "Look at SCANDOCK_DATABASE_URL.") from error
     finally:
         engine.dispose()
     if names:
-        raise Usage(
-            "restore_not_empty", "The database that SCANDOCK_DATABASE_URL names holds tables.", "Name an empty one."
-        )
+        raise RestoreNotEmpty("The database that SCANDOCK_DATABASE_URL names holds tables.", "Name an empty one.")
 
 
 def _run(program: str, database_url: str, *words: str) -> None:
@@ -144,8 +137,6 @@ def _run(program: str, database_url: str, *words: str) -> None:
             env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
         )  # fmt: skip
     except FileNotFoundError:
-        raise Usage(
-            "program_missing", f"{program} is not installed here.", "Install PostgreSQL's client programs."
-        ) from None
+        raise ProgramMissing(program) from None
     if done.returncode:
-        raise Fault("catalog", f"{program} failed: {done.stderr.strip()}", "Look at the disk and the database.")
+        raise CatalogFailed(f"{program} failed: {done.stderr.strip()}", "Look at the disk and the database.")

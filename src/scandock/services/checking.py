@@ -18,8 +18,9 @@ from sqlalchemy import Connection, func, literal, select, true
 from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import file, intent, project, session, shelf, tree, upload
 from scandock.catalog.trees import ResourceRow, ScanRow, resources_of, scans_of
-from scandock.model.errors import Fault, Usage
+from scandock.model.errors import Fault
 from scandock.model.importing import Progress
+from scandock.model.request_errors import DataMissing
 from scandock.model.tree_parts import TreeParts
 from scandock.model.verdicts import WITH_RECEIPT
 from scandock.placing.recover import is_left_over
@@ -83,8 +84,7 @@ def check(data: str, settings: Settings, on_progress: Told | None = None) -> lis
     if not there:
         return []  # as a first import leaves it that was killed at once
     if not (there & {CATALOG, "work"} or there <= set(FOLDERS)):  # the latter while a first import makes them
-        raise Usage(
-            "data_missing",
+        raise DataMissing(
             f"{data} holds no Scandock data: there is no {CATALOG} in it.",
             "Name the folder that --data named at the import.",
         )

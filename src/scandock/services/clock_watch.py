@@ -22,15 +22,14 @@ from sqlalchemy.exc import IntegrityError
 from scandock.access.principal import Principal, RequestInfo
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import clock_seen
-from scandock.model.errors import Usage
+from scandock.model.durations import DAY_MS, MINUTE_MS
 from scandock.queue.owner import boot_id
 from scandock.rules.permissions import Action
 from scandock.services import audit, rights
+from scandock.services.data_errors import ClocksDiffer
 
-MINUTE_MS: Final = 60_000
 TOLERATED_MS: Final = 5 * MINUTE_MS
 """By which a clock may be set, or differ from the database's."""
-DAY_MS: Final = 24 * 60 * MINUTE_MS
 OFF_MS: Final = 7 * DAY_MS
 """For how long a machine may have been off."""
 HOLD_MS: Final = DAY_MS
@@ -117,7 +116,7 @@ def confirm(
         rights.check(connection, principal, Action.SITE_ADMIN, None)
         reading = _read(catalog, connection, clocks)
         if reading.state.why and not reading.state.confirmable:
-            raise Usage("clocks_differ", reading.state.why, "Set the one that is wrong (NTP); it can't be confirmed.")
+            raise ClocksDiffer(reading.state.why, "Set the one that is wrong (NTP); it can't be confirmed.")
         reading.note(connection)
         if not reading.state.why:
             return

@@ -10,17 +10,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from sqlalchemy import Connection, RowMapping, select, update
+from sqlalchemy import Connection, select, update
 
+from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import accession
-from scandock.catalog.standing import Standing
 from scandock.catalog.tables import project, session, subject, tree, upload
 from scandock.model.errors import Usage
 from scandock.model.importing import Overwrite
 from scandock.model.xnat_ids import experiment_number, subject_number
+from scandock.placing.errors import SessionBusy
 from scandock.placing.locks import locks_of
 from scandock.placing.moves import operation
 from scandock.rules.choices import still_holds
+from scandock.rules.errors import LabelUnusable
 from scandock.rules.import_request import ImportRequest
 from scandock.rules.labels import UNASSIGNED, clean, label_key
 from scandock.rules.notices import Notice, notice
@@ -28,17 +30,11 @@ from scandock.rules.permissions import Action
 from scandock.rules.said_fields import ScanPlace
 from scandock.services import rights
 from scandock.services.archiving import archive, hold
-from scandock.services.making import (
-    SessionChange,
-    WantedScan,
-    change_session,
-    check_scans,
-    in_columns,
-    said_by_hand,
-)
+from scandock.services.making import SessionChange, WantedScan, change_session, check_scans, in_columns, said_by_hand
 from scandock.services.moving import Desk, Outcome
 from scandock.services.prearchive import rebuild
-from scandock.services.session_parts import scans_of
+from scandock.services.session_errors import ScanUnknown
+from scandock.services.session_parts import ScanPart, scans_of
 
 STAYS: Final = frozenset(
     {
@@ -95,7 +91,7 @@ class Committed:
     """Why it stays, where it was to be archived."""
 
 
-def commit(desk: Desk, found: Standing, wishes: Wishes) -> Committed:
+def commit(desk: Desk, found: SessionRecord, wishes: Wishes) -> Committed:
     """Write a session's attributes anew, and archive it where the project's code or the request says so.
 
     It stays in the prearchive where it is held, bound to stay, or refused by what is archived already. What was held
@@ -131,7 +127,7 @@ def commit(desk: Desk, found: Standing, wishes: Wishes) -> Committed:
         return Committed(why=f"{error.message} {error.remedy}".strip())
 
 
-def archive_as(desk: Desk, found: Standing, wishes: Wishes, *, dry_run: bool = False) -> Outcome:
+def archive_as(desk: Desk, found: SessionRecord, wishes: Wishes, *, dry_run: bool = False) -> Outcome:
     """Archive a session. Without `overwrite`, one that is archived already is left alone, as the original has it.
 
     A label, in the request or in that of the import, makes a session of its own (rules.md, "Which session" 5); a
@@ -175,8 +171,8 @@ def archive_as(desk: Desk, found: Standing, wishes: Wishes, *, dry_run: bool = F
 
 
 def _scans_meant(
-    connection: Connection, desk: Desk, found: Standing, wishes: Sequence[ScanWish]
-) -> list[tuple[RowMapping, WantedScan]]:
+    connection: Connection, desk: Desk, found: SessionRecord, wishes: Sequence[ScanWish]
+) -> list[tuple[ScanPart, WantedScan]]:
     """The scans of which something is said, with that. Fields of another type than a scan's are none of its.
 
     Denied, Usage `scan_unknown`, `value_invalid`: before anything is archived.
@@ -188,34 +184,33 @@ def _scans_meant(
     meant = []
     for one in wishes:
         where = one.place
-        meets = [row for row in rows if row["scan_id"] == where.scan_id] if where.scan_id else rows[where.number :]
+        meets = [row for row in rows if row.scan_id == where.scan_id] if where.scan_id else rows[where.number :]
         row = next(iter(meets), None)
         if row is None:
             which = repr(where.scan_id[:128]) if where.scan_id else f"[{where.number}]"
-            raise Usage(
-                "scan_unknown",
+            raise ScanUnknown(
                 f"The session has no scan {which}.",
                 f"It has {len(rows)}, counted from 0 as GET .../scans lists them.",
             )
-        if one.said.xsi_type in ("", row["xsi_type"]):
-            meant.append((row, replace(one.said, id=row["scan_id"])))
+        if one.said.xsi_type in ("", row.xsi_type):
+            meant.append((row, replace(one.said, id=row.scan_id)))
     check_scans(said for _, said in meant)
     return meant
 
 
-def _say_of_scans(desk: Desk, uuid: str, scans: Sequence[tuple[RowMapping, WantedScan]]) -> None:
+def _say_of_scans(desk: Desk, uuid: str, scans: Sequence[tuple[ScanPart, WantedScan]]) -> None:
     """Write what is said of scans, wherever they are now: those that joined a session may be called otherwise there."""
     if not scans:
         return
     with desk.catalog.read() as connection:
         there = scans_of(connection, _editable(connection, desk, uuid))
-    by_series = {row["series_uid"]: row["scan_id"] for row in there if row["series_uid"]}
-    ids = {row["scan_id"] for row in there}
-    now = [replace(said, id=by_series.get(row["series_uid"], said.id)) for row, said in scans]
+    by_series = {row.series_uid: row.scan_id for row in there if row.series_uid}
+    ids = {row.scan_id for row in there}
+    now = [replace(said, id=by_series.get(row.series_uid or "", said.id)) for row, said in scans]
     change_session(desk, uuid, SessionChange(scans=[said for said in now if said.id in ids]))
 
 
-def _held_as(error: Usage, found: Standing, label: str) -> Notice:
+def _held_as(error: Usage, found: SessionRecord, label: str) -> Notice:
     """Why a session is held that the archive has something against."""
     if error.code == "session_exists":
         return notice("session_exists", label=label, project=found.project)
@@ -249,7 +244,7 @@ def _say(desk: Desk, uuid: str, fields: Mapping[str, str], *, quarantine: bool =
         desk.note(connection, "edit", uuid, source.project, {"fields": noted})
 
 
-def _editable(connection: Connection, desk: Desk, uuid: str) -> Standing:
+def _editable(connection: Connection, desk: Desk, uuid: str) -> SessionRecord:
     return rights.session_for(connection, desk.principal, uuid, Action.SESSION_EDIT, waiting=Action.PREARCHIVE_EDIT)
 
 
@@ -259,17 +254,17 @@ def _label(text: str | None) -> str | None:
         return None
     made = clean(text)
     if not made:
-        raise Usage("label_unusable", "unable to deduce session label", "Name one with a letter or digit.")
+        raise LabelUnusable("unable to deduce session label", "Name one with a letter or digit.")
     return made
 
 
-def _requested(found: Standing, request: ImportRequest) -> str | None:
+def _requested(found: SessionRecord, request: ImportRequest) -> str | None:
     """The session's label where its import named it in this dialect."""
     named = request.session if request.dialect else None
     return found.label if named and label_key(clean(named)) == label_key(found.label) else None
 
 
-def _subject(connection: Connection, found: Standing, text: str | None) -> str | None:
+def _subject(connection: Connection, found: SessionRecord, text: str | None) -> str | None:
     """The label of a subject that is named by its label or its id (5.7, step 4)."""
     number = subject_number(text) if text else None
     if number is not None:
@@ -281,7 +276,7 @@ def _subject(connection: Connection, found: Standing, text: str | None) -> str |
     return _label(text)
 
 
-def _session(connection: Connection, found: Standing, text: str | None) -> str | None:
+def _session(connection: Connection, found: SessionRecord, text: str | None) -> str | None:
     """The label of an archived session that is named by its id, else the label that the text is (1.4, `EXPT_ID`)."""
     number = experiment_number(text) if text else None
     if number is not None:
@@ -295,7 +290,7 @@ def _session(connection: Connection, found: Standing, text: str | None) -> str |
     return _label(text)
 
 
-def _project_and_import(connection: Connection, found: Standing) -> tuple[int, ImportRequest]:
+def _project_and_import(connection: Connection, found: SessionRecord) -> tuple[int, ImportRequest]:
     """The prearchive code of a session's project, and the request of the import that it came by."""
     row = connection.execute(
         select(project.c.prearchive_code, upload.c.request)
@@ -305,5 +300,5 @@ def _project_and_import(connection: Connection, found: Standing) -> tuple[int, I
         .where(project.c.id == found.project_id)
     ).first()
     if row is None:
-        raise Usage("session_busy", "The session is being changed.", "Try again in a moment.")
+        raise SessionBusy("The session is being changed.", "Try again in a moment.")
     return row.prearchive_code, ImportRequest.from_json(row.request)

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, ScalarSelect, Select, and_, func, select
+from sqlalchemy import ColumnElement, Connection, ScalarSelect, Select, and_, func, select
 
 from scandock.access.principal import Principal
+from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import damage, scan_edit
 from scandock.catalog.shelves import Holder
-from scandock.catalog.standing import Standing
 from scandock.catalog.tables import file, resource, scan
-from scandock.model import uris
-from scandock.model.errors import Usage
 from scandock.rules.permissions import Action
-from scandock.rules.said_fields import added_parameters
 from scandock.services import rights
+from scandock.services.file_errors import FileUnknown
 from scandock.services.listing import Page, Sorting, like, page_of
-from scandock.store.paths import RelPath, resource_file
+from scandock.services.records import File, Resource, Scan
+from scandock.services.session_errors import ScanUnknown
 
 SCAN_SORTS = {
     "id": scan.c.sort_key,
@@ -32,30 +30,33 @@ FILE_SORTS = {"n": file.c.n, "name": file.c.name, "bytes": file.c.bytes}
 RESOURCE_SORTS = {"n": resource.c.n, "label": resource.c.label, "files": resource.c.files, "bytes": resource.c.bytes}
 
 
-def readable(connection: Connection, principal: Principal, uuid: str) -> Standing:
+def readable(connection: Connection, principal: Principal, uuid: str) -> SessionRecord:
     """A session whose content the principal may read. Denied."""
     return rights.session_for(connection, principal, uuid, Action.SESSION_READ, waiting=Action.PREARCHIVE_READ)
 
 
-def list_scans(connection: Connection, principal: Principal, uuid: str, sorting: Sorting) -> Page:
+def list_scans(connection: Connection, principal: Principal, uuid: str, sorting: Sorting) -> Page[Scan]:
     """The scans of a session, with what people said of them."""
     standing = readable(connection, principal, uuid)
-    return page_of(connection, _scans(standing), SCAN_SORTS, scan.c.n, sorting, lambda row: scan_item(row, standing))
+    return page_of(
+        connection, scan_rows(standing), SCAN_SORTS, scan.c.n, sorting, lambda row: Scan.from_row(row, standing)
+    )
 
 
-def find_scan(connection: Connection, principal: Principal, uuid: str, scan_id: str) -> dict[str, Any]:
+def find_scan(connection: Connection, principal: Principal, uuid: str, scan_id: str) -> Scan:
     """One scan of a session, with its resources. Denied, or Usage `scan_unknown`."""
     standing = readable(connection, principal, uuid)
-    row = connection.execute(_scans(standing).where(scan.c.scan_id == scan_id)).mappings().first()
+    row = connection.execute(scan_rows(standing).where(scan.c.scan_id == scan_id)).mappings().first()
     if row is None:
-        raise Usage("scan_unknown", f"The session has no scan {scan_id[:128]!r}.")
-    found = connection.execute(
-        _resources(standing).where(resource.c.scan_n == row["n"]).order_by(resource.c.n)
+        raise ScanUnknown(f"The session has no scan {scan_id[:128]!r}.")
+    rows = connection.execute(
+        resource_rows(standing).where(resource.c.scan_n == row["n"]).order_by(resource.c.n)
     ).mappings()
-    return {**scan_item(row, standing), "resources": [_resource(one, standing) for one in found]}
+    return Scan.from_row(row, standing, [Resource.from_row(resource_row, standing) for resource_row in rows])
 
 
-def _scans(standing: Standing) -> Select[Any]:
+def scan_rows(standing: SessionRecord) -> Select[Any]:
+    """The scans of a session's tree, with what people said of them."""
     edited = and_(scan_edit.c.session_id == standing.id, scan_edit.c.scan_id == scan.c.scan_id)
     return (
         select(
@@ -68,28 +69,8 @@ def _scans(standing: Standing) -> Select[Any]:
     )  # fmt: skip
 
 
-def scan_item(row: RowMapping, standing: Standing) -> dict[str, Any]:
-    """A scan as the API shows it."""
-    return {
-        "id": row["scan_id"],
-        "session": standing.uuid,
-        "uri": uris.scan(standing.uri, row["scan_id"]),
-        "series_uid": row["series_uid"],
-        "modality": row["modality"],
-        "xsi_type": row["xsi_type"],
-        "type": row["said_type"] if row["said_type"] is not None else row["type"],
-        "quality": row["quality"] or "usable",
-        "note": row["note"] or "",
-        "attributes": {**json.loads(row["attributes"]), **added_parameters(row["parameters"] or "{}")},
-        "frames": row["frames"],
-        "files": row["files"],
-        "bytes": row["bytes"],
-        "modified": row["modified"] or standing.modified,
-        "tree": standing.tree_id,
-    }
-
-
-def _resources(standing: Standing) -> Select[Any]:
+def resource_rows(standing: SessionRecord) -> Select[Any]:
+    """The resources of a session's tree with the ids of their scans."""
     return (
         select(
             resource.c.n, resource.c.scan_n, resource.c.label, resource.c.content, resource.c.format,
@@ -102,28 +83,15 @@ def _resources(standing: Standing) -> Select[Any]:
 
 def list_resources(
     connection: Connection, principal: Principal, uuid: str, sorting: Sorting, *, scan_id: str | None = None
-) -> Page:
+) -> Page[Resource]:
     """The resources of a session (those of its scans too), or of one scan."""
     standing = readable(connection, principal, uuid)
-    query = _resources(standing)
+    query = resource_rows(standing)
     if scan_id is not None:
         query = query.where(scan.c.scan_id == scan_id)
-    return page_of(connection, query, RESOURCE_SORTS, resource.c.n, sorting, lambda row: _resource(row, standing))
-
-
-def _resource(row: RowMapping, standing: Standing) -> dict[str, Any]:
-    return {
-        "id": row["n"],
-        "session": standing.uuid,
-        "scan": row["scan_id"],
-        "label": row["label"],
-        "uri": uris.resource(standing.uri, row["scan_id"], row["label"]),
-        "content": row["content"],
-        "format": row["format"],
-        "tags": row["tags"],
-        "files": row["files"],
-        "bytes": row["bytes"],
-    }
+    return page_of(
+        connection, query, RESOURCE_SORTS, resource.c.n, sorting, lambda row: Resource.from_row(row, standing)
+    )
 
 
 def list_files(
@@ -135,7 +103,7 @@ def list_files(
     scan_id: str | None = None,
     resource_label: str | None = None,
     search: str = "",
-) -> Page:
+) -> Page[File]:
     """The files of a session, or those of one scan or resource."""
     standing = readable(connection, principal, uuid)
     query = files_query(standing)
@@ -145,20 +113,20 @@ def list_files(
         query = query.where(func.lower(resource.c.label) == resource_label.lower())
     if search:
         query = query.where(func.lower(file.c.name).like(like(search.lower()), escape="\\"))
-    return page_of(connection, query, FILE_SORTS, file.c.n, sorting, lambda row: file_item(row, standing))
+    return page_of(connection, query, FILE_SORTS, file.c.n, sorting, lambda row: File.from_row(row, standing))
 
 
-def find_file(connection: Connection, principal: Principal, uuid: str, n: int) -> dict[str, Any]:
+def find_file(connection: Connection, principal: Principal, uuid: str, n: int) -> File:
     """One file of a session, by its number. Denied, or Usage `file_unknown`."""
     return file_of(connection, readable(connection, principal, uuid), n)
 
 
-def file_of(connection: Connection, standing: Holder, n: int) -> dict[str, Any]:
+def file_of(connection: Connection, standing: Holder, n: int) -> File:
     """As `find_file`, of a session or a shelf that may be read."""
     row = connection.execute(files_query(standing).where(file.c.n == n)).mappings().first()
     if row is None:
-        raise Usage("file_unknown", f"The session has no file {n}.")
-    return file_item(row, standing)
+        raise FileUnknown(f"The session has no file {n}.")
+    return File.from_row(row, standing)
 
 
 def files_query(standing: Holder) -> Select[Any]:
@@ -185,31 +153,3 @@ def _damage() -> ScalarSelect[Any]:
     """How a file is known to be damaged; NULL where it is not."""
     where = (damage.c.tree_id == file.c.tree_id, damage.c.file_n == file.c.n)
     return select(damage.c.kind).where(*where).correlate(file).scalar_subquery()
-
-
-def file_item(row: RowMapping, standing: Holder) -> dict[str, Any]:
-    """A file as the API shows it."""
-    return {
-        "id": row["n"],
-        "session": standing.uuid,
-        "scan": row["scan_id"],
-        "resource": row["resource"],
-        "name": row["name"],
-        "path": path_of(row),
-        "uri": uris.file(standing.uri, row["scan_id"], row["resource"], row["name"]),
-        "content": row["file_content"],
-        "format": row["file_format"],
-        "tags": row["file_tags"],
-        "bytes": row["bytes"],
-        "sha256": row["sha256"].hex(),
-        "md5": row["md5"].hex() if row["md5"] else None,
-        "verified": row["verified"],
-        "damaged": row["damaged"],
-        "sop_uid": row["sop_uid"],
-        "frames": row["frames"],
-    }
-
-
-def path_of(row: RowMapping) -> RelPath:
-    """Where a file stands in its session's tree."""
-    return resource_file(row["scan_id"], row["resource"], row["name"])

@@ -15,14 +15,13 @@ from scandock.catalog.engine import in_parts
 from scandock.catalog.server_tables import account, damage, member, verification
 from scandock.catalog.shelves import Holder, find_holder
 from scandock.catalog.tables import file, project, resource, scan, session, shelf, subject
-from scandock.model import uris
-from scandock.model.errors import Usage
 from scandock.rules.permissions import Action
 from scandock.services import rights, shelves
 from scandock.services.audit import Did
-from scandock.services.contents import path_of
 from scandock.services.listing import Page, Sorting, page_of
 from scandock.services.moving import Desk
+from scandock.services.records import Damage
+from scandock.services.session_errors import SessionUnknown
 from scandock.services.verifying import Plan, Verified, verify_again, verify_whole
 from scandock.web import urls
 
@@ -33,7 +32,9 @@ SORTS: Final = {"found": damage.c.found}
 """What the list may be sorted by."""
 
 
-def list_damage(connection: Connection, desk: Desk, sorting: Sorting, *, project_name: str | None = None) -> Page:
+def list_damage(
+    connection: Connection, desk: Desk, sorting: Sorting, *, project_name: str | None = None
+) -> Page[Damage]:
     """What is damaged, of the projects whose damage the principal may see; the earliest found first unless asked
     otherwise. What is in the trash is not listed.
     """
@@ -42,7 +43,7 @@ def list_damage(connection: Connection, desk: Desk, sorting: Sorting, *, project
     if project_name is not None:
         rights.check(connection, desk.principal, Action.DAMAGE_READ, project_name)
         query = query.where(project.c.key == project_name.casefold())
-    return page_of(connection, query, SORTS, damage.c.id, sorting, _item)
+    return page_of(connection, query, SORTS, damage.c.id, sorting, Damage.from_row)
 
 
 def _holders() -> Any:  # noqa: ANN401  a Subquery
@@ -76,30 +77,6 @@ def _rows() -> Select[Any]:
     )  # fmt: skip
 
 
-def _item(row: RowMapping) -> dict[str, Any]:
-    return {
-        "id": row["id"],
-        "kind": row["kind"],
-        "project": row["project"],
-        "subject": row["subject"],
-        "session": row["uuid"],
-        "label": row["label"] or row["subject"] or row["project"],
-        "place": row["place"],
-        "uri": _uri(row),
-        "file": row["file_n"],
-        "path": path_of(row) if row["name"] is not None else None,
-        "bytes": row["bytes"],
-        "stored_bytes": row["stored_bytes"],
-        "found": row["found"],
-    }
-
-
-def _uri(row: RowMapping) -> str:
-    if row["place"] == "resources":
-        return uris.holder_of_resources(row["project"], row["subject"] or None)
-    return uris.session(row["place"], row["project"], row["timestamp"], row["subject"], row["label"])
-
-
 def count_damage(connection: Connection) -> dict[str, int]:
     """How many are damaged by kind, over the site, for its metrics."""
     holder = _holders()
@@ -120,7 +97,7 @@ class Figures:
     found: int
     newest: int
     """The id of what was found last; 0 where nothing is damaged."""
-    named: list[dict[str, Any]]
+    named: list[Damage]
     page: str
     """Where all of it is listed for who is told."""
 
@@ -146,7 +123,7 @@ def figures_of(connection: Connection, *, project_id: int | None, account_id: in
         .where(where)
     ).one()
     rows = connection.execute(_rows().where(where).order_by(damage.c.id.desc()).limit(NAMED)).mappings()
-    return Figures(totals[0], totals[1], totals[2] or 0, totals[3] or 0, [_item(row) for row in rows], page)
+    return Figures(totals[0], totals[1], totals[2] or 0, totals[3] or 0, [Damage.from_row(row) for row in rows], page)
 
 
 def verification_ages(connection: Connection) -> tuple[int | None, int]:
@@ -220,9 +197,7 @@ def read_here(desk: Desk, uuids: Sequence[str], *, damaged: bool = False, projec
         try:
             read_again(desk, uuid)
         except Denied:
-            raise Usage(
-                "session_unknown", f"{uuid} is no session's id.", "GET /api/v1/damage and scandock check tell the ids."
-            ) from None
+            raise SessionUnknown(uuid) from None
     named = list(uuids)
     if damaged:
         named += [row["uuid"] for row in _ask_damaged(desk, project_name)]

@@ -9,6 +9,7 @@ from scandock.web import urls
 if TYPE_CHECKING:
     from scandock.services.damage import Figures
     from scandock.services.notify_settings import NotifySettings
+    from scandock.services.records import Damage
 
 HOW: Final = {
     "changed": "other bytes than were stored",
@@ -27,7 +28,7 @@ def damage_letter(damage: Figures, settings: NotifySettings) -> tuple[str, str]:
         f"Sessions: {damage.sessions}",
     ]
     if settings.labels:
-        lines += [f"- {_name(one)}: {HOW[one['kind']]}" for one in damage.named]
+        lines += [f"- {_name(one)}: {HOW[one.kind]}" for one in damage.named]
         if damage.files > len(damage.named):
             lines.append(f"- and {damage.files - len(damage.named)} more")
     lines += ["", "Look at the disk. Importing the same archives again heals the files."]
@@ -46,9 +47,9 @@ def damage_payload(damage: Figures, settings: NotifySettings) -> dict[str, Any]:
         "url": f"{settings.public_url}{urls.API_DAMAGE}" if settings.public_url else None,
     }
     if settings.labels:
-        told["damage"] = damage.named
+        told["damage"] = [one.to_json() for one in damage.named]
     return told
 
 
-def _name(one: dict[str, Any]) -> str:
-    return " / ".join(part for part in (one["project"], one["label"], one["path"]) if part)
+def _name(one: Damage) -> str:
+    return " / ".join(part for part in (one.project, one.label, one.path) if part)

@@ -16,7 +16,9 @@ from scandock.catalog.server_tables import damage
 from scandock.catalog.shelves import Holder
 from scandock.catalog.tables import file, project, resource, session, shelf
 from scandock.model.errors import Usage
-from scandock.services.contents import files_query, path_of
+from scandock.services.contents import files_query
+from scandock.services.file_errors import FileDamaged
+from scandock.services.records import path_of
 from scandock.store.paths import RelPath
 
 
@@ -46,8 +48,7 @@ def is_folder_gone(connection: Connection, holder: Holder) -> bool:
 def check_folder(connection: Connection, holder: Holder) -> None:
     """Usage `file_damaged` where a whole folder is known to be gone: there is nothing to include."""
     if is_folder_gone(connection, holder):
-        raise Usage(
-            "file_damaged",
+        raise FileDamaged(
             f"The folder of {holder.label} is gone from the store, with all its files.",
             "Put it back from a backup and verify it again, or import the archive again.",
         )
@@ -126,8 +127,7 @@ def damaged_of_project(connection: Connection, project_name: str, wanted: Damage
 
 
 def _refused(count: int, label: str, which: str) -> Usage:
-    return Usage(
-        "file_damaged",
+    return FileDamaged(
         f"{count} {'file' if count == 1 else 'files'} of {label} {'is' if count == 1 else 'are'} damaged{which}.",
         "Import the archive again, which heals it. With damaged=include you get the bytes as they are now, with"
         " damaged=omit the other files.",

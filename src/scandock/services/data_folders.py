@@ -6,10 +6,7 @@ that was restored or copied is another, and becomes the database's own when some
 
 from __future__ import annotations
 
-import fcntl
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Row, create_engine, delete, insert, inspect, select, update
@@ -17,12 +14,14 @@ from sqlalchemy.exc import OperationalError
 
 from scandock.catalog.engine import AdvisoryLock, Catalog
 from scandock.catalog.server_tables import data_folder
-from scandock.model.errors import Fault, Usage
+from scandock.model.errors import Fault
 from scandock.queue.tokens import new_uuid
+from scandock.services.data_errors import DataFolderOther, DataServed
 from scandock.store.identity import read_identity, write_identity
+from scandock.store.served import unserved
 
 
-def check_folder(catalog: Catalog, data: str) -> None:
+def check_data_folder(catalog: Catalog, data: str) -> None:
     """Let a database be opened from its own data folder alone; the first one becomes that.
 
     Usage `data_folder_other`. A folder that is not there is none, and nothing is checked.
@@ -61,7 +60,7 @@ def refuse_other(database_url: str, data: str) -> None:
 
 
 def check_copied(connection: Connection, data: str) -> None:
-    """As `check_folder`, where nothing may be written."""
+    """As `check_data_folder`, where nothing may be written."""
     row = _row(connection)
     if row is not None:
         check_known(row, data)
@@ -73,12 +72,7 @@ def check_known(row: Row[Any], data: str) -> None:
     if known and not _is_another(row.path, data, row.uuid):
         return
     how = "a copy of it" if known else "another folder"
-    raise Usage(
-        "data_folder_other",
-        f"The database of SCANDOCK_DATABASE_URL belongs to the data folder {row.path}; {data} is {how}.",
-        f"Name {row.path}, or set the database that belongs to {data}. Where {data} takes the place of {row.path}, as"
-        f" after a restore by hand: stop what runs on either, then scandock admin adopt --data {data}",
-    )
+    raise DataFolderOther(row.path, data, how)
 
 
 def adopt(catalog: Catalog, data: str) -> None:
@@ -90,28 +84,9 @@ def adopt(catalog: Catalog, data: str) -> None:
         for folder in {data, before} - {""}:
             with unserved(folder) as free:
                 if not free:
-                    raise Fault("data_served", f"A server is at work on {folder}.", "Stop it first.")
+                    raise DataServed(f"A server is at work on {folder}.", "Stop it first.")
         connection.execute(delete(data_folder))
         _take(connection, data, "")
-
-
-@contextmanager
-def unserved(data: str) -> Iterator[bool]:
-    """Whether no server is at work on a data folder; where none is, none begins until the end of this."""
-    try:
-        fd = os.open(data, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:
-        yield True  # it is not there
-        return
-    try:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            free = True
-        except BlockingIOError:
-            free = False
-        yield free
-    finally:
-        os.close(fd)
 
 
 def _row(connection: Connection) -> Row[Any] | None:

@@ -42,7 +42,6 @@ _FAILED: Final = 2_000
 _FAILED_SECONDS: Final = 600.0
 _VIEW_SECONDS: Final = 3600.0
 _VIEWS: Final = 20_000
-_TIDY_SECONDS: Final = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +93,6 @@ class Pictures:
         self.threads = ThreadPoolExecutor(THREADS, "pictures")
         self._working = threading.Semaphore(WORKING)
         self._lock = threading.Lock()
-        self._tidy_at = 0.0
         self._stacks: OrderedDict[tuple[str, int], tuple[int, Stack]] = OrderedDict()
         self._failed: OrderedDict[tuple[Any, ...], tuple[float, str]] = OrderedDict()
         self._views: OrderedDict[tuple[Any, ...], float] = OrderedDict()
@@ -183,15 +181,6 @@ class Pictures:
         """It could not be noted."""
         with self._lock:
             self._views.pop(who, None)
-
-    def is_time_to_tidy(self) -> bool:
-        """Whether what is kept on disk was not looked through for a while; it is now."""
-        now = time.monotonic()
-        with self._lock:
-            if now < self._tidy_at:
-                return False
-            self._tidy_at = now + _TIDY_SECONDS
-            return True
 
     def _put(self, kept: OrderedDict[Any, Any], key: object, value: object, most: int) -> None:
         with self._lock:

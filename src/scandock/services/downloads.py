@@ -10,7 +10,6 @@ import codecs
 import contextlib
 import io
 import re
-import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,10 +21,12 @@ from urllib.parse import quote
 from sqlalchemy import Connection, select
 
 from scandock.access.principal import Denied
+from scandock.catalog.records import SessionRecord
+from scandock.catalog.sessions import find_session
 from scandock.catalog.shelves import Holder, find_holder
-from scandock.catalog.standing import Standing, find_session
 from scandock.catalog.tables import intent, project, session, tree
 from scandock.model.errors import Fault, Usage
+from scandock.model.patience import tries
 from scandock.rules.permissions import Action
 from scandock.rules.scan_ids import sort_key
 from scandock.services import contents, rights, shelves
@@ -37,8 +38,10 @@ from scandock.services.damaged_files import (
     damaged_paths,
     is_folder_gone,
 )
+from scandock.services.file_errors import FileMissing, RangeUnsatisfiable
 from scandock.services.lasting import Lasting
 from scandock.services.moving import Desk
+from scandock.services.session_errors import SessionsMissing
 from scandock.services.verifying import verify_soon
 from scandock.services.zip_stream import CHUNK, ZipEntry, ZipStream, stored_length
 from scandock.store.paths import RelPath, scan_folder, tree_path
@@ -120,14 +123,14 @@ def open_file(desk: Desk, uuid: str, n: int, *, noted: bool = True, damaged: Dam
     try:
         with desk.catalog.read() as connection:
             item = contents.file_of(connection, standing, n)
-            known = damaged_paths(connection, standing, wanted, lambda path: path == item["path"])
+            known = damaged_paths(connection, standing, wanted, lambda path: path == item.path)
             made = connection.execute(select(tree.c.created).where(tree.c.id == standing.tree_id)).scalar_one()
-        with snapshot.open(item["path"], 0, _HEAD) as stream:
+        with snapshot.open(item.path, 0, _HEAD) as stream:
             head = stream.read(_HEAD)
-        size = (snapshot.size(item["path"]) or 0) if known else item["bytes"]
+        size = (snapshot.size(item.path) or 0) if known else item.bytes
         if noted:
             with desk.catalog.write() as connection:
-                shelves.note(desk, connection, "download", standing, {"file": n, "bytes": item["bytes"]})
+                shelves.note(desk, connection, "download", standing, {"file": n, "bytes": item.bytes})
     except FileNotFoundError as error:
         snapshot.close()
         raise _missing(desk, uuid) from error
@@ -135,16 +138,16 @@ def open_file(desk: Desk, uuid: str, n: int, *, noted: bool = True, damaged: Dam
         snapshot.close()
         raise
     return FileDownload(
-        name=item["name"].rpartition("/")[2],
+        name=item.name.rpartition("/")[2],
         size=size,
-        sha256=item["sha256"],
+        sha256=item.sha256,
         media_type=media_type(head),
         modified=made,
         _snapshot=snapshot,
-        _path=item["path"],
+        _path=item.path,
         _holder=standing,
         _lasting=Lasting(desk),
-        damaged=known.get(item["path"], ""),
+        damaged=known.get(item.path, ""),
     )
 
 
@@ -181,7 +184,13 @@ def zip_of_session(
 
 
 def _zip_one(
-    desk: Desk, snapshot: Snapshot, standing: Standing, under: str, omitted: Mapping[RelPath, str], *, deflate: bool
+    desk: Desk,
+    snapshot: Snapshot,
+    standing: SessionRecord,
+    under: str,
+    omitted: Mapping[RelPath, str],
+    *,
+    deflate: bool,
 ) -> Iterator[bytes]:
     with snapshot:
         made = ZipStream(deflate=deflate, moment=moment_of(standing))
@@ -190,7 +199,7 @@ def _zip_one(
 
 
 def _entries(
-    snapshot: Snapshot, standing: Standing, under: str = "", omitted: Collection[str] = ()
+    snapshot: Snapshot, standing: SessionRecord, under: str = "", omitted: Collection[str] = ()
 ) -> Iterator[ZipEntry]:
     """The files of a tree as the layout has them, scans as people count them."""
     for found in snapshot.walk(_order_of):
@@ -224,7 +233,7 @@ def zip_of_project(desk: Desk, name: str, *, deflate: bool = False, damaged: Dam
             .order_by(session.c.key)
         ).all()
         if not rows:
-            raise Usage("nothing_there", "The project has no archived session.")
+            raise SessionsMissing("The project has no archived session.")
         known = damaged_of_project(connection, name, damaged)
     sessions, title = [(row.uuid, row.label) for row in rows], rows[0].name
     with desk.catalog.write() as connection:
@@ -332,11 +341,11 @@ def byte_range(header: str | None, size: int) -> tuple[int, int] | None:
     else:
         start, end = max(size - int(match[2]), 0), size - 1
     if start >= size or start > end:
-        raise Usage("range_unsatisfiable", f"The file has {size} bytes.", "Ask for less, or for the whole.")
+        raise RangeUnsatisfiable(size)
     return start, end - start + 1
 
 
-def steady(desk: Desk, uuid: str) -> tuple[Standing, Snapshot]:
+def steady(desk: Desk, uuid: str) -> tuple[SessionRecord, Snapshot]:
     """A session with a snapshot of the very tree that the catalog speaks of. Fault `file_missing`.
 
     Between the switch of a tree and its publication the folder is newer than the catalog: then this waits.
@@ -350,8 +359,7 @@ def steady_holder(desk: Desk, uuid: str) -> tuple[Holder, Snapshot]:
 
 
 def _steady(desk: Desk, uuid: str, find: Callable[[Connection, str], H | None]) -> tuple[H, Snapshot]:
-    deadline = time.monotonic() + STEADY_SECONDS
-    while True:
+    for _ in tries(STEADY_SECONDS, 0.02):
         before, pending = _stands(desk, uuid, find)
         if before is not None and not pending:
             with contextlib.suppress(FileNotFoundError):
@@ -360,9 +368,9 @@ def _steady(desk: Desk, uuid: str, find: Callable[[Connection, str], H | None]) 
                 if after is not None and not pending and (after.tree_id, after.parts) == (before.tree_id, before.parts):
                     return after, snapshot
                 snapshot.close()
-        if before is None or time.monotonic() > deadline:
-            raise _missing(desk, uuid)
-        time.sleep(0.02)
+        if before is None:
+            break
+    raise _missing(desk, uuid)
 
 
 def _stands(desk: Desk, uuid: str, find: Callable[[Connection, str], H | None]) -> tuple[H | None, bool]:
@@ -385,8 +393,4 @@ def moment_of(standing: Holder) -> datetime:
 def _missing(desk: Desk, uuid: str) -> Fault:
     """What is said of a file that is gone. Its session is verified next: then the list of damage tells of it."""
     verify_soon(desk.catalog, uuid)
-    return Fault(
-        "file_missing",
-        "The file is not in the store.",
-        "Its session is verified next, and an administrator sees the damage. Import the archive again, which heals it.",
-    )
+    return FileMissing()

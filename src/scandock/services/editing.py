@@ -13,15 +13,18 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, update
 
 from scandock.access import members
-from scandock.catalog.assessors import check_no_assessor
 from scandock.catalog.project_names import names_alone
 from scandock.catalog.projects import titled
+from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import scan_edit
-from scandock.catalog.standing import Standing
 from scandock.catalog.tables import project, scan, session, subject
 from scandock.model.errors import Usage
+from scandock.model.json_records import JsonRecord
+from scandock.model.request_errors import ValueInvalid
+from scandock.placing.intents import SessionRow
 from scandock.placing.locks import LockName, locks_of, session_locks, subject_lock
 from scandock.placing.moves import operation
+from scandock.rules.errors import ProjectIdReserved
 from scandock.rules.labels import UNASSIGNED, label_key
 from scandock.rules.permissions import Accessibility, Action
 from scandock.rules.project_fields import name_key
@@ -29,13 +32,15 @@ from scandock.services import browsing, contents, rights
 from scandock.services.moving import (
     Desk,
     Outcome,
+    check_no_assessor,
     labelled,
-    session_row,
     subject_warnings,
     switch,
     usable,
 )
 from scandock.services.project_names import NameKind, check_free
+from scandock.services.records import Project, Scan, Subject
+from scandock.services.session_errors import ChangedMeanwhile, FieldUnknown, LabelTaken
 
 PROJECT_FIELDS: dict[str, tuple[str, tuple[object, ...] | None]] = {
     "name": ("title", None),
@@ -51,21 +56,21 @@ QUALITIES = ("usable", "questionable", "unusable")
 MAX_TEXT = 4_000
 
 
-def etag(item: Mapping[str, Any]) -> str:
+def etag(item: JsonRecord) -> str:
     """The ETag of an item: two are the same when all that is shown of it is."""
-    raw = json.dumps(item, sort_keys=True, separators=(",", ":")).encode()
+    raw = json.dumps(item.to_json(), sort_keys=True, separators=(",", ":")).encode()
     return f'"{hashlib.sha256(raw).hexdigest()[:32]}"'
 
 
-def check_match(item: Mapping[str, Any], if_match: str | None) -> None:
+def check_match(item: JsonRecord, if_match: str | None) -> None:
     """Usage `changed_meanwhile` where a change was decided on another state of the item; None: on any."""
     if if_match is None or if_match.strip() == "*":
         return
     if etag(item) not in {one.strip() for one in if_match.split(",")}:
-        raise Usage("changed_meanwhile", "It was changed since you read it.", "Read it again, then decide.")
+        raise ChangedMeanwhile("It was changed since you read it.", "Read it again, then decide.")
 
 
-def edit_project(desk: Desk, name: str, changes: Mapping[str, Any], if_match: str | None = None) -> dict[str, Any]:
+def edit_project(desk: Desk, name: str, changes: Mapping[str, Any], if_match: str | None = None) -> Project:
     """Change a project's title or settings (`PROJECT_FIELDS`). Denied; Usage `field_unknown`, `value_invalid`,
     and `title_taken` for a title that is another project's name.
     """
@@ -77,22 +82,22 @@ def edit_project(desk: Desk, name: str, changes: Mapping[str, Any], if_match: st
         if "title" in values:
             names_alone(desk.catalog, connection)
         before = browsing.find_project(connection, desk.principal, name)
-        if before["id"] == UNASSIGNED:
-            raise Usage("project_id_reserved", f"{UNASSIGNED} has no settings.", "Choose another project.")
+        if before.id == UNASSIGNED:
+            raise ProjectIdReserved(f"{UNASSIGNED} has no settings.", "Choose another project.")
         check_match(before, if_match)
         if "title" in values:
-            if name_key(values["title"]) != name_key(before["name"]):
-                number = connection.execute(select(project.c.id).where(project.c.name == before["id"])).scalar_one()
+            if name_key(values["title"]) != name_key(before.name):
+                number = connection.execute(select(project.c.id).where(project.c.name == before.id)).scalar_one()
                 check_free(connection, NameKind.TITLE, values["title"], project_id=number)
             values |= titled(values["title"])
         if values:
             connection.execute(
-                update(project).where(project.c.name == before["id"]).values(**values, revision=project.c.revision + 1)
+                update(project).where(project.c.name == before.id).values(**values, revision=project.c.revision + 1)
             )
             said = sorted(set(changes) - {"accessibility"})
-            desk.note(connection, "project_edit", before["id"], before["id"], {"fields": said}, kind="project")
+            desk.note(connection, "project_edit", before.id, before.id, {"fields": said}, kind="project")
         if opened is not None:
-            _open(desk, connection, before["id"], opened)
+            _open(desk, connection, before.id, opened)
         return browsing.find_project(connection, desk.principal, name)
 
 
@@ -109,7 +114,7 @@ def _project_values(changes: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in changes.items():
         if key not in PROJECT_FIELDS:
             known = ", ".join((*PROJECT_FIELDS, "accessibility"))
-            raise Usage("field_unknown", f"{key[:40]!r} can't be changed.", f"These can: {known}.")
+            raise FieldUnknown(f"{key[:40]!r} can't be changed.", f"These can: {known}.")
         column, allowed = PROJECT_FIELDS[key]
         same = allowed is None or any(value == one and type(value) is type(one) for one in allowed)
         if not same or (allowed is None and not _is_text(value)):
@@ -122,10 +127,10 @@ def _invalid(name: str, value: object, allowed: tuple[object, ...] | None) -> Us
     """Why a value is refused, with those that are right; `allowed` None: any text."""
     if allowed is None:
         remedy = f"It has at most {MAX_TEXT:,} characters, no NUL."
-        return Usage("value_invalid", f"{name} can't have that value.", remedy)
+        return ValueInvalid(f"{name} can't have that value.", remedy)
     *most, last = (str(one).lower() for one in allowed)
     shown = repr(value[:40]) if isinstance(value, str) else "that"
-    return Usage("value_invalid", f"{name} can't be {shown}.", f"Right is {', '.join(most)} or {last}.")
+    return ValueInvalid(f"{name} can't be {shown}.", f"Right is {', '.join(most)} or {last}.")
 
 
 def _is_text(value: object) -> bool:
@@ -139,7 +144,7 @@ def rename_subject(
     if_match: str | None = None,
     *,
     write: Callable[[Connection], object] = lambda connection: None,  # noqa: ARG005
-) -> dict[str, Any]:
+) -> Subject:
     """Give a subject another label, and so its sessions' URIs; no file moves. Usage `label_taken`.
 
     `write` changes more of it: all is done, or nothing.
@@ -150,14 +155,14 @@ def rename_subject(
         before = browsing.find_subject(connection, desk.principal, uuid)
 
     def names(_: Connection) -> set[LockName]:
-        return {subject_lock(before["project"], one) for one in (before["label"], new)}
+        return {subject_lock(before.project, one) for one in (before.label, new)}
 
     with (
         operation(desk.catalog, desk.store, "edit") as running,
-        running.reserved({before["project"]}, names) as connection,
+        running.reserved({before.project}, names) as connection,
     ):
         before = browsing.find_subject(connection, desk.principal, uuid)
-        rights.check(connection, desk.principal, Action.SUBJECT_EDIT, before["project"])
+        rights.check(connection, desk.principal, Action.SUBJECT_EDIT, before.project)
         check_match(before, if_match)
         row = connection.execute(select(subject.c.id, subject.c.project_id).where(subject.c.uuid == uuid)).one()
         taken = connection.execute(
@@ -166,12 +171,12 @@ def rename_subject(
             )
         ).first()
         if taken is not None:
-            raise Usage("label_taken", "There is a subject of that label already.", "Choose another label.")
+            raise LabelTaken("There is a subject of that label already.", "Choose another label.")
         now = desk.catalog.now()
         named = update(subject).values(label=new, key=label_key(new), modified=now)
         connection.execute(named.where(subject.c.id == row.id))
         connection.execute(update(session).where(session.c.subject_id == row.id).values(subject=new, modified=now))
-        desk.note(connection, "edit", uuid, before["project"], {"fields": ["label"]}, kind="subject")
+        desk.note(connection, "edit", uuid, before.project, {"fields": ["label"]}, kind="subject")
         write(connection)
         return browsing.find_subject(connection, desk.principal, uuid)
 
@@ -185,8 +190,8 @@ def edit_session(
     quarantined: bool | None = None,
     if_match: str | None = None,
     dry_run: bool = False,
-    more: Callable[[Connection, Standing], Mapping[str, Any]] = lambda connection, source: {},  # noqa: ARG005
-    write: Callable[[Connection, Standing], object] = lambda connection, source: None,  # noqa: ARG005
+    more: Callable[[Connection, SessionRecord], Mapping[str, Any]] = lambda connection, source: {},  # noqa: ARG005
+    write: Callable[[Connection, SessionRecord], object] = lambda connection, source: None,  # noqa: ARG005
 ) -> Outcome:
     """Give an archived session another label, or another subject of its project; put it into quarantine, or activate
     it, which is the owners' (xnat-behaviour.md 5.5). Usage `label_taken`, Denied.
@@ -214,12 +219,12 @@ def edit_session(
             if source.quarantined and quarantined is False:
                 rights.check(connection, desk.principal, Action.SESSION_ACTIVATE, source.project)
             if label is not None and set(labelled(connection, source.project_id, label)) - {uuid}:
-                raise Usage("label_taken", "There is a session of that label already.", "Choose another label.")
+                raise LabelTaken("There is a session of that label already.", "Choose another label.")
             if label is not None and label_key(label) != label_key(source.label):
                 check_no_assessor(connection, source.project_id, label)
             wanted = subject_label or source.subject
             warnings = subject_warnings(connection, source.project, wanted, source) if subject_label else ()
-            row = session_row(
+            row = SessionRow.of(
                 source,
                 label=label or source.label,
                 subject=wanted,
@@ -241,9 +246,7 @@ def edit_session(
         )
 
 
-def edit_scan(
-    desk: Desk, uuid: str, scan_id: str, changes: Mapping[str, Any], if_match: str | None = None
-) -> dict[str, Any]:
+def edit_scan(desk: Desk, uuid: str, scan_id: str, changes: Mapping[str, Any], if_match: str | None = None) -> Scan:
     """Say the type, quality or note of a scan; None takes back what was said. Usage `scan_unknown`, `value_invalid`."""
     values = scan_values(changes)
     with desk.catalog.write() as connection:
@@ -268,7 +271,7 @@ def scan_values(changes: Mapping[str, Any]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for key, value in changes.items():
         if key not in ("type", "quality", "note"):
-            raise Usage("field_unknown", f"{key[:40]!r} can't be changed.", "These can: type, quality, note.")
+            raise FieldUnknown(f"{key[:40]!r} can't be changed.", "These can: type, quality, note.")
         if value is not None and (not _is_text(value) or (key == "quality" and value not in QUALITIES)):
             raise _invalid(key, value, QUALITIES if key == "quality" else None)
         values[key] = value

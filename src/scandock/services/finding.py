@@ -11,8 +11,9 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, func
 
 from scandock.access.principal import Principal, ProjectRights, deny, may
 from scandock.catalog.aliases import project_called
+from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import accession
-from scandock.catalog.standing import Standing, standing, standing_rows
+from scandock.catalog.sessions import session_rows
 from scandock.catalog.tables import project, session, subject
 from scandock.model import uris
 from scandock.model.uris import WaitingSession
@@ -25,7 +26,7 @@ from scandock.services import rights
 class Experiment:
     """An archived session, with its number."""
 
-    standing: Standing
+    standing: SessionRecord
     number: int
 
     @property
@@ -42,7 +43,7 @@ class Experiment:
 class Waiting:
     """A prearchive session; as an experiment, but it has no id yet."""
 
-    standing: Standing
+    standing: SessionRecord
 
     @property
     def id(self) -> str:
@@ -136,7 +137,7 @@ def find_experiments(
                 hidden = Answer.HIDDEN if principal.signed_in or rows else Answer.SIGN_IN
                 denied = denied or (Answer.FORBIDDEN if called in forbidden and not rows else hidden)
                 continue
-            found.setdefault(rows[0]["number"], Experiment(standing(rows[0]), rows[0]["number"]))
+            found.setdefault(rows[0]["number"], Experiment(SessionRecord.from_row(rows[0]), rows[0]["number"]))
     if denied is not None and not (some and found):
         deny(denied, principal, action)
     return list(found.values())
@@ -172,7 +173,7 @@ def experiments_of_subject(connection: Connection, principal: Principal, found: 
     if not rights.allowed(connection, principal, Action.SESSION_READ, found.project):
         return []
     query = _numbered().where(is_of_subject(found)).order_by(session.c.id)
-    return [Experiment(standing(row), row["number"]) for row in connection.execute(query).mappings()]
+    return [Experiment(SessionRecord.from_row(row), row["number"]) for row in connection.execute(query).mappings()]
 
 
 def is_of_subject(found: Subject) -> ColumnElement[bool]:
@@ -182,7 +183,7 @@ def is_of_subject(found: Subject) -> ColumnElement[bool]:
 
 def _numbered() -> Select[Any]:
     """Sessions that have been archived, with their numbers."""
-    return standing_rows().add_columns(accession.c.number).join(accession, accession.c.uuid == session.c.uuid)
+    return session_rows().add_columns(accession.c.number).join(accession, accession.c.uuid == session.c.uuid)
 
 
 def _experiments_of(names: Sequence[str], in_project: str | None, of_subject: str | None) -> Select[Any]:

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, select
 
 from scandock.access.principal import deny
+from scandock.catalog.records import SessionRecord
 from scandock.catalog.shelves import Holder, Shelf, find_holder
-from scandock.catalog.standing import Standing
 from scandock.catalog.tables import tree
-from scandock.model.errors import ScandockError, Usage
+from scandock.model.errors import ScandockError
 from scandock.model.points import reach
 from scandock.placing.intents import Placement, SessionRow, ShelfRow
 from scandock.placing.locks import locks_of
@@ -26,7 +26,8 @@ from scandock.placing.moves import Operation, operation, patiently
 from scandock.placing.tree_plan import build_trees
 from scandock.rules.permissions import Action, Answer
 from scandock.services import audit, shelves
-from scandock.services.moving import Desk, session_row, standing_inode
+from scandock.services.file_errors import ResourceUnknown
+from scandock.services.moving import Desk, standing_inode
 from scandock.services.next_tree import NextTree, Place
 from scandock.store.paths import tree_path
 
@@ -82,7 +83,7 @@ def _make(uuid: str, changes: Sequence[Change]) -> list[BaseException | None]:
 
 def _source(connection: Connection, uuid: str) -> Holder:
     found = find_holder(connection, uuid)
-    if found is None or (isinstance(found, Standing) and found.place != "archive"):
+    if found is None or (isinstance(found, SessionRecord) and found.place != "archive"):
         deny(Answer.HIDDEN)
     return found
 
@@ -122,7 +123,7 @@ def _row(to_be: NextTree) -> SessionRow | ShelfRow:
             files=files,
             bytes=size,
         )
-    return session_row(source, scans=len(to_be.scans), files=files, bytes=size)
+    return SessionRow.of(source, scans=len(to_be.scans), files=files, bytes=size)
 
 
 # -- taking out --------------------------------------------------------------------------------------------------------
@@ -147,7 +148,7 @@ def resources_change(desk: Desk, places: Sequence[Place]) -> Change:
     def apply(to_be: NextTree) -> Mapping[str, audit.Value]:
         for one in places:
             if to_be.resource(one) is None:
-                raise Usage("resource_unknown", f"There is no resource {one.label[:128]!r}.")
+                raise ResourceUnknown(f"There is no resource {one.label[:128]!r}.")
         for one in places:
             to_be.remove_resource(one)
         return {"fields": ["resources"], "removed": len(places)}

@@ -14,11 +14,12 @@ from typing import Final
 
 from scandock.formats.dicom_header import Unparseable, looks_like_dicom, read_header
 from scandock.formats.ecat import looks_like_ecat, read_ecat
-from scandock.model.errors import Usage
 from scandock.queue.tokens import new_token, new_uuid
+from scandock.rules.errors import LabelUnusable
 from scandock.rules.frames import MODALITY, NUMBER_OF_FRAMES, ecat_frames, object_frames
 from scandock.rules.permissions import Action
 from scandock.services import audit
+from scandock.services.file_errors import FilePathInvalid
 from scandock.services.hand_changes import Change
 from scandock.services.moving import Desk
 from scandock.services.next_tree import NextTree, Place, Staged
@@ -135,8 +136,7 @@ def file_path(text: str) -> str:
     try:
         return parse_rel(text.strip("/"))
     except ValueError:
-        raise Usage(
-            "file_path_invalid",
+        raise FilePathInvalid(
             f"{text[:200]!r} can't be the path of a file.",
             "A path has no empty piece, no . or .., no backslash, no line break or other control character, and at most"
             " 1,024 bytes, 255 in each piece.",
@@ -148,8 +148,7 @@ def resource_label(text: str) -> str:
     try:
         return label(text)
     except ValueError:
-        raise Usage(
-            "label_unusable",
+        raise LabelUnusable(
             f"{text[:100]!r} can't be the label of a resource.",
             "A label is 1 to 128 letters, digits, _ and -.",
         ) from None

@@ -12,15 +12,15 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, func, update
 
+from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import scan_edit
-from scandock.catalog.standing import Standing
 from scandock.catalog.tables import file, scan, session
 from scandock.catalog.trees import FileRow, ResourceRow, ScanRow, files_of, resources_of, scan_values, scans_of
 from scandock.formats.dicom_header import Header, Unparseable, looks_like_dicom, read_header
 from scandock.formats.dicom_tally import OBJECTS, Tally
-from scandock.model.errors import Usage
 from scandock.model.series import SeriesTally
 from scandock.model.tags import NUMBERS, WANTED
+from scandock.placing.errors import SessionBusy
 from scandock.rules.frames import object_frames
 from scandock.rules.permissions import Action
 from scandock.services import rights
@@ -101,7 +101,7 @@ def pull_headers(desk: Desk, uuid: str, scan_id: str | None = None) -> None:
         if _note(desk, source, scans, found):
             break
         if not left:
-            raise Usage("session_busy", "The session is being changed again and again.", "Try again in a moment.")
+            raise SessionBusy("The session is being changed again and again.", "Try again in a moment.")
     rebuild(desk, uuid, headers_first=True)
 
 
@@ -147,7 +147,7 @@ def _of_images(resources: Iterable[ResourceRow]) -> set[int]:
     return {one.n for one in (*named, *others)}
 
 
-def _note(desk: Desk, source: Standing, scans: dict[int, ScanRow], found: _Read) -> bool:
+def _note(desk: Desk, source: SessionRecord, scans: dict[int, ScanRow], found: _Read) -> bool:
     """Write what was read; False where the session shows another tree by now."""
     with changing(desk, source.uuid) as (connection, now):
         if now.tree_id != source.tree_id:
@@ -167,7 +167,7 @@ def _note(desk: Desk, source: Standing, scans: dict[int, ScanRow], found: _Read)
     return True
 
 
-def _forget_unknown(connection: Connection, source: Standing, scan_ids: list[str]) -> None:
+def _forget_unknown(connection: Connection, source: SessionRecord, scan_ids: list[str]) -> None:
     """A scan that was made as of an unknown type is of the type that its headers say."""
     connection.execute(
         update(scan_edit)
@@ -204,7 +204,7 @@ def _tell_scan(
     )
 
 
-def _tell_session(connection: Connection, now: Standing, found: _Read) -> None:
+def _tell_session(connection: Connection, now: SessionRecord, found: _Read) -> None:
     """A session made by hand learns its study and its patient."""
     (study,) = found.studies
     ids: dict[str, int] = {}

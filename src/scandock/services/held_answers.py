@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import IO, Final, Self
 
 from scandock.access.throttle import network
-from scandock.model.errors import ScandockError
+from scandock.model.errors import Coded
 
 RETRY_SECONDS: Final = 5
 _PIECE: Final = 256 * 1024
@@ -24,17 +24,21 @@ def asker_of(account: int | None, address: str) -> Hashable:
     return network(address) if account is None else account
 
 
-class AnswersFull(ScandockError):
+class AnswersFull(Coded):
     """No room for one more answer until others are taken: 503."""
 
+    CODE = "answers_full"
+    STATUS = 503
+    MEANING = (
+        "The answer has no room: too many wait until their clients take them. Read those that you asked for, then ask"
+        " again."
+    )
+    SENTENCE = "An answer of {size:,} bytes has no room: too many wait until their clients take them."
+    REMEDY = "Read the answers that you asked for, then ask again; ask for less at once."
     retry_after = RETRY_SECONDS
 
     def __init__(self, size: int) -> None:
-        super().__init__(
-            "answers_full",
-            f"An answer of {size:,} bytes has no room: too many wait until their clients take them.",
-            "Read the answers that you asked for, then ask again; ask for less at once.",
-        )
+        self._fill({"size": size})
 
 
 class Hold:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from scandock.access.principal import Hidden
 from scandock.model.errors import CodedUsage
 
 
@@ -93,3 +94,8 @@ class VerdictUnknown(CodedUsage):
 
     def __init__(self, names: str, verdicts: str) -> None:
         self._fill({"names": names, "verdicts": verdicts})
+
+
+class ImportUnknown(Hidden):
+    CODE = "import_unknown"
+    MEANING = "There is no import of that id, or you may not see it."

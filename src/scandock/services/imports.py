@@ -6,29 +6,26 @@ they would hear if there were none.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, NoReturn
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, delete, func, or_, select, update
 
-from scandock.access.principal import Denied, Principal, ProjectRights, RequestInfo, deny, may
+from scandock.access.principal import Principal, ProjectRights, RequestInfo, deny, may
 from scandock.access.visible import projects_where
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import cached_file, event, progress, reception
 from scandock.catalog.tables import project, tree, upload, upload_exception
-from scandock.model.errors import OUTAGES
-from scandock.model.report import make_report
-from scandock.model.verdicts import QUEUED, UNFINISHED, ImportState
+from scandock.model.verdicts import QUEUED, ImportState
 from scandock.queue.cancel import Cancelled, cancel
-from scandock.queue.leases import LEASE_MS
 from scandock.queue.retry import again
 from scandock.queue.wake import notify
 from scandock.rules.import_request import ImportRequest
 from scandock.rules.permissions import Action, Answer
 from scandock.services import import_errors
 from scandock.services.audit import Did, record
+from scandock.services.import_errors import ImportUnknown
+from scandock.services.import_records import Import
 from scandock.services.listing import Page, Sorting, like, one_of, rows_of
 from scandock.services.progress import read_progress
 from scandock.store.local import LocalStore
@@ -68,12 +65,12 @@ def find_import(connection: Connection, principal: Principal, uuid: str, action:
     )
 
 
-def read_import(catalog: Catalog, principal: Principal, uuid: str) -> dict[str, Any]:
-    """The import's object: what `import --json` prints, with its id, its state as it is now, and its progress."""
+def read_import(catalog: Catalog, principal: Principal, uuid: str) -> Import:
+    """The import, as it is now."""
     with catalog.read() as connection:
         found = find_import(connection, principal, uuid)
         row = connection.execute(_told_rows(catalog).where(upload.c.id == found.upload_id)).mappings().one()
-        return _object(row, read_progress(connection, [found.upload_id]).get(found.upload_id))
+        return Import.from_row(row, read_progress(connection, [found.upload_id]).get(found.upload_id))
 
 
 def request_of(catalog: Catalog, principal: Principal, uuid: str) -> ImportRequest:
@@ -94,7 +91,7 @@ def list_imports(
     mine: bool = False,
     search: str = "",
     having: ColumnElement[bool] | None = None,
-) -> Page:
+) -> Page[Import]:
     """A page of the imports that `principal` may see, the newest first; without the entries of their sessions.
 
     `mine`: those alone that they uploaded; `search`: in the archive's name, anywhere and in any case; `having`: what
@@ -117,7 +114,7 @@ def list_imports(
     with catalog.read() as connection:
         rows, following = rows_of(connection, query, {"id": upload.c.id}, upload.c.id, sorting)
         told = read_progress(connection, [row["id"] for row in rows])
-    return Page([_object(row, told.get(row["id"])) for row in rows], following)
+    return Page([Import.from_row(row, told.get(row["id"])) for row in rows], following)
 
 
 def cancel_import(
@@ -208,9 +205,7 @@ def _record(connection: Connection, principal: Principal, did: Did, found: Found
 def _unknown(principal: Principal) -> NoReturn:
     if not principal.signed_in:
         deny(Answer.SIGN_IN)
-    raise Denied(
-        Answer.HIDDEN, "import_unknown", "There is no import of that id, or you may not see it.", "Check the id."
-    )
+    raise ImportUnknown("There is no import of that id, or you may not see it.", "Check the id.")
 
 
 def _told_rows(catalog: Catalog) -> Select[Any]:
@@ -246,86 +241,8 @@ def _visible(principal: Principal) -> ColumnElement[bool]:
     return or_(reception.c.account_id == principal.account_id, reception.c.project_id.in_(readable))
 
 
-def _object(row: RowMapping, told: dict[str, Any] | None) -> dict[str, Any]:
-    state = ImportState(row["state"])
-    done = state not in UNFINISHED and row["report"]
-    message = says_of_cached(state, cached=row["cached"]) or row["message"]
-    made: dict[str, Any] = (
-        json.loads(row["report"])
-        if done
-        else make_report(row["uuid"], row["archive"], state, row["code"], message, received=row["received"])
-    )
-    if not done and not made["message"]:
-        made["message"] = _SAYS.get(state, row["message"])
-    made |= {
-        "id": row["uuid"],
-        "upload": row["uuid"],
-        "archive": row["archive"],
-        "state": state.value,
-        "project": row["project"],
-        "door": row["door"],
-        "size": row["size"],
-        "attempt": row["attempt"],
-        "created": row["created"],
-        "accepted": row["accepted"],
-        "finished": row["finished"],
-    }
-    made["progress"] = made["silent_since"] = None
-    if state is ImportState.RECEIVING:
-        bytes_ = {"done": row["received"], "total": row["size"]}
-        made["progress"] = {"stage": "receiving", "entries": None, "bytes": bytes_, "sessions": []}
-    elif state is ImportState.RUNNING:
-        made["progress"] = told
-        made["cancelling"] = bool(row["cancel"])
-        if row["owner"] and row["overdue"]:
-            made["silent_since"] = row["lease_until"] - LEASE_MS
-            made["message"] = _SILENT.format(since=_clock(made["silent_since"]))
-    made["waiting"] = None
-    if state in QUEUED and row["code"] and not row["owner"]:
-        made["waiting"] = {
-            "code": row["code"],
-            "message": row["message"],
-            "counted": row["code"] not in OUTAGES,
-            "next_attempt": row["retry_at"] or None,
-        }
-        made["message"] = _waits(made["waiting"])
-    return made
-
-
-def says_of_cached(state: ImportState, *, cached: bool | None) -> str:
-    """What is said of a file that waits whole in its sender's cache; empty of any other upload."""
-    return _CACHED if cached and state is ImportState.RECEIVING else ""
-
-
-def _waits(waiting: dict[str, Any]) -> str:
-    """Why an import waits for its next attempt, and for how long."""
-    said = [waiting["message"]]
-    if not waiting["counted"]:
-        said.append("The import waits until that is mended; this counts as no attempt.")
-    if waiting["next_attempt"] is not None:
-        said.append(f"The next attempt begins at {_clock(waiting['next_attempt'])}.")
-    return " ".join(said)
-
-
-def _clock(moment: int) -> str:
-    return datetime.fromtimestamp(moment / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-
-
 _NOT_TO_RETRY: dict[ImportState, type[import_errors.ImportNotFailed]] = {
     ImportState.RECEIVING: import_errors.UploadIncomplete,
     ImportState.RECEIVED: import_errors.ImportWaits,
     ImportState.RUNNING: import_errors.ImportRuns,
 }
-
-_SAYS = {
-    ImportState.RECEIVING: "The upload is being received.",
-    ImportState.RECEIVED: "The upload is kept and waits for its import.",
-    ImportState.RUNNING: "The import runs.",
-}
-
-_CACHED = "The file is kept in its sender's cache; an import of it was not asked for yet."
-
-_SILENT = (
-    "Nothing of this import has been written to the catalog since {since}: the catalog can't be written to, or the"
-    " import's worker is away. It goes on by itself; /readyz says what is wrong."
-)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, or_
 
 from scandock.access.principal import Principal
 from scandock.access.visible import projects_where
 from scandock.catalog.elsewhere import AT_ONCE, holders_of_ecat, in_parts, subjects_of_patients
+from scandock.catalog.records import SessionRecord
+from scandock.catalog.sessions import session_rows
 from scandock.catalog.tables import project, session
 from scandock.rules.labels import label_key
 from scandock.rules.permissions import Action
+from scandock.services.records import ExistingSession, Known
 
 MANY: Final = 2_000
 """Sessions that are asked for at once."""
@@ -41,20 +44,20 @@ class Asked:
 class _There:
     """Sessions of one project by label and by study; of several the archived one."""
 
-    labels: dict[str, RowMapping] = field(default_factory=dict)
-    studies: dict[str, RowMapping] = field(default_factory=dict)
+    labels: dict[str, SessionRecord] = field(default_factory=dict)
+    studies: dict[str, SessionRecord] = field(default_factory=dict)
     subjects: dict[str, set[str]] = field(default_factory=dict)
     """By PatientID."""
     holders: dict[bytes, set[str]] = field(default_factory=dict)
     """Labels of sessions, by an ECAT file that they hold."""
 
-    def add(self, row: RowMapping) -> None:
-        for found, key in ((self.labels, row["key"]), (self.studies, row["study_uid"])):
-            if key and (key not in found or row["place"] == "archive"):
-                found[key] = row
+    def add(self, one: SessionRecord) -> None:
+        for found, key in ((self.labels, label_key(one.label)), (self.studies, one.study_uid)):
+            if key and (key not in found or one.place == "archive"):
+                found[key] = one
 
 
-def known_sessions(connection: Connection, principal: Principal, asked: Sequence[Asked]) -> list[dict[str, Any]]:
+def known_sessions(connection: Connection, principal: Principal, asked: Sequence[Asked]) -> list[Known]:
     """For each: `label`, the session that has its label, and `study`, the one that has its study; null for none.
 
     And, where they are asked for, `subjects`, the others of its patient, and `ecat`, the other sessions of its ECAT
@@ -66,22 +69,24 @@ def known_sessions(connection: Connection, principal: Principal, asked: Sequence
         by_project[one.project.casefold()].append(one)
     for key, some in by_project.items():
         for at in range(0, len(some), _AT_ONCE):
-            for row in _rows(connection, principal, key, some[at : at + _AT_ONCE]):
-                there[key].add(row)
+            for existing in _sessions(connection, principal, key, some[at : at + _AT_ONCE]):
+                there[key].add(existing)
         _find_elsewhere(connection, _visible(principal, key), some, there[key])
     return [_told(one, there[one.project.casefold()]) for one in asked]
 
 
-def _told(one: Asked, there: _There) -> dict[str, Any]:
-    told: dict[str, Any] = {
-        "label": _shown(there.labels.get(label_key(one.label))),
-        "study": _shown(there.studies.get(one.study_uid)) if one.study_uid else None,
-    }
-    if one.patient_id:
-        told["subjects"] = _others(one.subject, there.subjects.get(one.patient_id, ()))
-    if one.ecat:
-        told["ecat"] = _others(one.label, {label for sha256 in one.ecat for label in there.holders.get(sha256, ())})
-    return told
+def _told(one: Asked, there: _There) -> Known:
+    labels = {label for sha256 in one.ecat for label in there.holders.get(sha256, ())}
+    return Known(
+        label=_existing(there.labels.get(label_key(one.label))),
+        study=_existing(there.studies.get(one.study_uid)) if one.study_uid else None,
+        subjects=_others(one.subject, there.subjects.get(one.patient_id, ())) if one.patient_id else None,
+        ecat=_others(one.label, labels) if one.ecat else None,
+    )
+
+
+def _existing(session: SessionRecord | None) -> ExistingSession | None:
+    return None if session is None else ExistingSession.of(session)
 
 
 def _others(own: str, labels: Iterable[str]) -> list[str]:
@@ -107,20 +112,12 @@ def _visible(principal: Principal, key: str) -> ColumnElement[bool]:
     return and_(project.c.key == key, visible)
 
 
-def _rows(connection: Connection, principal: Principal, key: str, asked: Sequence[Asked]) -> Sequence[RowMapping]:
+def _sessions(
+    connection: Connection, principal: Principal, key: str, asked: Sequence[Asked]
+) -> Iterator[SessionRecord]:
     wanted = or_(
         session.c.key.in_({label_key(one.label) for one in asked}),
         session.c.study_uid.in_({one.study_uid for one in asked if one.study_uid}),
     )
-    columns = (session.c.key, session.c.label, session.c.subject, session.c.place, session.c.state, session.c.study_uid)
-    query = (
-        select(*columns, project.c.name.label("project"))
-        .join(project, project.c.id == session.c.project_id)
-        .where(_visible(principal, key), wanted)
-        .order_by(session.c.id)
-    )
-    return connection.execute(query).mappings().all()
-
-
-def _shown(row: RowMapping | None) -> dict[str, Any] | None:
-    return None if row is None else {name: value for name, value in row.items() if name != "key"}
+    rows = connection.execute(session_rows().where(_visible(principal, key), wanted).order_by(session.c.id)).mappings()
+    return (SessionRecord.from_row(row) for row in rows)

@@ -11,14 +11,16 @@ import binascii
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, or_
 
-from scandock.model.errors import CodedUsage, Usage
+from scandock.model.errors import CodedUsage
+from scandock.model.request_errors import RequestInvalid
 
 LIMIT = 50
 MAX_LIMIT = 500
+T = TypeVar("T")
 
 
 class SortUnknown(CodedUsage):
@@ -58,10 +60,10 @@ class Sorting:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """Some rows of a list, and where the next ones begin (None: these were the last)."""
+class Page(Generic[T]):
+    """Some records of a list, and where the next ones begin (None: these were the last)."""
 
-    items: list[dict[str, Any]]
+    items: list[T]
     next: str | None
 
 
@@ -71,14 +73,14 @@ def page_of(
     sorts: Mapping[str, ColumnElement[Any]],
     unique: ColumnElement[Any],
     sorting: Sorting,
-    item: Callable[[RowMapping], dict[str, Any]],
-) -> Page:
+    from_row: Callable[[RowMapping], T],
+) -> Page[T]:
     """One page of a query, in one statement. `unique` is never null, nor are the columns of `sorts`.
 
     Raises SortUnknown, LimitInvalid, CursorInvalid.
     """
     rows, following = rows_of(connection, query, sorts, unique, sorting)
-    return Page([item(row) for row in rows], following)
+    return Page([from_row(row) for row in rows], following)
 
 
 def rows_of(
@@ -140,7 +142,7 @@ def one_of(name: str, values: Iterable[str], known: Iterable[str]) -> None:
     known = tuple(known)
     for value in values:
         if value not in known:
-            raise Usage("request_invalid", f"There is no {name} {value[:40]!r}.", f"There are {', '.join(known)}.")
+            raise RequestInvalid(f"There is no {name} {value[:40]!r}.", f"There are {', '.join(known)}.")
 
 
 def like(text: str, *, prefix: bool = False) -> str:

@@ -72,11 +72,11 @@ def set_up(process: str, level: str = "info") -> FilteringBoundLogger:
         logger.propagate = True
         logger.setLevel(logging.NOTSET)
     logging.getLogger("uvicorn.access").disabled = True
-    log_steps_by(log_step)
+    log_steps_by(write_step)
     return log()
 
 
-def log_step(what: str, **facts: Any) -> None:  # noqa: ANN401  figures, ids and codes
+def write_step(what: str, **facts: Any) -> None:  # noqa: ANN401  figures, ids and codes
     """Write a step of an upload (`model/upload_steps.py`)."""
     log().info(what, **facts)
 

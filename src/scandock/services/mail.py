@@ -9,7 +9,8 @@ from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from typing import Final
 
-from scandock.model.errors import CodedUsage, Fault
+from scandock.model.errors import CodedUsage
+from scandock.services.message_errors import MailFailed, MailNotSent
 from scandock.services.notify_settings import NotifySettings
 from scandock.services.outgoing import reason
 
@@ -32,7 +33,7 @@ def check_address(address: str) -> None:
 def send_mail(settings: NotifySettings, to: str, subject: str, text: str) -> None:
     """Hand one e-mail to the site's mail server. Fault `mail_off`, `mail_failed`."""
     if not settings.smtp_host:
-        raise Fault("mail_off", "This site sends no e-mail.", "Set SCANDOCK_SMTP_HOST.")
+        raise MailNotSent
     message = EmailMessage()
     message["From"] = settings.smtp_from or f"scandock@{settings.smtp_host}"
     message["To"] = to
@@ -47,11 +48,11 @@ def send_mail(settings: NotifySettings, to: str, subject: str, text: str) -> Non
                 server.login(settings.smtp_user, settings.smtp_password)
             server.send_message(message)
     except smtplib.SMTPRecipientsRefused as error:
-        raise Fault("mail_failed", "The mail server refused the recipient.") from error
+        raise MailFailed("The mail server refused the recipient.") from error
     except smtplib.SMTPAuthenticationError as error:
-        raise Fault("mail_failed", "The mail server refused name or password.") from error
+        raise MailFailed("The mail server refused name or password.") from error
     except (smtplib.SMTPException, OSError) as error:
-        raise Fault("mail_failed", f"The mail server could not be used. {reason(error)}") from error
+        raise MailFailed(f"The mail server could not be used. {reason(error)}") from error
 
 
 def _connected(settings: NotifySettings) -> smtplib.SMTP:

@@ -14,26 +14,26 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from scandock.catalog.assessors import check_no_assessor
+from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import scan_edit
-from scandock.catalog.standing import Standing
 from scandock.catalog.sums import changed_project
 from scandock.catalog.tables import project, resource, scan, session
 from scandock.catalog.trees import ScanRow, resources_of, scans_of
 from scandock.catalog.trees import scan_values as scan_values_of
-from scandock.model.errors import Usage
 from scandock.model.xnat_ids import experiment_number, subject_number
 from scandock.placing.intents import SessionRow, ShelfRow
 from scandock.placing.locks import locks_of, session_locks
 from scandock.placing.moves import Operation, operation, undisturbed
 from scandock.placing.tree_plan import TreePlan, build_trees
 from scandock.queue.tokens import new_uuid
+from scandock.rules.errors import LabelUnusable
 from scandock.rules.labels import UNASSIGNED, label_key
 from scandock.rules.permissions import Action
 from scandock.rules.said_fields import ADDED, added_parameters, set_by_hand, with_parameters
 from scandock.services import rights
 from scandock.services.editing import edit_session, scan_values
-from scandock.services.moving import Desk, labelled, usable
+from scandock.services.moving import Desk, check_no_assessor, labelled, usable
+from scandock.services.session_errors import LabelTaken, ProjectUnassigned, ScanIdInvalid, ScanUnknown, TypeOther
 from scandock.services.session_parts import ALL
 from scandock.store.paths import CHANGED_TREE, TreePath, archive_path, scan_id
 
@@ -44,8 +44,7 @@ _UNSAID: Final = {"type": "", "quality": "usable", "note": ""}
 def new_label(text: str) -> str:
     """A label for a thing that is to be made. Usage `label_unusable`."""
     if experiment_number(text) is not None or subject_number(text) is not None:
-        raise Usage(
-            "label_unusable",
+        raise LabelUnusable(
             f"{text[:100]!r} is an id of the server's own, of nothing that is there.",
             "Choose another label.",
         )
@@ -58,7 +57,7 @@ def project_of(connection: Connection, name: str) -> tuple[int, str]:
     """Number and id of a project, whose rights were asked. Usage for `Unassigned`."""
     row = connection.execute(select(project.c.id, project.c.name).where(project.c.key == name.casefold())).one()
     if row.name == UNASSIGNED:
-        raise Usage("project_unassigned", "In Unassigned nothing is made by hand.", "Choose another project.")
+        raise ProjectUnassigned("In Unassigned nothing is made by hand.", "Choose another project.")
     return row.id, row.name
 
 
@@ -94,7 +93,7 @@ def make_session(desk: Desk, wanted: NewSession) -> str:
         reserved = session_locks(name, label=label, subject=person, study_uid=None)
         with running.reserved({name}, lambda _: reserved) as connection:
             if labelled(connection, project_id, label):
-                raise Usage("label_taken", "There is a session of that label already.", "Choose another label.")
+                raise LabelTaken("There is a session of that label already.", "Choose another label.")
             check_no_assessor(connection, project_id, label)
             quarantined = connection.execute(
                 select(project.c.quarantine).where(project.c.id == project_id)
@@ -189,7 +188,7 @@ def change_session(desk: Desk, uuid: str, change: SessionChange) -> None:
         _write_parts(desk, connection, source, change)
 
 
-def _row_values(connection: Connection, source: Standing, change: SessionChange) -> dict[str, Any]:
+def _row_values(connection: Connection, source: SessionRecord, change: SessionChange) -> dict[str, Any]:
     """What a session's row says once a change is made, by fields of `SessionRow`."""
     values = said_by_hand(source, fields) if (fields := _differing(source, change)) else {}
     if change.xsi_type and change.xsi_type != source.xsi_type and source.by_hand:
@@ -200,18 +199,18 @@ def _row_values(connection: Connection, source: Standing, change: SessionChange)
     return values
 
 
-def _differing(source: Standing, change: SessionChange) -> dict[str, str]:
+def _differing(source: SessionRecord, change: SessionChange) -> dict[str, str]:
     return {name: text for name, text in change.fields.items() if source.attributes.get(name, "") != text}
 
 
-def _write_parts(desk: Desk, connection: Connection, source: Standing, change: SessionChange) -> None:
+def _write_parts(desk: Desk, connection: Connection, source: SessionRecord, change: SessionChange) -> None:
     """Write a session's scans, and the audit of what its row says."""
     _make_scans(desk, connection, source, change.scans)
     if fields := _differing(source, change):
         desk.note(connection, "edit", source.uuid, source.project, {"fields": sorted(fields)})
 
 
-def said_by_hand(source: Standing, fields: Mapping[str, str]) -> dict[str, Any]:
+def said_by_hand(source: SessionRecord, fields: Mapping[str, str]) -> dict[str, Any]:
     """What a session's row says once a person has said these fields; an empty text takes one back."""
     said = {**source.attributes, **fields}
     return {
@@ -226,10 +225,10 @@ def in_columns(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def changing(desk: Desk, uuid: str, action: Action = Action.SESSION_EDIT) -> Iterator[tuple[Connection, Standing]]:
+def changing(desk: Desk, uuid: str, action: Action = Action.SESSION_EDIT) -> Iterator[tuple[Connection, SessionRecord]]:
     """A transaction that changes rows of an archived session, while nobody plans with it. Denied, `session_busy`."""
 
-    def find(connection: Connection) -> Standing:
+    def find(connection: Connection) -> SessionRecord:
         return rights.session_for(connection, desk.principal, uuid, action, place="archive")
 
     with desk.catalog.read() as connection:
@@ -262,7 +261,7 @@ class WantedScan:
     """Those that are added to it; an empty text takes one back."""
 
 
-def _make_scans(desk: Desk, connection: Connection, source: Standing, every: Sequence[WantedScan]) -> None:
+def _make_scans(desk: Desk, connection: Connection, source: SessionRecord, every: Sequence[WantedScan]) -> None:
     """Make empty scans, or say more of those that are there."""
     if not every:
         return
@@ -318,20 +317,16 @@ def _check_scan_id(text: str) -> None:
     except ValueError:
         usual = False
     if not usual:
-        raise Usage(
-            "scan_id_invalid",
-            f"{text[:100]!r} can't be the id of a scan.",
-            "An id is 1 to 128 letters, digits, _, - and dots, the first no dot; ALL means every scan.",
-        )
+        raise ScanIdInvalid(text[:100])
 
 
 def _check_free(taken: set[str], scan_id: str) -> None:
     """Folders of scans are told apart in any case."""
     if scan_id.casefold() in taken:
-        raise Usage("label_taken", "There is a scan of that id in another case already.", "Choose another id.")
+        raise LabelTaken("There is a scan of that id in another case already.", "Choose another id.")
 
 
-def _add_scan(desk: Desk, connection: Connection, source: Standing, row: ScanRow) -> None:
+def _add_scan(desk: Desk, connection: Connection, source: SessionRecord, row: ScanRow) -> None:
     connection.execute(insert(scan).values(**scan_values_of(source.tree_id, row)))
     connection.execute(delete(scan_edit).where(scan_edit.c.session_id == source.id, scan_edit.c.scan_id == row.scan_id))
     if row.type:  # what a person says stays when headers are read
@@ -339,20 +334,16 @@ def _add_scan(desk: Desk, connection: Connection, source: Standing, row: ScanRow
         connection.execute(insert(scan_edit).values(**values))
 
 
-def _say_of_scan(connection: Connection, source: Standing, there: ScanRow, wanted: WantedScan) -> None:
+def _say_of_scan(connection: Connection, source: SessionRecord, there: ScanRow, wanted: WantedScan) -> None:
     if wanted.xsi_type and wanted.xsi_type != there.xsi_type:
-        raise Usage(
-            "type_other",
-            f"The scan {wanted.id} is of type {there.xsi_type}, not {wanted.xsi_type}.",
-            "Specified xsiType differs from existing xsiType: leave xsiType out, or delete the scan first.",
-        )
+        raise TypeOther(wanted.id, there.xsi_type, wanted.xsi_type)
     said = {name: text for name, text in {**there.attributes, **wanted.attributes}.items() if text}
     if said != there.attributes:
         where = (scan.c.tree_id == source.tree_id, scan.c.n == there.n)
         connection.execute(update(scan).where(*where).values(attributes=json.dumps(said)))
 
 
-def _edit_scan(desk: Desk, connection: Connection, source: Standing, there: ScanRow, wanted: WantedScan) -> None:
+def _edit_scan(desk: Desk, connection: Connection, source: SessionRecord, there: ScanRow, wanted: WantedScan) -> None:
     """Note what a person says of a scan, where that is other than what is known of it."""
     where = (scan_edit.c.session_id == source.id, scan_edit.c.scan_id == there.scan_id)
     columns = (scan_edit.c.type, scan_edit.c.quality, scan_edit.c.note, scan_edit.c.parameters)
@@ -383,8 +374,7 @@ def make_resource(desk: Desk, uuid: str, scan_id: str | None, label: str, kind: 
         if scan_id is not None:
             scan_n = next((one.n for one in scans_of(connection, source.tree_id) if one.scan_id == scan_id), None)
             if scan_n is None:
-                raise Usage(
-                    "scan_unknown",
+                raise ScanUnknown(
                     f"The session has no scan {scan_id[:128]!r}.",
                     "Make it first, or name one that is there.",
                 )

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
-from typing import IO, Any, Final
+from typing import IO, Final
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, func, insert, select
 
@@ -24,14 +24,14 @@ from scandock.catalog.server_tables import accession, account, download_manifest
 from scandock.catalog.shelves import Holder
 from scandock.catalog.tables import project, resource, scan, session
 from scandock.model import request_limits
-from scandock.model.errors import Usage
+from scandock.model.request_errors import RequestInvalid
 from scandock.model.xml_text import attribute
 from scandock.model.xnat_ids import experiment_id, resource_id
 from scandock.rules.permissions import Action, Answer
 from scandock.services import rights, session_parts
-from scandock.services.clock_watch import DAY_MS, oldest_kept
 from scandock.services.finding import find_experiments
 from scandock.services.resource_zips import Choice, Naming, scan_folder
+from scandock.services.session_parts import FilePart, ResourcePart
 from scandock.web import urls
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.-]+")
@@ -41,7 +41,6 @@ KEPT: Final = request_limits.MANIFESTS
 """Manifests of one account that are kept."""
 MAX_BYTES: Final = request_limits.MANIFEST_BYTES
 """Bytes of all of them together."""
-KEPT_MS: Final = request_limits.MANIFEST_DAYS * DAY_MS
 _HEAD: Final = (
     '<?xml version="1.0" encoding="UTF-8"?>\n<cat:Catalog xmlns:cat="http://nrg.wustl.edu/catalog" ID={}{}>\n'
 )
@@ -307,16 +306,16 @@ def zip_choices(parts: Iterable[Part], options: Iterable[str]) -> tuple[list[tup
     every = {part.uuid: part.names for part in parts}
     between = "/" if "simplified" in set(options) else "/files/"
 
-    def choose(connection: Connection, standing: Holder) -> list[RowMapping]:
+    def choose(connection: Connection, standing: Holder) -> list[ResourcePart]:
         names = every[standing.uuid]
         scans = session_parts.scans_of(connection, standing)
         rows = session_parts.resources_of(connection, standing, scans=scans) + session_parts.resources_of(
             connection, standing
         )
-        return [row for row in rows if (row["scan_id"], row["label"]) in names]
+        return [one for one in rows if (one.scan_id, one.label) in names]
 
-    def called(standing: Holder, row: RowMapping, file: Mapping[str, Any]) -> str:
-        return f"{every[standing.uuid][row['scan_id'], row['label']]}{between}{file['name']}"
+    def called(standing: Holder, resource: ResourcePart, file: FilePart) -> str:
+        return f"{every[standing.uuid][resource.scan_id, resource.label]}{between}{file.name}"
 
     return [(uuid, choose) for uuid in every], called
 
@@ -333,9 +332,7 @@ def keep_manifest(catalog: Catalog, principal: Principal, choice: ManifestReques
     text = choice.to_json()
     size = len(text.encode("utf-8", "surrogatepass"))
     if size > MAX_BYTES:
-        raise Usage(
-            "request_invalid", f"The manifest has {size:,} bytes.", f"At most {MAX_BYTES:,} are kept: ask in parts."
-        )
+        raise RequestInvalid(f"The manifest has {size:,} bytes.", f"At most {MAX_BYTES:,} are kept: ask in parts.")
     with catalog.write() as connection:
         connection.execute(select(account.c.id).where(account.c.id == principal.account_id).with_for_update())
         now = moment = now_ms(connection)
@@ -369,16 +366,6 @@ def find_manifest(connection: Connection, principal: Principal, name: str) -> Ma
     if text is None:
         deny(Answer.HIDDEN)
     return ManifestRequest.from_json(text)
-
-
-def forget_old_manifests(catalog: Catalog) -> int:
-    """Forget those that were asked for a month ago; how many. None while the clock can't be trusted."""
-    age = oldest_kept(catalog, KEPT_MS)
-    if age is None:
-        return 0
-    with catalog.write() as connection:
-        old = download_manifest.c.created < catalog.now() - age
-        return connection.execute(delete(download_manifest).where(old)).rowcount
 
 
 def _id(principal: Principal, moment: int) -> str:

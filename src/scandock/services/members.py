@@ -8,9 +8,9 @@ from scandock.access import accounts, members
 from scandock.access.members import Member
 from scandock.access.principal import Principal, ProjectRights, RequestInfo, require
 from scandock.catalog.engine import Catalog
-from scandock.model.errors import Usage
 from scandock.rules.permissions import Accessibility, Action, Role
 from scandock.services.audit import Did, record
+from scandock.services.project_errors import LastOwner
 
 
 def set_member(
@@ -32,9 +32,7 @@ def set_member(
         before = members.set_role(connection, project_id, one, role)
         left = before is Role.OWNER and role is not Role.OWNER
         if left and not principal.admin and not members.is_owned(connection, project_id):
-            raise Usage(
-                "last_owner", f"{one.name} is the last owner of {project_id}.", "Make another member its owner first."
-            )
+            raise LastOwner(one.name, project_id)
         details = {"before": before and before.value, "role": role and role.value}
         record(
             connection, principal, Did.MEMBER_SET, "account", one.uuid,

@@ -6,29 +6,31 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, select
 
 from scandock.access.principal import Principal, ProjectRights, RequestInfo, may
+from scandock.catalog.assessors import assessors_labelled
 from scandock.catalog.engine import Catalog
+from scandock.catalog.records import SessionRecord
 from scandock.catalog.shelves import Holder
-from scandock.catalog.standing import Standing
 from scandock.catalog.tables import project, session, tree
 from scandock.catalog.view import SqlView
 from scandock.model import uris
-from scandock.model.errors import Usage
 from scandock.model.tree_parts import TreeParts
 from scandock.placing.intents import Placement, SessionRow
 from scandock.placing.locks import LockName, locks_of, session_locks
 from scandock.placing.moves import Operation, operation
 from scandock.rules.choices import still_holds
+from scandock.rules.errors import LabelUnusable, ProjectUnknown
 from scandock.rules.labels import OWN_ID, clean, label_key
 from scandock.rules.naming import own_id
 from scandock.rules.notices import Notice, notice
 from scandock.rules.permissions import Action, Answer
 from scandock.rules.prearchive import Prearchive
 from scandock.services import audit, rights
+from scandock.services.session_errors import LabelTaken, SessionFolderMissing
 from scandock.services.taken import taken_warnings
 from scandock.store.paths import tree_path
 from scandock.store.port import Store
@@ -136,7 +138,7 @@ def move(
             source = rights.waiting_session(connection, desk.principal, uuid, Action.PREARCHIVE_EDIT)
             if wanted != source.project:  # where it stands, the right to change it is enough
                 rights.check(connection, desk.principal, Action.UPLOAD, wanted)
-            row = session_row(
+            row = SessionRow.of(
                 source,
                 project_id=project_id,
                 label=label or source.label,
@@ -152,14 +154,14 @@ def move(
         return switch(desk, running, source, row, wanted, warnings=warnings, dry_run=dry_run, action=action)
 
 
-def _timestamp(desk: Desk, connection: Connection, source: Standing, wanted: str) -> str:
+def _timestamp(desk: Desk, connection: Connection, source: SessionRecord, wanted: str) -> str:
     """Its own timestamp, unless another session of the project that it goes to has that."""
     if wanted == source.project or not SqlView(connection).timestamp_taken(wanted, source.timestamp):
         return source.timestamp
     return free_timestamp(desk, connection, wanted)
 
 
-def _stays_held(source: Standing, row: SessionRow) -> bool:
+def _stays_held(source: SessionRecord, row: SessionRow) -> bool:
     return still_holds(
         source.held[0],
         project=row.project_id != source.project_id,
@@ -168,7 +170,7 @@ def _stays_held(source: Standing, row: SessionRow) -> bool:
     )
 
 
-def _held_as(source: Standing, label: str) -> tuple[str, str, str]:
+def _held_as(source: SessionRecord, label: str) -> tuple[str, str, str]:
     """What holds a session, told of it by its new label."""
     named = re.compile(rf"\b([Ss]ession {re.escape(source.label)})(?![\w-])")
     code, message, remedy = (named.sub(lambda found: f"{found[1].split()[0]} {label}", text) for text in source.held)
@@ -178,7 +180,7 @@ def _held_as(source: Standing, label: str) -> tuple[str, str, str]:
 def switch(
     desk: Desk,
     running: Operation,
-    source: Standing,
+    source: SessionRecord,
     row: SessionRow,
     project_name: str,
     *,
@@ -200,7 +202,7 @@ def switch(
     name = tree_path(TreeParts(row.place, project_name, row.timestamp, row.label))
     moved = name != before
     if moved and desk.store.current(name) is not None:
-        raise Usage("label_taken", f"A session stands at {name} already.", "Choose another label.")
+        raise LabelTaken(f"A session stands at {name} already.", "Choose another label.")
     if dry_run:
         return outcome
     placement = Placement(
@@ -225,46 +227,11 @@ def switch(
     return outcome
 
 
-def session_row(source: Standing, **changes: Any) -> SessionRow:  # noqa: ANN401  its fields
-    """What the catalog will say of a session that stands, with some of it changed."""
-    label = changes.get("label", source.label)
-    values: dict[str, Any] = {
-        "uuid": source.uuid,
-        "new": False,
-        "project_id": source.project_id,
-        "subject": source.subject,
-        "make_subject": source.place == "archive",
-        "label": label,
-        "key": label_key(label),
-        "place": source.place,
-        "timestamp": source.timestamp,
-        "state": source.state,
-        "study_uid": source.study_uid,
-        "patient_id": source.patient_id,
-        "ecat": source.ecat,
-        "by_hand": source.by_hand,
-        "quarantined": source.quarantined,
-        "type_by_hand": source.type_by_hand,
-        "fields_by_hand": source.fields_by_hand,
-        "folder": source.folder,
-        "overwrite": source.overwrite,
-        "xsi_type": source.xsi_type,
-        "attributes": source.attributes,
-        "warnings": source.warnings,
-        "held": source.held,
-        "patient_ids": [source.patient_id] if source.patient_id else [],
-        "scans": source.scans,
-        "files": source.files,
-        "bytes": source.bytes,
-    }
-    return SessionRow(**{**values, **changes})
-
-
 def standing_inode(desk: Desk, source: Holder) -> int:
     """The number of a session's folder, or a shelf's. Raises Usage `tree_missing` where somebody took it away."""
     inode = desk.store.current(tree_path(source.parts))
     if inode is None:
-        raise Usage("tree_missing", "The folder of this session is not in the store.", "Run `scandock check`.")
+        raise SessionFolderMissing
     return inode
 
 
@@ -273,8 +240,7 @@ def usable(label: str | None) -> str | None:
     if label is None:
         return None
     if not label or clean(label) != label:
-        raise Usage(
-            "label_unusable",
+        raise LabelUnusable(
             f"{label[:100]!r} can't be a label.",
             "A label is 1 to 64 letters, digits, _ and -, one of them a letter or digit.",
         )
@@ -283,7 +249,7 @@ def usable(label: str | None) -> str | None:
     return label
 
 
-def _goal(connection: Connection, principal: Principal, source: Standing, name: str) -> tuple[int, str]:
+def _goal(connection: Connection, principal: Principal, source: SessionRecord, name: str) -> tuple[int, str]:
     """Number and id of the project that a session is to go to, named in any case.
 
     Usage `project_unknown`, in the same words where there is none and where it may not be known of.
@@ -295,9 +261,7 @@ def _goal(connection: Connection, principal: Principal, source: Standing, name: 
         and may(principal, Action.UPLOAD, row.name, ProjectRights(connection)) is Answer.HIDDEN
     )
     if row is None or hidden:
-        raise Usage(
-            "project_unknown", f"There is no project {name}, or you may not know of it.", "Choose one that you see."
-        )
+        raise ProjectUnknown(f"There is no project {name}, or you may not know of it.", "Choose one that you see.")
     return row.id, row.name
 
 
@@ -307,7 +271,9 @@ def free_timestamp(desk: Desk, connection: Connection, project_name: str) -> str
     return stamp
 
 
-def subject_warnings(connection: Connection, project_name: str, subject: str, source: Standing) -> tuple[Notice, ...]:
+def subject_warnings(
+    connection: Connection, project_name: str, subject: str, source: SessionRecord
+) -> tuple[Notice, ...]:
     """The warning that a subject will hold another patient than it does, of those whom its uploader has brought.
 
     That is so for what is in `Unassigned`, whoever moves it there; elsewhere a subject is the project's.
@@ -327,3 +293,9 @@ def labelled(connection: Connection, project_id: int, label: str) -> list[str]:
             )
         ).scalars()
     )
+
+
+def check_no_assessor(connection: Connection, project_id: int, label: str) -> None:
+    """Usage `label_taken` where an assessor of a project has the label that a session is to get."""
+    if assessors_labelled(connection, project_id, label):
+        raise LabelTaken("There is an assessor of that label already.", "Choose another label.")

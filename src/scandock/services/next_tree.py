@@ -15,6 +15,8 @@ from scandock.catalog.shelves import Holder
 from scandock.catalog.trees import NOTHING_SAID, FileRow, ResourceRow, ScanRow, Words, files_of, resources_of, scans_of
 from scandock.model.errors import Usage
 from scandock.placing.tree_plan import BaseTree, Rename, Sums, TreePlan, set_sums
+from scandock.services.file_errors import FileExists, FilePathInvalid, FileUnknown, ResourceUnknown
+from scandock.services.session_errors import ScanUnknown
 from scandock.store.paths import CHANGED_TREE, RelPath, below, resource_folder, tree_path
 from scandock.store.port import Stage
 
@@ -86,7 +88,7 @@ class NextTree:
         for one in self.scans:
             if one.scan_id == scan_id:
                 return one
-        raise Usage("scan_unknown", f"The session has no scan {scan_id[:128]!r}.", "Its scans are listed at .../scans.")
+        raise ScanUnknown(f"The session has no scan {scan_id[:128]!r}.", "Its scans are listed at .../scans.")
 
     def resource(self, place: Place) -> ResourceRow | None:
         """The resource of a place; None where there is none. Usage `scan_unknown`."""
@@ -171,7 +173,7 @@ class NextTree:
         resource = self.resource(place)
         gone = [] if resource is None else self._named(resource.n, name, folder=folder)
         if not gone:
-            raise Usage("file_unknown", f"There is no file {name[:200]!r} there.", "Its files are listed at .../files.")
+            raise FileUnknown(f"There is no file {name[:200]!r} there.", "Its files are listed at .../files.")
         for key in gone:
             self._drop(*key)
         self.changed = True
@@ -191,8 +193,7 @@ class NextTree:
         """Take a resource out with its files. Usage `resource_unknown`."""
         resource = self.resource(place)
         if resource is None:
-            raise Usage(
-                "resource_unknown",
+            raise ResourceUnknown(
                 f"There is no resource {place.label[:128]!r}.",
                 "Those that are there are listed at .../resources.",
             )
@@ -239,9 +240,7 @@ class NextTree:
             above = _above(one.name)
             taken = [name for name in above if (resource.n, name) in self.files or (resource.n, name) in self.added]
             if taken or one.name in self._folders_of(resource.n):
-                raise Usage(
-                    "file_path_invalid", f"{one.name[:200]!r} is a file's name and a folder's.", "Name it otherwise."
-                )
+                raise FilePathInvalid(f"{one.name[:200]!r} is a file's name and a folder's.", "Name it otherwise.")
 
     def _folders_of(self, number: int) -> set[str]:
         found = self._folders.get(number)
@@ -309,9 +308,7 @@ class NextTree:
 
 def file_exists(name: str) -> Usage:
     """Why a file is not replaced unasked."""
-    return Usage(
-        "file_exists", f"There is a file {name[:200]!r} already.", "Send it with overwrite=true to replace it."
-    )
+    return FileExists(name[:200])
 
 
 def _above(name: str) -> list[str]:

@@ -22,13 +22,15 @@ from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import account, delivery, reception, subscription
 from scandock.catalog.tables import upload
 from scandock.model import request_limits
+from scandock.model.durations import DAY_MS
 from scandock.model.errors import ScandockError
 from scandock.model.upload_steps import log_step
+from scandock.queue.retry import is_due
 from scandock.rules.kept_words import kept_files
 from scandock.services.damage import Figures, figures_of
 from scandock.services.damage_messages import damage_letter, damage_payload
 from scandock.services.mail import send_mail
-from scandock.services.notify_settings import NotifySettings, notify_settings
+from scandock.services.notify_settings import NotifySettings
 from scandock.services.outgoing import reason
 from scandock.services.webhooks import post_signed
 from scandock.web import urls
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
 PAUSES: Final = (60, 300, 1_800, 7_200, 28_800)
 """Seconds before the second and each further attempt; then it has failed."""
 
-LONGEST_WAIT_MS: Final = 86_400_000
+LONGEST_PAUSE_MS: Final = DAY_MS
 """More than anything ever has to wait."""
 
 TAKEN_SECONDS: Final = 300
@@ -105,7 +107,7 @@ def send_due(
 
     `on_taken` is called before each is sent: somebody else may go on with the next meanwhile.
     """
-    wanted = notify_settings(settings)
+    wanted = settings.notify
     lanes = lanes or Lanes()
     done = Sent()
     while not stop():
@@ -146,13 +148,12 @@ def _damage_of(connection: Connection, taken: dict[str, Any]) -> Figures:
 def _is_due(catalog: Catalog) -> bool:
     """Whether anything is due, asked without waiting for the catalog's writers."""
     with catalog.read() as connection:
-        due = select(delivery.c.id).where(delivery.c.state == "waiting", _due(catalog.now())).limit(1)
+        due = select(delivery.c.id).where(delivery.c.state == "waiting", _has_come(catalog.now())).limit(1)
         return connection.execute(due).first() is not None
 
 
-def _due(now: Any) -> ColumnElement[bool]:  # noqa: ANN401  a number, or the catalog's expression
-    """That its time has come; what has longer to wait than anything ever has was told so by a clock that was wrong."""
-    return or_(delivery.c.next_at <= now, delivery.c.next_at > now + LONGEST_WAIT_MS)
+def _has_come(now: Any) -> ColumnElement[bool]:  # noqa: ANN401  a number, or the catalog's expression
+    return is_due(delivery.c.next_at, now, LONGEST_PAUSE_MS)
 
 
 def _take(catalog: Catalog, seconds: float, free: Sequence[ColumnElement[bool]]) -> dict[str, Any] | None:
@@ -175,7 +176,7 @@ def _take(catalog: Catalog, seconds: float, free: Sequence[ColumnElement[bool]])
             .outerjoin(upload, upload.c.id == delivery.c.upload_id)
             .outerjoin(reception, reception.c.upload_id == upload.c.id)
             .outerjoin(account, account.c.id == reception.c.account_id)
-            .where(delivery.c.state == "waiting", _due(now), *free)
+            .where(delivery.c.state == "waiting", _has_come(now), *free)
             .order_by(delivery.c.next_at, delivery.c.id)
             .limit(1)
             .with_for_update(of=delivery, skip_locked=True)

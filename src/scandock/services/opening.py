@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 from scandock.catalog.engine import Catalog, open_catalog, refuse_lost
 from scandock.catalog.projects import are_begun
 from scandock.placing.recover import recover
-from scandock.services.data_folders import adopt, check_folder, unserved
+from scandock.services.data_folders import adopt, check_data_folder
 from scandock.services.preparing import prepare
 from scandock.store.local import LocalStore
 from scandock.store.paths import AREAS, RECEIPTS
+from scandock.store.served import unserved
 from scandock.store.space import refuse_network
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def open_data_catalog(data: str, settings: Settings, *, serves: bool = False, ad
     catalog = open_catalog(url) if serves else open_catalog(url, may_upgrade=partial(unserved, data))
     if settings.database_url is not None:
         try:
-            (adopt if adopts else check_folder)(catalog, os.path.abspath(data))
+            (adopt if adopts else check_data_folder)(catalog, os.path.abspath(data))
         except BaseException:
             catalog.dispose()
             raise

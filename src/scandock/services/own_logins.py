@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from sqlalchemy import Connection
 
 from scandock.access import logins
+from scandock.access.errors import AccountUnknown
 from scandock.access.principal import Principal, ProjectRights, RequestInfo, require
 from scandock.catalog.engine import Catalog
-from scandock.model.errors import Usage
 from scandock.rules.permissions import Action
+from scandock.services.account_errors import LoginUnknown
+from scandock.services.account_records import Login
 from scandock.services.audit import Did, record
 
 
@@ -25,18 +25,18 @@ class OwnLogins:
         self._current = logins.id_of(secret) if secret else ""
         self._request = request
 
-    def list(self) -> list[dict[str, Any]]:
-        """Logins that hold, the newest first; times are unix milliseconds."""
+    def list(self) -> list[Login]:
+        """Logins that hold, the newest first."""
         with self._catalog.read() as connection:
             account_id = self._account(connection, Action.ACCOUNT_READ)
             return [
-                {
-                    "id": one.id,
-                    "created": one.created,
-                    "seen": one.seen,
-                    "expires": one.expires,
-                    "current": one.id == self._current,
-                }
+                Login(
+                    id=one.id,
+                    created=one.created,
+                    seen=one.seen,
+                    expires=one.expires,
+                    current=one.id == self._current,
+                )
                 for one in logins.of_account(connection, account_id)
             ]
 
@@ -45,7 +45,7 @@ class OwnLogins:
         with self._catalog.write() as connection:
             account_id = self._account(connection, Action.ACCOUNT_EDIT)
             if not logins.end_of(connection, account_id, {login}):
-                raise Usage("login_unknown", "You have no login of that id.", "List your logins.")
+                raise LoginUnknown
             self._record(connection, {"login": login})
 
     def end_others(self) -> int:
@@ -61,7 +61,7 @@ class OwnLogins:
     def _account(self, connection: Connection, action: Action) -> int:
         require(self._asker, action, None, ProjectRights(connection))
         if self._asker.account_id is None:  # the server's own machine has none
-            raise Usage("account_unknown", "Whoever asks has no account.", "Ask as an account.")
+            raise AccountUnknown("Whoever asks has no account.", "Ask as an account.")
         return self._asker.account_id
 
     def _record(self, connection: Connection, details: dict[str, str | int]) -> None:

@@ -19,12 +19,10 @@ from zlib import crc32
 from sqlalchemy import Connection, RowMapping, func, select
 
 from scandock.access.throttle import network
-from scandock.catalog.engine import Catalog
-from scandock.catalog.server_tables import damage, verification
-from scandock.catalog.standing import Standing
-from scandock.catalog.tables import file, resource, scan, session
+from scandock.catalog.records import SessionRecord
+from scandock.catalog.server_tables import verification
+from scandock.catalog.tables import file, resource, scan
 from scandock.model import request_limits
-from scandock.model.errors import Usage
 from scandock.services import contents
 from scandock.services.audit import Did
 from scandock.services.damaged_files import damaged_numbers, why_no_picture
@@ -32,6 +30,8 @@ from scandock.services.decoding import BUSY, NO_ROOM, Made, Pictures
 from scandock.services.downloads import steady
 from scandock.services.held_answers import Hold
 from scandock.services.moving import Desk
+from scandock.services.records import path_of
+from scandock.services.session_errors import ChangedMeanwhile, ImageUnknown, ScanUnknown
 from scandock.store.paths import RelPath
 from scandock.viewing.exchange import FILES
 from scandock.viewing.stack import Stack, stacked
@@ -63,7 +63,7 @@ class Looked:
 
     desk: Desk
     pictures: Pictures
-    standing: Standing
+    standing: SessionRecord
     scan_n: int
     damaged: Mapping[int | None, str] = field(default_factory=dict)
     """Number -> kind of its files that are known to be damaged; None: of the whole session's folder."""
@@ -152,7 +152,7 @@ def look(desk: Desk, pictures: Pictures, uuid: str, scan_id: str) -> Looked:
         damaged = {} if found is None else damaged_numbers(connection, standing.tree_id, found)
         of_round = round_of(connection, standing.tree_id)
     if found is None:
-        raise Usage("scan_unknown", f"The session has no scan {scan_id[:128]!r}.")
+        raise ScanUnknown(f"The session has no scan {scan_id[:128]!r}.")
     return Looked(desk, pictures, standing, found, damaged, of_round)
 
 
@@ -271,8 +271,8 @@ def header(desk: Desk, pictures: Pictures, uuid: str, n: int) -> tuple[Made, str
         item = contents.file_of(connection, standing, n)
         damaged = dict(damaged_numbers(connection, standing.tree_id, -1))
         of_round = round_of(connection, standing.tree_id)
-    if item["damaged"]:
-        damaged[n] = item["damaged"]
+    if item.damaged:
+        damaged[n] = item.damaged
     looked = Looked(desk, pictures, standing, -1, damaged, of_round)
     with looked.new_view() as is_new:
         if is_new:
@@ -280,13 +280,13 @@ def header(desk: Desk, pictures: Pictures, uuid: str, n: int) -> tuple[Made, str
     tag = looked.tag("header", n)
     if why := looked.why_not(n):
         return Made(reason=why, lasting=False), tag
-    return _ask_of(looked, item["path"], {"verb": "header"}, item["sha256"]), tag
+    return _ask_of(looked, item.path, {"verb": "header"}, item.sha256), tag
 
 
 def _image(looked: Looked, at: int) -> tuple[Stack, int]:
     stack = stack_of(looked)
     if stack.images and not 0 <= at < len(stack.images):
-        raise Usage("image_unknown", f"The scan has {len(stack.images)} images; there is no image {at}.")
+        raise ImageUnknown(len(stack.images), at)
     return stack, at
 
 
@@ -301,7 +301,7 @@ def _ask(looked: Looked, stack: Stack, at: int, said: dict[str, Any]) -> Made:
         row = connection.execute(
             contents.files_query(looked.standing).where(file.c.n == image.file)
         ).mappings().one()  # fmt: skip
-    return _ask_of(looked, contents.path_of(row), {**said, "frame": image.frame}, row["sha256"])
+    return _ask_of(looked, path_of(row), {**said, "frame": image.frame}, row["sha256"])
 
 
 def _ask_of(looked: Looked, path: RelPath, said: dict[str, Any], content: object) -> Made:
@@ -329,7 +329,7 @@ def _opened(looked: Looked) -> Iterator[Snapshot]:
     standing, snapshot = steady(looked.desk, looked.standing.uuid)
     with snapshot:
         if standing.tree_id != looked.standing.tree_id:
-            raise Usage("changed_meanwhile", "The session has just changed.", "Load it anew.")
+            raise ChangedMeanwhile("The session has just changed.", "Load it anew.")
         yield snapshot
 
 
@@ -342,7 +342,7 @@ def _opened_files(
     with contextlib.ExitStack() as opened:
         for row in rows:
             with contextlib.suppress(FileNotFoundError):
-                streams.append((row, _fd(opened.enter_context(snapshot.open(contents.path_of(row))), opened)))
+                streams.append((row, _fd(opened.enter_context(snapshot.open(path_of(row))), opened)))
         yield [fd for _, fd in streams]
 
 
@@ -362,30 +362,3 @@ def _fd(stream: IO[bytes], opened: contextlib.ExitStack) -> int:
         while chunk := stream.read(1024 * 1024):
             os.write(fd, chunk)
         return fd
-
-
-def tidy(pictures: Pictures, catalog: Catalog) -> int:
-    """Forget what is kept of trees that stand no more, and what is too much. Returns how many trees it was.
-
-    And of those with damage, and of rounds of verification before: it may have been made of damaged bytes.
-    """
-
-    def standing(keys: list[str]) -> list[str]:
-        found: list[str] = []
-        uuids = {key.partition("-")[2] for key in keys}
-        for some in _some(sorted(uuids)):
-            with catalog.read() as connection:
-                rows = connection.execute(
-                    select(session.c.tree_id, session.c.uuid, ROUND.label("round"))
-                    .outerjoin(verification, verification.c.tree_id == session.c.tree_id)
-                    .where(session.c.uuid.in_(some), session.c.tree_id.not_in(select(damage.c.tree_id)))
-                ).all()
-            found += [tree_key(row.tree_id, row.uuid, row.round) for row in rows]
-        return found
-
-    return pictures.cache.tidy(standing) if pictures.is_time_to_tidy() else 0
-
-
-def _some(values: list[str], many: int = 500) -> Iterator[list[str]]:
-    for start in range(0, len(values), many):
-        yield values[start : start + many]

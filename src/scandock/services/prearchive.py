@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, update
 
-from scandock.catalog.standing import Standing
+from scandock.catalog.records import SessionRecord
 from scandock.catalog.tables import scan, session
 from scandock.catalog.trees import ScanRow, scans_of
 from scandock.model.errors import ScandockError
@@ -104,7 +104,7 @@ def rebuild(desk: Desk, uuid: str, *, headers_first: bool = False, dry_run: bool
     return _rebuilt(source, anew, dry_run=False)
 
 
-def _rebuilt(source: Standing, anew: _Anew, *, dry_run: bool) -> Outcome:
+def _rebuilt(source: SessionRecord, anew: _Anew, *, dry_run: bool) -> Outcome:
     found = (
         f"Details of the session that differ from before: {anew.changed}; scans with such details:"
         f" {len(anew.changed_scans)} of {len(anew.scans)}."
@@ -128,7 +128,7 @@ def _rebuilt(source: Standing, anew: _Anew, *, dry_run: bool) -> Outcome:
     )
 
 
-def _editable(connection: Connection, desk: Desk, uuid: str) -> Standing:
+def _editable(connection: Connection, desk: Desk, uuid: str) -> SessionRecord:
     return rights.session_for(connection, desk.principal, uuid, Action.SESSION_EDIT, waiting=Action.PREARCHIVE_EDIT)
 
 
@@ -146,7 +146,7 @@ class _Anew:
     changed_scans: frozenset[int]
 
 
-def _describe(desk: Desk, connection: Connection, source: Standing, headers_first: bool) -> _Anew:
+def _describe(desk: Desk, connection: Connection, source: SessionRecord, headers_first: bool) -> _Anew:
     zone = desk.settings.zone
     scans = scans_of(connection, source.tree_id)
     before = {one.n: _says(one) for one in scans}
@@ -179,7 +179,7 @@ def _says(one: ScanRow) -> tuple[Any, ...]:
     return (dict(one.attributes), one.type, one.xsi_type, one.modality)
 
 
-def _write(desk: Desk, connection: Connection, source: Standing, anew: _Anew) -> None:
+def _write(desk: Desk, connection: Connection, source: SessionRecord, anew: _Anew) -> None:
     for one in anew.scans:
         connection.execute(
             update(scan)

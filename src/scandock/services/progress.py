@@ -19,6 +19,7 @@ from scandock.model.errors import ScandockError
 from scandock.model.importing import Progress
 from scandock.queue.events import SHOWN_SESSIONS, add_event
 from scandock.queue.leases import ImportLease, guard
+from scandock.services import import_records
 
 WRITE_SECONDS = 0.5
 _READING = ("opening", "reading", "deciding")
@@ -131,19 +132,10 @@ class Recorder:
                 yield {"stage": stage, "attempt": self._attempt}
 
 
-def read_progress(connection: Connection, upload_ids: Sequence[int]) -> dict[int, dict[str, Any]]:
+def read_progress(connection: Connection, upload_ids: Sequence[int]) -> dict[int, import_records.Progress]:
     """How far these imports are, by id; those that never began are not among them."""
     rows = connection.execute(select(progress).where(progress.c.upload_id.in_(upload_ids))).mappings()
-    return {
-        row["upload_id"]: {
-            "stage": row["stage"],
-            "entries": {"done": row["entries_done"], "total": row["entries_total"]},
-            "bytes": {"done": row["bytes_done"], "total": row["bytes_total"]},
-            "sessions": json.loads(row["sessions"]),
-            "modified": row["modified"],
-        }
-        for row in rows
-    }
+    return {row["upload_id"]: import_records.Progress.from_row(row) for row in rows}
 
 
 def events_after(

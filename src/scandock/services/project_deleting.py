@@ -14,6 +14,7 @@ from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 from scandock.access.principal import Door, Principal, RequestInfo, deny
 from scandock.catalog.engine import Catalog
 from scandock.catalog.projects import aside_name, begun_deletions
+from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import (
     account,
     member,
@@ -23,20 +24,23 @@ from scandock.catalog.server_tables import (
     subscription,
     trashed,
 )
+from scandock.catalog.sessions import find_session
 from scandock.catalog.shelves import shelves_of
-from scandock.catalog.standing import Standing, find_session
 from scandock.catalog.subjects import drop_subjects
 from scandock.catalog.tables import project, project_deletion, reservation, session, subject, upload
 from scandock.model.errors import Fault, ScandockError, Usage
 from scandock.model.points import reach
 from scandock.model.verdicts import UNFINISHED
+from scandock.placing.errors import RecoveryFailed
 from scandock.placing.locks import deletion_lock, is_lock_of
 from scandock.placing.moves import Operation, operation
 from scandock.placing.reserve import held_by_others, lock_projects, reserve
+from scandock.rules.errors import ProjectIdReserved
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import Action, Answer
 from scandock.services import rights
 from scandock.services.moving import Desk
+from scandock.services.project_errors import ProjectBusy
 from scandock.services.project_resources import check_bare, remove_shelf
 from scandock.services.trash import put_in_trash
 from scandock.store.port import Store
@@ -87,7 +91,7 @@ def finish_deletions(catalog: Catalog, store: Store, settings: Settings) -> Fini
 
 def _unexpected(error: Exception) -> Fault:
     said = f"A project's deletion could not be finished: {type(error).__name__}: {error}."
-    return Fault("recovery_failed", said, "Please report it.")
+    return RecoveryFailed(said)
 
 
 def _desk_of(row: RowMapping, catalog: Catalog, store: Store, settings: Settings) -> Desk:
@@ -106,7 +110,7 @@ def _begin(desk: Desk, name: str, *, with_files: bool) -> int:
         row = connection.execute(select(project.c.id, project.c.name).where(project.c.key == name.casefold())).one()
         number = int(row.id)
         if row.name == UNASSIGNED:
-            raise Usage("project_id_reserved", f"{UNASSIGNED} can't be deleted.", "Choose another project.")
+            raise ProjectIdReserved(f"{UNASSIGNED} can't be deleted.", "Choose another project.")
         lock_projects(connection, {row.name}, deleting=True)
         if connection.execute(begun_deletions().where(project_deletion.c.project_id == number)).first() is not None:
             return number
@@ -143,7 +147,7 @@ def _check_idle(connection: Connection, project_id: int, name: str) -> None:
 
 
 def _busy() -> Usage:
-    return Usage("project_busy", "Something is being uploaded to this project, or changed in it.", "Try again later.")
+    return ProjectBusy()
 
 
 # -- going on ----------------------------------------------------------------------------------------------------------
@@ -192,7 +196,7 @@ def _take(desk: Desk, running: Operation, number: int) -> str | None:
 
 
 def _remove_session(desk: Desk, uuid: str) -> None:
-    def find(connection: Connection) -> Standing:
+    def find(connection: Connection) -> SessionRecord:
         found = find_session(connection, uuid)
         if found is None:
             deny(Answer.HIDDEN)

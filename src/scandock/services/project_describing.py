@@ -17,7 +17,7 @@ from scandock.catalog.aliases import add_aliases, aliases_of, drop_aliases, new_
 from scandock.catalog.project_names import names_alone
 from scandock.catalog.projects import titled
 from scandock.catalog.tables import project
-from scandock.model.errors import Usage
+from scandock.rules.errors import ProjectIdReserved
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import Accessibility, Action
 from scandock.rules.project_fields import PI_NAMES, SEEN_WITH_TITLE, ProjectSaid, name_key
@@ -70,7 +70,7 @@ def make_described(desk: Desk, project_id: str, said: ProjectSaid) -> str:
     made = make_project(
         desk.catalog, desk.settings, desk.principal, project_id, said.title, desk.request, describe=describe
     )
-    return str(made["id"])
+    return made.id
 
 
 def describe_project(desk: Desk, name: str, said: ProjectSaid) -> str:
@@ -89,7 +89,7 @@ def describe_project(desk: Desk, name: str, said: ProjectSaid) -> str:
             )
         ).one()
         if row.name == UNASSIGNED:
-            raise Usage("project_id_reserved", f"{UNASSIGNED} has no settings.", "Choose another project.")
+            raise ProjectIdReserved(f"{UNASSIGNED} has no settings.", "Choose another project.")
         changed = _write(connection, row.id, row.attributes, said)
         values: dict[str, Any] = {"revision": project.c.revision + 1}
         if said.title and said.title != row.title:

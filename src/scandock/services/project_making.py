@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Connection, func, insert, select
 
@@ -14,12 +14,14 @@ from scandock.catalog.projects import check_not_deleting, find_project, set_asid
 from scandock.catalog.server_tables import account, member, project_maker
 from scandock.catalog.tables import project
 from scandock.model import request_limits
-from scandock.model.errors import Usage
 from scandock.model.limit_counts import Limit, count_limit
+from scandock.rules.errors import ProjectIdInvalid, ProjectIdReserved
 from scandock.rules.labels import UNASSIGNED, is_project_id
 from scandock.rules.permissions import Action, Role
 from scandock.services.audit import Did, record
+from scandock.services.project_errors import ProjectExists, ProjectsTooMany
 from scandock.services.project_names import NameKind, check_free
+from scandock.services.records import MadeProject
 
 if TYPE_CHECKING:
     from scandock.services.settings import Settings
@@ -42,7 +44,7 @@ def make_project(
     identified: str | None = None,
     separate_secondary: bool | None = None,
     describe: Callable[[Connection, int], object] = lambda _connection, _number: None,
-) -> dict[str, Any]:
+) -> MadeProject:
     """Make a project that its maker owns; what is None is as the settings have it.
 
     `describe` says more of it, by its number, before anybody sees it. Raises Denied, Usage `project_id_invalid`,
@@ -51,15 +53,12 @@ def make_project(
     `too_many_projects` for the 501st of an account that is no administrator's.
     """
     if project_id.casefold() == UNASSIGNED.casefold():
-        raise Usage(
-            "project_id_reserved",
+        raise ProjectIdReserved(
             f"{project_id!r} is reserved: sessions that find no project stand under it.",
             "Choose another id.",
         )
     if not is_project_id(project_id):
-        raise Usage(
-            "project_id_invalid", f"{project_id!r} can't be a project id.", "An id is 1 to 64 letters, digits, _ and -."
-        )
+        raise ProjectIdInvalid(project_id)
     with catalog.write() as connection:
         require(principal, Action.PROJECT_CREATE, None, ProjectRights(connection))
         names_alone(catalog, connection)
@@ -67,7 +66,7 @@ def make_project(
             connection.execute(select(project.c.id).where(project.c.key == project_id.casefold()).with_for_update())
         if find_project(connection, project_id) is not None:
             check_not_deleting(connection, (project_id,))
-            raise Usage("project_exists", f"There is a project {project_id} already.", "Choose another id, or use it.")
+            raise ProjectExists(project_id)
         check_free(connection, NameKind.ID, project_id, project_id=None)
         check_free(connection, NameKind.TITLE, name, project_id=None)
         _check_many(connection, principal)
@@ -91,12 +90,7 @@ def make_project(
             connection.execute(insert(project_maker).values(project_id=key[0], account_id=principal.account_id))
         record(connection, principal, Did.PROJECT_CREATE, "project", project_id, project=project_id, request=request)
         describe(connection, key[0])
-    return {
-        "id": project_id,
-        "name": name or project_id,
-        "prearchive_code": prearchive_code,
-        "accessibility": "private",
-    }
+    return MadeProject(id=project_id, name=name or project_id, prearchive_code=prearchive_code, accessibility="private")
 
 
 def _check_many(connection: Connection, principal: Principal) -> None:
@@ -112,8 +106,4 @@ def _check_many(connection: Connection, principal: Principal) -> None:
     ).scalar_one()
     if made >= PROJECTS_MOST:
         count_limit(Limit.PROJECTS)
-        raise Usage(
-            "too_many_projects",
-            f"You have made {made} projects, and an account makes at most {PROJECTS_MOST}.",
-            "Delete one that is not needed, or ask an administrator to make it.",
-        )
+        raise ProjectsTooMany(made, PROJECTS_MOST)

@@ -12,7 +12,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from scandock.catalog.project_names import is_taken
-from scandock.model.errors import Usage
+from scandock.services.project_errors import AliasTaken, TitleTaken
 
 SHOWN: Final = 80
 """Characters of a name that a message repeats."""
@@ -27,8 +27,8 @@ class NameKind(StrEnum):
     ALIAS = "alias"
 
 
-_CODES: Final = {NameKind.ID: "alias_taken", NameKind.ALIAS: "alias_taken"}
-"""Of the others it is `title_taken`."""
+_ERRORS: Final = {NameKind.ID: AliasTaken, NameKind.ALIAS: AliasTaken}
+"""Of the others it is `TitleTaken`."""
 
 
 def check_free(connection: Connection, kind: NameKind, name: str, *, project_id: int | None) -> None:
@@ -37,8 +37,7 @@ def check_free(connection: Connection, kind: NameKind, name: str, *, project_id:
     The message says neither whose name it is nor what it is there: who asks may not see that project.
     """
     if is_taken(connection, name, project_id=project_id):
-        raise Usage(
-            _CODES.get(kind, "title_taken"),
+        raise _ERRORS.get(kind, TitleTaken)(
             f"The {kind} {name.strip()[:SHOWN]!r} is taken: it is the id, the title, the secondary ID or an alias of"
             " another project.",
             f"Choose another {kind}.",

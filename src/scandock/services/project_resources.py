@@ -17,7 +17,6 @@ from scandock.catalog.shelves import Shelf, find_shelf, shelf_of_project, shelf_
 from scandock.catalog.sums import changed_project
 from scandock.catalog.tables import project, shelf
 from scandock.model import uris
-from scandock.model.errors import Usage
 from scandock.model.xnat_ids import subject_id
 from scandock.placing.deletes import Removal
 from scandock.placing.intents import ShelfRow
@@ -29,6 +28,7 @@ from scandock.services import audit, rights, shelves
 from scandock.services.finding import Subject
 from scandock.services.making import project_of, put_resource, show_empty
 from scandock.services.moving import Desk, standing_inode
+from scandock.services.project_errors import OwnFilesLeft
 from scandock.store.paths import tree_path
 
 
@@ -135,12 +135,7 @@ def check_bare(desk: Desk, every: Iterable[Shelf]) -> None:
         if one.files:
             whose = f"The {'project' if one.subject_id is None else 'subject'} {one.label}"
             files = f"{one.files} {'file' if one.files == 1 else 'files'}"
-            raise Usage(
-                "has_own_files",
-                f"{whose} has {files} of its own beside its sessions.",
-                "Delete its resources first, or say removeFiles=true: then they lie in the trash folder of the server"
-                f" for {desk.settings.trash_days} days.",
-            )
+            raise OwnFilesLeft(whose, files, desk.settings.trash_days)
 
 
 def remove_shelf(desk: Desk, of: Shelf, *, with_files: bool, deleting: bool = False) -> None:
@@ -166,7 +161,6 @@ def remove_shelf(desk: Desk, of: Shelf, *, with_files: bool, deleting: bool = Fa
             project_id=source.project_id,
             trash=desk.store.new_trash_id(),
             keep=False,
-            row={},
             shelf=True,
         )
 

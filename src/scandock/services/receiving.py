@@ -43,7 +43,7 @@ being noted: bytes wait up to a minute for a block to be full, and are synced be
 """
 
 MANY = 500
-"""Rows that one pass of the janitor looks at."""
+"""Rows that one turn of a cleaner looks at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +69,7 @@ class ReceivingLimits:
         """How long the space of an upload is kept after its last byte.
 
         A whole body comes in one request or not at all: its reservation is that request's lease. Where it was not
-        renewed, nobody brings the upload any more, and it is cleared away (`arrivals.forget_broken`).
+        renewed, nobody brings the upload any more, and it is cleared away (`cleaning.uploads.forget_broken`).
         """
         return self.reserved_ms if door == "tus" else self.lease_ms
 

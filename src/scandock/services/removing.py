@@ -14,7 +14,7 @@ from scandock.catalog.shelves import shelves_of
 from scandock.catalog.subjects import drop_subjects
 from scandock.catalog.sums import changed_project
 from scandock.catalog.tables import project, session, subject
-from scandock.model.errors import Usage
+from scandock.placing.errors import SessionBusy
 from scandock.placing.locks import resources_lock, subject_lock
 from scandock.placing.moves import undisturbed
 from scandock.rules.permissions import Action
@@ -56,7 +56,7 @@ def delete_subject(desk: Desk, found: Subject, *, with_files: bool) -> None:
     with undisturbed(desk.catalog, {found.project}, lambda _: reserved) as connection:
         come = _sessions(connection, session.c.subject_id == found.number)
         if come or shelves_of(connection, project_id=project_id, subject_id=found.number):
-            raise Usage("session_busy", "Something of this subject has come meanwhile.", "Look at it, then try again.")
+            raise SessionBusy("Something of this subject has come meanwhile.", "Look at it, then try again.")
         drop_subjects(connection, subject.c.id == found.number)
         changed_project(connection, project_id)
         desk.note(connection, "delete", found.uuid, found.project, kind="subject")

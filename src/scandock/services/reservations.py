@@ -20,7 +20,8 @@ from scandock.catalog.engine import AdvisoryLock, Catalog
 from scandock.catalog.server_tables import reception
 from scandock.catalog.tables import upload
 from scandock.model import request_limits
-from scandock.model.errors import Fault, Usage
+from scandock.model.errors import CodedUsage
+from scandock.model.machine_errors import DiskFull
 from scandock.model.verdicts import ImportState
 from scandock.services.byte_sizes import format_bytes
 from scandock.store.local import LocalStore
@@ -38,18 +39,23 @@ without waiting for the catalog's writers: thousands come at once, and what stay
 Why = Literal["disk", "account"]
 
 
-class PartTaken(Usage):
+class PartTaken(CodedUsage):
     """An account's uploads would take more than its part together: 507, and it goes on once one of them is done."""
 
+    CODE = DiskFull.CODE
+    STATUS = DiskFull.STATUS
+    SENTENCE = (
+        "Your open uploads would take {together:,} bytes together; several of one account may take {most:,},"
+        " which is {percent} % of what is free. One alone may take all of it."
+    )
+    REMEDY = (
+        "Go on once another of yours is done, or give one up: GET /api/v1/uploads lists them,"
+        " DELETE /api/v1/uploads/{{id}} gives up."
+    )
+    retry_after = RETRY_SECONDS
+
     def __init__(self, together: int, most: int, percent: int) -> None:
-        super().__init__(
-            "disk_full",
-            f"Your open uploads would take {together:,} bytes together; several of one account may take {most:,},"
-            f" which is {percent} % of what is free. One alone may take all of it.",
-            "Go on once another of yours is done, or give one up: GET /api/v1/uploads lists them,"
-            " DELETE /api/v1/uploads/{id} gives up.",
-        )
-        self.retry_after = RETRY_SECONDS
+        self._fill({"together": together, "most": most, "percent": percent})
 
 
 @dataclass(slots=True)
@@ -143,8 +149,7 @@ class Space:
         if needed > free - sums.own_left:
             self._count("disk")
             beside = f"beside what other uploads have reserved and the {format_bytes(self.min_free)} that stay free"
-            raise Fault(
-                "disk_full",
+            raise DiskFull(
                 f"{needed:,} bytes are needed, {left:,} are free {beside}."
                 if needed
                 else f"No space is left {beside}.",

@@ -7,9 +7,8 @@ from typing import Literal
 
 from sqlalchemy import Connection, select, update
 
-from scandock.catalog.standing import Standing
+from scandock.catalog.records import SessionRecord
 from scandock.catalog.tables import file, session, tree
-from scandock.model.errors import Usage
 from scandock.model.importing import Overwrite
 from scandock.pipeline.merge import Keep, prune
 from scandock.placing.intents import SessionRow
@@ -20,6 +19,7 @@ from scandock.rules.permissions import Action
 from scandock.services import rights
 from scandock.services.archiving import archive, tools_of
 from scandock.services.moving import Desk, Outcome, move
+from scandock.services.session_errors import ChoiceUnknown, LabelMissing, NotHeld
 from scandock.services.trash import set_aside
 from scandock.store.paths import ECAT, IMAGES, LEDGER, LOOSE
 
@@ -57,19 +57,17 @@ def resolve(
     return _free(desk, source, choice, dry_run=dry_run)
 
 
-def _check_choice(source: Standing, choice: Choice, label: str | None, subject: str | None) -> None:
+def _check_choice(source: SessionRecord, choice: Choice, label: str | None, subject: str | None) -> None:
     code = source.held[0]
     if not code:
-        raise Usage("not_held", "The session is not held: there is nothing to decide.")
+        raise NotHeld("The session is not held: there is nothing to decide.")
     if not decides(code, choice):
-        raise Usage(
-            "choice_unknown", f"{choice} decides nothing of {code}.", f"Choices are {', '.join(choices_of(code))}."
-        )
+        raise ChoiceUnknown(f"{choice} decides nothing of {code}.", f"Choices are {', '.join(choices_of(code))}.")
     if choice == "rename" and label is None and subject is None:
-        raise Usage("label_missing", "It is to be renamed, but no label or subject is named.", "Name one.")
+        raise LabelMissing
 
 
-def _is_archived(connection: Connection, source: Standing) -> bool:
+def _is_archived(connection: Connection, source: SessionRecord) -> bool:
     if source.study_uid is None:
         return False
     found = connection.execute(
@@ -82,7 +80,7 @@ def _is_archived(connection: Connection, source: Standing) -> bool:
     return found is not None
 
 
-def _free(desk: Desk, source: Standing, choice: str, *, dry_run: bool) -> Outcome:
+def _free(desk: Desk, source: SessionRecord, choice: str, *, dry_run: bool) -> Outcome:
     """Let the session stand as it is, held no more: one transaction, nothing moves."""
     outcome = Outcome(
         session=source.uuid,
@@ -105,12 +103,12 @@ def _free(desk: Desk, source: Standing, choice: str, *, dry_run: bool) -> Outcom
             .values(state="ready", held_code="", held_message="", held_remedy="", modified=desk.catalog.now())
         ).rowcount
         if changed != 1:
-            raise Usage("not_held", "The session is not held any more.", "Look at it again.")
+            raise NotHeld("The session is not held any more.", "Look at it again.")
         desk.note(connection, "resolve", source.uuid, source.project, {"choice": choice, "code": source.held[0]})
     return outcome
 
 
-def _prune(desk: Desk, source: Standing, keep: Literal["old", "new"], *, dry_run: bool) -> Outcome:
+def _prune(desk: Desk, source: SessionRecord, keep: Literal["old", "new"], *, dry_run: bool) -> Outcome:
     """Leave one object of each SOP UID in the session, and hold it no more."""
     with operation(desk.catalog, desk.store, "resolve") as running:
         with running.reserved({source.project}, lambda _: locks_of(source)) as connection:
@@ -150,7 +148,7 @@ def _prune(desk: Desk, source: Standing, keep: Literal["old", "new"], *, dry_run
         return outcome
 
 
-def variants(connection: Connection, source: Standing) -> int:
+def variants(connection: Connection, source: SessionRecord) -> int:
     """How many objects of a session share their SOP UID with one that came before."""
     rows = connection.execute(
         select(file.c.sop_uid).where(file.c.tree_id == source.tree_id, file.c.sop_uid.is_not(None))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain, count
-from typing import IO, Any, Final
+from typing import IO, Final
 
-from sqlalchemy import Connection, RowMapping
+from sqlalchemy import Connection
 
 from scandock.catalog.shelves import Holder, find_holder
 from scandock.services import session_parts, shelves
@@ -31,15 +31,15 @@ from scandock.services.downloads import (
 )
 from scandock.services.lasting import Lasting
 from scandock.services.moving import Desk
-from scandock.services.session_parts import Folder
+from scandock.services.session_parts import FilePart, Folder, ResourcePart
 from scandock.services.zip_stream import ZipEntry, ZipStream, stored_length
 from scandock.store.paths import NOWHERE, RelPath, resource_file, resource_folder
 from scandock.store.port import Snapshot
 
 _NOT_LABEL: Final = re.compile(r"[^\w-]+")
-Choice = Callable[[Connection, Holder], Sequence[RowMapping]]
-"""The resources that are wanted of a session, or of a shelf, as it stands (rows of `session_parts.resources_of`)."""
-Naming = Callable[[Holder, RowMapping, Mapping[str, Any]], str]
+Choice = Callable[[Connection, Holder], Sequence[ResourcePart]]
+"""The resources that are wanted of a session, or of a shelf, as it stands (`session_parts.resources_of`)."""
+Naming = Callable[[Holder, ResourcePart, FilePart], str]
 """What a file of a resource is called in a zip."""
 
 
@@ -82,7 +82,7 @@ def _own_folders() -> Callable[[Holder], str]:
 def _below(folder_of: Callable[[Holder], str]) -> Naming:
     """`member_name` in a session's own folder."""
 
-    def named(standing: Holder, resource: RowMapping, file: Mapping[str, Any]) -> str:
+    def named(standing: Holder, resource: ResourcePart, file: FilePart) -> str:
         return folder_of(standing) + member_name(standing, resource, file).removeprefix(standing.label)
 
     return named
@@ -115,11 +115,11 @@ def _gone(desk: Desk, uuid: str) -> Holder | None:
 def _damaged(
     connection: Connection,
     standing: Holder,
-    resources: Sequence[RowMapping],
+    resources: Sequence[ResourcePart],
     damaged: Damaged,
     folder: Folder | None,
 ) -> Mapping[RelPath, str]:
-    folders = [f"{resource_folder(one['scan_id'], one['label'])}/" for one in resources]
+    folders = [f"{resource_folder(one.scan_id, one.label)}/" for one in resources]
 
     def is_wanted(path: str) -> bool:
         names = (path[len(one) :] for one in folders if path.startswith(one))
@@ -148,14 +148,14 @@ def _each(
             lasting.check(standing)
             files, of, known = _listed(desk, standing, snapshot, choose, damaged, folder)
             lines += lines_of(folder_of(standing), left_out(snapshot, known, damaged))
-            entries = (_entry(snapshot, standing, of[one["resource_n"]], one, naming) for one in files)
+            entries = (_entry(snapshot, standing, of[one.resource_n], one, naming) for one in files)
             yield from lasting.entries(standing, entries)
     yield from not_included(lines)
 
 
 def _listed(
     desk: Desk, standing: Holder, snapshot: Snapshot, choose: Choice, damaged: Damaged, folder: Folder | None
-) -> tuple[list[Mapping[str, Any]], dict[int, RowMapping], Mapping[RelPath, str]]:
+) -> tuple[list[FilePart], dict[int, ResourcePart], Mapping[RelPath, str]]:
     """The files of what is wanted, their resources by number, and which are damaged and how; noted in the trail.
 
     Damaged files have the size that they have now.
@@ -163,17 +163,16 @@ def _listed(
     with desk.catalog.read() as connection:
         resources = list(choose(connection, standing))
         known = _damaged(connection, standing, resources, damaged, folder)
-        files: list[Mapping[str, Any]] = []
-        of = {row["n"]: row for row in resources}
+        files: list[FilePart] = []
+        of = {row.n: row for row in resources}
         for found in session_parts.files_of(connection, standing, resources, folder=folder):
-            row: dict[str, Any] = {**found}
-            path = path_of(of[row["resource_n"]], row)
+            path = path_of(of[found.resource_n], found)
             if path not in known:
-                files.append(row)
+                files.append(found)
             elif damaged is Damaged.INCLUDE and (size := snapshot.size(path)) is not None:
-                files.append({**row, "bytes": size})
+                files.append(found._replace(bytes=size))
     with desk.catalog.write() as connection:
-        said = {"files": len(files), "bytes": sum(one["bytes"] for one in files)}
+        said = {"files": len(files), "bytes": sum(one.bytes for one in files)}
         shelves.note(desk, connection, "download", standing, said)
     return files, of, known
 
@@ -198,7 +197,7 @@ def zip_of_resources(
         told = not_included(lines_of(standing.label, left_out(snapshot, known, damaged)))
         length = None
         if len(files) <= COUNTED:
-            members = ((named(standing, of[one["resource_n"]], one), one["bytes"]) for one in files)
+            members = ((named(standing, of[one.resource_n], one), one.bytes) for one in files)
             length = stored_length(chain(members, ((entry.name, entry.size) for entry in told)))
     except BaseException:
         snapshot.close()
@@ -212,12 +211,12 @@ def zip_of_nothing(label: str) -> ZipDownload:
     return ZipDownload(f"{label}.zip", stored_length(()), ZipStream().chunks(()))
 
 
-def member_name(standing: Holder, resource: RowMapping, file: Mapping[str, Any]) -> str:
+def member_name(standing: Holder, resource: ResourcePart, file: FilePart) -> str:
     """`{label}/scans/{id}-{type}/resources/{resource}/files/{name}`; without scans for the session's own."""
     scan = ""
-    if resource["scan_id"] is not None:
-        scan = f"scans/{scan_folder(resource['scan_id'], resource['scan_type'])}/"
-    return f"{standing.label}/{scan}resources/{resource['label']}/files/{file['name']}"
+    if resource.scan_id is not None:
+        scan = f"scans/{scan_folder(resource.scan_id, resource.scan_type)}/"
+    return f"{standing.label}/{scan}resources/{resource.label}/files/{file.name}"
 
 
 def scan_folder(scan_id: str, scan_type: str | None) -> str:
@@ -230,28 +229,26 @@ def _chunks(
     desk: Desk,
     snapshot: Snapshot,
     standing: Holder,
-    files: Sequence[Mapping[str, Any]],
-    of: dict[int, RowMapping],
+    files: Sequence[FilePart],
+    of: dict[int, ResourcePart],
     told: Sequence[ZipEntry],
     naming: Naming,
 ) -> Iterator[bytes]:
     with snapshot:
         made = ZipStream(moment=moment_of(standing))
-        entries = (_entry(snapshot, standing, of[one["resource_n"]], one, naming) for one in files)
+        entries = (_entry(snapshot, standing, of[one.resource_n], one, naming) for one in files)
         yield from made.chunks(chain(Lasting(desk).entries(standing, entries), told))
 
 
-def _entry(
-    snapshot: Snapshot, standing: Holder, resource: RowMapping, file: Mapping[str, Any], naming: Naming
-) -> ZipEntry:
+def _entry(snapshot: Snapshot, standing: Holder, resource: ResourcePart, file: FilePart, naming: Naming) -> ZipEntry:
     path = path_of(resource, file)
 
     def opened() -> IO[bytes]:
         return snapshot.open(path)
 
-    return ZipEntry(naming(standing, resource, file), file["bytes"], opened)
+    return ZipEntry(naming(standing, resource, file), file.bytes, opened)
 
 
-def path_of(resource: RowMapping, file: Mapping[str, Any]) -> RelPath:
+def path_of(resource: ResourcePart, file: FilePart) -> RelPath:
     """Where a file stands in its session's tree."""
-    return resource_file(resource["scan_id"], resource["label"], file["name"])
+    return resource_file(resource.scan_id, resource.label, file.name)

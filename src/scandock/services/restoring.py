@@ -7,12 +7,12 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from scandock.model.errors import Usage
 from scandock.model.importing import Progress
 from scandock.queue.leases import disown_all
 from scandock.services.backing_up import WHAT, Told, finished_backups
 from scandock.services.catalog_copies import check_restorable, put_back_catalog
 from scandock.services.checking import Finding, check
+from scandock.services.data_errors import BackupMissing, BackupNewer, RestoreNotEmpty
 from scandock.services.opening import open_data_catalog
 from scandock.store import backups
 from scandock.store.local import LocalStore
@@ -34,7 +34,7 @@ def restore(backup: str, data: str, settings: Settings, on_progress: Told | None
     source = find_backup(backup)
     data = os.path.abspath(data)
     if os.path.isdir(data) and os.listdir(data):
-        raise Usage("restore_not_empty", f"{data} is not empty.", "Name a new or an empty folder.")
+        raise RestoreNotEmpty(f"{data} is not empty.", "Name a new or an empty folder.")
     check_restorable(source, settings.database_url)
     store = LocalStore(data)
     store.prepare()
@@ -80,9 +80,9 @@ def find_backup(path: str) -> str:
     path = os.path.abspath(path)
     every = [path] if os.path.isfile(os.path.join(path, WHAT)) else finished_backups(path)
     if not every:
-        raise Usage("backup_missing", f"There is no finished backup in {path}.", "Name the folder of backup's --to.")
+        raise BackupMissing(path)
     with open(os.path.join(every[-1], WHAT), encoding="utf-8") as file:
         facts = json.load(file)
     if facts.get("format") != FORMAT:
-        raise Usage("backup_newer", f"{every[-1]} was made by a newer Scandock.", "Restore with that version.")
+        raise BackupNewer(every[-1])
     return every[-1]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from sqlalchemy import Connection, select
 
 from scandock.access.principal import Principal, ProjectRights, deny, may, require
+from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import reception
-from scandock.catalog.standing import Standing, find_session
+from scandock.catalog.sessions import find_session
 from scandock.catalog.tables import tree
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import NEEDS, Action, Answer
@@ -48,7 +49,7 @@ def session_for(
     *,
     waiting: Action | None = None,
     place: str | None = None,
-) -> Standing:
+) -> SessionRecord:
     """The session of a UUID, where `principal` may do `action` to it; `waiting` is what the prearchive asks instead.
 
     Denied, in the same words where there is none, where it stands elsewhere than in `place`, and where it is hidden.
@@ -64,6 +65,6 @@ def session_for(
     return found
 
 
-def waiting_session(connection: Connection, principal: Principal, uuid: str, action: Action) -> Standing:
+def waiting_session(connection: Connection, principal: Principal, uuid: str, action: Action) -> SessionRecord:
     """The prearchive session of a UUID, where `principal` may do `action` to it."""
     return session_for(connection, principal, uuid, action, place="prearchive")

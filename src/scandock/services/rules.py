@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Connection, delete, insert, select
 
 from scandock.access.principal import SYSTEM, Principal, ProjectRights, RequestInfo, require
 from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import routing_rules
-from scandock.model.errors import Usage
+from scandock.model.json_records import JsonRecord, MaybeMoment
 from scandock.rules.permissions import Action
 from scandock.rules.routing import parse_rules
 from scandock.services.audit import Did, record
 from scandock.services.editing import check_match
 from scandock.services.opening import opened
+from scandock.services.project_errors import RulesKindUnknown
 
 if TYPE_CHECKING:
     from scandock.services.settings import Settings
 
 KINDS: Final = ("project", "subject", "session")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules(JsonRecord):
+    """The site's rules of one kind."""
+
+    kind: str
+    text: str
+    modified: MaybeMoment
+    """When the text was set; None where none was."""
 
 
 def set_rules(data: str, settings: Settings, kind: str, text: str, request: RequestInfo | None = None) -> None:
@@ -33,22 +45,22 @@ def set_rules(data: str, settings: Settings, kind: str, text: str, request: Requ
 def show_rules(data: str, settings: Settings) -> dict[str, str]:
     """The text of each kind, as it was set; "" where none was."""
     with opened(data, settings) as (catalog, _), catalog.read() as connection:
-        return {one["kind"]: one["text"] for one in list_rules(connection, SYSTEM)}
+        return {one.kind: one.text for one in list_rules(connection, SYSTEM)}
 
 
-def list_rules(connection: Connection, principal: Principal) -> list[dict[str, Any]]:
-    """Each kind with its text, and when that was set (unix milliseconds; None where none was)."""
+def list_rules(connection: Connection, principal: Principal) -> list[Rules]:
+    """Those of each kind."""
     require(principal, Action.SITE_ADMIN, None, ProjectRights(connection))
     found = {row.kind: row for row in connection.execute(select(routing_rules))}
     return [
-        {"kind": kind, "text": found[kind].text, "modified": found[kind].modified}
+        Rules(kind=kind, text=found[kind].text, modified=found[kind].modified)
         if kind in found
-        else {"kind": kind, "text": "", "modified": None}
+        else Rules(kind=kind, text="", modified=None)
         for kind in KINDS
     ]
 
 
-def find_rules(connection: Connection, principal: Principal, kind: str) -> dict[str, Any]:
+def find_rules(connection: Connection, principal: Principal, kind: str) -> Rules:
     """The rules of a kind. Usage `rules_kind` where there is no such kind."""
     found = list_rules(connection, principal)
     _check(kind)
@@ -63,7 +75,7 @@ def replace_rules(
     *,
     request: RequestInfo | None = None,
     if_match: str | None = None,
-) -> dict[str, Any]:
+) -> Rules:
     """Replace the rules of a kind; an empty text takes them away. Denied; Usage naming the line that can't be read."""
     with catalog.write() as connection:
         before = find_rules(connection, principal, kind)
@@ -77,4 +89,4 @@ def replace_rules(
 
 def _check(kind: str) -> None:
     if kind not in KINDS:
-        raise Usage("rules_kind", f"There are no rules of kind {kind!r}.", f"Kinds are {', '.join(KINDS)}.")
+        raise RulesKindUnknown(kind, ", ".join(KINDS))

@@ -12,8 +12,8 @@ from typing import Final
 from sqlalchemy import Connection, and_, func, select
 
 from scandock.catalog.attributes import attribute
+from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import scan_edit
-from scandock.catalog.standing import Standing
 from scandock.catalog.tables import scan, session
 from scandock.rules.permissions import Action
 from scandock.services import rights
@@ -36,7 +36,7 @@ def fix_scan_types(desk: Desk, uuid: str) -> None:
         edit_scan(desk, uuid, scan_id, {"type": word})
 
 
-def _words_of(connection: Connection, source: Standing) -> dict[str, str]:
+def _words_of(connection: Connection, source: SessionRecord) -> dict[str, str]:
     """The type that most scans of a description have in the project's other sessions, by what describes them."""
     count = func.count()
     query = (
@@ -60,7 +60,7 @@ def _words_of(connection: Connection, source: Standing) -> dict[str, str]:
     return {key: min(words.items(), key=lambda one: (-one[1], one[0]))[0] for key, words in counted.items()}
 
 
-def _untold(connection: Connection, source: Standing) -> list[tuple[str, str]]:
+def _untold(connection: Connection, source: SessionRecord) -> list[tuple[str, str]]:
     """The scans whose type nobody said, with what describes them."""
     query = (
         select(scan.c.scan_id, _DESCRIPTION)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from scandock.access.errors import SettingInvalid
 from scandock.access.oidc_settings import safe_url
 from scandock.model.errors import Usage
 
@@ -18,7 +19,7 @@ def check_server(settings: Settings) -> None:
     """Raises Usage `setting_invalid` naming every pair of settings that can't both be meant."""
     wrong = [*_address(settings), *_mail(settings), *_oidc(settings)]
     if wrong:
-        raise Usage("setting_invalid", " ".join(wrong), "Set what is missing, or unset what is not meant.")
+        raise SettingInvalid(" ".join(wrong), "Set what is missing, or unset what is not meant.")
 
 
 def _address(settings: Settings) -> Iterator[str]:

@@ -5,18 +5,23 @@ Names are those of addresses: ids (`1,2`), types, labels, or `ALL`. Never a stat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import builtins
+import json
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, func, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, select
 
 from scandock.catalog.server_tables import scan_edit
 from scandock.catalog.shelves import Holder
 from scandock.catalog.tables import file, resource, scan, session
-from scandock.model.errors import Usage
 from scandock.model.xnat_ids import resource_id
+from scandock.rules.said_fields import added_parameters
+from scandock.services.file_errors import ResourceUnknown
+from scandock.services.session_errors import ScanUnknown
 
+T = TypeVar("T")
 ALL: Final = frozenset({"ALL", "*"})
 NO_TYPE: Final = "NULL"
 """What clients call the type of a scan that has none."""
@@ -37,6 +42,63 @@ def _spelled(name: str) -> str:
     return name.replace("[SLASH]", "/").replace("[COMMA]", ",")
 
 
+# Records that are tuples, of columns in their order: there may be a million files, and a document of a session asks for
+# all of its scans, to show nothing but their ids.
+
+
+class ScanPart(NamedTuple):
+    """A scan, with what people said of it: a row of `_SCAN`."""
+
+    n: int
+    scan_id: str
+    series_uid: str | None
+    modality: str
+    xsi_type: str
+    type: str
+    quality: str
+    note: str
+    attributes_json: str
+    frames: int
+    parameters_json: str
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        """What is said of it, with what people have added."""
+        return {**json.loads(self.attributes_json), **self.added}
+
+    @property
+    def added(self) -> dict[str, str]:
+        """The parameters that people have added, as attributes."""
+        return added_parameters(self.parameters_json)
+
+
+class ResourcePart(NamedTuple):
+    """A resource of a scan, or (`scan_id` None) of what has the scans: a row of `_RESOURCE`."""
+
+    n: int
+    label: str
+    content: str
+    format: str
+    files: int
+    bytes: int
+    tags: str
+    scan_id: str | None
+    scan_type: str | None
+
+
+class FilePart(NamedTuple):
+    """A file: a row of `files_of`."""
+
+    n: int
+    resource_n: int
+    name: str
+    bytes: int
+    md5: builtins.bytes | None
+    content: str | None
+    format: str | None
+    tags: str | None
+
+
 # -- scans -------------------------------------------------------------------------------------------------------------
 
 _SCAN: Final = (
@@ -52,10 +114,10 @@ _RESOURCE: Final = (
 )  # fmt: skip
 
 
-def scans_of(connection: Connection, standing: Holder, wanted: str = "ALL", *, some: bool = False) -> list[RowMapping]:
+def scans_of(connection: Connection, standing: Holder, wanted: str = "ALL", *, some: bool = False) -> list[ScanPart]:
     """The scans of a session with what people said of them; those of `wanted`: ids (`1,2`), types, or `ALL`.
 
-    `NULL` are those without a type. Usage `scan_unknown` where it names one that there is not, or (`some`) where there
+    `NULL` are those without a type. ScanUnknown where it names one that there is not, or (`some`) where there
     is none of those that it names.
     """
     edited = and_(scan_edit.c.session_id == standing.id, scan_edit.c.scan_id == scan.c.scan_id)
@@ -64,22 +126,23 @@ def scans_of(connection: Connection, standing: Holder, wanted: str = "ALL", *, s
         .outerjoin(scan_edit, edited)
         .where(scan.c.tree_id == standing.tree_id)
         .order_by(scan.c.sort_key, scan.c.n)
-    ).mappings().all()  # fmt: skip
+    )
+    scans = [ScanPart._make(row) for row in rows]
     if is_all(wanted):
-        return list(rows)
-    by_id = {row["scan_id"]: row for row in rows}
-    by_type: dict[str, list[RowMapping]] = {}
-    for row in rows:
-        by_type.setdefault(row["type"] or NO_TYPE, []).append(row)
-    chosen: dict[int, RowMapping] = {}
+        return scans
+    by_id = {one.scan_id: one for one in scans}
+    by_type: dict[str, list[ScanPart]] = {}
+    for one in scans:
+        by_type.setdefault(one.type or NO_TYPE, []).append(one)
+    chosen: dict[int, ScanPart] = {}
     named = names_of(wanted)
     unknown = "" if named else wanted
     for name in map(_spelled, named):
         found = [by_id[name]] if name in by_id else by_type.get(name, [])
-        chosen |= {row["n"]: row for row in found if row["n"] not in chosen}
+        chosen |= {one.n: one for one in found if one.n not in chosen}
         unknown = unknown or ("" if found else name)
     if unknown and not (some and chosen):
-        raise Usage("scan_unknown", f"The session has no scan {unknown[:128]!r}.", "GET .../scans lists them.")
+        raise ScanUnknown(f"The session has no scan {unknown[:128]!r}.", "GET .../scans lists them.")
     return list(chosen.values())
 
 
@@ -91,12 +154,12 @@ def resources_of(
     standing: Holder,
     wanted: str = "ALL",
     *,
-    scans: Sequence[RowMapping] | None = None,
+    scans: Sequence[ScanPart] | None = None,
     some: bool = False,
-) -> list[RowMapping]:
+) -> list[ResourcePart]:
     """Resources by id or label: those of some scans, or (None) the session's own.
 
-    Usage `resource_unknown` where it names one that there is not, or (`some`) where there is none of those.
+    ResourceUnknown where it names one that there is not, or (`some`) where there is none of those.
     """
     query = (
         select(*_RESOURCE)
@@ -105,33 +168,33 @@ def resources_of(
         .where(resource.c.tree_id == standing.tree_id)
         .order_by(func.coalesce(scan.c.sort_key, ""), resource.c.n)
     )  # fmt: skip
-    ids = None if scans is None else {row["scan_id"] for row in scans}
-    rows = [
-        row
-        for row in connection.execute(query).mappings()
-        if (row["scan_id"] is None if ids is None else row["scan_id"] in ids)
+    ids = None if scans is None else {one.scan_id for one in scans}
+    resources = [
+        one
+        for one in map(ResourcePart._make, connection.execute(query))
+        if (one.scan_id is None if ids is None else one.scan_id in ids)
     ]
     if is_all(wanted):
-        return rows
-    called: dict[str, list[RowMapping]] = {}
-    for row in rows:
-        for word in (resource_id(standing.uuid, row["scan_id"], row["label"]), row["label"].casefold()):
-            called.setdefault(word, []).append(row)
+        return resources
+    called: dict[str, list[ResourcePart]] = {}
+    for one in resources:
+        for word in (resource_id(standing.uuid, one.scan_id, one.label), one.label.casefold()):
+            called.setdefault(word, []).append(one)
     chosen: set[int] = set()
     named = names_of(wanted)
     unknown = "" if named else wanted
     for name in named:
         found = called.get(name.casefold(), [])
-        chosen.update(row["n"] for row in found)
+        chosen.update(one.n for one in found)
         unknown = unknown or ("" if found else name)
     if unknown and not (some and chosen):
-        raise Usage("resource_unknown", f"There is no resource {unknown[:128]!r}.", "GET .../resources lists them.")
-    return [row for row in rows if row["n"] in chosen]
+        raise ResourceUnknown(f"There is no resource {unknown[:128]!r}.", "GET .../resources lists them.")
+    return [one for one in resources if one.n in chosen]
 
 
 def parts_of_sessions(
     connection: Connection, sessions: ColumnElement[bool]
-) -> tuple[dict[int, list[RowMapping]], dict[int, list[RowMapping]]]:
+) -> tuple[dict[int, list[ScanPart]], dict[int, list[ResourcePart]]]:
     """The scans, and the resources, of the sessions that a condition holds for, by session: a statement for each."""
     of_scan = and_(scan_edit.c.session_id == session.c.id, scan_edit.c.scan_id == scan.c.scan_id)
     scans = (
@@ -149,13 +212,13 @@ def parts_of_sessions(
         .where(sessions)
         .order_by(session.c.id, func.coalesce(scan.c.sort_key, ""), resource.c.n)
     )
-    return _by_session(connection, scans), _by_session(connection, resources)
+    return _by_session(connection, scans, ScanPart._make), _by_session(connection, resources, ResourcePart._make)
 
 
-def _by_session(connection: Connection, query: Select[Any]) -> dict[int, list[RowMapping]]:
-    found: dict[int, list[RowMapping]] = {}
-    for row in connection.execute(query).mappings():
-        found.setdefault(row["session_id"], []).append(row)
+def _by_session(connection: Connection, query: Select[Any], make: Callable[[Iterable[Any]], T]) -> dict[int, list[T]]:
+    found: dict[int, list[T]] = {}
+    for number, *row in connection.execute(query):
+        found.setdefault(number, []).append(make(row))
     return found
 
 
@@ -182,12 +245,12 @@ class Folder:
 def files_of(
     connection: Connection,
     standing: Holder,
-    resources: Sequence[RowMapping],
+    resources: Sequence[ResourcePart],
     name: str | None = None,
     folder: Folder | None = None,
-) -> list[RowMapping]:
+) -> list[FilePart]:
     """The files of some resources, in the order of these; those of a name alone, or of a folder."""
-    numbers = {row["n"]: place for place, row in enumerate(resources)}
+    numbers = {one.n: place for place, one in enumerate(resources)}
     query = (
         select(
             file.c.n, file.c.resource_n, file.c.name, file.c.bytes, file.c.md5, file.c.content, file.c.format,
@@ -202,6 +265,6 @@ def files_of(
         query = query.where(func.substr(file.c.name, 1, len(folder.start)) == folder.start)
     if len(numbers) == 1:
         query = query.where(file.c.resource_n == next(iter(numbers)))
-    found = [row for row in connection.execute(query).mappings() if row["resource_n"] in numbers]
-    found.sort(key=lambda row: numbers[row["resource_n"]])
-    return found if folder is None else [row for row in found if folder.holds(row["name"])]
+    found = [one for one in map(FilePart._make, connection.execute(query)) if one.resource_n in numbers]
+    found.sort(key=lambda one: numbers[one.resource_n])
+    return found if folder is None else [one for one in found if folder.holds(one.name)]

@@ -1,27 +1,30 @@
-"""Settings: SCANDOCK_* in the environment, checked once, with what each means and where its value comes from."""
+"""Settings: SCANDOCK_* in the environment. Each is defined here alone: name, type, bounds, default and meaning.
+
+They are checked once, by `load_settings`. Packages below get the values that they need: `limits`, `oidc`, `notify`.
+"""
 
 from __future__ import annotations
 
+import ipaddress
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+import re
+from dataclasses import fields
 from datetime import UTC, tzinfo
-from difflib import get_close_matches
 from functools import lru_cache
 from typing import Annotated, Any, Final, Literal, cast
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from scandock.model.errors import Usage
+from scandock.access.errors import SettingInvalid
+from scandock.access.oidc_settings import OidcSettings
 from scandock.model.limits import Limits
-from scandock.model.request_limits import FIXED_LIMITS
 from scandock.rules.labels import PLACEHOLDERS
-from scandock.services.byte_sizes import format_bytes
+from scandock.services.byte_sizes import format_bytes, parse_bytes
 from scandock.services.masking import MASK, mask
-from scandock.services.server_settings import SECRETS, ServerSettings
-from scandock.services.setting_kinds import Bytes, Count, Names
+from scandock.services.notify_settings import NotifySettings
 
 PREFIX: Final = "SCANDOCK_"
 OUTSIDE: Final = {
@@ -34,23 +37,97 @@ OUTSIDE: Final = {
 }
 """Variables that the command line itself reads: no part of `Settings`, but documented and known beside it."""
 
-_OF_TESTS: Final = "SCANDOCK_CRASH_"
-"""What the crash suite alone sets: see model/points.py."""
+SECRETS: Final = frozenset({"admin_password", "smtp_password", "oidc_client_secret"})
+"""Fields whose values are never shown."""
 
+GIB: Final = 1024**3
+MIB: Final = 1024**2
 _SCHEMES: Final = {"sqlite": "sqlite"} | dict.fromkeys(
     ("postgres", "postgresql", "postgresql+psycopg"), "postgresql+psycopg"
 )
 """Schemes that are taken, and how SQLAlchemy calls them with the driver that is installed."""
 
-
 _LIMITS: Final = Limits()
 
+# -- kinds of values ---------------------------------------------------------------------------------------------------
 
-class Settings(ServerSettings):
+_PATH: Final = re.compile(r"(/[A-Za-z0-9._~-]+)*")
+
+
+def _bytes(value: object) -> object:
+    """Byte counts may come as `500MB`; everything else is left to pydantic."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return parse_bytes(value)
+    except ValueError:
+        raise ValueError("is no size; right is a number of bytes, or one with a unit: 500MB, 2GiB") from None
+
+
+def _between_commas(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(name for name in (part.strip() for part in value.split(",")) if name)
+    return value
+
+
+def _site(value: str) -> str:
+    """An address of a site, without a slash at its end."""
+    try:
+        parts = urlsplit(value)
+        good = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        good = False
+    if not good or "@" in parts.netloc or parts.query or parts.fragment or not _PATH.fullmatch(parts.path.rstrip("/")):
+        raise ValueError("is no address of a site; right is https://dock.example.org or https://example.org/dock")
+    return value.rstrip("/")
+
+
+def _path(value: str) -> str:
+    if not _PATH.fullmatch(value.rstrip("/")):
+        raise ValueError("is no path to serve under; right is /dock")
+    return value.rstrip("/")
+
+
+def _networks(names: tuple[str, ...]) -> tuple[str, ...]:
+    if names == ("none",):
+        return ()
+    try:  # with what is behind the prefix left out: uvicorn takes a network as it is defined alone
+        return tuple(str(ipaddress.ip_network(name, strict=False)) if "/" in name else _address(name) for name in names)
+    except ValueError:
+        raise ValueError("names no addresses; right is 127.0.0.1, 10.1.0.0/16 or none") from None
+
+
+def _address(name: str) -> str:
+    return str(ipaddress.ip_address(name))
+
+
+def _folders(paths: tuple[str, ...]) -> tuple[str, ...]:
+    if not all(path.startswith("/") and ".." not in path.split("/") and path.strip("/") for path in paths):
+        raise ValueError("names no folder; right is /data/inbox, from the root on")
+    return paths
+
+
+Count = Annotated[int, Field(ge=1, le=2**53)]
+Bytes = Annotated[int, BeforeValidator(_bytes), Field(ge=0, le=2**60)]
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_between_commas)]
+"""Names with commas between."""
+SiteUrl = Annotated[str, AfterValidator(_site)]
+BasePath = Annotated[str, AfterValidator(_path)]
+Networks = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_between_commas), AfterValidator(_networks)]
+"""IP addresses and networks, or `none`."""
+Folders = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_between_commas), AfterValidator(_folders)]
+"""Absolute paths of folders, with commas between."""
+
+
+# -- the settings ------------------------------------------------------------------------------------------------------
+
+
+class Settings(BaseSettings):
     """Every setting, frozen; made by `load_settings`, which turns what is wrong into a `Usage` error.
 
     A field `max_depth` is the variable SCANDOCK_MAX_DEPTH. Those of `Limits` are here one by one with its defaults
-    and come together again in `limits`; the server's own are those of `ServerSettings`.
+    and come together again in `limits`. Whether the server's own fit each other is seen by
+    `server_checks.check_server`, once `serve` is asked for.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, env_ignore_empty=True, extra="forbid")
@@ -115,6 +192,118 @@ class Settings(ServerSettings):
         description="Space that an import leaves free on the file system of the data folder.",
     )
 
+    # The server's own: receiving, its address, logins by a provider, mail and webhooks. Commands do without.
+
+    admin_password: SecretStr | None = Field(
+        default=None,
+        description="Password of the account admin, which the first start makes; not set: one is made up and printed.",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="The least that the server's log tells."
+    )
+    public_url: SiteUrl | None = Field(
+        default=None,
+        description="Address of the site as people write it, for links in messages and for logins by a provider.",
+    )
+    base_path: BasePath | None = Field(
+        default=None,
+        description="Path under which a reverse proxy shows the site; not set: that of SCANDOCK_PUBLIC_URL.",
+    )
+    trusted_proxies: Networks = Field(
+        default=("127.0.0.1", "::1"),
+        description="Addresses and networks of reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are"
+        " believed, with commas between; none: nobody's.",
+    )
+    max_connections: Annotated[int, Field(ge=16, le=1_000_000)] = Field(
+        default=4096, description="Connections to the server at once; where there are more, those that wait give way."
+    )
+    max_connections_per_address: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        default=256,
+        description="Connections of one address whose request is not complete; trusted proxies count as whom they"
+        " name.",
+    )
+    max_upload_bytes: Annotated[Bytes, Field(ge=1)] = Field(
+        default=256 * GIB, description="Bytes of one upload, as it comes over the network."
+    )
+    max_body_bytes: Annotated[Bytes, Field(ge=1)] = Field(
+        default=1024**2, description="Bytes of a request's body that is no upload."
+    )
+    max_uploads_per_user: Count = Field(default=100, description="Uploads of one account that are not imported yet.")
+    max_space_percent_per_user: Annotated[int, Field(ge=1, le=100)] = Field(
+        default=50,
+        description="Part of the free space that uploads of one account may take together, where it has several under"
+        " way; one alone may take all of it.",
+    )
+    max_names: Count = Field(
+        default=2000,
+        description="Different names of sessions, scans and resources in one address of XNAT's dialect; ALL is one.",
+    )
+    upload_idle_seconds: Annotated[int, Field(ge=1, le=86_400)] = Field(
+        default=120, description="How long a client may send nothing before it is let go."
+    )
+    upload_hours: Annotated[int, Field(ge=1, le=87_600)] = Field(
+        default=72, description="Hours after which a resumable upload is removed that nobody goes on with."
+    )
+    answer_bytes: Annotated[Bytes, Field(ge=16 * 1024**2)] = Field(
+        default=512 * 1024**2,
+        description="Answers that wait until their clients take them, all together; one asker has half of what others"
+        " leave.",
+    )
+    download_idle_seconds: Annotated[int, Field(ge=1, le=86_400)] = Field(
+        default=600, description="How long the client of a file or a zip may take nothing before it is let go."
+    )
+    outage_hours: Annotated[int, Field(ge=0, le=8_760)] = Field(
+        default=24,
+        description="Hours that an import waits altogether for a disk, rights or a catalog that fail; then it has"
+        " failed, and its bytes are kept.",
+    )
+    inbox_folders: Folders = Field(
+        default=(),
+        description="Folders of this machine whose content may be imported by XNAT's inbox, with commas between;"
+        " not set: none.",
+    )
+    cache_bytes: Bytes = Field(default=2 * GIB, description="Thumbnails that are kept in the data folder; 0: none are.")
+    verify_days: Annotated[int, Field(ge=1, le=36_500)] = Field(
+        default=90, description="Days within which every stored file is read again and its checksum confirmed."
+    )
+    verify_bytes_per_second: Annotated[Bytes, Field(ge=65_536)] = Field(
+        default=32 * MIB,
+        description="Bytes a second that this reads at most; a quarter of them while imports run or wait.",
+    )
+    notify_labels: bool = Field(
+        default=False,
+        description="Messages may name projects, labels and archives, which may identify a person.",
+    )
+    notify_seconds: Annotated[int, Field(ge=1, le=600)] = Field(
+        default=15, description="How long one attempt to send a message may take."
+    )
+    webhook_private: bool = Field(
+        default=False, description="Webhooks may go to addresses that are not public: this machine, its networks."
+    )
+    smtp_host: str | None = Field(default=None, description="Server that mail is handed to; not set: none is sent.")
+    smtp_port: Annotated[int, Field(ge=1, le=65_535)] = Field(default=25, description="Its port.")
+    smtp_security: Literal["none", "starttls", "tls"] = Field(
+        default="none", description="How the way to it is protected."
+    )
+    smtp_user: str | None = Field(default=None, description="Name to log in there with.")
+    smtp_password: SecretStr | None = Field(default=None, description="Password to log in there with.")
+    smtp_from: str | None = Field(default=None, description="Sender of mail; not set: scandock@ that host.")
+    oidc_issuer: str | None = Field(
+        default=None, description="OpenID Connect provider that people may log in by; not set: none."
+    )
+    oidc_client_id: str | None = Field(default=None, description="What this site is called there.")
+    oidc_client_secret: SecretStr | None = Field(default=None, description="Its secret there, where it has one.")
+    oidc_label: str = Field(default="Single sign-on", description="What the login is called on the page.")
+    oidc_scopes: str = Field(default="openid email profile", description="Scopes that are asked for, with blanks.")
+    oidc_name_claim: str = Field(
+        default="preferred_username", description="Claim that a new account's name is taken from."
+    )
+    oidc_domains: Names = Field(
+        default=(),
+        description="Domains of verified e-mail addresses whose holders get an account at their first login, with"
+        " commas between; *: everybody; not set: only accounts that an administrator linked.",
+    )
+
     @field_validator("database_url")
     @classmethod
     def _database_is_known(cls, value: str | None) -> str | None:
@@ -144,31 +333,43 @@ class Settings(ServerSettings):
         """The time zone of `timezone`."""
         return _zone(self.timezone)
 
+    @property
+    def root_path(self) -> str:
+        """Where the site begins: `/dock`, or "" for the host's own root."""
+        if self.base_path is not None:
+            return self.base_path
+        return urlsplit(self.public_url).path if self.public_url else ""
 
-@dataclass(frozen=True, slots=True)
-class SettingRow:
-    """One line of `scandock settings`."""
+    @property
+    def oidc(self) -> OidcSettings | None:
+        """The provider of logins; None where there is none."""
+        if self.oidc_issuer is None:
+            return None
+        return OidcSettings(
+            issuer=self.oidc_issuer,
+            client_id=self.oidc_client_id or "",
+            client_secret=_open(self.oidc_client_secret),
+            label=self.oidc_label,
+            scopes=self.oidc_scopes,
+            name_claim=self.oidc_name_claim,
+            domains=self.oidc_domains,
+        )
 
-    name: str
-    """The variable, as it stands in the environment."""
-    value: object
-    """Plain (text, number, list, None); secrets are masked."""
-    shown: str
-    """The value as a person reads it."""
-    source: Literal["default", "environment"]
-    meaning: str
-
-
-@dataclass(frozen=True, slots=True)
-class LimitRow:
-    """One line of the limits that are no settings, below those of `scandock settings`."""
-
-    name: str
-    """As docs/limits.md has it."""
-    value: int | float
-    shown: str
-    """The value as a person reads it."""
-    meaning: str
+    @property
+    def notify(self) -> NotifySettings:
+        """How people are told of outcomes, as the sending takes it."""
+        return NotifySettings(
+            public_url=self.public_url or "",
+            labels=self.notify_labels,
+            smtp_host=self.smtp_host or "",
+            smtp_port=self.smtp_port,
+            smtp_security=self.smtp_security,
+            smtp_user=self.smtp_user or "",
+            smtp_password=_open(self.smtp_password),
+            smtp_from=self.smtp_from or "",
+            webhook_private=self.webhook_private,
+            seconds=float(self.notify_seconds),
+        )
 
 
 def load_settings() -> Settings:
@@ -187,29 +388,7 @@ def _settings_of(_environment: tuple[tuple[str, str], ...]) -> Settings:
         return Settings()
     except ValidationError as error:
         sentences = [_sentence(cast("dict[str, Any]", one)) for one in error.errors(include_url=False)]
-        raise Usage("setting_invalid", " ".join(sentences), "Set it right, or unset it for the default.") from None
-
-
-def describe(settings: Settings) -> list[SettingRow]:
-    """Every setting with its value and where that comes from: first what every command asks for, then the server's."""
-    rows = []
-    names = [name for name in Settings.model_fields if name not in ServerSettings.model_fields]
-    for name in [*names, *ServerSettings.model_fields]:
-        field = Settings.model_fields[name]
-        plain = _plain(name, getattr(settings, name))
-        source: Literal["default", "environment"] = "environment" if name in settings.model_fields_set else "default"
-        rows.append(SettingRow(variable(name), plain, _shown(name, plain), source, field.description or ""))
-    return rows
-
-
-def describe_limits() -> list[LimitRow]:
-    """Every limit of requests that is no setting, in the order of docs/limits.md."""
-    rows = []
-    for limit in FIXED_LIMITS:
-        value = int(limit.value) if limit.value == int(limit.value) else limit.value
-        shown = format_bytes(int(value)) if limit.unit == "B" else f"{value} {limit.unit}".rstrip()
-        rows.append(LimitRow(limit.name, value, shown, limit.meaning))
-    return rows
+        raise SettingInvalid(" ".join(sentences), "Set it right, or unset it for the default.") from None
 
 
 def variable(name: str) -> str:
@@ -217,30 +396,15 @@ def variable(name: str) -> str:
     return PREFIX + name.upper()
 
 
-def unknown_variables(environ: Mapping[str, str] | None = None) -> dict[str, str | None]:
-    """SCANDOCK_* variables that are set but mean nothing, each with the nearest known name: mostly slips of the pen."""
-    known = {variable(name) for name in Settings.model_fields} | OUTSIDE.keys()
-    found = (name for name in sorted(os.environ if environ is None else environ) if name.upper().startswith(PREFIX))
-    return {
-        name: next(iter(get_close_matches(name.upper(), known, n=1, cutoff=0.8)), None)
-        for name in found
-        if name.upper() not in known and not name.startswith(_OF_TESTS)
-    }
-
-
-def unknown_settings(environ: Mapping[str, str] | None = None) -> list[str]:
-    """A sentence for each of `unknown_variables`: it was meant to change something and changes nothing."""
-    return [
-        f"{name} is set, but no setting has that name" + (f"; {near} has." if near else ".")
-        for name, near in unknown_variables(environ).items()
-    ]
-
-
 def _zone(name: str) -> tzinfo:
     return UTC if name == "UTC" else ZoneInfo(name)  # the default must not hang on a time zone database
 
 
-def _plain(name: str, value: object) -> object:
+def _open(secret: SecretStr | None) -> str:
+    return "" if secret is None else secret.get_secret_value()
+
+
+def plain_value(name: str, value: object) -> object:
     """A value as JSON has it, and without what is secret in it."""
     if isinstance(value, SecretStr):
         return MASK
@@ -249,7 +413,7 @@ def _plain(name: str, value: object) -> object:
     return mask(cast("str | None", value)) if name == "database_url" else value
 
 
-def _shown(name: str, value: object) -> str:
+def shown_value(name: str, value: object) -> str:
     if value is None:
         return "not set"
     if isinstance(value, bool):
@@ -263,16 +427,16 @@ def _shown(name: str, value: object) -> str:
 def _sentence(error: dict[str, Any]) -> str:
     """One of pydantic's errors in words of the environment."""
     name = str(error["loc"][0])
-    value = MASK if name in SECRETS else _plain(name, str(error["input"]))
+    value = MASK if name in SECRETS else plain_value(name, str(error["input"]))
     context = error.get("ctx", {})
     if error["type"] == "value_error":
         what = str(context["error"])
     elif error["type"] == "literal_error":
         what = f"is not one of them; right is {context['expected']}"
     elif "ge" in context:
-        what = f"is too small; the least is {_shown(name, context['ge'])}"
+        what = f"is too small; the least is {shown_value(name, context['ge'])}"
     elif "le" in context:
-        what = f"is too large; the most is {_shown(name, context['le'])}"
+        what = f"is too large; the most is {shown_value(name, context['le'])}"
     elif error["type"].startswith("int"):
         what = "is no whole number"
     elif error["type"].startswith("bool"):

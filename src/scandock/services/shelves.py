@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Connection
 
 from scandock.access.principal import Principal
+from scandock.catalog.records import SessionRecord
 from scandock.catalog.shelves import Holder, Shelf, find_shelf, made_shelf
-from scandock.catalog.standing import Standing
 from scandock.catalog.tables import file, resource
 from scandock.rules.permissions import Action
 from scandock.services import audit, contents, rights
 from scandock.services.moving import Desk
+from scandock.services.records import File
 
 _RIGHTS: Final[Mapping[Action, tuple[Action, Action]]] = {
     Action.SESSION_READ: (Action.PROJECT_READ, Action.SUBJECT_READ),
@@ -56,7 +57,7 @@ def holder_for(
 class OwnFiles:
     """The first files of a shelf, by resource and name, for a page; and how many there are."""
 
-    files: list[dict[str, Any]]
+    files: list[File]
     count: int = 0
     bytes: int = 0
 
@@ -67,13 +68,13 @@ def own_files(connection: Connection, project_name: str, key: str, most: int) ->
     if found is None:
         return OwnFiles([])
     query = contents.files_query(found).order_by(resource.c.label, file.c.name).limit(most)
-    rows = [contents.file_item(row, found) for row in connection.execute(query).mappings()]
+    rows = [File.from_row(row, found) for row in connection.execute(query).mappings()]
     return OwnFiles(rows, found.files, found.bytes)
 
 
 def target_of(holder: Holder) -> tuple[str, str]:
     """Kind and id that the audit trail has of whose files these are."""
-    if isinstance(holder, Standing):
+    if isinstance(holder, SessionRecord):
         return "session", holder.uuid
     return ("project", holder.project) if holder.subject_id is None else ("subject", holder.key)
 

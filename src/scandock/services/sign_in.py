@@ -15,11 +15,10 @@ from scandock.access.oidc_accounts import account_for
 from scandock.access.oidc_settings import Identity, OidcSettings
 from scandock.access.principal import Denied, Door, Principal, ProjectRights, RequestInfo, deny, require
 from scandock.catalog.engine import Catalog
-from scandock.model.errors import Usage
 from scandock.model.limit_counts import Limit, count_limit
 from scandock.rules.permissions import Action, Answer, Scope
+from scandock.services.account_errors import PasswordWrong
 from scandock.services.audit import Did, Value, record
-from scandock.services.clock_watch import why_wait
 from scandock.services.refusals import Refusal, Refusals
 
 if TYPE_CHECKING:
@@ -149,7 +148,7 @@ def change_own_password(
     gate.throttle.begin(one.name, address)
     if not passwords.verify(one.password, current):
         gate.refused(Attempt("password", one.id, request or RequestInfo()))
-        raise Usage("password_wrong", "The present password is wrong.", "Type it again.")
+        raise PasswordWrong
     gate.throttle.good(one.name, address)
     gate.settle()
     hashed = passwords.hash_password(new)
@@ -158,16 +157,3 @@ def change_own_password(
         made = logins.begin(connection, changed) if again else None
         record(connection, principal, Did.PASSWORD, "account", one.uuid, request=request)
     return made
-
-
-def purge_ended(catalog: Catalog) -> int:
-    """Take away logins and tokens that have ended; how many. For the janitor, once in a while.
-
-    None while the clock can't be trusted: they are refused by what it says, but hold again once it is right.
-    """
-    from scandock.access import tokens
-
-    if why_wait(catalog):
-        return 0
-    with catalog.write() as connection:
-        return logins.purge(connection) + tokens.purge(connection)

@@ -14,11 +14,11 @@ from sqlalchemy import Connection, Select, func, select
 
 from scandock.access.principal import Principal
 from scandock.catalog.tables import project, session, upload
+from scandock.model.durations import DAY_MS
 from scandock.model.verdicts import FINAL
 from scandock.rules.permissions import Action
 from scandock.services import rights
 
-DAY_MS: Final = 86_400_000
 OUTCOMES: Final = tuple(state.value for state in FINAL)
 
 

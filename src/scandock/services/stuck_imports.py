@@ -17,7 +17,7 @@ from scandock.model.errors import Fault
 from scandock.model.verdicts import ImportState
 from scandock.placing import recover
 from scandock.services.audit import Did, record
-from scandock.services.imports import says_of_cached
+from scandock.services.import_records import says_of_cached
 
 if TYPE_CHECKING:
     from scandock.store.port import Store

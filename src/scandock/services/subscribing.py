@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Final, Literal, Self
 
+from pydantic import Field
 from sqlalchemy import Connection, RowMapping, delete, func, insert, select
 
 from scandock.access.principal import deny
 from scandock.catalog.server_tables import delivery, subscription
 from scandock.catalog.tables import project, upload
-from scandock.model.errors import CodedUsage, Usage
+from scandock.model.errors import CodedUsage
+from scandock.model.json_records import JsonRecord, LeftOut, MaybeMoment, Moment
 from scandock.model.verdicts import FINAL
 from scandock.queue.tokens import new_uuid
 from scandock.rules.permissions import Action, Answer
 from scandock.services import rights
 from scandock.services.audit import Did
 from scandock.services.mail import check_address
+from scandock.services.message_errors import MailOff
 from scandock.services.moving import Desk
-from scandock.services.notify_settings import notify_settings
 from scandock.services.webhooks import check_url
 
 STATES: Final = (*(state.value for state in FINAL), "damaged")
@@ -58,9 +61,61 @@ class SubscriptionsTooMany(CodedUsage):
         self._fill({"most": most})
 
 
+@dataclass(frozen=True, kw_only=True)
+class Subscription(JsonRecord):
+    """Who is told of outcomes; a webhook's `secret` is told once, when it is made."""
+
+    id: str
+    project: str | None
+    kind: Literal["email", "webhook"]
+    target: str
+    states: list[str]
+    waiting: int
+    failed: int
+    created: Moment
+    secret: LeftOut[str] = field(default=None, repr=False)
+
+    @classmethod
+    def from_row(cls, row: RowMapping, *, secret: str | None = None) -> Self:
+        return cls(
+            id=row["uuid"],
+            project=row["project"],
+            kind=row["kind"],
+            target=row["target"],
+            states=row["states"].strip(",").split(","),
+            waiting=row["waiting"],
+            failed=row["failed"],
+            created=row["created"],
+            secret=secret,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivery(JsonRecord):
+    """What was sent, waits or failed."""
+
+    import_: Annotated[str | None, Field(alias="import")]
+    state: str
+    attempts: int
+    next: MaybeMoment
+    error: str | None
+    done: MaybeMoment
+
+    @classmethod
+    def from_row(cls, row: RowMapping) -> Self:
+        return cls(
+            import_=row["uuid"],
+            state=row["state"],
+            attempts=row["attempts"],
+            next=row["next_at"] if row["state"] == "waiting" else None,
+            error=row["error"],
+            done=row["done"],
+        )
+
+
 def subscribe(
     desk: Desk, *, kind: str, target: str, states: Sequence[str], project_name: str | None = None
-) -> dict[str, Any]:
+) -> Subscription:
     """Ask to be told: of one's own imports, or (as its owner) of a project's. A webhook's secret is shown here alone.
 
     Raises KindUnknown, StatesUnknown, MailAddressInvalid, SubscriptionsTooMany, and Usage `url_invalid`, `mail_off`.
@@ -70,15 +125,11 @@ def subscribe(
     if not states or not set(states) <= set(STATES):
         raise StatesUnknown(", ".join(STATES))
     if kind == "email":
-        if not notify_settings(desk.settings).smtp_host:
-            raise Usage(
-                "mail_off",
-                "This site sends no e-mail.",
-                "Have SCANDOCK_SMTP_HOST set by who runs the server, or choose a webhook.",
-            )
+        if not desk.settings.notify.smtp_host:
+            raise MailOff
         check_address(target)
     else:
-        check_url(target, notify_settings(desk.settings))
+        check_url(target, desk.settings.notify)
     secret = secrets.token_urlsafe(32) if kind == "webhook" else ""
     number = new_uuid()
     with desk.catalog.write() as connection:
@@ -102,7 +153,7 @@ def subscribe(
         said = {"kind": kind, "states": sorted(states)}
         desk.note(connection, Did.SUBSCRIBE, number, project_name or "", said, kind="subscription")
         found = _find(connection, number)
-    return {**_item(found), **({"secret": secret} if secret else {})}
+    return Subscription.from_row(found, secret=secret or None)
 
 
 def _owner(connection: Connection, desk: Desk, project_name: str | None) -> dict[str, int]:
@@ -116,7 +167,7 @@ def _owner(connection: Connection, desk: Desk, project_name: str | None) -> dict
     return {"project_id": number}
 
 
-def list_subscriptions(connection: Connection, desk: Desk, project_name: str | None = None) -> list[dict[str, Any]]:
+def list_subscriptions(connection: Connection, desk: Desk, project_name: str | None = None) -> list[Subscription]:
     """One's own subscriptions, or those of a project, with how their last deliveries went."""
     owner = _owner(connection, desk, project_name)
     rows = connection.execute(
@@ -124,7 +175,7 @@ def list_subscriptions(connection: Connection, desk: Desk, project_name: str | N
         .where(*(subscription.c[name] == value for name, value in owner.items()))
         .order_by(subscription.c.id)
     ).mappings()
-    return [_item(row) for row in rows]
+    return [Subscription.from_row(row) for row in rows]
 
 
 def _subscriptions() -> Any:  # noqa: ANN401  a Select
@@ -151,19 +202,6 @@ def _find(connection: Connection, uuid: str) -> RowMapping:
     return found
 
 
-def _item(row: RowMapping) -> dict[str, Any]:
-    return {
-        "id": row["uuid"],
-        "project": row["project"],
-        "kind": row["kind"],
-        "target": row["target"],
-        "states": row["states"].strip(",").split(","),
-        "waiting": row["waiting"],
-        "failed": row["failed"],
-        "created": row["created"],
-    }
-
-
 def _mine(connection: Connection, desk: Desk, uuid: str) -> RowMapping:
     """A subscription that the principal may see and end: their own, or a project's as its owner."""
     row = _find(connection, uuid)
@@ -184,7 +222,7 @@ def unsubscribe(desk: Desk, uuid: str) -> None:
         desk.note(connection, Did.UNSUBSCRIBE, uuid, row["project"] or "", kind="subscription")
 
 
-def list_deliveries(connection: Connection, desk: Desk, uuid: str, limit: int = 50) -> list[dict[str, Any]]:
+def list_deliveries(connection: Connection, desk: Desk, uuid: str, limit: int = 50) -> list[Delivery]:
     """The newest deliveries of a subscription: what was sent, what waits, what failed and why."""
     row = _mine(connection, desk, uuid)
     rows = connection.execute(
@@ -194,14 +232,4 @@ def list_deliveries(connection: Connection, desk: Desk, uuid: str, limit: int = 
         .order_by(delivery.c.id.desc())
         .limit(limit)
     ).mappings()
-    return [
-        {
-            "import": one["uuid"],
-            "state": one["state"],
-            "attempts": one["attempts"],
-            "next": one["next_at"] if one["state"] == "waiting" else None,
-            "error": one["error"],
-            "done": one["done"],
-        }
-        for one in rows
-    ]
+    return [Delivery.from_row(row) for row in rows]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, select
 
-from scandock.catalog.standing import Standing
+from scandock.catalog.records import SessionRecord
 from scandock.catalog.tables import session
 from scandock.rules.labels import label_key
 from scandock.rules.notices import Notice
 
 
-def may_join(source: Standing, study_uid: str | None, *, by_hand: bool, ecat: bool) -> bool:
+def may_join(source: SessionRecord, study_uid: str | None, *, by_hand: bool, ecat: bool) -> bool:
     """Whether a session of the same label, but not of the same study, is the one meant (rules.md, "ECAT")."""
     if study_uid is not None and source.study_uid is not None:
         return False
@@ -18,7 +18,7 @@ def may_join(source: Standing, study_uid: str | None, *, by_hand: bool, ecat: bo
 
 
 def taken_warnings(
-    connection: Connection, project_id: int, project_name: str, label: str, source: Standing
+    connection: Connection, project_id: int, project_name: str, label: str, source: SessionRecord
 ) -> tuple[Notice, ...]:
     """The warning that archiving under this label will be refused, as another study's session has it."""
     rows = connection.execute(

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated, Self
 
+from pydantic import Field
 from sqlalchemy import select
 
 from scandock.access.principal import Principal, deny
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import reception
 from scandock.catalog.tables import project, upload
+from scandock.model.json_records import JsonRecord, MaybeMoment, Moment
 from scandock.model.verdicts import UNFINISHED, ImportState
 from scandock.rules.permissions import Answer
 from scandock.services.listing import MAX_LIMIT
 
+StateName = Annotated[str, Field(json_schema_extra={"enum": [one.value for one in ImportState]})]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unfinished:
+class UnfinishedUpload:
     """A resumable upload whose bytes still come, or whose import waits or runs."""
 
     uuid: str
@@ -35,7 +40,40 @@ class Unfinished:
     """Unix milliseconds, while its bytes still come."""
 
 
-def unfinished_uploads(catalog: Catalog, principal: Principal) -> list[Unfinished]:
+@dataclass(frozen=True, kw_only=True)
+class Unfinished(JsonRecord):
+    """An upload to go on with: `offset` bytes are on disk for certain, `arrived` are there; `receiving`: more come."""
+
+    id: str
+    filename: str
+    state: StateName
+    size: int | None
+    offset: int
+    receiving: bool
+    arrived: int
+    fingerprint: str | None
+    project: str | None
+    created: Moment
+    expires: MaybeMoment
+
+    @classmethod
+    def of(cls, one: UnfinishedUpload, *, arrived: int, receiving: bool, fingerprint: str | None) -> Self:
+        return cls(
+            id=one.uuid,
+            filename=one.filename,
+            state=one.state.value,
+            size=one.size,
+            offset=one.received,
+            receiving=receiving,
+            arrived=arrived,
+            fingerprint=fingerprint,
+            project=one.project,
+            created=one.created,
+            expires=one.expires,
+        )
+
+
+def unfinished_uploads(catalog: Catalog, principal: Principal) -> list[UnfinishedUpload]:
     """Those that `principal` made, the newest first, 500 at most. Denied to who is not signed in."""
     if not principal.signed_in:
         deny(Answer.SIGN_IN)
@@ -64,7 +102,7 @@ def unfinished_uploads(catalog: Catalog, principal: Principal) -> list[Unfinishe
     with catalog.read() as connection:
         rows = connection.execute(query).all()
     return [
-        Unfinished(
+        UnfinishedUpload(
             uuid=row.uuid,
             filename=row.archive,
             state=ImportState(row.state),

@@ -17,9 +17,11 @@ from scandock.formats.stream import open_stream
 from scandock.formats.tar import TarKind, members
 from scandock.formats.zip_directory import read_directory
 from scandock.formats.zip_entry import EntryReader
-from scandock.model.errors import Fault, Usage
+from scandock.model.errors import Usage
 from scandock.model.limits import Limits
+from scandock.services.file_errors import EntryRefused, FileNotAnArchive
 from scandock.services.hand_files import Chunk, Incoming
+from scandock.store.errors import ScratchMissing
 from scandock.store.paths import RelPath, parse_rel
 
 _LINK: Final = "Pack the files themselves (tar --dereference), or upload them one by one."
@@ -33,7 +35,7 @@ def unpack(came: Incoming, rel: RelPath, folder: str, limits: Limits, grew: Call
     """
     path = came.stage.local_path(rel)
     if path is None:
-        raise Fault("no_scratch", "The store has no folder to work in.", "Set a local work folder.")
+        raise ScratchMissing
     seen: set[str] = set()
     with FileSource(path) as source:
         meter = Meter(limits, source.size)
@@ -74,7 +76,7 @@ def _entries(source: Source, limits: Limits, meter: Meter) -> Iterator[tuple[str
 
 def not_an_archive() -> Usage:
     """Why something can't be extracted."""
-    return Usage("not_an_archive", "It is to be extracted, but is no zip and no tar.", "Send it without extract=true.")
+    return FileNotAnArchive()
 
 
 def _zip(source: Source, limits: Limits, meter: Meter) -> Iterator[tuple[str, Iterator[Chunk]]]:
@@ -123,4 +125,4 @@ def _inside(folder: str, name: str) -> str:
 
 
 def _refused(name: str, why: str, remedy: str) -> Usage:
-    return Usage("entry_refused", f"The entry {shown(name)} can't be taken: {why}. Nothing was taken.", remedy)
+    return EntryRefused(f"The entry {shown(name)} can't be taken: {why}. Nothing was taken.", remedy)

@@ -23,11 +23,12 @@ from scandock.catalog.server_tables import damage, verification
 from scandock.catalog.shelves import Holder, find_holder, standing_tree
 from scandock.catalog.tables import file, intent, resource, scan, session, shelf, tree, upload
 from scandock.catalog.trees import mend_files
+from scandock.model.durations import DAY_MS
 from scandock.model.errors import Fault
 from scandock.model.upload_steps import log_step
 from scandock.services import audit
-from scandock.services.contents import path_of
 from scandock.services.pacing import Pace
+from scandock.services.records import path_of
 from scandock.services.shelves import target_of
 from scandock.store.paths import RelPath, tree_path
 from scandock.store.port import Snapshot, Store
@@ -37,7 +38,6 @@ BATCH_SECONDS: Final = 1.0
 TURN_SECONDS: Final = 20.0
 """How long one tree is read before another has its turn; it is gone on with where it was left."""
 
-DAY_MS: Final = 86_400_000
 _CHUNK: Final = 1024 * 1024
 
 

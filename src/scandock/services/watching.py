@@ -147,7 +147,8 @@ def under_way(catalog: Catalog, principal: Principal) -> list[dict[str, Any]]:
     sorting = Sorting(sort="-id", limit=UNDER_WAY)
     found = list_imports(catalog, principal, sorting, states=states, mine=True).items
     kept = ("id", "archive", "project", "state", "progress", "created")
-    return [{**{name: one[name] for name in kept}, "mine": True} for one in found]
+    said = (one.to_json() for one in found)
+    return [{**{name: one[name] for name in kept}, "mine": True} for one in said]
 
 
 def _events(connection: Connection, after: int, limit: int) -> list[Happening]:

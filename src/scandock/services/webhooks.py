@@ -18,8 +18,9 @@ from contextlib import closing, suppress
 from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 
-from scandock.model.errors import Fault, Usage
+from scandock.model.errors import Usage
 from scandock.services.addresses import is_public_host
+from scandock.services.message_errors import WebhookFailed, WebhookUrlInvalid
 from scandock.services.notify_settings import NotifySettings
 from scandock.services.outgoing import Deadline, NotPublic, connect, reason
 
@@ -44,7 +45,7 @@ def check_url(url: str, settings: NotifySettings) -> SplitResult:
 
 
 def _invalid(why: str) -> Usage:
-    return Usage("url_invalid", f"No webhook may go to that address. {why}", "Right is https://example.org/hook.")
+    return WebhookUrlInvalid(f"No webhook may go to that address. {why}", "Right is https://example.org/hook.")
 
 
 def signature(secret: str, moment: int, body: bytes) -> str:
@@ -83,11 +84,11 @@ def post_signed(
             with closing(answer), suppress(OSError, http.client.HTTPException):  # its status has said all
                 answer.read(_READ)
     except TimeoutError as error:
-        raise Fault("webhook_failed", f"The receiver took longer than {settings.seconds:g} seconds.") from error
+        raise WebhookFailed(f"The receiver took longer than {settings.seconds:g} seconds.") from error
     except (OSError, http.client.HTTPException) as error:
-        raise Fault("webhook_failed", f"The receiver could not be reached. {reason(error)}") from error
+        raise WebhookFailed(f"The receiver could not be reached. {reason(error)}") from error
     if not 200 <= answer.status <= 299:
-        raise Fault("webhook_failed", f"The receiver answered {answer.status}.")
+        raise WebhookFailed(f"The receiver answered {answer.status}.")
 
 
 def _connection(parts: SplitResult, settings: NotifySettings, deadline: Deadline) -> http.client.HTTPConnection:
@@ -98,9 +99,9 @@ def _connection(parts: SplitResult, settings: NotifySettings, deadline: Deadline
     try:
         connected = connect(host, port, deadline, private=settings.webhook_private)
     except NotPublic as error:
-        raise Fault("webhook_failed", "The receiver's name leads to a network of the server's own.") from error
+        raise WebhookFailed("The receiver's name leads to a network of the server's own.") from error
     except (socket.gaierror, UnicodeError) as error:
-        raise Fault("webhook_failed", "The receiver's name is not known.") from error
+        raise WebhookFailed("The receiver's name is not known.") from error
     connection = http.client.HTTPConnection(host, port)
     connection.auto_open = 0  # never by itself, to an address that nobody judged
     connection.sock = connected  # which does all that http.client asks of one
@@ -113,5 +114,5 @@ def _connection(parts: SplitResult, settings: NotifySettings, deadline: Deadline
         connected.close()
         if isinstance(error, TimeoutError):
             raise
-        raise Fault("webhook_failed", "The receiver's certificate can't be trusted.") from error
+        raise WebhookFailed("The receiver's certificate can't be trusted.") from error
     return connection

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,6 +12,8 @@ from scandock.access.principal import Principal
 from scandock.access.visible import own_where, sessions_where
 from scandock.catalog.tables import project, session, tree, upload
 from scandock.model import uris
+from scandock.model.imported import ImportedSession
+from scandock.services.import_records import Import
 
 _COLUMNS: Final = (
     session.c.uuid, session.c.place, session.c.label, session.c.timestamp, session.c.study_uid, session.c.held_code,
@@ -32,35 +34,38 @@ class Stands:
 
 
 def whereabouts(
-    connection: Connection, principal: Principal, items: Sequence[dict[str, Any]], shown: int
+    connection: Connection, principal: Principal, items: Sequence[Import], shown: int
 ) -> dict[str, dict[str, Stands]]:
     """By the import's id and the address at which it left a session: where that one stands, if `principal` may know.
 
     In one statement for all. A session is known by the upload that its files came by, however it is called since;
     where another upload's have taken their place, by its study in its project.
     """
-    looked = {one["id"]: [told for told in one["sessions"][:shown] if _left(told)] for one in items}
+    looked = {one.id: list(_left(one.brought(shown))) for one in items}
     looked = {uuid: told for uuid, told in looked.items() if told}
     if not looked:
         return {}
-    studies = {told["study_uid"] for some in looked.values() for told in some if told["study_uid"]}
-    projects = {told["project"].casefold() for some in looked.values() for told in some if told["project"]}
+    studies = {told.study_uid for some in looked.values() for _, told in some if told.study_uid}
+    projects = {told.project.casefold() for some in looked.values() for _, told in some if told.project}
     both = union(_of_uploads(principal, looked, studies), _of_studies(principal, projects, studies))
     by_study: dict[str | None, list[Any]] = {}
     for row in connection.execute(both):
         by_study.setdefault(row.study_uid, []).append(row)
 
-    def rows_of(told: dict[str, Any]) -> list[Any]:
-        return [row for key in {told["study_uid"], None} for row in by_study.get(key, ())]
+    def rows_of(told: ImportedSession) -> list[Any]:
+        return [row for key in {told.study_uid, None} for row in by_study.get(key, ())]
 
     return {
-        uuid: {told["uri"]: _stands(row) for told in some if (row := _row_of(uuid, told, rows_of(told))) is not None}
+        uuid: {uri: _stands(row) for uri, told in some if (row := _row_of(uuid, uri, told, rows_of(told))) is not None}
         for uuid, some in looked.items()
     }
 
 
-def _left(told: dict[str, Any]) -> bool:
-    return told["uri"] is not None and told["state"] != "archive"
+def _left(sessions: Iterable[ImportedSession]) -> Iterator[tuple[str, ImportedSession]]:
+    """Those that were left waiting, with their addresses."""
+    for told in sessions:
+        if told.uri is not None and told.state != "archive":
+            yield told.uri, told
 
 
 def _sessions(principal: Principal) -> Select[Any]:
@@ -88,9 +93,9 @@ def _visible(principal: Principal) -> Any:  # noqa: ANN401  a condition
     return or_(sessions_where(principal), (session.c.place == "prearchive") & own_where(principal))
 
 
-def _row_of(uuid: str, told: dict[str, Any], rows: Iterable[Any]) -> Any:  # noqa: ANN401  a row, or None
+def _row_of(uuid: str, uri: str, told: ImportedSession, rows: Iterable[Any]) -> Any:  # noqa: ANN401  a row, or None
     """The likeliest: at its very address; else of its upload, what waits before what is archived; else its study."""
-    there = uris.parse_session(told["uri"])
+    there = uris.parse_session(uri)
     stamp = there.timestamp if isinstance(there, uris.WaitingSession) else None
 
     def rank(row: Any) -> tuple[bool, bool, bool]:  # noqa: ANN401
@@ -98,9 +103,9 @@ def _row_of(uuid: str, told: dict[str, Any], rows: Iterable[Any]) -> Any:  # noq
         return (not at, row.came != uuid, row.place == "archive")
 
     def same(row: Any) -> bool:  # noqa: ANN401
-        if told["study_uid"] is not None and row.study_uid is not None:
-            return bool(row.study_uid == told["study_uid"]) and (row.came == uuid or row.project == told["project"])
-        return bool(row.came == uuid and (row.label == told["label"] or (stamp is not None and row.timestamp == stamp)))
+        if told.study_uid is not None and row.study_uid is not None:
+            return bool(row.study_uid == told.study_uid) and (row.came == uuid or row.project == told.project)
+        return bool(row.came == uuid and (row.label == told.label or (stamp is not None and row.timestamp == stamp)))
 
     return min(filter(same, rows), key=rank, default=None)
 

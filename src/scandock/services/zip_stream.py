@@ -17,7 +17,7 @@ from typing import IO, Final
 
 from isal import isal_zlib
 
-from scandock.model.errors import Fault
+from scandock.services.file_errors import FileChanged
 
 CHUNK: Final = 256 * 1024
 IN_MEMORY: Final = 1024 * 1024
@@ -106,7 +106,7 @@ class ZipStream:
             written += len(rest)
             yield rest
         if read != entry.size:
-            raise Fault("file_changed", "A file has another size than it was stored with.", "Run `scandock check`.")
+            raise FileChanged
         yield struct.pack("<IIQQ" if big else "<IIII", 0x08074B50, crc, written, read)
         self._note(name, method, crc, written, read, start)
 

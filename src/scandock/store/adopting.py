@@ -7,9 +7,9 @@ import os
 import stat
 from typing import TYPE_CHECKING, Final
 
-from scandock.model.errors import Fault
 from scandock.store import paths
 from scandock.store.durable import fault
+from scandock.store.errors import TreeDamaged
 from scandock.store.folders import Folders
 from scandock.store.values import Adopted
 
@@ -54,7 +54,7 @@ def _adopt_one(source: Folders, old: RelPath, target: Folders, new: RelPath) -> 
     old_fd = source.fd(old_folder)
     new_fd = target.fd(new_folder, create=True)
     if not stat.S_ISREG(os.stat(old_name, dir_fd=old_fd, follow_symlinks=False).st_mode):
-        raise Fault("tree_damaged", f"{old} is no regular file.", "Run `scandock check`.")
+        raise TreeDamaged(f"{old} is no regular file.", "Run `scandock check`.")
     try:
         os.link(old_name, new_name, src_dir_fd=old_fd, dst_dir_fd=new_fd, follow_symlinks=False)
     except OSError as error:

@@ -6,6 +6,8 @@ import errno
 import os
 
 from scandock.model.errors import Fault
+from scandock.model.machine_errors import DiskFull
+from scandock.store.errors import StoreDivided, StoreFailed, StoreReadOnly, SyncFailed
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
@@ -17,21 +19,20 @@ def fault(error: OSError, doing: str) -> Fault:
     """
     said = error.strerror or str(error)
     if error.errno in _FULL:
-        return Fault("disk_full", f"No space left while {doing} ({said}).", "Free space under DATA.")
+        return DiskFull(f"No space left while {doing} ({said}).", "Free space under DATA.")
     if error.errno == errno.EXDEV:
-        return Fault(
-            "store_other_filesystem",
+        return StoreDivided(
             f"{doing[:1].upper()}{doing[1:]} crossed into another file system.",
             "work, trash, prearchive and archive under DATA must be one file system and one mount.",
         )
     if error.errno in {errno.EROFS, errno.EACCES, errno.EPERM}:
-        return Fault("store_read_only", f"Not allowed: {doing} ({said}).", "DATA must be writable for this user.")
-    return Fault("store_failed", f"The system refused {doing} ({said}).", "See the machine's log for disk errors.")
+        return StoreReadOnly(f"Not allowed: {doing} ({said}).", "DATA must be writable for this user.")
+    return StoreFailed(f"The system refused {doing} ({said}).", "See the machine's log for disk errors.")
 
 
 def sync_failed(error: OSError, what: str) -> Fault:
     """The Fault for a sync that failed: what was written since the last good one can't be trusted any more."""
-    return Fault("sync_failed", f"{what} could not be written to disk ({error.strerror}).", "Check the disk.")
+    return SyncFailed(f"{what} could not be written to disk ({error.strerror}).", "Check the disk.")
 
 
 def sync_file(path: str, root_fd: int) -> None:
@@ -58,6 +59,24 @@ def sync_folder(path: str, root_fd: int) -> bool:
     finally:
         os.close(fd)
     return True
+
+
+def replace_file(name: str, content: bytes, folder_fd: int, *, mode: int | None = None) -> None:
+    """Write a small file by rename, synced: it is there whole, or as it was before. Raises OSError.
+
+    The folder is for its caller to sync. `mode` holds whatever the umask; without it that says what others may.
+    """
+    new = f"{name}.new"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    fd = os.open(new, flags, 0o644, dir_fd=folder_fd)
+    try:
+        if mode is not None:
+            os.fchmod(fd, mode)
+        write_all(fd, content)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    os.rename(new, name, src_dir_fd=folder_fd, dst_dir_fd=folder_fd)
 
 
 def write_all(fd: int, data: memoryview | bytes) -> int:

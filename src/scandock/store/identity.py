@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Final
 
-from scandock.store.durable import fault, sync_folder, write_all
+from scandock.store.durable import fault, replace_file, sync_folder
 
 IDENTITY: Final = "data-id"
 _LENGTH: Final = 64
@@ -29,15 +29,8 @@ def write_identity(data: str, identity: str) -> None:
     try:
         folder = os.open(data, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            new = f"{IDENTITY}.new"
-            fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _MODE, dir_fd=folder)
-            try:
-                os.fchmod(fd, _MODE)  # whatever the umask
-                write_all(fd, f"{identity}\n".encode("ascii"))
-                os.fsync(fd)
-            finally:
-                os.close(fd)
-            os.rename(new, IDENTITY, src_dir_fd=folder, dst_dir_fd=folder)
+            content = f"{identity}\n".encode("ascii")
+            replace_file(IDENTITY, content, folder, mode=_MODE)
             sync_folder(".", folder)
         finally:
             os.close(folder)

@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING
 from scandock.model.errors import Fault
 from scandock.store import paths, readers, works
 from scandock.store.durable import fault, sync_file, sync_folder
+from scandock.store.errors import WorkHeld
 from scandock.store.paths import INCOMING, RECEIPTS, WORK
 from scandock.store.root import Root
 from scandock.store.spools import LocalSpool
@@ -139,9 +140,7 @@ class LocalStore:
     def forget(self, upload: str) -> bool:
         try:
             hold = self._own_hold(upload)
-        except Fault as held:
-            if held.code != "work_held":
-                raise
+        except WorkHeld:
             return False
         with hold:
             works.forget(self._root, upload)

@@ -9,12 +9,12 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import time
 from typing import TYPE_CHECKING, Final
 
-from scandock.model.errors import Fault
+from scandock.model.patience import tries
 from scandock.store import paths
 from scandock.store.durable import fault
+from scandock.store.errors import WorkHeld
 from scandock.store.works import rmdir
 
 if TYPE_CHECKING:
@@ -34,18 +34,16 @@ class LocalHold:
         self.upload = paths.label(upload)
         self._root = root
         self._fd = -1
-        end = time.monotonic() + _PATIENCE
         try:
             if force:
                 _unlink(root, self._path)
-            while self._fd < 0:
+            for _ in tries(_PATIENCE, 0.005):
                 self._fd = _try(root, self.upload)
-                if self._fd < 0:
-                    if time.monotonic() > end:
-                        raise Fault("work_held", f"Another process works on upload {self.upload}.")
-                    time.sleep(0.005)
+                if self._fd >= 0:
+                    return
         except OSError as error:
             raise fault(error, f"locking {paths.work_folder(upload)} in {root.path}") from error
+        raise WorkHeld(self.upload)
 
     @property
     def held(self) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from scandock.model.errors import Fault
 from scandock.model.private import PRIVATE_FOLDER, keep_private
 from scandock.store.durable import fault, sync_folder
+from scandock.store.errors import StoreMissing
 from scandock.store.folders import FOLDER_MODE
 from scandock.store.paths import AREAS, INCOMING, RECEIPTS, RUBBISH, TRASH, WORK, inside
 
@@ -44,7 +45,7 @@ class Root:
             try:
                 self._fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             except FileNotFoundError as error:
-                raise Fault("store_missing", f"There is no folder {self.path}.") from error
+                raise StoreMissing(f"There is no folder {self.path}.") from error
             except OSError as error:
                 raise fault(error, f"opening {self.path}") from error
         return self._fd
@@ -112,8 +113,7 @@ class Root:
     def gone(self, folder: DataPath) -> Fault:
         """What is said of a folder of what was placed that is not there, or has nothing in it."""
         how = "is empty, without all" if self.stands(folder) else "is not there, with all"
-        return Fault(
-            "store_missing",
+        return StoreMissing(
             f"The folder {folder} of {self.path} {how} that was placed in it.",
             "Mount its disk, or put the folder back from a backup. Nothing is placed before that. Where what was in it"
             f" is lost for good, make a folder named {SAYS_LOST} in it.",

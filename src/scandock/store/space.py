@@ -9,9 +9,10 @@ import os
 import tempfile
 from typing import TYPE_CHECKING, Final
 
-from scandock.model.errors import Fault, Usage
+from scandock.model.machine_errors import DiskFull
 from scandock.store import syscalls
 from scandock.store.durable import fault, write_all
+from scandock.store.errors import FilesystemOnNetwork, StoreMissing, StoreReadOnly
 from scandock.store.paths import AREAS, INCOMING, RUBBISH, WORK, inside
 from scandock.store.root import FOLDERS
 from scandock.store.values import Room
@@ -77,11 +78,7 @@ def refuse_network(path: str) -> None:
     """Usage `network_filesystem` where `path`, the catalog's folder, lies on a network file system."""
     kind = filesystem_of(path)
     if kind in NETWORK:
-        raise Usage(
-            "network_filesystem",
-            f"{path} lies on a network file system ({kind}), where an embedded catalog would be damaged.",
-            "Choose a local folder for DATA, or a PostgreSQL catalog.",
-        )
+        raise FilesystemOnNetwork(path, kind)
 
 
 def reserve(root: Root, needed: int, files: int, min_free: int) -> int:
@@ -93,14 +90,12 @@ def reserve(root: Root, needed: int, files: int, min_free: int) -> int:
     available = now.f_bavail * now.f_frsize
     if needed + min_free > available:
         needs = f"{needed:,} bytes are needed, {available:,}" if needed else f"{available:,} bytes"
-        raise Fault(
-            "disk_full",
+        raise DiskFull(
             f"{needs} are available in {root.path}, and {min_free:,} must stay free.",
             "Free space under DATA.",
         )
     if now.f_files and files > now.f_favail:
-        raise Fault(
-            "disk_full",
+        raise DiskFull(
             f"{files:,} files are to be made, the file system has room for {now.f_favail:,}.",
             "Free inodes under DATA.",
         )
@@ -124,8 +119,7 @@ def try_writing(root: Root) -> list[str]:
     try:
         now = os.stat(root.path)
         if (now.st_dev, now.st_ino) != (os.fstat(root.fd).st_dev, os.fstat(root.fd).st_ino):
-            raise Fault(
-                "store_missing",
+            raise StoreMissing(
                 f"{root.path} is another folder now than when it was opened.",
                 "Start the server again.",
             )
@@ -136,8 +130,7 @@ def try_writing(root: Root) -> list[str]:
         raise fault(error, f"making the folders of {root.path}") from error
     for folder in standing:
         if not os.access(folder, os.R_OK | os.W_OK | os.X_OK, dir_fd=root.fd, effective_ids=True):
-            raise Fault(
-                "store_read_only",
+            raise StoreReadOnly(
                 f"The folder {folder} of {root.path} may not be written to.",
                 "Open it to the user that runs Scandock, and see that its file system is mounted for writing.",
             )

@@ -6,9 +6,9 @@ import os
 import sys
 from typing import TYPE_CHECKING, Final
 
-from scandock.model.errors import Fault
 from scandock.store import paths
 from scandock.store.durable import fault, sync_failed, sync_folder, write_all
+from scandock.store.errors import SyncFailed
 from scandock.store.folders import FOLDER_MODE
 from scandock.store.paths import INCOMING
 
@@ -116,7 +116,7 @@ class LocalSpool:
 
     def _open(self, *, create: bool = False) -> int:
         if self._void:
-            raise Fault("sync_failed", f"Upload {self.upload} could not be kept.", "Send it again.")
+            raise SyncFailed(f"Upload {self.upload} could not be kept.", "Send it again.")
         if self._fd is None:
             flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
             if create:

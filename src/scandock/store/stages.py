@@ -12,10 +12,11 @@ import os
 import sys
 from typing import IO, TYPE_CHECKING, Final
 
-from scandock.model.errors import Fault, TokenLost
+from scandock.model.errors import TokenLost
 from scandock.store import paths, readers, syscalls
 from scandock.store.adopting import adopt
 from scandock.store.durable import fault, sync_failed, write_all
+from scandock.store.errors import SyncFailed
 from scandock.store.folders import Folders
 from scandock.store.values import Blob
 
@@ -112,7 +113,7 @@ class LocalStage:
         self._folders = Folders(self._fd)
 
     def lost(self) -> TokenLost:
-        return TokenLost("token_lost", f"Upload {self.upload} has been taken over by another process.")
+        return TokenLost(f"Upload {self.upload} has been taken over by another process.")
 
     # writing
 
@@ -205,7 +206,7 @@ class LocalStage:
 
     def seal(self) -> None:
         if self._void:
-            raise Fault("sync_failed", f"An earlier sync of upload {self.upload} failed.", "Import it again.")
+            raise SyncFailed(f"An earlier sync of upload {self.upload} failed.", "Import it again.")
         if self._root.inode(self.path) is None:
             raise self.lost()
         try:

@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from scandock.store import paths, syscalls
-from scandock.store.durable import fault, sync_folder, write_all
+from scandock.store.durable import fault, replace_file, sync_folder
 from scandock.store.paths import RUBBISH, TRASH
 from scandock.store.values import TrashEntry
 
@@ -78,15 +78,8 @@ class Trash:
         """Write what.json by rename, synced: it is there whole or not at all, before the tree is."""
         import json
 
-        temporary = paths.inside(paths.trash_entry(trash), "what.json.new")
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-        fd = os.open(temporary, flags, 0o644, dir_fd=self._root.fd)
-        try:
-            write_all(fd, json.dumps(what, sort_keys=True).encode())
-            os.fsync(fd)
-        finally:
-            os.close(fd)
-        os.rename(temporary, paths.trash_note(trash), src_dir_fd=self._root.fd, dst_dir_fd=self._root.fd)
+        content = json.dumps(what, sort_keys=True).encode()
+        replace_file(paths.trash_note(trash), content, self._root.fd)
 
     def entries(self) -> Iterator[TrashEntry]:
         """What is in the trash, oldest first; an entry that a kill left without its tree is left out."""

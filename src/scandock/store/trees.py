@@ -10,9 +10,10 @@ import os
 import threading
 from typing import TYPE_CHECKING, Final
 
-from scandock.model.errors import Fault, TokenLost
+from scandock.model.errors import TokenLost
 from scandock.store import paths, syscalls
 from scandock.store.durable import fault, sync_folder
+from scandock.store.errors import StoreFailed, TreeMissing
 from scandock.store.folders import FOLDER_MODE
 from scandock.store.space import can_exchange
 
@@ -111,7 +112,7 @@ class Trees:
                 raise fault(error, f"placing {name}") from error
             else:
                 return
-        raise Fault("store_failed", f"The folder of {name} vanished again and again.", "Import it again.")
+        raise StoreFailed(f"The folder of {name} vanished again and again.", "Import it again.")
 
     def _expect(self, source: DataPath, stage_path: DataPath, rel: RelPath, inode: int | None) -> int:
         """The number of the staged tree; TokenLost where its stage is gone, Fault where it isn't the one meant."""
@@ -120,8 +121,8 @@ class Trees:
             return standing
         if self._root.inode(stage_path) is None:
             upload = paths.upload_of(stage_path)
-            raise TokenLost("token_lost", f"Upload {upload} has been taken over by another process.")
-        raise Fault("tree_missing", f"The staged tree {rel} isn't there any more.", "Import it again.")
+            raise TokenLost(f"Upload {upload} has been taken over by another process.")
+        raise TreeMissing(f"The staged tree {rel} isn't there any more.", "Import it again.")
 
     def _expect_area(self, name: TreePath) -> None:
         """Fault `store_missing` where the area is gone: it may be a disk that is not mounted, and is not made here."""

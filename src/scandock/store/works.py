@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from scandock.model.errors import Fault, TokenLost
+from scandock.model.errors import TokenLost
 from scandock.store import paths
 from scandock.store.durable import fault, sync_folder
+from scandock.store.errors import StageTaken
 from scandock.store.paths import LOCK
 from scandock.store.stages import LocalStage
 
@@ -75,14 +76,14 @@ def _rename_stage(root: Root, upload: str, old: str, new: str) -> None:
     except OSError as error:
         if root.inode(target) is None:
             raise fault(error, f"taking over {folder}") from error
-        raise Fault("stage_taken", f"Two stages of {folder} hold something.", "Import it again.") from error
+        raise StageTaken(folder) from error
 
 
 def finish(root: Root, upload: str, token: str) -> None:
     """Remove one stage; TokenLost where another token's stage stands. The lock and the folder go with the hold."""
     _drop(root, paths.stage_folder(upload, token))
     if tokens(root, upload):
-        raise TokenLost("token_lost", f"Upload {upload} has been taken over by another process.")
+        raise TokenLost(f"Upload {upload} has been taken over by another process.")
 
 
 def forget(root: Root, upload: str) -> None:

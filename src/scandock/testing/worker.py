@@ -15,6 +15,7 @@ from scandock.services.settings import Settings, load_settings
 from scandock.testing.readers import thread_readers
 from scandock.workers.attempt import Order, run_attempt
 from scandock.workers.beats import Beats
+from scandock.workers.errors import AttemptDied
 from scandock.workers.troubles import machine_fault
 from scandock.workers.worker import Worker
 from scandock.workers.worker_figures import WorkerFigures
@@ -51,9 +52,7 @@ class _AttemptThread:
         return int(self._failed)
 
     def death(self, code: int) -> Fault:
-        return self._fault or Fault(
-            "attempt_died", f"The import's thread ended with {code}.", "It is tried again; look at the log."
-        )
+        return self._fault or AttemptDied(f"The import's thread ended with {code}.")
 
 
 class InProcessWorker:

@@ -1,12 +1,11 @@
 """A decoder process: takes open files, gives back frames, pictures, places and headers.
 
-Started as `python -m scandock.viewing.decoder FD PARENT`. It dies with its parent, has a bound on memory, writes no
+Started as `python -m scandock.viewing.decoder PARENT FD`. It dies with its parent, has a bound on memory, writes no
 file, and knows neither the database nor the names of what it reads.
 """
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import logging
 import os
@@ -26,12 +25,15 @@ MEMORY_BYTES: Final = 2 * 1024**3
 Answer = tuple[dict[str, Any], bytes]
 
 
-def main(fd: int, parent: int) -> None:
+def main(parent: int, fd: int) -> None:
     """Answer until the other end is closed, or memory ran out: then a fresh process is better."""
     from scandock.model.process import confine
 
-    confine(parent, "decoder", oom=700)
-    _bound()
+    # memory is bounded, nothing is written, no core is left behind
+    bounds = {resource.RLIMIT_AS: MEMORY_BYTES, resource.RLIMIT_FSIZE: 0, resource.RLIMIT_CORE: 0}
+    confine(parent, "decoder", oom=700, limits=bounds)
+    warnings.simplefilter("ignore")  # what libraries say of headers goes nowhere
+    logging.disable(logging.CRITICAL)
     end = socket.socket(fileno=fd)
     while (asked := receive(end)) is not None:
         try:
@@ -41,17 +43,6 @@ def main(fd: int, parent: int) -> None:
         send(end, said, body)
         if said.get("spent"):
             return
-
-
-def _bound() -> None:
-    """Bound memory, write nothing, leave no core behind; what libraries say of headers goes nowhere."""
-    for kind, most in (
-        (resource.RLIMIT_AS, MEMORY_BYTES), (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_CORE, 0),
-    ):  # fmt: skip
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(kind, (most, most))
-    warnings.simplefilter("ignore")
-    logging.disable(logging.CRITICAL)
 
 
 def answer(asked: Message) -> Answer:

@@ -9,10 +9,6 @@ things, small pictures take long too, and to begin again would help nobody.
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
 import threading
 import time
 from collections import OrderedDict
@@ -21,6 +17,8 @@ from contextlib import AbstractContextManager
 from typing import Any, Final
 
 from scandock.model import request_limits
+from scandock.model.children import Child, Output, bare_environment, start_connected
+from scandock.model.process import python
 from scandock.viewing.exchange import Keep, Message, NotKept, receive, send
 from scandock.viewing.turns import LINE, Asker, Full, Question, Turns
 
@@ -54,6 +52,7 @@ Opened = Callable[[], AbstractContextManager[Sequence[int]]]
 _ENVIRONMENT: Final = {
     "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1", "PYTHONDONTWRITEBYTECODE": "1",
 }  # fmt: skip
+"""One thread each."""
 
 
 class Busy(Exception):
@@ -68,21 +67,10 @@ class _Decoder:
     """One process and our end of the pair."""
 
     def __init__(self, words: Sequence[str]) -> None:
-        self.end, theirs = socket.socketpair()
-        try:
-            self.process = subprocess.Popen(
-                [*words, str(theirs.fileno()), str(os.getpid())],
-                pass_fds=(theirs.fileno(),),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                env=_environment(),
-            )
-        except BaseException:
-            self.end.close()
-            raise
-        finally:
-            theirs.close()
+        environment = bare_environment(_ENVIRONMENT)
+        self.process, self.end = start_connected(
+            lambda end: Child([*words, str(end.fileno())], (end.fileno(),), output=Output.NONE, environment=environment)
+        )
         self.asked = 0
         self.late = False
         """Whether the last answer came so late that the kill may be under way."""
@@ -171,7 +159,7 @@ class Decoders:
         self._start_seconds = start
         self._stuck = stuck
         self._note = note
-        self._words = words or [sys.executable, "-m", "scandock.viewing.decoder"]
+        self._words = words
         self._change = threading.Condition()
         self._free: list[_Decoder] = []
         self._all: set[_Decoder] = set()
@@ -387,7 +375,7 @@ class Decoders:
         made: _Decoder | None = None
         failed: OSError | None = None
         try:
-            made = _Decoder(self._words)
+            made = _Decoder(self._words or python("scandock.viewing.decoder"))
         except OSError as error:
             failed = error
         finally:
@@ -407,9 +395,3 @@ class Decoders:
             self._free.remove(one)
             self._all.discard(one)
             one.end_it()
-
-
-def _environment() -> dict[str, str]:
-    """What decoders are given: no passwords, as they take apart what anybody may have made; one thread each."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("SCANDOCK_", "PG"))}
-    return {**kept, **_ENVIRONMENT}

@@ -7,7 +7,6 @@ import contextlib
 import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -17,11 +16,10 @@ from starlette.responses import Response
 
 import scandock
 from scandock.model.errors import ScandockError
-from scandock.services.arrivals import drop_ended, expire, forget_broken
+from scandock.services.cleaning.cleaner import TURN_SECONDS, Cleaner, OfServer, Schedule
+from scandock.services.cleaning.registry import OF_SERVER
+from scandock.services.cleaning.uploads import BROKEN
 from scandock.services.logs import cause, log, where
-from scandock.services.manifests import forget_old_manifests
-from scandock.services.pictures import tidy
-from scandock.services.sign_in import purge_ended
 from scandock.web import described, health, problems, request_ids, urls
 from scandock.web.base_path import BasePath
 from scandock.web.bodies import Bodies
@@ -45,7 +43,6 @@ from scandock.web.v1.routers import ROUTERS
 if TYPE_CHECKING:
     from scandock.services.settings import Settings
 
-JANITOR_SECONDS = 60.0
 END_SECONDS = 5.0
 BODY_SECONDS = 8.0
 """For how long a stopping server goes on with bodies that come in one request: then each is told, before uvicorn ends
@@ -190,28 +187,21 @@ async def _end_bodies(site: Site) -> None:
     end_bodies(site)
 
 
-def clear_broken(site: Site) -> int:
-    """Clear away uploads whose request is gone; how many."""
-    forgotten = forget_broken(site.receiving)
-    site.metrics.broken.inc(forgotten)
-    return forgotten
+def clean(site: Site, cleaner: Cleaner[OfServer]) -> int:
+    """Give a cleaner its turn; how much it took away."""
+    count = cleaner.run(site)
+    if cleaner is BROKEN:
+        site.metrics.broken.inc(count)
+    return count
 
 
 async def _tidy(site: Site, dialect: Dialect | None) -> None:
-    """Forget what stopped coming in: at the start what a killed server left, then whatever expires."""
-    steps: list[Callable[[], int]] = [
-        partial(clear_broken, site),
-        lambda: expire(site.receiving, set(site.locks)),
-        lambda: drop_ended(site.receiving),
-        lambda: purge_ended(site.catalog),
-        lambda: forget_old_manifests(site.catalog),
-        lambda: tidy(site.pictures, site.catalog),
-        *([] if dialect is None else dialect.cleaners(site)),
-    ]
+    """Take away what has had its time: at the start what a killed server left, then whatever comes due."""
+    schedule = Schedule([*OF_SERVER, *([] if dialect is None else dialect.cleaners)])
     while True:
-        for step in steps:
+        for cleaner in schedule.due():
             try:
-                await site.run(step)
+                await site.run(clean, site, cleaner)
             except ScandockError as error:
                 log().error("tidying", code=error.code, cause=cause(error), where=where(error))
-        await asyncio.sleep(JANITOR_SECONDS)
+        await asyncio.sleep(TURN_SECONDS)

@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from scandock.model import request_limits
 from scandock.model.errors import Usage
 from scandock.web.deps import Site
+from scandock.web.errors import BodyTooLarge, BodyTooSlow
 from scandock.web.security import identify
 
 ANONYMOUS_BYTES: Final = request_limits.ANONYMOUS_BODY_BYTES
@@ -133,7 +134,7 @@ class _Body:
         """
         if message["type"] == "http.response.start":
             self._answered = True
-            slow = self._refused is not None and self._refused.code == "body_too_slow"
+            slow = isinstance(self._refused, BodyTooSlow)
             if not self._ended and (slow or not (self._sends_unasked or self._came)):
                 MutableHeaders(scope=message)["Connection"] = "close"
         await self._send(message)
@@ -191,12 +192,8 @@ def _has_body(scope: Scope) -> bool:
 
 
 def _large(most: int, where: str, remedy: str) -> Usage:
-    return Usage("body_too_large", f"The body has more than {most:,} bytes, the most that is taken {where}.", remedy)
+    return BodyTooLarge(f"The body has more than {most:,} bytes, the most that is taken {where}.", remedy)
 
 
 def _slow(came: int, seconds: float) -> Usage:
-    return Usage(
-        "body_too_slow",
-        f"The body did not end in time: {came:,} bytes came.",
-        f"Send it within {seconds:.0f} seconds, and a second more for each {BYTES_A_SECOND:,} bytes.",
-    )
+    return BodyTooSlow(came, seconds, BYTES_A_SECOND)

@@ -8,6 +8,7 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 
 from scandock.model.errors import Usage
+from scandock.services.session_errors import ChangedMeanwhile
 
 _TAG: Final = re.compile(r'(?:W/)?"[^"]*"')
 
@@ -40,7 +41,7 @@ def is_unchanged(headers: Mapping[str, str], tag: str, modified: int) -> bool:
 
 
 def _changed(how: str) -> Usage:
-    return Usage("changed_meanwhile", how, "Read it anew, without the condition.")
+    return ChangedMeanwhile(how, "Read it anew, without the condition.")
 
 
 def _time(header: str | None) -> float | None:

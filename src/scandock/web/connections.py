@@ -22,7 +22,7 @@ from fastapi import Request
 
 from scandock.access.throttle import network
 from scandock.model import request_limits
-from scandock.model.errors import ScandockError
+from scandock.model.errors import Coded
 from scandock.web.problems import told
 
 if TYPE_CHECKING:
@@ -39,15 +39,17 @@ if TYPE_CHECKING:
             """End now, without a word."""
 
 
-class Crowded(ScandockError):
+class Crowded(Coded):
     """An address has too many requests that are not complete: 429."""
 
+    CODE = "too_many_connections"
+    STATUS = 429
+    MEANING = "Too many requests of one address are not complete."
+    SENTENCE = "More than {most:,} requests of one address are not complete."
+    REMEDY = "Send fewer at once, or have the limit raised (SCANDOCK_MAX_CONNECTIONS_PER_ADDRESS)."
+
     def __init__(self, most: int) -> None:
-        super().__init__(
-            "too_many_connections",
-            f"More than {most:,} requests of one address are not complete.",
-            "Send fewer at once, or have the limit raised (SCANDOCK_MAX_CONNECTIONS_PER_ADDRESS).",
-        )
+        self._fill({"most": most})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

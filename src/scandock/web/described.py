@@ -7,9 +7,9 @@ from typing import Any, Final
 from fastapi import FastAPI
 
 from scandock.web import urls
-from scandock.web.description import changes, imports, people, pictures, stored
+from scandock.web.description import changes, pictures
 from scandock.web.description.access import SCHEMES, security_of
-from scandock.web.description.answers import ANSWERS, LOCATED, MATCHING, TAGGED
+from scandock.web.description.answers import ANSWERS
 from scandock.web.description.uploads import BODIES, SENT, TOLD
 from scandock.web.problems import MEDIA_TYPE
 
@@ -30,13 +30,11 @@ PROBLEM: Final[dict[str, Any]] = {
 }
 _REF: Final = {"$ref": "#/components/schemas/Problem"}
 _ANSWER: Final = {"description": "What was wrong, and a remedy", "content": {MEDIA_TYPE: {"schema": _REF}}}
-_HEADERS: Final[dict[str, dict[str, Any]]] = {
-    "ETag": {"description": "Changes with what is shown", "schema": {"type": "string"}},
-    "Location": {"description": "Where it stands", "schema": {"type": "string"}},
-    "Link": {"description": "The next page's address, rel=next, where there is one", "schema": {"type": "string"}},
+_LINK: Final = {
+    "Link": {"description": "The next page's address, rel=next, where there is one", "schema": {"type": "string"}}
 }
 _UNLINKED: Final = frozenset({urls.API_IMPORTS, urls.API_ACCOUNTS})
-_SCHEMAS: Final = {**stored.SCHEMAS, **pictures.SCHEMAS, **imports.SCHEMAS, **people.SCHEMAS, **changes.SCHEMAS}
+_SCHEMAS: Final = {**pictures.SCHEMAS, **changes.SCHEMAS}
 _OTHERS: Final = ("HTTPValidationError", "ValidationError")
 """What FastAPI says of requests that are not well formed, and this server does not answer."""
 
@@ -76,27 +74,18 @@ def _complete(method: str, path: str, operation: dict[str, Any]) -> None:
     good = answers[next(one for one in answers if one[:1] in "23")]
     if where in ANSWERS:
         good["content"] = {"application/json": {"schema": ANSWERS[where]}}
-    headers = {name: _HEADERS[name] for name in _headers_of(where, operation)} | TOLD.get(where, {})
+    headers = {**good.get("headers", {}), **(_LINK if _has_pages(where, operation) else {}), **TOLD.get(where, {})}
     if headers:
         good["headers"] = headers
-    if where in TAGGED and method in ("GET", "HEAD"):
-        answers["304"] = {"description": "You have it already", "headers": {"ETag": _HEADERS["ETag"]}}
-    sent = [*SENT.get(where, ())]
-    sent += [_condition("If-None-Match")] if "304" in answers else []
-    sent += [_condition("If-Match")] if where in MATCHING else []
-    if sent:
-        operation["parameters"] = [*operation.get("parameters", ()), *sent]
+    if where in SENT:
+        operation["parameters"] = [*operation.get("parameters", ()), *SENT[where]]
     if where in BODIES:
         operation["requestBody"] = BODIES[where]
     operation["security"] = security_of(method, path)
     answers["default"] = _ANSWER
 
 
-def _headers_of(where: tuple[str, str], operation: dict[str, Any]) -> list[str]:
-    pages = where[0] == "GET" and any(one["name"] == "cursor" for one in operation.get("parameters", ()))
-    found = {"ETag": where in TAGGED, "Location": where in LOCATED, "Link": pages and where[1] not in _UNLINKED}
-    return [name for name, there in found.items() if there]
-
-
-def _condition(name: str) -> dict[str, Any]:
-    return {"name": name, "in": "header", "required": False, "schema": {"type": "string"}}
+def _has_pages(where: tuple[str, str], operation: dict[str, Any]) -> bool:
+    """Whether an operation lists by pages, and says in Link where the next one is."""
+    takes_cursor = any(one["name"] == "cursor" for one in operation.get("parameters", ()))
+    return where[0] == "GET" and takes_cursor and where[1] not in _UNLINKED

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 from scandock.model.errors import ScandockError
 
 if TYPE_CHECKING:
-    from scandock.web.deps import Site
+    from scandock.services.cleaning.cleaner import Cleaner, OfServer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +33,8 @@ class Dialect:
     """The name under which its clients keep a login's secret."""
     with_login: Callable[[Request, Response, str], Response]
     """Adds to an answer what its clients keep of a login, from its secret."""
-    cleaners: Callable[[Site], Sequence[Callable[[], int]]]
-    """What is done beside requests every minute: each says how many things it cleared away."""
+    cleaners: Sequence[Cleaner[OfServer]]
+    """What it has taken away in the background, behind the server's own (`services/cleaning`)."""
 
 
 def dialect_of(request: Request) -> Dialect | None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from functools import partial
 
 from fastapi import APIRouter, Request
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import JSONResponse, Response
 
+from scandock.model.json_records import JsonRecord, LeftOut
 from scandock.web.deps import site_of
 from scandock.web.problems import RETRY_SECONDS
 from scandock.web.shared_look import StillLooking
@@ -16,12 +18,30 @@ from scandock.web.shared_look import StillLooking
 router = APIRouter(tags=["operation"])
 
 
-@router.get("/healthz", summary="The process lives")
-async def healthz() -> dict[str, str]:
-    return {"status": "ok"}
+@dataclass(frozen=True, kw_only=True)
+class Health(JsonRecord):
+    """The process lives."""
+
+    status: str
 
 
-@router.get("/readyz", summary="Ready, or what is not", responses={503: {"description": "Not ready"}})
+@dataclass(frozen=True, kw_only=True)
+class Ready(JsonRecord):
+    """Whether uploads are taken and imported."""
+
+    ready: bool
+    checks: dict[str, str]
+    notes: LeftOut[dict[str, str]] = None
+
+
+@router.get("/healthz", summary="The process lives", response_model=Health)
+async def healthz() -> Response:
+    return JSONResponse(Health(status="ok").to_json())
+
+
+@router.get(
+    "/readyz", summary="Ready, or what is not", response_model=Ready, responses={503: {"description": "Not ready"}}
+)
 async def readyz(request: Request) -> Response:
     """`{"ready", "checks": {"catalog", "store", "workers"}}`: each `ok`, or what is the matter with it.
 
@@ -30,8 +50,8 @@ async def readyz(request: Request) -> Response:
     readiness = site_of(request).readiness
     checks, notes = await asyncio.gather(readiness.ask(), readiness.notes())
     ready = all(said == "ok" for said in checks.values())
-    more = {"notes": notes} if notes else {}
-    return JSONResponse({"ready": ready, "checks": checks, **more}, 200 if ready else 503)
+    answer = Ready(ready=ready, checks=checks, notes=notes or None)
+    return JSONResponse(answer.to_json(), 200 if ready else 503)
 
 
 @router.get(

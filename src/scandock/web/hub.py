@@ -18,8 +18,8 @@ from scandock.model.errors import ScandockError
 from scandock.services.logs import cause, log, where
 from scandock.services.watching import Happening, Watch, hears
 from scandock.web.deps import Site, site_of
+from scandock.web.server_sent import stops
 
-LOOK_SECONDS: Final = 0.5
 MOST_WAITING: Final = 2_000
 """Events that wait for a listener who does not take them; one who is further behind begins anew."""
 
@@ -95,7 +95,7 @@ class Hub:
     async def _look(self) -> None:
         found: list[Happening] = []
         while self._listeners or self._beginning.locked():
-            if await self._stops():
+            if await stops(self._site.stopping):
                 break
             try:
                 found += await self._site.read(self._watch.look)
@@ -120,14 +120,6 @@ class Hub:
             else:
                 one.end()
                 self.leave(one)
-
-    async def _stops(self) -> bool:
-        """Wait until it is time to look again; True where the server ends meanwhile."""
-        try:
-            await asyncio.wait_for(self._site.stopping.wait(), LOOK_SECONDS)
-        except TimeoutError:
-            return False
-        return True
 
 
 def hub_of(request: Request) -> Hub:

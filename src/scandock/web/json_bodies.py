@@ -13,6 +13,7 @@ from fastapi import Request
 from scandock.model import request_limits
 from scandock.model.errors import Usage
 from scandock.model.limit_counts import Asked, over
+from scandock.model.request_errors import RequestInvalid
 
 MAX_MEMBERS: Final = request_limits.JSON_MEMBERS
 """Members of one object."""
@@ -52,15 +53,14 @@ def _whole(text: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise Usage(
-            "request_invalid", "The body has half a character (of \\ud800 to \\udfff).", "Send it as JSON in UTF-8."
+        raise RequestInvalid(
+            "The body has half a character (of \\ud800 to \\udfff).", "Send it as JSON in UTF-8."
         ) from None
 
 
 def no_json() -> Usage:
     """The error of a body that can't be read as JSON at all."""
-    return Usage(
-        "request_invalid",
+    return RequestInvalid(
         "The body is no JSON: it is no UTF-8, is nested too deeply, or has a number that is too long.",
         "Send it as JSON in UTF-8.",
     )
@@ -68,4 +68,4 @@ def no_json() -> Usage:
 
 def _many(what: str) -> Usage:
     remedy = "Leave out what the route does not take, or ask in parts."
-    return over(Asked.MEMBERS, Usage("request_invalid", f"The body has {what}.", remedy))
+    return over(Asked.MEMBERS, RequestInvalid(f"The body has {what}.", remedy))

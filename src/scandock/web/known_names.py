@@ -11,8 +11,8 @@ from fastapi.dependencies.models import Dependant
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from scandock.model import request_limits
-from scandock.model.errors import Usage
 from scandock.model.limit_counts import Asked, over
+from scandock.model.request_errors import RequestInvalid
 
 MAX_PARAMETERS: Final = request_limits.QUERY_PARAMETERS
 _OVER: Final = "too_many_parameters"
@@ -35,7 +35,7 @@ async def few_parameters(request: Request) -> None:
     """A dependency of every route: so many names in the query and no more. Raises Usage `request_invalid`."""
     if getattr(request.state, _OVER, False):
         many = f"The query has more than {MAX_PARAMETERS:,} parameters."
-        raise over(Asked.PARAMETERS, Usage("request_invalid", many, "Ask for less at once."))
+        raise over(Asked.PARAMETERS, RequestInvalid(many, "Ask for less at once."))
 
 
 async def no_nul(request: Request) -> None:
@@ -48,7 +48,7 @@ async def no_nul(request: Request) -> None:
         return
     query = request.scope["query_string"]
     if b"%00" in query or b"\0" in query or any("\0" in str(one) for one in request.path_params.values()):
-        raise Usage("request_invalid", "A name has a NUL character, which no name has.", "Leave it out.")
+        raise RequestInvalid("A name has a NUL character, which no name has.", "Leave it out.")
 
 
 def only_known_names(request: Request) -> None:
@@ -60,7 +60,7 @@ def only_known_names(request: Request) -> None:
     if not asked:
         return
     route: Any = request.scope["route"]
-    if "parameters" in (route.openapi_extra or {}):
+    if any(one["in"] == "query" for one in (route.openapi_extra or {}).get("parameters", ())):
         return
     takes = dict(_names(route.dependant))
     for name in asked:
@@ -69,9 +69,9 @@ def only_known_names(request: Request) -> None:
             remedy = (
                 f"Do you mean {near[0]}?" if near else f"Known are {', '.join(takes)}." if takes else "Leave it out."
             )
-            raise Usage("request_invalid", f"The query names {name[:40]!r}, which means nothing here.", remedy)
+            raise RequestInvalid(f"The query names {name[:40]!r}, which means nothing here.", remedy)
         if not takes[name] and len(asked.getlist(name)) > 1:
-            raise Usage("request_invalid", f"The query names {name} more than once.", "Name it once.")
+            raise RequestInvalid(f"The query names {name} more than once.", "Name it once.")
 
 
 def _names(dependant: Dependant) -> Iterator[tuple[str, bool]]:

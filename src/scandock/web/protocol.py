@@ -19,9 +19,10 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from scandock.model import request_limits
-from scandock.model.errors import ScandockError, Usage
+from scandock.model.errors import ScandockError
 from scandock.services.logs import log
 from scandock.web.connections import Connections, Crowded
+from scandock.web.errors import AddressTooLong, HeadLate, HeadTooLong, RequestUnreadable, ServerFull
 from scandock.web.problems import MEDIA_TYPE, RETRY_SECONDS, written
 from scandock.web.request_ids import HEADERS
 from scandock.web.sending import TRANSPORT
@@ -112,7 +113,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if not refused:
             self._await_head()
             return
-        self._say(*((429, Crowded(self._all.bounds.per_address)) if refused == "address" else (503, _full())), refused)
+        self._say(Crowded(self._all.bounds.per_address) if refused == "address" else ServerFull(), refused)
         self.ending = True
         self._raw.close()  # at once: to linger takes the room that there is none of
 
@@ -194,7 +195,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._all.wait(self, self._address):
             self._await_head()
         else:
-            self._refuse(429, "address", Crowded(self._all.bounds.per_address))
+            self._refuse("address", Crowded(self._all.bounds.per_address))
 
     def _is_answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
@@ -212,7 +213,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._parse(piece)
         except httptools.HttpParserError:
             if not self.ending:
-                self._refuse(400, "unreadable", _unreadable())
+                self._refuse("unreadable", RequestUnreadable())
         if self.ending:
             return False
         if self._in_head:
@@ -255,7 +256,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if not self._in_head:  # trailers are none: they would come to stand among what was decided upon
             return
         if len(self.headers) >= self._all.bounds.fields:
-            self._refuse(431, "fields", _too_many(self._all.bounds.fields))
+            self._refuse("fields", _too_many(self._all.bounds.fields))
             raise Refused
         super().on_header(name, value)
 
@@ -332,7 +333,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.flow.read_paused:  # it is not the client that keeps it waiting
             self._await_head()
         elif self._in_head:
-            self._refuse(408, "head_seconds", _late(self._all.bounds.head_seconds))
+            self._refuse("head_seconds", HeadLate(self._all.bounds.head_seconds))
         else:
             self._raw.close()
 
@@ -351,20 +352,20 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _refuse_head(self) -> None:
         long_url = len(self.url) * 2 > self._all.bounds.head_bytes
-        self._refuse(414 if long_url else 431, "head_bytes", _too_long(self._all.bounds.head_bytes, self.url, long_url))
+        self._refuse("head_bytes", _too_long(self._all.bounds.head_bytes, self.url, long_url))
 
-    def _refuse(self, status: int, why: str, error: ScandockError) -> None:
+    def _refuse(self, why: str, error: ScandockError) -> None:
         """Answer in place of the application, and close. Within another answer nothing can be said."""
         if self._is_answering():
             self._cut(why)
             return
-        self._say(status, error, why)
+        self._say(error, why)
         self._linger()
 
-    def _say(self, status: int, error: ScandockError, why: str) -> None:
+    def _say(self, error: ScandockError, why: str) -> None:
         self._all.refused(why)
-        log().info("refused", code=error.code, status=status)
-        self._raw.write(_answer(status, error))
+        log().info("refused", code=error.code, status=error.STATUS)
+        self._raw.write(_answer(error.STATUS, error))
 
     def _cut(self, why: str) -> None:
         self._all.refused(why)
@@ -414,20 +415,9 @@ def _too_long(most: int, url: bytes, long_url: bool) -> ScandockError:
         remedy = "Send what is long in the request's body, or ask in several requests."
     else:
         remedy = "Send fewer or shorter headers; a browser's cookies of this site can be deleted."
-    return Usage("head_too_long", f"The {what} longer than the {most:,} bytes that are read.", remedy)
+    kind = AddressTooLong if long_url else HeadTooLong
+    return kind(f"The {what} longer than the {most:,} bytes that are read.", remedy)
 
 
 def _too_many(most: int) -> ScandockError:
-    return Usage("head_too_long", f"The request has more than {most:,} headers.", "Send fewer.")
-
-
-def _late(seconds: float) -> ScandockError:
-    return Usage("head_late", f"The request's head was not complete within {seconds:.0f} seconds.", "Send it again.")
-
-
-def _full() -> ScandockError:
-    return Usage("server_full", "The server has as many connections as it may.", "Try again in a moment.")
-
-
-def _unreadable() -> ScandockError:
-    return Usage("request_unreadable", "What came is no HTTP/1.1 request.", "Check the address and the client.")
+    return HeadTooLong(f"The request has more than {most:,} headers.", "Send fewer.")

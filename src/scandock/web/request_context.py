@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from concurrent.futures import Executor
 from contextvars import copy_context
 from dataclasses import replace
@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 
 from scandock.access.principal import Principal
 from scandock.access.proofs import ask_again
+from scandock.model.json_records import JsonRecord
 from scandock.services.accounts import Accounts
 from scandock.services.editing import etag
 from scandock.services.held_answers import asker_of
@@ -104,26 +105,26 @@ class Work:
         """Whose room the answer takes while it waits."""
         return asker_of(self.desk.principal.account_id, info_of(self.request).address)
 
-    async def page(self, ask: Callable[[Connection], Page]) -> Response:
+    async def page(self, ask: Callable[[Connection], Page[Any]]) -> Response:
         """A list as `{"items", "next"}`; the next page's address is in Link too."""
         found = await self.read(ask)
         headers = {}
         if found.next is not None:
             address = self.request.url.include_query_params(cursor=found.next)
             headers["Link"] = f'<{urls.with_encoded(address.path, address.query)}>; rel="next"'
-        return JSONResponse({"items": found.items, "next": found.next}, headers=headers)
+        return JSONResponse({"items": [one.to_json() for one in found.items], "next": found.next}, headers=headers)
 
-    async def item(self, ask: Callable[[Connection], dict[str, Any]]) -> Response:
+    async def item(self, ask: Callable[[Connection], JsonRecord]) -> Response:
         """One thing with its ETag; 304 where the caller has it already."""
         return self.tagged(await self.read(ask))
 
-    def tagged(self, item: dict[str, Any]) -> Response:
+    def tagged(self, item: JsonRecord) -> Response:
         """An item that was just read or changed, with its ETag."""
         tag = etag(item)
         headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
         if self.request.method in ("GET", "HEAD") and is_known(self.request.headers.get("if-none-match", ""), tag):
             return Response(status_code=304, headers=headers)
-        return JSONResponse(item, headers=headers)
+        return JSONResponse(item.to_json(), headers=headers)
 
     @property
     def if_match(self) -> str | None:
@@ -136,6 +137,16 @@ class Work:
     async def each(self, uuids: list[str], verb: Callable[[str], Outcome], action: str) -> Response:
         """Do a verb to many sessions; each answer stands in its place."""
         return JSONResponse({"items": await self.do(lambda: each(uuids, verb, action))})
+
+
+def answer(record: JsonRecord, status: int = 200, headers: dict[str, str] | None = None) -> JSONResponse:
+    """A record as it is answered."""
+    return JSONResponse(record.to_json(), status, headers)
+
+
+def listed(records: Iterable[JsonRecord]) -> JSONResponse:
+    """A list that has no pages."""
+    return JSONResponse({"items": [one.to_json() for one in records]})
 
 
 def sorting(

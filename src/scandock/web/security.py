@@ -24,12 +24,14 @@ from scandock.access.authenticate import (
     parse_authorization,
     recall,
 )
+from scandock.access.denials import CsrfFailed
 from scandock.access.logins import ABSOLUTE_MS, check_csrf, is_cross_site
-from scandock.access.principal import ANONYMOUS, Denied, Principal, ProjectRights, RequestInfo, deny, may
+from scandock.access.principal import ANONYMOUS, Principal, ProjectRights, RequestInfo, deny, may
 from scandock.access.proofs import Proof, ask_again, proof_of
 from scandock.access.tokens import ALIAS
 from scandock.model.errors import ScandockError
 from scandock.rules.permissions import NEEDS, Action, Answer
+from scandock.services.project_errors import UploadProjectHidden
 from scandock.web import urls
 from scandock.web.deps import site_of
 from scandock.web.dialect import dialect_of
@@ -157,9 +159,7 @@ async def refuse_elsewhere(request: Request) -> NoReturn:
     """
     with contextlib.suppress(ScandockError):
         await identify(request)
-    raise Denied(
-        Answer.FORBIDDEN,
-        "csrf_failed",
+    raise CsrfFailed(
         f"This {'login' if request.method == 'POST' else 'request'} did not come from a page of this server.",
         "Open the address here by itself, not by a link or a form of another site.",
     )
@@ -195,9 +195,7 @@ def check_upload(principal: Principal, connection: Connection, project: str | No
     told = may(principal, Action.UPLOAD, project, rights)
     found = rights.find(project)
     if told is Answer.HIDDEN:
-        raise Denied(
-            told,
-            "project_unknown",
+        raise UploadProjectHidden(
             f"There is no project {project}, or you may not upload to it.",
             "Name one that exists, or have it created first.",
             action=Action.UPLOAD,

@@ -17,9 +17,12 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from scandock.model.errors import BadInput, Fault, ScandockError, TokenLost, Usage
+from scandock.model.machine_errors import InternalFault
 from scandock.model.points import reach
 from scandock.model.process import confine
 from scandock.model.verdicts import ImportState
+from scandock.store.errors import StoreFailed
+from scandock.workers.errors import AccountDisabled, BytesMissing
 from scandock.workers.fault_pipe import NOBODY, tell
 from scandock.workers.import_run import ImportRun
 from scandock.workers.listening import Listening
@@ -39,11 +42,7 @@ if TYPE_CHECKING:
 
 OOM_SCORE = 300
 LACKED_MEMORY = ("out_of_memory", "reader_failed", "attempt_killed")
-BYTES_MISSING = Fault(
-    "bytes_missing",
-    "The bytes of this upload are not in the data folder, as in a copy of it that was made after the import had ended.",
-    "Send the archive again.",
-)
+BYTES_MISSING = BytesMissing()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +131,7 @@ def _upload(connection: Connection, order: Order) -> Upload:
         .where(upload.c.uuid == order.upload, upload.c.token == order.token)
     ).first()
     if row is None:
-        raise TokenLost("token_lost", "Another process has taken over this import.")
+        raise TokenLost("Another process has taken over this import.")
     return Upload(
         lease=ImportLease(row.id, order.upload, order.token),
         account_id=row.account_id,
@@ -193,7 +192,7 @@ class UploadRun(ImportRun):
 
         path = store.spool(order.upload).local_path()
         if path is None:
-            raise Fault("store_failed", "The upload's bytes lie where they can't be read from.", "Look at the store.")
+            raise StoreFailed("The upload's bytes lie where they can't be read from.", "Look at the store.")
         listening = Listening(recorder)
         mapping = parse_mapping(upload.mapping, "mapping") if upload.mapping else ()
         super().__init__(
@@ -268,7 +267,7 @@ class UploadRun(ImportRun):
         from scandock.placing.complete import has_intents
         from scandock.placing.requeue import requeue_or_fail
 
-        why = Fault("internal", "An unexpected error; the log tells where.")
+        why = InternalFault("An unexpected error; the log tells where.")
         if has_intents(self.site.catalog, self.lease):
             requeue_or_fail(self.site.catalog, self.store, self.stage, self.lease, why, attempt=self.order.attempt)
         else:
@@ -279,11 +278,7 @@ class UploadRun(ImportRun):
         from scandock.services.uploading import is_disabled
 
         if is_disabled(self.site.catalog, self.upload.account_id):
-            raise Usage(
-                "account_disabled",
-                "The account that sent this has been disabled since.",
-                "Have the account enabled again, or send it by another one.",
-            )
+            raise AccountDisabled
 
     def _refuse_request(self, entries: ReadEntries | Exception, error: Usage) -> None:
         """A project or a mapping that can't be used any more: refused, with the receipt of what was read."""

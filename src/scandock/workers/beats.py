@@ -9,11 +9,11 @@ from __future__ import annotations
 import mmap
 import os
 import struct
-import threading
 import time
 from collections.abc import Callable
 
 from scandock.catalog.engine import DAMAGED_REMEDY
+from scandock.model.ticker import Ticker
 from scandock.workers.worker_figures import SIZE, SlotCount, WorkerFigures
 
 BEAT_SECONDS = 1.0
@@ -34,7 +34,7 @@ class Beats:
         self.figures = WorkerFigures(self._memory, _SIGN.size)
         """What the worker counts."""
         self._clock = clock
-        self._ended = threading.Event()
+        self._ticker = Ticker("beats", BEAT_SECONDS, self.beat)
 
     @classmethod
     def make(cls, clock: Callable[[], float] = time.monotonic) -> Beats:
@@ -49,7 +49,7 @@ class Beats:
         """Beat from now on, in a thread."""
         self.clear()
         self.beat()
-        threading.Thread(target=self._run, name="beats", daemon=True).start()
+        self._ticker.start()
 
     def beat(self) -> None:
         struct.pack_into("d", self._memory, 0, self._clock())
@@ -58,13 +58,9 @@ class Beats:
         """Whether imports are taken."""
         struct.pack_into("d", self._memory, 8, float(ready))
 
-    def _run(self) -> None:
-        while not self._ended.wait(BEAT_SECONDS):
-            self.beat()
-
     def end(self) -> None:
         """Beat no more, as the process ends."""
-        self._ended.set()
+        self._ticker.stop()
         self.say(ready=False)
 
     # -- in the others -------------------------------------------------------------------------------------------

@@ -26,10 +26,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+from scandock.model.children import Child, start_connected
 from scandock.model.process import confine, python, take_signals, without_collecting
 from scandock.workers.attempt import Order
 from scandock.workers.attempt import main as run_attempt
-from scandock.workers.children import GIVEN_UP, Child, death_of, oom_kills
+from scandock.workers.deaths import GIVEN_UP, death_of, oom_kills
 from scandock.workers.fault_pipe import FaultPipe
 
 if TYPE_CHECKING:
@@ -239,25 +240,11 @@ class _Forked:
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
 
-class _Started:
-    """A server that was started as a process of its own, once the worker had threads."""
-
-    def __init__(self, wire: socket.socket) -> None:
-        words = python("scandock.workers.fork_server", str(wire.fileno()))
-        self._child = Child(words, pass_fds=[wire.fileno()])
-
-    def kill(self) -> None:
-        self._child.kill("")
-
-    def wait(self) -> int:
-        return self._child.wait()
-
-
 @dataclass(slots=True)
 class Server:
     """A fork server of attempts, as its worker sees it."""
 
-    process: _Forked | _Started
+    process: _Forked | Child
     wire: socket.socket
     given_up: bool = False
     """It was killed because it did not answer."""
@@ -287,10 +274,8 @@ def start_server() -> Server | None:
     """A server as a process of its own, from a thread that lasts; None where it did not start."""
     with contextlib.ExitStack() as opened:
         try:
-            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            process, ours = start_connected(_start, socket.SOCK_SEQPACKET)
             opened.enter_context(ours)
-            with theirs:
-                process = _Started(theirs)
         except OSError:  # no room for descriptors or for another process
             return None
         ours.settimeout(START_SECONDS)
@@ -302,6 +287,10 @@ def start_server() -> Server | None:
         process.kill()
         process.wait()
     return None
+
+
+def _start(wire: socket.socket) -> Child:
+    return Child(python("scandock.workers.fork_server", str(wire.fileno())), [wire.fileno()])
 
 
 def serve_attempts(worker: int, wire: socket.socket) -> int:

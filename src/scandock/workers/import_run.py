@@ -89,7 +89,7 @@ class ImportRun:
     def check(self) -> None:
         """Raise where the import was cancelled, or another process has taken it over."""
         if self.lost.is_set():
-            raise TokenLost("token_lost", TAKEN_OVER)
+            raise TokenLost(TAKEN_OVER)
         if self.cancelled.is_set():
             raise InterruptedError
 

@@ -22,7 +22,6 @@ from scandock.queue.tokens import new_token, new_uuid
 from scandock.rules.routing import parse_rules, rule_tags
 from scandock.services.preparing import prepare
 from scandock.store.local import LocalStore
-from scandock.workers.heartbeat import Heartbeat
 from scandock.workers.import_run import ImportRun
 from scandock.workers.listening import Listening
 from scandock.workers.peek import rule_texts
@@ -141,18 +140,18 @@ class _Import:
 
     def _empty_trash(self, site: Site) -> None:
         """Give up what was replaced long ago, where the clock can be trusted; else the next command does."""
-        from scandock.services.clock_watch import DAY_MS, oldest_kept
+        from scandock.services.cleaning.cleaner import Stored
+        from scandock.services.cleaning.trash import REPLACED
 
         with contextlib.suppress(ScandockError):
-            age = oldest_kept(site.catalog, self.settings.trash_days * DAY_MS)
-            if age is not None:
-                self.store.purge(age / 1000)
+            REPLACED.run(Stored(site.catalog, self.store, self.settings))
 
     # -- the catalog, beside the readers -------------------------------------------------------------------------
 
     def _open(self, tell: Callable[[ImportRun], None]) -> None:
         """Open the catalog, deal with dead imports, check the request, and record this import as running."""
         from scandock.placing.recover import recover
+        from scandock.queue.heartbeat import Heartbeat
         from scandock.queue.leases import begin
         from scandock.workers.site import open_site
 

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 from scandock.model.errors import OUTAGES
 from scandock.placing.recover import recover
+from scandock.services.cleaning.cleaner import Stored
+from scandock.services.cleaning.trash import TRASH
+from scandock.services.clock_watch import why_wait
 from scandock.services.project_deleting import finish_deletions
-from scandock.services.upkeep import keep_up
 from scandock.workers.troubles import machine_fault
 from scandock.workers.worker_figures import LeaseLoss, WorkerFigures
 
@@ -96,10 +98,12 @@ class Janitor:
             self._log.warning("deletion of a project stuck", code=why.code)
         while not self._ended and self._store.sweep(SWEEP_SECONDS).left:
             continue
-        done = keep_up(self._catalog, self._store, self._settings, self._is_wanted)
-        if done.waits != self._waits:
-            self._waits = done.waits
-            self._log.warning("nothing is deleted for its age" if done.waits else "deleting goes on", why=done.waits)
+        waits = why_wait(self._catalog)
+        if not waits and not self._is_wanted():
+            TRASH.run(Stored(self._catalog, self._store, self._settings))
+        if waits != self._waits:
+            self._waits = waits
+            self._log.warning("nothing is deleted for its age" if waits else "deleting goes on", why=waits)
 
     def _is_wanted(self) -> bool:
         """Whether something else is to be done than what takes long."""

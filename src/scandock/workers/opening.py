@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from scandock.formats.errors import ArchiveEmpty, ArchiveUnsupported, FolderUnreadable, NotAnArchive
 from scandock.formats.kinds import STREAMS, Kind, foreign, kind_of
 from scandock.formats.shown import file_text, shown
 from scandock.formats.source import FileSource, Source
@@ -49,7 +50,7 @@ def open_archive(path: str, limits: Limits, readers: int, name: str | None = Non
         size = source.size
         kind = kind_of(source)
         if kind is Kind.EMPTY:
-            raise BadInput("empty_archive", f"{shown(name)} is empty.", "Send it again; the transfer was probably cut.")
+            raise ArchiveEmpty(f"{shown(name)} is empty.", "Send it again; the transfer was probably cut.")
         if kind in (Kind.ZIP, Kind.DOCUMENT):
             container = Container(b"", "", path, 0, size, Kind.ZIP, 1, name)
             return zip_tasks(container, source, limits, readers)
@@ -61,7 +62,7 @@ def open_archive(path: str, limits: Limits, readers: int, name: str | None = Non
         container = Container(b"", "", path, 0, size, kind, 1, name)
         return Opened([Task("files", container, [(0, name, size)])], size, 1, size)
     if _is_empty_tar(path, size):
-        raise BadInput("empty_archive", f"{shown(name)} is an empty tar.", "Check what was packed, then send it again.")
+        raise ArchiveEmpty(f"{shown(name)} is an empty tar.", "Check what was packed, then send it again.")
     raise _not_taken(name, kind)
 
 
@@ -83,11 +84,10 @@ def _maybe_object(path: str, size: int) -> bool:
 def _not_taken(name: str, kind: Kind) -> BadInput:
     other = foreign(kind)
     if kind is Kind.HTML and other is not None:
-        return BadInput("not_an_archive", f"{shown(name)} is no archive but {other[0]}.", other[1])
+        return NotAnArchive(f"{shown(name)} is no archive but {other[0]}.", other[1])
     if other is not None:
-        return BadInput("unsupported_archive", f"{shown(name)} is {other[0]}, which is not taken.", other[1])
-    return BadInput(
-        "not_an_archive",
+        return ArchiveUnsupported(f"{shown(name)} is {other[0]}, which is not taken.", other[1])
+    return NotAnArchive(
         f"{shown(name)} is neither an archive nor an image: damaged, or something else.",
         "Upload a .zip or .tar.gz of a session, a folder, or one DICOM or ECAT 7 file.",
     )
@@ -130,8 +130,7 @@ def _folder(path: str, readers: int) -> Opened:
     count = max(1, min(LIST_FILES, -(-len(files) // (readers * PARTS))))
     tasks = [Task("files", container, files[at : at + count]) for at in range(0, len(files), count)]
     if not files:
-        raise BadInput(
-            "empty_archive",
+        raise ArchiveEmpty(
             f"The folder {shown(container.name)} holds no files.",
             "Name the folder that holds the session.",
         )
@@ -143,7 +142,7 @@ def _below(path: str) -> Iterator[str]:
 
     def stop(error: OSError) -> None:
         name = shown(file_text(os.path.relpath(error.filename, path)))
-        raise BadInput("unreadable", f"The folder {name} can't be read: {error.strerror}.", "Look at its permissions.")
+        raise FolderUnreadable(name, str(error.strerror))
 
     for root, folders, names in os.walk(path, onerror=stop):
         links = [name for name in folders if os.path.islink(os.path.join(root, name))]

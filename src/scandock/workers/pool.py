@@ -5,16 +5,17 @@ from __future__ import annotations
 import contextlib
 import select
 import signal
-import socket
 from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
+from scandock.model.children import start_connected
 from scandock.model.entry import Container, Entry
 from scandock.model.errors import BadInput, Fault, LimitExceeded
 from scandock.model.limits import Limits
 from scandock.workers.board import Board
+from scandock.workers.errors import OutOfMemory, ReaderFailed
 from scandock.workers.readers import RunningReader, start_reader
 from scandock.workers.wire import Wire
 
@@ -98,9 +99,7 @@ class Pool:
                 self.readers[index] = self._spawn(index)
 
     def _spawn(self, index: int) -> _Reader:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            process = start_reader(theirs, self.board.fds)
+        process, ours = start_connected(lambda end: start_reader(end, self.board.fds))
         reader = _Reader(index, process, Wire(ours))
         if self._setup is not None:
             self._tell(reader, self._setup)
@@ -192,8 +191,7 @@ class Pool:
         if code == -signal.SIGKILL:
             self.kills += 1
             if self.kills >= MAX_KILLS:
-                raise Fault(
-                    "out_of_memory",
+                raise OutOfMemory(
                     "Readers were killed again and again, as happens when memory runs out.",
                     "Give the machine more memory, or use fewer workers (SCANDOCK_WORKERS).",
                 )
@@ -201,9 +199,7 @@ class Pool:
             self.deaths += 1
             suspect = self.board.current(reader.index)
             if not suspect and self.deaths > 2 * self.size:
-                raise Fault(
-                    "reader_failed", "Readers do not start.", "Look at the log, and at the memory that is free."
-                )
+                raise ReaderFailed
             if suspect in task.suspects:
                 task.avoid.add(suspect)
             elif suspect:

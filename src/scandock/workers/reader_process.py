@@ -6,7 +6,6 @@ parent.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import socket
 import sys
@@ -162,12 +161,10 @@ def _confine(parent: int) -> None:
 
     from scandock.model.process import confine
 
-    confine(parent, "reader", oom=500)
-    with contextlib.suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    confine(parent, "reader", oom=500, limits={resource.RLIMIT_AS: MEMORY_BYTES})
 
 
-def main(fd: int, parent: int) -> None:
+def main(parent: int, fd: int) -> None:
     """Be a reader process: confined, then serving tasks at the end `fd` of the wire."""
     _confine(parent)
     serve(Wire(socket.socket(fileno=fd)))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
+
+from scandock.model.children import Child, Output, bare_environment
+from scandock.model.process import python
 
 MALLOC = {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "67108864", "MALLOC_ARENA_MAX": "1"}
 """Blocks of megabytes freed and mapped anew page-fault at each entry (docs/performance.md)."""
@@ -27,25 +27,10 @@ StartReader = Callable[[socket.socket, tuple[int, ...]], RunningReader]
 """Starts a reader with its end of the wire and the descriptors of the board. The end is closed by the caller after."""
 
 
-def _environment() -> dict[str, str]:
-    """What readers are given: no passwords, as they take apart what anybody may have made."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("SCANDOCK_", "PG")) or name.startswith("SCANDOCK_CRASH_")
-    }
-    return {**kept, **MALLOC}
-
-
-def start_process(end: socket.socket, board: tuple[int, ...]) -> subprocess.Popen[bytes]:
+def start_process(end: socket.socket, board: tuple[int, ...]) -> Child:
     """Start `scandock.workers.reader_process` as a process of its own."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "scandock.workers.reader_process", str(end.fileno()), str(os.getpid())],
-        pass_fds=(end.fileno(), *board),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        env=_environment(),
-    )
+    words = python("scandock.workers.reader_process", str(end.fileno()))
+    return Child(words, (end.fileno(), *board), output=Output.ERRORS, environment=bare_environment(MALLOC))
 
 
 _start: StartReader = start_process

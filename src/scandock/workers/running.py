@@ -6,16 +6,19 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
+from scandock.model.children import Child
 from scandock.model.errors import OUTAGES, Fault, ScandockError, TokenLost
 from scandock.model.process import python
+from scandock.model.ticker import Ticker
 from scandock.placing.requeue import end_cancelled, wait_or_fail
 from scandock.queue.cancel import cancelled
 from scandock.queue.leases import RENEW_SECONDS, renew_all
 from scandock.queue.retry import let_go, wait_seconds
 from scandock.workers.attempt import Order
-from scandock.workers.children import GIVEN_UP, Child
+from scandock.workers.deaths import GIVEN_UP, death_of, oom_kills
 from scandock.workers.fault_pipe import FaultPipe
 from scandock.workers.worker_figures import AttemptEnd, LeaseLoss, WorkerFigures
 
@@ -55,6 +58,7 @@ class _Process(Child):
     def __init__(self, order: Order) -> None:
         self._pipe = FaultPipe()
         self._fault: Fault | None = None
+        self._oom_before = oom_kills()
         try:
             words = python("scandock.workers.attempt", order.to_json(), str(self._pipe.writing))
             super().__init__(words, pass_fds=[self._pipe.writing])
@@ -69,7 +73,7 @@ class _Process(Child):
         return code
 
     def death(self, code: int) -> Fault:
-        return self._fault or super().death(code)
+        return self._fault or death_of(code, self._oom_before)
 
 
 def start_process(order: Order) -> RunningAttempt:
@@ -110,15 +114,14 @@ class Running:
         self._running: dict[str, _One] = {}
         """Those whose attempt has been started; by token too, as one that clears up may live beside the next."""
         self._stopping = threading.Event()
-        self._ended = threading.Event()
-        self._threads = [
-            threading.Thread(target=self._every, args=(RENEW_SECONDS, self._renew), name="leases", daemon=True),
-            threading.Thread(target=self._every, args=(WATCH_SECONDS, self._hear), name="cancels", daemon=True),
+        self._tickers = [
+            Ticker("leases", RENEW_SECONDS, partial(self._watch, self._renew)),
+            Ticker("cancels", WATCH_SECONDS, partial(self._watch, self._hear)),
         ]
 
     def start(self) -> None:
-        for thread in self._threads:
-            thread.start()
+        for ticker in self._tickers:
+            ticker.start()
 
     def hold(self, claim: Claim) -> None:
         """Hold what was claimed just now, before anybody here claims again; `run` is to follow."""
@@ -236,18 +239,18 @@ class Running:
                 one.child.kill(STOP)
 
     def end(self) -> None:
-        self._ended.set()
-        for thread in self._threads:
-            thread.join()
+        for ticker in self._tickers:
+            ticker.stop()
+        for ticker in self._tickers:
+            ticker.end()
 
-    def _every(self, seconds: float, do: Callable[[], None]) -> None:
-        while not self._ended.wait(seconds):
-            try:
-                do()
-            except ScandockError as error:
-                self.log.warning("catalog away", code=error.code)
-            except Exception as error:  # without this thread every import here would lose its lease
-                self.log.error("not watched", exc_info=error)
+    def _watch(self, do: Callable[[], None]) -> None:
+        try:
+            do()
+        except ScandockError as error:
+            self.log.warning("catalog away", code=error.code)
+        except Exception as error:  # without this thread every import here would lose its lease
+            self.log.error("not watched", exc_info=error)
 
     def _renew(self) -> None:
         with self._lock:

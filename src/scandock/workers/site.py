@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from scandock.catalog.engine import Catalog, open_catalog
 from scandock.catalog.projects import ProjectRow, add_project, check_not_deleting, find_project, list_projects
 from scandock.catalog.tables import routing_rules
 from scandock.model.errors import Usage
+from scandock.rules.errors import MappingUnreadable, ProjectIdInvalid, ProjectIdReserved, ProjectUnknown
 from scandock.rules.import_request import ImportRequest
 from scandock.rules.labels import RESERVED, UNASSIGNED, is_project_id, label_key
 from scandock.rules.mapping import MappingRow, decode_mapping, parse_mapping
@@ -21,7 +23,9 @@ from scandock.rules.notices import shown
 from scandock.rules.policy import SiteRules
 from scandock.rules.routing import parse_rules
 from scandock.services.opening import CATALOG, is_there, open_data_catalog, refuse_lost_catalog
+from scandock.services.project_errors import ProjectExists
 from scandock.services.project_making import make_project
+from scandock.workers.errors import MappingProjectUnknown
 
 if TYPE_CHECKING:
     from scandock.services.settings import Settings
@@ -65,8 +69,7 @@ class Site:
             }
             check_not_deleting(connection, projects_named(request))
         if request.project is not None and label_key(request.project) in missing:
-            raise Usage(
-                "project_unknown",
+            raise ProjectUnknown(
                 f"There is no project {shown(request.project)}.",
                 f"Make it with `scandock admin project add {request.project}`, or import with --create-project.",
             )
@@ -80,11 +83,8 @@ class Site:
         with self.catalog.read() as connection:
             if find_project(connection, name) is not None:
                 return
-        try:
+        with contextlib.suppress(ProjectExists):  # made by another import just now
             make_project(self.catalog, self.settings, SYSTEM, name, "", RequestInfo(f"local uid {os.getuid()}"))
-        except Usage as error:
-            if error.code != "project_exists":  # made by another import just now
-                raise
 
 
 def _unknown_in(mapping: tuple[MappingRow, ...], missing: set[str]) -> Usage:
@@ -93,11 +93,7 @@ def _unknown_in(mapping: tuple[MappingRow, ...], missing: set[str]) -> Usage:
     named = sorted(rows, key=lambda name: rows[name])
     said = ", ".join(f"{shown(name)} (row {rows[name]})" for name in named[:NAMED])
     more = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
-    return Usage(
-        "mapping_project_unknown",
-        f"The mapping names projects that do not exist: {said}{more}.",
-        f"Make each first, as with `scandock admin project add {named[0]} --data DIR`, or correct the mapping.",
-    )
+    return MappingProjectUnknown(said, more, named[0])
 
 
 def read_mapping(request: ImportRequest) -> tuple[MappingRow, ...]:
@@ -108,8 +104,8 @@ def read_mapping(request: ImportRequest) -> tuple[MappingRow, ...]:
         with open(request.mapping_path, "rb") as file:
             data = file.read(MAX_MAPPING)
     except OSError as error:
-        raise Usage(
-            "mapping_unreadable", f"The mapping {request.mapping_path} can't be read: {error.strerror}.", "Name a file."
+        raise MappingUnreadable(
+            f"The mapping {request.mapping_path} can't be read: {error.strerror}.", "Name a file."
         ) from error
     return parse_mapping(decode_mapping(data), request.mapping_path)
 
@@ -170,11 +166,9 @@ def _read_request(request: ImportRequest) -> tuple[MappingRow, ...]:
     """The request's mapping, once its project can be one at all."""
     name = request.project
     if name is not None and label_key(name) == label_key(UNASSIGNED):
-        raise Usage("project_id_reserved", f"{name!r} can't be a project id: {RESERVED}.", "Name another project.")
+        raise ProjectIdReserved(f"{name!r} can't be a project id: {RESERVED}.", "Name another project.")
     if name is not None and not is_project_id(name):
-        raise Usage(
-            "project_id_invalid", f"{name!r} can't be a project id.", "An id is 1 to 64 letters, digits, _ and -."
-        )
+        raise ProjectIdInvalid(name)
     return read_mapping(request)
 
 

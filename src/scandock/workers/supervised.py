@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from scandock.model.children import Child
 from scandock.workers.beats import HUNG_SECONDS, MISSED_SECONDS
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ LONGEST_WAIT = 10.0
 
 
 class Process(Protocol):
-    """A child that was started, as far as its supervisor handles it; as `subprocess.Popen`."""
+    """A child that was started, as far as its supervisor handles it; as `model.children.Child`."""
 
     @property
     def pid(self) -> int: ...
@@ -38,7 +38,7 @@ StartChild = Callable[[Sequence[str], Sequence[int]], Process]
 
 def start_process(words: Sequence[str], fds: Sequence[int]) -> Process:
     """Start a child as a process of its own."""
-    return subprocess.Popen(words, stdin=subprocess.DEVNULL, pass_fds=fds)
+    return Child(words, fds)
 
 
 def back_off(early: int) -> float:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import signal
 import socket
@@ -19,16 +18,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from scandock.access.bootstrap import ensure_admin
-from scandock.model.errors import Fault, Usage
+from scandock.model.errors import Fault
+from scandock.model.patience import tries
 from scandock.model.process import python
 from scandock.placing.stored_folders import make_stored
 from scandock.queue.engines import engine_of
+from scandock.services.data_errors import DataServed
 from scandock.services.logs import set_up
 from scandock.services.opening import open_data_catalog
 from scandock.services.preparing import prepare
 from scandock.services.settings import Settings
+from scandock.store import served
 from scandock.store.local import LocalStore
 from scandock.workers.beats import Beats
+from scandock.workers.errors import HostUnknown, PortTaken
 from scandock.workers.supervised import StartChild, Supervised, start_process
 
 WAIT_SECONDS = 10.0
@@ -140,11 +143,11 @@ def _end(children: list[Supervised]) -> None:
 @contextmanager
 def _locked(data: str) -> Iterator[None]:
     """DATA's folder itself is locked: one server at a time, and no file of ours lies about in it."""
-    fd = os.open(data, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    fd = served.open_data(data)
     try:
         _patiently(
-            lambda: fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB),
-            Fault("data_served", f"Another server is at work on {data}.", "Stop it, or serve another folder."),
+            lambda: served.take(fd),
+            DataServed(f"Another server is at work on {data}.", "Stop it, or serve another folder."),
         )
         yield
     finally:
@@ -157,7 +160,7 @@ def _listening(asked: Serving) -> Iterator[socket.socket]:
     try:
         found = socket.getaddrinfo(asked.host, asked.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
-        raise Usage("host_unknown", f"{asked.host!r} is no address of this machine: {error.strerror}.") from error
+        raise HostUnknown(f"{asked.host!r} is no address of this machine: {error.strerror}.") from error
     family, kind, protocol, _, address = found[0]
     with contextlib.closing(socket.socket(family, kind, protocol)) as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -168,15 +171,14 @@ def _listening(asked: Serving) -> Iterator[socket.socket]:
             except OSError as error:
                 if error.errno != errno.EADDRNOTAVAIL:
                     raise
-                raise Usage(
-                    "host_unknown",
+                raise HostUnknown(
                     f"{asked.host} is no address of this machine.",
                     "Name one that it has, or 0.0.0.0 for all.",
                 ) from error
 
         _patiently(
             bind,
-            Fault("port_taken", f"Port {asked.port} of {asked.host} can't be had.", "Choose another one with --port."),
+            PortTaken(asked.port, asked.host),
         )
         listening.listen(_BACKLOG)
         yield listening
@@ -184,14 +186,20 @@ def _listening(asked: Serving) -> Iterator[socket.socket]:
 
 def _patiently(attempt: Callable[[], None], otherwise: Fault) -> None:
     """Try for as long as what a killed server held may take to be free; a signal to stop is heard meanwhile."""
-    deadline = time.monotonic() + WAIT_SECONDS
-    while True:
+    why: OSError | None = None
+    for _ in tries(WAIT_SECONDS, 0.05, _hear_stops):
         try:
             attempt()
         except OSError as error:
-            if time.monotonic() > deadline or isinstance(error, PermissionError):
-                raise otherwise from error
-            if signal.sigtimedwait(STOPS, 0.05) is not None:
-                sys.exit(130)
+            why = error
+            if isinstance(error, PermissionError):
+                break
         else:
             return
+    raise otherwise from why
+
+
+def _hear_stops(seconds: float) -> None:
+    """Wait; end where a signal says so meanwhile."""
+    if signal.sigtimedwait(STOPS, seconds) is not None:
+        sys.exit(130)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import sqlite3
 
 from scandock.model.errors import Fault
+from scandock.model.machine_errors import DiskFull
 from scandock.store.durable import fault
+from scandock.store.errors import ScratchFailed
+from scandock.workers.errors import OutOfMemory
 
 
 def machine_fault(error: Exception) -> Fault | None:
@@ -18,9 +21,9 @@ def machine_fault(error: Exception) -> Fault | None:
     if isinstance(error, OSError):
         return fault(error, "importing")
     if isinstance(error, MemoryError):
-        return Fault("out_of_memory", "The import ran out of memory.", "Give the machine more memory.")
+        return OutOfMemory("The import ran out of memory.", "Give the machine more memory.")
     if isinstance(error, sqlite3.OperationalError):
         if "full" in str(error):
-            return Fault("disk_full", f"No space left while importing ({error}).", "Free some space and import again.")
-        return Fault("scratch_failed", f"The notes of the import could not be kept ({error}).", "Look at the disk.")
+            return DiskFull(f"No space left while importing ({error}).", "Free some space and import again.")
+        return ScratchFailed(str(error))
     return None

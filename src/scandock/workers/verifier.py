@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from sqlalchemy import exists, or_, select
+
+from scandock.catalog.tables import operation, upload
 from scandock.model.errors import ScandockError
+from scandock.model.verdicts import QUEUED
 from scandock.services.pacing import Pace
-from scandock.services.upkeep import Verification
+from scandock.services.verifying import Plan, Verified, Verifier
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from structlog.typing import FilteringBoundLogger
 
     from scandock.catalog.engine import Catalog
@@ -20,6 +26,30 @@ EVERY_SECONDS = 30.0
 TURN_SECONDS = 20.0
 """How long it reads before it looks again whether imports run."""
 END_SECONDS = 5.0
+BUSY_SHARE: Final = 0.25
+"""Part of the allowed bandwidth that verification takes while imports run or wait: they have the disk first."""
+
+
+class Verification:
+    """Verifies as the site's settings say, a turn at a time; also while imports run, only slower."""
+
+    def __init__(self, catalog: Catalog, store: LocalStore, settings: Settings, pace: Pace | None = None) -> None:
+        self._catalog = catalog
+        self._pace = pace or Pace()
+        self._rate = settings.verify_bytes_per_second
+        plan = Plan(days=settings.verify_days, pace=self._pace, mail=settings.smtp_host is not None)
+        self._verifier = Verifier(catalog, store, plan)
+
+    def turn(self, seconds: float, stop: Callable[[], bool]) -> Verified:
+        """Verify for about so long. Raises Fault where the catalog fails."""
+        self._pace.bytes_per_second = self._rate * (BUSY_SHARE if _is_busy(self._catalog) else 1)
+        return self._verifier.run(seconds, stop)
+
+
+def _is_busy(catalog: Catalog) -> bool:
+    with catalog.read() as connection:
+        imports = exists().where(upload.c.state.in_(QUEUED))
+        return bool(connection.execute(select(or_(imports, exists(select(operation.c.id))))).scalar_one())
 
 
 class VerifierThread:

@@ -9,12 +9,12 @@ from sqlalchemy import select
 
 from scandock.catalog import trees
 from scandock.catalog.engine import Catalog
+from scandock.catalog.sessions import existing_session
 from scandock.catalog.tables import tree
 from scandock.catalog.trees import (
     FileRow,
     ResourceRow,
     ScanRow,
-    base_session,
     copy_files,
     files_of,
     resources_of,
@@ -146,7 +146,7 @@ def test_a_session_to_join_comes_with_why_it_is_held(catalog: Catalog, rows: Row
         warnings='[{"code": "x", "message": "y"}]',
     )
     with catalog.read() as connection:
-        found = base_session(connection, uuid)
+        found = existing_session(connection, uuid)
 
     assert (found.label, found.subject, found.place, found.timestamp) == (
         "VISIT",

@@ -167,7 +167,7 @@ def test_a_bad_setting_is_wrong_usage(run, engine, archive, tmp_path, monkeypatc
 
 
 def test_an_error_that_nobody_foresaw_outside_an_import_is_a_sentence_too(run, monkeypatch):
-    monkeypatch.setattr("scandock.services.settings.describe", lambda settings: 1 // 0)
+    monkeypatch.setattr("scandock.services.setting_rows.describe", lambda settings: 1 // 0)
     code, out, err = run("settings")
     assert (code, out) == (1, "")
     assert "ZeroDivisionError" in err

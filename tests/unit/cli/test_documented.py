@@ -11,7 +11,8 @@ import typer
 from scandock.cli.app import app
 from scandock.model.limit_counts import Asked
 from scandock.model.limits import Limits
-from scandock.services.settings import OUTSIDE, describe, describe_limits, load_settings, variable
+from scandock.services.setting_rows import describe, describe_limits
+from scandock.services.settings import OUTSIDE, load_settings, variable
 
 
 def page(project_root, name):

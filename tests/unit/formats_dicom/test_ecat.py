@@ -202,6 +202,13 @@ def test_frames_come_in_their_order_and_gates_apart():
     assert [start for _, start, _ in read(data).frames] == [0.0, 7.0, 5.0]
 
 
+def test_bed_positions_are_apart_and_planes_are_not():
+    matrices = {0x01000001: (3, 3), 0x01001001: (4, 4), 0x01020001: (5, 5)}
+    images = [subheader(start_ms=milliseconds) for milliseconds in (0, 5000, 7000)]
+    data = main_header(num_frames=2) + directory(matrices) + b"".join(images)
+    assert [start for _, start, _ in read(data).frames] == [0.0, 5.0]
+
+
 def test_deleted_matrices_are_no_frames():
     listed = bytearray(directory({1: (3, 3), 2: (3, 3)}))
     struct.pack_into(">i", listed, 28, 0)

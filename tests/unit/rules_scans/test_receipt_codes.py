@@ -5,9 +5,8 @@ import re
 import pytest
 
 from scandock.model.verdicts import Verdict
-from scandock.rules.archive_codes import ARCHIVES
 from scandock.rules.notices import CODES as NOTICES
-from scandock.rules.receipt_codes import CODES, ENTRIES, sentence
+from scandock.rules.receipt_codes import ARCHIVES, CODES, ENTRIES, sentence
 
 ROW = re.compile(r"^\| `([a-z0-9_]+)` \|([^|]*)\|([^|]*)\|([^|]*)\|$", re.MULTILINE)
 
@@ -31,7 +30,7 @@ def test_the_verdicts_of_a_code_are_documented(documented):
 def test_every_code_of_a_session_is_documented(project_root):
     text = (project_root / "docs" / "codes.md").read_text(encoding="utf-8")
     for code, entry in NOTICES.items():
-        assert f"| `{code}` | {entry.kind} | {entry.section} | {entry.message} | {entry.remedy} |" in text
+        assert f"| `{code}` | {entry.kind} | {entry.section} | {entry.sentence} | {entry.remedy} |" in text
 
 
 def test_every_verdict_has_a_code():
@@ -50,7 +49,7 @@ def test_a_code_says_a_sentence_and_a_refusal_says_what_to_do(subtests):
             assert re.fullmatch(r"[a-z][a-z0-9_]+", code)
             assert entry.sentence[0].isupper()
             assert entry.sentence.endswith(".")
-            assert len(entry.sentence) < 140
+            assert len(entry.sentence) < 160
             assert entry.remedy.endswith((".", ")")) or not entry.remedy
             if {Verdict.UNPARSEABLE, Verdict.REFUSED, Verdict.CONFLICT} & entry.verdicts or entry.whole:
                 assert entry.remedy

@@ -16,11 +16,11 @@ def fields(text: str) -> set[str]:
 def test_a_code_is_a_sentence_for_people_and_a_remedy(subtests):
     for code, entry in CODES.items():
         with subtests.test(code):
-            filled = notice(code, **dict.fromkeys(fields(entry.message) | fields(entry.remedy), "X"))
+            filled = notice(code, **dict.fromkeys(fields(entry.sentence) | fields(entry.remedy), "X"))
             assert (filled.code, "{" in filled.message + filled.remedy) == (code, False)
             assert filled.message.endswith(".")
             assert filled.remedy.endswith(".")
-            assert not re.search(r"\b(may|stands?|lies?|anew|says?|told)\b", entry.message)
+            assert not re.search(r"\b(may|stands?|lies?|anew|says?|told)\b", entry.sentence)
             assert len(code) <= 32
 
 

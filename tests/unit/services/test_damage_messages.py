@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
 
 import pytest
 
 from scandock.services.damage import NAMED, Figures
 from scandock.services.damage_messages import damage_letter, damage_payload
-from scandock.services.notify_settings import NotifySettings
+from scandock.services.records import Damage
+from scandock.services.settings import load_settings
+from scandock.store.paths import unchecked
 
 
 def damaged(files: int) -> Figures:
-    named: list[dict[str, Any]] = [
-        {"project": "P", "label": "S1", "path": f"scans/1/{n}.dcm", "kind": "changed"} for n in range(min(files, NAMED))
-    ]
+    named = [
+        Damage(
+            id=n, kind="changed", project="P", subject="Sub", session="", label="S1", place="archive", uri="", file=n,
+            path=unchecked(f"scans/1/{n}.dcm"), bytes=1, stored_bytes=1, found=5,
+        )
+        for n in range(min(files, NAMED))
+    ]  # fmt: skip
     return Figures(files, 1, 5, files, named, "/admin/damage")
 
 
@@ -22,7 +28,7 @@ def damaged(files: int) -> Figures:
     ("files", "more"), [(1, ""), (NAMED, ""), (NAMED + 1, "- and 1 more"), (500, "- and 480 more")]
 )
 def test_a_letter_names_the_first_and_counts_the_rest(files: int, more: str) -> None:
-    _, text = damage_letter(damaged(files), NotifySettings(labels=True))
+    _, text = damage_letter(damaged(files), replace(load_settings().notify, labels=True))
     listed = [line for line in text.splitlines() if line.startswith("- ")]
     assert listed[0] == "- P / S1 / scans/1/0.dcm: other bytes than were stored"
     assert listed[min(files, NAMED) :] == ([more] if more else [])
@@ -30,7 +36,7 @@ def test_a_letter_names_the_first_and_counts_the_rest(files: int, more: str) -> 
 
 
 def test_no_name_is_in_a_message_where_the_site_does_not_allow_it() -> None:
-    settings = NotifySettings(public_url="https://dock.example.org")
+    settings = replace(load_settings().notify, public_url="https://dock.example.org")
     _, text = damage_letter(damaged(2), settings)
     assert "S1" not in text
     assert damage_payload(damaged(2), settings) == {
@@ -40,4 +46,4 @@ def test_no_name_is_in_a_message_where_the_site_does_not_allow_it() -> None:
         "found": 5,
         "url": "https://dock.example.org/api/v1/damage",
     }
-    assert "damage" in damage_payload(damaged(2), NotifySettings(labels=True))
+    assert "damage" in damage_payload(damaged(2), replace(load_settings().notify, labels=True))

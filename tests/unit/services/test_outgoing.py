@@ -8,6 +8,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -16,11 +17,11 @@ import pytest
 from scandock.model.errors import Fault
 from scandock.services import outgoing
 from scandock.services.mail import send_mail
-from scandock.services.notify_settings import NotifySettings
 from scandock.services.outgoing import Deadline, connect
+from scandock.services.settings import load_settings
 from scandock.services.webhooks import post_signed
 
-SITE = NotifySettings(webhook_private=True, seconds=15)
+SITE = replace(load_settings().notify, webhook_private=True)
 
 
 class Seconds:
@@ -130,7 +131,7 @@ def test_a_name_that_nobody_answers_is_left_at_the_deadline(monkeypatch):
             with pytest.raises(TimeoutError, match=words):
                 connect("example.org", 80, Deadline(0.1), private=True)
         with pytest.raises(Fault, match=r"longer than 0\.01 seconds"):
-            post_signed(NotifySettings(seconds=0.01), "http://example.org/", "secret", "id", {})
+            post_signed(replace(SITE, webhook_private=False, seconds=0.01), "http://example.org/", "secret", "id", {})
     finally:
         answered.set()
 
@@ -139,7 +140,7 @@ def test_a_silent_receiver_behind_tls_is_left_at_the_deadline(monkeypatch):
     """A connection is taken, and nothing ever said: the handshake as a whole has what is left."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
-        settings = NotifySettings(webhook_private=True, seconds=0.05)
+        settings = replace(SITE, seconds=0.05)
         with pytest.raises(Fault, match=r"longer than 0\.05 seconds"):
             post_signed(settings, f"https://127.0.0.1:{port}/", "secret", "id", {})
 
@@ -155,7 +156,7 @@ def test_what_is_connected_to_is_the_address_that_was_judged(monkeypatch):
         return Dripping(iter([b"HTTP/1.1 204 No Content\r\n\r\n"]))
 
     monkeypatch.setattr(socket, "create_connection", connecting)
-    post_signed(NotifySettings(), "http://example.org:81/", "secret", "id", {})
+    post_signed(replace(SITE, webhook_private=False), "http://example.org:81/", "secret", "id", {})
     assert connected == [("93.184.216.34", 81)]
 
 
@@ -180,7 +181,7 @@ def test_a_server_that_can_t_be_used_is_told_of_in_words_for_people(monkeypatch,
 
     monkeypatch.setattr("scandock.services.mail._connected", fails)
     monkeypatch.setattr("scandock.services.webhooks._connection", fails)
-    site = NotifySettings(smtp_host="mail.example.org", webhook_private=True)
+    site = replace(SITE, smtp_host="mail.example.org")
     for send in (
         lambda: send_mail(site, "a@example.org", "subject", "text"),
         lambda: post_signed(site, "http://example.org/", "secret", "id", {}),

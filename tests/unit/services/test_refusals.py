@@ -14,7 +14,7 @@ from scandock.access import accounts
 from scandock.access.principal import RequestInfo
 from scandock.catalog.engine import Catalog, open_catalog
 from scandock.services import refusals
-from scandock.services.audit import Did, Wanted, as_object, search
+from scandock.services.audit import Did, TrailLine, Wanted, search
 from scandock.services.refusals import MINUTE, Refusal, Refusals
 
 
@@ -44,7 +44,7 @@ def person(catalog: Catalog, name: str) -> int:
 
 def lines(catalog: Catalog) -> list[dict[str, Any]]:
     with catalog.read() as connection:
-        return [as_object(row) for row in search(connection, Wanted())][::-1]
+        return [TrailLine.of(row).to_json() for row in search(connection, Wanted())][::-1]
 
 
 def counts(catalog: Catalog) -> list[int | None]:

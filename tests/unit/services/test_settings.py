@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+import re
+from dataclasses import MISSING, fields
+from functools import cache
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scandock.access.oidc_settings import OidcSettings
 from scandock.model.errors import Usage
 from scandock.model.limits import Limits
 from scandock.rules.labels import PLACEHOLDERS
+from scandock.services import settings as defined
 from scandock.services.byte_sizes import format_bytes, parse_bytes
 from scandock.services.masking import mask
+from scandock.services.notify_settings import NotifySettings
 from scandock.services.server_checks import check_server
-from scandock.services.settings import Settings, describe, load_settings, unknown_settings, unknown_variables, variable
+from scandock.services.setting_rows import describe, unknown_settings, unknown_variables
+from scandock.services.settings import OUTSIDE, Settings, load_settings, variable
+
+
+@cache
+def sources() -> dict[str, str]:
+    """The text of every module, by its path."""
+    root = Path(defined.__file__).parent.parent
+    return {str(path.relative_to(root)): path.read_text(encoding="utf-8") for path in sorted(root.rglob("*.py"))}
 
 
 @pytest.fixture(autouse=True)
@@ -283,3 +297,21 @@ def test_what_is_no_size_is_refused(text):
 @given(st.integers(min_value=0, max_value=2**60))
 def test_a_size_is_read_as_it_was_written(count):
     assert parse_bytes(format_bytes(count)) == count
+
+
+def test_every_variable_that_the_source_names_is_defined_with_the_settings():
+    known = {variable(name) for name in Settings.model_fields} | OUTSIDE.keys()
+    named = {name for text in sources().values() for name in re.findall(r"\bSCANDOCK_[A-Z_]*[A-Z]\b(?!_)", text)}
+    others = {name for name in named - known if not name.startswith("SCANDOCK_CRASH_")}
+    assert {"SCANDOCK_DATA", "SCANDOCK_TOKEN", "SCANDOCK_SMTP_HOST"} <= named
+    assert others == set()
+
+
+def test_settings_are_defined_in_one_module():
+    of_settings = [name for name, text in sources().items() if re.search(r"\b(BaseSettings|env_prefix)\b", text)]
+    assert of_settings == ["services/settings.py"]
+
+
+def test_what_packages_get_of_the_settings_has_no_defaults_of_its_own():
+    for made in (NotifySettings, OidcSettings):
+        assert [one.name for one in fields(made) if one.default is not MISSING] == []

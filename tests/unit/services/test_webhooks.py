@@ -9,10 +9,10 @@ import pytest
 
 from scandock.model.errors import Fault, Usage
 from scandock.services.mail import check_address
-from scandock.services.notify_settings import NotifySettings
+from scandock.services.settings import load_settings
 from scandock.services.webhooks import check_url, post_signed, signature
 
-SITE = NotifySettings()
+SITE = load_settings().notify
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def _spin(_: Message) -> Any:
 
 def _drip(asked: Message) -> Any:
     """Begins an answer of a mebibyte (`exchange.receive`), and sends it byte by byte."""
-    end = socket.socket(fileno=int(sys.argv[1]))
+    end = socket.socket(fileno=int(sys.argv[2]))
     end.sendall(struct.pack("<IQ", 1024**2, 0))
     while True:
         end.sendall(b" ")
@@ -49,7 +49,7 @@ def _drip(asked: Message) -> Any:
 
 
 def _garbage(_: Message) -> Any:
-    os.write(int(sys.argv[1]), b"\xff" * 64)
+    os.write(int(sys.argv[2]), b"\xff" * 64)
     os._exit(0)
 
 

@@ -19,7 +19,7 @@ from scandock.viewing.exchange import NotKept
 from scandock.viewing.turns import Asker
 from tests.unit.viewing.made import dicom, kept, ramp
 
-ROGUE = [sys.executable, str(Path(__file__).with_name("rogue.py"))]
+ROGUE = [sys.executable, str(Path(__file__).with_name("rogue.py")), str(os.getpid())]
 
 
 @pytest.fixture

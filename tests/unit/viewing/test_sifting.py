@@ -6,14 +6,17 @@ from typing import Any
 
 import pytest
 
+from scandock.services.records import Scan
 from scandock.web.pages.sifting import ORDERS, Sift, natural
 
 
-def scan(scan_id: str, description: str = "", **more: Any) -> dict[str, Any]:
+def scan(scan_id: str, description: str = "", **more: Any) -> Scan:
     attributes = {"series_description": description} if description else {}
-    return {
-        "id": scan_id, "type": None, "modality": "MR", "frames": 1, "bytes": 1, "attributes": attributes, **more,
-    }  # fmt: skip
+    usual = {"type": None, "modality": "MR", "frames": 1, "bytes": 1}
+    return Scan(
+        id=scan_id, session="", uri="", series_uid=None, xsi_type="", quality="usable", note="", files=1, modified=0,
+        tree=1, attributes=attributes, **{**usual, **more},
+    )  # fmt: skip
 
 
 def test_ids_stand_as_people_count():
@@ -28,7 +31,7 @@ def test_ids_stand_as_people_count():
 )
 def test_scans_are_found_by_what_their_cards_say(find, found):
     scans = [scan("2", "t1 axial"), scan("10", modality="CT"), scan("99", type="Localizer")]
-    assert [one["id"] for one in Sift(find, "id")(scans)] == found
+    assert [one.id for one in Sift(find, "id")(scans)] == found
 
 
 @pytest.mark.parametrize(
@@ -40,7 +43,7 @@ def test_scans_are_sorted_by_what_is_asked_for_and_then_by_number(order, sorted_
         scan("2", "c", frames=5, bytes=1, modality="CT"),
         scan("3", "A", frames=2, bytes=5, modality="PT"),
     ]
-    assert "".join(one["id"] for one in Sift("", order)(scans)) == sorted_so
+    assert "".join(one.id for one in Sift("", order)(scans)) == sorted_so
 
 
 def test_every_order_is_said_in_words():

@@ -6,20 +6,23 @@ from typing import Any
 
 import pytest
 
+from scandock.model.imported import ImportedSession
 from scandock.rules.import_request import ImportRequest
+from scandock.services.import_records import Import
 from scandock.web.xnat.services.outcomes import ended
+from tests.import_records import a_session, an_import
 
 ARCHIVED = "/data/archive/projects/P/subjects/S/experiments/E"
 WAITING = "/data/prearchive/projects/P/20260101_101010123/E"
 BOUND: dict[str, Any] = {"destination": "archive"}
 
 
-def session(uri: str | None, state: str, code: str = "") -> dict[str, Any]:
-    return {"uri": uri, "state": state, "code": code, "message": f"Because {code}." if code else ""}
+def session(uri: str | None, state: str, code: str = "") -> ImportedSession:
+    return a_session(uri=uri, state=state, code=code, message=f"Because {code}." if code else "")
 
 
-def found(state: str, *sessions: dict[str, Any], code: str = "", message: str = "") -> dict[str, Any]:
-    return {"id": "U", "state": state, "code": code, "message": message, "sessions": list(sessions)}
+def found(state: str, *sessions: ImportedSession, code: str = "", message: str = "") -> Import:
+    return an_import(state=state, code=code, message=message, sessions=[one.to_json() for one in sessions])
 
 
 PLACED = session(ARCHIVED, "archive")
@@ -39,7 +42,7 @@ REFUSED = session(None, "refused", "project_unknown")
         (found("partly", READY), {"ignores_by_name": True, "ignore_unparsable": True}, [WAITING]),
     ],
 )
-def test_success(told: dict[str, Any], asked: dict[str, Any], uris: list[str]) -> None:
+def test_success(told: Import, asked: dict[str, Any], uris: list[str]) -> None:
     end = ended(told, ImportRequest(**asked))
     assert (end.good, list(end.uris), end.text) == (True, uris, "")
 
@@ -73,11 +76,11 @@ def test_success(told: dict[str, Any], asked: dict[str, Any], uris: list[str]) -
         (found("cancelled", code="cancelled", message="M."), {}, 410, "M."),
     ],
 )
-def test_no_success(told: dict[str, Any], asked: dict[str, Any], status: int, begins: str) -> None:
+def test_no_success(told: Import, asked: dict[str, Any], status: int, begins: str) -> None:
     end = ended(told, ImportRequest(**asked))
     assert end.status == status
     assert end.text.startswith(begins)
-    assert all(one["uri"] in end.text for one in told["sessions"] if one["uri"]), "where things stand"
+    assert all(one.uri in end.text for one in told.brought() if one.uri), "where things stand"
     assert end.final_message == end.text
 
 

@@ -17,18 +17,27 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
+from scandock.model.children import Child
+from scandock.model.errors import Fault
 from scandock.queue.claim import Slots, claim
 from scandock.queue.owner import this_owner
 from scandock.testing.data import make_data
 from scandock.workers import fork_server
 from scandock.workers.attempt import Order
-from scandock.workers.children import GIVEN_UP, Child
+from scandock.workers.deaths import GIVEN_UP, death_of
 from scandock.workers.fork_server import Attempts, ForkedAttempt, start_server
 from tests.crash.archives import Study, zip_bytes
 from tests.crash.processes import members, name_of, until
 from tests.integration.server_side import Server
 
 pytestmark = pytest.mark.processes
+
+
+class Instead(Child):
+    """Started where there is no fork server."""
+
+    def death(self, code: int) -> Fault:
+        return death_of(code, 0)
 
 
 def order(data: str | Path) -> Order:
@@ -47,7 +56,7 @@ def start(log: list[str]) -> Iterator[Attempts]:
     first = start_server()
     assert first is not None
     with Attempts(
-        structlog.get_logger(), lambda _: Child([sys.executable, "-c", "raise SystemExit(7)"]), first
+        structlog.get_logger(), lambda _: Instead([sys.executable, "-c", "raise SystemExit(7)"]), first
     ) as made:
         yield made
 
@@ -115,7 +124,7 @@ def test_a_server_that_dies_takes_its_forks_along_and_is_started_again(
     assert attempt.death(-signal.SIGKILL).code == "attempt_killed"
     until(lambda: "fork server died" in [line["event"] for line in log], "its death was not told of")
     instead = start(order(tmp_path))
-    assert (type(instead), instead.wait()) == (Child, 7)
+    assert (type(instead), instead.wait()) == (Instead, 7)
     until(servers, "no other server")
     started: list[ForkedAttempt] = []
 
@@ -167,7 +176,7 @@ def test_without_descriptors_of_processes_there_is_no_server(
     first = fork_server.fork_server()
     assert first is None
     with Attempts(
-        structlog.get_logger(), lambda _: Child([sys.executable, "-c", "raise SystemExit(7)"]), first
+        structlog.get_logger(), lambda _: Instead([sys.executable, "-c", "raise SystemExit(7)"]), first
     ) as start:
         assert start(order(tmp_path)).wait() == 7
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from scandock.cli.uploading.sources import PIECE, changed, unreadable
-from scandock.model.errors import BadInput
+from scandock.formats.errors import ArchiveEmpty
 
 BLOCK: Final = tarfile.BLOCKSIZE
 _END: Final = 2 * BLOCK
@@ -63,9 +63,7 @@ class FolderSource:
             size += len(member.header) + member.size + member.padding
             files += member.link is None
         if not files:
-            raise BadInput(
-                "empty_archive", f"The folder {path!r} holds no files.", "Name the folder that holds the session."
-            )
+            raise ArchiveEmpty(f"The folder {path!r} holds no files.", "Name the folder that holds the session.")
         self._offsets.append(size)
         self.size = size + _END
 

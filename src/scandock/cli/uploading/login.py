@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from scandock.model.errors import Usage
+from scandock.cli.uploading.errors import LoginMissing, ServerUrlInvalid
 
 PASSWORD, TOKEN = "SCANDOCK_PASSWORD", "SCANDOCK_TOKEN"
 
@@ -32,23 +32,22 @@ def find_login(user: str | None, host: str) -> Login:
     token = os.environ.get(TOKEN, "").strip()
     if not user and token:
         if not token.isascii() or not token.isprintable():
-            raise Usage("login_missing", f"{TOKEN} holds signs that no token has.", "Copy the token again.")
+            raise LoginMissing(f"{TOKEN} holds signs that no token has.", "Copy the token again.")
         return Login("", token)
     if not user:
-        raise Usage(
-            "login_missing",
+        raise LoginMissing(
             "It is not said who uploads.",
             f"Name the account by --user (its password is asked for, or stands in {PASSWORD}), or set {TOKEN}.",
         )
     if ":" in user:
-        raise Usage("login_missing", f"No account has the name {user!r}: it has a colon.", "Name the account alone.")
+        raise LoginMissing(f"No account has the name {user!r}: it has a colon.", "Name the account alone.")
     password = os.environ.get(PASSWORD) or _ask(f"Password of {user} at {host}: ")
     return Login(user, password)
 
 
 def _ask(prompt: str) -> str:
     if not sys.stdin.isatty():
-        raise Usage("login_missing", "There is no terminal to ask for the password on.", f"Set {PASSWORD}, or {TOKEN}.")
+        raise LoginMissing("There is no terminal to ask for the password on.", f"Set {PASSWORD}, or {TOKEN}.")
     return getpass.getpass(prompt)
 
 
@@ -60,13 +59,13 @@ def check_url(url: str) -> str:
     except ValueError:
         good = False
     if not good:
-        raise Usage(
-            "url_invalid", f"--url {url!r} is no address of a server.", "Right is https://host or http://host:8080."
+        raise ServerUrlInvalid(
+            f"--url {url!r} is no address of a server.", "Right is https://host or http://host:8080."
         )
     if "@" in parts.netloc:
-        raise Usage(
-            "url_invalid", "--url has a name or password in it.", f"Name the account by --user, and set {PASSWORD}."
+        raise ServerUrlInvalid(
+            "--url has a name or password in it.", f"Name the account by --user, and set {PASSWORD}."
         )
     if parts.query or parts.fragment:
-        raise Usage("url_invalid", f"--url {url!r} has more than an address.", "Leave out what begins with ? or #.")
+        raise ServerUrlInvalid(f"--url {url!r} has more than an address.", "Leave out what begins with ? or #.")
     return url.strip().rstrip("/")

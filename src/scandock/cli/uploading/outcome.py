@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from scandock.cli.plain import size
+from scandock.cli.uploading.errors import ServerFailed
 from scandock.cli.uploading.patience import Patience, Stopped
 from scandock.cli.uploading.server import Away, Refusal, Server
 from scandock.model.errors import Fault
@@ -37,7 +38,7 @@ class Outcome:
                 found = self._patience.until_answered(lambda: self._server.read(self._uuid))
             except Refusal as refusal:
                 raise Fault(
-                    refusal.code or "server_failed",
+                    refusal.code or ServerFailed.CODE,
                     f"What became of the upload {self._uuid} can't be told: {refusal.detail}",
                     "Look at the imports of the server.",
                 ) from None

@@ -9,10 +9,10 @@ import tempfile
 from collections.abc import Iterable
 from typing import TextIO
 
+from scandock.cli.command_errors import ReceiptFailed
 from scandock.cli.receipt_file import Format
 from scandock.cli.uploading.patience import Patience, Stopped
 from scandock.cli.uploading.server import Refusal, Server
-from scandock.model.errors import Fault
 from scandock.model.spreadsheet import TableWriter
 from scandock.web import urls
 
@@ -32,8 +32,7 @@ def copy_receipt(server: Server, patience: Patience, uuid: str, archive: str, fm
             patience.until_answered(fetch)
         except (Refusal, Stopped) as why:
             said = why.detail if isinstance(why, Refusal) else "it was cancelled"
-            raise Fault(
-                "receipt_failed",
+            raise ReceiptFailed(
                 f"The receipt could not be had from the server: {said.rstrip('.')}.",
                 f"The import itself stands as said; {server.url}{urls.api_import(uuid, 'receipt')} has it.",
             ) from None

@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 import httpx
 
 from scandock import __version__
+from scandock.cli.uploading.errors import CertificateUntrusted, LoginWrong, NotScandock, ServerUnreachable
 from scandock.cli.uploading.login import Login
-from scandock.model.errors import Fault, Usage
+from scandock.model.errors import Usage
 from scandock.web import urls
 
 TIMEOUT: Final = httpx.Timeout(connect=10, read=120, write=60, pool=None)
@@ -90,12 +91,11 @@ class Server:
             _unreachable(self.url, away)
         if found.is_redirect:
             to = found.headers.get("location", "").removesuffix(urls.API_UPLOADS)
-            raise Usage("not_scandock", f"{self.url} sends on to {to or 'elsewhere'}.", "Name that address by --url.")
+            raise NotScandock(f"{self.url} sends on to {to or 'elsewhere'}.", "Name that address by --url.")
         if found.status_code in _AWAY:
             _unreachable(self.url, Away(f"it answers {_status(found.status_code)}"))
         if found.status_code != 204 or "1.0.0" not in found.headers.get("tus-version", ""):
-            raise Usage(
-                "not_scandock",
+            raise NotScandock(
                 f"{self.url} is no Scandock server (it answers {_status(found.status_code)}).",
                 "Check the address; name the folder too, where Scandock does not have the host to itself.",
             )
@@ -106,7 +106,7 @@ class Server:
             self.json("GET", urls.API_ME)
         except Refusal as refusal:
             if refusal.status == HTTPStatus.UNAUTHORIZED:
-                raise Usage("login_wrong", *login_wrong(self.url)) from None
+                raise LoginWrong(self.url) from None
             raise Usage(refusal.code, refusal.detail, refusal.remedy) from None
 
     # -- uploads -------------------------------------------------------------------------------------------------
@@ -183,11 +183,7 @@ class Server:
             cause: BaseException | None = error
             while cause is not None:
                 if isinstance(cause, ssl.SSLCertVerificationError):
-                    raise Usage(
-                        "certificate_untrusted",
-                        f"The certificate of {self.host} is not to be trusted: {cause.verify_message}.",
-                        "Check the address. A site's own authority goes into the system's certificates.",
-                    ) from None
+                    raise CertificateUntrusted(self.host, cause.verify_message) from None
                 cause = cause.__cause__ or cause.__context__
             raise Away(_plainly(error)) from error
         except httpx.TimeoutException as error:
@@ -205,14 +201,6 @@ class _Nobody(httpx.Auth):
 
 
 _NOBODY: Final = _Nobody()
-
-
-def login_wrong(url: str) -> tuple[str, str]:
-    """Sentence and remedy where the server does not let us in."""
-    return (
-        f"{url} knows no account of that name and password, or the token has ended.",
-        "Check --user, SCANDOCK_PASSWORD or SCANDOCK_TOKEN.",
-    )
 
 
 def _refused(answer: httpx.Response) -> NoReturn:
@@ -234,11 +222,7 @@ def _refused(answer: httpx.Response) -> NoReturn:
 
 
 def _unreachable(url: str, away: Away) -> NoReturn:
-    raise Fault(
-        "server_unreachable",
-        f"{url} does not answer: {away.why}.",
-        "Check the address, and whether the server runs; what was sent before is kept there.",
-    ) from None
+    raise ServerUnreachable(url, away.why) from None
 
 
 def _within(seconds: float | None) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from typing import Final, Protocol
 
 from scandock.cli.checks import reason
+from scandock.cli.uploading.errors import ArchiveChanged
+from scandock.formats.errors import ReadFailed
 from scandock.model.errors import Fault
 
 PIECE: Final = 512 * 1024
@@ -85,11 +87,11 @@ class FileSource:
 
 def changed(path: str) -> Fault:
     """A file is not what it was when its upload was begun: the parts would not fit together."""
-    return Fault("archive_changed", f"{path!r} was changed while it was uploaded.", "Upload it again once it is still.")
+    return ArchiveChanged(path)
 
 
 def unreadable(path: str, error: OSError) -> Fault:
-    return Fault("read_failed", f"{path!r} can't be read: {reason(error)}.", "Look at its disk and its permissions.")
+    return ReadFailed(f"{path!r} can't be read: {reason(error)}.", "Look at its disk and its permissions.")
 
 
 def _state(fd: int) -> tuple[int, int]:

@@ -11,9 +11,17 @@ from http import HTTPStatus
 from typing import Any, Final, NoReturn
 
 from scandock.cli.plain import size
+from scandock.cli.uploading.errors import (
+    LoginEnded,
+    ProjectHidden,
+    ServerFailed,
+    UploadForbidden,
+    UploadGone,
+    UploadStuck,
+)
 from scandock.cli.uploading.outcome import Outcome
 from scandock.cli.uploading.patience import Patience, Stopped
-from scandock.cli.uploading.server import Begun, Refusal, Server, login_wrong
+from scandock.cli.uploading.server import Begun, Refusal, Server
 from scandock.cli.uploading.sources import Source, fingerprint
 from scandock.model.errors import BadInput, Fault, ScandockError, Usage
 from scandock.model.importing import Progress
@@ -78,7 +86,7 @@ class Transfer:
             if found["code"] not in GONE:
                 return found
             self.say("The upload is not at the server any more; beginning anew.")
-        raise Fault("upload_gone", "The upload was removed from the server again and again.", "Ask who runs it.")
+        raise UploadGone
 
     def _find(self) -> Begun | None:
         """The upload of this very archive and request that an earlier call has begun."""
@@ -123,9 +131,7 @@ class Transfer:
             known = self._ask(step)
             stuck = 0 if known is not None and known != before else stuck + 1
             if stuck > STUCK:
-                raise Fault(
-                    "upload_stuck", "The server takes no more bytes of the upload.", "Try again, or ask who runs it."
-                )
+                raise UploadStuck
 
     def _kept(self) -> int:
         """Bytes that the server has; the whole size once it has accepted the upload, or given it up."""
@@ -181,9 +187,8 @@ def raise_meant(refusal: Refusal, server: Server, project: str | None) -> NoRetu
     """Raise what a refusal means to the person at the command line."""
     detail, remedy = refusal.detail, refusal.remedy
     kinds: dict[str, ScandockError] = {
-        "project_unknown": Usage("project_hidden", detail, "Check the id, or ask an owner of the project."),
-        "forbidden": Usage(
-            "upload_forbidden",
+        "project_unknown": ProjectHidden(detail, "Check the id, or ask an owner of the project."),
+        "forbidden": UploadForbidden(
             f"You may not upload to {f'the project {project}' if project else server.url}.",
             "Ask an owner of the project for the role of a member; a token needs the scope upload or all.",
         ),
@@ -193,10 +198,10 @@ def raise_meant(refusal: Refusal, server: Server, project: str | None) -> NoRetu
     if refusal.code in kinds:
         raise kinds[refusal.code]
     if refusal.status == HTTPStatus.UNAUTHORIZED:
-        raise Fault("login_wrong", *login_wrong(server.url))
+        raise LoginEnded(server.url)
     if refusal.code and refusal.code != "internal" and refusal.status < HTTPStatus.INTERNAL_SERVER_ERROR:
         raise Usage(refusal.code, detail, remedy)
-    raise Fault(refusal.code or "server_failed", detail, remedy or "Try again, or ask who runs the server.")
+    raise Fault(refusal.code or ServerFailed.CODE, detail, remedy or "Try again, or ask who runs the server.")
 
 
 def _known(one: str | None) -> str:

@@ -9,13 +9,8 @@ Schema = dict[str, Any]
 TEXT: Final[Schema] = {"type": "string"}
 MAYBE_TEXT: Final[Schema] = {"type": ["string", "null"]}
 WHOLE: Final[Schema] = {"type": "integer"}
-MAYBE_WHOLE: Final[Schema] = {"type": ["integer", "null"]}
-FRACTION: Final[Schema] = {"type": "number"}
 TRUTH: Final[Schema] = {"type": "boolean"}
-MOMENT: Final[Schema] = {"type": "integer", "description": "Unix milliseconds"}
-MAYBE_MOMENT: Final[Schema] = {"type": ["integer", "null"], "description": "Unix milliseconds"}
 BINARY: Final[Schema] = {"type": "string", "format": "binary"}
-FREE: Final[Schema] = {"type": "object", "additionalProperties": True}
 
 
 def shape(said: str, properties: dict[str, Schema], *, optional: tuple[str, ...] = ()) -> Schema:
@@ -29,11 +24,6 @@ def ref(name: str) -> Schema:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def maybe(schema: Schema) -> Schema:
-    """It, or null."""
-    return {"anyOf": [schema, {"type": "null"}]}
-
-
 def many(schema: Schema) -> Schema:
     """A list of it."""
     return {"type": "array", "items": schema}
@@ -44,14 +34,6 @@ def one_of(*values: str) -> Schema:
     return {"type": "string", "enum": list(values)}
 
 
-def keyed(schema: Schema) -> Schema:
-    """An object of any keys, each with one of it."""
-    return {"type": "object", "additionalProperties": schema}
-
-
-def items(schema: Schema, *, following: Schema | None = None) -> Schema:
-    """A list's answer; `following`: what `next` is, where there are pages."""
-    properties = {"items": many(schema)}
-    if following is not None:
-        properties["next"] = {**following, "description": "The following page's cursor; null behind the last"}
-    return shape("A list", properties)
+def items(schema: Schema) -> Schema:
+    """A list's answer."""
+    return shape("A list", {"items": many(schema)})

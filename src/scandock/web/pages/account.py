@@ -8,9 +8,11 @@ from typing import Any, Final
 from fastapi import Request
 from starlette.responses import Response
 
+from scandock.access.errors import PasswordUnfit
 from scandock.access.principal import Door
 from scandock.access.tokens import DAYS, DAYS_MOST, Issued
-from scandock.model.errors import ScandockError, Usage
+from scandock.model.errors import ScandockError
+from scandock.model.request_errors import ValueInvalid
 from scandock.rules.permissions import Scope
 from scandock.services.own_logins import OwnLogins
 from scandock.services.sign_in import change_own_password
@@ -18,7 +20,6 @@ from scandock.web import urls
 from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import Form, Seen, Sent, back, changed
 from scandock.web.pages.routing import router as pages
-from scandock.web.problems import status_of
 from scandock.web.request_context import Work
 from scandock.web.security import COOKIE, set_cookie
 
@@ -76,7 +77,7 @@ async def password(request: Request, form: Sent) -> Response:
     me = form.desk.principal
     current, new = str(form.fields.get("current", "")), str(form.fields.get("new", ""))
     if new != str(form.fields.get("again", "")):
-        problem = Usage("password_unfit", "The two new passwords are not the same.", "Type it the same way twice.")
+        problem = PasswordUnfit("The two new passwords are not the same.", "Type it the same way twice.")
         return await _told(request, form, problem)
     try:
         made = await form.by_turn(
@@ -94,7 +95,7 @@ async def password(request: Request, form: Sent) -> Response:
 
 async def _told(request: Request, form: Form, problem: ScandockError) -> Response:
     answer = await _shown(request, form, problem)
-    answer.status_code = status_of(problem)
+    answer.status_code = problem.STATUS
     return answer
 
 
@@ -104,7 +105,7 @@ async def issue(request: Request, form: Sent) -> Response:
     days, scope = form.text("days") or str(DAYS), form.text("scope") or Scope.ALL
     try:
         if scope not in set(Scope):
-            raise Usage("value_invalid", f"There is no scope {scope[:40]!r}.", f"Right are {', '.join(Scope)}.")
+            raise ValueInvalid(f"There is no scope {scope[:40]!r}.", f"Right are {', '.join(Scope)}.")
         name = form.text("name")[:128]
         made = await form.do(
             lambda: form.accounts.issue_token(scope=Scope(scope), days=int(days) if days.isdecimal() else 0, name=name),

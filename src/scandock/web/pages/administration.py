@@ -9,17 +9,19 @@ from fastapi import Request
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from scandock.model.errors import ScandockError, Usage
+from scandock.model.errors import ScandockError
 from scandock.rules.permissions import Action
 from scandock.services import rights
 from scandock.services.browsing import Wanted, list_projects
 from scandock.services.clock_watch import confirm, find_clock
 from scandock.services.listing import Page, Sorting
+from scandock.services.records import Project
 from scandock.services.rules import list_rules, replace_rules
-from scandock.services.settings import describe
+from scandock.services.setting_rows import describe
 from scandock.services.statistics import OUTCOMES, Statistics, statistics
 from scandock.web import urls
 from scandock.web.pages.charts import columns
+from scandock.web.pages.errors import VerbUnknown
 from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import Form, Seen, Sent, changed
 from scandock.web.pages.routing import router as pages
@@ -46,7 +48,7 @@ async def overview(request: Request, work: Seen, project: str = "") -> Response:
 async def _overview(request: Request, work: Work, project: str = "", problem: ScandockError | None = None) -> Response:
     me = work.desk.principal
 
-    def ask(connection: Connection) -> tuple[Statistics, Page]:
+    def ask(connection: Connection) -> tuple[Statistics, Page[Project]]:
         found = statistics(connection, me, project_name=project or None)
         return found, list_projects(connection, me, Wanted(), Sorting(limit=MANY))
 
@@ -55,7 +57,7 @@ async def _overview(request: Request, work: Work, project: str = "", problem: Sc
     months = sorted({*found.months, *found.imports})
     return page(
         request, "admin.html", me, here="Administration", at="overview", project=project,
-        projects=[one["id"] for one in projects.items], found=found, months=months, outcomes=OUTCOMES,
+        projects=[one.id for one in projects.items], found=found, months=months, outcomes=OUTCOMES,
         sessions=columns(months, [("sessions", [found.months[month].sessions for month in months])]),
         bytes=columns(months, [("bytes", [found.months[month].bytes for month in months])]),
         imports=columns(months, [(one, [found.imports[month].get(one, 0) for month in months]) for one in OUTCOMES]),
@@ -131,7 +133,7 @@ def _change(form: Form, account: str) -> None:
     elif asked in flags:
         of.change(account, **flags[asked])
     else:
-        raise Usage("verb_unknown", "What is to be done was not said.", "Use one of the page's buttons.")
+        raise VerbUnknown
 
 
 @router.get("/admin/settings")

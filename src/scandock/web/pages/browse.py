@@ -14,6 +14,7 @@ from scandock.rules.permissions import Action
 from scandock.services.browsing import Wanted, find_project, list_projects, list_sessions
 from scandock.services.listing import Page, Sorting
 from scandock.services.project_describing import described
+from scandock.services.records import Project, Session
 from scandock.services.rights import allowed
 from scandock.services.shelves import OwnFiles, own_files
 from scandock.web.pages.rendering import page
@@ -57,15 +58,15 @@ async def project(
 
     def ask(
         connection: Connection,
-    ) -> tuple[dict[str, object], list[tuple[str, str]], Page | None, dict[str, bool], OwnFiles]:
+    ) -> tuple[Project, list[tuple[str, str]], Page[Session] | None, dict[str, bool], OwnFiles]:
         found = find_project(connection, me, project)
-        about = described(connection, str(found["id"]), whole=False).in_words()
+        about = described(connection, found.id, whole=False).in_words()
         can = {name: allowed(connection, me, action, project) for name, action in OFFERED.items()}
-        if "sessions" not in found:
+        if not found.readable:
             return found, about, None, can, OwnFiles([])
         wanted = Wanted(project=project, search=q)
         sessions = list_sessions(connection, me, wanted, Sorting(sort=sort, cursor=cursor))
-        own = OwnFiles([]) if q or cursor else own_files(connection, str(found["id"]), OF_PROJECT, OWN)
+        own = OwnFiles([]) if q or cursor else own_files(connection, found.id, OF_PROJECT, OWN)
         return found, about, sessions, can, own
 
     found, about, sessions, can, own = await work.read(ask)

@@ -5,20 +5,21 @@ Addresses have the session's id, not its label: they hold once it has another on
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from fastapi import Request
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from scandock.model.errors import Usage
 from scandock.rules.permissions import Action
 from scandock.services import rights
 from scandock.services.browsing import find_session
 from scandock.services.editing import edit_session
 from scandock.services.moving import Outcome
+from scandock.services.records import Session
 from scandock.services.trash import delete_session
 from scandock.web import urls
+from scandock.web.pages.errors import NothingNamed
 from scandock.web.pages.previewing import TITLES, Place, Told, Verb, each, kept_of, path_of, shown
 from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import Form, Seen, Sent, back
@@ -45,7 +46,7 @@ async def changed(form: Sent, uuid: str) -> Response:
     one = await _archived(form, uuid, Action.SESSION_EDIT)
     label, subject = _new(form, one, "label"), _new(form, one, "subject")
     if label is None and subject is None:
-        raise Usage("nothing_named", "No other subject or label is named.", "Write what is to change.")
+        raise NothingNamed("No other subject or label is named.")
 
     def edited(uuid: str, dry: bool) -> Outcome:
         return edit_session(form.desk, uuid, label=label, subject_label=subject, dry_run=dry)
@@ -77,28 +78,28 @@ async def quarantine(request: Request, form: Sent, uuid: str) -> Response:
     return back(request, path_of(one), "quarantined" if into else "activated")
 
 
-async def _archived(work: Work, uuid: str, action: Action) -> dict[str, Any]:
+async def _archived(work: Work, uuid: str, action: Action) -> Session:
     """The session. Denied, where `action` is not one's to do to it."""
     me = work.desk.principal
 
-    def ask(connection: Connection) -> dict[str, Any]:
+    def ask(connection: Connection) -> Session:
         rights.session_for(connection, me, uuid, action, place="archive")
         return find_session(connection, me, uuid)
 
     return await work.read(ask)
 
 
-def _new(form: Form, one: dict[str, Any], name: str) -> str | None:
+def _new(form: Form, one: Session, name: Literal["label", "subject"]) -> str | None:
     """What the form says, where it is not what stands."""
     said = form.text(name)
-    return said if said and said != one[name] else None
+    return said if said and said != getattr(one, name) else None
 
 
 def _deleting(work: Work) -> Verb:
     return lambda uuid, dry: delete_session(work.desk, uuid, place="archive", dry_run=dry)
 
 
-async def _told(form: Form, one: dict[str, Any], verb: Verb, name: str, subject: str = "") -> Response:
+async def _told(form: Form, one: Session, verb: Verb, name: str, subject: str = "") -> Response:
     sure = bool(form.text("sure"))
     told = await form.do(lambda: _each(one, verb, subject, dry=not sure))
     kept = kept_of(form, KEPT if name == "move" else ())
@@ -113,17 +114,17 @@ async def _told(form: Form, one: dict[str, Any], verb: Verb, name: str, subject:
     )
 
 
-def _each(one: dict[str, Any], verb: Verb, subject: str, *, dry: bool) -> list[Told]:
-    return each([one["id"]], {one["id"]: one}, lambda _: subject, verb, dry=dry)
+def _each(one: Session, verb: Verb, subject: str, *, dry: bool) -> list[Told]:
+    return each([one.id], {one.id: one}, lambda _: subject, verb, dry=dry)
 
 
-def _place(one: dict[str, Any], word: Literal["change", "delete"]) -> Place:
-    project = (one["project"], urls.project_page(one["project"]))
+def _place(one: Session, word: Literal["change", "delete"]) -> Place:
+    project = (one.project, urls.project_page(one.project))
     return Place(
-        here="Projects", action=urls.session_form(one["id"], word), above=project, back=(one["label"], path_of(one))
+        here="Projects", action=urls.session_form(one.id, word), above=project, back=(one.label, path_of(one))
     )  # fmt: skip
 
 
-def _trail(one: dict[str, Any]) -> tuple[tuple[str, str], ...]:
-    project = urls.project_page(one["project"])
-    return (("Projects", urls.PROJECTS), (one["project"], project), (one["label"], path_of(one)))
+def _trail(one: Session) -> tuple[tuple[str, str], ...]:
+    project = urls.project_page(one.project)
+    return (("Projects", urls.PROJECTS), (one.project, project), (one.label, path_of(one)))

@@ -9,16 +9,11 @@ from typing import Final
 from fastapi import Request
 from starlette.responses import Response
 
-from scandock.model.errors import ScandockError
-from scandock.rules.permissions import Action
-from scandock.services import rights
 from scandock.services.damage import list_damage, read_again, read_damaged_again
-from scandock.services.listing import Sorting
 from scandock.web import urls
-from scandock.web.pages.rendering import page
+from scandock.web.pages.lists import PagedList
 from scandock.web.pages.routing import Form, Seen, Sent, changed
 from scandock.web.pages.routing import router as pages
-from scandock.web.request_context import Work
 
 router = pages()
 HOW: Final = {
@@ -27,30 +22,24 @@ HOW: Final = {
     "unreadable": "Unreadable",
     "folder_missing": "Folder missing",
 }
+_LIST: Final = PagedList(
+    template="damage.html",
+    sort="-found",
+    find=list_damage,
+    more=lambda work: {"days": work.site.settings.verify_days, "how": HOW},
+)
 
 
 @router.get("/admin/damage")
 async def of_site(request: Request, work: Seen, cursor: str | None = None) -> Response:
     """Of all projects."""
-    await work.read(lambda c: rights.check(c, work.desk.principal, Action.SITE_ADMIN, None))
-    return await _listed(request, work, None, cursor=cursor)
+    return await _LIST.of_site(request, work, cursor)
 
 
 @router.get("/projects/{project}/damage")
 async def of_project(request: Request, work: Seen, project: str, cursor: str | None = None) -> Response:
     """Of a project."""
-    return await _listed(request, work, project, cursor=cursor)
-
-
-async def _listed(
-    request: Request, work: Work, project: str | None, problem: ScandockError | None = None, cursor: str | None = None
-) -> Response:
-    sorting = Sorting(sort="-found", cursor=cursor)
-    found = await work.read(lambda c: list_damage(c, work.desk, sorting, project_name=project))
-    return page(
-        request, "damage.html", work.desk.principal, here="Projects" if project else "Administration", at="damage",
-        project=project, page=found, days=work.site.settings.verify_days, how=HOW, problem=problem,
-    )  # fmt: skip
+    return await _LIST.of_project(request, work, project, cursor)
 
 
 @router.post("/damage/verify")
@@ -73,5 +62,5 @@ async def verify(request: Request, form: Sent, session: str) -> Response:
 
 
 async def _again(request: Request, form: Form, change: Callable[[], object], path: str) -> Response:
-    shown = partial(_listed, request, form, form.text("project") or None)
+    shown = partial(_LIST.show, request, form, form.text("project") or None)
     return await changed(form, change, shown, path, "verifying")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Final
 
 from fastapi import Request
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from scandock.model.errors import ScandockError, Usage
+from scandock.model.errors import ScandockError
 from scandock.model.importing import Overwrite
 from scandock.rules.choices import MEANING, Choice, choices_of
 from scandock.rules.labels import UNASSIGNED
@@ -20,9 +20,12 @@ from scandock.services.archiving import archive
 from scandock.services.browsing import find_session
 from scandock.services.moving import Desk, Outcome, move
 from scandock.services.prearchive import MANY, rebuild
+from scandock.services.records import Session
 from scandock.services.resolving import resolve
+from scandock.services.session_errors import ChoiceUnknown
 from scandock.services.trash import delete_session
 from scandock.web import urls
+from scandock.web.pages.errors import NothingNamed, SessionsMany, VerbUnknown
 from scandock.web.pages.previewing import TITLES, Place, Verb, each, kept_of, path_of, shown
 from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import Form, Seen, Sent, back
@@ -44,16 +47,16 @@ async def change(request: Request, work: Seen, uuid: str, do: str = "move") -> R
     """Another project, subject or label for one session."""
     me = work.desk.principal
 
-    def ask(connection: Connection) -> dict[str, Any]:
+    def ask(connection: Connection) -> Session:
         rights.waiting_session(connection, me, uuid, Action.PREARCHIVE_EDIT)
         return find_session(connection, me, uuid)
 
     one = await work.read(ask)
-    renames = do == "rename" and "rename" in choices_of(one["code"])
+    renames = do == "rename" and "rename" in choices_of(one.code)
     return page(
         request, "change.html", me, here="Prearchive", session=one, meaning=MEANING, action=urls.PREARCHIVE,
         do=f"resolve:rename:{uuid}" if renames else f"move:{uuid}", unassigned=UNASSIGNED, moves=not renames,
-        trail=(("Prearchive", urls.PREARCHIVE), (one["label"], path_of(one))), back=urls.PREARCHIVE,
+        trail=(("Prearchive", urls.PREARCHIVE), (one.label, path_of(one))), back=urls.PREARCHIVE,
     )  # fmt: skip
 
 
@@ -93,11 +96,11 @@ def _asked(form: Form) -> tuple[str, list[str]]:
         uuids = form.texts("session")
     uuids = list(dict.fromkeys(uuids))
     if len(uuids) > MANY:
-        raise Usage("sessions_many", f"At most {MANY} sessions are decided at once.", "Choose fewer.")
+        raise SessionsMany(MANY)
     return asked, uuids
 
 
-def _names(connection: Connection, desk: Desk, uuids: list[str]) -> dict[str, dict[str, Any]]:
+def _names(connection: Connection, desk: Desk, uuids: list[str]) -> dict[str, Session]:
     """Those of the sessions that may be seen."""
     found = {}
     for uuid in uuids:
@@ -126,9 +129,9 @@ def _verb(form: Form, asked: str, named: Named) -> Verb:
         "delete": lambda uuid, dry: delete_session(desk, uuid, place="prearchive", dry_run=dry),
     }
     if asked not in verbs:
-        raise Usage("verb_unknown", "What is to be done was not said.", "Use one of the page's buttons.")
+        raise VerbUnknown
     if asked == "move" and not (to or form.text("subject") or form.text("label")):
-        raise Usage("nothing_named", "No project, subject or label is named.", "Write what is to change.")
+        raise NothingNamed("No project, subject or label is named.")
     return verbs[asked]
 
 
@@ -144,18 +147,19 @@ def _choice(name: str) -> Choice:
     for known in MEANING:
         if known == name:
             return known
-    raise Usage("choice_unknown", f"There is no choice {name[:40]!r}.", "Load the page anew.")
+    raise ChoiceUnknown(f"There is no choice {name[:40]!r}.", "Load the page anew.")
 
 
-def _named(form: Form, uuids: list[str], names: Mapping[str, dict[str, Any]]) -> Named:
+def _named(form: Form, uuids: list[str], names: Mapping[str, Session]) -> Named:
     """By the patterns of the form."""
     numbers = {uuid: str(n) for n, uuid in enumerate(uuids, start=1)}
     subject, label = form.text("subject"), form.text("label")
 
     def of(uuid: str) -> tuple[str | None, str | None]:
-        one = names.get(uuid, {"label": "", "subject": "", "attributes": {}})
-        date = str(one["attributes"].get("date", "")).replace("-", "")
-        values = {"label": one["label"], "subject": one["subject"], "date": date, "n": numbers[uuid]}
+        one = names.get(uuid)
+        date = one.attributes.get("date", "").replace("-", "") if one is not None else ""
+        label_is, subject_is = (one.label, one.subject) if one is not None else ("", "")
+        values = {"label": label_is, "subject": subject_is, "date": date, "n": numbers[uuid]}
         return filled(subject, values), filled(label, values)
 
     return of

@@ -16,6 +16,7 @@ from scandock.services.activity import Sought, list_activity
 from scandock.services.browsing import Wanted, list_projects, waiting_counts
 from scandock.services.listing import Page, Sorting
 from scandock.services.project_making import make_project
+from scandock.services.records import Project
 from scandock.services.sign_in import begin_for, begin_login, sign_out
 from scandock.services.uploadable import uploads_somewhere
 from scandock.web import urls
@@ -24,7 +25,6 @@ from scandock.web.dialect import dialect_of
 from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import Seen, Sent, back
 from scandock.web.pages.routing import router as pages
-from scandock.web.problems import status_of
 from scandock.web.security import COOKIE, from_elsewhere, info_of, prove_password, refuse_elsewhere, set_cookie
 
 router = pages()
@@ -50,7 +50,7 @@ async def front(request: Request, work: Seen) -> Response:
 
 
 async def _home(request: Request, work: Seen, me: Principal) -> Response:
-    def ask(connection: Connection) -> tuple[Page, dict[str, int], bool]:
+    def ask(connection: Connection) -> tuple[Page[Project], dict[str, int], bool]:
         found = list_projects(connection, me, Wanted(), Sorting(sort="id", limit=FEW))
         return found, waiting_counts(connection, me), uploads_somewhere(connection, me)
 
@@ -68,7 +68,7 @@ async def new_project(request: Request, form: Sent) -> Response:
         await site.run(make_project, site.catalog, site.settings, me, name, title, info_of(request))
     except Usage as error:
         typed = {"id": name, "name": title}
-        return page(request, "new_project.html", me, status_of(error), here="Projects", problem=error, typed=typed)
+        return page(request, "new_project.html", me, error.STATUS, here="Projects", problem=error, typed=typed)
     return back(request, urls.project_page(name), "project-made")
 
 

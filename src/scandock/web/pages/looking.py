@@ -12,23 +12,24 @@ from fastapi import Request
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from scandock.access.principal import Denied
-from scandock.catalog.standing import archived_uuid, subject_uuid
+from scandock.catalog.sessions import archived_uuid, subject_uuid
 from scandock.model.errors import Fault
 from scandock.rules.choices import MEANING
 from scandock.rules.labels import UNASSIGNED
-from scandock.rules.permissions import Action, Answer
+from scandock.rules.permissions import Action
 from scandock.rules.subject_fields import in_words
 from scandock.services import pictures
 from scandock.services.browsing import Wanted, find_project, find_session, find_subject, list_sessions
 from scandock.services.comparing import compare
 from scandock.services.contents import find_file, find_scan, list_files, list_resources
 from scandock.services.listing import MAX_LIMIT, Page, Sorting
+from scandock.services.records import Session, Subject
 from scandock.services.rights import allowed
 from scandock.services.shelves import OwnFiles, own_files
 from scandock.viewing.stack import Stack
 from scandock.web import urls
 from scandock.web.pages.browse import OWN, query_of
+from scandock.web.pages.errors import SessionHidden, SubjectUnknown
 from scandock.web.pages.previewing import TITLES, path_of
 from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import Seen
@@ -80,24 +81,24 @@ async def subject(
     """A subject and its sessions: what is archived, and what waits, where one may see it; its own files."""
     me = work.desk.principal
 
-    def ask(connection: Connection) -> tuple[dict[str, Any], Page, Page, OwnFiles]:
+    def ask(connection: Connection) -> tuple[Subject, Page[Session], Page[Session], OwnFiles]:
         uuid = subject_uuid(connection, project, subject)
         if uuid is None:
             find_project(connection, me, project)
-            raise Denied(Answer.HIDDEN, "subject_unknown", f"{project} has no subject {subject}.")
+            raise SubjectUnknown(f"{project} has no subject {subject}.")
         found = find_subject(connection, me, uuid)
-        wanted = Wanted(project=project, subject=found["label"], search=q)
+        wanted = Wanted(project=project, subject=found.label, search=q)
         sorting = Sorting(sort=sort, limit=MAX_LIMIT)
         archived = list_sessions(connection, me, wanted, sorting)
-        waiting = Page([], None)
+        waiting: Page[Session] = Page([], None)
         if allowed(connection, me, Action.PREARCHIVE_READ, project):
             waiting = list_sessions(connection, me, wanted, sorting, place="prearchive")
-        own = OwnFiles([]) if q else own_files(connection, found["project"], uuid, OWN)
+        own = OwnFiles([]) if q else own_files(connection, found.project, uuid, OWN)
         return found, archived, waiting, own
 
     found, archived, waiting, own = await work.read(ask)
     return page(
-        request, "subject.html", me, here="Projects", subject=found, facts=in_words(found["attributes"]),
+        request, "subject.html", me, here="Projects", subject=found, facts=in_words(found.attributes),
         archived=archived, waiting=waiting, own=own, q=q, sort=sort,
     )  # fmt: skip
 
@@ -137,7 +138,7 @@ async def _archived(work: Work, project: str, label: str) -> str:
         uuid = archived_uuid(connection, project, label)
         if uuid is None:
             find_project(connection, work.desk.principal, project)
-            raise Denied(Answer.HIDDEN, "session_unknown", f"{project} has no archived session {label}.")
+            raise SessionHidden(f"{project} has no archived session {label}.")
         return uuid
 
     return await work.read(ask)
@@ -148,15 +149,15 @@ async def _session(request: Request, work: Work, uuid: str) -> Response:
 
     def ask(connection: Connection) -> dict[str, Any]:
         found = find_session(connection, me, uuid)
-        waits = found["place"] == "prearchive"
+        waits = found.place == "prearchive"
         return {
             "session": found,
             "can": {
-                name: (name in EVERYWHERE or not waits) and allowed(connection, me, action, found["project"])
+                name: (name in EVERYWHERE or not waits) and allowed(connection, me, action, found.project)
                 for name, action in OFFERED.items()
             },
-            "verbs_may": may_decide(connection, me, {found["project"]})[found["project"]] if waits else set(),
-            "sides": compare(connection, [uuid]) if waits and found["code"] else {},
+            "verbs_may": may_decide(connection, me, {found.project})[found.project] if waits else set(),
+            "sides": compare(connection, [uuid]) if waits and found.code else {},
             "scans": all_scans(connection, me, uuid),
             "resources": list_resources(connection, me, uuid, Sorting(limit=MAX_LIMIT)),
             "files": list_files(connection, me, uuid, files.sorting, search=files.q),

@@ -9,12 +9,12 @@ from typing import IO
 from sqlalchemy import Connection, RowMapping
 from starlette.responses import Response
 
-from scandock.catalog.standing import archived_uuid
-from scandock.model.errors import Usage
+from scandock.catalog.sessions import archived_uuid
 from scandock.rules.permissions import Action
 from scandock.services import rights
 from scandock.services.downloads import disposition
 from scandock.services.manifests import Selection, parts_of, rows_of_project, rows_of_session, write_manifest
+from scandock.services.session_errors import SessionsMissing
 from scandock.web.held_documents import held_document
 from scandock.web.pages.routing import Seen
 from scandock.web.pages.routing import router as pages
@@ -48,7 +48,7 @@ async def _manifest(work: Work, name: str, ask: Callable[[Connection], Iterator[
         rows = ask(connection)
         first = next(rows, None)
         if first is None:
-            raise Usage("nothing_there", "There is no archived session.", "Check the address, or archive one first.")
+            raise SessionsMissing("There is no archived session.", "Check the address, or archive one first.")
         write_manifest(file, name, parts_of(chain((first,), rows), Selection(everything=True)))
 
     return await held_document(work, write, headers={"Content-Disposition": disposition(f"{name}.xml")})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from starlette.responses import Response
 
@@ -12,6 +12,7 @@ from scandock.model import uris
 from scandock.model.errors import ScandockError
 from scandock.services.moving import Outcome
 from scandock.services.prearchive import tried
+from scandock.services.records import Session
 from scandock.web import urls
 from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import Form
@@ -80,16 +81,16 @@ class Told:
 
 
 def each(
-    uuids: Iterable[str], names: Mapping[str, dict[str, Any]], subject: Callable[[str], str | None], verb: Verb,
+    uuids: Iterable[str], names: Mapping[str, Session], subject: Callable[[str], str | None], verb: Verb,
     *, dry: bool,
 ) -> list[Told]:  # fmt: skip
     """Do it to each session, or say what would be done; `names` has those that may be seen."""
     return [
         Told(
             uuid=uuid,
-            label=names[uuid]["label"] if uuid in names else "A session",
-            project=names[uuid]["project"] if uuid in names else "",
-            of=names[uuid]["subject"] or "" if uuid in names else "",
+            label=names[uuid].label if uuid in names else "A session",
+            project=names[uuid].project if uuid in names else "",
+            of=names[uuid].subject if uuid in names else "",
             stands=path_of(names[uuid]) if uuid in names else urls.waiting_page(uuid),
             subject=subject(uuid) or "" if isinstance(one, Outcome) else "",
             outcome=one if isinstance(one, Outcome) else None,
@@ -99,9 +100,9 @@ def each(
     ]
 
 
-def path_of(found: Mapping[str, Any]) -> str:
+def path_of(found: Session) -> str:
     """Where a session's page is."""
-    return urls.page_of_session(found["place"], found["id"], found["project"], found["label"])
+    return urls.page_of_session(found.place, found.id, found.project, found.label)
 
 
 def shown(

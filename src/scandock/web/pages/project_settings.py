@@ -9,7 +9,8 @@ from fastapi import Request
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from scandock.model.errors import ScandockError, Usage
+from scandock.model.errors import ScandockError
+from scandock.model.request_errors import ValueInvalid
 from scandock.rules.permissions import Action, Role
 from scandock.services import rights
 from scandock.services.browsing import find_project
@@ -20,7 +21,6 @@ from scandock.web import urls
 from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import Form, Seen, Sent, back, changed
 from scandock.web.pages.routing import router as pages
-from scandock.web.problems import status_of
 from scandock.web.request_context import Work
 
 router = pages()
@@ -70,7 +70,7 @@ async def change(request: Request, form: Sent, project: str) -> Response:
 def _values(form: Form) -> dict[str, Any]:
     code = form.text("prearchive_code")
     if not code.isdecimal():
-        raise Usage("value_invalid", "The destination of uploads was not said.", "Choose one.")
+        raise ValueInvalid("The destination of uploads was not said.", "Choose one.")
     return {
         "name": form.text("name"),
         "accessibility": form.text("accessibility"),
@@ -87,7 +87,7 @@ async def member(request: Request, form: Sent, project: str) -> Response:
     """Give an account a role, or take it."""
     name, role = form.text("account"), form.text("role")
     if role not in ("", *Role):
-        raise Usage("value_invalid", f"There is no role {role[:40]!r}.", "Right are owner, member and collaborator.")
+        raise ValueInvalid(f"There is no role {role[:40]!r}.", "Right are owner, member and collaborator.")
     wanted = Role(role) if role else None
     try:
         await form.do(
@@ -95,7 +95,7 @@ async def member(request: Request, form: Sent, project: str) -> Response:
         )
     except ScandockError as error:
         answer = await _shown(request, form, project, error)
-        answer.status_code = status_of(error)
+        answer.status_code = error.STATUS
         return answer
     me = form.desk.principal
     left = not me.admin and wanted is not Role.OWNER and name.lower() == me.name.lower()

@@ -16,12 +16,15 @@ from starlette.responses import Response
 
 from scandock.access.logins import check_csrf
 from scandock.access.principal import Denied, Principal
-from scandock.model.errors import Fault, ScandockError, Usage
+from scandock.model.errors import ScandockError, Usage
 from scandock.model.limit_counts import Asked, over
+from scandock.model.machine_errors import InternalFault
+from scandock.model.request_errors import RequestInvalid
 from scandock.rules.permissions import Answer
 from scandock.web import urls
+from scandock.web.errors import MethodNotAllowed, NotFound
 from scandock.web.pages.rendering import page
-from scandock.web.problems import http_problem, own_problem, request_id_of, retry_after, status_of, unexpected
+from scandock.web.problems import http_problem, own_problem, request_id_of, retry_after, unexpected
 from scandock.web.receiving.limits import MAX_FIELDS
 from scandock.web.redirects import redirect_to, to_login
 from scandock.web.request_context import Work
@@ -47,7 +50,7 @@ class PageRoute(APIRoute):
                 return await _told(request, error)
             except RequestValidationError as error:
                 names = ", ".join(str(one["loc"][-1]) for one in error.errors())
-                return await _told(request, Usage("request_invalid", f"The address is off: {names}.", "Begin anew."))
+                return await _told(request, RequestInvalid(f"The address is off: {names}.", "Begin anew."))
             except HTTPException as error:
                 return await _told(request, _of_body(error))
             except ClientDisconnect:  # there is nobody to answer
@@ -55,14 +58,14 @@ class PageRoute(APIRoute):
             except Exception as error:  # noqa: BLE001  a page that fails is told as a page, and logged
                 unexpected(request, error)
                 said = f"A fault in the program ended the request {request_id_of(request.scope)}."
-                return await _told(request, Fault("internal", said, "Report it with that number."), 500)
+                return await _told(request, InternalFault(said, "Report it with that number."), 500)
 
         return answer
 
 
 def _of_body(error: HTTPException) -> Usage:
     """What Starlette says of a form that it can't read, or that has too many fields."""
-    return Usage("request_invalid", f"The form can't be read: {error.detail}", "Load the page again.")
+    return RequestInvalid(f"The form can't be read: {error.detail}", "Load the page again.")
 
 
 def router() -> APIRouter:
@@ -89,7 +92,7 @@ async def changed(
         done = await (form.by_turn(change) if hashes else form.do(change))
     except ScandockError as error:
         answer = await shown(error)
-        answer.status_code = status_of(error)
+        answer.status_code = error.STATUS
         answer.headers.update(retry_after(error))
         return answer
     return back(form.request, path, said if isinstance(said, str) else said(done))
@@ -144,7 +147,7 @@ async def no_page(request: Request, error: Exception) -> Response:
     """An address that is none, or that takes forms alone: a page for people, a problem for programs."""
     status = error.status_code if isinstance(error, HTTPException) and wants_page(request) else 0
     if status == HTTPStatus.NOT_FOUND:
-        nothing = Usage("not_found", "There is nothing of that name, or you may not know of it.", "Check the address.")
+        nothing = NotFound("There is nothing of that name, or you may not know of it.", "Check the address.")
         return await _told(request, nothing)
     if status == HTTPStatus.METHOD_NOT_ALLOWED:
         return await _no_form(request)
@@ -157,7 +160,7 @@ async def _no_form(request: Request) -> Response:
     if stands:
         return redirect_to(request, urls.path_segments(stands))
     said = "This address does what a button of a page asks, and shows nothing by itself."
-    answer = await _told(request, Usage("method_not_allowed", said, "Go to the page with the button."), 405)
+    answer = await _told(request, MethodNotAllowed(said, "Go to the page with the button."))
     answer.headers["Allow"] = ", ".join(request.app.state.methods.of(request.scope))
     return answer
 
@@ -176,6 +179,6 @@ async def _told(request: Request, error: ScandockError, status: int = 0) -> Resp
     except ScandockError:
         principal = None
     more = {} if principal is None else {"principal": principal}
-    answer = page(request, "error.html", status=status or status_of(error), error=error, **more)
+    answer = page(request, "error.html", status=status or error.STATUS, error=error, **more)
     answer.headers.update(retry_after(error))
     return answer

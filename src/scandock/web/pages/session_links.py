@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from scandock.access.principal import Denied, Principal
-from scandock.catalog.standing import archived_uuid
+from scandock.catalog.sessions import archived_uuid
 from scandock.model.uris import WaitingSession
 from scandock.rules.permissions import Action, Answer
 from scandock.services.finding import find_waiting

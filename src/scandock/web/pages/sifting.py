@@ -13,8 +13,7 @@ from scandock.access.principal import Principal
 from scandock.rules.scan_ids import sort_key
 from scandock.services.contents import list_scans
 from scandock.services.listing import MAX_LIMIT, Sorting
-
-Scan = dict[str, Any]
+from scandock.services.records import Scan
 
 SCANS: Final = 2_000
 """Scans of a session that its page shows."""
@@ -22,7 +21,7 @@ SCANS: Final = 2_000
 
 def described(scan: Scan) -> str:
     """What a scan is called beside its id."""
-    return str(scan["attributes"].get("series_description") or scan["type"] or "")
+    return str(scan.attributes.get("series_description") or scan.type or "")
 
 
 natural: Final = sort_key
@@ -30,11 +29,11 @@ natural: Final = sort_key
 
 
 ORDERS: Final[dict[str, tuple[str, Callable[[Scan], Any]]]] = {
-    "id": ("by number", lambda one: natural(one["id"])),
+    "id": ("by number", lambda one: natural(one.id)),
     "name": ("by name", lambda one: described(one).casefold()),
-    "modality": ("by modality", lambda one: one["modality"] or ""),
-    "images": ("most images first", lambda one: -one["frames"]),
-    "bytes": ("largest first", lambda one: -one["bytes"]),
+    "modality": ("by modality", lambda one: one.modality or ""),
+    "images": ("most images first", lambda one: -(one.frames or 0)),
+    "bytes": ("largest first", lambda one: -one.bytes),
 }
 """How scans may be sorted: in words, and by what."""
 
@@ -73,4 +72,4 @@ class Sift:
 
 def _words(scan: Scan) -> str:
     """What a scan is found by."""
-    return " ".join((scan["id"], described(scan), scan["type"] or "", scan["modality"] or "")).casefold()
+    return " ".join((scan.id, described(scan), scan.type or "", scan.modality or "")).casefold()

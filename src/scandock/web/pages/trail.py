@@ -13,14 +13,13 @@ from fastapi import Request
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from scandock.model.errors import ScandockError, Usage
+from scandock.model.request_errors import RequestInvalid
 from scandock.rules.permissions import Action
 from scandock.services import audit, rights
-from scandock.services.listing import Sorting
 from scandock.services.trail_names import names_of_targets
 from scandock.services.trash import list_trash, restore
 from scandock.web import urls
-from scandock.web.pages.rendering import page
+from scandock.web.pages.lists import PagedList, list_page
 from scandock.web.pages.routing import Seen, Sent, changed
 from scandock.web.pages.routing import router as pages
 from scandock.web.request_context import Work
@@ -28,6 +27,13 @@ from scandock.web.request_context import Work
 router = pages()
 SHOWN: Final = 100
 _ASKED: Final = ("actor", "action", "kind", "target", "outcome", "since", "until")
+_TRASH: Final = PagedList(
+    template="trash.html",
+    sort="-deleted",
+    find=list_trash,
+    action=Action.TRASH_READ,
+    more=lambda work: {"days": work.site.settings.trash_days},
+)
 
 
 @router.get("/admin/audit")
@@ -59,9 +65,8 @@ async def _trail(request: Request, work: Work, project: str | None) -> Response:
     rows = [(row, _details(row)) for row in found[:SHOWN]]
     kept = {name: value for name, value in asked.items() if value}
     following = urlencode({**kept, "before": found[SHOWN - 1].id}) if len(found) > SHOWN else ""
-    return page(
-        request, "audit.html", work.desk.principal, here="Projects" if project else "Administration", at="audit",
-        project=project, rows=rows, names=names, asked=asked, following=following,
+    return list_page(
+        request, work, "audit.html", project, rows=rows, names=names, asked=asked, following=following,
         actions=[one.value for one in audit.Did], kinds=audit.KINDS, outcomes=[one.value for one in audit.Outcome],
     )  # fmt: skip
 
@@ -88,33 +93,20 @@ def _moment(said: str) -> int:
     try:
         moment = datetime.fromisoformat(said)
     except ValueError:
-        raise Usage("request_invalid", f"{said[:40]!r} is no date.", "Write it as 2026-11-24.") from None
+        raise RequestInvalid(f"{said[:40]!r} is no date.", "Write it as 2026-11-24.") from None
     return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
 @router.get("/admin/trash")
 async def site_trash(request: Request, work: Seen, cursor: str | None = None) -> Response:
     """What was deleted, of all projects."""
-    await work.read(lambda c: rights.check(c, work.desk.principal, Action.SITE_ADMIN, None))
-    return await _trash(request, work, None, cursor=cursor)
+    return await _TRASH.of_site(request, work, cursor)
 
 
 @router.get("/projects/{project}/trash")
 async def project_trash(request: Request, work: Seen, project: str, cursor: str | None = None) -> Response:
     """What was deleted of a project."""
-    await work.read(lambda c: rights.check(c, work.desk.principal, Action.TRASH_READ, project))
-    return await _trash(request, work, project, cursor=cursor)
-
-
-async def _trash(
-    request: Request, work: Work, project: str | None, problem: ScandockError | None = None, cursor: str | None = None
-) -> Response:
-    sorting = Sorting(sort="-deleted", cursor=cursor)
-    found = await work.read(lambda c: list_trash(c, work.desk, sorting, project_name=project))
-    return page(
-        request, "trash.html", work.desk.principal, here="Projects" if project else "Administration", at="trash",
-        project=project, page=found, days=work.site.settings.trash_days, problem=problem,
-    )  # fmt: skip
+    return await _TRASH.of_project(request, work, project, cursor)
 
 
 @router.post("/trash/{session}/restore")
@@ -125,7 +117,7 @@ async def bring_back(request: Request, form: Sent, session: str) -> Response:
     return await changed(
         form,
         lambda: restore(form.desk, session, label=label),
-        partial(_trash, request, form, project),
+        partial(_TRASH.show, request, form, project),
         urls.of_project_or_site(project, "trash"),
         lambda outcome: "restored-damaged" if outcome.warnings else "restored",
     )

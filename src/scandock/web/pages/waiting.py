@@ -16,6 +16,7 @@ from scandock.rules.permissions import Action, Answer
 from scandock.services.browsing import Wanted, list_sessions, waiting_counts
 from scandock.services.comparing import Comparison, compare
 from scandock.services.listing import Page, Sorting
+from scandock.services.records import Session
 from scandock.web.pages.browse import query_of
 from scandock.web.pages.previewing import TITLES
 from scandock.web.pages.rendering import page
@@ -69,19 +70,19 @@ def _equal(state: str) -> dict[str, str]:
 
 def _ask(
     connection: Connection, me: Principal, wanted: Wanted, sorting: Sorting
-) -> tuple[Page, dict[str, Comparison], list[dict[str, Any]], dict[str, set[str]]]:
+) -> tuple[Page[Session], dict[str, Comparison], list[dict[str, Any]], dict[str, set[str]]]:
     found = list_sessions(connection, me, wanted, sorting, place="prearchive")
-    sides = compare(connection, [one["id"] for one in found.items if one["code"]])
-    can = may_decide(connection, me, {one["project"] for one in found.items})
+    sides = compare(connection, [one.id for one in found.items if one.code])
+    can = may_decide(connection, me, {one.project for one in found.items})
     projects = [{"id": name, "waiting": count} for name, count in waiting_counts(connection, me).items()]
     return found, sides, projects, can
 
 
-def choices_for(one: Mapping[str, Any], sides: Mapping[str, Comparison]) -> tuple[Choice, ...]:
+def choices_for(one: Session, sides: Mapping[str, Comparison]) -> tuple[Choice, ...]:
     """What is offered of a held session: what will do something, given what stands beside it."""
-    side = sides.get(one["id"])
+    side = sides.get(one.id)
     archived = side is not None and side.stands is not None
-    return offered(one["code"], archived=archived, differ=side is not None and side.unequal)
+    return offered(one.code, archived=archived, differ=side is not None and side.unequal)
 
 
 def may_decide(connection: Connection, me: Principal, names: set[str]) -> dict[str, set[str]]:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from scandock.model import request_limits
+from scandock.model.durations import HOUR_MS
 from scandock.model.errors import Usage
 from scandock.model.limit_counts import Asked, over
+from scandock.model.request_errors import RequestInvalid
 from scandock.services.receiving import ReceivingLimits
+from scandock.web.errors import BodyTooLarge
 
 if TYPE_CHECKING:
     from scandock.services.settings import Settings
@@ -21,8 +24,7 @@ MAX_FIELDS: Final = request_limits.FORM_FIELDS
 
 def mapping_too_large() -> Usage:
     """The error of a mapping of more than `FIELD_BYTES`, however it is sent."""
-    return Usage(
-        "body_too_large",
+    return BodyTooLarge(
         f"The mapping has more than {FIELD_BYTES // (1024 * 1024)} MiB ({FIELD_BYTES:,} bytes).",
         "Leave out columns that say nothing, or send the studies in several uploads, each with its own rows.",
     )
@@ -30,7 +32,7 @@ def mapping_too_large() -> Usage:
 
 def too_many_fields() -> Usage:
     """The error of a form of more than `MAX_FIELDS`."""
-    many = Usage("request_invalid", f"The form has more than {MAX_FIELDS:,} fields.", "Say less at once.")
+    many = RequestInvalid(f"The form has more than {MAX_FIELDS:,} fields.", "Say less at once.")
     return over(Asked.FIELDS, many)
 
 
@@ -42,5 +44,5 @@ def limits_of(settings: Settings) -> ReceivingLimits:
         min_free=settings.min_free_bytes,
         space_percent=settings.max_space_percent_per_user,
         idle_seconds=float(settings.upload_idle_seconds),
-        lasts_ms=settings.upload_hours * 3_600_000,
+        lasts_ms=settings.upload_hours * HOUR_MS,
     )

@@ -11,32 +11,18 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Executor
 from functools import partial
-from typing import ParamSpec, Protocol, TypeVar
+from typing import ParamSpec, TypeVar
 
 from scandock.services import upload_errors
+from scandock.services.spool_writing import Digest, Sink, SpoolWriter
 
 BLOCK = 1024 * 1024
-MARK_BYTES = 64 * 1024 * 1024
 MARK_SECONDS = 5.0
 QUIET_SECONDS = 60.0
 """So long what came may wait for the rest of its block: then it is written, so that a slow upload is seen to go on."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-class Digest(Protocol):
-    """What hashlib's objects do."""
-
-    def update(self, data: memoryview, /) -> None: ...
-    def digest(self) -> bytes: ...
-
-
-class Sink(Protocol):
-    """What takes the bytes: a spool (`scandock.store.port.Spool`)."""
-
-    def append(self, offset: int, data: bytes | memoryview) -> int: ...
-    def sync(self) -> int: ...
 
 
 class Spooling:
@@ -61,16 +47,15 @@ class Spooling:
         self._flushed_at = clock()
         self.received = offset
         self._threads = threads
-        self._spool = spool
+        self._writer = SpoolWriter(
+            spool, offset=offset, mark=mark, every_seconds=MARK_SECONDS, digest=digest, clock=clock,
+            ended=upload_errors.CancelledMeanwhile,
+        )  # fmt: skip
         self._most = most
-        self._mark = mark
         self._digest = digest
         self._filling, self._spare = bytearray(BLOCK), bytearray(BLOCK)
         self._fill = 0
         self._writing: asyncio.Future[None] | None = None
-        self._written = offset
-        self._marked = offset
-        self._marked_at = clock()
 
     async def feed(self, data: bytes | memoryview) -> None:
         """Take what has come; waits where the disk is slower than the client."""
@@ -92,8 +77,7 @@ class Spooling:
         """Write what is left and sync all of it; gives the bytes that the spool then has."""
         await self._flush()
         await self.settle()
-        await self._run(self._sync)
-        return self._written
+        return await self._run(self._writer.sync)
 
     async def settle(self) -> None:
         """Wait until no thread writes."""
@@ -120,25 +104,7 @@ class Spooling:
             return
         block, self._filling, self._spare = self._filling, self._spare, self._filling
         count, self._fill = self._fill, 0
-        self._writing = asyncio.ensure_future(self._run(self._write, memoryview(block)[:count]))
+        self._writing = asyncio.ensure_future(self._run(self._writer.write, memoryview(block)[:count]))
 
     async def _run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, partial(call, *args, **kwargs))
-
-    # -- in a thread ---------------------------------------------------------------------------------------------
-
-    def _write(self, block: memoryview) -> None:
-        if self._digest is not None:
-            self._digest.update(block)
-        self._spool.append(self._written, block)
-        self._written += block.nbytes
-        due = self._written - self._marked >= MARK_BYTES or self._clock() - self._marked_at >= MARK_SECONDS
-        if due and self._mark is not None:
-            self._sync()
-            if not self._mark(self._written):
-                raise upload_errors.CancelledMeanwhile
-
-    def _sync(self) -> None:
-        self._spool.sync()
-        self._marked = self._written
-        self._marked_at = self._clock()

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
-from scandock.model.errors import Fault
 from scandock.services import upload_errors
+from scandock.web.errors import ServerStopping
 from scandock.web.tus.locks import Writer
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def whole_body(site: Site, request: Request) -> AsyncGenerator[bytes, None]:
 
 def end_bodies(site: Site) -> None:
     """Let what can't be gone on with later end, as the server does: each client is told so."""
-    why = Fault("server_stopping", "The server is being stopped.", "Send it again in a moment.")
+    why = ServerStopping("The server is being stopped.", "Send it again in a moment.")
     for writer in list(site.bodies):
         writer.give_way(why)
 

@@ -11,7 +11,8 @@ from sqlalchemy import Connection, select
 
 from scandock.access.principal import Principal
 from scandock.catalog.tables import project
-from scandock.model.errors import Usage
+from scandock.model.request_errors import RequestInvalid
+from scandock.rules.errors import LabelUnusable, ProjectIdInvalid
 from scandock.rules.import_request import AskedBy, ImportRequest
 from scandock.rules.labels import OWN_ID, clean, is_project_id
 from scandock.rules.mapping import parse_mapping
@@ -43,13 +44,12 @@ def named_once(pairs: Iterable[tuple[str, str]], of: str = "query") -> dict[str,
     found: dict[str, str] = {}
     for name, value in pairs:
         if name not in NAMES:
-            raise Usage(
-                "request_invalid",
+            raise RequestInvalid(
                 f"The {of} names {name!r}, which means nothing here.",
                 f"Known are {', '.join(NAMES)}.",
             )
         if name in found:
-            raise Usage("request_invalid", f"The {of} names {name} twice.", "Name it once.")
+            raise RequestInvalid(f"The {of} names {name} twice.", "Name it once.")
         found[name] = value
     return found
 
@@ -58,8 +58,7 @@ def check_agree(query: Mapping[str, str], form: Mapping[str, str]) -> None:
     """Usage `request_invalid` where a query and a form say different things of the same name."""
     for name in sorted(query.keys() & form.keys()):
         if query[name].strip() != form[name].strip():
-            raise Usage(
-                "request_invalid",
+            raise RequestInvalid(
                 f"The query says one thing of {name}, and the form another.",
                 "Say it in one place alone.",
             )
@@ -79,29 +78,27 @@ def request_of(fields: Mapping[str, str], own: ImportRequest = NOTHING) -> Impor
     name = fields.get("project", "").strip()
     if name:
         if not is_project_id(name):
-            raise Usage(
-                "project_id_invalid", f"{name!r} can't be a project id.", "An id is 1 to 64 letters, digits, _ and -."
-            )
+            raise ProjectIdInvalid(name)
         named["project"] = name
     for label in ("subject", "session"):
         value = fields.get(label, "").strip()
         if not value:
             continue
         if not clean(value):
-            raise Usage("label_unusable", f"The {label} {value!r} leaves no letter or digit.", "Name another label.")
+            raise LabelUnusable(f"The {label} {value!r} leaves no letter or digit.", "Name another label.")
         if OWN_ID.fullmatch(clean(value)):
             raise own_id(clean(value))
         named[label] = value
     for choice, values in _CHOICES.items():
         value = fields.get(choice, "").strip().lower()
         if value and value not in values:
-            raise Usage("request_invalid", f"{choice} is {value!r}.", f"Right is one of {', '.join(values)}.")
+            raise RequestInvalid(f"{choice} is {value!r}.", f"Right is one of {', '.join(values)}.")
         if value:
             named[choice] = value
     for flag in _FLAGS:
         truth = fields.get(flag, "").strip().lower()
         if truth and truth not in _TRUTH:
-            raise Usage("request_invalid", f"{flag} is {truth!r}.", "Right is true or false.")
+            raise RequestInvalid(f"{flag} is {truth!r}.", "Right is true or false.")
         if truth:
             named[flag] = _TRUTH[truth]
     return own.with_fields(**named)
@@ -117,7 +114,7 @@ def filename_of(text: str) -> str:
 def key_of(text: str | None) -> str | None:
     """The client's idempotency key. Raises Usage where it is too long."""
     if text is not None and len(text) > MAX_KEY:
-        raise Usage("request_invalid", f"The idempotency key is longer than {MAX_KEY} characters.", "Shorten it.")
+        raise RequestInvalid(f"The idempotency key is longer than {MAX_KEY} characters.", "Shorten it.")
     return text or None
 
 

@@ -7,8 +7,9 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
-from scandock.model.errors import Fault, ScandockError
+from scandock.model.errors import ScandockError
 from scandock.services import upload_errors
+from scandock.web.errors import ServerStopping
 from scandock.web.tus.errors import UploadLocked
 
 STALE_SECONDS = 10.0
@@ -58,7 +59,7 @@ class Locks:
 
     async def end_all(self, seconds: float) -> None:
         """Let every writer keep what it has and end, as the server does."""
-        why = Fault("server_stopping", "The server is being stopped.", "Go on in a moment.")
+        why = ServerStopping("The server is being stopped.", "Go on in a moment.")
         writers = list(self._writers.values())
         for writer in writers:
             writer.give_way(why)

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from scandock.access.principal import Denied, Principal, deny
+from scandock.access.principal import Principal, deny
+from scandock.model.json_records import ListOf
 from scandock.rules.permissions import Action, Answer
 from scandock.services import upload_errors
 from scandock.services.arrivals import is_lost
 from scandock.services.audit import Did
-from scandock.services.import_errors import DiscardedTooLate
+from scandock.services.import_errors import DiscardedTooLate, ImportUnknown
 from scandock.services.imports import find_import
 from scandock.services.logs import bind_upload
 from scandock.services.receiving import Arriving, noted
-from scandock.services.unfinished import unfinished_uploads
+from scandock.services.unfinished import Unfinished, UnfinishedUpload, unfinished_uploads
 from scandock.web import urls
 from scandock.web.bodies import receives_upload
 from scandock.web.deps import Site, site_of
 from scandock.web.receiving.wanted import check_foreign, offer_of
+from scandock.web.request_context import listed
 from scandock.web.security import Caller, SignedIn, check_upload, info_of
 from scandock.web.tus import errors
 from scandock.web.tus.locks import Writer
@@ -39,6 +40,7 @@ from scandock.web.tus.protocol import (
     parse_checksum,
     parse_metadata,
 )
+from scandock.web.v1.describing import located
 
 router = APIRouter(prefix=urls.API_UPLOADS, tags=["uploads (tus 1.0)"])
 
@@ -62,8 +64,10 @@ async def capabilities(request: Request) -> Response:
     )
 
 
-@router.get("", summary="Your uploads that have not come to an outcome, the newest first")
-async def unfinished(request: Request, principal: SignedIn) -> dict[str, Any]:
+@router.get(
+    "", summary="Your uploads that have not come to an outcome, the newest first", response_model=ListOf[Unfinished]
+)
+async def unfinished(request: Request, principal: SignedIn) -> Response:
     """What to go on with: `offset` bytes are kept; `fingerprint` is what the client put into `Upload-Metadata`.
 
     Those of the state `receiving` want more bytes; of those that are `received` or `running` the outcome is still to
@@ -73,26 +77,19 @@ async def unfinished(request: Request, principal: SignedIn) -> dict[str, Any]:
     site = site_of(request)
     found = await site.read(unfinished_uploads, site.catalog, principal)
     writers = {one.uuid: site.locks.bringing(one.uuid) for one in found}
-    items = [
-        {
-            "id": one.uuid,
-            "filename": one.filename,
-            "state": one.state.value,
-            "size": one.size,
-            "offset": one.received,
-            "receiving": (writer := writers[one.uuid]) is not None,
-            "arrived": one.received if writer is None else max(one.received, writer.came),
-            "fingerprint": parse_metadata(one.metadata).get("fingerprint"),
-            "project": one.project,
-            "created": one.created,
-            "expires": one.expires,
-        }
-        for one in found
-    ]
-    return {"items": items}
+    return listed(_shown(one, writers[one.uuid]) for one in found)
 
 
-@router.post("", status_code=201, summary="Make an upload", response_class=Response)
+def _shown(one: UnfinishedUpload, writer: Writer | None) -> Unfinished:
+    return Unfinished.of(
+        one,
+        arrived=one.received if writer is None else max(one.received, writer.came),
+        receiving=writer is not None,
+        fingerprint=parse_metadata(one.metadata).get("fingerprint"),
+    )
+
+
+@router.post("", summary="Make an upload", response_class=Response, **located())
 @receives_upload
 async def create(request: Request, principal: SignedIn) -> Response:
     """`Upload-Length`, and in `Upload-Metadata` the names of `POST /api/v1/imports`; a body is its first bytes."""
@@ -167,7 +164,7 @@ def find_upload(site: Site, principal: Principal, uuid: str, *, own: bool = Fals
     with site.catalog.read() as connection:
         found = find_import(connection, principal, uuid, Action.IMPORT_CANCEL)
         if arriving is None or found.door != "tus":
-            raise Denied(Answer.HIDDEN, "import_unknown", "There is no resumable upload of that id.", "Check the id.")
+            raise ImportUnknown("There is no resumable upload of that id.", "Check the id.")
         if found.project is not None and not found.accepted:
             check_upload(principal, connection, found.project)
     if own and arriving.account_id != principal.account_id:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
-from scandock.access.accounts import Account
+from scandock.model.json_records import PageOf
+from scandock.services.account_records import Account
 from scandock.web import urls
-from scandock.web.request_context import Desked
+from scandock.web.request_context import Desked, answer
+from scandock.web.v1.describing import located
 
 router = APIRouter(prefix="/api/v1/accounts", tags=["accounts"])
 
@@ -60,22 +62,7 @@ class NewPassword(BaseModel):
     password: Password
 
 
-def told(one: Account) -> dict[str, Any]:
-    """An account as it is shown, without its password."""
-    return {
-        "id": one.uuid,
-        "name": one.name,
-        "display": one.display,
-        "email": one.email,
-        "admin": one.admin,
-        "disabled": one.disabled,
-        "password": one.password is not None,
-        "identity": one.identity,
-        "created": one.created,
-    }
-
-
-@router.get("", summary="Accounts, by name")
+@router.get("", summary="Accounts, by name", response_model=PageOf[Account])
 async def list_all(
     work: Desked,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
@@ -83,12 +70,11 @@ async def list_all(
 ) -> Response:
     """`{"items", "next"}`; `next` is the following page's `cursor`."""
     found = await work.look(lambda: work.accounts.page(after=cursor, limit=limit))
-    return JSONResponse(
-        {"items": [told(one) for one in found], "next": found[-1].name if len(found) == limit else None}
-    )
+    following = found[-1].name if len(found) == limit else None
+    return JSONResponse({"items": [Account.of(one).to_json() for one in found], "next": following})
 
 
-@router.post("", status_code=201, summary="Make an account")
+@router.post("", summary="Make an account", response_model=Account, **located())
 async def create(work: Desked, wanted: NewAccount) -> Response:
     """409 `account_exists` where the name is taken, in any case."""
     made = await work.by_turn(
@@ -97,23 +83,23 @@ async def create(work: Desked, wanted: NewAccount) -> Response:
         )
     )
     where = urls.root_of(work.request.scope) + urls.api_account(made.uuid)
-    return JSONResponse(told(made), 201, {"Location": where})
+    return answer(Account.of(made), 201, {"Location": where})
 
 
-@router.get("/{account}", summary="One account")
+@router.get("/{account}", summary="One account", response_model=Account)
 async def read(work: Desked, account: str) -> Response:
     """404 `account_unknown` where there is none."""
-    return JSONResponse(told(await work.look(lambda: work.accounts.find(account))))
+    return answer(Account.of(await work.look(lambda: work.accounts.find(account))))
 
 
-@router.patch("/{account}", summary="Change an account")
+@router.patch("/{account}", summary="Change an account", response_model=Account)
 async def change(work: Desked, account: str, changes: AccountChanges) -> Response:
     """All of it or nothing, in effect with the next request that the account makes. 409 `last_admin`."""
     named = changes.model_dump(exclude_unset=True)
     if changes.identity is not None:
         named["identity"] = f"{changes.identity.issuer} {changes.identity.subject}"
     values = {key: value for key, value in named.items() if value is not None or key == "identity"}
-    return JSONResponse(told(await work.do(lambda: work.accounts.change(account, **values))))
+    return answer(Account.of(await work.do(lambda: work.accounts.change(account, **values))))
 
 
 @router.put("/{account}/password", status_code=204, summary="Set a password", response_class=Response)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
-from pydantic import BeforeValidator
+from pydantic import BaseModel, BeforeValidator, Field
 from sqlalchemy import Connection
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
@@ -71,7 +71,14 @@ def _check(connection: Connection, principal: Principal, wanted: audit.Wanted) -
     return replace(wanted, earlier=principal.admin)
 
 
-@router.get("", summary="Lines of the audit trail, the newest first")
+class TrailPage(BaseModel):
+    """A list."""
+
+    items: list[audit.TrailLine]
+    next: Annotated[int | None, Field(description="The following page's cursor; null behind the last")]
+
+
+@router.get("", summary="Lines of the audit trail, the newest first", response_model=TrailPage)
 async def list_all(
     work: Desked,
     project: Maybe = None,
@@ -89,13 +96,14 @@ async def list_all(
     """`{"items", "next"}`; `next` is the `before` of the following page."""
     wanted = _wanted(project, actor, action, kind, target, request_id, outcome, since, until)
 
-    def ask(connection: Connection) -> list[dict[str, object]]:
+    def ask(connection: Connection) -> list[audit.TrailLine]:
         seen = _check(connection, work.desk.principal, wanted)
-        return [audit.as_object(row) for row in audit.search(connection, seen, before=before, limit=limit)]
+        return [audit.TrailLine.of(row) for row in audit.search(connection, seen, before=before, limit=limit)]
 
     await work.site.run(work.site.refusals.settle)
     items = await work.read(ask)
-    return JSONResponse({"items": items, "next": items[-1]["id"] if len(items) == limit else None})
+    following = items[-1].id if len(items) == limit else None
+    return JSONResponse({"items": [one.to_json() for one in items], "next": following})
 
 
 @router.get(

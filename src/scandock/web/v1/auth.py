@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
+from scandock.services.account_records import LoggedIn, Me
 from scandock.services.sign_in import begin_login, sign_out
 from scandock.web import urls
 from scandock.web.deps import site_of
+from scandock.web.request_context import answer
 from scandock.web.security import COOKIE, Caller, SignedIn, info_of, prove_password, set_cookie
 
 router = APIRouter(prefix="/api/v1/auth", tags=["accounts"])
@@ -25,17 +27,15 @@ class NameAndPassword(BaseModel):
     password: Annotated[str, Field(max_length=4096)]
 
 
-@router.post("/login", summary="Log in, by cookie")
+@router.post("/login", summary="Log in, by cookie", response_model=LoggedIn)
 async def login(request: Request, body: NameAndPassword) -> Response:
     """Sets the cookie; `csrf` goes into the header X-CSRF-Token of each change that is made by it."""
     site = site_of(request)
     one = await prove_password(request, body.name, body.password)
     made = await site.run(begin_login, site.catalog, one, info_of(request), by="password")
-    answer = JSONResponse(
-        {"name": one.name, "id": one.uuid, "admin": one.admin, "csrf": made.csrf, "expires": made.expires}
-    )
-    set_cookie(request, answer, made.secret)
-    return answer
+    response = answer(LoggedIn.of(one, made))
+    set_cookie(request, response, made.secret)
+    return response
 
 
 @router.post("/logout", status_code=204, summary="Log out", response_class=Response)
@@ -45,20 +45,12 @@ async def logout(request: Request, principal: Caller) -> Response:
     secret = request.cookies.get(COOKIE)
     if secret:
         await site.run(sign_out, site.catalog, principal, secret, info_of(request))
-    answer = Response(status_code=204)
-    answer.delete_cookie(COOKIE, path=urls.cookie_path_of(request.scope), httponly=True, samesite="lax")
-    return answer
+    response = Response(status_code=204)
+    response.delete_cookie(COOKIE, path=urls.cookie_path_of(request.scope), httponly=True, samesite="lax")
+    return response
 
 
-@router.get("/me", summary="Who you are")
-async def me(principal: SignedIn) -> dict[str, Any]:
+@router.get("/me", summary="Who you are", response_model=Me)
+async def me(principal: SignedIn) -> Response:
     """Name, roles by project, and how one is logged in; for a login by cookie its `csrf` too."""
-    return {
-        "id": principal.uuid,
-        "name": principal.name,
-        "admin": principal.admin,
-        "roles": dict(principal.roles),
-        "door": principal.door.value,
-        "scope": principal.scope.value,
-        "csrf": principal.csrf or None,
-    }
+    return answer(Me.of(principal))

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
-from starlette.responses import JSONResponse, Response
+from dataclasses import dataclass
 
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from scandock.model.json_records import JsonRecord
 from scandock.services.clock_watch import confirm, find_clock
-from scandock.web.request_context import Desked
+from scandock.web.request_context import Desked, answer
 
 router = APIRouter(prefix="/api/v1/clock", tags=["clock"])
 
 
-@router.get("", summary="Whether deletions for age wait, as the clock can't be trusted")
+@dataclass(frozen=True, kw_only=True)
+class Clock(JsonRecord):
+    """Whether the clock is trusted with what is deleted for its age; `confirmable`: an administrator may say so."""
+
+    trusted: bool
+    why: str
+    confirmable: bool
+
+
+@router.get("", summary="Whether deletions for age wait, as the clock can't be trusted", response_model=Clock)
 async def read(work: Desked) -> Response:
     """`why` in words; `confirmable` where they go on once an administrator has said that the clock is right."""
     found = await work.look(lambda: find_clock(work.desk.catalog, work.desk.principal))
-    answer = {"trusted": not found.why, "why": found.why, "confirmable": found.confirmable}
-    return JSONResponse(answer)
+    return answer(Clock(trusted=not found.why, why=found.why, confirmable=found.confirmable))
 
 
 @router.post("/confirm", status_code=204, summary="Say that the clock is right though it has jumped")

@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
-from typing import Annotated, Any, Final
+from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response, StreamingResponse
 
 from scandock.access.principal import Denied, Principal
 from scandock.access.proofs import Proof, ask_again
-from scandock.model.errors import Usage
+from scandock.model.request_errors import RequestInvalid
 from scandock.model.verdicts import UNFINISHED, ImportState
+from scandock.services.import_records import Import, Progress
 from scandock.services.imports import find_import, read_import
 from scandock.services.progress import Told, events_after, read_progress
+from scandock.web import server_sent
 from scandock.web.deps import Site, site_of
 from scandock.web.security import Caller, proved_by
 
 router = APIRouter(prefix="/api/v1/imports", tags=["imports"])
-
-LOOK_SECONDS: Final = 0.5
-HEARTBEAT_SECONDS: Final = 15.0
-RETRY_MS: Final = 2000
-_HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
 @router.get(
@@ -52,7 +48,7 @@ async def events(
         return Response(status_code=204)
     first = None if since is not None else await site.read(read_import, site.catalog, principal, id)
     stream = _stream(site, proved_by(request, principal), id, upload_id, told, since or 0, first)
-    return StreamingResponse(stream, 200, _HEADERS, "text/event-stream")
+    return server_sent.answer_with(stream)
 
 
 def _since(after: int | None, last_event_id: str | None) -> int | None:
@@ -60,7 +56,7 @@ def _since(after: int | None, last_event_id: str | None) -> int | None:
     if last_event_id is None or last_event_id == "":
         return after
     if not (last_event_id.isascii() and last_event_id.isdigit() and len(last_event_id) < 19):
-        raise Usage("request_invalid", "Last-Event-ID is no number.", "Send the id of the last event, or none.")
+        raise RequestInvalid("Last-Event-ID is no number.", "Send the id of the last event, or none.")
     return int(last_event_id)
 
 
@@ -74,9 +70,7 @@ def _begin(site: Site, principal: Principal, uuid: str, after: int) -> tuple[int
         )
 
 
-def _look(
-    site: Site, proof: Proof, uuid: str, upload_id: int, after: int
-) -> tuple[list[Told], bool, dict[str, Any] | None]:
+def _look(site: Site, proof: Proof, uuid: str, upload_id: int, after: int) -> tuple[list[Told], bool, Progress | None]:
     """What is new, whether that is the end, and how far the import is. Denied once it may no longer be seen."""
     principal = ask_again(site.catalog, proof)
     with site.catalog.read() as connection:
@@ -95,18 +89,18 @@ async def _stream(
     upload_id: int,
     told: list[Told],
     last: int,
-    first: dict[str, Any] | None,
+    first: Import | None,
 ) -> AsyncIterator[bytes]:
-    yield f"retry: {RETRY_MS}\n\n".encode()
+    yield server_sent.RETRY
     if first is not None:
-        yield _event("import", first)
+        yield server_sent.event("import", first.to_json())
     loop = asyncio.get_running_loop()
     spoken = loop.time()
-    shown: dict[str, Any] | None = None
+    shown: Progress | None = None
     while True:
         for one in told:
             last = one.id
-            yield _event(one.kind, {**one.data, "at": one.at}, one.id)
+            yield server_sent.event(one.kind, {**one.data, "at": one.at}, one.id)
             spoken = loop.time()
         try:
             told, ended, far = await site.read(_look, site, proof, uuid, upload_id, last)
@@ -118,24 +112,10 @@ async def _stream(
             return
         if far is not None and far != shown:
             shown = far
-            yield _event("progress", far)
+            yield server_sent.event("progress", far.to_json())
             spoken = loop.time()
-        if loop.time() - spoken >= HEARTBEAT_SECONDS:
-            yield b": still here\n\n"
+        if loop.time() - spoken >= server_sent.HEARTBEAT_SECONDS:
+            yield server_sent.STILL_HERE
             spoken = loop.time()
-        if await _stops(site):
+        if await server_sent.stops(site.stopping):
             return
-
-
-async def _stops(site: Site) -> bool:
-    """Wait until it is time to look again; True where the server ends meanwhile."""
-    try:
-        await asyncio.wait_for(site.stopping.wait(), LOOK_SECONDS)
-    except TimeoutError:
-        return False
-    return True
-
-
-def _event(kind: str, data: dict[str, Any], number: int | None = None) -> bytes:
-    head = f"id: {number}\n" if number is not None else ""
-    return f"{head}event: {kind}\ndata: {json.dumps(data)}\n\n".encode()

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response, StreamingResponse
 
+from scandock.model.json_records import PageOf
 from scandock.services import contents
 from scandock.services.damaged_files import Damaged
 from scandock.services.downloads import open_file
+from scandock.services.records import File
 from scandock.web.described import binary
 from scandock.web.file_answers import file_answer, file_head
 from scandock.web.request_context import Desked, Maybe, Sorted, Text
+from scandock.web.v1.describing import tagged
 from scandock.web.v1.downloads import WantDamaged
 
 router = APIRouter(prefix="/api/v1", tags=["files"])
 
 Number = Annotated[int, Path(ge=0, le=2**53)]
-_BYTES: Final = {**binary("*/*"), 206: {"description": "The range that was asked for", **binary("*/*")[200]}}
+_BYTES: Final[dict[int | str, dict[str, Any]]] = {
+    **binary("*/*"),
+    206: {"description": "The range that was asked for", **binary("*/*")[200]},
+}
 
 
-@router.get("/files", summary="The files of a session, a scan or a resource")
+@router.get("/files", summary="The files of a session, a scan or a resource", response_model=PageOf[File])
 async def list_all(
     work: Desked,
     page: Sorted,
@@ -38,7 +44,7 @@ async def list_all(
     )
 
 
-@router.get("/sessions/{session}/files/{file}", summary="What is known of a file")
+@router.get("/sessions/{session}/files/{file}", summary="What is known of a file", response_model=File, **tagged())
 async def read(work: Desked, session: str, file: Number) -> Response:
     """A file by its number within the session."""
     return await work.item(lambda c: contents.find_file(c, work.desk.principal, session, file))
@@ -48,7 +54,7 @@ async def read(work: Desked, session: str, file: Number) -> Response:
     "/sessions/{session}/files/{file}/content",
     summary="A file's bytes",
     response_class=StreamingResponse,
-    responses=_BYTES,
+    **tagged(_BYTES, matches=True),
 )
 async def content(
     request: Request, work: Desked, session: str, file: Number, damaged: WantDamaged = Damaged.REFUSE
@@ -61,7 +67,7 @@ async def content(
     "/sessions/{session}/files/{file}/content",
     summary="What a file's bytes would come with",
     response_class=StreamingResponse,
-    responses=binary("*/*"),
+    **tagged(binary("*/*"), matches=True),
 )
 async def content_head(
     request: Request, work: Desked, session: str, file: Number, damaged: WantDamaged = Damaged.REFUSE

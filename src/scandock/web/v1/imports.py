@@ -9,6 +9,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse, Response
 
+from scandock.model.json_records import PageOf
+from scandock.services.import_records import Import
 from scandock.services.imports import cancel_import, delete_import, list_imports, may_delete, read_import, retry_import
 from scandock.services.listing import LIMIT, MAX_LIMIT, Sorting
 from scandock.web import urls
@@ -17,7 +19,9 @@ from scandock.web.deps import site_of
 from scandock.web.description.uploads import KEY, NAMES
 from scandock.web.receiving.multipart import receive_multipart
 from scandock.web.receiving.raw import receive_raw
+from scandock.web.request_context import answer
 from scandock.web.security import Caller, SignedIn, info_of
+from scandock.web.v1.describing import located, tagged
 
 router = APIRouter(prefix="/api/v1/imports", tags=["imports"])
 
@@ -27,7 +31,7 @@ _QUERY: dict[str, Any] = {
 }
 
 
-@router.post("", status_code=202, summary="Upload an archive", openapi_extra=_QUERY)
+@router.post("", summary="Upload an archive", response_model=Import, openapi_extra=_QUERY, **located(202))
 @receives_upload
 async def create(request: Request, principal: SignedIn) -> Response:
     """The archive is the body itself, or one file part of a multipart body. 202 once its bytes are kept for good."""
@@ -36,10 +40,10 @@ async def create(request: Request, principal: SignedIn) -> Response:
     uuid = await (receive_multipart if multipart else receive_raw)(site, request, principal)
     made = await site.read(read_import, site.catalog, principal, uuid)
     where = urls.root_of(request.scope) + urls.api_import(uuid)
-    return JSONResponse(made, 202, {"Location": where})
+    return answer(made, 202, {"Location": where})
 
 
-@router.get("", summary="Imports that you may see, the newest first")
+@router.get("", summary="Imports that you may see, the newest first", response_model=PageOf[Import])
 async def list_all(
     request: Request,
     principal: SignedIn,
@@ -47,35 +51,35 @@ async def list_all(
     state: Annotated[list[str] | None, Query(description="Several too, with commas between or the name again")] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = LIMIT,
     cursor: str | None = None,
-) -> dict[str, Any]:
+) -> Response:
     """`{"items", "next"}`; `next` is the cursor of the following page, null behind the last."""
     site = site_of(request)
     sorting = Sorting(sort="-id", limit=limit, cursor=cursor)
     states = tuple(one for some in state or () for one in some.split(","))
     page = await site.read(list_imports, site.catalog, principal, sorting, project_name=project, states=states)
-    return {"items": page.items, "next": page.next}
+    return JSONResponse({"items": [one.to_json() for one in page.items], "next": page.next})
 
 
-@router.get("/{id}", summary="An import")
+@router.get("/{id}", summary="An import", response_model=Import, **tagged())
 async def read(request: Request, id: str, principal: Caller) -> Response:  # noqa: A002  the route's own name
     """What `scandock import --json` prints, with `id`, `state` as it is now, and `progress`."""
     site = site_of(request)
     return with_etag(request, await site.read(read_import, site.catalog, principal, id))
 
 
-@router.post("/{id}/cancel", status_code=202, summary="Cancel an import")
+@router.post("/{id}/cancel", status_code=202, summary="Cancel an import", response_model=Import)
 async def cancel(request: Request, id: str, principal: Caller) -> Response:  # noqa: A002
     """Nothing of it is stored; 409 once it is being placed, or has ended."""
     site = site_of(request)
     await site.run(cancel_import, site.catalog, site.store, principal, id, info_of(request))
-    return JSONResponse(await site.read(read_import, site.catalog, principal, id), 202)
+    return answer(await site.read(read_import, site.catalog, principal, id), 202)
 
 
-@router.post("/{id}/retry", status_code=202, summary="Try a failed import again")
+@router.post("/{id}/retry", status_code=202, summary="Try a failed import again", response_model=Import)
 async def retry(request: Request, id: str, principal: Caller) -> Response:  # noqa: A002
     site = site_of(request)
     await site.run(retry_import, site.catalog, site.store, principal, id, info_of(request))
-    return JSONResponse(await site.read(read_import, site.catalog, principal, id), 202)
+    return answer(await site.read(read_import, site.catalog, principal, id), 202)
 
 
 @router.delete("/{id}", status_code=204, summary="Forget an import", response_class=Response)
@@ -88,9 +92,9 @@ async def forget(request: Request, id: str, principal: Caller) -> Response:  # n
     return Response(status_code=204)
 
 
-def with_etag(request: Request, body: dict[str, Any]) -> Response:
+def with_etag(request: Request, item: Import) -> Response:
     """An object with its ETag, or 304 where the client has it already."""
-    raw = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
+    raw = json.dumps(item.to_json(), ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
     tag = f'"{hashlib.sha256(raw).hexdigest()[:32]}"'
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
     known = {one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")}

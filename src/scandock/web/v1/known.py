@@ -6,10 +6,12 @@ from typing import Annotated
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
+from scandock.model.json_records import ListOf
 from scandock.services.known_sessions import MANY, Asked, known_sessions
-from scandock.web.request_context import Desked
+from scandock.services.records import Known
+from scandock.web.request_context import Desked, listed
 from scandock.web.security import SignedIn
 
 router = APIRouter(prefix="/api/v1/sessions", tags=["sessions"])
@@ -36,7 +38,7 @@ class AskedSessions(BaseModel):
     sessions: Annotated[list[AskedSession], Field(max_length=MANY)]
 
 
-@router.post("/known", summary="Which sessions are there already")
+@router.post("/known", summary="Which sessions are there already", response_model=ListOf[Known])
 async def known(work: Desked, principal: SignedIn, asked: AskedSessions) -> Response:
     """For each, in the same order: the session that has its label, and the one that has its study; null for none.
 
@@ -44,4 +46,4 @@ async def known(work: Desked, principal: SignedIn, asked: AskedSessions) -> Resp
     files), the labels of the other sessions that hold any of them.
     """
     wanted = [Asked(**{**one.model_dump(), "ecat": tuple(map(bytes.fromhex, one.ecat))}) for one in asked.sessions]
-    return JSONResponse({"items": await work.read(lambda c: known_sessions(c, principal, wanted))})
+    return listed(await work.read(lambda c: known_sessions(c, principal, wanted)))

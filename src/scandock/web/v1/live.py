@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response, StreamingResponse
 
 from scandock.access.principal import Principal
 from scandock.services.watching import Happening, missed, newest_mark, under_way
+from scandock.web import server_sent
 from scandock.web.deps import Site, site_of
 from scandock.web.hub import Hub, Listener, hub_of
 from scandock.web.security import SignedIn, proved_by
 
 router = APIRouter(prefix="/api/v1", tags=["imports"])
-
-HEARTBEAT_SECONDS: Final = 15.0
-RETRY_MS: Final = 2000
-_HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
 @router.get(
@@ -49,7 +45,7 @@ async def live(
         hub.leave(listener)
         raise
     stream = _stream(request, hub, listener, start, follow=follow)
-    return StreamingResponse(stream, 200, _HEADERS, "text/event-stream")
+    return server_sent.answer_with(stream)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,26 +72,21 @@ async def _stream(
 ) -> AsyncIterator[bytes]:
     site, loop = site_of(request), asyncio.get_running_loop()
     try:
-        yield f"retry: {RETRY_MS}\n\n".encode()
+        yield server_sent.RETRY
         for one in start.told:
-            yield _event(one.kind, one.for_listener(listener.principal), one.mark)
+            yield server_sent.event(one.kind, one.for_listener(listener.principal), one.mark)
         begun = {"user": listener.principal.name, "resumed": start.resumed, "imports": start.imports}
-        yield _event("begin", begun, start.mark)
+        yield server_sent.event("begin", begun, start.mark)
         had = {one.mark for one in start.told} | {start.mark}
         spoken = loop.time()
         while follow and not site.stopping.is_set() and not listener.lost:
-            for one in await listener.next(HEARTBEAT_SECONDS):
+            for one in await listener.next(server_sent.HEARTBEAT_SECONDS):
                 if one.number == 0:
-                    yield _event(one.kind, one.for_listener(listener.principal))
+                    yield server_sent.event(one.kind, one.for_listener(listener.principal))
                 elif one.mark not in had:
-                    yield _event(one.kind, one.for_listener(listener.principal), one.mark)
-            if loop.time() - spoken >= HEARTBEAT_SECONDS and not listener.lost:
+                    yield server_sent.event(one.kind, one.for_listener(listener.principal), one.mark)
+            if loop.time() - spoken >= server_sent.HEARTBEAT_SECONDS and not listener.lost:
                 spoken = loop.time()
-                yield b": still here\n\n"
+                yield server_sent.STILL_HERE
     finally:
         hub.leave(listener)
-
-
-def _event(kind: str, data: dict[str, Any], mark: str = "") -> bytes:
-    head = f"id: {mark}\n" if mark else ""
-    return f"{head}event: {kind}\ndata: {json.dumps(data)}\n\n".encode()

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
-from scandock.access.members import Member
+from scandock.model.json_records import ListOf
 from scandock.rules.permissions import Role
+from scandock.services.account_records import Member, RoleNow
 from scandock.services.members import list_members, set_member
-from scandock.web.request_context import Desked
+from scandock.web.request_context import Desked, answer, listed
 
 router = APIRouter(prefix="/api/v1/projects/{project}/members", tags=["projects"])
 
@@ -24,24 +23,14 @@ class Membership(BaseModel):
     role: Role
 
 
-def _told(one: Member) -> dict[str, Any]:
-    return {
-        "id": one.uuid,
-        "name": one.name,
-        "display": one.display,
-        "role": one.role.value,
-        "disabled": one.disabled,
-    }
-
-
-@router.get("", summary="Who has a role in a project")
+@router.get("", summary="Who has a role in a project", response_model=ListOf[Member])
 async def list_all(work: Desked, project: str) -> Response:
     """By name."""
     found = await work.look(lambda: list_members(work.site.catalog, work.desk.principal, project))
-    return JSONResponse({"items": [_told(one) for one in found]})
+    return listed(Member.of(one) for one in found)
 
 
-@router.put("/{account}", summary="Give an account a role in a project")
+@router.put("/{account}", summary="Give an account a role in a project", response_model=RoleNow)
 async def put(work: Desked, project: str, account: str, wanted: Membership) -> Response:
     """In place of the one that it has, in effect with its next request. The account goes by its name or its id.
 
@@ -50,7 +39,7 @@ async def put(work: Desked, project: str, account: str, wanted: Membership) -> R
     await work.do(
         lambda: set_member(work.site.catalog, work.desk.principal, project, account, wanted.role, work.desk.request)
     )
-    return JSONResponse({"account": account, "role": wanted.role.value})
+    return answer(RoleNow(account=account, role=wanted.role.value))
 
 
 @router.delete("/{account}", status_code=204, summary="Take an account's role", response_class=Response)

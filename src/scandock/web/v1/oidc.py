@@ -12,12 +12,11 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import RedirectResponse, Response
 
 from scandock.access.oidc_flow import FLOW_SECONDS
-from scandock.access.principal import Denied
-from scandock.rules.permissions import Answer
 from scandock.services.sign_in import sign_in_by_provider
 from scandock.web import urls
 from scandock.web.deps import Site, site_of
 from scandock.web.security import info_of, set_cookie
+from scandock.web.v1.errors import ProviderMissing
 
 if TYPE_CHECKING:
     from scandock.access.oidc import Provider
@@ -77,7 +76,7 @@ async def back(request: Request) -> Response:
 
 def _provider(site: Site) -> Provider:
     if site.provider is None:
-        raise Denied(Answer.HIDDEN, "oidc_off", "This site has no provider to log in by.", "Log in by a password.")
+        raise ProviderMissing("This site has no provider to log in by.", "Log in by a password.")
     return site.provider
 
 

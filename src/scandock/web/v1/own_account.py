@@ -6,14 +6,16 @@ from typing import Annotated
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from scandock.access.principal import Door
+from scandock.model.json_records import ListOf
+from scandock.services.account_records import Account, Ended, Login, Renewed
 from scandock.services.own_logins import OwnLogins
 from scandock.services.sign_in import change_own_password
-from scandock.web.request_context import Desked
+from scandock.web.request_context import Desked, answer, listed
 from scandock.web.security import COOKIE, set_cookie
-from scandock.web.v1.accounts import Email, Shown, told
+from scandock.web.v1.accounts import Email, Shown
 
 router = APIRouter(prefix="/api/v1/auth", tags=["accounts"])
 
@@ -42,7 +44,7 @@ def _logins(work: Desked) -> OwnLogins:
     return OwnLogins(work.site.catalog, work.desk.principal, work.request.cookies.get(COOKIE), work.desk.request)
 
 
-@router.put("/password", summary="Change your password")
+@router.put("/password", summary="Change your password", response_model=Renewed)
 async def change_password(request: Request, work: Desked, wanted: PasswordChange) -> Response:
     """Needs the present one. All your logins and tokens end at once; who came by cookie gets a new login and `csrf`.
 
@@ -55,25 +57,24 @@ async def change_password(request: Request, work: Desked, wanted: PasswordChange
             site.catalog, site.gate, asker, wanted.current, wanted.new, work.desk.request, again=by_cookie
         )
     )
-    if made is None:
-        return JSONResponse({"csrf": None, "expires": None})
-    answer = JSONResponse({"csrf": made.csrf, "expires": made.expires})
-    set_cookie(request, answer, made.secret)
-    return answer
+    response = answer(Renewed.of(made))
+    if made is not None:
+        set_cookie(request, response, made.secret)
+    return response
 
 
-@router.patch("/me", summary="Change your shown name or e-mail")
+@router.patch("/me", summary="Change your shown name or e-mail", response_model=Account)
 async def change_profile(work: Desked, wanted: Profile) -> Response:
     """Your account as it is then."""
-    return JSONResponse(
-        told(await work.do(lambda: work.accounts.set_profile(display=wanted.display, email=wanted.email)))
+    return answer(
+        Account.of(await work.do(lambda: work.accounts.set_profile(display=wanted.display, email=wanted.email)))
     )
 
 
-@router.get("/logins", summary="Your logins by cookie")
+@router.get("/logins", summary="Your logins by cookie", response_model=ListOf[Login])
 async def logins(work: Desked) -> Response:
     """Those that hold, the newest first; `current` is the one that asks."""
-    return JSONResponse({"items": await work.look(_logins(work).list)})
+    return listed(await work.look(_logins(work).list))
 
 
 @router.delete("/logins/{login}", status_code=204, summary="End one of your logins", response_class=Response)
@@ -83,7 +84,7 @@ async def end_login(work: Desked, login: str) -> Response:
     return Response(status_code=204)
 
 
-@router.delete("/logins", summary="End your other logins")
+@router.delete("/logins", summary="End your other logins", response_model=Ended)
 async def end_others(work: Desked) -> Response:
     """All but the one that asks, where it is one; `{"ended"}` says how many."""
-    return JSONResponse({"ended": await work.do(_logins(work).end_others)})
+    return answer(Ended(ended=await work.do(_logins(work).end_others)))

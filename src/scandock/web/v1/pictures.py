@@ -12,7 +12,6 @@ from urllib.parse import quote
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import JSONResponse, Response
 
-from scandock.model.errors import Usage
 from scandock.services import pictures
 from scandock.services.decoding import Made
 from scandock.viewing.placeholder import MEDIA_TYPE, drawn
@@ -22,6 +21,8 @@ from scandock.web.described import binary
 from scandock.web.picture_answers import header_json, look_at
 from scandock.web.request_context import Desked, Text
 from scandock.web.sending import HeldResponse
+from scandock.web.v1.describing import tagged
+from scandock.web.v1.errors import WindowInvalid
 from scandock.web.v1.files import Number
 
 router = APIRouter(prefix="/api/v1", tags=["pictures"])
@@ -57,7 +58,7 @@ _GUARD: Final = {
 
 @router.get(
     "/sessions/{session}/scans/{scan}/thumbnail", summary="A small picture of a scan", response_class=Response,
-    responses=_PICTURE,
+    **tagged(_PICTURE),
 )  # fmt: skip
 async def thumbnail(request: Request, work: Desked, session: str, scan: str, tree: Tree = None) -> Response:
     """WebP, at most 256 pixels wide and high, of the image in the middle; else an SVG with the reason."""
@@ -68,7 +69,9 @@ async def thumbnail(request: Request, work: Desked, session: str, scan: str, tre
     return _drawn(await work.decode(lambda: pictures.thumbnail(looked)), _kept(looked, tree, tag))
 
 
-@router.get("/sessions/{session}/scans/{scan}/stack", summary="In which order the images of a scan are shown")
+@router.get(
+    "/sessions/{session}/scans/{scan}/stack", summary="In which order the images of a scan are shown", **tagged()
+)
 async def stack(request: Request, work: Desked, session: str, scan: str, tree: Tree = None) -> Response:
     """By place in space, then by time, echo and number. `images` are rows of the names in `columns`."""
     looked = await look_at(work, session, scan)
@@ -81,7 +84,7 @@ async def stack(request: Request, work: Desked, session: str, scan: str, tree: T
 
 @router.get(
     "/sessions/{session}/scans/{scan}/frames/{image}", summary="The numbers of an image", response_class=Response,
-    responses=_NUMBERS,
+    **tagged(_NUMBERS),
 )  # fmt: skip
 async def frame(
     request: Request, work: Desked, session: str, scan: str, image: Image, tree: Tree = None
@@ -109,7 +112,7 @@ async def frame(
 
 @router.get(
     "/sessions/{session}/scans/{scan}/frames/{image}/picture", summary="An image as a picture",
-    response_class=Response, responses=_PICTURE,
+    response_class=Response, **tagged(_PICTURE),
 )  # fmt: skip
 async def picture(
     request: Request,
@@ -124,7 +127,7 @@ async def picture(
 ) -> Response:
     """PNG through the window of `center` and `width`, else through the header's; an SVG where there is a reason."""
     if (center is None) != (width is None) or (width is not None and width <= 0):
-        raise Usage("window_invalid", "A window has a center, and a width above 0.", "Name both, or none.")
+        raise WindowInvalid
     looked = await look_at(work, session, scan)
     tag = looked.tag("picture", image, center, width, size)
     if _has(request, tag):
@@ -133,7 +136,7 @@ async def picture(
     return _drawn(await work.decode(lambda: pictures.picture(looked, image, window, size)), _kept(looked, tree, tag))
 
 
-@router.get("/sessions/{session}/files/{file}/header", summary="All elements of a file's header")
+@router.get("/sessions/{session}/files/{file}/header", summary="All elements of a file's header", **tagged())
 async def header(request: Request, work: Desked, session: str, file: Number, search: Text = "") -> Response:
     """Rows of depth, tag, name, VR and value; with `search`, those in which it stands, in any case."""
     made, tag = await work.decode(lambda: pictures.header(work.desk, work.site.pictures, session, file))

@@ -8,15 +8,18 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
+from scandock.model.json_records import PageOf
 from scandock.rules.choices import Choice
 from scandock.services import browsing
 from scandock.services.archiving import archive
 from scandock.services.browsing import Wanted
 from scandock.services.moving import move
 from scandock.services.prearchive import rebuild
+from scandock.services.records import Session
 from scandock.services.resolving import resolve
 from scandock.services.trash import delete_session
 from scandock.web.request_context import Desked, DryRun, Many, Maybe, Search, Sorted, Text
+from scandock.web.v1.describing import tagged
 
 router = APIRouter(prefix="/api/v1/prearchive", tags=["prearchive"])
 
@@ -71,7 +74,7 @@ class ManyResolved(Many):
     choice: Choice
 
 
-@router.get("", summary="Sessions that wait")
+@router.get("", summary="Sessions that wait", response_model=PageOf[Session])
 async def list_all(
     work: Desked,
     page: Sorted,
@@ -132,7 +135,7 @@ async def delete_many(work: Desked, wanted: Many, dry_run: DryRun = False) -> Re
     )
 
 
-@router.get("/{session}", summary="One session that waits")
+@router.get("/{session}", summary="One session that waits", response_model=Session, **tagged())
 async def read(work: Desked, session: str) -> Response:
     """With what it is held for and what may be decided of it."""
     return await work.item(lambda c: browsing.find_session(c, work.desk.principal, session))

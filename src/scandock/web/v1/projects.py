@@ -8,11 +8,14 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
+from scandock.model.json_records import PageOf
 from scandock.rules.permissions import Accessibility
 from scandock.services import browsing
 from scandock.services.browsing import Wanted
 from scandock.services.editing import edit_project
+from scandock.services.records import Project
 from scandock.web.request_context import Desked, Sorted, Text
+from scandock.web.v1.describing import tagged
 
 router = APIRouter(prefix="/api/v1/projects", tags=["projects"])
 
@@ -32,20 +35,25 @@ class ProjectChanges(BaseModel):
     accessibility: Accessibility | None = None
 
 
-@router.get("", summary="Projects that you may see")
+@router.get("", summary="Projects that you may see", response_model=PageOf[Project])
 async def list_all(work: Desked, page: Sorted, search: Text = "", prefix: Text = "") -> Response:
     """Sorted by id, created or title; `search` is a part of id or title."""
     wanted = Wanted(search=search, prefix=prefix)
     return await work.page(lambda c: browsing.list_projects(c, work.desk.principal, wanted, page))
 
 
-@router.get("/{project}", summary="One project")
+@router.get("/{project}", summary="One project", response_model=Project, **tagged())
 async def read(work: Desked, project: str) -> Response:
     """Its settings and sums, where you may read it; else its title."""
     return await work.item(lambda c: browsing.find_project(c, work.desk.principal, project))
 
 
-@router.patch("/{project}", summary="Change a project's title or settings")
+@router.patch(
+    "/{project}",
+    summary="Change a project's title or settings",
+    response_model=Project,
+    **tagged(reads=False, matches=True),
+)
 async def change(work: Desked, project: str, changes: ProjectChanges) -> Response:
     """With If-Match only where it is still what you have read."""
     values = changes.model_dump(exclude_none=True)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from scandock.services.project_making import make_project
+from scandock.services.records import MadeProject
 from scandock.web import urls
 from scandock.web.deps import site_of
+from scandock.web.request_context import answer
 from scandock.web.security import SignedIn, info_of
+from scandock.web.v1.describing import located
 
 router = APIRouter(prefix="/api/v1/projects", tags=["projects"])
 
@@ -29,11 +32,11 @@ class NewProject(BaseModel):
     separate_secondary: bool | None = None
 
 
-@router.post("", status_code=201, summary="Make a project")
+@router.post("", summary="Make a project", response_model=MadeProject, **located())
 async def create(request: Request, body: NewProject, principal: SignedIn) -> Response:
     """201 with the project; 409 where the id is taken."""
     site = site_of(request)
-    made: dict[str, Any] = await site.run(
+    made = await site.run(
         make_project,
         site.catalog,
         site.settings,
@@ -46,5 +49,5 @@ async def create(request: Request, body: NewProject, principal: SignedIn) -> Res
         identified=body.identified,
         separate_secondary=body.separate_secondary,
     )
-    where = urls.root_of(request.scope) + urls.api_project(made["id"])
-    return JSONResponse(made, 201, {"Location": where})
+    where = urls.root_of(request.scope) + urls.api_project(made.id)
+    return answer(made, 201, {"Location": where})

@@ -7,13 +7,15 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
+from scandock.model.json_records import PageOf
 from scandock.services import contents
+from scandock.services.records import Resource
 from scandock.web.request_context import Desked, Maybe, Sorted
 
 router = APIRouter(prefix="/api/v1", tags=["resources"])
 
 
-@router.get("/resources", summary="The resources of a session, or of one scan")
+@router.get("/resources", summary="The resources of a session, or of one scan", response_model=PageOf[Resource])
 async def list_all(
     work: Desked, page: Sorted, session: Annotated[str, Query(max_length=64)], scan: Maybe = None
 ) -> Response:

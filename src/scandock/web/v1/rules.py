@@ -6,10 +6,12 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
-from scandock.services.rules import find_rules, list_rules, replace_rules
-from scandock.web.request_context import Desked
+from scandock.model.json_records import ListOf
+from scandock.services.rules import Rules, find_rules, list_rules, replace_rules
+from scandock.web.request_context import Desked, listed
+from scandock.web.v1.describing import tagged
 
 router = APIRouter(prefix="/api/v1/rules", tags=["rules"])
 
@@ -24,19 +26,19 @@ class RulesText(BaseModel):
     text: Annotated[str, Field(max_length=MAX_RULES)]
 
 
-@router.get("", summary="The site's rules")
+@router.get("", summary="The site's rules", response_model=ListOf[Rules])
 async def list_all(work: Desked) -> Response:
     """Each kind's text, as it was set."""
-    return JSONResponse({"items": await work.read(lambda c: list_rules(c, work.desk.principal))})
+    return listed(await work.read(lambda c: list_rules(c, work.desk.principal)))
 
 
-@router.get("/{kind}", summary="The rules of one kind")
+@router.get("/{kind}", summary="The rules of one kind", response_model=Rules, **tagged())
 async def read(work: Desked, kind: str) -> Response:
     """`kind` is project, subject or session."""
     return await work.item(lambda c: find_rules(c, work.desk.principal, kind))
 
 
-@router.put("/{kind}", summary="Set the rules of one kind")
+@router.put("/{kind}", summary="Set the rules of one kind", response_model=Rules, **tagged(reads=False, matches=True))
 async def put(work: Desked, kind: str, wanted: RulesText) -> Response:
     """They replace those that were, for imports that begin from now on; with If-Match only what you have read.
 

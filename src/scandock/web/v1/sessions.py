@@ -8,12 +8,15 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
+from scandock.model.json_records import PageOf
 from scandock.services import browsing
 from scandock.services.browsing import Wanted
 from scandock.services.editing import edit_session
 from scandock.services.prearchive import rebuild
+from scandock.services.records import Session
 from scandock.services.trash import delete_session
 from scandock.web.request_context import Desked, DryRun, Maybe, Search, Sorted, Text
+from scandock.web.v1.describing import conditions, tagged
 
 router = APIRouter(prefix="/api/v1/sessions", tags=["sessions"])
 
@@ -29,7 +32,7 @@ class SessionChanges(BaseModel):
     """False, which only owners may say, activates it."""
 
 
-@router.get("", summary="Archived sessions that you may see")
+@router.get("", summary="Archived sessions that you may see", response_model=PageOf[Session])
 async def list_all(
     work: Desked,
     page: Sorted,
@@ -48,13 +51,17 @@ async def list_all(
     return await work.page(lambda c: browsing.list_sessions(c, work.desk.principal, wanted, page))
 
 
-@router.get("/{session}", summary="One session")
+@router.get("/{session}", summary="One session", response_model=Session, **tagged())
 async def read(work: Desked, session: str) -> Response:
     """A session by its id."""
     return await work.item(lambda c: browsing.find_session(c, work.desk.principal, session))
 
 
-@router.patch("/{session}", summary="Give an archived session another label or subject, or activate it")
+@router.patch(
+    "/{session}",
+    summary="Give an archived session another label or subject, or activate it",
+    **conditions(matches=True),
+)
 async def change(work: Desked, session: str, changes: SessionChanges, dry_run: DryRun = False) -> Response:
     """Its folder moves by one rename; says where it stood and stands."""
     return await work.one(

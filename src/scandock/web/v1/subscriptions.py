@@ -6,11 +6,20 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
-from scandock.services.subscribing import list_deliveries, list_subscriptions, subscribe, unsubscribe
+from scandock.model.json_records import ListOf
+from scandock.services.subscribing import (
+    Delivery,
+    Subscription,
+    list_deliveries,
+    list_subscriptions,
+    subscribe,
+    unsubscribe,
+)
 from scandock.web import urls
-from scandock.web.request_context import Desked, Maybe
+from scandock.web.request_context import Desked, Maybe, answer, listed
+from scandock.web.v1.describing import located
 
 router = APIRouter(prefix="/api/v1/subscriptions", tags=["subscriptions"])
 
@@ -28,13 +37,13 @@ class Subscribed(BaseModel):
     project: Annotated[str, Field(min_length=1, max_length=74)] | None = None
 
 
-@router.get("", summary="Your subscriptions, or a project's")
+@router.get("", summary="Your subscriptions, or a project's", response_model=ListOf[Subscription])
 async def list_all(work: Desked, project: Maybe = None) -> Response:
     """With how many deliveries wait and have failed."""
-    return JSONResponse({"items": await work.read(lambda c: list_subscriptions(c, work.desk, project))})
+    return listed(await work.read(lambda c: list_subscriptions(c, work.desk, project)))
 
 
-@router.post("", status_code=201, summary="Be told of outcomes")
+@router.post("", summary="Be told of outcomes", response_model=Subscription, **located())
 async def create(work: Desked, wanted: Subscribed) -> Response:
     """Of your own imports, or of those of a project that you own; a webhook's secret is told here alone."""
     made = await work.do(
@@ -46,8 +55,8 @@ async def create(work: Desked, wanted: Subscribed) -> Response:
             project_name=wanted.project,
         )
     )
-    where = urls.root_of(work.request.scope) + urls.api_subscription(made["id"])
-    return JSONResponse(made, 201, {"Location": where})
+    where = urls.root_of(work.request.scope) + urls.api_subscription(made.id)
+    return answer(made, 201, {"Location": where})
 
 
 @router.delete("/{subscription}", status_code=204, summary="Be told no more")
@@ -57,8 +66,8 @@ async def delete(work: Desked, subscription: str) -> Response:
     return Response(status_code=204)
 
 
-@router.get("/{subscription}/deliveries", summary="What was sent, waits or failed")
+@router.get("/{subscription}/deliveries", summary="What was sent, waits or failed", response_model=ListOf[Delivery])
 async def deliveries(work: Desked, subscription: str, limit: Annotated[int, Query(ge=1, le=500)] = 50) -> Response:
     """The newest first."""
     found = await work.read(lambda c: list_deliveries(c, work.desk, subscription, limit))
-    return JSONResponse({"items": found})
+    return listed(found)

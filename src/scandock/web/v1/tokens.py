@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,9 +10,12 @@ from starlette.responses import Response
 
 from scandock.access.principal import Principal
 from scandock.access.tokens import DAYS, DAYS_MOST
+from scandock.model.json_records import ListOf
 from scandock.rules.permissions import Scope
+from scandock.services.account_records import NewlyIssued, Token
 from scandock.services.accounts import Accounts
 from scandock.web.deps import Site, site_of
+from scandock.web.request_context import answer, listed
 from scandock.web.security import SignedIn, info_of
 
 router = APIRouter(prefix="/api/v1/tokens", tags=["accounts"])
@@ -33,29 +35,22 @@ def _accounts(site: Site, request: Request, principal: Principal) -> Accounts:
     return Accounts(site.catalog, principal, info_of(request))
 
 
-@router.post("", status_code=201, summary="Make a token")
-async def issue(request: Request, body: NewToken, principal: SignedIn) -> dict[str, Any]:
+@router.post("", status_code=201, summary="Make a token", response_model=NewlyIssued)
+async def issue(request: Request, body: NewToken, principal: SignedIn) -> Response:
     """`secret` is shown this once: alias and secret serve as name and password, `token` as `Authorization: Bearer`."""
     site = site_of(request)
     made = await site.run(
         _accounts(site, request, principal).issue_token, scope=body.scope, days=body.days, name=body.name
     )
-    return {
-        "alias": made.alias,
-        "secret": made.secret,
-        "token": made.bearer,
-        "scope": body.scope.value,
-        "name": body.name,
-        "expires": made.expires,
-    }
+    return answer(NewlyIssued.of(made, body.scope, body.name), 201)
 
 
-@router.get("", summary="Your tokens")
-async def mine(request: Request, principal: SignedIn) -> dict[str, Any]:
+@router.get("", summary="Your tokens", response_model=ListOf[Token])
+async def mine(request: Request, principal: SignedIn) -> Response:
     """Without their secrets, which are not kept."""
     site = site_of(request)
     found = await site.read(_accounts(site, request, principal).tokens)
-    return {"items": [asdict(one) for one in found]}
+    return listed(Token.of(one) for one in found)
 
 
 @router.delete("/{alias}", status_code=204, summary="Revoke a token", response_class=Response)

@@ -8,6 +8,8 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
+from scandock.model.json_records import PageOf
+from scandock.services.records import Trashed
 from scandock.services.trash import list_trash, restore
 from scandock.web.request_context import Desked, DryRun, Maybe, Sorted
 
@@ -22,7 +24,7 @@ class Restored(BaseModel):
     label: Annotated[str, Field(min_length=1, max_length=64)] | None = None
 
 
-@router.get("", summary="Deleted sessions")
+@router.get("", summary="Deleted sessions", response_model=PageOf[Trashed])
 async def list_all(work: Desked, page: Sorted, project: Maybe = None) -> Response:
     """Of the projects that you own; sorted by deleted."""
     return await work.page(lambda c: list_trash(c, work.desk, page, project_name=project))

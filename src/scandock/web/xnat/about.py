@@ -9,9 +9,9 @@ from sqlalchemy import Connection
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from scandock.access.principal import deny
-from scandock.model.errors import Usage
 from scandock.rules.permissions import Action, Answer
 from scandock.services import rights
+from scandock.web.errors import NotFound
 from scandock.web.xnat.answers import listing
 from scandock.web.xnat.routing import Known, router
 from scandock.web.xnat.schema import xdat_xsd, xnat_xsd
@@ -60,7 +60,7 @@ async def build_property(key: str) -> Response:
     """One of them as it is, without quotes: clients take the text."""
     build = _build()
     if key not in build:
-        raise Usage("not_found", f"There is no build property {key[:40]!r}.", f"There are {', '.join(build)}.")
+        raise NotFound(f"There is no build property {key[:40]!r}.", f"There are {', '.join(build)}.")
     return PlainTextResponse(build[key])
 
 

@@ -15,7 +15,7 @@ from xml.sax.saxutils import quoteattr
 from fastapi import Request
 from starlette.responses import PlainTextResponse, Response
 
-from scandock.model.errors import Usage
+from scandock.model.request_errors import RequestInvalid
 from scandock.model.spreadsheet import TableWriter
 from scandock.model.xml_text import NOT_IN_XML, text
 from scandock.rules.field_types import as_number
@@ -116,7 +116,7 @@ def number_of(request: Request, name: str) -> int | None:
     if text is None or text in ("", "*"):
         return None
     if not text.isascii() or not text.isdigit() or len(text) > 12:
-        raise Usage("request_invalid", f"{name} is {text[:40]!r}.", "Right is a number from 0.")
+        raise RequestInvalid(f"{name} is {text[:40]!r}.", "Right is a number from 0.")
     return int(text)
 
 
@@ -196,7 +196,7 @@ def item(request: Request, one: Item, *, default: str = "xml", numbers: bool = T
     handler = request.query_params.get("handler", "").strip()
     if handler:
         if handler.lower() != "values":
-            raise Usage("request_invalid", f"Invalid handler definition: {handler[:40]}.", "Known is values.")
+            raise RequestInvalid(f"Invalid handler definition: {handler[:40]}.", "Known is values.")
         return _values(request, one, default)
     if format_of(request, default) == "json":
         return Response(json.dumps({"items": [_item_json(one, numbers=numbers)]}), media_type="application/json")
@@ -213,14 +213,14 @@ def _values(request: Request, one: Item, default: str) -> Response:
     names = list(dict.fromkeys(name for name in every if name))
     if not names:
         what = "handler=values is asked for without columns."
-        raise Usage("request_invalid", what, "Please include a list of columns to return: columns=ID,label.")
+        raise RequestInvalid(what, "Please include a list of columns to return: columns=ID,label.")
     for name in names:
         check_name(name)
     row = [one.value(name) for name in names]
     if any(asked.get(name, "").lower() in ("true", "1") for name in ("asValue", "asValues")):
         if len(row) > 1:
             what = "asValue can only be used on single-column queries."
-            raise Usage("request_invalid", what, "Name one column, or leave asValue out.")
+            raise RequestInvalid(what, "Name one column, or leave asValue out.")
         return PlainTextResponse(row[0])
     return listing(request, Rows(names, [row]), default=default)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from scandock.model.errors import Usage
 from scandock.model.importing import Overwrite
+from scandock.model.request_errors import RequestInvalid
 from scandock.rules.said_fields import said_of_scans, said_of_sessions
 from scandock.services.committing import ScanWish, Wishes
 from scandock.web import urls
@@ -75,8 +75,7 @@ def dest_of(asked: Parameters) -> dict[str, str]:
         return {}
     found = urls.parse_archive_dest(dest)
     if found is None:
-        raise Usage(
-            "request_invalid",
+        raise RequestInvalid(
             "Parameter dest format error",
             "Right is /archive/projects/{project}/subjects/{subject}/experiments/{label}.",
         )
@@ -87,5 +86,5 @@ def new_project(asked: Parameters) -> str:
     """The project that a session is to be moved to. Usage `request_invalid` where none is named."""
     name = asked.get("newProject", "").strip()
     if not name:
-        raise Usage("request_invalid", "Required parameter newProject is missing.", "Name the project to move to.")
+        raise RequestInvalid("Required parameter newProject is missing.", "Name the project to move to.")
     return name

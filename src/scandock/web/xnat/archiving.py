@@ -11,8 +11,9 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from scandock.access.principal import Principal
-from scandock.catalog.standing import Standing
-from scandock.model.errors import ScandockError, Usage
+from scandock.catalog.records import SessionRecord
+from scandock.model.errors import ScandockError
+from scandock.model.request_errors import RequestInvalid
 from scandock.model.uris import WaitingSession, without_data
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import Action
@@ -20,6 +21,7 @@ from scandock.services.committing import archive_as
 from scandock.services.finding import find_waiting
 from scandock.services.moving import Outcome, move
 from scandock.services.prearchive import MANY, rebuild
+from scandock.services.session_errors import ProjectUnassigned
 from scandock.services.trash import delete_session
 from scandock.web.request_context import Work
 from scandock.web.xnat.answers import listing
@@ -44,21 +46,20 @@ def _sources(asked: Parameters) -> list[WaitingSession]:
     if not found and all(named):
         found = [WaitingSession(*named)]
     if not found:
-        raise Usage(
-            "request_invalid",
+        raise RequestInvalid(
             "Unknown prearchive session: no src parameter was specified.",
             "Name each by src=/prearchive/projects/{project}/{timestamp}/{label}.",
         )
     if len(found) > MANY:
-        raise Usage("request_invalid", f"These are {len(found)} sessions.", f"Name at most {MANY} at once.")
+        raise RequestInvalid(f"These are {len(found)} sessions.", f"Name at most {MANY} at once.")
     return list(dict.fromkeys(found))
 
 
 def _found(
     connection: Connection, principal: Principal, where: list[WaitingSession], action: Action
-) -> list[Standing | ScandockError]:
+) -> list[SessionRecord | ScandockError]:
     """Each of them, or why it is not to be had, before anything is done to any. Denied where none is."""
-    found = list[Standing | ScandockError]()
+    found = list[SessionRecord | ScandockError]()
     for one in where:
         try:
             found.append(find_waiting(connection, principal, one, action).standing)
@@ -71,7 +72,7 @@ def _found(
 
 
 async def _each(
-    work: Work, asked: Parameters, action: Action, verb: Callable[[Standing], Outcome], gone: str
+    work: Work, asked: Parameters, action: Action, verb: Callable[[SessionRecord], Outcome], gone: str
 ) -> Response:
     """Do a verb to each; one alone is refused as such, of several each row says how it went."""
     archives = action is Action.SESSION_ARCHIVE
@@ -123,7 +124,7 @@ def _end_of(rows: Rows) -> End:
     return End(succeeded=not missed, final=final, entries=tuple(entries))
 
 
-def _row(work: Work, one: Standing) -> Rows:
+def _row(work: Work, one: SessionRecord) -> Rows:
     with work.site.catalog.read() as connection:
         return row_of(connection, one)
 
@@ -133,7 +134,7 @@ def _texts(rows: Rows) -> list[str]:
     return [one or "" for one in rows.rows[0]] if rows.rows else []
 
 
-def _row_after(work: Work, one: Standing, before: list[str], outcome: Outcome, gone: str) -> list[str]:
+def _row_after(work: Work, one: SessionRecord, before: list[str], outcome: Outcome, gone: str) -> list[str]:
     """A session's row after a verb; of one that has left the prearchive the last, with the status it left by."""
     now = _row(work, one)
     if now.rows:
@@ -176,12 +177,10 @@ async def move_service(request: Request, work: Known) -> Response:
 def _check_project(asked: Parameters, project: str) -> None:
     """Usage where a session belongs to no project, or to another than the request names."""
     if project.casefold() == UNASSIGNED.casefold():
-        raise Usage("project_unassigned", "What belongs to no project can't be archived.", "Move it first.")
+        raise ProjectUnassigned("What belongs to no project can't be archived.", "Move it first.")
     for named in projects_of(asked):
         if named.casefold() != project.casefold():
-            raise Usage(
-                "request_invalid", "Invalid modification of session project via archive process.", "Move it first."
-            )
+            raise RequestInvalid("Invalid modification of session project via archive process.", "Move it first.")
 
 
 @routes.post("/data/services/archive")
@@ -191,7 +190,7 @@ async def archive_service(request: Request, work: Known) -> Response:
     try:
         where, wishes, key = _sources(asked), wishes_of(asked), key_of(asked)
 
-        def archived(one: Standing) -> Outcome:
+        def archived(one: SessionRecord) -> Outcome:
             _check_project(asked, one.project)
             return archive_as(work.desk, one, wishes)
 
@@ -205,7 +204,7 @@ async def archive_service(request: Request, work: Known) -> Response:
     return uri_list(request, [str(outcome.after)])
 
 
-async def _one(work: Work, where: WaitingSession) -> Standing:
+async def _one(work: Work, where: WaitingSession) -> SessionRecord:
     """A session that is to be archived. Denied."""
     return await work.read(lambda c: find_waiting(c, work.desk.principal, where, Action.SESSION_ARCHIVE).standing)
 

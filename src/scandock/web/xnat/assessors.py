@@ -8,9 +8,10 @@ from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.responses import PlainTextResponse, Response
 
 from scandock.model import uris
-from scandock.model.errors import Usage
+from scandock.model.request_errors import RequestInvalid
 from scandock.rules.permissions import Action
 from scandock.services.assessors import Assessor, delete_assessor, find_assessor, put_assessor
+from scandock.services.file_errors import FileUnknown
 from scandock.services.finding import Experiment
 from scandock.web.request_context import Work
 from scandock.web.xnat.answers import filters_of, item, listing
@@ -105,7 +106,7 @@ async def no_files(request: Request, work: Asking, part: str) -> Response:
     """The files of an assessor, and its resources: none. Usage `file_unknown` for one of them."""
     await work.read(lambda c: assessor_of(c, work))
     if part.rstrip("/").rpartition("/")[2] not in ("resources", "files"):
-        raise Usage("file_unknown", "An assessor has no files here.", "Its session has: .../resources, .../scans.")
+        raise FileUnknown("An assessor has no files here.", "Its session has: .../resources, .../scans.")
     return listing(request, Rows(["ID", "label", "URI"], []))
 
 
@@ -113,13 +114,13 @@ async def keep_no_files(work: Known) -> Response:
     """Usage `request_invalid`: whatever is sent for an assessor to keep beside its document."""
     found = await work.read(lambda c: assessor_of(c, work, Action.SESSION_EDIT))
     address = uris.resource(found.session.uri, None, "{name}")
-    raise Usage("request_invalid", "An assessor keeps no files here.", f"Put them into its session: {address}/files.")
+    raise RequestInvalid("An assessor keeps no files here.", f"Put them into its session: {address}/files.")
 
 
 async def delete_no_files(work: Known) -> Response:
     """Usage `file_unknown`: there is none."""
     await work.read(lambda c: assessor_of(c, work, Action.SESSION_DELETE))
-    raise Usage("file_unknown", "An assessor has no files here.", "Its session has: .../resources, .../scans.")
+    raise FileUnknown("An assessor has no files here.", "Its session has: .../resources, .../scans.")
 
 
 for _where in EXPERIMENTS:

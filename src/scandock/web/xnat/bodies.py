@@ -12,7 +12,7 @@ from fastapi import Request
 from starlette.requests import ClientDisconnect
 from starlette.types import Message
 
-from scandock.model.errors import Usage
+from scandock.model.request_errors import RequestInvalid
 from scandock.services import upload_errors
 from scandock.web.deps import Site
 from scandock.web.receiving.limits import MAX_FIELDS, too_many_fields
@@ -49,8 +49,7 @@ async def form_in(request: Request) -> list[tuple[str, str]]:
         async for piece in request.stream():
             body += piece
             if len(body) > _FIELDS_BYTES:
-                raise Usage(
-                    "request_invalid",
+                raise RequestInvalid(
                     f"The form has more than {_FIELDS_BYTES:,} bytes.",
                     "Say less at once, or send a document.",
                 )

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from starlette.responses import FileResponse, Response
 
 from scandock.access.principal import deny
-from scandock.model.errors import Usage
+from scandock.model.request_errors import RequestInvalid
 from scandock.rules.import_request import ImportRequest
 from scandock.rules.permissions import Action, Answer
 from scandock.services import rights, upload_errors
@@ -49,13 +49,12 @@ async def put(request: Request, work: Known, resource: str, name: str) -> Respon
     if multipart and true(request.query_params.get("inbody")):
         return said(406, IN_BODY)
     if true(request.query_params.get("extract")):
-        raise Usage(
-            "request_invalid",
+        raise RequestInvalid(
             "extract=true is not possible in the cache: nothing is unpacked before its import.",
             "Send it without; an import takes archives, also those within archives.",
         )
     if not has_body(request):
-        raise Usage("request_invalid", "There is no file in the request.", "Send it as the body.")
+        raise RequestInvalid("There is no file in the request.", "Send it as the body.")
     assert principal.account_id is not None
     offer = Offer(
         account_id=principal.account_id,

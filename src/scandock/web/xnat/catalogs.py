@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import IO, Final
 
-from sqlalchemy import Connection, RowMapping
+from sqlalchemy import Connection
 from starlette.responses import Response
 
 from scandock.model.xml_text import attribute
+from scandock.services.session_parts import ResourcePart
 from scandock.services.verifying import verify_now
 from scandock.web.held_documents import held_document
 from scandock.web.request_context import Work
@@ -27,23 +28,23 @@ async def catalog_of(work: Work, part: Chosen) -> Response:
     return await held_document(work, lambda c, file: _write(c, part, resource, file))
 
 
-def _write(connection: Connection, part: Chosen, resource: RowMapping, file: IO[bytes]) -> None:
+def _write(connection: Connection, part: Chosen, resource: ResourcePart, file: IO[bytes]) -> None:
     """Write the document. Names are as they stand in the resource, not escaped for an address."""
 
     def write(text: str) -> None:
         file.write(text.encode("utf-8", "backslashreplace"))
 
-    common = _said(resource["format"], resource["content"])
-    write(_HEAD.format(attribute(resource["label"])))
+    common = _said(resource.format, resource.content)
+    write(_HEAD.format(attribute(resource.label)))
     write("<cat:entries>\n")
     for row in cataloguing.each_file(connection, part.experiment.standing, resource):
-        path = attribute(row["name"])
-        name = attribute(row["name"].rpartition("/")[2])
-        digest = f' digest="{row["md5"].hex()}"' if row["md5"] else ""
-        kind, content = row["format"], row["content"]
+        path = attribute(row.name)
+        name = attribute(row.name.rpartition("/")[2])
+        digest = f' digest="{row.md5.hex()}"' if row.md5 else ""
+        kind, content = row.format, row.content
         said = common
         if kind is not None or content is not None:
-            said = _said(kind or resource["format"], content or resource["content"])
+            said = _said(kind or resource.format, content or resource.content)
         write(f"<cat:entry URI={path} ID={path} name={name}{digest}{said}/>\n")
     write("</cat:entries>\n")
     write(_TAIL)

@@ -72,7 +72,7 @@ async def scans(request: Request, work: Known) -> Response:
     def ask(connection: Connection) -> tuple[str, list[str]]:
         found = experiment_of(connection, work, Action.SESSION_DELETE)
         rows = session_parts.scans_of(connection, found.standing, request.path_params["scans"])
-        return found.standing.uuid, [row["scan_id"] for row in rows]
+        return found.standing.uuid, [row.scan_id for row in rows]
 
     uuid, ids = await work.read(ask)
     await made(work, uuid, scans_change(work.desk, ids))
@@ -88,7 +88,7 @@ async def resources(request: Request, work: Known) -> Response:
         found = holder_of(connection, work, Action.SESSION_DELETE)
         scans = session_parts.scans_of(connection, found.standing, places["scans"]) if "scans" in places else None
         rows = session_parts.resources_of(connection, found.standing, places["resources"], scans=scans)
-        return found.standing.uuid, [Place(row["scan_id"], row["label"]) for row in rows]
+        return found.standing.uuid, [Place(row.scan_id, row.label) for row in rows]
 
     uuid, wanted = await work.read(ask)
     await made(work, uuid, resources_change(work.desk, wanted))

@@ -14,7 +14,7 @@ from fastapi import Request
 from sqlalchemy import Connection
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from scandock.model.errors import Usage
+from scandock.model.request_errors import ValueInvalid
 from scandock.rules.permissions import Action
 from scandock.services import browsing, rights
 from scandock.services.editing import edit_project
@@ -43,7 +43,7 @@ async def petmr(work: Asking, project: str) -> Response:
 
     def ask(connection: Connection) -> str:
         rights.check(connection, work.desk.principal, Action.PROJECT_READ, project)
-        return str(browsing.find_project(connection, work.desk.principal, project)["petmr"])
+        return str(browsing.find_project(connection, work.desk.principal, project).petmr)
 
     contents = await work.read(ask)
     if work.request.query_params.get("format") != "json":
@@ -58,7 +58,7 @@ async def set_petmr(work: Known, project: str) -> Response:
     await work.read(lambda c: rights.check(c, work.desk.principal, Action.SETTINGS_EDIT, project))
     value = "".join(_contents(await _short_body(work.request)).lower().split()) or PETMR[0]
     if value not in PETMR:
-        raise Usage("value_invalid", f"separatePETMR can't be {value[:20]!r}.", f"Right is {' or '.join(PETMR)}.")
+        raise ValueInvalid(f"separatePETMR can't be {value[:20]!r}.", f"Right is {' or '.join(PETMR)}.")
     await work.do(lambda: edit_project(work.desk, project, {"petmr": value}))
     return PlainTextResponse("")
 
@@ -99,7 +99,7 @@ async def prearchive_code(work: Asking, project: str) -> Response:
     def ask(connection: Connection) -> int:
         rights.check(connection, work.desk.principal, Action.PROJECT_READ, project)
         found = browsing.find_project(connection, work.desk.principal, project)
-        return int(found["prearchive_code"])
+        return int(found.prearchive_code or 0)
 
     return PlainTextResponse(str(await work.read(ask)))
 
@@ -109,7 +109,7 @@ async def set_prearchive_code(work: Known, project: str, code: str) -> Response:
     await work.read(lambda c: rights.check(c, work.desk.principal, Action.SETTINGS_EDIT, project))
     wanted = CODES.get(code)
     if wanted is None:
-        raise Usage("value_invalid", f"prearchive_code can't be {code[:20]!r}.", "Right is 0, 4 or 5.")
+        raise ValueInvalid(f"prearchive_code can't be {code[:20]!r}.", "Right is 0, 4 or 5.")
     await work.do(lambda: edit_project(work.desk, project, {"prearchive_code": wanted}))
     return PlainTextResponse(code)
 
@@ -118,7 +118,7 @@ async def set_prearchive_code(work: Known, project: str, code: str) -> Response:
 async def accessibility(work: Asking, project: str) -> Response:
     """`private`, `protected` or `public`."""
     found = await work.read(lambda c: browsing.find_project(c, work.desk.principal, project))
-    return PlainTextResponse(str(found["accessibility"]))
+    return PlainTextResponse(str(found.accessibility))
 
 
 @routes.put("/data/projects/{project}/accessibility/{value}")
@@ -140,7 +140,7 @@ async def quarantine_code(work: Asking, project: str) -> Response:
 
     def ask(connection: Connection) -> bool:
         rights.check(connection, work.desk.principal, Action.PROJECT_READ, project)
-        return bool(browsing.find_project(connection, work.desk.principal, project)["quarantine"])
+        return bool(browsing.find_project(connection, work.desk.principal, project).quarantine)
 
     return PlainTextResponse("1" if await work.read(ask) else "0")
 
@@ -151,6 +151,6 @@ async def set_quarantine_code(work: Known, project: str, code: str) -> Response:
     await work.read(lambda c: rights.check(c, work.desk.principal, Action.SETTINGS_EDIT, project))
     wanted = QUARANTINE.get(code)
     if wanted is None:
-        raise Usage("value_invalid", f"quarantine_code can't be {code[:20]!r}.", "Right is 0 or 1.")
+        raise ValueInvalid(f"quarantine_code can't be {code[:20]!r}.", "Right is 0 or 1.")
     await work.do(lambda: edit_project(work.desk, project, {"quarantine": wanted}))
     return PlainTextResponse(code)

@@ -7,15 +7,16 @@ from functools import partial
 from typing import Final
 
 from fastapi import Request
-from sqlalchemy import Connection, RowMapping
+from sqlalchemy import Connection
 from starlette.responses import Response
 
 from scandock.catalog.shelves import Holder
 from scandock.model import request_limits
-from scandock.model.errors import Usage
+from scandock.model.request_errors import RequestInvalid
 from scandock.services import session_parts
 from scandock.services.downloads import open_file
-from scandock.services.session_parts import Folder
+from scandock.services.file_errors import FileUnknown
+from scandock.services.session_parts import FilePart, Folder
 from scandock.services.verifying import verify_now
 from scandock.web.file_answers import file_answer, file_head
 from scandock.web.request_context import Work
@@ -39,7 +40,7 @@ class _Found:
     """Files of a part, as their listing has them."""
 
     part: Chosen
-    rows: list[RowMapping]
+    rows: list[FilePart]
 
     @property
     def holder(self) -> Holder:
@@ -65,7 +66,7 @@ async def _listing(request: Request, work: Work, folder: Folder | None) -> Respo
         return said(400, f"There is no format {wanted[:20]!r} of files. There are zip, json, csv and xml.")
     place = number_of(request, "index")
     every = await _found(work, folder)
-    fresh = [one.holder for one in every if any(row["md5"] is None for row in one.rows)]
+    fresh = [one.holder for one in every if any(row.md5 is None for row in one.rows)]
     for holder in fresh:  # placed just now: clients compare digests with what they sent
         await work.do(partial(verify_now, work.site.catalog, work.site.store, holder))
     every = await _found(work, folder) if fresh else every
@@ -73,7 +74,7 @@ async def _listing(request: Request, work: Work, folder: Folder | None) -> Respo
     if place is not None:
         numbers = [(one.holder.uuid, number) for one in every for number in one.numbers(filters)]
         if place >= len(numbers):
-            raise Usage("file_unknown", f"The listing has {len(numbers)} files, none at index {place}.", _COUNTED)
+            raise FileUnknown(f"The listing has {len(numbers)} files, none at index {place}.", _COUNTED)
         return await _file(request, work, *numbers[place])
     listed = [one.listed(filters) for one in every]
     return listing(request, Rows(listed[0].names, [row for one in listed for row in one.rows]), title="Files")
@@ -86,7 +87,7 @@ async def _found(work: Work, folder: Folder | None) -> list[_Found]:
         parts = chosen_of_each(connection, work, whole=True)
         if len(parts) > 1 and sum(part.experiment.standing.files for part in parts) > MAX_FILES:
             many = f"These experiments have more than {MAX_FILES:,} files together."
-            raise Usage("request_invalid", many, "List them in parts, or fetch them as a zip.")
+            raise RequestInvalid(many, "List them in parts, or fetch them as a zip.")
         return [
             _Found(part, session_parts.files_of(connection, part.experiment.standing, part.resources, folder=folder))
             for part in parts
@@ -138,12 +139,12 @@ def _find(connection: Connection, work: Work, path: str) -> tuple[str, int] | Fo
     rows = session_parts.files_of(connection, standing, part.resources, path)
     shown = repr(path[:200])
     if len(rows) == 1:
-        return standing.uuid, rows[0]["n"]
+        return standing.uuid, rows[0].n
     if rows:
-        raise Usage("file_unknown", f"Several files there are called {shown}.", "Name the scan and resource of yours.")
+        raise FileUnknown(f"Several files there are called {shown}.", "Name the scan and resource of yours.")
     if named and (ends or session_parts.files_of(connection, standing, part.resources, folder=Folder(named))):
         return folder
-    raise Usage("file_unknown", f"There is no file {shown} there.", "Its neighbours are listed at .../files.")
+    raise FileUnknown(f"There is no file {shown} there.", "Its neighbours are listed at .../files.")
 
 
 for _where in HOLDERS:

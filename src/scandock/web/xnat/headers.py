@@ -8,15 +8,17 @@ from fastapi import Request
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from scandock.catalog.standing import Standing
-from scandock.model.errors import Usage
+from scandock.catalog.records import SessionRecord
+from scandock.model.request_errors import RequestInvalid
 from scandock.model.uris import WaitingSession
 from scandock.rules.permissions import Action
 from scandock.services import pictures, session_parts
+from scandock.services.file_errors import FileUnknown
 from scandock.services.finding import find_experiment, find_waiting
 from scandock.web import urls
 from scandock.web.request_context import Work
 from scandock.web.xnat.answers import listing
+from scandock.web.xnat.errors import DumpImpossible
 from scandock.web.xnat.routing import Known, router
 from scandock.web.xnat.services.columns import Rows
 
@@ -30,7 +32,7 @@ async def dump(request: Request, work: Known, src: str) -> Response:
     uuid, number = await work.read(lambda c: _first(c, work, src))
     made, _ = await work.decode(lambda: pictures.header(work.desk, work.site.pictures, uuid, number))
     if made.reason:
-        raise Usage("dump_impossible", f"The header can't be read: {made.reason}", "Download the file.")
+        raise DumpImpossible(made.reason)
     wanted = {one.lower().strip("() ").replace(",", "") for one in request.query_params.getlist("field") if one}
     return listing(request, Rows(_NAMES, _rows(made.said["rows"], wanted)))
 
@@ -39,13 +41,13 @@ def _first(connection: Connection, work: Work, src: str) -> tuple[str, int]:
     one, scan = _session(connection, work, src.strip())
     scans = session_parts.scans_of(connection, one, scan or "ALL")
     every = session_parts.resources_of(connection, one, scans=scans)
-    files = session_parts.files_of(connection, one, [kept for kept in every if kept["format"] == "DICOM"])
+    files = session_parts.files_of(connection, one, [kept for kept in every if kept.format == "DICOM"])
     if not files:
-        raise Usage("file_unknown", "There is no DICOM object there.", "Name a session, or a scan, that has images.")
-    return one.uuid, files[0]["n"]
+        raise FileUnknown("There is no DICOM object there.", "Name a session, or a scan, that has images.")
+    return one.uuid, files[0].n
 
 
-def _session(connection: Connection, work: Work, src: str) -> tuple[Standing, str | None]:
+def _session(connection: Connection, work: Work, src: str) -> tuple[SessionRecord, str | None]:
     """The session that `src` names, archived or waiting, and the scan of it where it names one."""
     principal = work.desk.principal
     waiting = urls.parse_waiting(src)
@@ -54,8 +56,7 @@ def _session(connection: Connection, work: Work, src: str) -> tuple[Standing, st
         return find_waiting(connection, principal, where, Action.PREARCHIVE_READ).standing, waiting.get("scan")
     found = urls.parse_experiment(src)
     if found is None:
-        raise Usage(
-            "request_invalid",
+        raise RequestInvalid(
             "src uri is invalid.",
             "Name a session, or a scan of one, as /archive/projects/{project}/experiments/{label}/scans/{scan}.",
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import Any, Final
+from typing import Final
 from urllib.parse import unquote
 
 from fastapi import Request
@@ -17,15 +17,16 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse, Response
 
 from scandock.access.principal import Denied, Principal
-from scandock.model.errors import Fault
 from scandock.model.verdicts import UNFINISHED
 from scandock.rules.permissions import NEEDS, Action
 from scandock.services import rights, upload_errors
+from scandock.services.import_records import Import
 from scandock.services.imports import read_import, request_of
 from scandock.services.logs import bind_upload
 from scandock.services.quotas import check_size
 from scandock.services.receiving import Offer
 from scandock.web.bodies import receives_upload
+from scandock.web.errors import ServerStopping
 from scandock.web.receiving.multipart import receive_multipart
 from scandock.web.receiving.raw import length_of, receive_raw
 from scandock.web.receiving.wanted import offer_of
@@ -169,7 +170,7 @@ async def answer(request: Request, work: Work, uuid: str) -> Response:
     return uri_list(request, list(end.uris))
 
 
-async def _ended(request: Request, work: Work, uuid: str) -> dict[str, Any]:
+async def _ended(request: Request, work: Work, uuid: str) -> Import:
     """The import of an id, once it has ended. Fault `server_stopping` where the server ends first; ClientDisconnect.
 
     Denied (401) where the login or token that it was asked for by ends first: the import goes on, and is told no more.
@@ -178,10 +179,10 @@ async def _ended(request: Request, work: Work, uuid: str) -> dict[str, Any]:
     while True:
         await work.still()
         try:
-            found: dict[str, Any] = await work.site.read(read_import, work.site.catalog, work.desk.principal, uuid)
+            found: Import = await work.site.read(read_import, work.site.catalog, work.desk.principal, uuid)
         except Denied:
             raise upload_errors.DeletedMeanwhile(uuid) from None
-        if found["state"] not in UNFINISHED:
+        if found.state not in UNFINISHED:
             return found
         if await request.is_disconnected():
             raise ClientDisconnect
@@ -190,8 +191,7 @@ async def _ended(request: Request, work: Work, uuid: str) -> dict[str, Any]:
         except TimeoutError:
             seconds = min(LOOK_SECONDS[1], seconds * 1.5)
             continue
-        raise Fault(
-            "server_stopping",
+        raise ServerStopping(
             f"The server is being stopped; what was sent is kept, and the import {uuid} goes on when it is back.",
             "Look there for its sessions, and do not send it again.",
         )

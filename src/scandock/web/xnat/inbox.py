@@ -14,7 +14,8 @@ from fastapi import Request
 from starlette.responses import JSONResponse, Response
 
 from scandock.access.principal import deny
-from scandock.model.errors import ScandockError, Usage
+from scandock.model.errors import ScandockError
+from scandock.model.request_errors import RequestInvalid
 from scandock.rules.permissions import Answer
 from scandock.services.logs import bind_upload, log
 from scandock.services.receiving import Arriving, Offer
@@ -23,6 +24,7 @@ from scandock.web.problems import unexpected
 from scandock.web.receiving.wanted import offer_of
 from scandock.web.request_context import Work
 from scandock.web.security import info_of
+from scandock.web.xnat.errors import InboxOff, InboxUnknown
 from scandock.web.xnat.routing import Known, router, said
 from scandock.web.xnat.services import inbox
 from scandock.web.xnat.services.destinations import stands_there
@@ -76,15 +78,11 @@ def _wanted(work: Work, call: Call) -> tuple[Offer, Place]:
     folders = work.site.settings.inbox_folders
     principal = work.desk.principal
     if not folders:
-        raise Usage(
-            "inbox_off",
-            "Folders of the server can't be imported here.",
-            "Whoever runs the server names those that can be (SCANDOCK_INBOX_FOLDERS).",
-        )
+        raise InboxOff
     fields, own = call.meant(call.said)
     path = call.said.get("path", "").strip()
     if not path and not (fields.get("project") and fields.get("session")):
-        raise Usage("request_invalid", "The folder is not named.", "Name path, or PROJECT_ID and EXPT_LABEL.")
+        raise RequestInvalid("The folder is not named.", "Name path, or PROJECT_ID and EXPT_LABEL.")
     with work.site.catalog.read() as connection:
         offer = offer_of(connection, principal, {**fields, "filename": "inbox.tar"}, own, door="raw")
     project = offer.request.project or ""
@@ -95,8 +93,7 @@ def _wanted(work: Work, call: Call) -> tuple[Offer, Place]:
             continue
         if is_there(place):
             return offer, place
-    raise Usage(
-        "inbox_unknown",
+    raise InboxUnknown(
         "There is no such folder among those that you may import.",
         "It lies in one of SCANDOCK_INBOX_FOLDERS, below a folder named as its project, and is reached by no link.",
     )

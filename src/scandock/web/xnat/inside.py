@@ -6,8 +6,9 @@ from fastapi import Request
 from sqlalchemy import Connection
 from starlette.responses import PlainTextResponse, Response
 
-from scandock.model.errors import Usage
 from scandock.services import session_parts
+from scandock.services.file_errors import ResourceUnknown
+from scandock.services.session_errors import ScanUnknown
 from scandock.web.xnat import things
 from scandock.web.xnat.answers import Item, filters_of, format_of, item, listing
 from scandock.web.xnat.catalogs import catalog_of
@@ -45,7 +46,7 @@ async def scan(request: Request, work: Asking) -> Response:
     def ask(connection: Connection) -> Item:
         part = chosen(connection, work)
         if part.scans is None or len(part.scans) != 1:
-            raise Usage("scan_unknown", "Several scans are no single one.", "Name one, or ask for their files.")
+            raise ScanUnknown("Several scans are no single one.", "Name one, or ask for their files.")
         return things.scan_item(part.scans[0], part.experiment, part.resources)
 
     return item(request, await work.read(ask))
@@ -69,7 +70,7 @@ async def resource(request: Request, work: Asking) -> Response:
     def ask(connection: Connection) -> Chosen:
         part = chosen(connection, work)
         if len(part.resources) != 1:
-            raise Usage("resource_unknown", "Several resources are no single one.", "Name one.")
+            raise ResourceUnknown("Several resources are no single one.", "Name one.")
         return part
 
     part = await work.read(ask)

@@ -17,8 +17,10 @@ from starlette.responses import PlainTextResponse, Response
 
 from scandock.access.principal import Denied
 from scandock.model.errors import Usage
+from scandock.model.request_errors import RequestInvalid
 from scandock.model.request_limits import DOCUMENT_SCANS
 from scandock.model.xnat_ids import experiment_number, subject_id, subject_number
+from scandock.rules.errors import TypeUnknown
 from scandock.rules.permissions import Action, Answer
 from scandock.rules.project_fields import said_of_project
 from scandock.rules.said_fields import SCAN_FIELDS, SESSION_FIELDS, Said, said_of
@@ -31,13 +33,17 @@ from scandock.services.header_refresh import pull_headers
 from scandock.services.making_subjects import make_subject, say_of_subject, write_said
 from scandock.services.prearchive import rebuild
 from scandock.services.project_describing import describe_project, make_described
+from scandock.services.project_errors import AliasTaken
 from scandock.services.project_names import SHOWN
 from scandock.services.scan_types import fix_scan_types
+from scandock.services.session_errors import LabelTaken
 from scandock.web import urls
+from scandock.web.errors import NotFound
 from scandock.web.request_context import Work
 from scandock.web.xnat.assessor_items import said_in_assessor
 from scandock.web.xnat.bodies import form_in
 from scandock.web.xnat.documents import Document, read_document, said_in_document
+from scandock.web.xnat.errors import ProjectOther, SubjectMissing
 from scandock.web.xnat.places import EXPERIMENTS, SUBJECTS, subject_of
 from scandock.web.xnat.routing import Known, router
 from scandock.web.xnat.schema import SCANS, SESSIONS
@@ -64,9 +70,7 @@ def posted(request: Request, id_: str) -> Response:
 
 def nameless(what: str, field: str) -> Usage:
     """Why nothing is made of a POST that names no thing."""
-    return Usage(
-        "request_invalid", f"The request gives the new {what} no {field}.", f"Say {field}, or PUT to its address."
-    )
+    return RequestInvalid(f"The request gives the new {what} no {field}.", f"Say {field}, or PUT to its address.")
 
 
 async def said_in(work: Work, document: Sequence[tuple[str, str]] | None = None) -> Said:
@@ -93,8 +97,7 @@ async def project(request: Request, work: Known, project: str) -> Response:
     """Made with its maker as owner, or what is said of it written. At an alias none is, as in the original: 409."""
     alias = getattr(request.state, "project_alias", "")
     if alias:
-        raise Usage(
-            "alias_taken",
+        raise AliasTaken(
             f"{alias[:SHOWN]!r} is an alias of the project {project}.",
             f"PUT to /data/projects/{project} to change that project, or choose another id.",
         )
@@ -124,7 +127,7 @@ async def post_subject(request: Request, work: Known) -> Response:
     project = request.path_params["project"]
     number, new = await work.do(lambda: make_subject(work.desk, project, label, said))
     if not new:
-        raise Usage("label_taken", f"There is a subject {label[:128]} already.", "Choose another label, or PUT it.")
+        raise LabelTaken(f"There is a subject {label[:128]} already.", "Choose another label, or PUT it.")
     return posted(request, subject_id(number))
 
 
@@ -198,7 +201,7 @@ async def post_experiment(request: Request, work: Known) -> Response:
     if "subject" in request.path_params:
         await work.read(lambda c: subject_of(c, work, Action.SESSION_EDIT))  # which a PUT would make
     if await work.read(lambda c: _there(c, work)) is not None:
-        raise Usage("label_taken", f"There is a session {label[:128]} already.", "Choose another label, or PUT it.")
+        raise LabelTaken(f"There is a session {label[:128]} already.", "Choose another label, or PUT it.")
     made, _ = await put_experiment(work, document, said)
     return posted(request, made.id)
 
@@ -215,8 +218,8 @@ async def put_experiment(work: Work, document: Document, said: Said) -> tuple[Ex
         label = label or request.path_params["experiment"]
         try:
             made = await work.do(lambda: _make_experiment(work, said, label, scans))
-        except Usage as error:
-            found = await work.read(lambda c: _there(c, work)) if error.code == "label_taken" else None
+        except LabelTaken:
+            found = await work.read(lambda c: _there(c, work))
             if found is None:  # else somebody has made it in this very moment
                 raise
         else:
@@ -254,13 +257,13 @@ def scans_in(document: Document) -> list[making.WantedScan]:
     """The scans within a session's document, each once. Usage `request_invalid`, `type_unknown`, `value_invalid`."""
     if len(document.scans) > DOCUMENT_SCANS:
         many = f"The document has {len(document.scans):,} scans."
-        raise Usage("request_invalid", many, f"At most {DOCUMENT_SCANS:,} are made at once: send it in parts.")
+        raise RequestInvalid(many, f"At most {DOCUMENT_SCANS:,} are made at once: send it in parts.")
     found: dict[str, making.WantedScan] = {}
     for pairs in document.scans:
         said = said_of(pairs)
         one = wanted_scan(said, said.get("id"))
         if one.id.casefold() in found:
-            raise Usage("request_invalid", f"The document has the scan {one.id[:128]!r} twice.", "Say it once.")
+            raise RequestInvalid(f"The document has the scan {one.id[:128]!r} twice.", "Say it once.")
         found[one.id.casefold()] = one
     return list(found.values())
 
@@ -285,8 +288,7 @@ def _kind_of_scan(said: Said) -> str:
     """The type that a request names; empty where it names none, or that of every scan. Usage `type_unknown`."""
     kind = _SCAN_TYPES.get(said.xsi_type.lower(), "")
     if not kind and said.xsi_type and said.xsi_type.lower() != "xnat:imagescandata":
-        raise Usage(
-            "type_unknown",
+        raise TypeUnknown(
             f"{said.xsi_type[:64]} is no type of a scan.",
             f"Say xsiType=xnat:mrScanData, or in the place of mr one of {', '.join(SCANS)}.",
         )
@@ -344,12 +346,11 @@ def _make_experiment(work: Work, said: Said, label: str, scans: Sequence[making.
     places, desk, asked = work.request.path_params, work.desk, work.request.query_params
     to_be_changed = not said.xsi_type and any(true(asked.get(one)) for one in _OF_WHAT_STANDS)
     if to_be_changed or experiment_number(places["experiment"]) is not None:
-        raise Usage("not_found", "There is no experiment of that name, or you may not know of it.", "Check the name.")
+        raise NotFound("There is no experiment of that name, or you may not know of it.", "Check the name.")
     kind = _SESSION_TYPES.get(said.xsi_type.lower())
     if kind is None:
         shown = f"{said.xsi_type[:64]} is" if said.xsi_type else "The request says"
-        raise Usage(
-            "type_unknown",
+        raise TypeUnknown(
             f"{shown} no type of an imaging session.",
             f"Say xsiType=xnat:mrSessionData, or in the place of mr one of {', '.join(SESSIONS)}.",
         )
@@ -382,16 +383,12 @@ def _person(connection: Connection, work: Work, said: Said) -> _Person:
     in_project = places.get("project") or said.get("project") or None
     named = places.get("subject") or said.get("subject_id", "subject_label", "subject")
     if not named:
-        raise Usage(
-            "subject_missing",
-            "A session is of a subject, and none is named.",
-            "Name it in the address: /data/projects/{project}/subjects/{subject}/experiments/{label}.",
-        )
+        raise SubjectMissing
     found = found_or_none(lambda: find_subject(connection, principal, named, in_project=in_project))
     if found is not None:
         return _Person(found.project, found.label)
     if in_project is None or subject_number(named) is not None:
-        raise Usage("not_found", "There is no subject of that name, or you may not know of it.", "Check the address.")
+        raise NotFound("There is no subject of that name, or you may not know of it.", "Check the address.")
     rights.check(connection, principal, Action.SESSION_EDIT, in_project)
     return _Person(in_project, named)
 
@@ -403,7 +400,7 @@ def _change_of(
     one, places = found.standing, work.request.path_params
     project_name = said.get("project")
     if project_name and project_name.casefold() != one.project.casefold():
-        raise Usage("project_other", "An archived session keeps its project.", "Leave `project` out.")
+        raise ProjectOther
     label = said.get("label")
     label = label if label != one.label else ""
     person = ""
@@ -411,7 +408,7 @@ def _change_of(
         if named and not person:
             person = _other_subject(connection, work, found, named)
     if person and not said.get("subject_id", "subject_label") and experiment_number(places["experiment"]) is None:
-        raise Usage("label_taken", "A session of that label stands under another subject.", "Choose another label.")
+        raise LabelTaken("A session of that label stands under another subject.", "Choose another label.")
     return making.SessionChange(
         label=label or None,
         subject=person or None,

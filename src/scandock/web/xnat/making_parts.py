@@ -6,17 +6,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from fastapi import Request
-from sqlalchemy import Connection, RowMapping
+from sqlalchemy import Connection
 from starlette.responses import PlainTextResponse, Response
 
 from scandock.catalog.shelves import Holder, Shelf
-from scandock.model.errors import Usage
+from scandock.model.request_errors import RequestInvalid
 from scandock.model.xnat_ids import resource_id
 from scandock.rules.permissions import Action
 from scandock.services import making, project_resources, session_parts
 from scandock.services.finding import Experiment, find_experiment, find_subject
 from scandock.services.header_refresh import pull_headers
 from scandock.services.next_tree import Place
+from scandock.services.session_errors import LabelTaken
+from scandock.services.session_parts import ScanPart
 from scandock.web import urls
 from scandock.web.request_context import Work
 from scandock.web.xnat.making import answer, make_scans, nameless, posted, said_in, wanted_scan
@@ -40,7 +42,7 @@ async def scan(request: Request, work: Known) -> Response:
     scan_id = said.get("id") or named
     wanted = wanted_scan(said, scan_id, told=named if scan_id != named else "")
     found, there = await work.read(lambda c: _scan_at(c, work, scan_id))
-    if there is not None and said.by_path and wanted.xsi_type != there["xsi_type"]:
+    if there is not None and said.by_path and wanted.xsi_type != there.xsi_type:
         if wanted.xsi_type:  # fields of another type, by their paths: they are none of its
             return answer(scan_id)
         wanted = replace(wanted, xsi_type="")
@@ -50,10 +52,10 @@ async def scan(request: Request, work: Known) -> Response:
     return answer(scan_id)
 
 
-def _scan_at(connection: Connection, work: Work, scan_id: str) -> tuple[Experiment, RowMapping | None]:
+def _scan_at(connection: Connection, work: Work, scan_id: str) -> tuple[Experiment, ScanPart | None]:
     found = experiment_of(connection, work, Action.SESSION_EDIT)
     rows = session_parts.scans_of(connection, found.standing)
-    return found, next((row for row in rows if row["scan_id"] == scan_id), None)
+    return found, next((row for row in rows if row.scan_id == scan_id), None)
 
 
 async def post_scan(request: Request, work: Known) -> Response:
@@ -64,7 +66,7 @@ async def post_scan(request: Request, work: Known) -> Response:
         raise nameless("scan", "ID")
     found, there = await work.read(lambda c: _scan_at(c, work, scan_id))
     if there is not None:
-        raise Usage("label_taken", f"There is a scan {scan_id[:128]} already.", "Choose another id, or PUT it.")
+        raise LabelTaken(f"There is a scan {scan_id[:128]} already.", "Choose another id, or PUT it.")
     await make_scans(work, found, [wanted_scan(said, scan_id)])
     return posted(request, scan_id)
 
@@ -101,12 +103,11 @@ async def refresh(request: Request, work: Known) -> Response:
     said = await said_in(work)
     named = request.query_params.getlist("resource") or [said.fields.get("resource", "")]
     if not any(named):
-        raise Usage("request_invalid", "The request names no resource.", "Say resource=/archive/experiments/{id}.")
+        raise RequestInvalid("The request names no resource.", "Say resource=/archive/experiments/{id}.")
     for one in named:
         found = urls.parse_holder(one.strip())
         if not found:
-            raise Usage(
-                "request_invalid",
+            raise RequestInvalid(
                 f"{one[:200]!r} is no address of an experiment, a subject or a project.",
                 "Right is /archive/experiments/{id}.",
             )

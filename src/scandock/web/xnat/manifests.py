@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from sqlalchemy import Connection
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from scandock.model.errors import Usage
+from scandock.model.request_errors import RequestInvalid
 from scandock.model.xnat_ids import experiment_number
 from scandock.rules.permissions import Action
 from scandock.services import manifests, rights
@@ -56,8 +56,7 @@ class DownloadRequest(BaseModel):
         for one in self.sessions:
             pieces = one.split(":")
             if len(pieces) not in (1, 4) or experiment_number(pieces[-1]) is None:
-                raise Usage(
-                    "request_invalid",
+                raise RequestInvalid(
                     f"{one[:80]!r} names no session.",
                     "Right is {project}:{subject}:{label}:{id} with an id such as XNAT_E00001, or the id alone.",
                 )
@@ -77,8 +76,8 @@ async def _asked(request: Request) -> DownloadRequest:
         return DownloadRequest.model_validate(values)
     except ValidationError as error:
         name = ".".join(str(one) for one in error.errors()[0]["loc"]) or "The body"
-        raise Usage(
-            "request_invalid", f"{name[:80]} is not what it should be.", "Right is an object with lists of names."
+        raise RequestInvalid(
+            f"{name[:80]} is not what it should be.", "Right is an object with lists of names."
         ) from None
 
 
@@ -89,7 +88,7 @@ async def _make(work: Work, asked: DownloadRequest) -> tuple[str, int]:
     """Keep what is asked for: its id, and its bytes. Usage `request_invalid`, Denied."""
     named = asked.named
     if not named:
-        raise Usage("request_invalid", "The request names no sessions.", "Name them in a list `sessions`.")
+        raise RequestInvalid("The request names no sessions.", "Name them in a list `sessions`.")
     few_names(work.request, len(named) + len(asked.projects))
     lists = {"scan_types": asked.scan_types, "scan_formats": asked.scan_formats, "resources": asked.resources}
     choice = manifests.ManifestRequest.of(tuple(named), lists, asked.options)

@@ -12,6 +12,7 @@ from starlette.datastructures import ImmutableMultiDict
 from starlette.exceptions import HTTPException
 
 from scandock.model.errors import Usage
+from scandock.model.request_errors import RequestInvalid
 from scandock.web.json_bodies import check_values
 from scandock.web.receiving.limits import MAX_FIELDS, too_many_fields
 from scandock.web.xnat.bodies import pairs_of
@@ -68,4 +69,4 @@ async def _body(request: Request) -> bytes:
 
 
 def _off() -> Usage:
-    return Usage("request_invalid", "The body can't be read as parameters.", "Send a form, or name them in the query.")
+    return RequestInvalid("The body can't be read as parameters.", "Send a form, or name them in the query.")

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, RowMapping
+from sqlalchemy import Connection
 
 from scandock.model.errors import Usage
 from scandock.services import session_parts
 from scandock.services.finding import AnySession
 from scandock.services.project_resources import Shelved
+from scandock.services.session_parts import ResourcePart, ScanPart
 from scandock.web.request_context import Work
 from scandock.web.xnat.places import any_of, experiment_of, experiments_of
 
@@ -20,9 +21,9 @@ class Chosen:
     """The part of an experiment, of a session that waits, or of a shelf, that an address names."""
 
     experiment: AnySession | Shelved
-    scans: Sequence[RowMapping] | None
+    scans: Sequence[ScanPart] | None
     """None: the session's own resources are meant."""
-    resources: list[RowMapping]
+    resources: list[ResourcePart]
 
 
 def chosen(connection: Connection, work: Work, *, whole: bool = False, name: str | None = None) -> Chosen:

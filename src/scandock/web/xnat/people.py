@@ -9,7 +9,8 @@ from fastapi import Request
 from sqlalchemy import Connection
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from scandock.model.errors import Usage
+from scandock.access.errors import AccountUnknown
+from scandock.model.request_errors import ValueInvalid
 from scandock.rules.permissions import Action, Role
 from scandock.services import rights
 from scandock.services.members import list_members, set_member
@@ -62,7 +63,7 @@ def _leave(work: Work, project: str, login: str, role: Role) -> None:
     desk = work.desk
     there = {one.name.casefold(): one.role for one in list_members(desk.catalog, desk.principal, project)}
     if there.get(login.casefold()) is not role:
-        raise Usage("account_unknown", f"{login[:64]!r} is no {role.value} of the project.", "GET lists its users.")
+        raise AccountUnknown(f"{login[:64]!r} is no {role.value} of the project.", "GET lists its users.")
     _set(work, project, login, None)
 
 
@@ -76,5 +77,5 @@ def _role(project: str, group: str) -> Role:
     low = group.casefold().removeprefix(f"{project.casefold()}_").removesuffix("s")
     found = next((one for one in Role if one.value == low), None)
     if found is None:
-        raise Usage("value_invalid", f"There is no group {group[:40]!r}.", "Right are Owners, Members, Collaborators.")
+        raise ValueInvalid(f"There is no group {group[:40]!r}.", "Right are Owners, Members, Collaborators.")
     return found

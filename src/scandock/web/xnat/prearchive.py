@@ -13,8 +13,8 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from scandock.model import uris
-from scandock.model.errors import Usage
 from scandock.services import session_parts
+from scandock.services.session_errors import SessionsMissing
 from scandock.web import urls
 from scandock.web.xnat import files, inside, things
 from scandock.web.xnat.answers import Item, filters_of, format_of, item, listing
@@ -100,11 +100,11 @@ async def resources(request: Request, work: Known) -> Response:
         rows = chosen(connection, work).resources
         cells = [
             {
-                "category": "scans" if row["scan_id"] is not None else "resources",
-                "cat_id": row["scan_id"] or "",
-                "label": row["label"],
-                "file_count": str(row["files"]),
-                "file_size": str(row["bytes"]),
+                "category": "scans" if row.scan_id is not None else "resources",
+                "cat_id": row.scan_id or "",
+                "label": row.label,
+                "file_count": str(row.files),
+                "file_size": str(row.bytes),
             }
             for row in rows
         ]
@@ -133,13 +133,13 @@ async def all_files(request: Request, work: Known) -> Response:
 
 def files_of(connection: Connection, part: Chosen) -> Rows:
     """Files as `Name, Size, URI, digest`; each URI is the same whatever address was asked, and names its resource."""
-    of = {row["n"]: row for row in part.resources}
+    of = {row.n: row for row in part.resources}
     rows = []
     for one in session_parts.files_of(connection, part.experiment.standing, part.resources):
-        within = of[one["resource_n"]]
-        uri = uris.file(part.experiment.uri, within["scan_id"], within["label"], one["name"])
-        digest = one["md5"].hex() if one["md5"] else ""
-        rows.append([one["name"].rpartition("/")[2], str(one["bytes"]), uri, digest])
+        within = of[one.resource_n]
+        uri = uris.file(part.experiment.uri, within.scan_id, within.label, one.name)
+        digest = one.md5.hex() if one.md5 else ""
+        rows.append([one.name.rpartition("/")[2], str(one.bytes), uri, digest])
     return Rows(["Name", "Size", "URI", "digest"], rows)
 
 
@@ -168,5 +168,5 @@ async def log(work: Known, number: str) -> Response:
     entries = await work.read(lambda c: session_logs.entries_of(c, waiting_of(c, work).standing))
     at = len(entries) if number == "last" else int(number) if number.isascii() and number.isdecimal() else 0
     if not 1 <= at <= len(entries):
-        raise Usage("nothing_there", f"The session has no log {number[:40]!r}.", "GET .../logs lists them.")
+        raise SessionsMissing(f"The session has no log {number[:40]!r}.", "GET .../logs lists them.")
     return said(200, entries[at - 1].text)

@@ -8,13 +8,15 @@ from typing import Final
 from fastapi import Request
 from starlette.responses import PlainTextResponse, Response
 
-from scandock.catalog.standing import Standing
-from scandock.model.errors import ScandockError, Usage
+from scandock.catalog.records import SessionRecord
+from scandock.model.errors import ScandockError
+from scandock.model.request_errors import RequestInvalid
 from scandock.model.uris import without_data
 from scandock.rules.permissions import Action
 from scandock.services.committing import Committed, commit
 from scandock.services.moving import Desk, move
 from scandock.services.prearchive import rebuild
+from scandock.services.session_errors import HeldUndecided
 from scandock.services.trash import delete_session
 from scandock.web.request_context import Work
 from scandock.web.xnat.archive_wishes import new_project, wishes_of
@@ -60,12 +62,12 @@ async def delete(work: Known) -> Response:
     return said(200, "")
 
 
-def _build(desk: Desk, found: Standing, _: Parameters) -> Response:
+def _build(desk: Desk, found: SessionRecord, _: Parameters) -> Response:
     rebuild(desk, found.uuid)
     return PlainTextResponse(found.uri)
 
 
-async def _commit(work: Work, found: Standing, asked: Parameters) -> Response:
+async def _commit(work: Work, found: SessionRecord, asked: Parameters) -> Response:
     """200 and where it waits, or 301 without Location and where it is archived now: clients tell them apart by this.
 
     Who names a listener's key hears 200, as of what goes on beside, and the end from the key.
@@ -84,7 +86,7 @@ async def _commit(work: Work, found: Standing, asked: Parameters) -> Response:
     return PlainTextResponse(INITIATED) if key else PlainTextResponse(str(committed.archived.after), 301)
 
 
-def _end_of(found: Standing, committed: Committed) -> End:
+def _end_of(found: SessionRecord, committed: Committed) -> End:
     """What was to be archived and stays is a failure to who follows; what was bound to stay is none."""
     if committed.archived is not None:
         return end_of_archiving(committed.archived)
@@ -94,31 +96,31 @@ def _end_of(found: Standing, committed: Committed) -> End:
     return End(succeeded=True, final=f"Prearchive:{where}")
 
 
-def _move(desk: Desk, found: Standing, asked: Parameters) -> Response:
+def _move(desk: Desk, found: SessionRecord, asked: Parameters) -> Response:
     outcome = move(desk, found.uuid, project_name=new_project(asked))
     return PlainTextResponse(str(outcome.after), 301)
 
 
-def _reset(_desk: Desk, found: Standing, _: Parameters) -> Response:
+def _reset(_desk: Desk, found: SessionRecord, _: Parameters) -> Response:
     """A session's status is what it is, and nothing is ever stuck; what waits for a decision is not decided by this."""
     if found.held[0]:
-        raise Usage("held_undecided", *found.held[1:])
+        raise HeldUndecided(*found.held[1:])
     return PlainTextResponse(found.uri)
 
 
-def _set_status(desk: Desk, found: Standing, asked: Parameters) -> Response:
+def _set_status(desk: Desk, found: SessionRecord, asked: Parameters) -> Response:
     status = asked.get("status", "").strip().upper()
     if status != "READY":
-        raise Usage("request_invalid", f"The status can't be set to {status[:40]!r}.", "READY can be asked for.")
+        raise RequestInvalid(f"The status can't be set to {status[:40]!r}.", "READY can be asked for.")
     return _reset(desk, found, asked)
 
 
-def _delete(desk: Desk, found: Standing, _: Parameters) -> Response:
+def _delete(desk: Desk, found: SessionRecord, _: Parameters) -> Response:
     delete_session(desk, found.uuid, place="prearchive")
     return PlainTextResponse(found.uri)
 
 
-_ACTIONS: Final[dict[str, Callable[[Desk, Standing, Parameters], Response]]] = {
+_ACTIONS: Final[dict[str, Callable[[Desk, SessionRecord, Parameters], Response]]] = {
     "build": _build,
     "move": _move,
     "reset-status": _reset,

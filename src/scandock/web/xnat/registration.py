@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from scandock.web import urls
 from scandock.web.dialect import Dialect
@@ -36,11 +35,7 @@ from scandock.web.xnat import (
 from scandock.web.xnat.login import with_login
 from scandock.web.xnat.one_tree import OneTree
 from scandock.web.xnat.routing import JSESSION, no_route, told
-from scandock.web.xnat.services.inbox import clean
-from scandock.web.xnat.services.tracking import forget_old
-
-if TYPE_CHECKING:
-    from scandock.web.deps import Site
+from scandock.web.xnat.services.cleaning import OF_DIALECT
 
 ROUTERS: Final = tuple(
     one.routes
@@ -73,13 +68,6 @@ ROUTERS: Final = tuple(
 )
 
 
-def _cleaners(site: Site) -> Sequence[Callable[[], int]]:
-    return (
-        lambda: forget_old(site.catalog),
-        lambda: clean(site.catalog, site.store, site.settings.inbox_folders),
-    )
-
-
 DIALECT: Final = Dialect(
     routers=ROUTERS,
     middleware=OneTree,
@@ -88,5 +76,5 @@ DIALECT: Final = Dialect(
     problem=told,
     cookie=JSESSION,
     with_login=with_login,
-    cleaners=_cleaners,
+    cleaners=OF_DIALECT,
 )

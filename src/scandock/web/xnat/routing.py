@@ -20,12 +20,13 @@ from starlette.responses import PlainTextResponse, Response
 
 from scandock.access.logins import check_csrf
 from scandock.access.principal import Door, deny
-from scandock.model.errors import ScandockError, Usage
+from scandock.model.errors import ScandockError
+from scandock.model.request_errors import RequestInvalid
 from scandock.rules.permissions import Answer
 from scandock.services.finding import meant_project
 from scandock.services.session_parts import names_of
 from scandock.web.deps import site_of
-from scandock.web.problems import note, request_id_of, retry_after, status_of, unexpected
+from scandock.web.problems import note, request_id_of, retry_after, unexpected
 from scandock.web.request_context import Work
 from scandock.web.security import COOKIE, from_elsewhere, identify
 
@@ -80,7 +81,7 @@ def said(status: int, text: str, headers: Any = None) -> Response:  # noqa: ANN4
 
 def told(error: ScandockError) -> Response:
     """One of the project's own errors as the dialect tells it: the message and what helps, in a line."""
-    status = status_of(error)
+    status = error.STATUS
     headers = retry_after(error)
     if status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Basic realm="XNAT Protected Area"'
@@ -135,8 +136,8 @@ def _check_address(request: Request) -> None:
         try:
             unquote_to_bytes(raw).decode()
         except UnicodeDecodeError:
-            raise Usage(
-                "request_invalid", "The address is no UTF-8.", "Write a % in a name as %25, and other signs in UTF-8."
+            raise RequestInvalid(
+                "The address is no UTF-8.", "Write a % in a name as %25, and other signs in UTF-8."
             ) from None
 
 
@@ -158,8 +159,7 @@ def few_names(request: Request, count: int) -> None:
     site = site_of(request)
     if count > site.settings.max_names:
         site.metrics.names.inc()
-        raise Usage(
-            "request_invalid",
+        raise RequestInvalid(
             f"The request has {count} different names of sessions, scans and resources.",
             f"At most {site.settings.max_names} are looked up at once: ask in parts, or for ALL.",
         )

@@ -79,7 +79,7 @@ async def delete_saved(work: Known, search: str) -> Response:
 async def get_search_of_project(work: Asking, project: str, search: str) -> Response:
     """The same as below `/data/search/saved`; a type's default search is of what the project has."""
     found = await work.read(lambda c: browsing.find_project(c, work.desk.principal, project))
-    return _xml(await _document(work, search, found["id"]))
+    return _xml(await _document(work, search, found.id))
 
 
 async def _document(work: Work, search: str, project: str | None = None) -> bytes:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Connection, RowMapping
+from sqlalchemy import Connection
 
 from scandock.access.principal import Principal
 from scandock.model import request_limits
 from scandock.model.xnat_ids import resource_id, subject_id
 from scandock.rules.project_fields import PI_FIELDS
-from scandock.rules.said_fields import added_parameters
 from scandock.rules.subject_fields import DEMOGRAPHICS, OWN, investigator_of
 from scandock.services import session_parts
 from scandock.services.finding import AnySession, Subject, experiments_of_subject, is_of_subject
 from scandock.services.project_describing import Described
 from scandock.services.project_resources import Shelved
+from scandock.services.records import Project
+from scandock.services.session_parts import ResourcePart, ScanPart
 from scandock.web.xnat.answers import Item, started
 from scandock.web.xnat.assessor_items import assessor_items
 from scandock.web.xnat.services import contents
@@ -26,13 +27,13 @@ MAX_SCANS: Final = request_limits.SUBJECT_SCANS
 """Scans in the document of a subject: with more of them its experiments come without."""
 
 
-def project_item(found: dict[str, Any], described: Described, resources: list[Item]) -> Item:
+def project_item(found: Project, described: Described, resources: list[Item]) -> Item:
     """A project with what is said of it and its own resources; `found` as the JSON API shows it."""
     attributes = described.attributes
     fields = {
-        "ID": found["id"],
-        "secondary_ID": attributes.get("secondary_ID") or found["id"],
-        "name": found["name"],
+        "ID": found.id,
+        "secondary_ID": attributes.get("secondary_ID") or found.id,
+        "name": found.name,
         **{name: attributes[name] for name in ("description", "keywords") if name in attributes},
     }
     investigator = {name: text for name in PI_FIELDS if (text := attributes.get(f"PI/{name}"))}
@@ -43,7 +44,7 @@ def project_item(found: dict[str, Any], described: Described, resources: list[It
         ("PI", [Item("xnat:investigatorData", investigator)] if investigator else []),
     )
     children = [(name, items) for name, items in every if items]
-    return Item("xnat:projectData", fields, children, started(found.get("created", 0)))
+    return Item("xnat:projectData", fields, children, started(found.created or 0))
 
 
 def subject_item(found: Subject, resources: list[Item], experiments: list[Item]) -> Item:
@@ -122,13 +123,13 @@ def experiment_items(connection: Connection, principal: Principal, subject: Subj
 
 
 def _experiment(
-    found: AnySession, scans: Sequence[RowMapping], resources: Sequence[RowMapping], assessors: list[Item]
+    found: AnySession, scans: Sequence[ScanPart], resources: Sequence[ResourcePart], assessors: list[Item]
 ) -> Item:
     """A session with scans, with resources, of which some are of these, and with its assessors."""
-    by_scan: dict[str | None, list[RowMapping]] = {}
+    by_scan: dict[str | None, list[ResourcePart]] = {}
     for row in resources:
-        by_scan.setdefault(row["scan_id"], []).append(row)
-    of_scans = [scan_item(row, found, by_scan.get(row["scan_id"], [])) for row in scans]
+        by_scan.setdefault(row.scan_id, []).append(row)
+    of_scans = [scan_item(row, found, by_scan.get(row.scan_id, [])) for row in scans]
     own = [resource_item(row, found) for row in by_scan.get(None, [])]
     every = (("scans/scan", of_scans), ("resources/resource", own), ("assessors/assessor", assessors))
     children = [(name, items) for name, items in every if items]
@@ -136,26 +137,26 @@ def _experiment(
     return Item(one.xsi_type, session_fields(found), children, started(one.created))
 
 
-def scan_item(row: RowMapping, found: AnySession | Shelved, resources: list[RowMapping]) -> Item:
+def scan_item(row: ScanPart, found: AnySession | Shelved, resources: list[ResourcePart]) -> Item:
     """A scan with its resources; one without images has no `frames`, as in the original."""
     fields = {name: value for name, value in contents.scan_fields(row).items() if name != "xsiType"}
-    if not row["frames"]:
+    if not row.frames:
         del fields["frames"]
     fields["image_session_ID"] = found.id
     files = [resource_item(one, found) for one in resources]
     children = [("file", files)] if files else []
-    by_hand = frozenset(added_parameters(row["parameters"]))
-    return Item(row["xsi_type"], fields, children, started(found.standing.created), commented=by_hand)
+    by_hand = frozenset(row.added)
+    return Item(row.xsi_type, fields, children, started(found.standing.created), commented=by_hand)
 
 
-def resource_item(row: RowMapping, found: AnySession | Shelved) -> Item:
+def resource_item(row: ResourcePart, found: AnySession | Shelved) -> Item:
     fields = {
-        "xnat_abstractresource_id": resource_id(found.standing.uuid, row["scan_id"], row["label"]),
-        "label": row["label"],
-        "format": row["format"],
-        "content": row["content"],
-        "tags": row["tags"],
-        "file_count": str(row["files"]),
-        "file_size": str(row["bytes"]),
+        "xnat_abstractresource_id": resource_id(found.standing.uuid, row.scan_id, row.label),
+        "label": row.label,
+        "format": row.format,
+        "content": row.content,
+        "tags": row.tags,
+        "file_count": str(row.files),
+        "file_size": str(row.bytes),
     }
     return Item(contents.RESOURCE_TYPE, fields, started=started(found.standing.created))

@@ -10,7 +10,7 @@ from starlette.datastructures import QueryParams
 from starlette.responses import JSONResponse, Response
 
 from scandock.model import uris
-from scandock.model.errors import Usage
+from scandock.model.request_errors import ValueInvalid
 from scandock.rules.permissions import Action
 from scandock.services import browsing, rights
 from scandock.services.assessors import Assessor
@@ -67,7 +67,7 @@ async def projects(request: Request, work: Asking) -> Response:
     asked = request.query_params
     may = next((_MAY[word] for word in map(str.lower, _asked_to_do(asked)) if word in _MAY), Action.PROJECT_SEE)
     if asked.get("data", "readable") not in ("readable", "writable"):
-        raise Usage("value_invalid", f"data is {asked['data'][:40]!r}.", "Right is readable or writable.")
+        raise ValueInvalid(f"data is {asked['data'][:40]!r}.", "Right is readable or writable.")
     mine = True if _true(request, "users") else None
     if asked.get("accessible", "").lower() in ("false", "0"):
         mine = False
@@ -92,7 +92,7 @@ async def projects(request: Request, work: Asking) -> Response:
 async def project(request: Request, work: Asking, project: str) -> Response:
     if is_for_a_page(request):
         me = work.desk.principal
-        return await to_page(work, lambda c: urls.project_page(browsing.find_project(c, me, project)["id"]))
+        return await to_page(work, lambda c: urls.project_page(browsing.find_project(c, me, project).id))
 
     def ask(connection: Connection) -> Item:
         found = browsing.find_project(connection, work.desk.principal, project)

@@ -18,8 +18,10 @@ from starlette.responses import PlainTextResponse, Response
 
 from scandock.catalog.shelves import Shelf
 from scandock.model.errors import Usage
+from scandock.model.request_errors import ValueInvalid
 from scandock.rules.permissions import Action
 from scandock.services import project_resources, session_parts, upload_errors
+from scandock.services.file_errors import FilePathInvalid, ResourceUnknown
 from scandock.services.hand_changes import Change
 from scandock.services.hand_files import (
     Digests,
@@ -34,6 +36,7 @@ from scandock.services.hand_files import (
 from scandock.services.next_tree import Place, file_exists
 from scandock.services.quotas import check_size
 from scandock.services.reservations import Held
+from scandock.services.session_errors import ScanUnknown
 from scandock.services.unpacking import unpack
 from scandock.web.bodies import receives_upload
 from scandock.web.receiving.multipart import FormReader, boundary_of
@@ -106,7 +109,7 @@ def _name_of(request: Request) -> str:
     message["Content-Disposition"] = request.headers.get("content-disposition", "")
     said = request.query_params.get("name") or request.query_params.get("filename") or message.get_filename()
     if not said:
-        raise Usage("file_path_invalid", "The request names no file.", "Name it in the address: .../files/{name}.")
+        raise FilePathInvalid("The request names no file.", "Name it in the address: .../files/{name}.")
     return said
 
 
@@ -140,7 +143,7 @@ def words_in(asked: QueryParams) -> dict[str, str]:
     """
     for name in _WORDS:
         if "\0" in asked.get(name, ""):
-            raise Usage("value_invalid", f"{name} can't have that value.", "A text has no NUL.")
+            raise ValueInvalid(f"{name} can't have that value.", "A text has no NUL.")
     return {name: asked.get(name, "")[:most] for name, most in _WORDS.items()}
 
 
@@ -152,8 +155,8 @@ def place_of(connection: Connection, work: Work, action: Action = Action.SESSION
     if "scans" in places:
         scans = session_parts.scans_of(connection, found.standing, places["scans"])
         if len(scans) != 1:
-            raise Usage("scan_unknown", "Several scans are no single one.", "Name one.")
-        scan_id = scans[0]["scan_id"]
+            raise ScanUnknown("Several scans are no single one.", "Name one.")
+        scan_id = scans[0].scan_id
     named = places["resources"]
     try:
         rows = session_parts.resources_of(connection, found.standing, named, scans=scans)
@@ -162,8 +165,8 @@ def place_of(connection: Connection, work: Work, action: Action = Action.SESSION
             raise
         return Place(scan_id, resource_label(named)), False
     if len(rows) != 1:
-        raise Usage("resource_unknown", "Several resources are no single one.", "Name one.")
-    return Place(scan_id, rows[0]["label"]), True
+        raise ResourceUnknown("Several resources are no single one.", "Name one.")
+    return Place(scan_id, rows[0].label), True
 
 
 # -- the bytes ---------------------------------------------------------------------------------------------------------

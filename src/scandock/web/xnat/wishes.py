@@ -10,13 +10,14 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from scandock.model.errors import Usage
+from scandock.model.request_errors import RequestInvalid
 from scandock.rules.import_request import ImportRequest
 from scandock.rules.labels import UNASSIGNED, clean
 from scandock.rules.said_fields import said_of_sessions
 from scandock.services import upload_errors
 from scandock.web import urls
 from scandock.web.receiving.wanted import Speech
+from scandock.web.xnat.errors import DestinationInvalid, HandlerUnknown, OverwriteInvalid
 from scandock.web.xnat.services.destinations import Named
 
 HANDLERS: Final = frozenset({"DICOM-zip", "SI", "gradual-DICOM", "inbox"})
@@ -45,8 +46,7 @@ def by_name(pairs: Iterable[tuple[str, str]], of: str) -> dict[str, str]:
     """Every name with its value; clients send many that nobody reads. Usage for a file that is meant by its path."""
     found = dict(pairs)
     if of == "form" and "reference" in found:
-        raise Usage(
-            "request_invalid",
+        raise RequestInvalid(
             "multi-part form posts may not be used to upload files via reference.",
             "Leave src out, or send the form without a file.",
         )
@@ -60,7 +60,7 @@ def handler_of(said: Mapping[str, str], media_type: str = "") -> str:
         return "gradual-DICOM" if media_type in _ONE_OBJECT else "DICOM-zip"
     if named not in HANDLERS:
         why = _UNTAKEN.get(named.lower(), f"Known are {', '.join(sorted(HANDLERS))}.")
-        raise Usage("handler_unknown", f"Unknown importer implementation specified: {named[:64]}.", why)
+        raise HandlerUnknown(f"Unknown importer implementation specified: {named[:64]}.", why)
     return named
 
 
@@ -83,7 +83,7 @@ def wanted(
             fields[name] = value
     if fields.get("project", "").casefold() == UNASSIGNED.casefold():
         if fields.get("destination") == "archive":
-            raise Usage("dest_invalid", f"{UNASSIGNED} is no project of the archive.", "Name another project.")
+            raise DestinationInvalid(f"{UNASSIGNED} is no project of the archive.", "Name another project.")
         del fields["project"]
     overwrite = _overwrite(said)
     if overwrite:
@@ -112,8 +112,7 @@ def listener_of(said: Mapping[str, str]) -> str:
     """The key by which the import can be followed; "" where none is named. Usage where it is named and empty (1.4)."""
     key = said.get("http-session-listener")
     if key is not None and not key.strip():
-        raise Usage(
-            "request_invalid",
+        raise RequestInvalid(
             "'transaction' is required when requesting 'http-session-listener'.",
             "Give the listener a key, or leave it out.",
         )
@@ -129,11 +128,7 @@ def _overwrite(said: Mapping[str, str]) -> str:
     named = said.get("overwrite", "").strip().lower()
     if named and named not in _OVERWRITE:
         if said.get("prearchive_code", "").strip() == "1":
-            raise Usage(
-                "overwrite_invalid",
-                "Overwrite flag was not set to a valid option. ('append' or 'delete')",
-                "Or 'none': then an archived session is left alone.",
-            )
+            raise OverwriteInvalid
         named = "" if named in _NOT_SAID else "append"
     if true(said.get("overwrite_files")) and named != "none":
         return "delete"
@@ -179,8 +174,7 @@ def _destination(said: Mapping[str, str], handler: str) -> tuple[dict[str, str],
 def _pieces(dest: str) -> dict[str, str]:
     found = urls.parse_import_dest(dest)
     if found is None:
-        raise Usage(
-            "dest_invalid",
+        raise DestinationInvalid(
             "Parameter dest format error",
             "Right are /archive/projects/{project}/subjects/{subject}/experiments/{session},"
             " /prearchive/projects/{project}/{timestamp}/{session}, and the beginnings of these.",
@@ -199,8 +193,8 @@ def _waits_at(said: Mapping[str, str]) -> dict[str, str]:
     if not stamp:
         return {}
     if not _STAMP.fullmatch(stamp):
-        raise Usage(
-            "dest_invalid", f"PREARC_TIMESTAMP can't be {stamp[:40]!r}.", "Right is yyyyMMdd_HHmmssSSS, in digits."
+        raise DestinationInvalid(
+            f"PREARC_TIMESTAMP can't be {stamp[:40]!r}.", "Right is yyyyMMdd_HHmmssSSS, in digits."
         )
     return {"timestamp": stamp, **({"folder": folder} if folder and clean(folder) == folder else {})}
 
@@ -241,14 +235,12 @@ def _check_classic(said: Mapping[str, str], named: Named) -> None:
     """The classic importer's own words for half a prearchive address (1.5)."""
     timestamp, folder = said.get("PREARC_TIMESTAMP", "").strip(), said.get("PREARC_SESSION_FOLDER", "").strip()
     if (timestamp or folder) and not named.project:
-        raise Usage(
-            "dest_invalid",
+        raise DestinationInvalid(
             "User must specify project portion of prearchive path, if timestamp/session portion is specified.",
             "Name it by project.",
         )
     if folder and not timestamp:
-        raise Usage(
-            "dest_invalid",
+        raise DestinationInvalid(
             "User must specify timestamp portion of prearchive path, if session portion is specified.",
             "Name it by PREARC_TIMESTAMP.",
         )

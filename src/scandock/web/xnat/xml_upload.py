@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 from fastapi import Request
 from starlette.responses import Response
 
-from scandock.model.errors import Usage
+from scandock.model.request_errors import RequestInvalid
 from scandock.services.finding import meant_project
 from scandock.web.request_context import Work
 from scandock.web.xnat import making, making_parts
@@ -79,8 +79,7 @@ def _target(kind: str, root: ET.Element) -> tuple[Put, dict[str, str]]:
     else:
         put, places = making_parts.scan, {"scans": named("ID"), "experiment": named("image_session_ID")}
     if not next(iter(places.values())) or (kind.endswith("ScanData") and not places["experiment"]):
-        raise Usage(
-            "request_invalid",
+        raise RequestInvalid(
             "The document says no ID of what it is of.",
             "Send what GET ?format=xml of such a thing answers, or PUT it to the thing's own address.",
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fastapi import Request
-from sqlalchemy import Connection, RowMapping
+from sqlalchemy import Connection
 from starlette.responses import Response
 
 from scandock.catalog.shelves import Holder
@@ -17,7 +17,7 @@ from scandock.services.damaged_files import Damaged
 from scandock.services.downloads import ZipDownload
 from scandock.services.listing import one_of
 from scandock.services.resource_zips import Choice, zip_of_nothing, zip_of_sessions
-from scandock.services.session_parts import Folder
+from scandock.services.session_parts import Folder, ResourcePart
 from scandock.web.file_answers import zip_answer
 from scandock.web.request_context import Work
 from scandock.web.xnat.parts import chosen, chosen_of_each
@@ -67,7 +67,7 @@ def _of_each(connection: Connection, work: Work, names: Sequence[str]) -> list[t
 def _every(*, own: bool) -> Choice:
     """The resources of all scans, and the session's own."""
 
-    def choose(connection: Connection, standing: Holder) -> list[RowMapping]:
+    def choose(connection: Connection, standing: Holder) -> list[ResourcePart]:
         scans = session_parts.scans_of(connection, standing)
         found = session_parts.resources_of(connection, standing, scans=scans)
         return found + (session_parts.resources_of(connection, standing) if own else [])
@@ -75,12 +75,12 @@ def _every(*, own: bool) -> Choice:
     return choose
 
 
-def _same(resources: Sequence[RowMapping]) -> Choice:
+def _same(resources: Sequence[ResourcePart]) -> Choice:
     """The same resources, in the tree that is there when it is read."""
-    wanted = {(one["scan_id"], one["label"]) for one in resources}
+    wanted = {(one.scan_id, one.label) for one in resources}
     every = _every(own=True)
 
-    def choose(connection: Connection, standing: Holder) -> list[RowMapping]:
-        return [one for one in every(connection, standing) if (one["scan_id"], one["label"]) in wanted]
+    def choose(connection: Connection, standing: Holder) -> list[ResourcePart]:
+        return [one for one in every(connection, standing) if (one.scan_id, one.label) in wanted]
 
     return choose

@@ -3,29 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, select
+from sqlalchemy import ColumnElement, Connection, and_, select
 
 from scandock.catalog.shelves import Holder
 from scandock.catalog.tables import file
+from scandock.services.session_parts import ResourcePart
 
 _BATCH: Final = 5_000
 
 
-def each_file(connection: Connection, standing: Holder, one: RowMapping) -> Iterator[RowMapping]:
-    """Name, MD5, content and format of a resource's files (a row of `session_parts.resources_of`), in order."""
+class Listed(NamedTuple):
+    """What a catalog says of a file."""
+
+    name: str
+    md5: bytes | None
+    content: str | None
+    format: str | None
+
+
+def each_file(connection: Connection, standing: Holder, one: ResourcePart) -> Iterator[Listed]:
+    """A resource's files, in order."""
     query = (
         select(file.c.name, file.c.md5, file.c.content, file.c.format).where(_is_in(standing, one)).order_by(file.c.n)
     )
-    yield from connection.execute(query.execution_options(yield_per=_BATCH)).mappings()
+    yield from map(Listed._make, connection.execute(query.execution_options(yield_per=_BATCH)))
 
 
-def lacks_digests(connection: Connection, standing: Holder, one: RowMapping) -> bool:
+def lacks_digests(connection: Connection, standing: Holder, one: ResourcePart) -> bool:
     """Whether a resource has files whose MD5 is not known yet."""
     query = select(file.c.n).where(_is_in(standing, one), file.c.md5.is_(None)).limit(1)
     return connection.execute(query).first() is not None
 
 
-def _is_in(standing: Holder, one: RowMapping) -> ColumnElement[bool]:
-    return and_(file.c.tree_id == standing.tree_id, file.c.resource_n == one["n"])
+def _is_in(standing: Holder, one: ResourcePart) -> ColumnElement[bool]:
+    return and_(file.c.tree_id == standing.tree_id, file.c.resource_n == one.n)

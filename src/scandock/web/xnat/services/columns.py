@@ -20,6 +20,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from scandock.model import request_limits
 from scandock.model.errors import Usage
 from scandock.model.limit_counts import Asked, over
+from scandock.model.request_errors import RequestInvalid
 from scandock.rules.field_types import Type, as_float, is_float, type_of_field
 from scandock.web.xnat.services.days import Stretch, days_of
 
@@ -54,7 +55,7 @@ def split(text: str, what: str, most: int) -> list[str]:
 
 def too_many(what: str, most: int) -> Usage:
     """The error of a request that names more than can be asked at once."""
-    return Usage("request_invalid", f"The request names more than {most:,} {what}.", "Ask for less at once.")
+    return RequestInvalid(f"The request names more than {most:,} {what}.", "Ask for less at once.")
 
 
 class padded(FunctionElement[str]):  # noqa: N801  reads as a function in queries
@@ -347,7 +348,7 @@ def _days(said: str, name: str) -> Stretch:
     if days is None:
         what = f"{name[:40]} is compared with {said[:40]!r}."
         remedy = "Right is a day, as 2026-11-24 or 11/24/2026, or two with - between."
-        raise Usage("request_invalid", what, remedy)
+        raise RequestInvalid(what, remedy)
     return days
 
 
@@ -373,7 +374,7 @@ def check_name(name: str) -> None:
     """Raise Usage `request_invalid` for what is too long to be a column's name."""
     if len(name) > MAX_NAME:
         long = f"A column is named by {len(name)} characters."
-        raise over(Asked.NAME, Usage("request_invalid", long, f"At most {MAX_NAME} are a name."))
+        raise over(Asked.NAME, RequestInvalid(long, f"At most {MAX_NAME} are a name."))
 
 
 def like(value: ColumnElement[str], said: str, name: str) -> ColumnElement[bool]:
@@ -390,7 +391,7 @@ def check_pattern(said: str, name: str) -> None:
     """Raise Usage `request_invalid` for a longer text than is compared."""
     if len(said) > MAX_PATTERN:
         long = f"{name} is compared with {len(said):,} characters."
-        raise over(Asked.PATTERN, Usage("request_invalid", long, f"At most {MAX_PATTERN:,} are a pattern."))
+        raise over(Asked.PATTERN, RequestInvalid(long, f"At most {MAX_PATTERN:,} are a pattern."))
 
 
 @dataclass(frozen=True, slots=True)

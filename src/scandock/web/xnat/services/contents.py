@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final
-
-from sqlalchemy import RowMapping
+from typing import Final
 
 from scandock.catalog.shelves import Holder
 from scandock.model import uris
 from scandock.model.xnat_ids import resource_id
 from scandock.rules.field_types import SUBJECT, as_float, is_float
-from scandock.rules.said_fields import ADDED, added_parameters
+from scandock.rules.said_fields import ADDED
+from scandock.services.session_parts import FilePart, ResourcePart, ScanPart
 from scandock.web.xnat.services.columns import Rows, conditions_of, headers, without_types
 from scandock.web.xnat.services.experiments import ABSTRACT, ADDED_COLUMN, OF_SCAN
 
@@ -28,19 +26,18 @@ SCAN_DEFAULT: Final = ("xnat_imagescandata_id", "ID", "type", "quality", "xsiTyp
 SCAN_ALWAYS: Final = ("ID", "URI")
 
 
-def scan_fields(row: RowMapping) -> dict[str, str]:
+def scan_fields(row: ScanPart) -> dict[str, str]:
     """A scan's attributes by XNAT's names (xnat-behaviour.md 4.5), with what people said of it."""
     return {
-        **json.loads(row["attributes"]),
-        **added_parameters(row["parameters"]),
-        "ID": row["scan_id"],
-        "type": row["type"],
-        "quality": row["quality"],
-        "note": row["note"],
-        "UID": row["series_uid"] or "",
-        "modality": row["modality"],
-        "frames": str(row["frames"]),
-        "xsiType": row["xsi_type"],
+        **row.attributes,
+        "ID": row.scan_id,
+        "type": row.type,
+        "quality": row.quality,
+        "note": row.note,
+        "UID": row.series_uid or "",
+        "modality": row.modality,
+        "frames": str(row.frames),
+        "xsiType": row.xsi_type,
     }
 
 
@@ -48,7 +45,7 @@ _OF_SCANS: Final = re.compile(r"(xnat:\w+)/(.+)")
 
 
 def list_scans(
-    rows: Sequence[RowMapping],
+    rows: Sequence[ScanPart],
     uri: str,
     of: Mapping[str, str],
     columns: str | None = None,
@@ -62,8 +59,8 @@ def list_scans(
     cells = [
         {
             **{name.lower(): value for name, value in scan_fields(row).items()},
-            "xnat_imagescandata_id": str(row["n"]),
-            "uri": uris.scan(uri, row["scan_id"]),
+            "xnat_imagescandata_id": str(row.n),
+            "uri": uris.scan(uri, row.scan_id),
         }
         for row in rows
     ]
@@ -99,21 +96,21 @@ RESOURCE_DEFAULT: Final = (
 )  # fmt: skip
 
 
-def list_resources(rows: Sequence[RowMapping], uuid: str) -> Rows:
+def list_resources(rows: Sequence[ResourcePart], uuid: str) -> Rows:
     """Rows of `resources_of` as a listing. It has neither `ID` nor `URI`: xnatpy would take a row for another thing."""
     cells = [
         {
-            "xnat_abstractresource_id": resource_id(uuid, row["scan_id"], row["label"]),
-            "label": row["label"],
+            "xnat_abstractresource_id": resource_id(uuid, row.scan_id, row.label),
+            "label": row.label,
             "element_name": RESOURCE_TYPE,
-            "category": "scans" if row["scan_id"] is not None else "resources",
-            "cat_id": row["scan_id"] or "",
-            "cat_desc": row["scan_type"] or "",
-            "file_count": str(row["files"]),
-            "file_size": str(row["bytes"]),
-            "content": row["content"],
-            "format": row["format"],
-            "tags": row["tags"],
+            "category": "scans" if row.scan_id is not None else "resources",
+            "cat_id": row.scan_id or "",
+            "cat_desc": row.scan_type or "",
+            "file_count": str(row.files),
+            "file_size": str(row.bytes),
+            "content": row.content,
+            "format": row.format,
+            "tags": row.tags,
         }
         for row in rows
     ]
@@ -130,8 +127,8 @@ _NUMBER: Final = "\0"
 
 
 def list_files(
-    files: Sequence[RowMapping],
-    resources: Sequence[RowMapping],
+    files: Sequence[FilePart],
+    resources: Sequence[ResourcePart],
     standing: Holder,
     uri: str,
     filters: Iterable[tuple[str, str]] = (),
@@ -142,8 +139,8 @@ def list_files(
 
 
 def numbers_listed(
-    files: Sequence[RowMapping],
-    resources: Sequence[RowMapping],
+    files: Sequence[FilePart],
+    resources: Sequence[ResourcePart],
     standing: Holder,
     uri: str,
     filters: Iterable[tuple[str, str]] = (),
@@ -153,13 +150,12 @@ def numbers_listed(
 
 
 def _file_cells(
-    files: Sequence[RowMapping], resources: Sequence[RowMapping], standing: Holder, uri: str
+    files: Sequence[FilePart], resources: Sequence[ResourcePart], standing: Holder, uri: str
 ) -> list[dict[str, str]]:
-    of = {row["n"]: _resource_cells(row, standing, uri) for row in resources}
+    of = {row.n: _resource_cells(row, standing, uri) for row in resources}
     cells = []
     for row in files:
-        values: tuple[Any, ...] = tuple(row.values())  # all at once, as there may be a million rows
-        n, number, name, size, md5, content, kind, tags = values
+        n, number, name, size, md5, content, kind, tags = row
         folder, common = of[number]
         one = {
             **common,
@@ -175,21 +171,25 @@ def _file_cells(
     return cells
 
 
-def _resource_cells(row: RowMapping, standing: Holder, uri: str) -> tuple[str, dict[str, str]]:
+def _resource_cells(row: ResourcePart, standing: Holder, uri: str) -> tuple[str, dict[str, str]]:
     """The address below which the files of a resource stand, and the cells that they share."""
-    number = resource_id(standing.uuid, row["scan_id"], row["label"])
-    return uris.files(uri, row["scan_id"], number), {
-        "collection": row["label"],
-        "file_format": row["format"],
-        "file_content": row["content"],
-        "file_tags": row["tags"],
+    number = resource_id(standing.uuid, row.scan_id, row.label)
+    return uris.files(uri, row.scan_id, number), {
+        "collection": row.label,
+        "file_format": row.format,
+        "file_content": row.content,
+        "file_tags": row.tags,
         "cat_id": number,
     }
 
 
-def _own_words(row: RowMapping) -> dict[str, str]:
+def _own_words(row: FilePart) -> dict[str, str]:
     """The cells of what was said of one file itself: those that it has not are its resource's."""
-    return {f"file_{name}": row[name] for name in ("content", "format", "tags") if row[name] is not None}
+    return {
+        name: text
+        for name, text in (("file_content", row.content), ("file_format", row.format), ("file_tags", row.tags))
+        if text is not None
+    }
 
 
 def _escaped(name: str) -> str:

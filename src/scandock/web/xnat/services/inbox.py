@@ -6,7 +6,6 @@ placed for certain, and then only those that were: whatever an import left out s
 
 from __future__ import annotations
 
-import gzip
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -19,18 +18,16 @@ from scandock.access.principal import Denied, Principal, RequestInfo
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import account, inbox_import
 from scandock.catalog.tables import upload
-from scandock.model.errors import ScandockError, Usage
-from scandock.model.verdicts import ImportState, Verdict
+from scandock.model.errors import ScandockError
+from scandock.model.verdicts import ImportState
 from scandock.services import upload_errors
-from scandock.services.clock_watch import why_wait
 from scandock.services.imports import read_import, request_of
 from scandock.services.receiving import Arriving, Offer, Receiving
-from scandock.store.local import LocalStore
-from scandock.web.xnat.services.inbox_folders import Place, find_place, pack, remove
+from scandock.services.spool_writing import SpoolWriter
+from scandock.web.xnat.errors import InboxEmpty, InboxUnknown
+from scandock.web.xnat.services.inbox_folders import Place, pack
 from scandock.web.xnat.services.outcomes import ended
 
-SYNC_EVERY: Final = 64 * 1024 * 1024
-_REMOVABLE: Final = frozenset({Verdict.STORED, Verdict.DUPLICATE, Verdict.RESOURCE, Verdict.JUNK})
 _STATUS: Final = {
     ImportState.RECEIVING: "Trying", ImportState.RECEIVED: "Queued", ImportState.RUNNING: "Importing",
 }  # fmt: skip
@@ -70,10 +67,10 @@ def bring(
         spooling = _Spooling(receiving, arriving, stop)
         try:
             if not pack(place, spooling):
-                raise Usage("empty_archive", "The folder holds no files.", "Name the folder that holds the session.")
+                raise InboxEmpty
         except OSError as error:
             why = f"The folder can't be read: {error.strerror}."
-            raise Usage("inbox_unknown", why, "Let the server's account read it, then ask again.") from error
+            raise InboxUnknown(why, "Let the server's account read it, then ask again.") from error
         received = spooling.end()
         if not receiving.accept(arriving, received, principal, request):
             raise upload_errors.FolderCancelled
@@ -91,25 +88,21 @@ class _Spooling:
     """Takes what is packed, as a spool does; `end` makes it durable."""
 
     def __init__(self, receiving: Receiving, arriving: Arriving, stop: Callable[[], bool]) -> None:
-        self._receiving = receiving
-        self._arriving = arriving
+        self._most = receiving.limits.upload_bytes
         self._stop = stop
-        self._spool = receiving.store.spool(arriving.uuid)
-        self._size = self._marked = 0
+        self._spool = SpoolWriter(
+            receiving.store.spool(arriving.uuid),
+            mark=lambda received: receiving.mark(arriving, received),
+            ended=upload_errors.FolderCancelled,
+        )
 
     def write(self, data: bytes, /) -> int:
         if self._stop():
             raise upload_errors.FolderStopped
-        size = len(data)
-        if self._size + size > self._receiving.limits.upload_bytes:
+        if self._spool.written + len(data) > self._most:
             raise upload_errors.FolderTooLarge
-        self._size = self._spool.append(self._size, data)
-        if self._size - self._marked >= SYNC_EVERY:
-            self.end()
-            if not self._receiving.mark(self._arriving, self._size):
-                raise upload_errors.FolderCancelled
-            self._marked = self._size
-        return size
+        self._spool.write(memoryview(data))
+        return len(data)
 
     def end(self) -> int:
         return self._spool.sync()
@@ -160,50 +153,9 @@ def _how(catalog: Catalog, principal: Principal, uuid: str | None, message: str)
         return "Failed", message or _NONE
     try:
         found = read_import(catalog, principal, uuid)
-        end = None if found["state"] in _STATUS else ended(found, request_of(catalog, principal, uuid))
+        end = None if found.state in _STATUS else ended(found, request_of(catalog, principal, uuid))
     except Denied:
         return "Failed", _NONE
     if end is None:
-        return _STATUS[ImportState(found["state"])], ""
+        return _STATUS[found.state], ""
     return ("Completed", " ".join(end.uris)) if end.good else ("Failed", end.text)
-
-
-def clean(catalog: Catalog, store: LocalStore, folders: tuple[str, ...]) -> int:
-    """Remove what was placed of folders that were to be removed; how many folders were looked at.
-
-    None while the clock can't be trusted, by which files are older than their import. Raises Fault where the catalog
-    fails.
-    """
-    query = (
-        select(inbox_import.c.number, inbox_import.c.path, inbox_import.c.created, upload.c.uuid)
-        .join(upload, upload.c.id == inbox_import.c.upload_id)
-        .where(inbox_import.c.cleanup, inbox_import.c.cleaned.is_(None), upload.c.state == ImportState.PLACED)
-    )
-    with catalog.read() as connection:
-        rows = connection.execute(query).all()
-    if not rows or why_wait(catalog):
-        return 0
-    for row in rows:
-        place = find_place(folders, row.path)
-        if place is not None:
-            remove(place, _placed(store, row.uuid), row.created * 1_000_000)
-        with catalog.write() as connection:
-            connection.execute(
-                update(inbox_import).where(inbox_import.c.number == row.number).values(cleaned=catalog.now())
-            )
-    return len(rows)
-
-
-def _placed(store: LocalStore, uuid: str) -> list[str]:
-    """The files of a folder of which nothing was left out, by the receipt of its import."""
-    good: dict[str, bool] = {}
-    try:
-        packed = store.open_receipt(uuid)
-    except FileNotFoundError:
-        return []
-    with packed, gzip.GzipFile(fileobj=packed) as lines:
-        for line in lines:
-            one = json.loads(line)
-            name = one["path"].partition("!")[0]
-            good[name] = good.get(name, True) and one["verdict"] in _REMOVABLE
-    return [name for name, all_placed in good.items() if all_placed]

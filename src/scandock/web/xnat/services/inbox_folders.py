@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import IO, Any, Final, Protocol
 
 from scandock.model.errors import Usage
+from scandock.web.xnat.errors import InboxChanged
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -108,9 +109,7 @@ def pack(place: Place, to: Sink) -> int:
 
 
 def _changed() -> Usage:
-    return Usage(
-        "inbox_changed", "A file of the folder was changed while it was read.", "Ask again once all of it is there."
-    )
+    return InboxChanged()
 
 
 def _files(place: Place) -> Iterator[tuple[str, IO[bytes]]]:

@@ -20,10 +20,12 @@ from scandock.catalog.engine import in_parts
 from scandock.catalog.server_tables import account, saved_search, saved_search_user
 from scandock.model import request_limits
 from scandock.model.errors import Usage
+from scandock.model.request_errors import RequestInvalid
 from scandock.rules.permissions import Action, Answer
 from scandock.services import rights
 from scandock.services.audit import Did
 from scandock.services.moving import Desk
+from scandock.web.xnat.errors import SearchesTooMany, SearchTaken
 from scandock.web.xnat.services.columns import Rows
 from scandock.web.xnat.services.default_searches import XDAT
 from scandock.web.xnat.services.search_bundle import bundle_of, read_search
@@ -238,9 +240,7 @@ def _insert(desk: Desk, connection: Connection, name: str, values: dict[str, Any
     connection.execute(select(account.c.id).where(account.c.id == account_id).with_for_update())
     of_account = select(func.count()).select_from(saved_search).where(saved_search.c.account_id == account_id)
     if connection.execute(of_account).scalar_one() >= MOST:
-        raise Usage(
-            "too_many_searches", f"You have {MOST} saved searches, as many as one account may.", "Delete one first."
-        )
+        raise SearchesTooMany(MOST)
     try:
         key = connection.execute(
             insert(saved_search).values(name=name, account_id=account_id, created=now, modified=now, **values)
@@ -252,7 +252,7 @@ def _insert(desk: Desk, connection: Connection, name: str, values: dict[str, Any
 
 
 def _taken(name: str) -> Usage:
-    return Usage("search_taken", f"{name!r} is the name of another account's search.", "Choose another name.")
+    return SearchTaken(name)
 
 
 def _free_name(connection: Connection, name: str) -> str:
@@ -286,8 +286,7 @@ def _checked(name: str, body: bytes) -> ET.Element:
 
 def _check_name(name: str) -> None:
     if not 0 < len(name) <= MAX_NAME or not name.isprintable() or name.startswith("@"):
-        raise Usage(
-            "request_invalid",
+        raise RequestInvalid(
             f"{name[:40]!r} can't be the name of a search.",
             f"A name is 1 to {MAX_NAME} letters, digits and signs, and does not begin with @.",
         )

@@ -10,8 +10,8 @@ from typing import Final
 
 from sqlalchemy import Connection, select
 
+from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import audit
-from scandock.catalog.standing import Standing
 from scandock.catalog.tables import tree, upload
 from scandock.services.audit import of_project
 from scandock.web.xnat.services.columns import Rows, moment
@@ -28,7 +28,7 @@ class Entry:
     text: str
 
 
-def entries_of(connection: Connection, standing: Standing) -> list[Entry]:
+def entries_of(connection: Connection, standing: SessionRecord) -> list[Entry]:
     """The entries of a session that may be read, the oldest first: two statements.
 
     What was done to it while it stood in another project is told to those alone who may read that one's trail.

@@ -12,23 +12,21 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, insert, or_, select
+from sqlalchemy import Connection, insert, select
 
 from scandock.access.principal import Denied, Principal
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import tracked
 from scandock.catalog.tables import upload
-from scandock.model.errors import Usage
+from scandock.model.request_errors import RequestInvalid
 from scandock.model.verdicts import UNFINISHED, ImportState
-from scandock.services.clock_watch import oldest_kept
+from scandock.services.import_records import Import
 from scandock.services.imports import read_import, request_of
 from scandock.services.progress import Told, events_after
 from scandock.web.xnat.services.outcomes import ended
 from scandock.web.xnat.services.tracked_work import how_it_went
 
 MAX_KEY: Final = 255
-KEPT_MS: Final = 31 * 86_400_000
-"""How long a key is known, as in the original; of an import that goes on, longer."""
 _MANY: Final = 5_000
 DELETED: Final = "The import was deleted; what it had stored stays."
 _STAGES: Final = {
@@ -55,8 +53,7 @@ class Tracked:
 def check_key(key: str) -> str:
     """A key as a client names it. Usage for one that can't be kept."""
     if len(key) > MAX_KEY or not key.isprintable():
-        raise Usage(
-            "request_invalid",
+        raise RequestInvalid(
             "The key of the listener is too long, or has characters that can't be shown.",
             f"Take at most {MAX_KEY} letters, digits and signs.",
         )
@@ -90,28 +87,13 @@ def tell(catalog: Catalog, principal: Principal, key: str) -> Tracked | None:
     found = None if row.uuid is None else _found(catalog, principal, row.uuid)
     if found is None:
         return Tracked(key=key, payload=payload, succeeded=row.state == ImportState.PLACED, final=DELETED)
-    if found["state"] in UNFINISHED:
+    if found.state in UNFINISHED:
         return Tracked(key=key, payload=payload, succeeded=None, final=None)
     end = ended(found, request_of(catalog, principal, row.uuid))
     return Tracked(key=key, payload=payload, succeeded=end.good, final=end.final_message)
 
 
-def forget_old(catalog: Catalog) -> int:
-    """Forget keys that were named a month ago, unless their import goes on. None while the clock can't be trusted."""
-    age = oldest_kept(catalog, KEPT_MS)
-    if age is None:
-        return 0
-    going_on = select(upload.c.id).where(upload.c.state.in_(UNFINISHED))
-    with catalog.write() as connection:
-        return connection.execute(
-            delete(tracked).where(
-                tracked.c.created < catalog.now() - age,
-                or_(tracked.c.upload_id.is_(None), tracked.c.upload_id.not_in(going_on)),
-            )
-        ).rowcount
-
-
-def _found(catalog: Catalog, principal: Principal, uuid: str) -> dict[str, Any] | None:
+def _found(catalog: Catalog, principal: Principal, uuid: str) -> Import | None:
     """The import's object; None where it was deleted."""
     try:
         return read_import(catalog, principal, uuid)

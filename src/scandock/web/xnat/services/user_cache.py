@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, Select, insert, select, update
 from scandock.access.principal import Principal, RequestInfo
 from scandock.catalog.server_tables import cached_file, reception
 from scandock.catalog.tables import upload
-from scandock.model.errors import Usage
+from scandock.model.request_errors import RequestInvalid
 from scandock.model.verdicts import ImportState
 from scandock.services.audit import Did
 from scandock.services.receiving import Arriving, Noted, Offer, Receiving, noted
@@ -38,7 +38,7 @@ def begin(receiving: Receiving, offer: Offer, resource: str, name: str) -> Arriv
     """Record that a file comes; the limits are those of uploads. Usage and Fault as of any upload."""
     for text in (resource, name):
         if not text.strip("/. ") or len(text) > MAX_NAME or not text.isprintable():
-            raise Usage("request_invalid", f"{text[:40]!r} is no name of a file.", "Name it by letters and digits.")
+            raise RequestInvalid(f"{text[:40]!r} is no name of a file.", "Name it by letters and digits.")
     arriving = receiving.begin(offer)
     with receiving.catalog.write() as connection:
         values = {"account_id": offer.account_id, "resource": resource, "name": name}

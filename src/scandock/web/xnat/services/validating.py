@@ -10,7 +10,8 @@ from typing import Final
 
 from sqlalchemy import Connection, select
 
-from scandock.catalog.standing import Standing, find_session
+from scandock.catalog.records import SessionRecord
+from scandock.catalog.sessions import find_session
 from scandock.catalog.tables import subject
 from scandock.model import uris
 from scandock.model.errors import Usage
@@ -44,7 +45,7 @@ _REFUSED: Final[dict[str, tuple[int, str]]] = {
 _IMAGES: Final = frozenset({"DICOM", "ECAT"})
 
 
-def validate(desk: Desk, found: Standing, wishes: Wishes, *, project_name: str | None = None) -> Rows:
+def validate(desk: Desk, found: SessionRecord, wishes: Wishes, *, project_name: str | None = None) -> Rows:
     """Every finding as a row `code, type, message`; none where a session can be archived just so."""
     findings: list[Finding] = []
     if project_name and project_name.casefold() != found.project.casefold():
@@ -59,7 +60,7 @@ def validate(desk: Desk, found: Standing, wishes: Wishes, *, project_name: str |
     return Rows(["code", "type", "message"], rows)
 
 
-def _tried(desk: Desk, found: Standing, wishes: Wishes) -> list[Finding]:
+def _tried(desk: Desk, found: SessionRecord, wishes: Wishes) -> list[Finding]:
     """What archiving would say, merging where the request does not overwrite: so clashes are found too."""
     merges = wishes.overwrite in ("append", "delete")
     how = replace(wishes, overwrite=wishes.overwrite if merges else "append", fields={})
@@ -78,7 +79,7 @@ def _tried(desk: Desk, found: Standing, wishes: Wishes) -> list[Finding]:
         return findings + _beside(connection, found, target)
 
 
-def _new(connection: Connection, found: Standing, outcome: Outcome) -> list[Finding]:
+def _new(connection: Connection, found: SessionRecord, outcome: Outcome) -> list[Finding]:
     """Of a session that the archive does not have: whether its subject would be made, and what else is warned of."""
     findings: list[Finding] = [(11, WARN, one.message) for one in outcome.warnings]
     label = uris.parse_archived(str(outcome.after)).subject
@@ -90,19 +91,19 @@ def _new(connection: Connection, found: Standing, outcome: Outcome) -> list[Find
     return findings
 
 
-def _beside(connection: Connection, found: Standing, target: Standing) -> list[Finding]:
+def _beside(connection: Connection, found: SessionRecord, target: SessionRecord) -> list[Finding]:
     """Scans and type of a session beside those of the archived one that it would join."""
     findings: list[Finding] = []
     there = session_parts.scans_of(connection, target)
-    by_uid = {row["series_uid"]: row for row in there if row["series_uid"]}
-    by_id = {row["scan_id"]: row for row in there}
+    by_uid = {row.series_uid: row for row in there if row.series_uid}
+    by_id = {row.scan_id: row for row in there}
     for row in session_parts.scans_of(connection, found):
-        same, name = by_uid.get(row["series_uid"]), row["scan_id"]
-        if same is not None and same["scan_id"] == name:
+        same, name = by_uid.get(row.series_uid or ""), row.scan_id
+        if same is not None and same.scan_id == name:
             text = f"Session already contains a scan ({name}) with the same UID and number."
             findings.append((16, CONFLICT, text))
         elif same is not None:
-            text = f"Session already contains a scan with the same UID, but a different number ({same['scan_id']})."
+            text = f"Session already contains a scan with the same UID, but a different number ({same.scan_id})."
             findings.append((18, CONFLICT, text))
         elif name in by_id:
             text = f"Session already contains a scan ({name}) with the same number, but a different UID."
@@ -112,10 +113,10 @@ def _beside(connection: Connection, found: Standing, target: Standing) -> list[F
     return findings
 
 
-def _other_files(connection: Connection, found: Standing) -> list[Finding]:
+def _other_files(connection: Connection, found: SessionRecord) -> list[Finding]:
     scans = session_parts.scans_of(connection, found)
     return [
-        (20, WARN, f"Scan {row['scan_id']} has {row['files']} non-DICOM (or non-parsable DICOM) files")
+        (20, WARN, f"Scan {row.scan_id} has {row.files} non-DICOM (or non-parsable DICOM) files")
         for row in session_parts.resources_of(connection, found, scans=scans)
-        if row["format"] not in _IMAGES
+        if row.format not in _IMAGES
     ]

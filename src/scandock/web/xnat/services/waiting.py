@@ -9,9 +9,9 @@ from sqlalchemy import ColumnElement, Connection, Select, case, literal, select
 
 from scandock.access.principal import Principal, ProjectRights, may
 from scandock.catalog.attributes import attribute
-from scandock.catalog.standing import Standing
+from scandock.catalog.records import SessionRecord
 from scandock.catalog.tables import operation, project, reservation, session
-from scandock.model.errors import Usage
+from scandock.model.request_errors import RequestInvalid
 from scandock.model.uris import WaitingSession, without_data
 from scandock.placing.locks import timestamp_lock_column
 from scandock.rules.labels import UNASSIGNED
@@ -35,9 +35,7 @@ def parse_src(src: str) -> WaitingSession:
     """The session that a `src` names, with or without `/data` before it. Usage `request_invalid`."""
     found = urls.parse_source(src.strip())
     if found is None:
-        raise Usage(
-            "request_invalid", "src uri is invalid.", "Right is /prearchive/projects/{project}/{timestamp}/{label}."
-        )
+        raise RequestInvalid("src uri is invalid.", "Right is /prearchive/projects/{project}/{timestamp}/{label}.")
     return found
 
 
@@ -121,7 +119,7 @@ def row_names() -> list[str]:
     return [column.name for column in LISTING.chosen(None)]
 
 
-def row_of(connection: Connection, standing: Standing) -> Rows:
+def row_of(connection: Connection, standing: SessionRecord) -> Rows:
     """One session as the listing has it; who may see it is the caller's to check."""
     return read(connection, _sessions().where(session.c.id == standing.id), LISTING.chosen(None))
 

@@ -10,6 +10,7 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import DefusedXMLParser, ParseError
 
 from scandock.model.errors import Usage
+from scandock.model.request_errors import RequestInvalid
 
 MAX_DEPTH: Final = 40
 MAX_ELEMENTS: Final = 100_000
@@ -17,7 +18,7 @@ MAX_ELEMENTS: Final = 100_000
 
 def off(message: str, remedy: str) -> Usage:
     """What is wrong with a document."""
-    return Usage("request_invalid", message, remedy)
+    return RequestInvalid(message, remedy)
 
 
 class _Builder:

@@ -1,0 +1,91 @@
+"""Child processes, from their parents' side: started, killed, waited for. One way for all of them.
+
+What a child does first is in `process.py` (`confine`): it dies with the thread that started it, so that has to last. A
+child of a fork server has no place here: that process is its parent (`workers/fork_server.py`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
+from typing import TypeVar
+
+Started = TypeVar("Started")
+
+
+class Output(Enum):
+    """What a child may write to the terminal, or the log, of its parent. None reads from it."""
+
+    ALL = (None, None)
+    ERRORS = (subprocess.DEVNULL, None)
+    NONE = (subprocess.DEVNULL, subprocess.DEVNULL)
+
+
+class Child:
+    """A process of ours. `kill` from any thread; `wait` in the thread that started it, which has to last as long."""
+
+    def __init__(
+        self,
+        words: Sequence[str],
+        pass_fds: Sequence[int] = (),
+        *,
+        output: Output = Output.ALL,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """`environment`: instead of ours. Raises OSError where the machine has no room for it."""
+        stdout, stderr = output.value
+        self._process = subprocess.Popen(
+            words, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, pass_fds=pass_fds, env=environment
+        )
+        self.killed = ""
+        """Why we killed it; empty where we did not, or nobody asks."""
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def kill(self, why: str = "") -> None:
+        """Kill it with all below it (they die with their parents)."""
+        self.killed = self.killed or why
+        self.signal(signal.SIGKILL)
+
+    def signal(self, number: int) -> None:
+        """Nothing where it has ended."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(number)
+
+    def poll(self) -> int | None:
+        """Its exit code, once it has ended."""
+        return self._process.poll()
+
+    def wait(self) -> int:
+        """Its exit code; minus the signal's number where one ended it."""
+        return self._process.wait()
+
+
+def start_connected(
+    start: Callable[[socket.socket], Started], kind: socket.SocketKind = socket.SOCK_STREAM
+) -> tuple[Started, socket.socket]:
+    """Start a child that has one end of a pair of sockets; what was started, and our end. Raises what `start` does."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
+    with theirs:
+        try:
+            return start(theirs), ours
+        except BaseException:
+            ours.close()
+            raise
+
+
+def bare_environment(more: Mapping[str, str]) -> dict[str, str]:
+    """What children are given that take apart what anybody may have made: no passwords, and `more`."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("SCANDOCK_", "PG")) or name.startswith("SCANDOCK_CRASH_")
+    }
+    return {**kept, **more}

@@ -1,0 +1,40 @@
+"""What is off with a form of a page."""
+
+from __future__ import annotations
+
+from scandock.access.principal import Hidden
+from scandock.model.errors import CodedUsage, Usage, Worded
+from scandock.services.session_errors import SessionUnknown
+
+
+class VerbUnknown(CodedUsage):
+    CODE = "verb_unknown"
+    MEANING = "What is to be done was not said."
+    SENTENCE = "What is to be done was not said."
+    REMEDY = "Use one of the page's buttons."
+
+
+class NothingNamed(Worded, Usage):
+    CODE = "nothing_named"
+    MEANING = "Something is to change, but no project, subject or label is named."
+    REMEDY = "Write what is to change."
+
+
+class SessionsMany(CodedUsage):
+    CODE = "sessions_many"
+    MEANING = "More sessions are chosen than are decided at once."
+    SENTENCE = "At most {most} sessions are decided at once."
+    REMEDY = "Choose fewer."
+
+    def __init__(self, most: int) -> None:
+        self._fill({"most": most})
+
+
+class SubjectUnknown(Hidden):
+    CODE = "subject_unknown"
+    MEANING = "The project has no subject of that label."
+
+
+class SessionHidden(Hidden):
+    CODE = SessionUnknown.CODE
+    MEANING = SessionUnknown.MEANING

@@ -1,0 +1,72 @@
+"""Lists that the site's administrators see of all projects, and those who may of one: damage, trash, audit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from fastapi import Request
+from sqlalchemy import Connection
+from starlette.responses import Response
+
+from scandock.model.errors import ScandockError
+from scandock.rules.permissions import Action
+from scandock.services import rights
+from scandock.services.listing import Page, Sorting
+from scandock.services.moving import Desk
+from scandock.web.pages.rendering import page
+from scandock.web.request_context import Work
+
+
+class Find(Protocol):
+    """The service's own listing, of all projects or of one."""
+
+    def __call__(
+        self, connection: Connection, desk: Desk, sorting: Sorting, *, project_name: str | None = None
+    ) -> Page[Any]: ...
+
+
+def list_page(request: Request, work: Work, template: str, project: str | None, **shown: Any) -> Response:  # noqa: ANN401
+    """The page of a list, whose address ends with the name of its template."""
+    return page(
+        request, template, work.desk.principal, here="Projects" if project else "Administration",
+        at=template.removesuffix(".html"), project=project, **shown,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PagedList:
+    """One such list, by pages."""
+
+    template: str
+    sort: str
+    find: Find
+    more: Callable[[Work], Mapping[str, Any]]
+    """What the template has besides the rows."""
+    action: Action | None = None
+    """What somebody needs a right to, in a project; None where the list asks that itself."""
+
+    async def of_site(self, request: Request, work: Work, cursor: str | None) -> Response:
+        """Of all projects, for administrators."""
+        await work.read(lambda c: rights.check(c, work.desk.principal, Action.SITE_ADMIN, None))
+        return await self.show(request, work, None, cursor=cursor)
+
+    async def of_project(self, request: Request, work: Work, project: str, cursor: str | None) -> Response:
+        """Of one project."""
+        if (action := self.action) is not None:
+            await work.read(lambda c: rights.check(c, work.desk.principal, action, project))
+        return await self.show(request, work, project, cursor=cursor)
+
+    async def show(
+        self,
+        request: Request,
+        work: Work,
+        project: str | None,
+        problem: ScandockError | None = None,
+        cursor: str | None = None,
+    ) -> Response:
+        """What may be seen of it, with what was wrong with a change; the list asks for the rights itself."""
+        sorting = Sorting(sort=self.sort, cursor=cursor)
+        rows = await work.read(lambda c: self.find(c, work.desk, sorting, project_name=project))
+        return list_page(request, work, self.template, project, page=rows, problem=problem, **self.more(work))

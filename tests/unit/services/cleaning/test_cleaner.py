@@ -1,0 +1,75 @@
+"""The list of cleaners: which of them ask the clock, and when each has its turn."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from scandock.model.durations import DAY_MS
+from scandock.services.cleaning import cleaner
+from scandock.services.cleaning.cleaner import TURN_SECONDS, Cleaner, Schedule
+from scandock.services.cleaning.pictures import PICTURES
+from scandock.services.cleaning.registry import OF_SERVER
+from scandock.services.cleaning.rows import ENDED_ACCESS, MANIFESTS
+from scandock.services.cleaning.trash import REPLACED, TRASH
+from scandock.services.cleaning.uploads import BROKEN, ENDED, IDLE
+from scandock.web.xnat.services.cleaning import INBOX, KEYS, OF_DIALECT
+
+SITE: Any = SimpleNamespace(
+    catalog="the catalog",
+    settings=SimpleNamespace(trash_days=30),
+    receiving=SimpleNamespace(limits=SimpleNamespace(lasts_ms=7)),
+)
+KEPT = {
+    IDLE.what: 7,
+    ENDED_ACCESS.what: 0,
+    KEYS.what: 31 * DAY_MS,
+    MANIFESTS.what: 31 * DAY_MS,
+    INBOX.what: 0,
+    TRASH.what: 30 * DAY_MS,
+    REPLACED.what: 30 * DAY_MS,
+}
+"""What is deleted for its age, as docs/design/0006 lists it."""
+
+
+def turn(one: Cleaner[Any], monkeypatch: pytest.MonkeyPatch, doubted: int | None) -> tuple[list[int], int, list[int]]:
+    """(for how long the clock was asked about, what came of it, with which ages it was then called)."""
+    asked: list[int] = []
+    ages: list[int] = []
+
+    def oldest_kept(_catalog: object, kept_ms: int) -> int | None:
+        asked.append(kept_ms)
+        return None if doubted is None else kept_ms + doubted
+
+    def clean(_site: object, age: int) -> int:
+        ages.append(age)
+        return 3
+
+    monkeypatch.setattr(cleaner, "oldest_kept", oldest_kept)
+    return asked, replace(one, clean=clean).run(SITE), ages
+
+
+@pytest.mark.parametrize("one", [*OF_SERVER, *OF_DIALECT, TRASH, REPLACED], ids=lambda one: one.what)
+def test_what_is_deleted_for_its_age_asks_the_clock(one: Cleaner[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    if one in (BROKEN, ENDED, PICTURES):  # nobody owns it, or it can be made again: whatever its age
+        assert turn(one, monkeypatch, None) == ([], 3, [0])
+        return
+    kept = KEPT[one.what]
+    assert turn(one, monkeypatch, None) == ([kept], 0, [])
+    assert turn(one, monkeypatch, 5) == ([kept], 3, [kept + 5])
+
+
+def test_each_has_its_turn_at_the_start_and_pictures_every_five_minutes() -> None:
+    now = [1_000.0]
+    schedule = Schedule([*OF_SERVER, *OF_DIALECT], clock=lambda: now[0])
+    turns = []
+    for _ in range(7):
+        turns.append([one.what for one in schedule.due()])
+        now[0] += TURN_SECONDS
+    every = [one.what for one in (*OF_SERVER, *OF_DIALECT)]
+    others = [what for what in every if what != PICTURES.what]
+    assert turns == [every, others, others, others, others, every, others]
+    assert len(every) == 8

@@ -15,7 +15,7 @@ import pytest
 
 from scandock.rules.permissions import Action, Answer, Scope
 from scandock.web.xnat.registration import ROUTERS
-from tests.integration.everyone import PERSONAS, Everyone, Persona, Place, everyone
+from tests.integration.everyone import CANARY, PERSONAS, Everyone, Persona, Place, everyone
 from tests.integration.test_permission_matrix import matrix
 from tests.unit.web.test_xnat_documented import short
 
@@ -58,6 +58,7 @@ _INSIDE = (
 )  # fmt: skip
 _PETMR = "/data/projects/{project}/config/separatePETMR/config"
 _CODES = ("/data/projects/{project}/prearchive_code", "/data/projects/{project}/quarantine_code")
+_QC = {"xsiType": "xnat:qcAssessmentData"}
 _NEW = {"label": "NEW", "subject_ID": "NEW", "xsiType": "xnat:mrSessionData"}
 READ = {
     **_read(Action.PROJECT_SEE, "project", "/data/projects/{project}", "/data/projects/{project}/config/{setting}"),
@@ -73,7 +74,16 @@ READ = {
     **_read(Action.PROJECT_READ, "project", "{P}/resources", "{P}/files"),
     **_read(Action.PROJECT_SEE, "project", "/data/projects/{project}/current_arc"),
     **_read(Action.SUBJECT_READ, "archived", "{S}", "{S}/resources", "{S}/files"),
-    **_read(Action.SESSION_READ, "archived", "{E}/assessors", "{E}/reconstructions", "{E}/status", "{E}/history"),
+    **_read(
+        Action.SESSION_READ,
+        "archived",
+        "{E}/assessors",
+        "{E}/assessors/{assessor}",
+        "{E}/assessors/{assessor}/{part}",
+        "{E}/reconstructions",
+        "{E}/status",
+        "{E}/history",
+    ),
     **_read(Action.SESSION_READ, "archived", "{S}/experiments", "{E}", "{E}/files", "{E}/scans", "{E}/resources"),
     **_read(Action.SESSION_READ, "archived", _SCAN, f"{_SCAN}/files", f"{_SCAN}/resources", *_RESOURCES[1:]),
     **_read(Action.SESSION_READ, "archived", f"{_RESOURCES[1]}/files"),
@@ -96,6 +106,17 @@ CHANGE = {
     ("POST", "/data/projects/{project}/experiments"): Ask(action=Action.SESSION_EDIT, params=_NEW),
     ("POST", "{S}/experiments"): Ask(action=Action.SESSION_EDIT, of="archived", params=_NEW),
     ("POST", "{E}/scans"): Ask(action=Action.SESSION_EDIT, of="archived", params={"ID": "99"}),
+    ("POST", "{E}/assessors"): Ask(action=Action.SESSION_EDIT, of="archived", params={**_QC, "label": "NEW"}),
+    ("PUT", "{E}/assessors/{assessor}"): Ask(action=Action.SESSION_EDIT, of="archived", params=_QC),
+    **{
+        (method, "{E}/assessors/{assessor}/{part}"): Ask(action=action, of="archived", body=b"x")
+        for method, action in (
+            ("PUT", Action.SESSION_EDIT),
+            ("POST", Action.SESSION_EDIT),
+            ("DELETE", Action.SESSION_DELETE),
+        )
+    },
+    ("DELETE", "{E}/assessors/{assessor}"): Ask(action=Action.SESSION_DELETE, of="archived"),
     ("DELETE", _SCAN): Ask(action=Action.SESSION_DELETE, of="archived"),
     ("POST", "{W}"): Ask(action=Action.PREARCHIVE_EDIT, of="waiting", params={"action": "build"}),
     ("DELETE", "{W}"): Ask(action=Action.PREARCHIVE_DELETE, of="waiting"),
@@ -198,11 +219,15 @@ def address(made: Everyone, path: str, place: Place) -> str:
     values = {
         "project": place.project, "setting": "none", "code": "4", "scans": "1", "resources": "DICOM",
         "path": "none.dcm", "number": "1", "value": "private", "search": "@xnat:mrSessionData",
+        "part": "files",
     }  # fmt: skip
     if "{E}" in path or "{S}" in path:
         one = admin.get(f"/api/v1/sessions/{place.archived}").json()
         values["S"] = f"/data/projects/{place.project}/subjects/{one['subject']}"
         values["E"] = f"{values['S']}/experiments/{one['label']}"
+    if "{assessor}" in path:
+        values["assessor"] = f"{CANARY}QC"
+        assert admin.put(f"{values['E']}/assessors/{CANARY}QC", params=_QC).status_code in (200, 201)
     values["P"] = f"/data/projects/{place.project}"
     if "{W}" in path:
         values["W"] = admin.get(f"/api/v1/sessions/{place.waiting}").json()["uri"]

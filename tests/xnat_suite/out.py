@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-NO_ASSESSORS: Final = "There are no assessors."
+NO_FILES: Final = "An assessor has no files of its own."
 NO_RECONSTRUCTIONS: Final = "There are no reconstructions."
 NO_DATA: Final = "Its archive is not in the suite's repository."
 OLD: Final = "Of older releases of the original; the suite itself leaves it out for 1.8.10."
+
+_SHARING: Final = "Nothing is shared between projects."
 
 CLASSES: Final = (
     "TestImport", "TestArchive", "TestDirectArchive", "TestImportCompartmentalization", "TestPrearchiveMgmt",
@@ -25,15 +27,9 @@ OUT: Final = {
     "TestPrearchiveMgmt.testArchiveEmptySessionAfterProjectAnonRejection": "There are no scripts that anonymize.",
     "TestFileUpload.testReconstructionUpload": NO_RECONSTRUCTIONS,
     "TestFileUpload.testReconUpload": NO_RECONSTRUCTIONS,
-    "TestFileUpload.testManQCUpload": NO_ASSESSORS,
-    "TestRename.testExptWAssessRename": NO_ASSESSORS,
-    "TestDeletionAccuracy.testDeleteEmptySessionAssessor": NO_ASSESSORS,
-    "TestExptAssessmentResources.testExptAssessmentXmlCrud": NO_ASSESSORS,
-    "TestContextlessExperiments.testContextlessExptDelete": NO_ASSESSORS,
-    **{
-        f"TestXmlOddities.testXmlTimestamp{name}": NO_ASSESSORS
-        for name in ("SpaceCreate", "TCreate", "TZCreate", "SpaceEdit", "TEdit", "TZEdit")
-    },
+    "TestFileUpload.testManQCUpload": NO_FILES,
+    "TestRename.testExptWAssessRename": _SHARING,
+    "TestExptAssessmentResources.testExptAssessmentXmlCrud": _SHARING,
     "TestDicomModalityAssignment.testModalityExtractionXa3dLegacy": OLD,
     "TestDicomModalityAssignment.testModalityExtractionMrSopClassMissingModalityLegacy": OLD,
     "TestDicomDataExtraction.testCTDicomExtraction": NO_DATA,
@@ -42,7 +38,6 @@ OUT: Final = {
 }
 
 _PIPELINES: Final = "There are no pipelines."
-_SHARING: Final = "Nothing is shared between projects."
 _THEIRS: Final = "It asserts counts, sizes and dates of a server of theirs."
 
 _UNKNOWN_FIELD: Final = "A criterion of an unknown field is refused: no rows would be taken for an answer."
@@ -51,13 +46,10 @@ OUT_OF_PYXNAT: Final = {
     "custom_variables_test::test_04_add_custom_variables": "There are no custom variables.",
     "interfaces_test::test_version": "It asserts the release of a server of theirs.",
     "project_manager_test::test_project_manager": "A guest is not told of what is protected.",
-    "resources_test::test_03_assessor_create": NO_ASSESSORS,
     "resources_test::test_05_reconstruction_create": NO_RECONSTRUCTIONS,
-    "resources_test::test_06_multi_create": NO_ASSESSORS,
     "resources_test::test_provenance": NO_RECONSTRUCTIONS,
     "resources_test::test_16_project_configuration": "No folder stands between a project and its sessions (`arc001`).",
-    "provenance_test::test_provenance": NO_ASSESSORS,
-    "search_test::test_inspect_resources": NO_ASSESSORS,
+    "search_test::test_inspect_resources": "It looks for assessors of a server of theirs.",
     "search_test::test_get_search": _UNKNOWN_FIELD,
     "search_test::test_search": _UNKNOWN_FIELD,
     "test_resource_functions::test_ashs_volumes": "It reads results of a program on a server of theirs.",

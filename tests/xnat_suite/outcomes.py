@@ -21,7 +21,7 @@ NAMED_ON: Final = PAGE.with_name("xnat-compatibility.md")
 """The page that names that one, with its counts."""
 ORIGINAL: Final = "original"
 PYXNAT: Final = "pyxnat"
-MODULES: Final = ("import", "archiving", "files", "experiments", "modalities", "projects")
+MODULES: Final = ("import", "archiving", "files", "experiments", "assessors", "modalities", "projects")
 _COUNTED: Final = {ORIGINAL: "Of the original's tests", PYXNAT: "Of pyxnat's own tests"}
 """What stands before the number of those that pass."""
 _ROW: Final = re.compile(r"\| `([^`|]+)` \| (passes|stays out) \| ([^|]*) ?\|")

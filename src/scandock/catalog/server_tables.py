@@ -330,7 +330,29 @@ accession = Table(
     Column("number", Id, primary_key=True),
     Column("uuid", String(36), nullable=False, unique=True),
 )
-"""The number by which XNAT's clients call a session (`XNAT_E00001`). Its row outlives the session."""
+"""The number by which XNAT's clients call a session, or an assessor (`XNAT_E00001`). Its row outlives both."""
+
+assessor = Table(
+    "assessor",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("uuid", String(36), nullable=False, unique=True),
+    Column("session_uuid", String(36), nullable=False),
+    Column("label", String(128), nullable=False),
+    Column("key", String(128), nullable=False),
+    Column("xsi_type", String(64), nullable=False),
+    Column("document", Text, nullable=False),
+    Column("fields", Text, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("modified", BigInteger, nullable=False),
+    UniqueConstraint("session_uuid", "key"),
+    Index(None, "key"),
+)
+"""Image assessors. One belongs to the session of a UUID, and so goes with it to the trash and comes back with it.
+
+`document` is all that is said of it (`rules.assessor_documents`), `fields` the same as a JSON object of texts by their
+paths in lower case, for listings.
+"""
 
 gone_subject = Table("gone_subject", metadata, Column("number", Id, primary_key=True))
 """Numbers of deleted subjects: clients call a subject by its number (`XNAT_S00001`), and none is given twice."""

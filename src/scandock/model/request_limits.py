@@ -36,6 +36,9 @@ LISTED_FILES: Final = 200_000
 SUBJECT_SCANS: Final = 5_000
 DOCUMENT_SCANS: Final = 5_000
 SCAN_PARAMETERS: Final = 100
+ASSESSOR_BYTES: Final = 1 * MIB
+ASSESSOR_FIELDS: Final = 200
+SHOWN_ASSESSORS_BYTES: Final = 4 * MIB
 SEARCH_CRITERIA: Final = 100
 SEARCH_VALUES: Final = 30_000
 COLUMN_NAME: Final = 300
@@ -108,6 +111,11 @@ FIXED_LIMITS: Final = (
     ),
     FixedLimit("scans of a session's document", DOCUMENT_SCANS, "", "That a PUT or POST makes or changes at once."),
     FixedLimit("added parameters of a scan", SCAN_PARAMETERS, "", "That people set by addParam."),
+    FixedLimit("document of an assessor", ASSESSOR_BYTES, "B", "All that is said of an image assessor."),
+    FixedLimit("fields of an assessor", ASSESSOR_FIELDS, "", "Paths that one request says something of."),
+    FixedLimit(
+        "assessors in a document", SHOWN_ASSESSORS_BYTES, "B", "With more, they come without what is said of them."
+    ),
     FixedLimit("criteria of a search", SEARCH_CRITERIA, "", "Comparisons of a search, or sets of them."),
     FixedLimit("values of a search", SEARCH_VALUES, "", "Values of all comparisons of a search."),
     FixedLimit("name of a column", COLUMN_NAME, "characters", "One name in a listing."),

@@ -30,6 +30,11 @@ class LabelUnusable(Worded, Usage):
     MEANING = "A label that was named leaves no letter or digit."
 
 
+class TypeUnknown(Worded, Usage):
+    CODE = "type_unknown"
+    MEANING = "The `xsiType` is no type of an imaging session, of a scan, or of an assessor."
+
+
 class PatternUnknown(CodedUsage):
     CODE = "pattern_unknown"
     MEANING = "A pattern of labels has other names in braces than `{label}`, `{subject}`, `{date}` and `{n}`."

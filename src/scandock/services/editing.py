@@ -32,6 +32,7 @@ from scandock.services import browsing, contents, rights
 from scandock.services.moving import (
     Desk,
     Outcome,
+    check_no_assessor,
     labelled,
     subject_warnings,
     switch,
@@ -219,6 +220,8 @@ def edit_session(
                 rights.check(connection, desk.principal, Action.SESSION_ACTIVATE, source.project)
             if label is not None and set(labelled(connection, source.project_id, label)) - {uuid}:
                 raise LabelTaken("There is a session of that label already.", "Choose another label.")
+            if label is not None and label_key(label) != label_key(source.label):
+                check_no_assessor(connection, source.project_id, label)
             wanted = subject_label or source.subject
             warnings = subject_warnings(connection, source.project, wanted, source) if subject_label else ()
             row = SessionRow.of(

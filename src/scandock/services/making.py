@@ -32,7 +32,7 @@ from scandock.rules.permissions import Action
 from scandock.rules.said_fields import ADDED, added_parameters, set_by_hand, with_parameters
 from scandock.services import rights
 from scandock.services.editing import edit_session, scan_values
-from scandock.services.moving import Desk, labelled, usable
+from scandock.services.moving import Desk, check_no_assessor, labelled, usable
 from scandock.services.session_errors import LabelTaken, ProjectUnassigned, ScanIdInvalid, ScanUnknown, TypeOther
 from scandock.services.session_parts import ALL
 from scandock.store.paths import CHANGED_TREE, TreePath, archive_path, scan_id
@@ -94,6 +94,7 @@ def make_session(desk: Desk, wanted: NewSession) -> str:
         with running.reserved({name}, lambda _: reserved) as connection:
             if labelled(connection, project_id, label):
                 raise LabelTaken("There is a session of that label already.", "Choose another label.")
+            check_no_assessor(connection, project_id, label)
             quarantined = connection.execute(
                 select(project.c.quarantine).where(project.c.id == project_id)
             ).scalar_one()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, select
 
 from scandock.access.principal import Principal, ProjectRights, RequestInfo, may
+from scandock.catalog.assessors import assessors_labelled
 from scandock.catalog.engine import Catalog
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.shelves import Holder
@@ -292,3 +293,9 @@ def labelled(connection: Connection, project_id: int, label: str) -> list[str]:
             )
         ).scalars()
     )
+
+
+def check_no_assessor(connection: Connection, project_id: int, label: str) -> None:
+    """Usage `label_taken` where an assessor of a project has the label that a session is to get."""
+    if assessors_labelled(connection, project_id, label):
+        raise LabelTaken("There is an assessor of that label already.", "Choose another label.")

@@ -42,7 +42,7 @@ class SessionsMissing(Worded, Usage):
 class LabelTaken(Worded, Usage):
     CODE = "label_taken"
     STATUS = 409
-    MEANING = "A session or subject of that label stands there already."
+    MEANING = "A session, an assessor or a subject of that label stands there already."
 
 
 class LabelMissing(CodedUsage):
@@ -103,12 +103,23 @@ class SessionFolderMissing(CodedUsage):
 class TypeOther(CodedUsage):
     CODE = "type_other"
     STATUS = 409
-    MEANING = "A scan that is there is of another type than the request says; it keeps its type."
+    MEANING = "A scan, or an assessor, that is there is of another type than the request says; it keeps its type."
     SENTENCE = "The scan {scan_id} is of type {own}, not {other}."
     REMEDY = "Specified xsiType differs from existing xsiType: leave xsiType out, or delete the scan first."
 
     def __init__(self, scan_id: str, own: str, other: str) -> None:
         self._fill({"scan_id": scan_id, "own": own, "other": other})
+
+
+class AssessorTypeOther(CodedUsage):
+    CODE = TypeOther.CODE
+    STATUS = TypeOther.STATUS
+    MEANING = TypeOther.MEANING
+    SENTENCE = "The assessor {label} is of type {own}, not {other}."
+    REMEDY = "Leave xsiType out, or delete the assessor first."
+
+    def __init__(self, label: str, own: str, other: str) -> None:
+        self._fill({"label": label, "own": own, "other": other})
 
 
 class ScanIdInvalid(CodedUsage):

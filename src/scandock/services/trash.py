@@ -23,6 +23,7 @@ from scandock.placing.tree_files import damaged_paths_of
 from scandock.rules.notices import Notice, notice
 from scandock.rules.permissions import Action
 from scandock.services import rights
+from scandock.services.assessors import check_labels_of_restored
 from scandock.services.damage import damaged_of
 from scandock.services.file_errors import TrashGone
 from scandock.services.listing import Page, Sorting, page_of
@@ -198,6 +199,8 @@ def _placement(
     ).first()
     if taken is not None:
         raise LabelTaken("A session of that label stands there already.", "Name another label.")
+    if kept.place == "archive":
+        check_labels_of_restored(connection, trashed_session.project_id, trashed_session.uuid, label)
     inode = desk.store.trashed(trashed_session.trash_id)
     if inode is None:
         raise TrashGone

@@ -7,6 +7,7 @@ import time
 from sqlalchemy import delete, select
 
 from scandock.access.principal import SYSTEM
+from scandock.catalog.assessors import forget_assessors
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import trashed
 from scandock.catalog.tables import project
@@ -30,6 +31,7 @@ def empty_trash(catalog: Catalog, store: Store, days: float, *, now: float | Non
         with catalog.write() as connection:
             gone = connection.execute(delete(trashed).where(trashed.c.uuid == row.uuid)).rowcount
             if gone:
+                forget_assessors(connection, [row.uuid])
                 record(connection, SYSTEM, Did.PURGE, "session", row.uuid, project=row.name)
         forget_tree(catalog, row.tree_id)
     store.purge(days * DAY_SECONDS, now=moment)

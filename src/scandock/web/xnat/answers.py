@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Final
 from xml.etree import ElementTree as ET
 from xml.sax.saxutils import quoteattr
@@ -30,6 +31,11 @@ _BRACKETS: Final = re.compile(r"\[[^\[\]]*\]")
 _RANKS: Final = {name: n for n, name in enumerate(parameter_order())}
 HIDDEN: Final = "xnat_abstractresource_id"
 """A field of resources that their documents have as a comment."""
+
+
+def started(ms: int) -> str:
+    """When a thing was made, as XNAT's JSON says it: `Tue Nov 24 05:00:00 UTC 2026`."""
+    return f"{datetime.fromtimestamp(ms / 1000, UTC):%a %b %d %H:%M:%S UTC %Y}"
 
 
 def format_of(request: Request, default: str) -> str:
@@ -157,6 +163,10 @@ class Item:
     commented: Collection[str] = ()
     """Fields whose element has a comment before its text, as the original writes all of them: what people have added to
     a scan, which pyxnat reads back by it (`get_params`)."""
+    root: str = ""
+    """The root of its document, where that is not its type's."""
+    write: Callable[[ET.Element], None] | None = None
+    """What fills its element in a document, where its fields are not all that it has."""
 
     def value(self, name: str) -> str:
         """A field by its name, or by a path from its type or one above that, in any case; empty where it has none.
@@ -235,7 +245,7 @@ def _json_value(name: str, value: str) -> int | float | str:
 
 def item_xml(one: Item) -> bytes:
     """A thing as a document of our schema: some fields as attributes of the root, the others as elements."""
-    root = ET.Element(f"{{{XNAT}}}{element_of(one.type)}")
+    root = ET.Element(one.root or f"{{{XNAT}}}{element_of(one.type)}")
     _fill(root, one)
     ET.register_namespace("xnat", XNAT)
     ET.register_namespace("xsi", XSI)
@@ -244,6 +254,9 @@ def item_xml(one: Item) -> bytes:
 
 
 def _fill(element: ET.Element, one: Item) -> None:
+    if one.write is not None:
+        one.write(element)
+        return
     attributes = attributes_of(one.type)
     for name, value in one.fields.items():
         clean = value.translate(NOT_IN_XML)

@@ -12,6 +12,7 @@ from fastapi import Request
 from starlette.requests import ClientDisconnect
 from starlette.types import Message
 
+from scandock.model.request_errors import RequestInvalid
 from scandock.services import upload_errors
 from scandock.web.deps import Site
 from scandock.web.receiving.limits import MAX_FIELDS, too_many_fields
@@ -24,6 +25,8 @@ URLENCODED: Final = "application/x-www-form-urlencoded"
 MULTIPART: Final = "multipart/form-data"
 MAX_FORM: Final = 256 * 1024
 """Bytes of a form without a file; what is longer is none."""
+_FIELDS_BYTES: Final = 65_536
+"""Bytes of a form that says fields of a thing."""
 _FORM_BYTES: Final = frozenset(range(0x21, 0x7F))
 
 
@@ -37,6 +40,21 @@ def pairs_of(body: bytes) -> list[tuple[str, str]]:
         return parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=MAX_FIELDS)
     except ValueError:
         raise too_many_fields() from None
+
+
+async def form_in(request: Request) -> list[tuple[str, str]]:
+    """What a form in the body says; nothing where there is none."""
+    if media_type_of(request) == URLENCODED:
+        body = b""
+        async for piece in request.stream():
+            body += piece
+            if len(body) > _FIELDS_BYTES:
+                raise RequestInvalid(
+                    f"The form has more than {_FIELDS_BYTES:,} bytes.",
+                    "Say less at once, or send a document.",
+                )
+        return pairs_of(body)
+    return []
 
 
 def has_body(request: Request) -> bool:

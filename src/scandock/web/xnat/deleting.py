@@ -12,12 +12,21 @@ from starlette.responses import PlainTextResponse, Response
 
 from scandock.rules.permissions import Action
 from scandock.services import removing, session_parts
+from scandock.services.assessors import Assessor, delete_assessor
 from scandock.services.hand_changes import files_change, resources_change, scans_change
 from scandock.services.next_tree import Place
 from scandock.services.project_deleting import delete_project
 from scandock.services.trash import delete_session
 from scandock.web.request_context import Work
-from scandock.web.xnat.places import EXPERIMENTS, HOLDERS, SUBJECTS, experiment_of, holder_of, subject_of
+from scandock.web.xnat.places import (
+    EXPERIMENTS,
+    HOLDERS,
+    SUBJECTS,
+    experiment_of,
+    experiment_or_assessor,
+    holder_of,
+    subject_of,
+)
 from scandock.web.xnat.routing import Known, router
 from scandock.web.xnat.uploading_files import made, place_of
 from scandock.web.xnat.wishes import true
@@ -47,7 +56,12 @@ async def subject(work: Known) -> Response:
 
 
 async def experiment(work: Known) -> Response:
-    found = await work.read(lambda c: experiment_of(c, work, Action.SESSION_DELETE))
+    """A session, into the trash, or an assessor."""
+    found = await work.read(lambda c: experiment_or_assessor(c, work, Action.SESSION_DELETE))
+    if isinstance(found, Assessor):
+        assessor = found
+        await work.do(lambda: delete_assessor(work.desk, assessor))
+        return _done()
     await work.do(lambda: delete_session(work.desk, found.standing.uuid, place="archive"))
     return _done()
 

@@ -60,16 +60,24 @@ async def read_document(work: Work, *, open_handed: bool = True) -> Document:
     It is one where the request says so: by its media type, by `inbody=true`, or as the file of a form. `open_handed`:
     also where it says nothing of its body, and that begins as XML does.
     """
+    body = await body_of_document(work, open_handed=open_handed)
+    if body is None:
+        return Document()
+    root = await work.do(lambda: read_xml(body, _WHAT, _SEND))
+    return Document(_pairs(root, work.request), [_scan(one) for one in root.findall("scans/scan")])
+
+
+async def body_of_document(work: Work, *, open_handed: bool = True) -> bytes | None:
+    """The body where it is a document, as `read_document` tells; else None. Usage `request_invalid`."""
     request = work.request
     media = media_type_of(request)
     told = media in _XML or media == MULTIPART or (true(request.query_params.get("inbody")) and "json" not in media)
     if not has_body(request) or not (told or (open_handed and not media)):
-        return Document()
+        return None
     body = await _body(work)
     if not told and not body.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
-        return Document()
-    root = await work.do(lambda: read_xml(body, _WHAT, _SEND))
-    return Document(_pairs(root, request), [_scan(one) for one in root.findall("scans/scan")])
+        return None
+    return body
 
 
 async def said_in_document(work: Work, *, open_handed: bool = True) -> list[tuple[str, str]]:

@@ -48,11 +48,6 @@ class SubjectMissing(CodedUsage):
     REMEDY = "Name it in the address: /data/projects/{{project}}/subjects/{{subject}}/experiments/{{label}}."
 
 
-class TypeUnknown(Worded, Usage):
-    CODE = "type_unknown"
-    MEANING = "The `xsiType` is no type of an imaging session, or of a scan."
-
-
 class ProjectOther(CodedUsage):
     CODE = "project_other"
     STATUS = 409

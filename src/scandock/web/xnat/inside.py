@@ -81,7 +81,7 @@ async def resource(request: Request, work: Asking) -> Response:
 
 
 async def none(request: Request, work: Asking) -> Response:
-    """What a session never has: assessors and reconstructions."""
+    """What a session never has: reconstructions."""
     await work.read(lambda c: session_of(c, work))
     return listing(request, Rows(["ID", "label", "xsiType", "URI"], []))
 
@@ -93,7 +93,6 @@ async def status(work: Asking) -> Response:
 
 
 for _where in EXPERIMENTS:
-    routes.get(f"{_where}/assessors")(none)
     routes.get(f"{_where}/reconstructions")(none)
     routes.get(f"{_where}/status")(status)
     routes.get(f"{_where}/scans")(scans)

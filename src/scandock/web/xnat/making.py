@@ -20,11 +20,13 @@ from scandock.model.errors import Usage
 from scandock.model.request_errors import RequestInvalid
 from scandock.model.request_limits import DOCUMENT_SCANS
 from scandock.model.xnat_ids import experiment_number, subject_id, subject_number
+from scandock.rules.errors import TypeUnknown
 from scandock.rules.permissions import Action, Answer
 from scandock.rules.project_fields import said_of_project
 from scandock.rules.said_fields import SCAN_FIELDS, SESSION_FIELDS, Said, said_of
 from scandock.rules.subject_fields import SUBJECT_FIELDS, said_of_subject
 from scandock.services import making, rights
+from scandock.services.assessors import Assessor, find_any_assessor, put_assessor
 from scandock.services.editing import rename_subject
 from scandock.services.finding import Experiment, Subject, find_experiment, find_subject
 from scandock.services.header_refresh import pull_headers
@@ -38,9 +40,10 @@ from scandock.services.session_errors import LabelTaken
 from scandock.web import urls
 from scandock.web.errors import NotFound
 from scandock.web.request_context import Work
-from scandock.web.xnat.bodies import pairs_of
+from scandock.web.xnat.assessor_items import said_in_assessor
+from scandock.web.xnat.bodies import form_in
 from scandock.web.xnat.documents import Document, read_document, said_in_document
-from scandock.web.xnat.errors import ProjectOther, SubjectMissing, TypeUnknown
+from scandock.web.xnat.errors import ProjectOther, SubjectMissing
 from scandock.web.xnat.places import EXPERIMENTS, SUBJECTS, subject_of
 from scandock.web.xnat.routing import Known, router
 from scandock.web.xnat.schema import SCANS, SESSIONS
@@ -48,8 +51,6 @@ from scandock.web.xnat.wishes import true
 
 routes = router()
 T = TypeVar("T")
-_FORM: Final = "application/x-www-form-urlencoded"
-_FORM_BYTES: Final = 65_536
 _OF_WHAT_STANDS: Final = ("pullDataFromHeaders", "fixScanTypes", "triggerPipelines", "activate", "quarantine")
 """What is asked of a session that is there: with these alone, none is to be made."""
 _SCAN_TYPES: Final = {f"xnat:{one}ScanData".lower(): f"xnat:{one}ScanData" for one in SCANS}
@@ -74,19 +75,8 @@ def nameless(what: str, field: str) -> Usage:
 
 async def said_in(work: Work, document: Sequence[tuple[str, str]] | None = None) -> Said:
     """What the query says, and a form or a document in the body where there is one, which may have been read."""
-    request = work.request
     pairs = list(await said_in_document(work) if document is None else document)
-    if not pairs and request.headers.get("content-type", "").partition(";")[0].strip().lower() == _FORM:
-        body = b""
-        async for piece in request.stream():
-            body += piece
-            if len(body) > _FORM_BYTES:
-                raise RequestInvalid(
-                    f"The form has more than {_FORM_BYTES:,} bytes.",
-                    "Say less at once, or send a document.",
-                )
-        pairs = pairs_of(body)
-    return said_of([*pairs, *request.query_params.multi_items()])
+    return said_of([*(pairs or await form_in(work.request)), *work.request.query_params.multi_items()])
 
 
 def found_or_none(ask: Callable[[], T]) -> T | None:
@@ -187,7 +177,14 @@ for _where in SUBJECTS:
 
 
 async def experiment(work: Known) -> Response:
-    """Made where missing, with its subject; else changed, and whatever the query has done with it."""
+    """Made where missing, with its subject; else changed, and whatever the query has done with it.
+
+    An assessor of the name is changed, and none is made here: no address of this form says its session.
+    """
+    assessor = await work.read(lambda c: _assessor_there(c, work))
+    if assessor is not None:
+        said = await said_in_assessor(work)
+        return answer((await work.do(lambda: put_assessor(work.desk, assessor.session, assessor.id, said)))[0])
     document = await read_document(work)
     made, new = await put_experiment(work, document, await said_in(work, document.pairs))
     return answer(made.id, new=new)
@@ -319,6 +316,22 @@ def _there(connection: Connection, work: Work) -> Experiment | None:
     places = work.request.path_params
     return found_or_none(
         lambda: find_experiment(
+            connection,
+            work.desk.principal,
+            places["experiment"],
+            in_project=places.get("project"),
+            action=Action.SESSION_EDIT,
+        )
+    )
+
+
+def _assessor_there(connection: Connection, work: Work) -> Assessor | None:
+    """The assessor that an address names, where no session has that name. Denied."""
+    if _there(connection, work) is not None:
+        return None
+    places = work.request.path_params
+    return found_or_none(
+        lambda: find_any_assessor(
             connection,
             work.desk.principal,
             places["experiment"],

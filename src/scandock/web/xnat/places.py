@@ -7,9 +7,11 @@ from typing import Final
 
 from sqlalchemy import Connection
 
+from scandock.access.principal import Denied
 from scandock.model.uris import WaitingSession
-from scandock.rules.permissions import Action
+from scandock.rules.permissions import Action, Answer
 from scandock.services import shelves
+from scandock.services.assessors import Assessor, find_any_assessor
 from scandock.services.finding import (
     AnySession,
     Experiment,
@@ -60,6 +62,26 @@ def experiment_of(
         of_subject=places.get("subject"),
         action=action,
     )
+
+
+def experiment_or_assessor(
+    connection: Connection, work: Work, action: Action = Action.SESSION_READ
+) -> Experiment | Assessor:
+    """The session that an address of an experiment names, else the assessor. Denied."""
+    places = work.request.path_params
+    try:
+        return experiment_of(connection, work, action)
+    except Denied as denied:
+        if denied.answer is Answer.FORBIDDEN:
+            raise
+        return find_any_assessor(
+            connection,
+            work.desk.principal,
+            places["experiment"],
+            in_project=places.get("project"),
+            of_subject=places.get("subject"),
+            action=action,
+        )
 
 
 def experiments_of(connection: Connection, work: Work, names: Sequence[str]) -> list[Experiment]:

@@ -10,6 +10,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Final
 
+from scandock.rules.assessor_documents import ROOTS
 from scandock.rules.field_types import Type, type_of_field
 from scandock.rules.project_fields import PI_FIELDS
 from scandock.rules.session_types import SESSION_OF_MODALITY, SESSION_OF_SCAN
@@ -47,6 +48,8 @@ PARAMETERS: Final = (
     "seqVariant", "scanOptions", "acqType", "pixelBandwidth", "diffusion", "addParam", "inPlanePhaseEncoding",
 )  # fmt: skip
 """A scan's parameters in their order in documents, before all others."""
+ASSESSORS: Final = ("mrAssessorData", "petAssessorData", "qcAssessmentData", "qcManualAssessorData")
+"""Types of image assessors that clients know by heart. There may be any others, of which no schema is known here."""
 _PREFIX: Final = "parameters/"
 _XDAT: Final = "http://nrg.wustl.edu/security"
 _PROJECT: Final = ("ID", "secondary_ID")
@@ -78,8 +81,8 @@ _SCAN_FIELDS: Final = (
 
 def element_of(kind: str) -> str:
     """The element that a document of a type has as its root: `MRSession` of `xnat:mrSessionData`."""
-    known = _ELEMENTS.get(kind)
-    if known is not None:
+    known = _ELEMENTS.get(kind) or ROOTS.get(kind, "").removeprefix("xnat:")
+    if known:
         return known
     name = kind.partition(":")[2].removesuffix("Data")
     for end in ("Session", "Scan"):
@@ -111,10 +114,11 @@ def bases_of(kind: str) -> tuple[str, ...]:
 def xnat_xsd() -> str:
     """The schema of `xnat:` types."""
     names = ["projectData", "subjectData", *(f"{kind}SessionData" for kind in SESSIONS)]
-    names += [f"{kind}ScanData" for kind in SCANS]
+    names += [*(f"{kind}ScanData" for kind in SCANS), *ASSESSORS]
     roots = [f'<xs:element name="{element_of(f"xnat:{name}")}" type="xnat:{name}"/>' for name in names]
     types = [*_bases(), *(_type(f"{kind}SessionData", "imageSessionData") for kind in SESSIONS)]
     types += [_type(f"{kind}ScanData", "imageScanData") for kind in SCANS]
+    types += [_type(name, "imageAssessorData") for name in ASSESSORS]
     return _document("xnat", "http://nrg.wustl.edu/xnat", [*roots, *types])
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Final
 
 from sqlalchemy import Connection
@@ -19,17 +18,13 @@ from scandock.services.project_describing import Described
 from scandock.services.project_resources import Shelved
 from scandock.services.records import Project
 from scandock.services.session_parts import ResourcePart, ScanPart
-from scandock.web.xnat.answers import Item
+from scandock.web.xnat.answers import Item, started
+from scandock.web.xnat.assessor_items import assessor_items
 from scandock.web.xnat.services import contents
 from scandock.web.xnat.services.subjects import SUBJECT_TYPE
 
 MAX_SCANS: Final = request_limits.SUBJECT_SCANS
 """Scans in the document of a subject: with more of them its experiments come without."""
-
-
-def started(ms: int) -> str:
-    """When a thing was made, as XNAT's JSON says it: `Tue Nov 24 05:00:00 UTC 2026`."""
-    return f"{datetime.fromtimestamp(ms / 1000, UTC):%a %b %d %H:%M:%S UTC %Y}"
 
 
 def project_item(found: Project, described: Described, resources: list[Item]) -> Item:
@@ -103,10 +98,11 @@ def told_of_session(found: AnySession) -> dict[str, str]:
 
 
 def experiment_item(connection: Connection, found: AnySession) -> Item:
-    """A session with its scans and their resources."""
+    """A session with its scans, their resources, and its assessors."""
     rows = session_parts.scans_of(connection, found.standing)
     resources = session_parts.resources_of(connection, found.standing, scans=rows)
-    return _experiment(found, rows, resources + session_parts.resources_of(connection, found.standing))
+    assessors = assessor_items(connection, [found]).get(found.standing.id, [])
+    return _experiment(found, rows, resources + session_parts.resources_of(connection, found.standing), assessors)
 
 
 def experiment_items(connection: Connection, principal: Principal, subject: Subject) -> list[Item]:
@@ -115,21 +111,28 @@ def experiment_items(connection: Connection, principal: Principal, subject: Subj
     With their scans and resources, where these are not more than one document can hold.
     """
     every = experiments_of_subject(connection, principal, subject)
+    assessors = assessor_items(connection, every)
     if sum(one.standing.scans for one in every) > MAX_SCANS:
-        return [_experiment(one, [], []) for one in every]
+        return [_experiment(one, [], [], assessors.get(one.standing.id, [])) for one in every]
     scans, resources = session_parts.parts_of_sessions(connection, is_of_subject(subject)) if every else ({}, {})
     ids = [one.standing.id for one in every]
-    return [_experiment(one, scans.get(n, []), resources.get(n, [])) for one, n in zip(every, ids, strict=True)]
+    return [
+        _experiment(one, scans.get(n, []), resources.get(n, []), assessors.get(n, []))
+        for one, n in zip(every, ids, strict=True)
+    ]
 
 
-def _experiment(found: AnySession, scans: Sequence[ScanPart], resources: Sequence[ResourcePart]) -> Item:
-    """A session with scans, and with resources, of which some are of these."""
+def _experiment(
+    found: AnySession, scans: Sequence[ScanPart], resources: Sequence[ResourcePart], assessors: list[Item]
+) -> Item:
+    """A session with scans, with resources, of which some are of these, and with its assessors."""
     by_scan: dict[str | None, list[ResourcePart]] = {}
     for row in resources:
         by_scan.setdefault(row.scan_id, []).append(row)
     of_scans = [scan_item(row, found, by_scan.get(row.scan_id, [])) for row in scans]
     own = [resource_item(row, found) for row in by_scan.get(None, [])]
-    children = [(name, items) for name, items in (("scans/scan", of_scans), ("resources/resource", own)) if items]
+    every = (("scans/scan", of_scans), ("resources/resource", own), ("assessors/assessor", assessors))
+    children = [(name, items) for name, items in every if items]
     one = found.standing
     return Item(one.xsi_type, session_fields(found), children, started(one.created))
 

@@ -13,13 +13,17 @@ from scandock.model import uris
 from scandock.model.request_errors import ValueInvalid
 from scandock.rules.permissions import Action
 from scandock.services import browsing, rights
+from scandock.services.assessors import Assessor
 from scandock.services.project_describing import described
 from scandock.web import urls
 from scandock.web.xnat import things
 from scandock.web.xnat.answers import Item, filters_of, format_of, item, listing, window_of
-from scandock.web.xnat.places import EXPERIMENTS, SUBJECTS, experiment_of, shelf_of, subject_of
+from scandock.web.xnat.assessor_items import assessor_item
+from scandock.web.xnat.assessors import filters_of_assessors, session_in
+from scandock.web.xnat.places import EXPERIMENTS, SUBJECTS, experiment_of, experiment_or_assessor, shelf_of, subject_of
 from scandock.web.xnat.routing import Asking, router
 from scandock.web.xnat.services import words
+from scandock.web.xnat.services.assessors import list_assessors, types_of_assessors
 from scandock.web.xnat.services.columns import Rows
 from scandock.web.xnat.services.experiments import list_experiments
 from scandock.web.xnat.services.history import history_of
@@ -132,11 +136,23 @@ for _where in SUBJECTS:
 
 
 async def experiments(request: Request, work: Asking) -> Response:
-    """Of all projects, of one, or of a subject; `xsiType` narrows to types."""
+    """Of all projects, of one, or of a subject; `xsiType` narrows to types, or names those of assessors alone."""
     asked, places = request.query_params, request.path_params
+
+    of_assessors, of_sessions = types_of_assessors(asked.get("xsiType", ""))
 
     def ask(connection: Connection) -> Rows:
         of = subject_of(connection, work).number if "subject" in places else None
+        if of_assessors and not of_sessions:
+            return list_assessors(
+                connection,
+                work.desk.principal,
+                asked.get("columns"),
+                filters_of_assessors(request),
+                in_project=places.get("project"),
+                of_subject=of,
+                types=of_assessors,
+            )
         return list_experiments(
             connection,
             work.desk.principal,
@@ -167,14 +183,15 @@ async def used_words(request: Request, work: Asking) -> Response:
 
 
 async def experiment(request: Request, work: Asking) -> Response:
-    """One experiment; with `format=zip` all its files, with `html` its page."""
+    """One session or assessor; with `format=zip` all files of a session, with `html` its page."""
     if is_for_a_page(request):
-        return await to_page(work, lambda c: page_of_session(experiment_of(c, work)))
+        return await to_page(work, lambda c: page_of_session(session_in(experiment_or_assessor(c, work))))
     if format_of(request, "xml") == "zip":
         return await as_zip(work)
 
     def ask(connection: Connection) -> Item:
-        return things.experiment_item(connection, experiment_of(connection, work))
+        found = experiment_or_assessor(connection, work)
+        return assessor_item(found) if isinstance(found, Assessor) else things.experiment_item(connection, found)
 
     return item(request, await work.read(ask))
 

@@ -1,0 +1,38 @@
+"""Rows of image assessors: found by their session, their number, their label."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import Connection, Select, delete, select
+
+from scandock.catalog.server_tables import accession, assessor
+from scandock.catalog.tables import session
+from scandock.rules.labels import label_key
+
+
+def assessor_rows() -> Select[Any]:
+    """Assessors with their numbers."""
+    return select(assessor, accession.c.number).join(accession, accession.c.uuid == assessor.c.uuid)
+
+
+def assessors_labelled(connection: Connection, project_id: int, label: str) -> list[str]:
+    """UUIDs of the assessors of a label in a project's archived sessions."""
+    query = (
+        select(assessor.c.uuid)
+        .join(session, session.c.uuid == assessor.c.session_uuid)
+        .where(assessor.c.key == label_key(label), session.c.project_id == project_id, session.c.place == "archive")
+    )
+    return list(connection.execute(query).scalars())
+
+
+def labels_of_assessors(connection: Connection, session_uuid: str) -> list[str]:
+    """The labels of a session's assessors, also of one in the trash."""
+    query = select(assessor.c.label).where(assessor.c.session_uuid == session_uuid).order_by(assessor.c.id)
+    return list(connection.execute(query).scalars())
+
+
+def forget_assessors(connection: Connection, session_uuids: Iterable[str]) -> None:
+    """Let the assessors of sessions that never come back go."""
+    connection.execute(delete(assessor).where(assessor.c.session_uuid.in_(list(session_uuids))))

@@ -1,0 +1,249 @@
+"""Image assessors: experiments that belong to a session (quality control, FreeSurfer), made, changed, found, deleted.
+
+Who may do something to a session's fields may do it to its assessors; they go where the session goes, to the trash too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
+
+from scandock.access.principal import Principal, ProjectRights, deny, may
+from scandock.catalog.assessors import assessor_rows, assessors_labelled, labels_of_assessors
+from scandock.catalog.records import SessionRecord
+from scandock.catalog.server_tables import accession, assessor
+from scandock.catalog.sessions import session_rows
+from scandock.catalog.tables import project, session, subject
+from scandock.model import uris
+from scandock.model.xnat_ids import experiment_id, experiment_number, subject_number
+from scandock.queue.tokens import new_uuid
+from scandock.rules.assessor_documents import (
+    AssessorDocument,
+    SaidOfAssessor,
+    apply_said,
+    as_json,
+    new_document,
+    type_missing,
+)
+from scandock.rules.labels import label_key
+from scandock.rules.permissions import Action, Answer
+from scandock.services.audit import Value
+from scandock.services.finding import Experiment
+from scandock.services.making import changing, new_label
+from scandock.services.moving import Desk, check_no_assessor, labelled, usable
+from scandock.services.session_errors import AssessorTypeOther, LabelTaken
+
+_MANY = 1000
+"""Assessors of one label, in as many projects, that are looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assessor:
+    """An assessor of an archived session."""
+
+    number: int
+    uuid: str
+    label: str
+    xsi_type: str
+    document: str
+    """As the catalog keeps it (`AssessorDocument`); empty where it was not asked for."""
+    created: int
+    session: Experiment
+
+    @property
+    def id(self) -> str:
+        return experiment_id(self.number)
+
+    @property
+    def uri(self) -> str:
+        return uris.experiment(self.id)
+
+
+def find_assessor(connection: Connection, principal: Principal, name: str, of: Experiment) -> Assessor:
+    """The assessor of an id or label of a session, whose rights were asked. Denied where it has none."""
+    row = _row_of(connection, of.standing.uuid, name)
+    if row is None:
+        deny(Answer.HIDDEN if principal.signed_in else Answer.SIGN_IN)
+    return _assessor(row, of)
+
+
+def find_any_assessor(
+    connection: Connection,
+    principal: Principal,
+    name: str,
+    *,
+    in_project: str | None = None,
+    of_subject: str | None = None,
+    action: Action = Action.SESSION_READ,
+) -> Assessor:
+    """The assessor of an id or label, whatever session has it, as `finding.find_experiment` finds one. Denied."""
+    number = experiment_number(name)
+    own_number = accession.alias("own_number")
+    query = (
+        session_rows()
+        .add_columns(accession.c.number, assessor.c.uuid.label("assessor"), own_number.c.number.label("own"))
+        .join(accession, accession.c.uuid == session.c.uuid)
+        .join(assessor, assessor.c.session_uuid == session.c.uuid)
+        .join(own_number, own_number.c.uuid == assessor.c.uuid)
+        .where(session.c.place == "archive")
+        .where(assessor.c.key == label_key(name) if number is None else own_number.c.number == number)
+    )
+    if in_project is not None:
+        query = query.where(project.c.key == in_project.casefold())
+    if of_subject is not None:
+        person = subject_number(of_subject)
+        named = subject.c.key == of_subject.casefold() if person is None else subject.c.id == person
+        query = query.join(subject, subject.c.id == session.c.subject_id).where(named)
+    known = ProjectRights(connection)
+    rows = list(connection.execute(query.limit(_MANY)).mappings())
+    answers = [may(principal, action, row["project"], known) for row in rows]
+    allowed = [row for row, said in zip(rows, answers, strict=True) if said is Answer.ALLOWED]
+    if len(allowed) != 1:
+        hidden = Answer.HIDDEN if principal.signed_in or allowed else Answer.SIGN_IN
+        deny(Answer.FORBIDDEN if Answer.FORBIDDEN in answers and not allowed else hidden, principal, action)
+    (found,) = allowed
+    row = connection.execute(assessor_rows().where(assessor.c.uuid == found["assessor"])).mappings().one()
+    return _assessor(row, Experiment(SessionRecord.from_row(found), found["number"]))
+
+
+def assessors_of(
+    connection: Connection, sessions: Sequence[Experiment], *, most_bytes: int
+) -> dict[int, list[Assessor]]:
+    """The assessors of sessions, by the numbers of their rows; without their documents where these are too large."""
+    if not sessions:
+        return {}
+    by_uuid = {one.standing.uuid: one for one in sessions}
+    total = func.coalesce(func.sum(func.length(assessor.c.document)), 0)
+    found: dict[int, list[Assessor]] = {}
+    uuids = list(by_uuid)
+    chunks = [uuids[at : at + 500] for at in range(0, len(uuids), 500)]
+    size = sum(
+        connection.execute(select(total).where(assessor.c.session_uuid.in_(chunk))).scalar_one() for chunk in chunks
+    )
+    if not size:
+        return {}
+    for chunk in chunks:
+        query = assessor_rows().where(assessor.c.session_uuid.in_(chunk)).order_by(assessor.c.id)
+        if size > most_bytes:
+            columns = [one for one in assessor.c if one.name not in ("document", "fields")]
+            query = query.with_only_columns(*columns, accession.c.number, maintain_column_froms=True)
+        for row in connection.execute(query).mappings():
+            of = by_uuid[row["session_uuid"]]
+            found.setdefault(of.standing.id, []).append(_assessor(row, of))
+    return found
+
+
+def put_assessor(desk: Desk, of: Experiment, name: str, said: SaidOfAssessor, *, new: bool = False) -> tuple[str, bool]:
+    """Make an assessor of a session, or say more of it; its id, and whether it was made.
+
+    Denied; Usage `label_taken` (also where it is there and `new`), `type_unknown` where its type is not said,
+    `type_other` where it is of another, `session_busy`.
+    """
+    with changing(desk, of.standing.uuid) as (connection, source):
+        row = _row_of(connection, source.uuid, name)
+        if row is None:
+            return experiment_id(_make(desk, connection, source, name, said)), True
+        if new:
+            raise _taken(name)
+        _change(desk, connection, source, row, said)
+        return experiment_id(row["number"]), False
+
+
+def delete_assessor(desk: Desk, found: Assessor) -> None:
+    """Delete an assessor; nothing brings it back. Denied, which needs the right to delete its session."""
+    with changing(desk, found.session.standing.uuid, Action.SESSION_DELETE) as (connection, source):
+        if not connection.execute(delete(assessor).where(assessor.c.uuid == found.uuid)).rowcount:
+            deny(Answer.HIDDEN)
+        details: dict[str, Value] = {"assessor": found.label, "type": found.xsi_type, "deleted": True}
+        desk.note(connection, "edit", source.uuid, source.project, details)
+
+
+def check_labels_of_restored(connection: Connection, project_id: int, session_uuid: str, session_label: str) -> None:
+    """Usage `label_taken` where an archived session comes back, and another experiment has got its label meanwhile,
+    or that of one of its assessors.
+    """
+    check_no_assessor(connection, project_id, session_label)
+    for label in labels_of_assessors(connection, session_uuid):
+        if labelled(connection, project_id, label) or assessors_labelled(connection, project_id, label):
+            raise LabelTaken(
+                f"The session has an assessor {label}, and another experiment of that label stands in the project.",
+                "Give that one another label first.",
+            )
+
+
+def _make(desk: Desk, connection: Connection, source: SessionRecord, name: str, said: SaidOfAssessor) -> int:
+    if experiment_number(name) is not None:
+        deny(Answer.HIDDEN)
+    label = new_label(said.label or name)
+    if not said.xsi_type:
+        raise type_missing(said)
+    _check_free(connection, source.project_id, label)
+    document = apply_said(new_document(said.xsi_type), said)
+    uuid, now = new_uuid(), desk.catalog.now()
+    connection.execute(
+        insert(assessor).values(
+            uuid=uuid,
+            session_uuid=source.uuid,
+            label=label,
+            key=label_key(label),
+            xsi_type=said.xsi_type,
+            document=document.as_json(),
+            fields=as_json(document.fields),
+            created=now,
+            modified=now,
+        )
+    )
+    connection.execute(insert(accession).values(uuid=uuid))
+    details: dict[str, Value] = {"assessor": label, "type": said.xsi_type, "made": True}
+    desk.note(connection, "edit", source.uuid, source.project, details)
+    number: int = connection.execute(select(accession.c.number).where(accession.c.uuid == uuid)).scalar_one()
+    return number
+
+
+def _change(desk: Desk, connection: Connection, source: SessionRecord, row: RowMapping, said: SaidOfAssessor) -> None:
+    if said.xsi_type and said.xsi_type.lower() != row["xsi_type"].lower():
+        raise AssessorTypeOther(row["label"], row["xsi_type"], said.xsi_type)
+    before = AssessorDocument.from_json(row["document"])
+    if not said.xsi_type and said.document is not None and not before.has_root_of(said.document):
+        raise type_missing(said)
+    label = usable(said.label or None) or row["label"]
+    if label_key(label) != row["key"]:
+        _check_free(connection, source.project_id, label)
+    document = apply_said(before, said)
+    values = {
+        "label": label,
+        "key": label_key(label),
+        "document": document.as_json(),
+        "fields": as_json(document.fields),
+    }
+    changed = [name for name in ("label", "document") if values[name] != row[name]]
+    if changed:
+        values["modified"] = desk.catalog.now()
+        connection.execute(update(assessor).where(assessor.c.uuid == row["uuid"]).values(**values))
+        details: dict[str, Value] = {"assessor": label, "type": row["xsi_type"], "fields": changed}
+        desk.note(connection, "edit", source.uuid, source.project, details)
+
+
+def _check_free(connection: Connection, project_id: int, label: str) -> None:
+    """Usage `label_taken` where another experiment of a project has a label: a session, or an assessor."""
+    if labelled(connection, project_id, label) or assessors_labelled(connection, project_id, label):
+        raise _taken(label)
+
+
+def _taken(label: str) -> LabelTaken:
+    return LabelTaken(f"There is an experiment {label[:128]} in this project already.", "Choose another label.")
+
+
+def _row_of(connection: Connection, session_uuid: str, name: str) -> RowMapping | None:
+    number = experiment_number(name)
+    called = assessor.c.key == label_key(name) if number is None else accession.c.number == number
+    query = assessor_rows().where(assessor.c.session_uuid == session_uuid, called)
+    return connection.execute(query).mappings().first()
+
+
+def _assessor(row: RowMapping, of: Experiment) -> Assessor:
+    return Assessor(
+        row["number"], row["uuid"], row["label"], row["xsi_type"], row.get("document", ""), row["created"], of
+    )

@@ -212,7 +212,7 @@ def test_more_is_said_of_one_that_is_there(client: httpx.Client) -> None:
     assert fields(client.get(f"{where}?format=json"))["rater"] == "fields"
 
 
-NO_ASSESSORS = (
+NO_ASSESSORS: tuple[dict[str, str], ...] = (
     {},
     {"xsiType": "xnat:mrSessionData"},
     {"xsiType": "xnat:mrScanData"},
@@ -381,16 +381,17 @@ def test_who_may_what_by_the_id_of_an_assessor(web: tuple[Web, httpx.Client], su
     one, client = web
     made = done(client.put(f"{ASSESSORS}/QC1", params=QC), 201)
     for name in ("stranger", "collaborator", "member", "owner"):
-        one.account(name, **({} if name == "stranger" else {"P": name}))
+        roles: dict[str, str] = {} if name == "stranger" else {"P": name}
+        one.account(name, admin=False, **roles)
     addresses = (f"/data/experiments/{made}", "/data/projects/P/experiments/QC1", f"{ASSESSORS}/QC1")
     expected = {None: (401, 401, 401), "stranger": (404, 404, 404), "collaborator": (200, 403, 403),
                 "member": (200, 200, 403), "owner": (200, 200, 200)}  # fmt: skip
-    for name, (read, write, remove) in expected.items():
-        with one.client(name) as asking:
+    for person, (read, write, remove) in expected.items():
+        with one.client(person) as asking:
             for where in addresses:
-                with subtests.test(f"{name} {where}"):
+                with subtests.test(f"{person} {where}"):
                     assert asking.get(where).status_code == read
-                    assert asking.put(where, params={"note": str(name)}).status_code == write
+                    assert asking.put(where, params={"note": str(person)}).status_code == write
                     assert asking.put(f"{where}/resources/R/files/x", content=b"x").status_code in (400, 401, 403, 404)
                     seen = rows(asking.get("/data/experiments?xsiType=xnat:imageAssessorData"))
                     assert [row["ID"] for row in seen] == ([made] if read == 200 else [])

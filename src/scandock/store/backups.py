@@ -91,7 +91,8 @@ def copy_folder(source: Readable, target: str, on_file: Callable[[int], None]) -
 def failed(error: OSError, target: str) -> Fault:
     """The Fault for an OSError met while copying into a folder that is no data folder."""
     found = fault(error, f"copying into {target}")
-    return Fault(found.code, found.message, "Look at the disk of that folder, then run the same command again.")
+    found.remedy = "Look at the disk of that folder, then run the same command again."
+    return found
 
 
 def copy_file(stream: IO[bytes], path: str, most: int | None = None) -> tuple[int, bytes]:

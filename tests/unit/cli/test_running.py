@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import io
 import json
 import os
 import signal
@@ -49,6 +51,23 @@ def test_json_is_one_object_a_line_in_order_and_nothing_else_on_stdout(capsys):
 def test_json_of_one_archive_leaves_stderr_alone(capsys):
     assert Run(engine(a=placed()), Story("d"), as_json=True).run(["a.zip"]) == 0
     assert capsys.readouterr().err == ""
+
+
+class Full(io.StringIO):
+    """A stdout on a disk that is full."""
+
+    def write(self, _):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_stdout_that_takes_no_more_is_said_and_ends_nothing(capsys, monkeypatch, as_json):
+    run = Run(engine(a=placed(), b=placed()), Story("d"), as_json=as_json)
+    monkeypatch.setattr("sys.stdout", Full())
+    assert run.run(["a.zip", "b.zip"]) == 1
+    said = "Error: The output could not be written: no space left on device. The import itself is done."
+    assert [line for line in capsys.readouterr().err.splitlines() if line[0] != "["] == [said] * (2 if as_json else 1)
+    assert len(run.reports) == 2
 
 
 def test_json_is_ascii_whatever_names_hold(capsys):

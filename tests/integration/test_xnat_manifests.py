@@ -30,6 +30,7 @@ from scandock.services.cleaning.rows import MANIFESTS, MANIFESTS_KEPT_MS
 from scandock.services.manifests import (
     KEPT,
     MAX_BYTES,
+    Listed,
     ManifestRequest,
     Selection,
     find_manifest,
@@ -328,11 +329,11 @@ def test_many_sessions_are_one_statement_and_in_their_order(database_url: str) -
 
 def test_names_that_differ_by_case_alone_get_folders_of_their_own() -> None:
     """Else the client would write the files of one among those of the other."""
-    row = {"uuid": "u", "label": "E", "subject": "S", "number": 1, "scan_type": "", "bytes": 1, "resource": "DICOM"}
-    rows: list[Any] = [
-        {**row, "project": "P", "scan_id": "a"},
-        {**row, "project": "P", "scan_id": "A"},
-        {**row, "project": "Q", "scan_id": "a", "uuid": "v", "number": 2, "resource": "ALL"},
+    first = Listed("u", "E", "S", "P", 1, "a", "", "DICOM", 1)
+    rows = [
+        first,
+        first._replace(scan_id="A"),
+        first._replace(project="Q", uuid="v", number=2, resource="ALL"),
     ]
     folders = [entry for part in parts_of(rows, Selection(everything=True)) for entry in part.scans]
     assert [one.folder for one in folders] == [
@@ -413,8 +414,7 @@ def test_half_a_character_is_refused_as_such(client: httpx.Client, body: str) ->
 
 def test_a_simplified_folder_lies_in_no_other_one() -> None:
     """A session's own resource that is called as a scan is: in a zip two files would have one name."""
-    common = {"uuid": "u", "number": 1, "project": "P", "subject": "S", "label": "E", "bytes": 1, "scan_type": None}
     named = ((None, "1"), ("1", "DICOM"), (None, "1_2"), (None, "x"), ("1_3", "DICOM"))
-    rows: Any = [{**common, "scan_id": scan, "resource": label} for scan, label in named]
+    rows = [Listed("u", "E", "S", "P", 1, scan, None, label, 1) for scan, label in named]
     (part,) = parts_of(rows, Selection(everything=True), ["simplified"])
     assert list(part.names.values()) == ["E/1_2", "E/1/DICOM", "E/1_2_2", "E/x", "E/1_3/DICOM"]

@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import CTE, Connection, RowMapping, and_, case, func, literal, or_, select, union_all
+from sqlalchemy import CTE, Connection, and_, case, func, literal, or_, select, union_all
 
 from scandock.catalog.tables import file, project, session
 
@@ -62,21 +62,21 @@ class Comparison:
 
 def compare(connection: Connection, uuids: Sequence[str]) -> dict[str, Comparison]:
     """By the id of the session that came; those that nothing contests are left out."""
-    came = connection.execute(_sides().where(session.c.uuid.in_(uuids), session.c.held_code.in_(CONTESTED))).mappings()
-    sources = {row["id"]: row for row in came}
+    came = connection.execute(_sides().where(session.c.uuid.in_(uuids), session.c.held_code.in_(CONTESTED)))
+    sources = {row.id: row for row in map(_Found._make, came)}
     if not sources:
         return {}
     stands = _archived(connection, list(sources.values()))
     small = {
-        number: (row["tree_id"], stands[number]["tree_id"] if number in stands else None)
+        number: (row.tree_id, stands[number].tree_id if number in stands else None)
         for number, row in sources.items()
-        if row["files"] + (stands[number]["files"] if number in stands else 0) <= MOST_FILES
+        if row.files + (stands[number].files if number in stands else 0) <= MOST_FILES
     }
     counts = _counts(connection, small)
-    return {row["uuid"]: _compared(row, stands.get(number), counts.get(number)) for number, row in sources.items()}
+    return {row.uuid: _compared(row, stands.get(number), counts.get(number)) for number, row in sources.items()}
 
 
-def _compared(row: RowMapping, stands: RowMapping | None, counts: tuple[int, ...] | None) -> Comparison:
+def _compared(row: _Found, stands: _Found | None, counts: tuple[int, ...] | None) -> Comparison:
     same, differ, only_came, only_stands, inner, spare = counts or (None,) * 6
     return Comparison(
         came=_side(row),
@@ -90,6 +90,24 @@ def _compared(row: RowMapping, stands: RowMapping | None, counts: tuple[int, ...
     )
 
 
+class _Found(NamedTuple):
+    """A session as `_sides` finds it."""
+
+    id: int
+    uuid: str
+    project_id: int
+    key: str
+    label: str
+    subject: str
+    study_uid: str | None
+    attributes: str
+    scans: int
+    files: int
+    bytes: int
+    tree_id: int
+    project: str
+
+
 def _sides() -> Any:  # noqa: ANN401  a select of many columns
     return select(
         session.c.id, session.c.uuid, session.c.project_id, session.c.key, session.c.label, session.c.subject,
@@ -98,38 +116,40 @@ def _sides() -> Any:  # noqa: ANN401  a select of many columns
     ).join(project, project.c.id == session.c.project_id)  # fmt: skip
 
 
-def _side(row: RowMapping) -> Side:
+def _side(row: _Found) -> Side:
     return Side(
-        uuid=row["uuid"],
-        project=row["project"],
-        label=row["label"],
-        subject=row["subject"],
-        date=json.loads(row["attributes"]).get("date", ""),
-        scans=row["scans"],
-        files=row["files"],
-        bytes=row["bytes"],
+        uuid=row.uuid,
+        project=row.project,
+        label=row.label,
+        subject=row.subject,
+        date=json.loads(row.attributes).get("date", ""),
+        scans=row.scans,
+        files=row.files,
+        bytes=row.bytes,
     )
 
 
-def _archived(connection: Connection, sources: list[RowMapping]) -> dict[int, RowMapping]:
+def _archived(connection: Connection, sources: list[_Found]) -> dict[int, _Found]:
     """By the number of the session that came, the archived one of its study, else of its label."""
     wanted = or_(
         *(
             and_(
-                session.c.project_id == row["project_id"],
-                or_(session.c.key == row["key"], session.c.study_uid == row["study_uid"]),
+                session.c.project_id == row.project_id,
+                or_(session.c.key == row.key, session.c.study_uid == row.study_uid),
             )
             for row in sources
         )
     )
-    rows = connection.execute(_sides().where(session.c.place == "archive", wanted)).mappings().all()
-    by_study = {(row["project_id"], row["study_uid"]): row for row in rows if row["study_uid"] is not None}
-    by_label = {(row["project_id"], row["key"]): row for row in rows}
+    rows = [_Found._make(row) for row in connection.execute(_sides().where(session.c.place == "archive", wanted))]
+    by_study: dict[tuple[int, str | None], _Found] = {
+        (row.project_id, row.study_uid): row for row in rows if row.study_uid is not None
+    }
+    by_label = {(row.project_id, row.key): row for row in rows}
     found = {}
     for row in sources:
-        stands = by_study.get((row["project_id"], row["study_uid"])) or by_label.get((row["project_id"], row["key"]))
+        stands = by_study.get((row.project_id, row.study_uid)) or by_label.get((row.project_id, row.key))
         if stands is not None:
-            found[row["id"]] = stands
+            found[row.id] = stands
     return found
 
 

@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
-from typing import IO, Final
+from typing import IO, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, func, insert, select
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, select
 
 from scandock.access.clock import now_ms
 from scandock.access.principal import Principal, deny
@@ -116,6 +116,20 @@ class Part:
     """The folder of each resource, by scan and label."""
 
 
+class Listed(NamedTuple):
+    """A resource with files, of an archived session; one without any files has one that names no resource."""
+
+    uuid: str
+    label: str
+    subject: str
+    project: str
+    number: int
+    scan_id: str | None
+    scan_type: str | None
+    resource: str | None
+    bytes: int | None
+
+
 class _Folders:
     """Names of folders, of which no two are alike where case counts for nothing."""
 
@@ -123,30 +137,30 @@ class _Folders:
         self._options = frozenset(options)
         self._taken: set[str] = set()
 
-    def of_session(self, row: RowMapping) -> str:
+    def of_session(self, row: Listed) -> str:
         """As the zips name it: two sessions of one label have their projects besides."""
         if "projectIncludedInPath" in self._options:
-            return f"{row['project']}/{row['subject'] or 'none'}/{row['label']}"
-        label = str(row["label"])
+            return f"{row.project}/{row.subject or 'none'}/{row.label}"
+        label = row.label
         if label.casefold() in self._taken:
-            label = f"{label}_{row['project']}"
+            label = f"{label}_{row.project}"
         self._taken.add(label.casefold())
-        return f"{row['subject'] or 'none'}/{label}" if "subjectIncludedInPath" in self._options else label
+        return f"{row.subject or 'none'}/{label}" if "subjectIncludedInPath" in self._options else label
 
     def keep_for_scans(self, above: str, scan_ids: Iterable[str]) -> None:
         """Simplified, a session's own resource could have the name of a scan, and its folders be those in that one."""
         if "simplified" in self._options:
             self._taken.update(f"{above}/{scan_id}/".casefold() for scan_id in scan_ids)
 
-    def of_resource(self, above: str, row: RowMapping) -> str:
+    def of_resource(self, above: str, row: Listed) -> str:
         simplified = "simplified" in self._options
-        label = row["resource"]
-        if row["scan_id"] is None:
+        label = row.resource
+        if row.scan_id is None:
             name = f"{above}/{label}" if simplified else f"{above}/resources/{label}"
         elif simplified:
-            name = f"{above}/{row['scan_id']}/{label}"
+            name = f"{above}/{row.scan_id}/{label}"
         else:
-            name = f"{above}/scans/{scan_folder(row['scan_id'], row['scan_type'])}/resources/{label}"
+            name = f"{above}/scans/{scan_folder(row.scan_id, row.scan_type)}/resources/{label}"
         free, n = name, 2
         while f"{free.casefold()}/" in self._taken:
             free, n = f"{name}_{n}", n + 1
@@ -154,36 +168,35 @@ class _Folders:
         return free
 
 
-def parts_of(rows: Iterable[RowMapping], selection: Selection, options: Iterable[str] = ()) -> Iterator[Part]:
+def parts_of(rows: Iterable[Listed], selection: Selection, options: Iterable[str] = ()) -> Iterator[Part]:
     """Rows of `rows_of_project`, `rows_of_sessions` as sessions of a manifest."""
     folders = _Folders(options)
-    for _, group in groupby(rows, key=lambda row: row["uuid"]):
+    for _, group in groupby(rows, key=lambda row: row.uuid):
         of_session = list(group)
         first = of_session[0]
-        above, number = folders.of_session(first), experiment_id(first["number"])
-        folders.keep_for_scans(above, {row["scan_id"] for row in of_session if row["scan_id"] is not None})
+        above, number = folders.of_session(first), experiment_id(first.number)
+        folders.keep_for_scans(above, {row.scan_id for row in of_session if row.scan_id is not None})
         scans: list[Entry] = []
         own: list[Entry] = []
         names: dict[tuple[str | None, str], str] = {}
         for row in of_session:
-            if row["resource"] is None or not selection.takes(row["scan_id"], row["scan_type"], row["resource"]):
+            if row.resource is None or not selection.takes(row.scan_id, row.scan_type, row.resource):
                 continue
             folder = folders.of_resource(above, row)
-            names[row["scan_id"], row["resource"]] = folder
-            entry = Entry(folder=folder, uri=_uri(number, row), bytes=row["bytes"])
-            (own if row["scan_id"] is None else scans).append(entry)
+            names[row.scan_id, row.resource] = folder
+            entry = Entry(folder=folder, uri=_uri(number, row, row.resource), bytes=row.bytes or 0)
+            (own if row.scan_id is None else scans).append(entry)
         yield Part(
-            id=number, uuid=first["uuid"], project=first["project"], subject=first["subject"], label=first["label"],
+            id=number, uuid=first.uuid, project=first.project, subject=first.subject, label=first.label,
             scans=scans, own=own, names=names,
         )  # fmt: skip
 
 
-def _uri(number: str, row: RowMapping) -> str:
+def _uri(number: str, row: Listed, name: str) -> str:
     """The files of a resource: by its label, or by its id where the label would be read as something else."""
-    name = row["resource"]
     if not _PLAIN.fullmatch(name) or session_parts.is_all(name):
-        name = resource_id(row["uuid"], row["scan_id"], name)
-    return urls.manifest_entry(number, row["scan_id"], name)
+        name = resource_id(row.uuid, row.scan_id, name)
+    return urls.manifest_entry(number, row.scan_id, name)
 
 
 def write_manifest(file: IO[bytes], name: str, parts: Iterable[Part], description: str = "") -> None:
@@ -212,25 +225,24 @@ def write_manifest(file: IO[bytes], name: str, parts: Iterable[Part], descriptio
     write("</cat:sets>\n</cat:Catalog>\n")
 
 
-def rows_of_project(connection: Connection, principal: Principal, name: str) -> Iterator[RowMapping]:
+def rows_of_project(connection: Connection, principal: Principal, name: str) -> Iterator[Listed]:
     """The resources with files of all archived sessions of a project. Denied."""
     rights.check(connection, principal, Action.SESSION_READ, name)
     return _rows(connection, project.c.key == name.casefold())
 
 
-def rows_of_session(connection: Connection, uuid: str) -> Iterator[RowMapping]:
+def rows_of_session(connection: Connection, uuid: str) -> Iterator[Listed]:
     """The same of one session, whose right to be read was checked."""
     return _rows(connection, session.c.uuid == uuid)
 
 
-def rows_of_sessions(connection: Connection, uuids: Iterable[str]) -> Iterator[RowMapping]:
+def rows_of_sessions(connection: Connection, uuids: Iterable[str]) -> Iterator[Listed]:
     """The same of several ones."""
     for part in in_parts(uuids):
         yield from _rows(connection, session.c.uuid.in_(part))
 
 
-def _rows(connection: Connection, of: ColumnElement[bool]) -> Iterator[RowMapping]:
-    """A session without any files has one row that names no resource."""
+def _rows(connection: Connection, of: ColumnElement[bool]) -> Iterator[Listed]:
     filled = and_(resource.c.tree_id == session.c.tree_id, resource.c.files > 0)
     of_scan = and_(scan.c.tree_id == resource.c.tree_id, scan.c.n == resource.c.scan_n)
     edited = and_(scan_edit.c.session_id == session.c.id, scan_edit.c.scan_id == scan.c.scan_id)
@@ -248,7 +260,7 @@ def _rows(connection: Connection, of: ColumnElement[bool]) -> Iterator[RowMappin
         .where(session.c.place == "archive", of)
         .order_by(project.c.key, session.c.key, session.c.id, func.coalesce(scan.c.sort_key, ""), resource.c.n)
     )  # fmt: skip
-    yield from connection.execute(query.execution_options(yield_per=1_000)).mappings()
+    yield from map(Listed._make, connection.execute(query.execution_options(yield_per=1_000)))
 
 
 # -- what was asked for by REST ----------------------------------------------------------------------------------------

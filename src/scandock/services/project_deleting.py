@@ -7,9 +7,9 @@ deletion only goes forward: where whoever carries it out dies, the next command 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import Connection, RowMapping, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from scandock.access.principal import Door, Principal, RequestInfo, deny
 from scandock.catalog.engine import Catalog
@@ -67,6 +67,18 @@ class Finished:
     stuck: dict[str, ScandockError] = field(default_factory=dict)
 
 
+class _Begun(NamedTuple):
+    """A deletion that was begun, and who asked for it."""
+
+    id: int
+    name: str
+    account_id: int | None
+    account: str | None
+    actor: str
+    address: str
+    request_id: str
+
+
 def finish_deletions(catalog: Catalog, store: Store, settings: Settings) -> Finished:
     """Finish what interrupted deletions left, each in the name of who asked for it; nothing of those under way.
 
@@ -74,18 +86,21 @@ def finish_deletions(catalog: Catalog, store: Store, settings: Settings) -> Fini
     """
     with catalog.read() as connection:
         begun = connection.execute(
-            select(project.c.id, project.c.name, project_deletion, account.c.uuid)
+            select(
+                project.c.id, project.c.name, project_deletion.c.account_id, account.c.uuid, project_deletion.c.actor,
+                project_deletion.c.address, project_deletion.c.request_id,
+            )
             .join(project, project.c.id == project_deletion.c.project_id)
             .outerjoin(account, account.c.id == project_deletion.c.account_id)
             .order_by(project.c.id)
-        ).mappings().all()  # fmt: skip
+        ).all()  # fmt: skip
     found = Finished()
-    for row in begun:
+    for one in map(_Begun._make, begun):
         try:
-            if _carry_out(_desk_of(row, catalog, store, settings), row["id"]):
-                found.done.append(row["name"])
+            if _carry_out(_desk_of(one, catalog, store, settings), one.id):
+                found.done.append(one.name)
         except Exception as error:  # noqa: BLE001  whatever it is: one deletion must not lock people out of DATA
-            found.stuck[row["name"]] = error if isinstance(error, ScandockError) else _unexpected(error)
+            found.stuck[one.name] = error if isinstance(error, ScandockError) else _unexpected(error)
     return found
 
 
@@ -94,10 +109,10 @@ def _unexpected(error: Exception) -> Fault:
     return RecoveryFailed(said)
 
 
-def _desk_of(row: RowMapping, catalog: Catalog, store: Store, settings: Settings) -> Desk:
+def _desk_of(begun: _Begun, catalog: Catalog, store: Store, settings: Settings) -> Desk:
     """Where a deletion goes on, as whoever asked for it: their right to it was proved when it began."""
-    principal = Principal(row["account_id"], row["uuid"] or "", row["actor"], door=Door.SYSTEM)
-    return Desk(catalog, store, settings, principal, RequestInfo(row["address"], row["request_id"]))
+    principal = Principal(begun.account_id, begun.account or "", begun.actor, door=Door.SYSTEM)
+    return Desk(catalog, store, settings, principal, RequestInfo(begun.address, begun.request_id))
 
 
 # -- beginning ---------------------------------------------------------------------------------------------------------

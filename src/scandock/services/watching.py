@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, RowMapping, Select, func, select
+from sqlalchemy import Connection, Select, func, select
 
 from scandock.access.principal import Principal
 from scandock.catalog.engine import Catalog
@@ -99,10 +99,10 @@ class Watch:
                 return found
 
     def _numbers(self, connection: Connection) -> list[Happening]:
-        rows = connection.execute(_moving()).mappings().all()
-        before, self._far = self._far, {row["uuid"]: _figures(row) for row in rows}
-        moved = [row for row in rows if before.get(row["uuid"]) != self._far[row["uuid"]]]
-        return [_progress(row) for row in moved if row["state"] == ImportState.RECEIVING or row["stage"] is not None]
+        rows = [_Moving._make(row) for row in connection.execute(_moving())]
+        before, self._far = self._far, {row.uuid: _figures(row) for row in rows}
+        moved = [row for row in rows if before.get(row.uuid) != self._far[row.uuid]]
+        return [_progress(row) for row in moved if row.state == ImportState.RECEIVING or row.stage is not None]
 
 
 def _floor(last: int) -> int:
@@ -184,6 +184,23 @@ def _short(data: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in data.items() if name != "sessions"}
 
 
+class _Moving(NamedTuple):
+    """An upload that comes in, or an import that runs, and how far it is."""
+
+    uuid: str
+    archive: str
+    state: str
+    account_id: int
+    received: int
+    size: int | None
+    project: str | None
+    stage: str | None
+    entries_done: int | None
+    entries_total: int | None
+    bytes_done: int | None
+    bytes_total: int | None
+
+
 def _moving() -> Select[Any]:
     """Uploads that come in and imports that run, with how far they are."""
     return (
@@ -199,26 +216,26 @@ def _moving() -> Select[Any]:
     )  # fmt: skip
 
 
-def _figures(row: RowMapping) -> tuple[Any, ...]:
-    return (row["state"], row["received"], row["stage"], row["entries_done"], row["bytes_done"], row["bytes_total"])
+def _figures(row: _Moving) -> tuple[Any, ...]:
+    return (row.state, row.received, row.stage, row.entries_done, row.bytes_done, row.bytes_total)
 
 
-def _progress(row: RowMapping) -> Happening:
-    receiving = row["state"] == ImportState.RECEIVING
-    far: dict[str, Any] = {"stage": "receiving", "bytes": {"done": row["received"], "total": row["size"]}}
+def _progress(row: _Moving) -> Happening:
+    receiving = row.state == ImportState.RECEIVING
+    far: dict[str, Any] = {"stage": "receiving", "bytes": {"done": row.received, "total": row.size}}
     if not receiving:
         far = {
-            "stage": row["stage"],
-            "entries": {"done": row["entries_done"], "total": row["entries_total"]},
-            "bytes": {"done": row["bytes_done"], "total": row["bytes_total"]},
+            "stage": row.stage,
+            "entries": {"done": row.entries_done, "total": row.entries_total},
+            "bytes": {"done": row.bytes_done, "total": row.bytes_total},
         }
     return Happening(
         number=0,
         at=0,
         kind="progress",
-        uuid=row["uuid"],
-        archive=row["archive"],
-        account_id=row["account_id"],
-        project=row["name"],
-        data={"state": row["state"], **far},
+        uuid=row.uuid,
+        archive=row.archive,
+        account_id=row.account_id,
+        project=row.project,
+        data={"state": row.state, **far},
     )

@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import IO
 
-from sqlalchemy import Connection, RowMapping
+from sqlalchemy import Connection
 from starlette.responses import Response
 
 from scandock.catalog.sessions import archived_uuid
 from scandock.rules.permissions import Action
 from scandock.services import rights
 from scandock.services.downloads import disposition
-from scandock.services.manifests import Selection, parts_of, rows_of_project, rows_of_session, write_manifest
+from scandock.services.manifests import Listed, Selection, parts_of, rows_of_project, rows_of_session, write_manifest
 from scandock.services.session_errors import SessionsMissing
 from scandock.web.held_documents import held_document
 from scandock.web.pages.routing import Seen
@@ -33,7 +33,7 @@ async def project_manifest(work: Seen, project: str) -> Response:
 async def session_manifest(work: Seen, project: str, label: str) -> Response:
     """Of one."""
 
-    def rows(connection: Connection) -> Iterator[RowMapping]:
+    def rows(connection: Connection) -> Iterator[Listed]:
         rights.check(connection, work.desk.principal, Action.SESSION_READ, project)
         uuid = archived_uuid(connection, project, label)
         return iter(()) if uuid is None else rows_of_session(connection, uuid)
@@ -41,7 +41,7 @@ async def session_manifest(work: Seen, project: str, label: str) -> Response:
     return await _manifest(work, label, rows)
 
 
-async def _manifest(work: Work, name: str, ask: Callable[[Connection], Iterator[RowMapping]]) -> Response:
+async def _manifest(work: Work, name: str, ask: Callable[[Connection], Iterator[Listed]]) -> Response:
     """Usage `nothing_there` where no archived session is."""
 
     def write(connection: Connection, file: IO[bytes]) -> None:

@@ -23,8 +23,10 @@ MOST = 20
 FLOOR = 0.0005
 """Seconds of processor time that any text may take: what a clock says of less is chance."""
 TRIES = 3
-AT_RUN_TIME = {"rules/routing.py:_compile"}
-"""What makes a pattern of what people say: administrators do, and values are cut before they are matched."""
+AT_RUN_TIME = {"rules/routing.py:_compile", "web/asked_routers.py:_asked_for"}
+"""What makes patterns as it runs: of what administrators say, whose values are cut before they are matched; of routes,
+each of which is asked of Starlette too.
+"""
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,8 @@ def ask_few(routes: Iterable[Any]) -> None:
 
 
 def _asked_for(matches: _Matches, paths: Iterable[re.Pattern[str]]) -> _Matches:
-    known = re.compile("|".join(_NAMED.sub("(?:", path.pattern) for path in paths))
+    pattern = "|".join(_NAMED.sub("(?:", path.pattern) for path in paths)
+    known = re.compile(pattern)
 
     def asked(scope: Scope) -> tuple[Match, Scope]:
         root: str = scope.get("root_path", "")

@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from scandock.catalog.server_tables import assessor, audit
 from scandock.services.cleaning.trash import empty_trash
-from tests.builders import site_at
+from tests.builders import Site, documented, images, site_at
 from tests.integration.test_xnat_making import done, experiment, fields, rows
 from tests.integration.web import Web, served
 
@@ -429,3 +429,28 @@ def test_many_large_ones_come_without_their_documents(client: httpx.Client) -> N
     assert [one.get("label") for one in shown] == [f"QC{n}" for n in range(5)]
     assert all(told(one) == [] for one in shown)
     assert len(as_xml(client, f"{ASSESSORS}/QC0").findtext(f"{XNAT}comments") or "") == 900_000
+
+
+def test_no_session_gets_the_label_of_an_assessor(site: Site) -> None:
+    site.bring(documented("E1", "1", images(1)), project="W", session="E1")
+    where = "/data/projects/W/experiments"
+    with served(site) as (_, client):
+        done(client.put(f"{where}/E1/assessors/QC1", params=QC), 201)
+        derived = site.bring({"1.dcm": images(1, study=2, patient_id=b"QC1")[0]}, project="W").session
+        assert derived["label"].startswith("QC1_")
+        assert derived["uri"].startswith("/data/archive/")
+        held = site.bring(documented("x", "1", images(1, study=3)), project="W", session="qc1").session
+        assert held["uri"].startswith("/data/prearchive/")
+        waiting = site.bring(
+            documented("x", "1", images(1, study=4)), project="W", session="Other", destination="prearchive"
+        ).session["uri"]
+        for src in (held["uri"].removeprefix("/data"), waiting.removeprefix("/data")):
+            asked = {"src": src, "dest": "/archive/projects/W/subjects/X/experiments/QC1"}
+            assert client.post("/data/services/archive", params=asked).status_code == 409
+        assert client.get(f"{where}/QC1?format=json").json()["items"][0]["meta"]["xsi:type"] == "xnat:qcAssessmentData"
+        assert client.delete(f"{where}/E1").status_code == 200
+        (trashed,) = client.get("/api/v1/trash").json()["items"]
+        refused = client.post(f"/api/v1/trash/{trashed['id']}/restore", json={"label": "qc1"})
+        assert (refused.status_code, refused.json()["code"]) == (409, "label_taken")
+        assert client.post(f"/api/v1/trash/{trashed['id']}/restore").status_code == 200
+        assert client.get(f"{where}/QC1").status_code == 200

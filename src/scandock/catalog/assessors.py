@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, delete, select
 
 from scandock.catalog.server_tables import accession, assessor
-from scandock.catalog.tables import session
+from scandock.catalog.tables import project, session
 from scandock.rules.labels import label_key
 
 
@@ -25,6 +25,16 @@ def assessors_labelled(connection: Connection, project_id: int, label: str) -> l
         .where(assessor.c.key == label_key(label), session.c.project_id == project_id, session.c.place == "archive")
     )
     return list(connection.execute(query).scalars())
+
+
+def archived_assessors_labelled(project_name: str, label: str) -> Select[Any]:
+    """UUID, label and subject of the assessors of a label in a project's archived sessions."""
+    return (
+        select(assessor.c.uuid, assessor.c.label, session.c.subject)
+        .join(session, session.c.uuid == assessor.c.session_uuid)
+        .join(project, project.c.id == session.c.project_id)
+        .where(assessor.c.key == label_key(label), project.c.name == project_name, session.c.place == "archive")
+    )
 
 
 def labels_of_assessors(connection: Connection, session_uuid: str) -> list[str]:

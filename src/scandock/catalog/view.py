@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, select, true
 
+from scandock.catalog.assessors import archived_assessors_labelled
 from scandock.catalog.elsewhere import holders_of_ecat, in_parts, subjects_of_patients
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import reception
@@ -39,7 +40,23 @@ class SqlView:
         return self._sessions(project_name, session.c.study_uid == study_uid)
 
     def sessions_labelled(self, project_name: str, label: str) -> list[KnownSession]:
-        return self._sessions(project_name, session.c.key == label.casefold())
+        sessions = self._sessions(project_name, session.c.key == label.casefold())
+        return [*sessions, *self._assessors(project_name, label)]
+
+    def _assessors(self, project_name: str, label: str) -> list[KnownSession]:
+        rows = self.connection.execute(archived_assessors_labelled(project_name, label))
+        return [
+            KnownSession(
+                uuid=row.uuid,
+                project=project_name,
+                subject=row.subject,
+                label=row.label,
+                study_uid=None,
+                place="archive",
+                is_assessor=True,
+            )
+            for row in rows
+        ]
 
     def _sessions(self, project_name: str, condition: ColumnElement[bool]) -> list[KnownSession]:
         query = session_rows().where(project.c.name == project_name, condition).order_by(session.c.id)

@@ -85,6 +85,8 @@ class Case:
         By the study UID; an ECAT session by its label, where the patients do not differ; ECAT and DICOM from one
         `{session_id}` folder and one patient (rules.md, "ECAT"); a session made by hand that has no study yet.
         """
+        if session.is_assessor:
+            return False
         if session.study_uid is not None and self.study.study_uid is not None:
             return session.study_uid == self.study.study_uid
         if self.differs_from(session):

@@ -30,6 +30,8 @@ class KnownSession:
     xsi_type: str = ""
     type_is_set: bool = False
     """Whether a person set its type; a session that has one and no scans counts so."""
+    is_assessor: bool = False
+    """No session, but an assessor of one: its label is taken, and nothing joins it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,6 +34,7 @@ from scandock.services import audit, rights
 from scandock.services.moving import (
     Desk,
     Outcome,
+    check_no_assessor,
     subject_warnings,
     switch,
     usable,
@@ -276,6 +277,8 @@ def _target(
                 chosen = row.uuid
             elif chosen is None:
                 raise LabelTaken("That label belongs to another archived session.", "Choose another label.")
+    if chosen is None:
+        check_no_assessor(connection, source.project_id, label or source.label)
     return (find_session(connection, chosen) if chosen is not None else None), twice
 
 

@@ -166,6 +166,8 @@ def check_labels_of_restored(connection: Connection, project_id: int, session_uu
     """
     check_no_assessor(connection, project_id, session_label)
     for label in labels_of_assessors(connection, session_uuid):
+        if label_key(label) == label_key(session_label):
+            raise LabelTaken(f"The session has an assessor {label} itself.", "Choose another label for the session.")
         if labelled(connection, project_id, label) or assessors_labelled(connection, project_id, label):
             raise LabelTaken(
                 f"The session has an assessor {label}, and another experiment of that label stands in the project.",

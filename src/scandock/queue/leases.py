@@ -6,6 +6,7 @@ Correctness rests on the token alone: every transaction that shows something gua
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -33,7 +34,7 @@ Where the disk stalls, a commit may take longer than a lease: to take its import
 
 
 @dataclass(frozen=True, slots=True)
-class Lease:
+class Lease(ABC):
     """The right to work on an import or an operation, until somebody else holds a newer token."""
 
     row_id: int
@@ -51,9 +52,9 @@ class Lease:
         return None
 
     @classmethod
+    @abstractmethod
     def goes_on(cls) -> ColumnElement[bool]:
         """Whether a row of its table is one that goes on."""
-        raise NotImplementedError
 
     def stands(self) -> ColumnElement[bool]:
         """Whether the row is one that this lease still holds."""

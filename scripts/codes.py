@@ -12,10 +12,10 @@ from importlib import import_module
 from pathlib import Path
 
 import scandock.web.app  # with every module of the server
-from scandock.access.principal import Denied
+from scandock.access.principal import AccessDenied
 from scandock.model.errors import Coded
 from scandock.rules.notices import CODES as NOTICES
-from scandock.rules.notices import UPLOADS
+from scandock.rules.notices import UPLOAD_WARNINGS
 from scandock.rules.receipt_codes import ARCHIVES, ENTRIES
 
 PAGE = Path(__file__).resolve().parent.parent / "docs/codes.md"
@@ -51,7 +51,7 @@ def rows() -> dict[str, list[str]]:
     for code, notice in NOTICES.items():
         row = f"| `{code}` | {notice.kind} | {notice.section} | {notice.sentence} | {notice.remedy} |"
         found.setdefault(code, []).append(row)
-    for code, meaning in UPLOADS.items():
+    for code, meaning in UPLOAD_WARNINGS.items():
         found.setdefault(code, []).append(f"| `{code}` | {meaning} |")
     for code, entry in ENTRIES.items():
         verdicts = ", ".join(sorted(entry.verdicts))
@@ -64,7 +64,7 @@ def rows() -> dict[str, list[str]]:
 
 def _is_without_status(made: type[Coded]) -> bool:
     """Whether a class is of a table without statuses where its code has another one: of commands, or of who asks."""
-    return issubclass(made, Denied) or made.__module__.startswith("scandock.cli.")
+    return issubclass(made, AccessDenied) or made.__module__.startswith("scandock.cli.")
 
 
 def _one(made: list[type[Coded]]) -> str:

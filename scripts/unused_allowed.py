@@ -30,7 +30,7 @@ made_in_store_paths  # makes DataPath and RelPath classes that nobody else can m
 
 # values that stand in another form where they are used
 IMPORT_END  # catalog/trail.py, which may not import services, writes its value
-TOKEN_USE  # access/authenticate.py, which may not import services, names its value
+TOKEN_USE  # access/authentication.py, which may not import services, names its value
 
 # for tests and documents
 POINTS  # the crash suite goes through them

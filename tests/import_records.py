@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from scandock.model.imported import ImportedSession
-from scandock.model.report import make_report
+from scandock.model.import_report import make_report
 from scandock.model.verdicts import ImportState
 from scandock.services.import_records import Import
 

@@ -12,17 +12,17 @@ from email.message import Message
 from email.policy import default
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from scandock.model.upload_steps import Sink, log_steps_by
+from scandock.model.upload_log import Sink, set_step_sink
 
 
 @contextmanager
 def steps_logged_by(sink: Sink) -> Iterator[None]:
     """Let steps of uploads go there for a while, then to where they went before."""
-    before = log_steps_by(sink)
+    before = set_step_sink(sink)
     try:
         yield
     finally:
-        log_steps_by(before)
+        set_step_sink(before)
 
 
 @dataclass

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from scandock.access.principal import SYSTEM
 from scandock.catalog.shelves import shelf_of_project
-from scandock.model.points import DELETION_POINTS, POINTS
+from scandock.model.crash_points import DELETION_POINTS, POINTS
 from scandock.services.hand_changes import make_changes
 from scandock.services.hand_files import Wanted, change_of, incoming
 from scandock.services.moving import Desk

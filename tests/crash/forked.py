@@ -277,12 +277,12 @@ def _prepare() -> None:
 
 
 def _run(request: dict[str, Any]) -> int:
-    from scandock.model import points
+    from scandock.model import crash_points
 
     os.chdir(request["cwd"])
     os.environ.clear()
     os.environ.update(request["env"])
-    importlib.reload(points)  # which reads where it is to die from the environment when it is imported
+    importlib.reload(crash_points)  # which reads where it is to die from the environment when it is imported
     sys.argv = list(request["argv"])
     module, _, name = request["function"].partition(":")
     function = getattr(importlib.import_module(module), name)

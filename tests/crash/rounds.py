@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from scandock.model.points import POINTS
+from scandock.model.crash_points import POINTS
 from tests.crash.archives import Scenario, State, Step, bystander, scenarios, together
 from tests.crash.checker import examine, trash_wrong, trashed
 from tests.crash.processes import KILLED, Command, Done, check, import_words, unsound

@@ -21,7 +21,7 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
-from scandock.model.points import POINTS
+from scandock.model.crash_points import POINTS
 from tests.crash.crowds import play_crowd
 from tests.crash.deletions import Deletion, deletions, play_deletions
 from tests.crash.power_cuts import PowerCut, controls, play_cuts, power_cuts

@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from scandock.model.points import POINTS
+from scandock.model.crash_points import POINTS
 from tests.crash.archives import Study
 from tests.crash.checker import acknowledged_wrong, examine
 from tests.crash.processes import check, name_of, until

@@ -270,7 +270,7 @@ def cut_off(folder: str, told: str, dropped: str, function: str, *words: str) ->
 
     What is kept of the folder goes to the file `told`.
     """
-    from scandock.model import points
+    from scandock.model import crash_points
 
     disk = SyncedDisk(Path(folder), dropped).__enter__()
 
@@ -278,7 +278,7 @@ def cut_off(folder: str, told: str, dropped: str, function: str, *words: str) ->
         Path(told).write_bytes(disk.end())
         os._exit(CUT)
 
-    points._strike = cut  # noqa: SLF001
+    crash_points._send_signal = cut  # noqa: SLF001
     module, _, name = function.partition(":")
     getattr(importlib.import_module(module), name)(*words)
     cut()

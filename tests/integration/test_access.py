@@ -14,19 +14,19 @@ from sqlalchemy.exc import DBAPIError
 
 from scandock.access import accounts, logins, members, passwords, tokens
 from scandock.access.accounts import Account
-from scandock.access.authenticate import Gate, authenticate, check_password
+from scandock.access.authentication import LoginState, authenticate, check_password
 from scandock.access.bootstrap import ensure_admin
-from scandock.access.logins import Login
-from scandock.access.principal import ANONYMOUS, SYSTEM, Denied, Door, Principal, ProjectRights, RequestInfo, may
+from scandock.access.logins import NewLogin
+from scandock.access.principal import ANONYMOUS, SYSTEM, AccessDenied, Door, Principal, ProjectRights, RequestInfo, decide_access_of
 from scandock.access.throttle import PAIR, Throttled
-from scandock.access.visible import projects_where
+from scandock.access.visibility import projects_where
 from scandock.catalog.engine import Catalog, open_catalog
 from scandock.catalog.projects import ProjectRow, add_project, make_unassigned
 from scandock.catalog.server_tables import account, api_token, audit, login, member, project_access
 from scandock.catalog.tables import project
 from scandock.model.durations import DAY_MS
 from scandock.model.errors import Fault, Usage
-from scandock.rules.permissions import Accessibility, Action, Answer, Role, Scope
+from scandock.rules.permissions import Accessibility, Action, AccessDecision, Role, Scope
 from scandock.services.accounts import Accounts
 from scandock.services.audit import Outcome, Wanted, export, record, search
 from scandock.services.cleaning.rows import purge_ended
@@ -44,7 +44,7 @@ def catalog(database_url: str) -> Iterator[Catalog]:
 
 
 @pytest.fixture
-def gate(catalog: Catalog) -> Gate:
+def gate(catalog: Catalog) -> LoginState:
     return gate_for(catalog)
 
 
@@ -53,11 +53,11 @@ def admin(catalog: Catalog) -> Accounts:
     return Accounts(catalog, SYSTEM, HERE)
 
 
-def enter(catalog: Catalog, gate: Gate, name: str, password: str) -> Principal:
+def enter(catalog: Catalog, gate: LoginState, name: str, password: str) -> Principal:
     return authenticate(catalog, basic=(name, password), request=HERE, gate=gate)
 
 
-def sign_in(catalog: Catalog, gate: Gate, name: str, password: str, request: RequestInfo) -> tuple[Account, Login]:
+def sign_in(catalog: Catalog, gate: LoginState, name: str, password: str, request: RequestInfo) -> tuple[Account, NewLogin]:
     """Log in by name and password."""
     one = check_password(catalog, name, password, request, gate)
     return one, begin_login(catalog, one, request, by="password")
@@ -69,9 +69,9 @@ def trail(catalog: Catalog, **wanted) -> list[tuple[str, str, str]]:
 
 
 def assert_failed(call, *given, code="login_failed", **named):
-    with pytest.raises(Denied) as refused:
+    with pytest.raises(AccessDenied) as refused:
         call(*given, **named)
-    assert (refused.value.code, refused.value.answer) == (code, Answer.SIGN_IN)
+    assert (refused.value.code, refused.value.answer) == (code, AccessDecision.SIGN_IN)
 
 
 def count_checks(monkeypatch) -> list[str]:
@@ -217,7 +217,7 @@ def test_a_hash_by_older_parameters_is_made_anew_when_its_password_comes(catalog
     assert one.password is not None
     assert not passwords.is_outdated(one.password)
     assert one.epoch == 0
-    assert enter(catalog, Gate(), "alice", "correct horse") == before
+    assert enter(catalog, LoginState(), "alice", "correct horse") == before
 
 
 # --- at once ---
@@ -411,7 +411,7 @@ def test_changing_ones_own_password_needs_the_present_one_and_begins_a_new_login
     assert authenticate(catalog, cookie=new.secret, gate=gate) is ANONYMOUS
     change_own_password(catalog, gate, alice, "correct horse", "battery staple", HERE)
     assert_failed(enter, catalog, gate, "alice", "correct horse")
-    with pytest.raises(Denied):
+    with pytest.raises(AccessDenied):
         change_own_password(catalog, gate, ANONYMOUS, "correct horse", "battery staple", HERE)
 
 
@@ -457,7 +457,7 @@ def test_a_token_has_its_scope_expires_and_is_revoked(catalog, gate, admin):
 def test_a_token_of_less_scope_makes_no_token_of_more(catalog, gate, admin):
     admin.create("alice", "correct horse")
     made = admin.issue_token(scope=Scope.READ, of="alice")
-    with pytest.raises(Denied):
+    with pytest.raises(AccessDenied):
         Accounts(catalog, authenticate(catalog, token=made.bearer, gate=gate), HERE).issue_token(scope=Scope.ALL)
 
 
@@ -469,18 +469,18 @@ def test_nobody_has_another_ones_tokens(catalog, gate, admin):
     with pytest.raises(Usage):
         bob.revoke_token(made.alias)
     for call in (lambda: bob.revoke_token(made.alias, of="alice"), lambda: bob.tokens(of="alice")):
-        with pytest.raises(Denied) as refused:
+        with pytest.raises(AccessDenied) as refused:
             call()
-        assert refused.value.answer is Answer.FORBIDDEN
+        assert refused.value.answer is AccessDecision.FORBIDDEN
     assert authenticate(catalog, token=made.bearer, gate=gate).name == "alice"
 
 
 def test_tokens_have_an_end_and_a_number(catalog, admin, monkeypatch):
     admin.create("alice", "correct horse")
-    for days in (0, tokens.DAYS_MOST + 1):
+    for days in (0, tokens.MAX_DAYS + 1):
         with pytest.raises(Usage):
             admin.issue_token(scope=Scope.ALL, days=days, of="alice")
-    monkeypatch.setattr(tokens, "TOKENS_MOST", 2)
+    monkeypatch.setattr(tokens, "MAX_TOKENS", 2)
     for _ in range(2):
         admin.issue_token(scope=Scope.ALL, of="alice")
     with pytest.raises(Usage) as refused:
@@ -526,7 +526,7 @@ def test_a_query_over_projects_finds_those_that_the_matrix_lets_through(catalog,
                 if action in {Action.ACCOUNT_READ, Action.ACCOUNT_EDIT, Action.PROJECT_CREATE, Action.SITE_ADMIN}:
                     continue
                 by_query = connection.execute(select(project.c.name).where(projects_where(principal, action)))
-                by_matrix = {name for name in names if may(principal, action, name, rights) is Answer.ALLOWED}
+                by_matrix = {name for name in names if decide_access_of(principal, action, name, rights) is AccessDecision.ALLOWED}
                 assert set(by_query.scalars()) == by_matrix, (who, action)
 
 
@@ -534,16 +534,16 @@ def test_what_one_may_not_know_of_looks_like_what_is_not_there(catalog, people):
     with catalog.read() as connection:
         rights = ProjectRights(connection)
         for action in (Action.PROJECT_SEE, Action.UPLOAD, Action.SESSION_READ):
-            assert may(people["stranger"], action, "P_private", rights) is Answer.HIDDEN
-            assert may(people["stranger"], action, "Nowhere", rights) is Answer.HIDDEN
-            assert may(people["stranger"], action, "Unassigned", rights) is Answer.HIDDEN
+            assert decide_access_of(people["stranger"], action, "P_private", rights) is AccessDecision.HIDDEN
+            assert decide_access_of(people["stranger"], action, "Nowhere", rights) is AccessDecision.HIDDEN
+            assert decide_access_of(people["stranger"], action, "Unassigned", rights) is AccessDecision.HIDDEN
             for name in ("P_private", "Nowhere"):
-                assert may(ANONYMOUS, action, name, rights) is Answer.SIGN_IN
-        assert may(people["stranger"], Action.UPLOAD, "P_protected", rights) is Answer.FORBIDDEN
-        assert may(people["collaborator"], Action.UPLOAD, "p_PRIVATE", rights) is Answer.FORBIDDEN
-        assert may(people["member"], Action.UPLOAD, "p_PRIVATE", rights) is Answer.ALLOWED
-        assert may(people["member"], Action.SESSION_DELETE, "P_private", rights) is Answer.FORBIDDEN
-        assert may(people["stranger"], Action.PREARCHIVE_EDIT, "Unassigned", rights, own=True) is Answer.ALLOWED
+                assert decide_access_of(ANONYMOUS, action, name, rights) is AccessDecision.SIGN_IN
+        assert decide_access_of(people["stranger"], Action.UPLOAD, "P_protected", rights) is AccessDecision.FORBIDDEN
+        assert decide_access_of(people["collaborator"], Action.UPLOAD, "p_PRIVATE", rights) is AccessDecision.FORBIDDEN
+        assert decide_access_of(people["member"], Action.UPLOAD, "p_PRIVATE", rights) is AccessDecision.ALLOWED
+        assert decide_access_of(people["member"], Action.SESSION_DELETE, "P_private", rights) is AccessDecision.FORBIDDEN
+        assert decide_access_of(people["stranger"], Action.PREARCHIVE_EDIT, "Unassigned", rights, own=True) is AccessDecision.ALLOWED
 
 
 def test_only_owners_give_roles_and_open_projects(catalog, people):
@@ -552,14 +552,14 @@ def test_only_owners_give_roles_and_open_projects(catalog, people):
             lambda who: set_member(catalog, who, "P_private", "stranger", Role.OWNER, HERE),
             lambda who: set_accessibility(catalog, who, "P_private", Accessibility.PUBLIC, HERE),
         ):
-            with pytest.raises(Denied):
+            with pytest.raises(AccessDenied):
                 change(people[name])
     set_member(catalog, people["owner"], "P_private", "stranger", Role.COLLABORATOR, HERE)
     set_member(catalog, people["owner"], "P_private", "stranger", Role.MEMBER, HERE)
     found = {one.name: one.role for one in list_members(catalog, people["collaborator"], "P_private")}
     assert found["stranger"] is Role.MEMBER
     with catalog.read() as connection:
-        assert members.accessibility_of(connection, "P_private") is Accessibility.PRIVATE
+        assert members.get_accessibility(connection, "P_private") is Accessibility.PRIVATE
         [row] = search(connection, Wanted(action="member_set", project="P_private"), limit=1)
     assert json.loads(row.details) == {"before": "collaborator", "role": "member"}
     assert row.actor == "owner"
@@ -595,7 +595,7 @@ def test_only_administrators_change_accounts(catalog, people, who):
         lambda: accounts_of.issue_token(scope=Scope.ALL, of="stranger"),
         accounts_of.page,
     ):
-        with pytest.raises(Denied):
+        with pytest.raises(AccessDenied):
             change()
 
 
@@ -734,8 +734,8 @@ def test_a_project_takes_its_roles_along_when_it_goes(catalog, people):
         connection.execute(delete(project).where(project.c.name == "P_public"))
         connection.execute(insert(project).values(name="P_public", key="p_public", created=0))
     with catalog.read() as connection:
-        assert members.members_of(connection, "P_public") == []
-        assert members.accessibility_of(connection, "P_public") is Accessibility.PRIVATE
+        assert members.list_members(connection, "P_public") == []
+        assert members.get_accessibility(connection, "P_public") is Accessibility.PRIVATE
 
 
 def test_of_two_administrators_who_disable_each_other_one_waits(postgres_url):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scandock.pipeline.read import Reader
+from scandock.pipeline.entry_reader import EntryReader
 from scandock.workers.pool import ReaderError
 from tests.builders import Site, images, site_at, zipped
 
@@ -32,7 +32,7 @@ def at_the_first_entry(monkeypatch):
     """Do something when the first entry is read."""
 
     def arrange(act):
-        take = Reader.take
+        take = EntryReader.take
         done: list[bool] = []
 
         def taking(self, *args, **named):
@@ -41,7 +41,7 @@ def at_the_first_entry(monkeypatch):
                 act()
             return take(self, *args, **named)
 
-        monkeypatch.setattr(Reader, "take", taking)
+        monkeypatch.setattr(EntryReader, "take", taking)
 
     return arrange
 

@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from scandock.model.importing import Progress
-from scandock.model.points import POINTS
+from scandock.model.import_types import Progress
+from scandock.model.crash_points import POINTS
 from scandock.services import backing_up
 from scandock.services.backing_up import back_up
 from scandock.services.catalog_copies import copied_catalog

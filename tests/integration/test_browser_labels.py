@@ -18,22 +18,22 @@ from typing import Any
 import pytest
 from pydicom._uid_dict import UID_dictionary
 
-from scandock.formats.dicom_text import decode
+from scandock.formats.dicom_text import decode_value
 from scandock.model.errors import Usage
 from scandock.model.series import SeriesTally
 from scandock.model.tags import NUMBERS
 from scandock.rules import labels
-from scandock.rules.comments import assigned
+from scandock.rules.comments import find_assignment
 from scandock.rules.import_request import ImportRequest
-from scandock.rules.junk import junk_code, named_like_image
-from scandock.rules.layout import place_of
-from scandock.rules.mapping import parse_mapping, row_for
+from scandock.rules.junk import junk_code, is_named_like_image
+from scandock.rules.layout import parse_layout
+from scandock.rules.mapping import parse_mapping, find_row
 from scandock.rules.naming import name_study
-from scandock.rules.people import patients_of
+from scandock.rules.patients import find_patients
 from scandock.rules.policy import ProjectPolicy, SiteRules
-from scandock.rules.settle import settle
+from scandock.rules.routing import route_studies
 from scandock.rules.sop_classes import CSA_NON_IMAGE, ROOT, has_pixels
-from scandock.rules.study import StudyFacts, as_date, as_time
+from scandock.rules.study import StudyFacts, normalize_date, normalize_time
 
 pytestmark = pytest.mark.processes
 
@@ -140,7 +140,7 @@ def parsed(source: str) -> Any:
 
 
 def placed(where: str, outer: list[str]) -> list[Any]:
-    place = place_of(where, outer)
+    place = parse_layout(where, outer)
     return [
         *(place.session_folder, place.scan_folder, place.resource, place.is_image_folder, place.is_resource_folder),
         *(place.base, list(place.folders), place.session_depth),
@@ -149,11 +149,11 @@ def placed(where: str, outer: list[str]) -> list[Any]:
 
 def name_key(name: str) -> str:
     tally = SeriesTally(study_uid="1", series_uid="1", objects=1, values={NUMBERS["PatientName"]: {name: 1}})
-    return patients_of(StudyFacts(key="1", study_uid="1", series=(tally,)), ()).name
+    return find_patients(StudyFacts(key="1", study_uid="1", series=(tally,)), ()).name
 
 
 def decoded(raw: str, charsets: str, long: bool) -> str:
-    return decode(bytes.fromhex(raw), "LT" if long else "LO", bytes.fromhex(charsets) or None, big_endian=False)
+    return decode_value(bytes.fromhex(raw), "LT" if long else "LO", bytes.fromhex(charsets) or None, big_endian=False)
 
 
 TIMES = (
@@ -176,17 +176,17 @@ CLASSES = [uid for uid, told in UID_dictionary.items() if told[1] == "SOP Class"
 CLASSES += ["", "1.2.3", CSA_NON_IMAGE]
 
 RULES: dict[str, tuple[Callable[..., Any], Callable[[random.Random], list[Any]]]] = {
-    "clean": (labels.clean, lambda chance: [text(chance, 9)]),
-    "person": (labels.person, lambda chance: [text(chance, 9)]),
+    "clean": (labels.clean_label, lambda chance: [text(chance, 9)]),
+    "person": (labels.person_label, lambda chance: [text(chance, 9)]),
     "is_placeholder": (labels.is_placeholder, lambda chance: [text(chance, 3)]),
     "is_project_id": (labels.is_project_id, lambda chance: [chance.choice((text(chance, 2), "unassigned", "P_1"))]),
     "name_key": (name_key, lambda chance: [chance.choice(("Doe^Jane", "x" + text(chance)))]),
-    "assigned": (assigned, lambda chance: [chance.choice(("Project", "Subject", "Session")), comment(chance)]),
-    "as_date": (as_date, lambda chance: [chance.choice(DATES)]),
-    "as_time": (as_time, lambda chance: [chance.choice(TIMES)]),
+    "assigned": (find_assignment, lambda chance: [chance.choice(("Project", "Subject", "Session")), comment(chance)]),
+    "as_date": (normalize_date, lambda chance: [chance.choice(DATES)]),
+    "as_time": (normalize_time, lambda chance: [chance.choice(TIMES)]),
     "has_pixels": (has_pixels, lambda chance: [chance.choice(CLASSES), chance.choice(("MR", "sr", "OT", "PR", ""))]),
     "junk_code": (junk_code, lambda chance: [path(chance)]),
-    "named_like_image": (named_like_image, lambda chance: [path(chance)]),
+    "named_like_image": (is_named_like_image, lambda chance: [path(chance)]),
     "place_of": (placed, lambda chance: [path(chance), [path(chance) for _ in range(chance.randint(0, 2))]]),
     "parse_mapping": (parsed, lambda chance: [mapping(chance)]),
     "decode": (decoded, charset_case),
@@ -303,10 +303,10 @@ def settled(studies: list[dict[str, Any]], asked: dict[str, Any], projects: list
         session=asked["session"] or None,
         mapping=rows,
     )
-    kept = [one for one in facts if not ((row := row_for(rows, one)) is not None and row.leave_out)]
+    kept = [one for one in facts if not ((row := find_row(rows, one)) is not None and row.leave_out)]
     namings = [name_study(one, request, SiteRules(), lambda name: name in projects) for one in kept]
     policies = {name: ProjectPolicy(id=name) for name in projects}
-    decisions = settle(namings, kept, request, policies, Empty(), datetime(2024, 1, 1, 12, 0, 0))  # noqa: DTZ001
+    decisions = route_studies(namings, kept, request, policies, Empty(), datetime(2024, 1, 1, 12, 0, 0))  # noqa: DTZ001
     told: dict[str, Any] = {}
     for one in decisions:
         codes = {*((one.held.code,) if one.held else ()), *(said.code for said in one.warnings)}

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event, insert, select
 
-from scandock.access.principal import ANONYMOUS, SYSTEM, Denied, Door, Principal
+from scandock.access.principal import ANONYMOUS, SYSTEM, AccessDenied, Door, Principal
 from scandock.catalog.engine import Catalog, open_catalog
 from scandock.catalog.projects import ProjectRow, add_project
 from scandock.catalog.server_tables import account, member, project_access, reception
@@ -233,11 +233,11 @@ def test_nobody_sees_another_projects_sessions(catalog: Catalog) -> None:
     every = ask(catalog, lambda c: c.execute(select(session.c.uuid, project.c.name).join(project)).all())
     for uuid, name in every:
         if name == "Q":
-            with pytest.raises(Denied):
+            with pytest.raises(AccessDenied):
                 ask(catalog, partial(browsing.find_session, principal=ann, uuid=uuid))
-            with pytest.raises(Denied):
+            with pytest.raises(AccessDenied):
                 ask(catalog, partial(contents.list_files, principal=ann, uuid=uuid, sorting=Sorting()))
-    with pytest.raises(Denied):
+    with pytest.raises(AccessDenied):
         ask(catalog, lambda c: browsing.list_sessions(c, ann, Wanted(project="Q"), Sorting()))
 
 
@@ -257,7 +257,7 @@ def test_one_sees_ones_own_in_unassigned_and_no_others(catalog: Catalog) -> None
     assert (seen(ann, project="Unassigned"), seen(bob, project="Unassigned")) == (2, 0)
     (one, _) = uuids(catalog)
     assert ask(catalog, lambda c: browsing.find_session(c, ann, one)).id == one
-    with pytest.raises(Denied):
+    with pytest.raises(AccessDenied):
         ask(catalog, lambda c: browsing.find_session(c, bob, one))
 
 
@@ -330,7 +330,7 @@ def test_settings_take_owners(catalog: Catalog, tmp_path: Path) -> None:
         if allowed:
             assert editing.edit_project(desk, "P", {"prearchive_code": 0}).prearchive_code == 0
         else:
-            with pytest.raises(Denied):
+            with pytest.raises(AccessDenied):
                 editing.edit_project(desk, "P", {"prearchive_code": 0})
 
 

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from scandock.model.points import POINTS
+from scandock.model.crash_points import POINTS
 from tests.crash.processes import Command, import_words, run, unsound
 from tests.crash.rounds import ENDED, Ground, agree, placed
 from tests.crash.shares import share

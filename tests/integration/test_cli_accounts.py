@@ -10,11 +10,11 @@ import sys
 
 import pytest
 
-from scandock.access.authenticate import Gate, authenticate
-from scandock.access.principal import ANONYMOUS, Denied, ProjectRights, may
+from scandock.access.authentication import LoginState, authenticate
+from scandock.access.principal import ANONYMOUS, AccessDenied, ProjectRights, decide_access_of
 from scandock.catalog.engine import open_catalog
 from scandock.cli import main
-from scandock.rules.permissions import Action, Answer, Role, Scope
+from scandock.rules.permissions import Action, AccessDecision, Role, Scope
 
 pytestmark = pytest.mark.long
 
@@ -47,8 +47,8 @@ def enter(data):
     def call(name, password):
         catalog = open_catalog(f"sqlite:///{data / 'scandock.db'}")
         try:
-            return authenticate(catalog, basic=(name, password), gate=Gate())
-        except Denied:
+            return authenticate(catalog, basic=(name, password), gate=LoginState())
+        except AccessDenied:
             return ANONYMOUS
         finally:
             catalog.dispose()
@@ -135,10 +135,10 @@ def test_roles_and_openness(admin, enter, data):
     assert json.loads(admin("member", "list", "P", "--json")[1]) == []
 
     catalog = open_catalog(f"sqlite:///{data / 'scandock.db'}")
-    for accessibility, answer in (("public", Answer.ALLOWED), ("protected", Answer.FORBIDDEN)):
+    for accessibility, answer in (("public", AccessDecision.ALLOWED), ("protected", AccessDecision.FORBIDDEN)):
         assert admin("project", "access", "P", accessibility)[0] == 0
         with catalog.read() as connection:
-            told = may(enter("alice", "correct horse"), Action.SESSION_READ, "P", ProjectRights(connection))
+            told = decide_access_of(enter("alice", "correct horse"), Action.SESSION_READ, "P", ProjectRights(connection))
         assert told is answer
     catalog.dispose()
 

@@ -18,7 +18,7 @@ from sqlalchemy import event, func, insert, select, update
 from structlog.testing import capture_logs
 
 from scandock.access import accounts, logins, tokens
-from scandock.access.principal import ANONYMOUS, SYSTEM, Denied
+from scandock.access.principal import ANONYMOUS, SYSTEM, AccessDenied
 from scandock.catalog.engine import open_catalog
 from scandock.catalog.server_tables import account, api_token, audit, clock_seen, delivery, login, reception, tracked
 from scandock.cli import main
@@ -152,7 +152,7 @@ def test_what_is_looked_at_alone_is_told_as_well_and_nothing_is_written(catalog,
 def test_an_administrator_says_that_a_clock_is_right_that_has_jumped(catalog, machine):
     why_wait(catalog, machine.clocks)
     machine.jump(40 * DAY)
-    with pytest.raises(Denied):
+    with pytest.raises(AccessDenied):
         confirm(catalog, ANONYMOUS, clocks=machine.clocks)
     assert why_wait(catalog, machine.clocks) != ""
     confirm(catalog, SYSTEM, clocks=machine.clocks)

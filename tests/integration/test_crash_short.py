@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from scandock.model.points import POINTS
+from scandock.model.crash_points import POINTS
 from tests.crash.checker import trash_wrong
 from tests.crash.processes import KILLED, check
 from tests.crash.rounds import ENDED, Ground, agree, clean, play_all

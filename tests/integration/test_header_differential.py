@@ -23,17 +23,17 @@ from pydicom import config, dcmread
 from pydicom.filereader import read_dataset
 from pydicom.multival import MultiValue
 
-from scandock.formats import dicom_slow
+from scandock.formats import dicom_fallback
 from scandock.formats.dicom_header import DEFLATED_LITTLE, Header, Unparseable, looks_like_dicom, read_header
 from scandock.formats.dicom_object import uid_text
-from scandock.formats.dicom_order import LITTLE
-from scandock.formats.dicom_repair import repaired
+from scandock.formats.dicom_encoding import LITTLE
+from scandock.formats.dicom_repair import repair_header
 from scandock.formats.dicom_scan import SEQUENCE_BYTES, VALUE_BYTES, encoding_of
-from scandock.model.tags import NUMBERS, PIXEL_DATA, SEQUENCES, WANTED
+from scandock.model.tags import NUMBERS, PIXEL_DATA, SEQUENCES, TAGS
 
 pytestmark = pytest.mark.long
 
-ALL = frozenset(WANTED)
+ALL = frozenset(TAGS)
 DATA_SET = frozenset(number for number in ALL if number >> 16 != 2)
 UIDS = tuple(NUMBERS[keyword] for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"))
 LOOKED_AT = {NUMBERS["TransferSyntaxUID"], NUMBERS["SpecificCharacterSet"]}
@@ -65,7 +65,7 @@ def fast_only() -> Iterator[None]:
         raise DeclineError
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dicom_slow, "read_slow", decline)
+        patch.setattr(dicom_fallback, "read_with_pydicom", decline)
         yield
 
 
@@ -96,7 +96,7 @@ def by_pydicom_as_read(data: bytes, header: Header) -> Oracle | None:
         return None
     start = 132 if header.preamble else 0
     encoding = (not header.implicit, header.big_endian)
-    right = repaired(data, start, header.dataset_at, "", encoding)
+    right = repair_header(data, start, header.dataset_at, "", encoding)
     if right is None and encoding == encoding_of(data, header.dataset_at, header.transfer_syntax):
         return None
     file = io.BytesIO(right or data)

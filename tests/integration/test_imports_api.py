@@ -13,7 +13,7 @@ from sqlalchemy import insert, select, update
 from scandock.catalog.server_tables import audit, progress, reception
 from scandock.catalog.tables import IntentKind, intent, tree, upload
 from scandock.model.errors import Fault
-from scandock.model.report import make_report
+from scandock.model.import_report import make_report
 from scandock.model.verdicts import ImportState
 from scandock.placing.requeue import wait_or_fail
 from scandock.queue.claim import Slots, claim

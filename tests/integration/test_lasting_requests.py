@@ -16,9 +16,9 @@ import pytest
 from sqlalchemy import select
 
 from scandock.access import accounts
-from scandock.access.authenticate import principal_of
-from scandock.access.principal import Denied, Door, Principal
-from scandock.access.proofs import Proof, ask_again
+from scandock.access.authentication import make_principal
+from scandock.access.principal import AccessDenied, Door, Principal
+from scandock.access.reauthentication import SavedCredentials, reauthenticate
 from scandock.catalog.shelves import find_holder
 from scandock.catalog.tables import session
 from scandock.services import downloads, lasting, resource_zips, zip_stream
@@ -125,10 +125,10 @@ def _desk(web: Web, name: str) -> tuple[Desk, Principal]:
     with site.catalog.read() as connection:
         person = accounts.find(connection, name)
         assert person is not None
-        principal = principal_of(connection, person, Door.BASIC)
-    proof = Proof(Door.BASIC, principal.account_id, principal.epoch)
+        principal = make_principal(connection, person, Door.BASIC)
+    proof = SavedCredentials(Door.BASIC, principal.account_id, principal.epoch)
     return Desk(
-        site.catalog, site.store, site.settings, principal, ask_again=partial(ask_again, site.catalog, proof)
+        site.catalog, site.store, site.settings, principal, ask_again=partial(reauthenticate, site.catalog, proof)
     ), principal
 
 
@@ -149,7 +149,7 @@ def test_a_session_is_asked_for_again_after_a_while(web, monkeypatch, end) -> No
     if end is nothing:
         assert len(sent) + sum(map(len, made.chunks)) == made.length
         return
-    with pytest.raises(Denied):
+    with pytest.raises(AccessDenied):
         list(made.chunks)
 
 
@@ -250,5 +250,5 @@ def test_a_session_that_is_deleted_meanwhile_goes_on_only_to_who_might_still_rea
     if end is nothing:
         assert list(pieces) == ["a piece"]
         return
-    with pytest.raises(Denied):
+    with pytest.raises(AccessDenied):
         list(pieces)

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from scandock.access.principal import SYSTEM
 from scandock.catalog.server_tables import audit, trashed
 from scandock.catalog.tables import session
-from scandock.model.importing import Overwrite
+from scandock.model.import_types import Overwrite
 from scandock.services.moving import Desk
 from scandock.services.opening import opened
 from scandock.services.settings import load_settings

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select, update
 
-from scandock.access.principal import Denied, Door, Principal
+from scandock.access.principal import AccessDenied, Door, Principal
 from scandock.catalog.deliveries import enqueue
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import account, delivery, member, reception, subscription
@@ -158,9 +158,9 @@ def test_asking_is_checked(site: Site, sent_with: Any) -> None:
         with desk.catalog.read() as connection:
             mine = list_subscriptions(connection, desk)
         with desk_of(site, "eve") as eve:
-            with pytest.raises(Denied):
+            with pytest.raises(AccessDenied):
                 unsubscribe(eve, mine[0].id)
-            with pytest.raises(Denied):
+            with pytest.raises(AccessDenied):
                 subscribe(
                     replace(eve, principal=replace(eve.principal, roles={"P": Role.MEMBER})),
                     kind="email", target="a@b.org", states=["placed"], project_name="P",

@@ -9,13 +9,13 @@ from dataclasses import replace
 import pytest
 from joserfc.jwk import OctKey
 
-from scandock.access.authenticate import Gate, authenticate
-from scandock.access.oidc import Provider
+from scandock.access.authentication import LoginState, authenticate
+from scandock.access.oidc import OidcProvider
 from scandock.access.oidc_settings import Identity, OidcSettings
-from scandock.access.principal import SYSTEM, Denied, RequestInfo
+from scandock.access.principal import SYSTEM, AccessDenied, RequestInfo
 from scandock.catalog.engine import Catalog, open_catalog
 from scandock.model.errors import Fault, Usage
-from scandock.rules.permissions import Answer
+from scandock.rules.permissions import AccessDecision
 from scandock.services.accounts import Accounts
 from scandock.services.audit import Wanted, search
 from scandock.services.settings import Settings
@@ -49,8 +49,8 @@ def there(running: oidc_provider.Provider) -> oidc_provider.Provider:
 
 
 @pytest.fixture
-def here(there: oidc_provider.Provider) -> Iterator[Provider]:
-    one = Provider(settings(there))
+def here(there: oidc_provider.Provider) -> Iterator[OidcProvider]:
+    one = OidcProvider(settings(there))
     yield one
     one.close()
 
@@ -66,15 +66,15 @@ def provider_at(issuer: str) -> OidcSettings:
     return made
 
 
-def log_in(here: Provider, there: oidc_provider.Provider, then: str = "/") -> tuple[Identity, str]:
+def log_in(here: OidcProvider, there: oidc_provider.Provider, then: str = "/") -> tuple[Identity, str]:
     begun = here.begin(BACK, then)
     return here.finish(there.authorize(begun.url), begun.cookie, BACK)
 
 
 def assert_failed(call, *given) -> None:
-    with pytest.raises(Denied) as refused:
+    with pytest.raises(AccessDenied) as refused:
         call(*given)
-    assert (refused.value.code, refused.value.answer) == ("oidc_failed", Answer.SIGN_IN)
+    assert (refused.value.code, refused.value.answer) == ("oidc_failed", AccessDecision.SIGN_IN)
     assert "Error" not in str(refused.value), "no exception's name is shown"
 
 
@@ -179,7 +179,7 @@ def test_the_issuer_has_to_be_named_where_the_provider_promises_it(here, there):
 
 
 def test_a_wrong_secret_is_told_as_a_failure(there):
-    one = Provider(replace(settings(there), client_secret="wrong"))
+    one = OidcProvider(replace(settings(there), client_secret="wrong"))
     assert_failed(log_in, one, there)
     one.close()
 
@@ -218,7 +218,7 @@ def test_metadata_that_are_not_the_issuers_own_or_not_safe_are_not_taken(here, t
 
 
 def test_nobody_there_is_a_fault(there):
-    one = Provider(provider_at("http://127.0.0.1:9"))
+    one = OidcProvider(provider_at("http://127.0.0.1:9"))
     with pytest.raises(Fault):
         one.begin(BACK)
     one.close()
@@ -236,7 +236,7 @@ def test_nobody_there_is_a_fault(there):
 )
 def test_settings_that_cannot_be_right(wrong):
     with pytest.raises(Usage) as refused:
-        Provider(replace(provider_at("https://login.example"), **wrong))
+        OidcProvider(replace(provider_at("https://login.example"), **wrong))
     assert refused.value.code == "setting_invalid"
 
 
@@ -263,7 +263,7 @@ def rule(*domains: str) -> OidcSettings:
 
 
 def assert_refused(catalog, settings, identity, code):
-    with pytest.raises(Denied) as refused:
+    with pytest.raises(AccessDenied) as refused:
         sign_in_identity(catalog, settings, identity, HERE)
     assert refused.value.code == code
 
@@ -274,7 +274,7 @@ def test_the_first_login_makes_an_account_and_the_next_finds_it(catalog):
     assert (one.name, one.display, one.email, one.admin, one.password) == (
         "alice", "Alice A.", "alice@example.org", False, None,
     )  # fmt: skip
-    assert authenticate(catalog, cookie=login.secret, gate=Gate()).name == "alice"
+    assert authenticate(catalog, cookie=login.secret, gate=LoginState()).name == "alice"
     again, _ = sign_in_identity(catalog, rule(), person(name="renamed", email="new@example.net"), HERE)
     assert again.id == one.id
     with catalog.read() as connection:

@@ -14,7 +14,7 @@ from sqlalchemy import make_url
 
 from scandock.catalog.engine import Catalog
 from scandock.model.errors import Fault
-from scandock.model.points import POINTS
+from scandock.model.crash_points import POINTS
 from scandock.queue.retry import MAX_ATTEMPTS
 from scandock.services.settings import load_settings
 from scandock.testing.worker import InProcessWorker

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scandock.rules.routing import parse_rules
+from scandock.rules.routing_rules import parse_rules
 from scandock.services.rules import KINDS
 from scandock.web.pages.administration import EXAMPLES
 from tests.integration.web import serving

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from scandock.rules.permissions import Action, Answer
+from scandock.rules.permissions import Action, AccessDecision
 from scandock.web.pages.routing import PageRoute
 from tests.integration.everyone import PERSONAS, Everyone, Persona, Place, everyone
 from tests.integration.page_probes import LISTS, OPEN, PAGES, PageProbe
@@ -16,7 +16,7 @@ from tests.integration.test_permission_matrix import matrix
 
 pytestmark = pytest.mark.long
 
-STATUS = {Answer.FORBIDDEN: 403, Answer.HIDDEN: 404}
+STATUS = {AccessDecision.FORBIDDEN: 403, AccessDecision.HIDDEN: 404}
 KINDS = sorted({path.split("/")[1] for _, path in PAGES})
 """What the pages are about, by the first word of their addresses."""
 
@@ -50,13 +50,13 @@ def test_every_form_is_checked_to_be_a_pages(made: Everyone) -> None:
     assert unchecked == {"/login", "/upload"}  # the upload's bytes are not read before its token is looked at
 
 
-def expected(probe: PageProbe, who: Persona, place: Place) -> Answer:
+def expected(probe: PageProbe, who: Persona, place: Place) -> AccessDecision:
     own = who.owns and (probe.of_import or (place.unassigned and probe.of == "waiting"))
     if probe.of == "site":
         return matrix(probe.action, who, None)
     told = matrix(probe.action, who, place, own=own)
-    readable = matrix(Action.IMPORT_READ, who, place, own=own) is Answer.ALLOWED
-    return Answer.HIDDEN if probe.of_import and told is Answer.FORBIDDEN and not readable else told
+    readable = matrix(Action.IMPORT_READ, who, place, own=own) is AccessDecision.ALLOWED
+    return AccessDecision.HIDDEN if probe.of_import and told is AccessDecision.FORBIDDEN and not readable else told
 
 
 def ask(made: Everyone, method: str, path: str, probe: PageProbe, place: Place, who: Persona) -> httpx.Response:
@@ -77,18 +77,18 @@ def ask(made: Everyone, method: str, path: str, probe: PageProbe, place: Place, 
     return made.clients[who.name].request(method, path.format_map(values), params=params, data=data)
 
 
-def wrong(method: str, probe: PageProbe, right: Answer, told: httpx.Response) -> str:
-    if right is Answer.ALLOWED:
+def wrong(method: str, probe: PageProbe, right: AccessDecision, told: httpx.Response) -> str:
+    if right is AccessDecision.ALLOWED:
         good = probe.good
-    elif right is Answer.SIGN_IN:
+    elif right is AccessDecision.SIGN_IN:
         good = (303,) if method == "GET" else (401,)
     else:
         good = (STATUS[right],)
     if told.status_code not in good:
         return f"{told.status_code} {told.text[:300]}, not {good} for {right}"
-    if right is Answer.SIGN_IN and method == "GET" and "/login?then=" not in told.headers["location"]:
+    if right is AccessDecision.SIGN_IN and method == "GET" and "/login?then=" not in told.headers["location"]:
         return f"led to {told.headers['location']}"
-    heading = probe.heading if right is Answer.ALLOWED else "<h1"
+    heading = probe.heading if right is AccessDecision.ALLOWED else "<h1"
     return "" if told.status_code == 303 or heading in told.text else "no page"
 
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from scandock.rules.permissions import NEEDS, Accessibility, Action, Answer, answer
+from scandock.rules.permissions import REQUIREMENTS, Accessibility, Action, AccessDecision, answer
 from scandock.web.pages.routing import PageRoute
 from scandock.web.xnat.routing import XnatRoute
 from tests.integration.everyone import PERSONAS, Everyone, Persona, Place, everyone
@@ -18,8 +18,8 @@ from tests.integration.probes import EACH, FURTHER, LIST, OPEN, PROBES, SITE, Pr
 
 pytestmark = pytest.mark.long
 
-STATUS = {Answer.SIGN_IN: 401, Answer.FORBIDDEN: 403, Answer.HIDDEN: 404}
-CODES = {Answer.SIGN_IN: "login_needed", Answer.FORBIDDEN: "forbidden", Answer.HIDDEN: "not_found"}
+STATUS = {AccessDecision.SIGN_IN: 401, AccessDecision.FORBIDDEN: 403, AccessDecision.HIDDEN: 404}
+CODES = {AccessDecision.SIGN_IN: "login_needed", AccessDecision.FORBIDDEN: "forbidden", AccessDecision.HIDDEN: "not_found"}
 EVERY = [(method, path, probe) for (method, path), probe in PROBES.items()] + FURTHER
 KINDS = sorted({path.removeprefix("/api/v1/").partition("/")[0] for _, path, _ in EVERY})
 """What the routes are about, by the word after the API's version."""
@@ -54,22 +54,22 @@ def test_every_route_has_a_rule(made: Everyone) -> None:
     assert routes == OPEN | set(PROBES), "give a new route its probe"
 
 
-def expected(probe: Probe, who: Persona, place: Place) -> Answer:
+def expected(probe: Probe, who: Persona, place: Place) -> AccessDecision:
     """What the matrix says: the first of a route's questions that is not answered well."""
     own = who.owns and ("import" in probe.also or (place.unassigned and probe.of == "waiting"))
     if probe.kind == SITE:
         return matrix(probe.action, who, None, own=False)
-    if "import" in probe.also and matrix(Action.IMPORT_READ, who, place, own=own) is not Answer.ALLOWED:
-        return Answer.HIDDEN if who.signed_in else Answer.SIGN_IN
+    if "import" in probe.also and matrix(Action.IMPORT_READ, who, place, own=own) is not AccessDecision.ALLOWED:
+        return AccessDecision.HIDDEN if who.signed_in else AccessDecision.SIGN_IN
     told = [matrix(probe.action, who, place, own=own)]
     if "upload" in probe.also and not place.unassigned:
         told.append(matrix(Action.UPLOAD, who, place))
     if "own" in probe.also and not who.owns:
-        told.append(Answer.FORBIDDEN)
-    return next((one for one in told if one is not Answer.ALLOWED), Answer.ALLOWED)
+        told.append(AccessDecision.FORBIDDEN)
+    return next((one for one in told if one is not AccessDecision.ALLOWED), AccessDecision.ALLOWED)
 
 
-def matrix(action: Action, who: Persona, place: Place | None, *, own: bool = False) -> Answer:
+def matrix(action: Action, who: Persona, place: Place | None, *, own: bool = False) -> AccessDecision:
     return answer(
         action,
         role=None if place is None or place.unassigned else who.role,
@@ -142,21 +142,21 @@ def wrong(probe: Probe, who: Persona, place: Place, told: httpx.Response) -> str
         denied = CODES.get(right)
         good = one.get("code") == denied if denied else one.get("code") not in CODES.values()
         return "" if good else f"{one}, not {right}"
-    good_ones = probe.good if right is Answer.ALLOWED else (STATUS[right],)
+    good_ones = probe.good if right is AccessDecision.ALLOWED else (STATUS[right],)
     if told.status_code not in good_ones:
         return f"{told.status_code} {told.text[:200]}, not {good_ones} for {right}"
     return ""
 
 
-def _wrong_list(probe: Probe, right: Answer, place: Place, who: Persona, told: httpx.Response) -> str:
+def _wrong_list(probe: Probe, right: AccessDecision, place: Place, who: Persona, told: httpx.Response) -> str:
     if "signed_in" in probe.also and not who.signed_in:
         return "" if told.status_code == 401 else f"{told.status_code}, not 401"
-    if who.signed_in and who.scope not in NEEDS[probe.action].scopes:  # an empty list would say that there is nothing
+    if who.signed_in and who.scope not in REQUIREMENTS[probe.action].scopes:  # an empty list would say that there is nothing
         return "" if told.status_code == 403 else f"{told.status_code}, not 403"
     if told.status_code != 200:
         return f"{told.status_code}, not 200"
     seen = getattr(place, probe.of) in {one["id"] for one in told.json()["items"]}
-    return "" if seen is (right is Answer.ALLOWED) else f"{'seen' if seen else 'not seen'}, though {right}"
+    return "" if seen is (right is AccessDecision.ALLOWED) else f"{'seen' if seen else 'not seen'}, though {right}"
 
 
 def check(made: Everyone, method: str, path: str, probe: Probe) -> None:

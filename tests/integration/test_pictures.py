@@ -20,8 +20,8 @@ from pydicom.uid import UID
 from scandock.model.errors import Fault
 from scandock.services import pictures
 from scandock.services.cleaning.pictures import tidy_pictures
-from scandock.viewing.decoders import Lost
-from scandock.viewing.turns import Asker
+from scandock.viewing.decoder_pool import DecoderLost
+from scandock.viewing.question_queue import Requester
 from tests.builders import Site, documented, ecat, verify_some
 from tests.integration.web import serving
 from tests.unit.viewing.made import dataset, file_of
@@ -153,7 +153,7 @@ def test_a_decoder_that_dies_costs_a_picture_and_is_not_tried_at_once_again(web,
 
     def dies(*args: object, **more: object) -> None:
         asked.append(args)
-        raise Lost("The decoder died of it.")
+        raise DecoderLost("The decoder died of it.")
 
     with monkeypatch.context() as patched:
         patched.setattr(web.site.pictures.decoders, "ask", dies)
@@ -288,7 +288,7 @@ def test_decoders_are_asked_by_account_and_session_and_for_visitors_by_address(w
     askers = []
     ask = web.site.pictures.decoders.ask
 
-    def note(*args: Any, asker: Asker, **more: Any) -> Any:
+    def note(*args: Any, asker: Requester, **more: Any) -> Any:
         askers.append(asker)
         return ask(*args, asker=asker, **more)
 

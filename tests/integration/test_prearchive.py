@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import func, insert, select
 
 from scandock.access import accounts
-from scandock.access.principal import SYSTEM, Denied, Door, Principal
+from scandock.access.principal import SYSTEM, AccessDenied, Door, Principal
 from scandock.catalog.server_tables import audit, project_sums, reception, trashed
 from scandock.catalog.sums import sum_up
 from scandock.catalog.tables import operation, project, session, tree
@@ -152,7 +152,7 @@ def test_who_uploaded_what_went_nowhere_may_name_it_there(site: Site) -> None:
         told = move(uma, uuid, label="Better", subject="Sub")
         assert (item(desk, uuid)["label"], item(desk, uuid)["project"]) == ("Better", "Unassigned")
         assert str(told.after).endswith("/Better")
-        with pytest.raises(Denied):
+        with pytest.raises(AccessDenied):
             move(other, uuid, label="Worse")
     whole(site)
 

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from scandock.model.entry import Entry, ordinal
-from scandock.pipeline.found import INNER
-from scandock.pipeline.inner_files import fold_inner
+from scandock.pipeline.entry_writer import INNER
+from scandock.pipeline.verdicts import fold_inner_archives
 from scandock.pipeline.ledger import Ledger
 from tests.builders import Image, Imported, Site, documented, ecat, sha256, site_at, zipped
 
@@ -397,6 +397,6 @@ def test_an_inner_archive_without_images_goes_on_after_a_reader_died_in_it() -> 
             (ordinal(b"", 2), "loose", INNER),
         ):
             ledger.add([Entry(number, "x", 1, b"", content, "", "", "", facts=facts)])
-        fold_inner(ledger, [])
+        fold_inner_archives(ledger, [])
         left = [number for (number,) in ledger.rows("SELECT ordinal FROM entry ORDER BY ordinal")]
     assert left == [ordinal(b"", 0), ordinal(ordinal(b"", 1), 1), ordinal(ordinal(b"", 1), 2), ordinal(b"", 2)]

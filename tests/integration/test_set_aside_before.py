@@ -13,7 +13,7 @@ from scandock.catalog.engine import HEAD, Catalog
 from scandock.catalog.migrate import configuration
 from scandock.catalog.server_tables import member
 from scandock.catalog.tables import project, session
-from scandock.rules.labels import fit
+from scandock.rules.labels import append_suffix
 from scandock.services.audit import record
 from scandock.services.checking import check
 from scandock.services.listing import Sorting
@@ -39,7 +39,7 @@ def migrate_again(connection: Connection) -> None:
     What later versions have brought stays as it is.
     """
     for number, name in connection.execute(select(project.c.id, project.c.name)).all():
-        old = fit(name.removesuffix(f"~{number}"), f"_deleted_{number}") if "~" in name else name
+        old = append_suffix(name.removesuffix(f"~{number}"), f"_deleted_{number}") if "~" in name else name
         connection.execute(update(project).where(project.c.id == number).values(name=old, key=old.casefold()))
     for statement in (
         "DROP INDEX ix_project_uuid",

@@ -9,7 +9,7 @@ from contextlib import closing
 
 import pytest
 
-from scandock.model.points import POINTS
+from scandock.model.crash_points import POINTS
 from tests.crash.archives import together
 from tests.crash.processes import check, unsound, until
 from tests.crash.rounds import ENDED, Ground, agree, clean, placed

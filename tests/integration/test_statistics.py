@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import event, insert, update
 
-from scandock.access.principal import ANONYMOUS, SYSTEM, Denied
+from scandock.access.principal import ANONYMOUS, SYSTEM, AccessDenied
 from scandock.catalog.tables import session, upload
 from scandock.queue.tokens import new_uuid
 from scandock.services.opening import open_data_catalog
@@ -51,5 +51,5 @@ def test_sessions_are_summed_by_month_and_project_and_imports_by_outcome(catalog
 
 
 def test_nobody_but_administrators_is_told(catalog):
-    with catalog.read() as connection, pytest.raises(Denied):
+    with catalog.read() as connection, pytest.raises(AccessDenied):
         statistics(connection, ANONYMOUS)

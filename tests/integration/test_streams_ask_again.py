@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import event, update
 
 from scandock.access.principal import Door
-from scandock.access.proofs import Proof, ask_all_again
+from scandock.access.reauthentication import SavedCredentials, reauthenticate_all
 from scandock.catalog.server_tables import api_token, login
 from scandock.web import server_sent
 from tests.integration.test_live_events import Heard, send, tell
@@ -195,10 +195,10 @@ def test_many_listeners_are_asked_for_in_a_few_statements(web: Web) -> None:
     asked: list[str] = []
     with ExitStack() as stack:
         logins = [stack.enter_context(by_login(web, "ole")) for _ in range(6)]
-        sent = [Proof(Door.COOKIE, secret=one.cookies["scandock_session"]) for one in logins]
-        sent += [Proof(Door.TOKEN, alias=alias, secret=secret) for alias, secret in (token(web, "ole") for _ in "1234")]
-        ask_all_again(web.site.catalog, sent)  # notes the use of each, once a minute
+        sent = [SavedCredentials(Door.COOKIE, secret=one.cookies["scandock_session"]) for one in logins]
+        sent += [SavedCredentials(Door.TOKEN, alias=alias, secret=secret) for alias, secret in (token(web, "ole") for _ in "1234")]
+        reauthenticate_all(web.site.catalog, sent)  # notes the use of each, once a minute
         event.listen(web.site.catalog.engine, "before_cursor_execute", lambda *given: asked.append(given[2]))
-        assert {one.name for one in ask_all_again(web.site.catalog, sent).values()} == {"ole"}
+        assert {one.name for one in reauthenticate_all(web.site.catalog, sent).values()} == {"ole"}
     found = [re.search(r"\sFROM (login|api_token|account|member)\b", one) for one in asked]
     assert sorted(one[1] for one in found if one is not None) == ["account", "api_token", "login", "member"]

@@ -12,17 +12,17 @@ import pytest
 from sqlalchemy import create_engine, delete, event, func, inspect, select, text, update
 
 from scandock.access import accounts, logins, tokens
-from scandock.access.authenticate import Gate, authenticate, check_password, principal_of
-from scandock.access.logins import Login
-from scandock.access.principal import ANONYMOUS, SYSTEM, Denied, Door, Principal, RequestInfo
-from scandock.access.secret import secret_hash
-from scandock.access.tokens import Issued
+from scandock.access.authentication import LoginState, authenticate, check_password, make_principal
+from scandock.access.logins import NewLogin
+from scandock.access.principal import ANONYMOUS, SYSTEM, AccessDenied, Door, Principal, RequestInfo
+from scandock.access.secret import hash_secret
+from scandock.access.tokens import NewToken
 from scandock.catalog.engine import Catalog, open_catalog
 from scandock.catalog.migrate import configuration
 from scandock.catalog.server_tables import account, api_token, audit, login
 from scandock.model.durations import DAY_MS
 from scandock.model.errors import Usage
-from scandock.rules.permissions import Answer, Scope
+from scandock.rules.permissions import AccessDecision, Scope
 from scandock.services.accounts import Accounts
 from scandock.services.audit import Wanted, search
 from scandock.services.cleaning.rows import purge_ended
@@ -41,30 +41,30 @@ def catalog(database_url: str) -> Iterator[Catalog]:
 
 
 @pytest.fixture
-def first(catalog: Catalog) -> Issued:
+def first(catalog: Catalog) -> NewToken:
     """A token of two days, which nothing but the password made."""
     return Accounts(catalog, SYSTEM, HERE).issue_token(scope=Scope.ALL, days=2, of="alice")
 
 
-def by(catalog: Catalog, made: Issued | Login) -> Principal:
+def by(catalog: Catalog, made: NewToken | NewLogin) -> Principal:
     """Who asks by a token or by a login's cookie."""
-    if isinstance(made, Login):
-        return authenticate(catalog, cookie=made.secret, gate=Gate())
-    return authenticate(catalog, token=made.bearer, gate=Gate())
+    if isinstance(made, NewLogin):
+        return authenticate(catalog, cookie=made.secret, gate=LoginState())
+    return authenticate(catalog, token=made.bearer, gate=LoginState())
 
 
-def issue(catalog: Catalog, asker: Issued | Login, *, days: int = 30, scope: Scope = Scope.ALL) -> Issued:
+def issue(catalog: Catalog, asker: NewToken | NewLogin, *, days: int = 30, scope: Scope = Scope.ALL) -> NewToken:
     return Accounts(catalog, by(catalog, asker), HERE).issue_token(scope=scope, days=days)
 
 
-def begin(catalog: Catalog, asker: Issued | Login) -> Login:
+def begin(catalog: Catalog, asker: NewToken | NewLogin) -> NewLogin:
     return begin_for(catalog, by(catalog, asker), HERE)
 
 
-def holds(catalog: Catalog, made: Issued | Login) -> bool:
+def holds(catalog: Catalog, made: NewToken | NewLogin) -> bool:
     try:
         return by(catalog, made) is not ANONYMOUS
-    except Denied:
+    except AccessDenied:
         return False
 
 
@@ -75,9 +75,9 @@ def test_a_revoked_token_ends_all_that_came_of_it_and_nothing_else(catalog, firs
     token_of_login = issue(catalog, login_of_it)
     deeper = begin(catalog, token_of_login)
     deepest = issue(catalog, deeper, days=1)
-    descent: list[Issued | Login] = [login_of_it, token_of_login, deeper, deepest]
+    descent: list[NewToken | NewLogin] = [login_of_it, token_of_login, deeper, deepest]
     other = Accounts(catalog, SYSTEM, HERE).issue_token(scope=Scope.ALL, of="alice")
-    others: list[Issued | Login] = [other, begin(catalog, other), log_in(catalog)]
+    others: list[NewToken | NewLogin] = [other, begin(catalog, other), log_in(catalog)]
     assert all(holds(catalog, one) for one in [first, *descent, *others])
 
     Accounts(catalog, SYSTEM, HERE).revoke_token(first.alias, of="alice")
@@ -102,7 +102,7 @@ def test_what_an_administrator_issues_for_another_account_ends_with_their_own_an
         lambda issued: system.revoke_token(issued, of="alice"),
     )
     for end, whose in zip(ends, (*["chief"] * 5, "alice"), strict=True):
-        chief = begin_login(catalog, check_password(catalog, "chief", PASSWORD, HERE, Gate()), HERE, by="password")
+        chief = begin_login(catalog, check_password(catalog, "chief", PASSWORD, HERE, LoginState()), HERE, by="password")
         asker = Accounts(catalog, by(catalog, chief), HERE)
         made = asker.issue_token(scope=Scope.ALL, days=2, of="alice")
         assert by(catalog, made).name == "alice"
@@ -117,12 +117,12 @@ def test_what_an_administrator_issues_for_another_account_ends_with_their_own_an
         with catalog.write() as connection:
             connection.execute(delete(api_token).where(api_token.c.name == "Issued for alice"))
     for other in ("root",):
-        with pytest.raises(Denied) as refused:
+        with pytest.raises(AccessDenied) as refused:
             Accounts(catalog, admin_of(catalog, "chief"), HERE).issue_token(scope=Scope.ALL, of=other)
-        assert refused.value.answer is Answer.FORBIDDEN
+        assert refused.value.answer is AccessDecision.FORBIDDEN
     before = admin_of(catalog, "chief")
     system.set_admin("chief", False)
-    with pytest.raises(Denied):  # who was one when the request came
+    with pytest.raises(AccessDenied):  # who was one when the request came
         Accounts(catalog, before, HERE).issue_token(scope=Scope.ALL, of="alice")
 
 
@@ -143,7 +143,7 @@ def test_what_an_account_is_when_it_is_changed_counts_and_not_what_it_was_when_i
 @pytest.mark.postgresql
 def test_what_was_issued_for_others_and_has_ended_takes_no_place_among_ones_own(catalog, monkeypatch):
     """Whatever ended it; and one token is enough for an account, by which nobody can sign in."""
-    monkeypatch.setattr(tokens, "TOKENS_MOST", 2)
+    monkeypatch.setattr(tokens, "MAX_TOKENS", 2)
     system = Accounts(catalog, SYSTEM, HERE)
     system.create("chief", PASSWORD, admin=True)
     chief = Accounts(catalog, admin_of(catalog, "chief"), HERE)
@@ -164,7 +164,7 @@ def test_what_was_issued_for_others_and_has_ended_takes_no_place_among_ones_own(
 
 def admin_of(catalog: Catalog, name: str) -> Principal:
     with catalog.read() as connection:
-        return principal_of(connection, accounts.get(connection, name), Door.BASIC)
+        return make_principal(connection, accounts.get(connection, name), Door.BASIC)
 
 
 @pytest.mark.parametrize("change", ["less", "more", "password"])
@@ -191,10 +191,10 @@ def test_what_is_issued_while_one_of_the_two_is_changed_ends_with_that(postgres_
         with ThreadPoolExecutor() as threads:
             with catalog.write() as connection:
                 names = [accounts.get(connection, name).id for name in ("alice", "chief")]
-                alice, chief = (accounts.steady(connection, names)[n] for n in names)
+                alice, chief = (accounts.lock_accounts(connection, names)[n] for n in names)
                 changing = threads.submit(changes[change])
                 assert waits.wait(30)
-                parent = tokens.issuing(connection, chief, alice, scope=Scope.ALL, days=2)
+                parent = tokens.get_issuing_token(connection, chief, alice, scope=Scope.ALL, days=2)
                 made = tokens.issue(connection, alice, scope=Scope.ALL, days=2, parent=parent)
             changing.result(30)
         assert not holds(catalog, made)
@@ -205,10 +205,10 @@ def test_what_is_issued_while_one_of_the_two_is_changed_ends_with_that(postgres_
 @pytest.mark.postgresql
 def test_an_administrator_may_issue_for_more_accounts_than_one_has_tokens(catalog, monkeypatch):
     """As a portal does, for each of its users again and again: of the administrator's there is one for each account."""
-    monkeypatch.setattr(tokens, "TOKENS_MOST", 3)
+    monkeypatch.setattr(tokens, "MAX_TOKENS", 3)
     system = Accounts(catalog, SYSTEM, HERE)
     system.create("chief", PASSWORD, admin=True)
-    chief = begin_login(catalog, check_password(catalog, "chief", PASSWORD, HERE, Gate()), HERE, by="password")
+    chief = begin_login(catalog, check_password(catalog, "chief", PASSWORD, HERE, LoginState()), HERE, by="password")
     asker = Accounts(catalog, by(catalog, chief), HERE)
     names = [f"user{n}" for n in range(4)]
     for name in names:
@@ -238,7 +238,7 @@ def test_what_is_revoked_further_down_leaves_what_made_it(catalog, first):
 
 
 def test_the_trail_tells_the_days_that_a_token_really_has(catalog, first):
-    for days in (tokens.DAYS_MOST, 1):
+    for days in (tokens.MAX_DAYS, 1):
         issue(catalog, first, days=days)
     with catalog.read() as connection:
         lines = connection.execute(select(audit.c.details).where(audit.c.action == "token_create").order_by(audit.c.id))
@@ -246,14 +246,14 @@ def test_the_trail_tells_the_days_that_a_token_really_has(catalog, first):
     assert told == [2, 2, 1]
 
 
-def log_in(catalog: Catalog) -> Login:
-    return begin_login(catalog, check_password(catalog, "alice", PASSWORD, HERE, Gate()), HERE, by="password")
+def log_in(catalog: Catalog) -> NewLogin:
+    return begin_login(catalog, check_password(catalog, "alice", PASSWORD, HERE, LoginState()), HERE, by="password")
 
 
 @pytest.mark.postgresql
 def test_nothing_outlives_the_token_that_made_it(catalog, first):
     """Else two days would be as many as somebody likes who asks in time for the next."""
-    token = issue(catalog, first, days=tokens.DAYS_MOST)
+    token = issue(catalog, first, days=tokens.MAX_DAYS)
     session = begin(catalog, first)
     assert (token.expires, session.expires) == (first.expires, first.expires)
     assert issue(catalog, session, days=30).expires == first.expires
@@ -283,10 +283,10 @@ def test_no_token_makes_one_that_may_more(catalog):
     for scope in (Scope.READ, Scope.UPLOAD):
         narrow = system.issue_token(scope=scope, of="alice")
         for wanted in Scope:
-            with pytest.raises(Denied) as refused:
+            with pytest.raises(AccessDenied) as refused:
                 issue(catalog, narrow, scope=wanted)
-            assert refused.value.answer is Answer.FORBIDDEN
-        with pytest.raises(Denied):
+            assert refused.value.answer is AccessDecision.FORBIDDEN
+        with pytest.raises(AccessDenied):
             begin(catalog, narrow)
 
 
@@ -303,7 +303,7 @@ def test_what_an_administrators_token_makes_for_others_is_its_own_too(catalog):
 
 def test_a_new_password_begins_a_login_that_is_no_tokens(catalog, first):
     session = begin(catalog, first)
-    made = change_own_password(catalog, Gate(), by(catalog, session), PASSWORD, "battery staple", HERE)
+    made = change_own_password(catalog, LoginState(), by(catalog, session), PASSWORD, "battery staple", HERE)
     assert made is not None
     assert made.expires > first.expires
     assert by(catalog, made).token is None
@@ -317,9 +317,9 @@ def test_a_token_that_ends_in_this_moment_makes_nothing(catalog, first):
         lambda: Accounts(catalog, asker, HERE).issue_token(scope=Scope.ALL),
         lambda: begin_for(catalog, asker, HERE),
     ):
-        with pytest.raises(Denied) as refused:
+        with pytest.raises(AccessDenied) as refused:
             make()
-        assert refused.value.answer is Answer.SIGN_IN
+        assert refused.value.answer is AccessDecision.SIGN_IN
 
 
 # --- how many logins an account has ---
@@ -327,11 +327,11 @@ def test_a_token_that_ends_in_this_moment_makes_nothing(catalog, first):
 
 @pytest.mark.postgresql
 def test_for_one_login_too_many_the_longest_idle_one_ends_and_none_is_refused(catalog, monkeypatch):
-    monkeypatch.setattr(logins, "LOGINS_MOST", 3)
+    monkeypatch.setattr(logins, "MAX_LOGINS", 3)
     made = [log_in(catalog) for _ in range(3)]
     with catalog.write() as connection:
         for ago, one in zip((100_000, 300_000, 200_000), made, strict=True):
-            mine = login.c.secret_hash == secret_hash(one.secret)
+            mine = login.c.secret_hash == hash_secret(one.secret)
             connection.execute(update(login).where(mine).values(seen=login.c.seen - ago))
     fourth = log_in(catalog)
     assert (fourth.ended, [holds(catalog, one) for one in [*made, fourth]]) == (1, [True, False, True, True])
@@ -341,20 +341,20 @@ def test_for_one_login_too_many_the_longest_idle_one_ends_and_none_is_refused(ca
 
 
 def test_logins_that_have_ended_make_room_first(catalog, monkeypatch):
-    monkeypatch.setattr(logins, "LOGINS_MOST", 2)
+    monkeypatch.setattr(logins, "MAX_LOGINS", 2)
     one, two = log_in(catalog), log_in(catalog)
     with catalog.write() as connection:
-        mine = login.c.secret_hash == secret_hash(two.secret)
+        mine = login.c.secret_hash == hash_secret(two.secret)
         connection.execute(update(login).where(mine).values(expires=login.c.created))
     third = log_in(catalog)
     assert (third.ended, holds(catalog, one)) == (0, True)
 
 
 def test_another_accounts_logins_are_not_touched(catalog, monkeypatch):
-    monkeypatch.setattr(logins, "LOGINS_MOST", 1)
+    monkeypatch.setattr(logins, "MAX_LOGINS", 1)
     Accounts(catalog, SYSTEM, HERE).create("bob", PASSWORD)
     alices = log_in(catalog)
-    begin_login(catalog, check_password(catalog, "bob", PASSWORD, HERE, Gate()), HERE, by="password")
+    begin_login(catalog, check_password(catalog, "bob", PASSWORD, HERE, LoginState()), HERE, by="password")
     assert holds(catalog, alices)
 
 

@@ -25,7 +25,7 @@ from scandock.access.principal import SYSTEM
 from scandock.catalog.engine import Catalog, open_catalog
 from scandock.catalog.tables import session
 from scandock.model.errors import Fault
-from scandock.model.points import POINTS
+from scandock.model.crash_points import POINTS
 from scandock.placing.receipts import amend_receipt
 from scandock.services import backing_up
 from scandock.services.archiving import archive

@@ -11,8 +11,8 @@ from functools import partial
 
 import pytest
 
-from scandock.model.importing import STAGES
-from scandock.model.points import POINTS
+from scandock.model.import_types import STAGES
+from scandock.model.crash_points import POINTS
 from scandock.queue.retry import MAX_ATTEMPTS
 from scandock.services.checking import check
 from scandock.services.settings import load_settings

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import select
 
 from scandock.access import accounts
-from scandock.access.authenticate import by_password
+from scandock.access.authentication import password_principal
 from scandock.catalog.server_tables import audit
 from scandock.web.xnat.services.destinations import Named, by_labels
 from tests.builders import site_at
@@ -131,7 +131,7 @@ def test_a_project_answers_to_its_aliases(web: Web, client: httpx.Client, name: 
         accounts_known = [accounts.get(connection, one) for one in ("owner", "other")]
     meant = []
     for account in accounts_known:
-        principal = by_password(web.site.catalog, account)
+        principal = password_principal(web.site.catalog, account)
         with web.site.catalog.read() as connection:
             meant.append(by_labels(connection, principal, Named(project=f"{name}_one")).project)
     assert meant == [name, f"{name}_one"]

@@ -21,7 +21,7 @@ import httpx
 import pytest
 from sqlalchemy import func, insert, select, update
 
-from scandock.access.principal import SYSTEM, Denied, Principal
+from scandock.access.principal import SYSTEM, AccessDenied, Principal
 from scandock.catalog.engine import open_catalog
 from scandock.catalog.server_tables import download_manifest
 from scandock.catalog.tables import resource, session
@@ -349,7 +349,7 @@ def test_the_newest_of_an_account_are_kept_so_many_and_so_large(database_url: st
         me, other = (replace(SYSTEM, account_id=add_account(catalog, name, ""), name=name) for name in ("me", "other"))
 
         def missing(who: Principal, name: str) -> bool:
-            with pytest.raises(Denied):
+            with pytest.raises(AccessDenied):
                 ask(catalog, lambda c: find_manifest(c, who, name))
             return True
 

@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from scandock.access import accounts, members
-from scandock.access.authenticate import principal_of
-from scandock.access.principal import SYSTEM, Denied, Door
+from scandock.access.authentication import make_principal
+from scandock.access.principal import SYSTEM, AccessDenied, Door
 from scandock.catalog.engine import open_catalog
 from scandock.model.errors import Usage
 from scandock.rules.permissions import Role
@@ -195,7 +195,7 @@ def test_accounts_are_found_on_every_database(database_url: str) -> None:
         with catalog.read() as connection:
             seen = {}
             for name in ("ann", "max", "olga"):
-                me = principal_of(connection, accounts.get(connection, name), Door.BASIC)
+                me = make_principal(connection, accounts.get(connection, name), Door.BASIC)
                 seen[name] = {one.name: one.email for one in people.seen_by(connection, me)}
                 found = find_experiment(connection, SYSTEM, "XNAT_E00001")
                 assert [one["event_user"] for one in history_of(connection, me, found)] == [""]
@@ -211,7 +211,7 @@ def test_accounts_are_found_on_every_database(database_url: str) -> None:
 def test_a_name_with_a_nul_is_a_mistake_of_who_asks_and_no_fault_of_the_catalog(database_url: str) -> None:
     """PostgreSQL takes no text with one; in SQLite it is a name that is not found."""
     catalog = open_catalog(database_url)
-    with pytest.raises((Usage, Denied)) as refused, catalog.read() as connection:
+    with pytest.raises((Usage, AccessDenied)) as refused, catalog.read() as connection:
         people.find_person(connection, SYSTEM, "a\0b")
     if isinstance(refused.value, Usage):
         assert (refused.value.code, refused.value.message) == (

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from scandock.rules.permissions import Action, Answer, Scope
+from scandock.rules.permissions import Action, AccessDecision, Scope
 from scandock.web.xnat.registration import ROUTERS
 from tests.integration.everyone import CANARY, PERSONAS, Everyone, Persona, Place, everyone
 from tests.integration.test_permission_matrix import matrix
@@ -21,7 +21,7 @@ from tests.unit.web.test_xnat_documented import short
 
 pytestmark = pytest.mark.long
 
-STATUS = {Answer.SIGN_IN: 401, Answer.FORBIDDEN: 403, Answer.HIDDEN: 404}
+STATUS = {AccessDecision.SIGN_IN: 401, AccessDecision.FORBIDDEN: 403, AccessDecision.HIDDEN: 404}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,15 +234,15 @@ def address(made: Everyone, path: str, place: Place) -> str:
     return path.format_map(values)
 
 
-def expected(asked: Ask, who: Persona, place: Place) -> Answer:
+def expected(asked: Ask, who: Persona, place: Place) -> AccessDecision:
     own = who.owns and place.unassigned and asked.of == "waiting"
     return matrix(asked.action, who, place, own=own)
 
 
-def wrong(told: httpx.Response, right: Answer, *, read: bool) -> str:
+def wrong(told: httpx.Response, right: AccessDecision, *, read: bool) -> str:
     if not told.headers["content-type"].startswith("text/plain") and told.status_code >= 400:
         return f"{told.headers['content-type']} for {told.status_code}"
-    if right is Answer.ALLOWED:
+    if right is AccessDecision.ALLOWED:
         fine = told.status_code in (200, 404) if read else told.status_code not in (401, 403)
         return "" if fine else f"{told.status_code}: {told.text[:200]}"
     return "" if told.status_code == STATUS[right] else f"{told.status_code} where it is {right}: {told.text[:200]}"
@@ -257,9 +257,9 @@ def misread(made: Everyone, method: str, path: str) -> dict[tuple[str, str], str
             told = made.clients[who.name].request(method, where)
             right = expected(READ[method, path], who, place)
             why = wrong(told, right, read=True)
-            if right is Answer.HIDDEN and who.scope is not Scope.ALL and told.status_code == 403:
+            if right is AccessDecision.HIDDEN and who.scope is not Scope.ALL and told.status_code == 403:
                 why = ""  # a list says that the token is for other things before it looks for anything
-            if right is Answer.ALLOWED and told.status_code == 404 and "config" not in path:
+            if right is AccessDecision.ALLOWED and told.status_code == 404 and "config" not in path:
                 why = told.text
             if why:
                 off[who.name, place.accessibility.value] = why
@@ -314,7 +314,7 @@ def test_a_manifest_is_made_and_fetched_by_who_may_read_the_session(made: Everyo
         item = made.clients["admin"].get(f"/data/projects/{place.project}/experiments/{label}?format=json").json()
         number = item["items"][0]["data_fields"]["ID"]
         for who in PERSONAS:
-            right = matrix(Action.SESSION_READ, who, place) if who.signed_in else Answer.SIGN_IN
+            right = matrix(Action.SESSION_READ, who, place) if who.signed_in else AccessDecision.SIGN_IN
             client = made.clients[who.name]
             for path in ("/xapi/archive/download", "/xapi/archive/downloadwithsize"):
                 told = client.post(path, json={"sessions": [number]})
@@ -322,7 +322,7 @@ def test_a_manifest_is_made_and_fetched_by_who_may_read_the_session(made: Everyo
                 for answer in (told, named):
                     if why := wrong(answer, right, read=True):
                         off[who.name, place.accessibility.value, path] = why
-            if right is Answer.ALLOWED:
+            if right is AccessDecision.ALLOWED:
                 name = told.json()["id"]
                 for end in ("", "/xml", "/zip"):
                     assert client.get(f"/xapi/archive/download/{name}{end}").status_code == 200
@@ -344,9 +344,9 @@ def refusals(made: Everyone, method: str, path: str, asked: Ask, more: Any) -> d
         where = address(made, path, place)
         for who in PERSONAS:
             right = expected(asked, who, place)
-            if right is Answer.ALLOWED or (place.unassigned and path in _ALIKE):
+            if right is AccessDecision.ALLOWED or (place.unassigned and path in _ALIKE):
                 continue
-            if right is Answer.HIDDEN and (method, path) == ("PUT", "/data/projects/{project}"):
+            if right is AccessDecision.HIDDEN and (method, path) == ("PUT", "/data/projects/{project}"):
                 continue  # an id that is taken is 409, as for who makes one by the API (docs/security.md)
             why = wrong(made.clients[who.name].request(method, where, **more(place)), right, read=False)
             if why:

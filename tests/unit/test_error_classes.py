@@ -7,7 +7,7 @@ from string import Formatter
 
 import pytest
 
-from scandock.access.principal import Denied
+from scandock.access.principal import AccessDenied
 from scandock.access.throttle import Throttled
 from scandock.model.errors import Coded, Fault, ScandockError, Usage, Worded
 from scandock.model.machine_errors import DiskFull
@@ -52,7 +52,7 @@ def test_a_class_whose_sentence_is_said_where_it_is_raised_has_no_other(subtests
             assert not hasattr(made, "SENTENCE")
             error = made("It is off.", "Put it right.")
             assert (error.code, error.message, error.remedy) == (made.CODE, "It is off.", "Put it right.")
-            assert made("It is off.").remedy == ("" if issubclass(made, Denied) else made.REMEDY)
+            assert made("It is off.").remedy == ("" if issubclass(made, AccessDenied) else made.REMEDY)
 
 
 def test_only_bases_of_several_have_no_sentence() -> None:

@@ -10,7 +10,7 @@ from itertools import pairwise
 import pytest
 
 from scandock.model.errors import Usage
-from scandock.rules.routing import MAX_VALUE, parse_rules
+from scandock.rules.routing_rules import MAX_VALUE, parse_rules
 from scandock.web.xnat.services.columns import MAX_NAME
 from scandock.web.xnat.services.experiments import LISTING
 from tests.patterns import TAIL, Pattern, hostile, patterns, unknown_patterns
@@ -23,7 +23,7 @@ MOST = 20
 FLOOR = 0.0005
 """Seconds of processor time that any text may take: what a clock says of less is chance."""
 TRIES = 3
-AT_RUN_TIME = {"rules/routing.py:_compile", "web/asked_routers.py:_asked_for"}
+AT_RUN_TIME = {"rules/routing_rules.py:_compile", "web/asked_routers.py:_asked_for"}
 """What makes patterns as it runs: of what administrators say, whose values are cut before they are matched; of routes,
 each of which is asked of Starlette too.
 """

@@ -84,7 +84,7 @@ def create(
     check_name(name)
     check_email(email)
     if find(connection, name) is not None:
-        raise _taken(name)
+        raise _name_taken_error(name)
     now = now_ms(connection)
     uuid = new_uuid()
     row = {
@@ -94,123 +94,123 @@ def create(
     try:
         connection.execute(insert(account).values(row))
     except IntegrityError:  # made by another transaction since
-        raise _taken(name) from None
-    return _one(connection, account.c.uuid == uuid)
+        raise _name_taken_error(name) from None
+    return _get_account(connection, account.c.uuid == uuid)
 
 
-def _taken(name: str) -> Usage:
+def _name_taken_error(name: str) -> Usage:
     return AccountExists(name)
 
 
 def find(connection: Connection, name: str) -> Account | None:
     """The account of a name, in any case."""
-    return _maybe(connection, account.c.key == name.casefold())
+    return _find_account(connection, account.c.key == name.casefold())
 
 
 def by_id(connection: Connection, account_id: int) -> Account | None:
-    return _maybe(connection, account.c.id == account_id)
+    return _find_account(connection, account.c.id == account_id)
 
 
 def by_ids(connection: Connection, ids: Iterable[int]) -> Iterator[Account]:
     """The accounts of many numbers, those that there are."""
     for part in in_parts(ids):
         for row in connection.execute(select(account).where(account.c.id.in_(part))).mappings():
-            yield _account(row)
+            yield _from_row(row)
 
 
 def by_uuid(connection: Connection, uuid: str) -> Account | None:
-    return _maybe(connection, account.c.uuid == uuid)
+    return _find_account(connection, account.c.uuid == uuid)
 
 
 def by_identity(connection: Connection, identity: str) -> Account | None:
     """The account that an OpenID Connect identity logs in to."""
-    return _maybe(connection, account.c.identity == identity)
+    return _find_account(connection, account.c.identity == identity)
 
 
 def get(connection: Connection, name: str) -> Account:
     """The account of a name or a UUID, which no name can be; Usage `account_unknown` where there is none."""
-    found = by_uuid(connection, name.lower()) if _UUID.fullmatch(name) else find(connection, name)
-    if found is None:
+    user = by_uuid(connection, name.lower()) if _UUID.fullmatch(name) else find(connection, name)
+    if user is None:
         raise AccountUnknown(f"There is no account {name!r}.", _LISTED)
-    return found
+    return user
 
 
-def steady(connection: Connection, ids: Iterable[int]) -> dict[int, Account]:
+def lock_accounts(connection: Connection, ids: Iterable[int]) -> dict[int, Account]:
     """Accounts by their numbers, as they are and stay until the transaction ends: who changes one waits for it."""
     rows = connection.execute(
         select(account).where(account.c.id.in_(sorted(ids))).order_by(account.c.id).with_for_update(read=True)
     ).mappings()
-    return {row["id"]: _account(row) for row in rows}
+    return {row["id"]: _from_row(row) for row in rows}
 
 
-def page(connection: Connection, *, after: str = "", limit: int = 100) -> Sequence[Account]:
+def list_page(connection: Connection, *, after: str = "", limit: int = 100) -> Sequence[Account]:
     """Accounts by name, from the one after `after` on."""
     rows = connection.execute(
         select(account).where(account.c.key > after.casefold()).order_by(account.c.key).limit(limit)
     ).mappings()
-    return [_account(row) for row in rows]
+    return [_from_row(row) for row in rows]
 
 
-def set_password(connection: Connection, one: Account, password: str) -> Account:
+def set_password(connection: Connection, user: Account, password: str) -> Account:
     """Set a password by its hash: every login and token of the account ends at once."""
-    return _change(connection, one, ends=True, password=password)
+    return _change(connection, user, ends=True, password=password)
 
 
-def set_disabled(connection: Connection, one: Account, disabled: bool) -> Account:
+def set_disabled(connection: Connection, user: Account, disabled: bool) -> Account:
     """Shut an account out, or let it in again with nothing but its password. The last administrator stays."""
     if disabled:
-        _not_the_last(connection, one)
-    return _change(connection, one, ends=disabled, disabled=disabled)
+        _check_not_last_admin(connection, user)
+    return _change(connection, user, ends=disabled, disabled=disabled)
 
 
-def set_admin(connection: Connection, one: Account, admin: bool) -> Account:
+def set_admin(connection: Connection, user: Account, admin: bool) -> Account:
     """Make somebody a site administrator or no longer; in effect with their next request.
 
     The tokens end that administrators issued for them, and those that they issued for others: who holds one must not
     become an administrator by it, nor go on as somebody else who is none any more.
     """
     if not admin:
-        _not_the_last(connection, one)
-    as_is = select(account.c.admin).where(account.c.id == one.id)  # `one` may be of before another's change
+        _check_not_last_admin(connection, user)
+    as_is = select(account.c.admin).where(account.c.id == user.id)  # `one` may be of before another's change
     was = connection.execute(as_is.with_for_update()).scalar_one()
-    changed = _change(connection, one, ends=False, admin=admin)
+    changed = _change(connection, user, ends=False, admin=admin)
     if was != admin:
-        _end_issued(connection, one)
+        _end_issued_tokens(connection, user)
     return changed
 
 
-def set_profile(connection: Connection, one: Account, *, display: str, email: str) -> Account:
+def set_profile(connection: Connection, user: Account, *, display: str, email: str) -> Account:
     """The name that is shown, and where mail goes."""
     check_email(email)
-    return _change(connection, one, ends=False, display=display[:256] or one.name, email=email)
+    return _change(connection, user, ends=False, display=display[:256] or user.name, email=email)
 
 
-def set_identity(connection: Connection, one: Account, identity: str | None) -> Account:
+def set_identity(connection: Connection, user: Account, identity: str | None) -> Account:
     """Let an OpenID Connect identity log in to an account that is there, or no longer."""
-    if identity is not None and (taken := by_identity(connection, identity)) is not None and taken.id != one.id:
-        raise IdentityTaken(taken.name)
-    return _change(connection, one, ends=identity is None, identity=identity)
+    if identity is not None and (other := by_identity(connection, identity)) is not None and other.id != user.id:
+        raise IdentityTaken(other.name)
+    return _change(connection, user, ends=identity is None, identity=identity)
 
 
-def rehashed(connection: Connection, one: Account, password: str) -> None:
+def update_hash(connection: Connection, user: Account, password: str) -> None:
     """Keep a hash of the same password by today's parameters; ends nothing."""
     connection.execute(
-        update(account).where(account.c.id == one.id, account.c.epoch == one.epoch).values(password=password)
+        update(account).where(account.c.id == user.id, account.c.epoch == user.epoch).values(password=password)
     )
 
 
-def _change(connection: Connection, one: Account, *, ends: bool, **values: Any) -> Account:  # noqa: ANN401  columns
+def _change(connection: Connection, user: Account, *, ends: bool, **values: Any) -> Account:  # noqa: ANN401  columns
     """The row first: who holds it (`steady`) is waited for, and what they have made meanwhile ends as all else."""
     if ends:
         values["epoch"] = account.c.epoch + 1
-    connection.execute(update(account).where(account.c.id == one.id).values(modified=now_ms(connection), **values))
+    connection.execute(update(account).where(account.c.id == user.id).values(modified=now_ms(connection), **values))
     if ends:
         for table in (login, api_token):
-            connection.execute(delete(table).where(table.c.account_id == one.id))
-    return _one(connection, account.c.id == one.id)
+            connection.execute(delete(table).where(table.c.account_id == user.id))
+    return _get_account(connection, account.c.id == user.id)
 
 
-def _end_issued(connection: Connection, one: Account) -> None:
+def _end_issued_tokens(connection: Connection, user: Account) -> None:
     """End the tokens between this account and another one: those that one of the two has, and the other one issued."""
     issuer = api_token.alias("issuer")
     of_others = (
@@ -218,35 +218,35 @@ def _end_issued(connection: Connection, one: Account) -> None:
         .join(issuer, issuer.c.alias == api_token.c.parent_alias)
         .where(
             api_token.c.account_id != issuer.c.account_id,
-            or_(api_token.c.account_id == one.id, issuer.c.account_id == one.id),
+            or_(api_token.c.account_id == user.id, issuer.c.account_id == user.id),
         )
     )
     connection.execute(delete(api_token).where(api_token.c.alias.in_(of_others.scalar_subquery())))
 
 
-def _not_the_last(connection: Connection, one: Account) -> None:
+def _check_not_last_admin(connection: Connection, user: Account) -> None:
     """Somebody has to be left who can make administrators. The count is taken under the writer's lock on SQLite; on
     PostgreSQL the administrators' rows are locked first, so that two who disable each other do not both succeed.
     """
-    if not one.admin or one.disabled:
+    if not user.admin or user.disabled:
         return
-    others = select(account.c.id).where(account.c.admin, ~account.c.disabled, account.c.id != one.id)
+    others = select(account.c.id).where(account.c.admin, ~account.c.disabled, account.c.id != user.id)
     if connection.dialect.name != "sqlite":
         connection.execute(
             select(account.c.id).where(account.c.admin, ~account.c.disabled).order_by(account.c.id).with_for_update()
         ).all()
     if not connection.execute(select(func.count()).select_from(others.subquery())).scalar_one():
-        raise LastAdmin(one.name)
+        raise LastAdmin(user.name)
 
 
-def _maybe(connection: Connection, condition: Any) -> Account | None:  # noqa: ANN401  SQLAlchemy's own type is private
+def _find_account(connection: Connection, condition: Any) -> Account | None:  # noqa: ANN401  SQLAlchemy's own type is private
     row = connection.execute(select(account).where(condition)).mappings().first()
-    return None if row is None else _account(row)
+    return None if row is None else _from_row(row)
 
 
-def _one(connection: Connection, condition: Any) -> Account:  # noqa: ANN401
-    return _account(connection.execute(select(account).where(condition)).mappings().one())
+def _get_account(connection: Connection, condition: Any) -> Account:  # noqa: ANN401
+    return _from_row(connection.execute(select(account).where(condition)).mappings().one())
 
 
-def _account(row: RowMapping) -> Account:
+def _from_row(row: RowMapping) -> Account:
     return Account(**{name: row[name] for name in Account.__slots__})

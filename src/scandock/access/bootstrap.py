@@ -22,18 +22,18 @@ class FirstAdmin:
     """A password that was made up, to be printed once; None where one was given (SCANDOCK_ADMIN_PASSWORD)."""
 
 
-def ensure_admin(catalog: Catalog, given: str | None) -> FirstAdmin | None:
-    """Make `admin` where there is none, with the password `given` (any), else with one made up.
+def ensure_admin(catalog: Catalog, initial_password: str | None) -> FirstAdmin | None:
+    """Make `admin` where there is none, with the password `initial_password` (any), else with one made up.
 
     None where it is there already: what it has is left alone, also where another process made it just now.
     """
     with catalog.read() as connection:
         if accounts.find(connection, ADMIN) is not None:
             return None
-    if given:
-        passwords.check_new(given, least=1)
-    made_up = None if given else secrets.token_urlsafe(15)
-    hashed = passwords.hash_password(given or made_up or "")
+    if initial_password:
+        passwords.check_new(initial_password, least=1)
+    made_up = None if initial_password else secrets.token_urlsafe(15)
+    hashed = passwords.hash_password(initial_password or made_up or "")
     try:
         with catalog.write() as connection:
             accounts.create(connection, ADMIN, password=hashed, admin=True, display="Administrator")

@@ -13,10 +13,10 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, insert, or_, sel
 
 from scandock.access.accounts import Account
 from scandock.access.clock import now_ms
-from scandock.access.denials import CsrfFailed
+from scandock.access.login_errors import CsrfFailed
 from scandock.access.principal import Door, Principal
-from scandock.access.secret import new_secret, secret_hash
-from scandock.access.tokens import expiry_of
+from scandock.access.secret import make_secret, hash_secret
+from scandock.access.tokens import get_expiry
 from scandock.catalog.engine import in_parts
 from scandock.catalog.server_tables import account, login
 from scandock.model import request_limits
@@ -25,14 +25,14 @@ from scandock.model.durations import DAY_MS, HOUR_MS, MINUTE_MS
 IDLE_MS: Final = 4 * HOUR_MS
 ABSOLUTE_MS: Final = 7 * DAY_MS
 ID_DIGITS: Final = 24
-LOGINS_MOST: Final = request_limits.LOGINS
+MAX_LOGINS: Final = request_limits.LOGINS
 """Of one account; the longest idle one ends for a new one."""
 SEEN_MS: Final = MINUTE_MS
 """`seen` is written at most once a minute: a reader of pages is no writer."""
 
 
 @dataclass(frozen=True, slots=True)
-class Login:
+class NewLogin:
     """A login just made: the secret goes into the cookie and is nowhere else."""
 
     secret: str = field(repr=False)
@@ -43,7 +43,7 @@ class Login:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class ValidLogin:
     """A login that holds."""
 
     account_id: int
@@ -55,7 +55,7 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class LoginInfo:
     """A login as its owner sees it; times are unix milliseconds."""
 
     id: str
@@ -64,12 +64,12 @@ class Listed:
     expires: int
 
 
-def id_of(secret: str) -> str:
+def login_id(secret: str) -> str:
     """What a login is called where it is listed: a piece of the hash, which opens nothing."""
-    return secret_hash(secret).hex()[:ID_DIGITS]
+    return hash_secret(secret).hex()[:ID_DIGITS]
 
 
-def of_account(connection: Connection, account_id: int) -> list[Listed]:
+def list_logins(connection: Connection, account_id: int) -> list[LoginInfo]:
     """An account's logins that hold, the newest first."""
     now = now_ms(connection)
     rows = connection.execute(
@@ -83,17 +83,17 @@ def of_account(connection: Connection, account_id: int) -> list[Listed]:
         )
         .order_by(login.c.created.desc(), login.c.secret_hash)
     )
-    return [Listed(bytes(row.secret_hash).hex()[:ID_DIGITS], row.created, row.seen, row.expires) for row in rows]
+    return [LoginInfo(bytes(row.secret_hash).hex()[:ID_DIGITS], row.created, row.seen, row.expires) for row in rows]
 
 
-def end_of(connection: Connection, account_id: int, ids: Collection[str]) -> int:
+def end_logins(connection: Connection, account_id: int, ids: Collection[str]) -> int:
     """End those of an account's logins that are called so; how many."""
     hashes = connection.execute(select(login.c.secret_hash).where(login.c.account_id == account_id)).scalars()
-    wanted = [one for one in hashes if bytes(one).hex()[:ID_DIGITS] in ids]
-    return connection.execute(delete(login).where(login.c.secret_hash.in_(wanted))).rowcount if wanted else 0
+    ended_hashes = [hash_value for hash_value in hashes if bytes(hash_value).hex()[:ID_DIGITS] in ids]
+    return connection.execute(delete(login).where(login.c.secret_hash.in_(ended_hashes))).rowcount if ended_hashes else 0
 
 
-def begin(connection: Connection, one: Account, *, token: str | None = None) -> Login:
+def begin(connection: Connection, user: Account, *, token: str | None = None) -> NewLogin:
     """Log an account in: always a new secret, so that nobody can have set it beforehand.
 
     What a token begins (`token`, its alias) ends with it. Denied where that one has ended.
@@ -101,29 +101,29 @@ def begin(connection: Connection, one: Account, *, token: str | None = None) -> 
     now = now_ms(connection)
     expires = now + ABSOLUTE_MS
     if token is not None:
-        expires = min(expires, expiry_of(connection, token))
-    ended = _make_room(connection, one.id, now)
-    made = Login(new_secret(), secrets.token_urlsafe(24), expires, ended)
+        expires = min(expires, get_expiry(connection, token))
+    ended = _make_room(connection, user.id, now)
+    new_login = NewLogin(make_secret(), secrets.token_urlsafe(24), expires, ended)
     connection.execute(
         insert(login).values(
-            secret_hash=secret_hash(made.secret),
-            account_id=one.id,
-            epoch=one.epoch,
-            csrf=made.csrf,
+            secret_hash=hash_secret(new_login.secret),
+            account_id=user.id,
+            epoch=user.epoch,
+            csrf=new_login.csrf,
             created=now,
             seen=now,
-            expires=made.expires,
+            expires=new_login.expires,
             token_alias=token,
         )
     )
-    return made
+    return new_login
 
 
 def _make_room(connection: Connection, account_id: int, now: int) -> int:
     """End the longest idle logins where an account has as many as it may; how many. None is ever refused for them."""
     mine = and_(login.c.account_id == account_id, ~_has_ended(now))  # the others go by `purge`, once the clock is right
     idle = select(login.c.secret_hash).where(mine).order_by(login.c.seen.desc(), login.c.created.desc())
-    hashes = connection.execute(idle.offset(LOGINS_MOST - 1)).scalars().all()
+    hashes = connection.execute(idle.offset(MAX_LOGINS - 1)).scalars().all()
     return connection.execute(delete(login).where(login.c.secret_hash.in_(hashes))).rowcount if hashes else 0
 
 
@@ -131,15 +131,15 @@ def _has_ended(now: int) -> ColumnElement[bool]:
     return or_(login.c.expires <= now, login.c.seen <= now - IDLE_MS)
 
 
-def find(connection: Connection, secret: str) -> Known | None:
+def find(connection: Connection, secret: str) -> ValidLogin | None:
     """The login of a cookie; None where it is unknown, has expired, or its account has moved on."""
     return find_all(connection, [secret]).get(secret)
 
 
-def find_all(connection: Connection, secrets: Iterable[str]) -> dict[str, Known]:
+def find_all(connection: Connection, secrets: Iterable[str]) -> dict[str, ValidLogin]:
     """As `find`, of many cookies by their secrets."""
-    hashes = {secret_hash(secret): secret for secret in secrets}
-    found = {}
+    hashes = {hash_secret(secret): secret for secret in secrets}
+    logins = {}
     for part in in_parts(hashes):
         rows = connection.execute(
             select(
@@ -160,19 +160,19 @@ def find_all(connection: Connection, secrets: Iterable[str]) -> dict[str, Known]
         now = now_ms(connection) if rows else 0
         for row in rows:
             if now < row.expires and now < row.seen + IDLE_MS:
-                known = Known(row.account_id, row.csrf, now >= row.seen + SEEN_MS, row.token_alias)
-                found[hashes[bytes(row.secret_hash)]] = known
-    return found
+                valid_login = ValidLogin(row.account_id, row.csrf, now >= row.seen + SEEN_MS, row.token_alias)
+                logins[hashes[bytes(row.secret_hash)]] = valid_login
+    return logins
 
 
 def touch(connection: Connection, secret: str) -> None:
     """The login was used."""
-    connection.execute(update(login).where(login.c.secret_hash == secret_hash(secret)).values(seen=now_ms(connection)))
+    connection.execute(update(login).where(login.c.secret_hash == hash_secret(secret)).values(seen=now_ms(connection)))
 
 
 def end(connection: Connection, secret: str) -> None:
     """Log out."""
-    connection.execute(delete(login).where(login.c.secret_hash == secret_hash(secret)))
+    connection.execute(delete(login).where(login.c.secret_hash == hash_secret(secret)))
 
 
 def purge(connection: Connection) -> int:
@@ -180,19 +180,19 @@ def purge(connection: Connection) -> int:
     return connection.execute(delete(login).where(_has_ended(now_ms(connection)))).rowcount
 
 
-def check_csrf(principal: Principal, given: str | None, *, cross_site: bool = False) -> None:
+def check_csrf(principal: Principal, sent_token: str | None, *, cross_site: bool = False) -> None:
     """A change by cookie has to bring the login's own token: raises Denied `csrf_failed` (403) where it does not.
 
     Other doors need none. But a browser that was asked for a name and password sends them by itself from then on, so
     what a browser says to come from another site (`is_cross_site`) is refused at every door.
     """
     by_cookie = principal.door is Door.COOKIE
-    right = bool(given) and hmac.compare_digest((given or "").encode("utf-8", "replace"), principal.csrf.encode())
+    right = bool(sent_token) and hmac.compare_digest((sent_token or "").encode("utf-8", "replace"), principal.csrf.encode())
     if (cross_site and principal.signed_in) or (by_cookie and not right):
-        deny_elsewhere()
+        raise_cross_site()
 
 
-def deny_elsewhere() -> NoReturn:
+def raise_cross_site() -> NoReturn:
     """Refuse (403) a change that another site's page asked for."""
     raise CsrfFailed(
         "This change did not come from a page of this server.",

@@ -50,45 +50,45 @@ def roles_of(connection: Connection, account_id: int) -> Mapping[str, Role]:
 
 def roles_of_all(connection: Connection, ids: Iterable[int]) -> Mapping[int, Mapping[str, Role]]:
     """Of many accounts each one's roles, by project."""
-    found: dict[int, dict[str, Role]] = {account_id: {} for account_id in ids}
-    for part in in_parts(found):
+    roles: dict[int, dict[str, Role]] = {account_id: {} for account_id in ids}
+    for part in in_parts(roles):
         rows = connection.execute(
             select(member.c.account_id, project.c.name, member.c.role)
             .join(project, project.c.id == member.c.project_id)
             .where(member.c.account_id.in_(part), project.c.name != UNASSIGNED)
         )
         for row in rows:
-            found[row.account_id][row.name] = Role(row.role)
-    return found
+            roles[row.account_id][row.name] = Role(row.role)
+    return roles
 
 
-def set_role(connection: Connection, project_name: str, one: Account, role: Role | None) -> Role | None:
+def set_role(connection: Connection, project_name: str, user: Account, role: Role | None) -> Role | None:
     """Give a role, or take it (None); what it was. In effect with the account's next request."""
-    project_id = _locked(connection, project_name)
-    where = (member.c.project_id == project_id, member.c.account_id == one.id)
+    project_id = _lock_project(connection, project_name)
+    where = (member.c.project_id == project_id, member.c.account_id == user.id)
     before = connection.execute(select(member.c.role).where(*where)).scalar_one_or_none()
     if role is None:
         connection.execute(delete(member).where(*where))
     elif before is None:
-        connection.execute(insert(member).values(project_id=project_id, account_id=one.id, role=role))
+        connection.execute(insert(member).values(project_id=project_id, account_id=user.id, role=role))
     else:
         connection.execute(update(member).where(*where).values(role=role))
     return None if before is None else Role(before)
 
 
-def _locked(connection: Connection, project_name: str) -> int:
+def _lock_project(connection: Connection, project_name: str) -> int:
     """A project's number, others who change its rights kept waiting (on SQLite a writer is alone anyway)."""
     project_id, _ = project_key(connection, project_name)
     connection.execute(select(project.c.id).where(project.c.id == project_id).with_for_update(key_share=True))
     return project_id
 
 
-def is_owned(connection: Connection, project_name: str) -> bool:
+def has_owner(connection: Connection, project_name: str) -> bool:
     """Whether a project has an owner who can log in."""
-    return any(one.role is Role.OWNER and not one.disabled for one in members_of(connection, project_name))
+    return any(project_member.role is Role.OWNER and not project_member.disabled for project_member in list_members(connection, project_name))
 
 
-def members_of(connection: Connection, project_name: str) -> Sequence[Member]:
+def list_members(connection: Connection, project_name: str) -> Sequence[Member]:
     """Who has a role in a project, by name."""
     rows = connection.execute(
         select(account.c.uuid, account.c.name, account.c.display, member.c.role, account.c.disabled)
@@ -100,21 +100,21 @@ def members_of(connection: Connection, project_name: str) -> Sequence[Member]:
     return [Member(r.uuid, r.name, r.display, Role(r.role), r.disabled) for r in rows]
 
 
-def accessibility_of(connection: Connection, project_name: str) -> Accessibility:
+def get_accessibility(connection: Connection, project_name: str) -> Accessibility:
     """A project's accessibility; without a row it is private."""
-    found = connection.execute(
+    stored = connection.execute(
         select(project_access.c.accessibility)
         .join(project, project.c.id == project_access.c.project_id)
         .where(project.c.key == project_name.casefold())
     ).scalar_one_or_none()
-    return Accessibility.PRIVATE if found is None else Accessibility(found)
+    return Accessibility.PRIVATE if stored is None else Accessibility(stored)
 
 
-def set_accessibility(connection: Connection, project_name: str, wanted: Accessibility) -> Accessibility:
+def set_accessibility(connection: Connection, project_name: str, accessibility: Accessibility) -> Accessibility:
     """Open or close a project; what it was."""
-    project_id = _locked(connection, project_name)
-    before = accessibility_of(connection, project_name)
+    project_id = _lock_project(connection, project_name)
+    before = get_accessibility(connection, project_name)
     connection.execute(delete(project_access).where(project_access.c.project_id == project_id))
-    if wanted is not Accessibility.PRIVATE:
-        connection.execute(insert(project_access).values(project_id=project_id, accessibility=wanted))
+    if accessibility is not Accessibility.PRIVATE:
+        connection.execute(insert(project_access).values(project_id=project_id, accessibility=accessibility))
     return before

@@ -23,11 +23,11 @@ from joserfc.errors import BadSignatureError, ClaimError, ExpiredTokenError, Inv
 from joserfc.jwk import KeySet
 
 from scandock.access.clock import monotonic
-from scandock.access.denials import ProviderAnswerInvalid
+from scandock.access.login_errors import ProviderAnswerInvalid
 from scandock.access.errors import ProviderUnreachable
-from scandock.access.oidc_flow import Flow, open_flow, safe_path, seal
+from scandock.access.oidc_flow import LoginFlow, open_flow, safe_path, sign_flow
 from scandock.access.oidc_settings import Identity, OidcSettings, safe_url
-from scandock.access.principal import Denied
+from scandock.access.principal import AccessDenied
 from scandock.model.errors import Fault
 
 ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
@@ -38,14 +38,14 @@ _CLIENT_AUTH: Final = ("client_secret_basic", "client_secret_post")
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
+class LoginStart:
     """A login under way: where the browser goes, and what it keeps meanwhile (HttpOnly, SameSite=Lax, 10 minutes)."""
 
     url: str
     cookie: str = field(repr=False)
 
 
-class Provider:
+class OidcProvider:
     """One provider, its metadata and keys kept for an hour. May be used by several threads."""
 
     def __init__(self, settings: OidcSettings, clock: Callable[[], float] = monotonic) -> None:
@@ -61,14 +61,14 @@ class Provider:
     def close(self) -> None:
         self._http.close()
 
-    def begin(self, redirect_uri: str, then: str = "/") -> Begun:
+    def begin(self, redirect_uri: str, then: str = "/") -> LoginStart:
         """Send a browser to the provider; `then` is where it goes at the end, a path of this server."""
-        metadata = self._discovered()
-        flow = Flow.new(safe_path(then))
+        metadata = self._get_metadata()
+        flow = LoginFlow.new(safe_path(then))
         url, _ = self._client(metadata, redirect_uri).create_authorization_url(
             metadata["authorization_endpoint"], state=flow.state, code_verifier=flow.verifier, nonce=flow.nonce
         )
-        return Begun(url, seal(flow, self._key))
+        return LoginStart(url, sign_flow(flow, self._key))
 
     def finish(self, answer: Mapping[str, str], cookie: str | None, redirect_uri: str) -> tuple[Identity, str]:
         """What the provider answered, checked: the identity and where to go on.
@@ -78,13 +78,13 @@ class Provider:
         """
         flow = open_flow(cookie, self._key)
         if flow is None:
-            raise _failed("The login took too long, or began in another browser.")
+            raise _login_error("The login took too long, or began in another browser.")
         if not hmac.compare_digest(answer.get("state", "").encode(), flow.state.encode()):
-            raise _failed("The answer belongs to another login.")
-        metadata = self._discovered()
+            raise _login_error("The answer belongs to another login.")
+        metadata = self._get_metadata()
         self._check_issuer(answer, metadata)
         if "code" not in answer:
-            raise _failed("The provider refused the login.")
+            raise _login_error("The provider refused the login.")
         client = self._client(metadata, redirect_uri)
         token = self._exchange(client, metadata, answer["code"], flow)
         claims = self._claims(token, metadata, flow)
@@ -92,9 +92,9 @@ class Provider:
 
     def _client(self, metadata: Mapping[str, Any], redirect_uri: str) -> OAuth2Client:
         offered = metadata.get("token_endpoint_auth_methods_supported", _CLIENT_AUTH[:1])
-        way = next((one for one in _CLIENT_AUTH if one in offered), _CLIENT_AUTH[0])
+        way = next((auth_method for auth_method in _CLIENT_AUTH if auth_method in offered), _CLIENT_AUTH[0])
         return OAuth2Client(
-            _Posting(self._http),
+            _HttpSession(self._http),
             client_id=self.settings.client_id,
             client_secret=self.settings.client_secret,
             token_endpoint_auth_method=way if self.settings.client_secret else "none",
@@ -103,7 +103,7 @@ class Provider:
             code_challenge_method="S256",
         )
 
-    def _exchange(self, client: OAuth2Client, metadata: Mapping[str, Any], code: str, flow: Flow) -> dict[str, Any]:
+    def _exchange(self, client: OAuth2Client, metadata: Mapping[str, Any], code: str, flow: LoginFlow) -> dict[str, Any]:
         try:
             token = client.fetch_token(
                 metadata["token_endpoint"],
@@ -113,17 +113,17 @@ class Provider:
                 headers={"Accept": "application/json"},  # its own for each call: authlib writes into what it is given
             )
         except OAuth2Error:
-            raise _failed("The provider did not take the code.") from None
+            raise _login_error("The provider did not take the code.") from None
         except (httpx.HTTPError, ValueError) as error:
-            raise _unreachable(error) from error
+            raise _unreachable_error(error) from error
         if not isinstance(token.get("id_token"), str):
-            raise _failed("The provider sent no identity.")
+            raise _login_error("The provider sent no identity.")
         return dict(token)
 
-    def _claims(self, token: Mapping[str, Any], metadata: Mapping[str, Any], flow: Flow) -> CodeIDToken:
+    def _claims(self, token: Mapping[str, Any], metadata: Mapping[str, Any], flow: LoginFlow) -> CodeIDToken:
         """The identity token, its signature and every claim checked (Core 3.1.3.7)."""
         offered = metadata.get("id_token_signing_alg_values_supported", ["RS256"])
-        algorithms = [one for one in ALGORITHMS if one in offered]
+        algorithms = [algorithm for algorithm in ALGORITHMS if algorithm in offered]
         try:
             decoded = self._decode(token["id_token"], metadata, algorithms)
             claims = CodeIDToken(
@@ -141,7 +141,7 @@ class Provider:
             )
             claims.validate(int(time.time()), LEEWAY_SECONDS)
         except (JoseError, ValueError) as error:
-            raise _failed(_why_no_identity(error)) from error
+            raise _login_error(_explain_token_error(error)) from error
         return claims
 
     def _decode(self, token: str, metadata: Mapping[str, Any], algorithms: list[str]) -> jwt.Token:
@@ -155,35 +155,35 @@ class Provider:
             return jwt.decode(token, self._key_set(metadata, renew=True)[0], algorithms=algorithms)
 
     def _identity(self, claims: Mapping[str, Any], token: Mapping[str, Any], metadata: Mapping[str, Any]) -> Identity:
-        told: dict[str, Any] = dict(claims)
-        wanted = {self.settings.name_claim, "email", "email_verified"}
-        if not wanted <= told.keys() and "userinfo_endpoint" in metadata and "access_token" in token:
+        person_claims: dict[str, Any] = dict(claims)
+        needed_claims = {self.settings.name_claim, "email", "email_verified"}
+        if not needed_claims <= person_claims.keys() and "userinfo_endpoint" in metadata and "access_token" in token:
             info = self._get(metadata["userinfo_endpoint"], token["access_token"])
             if info.get("sub") != claims["sub"]:
-                raise _failed("What it tells of the person is of another one.")
-            told = {**info, **told}
-        name = str(told.get(self.settings.name_claim) or "")
+                raise _login_error("What it tells of the person is of another one.")
+            person_claims = {**info, **person_claims}
+        name = str(person_claims.get(self.settings.name_claim) or "")
         return Identity(
             str(claims["iss"]),
             str(claims["sub"]),
             name,
-            str(told.get("name") or name),
-            str(told.get("email") or ""),
-            told.get("email_verified") is True,
+            str(person_claims.get("name") or name),
+            str(person_claims.get("email") or ""),
+            person_claims.get("email_verified") is True,
         )
 
     def _check_issuer(self, answer: Mapping[str, str], metadata: Mapping[str, Any]) -> None:
         """The answer names its issuer where the provider says so (RFC 9207): no other one's code gets in."""
         required = metadata.get("authorization_response_iss_parameter_supported") is True
         if ("iss" in answer or required) and answer.get("iss") != metadata["issuer"]:
-            raise _failed("The answer comes from another provider.")
+            raise _login_error("The answer comes from another provider.")
 
-    def _discovered(self) -> Mapping[str, Any]:
+    def _get_metadata(self) -> Mapping[str, Any]:
         with self._lock:
             if self._metadata is None or self._metadata[0] <= self._clock():
-                found = self._get(self.settings.issuer.rstrip("/") + "/.well-known/openid-configuration")
-                _check_metadata(found, self.settings.issuer)
-                self._metadata = (self._clock() + KEEP_SECONDS, found)
+                metadata = self._get(self.settings.issuer.rstrip("/") + "/.well-known/openid-configuration")
+                _check_metadata(metadata, self.settings.issuer)
+                self._metadata = (self._clock() + KEEP_SECONDS, metadata)
             return self._metadata[1]
 
     def _key_set(self, metadata: Mapping[str, Any], *, renew: bool) -> tuple[KeySet, bool]:
@@ -199,15 +199,15 @@ class Provider:
         try:
             response = self._http.get(url, headers={"Authorization": f"Bearer {bearer}"} if bearer else None)
             response.raise_for_status()
-            found = response.json()
+            document = response.json()
         except (httpx.HTTPError, ValueError) as error:
-            raise _unreachable(error) from error
-        if not isinstance(found, dict):
-            raise _unreachable(ValueError("no object"))
-        return found
+            raise _unreachable_error(error) from error
+        if not isinstance(document, dict):
+            raise _unreachable_error(ValueError("no object"))
+        return document
 
 
-class _Posting:
+class _HttpSession:
     """What authlib's client posts with: its authentication put on by hand, as httpx has another idea of one."""
 
     def __init__(self, http: httpx.Client) -> None:
@@ -220,22 +220,22 @@ class _Posting:
         return self._http.post(url, content=body, headers=headers)
 
 
-def _check_metadata(found: Mapping[str, Any], issuer: str) -> None:
+def _check_metadata(metadata: Mapping[str, Any], issuer: str) -> None:
     """The metadata are the issuer's own (Discovery 4.3), and every address in them is safe."""
-    if found.get("issuer") != issuer:
-        raise _unreachable(ValueError("its metadata name another issuer"))
+    if metadata.get("issuer") != issuer:
+        raise _unreachable_error(ValueError("its metadata name another issuer"))
     for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
-        if not safe_url(str(found.get(name, ""))):
-            raise _unreachable(ValueError(f"its {name} is no https address"))
-    if "userinfo_endpoint" in found and not safe_url(str(found["userinfo_endpoint"])):
-        raise _unreachable(ValueError("its userinfo_endpoint is no https address"))
+        if not safe_url(str(metadata.get(name, ""))):
+            raise _unreachable_error(ValueError(f"its {name} is no https address"))
+    if "userinfo_endpoint" in metadata and not safe_url(str(metadata["userinfo_endpoint"])):
+        raise _unreachable_error(ValueError("its userinfo_endpoint is no https address"))
 
 
-def _failed(why: str) -> Denied:
+def _login_error(why: str) -> AccessDenied:
     return ProviderAnswerInvalid(f"The login did not succeed. {why}", "Sign in again.")
 
 
-def _why_no_identity(error: Exception) -> str:
+def _explain_token_error(error: Exception) -> str:
     """What is wrong with an identity token, in words for people."""
     if isinstance(error, ExpiredTokenError):
         return "The provider's identity token has expired: compare the clocks of both servers."
@@ -246,5 +246,5 @@ def _why_no_identity(error: Exception) -> str:
     return "The provider's identity token can't be read."
 
 
-def _unreachable(error: Exception) -> Fault:
+def _unreachable_error(error: Exception) -> Fault:
     return ProviderUnreachable(str(error))

@@ -9,56 +9,56 @@ from sqlalchemy import Connection
 
 from scandock.access import accounts
 from scandock.access.accounts import Account
-from scandock.access.denials import LoginFailed, ProviderAccountMissing, ProviderNameTaken
+from scandock.access.login_errors import LoginFailed, ProviderAccountMissing, ProviderNameTaken
 from scandock.access.errors import AccountExists, AccountNameInvalid
 from scandock.access.oidc_settings import Identity, OidcSettings
 from scandock.model.errors import Usage
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class AccountResult:
     """The account, and whether it was made just now."""
 
     account: Account
     made: bool
 
 
-def account_for(connection: Connection, settings: OidcSettings, identity: Identity) -> Found:
+def find_or_create_account(connection: Connection, settings: OidcSettings, identity: Identity) -> AccountResult:
     """The account of an identity, made where the rule gives one.
 
     It is found by issuer and subject alone: a name or an e-mail address that happens to be an account's here opens
     nothing. Raises Denied `oidc_not_allowed` where there is none and the rule gives none, `oidc_name_taken` where its
     name is another's, `login_failed` where it is disabled.
     """
-    one = accounts.by_identity(connection, identity.key)
-    if one is not None:
-        if one.disabled:
+    account = accounts.by_identity(connection, identity.key)
+    if account is not None:
+        if account.disabled:
             raise LoginFailed("This account is disabled.", "Ask an administrator.")
-        return Found(one, made=False)
-    if not may_have_one(settings, identity):
+        return AccountResult(account, made=False)
+    if not can_have_account(settings, identity):
         raise ProviderAccountMissing(
             "You are known to the provider, but have no account here.",
             "Ask an administrator for one.",
         )
     name = account_name(identity)
     try:
-        made = accounts.create(
-            connection, name, display=identity.display, email=_email(identity), identity=identity.key
+        new_account = accounts.create(
+            connection, name, display=identity.display, email=_verified_email(identity), identity=identity.key
         )
     except (AccountExists, AccountNameInvalid):
         raise ProviderNameTaken(
             f"An account can't be made under the name {name!r}: it is taken, or can't be one.",
             "Ask an administrator to link your identity to an account.",
         ) from None
-    return Found(made, made=True)
+    return AccountResult(new_account, made=True)
 
 
-def may_have_one(settings: OidcSettings, identity: Identity) -> bool:
+def can_have_account(settings: OidcSettings, identity: Identity) -> bool:
     """Whether the rule gives an account: by the domain of an e-mail address that the provider has verified."""
     if "*" in settings.domains:
         return True
     domain = identity.email.rpartition("@")[2].casefold()
-    return bool(domain) and identity.email_verified and domain in {one.casefold() for one in settings.domains}
+    return bool(domain) and identity.email_verified and domain in {allowed_domain.casefold() for allowed_domain in settings.domains}
 
 
 def account_name(identity: Identity) -> str:
@@ -66,7 +66,7 @@ def account_name(identity: Identity) -> str:
     return re.sub(r"[^A-Za-z0-9._@-]+", ".", identity.name).strip("._@-")[:64]
 
 
-def _email(identity: Identity) -> str:
+def _verified_email(identity: Identity) -> str:
     """An unverified address may be anybody's: nothing is sent there."""
     if not identity.email_verified:
         return ""

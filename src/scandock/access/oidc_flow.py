@@ -14,7 +14,7 @@ FLOW_SECONDS: Final = 600
 
 
 @dataclass(frozen=True, slots=True)
-class Flow:
+class LoginFlow:
     """What has to fit when the browser comes back."""
 
     state: str
@@ -24,24 +24,24 @@ class Flow:
     until: int
 
     @classmethod
-    def new(cls, then: str) -> Flow:
+    def new(cls, then: str) -> LoginFlow:
         fresh = secrets.token_urlsafe
         return cls(fresh(24), fresh(24), fresh(48), then, int(time.time()) + FLOW_SECONDS)
 
 
-def seal(flow: Flow, key: bytes) -> str:
+def sign_flow(flow: LoginFlow, key: bytes) -> str:
     """The flow as a cookie's value."""
     body = base64.urlsafe_b64encode(json.dumps(asdict(flow)).encode())
     return f"{body.decode()}.{hmac.new(key, body, 'sha256').hexdigest()}"
 
 
-def open_flow(cookie: str | None, key: bytes) -> Flow | None:
+def open_flow(cookie: str | None, key: bytes) -> LoginFlow | None:
     """The flow of a cookie; None where it is no one's of this process, was changed, or is too old."""
     body, _, signature = (cookie or "").partition(".")
     raw = body.encode("utf-8", "replace")
     if not hmac.compare_digest(hmac.new(key, raw, "sha256").hexdigest().encode(), signature.encode("utf-8", "replace")):
         return None
-    flow = Flow(**json.loads(base64.urlsafe_b64decode(raw)))
+    flow = LoginFlow(**json.loads(base64.urlsafe_b64decode(raw)))
     return flow if flow.until > time.time() else None
 
 

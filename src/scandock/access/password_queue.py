@@ -14,7 +14,7 @@ from contextvars import copy_context
 from functools import partial
 from typing import Any, Final, TypeVar, cast
 
-from scandock.access.throttle import network
+from scandock.access.throttle import network_of
 from scandock.model import request_limits
 from scandock.model.errors import Coded
 
@@ -22,9 +22,9 @@ T = TypeVar("T")
 
 THREADS: Final = 4
 """The hashing itself is done one at a time (`passwords`): these are for what the catalog is asked before and after."""
-WAITING_MOST: Final = request_limits.PASSWORDS_WAITING
+MAX_WAITING: Final = request_limits.PASSWORDS_WAITING
 """Of one address (of IPv6 a /64): more than 50 browsers behind one send at once."""
-TOTAL_MOST: Final = request_limits.PASSWORDS_WAITING_OF_ALL
+MAX_TOTAL: Final = request_limits.PASSWORDS_WAITING_OF_ALL
 """Of all addresses together: the longest line gives way."""
 WAIT_SECONDS: Final = 20.0
 RETRY_SECONDS: Final = 10
@@ -69,8 +69,8 @@ class PasswordQueue:
         waited: Callable[[], None] = _ignore,
         refused: Callable[[], None] = _ignore,
         threads: int = THREADS,
-        waiting_most: int = WAITING_MOST,
-        total_most: int = TOTAL_MOST,
+        waiting_most: int = MAX_WAITING,
+        total_most: int = MAX_TOTAL,
         wait_seconds: float = WAIT_SECONDS,
     ) -> None:
         self._waited = waited
@@ -94,7 +94,7 @@ class PasswordQueue:
         Calls of one `key` that are asked for at once are made once: fifty clients that begin with one name and password
         wait for one check. Raises PasswordsBusy for the address that has too many, and after 20 seconds of waiting.
         """
-        where = network(address)
+        where = network_of(address)
         shared = None if key is None else (where, key)
         check = self._by_key.get(shared) if shared is not None else None
         if check is None:
@@ -133,7 +133,7 @@ class PasswordQueue:
 
     def _give_way(self, where: str) -> None:
         """Make room: the newest of the longest line is told to come again, or who asks where that line is theirs."""
-        longest = max(self._lines, key=lambda one: len(self._lines[one]))
+        longest = max(self._lines, key=lambda address: len(self._lines[address]))
         if len(self._lines[longest]) <= len(self._lines.get(where, ())) + 1:
             raise self._busy()
         self._give_up(self._lines[longest][-1])

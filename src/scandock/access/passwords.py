@@ -25,11 +25,11 @@ PASSES: Final = 3
 LANES: Final = 1
 """Above the least that OWASP names for argon2id (19 MiB, 2 passes, 1 lane), and little beside what ten uploads take."""
 
-LEAST: Final = 8
+MIN_LENGTH: Final = 8
 """Characters of a password that somebody chooses for themselves."""
-MOST: Final = 4096
+MAX_LENGTH: Final = 4096
 REMEMBER_SECONDS: Final = 60.0
-REMEMBER_MOST: Final = 4096
+MAX_REMEMBERED: Final = 4096
 
 HASHER: Final = PasswordHasher(time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=LANES)
 _hasher = HASHER
@@ -52,15 +52,15 @@ def use_hasher(hasher: PasswordHasher) -> Iterator[None]:
         _hasher = before
 
 
-def check_new(password: str, *, least: int = LEAST) -> None:
+def check_new(password: str, *, least: int = MIN_LENGTH) -> None:
     """Raises Usage `password_unfit` for a password that can't be taken.
 
     An administrator may set a shorter one than people choose for themselves (`least` 1): theirs is to know.
     """
     if len(password) < least:
         raise PasswordUnfit(f"A password has at least {least} characters.", "Choose a longer one.")
-    if len(password) > MOST or "\0" in password:
-        raise PasswordUnfit(f"A password has at most {MOST} characters, and no zero byte.")
+    if len(password) > MAX_LENGTH or "\0" in password:
+        raise PasswordUnfit(f"A password has at most {MAX_LENGTH} characters, and no zero byte.")
 
 
 def hash_password(password: str) -> str:
@@ -70,10 +70,10 @@ def hash_password(password: str) -> str:
 
 def verify(stored: str | None, password: str) -> bool:
     """Whether the password is the one that was hashed; takes as long where there is none (no such account)."""
-    if len(password) > MOST:
+    if len(password) > MAX_LENGTH:
         password, stored = "", None
     try:
-        _thread.submit(_hasher.verify, stored or _nobody(_hasher), _bytes(password)).result()
+        _thread.submit(_hasher.verify, stored or _dummy_hash(_hasher), _bytes(password)).result()
     except (VerificationError, InvalidHashError):
         return False
     return stored is not None
@@ -90,19 +90,19 @@ def _bytes(password: str) -> bytes:
 
 
 @cache
-def _nobody(hasher: PasswordHasher) -> str:
+def _dummy_hash(hasher: PasswordHasher) -> str:
     """A hash that no password fits, which costs a check as much as any other of this hasher."""
     return _thread.submit(hasher.hash, secrets.token_hex(16)).result()
 
 
 @dataclass(frozen=True, slots=True)
-class _Good:
+class _CachedLogin:
     account_id: int
     epoch: int
     until: float
 
 
-class Remembered:
+class PasswordCache:
     """Good logins of the last minute, by a keyed hash of name and password: neither is kept.
 
     The account's row is read all the same, and what was remembered of an older epoch no longer counts.
@@ -111,13 +111,13 @@ class Remembered:
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._key = secrets.token_bytes(32)
         self._clock = clock
-        self._good: OrderedDict[bytes, _Good] = OrderedDict()
+        self._good: OrderedDict[bytes, _CachedLogin] = OrderedDict()
         self._lock = threading.Lock()
 
     def add(self, name: str, password: str, account_id: int, epoch: int) -> None:
         with self._lock:
-            self._good[self.digest(name, password)] = _Good(account_id, epoch, self._clock() + REMEMBER_SECONDS)
-            while len(self._good) > REMEMBER_MOST:
+            self._good[self.digest(name, password)] = _CachedLogin(account_id, epoch, self._clock() + REMEMBER_SECONDS)
+            while len(self._good) > MAX_REMEMBERED:
                 self._good.popitem(last=False)
 
     def knows(self, name: str, password: str, account_id: int, epoch: int) -> bool:

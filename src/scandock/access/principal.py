@@ -16,8 +16,8 @@ from scandock.catalog.server_tables import project_access
 from scandock.catalog.tables import project, project_deletion
 from scandock.model.errors import Worded
 from scandock.rules.labels import UNASSIGNED
-from scandock.rules.permissions import Accessibility, Action, Answer, Role, Scope, answer
-from scandock.rules.refusals import forbidden
+from scandock.rules.permissions import Accessibility, Action, AccessDecision, Role, Scope, answer
+from scandock.rules.permissions import explain_forbidden
 
 
 class Door(StrEnum):
@@ -72,37 +72,37 @@ class RequestInfo:
     request_id: str = ""
 
 
-class Denied(Worded):
+class AccessDenied(Worded):
     """A wish that is not granted: of a class of its own below `Unauthorized`, `Forbidden` or `Hidden`.
 
     `action` and `project` say what was refused and where, of something that is there: the audit tells of it.
     """
 
-    answer: ClassVar[Answer]
+    answer: ClassVar[AccessDecision]
 
     def __init__(self, message: str, remedy: str = "", *, action: Action | None = None, project: str = "") -> None:
         super().__init__(message, remedy)
         self.action = action
         self.project = project
-        heard = REFUSED.get()
-        if heard is not None and (self.answer is Answer.FORBIDDEN or (self.answer is Answer.HIDDEN and project)):
-            heard.append(self)
+        refusals = REQUEST_REFUSALS.get()
+        if refusals is not None and (self.answer is AccessDecision.FORBIDDEN or (self.answer is AccessDecision.HIDDEN and project)):
+            refusals.append(self)
 
 
-class Unauthorized(Denied):
-    answer = Answer.SIGN_IN
+class Unauthorized(AccessDenied):
+    answer = AccessDecision.SIGN_IN
     STATUS = 401
 
 
-class Forbidden(Denied):
-    answer = Answer.FORBIDDEN
+class Forbidden(AccessDenied):
+    answer = AccessDecision.FORBIDDEN
     STATUS = 403
 
 
-class Hidden(Denied):
+class Hidden(AccessDenied):
     """As if it were not there."""
 
-    answer = Answer.HIDDEN
+    answer = AccessDecision.HIDDEN
     STATUS = 404
 
 
@@ -116,16 +116,16 @@ class RightMissing(Forbidden):
     MEANING = "The right to it is missing, where one may know of the project (403)."
 
 
-class ThingHidden(Hidden):
+class ObjectHidden(Hidden):
     CODE = "not_found"
     MEANING = "There is nothing of that name, or one may not know of it (404)."
 
 
-REFUSED: Final[ContextVar[list[Denied] | None]] = ContextVar("refused", default=None)
+REQUEST_REFUSALS: Final[ContextVar[list[AccessDenied] | None]] = ContextVar("refused", default=None)
 """What one request was refused, however its answer tells of it: what is not there is no refusal."""
 
 
-class KnownProject(NamedTuple):
+class ProjectAccess(NamedTuple):
     """A project as rights see it."""
 
     name: str
@@ -145,9 +145,9 @@ class ProjectRights:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._known: dict[str, KnownProject | None] = {}
+        self._known: dict[str, ProjectAccess | None] = {}
 
-    def find(self, name: str) -> KnownProject | None:
+    def find(self, name: str) -> ProjectAccess | None:
         """The project of an id; None where there is none."""
         key = name.casefold()
         if key not in self._known:
@@ -157,7 +157,7 @@ class ProjectRights:
                 .outerjoin(project_deletion, project_deletion.c.project_id == project.c.id)
                 .where(project.c.key == key)
             ).first()
-            self._known[key] = row and KnownProject(
+            self._known[key] = row and ProjectAccess(
                 row.name, _accessibility(row.name, row.accessibility), row.begun is not None
             )
         return self._known[key]
@@ -167,55 +167,55 @@ def _accessibility(name: str, stored: str | None) -> Accessibility:
     return Accessibility.PRIVATE if stored is None or name == UNASSIGNED else Accessibility(stored)
 
 
-def may(
+def decide_access_of(
     principal: Principal, action: Action, project_name: str | None, rights: ProjectRights, *, own: bool = False
-) -> Answer:
+) -> AccessDecision:
     """Whether `principal` may, in a project or (None) in no project at all.
 
     `own`: the thing asked for is theirs, as their import, or a session in `Unassigned` that they uploaded.
     """
-    found = None if project_name is None else rights.find(project_name)
-    accessibility = Accessibility.PRIVATE if project_name is None else found.accessibility if found else None
+    known_project = None if project_name is None else rights.find(project_name)
+    accessibility = Accessibility.PRIVATE if project_name is None else known_project.accessibility if known_project else None
     return answer(
         action,
-        role=principal.roles.get(found.name) if found else None,
+        role=principal.roles.get(known_project.name) if known_project else None,
         accessibility=accessibility,
         admin=principal.admin,
         signed_in=principal.signed_in,
         own=own,
         scope=principal.scope,
-        deleting=found is not None and found.deleting,
-        set_aside=found is not None and found.set_aside,
+        deleting=known_project is not None and known_project.deleting,
+        set_aside=known_project is not None and known_project.set_aside,
     )
 
 
-def require(
+def require_access(
     principal: Principal, action: Action, project_name: str | None, rights: ProjectRights, *, own: bool = False
 ) -> None:
     """As `may`, but what is not allowed is raised as Denied."""
-    told = may(principal, action, project_name, rights, own=own)
-    if told is not Answer.ALLOWED:
-        found = None if project_name is None else rights.find(project_name)
-        deny(told, principal, action, found[0] if found else "")
+    decision = decide_access_of(principal, action, project_name, rights, own=own)
+    if decision is not AccessDecision.ALLOWED:
+        known_project = None if project_name is None else rights.find(project_name)
+        raise_denied(decision, principal, action, known_project[0] if known_project else "")
 
 
-def deny(
-    told: Answer, principal: Principal | None = None, action: Action | None = None, project_name: str = ""
+def raise_denied(
+    decision: AccessDecision, principal: Principal | None = None, action: Action | None = None, project_name: str = ""
 ) -> NoReturn:
     """Raise what a door says for an answer: the same words whether a thing is hidden or not there.
 
     With who asked and what for, a 403 says what is missing. `project_name`: where the thing is, if there is one. Usage
     `project_deleting` for a 409.
     """
-    if told is Answer.SIGN_IN:
+    if decision is AccessDecision.SIGN_IN:
         raise LoginNeeded("You are not signed in.", "Sign in, or send a name and password.")
-    if told is Answer.DELETING:
+    if decision is AccessDecision.DELETING:
         raise being_deleted("The project")
-    if told is Answer.FORBIDDEN:
+    if decision is AccessDecision.FORBIDDEN:
         if principal is not None and action is not None:
-            raise RightMissing(*forbidden(action, principal.scope), action=action, project=project_name)
+            raise RightMissing(*explain_forbidden(action, principal.scope), action=action, project=project_name)
         raise RightMissing("You may not do this here.", "It is somebody else's.")
-    raise ThingHidden(
+    raise ObjectHidden(
         "There is nothing of that name, or you may not know of it.",
         "Check the address.",
         action=action,

@@ -9,11 +9,11 @@ import hashlib
 import secrets
 
 
-def new_secret() -> str:
+def make_secret() -> str:
     """43 characters that are safe in a header, a cookie and a URL."""
     return secrets.token_urlsafe(32)
 
 
-def secret_hash(secret: str) -> bytes:
+def hash_secret(secret: str) -> bytes:
     """What is kept of a secret."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()

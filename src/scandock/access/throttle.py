@@ -18,7 +18,7 @@ from typing import Final
 from scandock.access.clock import monotonic
 from scandock.model.errors import Coded
 
-KEYS_MOST: Final = 50_000
+MAX_KEYS: Final = 50_000
 
 
 class Throttled(Coded):
@@ -87,16 +87,16 @@ class Throttle:
     def _put(self, key: tuple[str, ...], have: float, now: float) -> None:
         self._buckets[key] = (have, now)
         self._buckets.move_to_end(key)
-        while len(self._buckets) > KEYS_MOST:
+        while len(self._buckets) > MAX_KEYS:
             self._buckets.popitem(last=False)
 
 
 def _keys(name: str, address: str) -> list[tuple[tuple[str, ...], Rate]]:
-    who, where = name.casefold()[:256], network(address)
+    who, where = name.casefold()[:256], network_of(address)
     return [(("pair", who, where), PAIR), (("name", who), NAME), (("address", where), ADDRESS)]
 
 
-def network(address: str) -> str:
+def network_of(address: str) -> str:
     """What counts as one address: of IPv6 the /64, as one machine has all of it."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])

@@ -19,26 +19,26 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 from scandock.access.accounts import Account
 from scandock.access.clock import now_ms
 from scandock.access.errors import TokenDaysInvalid, TokensTooMany
-from scandock.access.principal import deny
-from scandock.access.secret import new_secret, secret_hash
+from scandock.access.principal import raise_denied
+from scandock.access.secret import make_secret, hash_secret
 from scandock.catalog.engine import in_parts
 from scandock.catalog.server_tables import account, api_token
 from scandock.model.durations import DAY_MS, MINUTE_MS
-from scandock.rules.permissions import Answer, Scope
+from scandock.rules.permissions import AccessDecision, Scope
 
 DAYS: Final = 30
-DAYS_MOST: Final = 366
-TOKENS_MOST: Final = 100
+MAX_DAYS: Final = 366
+MAX_TOKENS: Final = 100
 """Of one account."""
-NAME_MOST: Final = 128
+MAX_NAME: Final = 128
 SEEN_MS: Final = MINUTE_MS
-NOBODYS: Final = bytes(32)
+NO_SECRET: Final = bytes(32)
 """In the place of a secret's hash, where no secret is to hold."""
 ALIAS: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class Issued:
+class NewToken:
     """A token just made."""
 
     alias: str
@@ -66,7 +66,7 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class ValidToken:
     """A token that holds."""
 
     alias: str
@@ -76,131 +76,131 @@ class Known:
 
 
 def issue(
-    connection: Connection, one: Account, *, scope: Scope, days: int = DAYS, name: str = "", parent: str | None = None
-) -> Issued:
+    connection: Connection, user: Account, *, scope: Scope, days: int = DAYS, name: str = "", parent: str | None = None
+) -> NewToken:
     """Make a token; one that another token makes (`parent`, its alias) ends when that one does.
 
     Raises Usage `token_days` for a lifetime that is none, `too_many_tokens` beyond 100, and Denied where `parent` has
     ended.
     """
-    now, expires = _span(connection, days, parent)
-    if _count(connection, one, now) >= TOKENS_MOST:
-        raise TokensTooMany(TOKENS_MOST)
-    return _issue(connection, one, scope, now, expires, name, parent)
+    now, expires = _lifetime(connection, days, parent)
+    if _count(connection, user, now) >= MAX_TOKENS:
+        raise TokensTooMany(MAX_TOKENS)
+    return _issue(connection, user, scope, now, expires, name, parent)
 
 
-def issuing(
-    connection: Connection, issuer: Account, one: Account, *, scope: Scope, days: int, parent: str | None = None
+def get_issuing_token(
+    connection: Connection, issuer: Account, user: Account, *, scope: Scope, days: int, parent: str | None = None
 ) -> str:
     """The alias of a token of `issuer`, whose secret nobody hears, by which tokens of another account are issued.
 
     So these end with whatever ends the issuer's own. There is one for each account that has such tokens, which lives as
     long as the latest of them may; it does not count among the tokens that an account has at most.
     """
-    now, expires = _span(connection, days, parent)
-    name = f"Issued for {one.name}"[:NAME_MOST]
-    there = connection.execute(
+    now, expires = _lifetime(connection, days, parent)
+    name = f"Issued for {user.name}"[:MAX_NAME]
+    existing = connection.execute(
         select(api_token.c.alias, api_token.c.expires)
         .where(
             api_token.c.account_id == issuer.id,
             api_token.c.epoch == issuer.epoch,
             api_token.c.scope == scope,
             api_token.c.parent_alias == parent if parent is not None else api_token.c.parent_alias.is_(None),
-            api_token.c.secret_hash == NOBODYS,
+            api_token.c.secret_hash == NO_SECRET,
             api_token.c.name == name,
         )
         .order_by(api_token.c.created)
         .limit(1)
         .with_for_update()
     ).first()
-    if there is None:
+    if existing is None:
         alias = _issue(connection, issuer, scope, now, expires, name, parent).alias
-        values: dict[str, Any] = {"secret_hash": NOBODYS}
+        values: dict[str, Any] = {"secret_hash": NO_SECRET}
     else:
-        alias, values = str(there.alias), {"expires": max(there.expires, expires)}
+        alias, values = str(existing.alias), {"expires": max(existing.expires, expires)}
     connection.execute(update(api_token).where(api_token.c.alias == alias).values(values))
     return alias
 
 
-def _count(connection: Connection, one: Account, now: int) -> int:
+def _count(connection: Connection, user: Account, now: int) -> int:
     """The tokens of an account that hold, without those by which others' are issued (or were: it may have ended)."""
     query = select(func.count()).where(
-        api_token.c.account_id == one.id, api_token.c.expires > now, api_token.c.secret_hash != NOBODYS
+        api_token.c.account_id == user.id, api_token.c.expires > now, api_token.c.secret_hash != NO_SECRET
     )
     return int(connection.execute(query.select_from(api_token)).scalar_one())
 
 
-def _span(connection: Connection, days: int, parent: str | None) -> tuple[int, int]:
+def _lifetime(connection: Connection, days: int, parent: str | None) -> tuple[int, int]:
     """Now, and when a token of so many days ends that `parent` makes. Usage `token_days`, Denied."""
-    if not 1 <= days <= DAYS_MOST:
-        raise TokenDaysInvalid(DAYS_MOST)
+    if not 1 <= days <= MAX_DAYS:
+        raise TokenDaysInvalid(MAX_DAYS)
     now = now_ms(connection)
     expires = now + days * DAY_MS
-    return now, expires if parent is None else min(expires, expiry_of(connection, parent))
+    return now, expires if parent is None else min(expires, get_expiry(connection, parent))
 
 
 def _issue(
-    connection: Connection, one: Account, scope: Scope, now: int, expires: int, name: str, parent: str | None
-) -> Issued:
-    made = Issued(str(uuid.uuid4()), new_secret(), expires, -((now - expires) // DAY_MS))
+    connection: Connection, user: Account, scope: Scope, now: int, expires: int, name: str, parent: str | None
+) -> NewToken:
+    new_token = NewToken(str(uuid.uuid4()), make_secret(), expires, -((now - expires) // DAY_MS))
     connection.execute(
         insert(api_token).values(
-            alias=made.alias,
-            account_id=one.id,
-            epoch=one.epoch,
-            name=name[:NAME_MOST],
-            secret_hash=secret_hash(made.secret),
+            alias=new_token.alias,
+            account_id=user.id,
+            epoch=user.epoch,
+            name=name[:MAX_NAME],
+            secret_hash=hash_secret(new_token.secret),
             scope=scope,
             created=now,
-            expires=made.expires,
+            expires=new_token.expires,
             parent_alias=parent,
         )
     )
-    return made
+    return new_token
 
 
-def expiry_of(connection: Connection, alias: str) -> int:
+def get_expiry(connection: Connection, alias: str) -> int:
     """When a token ends that is about to make something, and stays until it has; Denied where it has ended."""
     expires: int | None = connection.execute(
         select(api_token.c.expires).where(api_token.c.alias == alias).with_for_update(read=True, key_share=True)
     ).scalar_one_or_none()
     if expires is None:
-        deny(Answer.SIGN_IN)
+        raise_denied(AccessDecision.SIGN_IN)
     return expires
 
 
-def find(connection: Connection, alias: str, secret: str) -> Known | None:
+def find(connection: Connection, alias: str, secret: str) -> ValidToken | None:
     """The token of alias and secret; None where one is wrong, it has expired, or its account has moved on."""
     return find_all(connection, [(alias, secret)]).get((alias, secret))
 
 
-def find_all(connection: Connection, pairs: Collection[tuple[str, str]]) -> dict[tuple[str, str], Known]:
+def find_all(connection: Connection, pairs: Collection[tuple[str, str]]) -> dict[tuple[str, str], ValidToken]:
     """As `find`, of many tokens by their aliases and secrets."""
     rows: dict[str, Row[Any]] = {}
     for part in in_parts({alias.lower() for alias, _ in pairs}):
-        asked = (
+        query = (
             select(api_token)
             .join(account, account.c.id == api_token.c.account_id)
             .where(api_token.c.alias.in_(part), api_token.c.epoch == account.c.epoch, ~account.c.disabled)
         )
-        rows |= {row.alias: row for row in connection.execute(asked)}
+        rows |= {row.alias: row for row in connection.execute(query)}
     now = now_ms(connection) if rows else 0
-    found = {}
+    valid_tokens = {}
     for alias, secret in pairs:
         row = rows.get(alias.lower())
-        if row is None or not hmac.compare_digest(row.secret_hash, secret_hash(secret)) or now >= row.expires:
+        if row is None or not hmac.compare_digest(row.secret_hash, hash_secret(secret)) or now >= row.expires:
             continue
         stale = row.seen is None or now >= row.seen + SEEN_MS
-        found[alias, secret] = Known(row.alias, row.account_id, Scope(row.scope), stale)
-    return found
+        valid_tokens[alias, secret] = ValidToken(row.alias, row.account_id, Scope(row.scope), stale)
+    return valid_tokens
 
 
-def account_of(connection: Connection, alias: str) -> int | None:
+def find_account_id(connection: Connection, alias: str) -> int | None:
     """The account of an alias, whether or not its token still holds; None where there is none, as of a revoked one."""
-    found: int | None = connection.execute(
+    account_id: int | None = connection.execute(
         select(api_token.c.account_id).where(api_token.c.alias == alias.lower())
     ).scalar()
-    return found
+    return account_id
 
 
 def touch(connection: Connection, alias: str) -> None:
@@ -208,7 +208,7 @@ def touch(connection: Connection, alias: str) -> None:
     connection.execute(update(api_token).where(api_token.c.alias == alias.lower()).values(seen=now_ms(connection)))
 
 
-def of_account(connection: Connection, account_id: int) -> Sequence[Token]:
+def list_tokens(connection: Connection, account_id: int) -> Sequence[Token]:
     """An account's tokens, the newest first."""
     rows = connection.execute(
         select(api_token)

@@ -29,7 +29,7 @@ from scandock.catalog.tables import metadata
 from scandock.model import request_limits
 from scandock.model.errors import Fault
 from scandock.model.machine_errors import DiskFull
-from scandock.model.private import PRIVATE_FILE, keep_private
+from scandock.model.private_files import PRIVATE_FILE, keep_private
 from scandock.model.request_errors import RequestInvalid
 
 T = TypeVar("T")

@@ -12,7 +12,7 @@ from scandock.catalog.engine import Catalog
 from scandock.catalog.errors import ProjectDeleting
 from scandock.catalog.tables import project, project_deletion
 from scandock.model.errors import Usage
-from scandock.rules.labels import UNASSIGNED, fit
+from scandock.rules.labels import UNASSIGNED, append_suffix
 from scandock.rules.project_fields import name_key
 
 SET_ASIDE: Final = "~"
@@ -94,7 +94,7 @@ def set_aside() -> ColumnElement[bool]:
 
 def aside_name(name: str, number: int) -> str:
     """The name under which a deleted project's row is kept: no other row can have it, and nobody can ask for it."""
-    return fit(name, f"{SET_ASIDE}{number}")
+    return append_suffix(name, f"{SET_ASIDE}{number}")
 
 
 def begun_deletions() -> Select[Any]:

@@ -14,9 +14,9 @@ from typing import Any, Literal, Self
 from sqlalchemy import RowMapping
 
 from scandock.model import uris
-from scandock.model.importing import Overwrite
+from scandock.model.import_types import Overwrite
 from scandock.model.tree_parts import TreeParts
-from scandock.rules.view import KnownSession, Place
+from scandock.rules.catalog_view import KnownSession, SessionPlace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,7 @@ class SessionFacts:
     project_id: int
     subject: str
     label: str
-    place: Place
+    place: SessionPlace
     timestamp: str
     state: str
     study_uid: str | None

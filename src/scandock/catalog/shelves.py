@@ -47,7 +47,7 @@ class Shelf:
     @property
     def uri(self) -> str:
         """XNAT's URI of whose files these are."""
-        return uris.holder_of_resources(self.project, None if self.subject_id is None else self.label)
+        return uris.resource_holder(self.project, None if self.subject_id is None else self.label)
 
     @property
     def scans(self) -> int:

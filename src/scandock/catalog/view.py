@@ -1,4 +1,4 @@
-"""What the rules ask of the catalog, answered by queries (`scandock.rules.view.CatalogView`)."""
+"""What the rules ask of the catalog, answered by queries (`scandock.rules.catalog_view.CatalogView`)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scandock.catalog.server_tables import reception
 from scandock.catalog.sessions import session_rows
 from scandock.catalog.tables import project, session, subject, subject_patient, tree
 from scandock.rules.labels import UNASSIGNED
-from scandock.rules.view import KnownSession, KnownSubject
+from scandock.rules.catalog_view import KnownSession, KnownSubject
 
 
 def brought_by(account_id: int) -> Select[tuple[int]]:

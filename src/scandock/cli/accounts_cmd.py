@@ -171,12 +171,12 @@ def member_list(project: ProjectId, *, data: options.ExistingData, as_json: opti
     """List who has a role in a project."""
     checks.check_project(project)
     with catalog_of(data, must_exist=True) as catalog, catalog.read() as connection:
-        from scandock.access.members import members_of
+        from scandock.access.members import list_members
 
         known(connection, project)
         found: list[dict[str, object]] = [
             {"name": one.name, "role": one.role.value, "disabled": one.disabled}
-            for one in members_of(connection, project)
+            for one in list_members(connection, project)
         ]
     shown(found, as_json, lambda one: f"{one['name']}: {one['role']}{', disabled' if one['disabled'] else ''}")
 
@@ -258,9 +258,9 @@ def _password(name: str, from_stdin: bool) -> str:
         given = typer.prompt(f"Password for {name}", hide_input=True, confirmation_prompt=True, err=True)
     else:
         raise PasswordMissing
-    from scandock.access.passwords import LEAST, check_new
+    from scandock.access.passwords import MIN_LENGTH, check_new
 
     check_new(given, least=1)
-    if len(given) < LEAST:
-        line(f"Note: passwords of fewer than {LEAST} characters are easily guessed.")
+    if len(given) < MIN_LENGTH:
+        line(f"Note: passwords of fewer than {MIN_LENGTH} characters are easily guessed.")
     return given

@@ -13,7 +13,7 @@ from scandock.cli.consoles import console, is_terminal, line, reader_may_leave
 from scandock.cli.plain import duration, plain, plural, size, sums
 from scandock.cli.sessions_table import SHOWN, pick, session_line, sessions_table, totals
 from scandock.model.verdicts import Verdict
-from scandock.rules.kept_words import kept_files
+from scandock.rules.upload_summary import summarize_kept_files
 from scandock.web import urls
 
 Report = Mapping[str, Any]
@@ -66,7 +66,7 @@ def headline(report: Report, story: Story) -> str:
     name = plain(report["archive"])
     if state in {"refused", "failed", "cancelled"}:
         return f"{name} {state}: {_about(report, plain(report['message']))}"
-    count, where = kept_files(report["entries"], (str(session["state"]) for session in report["sessions"]))
+    count, where = summarize_kept_files(report["entries"], (str(session["state"]) for session in report["sessions"]))
     return (
         f"{name} {_state_words(state, story)}: {plural(len(report['sessions']), 'session')}, "
         f"{plural(count, 'file')}{'' if story.planned else f' {where}'}, "

@@ -14,7 +14,7 @@ from scandock.cli import checks, options
 if TYPE_CHECKING:
     from scandock.cli.receipt_file import Format
     from scandock.cli.running import Engine, Result
-    from scandock.model.importing import Progress
+    from scandock.model.import_types import Progress
     from scandock.rules.import_request import ImportRequest
     from scandock.services.settings import Settings
 

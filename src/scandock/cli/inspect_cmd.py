@@ -13,7 +13,7 @@ from scandock.cli.import_cmd import check_request, default_workers, load_setting
 
 if TYPE_CHECKING:
     from scandock.cli.running import Engine, Result
-    from scandock.model.importing import Progress
+    from scandock.model.import_types import Progress
     from scandock.rules.import_request import ImportRequest
     from scandock.services.settings import Settings
 

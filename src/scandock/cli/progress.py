@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from scandock.cli.consoles import console, is_terminal
 from scandock.cli.plain import duration, plain, plural, size
-from scandock.model.importing import Progress
+from scandock.model.import_types import Progress
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult

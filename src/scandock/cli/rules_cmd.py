@@ -13,7 +13,7 @@ from scandock.cli.command_errors import RulesMissing, RulesNotText, RulesTooLong
 from scandock.cli.consoles import line, reader_may_leave
 
 if TYPE_CHECKING:
-    from scandock.rules.routing import RoutingRule
+    from scandock.rules.routing_rules import RoutingRule
 
 rules = typer.Typer(
     help="Rules that name project, subject or session.",
@@ -98,7 +98,7 @@ def rules_test(
 
 
 def _rules_to_try(kind: str, data: str | None, file: str | None) -> tuple[RoutingRule, ...]:
-    from scandock.rules.routing import parse_rules
+    from scandock.rules.routing_rules import parse_rules
 
     if file is not None:
         return parse_rules(_read(file))

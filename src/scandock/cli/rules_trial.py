@@ -11,9 +11,9 @@ from scandock.cli.plain import plain
 from scandock.formats.dicom_header import read_header
 from scandock.formats.dicom_tally import Tally
 from scandock.model.errors import BadInput
-from scandock.model.tags import WANTED
-from scandock.rules.labels import clean, is_project_id
-from scandock.rules.routing import RoutingRule, first_match, rule_tags
+from scandock.model.tags import TAGS
+from scandock.rules.labels import clean_label, is_project_id
+from scandock.rules.routing_rules import RoutingRule, first_match, rule_tags
 from scandock.rules.study import StudyFacts
 
 _HEAD: Final = 64 * 1024
@@ -22,7 +22,7 @@ _HEAD: Final = 64 * 1024
 def studies_of(objects: Sequence[str], rules: Sequence[RoutingRule]) -> list[StudyFacts]:
     """The studies of some DICOM files, as an import would see them; Usage for a file that is none."""
     tally = Tally()
-    wanted = frozenset(WANTED) | rule_tags(rules)
+    wanted = frozenset(TAGS) | rule_tags(rules)
     for name in objects:
         with open(name, "rb") as file:
 
@@ -57,7 +57,7 @@ def _verdict(kind: str, hit: tuple[str, RoutingRule] | None) -> str:
     if hit is None:
         return f"no rule fits; the {kind} is named as without rules"
     value, rule = hit
-    label = value if kind == "project" else clean(value)
+    label = value if kind == "project" else clean_label(value)
     if not label or (kind == "project" and not is_project_id(label)):
         return f"line {rule.line} gives {plain(value)!r}, which can't be a {kind}; it is named as without rules"
     said = f"{kind} {label}" + (", where that project exists" if kind == "project" else "")
@@ -65,5 +65,5 @@ def _verdict(kind: str, hit: tuple[str, RoutingRule] | None) -> str:
 
 
 def _element(tag: int) -> str:
-    known = WANTED.get(tag)
+    known = TAGS.get(tag)
     return f"({tag >> 16:04x},{tag & 0xFFFF:04x})" + (f" {known.keyword}" if known else "")

@@ -17,7 +17,7 @@ from scandock.cli.interrupt import IMPORTING, Interrupt
 from scandock.cli.progress import display
 from scandock.cli.receipt_file import Format, ReceiptFile
 from scandock.model.errors import ScandockError, Usage
-from scandock.model.importing import Progress
+from scandock.model.import_types import Progress
 from scandock.model.verdicts import EXIT_CODES, WITHOUT_RECEIPT, ImportState, Verdict
 
 Report = dict[str, Any]

@@ -14,7 +14,7 @@ from typing import Final, Protocol, cast
 from isal import igzip_lib
 
 from scandock.formats.errors import DictionaryTooLarge, StreamCut, StreamDamaged, StreamError
-from scandock.formats.shown import sized
+from scandock.formats.display_names import as_size
 from scandock.formats.source import Source
 from scandock.model.errors import BadInput
 from scandock.model.limits import Limits
@@ -42,38 +42,38 @@ class Decoder(Protocol):
     def decompress(self, data: bytes | memoryview, max_length: int = -1, /) -> bytes: ...
 
 
-class Broken(Exception):
+class BrokenStream(Exception):
     """The compressed bytes cannot be taken: `error` says that of what they belong to."""
 
     def __init__(self, error: type[StreamError], what: str) -> None:
         super().__init__(what)
         self.error = error
 
-    def worded(self, thing: str) -> BadInput:
+    def to_error(self, thing: str) -> BadInput:
         """The refusal, with what the bytes belong to as the sentence's subject."""
         return self.error(f"{thing} {self}.")
 
 
-def damaged() -> Broken:
+def damaged_error() -> BrokenStream:
     """Compressed data that no packer writes, or whose checksum is wrong."""
-    return Broken(StreamDamaged, "is damaged: the compressed data or their checksum are wrong")
+    return BrokenStream(StreamDamaged, "is damaged: the compressed data or their checksum are wrong")
 
 
-def cut() -> Broken:
+def cut_error() -> BrokenStream:
     """Compressed data that end before their end."""
-    return Broken(StreamCut, "is cut short: the compressed data end too early")
+    return BrokenStream(StreamCut, "is cut short: the compressed data end too early")
 
 
-def too_wide(window: int, limits: Limits) -> Broken:
+def dictionary_error(window: int, limits: Limits) -> BrokenStream:
     """Compressed data that ask for more memory than the bound; 0 where the library does not say how much."""
-    asked = sized(window) if window else "more"
-    return Broken(
+    size = as_size(window) if window else "more"
+    return BrokenStream(
         DictionaryTooLarge,
-        f"needs a dictionary of {asked} to unpack, where at most {sized(limits.max_dictionary_bytes)} are taken",
+        f"needs a dictionary of {size} to unpack, where at most {as_size(limits.max_dictionary_bytes)} are taken",
     )
 
 
-def pieces(decoder: Decoder, pull: Pull, limits: Limits) -> Iterator[bytes]:
+def decompress_stream(decoder: Decoder, pull: Pull, limits: Limits) -> Iterator[bytes]:
     """All output of one stream; raises Broken where it is damaged or cut."""
     try:
         while not decoder.eof:
@@ -81,23 +81,23 @@ def pieces(decoder: Decoder, pull: Pull, limits: Limits) -> Iterator[bytes]:
             if decoder.needs_input:
                 data = pull()
                 if not data:
-                    raise cut()
+                    raise cut_error()
             out = decoder.decompress(data, CHUNK)
             if out:
                 yield out
     except lzma.LZMAError as error:
-        raise (too_wide(0, limits) if "Memory usage limit" in str(error) else damaged()) from error
+        raise (dictionary_error(0, limits) if "Memory usage limit" in str(error) else damaged_error()) from error
     except (_ISAL_ERROR, OSError, ValueError, EOFError) as error:
-        raise damaged() from error
+        raise damaged_error() from error
 
 
-def weigh(members: int, unpacked: int) -> None:
+def check_member_sizes(members: int, unpacked: int) -> None:
     """Raise Broken for a stream of countless members that hold next to nothing: they cost time and are no data.
 
     Blocked gzip has some 64 KB in each.
     """
     if members > MANY_MEMBERS and unpacked < members * _LEAST_EACH:
-        raise Broken(StreamDamaged, f"is damaged: it consists of {members} pieces with next to nothing in them")
+        raise BrokenStream(StreamDamaged, f"is damaged: it consists of {members} pieces with next to nothing in them")
 
 
 def inflater() -> Decoder:
@@ -119,10 +119,10 @@ def behind_gzip_header(source: Source, at: int) -> int:
     """
     head = source.read_at(at, 12)
     if len(head) < 12:
-        raise cut()
+        raise cut_error()
     flags = head[3]
     if head[:3] != b"\x1f\x8b\x08" or flags & 0xE0:
-        raise damaged()
+        raise damaged_error()
     at += 10
     if flags & 0x04:
         at += 2 + int.from_bytes(head[10:12], "little")
@@ -130,7 +130,7 @@ def behind_gzip_header(source: Source, at: int) -> int:
         while flags & text:
             piece = source.read_at(at, 4096)
             if not piece:
-                raise cut()
+                raise cut_error()
             end = piece.find(b"\0")
             at += len(piece) if end < 0 else end + 1
             if end >= 0:
@@ -155,16 +155,16 @@ def zip_lzma(head: bytes, size: int, limits: Limits, *, marked: bool) -> Decoder
     data are long, so a small entry with a large dictionary is taken.
     """
     if len(head) < 9 or head[2:4] != b"\x05\x00":
-        raise damaged()
+        raise damaged_error()
     dictionary = min(int.from_bytes(head[5:9], "little"), max(4096, 1 << (size - 1).bit_length() if size else 0))
     if dictionary > limits.max_dictionary_bytes:
-        raise too_wide(dictionary, limits)
+        raise dictionary_error(dictionary, limits)
     decoder = lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=_memory(limits))
     length = b"\xff" * 8 if marked else size.to_bytes(8, "little")
     try:  # the older container of the same data, which has a decoder with a known end and a bound
         decoder.decompress(head[4:5] + dictionary.to_bytes(4, "little") + length, 0)
     except lzma.LZMAError as error:
-        raise damaged() from error
+        raise damaged_error() from error
     return decoder
 
 
@@ -180,7 +180,7 @@ def inflate64(pull: Pull) -> Iterator[bytes]:
         while not decoder.eof:
             data = memoryview(pull())
             if not data:
-                raise cut()
+                raise cut_error()
             for at in range(0, len(data), 256):
                 out = decoder.inflate(data[at : at + 256])
                 if out:
@@ -188,7 +188,7 @@ def inflate64(pull: Pull) -> Iterator[bytes]:
                 if decoder.eof:
                     break
     except (ValueError, RuntimeError) as error:
-        raise damaged() from error
+        raise damaged_error() from error
 
 
 def _memory(limits: Limits) -> int:

@@ -112,9 +112,9 @@ def decode_text(raw: bytes, charsets: bytes, vr: str) -> str:
     for piece in _PIECES.finditer(raw):
         escape = piece[1]
         if escape is None:
-            text, kept = _piece(piece[0], first, g0, g1, vr)
+            text, is_kept = _piece(piece[0], first, g0, g1, vr)
             pieces.append(text)
-            if not kept:
+            if not is_kept:
                 g0 = g1 = None
             continue
         designated = _DESIGNATIONS.get(escape) or _unknown(escape)

@@ -14,18 +14,18 @@ from scandock.formats.dicom_items import is_explicit
 from scandock.formats.dicom_object import (
     IMPATIENCE,
     Header,
-    identified,
-    judge_cut,
-    judge_failure,
-    judge_odd,
-    name_object,
+    check_identifiers,
+    handle_cut,
+    handle_failure,
+    handle_odd_vr,
+    set_identifiers,
     pixel_state,
     shared_uid,
     tag_text,
-    truncated,
+    truncated_error,
     uid_text,
 )
-from scandock.formats.dicom_order import BIG, LITTLE, Buffer, DeclinedError, OddVRError, ShortError, TooOddError
+from scandock.formats.dicom_encoding import BIG, LITTLE, Buffer, DeclinedError, OddVRError, ShortError, TooOddError
 from scandock.formats.dicom_scan import EXPLICIT_BIG, REQUIRED, Scan, encoding_of, read_meta
 from scandock.formats.dicom_sniff import begins_like_a_data_set, has_preamble, looks_like_dicom
 from scandock.formats.dicomdir import dicomdir_files
@@ -83,10 +83,10 @@ class _Source:
         return len(self.head) > have
 
 
-def read_header(head: Buffer, size: int, wanted: frozenset[int], more: More | None = None) -> Header:
+def read_header(head: Buffer, size: int, tags: frozenset[int], more: More | None = None) -> Header:
     """Read the header of an object of `size` bytes that begins with `head`.
 
-    `wanted` are the tags (group * 65536 + element) whose values are kept. `more(n)` gives the first n bytes of the
+    `tags` are the tags (group * 65536 + element) whose values are kept. `more(n)` gives the first n bytes of the
     object; it is asked for at most MAX_HEADER bytes, and only where the header does not end within `head`. Raises
     Unparseable and nothing else, whatever the bytes (what `more` raises passes through).
     """
@@ -97,12 +97,12 @@ def read_header(head: Buffer, size: int, wanted: frozenset[int], more: More | No
     if not preamble and not begins_like_a_data_set(source.head, size):
         raise NotDicom
     if preamble and _has_mark_by_chance(source):
-        return _read_otherwise(source, wanted, (False, True)) or _read(source, wanted, preamble=False)
+        return _read_otherwise(source, tags, (False, True)) or _read(source, tags, preamble=False)
     try:
-        return _read(source, wanted, preamble=preamble)
+        return _read(source, tags, preamble=preamble)
     except Unparseable as refused:
         starts = (True, False) if preamble and begins_like_a_data_set(source.head, size) else (preamble,)
-        header = _read_otherwise(source, wanted, starts)
+        header = _read_otherwise(source, tags, starts)
         if header is None:
             raise
         if header.transfer_syntax == EXPLICIT_BIG and not header.big_endian:
@@ -116,32 +116,32 @@ def _has_mark_by_chance(source: _Source) -> bool:
     return source.head[132:134] != _META and begins_like_a_data_set(source.head, source.size)
 
 
-def _read(source: _Source, wanted: frozenset[int], *, preamble: bool) -> Header:
+def _read(source: _Source, tags: frozenset[int], *, preamble: bool) -> Header:
     """Read the object as it says that it is written."""
     header = _blank(preamble)
     try:
-        meta, at = _meta(source, _PREAMBLE if preamble else 0, wanted)
+        meta, at = _meta(source, _PREAMBLE if preamble else 0, tags)
     except DeclinedError:
-        return _from_pydicom(source, wanted, header)
+        return _from_pydicom(source, tags, header)
     _begin(header, meta, at)
     if header.is_dicomdir:
         return header
     deflated = header.transfer_syntax == DEFLATED_LITTLE
     data = _inflated(source, at) if deflated else source
     try:
-        return _dataset(header, data, 0 if deflated else at, wanted)
+        return _dataset(header, data, 0 if deflated else at, tags)
     except OddVRError as odd:
         try:
-            return _from_pydicom(data, wanted, header, inflated=deflated)
+            return _from_pydicom(data, tags, header, inflated=deflated)
         except Unparseable as refused:
             if refused.code not in _UNREAD:
                 raise
-            return judge_odd(header, odd.number)
+            return handle_odd_vr(header, odd.number)
     except DeclinedError:
-        return _from_pydicom(data, wanted, header, inflated=deflated)
+        return _from_pydicom(data, tags, header, inflated=deflated)
 
 
-def _read_otherwise(source: _Source, wanted: frozenset[int], starts: tuple[bool, ...]) -> Header | None:
+def _read_otherwise(source: _Source, tags: frozenset[int], starts: tuple[bool, ...]) -> Header | None:
     """Read what can't be read as it says: with or without a preamble, by `starts`, and in every encoding.
 
     None where no reading gives the three UIDs as UIDs are written.
@@ -149,21 +149,21 @@ def _read_otherwise(source: _Source, wanted: frozenset[int], starts: tuple[bool,
     for preamble in starts:
         for encoding in _ENCODINGS:
             try:
-                return _read_as(source, wanted, encoding, preamble=preamble)
+                return _read_as(source, tags, encoding, preamble=preamble)
             except (DeclinedError, Unparseable):
                 continue
     return None
 
 
-def _read_as(source: _Source, wanted: frozenset[int], encoding: tuple[bool, bool] | None, *, preamble: bool) -> Header:
+def _read_as(source: _Source, tags: frozenset[int], encoding: tuple[bool, bool] | None, *, preamble: bool) -> Header:
     """Read the object in one encoding (explicit, big endian), whatever it says; with None in that which it says."""
     header = _blank(preamble)
-    _begin(header, *_meta(source, _PREAMBLE if preamble else 0, wanted))
+    _begin(header, *_meta(source, _PREAMBLE if preamble else 0, tags))
     if header.transfer_syntax == DEFLATED_LITTLE:
         raise DeclinedError("a deflated data set is of one encoding")
     if encoding is not None and encoding[0] != _begins_explicit(source.head, header.dataset_at, big=encoding[1]):
         raise DeclinedError("a first element of the other kind of VR")
-    _dataset(header, source, header.dataset_at, wanted, encoding)
+    _dataset(header, source, header.dataset_at, tags, encoding)
     if not all(_UID.fullmatch(uid) for uid in (header.study_uid, header.series_uid, header.sop_uid)):
         raise DeclinedError("UIDs that are none")
     if header.big_endian and header.transfer_syntax not in ("", EXPLICIT_BIG):
@@ -186,13 +186,13 @@ def _blank(preamble: bool) -> Header:
     return Header({}, "", False, False, 0, preamble, "none", "", "", "", "")
 
 
-def _meta(source: _Source, start: int, wanted: frozenset[int]) -> tuple[dict[int, bytes], int]:
+def _meta(source: _Source, start: int, tags: frozenset[int]) -> tuple[dict[int, bytes], int]:
     while True:
         try:
-            return read_meta(source.head, start, wanted, whole=source.whole)
+            return read_meta(source.head, start, tags, whole=source.whole)
         except ShortError as short:
             if short.need > source.size + 8 or not source.extend(short.need):
-                raise truncated("its file meta information") from None
+                raise truncated_error("its file meta information") from None
 
 
 def _inflated(source: _Source, at: int) -> _Source:
@@ -207,31 +207,31 @@ def _inflated(source: _Source, at: int) -> _Source:
     if inflater.eof:
         return _Source(data, len(data), None)
     if len(data) < MAX_HEADER and source.whole:
-        raise truncated("its deflated data set")
+        raise truncated_error("its deflated data set")
     return _Source(data, 1 << 62, None)
 
 
 def _dataset(
-    header: Header, source: _Source, at: int, wanted: frozenset[int], encoding: tuple[bool, bool] | None = None
+    header: Header, source: _Source, at: int, tags: frozenset[int], encoding: tuple[bool, bool] | None = None
 ) -> Header:
     if len(source.head) < at + 8 and not source.extend(at + 8):
-        raise truncated("its file meta information")
+        raise truncated_error("its file meta information")
     explicit, big = encoding or encoding_of(source.head, at, header.transfer_syntax)
     header.implicit, header.big_endian = not explicit, big
-    scan = Scan(source.head, at, wanted, explicit=explicit, big=big, size=source.size)
+    scan = Scan(source.head, at, tags, explicit=explicit, big=big, size=source.size)
     whole = _run(scan, source)
     header.values.update(scan.values)
-    name_object(header)
+    set_identifiers(header)
     if scan.stopped:
         header.pixels = pixel_state(source.head, source.size, scan.start, scan.length, big=big)
     elif not whole:
         if not scan.is_past:
             header.notes += ("The header goes on beyond what was read; it is judged from its leading elements.",)
     elif scan.open:
-        raise truncated(f"element {tag_text(scan.number)}")
+        raise truncated_error(f"element {tag_text(scan.number)}")
     elif scan.pos + 8 <= source.size or scan.pos > source.size:
-        judge_cut(header, scan.number, scan.length)
-    return identified(header)
+        handle_cut(header, scan.number, scan.length)
+    return check_identifiers(header)
 
 
 def _run(scan: Scan, source: _Source) -> bool:
@@ -257,14 +257,14 @@ def _is_over(scan: Scan, size: int) -> bool:
     return scan.need > size + 16 or (not scan.open and scan.pos + 8 > size)
 
 
-def _from_pydicom(source: _Source, wanted: frozenset[int], header: Header, *, inflated: bool = False) -> Header:
+def _from_pydicom(source: _Source, tags: frozenset[int], header: Header, *, inflated: bool = False) -> Header:
     """Have pydicom read what the fast scan declined, on at most MAX_HEADER bytes."""
-    from scandock.formats.dicom_slow import read_slow
+    from scandock.formats.dicom_fallback import read_with_pydicom
 
-    every = wanted | REQUIRED
-    facts = read_slow(_for_pydicom(source, header, inflated=inflated), every, inflated=inflated)
+    all_tags = tags | REQUIRED
+    facts = read_with_pydicom(_for_pydicom(source, header, inflated=inflated), all_tags, inflated=inflated)
     while facts.pixel is None and facts.failed not in IMPATIENCE and source.extend(len(source.head) + 1):
-        facts = read_slow(_for_pydicom(source, header, inflated=inflated), every, inflated=inflated)
+        facts = read_with_pydicom(_for_pydicom(source, header, inflated=inflated), all_tags, inflated=inflated)
     header.values = (header.values if inflated else {}) | facts.values
     header.transfer_syntax = uid_text(header.values.get(_SYNTAX))
     if not inflated:
@@ -276,14 +276,14 @@ def _from_pydicom(source: _Source, wanted: frozenset[int], header: Header, *, in
     header.sop_class = uid_text(header.values.get(_MEDIA_CLASS))
     if header.is_dicomdir:
         return header
-    name_object(header)
+    set_identifiers(header)
     if facts.pixel is not None:
         header.pixels = pixel_state(source.head, source.size, *facts.pixel, big=facts.big_endian)
     elif facts.failed:
-        judge_failure(header, facts.failed, facts.number, whole=source.whole)
+        handle_failure(header, facts.failed, facts.number, whole=source.whole)
     elif facts.cut(source.size):
-        judge_cut(header, facts.number, facts.length)
-    return identified(header)
+        handle_cut(header, facts.number, facts.length)
+    return check_identifiers(header)
 
 
 def _for_pydicom(source: _Source, header: Header, *, inflated: bool) -> bytes:
@@ -291,13 +291,13 @@ def _for_pydicom(source: _Source, header: Header, *, inflated: bool) -> bytes:
 
     Unchanged where the fast scan did not find where the data set begins.
     """
-    from scandock.formats.dicom_repair import MOST_SET_RIGHT, repaired
+    from scandock.formats.dicom_repair import MOST_SET_RIGHT, repair_header
 
     at = 0 if inflated else header.dataset_at
     start = _PREAMBLE if header.preamble and not inflated else 0
     try:
         right = (
-            repaired(source.head, start, at, header.transfer_syntax) if at or inflated or not header.preamble else None
+            repair_header(source.head, start, at, header.transfer_syntax) if at or inflated or not header.preamble else None
         )
     except TooOddError:
         why = f"more than {MOST_SET_RIGHT:,} of its elements have a value representation that does not exist"

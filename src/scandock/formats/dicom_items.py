@@ -11,7 +11,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from scandock.formats.dicom_order import (
+from scandock.formats.dicom_encoding import (
     LITTLE,
     SEQUENCE_END,
     UNDEFINED,
@@ -20,9 +20,9 @@ from scandock.formats.dicom_order import (
     DeclinedError,
     ShortError,
     TooOddError,
-    letters,
+    has_vr_letters,
 )
-from scandock.formats.dicom_vr import IMPLICIT, UNBOUNDED, Odds, prints, read_odd, sequence_at
+from scandock.formats.dicom_vr import IMPLICIT, UNBOUNDED, OddElementBudget, is_printable_vr, read_odd, sequence_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,16 +36,16 @@ def after_delimiter(buf: Buffer, pos: int, order: ByteOrder) -> int:
     mark = struct.pack(">HH" if order.big else "<HH", SEQUENCE_END >> 16, SEQUENCE_END & 0xFFFF)
     have, chunk = len(buf), _FIRST_CHUNK
     while pos < have:
-        found = bytes(buf[pos : pos + chunk]).find(mark)
-        if found >= 0:
-            return pos + found + 8
+        index = bytes(buf[pos : pos + chunk]).find(mark)
+        if index >= 0:
+            return pos + index + 8
         pos += chunk - 3
         chunk = min(4 * chunk, _CHUNK)
     raise ShortError(have + 8)
 
 
 def after_sequence(
-    buf: Buffer, pos: int, order: ByteOrder, *, explicit: bool, odds: Odds | None = None, stop: int = UNBOUNDED
+    buf: Buffer, pos: int, order: ByteOrder, *, explicit: bool, odds: OddElementBudget | None = None, stop: int = UNBOUNDED
 ) -> int:
     """The offset behind a sequence of undefined length whose first item stands at `pos`; the object ends at `stop`.
 
@@ -54,7 +54,7 @@ def after_sequence(
     element stands.
     """
     outer: list[bool] = []
-    odds = odds or Odds()
+    odds = odds or OddElementBudget()
     inside = False
     element, pair, short, item_end = order.element, order.pair, order.short, order.item_end
     try:
@@ -85,7 +85,7 @@ def after_sequence(
                     pos += length
                 else:
                     outer.append(explicit)
-                    explicit = explicit and (letters(buf, pos + 4) or is_explicit(buf, pos, order, odds, stop))
+                    explicit = explicit and (has_vr_letters(buf, pos + 4) or is_explicit(buf, pos, order, odds, stop))
                     inside = True
             elif tag != order.sequence_end:
                 raise DeclinedError("no item where one is due")
@@ -97,7 +97,7 @@ def after_sequence(
         raise ShortError(max(pos, len(buf)) + 16) from None
 
 
-def _nested_element(buf: Buffer, pos: int, order: ByteOrder, odds: Odds, stop: int, *, explicit: bool) -> int:
+def _nested_element(buf: Buffer, pos: int, order: ByteOrder, odds: OddElementBudget, stop: int, *, explicit: bool) -> int:
     """The offset behind the element at `pos` of an item; 0 at the item's end; minus that of a sequence that opens."""
     if explicit:
         tag, vr, length = order.element(buf, pos)
@@ -131,14 +131,14 @@ def _nested_element(buf: Buffer, pos: int, order: ByteOrder, odds: Odds, stop: i
     return -pos
 
 
-def is_explicit(buf: Buffer, pos: int, order: ByteOrder, odds: Odds | None = None, stop: int = UNBOUNDED) -> bool:
+def is_explicit(buf: Buffer, pos: int, order: ByteOrder, odds: OddElementBudget | None = None, stop: int = UNBOUNDED) -> bool:
     """Whether the first element of an item, at `pos`, is of explicit VR: its VR is one, or odd and read as one."""
-    if letters(buf, pos + 4):
+    if has_vr_letters(buf, pos + 4):
         return True
     if len(buf) >= pos + 14 and bytes(buf[pos + 4 : pos + 8]) == bytes(4):
-        return letters(buf, pos + 12)  # empty either way: the next one tells
+        return has_vr_letters(buf, pos + 12)  # empty either way: the next one tells
     try:
-        if not prints(buf[pos + 4 : pos + 6]) and _begins_implicit(buf, pos, order):
+        if not is_printable_vr(buf[pos + 4 : pos + 6]) and _begins_implicit(buf, pos, order):
             return False
         return read_odd(buf, pos, order, stop, odds).form != IMPLICIT
     except TooOddError:
@@ -153,7 +153,7 @@ def _begins_implicit(buf: Buffer, pos: int, order: ByteOrder) -> bool:
     if length == UNDEFINED:
         return True
     end = pos + 8 + length
-    if end + 8 > len(buf) or letters(buf, end + 4):
+    if end + 8 > len(buf) or has_vr_letters(buf, end + 4):
         return False
     return order.key(order.pair(buf, end)[0]) > order.key(tag)
 
@@ -205,7 +205,7 @@ def items(buf: Buffer, order: ByteOrder, *, explicit: bool) -> Iterator[Item]:
 
 def elements(buf: Buffer, item: Item, order: ByteOrder) -> Iterator[Element]:
     """The elements of an item, one level; ends at its end, its delimiter or the first thing that can't be read."""
-    pos, stop, odds = item.start, item.end, Odds()
+    pos, stop, odds = item.start, item.end, OddElementBudget()
     while pos + 8 <= stop:
         if item.explicit:
             tag, vr, length = order.element(buf, pos)

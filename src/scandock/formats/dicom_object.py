@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Literal
 
-from scandock.formats.dicom_order import BIG, LITTLE, UNDEFINED, Buffer
+from scandock.formats.dicom_encoding import BIG, LITTLE, UNDEFINED, Buffer
 from scandock.formats.errors import (
     HeaderDamaged,
     HeaderTruncated,
@@ -68,7 +68,7 @@ class Header:
         return shared_uid(self.values.get(_MEDIA_CLASS)) == DICOMDIR_CLASS
 
 
-def name_object(header: Header) -> None:
+def set_identifiers(header: Header) -> None:
     """Fill in the identifiers from the values. The media storage class serves where the data set names no class."""
     values = header.values
     header.study_uid = shared_uid(values.get(_STUDY))
@@ -77,7 +77,7 @@ def name_object(header: Header) -> None:
     header.sop_class = shared_uid(values.get(_CLASS)) or header.sop_class
 
 
-def identified(header: Header) -> Header:
+def check_identifiers(header: Header) -> Header:
     """The header, where the object has its three UIDs, of a length that can be one."""
     if not header.study_uid:
         raise StudyUidMissing
@@ -91,7 +91,7 @@ def identified(header: Header) -> Header:
     return header
 
 
-def judge_cut(header: Header, number: int, length: int) -> None:
+def handle_cut(header: Header, number: int, length: int) -> None:
     """An element of the header goes beyond the end of the object: refuse it, or keep it with a note.
 
     Kept is what has its identifying groups (0008 to 0028) whole and all UIDs, as pydicom reads it.
@@ -105,10 +105,10 @@ def judge_cut(header: Header, number: int, length: int) -> None:
     elif number >> 16 < _FIRST_GROUP:
         raise HeaderDamaged(f"Its header is damaged: {where} is none of a data set.")
     else:
-        raise truncated(where)
+        raise truncated_error(where)
 
 
-def judge_odd(header: Header, number: int) -> Header:
+def handle_odd_vr(header: Header, number: int) -> Header:
     """The element `number` has a VR that does not exist, and nothing readable follows: keep what stands before it.
 
     Kept is what is odd behind all that tells a study, a series and an object (groups 0008 to 0020), with a note.
@@ -117,12 +117,12 @@ def judge_odd(header: Header, number: int) -> Header:
     if number >> 16 < _LAST_IDENTIFYING_GROUP:
         raise HeaderDamaged(f"Its header is damaged: {why}.")
     header.values = {tag: value for tag, value in header.values.items() if tag < number}
-    name_object(header)
+    set_identifiers(header)
     header.notes += (f"The header could not be read to its end ({why}); it is judged from its leading elements.",)
-    return identified(header)
+    return check_identifiers(header)
 
 
-def judge_failure(header: Header, failed: str, number: int, *, whole: bool) -> None:
+def handle_failure(header: Header, failed: str, number: int, *, whole: bool) -> None:
     """Pydicom gave up behind the element `number`: refuse the object, or keep it by its leading elements.
 
     Kept is what has all UIDs, and is too deep, too much, not read to its end, or wrong behind its identifying groups.
@@ -130,8 +130,8 @@ def judge_failure(header: Header, failed: str, number: int, *, whole: bool) -> N
     why = _IMPATIENT.get(failed)
     if why is None:
         why = f"it is damaged behind element {tag_text(number)}" if number else "its first element is damaged"
-    kept = failed in IMPATIENCE or not whole or number >> 16 > _LAST_IDENTIFYING_GROUP
-    if not (kept and header.study_uid and header.series_uid and header.sop_uid):
+    is_kept = failed in IMPATIENCE or not whole or number >> 16 > _LAST_IDENTIFYING_GROUP
+    if not (is_kept and header.study_uid and header.series_uid and header.sop_uid):
         raise HeaderDamaged(f"Its header can't be read: {why}.")
     header.notes += (f"The header could not be read to its end ({why}); it is judged from its leading elements.",)
 
@@ -171,5 +171,5 @@ def tag_text(number: int) -> str:
     return f"({number >> 16:04X},{number & 0xFFFF:04X})"
 
 
-def truncated(where: str) -> Unparseable:
+def truncated_error(where: str) -> Unparseable:
     return HeaderTruncated(where)

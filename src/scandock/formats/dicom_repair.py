@@ -10,7 +10,7 @@ import struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from scandock.formats.dicom_items import after_delimiter, after_sequence, is_explicit
-from scandock.formats.dicom_order import (
+from scandock.formats.dicom_encoding import (
     BIG,
     LITTLE,
     SHORT_VRS,
@@ -22,7 +22,7 @@ from scandock.formats.dicom_order import (
     TooOddError,
 )
 from scandock.formats.dicom_scan import encoding_of
-from scandock.formats.dicom_vr import LONG, SHORT, Odds, read_odd, sequence_at
+from scandock.formats.dicom_vr import LONG, SHORT, OddElementBudget, read_odd, sequence_at
 from scandock.model.tags import PIXEL_DATA
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class _Open(NamedTuple):
     end: int | None
 
 
-def repaired(data: Buffer, start: int, at: int, syntax: str, encoding: tuple[bool, bool] | None = None) -> bytes | None:
+def repair_header(data: Buffer, start: int, at: int, syntax: str, encoding: tuple[bool, bool] | None = None) -> bytes | None:
     """The header with what pydicom misreads set right; None where there is nothing of the kind.
 
     Its meta information stands in [start, at), its data set from `at` on, in the encoding (explicit, big endian) that
@@ -73,7 +73,7 @@ def _changes(buf: Buffer, pos: int, stop: int, order: ByteOrder) -> Iterator[Cha
     TooOddError where too much is odd.
     """
     opened = [_Open(sequence=False, explicit=True, end=stop)]
-    odds = Odds(MOST_SET_RIGHT)
+    odds = OddElementBudget(MOST_SET_RIGHT)
     try:
         for _ in range(MOST_STEPS):
             inner = opened[-1]
@@ -93,7 +93,7 @@ def _changes(buf: Buffer, pos: int, stop: int, order: ByteOrder) -> Iterator[Cha
         return
 
 
-def _item(buf: Buffer, pos: int, order: ByteOrder, opened: list[_Open], odds: Odds) -> int:
+def _item(buf: Buffer, pos: int, order: ByteOrder, opened: list[_Open], odds: OddElementBudget) -> int:
     tag, length = order.pair(buf, pos)
     if tag == order.sequence_end:
         opened.pop()
@@ -105,7 +105,7 @@ def _item(buf: Buffer, pos: int, order: ByteOrder, opened: list[_Open], odds: Od
     return pos + 8
 
 
-def _element(buf: Buffer, pos: int, order: ByteOrder, opened: list[_Open], odds: Odds) -> Generator[Change, None, int]:
+def _element(buf: Buffer, pos: int, order: ByteOrder, opened: list[_Open], odds: OddElementBudget) -> Generator[Change, None, int]:
     """Look at one element of explicit VR; returns the offset where the walk goes on."""
     tag, vr, length = order.element(buf, pos)
     if tag == order.item_end:
@@ -136,7 +136,7 @@ def _element(buf: Buffer, pos: int, order: ByteOrder, opened: list[_Open], odds:
 
 
 def _undefined(
-    buf: Buffer, pos: int, start: int, vr: int, order: ByteOrder, opened: list[_Open], odds: Odds
+    buf: Buffer, pos: int, start: int, vr: int, order: ByteOrder, opened: list[_Open], odds: OddElementBudget
 ) -> Generator[Change, None, int]:
     """Look at an element of undefined length; returns the offset where the walk goes on."""
     if vr not in order.sequences:

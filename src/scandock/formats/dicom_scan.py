@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from scandock.formats.dicom_items import after_delimiter, after_sequence
-from scandock.formats.dicom_order import (
+from scandock.formats.dicom_encoding import (
     BIG,
     ITEM_END,
     LITTLE,
@@ -22,9 +22,9 @@ from scandock.formats.dicom_order import (
     Buffer,
     DeclinedError,
     ShortError,
-    letters,
+    has_vr_letters,
 )
-from scandock.formats.dicom_vr import IMPLICIT, UNBOUNDED, Odds, read_odd, sequence_at
+from scandock.formats.dicom_vr import IMPLICIT, UNBOUNDED, OddElementBudget, read_odd, sequence_at
 from scandock.model.tags import NUMBERS, PIXEL_DATA, SEQUENCES
 
 if TYPE_CHECKING:
@@ -53,15 +53,15 @@ _STOPS: Final = PIXEL_DATA | {ITEM_END}
 
 
 @lru_cache(maxsize=8)
-def _table(wanted: frozenset[int], *, big: bool) -> tuple[dict[int, int], int]:
+def _table(tags: frozenset[int], *, big: bool) -> tuple[dict[int, int], int]:
     """What the loop looks up for each element: the tag as its bytes read, to its number; -number where it stops.
 
     And the highest wanted number.
     """
     order = BIG if big else LITTLE
-    table = {order.key(number): number for number in wanted | REQUIRED if number >> 16 != META_GROUP}
+    table = {order.key(number): number for number in tags | REQUIRED if number >> 16 != META_GROUP}
     table.update((order.key(number), -number) for number in _STOPS)
-    return table, max(wanted | REQUIRED)
+    return table, max(tags | REQUIRED)
 
 
 class Scan:
@@ -79,15 +79,15 @@ class Scan:
     )
 
     def __init__(
-        self, buf: Buffer, pos: int, wanted: frozenset[int], *, explicit: bool, big: bool, size: int = UNBOUNDED
+        self, buf: Buffer, pos: int, tags: frozenset[int], *, explicit: bool, big: bool, size: int = UNBOUNDED
     ) -> None:
         self.buf = buf
         self.size = size
-        self.odds = Odds()
+        self.odds = OddElementBudget()
         self.pos = pos
         self.order = BIG if big else LITTLE
         self.explicit = explicit
-        table, self.highest = _table(wanted, big=big)
+        table, self.highest = _table(tags, big=big)
         self.find: Callable[[int], int | None] = table.get
         self.values: dict[int, bytes] = {}
         self.need = 0
@@ -228,7 +228,7 @@ class Scan:
         return end
 
 
-def read_meta(buf: Buffer, pos: int, wanted: frozenset[int], *, whole: bool) -> tuple[dict[int, bytes], int]:
+def read_meta(buf: Buffer, pos: int, tags: frozenset[int], *, whole: bool) -> tuple[dict[int, bytes], int]:
     """The elements of group 0002 from `pos` on, and the offset behind them. Group lengths are not believed.
 
     Explicit little endian whatever follows (PS3.10 section 7.1). ShortError where the bytes at hand end in the group,
@@ -254,7 +254,7 @@ def read_meta(buf: Buffer, pos: int, wanted: frozenset[int], *, whole: bool) -> 
                 raise DeclinedError("meta information that is not explicit")
         pos = start + length
         number = LITTLE.key(tag)
-        if number in wanted or number in REQUIRED:
+        if number in tags or number in REQUIRED:
             if pos > have:
                 raise ShortError(min(pos, start + VALUE_BYTES))
             if number in values:
@@ -270,4 +270,4 @@ def encoding_of(head: Buffer, at: int, syntax: str) -> tuple[bool, bool]:
     big = syntax == EXPLICIT_BIG
     if not syntax and bytes(head[at + 4 : at + 6]) in _VRS:
         big = head[at] + 256 * head[at + 1] >= 0x0400
-    return letters(head, at + 4), big
+    return has_vr_letters(head, at + 4), big

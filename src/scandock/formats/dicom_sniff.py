@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from scandock.formats.dicom_order import BIG, LITTLE, Buffer, ByteOrder
+from scandock.formats.dicom_encoding import BIG, LITTLE, Buffer, ByteOrder
 
 _STARTS: Final = {bytes((group, 0)): LITTLE for group in (0x02, 0x08)} | {
     bytes((0, group)): BIG for group in (0x02, 0x08)

@@ -6,10 +6,10 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from scandock.formats.dicom_items import elements, first_item
-from scandock.formats.dicom_order import BIG, ITEM, LITTLE, ByteOrder
-from scandock.formats.dicom_text import decode
+from scandock.formats.dicom_encoding import BIG, ITEM, LITTLE, ByteOrder
+from scandock.formats.dicom_text import decode_value
 from scandock.model.series import SeriesTally
-from scandock.model.tags import NUMBERS, PER_OBJECT, SEQUENCES, WANTED, Tag
+from scandock.model.tags import NUMBERS, PER_OBJECT, SEQUENCES, TAGS, Tag
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +44,7 @@ _CODE_MEANING: Final = 0x00080104
 
 _PLAIN: Final = {
     number: tag
-    for number, tag in WANTED.items()
+    for number, tag in TAGS.items()
     if number >> 16 == 0x0018 or tag.keyword in {"ImageOrientationPatient", "PixelSpacing"} or "Rescale" in tag.keyword
 }
 """Elements that stand in macros under the very tag that plain objects have at top level."""
@@ -78,7 +78,7 @@ class _Bucket:
         into.objects += self.objects
         framed = 0
         for (tag, raw), count in self.counts.items():
-            text = decode(raw, vr := vrs[tag], self.charsets, self.big_endian)[: _LONG_TEXT if vr in _LONG else _TEXT]
+            text = decode_value(raw, vr := vrs[tag], self.charsets, self.big_endian)[: _LONG_TEXT if vr in _LONG else _TEXT]
             if text:
                 into.add(tag, text, count)
             if tag == _FRAMES:
@@ -101,7 +101,7 @@ class Tally:
     def __init__(self) -> None:
         self._buckets: dict[tuple[str, str, bytes | None, bool], _Bucket] = {}
         self._series: dict[tuple[str, str], SeriesTally] = {}
-        self._vrs = _Representations({number: tag.vr for number, tag in WANTED.items()})
+        self._vrs = _Representations({number: tag.vr for number, tag in TAGS.items()})
 
     def add(self, header: Header) -> None:
         """Count the values of one object. Sequences give their inner values; SOP UIDs and the like are not counted."""
@@ -141,12 +141,12 @@ class Tally:
         explicit, big = not header.implicit, header.big_endian
         if _TRACER in values and not bucket.traced:
             bucket.traced = True
-            for found in tracer_values(values[_TRACER], bucket.charsets, explicit=explicit, big=big):
-                bucket.nested.setdefault(found.tag.keyword, found.text)
+            for value in tracer_values(values[_TRACER], bucket.charsets, explicit=explicit, big=big):
+                bucket.nested.setdefault(value.tag.keyword, value.text)
         groups = [values[tag] for tag in (_SHARED, _PER_FRAME) if tag in values]
-        for found in frame_values(groups, bucket.charsets, explicit=explicit, big=big):
-            bucket.nested.setdefault(found.tag.keyword, found.text)
-            values.setdefault(found.tag.number, found.raw)
+        for value in frame_values(groups, bucket.charsets, explicit=explicit, big=big):
+            bucket.nested.setdefault(value.tag.keyword, value.text)
+            values.setdefault(value.tag.number, value.raw)
 
 
 class _Representations(dict[int, str]):
@@ -176,7 +176,7 @@ def _frames(text: str) -> int:
 # frames the first one counts (xnat-behaviour.md 4.5).
 
 
-class Found(NamedTuple):
+class SequenceValue(NamedTuple):
     """A value found in a sequence: the plain element it stands for, and that element's raw value and text."""
 
     tag: Tag
@@ -184,21 +184,21 @@ class Found(NamedTuple):
     text: str
 
 
-def tracer_values(value: bytes, charsets: bytes | None, *, explicit: bool, big: bool) -> Iterator[Found]:
+def tracer_values(value: bytes, charsets: bytes | None, *, explicit: bool, big: bool) -> Iterator[SequenceValue]:
     """Radiopharmaceutical, times, dose, half-life and code meanings from the first item of (0054,0016)."""
     order = BIG if big else LITTLE
     for number, raw, nested in _first_item(value, order, explicit=explicit):
         if number in _OF_TRACERS:
             tag = _OF_TRACERS[number]
-            yield Found(tag, raw, decode(raw, tag.vr, charsets, big))
+            yield SequenceValue(tag, raw, decode_value(raw, tag.vr, charsets, big))
         elif number in _TRACER_CODES:
             for inner, meaning, _ in _first_item(raw, order, explicit=nested):
                 if inner == _CODE_MEANING:
                     tag = Tag(0, "LO", _TRACER_CODES[number])
-                    yield Found(tag, meaning, decode(meaning, "LO", charsets, big))
+                    yield SequenceValue(tag, meaning, decode_value(meaning, "LO", charsets, big))
 
 
-def frame_values(groups: list[bytes], charsets: bytes | None, *, explicit: bool, big: bool) -> Iterator[Found]:
+def frame_values(groups: list[bytes], charsets: bytes | None, *, explicit: bool, big: bool) -> Iterator[SequenceValue]:
     """What the macros of the functional groups say, shared groups before the first frame's, each element once."""
     order = BIG if big else LITTLE
     seen: set[str] = set()
@@ -212,8 +212,8 @@ def frame_values(groups: list[bytes], charsets: bytes | None, *, explicit: bool,
                 if tag is None or tag.keyword in seen or not raw:
                     continue
                 seen.add(tag.keyword)
-                text = decode(raw, tag.vr, charsets, big)
-                yield Found(tag, raw if plain else text.encode(), text)
+                text = decode_value(raw, tag.vr, charsets, big)
+                yield SequenceValue(tag, raw if plain else text.encode(), text)
 
 
 def _first_item(value: bytes, order: ByteOrder, *, explicit: bool) -> Iterator[tuple[int, bytes, bool]]:

@@ -32,7 +32,7 @@ _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _CONTROLS_BUT_BREAKS: Final = re.compile(r"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
-def decode(raw: bytes, vr: str, charsets: bytes | None, big_endian: bool) -> str:
+def decode_value(raw: bytes, vr: str, charsets: bytes | None, big_endian: bool) -> str:
     """The text of one element's raw value.
 
     `charsets` is the raw value of SpecificCharacterSet (0008,0005), None or empty for the default repertoire. Binary

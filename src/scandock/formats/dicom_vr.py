@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from scandock.formats.dicom_order import (
+from scandock.formats.dicom_encoding import (
     LITTLE,
     PIXEL_DATA,
     UNDEFINED,
@@ -48,7 +48,7 @@ class Reading(NamedTuple):
     form: str
 
 
-class Odds:
+class OddElementBudget:
     """How many odd elements of one object may still be read: each costs ten times what another one does."""
 
     __slots__ = ("left",)
@@ -63,7 +63,7 @@ class Odds:
             raise TooOddError("too many value representations that are none")
 
 
-def read_odd(buf: Buffer, pos: int, order: ByteOrder, stop: int, odds: Odds | None = None) -> Reading:
+def read_odd(buf: Buffer, pos: int, order: ByteOrder, stop: int, odds: OddElementBudget | None = None) -> Reading:
     """Read the element at `pos`, whose VR is not one of the standard; its data set or item ends at `stop` or before.
 
     Raises OddVRError where no way of reading it leads on, struct.error where the bytes at hand end in it, and
@@ -97,7 +97,7 @@ def _readings(buf: Buffer, pos: int, order: ByteOrder) -> Iterator[Reading]:
     """
     vr = bytes(buf[pos + 4 : pos + 6])
     tag, _, length = order.element(buf, pos)
-    blank = vr == b"\0\0" or prints(vr)
+    blank = vr == b"\0\0" or is_printable_vr(vr)
     capitals = (vr.isalpha() and vr.isupper()) or vr in _LOWER
     first = length == 0 and (capitals or (blank and tag == order.pixel))
     if first:
@@ -108,7 +108,7 @@ def _readings(buf: Buffer, pos: int, order: ByteOrder) -> Iterator[Reading]:
         yield Reading(pos + 12, order.length(buf, pos + 8)[0], LONG)
 
 
-def prints(vr: Buffer) -> bool:
+def is_printable_vr(vr: Buffer) -> bool:
     """Whether dcmdump goes on behind a VR that does not exist."""
     return all(0x20 <= byte < 0x80 for byte in vr)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from scandock.formats.dicom_items import Item, elements, items
-from scandock.formats.dicom_order import BIG, LITTLE, DeclinedError, ShortError
+from scandock.formats.dicom_encoding import BIG, LITTLE, DeclinedError, ShortError
 from scandock.formats.dicom_scan import encoding_of, read_meta
 from scandock.formats.dicom_sniff import has_preamble
-from scandock.formats.dicom_text import decode
+from scandock.formats.dicom_text import decode_value
 from scandock.model.tags import NUMBERS
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def dicomdir_files(data: bytes | memoryview) -> list[str]:
 def _names(data: bytes | memoryview) -> Iterator[str]:
     try:
         meta, at = read_meta(data, 132 if has_preamble(data) else 0, frozenset(), whole=True)
-        syntax = decode(meta.get(NUMBERS["TransferSyntaxUID"], b""), "UI", None, big_endian=False)
+        syntax = decode_value(meta.get(NUMBERS["TransferSyntaxUID"], b""), "UI", None, big_endian=False)
         explicit, big = encoding_of(data, at, syntax)
     except (DeclinedError, ShortError, IndexError):
         return
@@ -43,7 +43,7 @@ def _names(data: bytes | memoryview) -> Iterator[str]:
         for record in items(records, order, explicit=explicit):
             for entry in elements(records, record, order):
                 if entry.number == _FILE_ID:
-                    name = decode(bytes(records[entry.start : entry.end]), "CS", None, big_endian=big)
+                    name = decode_value(bytes(records[entry.start : entry.end]), "CS", None, big_endian=big)
                     path = "/".join(part for part in name.split("\\") if part)
                     if path:
                         yield path

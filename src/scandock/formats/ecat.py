@@ -158,12 +158,12 @@ class _File:
 
     def _entries(self, record: Record) -> list[Matrix]:
         used = min(max(record.number(12, "i"), 0), _ENTRIES)
-        found = []
+        matrices = []
         for row in range(1, used + 1):
             number, first, last, status = (record.number(16 * row + 4 * column, "i") for column in range(4))
             if status in _EXISTS:
-                found.append(Matrix(number & 0x1FF, number >> 24 & 0x3F, number >> 12 & 0xF, first, last))
-        return found
+                matrices.append(Matrix(number & 0x1FF, number >> 24 & 0x3F, number >> 12 & 0xF, first, last))
+        return matrices
 
     def frames(self, matrices: list[Matrix], parameters: dict[str, str]) -> tuple[tuple[int, float, float], ...]:
         """(number, start in s, length in s) of each frame in order; the first one's values go to `parameters`."""

@@ -122,7 +122,7 @@ def kind_of(what: Source | Head, size: int | None = None) -> Kind:
     return kind
 
 
-def foreign(kind: Kind) -> tuple[str, str] | None:
+def explain_foreign(kind: Kind) -> tuple[str, str] | None:
     """For a kind that is known but not taken: what it is (to follow "is" in a sentence), and the remedy."""
     return _FOREIGN.get(kind)
 

@@ -8,7 +8,7 @@ import tempfile
 from typing import Final
 
 from scandock.formats.errors import EntriesTooMany, EntryTooLarge, NestedTooDeep, RatioTooLarge, UnpackedTooLarge
-from scandock.formats.shown import shown, sized
+from scandock.formats.display_names import quote, as_size
 from scandock.model.errors import LimitExceeded
 from scandock.model.limits import Limits
 
@@ -100,7 +100,7 @@ class Meter:
         Raises LimitExceeded `entry_too_large`, before anything of that size is read or written.
         """
         if n > self._limits.max_entry_bytes:
-            raise EntryTooLarge(shown(name), sized(n), sized(self._limits.max_entry_bytes))
+            raise EntryTooLarge(quote(name), as_size(n), as_size(self._limits.max_entry_bytes))
 
     def depth(self, name: str, level: int) -> None:
         """Hold the level of an archive (the upload is 1) against the limit; costs that inner archive alone.
@@ -108,14 +108,14 @@ class Meter:
         Raises BadInput `too_deep`.
         """
         if level > self._limits.max_depth:
-            raise NestedTooDeep(shown(name), level, self._limits.max_depth)
+            raise NestedTooDeep(quote(name), level, self._limits.max_depth)
 
     def _judge(self, total: int) -> None:
         limits = self._limits
         if total > limits.max_unpacked_bytes:
-            raise UnpackedTooLarge(sized(limits.max_unpacked_bytes))
+            raise UnpackedTooLarge(as_size(limits.max_unpacked_bytes))
         if total > limits.ratio_from_bytes and total > limits.max_ratio * self._received:
-            raise RatioTooLarge(limits.max_ratio, sized(self._received), sized(total))
+            raise RatioTooLarge(limits.max_ratio, as_size(self._received), as_size(total))
 
 
 def too_many_entries(count: int, limit: int) -> LimitExceeded:

@@ -8,7 +8,7 @@ import stat
 from typing import Final, Protocol, runtime_checkable
 
 from scandock.formats.errors import ReadFailed
-from scandock.formats.shown import file_text, shown
+from scandock.formats.display_names import decode_file_name, quote
 from scandock.model.errors import Fault
 
 AGAIN: Final = "Import it again once it is complete."
@@ -99,7 +99,7 @@ class FileSource:
 
     def cut(self) -> Fault:
         """The Fault for a file that has become shorter than it was when it was opened."""
-        name = shown(file_text(os.path.basename(self._path))) if self._path is not None else "The file"
+        name = quote(decode_file_name(os.path.basename(self._path))) if self._path is not None else "The file"
         return ReadFailed(f"{name} became shorter while it was read.", AGAIN)
 
     def __enter__(self) -> FileSource:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from scandock.formats import codecs
-from scandock.formats.codecs import Broken, Decoder
+from scandock.formats.codecs import BrokenStream, Decoder
 from scandock.formats.errors import ArchiveTruncated
 from scandock.formats.kinds import Kind
 from scandock.formats.source import Source
@@ -78,7 +78,7 @@ class ByteStream:
         """The next `count` bytes; raises BadInput `truncated` where there are fewer. Small counts only."""
         data = self.read(count)
         if len(data) < count:
-            raise cut()
+            raise stream_cut_error()
         return data
 
     def skip(self, count: int) -> None:
@@ -86,7 +86,7 @@ class ByteStream:
         while count:
             passed = len(self.take(count))
             if not passed:
-                raise cut()
+                raise stream_cut_error()
             count -= passed
 
     def drain(self) -> bool:
@@ -100,9 +100,9 @@ class ByteStream:
         while not self._ended:
             try:
                 chunk = next(self._chunks, None)
-            except Broken as broken:
+            except BrokenStream as broken:
                 self._ended = True
-                raise broken.worded("The archive") from broken
+                raise broken.to_error("The archive") from broken
             if chunk is None:
                 self._ended = True
             elif chunk:
@@ -123,7 +123,7 @@ def open_stream(
     Several members or frames one after the other are one stream. Other bytes behind the last are ignored, with a note
     (as gzip does); a member that is cut, or whose checksum or length is wrong, is BadInput.
     """
-    packed = _Packed(source)
+    packed = _PackedStream(source)
     if kind is Kind.GZIP:
         chunks = _members(packed, packed.gunzipper, lambda head: head[:2] == b"\x1f\x8b", limits)
     elif kind is Kind.BZIP2:
@@ -137,7 +137,7 @@ def open_stream(
     else:
         chunks, ahead = packed.all(), False
     if ahead:
-        from scandock.formats.ahead import run_ahead
+        from scandock.formats.read_ahead import run_ahead
 
         chunks = run_ahead(chunks)
     stream = ByteStream(chunks, counted)
@@ -145,7 +145,7 @@ def open_stream(
     return stream
 
 
-class _Packed:
+class _PackedStream:
     """A source's bytes in order, in growing pieces, from a buffer that is used again and again.
 
     A member begins with a small piece: of thousands of tiny ones, none has the rest of the buffer copied behind it.
@@ -196,17 +196,17 @@ class _Packed:
 
 
 def _members(
-    packed: _Packed, make: Callable[[], Decoder], begins: Callable[[bytes], bool], limits: Limits
+    packed: _PackedStream, make: Callable[[], Decoder], begins: Callable[[bytes], bool], limits: Limits
 ) -> Iterator[Chunk]:
     """Output of one stream after the other, until what follows begins none."""
     members = unpacked = 0
     while True:
         decoder = make()
-        for data in codecs.pieces(decoder, packed.pull, limits):
+        for data in codecs.decompress_stream(decoder, packed.pull, limits):
             unpacked += len(data)
             yield data
         members += 1
-        codecs.weigh(members, unpacked)
+        codecs.check_member_sizes(members, unpacked)
         head = packed.next_member(len(decoder.unused_data))
         if not head:
             return
@@ -215,6 +215,6 @@ def _members(
             return
 
 
-def cut() -> BadInput:
+def stream_cut_error() -> BadInput:
     """The refusal of a stream that ends before its end."""
     return ArchiveTruncated("The archive is cut short.", "Send it again, whole.")

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Final
 
 from scandock.formats.errors import ArchiveDamaged, ArchiveSplit, ArchiveTruncated, EntrySparse
-from scandock.formats.shown import shown, sized
+from scandock.formats.display_names import quote, as_size
 from scandock.formats.stream import ByteStream
 from scandock.formats.tar_header import (
     BLOCK,
@@ -96,20 +96,20 @@ class TarMember:
 
     def _cut(self) -> BadInput:
         return ArchiveTruncated(
-            f"The tar ends within {shown(self.name)}, which claims {sized(self.size)}: it is cut short or damaged.",
+            f"The tar ends within {quote(self.name)}, which claims {as_size(self.size)}: it is cut short or damaged.",
             "Send it again, whole.",
         )
 
 
-def members(stream: ByteStream, limits: Limits) -> Iterator[TarMember]:
+def read_members(stream: ByteStream, limits: Limits) -> Iterator[TarMember]:
     """Each member in order; at the end the stream is drained, so that the checksum around it counts.
 
     Raises BadInput `damaged` (header, record or size), `truncated` (also without an end mark), `sparse`, or
     `split_archive` for a part of a tar over several volumes. Oddities go to `stream.notes`.
     """
     index = 0
-    while (found := _next_header(stream, limits)) is not None:
-        header, name = found
+    while (parsed := _next_header(stream, limits)) is not None:
+        header, name = parsed
         member = _member(index, header, name, stream)
         yield member
         member.skip()
@@ -154,7 +154,7 @@ def _next_header(stream: ByteStream, limits: Limits) -> tuple[TarHeader, str] | 
         raise _sparse(tar_name(real) if real else name)
     if header.flag == b"M":
         raise ArchiveSplit(
-            f"The tar is one of several volumes: {shown(name)} goes on from another.",
+            f"The tar is one of several volumes: {quote(name)} goes on from another.",
             "Pack it again as one file.",
         )
     return header, name
@@ -162,7 +162,7 @@ def _next_header(stream: ByteStream, limits: Limits) -> tuple[TarHeader, str] | 
 
 def _record(stream: ByteStream, header: TarHeader, most: int) -> bytes:
     if header.size > most:
-        raise BadHeader(f"a name or attribute takes {sized(header.size)}")
+        raise BadHeader(f"a name or attribute takes {as_size(header.size)}")
     data = stream.read_exact(header.size)
     stream.skip(-header.size % BLOCK)
     return data
@@ -187,4 +187,4 @@ def _no_end(stream: ByteStream) -> BadInput:
 
 
 def _sparse(name: str) -> BadInput:
-    return EntrySparse(shown(name))
+    return EntrySparse(quote(name))

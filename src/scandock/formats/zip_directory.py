@@ -13,11 +13,11 @@ from typing import Final
 
 from scandock.formats.errors import ArchiveDamaged, ArchiveTruncated, EntriesOverlap, EntriesTooMany, NotAnArchive
 from scandock.formats.meter import too_many_entries
-from scandock.formats.shown import shown, sized
+from scandock.formats.display_names import quote, as_size
 from scandock.formats.source import Source
-from scandock.formats.zip_end import ZipEnd, find_end, split_archive, zips_fill
+from scandock.formats.zip_end import ZipEnd, find_end, split_archive_error, is_filled_by_zips
 from scandock.formats.zip_entries import ROW, ZipEntries, ZipEntry
-from scandock.formats.zip_names import UNICODE_PATH, UTF8_FLAG, decoded, extra_field, unicode_path
+from scandock.formats.zip_names import UNICODE_PATH, UTF8_FLAG, decode_name, extra_field, unicode_path
 from scandock.model.errors import BadInput
 from scandock.model.limits import Limits
 
@@ -52,7 +52,7 @@ def read_directory(source: Source, limits: Limits) -> ZipDirectory:
         raise too_many_entries(end.entries, limits.max_entries)
     if end.directory_size > limits.max_directory_bytes:
         raise EntriesTooMany(
-            f"The zip's directory takes {sized(end.directory_size)}; at most {sized(limits.max_directory_bytes)} "
+            f"The zip's directory takes {as_size(end.directory_size)}; at most {as_size(limits.max_directory_bytes)} "
             "are read.",
             "Send it in parts, or raise SCANDOCK_MAX_DIRECTORY_BYTES.",
         )
@@ -61,8 +61,8 @@ def read_directory(source: Source, limits: Limits) -> ZipDirectory:
     # Without zip64 the count has 16 bits; some writers let it run over, others leave it at its largest.
     run_over = not end.zip64 and count > 0xFFFF and end.entries in (count & 0xFFFF, 0xFFFF)
     if count != end.entries and not run_over:
-        raise _damaged(f"its directory lists {count} entries where its end record claims {end.entries}")
-    notes = _prove(source, end, table)
+        raise _damaged_error(f"its directory lists {count} entries where its end record claims {end.entries}")
+    notes = _check_bounds(source, end, table)
     return ZipDirectory(ZipEntries(bytes(table.rows), bytes(table.names)), tuple(notes))
 
 
@@ -77,13 +77,13 @@ class _Table:
 
     def name(self, index: int) -> str:
         row = ROW.unpack_from(self.rows, index * ROW.size)
-        return shown(decoded(bytes(self.names[row[4] : row[4] + row[7]]), row[9]))
+        return quote(decode_name(bytes(self.names[row[4] : row[4] + row[7]]), row[9]))
 
 
 def _read_table(source: Source, end: ZipEnd, limits: Limits) -> _Table:
     """All rows of the directory, a stretch of it in memory at a time; `next_at` is still open."""
     table = _Table()
-    read_at, left = end.directory_at, end.directory_size
+    read_at, remaining = end.directory_at, end.directory_size
     buffer, at, count = b"", 0, 0
     unpack, pack, add = _CENTRAL.unpack_from, ROW.pack, table.rows.extend
     names, headers, ends, shift, last = table.names, table.headers, table.ends, end.shift, -1
@@ -104,9 +104,9 @@ def _read_table(source: Source, end: ZipEnd, limits: Limits) -> _Table:
                         name = better[:0xFFFF]
                         flags |= UTF8_FLAG
                     if _MAX32 in (csize, usize, offset) or disk == 0xFFFF:
-                        usize, csize, offset, disk = _widened(extra, (usize, csize, offset, disk), name)
+                        usize, csize, offset, disk = _read_zip64_fields(extra, (usize, csize, offset, disk), name)
                 if disk:
-                    raise split_archive()
+                    raise split_archive_error()
                 header_at = offset + shift
                 if header_at < last:
                     table.ordered = False
@@ -120,21 +120,21 @@ def _read_table(source: Source, end: ZipEnd, limits: Limits) -> _Table:
                 if count > limits.max_entries:
                     raise too_many_entries(count, limits.max_entries)
                 continue
-        if not left:
+        if not remaining:
             break
-        piece = source.read_at(read_at, min(left, _READ))
+        piece = source.read_at(read_at, min(remaining, _READ))
         if not piece:
-            raise _damaged("its directory cannot be read to the end")
+            raise _damaged_error("its directory cannot be read to the end")
         buffer, at = buffer[at:] + piece, 0
         read_at += len(piece)
-        left -= len(piece)
+        remaining -= len(piece)
     rest = buffer[at : at + 4]
     if rest and int.from_bytes(rest, "little") != _DIGITAL_SIGNATURE:
-        raise _damaged(f"its directory breaks off after {count} entries")
+        raise _damaged_error(f"its directory breaks off after {count} entries")
     return table
 
 
-def _widened(extra: bytes, narrow: tuple[int, int, int, int], name: bytes) -> tuple[int, int, int, int]:
+def _read_zip64_fields(extra: bytes, narrow: tuple[int, int, int, int], name: bytes) -> tuple[int, int, int, int]:
     """(size, packed size, offset, disk), those of them that say so taken from the zip64 extra field, in that order."""
     *values, disk = narrow
     wide = extra_field(extra, 1)
@@ -144,17 +144,17 @@ def _widened(extra: bytes, narrow: tuple[int, int, int, int], name: bytes) -> tu
     for index, value in enumerate(values):
         if value == _MAX32:
             if at + 8 > len(wide):
-                raise _damaged(f"the zip64 sizes of {shown(decoded(name, 0))} are cut")
+                raise _damaged_error(f"the zip64 sizes of {quote(decode_name(name, 0))} are cut")
             values[index] = int.from_bytes(wide[at : at + 8], "little")
             if values[index] >= 1 << 62:
-                raise _damaged(f"the sizes of {shown(decoded(name, 0))} are absurd")
+                raise _damaged_error(f"the sizes of {quote(decode_name(name, 0))} are absurd")
             at += 8
     if disk == 0xFFFF:
         disk = int.from_bytes(wide[at : at + 4], "little")
     return values[0], values[1], values[2], disk
 
 
-def _prove(source: Source, end: ZipEnd, table: _Table) -> list[str]:
+def _check_bounds(source: Source, end: ZipEnd, table: _Table) -> list[str]:
     """Give each row its bound; every entry has bytes of its own, in the source, before the directory."""
     notes = []
     headers, ends, rows, count = table.headers, table.ends, table.rows, len(table.headers)
@@ -169,10 +169,10 @@ def _prove(source: Source, end: ZipEnd, table: _Table) -> list[str]:
     if count:
         first = order[0]
         if source.read_at(headers[first], 4) != b"PK\x03\x04":
-            raise _damaged(f"the entry {table.name(first)} is not where its directory says")
+            raise _damaged_error(f"the entry {table.name(first)} is not where its directory says")
         notes += _before(source, headers[first], end.shift)
     if end.after_at < source.size:
-        notes.append(f"{sized(source.size - end.after_at)} after the end of the zip were ignored.")
+        notes.append(f"{as_size(source.size - end.after_at)} after the end of the zip were ignored.")
     return notes
 
 
@@ -185,8 +185,8 @@ def _before(source: Source, first_at: int, shift: int) -> list[str]:
     if first_at == 0 or (first_at == 4 and head[:4] in (b"PK\x07\x08", b"PK00")):
         return []
     if shift == 0 or head[:4] != b"PK\x03\x04":
-        return [f"{sized(first_at)} before the first entry of the zip were ignored."]
-    if zips_fill(source, first_at):
+        return [f"{as_size(first_at)} before the first entry of the zip were ignored."]
+    if is_filled_by_zips(source, first_at):
         return ["Several zips follow one another in the file; the directory of the last one counts."]
     raise ArchiveTruncated(
         "The file begins as one zip and ends with another: it was cut within an archive that it holds.",
@@ -196,7 +196,7 @@ def _before(source: Source, first_at: int, shift: int) -> list[str]:
 
 def _overlap(end: ZipEnd, table: _Table, index: int, following: int) -> BadInput:
     if following < 0 or table.ends[index] > end.directory_at:
-        return _damaged(f"the entry {table.name(index)} claims more bytes than the zip holds")
+        return _damaged_error(f"the entry {table.name(index)} claims more bytes than the zip holds")
     return overlapping(table.name(index), table.name(following))
 
 
@@ -213,7 +213,7 @@ def overlapping(name: str, other: str = "") -> BadInput:
 def _no_directory(source: Source) -> BadInput:
     head = source.read_at(0, 8)
     if head[:4] == b"PK\x07\x08":
-        return split_archive()
+        return split_archive_error()
     if head[:2] == b"PK":
         return ArchiveTruncated(
             "The file begins like a zip, but the directory at its end is missing: it was cut short.",
@@ -222,5 +222,5 @@ def _no_directory(source: Source) -> BadInput:
     return NotAnArchive("The file is not a zip.", "Pack the session as a zip or a tar.gz and send that.")
 
 
-def _damaged(what: str) -> BadInput:
+def _damaged_error(what: str) -> BadInput:
     return ArchiveDamaged(f"The zip is damaged: {what}.", "Make it again and send that.")

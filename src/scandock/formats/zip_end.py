@@ -53,7 +53,7 @@ def find_end(source: Source) -> ZipEnd | None:
             if start + at not in seen:
                 seen.add(start + at)
                 try:
-                    end = _judge(source, start + at, tail[at : at + 22])
+                    end = _check_end_record(source, start + at, tail[at : at + 22])
                 except BadInput as bad:
                     refusal = refusal or bad
                     end = None
@@ -68,7 +68,7 @@ def find_end(source: Source) -> ZipEnd | None:
     return empty
 
 
-def zips_fill(source: Source, offset: int) -> bool:
+def is_filled_by_zips(source: Source, offset: int) -> bool:
     """Whether whole zips, one after the other, take up the source from its beginning to exactly `offset`."""
     for _ in range(_CONCATENATED):
         try:
@@ -83,16 +83,16 @@ def zips_fill(source: Source, offset: int) -> bool:
     return False
 
 
-def _judge(source: Source, at: int, record: bytes) -> ZipEnd | None:
+def _check_end_record(source: Source, at: int, record: bytes) -> ZipEnd | None:
     """The directory that the end record at `at` tells of, if there is one."""
     if len(record) < _END.size:
         return None
     _, disk, first_disk, here, total, size, offset, comment = _END.unpack(record)
     end_at, zip64, version = at, False, 0
     if 0xFFFF in (disk, first_disk, here, total) or 0xFFFFFFFF in (size, offset):
-        found = _zip64(source, at)
-        if found is not None:
-            end_at, version, disk64, first64, here64, total64, size64, offset64 = found
+        zip64_end = _zip64(source, at)
+        if zip64_end is not None:
+            end_at, version, disk64, first64, here64, total64, size64, offset64 = zip64_end
             zip64 = True
             disk = disk64 if disk == 0xFFFF else disk
             first_disk = first64 if first_disk == 0xFFFF else first_disk
@@ -108,10 +108,10 @@ def _judge(source: Source, at: int, record: bytes) -> ZipEnd | None:
                 "Unpack it with its password and pack it again without one.",
             )
         if (disk or first_disk) and max(disk, first_disk) < 0xFFFF and at + 22 + comment == source.size:
-            raise split_archive()
+            raise split_archive_error()
         return None
     if disk or first_disk or here != total:
-        raise split_archive()
+        raise split_archive_error()
     size = min(size, end_at - directory_at) if size else end_at - directory_at
     after_at = min(at + 22 + comment, source.size)
     return ZipEnd(directory_at, size, total, zip64, directory_at - offset, after_at)
@@ -135,7 +135,7 @@ def _zip64(source: Source, at: int) -> tuple[int, int, int, int, int, int, int, 
     if signature != b"PK\x06\x07":
         return None
     if disk or disks > 1:
-        raise split_archive()
+        raise split_archive_error()
     # Where the locator says; or, with bytes put before the zip, directly before the locator.
     for end_at in (at - _LOCATOR.size - _END64.size, offset):
         if not 0 <= end_at <= at - _LOCATOR.size - _END64.size:
@@ -150,7 +150,7 @@ def _within(source: Source, offset: int, size: int, end_at: int) -> bool:
     return size > 0 and offset + size <= end_at <= source.size
 
 
-def split_archive() -> BadInput:
+def split_archive_error() -> BadInput:
     """The refusal of one part of an archive that lies in several files."""
     return ArchiveSplit(
         "The file is one part of a zip that was split over several.",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import Final, overload
 
-from scandock.formats.zip_names import decoded, special_of
+from scandock.formats.zip_names import decode_name, special_kind
 
 ROW: Final = Struct("<4QQLLHHH")
 """header_at, next_at, packed size, size, name_at, crc, attributes, name length, method, flags."""
@@ -81,8 +81,8 @@ class ZipEntries(Sequence[ZipEntry]):
         header_at, next_at, csize, usize, name_at, crc, attributes, name_length, method, flags = row
         name_at -= self._names_at
         raw = self._names[name_at : name_at + name_length]
-        name = decoded(raw, flags)
-        special = special_of(attributes)
+        name = decode_name(raw, flags)
+        special = special_kind(attributes)
         # A folder that carries bytes is a file whose name ends oddly: nothing is lost.
         is_dir = usize == 0 and not special and (raw.endswith((b"/", b"\\")) or attributes & 0x10 != 0)
         return ZipEntry(

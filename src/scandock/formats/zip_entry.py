@@ -10,7 +10,7 @@ import deflate
 from isal import isal_zlib
 
 from scandock.formats import codecs
-from scandock.formats.codecs import Broken
+from scandock.formats.codecs import BrokenStream
 from scandock.formats.errors import (
     ArchiveDamaged,
     ArchiveEncrypted,
@@ -19,7 +19,7 @@ from scandock.formats.errors import (
     StreamCut,
     StreamDamaged,
 )
-from scandock.formats.shown import shown, sized
+from scandock.formats.display_names import quote, as_size
 from scandock.formats.source import SliceSource, Source
 from scandock.formats.zip_directory import ZipEntry, overlapping
 from scandock.model.errors import BadInput
@@ -59,7 +59,7 @@ _METHODS: Final = {
 }
 
 
-class EntryReader:
+class ZipEntryReader:
     """Unpacks entries one after the other into buffers of its own; one for each process.
 
     Every view it gives is valid until its next call. Size and CRC-32 are always checked, against the directory.
@@ -86,7 +86,7 @@ class EntryReader:
         data_at = self.open(source, entry)
         self._check_stored(entry)
         if data_at + entry.csize > source.size:
-            raise _truncated(entry)
+            raise _truncated_error(entry)
         return SliceSource(source, data_at, entry.csize)
 
     def whole(self, source: Source, entry: ZipEntry) -> memoryview:
@@ -107,35 +107,35 @@ class EntryReader:
             except deflate.DeflateError:
                 return self._gather(source, entry)  # which tells what is wrong
             if len(data) != entry.usize:
-                raise _wrong_size(entry, len(data))
+                raise _size_error(entry, len(data))
         if deflate.crc32(data) != entry.crc:
-            raise _wrong_crc(entry)
+            raise _crc_error(entry)
         return data
 
     def stream(self, source: Source, entry: ZipEntry) -> Iterator[memoryview]:
         """The bytes of an entry of any size, in pieces of at most 1 MiB; proven only when the last was taken."""
-        left, crc = entry.usize, 0
+        remaining, crc = entry.usize, 0
         try:
             for data in self._pieces(source, entry):
-                left -= len(data)
-                if left < 0:
-                    raise _damaged(entry, f"it unpacks to more than the {sized(entry.usize)} that it claims")
+                remaining -= len(data)
+                if remaining < 0:
+                    raise _damaged_error(entry, f"it unpacks to more than the {as_size(entry.usize)} that it claims")
                 crc = isal_zlib.crc32(data, crc)
                 view = memoryview(data)
                 for at in range(0, len(view), MIB):
                     yield view[at : at + MIB]
-        except Broken as broken:
+        except BrokenStream as broken:
             if broken.error is StreamCut:
                 broken.error = StreamDamaged  # the zip itself is whole
-            raise broken.worded(f"The entry {shown(entry.name)}") from broken
-        if left:
-            raise _wrong_size(entry, entry.usize - left)
+            raise broken.to_error(f"The entry {quote(entry.name)}") from broken
+        if remaining:
+            raise _size_error(entry, entry.usize - remaining)
         if crc != entry.crc:
-            raise _wrong_crc(entry)
+            raise _crc_error(entry)
 
     def _pieces(self, source: Source, entry: ZipEntry) -> Iterator[bytes | memoryview]:
         data_at = self.open(source, entry)
-        packed = _Packed(source, entry, data_at, self._packed)
+        packed = _PackedEntry(source, entry, data_at, self._packed)
         method = entry.method
         if method == _STORED:
             self._check_stored(entry)
@@ -151,7 +151,7 @@ class EntryReader:
             decoder = codecs.zip_lzma(packed.head(9), entry.usize, self._limits, marked=marked)
         else:
             decoder = codecs.bunzipper() if method == _BZIP2 else codecs.inflater()
-        return codecs.pieces(decoder, packed.pull, self._limits)
+        return codecs.decompress_stream(decoder, packed.pull, self._limits)
 
     def _gather(self, source: Source, entry: ZipEntry) -> memoryview:
         """`whole` by way of the stream."""
@@ -173,41 +173,41 @@ class EntryReader:
         start = self._data_at(entry, view[: min(got, _HEAD)]) - entry.header_at
         if start + entry.csize > got:
             if start + entry.csize <= span:
-                raise _truncated(entry)
+                raise _truncated_error(entry)
             got = source.readinto_at(entry.header_at + start, view[: entry.csize])
             if got < entry.csize:
-                raise _truncated(entry)
+                raise _truncated_error(entry)
             return view[: entry.csize]
         return view[start : start + entry.csize]
 
     def _check(self, entry: ZipEntry) -> None:
         if entry.flags & _ENCRYPTED or entry.method == _AES:
-            raise _encrypted(entry)
+            raise _encrypted_error(entry)
         if entry.method not in _KNOWN:
             name = _METHODS.get(entry.method, "unknown")
-            raise MethodUnknown(shown(entry.name), name, entry.method)
+            raise MethodUnknown(quote(entry.name), name, entry.method)
 
     def _data_at(self, entry: ZipEntry, head: bytes | memoryview) -> int:
         if len(head) < _HEAD:
-            raise _truncated(entry)
+            raise _truncated_error(entry)
         signature, flags, method, name_length, extra_length = _LOCAL.unpack(head)
         if signature != b"PK\x03\x04":
-            raise _damaged(entry, "it is not where the zip's directory says")
+            raise _damaged_error(entry, "it is not where the zip's directory says")
         if flags & _ENCRYPTED:
-            raise _encrypted(entry)
+            raise _encrypted_error(entry)
         if method != entry.method:
-            raise _damaged(entry, "its own header and the zip's directory name different methods")
+            raise _damaged_error(entry, "its own header and the zip's directory name different methods")
         data_at = entry.header_at + _HEAD + int(name_length) + int(extra_length)
         if data_at + entry.csize > entry.next_at:
-            raise overlapping(shown(entry.name))
+            raise overlapping(quote(entry.name))
         return data_at
 
     def _check_stored(self, entry: ZipEntry) -> None:
         if entry.csize != entry.usize:
-            raise _wrong_size(entry, entry.csize)
+            raise _size_error(entry, entry.csize)
 
 
-class _Packed:
+class _PackedEntry:
     """The compressed bytes of one entry, pulled into a buffer that is used again and again."""
 
     def __init__(self, source: Source, entry: ZipEntry, data_at: int, buffer: bytearray) -> None:
@@ -223,7 +223,7 @@ class _Packed:
             return self._view[:0]
         got = self._source.readinto_at(self._at, self._view[:want])
         if got < want:
-            raise _truncated(self._entry)
+            raise _truncated_error(self._entry)
         self._at += got
         self._left -= got
         return self._view[:got]
@@ -240,24 +240,24 @@ class _Packed:
         return data
 
 
-def _damaged(entry: ZipEntry, what: str) -> BadInput:
-    return ArchiveDamaged(f"The entry {shown(entry.name)} is damaged: {what}.", "Make the archive again and send that.")
+def _damaged_error(entry: ZipEntry, what: str) -> BadInput:
+    return ArchiveDamaged(f"The entry {quote(entry.name)} is damaged: {what}.", "Make the archive again and send that.")
 
 
-def _wrong_size(entry: ZipEntry, size: int) -> BadInput:
-    return _damaged(entry, f"it unpacks to {sized(size)} where {sized(entry.usize)} are claimed")
+def _size_error(entry: ZipEntry, size: int) -> BadInput:
+    return _damaged_error(entry, f"it unpacks to {as_size(size)} where {as_size(entry.usize)} are claimed")
 
 
-def _wrong_crc(entry: ZipEntry) -> BadInput:
-    return _damaged(entry, "its checksum (CRC-32) is wrong")
+def _crc_error(entry: ZipEntry) -> BadInput:
+    return _damaged_error(entry, "its checksum (CRC-32) is wrong")
 
 
-def _truncated(entry: ZipEntry) -> BadInput:
-    return ArchiveTruncated(f"The entry {shown(entry.name)} is cut short.", "Make the archive again and send it whole.")
+def _truncated_error(entry: ZipEntry) -> BadInput:
+    return ArchiveTruncated(f"The entry {quote(entry.name)} is cut short.", "Make the archive again and send it whole.")
 
 
-def _encrypted(entry: ZipEntry) -> BadInput:
+def _encrypted_error(entry: ZipEntry) -> BadInput:
     return ArchiveEncrypted(
-        f"The entry {shown(entry.name)} is encrypted.",
+        f"The entry {quote(entry.name)} is encrypted.",
         "Unpack the archive with its password and pack it again without one.",
     )

@@ -23,7 +23,7 @@ _SPECIAL: Final = {
 }
 
 
-def decoded(raw: bytes, flags: int) -> str:
+def decode_name(raw: bytes, flags: int) -> str:
     """An entry's name as text; never fails, never holds a surrogate.
 
     UTF-8 wherever the bytes are valid UTF-8 (many tools forget the flag); else CP437 as the format has it, or, where
@@ -49,18 +49,18 @@ def unicode_path(extra: bytes, raw: bytes) -> bytes | None:
     return field[5:]
 
 
-def extra_field(extra: bytes, wanted: int) -> bytes | None:
+def extra_field(extra: bytes, wanted_id: int) -> bytes | None:
     """The data of the first extra field with that id; None where there is none or the fields are cut."""
     at = 0
     while at + 4 <= len(extra):
         field_id = int.from_bytes(extra[at : at + 2], "little")
         size = int.from_bytes(extra[at + 2 : at + 4], "little")
-        if field_id == wanted:
+        if field_id == wanted_id:
             return extra[at + 4 : at + 4 + size] if at + 4 + size <= len(extra) else None
         at += 4 + size
     return None
 
 
-def special_of(attributes: int) -> str:
+def special_kind(attributes: int) -> str:
     """`symlink`, `fifo`, `device` or `socket` by the Unix mode in the external attributes, else the empty string."""
     return _SPECIAL.get((attributes >> 16) & 0xF000, "")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
-from scandock.formats.codecs import Pull, cut, damaged, too_wide, weigh
+from scandock.formats.codecs import Pull, cut_error, damaged_error, dictionary_error, check_member_sizes
 from scandock.model.limits import Limits
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class _Input:
         """The next `count` bytes, used up; raises Broken where there are fewer."""
         data = self.peek(count)
         if len(data) < count:
-            raise cut()
+            raise cut_error()
         del self._held[:count]
         return data
 
@@ -67,7 +67,7 @@ def unzstd(pull: Pull, limits: Limits, garbage: Callable[[], None] | None = None
                     unpacked += len(data)
                     yield data
             except zstandard.ZstdError as error:
-                raise damaged() from error
+                raise damaged_error() from error
         elif len(head) == 4 and head[1:] == b"\x2a\x4d\x18" and 0x50 <= head[0] <= 0x5F:
             source.take(4)
             source.skip(int.from_bytes(source.take(4), "little"))
@@ -76,15 +76,15 @@ def unzstd(pull: Pull, limits: Limits, garbage: Callable[[], None] | None = None
                 garbage()
             return
         else:
-            raise damaged()
+            raise damaged_error()
         frames += 1
-        weigh(frames, unpacked)
+        check_member_sizes(frames, unpacked)
 
 
 def _frame(source: _Input, limits: Limits, unpacker: ZstdDecompressor) -> Iterator[bytes]:
     header, window, checksum = _header(source)
     if window > limits.max_dictionary_bytes:
-        raise too_wide(window, limits)
+        raise dictionary_error(window, limits)
     decoder = unpacker.decompressobj(write_size=_BLOCK)
     batch, blocks, last = bytearray(header), 0, False
     while not last:
@@ -92,7 +92,7 @@ def _frame(source: _Input, limits: Limits, unpacker: ZstdDecompressor) -> Iterat
         fields = int.from_bytes(block, "little")
         last, kind, size = bool(fields & 1), (fields >> 1) & 3, fields >> 3
         if kind == _RESERVED or size > _BLOCK:
-            raise damaged()
+            raise damaged_error()
         batch += block
         batch += source.take(1 if kind == _REPEATED else size)
         blocks += 1
@@ -104,7 +104,7 @@ def _frame(source: _Input, limits: Limits, unpacker: ZstdDecompressor) -> Iterat
                 yield out
             batch, blocks = bytearray(), 0
     if not decoder.eof:
-        raise damaged()
+        raise damaged_error()
 
 
 def _header(source: _Input) -> tuple[bytes, int, bool]:
@@ -113,7 +113,7 @@ def _header(source: _Input) -> tuple[bytes, int, bool]:
     descriptor = head[4]
     single = bool(descriptor & 0x20)
     if descriptor & 0x08:
-        raise damaged()  # the reserved bit
+        raise damaged_error()  # the reserved bit
     window = 0
     if not single:
         byte = source.take(1)

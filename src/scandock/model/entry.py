@@ -79,7 +79,7 @@ def ordinal(parent: bytes, index: int) -> bytes:
     return parent + index.to_bytes(4, "big")
 
 
-def after(prefix: bytes) -> bytes:
+def ordinal_after(prefix: bytes) -> bytes:
     """The smallest ordinal behind everything that begins with `prefix`; empty where there is none."""
     stripped = prefix.rstrip(b"\xff")
     if not stripped:

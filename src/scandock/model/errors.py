@@ -51,8 +51,8 @@ def _one_line(message: str) -> str:
     """What libraries say in several lines (PostgreSQL's client does), as one sentence."""
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     ended = [line if line[-1] in ".,:;?!" else f"{line}." for line in lines[:-1]]
-    told = " ".join([*ended, *lines[-1:]])
-    return told[:-1] if ended and told.endswith("?.") else told
+    text = " ".join([*ended, *lines[-1:]])
+    return text[:-1] if ended and text.endswith("?.") else text
 
 
 class BadInput(ScandockError):

@@ -9,14 +9,14 @@ from enum import StrEnum
 from typing import Final, TypeVar
 
 
-class Limit(StrEnum):
+class AccountLimit(StrEnum):
     """A bound that an account has."""
 
     LOGINS = "logins"
     PROJECTS = "projects"
 
 
-class Asked(StrEnum):
+class RequestLimit(StrEnum):
     """A bound on what one request may ask or say."""
 
     FIELDS = "fields"
@@ -33,20 +33,20 @@ class Asked(StrEnum):
     PATTERN = "pattern"
 
 
-K = TypeVar("K", Limit, Asked)
+K = TypeVar("K", AccountLimit, RequestLimit)
 E = TypeVar("E", bound=Exception)
 
-_counts: Final[Counter[Limit | Asked]] = Counter()
+_counts: Final[Counter[AccountLimit | RequestLimit]] = Counter()
 _lock: Final = threading.Lock()
 
 
-def count_limit(limit: Limit | Asked, times: int = 1) -> None:
+def count_limit(limit: AccountLimit | RequestLimit, times: int = 1) -> None:
     """What the bound ended or refused, that many times."""
     with _lock:
         _counts[limit] += times
 
 
-def over(limit: Asked, error: E) -> E:
+def count_exceeded(limit: RequestLimit, error: E) -> E:
     """Count what is over a bound, and give back the error that refuses it, to be raised."""
     count_limit(limit)
     return error

@@ -16,7 +16,7 @@ PR_SET_NAME = 15
 M_ARENA_MAX = -8
 
 
-def die_with(parent: int) -> None:
+def die_with_parent(parent: int) -> None:
     """Be killed when the parent's thread that started this process ends; at once where the parent is gone already.
 
     So it has to be started from a thread that lasts.
@@ -27,14 +27,14 @@ def die_with(parent: int) -> None:
 
 
 def confine(parent: int, name: str, *, oom: int = 0, limits: Mapping[int, int] | None = None) -> None:
-    """`die_with`, ignore Ctrl-C, and be called `name` (at most 15 bytes) by `ps -e` and `top`.
+    """`die_with_parent`, ignore Ctrl-C, and be called `name` (at most 15 bytes) by `ps -e` and `top`.
 
     A fork has the command line of what it was forked from: its name alone tells them apart. `oom` says how gladly the
     kernel ends it when memory runs out, `limits` what setrlimit(2) bounds, where the system lets us.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # where it was inherited as ignored, nobody hears how a child ended
-    die_with(parent)
+    die_with_parent(parent)
     ctypes.CDLL(None).prctl(PR_SET_NAME, name.encode(), 0, 0, 0)
     if oom:
         with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as score:
@@ -47,7 +47,7 @@ def confine(parent: int, name: str, *, oom: int = 0, limits: Mapping[int, int] |
 
 
 @contextmanager
-def without_collecting() -> Iterator[None]:
+def pause_garbage_collection() -> Iterator[None]:
     """Make what lasts as long as the process, as imports do: nothing of it is ever looked at as garbage.
 
     Modules make objects by the hundred thousand, all of which stay; to look through them costs a sixth of importing.
@@ -71,11 +71,11 @@ def keep_one_heap() -> None:
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
 
 
-def take_signals() -> None:
+def unblock_signals() -> None:
     """Take signals again that the parent has blocked for itself."""
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
 
-def python(module: str, *words: str) -> list[str]:
+def python_command(module: str, *words: str) -> list[str]:
     """The command line of one of our processes; its parent's id comes first."""
     return [sys.executable, "-m", module, str(os.getpid()), *words]

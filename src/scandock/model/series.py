@@ -28,11 +28,11 @@ class SeriesTally:
 
     def add(self, tag: int, text: str, count: int = 1) -> None:
         """Count `text` for `tag`; beyond MANY distinct values new ones only mark the tag as overfull."""
-        seen = self.values.setdefault(tag, {})
-        if text in seen:
-            seen[text] += count
-        elif len(seen) < MANY:
-            seen[text] = count
+        value_counts = self.values.setdefault(tag, {})
+        if text in value_counts:
+            value_counts[text] += count
+        elif len(value_counts) < MANY:
+            value_counts[text] = count
         else:
             self.overfull.add(tag)
 
@@ -40,8 +40,8 @@ class SeriesTally:
         """Add another tally of the same series (from another reader process, or the catalog)."""
         self.objects += other.objects
         self.frames += other.frames
-        for tag, seen in other.values.items():
-            for text, count in seen.items():
+        for tag, value_counts in other.values.items():
+            for text, count in value_counts.items():
                 self.add(tag, text, count)
         for keyword, text in other.nested.items():
             self.nested.setdefault(keyword, text)

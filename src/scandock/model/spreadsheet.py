@@ -31,24 +31,24 @@ class _Writable(Protocol):
 
 
 @overload
-def safe_cell(value: str) -> str: ...
+def escape_cell(value: str) -> str: ...
 @overload
-def safe_cell(value: object) -> object: ...
-def safe_cell(value: object) -> object:
+def escape_cell(value: object) -> object: ...
+def escape_cell(value: object) -> object:
     """The value of a cell that a spreadsheet shows and does not run; what is no text, or a number, is left as it is.
 
     Done twice, it changes nothing more.
     """
     if not isinstance(value, str) or not value or _NUMBER.fullmatch(value):
         return value
-    text = _FORMULA.sub(_marked, value)
+    text = _FORMULA.sub(_add_quote, value)
     return f"'{text}" if text.startswith(_BREAKS) else text
 
 
-def _marked(found: re.Match[str]) -> str:
-    passed_over, sign = found.groups()
+def _add_quote(match: re.Match[str]) -> str:
+    passed_over, sign = match.groups()
     if "'" in passed_over:  # that is text already
-        return found.group()
+        return match.group()
     return f"'{passed_over}{sign}"
 
 
@@ -60,7 +60,7 @@ class TableWriter:
         self._exact = exact
 
     def write_row(self, row: Sequence[object]) -> None:
-        self._rows.writerow(row if self._exact else [safe_cell(value) for value in row])
+        self._rows.writerow(row if self._exact else [escape_cell(value) for value in row])
 
     def write_rows(self, rows: Iterable[Sequence[object]]) -> None:
         for row in rows:

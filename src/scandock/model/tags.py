@@ -11,7 +11,7 @@ class Tag(NamedTuple):
     keyword: str
 
 
-_WANTED: Final = """
+_TAG_TABLE: Final = """
 00020002 UI MediaStorageSOPClassUID
 00020003 UI MediaStorageSOPInstanceUID
 00020010 UI TransferSyntaxUID
@@ -115,11 +115,11 @@ _WANTED: Final = """
 52009230 SQ PerFrameFunctionalGroupsSequence
 """
 
-WANTED: Final[dict[int, Tag]] = {
+TAGS: Final[dict[int, Tag]] = {
     int(number, 16): Tag(int(number, 16), vr, keyword)
-    for number, vr, keyword in (line.split() for line in _WANTED.strip().splitlines())
+    for number, vr, keyword in (line.split() for line in _TAG_TABLE.strip().splitlines())
 }
-NUMBERS: Final[dict[str, int]] = {tag.keyword: tag.number for tag in WANTED.values()}
+NUMBERS: Final[dict[str, int]] = {tag.keyword: tag.number for tag in TAGS.values()}
 
 PIXEL_DATA: Final = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 DICOMDIR_CLASS: Final = "1.2.840.10008.1.3.10"
@@ -127,5 +127,5 @@ DICOMDIR_CLASS: Final = "1.2.840.10008.1.3.10"
 PER_OBJECT: Final = frozenset(NUMBERS[k] for k in ("SOPInstanceUID", "MediaStorageSOPInstanceUID", "InstanceNumber"))
 """Elements that differ in each object: kept with the entry, never tallied over a series."""
 
-SEQUENCES: Final = frozenset(tag.number for tag in WANTED.values() if tag.vr == "SQ")
+SEQUENCES: Final = frozenset(tag.number for tag in TAGS.values() if tag.vr == "SQ")
 """Sequences whose value is kept with the header, bounded, and looked into when a series is summed up."""

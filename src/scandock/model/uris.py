@@ -14,7 +14,7 @@ DATA: Final = "/data"
 """What every URI begins with; many answers of the dialect leave it out."""
 
 
-def segment(text: object) -> str:
+def quote_segment(text: object) -> str:
     """One segment of an address, or one value of its query."""
     return quote(str(text), safe="")
 
@@ -36,7 +36,7 @@ class ArchivedSession:
 
 
 @dataclass(frozen=True, slots=True)
-class WaitingSession:
+class PrearchiveSession:
     """A session of the prearchive, as its URI names it."""
 
     project: str
@@ -55,11 +55,11 @@ def session(place: str, project_name: str, timestamp: str, subject_label: str, l
     return f"/data/prearchive/projects/{project_name}/{timestamp}/{label}"
 
 
-def parse_session(uri: str) -> ArchivedSession | WaitingSession:
+def parse_session(uri: str) -> ArchivedSession | PrearchiveSession:
     """The session that a URI names. Raises ValueError for any other text."""
     match uri.split("/"):
         case ["", "data", "prearchive", "projects", project_name, timestamp, label]:
-            return WaitingSession(project_name, timestamp, label)
+            return PrearchiveSession(project_name, timestamp, label)
     return parse_archived(uri)
 
 
@@ -103,7 +103,7 @@ def experiment(experiment_id: str) -> str:
     return f"/data/experiments/{experiment_id}"
 
 
-def holder_of_resources(project_name: str, subject_label: str | None = None) -> str:
+def resource_holder(project_name: str, subject_label: str | None = None) -> str:
     """The project or the subject whose own resources are meant."""
     whose = "" if subject_label is None else f"/subjects/{subject_label}"
     return f"/data/archive/projects/{project_name}{whose}"

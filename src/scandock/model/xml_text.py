@@ -14,6 +14,6 @@ def text(value: str) -> str:
     return escape(value.translate(NOT_IN_XML))
 
 
-def attribute(value: str) -> str:
+def quote_attribute(value: str) -> str:
     """A value as an attribute has it, with its quotes."""
     return quoteattr(value.translate(NOT_IN_XML))

@@ -24,14 +24,14 @@ def subject_id(number: int) -> str:
 
 def experiment_number(text: str) -> int | None:
     """The accession number in an id; None where it is none, and so a label."""
-    found = _EXPERIMENT.fullmatch(text)
-    return int(found[1]) if found else None
+    match = _EXPERIMENT.fullmatch(text)
+    return int(match[1]) if match else None
 
 
 def subject_number(text: str) -> int | None:
     """The row's number in a subject's id; None where it is none, and so a label."""
-    found = _SUBJECT.fullmatch(text)
-    return int(found[1]) if found else None
+    match = _SUBJECT.fullmatch(text)
+    return int(match[1]) if match else None
 
 
 def resource_id(session: str, scan_id: str | None, label: str) -> str:
@@ -40,5 +40,5 @@ def resource_id(session: str, scan_id: str | None, label: str) -> str:
     Trees come and go with every change, and number their resources anew; clients keep this id between requests.
     `session` is its UUID.
     """
-    said = "\0".join((session, "" if scan_id is None else f"/{scan_id}", label.casefold()))
-    return str(int.from_bytes(hashlib.sha256(said.encode()).digest()[:6], "big"))
+    identity = "\0".join((session, "" if scan_id is None else f"/{scan_id}", label.casefold()))
+    return str(int.from_bytes(hashlib.sha256(identity.encode()).digest()[:6], "big"))

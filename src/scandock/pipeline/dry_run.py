@@ -8,34 +8,34 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from scandock.pipeline.decide import Listener, decide
-from scandock.pipeline.describe import report_of
-from scandock.pipeline.flow import Reporter, report_refused, state_of
-from scandock.pipeline.job import Tools
-from scandock.pipeline.place import plan_trees
-from scandock.pipeline.tell import close_verdicts, entry_bytes, outcome, upload_warnings
+from scandock.pipeline.import_decision import ReadingResult, decide_import
+from scandock.pipeline.session_description import make_session_report
+from scandock.pipeline.flow import Reporter, make_refusal_report, session_state
+from scandock.pipeline.job import JobContext
+from scandock.pipeline.session_trees import plan_trees
+from scandock.pipeline.receipts import close_verdicts, sum_entry_bytes, import_outcome, upload_warnings
 from scandock.store.null_stage import NullStage
 
 
-def dry_run(tools: Tools, heard: Listener, report: Reporter) -> dict[str, Any]:
+def dry_run(context: JobContext, reading: ReadingResult, report: Reporter) -> dict[str, Any]:
     """The report that an import into an empty DATA would give; nothing has a place, so URIs and paths are null.
 
     The ledger is one whose bytes were not kept. Raises Usage as `plan` does.
     """
-    tools = replace(tools, stage=NullStage(tools.stage.upload, tools.stage.token))
-    heard.stage("deciding")
-    ledger = tools.ledger
-    decided = decide(tools, heard)
-    if decided.judgement.refused is not None:
-        return report_refused(ledger, decided.judgement, heard, report)
-    plan_trees(tools, decided.jobs)
+    context = replace(context, stage=NullStage(context.stage.upload, context.stage.token))
+    reading.stage("deciding")
+    ledger = context.ledger
+    decided = decide_import(context, reading)
+    if decided.upload_verdict.refused is not None:
+        return make_refusal_report(ledger, decided.upload_verdict, reading, report)
+    plan_trees(context, decided.jobs)
     close_verdicts(ledger)
-    unpacked, _ = entry_bytes(ledger)
-    sessions = [replace(report_of(job, state_of(job)), uri=None, path=None) for job in decided.jobs]
+    unpacked, _ = sum_entry_bytes(ledger)
+    sessions = [replace(make_session_report(job, session_state(job)), uri=None, path=None) for job in decided.jobs]
     return report(
-        *outcome(decided.jobs, decided.judgement),
+        *import_outcome(decided.jobs, decided.upload_verdict),
         warnings=upload_warnings(ledger, decided.warnings),
-        sessions=[*sessions, *decided.untaken],
+        sessions=[*sessions, *decided.rejected_sessions],
         entries=ledger.counts(),
         unpacked=unpacked,
     )

@@ -7,20 +7,20 @@ from typing import Any
 
 from scandock.catalog.trail import note_settled
 from scandock.model.errors import BadInput
-from scandock.model.points import reach
-from scandock.model.upload_steps import log_step
+from scandock.model.crash_points import reach
+from scandock.model.upload_log import log_step
 from scandock.model.verdicts import ImportState, SessionState
-from scandock.pipeline.decide import Decided, Listener, decide
-from scandock.pipeline.describe import refused_sessions, report_of
-from scandock.pipeline.job import ImportTools, Job, Tools
-from scandock.pipeline.judge import Judgement, refuse_all
+from scandock.pipeline.import_decision import ImportDecision, ReadingResult, decide_import
+from scandock.pipeline.session_description import refused_session_reports, make_session_report
+from scandock.pipeline.job import ImportContext, Job, JobContext
+from scandock.pipeline.verdicts import UploadVerdict, refuse_all
 from scandock.pipeline.ledger import Ledger
-from scandock.pipeline.place import arrange_all
-from scandock.pipeline.tell import (
+from scandock.pipeline.session_trees import plan_and_build_trees
+from scandock.pipeline.receipts import (
     close_verdicts,
-    entry_bytes,
-    keep_exceptions,
-    outcome,
+    sum_entry_bytes,
+    record_exceptions,
+    import_outcome,
     upload_warnings,
     write_receipt,
 )
@@ -34,96 +34,96 @@ from scandock.store.paths import ASIDE, BIG, ECAT, IMAGES, INNER, LOOSE
 Reporter = Callable[..., dict[str, Any]]
 
 
-def decide_and_place(tools: ImportTools, heard: Listener, report: Reporter) -> dict[str, Any]:
+def decide_and_place(context: ImportContext, reading: ReadingResult, report: Reporter) -> dict[str, Any]:
     """Everything behind the reading. Gives the report of the fixed surface."""
-    heard.stage("deciding")
-    tools.stage.write_back()
-    decided = decide(tools, heard)
-    jobs, judgement = decided.jobs, decided.judgement
-    if judgement.refused is not None:
-        return _end(tools, report_refused(tools.ledger, judgement, heard, report))
-    heard.labels = {job.study.key: job.settled.label for job in jobs}
+    reading.stage("deciding")
+    context.stage.write_back()
+    decided = decide_import(context, reading)
+    jobs, upload_verdict = decided.jobs, decided.upload_verdict
+    if upload_verdict.refused is not None:
+        return _end_refused(context, make_refusal_report(context.ledger, upload_verdict, reading, report))
+    reading.labels = {job.study.key: job.final_decision.label for job in jobs}
     reach("reserved")
-    heard.stage("placing")
-    arrange_all(tools, jobs)
-    close_verdicts(tools.ledger)
-    write_receipt(tools, str(report(ImportState.PLACED, "", "")["archive"]), {job.n: job.name for job in jobs})
-    keep_exceptions(tools)
-    tools.check()
-    heard.stage("syncing")
+    reading.stage("placing")
+    plan_and_build_trees(context, jobs)
+    close_verdicts(context.ledger)
+    write_receipt(context, str(report(ImportState.PLACED, "", "")["archive"]), {job.n: job.name for job in jobs})
+    record_exceptions(context)
+    context.check()
+    reading.stage("syncing")
     for scratch in (IMAGES, LOOSE, ECAT, BIG, INNER, ASIDE):
-        tools.stage.remove(scratch)
-    tools.stage.seal()
+        context.stage.remove(scratch)
+    context.stage.seal()
     reach("sealed")
-    made = report(*outcome(jobs, judgement), **_account(tools, decided))
-    return _show(tools, jobs, made, heard)
+    import_report = report(*import_outcome(jobs, upload_verdict), **_report_details(context, decided))
+    return _publish(context, jobs, import_report, reading)
 
 
-def _account(tools: Tools, decided: Decided) -> dict[str, Any]:
+def _report_details(context: JobContext, decided: ImportDecision) -> dict[str, Any]:
     """The report's figures, warnings and sessions, those that could not be taken last."""
-    unpacked, stored = entry_bytes(tools.ledger)
+    unpacked, stored = sum_entry_bytes(context.ledger)
     return {
-        "warnings": upload_warnings(tools.ledger, decided.warnings),
-        "sessions": [*(report_of(job, state_of(job)) for job in decided.jobs), *decided.untaken],
-        "entries": tools.ledger.counts(),
+        "warnings": upload_warnings(context.ledger, decided.warnings),
+        "sessions": [*(make_session_report(job, session_state(job)) for job in decided.jobs), *decided.rejected_sessions],
+        "entries": context.ledger.counts(),
         "unpacked": unpacked,
         "stored": stored,
     }
 
 
-def _show(tools: ImportTools, jobs: list[Job], made: dict[str, Any], heard: Listener) -> dict[str, Any]:
+def _publish(context: ImportContext, jobs: list[Job], import_report: dict[str, Any], reading: ReadingResult) -> dict[str, Any]:
     """Record what will be shown, then show it: from the intents on the import only rolls forward."""
     placements = [job.placement for job in jobs if job.placement is not None]
     removals = [job.removal for job in jobs if job.removal is not None]
-    tools.check()
-    with tools.catalog.write() as connection:
-        may_show(tools.catalog, connection, tools.lease)
-        check_stored(connection, tools.store)  # again: reading may have taken hours
-        record(tools.catalog, tools.store, connection, tools.lease, placements, made, removals)
+    context.check()
+    with context.catalog.write() as connection:
+        may_show(context.catalog, connection, context.lease)
+        check_stored(connection, context.store)  # again: reading may have taken hours
+        record(context.catalog, context.store, connection, context.lease, placements, import_report, removals)
         for removal in removals:
             if removal.row is not None:
-                note_settled(tools.catalog, connection, tools.lease.upload_id, removal.row)
+                note_settled(context.catalog, connection, context.lease.upload_id, removal.row)
     reach("intent")
-    log_step("import being placed", tools.lease.uuid, sessions=len(placements))
-    complete(tools.catalog, tools.store, tools.stage, tools.lease)
-    return {**made, "seconds": heard.seconds()}
+    log_step("import being placed", context.lease.uuid, sessions=len(placements))
+    complete(context.catalog, context.store, context.stage, context.lease)
+    return {**import_report, "seconds": reading.seconds()}
 
 
-def state_of(job: Job) -> str:
+def session_state(job: Job) -> str:
     """Where the session of a job stands, as the report says it."""
-    if job.settled.held is not None or (job.base is not None and job.base.state == "conflict"):
+    if job.final_decision.held is not None or (job.base is not None and job.base.state == "conflict"):
         return SessionState.CONFLICT
-    return SessionState(job.settled.place)
+    return SessionState(job.final_decision.place)
 
 
-def refuse(tools: ImportTools, error: BadInput, heard: Listener, report: Reporter) -> dict[str, Any]:
+def refuse_import(context: ImportContext, error: BadInput, reading: ReadingResult, report: Reporter) -> dict[str, Any]:
     """Refuse the whole upload for what stopped its reading."""
-    return _end(tools, refused_report(tools.ledger, error, heard, report))
+    return _end_refused(context, refuse_reading(context.ledger, error, reading, report))
 
 
-def refused_report(ledger: Ledger, error: BadInput, heard: Listener, report: Reporter) -> dict[str, Any]:
+def refuse_reading(ledger: Ledger, error: BadInput, reading: ReadingResult, report: Reporter) -> dict[str, Any]:
     """The report of an upload whose reading was stopped; every entry met so far is refused with it."""
-    judgement = Judgement(refused=Notice(code=error.code, message=error.message, remedy=error.remedy))
-    refuse_all(ledger, judgement)
-    return report_refused(ledger, judgement, heard, report)
+    upload_verdict = UploadVerdict(refused=Notice(code=error.code, message=error.message, remedy=error.remedy))
+    refuse_all(ledger, upload_verdict)
+    return make_refusal_report(ledger, upload_verdict, reading, report)
 
 
-def report_refused(ledger: Ledger, judgement: Judgement, heard: Listener, report: Reporter) -> dict[str, Any]:
+def make_refusal_report(ledger: Ledger, upload_verdict: UploadVerdict, reading: ReadingResult, report: Reporter) -> dict[str, Any]:
     """The report of an upload that was read and judged to be refused."""
-    assert judgement.refused is not None
+    assert upload_verdict.refused is not None
     close_verdicts(ledger)
-    unpacked, _ = entry_bytes(ledger)
+    unpacked, _ = sum_entry_bytes(ledger)
     return report(
-        *outcome([], judgement),
-        warnings=upload_warnings(ledger, [*heard.notes, *judgement.warnings]),
-        sessions=refused_sessions(sorted(heard.tallies.study_uids()), judgement.refused),
+        *import_outcome([], upload_verdict),
+        warnings=upload_warnings(ledger, [*reading.notes, *upload_verdict.warnings]),
+        sessions=refused_session_reports(sorted(reading.tallies.study_uids()), upload_verdict.refused),
         entries=ledger.counts(),
         unpacked=unpacked,
     )
 
 
-def _end(tools: ImportTools, made: dict[str, Any]) -> dict[str, Any]:
-    write_receipt(tools, str(made["archive"]), {})
-    keep_exceptions(tools)
-    end_without(tools.catalog, tools.store, tools.stage, tools.lease, made)
-    return made
+def _end_refused(context: ImportContext, import_report: dict[str, Any]) -> dict[str, Any]:
+    write_receipt(context, str(import_report["archive"]), {})
+    record_exceptions(context)
+    end_without(context.catalog, context.store, context.stage, context.lease, import_report)
+    return import_report

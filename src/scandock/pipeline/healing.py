@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import IO, Final, Protocol
 
 from scandock.pipeline.ledger import Ledger
-from scandock.rules.notices import Notice, notice
+from scandock.rules.notices import Notice, make_notice
 from scandock.store.errors import TreeDamaged, TreeMissing
 from scandock.store.paths import RelPath, TreePath
 from scandock.store.port import Store
@@ -19,21 +19,21 @@ GONE: Final = 1
 """The ledger's `base.broken`: no file stands there."""
 RESIZED: Final = 2
 """The ledger's `base.broken`: the file has another size than the stored one had."""
-ROTTEN: Final = 3
+CHANGED: Final = 3
 """The ledger's `base.broken`: the file has its size, but verification read other bytes in it, or could not read it."""
 
 
 _BRING: Final = "Import an archive that has these files; `scandock check` names all."
 
 
-class Base(Protocol):
+class StoredFiles(Protocol):
     """What stands of a joined session."""
 
     def open(self, rel: RelPath, /) -> IO[bytes]: ...
     def size(self, rel: RelPath, /) -> int | None: ...
 
 
-class _Nothing:
+class _NoFiles:
     """A session whose folder is gone."""
 
     def open(self, rel: RelPath, /) -> IO[bytes]:
@@ -44,30 +44,30 @@ class _Nothing:
 
 
 @contextmanager
-def standing(store: Store, name: TreePath) -> Iterator[Base]:
+def open_stored_files(store: Store, name: TreePath) -> Iterator[StoredFiles]:
     """What stands of the session `name`, be it nothing."""
     try:
         snapshot = store.snapshot(name)
     except FileNotFoundError:
-        yield _Nothing()
+        yield _NoFiles()
         return
     with snapshot:
         yield snapshot
 
 
-def note_broken(ledger: Ledger, job: int, base: Base) -> None:
+def mark_broken(ledger: Ledger, job: int, stored_files: StoredFiles) -> None:
     """Mark in the ledger the base files that are gone or have another size, beside those that verification found."""
     broken = []
     for n, path, size in ledger.stream("SELECT n, path, bytes FROM base WHERE job = ? ORDER BY n", (job,)):
-        found = base.size(path)
-        if found != size:
-            broken.append((GONE if found is None else RESIZED, job, n))
+        size_on_disk = stored_files.size(path)
+        if size_on_disk != size:
+            broken.append((GONE if size_on_disk is None else RESIZED, job, n))
     ledger.many("UPDATE base SET broken = ? WHERE job = ? AND n = ?", broken)
 
 
-def note_rotten(ledger: Ledger, job: int, damaged: Mapping[int, str]) -> None:
+def mark_changed(ledger: Ledger, job: int, damaged: Mapping[int, str]) -> None:
     """Mark in the ledger the base files in which verification found other bytes than the stored ones, by number."""
-    rotten = [(ROTTEN, job, n) for n, kind in damaged.items() if kind in ("changed", "unreadable")]
+    rotten = [(CHANGED, job, n) for n, kind in damaged.items() if kind in ("changed", "unreadable")]
     ledger.many("UPDATE base SET broken = ? WHERE job = ? AND n = ?", rotten)
 
 
@@ -120,14 +120,14 @@ class Healer:
         """
         if self._whole:
             return []
-        left = [(path, broken) for n, path, broken in self._broken() if n not in dropped]
-        first = next((path for path, broken in left if broken == GONE), None)
+        unhealed = [(path, broken) for n, path, broken in self._broken() if n not in dropped]
+        first = next((path for path, broken in unhealed if broken == GONE), None)
         if changes and first is not None and not self.healed:
             if self.all_gone:
                 raise TreeMissing(f"{name} can't be added to: it is gone from the store.", _BRING)
-            said = f"{name} can't be added to: files of it are gone from the store, {first} the first of them."
-            raise TreeDamaged(said, _BRING)
-        warnings = [notice("healed", count=self.healed, label=label)] if self.healed else []
-        if left:
-            warnings.append(notice("session_damaged", count=len(left), label=label, file=left[0][0].rpartition("/")[2]))
+            message = f"{name} can't be added to: files of it are gone from the store, {first} the first of them."
+            raise TreeDamaged(message, _BRING)
+        warnings = [make_notice("healed", count=self.healed, label=label)] if self.healed else []
+        if unhealed:
+            warnings.append(make_notice("session_damaged", count=len(unhealed), label=label, file=unhealed[0][0].rpartition("/")[2]))
         return warnings

@@ -13,15 +13,15 @@ from scandock.catalog.trees import ResourceRow, ScanRow, Words
 from scandock.model import uris
 from scandock.model.series import EcatFacts, SeriesTally
 from scandock.pipeline.ledger import Ledger
-from scandock.pipeline.repeats import Clashes
+from scandock.pipeline.duplicates import Clashes
 from scandock.placing.deletes import Removal
 from scandock.placing.intents import Placement
 from scandock.placing.tree_plan import TreePlan
 from scandock.queue.leases import ImportLease, Lease
-from scandock.rules.naming import Naming
+from scandock.rules.naming import StudyNaming
 from scandock.rules.notices import Notice
 from scandock.rules.policy import ProjectPolicy, SiteRules
-from scandock.rules.settle import Decision
+from scandock.rules.routing import Decision
 from scandock.rules.study import StudyFacts
 from scandock.store.paths import RelPath, TreePath, archive_path, job_tree, prearchive_path
 from scandock.store.port import Stage, Store
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True, kw_only=True)
-class Tools:
+class JobContext:
     """Where an import works, or an operation by the steps of one, and by what it decides."""
 
     catalog: Catalog
@@ -54,7 +54,7 @@ class Tools:
 
 
 @dataclass(slots=True, kw_only=True)
-class ImportTools(Tools):
+class ImportContext(JobContext):
     """The tools of an import alone, which ends with an outcome."""
 
     lease: ImportLease
@@ -80,7 +80,7 @@ class Job:
     study: StudyFacts
     ecat: list[EcatEntry]
     clashes: Clashes
-    naming: Naming | None = None
+    naming: StudyNaming | None = None
     decision: Decision | None = None
     policy: ProjectPolicy | None = None
     project_id: int = 0
@@ -113,7 +113,7 @@ class Job:
     bytes: int = 0
 
     @property
-    def settled(self) -> Decision:
+    def final_decision(self) -> Decision:
         assert self.decision is not None
         return self.decision
 
@@ -129,7 +129,7 @@ class Job:
     @property
     def name(self) -> TreePath:
         """The tree's name in the store, which is its folder under DATA."""
-        decision = self.settled
+        decision = self.final_decision
         if decision.place == "archive":
             return archive_path(decision.project, decision.label)
         return prearchive_path(decision.project, decision.timestamp or "", decision.label)
@@ -137,6 +137,6 @@ class Job:
     @property
     def uri(self) -> str:
         """XNAT's URI of the session (design: fixed surface)."""
-        decision = self.settled
+        decision = self.final_decision
         place, timestamp = decision.place, decision.timestamp or ""
         return uris.session(place, decision.project, timestamp, decision.subject, decision.label)

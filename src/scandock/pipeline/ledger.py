@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
 
-from scandock.model.entry import Entry, after
+from scandock.model.entry import Entry, ordinal_after
 from scandock.model.verdicts import Verdict
 
 CACHE_KIB = 16 * 1024
@@ -87,7 +87,7 @@ class Ledger:
 
     def refuse_under(self, container: bytes, message: str) -> None:
         """Everything in a container shares its fate; entries that caused it keep their own code."""
-        end = after(container)
+        end = ordinal_after(container)
         where = "ordinal >= ? AND (? = x'' OR ordinal < ?)"
         self.run(
             f"UPDATE entry SET verdict = '{Verdict.REFUSED}', code = 'inner_refused', message = ?"
@@ -101,5 +101,5 @@ class Ledger:
 
     def counts(self) -> dict[str, int]:
         """Entries by verdict, every verdict named."""
-        found = dict(self.rows("SELECT verdict, COUNT(*) FROM entry GROUP BY verdict"))
-        return {verdict.value: found.get(verdict.value, 0) for verdict in Verdict}
+        counts = dict(self.rows("SELECT verdict, COUNT(*) FROM entry GROUP BY verdict"))
+        return {verdict.value: counts.get(verdict.value, 0) for verdict in Verdict}

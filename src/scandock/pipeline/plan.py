@@ -6,6 +6,13 @@ nothing new is held: twice at most for a study.
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable
+from scandock.catalog.view import SqlView
+from scandock.pipeline.job import Job, JobContext
+from scandock.rules.related_sessions import ecat_elsewhere_notice, many_subjects_notice, waiting_elsewhere_notice
+from scandock.rules.notices import Notice
+
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -17,21 +24,20 @@ from scandock.catalog.sessions import existing_session
 from scandock.catalog.tables import project
 from scandock.catalog.trees import damaged_files, files_of, resources_of, scans_of
 from scandock.catalog.view import SqlView
-from scandock.pipeline.elsewhere import warn_of_others
-from scandock.pipeline.healing import note_broken, note_rotten, standing
-from scandock.pipeline.job import Job, Tools
-from scandock.pipeline.repeats import against_base
+from scandock.pipeline.healing import mark_broken, mark_changed, open_stored_files
+from scandock.pipeline.job import Job, JobContext
+from scandock.pipeline.duplicates import compare_with_base
 from scandock.placing.locks import LockName, label_lock, session_locks, timestamp_lock
 from scandock.placing.recover import recover
 from scandock.placing.reserve import held_by_others, lock_projects, release, reserve
 from scandock.placing.tree_files import folders_of
-from scandock.rules.again import hold, session_exists
+from scandock.rules.reimports import hold_decision, session_exists_notice
 from scandock.rules.labels import UNASSIGNED
-from scandock.rules.mapping import unused_rows
+from scandock.rules.mapping import unused_rows_notices
 from scandock.rules.naming import name_study
-from scandock.rules.notices import Notice, notice
+from scandock.rules.notices import Notice, make_notice
 from scandock.rules.policy import ProjectPolicy
-from scandock.rules.settle import settle
+from scandock.rules.routing import route_studies
 from scandock.store.paths import below
 
 WAIT_SECONDS = 0.05
@@ -56,22 +62,22 @@ def read_policies(connection: Connection) -> dict[str, tuple[int, ProjectPolicy]
     }
 
 
-def plan(tools: Tools, jobs: list[Job], make_unassigned: Callable[[], None], used: Iterable[int] = ()) -> list[Notice]:
+def plan_jobs(context: JobContext, jobs: list[Job], make_unassigned: Callable[[], None], used: Iterable[int] = ()) -> list[Notice]:
     """Decide every job, join it to what is there, reserve its names. Gives warnings about the upload as a whole.
 
     `used` are rows of the mapping that no job stands for any more: they left a study out.
     Raises Usage for a project or label in the request that can't be used.
     """
-    with tools.catalog.read() as connection:
+    with context.catalog.read() as connection:
         policies = read_policies(connection)
         closed = set(connection.execute(begun_deletions()).scalars())
     usable = {
         name.casefold(): name
         for name, (number, _) in policies.items()
-        if name != UNASSIGNED and number not in closed and tools.allowed(name)
+        if name != UNASSIGNED and number not in closed and context.allowed(name)
     }
     for job in jobs:
-        job.naming = name_study(job.study, tools.request, tools.site, lambda name: name.casefold() in usable)
+        job.naming = name_study(job.study, context.request, context.site, lambda name: name.casefold() in usable)
         job.naming = replace(
             job.naming,
             project=replace(
@@ -80,39 +86,39 @@ def plan(tools: Tools, jobs: list[Job], make_unassigned: Callable[[], None], use
         )
     if any(job.naming is not None and job.naming.project.label == UNASSIGNED for job in jobs):
         make_unassigned()
-        with tools.catalog.read() as connection:
+        with context.catalog.read() as connection:
             policies = read_policies(connection)
     forced = {job.study.key: len(job.clashes.sops) for job in jobs if job.clashes.sops}
     waiting = list(jobs)
     while waiting:
-        _decide(tools, jobs, policies, forced)
-        waiting = [job for job in jobs if _compare(tools, job, forced)]
-    warn_of_others(tools, jobs)
-    taken = [*used, *(job.naming.mapping_row for job in jobs if job.naming is not None)]
-    return list(unused_rows(tools.request.mapping, taken))
+        _decide(context, jobs, policies, forced)
+        waiting = [job for job in jobs if _compare(context, job, forced)]
+    warn_of_related_sessions(context, jobs)
+    used_rows = [*used, *(job.naming.mapping_row for job in jobs if job.naming is not None)]
+    return list(unused_rows_notices(context.request.mapping, used_rows))
 
 
 def _decide(
-    tools: Tools, jobs: list[Job], policies: dict[str, tuple[int, ProjectPolicy]], forced: dict[str, int]
+    context: JobContext, jobs: list[Job], policies: dict[str, tuple[int, ProjectPolicy]], forced: dict[str, int]
 ) -> None:
     """Settle all jobs against the catalog as it is, and reserve; waits while another import holds one of the names."""
     recovered = time.monotonic()
     while True:
-        tools.check()
-        with tools.catalog.write() as connection:
-            holders = _try(tools, connection, jobs, policies, forced)
+        context.check()
+        with context.catalog.write() as connection:
+            holders = _try_plan(context, connection, jobs, policies, forced)
         if not holders:
             return
         if time.monotonic() - recovered > RECOVER_SECONDS:
-            stuck = recover(tools.catalog, tools.store).stuck
+            stuck = recover(context.catalog, context.store).stuck
             for uuid in sorted(holders & stuck.keys()):
                 raise stuck[uuid]
             recovered = time.monotonic()
         time.sleep(WAIT_SECONDS)
 
 
-def _try(
-    tools: Tools,
+def _try_plan(
+    context: JobContext,
     connection: Connection,
     jobs: list[Job],
     policies: dict[str, tuple[int, ProjectPolicy]],
@@ -120,38 +126,38 @@ def _try(
 ) -> set[str]:
     namings = [job.naming for job in jobs if job.naming is not None]
     lock_projects(connection, (naming.project.label for naming in namings))
-    view = SqlView(connection, tools.lease.upload_id)
-    decisions = settle(
+    view = SqlView(connection, context.lease.upload_id)
+    decisions = route_studies(
         namings,
         [job.study for job in jobs],
-        tools.request,
+        context.request,
         {name: policy for name, (_, policy) in policies.items()},
         view,
-        tools.started,
+        context.started,
     )
     for at, decision in enumerate(decisions):
         count = forced.get(decision.study_key)
         if count is not None:
-            why = notice("sop_clash", label=decision.label, count=count)
-            decisions[at] = hold(decision, why, view, tools.started, decisions)
+            why = make_notice("sop_clash", label=decision.label, count=count)
+            decisions[at] = hold_decision(decision, why, view, context.started, decisions)
     names: set[LockName] = set()
     for job, decision in zip(jobs, decisions, strict=True):
         job.decision = decision
         job.project_id, job.policy = policies[decision.project]
         names |= _names(job)
-    holders = held_by_others(connection, tools.lease, names)
+    holders = held_by_others(connection, context.lease, names)
     if holders:
-        release(connection, tools.lease)
+        release(connection, context.lease)
         return holders
-    reserve(tools.catalog, connection, tools.lease, names)
+    reserve(context.catalog, connection, context.lease, names)
     for job in jobs:
-        join_base(tools, connection, job)
+        load_base(context, connection, job)
     return set()
 
 
 def _names(job: Job) -> set[LockName]:
     """What nobody else may plan with: the study and the label in the project, and every session of theirs."""
-    decision = job.settled
+    decision = job.final_decision
     names = session_locks(
         decision.project,
         label=decision.label,
@@ -166,11 +172,11 @@ def _names(job: Job) -> set[LockName]:
     return names
 
 
-def join_base(tools: Tools, connection: Connection, job: Job) -> None:
+def load_base(context: JobContext, connection: Connection, job: Job) -> None:
     """Load the session that a job joins, its files into the ledger."""
     job.base, job.base_scans, job.base_resources, job.last_file = None, [], [], -1
-    tools.ledger.run("DELETE FROM base WHERE job = ?", (job.n,))
-    decision = job.settled
+    context.ledger.run("DELETE FROM base WHERE job = ?", (job.n,))
+    decision = job.final_decision
     if decision.existing is None:
         return
     job.base = existing_session(connection, decision.existing)
@@ -178,7 +184,7 @@ def join_base(tools: Tools, connection: Connection, job: Job) -> None:
     job.base_scans = scans_of(connection, job.base.tree_id)
     job.base_resources = resources_of(connection, job.base.tree_id)
     folders = folders_of({scan.n: scan.scan_id for scan in job.base_scans}, job.base_resources)
-    tools.ledger.many(
+    context.ledger.many(
         "INSERT INTO base (job, n, resource_n, path, bytes, sha256, sop, frames, dataset_at)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
@@ -196,25 +202,25 @@ def join_base(tools: Tools, connection: Connection, job: Job) -> None:
             for f in files_of(connection, job.base.tree_id)
         ),
     )
-    note_rotten(tools.ledger, job.n, damaged_files(connection, job.base.tree_id))
-    job.last_file = tools.ledger.rows("SELECT COALESCE(MAX(n), -1) FROM base WHERE job = ?", (job.n,))[0][0]
+    mark_changed(context.ledger, job.n, damaged_files(connection, job.base.tree_id))
+    job.last_file = context.ledger.rows("SELECT COALESCE(MAX(n), -1) FROM base WHERE job = ?", (job.n,))[0][0]
 
 
-def _compare(tools: Tools, job: Job, forced: dict[str, int]) -> bool:
+def _compare(context: JobContext, job: Job, forced: dict[str, int]) -> bool:
     """Compare a job's objects with the session it joins; True where it must now be held, and so planned again."""
     job.duplicates, job.replaced = [], []
     if job.base is None:
         return False
-    with standing(tools.store, job.name) as base:
-        note_broken(tools.ledger, job.n, base)
-        job.duplicates, clashes = against_base(tools.ledger, job.n, tools.stage, base.open)
-    job.duplicates += ecat_repeats(tools, job)
+    with open_stored_files(context.store, job.name) as base:
+        mark_broken(context.ledger, job.n, base)
+        job.duplicates, clashes = compare_with_base(context.ledger, job.n, context.stage, base.open)
+    job.duplicates += find_ecat_duplicates(context, job)
     if not clashes.sops:
         return False
-    if job.settled.overwrite == "delete" and job.settled.held is None:
+    if job.final_decision.overwrite == "delete" and job.final_decision.held is None:
         job.replaced = clashes.base
         return False
-    tools.ledger.many(
+    context.ledger.many(
         "UPDATE entry SET verdict = 'conflict', code = 'sop_clash', message = '' WHERE ordinal = ?",
         [(number,) for number in {number for number, _ in clashes.base}],
     )
@@ -224,11 +230,11 @@ def _compare(tools: Tools, job: Job, forced: dict[str, int]) -> bool:
     return True
 
 
-def ecat_repeats(tools: Tools, job: Job) -> list[tuple[bytes, int]]:
+def find_ecat_duplicates(context: JobContext, job: Job) -> list[tuple[bytes, int]]:
     """A job's ECAT files that the session it joins has: (entry's ordinal, number of the base file)."""
     return [
         (number, n)
-        for number, n in tools.ledger.rows(
+        for number, n in context.ledger.rows(
             "SELECT e.ordinal, MIN(b.n) FROM entry e CROSS JOIN base b INDEXED BY base_sha256"
             " ON b.job = e.job AND b.sha256 = e.sha256"
             " WHERE e.job = ? AND e.content = 'ecat' AND e.verdict = '' GROUP BY e.ordinal",
@@ -237,17 +243,66 @@ def ecat_repeats(tools: Tools, job: Job) -> list[tuple[bytes, int]]:
     ]
 
 
-def all_there(tools: Tools, job: Job) -> Notice | None:
+def all_archived_notice(context: JobContext, job: Job) -> Notice | None:
     """For a session held as `session_exists`: the reason that says whether the archived one has every object."""
-    decision = job.settled
+    decision = job.final_decision
     if decision.held is None or decision.held.code != "session_exists" or decision.archived is None:
         return None
-    with tools.catalog.read() as connection:
+    with context.catalog.read() as connection:
         archived = existing_session(connection, decision.archived)
-        known = {row.sha256 for row in files_of(connection, archived.tree_id)}
-    mine = tools.ledger.stream(
+        archived_hashes = {row.sha256 for row in files_of(connection, archived.tree_id)}
+    mine = context.ledger.stream(
         "SELECT DISTINCT sha256 FROM entry WHERE job = ? AND content IN ('dicom', 'ecat')", (job.n,)
     )
-    if all(sha256 in known for (sha256,) in mine):
-        return session_exists(archived.label, decision.project, all_there=True)
+    if all(sha256 in archived_hashes for (sha256,) in mine):
+        return session_exists_notice(archived.label, decision.project, all_there=True)
     return None
+
+
+def warn_of_related_sessions(context: JobContext, jobs: list[Job]) -> None:
+    """Add the warnings to the jobs; an inspection asks the catalog of DATA, where it has one."""
+    projects: dict[str, list[Job]] = defaultdict(list)
+    for job in jobs:
+        projects[job.final_decision.project].append(job)
+    inspected = context.known is not None
+    with (context.known or context.catalog).read() as connection:
+        view = SqlView(connection, None if inspected else context.lease.upload_id)
+        for project, project_jobs in projects.items():
+            _warn_of_patients(view, project, project_jobs)
+            _warn_of_ecat_files(view, project, project_jobs)
+            if inspected:
+                _warn_of_studies(view, project, project_jobs)
+
+
+def _warn_of_patients(view: SqlView, project: str, jobs: list[Job]) -> None:
+    ids = {job.final_decision.patient_id for job in jobs} - {""}
+    subjects = view.subjects_of_patients(project, ids)
+    for job in jobs:
+        if job.final_decision.patient_id:
+            subjects.setdefault(job.final_decision.patient_id, set()).add(job.final_decision.subject)
+    for job in jobs:
+        decision = job.final_decision
+        _add_warning(job, many_subjects_notice(project, decision.patient_id, decision.subject, subjects.get(decision.patient_id, ())))
+
+
+def _warn_of_ecat_files(view: SqlView, project: str, jobs: list[Job]) -> None:
+    holders = view.holders_of_ecat(project, {entry.sha256 for job in jobs for entry in job.ecat})
+    for job in jobs:
+        for entry in job.ecat:
+            holders.setdefault(entry.sha256, set()).add(job.final_decision.label)
+    for job in jobs:
+        shared = (holders[sha256] for sha256 in sorted({entry.sha256 for entry in job.ecat}))
+        _add_warning(job, ecat_elsewhere_notice(project, job.final_decision.label, shared))
+
+
+def _warn_of_studies(view: SqlView, project: str, jobs: Iterable[Job]) -> None:
+    """What an import is told as it is decided (`rules.again`); an inspection is decided without any session."""
+    for job in jobs:
+        if job.study.study_uid is not None:
+            sessions = view.sessions_of_study(project, job.study.study_uid)
+            _add_warning(job, waiting_elsewhere_notice(job.final_decision.label, sessions))
+
+
+def _add_warning(job: Job, warning: Notice | None) -> None:
+    if warning is not None:
+        job.warnings.append(warning)

@@ -6,11 +6,11 @@ from scandock.catalog.trees import ScanRow
 from scandock.model.series import SeriesTally
 from scandock.pipeline.job import Job
 from scandock.pipeline.ledger import Ledger
-from scandock.rules.scan_ids import EcatScan, allot, allot_ecat, new_series
+from scandock.rules.scan_ids import EcatScan, assign_scan_ids, assign_ecat_scan_ids, new_series
 from scandock.rules.session_types import ECAT_SCAN
 
 
-def allot_scans(ledger: Ledger, job: Job) -> None:
+def assign_scans(ledger: Ledger, job: Job) -> None:
     """Fill `job.scans` and `job.scan_of` for what is new to the session; scans that are there keep their ids."""
     existing = {scan.series_uid: scan.scan_id for scan in job.scans if scan.series_uid}
     ecat_ids = {scan.scan_id for scan in job.scans if scan.series_uid is None}
@@ -22,7 +22,7 @@ def allot_scans(ledger: Ledger, job: Job) -> None:
         )
     }
     tallies = {tally.series_uid: tally for tally in job.tallies if tally.series_uid in live}
-    ids = allot([new_series(tally) for tally in tallies.values()], existing, ecat_ids)
+    ids = assign_scan_ids([new_series(tally) for tally in tallies.values()], existing, ecat_ids)
     by_series = {scan.series_uid: scan for scan in job.scans if scan.series_uid}
     for uid, tally in sorted(tallies.items()):
         scan = by_series.get(uid)
@@ -32,10 +32,10 @@ def allot_scans(ledger: Ledger, job: Job) -> None:
         elif isinstance(scan.facts, SeriesTally):
             scan.facts.merge(tally)
         job.scan_of[uid] = scan
-    _allot_ecat(ledger, job)
+    _assign_ecat_scans(ledger, job)
 
 
-def _allot_ecat(ledger: Ledger, job: Job) -> None:
+def _assign_ecat_scans(ledger: Ledger, job: Job) -> None:
     fresh = {
         sha.hex()
         for (sha,) in ledger.rows(
@@ -49,9 +49,9 @@ def _allot_ecat(ledger: Ledger, job: Job) -> None:
         EcatScan(sha256=sha, scan_folder=e.scan_folder, start=e.facts.scan_start_time, path=e.path)
         for sha, e in files.items()
     ]
-    taken = [scan.scan_id for scan in job.scans if scan.series_uid is not None]
+    used_ids = [scan.scan_id for scan in job.scans if scan.series_uid is not None]
     by_id = {scan.scan_id: scan for scan in job.scans if scan.series_uid is None}
-    for sha, scan_id in allot_ecat(scans, ecat_scan_ids(ledger, job), taken).items():
+    for sha, scan_id in assign_ecat_scan_ids(scans, ecat_scan_ids(ledger, job), used_ids).items():
         scan = by_id.get(scan_id)
         if scan is None:
             scan = by_id[scan_id] = ScanRow(_next(job), scan_id, None, xsi_type=ECAT_SCAN, facts=[])

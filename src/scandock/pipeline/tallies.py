@@ -16,13 +16,13 @@ class Tallies:
 
     def add(self, container: bytes, values: tuple[Any, ...]) -> None:
         """Add one series of one container, as a reader sent it."""
-        study_uid, series_uid, objects, frames, seen, nested, overfull = values
-        tally = SeriesTally(study_uid, series_uid, objects, frames, seen, nested, set(overfull))
-        known = self._by_container[container].get((study_uid, series_uid))
-        if known is None:
+        study_uid, series_uid, objects, frames, value_counts, nested, overfull = values
+        tally = SeriesTally(study_uid, series_uid, objects, frames, value_counts, nested, set(overfull))
+        earlier = self._by_container[container].get((study_uid, series_uid))
+        if earlier is None:
             self._by_container[container][study_uid, series_uid] = tally
         else:
-            known.merge(tally)
+            earlier.merge(tally)
 
     def drop_under(self, container: bytes) -> None:
         """Forget a refused container and all inside it."""
@@ -42,7 +42,7 @@ class Tallies:
                     merged[key].merge(tally)
                 else:
                     merged[key] = tally
-        found: dict[str, list[SeriesTally]] = defaultdict(list)
+        by_study: dict[str, list[SeriesTally]] = defaultdict(list)
         for (study_uid, _), tally in sorted(merged.items()):
-            found[study_uid].append(tally)
-        return found
+            by_study[study_uid].append(tally)
+        return by_study

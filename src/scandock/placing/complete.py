@@ -11,7 +11,7 @@ from sqlalchemy import Connection, delete, select
 from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import intent, upload
 from scandock.model.errors import Fault
-from scandock.model.points import reach
+from scandock.model.crash_points import reach
 from scandock.model.verdicts import WITHOUT_RECEIPT, ImportState
 from scandock.placing.deletes import Removal, put_removed_away, removals_of
 from scandock.placing.forget import forget_exceptions, forget_staged, forget_tree

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from scandock.catalog.engine import Catalog
 from scandock.model.errors import Fault, TokenLost, Usage
 from scandock.model.patience import tries
-from scandock.model.points import reach
+from scandock.model.crash_points import reach
 from scandock.placing.complete import complete, end_operation_without
 from scandock.placing.deletes import Removal
 from scandock.placing.errors import SessionBusy

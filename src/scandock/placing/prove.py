@@ -21,7 +21,7 @@ from sqlalchemy import Connection, delete, or_, select, update
 from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import IntentKind, intent, upload
 from scandock.model.errors import Fault
-from scandock.model.report import make_report
+from scandock.model.import_report import make_report
 from scandock.model.verdicts import ImportState, Verdict
 from scandock.placing.deletes import Removal, removals_of
 from scandock.placing.errors import ImportReleased, StagingLost

@@ -14,7 +14,7 @@ from scandock.catalog.server_tables import accession, scan_edit, trashed
 from scandock.catalog.subjects import add_subject
 from scandock.catalog.sums import changed_project
 from scandock.catalog.tables import intent, session, shelf, subject, subject_patient, tree
-from scandock.model.points import reach
+from scandock.model.crash_points import reach
 from scandock.placing.deletes import Removal, publish_removal
 from scandock.placing.intents import Placement, SessionRow, ShelfRow, name_taken
 from scandock.queue.leases import Lease, guard

@@ -10,8 +10,8 @@ from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import reception
 from scandock.catalog.tables import upload
 from scandock.model.errors import Fault, ScandockError, TokenLost
-from scandock.model.report import make_report
-from scandock.model.upload_steps import log_step
+from scandock.model.import_report import make_report
+from scandock.model.upload_log import log_step
 from scandock.model.verdicts import KEEPS_BYTES, ImportState
 from scandock.placing.complete import end_without, has_intents
 from scandock.placing.errors import AttemptsExhausted, WorkerLost

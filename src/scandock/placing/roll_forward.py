@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import upload
 from scandock.model.errors import Fault
-from scandock.model.upload_steps import log_step
+from scandock.model.upload_log import log_step
 from scandock.placing.complete import complete, end_operation_without, end_without, has_intents
 from scandock.placing.prove import fit_intents
 from scandock.placing.receipts import keep_receipt_anew

@@ -30,7 +30,7 @@ from scandock.catalog.trees import (
     write_files,
     write_structure,
 )
-from scandock.model.points import reach
+from scandock.model.crash_points import reach
 from scandock.placing.intents import Placement, SessionRow, ShelfRow, new_tree
 from scandock.queue.leases import Lease
 from scandock.store.errors import TreeDamaged

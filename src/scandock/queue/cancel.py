@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select, update
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import reception
 from scandock.catalog.tables import intent, upload
-from scandock.model.report import make_report
+from scandock.model.import_report import make_report
 from scandock.model.verdicts import ImportState
 from scandock.queue.events import add_event, add_outcome
 from scandock.queue.leases import ImportLease, guard

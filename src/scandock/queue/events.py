@@ -14,8 +14,8 @@ from scandock.catalog.deliveries import enqueue
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import event, reception
 from scandock.catalog.tables import upload
-from scandock.model.importing import STAGES
-from scandock.model.upload_steps import log_step
+from scandock.model.import_types import STAGES
+from scandock.model.upload_log import log_step
 
 Kind = Literal["received", "running", "stage", "found", "session", "retry", "cancelling", "outcome"]
 """`received` and `running` with the attempt, `stage` as they are met, `found` with the patients met while reading,

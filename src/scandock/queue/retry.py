@@ -18,7 +18,7 @@ from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import progress, reception
 from scandock.catalog.tables import reservation, upload, upload_exception
 from scandock.model.errors import Fault, ScandockError
-from scandock.model.upload_steps import log_step
+from scandock.model.upload_log import log_step
 from scandock.model.verdicts import ImportState
 from scandock.queue.events import add_event
 from scandock.queue.leases import ImportLease, guard

@@ -17,7 +17,7 @@ from typing import Any, Final
 from scandock.model.request_errors import RequestInvalid, ValueInvalid
 from scandock.model.request_limits import ASSESSOR_BYTES, ASSESSOR_FIELDS, COLUMN_NAME
 from scandock.rules.errors import TypeUnknown
-from scandock.rules.said_fields import rejoined, said_of, text_of
+from scandock.rules.session_fields import rejoin_pairs, parse_fields, check_text
 
 NAMESPACES: Final = MappingProxyType(
     {
@@ -218,7 +218,7 @@ def said_of_assessor(
     """What a query and a document say together; where both say the same field, the query. Usage `type_unknown`,
     `value_invalid`.
     """
-    every = rejoined(pairs)
+    every = rejoin_pairs(pairs)
     named = _last(value for key, value in every if key.lower() == "xsitype")
     by_paths = [
         (kind, rest, value)
@@ -233,7 +233,7 @@ def said_of_assessor(
     fields += [(_BARE[key.lower()], value) for key, value in every if key.lower() in _BARE]
     label = _last(value for key, value in every if key.lower() == "label")
     label = label or _last(value for path, value in fields if path.lower() == "label")
-    fields = [(path, text_of(path[:64], value)) for path, value in fields if path.lower() not in _OF_SERVER]
+    fields = [(path, check_text(path[:64], value)) for path, value in fields if path.lower() not in _OF_SERVER]
     if len(fields) > ASSESSOR_FIELDS:
         what = f"The request says {len(fields)} fields of an assessor."
         raise RequestInvalid(what, f"At most {ASSESSOR_FIELDS} are said at once: send a document.")
@@ -249,7 +249,7 @@ def _last(values: Iterable[str]) -> str:
 
 def _dated(fields: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     """The same with days and times as documents have them. Usage `value_invalid`."""
-    known = [said_of([(path, text)]).known(_DATED) if path in _DATED and text else {} for path, text in fields]
+    known = [parse_fields([(path, text)]).known(_DATED) if path in _DATED and text else {} for path, text in fields]
     return [(path, one.get(path, text)) for (path, text), one in zip(fields, known, strict=True)]
 
 
@@ -275,7 +275,7 @@ def apply_said(before: AssessorDocument, said: SaidOfAssessor) -> AssessorDocume
         _say(after.root, path, text)
     for one in after.root.children:
         if one.local in _DATED and one.text:
-            one.text = said_of([(one.local, one.text)]).known(_DATED)[one.local]
+            one.text = parse_fields([(one.local, one.text)]).known(_DATED)[one.local]
     _write_moments(after.root)
     return after
 

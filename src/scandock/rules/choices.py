@@ -43,10 +43,10 @@ MEANING: Final[dict[Choice, str]] = {
     "accept": "The session is right as it is, and waits to be archived.",
 }
 
-KEEPING: Final[tuple[Choice, ...]] = ("keep_old", "keep_new", "keep_both")
+KEEP_CHOICES: Final[tuple[Choice, ...]] = ("keep_old", "keep_new", "keep_both")
 
 BESIDE_ARCHIVED: Final = frozenset({"session_exists", "type_differs", "study_elsewhere"})
-"""Codes of what may join an archived session: where objects differ, `KEEPING` alone decides them."""
+"""Codes of what may join an archived session: where objects differ, `KEEP_CHOICES` alone decides them."""
 
 ARCHIVABLE: Final = frozenset({"session_exists", "type_differs", "identified"})
 """Codes that archiving itself decides: whoever archives such a session has seen why it was held, or is told again."""
@@ -61,28 +61,28 @@ BOUND_TO_OBJECTS: Final = frozenset({"sop_clash", "patient_mismatch"})
 """Codes that lie in the objects themselves: no other project, label or subject settles them."""
 
 
-def choices_of(code: str) -> tuple[Choice, ...]:
+def list_choices(code: str) -> tuple[Choice, ...]:
     """What may be decided of a session that is held for `code`; nothing where it is not held."""
     return CHOICES.get(code, ("accept",) if code else ())
 
 
-def decides(code: str, choice: Choice) -> bool:
-    """Whether a choice is one for `code`: of its own, or `KEEPING` where an archived session stands beside it."""
-    return choice in choices_of(code) or (code in BESIDE_ARCHIVED and choice in KEEPING)
+def is_choice_for(code: str, choice: Choice) -> bool:
+    """Whether a choice is one for `code`: of its own, or `KEEP_CHOICES` where an archived session stands beside it."""
+    return choice in list_choices(code) or (code in BESIDE_ARCHIVED and choice in KEEP_CHOICES)
 
 
-def offered(code: str, *, archived: bool, differ: bool) -> tuple[Choice, ...]:
+def usable_choices(code: str, *, archived: bool, differ: bool) -> tuple[Choice, ...]:
     """The choices of `code` that will do something: where objects `differ`, adding and replacing would be refused;
     what belongs to an archived session can't be archived beside it.
     """
-    choices = choices_of(code)
+    choices = list_choices(code)
     if code not in BESIDE_ARCHIVED or not archived:
         return choices
-    own = tuple(one for one in choices if one != "accept")
-    return (*KEEPING, *(one for one in own if one not in ("add", "replace"))) if differ else own
+    own = tuple(choice for choice in choices if choice != "accept")
+    return (*KEEP_CHOICES, *(choice for choice in own if choice not in ("add", "replace"))) if differ else own
 
 
-def still_holds(code: str, *, project: bool, label: bool, subject: bool) -> bool:
+def is_still_held(code: str, *, project: bool, label: bool, subject: bool) -> bool:
     """Whether a session stays held for `code` once it has another project, label or subject."""
     if not code or code in BOUND_TO_OBJECTS:
         return bool(code)

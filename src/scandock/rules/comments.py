@@ -23,7 +23,7 @@ def _assignment(name: str) -> re.Pattern[str]:
 _ASSIGNMENTS: Final = {name: _assignment(name) for name in ("Project", "Subject", "Session", "AA")}
 
 
-def assigned(name: str, text: str) -> str:
+def find_assignment(name: str, text: str) -> str:
     """What `text` assigns to `name` (Project, Subject, Session or AA), or ""."""
     last = ""
     for match in _ASSIGNMENTS[name].finditer(text):
@@ -33,24 +33,24 @@ def assigned(name: str, text: str) -> str:
     return last
 
 
-def from_comments(name: str, study: StudyFacts) -> tuple[str, str]:
+def find_common_assignment(name: str, study: StudyFacts) -> tuple[str, str]:
     """(value, keyword of the element) that most objects of `study` assign to `name`; ("", "") where none does."""
-    found = candidates(name, study)
-    return found[0] if found else ("", "")
+    assignments = list_assignments(name, study)
+    return assignments[0] if assignments else ("", "")
 
 
-def candidates(name: str, study: StudyFacts) -> list[tuple[str, str]]:
-    """As `from_comments`, one for each of the three elements that has an assignment, in their order."""
-    found = []
+def list_assignments(name: str, study: StudyFacts) -> list[tuple[str, str]]:
+    """As `find_common_assignment`, one for each of the three elements that has an assignment, in their order."""
+    assignments = []
     for keyword in COMMENT_KEYWORDS:
         votes: Counter[str] = Counter()
         for text, count in study.counts(keyword).items():
-            value = assigned(name, text)
+            value = find_assignment(name, text)
             if value:
                 votes[value] += count
         if votes:
-            found.append((most_common(votes), keyword))
-    return found
+            assignments.append((most_common(votes), keyword))
+    return assignments
 
 
 def most_common(votes: Counter[str]) -> str:
@@ -60,7 +60,7 @@ def most_common(votes: Counter[str]) -> str:
 
 def auto_archive(study: StudyFacts) -> bool | None:
     """`AA:t...` true, `AA:f...` false, None where the comments say neither."""
-    for value, _ in candidates("AA", study):
+    for value, _ in list_assignments("AA", study):
         if value[:1] in "tT":
             return True
         if value[:1] in "fF":

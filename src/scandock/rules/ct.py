@@ -6,7 +6,7 @@ from typing import Final
 
 from scandock.model.series import SeriesTally
 from scandock.rules.mr import GEOMETRY, geometry, orientation
-from scandock.rules.tallied import counts, measured
+from scandock.rules.tally_values import count_values, measured_value
 
 PLAIN: Final[dict[str, str]] = {
     "parameters/rescale/intercept": "RescaleIntercept",
@@ -44,9 +44,9 @@ NAMES: Final = (*PLAIN, *GEOMETRY, "parameters/rotationDirection", "parameters/o
 
 def ct_parameters(tally: SeriesTally) -> dict[str, str]:
     """Parameters by XNAT's names; a value on which the series disagrees (current under modulation) is empty."""
-    found = {name: measured(tally, keyword) for name, keyword in PLAIN.items()}
-    direction = measured(tally, "RotationDirection").upper()
-    found["parameters/rotationDirection"] = "CCW" if direction == "CC" else direction
-    found["parameters/orientation"] = orientation(counts(tally, "ImageOrientationPatient"))
-    found.update(geometry(tally))
-    return found
+    parameters = {name: measured_value(tally, keyword) for name, keyword in PLAIN.items()}
+    direction = measured_value(tally, "RotationDirection").upper()
+    parameters["parameters/rotationDirection"] = "CCW" if direction == "CC" else direction
+    parameters["parameters/orientation"] = orientation(count_values(tally, "ImageOrientationPatient"))
+    parameters.update(geometry(tally))
+    return parameters

@@ -10,10 +10,10 @@ from datetime import UTC, datetime, tzinfo
 from typing import Final
 
 from scandock.model.series import EcatFacts
-from scandock.rules.labels import PLACEHOLDERS, clean, is_placeholder, label_key
-from scandock.rules.layout import split_base
-from scandock.rules.notices import Notice, notice
-from scandock.rules.people import patients_of
+from scandock.rules.labels import PLACEHOLDERS, clean_label, is_placeholder, label_key
+from scandock.rules.layout import split_path
+from scandock.rules.notices import Notice, make_notice
+from scandock.rules.patients import find_patients
 from scandock.rules.study import StudyFacts
 
 _PIECES: Final = re.compile(r"[/\\!]+")
@@ -56,15 +56,15 @@ def group_ecat(
     studies = {study.key: study for study in dicom_studies}
     groups: dict[tuple[str, ...], list[EcatFile]] = defaultdict(list)
     for file in sorted(files, key=lambda file: (file.sha256, file.path)):
-        groups[_group_of(file, zone, placeholders)].append(file)
+        groups[_group_key(file, zone, placeholders)].append(file)
     keys: dict[str, str] = {}
     warnings: dict[str, tuple[Notice, ...]] = {}
     for own_key, group in _split_roots(groups, placeholders):
-        made = _study_of(own_key, group, zone)
-        host, said = _host(made, list(studies.values()), placeholders)
-        study = made if host is None else _joined(host, made)
+        ecat_study = _make_study(own_key, group, zone)
+        host, host_warnings = _find_host_study(ecat_study, list(studies.values()), placeholders)
+        study = ecat_study if host is None else _join_study(host, ecat_study)
         studies[study.key] = study
-        warnings[study.key] = warnings.get(study.key, ()) + said
+        warnings[study.key] = warnings.get(study.key, ()) + host_warnings
         keys.update((file.path, study.key) for file in group)
     return EcatGrouping(studies=tuple(studies.values()), keys=keys, warnings=warnings)
 
@@ -89,11 +89,11 @@ def _earliest(starts: Iterable[tuple[str, str]]) -> tuple[str, str]:
     return min((start for start in starts if start[0]), default=("", ""))
 
 
-def _group_of(file: EcatFile, zone: tzinfo, placeholders: Collection[str]) -> tuple[str, ...]:
-    if clean(file.folder):
+def _group_key(file: EcatFile, zone: tzinfo, placeholders: Collection[str]) -> tuple[str, ...]:
+    if clean_label(file.folder):
         return "folder", label_key(file.folder)
     patient = file.facts.patient_id.strip()
-    if clean(patient) and not is_placeholder(patient, placeholders):
+    if clean_label(patient) and not is_placeholder(patient, placeholders):
         return "patient", patient, scan_date(file.facts, zone)
     return "hash", file.sha256.hex()
 
@@ -105,19 +105,19 @@ def _split_roots(
 
     Folders of one name in several places (inner archives) are one session, unless their patients differ.
     """
-    made: dict[str, list[EcatFile]] = defaultdict(list)
+    sessions: dict[str, list[EcatFile]] = defaultdict(list)
     for group, files in groups.items():
         if group[0] != "folder":
-            made["ecat:" + ":".join(group)].extend(files)
+            sessions["ecat:" + ":".join(group)].extend(files)
             continue
         roots: dict[str, list[EcatFile]] = defaultdict(list)
         for file in files:
             roots[_root(file.path, file.folder)].append(file)
         apart = len(_patients(files, placeholders)) > 1
-        for some in roots.values() if apart else [files]:
-            ids = "|".join(_patients(some, placeholders))
-            made[f"ecat:folder:{group[1]}:{ids}"].extend(some)
-    return sorted(made.items())
+        for root_files in roots.values() if apart else [files]:
+            ids = "|".join(_patients(root_files, placeholders))
+            sessions[f"ecat:folder:{group[1]}:{ids}"].extend(root_files)
+    return sorted(sessions.items())
 
 
 def _patients(files: Sequence[EcatFile], placeholders: Collection[str]) -> tuple[str, ...]:
@@ -125,9 +125,9 @@ def _patients(files: Sequence[EcatFile], placeholders: Collection[str]) -> tuple
     return tuple(sorted(text for text in ids if not is_placeholder(text, placeholders)))
 
 
-def _study_of(key: str, files: Sequence[EcatFile], zone: tzinfo) -> StudyFacts:
+def _make_study(key: str, files: Sequence[EcatFile], zone: tzinfo) -> StudyFacts:
     distinct = {file.sha256: file.facts for file in files}
-    names = Counter(file.folder for file in files if clean(file.folder))
+    names = Counter(file.folder for file in files if clean_label(file.folder))
     folder = min(names, key=lambda name: (-names[name], name), default="")
     day, clock = _earliest(_scan_start(facts, zone) for facts in distinct.values())
     return StudyFacts(
@@ -135,45 +135,45 @@ def _study_of(key: str, files: Sequence[EcatFile], zone: tzinfo) -> StudyFacts:
         study_uid=None,
         ecat=tuple(distinct.values()),
         session_folders={folder: len(distinct)} if folder else {},
-        folders=frozenset(split_base(file.path)[0] for file in files),
+        folders=frozenset(split_path(file.path)[0] for file in files),
         ecat_date=day,
         ecat_time=clock,
     )
 
 
-def _host(
-    made: StudyFacts, studies: Sequence[StudyFacts], placeholders: Collection[str]
+def _find_host_study(
+    ecat_study: StudyFacts, studies: Sequence[StudyFacts], placeholders: Collection[str]
 ) -> tuple[StudyFacts | None, tuple[Notice, ...]]:
     """The DICOM study that shares the ECAT session's folder; a warning where several do and none is the patient's."""
-    folder = made.session_folder
+    folder = ecat_study.session_folder
     if not folder:
         return None, ()
-    ids = patients_of(made, placeholders).ids
-    mine = _roots(made, folder)
-    found, same = [], []
+    ids = find_patients(ecat_study, placeholders).ids
+    mine = _roots(ecat_study, folder)
+    candidates, same_patient_studies = [], []
     for study in studies:
         if study.study_uid is None or label_key(study.session_folder) != label_key(folder):
             continue
-        theirs = patients_of(study, placeholders)
+        theirs = find_patients(study, placeholders)
         differ = any(theirs.differ_from(patient_id, cut=True) for patient_id in ids)
         if not differ or mine & _roots(study, folder):
-            found.append(study)
+            candidates.append(study)
         if ids and theirs.ids and not differ:
-            same.append(study)
-    if len(found) == 1 or len(same) == 1:
-        return (found if len(found) == 1 else same)[0], ()
-    return None, ((notice("ecat_apart", folder=folder, count=len(found)),) if found else ())
+            same_patient_studies.append(study)
+    if len(candidates) == 1 or len(same_patient_studies) == 1:
+        return (candidates if len(candidates) == 1 else same_patient_studies)[0], ()
+    return None, ((make_notice("ecat_apart", folder=folder, count=len(candidates)),) if candidates else ())
 
 
-def _joined(host: StudyFacts, made: StudyFacts) -> StudyFacts:
+def _join_study(host: StudyFacts, ecat_study: StudyFacts) -> StudyFacts:
     folders = Counter(host.session_folders)
-    folders[host.session_folder] += len(made.ecat)
-    day, clock = _earliest((one.ecat_date, one.ecat_time) for one in (host, made))
+    folders[host.session_folder] += len(ecat_study.ecat)
+    day, clock = _earliest((study.ecat_date, study.ecat_time) for study in (host, ecat_study))
     return replace(
         host,
-        ecat=(*host.ecat, *made.ecat),
+        ecat=(*host.ecat, *ecat_study.ecat),
         session_folders=dict(folders),
-        folders=host.folders | made.folders,
+        folders=host.folders | ecat_study.folders,
         ecat_date=day,
         ecat_time=clock,
     )

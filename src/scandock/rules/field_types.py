@@ -15,7 +15,7 @@ from typing import Final
 from scandock.rules.subject_fields import DEMOGRAPHICS
 
 
-class Type(StrEnum):
+class FieldType(StrEnum):
     """What a field's values are."""
 
     STRING = "string"
@@ -25,23 +25,23 @@ class Type(StrEnum):
     MOMENT = "datetime"
 
 
-_FIELDS: Final[Mapping[str, Type]] = MappingProxyType(
+_FIELDS: Final[Mapping[str, FieldType]] = MappingProxyType(
     {
-        **{name.lower(): Type(kind) for name, kind in DEMOGRAPHICS.items() if kind in tuple(Type)},
-        **dict.fromkeys(("insert_date", "last_modified", "uploaded", "lastmod"), Type.MOMENT),
-        **dict.fromkeys(("date", "start_date", "scan_date", "dcmpatientbirthdate"), Type.DATE),
+        **{name.lower(): FieldType(kind) for name, kind in DEMOGRAPHICS.items() if kind in tuple(FieldType)},
+        **dict.fromkeys(("insert_date", "last_modified", "uploaded", "lastmod"), FieldType.MOMENT),
+        **dict.fromkeys(("date", "start_date", "scan_date", "dcmpatientbirthdate"), FieldType.DATE),
         **dict.fromkeys(
-            ("age", "dcmpatientweight", "fieldstrength", "tracer/dose", "tracer/isotope/half-life"), Type.FLOAT
+            ("age", "dcmpatientweight", "fieldstrength", "tracer/dose", "tracer/isotope/half-life"), FieldType.FLOAT
         ),
-        **dict.fromkeys(("frames", "file_count", "file_size", "xnat_abstractresource_id"), Type.INTEGER),
+        **dict.fromkeys(("frames", "file_count", "file_size", "xnat_abstractresource_id"), FieldType.INTEGER),
     }
 )
 """By lower-case name."""
 SUBJECT: Final = "subject_"
-_FLOATS_OF_SUBJECTS: Final = frozenset(name.lower() for name, kind in DEMOGRAPHICS.items() if kind == Type.FLOAT)
+_FLOATS_OF_SUBJECTS: Final = frozenset(name.lower() for name, kind in DEMOGRAPHICS.items() if kind == FieldType.FLOAT)
 _SHOWN_AS_TEXTS: Final = frozenset({"fieldstrength"})
 """Compared as numbers, where they are some, but texts in XNAT's documents: `3.0`, and whatever people say of one."""
-_PARAMETERS: Final[Mapping[str, Type]] = MappingProxyType(
+_PARAMETERS: Final[Mapping[str, FieldType]] = MappingProxyType(
     {
         **dict.fromkeys(
             (
@@ -53,7 +53,7 @@ _PARAMETERS: Final[Mapping[str, Type]] = MappingProxyType(
                 "transaxialfov", "planeseparation", "binsize", "reconzoom", "bedposition", "ecatcalibrationfactor",
                 "numrelements", "numangles", "zrotationangle",
             ),
-            Type.FLOAT,
+            FieldType.FLOAT,
         ),
         **dict.fromkeys(
             (
@@ -61,29 +61,29 @@ _PARAMETERS: Final[Mapping[str, Type]] = MappingProxyType(
                 "numplanes", "numgates", "datatype", "filtercode", "processingcode", "gateduration", "rwaveoffset",
                 "numacceptedbeats",
             ),
-            Type.INTEGER,
+            FieldType.INTEGER,
         ),
     }
 )  # fmt: skip
 """The same of scans' parameters, below `parameters/`."""
-_TRIPLES: Final[tuple[tuple[re.Pattern[str], Type], ...]] = (
-    (re.compile(r"(voxelres|offset|pixelsize|resolution)/[xyz]|mt_\d_\d|frames/\d+/(starttime|length)"), Type.FLOAT),
-    (re.compile(r"(fov|matrix)/[xy]|dimensions/(\w+)"), Type.INTEGER),
+_TRIPLES: Final[tuple[tuple[re.Pattern[str], FieldType], ...]] = (
+    (re.compile(r"(voxelres|offset|pixelsize|resolution)/[xyz]|mt_\d_\d|frames/\d+/(starttime|length)"), FieldType.FLOAT),
+    (re.compile(r"(fov|matrix)/[xy]|dimensions/(\w+)"), FieldType.INTEGER),
 )
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,15}(\.0+)?")
 _FLOAT: Final = re.compile(r"[+-]?([0-9]{1,15}(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,2})?")
 
 
-def type_of_field(name: str) -> Type:
+def type_of_field(name: str) -> FieldType:
     """What the values of a field are, by its name or path below the type, in any case."""
     low = name.lower()
     below = low.removeprefix("parameters/")
     if below == low:
-        return _FIELDS.get(low, Type.STRING)
+        return _FIELDS.get(low, FieldType.STRING)
     for pattern, kind in _TRIPLES:
         if pattern.fullmatch(below):
             return kind
-    return _PARAMETERS.get(below, Type.STRING)
+    return _PARAMETERS.get(below, FieldType.STRING)
 
 
 def is_float(name: str) -> bool:
@@ -94,10 +94,10 @@ def is_float(name: str) -> bool:
     low = name.lower()
     if low.startswith(SUBJECT):
         return low.removeprefix(SUBJECT) in _FLOATS_OF_SUBJECTS
-    return low not in _SHOWN_AS_TEXTS and type_of_field(low) is Type.FLOAT
+    return low not in _SHOWN_AS_TEXTS and type_of_field(low) is FieldType.FLOAT
 
 
-def as_float(text: str | None) -> str:
+def format_float(text: str | None) -> str:
     """A floating point number as the original's listings write it, `42.0` of `42`; what is none is shown as it is."""
     if not text or _FLOAT.fullmatch(text) is None:
         return text or ""
@@ -110,12 +110,12 @@ def as_float(text: str | None) -> str:
     return f"{'-' if sign else ''}{first}.{''.join(rest) or '0'}E{exponent + len(rest)}"
 
 
-def as_number(name: str, text: str) -> int | float | None:
+def parse_field_number(name: str, text: str) -> int | float | None:
     """The number that a field's text is, whole ones without a point; None where the field or the text is none."""
-    kind = Type.STRING if name.lower() in _SHOWN_AS_TEXTS else type_of_field(name)
-    if kind is Type.INTEGER and _INTEGER.fullmatch(text):
+    kind = FieldType.STRING if name.lower() in _SHOWN_AS_TEXTS else type_of_field(name)
+    if kind is FieldType.INTEGER and _INTEGER.fullmatch(text):
         return int(text.partition(".")[0])
-    if kind is Type.FLOAT and _FLOAT.fullmatch(text):
+    if kind is FieldType.FLOAT and _FLOAT.fullmatch(text):
         value = float(text)
         return int(value) if value == int(value) and abs(value) < 1e15 else value
     return None

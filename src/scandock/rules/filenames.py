@@ -68,8 +68,8 @@ def _clean(name: str) -> str:
     text = text.lstrip(" ") or "_"
     if text[0] in ".-~":
         text = "_" + text[1:]
-    kept = text.rstrip(". ")
-    text = kept + "_" * (len(text) > len(kept))
+    stripped = text.rstrip(". ")
+    text = stripped + "_" * (len(text) > len(stripped))
     if _DEVICE.fullmatch(text):
         text = "_" + text
     text = unicodedata.normalize("NFC", text)
@@ -87,7 +87,7 @@ def name_key(name: str) -> str:
 
 
 @dataclass(slots=True)
-class TakenNames:
+class UsedNames:
     """The relative paths in one folder of the store, by key: files, and the folders above them."""
 
     files: set[str] = field(default_factory=set)
@@ -108,26 +108,26 @@ class TakenNames:
         return key in self.files or key in self.folders
 
 
-def unique(names: TakenNames, wanted: str) -> str:
-    """`wanted`, or with `_2`, `_3` ... before its suffix where that is taken; takes the name given.
+def make_unique(names: UsedNames, path: str) -> str:
+    """`path`, or with `_2`, `_3` ... before its suffix where that is taken; takes the name given.
 
     Taken means the same but for case and composition, or a file where a folder is needed, or the other way round:
     then the folder is the one that is numbered.
     """
-    *folders, base = wanted.split("/")
+    *folders, base = path.split("/")
     above = ""
     for folder in folders:
-        above = _free(names, above + folder, files_only=True) + "/"
-    name = _free(names, above + base, files_only=False)
+        above = _find_free_name(names, above + folder, files_only=True) + "/"
+    name = _find_free_name(names, above + base, files_only=False)
     names.add(name)
     return name
 
 
-def _free(names: TakenNames, wanted: str, *, files_only: bool) -> str:
-    key = name_key(wanted)
+def _find_free_name(names: UsedNames, path: str, *, files_only: bool) -> str:
+    key = name_key(path)
     if key not in names.files and (files_only or key not in names.folders):
-        return wanted
-    head, slash, base = wanted.rpartition("/")
+        return path
+    head, slash, base = path.rpartition("/")
     stem, suffix = (base, "") if files_only else _split_suffix(base)
     number = 2 if files_only else names.counts.get(key, 2)
     while True:

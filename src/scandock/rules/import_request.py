@@ -13,11 +13,11 @@ from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from scandock.model.importing import Destination, Overwrite, Resources
+from scandock.model.import_types import Destination, Overwrite, Resources
 from scandock.rules.mapping import MappingRow
 
 
-class AskedBy(Enum):
+class RequestSource(Enum):
     """Who may name a field, where not only a door's own code does."""
 
     SENDER = "sender"
@@ -34,25 +34,25 @@ class ImportRequest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    project: Annotated[str | None, AskedBy.SENDER] = None
+    project: Annotated[str | None, RequestSource.SENDER] = None
     """Id of the project; one that does not exist is an error unless `create_project`."""
-    create_project: Annotated[bool, AskedBy.COMMAND] = False
+    create_project: Annotated[bool, RequestSource.COMMAND] = False
     """Make the project where it is missing; does nothing where it exists."""
-    subject: Annotated[str | None, AskedBy.SENDER] = None
+    subject: Annotated[str | None, RequestSource.SENDER] = None
     """Requested label of the subject."""
-    session: Annotated[str | None, AskedBy.SENDER] = None
+    session: Annotated[str | None, RequestSource.SENDER] = None
     """Requested label of the session."""
-    mapping_path: Annotated[str | None, AskedBy.COMMAND] = None
+    mapping_path: Annotated[str | None, RequestSource.COMMAND] = None
     """CSV or JSON file with rows of study_uid | patient_id | folder, project, subject, session."""
     mapping: tuple[MappingRow, ...] = Field(default=(), exclude=True)
     """The rows of the mapping, once it is read; kept as its text, beside the request."""
-    destination: Annotated[Destination | None, AskedBy.SENDER] = None
-    overwrite: Annotated[Overwrite | None, AskedBy.SENDER] = None
+    destination: Annotated[Destination | None, RequestSource.SENDER] = None
+    overwrite: Annotated[Overwrite | None, RequestSource.SENDER] = None
     """What a session that is already archived gets (rules.md, "Again"); not named is not the same as `append` there."""
-    ignore_unparsable: Annotated[bool, AskedBy.SENDER] = True
+    ignore_unparsable: Annotated[bool, RequestSource.SENDER] = True
     """Off: any unparseable entry refuses the whole archive, naming them all."""
-    resources: Annotated[Resources, AskedBy.SENDER] = "keep"
-    workers: Annotated[int | None, AskedBy.COMMAND] = None
+    resources: Annotated[Resources, RequestSource.SENDER] = "keep"
+    workers: Annotated[int | None, RequestSource.COMMAND] = None
     """Reader processes; `None`: the setting, else the cores, at most 4."""
     dialect: bool = False
     """Came by XNAT's dialect (rules.md, "Which session" 1 and 5)."""
@@ -74,18 +74,18 @@ class ImportRequest(BaseModel):
     """What its folder there is called by whoever sent it, where that is not its label."""
     said: Mapping[str, str] = Field(default_factory=dict)
     """Attributes that are said of every session of the upload (xnat-behaviour.md 1.4: VISIT, SUBTYPE, paths)."""
-    receipt: Annotated[bool, AskedBy.COMMAND] = False
+    receipt: Annotated[bool, RequestSource.COMMAND] = False
     """The caller will ask for the receipt's lines; an inspection, which stores nothing, keeps them only then."""
 
     @classmethod
-    def fields_of(cls, who: AskedBy) -> tuple[str, ...]:
-        """The names of the fields that only `who` may name, in their order."""
-        return tuple(name for name, field in cls.model_fields.items() if who in field.metadata)
+    def fields_of(cls, source: RequestSource) -> tuple[str, ...]:
+        """The names of the fields that only `source` may name, in their order."""
+        return tuple(name for name, field in cls.model_fields.items() if source in field.metadata)
 
     @classmethod
     def choices(cls, name: str) -> tuple[str, ...]:
         """The values that a field takes, of one that takes but a few words; else none."""
-        return _words(cls.model_fields[name].annotation)
+        return _literal_values(cls.model_fields[name].annotation)
 
     @classmethod
     def is_flag(cls, name: str) -> bool:
@@ -105,16 +105,16 @@ class ImportRequest(BaseModel):
     def from_json(cls, text: str) -> Self:
         """The request of an upload's row, of any version: what this one does not know is passed over."""
         stored: dict[str, Any] = json.loads(text or "{}")
-        known = cls.model_fields.keys() - set(cls.fields_of(AskedBy.COMMAND)) - {"mapping"}
-        return cls(**{name: value for name, value in stored.items() if name in known and value is not None})
+        known_names = cls.model_fields.keys() - set(cls.fields_of(RequestSource.COMMAND)) - {"mapping"}
+        return cls(**{name: value for name, value in stored.items() if name in known_names and value is not None})
 
     def with_fields(self, **changes: Any) -> Self:  # noqa: ANN401
         """The same request with some fields named otherwise; checked as a new one is."""
         return type(self)(**{**{name: getattr(self, name) for name in self.model_fields_set}, **changes})
 
 
-def _words(kind: Any) -> tuple[str, ...]:  # noqa: ANN401
+def _literal_values(kind: Any) -> tuple[str, ...]:  # noqa: ANN401
     """The words of a Literal, also where it may be None beside."""
     if get_origin(kind) is Literal:
         return get_args(kind)
-    return tuple(word for part in get_args(kind) for word in _words(part))
+    return tuple(word for part in get_args(kind) for word in _literal_values(part))

@@ -9,7 +9,7 @@ import re
 from itertools import pairwise
 from typing import Final
 
-from scandock.rules.layout import place_of
+from scandock.rules.layout import parse_layout
 
 JUNK: Final = "junk_name"
 DICOMDIR: Final = "dicomdir"
@@ -77,7 +77,7 @@ def junk_code(path: str) -> str | None:
     In a folder of resources (`resources/NIFTI/files` and the like) only the litter of file managers and XNAT's own
     catalogs are junk: a report in HTML or a checksum file that someone put there is a resource.
     """
-    place = place_of(path)
+    place = parse_layout(path)
     base = _plain(place.base)
     folders = [folder.casefold() for folder in place.folders]
     if base in LITTER_NAMES or base.startswith("._") or not LITTER_FOLDERS.isdisjoint(folders):
@@ -95,9 +95,9 @@ def junk_code(path: str) -> str | None:
     return None
 
 
-def named_like_image(path: str) -> bool:
+def is_named_like_image(path: str) -> bool:
     """Whether the name promises an image (.dcm, .dicom, .dic, .dc3, .ima, .v, also gzipped)."""
-    return _IMAGE_NAME.fullmatch(_plain(place_of(path).base)) is not None
+    return _IMAGE_NAME.fullmatch(_plain(parse_layout(path).base)) is not None
 
 
 def _plain(base: str) -> str:

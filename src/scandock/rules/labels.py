@@ -32,7 +32,7 @@ _SPOILT: Final = re.compile("\ufffd+[A-Za-z0-9]?")
 """Bytes that the character set does not have, and a letter right behind: as a rule the second byte of a character."""
 
 
-def clean(text: str) -> str:
+def clean_label(text: str) -> str:
     """The label that `text` gives, or "" where no letter or digit is left.
 
     Each character outside `[A-Za-z0-9_-]` becomes `_`, as in the original (xnat-behaviour.md 2.5). What is longer than
@@ -44,10 +44,10 @@ def clean(text: str) -> str:
         return ""
     if len(label) <= MAX_LABEL:
         return label
-    return fit(label, "_" + text_hash(whole, 8))
+    return append_suffix(label, "_" + hash_text(whole, 8))
 
 
-def fit(label: str, suffix: str) -> str:
+def append_suffix(label: str, suffix: str) -> str:
     """`label` with `suffix`, the label cut where both together are longer than 64."""
     return label[: MAX_LABEL - len(suffix)] + suffix
 
@@ -73,7 +73,7 @@ def is_placeholder(text: str, placeholders: Collection[str] = PLACEHOLDERS) -> b
     return bare.casefold() in {name.strip(_PADDING).casefold() for name in placeholders}
 
 
-def person(pn: str, placeholders: Collection[str] = PLACEHOLDERS) -> str:
+def person_label(pn: str, placeholders: Collection[str] = PLACEHOLDERS) -> str:
     """Label of a person name (PS3.5 6.2.1.1), or "" where the name counts as absent.
 
     Of its component groups (alphabetic, ideographic, phonetic, parted by `=`) the first counts that leaves a letter or
@@ -82,17 +82,17 @@ def person(pn: str, placeholders: Collection[str] = PLACEHOLDERS) -> str:
     """
     for group in pn.split("="):
         if not is_placeholder(group, placeholders) and _LETTER_OR_DIGIT.search(_SPOILT.sub("", group)):
-            label = clean(group.strip(_PADDING))
+            label = clean_label(group.strip(_PADDING))
             if label:
                 return label
     return ""
 
 
-def study_hash(uid: str) -> str:
+def study_hash_label(uid: str) -> str:
     """The label of last resort of a study: `study_` and 8 hex digits of sha256(StudyInstanceUID)."""
-    return "study_" + text_hash(uid, 8)
+    return "study_" + hash_text(uid, 8)
 
 
-def text_hash(text: str, digits: int) -> str:
+def hash_text(text: str, digits: int) -> str:
     """The first hex `digits` of the sha256 of `text` in UTF-8."""
     return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:digits]

@@ -31,7 +31,7 @@ _REMEMBERED: Final = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class EntryLayout:
     """What the folders of an entry say about it; names as they are written, unchecked: never a path piece as such."""
 
     session_folder: str | None = None
@@ -51,7 +51,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class _Layout:
+class _LayoutIndexes:
     session: int
     """Index of the session folder in the folders; -1: none named."""
     scan: int
@@ -59,26 +59,26 @@ class _Layout:
     rest: int
 
 
-def place_of(path: str, outer: Sequence[str] = ()) -> Place:
+def parse_layout(path: str, outer: Sequence[str] = ()) -> EntryLayout:
     """Read the layout from an entry's name.
 
     `path` is the name within its innermost archive. `outer`, where given, holds the names of the archives around it,
     outermost first, each as it stands in its own parent: it is asked only where the inner name has no layout of its
     own, so that a zip kept in `resources/NOTES/files` gives files of NOTES (and of no scan).
     """
-    folder, base = split_base(path)
-    place = _of_folder(folder)
+    folder, base = split_path(path)
+    place = _parse_folder(folder)
     if place.resource is None:
         for at in range(len(outer) - 1, -1, -1):
-            around = _of_folder(split_base(outer[at])[0])
+            around = _parse_folder(split_path(outer[at])[0])
             if around.resource is not None:
-                between = [piece for name in outer[at + 1 :] for piece in folders_of(name)]
-                rest = (*around.rest, split_base(outer[at])[1], *between, *place.folders)
-                return _with(around, base, place.folders, rest)
-    return _with(place, base, place.folders, place.rest)
+                between = [piece for name in outer[at + 1 :] for piece in split_folders(name)]
+                rest = (*around.rest, split_path(outer[at])[1], *between, *place.folders)
+                return _replace_base(around, base, place.folders, rest)
+    return _replace_base(place, base, place.folders, place.rest)
 
 
-def climbs(name: str) -> bool:
+def escapes_archive(name: str) -> bool:
     """Whether an entry's name, taken as a path, would lead out of its archive or to no file at all.
 
     Nothing follows it, since names never become paths here; but it is said: whoever made such a name meant it to be.
@@ -86,14 +86,14 @@ def climbs(name: str) -> bool:
     return _CLIMBING.search(name) is not None
 
 
-def split_base(path: str) -> tuple[str, str]:
+def split_path(path: str) -> tuple[str, str]:
     """Folder part and base name; the base name is empty for a name that ends in a separator, `.` or `..`."""
     cut = max(path.rfind("/"), path.rfind("\\")) + 1
     base = path[cut:]
     return (path, "") if base in {".", ".."} else (path[:cut], base)
 
 
-def folders_of(folder: str) -> tuple[str, ...]:
+def split_folders(folder: str) -> tuple[str, ...]:
     """The pieces of a folder part, without empty and `.` pieces; `..` takes one back and never leaves the top."""
     return _cached_folders(folder) if len(folder) <= _REMEMBERED else _folders(folder)
 
@@ -111,27 +111,27 @@ def _folders(folder: str) -> tuple[str, ...]:
     return tuple(pieces)
 
 
-def _of_folder(folder: str) -> Place:
+def _parse_folder(folder: str) -> EntryLayout:
     return _cached_layout(folder) if len(folder) <= _REMEMBERED else _layout(folder)
 
 
-def _layout(folder: str) -> Place:
-    folders = folders_of(folder)
-    found = _find([piece.casefold() for piece in folders])
-    if found is None:
-        return Place(base="", folders=folders, rest=folders)
-    resource = folders[found.resource]
+def _layout(folder: str) -> EntryLayout:
+    folders = split_folders(folder)
+    indexes = _find_layout([piece.casefold() for piece in folders])
+    if indexes is None:
+        return EntryLayout(base="", folders=folders, rest=folders)
+    resource = folders[indexes.resource]
     images = resource.casefold() in IMAGE_RESOURCES
-    return Place(
-        session_folder=folders[found.session] if found.session >= 0 else None,
-        scan_folder=folders[found.scan] if found.scan >= 0 else None,
+    return EntryLayout(
+        session_folder=folders[indexes.session] if indexes.session >= 0 else None,
+        scan_folder=folders[indexes.scan] if indexes.scan >= 0 else None,
         resource=resource,
         is_image_folder=images,
         is_resource_folder=not images,
         base="",
         folders=folders,
-        rest=folders[found.rest :],
-        session_depth=found.session + 1,
+        rest=folders[indexes.rest :],
+        session_depth=indexes.session + 1,
     )
 
 
@@ -139,16 +139,16 @@ _cached_folders = lru_cache(maxsize=4096)(_folders)
 _cached_layout = lru_cache(maxsize=4096)(_layout)
 
 
-def _find(low: list[str]) -> _Layout | None:
+def _find_layout(low: list[str]) -> _LayoutIndexes | None:
     """The outermost layout in casefolded folders: what lies in a resource is that resource's, whatever its folders."""
     for i, piece in enumerate(low):
         if piece == "scans" and i + 2 < len(low):
             if low[i + 2] == "resources" and low[i + 4 : i + 5] == ["files"]:
-                return _Layout(i - 1, i + 1, i + 3, i + 5)
+                return _LayoutIndexes(i - 1, i + 1, i + 3, i + 5)
             if low[i + 2] in IMAGE_RESOURCES or low[i + 2] in _XNAT_DISK_RESOURCES:
-                return _Layout(i - 1, i + 1, i + 2, i + 3)
+                return _LayoutIndexes(i - 1, i + 1, i + 2, i + 3)
         elif piece == "resources" and low[i + 2 : i + 3] == ["files"]:
-            return _Layout(_session_before(low, i), -1, i + 1, i + 3)
+            return _LayoutIndexes(_session_before(low, i), -1, i + 1, i + 3)
     return None
 
 
@@ -160,8 +160,8 @@ def _session_before(low: list[str], at: int) -> int:
     return at - 1
 
 
-def _with(place: Place, base: str, folders: tuple[str, ...], rest: tuple[str, ...]) -> Place:
-    return Place(
+def _replace_base(place: EntryLayout, base: str, folders: tuple[str, ...], rest: tuple[str, ...]) -> EntryLayout:
+    return EntryLayout(
         session_folder=place.session_folder,
         scan_folder=place.scan_folder,
         resource=place.resource,

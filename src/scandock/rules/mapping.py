@@ -20,10 +20,10 @@ from typing import Final
 
 from scandock.model import request_limits
 from scandock.model.errors import Usage
-from scandock.model.limit_counts import Asked, over
+from scandock.model.limit_counts import RequestLimit, count_exceeded
 from scandock.rules.errors import MappingTooLong, MappingUnreadable
-from scandock.rules.labels import RESERVED, UNASSIGNED, clean, is_project_id, label_key
-from scandock.rules.notices import Notice, notice, shown
+from scandock.rules.labels import RESERVED, UNASSIGNED, clean_label, is_project_id, label_key
+from scandock.rules.notices import Notice, make_notice, printable
 from scandock.rules.study import StudyFacts
 
 KEYS: Final = ("study_uid", "patient_id", "folder")
@@ -84,7 +84,7 @@ class MappingRow:
         more folder names of a path on which an entry of the study stood, side by side: `sub-01`, `site2/sub-01`; an
         archive within the archive counts as a folder, with or without its suffix.
         """
-        return _Chosen(study).by(self)
+        return _StudyKeys(study).by(self)
 
 
 def parse_mapping(text: str, filename: str) -> tuple[MappingRow, ...]:
@@ -97,12 +97,12 @@ def parse_mapping(text: str, filename: str) -> tuple[MappingRow, ...]:
         rows: Iterable[MappingRow] = _json_rows(body)
     else:
         rows = _csv_rows(body)
-    found = tuple(islice(rows, MAX_ROWS + 1))
-    if len(found) > MAX_ROWS:
-        raise over(Asked.MAPPING_ROWS, _too_long())
-    if not found:
+    parsed = tuple(islice(rows, MAX_ROWS + 1))
+    if len(parsed) > MAX_ROWS:
+        raise count_exceeded(RequestLimit.MAPPING_ROWS, _too_long_error())
+    if not parsed:
         raise MappingUnreadable("The mapping has no rows: it says of no study where it goes.", _REMEDY)
-    return found
+    return parsed
 
 
 def decode_mapping(data: bytes) -> str:
@@ -115,26 +115,26 @@ def decode_mapping(data: bytes) -> str:
         return data.decode("cp1252", "replace")
 
 
-def row_for(rows: Sequence[MappingRow], study: StudyFacts) -> MappingRow | None:
+def find_row(rows: Sequence[MappingRow], study: StudyFacts) -> MappingRow | None:
     """The first row that matches `study`."""
-    chosen = _Chosen(study)
-    return next((row for row in rows if chosen.by(row)), None)
+    study_keys = _StudyKeys(study)
+    return next((row for row in rows if study_keys.by(row)), None)
 
 
-def unused_rows(rows: Sequence[MappingRow], used: Iterable[int | None]) -> tuple[Notice, ...]:
+def unused_rows_notices(rows: Sequence[MappingRow], used: Iterable[int | None]) -> tuple[Notice, ...]:
     """The upload's warnings of columns that are not known, and of rows that no study took; `used` were taken."""
-    said = []
+    notices = []
     columns = list(dict.fromkeys(name for row in rows for name in row.unknown))
     if columns:
-        named = ", ".join(repr(shown(name)) for name in columns[:_NAMED_ROWS])
-        said.append(notice("mapping_columns", columns=named + (" ..." if len(columns) > _NAMED_ROWS else "")))
-    taken = set(used)
-    left = [row.number for row in rows if row.number not in taken]
-    if left:
-        named = ", ".join(map(str, left[:_NAMED_ROWS])) + (" ..." if len(left) > _NAMED_ROWS else "")
-        which = f"Row {named}" if len(left) == 1 else f"Rows {named} ({len(left)} in all)"
-        said.append(notice("mapping_unused", rows=which))
-    return tuple(said)
+        named = ", ".join(repr(printable(name)) for name in columns[:_NAMED_ROWS])
+        notices.append(make_notice("mapping_columns", columns=named + (" ..." if len(columns) > _NAMED_ROWS else "")))
+    used_numbers = set(used)
+    unused = [row.number for row in rows if row.number not in used_numbers]
+    if unused:
+        named = ", ".join(map(str, unused[:_NAMED_ROWS])) + (" ..." if len(unused) > _NAMED_ROWS else "")
+        which = f"Row {named}" if len(unused) == 1 else f"Rows {named} ({len(unused)} in all)"
+        notices.append(make_notice("mapping_unused", rows=which))
+    return tuple(notices)
 
 
 def _csv_rows(text: str) -> Iterable[MappingRow]:
@@ -152,18 +152,18 @@ def _csv_rows(text: str) -> Iterable[MappingRow]:
             if columns is None:
                 columns = _columns([cell.strip() for cell in cells], reader.line_num)
                 if not set(columns) & set(KEYS):
-                    raise _bad(reader.line_num, f"names no column that chooses studies: one of {', '.join(KEYS)}")
+                    raise _row_error(reader.line_num, f"names no column that chooses studies: one of {', '.join(KEYS)}")
             elif any(cell.strip() for cell in cells[len(columns) :]):
-                raise _bad(reader.line_num, f"has {len(cells)} cells, and the header {len(columns)}")
+                raise _row_error(reader.line_num, f"has {len(cells)} cells, and the header {len(columns)}")
             else:
                 yield _row(reader.line_num, dict(zip(columns, cells, strict=False)))
     except csv.Error as error:
-        raise _bad(reader.line_num, f"can't be read: {error}") from None
+        raise _row_error(reader.line_num, f"can't be read: {error}") from None
     if columns is None:
         raise MappingUnreadable("The mapping is empty.", _REMEDY)
 
 
-class _Json:
+class _JsonReader:
     """A JSON text that is read value by value, each within bounds.
 
     Read at once it would be in memory as objects of thirty times its size, made while no other thread runs.
@@ -211,10 +211,10 @@ class _Json:
                     continue
                 if is_cut and (error.msg.startswith("Unterminated") or error.pos > size - _LONGEST_SIGN):
                     what = f"has more than {MAX_COLUMNS} columns, or more than {MAX_ROW:,} characters"
-                    raise _bad(number, what) from None
+                    raise _row_error(number, what) from None
                 raise self._off(error.msg, self._at + error.pos) from None
             except (ValueError, RecursionError) as error:
-                raise _no_json(str(error)) from None
+                raise _json_error(str(error)) from None
             self._at += length
             break
         return value
@@ -225,13 +225,13 @@ class _Json:
             raise self._off("Extra data", self._at)
 
     def _off(self, why: str, at: int) -> Usage:
-        return _no_json(str(json.JSONDecodeError(why, self._text, at)))
+        return _json_error(str(json.JSONDecodeError(why, self._text, at)))
 
 
 def _json_rows(text: str) -> Iterator[MappingRow]:
     if text.count("{") + text.count("[") > 2 * MAX_ROWS:  # cheaper than to come to the first that is too much
-        raise over(Asked.MAPPING_ROWS, _too_long())
-    source = _Json(text)
+        raise count_exceeded(RequestLimit.MAPPING_ROWS, _too_long_error())
+    source = _JsonReader(text)
     begins = source.peek()
     lists = 0
     if begins == "[":
@@ -240,7 +240,7 @@ def _json_rows(text: str) -> Iterator[MappingRow]:
     elif begins == "{":
         for number in source.items("}"):
             if number > MAX_COLUMNS:
-                raise _unreadable(f"The object around the mapping's rows has more than {MAX_COLUMNS} members.")
+                raise _mapping_error(f"The object around the mapping's rows has more than {MAX_COLUMNS} members.")
             if source.peek() != '"':
                 source.skip('"')
             name = source.value(1)
@@ -248,7 +248,7 @@ def _json_rows(text: str) -> Iterator[MappingRow]:
             if name == "rows" and source.peek() == "[":
                 lists += 1
                 if lists > 1:
-                    raise _unreadable("The mapping has `rows` twice.")
+                    raise _mapping_error("The mapping has `rows` twice.")
                 yield from _objects(source)
             else:
                 source.value(1)
@@ -256,17 +256,17 @@ def _json_rows(text: str) -> Iterator[MappingRow]:
         source.value(1)
     source.end()
     if not lists:
-        raise _unreadable("The mapping is no list of rows, nor an object with `rows`.")
+        raise _mapping_error("The mapping is no list of rows, nor an object with `rows`.")
 
 
-def _objects(source: _Json) -> Iterator[MappingRow]:
+def _objects(source: _JsonReader) -> Iterator[MappingRow]:
     """The rows of the list that begins here."""
     names: list[str] = []
     columns: list[str] = []
     for number in source.items("]"):
         item = source.value(number)
         if not isinstance(item, dict):
-            raise _bad(number, "is no object")
+            raise _row_error(number, "is no object")
         if number == 1 or list(item) != names:  # most lists name the same in each row
             names, columns = list(item), _columns(list(item), number)
         yield _row(
@@ -281,56 +281,56 @@ def _text(number: int, column: str, value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
         return str(value)
-    raise _bad(number, f"column {column}: is no text")
+    raise _row_error(number, f"column {column}: is no text")
 
 
 def _columns(names: Sequence[str], number: int) -> list[str]:
     if len(names) > MAX_COLUMNS:
-        raise over(Asked.MAPPING_COLUMNS, _bad(number, f"has more than {MAX_COLUMNS} columns"))
+        raise count_exceeded(RequestLimit.MAPPING_COLUMNS, _row_error(number, f"has more than {MAX_COLUMNS} columns"))
     columns = []
     for name in names:
-        known = _COLUMNS.get(re.sub(r"[\s_-]", "", name).casefold())
-        if known is None and name:
+        column = _COLUMNS.get(re.sub(r"[\s_-]", "", name).casefold())
+        if column is None and name:
             if len(name) <= _NAME and _is_slip(name.casefold()):
-                raise _bad(number, f"names a column {shown(name)!r}; known are {', '.join(_KNOWN)}")
-            known = _UNKNOWN + name
-        if known is not None and known in columns:
-            raise _bad(number, f"names the column {known.removeprefix(_UNKNOWN)} twice")
-        columns.append(known or "")
+                raise _row_error(number, f"names a column {printable(name)!r}; known are {', '.join(_KNOWN)}")
+            column = _UNKNOWN + name
+        if column is not None and column in columns:
+            raise _row_error(number, f"names the column {column.removeprefix(_UNKNOWN)} twice")
+        columns.append(column or "")
     return columns
 
 
 def _is_slip(name: str) -> bool:
     """Whether the name of a column was to be a known one: its beginning, or nearly all of it."""
-    return any(one.startswith(name) for one in _KNOWN) or bool(get_close_matches(name, _KNOWN, 1, _LIKE))
+    return any(column.startswith(name) for column in _KNOWN) or bool(get_close_matches(name, _KNOWN, 1, _LIKE))
 
 
 def _row(number: int, cells: dict[str, str]) -> MappingRow:
     unknown = tuple(name.removeprefix(_UNKNOWN) for name in cells if name.startswith(_UNKNOWN))
     values = {name: text.strip() for name, text in cells.items() if not name.startswith(_UNKNOWN)}
     if values.pop("", ""):
-        raise _bad(number, "has a value under a column without a name")
-    leave_out = _truth(number, values.pop(LEAVE_OUT, ""))
+        raise _row_error(number, "has a value under a column without a name")
+    leave_out = _parse_flag(number, values.pop(LEAVE_OUT, ""))
     if (leave_out or any(values.get(name) for name in TARGETS)) and not any(values.get(name) for name in KEYS):
-        raise _bad(number, f"chooses no study: one of {', '.join(KEYS)} must be filled")
+        raise _row_error(number, f"chooses no study: one of {', '.join(KEYS)} must be filled")
     project = values.get("project", "")
     if project and not is_project_id(project):
         why = RESERVED if label_key(project) == label_key(UNASSIGNED) else "letters, digits, _ and -, at most 64"
-        raise _bad(number, f"column project: {shown(project)!r} is no project id ({why})")
+        raise _row_error(number, f"column project: {printable(project)!r} is no project id ({why})")
     for name in ("subject", "session"):
-        if values.get(name) and not clean(values[name]):
-            raise _bad(number, f"column {name}: {shown(values[name])!r} leaves no letter or digit")
+        if values.get(name) and not clean_label(values[name]):
+            raise _row_error(number, f"column {name}: {printable(values[name])!r} leaves no letter or digit")
     return MappingRow(number=number, leave_out=leave_out, unknown=unknown, **values)
 
 
-def _truth(number: int, text: str) -> bool:
-    said = text.casefold()
-    if said not in _YES | _NO:
-        raise _bad(number, f"column {LEAVE_OUT}: {shown(text)!r} is neither yes nor no")
-    return said in _YES
+def _parse_flag(number: int, text: str) -> bool:
+    word = text.casefold()
+    if word not in _YES | _NO:
+        raise _row_error(number, f"column {LEAVE_OUT}: {printable(text)!r} is neither yes nor no")
+    return word in _YES
 
 
-class _Chosen:
+class _StudyKeys:
     """What a study is chosen by, worked out once for all rows."""
 
     def __init__(self, study: StudyFacts) -> None:
@@ -348,11 +348,11 @@ class _Chosen:
             return False
         return not row.folder or self._stands_in(_pieces(row.folder))
 
-    def _stands_in(self, wanted: tuple[str, ...]) -> bool:
-        if not wanted or not self.names.issuperset(wanted):
+    def _stands_in(self, pieces: tuple[str, ...]) -> bool:
+        if not pieces or not self.names.issuperset(pieces):
             return False
-        width = len(wanted)
-        return any(path[at : at + width] == wanted for path in self.paths for at in range(len(path) - width + 1))
+        width = len(pieces)
+        return any(path[at : at + width] == pieces for path in self.paths for at in range(len(path) - width + 1))
 
 
 def _stem(name: str) -> str:
@@ -369,17 +369,17 @@ _REMEDY: Final = f"It is a CSV with a header, or a JSON list of objects, with {'
 _FEWER: Final = "Leave out rows of other studies, or send the studies in several uploads, each with its own rows."
 
 
-def _too_long() -> Usage:
+def _too_long_error() -> Usage:
     return MappingTooLong(f"The mapping has more than {MAX_ROWS:,} rows.", _FEWER)
 
 
-def _no_json(why: str) -> Usage:
-    return _unreadable(f"The mapping is no JSON: {why}.")
+def _json_error(why: str) -> Usage:
+    return _mapping_error(f"The mapping is no JSON: {why}.")
 
 
-def _unreadable(what: str) -> Usage:
+def _mapping_error(what: str) -> Usage:
     return MappingUnreadable(what, _REMEDY)
 
 
-def _bad(number: int, what: str) -> Usage:
+def _row_error(number: int, what: str) -> Usage:
     return MappingUnreadable(f"Row {number} of the mapping {what}.", _REMEDY)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from scandock.model.series import SeriesTally
-from scandock.rules.tallied import counts, measured, number, parts, shortest
+from scandock.rules.tally_values import count_values, measured_value, parse_number, split_values, shorten_number
 
 PLAIN: Final[dict[str, str]] = {
     "coil": "ReceiveCoilName",
@@ -38,15 +38,15 @@ _EPSILON: Final = 0.001
 
 def mr_parameters(tally: SeriesTally) -> dict[str, str]:
     """Parameters by XNAT's names; a value on which the series disagrees is empty, several echo times are listed."""
-    found = {name: measured(tally, keyword) for name, keyword in PLAIN.items()}
-    strengths = {field_strength(text) for text in counts(tally, "MagneticFieldStrength")} - {""}
-    found["fieldStrength"] = strengths.pop() if len(strengths) == 1 else ""
-    found.update(geometry(tally))
-    found.update(echoes(tally))
-    found.update(_matrix(tally))
-    found["parameters/orientation"] = orientation(counts(tally, "ImageOrientationPatient"))
-    found["parameters/diffusion/bValues"] = _b_values(tally)
-    return found
+    parameters = {name: measured_value(tally, keyword) for name, keyword in PLAIN.items()}
+    strengths = {field_strength(text) for text in count_values(tally, "MagneticFieldStrength")} - {""}
+    parameters["fieldStrength"] = strengths.pop() if len(strengths) == 1 else ""
+    parameters.update(geometry(tally))
+    parameters.update(echoes(tally))
+    parameters.update(_matrix(tally))
+    parameters["parameters/orientation"] = orientation(count_values(tally, "ImageOrientationPatient"))
+    parameters["parameters/diffusion/bValues"] = _b_values(tally)
+    return parameters
 
 
 def field_strength(text: str) -> str:
@@ -54,7 +54,7 @@ def field_strength(text: str) -> str:
 
     Fields below a quarter tesla keep their value: rounding would make them 0.
     """
-    value = number(text)
+    value = parse_number(text)
     if value is None or value <= 0:
         return ""
     tesla = value / 10000 if value >= 500 else value
@@ -64,31 +64,31 @@ def field_strength(text: str) -> str:
 
 def geometry(tally: SeriesTally) -> dict[str, str]:
     """Field of view in pixels and voxel size in mm: PixelSpacing is row spacing (y), then column spacing (x)."""
-    spacing = parts(measured(tally, "PixelSpacing"))
+    spacing = split_values(measured_value(tally, "PixelSpacing"))
     x, y = (spacing[1], spacing[0]) if len(spacing) == 2 else ("", "")
-    z = measured(tally, "SliceThickness") or measured(tally, "SpacingBetweenSlices")
-    return dict(zip(GEOMETRY, (x, y, z, measured(tally, "Columns"), measured(tally, "Rows")), strict=True))
+    z = measured_value(tally, "SliceThickness") or measured_value(tally, "SpacingBetweenSlices")
+    return dict(zip(GEOMETRY, (x, y, z, measured_value(tally, "Columns"), measured_value(tally, "Rows")), strict=True))
 
 
 def echoes(tally: SeriesTally) -> dict[str, str]:
     """`parameters/te`, or one `MultiEcho_TE{n}` for each of several echo times, shortest first."""
-    single = measured(tally, "EchoTime")
+    single = measured_value(tally, "EchoTime")
     if single:
         return {"parameters/te": single}
-    echo_times = {value for text in counts(tally, "EchoTime") if (value := number(text)) is not None}
+    echo_times = {value for text in count_values(tally, "EchoTime") if (value := parse_number(text)) is not None}
     if not 1 < len(echo_times) <= MAX_ECHOES:
         return {}
-    return {f"parameters/addParam/MultiEcho_TE{n}": shortest(str(te)) for n, te in enumerate(sorted(echo_times), 1)}
+    return {f"parameters/addParam/MultiEcho_TE{n}": shorten_number(str(te)) for n, te in enumerate(sorted(echo_times), 1)}
 
 
-def orientation(seen: dict[str, int]) -> str:
+def orientation(value_counts: dict[str, int]) -> str:
     """`Sag`, `Cor` or `Tra` by the largest component of the slice normal; empty where slices differ."""
-    planes = {_plane(text) for text in seen}
+    planes = {_plane(text) for text in value_counts}
     return planes.pop() if len(planes) == 1 else ""
 
 
 def _plane(text: str) -> str:
-    values = [number(part) for part in parts(text)]
+    values = [parse_number(part) for part in split_values(text)]
     if len(values) != 6 or None in values:
         return ""
     a, b, c, d, e, f = (value for value in values if value is not None)
@@ -99,10 +99,10 @@ def _plane(text: str) -> str:
 
 def _matrix(tally: SeriesTally) -> dict[str, str]:
     """Acquisition matrix: frequency rows and columns, phase rows and columns, of which two are zero (PS3.3 C.8.3.1)."""
-    sizes = [part for part in parts(measured(tally, "AcquisitionMatrix")) if number(part)]
+    sizes = [part for part in split_values(measured_value(tally, "AcquisitionMatrix")) if parse_number(part)]
     return {"parameters/matrix/x": sizes[0], "parameters/matrix/y": sizes[1]} if len(sizes) == 2 else {}
 
 
 def _b_values(tally: SeriesTally) -> str:
-    values = {value for text in counts(tally, "DiffusionBValue") if (value := number(text)) is not None}
+    values = {value for text in count_values(tally, "DiffusionBValue") if (value := parse_number(text)) is not None}
     return ",".join(f"{value:g}" for value in sorted(values)) if 0 < len(values) <= MAX_B_VALUES else ""

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from scandock.model.errors import Usage
-from scandock.rules.comments import auto_archive, candidates, from_comments
+from scandock.rules.comments import auto_archive, list_assignments, find_common_assignment
 from scandock.rules.errors import LabelUnusable, ProjectUnknown
-from scandock.rules.labels import OWN_ID, UNASSIGNED, clean, is_project_id, label_key, person, study_hash, text_hash
-from scandock.rules.mapping import MappingRow, row_for
-from scandock.rules.notices import Notice, notice, shown
-from scandock.rules.people import Patients, patients_of
+from scandock.rules.labels import OWN_ID, UNASSIGNED, clean_label, is_project_id, label_key, person_label, study_hash_label, hash_text
+from scandock.rules.mapping import MappingRow, find_row
+from scandock.rules.notices import Notice, make_notice, printable
+from scandock.rules.patients import Patients, find_patients
 from scandock.rules.policy import SiteRules
-from scandock.rules.routing import first_match
+from scandock.rules.routing_rules import first_match
 from scandock.rules.study import StudyFacts
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Name:
+class LabelChoice:
     """One of project, subject and session: the label, where it came from in words, and whether it was asked for."""
 
     label: str
@@ -35,14 +35,14 @@ class Name:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Naming:
+class StudyNaming:
     """The name of one study before the catalog and the other studies of the upload are asked (`settle`)."""
 
     study_key: str
-    project: Name
-    subject: Name
+    project: LabelChoice
+    subject: LabelChoice
     """Its label is "" (source `session`) where the subject is called as the session will be."""
-    session: Name
+    session: LabelChoice
     auto_archive: bool | None = None
     """`AA:` in the comments."""
     mapping_row: int | None = None
@@ -53,19 +53,19 @@ class Naming:
 
 def name_study(
     study: StudyFacts, request: ImportRequest, site: SiteRules, usable_project: Callable[[str], bool]
-) -> Naming:
+) -> StudyNaming:
     """Name one study.
 
     `usable_project` says whether a project exists and the uploader may upload to it. `Usage` for a project named in
     the request or the mapping that is not usable (`project_unknown`), and for a requested label of which cleaning
     leaves nothing (`label_unusable`).
     """
-    row = row_for(request.mapping, study)
-    patients = patients_of(study, site.placeholders)
-    project = _project(study, request, site, row, usable_project)
-    session = _session(study, request, site, row, patients)
-    subject = _subject(study, request, site, row, patients)
-    return Naming(
+    row = find_row(request.mapping, study)
+    patients = find_patients(study, site.placeholders)
+    project = _name_project(study, request, site, row, usable_project)
+    session = _name_session(study, request, site, row, patients)
+    subject = _name_subject(study, request, site, row, patients)
+    return StudyNaming(
         study_key=study.key,
         project=project,
         subject=subject,
@@ -77,91 +77,91 @@ def name_study(
     )
 
 
-def projects_named(request: ImportRequest) -> tuple[str, ...]:
+def list_named_projects(request: ImportRequest) -> tuple[str, ...]:
     """The projects that the request and its mapping name: a door checks them before it reads a byte."""
     named = [request.project or "", *(row.project for row in request.mapping)]
     return tuple(dict.fromkeys(project for project in named if project))
 
 
-def _project(
+def _name_project(
     study: StudyFacts, request: ImportRequest, site: SiteRules, row: MappingRow | None, usable: Callable[[str], bool]
-) -> Name:
-    asked = _asked(row, "project", request.project)
-    if asked is not None:
-        label, source = asked
+) -> LabelChoice:
+    requested = _requested_text(row, "project", request.project)
+    if requested is not None:
+        label, source = requested
         if label_key(label) == label_key(UNASSIGNED):
-            return Name(label=UNASSIGNED, source=source, requested=True)
+            return LabelChoice(label=UNASSIGNED, source=source, requested=True)
         if not is_project_id(label) or not usable(label):
             raise ProjectUnknown(
-                f"Project {shown(label)} ({source}) does not exist, or you may not upload to it.",
-                "Name one that exists, or create it first.",
+                f"Project {printable(label)} ({source}) does not exist, or you may not upload to it.",
+                "LabelChoice one that exists, or create it first.",
             )
-        return Name(label=label, source=source, requested=True, raw=label)
-    found = [] if (hit := first_match(site.project, study)) is None else [(hit[0], f"site rule {hit[1].line}")]
-    found += candidates("Project", study)
-    found += [(study.common(keyword), keyword) for keyword in ("StudyDescription", "AccessionNumber")]
-    for text, source in found:
+        return LabelChoice(label=label, source=source, requested=True, raw=label)
+    candidates = [] if (hit := first_match(site.project, study)) is None else [(hit[0], f"site rule {hit[1].line}")]
+    candidates += list_assignments("Project", study)
+    candidates += [(study.common(keyword), keyword) for keyword in ("StudyDescription", "AccessionNumber")]
+    for text, source in candidates:
         if is_project_id(text.strip()) and usable(text.strip()):
-            return Name(label=text.strip(), source=source, raw=text)
-    return Name(label=UNASSIGNED, source="none found")
+            return LabelChoice(label=text.strip(), source=source, raw=text)
+    return LabelChoice(label=UNASSIGNED, source="none found")
 
 
-def _session(
+def _name_session(
     study: StudyFacts, request: ImportRequest, site: SiteRules, row: MappingRow | None, patients: Patients
-) -> Name:
-    explicit = _explicit("session", study, request, site, row)
+) -> LabelChoice:
+    explicit = _explicit_name("session", study, request, site, row)
     if explicit is not None:
         return explicit
     folder = "" if request.dialect else study.session_folder
-    if clean(folder):
-        return Name(label=clean(folder), source="folder", raw=folder)
+    if clean_label(folder):
+        return LabelChoice(label=clean_label(folder), source="folder", raw=folder)
     if study.study_uid is None:
-        return _ecat_session(study, patients)
-    if clean(patients.common_id):
-        return Name(label=clean(patients.common_id), source="PatientID", raw=patients.common_id)
-    return Name(label=study_hash(study.study_uid), source="hash", raw=study.study_uid)
+        return _name_ecat_session(study, patients)
+    if clean_label(patients.common_id):
+        return LabelChoice(label=clean_label(patients.common_id), source="PatientID", raw=patients.common_id)
+    return LabelChoice(label=study_hash_label(study.study_uid), source="hash", raw=study.study_uid)
 
 
-def _ecat_session(study: StudyFacts, patients: Patients) -> Name:
+def _name_ecat_session(study: StudyFacts, patients: Patients) -> LabelChoice:
     """ECAT alone is known by its label, so that is made of what tells the session: PATIENT_ID and scan date."""
     raw = patients.common_id
-    if not clean(raw):
-        return Name(label=f"ecat_{text_hash(study.key, 8)}", source="hash", raw=study.key)
+    if not clean_label(raw):
+        return LabelChoice(label=f"ecat_{hash_text(study.key, 8)}", source="hash", raw=study.key)
     if not study.ecat_date:
-        return Name(label=clean(raw), source="PATIENT_ID", raw=raw)
-    return Name(
-        label=clean(f"{raw}_{study.ecat_date}"), source="PATIENT_ID and scan date", raw=f"{raw}_{study.ecat_date}"
+        return LabelChoice(label=clean_label(raw), source="PATIENT_ID", raw=raw)
+    return LabelChoice(
+        label=clean_label(f"{raw}_{study.ecat_date}"), source="PATIENT_ID and scan date", raw=f"{raw}_{study.ecat_date}"
     )
 
 
-def _subject(
+def _name_subject(
     study: StudyFacts, request: ImportRequest, site: SiteRules, row: MappingRow | None, patients: Patients
-) -> Name:
-    explicit = _explicit("subject", study, request, site, row)
+) -> LabelChoice:
+    explicit = _explicit_name("subject", study, request, site, row)
     if explicit is not None:
         return explicit
-    by_name = person(patients.common_name, site.placeholders)
+    by_name = person_label(patients.common_name, site.placeholders)
     if by_name:
-        return Name(label=by_name, source="PatientName", raw=patients.common_name)
-    if clean(patients.common_id):
-        return Name(label=clean(patients.common_id), source="PatientID", raw=patients.common_id)
-    return Name(label="", source="session")
+        return LabelChoice(label=by_name, source="PatientName", raw=patients.common_name)
+    if clean_label(patients.common_id):
+        return LabelChoice(label=clean_label(patients.common_id), source="PatientID", raw=patients.common_id)
+    return LabelChoice(label="", source="session")
 
 
-def _explicit(
+def _explicit_name(
     kind: str, study: StudyFacts, request: ImportRequest, site: SiteRules, row: MappingRow | None
-) -> Name | None:
+) -> LabelChoice | None:
     """What was asked for, else what a site rule or a comment says."""
-    asked = _asked(row, kind, request.session if kind == "session" else request.subject)
-    if asked is not None:
-        text, source = asked
+    requested = _requested_text(row, kind, request.session if kind == "session" else request.subject)
+    if requested is not None:
+        text, source = requested
         _check_label(kind, text, source)
-        return Name(label=clean(text), source=source, requested=True, raw=text)
+        return LabelChoice(label=clean_label(text), source=source, requested=True, raw=text)
     hit = first_match(site.session if kind == "session" else site.subject, study)
-    if hit is not None and clean(hit[0]):
-        return Name(label=clean(hit[0]), source=f"site rule {hit[1].line}", raw=hit[0])
-    text, keyword = from_comments(kind.capitalize(), study)
-    return Name(label=clean(text), source=keyword, raw=text) if clean(text) else None
+    if hit is not None and clean_label(hit[0]):
+        return LabelChoice(label=clean_label(hit[0]), source=f"site rule {hit[1].line}", raw=hit[0])
+    text, keyword = find_common_assignment(kind.capitalize(), study)
+    return LabelChoice(label=clean_label(text), source=keyword, raw=text) if clean_label(text) else None
 
 
 def check_labels(request: ImportRequest) -> None:
@@ -172,16 +172,16 @@ def check_labels(request: ImportRequest) -> None:
 
 
 def _check_label(kind: str, text: str, source: str) -> None:
-    if not clean(text):
+    if not clean_label(text):
         raise LabelUnusable(
-            f"{kind.capitalize()} label {shown(text)!r} ({source}) leaves no letter or digit.",
+            f"{kind.capitalize()} label {printable(text)!r} ({source}) leaves no letter or digit.",
             "A label is made of letters, digits, _ and -.",
         )
-    if OWN_ID.fullmatch(clean(text)):
-        raise own_id(clean(text))
+    if OWN_ID.fullmatch(clean_label(text)):
+        raise own_id_error(clean_label(text))
 
 
-def own_id(label: str) -> Usage:
+def own_id_error(label: str) -> Usage:
     """Why a label that somebody names can't have the form of an id, which the server alone gives."""
     return LabelUnusable(
         f"{label!r} has the form of this server's own ids: as a label it would be taken for one.",
@@ -189,16 +189,16 @@ def own_id(label: str) -> Usage:
     )
 
 
-def _asked(row: MappingRow | None, column: str, requested: str | None) -> tuple[str, str] | None:
+def _requested_text(row: MappingRow | None, column: str, requested: str | None) -> tuple[str, str] | None:
     text = getattr(row, column) if row is not None else ""
     if row is not None and text:
         return str(text), f"mapping row {row.number}"
     return (requested.strip(), "request") if requested is not None and requested.strip() else None
 
 
-def _warnings(project: Name) -> list[Notice]:
+def _warnings(project: LabelChoice) -> list[Notice]:
     if project.label == UNASSIGNED:
-        return [notice("project_unassigned")]
+        return [make_notice("project_unassigned")]
     if project.source in {"StudyDescription", "AccessionNumber"}:
-        return [notice("project_from_header", project=project.label, source=project.source)]
+        return [make_notice("project_from_header", project=project.label, source=project.source)]
     return []

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
-_SHOWN: Final = 80
-_NAMED: Final = 3
+_MAX_CHARACTERS: Final = 80
+_MAX_NAMES: Final = 3
 """Labels that a sentence names."""
 
 
@@ -249,7 +249,7 @@ CODES: Final[dict[str, NoticeCode]] = {
     ),
 }
 
-UPLOADS: Final[dict[str, str]] = {
+UPLOAD_WARNINGS: Final[dict[str, str]] = {
     "receipt_anew": "The receipt was lost with what the import had staged, as in a copy of the data folder: this one is"
     " from the catalog and has only the files that were stored.",
     "archive_note": "Something about the archive was odd, and harmless: the message says what.",
@@ -260,39 +260,39 @@ UPLOADS: Final[dict[str, str]] = {
 }
 """Warnings about an upload as a whole, and what each means. Their messages are made where they are found."""
 
-OF_FACTS: Final = frozenset({"dates_disagree", "values_disagree"})
+FACT_WARNINGS: Final = frozenset({"dates_disagree", "values_disagree"})
 """Warnings that are found anew whenever a session is described, in all that is in it then."""
 
-OF_WHOLE: Final = OF_FACTS | {"session_damaged"}
+SESSION_WARNINGS: Final = FACT_WARNINGS | {"session_damaged"}
 """Warnings that an import finds anew in all that is in the session then."""
 
 
-def notice(code: str, **names: object) -> Notice:
+def make_notice(code: str, **names: object) -> Notice:
     """The notice of `code`, its sentences filled with `names` (KeyError for an unknown code or a missing name)."""
     entry = CODES[code]
-    said = {name: value if isinstance(value, Words) else shown(value) for name, value in names.items()}
-    return Notice(code=code, message=entry.sentence.format(**said), remedy=entry.remedy.format(**said))
+    values = {name: value if isinstance(value, PrintableText) else printable(value) for name, value in names.items()}
+    return Notice(code=code, message=entry.sentence.format(**values), remedy=entry.remedy.format(**values))
 
 
-def shown(value: object) -> str:
+def printable(value: object) -> str:
     """A value from a header or a request as it may stand in a sentence: printable, at most 80 characters."""
     text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(value))
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+    return text if len(text) <= _MAX_CHARACTERS else text[: _MAX_CHARACTERS - 1] + "…"
 
 
-class Words(str):
+class PrintableText(str):
     """Part of a sentence that is fit to show as it is, however long."""
 
     __slots__ = ()
 
 
-def named(labels: Iterable[str]) -> Words:
+def list_names(labels: Iterable[str]) -> PrintableText:
     """Some labels as a sentence names them: in their order, the first ones where there are many."""
     ordered = sorted(labels)
-    more = [f"{len(ordered) - _NAMED} more"] if len(ordered) > _NAMED else []
-    return listed([*map(shown, ordered[:_NAMED]), *more])
+    more = [f"{len(ordered) - _MAX_NAMES} more"] if len(ordered) > _MAX_NAMES else []
+    return join_words([*map(printable, ordered[:_MAX_NAMES]), *more])
 
 
-def listed(words: Sequence[str]) -> Words:
+def join_words(words: Sequence[str]) -> PrintableText:
     """`a`, `a and b`, `a, b and c`."""
-    return Words(f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else "".join(words))
+    return PrintableText(f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else "".join(words))

@@ -7,6 +7,8 @@ everything.
 
 from __future__ import annotations
 
+from typing import Final
+
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
@@ -37,7 +39,7 @@ class Scope(StrEnum):
     ALL = "all"
 
 
-class Answer(StrEnum):
+class AccessDecision(StrEnum):
     """What a door says to a wish."""
 
     ALLOWED = "allowed"
@@ -90,7 +92,7 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
+class Requirement:
     """What an action asks for."""
 
     role: Role | None = None
@@ -112,51 +114,51 @@ _READ: Final = frozenset({Scope.READ, Scope.ALL})
 _UPLOAD: Final = frozenset({Scope.UPLOAD, Scope.ALL})
 _ANY: Final = frozenset(Scope)
 _PUBLIC: Final = frozenset({Accessibility.PUBLIC})
-_TITLED: Final = frozenset({Accessibility.PUBLIC, Accessibility.PROTECTED})
+_NOT_PRIVATE: Final = frozenset({Accessibility.PUBLIC, Accessibility.PROTECTED})
 
 
-def _reads(*, own: bool = False) -> Need:
+def _read_requirement(*, own: bool = False) -> Requirement:
     """What a collaborator may, and anybody where the project is public."""
-    return Need(Role.COLLABORATOR, _PUBLIC, anonymous=True, own=own, scopes=_READ)
+    return Requirement(Role.COLLABORATOR, _PUBLIC, anonymous=True, own=own, scopes=_READ)
 
 
-NEEDS: Final = MappingProxyType(
+REQUIREMENTS: Final = MappingProxyType(
     {
-        Action.PROJECT_SEE: Need(Role.COLLABORATOR, _TITLED, anonymous=True, scopes=_ANY),
-        Action.PROJECT_READ: _reads(),
-        Action.PROJECT_EDIT: Need(Role.OWNER),
-        Action.PROJECT_DELETE: Need(Role.OWNER),
-        Action.UPLOAD: Need(Role.MEMBER, scopes=_UPLOAD),
-        Action.SUBJECT_READ: _reads(),
-        Action.SUBJECT_EDIT: Need(Role.MEMBER),
-        Action.SUBJECT_DELETE: Need(Role.OWNER),
-        Action.SESSION_READ: _reads(own=True),
-        Action.SESSION_EDIT: Need(Role.MEMBER),
-        Action.SESSION_ACTIVATE: Need(Role.OWNER),
-        Action.SESSION_DELETE: Need(Role.OWNER),
-        Action.SESSION_ARCHIVE: Need(Role.MEMBER),
-        Action.PREARCHIVE_READ: Need(Role.MEMBER, own=True, scopes=_READ),
-        Action.PREARCHIVE_EDIT: Need(Role.MEMBER, own=True),
-        Action.PREARCHIVE_DELETE: Need(Role.OWNER, own=True),
-        Action.TRASH_READ: Need(Role.OWNER, scopes=_READ),
-        Action.TRASH_RESTORE: Need(Role.OWNER),
-        Action.IMPORT_READ: Need(Role.OWNER, own=True, scopes=_ANY),
-        Action.IMPORT_CANCEL: Need(Role.OWNER, own=True, scopes=_UPLOAD),
-        Action.IMPORT_DELETE: Need(Role.OWNER, own=True, scopes=_UPLOAD),
-        Action.MEMBERS_READ: Need(Role.COLLABORATOR, scopes=_READ),
-        Action.MEMBERS_EDIT: Need(Role.OWNER),
-        Action.SETTINGS_EDIT: Need(Role.OWNER),
-        Action.AUDIT_READ: Need(Role.OWNER, scopes=_READ),
-        Action.DAMAGE_READ: Need(Role.OWNER, scopes=_READ),
-        Action.DAMAGE_VERIFY: Need(Role.OWNER),
-        Action.ACCOUNT_READ: Need(anywhere=True, scopes=_ANY),
-        Action.ACCOUNT_EDIT: Need(anywhere=True),
-        Action.PROJECT_CREATE: Need(anywhere=True),
-        Action.SITE_ADMIN: Need(),
+        Action.PROJECT_SEE: Requirement(Role.COLLABORATOR, _NOT_PRIVATE, anonymous=True, scopes=_ANY),
+        Action.PROJECT_READ: _read_requirement(),
+        Action.PROJECT_EDIT: Requirement(Role.OWNER),
+        Action.PROJECT_DELETE: Requirement(Role.OWNER),
+        Action.UPLOAD: Requirement(Role.MEMBER, scopes=_UPLOAD),
+        Action.SUBJECT_READ: _read_requirement(),
+        Action.SUBJECT_EDIT: Requirement(Role.MEMBER),
+        Action.SUBJECT_DELETE: Requirement(Role.OWNER),
+        Action.SESSION_READ: _read_requirement(own=True),
+        Action.SESSION_EDIT: Requirement(Role.MEMBER),
+        Action.SESSION_ACTIVATE: Requirement(Role.OWNER),
+        Action.SESSION_DELETE: Requirement(Role.OWNER),
+        Action.SESSION_ARCHIVE: Requirement(Role.MEMBER),
+        Action.PREARCHIVE_READ: Requirement(Role.MEMBER, own=True, scopes=_READ),
+        Action.PREARCHIVE_EDIT: Requirement(Role.MEMBER, own=True),
+        Action.PREARCHIVE_DELETE: Requirement(Role.OWNER, own=True),
+        Action.TRASH_READ: Requirement(Role.OWNER, scopes=_READ),
+        Action.TRASH_RESTORE: Requirement(Role.OWNER),
+        Action.IMPORT_READ: Requirement(Role.OWNER, own=True, scopes=_ANY),
+        Action.IMPORT_CANCEL: Requirement(Role.OWNER, own=True, scopes=_UPLOAD),
+        Action.IMPORT_DELETE: Requirement(Role.OWNER, own=True, scopes=_UPLOAD),
+        Action.MEMBERS_READ: Requirement(Role.COLLABORATOR, scopes=_READ),
+        Action.MEMBERS_EDIT: Requirement(Role.OWNER),
+        Action.SETTINGS_EDIT: Requirement(Role.OWNER),
+        Action.AUDIT_READ: Requirement(Role.OWNER, scopes=_READ),
+        Action.DAMAGE_READ: Requirement(Role.OWNER, scopes=_READ),
+        Action.DAMAGE_VERIFY: Requirement(Role.OWNER),
+        Action.ACCOUNT_READ: Requirement(anywhere=True, scopes=_ANY),
+        Action.ACCOUNT_EDIT: Requirement(anywhere=True),
+        Action.PROJECT_CREATE: Requirement(anywhere=True),
+        Action.SITE_ADMIN: Requirement(),
     }
 )
 """The matrix: every action, and nothing is allowed that is not in it."""
-_ASIDE: Final = frozenset(
+_IN_DELETED: Final = frozenset(
     {
         Action.PROJECT_SEE,
         Action.PROJECT_READ,
@@ -176,7 +178,7 @@ _ASIDE: Final = frozenset(
 """What is left to do in a project that was deleted: to look, and to bring back, move away or delete what it had."""
 
 
-def allowed(
+def is_allowed(
     action: Action,
     *,
     role: Role | None = None,
@@ -187,7 +189,7 @@ def allowed(
     scope: Scope = Scope.ALL,
 ) -> bool:
     """Whether somebody may: `role` is theirs in the project, `own` says that the thing is theirs."""
-    need = NEEDS[action]
+    need = REQUIREMENTS[action]
     if not signed_in:
         return need.anonymous and accessibility in _PUBLIC and accessibility in need.open_to
     if scope not in need.scopes:
@@ -210,33 +212,33 @@ def answer(
     scope: Scope = Scope.ALL,
     deleting: bool = False,
     set_aside: bool = False,
-) -> Answer:
+) -> AccessDecision:
     """What a door says; `accessibility` None where there is no such project, `deleting` where it is being deleted.
 
-    `set_aside`: it was deleted, and is as one that there is not to everybody but for `serves_aside`.
+    `set_aside`: it was deleted, and is as one that there is not to everybody but for `is_allowed_in_deleted`.
 
     What is being deleted is read no more by anybody, and its refusals of changes say why. Any other refusal is 403 only
     to those who may know that the project is there: all others hear what they would hear if it were not. Those who are
     not signed in are asked to, whatever exists.
     """
-    aside = set_aside and not serves_aside(action, admin=admin or (own and NEEDS[action].own))
-    unread = deleting and Scope.READ in NEEDS[action].scopes and _ends_with_project(action, own)
+    aside = set_aside and not is_allowed_in_deleted(action, admin=admin or (own and REQUIREMENTS[action].own))
+    unread = deleting and Scope.READ in REQUIREMENTS[action].scopes and _ends_with_project(action, own)
     if accessibility is None or aside or unread:
-        return Answer.HIDDEN if signed_in else Answer.SIGN_IN
-    if allowed(action, role=role, accessibility=accessibility, admin=admin, signed_in=signed_in, own=own, scope=scope):
-        return Answer.DELETING if deleting and _ends_with_project(action, own) else Answer.ALLOWED
+        return AccessDecision.HIDDEN if signed_in else AccessDecision.SIGN_IN
+    if is_allowed(action, role=role, accessibility=accessibility, admin=admin, signed_in=signed_in, own=own, scope=scope):
+        return AccessDecision.DELETING if deleting and _ends_with_project(action, own) else AccessDecision.ALLOWED
     if not signed_in:
-        return Answer.SIGN_IN
-    seen = allowed(Action.PROJECT_SEE, role=role, accessibility=accessibility, admin=admin) or own
-    return Answer.FORBIDDEN if seen or _siteless(action) else Answer.HIDDEN
+        return AccessDecision.SIGN_IN
+    is_visible = is_allowed(Action.PROJECT_SEE, role=role, accessibility=accessibility, admin=admin) or own
+    return AccessDecision.FORBIDDEN if is_visible or _is_outside_projects(action) else AccessDecision.HIDDEN
 
 
-def serves_aside(action: Action, *, admin: bool) -> bool:
+def is_allowed_in_deleted(action: Action, *, admin: bool) -> bool:
     """Whether an action may be done in a deleted project whose row is kept for the trash: administrators' alone.
 
     And to the imports that came for it, by who sent them.
     """
-    return admin and action in _ASIDE
+    return admin and action in _IN_DELETED
 
 
 def _ends_with_project(action: Action, own: bool) -> bool:
@@ -244,15 +246,40 @@ def _ends_with_project(action: Action, own: bool) -> bool:
 
     Imports are their uploaders' for as long as they are kept, wherever their sessions went.
     """
-    return action is not Action.PROJECT_DELETE and not (own and NEEDS[action].own)
+    return action is not Action.PROJECT_DELETE and not (own and REQUIREMENTS[action].own)
 
 
-def _siteless(action: Action) -> bool:
+def _is_outside_projects(action: Action) -> bool:
     """Whether an action is in no project: there is nothing to hide."""
     return action in {Action.ACCOUNT_READ, Action.ACCOUNT_EDIT, Action.PROJECT_CREATE, Action.SITE_ADMIN}
 
 
-def roles_for(action: Action) -> frozenset[Role]:
+def list_roles(action: Action) -> frozenset[Role]:
     """The roles that give an action, for queries over many projects."""
-    least = NEEDS[action].role
+    least = REQUIREMENTS[action].role
     return frozenset() if least is None else frozenset(role for role in Role if _RANK[role] >= _RANK[least])
+
+
+_WHO: Final = {
+    Role.COLLABORATOR: "collaborators, members and owners",
+    Role.MEMBER: "members and owners",
+    Role.OWNER: "owners",
+}
+"""Whoever has a role or a higher one."""
+
+
+def explain_forbidden(action: Action, scope: Scope = Scope.ALL) -> tuple[str, str]:
+    """Sentence and remedy; `scope` is that of the token that asks, ALL for who came otherwise."""
+    need = REQUIREMENTS[action]
+    if scope not in need.scopes:
+        serving = " or ".join(other_scope.value for other_scope in Scope if other_scope in need.scopes)
+        return (
+            f"The token's scope is {scope.value}, which does not serve for this.",
+            f"Use a token with the scope {serving}, or a name and password.",
+        )
+    if need.role is None:
+        return "Only site administrators may do this.", "Ask one of them."
+    return (
+        f"Only {_WHO[need.role]} of this project may do this.",
+        "Ask an owner of the project for the right.",
+    )

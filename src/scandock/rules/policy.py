@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from scandock.model.importing import Destination, Overwrite
+from scandock.model.import_types import Destination, Overwrite
 from scandock.rules.labels import PLACEHOLDERS
-from scandock.rules.routing import RoutingRule, rule_tags
+from scandock.rules.routing_rules import RoutingRule, rule_tags
 
 if TYPE_CHECKING:
     from scandock.rules.import_request import ImportRequest
@@ -58,7 +58,7 @@ def effective_overwrite(request: ImportRequest, policy: ProjectPolicy) -> Overwr
     return "delete" if policy.prearchive_code == 5 else "append"
 
 
-def destination_of(request: ImportRequest, policy: ProjectPolicy, auto_archive: bool | None) -> Destination:
+def effective_destination(request: ImportRequest, policy: ProjectPolicy, auto_archive: bool | None) -> Destination:
     """Where sessions of a project go: as named, else `AA:` in the comments, else the project's code (5.5)."""
     if request.destination is not None:
         return request.destination

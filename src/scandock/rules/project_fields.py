@@ -16,7 +16,7 @@ from typing import Final
 from scandock.model.request_errors import ValueInvalid
 from scandock.model.request_limits import PROJECT_ALIAS
 from scandock.rules.permissions import Accessibility
-from scandock.rules.said_fields import rejoined, text_of
+from scandock.rules.session_fields import rejoin_pairs, check_text
 
 PI_FIELDS: Final = ("title", "firstname", "lastname", "institution", "department", "email", "phone", "ID")
 """What is said of a principal investigator, in the order of a document."""
@@ -26,7 +26,7 @@ PROJECT_FIELDS: Final = MappingProxyType(
     {name.lower(): name for name in ("secondary_ID", "description", "keywords", *(f"PI/{name}" for name in PI_FIELDS))}
 )
 """By their lower-case names."""
-SEEN_WITH_TITLE: Final = frozenset(
+PUBLIC_FIELDS: Final = frozenset(
     {"secondary_ID", "description", "keywords", "PI/title", "PI/firstname", "PI/lastname", "PI/institution"}
 )
 """What whoever sees a project's title sees; the rest is for those who may read the project."""
@@ -44,7 +44,7 @@ def name_key(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class ProjectSaid:
+class ProjectChanges:
     """What one request says of a project; an empty text takes a value back."""
 
     title: str = ""
@@ -56,16 +56,16 @@ class ProjectSaid:
     accessibility: Accessibility | None = None
 
 
-def said_of_project(pairs: Iterable[tuple[str, str]]) -> ProjectSaid:
+def parse_project_fields(pairs: Iterable[tuple[str, str]]) -> ProjectChanges:
     """What a query, or a document, says of a project. Usage `value_invalid`."""
     title, accessibility, no_aliases = "", None, False
     fields: dict[str, str] = {}
     aliases: dict[str, str] = {}
-    for key, value in rejoined(pairs):
+    for key, value in rejoin_pairs(pairs):
         name = _PREDICATE.sub("", key).lower().removeprefix(_TYPE)
         name = f"pi/{name.removeprefix('pi_')}" if name.startswith("pi_") else name
         if name == "name":
-            title = text_of("name", value) or title
+            title = check_text("name", value) or title
         elif name == "accessibility":
             accessibility = _accessibility(value)
         elif name in _ALIASES:
@@ -73,8 +73,8 @@ def said_of_project(pairs: Iterable[tuple[str, str]]) -> ProjectSaid:
             no_aliases = no_aliases or not alias
             aliases |= {alias.casefold(): alias} if alias else {}
         elif name in PROJECT_FIELDS:
-            fields[PROJECT_FIELDS[name]] = text_of(PROJECT_FIELDS[name], value)
-    return ProjectSaid(title, fields, tuple(aliases.values()), no_aliases, accessibility)
+            fields[PROJECT_FIELDS[name]] = check_text(PROJECT_FIELDS[name], value)
+    return ProjectChanges(title, fields, tuple(aliases.values()), no_aliases, accessibility)
 
 
 def _accessibility(value: str) -> Accessibility | None:
@@ -92,7 +92,7 @@ def _accessibility(value: str) -> Accessibility | None:
 
 def _alias(value: str) -> str:
     """A name that stands in addresses in the place of a project's id. Usage `value_invalid`."""
-    alias = text_of("alias", value)
+    alias = check_text("alias", value)
     if max(len(alias), len(alias.casefold())) > MAX_ALIAS or _NO_ALIAS.search(alias) or alias in (".", ".."):
         raise ValueInvalid(
             f"{alias[:40]!r} can't be the alias of a project.",

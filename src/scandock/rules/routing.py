@@ -1,145 +1,275 @@
-r"""The site's own rules, one a line: `(gggg,eeee):pattern[:group] [t:target] [r:replacement]` (xnat-behaviour.md 2.5).
+"""All studies of one upload against each other and the catalog: the decisions (rules.md, "Which session" 5-9, "Again").
 
-The pattern must match the whole value; the group, 1 where none is given, is what is taken from it; where `t:` is
-given, each part of that which it matches becomes `r:` (nothing, where that is missing). Blank lines and lines that
-begin with `#` say nothing. Patterns are Python's `re` with ASCII classes, plus Java's `(?<name>`, `\z` and `$1`.
-
-A pattern is only as safe as who wrote it (administrators): values are cut at 300 characters before matching, and a
-repeated group that is itself nothing but a repetition, as in `(a+)+`, is refused, since it may never end.
+Pure: the catalog is asked through `CatalogView`, the time is given. The order of the studies does not matter.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Iterable
+from scandock.rules.decisions import StudyCase
+from scandock.rules.labels import label_key
+from scandock.rules.notices import make_notice
+from scandock.rules.suffixes import suffixed_labels
+from scandock.rules.catalog_view import CatalogView, KnownSession
 
-from scandock.model.errors import Usage
-from scandock.rules.errors import RulesUnreadable
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from scandock.rules.reimports import hold_decision, find_joinable_sessions, left_in_prearchive_notice, find_conflict_session, session_exists_notice, still_held_notice
+from scandock.rules.decisions import StudyCase, Decision
+from scandock.rules.collisions import check_requested_labels, join_by_label, resolve_collisions
+from scandock.rules.related_sessions import waiting_elsewhere_notice
+from scandock.rules.labels import UNASSIGNED
+from scandock.rules.naming import StudyNaming
+from scandock.rules.notices import Notice, make_notice
+from scandock.rules.policy import ProjectPolicy, effective_destination, effective_overwrite
+from scandock.rules.prearchive import PrearchiveSlots
+from scandock.rules.session_types import can_join_type, study_session_type
 from scandock.rules.study import StudyFacts
+from scandock.rules.subjects import assign_subjects
+from scandock.rules.catalog_view import CatalogView
 
-MAX_VALUE: Final = 300
-_LINE: Final = re.compile(r"\((?P<g>[0-9A-Fa-f]{4})\s*+,\s*+(?P<e>[0-9A-Fa-f]{4})\)\s*+:(?P<rest>.+)")
-_AFTER_PATTERN: Final = re.compile(
-    r"(?::(?P<group>\d{1,3}))?(?:(?:(?<!\s)|(?<=\A\s))\s++(?P<word>[tr]):(?P<said>.*))?\Z", re.DOTALL
+if TYPE_CHECKING:
+    from scandock.rules.import_request import ImportRequest
+
+__all__ = ["HOLD_REASONS", "Decision", "hold_decision", "route_studies"]
+
+HOLD_REASONS = (
+    "patient_mismatch",
+    "label_many_studies",
+    "subject_many_patients",
+    "study_elsewhere",
+    "subject_differs",
+    "session_exists",
+    "type_differs",
+    "identified",
 )
-"""What follows a pattern, which ends where this is first found: a group, and what is replaced in it."""
-_AFTER_TARGET: Final = re.compile(r"(?<!\s)\s++r:")
-_JAVA_PATTERN: Final = re.compile(r"\\.|\(\?<(?![=!])", re.DOTALL)
-_JAVA_GROUP: Final = re.compile(r"\\(.)|\$(\d{1,2})")
-_TOKEN: Final = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*+\]|\[.*|\((?:\?:|\?P<\w+>)?|\)[+*{]?|.", re.DOTALL)
-"""A piece of a pattern. A class that does not end is one, too: else each of its signs would be looked at as one."""
+"""The first of these that applies is why a session is held; the others are said as warnings."""
+_NAME_THE_OTHER = frozenset({"study_elsewhere", "study_twice"})
+"""They name the session that the study is in already."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoutingRule:
-    """One rule; `tag` is the element that it reads, `line` where it stands in its text (from 1)."""
+def route_studies(
+    namings: Sequence[StudyNaming],
+    studies: Sequence[StudyFacts],
+    request: ImportRequest,
+    policies: Mapping[str, ProjectPolicy],
+    view: CatalogView,
+    now: datetime,
+) -> list[Decision]:
+    """One decision for each study, in the order of `studies`.
 
-    tag: int
-    pattern: re.Pattern[str]
-    group: int = 1
-    target: re.Pattern[str] | None = None
-    replacement: str = ""
-    line: int = 1
-
-    @property
-    def tags(self) -> frozenset[int]:
-        """The elements to be read for this rule."""
-        return frozenset({self.tag})
-
-    def value(self, text: str) -> str:
-        """What the rule takes from a value, or "" where it does not match."""
-        match = self.pattern.fullmatch(text[:MAX_VALUE])
-        if match is None:
-            return ""
-        taken = match[self.group] or ""
-        if self.target is not None:
-            taken = self.target.sub(self.replacement, taken)
-        return taken.strip()
+    `namings` belong to `studies` by their keys. `policies` holds the policy of every project named there; one that is
+    missing (`Unassigned`) gets the defaults.
+    """
+    by_key = {naming.study_key: naming for naming in namings}
+    projects: dict[str, list[StudyCase]] = defaultdict(list)
+    for study in sorted(studies, key=lambda study: study.key):
+        case = _make_case(study, by_key[study.key], request, policies)
+        projects[case.policy.id].append(case)
+    decided: dict[str, Decision] = {}
+    for cases in projects.values():
+        for decision in _route_project(cases, request, view, now):
+            decided[decision.study_key] = decision
+    return [decided[study.key] for study in studies]
 
 
-def parse_rules(text: str) -> tuple[RoutingRule, ...]:
-    """The rules of a text; `Usage` (`rules_unreadable`) naming the line for one that cannot be read."""
-    lines = text.lstrip("\N{BYTE ORDER MARK}").splitlines()
-    return tuple(
-        _parse(line.strip(), number)
-        for number, line in enumerate(lines, 1)
-        if line.strip() and not line.lstrip().startswith("#")
+def _make_case(study: StudyFacts, naming: StudyNaming, request: ImportRequest, policies: Mapping[str, ProjectPolicy]) -> StudyCase:
+    project = naming.project.label
+    policy = policies.get(project) or ProjectPolicy(id=project)
+    bound = "prearchive" if project == UNASSIGNED else effective_destination(request, policy, naming.auto_archive)
+    case = StudyCase(study=study, naming=naming, policy=policy, bound=bound, label=naming.session.label)
+    case.warnings.extend(naming.warnings)
+    if policy.petmr == "pet" and {"PT", "MR"} <= set(study.distinct("Modality")):
+        _rename_petmr_label(case)
+    return case
+
+
+def _rename_petmr_label(case: StudyCase) -> None:
+    """The label of a PET/MR study that its project keeps as PET: its last PETMR becomes PET (4.7)."""
+    before, marker, after = case.label.rpartition("PETMR")
+    if marker:
+        old_label, case.label = case.label, f"{before}PET{after}"
+        case.warnings.append(make_notice("label_petmr", project=case.policy.id, other=old_label, label=case.label))
+
+
+def _route_project(cases: list[StudyCase], request: ImportRequest, view: CatalogView, now: datetime) -> list[Decision]:
+    for case in cases:
+        find_archived_session(case, view, dialect=request.dialect)
+    check_requested_labels(cases, view)
+    resolve_collisions(cases, view)
+    for case in cases:
+        join_by_label(case, view)
+    assign_subjects(cases, view, one_patient=request.one_patient)
+    for case in cases:
+        _check_patient(case, one_patient=request.one_patient)
+        _check_identified(case)
+        _check_overwrite(case, request)
+        _check_type(case, request)
+        _warn_of_facts(case)
+    prearchive = PrearchiveSlots(cases[0].policy.id, view, now)
+    return [_decide(case, request, view, prearchive) for case in cases]
+
+
+def _check_patient(case: StudyCase, *, one_patient: bool) -> None:
+    """Two different PatientIDs in one study, those of the session that it belongs to counted: held.
+
+    Or warned of (`one_patient`), where whoever sent it named subject and session by hand.
+    """
+    ids = list(case.naming.patients.ids)
+    session = case.archived_session or case.waiting
+    if session is not None and case.differs_from(session):
+        ids.append(session.patient_id)
+    if len(set(ids)) > 1:
+        reason = make_notice("patient_mismatch", label=case.label, ids=", ".join(sorted(set(ids))))
+        (case.warnings if one_patient else case.held).append(reason)
+
+
+def _check_identified(case: StudyCase) -> None:
+    """Objects that do not say that they are de-identified, by the project's setting (rules.md 9). ECAT can't say it."""
+    if case.policy.identified == "accept":
+        return
+    objects = case.study.objects
+    count = objects - case.study.counts("PatientIdentityRemoved")["YES"]
+    if count and case.policy.identified == "hold":
+        case.held.append(make_notice("identified", project=case.policy.id, label=case.label, count=count, objects=objects))
+    elif count:
+        case.warnings.append(make_notice("identified_warning", label=case.label, count=count, objects=objects))
+
+
+def _check_overwrite(case: StudyCase, request: ImportRequest) -> None:
+    if case.bound == "archive" and case.archived_session is not None and effective_overwrite(request, case.policy) == "none":
+        case.held.append(session_exists_notice(case.archived_session.label, case.policy.id))
+
+
+def _check_type(case: StudyCase, request: ImportRequest) -> None:
+    """What comes for an archived session of another type that a person set (5.7, 6); `delete` takes it all the same."""
+    home, petmr = case.archived_session, case.policy.petmr
+    if case.bound != "archive" or home is None or not home.type_is_set:
+        return
+    if effective_overwrite(request, case.policy) == "delete":
+        return
+    coming = study_session_type(case.study, petmr)
+    if not can_join_type(home.xsi_type, coming, petmr, same_study=case.is_own(home)):
+        case.held.append(make_notice("type_differs", label=home.label, other=home.xsi_type, type=coming))
+
+
+def _warn_of_facts(case: StudyCase) -> None:
+    """Warn of what the study's own objects do not agree on, or do not say."""
+    study, naming, patients = case.study, case.naming, case.naming.patients
+    if naming.session.source == "hash" and case.archived_session is None and case.waiting is None:
+        case.warnings.append(make_notice("label_from_hash", label=case.label))
+    if naming.session.source == "folder" and len(study.session_folders) > 1:
+        case.warnings.append(make_notice("folders_disagree", count=len(study.session_folders), label=case.label))
+    if patients.ids and patients.without_id:
+        ids = ", ".join(patients.ids)
+        values = {"label": case.label, "count": patients.without_id, "objects": study.objects, "ids": ids}
+        case.warnings.append(make_notice("patient_absent", **values))
+
+
+def _decide(case: StudyCase, request: ImportRequest, view: CatalogView, prearchive: PrearchiveSlots) -> Decision:
+    """The decision of one case, once all cases of its project are settled."""
+    held = sorted(case.held, key=lambda notice: HOLD_REASONS.index(notice.code))
+    warnings = [*case.warnings, *held[1:]]
+    reason: Notice | None = held[0] if held else None
+    place = "prearchive" if held else case.bound
+    existing = case.archived_session.uuid if case.archived_session else None
+    timestamp: str | None = None
+    folder, settles = "", None
+    if place == "prearchive":
+        requested_timestamp = request.timestamp if case.bound == "prearchive" else ""
+        waiting, timestamp = prearchive.join(find_joinable_sessions(case, view), case.label, requested_timestamp)
+        existing = waiting.uuid if waiting else None
+        if timestamp == requested_timestamp and not prearchive.has_label(requested_timestamp, request.folder):
+            folder = request.folder  # another session's label is its address: once that is gone, it is nobody's
+        if reason is None and waiting is not None and waiting.held:
+            reason = still_held_notice(waiting)
+        if not {notice.code for notice in (*held, *warnings)} & _NAME_THE_OTHER:
+            elsewhere = waiting_elsewhere_notice(case.label, case.known, existing)
+            warnings += [elsewhere] if elsewhere else []
+    else:
+        if (left_notice := left_in_prearchive_notice(case, view)) is not None:
+            warnings.append(left_notice)
+        settles = find_conflict_session(case) if request.settles else None
+    return Decision(
+        study_key=case.study.key,
+        study_uid=case.study.study_uid,
+        project=case.policy.id,
+        subject=case.subject,
+        label=case.label,
+        place=place,
+        existing=existing,
+        archived=case.archived_session.uuid if case.archived_session else None,
+        timestamp=timestamp,
+        settles=settles,
+        folder=folder,
+        held=reason,
+        warnings=tuple(warnings),
+        overwrite=effective_overwrite(request, case.policy),
+        patient_id=case.naming.patients.common_id,
     )
 
 
-def rule_tags(rules: Sequence[RoutingRule]) -> frozenset[int]:
-    """The elements to be read for some rules."""
-    return frozenset(rule.tag for rule in rules)
+def find_archived_session(case: StudyCase, view: CatalogView, *, dialect: bool) -> None:
+    """Give a case the session of its study, and with it the label; hold it where the request names another."""
+    uid = case.study.study_uid
+    study_sessions = view.sessions_of_study(case.policy.id, uid) if uid else ()
+    case.known = tuple(session for session in study_sessions if not session.by_hand)
+    if case.requested:
+        _match_requested(case, view, dialect=dialect)
+    else:
+        _match_derived(case)
 
 
-def first_match(rules: Sequence[RoutingRule], study: StudyFacts) -> tuple[str, RoutingRule] | None:
-    """What the first rule that matches takes from the study's most common value, and that rule."""
-    for rule in rules:
-        value = rule.value(study.common(rule.tag))
-        if value:
-            return value, rule
-    return None
+def _match_requested(case: StudyCase, view: CatalogView, *, dialect: bool) -> None:
+    candidates = [session for session in case.known if session.place == "archive"]
+    labelled = view.sessions_labelled(case.policy.id, case.label)
+    case.archived_session = _first(session for session in labelled if session.place == "archive" and case.can_join(session))
+    if case.archived_session is not None:
+        return
+    if case.bound == "prearchive" and not candidates:
+        waiting = [session for session in case.known if session.place == "prearchive"]
+        case.waiting = _first(session for session in waiting if label_key(session.label) == case.key)
+        candidates = [session for session in waiting if not session.held] if case.waiting is None else []
+    if candidates:
+        code = "study_twice" if dialect else "study_elsewhere"
+        reason = make_notice(code, project=case.policy.id, other=min(candidates, key=_precedence).label, label=case.label)
+        (case.warnings if dialect else case.held).append(reason)
 
 
-def _parse(line: str, number: int) -> RoutingRule:
-    match = _LINE.fullmatch(line)
-    if match is None:
-        raise _bad(number, "is not (gggg,eeee):pattern[:group] [t:target] [r:replacement]")
-    rest = match["rest"]
-    after = _AFTER_PATTERN.search(rest, 1)
-    assert after is not None  # as it finds the end
-    pattern = _compile(rest[: after.start()], number)
-    group = int(after["group"] or 1)
-    if group > pattern.groups:
-        raise _bad(number, f"takes group {group}, and its pattern has {pattern.groups}")
-    if after["word"] == "r":
-        raise _bad(number, "has r: without t:")
-    wanted, *said = _AFTER_TARGET.split(after["said"] or "", maxsplit=1)
-    target = _compile(wanted, number) if wanted else None
-    replacement = _python_replacement(said[0] if said else "")
-    if target is not None:
-        _try_replacement(target, replacement, number)
-    tag = int(match["g"] + match["e"], 16)
-    return RoutingRule(tag=tag, pattern=pattern, group=group, target=target, replacement=replacement, line=number)
+def _match_derived(case: StudyCase) -> None:
+    archived = [session for session in case.known if session.place == "archive"]
+    case.archived_session = _first(s for s in archived if label_key(s.label) == case.key) or _first(archived)
+    if case.archived_session is None and case.bound == "prearchive":
+        case.waiting = _find_waiting(case)
+    matched = case.archived_session or case.waiting
+    if matched is None:
+        return
+    if label_key(matched.label) not in _own_labels(case):
+        case.warnings.append(make_notice("label_kept", project=case.policy.id, label=matched.label, other=case.label))
+    case.label = matched.label
 
 
-def _compile(pattern: str, number: int) -> re.Pattern[str]:
-    python = _JAVA_PATTERN.sub(lambda m: {"(?<": "(?P<", r"\z": r"\Z"}.get(m[0], m[0]), pattern)
-    if _is_runaway(python):
-        raise _bad(number, f"repeats a repetition ({pattern}), which may never end")
-    try:
-        return re.compile(python, re.ASCII)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise _bad(number, f"has a pattern that can't be read ({pattern}): {error}") from None
+def _find_waiting(case: StudyCase) -> KnownSession | None:
+    """The prearchive session of the study: of its label, else of a suffixed form of it, else any that is not held."""
+    waiting = [session for session in case.known if session.place == "prearchive"]
+    own = _own_labels(case)
+    for key in own:
+        match = _first(session for session in waiting if label_key(session.label) == key)
+        if match is not None:
+            return match
+    return _first(session for session in waiting if not session.held)
 
 
-def _is_runaway(pattern: str) -> bool:
-    """Whether a group that is itself nothing but a repetition is repeated."""
-    tokens = _TOKEN.findall(pattern)
-    return any(
-        opening[0] == "(" and single[0] not in "()" and again in ("+", "*") and closing in (")+", ")*", "){")
-        for opening, single, again, closing in zip(tokens, tokens[1:], tokens[2:], tokens[3:], strict=False)
-    )
+def _own_labels(case: StudyCase) -> list[str]:
+    return [case.key, *(label_key(label) for label in suffixed_labels(case.label, case.study))]
 
 
-def _python_replacement(text: str) -> str:
-    r"""Java's `$1` and `\$` as Python's `re.sub` takes them."""
-
-    def put(match: re.Match[str]) -> str:
-        if match[2] is not None:
-            return rf"\g<{int(match[2])}>"
-        return r"\\" if match[1] == "\\" else match[1]
-
-    return _JAVA_GROUP.sub(put, text)
+def _precedence(session: KnownSession) -> tuple[bool, str, str, str]:
+    return bool(session.held), label_key(session.label), session.timestamp or "", session.uuid
 
 
-def _try_replacement(target: re.Pattern[str], replacement: str, number: int) -> None:
-    named = [int(group) for group in re.findall(r"\\g<(\d+)>", replacement)]
-    if any(group > target.groups for group in named):
-        raise _bad(number, f"replaces by group {max(named)}, and its target has {target.groups}")
-
-
-def _bad(number: int, what: str) -> Usage:
-    return RulesUnreadable(number, what)
+def _first(sessions: Iterable[KnownSession]) -> KnownSession | None:
+    return min(sessions, key=_precedence, default=None)

@@ -16,7 +16,7 @@ from typing import Final
 
 from scandock.model.series import SeriesTally
 from scandock.rules.sop_classes import NOT_IMAGE_MODALITIES, is_image
-from scandock.rules.tallied import counts, most_common, times
+from scandock.rules.tally_values import count_values, most_common, parse_times
 
 MAX_ID: Final = 64
 _MAX_STEM: Final = 44
@@ -57,81 +57,81 @@ class EcatScan:
 
 def new_series(tally: SeriesTally) -> NewSeries:
     """What decides on the id of a series, from its tally: the most common number (ties: the first by code point)."""
-    modality = most_common(counts(tally, "Modality"))
-    classes = counts(tally, "SOPClassUID") or {"": 1}
-    series_times = times(counts(tally, "SeriesTime"))
+    modality = most_common(count_values(tally, "Modality"))
+    classes = count_values(tally, "SOPClassUID") or {"": 1}
+    series_times = parse_times(count_values(tally, "SeriesTime"))
     return NewSeries(
         uid=tally.series_uid,
-        number=most_common(counts(tally, "SeriesNumber")),
+        number=most_common(count_values(tally, "SeriesNumber")),
         modality=modality,
         image=any(is_image(sop_class, modality) for sop_class in classes),
         time=series_times[0].isoformat() if series_times else "",
     )
 
 
-def allot(new: Iterable[NewSeries], existing: Mapping[str, str], taken: Collection[str] = ()) -> dict[str, str]:
+def assign_scan_ids(new: Iterable[NewSeries], existing: Mapping[str, str], in_use: Collection[str] = ()) -> dict[str, str]:
     """An id for each series of `new`, by series UID.
 
-    `existing` holds the ids that series of this session have already: a series in it keeps its own. `taken` holds ids
+    `existing` holds the ids that series of this session have already: a series in it keeps its own. `in_use` holds ids
     that are in use otherwise (ECAT scans). The result does not depend on the order of `new`.
     """
-    given: dict[str, str] = {}
-    used = {scan_id.casefold() for scan_id in (*existing.values(), *taken)}
+    ids: dict[str, str] = {}
+    used = {scan_id.casefold() for scan_id in (*existing.values(), *in_use)}
     groups: defaultdict[str, list[NewSeries]] = defaultdict(list)
     for series in sorted({series.uid: series for series in sorted(new, key=_order)}.values(), key=_order):
         if series.uid in existing:
-            given[series.uid] = existing[series.uid]
+            ids[series.uid] = existing[series.uid]
         else:
-            groups[stem_of(series).casefold()].append(series)
+            groups[id_stem(series).casefold()].append(series)
     shared, shared_by_images = _shared_numbers(existing.values())
     for stem, group in sorted(groups.items()):
-        bare = _keeps_bare(group)
+        bare = _find_bare_series(group)
         if bare is not None and stem not in used and stem not in (shared_by_images if bare.image else shared):
-            given[bare.uid] = stem_of(bare)
+            ids[bare.uid] = id_stem(bare)
             used.add(stem)
     for _, group in sorted(groups.items()):
         for series in group:
-            if series.uid not in given:
-                given[series.uid] = _numbered(stem_of(series), series.modality, used)
-    return given
+            if series.uid not in ids:
+                ids[series.uid] = _next_numbered(id_stem(series), series.modality, used)
+    return ids
 
 
-def allot_ecat(
-    new: Iterable[EcatScan], existing: Mapping[str, str] | None = None, taken: Collection[str] = ()
+def assign_ecat_scan_ids(
+    new: Iterable[EcatScan], existing: Mapping[str, str] | None = None, in_use: Collection[str] = ()
 ) -> dict[str, str]:
     """A scan id for each ECAT file, by sha256: its `{scan_id}` folder, else the next free number by scan start.
 
     Files of one scan folder are one scan. `existing` holds the ids of the session's ECAT files, which they keep, and
-    which a file of the same scan folder joins; `taken` the ids of its DICOM scans, which are never shared: then the
+    which a file of the same scan folder joins; `in_use` the ids of its DICOM scans, which are never shared: then the
     folder's name is numbered (`900-PT1`).
     """
     existing = existing or {}
-    given: dict[str, str] = {}
-    used = {scan_id.casefold() for scan_id in (*existing.values(), *taken)}
+    ids: dict[str, str] = {}
+    used = {scan_id.casefold() for scan_id in (*existing.values(), *in_use)}
     joined = {scan_id.casefold(): scan_id for scan_id in existing.values()}
     ordered = sorted(new, key=lambda scan: (scan.start == 0, scan.start, scan.path, scan.sha256))
     loose: list[EcatScan] = []
     for scan in ordered:
-        if scan.sha256 in existing or scan.sha256 in given:
-            given.setdefault(scan.sha256, existing.get(scan.sha256, ""))
+        if scan.sha256 in existing or scan.sha256 in ids:
+            ids.setdefault(scan.sha256, existing.get(scan.sha256, ""))
         elif scan.scan_folder:
             stem = _safe(scan.scan_folder)
             if stem.casefold() not in joined:
                 free = stem.casefold() not in used
-                joined[stem.casefold()] = stem if free else _numbered(stem, ECAT_MODALITY, used)
+                joined[stem.casefold()] = stem if free else _next_numbered(stem, ECAT_MODALITY, used)
                 used.add(joined[stem.casefold()].casefold())
-            given[scan.sha256] = joined[stem.casefold()]
+            ids[scan.sha256] = joined[stem.casefold()]
         else:
             loose.append(scan)
     used |= {scan_id.partition("-")[0] for scan_id in used}  # no chronological 4 beside a 4-MR1
     number = 1
     for scan in loose:
-        if scan.sha256 not in given:
+        if scan.sha256 not in ids:
             while str(number) in used:
                 number += 1
-            given[scan.sha256] = str(number)
+            ids[scan.sha256] = str(number)
             number += 1
-    return given
+    return ids
 
 
 def sort_key(scan_id: str) -> str:
@@ -149,13 +149,13 @@ def sort_key(scan_id: str) -> str:
     return key.hex()
 
 
-def stem_of(series: NewSeries) -> str:
+def id_stem(series: NewSeries) -> str:
     """The id that a series would have alone: its number made safe, `+4` as `_4`, else its UID, cleaned."""
     number = series.number.strip()
     return _safe(number) if number else _cut(_NOT_WORD.sub("_", series.uid) or "NA", series.uid, MAX_ID)
 
 
-def _keeps_bare(group: Sequence[NewSeries]) -> NewSeries | None:
+def _find_bare_series(group: Sequence[NewSeries]) -> NewSeries | None:
     """The series of a number that keeps it bare: the only one, or the only image among what accompanies it."""
     images = [series for series in group if series.image]
     if len(images) == 1:
@@ -176,7 +176,7 @@ def _shared_numbers(ids: Iterable[str]) -> tuple[set[str], set[str]]:
     return shared, by_images
 
 
-def _numbered(stem: str, modality: str, used: set[str]) -> str:
+def _next_numbered(stem: str, modality: str, used: set[str]) -> str:
     code = _NOT_WORD.sub("_", modality.strip().upper())[:_MAX_MODALITY] or "OT"
     short = _cut(stem, stem, _MAX_STEM)
     count = 1

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, Literal
 
-from scandock.rules.sop_classes import OTHER, lead, scan_type
+from scandock.rules.sop_classes import OTHER, leading_element, scan_type
 from scandock.rules.study import StudyFacts
-from scandock.rules.tallied import counts, most_common
+from scandock.rules.tally_values import count_values, most_common
 
 PetMr = Literal["petmr", "pet"]
 """A project's choice for a study with PET and MR: one session of that type. Splitting is no choice yet."""
@@ -95,7 +95,7 @@ def session_type(series_types: Iterable[str], modalities: Iterable[str], petmr: 
     elements, values = _elements(series_types), _values(modalities)
     if _has_both(elements, values):
         return f"xnat:{petmr}SessionData"
-    first = lead(elements)
+    first = leading_element(elements)
     if first == OTHER and len(elements - {OTHER}) == 1:
         first = next(iter(elements - {OTHER}))  # the one known type, though the precedence list lacks it
     kind = SESSION_OF_SCAN.get(first)
@@ -120,16 +120,16 @@ def _has_both(elements: set[str], values: set[str]) -> bool:
     return pet and mr
 
 
-def type_of_study(study: StudyFacts, petmr: PetMr = "petmr") -> str:
+def study_session_type(study: StudyFacts, petmr: PetMr = "petmr") -> str:
     """The type that a session of this study alone would have."""
-    types = [scan_type(counts(tally, "SOPClassUID")) for tally in study.series]
-    modalities = [most_common(counts(tally, "Modality")) for tally in study.series]
+    types = [scan_type(count_values(tally, "SOPClassUID")) for tally in study.series]
+    modalities = [most_common(count_values(tally, "Modality")) for tally in study.series]
     if study.ecat:
         types, modalities = [*types, ECAT_SCAN], [*modalities, "PT"]
     return session_type(types, modalities, petmr)
 
 
-def type_once_joined(
+def joined_session_type(
     before: str, series_types: Iterable[str], modalities: Iterable[str], petmr: PetMr, *, is_set: bool
 ) -> str:
     """The type of an archived session that an import has joined: the one that its images gave it (5.7, 6).
@@ -147,7 +147,7 @@ def type_once_joined(
     return f"xnat:{petmr}SessionData" if _has_both(_elements(series_types), _values(modalities)) else before
 
 
-def may_join_type(standing: str, coming: str, petmr: PetMr, *, same_study: bool) -> bool:
+def can_join_type(standing: str, coming: str, petmr: PetMr, *, same_study: bool) -> bool:
     """Whether what comes may join an archived session whose type a person set (5.7, 6).
 
     A PET/MR session takes PET and MR, one that its project keeps as PET the MR of its study too. Reports,

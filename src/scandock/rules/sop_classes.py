@@ -126,11 +126,11 @@ def scan_type(sop_classes: Iterable[str]) -> str:
 
 def scan_element(sop_classes: Iterable[str]) -> str:
     """The bare element of `scan_type`: `mr`, `pet`, `otherDicom` ..."""
-    met = {TYPE_OF_CLASS.get(sop_class, OTHER) for sop_class in sop_classes}
-    return next(iter(met)) if len(met) == 1 else lead(met)
+    elements = {TYPE_OF_CLASS.get(sop_class, OTHER) for sop_class in sop_classes}
+    return next(iter(elements)) if len(elements) == 1 else leading_element(elements)
 
 
-def lead(elements: Iterable[str]) -> str:
+def leading_element(elements: Iterable[str]) -> str:
     """The first of some scan elements in LEAD; `otherDicom` where none is in it."""
     ranked = [element for element in elements if element in _RANK]
     return min(ranked, key=_RANK.__getitem__, default=OTHER)

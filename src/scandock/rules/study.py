@@ -12,7 +12,7 @@ from typing import Final
 from scandock.model.series import EcatFacts, SeriesTally
 from scandock.model.tags import NUMBERS
 from scandock.rules.labels import PLACEHOLDERS, is_placeholder
-from scandock.rules.tallied import parse_time
+from scandock.rules.tally_values import parse_time
 
 _DATE: Final = re.compile(r"(\d{4})[.]?(\d{2})[.]?(\d{2})")
 ECAT_ID_BYTES: Final = 16
@@ -77,11 +77,11 @@ class StudyFacts:
 
         ECAT has room for 16 characters: an id cut there counts as the DICOM one that it begins.
         """
-        found = {text for text in self.counts("PatientID") if not is_placeholder(text, placeholders)}
+        ids = {text for text in self.counts("PatientID") if not is_placeholder(text, placeholders)}
         for text in self._ecat_texts("PatientID"):
-            if not is_placeholder(text, placeholders) and not any(same_patient(text, other) for other in found):
-                found.add(text)
-        return tuple(sorted(found))
+            if not is_placeholder(text, placeholders) and not any(is_same_patient(text, other) for other in ids):
+                ids.add(text)
+        return tuple(sorted(ids))
 
     def without_patient_id(self, placeholders: Collection[str] = PLACEHOLDERS) -> int:
         """How many DICOM objects and ECAT files bear no PatientID, or a placeholder."""
@@ -101,12 +101,12 @@ class StudyFacts:
         if not self._study_date:
             return self.ecat_time
         votes = self.counts("StudyTime")
-        return as_time(self.common("StudyTime", {text for text in votes if not as_time(text)}))
+        return normalize_time(self.common("StudyTime", {text for text in votes if not normalize_time(text)}))
 
     @property
     def _study_date(self) -> str:
         votes = self.counts("StudyDate")
-        return as_date(self.common("StudyDate", {text for text in votes if not as_date(text)}))
+        return normalize_date(self.common("StudyDate", {text for text in votes if not normalize_date(text)}))
 
     @property
     def session_folder(self) -> str:
@@ -118,15 +118,15 @@ class StudyFacts:
         return [str(getattr(facts, _ECAT_VALUES[keyword])).strip() for facts in self.ecat]
 
 
-def same_patient(one: str, other: str) -> bool:
+def is_same_patient(patient_id: str, other: str) -> bool:
     """Whether two PatientIDs are one, knowing that ECAT cuts them at 16 characters."""
-    if one == other:
+    if patient_id == other:
         return True
-    short, long = sorted((one, other), key=len)
+    short, long = sorted((patient_id, other), key=len)
     return len(short) == ECAT_ID_BYTES and long.startswith(short)
 
 
-def as_date(text: str) -> str:
+def normalize_date(text: str) -> str:
     """A DICOM date (DA, also the old form with points) as yyyyMMdd, or "" where it is none."""
     match = _DATE.fullmatch(text.strip())
     if match is None:
@@ -138,7 +138,7 @@ def as_date(text: str) -> str:
     return "".join(match.groups())
 
 
-def as_time(text: str) -> str:
+def normalize_time(text: str) -> str:
     """A DICOM time (TM) as HHMMSS, or "" where it is none."""
     time = parse_time(text)
     return f"{time:%H%M%S}" if time is not None else ""

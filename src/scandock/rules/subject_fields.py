@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 from scandock.model.request_errors import ValueInvalid
-from scandock.rules.said_fields import date_of, float_of, rejoined, text_of
+from scandock.rules.session_fields import check_date, check_float, rejoin_pairs, check_text
 
 OWN: Final = ("group", "src")
 """Fields of the subject itself."""
@@ -33,7 +33,7 @@ SUBJECT_FIELDS: Final = MappingProxyType(
     {name.lower(): name for name in (*OWN, *(f"{_BELOW}{one}" for one in INVESTIGATOR), *DEMOGRAPHICS)}
 )
 """All of them by their lower-case names."""
-WORDS: Final = MappingProxyType(
+FIELD_LABELS: Final = MappingProxyType(
     {
         "src": "Source", "dob": "Date of birth", "yob": "Year of birth", "ses": "Socioeconomic status",
         "educationDesc": "Education, described", "weight/units": "Weight in", "height/units": "Height in",
@@ -50,42 +50,42 @@ _PATH: Final = re.compile(
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,9}")
 
 
-def said_of_subject(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+def parse_subject_fields(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     """What a query says of a subject, by the names as they are written; an empty text takes a value back.
 
     Usage `value_invalid`.
     """
-    found: dict[str, str] = {}
-    for key, value in rejoined(pairs):
+    fields: dict[str, str] = {}
+    for key, value in rejoin_pairs(pairs):
         path = _PATH.fullmatch(key)
         name = SUBJECT_FIELDS.get((path[1] or path[2]).lower()) if path else None
         if name is not None:
-            found[name] = _checked(name, value)
-    return found
+            fields[name] = _check_value(name, value)
+    return fields
 
 
-def investigator_of(attributes: Mapping[str, str]) -> dict[str, str]:
+def investigator_fields(attributes: Mapping[str, str]) -> dict[str, str]:
     """What is said of a subject's investigator, by the names that it has there."""
     return {name: text for name in INVESTIGATOR if (text := attributes.get(f"{_BELOW}{name}"))}
 
 
-def _checked(name: str, value: str) -> str:
+def _check_value(name: str, value: str) -> str:
     """A value that is of its field's type, or an empty text: clients make numbers and dates of what they read."""
-    value = text_of(name, value)
+    value = check_text(name, value)
     kind = DEMOGRAPHICS.get(name, "string")
     if not value or kind == "string":
         return value
     if kind == "date":
-        return date_of(name, value)
+        return check_date(name, value)
     if kind == "integer" and not _INTEGER.fullmatch(value):
         raise ValueInvalid(f"{name} is {value[:40]!r}.", "Right is a whole number.")
-    return float_of(name, value) if kind == "float" else value
+    return check_float(name, value) if kind == "float" else value
 
 
-def in_words(attributes: Mapping[str, str]) -> list[tuple[str, str]]:
+def label_fields(attributes: Mapping[str, str]) -> list[tuple[str, str]]:
     """What is said of a subject as people read it, in the order of the fields."""
     return [
-        (WORDS.get(name, name[:1].upper() + name[1:].replace("_", " ")), attributes[name])
+        (FIELD_LABELS.get(name, name[:1].upper() + name[1:].replace("_", " ")), attributes[name])
         for name in SUBJECT_FIELDS.values()
         if attributes.get(name)
     ]

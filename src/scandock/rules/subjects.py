@@ -5,62 +5,62 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from scandock.rules.cases import Case
+from scandock.rules.decisions import StudyCase
 from scandock.rules.labels import OWN_ID, label_key
-from scandock.rules.notices import notice
-from scandock.rules.study import same_patient
-from scandock.rules.suffixes import suffixed_subject
-from scandock.rules.view import CatalogView, KnownSubject
+from scandock.rules.notices import make_notice
+from scandock.rules.study import is_same_patient
+from scandock.rules.suffixes import add_subject_suffix
+from scandock.rules.catalog_view import CatalogView, KnownSubject
 
 _FROM_HEADER = frozenset({"PatientName", "PatientID"})
 
 
-def choose_subjects(cases: Sequence[Case], view: CatalogView, *, one_patient: bool = False) -> None:
+def assign_subjects(cases: Sequence[StudyCase], view: CatalogView, *, one_patient: bool = False) -> None:
     """Give each case of one project its subject; the labels of their sessions are settled before.
 
     A study goes to the subject of the session that it belongs to. A new one goes to the subject that was named or
     derived; where that label would take two patients, those whose label came from the header are told apart.
     `one_patient`: several PatientIDs in one study are one patient's.
     """
-    groups: dict[str, list[Case]] = defaultdict(list)
+    groups: dict[str, list[StudyCase]] = defaultdict(list)
     for case in cases:
-        case.subject = _inherited(case) or case.naming.subject.label or case.label
+        case.subject = _inherited_subject(case) or case.naming.subject.label or case.label
         groups[label_key(case.subject)].append(case)
     for group in groups.values():
-        _tell_apart(group, view)
+        _separate_patients(group, view)
     _hold_requested(cases, one_patient=one_patient)
-    _spell_alike(cases, view)
+    _unify_spelling(cases, view)
 
 
-def _inherited(case: Case) -> str:
-    found = case.home or case.waiting
-    if found is None or not found.subject:
+def _inherited_subject(case: StudyCase) -> str:
+    session = case.archived_session or case.waiting
+    if session is None or not session.subject:
         return ""
-    wanted = case.naming.subject
-    if wanted.requested and label_key(wanted.label) != label_key(found.subject):
-        case.held.append(notice("subject_differs", label=case.label, other=found.subject, subject=wanted.label))
-        return wanted.label
-    return found.subject
+    requested = case.naming.subject
+    if requested.requested and label_key(requested.label) != label_key(session.subject):
+        case.held.append(make_notice("subject_differs", label=case.label, other=session.subject, subject=requested.label))
+        return requested.label
+    return session.subject
 
 
-def _hold_requested(cases: Sequence[Case], *, one_patient: bool) -> None:
+def _hold_requested(cases: Sequence[StudyCase], *, one_patient: bool) -> None:
     """A requested subject takes one patient of an upload; absent PatientIDs count for none."""
-    groups: dict[str, list[Case]] = defaultdict(list)
+    groups: dict[str, list[StudyCase]] = defaultdict(list)
     for case in cases:
         if case.naming.subject.requested:
             groups[label_key(case.naming.subject.label)].append(case)
     for group in groups.values():
-        tokens = {token for case, token in zip(group, _tokens(group), strict=True) if case.naming.patients.ids}
+        tokens = {token for case, token in zip(group, _patient_tokens(group), strict=True) if case.naming.patients.ids}
         ids = {patient_id for case in group for patient_id in case.naming.patients.ids}
         mixed = not one_patient and any(len(case.naming.patients.ids) > 1 for case in group)
         if len(tokens) > 1 or mixed:
-            why = notice("subject_many_patients", subject=group[0].naming.subject.label, count=len(ids))
+            why = make_notice("subject_many_patients", subject=group[0].naming.subject.label, count=len(ids))
             for case in group:
-                if case.home is None:
+                if case.archived_session is None:
                     case.held.append(why)
 
 
-def _tell_apart(group: list[Case], view: CatalogView) -> None:
+def _separate_patients(group: list[StudyCase], view: CatalogView) -> None:
     """Tell apart the patients of one subject's label, in the upload and the catalog together.
 
     Who is known under the bare label stays there; who was told apart before goes to that subject again. Of the new
@@ -68,34 +68,34 @@ def _tell_apart(group: list[Case], view: CatalogView) -> None:
     sessions that are there already are kept, with a warning. A label of the form of an id, which nobody requests,
     always gets the suffix: in an address it would be another subject's.
     """
-    known = view.subject(group[0].policy.id, group[0].subject)
-    tokens = _tokens(group)
+    known_subject = view.subject(group[0].policy.id, group[0].subject)
+    tokens = _patient_tokens(group)
     several = len(set(tokens) - {""}) > 1
     for case, token in zip(group, tokens, strict=True):
-        if token and known is not None and _holds(known, case):
+        if token and known_subject is not None and _is_patient_of(known_subject, case):
             continue
-        placed = case.home is not None or case.waiting is not None
+        placed = case.archived_session is not None or case.waiting is not None
         if OWN_ID.fullmatch(case.subject) and not placed:
-            now = suffixed_subject(case.subject, token or case.subject)
-            case.warnings.append(notice("label_own_id", what="Subject", label=case.subject, now=now))
+            now = add_subject_suffix(case.subject, token or case.subject)
+            case.warnings.append(make_notice("label_own_id", what="Subject", label=case.subject, now=now))
             case.subject = now
             continue
         if not token:
             continue
         mixes = several and not case.naming.subject.requested
-        mixes = mixes or (known is not None and _contradicts(known, case))
+        mixes = mixes or (known_subject is not None and _contradicts(known_subject, case))
         if placed or case.naming.subject.source not in _FROM_HEADER:
             if mixes:
-                case.warnings.append(notice("subject_other_patient", subject=case.subject))
+                case.warnings.append(make_notice("subject_other_patient", subject=case.subject))
             continue
-        apart = suffixed_subject(case.subject, token)
+        apart = add_subject_suffix(case.subject, token)
         before = view.subject(case.policy.id, apart)
-        if mixes or (before is not None and _holds(before, case)):
-            case.warnings.append(notice("subjects_told_apart", subject=case.subject, now=apart))
+        if mixes or (before is not None and _is_patient_of(before, case)):
+            case.warnings.append(make_notice("subjects_told_apart", subject=case.subject, now=apart))
             case.subject = apart
 
 
-def _tokens(group: Sequence[Case]) -> list[str]:
+def _patient_tokens(group: Sequence[StudyCase]) -> list[str]:
     """What stands for each case's patient: PatientID, else the name; equal for what counts as one patient.
 
     Who bears no PatientID is taken for the one patient of the same name that has one. ECAT cuts ids at 16 characters.
@@ -104,12 +104,12 @@ def _tokens(group: Sequence[Case]) -> list[str]:
     of_name: dict[str, set[str]] = defaultdict(set)
     for case in group:
         if case.naming.patients.common_id:
-            of_name[case.naming.patients.name].add(_whole(case, ids))
+            of_name[case.naming.patients.name].add(_full_patient_id(case, ids))
     tokens = []
     for case in group:
         name = case.naming.patients.name
         if case.naming.patients.common_id:
-            tokens.append(_whole(case, ids))
+            tokens.append(_full_patient_id(case, ids))
         elif len(of_name.get(name, ())) == 1:
             tokens.append(next(iter(of_name[name])))
         else:
@@ -117,48 +117,48 @@ def _tokens(group: Sequence[Case]) -> list[str]:
     return tokens
 
 
-def _whole(case: Case, ids: set[str]) -> str:
+def _full_patient_id(case: StudyCase, ids: set[str]) -> str:
     """A case's PatientID; for one that ECAT may have cut, the only longer one that it begins."""
     own = case.naming.patients.common_id
     if case.study.study_uid is not None:
         return own
-    longer = {other for other in ids if len(other) > len(own) and same_patient(own, other)}
+    longer = {other for other in ids if len(other) > len(own) and is_same_patient(own, other)}
     return longer.pop() if len(longer) == 1 else own
 
 
-def _holds(known: KnownSubject, case: Case) -> bool:
+def _is_patient_of(known_subject: KnownSubject, case: StudyCase) -> bool:
     """Whether a known subject is certainly this case's patient."""
     patients = case.naming.patients
     if patients.common_id:
-        return _has_id(known, case)
-    return patients.name in known.patient_names
+        return _has_id(known_subject, case)
+    return patients.name in known_subject.patient_names
 
 
-def _contradicts(known: KnownSubject, case: Case) -> bool:
+def _contradicts(known_subject: KnownSubject, case: StudyCase) -> bool:
     """Whether a known subject is certainly another patient."""
     patients = case.naming.patients
-    if patients.common_id and known.patient_ids:
-        return not _has_id(known, case)
-    return bool(patients.name and known.patient_names) and patients.name not in known.patient_names
+    if patients.common_id and known_subject.patient_ids:
+        return not _has_id(known_subject, case)
+    return bool(patients.name and known_subject.patient_names) and patients.name not in known_subject.patient_names
 
 
-def _has_id(known: KnownSubject, case: Case) -> bool:
+def _has_id(known_subject: KnownSubject, case: StudyCase) -> bool:
     own = case.naming.patients.common_id
-    if own in known.patient_ids:
+    if own in known_subject.patient_ids:
         return True
-    return case.study.study_uid is None and any(same_patient(own, other) for other in known.patient_ids)
+    return case.study.study_uid is None and any(is_same_patient(own, other) for other in known_subject.patient_ids)
 
 
-def _spell_alike(cases: Sequence[Case], view: CatalogView) -> None:
+def _unify_spelling(cases: Sequence[StudyCase], view: CatalogView) -> None:
     """One spelling for a subject: the catalog's, else a requested one, else the first in code-point order."""
-    groups: dict[str, list[Case]] = defaultdict(list)
+    groups: dict[str, list[StudyCase]] = defaultdict(list)
     for case in cases:
         groups[label_key(case.subject)].append(case)
     for group in groups.values():
-        inherited = [found.subject for case in group if (found := case.home or case.waiting) is not None]
+        inherited = [session.subject for case in group if (session := case.archived_session or case.waiting) is not None]
         same = [label for label in inherited if label_key(label) == label_key(group[0].subject)]
-        known = view.subject(group[0].policy.id, group[0].subject)
-        asked = [case.subject for case in group if case.naming.subject.requested]
-        spelled = known.label if known is not None else min(same or asked or [case.subject for case in group])
+        known_subject = view.subject(group[0].policy.id, group[0].subject)
+        requested = [case.subject for case in group if case.naming.subject.requested]
+        spelled = known_subject.label if known_subject is not None else min(same or requested or [case.subject for case in group])
         for case in group:
             case.subject = spelled

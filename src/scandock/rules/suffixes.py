@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from scandock.rules.labels import fit, text_hash
+from scandock.rules.labels import append_suffix, hash_text
 from scandock.rules.study import StudyFacts
 
 _LONGER = (12, 24, 48)
 
 
-def suffixed(label: str, study: StudyFacts) -> list[str]:
+def suffixed_labels(label: str, study: StudyFacts) -> list[str]:
     """The labels that a study may get instead of `label`, the first to be tried first.
 
     `_{StudyDate}` and `_{StudyDate}_{HHMMSS}` where there are such, then `_` and 6 hex digits of
     sha256(StudyInstanceUID) (of the key for ECAT alone), then, since 6 digits may be taken too, more of them.
     """
     identity = study.study_uid if study.study_uid is not None else study.key
-    dated = [fit(label, f"_{study.date}")] if study.date else []
+    dated = [append_suffix(label, f"_{study.date}")] if study.date else []
     if study.date and study.time:
-        dated.append(fit(label, f"_{study.date}_{study.time}"))
-    return dated + [fit(label, "_" + text_hash(identity, digits)) for digits in (6, *_LONGER)]
+        dated.append(append_suffix(label, f"_{study.date}_{study.time}"))
+    return dated + [append_suffix(label, "_" + hash_text(identity, digits)) for digits in (6, *_LONGER)]
 
 
-def suffixed_subject(label: str, token: str, digits: int = 6) -> str:
+def add_subject_suffix(label: str, token: str, digits: int = 6) -> str:
     """The subject's label of the patient `token` (PatientID, else name) where `label` takes several."""
-    return fit(label, "_" + text_hash(token, digits))
+    return append_suffix(label, "_" + hash_text(token, digits))

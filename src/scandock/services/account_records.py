@@ -8,7 +8,7 @@ from typing import Annotated, Self
 from pydantic import Field
 
 from scandock.access import accounts, members, tokens
-from scandock.access.logins import Login as NewLogin
+from scandock.access.logins import NewLogin
 from scandock.access.principal import Door, Principal
 from scandock.model.json_records import JsonRecord, MaybeMoment, Moment
 from scandock.rules.permissions import Role, Scope
@@ -158,7 +158,7 @@ class NewlyIssued(JsonRecord):
     expires: Moment
 
     @classmethod
-    def of(cls, issued: tokens.Issued, scope: Scope, name: str) -> Self:
+    def of(cls, issued: tokens.NewToken, scope: Scope, name: str) -> Self:
         return cls(
             alias=issued.alias,
             secret=issued.secret,

@@ -10,10 +10,10 @@ from sqlalchemy import Connection
 
 from scandock.access import accounts, passwords, tokens
 from scandock.access.accounts import Account
-from scandock.access.principal import Principal, ProjectRights, RequestInfo, RightMissing, deny, require
-from scandock.access.tokens import Issued, Token
+from scandock.access.principal import Principal, ProjectRights, RequestInfo, RightMissing, raise_denied, require_access
+from scandock.access.tokens import NewToken, Token
 from scandock.catalog.engine import Catalog
-from scandock.rules.permissions import Action, Answer, Scope
+from scandock.rules.permissions import Action, AccessDecision, Scope
 from scandock.services.account_errors import PasswordOwn, TokenUnknown
 from scandock.services.audit import Did, Value, record
 
@@ -124,9 +124,9 @@ class Accounts:
         """Accounts by name, for administrators."""
         self._require_admin()
         with self._catalog.read() as connection:
-            return accounts.page(connection, after=after, limit=limit)
+            return accounts.list_page(connection, after=after, limit=limit)
 
-    def issue_token(self, *, scope: Scope, days: int = tokens.DAYS, name: str = "", of: str | None = None) -> Issued:
+    def issue_token(self, *, scope: Scope, days: int = tokens.DAYS, name: str = "", of: str | None = None) -> NewToken:
         """Make a token of one's own, or (`of`) of another account, as an administrator.
 
         What asks by a token makes none that lives longer, and it ends with that token. One of another account ends with
@@ -139,7 +139,7 @@ class Accounts:
             parent = self._asker.token
             if one.id != self._asker.account_id and self._asker.account_id is not None:
                 own, one = self._both(connection, one)
-                parent = tokens.issuing(connection, own, one, scope=scope, days=days, parent=parent)
+                parent = tokens.get_issuing_token(connection, own, one, scope=scope, days=days, parent=parent)
                 name = f"Issued by {own.name}"
             made = tokens.issue(connection, one, scope=scope, days=days, name=name, parent=parent)
             self._record(connection, Did.TOKEN_CREATE, one, {"alias": made.alias, "scope": scope, "days": made.days})
@@ -152,10 +152,10 @@ class Accounts:
         does has to be theirs; and where it is disabled, as what is shut out stays so when it is let in again.
         """
         assert self._asker.account_id is not None
-        there = accounts.steady(connection, {self._asker.account_id, one.id})
+        there = accounts.lock_accounts(connection, {self._asker.account_id, one.id})
         own, other = there.get(self._asker.account_id), there.get(one.id)
         if own is None or other is None or not own.admin or own.disabled:
-            deny(Answer.FORBIDDEN, replace(self._asker, admin=False), Action.SITE_ADMIN)
+            raise_denied(AccessDecision.FORBIDDEN, replace(self._asker, admin=False), Action.SITE_ADMIN)
         if other.admin:
             message = f"{other.name} is an administrator, whose tokens nobody else issues."
             remedy = "Have them issue it themselves, or issue one for your own account."
@@ -168,7 +168,7 @@ class Accounts:
     def tokens(self, *, of: str | None = None) -> Sequence[Token]:
         """One's own tokens, or another account's."""
         with self._catalog.read() as connection:
-            return tokens.of_account(connection, self._whose(connection, of, Action.ACCOUNT_READ).id)
+            return tokens.list_tokens(connection, self._whose(connection, of, Action.ACCOUNT_READ).id)
 
     def revoke_token(self, alias: str, *, of: str | None = None) -> None:
         """End a token at once, with the logins and tokens that it made.
@@ -186,9 +186,9 @@ class Accounts:
         """
         with self._catalog.write() as connection:
             one = self._own(connection, Action.ACCOUNT_EDIT)
-            held_by = tokens.account_of(connection, alias)
+            held_by = tokens.find_account_id(connection, alias)
             if self._asker.admin and held_by is not None and held_by != one.id:
-                require(self._asker, Action.SITE_ADMIN, None, ProjectRights(connection))
+                require_access(self._asker, Action.SITE_ADMIN, None, ProjectRights(connection))
                 one = accounts.by_id(connection, held_by) or one
             self._revoke(connection, one, alias)
 
@@ -229,16 +229,16 @@ class Accounts:
     def _whose(self, connection: Connection, of: str | None, action: Action = Action.ACCOUNT_EDIT) -> Account:
         if of is None:
             return self._own(connection, action)
-        require(self._asker, Action.SITE_ADMIN, None, ProjectRights(connection))
+        require_access(self._asker, Action.SITE_ADMIN, None, ProjectRights(connection))
         return accounts.get(connection, of)
 
     def _own(self, connection: Connection, action: Action) -> Account:
-        require(self._asker, action, None, ProjectRights(connection))
+        require_access(self._asker, action, None, ProjectRights(connection))
         return accounts.get(connection, self._asker.name)
 
     def _require_admin(self) -> None:
         with self._catalog.read() as connection:
-            require(self._asker, Action.SITE_ADMIN, None, ProjectRights(connection))
+            require_access(self._asker, Action.SITE_ADMIN, None, ProjectRights(connection))
 
     def _record(
         self, connection: Connection, did: Did, one: Account, details: Mapping[str, Value] | None = None

@@ -13,23 +13,23 @@ from scandock.catalog.records import SessionRecord
 from scandock.catalog.sessions import find_session
 from scandock.catalog.tables import project, session, tree
 from scandock.catalog.trees import has_variants, scans_of
-from scandock.model.importing import Overwrite
+from scandock.model.import_types import Overwrite
 from scandock.model.series import SeriesTally
-from scandock.pipeline.job import Tools
-from scandock.pipeline.keep import scratch
+from scandock.pipeline.job import JobContext
+from scandock.pipeline.staging import scratch_path
 from scandock.pipeline.ledger import Ledger
-from scandock.pipeline.merge import Keep, Merged, merge
+from scandock.pipeline.session_merge import KeepChoice, MergeResult, merge_sessions
 from scandock.placing.intents import SessionRow
 from scandock.placing.locks import LockName, locks_of, session_locks
 from scandock.placing.moves import Operation, operation
 from scandock.rules.choices import ARCHIVABLE, REASONS
 from scandock.rules.import_request import ImportRequest
 from scandock.rules.labels import UNASSIGNED, is_placeholder, label_key
-from scandock.rules.notices import Notice, notice
+from scandock.rules.notices import Notice, make_notice
 from scandock.rules.permissions import Action
 from scandock.rules.policy import SiteRules
-from scandock.rules.session_types import PetMr, may_join_type
-from scandock.rules.study import StudyFacts, same_patient
+from scandock.rules.session_types import PetMr, can_join_type
+from scandock.rules.study import StudyFacts, is_same_patient
 from scandock.services import audit, rights
 from scandock.services.moving import (
     Desk,
@@ -65,7 +65,7 @@ def archive(
     overwrite: Overwrite | None = None,
     label: str | None = None,
     subject: str | None = None,
-    keep: Keep = "ask",
+    keep: KeepChoice = "ask",
     decided: bool = False,
     apart: bool = False,
     of_subject: str | None = None,
@@ -196,8 +196,8 @@ def _check_type(source: SessionRecord, target: SessionRecord, policy: Overwrite,
     if policy == "delete" or not target.type_is_set:
         return
     same_study = source.study_uid is not None and source.study_uid == target.study_uid
-    if not may_join_type(target.xsi_type, source.xsi_type, petmr, same_study=same_study):
-        said = notice("type_differs", label=target.label, other=target.xsi_type, type=source.xsi_type)
+    if not can_join_type(target.xsi_type, source.xsi_type, petmr, same_study=same_study):
+        said = make_notice("type_differs", label=target.label, other=target.xsi_type, type=source.xsi_type)
         raise TypeDiffers(said.message, "Archive it with delete, which keeps the type, or under another label.")
 
 
@@ -210,9 +210,9 @@ def _check_patient(
     placeholders = desk.settings.placeholder_names
     ids = {one.patient_id for one in (source, target) if not is_placeholder(one.patient_id, placeholders)}
     cut = None in (source.study_uid, target.study_uid)
-    if len(ids) < 2 or (cut and same_patient(*ids)):
+    if len(ids) < 2 or (cut and is_same_patient(*ids)):
         return ()
-    said = notice("patient_mismatch", label=target.label, ids=", ".join(sorted(ids)))
+    said = make_notice("patient_mismatch", label=target.label, ids=", ".join(sorted(ids)))
     if one_patient:
         return (said,)
     remedy = "Archive it under another label, or with allowPatientMismatch=true where they are one patient."
@@ -236,10 +236,10 @@ def _patient_ids(desk: Desk, connection: Connection, source: SessionRecord) -> l
 def _check_target(target: SessionRecord, policy: Overwrite, subject: str | None) -> None:
     """Usage where the archived session is not to be joined: by the policy, or as another subject is named."""
     if subject is not None and label_key(subject) != label_key(target.subject):
-        said = notice("subject_differs", label=target.label, other=target.subject, subject=subject)
+        said = make_notice("subject_differs", label=target.label, other=target.subject, subject=subject)
         raise SubjectDiffers(said.message, "Archive it without a subject, or under another label.")
     if policy == "none":
-        said = notice("session_exists", label=target.label, project=target.project)
+        said = make_notice("session_exists", label=target.label, project=target.project)
         raise SessionExists(said.message, "Archive it with append or delete, or under another label.")
 
 
@@ -268,7 +268,7 @@ def _target(
         if not named and not apart:
             raise StudyElsewhere
         if not named:
-            twice = (notice("study_twice", project=source.project, other=own[0].label, label=label),)
+            twice = (make_notice("study_twice", project=source.project, other=own[0].label, label=label),)
         own = named
     chosen = own[0].uuid if own else None
     for row in found:
@@ -284,13 +284,13 @@ def _target(
 
 def tools_of(
     desk: Desk, running: Operation, *, quarantine: bool = False, said: Mapping[str, str] | None = None
-) -> Tools:
+) -> JobContext:
     """The tools of the pipeline's steps, for an operation; `said`: what people set of what joins a session."""
-    return Tools(
+    return JobContext(
         catalog=desk.catalog,
         store=desk.store,
         stage=running.stage,
-        ledger=Ledger(scratch(running.stage, LEDGER)),
+        ledger=Ledger(scratch_path(running.stage, LEDGER)),
         lease=running.lease,
         request=ImportRequest(quarantine=quarantine, said=said or {}),
         site=SiteRules(placeholders=desk.settings.placeholder_names),
@@ -302,12 +302,12 @@ def tools_of(
 
 def _join(
     desk: Desk,
-    tools: Tools,
+    tools: JobContext,
     running: Operation,
     source: SessionRecord,
     target: SessionRecord,
     policy: Overwrite,
-    keep: Keep,
+    keep: KeepChoice,
     *,
     dry_run: bool,
     action: str,
@@ -315,11 +315,11 @@ def _join(
 ) -> Outcome:
     try:
         how: Literal["append", "delete"] = "delete" if policy == "delete" else "append"
-        merged = merge(tools, source, target, how, keep, dry_run=dry_run)
+        merged = merge_sessions(tools, source, target, how, keep, dry_run=dry_run)
     finally:
         tools.ledger.close()
     if merged.undecided:
-        said = notice("sop_clash", label=target.label, count=merged.clashes)
+        said = make_notice("sop_clash", label=target.label, count=merged.clashes)
         if not dry_run:
             hold(desk, source, said)
         raise ObjectsClash(said.message, "Decide first which to keep: the old, the new or both.")
@@ -330,7 +330,7 @@ def _join(
         before=source.uri,
         after=target.uri,
         into=target.uuid,
-        warnings=(notice("label_kept", project=target.project, label=target.label, other=source.label),)
+        warnings=(make_notice("label_kept", project=target.project, label=target.label, other=source.label),)
         if label_key(target.label) != label_key(source.label)
         else (),
         counts={
@@ -353,7 +353,7 @@ def _show(
     running: Operation,
     source: SessionRecord,
     target: SessionRecord,
-    merged: Merged,
+    merged: MergeResult,
     action: str,
     details: Mapping[str, audit.Value],
 ) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
 
-from scandock.access.principal import Principal, ProjectRights, deny, may
+from scandock.access.principal import Principal, ProjectRights, raise_denied, decide_access_of
 from scandock.catalog.assessors import assessor_rows, assessors_labelled, labels_of_assessors
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import accession, assessor
@@ -28,7 +28,7 @@ from scandock.rules.assessor_documents import (
     type_missing,
 )
 from scandock.rules.labels import label_key
-from scandock.rules.permissions import Action, Answer
+from scandock.rules.permissions import Action, AccessDecision
 from scandock.services.audit import Value
 from scandock.services.finding import Experiment
 from scandock.services.making import changing, new_label
@@ -65,7 +65,7 @@ def find_assessor(connection: Connection, principal: Principal, name: str, of: E
     """The assessor of an id or label of a session, whose rights were asked. Denied where it has none."""
     row = _row_of(connection, of.standing.uuid, name)
     if row is None:
-        deny(Answer.HIDDEN if principal.signed_in else Answer.SIGN_IN)
+        raise_denied(AccessDecision.HIDDEN if principal.signed_in else AccessDecision.SIGN_IN)
     return _assessor(row, of)
 
 
@@ -98,11 +98,11 @@ def find_any_assessor(
         query = query.join(subject, subject.c.id == session.c.subject_id).where(named)
     known = ProjectRights(connection)
     rows = list(connection.execute(query.limit(_MANY)).mappings())
-    answers = [may(principal, action, row["project"], known) for row in rows]
-    allowed = [row for row, said in zip(rows, answers, strict=True) if said is Answer.ALLOWED]
+    answers = [decide_access_of(principal, action, row["project"], known) for row in rows]
+    allowed = [row for row, said in zip(rows, answers, strict=True) if said is AccessDecision.ALLOWED]
     if len(allowed) != 1:
-        hidden = Answer.HIDDEN if principal.signed_in or allowed else Answer.SIGN_IN
-        deny(Answer.FORBIDDEN if Answer.FORBIDDEN in answers and not allowed else hidden, principal, action)
+        hidden = AccessDecision.HIDDEN if principal.signed_in or allowed else AccessDecision.SIGN_IN
+        raise_denied(AccessDecision.FORBIDDEN if AccessDecision.FORBIDDEN in answers and not allowed else hidden, principal, action)
     (found,) = allowed
     row = connection.execute(assessor_rows().where(assessor.c.uuid == found["assessor"])).mappings().one()
     return _assessor(row, Experiment(SessionRecord.from_row(found), found["number"]))
@@ -155,7 +155,7 @@ def delete_assessor(desk: Desk, found: Assessor) -> None:
     """Delete an assessor; nothing brings it back. Denied, which needs the right to delete its session."""
     with changing(desk, found.session.standing.uuid, Action.SESSION_DELETE) as (connection, source):
         if not connection.execute(delete(assessor).where(assessor.c.uuid == found.uuid)).rowcount:
-            deny(Answer.HIDDEN)
+            raise_denied(AccessDecision.HIDDEN)
         details: dict[str, Value] = {"assessor": found.label, "type": found.xsi_type, "deleted": True}
         desk.note(connection, "edit", source.uuid, source.project, details)
 
@@ -177,7 +177,7 @@ def check_labels_of_restored(connection: Connection, project_id: int, session_uu
 
 def _make(desk: Desk, connection: Connection, source: SessionRecord, name: str, said: SaidOfAssessor) -> int:
     if experiment_number(name) is not None:
-        deny(Answer.HIDDEN)
+        raise_denied(AccessDecision.HIDDEN)
     label = new_label(said.label or name)
     if not said.xsi_type:
         raise type_missing(said)

@@ -27,7 +27,7 @@ from scandock import __version__
 from scandock.catalog.server_tables import reception, trashed
 from scandock.catalog.tables import intent, operation, project, session, shelf, tree, upload
 from scandock.model.errors import Fault
-from scandock.model.importing import Progress
+from scandock.model.import_types import Progress
 from scandock.model.request_errors import DataMissing
 from scandock.model.tree_parts import TreeParts
 from scandock.model.verdicts import KEEPS_BYTES, ImportState

@@ -13,14 +13,14 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, func, or_, select
 
 from scandock.access.principal import Principal
-from scandock.access.visible import own_where, projects_where
+from scandock.access.visibility import own_where, projects_where
 from scandock.catalog.aliases import ALIASES
 from scandock.catalog.server_tables import project_access, project_sums, verification
 from scandock.catalog.sums import sum_up
 from scandock.catalog.tables import project, session, subject
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.notices import CODES
-from scandock.rules.permissions import NEEDS, Action
+from scandock.rules.permissions import REQUIREMENTS, Action
 from scandock.services import rights
 from scandock.services.damage import damaged_of
 from scandock.services.listing import Page, Sorting, like, one_of, page_of, rows_of
@@ -213,7 +213,7 @@ def waiting_counts(connection: Connection, principal: Principal) -> dict[str, in
     """How many sessions wait that the principal may see, by project in the order of their ids; their own in
     `Unassigned` among them. What they may not see is not counted: a count that leads to no list misleads.
     """
-    if not principal.signed_in or principal.scope not in NEEDS[Action.PREARCHIVE_READ].scopes:
+    if not principal.signed_in or principal.scope not in REQUIREMENTS[Action.PREARCHIVE_READ].scopes:
         return {}
     kept = connection.execute(
         select(project.c.name, project_sums.c.waiting)

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from scandock.catalog.engine import HEAD
 from scandock.catalog.errors import CatalogFailed
-from scandock.model.private import PRIVATE_FILE
+from scandock.model.private_files import PRIVATE_FILE
 from scandock.services.data_errors import CatalogOtherVersion, ProgramMissing, RestoreNotEmpty, RestoreOtherCatalog
 from scandock.services.data_folders import check_copied
 from scandock.services.opening import CATALOG

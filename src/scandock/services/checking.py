@@ -19,7 +19,7 @@ from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import file, intent, project, session, shelf, tree, upload
 from scandock.catalog.trees import ResourceRow, ScanRow, resources_of, scans_of
 from scandock.model.errors import Fault
-from scandock.model.importing import Progress
+from scandock.model.import_types import Progress
 from scandock.model.request_errors import DataMissing
 from scandock.model.tree_parts import TreeParts
 from scandock.model.verdicts import WITH_RECEIPT

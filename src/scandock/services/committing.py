@@ -16,18 +16,18 @@ from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import accession
 from scandock.catalog.tables import project, session, subject, tree, upload
 from scandock.model.errors import Usage
-from scandock.model.importing import Overwrite
+from scandock.model.import_types import Overwrite
 from scandock.model.xnat_ids import experiment_number, subject_number
 from scandock.placing.errors import SessionBusy
 from scandock.placing.locks import locks_of
 from scandock.placing.moves import operation
-from scandock.rules.choices import still_holds
+from scandock.rules.choices import is_still_held
 from scandock.rules.errors import LabelUnusable
 from scandock.rules.import_request import ImportRequest
-from scandock.rules.labels import UNASSIGNED, clean, label_key
-from scandock.rules.notices import Notice, notice
+from scandock.rules.labels import UNASSIGNED, clean_label, label_key
+from scandock.rules.notices import Notice, make_notice
 from scandock.rules.permissions import Action
-from scandock.rules.said_fields import ScanPlace
+from scandock.rules.session_fields import ScanSelector
 from scandock.services import rights
 from scandock.services.archiving import archive, hold
 from scandock.services.making import SessionChange, WantedScan, change_session, check_scans, in_columns, said_by_hand
@@ -54,7 +54,7 @@ amiss does not: nothing is wrong with the session.
 class ScanWish:
     """What is said of one scan of a session that is archived, as a PUT of that scan says it."""
 
-    place: ScanPlace
+    place: ScanSelector
     said: WantedScan
 
 
@@ -139,7 +139,7 @@ def archive_as(desk: Desk, found: SessionRecord, wishes: Wishes, *, dry_run: boo
         scans = _scans_meant(connection, desk, found, wishes.scans)
         person = _subject(connection, found, wishes.subject)
         label = _session(connection, found, wishes.session) or _requested(found, request)
-    decided = bool(found.held[0]) and not still_holds(
+    decided = bool(found.held[0]) and not is_still_held(
         found.held[0],
         project=False,
         label=label is not None and label_key(label) != label_key(found.label),
@@ -213,7 +213,7 @@ def _say_of_scans(desk: Desk, uuid: str, scans: Sequence[tuple[ScanPart, WantedS
 def _held_as(error: Usage, found: SessionRecord, label: str) -> Notice:
     """Why a session is held that the archive has something against."""
     if error.code == "session_exists":
-        return notice("session_exists", label=label, project=found.project)
+        return make_notice("session_exists", label=label, project=found.project)
     return Notice(code=error.code, message=error.message, remedy=error.remedy)
 
 
@@ -252,7 +252,7 @@ def _label(text: str | None) -> str | None:
     """A label as the original makes it from what was sent. Usage `label_unusable`."""
     if text is None or not text.strip():
         return None
-    made = clean(text)
+    made = clean_label(text)
     if not made:
         raise LabelUnusable("unable to deduce session label", "Name one with a letter or digit.")
     return made
@@ -261,7 +261,7 @@ def _label(text: str | None) -> str | None:
 def _requested(found: SessionRecord, request: ImportRequest) -> str | None:
     """The session's label where its import named it in this dialect."""
     named = request.session if request.dialect else None
-    return found.label if named and label_key(clean(named)) == label_key(found.label) else None
+    return found.label if named and label_key(clean_label(named)) == label_key(found.label) else None
 
 
 def _subject(connection: Connection, found: SessionRecord, text: str | None) -> str | None:

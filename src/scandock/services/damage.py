@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, func, literal, select, true, union_all
 
-from scandock.access.principal import Denied
-from scandock.access.visible import projects_where
+from scandock.access.principal import AccessDenied
+from scandock.access.visibility import projects_where
 from scandock.catalog.engine import in_parts
 from scandock.catalog.server_tables import account, damage, member, verification
 from scandock.catalog.shelves import Holder, find_holder
@@ -196,7 +196,7 @@ def read_here(desk: Desk, uuids: Sequence[str], *, damaged: bool = False, projec
     for uuid in uuids:
         try:
             read_again(desk, uuid)
-        except Denied:
+        except AccessDenied:
             raise SessionUnknown(uuid) from None
     named = list(uuids)
     if damaged:

@@ -12,11 +12,11 @@ from typing import IO, TYPE_CHECKING, Any, Final, TypeVar
 
 from scandock.model.errors import ScandockError
 from scandock.services.held_answers import HeldAnswers, HeldFile
-from scandock.viewing.cache import Cache
-from scandock.viewing.decoders import MOST, Busy, Decoders, Lost, Opened
-from scandock.viewing.exchange import Message, NotKept
+from scandock.viewing.cache import ImageCache
+from scandock.viewing.decoder_pool import DECODERS, DecodersBusy, DecoderPool, DecoderLost, OpenFiles
+from scandock.viewing.decoder_messages import Message, BodyNotStored
 from scandock.viewing.stack import Stack
-from scandock.viewing.turns import LINE, Asker
+from scandock.viewing.question_queue import MAX_WAITING, Requester
 
 if TYPE_CHECKING:
     from scandock.services.settings import Settings
@@ -26,7 +26,7 @@ T = TypeVar("T")
 WORKING: Final = 12
 """Threads that are at work at once: those that wait for a decoder are none of them."""
 
-THREADS: Final = LINE + MOST + WORKING
+THREADS: Final = MAX_WAITING + DECODERS + WORKING
 """One for each question that waits or is asked. A thread that waits costs little."""
 
 BUSY: Final = "Many pictures are being made just now. Load it again in a moment."
@@ -61,7 +61,7 @@ class Made:
 class _Keeping:
     """Where the body of one answer is kept while it waits for its client."""
 
-    def __init__(self, pictures: Pictures, asker: Asker) -> None:
+    def __init__(self, pictures: Pictures, asker: Requester) -> None:
         self._pictures = pictures
         self._asker = asker
         self.file: HeldFile | None = None
@@ -70,7 +70,7 @@ class _Keeping:
         """AnswersFull, OSError."""
         self.close()  # of a question that was put back
         hold = self._pictures.held.hold(self._asker.who, size)
-        file = self._pictures.cache.unnamed(size)
+        file = self._pictures.cache.open_unnamed(size)
         self.file = HeldFile(file, hold)
         return file
 
@@ -87,9 +87,9 @@ class Pictures:
         self, data: str, settings: Settings, held: HeldAnswers, note: Callable[[str], None] = lambda _: None
     ) -> None:
         """`note` is told of questions as by `Decoders`."""
-        self.decoders = Decoders(note=note)
+        self.decoders = DecoderPool(note=note)
         self.held = held
-        self.cache = Cache(data, settings.cache_bytes, settings.min_free_bytes)
+        self.cache = ImageCache(data, settings.cache_bytes, settings.min_free_bytes)
         self.threads = ThreadPoolExecutor(THREADS, "pictures")
         self._working = threading.Semaphore(WORKING)
         self._lock = threading.Lock()
@@ -109,10 +109,10 @@ class Pictures:
     def ask(
         self,
         said: dict[str, Any],
-        opened: Opened,
+        opened: OpenFiles,
         key: tuple[Any, ...],
         *,
-        asker: Asker,
+        asker: Requester,
         seconds: float | None = None,
     ) -> Made:
         """Ask a decoder; what killed one, or took too long, is not tried again for a while (by `key`). AnswersFull.
@@ -126,12 +126,12 @@ class Pictures:
         keeping = _Keeping(self, asker)
         try:
             answer = self._answer(said, opened, keeping, asker=asker, content=key[:2], seconds=seconds)
-        except Busy:
+        except DecodersBusy:
             return Made(reason=BUSY, lasting=False)
-        except Lost as lost:
+        except DecoderLost as lost:
             self._put(self._failed, key, (time.monotonic(), str(lost)), _FAILED)
             return Made(reason=str(lost), lasting=False)
-        except NotKept as error:
+        except BodyNotStored as error:
             if isinstance(error.__cause__, ScandockError):
                 raise error.__cause__ from None
             return Made(reason=NO_ROOM, lasting=False)
@@ -140,7 +140,7 @@ class Pictures:
             return Made(reason="Its picture is too large.", lasting=False)
         return Made(answer.said, answer.body, str(answer.said.get("reason", "")), file=keeping.file)
 
-    def _answer(self, said: dict[str, Any], opened: Opened, keeping: _Keeping, **more: Any) -> Message:  # noqa: ANN401
+    def _answer(self, said: dict[str, Any], opened: OpenFiles, keeping: _Keeping, **more: Any) -> Message:  # noqa: ANN401
         """Wait for the decoder's answer, while another thread may work."""
         self._working.release()
         try:

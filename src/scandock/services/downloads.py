@@ -20,7 +20,7 @@ from urllib.parse import quote
 
 from sqlalchemy import Connection, select
 
-from scandock.access.principal import Denied
+from scandock.access.principal import AccessDenied
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.sessions import find_session
 from scandock.catalog.shelves import Holder, find_holder
@@ -256,7 +256,7 @@ def _every(desk: Desk, sessions: list[tuple[str, str]], damaged: Damaged) -> Ite
                 lasting.check(standing)
                 with desk.catalog.read() as connection:
                     known = damaged_paths(connection, standing, damaged)
-            except Denied:
+            except AccessDenied:
                 lines.append((label, "", "you may not read it any more"))
                 continue
             except Usage as error:

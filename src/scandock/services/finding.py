@@ -9,16 +9,16 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, func, or_, select
 
-from scandock.access.principal import Principal, ProjectRights, deny, may
+from scandock.access.principal import Principal, ProjectRights, raise_denied, decide_access_of
 from scandock.catalog.aliases import project_called
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import accession
 from scandock.catalog.sessions import session_rows
 from scandock.catalog.tables import project, session, subject
 from scandock.model import uris
-from scandock.model.uris import WaitingSession
+from scandock.model.uris import PrearchiveSession
 from scandock.model.xnat_ids import experiment_id, experiment_number, subject_id, subject_number
-from scandock.rules.permissions import Action, Answer
+from scandock.rules.permissions import Action, AccessDecision
 from scandock.services import rights
 
 
@@ -116,35 +116,35 @@ def find_experiments(
     known = ProjectRights(connection)
     different = list(dict.fromkeys(names))
     found: dict[int, Experiment] = {}
-    denied: Answer | None = None
+    denied: AccessDecision | None = None
     for first in range(0, len(different), _AT_ONCE):
         names_at_once = different[first : first + _AT_ONCE]
         query = _experiments_of(names_at_once, in_project, of_subject).limit(_MANY * len(names_at_once))
         seen: dict[str | int, list[RowMapping]] = {}
         forbidden: set[str | int] = set()
         for row in connection.execute(query).mappings():
-            said = may(principal, action, row["project"], known)
+            said = decide_access_of(principal, action, row["project"], known)
             for called in (row["key"], row["number"]):
-                if said is Answer.ALLOWED:
+                if said is AccessDecision.ALLOWED:
                     seen.setdefault(called, []).append(row)
-                elif said is Answer.FORBIDDEN:
+                elif said is AccessDecision.FORBIDDEN:
                     forbidden.add(called)
         for name in names_at_once:
             number = experiment_number(name)
             called = name.casefold() if number is None else number
             rows = seen.get(called, [])
             if len(rows) != 1:
-                hidden = Answer.HIDDEN if principal.signed_in or rows else Answer.SIGN_IN
-                denied = denied or (Answer.FORBIDDEN if called in forbidden and not rows else hidden)
+                hidden = AccessDecision.HIDDEN if principal.signed_in or rows else AccessDecision.SIGN_IN
+                denied = denied or (AccessDecision.FORBIDDEN if called in forbidden and not rows else hidden)
                 continue
             found.setdefault(rows[0]["number"], Experiment(SessionRecord.from_row(rows[0]), rows[0]["number"]))
     if denied is not None and not (some and found):
-        deny(denied, principal, action)
+        raise_denied(denied, principal, action)
     return list(found.values())
 
 
 def find_waiting(
-    connection: Connection, principal: Principal, where: WaitingSession, action: Action = Action.PREARCHIVE_READ
+    connection: Connection, principal: Principal, where: PrearchiveSession, action: Action = Action.PREARCHIVE_READ
 ) -> Waiting:
     """The prearchive session of an address, where one may do `action` to it.
 
@@ -164,7 +164,7 @@ def find_waiting(
         .order_by(session.c.key != named, session.c.id)
     ).scalar()
     if uuid is None:
-        deny(Answer.HIDDEN if principal.signed_in else Answer.SIGN_IN)
+        raise_denied(AccessDecision.HIDDEN if principal.signed_in else AccessDecision.SIGN_IN)
     return Waiting(rights.waiting_session(connection, principal, uuid, action))
 
 
@@ -223,10 +223,10 @@ def find_subject(
     rows = [
         row
         for row in connection.execute(query.limit(_MANY))
-        if may(principal, action, row.project, known) is Answer.ALLOWED
+        if decide_access_of(principal, action, row.project, known) is AccessDecision.ALLOWED
     ]
     if len(rows) != 1:
-        deny(Answer.HIDDEN if principal.signed_in else Answer.SIGN_IN)
+        raise_denied(AccessDecision.HIDDEN if principal.signed_in else AccessDecision.SIGN_IN)
     row = rows[0]
     return Subject(row.id, row.uuid, row.label, row.project, row.created, json.loads(row.attributes))
 

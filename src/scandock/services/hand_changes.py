@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, select
 
-from scandock.access.principal import deny
+from scandock.access.principal import raise_denied
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.shelves import Holder, Shelf, find_holder
 from scandock.catalog.tables import tree
 from scandock.model.errors import ScandockError
-from scandock.model.points import reach
+from scandock.model.crash_points import reach
 from scandock.placing.intents import Placement, SessionRow, ShelfRow
 from scandock.placing.locks import locks_of
 from scandock.placing.moves import Operation, operation, patiently
 from scandock.placing.tree_plan import build_trees
-from scandock.rules.permissions import Action, Answer
+from scandock.rules.permissions import Action, AccessDecision
 from scandock.services import audit, shelves
 from scandock.services.file_errors import ResourceUnknown
 from scandock.services.moving import Desk, standing_inode
@@ -84,7 +84,7 @@ def _make(uuid: str, changes: Sequence[Change]) -> list[BaseException | None]:
 def _source(connection: Connection, uuid: str) -> Holder:
     found = find_holder(connection, uuid)
     if found is None or (isinstance(found, SessionRecord) and found.place != "archive"):
-        deny(Answer.HIDDEN)
+        raise_denied(AccessDecision.HIDDEN)
     return found
 
 

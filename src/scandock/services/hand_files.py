@@ -16,7 +16,7 @@ from scandock.formats.dicom_header import Unparseable, looks_like_dicom, read_he
 from scandock.formats.ecat import looks_like_ecat, read_ecat
 from scandock.queue.tokens import new_token, new_uuid
 from scandock.rules.errors import LabelUnusable
-from scandock.rules.frames import MODALITY, NUMBER_OF_FRAMES, ecat_frames, object_frames
+from scandock.rules.frame_counts import MODALITY, NUMBER_OF_FRAMES, count_ecat_frames, count_object_frames
 from scandock.rules.permissions import Action
 from scandock.services import audit
 from scandock.services.file_errors import FilePathInvalid
@@ -175,11 +175,11 @@ def _with_header(stage: Stage, one: Staged) -> Staged:
     try:
         if looks_like_ecat(head):
             facts = read_ecat(head, one.size, lambda offset, length: stage.read_at(one.rel, offset, length))
-            return replace(one, frames=ecat_frames(facts))
+            return replace(one, frames=count_ecat_frames(facts))
         if not looks_like_dicom(head, one.size):
             return one
         header = read_header(head, one.size, _WANTED, lambda length: stage.read_at(one.rel, 0, length))
     except Unparseable:
         return one
-    frames = object_frames(header.sop_class, header.values)
+    frames = count_object_frames(header.sop_class, header.values)
     return replace(one, sop_uid=header.sop_uid or None, frames=frames, dataset_at=header.dataset_at)

@@ -19,9 +19,9 @@ from scandock.catalog.trees import FileRow, ResourceRow, ScanRow, files_of, reso
 from scandock.formats.dicom_header import Header, Unparseable, looks_like_dicom, read_header
 from scandock.formats.dicom_tally import OBJECTS, Tally
 from scandock.model.series import SeriesTally
-from scandock.model.tags import NUMBERS, WANTED
+from scandock.model.tags import NUMBERS, TAGS
 from scandock.placing.errors import SessionBusy
-from scandock.rules.frames import object_frames
+from scandock.rules.frame_counts import count_object_frames
 from scandock.rules.permissions import Action
 from scandock.services import rights
 from scandock.services.damaged_files import Damaged, damaged_paths
@@ -33,7 +33,7 @@ from scandock.store.paths import RelPath, resource_file, tree_path
 from scandock.store.port import Snapshot
 
 _HEAD: Final = 1024 * 1024
-_WANTED: Final = frozenset(WANTED)
+_WANTED: Final = frozenset(TAGS)
 _IMAGES: Final = frozenset({"dicom", "secondary"})
 _PATIENT: Final = "PatientID"
 
@@ -54,7 +54,7 @@ class ScanHeaders:
         """Count one object."""
         self._added.add(header)
         self._objects += 1
-        self.frames += object_frames(header.sop_class, header.values)
+        self.frames += count_object_frames(header.sop_class, header.values)
         if self._objects == OBJECTS:
             self.settle()
 
@@ -130,7 +130,7 @@ def _read(
                 continue
         found.scans.setdefault(resource.scan_n, ScanHeaders()).add(header)
         if row.sop_uid is None:
-            count = object_frames(header.sop_class, header.values)
+            count = count_object_frames(header.sop_class, header.values)
             said = {"sop": header.sop_uid, "count": count, "at": header.dataset_at}
             found.rows.append({"number": row.n, **said})
     for one in found.scans.values():

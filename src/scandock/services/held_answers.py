@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable, Iterator
 from types import TracebackType
 from typing import IO, Final, Self
 
-from scandock.access.throttle import network
+from scandock.access.throttle import network_of
 from scandock.model.errors import Coded
 
 RETRY_SECONDS: Final = 5
@@ -21,7 +21,7 @@ _PIECE: Final = 256 * 1024
 
 def asker_of(account: int | None, address: str) -> Hashable:
     """Who asks: the account, else the address; of IPv6 the /64."""
-    return network(address) if account is None else account
+    return network_of(address) if account is None else account
 
 
 class AnswersFull(Coded):

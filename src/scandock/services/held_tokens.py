@@ -7,39 +7,39 @@ from __future__ import annotations
 
 from scandock.access import accounts, tokens
 from scandock.access.accounts import Account
-from scandock.access.authenticate import Gate, principal_of
-from scandock.access.principal import Door, RequestInfo, deny
-from scandock.access.tokens import Known
+from scandock.access.authentication import LoginState, make_principal
+from scandock.access.principal import Door, RequestInfo, raise_denied
+from scandock.access.tokens import ValidToken
 from scandock.catalog.engine import Catalog
-from scandock.rules.permissions import Answer
+from scandock.rules.permissions import AccessDecision
 from scandock.services.audit import Did, record
 
 
-def holder_of(catalog: Catalog, gate: Gate, alias: str, secret: str, request: RequestInfo) -> str:
+def holder_of(catalog: Catalog, gate: LoginState, alias: str, secret: str, request: RequestInfo) -> str:
     """The name of a token's account; empty where alias or secret is wrong, or it has ended. Raises Throttled."""
     held = _held(catalog, gate, alias, secret, request)
     return "" if held is None else held[1].name
 
 
-def revoke_held(catalog: Catalog, gate: Gate, alias: str, secret: str, request: RequestInfo) -> None:
+def revoke_held(catalog: Catalog, gate: LoginState, alias: str, secret: str, request: RequestInfo) -> None:
     """End a token, whatever it is for, with the logins and tokens that it made.
 
     Raises Denied (404), in the same words where the alias is unknown, the secret wrong or the token ended, Throttled.
     """
     held = _held(catalog, gate, alias, secret, request)
     if held is None:
-        deny(Answer.HIDDEN)
+        raise_denied(AccessDecision.HIDDEN)
     known, one = held
     with catalog.write() as connection:
-        holder = principal_of(connection, one, Door.TOKEN, scope=known.scope, token=known.alias)
+        holder = make_principal(connection, one, Door.TOKEN, scope=known.scope, token=known.alias)
         if not tokens.revoke(connection, one.id, known.alias):
-            deny(Answer.HIDDEN)
+            raise_denied(AccessDecision.HIDDEN)
         record(
             connection, holder, Did.TOKEN_REVOKE, "account", one.uuid, request=request, details={"alias": known.alias}
         )
 
 
-def _held(catalog: Catalog, gate: Gate, alias: str, secret: str, request: RequestInfo) -> tuple[Known, Account] | None:
+def _held(catalog: Catalog, gate: LoginState, alias: str, secret: str, request: RequestInfo) -> tuple[ValidToken, Account] | None:
     gate.throttle.begin(alias, request.address)
     with catalog.read() as connection:
         known = tokens.find(connection, alias, secret)

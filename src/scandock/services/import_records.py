@@ -13,7 +13,7 @@ from sqlalchemy import RowMapping
 from scandock.model.errors import OUTAGES
 from scandock.model.imported import ImportedSession
 from scandock.model.json_records import JsonRecord, LeftOut, MaybeMoment, Notices
-from scandock.model.report import make_report
+from scandock.model.import_report import make_report
 from scandock.model.verdicts import QUEUED, UNFINISHED, ImportState
 from scandock.queue.leases import LEASE_MS
 

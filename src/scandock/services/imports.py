@@ -11,8 +11,8 @@ from typing import Any, NoReturn
 
 from sqlalchemy import ColumnElement, Connection, Select, delete, func, or_, select, update
 
-from scandock.access.principal import Principal, ProjectRights, RequestInfo, deny, may
-from scandock.access.visible import projects_where
+from scandock.access.principal import Principal, ProjectRights, RequestInfo, raise_denied, decide_access_of
+from scandock.access.visibility import projects_where
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import cached_file, event, progress, reception
 from scandock.catalog.tables import project, tree, upload, upload_exception
@@ -21,7 +21,7 @@ from scandock.queue.cancel import Cancelled, cancel
 from scandock.queue.retry import again
 from scandock.queue.wake import notify
 from scandock.rules.import_request import ImportRequest
-from scandock.rules.permissions import Action, Answer
+from scandock.rules.permissions import Action, AccessDecision
 from scandock.services import import_errors
 from scandock.services.audit import Did, record
 from scandock.services.import_errors import ImportUnknown
@@ -50,11 +50,11 @@ def find_import(connection: Connection, principal: Principal, uuid: str, action:
         _unknown(principal)
     own = principal.account_id is not None and row["account_id"] == principal.account_id
     rights = ProjectRights(connection)
-    if may(principal, Action.IMPORT_READ, row["project"], rights, own=own) is not Answer.ALLOWED:
+    if decide_access_of(principal, Action.IMPORT_READ, row["project"], rights, own=own) is not AccessDecision.ALLOWED:
         _unknown(principal)  # also for members of its project: imports are not theirs to know of
-    told = may(principal, action, row["project"], rights, own=own)
-    if told is not Answer.ALLOWED:
-        deny(told, principal, action, row["project"] or "")
+    told = decide_access_of(principal, action, row["project"], rights, own=own)
+    if told is not AccessDecision.ALLOWED:
+        raise_denied(told, principal, action, row["project"] or "")
     return Found(
         upload_id=row["id"],
         uuid=row["uuid"],
@@ -98,7 +98,7 @@ def list_imports(
     else must be true of the upload.
     """
     if not principal.signed_in:
-        deny(Answer.SIGN_IN)
+        raise_denied(AccessDecision.SIGN_IN)
     query = _told_rows(catalog).where(_visible(principal), ~upload.c.deleted)
     if project_name is not None:
         query = query.where(project.c.key == project_name.casefold())
@@ -204,7 +204,7 @@ def _record(connection: Connection, principal: Principal, did: Did, found: Found
 
 def _unknown(principal: Principal) -> NoReturn:
     if not principal.signed_in:
-        deny(Answer.SIGN_IN)
+        raise_denied(AccessDecision.SIGN_IN)
     raise ImportUnknown("There is no import of that id, or you may not see it.", "Check the id.")
 
 

@@ -10,7 +10,7 @@ from typing import Final
 from sqlalchemy import ColumnElement, Connection, and_, or_
 
 from scandock.access.principal import Principal
-from scandock.access.visible import projects_where
+from scandock.access.visibility import projects_where
 from scandock.catalog.elsewhere import AT_ONCE, holders_of_ecat, in_parts, subjects_of_patients
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.sessions import session_rows

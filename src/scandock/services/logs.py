@@ -19,7 +19,7 @@ import structlog
 from structlog.contextvars import bind_contextvars
 from structlog.typing import EventDict, FilteringBoundLogger, Processor
 
-from scandock.model.upload_steps import log_steps_by
+from scandock.model.upload_log import set_step_sink
 
 _ID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 FRAMES: Final = 12
@@ -72,12 +72,12 @@ def set_up(process: str, level: str = "info") -> FilteringBoundLogger:
         logger.propagate = True
         logger.setLevel(logging.NOTSET)
     logging.getLogger("uvicorn.access").disabled = True
-    log_steps_by(write_step)
+    set_step_sink(write_step)
     return log()
 
 
 def write_step(what: str, **facts: Any) -> None:  # noqa: ANN401  figures, ids and codes
-    """Write a step of an upload (`model/upload_steps.py`)."""
+    """Write a step of an upload (`model/upload_log.py`)."""
     log().info(what, **facts)
 
 

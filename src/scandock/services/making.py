@@ -29,7 +29,7 @@ from scandock.queue.tokens import new_uuid
 from scandock.rules.errors import LabelUnusable
 from scandock.rules.labels import UNASSIGNED, label_key
 from scandock.rules.permissions import Action
-from scandock.rules.said_fields import ADDED, added_parameters, set_by_hand, with_parameters
+from scandock.rules.session_fields import ADDED, parameter_attributes, list_fields_by_hand, merge_parameters
 from scandock.services import rights
 from scandock.services.editing import edit_session, scan_values
 from scandock.services.moving import Desk, check_no_assessor, labelled, usable
@@ -215,7 +215,7 @@ def said_by_hand(source: SessionRecord, fields: Mapping[str, str]) -> dict[str, 
     said = {**source.attributes, **fields}
     return {
         "attributes": {name: text for name, text in said.items() if text},
-        "fields_by_hand": set_by_hand(source.fields_by_hand, fields),
+        "fields_by_hand": list_fields_by_hand(source.fields_by_hand, fields),
     }
 
 
@@ -288,7 +288,7 @@ def check_scans(every: Iterable[WantedScan]) -> None:
     for one in every:
         _check_scan_id(one.id)
         scan_values(one.edits)
-        with_parameters("{}", one.parameters)
+        merge_parameters("{}", one.parameters)
 
 
 def _new_scan(wanted: WantedScan, n: int) -> ScanRow:
@@ -304,7 +304,7 @@ def _edits(every: Sequence[WantedScan]) -> list[dict[str, Any]]:
         said = {"type": one.type, **scan_values(one.edits)}
         told = {name: text for name, text in said.items() if text != _UNSAID[name]}
         if told or one.parameters:
-            parameters = with_parameters("{}", one.parameters)
+            parameters = merge_parameters("{}", one.parameters)
             rows.append({"scan_id": one.id, **dict.fromkeys(_UNSAID), **told, "parameters": parameters})
     return rows
 
@@ -350,13 +350,13 @@ def _edit_scan(desk: Desk, connection: Connection, source: SessionRecord, there:
     row = connection.execute(select(*columns).where(*where)).first()
     usual = {**_UNSAID, "type": there.type, "parameters": "{}"}
     known = usual if row is None else {**usual, **{k: v for k, v in row._asdict().items() if v is not None}}
-    before = added_parameters(known["parameters"])
+    before = parameter_attributes(known["parameters"])
     added = {  # without what its headers say already: a document that is sent back changes nothing
         name: text
         for name, text in wanted.parameters.items()
         if f"{ADDED}{name}" in before or text != there.attributes.get(f"{ADDED}{name}")
     }
-    said = {**scan_values(wanted.edits), "parameters": with_parameters(known["parameters"], added)}
+    said = {**scan_values(wanted.edits), "parameters": merge_parameters(known["parameters"], added)}
     values: dict[str, Any] = {name: text for name, text in said.items() if text != known[name]}
     if not values:
         return

@@ -18,16 +18,16 @@ from typing import IO, Final, NamedTuple
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, select
 
 from scandock.access.clock import now_ms
-from scandock.access.principal import Principal, deny
+from scandock.access.principal import Principal, raise_denied
 from scandock.catalog.engine import Catalog, in_parts
 from scandock.catalog.server_tables import accession, account, download_manifest, scan_edit
 from scandock.catalog.shelves import Holder
 from scandock.catalog.tables import project, resource, scan, session
 from scandock.model import request_limits
 from scandock.model.request_errors import RequestInvalid
-from scandock.model.xml_text import attribute
+from scandock.model.xml_text import quote_attribute
 from scandock.model.xnat_ids import experiment_id, resource_id
-from scandock.rules.permissions import Action, Answer
+from scandock.rules.permissions import Action, AccessDecision
 from scandock.services import rights, session_parts
 from scandock.services.finding import find_experiments
 from scandock.services.resource_zips import Choice, Naming, scan_folder
@@ -205,19 +205,19 @@ def write_manifest(file: IO[bytes], name: str, parts: Iterable[Part], descriptio
     def write(text: str) -> None:
         file.write(text.encode("utf-8", "backslashreplace"))
 
-    said = f" description={attribute(description)}" if description else ""
-    write(_HEAD.format(attribute(name), said))
+    said = f" description={quote_attribute(description)}" if description else ""
+    write(_HEAD.format(quote_attribute(name), said))
     write("<cat:sets>\n")
     for part in parts:
         told = f"Project: {part.project}, subject: {part.subject}, label: {part.label}"
-        write(f"<cat:entrySet ID={attribute(part.id)} description={attribute(told)}>\n")
+        write(f"<cat:entrySet ID={quote_attribute(part.id)} description={quote_attribute(told)}>\n")
         sets = [(kind, entries) for kind, entries in (("RAW", part.scans), ("RESOURCES", part.own)) if entries]
         if sets:
             write("<cat:sets>\n")
         for kind, entries in sets:
-            write(f'<cat:entrySet ID="{kind}" description={attribute(f"{told} {kind}")}>\n<cat:entries>\n')
+            write(f'<cat:entrySet ID="{kind}" description={quote_attribute(f"{told} {kind}")}>\n<cat:entries>\n')
             for entry in entries:
-                write(f"<cat:entry name={attribute(entry.folder)} URI={attribute(entry.uri)}/>\n")
+                write(f"<cat:entry name={quote_attribute(entry.folder)} URI={quote_attribute(entry.uri)}/>\n")
             write("</cat:entries>\n</cat:entrySet>\n")
         if sets:
             write("</cat:sets>\n")
@@ -310,7 +310,7 @@ def check_sessions(connection: Connection, principal: Principal, named: Mapping[
     """Denied unless all sessions may be read; `named` has the project that each id is said to be of, or nothing."""
     of = {one.id: one.standing.project for one in find_experiments(connection, principal, list(named))}
     if any(said and said.casefold() != of.get(name, "").casefold() for name, said in named.items()):
-        deny(Answer.HIDDEN)
+        raise_denied(AccessDecision.HIDDEN)
 
 
 def zip_choices(parts: Iterable[Part], options: Iterable[str]) -> tuple[list[tuple[str, Choice]], Naming]:
@@ -376,7 +376,7 @@ def find_manifest(connection: Connection, principal: Principal, name: str) -> Ma
         )
     ).scalar_one_or_none()
     if text is None:
-        deny(Answer.HIDDEN)
+        raise_denied(AccessDecision.HIDDEN)
     return ManifestRequest.from_json(text)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from scandock.access import accounts, members
 from scandock.access.members import Member
-from scandock.access.principal import Principal, ProjectRights, RequestInfo, require
+from scandock.access.principal import Principal, ProjectRights, RequestInfo, require_access
 from scandock.catalog.engine import Catalog
 from scandock.rules.permissions import Accessibility, Action, Role
 from scandock.services.audit import Did, record
@@ -26,12 +26,12 @@ def set_member(
     A project's last owner stays: nobody of it could give roles any more. Site administrators, who can, may take it.
     """
     with catalog.write() as connection:
-        require(principal, Action.MEMBERS_EDIT, project, ProjectRights(connection))
+        require_access(principal, Action.MEMBERS_EDIT, project, ProjectRights(connection))
         _, project_id = members.project_key(connection, project)
         one = accounts.get(connection, name)
         before = members.set_role(connection, project_id, one, role)
         left = before is Role.OWNER and role is not Role.OWNER
-        if left and not principal.admin and not members.is_owned(connection, project_id):
+        if left and not principal.admin and not members.has_owner(connection, project_id):
             raise LastOwner(one.name, project_id)
         details = {"before": before and before.value, "role": role and role.value}
         record(
@@ -43,8 +43,8 @@ def set_member(
 def list_members(catalog: Catalog, principal: Principal, project: str) -> Sequence[Member]:
     """Who has a role in a project."""
     with catalog.read() as connection:
-        require(principal, Action.MEMBERS_READ, project, ProjectRights(connection))
-        return members.members_of(connection, project)
+        require_access(principal, Action.MEMBERS_READ, project, ProjectRights(connection))
+        return members.list_members(connection, project)
 
 
 def set_accessibility(
@@ -56,7 +56,7 @@ def set_accessibility(
 ) -> None:
     """Open a project to those without a role in it, or close it."""
     with catalog.write() as connection:
-        require(principal, Action.SETTINGS_EDIT, project, ProjectRights(connection))
+        require_access(principal, Action.SETTINGS_EDIT, project, ProjectRights(connection))
         _, project_id = members.project_key(connection, project)
         before = members.set_accessibility(connection, project_id, wanted)
         record(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, select
 
-from scandock.access.principal import Principal, ProjectRights, RequestInfo, may
+from scandock.access.principal import Principal, ProjectRights, RequestInfo, decide_access_of
 from scandock.catalog.assessors import assessors_labelled
 from scandock.catalog.engine import Catalog
 from scandock.catalog.records import SessionRecord
@@ -22,13 +22,13 @@ from scandock.model.tree_parts import TreeParts
 from scandock.placing.intents import Placement, SessionRow
 from scandock.placing.locks import LockName, locks_of, session_locks
 from scandock.placing.moves import Operation, operation
-from scandock.rules.choices import still_holds
+from scandock.rules.choices import is_still_held
 from scandock.rules.errors import LabelUnusable, ProjectUnknown
-from scandock.rules.labels import OWN_ID, clean, label_key
-from scandock.rules.naming import own_id
-from scandock.rules.notices import Notice, notice
-from scandock.rules.permissions import Action, Answer
-from scandock.rules.prearchive import Prearchive
+from scandock.rules.labels import OWN_ID, clean_label, label_key
+from scandock.rules.naming import own_id_error
+from scandock.rules.notices import Notice, make_notice
+from scandock.rules.permissions import Action, AccessDecision
+from scandock.rules.prearchive import PrearchiveSlots
 from scandock.services import audit, rights
 from scandock.services.session_errors import LabelTaken, SessionFolderMissing
 from scandock.services.taken import taken_warnings
@@ -162,7 +162,7 @@ def _timestamp(desk: Desk, connection: Connection, source: SessionRecord, wanted
 
 
 def _stays_held(source: SessionRecord, row: SessionRow) -> bool:
-    return still_holds(
+    return is_still_held(
         source.held[0],
         project=row.project_id != source.project_id,
         label=row.key != label_key(source.label),
@@ -239,13 +239,13 @@ def usable(label: str | None) -> str | None:
     """A label as a person named it. Raises Usage `label_unusable` where it would have to be changed to be one."""
     if label is None:
         return None
-    if not label or clean(label) != label:
+    if not label or clean_label(label) != label:
         raise LabelUnusable(
             f"{label[:100]!r} can't be a label.",
             "A label is 1 to 64 letters, digits, _ and -, one of them a letter or digit.",
         )
     if OWN_ID.fullmatch(label):
-        raise own_id(label)
+        raise own_id_error(label)
     return label
 
 
@@ -258,7 +258,7 @@ def _goal(connection: Connection, principal: Principal, source: SessionRecord, n
     hidden = (
         row is not None
         and row.name != source.project
-        and may(principal, Action.UPLOAD, row.name, ProjectRights(connection)) is Answer.HIDDEN
+        and decide_access_of(principal, Action.UPLOAD, row.name, ProjectRights(connection)) is AccessDecision.HIDDEN
     )
     if row is None or hidden:
         raise ProjectUnknown(f"There is no project {name}, or you may not know of it.", "Choose one that you see.")
@@ -267,7 +267,7 @@ def _goal(connection: Connection, principal: Principal, source: SessionRecord, n
 
 def free_timestamp(desk: Desk, connection: Connection, project_name: str) -> str:
     """A prearchive timestamp of a project that no session has."""
-    _, stamp = Prearchive(project_name, SqlView(connection), datetime.now(desk.settings.zone)).join(())
+    _, stamp = PrearchiveSlots(project_name, SqlView(connection), datetime.now(desk.settings.zone)).join(())
     return stamp
 
 
@@ -281,7 +281,7 @@ def subject_warnings(
     brought = connection.execute(select(tree.c.upload_id).where(tree.c.id == source.tree_id)).scalar_one()
     known = SqlView(connection, brought).subject(project_name, subject)
     others = (known.patient_ids if known is not None else frozenset()) - {source.patient_id}
-    return (notice("subject_other_patient", subject=subject),) if others and source.patient_id else ()
+    return (make_notice("subject_other_patient", subject=subject),) if others and source.patient_id else ()
 
 
 def labelled(connection: Connection, project_id: int, label: str) -> list[str]:

@@ -24,9 +24,9 @@ from scandock.catalog.tables import upload
 from scandock.model import request_limits
 from scandock.model.durations import DAY_MS
 from scandock.model.errors import ScandockError
-from scandock.model.upload_steps import log_step
+from scandock.model.upload_log import log_step
 from scandock.queue.retry import is_due
-from scandock.rules.kept_words import kept_files
+from scandock.rules.upload_summary import summarize_kept_files
 from scandock.services.damage import Figures, figures_of
 from scandock.services.damage_messages import damage_letter, damage_payload
 from scandock.services.mail import send_mail
@@ -235,7 +235,7 @@ def letter(taken: dict[str, Any], settings: NotifySettings) -> tuple[str, str]:
         if taken["message"]:
             lines.append(taken["message"])
     where = Counter(str(one.get("state")) for one in sessions)
-    count, place = kept_files(report.get("entries") or {}, where)
+    count, place = summarize_kept_files(report.get("entries") or {}, where)
     lines += ["", f"Sessions: {len(sessions)}" + _listed(where), f"Files {place}: {count}"]
     if settings.labels:
         lines += [f"- {one['project']} / {one['label']}: {one['state']}" for one in sessions if one.get("label")]

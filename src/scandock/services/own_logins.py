@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 
 from scandock.access import logins
 from scandock.access.errors import AccountUnknown
-from scandock.access.principal import Principal, ProjectRights, RequestInfo, require
+from scandock.access.principal import Principal, ProjectRights, RequestInfo, require_access
 from scandock.catalog.engine import Catalog
 from scandock.rules.permissions import Action
 from scandock.services.account_errors import LoginUnknown
@@ -22,7 +22,7 @@ class OwnLogins:
     ) -> None:
         self._catalog = catalog
         self._asker = principal
-        self._current = logins.id_of(secret) if secret else ""
+        self._current = logins.login_id(secret) if secret else ""
         self._request = request
 
     def list(self) -> list[Login]:
@@ -37,14 +37,14 @@ class OwnLogins:
                     expires=one.expires,
                     current=one.id == self._current,
                 )
-                for one in logins.of_account(connection, account_id)
+                for one in logins.list_logins(connection, account_id)
             ]
 
     def end(self, login: str) -> None:
         """End one at once. Usage `login_unknown` where the account has none of that id."""
         with self._catalog.write() as connection:
             account_id = self._account(connection, Action.ACCOUNT_EDIT)
-            if not logins.end_of(connection, account_id, {login}):
+            if not logins.end_logins(connection, account_id, {login}):
                 raise LoginUnknown
             self._record(connection, {"login": login})
 
@@ -52,14 +52,14 @@ class OwnLogins:
         """End all but the one that asks; how many."""
         with self._catalog.write() as connection:
             account_id = self._account(connection, Action.ACCOUNT_EDIT)
-            others = {one.id for one in logins.of_account(connection, account_id)} - {self._current}
-            ended = logins.end_of(connection, account_id, others)
+            others = {one.id for one in logins.list_logins(connection, account_id)} - {self._current}
+            ended = logins.end_logins(connection, account_id, others)
             if ended:
                 self._record(connection, {"logins": ended})
         return ended
 
     def _account(self, connection: Connection, action: Action) -> int:
-        require(self._asker, action, None, ProjectRights(connection))
+        require_access(self._asker, action, None, ProjectRights(connection))
         if self._asker.account_id is None:  # the server's own machine has none
             raise AccountUnknown("Whoever asks has no account.", "Ask as an account.")
         return self._asker.account_id

@@ -18,7 +18,7 @@ from zlib import crc32
 
 from sqlalchemy import Connection, RowMapping, func, select
 
-from scandock.access.throttle import network
+from scandock.access.throttle import network_of
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import verification
 from scandock.catalog.tables import file, resource, scan
@@ -33,9 +33,9 @@ from scandock.services.moving import Desk
 from scandock.services.records import path_of
 from scandock.services.session_errors import ChangedMeanwhile, ImageUnknown, ScanUnknown
 from scandock.store.paths import RelPath
-from scandock.viewing.exchange import FILES
-from scandock.viewing.stack import Stack, stacked
-from scandock.viewing.turns import Asker
+from scandock.viewing.decoder_messages import MAX_FILES
+from scandock.viewing.stack import Stack, sort_images
+from scandock.viewing.question_queue import Requester
 
 if TYPE_CHECKING:
     from scandock.store.port import Snapshot
@@ -85,10 +85,10 @@ class Looked:
         return tree_key(self.standing.tree_id, self.standing.uuid, self.round)
 
     @property
-    def asker(self) -> Asker:
+    def asker(self) -> Requester:
         """Whose turn it takes at the decoders."""
         address = self.desk.request.address if self.desk.request is not None else ""
-        return Asker(self.desk.principal.account_id, network(address), self.standing.uuid)
+        return Requester(self.desk.principal.account_id, network_of(address), self.standing.uuid)
 
     @contextlib.contextmanager
     def new_view(self) -> Iterator[bool]:
@@ -205,8 +205,8 @@ def _make_stack(looked: Looked) -> tuple[Stack, bool]:
     with contextlib.ExitStack() as held:
         snapshot = held.enter_context(_opened(looked))
         held.enter_context(looked.room(len(rows) * _ROW_BYTES))
-        for start in range(0, min(len(rows), MOST_FILES), FILES):
-            batch = rows[start : min(start + FILES, MOST_FILES)]
+        for start in range(0, min(len(rows), MOST_FILES), MAX_FILES):
+            batch = rows[start : min(start + MAX_FILES, MOST_FILES)]
             streams: list[tuple[RowMapping, int]] = []
             made = looked.pictures.ask(
                 {"verb": "places"}, partial(_opened_files, snapshot, batch, streams),
@@ -230,7 +230,7 @@ def _make_stack(looked: Looked) -> tuple[Stack, bool]:
             held.enter_context(looked.room((before - max(room, 0)) * _IMAGE_BYTES))
             if room < 0:
                 break
-        stack.images = stacked(found)
+        stack.images = sort_images(found)
     if not stack.images and not stack.reasons and rows:
         stack.reasons.append((rows[0]["n"], MISSING))
     return stack, lasting

@@ -17,14 +17,14 @@ from scandock.catalog.tables import scan, session
 from scandock.catalog.trees import ScanRow, scans_of
 from scandock.model.errors import ScandockError
 from scandock.model.series import EcatFacts, SeriesTally
-from scandock.pipeline.describe import describe_scan
+from scandock.pipeline.session_description import describe_scan
 from scandock.pipeline.plan import read_policies
 from scandock.placing.locks import locks_of
 from scandock.placing.moves import operation
-from scandock.rules.notices import OF_FACTS, Notice
+from scandock.rules.notices import FACT_WARNINGS, Notice
 from scandock.rules.permissions import Action
-from scandock.rules.said_fields import with_said
-from scandock.rules.session_facts import session_attributes
+from scandock.rules.session_fields import merge_attributes
+from scandock.rules.session_attributes import session_attributes
 from scandock.rules.session_types import session_type
 from scandock.services import rights
 from scandock.services.moving import Desk, Outcome
@@ -156,12 +156,12 @@ def _describe(desk: Desk, connection: Connection, source: SessionRecord, headers
     tallies = [one.facts for one in scans if isinstance(one.facts, SeriesTally)]
     found, said = session_attributes(tallies, ecat, zone)
     stays = [name for name in source.fields_by_hand if not (headers_first and found.get(name))]
-    attributes = with_said(source.attributes, found, stays, by_hand=source.by_hand)
+    attributes = merge_attributes(source.attributes, found, stays, by_hand=source.by_hand)
     _, policy = read_policies(connection)[source.project]
     kind = session_type([one.xsi_type for one in scans], [one.modality for one in scans], policy.petmr)
     if source.type_by_hand:
         kind = source.xsi_type
-    had = [Notice(**one) for one in source.warnings if one["code"] not in OF_FACTS]
+    had = [Notice(**one) for one in source.warnings if one["code"] not in FACT_WARNINGS]
     warnings = dict.fromkeys([*had, *said])
     names = {*source.attributes, *attributes}
     return _Anew(

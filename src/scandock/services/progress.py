@@ -14,9 +14,9 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import event, progress
-from scandock.model import points
+from scandock.model import crash_points
 from scandock.model.errors import ScandockError
-from scandock.model.importing import Progress
+from scandock.model.import_types import Progress
 from scandock.queue.events import SHOWN_SESSIONS, add_event
 from scandock.queue.leases import ImportLease, guard
 from scandock.services import import_records
@@ -90,7 +90,7 @@ class Recorder:
                     return
             last = time.monotonic()
             try:
-                with points.NOT_STOPPED:
+                with crash_points.NOT_STOPPED:
                     self._write(moments)
             except ScandockError:
                 continue  # the catalog is away, or the import is not ours any more: the outcome is written apart

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from scandock.access.principal import Door, Principal, RequestInfo, deny
+from scandock.access.principal import Door, Principal, RequestInfo, raise_denied
 from scandock.catalog.engine import Catalog
 from scandock.catalog.projects import aside_name, begun_deletions
 from scandock.catalog.records import SessionRecord
@@ -29,7 +29,7 @@ from scandock.catalog.shelves import shelves_of
 from scandock.catalog.subjects import drop_subjects
 from scandock.catalog.tables import project, project_deletion, reservation, session, subject, upload
 from scandock.model.errors import Fault, ScandockError, Usage
-from scandock.model.points import reach
+from scandock.model.crash_points import reach
 from scandock.model.verdicts import UNFINISHED
 from scandock.placing.errors import RecoveryFailed
 from scandock.placing.locks import deletion_lock, is_lock_of
@@ -37,7 +37,7 @@ from scandock.placing.moves import Operation, operation
 from scandock.placing.reserve import held_by_others, lock_projects, reserve
 from scandock.rules.errors import ProjectIdReserved
 from scandock.rules.labels import UNASSIGNED
-from scandock.rules.permissions import Action, Answer
+from scandock.rules.permissions import Action, AccessDecision
 from scandock.services import rights
 from scandock.services.moving import Desk
 from scandock.services.project_errors import ProjectBusy
@@ -214,7 +214,7 @@ def _remove_session(desk: Desk, uuid: str) -> None:
     def find(connection: Connection) -> SessionRecord:
         found = find_session(connection, uuid)
         if found is None:
-            deny(Answer.HIDDEN)
+            raise_denied(AccessDecision.HIDDEN)
         return found
 
     with desk.catalog.read() as connection:

@@ -20,7 +20,7 @@ from scandock.catalog.tables import project
 from scandock.rules.errors import ProjectIdReserved
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import Accessibility, Action
-from scandock.rules.project_fields import PI_NAMES, SEEN_WITH_TITLE, ProjectSaid, name_key
+from scandock.rules.project_fields import PI_NAMES, PUBLIC_FIELDS, ProjectChanges, name_key
 from scandock.services import rights
 from scandock.services.moving import Desk
 from scandock.services.project_making import make_project
@@ -55,11 +55,11 @@ def described(connection: Connection, name: str, *, whole: bool) -> Described:
     """
     text = connection.execute(select(project.c.attributes).where(project.c.key == name.casefold())).scalar_one()
     said: dict[str, str] = json.loads(text)
-    shown = {field: value for field, value in said.items() if whole or field in SEEN_WITH_TITLE}
+    shown = {field: value for field, value in said.items() if whole or field in PUBLIC_FIELDS}
     return Described(shown, aliases_of(connection, name))
 
 
-def make_described(desk: Desk, project_id: str, said: ProjectSaid) -> str:
+def make_described(desk: Desk, project_id: str, said: ProjectChanges) -> str:
     """Make a project with all that is said of it; its id. Denied; Usage as `make_project` and `_write`."""
 
     def describe(connection: Connection, number: int) -> None:
@@ -73,7 +73,7 @@ def make_described(desk: Desk, project_id: str, said: ProjectSaid) -> str:
     return made.id
 
 
-def describe_project(desk: Desk, name: str, said: ProjectSaid) -> str:
+def describe_project(desk: Desk, name: str, said: ProjectChanges) -> str:
     """Say more of a project that is there; its id.
 
     Denied; Usage `alias_taken`, `title_taken`, `project_id_reserved`.
@@ -105,7 +105,7 @@ def describe_project(desk: Desk, name: str, said: ProjectSaid) -> str:
         return str(row.name)
 
 
-def _write(connection: Connection, number: int, before: str, said: ProjectSaid) -> list[str]:
+def _write(connection: Connection, number: int, before: str, said: ProjectChanges) -> list[str]:
     """Write what is said into a project's row, and give it its aliases; the names of the fields that changed.
 
     Usage `alias_taken`, `title_taken`.

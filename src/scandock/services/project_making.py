@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Connection, func, insert, select
 
-from scandock.access.principal import Principal, ProjectRights, RequestInfo, require
+from scandock.access.principal import Principal, ProjectRights, RequestInfo, require_access
 from scandock.catalog.engine import Catalog
 from scandock.catalog.project_names import names_alone
 from scandock.catalog.projects import check_not_deleting, find_project, set_aside, titled
 from scandock.catalog.server_tables import account, member, project_maker
 from scandock.catalog.tables import project
 from scandock.model import request_limits
-from scandock.model.limit_counts import Limit, count_limit
+from scandock.model.limit_counts import AccountLimit, count_limit
 from scandock.rules.errors import ProjectIdInvalid, ProjectIdReserved
 from scandock.rules.labels import UNASSIGNED, is_project_id
 from scandock.rules.permissions import Action, Role
@@ -60,7 +60,7 @@ def make_project(
     if not is_project_id(project_id):
         raise ProjectIdInvalid(project_id)
     with catalog.write() as connection:
-        require(principal, Action.PROJECT_CREATE, None, ProjectRights(connection))
+        require_access(principal, Action.PROJECT_CREATE, None, ProjectRights(connection))
         names_alone(catalog, connection)
         if not catalog.sqlite:
             connection.execute(select(project.c.id).where(project.c.key == project_id.casefold()).with_for_update())
@@ -105,5 +105,5 @@ def _check_many(connection: Connection, principal: Principal) -> None:
         .where(project_maker.c.account_id == principal.account_id, ~set_aside())
     ).scalar_one()
     if made >= PROJECTS_MOST:
-        count_limit(Limit.PROJECTS)
+        count_limit(AccountLimit.PROJECTS)
         raise ProjectsTooMany(made, PROJECTS_MOST)

@@ -12,7 +12,7 @@ from functools import partial
 
 from sqlalchemy import Connection, select, update
 
-from scandock.access.principal import Principal, deny
+from scandock.access.principal import Principal, raise_denied
 from scandock.catalog.shelves import Shelf, find_shelf, shelf_of_project, shelf_of_subject
 from scandock.catalog.sums import changed_project
 from scandock.catalog.tables import project, shelf
@@ -23,7 +23,7 @@ from scandock.placing.intents import ShelfRow
 from scandock.placing.locks import locks_of
 from scandock.placing.moves import operation, patiently, undisturbed
 from scandock.queue.tokens import new_uuid
-from scandock.rules.permissions import Action, Answer
+from scandock.rules.permissions import Action, AccessDecision
 from scandock.services import audit, rights, shelves
 from scandock.services.finding import Subject
 from scandock.services.making import project_of, put_resource, show_empty
@@ -68,7 +68,7 @@ def find_of_subject(connection: Connection, found: Subject) -> Shelved:
     """The shelf of a subject, made or not; who may see the subject was asked."""
     one = shelf_of_subject(connection, found.number)
     if one is None:
-        deny(Answer.HIDDEN)
+        raise_denied(AccessDecision.HIDDEN)
     return Shelved(one)
 
 
@@ -110,7 +110,7 @@ def _again(connection: Connection, wanted: Shelf) -> Shelf:
         gone = connection.execute(there).first() is None
         now = None if gone else shelf_of_project(connection, wanted.project_id, wanted.project)
     if now is None:
-        deny(Answer.HIDDEN)
+        raise_denied(AccessDecision.HIDDEN)
     return now
 
 

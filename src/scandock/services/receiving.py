@@ -18,8 +18,8 @@ from scandock.access.principal import Principal, RequestInfo
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import account, reception
 from scandock.catalog.tables import project, upload
-from scandock.model.points import reach
-from scandock.model.upload_steps import log_step
+from scandock.model.crash_points import reach
+from scandock.model.upload_log import log_step
 from scandock.model.verdicts import ImportState
 from scandock.queue.enqueue import accept
 from scandock.queue.owner import is_elsewhere, is_gone, this_owner

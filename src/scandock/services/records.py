@@ -18,9 +18,9 @@ from scandock.catalog.records import SessionRecord, TrashedRecord
 from scandock.catalog.shelves import Holder
 from scandock.model import uris
 from scandock.model.json_records import JsonRecord, LeftOut, MaybeMoment, Moment, Notices
-from scandock.rules.choices import choices_of
-from scandock.rules.project_fields import PI_FIELDS, SEEN_WITH_TITLE
-from scandock.rules.said_fields import added_parameters
+from scandock.rules.choices import list_choices
+from scandock.rules.project_fields import PI_FIELDS, PUBLIC_FIELDS
+from scandock.rules.session_fields import parameter_attributes
 from scandock.store.paths import RelPath, resource_file
 
 Place = Literal["archive", "prearchive"]
@@ -63,7 +63,7 @@ class Project(JsonRecord):
         """A row of `browsing.project_rows`; `sums` where that has none."""
         readable = bool(row["readable"])
         said: dict[str, str] = {
-            name: text for name, text in json.loads(row["attributes"]).items() if readable or name in SEEN_WITH_TITLE
+            name: text for name, text in json.loads(row["attributes"]).items() if readable or name in PUBLIC_FIELDS
         }
         counted = sums or {name: row[name] or 0 for name in ("subjects", "sessions", "waiting", "files", "bytes")}
         inside = {
@@ -178,7 +178,7 @@ class Session(JsonRecord):
             quarantined=row["quarantined"],
             code=code,
             message=f"{row['held_message']} {row['held_remedy']}".strip(),
-            choices=list(choices_of(code)),
+            choices=list(list_choices(code)),
             study_uid=row["study_uid"],
             type=row["xsi_type"],
             attributes=json.loads(row["attributes"]),
@@ -331,7 +331,7 @@ class Scan(JsonRecord):
             type=row["said_type"] if row["said_type"] is not None else row["type"],
             quality=row["quality"] or "usable",
             note=row["note"] or "",
-            attributes={**json.loads(row["attributes"]), **added_parameters(row["parameters"] or "{}")},
+            attributes={**json.loads(row["attributes"]), **parameter_attributes(row["parameters"] or "{}")},
             frames=row["frames"],
             files=row["files"],
             bytes=row["bytes"],
@@ -411,7 +411,7 @@ class Damage(JsonRecord):
         """A row of what is damaged (`services.damage`): of a session, or of what a project or a subject has itself."""
         uri = uris.session(row["place"], row["project"], row["timestamp"], row["subject"], row["label"])
         if row["place"] == "resources":
-            uri = uris.holder_of_resources(row["project"], row["subject"] or None)
+            uri = uris.resource_holder(row["project"], row["subject"] or None)
         return cls(
             id=row["id"],
             kind=row["kind"],

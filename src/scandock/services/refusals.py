@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from scandock.access import accounts
 from scandock.access.clock import monotonic
 from scandock.access.principal import Principal, RequestInfo
-from scandock.access.throttle import network
+from scandock.access.throttle import network_of
 from scandock.catalog.engine import Catalog
 from scandock.model import request_limits
 from scandock.model.errors import ScandockError
@@ -51,7 +51,7 @@ class Refusal:
 
     @property
     def key(self) -> Key:
-        return network(self.request.address), self.account_id, self.did, self.right
+        return network_of(self.request.address), self.account_id, self.did, self.right
 
     def common(self, other: Refusal) -> Refusal:
         """What is true of two refusals of one key; of the request its address alone."""

@@ -9,12 +9,12 @@ from sqlalchemy import Connection, select, update
 
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.tables import file, session, tree
-from scandock.model.importing import Overwrite
-from scandock.pipeline.merge import Keep, prune
+from scandock.model.import_types import Overwrite
+from scandock.pipeline.session_merge import KeepChoice, keep_one_version
 from scandock.placing.intents import SessionRow
 from scandock.placing.locks import locks_of
 from scandock.placing.moves import operation
-from scandock.rules.choices import BESIDE_ARCHIVED, Choice, choices_of, decides
+from scandock.rules.choices import BESIDE_ARCHIVED, Choice, list_choices, is_choice_for
 from scandock.rules.permissions import Action
 from scandock.services import rights
 from scandock.services.archiving import archive, tools_of
@@ -23,7 +23,7 @@ from scandock.services.session_errors import ChoiceUnknown, LabelMissing, NotHel
 from scandock.services.trash import set_aside
 from scandock.store.paths import ECAT, IMAGES, LEDGER, LOOSE
 
-_KEEPS: dict[str, Keep] = {"keep_old": "old", "keep_new": "new", "keep_both": "both"}
+_KEEPS: dict[str, KeepChoice] = {"keep_old": "old", "keep_new": "new", "keep_both": "both"}
 
 
 def resolve(
@@ -61,8 +61,8 @@ def _check_choice(source: SessionRecord, choice: Choice, label: str | None, subj
     code = source.held[0]
     if not code:
         raise NotHeld("The session is not held: there is nothing to decide.")
-    if not decides(code, choice):
-        raise ChoiceUnknown(f"{choice} decides nothing of {code}.", f"Choices are {', '.join(choices_of(code))}.")
+    if not is_choice_for(code, choice):
+        raise ChoiceUnknown(f"{choice} decides nothing of {code}.", f"Choices are {', '.join(list_choices(code))}.")
     if choice == "rename" and label is None and subject is None:
         raise LabelMissing
 
@@ -129,7 +129,7 @@ def _prune(desk: Desk, source: SessionRecord, keep: Literal["old", "new"], *, dr
             return outcome
         tools = tools_of(desk, running)
         try:
-            job = prune(tools, source, keep)
+            job = keep_one_version(tools, source, keep)
         finally:
             tools.ledger.close()
         for rubbish in (IMAGES, LOOSE, ECAT, LEDGER):

@@ -7,7 +7,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from scandock.model.importing import Progress
+from scandock.model.import_types import Progress
 from scandock.queue.leases import disown_all
 from scandock.services.backing_up import WHAT, Told, finished_backups
 from scandock.services.catalog_copies import check_restorable, put_back_catalog

@@ -4,31 +4,31 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, select
 
-from scandock.access.principal import Principal, ProjectRights, deny, may, require
+from scandock.access.principal import Principal, ProjectRights, raise_denied, decide_access_of, require_access
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import reception
 from scandock.catalog.sessions import find_session
 from scandock.catalog.tables import tree
 from scandock.rules.labels import UNASSIGNED
-from scandock.rules.permissions import NEEDS, Action, Answer
+from scandock.rules.permissions import REQUIREMENTS, Action, AccessDecision
 
 
 def check(
     connection: Connection, principal: Principal, action: Action, project_name: str | None, *, own: bool = False
 ) -> None:
     """Raise Denied unless `principal` may."""
-    require(principal, action, project_name, ProjectRights(connection), own=own)
+    require_access(principal, action, project_name, ProjectRights(connection), own=own)
 
 
 def allowed(connection: Connection, principal: Principal, action: Action, project_name: str | None) -> bool:
     """Whether `principal` may: for what is offered, or not, where something else is shown."""
-    return may(principal, action, project_name, ProjectRights(connection)) is Answer.ALLOWED
+    return decide_access_of(principal, action, project_name, ProjectRights(connection)) is AccessDecision.ALLOWED
 
 
 def check_scope(principal: Principal, action: Action) -> None:
     """Raise Denied (403) where a token is for other things: a list would look empty."""
-    if principal.signed_in and principal.scope not in NEEDS[action].scopes:
-        deny(Answer.FORBIDDEN, principal, action)
+    if principal.signed_in and principal.scope not in REQUIREMENTS[action].scopes:
+        raise_denied(AccessDecision.FORBIDDEN, principal, action)
 
 
 def is_own(connection: Connection, principal: Principal, tree_id: int, project_name: str) -> bool:
@@ -56,12 +56,12 @@ def session_for(
     """
     found = find_session(connection, uuid)
     if found is None or (place is not None and found.place != place):
-        deny(Answer.HIDDEN if principal.signed_in else Answer.SIGN_IN)
+        raise_denied(AccessDecision.HIDDEN if principal.signed_in else AccessDecision.SIGN_IN)
     asked = waiting if waiting is not None and found.place == "prearchive" else action
     own = is_own(connection, principal, found.tree_id, found.project)
-    told = may(principal, asked, found.project, ProjectRights(connection), own=own)
-    if told is not Answer.ALLOWED:
-        deny(told, principal, asked, found.project)
+    told = decide_access_of(principal, asked, found.project, ProjectRights(connection), own=own)
+    if told is not AccessDecision.ALLOWED:
+        raise_denied(told, principal, asked, found.project)
     return found
 
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Connection, delete, insert, select
 
-from scandock.access.principal import SYSTEM, Principal, ProjectRights, RequestInfo, require
+from scandock.access.principal import SYSTEM, Principal, ProjectRights, RequestInfo, require_access
 from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import routing_rules
 from scandock.model.json_records import JsonRecord, MaybeMoment
 from scandock.rules.permissions import Action
-from scandock.rules.routing import parse_rules
+from scandock.rules.routing_rules import parse_rules
 from scandock.services.audit import Did, record
 from scandock.services.editing import check_match
 from scandock.services.opening import opened
@@ -50,7 +50,7 @@ def show_rules(data: str, settings: Settings) -> dict[str, str]:
 
 def list_rules(connection: Connection, principal: Principal) -> list[Rules]:
     """Those of each kind."""
-    require(principal, Action.SITE_ADMIN, None, ProjectRights(connection))
+    require_access(principal, Action.SITE_ADMIN, None, ProjectRights(connection))
     found = {row.kind: row for row in connection.execute(select(routing_rules))}
     return [
         Rules(kind=kind, text=found[kind].text, modified=found[kind].modified)

@@ -17,7 +17,7 @@ from scandock.catalog.server_tables import scan_edit
 from scandock.catalog.shelves import Holder
 from scandock.catalog.tables import file, resource, scan, session
 from scandock.model.xnat_ids import resource_id
-from scandock.rules.said_fields import added_parameters
+from scandock.rules.session_fields import parameter_attributes
 from scandock.services.file_errors import ResourceUnknown
 from scandock.services.session_errors import ScanUnknown
 
@@ -69,7 +69,7 @@ class ScanPart(NamedTuple):
     @property
     def added(self) -> dict[str, str]:
         """The parameters that people have added, as attributes."""
-        return added_parameters(self.parameters_json)
+        return parameter_attributes(self.parameters_json)
 
 
 class ResourcePart(NamedTuple):

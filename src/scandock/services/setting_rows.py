@@ -13,7 +13,7 @@ from scandock.services.byte_sizes import format_bytes
 from scandock.services.settings import OUTSIDE, PREFIX, Settings, plain_value, shown_value, variable
 
 _OF_TESTS: Final = "SCANDOCK_CRASH_"
-"""What the crash suite alone sets: see model/points.py."""
+"""What the crash suite alone sets: see model/crash_points.py."""
 
 
 @dataclass(frozen=True, slots=True)

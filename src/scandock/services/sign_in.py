@@ -9,79 +9,79 @@ from sqlalchemy import Connection
 
 from scandock.access import accounts, logins, passwords
 from scandock.access.accounts import Account
-from scandock.access.authenticate import Attempt, Gate, principal_of
-from scandock.access.logins import Login
-from scandock.access.oidc_accounts import account_for
+from scandock.access.authentication import FailedLogin, LoginState, make_principal
+from scandock.access.logins import NewLogin
+from scandock.access.oidc_accounts import find_or_create_account
 from scandock.access.oidc_settings import Identity, OidcSettings
-from scandock.access.principal import Denied, Door, Principal, ProjectRights, RequestInfo, deny, require
+from scandock.access.principal import AccessDenied, Door, Principal, ProjectRights, RequestInfo, raise_denied, require_access
 from scandock.catalog.engine import Catalog
-from scandock.model.limit_counts import Limit, count_limit
-from scandock.rules.permissions import Action, Answer, Scope
+from scandock.model.limit_counts import AccountLimit, count_limit
+from scandock.rules.permissions import Action, AccessDecision, Scope
 from scandock.services.account_errors import PasswordWrong
 from scandock.services.audit import Did, Value, record
 from scandock.services.refusals import Refusal, Refusals
 
 if TYPE_CHECKING:
-    from scandock.access.oidc import Provider
+    from scandock.access.oidc import OidcProvider
 
 
-def gate_for(catalog: Catalog, refusals: Refusals | None = None) -> Gate:
+def gate_for(catalog: Catalog, refusals: Refusals | None = None) -> LoginState:
     """The gate of a web process: refused logins and tokens that failed come into the trail.
 
     A name that no account has is not written down: it may be a password in the wrong field.
     """
     noted = Refusals(catalog) if refusals is None else refusals
 
-    def refused(attempt: Attempt) -> None:
+    def refused(attempt: FailedLogin) -> None:
         did = Did(attempt.what)
         noted.note(Refusal(did=did, account_id=attempt.account_id, request=attempt.request, details=attempt.details))
 
-    return Gate(refused=refused, settle=noted.settle)
+    return LoginState(refused=refused, settle=noted.settle)
 
 
-def begin_login(catalog: Catalog, one: Account, request: RequestInfo, *, by: str, token: str | None = None) -> Login:
+def begin_login(catalog: Catalog, one: Account, request: RequestInfo, *, by: str, token: str | None = None) -> NewLogin:
     """Log in somebody who has proved who they are (`by`: password, oidc, token; `token` is its alias)."""
     with catalog.write() as connection:
-        return _begin(connection, principal_of(connection, one, Door.COOKIE), one, request, by, token)
+        return _begin(connection, make_principal(connection, one, Door.COOKIE), one, request, by, token)
 
 
 def _begin(
     connection: Connection, asked: Principal, one: Account, request: RequestInfo, by: str, token: str | None = None
-) -> Login:
+) -> NewLogin:
     made = logins.begin(connection, one, token=token)
     details: dict[str, Value] = {"by": by}
     if made.ended:
         details["ended"] = made.ended
-        count_limit(Limit.LOGINS, made.ended)
+        count_limit(AccountLimit.LOGINS, made.ended)
     record(connection, asked, Did.LOGIN, "account", one.uuid, request=request, details=details)
     return made
 
 
-def begin_for(catalog: Catalog, principal: Principal, request: RequestInfo) -> Login:
+def begin_for(catalog: Catalog, principal: Principal, request: RequestInfo) -> NewLogin:
     """A login for somebody who has proved who they are in this very request.
 
     Denied where the account has ended, and (403) to a token that is for less than everything: a login may do all.
     """
     if principal.scope is not Scope.ALL:
-        deny(Answer.FORBIDDEN, principal, Action.ACCOUNT_EDIT)
+        raise_denied(AccessDecision.FORBIDDEN, principal, Action.ACCOUNT_EDIT)
     with catalog.read() as connection:
         one = accounts.by_id(connection, principal.account_id) if principal.account_id is not None else None
     if one is None or one.disabled or one.epoch != principal.epoch:
-        deny(Answer.SIGN_IN)
+        raise_denied(AccessDecision.SIGN_IN)
     return begin_login(catalog, one, request, by=principal.door.value, token=principal.token)
 
 
 def sign_in_identity(
     catalog: Catalog, settings: OidcSettings, identity: Identity, request: RequestInfo
-) -> tuple[Account, Login]:
+) -> tuple[Account, NewLogin]:
     """Log in whom the provider vouched for; an account is made where the rule gives one.
 
     Raises Denied `oidc_not_allowed`, `oidc_name_taken`, `login_failed`.
     """
     with catalog.write() as connection:
-        found = account_for(connection, settings, identity)
+        found = find_or_create_account(connection, settings, identity)
         one = found.account
-        asked = principal_of(connection, one, Door.COOKIE)
+        asked = make_principal(connection, one, Door.COOKIE)
         if found.made:
             record(connection, asked, Did.ACCOUNT_CREATE, "account", one.uuid, request=request, details={"by": "oidc"})
         return one, _begin(connection, asked, one, request, "oidc")
@@ -89,13 +89,13 @@ def sign_in_identity(
 
 def sign_in_by_provider(
     catalog: Catalog,
-    gate: Gate,
-    provider: Provider,
+    gate: LoginState,
+    provider: OidcProvider,
     answer: Mapping[str, str],
     cookie: str | None,
     redirect_uri: str,
     request: RequestInfo,
-) -> tuple[Login, str]:
+) -> tuple[NewLogin, str]:
     """Log in who comes back from the provider; the login, and where to go on.
 
     Raises Denied as `Provider.finish` and `sign_in_identity` do, Throttled after too many that failed from one address,
@@ -110,9 +110,9 @@ def sign_in_by_provider(
             known = accounts.by_identity(connection, identity.key)
         gate.settle()
         _, made = sign_in_identity(catalog, provider.settings, identity, request)
-    except Denied as error:
+    except AccessDenied as error:
         said = {"by": "oidc", "code": error.code}
-        gate.refused(Attempt("login", None if known is None else known.id, request, said))
+        gate.refused(FailedLogin("login", None if known is None else known.id, request, said))
         raise
     gate.throttle.good(tries, request.address)
     return made, then
@@ -128,26 +128,26 @@ def sign_out(catalog: Catalog, principal: Principal, secret: str, request: Reque
 
 def change_own_password(
     catalog: Catalog,
-    gate: Gate,
+    gate: LoginState,
     principal: Principal,
     current: str,
     new: str,
     request: RequestInfo | None,
     *,
     again: bool = True,
-) -> Login | None:
+) -> NewLogin | None:
     """Change one's own password, which needs the present one; all logins and tokens end, and (`again`) a login begins.
 
     Raises Usage `password_wrong`, `password_unfit`, Throttled after too many guesses at the present one.
     """
     with catalog.read() as connection:
-        require(principal, Action.ACCOUNT_EDIT, None, ProjectRights(connection))
+        require_access(principal, Action.ACCOUNT_EDIT, None, ProjectRights(connection))
         one = accounts.get(connection, principal.name)
     passwords.check_new(new)
     address = request.address if request is not None else ""
     gate.throttle.begin(one.name, address)
     if not passwords.verify(one.password, current):
-        gate.refused(Attempt("password", one.id, request or RequestInfo()))
+        gate.refused(FailedLogin("password", one.id, request or RequestInfo()))
         raise PasswordWrong
     gate.throttle.good(one.name, address)
     gate.settle()

@@ -10,14 +10,14 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import Field
 from sqlalchemy import Connection, RowMapping, delete, func, insert, select
 
-from scandock.access.principal import deny
+from scandock.access.principal import raise_denied
 from scandock.catalog.server_tables import delivery, subscription
 from scandock.catalog.tables import project, upload
 from scandock.model.errors import CodedUsage
 from scandock.model.json_records import JsonRecord, LeftOut, MaybeMoment, Moment
 from scandock.model.verdicts import FINAL
 from scandock.queue.tokens import new_uuid
-from scandock.rules.permissions import Action, Answer
+from scandock.rules.permissions import Action, AccessDecision
 from scandock.services import rights
 from scandock.services.audit import Did
 from scandock.services.mail import check_address
@@ -160,7 +160,7 @@ def _owner(connection: Connection, desk: Desk, project_name: str | None) -> dict
     if project_name is None:
         rights.check(connection, desk.principal, Action.ACCOUNT_EDIT, None)
         if desk.principal.account_id is None:
-            deny(Answer.SIGN_IN)
+            raise_denied(AccessDecision.SIGN_IN)
         return {"account_id": desk.principal.account_id}
     rights.check(connection, desk.principal, Action.SETTINGS_EDIT, project_name)
     number = connection.execute(select(project.c.id).where(project.c.key == project_name.casefold())).scalar_one()
@@ -197,7 +197,7 @@ def _subscriptions() -> Any:  # noqa: ANN401  a Select
 def _find(connection: Connection, uuid: str) -> RowMapping:
     row = connection.execute(_subscriptions().where(subscription.c.uuid == uuid)).mappings().first()
     if row is None:
-        deny(Answer.HIDDEN)
+        raise_denied(AccessDecision.HIDDEN)
     found: RowMapping = row
     return found
 
@@ -208,7 +208,7 @@ def _mine(connection: Connection, desk: Desk, uuid: str) -> RowMapping:
     if row["project"] is not None:
         rights.check(connection, desk.principal, Action.SETTINGS_EDIT, row["project"])
     elif row["account_id"] != desk.principal.account_id or not desk.principal.signed_in:
-        deny(Answer.HIDDEN)
+        raise_denied(AccessDecision.HIDDEN)
     else:
         rights.check(connection, desk.principal, Action.ACCOUNT_EDIT, None)
     return row

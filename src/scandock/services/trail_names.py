@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, literal, select, union_all
 
 from scandock.access.principal import Principal
-from scandock.access.visible import sessions_where
+from scandock.access.visibility import sessions_where
 from scandock.catalog.server_tables import account
 from scandock.catalog.tables import project, session
 from scandock.services.audit import AuditRow

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from sqlalchemy import Connection, select
 
-from scandock.access.visible import projects_where
+from scandock.access.visibility import projects_where
 from scandock.catalog.records import DeletedSession, SessionRecord, TrashedRecord
 from scandock.catalog.server_tables import trashed
 from scandock.catalog.sessions import to_delete
@@ -20,7 +20,7 @@ from scandock.placing.intents import Placement, SessionRow
 from scandock.placing.locks import LockName, locks_of, session_locks
 from scandock.placing.moves import operation
 from scandock.placing.tree_files import damaged_paths_of
-from scandock.rules.notices import Notice, notice
+from scandock.rules.notices import Notice, make_notice
 from scandock.rules.permissions import Action
 from scandock.services import rights
 from scandock.services.assessors import check_labels_of_restored
@@ -165,7 +165,7 @@ def _damage(desk: Desk, tree_id: int, label: str) -> tuple[Notice, ...]:
     with desk.catalog.read() as connection:
         paths = sorted(damaged_paths_of(connection, tree_id))
     first = paths[0].rpartition("/")[2] if paths else ""
-    return (notice("restored_damaged", label=label, count=len(paths), file=first),) if paths else ()
+    return (make_notice("restored_damaged", label=label, count=len(paths), file=first),) if paths else ()
 
 
 def _kept(connection: Connection, desk: Desk, uuid: str) -> TrashedRecord:

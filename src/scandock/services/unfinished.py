@@ -8,13 +8,13 @@ from typing import Annotated, Self
 from pydantic import Field
 from sqlalchemy import select
 
-from scandock.access.principal import Principal, deny
+from scandock.access.principal import Principal, raise_denied
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import reception
 from scandock.catalog.tables import project, upload
 from scandock.model.json_records import JsonRecord, MaybeMoment, Moment
 from scandock.model.verdicts import UNFINISHED, ImportState
-from scandock.rules.permissions import Answer
+from scandock.rules.permissions import AccessDecision
 from scandock.services.listing import MAX_LIMIT
 
 StateName = Annotated[str, Field(json_schema_extra={"enum": [one.value for one in ImportState]})]
@@ -76,7 +76,7 @@ class Unfinished(JsonRecord):
 def unfinished_uploads(catalog: Catalog, principal: Principal) -> list[UnfinishedUpload]:
     """Those that `principal` made, the newest first, 500 at most. Denied to who is not signed in."""
     if not principal.signed_in:
-        deny(Answer.SIGN_IN)
+        raise_denied(AccessDecision.SIGN_IN)
     query = (
         select(
             upload.c.uuid,

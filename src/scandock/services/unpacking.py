@@ -11,12 +11,12 @@ from typing import Final
 
 from scandock.formats.kinds import HEAD_BYTES, STREAMS, Kind, kind_of
 from scandock.formats.meter import Meter
-from scandock.formats.shown import shown
+from scandock.formats.display_names import quote
 from scandock.formats.source import FileSource, Source
 from scandock.formats.stream import open_stream
-from scandock.formats.tar import TarKind, members
+from scandock.formats.tar import TarKind, read_members
 from scandock.formats.zip_directory import read_directory
-from scandock.formats.zip_entry import EntryReader
+from scandock.formats.zip_entry import ZipEntryReader
 from scandock.model.errors import Usage
 from scandock.model.limits import Limits
 from scandock.services.file_errors import EntryRefused, FileNotAnArchive
@@ -80,7 +80,7 @@ def not_an_archive() -> Usage:
 
 
 def _zip(source: Source, limits: Limits, meter: Meter) -> Iterator[tuple[str, Iterator[Chunk]]]:
-    reader = EntryReader(limits)
+    reader = ZipEntryReader(limits)
     for entry in read_directory(source, limits).entries:
         meter.entry()
         if entry.is_dir:
@@ -103,7 +103,7 @@ def _tar(source: Source, kind: Kind, limits: Limits, meter: Meter) -> Iterator[t
         head = stream.peek(HEAD_BYTES)
         if kind_of(head, len(head)) is not Kind.TAR:
             raise not_an_archive()
-    for member in members(stream, limits):
+    for member in read_members(stream, limits):
         meter.entry()
         if member.kind is TarKind.DIR:
             continue
@@ -125,4 +125,4 @@ def _inside(folder: str, name: str) -> str:
 
 
 def _refused(name: str, why: str, remedy: str) -> Usage:
-    return EntryRefused(f"The entry {shown(name)} can't be taken: {why}. Nothing was taken.", remedy)
+    return EntryRefused(f"The entry {quote(name)} can't be taken: {why}. Nothing was taken.", remedy)

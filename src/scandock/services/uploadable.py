@@ -7,11 +7,11 @@ from typing import Final
 
 from sqlalchemy import Connection, exists, select
 
-from scandock.access.principal import Principal, deny
-from scandock.access.visible import projects_where
+from scandock.access.principal import Principal, raise_denied
+from scandock.access.visibility import projects_where
 from scandock.catalog.tables import project, routing_rules
 from scandock.rules.labels import UNASSIGNED
-from scandock.rules.permissions import NEEDS, Action, Answer
+from scandock.rules.permissions import REQUIREMENTS, Action, AccessDecision
 
 MANY: Final = 2_000
 """Projects that a page offers; a project beyond them is written by its id."""
@@ -29,9 +29,9 @@ class Uploadable:
 def uploadable_projects(connection: Connection, principal: Principal) -> list[Uploadable]:
     """Those that `principal` may upload to, by id, `MANY` at most. Denied to who may upload nowhere."""
     if not principal.signed_in:
-        deny(Answer.SIGN_IN)
-    if principal.scope not in NEEDS[Action.UPLOAD].scopes:
-        deny(Answer.FORBIDDEN, principal, Action.UPLOAD)
+        raise_denied(AccessDecision.SIGN_IN)
+    if principal.scope not in REQUIREMENTS[Action.UPLOAD].scopes:
+        raise_denied(AccessDecision.FORBIDDEN, principal, Action.UPLOAD)
     rows = connection.execute(
         select(project.c.name, project.c.title, project.c.prearchive_code)
         .where(projects_where(principal, Action.UPLOAD), project.c.name != UNASSIGNED)

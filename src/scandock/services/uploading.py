@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from scandock.access import accounts
-from scandock.access.authenticate import principal_of
-from scandock.access.principal import Door, ProjectRights, may
+from scandock.access.authentication import make_principal
+from scandock.access.principal import Door, ProjectRights, decide_access_of
 from scandock.catalog.engine import Catalog
-from scandock.rules.permissions import Action, Answer
+from scandock.rules.permissions import Action, AccessDecision
 
 
 def may_upload(catalog: Catalog, account_id: int, project: str) -> bool:
@@ -24,8 +24,8 @@ def _may(catalog: Catalog, account_id: int, action: Action, project: str) -> boo
         one = accounts.by_id(connection, account_id)
         if one is None or one.disabled:
             return False
-        principal = principal_of(connection, one, Door.SYSTEM)
-        return may(principal, action, project, ProjectRights(connection)) is Answer.ALLOWED
+        principal = make_principal(connection, one, Door.SYSTEM)
+        return decide_access_of(principal, action, project, ProjectRights(connection)) is AccessDecision.ALLOWED
 
 
 def is_disabled(catalog: Catalog, account_id: int) -> bool:

@@ -25,7 +25,7 @@ from scandock.catalog.tables import file, intent, resource, scan, session, shelf
 from scandock.catalog.trees import mend_files
 from scandock.model.durations import DAY_MS
 from scandock.model.errors import Fault
-from scandock.model.upload_steps import log_step
+from scandock.model.upload_log import log_step
 from scandock.services import audit
 from scandock.services.pacing import Pace
 from scandock.services.records import path_of

@@ -13,7 +13,7 @@ from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import event, progress, reception
 from scandock.catalog.tables import project, upload
 from scandock.model.verdicts import UNFINISHED, ImportState
-from scandock.rules.permissions import Action, Answer, answer
+from scandock.rules.permissions import Action, AccessDecision, answer
 from scandock.services.imports import list_imports
 from scandock.services.listing import Sorting
 
@@ -56,7 +56,7 @@ def hears(principal: Principal, told: Happening) -> bool:
     own = principal.account_id is not None and principal.account_id == told.account_id
     role = principal.roles.get(told.project) if told.project is not None else None
     asked = answer(Action.IMPORT_READ, role=role, admin=principal.admin, own=own, scope=principal.scope)
-    return asked is Answer.ALLOWED
+    return asked is AccessDecision.ALLOWED
 
 
 class Watch:

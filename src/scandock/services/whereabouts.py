@@ -9,7 +9,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Select, or_, select, union
 
 from scandock.access.principal import Principal
-from scandock.access.visible import own_where, sessions_where
+from scandock.access.visibility import own_where, sessions_where
 from scandock.catalog.tables import project, session, tree, upload
 from scandock.model import uris
 from scandock.model.imported import ImportedSession
@@ -96,7 +96,7 @@ def _visible(principal: Principal) -> Any:  # noqa: ANN401  a condition
 def _row_of(uuid: str, uri: str, told: ImportedSession, rows: Iterable[Any]) -> Any:  # noqa: ANN401  a row, or None
     """The likeliest: at its very address; else of its upload, what waits before what is archived; else its study."""
     there = uris.parse_session(uri)
-    stamp = there.timestamp if isinstance(there, uris.WaitingSession) else None
+    stamp = there.timestamp if isinstance(there, uris.PrearchiveSession) else None
 
     def rank(row: Any) -> tuple[bool, bool, bool]:  # noqa: ANN401
         at = row.place == "prearchive" and (row.timestamp, row.label) == (stamp, there.label)

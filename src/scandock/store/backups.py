@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import IO, TYPE_CHECKING, Final, Protocol
 
 from scandock.model.errors import Fault
-from scandock.model.private import PRIVATE_FOLDER
+from scandock.model.private_files import PRIVATE_FOLDER
 from scandock.store import paths, readers, syscalls
 from scandock.store.durable import fault, sync_failed, write_all
 from scandock.store.folders import FOLDER_MODE, Folders

@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from scandock.model.errors import Fault
-from scandock.model.private import PRIVATE_FOLDER, keep_private
+from scandock.model.private_files import PRIVATE_FOLDER, keep_private
 from scandock.store.durable import fault, sync_folder
 from scandock.store.errors import StoreMissing
 from scandock.store.folders import FOLDER_MODE

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from scandock.catalog.engine import open_catalog
-from scandock.model.private import PRIVATE_FILE
+from scandock.model.private_files import PRIVATE_FILE
 from scandock.services.opening import CATALOG
 from scandock.store.local import LocalStore
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import IO, Final
 
-from scandock.model.private import PRIVATE_FILE, PRIVATE_FOLDER
+from scandock.model.private_files import PRIVATE_FILE, PRIVATE_FOLDER
 
 FOLDER: Final = "cache"
 _TOUCH_SECONDS: Final = 3600.0
@@ -24,7 +24,7 @@ _LOW: Final = 0.8
 """The part of the bound that trimming leaves."""
 
 
-class Cache:
+class ImageCache:
     """At most about `most` bytes; what was used longest ago goes first, session by session."""
 
     def __init__(self, data: str, most: int, free: int) -> None:
@@ -37,12 +37,12 @@ class Cache:
         folder = os.path.join(self._root, tree)
         try:
             with open(os.path.join(folder, name), "rb") as file:
-                kept = file.read()
+                content = file.read()
             if time.time() - os.stat(folder).st_mtime > _TOUCH_SECONDS:
                 os.utime(folder)
         except OSError:
             return None
-        return kept
+        return content
 
     def keep(self, tree: str, name: str, content: bytes) -> None:
         """Keep it, whole or not at all; where the disk is full or fails, not at all."""
@@ -63,7 +63,7 @@ class Cache:
                 os.unlink(beside)
                 raise
 
-    def unnamed(self, size: int) -> IO[bytes]:
+    def open_unnamed(self, size: int) -> IO[bytes]:
         """A file without a name for so many bytes, gone once it is closed; in memory where the disk has no room."""
         with contextlib.suppress(OSError):
             os.makedirs(self._root, PRIVATE_FOLDER, exist_ok=True)
@@ -81,24 +81,24 @@ class Cache:
             trees = os.listdir(self._root)
         except OSError:
             return 0
-        kept = set(standing(trees))
-        gone = [tree for tree in trees if tree not in kept]
+        current = set(standing(trees))
+        gone = [tree for tree in trees if tree not in current]
         for tree in gone:
             self._remove(tree)
-        return len(gone) + self._trim(kept)
+        return len(gone) + self._trim(current)
 
     def _trim(self, trees: set[str]) -> int:
-        found = []
+        folders = []
         for tree in trees:
             with contextlib.suppress(OSError):
                 folder = os.path.join(self._root, tree)
                 with os.scandir(folder) as entries:
                     size = sum(entry.stat(follow_symlinks=False).st_size for entry in entries)
-                found.append((os.stat(folder).st_mtime, size, tree))
-        total = sum(size for _, size, _ in found)
+                folders.append((os.stat(folder).st_mtime, size, tree))
+        total = sum(size for _, size, _ in folders)
         gone = 0
         if total > self._most:
-            for _, size, tree in sorted(found):
+            for _, size, tree in sorted(folders):
                 if total <= self._most * _LOW:
                     break
                 self._remove(tree)

@@ -16,8 +16,8 @@ import warnings
 from collections.abc import Callable
 from typing import Any, BinaryIO, Final, cast
 
-from scandock.viewing.exchange import Message, receive, send
-from scandock.viewing.frames import Frame, NoPicture, Window, cause, to_16_bits
+from scandock.viewing.decoder_messages import Message, receive, send
+from scandock.viewing.frames import Frame, NotViewable, Window, describe_cause, to_16_bits
 
 MEMORY_BYTES: Final = 2 * 1024**3
 """Address space of a decoder, of which its libraries take a third."""
@@ -35,88 +35,88 @@ def main(parent: int, fd: int) -> None:
     warnings.simplefilter("ignore")  # what libraries say of headers goes nowhere
     logging.disable(logging.CRITICAL)
     end = socket.socket(fileno=fd)
-    while (asked := receive(end)) is not None:
+    while (message := receive(end)) is not None:
         try:
-            said, body = answer(asked)
+            fields, body = answer_message(message)
         finally:
-            asked.close()
-        send(end, said, body)
-        if said.get("spent"):
+            message.close()
+        send(end, fields, body)
+        if fields.get("spent"):
             return
 
 
-def answer(asked: Message) -> Answer:
+def answer_message(message: Message) -> Answer:
     """What is answered to a message; what can't be done is a `reason`, whatever it is."""
     try:
-        return VERBS[asked.said["verb"]](asked)
-    except NoPicture as reason:
+        return VERBS[message.said["verb"]](message)
+    except NotViewable as reason:
         return {"reason": str(reason)}, b""
     except MemoryError:
         return {"reason": "Decoding it takes more memory than a picture is given.", "spent": True}, b""
     except RecursionError:
         return {"reason": "Its header is nested too deeply."}, b""
     except Exception as error:  # noqa: BLE001  a file of a stranger's may bring up anything in any library
-        said = cause(error)
-        return {"reason": f"It could not be decoded: {said or 'its header or its pixel data is damaged'}."}, b""
+        fields = describe_cause(error)
+        return {"reason": f"It could not be decoded: {fields or 'its header or its pixel data is damaged'}."}, b""
 
 
-def _stream(fd: int) -> BinaryIO:
+def _open_stream(fd: int) -> BinaryIO:
     """A reader that leaves the descriptor open; others may read the same file by theirs."""
     stream = cast("BinaryIO", os.fdopen(fd, "rb", closefd=False))
     stream.seek(0)
     return stream
 
 
-def _frame_of(asked: Message) -> Frame:
-    from scandock.viewing.imagery import frames_of
+def _decode_frame(message: Message) -> Frame:
+    from scandock.viewing.frame_sources import open_frames
 
-    return frames_of(_stream(asked.files[0])).frame(int(asked.said["frame"]))
+    return open_frames(_open_stream(message.files[0])).frame(int(message.said["frame"]))
 
 
-def _places(asked: Message) -> Answer:
+def _places(message: Message) -> Answer:
     """The images of each file, or the reason why it has none."""
-    from scandock.viewing.places import images_of
+    from scandock.viewing.frame_positions import read_positions
 
-    return {"files": [_images(images_of, fd) for fd in asked.files]}, b""
+    return {"files": [_images(read_positions, fd) for fd in message.files]}, b""
 
 
-def _images(images_of: Callable[[BinaryIO], list[list[Any]]], fd: int) -> dict[str, Any]:
+def _images(read_images: Callable[[BinaryIO], list[list[Any]]], fd: int) -> dict[str, Any]:
     try:
-        return {"images": images_of(_stream(fd))}
-    except NoPicture as reason:
+        return {"images": read_images(_open_stream(fd))}
+    except NotViewable as reason:
         return {"reason": str(reason)}
     except (MemoryError, RecursionError):
         return {"reason": "Reading its header takes more than it is given."}
     except Exception as error:  # noqa: BLE001  one file shall not hide the others
-        return {"reason": f"Its header can't be read: {cause(error) or 'it is damaged'}."}
+        return {"reason": f"Its header can't be read: {describe_cause(error) or 'it is damaged'}."}
 
 
-def _raw(asked: Message) -> Answer:
+def _raw(message: Message) -> Answer:
     """A frame's numbers, gzipped where that is asked for, and what they mean; of a colour frame only that it is one."""
-    from scandock.viewing.windows import automatic
+    from scandock.viewing.windows import automatic_window
 
-    frame = _frame_of(asked)
+    frame = _decode_frame(message)
     rows, columns = frame.pixels.shape[:2]
-    said: dict[str, Any] = {"rows": rows, "columns": columns, "spacing": frame.spacing}
+    fields: dict[str, Any] = {"rows": rows, "columns": columns, "spacing": frame.spacing}
     if frame.colour:
-        return {"kind": "colour", **said}, b""
+        return {"kind": "colour", **fields}, b""
     pixels, slope, intercept = to_16_bits(frame)
-    own = automatic(frame)
-    said |= {
+    own = automatic_window(frame)
+    fields |= {
         "kind": "grey",
         "signed": pixels.dtype.kind == "i",
         "slope": slope,
         "intercept": intercept,
         "unit": frame.unit,
         "invert": frame.invert,
-        "windows": [_window(one) for one in frame.windows],
+        "windows": [_window(window) for window in frame.windows],
         "automatic": _window(own),
         "low": float(pixels.min()) * slope + intercept,
         "high": float(pixels.max()) * slope + intercept,
     }
     little = pixels.astype(pixels.dtype.newbyteorder("<"), copy=False)
     body = little.tobytes()
-    return said, gzip.compress(body, 1, mtime=0) if asked.said.get("packed") else body
+    return fields, gzip.compress(body, 1, mtime=0) if message.said.get("packed") else body
 
 
 def _window(window: Window) -> dict[str, Any]:
@@ -125,24 +125,24 @@ def _window(window: Window) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _picture(asked: Message) -> Answer:
-    from scandock.viewing.pictures import picture
+def _picture(message: Message) -> Answer:
+    from scandock.viewing.rendering import render_picture
 
-    said = asked.said
-    window = Window(said["center"], said["width"]) if said.get("width") is not None else None
-    return {"type": "image/png"}, picture(_frame_of(asked), window, said.get("size"))
-
-
-def _thumbnail(asked: Message) -> Answer:
-    from scandock.viewing.pictures import thumbnail
-
-    return {"type": "image/webp"}, thumbnail(_frame_of(asked))
+    fields = message.said
+    window = Window(fields["center"], fields["width"]) if fields.get("width") is not None else None
+    return {"type": "image/png"}, render_picture(_decode_frame(message), window, fields.get("size"))
 
 
-def _header(asked: Message) -> Answer:
-    from scandock.viewing.header_rows import rows_of
+def _thumbnail(message: Message) -> Answer:
+    from scandock.viewing.rendering import render_thumbnail
 
-    rows, note = rows_of(_stream(asked.files[0]))
+    return {"type": "image/webp"}, render_thumbnail(_decode_frame(message))
+
+
+def _header(message: Message) -> Answer:
+    from scandock.viewing.header_rows import read_header_rows
+
+    rows, note = read_header_rows(_open_stream(message.files[0]))
     return {"rows": rows, "note": note}, b""
 
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
 from scandock.formats.dicom_header import Unparseable, read_header
-from scandock.formats.dicom_order import TooOddError
-from scandock.formats.dicom_repair import repaired
+from scandock.formats.dicom_encoding import TooOddError
+from scandock.formats.dicom_repair import repair_header
 from scandock.formats.dicom_scan import encoding_of
 from scandock.formats.dicom_sniff import has_preamble
-from scandock.viewing.frames import NoPicture
+from scandock.viewing.frames import NotViewable
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -53,7 +53,7 @@ class DicomFile:
     pixels: PixelElement | None
 
 
-class _Written(NamedTuple):
+class _FileEncoding(NamedTuple):
     """How a file is written: where its meta information and its data set begin, and in which encoding the latter is."""
 
     start: int
@@ -67,27 +67,27 @@ def open_dicom(stream: BinaryIO, *, only: list[int] | None = None) -> DicomFile:
     from pydicom.filereader import _read_file_meta_info, read_dataset
     from pydicom.uid import UID
 
-    head, written = _written(stream)
-    source: BinaryIO = _as_pydicom_reads(stream, head, written)
+    head, written = _find_encoding(stream)
+    source: BinaryIO = _repair_for_pydicom(stream, head, written)
     source.seek(written.start)
     meta = _read_file_meta_info(source)
     syntax = str(meta.get("TransferSyntaxUID", "") or "")
     at, explicit, big = written.at, written.explicit, written.big
     if syntax == _DEFLATED:
-        stream, at = io.BytesIO(_inflated(stream, at)), 0
+        stream, at = io.BytesIO(_inflate(stream, at)), 0
         head = stream.getvalue()
         if len(head) < _SHORTEST:
-            raise NoPicture("The file ends before its data set.")
+            raise NotViewable("The file ends before its data set.")
         explicit, big = encoding_of(head, 0, syntax)
-        source = _as_pydicom_reads(stream, head, _Written(0, 0, explicit, big))
+        source = _repair_for_pydicom(stream, head, _FileEncoding(0, 0, explicit, big))
     if not syntax or (big and syntax in (_EXPLICIT, _IMPLICIT)):
         syntax = _BIG if big else _EXPLICIT if explicit else _IMPLICIT
     source.seek(at)
-    met: list[tuple[int, str | None, int]] = []
+    pixel_elements: list[tuple[int, str | None, int]] = []
 
     def stop(tag: Any, vr: str | None, length: int) -> bool:  # noqa: ANN401  pydicom's BaseTag
         if int(tag) in PIXELS:
-            met.append((int(tag), vr, length))
+            pixel_elements.append((int(tag), vr, length))
             return True
         return False
 
@@ -96,36 +96,36 @@ def open_dicom(stream: BinaryIO, *, only: list[int] | None = None) -> DicomFile:
     )  # fmt: skip
     data.file_meta = meta
     meta.TransferSyntaxUID = UID(syntax)
-    found = None
-    if met:
-        tag, vr, length = met[-1]
+    pixels = None
+    if pixel_elements:
+        tag, vr, length = pixel_elements[-1]
         start = source.tell() + (8 if not explicit else 12)
-        found = PixelElement(PIXELS[tag], vr or "OW", start, None if length == _UNDEFINED else length)
-    return DicomFile(data, syntax, stream, found)
+        pixels = PixelElement(PIXELS[tag], vr or "OW", start, None if length == _UNDEFINED else length)
+    return DicomFile(data, syntax, stream, pixels)
 
 
-def _written(stream: BinaryIO) -> tuple[bytes, _Written]:
+def _find_encoding(stream: BinaryIO) -> tuple[bytes, _FileEncoding]:
     """The head of a file with its whole header, and how it is written: as an import reads it, by the same code.
 
     An object that an import refuses (it has no UIDs, say) is read as it says that it is written.
     """
-    heads = [_first(stream, _HEAD)]
+    heads = [_read_first(stream, _HEAD)]
     size = stream.seek(0, os.SEEK_END)
 
     def more(count: int) -> bytes:
-        heads.append(_first(stream, count))
+        heads.append(_read_first(stream, count))
         return heads[-1]
 
     start = _PREAMBLE if has_preamble(heads[0]) else 0
     try:
         header = read_header(heads[0], size, frozenset(), more)
     except Unparseable:
-        return heads[-1], _as_it_says(stream, start)
+        return heads[-1], _stated_encoding(stream, start)
     start = _PREAMBLE if header.preamble else 0
-    return heads[-1], _Written(start, header.dataset_at, not header.implicit, header.big_endian)
+    return heads[-1], _FileEncoding(start, header.dataset_at, not header.implicit, header.big_endian)
 
 
-def _as_it_says(stream: BinaryIO, start: int) -> _Written:
+def _stated_encoding(stream: BinaryIO, start: int) -> _FileEncoding:
     from pydicom.filereader import _read_file_meta_info
 
     stream.seek(start)
@@ -133,43 +133,43 @@ def _as_it_says(stream: BinaryIO, start: int) -> _Written:
     at = stream.tell()
     first = stream.read(_SHORTEST)
     if len(first) < _SHORTEST:
-        raise NoPicture("The file ends before its data set.")
+        raise NotViewable("The file ends before its data set.")
     explicit, big = encoding_of(first, 0, str(meta.get("TransferSyntaxUID", "") or ""))
-    return _Written(start, at, explicit, big)
+    return _FileEncoding(start, at, explicit, big)
 
 
-def _as_pydicom_reads(stream: BinaryIO, head: bytes, written: _Written) -> BinaryIO:
+def _repair_for_pydicom(stream: BinaryIO, head: bytes, written: _FileEncoding) -> BinaryIO:
     """The file; where pydicom would misread its header, a copy of the header in which that is set right."""
     try:
-        right = repaired(head, written.start, written.at, "", (written.explicit, written.big))
+        right = repair_header(head, written.start, written.at, "", (written.explicit, written.big))
     except TooOddError:
-        raise NoPicture("Too many of its elements have a value representation that does not exist.") from None
+        raise NotViewable("Too many of its elements have a value representation that does not exist.") from None
     return stream if right is None else io.BytesIO(right)
 
 
-def _first(stream: BinaryIO, count: int) -> bytes:
+def _read_first(stream: BinaryIO, count: int) -> bytes:
     stream.seek(0)
     return stream.read(count)
 
 
-def _inflated(stream: BinaryIO, at: int) -> bytes:
+def _inflate(stream: BinaryIO, at: int) -> bytes:
     """A deflated data set, as far as it is allowed to come to."""
     stream.seek(at)
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    pieces, left = [], MAX_INFLATED
+    pieces, remaining = [], MAX_INFLATED
     try:
-        while left > 0 and not inflater.eof and (chunk := inflater.unconsumed_tail or stream.read(1 << 20)):
-            piece = inflater.decompress(chunk, left)
+        while remaining > 0 and not inflater.eof and (chunk := inflater.unconsumed_tail or stream.read(1 << 20)):
+            piece = inflater.decompress(chunk, remaining)
             pieces.append(piece)
-            left -= len(piece)
+            remaining -= len(piece)
     except zlib.error as error:
-        raise NoPicture("Its deflated data set is damaged.") from error
-    if left <= 0:
-        raise NoPicture(f"Its deflated data set comes to more than {MAX_INFLATED // 1024**2} MB.")
+        raise NotViewable("Its deflated data set is damaged.") from error
+    if remaining <= 0:
+        raise NotViewable(f"Its deflated data set comes to more than {MAX_INFLATED // 1024**2} MB.")
     return b"".join(pieces)
 
 
-def integer(data: Any, keyword: str, default: int) -> int:  # noqa: ANN401  a Dataset
+def get_integer(data: Any, keyword: str, default: int) -> int:  # noqa: ANN401  a Dataset
     """An element's whole number; the default where it is missing or none."""
     try:
         return int(data.get(keyword, default) or default)
@@ -177,23 +177,23 @@ def integer(data: Any, keyword: str, default: int) -> int:  # noqa: ANN401  a Da
         return default
 
 
-def numbers(value: Any) -> list[float]:  # noqa: ANN401  whatever an element holds
+def parse_numbers(value: Any) -> list[float]:  # noqa: ANN401  whatever an element holds
     """An element's value as finite numbers; none where it is anything else."""
     if value is None or isinstance(value, str | bytes):
         return []
     try:
-        found = [float(one) for one in value] if hasattr(value, "__iter__") else [float(value)]
+        numbers = [float(number) for number in value] if hasattr(value, "__iter__") else [float(value)]
     except (TypeError, ValueError, OverflowError):
         return []
-    return found if all(abs(one) < 1e300 for one in found) else []
+    return numbers if all(abs(number) < 1e300 for number in numbers) else []
 
 
-def text(value: Any) -> str:  # noqa: ANN401
+def format_text(value: Any) -> str:  # noqa: ANN401
     """An element's value as text; empty where there is none."""
     return "" if value is None else str(value).strip("\0 ")
 
 
-def charsets_of(data: Dataset) -> bytes:
+def get_charsets(data: Dataset) -> bytes:
     """The data set's own SpecificCharacterSet, as it is written."""
     if _CHARSET not in data:
         return b""
@@ -201,12 +201,12 @@ def charsets_of(data: Dataset) -> bytes:
     value = element.value if element is not None else None
     if isinstance(value, bytes):
         return value
-    return "\\".join([value] if isinstance(value, str) else [str(one) for one in value or ()]).encode(
+    return "\\".join([value] if isinstance(value, str) else [str(name) for name in value or ()]).encode(
         "ascii", "replace"
     )
 
 
-def raw_value(data: Dataset, tag: Any) -> bytes:  # noqa: ANN401  a BaseTag
+def get_raw_value(data: Dataset, tag: Any) -> bytes:  # noqa: ANN401  a BaseTag
     """The bytes of an element's value as they stand in the file; none of a sequence's."""
     value = getattr(data.get_item(tag), "value", None)
     return value if isinstance(value, bytes) else b""

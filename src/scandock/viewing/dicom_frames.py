@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+from typing import TYPE_CHECKING, Any
+from scandock.formats.dicom_text import decode_value
+from scandock.viewing.dicom_file import get_charsets, parse_numbers, get_raw_value, format_text
+from typing import TYPE_CHECKING
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
 from typing import TYPE_CHECKING, Any, Final
 
-from scandock.viewing.dicom_decode import decode
-from scandock.viewing.dicom_file import DicomFile, integer, numbers, text
-from scandock.viewing.dicom_groups import Groups
-from scandock.viewing.dicom_mosaic import tiles_of
-from scandock.viewing.dicom_palette import palette_of
-from scandock.viewing.frames import Frame, NoPicture, Window, checked
+from scandock.viewing.dicom_pixels import decode_frame
+from scandock.viewing.dicom_file import DicomFile, get_integer, parse_numbers, format_text
+from scandock.viewing.dicom_mosaic import find_tiles
+from scandock.viewing.frames import Frame, NotViewable, Window, check_size
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,31 +40,31 @@ class DicomFrames:
     def __init__(self, file: DicomFile) -> None:
         self.file = file
         self.data = file.data
-        self.groups = Groups(file.data)
-        self.tiles = tiles_of(file)
-        self.count = self.tiles.count if self.tiles else max(1, integer(file.data, "NumberOfFrames", 1))
+        self.groups = FunctionalGroups(file.data)
+        self.tiles = find_tiles(file)
+        self.count = self.tiles.count if self.tiles else max(1, get_integer(file.data, "NumberOfFrames", 1))
 
     def frame(self, number: int) -> Frame:
         """One frame, from 0. NoPicture where there is none, or it can't be decoded."""
         if self.file.pixels is None:
-            raise NoPicture(self.without())
+            raise NotViewable(self.without())
         if not 0 <= number < self.count:
-            raise NoPicture(f"It has {self.count} frames; there is no frame {number + 1}.")
-        checked(integer(self.data, "Rows", 0), integer(self.data, "Columns", 0))
+            raise NotViewable(f"It has {self.count} frames; there is no frame {number + 1}.")
+        check_size(get_integer(self.data, "Rows", 0), get_integer(self.data, "Columns", 0))
         stored = 0 if self.tiles else number
-        pixels = decode(self.file, stored)
+        pixels = decode_frame(self.file, stored)
         if self.tiles:
             pixels = self.tiles.cut(pixels, number)
-        photometric = text(self.data.get("PhotometricInterpretation"))
+        photometric = format_text(self.data.get("PhotometricInterpretation"))
         if photometric == "PALETTE COLOR" and "RedPaletteColorLookupTableDescriptor" in self.data:
             return Frame(pixels=self._through_palette(pixels), spacing=self.groups.spacing(stored))
         if pixels.ndim == 3:
-            return Frame(pixels=_eight_bits(pixels, self._bits()), spacing=self.groups.spacing(stored))
+            return Frame(pixels=_to_eight_bits(pixels, self._bits()), spacing=self.groups.spacing(stored))
         return self._grey(pixels, stored, invert=photometric == "MONOCHROME1" or self._inverse())
 
     def without(self) -> str:
         """Why there is nothing to see: what the object is instead."""
-        modality = text(self.data.get("Modality"))
+        modality = format_text(self.data.get("Modality"))
         if modality in _OBJECTS:
             return f"This is {_OBJECTS[modality]} ({modality}), without pixels."
         for keyword, what in (("WaveformSequence", "a waveform"), ("EncapsulatedDocument", "a document")):
@@ -63,21 +73,21 @@ class DicomFrames:
         if "SpectroscopyData" in self.data:
             return "This is spectroscopy data, without pixels."
         name = self.data.get("SOPClassUID")
-        known = getattr(name, "name", "") or "an object of an unknown kind"
-        return f"It has no pixel data ({known[:80]})."
+        kind = getattr(name, "name", "") or "an object of an unknown kind"
+        return f"It has no pixel data ({kind[:80]})."
 
     def _through_palette(self, pixels: NDArray[Any]) -> NDArray[Any]:
         from pydicom.pixels.processing import apply_color_lut
 
-        entries = numbers(self.data.get("RedPaletteColorLookupTableDescriptor"))
-        shown = apply_color_lut(pixels, palette_of(self.data))
-        return _eight_bits(shown, 16 if shown.dtype.itemsize == 2 or (entries and entries[-1] == 16) else 8)
+        entries = parse_numbers(self.data.get("RedPaletteColorLookupTableDescriptor"))
+        colors = apply_color_lut(pixels, make_palette(self.data))
+        return _to_eight_bits(colors, 16 if colors.dtype.itemsize == 2 or (entries and entries[-1] == 16) else 8)
 
     def _bits(self) -> int:
-        return integer(self.data, "BitsStored", 8)
+        return get_integer(self.data, "BitsStored", 8)
 
     def _inverse(self) -> bool:
-        return text(self.data.get("PresentationLUTShape")) == "INVERSE"
+        return format_text(self.data.get("PresentationLUTShape")) == "INVERSE"
 
     def _grey(self, pixels: NDArray[Any], number: int, *, invert: bool) -> Frame:
         frame = Frame(pixels=pixels, invert=invert, spacing=self.groups.spacing(number), unit=self._unit(number))
@@ -86,7 +96,7 @@ class DicomFrames:
             from pydicom.pixels.processing import apply_modality_lut
 
             frame.pixels = apply_modality_lut(pixels, self.data)
-            frame.unit = text(table[0].get("ModalityLUTType")) if frame.unit == "" else frame.unit
+            frame.unit = format_text(table[0].get("ModalityLUTType")) if frame.unit == "" else frame.unit
         else:
             place = "PixelValueTransformationSequence"
             slope = self.groups.numbers(number, place, "RescaleSlope")
@@ -98,19 +108,19 @@ class DicomFrames:
         return frame
 
     def _padding(self) -> tuple[float, float] | None:
-        found = numbers(self.data.get("PixelPaddingValue"))
-        limit = numbers(self.data.get("PixelPaddingRangeLimit")) or found
-        return (min(found[0], limit[0]), max(found[0], limit[0])) if found else None
+        padding = parse_numbers(self.data.get("PixelPaddingValue"))
+        limit = parse_numbers(self.data.get("PixelPaddingRangeLimit")) or padding
+        return (min(padding[0], limit[0]), max(padding[0], limit[0])) if padding else None
 
     def _unit(self, number: int) -> str:
         kind = self.groups.text(number, "PixelValueTransformationSequence", "RescaleType")
         if kind and kind != "US":
             return kind[:16]
-        if text(self.data.get("Modality")) == "CT" and self.groups.numbers(
+        if format_text(self.data.get("Modality")) == "CT" and self.groups.numbers(
             number, "PixelValueTransformationSequence", "RescaleIntercept"
         ):
             return "HU"
-        return text(self.data.get("Units"))[:16]
+        return format_text(self.data.get("Units"))[:16]
 
     def _windows(self, number: int) -> list[Window]:
         """Windows of the header; a VOI LUT counts as the range that it spans."""
@@ -119,22 +129,116 @@ class DicomFrames:
         widths = self.groups.numbers(number, place, "WindowWidth")
         names = self.groups.names(number, place, "WindowCenterWidthExplanation")
         function = _FUNCTIONS.get(self.groups.text(number, place, "VOILUTFunction"), "linear")
-        found = [
+        windows = [
             Window(center, width, names[at][:40] if at < len(names) else "", function)
             for at, (center, width) in enumerate(zip(centers, widths, strict=False))
             if width > 0
         ]
-        if not found and (table := self.data.get("VOILUTSequence")):
-            described = numbers(table[0].get("LUTDescriptor"))
+        if not windows and (table := self.data.get("VOILUTSequence")):
+            described = parse_numbers(table[0].get("LUTDescriptor"))
             if len(described) == 3:
                 entries = described[0] or 65536
-                found = [Window(described[1] + entries / 2, entries, "VOI LUT")]
-        return found[:_WINDOWS]
+                windows = [Window(described[1] + entries / 2, entries, "VOI LUT")]
+        return windows[:_WINDOWS]
 
 
-def _eight_bits(pixels: NDArray[Any], bits: int) -> NDArray[Any]:
+def _to_eight_bits(pixels: NDArray[Any], bits: int) -> NDArray[Any]:
     import numpy as np
 
     if pixels.dtype == np.uint8 and bits == 8:
         return pixels[..., :3]
     return (pixels[..., :3].astype(np.int64) >> max(0, bits - 8)).clip(0, 255).astype(np.uint8)
+
+
+class FunctionalGroups:
+    """Elements by frame, from 0, of an object with functional groups or without."""
+
+    def __init__(self, data: Dataset) -> None:
+        self.data = data
+        self._own = _items(data, "PerFrameFunctionalGroupsSequence")
+        shared = _items(data, "SharedFunctionalGroupsSequence")
+        self._shared = shared[0] if shared else None
+
+    @property
+    def has_frame_items(self) -> bool:
+        """Whether frames have something of their own."""
+        return bool(self._own)
+
+    def macro(self, frame: int, sequence: str) -> Any:  # noqa: ANN401  a Dataset or None
+        """The item of a functional group's sequence that holds for a frame."""
+        own = self._own[frame] if frame < len(self._own) else None
+        for group in (own, self._shared):
+            if group is not None and (group_items := _items(group, sequence)):
+                return group_items[0]
+        return None
+
+    def value(self, frame: int, sequence: str, keyword: str) -> Any:  # noqa: ANN401
+        """A value of a functional group; where there is none, the data set's own element of that name."""
+        group = self.macro(frame, sequence)
+        value = group.get(keyword) if group is not None else None
+        return self.data.get(keyword) if value is None else value
+
+    def numbers(self, frame: int, sequence: str, keyword: str) -> list[float]:
+        return parse_numbers(self.value(frame, sequence, keyword))
+
+    def text(self, frame: int, sequence: str, keyword: str) -> str:
+        return format_text(self.value(frame, sequence, keyword))
+
+    def names(self, frame: int, sequence: str, keyword: str) -> list[str]:
+        """All values of a text (LO), by the decoder that an import uses: pydicom knows fewer character sets."""
+        group = self.macro(frame, sequence)
+        data = self.data if group is None or keyword not in group else group
+        raw = get_raw_value(data, keyword)
+        charsets = get_charsets(data) or get_charsets(self.data)
+        return decode_value(raw, "LO", charsets, False).split("\\") if raw else []
+
+    def spacing(self, frame: int) -> tuple[float, float] | None:
+        """Of rows and of columns in mm: Pixel Spacing, or what a projection has instead; else Pixel Aspect Ratio."""
+        spacing = self.numbers(frame, "PixelMeasuresSequence", "PixelSpacing")
+        for keyword in ("ImagerPixelSpacing", "NominalScannedPixelSpacing", "PixelAspectRatio"):
+            spacing = spacing or parse_numbers(self.data.get(keyword))
+        return (spacing[0], spacing[1]) if len(spacing) == 2 and min(spacing) > 0 else None
+
+
+def _items(data: Any, keyword: str) -> list[Any]:  # noqa: ANN401  a Dataset
+    """The items of a sequence; none where it is missing or no sequence."""
+    try:
+        sequence = data.get(keyword)
+        return list(sequence) if sequence else []
+    except (TypeError, ValueError, AttributeError, NotImplementedError):
+        return []
+
+
+_PALETTE: Final = "PaletteColorLookupTable"
+
+
+def make_palette(data: Dataset) -> Dataset:
+    """What pydicom's `apply_color_lut` is to be given for an object.
+
+    pydicom swaps the bytes of no OW element as it reads, and takes tables to be little-endian: of a big-endian file
+    it would show the low bytes of the colours. Entries of 8 bits lie two in a word, and are swapped with it.
+    """
+    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.uid import ExplicitVRLittleEndian
+
+    if data.original_encoding[1] is not False:
+        return data
+    swapped = Dataset()
+    for keyword in (*data.dir(_PALETTE), "PixelPresentation"):
+        if keyword not in data:
+            continue
+        element = data[keyword]
+        ordered = element.VR == "OW" and isinstance(element.value, bytes)
+        swapped.add_new(element.tag, element.VR, _swap_bytes(element.value) if ordered else element.value)
+    # Of segmented tables it asks the byte order.
+    swapped.file_meta = FileMetaDataset()
+    swapped.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    return swapped
+
+
+def _swap_bytes(value: bytes) -> bytes:
+    """Each two bytes the other way round; a byte too many, which a broken file may have, stays."""
+    turned = bytearray(value)
+    even = len(value) // 2 * 2
+    turned[0:even:2], turned[1:even:2] = value[1:even:2], value[0:even:2]
+    return bytes(turned)

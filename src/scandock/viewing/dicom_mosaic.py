@@ -7,7 +7,7 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from scandock.viewing.dicom_file import DicomFile, integer, numbers
+from scandock.viewing.dicom_file import DicomFile, get_integer, parse_numbers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,28 +32,28 @@ class Tiles:
         return pixels[top : top + self.rows, left : left + self.columns]
 
 
-def tiles_of(file: DicomFile) -> Tiles | None:
+def find_tiles(file: DicomFile) -> Tiles | None:
     """How an image is cut into slices; None where it is no mosaic, or does not say how many it holds."""
     data = file.data
     kinds = data.get("ImageType")
     if not kinds or "MOSAIC" not in list(kinds if not isinstance(kinds, str) else [kinds]):
         return None
-    count = _number(data, 0x0019, _SIEMENS, 0x0A) or _from_csa(data)
-    if not 1 < count <= _MOST or integer(data, "NumberOfFrames", 1) > 1:
+    count = _read_private_number(data, 0x0019, _SIEMENS, 0x0A) or _from_csa(data)
+    if not 1 < count <= _MOST or get_integer(data, "NumberOfFrames", 1) > 1:
         return None
     across = math.ceil(math.sqrt(count))
-    rows, columns = integer(data, "Rows", 0), integer(data, "Columns", 0)
+    rows, columns = get_integer(data, "Rows", 0), get_integer(data, "Columns", 0)
     if rows < across or columns < across or rows % across or columns % across:
         return None
     return Tiles(count, across, rows // across, columns // across)
 
 
-def _number(data: Any, group: int, creator: str, offset: int) -> int:  # noqa: ANN401  a Dataset
+def _read_private_number(data: Any, group: int, creator: str, offset: int) -> int:  # noqa: ANN401  a Dataset
     try:
-        found = numbers(data.private_block(group, creator)[offset].value)
+        values = parse_numbers(data.private_block(group, creator)[offset].value)
     except (KeyError, TypeError, ValueError, AttributeError):
         return 0
-    return int(found[0]) if found else 0
+    return int(values[0]) if values else 0
 
 
 def _from_csa(data: Any) -> int:  # noqa: ANN401  a Dataset
@@ -70,7 +70,7 @@ def _from_csa(data: Any) -> int:  # noqa: ANN401  a Dataset
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            found = reader.get_scalar(reader.read(raw), "NumberOfImagesInMosaic")
+            count = reader.get_scalar(reader.read(raw), "NumberOfImagesInMosaic")
         except Exception:  # noqa: BLE001  whatever a private element of a stranger's makes of that reader
             return 0
-    return int(found or 0)
+    return int(count or 0)

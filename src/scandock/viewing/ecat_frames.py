@@ -6,7 +6,7 @@ import os
 import warnings
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
-from scandock.viewing.frames import Frame, NoPicture, checked
+from scandock.viewing.frames import Frame, NotViewable, check_size
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,7 +31,7 @@ class EcatFrames:
                 matrices = ecat.read_mlist(stream, self.header.endianness)
                 self._frames = ecat.EcatSubHeader(self.header, matrices, stream)
             except (ValueError, KeyError, IndexError, TypeError, OSError) as error:
-                raise NoPicture("Its directory of frames can't be read.") from error
+                raise NotViewable("Its directory of frames can't be read.") from error
         self._order = [row for _, (row, _) in sorted(ecat.get_frame_order(matrices).items())]
         self._size = os.fstat(stream.fileno()).st_size
         self._held: tuple[int, NDArray[Any]] | None = None
@@ -44,17 +44,17 @@ class EcatFrames:
             if number < planes:
                 return frame, number
             number -= planes
-        raise NoPicture(f"It has {self.count} planes; there is no plane {number + 1}.")
+        raise NotViewable(f"It has {self.count} planes; there is no plane {number + 1}.")
 
     def frame(self, number: int) -> Frame:
         """One plane, seen from the feet, as PET is: the patient's right on the left."""
         if not 0 <= number < self.count:
-            raise NoPicture(f"It has {self.count} planes; there is no plane {number + 1}.")
+            raise NotViewable(f"It has {self.count} planes; there is no plane {number + 1}.")
         frame, plane = self.place(number)
         row = self._order[frame]
         subheader = self._frames.subheaders[row]
         scale = float(subheader["scale_factor"].item()) * float(self.header["ecat_calibration_factor"].item())
-        zooms = [float(one) for one in self._frames.get_zooms(row)[:2]]
+        zooms = [float(zoom) for zoom in self._frames.get_zooms(row)[:2]]
         return Frame(
             pixels=self._shown(self._volume(row)[:, :, plane]),
             slope=scale or 1.0,
@@ -68,7 +68,7 @@ class EcatFrames:
 
     def starts(self) -> list[float]:
         """When each time frame begins, in seconds from the scan's start."""
-        return [float(one["frame_start_time"].item()) / 1000 for one in self.subheaders()]
+        return [float(subheader["frame_start_time"].item()) / 1000 for subheader in self.subheaders()]
 
     def heights(self, frame: int) -> list[float]:
         """Where each plane of a time frame is, in mm."""
@@ -84,13 +84,13 @@ class EcatFrames:
         if self._held is not None and self._held[0] == row:
             return self._held[1]
         x, y, z = self._shape(row)
-        checked(y, x)
+        check_size(y, x)
         try:
             width = self._frames._get_data_dtype(row).itemsize  # noqa: SLF001  nibabel tells it nowhere else
         except KeyError:
-            raise NoPicture("Its data type is none that is shown.") from None
+            raise NotViewable("Its data type is none that is shown.") from None
         if x * y * z * width > min(self._size, _MOST_BYTES):
-            raise NoPicture(f"Its frame of {x} x {y} x {z} goes beyond the file, or is too large to be shown.")
+            raise NotViewable(f"Its frame of {x} x {y} x {z} goes beyond the file, or is too large to be shown.")
         self._held = (row, self._frames.raw_data_from_fileobj(row))
         return self._held[1]
 

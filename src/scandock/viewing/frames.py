@@ -13,7 +13,7 @@ MOST_PIXELS: Final = 100_000_000
 """Of one frame: four times the largest mammograms. Declared sizes are held against it before anything is decoded."""
 
 
-class NoPicture(Exception):
+class NotViewable(Exception):
     """A file, or a frame of it, can't be shown: `str` of it is the reason, a sentence for people."""
 
 
@@ -24,10 +24,10 @@ _OF_CODE: Final = re.compile(
 _MOST_SAID: Final = 200
 
 
-def cause(error: Exception) -> str:
+def describe_cause(error: Exception) -> str:
     """What a library says is wrong with a file, on one line; empty where it speaks of its own code."""
-    said = " ".join(str(error).split())
-    return "" if _OF_CODE.search(said) else said[:_MOST_SAID]
+    text = " ".join(str(error).split())
+    return "" if _OF_CODE.search(text) else text[:_MOST_SAID]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +63,12 @@ class Frame:
         return self.pixels.ndim == 3
 
 
-def checked(rows: int, columns: int) -> None:
-    """NoPicture where a frame is larger than any that is shown."""
+def check_size(rows: int, columns: int) -> None:
+    """NotViewable where a frame is larger than any that is shown."""
     if rows <= 0 or columns <= 0:
-        raise NoPicture(f"It says that it has {rows} rows and {columns} columns.")
+        raise NotViewable(f"It says that it has {rows} rows and {columns} columns.")
     if rows * columns > MOST_PIXELS:
-        raise NoPicture(f"{rows} x {columns} pixels are more than are shown ({MOST_PIXELS // 1_000_000} million).")
+        raise NotViewable(f"{rows} x {columns} pixels are more than are shown ({MOST_PIXELS // 1_000_000} million).")
 
 
 def to_16_bits(frame: Frame) -> tuple[NDArray[Any], float, float]:

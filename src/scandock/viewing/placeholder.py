@@ -11,9 +11,9 @@ _LINES: Final = 8
 MEDIA_TYPE: Final = "image/svg+xml"
 
 
-def drawn(reason: str) -> bytes:
+def draw_placeholder(reason: str) -> bytes:
     """An SVG of 256 x 256 with the reason on it; whatever stands in it, it is text."""
-    plain = "".join(one if one.isprintable() else " " for one in reason)
+    plain = "".join(char if char.isprintable() else " " for char in reason)
     lines = textwrap.wrap(plain, _COLUMNS, max_lines=_LINES, placeholder=" …", break_long_words=True)
     top = 128 - 12 * (len(lines) - 1) + 6
     texts = "".join(

@@ -17,12 +17,12 @@ _SAMPLE: Final = 250_000
 """Values that percentiles are told from."""
 
 
-def chosen(frame: Frame) -> Window:
+def default_window(frame: Frame) -> Window:
     """The first window of the header, else the automatic one."""
-    return frame.windows[0] if frame.windows else automatic(frame)
+    return frame.windows[0] if frame.windows else automatic_window(frame)
 
 
-def automatic(frame: Frame) -> Window:
+def automatic_window(frame: Frame) -> Window:
     """A window over all but the outermost values, leaving out what is padding."""
     import numpy as np
 
@@ -30,8 +30,8 @@ def automatic(frame: Frame) -> Window:
     step = max(1, int((pixels.size / _SAMPLE) ** 0.5))
     values = pixels[::step, ::step].ravel()
     if frame.padding is not None:
-        kept = values[(values < frame.padding[0]) | (values > frame.padding[1])]
-        values = kept if kept.size else values
+        unpadded = values[(values < frame.padding[0]) | (values > frame.padding[1])]
+        values = unpadded if unpadded.size else values
     values = values.astype(np.float64)
     values = values[np.isfinite(values)]
     if not values.size:
@@ -39,7 +39,7 @@ def automatic(frame: Frame) -> Window:
     low, high = np.percentile(values, (_LOWEST, _HIGHEST))
     if not high > low:
         low, high = values.min(), values.max()
-    low, high = (float(one) * frame.slope + frame.intercept for one in (low, high))
+    low, high = (float(percentile) * frame.slope + frame.intercept for percentile in (low, high))
     if low > high:
         low, high = high, low
     return Window((low + high) / 2, max(high - low, 1e-6 * max(abs(low), abs(high), 1e-6)), "", "linear_exact")
@@ -51,12 +51,12 @@ def to_grey(frame: Frame, window: Window) -> NDArray[np.uint8]:
 
     values: NDArray[Any] = frame.pixels.astype(np.float32 if frame.pixels.dtype.itemsize <= 2 else np.float64)
     values = values * frame.slope + frame.intercept
-    shade = _shade(values, window)
+    shade = _apply_window(values, window)
     grey: NDArray[np.uint8] = np.nan_to_num(np.clip(shade, 0, 1) * 255 + 0.5).astype(np.uint8)
     return np.invert(grey) if frame.invert else grey
 
 
-def _shade(values: NDArray[Any], window: Window) -> NDArray[Any]:
+def _apply_window(values: NDArray[Any], window: Window) -> NDArray[Any]:
     import numpy as np
 
     center, width = window.center, window.width

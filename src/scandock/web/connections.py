@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 from fastapi import Request
 
-from scandock.access.throttle import network
+from scandock.access.throttle import network_of
 from scandock.model import request_limits
 from scandock.model.errors import Coded
 from scandock.web.problems import told
@@ -121,7 +121,7 @@ class Connections:
             return None
         if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
             parsed = parsed.ipv4_mapped
-        return None if any(parsed in one for one in self._trusted) else network(peer)
+        return None if any(parsed in one for one in self._trusted) else network_of(peer)
 
     def waiting(self, address: str) -> int:
         """Connections of an address without a complete request."""

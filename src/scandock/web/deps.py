@@ -16,7 +16,7 @@ from weakref import WeakSet
 from fastapi import Request
 from starlette.datastructures import State
 
-from scandock.access.authenticate import Gate
+from scandock.access.authentication import LoginState
 from scandock.access.password_queue import PasswordQueue
 from scandock.catalog.engine import Catalog, only_read
 from scandock.model import request_limits
@@ -40,7 +40,7 @@ from scandock.web.shared_look import SharedLook
 from scandock.web.tus.locks import Locks, Writer
 
 if TYPE_CHECKING:
-    from scandock.access.oidc import Provider
+    from scandock.access.oidc import OidcProvider
     from scandock.services.settings import Settings
     from scandock.workers.worker_figures import WorkerFigures
 
@@ -75,7 +75,7 @@ class Site:
     receiving: Receiving
     metrics: Metrics
     locks: Locks
-    gate: Gate
+    gate: LoginState
     passwords: PasswordQueue
     """Whatever checks or hashes a password is done by it."""
     refusals: Refusals
@@ -90,7 +90,7 @@ class Site:
     """Those that are being sent."""
     hands: Gathering[Change]
     """Changes by hand to archived sessions, those of one session together."""
-    provider: Provider | None = None
+    provider: OidcProvider | None = None
     """Of logins by OpenID Connect; None where the site has none."""
     provider_threads: ThreadPoolExecutor
     hand_threads: ThreadPoolExecutor
@@ -205,14 +205,14 @@ def open_site(
     )
 
 
-def _provider(settings: Settings) -> Provider | None:
+def _provider(settings: Settings) -> OidcProvider | None:
     """The provider of logins; its libraries are loaded where there is one."""
     wanted = settings.oidc
     if wanted is None:
         return None
-    from scandock.access.oidc import Provider
+    from scandock.access.oidc import OidcProvider
 
-    return Provider(wanted)
+    return OidcProvider(wanted)
 
 
 def site_of(request: Request) -> Site:

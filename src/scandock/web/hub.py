@@ -13,7 +13,7 @@ from typing import Final
 from fastapi import Request
 
 from scandock.access.principal import Principal
-from scandock.access.proofs import Proof, ask_all_again
+from scandock.access.reauthentication import SavedCredentials, reauthenticate_all
 from scandock.model.errors import ScandockError
 from scandock.services.logs import cause, log, where
 from scandock.services.watching import Happening, Watch, hears
@@ -27,7 +27,7 @@ MOST_WAITING: Final = 2_000
 class Listener:
     """Somebody who listens: what waits for them, of progress the newest of each import alone."""
 
-    def __init__(self, principal: Principal, proof: Proof) -> None:
+    def __init__(self, principal: Principal, proof: SavedCredentials) -> None:
         self.principal = principal
         self.proof = proof
         self.lost = False
@@ -79,7 +79,7 @@ class Hub:
         self._looking: asyncio.Task[None] | None = None
         self._beginning = asyncio.Lock()
 
-    async def join(self, principal: Principal, proof: Proof) -> Listener:
+    async def join(self, principal: Principal, proof: SavedCredentials) -> Listener:
         """Listen from now on, as long as the proof holds."""
         one = Listener(principal, proof)
         async with self._beginning:
@@ -113,7 +113,7 @@ class Hub:
     async def _ask_who_may(self) -> None:
         """Ask who may still listen, and as whom; asked behind what has happened, so that nobody hears too much."""
         asked = list(self._listeners)
-        people = await self._site.read(ask_all_again, self._site.catalog, {one.proof for one in asked})
+        people = await self._site.read(reauthenticate_all, self._site.catalog, {one.proof for one in asked})
         for one in asked:
             if one.proof in people:
                 one.principal = people[one.proof]

@@ -12,7 +12,7 @@ from fastapi import Request
 
 from scandock.model import request_limits
 from scandock.model.errors import Usage
-from scandock.model.limit_counts import Asked, over
+from scandock.model.limit_counts import RequestLimit, count_exceeded
 from scandock.model.request_errors import RequestInvalid
 
 MAX_MEMBERS: Final = request_limits.JSON_MEMBERS
@@ -68,4 +68,4 @@ def no_json() -> Usage:
 
 def _many(what: str) -> Usage:
     remedy = "Leave out what the route does not take, or ask in parts."
-    return over(Asked.MEMBERS, RequestInvalid(f"The body has {what}.", remedy))
+    return count_exceeded(RequestLimit.MEMBERS, RequestInvalid(f"The body has {what}.", remedy))

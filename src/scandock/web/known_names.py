@@ -11,7 +11,7 @@ from fastapi.dependencies.models import Dependant
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from scandock.model import request_limits
-from scandock.model.limit_counts import Asked, over
+from scandock.model.limit_counts import RequestLimit, count_exceeded
 from scandock.model.request_errors import RequestInvalid
 
 MAX_PARAMETERS: Final = request_limits.QUERY_PARAMETERS
@@ -35,7 +35,7 @@ async def few_parameters(request: Request) -> None:
     """A dependency of every route: so many names in the query and no more. Raises Usage `request_invalid`."""
     if getattr(request.state, _OVER, False):
         many = f"The query has more than {MAX_PARAMETERS:,} parameters."
-        raise over(Asked.PARAMETERS, RequestInvalid(many, "Ask for less at once."))
+        raise count_exceeded(RequestLimit.PARAMETERS, RequestInvalid(many, "Ask for less at once."))
 
 
 async def no_nul(request: Request) -> None:

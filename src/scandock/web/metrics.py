@@ -21,7 +21,7 @@ from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import delivery, reception
 from scandock.catalog.tables import upload
 from scandock.model.errors import Fault
-from scandock.model.limit_counts import Asked, Limit, limit_counts
+from scandock.model.limit_counts import RequestLimit, AccountLimit, limit_counts
 from scandock.model.verdicts import FINAL, UNFINISHED, ImportState
 from scandock.queue.retry import waits_for_next
 from scandock.services.clock_watch import look_at
@@ -121,8 +121,8 @@ class _Found(Collector):
 
 def limits() -> Iterable[Family]:
     """What is counted where it is refused."""
-    yield table.ACCOUNT_LIMITS.family({limit.value: times for limit, times in limit_counts(Limit).items()})
-    yield table.LIMITS_REFUSED.family({asked.value: times for asked, times in limit_counts(Asked).items()})
+    yield table.ACCOUNT_LIMITS.family({limit.value: times for limit, times in limit_counts(AccountLimit).items()})
+    yield table.LIMITS_REFUSED.family({asked.value: times for asked, times in limit_counts(RequestLimit).items()})
 
 
 def free_space(store: LocalStore) -> Iterable[Family]:

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from scandock.model.errors import OUTAGES, Fault
-from scandock.model.process import confine, keep_one_heap, take_signals, without_collecting
+from scandock.model.process import confine, keep_one_heap, unblock_signals, pause_garbage_collection
 
 if TYPE_CHECKING:
     import asyncio
@@ -30,8 +30,8 @@ def main(words: list[str]) -> None:
     parent, data, fd, beats = words
     confine(int(parent), "web")
     keep_one_heap()
-    take_signals()
-    with without_collecting():
+    unblock_signals()
+    with pause_garbage_collection():
         import uvicorn
 
         from scandock.services.logs import cause, set_up

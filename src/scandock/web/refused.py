@@ -7,7 +7,7 @@ from typing import Final
 
 from fastapi import Request
 
-from scandock.access.principal import ANONYMOUS, Denied, Principal
+from scandock.access.principal import ANONYMOUS, AccessDenied, Principal
 from scandock.services.audit import Did
 from scandock.services.refusals import Refusal
 from scandock.web.deps import site_of
@@ -17,7 +17,7 @@ _BY_LOGIN: Final = "oidc_"
 """Codes of logins begin so that did not succeed, which `services.sign_in` notes itself."""
 
 
-def note_refused(request: Request, refused: Iterable[Denied]) -> None:
+def note_refused(request: Request, refused: Iterable[AccessDenied]) -> None:
     """Note what was refused to whoever asked."""
     principal: Principal = getattr(request.state, "principal", ANONYMOUS)
     site, where = site_of(request), info_of(request)

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from starlette.responses import JSONResponse, Response
 
 from scandock.access.principal import Principal
-from scandock.access.proofs import ask_again
+from scandock.access.reauthentication import reauthenticate
 from scandock.model.json_records import JsonRecord
 from scandock.services.accounts import Accounts
 from scandock.services.editing import etag
@@ -53,7 +53,7 @@ class Work:
             self.site.settings,
             principal,
             info_of(request),
-            ask_again=partial(ask_again, self.site.catalog, proof),
+            ask_again=partial(reauthenticate, self.site.catalog, proof),
         )
 
     async def still(self) -> Principal:

@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
-from scandock.access.principal import REFUSED, Denied
+from scandock.access.principal import REQUEST_REFUSALS, AccessDenied
 from scandock.services.logs import bind_upload, log
 from scandock.web import urls
 from scandock.web.problems import unexpected
@@ -86,8 +86,8 @@ class Around:
         began = time.perf_counter()
         answered: float | None = None
         status = 0
-        refused: list[Denied] = []
-        REFUSED.set(refused)
+        refused: list[AccessDenied] = []
+        REQUEST_REFUSALS.set(refused)
 
         async def answer(message: Message) -> None:
             nonlocal answered, status

@@ -16,21 +16,21 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from scandock.access.accounts import Account
-from scandock.access.authenticate import (
+from scandock.access.authentication import (
     Credentials,
     authenticate,
-    by_password,
+    password_principal,
     check_password,
     parse_authorization,
-    recall,
+    find_remembered,
 )
-from scandock.access.denials import CsrfFailed
+from scandock.access.login_errors import CsrfFailed
 from scandock.access.logins import ABSOLUTE_MS, check_csrf, is_cross_site
-from scandock.access.principal import ANONYMOUS, Principal, ProjectRights, RequestInfo, deny, may
-from scandock.access.proofs import Proof, ask_again, proof_of
+from scandock.access.principal import ANONYMOUS, Principal, ProjectRights, RequestInfo, raise_denied, decide_access_of
+from scandock.access.reauthentication import SavedCredentials, reauthenticate, save_credentials
 from scandock.access.tokens import ALIAS
 from scandock.model.errors import ScandockError
-from scandock.rules.permissions import NEEDS, Action, Answer
+from scandock.rules.permissions import REQUIREMENTS, Action, AccessDecision
 from scandock.services.project_errors import UploadProjectHidden
 from scandock.web import urls
 from scandock.web.deps import site_of
@@ -101,7 +101,7 @@ async def prove_password(request: Request, name: str, password: str) -> Account:
     Raises Denied `login_failed`, Throttled, PasswordsBusy.
     """
     site, info = site_of(request), info_of(request)
-    one = await site.read(recall, site.catalog, name, password, site.gate)
+    one = await site.read(find_remembered, site.catalog, name, password, site.gate)
     if one is not None:
         return one
     check = partial(check_password, site.catalog, name, password, info, site.gate)
@@ -111,7 +111,7 @@ async def prove_password(request: Request, name: str, password: str) -> Account:
 async def _proved(request: Request, sent: Credentials) -> Principal:
     site = site_of(request)
     if sent.basic is not None and not ALIAS.fullmatch(sent.basic[0]):
-        return await site.read(by_password, site.catalog, await prove_password(request, *sent.basic))
+        return await site.read(password_principal, site.catalog, await prove_password(request, *sent.basic))
     return await site.read(
         authenticate,
         site.catalog,
@@ -123,15 +123,15 @@ async def _proved(request: Request, sent: Credentials) -> Principal:
     )
 
 
-def proved_by(request: Request, principal: Principal) -> Proof:
+def proved_by(request: Request, principal: Principal) -> SavedCredentials:
     """What a request proved its sender by, to be asked again while it goes on (`access.proofs`)."""
-    return proof_of(principal, parse_authorization(request.headers.get("authorization"), _cookie(request)))
+    return save_credentials(principal, parse_authorization(request.headers.get("authorization"), _cookie(request)))
 
 
 async def still(request: Request, principal: Principal) -> Principal:
     """Who asks, as their account is after a request has taken long. Denied (401) where they may no more."""
     site = site_of(request)
-    return await site.read(ask_again, site.catalog, proved_by(request, principal))
+    return await site.read(reauthenticate, site.catalog, proved_by(request, principal))
 
 
 def from_elsewhere(request: Request) -> bool:
@@ -172,7 +172,7 @@ def _origin(url: str) -> str:
 async def signed_in(principal: Annotated[Principal, Depends(current)]) -> Principal:
     """Who asks; Denied (401) where nobody says."""
     if not principal.signed_in:
-        deny(Answer.SIGN_IN)
+        raise_denied(AccessDecision.SIGN_IN)
     return principal
 
 
@@ -186,21 +186,21 @@ def check_upload(principal: Principal, connection: Connection, project: str | No
     Raises Denied: 404 `project_unknown` where there is none, or none that they may know of; 403; 401.
     """
     if not principal.signed_in:
-        deny(Answer.SIGN_IN)
+        raise_denied(AccessDecision.SIGN_IN)
     if project is None:
-        if principal.scope not in NEEDS[Action.UPLOAD].scopes:
-            deny(Answer.FORBIDDEN, principal, Action.UPLOAD)
+        if principal.scope not in REQUIREMENTS[Action.UPLOAD].scopes:
+            raise_denied(AccessDecision.FORBIDDEN, principal, Action.UPLOAD)
         return None
     rights = ProjectRights(connection)
-    told = may(principal, Action.UPLOAD, project, rights)
+    told = decide_access_of(principal, Action.UPLOAD, project, rights)
     found = rights.find(project)
-    if told is Answer.HIDDEN:
+    if told is AccessDecision.HIDDEN:
         raise UploadProjectHidden(
             f"There is no project {project}, or you may not upload to it.",
             "Name one that exists, or have it created first.",
             action=Action.UPLOAD,
             project=found[0] if found is not None else "",
         )
-    if told is not Answer.ALLOWED:
-        deny(told, principal, Action.UPLOAD, found[0] if found is not None else "")
+    if told is not AccessDecision.ALLOWED:
+        raise_denied(told, principal, Action.UPLOAD, found[0] if found is not None else "")
     return found[0] if found is not None else project

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 from urllib.parse import quote
 
 from scandock.model import uris
-from scandock.model.uris import segment
+from scandock.model.uris import quote_segment
 
 # -- of every address --------------------------------------------------------------------------------------------------
 
@@ -44,7 +44,7 @@ def path_segments(path: str) -> str:
 
 def with_query(path: str, query: Mapping[str, object]) -> str:
     """An address with these in its query, behind what it has there; what is None or empty is left out."""
-    asked = "&".join(f"{name}={segment(value)}" for name, value in query.items() if value not in (None, ""))
+    asked = "&".join(f"{name}={quote_segment(value)}" for name, value in query.items() if value not in (None, ""))
     return _with(path, asked)
 
 
@@ -89,7 +89,7 @@ def activity_item(uuid: str) -> str:
 
 def import_page(uuid: str, verb: Literal["receipt", "forget", "cancel", "retry"]) -> str:
     """What an import's line leads to, or has done to it."""
-    return f"/imports/{segment(uuid)}/{verb}"
+    return f"/imports/{quote_segment(uuid)}/{verb}"
 
 
 def receipt_page(uuid: str, verdict: str = "", q: str = "", start: int = 0) -> str:
@@ -99,26 +99,26 @@ def receipt_page(uuid: str, verdict: str = "", q: str = "", start: int = 0) -> s
 
 def project_page(project: str, part: ProjectPart = "") -> str:
     """A project, or one of the pages that only its owners have."""
-    return f"{PROJECTS}/{segment(project)}{f'/{part}' if part else ''}"
+    return f"{PROJECTS}/{quote_segment(project)}{f'/{part}' if part else ''}"
 
 
 def subject_page(project: str, subject: str) -> str:
-    return f"{project_page(project)}/subjects/{segment(subject)}"
+    return f"{project_page(project)}/subjects/{quote_segment(subject)}"
 
 
 def session_page(project: str, label: str) -> str:
     """An archived session."""
-    return f"{project_page(project)}/sessions/{segment(label)}"
+    return f"{project_page(project)}/sessions/{quote_segment(label)}"
 
 
 def session_form(uuid: str, verb: Literal["change", "delete", "quarantine"]) -> str:
     """Where an archived session is changed: by its id, which stays."""
-    return f"/sessions/{segment(uuid)}/{verb}"
+    return f"/sessions/{quote_segment(uuid)}/{verb}"
 
 
 def waiting_page(uuid: str) -> str:
     """A session of the prearchive."""
-    return f"{PREARCHIVE}/{segment(uuid)}"
+    return f"{PREARCHIVE}/{quote_segment(uuid)}"
 
 
 def waiting_form(uuid: str, do: str = "") -> str:
@@ -143,7 +143,7 @@ def is_prearchive(path: str) -> bool:
 
 def scan_page(session: str, scan: str) -> str:
     """A scan, below its session's page."""
-    return f"{session}/scans/{segment(scan)}"
+    return f"{session}/scans/{quote_segment(scan)}"
 
 
 def manifest_of(page: str) -> str:
@@ -157,11 +157,11 @@ def admin_page(part: AdminPart = "") -> str:
 
 
 def admin_account(name: str) -> str:
-    return f"{admin_page('accounts')}/{segment(name)}"
+    return f"{admin_page('accounts')}/{quote_segment(name)}"
 
 
 def admin_rules(kind: str) -> str:
-    return f"{admin_page('rules')}/{segment(kind)}"
+    return f"{admin_page('rules')}/{quote_segment(kind)}"
 
 
 def admin_accounts_after(name: str) -> str:
@@ -180,16 +180,16 @@ def account_form(part: Literal["profile", "password", "tokens", "logins/end"]) -
 
 
 def revoke_token(alias: str) -> str:
-    return f"{account_form('tokens')}/{segment(alias)}/revoke"
+    return f"{account_form('tokens')}/{quote_segment(alias)}/revoke"
 
 
 def restore_from_trash(uuid: str) -> str:
-    return f"/trash/{segment(uuid)}/restore"
+    return f"/trash/{quote_segment(uuid)}/restore"
 
 
 def verify_damage(uuid: str = "") -> str:
     """Where what is damaged is read again: of one session, or all that one answers for."""
-    return f"/damage{f'/{segment(uuid)}' if uuid else ''}/verify"
+    return f"/damage{f'/{quote_segment(uuid)}' if uuid else ''}/verify"
 
 
 def static(stamp: str) -> str:
@@ -246,7 +246,7 @@ def is_oidc(path: str) -> bool:
 
 
 def api_upload(uuid: str) -> str:
-    return f"{API_UPLOADS}/{segment(uuid)}"
+    return f"{API_UPLOADS}/{quote_segment(uuid)}"
 
 
 def id_of_upload(location: str) -> str:
@@ -255,7 +255,7 @@ def id_of_upload(location: str) -> str:
 
 
 def api_import(uuid: str, verb: Literal["", "cancel", "receipt"] = "") -> str:
-    return f"{API_IMPORTS}/{segment(uuid)}{f'/{verb}' if verb else ''}"
+    return f"{API_IMPORTS}/{quote_segment(uuid)}{f'/{verb}' if verb else ''}"
 
 
 def api_receipt(uuid: str, verdict: str = "", fmt: Literal["", "csv"] = "") -> str:
@@ -263,23 +263,23 @@ def api_receipt(uuid: str, verdict: str = "", fmt: Literal["", "csv"] = "") -> s
 
 
 def api_project(name: str) -> str:
-    return f"{API}/projects/{segment(name)}"
+    return f"{API}/projects/{quote_segment(name)}"
 
 
 def api_account(uuid: str) -> str:
-    return f"{API_ACCOUNTS}/{segment(uuid)}"
+    return f"{API_ACCOUNTS}/{quote_segment(uuid)}"
 
 
 def api_subscription(uuid: str) -> str:
-    return f"{API_SUBSCRIPTIONS}/{segment(uuid)}"
+    return f"{API_SUBSCRIPTIONS}/{quote_segment(uuid)}"
 
 
 def api_session(uuid: str) -> str:
-    return f"{API}/sessions/{segment(uuid)}"
+    return f"{API}/sessions/{quote_segment(uuid)}"
 
 
 def api_scan(session: str, scan: str) -> str:
-    return f"{api_session(session)}/scans/{segment(scan)}"
+    return f"{api_session(session)}/scans/{quote_segment(scan)}"
 
 
 def api_download(part: str, damaged: Damaged = "") -> str:
@@ -399,10 +399,10 @@ def parse_holder(reference: str) -> dict[str, str]:
     return _named(_HOLDER, reference) or {}
 
 
-def parse_source(src: str) -> uris.WaitingSession | None:
+def parse_source(src: str) -> uris.PrearchiveSession | None:
     """The session of the prearchive that a `src` names, with or without `/data` before it."""
     found = _named(_SOURCE, src)
-    return None if found is None else uris.WaitingSession(**found)
+    return None if found is None else uris.PrearchiveSession(**found)
 
 
 def _named(pattern: re.Pattern[str], text: str) -> dict[str, str] | None:
@@ -411,16 +411,16 @@ def _named(pattern: re.Pattern[str], text: str) -> dict[str, str] | None:
 
 
 def xnat_project(name: str) -> str:
-    return uris.project(segment(name))
+    return uris.project(quote_segment(name))
 
 
 def xnat_subject(project: str, label: str) -> str:
-    return uris.subject(segment(project), segment(label))
+    return uris.subject(quote_segment(project), quote_segment(label))
 
 
 def xnat_file(holder: str, resource: str, name: str) -> str:
     """A file of a project's or a subject's own, by that one's address."""
-    return uris.file(holder, None, segment(resource), path_segments(name))
+    return uris.file(holder, None, quote_segment(resource), path_segments(name))
 
 
 def xnat_zip(holder: str) -> str:
@@ -430,7 +430,7 @@ def xnat_zip(holder: str) -> str:
 
 def manifest_entry(experiment_id: str, scan: str | None, resource: str) -> str:
     """The files of a resource, as a manifest of XNAT's Desktop Client names them."""
-    return uris.files(f"/archive/experiments/{experiment_id}", None if scan is None else segment(scan), resource)
+    return uris.files(f"/archive/experiments/{experiment_id}", None if scan is None else quote_segment(scan), resource)
 
 
 def posted(path: str, id_: str) -> str:
@@ -450,5 +450,5 @@ def cached(resource: str, name: str | None = None) -> str:
 
 def sent_session(project: str, timestamp: str, folder: str) -> str:
     """The link of XNAT's Desktop Client to a session that it has sent."""
-    where = (segment(project), segment(timestamp), segment(folder))
+    where = (quote_segment(project), quote_segment(timestamp), quote_segment(folder))
     return "/app/action/LoadImageData/project/{}/timestamp/{}/folder/{}".format(*where)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from scandock.model.errors import BadInput, Fault, ScandockError, TokenLost, Usage
 from scandock.model.machine_errors import InternalFault
-from scandock.model.points import reach
+from scandock.model.crash_points import reach
 from scandock.model.process import confine
 from scandock.model.verdicts import ImportState
 from scandock.store.errors import StoreFailed

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from scandock.model.children import Child, start_connected
-from scandock.model.process import confine, python, take_signals, without_collecting
+from scandock.model.process import confine, python_command, unblock_signals, pause_garbage_collection
 from scandock.workers.attempt import Order
 from scandock.workers.attempt import main as run_attempt
 from scandock.workers.deaths import GIVEN_UP, death_of, oom_kills
@@ -290,7 +290,7 @@ def start_server() -> Server | None:
 
 
 def _start(wire: socket.socket) -> Child:
-    return Child(python("scandock.workers.fork_server", str(wire.fileno())), [wire.fileno()])
+    return Child(python_command("scandock.workers.fork_server", str(wire.fileno())), [wire.fileno()])
 
 
 def serve_attempts(worker: int, wire: socket.socket) -> int:
@@ -298,7 +298,7 @@ def serve_attempts(worker: int, wire: socket.socket) -> int:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # as its forks do: its worker says when it is to end
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     confine(worker, NAME)
-    take_signals()
+    unblock_signals()
     server = os.getpid()
     asked = serve(wire)
     return 0 if asked is None else run_attempt([str(server), asked[0].decode()], asked[1][0])
@@ -384,7 +384,7 @@ class Attempts:
 
 def prepare() -> None:
     """Import; of what is imported the collector has nothing to look at in a fork, whose pages it would write to."""
-    with without_collecting():
+    with pause_garbage_collection():
         for module in (*NEEDED, *(NEEDED_BY_POSTGRESQL if os.environ.get("SCANDOCK_DATABASE_URL") else ())):
             importlib.import_module(module)
 

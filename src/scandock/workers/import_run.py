@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import threading
 
     from scandock.model.errors import BadInput
-    from scandock.pipeline.job import ImportTools
+    from scandock.pipeline.job import ImportContext
     from scandock.pipeline.ledger import Ledger
     from scandock.queue.leases import ImportLease
     from scandock.store.local import LocalStore
@@ -101,11 +101,11 @@ class ImportRun:
         """Whether whoever sent this may archive what waits in a project; whoever has DATA may in all."""
         return True
 
-    def tools(self, ledger: Ledger) -> ImportTools:
-        from scandock.pipeline.job import ImportTools
+    def tools(self, ledger: Ledger) -> ImportContext:
+        from scandock.pipeline.job import ImportContext
 
         zone = self.site.settings.zone
-        return ImportTools(
+        return ImportContext(
             catalog=self.site.catalog,
             store=self.store,
             stage=self.stage,
@@ -128,10 +128,10 @@ class ImportRun:
 
     def _refuse(self, entries: ReadEntries, error: BadInput) -> dict[str, Any]:
         """Refuse the whole for what stopped its reading: every entry met so far is told of."""
-        from scandock.pipeline.flow import refuse
+        from scandock.pipeline.flow import refuse_import
 
         entries.note_unread()
-        return refuse(self.tools(entries.ledger), error, self.listening, self.report)
+        return refuse_import(self.tools(entries.ledger), error, self.listening, self.report)
 
     def end(self, state: ImportState, code: str, message: str) -> dict[str, Any]:
         """End it with nothing shown; where it has recorded its intents, it is left to be rolled forward."""

@@ -13,13 +13,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from scandock.formats.shown import file_text
+from scandock.formats.display_names import decode_file_name
 from scandock.model.errors import ScandockError
-from scandock.model.importing import Progress
-from scandock.model.points import reach
+from scandock.model.import_types import Progress
+from scandock.model.crash_points import reach
 from scandock.model.verdicts import WITHOUT_RECEIPT, ImportState
 from scandock.queue.tokens import new_token, new_uuid
-from scandock.rules.routing import parse_rules, rule_tags
+from scandock.rules.routing_rules import parse_rules, rule_tags
 from scandock.services.preparing import prepare
 from scandock.store.local import LocalStore
 from scandock.workers.import_run import ImportRun
@@ -159,7 +159,7 @@ class _Import:
         self.beside.callback(site.close)
         recover(site.catalog, self.store)
         site.check_request()
-        name = file_text(os.path.basename(os.path.abspath(self.archive)))
+        name = decode_file_name(os.path.basename(os.path.abspath(self.archive)))
         number, token = self.stage.upload, self.stage.token
         lease = begin(site.catalog, number=number, token=token, archive=name, request=self.request.named)
         tell(

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any
 
 from scandock.model.errors import Fault
-from scandock.model.importing import Progress
+from scandock.model.import_types import Progress
 from scandock.model.verdicts import ImportState
 from scandock.queue.tokens import new_token, new_uuid
 from scandock.store.local import LocalStore
@@ -20,7 +20,7 @@ from scandock.workers.reading import ReadEntries, Reading
 from scandock.workers.results import ImportResult, make_report
 
 if TYPE_CHECKING:
-    from scandock.pipeline.job import Tools
+    from scandock.pipeline.job import JobContext
     from scandock.pipeline.ledger import Ledger
     from scandock.rules.import_request import ImportRequest
     from scandock.services.settings import Settings
@@ -116,19 +116,19 @@ class _Inspection:
 
     def _outcome(self, entries: ReadEntries, stage: Stage, site: Site) -> dict[str, Any]:
         from scandock.pipeline.dry_run import dry_run
-        from scandock.pipeline.flow import refused_report
+        from scandock.pipeline.flow import refuse_reading
 
         if entries.refused is not None:
             entries.note_unread()
-            return refused_report(entries.ledger, entries.refused, self.listening, self.report)
+            return refuse_reading(entries.ledger, entries.refused, self.listening, self.report)
         return dry_run(self._tools(entries.ledger, stage, site), self.listening, self.report)
 
-    def _tools(self, ledger: Ledger, stage: Stage, site: Site) -> Tools:
-        from scandock.pipeline.job import Tools
+    def _tools(self, ledger: Ledger, stage: Stage, site: Site) -> JobContext:
+        from scandock.pipeline.job import JobContext
         from scandock.queue.leases import begin
 
         lease = begin(site.catalog, number=stage.upload, token=stage.token, archive=self.archive, request={})
-        return Tools(
+        return JobContext(
             catalog=site.catalog,
             store=self.store,
             stage=stage,
@@ -146,9 +146,9 @@ class _Inspection:
         """The receipt's lines, kept compressed in memory where the caller said that it will ask for them."""
         if not self.request.receipt:
             return None
-        from scandock.pipeline.tell import pack_receipt
+        from scandock.pipeline.receipts import compress_receipt
 
         packed = io.BytesIO()
-        pack_receipt(ledger, self.archive, {}, packed)
+        compress_receipt(ledger, self.archive, {}, packed)
         kept = packed.getvalue()
         return lambda: io.BytesIO(kept)

@@ -7,14 +7,14 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from scandock.formats.dicom_text import decode
-from scandock.formats.shown import file_text
+from scandock.formats.dicom_text import decode_value
+from scandock.formats.display_names import decode_file_name
 from scandock.formats.source import FileSource
 from scandock.model.entry import Container, Content, Entry, ordinal
-from scandock.model.importing import STAGES, Progress, Stage
+from scandock.model.import_types import STAGES, Progress, Stage
 from scandock.model.limits import Limits
 from scandock.pipeline.tallies import Tallies
-from scandock.rules.labels import clean, person
+from scandock.rules.labels import clean_label, person_label
 from scandock.rules.notices import Notice
 from scandock.workers.opening import Opened, zip_tasks
 from scandock.workers.pool import Task
@@ -119,7 +119,7 @@ class EntryListener:
         nothing = hashlib.sha256().digest()
         self.entries(
             [
-                Entry(ordinal(b"", index), file_text(name), 0, nothing, Content.SPECIAL, "", "ignored_link", "")
+                Entry(ordinal(b"", index), decode_file_name(name), 0, nothing, Content.SPECIAL, "", "ignored_link", "")
                 for index, name in opened.specials
             ]
         )
@@ -130,8 +130,8 @@ class EntryListener:
     def study(self, study_uid: str, patient_id: bytes, patient_name: bytes) -> None:
         labels = self.listening.labels
         if study_uid not in labels and len(labels) < SHOWN_SESSIONS:
-            label = clean(decode(patient_id, "LO", None, big_endian=False))
-            labels[study_uid] = label or person(decode(patient_name, "PN", None, big_endian=False)) or "?"
+            label = clean_label(decode_value(patient_id, "LO", None, big_endian=False))
+            labels[study_uid] = label or person_label(decode_value(patient_name, "PN", None, big_endian=False)) or "?"
 
     def container(self, container: Container) -> list[Task]:
         """An inner zip that is big enough to share."""

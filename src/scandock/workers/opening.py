@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from scandock.formats.errors import ArchiveEmpty, ArchiveUnsupported, FolderUnreadable, NotAnArchive
-from scandock.formats.kinds import STREAMS, Kind, foreign, kind_of
-from scandock.formats.shown import file_text, shown
+from scandock.formats.kinds import STREAMS, Kind, explain_foreign, kind_of
+from scandock.formats.display_names import decode_file_name, quote
 from scandock.formats.source import FileSource, Source
 from scandock.formats.zip_directory import ZipEntries, read_directory
 from scandock.model.entry import Container
@@ -45,12 +45,12 @@ def open_archive(path: str, limits: Limits, readers: int, name: str | None = Non
     """
     if os.path.isdir(path):
         return _folder(path, readers)
-    name = name or file_text(os.path.basename(path))
+    name = name or decode_file_name(os.path.basename(path))
     with FileSource(path) as source:
         size = source.size
         kind = kind_of(source)
         if kind is Kind.EMPTY:
-            raise ArchiveEmpty(f"{shown(name)} is empty.", "Send it again; the transfer was probably cut.")
+            raise ArchiveEmpty(f"{quote(name)} is empty.", "Send it again; the transfer was probably cut.")
         if kind in (Kind.ZIP, Kind.DOCUMENT):
             container = Container(b"", "", path, 0, size, Kind.ZIP, 1, name)
             return zip_tasks(container, source, limits, readers)
@@ -62,7 +62,7 @@ def open_archive(path: str, limits: Limits, readers: int, name: str | None = Non
         container = Container(b"", "", path, 0, size, kind, 1, name)
         return Opened([Task("files", container, [(0, name, size)])], size, 1, size)
     if _is_empty_tar(path, size):
-        raise ArchiveEmpty(f"{shown(name)} is an empty tar.", "Check what was packed, then send it again.")
+        raise ArchiveEmpty(f"{quote(name)} is an empty tar.", "Check what was packed, then send it again.")
     raise _not_taken(name, kind)
 
 
@@ -82,13 +82,13 @@ def _maybe_object(path: str, size: int) -> bool:
 
 
 def _not_taken(name: str, kind: Kind) -> BadInput:
-    other = foreign(kind)
+    other = explain_foreign(kind)
     if kind is Kind.HTML and other is not None:
-        return NotAnArchive(f"{shown(name)} is no archive but {other[0]}.", other[1])
+        return NotAnArchive(f"{quote(name)} is no archive but {other[0]}.", other[1])
     if other is not None:
-        return ArchiveUnsupported(f"{shown(name)} is {other[0]}, which is not taken.", other[1])
+        return ArchiveUnsupported(f"{quote(name)} is {other[0]}, which is not taken.", other[1])
     return NotAnArchive(
-        f"{shown(name)} is neither an archive nor an image: damaged, or something else.",
+        f"{quote(name)} is neither an archive nor an image: damaged, or something else.",
         "Upload a .zip or .tar.gz of a session, a folder, or one DICOM or ECAT 7 file.",
     )
 
@@ -126,12 +126,12 @@ def _folder(path: str, readers: int) -> Opened:
         else:
             files.append((index, relative, os.path.getsize(full)))
     total = sum(size for _, _, size in files)
-    container = Container(b"", "", path, 0, total, "folder", 1, file_text(os.path.basename(os.path.abspath(path))))
+    container = Container(b"", "", path, 0, total, "folder", 1, decode_file_name(os.path.basename(os.path.abspath(path))))
     count = max(1, min(LIST_FILES, -(-len(files) // (readers * PARTS))))
     tasks = [Task("files", container, files[at : at + count]) for at in range(0, len(files), count)]
     if not files:
         raise ArchiveEmpty(
-            f"The folder {shown(container.name)} holds no files.",
+            f"The folder {quote(container.name)} holds no files.",
             "Name the folder that holds the session.",
         )
     return Opened(tasks, total, len(files), total, specials=specials)
@@ -141,7 +141,7 @@ def _below(path: str) -> Iterator[str]:
     """All that is no folder below a folder, links to folders too; relative to it. BadInput where one can't be read."""
 
     def stop(error: OSError) -> None:
-        name = shown(file_text(os.path.relpath(error.filename, path)))
+        name = quote(decode_file_name(os.path.relpath(error.filename, path)))
         raise FolderUnreadable(name, str(error.strerror))
 
     for root, folders, names in os.walk(path, onerror=stop):

@@ -18,9 +18,9 @@ from scandock.formats.zip_directory import ZipEntries
 from scandock.model.entry import Container, Entry
 from scandock.model.errors import BadInput, Fault, LimitExceeded
 from scandock.model.limits import Limits
-from scandock.model.points import ENTRY, meet
-from scandock.pipeline.read import Reader
-from scandock.pipeline.unpack import Unpacker, open_container
+from scandock.model.crash_points import ENTRY, reach_entry
+from scandock.pipeline.entry_reader import EntryReader
+from scandock.pipeline.unpacker import Unpacker, open_container
 from scandock.store.local import LocalStore
 from scandock.workers.board import Board
 from scandock.workers.wire import Wire
@@ -44,7 +44,7 @@ class ReaderProcess:
         self.resume = b""
         self.avoid: frozenset[bytes] = frozenset()
         self.wanted: frozenset[int] = frozenset()
-        self.reader: Reader
+        self.reader: EntryReader
 
     def entry(self, entry: Entry) -> None:
         self.entries.append(tuple(entry))
@@ -88,7 +88,7 @@ class ReaderProcess:
             return False
         self.board.set_current(self.index, number)
         if ENTRY:
-            meet(path)
+            reach_entry(path)
         return True
 
     def wants_inside(self, number: bytes) -> bool:
@@ -182,7 +182,7 @@ def serve(wire: Wire) -> None:
     process = ReaderProcess(wire, board, index)
     process.wanted = frozenset(wanted)
     stage = LocalStore(root).stage(upload, token)
-    reader = Reader(stage, process, meter, process.wanted, keep_images=keep_images, keep_loose=keep_loose)
+    reader = EntryReader(stage, process, meter, process.wanted, keep_images=keep_images, keep_loose=keep_loose)
     unpacker = Unpacker(reader, meter, bounds, process)
     while (task := wire.receive()) is not None:
         try:

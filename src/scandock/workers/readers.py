@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from scandock.model.children import Child, Output, bare_environment
-from scandock.model.process import python
+from scandock.model.process import python_command
 
 MALLOC = {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "67108864", "MALLOC_ARENA_MAX": "1"}
 """Blocks of megabytes freed and mapped anew page-fault at each entry (docs/performance.md)."""
@@ -29,7 +29,7 @@ StartReader = Callable[[socket.socket, tuple[int, ...]], RunningReader]
 
 def start_process(end: socket.socket, board: tuple[int, ...]) -> Child:
     """Start `scandock.workers.reader_process` as a process of its own."""
-    words = python("scandock.workers.reader_process", str(end.fileno()))
+    words = python_command("scandock.workers.reader_process", str(end.fileno()))
     return Child(words, (end.fileno(), *board), output=Output.ERRORS, environment=bare_environment(MALLOC))
 
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from scandock.formats.zip_entries import ZipEntries
 from scandock.model.entry import Entry, ordinal
 from scandock.model.errors import BadInput
-from scandock.model.tags import WANTED
-from scandock.pipeline.keep import scratch
+from scandock.model.tags import TAGS
+from scandock.pipeline.staging import scratch_path
 from scandock.pipeline.ledger import Ledger
 from scandock.store.local import LocalStore
 from scandock.store.paths import LEDGER
@@ -96,7 +96,7 @@ class Reading:
         `tags` are wanted beside the usual ones. Raises Fault, or InterruptedError once `stop` says so; what is wrong
         with the archive is in what it gives.
         """
-        ledger = Ledger(scratch(stage, LEDGER))
+        ledger = Ledger(scratch_path(stage, LEDGER))
         tasks: list[Task] = []
         try:
             self._fill(ledger, tasks, store, stage, tags, stop, keep=keep)
@@ -148,7 +148,7 @@ class Reading:
                 token=stage.token,
                 limits=settings.limits,
                 received=opened.received,
-                wanted=frozenset(WANTED) | tags,
+                wanted=frozenset(TAGS) | tags,
                 keep_images=keep,
                 keep_loose=self.request.resources == "keep",
             )

@@ -6,7 +6,7 @@ import gzip
 from collections.abc import Callable
 from typing import IO, Any, TextIO
 
-from scandock.model.report import make_report
+from scandock.model.import_report import make_report
 from scandock.model.verdicts import ImportState
 
 __all__ = ["ImportResult", "make_report"]
@@ -27,8 +27,8 @@ class ImportResult:
         with self._open() as packed, gzip.GzipFile(fileobj=packed) as lines:
             if fmt == "csv":
                 from scandock.model.spreadsheet import TableWriter
-                from scandock.pipeline.tell import csv_lines
+                from scandock.pipeline.receipts import receipt_rows
 
-                TableWriter(fileobj).write_rows(csv_lines(lines))
+                TableWriter(fileobj).write_rows(receipt_rows(lines))
                 return
             fileobj.writelines(line.decode("utf-8") for line in lines)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from scandock.model.children import Child
 from scandock.model.errors import OUTAGES, Fault, ScandockError, TokenLost
-from scandock.model.process import python
+from scandock.model.process import python_command
 from scandock.model.ticker import Ticker
 from scandock.placing.requeue import end_cancelled, wait_or_fail
 from scandock.queue.cancel import cancelled
@@ -60,7 +60,7 @@ class _Process(Child):
         self._fault: Fault | None = None
         self._oom_before = oom_kills()
         try:
-            words = python("scandock.workers.attempt", order.to_json(), str(self._pipe.writing))
+            words = python_command("scandock.workers.attempt", order.to_json(), str(self._pipe.writing))
             super().__init__(words, pass_fds=[self._pipe.writing])
         except BaseException:
             self._pipe.end()

@@ -18,10 +18,10 @@ from scandock.rules.errors import MappingUnreadable, ProjectIdInvalid, ProjectId
 from scandock.rules.import_request import ImportRequest
 from scandock.rules.labels import RESERVED, UNASSIGNED, is_project_id, label_key
 from scandock.rules.mapping import MappingRow, decode_mapping, parse_mapping
-from scandock.rules.naming import check_labels, projects_named
-from scandock.rules.notices import shown
+from scandock.rules.naming import check_labels, list_named_projects
+from scandock.rules.notices import printable
 from scandock.rules.policy import SiteRules
-from scandock.rules.routing import parse_rules
+from scandock.rules.routing_rules import parse_rules
 from scandock.services.opening import CATALOG, is_there, open_data_catalog, refuse_lost_catalog
 from scandock.services.project_errors import ProjectExists
 from scandock.services.project_making import make_project
@@ -64,13 +64,13 @@ class Site:
         with self.catalog.read() as connection:
             missing = {
                 label_key(name)
-                for name in projects_named(request)
+                for name in list_named_projects(request)
                 if (made is None or label_key(name) != label_key(made)) and find_project(connection, name) is None
             }
-            check_not_deleting(connection, projects_named(request))
+            check_not_deleting(connection, list_named_projects(request))
         if request.project is not None and label_key(request.project) in missing:
             raise ProjectUnknown(
-                f"There is no project {shown(request.project)}.",
+                f"There is no project {printable(request.project)}.",
                 f"Make it with `scandock admin project add {request.project}`, or import with --create-project.",
             )
         if missing:
@@ -91,7 +91,7 @@ def _unknown_in(mapping: tuple[MappingRow, ...], missing: set[str]) -> Usage:
     """The error for projects that a mapping names and that do not exist (`missing`, by their keys)."""
     rows = {row.project: row.number for row in reversed(mapping) if label_key(row.project) in missing}
     named = sorted(rows, key=lambda name: rows[name])
-    said = ", ".join(f"{shown(name)} (row {rows[name]})" for name in named[:NAMED])
+    said = ", ".join(f"{printable(name)} (row {rows[name]})" for name in named[:NAMED])
     more = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
     return MappingProjectUnknown(said, more, named[0])
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from scandock.access.bootstrap import ensure_admin
 from scandock.model.errors import Fault
 from scandock.model.patience import tries
-from scandock.model.process import python
+from scandock.model.process import python_command
 from scandock.placing.stored_folders import make_stored
 from scandock.queue.engines import engine_of
 from scandock.services.data_errors import DataServed
@@ -71,8 +71,8 @@ def serve(asked: Serving, settings: Settings, say: Callable[[str], None], start:
         store.try_writing()
         slots = str(asked.slots or default_slots())
         beats = Beats.make()
-        web = python("scandock.web.process", store.path, str(listening.fileno()), str(beats.fd))
-        worker = python("scandock.workers.worker", store.path, slots, str(beats.fd))
+        web = python_command("scandock.web.process", store.path, str(listening.fileno()), str(beats.fd))
+        worker = python_command("scandock.workers.worker", store.path, slots, str(beats.fd))
         children = [
             Supervised("worker", worker, log, pass_fds=[beats.fd], beats=beats, start=start),
             Supervised("web", web, log, pass_fds=[listening.fileno(), beats.fd], start=start),

@@ -14,7 +14,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from scandock.model.errors import OUTAGES, Fault
-from scandock.model.process import confine, keep_one_heap, take_signals
+from scandock.model.process import confine, keep_one_heap, unblock_signals
 from scandock.queue.claim import Claim, Slots, claim
 from scandock.queue.engines import engine_of
 from scandock.queue.owner import this_owner
@@ -157,7 +157,7 @@ def main(words: list[str]) -> int:
 
         signal.signal(signal.SIGTERM, stop)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        take_signals()
+        unblock_signals()
         worker.run()
     return 0
 

@@ -6,11 +6,11 @@ import base64
 
 import pytest
 
-from scandock.access.authenticate import Credentials, parse_authorization
+from scandock.access.authentication import Credentials, parse_authorization
 from scandock.access.logins import check_csrf, is_cross_site
-from scandock.access.oidc_flow import Flow, open_flow, safe_path, seal
-from scandock.access.principal import ANONYMOUS, Denied, Door, Principal
-from scandock.rules.permissions import Answer
+from scandock.access.oidc_flow import LoginFlow, open_flow, safe_path, sign_flow
+from scandock.access.principal import ANONYMOUS, AccessDenied, Door, Principal
+from scandock.rules.permissions import AccessDecision
 
 
 def basic(text, encoding="utf-8"):
@@ -36,10 +36,10 @@ def test_credentials_of_a_header(header, expected):
 
 @pytest.mark.parametrize("header", ["Basic", "Basic %%%", basic("no colon"), "Digest x", "Bearer", "x", "Basic \xff"])
 def test_a_header_that_says_nothing_is_no_anonymous_one(header):
-    with pytest.raises(Denied) as refused:
+    with pytest.raises(AccessDenied) as refused:
         parse_authorization(header, "c")
     assert refused.value.code == "login_failed"
-    assert refused.value.answer is Answer.SIGN_IN
+    assert refused.value.answer is AccessDecision.SIGN_IN
 
 
 def test_secrets_are_in_no_representation():
@@ -51,14 +51,14 @@ def test_secrets_are_in_no_representation():
 @pytest.mark.parametrize("given", [None, "", "other", "geheiM"])
 def test_a_change_by_cookie_needs_the_logins_own_token(given):
     principal = Principal(1, "u", "alice", door=Door.COOKIE, csrf="geheim")
-    with pytest.raises(Denied) as refused:
+    with pytest.raises(AccessDenied) as refused:
         check_csrf(principal, given)
-    assert refused.value.answer is Answer.FORBIDDEN
+    assert refused.value.answer is AccessDecision.FORBIDDEN
     check_csrf(principal, "geheim")
 
 
 def test_an_empty_token_of_a_login_is_matched_by_nothing():
-    with pytest.raises(Denied):
+    with pytest.raises(AccessDenied):
         check_csrf(Principal(1, "u", "alice", door=Door.COOKIE, csrf=""), "")
 
 
@@ -66,7 +66,7 @@ def test_an_empty_token_of_a_login_is_matched_by_nothing():
 def test_other_doors_need_none_unless_a_browser_sends_them_for_another_site(door):
     principal = Principal(1, "u", "alice", door=door)
     check_csrf(principal, None)
-    with pytest.raises(Denied):
+    with pytest.raises(AccessDenied):
         check_csrf(principal, None, cross_site=True)
     check_csrf(ANONYMOUS, None, cross_site=True)
 
@@ -90,8 +90,8 @@ def test_what_a_browser_says_of_where_a_request_comes_from(fetch_site, origin, h
 
 def test_a_flow_comes_back_from_its_cookie_and_no_other():
     key = b"k" * 32
-    flow = Flow.new("/projects/P")
-    cookie = seal(flow, key)
+    flow = LoginFlow.new("/projects/P")
+    cookie = sign_flow(flow, key)
     assert open_flow(cookie, key) == flow
     assert open_flow(cookie, b"x" * 32) is None
     assert open_flow(cookie[:-1] + ("0" if cookie[-1] != "0" else "1"), key) is None
@@ -101,8 +101,8 @@ def test_a_flow_comes_back_from_its_cookie_and_no_other():
 
 def test_an_old_flow_has_ended(monkeypatch):
     key = b"k" * 32
-    flow = Flow.new("/")
-    cookie = seal(flow, key)
+    flow = LoginFlow.new("/")
+    cookie = sign_flow(flow, key)
     monkeypatch.setattr("scandock.access.oidc_flow.time.time", lambda: flow.until)
     assert open_flow(cookie, key) is None
 

@@ -8,7 +8,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from scandock.access import passwords
-from scandock.access.passwords import Remembered, check_new, hash_password, is_outdated, verify
+from scandock.access.passwords import PasswordCache, check_new, hash_password, is_outdated, verify
 from scandock.model.errors import Usage
 
 
@@ -93,7 +93,7 @@ def test_passwords_are_checked_one_at_a_time():
 
 def test_a_good_login_is_remembered_for_a_minute_of_its_epoch():
     clock = Clock()
-    remembered = Remembered(clock)
+    remembered = PasswordCache(clock)
     remembered.add("alice", "secret", 7, 3)
     assert remembered.knows("alice", "secret", 7, 3)
     assert not remembered.knows("alice", "secreT", 7, 3)
@@ -108,8 +108,8 @@ def test_a_good_login_is_remembered_for_a_minute_of_its_epoch():
 
 
 def test_neither_name_nor_password_is_kept(monkeypatch):
-    monkeypatch.setattr(passwords, "REMEMBER_MOST", 2)
-    remembered = Remembered(Clock())
+    monkeypatch.setattr(passwords, "MAX_REMEMBERED", 2)
+    remembered = PasswordCache(Clock())
     for number in range(5):
         remembered.add(f"name{number}", "sesame", number, 0)
     kept = repr(vars(remembered))
@@ -118,7 +118,7 @@ def test_neither_name_nor_password_is_kept(monkeypatch):
     assert [remembered.knows(f"name{number}", "sesame", number, 0) for number in range(5)] == [False] * 3 + [True] * 2
     assert remembered.knows("name4", "sesame", 4, 0)
     assert not remembered.knows("name0", "sesame", 0, 0)
-    assert not Remembered(Clock()).knows("name4", "sesame", 4, 0)
+    assert not PasswordCache(Clock()).knows("name4", "sesame", 4, 0)
 
 
 _MANY_THREADS = """

@@ -7,7 +7,7 @@ from itertools import product
 
 import pytest
 
-from scandock.rules.permissions import NEEDS, Accessibility, Action, Answer, Role, Scope, allowed, answer, roles_for
+from scandock.rules.permissions import REQUIREMENTS, Accessibility, Action, AccessDecision, Role, Scope, is_allowed, answer, list_roles
 
 A = Action
 READS = {
@@ -26,11 +26,11 @@ PUBLIC = {A.PROJECT_SEE, A.PROJECT_READ, A.SUBJECT_READ, A.SESSION_READ}
 
 
 def may(**who):
-    return {action for action in Action if allowed(action, **who)}
+    return {action for action in Action if is_allowed(action, **who)}
 
 
 def test_every_action_stands_in_the_matrix():
-    assert set(NEEDS) == set(Action)
+    assert set(REQUIREMENTS) == set(Action)
 
 
 @pytest.mark.parametrize(
@@ -86,25 +86,25 @@ def test_a_token_never_gives_more_than_its_account_has():
 
 
 def test_a_refusal_is_403_to_those_who_may_know_and_404_to_others():
-    assert answer(A.SESSION_DELETE, role=Role.MEMBER) is Answer.FORBIDDEN
-    assert answer(A.UPLOAD, role=None) is Answer.HIDDEN
-    assert answer(A.UPLOAD, accessibility=Accessibility.PROTECTED) is Answer.FORBIDDEN
-    assert answer(A.UPLOAD, accessibility=Accessibility.PUBLIC) is Answer.FORBIDDEN
-    assert answer(A.PROJECT_EDIT, own=True) is Answer.FORBIDDEN
-    assert answer(A.SITE_ADMIN) is Answer.FORBIDDEN
-    assert answer(A.UPLOAD, admin=True, scope=Scope.READ) is Answer.FORBIDDEN
-    assert answer(A.SESSION_READ, role=Role.COLLABORATOR) is Answer.ALLOWED
+    assert answer(A.SESSION_DELETE, role=Role.MEMBER) is AccessDecision.FORBIDDEN
+    assert answer(A.UPLOAD, role=None) is AccessDecision.HIDDEN
+    assert answer(A.UPLOAD, accessibility=Accessibility.PROTECTED) is AccessDecision.FORBIDDEN
+    assert answer(A.UPLOAD, accessibility=Accessibility.PUBLIC) is AccessDecision.FORBIDDEN
+    assert answer(A.PROJECT_EDIT, own=True) is AccessDecision.FORBIDDEN
+    assert answer(A.SITE_ADMIN) is AccessDecision.FORBIDDEN
+    assert answer(A.UPLOAD, admin=True, scope=Scope.READ) is AccessDecision.FORBIDDEN
+    assert answer(A.SESSION_READ, role=Role.COLLABORATOR) is AccessDecision.ALLOWED
 
 
 def test_a_project_that_is_being_deleted_is_read_by_nobody_and_refuses_changes():
-    assert answer(A.SESSION_READ, admin=True, deleting=True) is Answer.HIDDEN
-    assert answer(A.PROJECT_SEE, accessibility=Accessibility.PUBLIC, signed_in=False, deleting=True) is Answer.SIGN_IN
-    assert answer(A.UPLOAD, role=Role.MEMBER, deleting=True) is Answer.DELETING
-    assert answer(A.MEMBERS_EDIT, admin=True, deleting=True) is Answer.DELETING
-    assert answer(A.UPLOAD, role=Role.COLLABORATOR, deleting=True) is Answer.FORBIDDEN
-    assert answer(A.UPLOAD, deleting=True) is Answer.HIDDEN
-    assert answer(A.PROJECT_DELETE, role=Role.OWNER, deleting=True) is Answer.ALLOWED
-    assert answer(A.IMPORT_READ, own=True, deleting=True) is Answer.ALLOWED
+    assert answer(A.SESSION_READ, admin=True, deleting=True) is AccessDecision.HIDDEN
+    assert answer(A.PROJECT_SEE, accessibility=Accessibility.PUBLIC, signed_in=False, deleting=True) is AccessDecision.SIGN_IN
+    assert answer(A.UPLOAD, role=Role.MEMBER, deleting=True) is AccessDecision.DELETING
+    assert answer(A.MEMBERS_EDIT, admin=True, deleting=True) is AccessDecision.DELETING
+    assert answer(A.UPLOAD, role=Role.COLLABORATOR, deleting=True) is AccessDecision.FORBIDDEN
+    assert answer(A.UPLOAD, deleting=True) is AccessDecision.HIDDEN
+    assert answer(A.PROJECT_DELETE, role=Role.OWNER, deleting=True) is AccessDecision.ALLOWED
+    assert answer(A.IMPORT_READ, own=True, deleting=True) is AccessDecision.ALLOWED
 
 
 LEFT = {
@@ -116,24 +116,24 @@ LEFT = {
 @pytest.mark.parametrize("action", [one for one in Action if one not in SITELESS | {A.SITE_ADMIN}])
 def test_of_a_project_that_was_deleted_administrators_have_what_brings_back_and_others_nothing(action):
     aside = partial(answer, action, accessibility=Accessibility.PUBLIC, set_aside=True)
-    assert aside(admin=True) is (Answer.ALLOWED if action in LEFT else Answer.HIDDEN)
-    assert aside(role=Role.OWNER) is Answer.HIDDEN
-    assert aside(signed_in=False) is Answer.SIGN_IN
+    assert aside(admin=True) is (AccessDecision.ALLOWED if action in LEFT else AccessDecision.HIDDEN)
+    assert aside(role=Role.OWNER) is AccessDecision.HIDDEN
+    assert aside(signed_in=False) is AccessDecision.SIGN_IN
     own = action in {A.IMPORT_READ, A.IMPORT_DELETE}
-    assert not own or answer(action, own=True, set_aside=True) is Answer.ALLOWED
+    assert not own or answer(action, own=True, set_aside=True) is AccessDecision.ALLOWED
 
 
 @pytest.mark.parametrize("action", Action)
 def test_what_is_hidden_answers_as_what_is_not_there(action):
     """Whatever a stranger asks of a private project, the answer is that of a project that does not exist."""
     if action not in SITELESS | {A.SITE_ADMIN}:
-        assert answer(action) is answer(action, accessibility=None) is Answer.HIDDEN
+        assert answer(action) is answer(action, accessibility=None) is AccessDecision.HIDDEN
     for accessibility in (None, Accessibility.PRIVATE, Accessibility.PROTECTED):
-        assert answer(action, accessibility=accessibility, signed_in=False) is Answer.SIGN_IN
-    assert answer(action, accessibility=None, admin=True) is Answer.HIDDEN
+        assert answer(action, accessibility=accessibility, signed_in=False) is AccessDecision.SIGN_IN
+    assert answer(action, accessibility=None, admin=True) is AccessDecision.HIDDEN
 
 
 @pytest.mark.parametrize("action", Action)
 def test_the_roles_of_an_action_are_those_that_the_matrix_lets(action):
     if action not in SITELESS:
-        assert roles_for(action) == {role for role in Role if allowed(action, role=role)}
+        assert list_roles(action) == {role for role in Role if is_allowed(action, role=role)}

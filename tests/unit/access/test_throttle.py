@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from scandock.access import throttle as module
-from scandock.access.throttle import ADDRESS, NAME, PAIR, Throttle, Throttled, network
+from scandock.access.throttle import ADDRESS, NAME, PAIR, Throttle, Throttled, network_of
 
 
 class Clock:
@@ -87,15 +87,15 @@ def test_an_address_does_not_guess_at_every_name(throttle):
 
 
 def test_one_machine_has_all_of_a_network_of_ipv6():
-    assert network("2001:db8::1") == network("2001:db8::ffff:2") == "2001:db8::/64"
-    assert network("2001:db8:0:1::1") != network("2001:db8::1")
-    assert network("::ffff:10.0.0.1") == network("10.0.0.1") == "10.0.0.1"
-    assert network("fe80::1%eth0") == "fe80::/64"
-    assert network("unix") == "unix"
+    assert network_of("2001:db8::1") == network_of("2001:db8::ffff:2") == "2001:db8::/64"
+    assert network_of("2001:db8:0:1::1") != network_of("2001:db8::1")
+    assert network_of("::ffff:10.0.0.1") == network_of("10.0.0.1") == "10.0.0.1"
+    assert network_of("fe80::1%eth0") == "fe80::/64"
+    assert network_of("unix") == "unix"
 
 
 def test_memory_is_bounded(throttle, monkeypatch):
-    monkeypatch.setattr(module, "KEYS_MOST", 10)
+    monkeypatch.setattr(module, "MAX_KEYS", 10)
     for number in range(100):
         throttle.begin(f"user{number}", f"10.0.0.{number}")
     assert len(throttle) == 10

@@ -8,7 +8,7 @@ from sqlalchemy import insert
 from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import subject, subject_patient
 from scandock.catalog.view import SqlView
-from scandock.rules.view import KnownSession
+from scandock.rules.catalog_view import KnownSession
 from tests.unit.catalog.conftest import Rows
 
 pytestmark = pytest.mark.postgresql

@@ -9,7 +9,7 @@ import pytest
 import typer
 
 from scandock.cli.app import app
-from scandock.model.limit_counts import Asked
+from scandock.model.limit_counts import RequestLimit
 from scandock.model.limits import Limits
 from scandock.services.setting_rows import describe, describe_limits
 from scandock.services.settings import OUTSIDE, load_settings, variable
@@ -88,7 +88,7 @@ def test_every_label_of_ended_connections_and_refused_requests_is_on_the_page(pr
     source = (http / "protocol.py").read_text() + (http / "connections.py").read_text()
     ended = set(re.findall(r"(?:_cut|_refuse|refused)\((?:\d.*?, )?\"(\w+)\"", source)) | {"total"}
     assert len(ended) == 9
-    assert [name for name in (*ended, *Asked) if f"`{name}`" not in text] == []
+    assert [name for name in (*ended, *RequestLimit) if f"`{name}`" not in text] == []
 
 
 def defaults_on(text):

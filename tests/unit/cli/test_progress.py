@@ -10,7 +10,7 @@ from rich.console import Console
 
 from scandock.cli.interrupt import Interrupt
 from scandock.cli.progress import ProgressView, display
-from scandock.model.importing import Progress
+from scandock.model.import_types import Progress
 
 
 def drawn(view, width=80):

@@ -9,7 +9,7 @@ from pydicom import examples
 
 from scandock.cli.rules_trial import studies_of, trial
 from scandock.model.errors import Usage
-from scandock.rules.routing import parse_rules
+from scandock.rules.routing_rules import parse_rules
 
 CT = str(examples.get_path("ct"))
 MR = str(examples.get_path("mr"))

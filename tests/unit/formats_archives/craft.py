@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from scandock.formats.source import MemorySource
 from scandock.formats.zip_directory import ZipDirectory, read_directory
-from scandock.formats.zip_entry import EntryReader
+from scandock.formats.zip_entry import ZipEntryReader
 from scandock.model.limits import Limits
 
 LIMITS = Limits()
@@ -117,7 +117,7 @@ def directory_of(data: bytes, limits: Limits = LIMITS) -> ZipDirectory:
 
 def contents(data: bytes, limits: Limits = LIMITS) -> dict[str, bytes]:
     """Every file of a zip by its name, unpacked both ways, which must agree."""
-    source, reader, found = MemorySource(data), EntryReader(limits), {}
+    source, reader, found = MemorySource(data), ZipEntryReader(limits), {}
     for entry in read_directory(source, limits).entries:
         streamed = b"".join(bytes(piece) for piece in reader.stream(source, entry))
         if entry.usize <= 8 << 20:

@@ -11,7 +11,7 @@ import tarfile
 import pytest
 import zstandard
 
-from scandock.formats.kinds import ARCHIVES, HEAD_BYTES, STREAMS, Kind, foreign, kind_of
+from scandock.formats.kinds import ARCHIVES, HEAD_BYTES, STREAMS, Kind, explain_foreign, kind_of
 from scandock.formats.source import MemorySource
 from scandock.model.errors import BadInput
 from tests.unit.formats_archives.craft import Made, made_zip
@@ -77,7 +77,7 @@ def test_content_tells(subtests: pytest.Subtests) -> None:
 
 @pytest.mark.parametrize(("data", "kind"), FOREIGN)
 def test_what_is_not_taken_is_named_with_a_remedy(data: bytes, kind: Kind) -> None:
-    named = foreign(kind)
+    named = explain_foreign(kind)
     assert named is not None
     assert named[0].split()[0] in {"a", "an"}
     assert named[1].endswith((".", "again."))
@@ -85,7 +85,7 @@ def test_what_is_not_taken_is_named_with_a_remedy(data: bytes, kind: Kind) -> No
 
 def test_what_is_taken_is_not_foreign() -> None:
     for kind in ARCHIVES | STREAMS | {Kind.DICOM, Kind.ECAT, Kind.EMPTY, Kind.OTHER, Kind.DOCUMENT}:
-        assert foreign(kind) is None
+        assert explain_foreign(kind) is None
 
 
 @pytest.mark.parametrize(

@@ -17,13 +17,13 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scandock.formats.kinds import STREAMS, Kind, foreign, kind_of
+from scandock.formats.kinds import STREAMS, Kind, explain_foreign, kind_of
 from scandock.formats.meter import Meter
 from scandock.formats.source import MemorySource
 from scandock.formats.stream import open_stream
-from scandock.formats.tar import members
+from scandock.formats.tar import read_members
 from scandock.formats.zip_directory import read_directory
-from scandock.formats.zip_entry import WHOLE, EntryReader
+from scandock.formats.zip_entry import WHOLE, ZipEntryReader
 from scandock.model.errors import BadInput, ScandockError
 from scandock.model.limits import MIB, Limits
 from tests.unit.formats_archives.craft import Made, made_zip
@@ -93,9 +93,9 @@ def walk(data: bytes, unproven: list[bytes]) -> list[bytes]:
     """Every proven entry of whatever this is, those of a tar apart; raises only ScandockError."""
     source, meter, found = MemorySource(data), Meter(LIMITS, len(data)), []
     kind = kind_of(source)
-    foreign(kind)
+    explain_foreign(kind)
     if kind in (Kind.ZIP, Kind.DOCUMENT):
-        reader = EntryReader(LIMITS)
+        reader = ZipEntryReader(LIMITS)
         for entry in read_directory(source, LIMITS).entries:
             meter.entry()
             meter.entry_bytes(entry.name, entry.usize)
@@ -112,7 +112,7 @@ def walk(data: bytes, unproven: list[bytes]) -> list[bytes]:
             if content is not None:
                 found.append(content)
     elif kind in STREAMS or kind is Kind.TAR:
-        for member in members(open_stream(source, kind, LIMITS, meter.unpacked), LIMITS):
+        for member in read_members(open_stream(source, kind, LIMITS, meter.unpacked), LIMITS):
             meter.entry()
             meter.entry_bytes(member.name, member.size)
             unproven.append(b"".join(bytes(piece) for piece in member.chunks()))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scandock.formats.shown import shown, sized
+from scandock.formats.display_names import quote, as_size
 from scandock.formats.source import FileSource, MemorySource, SliceSource, Source
 from scandock.model.errors import Fault
 
@@ -92,7 +92,7 @@ def test_a_slice_lies_within_its_source(offset: int, size: int) -> None:
     ],
 )
 def test_names_are_made_fit_to_print(name: str, text: str) -> None:
-    assert shown(name) == text
+    assert quote(name) == text
 
 
 @pytest.mark.parametrize(
@@ -108,4 +108,4 @@ def test_names_are_made_fit_to_print(name: str, text: str) -> None:
     ],
 )
 def test_sizes_are_made_fit_to_read(count: int, text: str) -> None:
-    assert sized(count) == text
+    assert as_size(count) == text

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scandock.formats.kinds import Kind, kind_of
 from scandock.formats.source import MemorySource
 from scandock.formats.stream import ByteStream, open_stream
-from scandock.formats.tar import TarKind, TarMember, members
+from scandock.formats.tar import TarKind, TarMember, read_members
 from scandock.formats.tar_header import tar_name
 from scandock.model.errors import BadInput
 from scandock.model.limits import Limits
@@ -74,7 +74,7 @@ def stream_of(data: bytes) -> ByteStream:
 
 
 def walked(data: bytes, limits: Limits = LIMITS) -> list[tuple[str, bytes]]:
-    return [(found.name, found.read(1 << 20)) for found in members(stream_of(data), limits)]
+    return [(found.name, found.read(1 << 20)) for found in read_members(stream_of(data), limits)]
 
 
 def refused(data: bytes, limits: Limits = LIMITS) -> str:
@@ -97,7 +97,7 @@ def test_what_tarfile_writes_is_read(form: int, name: str) -> None:
             info = tarfile.TarInfo(path)
             info.size = len(data)
             archive.addfile(info, io.BytesIO(data))
-    found = list(members(stream_of(buffer.getvalue()), LIMITS))
+    found = list(read_members(stream_of(buffer.getvalue()), LIMITS))
     assert [(one.kind, one.name.rstrip("/"), one.size) for one in found] == [
         (TarKind.DIR, "S", 0),
         *((TarKind.FILE, path, len(data)) for path, data in files.items()),
@@ -109,7 +109,7 @@ def test_what_tarfile_writes_is_read(form: int, name: str) -> None:
 def test_what_is_not_read_is_passed_over() -> None:
     data = member(b"a", b"1" * 5000) + member(b"b", b"2" * 512) + member(b"c", b"3") + END
     stream = stream_of(data)
-    walk = members(stream, LIMITS)
+    walk = read_members(stream, LIMITS)
     assert next(walk).read(3) == b"111"
     second = next(walk)
     assert (second.name, second.index) == ("b", 1)
@@ -133,13 +133,13 @@ def test_what_is_not_read_is_passed_over() -> None:
     ],
 )
 def test_links_devices_and_folders_have_no_bytes(flag: bytes, kind: TarKind, special: str) -> None:
-    first, last = members(stream_of(header(b"odd", 700, flag) + member(b"next", b"x") + END), LIMITS)
+    first, last = read_members(stream_of(header(b"odd", 700, flag) + member(b"next", b"x") + END), LIMITS)
     assert (first.kind, first.special, first.size, first.read(9)) == (kind, special, 0, b"")
     assert last.name == "next"
 
 
 def test_a_gnu_list_of_a_folder_is_passed_over() -> None:
-    first, last = members(stream_of(member(b"d/", b"Yfile\0\0", b"D") + member(b"next", b"x") + END), LIMITS)
+    first, last = read_members(stream_of(member(b"d/", b"Yfile\0\0", b"D") + member(b"next", b"x") + END), LIMITS)
     assert (first.kind, last.name) == (TarKind.DIR, "next")
 
 
@@ -151,7 +151,7 @@ def test_every_other_type_is_a_file(flag: bytes) -> None:
 def test_old_tars_know_folders_by_name() -> None:
     old = header(b"folder/", 0, b"\0", magic=b"") + header(b"folder/odd/", 4, b"\0", magic=b"") + padded(b"data") + END
     assert kind_of(old) is Kind.TAR
-    found = [(one.name, one.kind) for one in members(stream_of(old), LIMITS)]
+    found = [(one.name, one.kind) for one in read_members(stream_of(old), LIMITS)]
     assert found == [("folder/", TarKind.DIR), ("folder/odd/", TarKind.FILE)]
 
 
@@ -216,7 +216,7 @@ class TestSizes:
         field = b"\x80" + size.to_bytes(11, "big")
         for way in (lambda m: m.read(1 << 20), lambda m: m.skip(), lambda m: m.readinto(memoryview(bytearray(9000)))):
             with pytest.raises(BadInput, match="ends within 'a'") as caught:
-                [way(one) for one in members(stream_of(header(b"a", field) + padded(b"abc")), LIMITS)]
+                [way(one) for one in read_members(stream_of(header(b"a", field) + padded(b"abc")), LIMITS)]
             assert caught.value.code == "truncated"
 
 
@@ -257,10 +257,10 @@ class TestPax:
 class TestEnds:
     def test_the_first_end_mark_ends_it(self) -> None:
         stream = stream_of(member(b"a", b"1") + END + member(b"b", b"2") + END)
-        assert [one.name for one in members(stream, LIMITS)] == ["a"]
+        assert [one.name for one in read_members(stream, LIMITS)] == ["a"]
         assert len(stream.notes) == 1
         stream = stream_of(member(b"a", b"1") + END + bytes(8704))
-        assert len(list(members(stream, LIMITS))) == 1
+        assert len(list(read_members(stream, LIMITS))) == 1
         assert stream.notes == []
 
     def test_a_tar_without_one_is_cut(self) -> None:
@@ -276,7 +276,7 @@ class TestEnds:
         packed = gzip.compress(member(b"a", b"1") + END)
         for broken in (packed[:-8], packed[:-1], packed[:-8] + b"\0\0\0\0" + packed[-4:]):
             with pytest.raises(BadInput):
-                list(members(open_stream(MemorySource(broken), Kind.GZIP, LIMITS), LIMITS))
+                list(read_members(open_stream(MemorySource(broken), Kind.GZIP, LIMITS), LIMITS))
 
     def test_a_broken_header_is_damage(self) -> None:
         broken = bytearray(member(b"a", b"1") + member(b"b", b"2") + END)
@@ -313,7 +313,7 @@ def test_any_names_and_contents_come_back(files: list[tuple[str, bytes]], form: 
             archive.addfile(info, io.BytesIO(data))
     found: list[TarMember] = []
     contents = []
-    for one in members(stream_of(buffer.getvalue()), LIMITS):
+    for one in read_members(stream_of(buffer.getvalue()), LIMITS):
         found.append(one)
         contents.append(one.read(1 << 20))
     if all(not name.endswith("/") for name, _ in files):

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from scandock.formats.source import FileSource, MemorySource
 from scandock.formats.zip_directory import ZipEntry, read_directory
-from scandock.formats.zip_entry import WHOLE, EntryReader
+from scandock.formats.zip_entry import WHOLE, ZipEntryReader
 from scandock.model.errors import BadInput, Fault
 from scandock.model.limits import Limits
 from tests.unit.formats_archives.craft import LIMITS, Made, contents, deflated, made_zip
@@ -67,7 +67,7 @@ def outcome(way: Callable[[], object]) -> str:
 
 def both_ways(data: bytes, limits: Limits = LIMITS) -> set[str]:
     """The codes with which the odd entry fails, whole and streamed; empty where it is read."""
-    source, reader, codes = MemorySource(data), EntryReader(limits), set()
+    source, reader, codes = MemorySource(data), ZipEntryReader(limits), set()
     for entry in read_directory(source, limits).entries:
         if entry.name != "S/odd.dcm":
             continue
@@ -92,12 +92,12 @@ def test_a_large_entry_comes_in_pieces(method: int) -> None:
     source = MemorySource(made_zip([made(method, data)]))
     (entry,) = read_directory(source, LIMITS).entries
     crc = total = 0
-    for piece in EntryReader(LIMITS).stream(source, entry):
+    for piece in ZipEntryReader(LIMITS).stream(source, entry):
         assert 0 < len(piece) <= 1 << 20
         crc, total = zlib.crc32(piece, crc), total + len(piece)
     assert (total, crc) == (len(data), zlib.crc32(data))
     with pytest.raises(ValueError, match="streamed"):
-        EntryReader(LIMITS).whole(source, entry)
+        ZipEntryReader(LIMITS).whole(source, entry)
 
 
 @pytest.mark.parametrize("method", PACKERS)
@@ -136,7 +136,7 @@ def test_a_bomb_stops_at_what_it_declares() -> None:
     source = MemorySource(made_zip([Made(b"bomb", packed=zeros, usize=100, crc=5)]))
     (entry,) = read_directory(source, LIMITS).entries
     with pytest.raises(BadInput, match="more than the 100 bytes"):
-        next(EntryReader(LIMITS).stream(source, entry))
+        next(ZipEntryReader(LIMITS).stream(source, entry))
 
 
 @pytest.mark.long
@@ -170,7 +170,7 @@ def test_unknown_methods_are_named(method: int, name: str) -> None:
     source = MemorySource(made_zip([Made(b"S/odd.dcm", b"x", method)]))
     (entry,) = read_directory(source, LIMITS).entries
     with pytest.raises(BadInput, match=rf"{name} \({method}\)") as caught:
-        EntryReader(LIMITS).whole(source, entry)
+        ZipEntryReader(LIMITS).whole(source, entry)
     assert caught.value.code == "unknown_method"
 
 
@@ -259,7 +259,7 @@ def test_a_stored_entry_can_be_read_where_it_lies() -> None:
     inner = made_zip([Made(b"deep.dcm", IMAGE)])
     source = MemorySource(made_zip([Made(b"bundle/inner.zip", inner, 0), Made(b"packed", b"x")], prefix=b"#!" * 9))
     stored, packed = read_directory(source, LIMITS).entries
-    reader = EntryReader(LIMITS)
+    reader = ZipEntryReader(LIMITS)
     within = reader.stored(source, stored)
     assert within is not None
     assert within.size == len(inner)
@@ -275,7 +275,7 @@ def test_a_file_that_shrank_is_a_fault(tmp_path: object) -> None:
         entries = list(read_directory(source, LIMITS).entries)
         os.truncate(path, 1000)
         for entry in entries:
-            for way in (EntryReader(LIMITS).whole, lambda *a: list(EntryReader(LIMITS).stream(*a))):
+            for way in (ZipEntryReader(LIMITS).whole, lambda *a: list(ZipEntryReader(LIMITS).stream(*a))):
                 with pytest.raises(Fault) as caught:
                     way(source, entry)
                 assert caught.value.code == "read_failed"
@@ -298,7 +298,7 @@ def test_what_zipfile_writes_is_read(files: dict[str, bytes], method: int, comme
         for name, data in files.items():
             archive.writestr(zipfile.ZipInfo(name), data, method)
         archive.comment = comment
-    source, reader = MemorySource(buffer.getvalue()), EntryReader(LIMITS)
+    source, reader = MemorySource(buffer.getvalue()), ZipEntryReader(LIMITS)
     found: list[bytes] = [bytes(reader.whole(source, e)) for e in read_directory(source, LIMITS).entries]
     assert found == list(files.values())
 
@@ -310,5 +310,5 @@ def entry_like(**changes: int) -> ZipEntry:
 
 def test_an_entry_at_the_very_end_of_the_source() -> None:
     with pytest.raises(BadInput) as caught:
-        EntryReader(LIMITS).whole(MemorySource(b"PK\3\4"), entry_like())
+        ZipEntryReader(LIMITS).whole(MemorySource(b"PK\3\4"), entry_like())
     assert caught.value.code == "truncated"

@@ -6,9 +6,9 @@ import zlib
 
 import pytest
 
-from scandock.formats import dicom_slow
+from scandock.formats import dicom_fallback
 from scandock.formats.dicom_header import MAX_HEADER, Header, Unparseable, read_header
-from scandock.model.tags import NUMBERS, WANTED
+from scandock.model.tags import NUMBERS, TAGS
 from tests.unit.formats_dicom.build import (
     BIG,
     DATASET,
@@ -28,7 +28,7 @@ from tests.unit.formats_dicom.build import (
     writer,
 )
 
-ALL = frozenset(WANTED)
+ALL = frozenset(TAGS)
 LITTLE = Writer()
 AGAIN = LITTLE.element(0x00100020, "LO", "P2")
 """An element that the data set has already: the fast scan leaves such objects to pydicom."""
@@ -52,7 +52,7 @@ def only_fast(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*args: object, **kwargs: object) -> None:
         raise AssertionError("the fast scan declined")
 
-    monkeypatch.setattr(dicom_slow, "read_slow", refuse)
+    monkeypatch.setattr(dicom_fallback, "read_with_pydicom", refuse)
 
 
 @pytest.mark.usefixtures("only_fast")
@@ -370,7 +370,7 @@ class TestUnusual:
         assert "nested too deeply" in header.notes[0]
 
     def test_too_much_for_pydicom_is_kept_by_its_leading_elements(self, monkeypatch):
-        monkeypatch.setattr(dicom_slow, "READS", 500)
+        monkeypatch.setattr(dicom_fallback, "READS", 500)
         items = LITTLE.sequence(0x00401008, *[LITTLE.item(undefined=True)] * 300, undefined=True)
         header = read(make_object(extra=AGAIN + items))
         assert header.study_uid == STUDY

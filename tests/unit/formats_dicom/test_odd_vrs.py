@@ -14,17 +14,17 @@ from unittest.mock import Mock
 import pytest
 from pydicom import dcmread
 
-from scandock.formats import dicom_repair, dicom_slow, dicom_vr
+from scandock.formats import dicom_repair, dicom_fallback, dicom_vr
 from scandock.formats.dicom_header import Header, Unparseable, read_header
 from scandock.formats.dicom_items import Item, elements, first_item
-from scandock.formats.dicom_order import LITTLE
-from scandock.formats.dicom_repair import repaired
-from scandock.model.tags import WANTED
+from scandock.formats.dicom_encoding import LITTLE
+from scandock.formats.dicom_repair import repair_header
+from scandock.model.tags import TAGS
 from scandock.viewing.dicom_file import open_dicom
-from scandock.viewing.frames import NoPicture
+from scandock.viewing.frames import NotViewable
 from tests.unit.formats_dicom.build import BIG, DATASET, EXPLICIT, IMPLICIT, STUDY, UNDEFINED, Writer, make_object, meta
 
-ALL = frozenset(WANTED)
+ALL = frozenset(TAGS)
 WRITE = Writer()
 MODALITY, NAME, PRIVATE = 0x00080060, 0x00100010, 0x00091010
 SHORT = [b"  ", b"??", b"xx", b"cs", b"A1", b" A", b"--", b"\0\0", b"~ "]
@@ -56,12 +56,12 @@ def only_fast(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*args: object, **kwargs: object) -> None:
         raise AssertionError("the fast scan declined")
 
-    monkeypatch.setattr(dicom_slow, "read_slow", refuse)
+    monkeypatch.setattr(dicom_fallback, "read_with_pydicom", refuse)
 
 
 def by_pydicom(data: bytes, header: Header):
     """What pydicom makes of the object, its header set right for it."""
-    right = repaired(data, 132, header.dataset_at, "", (not header.implicit, header.big_endian))
+    right = repair_header(data, 132, header.dataset_at, "", (not header.implicit, header.big_endian))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return dcmread(io.BytesIO(right or data), stop_before_pixels=True)
@@ -266,15 +266,15 @@ def test_a_great_many_are_left_to_pydicom_which_has_a_budget(monkeypatch, nested
     data = make_object()
     at = data.index(WRITE.element(NAME, "PN", "DOE^JANE"))
     data = data[:at] + private + data[at:]
-    read_slow = Mock(wraps=dicom_slow.read_slow)
-    monkeypatch.setattr(dicom_slow, "read_slow", read_slow)
+    read_slow = Mock(wraps=dicom_fallback.read_with_pydicom)
+    monkeypatch.setattr(dicom_fallback, "read_with_pydicom", read_slow)
     assert read(data).values[NAME] == b"DOE^JANE"
     assert read_slow.call_count == 1
     monkeypatch.setattr(dicom_repair, "MOST_SET_RIGHT", 20)
     with pytest.raises(Unparseable, match="elements have a value representation that does not exist"):
         read(data)
     assert read_slow.call_count == 1
-    with pytest.raises(NoPicture, match="Too many of its elements"):
+    with pytest.raises(NotViewable, match="Too many of its elements"):
         open_dicom(io.BytesIO(data))
 
 
@@ -405,8 +405,8 @@ class TestEveryReading:
 
 @pytest.mark.parametrize("failed", ["OSError", "RecursionError", "BudgetError", "MemoryError", "DeflatedUnbounded"])
 def test_no_exceptions_name_reaches_a_person(monkeypatch, failed):
-    facts = dicom_slow.SlowFacts(failed=failed, number=NAME)
-    monkeypatch.setattr(dicom_slow, "read_slow", lambda *args, **kwargs: facts)
+    facts = dicom_fallback.PydicomFacts(failed=failed, number=NAME)
+    monkeypatch.setattr(dicom_fallback, "read_with_pydicom", lambda *args, **kwargs: facts)
     again = WRITE.element(0x00100020, "LO", "P2")
     with pytest.raises(Unparseable) as refused:
         read(make_object({0x0020000D: None}, extra=again))

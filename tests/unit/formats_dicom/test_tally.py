@@ -10,7 +10,7 @@ from scandock.formats import dicom_tally
 from scandock.formats.dicom_header import Header, read_header
 from scandock.formats.dicom_tally import Tally
 from scandock.model.series import MANY, SeriesTally
-from scandock.model.tags import NUMBERS, PER_OBJECT, WANTED
+from scandock.model.tags import NUMBERS, PER_OBJECT, TAGS
 from tests.unit.formats_dicom.build import BIG, EXPLICIT, IMPLICIT, SERIES, STUDY, Value, Writer, make_object, writer
 
 Changes = dict[int, tuple[str, Value] | None]
@@ -18,7 +18,7 @@ Changes = dict[int, tuple[str, Value] | None]
 
 def header(changes: Changes | None = None, *, wanted: frozenset[int] = frozenset(), **kwargs) -> Header:
     data = make_object(changes, **kwargs)
-    return read_header(data, len(data), frozenset(WANTED) | wanted)
+    return read_header(data, len(data), frozenset(TAGS) | wanted)
 
 
 def tallied(*headers: Header) -> SeriesTally:

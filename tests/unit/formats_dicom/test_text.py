@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scandock.formats.dicom_text import decode
+from scandock.formats.dicom_text import decode_value
 
 VRS = (
     *("AE", "AS", "AT", "CS", "DA", "DS", "DT", "FD", "FL", "IS", "LO", "LT", "OB", "OD", "OF", "OL", "OV", "OW"),
@@ -18,7 +18,7 @@ MARK = "\ufffd"
 
 
 def text(raw: bytes, vr: str = "PN", charsets: bytes | None = None, *, big: bool = False) -> str:
-    return decode(raw, vr, charsets, big)
+    return decode_value(raw, vr, charsets, big)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_a_tag_as_value():
     raw=st.binary(max_size=60), vr=st.sampled_from(VRS), charsets=st.none() | st.binary(max_size=30), big=st.booleans()
 )
 def test_never_an_exception_and_always_a_text_that_can_be_stored(raw, vr, charsets, big):
-    found = decode(raw, vr, charsets, big)
+    found = decode_value(raw, vr, charsets, big)
     found.encode()
     assert not set(found) & {chr(code) for code in range(32) if code not in (10, 13)}
 
@@ -130,4 +130,4 @@ NAMED = [b"ISO 2022 IR %d" % number for number in (6, 13, 58, 87, 100, 149, 159)
     charsets=st.lists(st.sampled_from([*NAMED, b"", b"BOGUS"]), max_size=3),
 )
 def test_escapes_in_any_order(parts, charsets):
-    decode(b"".join(parts), "PN", b"\\".join(charsets), False).encode()
+    decode_value(b"".join(parts), "PN", b"\\".join(charsets), False).encode()

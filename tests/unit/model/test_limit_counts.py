@@ -9,7 +9,7 @@ from fastapi import Request
 from sqlalchemy import literal
 
 from scandock.model.errors import Usage
-from scandock.model.limit_counts import Asked, Limit, limit_counts
+from scandock.model.limit_counts import RequestLimit, AccountLimit, limit_counts
 from scandock.rules import mapping
 from scandock.web.known_names import few_parameters
 from scandock.web.metrics import limits
@@ -29,45 +29,45 @@ def few():
 
 
 OVER = {
-    Asked.FIELDS: lambda: pairs_of(b"&".join([b"a=1"] * 1001)),
-    Asked.PARTS: lambda: parts(MAX_PARTS + 1),
-    Asked.PARAMETERS: lambda: few(),
-    Asked.MAPPING_COLUMNS: lambda: mapping.parse_mapping(json.dumps([{str(n): "" for n in range(101)}]), "m.json"),
-    Asked.COLUMNS: lambda: split("a," * 200, "columns", 200),
-    Asked.VALUES: lambda: split("a," * 1000, "values", 1000),
-    Asked.PATTERN: lambda: like(literal("a"), "*" * 1001, "label"),
-    Asked.NAME: lambda: check_name("a" * 301),
+    RequestLimit.FIELDS: lambda: pairs_of(b"&".join([b"a=1"] * 1001)),
+    RequestLimit.PARTS: lambda: parts(MAX_PARTS + 1),
+    RequestLimit.PARAMETERS: lambda: few(),
+    RequestLimit.MAPPING_COLUMNS: lambda: mapping.parse_mapping(json.dumps([{str(n): "" for n in range(101)}]), "m.json"),
+    RequestLimit.COLUMNS: lambda: split("a," * 200, "columns", 200),
+    RequestLimit.VALUES: lambda: split("a," * 1000, "values", 1000),
+    RequestLimit.PATTERN: lambda: like(literal("a"), "*" * 1001, "label"),
+    RequestLimit.NAME: lambda: check_name("a" * 301),
 }
 
 
 @pytest.mark.parametrize("limit", OVER)
 def test_what_is_over_a_limit_counts_once_and_by_its_own_name(limit):
-    before = limit_counts(Asked)
+    before = limit_counts(RequestLimit)
     with pytest.raises(Usage):
         OVER[limit]()
-    assert limit_counts(Asked) == {**before, limit: before[limit] + 1}
+    assert limit_counts(RequestLimit) == {**before, limit: before[limit] + 1}
 
 
 def test_rows_of_a_mapping_count(monkeypatch):
     monkeypatch.setattr(mapping, "MAX_ROWS", 1)
-    before = limit_counts(Asked)
+    before = limit_counts(RequestLimit)
     with pytest.raises(Usage, match="rows"):
         mapping.parse_mapping("patient_id,project\na,A\nb,B\n", "m.csv")
-    assert limit_counts(Asked) == {**before, Asked.MAPPING_ROWS: before[Asked.MAPPING_ROWS] + 1}
+    assert limit_counts(RequestLimit) == {**before, RequestLimit.MAPPING_ROWS: before[RequestLimit.MAPPING_ROWS] + 1}
 
 
 def test_what_is_within_the_limits_counts_nowhere():
-    before = limit_counts(Asked)
+    before = limit_counts(RequestLimit)
     pairs_of(b"a=1&b=2")
     parts(MAX_PARTS)
     split("a,b", "columns", 200)
     check_name("label")
     mapping.parse_mapping("patient_id,project\na,A\n", "m.csv")
-    assert limit_counts(Asked) == before
+    assert limit_counts(RequestLimit) == before
 
 
 def test_no_limit_of_accounts_is_one_of_requests():
-    assert not set(map(str, Limit)) & set(map(str, Asked))
+    assert not set(map(str, AccountLimit)) & set(map(str, RequestLimit))
 
 
 def test_metrics_have_every_limit_from_the_start_by_labels_of_its_own():
@@ -80,5 +80,5 @@ def test_metrics_have_every_limit_from_the_start_by_labels_of_its_own():
         }
         for name in ("scandock_account_limits_total", "scandock_limits_refused_total")
     )
-    assert accounts == limit_counts(Limit)
-    assert requests == limit_counts(Asked)
+    assert accounts == limit_counts(AccountLimit)
+    assert requests == limit_counts(RequestLimit)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import scandock
-from scandock.model.spreadsheet import TableWriter, safe_cell
+from scandock.model.spreadsheet import TableWriter, escape_cell
 
 
 @pytest.mark.parametrize(
@@ -38,19 +38,19 @@ from scandock.model.spreadsheet import TableWriter, safe_cell
     ],
 )
 def test_what_begins_like_a_formula_becomes_text(text):
-    cell = safe_cell(text)
+    cell = escape_cell(text)
     assert cell.startswith("'")
     assert cell.replace("'", "") == text.replace("'", "")
-    assert safe_cell(safe_cell(text)) == safe_cell(text)
+    assert escape_cell(escape_cell(text)) == escape_cell(text)
 
 
 @pytest.mark.parametrize("text", ["a;=1+1", 'a; "=1+1', "a\t=1+1", "a\n=1+1", "a\r\n@b", "a;b;+c"])
 def test_what_is_cut_into_cells_by_another_sign_runs_nowhere(text):
     """A spreadsheet that takes semicolons, tabs or line breaks for ends of cells finds no formula behind one."""
-    once = safe_cell(text)
+    once = escape_cell(text)
     assert all(not cell.lstrip(' "').startswith(("=", "+", "@")) for cell in once.replace("\t", ";").split(";"))
     assert once.replace("'", "") == text
-    assert safe_cell(once) == once
+    assert escape_cell(once) == once
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_what_is_cut_into_cells_by_another_sign_runs_nowhere(text):
     ],
 )  # fmt: skip
 def test_numbers_and_plain_texts_stay(value):
-    assert (type(safe_cell(value)), safe_cell(value)) == (type(value), value)
+    assert (type(escape_cell(value)), escape_cell(value)) == (type(value), value)
 
 
 def test_rows_for_people_are_guarded_and_those_for_programs_are_exact():

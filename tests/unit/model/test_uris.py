@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from scandock.model import uris
-from scandock.model.uris import ArchivedSession, WaitingSession
+from scandock.model.uris import ArchivedSession, PrearchiveSession
 
 STAMP = "20240612_101112345"
 ARCHIVED = "/data/archive/projects/P/subjects/S1/experiments/E1"
@@ -26,7 +26,7 @@ def test_what_is_built_is_parsed(uri):
 
 def test_a_session_is_told_by_its_uri():
     assert uris.parse_session(ARCHIVED) == uris.parse_archived(ARCHIVED) == ArchivedSession("P", "S1", "E1")
-    assert uris.parse_session(WAITING) == WaitingSession("P", STAMP, "E1")
+    assert uris.parse_session(WAITING) == PrearchiveSession("P", STAMP, "E1")
 
 
 @pytest.mark.parametrize(
@@ -62,8 +62,8 @@ def test_things_that_are_asked_for_by_name_or_id():
     assert uris.subject("P", "S1") == "/data/projects/P/subjects/S1"
     assert uris.subject_of_id("XNAT_S00001") == "/data/subjects/XNAT_S00001"
     assert uris.experiment("XNAT_E00001") == "/data/experiments/XNAT_E00001"
-    assert uris.holder_of_resources("P") == "/data/archive/projects/P"
-    assert uris.holder_of_resources("P", "S1") == "/data/archive/projects/P/subjects/S1"
+    assert uris.resource_holder("P") == "/data/archive/projects/P"
+    assert uris.resource_holder("P", "S1") == "/data/archive/projects/P/subjects/S1"
 
 
 def test_messages_leave_data_out():
@@ -88,4 +88,4 @@ def test_messages_leave_data_out():
     ],
 )
 def test_a_segment_holds_nothing_that_ends_it(text, quoted):
-    assert uris.segment(text) == quoted
+    assert uris.quote_segment(text) == quoted

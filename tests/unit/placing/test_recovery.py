@@ -33,7 +33,7 @@ from scandock.catalog.tables import (
 )
 from scandock.catalog.trees import FileRow, ResourceRow, ScanRow, write_files, write_structure
 from scandock.model.errors import Fault, TokenLost
-from scandock.model.report import make_report
+from scandock.model.import_report import make_report
 from scandock.model.verdicts import ImportState
 from scandock.placing import recover as recovering
 from scandock.placing.complete import complete, end_without

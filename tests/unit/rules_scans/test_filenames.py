@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from scandock.rules.filenames import (
     MAX_PATH_BYTES,
     MAX_PIECE_BYTES,
-    TakenNames,
+    UsedNames,
     clean_piece,
     name_key,
     object_name,
     resource_path,
-    unique,
+    make_unique,
     variant_name,
 )
 
@@ -141,20 +141,20 @@ def test_cleaning_twice_changes_nothing(name):
     ],
 )
 def test_a_name_that_is_taken_gets_a_number(first, second, given_second):
-    names = TakenNames()
-    assert unique(names, first) == first
-    assert unique(names, second) == given_second
+    names = UsedNames()
+    assert make_unique(names, first) == first
+    assert make_unique(names, second) == given_second
 
 
 def test_files_of_one_renamed_folder_stay_together():
-    names = TakenNames()
+    names = UsedNames()
     names.add("a")
-    assert [unique(names, f"a/{n}") for n in range(3)] == ["a_2/0", "a_2/1", "a_2/2"]
+    assert [make_unique(names, f"a/{n}") for n in range(3)] == ["a_2/0", "a_2/1", "a_2/2"]
 
 
 def test_twenty_thousand_equal_names_take_no_time():
-    names = TakenNames()
-    given_names = {unique(names, "IM.txt") for _ in range(20_000)}
+    names = UsedNames()
+    given_names = {make_unique(names, "IM.txt") for _ in range(20_000)}
     assert len(given_names) == 20_000
 
 
@@ -167,8 +167,8 @@ def test_twenty_thousand_equal_names_take_no_time():
     )
 )
 def test_no_two_names_meet_on_any_file_system(wanted):
-    names = TakenNames()
-    made = [unique(names, "/".join(pieces)) for pieces in wanted]
+    names = UsedNames()
+    made = [make_unique(names, "/".join(pieces)) for pieces in wanted]
     keys = [name_key(name) for name in made]
     assert len(set(keys)) == len(keys)
     folders = {"/".join(key.split("/")[:depth]) for key in keys for depth in range(1, key.count("/") + 1)}
@@ -178,5 +178,5 @@ def test_no_two_names_meet_on_any_file_system(wanted):
 @given(st.lists(st.sampled_from(["1.txt", "2.txt", "sub/1.txt"]), unique=True), st.randoms(use_true_random=False))
 def test_names_that_do_not_meet_keep_theirs_in_any_order(wanted, random):
     random.shuffle(wanted)
-    names = TakenNames()
-    assert [unique(names, name) for name in wanted] == wanted
+    names = UsedNames()
+    assert [make_unique(names, name) for name in wanted] == wanted

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from scandock.rules.junk import junk_code, named_like_image
+from scandock.rules.junk import junk_code, is_named_like_image
 
 JUNK = [
     ".DS_Store",
@@ -100,8 +100,8 @@ def test_a_dicomdir_is_known_by_its_name_where_its_content_is_no_image():
 
 
 def test_names_that_promise_an_image():
-    assert [path for path in LIKE_IMAGES if not named_like_image(path)] == []
+    assert [path for path in LIKE_IMAGES if not is_named_like_image(path)] == []
 
 
 def test_names_that_promise_none():
-    assert [path for path in UNLIKE_IMAGES if named_like_image(path)] == []
+    assert [path for path in UNLIKE_IMAGES if is_named_like_image(path)] == []

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from scandock.rules.layout import MAX_FOLDERS, climbs, place_of, split_base
+from scandock.rules.layout import MAX_FOLDERS, escapes_archive, parse_layout, split_path
 
 DOCUMENTED = [
     ("S1/scans/4/resources/DICOM/files/1.dcm", "S1", "4", "DICOM"),
@@ -46,7 +46,7 @@ NEITHER = [
 
 @pytest.mark.parametrize(("path", "session", "scan", "resource"), DOCUMENTED)
 def test_image_folders_of_the_known_layouts(path, session, scan, resource):
-    place = place_of(path)
+    place = parse_layout(path)
     assert (place.session_folder, place.scan_folder, place.resource) == (session, scan, resource)
     assert place.is_image_folder
     assert not place.is_resource_folder
@@ -54,7 +54,7 @@ def test_image_folders_of_the_known_layouts(path, session, scan, resource):
 
 @pytest.mark.parametrize(("path", "session", "scan", "resource"), RESOURCES)
 def test_resource_folders_of_the_known_layouts(path, session, scan, resource):
-    place = place_of(path)
+    place = parse_layout(path)
     assert (place.session_folder, place.scan_folder, place.resource) == (session, scan, resource)
     assert place.is_resource_folder
     assert not place.is_image_folder
@@ -62,22 +62,22 @@ def test_resource_folders_of_the_known_layouts(path, session, scan, resource):
 
 @pytest.mark.parametrize("path", NEITHER)
 def test_other_folders_are_no_layout(path):
-    place = place_of(path)
+    place = parse_layout(path)
     assert (place.session_folder, place.scan_folder, place.resource) == (None, None, None)
     assert not place.is_image_folder
     assert not place.is_resource_folder
 
 
 def test_the_folders_beneath_a_resource_are_its_own():
-    assert place_of("S/scans/1/resources/NIFTI/files/a/b/c.nii").rest == ("a", "b")
-    assert place_of("S/resources/NOTES/files/n.txt").rest == ()
-    assert place_of("a/b/c.txt").rest == ("a", "b")
+    assert parse_layout("S/scans/1/resources/NIFTI/files/a/b/c.nii").rest == ("a", "b")
+    assert parse_layout("S/resources/NOTES/files/n.txt").rest == ()
+    assert parse_layout("a/b/c.txt").rest == ("a", "b")
 
 
 def test_the_session_depth_leads_to_the_session_folder():
-    place = place_of("x/y/S/scans/1/resources/DICOM/files/1.dcm")
+    place = parse_layout("x/y/S/scans/1/resources/DICOM/files/1.dcm")
     assert place.folders[: place.session_depth] == ("x", "y", "S")
-    assert place_of("scans/1/resources/DICOM/files/1.dcm").session_depth == 0
+    assert parse_layout("scans/1/resources/DICOM/files/1.dcm").session_depth == 0
 
 
 @pytest.mark.parametrize(
@@ -94,23 +94,23 @@ def test_the_session_depth_leads_to_the_session_folder():
     ],
 )
 def test_folders_never_leave_the_top(path, folders, base):
-    place = place_of(path)
+    place = parse_layout(path)
     assert (place.folders, place.base) == (folders, base)
 
 
 def test_a_decoded_shift_jis_name_is_not_split():
     name = b"\x95\x5c\x83\x5c/1.dcm".decode("shift_jis")  # two characters whose second byte is 0x5C
-    assert split_base(name) == ("表ソ/", "1.dcm")
-    assert place_of(name).folders == ("表ソ",)
+    assert split_path(name) == ("表ソ/", "1.dcm")
+    assert parse_layout(name).folders == ("表ソ",)
 
 
 def test_the_layout_is_read_from_the_inner_name_alone():
     inner = "T/scans/2/resources/DICOM/files/1.dcm"
-    assert place_of(inner, ("S/scans/1/resources/NIFTI/files/x.zip",)) == place_of(inner)
+    assert parse_layout(inner, ("S/scans/1/resources/NIFTI/files/x.zip",)) == parse_layout(inner)
 
 
 def test_a_zip_that_lies_in_a_resource_gives_files_of_that_resource():
-    place = place_of("a/1.dcm", ("outer.zip", "S/scans/1/resources/NIFTI/files/b/x.zip", "c/y.tar"))
+    place = parse_layout("a/1.dcm", ("outer.zip", "S/scans/1/resources/NIFTI/files/b/x.zip", "c/y.tar"))
     assert (place.session_folder, place.scan_folder, place.resource) == ("S", "1", "NIFTI")
     assert place.is_resource_folder
     assert place.rest == ("b", "x.zip", "c", "y.tar", "a")
@@ -118,11 +118,11 @@ def test_a_zip_that_lies_in_a_resource_gives_files_of_that_resource():
 
 
 def test_a_zip_in_an_image_folder_gives_images():
-    assert place_of("1.dcm", ("S/scans/1/resources/DICOM/files/x.zip",)).is_image_folder
+    assert parse_layout("1.dcm", ("S/scans/1/resources/DICOM/files/x.zip",)).is_image_folder
 
 
 def test_a_name_of_many_thousand_folders_is_read_in_no_time():
-    place = place_of("d/" * 30_000 + "S/scans/1/resources/DICOM/files/1.dcm")
+    place = parse_layout("d/" * 30_000 + "S/scans/1/resources/DICOM/files/1.dcm")
     assert place.resource is None
     assert len(place.folders) == MAX_FOLDERS
 
@@ -131,9 +131,9 @@ def test_a_name_of_many_thousand_folders_is_read_in_no_time():
     "name", ["/a", "//a", "\\\\server\\x", "..\\x", "a/../b", "C:x", "C:\\x", ".", "..", "", "a/", "a/.", "a\0b"]
 )
 def test_a_name_that_would_lead_out_or_to_no_file_is_told(name):
-    assert climbs(name)
+    assert escapes_archive(name)
 
 
 @pytest.mark.parametrize("name", ["a/b", "./a/b", "a..b/c..", "~root/x", "%2e%2e/x", "ab:c", ".hidden"])
 def test_other_odd_names_are_just_names(name):
-    assert not climbs(name)
+    assert not escapes_archive(name)

@@ -10,10 +10,10 @@ import pytest
 from pydicom import config
 
 from scandock.model.series import SeriesTally
-from scandock.model.tags import PER_OBJECT, WANTED
-from scandock.rules.scan_facts import scan_attributes
-from scandock.rules.scan_ids import allot, new_series
-from scandock.rules.session_facts import session_attributes
+from scandock.model.tags import PER_OBJECT, TAGS
+from scandock.rules.scan_attributes import scan_attributes
+from scandock.rules.scan_ids import assign_scan_ids, new_series
+from scandock.rules.session_attributes import session_attributes
 from scandock.rules.session_types import session_type
 from scandock.rules.sop_classes import is_primary, scan_type
 
@@ -75,13 +75,13 @@ def test_a_study_of_one_modality_is_a_session_of_that_type(studies):
 def tally_of(corpus, series_uid, members):
     made = SeriesTally(study_uid=members[0]["StudyInstanceUID"], series_uid=series_uid)
     for row in members:
-        dataset = pydicom.dcmread(corpus / row["path"], force=True, stop_before_pixels=True, specific_tags=list(WANTED))
+        dataset = pydicom.dcmread(corpus / row["path"], force=True, stop_before_pixels=True, specific_tags=list(TAGS))
         made.objects += 1
         frames = str(dataset.get("NumberOfFrames", ""))
         made.frames += int(frames) if frames.isdigit() else 1  # one of pydicom's own files says 1A
         for element in dataset:
             if (
-                element.tag in WANTED
+                element.tag in TAGS
                 and element.tag not in PER_OBJECT
                 and element.VR != "SQ"
                 and element.value is not None
@@ -134,7 +134,7 @@ def test_real_mr_scans_tell_their_geometry(tallies):
 @pytest.mark.filterwarnings("ignore")
 def test_every_real_series_gets_an_id_of_its_own(tallies):
     for series in tallies.values():
-        ids = allot([new_series(one) for one in series], {})
+        ids = assign_scan_ids([new_series(one) for one in series], {})
         assert len({scan_id.casefold() for scan_id in ids.values()}) == len(series)
         numbers = Counter(new_series(one).number for one in series)
         for one in map(new_series, series):

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from scandock.rules.session_types import ECAT_SCAN, may_join_type, session_type, type_once_joined
+from scandock.rules.session_types import ECAT_SCAN, can_join_type, session_type, joined_session_type
 
 
 def of(elements, modalities="", petmr="petmr"):
@@ -99,7 +99,7 @@ def test_the_order_of_scans_does_not_show():
 )
 def test_an_archived_session_keeps_the_type_of_its_images_but_for_pet_and_mr(before, scans, petmr, is_set, after):
     types = [f"xnat:{one}ScanData" for one in scans]
-    assert type_once_joined(f"xnat:{before}SessionData", types, [], petmr, is_set=is_set) == f"xnat:{after}SessionData"
+    assert joined_session_type(f"xnat:{before}SessionData", types, [], petmr, is_set=is_set) == f"xnat:{after}SessionData"
 
 
 @pytest.mark.parametrize(
@@ -119,4 +119,4 @@ def test_an_archived_session_keeps_the_type_of_its_images_but_for_pet_and_mr(bef
 )
 def test_what_may_join_a_session_whose_type_was_set(standing, coming, petmr, same_study, may):
     types = f"xnat:{standing}SessionData", f"xnat:{coming}SessionData"
-    assert may_join_type(*types, petmr, same_study=same_study) is may
+    assert can_join_type(*types, petmr, same_study=same_study) is may

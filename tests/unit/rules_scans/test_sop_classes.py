@@ -12,7 +12,7 @@ from scandock.rules.sop_classes import (
     has_pixels,
     is_image,
     is_primary,
-    lead,
+    leading_element,
     scan_type,
 )
 
@@ -110,7 +110,7 @@ def test_a_type_that_the_precedence_lacks_stands_alone_and_gives_way_in_company(
 
 def test_no_class_at_all():
     assert scan_type([]) == "xnat:otherDicomScanData"
-    assert lead([]) == "otherDicom"
+    assert leading_element([]) == "otherDicom"
 
 
 def test_the_precedence_as_it_is_written():

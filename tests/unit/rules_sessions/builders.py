@@ -11,11 +11,11 @@ from scandock.model.tags import NUMBERS
 from scandock.rules.ecat_groups import EcatFile
 from scandock.rules.import_request import ImportRequest
 from scandock.rules.labels import is_placeholder, label_key
-from scandock.rules.naming import Naming, name_study
+from scandock.rules.naming import StudyNaming, name_study
 from scandock.rules.policy import ProjectPolicy, SiteRules
-from scandock.rules.settle import Decision, settle
+from scandock.rules.routing import Decision, route_studies
 from scandock.rules.study import StudyFacts
-from scandock.rules.view import KnownSession, KnownSubject
+from scandock.rules.catalog_view import KnownSession, KnownSubject
 
 NOW = datetime(2024, 5, 6, 7, 8, 9, 123456, UTC)
 STAMP = "20240506_070809123"
@@ -123,7 +123,7 @@ def waiting(label: str, study_uid: str | None = None, **more: object) -> KnownSe
 
 def name(
     facts: StudyFacts, request: ImportRequest | None = None, site: SiteRules | None = None, projects: str = "P"
-) -> Naming:
+) -> StudyNaming:
     """The naming of one study, into project P; `projects` are those that may be used, with spaces between."""
     usable = projects.split()
     return name_study(
@@ -142,7 +142,7 @@ def decide(
     asked = ImportRequest(**{"project": "P", **request})  # type: ignore[arg-type]
     namings = [name(facts, asked, site) for facts in studies]
     policies = {"P": policy or ProjectPolicy(id="P")}
-    return settle(namings, studies, asked, policies, catalog or FakeCatalog(), NOW)
+    return route_studies(namings, studies, asked, policies, catalog or FakeCatalog(), NOW)
 
 
 def codes(decision: Decision) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scandock.rules.labels import text_hash
+from scandock.rules.labels import hash_text
 from scandock.rules.mapping import parse_mapping
 from tests.unit.rules_sessions.builders import FakeCatalog, codes, decide, held, known, study, waiting
 
@@ -45,7 +45,7 @@ def test_studies_of_one_day_get_their_times():
 
 def test_or_six_digits_where_the_time_is_missing_or_taken():
     same = decide(of("1.2.3", "20240101", StudyTime="0930"), of("1.3", "20240101", StudyTime="093000"))
-    assert labels(same) == ["pid_c47f5b", f"pid_{text_hash('1.3', 6)}"]
+    assert labels(same) == ["pid_c47f5b", f"pid_{hash_text('1.3', 6)}"]
     one = decide(of("1.2.3", "20240101", StudyTime="25:00"), of("1.3", "20240101", StudyTime="0930"))
     assert labels(one) == ["pid_c47f5b", "pid_20240101_093000"]
     catalog = FakeCatalog(known("pid", "1.9"), known("pid_20240101", "1.8"), known("pid_20240101_093000", "1.7"))
@@ -78,7 +78,7 @@ def test_a_label_of_the_form_of_the_servers_own_ids_gets_a_suffix_too(form):
     (made,) = decide(of("1.2.3", "20240101", form, PatientName="Doe"))
     assert (made.label, codes(made)) == (f"{form}_20240101", ["label_own_id"])
     both = decide(of("1.2.3", "", form, PatientName="Doe"), of("1.3", "", form, PatientName="Doe"))
-    assert labels(both) == [f"{form}_c47f5b", f"{form}_{text_hash('1.3', 6)}"]
+    assert labels(both) == [f"{form}_c47f5b", f"{form}_{hash_text('1.3', 6)}"]
 
 
 def test_from_a_folder_or_a_comment_as_well():
@@ -203,12 +203,12 @@ def test_a_rule_of_the_site_is_not_a_request():
 def test_different_projects_do_not_collide():
     mapping = parse_mapping("study_uid,project\n1.3,Q\n", "m.csv")
     from scandock.rules.import_request import ImportRequest
-    from scandock.rules.settle import settle
+    from scandock.rules.routing import route_studies
     from tests.unit.rules_sessions.builders import NOW, name
 
     request = ImportRequest(project="P", mapping=mapping)
     studies = [of("1.2"), of("1.3")]
-    made = settle([name(s, request, projects="P Q") for s in studies], studies, request, {}, FakeCatalog(), NOW)
+    made = route_studies([name(s, request, projects="P Q") for s in studies], studies, request, {}, FakeCatalog(), NOW)
     assert [(one.project, one.label) for one in made] == [("P", "pid"), ("Q", "pid")]
 
 

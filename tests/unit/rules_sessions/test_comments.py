@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scandock.rules.comments import assigned, auto_archive, from_comments
+from scandock.rules.comments import find_assignment, auto_archive, find_common_assignment
 from tests.unit.rules_sessions.builders import series, study, study_of
 
 
@@ -30,7 +30,7 @@ from tests.unit.rules_sessions.builders import series, study, study_of
     ],
 )
 def test_assignment(text, value):
-    assert assigned("Session", text) == value
+    assert find_assignment("Session", text) == value
 
 
 @given(st.text(alphabet="Sesion:XyAB ,;\n\t-_.", max_size=40))
@@ -41,22 +41,22 @@ def test_the_search_finds_what_the_original_pattern_finds(text):
     )
     match = original.fullmatch(text)
     if match and match[1]:
-        assert assigned("Session", text) == match[1]
+        assert find_assignment("Session", text) == match[1]
     elif not match:
-        assert assigned("Session", text) == ""
+        assert find_assignment("Session", text) == ""
 
 
 def test_a_long_comment_costs_little():
-    assert assigned("Session", "Session " * 100_000 + " " * 100_000) == ""
+    assert find_assignment("Session", "Session " * 100_000 + " " * 100_000) == ""
 
 
 def test_the_three_elements_are_asked_in_order():
     both = study("1.2", StudyComments="Session:second", AdditionalPatientHistory="Session:third")
-    assert from_comments("Session", both) == ("second", "StudyComments")
+    assert find_common_assignment("Session", both) == ("second", "StudyComments")
     assert (
-        from_comments("Session", study("1.2", PatientComments="Session:1st", StudyComments="Session:2nd"))[0] == "1st"
+        find_common_assignment("Session", study("1.2", PatientComments="Session:1st", StudyComments="Session:2nd"))[0] == "1st"
     )
-    assert from_comments("Session", study("1.2", AdditionalPatientHistory="Session:third"))[0] == "third"
+    assert find_common_assignment("Session", study("1.2", AdditionalPatientHistory="Session:third"))[0] == "third"
 
 
 def test_most_objects_decide_whatever_else_their_comments_say():
@@ -65,7 +65,7 @@ def test_most_objects_decide_whatever_else_their_comments_say():
         series("1.2", 4, "1.2.2", PatientComments="Session:A right"),
         series("1.2", 5, "1.2.3", PatientComments="Session:B"),
     )
-    assert from_comments("Session", facts) == ("A", "PatientComments")
+    assert find_common_assignment("Session", facts) == ("A", "PatientComments")
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scandock.rules.field_types import as_float, is_float
+from scandock.rules.field_types import format_float, is_float
 
 
 @pytest.mark.parametrize(
@@ -18,12 +18,12 @@ from scandock.rules.field_types import as_float, is_float
     ],
 )  # fmt: skip
 def test_a_float_is_written_as_java_does_it_and_what_is_none_stays(said: str, listed: str) -> None:
-    assert as_float(said) == listed
-    assert as_float(as_float(said)) == listed
+    assert format_float(said) == listed
+    assert format_float(format_float(said)) == listed
 
 
 def test_nothing_is_an_empty_text() -> None:
-    assert as_float(None) == ""
+    assert format_float(None) == ""
 
 
 def test_floats_are_what_the_schema_says() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from scandock.rules.import_request import AskedBy, ImportRequest
+from scandock.rules.import_request import RequestSource, ImportRequest
 from scandock.rules.mapping import parse_mapping
 
 FROM_THE_DIALECT = {
@@ -84,19 +84,19 @@ def test_what_is_no_request_is_none(wrong: dict[str, Any]) -> None:
 
 
 def test_senders_and_the_command_line_have_fields_of_their_own() -> None:
-    assert ImportRequest.fields_of(AskedBy.SENDER) == (
+    assert ImportRequest.fields_of(RequestSource.SENDER) == (
         "project", "subject", "session", "destination", "overwrite", "ignore_unparsable", "resources",
     )  # fmt: skip
-    assert set(ImportRequest.fields_of(AskedBy.COMMAND)) == set(OF_THE_COMMAND)
+    assert set(ImportRequest.fields_of(RequestSource.COMMAND)) == set(OF_THE_COMMAND)
 
 
 def test_reader_processes_load_no_pydantic() -> None:
-    code = "import sys, scandock.workers.reader_process, scandock.rules.settle; sys.exit('pydantic' in sys.modules)"
+    code = "import sys, scandock.workers.reader_process, scandock.rules.routing; sys.exit('pydantic' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_doors_know_what_kind_a_field_is() -> None:
-    kinds = {name: ImportRequest.choices(name) for name in ImportRequest.fields_of(AskedBy.SENDER)}
+    kinds = {name: ImportRequest.choices(name) for name in ImportRequest.fields_of(RequestSource.SENDER)}
     assert {name: words for name, words in kinds.items() if words} == {
         "destination": ("prearchive", "archive"),
         "overwrite": ("none", "append", "delete"),

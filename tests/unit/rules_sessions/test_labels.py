@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scandock.rules.labels import clean, is_placeholder, is_project_id, label_key, person, study_hash
+from scandock.rules.labels import clean_label, is_placeholder, is_project_id, label_key, person_label, study_hash_label
 
 LABEL = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -32,25 +32,25 @@ LABEL = re.compile(r"[A-Za-z0-9_-]{1,64}")
     ],
 )
 def test_every_other_character_becomes_an_underscore(text, label):
-    assert clean(text) == label
+    assert clean_label(text) == label
 
 
 def test_a_label_is_at_most_64_characters():
-    assert clean("a" * 64) == "a" * 64
-    assert len(clean("a" * 65)) == 64
+    assert clean_label("a" * 64) == "a" * 64
+    assert len(clean_label("a" * 65)) == 64
 
 
 def test_cut_labels_end_in_a_hash_of_the_whole():
     long = ["a" * 300, "a" * 299 + "b", "a" * 64]
-    assert len({clean(text) for text in long}) == 3
-    assert re.fullmatch(r"a{55}_[0-9a-f]{8}", clean(long[0]))
+    assert len({clean_label(text) for text in long}) == 3
+    assert re.fullmatch(r"a{55}_[0-9a-f]{8}", clean_label(long[0]))
 
 
 @given(st.text(max_size=300))
 def test_a_label_is_valid_or_empty_and_cleaning_it_again_changes_nothing(text):
-    label = clean(text)
+    label = clean_label(text)
     assert label == "" or LABEL.fullmatch(label)
-    assert clean(label) == label
+    assert clean_label(label) == label
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_a_label_is_valid_or_empty_and_cleaning_it_again_changes_nothing(text):
     ],
 )
 def test_the_first_component_group_that_leaves_something_names_a_person(name, label):
-    assert person(name) == label
+    assert person_label(name) == label
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_labels_are_compared_without_case():
 
 
 def test_the_label_of_last_resort_is_eight_digits_of_the_study_uid():
-    assert study_hash("1.2.3") == "study_c47f5b18"
+    assert study_hash_label("1.2.3") == "study_c47f5b18"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from scandock.model.errors import Usage
 from scandock.rules import mapping
-from scandock.rules.mapping import decode_mapping, parse_mapping, row_for, unused_rows
+from scandock.rules.mapping import decode_mapping, parse_mapping, find_row, unused_rows_notices
 from tests.unit.rules_sessions.builders import series, study, study_of
 
 
@@ -37,7 +37,7 @@ def test_excel_names_the_delimiter_in_a_line_of_its_own(line, newline):
 def test_columns_that_are_not_known_say_nothing_and_are_named():
     found = rows("study_uid,session,comment,Age\n1.2,L,hello,3\n")
     assert (found[0].session, found[0].unknown) == ("L", ("comment", "Age"))
-    said, _ = unused_rows(found, [])
+    said, _ = unused_rows_notices(found, [])
     assert said.code == "mapping_columns"
     assert "'comment', 'Age'" in said.message
     (row,) = rows('[{"study_uid": "1.2", "notes": "x"}]')
@@ -132,20 +132,20 @@ def test_what_is_wrong_in_a_json_is_named(text, said):
 
 def test_the_first_row_that_matches_wins():
     table = rows("study_uid,patient_id,session\n1.9,,A\n,P1,B\n1.2,,C\n")
-    row = row_for(table, study("1.2", PatientID="P1"))
+    row = find_row(table, study("1.2", PatientID="P1"))
     assert row is not None
     assert row.session == "B"
 
 
 def test_where_several_are_filled_all_must_match():
     table = rows("study_uid,patient_id,session\n1.2,P2,A\n")
-    assert row_for(table, study("1.2", PatientID="P1")) is None
+    assert find_row(table, study("1.2", PatientID="P1")) is None
 
 
 def test_the_patient_is_the_most_common_one():
     facts = study_of(series("1.2", 9, "1", PatientID="P1"), series("1.2", 1, "2", PatientID="P2"))
-    assert row_for(rows("patient_id,session\nP2,A\n"), facts) is None
-    assert row_for(rows("patient_id,session\nP1,A\n"), facts) is not None
+    assert find_row(rows("patient_id,session\nP2,A\n"), facts) is None
+    assert find_row(rows("patient_id,session\nP1,A\n"), facts) is not None
 
 
 @pytest.mark.parametrize(
@@ -167,15 +167,15 @@ def test_the_patient_is_the_most_common_one():
 def test_a_folder_is_matched_by_whole_names_side_by_side(folder, matches):
     facts = study_of(series("1.2"), folders=["bundle/patient1.zip!site2/sub-01/MR/"])
     table = rows(json.dumps([{"folder": folder, "session": "L"}]), "m.json")
-    assert (row_for(table, facts) is not None) is matches
+    assert (find_row(table, facts) is not None) is matches
 
 
 def test_rows_that_match_nothing_are_a_warning():
     table = rows("study_uid,session\n1.1,A\n1.2,B\n1.3,C\n")
-    (said,) = unused_rows(table, [3, None])
+    (said,) = unused_rows_notices(table, [3, None])
     assert said.code == "mapping_unused"
     assert "Rows 2, 4 (2 in all)" in said.message
-    assert unused_rows(table, [2, 3, 4]) == ()
+    assert unused_rows_notices(table, [2, 3, 4]) == ()
 
 
 def test_files_of_spreadsheets_are_read():

@@ -7,9 +7,9 @@ import pytest
 from scandock.model.errors import Usage
 from scandock.rules.import_request import ImportRequest
 from scandock.rules.mapping import parse_mapping
-from scandock.rules.naming import projects_named
+from scandock.rules.naming import list_named_projects
 from scandock.rules.policy import SiteRules
-from scandock.rules.routing import parse_rules
+from scandock.rules.routing_rules import parse_rules
 from tests.unit.rules_sessions.builders import name, series, study, study_of
 
 FULL = study(
@@ -146,7 +146,7 @@ def test_a_project_that_the_mapping_names_is_an_error_too():
 
 
 def test_doors_can_ask_for_all_projects_named():
-    assert projects_named(ImportRequest(project="P", mapping=MAPPING)) == ("P", "M")
+    assert list_named_projects(ImportRequest(project="P", mapping=MAPPING)) == ("P", "M")
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import string
 
-from scandock.rules.notices import CODES, notice, shown
-from scandock.rules.settle import REASONS
+from scandock.rules.notices import CODES, make_notice, printable
+from scandock.rules.routing import HOLD_REASONS
 
 
 def fields(text: str) -> set[str]:
@@ -16,7 +16,7 @@ def fields(text: str) -> set[str]:
 def test_a_code_is_a_sentence_for_people_and_a_remedy(subtests):
     for code, entry in CODES.items():
         with subtests.test(code):
-            filled = notice(code, **dict.fromkeys(fields(entry.sentence) | fields(entry.remedy), "X"))
+            filled = make_notice(code, **dict.fromkeys(fields(entry.sentence) | fields(entry.remedy), "X"))
             assert (filled.code, "{" in filled.message + filled.remedy) == (code, False)
             assert filled.message.endswith(".")
             assert filled.remedy.endswith(".")
@@ -37,10 +37,10 @@ def test_every_code_is_on_the_page_of_rules_with_its_remedy(project_root):
 def test_the_page_lists_the_reasons_in_the_order_in_which_they_win(project_root):
     page = (project_root / "docs" / "rules.md").read_text(encoding="utf-8")
     listed = re.findall(r"^\| `([a-z_]+)` \| held", page, re.MULTILINE)
-    assert listed == [*REASONS, "sop_clash"]
+    assert listed == [*HOLD_REASONS, "sop_clash"]
 
 
 def test_texts_from_outside_are_made_fit_to_show():
-    assert shown("a\nb\x1b[31m") == "a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}[31m"
-    assert len(shown("x" * 1000)) == 80
-    assert notice("patient_mismatch", label="{0}", ids="{ids}").message.startswith("Session {0} ")
+    assert printable("a\nb\x1b[31m") == "a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}[31m"
+    assert len(printable("x" * 1000)) == 80
+    assert make_notice("patient_mismatch", label="{0}", ids="{ids}").message.startswith("Session {0} ")

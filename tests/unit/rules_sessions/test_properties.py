@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from scandock.rules.labels import label_key
 from scandock.rules.mapping import MappingRow
-from scandock.rules.settle import Decision
+from scandock.rules.routing import Decision
 from scandock.rules.study import StudyFacts
 from tests.unit.rules_sessions.builders import FakeCatalog, decide, held, study
 

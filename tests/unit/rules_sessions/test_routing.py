@@ -1,92 +1,166 @@
-"""The site's own rules: their syntax (xnat-behaviour.md 2.5) and what they take."""
+"""Which session 5: a study that the project already has, and where sessions go."""
 
 from __future__ import annotations
 
 import pytest
 
-from scandock.model.errors import Usage
-from scandock.model.tags import NUMBERS
-from scandock.rules.policy import SiteRules
-from scandock.rules.routing import first_match, parse_rules
-from tests.unit.rules_sessions.builders import series, study, study_of
+from scandock.rules.policy import ProjectPolicy
+from tests.unit.rules_sessions.builders import STAMP, FakeCatalog, codes, decide, held, known, study, waiting, why
+
+ONE = study("1.2", PatientID="pid", PatientName="Doe^John")
 
 
-def taken(rules: str, **elements: str) -> str:
-    hit = first_match(parse_rules(rules), study("1.2", **elements))
-    return hit[0] if hit else ""
-
-
-@pytest.mark.parametrize(
-    ("rule", "value", "result"),
-    [
-        (r"(0010,0010):(\w+)\^.*", "Doe^John", "Doe"),
-        (r"(0010,0010):(\w+)\^(.*):2", "Doe^John", "John"),
-        (r"(0010,0010):.*:0", "Doe^John", "Doe^John"),
-        (r"(0010,0010):(\w+)", "Doe^John", ""),
-        (r"(0010,0010):(?i)(doe).*", "Doe^John", "Doe"),
-        (r"(0010,0010):(\w+)\^.*:1 t:.*o.* r:bar", "Doe^John", "bar"),
-        (r"(0010,0010):(\w+)\^.*:1 t:.*x.* r:bar", "Doe^John", "Doe"),
-        (r"(0010,0010):(.*) t:(\w+)\^(\w+) r:$2-$1", "Doe^John", "John-Doe"),
-        (r"(0010,0010):(.*) t:\^ r:_", "Doe^John", "Doe_John"),
-        (r"(0010,0010):(.*) t:\^.*", "Doe^John", "Doe"),
-        (r"(0010,0010):(?<last>\w+)\^.*\z", "Doe^John", "Doe"),
-        (r"(0010,0010):Project:\s*(\w+)", "Project: ABC", "ABC"),
-        (r"(0010,0010):a:(b):1", "a:b", "b"),
-    ],
-)
-def test_rule(rule, value, result):
-    assert taken(rule, PatientName=value) == result
-
-
-def test_the_first_rule_that_matches_wins_and_says_its_line():
-    rules = parse_rules("# ours\n\n(0010,0020):X(.*)\n(0010,0020):(.)(.*):2\n(0010,0020):(.*)\n")
-    hit = first_match(rules, study("1.2", PatientID="Y12"))
-    assert hit is not None
-    assert (hit[0], hit[1].line) == ("12", 4)
-
-
-def test_a_rule_that_takes_nothing_leaves_it_to_the_next():
-    assert taken("(0010,0020):A(.*)\n(0010,0020):(.*)", PatientID="A") == "A"
-
-
-def test_rules_are_asked_of_the_most_common_value():
-    facts = study_of(series("1.2", 9, "1", PatientID="P1"), series("1.2", 1, "2", PatientID="P2"))
-    hit = first_match(parse_rules("(0010,0020):(P.)"), facts)
-    assert hit is not None
-    assert hit[0] == "P1"
-
-
-def test_classes_are_ascii_as_in_java():
-    assert taken(r"(0010,0010):(\w+)", PatientName="M\xfcller") == ""
-
-
-def test_values_are_cut_before_matching():
-    assert taken(r"(0010,0010):(.*)", PatientName="x" * 1000) == "x" * 300
+def test_a_new_study_is_archived_by_a_new_projects_policy():
+    (made,) = decide(ONE)
+    assert (made.place, made.label, made.subject, made.existing, made.timestamp) == (
+        "archive", "pid", "Doe_John", None, None,
+    )  # fmt: skip
+    assert (held(made), codes(made)) == ("", [])
 
 
 @pytest.mark.parametrize(
-    "rule",
+    ("code", "destination", "comment", "place"),
     [
-        "nonsense",
-        "(0010,00):(.*)",
-        "(0010,0010):",
-        "(0010,0010):(",
-        "(0010,0010):abc",
-        "(0010,0010):(a):2",
-        "(0010,0010):(a) r:b",
-        "(0010,0010):(a) t:( r:b",
-        "(0010,0010):(a) t:(x) r:$2",
-        r"(0010,0010):(\p{Alpha}+)",
-        "(0010,0010):((a+)+)",
-        "(0010,0010):(x{99999999999999999999})",
+        (4, None, "", "archive"),
+        (5, None, "", "archive"),
+        (0, None, "", "prearchive"),
+        (0, None, "AA:true", "archive"),
+        (4, None, "AA:false", "prearchive"),
+        (0, "archive", "AA:false", "archive"),
+        (4, "prearchive", "AA:true", "prearchive"),
     ],
 )
-def test_what_cannot_be_read_names_its_line(rule):
-    with pytest.raises(Usage, match="Line 2") as raised:
-        parse_rules(f"(0010,0020):(.*)\n{rule}\n")
-    assert raised.value.code == "rules_unreadable"
+def test_the_request_then_the_comment_then_the_project_say_where(code, destination, comment, place):
+    policy = ProjectPolicy(id="P", prearchive_code=code)
+    (made,) = decide(study("1.2", PatientComments=comment), policy=policy, destination=destination)
+    assert made.place == place
+    assert made.timestamp == (STAMP if place == "prearchive" else None)
 
 
-def test_the_elements_that_rules_read_are_known():
-    site = SiteRules(project=parse_rules("(0008,0080):(.*)"), session=parse_rules("(0008,0050):(.*)"))
-    assert site.tags == {NUMBERS["InstitutionName"], NUMBERS["AccessionNumber"]}
+def test_unassigned_is_never_archived():
+    (made,) = decide(ONE, project=None, destination="archive")
+    assert (made.project, made.place) == ("Unassigned", "prearchive")
+
+
+def test_a_known_study_goes_to_its_session_whatever_that_is_called_now():
+    catalog = FakeCatalog(known("renamed", "1.2", subject="moved"))
+    (made,) = decide(ONE, catalog=catalog)
+    assert (made.existing, made.label, made.subject) == ("uuid-renamed", "renamed", "moved")
+    assert (held(made), codes(made)) == ("", ["label_kept"])
+    assert "what came as pid belongs to it" in made.warnings[0].message
+
+
+def test_unless_the_request_names_another_label():
+    catalog = FakeCatalog(known("renamed", "1.2"))
+    (made,) = decide(ONE, catalog=catalog, session="other")
+    assert (held(made), made.place, made.label, made.existing) == ("study_elsewhere", "prearchive", "other", None)
+    assert "renamed" in why(made)
+
+
+def test_a_request_that_names_the_same_label_is_no_other():
+    (made,) = decide(ONE, catalog=FakeCatalog(known("Renamed", "1.2")), session="rENAMED")
+    assert (held(made), made.existing, made.subject) == ("", "uuid-Renamed", "S")
+
+
+def test_a_mapping_names_a_label_too():
+    from scandock.rules.mapping import parse_mapping
+
+    mapping = parse_mapping("patient_id,session\npid,other\n", "m.csv")
+    (made,) = decide(ONE, catalog=FakeCatalog(known("renamed", "1.2")), mapping=mapping)
+    assert held(made) == "study_elsewhere"
+
+
+def test_in_the_dialect_a_named_label_makes_a_session_of_its_own():
+    (made,) = decide(ONE, catalog=FakeCatalog(known("renamed", "1.2")), session="other", dialect=True)
+    assert (held(made), made.place, made.label, made.existing) == ("", "archive", "other", None)
+    assert codes(made) == ["study_twice"]
+
+
+def test_in_the_dialect_as_well_a_study_not_named_goes_to_its_session():
+    (made,) = decide(ONE, catalog=FakeCatalog(known("renamed", "1.2")), dialect=True)
+    assert made.existing == "uuid-renamed"
+
+
+def test_a_session_made_by_hand_never_redirects_an_import():
+    catalog = FakeCatalog(known("hand", "1.2", by_hand=True))
+    (made,) = decide(ONE, catalog=catalog)
+    assert (made.label, made.existing) == ("pid", None)
+    (made,) = decide(ONE, catalog=catalog, session="other")
+    assert (made.label, held(made)) == ("other", "")
+
+
+def test_a_session_made_by_hand_takes_what_is_named_for_it():
+    catalog = FakeCatalog(known("hand", by_hand=True))
+    (made,) = decide(ONE, catalog=catalog, session="hand")
+    assert (made.existing, made.subject, held(made)) == ("uuid-hand", "S", "")
+
+
+def test_a_derived_label_joins_a_session_made_by_hand_only_for_the_same_subject():
+    same = FakeCatalog(known("pid", by_hand=True, subject="doe_john"))
+    (made,) = decide(ONE, catalog=same)
+    assert (made.existing, made.subject) == ("uuid-pid", "doe_john")
+    (made,) = decide(ONE, catalog=FakeCatalog(known("pid", by_hand=True, subject="somebody")))
+    assert made.existing is None
+    assert made.label.startswith("pid_")
+
+
+def test_a_study_of_another_project_is_new_here():
+    (made,) = decide(ONE, catalog=FakeCatalog(known("renamed", "1.2", project="Q")))
+    assert (made.label, made.existing) == ("pid", None)
+
+
+def test_destination_prearchive_always_yields_a_prearchive_session():
+    (made,) = decide(ONE, catalog=FakeCatalog(known("renamed", "1.2")), destination="prearchive")
+    assert (made.place, made.label, made.existing, made.timestamp) == ("prearchive", "renamed", None, STAMP)
+    assert made.archived == "uuid-renamed"
+
+
+def test_a_requested_subject_that_is_not_the_sessions_is_held():
+    (made,) = decide(ONE, catalog=FakeCatalog(known("pid", "1.2")), subject="T")
+    assert (held(made), made.place, made.subject, made.label) == ("subject_differs", "prearchive", "T", "pid")
+    (made,) = decide(ONE, catalog=FakeCatalog(known("pid", "1.2")), subject="s")
+    assert (held(made), made.existing) == ("", "uuid-pid")
+
+
+def test_another_patient_than_the_sessions_is_held():
+    catalog = FakeCatalog(known("pid", "1.2", patient_id="somebody else"))
+    (made,) = decide(ONE, catalog=catalog)
+    assert (held(made), made.place, made.existing, made.archived) == (
+        "patient_mismatch",
+        "prearchive",
+        None,
+        "uuid-pid",
+    )
+    assert "pid, somebody else" in why(made)
+
+
+def test_a_study_twice_in_a_project_goes_to_the_session_of_its_label():
+    catalog = FakeCatalog(known("a", "1.2"), known("pid", "1.2"))
+    (made,) = decide(ONE, catalog=catalog)
+    assert made.existing == "uuid-pid"
+
+
+def test_what_waits_in_the_prearchive_does_not_redirect_what_is_bound_for_the_archive():
+    (made,) = decide(ONE, catalog=FakeCatalog(waiting("renamed", "1.2")))
+    assert (made.place, made.label, made.existing, codes(made)) == (
+        "archive", "pid", None, ["session_in_prearchive_left"],
+    )  # fmt: skip
+
+
+def test_what_is_bound_for_the_prearchive_goes_to_the_session_that_waits_there():
+    (made,) = decide(ONE, catalog=FakeCatalog(waiting("renamed", "1.2")), destination="prearchive")
+    assert (made.existing, made.label, made.timestamp) == ("uuid-renamed", "renamed", "20200101_000000000")
+
+
+def test_and_is_held_where_the_request_names_another_label():
+    catalog = FakeCatalog(waiting("renamed", "1.2"))
+    (made,) = decide(ONE, catalog=catalog, destination="prearchive", session="other")
+    assert (held(made), made.label, made.existing) == ("study_elsewhere", "other", None)
+
+
+def test_but_not_by_a_session_that_is_held_under_a_label_that_did_not_fit():
+    catalog = FakeCatalog(waiting("L", "1.2", held="label_many_studies"))
+    (made,) = decide(ONE, catalog=catalog, destination="prearchive", session="other")
+    assert (held(made), made.label, made.existing) == ("", "other", None)
+    (made,) = decide(ONE, catalog=catalog, destination="prearchive")
+    assert (held(made), made.label, made.existing) == ("", "pid", None)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from scandock.model.errors import Usage
-from scandock.rules.said_fields import rejoined
-from scandock.rules.subject_fields import SUBJECT_FIELDS, in_words, said_of_subject
+from scandock.rules.session_fields import rejoin_pairs
+from scandock.rules.subject_fields import SUBJECT_FIELDS, label_fields, parse_subject_fields
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ from scandock.rules.subject_fields import SUBJECT_FIELDS, in_words, said_of_subj
     ],
 )
 def test_paths_and_bare_names_mean_the_same(path):
-    assert said_of_subject([(path, "F")]) == {"gender": "F"}
+    assert parse_subject_fields([(path, "F")]) == {"gender": "F"}
 
 
 @pytest.mark.parametrize(
@@ -32,25 +32,25 @@ def test_paths_and_bare_names_mean_the_same(path):
              "XNAT_CSRF", "event_reason", "xnat:subjectData/demographics[@xsi:type=x", "", "gender/"],
 )  # fmt: skip
 def test_what_has_no_place_is_left(path):
-    assert said_of_subject([(path, "1")]) == {}
+    assert parse_subject_fields([(path, "1")]) == {}
 
 
 def test_a_path_whose_brackets_were_typed_as_they_are_is_put_together():
     """A query is cut at its first `=`, which here is the brackets' own."""
     cut = [("xnat:subjectData/demographics[@xsi:type", "xnat:demographicData]/race=a=b"), ("x[1]", "]=2"), ("y[", "3")]
     whole = "xnat:subjectData/demographics[@xsi:type=xnat:demographicData]/race"
-    assert rejoined(cut) == [(whole, "a=b"), ("x[1]", "]=2"), ("y[", "3")]
-    assert said_of_subject(cut) == {"race": "a=b"}
+    assert rejoin_pairs(cut) == [(whole, "a=b"), ("x[1]", "]=2"), ("y[", "3")]
+    assert parse_subject_fields(cut) == {"race": "a=b"}
 
 
 @pytest.mark.parametrize("text", ["M", "F", "male", "female", "other", "unknown", "nonbinary", "x" * 4000])
 def test_what_is_text_is_kept_as_it_is_said(text):
-    assert said_of_subject([("gender", f" {text} "), ("handedness", text)]) == {"gender": text, "handedness": text}
+    assert parse_subject_fields([("gender", f" {text} "), ("handedness", text)]) == {"gender": text, "handedness": text}
 
 
 @pytest.mark.parametrize("text", ["", " ", "NULL", "null"])
 def test_every_field_can_be_taken_back(text):
-    assert said_of_subject([(name, text) for name in SUBJECT_FIELDS]) == dict.fromkeys(SUBJECT_FIELDS.values(), "")
+    assert parse_subject_fields([(name, text) for name in SUBJECT_FIELDS]) == dict.fromkeys(SUBJECT_FIELDS.values(), "")
 
 
 @pytest.mark.parametrize(
@@ -59,11 +59,11 @@ def test_every_field_can_be_taken_back(text):
      ("dob", "1980-02-29")],
 )  # fmt: skip
 def test_numbers_and_days_are_kept_as_they_are_said(name, text):
-    assert said_of_subject([(name, text)]) == {name: text}
+    assert parse_subject_fields([(name, text)]) == {name: text}
 
 
 def test_a_day_in_the_other_order_is_turned_round():
-    assert said_of_subject([("dob", "12/31/1980")]) == {"dob": "1980-12-31"}
+    assert parse_subject_fields([("dob", "12/31/1980")]) == {"dob": "1980-12-31"}
 
 
 @pytest.mark.parametrize(
@@ -77,10 +77,10 @@ def test_a_day_in_the_other_order_is_turned_round():
 )  # fmt: skip
 def test_what_can_be_no_value_is_refused_with_what_helps(name, text, remedy):
     with pytest.raises(Usage, match=name) as refused:
-        said_of_subject([(name, text)])
+        parse_subject_fields([(name, text)])
     assert (refused.value.code, remedy in refused.value.remedy) == ("value_invalid", True)
 
 
 def test_people_read_names_in_words_in_the_order_of_the_fields():
     said = {"yob": "1980", "group": "control", "birth_weight": "3.2", "unknown": "x", "src": ""}
-    assert in_words(said) == [("Group", "control"), ("Year of birth", "1980"), ("Birth weight", "3.2")]
+    assert label_fields(said) == [("Group", "control"), ("Year of birth", "1980"), ("Birth weight", "3.2")]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from scandock.rules.labels import text_hash
+from scandock.rules.labels import hash_text
 from scandock.rules.policy import SiteRules
-from scandock.rules.routing import parse_rules
-from scandock.rules.view import KnownSubject
+from scandock.rules.routing_rules import parse_rules
+from scandock.rules.catalog_view import KnownSubject
 from tests.unit.rules_sessions.builders import FakeCatalog, codes, decide, held, known, series, study, study_of, why
 
 
@@ -41,7 +41,7 @@ def test_studies_of_one_patient_are_one_subject():
 
 def test_one_name_with_two_patient_ids_is_two_subjects_with_a_warning():
     made = decide(of("1.2", "P1", "Doe^John"), of("1.3", "P2", "Doe^John"))
-    assert subjects(made) == [f"Doe_John_{text_hash(patient, 6)}" for patient in ("P1", "P2")]
+    assert subjects(made) == [f"Doe_John_{hash_text(patient, 6)}" for patient in ("P1", "P2")]
     assert [codes(one) for one in made] == [["subjects_told_apart"]] * 2
 
 
@@ -63,15 +63,15 @@ def test_who_bears_no_id_is_taken_for_the_one_patient_of_that_name():
 
 def test_a_subject_of_the_form_of_the_servers_own_ids_gets_a_suffix():
     """As a subject's label it would be taken for another subject's id."""
-    now = f"XNAT_S00012_{text_hash('XNAT_S00012', 6)}"
+    now = f"XNAT_S00012_{hash_text('XNAT_S00012', 6)}"
     made = decide(of("1.2", "XNAT_S00012", folder="a"), of("1.3", "XNAT_S00012", folder="b"))
     assert (subjects(made), codes(made[0])) == ([now, now], ["label_own_id"])
     catalog = with_subject(now, "XNAT_S00012")
     assert subjects(decide(of("1.4", "XNAT_S00012", folder="c"), catalog=catalog)) == [now]
     made = decide(of("1.2", "P1", "xnat_s00012"), of("1.3", "P2", "xnat_s00012"), of("1.4", "P2", "xnat_s00012"))
-    assert subjects(made) == [f"xnat_s00012_{text_hash(one, 6)}" for one in ("P1", "P2", "P2")]
+    assert subjects(made) == [f"xnat_s00012_{hash_text(one, 6)}" for one in ("P1", "P2", "P2")]
     made = decide(of("1.2", "P1", PatientComments="Subject:XNAT_S00012"))
-    assert subjects(made) == [f"XNAT_S00012_{text_hash('P1', 6)}"]
+    assert subjects(made) == [f"XNAT_S00012_{hash_text('P1', 6)}"]
 
 
 def test_but_a_known_patient_of_such_a_label_stays_there():
@@ -81,20 +81,20 @@ def test_but_a_known_patient_of_such_a_label_stays_there():
 
 def test_by_the_catalog_too():
     (made,) = decide(of("1.2", "P2", "Doe^John"), catalog=with_subject("Doe_John", "P1"))
-    assert (made.subject, codes(made)) == (f"Doe_John_{text_hash('P2', 6)}", ["subjects_told_apart"])
+    assert (made.subject, codes(made)) == (f"Doe_John_{hash_text('P2', 6)}", ["subjects_told_apart"])
 
 
 def test_a_known_patient_stays_where_it_is():
     catalog = with_subject("doe_john", "P1")
     made = decide(of("1.2", "P1", "Doe^John"), of("1.3", "P2", "Doe^John"), catalog=catalog)
-    assert subjects(made) == ["doe_john", f"Doe_John_{text_hash('P2', 6)}"]
+    assert subjects(made) == ["doe_john", f"Doe_John_{hash_text('P2', 6)}"]
 
 
 def test_a_subject_that_was_told_apart_is_found_again():
     catalog = FakeCatalog()
     catalog.take(decide(of("1.2", "P1", "Doe^John"), of("1.3", "P2", "Doe^John"), catalog=catalog))
     (made,) = decide(of("1.4", "P1", "Doe^John"), catalog=catalog)
-    assert made.subject == f"Doe_John_{text_hash('P1', 6)}"
+    assert made.subject == f"Doe_John_{hash_text('P1', 6)}"
 
 
 def test_a_subject_without_known_ids_takes_the_first_patient():
@@ -104,7 +104,7 @@ def test_a_subject_without_known_ids_takes_the_first_patient():
 
 def test_a_subject_of_another_name_that_cleans_alike_does_not():
     (made,) = decide(of("1.2", "", "A 1"), catalog=with_subject("A_1", names=("a.1",)))
-    assert (made.subject, codes(made)) == (f"A_1_{text_hash('a 1', 6)}", ["label_from_hash", "subjects_told_apart"])
+    assert (made.subject, codes(made)) == (f"A_1_{hash_text('a 1', 6)}", ["label_from_hash", "subjects_told_apart"])
 
 
 def test_a_subject_is_spelt_as_in_the_catalog():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from scandock.formats.dicom_header import read_header
 from scandock.formats.dicom_tally import Tally
 from scandock.model.series import MANY
-from scandock.model.tags import NUMBERS, WANTED
+from scandock.model.tags import NUMBERS, TAGS
 from scandock.services import header_refresh
 from scandock.services.header_refresh import ScanHeaders
 from scandock.workers import reader_process
@@ -17,7 +17,7 @@ SERIES = 20
 def headers():
     for nth in range(1, SERIES + 1):
         (data,) = images(1, series=nth, series_number=b"%d" % nth)
-        yield read_header(data, len(data), frozenset(WANTED))
+        yield read_header(data, len(data), frozenset(TAGS))
 
 
 def read_by(monkeypatch, batch: int) -> tuple[ScanHeaders, list[int]]:

@@ -14,7 +14,7 @@ from scandock.catalog.engine import Catalog, open_catalog
 from scandock.catalog.projects import ProjectRow, add_project, aside_name
 from scandock.catalog.tables import project
 from scandock.model.errors import Usage
-from scandock.rules.project_fields import ProjectSaid
+from scandock.rules.project_fields import ProjectChanges
 from scandock.services.editing import edit_project
 from scandock.services.moving import Desk
 from scandock.services.project_describing import describe_project, make_described
@@ -34,12 +34,12 @@ def desk(database_url: str) -> Iterator[Desk]:
 
 def make(desk: Desk, project_id: str, *, title: str = "", secondary: str = "", alias: str = "") -> str:
     fields = {"secondary_ID": secondary} if secondary else {}
-    return make_described(desk, project_id, ProjectSaid(title, fields, (alias,) if alias else ()))
+    return make_described(desk, project_id, ProjectChanges(title, fields, (alias,) if alias else ()))
 
 
 def describe(desk: Desk, project_id: str, *, title: str = "", secondary: str = "", alias: str = "") -> str:
     fields = {"secondary_ID": secondary} if secondary else {}
-    return describe_project(desk, project_id, ProjectSaid(title, fields, (alias,) if alias else ()))
+    return describe_project(desk, project_id, ProjectChanges(title, fields, (alias,) if alias else ()))
 
 
 def code_of(call: Any, *args: Any, **named: Any) -> str:

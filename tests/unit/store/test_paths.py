@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 import scandock
 from scandock.model.tree_parts import TreeParts
-from scandock.rules.labels import clean
-from scandock.rules.scan_ids import NewSeries, stem_of
+from scandock.rules.labels import clean_label
+from scandock.rules.scan_ids import NewSeries, id_stem
 from scandock.store import paths
 from scandock.store.local import LocalStore
 
@@ -171,9 +171,9 @@ def test_the_stage_has_a_tree_for_each_job_and_folders_for_what_is_read():
 @given(texts)
 def test_what_the_rules_make_of_any_text_can_stand(text):
     """Ids of scans come from headers and folders, labels of resources from folders; none may fail when it is stored."""
-    assert paths.resource_folder(stem_of(NewSeries(uid="1.2.3", number=text)), clean(text) or "files")
-    assert paths.scan_folder(stem_of(NewSeries(uid=text)))
-    assert paths.archive_path(clean(text) or "P", clean(text) or "L")
+    assert paths.resource_folder(id_stem(NewSeries(uid="1.2.3", number=text)), clean_label(text) or "files")
+    assert paths.scan_folder(id_stem(NewSeries(uid=text)))
+    assert paths.archive_path(clean_label(text) or "P", clean_label(text) or "L")
 
 
 # -- what stands under DATA --------------------------------------------------------------------------------------------
@@ -280,7 +280,7 @@ LAYOUTS = {
         "services/resource_zips.py",
         "member_name",
     ): "The layout of XNAT's zips, whose scans have their type in the folder's name.",
-    ("pipeline/judge.py", "_in_resource_folders"): "A sentence about folders of the archive that came.",
+    ("pipeline/verdicts.py", "_in_resource_folders"): "A sentence about folders of the archive that came.",
 }
 ADDRESSES = ("web/", "model/uris.py", "web/xnat/services/contents.py", "services/manifests.py", "cli/")
 """Where `/resources/` and `/files/` stand in addresses, whose own home is another."""
@@ -359,7 +359,7 @@ def test_the_store_alone_takes_paths_unchecked() -> None:
     """It is for what is on the disk, and for what the ledger has of a merge."""
     sources = {str(path.relative_to(SOURCE)): path.read_text() for path in SOURCE.rglob("*.py")}
     assert {path for path, text in sources.items() if re.search(r"\bunchecked\(", text)} == {
-        "pipeline/merge.py", "store/paths.py", "store/readers.py", "store/stages.py",
+        "pipeline/session_merge.py", "store/paths.py", "store/readers.py", "store/stages.py",
     }  # fmt: skip
 
 

@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 from scandock.viewing import decoder
-from scandock.viewing.exchange import Message
+from scandock.viewing.decoder_messages import Message
 
 
 def _echo(_: Message) -> Any:

@@ -16,9 +16,9 @@ from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
 from pydicom.pixels.utils import pixel_array
 
 from scandock.viewing.dicom_frames import DicomFrames
-from scandock.viewing.frames import Frame, NoPicture, to_16_bits
-from scandock.viewing.imagery import frames_of
-from scandock.viewing.pictures import thumbnail
+from scandock.viewing.frames import Frame, NotViewable, to_16_bits
+from scandock.viewing.frame_sources import open_frames
+from scandock.viewing.rendering import render_thumbnail
 
 pytestmark = [pytest.mark.long, pytest.mark.corpus, pytest.mark.filterwarnings("ignore")]
 
@@ -118,15 +118,15 @@ def test_every_image_is_what_pydicom_reads(corpus, plain):
         with open(path, "rb") as stream, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                frames = frames_of(stream)
+                frames = open_frames(stream)
                 number = frames.count // 2
                 frame = frames.frame(number)
-            except NoPicture:
+            except NotViewable:
                 assert reference(path, 0) is None, where
                 continue
             shown[row["transfer_syntax"]] += 1
             if place % 7 == 0:
-                assert thumbnail(frame)[8:12] == b"WEBP", where
+                assert render_thumbnail(frame)[8:12] == b"WEBP", where
             is_mosaic = bool(getattr(frames, "tiles", None))
             read = reference(path, 0 if is_mosaic else number)
             if read is None:
@@ -161,7 +161,7 @@ def test_a_palette_image_looks_the_same_in_every_encoding_of_it(corpus, stem, ot
     pictures = []
     for one in (path, *(path.with_name(f"{stem.removesuffix('_2frame')}{other}.dcm") for other in others)):
         with open(one, "rb") as stream:
-            frames = frames_of(stream)
+            frames = open_frames(stream)
             pictures.append(np.stack([frames.frame(number).pixels for number in range(frames.count)]))
     assert pictures[0].max() > 200
     for picture in pictures[1:]:
@@ -172,7 +172,7 @@ def test_ecat_is_what_nibabel_reads(corpus):
     (path,) = sorted(corpus.rglob("tinypet.v"))
     volume = nibabel.ecat.load(str(path)).get_frame(0)
     with open(path, "rb") as stream:
-        frames = frames_of(stream)
+        frames = open_frames(stream)
         assert frames.count == volume.shape[2]
         for number in range(frames.count):
             frame = frames.frame(number)

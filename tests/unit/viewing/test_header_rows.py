@@ -8,8 +8,8 @@ import pytest
 from pydicom.dataset import Dataset
 
 from scandock.viewing import header_rows
-from scandock.viewing.frames import NoPicture
-from scandock.viewing.header_rows import rows_of
+from scandock.viewing.frames import NotViewable
+from scandock.viewing.header_rows import read_header_rows
 from tests.badinput.ecat import ecat
 from tests.unit.viewing.made import dataset, dicom, file_of, kept, ramp
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 def read(tmp_path: Path, raw: bytes):
     with open(kept(tmp_path, raw), "rb") as stream:
-        return rows_of(stream)
+        return read_header_rows(stream)
 
 
 def values(rows) -> dict[str, str]:
@@ -72,5 +72,5 @@ def test_an_ecat_file_has_its_main_header_and_each_frames(tmp_path):
 
 
 def test_what_has_no_header_is_told(tmp_path):
-    with pytest.raises(NoPicture):
+    with pytest.raises(NotViewable):
         read(tmp_path, b"plain text " * 100)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scandock.viewing.decoders import Decoders
+from scandock.viewing.decoder_pool import DecoderPool
 from tests.badinput.ecat import ecat
 from tests.unit.viewing.made import (
     JPEG_2000,
@@ -32,13 +32,13 @@ GOOD = dicom(ramp())
 
 
 @pytest.fixture(scope="module")
-def decoders() -> Iterator[Decoders]:
-    made = Decoders()
+def decoders() -> Iterator[DecoderPool]:
+    made = DecoderPool()
     yield made
     made.close()
 
 
-def ask(decoders: Decoders, tmp_path: Path, raw: bytes, verb: str = "thumbnail", frame: int = 0) -> dict:
+def ask(decoders: DecoderPool, tmp_path: Path, raw: bytes, verb: str = "thumbnail", frame: int = 0) -> dict:
     fd = os.open(kept(tmp_path, raw), os.O_RDONLY)
     try:
         return dict(decoders.ask({"verb": verb, "frame": frame}, lambda: nullcontext([fd])).said)
@@ -151,9 +151,9 @@ def test_a_deflated_image_is_shown(decoders, tmp_path):
 
 
 def test_a_name_that_is_a_reason_stays_text():
-    from scandock.viewing.placeholder import drawn
+    from scandock.viewing.placeholder import draw_placeholder
 
-    said = drawn('</text><script>alert(1)</script>" & <b>\x00' + "x" * 5000)
+    said = draw_placeholder('</text><script>alert(1)</script>" & <b>\x00' + "x" * 5000)
     assert b"<script" not in said
     assert b"<b>" not in said
     assert len(said) < 3000

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scandock.viewing.frames import cause
-from scandock.viewing.header_rows import rows_of
-from scandock.viewing.imagery import frames_of
-from scandock.viewing.places import images_of
+from scandock.viewing.frames import describe_cause
+from scandock.viewing.header_rows import read_header_rows
+from scandock.viewing.frame_sources import open_frames
+from scandock.viewing.frame_positions import read_positions
 from tests.unit.viewing.made import dataset, file_of, kept, ramp
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -57,9 +57,9 @@ def test_everything_is_shown_as_of_the_file_written_well(tmp_path: Path, change:
     shown = []
     for data in (plain, odd):
         with open(kept(tmp_path, data), "rb") as stream:
-            rows = {row[1]: row[2:] for row in rows_of(stream)[0] if not row[1].startswith(("(0002", "(0008,0050"))}
-            frame = frames_of(stream).frame(0)
-            shown.append((rows, frame.pixels, images_of(stream)))
+            rows = {row[1]: row[2:] for row in read_header_rows(stream)[0] if not row[1].startswith(("(0002", "(0008,0050"))}
+            frame = open_frames(stream).frame(0)
+            shown.append((rows, frame.pixels, read_positions(stream)))
     (rows, pixels, places), (odd_rows, odd_pixels, odd_places) = shown
     assert odd_rows == rows
     assert np.array_equal(pixels, odd_pixels)
@@ -73,8 +73,8 @@ def test_little_endian_items_in_a_big_endian_file(tmp_path: Path):
     sequence = struct.pack(">HH", 0x0009, 0x1010) + b"UN\0\0\xff\xff\xff\xff" + item + b"\xfe\xff\xdd\xe0\0\0\0\0"
     at = plain.index(b"\x00\x10\x00\x10PN")
     with open(kept(tmp_path, plain[:at] + sequence + plain[at:]), "rb") as stream:
-        rows, _ = rows_of(stream)
-        pixels = frames_of(stream).frame(0).pixels
+        rows, _ = read_header_rows(stream)
+        pixels = open_frames(stream).frame(0).pixels
     assert (0, "(0010,0010)", "Patient's Name", "PN", "Doe^Jane") in rows
     assert ("UN", f"{len(item) + 8} bytes") in [row[3:] for row in rows if row[1] == "(0009,1010)"]
     assert np.array_equal(pixels, ramp())
@@ -97,7 +97,7 @@ def test_names_are_read_in_the_character_sets_that_an_import_knows(tmp_path: Pat
     start = 144 + int.from_bytes(data[140:144], "little")
     data = data[:start] + b"\x08\x00\x05\x00CS" + struct.pack("<H", len(charset)) + charset + data[start:]
     with open(kept(tmp_path, data), "rb") as stream:
-        rows, _ = rows_of(stream)
+        rows, _ = read_header_rows(stream)
     assert (0, "(0010,0010)", "Patient's Name", "PN", shown) in rows
 
 
@@ -106,7 +106,7 @@ def test_a_value_that_is_none_is_told_without_the_name_of_an_exception(tmp_path:
     at = data.index(b"\x20\x00\x13\x00IS")
     data = data[:at] + b"\x20\x00\x13\x00FD\x02\x00xx" + data[at + 10 :]
     with open(kept(tmp_path, data), "rb") as stream:
-        rows, _ = rows_of(stream)
+        rows, _ = read_header_rows(stream)
     (row,) = [row for row in rows if row[1] == "(0020,0013)"]
     assert row[2:] == ("Instance Number", "", "2 bytes: not a value of its representation.")
 
@@ -123,4 +123,4 @@ def test_a_value_that_is_none_is_told_without_the_name_of_an_exception(tmp_path:
     ],
 )
 def test_the_cause_of_a_failure_is_told_in_words_of_files_alone(error: Exception, said: str):
-    assert cause(error) == said
+    assert describe_cause(error) == said

@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian
 
 from scandock.viewing.frames import Frame
-from scandock.viewing.imagery import frames_of
+from scandock.viewing.frame_sources import open_frames
 from tests.unit.viewing.made import dataset, file_of
 
 INDICES = np.arange(6 * 4, dtype=np.uint8).reshape(2, 3, 4) % 16
@@ -31,7 +31,7 @@ def shown(number: int, pixels: np.ndarray, *, big: bool, vr: str = "OW", **eleme
     made = dataset(pixels, syntax=syntax, **swapped)
     made.PixelData = words(pixels.tobytes(), big=big and vr == "OW")
     made["PixelData"].VR = vr
-    return frames_of(io.BytesIO(file_of(made))).frame(number)
+    return open_frames(io.BytesIO(file_of(made))).frame(number)
 
 
 def palette(bits: int, data: dict[str, bytes], *, entries: int = 16, segmented: str = "") -> dict[str, Any]:

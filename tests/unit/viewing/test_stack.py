@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from scandock.viewing.places import images_of
-from scandock.viewing.stack import Stack, stacked
+from scandock.viewing.frame_positions import read_positions
+from scandock.viewing.stack import Stack, sort_images
 from tests.unit.viewing.made import dicom, kept, ramp
 
 AXIAL = [1, 0, 0, 0, 1, 0]
@@ -21,12 +21,12 @@ def places(tmp_path: Path, objects: list[dict]) -> list[tuple[int, int, list]]:
     found = []
     for number, elements in enumerate(objects):
         with open(kept(tmp_path, dicom(ramp(8, 8), **elements)), "rb") as stream:
-            found.append((0, number, images_of(stream)))
+            found.append((0, number, read_positions(stream)))
     return found
 
 
 def order(found: list[tuple[int, int, list]]) -> list[int]:
-    return [image.file for image in stacked(found)]
+    return [image.file for image in sort_images(found)]
 
 
 def slices(heights, **more):
@@ -47,7 +47,7 @@ def test_images_at_one_place_follow_each_other_in_time_and_echo(tmp_path):
         for moment in (2, 1, 3)
         for one in slices([10, 0])
     ]
-    found = stacked(places(tmp_path, timed))
+    found = sort_images(places(tmp_path, timed))
     assert [(image.file, image.place, image.turn) for image in found] == [
         (3, 0, 0), (1, 0, 1), (5, 0, 2), (2, 1, 0), (0, 1, 1), (4, 1, 2),
     ]  # fmt: skip
@@ -60,7 +60,7 @@ def test_a_localizer_shows_one_direction_after_the_other(tmp_path):
     sagittal = [
         {"ImageOrientationPatient": SAGITTAL, "ImagePositionPatient": [x, 0, 0], "InstanceNumber": 1} for x in (4, -4)
     ]
-    found = stacked(places(tmp_path, [axial[0], sagittal[0], axial[1], sagittal[1]]))
+    found = sort_images(places(tmp_path, [axial[0], sagittal[0], axial[1], sagittal[1]]))
     assert sorted(image.file for image in found[:2]) == [1, 3]
     assert [image.file for image in found[2:]] == [0, 2]
     assert [image.place for image in found] == [0, 1, 2, 3]
@@ -73,12 +73,12 @@ def test_images_without_a_place_follow_their_numbers(tmp_path):
 
 
 def test_a_film_at_one_place_is_a_row_of_places(tmp_path):
-    found = stacked(places(tmp_path, [{**slices([7])[0], "AcquisitionTime": f"12000{n}"} for n in (2, 0, 1)]))
+    found = sort_images(places(tmp_path, [{**slices([7])[0], "AcquisitionTime": f"12000{n}"} for n in (2, 0, 1)]))
     assert [(image.file, image.place, image.turn) for image in found] == [(1, 0, 0), (2, 1, 0), (0, 2, 0)]
 
 
 def test_positions_that_differ_by_rounding_are_one_place(tmp_path):
-    found = stacked(places(tmp_path, slices([0, 0.004, 5, 5.003])))
+    found = sort_images(places(tmp_path, slices([0, 0.004, 5, 5.003])))
     assert [image.place for image in found] == [0, 0, 1, 1]
 
 
@@ -90,7 +90,7 @@ def test_positions_that_are_none_are_told_as_none(tmp_path, position):
     at = raw.index(b"\x20\x00\x32\x00DS") + 6
     raw = raw[:at] + len(text).to_bytes(2, "little") + text + raw[at + 2 + int.from_bytes(raw[at : at + 2], "little") :]
     with open(kept(tmp_path, raw), "rb") as stream:
-        ((_, direction, along, *_, instance, shown),) = images_of(stream)
+        ((_, direction, along, *_, instance, shown),) = read_positions(stream)
     assert (direction, along, instance, shown) == (None, None, 4, None)
 
 
@@ -99,18 +99,18 @@ def test_frames_of_one_file_are_images_of_their_own(tmp_path):
 
     raw = dicom(np.stack([ramp(8, 8)] * 5), ImageOrientationPatient=AXIAL, ImagePositionPatient=[0, 0, 7])
     with open(kept(tmp_path, raw), "rb") as stream:
-        found = stacked([(0, 3, images_of(stream))])
+        found = sort_images([(0, 3, read_positions(stream))])
     assert [(image.file, image.frame, image.place) for image in found] == [(3, n, n) for n in range(5)]
 
 
 def test_the_middle_is_the_first_image_at_the_place_in_the_middle(tmp_path):
-    stack = Stack(stacked(places(tmp_path, [one for _ in range(2) for one in slices([0, 1, 2, 3, 4])])))
+    stack = Stack(sort_images(places(tmp_path, [one for _ in range(2) for one in slices([0, 1, 2, 3, 4])])))
     assert (stack.places, stack.turns, stack.middle) == (5, 2, 4)
     assert Stack().middle == 0
 
 
 def test_what_is_kept_of_a_stack_gives_it_back(tmp_path):
-    stack = Stack(stacked(places(tmp_path, slices([0, 1, 2]))), [(7, "why")], "note")
+    stack = Stack(sort_images(places(tmp_path, slices([0, 1, 2]))), [(7, "why")], "note")
     again = Stack.from_json(stack.to_json())
     assert (again.images, again.reasons, again.note) == (stack.images, stack.reasons, stack.note)
 
@@ -127,6 +127,6 @@ def test_pixels_are_not_read_for_a_place(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "pread", counted)
     with open(kept(tmp_path, dicom(ramp(512, 512), **slices([1])[0])), "rb") as stream:
-        images_of(stream)
+        read_positions(stream)
         assert stream.tell() == 0
     assert read <= 65_536

@@ -12,8 +12,8 @@ from pydicom.pixels.processing import apply_windowing
 
 from scandock.viewing.dicom_file import open_dicom
 from scandock.viewing.dicom_frames import DicomFrames
-from scandock.viewing.frames import Frame, NoPicture, Window, checked, to_16_bits
-from scandock.viewing.windows import automatic, to_grey
+from scandock.viewing.frames import Frame, NotViewable, Window, check_size, to_16_bits
+from scandock.viewing.windows import automatic_window, to_grey
 from tests.unit.viewing.made import dataset, file_of, ramp
 
 
@@ -70,7 +70,7 @@ def test_the_automatic_window_leaves_out_padding_and_specks():
     pixels[:50] = 100
     pixels[0] = -2000
     pixels[99, 99] = 30_000
-    window = automatic(Frame(pixels=pixels, padding=(-2000, -2000)))
+    window = automatic_window(Frame(pixels=pixels, padding=(-2000, -2000)))
     assert (window.center, window.width) == (300, 400)
 
 
@@ -104,7 +104,7 @@ def test_names_of_windows_are_read_in_every_character_set(charsets, written, nam
 
 
 def test_frames_larger_than_any_are_refused_before_they_are_decoded():
-    checked(10_000, 10_000)
+    check_size(10_000, 10_000)
     for rows, columns in ((10_000, 10_001), (0, 5), (-1, 5)):
-        with pytest.raises(NoPicture):
-            checked(rows, columns)
+        with pytest.raises(NotViewable):
+            check_size(rows, columns)

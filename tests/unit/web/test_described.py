@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from scandock.access.tokens import DAYS_MOST
+from scandock.access.tokens import MAX_DAYS
 from scandock.services.settings import load_settings
 from scandock.web.app import create_app
 from scandock.web.description import changes, uploads
@@ -118,7 +118,7 @@ def test_a_client_knows_an_import_again(schema):
 
 
 def test_a_tokens_days_are_those_of_the_server(schema):
-    assert schema["components"]["schemas"]["NewToken"]["properties"]["days"]["maximum"] == DAYS_MOST
+    assert schema["components"]["schemas"]["NewToken"]["properties"]["days"]["maximum"] == MAX_DAYS
 
 
 def test_errors_are_problems_everywhere(schema):

@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from scandock.model import xnat_ids
-from scandock.rules.field_types import Type
+from scandock.rules.field_types import FieldType
 from scandock.rules.session_types import session_type
 from scandock.rules.sop_classes import TYPE_OF_CLASS, scan_type
 from scandock.web.urls import canonical, is_xnat
@@ -112,8 +112,8 @@ def test_moments_of_every_listing_are_compared_as_moments():
     for one in (LISTING, projects.LISTING, subjects.LISTING, waiting.LISTING):
         times = [column for column in one.columns.values() if column.text is moment]
         assert times
-        assert {type_of_column(column) for column in times} == {Type.MOMENT}
-    assert type_of_column(waiting.LISTING.columns["scan_date"]) is Type.DATE
+        assert {type_of_column(column) for column in times} == {FieldType.MOMENT}
+    assert type_of_column(waiting.LISTING.columns["scan_date"]) is FieldType.DATE
 
 
 @pytest.mark.parametrize(

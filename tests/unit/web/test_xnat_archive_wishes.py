@@ -6,8 +6,8 @@ import pytest
 from starlette.datastructures import ImmutableMultiDict
 
 from scandock.model.errors import Usage
-from scandock.model.uris import WaitingSession
-from scandock.rules.said_fields import ScanPlace
+from scandock.model.uris import PrearchiveSession
+from scandock.rules.session_fields import ScanSelector
 from scandock.services.committing import Wishes
 from scandock.web.xnat.archive_wishes import new_project, projects_of, wishes_of
 from scandock.web.xnat.codes import ARCHIVING, VERBS, refusal
@@ -22,7 +22,7 @@ def wanted(**said: str) -> Wishes:
 
 @pytest.mark.parametrize("src", [f"/{WHERE}", f"/data/{WHERE}", f"/REST/{WHERE}/", f" {WHERE}"])
 def test_a_src_is_read_with_and_without_its_beginning(src: str) -> None:
-    assert parse_src(src) == WaitingSession("P", "20240612_101112345", "S1")
+    assert parse_src(src) == PrearchiveSession("P", "20240612_101112345", "S1")
 
 
 @pytest.mark.parametrize(
@@ -102,10 +102,10 @@ def test_what_paths_say_of_scans_is_said_of_each_by_its_place_or_id() -> None:
     assert said.fields == {}
     told = [(one.place, one.said.xsi_type, {**one.said.edits}, {**one.said.attributes}) for one in said.scans]
     assert told == [
-        (ScanPlace(0, "", "xnat:mrScanData"), "xnat:mrScanData", {"type": "T1", "quality": "usable"}, {}),
-        (ScanPlace(1, "", "xnat:petScanData"), "xnat:petScanData", {"note": "as it was typed"}, {}),
-        (ScanPlace(0, "4-MR1"), "", {}, {"series_description": "FLAIR"}),
-        (ScanPlace(0), "", {"type": "of the first"}, {}),
+        (ScanSelector(0, "", "xnat:mrScanData"), "xnat:mrScanData", {"type": "T1", "quality": "usable"}, {}),
+        (ScanSelector(1, "", "xnat:petScanData"), "xnat:petScanData", {"note": "as it was typed"}, {}),
+        (ScanSelector(0, "4-MR1"), "", {}, {"series_description": "FLAIR"}),
+        (ScanSelector(0), "", {"type": "of the first"}, {}),
     ]
     with pytest.raises(Usage):
         wanted(**{f"{scan}[0][@xsi:type=xnat:noScan]/type": "T1"})

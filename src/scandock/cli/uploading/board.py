@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from scandock.cli.consoles import is_terminal, line
 from scandock.cli.interrupt import Interrupt
 from scandock.cli.progress import ProgressView, showing
-from scandock.model.importing import Progress
+from scandock.model.import_types import Progress
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -20,8 +20,8 @@ from scandock.cli.uploading.receipts import copy_receipt
 from scandock.cli.uploading.server import Server
 from scandock.cli.uploading.sources import FileSource, Source
 from scandock.cli.uploading.transfer import Claims, Transfer
-from scandock.model.importing import Progress
-from scandock.model.report import make_report
+from scandock.model.import_types import Progress
+from scandock.model.import_report import make_report
 from scandock.model.verdicts import ImportState
 
 AT_ONCE: Final = 3

@@ -12,7 +12,7 @@ from scandock.cli.uploading.errors import ServerFailed
 from scandock.cli.uploading.patience import Patience, Stopped
 from scandock.cli.uploading.server import Away, Refusal, Server
 from scandock.model.errors import Fault
-from scandock.model.importing import STAGES, Progress
+from scandock.model.import_types import STAGES, Progress
 from scandock.model.verdicts import UNFINISHED, ImportState
 
 LOOK_SECONDS: Final = (0.05, 0.1, 0.2, 0.3, 0.5)

@@ -24,7 +24,7 @@ from scandock.cli.uploading.patience import Patience, Stopped
 from scandock.cli.uploading.server import Begun, Refusal, Server
 from scandock.cli.uploading.sources import Source, fingerprint
 from scandock.model.errors import BadInput, Fault, ScandockError, Usage
-from scandock.model.importing import Progress
+from scandock.model.import_types import Progress
 
 PART: Final = 256 * 1024 * 1024
 """Bytes of one request."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from scandock.rules.import_request import AskedBy, ImportRequest
+from scandock.rules.import_request import RequestSource, ImportRequest
 from scandock.web import urls
 from scandock.web.description.kinds import BINARY, TEXT, TRUTH, WHOLE, Schema, one_of
 
@@ -21,7 +21,7 @@ def _named(name: str) -> Schema:
 
 
 NAMES: Final[dict[str, Schema]] = {
-    **{name: _named(name) for name in ImportRequest.fields_of(AskedBy.SENDER)},
+    **{name: _named(name) for name in ImportRequest.fields_of(RequestSource.SENDER)},
     "mapping": {**TEXT, "description": "The text of a CSV or JSON mapping"},
     "filename": {**TEXT, "description": "The archive's name; `archive` where none is given"},
 }

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from scandock.access.errors import PasswordUnfit
 from scandock.access.principal import Door
-from scandock.access.tokens import DAYS, DAYS_MOST, Issued
+from scandock.access.tokens import DAYS, MAX_DAYS, NewToken
 from scandock.model.errors import ScandockError
 from scandock.model.request_errors import ValueInvalid
 from scandock.rules.permissions import Scope
@@ -43,7 +43,7 @@ async def account(request: Request, work: Seen) -> Response:
 
 
 async def _shown(
-    request: Request, work: Work, problem: ScandockError | None = None, *, issued: Issued | None = None
+    request: Request, work: Work, problem: ScandockError | None = None, *, issued: NewToken | None = None
 ) -> Response:
     me = work.desk.principal
 
@@ -52,7 +52,7 @@ async def _shown(
 
     found = await work.look(ask)
     return page(
-        request, "account.html", me, here="Account", **found, scopes=SCOPES, days=DAYS, most=DAYS_MOST,
+        request, "account.html", me, here="Account", **found, scopes=SCOPES, days=DAYS, most=MAX_DAYS,
         problem=problem, issued=issued,
     )  # fmt: skip
 

@@ -7,8 +7,8 @@ from typing import Annotated, Final
 from fastapi import Query, Request
 from starlette.responses import Response
 
-from scandock.access.principal import deny
-from scandock.rules.permissions import Answer
+from scandock.access.principal import raise_denied
+from scandock.rules.permissions import AccessDecision
 from scandock.services.activity import GROUPS, Sought, list_activity, read_activity
 from scandock.services.imports import cancel_import, delete_import, may_delete, retry_import
 from scandock.services.listing import Sorting
@@ -37,7 +37,7 @@ async def activity(
     """Imports, the newest first."""
     me = work.desk.principal
     if not me.signed_in:
-        deny(Answer.SIGN_IN)
+        raise_denied(AccessDecision.SIGN_IN)
     group = group if group in GROUPS else ""
     sought = Sought(mine=whose != "all", group=group, project=project, search=q)
     sorting = Sorting(sort="-id", limit=SHOWN, cursor=cursor)

@@ -10,10 +10,10 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from scandock.model.errors import ScandockError
-from scandock.model.importing import Overwrite
-from scandock.rules.choices import MEANING, Choice, choices_of
+from scandock.model.import_types import Overwrite
+from scandock.rules.choices import MEANING, Choice, list_choices
 from scandock.rules.labels import UNASSIGNED
-from scandock.rules.patterns import filled
+from scandock.rules.label_patterns import fill_pattern
 from scandock.rules.permissions import Action
 from scandock.services import rights
 from scandock.services.archiving import archive
@@ -52,7 +52,7 @@ async def change(request: Request, work: Seen, uuid: str, do: str = "move") -> R
         return find_session(connection, me, uuid)
 
     one = await work.read(ask)
-    renames = do == "rename" and "rename" in choices_of(one.code)
+    renames = do == "rename" and "rename" in list_choices(one.code)
     return page(
         request, "change.html", me, here="Prearchive", session=one, meaning=MEANING, action=urls.PREARCHIVE,
         do=f"resolve:rename:{uuid}" if renames else f"move:{uuid}", unassigned=UNASSIGNED, moves=not renames,
@@ -160,6 +160,6 @@ def _named(form: Form, uuids: list[str], names: Mapping[str, Session]) -> Named:
         date = one.attributes.get("date", "").replace("-", "") if one is not None else ""
         label_is, subject_is = (one.label, one.subject) if one is not None else ("", "")
         values = {"label": label_is, "subject": subject_is, "date": date, "n": numbers[uuid]}
-        return filled(subject, values), filled(label, values)
+        return fill_pattern(subject, values), fill_pattern(label, values)
 
     return of

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from scandock.access.oidc_flow import safe_path
-from scandock.access.principal import Denied, Door, Principal
+from scandock.access.principal import AccessDenied, Door, Principal
 from scandock.model.errors import Usage
 from scandock.rules.permissions import Scope
 from scandock.services.activity import Sought, list_activity
@@ -90,7 +90,7 @@ async def login(request: Request) -> Response:
     name, then = str(form.get("name", "")), str(form.get("then", urls.HOME))
     try:
         one = await prove_password(request, name, str(form.get("password", "")))
-    except Denied as denied:
+    except AccessDenied as denied:
         return _login(request, then, typed=name, problem=denied.message, status=401)
     made = await site.run(begin_login, site.catalog, one, info_of(request), by="password")
     answer = back(request, safe_path(then))

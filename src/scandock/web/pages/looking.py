@@ -17,7 +17,7 @@ from scandock.model.errors import Fault
 from scandock.rules.choices import MEANING
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import Action
-from scandock.rules.subject_fields import in_words
+from scandock.rules.subject_fields import label_fields
 from scandock.services import pictures
 from scandock.services.browsing import Wanted, find_project, find_session, find_subject, list_sessions
 from scandock.services.comparing import compare
@@ -98,7 +98,7 @@ async def subject(
 
     found, archived, waiting, own = await work.read(ask)
     return page(
-        request, "subject.html", me, here="Projects", subject=found, facts=in_words(found.attributes),
+        request, "subject.html", me, here="Projects", subject=found, facts=label_fields(found.attributes),
         archived=archived, waiting=waiting, own=own, q=q, sort=sort,
     )  # fmt: skip
 

@@ -15,12 +15,12 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from scandock.access.logins import check_csrf
-from scandock.access.principal import Denied, Principal
+from scandock.access.principal import AccessDenied, Principal
 from scandock.model.errors import ScandockError, Usage
-from scandock.model.limit_counts import Asked, over
+from scandock.model.limit_counts import RequestLimit, count_exceeded
 from scandock.model.machine_errors import InternalFault
 from scandock.model.request_errors import RequestInvalid
-from scandock.rules.permissions import Answer
+from scandock.rules.permissions import AccessDecision
 from scandock.web import urls
 from scandock.web.errors import MethodNotAllowed, NotFound
 from scandock.web.pages.rendering import page
@@ -42,8 +42,8 @@ class PageRoute(APIRoute):
         async def answer(request: Request) -> Response:
             try:
                 return await handle(request)
-            except Denied as denied:
-                if denied.answer is Answer.SIGN_IN and request.method in ("GET", "HEAD"):
+            except AccessDenied as denied:
+                if denied.answer is AccessDecision.SIGN_IN and request.method in ("GET", "HEAD"):
                     return to_login(request)
                 return await _told(request, denied)
             except ScandockError as error:
@@ -125,7 +125,7 @@ async def _sent(request: Request) -> Form:
         fields = await request.form(max_files=0, max_fields=MAX_FIELDS)
     except HTTPException as error:
         if error.detail.startswith("Too many fields"):
-            over(Asked.FIELDS, error)
+            count_exceeded(RequestLimit.FIELDS, error)
         raise
     check_csrf(principal, str(fields.get("csrf", "")), cross_site=from_elsewhere(request))
     return Form(request, principal, fields)

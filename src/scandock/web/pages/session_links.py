@@ -6,10 +6,10 @@ from fastapi import Request
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from scandock.access.principal import Denied, Principal
+from scandock.access.principal import AccessDenied, Principal
 from scandock.catalog.sessions import archived_uuid
-from scandock.model.uris import WaitingSession
-from scandock.rules.permissions import Action, Answer
+from scandock.model.uris import PrearchiveSession
+from scandock.rules.permissions import Action, AccessDecision
 from scandock.services.finding import find_waiting
 from scandock.services.rights import allowed
 from scandock.web import urls
@@ -26,20 +26,20 @@ async def sent_session(request: Request, work: Seen, project: str, timestamp: st
 
     The client takes the folder from the end of an answer, with the line's end where that has one.
     """
-    where = WaitingSession(project, timestamp, folder.strip())
+    where = PrearchiveSession(project, timestamp, folder.strip())
     if where.label != folder:
         return redirect_to(request, urls.sent_session(project, timestamp, where.label))
     path = await work.read(lambda c: _page_of(c, work.desk.principal, where))
     return redirect_to(request, path)
 
 
-def _page_of(connection: Connection, me: Principal, where: WaitingSession) -> str:
+def _page_of(connection: Connection, me: Principal, where: PrearchiveSession) -> str:
     """The page of what stands there, or of the archived session of that label. Denied as the first of them is."""
     try:
         found = find_waiting(connection, me, where).standing
-    except Denied as denied:
+    except AccessDenied as denied:
         archived = archived_uuid(connection, where.project, where.label) is not None
-        if denied.answer is Answer.SIGN_IN or not (
+        if denied.answer is AccessDecision.SIGN_IN or not (
             archived and allowed(connection, me, Action.SESSION_READ, where.project)
         ):
             raise

@@ -9,10 +9,10 @@ from fastapi import Query, Request
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from scandock.access.principal import Principal, ProjectRights, deny, may
-from scandock.rules.choices import MEANING, REASONS, Choice, offered
+from scandock.access.principal import Principal, ProjectRights, raise_denied, decide_access_of
+from scandock.rules.choices import MEANING, REASONS, Choice, usable_choices
 from scandock.rules.labels import UNASSIGNED
-from scandock.rules.permissions import Action, Answer
+from scandock.rules.permissions import Action, AccessDecision
 from scandock.services.browsing import Wanted, list_sessions, waiting_counts
 from scandock.services.comparing import Comparison, compare
 from scandock.services.listing import Page, Sorting
@@ -48,7 +48,7 @@ async def prearchive(
     """What one may see of it, the newest first unless asked otherwise."""
     me = work.desk.principal
     if not me.signed_in:
-        deny(Answer.SIGN_IN)
+        raise_denied(AccessDecision.SIGN_IN)
     wanted = Wanted(project=project or None, search=q, equal=_equal(state))
     sorting = Sorting(sort=sort, limit=SHOWN, cursor=cursor)
     found, sides, projects, can = await work.read(lambda c: _ask(c, me, wanted, sorting))
@@ -82,7 +82,7 @@ def choices_for(one: Session, sides: Mapping[str, Comparison]) -> tuple[Choice, 
     """What is offered of a held session: what will do something, given what stands beside it."""
     side = sides.get(one.id)
     archived = side is not None and side.stands is not None
-    return offered(one.code, archived=archived, differ=side is not None and side.unequal)
+    return usable_choices(one.code, archived=archived, differ=side is not None and side.unequal)
 
 
 def may_decide(connection: Connection, me: Principal, names: set[str]) -> dict[str, set[str]]:
@@ -93,7 +93,7 @@ def may_decide(connection: Connection, me: Principal, names: set[str]) -> dict[s
     return {
         name: {
             verb for verb, action in OFFERED.items()
-            if may(me, action, name, known, own=name == UNASSIGNED) is Answer.ALLOWED
+            if decide_access_of(me, action, name, known, own=name == UNASSIGNED) is AccessDecision.ALLOWED
         }
         for name in names
     }  # fmt: skip

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from scandock.formats.shown import visible
+from scandock.formats.display_names import escape_name
 from scandock.model.verdicts import UNFINISHED, WITH_RECEIPT
 
 _UNITS: Final = ("bytes", "kB", "MB", "GB", "TB", "PB")
@@ -112,7 +112,7 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "moment": moment,
     "day": day,
     "second": second,
-    "visible": visible,
+    "visible": escape_name,
     "stage": STAGES.get,
     "ended": ended,
     "has_receipt": has_receipt,

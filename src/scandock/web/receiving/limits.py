@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from scandock.model import request_limits
 from scandock.model.durations import HOUR_MS
 from scandock.model.errors import Usage
-from scandock.model.limit_counts import Asked, over
+from scandock.model.limit_counts import RequestLimit, count_exceeded
 from scandock.model.request_errors import RequestInvalid
 from scandock.services.receiving import ReceivingLimits
 from scandock.web.errors import BodyTooLarge
@@ -33,7 +33,7 @@ def mapping_too_large() -> Usage:
 def too_many_fields() -> Usage:
     """The error of a form of more than `MAX_FIELDS`."""
     many = RequestInvalid(f"The form has more than {MAX_FIELDS:,} fields.", "Say less at once.")
-    return over(Asked.FIELDS, many)
+    return count_exceeded(RequestLimit.FIELDS, many)
 
 
 def limits_of(settings: Settings) -> ReceivingLimits:

@@ -13,9 +13,9 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from scandock.access.principal import Principal
 from scandock.model import request_limits
-from scandock.model.limit_counts import Asked, over
+from scandock.model.limit_counts import RequestLimit, count_exceeded
 from scandock.rules.mapping import decode_mapping
-from scandock.rules.notices import shown
+from scandock.rules.notices import printable
 from scandock.services import upload_errors
 from scandock.services.logs import bind_upload
 from scandock.services.receiving import Arriving, Offer
@@ -105,7 +105,7 @@ class FormReader:
         self._parts += 1
         if self._parts > MAX_PARTS:
             many = upload_errors.PartsTooMany(MAX_PARTS)
-            raise over(Asked.PARTS, many)
+            raise count_exceeded(RequestLimit.PARTS, many)
         self._part = Part()
         self._headers = {}
 
@@ -142,7 +142,7 @@ class FormReader:
         if len(self._part.data) > FIELD_BYTES:
             if self._part.name == "mapping":
                 raise mapping_too_large()
-            raise upload_errors.FieldTooLarge(shown(self._part.name), FIELD_BYTES)
+            raise upload_errors.FieldTooLarge(printable(self._part.name), FIELD_BYTES)
 
     def _end(self) -> None:
         part = self._part

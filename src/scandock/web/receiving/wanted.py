@@ -13,19 +13,19 @@ from scandock.access.principal import Principal
 from scandock.catalog.tables import project
 from scandock.model.request_errors import RequestInvalid
 from scandock.rules.errors import LabelUnusable, ProjectIdInvalid
-from scandock.rules.import_request import AskedBy, ImportRequest
-from scandock.rules.labels import OWN_ID, clean, is_project_id
+from scandock.rules.import_request import RequestSource, ImportRequest
+from scandock.rules.labels import OWN_ID, clean_label, is_project_id
 from scandock.rules.mapping import parse_mapping
-from scandock.rules.naming import own_id
+from scandock.rules.naming import own_id_error
 from scandock.services.receiving import Door, Offer
 from scandock.web.security import check_upload
 from scandock.web.tus.errors import MetadataNearlyKnown
 
-NAMES: Final = (*ImportRequest.fields_of(AskedBy.SENDER), "mapping", "filename")
+NAMES: Final = (*ImportRequest.fields_of(RequestSource.SENDER), "mapping", "filename")
 _CHOICES: Final = {
-    name: values for name in ImportRequest.fields_of(AskedBy.SENDER) if (values := ImportRequest.choices(name))
+    name: values for name in ImportRequest.fields_of(RequestSource.SENDER) if (values := ImportRequest.choices(name))
 }
-_FLAGS: Final = tuple(name for name in ImportRequest.fields_of(AskedBy.SENDER) if ImportRequest.is_flag(name))
+_FLAGS: Final = tuple(name for name in ImportRequest.fields_of(RequestSource.SENDER) if ImportRequest.is_flag(name))
 NOTHING: Final = ImportRequest()
 """What is asked where nothing is named."""
 _TRUTH: Final = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
@@ -84,10 +84,10 @@ def request_of(fields: Mapping[str, str], own: ImportRequest = NOTHING) -> Impor
         value = fields.get(label, "").strip()
         if not value:
             continue
-        if not clean(value):
+        if not clean_label(value):
             raise LabelUnusable(f"The {label} {value!r} leaves no letter or digit.", "Name another label.")
-        if OWN_ID.fullmatch(clean(value)):
-            raise own_id(clean(value))
+        if OWN_ID.fullmatch(clean_label(value)):
+            raise own_id_error(clean_label(value))
         named[label] = value
     for choice, values in _CHOICES.items():
         value = fields.get(choice, "").strip().lower()

@@ -8,9 +8,9 @@ from functools import partial
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from scandock.access.principal import Principal, deny
+from scandock.access.principal import Principal, raise_denied
 from scandock.model.json_records import ListOf
-from scandock.rules.permissions import Action, Answer
+from scandock.rules.permissions import Action, AccessDecision
 from scandock.services import upload_errors
 from scandock.services.arrivals import is_lost
 from scandock.services.audit import Did
@@ -168,7 +168,7 @@ def find_upload(site: Site, principal: Principal, uuid: str, *, own: bool = Fals
         if found.project is not None and not found.accepted:
             check_upload(principal, connection, found.project)
     if own and arriving.account_id != principal.account_id:
-        deny(Answer.FORBIDDEN)
+        raise_denied(AccessDecision.FORBIDDEN)
     if arriving.expired or arriving.code == upload_errors.UploadExpired.CODE:
         raise upload_errors.UploadExpired
     if arriving.code == upload_errors.UploadLost.CODE:

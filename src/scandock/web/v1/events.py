@@ -9,8 +9,8 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response, StreamingResponse
 
-from scandock.access.principal import Denied, Principal
-from scandock.access.proofs import Proof, ask_again
+from scandock.access.principal import AccessDenied, Principal
+from scandock.access.reauthentication import SavedCredentials, reauthenticate
 from scandock.model.request_errors import RequestInvalid
 from scandock.model.verdicts import UNFINISHED, ImportState
 from scandock.services.import_records import Import, Progress
@@ -70,21 +70,21 @@ def _begin(site: Site, principal: Principal, uuid: str, after: int) -> tuple[int
         )
 
 
-def _look(site: Site, proof: Proof, uuid: str, upload_id: int, after: int) -> tuple[list[Told], bool, Progress | None]:
+def _look(site: Site, proof: SavedCredentials, uuid: str, upload_id: int, after: int) -> tuple[list[Told], bool, Progress | None]:
     """What is new, whether that is the end, and how far the import is. Denied once it may no longer be seen."""
-    principal = ask_again(site.catalog, proof)
+    principal = reauthenticate(site.catalog, proof)
     with site.catalog.read() as connection:
         state = find_import(connection, principal, uuid).state
         told = events_after(connection, after, upload_id=upload_id)
         far = read_progress(connection, [upload_id]).get(upload_id) if state is ImportState.RUNNING else None
     if told:
-        ask_again(site.catalog, proof)  # behind what has happened, so that nobody hears what came after their login
+        reauthenticate(site.catalog, proof)  # behind what has happened, so that nobody hears what came after their login
     return told, state not in UNFINISHED, far
 
 
 async def _stream(
     site: Site,
-    proof: Proof,
+    proof: SavedCredentials,
     uuid: str,
     upload_id: int,
     told: list[Told],
@@ -104,7 +104,7 @@ async def _stream(
             spoken = loop.time()
         try:
             told, ended, far = await site.read(_look, site, proof, uuid, upload_id, last)
-        except Denied:
+        except AccessDenied:
             return
         if told:
             continue

@@ -19,7 +19,7 @@ from scandock.web.security import info_of, set_cookie
 from scandock.web.v1.errors import ProviderMissing
 
 if TYPE_CHECKING:
-    from scandock.access.oidc import Provider
+    from scandock.access.oidc import OidcProvider
 
 T = TypeVar("T")
 
@@ -74,7 +74,7 @@ async def back(request: Request) -> Response:
     return answer
 
 
-def _provider(site: Site) -> Provider:
+def _provider(site: Site) -> OidcProvider:
     if site.provider is None:
         raise ProviderMissing("This site has no provider to log in by.", "Log in by a password.")
     return site.provider

@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 
 from scandock.services import pictures
 from scandock.services.decoding import Made
-from scandock.viewing.placeholder import MEDIA_TYPE, drawn
+from scandock.viewing.placeholder import MEDIA_TYPE, draw_placeholder
 from scandock.viewing.stack import Stack
 from scandock.web.conditions import is_known
 from scandock.web.described import binary
@@ -193,4 +193,4 @@ def _drawn(made: Made, headers: dict[str, str]) -> Response:
     if not made.lasting:
         headers = {**_GUARD, "Cache-Control": "no-store"}
     headers[REASON] = quote(made.reason, safe=" ,.;:()'")
-    return Response(drawn(made.reason), headers=headers, media_type=MEDIA_TYPE)
+    return Response(draw_placeholder(made.reason), headers=headers, media_type=MEDIA_TYPE)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from scandock.access.principal import Principal
-from scandock.access.tokens import DAYS, DAYS_MOST
+from scandock.access.tokens import DAYS, MAX_DAYS
 from scandock.model.json_records import ListOf
 from scandock.rules.permissions import Scope
 from scandock.services.account_records import NewlyIssued, Token
@@ -27,7 +27,7 @@ class NewToken(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     scope: Scope = Scope.ALL
-    days: Annotated[int, Field(ge=1, le=DAYS_MOST)] = DAYS
+    days: Annotated[int, Field(ge=1, le=MAX_DAYS)] = DAYS
     name: Annotated[str, Field(max_length=128)] = ""
 
 

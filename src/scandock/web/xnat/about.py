@@ -8,8 +8,8 @@ from typing import Final
 from sqlalchemy import Connection
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from scandock.access.principal import deny
-from scandock.rules.permissions import Action, Answer
+from scandock.access.principal import raise_denied
+from scandock.rules.permissions import Action, AccessDecision
 from scandock.services import rights
 from scandock.web.errors import NotFound
 from scandock.web.xnat.answers import listing
@@ -75,7 +75,7 @@ async def schemas() -> Response:
 async def schema(name: str) -> Response:
     made = _SCHEMAS.get(name.removesuffix(".xsd"))
     if made is None:
-        deny(Answer.HIDDEN)
+        raise_denied(AccessDecision.HIDDEN)
     return Response(made(), media_type="text/xml; charset=utf-8")
 
 

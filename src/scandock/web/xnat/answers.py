@@ -18,8 +18,8 @@ from starlette.responses import PlainTextResponse, Response
 from scandock.model.request_errors import RequestInvalid
 from scandock.model.spreadsheet import TableWriter
 from scandock.model.xml_text import NOT_IN_XML, text
-from scandock.rules.field_types import as_number
-from scandock.rules.said_fields import rejoined
+from scandock.rules.field_types import parse_field_number
+from scandock.rules.session_fields import rejoin_pairs
 from scandock.web.xnat.schema import NAMED, NESTED, attributes_of, bases_of, element_of, parameter_order
 from scandock.web.xnat.services.columns import MAX_COLUMNS, Rows, check_name, split
 
@@ -65,7 +65,7 @@ _OWN_WORDS: Final = frozenset(
 
 def filters_of(request: Request) -> list[tuple[str, str]]:
     """What a query says of columns: `ID=XNAT_E00001`, `label=S*`."""
-    pairs = rejoined(request.query_params.multi_items())
+    pairs = rejoin_pairs(request.query_params.multi_items())
     return [(name, value) for name, value in pairs if name.lower() not in _OWN_WORDS]
 
 
@@ -239,7 +239,7 @@ def _item_json(one: Item, *, numbers: bool = True) -> dict[str, Any]:
 
 def _json_value(name: str, value: str) -> int | float | str:
     """A number where the field's are, which listings show as texts."""
-    number = as_number(name, value)
+    number = parse_field_number(name, value)
     return value if number is None else number
 
 

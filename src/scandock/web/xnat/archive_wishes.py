@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from scandock.model.importing import Overwrite
+from scandock.model.import_types import Overwrite
 from scandock.model.request_errors import RequestInvalid
-from scandock.rules.said_fields import said_of_scans, said_of_sessions
+from scandock.rules.session_fields import parse_scan_fields, parse_session_fields
 from scandock.services.committing import ScanWish, Wishes
 from scandock.web import urls
 from scandock.web.xnat.making import wanted_scan
@@ -40,10 +40,10 @@ def wishes_of(asked: Parameters) -> Wishes:
         one_patient=true(asked.get("allowPatientMismatch")),
         auto=true(auto) if auto else None,
         quarantine=true(asked.get("quarantine")),
-        fields=said_of_sessions(asked.multi_items()),
+        fields=parse_session_fields(asked.multi_items()),
         scans=[
             ScanWish(where, wanted_scan(said, where.scan_id))
-            for where, said in said_of_scans(asked.multi_items()).items()
+            for where, said in parse_scan_fields(asked.multi_items()).items()
         ],
     )
 

@@ -14,7 +14,7 @@ from scandock.access.principal import Principal
 from scandock.catalog.records import SessionRecord
 from scandock.model.errors import ScandockError
 from scandock.model.request_errors import RequestInvalid
-from scandock.model.uris import WaitingSession, without_data
+from scandock.model.uris import PrearchiveSession, without_data
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import Action
 from scandock.services.committing import archive_as
@@ -39,12 +39,12 @@ from scandock.web.xnat.services.waiting import parse_src, row_names, row_of
 routes = router()
 
 
-def _sources(asked: Parameters) -> list[WaitingSession]:
+def _sources(asked: Parameters) -> list[PrearchiveSession]:
     """The sessions that a service is asked for. Usage `request_invalid`."""
     found = [parse_src(one) for one in asked.getlist("src") if one.strip()]
     named = [asked.get(one, "").strip() for one in ("project", "PREARC_TIMESTAMP", "PREARC_SESSION_FOLDER")]
     if not found and all(named):
-        found = [WaitingSession(*named)]
+        found = [PrearchiveSession(*named)]
     if not found:
         raise RequestInvalid(
             "Unknown prearchive session: no src parameter was specified.",
@@ -56,7 +56,7 @@ def _sources(asked: Parameters) -> list[WaitingSession]:
 
 
 def _found(
-    connection: Connection, principal: Principal, where: list[WaitingSession], action: Action
+    connection: Connection, principal: Principal, where: list[PrearchiveSession], action: Action
 ) -> list[SessionRecord | ScandockError]:
     """Each of them, or why it is not to be had, before anything is done to any. Denied where none is."""
     found = list[SessionRecord | ScandockError]()
@@ -102,7 +102,7 @@ async def _each(
     return listing(work.request, rows, title="Prearchive")
 
 
-def _named(waiting: WaitingSession) -> list[str]:
+def _named(waiting: PrearchiveSession) -> list[str]:
     """The row of a session that is not to be had: what the request says of it."""
     said = {
         "project": waiting.project,
@@ -204,7 +204,7 @@ async def archive_service(request: Request, work: Known) -> Response:
     return uri_list(request, [str(outcome.after)])
 
 
-async def _one(work: Work, where: WaitingSession) -> SessionRecord:
+async def _one(work: Work, where: PrearchiveSession) -> SessionRecord:
     """A session that is to be archived. Denied."""
     return await work.read(lambda c: find_waiting(c, work.desk.principal, where, Action.SESSION_ARCHIVE).standing)
 

@@ -10,10 +10,10 @@ from fastapi import Request
 from sqlalchemy import Connection
 from starlette.responses import FileResponse, Response
 
-from scandock.access.principal import deny
+from scandock.access.principal import raise_denied
 from scandock.model.request_errors import RequestInvalid
 from scandock.rules.import_request import ImportRequest
-from scandock.rules.permissions import Action, Answer
+from scandock.rules.permissions import Action, AccessDecision
 from scandock.services import rights, upload_errors
 from scandock.services.logs import bind_upload
 from scandock.services.receiving import Offer
@@ -81,7 +81,7 @@ async def get(work: Known, resource: str, name: str) -> Response:
     found = await work.read(lambda c: user_cache.find_file(c, _account(work), resource, name))
     path = None if found is None else work.site.store.spool(found.uuid).local_path()
     if path is None:
-        deny(Answer.HIDDEN)
+        raise_denied(AccessDecision.HIDDEN)
     return FileResponse(path, media_type="application/octet-stream")
 
 
@@ -91,7 +91,7 @@ async def delete_file(work: Known, resource: str, name: str) -> Response:
     rights.check_scope(work.desk.principal, Action.UPLOAD)
     gone = await _removed(work, resource, name)
     if not gone and await work.read(lambda c: user_cache.taken_by(c, _account(work), resource, name)) is None:
-        deny(Answer.HIDDEN)
+        raise_denied(AccessDecision.HIDDEN)
     return said(200, "")
 
 
@@ -120,7 +120,7 @@ async def files(request: Request, work: Known, resource: str) -> Response:
 
     found = await work.read(ask)
     if not found:
-        deny(Answer.HIDDEN)
+        raise_denied(AccessDecision.HIDDEN)
     rows = [[one.name, str(one.size), urls.cached(resource, one.name)] for one in found]
     return listing(request, Rows(["Name", "Size", "URI"], rows), title="Files")
 

@@ -7,7 +7,7 @@ from typing import IO, Final
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from scandock.model.xml_text import attribute
+from scandock.model.xml_text import quote_attribute
 from scandock.services.session_parts import ResourcePart
 from scandock.services.verifying import verify_now
 from scandock.web.held_documents import held_document
@@ -35,11 +35,11 @@ def _write(connection: Connection, part: Chosen, resource: ResourcePart, file: I
         file.write(text.encode("utf-8", "backslashreplace"))
 
     common = _said(resource.format, resource.content)
-    write(_HEAD.format(attribute(resource.label)))
+    write(_HEAD.format(quote_attribute(resource.label)))
     write("<cat:entries>\n")
     for row in cataloguing.each_file(connection, part.experiment.standing, resource):
-        path = attribute(row.name)
-        name = attribute(row.name.rpartition("/")[2])
+        path = quote_attribute(row.name)
+        name = quote_attribute(row.name.rpartition("/")[2])
         digest = f' digest="{row.md5.hex()}"' if row.md5 else ""
         kind, content = row.format, row.content
         said = common
@@ -52,4 +52,4 @@ def _write(connection: Connection, part: Chosen, resource: ResourcePart, file: I
 
 def _said(kind: str, content: str) -> str:
     """Format and content as attributes of an entry; one that is empty is left out."""
-    return "".join(f" {name}={attribute(value)}" for name, value in (("format", kind), ("content", content)) if value)
+    return "".join(f" {name}={quote_attribute(value)}" for name, value in (("format", kind), ("content", content)) if value)

@@ -9,9 +9,9 @@ from typing import Final
 
 from starlette.responses import Response
 
-from scandock.access.principal import Denied
+from scandock.access.principal import AccessDenied
 from scandock.model.errors import ScandockError
-from scandock.rules.permissions import Answer
+from scandock.rules.permissions import AccessDecision
 from scandock.web.xnat.routing import in_a_line, said, told
 
 BUSY: Final = "session_busy"
@@ -43,7 +43,7 @@ _DENIED: Final = "Unable to modify session data for destination project."
 def refusal(error: ScandockError, words: dict[str, tuple[int, str]] = VERBS) -> tuple[int, str]:
     """Status and sentence of what is refused; (0, ...) where the dialect has no words of its own for it."""
     ours = in_a_line(error.message, error.remedy)
-    if isinstance(error, Denied) and error.answer is Answer.FORBIDDEN:
+    if isinstance(error, AccessDenied) and error.answer is AccessDecision.FORBIDDEN:
         return 403, f"{_DENIED} {ours}"
     status, theirs = words.get(error.code, (0, ""))
     return status, in_a_line(theirs, ours) if theirs and theirs not in ours else ours

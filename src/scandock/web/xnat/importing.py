@@ -16,9 +16,9 @@ from fastapi import Request
 from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse, Response
 
-from scandock.access.principal import Denied, Principal
+from scandock.access.principal import AccessDenied, Principal
 from scandock.model.verdicts import UNFINISHED
-from scandock.rules.permissions import NEEDS, Action
+from scandock.rules.permissions import REQUIREMENTS, Action
 from scandock.services import rights, upload_errors
 from scandock.services.import_records import Import
 from scandock.services.imports import read_import, request_of
@@ -60,7 +60,7 @@ async def import_archive(request: Request, work: Known, name: str = "") -> Respo
     query = by_name(request.query_params.multi_items(), "query")
     if name:
         query.setdefault("filename", name)
-    archives = work.desk.principal.scope in NEEDS[Action.SESSION_ARCHIVE].scopes
+    archives = work.desk.principal.scope in REQUIREMENTS[Action.SESSION_ARCHIVE].scopes
     call = Call(query, media_type, lambda named: _labels(work, named), may_archive=archives)
     handler_of(query, media_type)
     check_key(listener_of(query))
@@ -180,7 +180,7 @@ async def _ended(request: Request, work: Work, uuid: str) -> Import:
         await work.still()
         try:
             found: Import = await work.site.read(read_import, work.site.catalog, work.desk.principal, uuid)
-        except Denied:
+        except AccessDenied:
             raise upload_errors.DeletedMeanwhile(uuid) from None
         if found.state not in UNFINISHED:
             return found

@@ -13,10 +13,10 @@ from typing import Final
 from fastapi import Request
 from starlette.responses import JSONResponse, Response
 
-from scandock.access.principal import deny
+from scandock.access.principal import raise_denied
 from scandock.model.errors import ScandockError
 from scandock.model.request_errors import RequestInvalid
-from scandock.rules.permissions import Answer
+from scandock.rules.permissions import AccessDecision
 from scandock.services.logs import bind_upload, log
 from scandock.services.receiving import Arriving, Offer
 from scandock.web import urls
@@ -105,7 +105,7 @@ async def follow(work: Known, number: str) -> Response:
     known = number.isascii() and number.isdigit() and len(number) < 19
     found = await work.site.read(inbox.tell, work.site.catalog, work.desk.principal, int(number)) if known else None
     if found is None:
-        deny(Answer.HIDDEN)
+        raise_denied(AccessDecision.HIDDEN)
     told = {
         "id": found.number,
         "enabled": True,

@@ -9,8 +9,8 @@ from fastapi import Depends, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from scandock.access.logins import IDLE_MS
-from scandock.access.principal import Door, deny
-from scandock.rules.permissions import Answer, Scope
+from scandock.access.principal import Door, raise_denied
+from scandock.rules.permissions import AccessDecision, Scope
 from scandock.services.held_tokens import holder_of, revoke_held
 from scandock.services.sign_in import begin_for, begin_login, sign_out
 from scandock.web import urls
@@ -93,7 +93,7 @@ async def session(work: Asking) -> Response:
     if principal.signed_in:
         return await _begin(work)
     if not (await work.read(lambda c: list_projects(c, principal))).rows:
-        deny(Answer.SIGN_IN)
+        raise_denied(AccessDecision.SIGN_IN)
     return PlainTextResponse("")
 
 
@@ -153,7 +153,7 @@ async def validate(request: Request, alias: str, secret: str) -> Response:
     site = site_of(request)
     holder = await site.run(holder_of, site.catalog, site.gate, alias, secret, info_of(request))
     if not holder:
-        deny(Answer.HIDDEN)
+        raise_denied(AccessDecision.HIDDEN)
     return JSONResponse({"valid": holder})
 
 

@@ -15,16 +15,16 @@ from fastapi import Request
 from sqlalchemy import Connection
 from starlette.responses import PlainTextResponse, Response
 
-from scandock.access.principal import Denied
+from scandock.access.principal import AccessDenied
 from scandock.model.errors import Usage
 from scandock.model.request_errors import RequestInvalid
 from scandock.model.request_limits import DOCUMENT_SCANS
 from scandock.model.xnat_ids import experiment_number, subject_id, subject_number
 from scandock.rules.errors import TypeUnknown
-from scandock.rules.permissions import Action, Answer
-from scandock.rules.project_fields import said_of_project
-from scandock.rules.said_fields import SCAN_FIELDS, SESSION_FIELDS, Said, said_of
-from scandock.rules.subject_fields import SUBJECT_FIELDS, said_of_subject
+from scandock.rules.permissions import Action, AccessDecision
+from scandock.rules.project_fields import parse_project_fields
+from scandock.rules.session_fields import SCAN_FIELDS, SESSION_FIELDS, DocumentFields, parse_fields
+from scandock.rules.subject_fields import SUBJECT_FIELDS, parse_subject_fields
 from scandock.services import making, rights
 from scandock.services.assessors import Assessor, find_any_assessor, put_assessor
 from scandock.services.editing import rename_subject
@@ -73,18 +73,18 @@ def nameless(what: str, field: str) -> Usage:
     return RequestInvalid(f"The request gives the new {what} no {field}.", f"Say {field}, or PUT to its address.")
 
 
-async def said_in(work: Work, document: Sequence[tuple[str, str]] | None = None) -> Said:
+async def said_in(work: Work, document: Sequence[tuple[str, str]] | None = None) -> DocumentFields:
     """What the query says, and a form or a document in the body where there is one, which may have been read."""
     pairs = list(await said_in_document(work) if document is None else document)
-    return said_of([*(pairs or await form_in(work.request)), *work.request.query_params.multi_items()])
+    return parse_fields([*(pairs or await form_in(work.request)), *work.request.query_params.multi_items()])
 
 
 def found_or_none(ask: Callable[[], T]) -> T | None:
     """What is there and may be changed; None where there is nothing of that name."""
     try:
         return ask()
-    except Denied as error:
-        if error.answer is Answer.HIDDEN:
+    except AccessDenied as error:
+        if error.answer is AccessDecision.HIDDEN:
             return None
         raise
 
@@ -101,7 +101,7 @@ async def project(request: Request, work: Known, project: str) -> Response:
             f"{alias[:SHOWN]!r} is an alias of the project {project}.",
             f"PUT to /data/projects/{project} to change that project, or choose another id.",
         )
-    said = said_of_project([*await said_in_document(work), *request.query_params.multi_items()])
+    said = parse_project_fields([*await said_in_document(work), *request.query_params.multi_items()])
     there = await work.read(lambda c: rights.allowed(c, work.desk.principal, Action.PROJECT_SEE, project))
     put = describe_project if there else make_described
     return answer(await work.do(lambda: put(work.desk, project, said)))
@@ -111,7 +111,7 @@ async def project(request: Request, work: Known, project: str) -> Response:
 async def post_project(request: Request, work: Known) -> Response:
     """A new project of what a document, or the query, says."""
     pairs = [*await said_in_document(work), *request.query_params.multi_items()]
-    named, said = said_of(pairs).get("id"), said_of_project(pairs)
+    named, said = parse_fields(pairs).get("id"), parse_project_fields(pairs)
     if not named:
         raise nameless("project", "ID")
     return posted(request, await work.do(lambda: make_described(work.desk, named, said)))
@@ -121,7 +121,7 @@ async def post_project(request: Request, work: Known) -> Response:
 async def post_subject(request: Request, work: Known) -> Response:
     """A new subject of what a document, or the query, says."""
     pairs = [*await said_in_document(work), *request.query_params.multi_items()]
-    label, said = said_of(pairs).get("label"), said_of_subject(pairs)
+    label, said = parse_fields(pairs).get("label"), parse_subject_fields(pairs)
     if not label:
         raise nameless("subject", "label")
     project = request.path_params["project"]
@@ -147,7 +147,7 @@ async def put_subject(work: Work, pairs: Sequence[tuple[str, str]], *, whole: bo
 
     `whole`: what is not said is taken back.
     """
-    label, said = said_of(pairs).get("label"), said_of_subject(pairs)
+    label, said = parse_fields(pairs).get("label"), parse_subject_fields(pairs)
     if whole:
         said = dict.fromkeys(SUBJECT_FIELDS.values(), "") | said
     found = await work.read(lambda c: found_or_none(lambda: subject_of(c, work, Action.SUBJECT_EDIT)))
@@ -206,7 +206,7 @@ async def post_experiment(request: Request, work: Known) -> Response:
     return posted(request, made.id)
 
 
-async def put_experiment(work: Work, document: Document, said: Said) -> tuple[Experiment, bool]:
+async def put_experiment(work: Work, document: Document, said: DocumentFields) -> tuple[Experiment, bool]:
     """The experiment at an address, made of what is said or changed by it; whether it is new."""
     request = work.request
     scans = scans_in(document)
@@ -214,7 +214,7 @@ async def put_experiment(work: Work, document: Document, said: Said) -> tuple[Ex
     found = await work.read(lambda c: _there(c, work))
     if found is None:
         # A document may be the copy of another session's: what is made of it is called by the address.
-        label = (said_of(request.query_params.multi_items()) if document.pairs else said).get("label")
+        label = (parse_fields(request.query_params.multi_items()) if document.pairs else said).get("label")
         label = label or request.path_params["experiment"]
         try:
             made = await work.do(lambda: _make_experiment(work, said, label, scans))
@@ -260,7 +260,7 @@ def scans_in(document: Document) -> list[making.WantedScan]:
         raise RequestInvalid(many, f"At most {DOCUMENT_SCANS:,} are made at once: send it in parts.")
     found: dict[str, making.WantedScan] = {}
     for pairs in document.scans:
-        said = said_of(pairs)
+        said = parse_fields(pairs)
         one = wanted_scan(said, said.get("id"))
         if one.id.casefold() in found:
             raise RequestInvalid(f"The document has the scan {one.id[:128]!r} twice.", "Say it once.")
@@ -268,7 +268,7 @@ def scans_in(document: Document) -> list[making.WantedScan]:
     return list(found.values())
 
 
-def wanted_scan(said: Said, scan_id: str, told: str = "") -> making.WantedScan:
+def wanted_scan(said: DocumentFields, scan_id: str, told: str = "") -> making.WantedScan:
     """What is said of a scan; `told`: its type where no field says it. Usage `type_unknown`, `value_invalid`."""
     kind = said.get("type") or told
     edits = {name: said.fields[name] for name in ("quality", "note") if said.fields.get(name)}
@@ -284,7 +284,7 @@ def wanted_scan(said: Said, scan_id: str, told: str = "") -> making.WantedScan:
     )
 
 
-def _kind_of_scan(said: Said) -> str:
+def _kind_of_scan(said: DocumentFields) -> str:
     """The type that a request names; empty where it names none, or that of every scan. Usage `type_unknown`."""
     kind = _SCAN_TYPES.get(said.xsi_type.lower(), "")
     if not kind and said.xsi_type and said.xsi_type.lower() != "xnat:imagescandata":
@@ -341,7 +341,7 @@ def _assessor_there(connection: Connection, work: Work) -> Assessor | None:
     )
 
 
-def _make_experiment(work: Work, said: Said, label: str, scans: Sequence[making.WantedScan]) -> Experiment:
+def _make_experiment(work: Work, said: DocumentFields, label: str, scans: Sequence[making.WantedScan]) -> Experiment:
     """A session made by hand, with its scans, without files."""
     places, desk, asked = work.request.path_params, work.desk, work.request.query_params
     to_be_changed = not said.xsi_type and any(true(asked.get(one)) for one in _OF_WHAT_STANDS)
@@ -377,7 +377,7 @@ class _Person:
     label: str
 
 
-def _person(connection: Connection, work: Work, said: Said) -> _Person:
+def _person(connection: Connection, work: Work, said: DocumentFields) -> _Person:
     """The subject that a new session is of: in the address, else in the query."""
     places, principal = work.request.path_params, work.desk.principal
     in_project = places.get("project") or said.get("project") or None
@@ -394,7 +394,7 @@ def _person(connection: Connection, work: Work, said: Said) -> _Person:
 
 
 def _change_of(
-    connection: Connection, work: Work, found: Experiment, said: Said, scans: Sequence[making.WantedScan]
+    connection: Connection, work: Work, found: Experiment, said: DocumentFields, scans: Sequence[making.WantedScan]
 ) -> making.SessionChange:
     """Label, subject, type, status, attributes and scans, as far as they are said and differ."""
     one, places = found.standing, work.request.path_params

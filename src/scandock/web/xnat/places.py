@@ -7,9 +7,9 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from scandock.access.principal import Denied
-from scandock.model.uris import WaitingSession
-from scandock.rules.permissions import Action, Answer
+from scandock.access.principal import AccessDenied
+from scandock.model.uris import PrearchiveSession
+from scandock.rules.permissions import Action, AccessDecision
 from scandock.services import shelves
 from scandock.services.assessors import Assessor, find_any_assessor
 from scandock.services.finding import (
@@ -71,8 +71,8 @@ def experiment_or_assessor(
     places = work.request.path_params
     try:
         return experiment_of(connection, work, action)
-    except Denied as denied:
-        if denied.answer is Answer.FORBIDDEN:
+    except AccessDenied as denied:
+        if denied.answer is AccessDecision.FORBIDDEN:
             raise
         return find_any_assessor(
             connection,
@@ -116,7 +116,7 @@ def holder_of(connection: Connection, work: Work, action: Action = Action.SESSIO
 def waiting_of(connection: Connection, work: Work, action: Action = Action.PREARCHIVE_READ) -> Waiting:
     """The prearchive session that an address names. Denied."""
     places = work.request.path_params
-    where = WaitingSession(places["project"], places["timestamp"], places["label"])
+    where = PrearchiveSession(places["project"], places["timestamp"], places["label"])
     return find_waiting(connection, work.desk.principal, where, action)
 
 

@@ -19,10 +19,10 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse, Response
 
 from scandock.access.logins import check_csrf
-from scandock.access.principal import Door, deny
+from scandock.access.principal import Door, raise_denied
 from scandock.model.errors import ScandockError
 from scandock.model.request_errors import RequestInvalid
-from scandock.rules.permissions import Answer
+from scandock.rules.permissions import AccessDecision
 from scandock.services.finding import meant_project
 from scandock.services.session_parts import names_of
 from scandock.web.deps import site_of
@@ -168,13 +168,13 @@ def few_names(request: Request, count: int) -> None:
 async def _looking(work: Annotated[Work, Depends(_asking)]) -> Work:
     """Denied (401) where a login is brought that has ended: an empty list would be taken for an answer."""
     if not work.desk.principal.signed_in and work.request.cookies.get(JSESSION):
-        deny(Answer.SIGN_IN)
+        raise_denied(AccessDecision.SIGN_IN)
     return work
 
 
 async def _signed_in(work: Annotated[Work, Depends(_asking)]) -> Work:
     if not work.desk.principal.signed_in:
-        deny(Answer.SIGN_IN)
+        raise_denied(AccessDecision.SIGN_IN)
     return work
 
 

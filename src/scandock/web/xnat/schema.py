@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Final
 
 from scandock.rules.assessor_documents import ROOTS
-from scandock.rules.field_types import Type, type_of_field
+from scandock.rules.field_types import FieldType, type_of_field
 from scandock.rules.project_fields import PI_FIELDS
 from scandock.rules.session_types import SESSION_OF_MODALITY, SESSION_OF_SCAN
 from scandock.rules.sop_classes import LEAD, TYPE_OF_CLASS
@@ -257,7 +257,7 @@ def _parameter(name: str, below: Sequence[str]) -> str:
 def _number(parameter: str) -> str:
     """The type of a parameter's values."""
     kind = type_of_field(f"{_PREFIX}{parameter}")
-    return f"xs:{kind.value}" if kind in (Type.INTEGER, Type.FLOAT) else "xs:string"
+    return f"xs:{kind.value}" if kind in (FieldType.INTEGER, FieldType.FLOAT) else "xs:string"
 
 
 def _complex(elements: str, attributes: str = "") -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi import Request
 from starlette.responses import PlainTextResponse, Response
 
-from scandock.access.principal import deny
-from scandock.rules.permissions import Answer
+from scandock.access.principal import raise_denied
+from scandock.rules.permissions import AccessDecision
 from scandock.services import browsing
 from scandock.web.bodies import takes_body
 from scandock.web.request_context import Work
@@ -32,7 +32,7 @@ async def searched_by(request: Request, _work: Asking, kind: str) -> Response:
     """The fields of a type."""
     found = fields(kind)
     if found is None:
-        deny(Answer.HIDDEN)
+        raise_denied(AccessDecision.HIDDEN)
     return listing(request, found)
 
 
@@ -88,7 +88,7 @@ async def _document(work: Work, search: str, project: str | None = None) -> byte
         return (await work.read(lambda c: saved_searches.find_saved(c, work.desk.principal, search))).written()
     document = default_search(search[1:], project)
     if document is None:
-        deny(Answer.HIDDEN)
+        raise_denied(AccessDecision.HIDDEN)
     return document
 
 

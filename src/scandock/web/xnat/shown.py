@@ -11,8 +11,8 @@ from fastapi import Request
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from scandock.access.principal import Denied
-from scandock.rules.permissions import Answer
+from scandock.access.principal import AccessDenied
+from scandock.rules.permissions import AccessDecision
 from scandock.services.finding import AnySession, Subject
 from scandock.web import urls
 from scandock.web.redirects import redirect_to, to_login
@@ -29,8 +29,8 @@ async def to_page(work: Work, find: Callable[[Connection], str]) -> Response:
     """To the page whose path `find` gives. Denied as that one is, but where nobody is signed in."""
     try:
         path = await work.read(find)
-    except Denied as denied:
-        if denied.answer is Answer.SIGN_IN:
+    except AccessDenied as denied:
+        if denied.answer is AccessDecision.SIGN_IN:
             return to_login(work.request)
         raise
     return redirect_to(work.request, path)

@@ -11,7 +11,7 @@ from scandock.access.principal import Principal
 from scandock.model import request_limits
 from scandock.model.xnat_ids import resource_id, subject_id
 from scandock.rules.project_fields import PI_FIELDS
-from scandock.rules.subject_fields import DEMOGRAPHICS, OWN, investigator_of
+from scandock.rules.subject_fields import DEMOGRAPHICS, OWN, investigator_fields
 from scandock.services import session_parts
 from scandock.services.finding import AnySession, Subject, experiments_of_subject, is_of_subject
 from scandock.services.project_describing import Described
@@ -52,7 +52,7 @@ def subject_item(found: Subject, resources: list[Item], experiments: list[Item])
     own = {name: found.attributes.get(name, "") for name in OWN}
     said = {name: text for name in DEMOGRAPHICS if (text := found.attributes.get(name))}
     demographics = [Item("xnat:demographicData", said, started=started(found.created))] if said else []
-    person = investigator_of(found.attributes)
+    person = investigator_fields(found.attributes)
     investigator = [Item("xnat:investigatorData", person, started=started(found.created))] if person else []
     every = (
         ("investigator", investigator),

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from scandock.model.request_errors import RequestInvalid
 from scandock.rules.import_request import ImportRequest
-from scandock.rules.labels import UNASSIGNED, clean
-from scandock.rules.said_fields import said_of_sessions
+from scandock.rules.labels import UNASSIGNED, clean_label
+from scandock.rules.session_fields import parse_session_fields
 from scandock.services import upload_errors
 from scandock.web import urls
 from scandock.web.receiving.wanted import Speech
@@ -94,7 +94,7 @@ def wanted(
     fields["filename"] = said.get("filename", "") or f"upload{_SUFFIXES.get(media_type, '')}"
     keep_names = not true(said.get("rename")) and handler != "gradual-DICOM"
     more: dict[str, Any] = {"dialect": True, "keep_names": keep_names, "ignores_by_name": by_name}
-    attributes = {name: text for name, text in said_of_sessions(said.items()).items() if text}
+    attributes = {name: text for name, text in parse_session_fields(said.items()).items() if text}
     if attributes:
         more["said"] = attributes
     if fields.get("destination") == "prearchive":
@@ -196,7 +196,7 @@ def _waits_at(said: Mapping[str, str]) -> dict[str, str]:
         raise DestinationInvalid(
             f"PREARC_TIMESTAMP can't be {stamp[:40]!r}.", "Right is yyyyMMdd_HHmmssSSS, in digits."
         )
-    return {"timestamp": stamp, **({"folder": folder} if folder and clean(folder) == folder else {})}
+    return {"timestamp": stamp, **({"folder": folder} if folder and clean_label(folder) == folder else {})}
 
 
 def _names_both(said: Mapping[str, str]) -> bool:

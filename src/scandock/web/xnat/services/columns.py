@@ -19,9 +19,9 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from scandock.model import request_limits
 from scandock.model.errors import Usage
-from scandock.model.limit_counts import Asked, over
+from scandock.model.limit_counts import RequestLimit, count_exceeded
 from scandock.model.request_errors import RequestInvalid
-from scandock.rules.field_types import Type, as_float, is_float, type_of_field
+from scandock.rules.field_types import FieldType, format_float, is_float, type_of_field
 from scandock.web.xnat.services.days import Stretch, days_of
 
 DEFAULT: Final = "DEFAULT"
@@ -35,7 +35,7 @@ _OWNER: Final = re.compile(r"xnat:\w+data/|subject_")
 """What stands before a column's name where it is of another thing than the row."""
 NUMBER: Final = r"^[+-]?[0-9]{1,15}(\.[0-9]{0,15})?$"
 """What databases make a number of."""
-_NUMBERS: Final = (Type.INTEGER, Type.FLOAT)
+_NUMBERS: Final = (FieldType.INTEGER, FieldType.FLOAT)
 _RANGE: Final = re.compile(r"([0-9]{1,15}(?:\.[0-9]{0,15})?)-([0-9]{1,15}(?:\.[0-9]{0,15})?)")
 
 MAX_COLUMNS: Final = request_limits.LISTING_COLUMNS
@@ -49,7 +49,7 @@ MAX_CONDITIONS: Final = request_limits.LISTING_CONDITIONS
 def split(text: str, what: str, most: int) -> list[str]:
     """What stands between commas. Usage `request_invalid` for more than `most` of `what`."""
     if text.count(",") >= most:
-        raise over(Asked.COLUMNS if what == "columns" else Asked.VALUES, too_many(what, most))
+        raise count_exceeded(RequestLimit.COLUMNS if what == "columns" else RequestLimit.VALUES, too_many(what, most))
     return text.split(",")
 
 
@@ -208,7 +208,7 @@ class Listing:
         """A column as listings write its values."""
         owner, _, below = column.key.lower().rpartition("data/")
         name = below if owner else f"{self.own}{below}"
-        return replace(column, text=as_float) if column.text is None and is_float(name) else column
+        return replace(column, text=format_float) if column.text is None and is_float(name) else column
 
     def narrowed(self, query: Select[Any], filters: Iterable[tuple[str, str]]) -> Select[Any]:
         """Rows whose columns are what a request says: several values with commas between, `*` or `%` for anything.
@@ -226,16 +226,16 @@ class Listing:
                 own = [] if column.parse is not None else [one for one in named if _is_condition(column, one)]
                 values, conditions = values + len(named), conditions + 1 + len(own)
                 if values > MAX_VALUES:
-                    raise over(Asked.VALUES, too_many("values", MAX_VALUES))
+                    raise count_exceeded(RequestLimit.VALUES, too_many("values", MAX_VALUES))
                 if conditions > MAX_CONDITIONS:
-                    raise over(Asked.CONDITIONS, too_many("filters and patterns", MAX_CONDITIONS))
+                    raise count_exceeded(RequestLimit.CONDITIONS, too_many("filters and patterns", MAX_CONDITIONS))
                 query = query.where(_is(column, name, named, own))
             elif column is None and said and _PATH.fullmatch(name):
                 query = query.where(literal(False))
         return query
 
 
-def type_of_column(column: Column) -> Type:
+def type_of_column(column: Column) -> FieldType:
     """What the values of a column are."""
     return type_of_field(_OWNER.sub("", column.key.lower(), count=1))
 
@@ -245,8 +245,8 @@ def _is_condition(column: Column, said: str) -> bool:
     return _is_comparison(type_of_column(column), said)
 
 
-def _is_comparison(kind: Type, said: str) -> bool:
-    if kind in (Type.DATE, Type.MOMENT):
+def _is_comparison(kind: FieldType, said: str) -> bool:
+    if kind in (FieldType.DATE, FieldType.MOMENT):
         return bool(said)
     return "*" in said or "%" in said or (kind in _NUMBERS and _RANGE.fullmatch(said) is not None)
 
@@ -264,9 +264,9 @@ def conditions_of(filters: Iterable[tuple[str, str]]) -> list[tuple[str, Callabl
         own = [one for one in named if _is_comparison(kind, one)]
         values, conditions = values + len(named), conditions + 1 + len(own)
         if values > MAX_VALUES:
-            raise over(Asked.VALUES, too_many("values", MAX_VALUES))
+            raise count_exceeded(RequestLimit.VALUES, too_many("values", MAX_VALUES))
         if conditions > MAX_CONDITIONS:
-            raise over(Asked.CONDITIONS, too_many("filters and patterns", MAX_CONDITIONS))
+            raise count_exceeded(RequestLimit.CONDITIONS, too_many("filters and patterns", MAX_CONDITIONS))
         whole = frozenset(one.lower() for one in named) - {one.lower() for one in own}
         numbers = {float(one) for one in whole if kind in _NUMBERS and re.match(NUMBER, one)}
         found.append((name, partial(_is_text_of, kind, whole, numbers, [_comparison(kind, one, name) for one in own])))
@@ -274,7 +274,7 @@ def conditions_of(filters: Iterable[tuple[str, str]]) -> list[tuple[str, Callabl
 
 
 def _is_text_of(
-    kind: Type, whole: frozenset[str], numbers: set[float], own: Sequence[Callable[[str], bool]], text: str
+    kind: FieldType, whole: frozenset[str], numbers: set[float], own: Sequence[Callable[[str], bool]], text: str
 ) -> bool:
     """Whether a row's text is one of a filter's values, is a number of them, or fits a comparison of its own."""
     if text.lower() in whole or any(fits(text) for fits in own):
@@ -282,9 +282,9 @@ def _is_text_of(
     return kind in _NUMBERS and re.match(NUMBER, text) is not None and float(text) in numbers
 
 
-def _comparison(kind: Type, said: str, name: str) -> Callable[[str], bool]:
+def _comparison(kind: FieldType, said: str, name: str) -> Callable[[str], bool]:
     """What a value of a filter says that is no whole value: days, numbers from one to another, or a pattern."""
-    if kind is Type.DATE and said.strip("*%"):
+    if kind is FieldType.DATE and said.strip("*%"):
         days = _days(said, name)
         return lambda text: days.first_day <= text <= days.last_day
     between = _RANGE.fullmatch(said) if kind in _NUMBERS else None
@@ -320,7 +320,7 @@ def _is(column: Column, name: str, named: Sequence[str], own: Sequence[str]) -> 
         return sought.in_(sorted(parsed, key=str)) if parsed else literal(False)
     kind, text, apart = type_of_column(column), func.lower(cast(sought, Text)), set(own)
     whole = [one.lower() for one in named if one not in apart]
-    if kind in (Type.DATE, Type.MOMENT):
+    if kind in (FieldType.DATE, FieldType.MOMENT):
         return or_(*(_on(sought, kind, one, name) for one in own)) if own else literal(True)
     found = [and_(sought.is_not(None), text.in_(whole))] if whole else []
     if kind in _NUMBERS:
@@ -332,12 +332,12 @@ def _is(column: Column, name: str, named: Sequence[str], own: Sequence[str]) -> 
     return or_(*found, *(like(cast(sought, Text), one, name) for one in own if one in apart))
 
 
-def _on(sought: ColumnElement[Any], kind: Type, said: str, name: str) -> ColumnElement[bool]:
+def _on(sought: ColumnElement[Any], kind: FieldType, said: str, name: str) -> ColumnElement[bool]:
     """Whether a date or a moment is of the days that a filter says. Usage `request_invalid` for what is no date."""
     if not said.strip("*%"):
         return and_(sought.is_not(None), cast(sought, Text) != "")
     days = _days(said, name)
-    if kind is Type.MOMENT:
+    if kind is FieldType.MOMENT:
         return within(sought, days)
     return cast(sought, Text).between(days.first_day, days.last_day)
 
@@ -374,7 +374,7 @@ def check_name(name: str) -> None:
     """Raise Usage `request_invalid` for what is too long to be a column's name."""
     if len(name) > MAX_NAME:
         long = f"A column is named by {len(name)} characters."
-        raise over(Asked.NAME, RequestInvalid(long, f"At most {MAX_NAME} are a name."))
+        raise count_exceeded(RequestLimit.NAME, RequestInvalid(long, f"At most {MAX_NAME} are a name."))
 
 
 def like(value: ColumnElement[str], said: str, name: str) -> ColumnElement[bool]:
@@ -391,7 +391,7 @@ def check_pattern(said: str, name: str) -> None:
     """Raise Usage `request_invalid` for a longer text than is compared."""
     if len(said) > MAX_PATTERN:
         long = f"{name} is compared with {len(said):,} characters."
-        raise over(Asked.PATTERN, RequestInvalid(long, f"At most {MAX_PATTERN:,} are a pattern."))
+        raise count_exceeded(RequestLimit.PATTERN, RequestInvalid(long, f"At most {MAX_PATTERN:,} are a pattern."))
 
 
 @dataclass(frozen=True, slots=True)

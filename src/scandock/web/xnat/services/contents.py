@@ -9,8 +9,8 @@ from typing import Final
 from scandock.catalog.shelves import Holder
 from scandock.model import uris
 from scandock.model.xnat_ids import resource_id
-from scandock.rules.field_types import SUBJECT, as_float, is_float
-from scandock.rules.said_fields import ADDED
+from scandock.rules.field_types import SUBJECT, format_float, is_float
+from scandock.rules.session_fields import ADDED
 from scandock.services.session_parts import FilePart, ResourcePart, ScanPart
 from scandock.web.xnat.services.columns import Rows, conditions_of, headers, without_types
 from scandock.web.xnat.services.experiments import ABSTRACT, ADDED_COLUMN, OF_SCAN
@@ -83,7 +83,7 @@ def list_scans(
         below = name if of_type is None else of_type[2]
         if of_type is not None and of_type[1] == "xnat:subjectdata":
             below = f"{SUBJECT}{below}"
-        return as_float(cell(row, name)) if is_float(below) else cell(row, name)
+        return format_float(cell(row, name)) if is_float(below) else cell(row, name)
 
     return table_of(_narrowed(cells, filters, cell, OF_SCAN), columns, SCAN_DEFAULT, SCAN_ALWAYS, shown)
 

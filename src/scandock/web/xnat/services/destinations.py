@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, select
 
-from scandock.access.principal import Denied, Principal
+from scandock.access.principal import AccessDenied, Principal
 from scandock.catalog.tables import project, session
 from scandock.model.xnat_ids import experiment_number, subject_number
 from scandock.rules.permissions import Action
@@ -48,7 +48,7 @@ def _experiment(connection: Connection, principal: Principal, named: Named) -> N
         found = find_experiment(
             connection, principal, named.session, in_project=named.project or None, action=Action.UPLOAD
         )
-    except Denied:
+    except AccessDenied:
         if is_id and not named.project:
             raise
         return named
@@ -61,7 +61,7 @@ def _subject(connection: Connection, principal: Principal, named: Named) -> Name
         found = find_subject(
             connection, principal, named.subject, in_project=named.project or None, action=Action.UPLOAD
         )
-    except Denied:
+    except AccessDenied:
         if not named.project:
             raise
         return named

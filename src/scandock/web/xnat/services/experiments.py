@@ -10,7 +10,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, literal, or_, select
 
 from scandock.access.principal import Principal
-from scandock.access.visible import projects_where
+from scandock.access.visibility import projects_where
 from scandock.catalog.attributes import attribute
 from scandock.catalog.server_tables import accession, account, reception, scan_edit
 from scandock.catalog.tables import project, resource, scan, session, subject, tree
@@ -18,8 +18,8 @@ from scandock.formats.ecat_fields import IMAGE_PARAMETERS, MAIN_PARAMETERS
 from scandock.model import uris
 from scandock.model.xnat_ids import EXPERIMENT, SUBJECT, experiment_number, subject_number
 from scandock.rules.permissions import Action
-from scandock.rules.said_fields import ADDED, SCAN_FIELDS
-from scandock.rules.scan_facts import NAMES
+from scandock.rules.session_fields import ADDED, SCAN_FIELDS
+from scandock.rules.scan_attributes import NAMES
 from scandock.rules.subject_fields import SUBJECT_FIELDS
 from scandock.services import rights
 from scandock.web.xnat.services.columns import (

@@ -14,7 +14,7 @@ from typing import Final
 
 from sqlalchemy import insert, select, update
 
-from scandock.access.principal import Denied, Principal, RequestInfo
+from scandock.access.principal import AccessDenied, Principal, RequestInfo
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import account, inbox_import
 from scandock.catalog.tables import upload
@@ -154,7 +154,7 @@ def _how(catalog: Catalog, principal: Principal, uuid: str | None, message: str)
     try:
         found = read_import(catalog, principal, uuid)
         end = None if found.state in _STATUS else ended(found, request_of(catalog, principal, uuid))
-    except Denied:
+    except AccessDenied:
         return "Failed", _NONE
     if end is None:
         return _STATUS[found.state], ""

@@ -10,11 +10,11 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, exists, false, or_, select, true
 
-from scandock.access.principal import Principal, deny
-from scandock.access.visible import projects_where
+from scandock.access.principal import Principal, raise_denied
+from scandock.access.visibility import projects_where
 from scandock.catalog.server_tables import account, member
 from scandock.catalog.tables import project
-from scandock.rules.permissions import Action, Answer, allowed
+from scandock.rules.permissions import Action, AccessDecision, is_allowed
 from scandock.services import rights
 
 
@@ -43,7 +43,7 @@ def find_person(connection: Connection, principal: Principal, name: str) -> Pers
     """
     found = _people(connection, principal, account.c.key == name.casefold())
     if not found:
-        deny(Answer.HIDDEN)
+        raise_denied(AccessDecision.HIDDEN)
     return found[0]
 
 
@@ -84,7 +84,7 @@ def _people(connection: Connection, principal: Principal, narrowed: ColumnElemen
 def _where(principal: Principal, action: Action) -> ColumnElement[bool]:
     """A condition on `account` that holds for the members of a project in which `principal` may do `action`."""
     if principal.admin:
-        return true() if allowed(action, admin=True, scope=principal.scope) else false()
+        return true() if is_allowed(action, admin=True, scope=principal.scope) else false()
     return exists(
         select(_MEMBER.c.account_id)
         .join(project, project.c.id == _MEMBER.c.project_id)

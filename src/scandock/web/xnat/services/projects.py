@@ -8,7 +8,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, func, literal, or_, select
 
 from scandock.access.principal import Principal
-from scandock.access.visible import projects_where
+from scandock.access.visibility import projects_where
 from scandock.catalog.aliases import ALIAS_BREAK, ALIASES
 from scandock.catalog.attributes import attribute
 from scandock.catalog.projects import set_aside

@@ -15,13 +15,13 @@ from xml.etree import ElementTree as ET
 from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, insert, or_, select, true, update
 from sqlalchemy.exc import IntegrityError
 
-from scandock.access.principal import Principal, deny
+from scandock.access.principal import Principal, raise_denied
 from scandock.catalog.engine import in_parts
 from scandock.catalog.server_tables import account, saved_search, saved_search_user
 from scandock.model import request_limits
 from scandock.model.errors import Usage
 from scandock.model.request_errors import RequestInvalid
-from scandock.rules.permissions import Action, Answer
+from scandock.rules.permissions import Action, AccessDecision
 from scandock.services import rights
 from scandock.services.audit import Did
 from scandock.services.moving import Desk
@@ -113,7 +113,7 @@ def find_saved(connection: Connection, principal: Principal, name: str) -> Saved
     rights.check_scope(principal, Action.SESSION_READ)
     found = _find(connection, principal, name) if principal.signed_in else None
     if found is None:
-        deny(Answer.HIDDEN if principal.signed_in else Answer.SIGN_IN)
+        raise_denied(AccessDecision.HIDDEN if principal.signed_in else AccessDecision.SIGN_IN)
     return found
 
 
@@ -186,7 +186,7 @@ def save_search(desk: Desk, name: str, body: bytes, *, copy: bool = False) -> st
             if there is None:
                 raise _taken(name)
             if not there.changeable:
-                deny(Answer.FORBIDDEN)
+                raise_denied(AccessDecision.FORBIDDEN)
             number = there.id
             values["modified"] = desk.catalog.now()
             connection.execute(update(saved_search).where(saved_search.c.id == number).values(**values))
@@ -206,9 +206,9 @@ def delete_search(desk: Desk, name: str) -> None:
         rights.check(connection, principal, Action.ACCOUNT_EDIT, None)
         there = _find(connection, principal, name)
         if there is None:
-            deny(Answer.HIDDEN)
+            raise_denied(AccessDecision.HIDDEN)
         if not there.changeable:
-            deny(Answer.FORBIDDEN)
+            raise_denied(AccessDecision.FORBIDDEN)
         heir = _heir(connection, there, principal) if _is_user(there, principal) else None
         if heir is None:
             connection.execute(delete(saved_search).where(saved_search.c.id == there.id))

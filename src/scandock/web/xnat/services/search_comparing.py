@@ -12,8 +12,8 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Float, Text, and_, cast, false, func, literal, not_, or_
 
 from scandock.model import request_limits
-from scandock.model.limit_counts import Asked, over
-from scandock.rules.field_types import Type
+from scandock.model.limit_counts import RequestLimit, count_exceeded
+from scandock.rules.field_types import FieldType
 from scandock.web.xnat.services.columns import NUMBER, like, number_of, within
 from scandock.web.xnat.services.days import Stretch, beginning_with, one_of_days
 from scandock.web.xnat.services.search_fields import Field
@@ -57,19 +57,19 @@ def any_of(field: Field, values: Sequence[str]) -> ColumnElement[bool]:
     """Whether a field is one of some values. Usage `request_invalid` for more than can be asked."""
     if len(values) > MAX_VALUES:
         many = f"{field.id} is compared with {len(values)} values."
-        raise over(Asked.VALUES, off(many, f"At most {MAX_VALUES}: search in parts."))
+        raise count_exceeded(RequestLimit.VALUES, off(many, f"At most {MAX_VALUES}: search in parts."))
     if field.column.parse is not None and field.column.sought is not None:
         numbers = {field.column.parse(one) for one in values} - {None}
         return field.column.sought.in_(sorted(numbers, key=str)) if numbers else false()
-    if field.type is Type.STRING:
+    if field.type is FieldType.STRING:
         return _text(field).in_(sorted(set(values)))
     different = sorted(set(values))
     if len(different) > MAX_RANGES:
         many = f"{field.id} is compared with {len(different)} values."
-        raise over(Asked.VALUES, off(many, f"At most {MAX_RANGES}: search in parts."))
-    if field.type is Type.DATE:
+        raise count_exceeded(RequestLimit.VALUES, off(many, f"At most {MAX_RANGES}: search in parts."))
+    if field.type is FieldType.DATE:
         return _text(field).in_([_date(field, one) for one in different])
-    if field.type in (Type.INTEGER, Type.FLOAT):
+    if field.type in (FieldType.INTEGER, FieldType.FLOAT):
         return _number(field).in_([_float(field, one) for one in different])
     return or_(false(), *(_one(field, "=", one) for one in different))
 
@@ -79,11 +79,11 @@ def _one(field: Field, comparison: str, value: str) -> ColumnElement[bool]:
         return _like(field, value)
     if field.column.parse is not None and comparison == "=":
         return any_of(field, [value])
-    if field.type is Type.MOMENT:
+    if field.type is FieldType.MOMENT:
         return _against(_number(field), comparison, _day(field, value))
-    if field.type in (Type.INTEGER, Type.FLOAT):
+    if field.type in (FieldType.INTEGER, FieldType.FLOAT):
         return _ordered(_number(field), comparison, literal(_float(field, value), Float))
-    if field.type is Type.DATE:
+    if field.type is FieldType.DATE:
         value = _date(field, value)
     text = _text(field)
     return text == value if comparison == "=" else and_(text != "", _ordered(text, comparison, literal(value)))
@@ -113,7 +113,7 @@ def _against(one: ColumnElement[Any], comparison: str, day: Stretch) -> ColumnEl
 def _like(field: Field, value: str) -> ColumnElement[bool]:
     if not value.strip("%*") and value:
         return not_(_is_empty(field))
-    if field.type is Type.MOMENT:
+    if field.type is FieldType.MOMENT:
         starts = beginning_with(value)
         return _one(field, "=", value.strip("%*")) if starts is None else within(_number(field), starts)
     return like(_text(field), value, field.id)

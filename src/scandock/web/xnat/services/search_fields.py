@@ -15,7 +15,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, case, func, literal
 
 from scandock.access.principal import Principal
-from scandock.rules.field_types import Type, type_of_field
+from scandock.rules.field_types import FieldType, type_of_field
 from scandock.rules.session_types import SESSION_OF_MODALITY, SESSION_OF_SCAN
 from scandock.web.xnat.services import experiments, projects, subjects
 from scandock.web.xnat.services.columns import Column, type_of_column, without_types
@@ -42,7 +42,7 @@ class Field:
     """A field of what is searched: its column is of rows of one kind."""
 
     id: str
-    type: Type
+    type: FieldType
     column: Column
 
 
@@ -142,10 +142,10 @@ def kind_of(element: str) -> Kind | None:
     return Kind.SCAN if _SCAN_TYPE.fullmatch(low) else None
 
 
-def type_of(kind: Kind, field: str) -> Type:
+def type_of(kind: Kind, field: str) -> FieldType:
     """What the values of a field with an id are."""
     if re.fullmatch(r"PROJ_\w+_COUNT", field):
-        return Type.INTEGER
+        return FieldType.INTEGER
     named = FIELDS[kind][field]
     return type_of_field(named.source or field)
 
@@ -160,7 +160,7 @@ def field_of(principal: Principal, root: Kind, element: str, name: str) -> Field
     if kind is None:
         return None
     if _SHARING.fullmatch(name) and kind is not Kind.PROJECT:
-        return Field(name, Type.STRING, Column(name, literal("")))
+        return Field(name, FieldType.STRING, Column(name, literal("")))
     find = _finder(principal, root, kind, element)
     upper = name.upper()
     named = FIELDS[kind].get(upper)

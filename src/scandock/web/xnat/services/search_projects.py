@@ -12,7 +12,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, case, func, select
 
 from scandock.access.principal import Principal
-from scandock.access.visible import projects_where
+from scandock.access.visibility import projects_where
 from scandock.catalog.server_tables import account, member, project_access
 from scandock.catalog.tables import project, session
 from scandock.rules.permissions import Action, Role

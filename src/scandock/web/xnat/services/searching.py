@@ -11,10 +11,10 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, false, func, or_, true
 
-from scandock.access.principal import Denied, Principal
+from scandock.access.principal import AccessDenied, Principal
 from scandock.catalog.tables import project, scan, session, subject
 from scandock.model import request_limits
-from scandock.model.limit_counts import Asked, over
+from scandock.model.limit_counts import RequestLimit, count_exceeded
 from scandock.web.xnat.services import experiments, projects, subjects
 from scandock.web.xnat.services.columns import MAX_COLUMNS, Column, Rows, joined, read, too_many
 from scandock.web.xnat.services.search_bundle import Bundle, Criteria, Criterion, Wanted
@@ -69,7 +69,7 @@ def elements(connection: Connection, principal: Principal) -> Rows:
             session.c.xsi_type, func.count().label("n"), maintain_column_froms=True
         )
         found = connection.execute(query.group_by(session.c.xsi_type).order_by(session.c.xsi_type)).all()
-    except Denied:
+    except AccessDenied:
         found = []
     rows += [_element(one.xsi_type, _words(one.xsi_type), one.n) for one in found]
     return Rows(["ELEMENT_NAME", "SINGULAR", "PLURAL", "SECURED", "COUNT"], rows)
@@ -148,7 +148,7 @@ class _Search:
         """The columns of the answer, each header once: those that are asked for or else all, and what is in each."""
         asked = self._bundle.columns or [Wanted(self._bundle.root, name) for name in FIELDS[self._kind]]
         if len(asked) > MAX_COLUMNS:
-            raise over(Asked.COLUMNS, too_many("columns", MAX_COLUMNS))
+            raise count_exceeded(RequestLimit.COLUMNS, too_many("columns", MAX_COLUMNS))
         found: dict[str, Column] = {}
         for one in (*asked, *(Wanted(self._bundle.root, name) for name in _ALWAYS[self._kind])):
             header = self._header(one)
@@ -210,7 +210,7 @@ class _Search:
         """The condition of a set. None of nothing holds: so pyxnat asks for the subjects of a search without any."""
         self._sets += 1
         if self._sets > MAX_CRITERIA:
-            raise over(Asked.CRITERIA, too_many("sets of criteria", MAX_CRITERIA))
+            raise count_exceeded(RequestLimit.CRITERIA, too_many("sets of criteria", MAX_CRITERIA))
         if criteria.method == "AND":
             return and_(true(), *(self._holds(one) for one in criteria.members))
         same: dict[tuple[str, str], list[str]] = {}
@@ -241,7 +241,7 @@ class _Search:
             )
         self._values += len(said) if isinstance(said, Sequence) else said.value.count(",") + 1
         if self._values > MAX_ALL_VALUES:
-            raise over(Asked.VALUES, too_many("values", MAX_ALL_VALUES))
+            raise count_exceeded(RequestLimit.VALUES, too_many("values", MAX_ALL_VALUES))
         holds = compare(field, said.comparison, said.value) if isinstance(said, Criterion) else any_of(field, said)
         if kind is Kind.SCAN and element != _EVERY_SCAN:
             holds = and_(holds, func.lower(scan.c.xsi_type) == element)
@@ -262,7 +262,7 @@ class _Search:
         self._criteria += more
         if self._criteria > MAX_CRITERIA:
             many = f"The search has more than {MAX_CRITERIA} criteria; those of another type count {APART}."
-            raise over(Asked.CRITERIA, off(many, "Search in parts."))
+            raise count_exceeded(RequestLimit.CRITERIA, off(many, "Search in parts."))
 
 
 def _after(element: str, name: str) -> str:

@@ -10,7 +10,7 @@ from typing import Final
 from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, case, func, literal, select
 
 from scandock.access.principal import Principal
-from scandock.access.visible import projects_where
+from scandock.access.visibility import projects_where
 from scandock.catalog.attributes import attribute
 from scandock.catalog.server_tables import accession
 from scandock.catalog.tables import project, session, subject

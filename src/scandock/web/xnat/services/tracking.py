@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, insert, select
 
-from scandock.access.principal import Denied, Principal
+from scandock.access.principal import AccessDenied, Principal
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import tracked
 from scandock.catalog.tables import upload
@@ -97,7 +97,7 @@ def _found(catalog: Catalog, principal: Principal, uuid: str) -> Import | None:
     """The import's object; None where it was deleted."""
     try:
         return read_import(catalog, principal, uuid)
-    except Denied:
+    except AccessDenied:
         return None
 
 

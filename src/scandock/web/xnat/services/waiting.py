@@ -7,15 +7,15 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Select, case, literal, select
 
-from scandock.access.principal import Principal, ProjectRights, may
+from scandock.access.principal import Principal, ProjectRights, decide_access_of
 from scandock.catalog.attributes import attribute
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.tables import operation, project, reservation, session
 from scandock.model.request_errors import RequestInvalid
-from scandock.model.uris import WaitingSession, without_data
+from scandock.model.uris import PrearchiveSession, without_data
 from scandock.placing.locks import timestamp_lock_column
 from scandock.rules.labels import UNASSIGNED
-from scandock.rules.permissions import Action, Answer
+from scandock.rules.permissions import Action, AccessDecision
 from scandock.services import rights
 from scandock.services.browsing import visible
 from scandock.web import urls
@@ -31,7 +31,7 @@ CHANGING: Final = {
 """What a person's operation that holds a session now is called among XNAT's statuses."""
 
 
-def parse_src(src: str) -> WaitingSession:
+def parse_src(src: str) -> PrearchiveSession:
     """The session that a `src` names, with or without `/data` before it. Usage `request_invalid`."""
     found = urls.parse_source(src.strip())
     if found is None:
@@ -71,7 +71,7 @@ COLUMNS: Final = (
     Column(
         "url",
         spelled(
-            without_data(WaitingSession(BLANK, BLANK, BLANK).uri), project.c.name, session.c.timestamp, session.c.label
+            without_data(PrearchiveSession(BLANK, BLANK, BLANK).uri), project.c.name, session.c.timestamp, session.c.label
         ),
     ),
     Column("autoarchive", case((_CODE == 5, "AutoArchiveOverwrite"), (_CODE == 4, "AutoArchive"), else_="Manual")),
@@ -103,8 +103,8 @@ def list_waiting(
     own = principal.signed_in and any(name.casefold() == UNASSIGNED.casefold() for name in in_projects)
     if in_projects and not own:
         known = ProjectRights(connection)
-        answers = (may(principal, Action.PREARCHIVE_READ, name, known) for name in in_projects)
-        if Answer.ALLOWED not in answers:
+        answers = (decide_access_of(principal, Action.PREARCHIVE_READ, name, known) for name in in_projects)
+        if AccessDecision.ALLOWED not in answers:
             rights.check(connection, principal, Action.PREARCHIVE_READ, in_projects[0])
     query = _sessions().where(visible(principal, Action.PREARCHIVE_READ))
     if in_projects:

@@ -1,5 +1,5 @@
 // What the server has of a study already, and what comes of that where it is bound; as rules.md, "Again" 3 and 4, and
-// src/scandock/rules/homes.py.
+// src/scandock/rules/routing.py.
 
 import { candidates } from "./comments.js";
 import { fold, UNASSIGNED } from "./labels.js";

@@ -1,4 +1,4 @@
-// What one entry is, told by its first bytes: an image, an archive to be opened, or neither; as pipeline/read.py.
+// What one entry is, told by its first bytes: an image, an archive to be opened, or neither; as pipeline/entry_reader.py.
 
 import { readHeader } from "./dicom_header.js";
 import { readEcat } from "./ecat_header.js";

@@ -1,4 +1,4 @@
-// To which study a file belongs that is no image: by the folders it shares with images; as src/scandock/rules/loose.py.
+// To which study a file belongs that is no image: by the folders it shares with images; as src/scandock/rules/loose_files.py.
 
 import { foldersOf, placeOf, splitBase } from "./layout.js";
 

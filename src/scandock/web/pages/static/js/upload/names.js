@@ -1,4 +1,4 @@
-// Names out of archives and headers, fit to stand in a line or a sentence; as src/scandock/formats/shown.py has them.
+// Names out of archives and headers, fit to stand in a line or a sentence; as src/scandock/formats/display_names.py has them.
 
 const UNPRINTED = /[\p{C}\p{Z}]/gu;
 const TO_THE_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefe\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;

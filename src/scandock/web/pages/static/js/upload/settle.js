@@ -118,7 +118,7 @@ function tellPatientsApart(group) {
   });
 }
 
-/** One patient under several subjects, and ECAT files in several sessions; as src/scandock/rules/elsewhere.py. */
+/** One patient under several subjects, and ECAT files in several sessions; as src/scandock/rules/related_sessions.py. */
 function warnOfOthers(cases) {
   const known = cases.filter((one) => one.naming.patients.commonId);
   for (const group of grouped(known, (one) => one.naming.patients.commonId).values()) {

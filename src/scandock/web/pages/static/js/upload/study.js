@@ -57,7 +57,7 @@ export class Study {
     return this.ecat.map((file) => file[ECAT_VALUES[keyword]].trim());
   }
 
-  /** The patient: {ids, commonId, commonName}; placeholders count as absent (src/scandock/rules/people.py). */
+  /** The patient: {ids, commonId, commonName}; placeholders count as absent (src/scandock/rules/patients.py). */
   patients(placeholders) {
     const absent = (text) => isPlaceholder(text, placeholders);
     const ids = [...this.counts("PatientID").keys()].filter((text) => !absent(text));

@@ -1,0 +1,68 @@
+"""The matrix as a condition of a query: which of many projects somebody may do a thing in, in one statement."""
+
+from __future__ import annotations
+
+from sqlalchemy import ColumnElement, and_, exists, false, or_, select, true
+
+from scandock.access.principal import Principal
+from scandock.catalog.projects import begun_deletions, set_aside
+from scandock.catalog.server_tables import member, project_access
+from scandock.catalog.tables import project, session
+from scandock.catalog.view import brought_by
+from scandock.rules.labels import UNASSIGNED
+from scandock.rules.permissions import Accessibility, Action, is_allowed, list_roles, is_allowed_in_deleted
+
+
+def projects_where(principal: Principal, action: Action) -> ColumnElement[bool]:
+    """A condition on `project` that holds for the projects in which `principal` may; one's own things come besides.
+
+    Those that are being deleted are none of them, nor are deleted ones but for `serves_aside`.
+    """
+    aside = true() if is_allowed_in_deleted(action, admin=principal.admin) else ~set_aside()
+    return project.c.id.not_in(begun_deletions()) & aside & _rights_where(principal, action)
+
+
+def _rights_where(principal: Principal, action: Action) -> ColumnElement[bool]:
+    if principal.admin and is_allowed(action, admin=True, scope=principal.scope):
+        return true()
+    open_to = [
+        accessibility
+        for accessibility in Accessibility
+        if is_allowed(action, accessibility=accessibility, signed_in=principal.signed_in, scope=principal.scope)
+    ]
+    roles = [role for role in list_roles(action) if is_allowed(action, role=role, scope=principal.scope)]
+    ways: list[ColumnElement[bool]] = []
+    if open_to:
+        ways.append(
+            exists(
+                select(project_access.c.project_id).where(
+                    project_access.c.project_id == project.c.id,
+                    project_access.c.accessibility.in_(open_to),
+                )
+            )
+        )
+    if principal.account_id is not None and principal.signed_in and roles:
+        ways.append(
+            exists(
+                select(member.c.project_id).where(
+                    member.c.project_id == project.c.id,
+                    member.c.account_id == principal.account_id,
+                    member.c.role.in_(sorted(roles)),
+                )
+            )
+        )
+    return (project.c.name != UNASSIGNED) & or_(false(), *ways)
+
+
+def own_where(principal: Principal) -> ColumnElement[bool]:
+    """A condition on `session` and its `project` that holds for what `principal` has uploaded to `Unassigned`."""
+    if principal.account_id is None or not principal.signed_in:
+        return false()
+    return and_(project.c.name == UNASSIGNED, session.c.tree_id.in_(brought_by(principal.account_id)))
+
+
+def sessions_where(principal: Principal) -> ColumnElement[bool]:
+    """A condition on `session` and its `project` that holds where `principal` may look; one's own come besides."""
+    archived = (session.c.place == "archive") & projects_where(principal, Action.SESSION_READ)
+    waiting = (session.c.place == "prearchive") & projects_where(principal, Action.PREARCHIVE_READ)
+    return or_(archived, waiting)

@@ -1,0 +1,55 @@
+"""Names out of archives, made fit to stand in a sentence that a person or a terminal reads."""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+LONGEST: Final = 120
+
+
+def quote(name: str) -> str:
+    """`name` in quotes, on one line: what does not print is escaped, the middle of a long name left out.
+
+    Control characters, line ends, terminal escapes, text-direction marks and lone surrogates all become escapes.
+    The end of a long name stays, since the file's own name stands there.
+    """
+    if len(name) > LONGEST:
+        half = LONGEST // 2
+        name = f"{name[:half]}...{name[-half:]}"
+    return f"'{escape_name(name)}'"
+
+
+def escape_name(name: str) -> str:
+    """`name` whole, with what does not print as escapes: for tables, where quotes would only be in the way."""
+    if name.isprintable():
+        return name
+    return "".join(char if char.isprintable() else _escaped(char) for char in name)
+
+
+def _escaped(char: str) -> str:
+    code = ord(char)
+    if code <= 0xFF:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+
+
+def decode_file_name(name: str) -> str:
+    """A file name of this system as text: UTF-8 where valid, else Latin-1, as in a tar; never holds a surrogate."""
+    raw = os.fsencode(name)
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
+
+
+def as_size(count: int) -> str:
+    """A number of bytes as people read it: 812 bytes, 1.5 MB, 2.0 GB (powers of ten)."""
+    if count < 1000:
+        return f"{count} bytes" if count != 1 else "1 byte"
+    figure = float(count)
+    for unit in ("kB", "MB", "GB", "TB", "PB"):
+        figure /= 1000
+        if figure < 999.95:
+            return f"{figure:.1f} {unit}"
+    return f"{figure / 1000:.1f} EB"

@@ -1,0 +1,219 @@
+"""Step 7: the receipt accounts for every entry, the report for the whole."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import insert
+
+from scandock.catalog.tables import upload_exception
+from scandock.formats.display_names import quote
+from scandock.model.verdicts import ImportState, Verdict
+from scandock.pipeline.job import Job, JobContext
+from scandock.pipeline.verdicts import UploadVerdict
+from scandock.pipeline.ledger import Ledger
+from scandock.queue.leases import guard
+from scandock.rules.notices import Notice
+from scandock.rules.receipt_codes import CODES
+from scandock.store.paths import RECEIPT
+
+EXCEPTIONS = 1_000
+"""Lines that the catalog keeps of one import, those that need a person's eye; the receipt has all."""
+
+LINES = 1_000
+"""Lines of the receipt that are packed at a time."""
+_NAMED = 3
+"""Files that a warning of a disc names."""
+_NEEDS_AN_EYE = (Verdict.UNPARSEABLE, Verdict.CONFLICT, Verdict.REFUSED)
+
+
+def close_verdicts(ledger: Ledger) -> None:
+    """Give the remaining entries the verdict that their content stands for."""
+    for content, verdict, code in (
+        ("junk", Verdict.JUNK, "junk_name"),
+        ("special", Verdict.IGNORED, "ignored_link"),
+        ("unparseable", Verdict.UNPARSEABLE, "not_dicom"),
+        ("loose", Verdict.IGNORED, "ignored_no_one_study"),
+    ):
+        ledger.run(
+            "UPDATE entry SET verdict = ?, code = CASE WHEN code = '' THEN ? ELSE code END"
+            " WHERE content = ? AND verdict = ''",
+            (verdict, code, content),
+        )
+
+
+def receipt_lines(ledger: Ledger, archive: str, names: dict[int, str]) -> Iterator[dict[str, Any]]:
+    """The receipt's lines in archive order; `names` gives a job's folder under DATA, for `stored_as`."""
+    for path, size, sha256, verdict, code, message, job, stands in ledger.stream(
+        "SELECT e.path, e.size, e.sha256, e.verdict, e.code, e.message, COALESCE(o.job, e.job),"
+        " COALESCE(e.target, o.target)"
+        " FROM entry e LEFT JOIN entry o ON o.ordinal = e.original ORDER BY e.ordinal"
+    ):
+        folder = names.get(job) if job is not None else None
+        yield {
+            "archive": archive,
+            "path": path,
+            "bytes": size,
+            "sha256": sha256.hex() if sha256 else None,
+            "verdict": verdict,
+            "code": code,
+            "message": message or CODES[code].sentence,
+            "stored_as": f"{folder}/{stands}" if folder and stands is not None else None,
+        }
+
+
+def write_receipt(context: JobContext, archive: str, names: dict[int, str]) -> None:
+    """Write the whole receipt, compressed, into the stage; it becomes the import's with its outcome."""
+    with context.stage.put(RECEIPT) as raw:
+        compress_receipt(context.ledger, archive, names, _GzipTarget(raw))
+
+
+def compress_receipt(ledger: Ledger, archive: str, names: dict[int, str], raw: Any) -> None:  # noqa: ANN401
+    """Write the receipt as compressed JSON lines to anything that has `write` and `flush`."""
+    encode = json.JSONEncoder(ensure_ascii=False, check_circular=False).encode
+    lines = receipt_lines(ledger, archive, names)
+    with gzip.GzipFile("", "wb", 1, raw, mtime=0) as packed:
+        while chunk := list(islice(lines, LINES)):
+            text = "\n".join(map(encode, chunk)) + "\n"
+            packed.write(text.encode("utf-8", "backslashreplace"))
+
+
+class _GzipTarget:
+    """A stage's writer as gzip wants one."""
+
+    def __init__(self, writer: Any) -> None:  # noqa: ANN401
+        self._writer = writer
+
+    def write(self, data: bytes) -> int:
+        written: int = self._writer.write(data)
+        return written
+
+    def flush(self) -> None:
+        """Nothing is buffered here."""
+
+
+def record_exceptions(context: JobContext) -> None:
+    """Note in the catalog the first of those entries that a person should look at."""
+    rows = [
+        {
+            "upload_id": context.lease.upload_id,
+            "n": n,
+            "path": path.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0"),
+            "verdict": verdict,
+            "code": code,
+            "message": message or CODES[code].sentence,
+        }
+        for n, (path, verdict, code, message) in enumerate(
+            context.ledger.rows(
+                "SELECT path, verdict, code, message FROM entry WHERE verdict IN (?, ?, ?) ORDER BY ordinal LIMIT ?",
+                (*_NEEDS_AN_EYE, EXCEPTIONS),
+            )
+        )
+    ]
+    if rows:
+        with context.catalog.write() as connection:
+            guard(context.catalog, connection, context.lease)
+            connection.execute(insert(upload_exception), rows)
+
+
+def import_outcome(jobs: list[Job], upload_verdict: UploadVerdict) -> tuple[ImportState, str, str]:
+    """(state, code, message) of the import (design: fixed surface)."""
+    refused = upload_verdict.refused
+    if refused is not None:
+        return ImportState.REFUSED, refused.code, f"{refused.message} {refused.remedy}".strip()
+    held = [job for job in jobs if job.final_decision.held is not None]
+    if upload_verdict.lost:
+        also = f" {_held_message(held)}" if held else ""
+        return ImportState.PARTLY, "inner_refused", f"{_lost_message(upload_verdict.lost)} Look at the warnings.{also}"
+    if held:
+        why = held[0].final_decision.held
+        assert why is not None
+        return ImportState.HELD, why.code, _held_message(held)
+    return ImportState.PLACED, "", ""
+
+
+def _lost_message(count: int) -> str:
+    return "An inner archive could not be taken." if count == 1 else f"{count} inner archives could not be taken."
+
+
+def _held_message(held: list[Job]) -> str:
+    first = held[0].final_decision.held
+    assert first is not None
+    if len(held) == 1:
+        return f"{first.message} {first.remedy}".strip()
+    return f"{len(held)} sessions wait in the prearchive for a decision. {first.message} {first.remedy}".strip()
+
+
+def sum_entry_bytes(ledger: Ledger) -> tuple[int, int]:
+    """(bytes of all entries at the innermost level, bytes of those that were stored)."""
+    total, stored = ledger.rows(
+        "SELECT COALESCE(SUM(size), 0), COALESCE(SUM(CASE WHEN verdict IN ('stored', 'conflict', 'resource')"
+        " THEN size ELSE 0 END), 0) FROM entry"
+    )[0]
+    return total, stored
+
+
+def upload_warnings(ledger: Ledger, extra: list[Notice]) -> list[dict[str, str]]:
+    """Warnings about the upload as a whole: unparseable entries that were ignored, and what the walk noted."""
+    notices = [*extra, *missing_disc_files(ledger)]
+    count = ledger.rows("SELECT COUNT(*) FROM entry WHERE verdict = 'unparseable'")[0][0]
+    if count:
+        first = ledger.rows("SELECT path FROM entry WHERE verdict = 'unparseable' ORDER BY ordinal LIMIT 3")
+        from scandock.formats.display_names import quote
+
+        names = ", ".join(quote(path) for (path,) in first)
+        notices.append(
+            Notice(
+                code="unparseable_ignored",
+                message=f"{_left_out_message(count)}: {names}" + (" and more." if count > len(first) else "."),
+                remedy="See the receipt for each.",
+            )
+        )
+    return [{"code": w.code, "message": f"{w.message} {w.remedy}".strip()} for w in dict.fromkeys(notices)]
+
+
+def _left_out_message(count: int) -> str:
+    if count == 1:
+        return "1 entry that should be an image can't be read and was left out"
+    return f"{count} entries that should be images can't be read and were left out"
+
+
+def receipt_rows(source: Iterable[bytes]) -> Iterator[list[str | int | None]]:
+    """The receipt's lines as rows of a table, the header first."""
+    columns = ("archive", "path", "bytes", "sha256", "verdict", "code", "message", "stored_as")
+    yield list(columns)
+    for raw in source:
+        line = json.loads(raw)
+        yield [line[column] for column in columns]
+
+
+def missing_disc_files(ledger: Ledger) -> list[Notice]:
+    """One warning for each DICOMDIR that lists files which are not in its archive (rules.md, images 1)."""
+    notices = []
+    for path, folder, facts in ledger.rows(
+        "SELECT path, folder, facts FROM entry WHERE code = 'dicomdir' AND facts NOT IN ('', '[]') ORDER BY ordinal"
+    ):
+        listed = [name.replace("\\", "/").strip("/") for name in json.loads(facts)]
+        present = {
+            name.replace("\\", "/").casefold().rstrip(".")
+            for (name,) in ledger.stream(
+                "SELECT SUBSTR(path, ?) FROM entry WHERE SUBSTR(path, 1, ?) = ?", (len(folder) + 1, len(folder), folder)
+            )
+        }
+        bare = {name.rpartition(".")[0] for name in present}
+        lacking = [name for name in listed if name.casefold() not in present and name.casefold() not in bare]
+        if lacking:
+            names = ", ".join(quote(name) for name in lacking[:_NAMED])
+            notices.append(
+                Notice(
+                    code="dicomdir_missing",
+                    message=f"{quote(path)} lists {len(listed)} files; {len(lacking)} are not in the archive: {names}"
+                    + (" and more." if len(lacking) > _NAMED else "."),
+                    remedy="Check that the disc was copied whole.",
+                )
+            )
+    return notices

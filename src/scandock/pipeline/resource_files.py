@@ -1,0 +1,159 @@
+"""Step 5: files that are no images find their session, by the folders that they share with images."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Protocol
+
+from scandock.catalog.trees import ResourceRow, ScanRow
+from scandock.model.verdicts import Verdict
+from scandock.pipeline.tree_arranger import TreeArranger
+from scandock.pipeline.ledger import Ledger
+from scandock.pipeline.duplicates import discard_staged
+from scandock.pipeline.scans import ecat_scan_ids
+from scandock.rules.filenames import resource_path, make_unique
+from scandock.rules.labels import clean_label
+from scandock.rules.layout import IMAGE_RESOURCES, parse_layout
+from scandock.rules.loose_files import FolderIndex, split_levels
+from scandock.store.paths import RelPath, below, relative_to
+
+LOOSE = "MISC"
+"""The session resource that keeps files without a resource folder."""
+
+
+class ResourceTarget(Protocol):
+    """Takes the files that are no images of one session."""
+
+    def keep(self, number: bytes, path: str, staged: RelPath, sha256: bytes, series: str | None) -> None:
+        """Keep one; `series` names the scan that it belongs to (a series UID, an ECAT file's sha256), if any."""
+
+
+def assign_resources(ledger: Ledger, targets: Mapping[int, ResourceTarget], index: FolderIndex, resources: str) -> None:
+    """Give every file that is no image its session, by job, or ignore it (rules.md, "Which entries are images" 2)."""
+    ignored: list[tuple[str, str, bytes]] = []
+    for number, path, staged, sha256 in _pages(ledger):
+        if resources == "ignore":
+            ignored.append(("ignored_resources_off", "", number))
+            continue
+        study_match = index.find_study(split_levels(path, len(number) // 4))
+        if study_match.study is None:
+            ignored.append(("ignored_no_one_study", f"Not stored: {study_match.reason}.", number))
+            continue
+        target = targets.get(int(study_match.study))
+        if target is None:  # its study is left out
+            ignored.append(("left_out", "", number))
+            continue
+        target.keep(number, path, staged, sha256, study_match.series)
+    ledger.many(
+        "UPDATE entry SET verdict = 'ignored', code = CASE WHEN code = '' THEN ? ELSE code END,"
+        " message = CASE WHEN message = '' THEN ? ELSE message END WHERE ordinal = ?",
+        ignored,
+    )
+
+
+def _pages(ledger: Ledger) -> Iterator[tuple[bytes, str, RelPath, bytes]]:
+    """The loose files in archive order, page by page, since they are changed on the way."""
+    last = b""
+    while page := ledger.rows(
+        "SELECT ordinal, path, staged, sha256 FROM entry WHERE content = 'loose' AND verdict = '' AND ordinal > ?"
+        " ORDER BY ordinal LIMIT 2000",
+        (last,),
+    ):
+        yield from page
+        last = page[-1][0]
+
+
+class ResourceWriter:
+    """Keeps files of one job as resources of its tree."""
+
+    def __init__(self, arranger: TreeArranger) -> None:
+        self.arranger = arranger
+        self.job = arranger.job
+        self.ledger = arranger.ledger
+        self.stage = arranger.stage
+        self._ecat: dict[str, str] | None = None
+
+    def keep(self, number: bytes, path: str, staged: RelPath, sha256: bytes, series: str | None) -> None:
+        """Keep one loose or resource file under its cleaned relative path."""
+        spot = split_levels(path, len(number) // 4)
+        place = parse_layout(spot.path, spot.outer)
+        resource = self._resource(place.resource, series)
+        path_in_resource = resource_path(place.rest, place.base)
+        if self._is_repeat(number, staged, sha256, resource, path_in_resource):
+            return
+        self.arranger.start()
+        name = self._replacing(resource, path_in_resource) or make_unique(self.arranger.taken(resource), path_in_resource)
+        target = below(self.arranger.folder(resource), name)
+        self.arranger.move(staged, target)
+        self.ledger.run(
+            "UPDATE entry SET job = ?, verdict = 'resource', code = CASE WHEN code = '' THEN 'resource' ELSE code END,"
+            " resource_n = ?, name = ?, target = ? WHERE ordinal = ?",
+            (self.job.n, resource.n, name, target, number),
+        )
+
+    def _resource(self, folder: str | None, series: str | None) -> ResourceRow:
+        scan = self.job.scan_of.get(series) if series else None
+        if scan is None and series:
+            scan = next((scan for scan in self.job.scans if scan.series_uid == series), None) or self._ecat_scan(series)
+        label = clean_label(folder) if folder else LOOSE
+        if not label or label.casefold() in IMAGE_RESOURCES:
+            label = LOOSE
+        return self.arranger.resource(scan, label, label, "")
+
+    def _ecat_scan(self, sha256: str) -> ScanRow | None:
+        """The scan of an ECAT file that the joined session has."""
+        if self._ecat is None:
+            self._ecat = ecat_scan_ids(self.ledger, self.job)
+        scan_id = self._ecat.get(sha256)
+        return next((scan for scan in self.job.scans if scan.scan_id == scan_id), None)
+
+    def _is_repeat(self, number: bytes, staged: RelPath, sha256: bytes, resource: ResourceRow, path_in_resource: str) -> bool:
+        """Whether the same bytes stand under this name already, in the session or from this upload."""
+        if path_in_resource not in self.arranger.taken(resource):
+            return False
+        folder = self.arranger.folder(resource)
+        for n, path in self.ledger.rows(
+            "SELECT n, path FROM base INDEXED BY base_sha256 WHERE job = ? AND resource_n = ? AND sha256 = ?",
+            (self.job.n, resource.n, sha256),
+        ):
+            if n not in self.arranger.dropped and _is_numbered(relative_to(folder, path), path_in_resource):
+                if self.arranger.heal(number, n, path, staged, sha256, Verdict.RESOURCE):
+                    return True
+                self._repeat(number, staged, "already_there", path)
+                return True
+        for (name,) in self.ledger.rows(
+            "SELECT name FROM entry INDEXED BY entry_loose WHERE content = 'loose' AND sha256 = ? AND job = ?"
+            " AND resource_n = ? AND verdict = 'resource'",
+            (sha256, self.job.n, resource.n),
+        ):
+            if _is_numbered(name, path_in_resource):
+                self._repeat(number, staged, "same_bytes", below(folder, name))
+                return True
+        return False
+
+    def _replacing(self, resource: ResourceRow, path_in_resource: str) -> str:
+        """With `delete` a file of the same name gives way, unless this archive has healed it; gives the free name."""
+        if self.job.final_decision.overwrite != "delete":
+            return ""
+        path = below(self.arranger.folder(resource), path_in_resource)
+        for (n,) in self.ledger.rows("SELECT n FROM base WHERE job = ? AND path = ?", (self.job.n, path)):
+            if n not in self.arranger.dropped and n not in self.arranger.healer.mended:
+                self.arranger.dropped.add(n)
+                return path_in_resource
+        return ""
+
+    def _repeat(self, number: bytes, staged: RelPath, code: str, target: str) -> None:
+        discard_staged(self.stage, number, staged)
+        self.ledger.run(
+            "UPDATE entry SET job = ?, verdict = 'duplicate', code = ?, staged = '', target = ? WHERE ordinal = ?",
+            (self.job.n, code, target, number),
+        )
+
+
+def _is_numbered(name: str, path: str) -> bool:
+    """Whether `name` is `path`, or what `unique` makes of it (`a_2.txt` of `a.txt`)."""
+    if name == path:
+        return True
+    stem, dot, _ = path.partition(".") if "/" not in path else (path.rpartition(".")[0], ".", "")
+    return bool(dot) and re.fullmatch(re.escape(stem) + r"_\d+" + re.escape(path[len(stem) :]), name) is not None

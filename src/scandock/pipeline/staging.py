@@ -1,0 +1,110 @@
+"""Writing the bytes of entries into the stage, once, hashed on the way."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Protocol
+
+from scandock.model.errors import BadInput
+from scandock.pipeline.entry_body import EntryBody
+from scandock.store.errors import ScratchMissing
+from scandock.store.paths import RelPath
+
+_CHUNK = 1024 * 1024
+
+
+class StageFile(Protocol):
+    def write(self, data: bytes | memoryview, /) -> object: ...
+    def close(self) -> object: ...
+
+
+class StageFiles(Protocol):
+    """What the reading step needs of a stage (`scandock.store`); paths are relative to it."""
+
+    def put(self, rel: RelPath, /) -> StageFile: ...
+    def put_whole(self, rel: RelPath, data: bytes | memoryview, /) -> object: ...
+    def move(self, old: RelPath, new: RelPath, /) -> None: ...
+    def remove(self, rel: RelPath, /) -> None: ...
+    def read_at(self, rel: RelPath, offset: int, length: int, /) -> bytes: ...
+    def local_path(self, rel: RelPath, /) -> str | None: ...
+
+
+class StagedFile:
+    """What was written: its size and sha256, and where."""
+
+    __slots__ = ("sha256", "size", "staged")
+
+    def __init__(self, size: int, sha256: bytes, staged: RelPath) -> None:
+        self.size = size
+        self.sha256 = sha256
+        self.staged = staged
+
+
+def stage_bytes(stage: StageFiles, data: bytes | memoryview, path: RelPath, spare: RelPath) -> RelPath:
+    """Write `data` to `path`, or to `spare` where that name is taken; gives the name used.
+
+    `spare` is the entry's own: what stands there, a reader has left that died at it.
+    """
+    try:
+        stage.put_whole(path, data)
+    except FileExistsError:
+        try:
+            stage.put_whole(spare, data)
+        except FileExistsError:
+            stage.remove(spare)
+            stage.put_whole(spare, data)
+        return spare
+    return path
+
+
+def stage_stream(stage: StageFiles, body: EntryBody, staged: RelPath, grown: Callable[[int], None]) -> StagedFile:
+    """Write a stream to `staged`, hashing it; `grown` hears of each chunk's size. A broken stream leaves nothing."""
+    digest = hashlib.sha256()
+    size = 0
+    try:
+        writer = stage.put(staged)
+    except FileExistsError:  # names here are by ordinal: a reader that died has left it
+        stage.remove(staged)
+        writer = stage.put(staged)
+    try:
+        for chunk in body.chunks():
+            digest.update(chunk)
+            size += len(chunk)
+            grown(size)
+            writer.write(chunk)
+    except BadInput:
+        writer.close()
+        stage.remove(staged)
+        raise
+    writer.close()
+    return StagedFile(size, digest.digest(), staged)
+
+
+def move_staged(stage: StageFiles, old: RelPath, path: RelPath, spare: RelPath) -> RelPath:
+    """Move `old` to `path`, or to `spare`, as `stage_bytes` does, where that is taken; gives the name used."""
+    try:
+        stage.move(old, path)
+    except FileExistsError:
+        stage.remove(spare)
+        stage.move(old, spare)
+        return spare
+    return path
+
+
+def scratch_path(stage: StageFiles, rel: RelPath) -> str:
+    """Path of a scratch file of the stage; a Fault where the store has no place for such."""
+    path = stage.local_path(rel)
+    if path is None:
+        raise ScratchMissing
+    return path
+
+
+def hash_dataset(read_at: Callable[[int, int], bytes], start: int) -> bytes:
+    """sha256 of an object behind its preamble and file meta: by it objects are the same that differ in those alone."""
+    digest = hashlib.sha256()
+    at = start
+    while chunk := read_at(at, _CHUNK):
+        digest.update(chunk)
+        at += len(chunk)
+    return digest.digest()

@@ -1,0 +1,107 @@
+"""Step 4, first half: from entries and tallies to studies, each with all that is known of it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from datetime import tzinfo
+
+from scandock.catalog.trees import ecat_facts
+from scandock.model.entry import Content
+from scandock.pipeline.job import EcatEntry, Job
+from scandock.pipeline.ledger import Ledger
+from scandock.pipeline.duplicates import Clashes
+from scandock.pipeline.tallies import Tallies
+from scandock.rules.ecat_groups import EcatFile, group_ecat
+from scandock.rules.loose_files import FolderIndex, split_levels
+from scandock.rules.study import StudyFacts
+
+
+def collect_jobs(
+    ledger: Ledger, tallies: Tallies, clashes: dict[str, Clashes], zone: tzinfo, placeholders: tuple[str, ...]
+) -> list[Job]:
+    """One job for each DICOM study and each ECAT session of the upload, in a fixed order."""
+    series = tallies.studies()
+    folders: dict[str, Counter[str]] = defaultdict(Counter)
+    session_folders: dict[str, Counter[str]] = defaultdict(Counter)
+    for study, folder, session_folder, count in ledger.rows(
+        "SELECT study, folder, session_folder, COUNT(*) FROM entry WHERE content = ? AND verdict <> 'refused'"
+        " GROUP BY study, folder, session_folder",
+        (Content.DICOM,),
+    ):
+        folders[study][folder] += count
+        if session_folder:
+            session_folders[study][session_folder] += count
+    studies = [
+        StudyFacts(
+            key=uid,
+            study_uid=uid,
+            series=tuple(series[uid]),
+            session_folders=dict(session_folders[uid]),
+            folders=frozenset(folders[uid]),
+        )
+        for uid in sorted(folders)
+    ]
+    files = _collect_ecat(ledger)
+    grouping = group_ecat(
+        [EcatFile(path=f.path, folder=f.session_folder, sha256=f.sha256, facts=f.facts) for f in files],
+        studies,
+        zone,
+        placeholders,
+    )
+    jobs: list[Job] = []
+    for study in sorted(grouping.studies, key=lambda study: study.key):
+        jobs.append(
+            Job(
+                n=len(jobs),
+                study=study,
+                ecat=[file for file in files if grouping.keys[file.path] == study.key],
+                clashes=clashes.get(study.study_uid or "", Clashes()),
+                warnings=list(grouping.warnings.get(study.key, ())),
+            )
+        )
+    _assign_jobs(ledger, jobs)
+    return jobs
+
+
+def _collect_ecat(ledger: Ledger) -> list[EcatEntry]:
+    """The ECAT files that are kept; the same bytes again in one session folder are duplicates of the first."""
+    files: list[EcatEntry] = []
+    originals: dict[tuple[bytes, str], bytes] = {}
+    repeats: list[tuple[bytes, bytes]] = []
+    for number, path, sha256, session_folder, scan_folder, facts in ledger.rows(
+        "SELECT ordinal, path, sha256, session_folder, scan_folder, facts FROM entry"
+        " WHERE content = ? AND verdict = '' ORDER BY ordinal",
+        (Content.ECAT,),
+    ):
+        original = originals.setdefault((sha256, session_folder), number)
+        if original != number:
+            repeats.append((original, number))
+            continue
+        files.append(EcatEntry(number, path, sha256, session_folder, scan_folder, ecat_facts(json.loads(facts))))
+    ledger.many("UPDATE entry SET verdict = 'duplicate', code = 'same_bytes', original = ? WHERE ordinal = ?", repeats)
+    return files
+
+
+def _assign_jobs(ledger: Ledger, jobs: list[Job]) -> None:
+    """Note in the ledger which job each image belongs to."""
+    for job in jobs:
+        if job.study.study_uid is not None:
+            ledger.run(
+                "UPDATE entry SET job = ? WHERE study = ? AND content = ?", (job.n, job.study.study_uid, Content.DICOM)
+            )
+        ledger.many("UPDATE entry SET job = ? WHERE ordinal = ?", [(job.n, entry.ordinal) for entry in job.ecat])
+
+
+def index_folders(ledger: Ledger) -> FolderIndex:
+    """The folders that hold images, for the files that are none."""
+    index = FolderIndex()
+    keys = {}
+    for folder, levels, job, series in ledger.rows(
+        "SELECT folder, LENGTH(ordinal) / 4, job, CASE WHEN content = 'ecat' THEN LOWER(HEX(sha256)) ELSE series"
+        " END AS scan FROM entry WHERE job IS NOT NULL AND verdict <> 'refused'"
+        " GROUP BY folder, LENGTH(ordinal), job, scan ORDER BY MIN(ordinal)"
+    ):
+        keys[job] = str(job)
+        index.add_image(split_levels(folder + "x", levels), keys[job], series)
+    return index

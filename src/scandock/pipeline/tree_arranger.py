@@ -1,0 +1,327 @@
+"""Step 5, second half: a job's next tree is planned, and every entry of it learns where it will stand.
+
+A new scan is one rename of the folder that the readers filled; what joins a scan that is there already moves file by
+file; what stays of a session that is joined is hard-linked. All of it is decided in the ledger; `placing.tree_plan`
+makes it true.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from scandock.catalog.trees import NOTHING_SAID, FileRow, ResourceRow, ScanRow
+from scandock.model.verdicts import Verdict
+from scandock.pipeline.healing import Healer
+from scandock.pipeline.job import Job
+from scandock.pipeline.ledger import Ledger
+from scandock.pipeline.duplicates import discard_staged
+from scandock.pipeline.scans import assign_scans
+from scandock.placing.tree_plan import BaseTree, Rename, Sums, TreePlan
+from scandock.rules.filenames import UsedNames, object_name, resource_path, make_unique, variant_name
+from scandock.rules.layout import parse_layout
+from scandock.store.paths import RelPath, below, image_folder, relative_to, resource_folder, uid_key
+from scandock.store.port import Stage
+
+_STORED = (
+    "verdict = CASE WHEN verdict = '' THEN 'stored' ELSE verdict END,"
+    " code = CASE WHEN code = '' THEN 'stored' ELSE code END"
+)
+
+_IN_NEW_TREE = "verdict IN ('stored', 'conflict', 'resource')"
+
+
+class TreeArranger:
+    """Plans the tree of one job: `begin`, then `place_images`, then what the other files want, then `plan`."""
+
+    def __init__(self, ledger: Ledger, stage: Stage, job: Job, *, keep_names: bool = False) -> None:
+        """`keep_names`: objects keep the archive's own base names where these are free (rules.md, "Which file")."""
+        self.job = job
+        self.keep_names = keep_names
+        self.ledger = ledger
+        self.stage = stage
+        self.resources: dict[tuple[int | None, str], ResourceRow] = {}
+        self.names: dict[int, UsedNames] = {}
+        self.dropped: set[int] = set()
+        self.healer = Healer(ledger, job.n)
+        self.started = False
+        """Whether there is to be a new tree."""
+        self._filled: set[int] = set()
+        """Resources in whose folders files stand: some that stay of the joined session, or some that have come."""
+        self._based: frozenset[int] = frozenset()
+        """Of these those in which some stay."""
+        self._moves = 0
+
+    # -- what is there already -----------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Take over what the joined session holds, and give every new series its id."""
+        job = self.job
+        job.scans = list(job.base_scans)
+        job.resources = list(job.base_resources)
+        self.resources = {(r.scan_n, r.label.casefold()): r for r in job.resources}
+        self.dropped = {n for _, n in job.replaced}
+        self._based = frozenset(self._sums_of_base())
+        self._filled = set(self._based)
+        self._drop_duplicates()
+        assign_scans(self.ledger, self.job)
+
+    def _drop_duplicates(self) -> None:
+        job, ledger = self.job, self.ledger
+        for number, n in job.duplicates:
+            (path,) = ledger.rows("SELECT path FROM base WHERE job = ? AND n = ?", (job.n, n))[0]
+            staged, sha256 = ledger.rows("SELECT staged, sha256 FROM entry WHERE ordinal = ?", (number,))[0]
+            if self.heal(number, n, path, staged, sha256, Verdict.STORED):
+                continue
+            discard_staged(self.stage, number, staged)
+            ledger.run(
+                "UPDATE entry SET verdict = ?, code = 'already_there', message = '', staged = '', target = ?"
+                " WHERE ordinal = ?",
+                (Verdict.DUPLICATE, path, number),
+            )
+
+    def heal(self, number: bytes, n: int, path: RelPath, staged: RelPath, sha256: bytes, verdict: Verdict) -> bool:
+        """Let an entry take the place of the base file that it repeats, where that is broken."""
+        if not staged or not self.healer.heals(n, sha256):
+            return False
+        self.start()
+        self.move(staged, path)
+        self.ledger.run(
+            "UPDATE entry SET job = ?, verdict = ?, code = 'healed', staged = '', target = ? WHERE ordinal = ?",
+            (self.job.n, verdict, path, number),
+        )
+        return True
+
+    def has_new_images(self) -> bool:
+        """Whether any image is new to the session."""
+        rows = self.ledger.rows(
+            "SELECT 1 FROM entry WHERE job = ? AND content IN ('dicom', 'ecat') AND verdict IN ('', 'conflict')"
+            " LIMIT 1",
+            (self.job.n,),
+        )
+        return bool(rows)
+
+    def resource(self, scan: ScanRow | None, label: str, content: str, file_format: str) -> ResourceRow:
+        key = (scan.n if scan else None, label.casefold())
+        row = self.resources.get(key)
+        if row is None:
+            n = max((r.n for r in self.job.resources), default=-1) + 1
+            row = self.resources[key] = ResourceRow(n, key[0], label, content, file_format)
+            self.job.resources.append(row)
+        return row
+
+    def folder(self, resource: ResourceRow) -> RelPath:
+        """The resource's folder within the tree."""
+        if resource.scan_n is None:
+            return resource_folder(None, resource.label)
+        scan = next(s for s in self.job.scans if s.n == resource.scan_n)
+        return resource_folder(scan.scan_id, resource.label)
+
+    # -- images --------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Note that there is to be a new tree."""
+        self.started = True
+
+    def move(self, source: RelPath, target: RelPath) -> None:
+        """Note that a staged file, or folder, gets its place in the tree."""
+        self._moves += 1
+        self.ledger.run("INSERT INTO move VALUES (?, ?, ?, ?)", (self.job.n, self._moves, source, target))
+
+    def place_images(self) -> None:
+        """Give every new image its place in the tree."""
+        job = self.job
+        if self.has_new_images():
+            self.start()
+        for uid in [tally.series_uid for tally in job.tallies if tally.series_uid in job.scan_of]:
+            for kind in ("D", "S"):
+                self._place_series(uid, kind)
+        for entry in job.ecat:
+            if entry.sha256.hex() in job.scan_of:
+                self._place_ecat(entry.ordinal, entry.path, job.scan_of[entry.sha256.hex()])
+
+    def _place_series(self, uid: str, kind: str) -> None:
+        job, ledger = self.job, self.ledger
+        source = image_folder(uid_key(job.study.study_uid or ""), uid_key(uid), kind)
+        chosen = (job.study.study_uid, uid, f"{source}/%")
+        where = "study = ? AND series = ? AND content = 'dicom' AND verdict IN ('', 'conflict') AND staged LIKE ?"
+        if not ledger.rows(f"SELECT 1 FROM entry WHERE {where} LIMIT 1", chosen):
+            return
+        separate = job.policy is None or job.policy.separate_secondary
+        primary = kind == "D" or not separate
+        resource = self.resource(
+            job.scan_of[uid], "DICOM" if primary else "secondary", "RAW" if primary else "secondary", "DICOM"
+        )
+        if self.keep_names:
+            self._place_by_name(resource, where, chosen)
+            return
+        folder = self.folder(resource)
+        whole = resource.n not in self._filled
+        unnamed = []
+        if whole:
+            rows = ledger.rows(
+                "SELECT ordinal, staged, sop, sha256, verdict FROM entry WHERE study = ? AND series = ?"
+                " AND content = 'dicom' AND staged LIKE ?"
+                " AND (staged LIKE '%~%' OR verdict NOT IN ('', 'conflict')) ORDER BY ordinal",
+                chosen,
+            )
+            whole = all(
+                verdict in ("", "conflict") for *_, verdict in rows
+            )  # else some are of a refused inner archive
+            unnamed = [(number, staged, sop, sha256) for number, staged, sop, sha256, _ in rows]
+        if not whole:
+            unnamed = ledger.rows(f"SELECT ordinal, staged, sop, sha256 FROM entry WHERE {where} ORDER BY ordinal", chosen)
+        if whole:
+            self.move(source, folder)
+            self._filled.add(resource.n)
+            ledger.run(
+                f"UPDATE entry SET {_STORED}, resource_n = ?, name = SUBSTR(staged, ?), target = ? || SUBSTR(staged, ?)"
+                f" WHERE {where}",
+                (resource.n, len(source) + 2, f"{folder}/", len(source) + 2, *chosen),
+            )
+            placed = below(job.tree, folder)
+            unnamed = [(number, below(placed, relative_to(source, staged)), sop, sha) for number, staged, sop, sha in unnamed]
+        self._place_one_by_one(resource, uid, unnamed)
+
+    def _place_one_by_one(self, resource: ResourceRow, uid: str, odd: list[tuple[bytes, RelPath, str, bytes]]) -> None:
+        """Name objects one by one: the folder is not theirs alone, or the readers found their names taken."""
+        if not odd:
+            return
+        folder = self.folder(resource)
+        names = {
+            name
+            for (name,) in self.ledger.stream(
+                "SELECT name FROM entry WHERE study = ? AND series = ? AND resource_n = ?",
+                (self.job.study.study_uid, uid, resource.n),
+            )
+        }
+        odd.reverse()
+        while odd:  # there may be as many as the session has objects: each is given up for its name
+            number, staged, sop, sha256 = odd.pop()
+            name = object_name(sop, sha256)
+            if name in names or self._stays(resource, below(folder, name)):
+                name = variant_name(sop, sha256)
+            names.add(name)
+            self.move(staged, below(folder, name))
+            self._record_place(number, resource, name)
+
+    def _stays(self, resource: ResourceRow, path: RelPath) -> bool:
+        """Whether a path is that of a file which stays of the joined session, be it gone from the store."""
+        return resource.n in self._based and any(
+            n not in self.dropped
+            for (n,) in self.ledger.rows(
+                "SELECT n FROM base INDEXED BY base_path WHERE job = ? AND path = ?", (self.job.n, path)
+            )
+        )
+
+    def _place_by_name(self, resource: ResourceRow, where: str, chosen: tuple[object, ...]) -> None:
+        """Place the objects of a series one by one, under the names that they have in the archive."""
+        for number, staged, path in self.ledger.rows(
+            f"SELECT ordinal, staged, path FROM entry WHERE {where} ORDER BY ordinal", chosen
+        ):
+            name = make_unique(self.taken(resource), resource_path((), _archive_name(path)))
+            self.move(staged, below(self.folder(resource), name))
+            self._record_place(number, resource, name)
+
+    def _place_ecat(self, number: bytes, path: str, scan: ScanRow) -> None:
+        resource = self.resource(scan, "ECAT", "RAW", "ECAT")
+        (staged,) = self.ledger.rows("SELECT staged FROM entry WHERE ordinal = ?", (number,))[0]
+        name = make_unique(self.taken(resource), resource_path((), _archive_name(path)))
+        self.move(staged, below(self.folder(resource), name))
+        self._record_place(number, resource, name)
+
+    def _record_place(self, number: bytes, resource: ResourceRow, name: str) -> None:
+        self._filled.add(resource.n)
+        self.ledger.run(
+            f"UPDATE entry SET {_STORED}, resource_n = ?, name = ?, target = ? WHERE ordinal = ?",
+            (resource.n, name, below(self.folder(resource), name), number),
+        )
+
+    def taken(self, resource: ResourceRow) -> UsedNames:
+        names = self.names.get(resource.n)
+        if names is None:
+            names = self.names[resource.n] = UsedNames()
+            start = len(self.folder(resource)) + 1
+            for n, path in self.ledger.stream(
+                "SELECT n, path FROM base WHERE job = ? AND resource_n = ?", (self.job.n, resource.n)
+            ):
+                if n not in self.dropped:
+                    names.add(path[start:])
+        return names
+
+    # -- the outcome ---------------------------------------------------------------------------------------------
+
+    def plan(self) -> TreePlan:
+        """The tree as it was decided; the sums of its scans and resources are set."""
+        job, healer = self.job, self.healer
+        base = None
+        if job.base is not None:
+            base = BaseTree(name=job.name, tree_id=job.base.tree_id, last=job.last_file, files=self._base_files)
+        return TreePlan(
+            root=job.tree,
+            scans=job.scans,
+            resources=job.resources,
+            base=base,
+            drop=self.dropped,
+            add=self._rows,
+            rename=self._renames,
+            unlinked=healer.gone.union(healer.mended),
+            mended=healer.mended,
+            unverified=[*healer.mended, *healer.broken()],
+        )
+
+    def sums(self) -> dict[int, Sums]:
+        """What the new tree has in each resource in which there is a file."""
+        sums = self._sums_of_base()
+        for n, files, size, frames in self.ledger.rows(
+            "SELECT resource_n, COUNT(*), SUM(size), SUM(frames) FROM entry WHERE job = ? AND resource_n IS NOT NULL"
+            f" AND {_IN_NEW_TREE} GROUP BY resource_n",
+            (self.job.n,),
+        ):
+            before = sums.get(n, Sums(0, 0, 0))
+            sums[n] = Sums(before.files + files, before.bytes + size, before.frames + frames)
+        return sums
+
+    def _sums_of_base(self) -> dict[int, Sums]:
+        """What stays of the joined session in each resource in which a file stays."""
+        sums = {
+            n: Sums(*figures)
+            for n, *figures in self.ledger.rows(
+                "SELECT resource_n, COUNT(*), SUM(bytes), SUM(frames) FROM base WHERE job = ? GROUP BY resource_n",
+                (self.job.n,),
+            )
+        }
+        for n in self.dropped:
+            resource_n, size, frames = self.ledger.rows(
+                "SELECT resource_n, bytes, frames FROM base WHERE job = ? AND n = ?", (self.job.n, n)
+            )[0]
+            before = sums[resource_n]
+            sums[resource_n] = Sums(before.files - 1, before.bytes - size, before.frames - frames)
+        return {n: figures for n, figures in sums.items() if figures.files}
+
+    def _base_files(self) -> Iterator[tuple[int, RelPath]]:
+        return self.ledger.stream("SELECT n, path FROM base WHERE job = ? ORDER BY n", (self.job.n,))
+
+    def _renames(self) -> Iterator[Rename]:
+        moves = self.ledger.stream("SELECT source, target FROM move WHERE job = ? ORDER BY n", (self.job.n,))
+        return (Rename(source, target) for source, target in moves)
+
+    def _rows(self) -> Iterator[FileRow]:
+        """The new files of the tree, numbered behind those of the joined session."""
+        n = self.job.last_file
+        words = self.job.words
+        for number, resource_n, name, size, sha256, sop, frames, dataset_at in self.ledger.stream(
+            "SELECT ordinal, resource_n, name, size, sha256, sop, frames, dataset_at FROM entry"
+            f" WHERE job = ? AND resource_n IS NOT NULL AND {_IN_NEW_TREE} ORDER BY ordinal",
+            (self.job.n,),
+        ):
+            n += 1
+            file_words = words.get(number, NOTHING_SAID)
+            yield FileRow(n, resource_n, name, size, sha256, sop or None, frames, dataset_at, *file_words)
+
+
+def _archive_name(path: str) -> str:
+    """The base name of an entry; of one that was packed by itself, as it is unpacked."""
+    base = parse_layout(path.rpartition("!")[2]).base
+    for suffix in (".gz", ".bz2", ".xz", ".zst"):
+        base = base.removesuffix(suffix)
+    return base

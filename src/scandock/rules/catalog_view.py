@@ -1,0 +1,61 @@
+"""What the rules ask of the catalog: which sessions and subjects are known already."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+SessionPlace = Literal["archive", "prearchive"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownSession:
+    """A session that stands in a project's archive or prearchive (in `Unassigned`: what its uploader may see)."""
+
+    uuid: str
+    project: str
+    subject: str
+    label: str
+    study_uid: str | None
+    place: SessionPlace
+    timestamp: str | None = None
+    patient_id: str = ""
+    """As it came; "" where absent."""
+    by_hand: bool = False
+    """Made by a person, and no import has put objects into it yet: it never redirects an import."""
+    ecat: bool = False
+    held: str = ""
+    """Code of the reason for which it is held in the prearchive, or ""."""
+    xsi_type: str = ""
+    type_is_set: bool = False
+    """Whether a person set its type; a session that has one and no scans counts so."""
+    is_assessor: bool = False
+    """No session, but an assessor of one: its label is taken, and nothing joins it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownSubject:
+    """A subject of a project, or one that only sessions in its prearchive name (held ones apart), and who it is."""
+
+    label: str
+    patient_ids: frozenset[str] = frozenset()
+    """PatientIDs, non-absent ones, of its sessions."""
+    patient_names: frozenset[str] = frozenset()
+    """PatientNames of its sessions as `Patients.name` compares them; empty where they are not kept."""
+
+
+class CatalogView(Protocol):
+    """Answers from the catalog at one moment; labels are compared without case."""
+
+    def sessions_of_study(self, project: str, study_uid: str, /) -> Sequence[KnownSession]:
+        """All sessions of a study in a project, in both places."""
+
+    def sessions_labelled(self, project: str, label: str, /) -> Sequence[KnownSession]:
+        """All sessions of a label in a project, in both places."""
+
+    def subject(self, project: str, label: str, /) -> KnownSubject | None:
+        """The subject of a label in a project."""
+
+    def timestamp_taken(self, project: str, timestamp: str, /) -> bool:
+        """Whether any prearchive session of a project stands under a timestamp."""

@@ -1,0 +1,104 @@
+"""A study while it is being settled, and the decision that comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from scandock.model.import_types import Overwrite
+from scandock.rules.labels import label_key
+from scandock.rules.naming import StudyNaming
+from scandock.rules.notices import Notice
+from scandock.rules.policy import ProjectPolicy
+from scandock.rules.study import StudyFacts
+from scandock.rules.catalog_view import KnownSession, SessionPlace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """Where one study of an upload goes, as what, and what a person should know."""
+
+    study_key: str
+    study_uid: str | None
+    project: str
+    subject: str
+    label: str
+    place: SessionPlace
+    existing: str | None = None
+    """The session, in `place`, whose tree this one joins; None: a new session."""
+    archived: str | None = None
+    """The archived session of this study or label, also where this one stands in the prearchive."""
+    timestamp: str | None = None
+    """For the prearchive: of the session joined, the one that was asked for, or a free one."""
+    settles: KnownSession | None = None
+    """For the archive: the session left in conflict that goes where this import brings all of it."""
+    folder: str = ""
+    """For the prearchive: what the request calls its folder there."""
+    held: Notice | None = None
+    warnings: tuple[Notice, ...] = ()
+    overwrite: Overwrite = "append"
+    patient_id: str = ""
+    """The PatientID of most objects, "" where absent."""
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class StudyCase:
+    """One study on its way to a decision. Changed in place by the steps of `settle`, one rule a step."""
+
+    study: StudyFacts
+    naming: StudyNaming
+    policy: ProjectPolicy
+    bound: SessionPlace
+    """Where it goes if nothing holds it."""
+    label: str
+    subject: str = ""
+    known: Sequence[KnownSession] = ()
+    """Sessions of the same study in the same project, those made by hand left out."""
+    archived_session: KnownSession | None = None
+    """The archived session that it belongs to."""
+    waiting: KnownSession | None = None
+    """The prearchive session that gave it its label."""
+    held: list[Notice] = field(default_factory=list)
+    """The first is the reason; more are said as warnings."""
+    warnings: list[Notice] = field(default_factory=list)
+
+    @property
+    def requested(self) -> bool:
+        return self.naming.session.requested
+
+    @property
+    def fixed(self) -> bool:
+        """Whether its label is given: by the request, or by the session that it belongs to."""
+        return self.requested or self.archived_session is not None or self.waiting is not None
+
+    @property
+    def key(self) -> str:
+        return label_key(self.label)
+
+    def is_own(self, session: KnownSession) -> bool:
+        """Whether a known session is of this very study."""
+        return self.study.study_uid is not None and session.study_uid == self.study.study_uid
+
+    def can_join(self, session: KnownSession) -> bool:
+        """Whether a session of the same label is the one that this study belongs to.
+
+        By the study UID; an ECAT session by its label, where the patients do not differ; ECAT and DICOM from one
+        `{session_id}` folder and one patient (rules.md, "ECAT"); a session made by hand that has no study yet.
+        """
+        if session.is_assessor:
+            return False
+        if session.study_uid is not None and self.study.study_uid is not None:
+            return session.study_uid == self.study.study_uid
+        if self.differs_from(session):
+            return False
+        if session.by_hand and session.study_uid is None:
+            subject = self.naming.subject.label or self.label
+            return self.requested or label_key(session.subject) == label_key(subject)
+        if session.study_uid is None and self.study.study_uid is None:
+            return session.ecat
+        return (session.ecat or bool(self.study.ecat)) and len(self.study.session_folders) == 1
+
+    def differs_from(self, session: KnownSession) -> bool:
+        """Whether a known session is certainly another patient's."""
+        cut = self.study.study_uid is None or session.study_uid is None
+        return self.naming.patients.differ_from(session.patient_id, cut=cut)

@@ -1,0 +1,116 @@
+"""Pixel data to numbers: by pydicom and the decoders that it finds, then by libjpeg-turbo and CharLS for the rest."""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING, Any, Final
+
+from scandock.viewing.dicom_file import DicomFile, get_integer
+from scandock.viewing.frames import NotViewable, describe_cause, check_size
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_VIDEO: Final = "1.2.840.10008.1.2.4.10"
+_ELSEWHERE: Final = frozenset({"1.2.840.10008.1.2.4.94", "1.2.840.10008.1.2.4.95"})
+_DEFLATED_FRAMES: Final = "1.2.840.10008.1.2.8.1"
+_EXPLICIT: Final = "1.2.840.10008.1.2.1"
+_JPEG: Final = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in range(50, 71))
+_JPEG_LS: Final = frozenset({"1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81"})
+
+
+def decode_frame(file: DicomFile, number: int) -> NDArray[Any]:
+    """One frame, from 0: rows x columns, or rows x columns x 3 as RGB. NoPicture with the reason where it can't be."""
+    element, syntax = file.pixels, file.syntax
+    assert element is not None
+    if syntax.startswith(_VIDEO):
+        raise NotViewable("It is stored as a video (MPEG), which is not shown.")
+    if syntax in _ELSEWHERE:
+        raise NotViewable("Its pixels are on another server (JPIP).")
+    try:
+        if syntax == _DEFLATED_FRAMES:
+            return _decode_deflated(file, number)
+        try:
+            return _decode_by_pydicom(file, number)
+        except (RuntimeError, NotImplementedError, ValueError) as error:
+            if syntax not in _JPEG | _JPEG_LS or (pixels := _decode_by_codecs(file, number)) is None:
+                raise NotViewable(_explain_error(error, file)) from error
+            return pixels
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError, OSError, EOFError, zlib.error) as error:
+        raise NotViewable(_explain_error(error, file)) from error
+
+
+def _decode_by_pydicom(file: DicomFile, number: int) -> NDArray[Any]:
+    from pydicom.pixels.decoders.base import get_decoder
+
+    decoder = get_decoder(file.data.file_meta.TransferSyntaxUID)
+    assert file.pixels is not None
+    file.stream.seek(file.pixels.start)
+    pixels, _ = decoder.as_array(file.stream, index=number, **_options(file))
+    return pixels
+
+
+def _options(file: DicomFile) -> dict[str, Any]:
+    from pydicom.pixels.utils import as_pixel_options
+
+    assert file.pixels is not None
+    options = as_pixel_options(file.data, pixel_keyword=file.pixels.keyword, pixel_vr=file.pixels.vr)
+    return {**options, "transfer_syntax_uid": file.data.file_meta.TransferSyntaxUID}
+
+
+def _frame(file: DicomFile, number: int) -> bytes:
+    """The compressed bytes of one frame (PS3.5 A.4)."""
+    from pydicom.encaps import get_frame
+
+    assert file.pixels is not None
+    options = _options(file)
+    file.stream.seek(file.pixels.start)
+    return get_frame(
+        file.stream, number, number_of_frames=options["number_of_frames"],
+        extended_offsets=options.get("extended_offsets"),
+    )  # fmt: skip
+
+
+def _decode_deflated(file: DicomFile, number: int) -> NDArray[Any]:
+    """A frame of Deflated Image Frame Compression (PS3.5 A.4.14), which pydicom does not know yet."""
+    from pydicom.pixels.decoders.base import get_decoder
+    from pydicom.uid import UID
+
+    data = file.data
+    bits = get_integer(data, "Rows", 0) * get_integer(data, "Columns", 0) * get_integer(data, "SamplesPerPixel", 1)
+    most = bits * get_integer(data, "BitsAllocated", 1) // 8 + 16
+    raw = zlib.decompressobj(-zlib.MAX_WBITS).decompress(_frame(file, number), most)
+    options = {**_options(file), "number_of_frames": 1, "transfer_syntax_uid": UID(_EXPLICIT)}
+    pixels, _ = get_decoder(UID(_EXPLICIT)).as_array(raw, index=0, **options)
+    return pixels
+
+
+def _decode_by_codecs(file: DicomFile, number: int) -> NDArray[Any] | None:
+    """A frame in a JPEG or JPEG-LS that pydicom's decoders refuse (12 bits, progressive); None where this fails too."""
+    import imagecodecs
+
+    raw = _frame(file, number)
+    try:
+        pixels = imagecodecs.jpegls_decode(raw) if file.syntax in _JPEG_LS else imagecodecs.jpeg8_decode(raw)
+    except (RuntimeError, ValueError):
+        return None
+    if pixels.ndim not in (2, 3):
+        return None
+    check_size(*pixels.shape[:2])
+    if pixels.shape[:2] != (get_integer(file.data, "Rows", 0), get_integer(file.data, "Columns", 0)):
+        raise NotViewable(f"Its picture has {pixels.shape[0]} x {pixels.shape[1]} pixels, and not those of its header.")
+    if get_integer(file.data, "PixelRepresentation", 0) == 1 and pixels.dtype.kind == "u":
+        shift = pixels.dtype.itemsize * 8 - get_integer(file.data, "BitsStored", pixels.dtype.itemsize * 8)
+        pixels = (pixels << max(0, shift)).view(f"i{pixels.dtype.itemsize}") >> max(0, shift)
+    return pixels
+
+
+def _explain_error(error: Exception, file: DicomFile) -> str:
+    """What a decoder said, in one line; a cut file in words of ours."""
+    reason = describe_cause(error)
+    if isinstance(error, NotImplementedError):
+        return f"Its transfer syntax {file.syntax[:64]} is not shown."
+    if "less than expected" in reason or "cannot reshape" in reason or "buffer size" in reason:
+        return "Its pixel data ends before the frame does: the file is cut, or its header is wrong."
+    reason = reason.removeprefix("Unable to decode as exceptions were raised by all available plugins:").strip()
+    return f"It could not be decoded: {reason or 'its pixel data, or what describes it, is damaged.'}"

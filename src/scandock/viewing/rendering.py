@@ -1,0 +1,50 @@
+"""Frames as pictures: PNG where every pixel counts, WebP where a small one does."""
+
+from __future__ import annotations
+
+import io
+from typing import Final
+
+from scandock.viewing.frames import Frame, Window
+from scandock.viewing.windows import default_window, to_grey
+
+THUMBNAIL: Final = 256
+"""Pixels of a thumbnail's longer side."""
+
+LARGEST: Final = 4096
+"""Pixels of a picture's longer side, at most."""
+
+
+def render_thumbnail(frame: Frame) -> bytes:
+    """A small WebP, in the proportions that the pixels' spacing says."""
+    return _render(frame, None, THUMBNAIL, "WEBP")
+
+
+def render_picture(frame: Frame, window: Window | None, size: int | None) -> bytes:
+    """A PNG, pixel by pixel, or with the longer side of `size`."""
+    return _render(frame, window, size, "PNG")
+
+
+def _render(frame: Frame, window: Window | None, size: int | None, kind: str) -> bytes:
+    from PIL import Image
+
+    pixels = frame.pixels if frame.colour else to_grey(frame, window or default_window(frame))
+    image = Image.fromarray(pixels)
+    width, height = image.size
+    if size is None and max(width, height) > LARGEST:
+        size = LARGEST
+    if size is not None:
+        rows, columns = frame.spacing or (1.0, 1.0)
+        wide, high = width * columns, height * rows
+        scale = size / max(wide, high)
+        shape = (max(1, min(size, round(wide * scale))), max(1, min(size, round(high * scale))))
+        if shape != image.size:
+            shrunk = shape[0] <= width and shape[1] <= height
+            how = Image.Resampling.BOX if shrunk else Image.Resampling.BICUBIC
+            image = image.resize(shape, how)
+    buffer = io.BytesIO()
+    if kind == "WEBP":
+        image.convert("RGB").save(buffer, "WEBP", quality=82, method=2)
+    else:
+        image.save(buffer, "PNG", compress_level=4)
+    return buffer.getvalue()

@@ -20,7 +20,7 @@ import httpx
 from bench import report
 from scandock.catalog.engine import open_catalog
 from tests.integration.many_rows import seed, seed_scans
-from tests.integration.web import Web, serving
+from tests.integration.web import Web, serve_in_process
 
 FULL = 10_000
 PROJECT = "Many"
@@ -88,7 +88,7 @@ def main() -> None:
 
 def measured(folder: Path, sessions: int, rounds: int) -> str:
     """A table of milliseconds, and the machine."""
-    with serving(folder) as web:
+    with serve_in_process(folder) as web:
         catalog = open_catalog(f"sqlite:///{folder}/scandock.db")
         seed(catalog, sessions, name=PROJECT)
         seed_scans(catalog, SCANS)

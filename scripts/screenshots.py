@@ -17,7 +17,7 @@ from demo import DICOM, SESSIONS, documented, zipped
 from PIL import Image
 from playwright.sync_api import Page
 
-from tests.crash.served import ENDS, Served, free_port
+from tests.crash.served import FINAL_STATES, ServerProcess, free_port
 from tests.e2e.browsing import base_of, chromium, person
 
 PICTURES = Path(__file__).resolve().parent.parent / "docs" / "pictures"
@@ -36,7 +36,7 @@ def main() -> None:
         take(served, Path(folder))
 
 
-def take(served: Served, folder: Path) -> None:
+def take(served: ServerProcess, folder: Path) -> None:
     """All of them."""
     with chromium() as browser:
         with person(browser, base_of(served)) as one:
@@ -87,9 +87,9 @@ def keep(page: Page, name: str) -> None:
 
 
 @contextmanager
-def site(folder: Path) -> Iterator[Served]:
+def site(folder: Path) -> Iterator[ServerProcess]:
     """A server with what the pictures show."""
-    served = Served(folder, free_port()).ready()
+    served = ServerProcess(folder, free_port()).ready()
     try:
         made = served.ask(
             "POST", "/api/v1/projects", b'{"id": "%s", "name": "Ageing and cognition"}' % PROJECT.encode()
@@ -110,10 +110,10 @@ def site(folder: Path) -> Iterator[Served]:
         served.end()
 
 
-def send(served: Served, name: str, body: bytes, more: str = "") -> None:
+def send(served: ServerProcess, name: str, body: bytes, more: str = "") -> None:
     status, made = served.ask("POST", f"/api/v1/imports?project={PROJECT}&filename={name}{more}", body)
     assert status == 202, made
-    while served.ask("GET", f"/api/v1/imports/{made['id']}")[1]["state"] not in ENDS:
+    while served.ask("GET", f"/api/v1/imports/{made['id']}")[1]["state"] not in FINAL_STATES:
         time.sleep(0.1)
 
 

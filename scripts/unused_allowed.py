@@ -29,7 +29,7 @@ made_in_placing_locks  # makes LockName a class that nobody else can make
 made_in_store_paths  # makes DataPath and RelPath classes that nobody else can make
 
 # values that stand in another form where they are used
-IMPORT_END  # catalog/trail.py, which may not import services, writes its value
+IMPORT_END  # catalog/audit.py, which may not import services, writes its value
 TOKEN_USE  # access/authentication.py, which may not import services, names its value
 
 # for tests and documents

@@ -29,11 +29,11 @@ from scandock.services.settings import Settings, load_settings
 from scandock.services.verifying import Plan, Verified, Verifier
 from scandock.store.port import Store
 from scandock.testing.data import make_data
-from scandock.workers.importing import run_import
+from scandock.workers.local_import import run_import
 from tests.badinput.ecat import ecat
 from tests.badinput.objects import Image, sha256
 
-__all__ = ["Image", "Imported", "Site", "documented", "ecat", "images", "sha256", "site_at", "verify_some", "zipped"]
+__all__ = ["Image", "ImportOutcome", "DataFolder", "uploader_layout", "ecat", "images", "sha256", "make_data_folder", "verify_some", "zip_entries"]
 
 KEPT = {"stored", "conflict", "resource"}
 Entries = Mapping[str, bytes] | Iterable[tuple[str, bytes]]
@@ -44,7 +44,7 @@ def images(count: int = 2, **values: Any) -> list[bytes]:
     return [Image(number=number, **{"case": "again", **values}).file() for number in range(1, count + 1)]
 
 
-def zipped(entries: Entries) -> bytes:
+def zip_entries(entries: Entries) -> bytes:
     """The bytes of a zip with these entries, in their order; a name may come twice."""
     raw = io.BytesIO()
     pairs = entries.items() if isinstance(entries, Mapping) else entries
@@ -55,7 +55,7 @@ def zipped(entries: Entries) -> bytes:
     return raw.getvalue()
 
 
-def documented(session: str, scan: str, objects: Iterable[bytes], *, resource: str = "DICOM") -> dict[str, bytes]:
+def uploader_layout(session: str, scan: str, objects: Iterable[bytes], *, resource: str = "DICOM") -> dict[str, bytes]:
     """Objects in the layout that the uploader documents (xnat-behaviour.md 0)."""
     return {
         f"{session}/scans/{scan}/resources/{resource}/files/{n}.dcm": data for n, data in enumerate(objects, start=1)
@@ -63,7 +63,7 @@ def documented(session: str, scan: str, objects: Iterable[bytes], *, resource: s
 
 
 @dataclass(frozen=True, kw_only=True)
-class Imported:
+class ImportOutcome:
     """What one import told: its report, and its receipt's lines."""
 
     report: dict[str, Any]
@@ -75,8 +75,8 @@ class Imported:
 
     @property
     def sessions(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.report["sessions"]
-        return found
+        sessions: list[dict[str, Any]] = self.report["sessions"]
+        return sessions
 
     @property
     def session(self) -> dict[str, Any]:
@@ -100,21 +100,21 @@ class Imported:
 
     def warned(self) -> set[str]:
         """Codes of all warnings, of the import and of its sessions."""
-        every = [*self.report["warnings"], *(one for session in self.sessions for one in session["warnings"])]
+        every = [*self.report["warnings"], *(notice for session in self.sessions for notice in session["warnings"])]
         return {warning["code"] for warning in every}
 
 
-def site_at(root: Path, monkeypatch: pytest.MonkeyPatch, database_url: str | None = None) -> Site:
+def make_data_folder(root: Path, monkeypatch: pytest.MonkeyPatch, database_url: str | None = None) -> DataFolder:
     """A site of the test's own; its catalog is SQLite in DATA unless another database is named."""
     if database_url is not None and not database_url.startswith("sqlite"):
         monkeypatch.setenv("SCANDOCK_DATABASE_URL", database_url)
     else:
         make_data(root / "data")
-    return Site(root=root, settings=load_settings())
+    return DataFolder(root=root, settings=load_settings())
 
 
 @dataclass(kw_only=True)
-class Site:
+class DataFolder:
     """A DATA folder with its catalog, and imports into it within this process."""
 
     root: Path
@@ -127,42 +127,42 @@ class Site:
     def data(self) -> Path:
         return self.root / "data"
 
-    def bring(self, archive: bytes | Entries | Path, *, project: str | None = "P", **options: Any) -> Imported:
+    def bring(self, archive: bytes | Entries | Path, *, project: str | None = "P", **options: Any) -> ImportOutcome:
         """Import an archive: its bytes, what a zip of it holds, or a path; the project is made where missing."""
         path = archive if isinstance(archive, Path) else self._written(archive)
-        wanted = {"create_project": project is not None, "workers": 1, "receipt": True, **options}
+        request_options = {"create_project": project is not None, "workers": 1, "receipt": True, **options}
         result = run_import(
             data=str(self.data),
             archive=str(path),
-            request=ImportRequest(project=project, **wanted),
+            request=ImportRequest(project=project, **request_options),
             settings=self.settings,
             on_progress=None,
             cancelled=threading.Event(),
         )
         lines = io.StringIO()
         result.write_receipt(lines)
-        told = Imported(report=result.report, lines=[json.loads(line) for line in lines.getvalue().splitlines()])
-        self._holds(told)
-        return told
+        outcome = ImportOutcome(report=result.report, lines=[json.loads(line) for line in lines.getvalue().splitlines()])
+        self._holds(outcome)
+        return outcome
 
     def _written(self, archive: bytes | Entries) -> Path:
         self.archives += 1
         path = self.root / f"archive-{self.archives}.zip"
-        path.write_bytes(archive if isinstance(archive, bytes) else zipped(archive))
+        path.write_bytes(archive if isinstance(archive, bytes) else zip_entries(archive))
         return path
 
-    def _holds(self, told: Imported) -> None:
+    def _holds(self, outcome: ImportOutcome) -> None:
         """What is true of every import: sums agree, what is told to stand somewhere stands there, nothing is left."""
-        assert sum(told.report["entries"].values()) == len(told.lines)
-        assert sum(line["bytes"] for line in told.lines) == told.report["bytes"]["unpacked"]
-        for line in told.lines:
+        assert sum(outcome.report["entries"].values()) == len(outcome.lines)
+        assert sum(line["bytes"] for line in outcome.lines) == outcome.report["bytes"]["unpacked"]
+        for line in outcome.lines:
             if line["stored_as"] is None:
                 assert line["verdict"] not in KEPT
                 continue
             stands = sha256((self.data / line["stored_as"]).read_bytes())
             assert line["verdict"] == "duplicate" or stands == line["sha256"], line
         assert os.listdir(self.data / "work") == []
-        assert told.state == "placed" or told.report["message"]
+        assert outcome.state == "placed" or outcome.report["message"]
         if self.checked:
             self.check()
 
@@ -183,8 +183,8 @@ class Site:
 
     def trashed(self) -> list[str]:
         """sha256 of every file of a session in the trash."""
-        found = [path for path in (self.data / "trash").rglob("*") if path.is_file() and "files" in path.parts]
-        return sorted(sha256(path.read_bytes()) for path in found)
+        paths = [path for path in (self.data / "trash").rglob("*") if path.is_file() and "files" in path.parts]
+        return sorted(sha256(path.read_bytes()) for path in paths)
 
     def project(self, name: str = "P", **values: Any) -> None:
         """Make a project with settings of its own."""

@@ -15,8 +15,8 @@ from scandock.testing.data import copy_catalog
 from scandock.testing.dialects import share_compiled_statements
 from scandock.testing.passwords import quick_passwords
 from scandock.testing.readers import thread_readers
-from tests import once, postgres
-from tests.once import once_a_run
+from tests import postgres, shared_folders
+from tests.shared_folders import make_once
 
 ROOT = Path(__file__).resolve().parent.parent
 CORPUS = ROOT.parent / "shared" / "corpus"
@@ -57,17 +57,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if not config.getoption("--quick"):
         return
     slow = {
-        item for item in items if any(map(item.get_closest_marker, ("processes", "long"))) or _asks_postgresql(item)
+        item for item in items if any(map(item.get_closest_marker, ("processes", "long"))) or _needs_postgresql(item)
     }
     config.hook.pytest_deselected(items=list(slow))
     items[:] = [item for item in items if item not in slow]
 
 
-def _asks_postgresql(item: pytest.Item) -> bool:
-    asked: set[str] = set(getattr(item, "fixturenames", ()))
+def _needs_postgresql(item: pytest.Item) -> bool:
+    fixtures: set[str] = set(getattr(item, "fixturenames", ()))
     chosen = item.callspec.params if hasattr(item, "callspec") else {}
     by_name = {name for name in ("database_url", "bare_database_url", "two_urls") if chosen.get(name) == "postgresql"}
-    return bool(by_name or asked & {"postgres_url", "postgres_cluster"})
+    return bool(by_name or fixtures & {"postgres_url", "postgres_cluster"})
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
@@ -85,7 +85,7 @@ def project_root() -> Path:
 def shared_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> None:
     """Where the test processes of a run find what one of them has made for all."""
     own = tmp_path_factory.getbasetemp()
-    once.begin(own if worker_id == "master" else own.parent)
+    shared_folders.set_shared_folder(own if worker_id == "master" else own.parent)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -156,4 +156,4 @@ def corpus_archives(corpus: Path) -> Path:
         packing = [sys.executable, "-B", str(corpus / "pack_dev.py"), str(folder)]
         subprocess.run(packing, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
-    return once_a_run("corpus-archives", pack)
+    return make_once("corpus-archives", pack)

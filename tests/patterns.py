@@ -55,7 +55,7 @@ class _Names(dict[str, Any]):
 
 def patterns() -> list[Pattern]:
     """The patterns of all modules of the package."""
-    return [pattern for path in _modules() for pattern in _of_module(path)]
+    return [pattern for path in _modules() for pattern in _module_patterns(path)]
 
 
 @cache
@@ -97,22 +97,22 @@ def _is_local(node: ast.expr, function: ast.FunctionDef) -> bool:
     """Whether a pattern is nothing but a variable of a function."""
     if not isinstance(node, ast.Name):
         return False
-    stored = {one.id for one in ast.walk(function) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)}
-    return node.id in stored | {one.arg for one in function.args.args}
+    stored = {node_.id for node_ in ast.walk(function) if isinstance(node_, ast.Name) and isinstance(node_.ctx, ast.Store)}
+    return node.id in stored | {node_.arg for node_ in function.args.args}
 
 
-def _of_module(path: Path) -> Iterator[Pattern]:
+def _module_patterns(path: Path) -> Iterator[Pattern]:
     text = _modules()[path]
     assert "from re import" not in text, f"{path} imports from re by name: its patterns would not be seen"
     if "re." not in text:
         return
     tree = _tree(path)
     targets = {
-        id(call): one.id
+        id(call): name_node.id
         for statement in tree.body
         if isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None
-        for one in (statement.targets if isinstance(statement, ast.Assign) else [statement.target])
-        if isinstance(one, ast.Name)
+        for name_node in (statement.targets if isinstance(statement, ast.Assign) else [statement.target])
+        if isinstance(name_node, ast.Name)
         for call in [statement.value]
     }
     module = "scandock." + ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
@@ -121,7 +121,7 @@ def _of_module(path: Path) -> Iterator[Pattern]:
         assert isinstance(node.func, ast.Attribute)
         names = names or _Names(vars(importlib.import_module(module)))
         function = node.func.attr
-        flags = [one.value for one in node.keywords if one.arg == "flags"]
+        flags = [name_node.value for name_node in node.keywords if name_node.arg == "flags"]
         if (at := _FLAGS_AT.get(function)) is not None:
             flags += node.args[at : at + 1]
         methods = frozenset({function})
@@ -142,8 +142,8 @@ def _value(node: ast.expr, names: _Names) -> Any:
 
 def _methods(target: str, *trees: ast.Module) -> frozenset[str]:
     """The methods that a compiled pattern is asked by; all of them where it goes ways that can't be followed."""
-    found = set().union(*(_asked(tree, target) for tree in trees))
-    return frozenset(found & METHODS) or METHODS
+    called = set().union(*(_methods_called(tree, target) for tree in trees))
+    return frozenset(called & METHODS) or METHODS
 
 
 def _importing(module: str, name: str) -> Iterator[ast.Module]:
@@ -151,21 +151,21 @@ def _importing(module: str, name: str) -> Iterator[ast.Module]:
     for path, text in _modules().items():
         if name in text and module in text:
             imports = (node for node in ast.walk(_tree(path)) if isinstance(node, ast.ImportFrom))
-            if any(node.module == module and name in {one.name for one in node.names} for node in imports):
+            if any(node.module == module and name in {alias.name for alias in node.names} for node in imports):
                 yield _tree(path)
 
 
-def _asked(tree: ast.Module, target: str) -> set[str]:
-    found: set[str] = set()
+def _methods_called(tree: ast.Module, target: str) -> set[str]:
+    called: set[str] = set()
     followed = 0
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == target:
-            found.add(node.attr)
+            called.add(node.attr)
             followed += 1
     loads = sum(
         isinstance(node, ast.Name) and node.id == target and isinstance(node.ctx, ast.Load) for node in ast.walk(tree)
     )
-    return found | METHODS if loads > followed else found
+    return called | METHODS if loads > followed else called
 
 
 # -- texts -------------------------------------------------------------------------------------------------------------
@@ -176,26 +176,26 @@ TAIL: Final = "\x01\n"
 """What a text ends with, that hardly a pattern does: `.` takes no line break."""
 
 
-def hostile(pattern: Pattern) -> list[tuple[str, str]]:
+def hostile_texts(pattern: Pattern) -> list[tuple[str, str]]:
     """Beginnings and what is repeated after them: each sign, and by its own parts what a pattern takes again and again.
 
     A pattern that tries again at each place, or shares what it takes out among its parts in every way, is slow for one
     of these.
     """
     tree = parser.parse(pattern.text, pattern.flags)
-    found = dict.fromkeys(("", sign) for sign in SIGNS)
+    texts = dict.fromkeys(("", sign) for sign in SIGNS)
     for before, again in _repeats(list(tree), ""):
         own = dict.fromkeys((again, before, before + again, *before[-1:], *(sign for sign in SIGNS if sign in again)))
-        found |= dict.fromkeys((head, unit) for head in ("", before) for unit in own if unit)
-        found |= dict.fromkeys((before, one) for one in dict.fromkeys(before + again + _sample(list(tree))))
-    return list(found)
+        texts |= dict.fromkeys((head, unit) for head in ("", before) for unit in own if unit)
+        texts |= dict.fromkeys((before, text) for text in dict.fromkeys(before + again + _sample(list(tree))))
+    return list(texts)
 
 
 @cache
 def _member(items: Any) -> str:
     """A character of a class."""
     text = f"[{_class_text(items)}]"
-    return next(one for one in "a0 _.-/:,;\x01\u00e9[" if re.match(text, one)) if text != "[]" else "a"
+    return next(char for char in "a0 _.-/:,;\x01\u00e9[" if re.match(text, char)) if text != "[]" else "a"
 
 
 def _class_text(items: Any) -> str:

@@ -150,19 +150,19 @@ def _shape_of_template(cluster: Cluster) -> tuple[Any, ...]:
         return _shape(connection)
 
 
-def programs() -> Path:
+def find_programs() -> Path:
     """The folder of initdb and postgres: Debian keeps them off the path, one folder a version; the newest is taken."""
     installed = [p for p in Path("/usr/lib/postgresql").glob("*/bin") if (p / "initdb").exists()]
     if installed:
         return max(installed, key=lambda p: float(p.parent.name))
-    if found := shutil.which("initdb"):
-        return Path(found).resolve().parent
+    if initdb := shutil.which("initdb"):
+        return Path(initdb).resolve().parent
     raise FileNotFoundError(
         "PostgreSQL's initdb is neither under /usr/lib/postgresql nor on the path: run `make setup`"
     )
 
 
-def unprivileged() -> tuple[str, list[str]]:
+def find_server_user() -> tuple[str, list[str]]:
     """The user that the cluster runs as, and the prefix that makes a command theirs: PostgreSQL refuses to be root."""
     if os.geteuid() != 0:
         return pwd.getpwuid(os.geteuid()).pw_name, ["setpriv", "--pdeathsig", "INT", "--"]
@@ -173,7 +173,7 @@ def unprivileged() -> tuple[str, list[str]]:
 
 
 @dataclass
-class FrailCluster:
+class KillableCluster:
     """A cluster of a test's own that dies and is started again: what it has committed it keeps."""
 
     cluster: Cluster
@@ -193,8 +193,8 @@ class FrailCluster:
     def kill_backend(self, database: str) -> None:
         """Kill one that serves `database`; the cluster ends all others then, and recovers by itself, as it has."""
         with self.connect() as connection:
-            found = "SELECT pid FROM pg_stat_activity WHERE datname = %s LIMIT 1"
-            row = connection.execute(found, [database]).fetchone()
+            query = "SELECT pid FROM pg_stat_activity WHERE datname = %s LIMIT 1"
+            row = connection.execute(query, [database]).fetchone()
         assert row is not None, "nobody is connected"
         before = self.children()
         os.kill(row[0], signal.SIGKILL)
@@ -211,7 +211,7 @@ class FrailCluster:
 
 
 @contextlib.contextmanager
-def frail_cluster() -> Iterator[FrailCluster]:
+def killable_cluster() -> Iterator[KillableCluster]:
     """A fresh cluster to be killed. The machine goes on, so what a commit has written need not be synced."""
     with _cluster({**SETTINGS, "synchronous_commit": "on", "full_page_writes": "on"}) as frail:
         yield frail
@@ -225,17 +225,17 @@ def cluster() -> Iterator[Cluster]:
 
 
 @contextlib.contextmanager
-def _cluster(settings: Mapping[str, str]) -> Iterator[FrailCluster]:
+def _cluster(settings: Mapping[str, str]) -> Iterator[KillableCluster]:
     folder = Path(tempfile.mkdtemp(prefix="scandock-pg-"))  # not under pytest's own, which only its owner may enter
     try:
-        user, prefix = unprivileged()
+        user, prefix = find_server_user()
         if os.geteuid() == 0:
             entry = pwd.getpwnam(user)
             os.chown(folder, entry.pw_uid, entry.pw_gid)
         environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "HOME": str(folder)}
         _initialize(folder / "data", user, prefix, environment)
         start = partial(_run, folder, folder / "data", user, prefix, environment, settings)
-        running = FrailCluster(Cluster(folder, user), start(), start)
+        running = KillableCluster(Cluster(folder, user), start(), start)
         try:
             yield running
         finally:
@@ -246,16 +246,16 @@ def _cluster(settings: Mapping[str, str]) -> Iterator[FrailCluster]:
 
 
 def _initialize(data: Path, user: str, prefix: list[str], environment: dict[str, str]) -> None:
-    made = subprocess.run(
-        [*prefix, programs() / "initdb", "-D", data, "-U", user, "-A", "trust", "-E", "UTF8", "--no-sync"],
+    result = subprocess.run(
+        [*prefix, find_programs() / "initdb", "-D", data, "-U", user, "-A", "trust", "-E", "UTF8", "--no-sync"],
         env=environment,
         cwd=environment["HOME"],
         capture_output=True,
         text=True,
         check=False,
     )
-    if made.returncode:
-        raise RuntimeError(f"initdb failed: {made.stderr or made.stdout}")
+    if result.returncode:
+        raise RuntimeError(f"initdb failed: {result.stderr or result.stdout}")
 
 
 def _run(
@@ -271,7 +271,7 @@ def _run(
     log = folder / "log"
     with log.open("wb") as output:
         server = subprocess.Popen(
-            [*prefix, programs() / "postgres", "-D", data, "-k", folder, *options],
+            [*prefix, find_programs() / "postgres", "-D", data, "-k", folder, *options],
             env=environment,
             cwd=folder,
             stdin=subprocess.DEVNULL,
@@ -283,23 +283,23 @@ def _run(
     return server
 
 
-class Lasting:
+class DurableCluster:
     """A cluster as hospitals run one, which syncs what it commits: its data in `data`, socket and log in `folder`.
 
     It makes both, and is killed and started again as often as wanted. The folders above must be open to everyone.
     """
 
     def __init__(self, folder: Path, data: Path) -> None:
-        user, self._prefix = unprivileged()
+        user, self._prefix = find_server_user()
         self._cluster = Cluster(folder, user)
         self._data = data
         self._environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "HOME": str(folder)}
         self._server: subprocess.Popen[bytes] | None = None
-        for made in (folder, data):
-            made.mkdir(mode=0o700)
+        for new_folder in (folder, data):
+            new_folder.mkdir(mode=0o700)
             if os.geteuid() == 0:
                 entry = pwd.getpwnam(user)
-                os.chown(made, entry.pw_uid, entry.pw_gid)
+                os.chown(new_folder, entry.pw_uid, entry.pw_gid)
         _initialize(data, user, self._prefix, self._environment)
         os.sync()  # initdb was told not to
 
@@ -334,12 +334,12 @@ class Lasting:
 
     def _processes(self) -> list[int]:
         """Each has a session of its own; all work in the folder of the data."""
-        found = []
+        pids = []
         for name in os.listdir("/proc"):
             with contextlib.suppress(OSError):
                 if name.isdigit() and os.readlink(f"/proc/{name}/cwd") == str(self._data):
-                    found.append(int(name))
-        return found
+                    pids.append(int(name))
+        return pids
 
     def make_database(self, name: str) -> None:
         with psycopg.connect(self._cluster.conninfo("postgres"), autocommit=True) as connection:

@@ -73,7 +73,7 @@ def smtp_sink() -> Iterator[Mailbox]:
 
 
 @dataclass
-class Hook:
+class Webhook:
     """What an HTTP server was sent: (path, headers, body); it answers `status`."""
 
     url: str = ""
@@ -82,9 +82,9 @@ class Hook:
 
 
 @contextmanager
-def http_sink() -> Iterator[Hook]:
+def http_sink() -> Iterator[Webhook]:
     """An HTTP server that keeps what is posted to it; a redirect leads to itself."""
-    hook = Hook()
+    hook = Webhook()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:

@@ -14,7 +14,7 @@ from tests.attack.bodies import json_login
 from tests.attack.connections import Answers, Deadline, repeat
 from tests.attack.site import PASSWORDS, Answer, AttackedSite
 from tests.crash.archives import Study, zip_bytes
-from tests.crash.served import basic
+from tests.crash.served import basic_header
 from tests.sinks import http_sink
 
 LOGINS, PROJECTS = 200, 500
@@ -33,7 +33,7 @@ def wrong_logins(site: AttackedSite, deadline: Deadline, number: int = 300) -> A
         at = next(turn)
         address = f"127.0.1.{at % 6 + 1}"
         if at % 2:
-            headers = basic(f"nobody{at}", "wrong")
+            headers = basic_header(f"nobody{at}", "wrong")
             return site.status_of("GET", "/data/projects", account=None, headers=headers, address=address)
         body = json_login(f"nobody{at}", "wrong")
         return site.status_of("POST", "/api/v1/auth/login", body, account=None, headers=JSON, address=address)

@@ -8,7 +8,7 @@ from functools import partial
 from tests.attack.connections import Answers, Connection, Deadline, close_all, hold, in_turn, repeat
 from tests.attack.heads import LOGIN, MB
 from tests.attack.site import PASSWORDS, AttackedSite
-from tests.crash.served import basic
+from tests.crash.served import basic_header
 
 FORM = "application/x-www-form-urlencoded"
 PIECE = b" " * (256 * 1024)
@@ -38,7 +38,7 @@ def huge_forms(site: AttackedSite, deadline: Deadline, size: int = 63 * MB) -> A
 
 def huge_bodies_of_routes(site: AttackedSite, deadline: Deadline, size: int = 63 * MB) -> Answers:
     """So many bytes from an account to routes that take small bodies."""
-    login = basic("mallory", PASSWORDS["mallory"])["Authorization"]
+    login = basic_header("mallory", PASSWORDS["mallory"])["Authorization"]
     routes = (
         ("POST", "/api/v1/projects", "application/json"),
         ("POST", "/api/v1/tokens", "application/json"),

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from tests.attack.site import OTHER, PASSWORDS
 from tests.badinput.objects import Image
 from tests.crash.archives import zip_bytes
-from tests.crash.served import basic
+from tests.crash.served import basic_header
 
 KINDS = ("listing", "page", "picture", "basic")
 """What a round asks by default; `login` is a new login each time, `upload` is asked in the first round alone."""
@@ -69,7 +69,7 @@ class OtherClient:
         return self._ask("GET", f"/api/v1/sessions/{self._session}/scans/1/frames/0", headers=self._cookie)
 
     def _basic(self) -> tuple[int, dict[str, str], bytes]:
-        return self._ask("GET", "/data/projects?format=json", headers=basic("alice", PASSWORDS["alice"]))
+        return self._ask("GET", "/data/projects?format=json", headers=basic_header("alice", PASSWORDS["alice"]))
 
     def _login(self) -> tuple[int, dict[str, str], bytes]:
         return self._ask("POST", "/api/v1/auth/login", self._login_body, {"Content-Type": "application/json"})

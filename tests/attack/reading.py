@@ -8,7 +8,7 @@ from itertools import count
 
 from tests.attack.connections import Answers, Connection, Deadline, close_all, in_turn, repeat
 from tests.attack.site import PASSWORDS, AttackedSite
-from tests.crash.served import basic
+from tests.crash.served import basic_header
 
 NARROW = 8 * 1024
 """What the kernel keeps of an answer that its client does not read."""
@@ -72,7 +72,7 @@ def huge_pictures(site: AttackedSite, deadline: Deadline, at_once: int = 8) -> A
 
 def _begun(site: AttackedSite, path: str) -> str:
     """How a request is answered whose answer is read for a second, and no further."""
-    login = basic("mallory", PASSWORDS["mallory"])["Authorization"]
+    login = basic_header("mallory", PASSWORDS["mallory"])["Authorization"]
     with site.connect() as connection:
         connection.send(f"GET {path} HTTP/1.1\r\nHost: attacked\r\nAuthorization: {login}\r\n\r\n".encode())
         status, end = connection.status(), Deadline(1.0)
@@ -83,7 +83,7 @@ def _begun(site: AttackedSite, path: str) -> str:
 
 def _unread(site: AttackedSite, paths: list[str], deadline: Deadline) -> Answers:
     """Ask on connections of their own, and read no byte until the deadline; then how each began."""
-    login = basic("mallory", PASSWORDS["mallory"])["Authorization"]
+    login = basic_header("mallory", PASSWORDS["mallory"])["Authorization"]
     connections: list[Connection] = []
     answers: Answers = Answers()
     try:

@@ -20,7 +20,7 @@ from tests.attack.connections import Connection
 from tests.badinput.objects import Element, Image
 from tests.crash.archives import Study, zip_bytes
 from tests.crash.processes import members
-from tests.crash.served import FreshServed, Served, basic, free_port
+from tests.crash.served import FreshServerProcess, ServerProcess, basic_header, free_port
 
 ATTACKER = "127.0.0.3"
 OTHER = "127.0.0.2"
@@ -71,10 +71,10 @@ class AttackedSite:
     """The label of mallory's other session, with many small files, in M."""
 
     @contextmanager
-    def running(self) -> Iterator[Served]:
+    def running(self) -> Iterator[ServerProcess]:
         """Serve it, prepared; killed at the end, where it does not stop when asked to."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.server = (Served if self.forked else FreshServed)(self.folder, self.port, **SETTINGS)
+        self.server = (ServerProcess if self.forked else FreshServerProcess)(self.folder, self.port, **SETTINGS)
         try:
             self.server.ready()
             if not self.huge:
@@ -120,7 +120,7 @@ class AttackedSite:
         seconds: float = 60.0,
     ) -> Answer:
         """Ask as an account (None: nobody), and read the whole answer."""
-        login = basic(account, PASSWORDS[account]) if account is not None else {}
+        login = basic_header(account, PASSWORDS[account]) if account is not None else {}
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=seconds, source_address=(address, 0))
         try:
             connection.request(method, path, body, login | dict(headers or {}))

@@ -11,7 +11,7 @@ from tests.attack.connections import Answers, Deadline, repeat
 from tests.attack.heads import MB
 from tests.attack.site import ATTACKER, PASSWORDS, PROXY, AttackedSite
 from tests.crash.archives import Study, zip_bytes
-from tests.crash.served import basic
+from tests.crash.served import basic_header
 
 PAGES = (
     "/projects",
@@ -73,7 +73,7 @@ def slow_upload(site: AttackedSite, deadline: Deadline) -> Answers:
 def paused_download(site: AttackedSite, deadline: Deadline) -> Answers:
     """A download of which nothing is read until the deadline, then all of it."""
     path = f"/api/v1/sessions/{site.huge}/download"
-    login = basic("mallory", PASSWORDS["mallory"])["Authorization"]
+    login = basic_header("mallory", PASSWORDS["mallory"])["Authorization"]
     whole = len(site.ask("GET", path).body)
     with site.connect(receive_buffer=8192) as connection:
         head = f"GET {path} HTTP/1.1\r\nHost: attacked\r\nConnection: close\r\nAuthorization: {login}\r\n\r\n"

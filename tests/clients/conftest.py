@@ -17,9 +17,9 @@ from structlog.testing import capture_logs
 from scandock.testing.server import InProcessServer
 from scandock.testing.worker import InProcessWorker
 from tests.clients.material import make_sessions, prepare, write_files
-from tests.crash.served import PASSWORD, FreshServed, free_port
-from tests.integration.web import Web, listening, serving
-from tests.once import once_a_run
+from tests.crash.served import PASSWORD, FreshServerProcess, free_port
+from tests.integration.web import Web, serve_by_socket, serve_in_process
+from tests.shared_folders import make_once
 
 HERE = Path(__file__).parent
 ENVIRONMENTS = HERE / ".environments"
@@ -42,7 +42,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(scope="session")
 def sessions() -> Path:
     """A DATA with sessions, to be copied."""
-    return once_a_run("tour-sessions", make_sessions) / "data"
+    return make_once("tour-sessions", make_sessions) / "data"
 
 
 @pytest.fixture(scope="session")
@@ -57,10 +57,10 @@ def prepared(sessions: Path) -> Path:
 
     def make(folder: Path) -> None:
         shutil.copytree(sessions, folder / "data")
-        with serving(folder / "data") as web, web.client() as client:
+        with serve_in_process(folder / "data") as web, web.client() as client:
             prepare(client)
 
-    return once_a_run("tour-prepared", make) / "data"
+    return make_once("tour-prepared", make) / "data"
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def web(sessions: Path, tmp_path: Path) -> Iterator[Web]:
     """A server of the test's own, at a port of the loopback, with a worker and all that tours begin with."""
     data = tmp_path / "served"
     shutil.copytree(sessions, data)
-    with listening(data) as running, InProcessWorker(data, upkeep=False):
+    with serve_by_socket(data) as running, InProcessWorker(data, upkeep=False):
         with running.client() as client:
             prepare(client)
         yield running
@@ -79,7 +79,7 @@ def served(sessions: Path, tmp_path: Path) -> Iterator[tuple[str, str]]:
     """The same by `scandock serve`, with all its processes: its address, and the password of `admin`."""
     folder = tmp_path / "served"
     shutil.copytree(sessions, folder / "data")
-    server = FreshServed(folder, free_port()).ready()
+    server = FreshServerProcess(folder, free_port()).ready()
     address = f"http://127.0.0.1:{server.port}"
     try:
         with httpx.Client(base_url=address, auth=("admin", PASSWORD), timeout=30, trust_env=False) as client:

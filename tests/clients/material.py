@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.builders import Site, documented, images, zipped
+from tests.builders import DataFolder, uploader_layout, images, zip_entries
 
 PROJECTS = ("TOUR", "MADE", "OWN")
 """Empty ones; beside them SEARCHED and PUBLIC, which hold sessions."""
@@ -32,10 +32,10 @@ def sent_files() -> dict[str, bytes]:
     """Path -> bytes of what tours send, as the folder has it that they are given. Zips have the time in them."""
     texts = {"a.txt": b"first", "b.txt": b"second"}
     return {
-        "session.zip": zipped(session_entries()),
+        "session.zip": zip_entries(session_entries()),
         **{f"images/{n}.dcm": one for n, one in enumerate(images(3))},
         **{f"own/{name}": data for name, data in texts.items()},
-        "own.zip": zipped(texts),
+        "own.zip": zip_entries(texts),
         "notes.txt": b"made by hand",
         **{f"data/Ann-001/visit/epi/{n}.dcm": one for n, one in enumerate(images(5, patient_id=b"001"))},
         "t1.nii.gz": bytes(range(256)) * 40,
@@ -52,11 +52,11 @@ def write_files(folder: Path) -> Path:
 
 def make_sessions(root: Path) -> Path:
     """A DATA with three MR sessions of two subjects in SEARCHED, and one session in PUBLIC."""
-    site = Site(root=root, checked=False)
+    site = DataFolder(root=root, checked=False)
     for n, subject in enumerate(("Ann", "Ann", "Bob"), start=1):
-        entries = documented(f"S{n}", "4", images(2, study=n, series=n, series_number=b"4"))
+        entries = uploader_layout(f"S{n}", "4", images(2, study=n, series=n, series_number=b"4"))
         site.bring(entries, project="SEARCHED", subject=subject, session=f"S{n}")
-    site.bring(documented("S1", "1", images(2)), project="PUBLIC", session="S1")
+    site.bring(uploader_layout("S1", "1", images(2)), project="PUBLIC", session="S1")
     return site.data
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from scandock.testing.worker import InProcessWorker
-from tests.builders import documented, images, zipped
+from tests.builders import uploader_layout, images, zip_entries
 from tests.crash.processes import until
-from tests.integration.web import PASSWORD, Web, listening
+from tests.integration.web import PASSWORD, Web, serve_by_socket
 
 SERIES = [images(2, series=n, series_number=str(n).encode()) for n in (1, 2, 3)]
 """Three series of one study."""
@@ -25,7 +25,7 @@ Curl = Callable[..., str]
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
     """A server with a worker; each test has a project of its own."""
-    with listening(tmp_path_factory.mktemp("curl") / "data") as running, InProcessWorker(running.site.data):
+    with serve_by_socket(tmp_path_factory.mktemp("curl") / "data") as running, InProcessWorker(running.site.data):
         yield running
 
 
@@ -52,7 +52,7 @@ def curl(run_program: Callable[..., str], served: Web) -> Curl:
 @pytest.fixture
 def archive(tmp_path: Path) -> Path:
     path = tmp_path / "exam.zip"
-    path.write_bytes(zipped(documented("S", "1", SERIES[0])))
+    path.write_bytes(zip_entries(uploader_layout("S", "1", SERIES[0])))
     return path
 
 
@@ -83,7 +83,7 @@ def test_files_of_a_project_and_a_subject_are_sent_fetched_and_deleted(curl, pro
     if of:
         curl(where, "-X", "PUT")
     (tmp_path / "plan.txt").write_bytes(b"plan")
-    (tmp_path / "both.zip").write_bytes(zipped({"a.txt": b"a", "sub/b.txt": b"b"}))
+    (tmp_path / "both.zip").write_bytes(zip_entries({"a.txt": b"a", "sub/b.txt": b"b"}))
     assert curl(f"{where}/resources/DOCS?format=TXT", "-X", "PUT").isdigit()
     assert curl(f"{where}/resources/DOCS/files/plan.txt", "-X", "PUT", "-F", f"file=@{tmp_path}/plan.txt") == ""
     assert curl(f"{where}/resources/DOCS/files/x.zip?extract=true", "-T", str(tmp_path / "both.zip")) == ""
@@ -150,7 +150,7 @@ def test_the_desktop_client_sends_series_by_series_and_commits(curl, project, tm
     told = set()
     for n, series in enumerate(SERIES):
         part = tmp_path / f"{n}.zip"
-        part.write_bytes(zipped({f"{n}-{k}.dcm": one for k, one in enumerate(series)}))
+        part.write_bytes(zip_entries({f"{n}-{k}.dcm": one for k, one in enumerate(series)}))
         words = ("-b", jar, "-H", "Content-Type: application/zip", "-H", "Transfer-Encoding: chunked")
         told.add(curl(f"/data/services/import{query}", *words, "--data-binary", f"@{part}", user=""))
     (uri,) = told

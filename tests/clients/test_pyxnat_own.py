@@ -20,9 +20,9 @@ import pytest
 
 from scandock.access import accounts
 from scandock.testing.worker import InProcessWorker
-from tests.builders import documented, images, zipped
+from tests.builders import uploader_layout, images, zip_entries
 from tests.clients.conftest import ENVIRONMENTS
-from tests.integration.web import PASSWORD, Web, listening
+from tests.integration.web import PASSWORD, Web, serve_by_socket
 from tests.xnat_suite.out import OUT_OF_PYXNAT
 from tests.xnat_suite.outcomes import PAGE, PYXNAT, Row, rows_of, with_rows
 
@@ -46,7 +46,7 @@ def checkout() -> Path:
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Web]:
     data = tmp_path / "data"
-    with listening(data) as running, InProcessWorker(data, upkeep=False):
+    with serve_by_socket(data) as running, InProcessWorker(data, upkeep=False):
         with running.site.catalog.write() as connection:
             admin = accounts.get(connection, "admin")
             accounts.set_profile(connection, admin, display="Admin Admin", email="fake@fake.fake")
@@ -88,7 +88,7 @@ class Seeding:
         """Import an MR session of one scan; gives its id."""
         objects = images(2, study=study, series=study, series_number=scan.encode(), also=PIXELS)
         query = {"dest": dest, **params}
-        answer = self.client.post("/data/services/import", params=query, content=zipped(documented("S", scan, objects)))
+        answer = self.client.post("/data/services/import", params=query, content=zip_entries(uploader_layout("S", scan, objects)))
         assert answer.status_code == 200, answer.text
         found = self.client.get(answer.text.strip(), params={"format": "xml"})
         return ET.fromstring(found.content).get("ID") or ""
@@ -126,7 +126,7 @@ class Seeding:
         self.client.post(
             "/data/services/import",
             params={"dest": dest},
-            content=zipped(documented("W", "1", images(2, study=30, series=30))),
+            content=zip_entries(uploader_layout("W", "1", images(2, study=30, series=30))),
         )
         return ids
 

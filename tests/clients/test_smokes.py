@@ -22,7 +22,7 @@ from scandock.testing.worker import InProcessWorker
 from tests.builders import images
 from tests.clients.conftest import ENVIRONMENTS
 from tests.clients.material import prepare, sent_files
-from tests.integration.web import Web, listening
+from tests.integration.web import Web, serve_by_socket
 
 PASSWORD = "admin"
 """xnat4tests knows no other."""
@@ -33,7 +33,7 @@ def site(sessions: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[W
     """A server at a port of the loopback, with all that tours begin with; no two clients change the same project."""
     data = tmp_path_factory.mktemp("smokes") / "served"
     shutil.copytree(sessions, data)
-    with listening(data) as running, InProcessWorker(data, upkeep=False):
+    with serve_by_socket(data) as running, InProcessWorker(data, upkeep=False):
         with running.client() as client:
             prepare(client)
         with running.site.catalog.write() as connection:

@@ -17,14 +17,14 @@ from tests.badinput.objects import Image, sha256
 SIDE = 64
 """Rows and columns of an object: 8 KB of pixels."""
 
-State = Mapping[str, "Held"]
+State = Mapping[str, "ExpectedSession"]
 """What DATA holds, by StudyInstanceUID; with `WAITING` behind it where the session stands in the prearchive."""
 
 WAITING = " waiting"
 
 
 @dataclass(frozen=True)
-class Held:
+class ExpectedSession:
     """A session: where it stands and the sha256 of each of its files."""
 
     place: str
@@ -72,23 +72,23 @@ class Study:
         self.uid = Image(case=f"crash{seed}", study=number).study_uid.decode()
         self.note = f"Notes on study {number}, seed {seed}\n".encode()
         self.objects: dict[str, bytes] = {}
-        for one in range(1, series + 1):
+        for series_number in range(1, series + 1):
             for instance in range(1, count + 1):
                 image = Image(
                     case=f"crash{seed}",
                     study=number,
-                    series=one,
+                    series=series_number,
                     number=instance,
                     patient_id=(patient or f"CRASH{seed}_{number}").encode(),
                     patient_name=b"CRASH^NUMBER%d" % number,
-                    series_number=b"%d" % one,
-                    also=_pixels(f"{seed}/{number}/{one}/{instance}/{version}", side),
+                    series_number=b"%d" % series_number,
+                    also=_pixels(f"{seed}/{number}/{series_number}/{instance}/{version}", side),
                 )
-                self.objects[f"s{one}/{instance:03d}.dcm"] = image.file()
+                self.objects[f"s{series_number}/{instance:03d}.dcm"] = image.file()
 
-    def held(self, place: str = "archive", *, note: bool = True) -> Held:
+    def held(self, place: str = "archive", *, note: bool = True) -> ExpectedSession:
         files = {sha256(data) for data in self.objects.values()}
-        return Held(place, frozenset(files | {sha256(self.note)} if note else files))
+        return ExpectedSession(place, frozenset(files | {sha256(self.note)} if note else files))
 
     def part(self, start: float, end: float) -> Study:
         """The share of its objects from `start` to `end` (0 to 1)."""
@@ -111,7 +111,7 @@ def _pixels(seed: str, side: int) -> dict[int, tuple[bytes, bytes]]:
     }
 
 
-def zipped(path: Path, entries: Mapping[str, bytes]) -> Path:
+def write_zip(path: Path, entries: Mapping[str, bytes]) -> Path:
     path.write_bytes(zip_bytes(entries))
     return path
 
@@ -124,7 +124,7 @@ def zip_bytes(entries: Mapping[str, bytes], method: int = zipfile.ZIP_DEFLATED) 
     return packed.getvalue()
 
 
-def tarred(path: Path, entries: Mapping[str, bytes]) -> Path:
+def write_tar(path: Path, entries: Mapping[str, bytes]) -> Path:
     with tarfile.open(path, "w:gz", compresslevel=1) as archive:
         for name, data in entries.items():
             member = tarfile.TarInfo(name)
@@ -135,7 +135,7 @@ def tarred(path: Path, entries: Mapping[str, bytes]) -> Path:
 
 def _first(folder: Path, seed: int, number: int, count: int) -> tuple[Study, Path]:
     study = Study(seed, number, count=count)
-    return study, zipped(folder / f"study{number}.zip", study.entries(f"S{number}"))
+    return study, write_zip(folder / f"study{number}.zip", study.entries(f"S{number}"))
 
 
 def scenarios(folder: Path, seed: int = 1, *, count: int = 20) -> dict[str, Scenario]:
@@ -153,29 +153,29 @@ def scenarios(folder: Path, seed: int = 1, *, count: int = 20) -> dict[str, Scen
         Scenario(name="new", step=Step(flat_zip), after={flat.uid: flat.held()}),
         Scenario(
             name="tar",
-            step=Step(tarred(folder / "tar.tar.gz", tar.entries("T"))),
+            step=Step(write_tar(folder / "tar.tar.gz", tar.entries("T"))),
             base=(Step(flat_zip),),
             before={flat.uid: flat.held()},
             after={flat.uid: flat.held(), tar.uid: tar.held()},
         ),
         Scenario(
             name="bundle",
-            step=Step(zipped(folder / "bundle.zip", inner)),
+            step=Step(write_zip(folder / "bundle.zip", inner)),
             after={study.uid: study.held() for study in three},
         ),
         Scenario(
             name="append",
-            step=Step(zipped(folder / "rest.zip", rest.entries("S1", note=False))),
-            base=(Step(zipped(folder / "half.zip", half.entries("S1"))),),
+            step=Step(write_zip(folder / "rest.zip", rest.entries("S1", note=False))),
+            base=(Step(write_zip(folder / "half.zip", half.entries("S1"))),),
             before={flat.uid: half.held()},
             after={flat.uid: flat.held()},
         ),
         Scenario(
             name="replace",
-            step=Step(zipped(folder / "changed.zip", changed.entries("S1", note=False)), ("--overwrite", "delete")),
+            step=Step(write_zip(folder / "changed.zip", changed.entries("S1", note=False)), ("--overwrite", "delete")),
             base=(Step(flat_zip),),
             before={flat.uid: flat.held()},
-            after={flat.uid: Held("archive", flat.held().files - old | changed.held(note=False).files)},
+            after={flat.uid: ExpectedSession("archive", flat.held().files - old | changed.held(note=False).files)},
             trashed=old,
             replaces=True,
         ),
@@ -186,7 +186,7 @@ def scenarios(folder: Path, seed: int = 1, *, count: int = 20) -> dict[str, Scen
         ),
         Scenario(
             name="held",
-            step=Step(zipped(folder / "clashing.zip", changed.entries("S1", note=False))),
+            step=Step(write_zip(folder / "clashing.zip", changed.entries("S1", note=False))),
             base=(Step(flat_zip),),
             before={flat.uid: flat.held()},
             after={flat.uid: flat.held(), flat.uid + WAITING: changed.held("prearchive", note=False)},
@@ -195,7 +195,7 @@ def scenarios(folder: Path, seed: int = 1, *, count: int = 20) -> dict[str, Scen
         Scenario(
             name="refused",
             step=Step(
-                zipped(folder / "refused.zip", {**tar.entries("R"), "R/s1/broken.dcm": b"no image"}),
+                write_zip(folder / "refused.zip", {**tar.entries("R"), "R/s1/broken.dcm": b"no image"}),
                 ("--no-ignore-unparsable",),
             ),
             base=(Step(flat_zip),),
@@ -204,15 +204,15 @@ def scenarios(folder: Path, seed: int = 1, *, count: int = 20) -> dict[str, Scen
             ends=("refused", 4),
         ),
     ]
-    return {one.name: one for one in every}
+    return {scenario.name: scenario for scenario in every}
 
 
-def bystander(folder: Path, seed: int = 1) -> tuple[Step, State]:
+def unrelated_archive(folder: Path, seed: int = 1) -> tuple[Step, State]:
     """A small archive that has nothing to do with the others."""
     study = Study(seed, 99, series=1, count=3)
-    return Step(zipped(folder / "bystander.zip", study.entries("B"))), {study.uid: study.held()}
+    return Step(write_zip(folder / "bystander.zip", study.entries("B"))), {study.uid: study.held()}
 
 
-def together(states: Iterable[State]) -> dict[str, Held]:
+def merge_states(states: Iterable[State]) -> dict[str, ExpectedSession]:
     """What DATA holds with all of these."""
     return {uid: held for state in states for uid, held in state.items()}

@@ -15,7 +15,7 @@ from typing import Any
 
 import psycopg
 
-from tests.crash.archives import WAITING, Held
+from tests.crash.archives import WAITING, ExpectedSession
 
 TOP = {"scandock.db", "scandock.db-wal", "scandock.db-shm"}
 FOLDERS = {"incoming", "work", "trash", "receipts", "prearchive", "archive", "resources"}
@@ -29,17 +29,17 @@ class Findings(list[str]):
             self.append(sentence)
 
 
-def hashes(folder: Path) -> dict[str, str]:
+def hash_files(folder: Path) -> dict[str, str]:
     """sha256 of every file below, by its path from there."""
-    found = {}
+    digests = {}
     for root, _, names in os.walk(folder):
         for name in names:
             path = Path(root, name)
-            found[str(path.relative_to(folder))] = hashlib.sha256(path.read_bytes()).hexdigest()
-    return found
+            digests[str(path.relative_to(folder))] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return digests
 
 
-def examine(data: Path) -> tuple[dict[str, Held], list[str]]:
+def examine_data(data: Path) -> tuple[dict[str, ExpectedSession], list[str]]:
     """(what it holds by study, what is wrong with it). No command may be at work on it."""
     wrong = Findings()
     if not (data / "scandock.db").exists():
@@ -50,21 +50,21 @@ def examine(data: Path) -> tuple[dict[str, Held], list[str]]:
         wrong.unless(not left, f"{folder}/ is not empty: {left}")
     with closing(sqlite3.connect(data / "scandock.db", timeout=20)) as database:
         database.row_factory = sqlite3.Row
-        _sound(database, wrong)
-        _nothing_pending(database, wrong)
+        _check_integrity(database, wrong)
+        _check_nothing_pending(database, wrong)
         held = _sessions(data, database, wrong)
         _receipts(data, database, wrong)
     return held, wrong
 
 
-def _sound(database: sqlite3.Connection, wrong: Findings) -> None:
-    (said,) = database.execute("PRAGMA integrity_check").fetchone()
-    wrong.unless(said == "ok", f"integrity_check: {said}")
+def _check_integrity(database: sqlite3.Connection, wrong: Findings) -> None:
+    (result,) = database.execute("PRAGMA integrity_check").fetchone()
+    wrong.unless(result == "ok", f"integrity_check: {result}")
     broken = [tuple(row) for row in database.execute("PRAGMA foreign_key_check")]
     wrong.unless(not broken, f"foreign_key_check: {broken[:5]}")
 
 
-def _nothing_pending(database: sqlite3.Connection, wrong: Findings) -> None:
+def _check_nothing_pending(database: sqlite3.Connection, wrong: Findings) -> None:
     for table, where in (
         ("upload", "state IN ('running', 'receiving', 'received')"),
         ("operation", "1"),
@@ -81,8 +81,8 @@ def _nothing_pending(database: sqlite3.Connection, wrong: Findings) -> None:
         wrong.unless(count == 0, f"{count} rows left in {table} where {where}")
 
 
-def _sessions(data: Path, database: sqlite3.Connection, wrong: Findings) -> dict[str, Held]:
-    held: dict[str, Held] = {}
+def _sessions(data: Path, database: sqlite3.Connection, wrong: Findings) -> dict[str, ExpectedSession]:
+    held: dict[str, ExpectedSession] = {}
     names = set()
     rows = database.execute(
         "SELECT s.*, p.name AS project FROM session s JOIN project p ON p.id = s.project_id ORDER BY s.id"
@@ -95,8 +95,8 @@ def _sessions(data: Path, database: sqlite3.Connection, wrong: Findings) -> dict
         files = _session(data / name, name, database, row, wrong)
         key = (row["study_uid"] or name) + (WAITING if row["place"] == "prearchive" else "")
         wrong.unless(key not in held, f"study {key} is there twice")
-        held[key] = Held(row["place"], frozenset(files.values()))
-    _strays(data, names, wrong)
+        held[key] = ExpectedSession(row["place"], frozenset(files.values()))
+    _check_strays(data, names, wrong)
     return held
 
 
@@ -114,7 +114,7 @@ def _session(
         folders[r["n"]] = f"{above}resources/{r['label']}/files/"
     rows = database.execute("SELECT * FROM file WHERE tree_id = ?", (tree,)).fetchall()
     known = {folders[r["resource_n"]] + r["name"]: r["sha256"].hex() for r in rows}
-    standing = hashes(folder)
+    standing = hash_files(folder)
     for path in sorted(known.keys() - standing.keys())[:5]:
         wrong.append(f"{name}/{path} is in the catalog, not on disk")
     for path in sorted(standing.keys() - known.keys())[:5]:
@@ -125,9 +125,9 @@ def _session(
         mode = (folder / path).lstat().st_mode
         wrong.unless(stat.S_ISREG(mode) and not mode & 0o111, f"{name}/{path} has mode {mode:o}")
     size = sum((folder / path).stat().st_size for path in standing)
-    said = (row["scans"], row["files"], row["bytes"])
+    sums = (row["scans"], row["files"], row["bytes"])
     wrong.unless(
-        said == (len(scans), len(standing), size), f"{name}: sums {said}, not {len(scans), len(standing), size}"
+        sums == (len(scans), len(standing), size), f"{name}: sums {sums}, not {len(scans), len(standing), size}"
     )
     sops = Counter(r["sop_uid"] for r in rows if r["sop_uid"])
     twice = [sop for sop, count in sops.items() if count > 1]
@@ -136,7 +136,7 @@ def _session(
     return standing
 
 
-def _strays(data: Path, names: set[str], wrong: Findings) -> None:
+def _check_strays(data: Path, names: set[str], wrong: Findings) -> None:
     """Every folder and file in archive and prearchive is a session's, or above one; of resources nobody made any."""
     above = {"/".join(name.split("/")[:n]) for name in names for n in range(1, name.count("/") + 1)}
     for area in ("archive", "prearchive", "resources"):
@@ -152,7 +152,7 @@ def _strays(data: Path, names: set[str], wrong: Findings) -> None:
 def _receipts(data: Path, database: sqlite3.Connection, wrong: Findings) -> None:
     """Every import that has ended has a receipt, and what it says it stored stands there or was replaced."""
     current = {row["sha256"].hex() for row in database.execute("SELECT sha256 FROM file")}
-    gone = trashed(data)
+    in_trash = read_trash(data)
     for row in database.execute("SELECT uuid, state FROM upload").fetchall():
         path = data / "receipts" / f"{row['uuid']}.jsonl.gz"
         if row["state"] not in ("placed", "held", "partly", "refused"):
@@ -164,19 +164,19 @@ def _receipts(data: Path, database: sqlite3.Connection, wrong: Findings) -> None
         wrong.unless(path.stat().st_size, f"the receipt of {row['uuid']} is empty")
         with gzip.open(path) as lines:
             for line in map(json.loads, lines):
-                good = line["verdict"] not in ("stored", "resource") or line["sha256"] in current | gone
+                good = line["verdict"] not in ("stored", "resource") or line["sha256"] in current | in_trash
                 wrong.unless(good, f"{line['path']} was stored, says its receipt, and is nowhere")
 
 
-def acknowledged_wrong(data: Path, log: Path) -> list[str]:
+def check_acknowledged(data: Path, log: Path) -> list[str]:
     """What is wrong with what clients were promised, by their log (`uploaders.py`) and the files of the archive alone.
 
     What was acknowledged stands there once, as one session; what was only tried does so or not at all.
     """
     wrong = Findings()
     lines = [json.loads(line) for line in log.read_text().splitlines()]
-    standing = Counter(frozenset(hashes(folder).values()) for folder in sorted((data / "archive").glob("*/*")))
-    times = Counter(digest for folder in (data / "archive").glob("*/*") for digest in hashes(folder).values())
+    standing = Counter(frozenset(hash_files(folder).values()) for folder in sorted((data / "archive").glob("*/*")))
+    times = Counter(digest for folder in (data / "archive").glob("*/*") for digest in hash_files(folder).values())
     promised = [(line["acknowledged"], frozenset(line["files"])) for line in lines if "acknowledged" in line]
     wrong.unless(promised, "nothing was acknowledged")
     for upload, files in promised:
@@ -189,7 +189,7 @@ def acknowledged_wrong(data: Path, log: Path) -> list[str]:
     return wrong
 
 
-def postgresql_wrong(data: Path, connection: psycopg.Connection[tuple[Any, ...]]) -> list[str]:
+def check_postgresql(data: Path, connection: psycopg.Connection[tuple[Any, ...]]) -> list[str]:
     """What is wrong between a catalog in PostgreSQL and the files: what is pending, and objects of one side alone."""
     wrong = Findings()
     for table, where in (
@@ -205,21 +205,21 @@ def postgresql_wrong(data: Path, connection: psycopg.Connection[tuple[Any, ...]]
         digest.hex()
         for (digest,) in connection.execute("SELECT f.sha256 FROM file f JOIN session s ON s.tree_id = f.tree_id")
     )
-    standing = Counter(digest for area in ("archive", "prearchive") for digest in hashes(data / area).values())
+    standing = Counter(digest for area in ("archive", "prearchive") for digest in hash_files(data / area).values())
     wrong.unless(known == standing, f"in the catalog alone {known - standing}, on disk alone {standing - known}")
     return wrong
 
 
-def trashed(data: Path) -> set[str]:
+def read_trash(data: Path) -> set[str]:
     """sha256 of everything that is kept in the trash; what waits for its deletion is not."""
-    found: set[str] = set()
+    digests: set[str] = set()
     for entry in os.listdir(data / "trash"):
         if entry != "now":
-            found.update(hashes(data / "trash" / entry / "tree").values())
-    return found
+            digests.update(hash_files(data / "trash" / entry / "tree").values())
+    return digests
 
 
-def trash_wrong(data: Path, expected: int) -> list[str]:
+def check_trash(data: Path, expected: int) -> list[str]:
     """What is wrong with the trash, in which so many trees should be."""
     wrong = Findings()
     entries = sorted(entry for entry in os.listdir(data / "trash") if entry != "now")
@@ -227,6 +227,6 @@ def trash_wrong(data: Path, expected: int) -> list[str]:
     for entry in entries:
         inside = sorted(os.listdir(data / "trash" / entry))
         wrong.unless(inside == ["tree", "what.json"], f"trash/{entry} holds {inside}")
-        what = (data / "trash" / entry / "what.json").read_bytes() if "what.json" in inside else b"{}"
-        wrong.unless(b'"was"' in what and what.endswith(b"}"), f"trash/{entry} says what it was by {what!r}")
+        details = (data / "trash" / entry / "what.json").read_bytes() if "what.json" in inside else b"{}"
+        wrong.unless(b'"was"' in details and details.endswith(b"}"), f"trash/{entry} says what it was by {details!r}")
     return wrong

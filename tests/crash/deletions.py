@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scandock.access.principal import SYSTEM
-from scandock.catalog.shelves import shelf_of_project
+from scandock.catalog.own_resources import project_resources
 from scandock.model.crash_points import DELETION_POINTS, POINTS
 from scandock.services.hand_changes import make_changes
 from scandock.services.hand_files import Wanted, change_of, incoming
@@ -26,16 +26,16 @@ from scandock.services.opening import opened
 from scandock.services.project_deleting import delete_project
 from scandock.services.project_resources import make_shelf
 from scandock.services.settings import load_settings
-from tests.crash.archives import Step, Study, zipped
-from tests.crash.checker import examine, trashed
-from tests.crash.forked import Fork
-from tests.crash.processes import check, environment, import_words, run, unsound
-from tests.crash.rounds import clean, placed
+from tests.crash.archives import Step, Study, write_zip
+from tests.crash.checker import examine_data, read_trash
+from tests.crash.forked import ForkedCommand
+from tests.crash.processes import check, environment, import_words, run, find_unsound
+from tests.crash.rounds import assert_clean, assert_placed
 
 OF_SESSIONS = ("intent", "published", "finished")
 """The points that each session passes on its way to the trash."""
 AT = tuple(point for point in (*DELETION_POINTS, *POINTS) if point in {*DELETION_POINTS, *OF_SESSIONS})
-OWN = b"a protocol"
+OWN_FILE = b"a protocol"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,14 +55,14 @@ class Deletion:
         return cls(at=at, again=again == "again")
 
 
-def deletions() -> Iterator[Deletion]:
+def all_deletions() -> Iterator[Deletion]:
     """Every point, killed once and twice."""
     for at in AT:
         for again in (False, True):
             yield Deletion(at=at, again=again)
 
 
-class Begun:
+class DeletionBase:
     """A DATA with a project that is to be deleted, made once and copied for each round."""
 
     def __init__(self, folder: Path) -> None:
@@ -70,12 +70,12 @@ class Begun:
         self.folder = folder
         studies = [Study(77, number, series=1, count=3, side=8) for number in (1, 2, 3)]
         self.files = {digest for study in studies for digest in study.held().files}
-        self.first = Step(zipped(folder / "1.zip", studies[0].entries("S1")))
+        self.first = Step(write_zip(folder / "1.zip", studies[0].entries("S1")))
         waits = ("--destination", "prearchive")
-        more = [zipped(folder / f"{n}.zip", studies[n - 1].entries(f"S{n}")) for n in (2, 3)]
+        more = [write_zip(folder / f"{n}.zip", studies[n - 1].entries(f"S{n}")) for n in (2, 3)]
         data = folder / "begun"
         for step in (self.first, Step(more[0]), Step(more[1], waits)):
-            placed(run(import_words(step, data), threads=True))
+            assert_placed(run(import_words(step, data), threads=True))
         _put_own(data)
 
     def copy(self, name: str) -> Path:
@@ -91,10 +91,10 @@ def _put_own(data: Path) -> None:
     with opened(str(data), settings) as (catalog, store):
         desk = Desk(catalog, store, settings, SYSTEM)
         with catalog.read() as connection:
-            uuid = make_shelf(desk, shelf_of_project(connection, 1, "P"))
-        came = incoming(store)
-        came.keep("protocol.txt", [OWN], lambda _: None)
-        change = change_of(desk, Wanted(uuid, Place(None, "R"), overwrite=True), came)
+            uuid = make_shelf(desk, project_resources(connection, 1, "P"))
+        uploaded = incoming(store)
+        uploaded.keep("protocol.txt", [OWN_FILE], lambda _: None)
+        change = change_of(desk, Wanted(uuid, Place(None, "R"), overwrite=True), uploaded)
         try:
             assert make_changes(uuid, [change]) == [None]
         finally:
@@ -108,51 +108,51 @@ def delete(data: str) -> None:
         delete_project(Desk(catalog, store, settings, SYSTEM), "P", with_files=True)
 
 
-def play_deletion(begun: Begun, one: Deletion, name: str = "deleted") -> None:
+def run_deletion(base: DeletionBase, deletion: Deletion, name: str = "deleted") -> None:
     """Play a round; AssertionError says what was wrong."""
-    data = begun.copy(name)
-    killed = Fork(
-        f"{__name__}:{delete.__name__}", str(data), argv=["delete"], env=environment(SCANDOCK_CRASH_AT=one.at)
+    data = base.copy(name)
+    killed = ForkedCommand(
+        f"{__name__}:{delete.__name__}", str(data), argv=["delete"], env=environment(SCANDOCK_CRASH_AT=deletion.at)
     )
     _, err = killed.communicate(60)
-    assert killed.returncode == -signal.SIGKILL, f"{one.at} was not reached: {err}"
-    if one.again and one.at not in ("marked", "deleted"):  # which nobody passes twice
-        assert check(data, SCANDOCK_CRASH_AT=one.at).code == -signal.SIGKILL, f"{one.at} was not reached again"
-    clean(check(data))
-    _whole(data, begun)
-    placed(run(import_words(begun.first, data), threads=True))
-    held, wrong = examine(data)
+    assert killed.returncode == -signal.SIGKILL, f"{deletion.at} was not reached: {err}"
+    if deletion.again and deletion.at not in ("marked", "deleted"):  # which nobody passes twice
+        assert check(data, SCANDOCK_CRASH_AT=deletion.at).code == -signal.SIGKILL, f"{deletion.at} was not reached again"
+    assert_clean(check(data))
+    _check_deleted(data, base)
+    assert_placed(run(import_words(base.first, data), threads=True))
+    held, wrong = examine_data(data)
     assert not wrong, "\n".join(wrong)
     assert [session.place for session in held.values()] == ["archive"]
-    assert not (found := unsound(data)), found
+    assert not (problems := find_unsound(data)), problems
 
 
-def _whole(data: Path, begun: Begun) -> None:
+def _check_deleted(data: Path, base: DeletionBase) -> None:
     """The project is gone, all that was in it is in the trash, and nothing is half."""
-    held, wrong = examine(data)
+    held, wrong = examine_data(data)
     assert not wrong, "\n".join(wrong)
     assert not held
-    assert begun.files <= trashed(data)
-    assert [one.read_bytes() for one in (data / "trash").glob("*/tree/resources/R/files/*")] == [OWN]
+    assert base.files <= read_trash(data)
+    assert [path.read_bytes() for path in (data / "trash").glob("*/tree/resources/R/files/*")] == [OWN_FILE]
     with closing(sqlite3.connect(data / "scandock.db")) as database:
         assert [name for (name,) in database.execute("SELECT name FROM project")] == ["P~1"]
         assert database.execute("SELECT COUNT(*) FROM trashed").fetchone() == (3,)
-        told = database.execute("SELECT kind, COUNT(*) FROM audit WHERE action = 'delete' GROUP BY kind ORDER BY kind")
-        assert told.fetchall() == [("project", 1), ("session", 3)]
+        audit_rows = database.execute("SELECT kind, COUNT(*) FROM audit WHERE action = 'delete' GROUP BY kind ORDER BY kind")
+        assert audit_rows.fetchall() == [("project", 1), ("session", 3)]
 
 
-def play_deletions(
-    folder: Path, rounds: list[Deletion], *, heard: Callable[[str, str], object] = lambda *_: None
+def run_deletions(
+    folder: Path, rounds: list[Deletion], *, on_round: Callable[[str, str], object] = lambda *_: None
 ) -> dict[str, str]:
     """Play rounds; what was wrong, by the round that shows it."""
     wrong: dict[str, str] = {}
     if not rounds:
         return wrong
-    begun = Begun(folder)
-    for one in rounds:
+    base = DeletionBase(folder)
+    for deletion in rounds:
         try:
-            play_deletion(begun, one)
+            run_deletion(base, deletion)
         except Exception:  # noqa: BLE001  the others are played all the same
-            wrong[str(one)] = traceback.format_exc()
-        heard(str(one), wrong.get(str(one), ""))
+            wrong[str(deletion)] = traceback.format_exc()
+        on_round(str(deletion), wrong.get(str(deletion), ""))
     return wrong

@@ -4,7 +4,7 @@ They have a process group, an environment and standard streams of their own, and
 any other. What a fresh interpreter does before `main`, the tests of the command line's start and of `scandock serve`
 have.
 
-This module is both sides: `Fork` asks a prepared process of this test process, `python -m tests.crash.forked FD` is it.
+This module is both sides: `ForkedCommand` asks a prepared process of this test process, `python -m tests.crash.forked FD` is it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _lasting = contextlib.ExitStack()
 """Contexts that a fork enters for as long as it lasts."""
 
 
-class Fork:
+class ForkedCommand:
     """A process that calls `function` ("module:name") with words, in a group of its own; as subprocess.Popen is used.
 
     It exits with what the function returns, as a command does with what its `main` returns.
@@ -70,8 +70,8 @@ class Fork:
             "env": dict(env),
             "cwd": str(folder or os.getcwd()),
         }
-        asked = _prepared().ask(request, [self._out.fileno(), self._err.fileno(), *fds])
-        self._fork = fork_server.Fork(asked, ANSWER_SECONDS)
+        fork_socket = _prepared().ask(request, [self._out.fileno(), self._err.fileno(), *fds])
+        self._fork = fork_server.ForkedProcess(fork_socket, ANSWER_SECONDS)
         self.pid = self._fork.pid
 
     @property
@@ -158,13 +158,13 @@ def serve(dropped: str) -> int:
 
 
 class _ForkedChild:
-    """A child of a supervisor (`scandock.workers.supervised.Process`) that is a fork of it."""
+    """A child of a supervisor (`scandock.workers.supervised_process.ChildProcess`) that is a fork of it."""
 
     def __init__(self, words: Sequence[str], _fds: Sequence[int]) -> None:
         self._code: int | None = None
         self.pid = os.fork()
         if self.pid == 0:
-            _become(*words[2:])  # behind: python -m
+            _run_module(*words[2:])  # behind: python -m
 
     def poll(self) -> int | None:
         if self._code is None:
@@ -177,7 +177,7 @@ class _ForkedChild:
             os.kill(self.pid, signal.SIGKILL)
 
 
-def _become(module: str, *words: str) -> NoReturn:
+def _run_module(module: str, *words: str) -> NoReturn:
     """Run a module as `python -m` does, and end."""
 
     def run() -> int:
@@ -238,7 +238,7 @@ class _Prepared:
 
     def ask(self, request: dict[str, Any], fds: list[int]) -> socket.socket:
         with self._lock:
-            return fork_server.ask(self._wire, json.dumps(request).encode(), fds)
+            return fork_server.request_fork(self._wire, json.dumps(request).encode(), fds)
 
     def close(self) -> None:
         self._wire.close()
@@ -256,7 +256,7 @@ def _prepare() -> None:
     from scandock.testing.dialects import share_compiled_statements
     from scandock.testing.readers import thread_readers
     from scandock.testing.server import InProcessServer
-    from tests.crash.archives import Study, zipped
+    from tests.crash.archives import Study, write_zip
 
     share_compiled_statements()
     for module in PREPARED:
@@ -264,7 +264,7 @@ def _prepare() -> None:
     nobody, arguments = open(os.devnull, "w", encoding="utf-8"), sys.argv  # noqa: SIM115
     with tempfile.TemporaryDirectory(prefix="scandock-prepared-") as folder, nobody, thread_readers():
         data = Path(folder, "data")
-        archive = zipped(Path(folder, "a.zip"), Study(1, 1, count=2, side=8).entries("S"))
+        archive = write_zip(Path(folder, "a.zip"), Study(1, 1, count=2, side=8).entries("S"))
         project = ["--project", "P", "--create-project", "--json"]
         for words in (["import", str(archive), *project], ["import", str(archive), *project], ["check"]):
             sys.argv = ["scandock", *words, "--data", str(data)]
@@ -297,16 +297,16 @@ def main(words: list[str]) -> int:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)  # forks are short
-    asked = fork_server.serve(socket.socket(fileno=int(words[0])), own_group=True)
-    if asked is None:
+    message = fork_server.serve(socket.socket(fileno=int(words[0])), own_group=True)
+    if message is None:
         return 0
-    request, (out, err, *more) = asked
+    request, (out, err, *more) = message
     for stream, standard in ((out, 1), (err, 2)):
         os.dup2(stream, standard)
         os.close(stream)
-    told = json.loads(request)
-    told["words"] += map(str, more)
-    _end(functools.partial(_run, told))
+    values = json.loads(request)
+    values["words"] += map(str, more)
+    _end(functools.partial(_run, values))
 
 
 if __name__ == "__main__":

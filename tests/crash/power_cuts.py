@@ -23,15 +23,15 @@ from pathlib import Path
 
 import psycopg
 
-from tests.crash.checker import acknowledged_wrong, postgresql_wrong
+from tests.crash.checker import check_acknowledged, check_postgresql
 from tests.crash.disks import KINDS, Disk, NoDiskError
 from tests.crash.dropped_syncs import EVERY, drop_syncs
 from tests.crash.processes import check, until
-from tests.crash.rounds import clean
-from tests.crash.served import Served
-from tests.crash.server_rounds import RECEIVING, WITHIN, ServerRound, Stage, judge, play_stage, tail
+from tests.crash.rounds import assert_clean
+from tests.crash.served import ServerProcess
+from tests.crash.server_rounds import RECEIVING, WITHIN, ServerRound, ServerTest, judge, run_server_test, last_lines
 from tests.crash.uploaders import DOORS, Log
-from tests.postgres import Lasting
+from tests.postgres import DurableCluster
 
 DISKS = (*KINDS, "ext4+postgresql", "xfs+postgresql")
 EACH = 2
@@ -87,13 +87,13 @@ def controls(seed: int) -> Iterator[PowerCut]:
             yield PowerCut(disk=f"{disk}+postgresql", at=at, seed=seed, dropped=dropped)
 
 
-class PoweredStage(Stage):
+class DiskServerTest(ServerTest):
     """A server on a disk, its clients, and the cut. NoDiskError."""
 
     doors = (*DOORS, "xnat")
 
-    def __init__(self, folder: Path, one: PowerCut, each: int = EACH) -> None:
-        kind, _, catalog = one.disk.partition("+")
+    def __init__(self, folder: Path, cut: PowerCut, each: int = EACH) -> None:
+        kind, _, catalog = cut.disk.partition("+")
         # Not below the rounds' own folder, which only its owner may enter: PostgreSQL runs as another user.
         self._room = Path(tempfile.mkdtemp(prefix="scandock-disk-"))
         self._room.chmod(0o755)
@@ -102,17 +102,17 @@ class PoweredStage(Stage):
         try:
             self.disk = Disk(self._room / "disk", kind)
             self._closing.callback(self.disk.close)
-            self.postgres = Lasting(self._room / "postgres", self.disk.path / "postgres") if catalog else None
+            self.postgres = DurableCluster(self._room / "postgres", self.disk.path / "postgres") if catalog else None
             if self.postgres is not None:
                 self._closing.callback(self.postgres.kill)
                 self.postgres.start()
                 self.postgres.make_database("catalog")
-                if one.dropped:  # from here on: a cluster whose beginnings are gone would be no loss of ours
+                if cut.dropped:  # from here on: a cluster whose beginnings are gone would be no loss of ours
                     self.postgres.stop()
-                    self.postgres.start(partial(drop_syncs, one.dropped))
+                    self.postgres.start(partial(drop_syncs, cut.dropped))
             self._cut = threading.Event()
-            self._dropped = "" if self.postgres is not None else one.dropped
-            super().__init__(folder, one, each)
+            self._dropped = "" if self.postgres is not None else cut.dropped
+            super().__init__(folder, cut, each)
         except BaseException:
             self._closing.close()
             raise
@@ -120,12 +120,12 @@ class PoweredStage(Stage):
         self.after = self.chance.randint(1, len(self.doors))
         """Acknowledgements after which the power is cut, where it is cut at one."""
 
-    def start(self, **changes: str) -> Served:
+    def start(self, **changes: str) -> ServerProcess:
         if self.postgres is not None:
             changes["SCANDOCK_DATABASE_URL"] = self.postgres.url("catalog")
         words = ("--workers", "2")
         data = str(self.disk.path / "data")
-        return Served(self.folder, self.port, *words, data=data, dropped=self._dropped, SCANDOCK_WORKERS="1", **changes)
+        return ServerProcess(self.folder, self.port, *words, data=data, dropped=self._dropped, SCANDOCK_WORKERS="1", **changes)
 
     def _named(self) -> dict[str, str]:
         return {} if self.one.at == "acknowledged" else super()._named()
@@ -166,52 +166,52 @@ class PoweredStage(Stage):
     def judge(self) -> None:
         if self.postgres is None:
             judge(self.server.data, self.log)
-            clean(check(self.server.data))
+            assert_clean(check(self.server.data))
             return
-        wrong = acknowledged_wrong(self.server.data, self.log.path)
+        wrong = check_acknowledged(self.server.data, self.log.path)
         with psycopg.connect(self.postgres.conninfo("catalog")) as connection:
-            wrong += postgresql_wrong(self.server.data, connection)
+            wrong += check_postgresql(self.server.data, connection)
         assert not wrong, "\n".join(wrong)
-        clean(check(self.server.data, SCANDOCK_DATABASE_URL=self.postgres.url("catalog")))
+        assert_clean(check(self.server.data, SCANDOCK_DATABASE_URL=self.postgres.url("catalog")))
 
     def close(self) -> None:
         super().close()
         self._closing.close()
 
 
-def play_cut(folder: Path, one: PowerCut, each: int = EACH) -> None:
+def run_cut(folder: Path, cut: PowerCut, each: int = EACH) -> None:
     """Play a round; AssertionError says what was lost. NoDiskError.
 
     A control must lose something, and AssertionError says where it did not.
     """
-    if not one.dropped:
-        play_stage(PoweredStage(folder, one, each))
+    if not cut.dropped:
+        run_server_test(DiskServerTest(folder, cut, each))
         return
     try:
-        play_stage(PoweredStage(folder, one, each))
+        run_server_test(DiskServerTest(folder, cut, each))
     except AssertionError as error:
-        told = str(error)
+        message = str(error)
     else:
         raise AssertionError("syncs were dropped, and nothing noticed")
-    assert any(loss in told for loss in LOSSES), f"it failed, but not for a loss: {told}"
+    assert any(loss in message for loss in LOSSES), f"it failed, but not for a loss: {message}"
 
 
-def play_cuts(folder: Path, cuts: Iterable[PowerCut], heard: Callable[[str, str], object]) -> list[str]:
+def run_cuts(folder: Path, cuts: Iterable[PowerCut], on_round: Callable[[str, str], object]) -> list[str]:
     """Play rounds, one after another: a server has the machine to itself until its moment. What could not be played."""
     left_out: dict[str, str] = {}
-    for one in cuts:
-        if one.disk in left_out:
+    for cut in cuts:
+        if cut.disk in left_out:
             continue
-        place = folder / str(one).replace("/", "-")
+        place = folder / str(cut).replace("/", "-")
         try:
-            play_cut(place, one)
+            run_cut(place, cut)
         except NoDiskError as error:
-            left_out[one.disk] = f"no power is cut on {one.disk}: {error}"
+            left_out[cut.disk] = f"no power is cut on {cut.disk}: {error}"
             continue
         except Exception:  # noqa: BLE001  the other rounds are played all the same
-            heard(str(one), traceback.format_exc() + tail(place / "err"))
+            on_round(str(cut), traceback.format_exc() + last_lines(place / "err"))
         else:
-            heard(str(one), "")
+            on_round(str(cut), "")
         finally:
             shutil.rmtree(place, ignore_errors=True)
     return list(left_out.values())

@@ -15,7 +15,7 @@ from typing import Any
 from scandock.services import checking
 from scandock.services.settings import load_settings
 from tests.crash.archives import Step
-from tests.crash.forked import Fork
+from tests.crash.forked import ForkedCommand
 
 SCANDOCK = Path(sys.executable).with_name("scandock")
 FORKED = ("import", "check", "admin", "backup", "restore")
@@ -45,10 +45,10 @@ class Command:
 
     def __init__(self, words: list[str | Path], *, threads: bool = False, **changes: str) -> None:
         """With `threads`, a forked one reads in threads instead of processes of its own."""
-        self.process: subprocess.Popen[str] | Fork
+        self.process: subprocess.Popen[str] | ForkedCommand
         if words[0] == SCANDOCK and words[1] in FORKED and not self.fresh:
             function = "tests.crash.forked:read_in_threads" if threads else "scandock.cli:main"
-            self.process = Fork(function, argv=list(map(str, words)), env=environment(**changes))
+            self.process = ForkedCommand(function, argv=list(map(str, words)), env=environment(**changes))
         else:
             self.process = subprocess.Popen(
                 words,
@@ -73,11 +73,11 @@ class Command:
         else:
             os.kill(self.group, number)
 
-    def wait(self) -> Done:
+    def wait(self) -> CommandResult:
         """Wait for its end, and then for that of every process of its group: none may outlive it."""
         out, err = self.process.communicate(timeout=PATIENCE)
         until(lambda: not members(self.group), f"processes {members(self.group)} outlived their command")
-        return Done(self.process.wait(), out, err)
+        return CommandResult(self.process.wait(), out, err)
 
     def stopped(self) -> None:
         """Wait until its own process is stopped by a signal."""
@@ -86,10 +86,10 @@ class Command:
 
     def readers(self) -> list[int]:
         """Its reader processes."""
-        return [pid for pid in members(self.group) if pid != self.group and name_of(pid) == "reader"]
+        return [pid for pid in members(self.group) if pid != self.group and process_name(pid) == "reader"]
 
 
-class Done:
+class CommandResult:
     """How a command ended."""
 
     def __init__(self, code: int, out: str, err: str) -> None:
@@ -108,17 +108,17 @@ class Done:
         return f"exit {self.code}\n{self.out}\n{self.err}"
 
 
-def run(words: list[str | Path], *, threads: bool = False, **changes: str) -> Done:
+def run(words: list[str | Path], *, threads: bool = False, **changes: str) -> CommandResult:
     return Command(words, threads=threads, **changes).wait()
 
 
-def check(data: Path, **changes: str) -> Done:
+def check(data: Path, **changes: str) -> CommandResult:
     return Command([SCANDOCK, "check", "--data", data], threads=False, **changes).wait()
 
 
-def unsound(data: Path) -> list[str]:
+def find_unsound(data: Path) -> list[str]:
     """What `scandock check` finds, asked within this process: quicker, where it is not the command that is tested."""
-    return [f"{one.kind}: {one.name}: {one.message}" for one in checking.check(str(data), load_settings())]
+    return [f"{finding.kind}: {finding.name}: {finding.message}" for finding in checking.check(str(data), load_settings())]
 
 
 def until(good: Callable[[], object], failure: str) -> None:
@@ -134,13 +134,13 @@ def until(good: Callable[[], object], failure: str) -> None:
 
 def members(group: int) -> list[int]:
     """The processes of a group that have not ended; who is only still to be reaped has."""
-    found = []
+    pids = []
     for name in os.listdir("/proc"):
         if name.isdigit():
             fields = _stat(int(name))
             if fields is not None and int(fields[2]) == group and fields[0] not in ("Z", "X"):
-                found.append(int(name))
-    return found
+                pids.append(int(name))
+    return pids
 
 
 def _stat(pid: int) -> list[str] | None:
@@ -156,7 +156,7 @@ def _state(pid: int) -> str:
     return fields[0] if fields else ""
 
 
-def name_of(pid: int) -> str:
+def process_name(pid: int) -> str:
     """What the process calls itself (`scandock.model.process.confine`); empty for one that is gone."""
     try:
         with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:

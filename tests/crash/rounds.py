@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scandock.model.crash_points import POINTS
-from tests.crash.archives import Scenario, State, Step, bystander, scenarios, together
-from tests.crash.checker import examine, trash_wrong, trashed
-from tests.crash.processes import KILLED, Command, Done, check, import_words, unsound
+from tests.crash.archives import Scenario, State, Step, unrelated_archive, scenarios, merge_states
+from tests.crash.checker import examine_data, check_trash, read_trash
+from tests.crash.processes import KILLED, Command, CommandResult, check, import_words, find_unsound
 
 ENDED = POINTS.index("intent")
 """From this point on an import rolls forward."""
@@ -37,30 +37,30 @@ class Round:
         return f"{self.scenario}/{at}/{'group' if self.whole else 'main'}/{self.next}"
 
 
-class Ground:
+class RoundArchives:
     """Archives, and for each scenario a DATA to begin with, made once and copied for each round."""
 
     def __init__(self, folder: Path, seed: int = 1, *, count: int = 20, readers: int = 2) -> None:
         self.folder = folder
         self.readers = readers
         self.scenarios = scenarios(folder / "archives", seed, count=count)
-        self.bystander, self.beside = bystander(folder / "archives", seed)
+        self.bystander, self.beside = unrelated_archive(folder / "archives", seed)
         self.seconds: dict[str, float] = {}
 
     def fresh(self, scenario: Scenario, name: str) -> Path:
         """A DATA in which the scenario's first imports stand."""
-        made = self.folder / "begun" / scenario.name
-        if scenario.base and not made.exists():
+        base = self.folder / "begun" / scenario.name
+        if scenario.base and not base.exists():
             for step in scenario.base:
-                placed(self.run(step, made))
-            agree(made, scenario.before)
+                assert_placed(self.run(step, base))
+            assert_holds(base, scenario.before)
         data = self.folder / name
         shutil.rmtree(data, ignore_errors=True)
         if scenario.base:
-            shutil.copytree(made, data)
+            shutil.copytree(base, data)
         return data
 
-    def run(self, step: Step, data: Path) -> Done:
+    def run(self, step: Step, data: Path) -> CommandResult:
         """Import it to the end; where one reader is enough, it is a thread."""
         return self.command(step, data, threads=self.readers == 1).wait()
 
@@ -69,59 +69,59 @@ class Ground:
         return Command(import_words(step, data), threads=threads, SCANDOCK_WORKERS=str(self.readers), **changes)
 
 
-def placed(done: Done) -> None:
-    ended(done, ("placed", 0))
+def assert_placed(done: CommandResult) -> None:
+    assert_ended(done, ("placed", 0))
 
 
-def ended(done: Done, ends: tuple[str, int]) -> None:
+def assert_ended(done: CommandResult, ends: tuple[str, int]) -> None:
     assert done.code == ends[1], str(done)
     assert done.report["state"] == ends[0], str(done)
 
 
-def clean(done: Done) -> None:
+def assert_clean(done: CommandResult) -> None:
     assert done.code == 0, str(done)
 
 
-def agree(data: Path, *allowed: State) -> State:
+def assert_holds(data: Path, *allowed: State) -> State:
     """DATA is sound and holds exactly one of these; gives which."""
-    held, wrong = examine(data)
+    held, wrong = examine_data(data)
     assert not wrong, "\n".join(wrong)
     for state in allowed:
         if held == dict(state):
             return state
-    raise AssertionError("\n".join(_differs(held, state) for state in allowed))
+    raise AssertionError("\n".join(_describe_difference(held, state) for state in allowed))
 
 
-def _differs(held: State, state: State) -> str:
-    said = []
+def _describe_difference(held: State, state: State) -> str:
+    differences = []
     for uid in sorted(held.keys() | state.keys()):
         mine, theirs = held.get(uid), state.get(uid)
         if mine is None or theirs is None or mine.place != theirs.place:
-            said.append(f"{uid}: {mine and mine.place} instead of {theirs and theirs.place}")
+            differences.append(f"{uid}: {mine and mine.place} instead of {theirs and theirs.place}")
         elif mine.files != theirs.files:
-            said.append(f"{uid}: {len(mine.files - theirs.files)} too many, {len(theirs.files - mine.files)} missing")
-    return "; ".join(said) or "nothing differs"
+            differences.append(f"{uid}: {len(mine.files - theirs.files)} too many, {len(theirs.files - mine.files)} missing")
+    return "; ".join(differences) or "nothing differs"
 
 
-def play(ground: Ground, one: Round, name: str = "data") -> None:
+def run_round(ground: RoundArchives, round_: Round, name: str = "data") -> None:
     """Play a round; AssertionError says what was wrong."""
-    scenario = ground.scenarios[one.scenario]
+    scenario = ground.scenarios[round_.scenario]
     data = ground.fresh(scenario, name)
-    died = _kill(ground, scenario.step, data, one)
-    extra = _next(ground, scenario, data, one)
-    allowed = [scenario.after] if one.next == "again" else _allowed(scenario, one, died)
-    whole(data, [together((state, extra)) for state in allowed], scenario)
-    ended(ground.run(scenario.step, data), scenario.ends)
-    whole(data, [together((scenario.after, extra))], scenario)
-    assert not (found := unsound(data)), found
+    died = _kill(ground, scenario.step, data, round_)
+    extra = _run_next(ground, scenario, data, round_)
+    allowed = [scenario.after] if round_.next == "again" else _allowed_states(scenario, round_, died)
+    whole(data, [merge_states((state, extra)) for state in allowed], scenario)
+    assert_ended(ground.run(scenario.step, data), scenario.ends)
+    whole(data, [merge_states((scenario.after, extra))], scenario)
+    assert not (problems := find_unsound(data)), problems
 
 
-def play_all(
-    ground: Ground, rounds: Iterable[Round], *, jobs: int = 2, heard: Callable[[str, str], object] = lambda *_: None
+def run_rounds(
+    ground: RoundArchives, rounds: Iterable[Round], *, jobs: int = 2, on_round: Callable[[str, str], object] = lambda *_: None
 ) -> dict[str, str]:
     """Play rounds, `jobs` at a time, each on a DATA of its own; what was wrong, by the round that shows it.
 
-    `heard` is told of each round when it has been played, and what was wrong with it.
+    `on_round` is told of each round when it has been played, and what was wrong with it.
     """
     for scenario in ground.scenarios.values():
         ground.fresh(scenario, "begun-with")  # made before, not by several at once
@@ -130,68 +130,68 @@ def play_all(
     for number in range(jobs):
         free.put(f"data{number}")
 
-    def one_round(one: Round) -> None:
+    def one_round(round_: Round) -> None:
         name = free.get()
         try:
-            play(ground, one, name)
+            run_round(ground, round_, name)
         except Exception:  # noqa: BLE001  # the other rounds are played all the same
-            wrong[str(one)] = traceback.format_exc()
+            wrong[str(round_)] = traceback.format_exc()
         finally:
             free.put(name)
-        heard(str(one), wrong.get(str(one), ""))
+        on_round(str(round_), wrong.get(str(round_), ""))
 
     with ThreadPoolExecutor(jobs) as pool:
         list(pool.map(one_round, rounds))
     return wrong
 
 
-def _next(ground: Ground, scenario: Scenario, data: Path, one: Round) -> State:
+def _run_next(ground: RoundArchives, scenario: Scenario, data: Path, round_: Round) -> State:
     """The command that finds what the kill left; gives what it adds to DATA itself."""
-    if one.next == "again":
-        ended(ground.run(scenario.step, data), scenario.ends)
-    elif one.next == "check" and data.exists():
-        clean(check(data))
+    if round_.next == "again":
+        assert_ended(ground.run(scenario.step, data), scenario.ends)
+    elif round_.next == "check" and data.exists():
+        assert_clean(check(data))
     else:  # `check` wants a DATA that is there
-        placed(ground.run(ground.bystander, data))
+        assert_placed(ground.run(ground.bystander, data))
         return ground.beside
     return {}
 
 
 def whole(data: Path, allowed: list[State], scenario: Scenario) -> None:
     """DATA is sound, holds one of these, and in the trash what was replaced, if it was."""
-    state = agree(data, *allowed)
+    state = assert_holds(data, *allowed)
     if not scenario.replaces:
-        assert not trash_wrong(data, 0)
+        assert not check_trash(data, 0)
     elif all(state.get(uid) == held for uid, held in scenario.after.items()):
-        assert not (wrong := trash_wrong(data, 1)), wrong
-        assert scenario.trashed <= trashed(data), "the trash lacks what was replaced"
+        assert not (wrong := check_trash(data, 1)), wrong
+        assert scenario.trashed <= read_trash(data), "the trash lacks what was replaced"
     else:
-        assert not (wrong := trash_wrong(data, 0)), wrong
+        assert not (wrong := check_trash(data, 0)), wrong
 
 
-def _kill(ground: Ground, step: Step, data: Path, one: Round) -> bool:
+def _kill(ground: RoundArchives, step: Step, data: Path, round_: Round) -> bool:
     """Import and kill; False where it had ended before."""
-    if isinstance(one.at, str):
+    if isinstance(round_.at, str):
         # the main process kills itself there; to have all killed at once, it stops itself first
-        by = "SIGSTOP" if one.whole else "SIGKILL"
-        command = ground.command(step, data, SCANDOCK_CRASH_AT=one.at, SCANDOCK_CRASH_BY=by)
-        if one.whole:
+        by = "SIGSTOP" if round_.whole else "SIGKILL"
+        command = ground.command(step, data, SCANDOCK_CRASH_AT=round_.at, SCANDOCK_CRASH_BY=by)
+        if round_.whole:
             command.stopped()
             command.signal(signal.SIGKILL)
     else:
         command = ground.command(step, data)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            command.process.wait(one.at)
-        command.signal(signal.SIGKILL, whole=one.whole)
+            command.process.wait(round_.at)
+        command.signal(signal.SIGKILL, whole=round_.whole)
     done = command.wait()
-    if isinstance(one.at, str):
-        assert done.code == KILLED, f"{one.at} was not reached: {done}"
+    if isinstance(round_.at, str):
+        assert done.code == KILLED, f"{round_.at} was not reached: {done}"
     return done.code == KILLED
 
 
-def _allowed(scenario: Scenario, one: Round, died: bool) -> list[State]:
+def _allowed_states(scenario: Scenario, round_: Round, died: bool) -> list[State]:
     if not died:
         return [scenario.after]
-    if isinstance(one.at, float):
+    if isinstance(round_.at, float):
         return [scenario.before, scenario.after]
-    return [scenario.after if POINTS.index(one.at) >= ENDED else scenario.before]
+    return [scenario.after if POINTS.index(round_.at) >= ENDED else scenario.before]

@@ -22,13 +22,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from scandock.model.crash_points import POINTS
-from tests.crash.crowds import play_crowd
-from tests.crash.deletions import Deletion, deletions, play_deletions
-from tests.crash.power_cuts import PowerCut, controls, play_cuts, power_cuts
+from tests.crash.concurrent_imports import run_concurrent
+from tests.crash.deletions import Deletion, all_deletions, run_deletions
+from tests.crash.power_cuts import PowerCut, controls, run_cuts, power_cuts
 from tests.crash.processes import Command
-from tests.crash.rounds import Ground, Round, ended, play_all
-from tests.crash.served import Served
-from tests.crash.server_rounds import ServerRound, play_servers, server_rounds
+from tests.crash.rounds import RoundArchives, Round, assert_ended, run_rounds
+from tests.crash.served import ServerProcess
+from tests.crash.server_rounds import ServerRound, run_server_rounds, server_rounds
 
 NEXT = ("check", "bystander", "again")
 REFUSED = ("began", "recorded", "read", "swept")
@@ -37,7 +37,7 @@ EARLIEST = 0.1
 """Seconds after the start at which the first random kill may fall."""
 
 
-def named(scenarios: list[str]) -> Iterator[Round]:
+def point_rounds(scenarios: list[str]) -> Iterator[Round]:
     """Every point of every kind of import; how it is killed, and what comes next, take turns."""
     for index, scenario in enumerate(scenarios):
         for number, point in enumerate(POINTS):
@@ -47,21 +47,21 @@ def named(scenarios: list[str]) -> Iterator[Round]:
             yield Round(scenario=scenario, at=point, whole=turn % 2 == 0, next=NEXT[turn % 3])
 
 
-def at_random(ground: Ground, rounds: int, chance: random.Random) -> Iterator[Round]:
+def random_rounds(ground: RoundArchives, rounds: int, chance: random.Random) -> Iterator[Round]:
     """So many rounds, spread over the time that each kind of import takes on this machine."""
-    lasting = {name: _lasts(ground, name) for name in ground.scenarios}
+    lasting = {name: _measure_seconds(ground, name) for name in ground.scenarios}
     for number in range(rounds):
         scenario = chance.choice(sorted(lasting))
         at = chance.uniform(EARLIEST, max(lasting[scenario], 2 * EARLIEST))
         yield Round(scenario=scenario, at=round(at, 3), whole=number % 2 == 0, next=chance.choice(NEXT))
 
 
-def _lasts(ground: Ground, name: str) -> float:
+def _measure_seconds(ground: RoundArchives, name: str) -> float:
     scenario = ground.scenarios[name]
     data = ground.fresh(scenario, "timed")
-    begun = time.monotonic()
-    ended(ground.run(scenario.step, data), scenario.ends)
-    return time.monotonic() - begun
+    started = time.monotonic()
+    assert_ended(ground.run(scenario.step, data), scenario.ends)
+    return time.monotonic() - started
 
 
 def parse(word: str) -> Round:
@@ -82,40 +82,40 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=2, help="rounds at a time")
     parser.add_argument("--no-points", action="store_true", help="leave the named points out")
     parser.add_argument("--only", action="append", default=[], help="play this round (may be given again)")
-    wanted = parser.parse_args()
-    seed = random.SystemRandom().randrange(10**6) if wanted.seed is None else wanted.seed
+    arguments = parser.parse_args()
+    seed = random.SystemRandom().randrange(10**6) if arguments.seed is None else arguments.seed
     print(f"seed {seed}", flush=True)
-    told = Told()
-    Command.fresh = Served.fresh = True  # as people start them
+    report = RoundReport()
+    Command.fresh = ServerProcess.fresh = True  # as people start them
     with tempfile.TemporaryDirectory(prefix="scandock-crash-") as folder:
-        served = _served(wanted, seed)
-        play_servers(Path(folder), served, jobs=wanted.jobs, heard=told.of)
-        cuts = _cuts(wanted, seed)
-        for left_out in play_cuts(Path(folder), cuts, told.of):
+        served = _served(arguments, seed)
+        run_server_rounds(Path(folder), served, jobs=arguments.jobs, on_round=report.of)
+        cuts = _cuts(arguments, seed)
+        for left_out in run_cuts(Path(folder), cuts, report.of):
             print(left_out, flush=True)
-        if (served or cuts) and len(served) + len(cuts) >= len(wanted.only):
-            return told.end(seed)
-        ground = Ground(Path(folder), seed, count=wanted.count)
-        play_all(ground, list(_rounds(ground, wanted, seed)), jobs=wanted.jobs, heard=told.of)
-        for number in _crowds(wanted, seed):
-            told.of(f"crowd/{number}", _crowd(Path(folder, f"crowd{number}"), number))
-        play_deletions(Path(folder, "deletions"), _deletions(wanted), heard=told.of)
-    return told.end(seed)
+        if (served or cuts) and len(served) + len(cuts) >= len(arguments.only):
+            return report.end(seed)
+        ground = RoundArchives(Path(folder), seed, count=arguments.count)
+        run_rounds(ground, list(_rounds(ground, arguments, seed)), jobs=arguments.jobs, on_round=report.of)
+        for number in _crowds(arguments, seed):
+            report.of(f"crowd/{number}", _crowd(Path(folder, f"crowd{number}"), number))
+        run_deletions(Path(folder, "deletions"), _deletions(arguments), on_round=report.of)
+    return report.end(seed)
 
 
-class Told:
+class RoundReport:
     """What the rounds gave, told as they go."""
 
     def __init__(self) -> None:
         self.played = self.failed = 0
         self._lock = threading.Lock()
 
-    def of(self, one: str, wrong: str) -> None:
+    def of(self, round_name: str, wrong: str) -> None:
         with self._lock:
             self.played += 1
             if wrong:
                 self.failed += 1
-                print(f"\nFAILED {one}\n{wrong}", flush=True)
+                print(f"\nFAILED {round_name}\n{wrong}", flush=True)
             if self.played % 25 == 0:
                 print(f"{self.played} rounds, {self.failed} failed", flush=True)
 
@@ -125,21 +125,21 @@ class Told:
         return 1 if self.failed else 0
 
 
-def _served(wanted: argparse.Namespace, seed: int) -> list[ServerRound]:
-    if wanted.only:
-        return [ServerRound.parse(word) for word in wanted.only if word.startswith("server/")]
-    return list(server_rounds(wanted.server_rounds, seed))
+def _served(arguments: argparse.Namespace, seed: int) -> list[ServerRound]:
+    if arguments.only:
+        return [ServerRound.parse(word) for word in arguments.only if word.startswith("server/")]
+    return list(server_rounds(arguments.server_rounds, seed))
 
 
-def _cuts(wanted: argparse.Namespace, seed: int) -> list[PowerCut]:
-    if wanted.only:
-        return [PowerCut.parse(word) for word in wanted.only if word.startswith("power/")]
-    return [*controls(seed), *power_cuts(wanted.power_cuts, seed)] if wanted.power_cuts else []
+def _cuts(arguments: argparse.Namespace, seed: int) -> list[PowerCut]:
+    if arguments.only:
+        return [PowerCut.parse(word) for word in arguments.only if word.startswith("power/")]
+    return [*controls(seed), *power_cuts(arguments.power_cuts, seed)] if arguments.power_cuts else []
 
 
 def _crowd(folder: Path, seed: int) -> str:
     try:
-        play_crowd(folder, seed)
+        run_concurrent(folder, seed)
     except Exception:  # noqa: BLE001  # the others are played all the same
         return traceback.format_exc()
     finally:
@@ -147,27 +147,27 @@ def _crowd(folder: Path, seed: int) -> str:
     return ""
 
 
-def _crowds(wanted: argparse.Namespace, seed: int) -> list[int]:
-    if wanted.only:
-        return [int(word.removeprefix("crowd/")) for word in wanted.only if word.startswith("crowd/")]
-    return [seed + number for number in range(wanted.crowds)]
+def _crowds(arguments: argparse.Namespace, seed: int) -> list[int]:
+    if arguments.only:
+        return [int(word.removeprefix("crowd/")) for word in arguments.only if word.startswith("crowd/")]
+    return [seed + number for number in range(arguments.crowds)]
 
 
-def _deletions(wanted: argparse.Namespace) -> list[Deletion]:
-    if wanted.only:
-        return [Deletion.parse(word) for word in wanted.only if word.startswith("deletion/")]
-    return [] if wanted.no_points else list(deletions())
+def _deletions(arguments: argparse.Namespace) -> list[Deletion]:
+    if arguments.only:
+        return [Deletion.parse(word) for word in arguments.only if word.startswith("deletion/")]
+    return [] if arguments.no_points else list(all_deletions())
 
 
-def _rounds(ground: Ground, wanted: argparse.Namespace, seed: int) -> Iterator[Round]:
-    if wanted.only:
+def _rounds(ground: RoundArchives, arguments: argparse.Namespace, seed: int) -> Iterator[Round]:
+    if arguments.only:
         yield from map(
-            parse, (word for word in wanted.only if not word.startswith(("crowd/", "server/", "deletion/", "power/")))
+            parse, (word for word in arguments.only if not word.startswith(("crowd/", "server/", "deletion/", "power/")))
         )
         return
-    if not wanted.no_points:
-        yield from named(list(ground.scenarios))
-    yield from at_random(ground, wanted.rounds, random.Random(seed))
+    if not arguments.no_points:
+        yield from point_rounds(list(ground.scenarios))
+    yield from random_rounds(ground, arguments.rounds, random.Random(seed))
 
 
 if __name__ == "__main__":

@@ -15,19 +15,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.crash.forked import Fork
-from tests.crash.processes import SCANDOCK, environment, members, name_of, until
+from tests.crash.forked import ForkedCommand
+from tests.crash.processes import SCANDOCK, environment, members, process_name, until
 
 PASSWORD = "secret"
 
 
-def basic(name: str, password: str) -> dict[str, str]:
+def basic_header(name: str, password: str) -> dict[str, str]:
     """The header of a request that is made as an account."""
     return {"Authorization": "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()}
 
 
-LOGIN = basic("admin", PASSWORD)
-ENDS = ("placed", "held", "partly", "refused", "failed", "cancelled")
+LOGIN = basic_header("admin", PASSWORD)
+FINAL_STATES = ("placed", "held", "partly", "refused", "failed", "cancelled")
 
 
 def free_port() -> int:
@@ -37,7 +37,7 @@ def free_port() -> int:
         return port
 
 
-class Served:
+class ServerProcess:
     """A server of `folder`/data; what it prints goes to files, since nobody reads it while it runs.
 
     It is forked from a process that has imported Scandock, and its children from it, which saves three seconds of work.
@@ -50,7 +50,7 @@ class Served:
         self.data = Path(data) if data else folder / "data"
         self.port = port
         self.out, self.err = folder / "out", folder / "err"
-        self.process: subprocess.Popen[str] | Fork
+        self.process: subprocess.Popen[str] | ForkedCommand
         command = list(map(str, (SCANDOCK, "serve", "--data", self.data, "--port", port, *words)))
         env = environment(SCANDOCK_ADMIN_PASSWORD=PASSWORD, **changes)
         with self.out.open("a") as out, self.err.open("a") as err:
@@ -66,7 +66,7 @@ class Served:
                     start_new_session=True,
                 )
             else:
-                self.process = Fork("tests.crash.forked:serve", dropped, argv=command, env=env, streams=(out, err))
+                self.process = ForkedCommand("tests.crash.forked:serve", dropped, argv=command, env=env, streams=(out, err))
         self.group = self.process.pid
 
     def kill(self, *, whole: bool = True) -> None:
@@ -93,7 +93,7 @@ class Served:
             connection.close()
         return answer.status, json.loads(text) if text[:1] == b"{" else text
 
-    def ready(self) -> Served:
+    def ready(self) -> ServerProcess:
         def good() -> bool:
             assert self.process.poll() is None, self.err.read_text()
             try:
@@ -106,8 +106,8 @@ class Served:
 
     def child(self, name: str) -> int | None:
         """A process of the group by what it calls itself: web, worker, attempt ..."""
-        found = [pid for pid in members(self.group) if name_of(pid) == name]
-        return found[0] if found else None
+        pids = [pid for pid in members(self.group) if process_name(pid) == name]
+        return pids[0] if pids else None
 
     def project(self) -> None:
         assert self.ask("POST", "/api/v1/projects", b'{"id": "P", "name": "P"}')[0] in (201, 409)
@@ -115,28 +115,28 @@ class Served:
     def send(self, body: bytes) -> str:
         """An upload into the project P; its import's id."""
         self.project()
-        status, made = self.ask("POST", "/api/v1/imports?project=P&filename=one.zip", body)
-        assert status == 202, made
-        return str(made["id"])
+        status, body_ = self.ask("POST", "/api/v1/imports?project=P&filename=one.zip", body)
+        assert status == 202, body_
+        return str(body_["id"])
 
     def placed(self, uuid: str) -> None:
-        told: dict[str, Any] = {}
+        import_object: dict[str, Any] = {}
 
         def ended() -> bool:
             status, answer = self.ask("GET", f"/api/v1/imports/{uuid}")
             assert status == 200, f"the import {uuid} is not known: {status} {answer}"
-            told.update(answer)
-            return told["state"] in ENDS
+            import_object.update(answer)
+            return import_object["state"] in FINAL_STATES
 
         until(ended, f"the import {uuid} never ended")
-        assert told["state"] == "placed", told
+        assert import_object["state"] == "placed", import_object
 
     def end(self) -> None:
         self.process.terminate()
         assert self.wait() == 0, self.err.read_text()
 
 
-class FreshServed(Served):
+class FreshServerProcess(ServerProcess):
     """A server whose processes are all started as they are for people."""
 
     fresh = True

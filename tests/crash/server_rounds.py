@@ -20,10 +20,10 @@ from pathlib import Path
 
 from scandock.model.crash_points import POINTS
 from tests.crash.archives import Study
-from tests.crash.checker import acknowledged_wrong, examine
-from tests.crash.processes import check, name_of, until
-from tests.crash.rounds import clean
-from tests.crash.served import Served, free_port
+from tests.crash.checker import check_acknowledged, examine_data
+from tests.crash.processes import check, process_name, until
+from tests.crash.rounds import assert_clean
+from tests.crash.served import ServerProcess, free_port
 from tests.crash.uploaders import DOORS, Archive, Log, Uploader
 
 WITHIN = POINTS[POINTS.index("began") : POINTS.index("finished")]
@@ -76,17 +76,17 @@ def server_rounds(count: int, seed: int) -> Iterator[ServerRound]:
         yield ServerRound(victim=victim, at=at, seed=seed + number)
 
 
-class Stage:
+class ServerTest:
     """A server, its clients, and what is done to it."""
 
     doors: tuple[str, ...] = DOORS
 
-    def __init__(self, folder: Path, one: ServerRound, each: int = EACH) -> None:
+    def __init__(self, folder: Path, server_round: ServerRound, each: int = EACH) -> None:
         folder.mkdir(parents=True)
         self.folder = folder
-        self.one = one
+        self.one = server_round
         self.each = each
-        self.chance = random.Random(str(one))
+        self.chance = random.Random(str(server_round))
         self.port = free_port()
         self.log = Log(folder / "promised.jsonl")
         self.once = folder / "once"
@@ -94,7 +94,7 @@ class Stage:
         """Some upload is halfway."""
         self.go_on = threading.Event()
         """Lets uploads that are halfway go on, where the round holds them there."""
-        if one.at != "halfway":
+        if server_round.at != "halfway":
             self.go_on.set()
         self.server = self.start(**self._named())
 
@@ -104,20 +104,20 @@ class Stage:
         by = "SIGSTOP" if self.one.victim == "group" else "SIGKILL"
         return {"SCANDOCK_CRASH_AT": self.one.at, "SCANDOCK_CRASH_BY": by, "SCANDOCK_CRASH_ONCE": str(self.once)}
 
-    def start(self, **changes: str) -> Served:
-        return Served(self.folder, self.port, "--workers", "2", SCANDOCK_WORKERS="1", **changes)
+    def start(self, **changes: str) -> ServerProcess:
+        return ServerProcess(self.folder, self.port, "--workers", "2", SCANDOCK_WORKERS="1", **changes)
 
     def archives(self) -> dict[str, list[Archive]]:
         """What each client sends, small and large."""
-        made: dict[str, list[Archive]] = {}
+        archives: dict[str, list[Archive]] = {}
         for client, door in enumerate(self.doors):
-            made[door] = []
+            archives[door] = []
             for n in range(self.each):
                 number = client * self.each + n + 1
                 side, count = self.chance.choice([(8, 2), (64, 8), (256, 12)])
                 study = Study(self.one.seed, number, series=1, count=count, side=side)
-                made[door].append(Archive(f"{door}-{number}", study, note=door != "xnat"))
-        return made
+                archives[door].append(Archive(f"{door}-{number}", study, note=door != "xnat"))
+        return archives
 
     def halfway(self) -> None:
         self.begun.set()
@@ -145,13 +145,13 @@ class Stage:
             return
         name = "fork server" if self.one.victim == "forks" else self.one.victim
         pid = self.server.child(name)
-        if pid is not None and name_of(pid) == name:  # none: it is being started again
+        if pid is not None and process_name(pid) == name:  # none: it is being started again
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
     def judge(self) -> None:
         judge(self.server.data, self.log)
-        clean(check(self.server.data))
+        assert_clean(check(self.server.data))
 
     def close(self) -> None:
         self.go_on.set()
@@ -160,12 +160,12 @@ class Stage:
         self.server.wait()
 
 
-def play_server(folder: Path, one: ServerRound, each: int = EACH) -> None:
+def run_server_round(folder: Path, server_round: ServerRound, each: int = EACH) -> None:
     """Play a round; AssertionError says what was wrong."""
-    play_stage(Stage(folder, one, each))
+    run_server_test(ServerTest(folder, server_round, each))
 
 
-def play_stage(stage: Stage) -> None:
+def run_server_test(stage: ServerTest) -> None:
     """Have the clients of a stage upload, strike, and judge what came of it; AssertionError says what was wrong."""
     try:
         stage.server.ready().project()
@@ -175,14 +175,14 @@ def play_stage(stage: Stage) -> None:
             try:
                 stage.strike()
             except BaseException:
-                for one in clients.values():
-                    one.patience = 0  # the server does not come back
+                for uploader in clients.values():
+                    uploader.patience = 0  # the server does not come back
                 raise
             finally:
                 stage.go_on.set()
             for client in running:
                 client.result()
-        wrong = [line for one in clients.values() for line in one.failed]
+        wrong = [line for uploader in clients.values() for line in uploader.failed]
         stage.server.ready()
         for upload in stage.log.uploads():
             try:
@@ -190,14 +190,14 @@ def play_stage(stage: Stage) -> None:
             except AssertionError as error:
                 wrong.append(str(error))
         assert not wrong, "\n".join(wrong)
-        settled(stage.server)
+        wait_until_clear(stage.server)
         stage.server.end()
         stage.judge()
     finally:
         stage.close()
 
 
-def settled(server: Served) -> None:
+def wait_until_clear(server: ServerProcess) -> None:
     """Wait until what imports leave behind is cleared up."""
 
     def empty() -> bool:
@@ -208,37 +208,37 @@ def settled(server: Served) -> None:
 
 def judge(data: Path, log: Log) -> None:
     """What was promised stands there once, nothing else does, and the catalog says the same."""
-    _, wrong = examine(data)
-    wrong += acknowledged_wrong(data, log.path)
+    _, wrong = examine_data(data)
+    wrong += check_acknowledged(data, log.path)
     assert not wrong, "\n".join(wrong)
 
 
-def play_servers(
+def run_server_rounds(
     folder: Path,
     rounds: Iterable[ServerRound],
     *,
     jobs: int = 2,
     each: int = EACH,
-    heard: Callable[[str, str], object] = lambda *_: None,
+    on_round: Callable[[str, str], object] = lambda *_: None,
 ) -> dict[str, str]:
     """Play rounds, `jobs` at a time, of `each` archives a client; what was wrong, by the round that shows it."""
     wrong: dict[str, str] = {}
 
-    def one_round(one: ServerRound) -> None:
-        place = folder / str(one).replace("/", "-")
+    def one_round(server_round: ServerRound) -> None:
+        place = folder / str(server_round).replace("/", "-")
         try:
-            play_server(place, one, each)
+            run_server_round(place, server_round, each)
         except Exception:  # noqa: BLE001  # the other rounds are played all the same
-            wrong[str(one)] = traceback.format_exc() + tail(place / "err")
+            wrong[str(server_round)] = traceback.format_exc() + last_lines(place / "err")
         finally:
             shutil.rmtree(place, ignore_errors=True)
-        heard(str(one), wrong.get(str(one), ""))
+        on_round(str(server_round), wrong.get(str(server_round), ""))
 
     with ThreadPoolExecutor(jobs) as pool:
         list(pool.map(one_round, rounds))
     return wrong
 
 
-def tail(path: Path) -> str:
+def last_lines(path: Path) -> str:
     """The last lines of a log; empty where there is none."""
     return "\n".join(path.read_text(errors="replace").splitlines()[-40:]) if path.exists() else ""

@@ -26,12 +26,12 @@ from tests.crash.served import LOGIN
 DOORS = ("raw", "multipart", "tus")
 """Those of the API; `xnat` is XNAT's, which answers when the import has ended."""
 PIECE = 64 * 1024
-LATER = (423, 429, 503)
+RETRY_STATUSES = (423, 429, 503)
 """Statuses that ask for another try; 409 `upload_running` is one too."""
 _BOUNDARY = "scandock-crash"
 
 
-class Broken(Exception):
+class ConnectionBroken(Exception):
     """The connection broke, or the server asks to come again: nothing was promised."""
 
 
@@ -55,11 +55,11 @@ class Archive:
 class Log:
     """What clients were promised, in a file."""
 
-    def __init__(self, path: Path, heard: Callable[[int], object] = lambda _: None) -> None:
-        """`heard` is called with their count, in the client's thread, at once when one is acknowledged."""
+    def __init__(self, path: Path, on_acknowledged: Callable[[int], object] = lambda _: None) -> None:
+        """`on_acknowledged` is called with their count, in the client's thread, at once when one is acknowledged."""
         self.path = path
         self._lock = threading.Lock()
-        self._heard = heard
+        self._heard = on_acknowledged
         self.count = 0
 
     def tried(self, archive: Archive) -> None:
@@ -109,30 +109,30 @@ class Uploader:
     def send(self, archive: Archive) -> str:
         """Until it is acknowledged; the upload's id."""
         self.log.tried(archive)
-        begun = time.monotonic()
+        started = time.monotonic()
         once = {"raw": self._raw, "multipart": self._multipart, "tus": self._tus, "xnat": self._xnat}[self.door]
         self._upload = ""
         while True:
             try:
                 upload = once(archive)
                 break
-            except Broken as error:
-                if time.monotonic() - begun > self.patience:
+            except ConnectionBroken as error:
+                if time.monotonic() - started > self.patience:
                     raise AssertionError(f"never acknowledged: {error}") from error
                 time.sleep(0.02)
-        self.log.acknowledged(archive, upload, self.door, time.monotonic() - begun)
+        self.log.acknowledged(archive, upload, self.door, time.monotonic() - started)
         return upload
 
     def outcome(self, upload: str) -> dict[str, Any]:
         """The import's object once it has ended: its events are listened to until then."""
         while True:
-            with contextlib.suppress(Broken):
+            with contextlib.suppress(ConnectionBroken):
                 self._ask("GET", f"/api/v1/imports/{upload}/events?after=0", {})
                 status, answer, _ = self._ask("GET", f"/api/v1/imports/{upload}", {})
                 assert status == 200, (status, answer)
-                told: dict[str, Any] = json.loads(answer)
-                if told["finished"] is not None:
-                    return told
+                import_object: dict[str, Any] = json.loads(answer)
+                if import_object["finished"] is not None:
+                    return import_object
 
     def _raw(self, archive: Archive) -> str:
         return self._import(archive, "application/zip", archive.body)
@@ -154,8 +154,8 @@ class Uploader:
     def _xnat(self, archive: Archive) -> str:
         """The URI of the session that it became. Sent again it adds nothing: all its objects are there."""
         headers = {"Content-Type": "application/zip", "Content-Length": str(len(archive.body))}
-        wanted = "dest=/archive/projects/P&overwrite=append"
-        path = f"/data/services/import?{wanted}&filename={archive.key}.zip"
+        query = "dest=/archive/projects/P&overwrite=append"
+        path = f"/data/services/import?{query}&filename={archive.key}.zip"
         status, answer, _ = self._ask("POST", path, headers, self._pieces(archive.body))
         assert status == 200, (status, answer)
         return answer.decode().strip()
@@ -201,19 +201,19 @@ class Uploader:
     def _ask(
         self, method: str, path: str, headers: dict[str, str], body: Iterator[bytes] | None = None
     ) -> tuple[int, bytes, dict[str, str]]:
-        """Raises Broken for what is to be tried again."""
+        """Raises ConnectionBroken for what is to be tried again."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=self.patience)
         try:
             connection.request(method, path, body, self.login | headers)
             answer = connection.getresponse()
             text = answer.read()
         except (OSError, http.client.HTTPException) as error:
-            raise Broken(repr(error)) from error
+            raise ConnectionBroken(repr(error)) from error
         finally:
             connection.close()
-        if answer.status in LATER or (answer.status == 409 and b"upload_running" in text):
-            raise Broken(f"{answer.status} {text[:200]!r}")
+        if answer.status in RETRY_STATUSES or (answer.status == 409 and b"upload_running" in text):
+            raise ConnectionBroken(f"{answer.status} {text[:200]!r}")
         if answer.status == 507 and self.refused is not None:
             self.refused(text)
-            raise Broken("there was no space for it")
+            raise ConnectionBroken("there was no space for it")
         return answer.status, text, {name.lower(): value for name, value in answer.getheaders()}

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, sync_playwright
 
-from tests.crash.served import PASSWORD, Served
+from tests.crash.served import PASSWORD, ServerProcess
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 AXE = ROOT / "tests" / "node" / "node_modules" / "axe-core" / "axe.min.js"
@@ -162,5 +162,5 @@ def person(
         context.close()
 
 
-def base_of(served: Served) -> str:
+def base_of(served: ServerProcess) -> str:
     return f"http://127.0.0.1:{served.port}"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, StorageState
 
-from tests.crash.served import Served, free_port
+from tests.crash.served import ServerProcess, free_port
 from tests.e2e.browsing import HOST_NAME, base_of, chromium
 from tests.e2e.projects import Project, log_in, project_of, shared_site
 
@@ -20,28 +20,28 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """A server that the tests of this process share: nobody kills or configures it, or counts what is on all of it."""
     with shared_site(tmp_path_factory.mktemp("site")) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
-def admin(site: Served) -> StorageState:
+def admin(site: ServerProcess) -> StorageState:
     """The administrator's login on the shared server, for `person`. Who logs out needs a login of their own."""
     return log_in(base_of(site))
 
 
 @pytest.fixture
-def project(site: Served) -> Project:
+def project(site: ServerProcess) -> Project:
     """A project of the test's own on the shared server."""
     return project_of(site)
 
 
 @pytest.fixture
-def served(tmp_path) -> Iterator[Served]:
+def served(tmp_path) -> Iterator[ServerProcess]:
     """A server of the test's own, with `admin` and no project: for what needs an empty site."""
-    running = Served(tmp_path, free_port()).ready()
+    running = ServerProcess(tmp_path, free_port()).ready()
     try:
         yield running
         running.end()

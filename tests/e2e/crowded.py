@@ -9,8 +9,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from scandock.testing.data import make_data
-from tests.builders import Image, documented, zipped
-from tests.crash.served import Served, free_port
+from tests.builders import Image, uploader_layout, zip_entries
+from tests.crash.served import ServerProcess, free_port
 
 LONG = "Participant_0001_of_the_longitudinal_study_of_ageing_session_12"
 HOSTILE = b'<script>alert(1)</script>"><img src=x onerror=alert(2)>'
@@ -39,9 +39,9 @@ def scans(label: str, count: int) -> bytes:
             case=label, series=n, series_number=b"%d" % n, patient_name=HOSTILE[:64], patient_id=b"LONG",
             also={**picture(n), 0x0008103E: (b"LO", said[:64])},
         )  # fmt: skip
-        entries |= documented(label, str(n), [image.file()])
+        entries |= uploader_layout(label, str(n), [image.file()])
     entries[f"{label}/resources/NOTES/files/<script>alert(3)</script> \u202egnp.txt"] = b"note"
-    return zipped(entries)
+    return zip_entries(entries)
 
 
 def many(count: int) -> bytes:
@@ -49,11 +49,11 @@ def many(count: int) -> bytes:
     entries: dict[str, bytes] = {}
     for n in range(count):
         image = Image(case="many", study=n, patient_id=b"P%04d" % n)
-        entries |= documented(f"Many_{n:04}", "1", [image.file()])
-    return zipped(entries)
+        entries |= uploader_layout(f"Many_{n:04}", "1", [image.file()])
+    return zip_entries(entries)
 
 
-def send(served: Served, name: str, body: bytes, more: str = "") -> str:
+def send(served: ServerProcess, name: str, body: bytes, more: str = "") -> str:
     """Upload under a name, and wait for the outcome; the import's id."""
     status, made = served.ask("POST", f"/api/v1/imports?project=P&filename={quote(name)}{more}", body)
     assert status == 202, made
@@ -61,27 +61,27 @@ def send(served: Served, name: str, body: bytes, more: str = "") -> str:
     return str(made["id"])
 
 
-def own_files(served: Served) -> None:
+def own_files(served: ServerProcess) -> None:
     """More files than a page names with the project, and with a subject, one of them named to do harm."""
     names = [f"documents/protocol_of_the_longitudinal_study_of_ageing_version_{n}.pdf" for n in range(60)]
-    packed = zipped({"<script>alert(5)</script>" + "x" * 120: b"note", **dict.fromkeys(names, b"pdf")})
+    packed = zip_entries({"<script>alert(5)</script>" + "x" * 120: b"note", **dict.fromkeys(names, b"pdf")})
     subject = served.ask("GET", f"/api/v1/sessions?project=P&search={LONG}")[1]["items"][0]["subject"]
     for where in ("", f"/subjects/{subject}"):
         address = f"/data/projects/P{where}/resources/{LONG}/files/all.zip?extract=true"
         assert served.ask("PUT", address, packed)[0] == 200
 
 
-def delete(served: Served, label: str) -> None:
+def delete(served: ServerProcess, label: str) -> None:
     """Move a session to the trash."""
     [session] = served.ask("GET", f"/api/v1/sessions?project=P&search={label}")[1]["items"]
     assert served.ask("DELETE", f"/api/v1/sessions/{session['id']}")[0] == 200
 
 
 @contextmanager
-def crowded(folder: Path) -> Iterator[tuple[Served, dict[str, str]]]:
+def crowded(folder: Path) -> Iterator[tuple[ServerProcess, dict[str, str]]]:
     """The site, and ids of imports by what they are."""
     make_data(folder / "data")
-    served = Served(folder, free_port()).ready()
+    served = ServerProcess(folder, free_port()).ready()
     try:
         served.project()
         ids = {

@@ -19,10 +19,10 @@ from playwright.sync_api import Browser, StorageState
 from scandock.rules.import_request import ImportRequest
 from scandock.services.settings import load_settings
 from scandock.testing.data import make_data
-from scandock.workers.importing import run_import
-from tests.builders import zipped
+from scandock.workers.local_import import run_import
+from tests.builders import zip_entries
 from tests.crash.processes import until
-from tests.crash.served import PASSWORD, Served, basic, free_port
+from tests.crash.served import PASSWORD, ServerProcess, basic_header, free_port
 from tests.e2e.browsing import Person, base_of, person
 
 OWNERS_PASSWORD = "battery staple"
@@ -31,12 +31,12 @@ _numbers = count(1)
 
 
 @contextmanager
-def shared_site(folder: Path) -> Iterator[Served]:
+def shared_site(folder: Path) -> Iterator[ServerProcess]:
     """A server for many tests. An import stops there once it has read its archive, where a test asks for that."""
     make_data(folder / "data")
     stopped = folder / "stopped"
     stopped.touch()
-    running = Served(
+    running = ServerProcess(
         folder,
         free_port(),
         SCANDOCK_WORKERS="1",
@@ -55,7 +55,7 @@ def shared_site(folder: Path) -> Iterator[Served]:
 class NextImport:
     """The next import of a shared server: it stops once it has read its archive, until `go_on`."""
 
-    served: Served
+    served: ServerProcess
     mark: Path
 
     def stopped(self) -> None:
@@ -69,7 +69,7 @@ class NextImport:
 
 
 @contextmanager
-def stopping(served: Served) -> Iterator[NextImport]:
+def stopping(served: ServerProcess) -> Iterator[NextImport]:
     """Let the next import stop on its way."""
     mark = served.data.parent / "stopped"
     mark.unlink()
@@ -95,7 +95,7 @@ def log_in(base: str, name: str = "admin", password: str = PASSWORD) -> StorageS
 class Project:
     """A project, and an account that owns it and may see nothing else of the server."""
 
-    served: Served
+    served: ServerProcess
     id: str
     owner: str
     imported: int = field(default=0, init=False)
@@ -114,7 +114,7 @@ class Project:
 
     def ask(self, method: str, path: str, body: bytes | None = None) -> tuple[int, Any]:
         """Ask as the owner."""
-        return self.served.ask(method, path, body, basic(self.owner, OWNERS_PASSWORD))
+        return self.served.ask(method, path, body, basic_header(self.owner, OWNERS_PASSWORD))
 
     def log_in(self) -> StorageState:
         """A login of the owner."""
@@ -141,7 +141,7 @@ class Project:
         """
         self.imported += 1
         path = self.data.parent / f"{self.id}_{self.imported}.zip"
-        path.write_bytes(zipped(entries))
+        path.write_bytes(zip_entries(entries))
         result = run_import(
             data=str(self.data),
             archive=str(path),
@@ -171,7 +171,7 @@ class Project:
         return told
 
 
-def project_of(served: Served, kind: str = "Lab", title: str = "") -> Project:
+def project_of(served: ServerProcess, kind: str = "Lab", title: str = "") -> Project:
     """A new project with an owner."""
     name = f"{kind}{next(_numbers)}"
     body = json.dumps({"id": name, "name": title or name}).encode()

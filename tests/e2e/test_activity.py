@@ -11,23 +11,23 @@ from playwright.sync_api import Browser, Page, expect
 from scandock.model.import_types import Progress
 from scandock.model.import_report import make_report
 from scandock.model.verdicts import ImportState
-from scandock.queue.claim import Slots, claim
+from scandock.queue.claim import SlotUsage, claim
 from scandock.queue.leases import finish
 from scandock.queue.owner import this_owner
 from scandock.services.progress import Recorder
-from tests.builders import Image, documented, zipped
+from tests.builders import Image, uploader_layout, zip_entries
 from tests.crash.processes import until
-from tests.crash.served import Served, free_port
+from tests.crash.served import ServerProcess, free_port
 from tests.e2e.browsing import Person, base_of, person
 from tests.e2e.projects import log_in, owner, stopping
-from tests.integration.web import PASSWORD, Web, listening
+from tests.integration.web import PASSWORD, Web, serve_by_socket
 
 BROKEN = ("ERR_CONNECTION_REFUSED", "ERR_EMPTY_RESPONSE", "ERR_INCOMPLETE_CHUNKED_ENCODING", "ERR_CONNECTION_RESET")
 """What the browser says of a server that was killed."""
 
 
 def archive(case: str, session: str = "One") -> bytes:
-    return zipped(documented(session, "1", [Image(case=case, number=n).file() for n in range(3)]))
+    return zip_entries(uploader_layout(session, "1", [Image(case=case, number=n).file() for n in range(3)]))
 
 
 def badge(page: Page, words: str, name: str = "one.zip") -> None:
@@ -108,13 +108,13 @@ def watching(browser: Browser, web: Web) -> AbstractContextManager[Person]:
 
 def test_a_failure_says_what_to_do_and_is_tried_again_in_its_place(browser, tmp_path):
     """Outcomes are written as workers write them: three lost attempts would take a minute."""
-    with listening(tmp_path / "data") as web, watching(browser, web) as one:
+    with serve_by_socket(tmp_path / "data") as web, watching(browser, web) as one:
         with web.client() as client:
             answer = client.post("/api/v1/imports?filename=one.zip", content=b"never read")
         assert answer.status_code == 202
         page = one.go("/activity")
         badge(page, "waiting")
-        claimed = claim(web.site.catalog, this_owner(), Slots(4))
+        claimed = claim(web.site.catalog, this_owner(), SlotUsage(4))
         assert claimed is not None
         badge(page, "importing")
         said = "The import was begun three times, and each time it was lost."
@@ -128,15 +128,15 @@ def test_a_failure_says_what_to_do_and_is_tried_again_in_its_place(browser, tmp_
         expect(page.locator("#polite")).to_have_text("one.zip failed.")
         page.get_by_role("button", name="Try again").press("Enter")
         badge(page, "waiting")
-        assert claim(web.site.catalog, this_owner(), Slots(4)) is not None
+        assert claim(web.site.catalog, this_owner(), SlotUsage(4)) is not None
         badge(page, "importing")
 
 
 def test_numbers_move_in_place_and_are_not_said_aloud(browser, tmp_path):
-    with listening(tmp_path / "data") as web, watching(browser, web) as one:
+    with serve_by_socket(tmp_path / "data") as web, watching(browser, web) as one:
         with web.client() as client:
             client.post("/api/v1/imports?filename=one.zip", content=b"never read")
-        claimed = claim(web.site.catalog, this_owner(), Slots(4))
+        claimed = claim(web.site.catalog, this_owner(), SlotUsage(4))
         assert claimed is not None
         page = one.page
         page.clock.install()
@@ -210,7 +210,7 @@ def test_the_tray_shows_the_uploads_of_its_tab(browser, project):
 def test_the_page_goes_on_by_itself_after_the_server_was_killed(browser, tmp_path):
     port, mark = free_port(), tmp_path / "stopped"
     stopping_once = {"AT": "read", "BY": "SIGSTOP", "ONCE": str(mark)}
-    served = Served(tmp_path, port, **{f"SCANDOCK_CRASH_{name}": value for name, value in stopping_once.items()})
+    served = ServerProcess(tmp_path, port, **{f"SCANDOCK_CRASH_{name}": value for name, value in stopping_once.items()})
     try:
         served.ready().project()
         with person(browser, base_of(served), storage_state=log_in(base_of(served)), expected=BROKEN) as one:
@@ -221,7 +221,7 @@ def test_the_page_goes_on_by_itself_after_the_server_was_killed(browser, tmp_pat
             served.kill()
             served.wait()
             page.get_by_text("The server does not answer.").wait_for()
-            served = Served(tmp_path, port).ready()
+            served = ServerProcess(tmp_path, port).ready()
             badge(page, "imported")
             page.get_by_text("Live: this page keeps itself up to date.").wait_for()
     finally:

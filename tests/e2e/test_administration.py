@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.builders import Image, documented
+from tests.builders import Image, uploader_layout
 from tests.e2e.browsing import person
 from tests.e2e.projects import owner
 
@@ -59,7 +59,7 @@ def test_a_token_is_shown_once_and_serves_until_it_is_revoked(browser, project):
 
 
 def test_a_deleted_session_comes_back_and_the_trail_tells_of_it(browser, project):
-    project.store(documented("Kept", "1", [Image(case="Kept", number=n).file() for n in range(2)]))
+    project.store(uploader_layout("Kept", "1", [Image(case="Kept", number=n).file() for n in range(2)]))
     sessions = f"/api/v1/sessions?project={project.id}"
     [session] = project.ask("GET", sessions)[1]["items"]
     assert project.ask("DELETE", f"/api/v1/sessions/{session['id']}")[0] == 200

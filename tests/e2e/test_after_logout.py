@@ -7,7 +7,7 @@ import shutil
 import pytest
 from playwright.sync_api import Page
 
-from tests.builders import Image, documented
+from tests.builders import Image, uploader_layout
 from tests.e2e.browsing import QUIET
 from tests.e2e.projects import Project, owner
 
@@ -24,7 +24,7 @@ def asked_to_log_in(page: Page) -> None:
 
 @pytest.fixture
 def kept(project: Project) -> Project:
-    project.store(documented("Kept_secret", "1", [Image(case="out").file()]))
+    project.store(uploader_layout("Kept_secret", "1", [Image(case="out").file()]))
     return project
 
 

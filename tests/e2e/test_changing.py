@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from tests.builders import documented
+from tests.builders import uploader_layout
 from tests.e2e.browsing import person
 from tests.e2e.projects import OWNERS_PASSWORD, log_in, owner
 from tests.e2e.test_reviewing import archived, objects
 
 
 def test_a_session_is_renamed_deleted_and_brought_back(browser, project):
-    project.store(documented("Old", "1", objects("rename")))
+    project.store(uploader_layout("Old", "1", objects("rename")))
     with owner(browser, project) as one:
         page = one.go(f"/projects/{project.id}/sessions/Old")
         page.get_by_role("link", name="Change the subject or label of Old").click()
@@ -42,7 +42,7 @@ def test_a_session_is_renamed_deleted_and_brought_back(browser, project):
 
 
 def test_a_session_is_put_into_quarantine_and_activated(browser, project):
-    project.store(documented("Seen", "1", objects("quarantine")))
+    project.store(uploader_layout("Seen", "1", objects("quarantine")))
     with owner(browser, project) as one:
         page = one.go(f"/projects/{project.id}/sessions/Seen")
         page.get_by_role("button", name="Put into quarantine").click()
@@ -57,7 +57,7 @@ def test_a_session_is_put_into_quarantine_and_activated(browser, project):
 
 
 def test_a_label_that_is_taken_is_told_before_anything_is_done(browser, project):
-    one_and_two = documented("One", "1", objects("taken", study=1)) | documented("Two", "1", objects("taken", study=2))
+    one_and_two = uploader_layout("One", "1", objects("taken", study=1)) | uploader_layout("Two", "1", objects("taken", study=2))
     project.store(one_and_two)
     with owner(browser, project) as one:
         page = one.go(f"/projects/{project.id}/sessions/One")
@@ -69,7 +69,7 @@ def test_a_label_that_is_taken_is_told_before_anything_is_done(browser, project)
 
 
 def test_only_what_one_may_is_offered(browser, project):
-    project.store(documented("Kept", "1", objects("kept")))
+    project.store(uploader_layout("Kept", "1", objects("kept")))
     for role, offered in (("member", 1), ("collaborator", 0)):
         login = log_in(project.base, project.account(f"a_{role}", role), OWNERS_PASSWORD)
         with person(browser, project.base, storage_state=login) as one:

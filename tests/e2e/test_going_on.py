@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.crash.processes import until
-from tests.crash.served import Served, free_port
+from tests.crash.served import ServerProcess, free_port
 from tests.e2e.projects import owner, project_of
 from tests.e2e.uploading import (
     BROKEN,
@@ -71,7 +71,7 @@ def test_pause_and_go_on(browser, project, large):
 
 def test_a_killed_server_and_a_reload_lose_nothing(browser, tmp_path, large):
     path, whole = large
-    served = Served(tmp_path, free_port()).ready()
+    served = ServerProcess(tmp_path, free_port()).ready()
     project = project_of(served)
     again = None
     try:
@@ -84,7 +84,7 @@ def test_a_killed_server_and_a_reload_lose_nothing(browser, tmp_path, large):
             state(page, "held up")
             assert "The server is not reached" in page.locator(".up-why").inner_text()
             gone = page.locator(".up-transfer progress").evaluate("(one) => one.value")
-            again = Served(tmp_path, served.port).ready()
+            again = ServerProcess(tmp_path, served.port).ready()
             under_way(page, gone + 30_000)
             asked = one.answering(accept=True)
             page.reload()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.builders import Image, documented, zipped
+from tests.builders import Image, uploader_layout, zip_entries
 from tests.e2e.browsing import base_of, person
 from tests.e2e.projects import OWNERS_PASSWORD, owner
 
@@ -57,7 +57,7 @@ def test_a_wrong_password_is_told_and_the_right_one_leads_on(browser, project):
 
 def test_an_import_is_seen_from_activity_to_session(browser, project):
     images = [Image(case="seen", number=n).file() for n in range(3)]
-    project.placed(project.send(zipped(documented("One", "1", images))))
+    project.placed(project.send(zip_entries(uploader_layout("One", "1", images))))
     with owner(browser, project) as one:
         page = one.go("/")
         page.get_by_role("link", name="one.zip").click()

@@ -6,7 +6,7 @@ from typing import Any
 
 from playwright.sync_api import Page, expect
 
-from tests.builders import Image, documented, zipped
+from tests.builders import Image, uploader_layout, zip_entries
 from tests.e2e.browsing import WIDTHS, person
 from tests.e2e.projects import OWNERS_PASSWORD, Project, log_in, owner, project_of
 
@@ -28,9 +28,9 @@ def row(page: Page, label: str) -> Any:
 
 
 def test_conflicts_are_told_side_by_side_and_decided(browser, project):
-    project.placed(project.send(zipped(documented("One", "1", objects("clash", range(6))))))
+    project.placed(project.send(zip_entries(uploader_layout("One", "1", objects("clash", range(6))))))
     came = objects("clash", range(3), patient_name=b"OTHER") + objects("clash", [3, 4]) + objects("clash", [7])
-    assert project.ended(project.send(zipped(documented("One", "1", came))))["state"] == "held"
+    assert project.ended(project.send(zip_entries(uploader_layout("One", "1", came))))["state"] == "held"
     with owner(browser, project) as one:
         page = one.go("/prearchive")
         held = row(page, "One")
@@ -66,7 +66,7 @@ def test_conflicts_are_told_side_by_side_and_decided(browser, project):
 
 def test_the_buttons_of_a_long_label_are_on_the_screen(browser, project):
     label = "Participant_0001_of_the_longitudinal_study_of_ageing_session_12"
-    entries = documented(label, "1", objects("long", [0]))
+    entries = uploader_layout(label, "1", objects("long", [0]))
     project.store(entries, destination="prearchive", subject=label[::-1])
     with owner(browser, project) as one:
         page = one.go("/prearchive")
@@ -83,7 +83,7 @@ def test_the_buttons_of_a_long_label_are_on_the_screen(browser, project):
 
 def test_what_was_there_already_is_told_as_nothing_new(browser, project):
     for _ in range(2):
-        project.placed(project.send(zipped(documented("One", "1", objects("same")))))
+        project.placed(project.send(zip_entries(uploader_layout("One", "1", objects("same")))))
     with owner(browser, project) as one:
         page = one.go("/activity")
         page.get_by_text("Nothing new: 3 files were there already.").wait_for()
@@ -93,10 +93,10 @@ def test_what_was_there_already_is_told_as_nothing_new(browser, project):
 def test_many_are_archived_at_once_and_each_is_told_of(browser, project):
     entries: dict[str, bytes] = {}
     for n in range(4):
-        entries |= documented(f"S{n}", "1", objects("many", [0], study=n))
+        entries |= uploader_layout(f"S{n}", "1", objects("many", [0], study=n))
     project.store(entries, destination="prearchive")
     mixed = objects("mixed", [0], patient_id=b"A") + objects("mixed", [1], patient_id=b"B")
-    assert project.store(documented("Mixed", "1", mixed))["state"] == "held"
+    assert project.store(uploader_layout("Mixed", "1", mixed))["state"] == "held"
     with owner(browser, project) as one:
         page = one.go("/prearchive?sort=label")
         page.get_by_role("checkbox", name="Choose all on this page").check()
@@ -120,7 +120,7 @@ def test_many_are_archived_at_once_and_each_is_told_of(browser, project):
 def test_labels_are_changed_one_by_one_and_by_a_pattern(browser, project):
     entries: dict[str, bytes] = {}
     for n in range(2):
-        entries |= documented(f"S{n}", "1", objects("change", [0], study=n))
+        entries |= uploader_layout(f"S{n}", "1", objects("change", [0], study=n))
     project.store(entries, destination="prearchive")
     with owner(browser, project) as one:
         page = one.go("/prearchive?sort=label")
@@ -149,7 +149,7 @@ def test_labels_are_changed_one_by_one_and_by_a_pattern(browser, project):
 
 
 def test_deleting_says_what_the_trash_does_and_works_without_scripts(browser, project):
-    project.store(documented("Gone", "1", objects("gone")), destination="prearchive")
+    project.store(uploader_layout("Gone", "1", objects("gone")), destination="prearchive")
     with owner(browser, project, java_script_enabled=False) as one:
         page = one.go("/prearchive")
         page.get_by_role("checkbox", name="Choose Gone").check()
@@ -167,7 +167,7 @@ def test_deleting_says_what_the_trash_does_and_works_without_scripts(browser, pr
 
 
 def test_what_belongs_to_no_project_is_explained_and_moved(browser, project):
-    project.ended(project.send(zipped(documented("Stray", "1", objects("stray"))), project=""))
+    project.ended(project.send(zip_entries(uploader_layout("Stray", "1", objects("stray"))), project=""))
     with owner(browser, project) as one:
         page = one.go("/prearchive")
         assert page.get_by_text("Unassigned keeps sessions for which no project was named or found.").is_visible()
@@ -184,7 +184,7 @@ def test_what_belongs_to_no_project_is_explained_and_moved(browser, project):
 def test_300_sessions_are_sought_sorted_and_paged(browser, project):
     entries: dict[str, bytes] = {}
     for n in range(300):
-        entries |= documented(f"S{n:03d}", "1", objects("crowd", [0], study=n))
+        entries |= uploader_layout(f"S{n:03d}", "1", objects("crowd", [0], study=n))
     project.store(entries, destination="prearchive")
     with owner(browser, project) as one:
         page = one.go("/prearchive")
@@ -211,7 +211,7 @@ def test_300_sessions_are_sought_sorted_and_paged(browser, project):
 
 
 def test_only_what_one_may_is_offered_and_the_rest_is_told_for_each(browser, project):
-    project.store(documented("Kept", "1", objects("kept")), destination="prearchive")
+    project.store(uploader_layout("Kept", "1", objects("kept")), destination="prearchive")
     ann = project.account("ann", "member")
     with person(browser, project.base, storage_state=log_in(project.base, ann, OWNERS_PASSWORD)) as one:
         page = one.go("/prearchive")
@@ -219,7 +219,7 @@ def test_only_what_one_may_is_offered_and_the_rest_is_told_for_each(browser, pro
         assert page.get_by_role("button", name="Delete").count() == 0
         other = project_of(project.served)
         other.member(ann, "owner")
-        other.store(documented("Own", "1", objects("own")), destination="prearchive")
+        other.store(uploader_layout("Own", "1", objects("own")), destination="prearchive")
         one.go("/prearchive")
         page.get_by_role("checkbox", name="Choose all on this page").check()
         page.get_by_role("button", name="Delete…").click()

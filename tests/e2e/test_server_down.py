@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import expect
 
-from tests.crash.served import Served, free_port
+from tests.crash.served import ServerProcess, free_port
 from tests.e2e.browsing import base_of, person
 from tests.e2e.projects import log_in
 
@@ -13,7 +13,7 @@ DOWN = "The server does not answer. Try again in a moment."
 
 def test_a_link_says_that_the_server_does_not_answer_until_it_does(browser, tmp_path):
     port = free_port()
-    served = Served(tmp_path, port).ready()
+    served = ServerProcess(tmp_path, port).ready()
     try:
         login = log_in(base_of(served))
         with person(browser, base_of(served), storage_state=login, expected=("ERR_", "Failed to fetch")) as one:
@@ -30,7 +30,7 @@ def test_a_link_says_that_the_server_does_not_answer_until_it_does(browser, tmp_
             projects.click()
             page.locator("#unanswered").wait_for()
             assert page.locator("#unanswered").count() == 1
-            served = Served(tmp_path, port).ready()
+            served = ServerProcess(tmp_path, port).ready()
             projects.click()
             page.get_by_role("heading", name="Projects", level=1).wait_for()
             assert page.get_by_text(DOWN).count() == 0

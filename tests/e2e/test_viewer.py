@@ -13,8 +13,8 @@ import pytest
 from playwright.sync_api import expect
 from pydicom.pixels.processing import apply_modality_lut
 
-from tests.builders import documented
-from tests.crash.served import Served
+from tests.builders import uploader_layout
+from tests.crash.served import ServerProcess
 from tests.e2e.browsing import Person
 from tests.e2e.projects import Project, owner, project_of
 from tests.integration.test_pictures import NAME, image, report
@@ -42,7 +42,7 @@ SHOWN = "(at) => document.querySelector('.viewer')?.dataset.shown === String(at)
 
 
 @pytest.fixture(scope="module")
-def project(site: Served) -> Project:
+def project(site: ServerProcess) -> Project:
     """One project for all of them: nobody changes what is stored."""
     return project_of(site)
 
@@ -72,7 +72,7 @@ def grey(values: np.ndarray, center: float, width: float) -> np.ndarray:
 def scan(project: Project) -> str:
     """Five slices with a name that would do harm, and a report beside them."""
     slices = [image(number, SeriesDescription=NAME) for number in (3, 0, 4, 1, 2)]
-    return bring(project, {**documented("S", "4", slices), **documented("S", "9", [report()])}, "4")
+    return bring(project, {**uploader_layout("S", "4", slices), **uploader_layout("S", "9", [report()])}, "4")
 
 
 @pytest.mark.corpus
@@ -188,7 +188,7 @@ def test_the_numbers_of_any_window_are_readable(browser, project):
         image(at, SOPInstanceUID=f"1.2.9.4.{at}", WindowCenter=one, WindowWidth=other, **ids)
         for at, (one, other) in enumerate(windows)
     ]
-    address = bring(project, documented("Figures", "4", slices), "4")
+    address = bring(project, uploader_layout("Figures", "4", slices), "4")
     with owner(browser, project) as one:
         page = one.go(f"{address}?image=0")
         center, wide = page.get_by_label("Centre"), page.get_by_label("Width")
@@ -211,7 +211,7 @@ def test_changing_one_number_leaves_the_other_as_exact_as_it_was(browser, projec
         RescaleIntercept=1234500, WindowCenter=1234567, WindowWidth=40,
     )  # fmt: skip
     with owner(browser, project) as one:
-        address = bring(project, documented("Far", "4", [made]), "4")
+        address = bring(project, uploader_layout("Far", "4", [made]), "4")
         page = one.go(address)
         shows(one, 0)
         assert page.get_by_label("Centre").input_value() == "1234600"
@@ -250,7 +250,7 @@ def test_colours_are_those_of_the_file(browser, project):
     made = dataset(pixels, SeriesInstanceUID="1.2.5.4", **more)
     made.file_meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID
     with owner(browser, project) as one:
-        address = bring(project, documented("Colour", "4", [file_of(made)]), "4")
+        address = bring(project, uploader_layout("Colour", "4", [file_of(made)]), "4")
         page = one.go(address)
         shows(one, 0)
         assert np.array_equal(canvas(one)[..., :3], pixels)
@@ -262,7 +262,7 @@ def test_a_film_keeps_its_window_unless_that_of_each_image_is_chosen(browser, pr
     ids = {"StudyInstanceUID": "1.2.8", "SeriesInstanceUID": "1.2.8.4"}
     slices = [image(n, SOPInstanceUID=f"1.2.8.4.{n}", WindowWidth=1000 * (n + 1), **ids) for n in range(3)]
     with owner(browser, project) as one:
-        address = bring(project, documented("Film", "4", slices), "4")
+        address = bring(project, uploader_layout("Film", "4", slices), "4")
         page = one.go(address)
         shows(one, 1)
         said = page.locator("[data-part=windowed]")
@@ -295,7 +295,7 @@ def test_an_image_that_cannot_be_shown_says_why_and_hides_no_other(browser, proj
     )  # fmt: skip
     entries = [image(0, SOPInstanceUID="1.2.6.4.0", **ids), hostile, image(2, SOPInstanceUID="1.2.6.4.2", **ids)]
     with owner(browser, project) as one:
-        address = bring(project, documented("Hostile", "4", entries), "4")
+        address = bring(project, uploader_layout("Hostile", "4", entries), "4")
         page = one.go(address)
         shows(one, 1)
         reason = page.locator("[data-part=reason]")

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from tests.crash.forked import Fork
+from tests.crash.forked import ForkedCommand
 from tests.integration.in_process import run_in_process
 
 ADDRESS_SPACE: Final = 16 << 30
@@ -50,7 +50,7 @@ class Outcome:
 
 
 @dataclass(slots=True)
-class Site:
+class BoundedFolder:
     """A DATA folder, and beside it a working folder, a temporary one, a home and a canary that nobody may touch."""
 
     root: Path
@@ -63,23 +63,23 @@ class Site:
         (self.root / "canary" / "secret").write_text("not to be read, not to be written\n")
 
     def environment(self) -> dict[str, str]:
-        kept = {key: value for key, value in os.environ.items() if not key.startswith("SCANDOCK_")}
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith("SCANDOCK_")}
         own = {"TMPDIR": str(self.root / "tmp"), "HOME": str(self.root / "home"), "PYTHONDONTWRITEBYTECODE": "1"}
-        return {**kept, **own, "COLUMNS": "120", "NO_COLOR": "1"}
+        return {**inherited, **own, "COLUMNS": "120", "NO_COLOR": "1"}
 
     def around(self) -> dict[str, tuple[int, int, int]]:
         """Everything beside DATA: path, mode, size and time of change."""
-        seen = {}
+        entries = {}
         for folder, folders, files in os.walk(self.root):
             if Path(folder) == self.root:
                 folders[:] = [name for name in folders if name not in {"DATA", "receipts"}]
             for name in (*folders, *files):
                 info = os.lstat(os.path.join(folder, name))
                 size = info.st_size if stat.S_ISREG(info.st_mode) else 0
-                seen[os.path.relpath(os.path.join(folder, name), self.root)] = (info.st_mode, size, info.st_mtime_ns)
-        mode, size, _ = seen["tmp"]
-        seen["tmp"] = (mode, size, 0)  # may be used, must be empty again
-        return seen
+                entries[os.path.relpath(os.path.join(folder, name), self.root)] = (info.st_mode, size, info.st_mtime_ns)
+        mode, size, _ = entries["tmp"]
+        entries["tmp"] = (mode, size, 0)  # may be used, must be empty again
+        return entries
 
 
 class _Watch(threading.Thread):
@@ -108,7 +108,7 @@ class _Watch(threading.Thread):
             self.memory = max(self.memory, sum(map(_pss, members)))
             started = time.monotonic()
             if started >= due:  # a walk over 100,000 files takes longer than the pause, and as much of the processor
-                self.staged = max(self.staged, _on_disk(self.data / "work") + _on_disk(self.data / "incoming"))
+                self.staged = max(self.staged, _size_on_disk(self.data / "work") + _size_on_disk(self.data / "incoming"))
                 due = time.monotonic() + 4 * (time.monotonic() - started)
 
 
@@ -139,7 +139,7 @@ def _cpu(pid: int) -> float:
     return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _on_disk(folder: Path) -> int:
+def _size_on_disk(folder: Path) -> int:
     total = 0
     for parent, _, files in os.walk(folder):
         for name in files:
@@ -150,10 +150,10 @@ def _on_disk(folder: Path) -> int:
     return total
 
 
-def scandock(site: Site, *args: str, watched: bool = False) -> tuple[int, str, str, float, _Watch]:
+def scandock(site: BoundedFolder, *args: str, watched: bool = False) -> tuple[int, str, str, float, _Watch]:
     """Run the command line in a session of its own: exit code, stdout, stderr, seconds, and what was seen."""
     before = os.times()
-    process = _forked(site, *args) if watched else _started(site, *args)
+    process = _fork(site, *args) if watched else _start(site, *args)
     resource.prlimit(process.pid, resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (LARGEST_FILE, LARGEST_FILE))
     watch = _Watch(process.pid, site.data)
@@ -175,7 +175,7 @@ def scandock(site: Site, *args: str, watched: bool = False) -> tuple[int, str, s
     return code, out, err, watch.seconds if watched else took, watch
 
 
-def _started(site: Site, *args: str) -> subprocess.Popen[str]:
+def _start(site: BoundedFolder, *args: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "scandock.cli", *args],
         cwd=site.root / "cwd",
@@ -188,12 +188,12 @@ def _started(site: Site, *args: str) -> subprocess.Popen[str]:
     )
 
 
-def _forked(site: Site, *args: str) -> Fork:
+def _fork(site: BoundedFolder, *args: str) -> ForkedCommand:
     """What it shares with the process that it is forked from counts for a part: measured is what it takes itself."""
-    return Fork("scandock.cli:main", argv=["scandock", *args], env=site.environment(), folder=site.root / "cwd")
+    return ForkedCommand("scandock.cli:main", argv=["scandock", *args], env=site.environment(), folder=site.root / "cwd")
 
 
-def import_by_process(site: Site, archive: Path, project: str, *args: str, watched: bool = False) -> Outcome:
+def import_by_process(site: BoundedFolder, archive: Path, project: str, *args: str, watched: bool = False) -> Outcome:
     """`scandock import --json --receipt` of one archive."""
     receipt = site.root / "receipts" / f"{project}.jsonl"
     words = _import_words(site, archive, project, receipt, *args)
@@ -201,21 +201,21 @@ def import_by_process(site: Site, archive: Path, project: str, *args: str, watch
     return _outcome(code, out, err, receipt, seconds=took, memory=watch.memory, staged=watch.staged)
 
 
-def import_in_process(site: Site, archive: Path, project: str, *args: str) -> Outcome:
+def import_in_process(site: BoundedFolder, archive: Path, project: str, *args: str) -> Outcome:
     """The same without a process of its own; neither memory nor staged bytes are measured."""
     receipt = site.root / "receipts" / f"{project}.jsonl"
     started = time.process_time()
-    done = within(site, *_import_words(site, archive, project, receipt, *args))
+    done = run_within(site, *_import_words(site, archive, project, receipt, *args))
     took = time.process_time() - started
     return _outcome(done.returncode, done.stdout, done.stderr, receipt, seconds=took, memory=0, staged=0)
 
 
-def within(site: Site, *args: str) -> subprocess.CompletedProcess[str]:
+def run_within(site: BoundedFolder, *args: str) -> subprocess.CompletedProcess[str]:
     """Run the command line within this process, in the site's working folder and with its environment."""
     return run_in_process(list(args), environment=site.environment(), folder=site.root / "cwd")
 
 
-def _import_words(site: Site, archive: Path, project: str, receipt: Path, *args: str) -> list[str]:
+def _import_words(site: BoundedFolder, archive: Path, project: str, receipt: Path, *args: str) -> list[str]:
     named = ["--data", str(site.data), "--project", project, "--create-project", "--json", "--receipt", str(receipt)]
     return ["import", str(archive), *named, *args]
 
@@ -224,13 +224,13 @@ def _outcome(code: int, out: str, err: str, receipt: Path, *, seconds: float, me
     assert code in {0, 3, 4}, f"exit {code}\n{out[-2000:]}\n{err[-2000:]}"
     printed = out.splitlines()
     assert len(printed) == 1, out[-2000:]
-    assert not controls(printed[0] + err), "control characters reach the terminal"
+    assert not control_characters(printed[0] + err), "control characters reach the terminal"
     with receipt.open(encoding="utf-8", newline="\n") as lines:
-        told = [json.loads(line) for line in lines]
-    return Outcome(code, json.loads(printed[0]), told, err, seconds, memory, staged)
+        receipt_lines = [json.loads(line) for line in lines]
+    return Outcome(code, json.loads(printed[0]), receipt_lines, err, seconds, memory, staged)
 
 
-def controls(text: str) -> set[str]:
+def control_characters(text: str) -> set[str]:
     """Control characters, of which a terminal would obey some."""
     return {char for char in text if (ord(char) < 32 and char != "\n") or ord(char) in range(127, 160)}
 

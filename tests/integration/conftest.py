@@ -8,36 +8,36 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.builders import Site, site_at
+from tests.builders import DataFolder, make_data_folder
 from tests.integration.small_disks import Mount, small_disk
-from tests.integration.web import Web, serving
+from tests.integration.web import Web, serve_in_process
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DataFolder:
     """A data folder of the test's own, on SQLite."""
-    return site_at(tmp_path, monkeypatch)
+    return make_data_folder(tmp_path, monkeypatch)
 
 
 @pytest.fixture(scope="module")
-def shared_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def shared_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DataFolder]:
     """A data folder that the tests of a module share, on SQLite."""
     with pytest.MonkeyPatch.context() as patch:
-        yield site_at(tmp_path_factory.mktemp("shared"), patch)
+        yield make_data_folder(tmp_path_factory.mktemp("shared"), patch)
 
 
 @pytest.fixture
-def web(site: Site) -> Iterator[Web]:
+def web(site: DataFolder) -> Iterator[Web]:
     """A server over `site`, by HTTP."""
-    with serving(site.data) as running:
+    with serve_in_process(site.data) as running:
         yield running
 
 
 @pytest.fixture
 def client(web: Web) -> Iterator[httpx.Client]:
     """The administrator, by HTTP."""
-    with web.client() as made:
-        yield made
+    with web.client() as http_client:
+        yield http_client
 
 
 @pytest.fixture

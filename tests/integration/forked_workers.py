@@ -16,13 +16,13 @@ from structlog.testing import capture_logs
 
 from scandock.model.errors import Fault
 from scandock.services.settings import load_settings
-from scandock.workers.attempt import Order
-from scandock.workers.beats import Beats
+from scandock.workers.attempt import AttemptRequest
+from scandock.workers.liveness import WorkerLiveness
 from scandock.workers.fault_pipe import FaultPipe
 from scandock.workers.worker import Worker as ProductsWorker
-from tests.crash.forked import Fork, prepared_pid
+from tests.crash.forked import ForkedCommand, prepared_pid
 from tests.crash.processes import environment, members, until
-from tests.integration.server_side import Server, Worker
+from tests.integration.upload_server import UploadServer, Worker
 
 END_SECONDS = 60.0
 
@@ -30,11 +30,11 @@ END_SECONDS = 60.0
 class ForkedAttempt:
     """Runs where a worker expects a process that it has started itself."""
 
-    def __init__(self, order: Order, changes: dict[str, str]) -> None:
+    def __init__(self, order: AttemptRequest, changes: dict[str, str]) -> None:
         words = (str(prepared_pid()), order.to_json())
         env = environment(SCANDOCK_WORKERS="1", **changes)
         pipe = FaultPipe()
-        self._fork = Fork("tests.crash.forked:attempt", *words, argv=["attempt"], env=env, fds=[pipe.writing])
+        self._fork = ForkedCommand("tests.crash.forked:attempt", *words, argv=["attempt"], env=env, fds=[pipe.writing])
         self._pipe = pipe.begun()
         self.pid = self._fork.pid
         self.killed = ""
@@ -53,8 +53,8 @@ class ForkedAttempt:
             return self._fault
         if code == -signal.SIGKILL:
             return Fault("attempt_killed", "The import's process was killed from outside.", "It is tried again.")
-        told = self._fork.communicate()[1]
-        return Fault("attempt_died", f"The import's process ended with {code}: {told}", "Look at what it said.")
+        output = self._fork.communicate()[1]
+        return Fault("attempt_died", f"The import's process ended with {code}: {output}", "Look at what it said.")
 
     @property
     def runs(self) -> bool:
@@ -62,7 +62,7 @@ class ForkedAttempt:
 
 
 @dataclass
-class Attempts:
+class StartedAttempts:
     """The attempts of a worker in the test's process, and what becomes of them."""
 
     changes: dict[str, str]
@@ -72,7 +72,7 @@ class Attempts:
     begun: dict[str, ForkedAttempt] = field(default_factory=dict)
     """The latest attempt at each upload."""
 
-    def start(self, order: Order) -> ForkedAttempt:
+    def start(self, order: AttemptRequest) -> ForkedAttempt:
         self.begun[order.upload] = ForkedAttempt(order, self.changes)
         return self.begun[order.upload]
 
@@ -83,13 +83,13 @@ class Attempts:
 
 
 @contextmanager
-def attempting(server: Server, slots: int = 2, **changes: str) -> Iterator[Attempts]:
+def in_process_worker(server: UploadServer, slots: int = 2, **changes: str) -> Iterator[StartedAttempts]:
     """A worker in the test's process, with SQLite; its attempts are processes that can be killed and stopped."""
     with capture_logs() as logged:
-        attempts = Attempts(changes, logged)
+        attempts = StartedAttempts(changes, logged)
         log = structlog.get_logger()
-        settings, beats = load_settings(), Beats.make()
-        worker = ProductsWorker(str(server.data), slots, settings, os.getpid(), beats, log, start=attempts.start)
+        settings, liveness = load_settings(), WorkerLiveness.make()
+        worker = ProductsWorker(str(server.data), slots, settings, os.getpid(), liveness, log, start=attempts.start)
         thread = threading.Thread(target=worker.run, name="worker", daemon=True)
         thread.start()
         try:
@@ -105,14 +105,14 @@ def attempting(server: Server, slots: int = 2, **changes: str) -> Iterator[Attem
 
 
 @contextmanager
-def forked_worker(server: Server, slots: int = 2, **changes: str) -> Iterator[Worker]:
+def forked_worker(server: UploadServer, slots: int = 2, **changes: str) -> Iterator[Worker]:
     """A worker process, with SQLite, that starts its attempts as it always does; killed at the end.
 
     It does not wait for imports that are stopped when it is asked to end.
     """
     words = (str(prepared_pid()), str(server.data), str(slots))
     env = environment(SCANDOCK_WORKERS="1", **changes)
-    running = Worker(cast(Any, Fork("tests.crash.forked:worker", *words, argv=["worker"], env=env)))
+    running = Worker(cast(Any, ForkedCommand("tests.crash.forked:worker", *words, argv=["worker"], env=env)))
     try:
         yield running
     finally:

@@ -21,7 +21,7 @@ import pytest
 import typer.main
 
 from scandock.cli import app as command_line
-from tests.crash.processes import Done
+from tests.crash.processes import CommandResult
 from tests.sinks import steps_logged_by
 
 
@@ -32,11 +32,11 @@ def call_in_process(*args: str | Path, **changes: str) -> subprocess.CompletedPr
     return run_in_process([str(arg) for arg in args], environment=bare | changes, folder=Path.cwd())
 
 
-def command_in_process(words: Sequence[str | Path], **changes: str) -> Done:
+def command_in_process(words: Sequence[str | Path], **changes: str) -> CommandResult:
     """`tests.crash.processes.run` without a process: for commands before and after the one that a test is about."""
     _scandock, *args = words
     done = call_in_process(*args, SCANDOCK_WORKERS="2", SCANDOCK_DEBUG="1", **changes)
-    return Done(done.returncode, done.stdout, done.stderr)
+    return CommandResult(done.returncode, done.stdout, done.stderr)
 
 
 def run_in_process(

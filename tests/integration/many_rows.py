@@ -9,7 +9,7 @@ from sqlalchemy import insert, select
 from scandock.catalog.engine import Catalog
 from scandock.catalog.projects import ProjectRow, add_project
 from scandock.catalog.server_tables import accession
-from scandock.catalog.sums import write_sums
+from scandock.catalog.project_sums import write_sums
 from scandock.catalog.tables import file, project, resource, scan, session, subject, tree, upload
 from scandock.queue.tokens import new_uuid
 
@@ -20,7 +20,7 @@ def seed(catalog: Catalog, sessions: int, *, name: str = "P", place: str = "arch
     with catalog.write() as connection:
         number = connection.execute(select(project.c.id).where(project.c.name == name)).scalar_one()
         row = {"archive": "a.zip", "source": "server", "state": "placed", "request": "{}", "created": 1}
-        came = connection.execute(insert(upload).values(uuid=new_uuid(), **row).returning(upload.c.id)).scalar_one()
+        upload_id = connection.execute(insert(upload).values(uuid=new_uuid(), **row).returning(upload.c.id)).scalar_one()
         connection.execute(
             insert(subject),
             [
@@ -31,7 +31,7 @@ def seed(catalog: Catalog, sessions: int, *, name: str = "P", place: str = "arch
         subjects = list(connection.execute(select(subject.c.id).where(subject.c.project_id == number)).scalars())
         first = connection.execute(select(tree.c.id).order_by(tree.c.id.desc()).limit(1)).scalar() or 0
         trees = [
-            {"id": first + n + 1, "upload_id": came, "state": "current", "files": 1, "bytes": 10, "created": 1}
+            {"id": first + n + 1, "upload_id": upload_id, "state": "current", "files": 1, "bytes": 10, "created": 1}
             for n in range(sessions)
         ]
         connection.execute(insert(tree), trees)
@@ -44,10 +44,10 @@ def seed(catalog: Catalog, sessions: int, *, name: str = "P", place: str = "arch
                     "subject": f"Sub{n % len(subjects)}", "label": f"Sess_{n:05}", "key": f"sess_{n:05}",
                     "place": place, "timestamp": "" if place == "archive" else f"20200101_{n:09}", "state": "ready",
                     "study_uid": f"1.2.{n}", "xsi_type": "xnat:mrSessionData", "attributes": attributes,
-                    "warnings": "[]", "tree_id": one["id"], "scans": 1, "files": 1, "bytes": n % 7,
+                    "warnings": "[]", "tree_id": tree_row["id"], "scans": 1, "files": 1, "bytes": n % 7,
                     "created": n, "modified": n % 100,
                 }
-                for n, one in enumerate(trees)
+                for n, tree_row in enumerate(trees)
             ],
         )  # fmt: skip
         uuids = connection.execute(select(session.c.uuid).where(session.c.project_id == number).order_by(session.c.id))
@@ -60,13 +60,13 @@ def seed_scans(catalog: Catalog, scans: int) -> None:
     """As many scans in each session that has none."""
     with catalog.write() as connection:
         trees = connection.execute(select(session.c.tree_id).where(session.c.tree_id.not_in(select(scan.c.tree_id))))
-        said = json.dumps({"series_description": "T1 MPRAGE", "startTime": "10:11:12"})
+        attributes = json.dumps({"series_description": "T1 MPRAGE", "startTime": "10:11:12"})
         connection.execute(
             insert(scan),
             [
                 {
                     "tree_id": number, "n": n, "scan_id": str(n + 1), "series_uid": f"1.{number}.{n}", "modality": "MR",
-                    "xsi_type": "xnat:mrScanData", "type": f"T{n % 3}", "attributes": said, "facts": b"",
+                    "xsi_type": "xnat:mrScanData", "type": f"T{n % 3}", "attributes": attributes, "facts": b"",
                     "frames": 176, "files": 176, "bytes": 10,
                 }
                 for number in trees.scalars().all()

@@ -23,7 +23,7 @@ SECRET = "a:secret/with+signs"  # the sort that comes out wrong where it is not 
 
 
 @dataclass
-class Provider:
+class OidcProvider:
     """What it holds, and how it lies."""
 
     issuer: str = ""
@@ -53,33 +53,33 @@ class Provider:
 
     def authorize(self, url: str) -> dict[str, str]:
         """What a browser brings back from the authorization endpoint, its person logged in at once."""
-        asked = dict(parse_qsl(urlsplit(url).query))
-        assert asked["response_type"] == "code"
-        assert asked["client_id"] == CLIENT
-        assert "openid" in asked["scope"].split()
-        assert asked["code_challenge_method"] == "S256"
+        query = dict(parse_qsl(urlsplit(url).query))
+        assert query["response_type"] == "code"
+        assert query["client_id"] == CLIENT
+        assert "openid" in query["scope"].split()
+        assert query["code_challenge_method"] == "S256"
         code = secrets.token_urlsafe(16)
-        self.codes[code] = asked
-        return {"code": code, "state": asked["state"], "iss": self.issuer}
+        self.codes[code] = query
+        return {"code": code, "state": query["state"], "iss": self.issuer}
 
     def exchange(self, form: dict[str, str], authorization: str) -> tuple[int, bytes]:
         if self.token_answer is not None:
             return self.token_answer
-        wanted = "Basic " + base64.b64encode(f"{CLIENT}:{SECRET}".encode()).decode()
-        asked = self.codes.pop(form.get("code", ""), None)
+        expected = "Basic " + base64.b64encode(f"{CLIENT}:{SECRET}".encode()).decode()
+        request = self.codes.pop(form.get("code", ""), None)
         challenge = base64.urlsafe_b64encode(hashlib.sha256(form.get("code_verifier", "").encode()).digest())
-        if authorization != wanted:
+        if authorization != expected:
             return 401, b'{"error": "invalid_client"}'
         if (
-            asked is None
+            request is None
             or form["grant_type"] != "authorization_code"
-            or form["redirect_uri"] != asked["redirect_uri"]
-            or challenge.rstrip(b"=").decode() != asked["code_challenge"]
+            or form["redirect_uri"] != request["redirect_uri"]
+            or challenge.rstrip(b"=").decode() != request["code_challenge"]
         ):
             return 400, b'{"error": "invalid_grant"}'
         access = secrets.token_urlsafe(8)
         now = int(time.time())
-        true = {"iss": self.issuer, "aud": CLIENT, "iat": now, "exp": now + 300, "nonce": asked["nonce"], **self.person}
+        true = {"iss": self.issuer, "aud": CLIENT, "iat": now, "exp": now + 300, "nonce": request["nonce"], **self.person}
         claims = {name: value for name, value in {**true, **self.claims}.items() if value is not None}
         key = self.sign_with or self.keys[-1]
         if self.algorithm == "none":
@@ -87,8 +87,8 @@ class Provider:
         else:
             header = {"alg": self.algorithm, "kid": key.kid or "shared"}
             identity = jwt.encode(header, claims, key, algorithms=[self.algorithm])
-        told = {"access_token": access, "token_type": "Bearer", "expires_in": 300, "id_token": identity}
-        return 200, json.dumps(told).encode()
+        answer = {"access_token": access, "token_type": "Bearer", "expires_in": 300, "id_token": identity}
+        return 200, json.dumps(answer).encode()
 
     def published(self) -> dict[str, Any]:
         public = KeySet([key for key in self.keys if not isinstance(key, OctKey)]).as_dict(private=False)
@@ -108,27 +108,27 @@ def elliptic_key() -> ECKey:
 
 
 @contextmanager
-def provider() -> Iterator[Provider]:
+def run_provider() -> Iterator[OidcProvider]:
     """A provider that answers while the block runs."""
-    one = Provider(keys=[new_key()], person={"sub": "1234"})
+    new_provider = OidcProvider(keys=[new_key()], person={"sub": "1234"})
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            one.asked.append(self.path)
+            new_provider.asked.append(self.path)
             if self.path == "/.well-known/openid-configuration":
-                self.answer(200, json.dumps(one.described()).encode())
+                self.answer(200, json.dumps(new_provider.described()).encode())
             elif self.path == "/keys":
-                self.answer(200, json.dumps(one.published()).encode())
+                self.answer(200, json.dumps(new_provider.published()).encode())
             elif self.path == "/userinfo" and self.headers.get("Authorization", "").startswith("Bearer "):
-                self.answer(200, json.dumps({"sub": one.person["sub"], **one.userinfo}).encode())
+                self.answer(200, json.dumps({"sub": new_provider.person["sub"], **new_provider.userinfo}).encode())
             else:
                 self.answer(404, b"{}")
 
         def do_POST(self) -> None:
-            one.asked.append(self.path)
+            new_provider.asked.append(self.path)
             body = self.rfile.read(int(self.headers["Content-Length"])).decode()
             form = {name: values[0] for name, values in parse_qs(body).items()}
-            self.answer(*one.exchange(form, self.headers.get("Authorization", "")))
+            self.answer(*new_provider.exchange(form, self.headers.get("Authorization", "")))
 
         def answer(self, status: int, body: bytes) -> None:
             self.send_response(status)
@@ -141,11 +141,11 @@ def provider() -> Iterator[Provider]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    one.issuer = f"http://127.0.0.1:{server.server_address[1]}"
+    new_provider.issuer = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
-        yield one
+        yield new_provider
     finally:
         server.shutdown()
         thread.join()

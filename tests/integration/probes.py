@@ -11,15 +11,15 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from scandock.rules.permissions import Action
-from tests.integration.everyone import TUS, Everyone, Place
+from tests.integration.sample_server import TUS, SampleServer, SampleProject
 
-ONE = "one"
+ONE_OBJECT = "one"
 """Answers for one thing: its status is the matrix's word."""
-LIST = "list"
+OBJECT_LIST = "list"
 """Answers everybody, with what they may see."""
-EACH = "each"
+EACH_OBJECT = "each"
 """A verb for many: 200, and the matrix's word in each one's place."""
-SITE = "site"
+SITE_ROUTE = "site"
 """In no project: the same answer whatever is asked for."""
 
 
@@ -28,7 +28,7 @@ class Probe:
     """One request, and who is let through."""
 
     action: Action
-    kind: str = ONE
+    kind: str = ONE_OBJECT
     of: str = ""
     """What of a `Place` it is about; a place that has none is left out."""
     good: tuple[int, ...] = (200,)
@@ -37,20 +37,20 @@ class Probe:
     headers: Mapping[str, str] = field(default_factory=dict)
     json: Any = None
     content: bytes | None = None
-    fresh: Callable[[Everyone, Place, Any], str] | None = None
+    fresh: Callable[[SampleServer, SampleProject, Any], str] | None = None
     """Makes what it is about, anew for each request; given who asks."""
     also: tuple[str, ...] = ()
     """Further questions: `signed_in` (no list for others), `import` (seen by its owners alone), `upload` (to where it
     is to go), `own` (nobody else's, whoever asks)."""
 
 
-def _verb(action: Action, json: Any = None, **more: Any) -> Probe:
+def _prearchive_verb(action: Action, json: Any = None, **more: Any) -> Probe:
     """A verb for one session of the prearchive, run dry."""
     return Probe(action=action, of="waiting", json=json, params={"dry_run": "true"}, **more)
 
 
 def _many(action: Action, **more: Any) -> Probe:
-    return Probe(action=action, kind=EACH, of="waiting", params={"dry_run": "true"}, json=more)
+    return Probe(action=action, kind=EACH_OBJECT, of="waiting", params={"dry_run": "true"}, json=more)
 
 
 def _session(action: Action = Action.SESSION_READ, **more: Any) -> Probe:
@@ -58,7 +58,7 @@ def _session(action: Action = Action.SESSION_READ, **more: Any) -> Probe:
 
 
 def _account(action: Action = Action.ACCOUNT_EDIT, **more: Any) -> Probe:
-    return Probe(action=action, kind=SITE, **more)
+    return Probe(action=action, kind=SITE_ROUTE, **more)
 
 
 def _import(action: Action = Action.IMPORT_READ, *, of: str = "ended", **more: Any) -> Probe:
@@ -134,14 +134,14 @@ PROBES: Final[dict[tuple[str, str], Probe]] = {
     ("POST", f"{_V1}/tokens"): _account(json={"scope": "read", "days": 1}, good=(201,)),
     ("DELETE", f"{_V1}/tokens/{{alias}}"): _account(good=(204,), fresh=lambda made, _, who: made.token(who)),
     ("POST", f"{_V1}/projects"): _account(Action.PROJECT_CREATE, json={"id": "P"}, good=(409,)),
-    ("GET", f"{_V1}/projects"): Probe(action=Action.PROJECT_SEE, kind=LIST, of="project"),
+    ("GET", f"{_V1}/projects"): Probe(action=Action.PROJECT_SEE, kind=OBJECT_LIST, of="project"),
     ("GET", f"{_V1}/projects/{{project}}"): Probe(action=Action.PROJECT_SEE, of="project"),
     ("PATCH", f"{_V1}/projects/{{project}}"): Probe(action=Action.PROJECT_EDIT, of="owned", json={}),
     ("GET", f"{_V1}/projects/{{project}}/download"): Probe(action=Action.SESSION_READ, of="owned"),
-    ("GET", f"{_V1}/subjects"): Probe(action=Action.SUBJECT_READ, kind=LIST, of="subject"),
+    ("GET", f"{_V1}/subjects"): Probe(action=Action.SUBJECT_READ, kind=OBJECT_LIST, of="subject"),
     ("GET", f"{_V1}/subjects/{{subject}}"): Probe(action=Action.SUBJECT_READ, of="subject"),
     ("PATCH", f"{_V1}/subjects/{{subject}}"): Probe(action=Action.SUBJECT_EDIT, of="subject", json={"label": "Kin"}),
-    ("GET", f"{_V1}/sessions"): _session(kind=LIST),
+    ("GET", f"{_V1}/sessions"): _session(kind=OBJECT_LIST),
     ("POST", f"{_V1}/sessions/known"): _account(Action.ACCOUNT_READ, json={"sessions": []}),
     ("GET", _SESSION): _session(),
     ("PATCH", _SESSION): _session(Action.SESSION_EDIT, json={"label": "Other"}, params={"dry_run": "true"}),
@@ -163,19 +163,19 @@ PROBES: Final[dict[tuple[str, str], Probe]] = {
     ("GET", f"{_V1}/scans"): _session(params=_ASKED),
     ("GET", f"{_V1}/resources"): _session(params=_ASKED),
     ("GET", f"{_V1}/files"): _session(params=_ASKED),
-    ("GET", f"{_V1}/prearchive"): Probe(action=Action.PREARCHIVE_READ, kind=LIST, of="waiting"),
+    ("GET", f"{_V1}/prearchive"): Probe(action=Action.PREARCHIVE_READ, kind=OBJECT_LIST, of="waiting"),
     ("GET", _WAITING): Probe(action=Action.PREARCHIVE_READ, of="waiting"),
     ("POST", f"{_V1}/prearchive/move"): _many(Action.PREARCHIVE_EDIT, project="{target}"),
     ("POST", f"{_V1}/prearchive/archive"): _many(Action.SESSION_ARCHIVE),
     ("POST", f"{_V1}/prearchive/rebuild"): _many(Action.PREARCHIVE_EDIT),
     ("POST", f"{_V1}/prearchive/resolve"): _many(Action.PREARCHIVE_EDIT, choice="keep_both"),
     ("POST", f"{_V1}/prearchive/delete"): _many(Action.PREARCHIVE_DELETE),
-    ("POST", f"{_WAITING}/move"): _verb(Action.PREARCHIVE_EDIT, _MOVED, also=("upload",)),
-    ("POST", f"{_WAITING}/archive"): _verb(Action.SESSION_ARCHIVE, {}, good=(200, 409)),
-    ("POST", f"{_WAITING}/rebuild"): _verb(Action.PREARCHIVE_EDIT),
-    ("POST", f"{_WAITING}/resolve"): _verb(Action.PREARCHIVE_EDIT, {"choice": "keep_both"}, good=(409,)),
-    ("DELETE", _WAITING): _verb(Action.PREARCHIVE_DELETE),
-    ("GET", f"{_V1}/trash"): Probe(action=Action.TRASH_READ, kind=LIST, of="trashed"),
+    ("POST", f"{_WAITING}/move"): _prearchive_verb(Action.PREARCHIVE_EDIT, _MOVED, also=("upload",)),
+    ("POST", f"{_WAITING}/archive"): _prearchive_verb(Action.SESSION_ARCHIVE, {}, good=(200, 409)),
+    ("POST", f"{_WAITING}/rebuild"): _prearchive_verb(Action.PREARCHIVE_EDIT),
+    ("POST", f"{_WAITING}/resolve"): _prearchive_verb(Action.PREARCHIVE_EDIT, {"choice": "keep_both"}, good=(409,)),
+    ("DELETE", _WAITING): _prearchive_verb(Action.PREARCHIVE_DELETE),
+    ("GET", f"{_V1}/trash"): Probe(action=Action.TRASH_READ, kind=OBJECT_LIST, of="trashed"),
     ("POST", f"{_V1}/trash/{{session}}/restore"): Probe(
         action=Action.TRASH_RESTORE, of="trashed", params={"dry_run": "true"}
     ),
@@ -198,7 +198,7 @@ PROBES: Final[dict[tuple[str, str], Probe]] = {
         action=Action.UPLOAD, of="owned", good=(202,), params={"project": "{project}"}, content=b"x"
     ),
     ("GET", f"{_V1}/events"): _account(Action.ACCOUNT_READ, params={"follow": "false"}),
-    ("GET", f"{_V1}/imports"): Probe(action=Action.IMPORT_READ, kind=LIST, of="ended", also=("signed_in", "import")),
+    ("GET", f"{_V1}/imports"): Probe(action=Action.IMPORT_READ, kind=OBJECT_LIST, of="ended", also=("signed_in", "import")),
     ("GET", _IMPORT): _import(),
     ("GET", f"{_IMPORT}/events"): _import(),
     ("GET", f"{_IMPORT}/receipt"): _import(),
@@ -220,7 +220,7 @@ PROBES: Final[dict[tuple[str, str], Probe]] = {
 }
 """Every route that asks for a right."""
 
-FURTHER: Final[list[tuple[str, str, Probe]]] = [
+MORE_PROBES: Final[list[tuple[str, str, Probe]]] = [
     ("GET", f"{_V1}/sessions", _session(params={"project": "{project}"})),
     ("GET", f"{_V1}/subjects", Probe(action=Action.SUBJECT_READ, of="owned", params={"project": "{project}"})),
     ("GET", f"{_V1}/prearchive", Probe(action=Action.PREARCHIVE_READ, of="owned", params={"project": "{project}"})),
@@ -231,7 +231,7 @@ FURTHER: Final[list[tuple[str, str, Probe]]] = [
     ("GET", f"{_SCAN}/thumbnail", Probe(action=Action.PREARCHIVE_READ, of="waiting")),
     ("GET", f"{_FILE}/header", Probe(action=Action.PREARCHIVE_READ, of="waiting")),
     ("PATCH", _SCAN, Probe(action=Action.PREARCHIVE_EDIT, of="waiting", json={"note": "seen"})),
-    ("POST", f"{_SESSION}/rebuild", _verb(Action.PREARCHIVE_EDIT)),
+    ("POST", f"{_SESSION}/rebuild", _prearchive_verb(Action.PREARCHIVE_EDIT)),
     ("PATCH", f"{_V1}/projects/{{project}}", Probe(action=Action.SETTINGS_EDIT, of="owned", json={"petmr": "petmr"})),
     ("GET", f"{_V1}/audit", _account(Action.SITE_ADMIN)),
     ("GET", f"{_V1}/audit/export", _account(Action.SITE_ADMIN)),

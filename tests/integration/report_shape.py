@@ -41,15 +41,15 @@ SESSION: Final[dict[str, type]] = {
 LINE: Final[dict[str, type]] = {"archive": str, "path": str, "bytes": int, "verdict": str, "code": str, "message": str}
 
 
-def _typed(what: dict[str, Any], shape: dict[str, type]) -> None:
+def _assert_types(values: dict[str, Any], shape: dict[str, type]) -> None:
     for key, kind in shape.items():
-        assert isinstance(what[key], kind), f"{key} is {what[key]!r}"
+        assert isinstance(values[key], kind), f"{key} is {values[key]!r}"
 
 
 def assert_shape(outcome: Outcome) -> None:
     """Keys and their types, the exit code of the state, and sums that agree with each other."""
     report, lines = outcome.report, outcome.lines
-    _typed(report, REPORT)
+    _assert_types(report, REPORT)
     assert outcome.code == EXIT_CODES[ImportState(report["state"])]
     if report["state"] != "placed":
         assert report["message"]
@@ -57,11 +57,11 @@ def assert_shape(outcome: Outcome) -> None:
         assert warning["code"]
         assert warning["message"]
     for line in lines:
-        _typed(line, LINE)
+        _assert_types(line, LINE)
         assert line["verdict"] in VERDICTS
         assert line["code"]
         assert line["message"]
-    assert {verdict: report["entries"][verdict] for verdict in VERDICTS} == _counted(lines)
+    assert {verdict: report["entries"][verdict] for verdict in VERDICTS} == _count_verdicts(lines)
     assert set(report["bytes"]) >= {"received", "unpacked", "stored"}
     assert report["seconds"]["total"] >= 0
     for session in report["sessions"]:
@@ -70,9 +70,9 @@ def assert_shape(outcome: Outcome) -> None:
     assert not names or max(names.values()) == 1, names
 
 
-def _counted(lines: list[dict[str, Any]]) -> dict[str, int]:
-    found = Counter(line["verdict"] for line in lines)
-    return {verdict: found[verdict] for verdict in VERDICTS}
+def _count_verdicts(lines: list[dict[str, Any]]) -> dict[str, int]:
+    counts = Counter(line["verdict"] for line in lines)
+    return {verdict: counts[verdict] for verdict in VERDICTS}
 
 
 def _session(session: dict[str, Any]) -> None:
@@ -83,7 +83,7 @@ def _session(session: dict[str, Any]) -> None:
         assert session["message"]
         return
     assert session["state"] in {"prearchive", "archive", "conflict"}
-    _typed(session, SESSION)
+    _assert_types(session, SESSION)
     assert session["uri"].startswith("/data/")
     assert LABEL.fullmatch(session["label"]), session["label"]
     assert LABEL.fullmatch(session["subject"]), session["subject"]
@@ -96,14 +96,14 @@ def _session(session: dict[str, Any]) -> None:
 
 def assert_stored(outcome: Outcome, data: Path, project: str) -> None:
     """What the receipt calls stored is on disk, byte for byte, and nothing else stands in the project."""
-    told = {data / line["stored_as"]: line["sha256"] for line in outcome.lines if line["verdict"] in ON_DISK}
-    assert len(told) == sum(line["verdict"] in ON_DISK for line in outcome.lines), "two lines name one file"
-    there = files_under(data / "archive" / project) | files_under(data / "prearchive" / project)
-    assert there == set(told)
-    for path, sha256 in told.items():
+    expected = {data / line["stored_as"]: line["sha256"] for line in outcome.lines if line["verdict"] in ON_DISK}
+    assert len(expected) == sum(line["verdict"] in ON_DISK for line in outcome.lines), "two lines name one file"
+    stored = files_under(data / "archive" / project) | files_under(data / "prearchive" / project)
+    assert stored == set(expected)
+    for path, sha256 in expected.items():
         assert sha256_of_file(path) == sha256, path
     folders = [data / session["path"] for session in outcome.report["sessions"] if session["path"] is not None]
-    assert all(any(path.is_relative_to(folder) for folder in folders) for path in told)
+    assert all(any(path.is_relative_to(folder) for folder in folders) for path in expected)
     for line in outcome.lines:
         if line["verdict"] not in ON_DISK | {"duplicate"}:
             assert line["stored_as"] is None, line

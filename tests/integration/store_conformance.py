@@ -11,44 +11,44 @@ from datetime import UTC, datetime
 import pytest
 
 from scandock.model.errors import Fault, TokenLost
-from scandock.store.paths import parse_tree, unchecked
+from scandock.store.paths import parse_tree, unchecked_path
 from scandock.store.port import Stage, Store
 
 NAME = "archive/P/L"
 FILES = "scans/1/resources/DICOM/files"
 
 
-def content(store: Store, name: str) -> dict[str, bytes]:
+def read_tree(store: Store, name: str) -> dict[str, bytes]:
     with store.snapshot(parse_tree(name)) as snapshot:
-        found: dict[str, bytes] = {}
-        for one in snapshot.walk():
-            with snapshot.open(one.rel) as reader:
-                found[one.rel] = reader.read()
-        return found
+        contents: dict[str, bytes] = {}
+        for entry in snapshot.walk():
+            with snapshot.open(entry.rel) as reader:
+                contents[entry.rel] = reader.read()
+        return contents
 
 
-def published(store: Store, name: str, files: dict[str, bytes], upload: str = "first") -> int:
+def publish_tree(store: Store, name: str, files: dict[str, bytes], upload: str = "first") -> int:
     """A tree that stands at `name`, its import finished."""
     stage = store.begin(upload, "t")
     for rel, data in files.items():
-        stage.put_whole(unchecked(f"tree/{rel}"), data)
+        stage.put_whole(unchecked_path(f"tree/{rel}"), data)
     stage.seal()
-    inode = stage.inode(unchecked("tree"))
+    inode = stage.inode(unchecked_path("tree"))
     assert inode is not None
-    store.publish_new(stage, unchecked("tree"), parse_tree(name), inode=inode)
+    store.publish_new(stage, unchecked_path("tree"), parse_tree(name), inode=inode)
     store.finish(stage)
     return inode
 
 
-def staged(store: Store, upload: str, files: dict[str, bytes], token: str = "t1") -> Stage:
+def stage_files(store: Store, upload: str, files: dict[str, bytes], token: str = "t1") -> Stage:
     stage = store.begin(upload, token)
     for rel, data in files.items():
-        stage.put_whole(unchecked(rel), data)
+        stage.put_whole(unchecked_path(rel), data)
     return stage
 
 
-def number(stage: Stage, rel: str) -> int:
-    inode = stage.inode(unchecked(rel))
+def tree_inode(stage: Stage, rel: str) -> int:
+    inode = stage.inode(unchecked_path(rel))
     assert inode is not None
     return inode
 
@@ -119,7 +119,7 @@ class StoreConformance:
 
     @pytest.mark.parametrize("upload", ["", ".", "..", "a/b", "a\0b", "é", "x" * 129])
     def test_ids_are_labels(self, store, upload):
-        for call in (store.spool, store.hold, store.owner_alive, store.forget, store.tokens, store.open_receipt):
+        for call in (store.spool, store.hold, store.is_owner_alive, store.forget, store.tokens, store.open_receipt):
             with pytest.raises(ValueError, match="not a label"):
                 call(upload)
         with pytest.raises(ValueError, match="not a label"):
@@ -156,36 +156,36 @@ class StoreConformance:
         assert stage.list() == ["a", "b"]
 
     def test_taken_names_raise_and_keep_their_bytes(self, store, reopen):
-        stage = staged(store, "u", {"s/a": b"one"})
+        stage = stage_files(store, "u", {"s/a": b"one"})
         other = reopen().stage("u", "t1")
-        for one in (stage, other):
+        for each_stage in (stage, other):
             with pytest.raises(FileExistsError):
-                one.put(unchecked("s/a"))
+                each_stage.put(unchecked_path("s/a"))
             with pytest.raises(FileExistsError):
-                one.put_whole(unchecked("s/a"), b"two")
-        assert stage.read_at(unchecked("s/a"), 0, 10) == b"one"
+                each_stage.put_whole(unchecked_path("s/a"), b"two")
+        assert stage.read_at(unchecked_path("s/a"), 0, 10) == b"one"
 
     def test_a_file_is_no_folder_and_a_folder_no_file(self, store):
-        stage = staged(store, "u", {"s/a": b"one"})
+        stage = stage_files(store, "u", {"s/a": b"one"})
         with pytest.raises(FileExistsError):
-            stage.put_whole(unchecked("s/a/b"), b"two")
+            stage.put_whole(unchecked_path("s/a/b"), b"two")
         with pytest.raises(FileExistsError):
-            stage.put_whole(unchecked("s"), b"two")
+            stage.put_whole(unchecked_path("s"), b"two")
 
     @pytest.mark.parametrize(
         "rel", ["", "/a", "a/", "a//b", ".", "..", "a/../b", "a/./b", "a\0b", "a\nb", "a\\b", "\ud800", "n" * 256]
     )
     def test_paths_that_may_not_stand(self, store, rel):
-        stage = staged(store, "u", {"a/x": b""})
+        stage = stage_files(store, "u", {"a/x": b""})
         for call in (stage.put, stage.open, stage.remove, stage.inode):
             with pytest.raises(ValueError, match=r".+"):
                 call(rel)
         with pytest.raises(ValueError, match=r".+"):
             stage.put_whole(rel, b"")
         with pytest.raises(ValueError, match=r".+"):
-            stage.move(unchecked("a/x"), rel)
+            stage.move(unchecked_path("a/x"), rel)
         with pytest.raises(ValueError, match=r".+"):
-            stage.move(rel, unchecked("b"))
+            stage.move(rel, unchecked_path("b"))
 
     def test_odd_but_harmless_names_stand(self, store):
         stage = store.begin("u", "t")
@@ -201,7 +201,7 @@ class StoreConformance:
         with contextlib.suppress(KeyError), stage.put("s/b") as writer:
             writer.write(b"half")
             raise KeyError
-        assert [one for one in stage.walk() if one.kind == "file"] == []
+        assert [entry for entry in stage.walk() if entry.kind == "file"] == []
         stage.put_whole("s/a", b"whole")
 
     def test_many_folders_at_once(self, store):
@@ -209,139 +209,139 @@ class StoreConformance:
         rels = [f"{i % 400}/{i // 400}/f" for i in range(1200)]
         for rel in rels:
             stage.put_whole(rel, rel.encode())
-        assert sorted(one.rel for one in stage.walk()) == sorted(rels)
+        assert sorted(entry.rel for entry in stage.walk()) == sorted(rels)
         assert all(stage.read_at(rel, 0, 50) == rel.encode() for rel in rels[::97])
 
     # arranging stages
 
     def test_adopt_takes_files_of_a_published_tree(self, store):
-        published(store, NAME, {f"{FILES}/a": b"one", f"{FILES}/b": b"two", "resources/X/files/c": b"three"})
+        publish_tree(store, NAME, {f"{FILES}/a": b"one", f"{FILES}/b": b"two", "resources/X/files/c": b"three"})
         stage = store.begin("u", "t")
         done = stage.adopt(NAME, [(f"{FILES}/a", "n/a"), ("resources/X/files/c", "n/deep/c2")])
         assert done.linked + done.copied == 2
         assert stage.read_at("n/a", 0, 10) == b"one"
         assert stage.read_at("n/deep/c2", 0, 10) == b"three"
-        assert content(store, NAME)[f"{FILES}/b"] == b"two"
+        assert read_tree(store, NAME)[f"{FILES}/b"] == b"two"
 
     def test_adopt_says_what_is_missing_or_taken(self, store):
-        published(store, NAME, {"a": b"one"})
-        stage = staged(store, "u", {"n/a": b"other"})
+        publish_tree(store, NAME, {"a": b"one"})
+        stage = stage_files(store, "u", {"n/a": b"other"})
         with pytest.raises(FileNotFoundError):
-            stage.adopt(parse_tree(NAME), [(unchecked("b"), unchecked("n/b"))])
+            stage.adopt(parse_tree(NAME), [(unchecked_path("b"), unchecked_path("n/b"))])
         with pytest.raises(FileNotFoundError):
-            stage.adopt(parse_tree(NAME), [(unchecked("a/b"), unchecked("n/b"))])
+            stage.adopt(parse_tree(NAME), [(unchecked_path("a/b"), unchecked_path("n/b"))])
         with pytest.raises(FileExistsError):
-            stage.adopt(parse_tree(NAME), [(unchecked("a"), unchecked("n/a"))])
+            stage.adopt(parse_tree(NAME), [(unchecked_path("a"), unchecked_path("n/a"))])
         with pytest.raises(FileNotFoundError):
-            stage.adopt(parse_tree("archive/P/none"), [(unchecked("a"), unchecked("n/c"))])
+            stage.adopt(parse_tree("archive/P/none"), [(unchecked_path("a"), unchecked_path("n/c"))])
         with pytest.raises(ValueError, match="not the name"):
-            stage.adopt(parse_tree("work/u"), [(unchecked("a"), unchecked("n/c"))])
-        assert stage.read_at(unchecked("n/a"), 0, 10) == b"other"
+            stage.adopt(parse_tree("work/u"), [(unchecked_path("a"), unchecked_path("n/c"))])
+        assert stage.read_at(unchecked_path("n/a"), 0, 10) == b"other"
 
     def test_move_files_and_folders(self, store):
-        stage = staged(store, "u", {"x/1/a": b"a", "x/2/b": b"b"})
-        before = stage.inode(unchecked("x"))
-        stage.move(unchecked("x"), unchecked("y/z"))
-        assert stage.inode(unchecked("y/z")) == before
-        stage.move(unchecked("y/z/1/a"), unchecked("y/z/2/a"))
-        assert stage.list(unchecked("y/z/2")) == ["a", "b"]
-        stage.put_whole(unchecked("x/1/a"), b"new")  # what was open before the move isn't written to
-        assert stage.read_at(unchecked("y/z/2/a"), 0, 10) == b"a"
-        assert stage.list(unchecked("y/z/1")) == []
+        stage = stage_files(store, "u", {"x/1/a": b"a", "x/2/b": b"b"})
+        before = stage.inode(unchecked_path("x"))
+        stage.move(unchecked_path("x"), unchecked_path("y/z"))
+        assert stage.inode(unchecked_path("y/z")) == before
+        stage.move(unchecked_path("y/z/1/a"), unchecked_path("y/z/2/a"))
+        assert stage.list(unchecked_path("y/z/2")) == ["a", "b"]
+        stage.put_whole(unchecked_path("x/1/a"), b"new")  # what was open before the move isn't written to
+        assert stage.read_at(unchecked_path("y/z/2/a"), 0, 10) == b"a"
+        assert stage.list(unchecked_path("y/z/1")) == []
 
     def test_move_refuses_taken_and_missing_names(self, store):
-        stage = staged(store, "u", {"x/a": b"a", "y/b": b"b"})
+        stage = stage_files(store, "u", {"x/a": b"a", "y/b": b"b"})
         with pytest.raises(FileExistsError):
-            stage.move(unchecked("x/a"), unchecked("y/b"))
+            stage.move(unchecked_path("x/a"), unchecked_path("y/b"))
         with pytest.raises(FileExistsError):
-            stage.move(unchecked("x"), unchecked("y"))
+            stage.move(unchecked_path("x"), unchecked_path("y"))
         with pytest.raises(FileExistsError):
-            stage.move(unchecked("x"), unchecked("y/b/c"))
+            stage.move(unchecked_path("x"), unchecked_path("y/b/c"))
         with pytest.raises(FileNotFoundError):
-            stage.move(unchecked("none"), unchecked("z"))
-        assert stage.read_at(unchecked("y/b"), 0, 10) == b"b"
+            stage.move(unchecked_path("none"), unchecked_path("z"))
+        assert stage.read_at(unchecked_path("y/b"), 0, 10) == b"b"
 
     def test_bring_takes_a_file_of_another_stage(self, store):
-        stage, other = staged(store, "u", {"x/a": b"a"}), staged(store, "v", {"f/1": b"one", "f/2": b"two"})
-        before = other.inode(unchecked("f/1"))
-        stage.bring(other, unchecked("f/1"), unchecked("y/z/1"))
-        assert (stage.inode(unchecked("y/z/1")), other.exists(unchecked("f/1"))) == (before, False)
+        stage, other = stage_files(store, "u", {"x/a": b"a"}), stage_files(store, "v", {"f/1": b"one", "f/2": b"two"})
+        before = other.inode(unchecked_path("f/1"))
+        stage.bring(other, unchecked_path("f/1"), unchecked_path("y/z/1"))
+        assert (stage.inode(unchecked_path("y/z/1")), other.exists(unchecked_path("f/1"))) == (before, False)
         for old, new, wrong in (("f/2", "x/a", FileExistsError), ("f/1", "b", FileNotFoundError)):
             with pytest.raises(wrong):
-                stage.bring(other, unchecked(old), unchecked(new))
+                stage.bring(other, unchecked_path(old), unchecked_path(new))
         with pytest.raises(ValueError, match="not a"):
-            stage.bring(other, unchecked("../../u/t1/x/a"), unchecked("b"))
-        assert other.read_at(unchecked("f/2"), 0, 10) == b"two"
+            stage.bring(other, unchecked_path("../../u/t1/x/a"), unchecked_path("b"))
+        assert other.read_at(unchecked_path("f/2"), 0, 10) == b"two"
 
     def test_make_makes_a_tree_without_files(self, store):
         stage = store.begin("u", "t")
         stage.make("tree")
         stage.make("tree")
         stage.seal()
-        store.publish_new(stage, "tree", NAME, inode=number(stage, "tree"))
-        assert content(store, NAME) == {}
-        assert [one.kind for one in store.walk("archive")] == ["folder"]
+        store.publish_new(stage, "tree", NAME, inode=tree_inode(stage, "tree"))
+        assert read_tree(store, NAME) == {}
+        assert [entry.kind for entry in store.walk("archive")] == ["folder"]
 
     def test_a_stamp_tells_two_trees_apart_and_follows_a_switch(self, store):
-        stage = staged(store, "u", {"tree/a": b"a"})
-        assert stage.stamp(unchecked("none")) is None
+        stage = stage_files(store, "u", {"tree/a": b"a"})
+        assert stage.stamp(unchecked_path("none")) is None
         assert store.stamp(NAME) is None
-        before = stage.stamp(unchecked("tree"))
+        before = stage.stamp(unchecked_path("tree"))
         store.publish_new(stage, "tree", NAME)
         assert store.stamp(NAME) >= before
-        stage.make(unchecked("next"))
-        assert stage.stamp(unchecked("next")) != before
+        stage.make(unchecked_path("next"))
+        assert stage.stamp(unchecked_path("next")) != before
 
     def test_remove_and_clear(self, store):
-        stage = staged(store, "u", {"x/1/a": b"a", "x/b": b"b", "c": b"c"})
-        stage.remove(unchecked("x/1"))
-        stage.remove(unchecked("c"))
-        stage.remove(unchecked("c"))
-        stage.remove(unchecked("none/of/it"))
-        assert [one.rel for one in stage.walk()] == ["x/b"]
-        stage.put_whole(unchecked("x/1/a"), b"again")
+        stage = stage_files(store, "u", {"x/1/a": b"a", "x/b": b"b", "c": b"c"})
+        stage.remove(unchecked_path("x/1"))
+        stage.remove(unchecked_path("c"))
+        stage.remove(unchecked_path("c"))
+        stage.remove(unchecked_path("none/of/it"))
+        assert [entry.rel for entry in stage.walk()] == ["x/b"]
+        stage.put_whole(unchecked_path("x/1/a"), b"again")
         stage.clear()
         assert stage.list() == []
-        stage.put_whole(unchecked("x/b"), b"new")
+        stage.put_whole(unchecked_path("x/b"), b"new")
         assert store.sweep().left == 0
-        assert [one.rel for one in stage.walk()] == ["x/b"]
+        assert [entry.rel for entry in stage.walk()] == ["x/b"]
 
     def test_list_walk_exists_and_open(self, store):
-        stage = staged(store, "u", {"s/2/a": b"12345", "s/10": b"", "t": b"1"})
+        stage = stage_files(store, "u", {"s/2/a": b"12345", "s/10": b"", "t": b"1"})
         assert stage.list() == ["s", "t"]
-        assert stage.list(unchecked("s")) == ["10", "2"]
-        assert stage.list(unchecked("none")) == stage.list(unchecked("t")) == []
-        assert [(one.rel, one.size, one.kind) for one in stage.walk(unchecked("s"))] == [
+        assert stage.list(unchecked_path("s")) == ["10", "2"]
+        assert stage.list(unchecked_path("none")) == stage.list(unchecked_path("t")) == []
+        assert [(entry.rel, entry.size, entry.kind) for entry in stage.walk(unchecked_path("s"))] == [
             ("s/10", 0, "file"),
             ("s/2/a", 5, "file"),
         ]
-        assert stage.exists(unchecked("s/2"))
-        assert not stage.exists(unchecked("s/2/b"))
-        with stage.open(unchecked("s/2/a"), 1, 3) as reader:
+        assert stage.exists(unchecked_path("s/2"))
+        assert not stage.exists(unchecked_path("s/2/b"))
+        with stage.open(unchecked_path("s/2/a"), 1, 3) as reader:
             assert reader.read(2) == b"23"
             assert reader.seek(-1, 2) == 2
             assert reader.read() == b"4"
             assert reader.seek(0) == 0
             assert reader.read() == b"234"
         with pytest.raises(FileNotFoundError):
-            stage.open(unchecked("s/2/b"))
+            stage.open(unchecked_path("s/2/b"))
         with pytest.raises(FileNotFoundError):
-            stage.open(unchecked("s/2"))
+            stage.open(unchecked_path("s/2"))
         for offset, length in ((-1, 1), (0, -1)):
             with pytest.raises(ValueError, match="not a range"):
-                stage.open(unchecked("s/2/a"), offset, length)
+                stage.open(unchecked_path("s/2/a"), offset, length)
 
     def test_seal_is_repeatable(self, store):
-        stage = staged(store, "u", {"a": b"1"})
+        stage = stage_files(store, "u", {"a": b"1"})
         stage.seal()
-        stage.put_whole(unchecked("b"), b"2")
+        stage.put_whole(unchecked_path("b"), b"2")
         stage.seal()
-        assert [stage.read_at(unchecked(name), 0, 9) for name in ("a", "b")] == [b"1", b"2"]
+        assert [stage.read_at(unchecked_path(name), 0, 9) for name in ("a", "b")] == [b"1", b"2"]
 
     # whose a stage is
 
     def test_stages_reopen_by_id(self, store, reopen):
-        staged(store, "u", {"a": b"1"})
+        stage_files(store, "u", {"a": b"1"})
         copy = pickle.loads(pickle.dumps(reopen()))
         copy.stage("u", "t1").put_whole("b", b"2")
         assert store.stage("u", "t1").list() == ["a", "b"]
@@ -353,17 +353,17 @@ class StoreConformance:
             store.stage("v", "t1")
 
     def test_after_take_the_old_token_can_do_nothing(self, store, reopen):
-        published(store, "archive/P/old", {"a": b"old"})
-        stale = staged(store, "u", {"new/a": b"1", "other/b": b"2"})
-        inode = stale.inode(unchecked("new"))
+        publish_tree(store, "archive/P/old", {"a": b"old"})
+        stale = stage_files(store, "u", {"new/a": b"1", "other/b": b"2"})
+        inode = stale.inode(unchecked_path("new"))
         other = reopen()
-        taken = other.take("u", "t1", "t2")
-        assert taken.inode("new") == inode
+        new_stage = other.take("u", "t1", "t2")
+        assert new_stage.inode("new") == inode
         attempts = [
             lambda: store.publish_new(stale, "new", NAME),
             lambda: store.publish_new(stale, "new", NAME, inode=inode),
             lambda: store.publish_exchange(stale, "new", "archive/P/old", inode=inode),
-            lambda: stale.move(unchecked("new"), unchecked("else")),
+            lambda: stale.move(unchecked_path("new"), unchecked_path("else")),
             stale.seal,
             lambda: store.finish(stale),
             lambda: store.stage("u", "t1"),
@@ -373,12 +373,12 @@ class StoreConformance:
                 attempt()
         assert store.retire("new", stage=stale) is None
         assert store.current(NAME) is None
-        assert content(store, "archive/P/old") == {"a": b"old"}
-        other.publish_new(taken, "new", NAME, inode=inode)
-        assert content(store, NAME) == {"a": b"1"}
+        assert read_tree(store, "archive/P/old") == {"a": b"old"}
+        other.publish_new(new_stage, "new", NAME, inode=inode)
+        assert read_tree(store, NAME) == {"a": b"1"}
 
     def test_take_is_repeatable_and_finds_what_a_kill_left(self, store, reopen):
-        staged(store, "u", {"a": b"1"})
+        stage_files(store, "u", {"a": b"1"})
         assert store.take("u", "t1", "t2").list() == ["a"]
         assert reopen().take("u", "t1", "t2").list() == ["a"]
         assert reopen().take("u", "t3", "t4").list() == ["a"]  # t3 was in the catalog only
@@ -390,38 +390,38 @@ class StoreConformance:
         stage.put_whole("a", b"1")
 
     def test_take_into_a_begun_empty_stage(self, store):
-        staged(store, "u", {"a": b"1"})
+        stage_files(store, "u", {"a": b"1"})
         store.begin("u", "t2")
         assert store.take("u", "t1", "t2").list() == ["a"]
 
     def test_writes_of_a_stale_worker_never_reach_a_cleared_stage(self, store, reopen):
-        stale = staged(store, "u", {"s/a": b"1"})
-        writer = stale.put(unchecked("s/b"))
-        taken = reopen().take("u", "t1", "t2")
-        taken.clear()
-        taken.put_whole("s/c", b"2")
+        stale = stage_files(store, "u", {"s/a": b"1"})
+        writer = stale.put(unchecked_path("s/b"))
+        new_stage = reopen().take("u", "t1", "t2")
+        new_stage.clear()
+        new_stage.put_whole("s/c", b"2")
         writer.write(b"late")
         with contextlib.suppress(TokenLost):
             writer.close()
         with contextlib.suppress(TokenLost):
-            stale.put_whole(unchecked("s/d"), b"later")
-        assert [one.rel for one in taken.walk()] == ["s/c"]
+            stale.put_whole(unchecked_path("s/d"), b"later")
+        assert [entry.rel for entry in new_stage.walk()] == ["s/c"]
         store.sweep()
 
     def test_holds_tell_who_lives(self, store, reopen):
-        assert not store.owner_alive("u")
+        assert not store.is_owner_alive("u")
         other = reopen()
         hold = store.hold("u")
-        assert other.owner_alive("u")
+        assert other.is_owner_alive("u")
         with pytest.raises(Fault) as caught:
             other.hold("u")
         assert caught.value.code == "work_held"
         hold.release()
         hold.release()
-        assert not other.owner_alive("u")
+        assert not other.is_owner_alive("u")
         with other.hold("u"):
-            assert store.owner_alive("u")
-        assert not store.owner_alive("u")
+            assert store.is_owner_alive("u")
+        assert not store.is_owner_alive("u")
         assert store.works() == []
 
     def test_a_forced_hold_replaces_a_stopped_owner(self, store, reopen):
@@ -429,24 +429,24 @@ class StoreConformance:
         other = reopen()
         forced = other.hold("u", force=True)
         stopped.release()
-        assert store.owner_alive("u")
+        assert store.is_owner_alive("u")
         forced.release()
-        assert not store.owner_alive("u")
+        assert not store.is_owner_alive("u")
 
     def test_finish_leaves_nothing(self, store):
         store.hold("u")
-        stage = staged(store, "u", {"tree/a": b"1", "left/over": b"2"})
+        stage = stage_files(store, "u", {"tree/a": b"1", "left/over": b"2"})
         store.publish_new(stage, "tree", NAME)
         store.finish(stage)
         assert store.works() == []
-        assert not store.owner_alive("u")
+        assert not store.is_owner_alive("u")
         store.finish(stage)
         assert store.sweep().left == 0
-        assert content(store, NAME) == {"a": b"1"}
+        assert read_tree(store, NAME) == {"a": b"1"}
 
     def test_forget_spares_the_living(self, store, reopen):
-        staged(store, "u", {"a": b"1"})
-        staged(store, "u", {"a": b"1"}, "t2")
+        stage_files(store, "u", {"a": b"1"})
+        stage_files(store, "u", {"a": b"1"}, "t2")
         hold = store.hold("u")
         other = reopen()
         assert other.forget("u") is False
@@ -460,29 +460,29 @@ class StoreConformance:
     # names
 
     def test_publish_new_shows_the_tree_once(self, store, reopen):
-        stage = staged(store, "u", {"tree/a": b"1"})
-        inode = number(stage, "tree")
+        stage = stage_files(store, "u", {"tree/a": b"1"})
+        inode = tree_inode(stage, "tree")
         assert store.current(NAME) is None
         store.publish_new(stage, "tree", NAME, inode=inode)
         assert store.current(NAME) == inode
-        assert not stage.exists(unchecked("tree"))
+        assert not stage.exists(unchecked_path("tree"))
         again = reopen()
         again.publish_new(again.take("u", "t1", "t2"), "tree", NAME, inode=inode)
         assert again.current(NAME) == inode
 
     def test_publish_new_refuses_a_taken_name(self, store):
-        published(store, NAME, {"a": b"old"})
-        stage = staged(store, "u", {"tree/a": b"new"})
-        for inode in (None, stage.inode(unchecked("tree"))):
+        publish_tree(store, NAME, {"a": b"old"})
+        stage = stage_files(store, "u", {"tree/a": b"new"})
+        for inode in (None, stage.inode(unchecked_path("tree"))):
             with pytest.raises(FileExistsError):
                 store.publish_new(stage, "tree", NAME, inode=inode)
-        assert content(store, NAME) == {"a": b"old"}
-        assert stage.read_at(unchecked("tree/a"), 0, 9) == b"new"
+        assert read_tree(store, NAME) == {"a": b"old"}
+        assert stage.read_at(unchecked_path("tree/a"), 0, 9) == b"new"
 
     def test_publishing_what_is_not_staged(self, store):
-        published(store, NAME, {"a": b"old"})
-        stage = staged(store, "u", {"tree/a": b"new"})
-        inode = number(stage, "tree")
+        publish_tree(store, NAME, {"a": b"old"})
+        stage = stage_files(store, "u", {"tree/a": b"new"})
+        inode = tree_inode(stage, "tree")
         for call in (
             lambda: store.publish_new(stage, "none", "archive/P/M"),
             lambda: store.publish_new(stage, "tree", "archive/P/M", inode=inode + 2**48),
@@ -493,40 +493,40 @@ class StoreConformance:
                 call()
             assert caught.value.code == "tree_missing"
         assert store.current("archive/P/M") is None
-        assert content(store, NAME) == {"a": b"old"}
+        assert read_tree(store, NAME) == {"a": b"old"}
 
     def test_exchange_keeps_both_and_is_repeatable(self, store, reopen):
-        old = published(store, NAME, {"a": b"old"})
-        stage = staged(store, "u", {"tree/a": b"new"})
-        new = number(stage, "tree")
+        old = publish_tree(store, NAME, {"a": b"old"})
+        stage = stage_files(store, "u", {"tree/a": b"new"})
+        new = tree_inode(stage, "tree")
         store.publish_exchange(stage, "tree", NAME, inode=new)
         again = reopen()
-        taken = again.take("u", "t1", "t2")
-        again.publish_exchange(taken, "tree", NAME, inode=new)
+        new_stage = again.take("u", "t1", "t2")
+        again.publish_exchange(new_stage, "tree", NAME, inode=new)
         assert again.current(NAME) == new
-        assert taken.inode("tree") == old
-        assert taken.list() == ["tree"]
-        assert content(again, NAME) == {"a": b"new"}
-        assert taken.read_at("tree/a", 0, 9) == b"old"
+        assert new_stage.inode("tree") == old
+        assert new_stage.list() == ["tree"]
+        assert read_tree(again, NAME) == {"a": b"new"}
+        assert new_stage.read_at("tree/a", 0, 9) == b"old"
 
     def test_exchange_needs_a_tree(self, store):
-        stage = staged(store, "u", {"tree/a": b"new"})
+        stage = stage_files(store, "u", {"tree/a": b"new"})
         with pytest.raises(FileNotFoundError):
-            store.publish_exchange(stage, "tree", NAME, inode=stage.inode(unchecked("tree")))
-        assert stage.exists(unchecked("tree"))
+            store.publish_exchange(stage, "tree", NAME, inode=stage.inode(unchecked_path("tree")))
+        assert stage.exists(unchecked_path("tree"))
 
     @pytest.mark.parametrize("area", ["archive", "resources"])
     def test_settle_after_several_switches(self, store, area):
-        stage = staged(store, "u", {f"tree{i}/a": b"1" for i in range(3)})
+        stage = stage_files(store, "u", {f"tree{i}/a": b"1" for i in range(3)})
         for i in range(3):
             store.publish_new(stage, f"tree{i}", f"{area}/P/L{i}", settle=False)
         store.settle()
         store.settle()
-        assert [(one.name, one.rel) for one in store.walk(area)] == [(f"{area}/P/L{i}", "a") for i in range(3)]
+        assert [(entry.name, entry.rel) for entry in store.walk(area)] == [(f"{area}/P/L{i}", "a") for i in range(3)]
 
     def test_rename_moves_a_tree(self, store, reopen):
         target = "prearchive/P/20260102_030405678/L"
-        inode = published(store, NAME, {"a": b"1"})
+        inode = publish_tree(store, NAME, {"a": b"1"})
         store.rename(NAME, target, inode=inode)
         reopen().rename(NAME, target, inode=inode)
         assert store.current(target) == inode
@@ -534,16 +534,16 @@ class StoreConformance:
         assert list(store.walk("archive")) == []
         with pytest.raises(FileNotFoundError):
             store.rename(NAME, "archive/P/M")
-        published(store, NAME, {"a": b"2"})
+        publish_tree(store, NAME, {"a": b"2"})
         with pytest.raises(FileExistsError):
             store.rename(target, NAME)
         with pytest.raises(FileNotFoundError):
             store.rename(target, "archive/P/M", inode=inode + 2**48)
-        assert content(store, NAME) == {"a": b"2"}
+        assert read_tree(store, NAME) == {"a": b"2"}
 
     @pytest.mark.parametrize("name", ["", "archive/P", "archive/P/L/x", "work/u/t", "archive/../x", "prearchive/P/x/L"])
     def test_only_names_are_names(self, store, name):
-        stage = staged(store, "u", {"tree/a": b"1"})
+        stage = stage_files(store, "u", {"tree/a": b"1"})
         for call in (
             lambda: store.current(name),
             lambda: store.snapshot(name),
@@ -558,20 +558,20 @@ class StoreConformance:
                 call()
 
     def test_walk_is_sorted_and_takes_prefixes(self, store):
-        published(store, "archive/P/B", {f"{FILES}/2": b"22", f"{FILES}/1": b"1"})
-        published(store, "archive/P/A", {"resources/R/files/x/y": b""})
-        published(store, "archive/Q/A", {"f": b""})
-        published(store, "prearchive/P/20260102_030405678/A", {"g": b""})
-        told = [(one.name, one.rel, one.size, one.kind) for one in store.walk("archive")]
-        assert told == [
+        publish_tree(store, "archive/P/B", {f"{FILES}/2": b"22", f"{FILES}/1": b"1"})
+        publish_tree(store, "archive/P/A", {"resources/R/files/x/y": b""})
+        publish_tree(store, "archive/Q/A", {"f": b""})
+        publish_tree(store, "prearchive/P/20260102_030405678/A", {"g": b""})
+        entries = [(entry.name, entry.rel, entry.size, entry.kind) for entry in store.walk("archive")]
+        assert entries == [
             ("archive/P/A", "resources/R/files/x/y", 0, "file"),
             ("archive/P/B", f"{FILES}/1", 1, "file"),
             ("archive/P/B", f"{FILES}/2", 2, "file"),
             ("archive/Q/A", "f", 0, "file"),
         ]
-        assert [one.name for one in store.walk("archive/P")] == ["archive/P/A", "archive/P/B", "archive/P/B"]
-        assert [one.rel for one in store.walk("archive/P/A")] == ["resources/R/files/x/y"]
-        assert [one.name for one in store.walk("prearchive")] == ["prearchive/P/20260102_030405678/A"]
+        assert [entry.name for entry in store.walk("archive/P")] == ["archive/P/A", "archive/P/B", "archive/P/B"]
+        assert [entry.rel for entry in store.walk("archive/P/A")] == ["resources/R/files/x/y"]
+        assert [entry.name for entry in store.walk("prearchive")] == ["prearchive/P/20260102_030405678/A"]
         assert list(store.walk("archive/none")) == []
         for prefix in ("", "work", "archive/..", "archive//P", "/archive"):
             with pytest.raises(ValueError, match="not a"):
@@ -580,24 +580,24 @@ class StoreConformance:
     # snapshots and the trash
 
     def test_snapshot_survives_exchange_retire_purge_and_sweep(self, store, reopen):
-        published(store, NAME, {f"{FILES}/{i}": bytes([i]) * 100 for i in range(5)})
+        publish_tree(store, NAME, {f"{FILES}/{i}": bytes([i]) * 100 for i in range(5)})
         with reopen().snapshot(NAME) as snapshot:
-            stage = staged(store, "u", {"tree/a": b"new"})
+            stage = stage_files(store, "u", {"tree/a": b"new"})
             store.publish_exchange(stage, "tree", NAME)
             store.retire("tree", stage=stage)
             store.finish(stage)
             assert len(store.purge(0)) == 1
             assert store.sweep().left == 1
-            assert [one.size for one in snapshot.walk()] == [100] * 5
+            assert [entry.size for entry in snapshot.walk()] == [100] * 5
             with snapshot.open(f"{FILES}/3", 98) as reader:
                 assert reader.read() == b"\3\3"
             with pytest.raises(FileNotFoundError):
                 snapshot.open("a")
         assert store.sweep().left == 0
-        assert content(store, NAME) == {"a": b"new"}
+        assert read_tree(store, NAME) == {"a": b"new"}
 
     def test_snapshot_tells_sizes(self, store):
-        published(store, NAME, {"a": b"1", "b/c": b"234"})
+        publish_tree(store, NAME, {"a": b"1", "b/c": b"234"})
         with store.snapshot(NAME) as snapshot:
             assert [snapshot.size(rel) for rel in ("a", "b/c", "b", "b/d", "x/y", "a/z")] == [1, 3] + [None] * 4
 
@@ -606,14 +606,14 @@ class StoreConformance:
             store.snapshot(NAME)
 
     def test_retired_trees_come_back(self, store):
-        inode = published(store, NAME, {"a": b"1"})
+        inode = publish_tree(store, NAME, {"a": b"1"})
         trash = store.retire(NAME, note={"why": "deleted", "by": "someone"})
         assert trash is not None
         assert store.current(NAME) is None
         (entry,) = store.trash()
         assert entry.id == trash
         assert entry.what == {"was": NAME, "why": "deleted", "by": "someone"}
-        published(store, NAME, {"a": b"2"}, "second")
+        publish_tree(store, NAME, {"a": b"2"}, "second")
         with pytest.raises(FileExistsError):
             store.restore(trash, NAME)
         store.restore(trash, "archive/Q/back")
@@ -623,8 +623,8 @@ class StoreConformance:
             store.restore(trash, "archive/Q/again")
 
     def test_retiring_is_repeatable_with_a_journalled_id(self, store, reopen):
-        published(store, NAME, {"a": b"1"})
-        stage = staged(store, "u", {"tree/a": b"2"})
+        publish_tree(store, NAME, {"a": b"1"})
+        stage = stage_files(store, "u", {"tree/a": b"2"})
         store.publish_exchange(stage, "tree", NAME)
         trash = store.new_trash_id()
         assert store.retire("tree", stage=stage, trash=trash) == trash
@@ -636,7 +636,7 @@ class StoreConformance:
 
     @pytest.mark.parametrize("trash", ["now", "", "x-y", "20260102T030405", "20260102T030405-", "20260102T030405-a/b"])
     def test_trash_ids_are_checked(self, store, trash):
-        published(store, NAME, {"a": b"1"})
+        publish_tree(store, NAME, {"a": b"1"})
         with pytest.raises(ValueError, match=r".+"):
             store.retire(NAME, trash=trash)
         with pytest.raises(ValueError, match=r".+"):
@@ -644,8 +644,8 @@ class StoreConformance:
         assert store.current(NAME) is not None
 
     def test_purge_goes_by_age(self, store):
-        published(store, "archive/P/A", {"a": b"1"})
-        published(store, "archive/P/B", {"a": b"1"})
+        publish_tree(store, "archive/P/A", {"a": b"1"})
+        publish_tree(store, "archive/P/B", {"a": b"1"})
         old = store.retire("archive/P/A", trash="20200101T000000-old")
         new = store.retire("archive/P/B", trash="20200103T000000-new")
         assert [entry.id for entry in store.trash()] == [old, new]
@@ -656,7 +656,7 @@ class StoreConformance:
         assert store.sweep().deleted > 0
 
     def test_sweep_stops_in_time_and_goes_on(self, store):
-        stage = staged(store, "u", {f"{i}/f": b"1" for i in range(20)})
+        stage = stage_files(store, "u", {f"{i}/f": b"1" for i in range(20)})
         store.finish(stage)
         assert store.works() == []
         assert store.sweep(0.0).left == 1
@@ -681,7 +681,7 @@ class StoreConformance:
         assert caught.value.remedy == "Free space under DATA."
 
     def test_receipts_are_kept_and_replaced(self, store, reopen):
-        stage = staged(store, "u", {"r1": b"first", "r2": b"second"})
+        stage = stage_files(store, "u", {"r1": b"first", "r2": b"second"})
         with pytest.raises(FileNotFoundError):
             store.open_receipt("u")
         with pytest.raises(FileNotFoundError):
@@ -698,6 +698,6 @@ class StoreConformance:
             store.open_receipt("u")
 
     def test_prepare_again_changes_nothing(self, store):
-        inode = published(store, NAME, {"a": b"1"})
+        inode = publish_tree(store, NAME, {"a": b"1"})
         store.prepare()
         assert store.current(NAME) == inode

@@ -20,9 +20,9 @@ from typing import Any
 
 from scandock.store import syscalls
 from scandock.store.local import LocalStore
-from scandock.store.paths import parse_tree, unchecked
+from scandock.store.paths import parse_tree, unchecked_path
 from scandock.store.port import Stage
-from tests.integration.store_conformance import content, published
+from tests.integration.store_conformance import read_tree, publish_tree
 
 CALLS = ("mkdir", "rename", "link", "unlink", "rmdir", "open", "write", "fsync", "close", "sendfile")
 RENAME = os.rename  # of the catalog's stand-in: not counted
@@ -34,7 +34,7 @@ def no_renameat2(source: str, target: str, root_fd: int, flags: int) -> None:
     raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), source, None, target)
 
 
-def die_before(number: int) -> None:
+def kill_before_call(number: int) -> None:
     """In this process, SIGKILL itself instead of the `number`th system call from now."""
     left = number
 
@@ -55,14 +55,14 @@ def die_before(number: int) -> None:
     syscalls.syncfs = counted(syscalls.syncfs)
 
 
-def killed(number: int, action: Callable[[], object]) -> bool:
+def run_killed(number: int, action: Callable[[], object]) -> bool:
     """Run `action` in a child that dies before its `number`th system call; False where it came to its end."""
     pid = os.fork()
     if pid == 0:
         gc.disable()  # what it would close isn't the import's, and would be counted
         code = 1
         try:
-            die_before(number)
+            kill_before_call(number)
             action()
             code = 0
         except BaseException:  # noqa: BLE001  # the child must not go on as a second test run
@@ -82,30 +82,30 @@ def small_import(data: Path, intent: Path) -> None:
     store.prepare()
     store.hold("u")
     stage = store.begin("u", "t1")
-    stage.put_whole(unchecked("reading/y"), OTHER["x/y"])
-    stage.move(unchecked("reading"), unchecked("one/x"))
-    stage.adopt(parse_tree("archive/P/L"), [(unchecked("a"), unchecked("two/a"))])
-    with stage.put(unchecked("two/b")) as writer:
+    stage.put_whole(unchecked_path("reading/y"), OTHER["x/y"])
+    stage.move(unchecked_path("reading"), unchecked_path("one/x"))
+    stage.adopt(parse_tree("archive/P/L"), [(unchecked_path("a"), unchecked_path("two/a"))])
+    with stage.put(unchecked_path("two/b")) as writer:
         writer.write(NEW["b"])
-    stage.put_whole(unchecked("receipt"), b"{}")
+    stage.put_whole(unchecked_path("receipt"), b"{}")
     stage.seal()
-    facts = {"one": stage.inode(unchecked("one")), "two": stage.inode(unchecked("two")), "trash": store.new_trash_id()}
+    facts = {"one": stage.inode(unchecked_path("one")), "two": stage.inode(unchecked_path("two")), "trash": store.new_trash_id()}
     draft = intent.with_suffix(".draft")
     draft.write_text(json.dumps(facts))
     RENAME(draft, intent)
-    place(store, stage, facts)
+    publish_session(store, stage, facts)
 
 
-def place(store: LocalStore, stage: Stage, facts: dict[str, Any]) -> None:
+def publish_session(store: LocalStore, stage: Stage, facts: dict[str, Any]) -> None:
     store.publish_new(
-        stage, unchecked("one"), parse_tree("prearchive/P/20260102_030405678/L"), inode=facts["one"], settle=False
+        stage, unchecked_path("one"), parse_tree("prearchive/P/20260102_030405678/L"), inode=facts["one"], settle=False
     )
-    store.publish_exchange(stage, unchecked("two"), parse_tree("archive/P/L"), inode=facts["two"], settle=False)
+    store.publish_exchange(stage, unchecked_path("two"), parse_tree("archive/P/L"), inode=facts["two"], settle=False)
     store.settle()
-    if stage.exists(unchecked("receipt")):
-        store.keep_receipt(stage, unchecked("receipt"))
-    if stage.exists(unchecked("two")):
-        store.retire(unchecked("two"), stage=stage, trash=facts["trash"])
+    if stage.exists(unchecked_path("receipt")):
+        store.keep_receipt(stage, unchecked_path("receipt"))
+    if stage.exists(unchecked_path("two")):
+        store.retire(unchecked_path("two"), stage=stage, trash=facts["trash"])
     store.finish(stage)
 
 
@@ -113,27 +113,27 @@ def recover(data: Path, intent: Path) -> None:
     store = LocalStore(data)
     store.prepare()
     for upload in store.works():
-        assert not store.owner_alive(upload)
+        assert not store.is_owner_alive(upload)
         store.hold(upload)
         stage = store.take(upload, "t1", "t2")
         if intent.exists():
-            place(store, stage, json.loads(intent.read_text()))
+            publish_session(store, stage, json.loads(intent.read_text()))
         else:
             store.finish(stage)
 
 
-def everything_stands(data: Path, placed: bool) -> None:
+def assert_complete(data: Path, placed: bool) -> None:
     store = LocalStore(data)
     assert store.works() == []
     assert store.sweep().left == 0
     assert os.listdir(data / "trash" / "now") == []
-    assert content(store, "archive/P/L") == (NEW if placed else OLD)
+    assert read_tree(store, "archive/P/L") == (NEW if placed else OLD)
     trash = [entry for entry in store.trash() if entry.what]
     if placed:
-        assert content(store, "prearchive/P/20260102_030405678/L") == OTHER
+        assert read_tree(store, "prearchive/P/20260102_030405678/L") == OTHER
         assert len(trash) == 1
         store.restore(trash[0].id, parse_tree("archive/P/old"))
-        assert content(store, "archive/P/old") == OLD
+        assert read_tree(store, "archive/P/old") == OLD
         with store.open_receipt("u") as reader:
             assert reader.read() == b"{}"
     else:
@@ -141,53 +141,53 @@ def everything_stands(data: Path, placed: bool) -> None:
         assert trash == []
 
 
-def import_killed(folder: Path) -> None:
+def check_import(folder: Path) -> None:
     """An import that is killed before any call is whole or absent."""
-    seen: set[bool] = set()
+    outcomes: set[bool] = set()
     number = 0
     while True:
         here, intent = folder / f"DATA{number}", folder / f"intent{number}"
         base = LocalStore(here)
         base.prepare()
-        published(base, "archive/P/L", OLD)
-        died = killed(number, functools.partial(small_import, here, intent))
+        publish_tree(base, "archive/P/L", OLD)
+        died = run_killed(number, functools.partial(small_import, here, intent))
         placed = intent.exists()
-        seen.add(placed)
+        outcomes.add(placed)
         recover(here, intent)
-        everything_stands(here, placed)
+        assert_complete(here, placed)
         if not died:
             break
         number += 1
     assert number > 50
-    assert seen == {True, False}
+    assert outcomes == {True, False}
 
 
-def recovery_killed(folder: Path, first: int) -> None:
+def check_recovery(folder: Path, first: int) -> None:
     """Recovery from an import that was killed before its call `first`, killed before any call itself, is repeated."""
     number = 0
     while True:
         here, intent = folder / f"DATA{number}", folder / f"intent{number}"
         base = LocalStore(here)
         base.prepare()
-        published(base, "archive/P/L", OLD)
-        killed(first, functools.partial(small_import, here, intent))
-        died = killed(number, functools.partial(recover, here, intent))
+        publish_tree(base, "archive/P/L", OLD)
+        run_killed(first, functools.partial(small_import, here, intent))
+        died = run_killed(number, functools.partial(recover, here, intent))
         recover(here, intent)
-        everything_stands(here, intent.exists())
+        assert_complete(here, intent.exists())
         if not died:
             break
         number += 1
     assert number > 5
 
 
-def preparing_killed(folder: Path) -> None:
+def check_prepare(folder: Path) -> None:
     """The making of DATA, killed before any call, is repeated."""
     number = 0
-    while killed(number, LocalStore(folder / str(number)).prepare):
+    while run_killed(number, LocalStore(folder / str(number)).prepare):
         store = LocalStore(folder / str(number))
         store.prepare()
-        published(store, "archive/P/L", OLD)
-        assert content(store, "archive/P/L") == OLD
+        publish_tree(store, "archive/P/L", OLD)
+        assert read_tree(store, "archive/P/L") == OLD
         number += 1
     assert number > 7
 
@@ -201,7 +201,7 @@ def main(name: str, kind: str, folder: str, *first: str) -> int:
     gc.collect()
     gc.freeze()
     functions: dict[str, Callable[..., None]] = {
-        one.__name__: one for one in (import_killed, recovery_killed, preparing_killed)
+        check.__name__: check for check in (check_import, check_recovery, check_prepare)
     }
     functions[name](Path(folder), *map(int, first))
     return 0

@@ -8,14 +8,14 @@ import httpx
 import pytest
 
 from scandock.services import project_making
-from tests.builders import Site
-from tests.integration.web import Web, serving
+from tests.builders import DataFolder
+from tests.integration.web import Web, serve_in_process
 
 
 @pytest.fixture
-def web(site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
+def web(site: DataFolder, monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
     monkeypatch.setattr(project_making, "PROJECTS_MOST", 2)
-    with serving(site.data) as running:
+    with serve_in_process(site.data) as running:
         running.account("ann")
         yield running
 

@@ -7,14 +7,14 @@ from zlib import crc32
 
 import pytest
 
-from tests.integration.web import PASSWORD, serving
+from tests.integration.web import PASSWORD, serve_in_process
 
 OTHER = "battery staple"
 
 
 @pytest.fixture(scope="module")
 def web(tmp_path_factory):
-    with serving(tmp_path_factory.mktemp("accounts") / "data") as running:
+    with serve_in_process(tmp_path_factory.mktemp("accounts") / "data") as running:
         yield running
 
 

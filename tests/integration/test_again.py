@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from scandock.catalog.tables import session, tree
 from scandock.services.opening import opened
 from tests.badinput.objects import BIG_ENDIAN, IMPLICIT, dataset, implicit, meta, part10
-from tests.builders import Image, Site, documented, ecat, images, sha256, site_at, zipped
+from tests.builders import Image, DataFolder, uploader_layout, ecat, images, sha256, make_data_folder, zip_entries
 from tests.unit.formats_dicom.build import make_object
 
 COMMENT = 0x00204000
@@ -22,8 +22,8 @@ LOSSLESS_JPEG = b"1.2.840.10008.1.2.4.70"
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> Site:
-    return site_at(tmp_path, monkeypatch, database_url)
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> DataFolder:
+    return make_data_folder(tmp_path, monkeypatch, database_url)
 
 
 def image(number: int = 1, **values: Any) -> Image:
@@ -43,7 +43,7 @@ def named(objects: list[bytes], folder: str = "a") -> dict[str, bytes]:
 
 
 @pytest.mark.postgresql
-def test_the_same_archive_twice_changes_nothing(site: Site) -> None:
+def test_the_same_archive_twice_changes_nothing(site: DataFolder) -> None:
     archive = {**named(images(3)), "a/notes.pdf": b"%PDF-1.4 notes"}
     first = site.bring(archive)
     before = site.files()
@@ -63,7 +63,7 @@ def test_the_same_archive_twice_changes_nothing(site: Site) -> None:
         assert connection.execute(select(func.count()).select_from(tree)).scalar_one() == 1
 
 
-def test_an_ecat_scan_with_resources_twice_changes_nothing(site: Site) -> None:
+def test_an_ecat_scan_with_resources_twice_changes_nothing(site: DataFolder) -> None:
     archive = {
         "S/scans/1/resources/ECAT/files/a.v": ecat(),
         "S/scans/1/resources/NIFTI/files/a.nii": b"nifti",
@@ -74,7 +74,7 @@ def test_an_ecat_scan_with_resources_twice_changes_nothing(site: Site) -> None:
     assert site.files() == before
 
 
-def test_another_preamble_or_file_meta_is_a_duplicate(site: Site) -> None:
+def test_another_preamble_or_file_meta_is_a_duplicate(site: DataFolder) -> None:
     plain = image()
     other_meta = part10(
         meta(plain.sop_class, plain.sop_uid, b"1.2.840.10008.1.2.1") + b"", dataset(plain.elements()), preamble=b"II*\0"
@@ -94,7 +94,7 @@ def test_another_preamble_or_file_meta_is_a_duplicate(site: Site) -> None:
     assert list(site.files().values()) == [sha256(plain.file())]
 
 
-def test_within_one_upload_the_first_is_kept(site: Site) -> None:
+def test_within_one_upload_the_first_is_kept(site: DataFolder) -> None:
     plain = image()
     told = site.bring(
         {
@@ -116,7 +116,7 @@ def test_within_one_upload_the_first_is_kept(site: Site) -> None:
     assert list(site.files().values()) == [sha256(plain.file(preamble=b"II*\0"))]
 
 
-def test_another_transfer_syntax_is_other_content(site: Site) -> None:
+def test_another_transfer_syntax_is_other_content(site: DataFolder) -> None:
     """Equal values in another encoding: the bytes differ beyond group 0002, so a person decides."""
     plain = image()
     encoded = part10(plain.head(IMPLICIT), implicit(plain.elements()))
@@ -126,7 +126,7 @@ def test_another_transfer_syntax_is_other_content(site: Site) -> None:
     assert (told.state, told.session["code"]) == ("held", "sop_clash")
 
 
-def test_equal_bytes_in_two_transfer_syntaxes_are_no_duplicates(site: Site) -> None:
+def test_equal_bytes_in_two_transfer_syntaxes_are_no_duplicates(site: DataFolder) -> None:
     """The data set's bytes are equal, what they mean is not."""
     plain = image()
     compressed = part10(plain.head(LOSSLESS_JPEG), dataset(plain.elements()))
@@ -135,7 +135,7 @@ def test_equal_bytes_in_two_transfer_syntaxes_are_no_duplicates(site: Site) -> N
     assert told.codes() == {"1.dcm": "conflict sop_clash", "2.dcm": "conflict sop_clash"}
 
 
-def test_nor_where_the_other_one_is_in_the_archive_already(site: Site) -> None:
+def test_nor_where_the_other_one_is_in_the_archive_already(site: DataFolder) -> None:
     plain = image()
     compressed = part10(plain.head(LOSSLESS_JPEG), dataset(plain.elements()))
     site.bring({"1.dcm": plain.file()})
@@ -146,7 +146,7 @@ def test_nor_where_the_other_one_is_in_the_archive_already(site: Site) -> None:
     assert sorted(site.files().values()) == sorted([sha256(plain.file()), sha256(compressed)])
 
 
-def test_what_a_meta_of_another_syntax_makes_unreadable_is_no_duplicate(site: Site) -> None:
+def test_what_a_meta_of_another_syntax_makes_unreadable_is_no_duplicate(site: DataFolder) -> None:
     plain = image()
     wrong = part10(plain.head(BIG_ENDIAN), dataset(plain.elements()))
     told = site.bring({"1.dcm": plain.file(), "2.dcm": wrong})
@@ -157,7 +157,7 @@ def test_what_a_meta_of_another_syntax_makes_unreadable_is_no_duplicate(site: Si
 # -- 2: the same SOP UID with other content ----------------------------------------------------------------------------
 
 
-def test_variants_within_an_upload_are_all_kept_and_held(site: Site) -> None:
+def test_variants_within_an_upload_are_all_kept_and_held(site: DataFolder) -> None:
     one, two, three = image(1).file(), other(1), other(1, b"a third")
     told = site.bring({"a/1.dcm": one, "b/1.dcm": two, "c/1.dcm": three, "a/2.dcm": image(2).file()})
 
@@ -183,7 +183,7 @@ def test_variants_within_an_upload_are_all_kept_and_held(site: Site) -> None:
 
 
 @pytest.mark.postgresql
-def test_a_clash_with_the_archive_leaves_it_as_it_is(site: Site) -> None:
+def test_a_clash_with_the_archive_leaves_it_as_it_is(site: DataFolder) -> None:
     first = site.bring(named([image(1).file(), image(2).file()]))
     before = site.files("archive")
     told = site.bring({"x/1.dcm": other(1), "x/2.dcm": image(2).file(), "x/3.dcm": image(3).file()})
@@ -201,7 +201,7 @@ def test_a_clash_with_the_archive_leaves_it_as_it_is(site: Site) -> None:
     )
 
 
-def test_the_clashing_archive_twice_joins_what_is_held(site: Site) -> None:
+def test_the_clashing_archive_twice_joins_what_is_held(site: DataFolder) -> None:
     site.bring(named([image(1).file()]))
     clashing = {"x/1.dcm": other(1), "x/2.dcm": image(2).file()}
     held = site.bring(clashing)
@@ -215,7 +215,7 @@ def test_the_clashing_archive_twice_joins_what_is_held(site: Site) -> None:
     assert site.files() == before
 
 
-def test_a_third_variant_stands_beside_the_second(site: Site) -> None:
+def test_a_third_variant_stands_beside_the_second(site: DataFolder) -> None:
     site.bring(named([image(1).file()]))
     second = site.bring({"x.dcm": other(1)})
     third = site.bring({"x.dcm": other(1, b"a third")})
@@ -227,7 +227,7 @@ def test_a_third_variant_stands_beside_the_second(site: Site) -> None:
     assert list(site.files("archive").values()) == [sha256(image(1).file())]
 
 
-def test_with_delete_a_clash_inside_the_upload_is_still_held(site: Site) -> None:
+def test_with_delete_a_clash_inside_the_upload_is_still_held(site: DataFolder) -> None:
     site.bring(named([image(1).file(), image(2).file()]))
     before = site.files("archive")
     told = site.bring({"a.dcm": other(1), "b.dcm": other(1, b"a third")}, overwrite="delete")
@@ -241,7 +241,7 @@ def test_with_delete_a_clash_inside_the_upload_is_still_held(site: Site) -> None
 
 
 @pytest.mark.parametrize("overwrite", [None, "append"])
-def test_what_is_new_is_added(site: Site, overwrite: str | None) -> None:
+def test_what_is_new_is_added(site: DataFolder, overwrite: str | None) -> None:
     first = site.bring(named(images(2)))
     told = site.bring(
         {**named(images(3)), "b/1.dcm": image(1, series=2, series_number=b"2").file()}, overwrite=overwrite
@@ -255,7 +255,7 @@ def test_what_is_new_is_added(site: Site, overwrite: str | None) -> None:
     assert site.trashed() == []
 
 
-def test_none_holds_more_for_an_archived_session(site: Site) -> None:
+def test_none_holds_more_for_an_archived_session(site: DataFolder) -> None:
     first = site.bring(named(images(2)))
     before = site.files("archive")
     told = site.bring(named(images(3)), overwrite="none")
@@ -269,7 +269,7 @@ def test_none_holds_more_for_an_archived_session(site: Site) -> None:
     assert len(site.files("prearchive")) == 3
 
 
-def test_none_says_when_every_object_is_there(site: Site) -> None:
+def test_none_says_when_every_object_is_there(site: DataFolder) -> None:
     site.bring(named(images(3)))
     told = site.bring(named(images(2)), overwrite="none")
 
@@ -278,12 +278,12 @@ def test_none_says_when_every_object_is_there(site: Site) -> None:
     assert "Every object that came is there already" in told.report["message"]
 
 
-def test_none_takes_a_session_that_is_new(site: Site) -> None:
+def test_none_takes_a_session_that_is_new(site: DataFolder) -> None:
     assert site.bring(named(images(2)), overwrite="none").state == "placed"
 
 
 @pytest.mark.postgresql
-def test_delete_replaces_what_has_the_same_uid_and_keeps_the_rest(site: Site) -> None:
+def test_delete_replaces_what_has_the_same_uid_and_keeps_the_rest(site: DataFolder) -> None:
     old, kept = image(1).file(), image(2).file()
     first = site.bring(named([old, kept]))
     told = site.bring({"x/1.dcm": other(1), "x/3.dcm": image(3).file()}, overwrite="delete")
@@ -298,7 +298,7 @@ def test_delete_replaces_what_has_the_same_uid_and_keeps_the_rest(site: Site) ->
     assert told.session["files"] == 3
 
 
-def test_delete_leaves_equal_objects_alone(site: Site) -> None:
+def test_delete_leaves_equal_objects_alone(site: DataFolder) -> None:
     site.bring(named(images(2)))
     told = site.bring(named(images(2)), overwrite="delete")
 
@@ -307,7 +307,7 @@ def test_delete_leaves_equal_objects_alone(site: Site) -> None:
     assert site.trashed() == []
 
 
-def test_a_project_of_code_5_replaces_where_nothing_is_named(site: Site) -> None:
+def test_a_project_of_code_5_replaces_where_nothing_is_named(site: DataFolder) -> None:
     site.project(prearchive_code=5)
     site.bring(named([image(1).file()]))
     told = site.bring({"x.dcm": other(1)})
@@ -317,14 +317,14 @@ def test_a_project_of_code_5_replaces_where_nothing_is_named(site: Site) -> None
     assert site.trashed() == [sha256(image(1).file())]
 
 
-def test_code_5_gives_way_to_what_is_named(site: Site) -> None:
+def test_code_5_gives_way_to_what_is_named(site: DataFolder) -> None:
     site.project(prearchive_code=5)
     site.bring(named([image(1).file()]))
 
     assert site.bring({"x.dcm": other(1)}, overwrite="append").session["code"] == "sop_clash"
 
 
-def test_scan_ids_once_given_never_change(site: Site) -> None:
+def test_scan_ids_once_given_never_change(site: DataFolder) -> None:
     """A second image series of the same number gets a number of its own; the first keeps its bare one."""
     first = site.bring({"a.dcm": image(1).file()})
     told = site.bring({"b.dcm": image(1, series=2).file(), "a.dcm": image(1).file()})
@@ -335,7 +335,7 @@ def test_scan_ids_once_given_never_change(site: Site) -> None:
     assert ids[image(1, series=2).series_uid.decode()].startswith("1-MR")
 
 
-def test_what_was_warned_of_a_session_stays_with_it_and_disagreements_are_told_as_they_are_now(site: Site) -> None:
+def test_what_was_warned_of_a_session_stays_with_it_and_disagreements_are_told_as_they_are_now(site: DataFolder) -> None:
     days = [b"20200131", b"20200201", b"20200202"]
     sent = [image(n, study_date=day, patient_id=b"").file() for n, day in enumerate(days, start=1)]
     first = site.bring(named(sent[:2]))
@@ -348,7 +348,7 @@ def test_what_was_warned_of_a_session_stays_with_it_and_disagreements_are_told_a
     assert "2020-02-02" in next(one["message"] for one in kept if one["code"] == "dates_disagree")
 
 
-def test_a_session_of_reports_has_the_type_of_the_images_that_come_later(site: Site) -> None:
+def test_a_session_of_reports_has_the_type_of_the_images_that_come_later(site: DataFolder) -> None:
     report = image(series=2, modality=b"SR", also={0x00080016: (b"UI", b"1.2.840.10008.5.1.4.1.1.88.11")}).file()
     assert site.bring({"sr.dcm": report}).session["session_type"] == "xnat:srSessionData"
     assert site.bring(named(images(1))).session["session_type"] == "xnat:mrSessionData"
@@ -361,7 +361,7 @@ def test_a_session_of_reports_has_the_type_of_the_images_that_come_later(site: S
 
 
 @pytest.mark.parametrize("overwrite", [None, "append", "none", "delete"])
-def test_series_that_come_one_by_one_join_in_the_prearchive(site: Site, overwrite: str | None) -> None:
+def test_series_that_come_one_by_one_join_in_the_prearchive(site: DataFolder, overwrite: str | None) -> None:
     """Clients send one series a zip."""
     one = site.bring({"1.dcm": image(1).file()}, destination="prearchive", overwrite=overwrite)
     two = site.bring(
@@ -376,7 +376,7 @@ def test_series_that_come_one_by_one_join_in_the_prearchive(site: Site, overwrit
     assert site.files("archive") == {}
 
 
-def test_what_is_bound_for_the_archive_leaves_the_prearchive_alone(site: Site) -> None:
+def test_what_is_bound_for_the_archive_leaves_the_prearchive_alone(site: DataFolder) -> None:
     site.bring(named(images(1)), destination="prearchive")
     before = site.files("prearchive")
     told = site.bring(named(images(2)))
@@ -388,7 +388,7 @@ def test_what_is_bound_for_the_archive_leaves_the_prearchive_alone(site: Site) -
     assert len(site.files("archive")) == 2
 
 
-def test_a_clash_in_the_prearchive_holds_the_session_there(site: Site) -> None:
+def test_a_clash_in_the_prearchive_holds_the_session_there(site: DataFolder) -> None:
     first = site.bring(named([image(1).file()]), destination="prearchive")
     told = site.bring({"x.dcm": other(1)}, destination="prearchive")
 
@@ -397,7 +397,7 @@ def test_a_clash_in_the_prearchive_holds_the_session_there(site: Site) -> None:
     assert len(site.files("prearchive")) == 2
 
 
-def test_a_held_session_stays_held_whatever_joins(site: Site) -> None:
+def test_a_held_session_stays_held_whatever_joins(site: DataFolder) -> None:
     held = site.bring({"a.dcm": image(1).file(), "b.dcm": other(1)})
     told = site.bring({"c.dcm": image(3).file()}, destination="prearchive")
 
@@ -407,7 +407,7 @@ def test_a_held_session_stays_held_whatever_joins(site: Site) -> None:
     assert len(site.files("prearchive")) == 3
 
 
-def test_a_prearchive_destination_stays_one_though_the_session_is_archived(site: Site) -> None:
+def test_a_prearchive_destination_stays_one_though_the_session_is_archived(site: DataFolder) -> None:
     site.bring(named(images(1)))
     told = site.bring(named(images(2)), destination="prearchive")
 
@@ -417,7 +417,7 @@ def test_a_prearchive_destination_stays_one_though_the_session_is_archived(site:
     assert len(site.files("archive")) == 1
 
 
-def test_what_is_held_for_two_patients_leaves_the_right_one_free_to_be_archived(site: Site) -> None:
+def test_what_is_held_for_two_patients_leaves_the_right_one_free_to_be_archived(site: DataFolder) -> None:
     """A held session has no claim: sent again without the stranger, the study is archived beside it."""
     stranger = image(2, patient_id=b"SOMEBODY ELSE").file()
     held = site.bring({"1.dcm": image(1).file(), "2.dcm": stranger})
@@ -430,7 +430,7 @@ def test_what_is_held_for_two_patients_leaves_the_right_one_free_to_be_archived(
     assert len(site.files(held.session["path"])) == 2
 
 
-def test_with_delete_a_clash_in_the_prearchive_is_replaced(site: Site) -> None:
+def test_with_delete_a_clash_in_the_prearchive_is_replaced(site: DataFolder) -> None:
     first = site.bring(named([image(1).file()]), destination="prearchive")
     told = site.bring({"x.dcm": other(1)}, destination="prearchive", overwrite="delete")
 
@@ -443,9 +443,9 @@ def test_with_delete_a_clash_in_the_prearchive_is_replaced(site: Site) -> None:
 # -- an archived session is a valid upload -----------------------------------------------------------------------------
 
 
-def test_an_archived_session_zipped_gives_duplicates_only(site: Site) -> None:
+def test_an_archived_session_zipped_gives_duplicates_only(site: DataFolder) -> None:
     whole = {
-        **documented("S1", "4", images(2, series_number=b"4")),
+        **uploader_layout("S1", "4", images(2, series_number=b"4")),
         "S1/scans/4/resources/PHYS/files/resp/pulse.log": b"12 13 14",
         "S1/scans/9/resources/ECAT/files/pet.v": ecat(patient_id=b"PAT1"),
         "S1/resources/NOTES/files/readme.txt": b"a note",
@@ -467,15 +467,15 @@ def test_an_archived_session_zipped_gives_duplicates_only(site: Site) -> None:
     assert {name for name in stored if "ECAT" in name} == {"S1/scans/9/resources/ECAT/files/pet.v"}
 
 
-def test_the_zip_of_an_archived_session_makes_the_same_session_elsewhere(site: Site) -> None:
+def test_the_zip_of_an_archived_session_makes_the_same_session_elsewhere(site: DataFolder) -> None:
     """Round trip: what came out goes into another project and is the same, folder for folder."""
-    first = site.bring({**documented("S1", "4", images(2)), "S1/resources/NOTES/files/readme.txt": b"a note"})
+    first = site.bring({**uploader_layout("S1", "4", images(2)), "S1/resources/NOTES/files/readme.txt": b"a note"})
     folder = site.data / first.session["path"]
     stored = {
         f"S1/{path.relative_to(folder).as_posix()}": path.read_bytes() for path in folder.rglob("*") if path.is_file()
     }
 
-    told = site.bring(zipped(stored), project="Q")
+    told = site.bring(zip_entries(stored), project="Q")
 
     assert told.state == "placed"
     assert site.files(told.session["path"]) == site.files(first.session["path"])
@@ -484,7 +484,7 @@ def test_the_zip_of_an_archived_session_makes_the_same_session_elsewhere(site: S
 # -- resources ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_resource_of_the_same_name_with_other_content_is_kept_beside_the_first(site: Site) -> None:
+def test_a_resource_of_the_same_name_with_other_content_is_kept_beside_the_first(site: DataFolder) -> None:
     site.bring({**named(images(1)), "a/log.txt": b"one"})
     told = site.bring({**named(images(1)), "a/log.txt": b"two"})
 
@@ -493,7 +493,7 @@ def test_a_resource_of_the_same_name_with_other_content_is_kept_beside_the_first
     assert {sha256(b"one"), sha256(b"two")} <= set(site.files().values())
 
 
-def test_with_delete_a_resource_of_the_same_name_is_replaced(site: Site) -> None:
+def test_with_delete_a_resource_of_the_same_name_is_replaced(site: DataFolder) -> None:
     site.bring({**named(images(1)), "a/log.txt": b"one"})
     told = site.bring({**named(images(1)), "a/log.txt": b"two"}, overwrite="delete")
 
@@ -505,7 +505,7 @@ def test_with_delete_a_resource_of_the_same_name_is_replaced(site: Site) -> None
 # -- ECAT --------------------------------------------------------------------------------------------------------------
 
 
-def test_an_ecat_session_twice_is_one(site: Site) -> None:
+def test_an_ecat_session_twice_is_one(site: DataFolder) -> None:
     archive = {"PET/scans/1/resources/ECAT/files/a.v": ecat()}
     first = site.bring(archive)
     again = site.bring(archive)
@@ -518,7 +518,7 @@ def test_an_ecat_session_twice_is_one(site: Site) -> None:
     assert [scan["id"] for scan in more.session["scans"]] == ["1", "2"]
 
 
-def test_frames_of_a_joined_scan_are_counted_anew(site: Site) -> None:
+def test_frames_of_a_joined_scan_are_counted_anew(site: DataFolder) -> None:
     frames = {0x00280008: (b"IS", b"5")}
     site.bring({"1.dcm": image(1, also=frames).file()})
     told = site.bring({"2.dcm": image(2, also={0x00280008: (b"IS", struct.pack("<c", b"2"))}).file()})
@@ -526,7 +526,7 @@ def test_frames_of_a_joined_scan_are_counted_anew(site: Site) -> None:
     assert told.session["scans"][0]["frames"] == 7
 
 
-def test_what_is_said_of_an_object_that_came_again_is_that_it_did(site: Site) -> None:
+def test_what_is_said_of_an_object_that_came_again_is_that_it_did(site: DataFolder) -> None:
     """Not what is odd of its header, which is what is said of it where it comes alone."""
     broken = struct.pack("<HH", 0x0029, 0x1010) + b"\xff\xfe\xff\xff" + b"\xff" * 40
     one, two = (make_object({COMMENT: ("LT", text)}, extra=broken, pixels=None) for text in ("one", "two"))

@@ -9,21 +9,21 @@ from pathlib import Path
 import pytest
 
 from scandock.pipeline.entry_reader import EntryReader
-from scandock.workers.pool import ReaderError
-from tests.builders import Site, images, site_at, zipped
+from scandock.workers.pool import ReaderFailure
+from tests.builders import DataFolder, images, make_data_folder, zip_entries
 
 COUNT = 200
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sqlite_url: str) -> Site:
-    return site_at(tmp_path, monkeypatch, sqlite_url)
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sqlite_url: str) -> DataFolder:
+    return make_data_folder(tmp_path, monkeypatch, sqlite_url)
 
 
 @pytest.fixture
 def archive(tmp_path: Path) -> Path:
     path = tmp_path / "exam.zip"
-    path.write_bytes(zipped({f"a/{n}.dcm": data for n, data in enumerate(images(COUNT))}))
+    path.write_bytes(zip_entries({f"a/{n}.dcm": data for n, data in enumerate(images(COUNT))}))
     return path
 
 
@@ -90,7 +90,7 @@ def test_a_mistake_of_ours_in_a_reader_is_no_traceback_in_the_report(site, archi
         raise ZeroDivisionError("by nought")
 
     at_the_first_entry(mistake)
-    with pytest.raises(ReaderError) as caught:
+    with pytest.raises(ReaderFailure) as caught:
         site.bring(archive)
     assert str(caught.value) == "ZeroDivisionError: by nought"
     assert "Traceback" in str(caught.value.__cause__)

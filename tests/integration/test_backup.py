@@ -26,11 +26,11 @@ from scandock.services.settings import load_settings
 from scandock.services.trash import delete_session
 from scandock.store import backups
 from scandock.testing.worker import InProcessWorker
-from tests.crash.archives import Step, Study, scenarios, zip_bytes, zipped
-from tests.crash.checker import examine
-from tests.crash.processes import KILLED, SCANDOCK, import_words, run, unsound, until
-from tests.integration.forked_workers import attempting
-from tests.integration.server_side import Server
+from tests.crash.archives import Step, Study, scenarios, zip_bytes, write_zip
+from tests.crash.checker import examine_data
+from tests.crash.processes import KILLED, SCANDOCK, import_words, run, find_unsound, until
+from tests.integration.forked_workers import in_process_worker
+from tests.integration.upload_server import UploadServer
 
 pytestmark = pytest.mark.processes
 
@@ -39,7 +39,7 @@ FIRST, SECOND = Study(71, 1, count=4, side=8), Study(72, 2, count=4, side=8)
 
 @pytest.fixture
 def steps(tmp_path):
-    return [Step(zipped(tmp_path / f"{n}.zip", one.entries("S"))) for n, one in enumerate((FIRST, SECOND))]
+    return [Step(write_zip(tmp_path / f"{n}.zip", one.entries("S"))) for n, one in enumerate((FIRST, SECOND))]
 
 
 def imported(step, data):
@@ -62,12 +62,12 @@ def test_what_is_restored_is_whole_and_takes_up_what_came_after_the_catalogs_cop
         shutil.copytree(data / folder, backup / folder, symlinks=True)
 
     path = late["sessions"][0]["path"]
-    assert unsound(backup) == [f"stray: {path}: The catalog knows no session here."]
+    assert find_unsound(backup) == [f"stray: {path}: The catalog knows no session here."]
     shutil.rmtree(backup / path)
-    assert unsound(backup) == []
+    assert find_unsound(backup) == []
     assert imported(steps[0], backup)["entries"]["stored"] == 0, "what was restored is known"
     assert imported(steps[1], backup)["sessions"][0]["path"] == path
-    assert unsound(backup) == []
+    assert find_unsound(backup) == []
 
 
 def made(data, to):
@@ -94,7 +94,7 @@ def test_a_backup_is_restored_whole_and_the_next_one_copies_only_what_is_new(tmp
     done = run([SCANDOCK, "restore", to, "--data", new])
     assert done.out.splitlines()[-1] == f"Restored from {second['path']}", done.out
     assert done.code == 0, str(done)
-    assert examine(new) == examine(data)
+    assert examine_data(new) == examine_data(data)
     assert imported(steps[0], new)["entries"]["stored"] == 0
     old = tmp_path / "old"
     assert run([SCANDOCK, "restore", first["path"], "--data", old]).code == 0
@@ -114,7 +114,7 @@ def test_a_backup_has_what_a_dead_import_had_staged(tmp_path, point):
     shutil.rmtree(data)
     done = run([SCANDOCK, "restore", tmp_path / "backups", "--data", new])
     assert done.code == 0, str(done)
-    assert examine(new) == (scenario.after, [])
+    assert examine_data(new) == (scenario.after, [])
 
 
 def test_a_backup_while_imports_run_has_everything_that_its_catalog_knows(tmp_path):
@@ -122,11 +122,11 @@ def test_a_backup_while_imports_run_has_everything_that_its_catalog_knows(tmp_pa
     data, to = tmp_path / "data", tmp_path / "backups"
     archives = [
         Step(
-            zipped(tmp_path / f"{n}.zip", Study(73, 1, count=6, side=16, version=n).entries("S")),
+            write_zip(tmp_path / f"{n}.zip", Study(73, 1, count=6, side=16, version=n).entries("S")),
             ("--overwrite", "delete"),
         )
         for n in range(3)
-    ] + [Step(zipped(tmp_path / f"new{n}.zip", Study(73, 10 + n, count=6, side=16).entries("N"))) for n in range(2)]
+    ] + [Step(write_zip(tmp_path / f"new{n}.zip", Study(73, 10 + n, count=6, side=16).entries("N"))) for n in range(2)]
     imported(archives[0], data)
     codes: list[int] = []
 
@@ -145,7 +145,7 @@ def test_a_backup_while_imports_run_has_everything_that_its_catalog_knows(tmp_pa
         assert restore(paths[n], str(tmp_path / f"new{n}"), load_settings()) == []
     paths.append(back_up(str(data), load_settings(), str(to)).path)
     assert restore(str(to), str(tmp_path / "last"), load_settings()) == []
-    assert examine(tmp_path / "last") == examine(data)
+    assert examine_data(tmp_path / "last") == examine_data(data)
 
 
 def test_what_changes_between_the_catalogs_copy_and_the_files_is_copied_again(tmp_path, monkeypatch):
@@ -153,7 +153,7 @@ def test_what_changes_between_the_catalogs_copy_and_the_files_is_copied_again(tm
     data, to = tmp_path / "data", tmp_path / "backups"
     for step in scenario.base:
         imported(step, data)
-    late = Step(zipped(tmp_path / "late.zip", FIRST.entries("L")))
+    late = Step(write_zip(tmp_path / "late.zip", FIRST.entries("L")))
     rounds = []
     copied = copied_catalog
 
@@ -175,26 +175,26 @@ def test_what_changes_between_the_catalogs_copy_and_the_files_is_copied_again(tm
     back_up(str(data), load_settings(), str(to))
     assert len(rounds) == 3
     assert restore(str(to), str(tmp_path / "new"), load_settings()) == []
-    assert examine(tmp_path / "new") == examine(data)
+    assert examine_data(tmp_path / "new") == examine_data(data)
 
 
 @pytest.fixture
 def server(tmp_path):
-    served = Server(tmp_path / "data")
+    served = UploadServer(tmp_path / "data")
     yield served
     served.close()
 
 
 def test_an_upload_that_is_being_placed_is_restored_with_its_staging_or_tried_again_without(tmp_path, server):
     body = zip_bytes(FIRST.entries("S"))
-    with attempting(server, SCANDOCK_CRASH_AT="intent", SCANDOCK_CRASH_BY="SIGSTOP") as attempts:
+    with in_process_worker(server, SCANDOCK_CRASH_AT="intent", SCANDOCK_CRASH_BY="SIGSTOP") as attempts:
         uuid = server.send(body)
         attempts.stopped(uuid)
         path = back_up(str(server.data), load_settings(), str(tmp_path / "backups")).path
     one, two = tmp_path / "one", tmp_path / "two"
     assert restore(path, str(one), load_settings()) == []
     assert last_import(one)[0] == "placed"
-    assert examine(one)[0] == {FIRST.uid: FIRST.held()}
+    assert examine_data(one)[0] == {FIRST.uid: FIRST.held()}
 
     shutil.rmtree(Path(path) / "work")
     assert restore(path, str(two), load_settings()) == []
@@ -203,7 +203,7 @@ def test_an_upload_that_is_being_placed_is_restored_with_its_staging_or_tried_ag
     with InProcessWorker(two, upkeep=False):
         until(lambda: last_import(two)[0] == "placed", "it was not tried again")
         until(lambda: not os.listdir(two / "incoming"), "its bytes were left")
-    assert examine(two)[0] == {FIRST.uid: FIRST.held()}
+    assert examine_data(two)[0] == {FIRST.uid: FIRST.held()}
 
 
 def last_import(data):

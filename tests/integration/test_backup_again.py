@@ -12,14 +12,14 @@ from scandock.services import backing_up
 from scandock.services.backing_up import PARTIAL, Made, back_up
 from scandock.services.restoring import restore
 from scandock.store import backups
-from tests.builders import Image, Site, documented, images, sha256
+from tests.builders import Image, DataFolder, uploader_layout, images, sha256
 
 
-def made(site: Site) -> Made:
+def made(site: DataFolder) -> Made:
     return back_up(str(site.data), site.settings, str(site.root / "backups"))
 
 
-def whole(site: Site, backup: str) -> None:
+def whole(site: DataFolder, backup: str) -> None:
     """What it holds is what DATA holds, and `check` finds nothing in it."""
     new = site.root / "restored"
     assert restore(backup, str(new), site.settings) == []
@@ -32,8 +32,8 @@ def whole(site: Site, backup: str) -> None:
 
 
 @pytest.mark.parametrize("harm", ["gone", "shorter", "more"])
-def test_a_tree_that_is_not_whole_in_the_last_backup_is_copied_from_the_data_folder(site: Site, harm: str) -> None:
-    site.bring(documented("S1", "1", images(2)), session="S1")
+def test_a_tree_that_is_not_whole_in_the_last_backup_is_copied_from_the_data_folder(site: DataFolder, harm: str) -> None:
+    site.bring(uploader_layout("S1", "1", images(2)), session="S1")
     first = made(site)
     victim = min((Path(first.path) / "archive").rglob("*.dcm"))
     if harm == "more":
@@ -47,9 +47,9 @@ def test_a_tree_that_is_not_whole_in_the_last_backup_is_copied_from_the_data_fol
     whole(site, second.path)
 
 
-def test_a_receipt_that_was_written_anew_is_not_shared_with_the_last_backup(site: Site) -> None:
+def test_a_receipt_that_was_written_anew_is_not_shared_with_the_last_backup(site: DataFolder) -> None:
     """As where an import whose staging was lost has been given one from the catalog; here of the very same size."""
-    site.bring(documented("S1", "1", images(1)), session="S1")
+    site.bring(uploader_layout("S1", "1", images(1)), session="S1")
     made(site)
     (receipt,) = (site.data / "receipts").iterdir()
     before = receipt.stat()
@@ -61,9 +61,9 @@ def test_a_receipt_that_was_written_anew_is_not_shared_with_the_last_backup(site
 
 
 def test_a_session_that_was_replaced_since_it_was_copied_is_copied_anew(
-    site: Site, monkeypatch: pytest.MonkeyPatch
+    site: DataFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    site.bring(documented("S1", "1", images(1)), session="S1")
+    site.bring(uploader_layout("S1", "1", images(1)), session="S1")
     rename = os.rename
 
     def full(source: str, target: str, **more: int) -> None:
@@ -76,16 +76,16 @@ def test_a_session_that_was_replaced_since_it_was_copied_is_copied_anew(
         with pytest.raises(Fault, match="No space left"):
             made(site)
     other = Image(case="again", number=1, also={0x00204000: (b"LT", b"other")}).file()
-    site.bring(documented("S1", "1", [other]), session="S1", overwrite="delete")
+    site.bring(uploader_layout("S1", "1", [other]), session="S1", overwrite="delete")
     done = made(site)
     assert done.copied == 1
     assert [sha256(path.read_bytes()) for path in (Path(done.path) / "archive").rglob("*.dcm")] == [sha256(other)]
     whole(site, done.path)
 
 
-def test_what_is_not_durable_yet_is_not_noted_as_copied(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_not_durable_yet_is_not_noted_as_copied(site: DataFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else a power cut would leave a tree half, and the next call would take it for whole."""
-    site.bring(documented("S1", "1", images(1)), session="S1")
+    site.bring(uploader_layout("S1", "1", images(1)), session="S1")
     monkeypatch.setattr(backups, "sync_all", lambda _: (_ for _ in ()).throw(Fault("sync_failed", "No.", "")))
     with pytest.raises(Fault, match="No"):
         made(site)

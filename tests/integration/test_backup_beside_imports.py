@@ -27,24 +27,24 @@ from scandock.services.settings import load_settings
 from scandock.store import backups
 from scandock.testing.worker import InProcessWorker
 from tests.crash.archives import Study, zip_bytes
-from tests.crash.checker import examine
+from tests.crash.checker import examine_data
 from tests.crash.processes import until
-from tests.crash.shares import share
-from tests.integration.forked_workers import Attempts, ForkedAttempt, attempting
-from tests.integration.server_side import Server
+from tests.crash.case_share import choose_cases
+from tests.integration.forked_workers import StartedAttempts, ForkedAttempt, in_process_worker
+from tests.integration.upload_server import UploadServer
 
 pytestmark = [pytest.mark.crash, pytest.mark.processes]
 
 PASSED = POINTS[POINTS.index("began") : POINTS.index("finished") + 1]
 """The points that an attempt of a server passes."""
-SHARE = share(PASSED[3::4], PASSED)
+SHARE = choose_cases(PASSED[3::4], PASSED)
 """Of the points, in `make test`; `make crash` goes over all of them."""
 
 
 class Stand:
     """A site on which an import has ended, one stands at each point, and one waits for its turn."""
 
-    def __init__(self, folder: Path, server: Server, attempts: Attempts) -> None:
+    def __init__(self, folder: Path, server: UploadServer, attempts: StartedAttempts) -> None:
         self.server = server
         self.attempts = attempts
         self.studies = [Study(63, number, series=1, count=3, side=8) for number in range(1, len(SHARE) + 3)]
@@ -80,8 +80,8 @@ class Stand:
 
 @pytest.fixture
 def stand(tmp_path: Path) -> Iterator[Stand]:
-    server = Server(tmp_path / "data")
-    with attempting(server, len(SHARE)) as attempts:
+    server = UploadServer(tmp_path / "data")
+    with in_process_worker(server, len(SHARE)) as attempts:
         yield Stand(tmp_path, server, attempts)
     server.close()
 
@@ -98,7 +98,7 @@ def is_whole(stand: Stand, backup: str, new: Path) -> None:
         with InProcessWorker(new):
             until(ended, "what waited in the backup did not end")
         states = database.execute("SELECT DISTINCT state FROM upload").fetchall()
-    held, wrong = examine(new)
+    held, wrong = examine_data(new)
     assert not wrong, "\n".join(wrong)
     assert held == {study.uid: study.held() for study in stand.studies}
     assert states == [("placed",)]
@@ -111,7 +111,7 @@ def test_a_backup_while_imports_stand_at_every_point_has_them_all(stand, tmp_pat
     is_whole(stand, made.path, tmp_path / "new")
 
 
-@pytest.mark.parametrize("after", share([0], range(8)))
+@pytest.mark.parametrize("after", choose_cases([0], range(8)))
 def test_a_backup_beneath_which_imports_go_on_has_them_all(stand, tmp_path, monkeypatch, after):
     """One at a time, between the copy of the catalog and that of a tree, before a tree and within one."""
     stand.after = after

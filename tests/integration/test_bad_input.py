@@ -22,14 +22,14 @@ from tests.badinput.case import Case, Expect, Made, good_pairs
 from tests.badinput.zips import plain
 from tests.integration.bounds import (
     Outcome,
-    Site,
+    BoundedFolder,
     assert_plain,
-    controls,
+    control_characters,
     image_files,
     import_by_process,
     import_in_process,
     scandock,
-    within,
+    run_within,
 )
 from tests.integration.report_shape import assert_shape, assert_stored
 
@@ -130,24 +130,24 @@ def _groups() -> Iterator[Any]:
 def test_rows(rows: list[Row], tmp_path: Path, subtests: pytest.Subtests) -> None:
     """They share one DATA, a new one after a failure; afterwards good input works and `check` is clean."""
     numbers = count()
-    site = Site(tmp_path / str(next(numbers)))
+    site = BoundedFolder(tmp_path / str(next(numbers)))
     for row in rows:
         with subtests.test(row.id):
             try:
                 assert_row(site, row)
             except BaseException:
-                site = Site(tmp_path / str(next(numbers)))
+                site = BoundedFolder(tmp_path / str(next(numbers)))
                 raise
     archive = site.root / "archives" / "good.zip"
     archive.write_bytes(plain(*good_pairs("good afterwards")))
     outcome = import_in_process(site, archive, "AFTERWARDS")
     assert (outcome.report["state"], outcome.report["entries"]["stored"]) == ("placed", 3)
     assert_stored(outcome, site.data, "AFTERWARDS")
-    done = within(site, "check", "--data", str(site.data))
+    done = run_within(site, "check", "--data", str(site.data))
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def assert_row(site: Site, row: Row) -> None:
+def assert_row(site: BoundedFolder, row: Row) -> None:
     expect, made = row.expect, row.case.build()
     archive = site.root / "archives" / f"{row.project}-{row.case.name}"
     archive.write_bytes(made.archive)
@@ -234,7 +234,7 @@ def test_inspection_sees_the_same_and_stores_nothing(tmp_path: Path, subtests: p
     """One of them as a process: a path that climbs out of the folder that the command was started in."""
     for name in INSPECTED:
         with subtests.test(name):
-            site, case = Site(tmp_path / name), next(case for case in CASES if case.name == name)
+            site, case = BoundedFolder(tmp_path / name), next(case for case in CASES if case.name == name)
             archive = site.root / "archives" / case.name
             archive.write_bytes(case.build().archive)
             around = site.around()
@@ -242,7 +242,7 @@ def test_inspection_sees_the_same_and_stores_nothing(tmp_path: Path, subtests: p
             if name == "path_dotdot.zip":
                 code, out, err, *_ = scandock(site, *words)
             else:
-                done = within(site, *words)
+                done = run_within(site, *words)
                 code, out, err = done.returncode, done.stdout, done.stderr
             assert site.around() == around
             assert not site.data.exists()
@@ -255,7 +255,7 @@ def test_inspection_sees_the_same_and_stores_nothing(tmp_path: Path, subtests: p
 
 def test_a_name_cannot_write_on_the_terminal(tmp_path: Path) -> None:
     """A cursor movement, a colour and a forged line in the name of an unparseable entry, printed for people."""
-    site = Site(tmp_path / "site")
+    site = BoundedFolder(tmp_path / "site")
     archive = site.root / "archives" / "a.zip"
     archive.write_bytes(
         plain(*good_pairs("terminal"), (b"\x1b[2J\x1b[31mred\nImport complete: all stored\r.dcm", b"no"))
@@ -267,7 +267,7 @@ def test_a_name_cannot_write_on_the_terminal(tmp_path: Path) -> None:
             *args,
         )
         assert code == (4 if args else 0)
-        assert not controls(out + err)
+        assert not control_characters(out + err)
         assert not [line for line in (out + err).splitlines() if line.startswith("Import complete")]
 
 

@@ -13,7 +13,7 @@ import pytest
 from scandock.services.settings import load_settings
 from scandock.web.bodies import Bodies, is_upload
 from scandock.web.receiving.limits import mapping_too_large
-from tests.integration.web import PASSWORD, Web, listening
+from tests.integration.web import PASSWORD, Web, serve_by_socket
 
 KB = 1024
 
@@ -21,7 +21,7 @@ KB = 1024
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
     """A server on a socket."""
-    with listening(tmp_path_factory.mktemp("bodies") / "data", load_settings()) as running:
+    with serve_by_socket(tmp_path_factory.mktemp("bodies") / "data", load_settings()) as running:
         yield running
 
 

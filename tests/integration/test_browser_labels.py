@@ -221,7 +221,7 @@ class Empty:
     def subject(self, project: str, label: str, /) -> None:
         return None
 
-    def timestamp_taken(self, project: str, timestamp: str, /) -> bool:
+    def is_timestamp_taken(self, project: str, timestamp: str, /) -> bool:
         return False
 
 

@@ -26,9 +26,9 @@ from scandock.services.moving import Desk
 from scandock.services.records import Session
 from scandock.services.settings import load_settings
 from scandock.store.local import LocalStore
-from tests.builders import documented, images, site_at
+from tests.builders import uploader_layout, images, make_data_folder
 from tests.integration.many_rows import seed, seed_content
-from tests.integration.web import serving
+from tests.integration.web import serve_in_process
 
 ALL = Wanted()
 
@@ -265,9 +265,9 @@ def test_one_sees_ones_own_in_unassigned_and_no_others(catalog: Catalog) -> None
 
 
 def test_items_edits_and_etags(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    site = site_at(tmp_path, monkeypatch)
-    with serving(site.data) as web, web.client() as client:
-        site.bring({**documented("S1", "4", images(2)), "S1/resources/NOTES/files/a.txt": b"x"}, session="S1")
+    site = make_data_folder(tmp_path, monkeypatch)
+    with serve_in_process(site.data) as web, web.client() as client:
+        site.bring({**uploader_layout("S1", "4", images(2)), "S1/resources/NOTES/files/a.txt": b"x"}, session="S1")
         (found,) = client.get("/api/v1/sessions", params={"project": "P"}).json()["items"]
         where = f"/api/v1/sessions/{found['id']}"
         assert client.get(where).json() == found

@@ -12,20 +12,20 @@ import time
 import pytest
 
 from scandock.model.crash_points import POINTS
-from tests.crash.processes import Command, import_words, run, unsound
-from tests.crash.rounds import ENDED, Ground, agree, placed
-from tests.crash.shares import share
+from tests.crash.processes import Command, import_words, run, find_unsound
+from tests.crash.rounds import ENDED, RoundArchives, assert_holds, assert_placed
+from tests.crash.case_share import choose_cases
 from tests.integration.in_process import command_in_process
 
 pytestmark = [pytest.mark.crash, pytest.mark.processes]
 
 KINDS = ("new", "append", "replace", "bundle", "tar")
-MOMENTS = share(range(6), range(10))
+MOMENTS = choose_cases(range(6), range(10))
 
 
 @pytest.fixture(scope="module")
 def ground(tmp_path_factory):
-    return Ground(tmp_path_factory.mktemp("cancel"), seed=11, count=12)
+    return RoundArchives(tmp_path_factory.mktemp("cancel"), seed=11, count=12)
 
 
 @pytest.fixture(scope="module")
@@ -33,14 +33,14 @@ def lasting(ground):
     """Seconds that an import takes on this machine, now."""
     data = ground.fresh(ground.scenarios["tar"], "timed")
     begun = time.monotonic()
-    placed(run(import_words(ground.scenarios["tar"].step, data)))
+    assert_placed(run(import_words(ground.scenarios["tar"].step, data)))
     return time.monotonic() - begun
 
 
 def ended_well(done, scenario, data):
     """It was placed, or cancelled, and either without a second command."""
     if done.out and done.report["state"] == "placed":  # the signal may still have met the process on its way out
-        agree(data, scenario.after)
+        assert_holds(data, scenario.after)
         return
     early = {-signal.SIGINT, -signal.SIGTERM}  # Python itself was still starting
     assert done.code in {130} | early, str(done)
@@ -48,7 +48,7 @@ def ended_well(done, scenario, data):
     if done.out:
         assert (done.report["state"], done.report["code"]) == ("cancelled", "cancelled")
     if (data / "scandock.db").exists():
-        agree(data, scenario.before)
+        assert_holds(data, scenario.before)
     elif (data / "work").exists():
         assert os.listdir(data / "work") == []
 
@@ -63,13 +63,13 @@ def test_a_signal_at_a_random_moment(ground, lasting, number):
         command.process.wait(chance.uniform(0, lasting))
     command.signal(signal.SIGINT if number % 2 else signal.SIGTERM)
     ended_well(command.wait(), scenario, data)
-    placed(command_in_process(import_words(scenario.step, data)))
-    agree(data, scenario.after)
+    assert_placed(command_in_process(import_words(scenario.step, data)))
+    assert_holds(data, scenario.after)
 
 
 @pytest.mark.parametrize(
     "point",
-    share(
+    choose_cases(
         ["read", "reserved", "rows", "intent", "switched"],
         ["recorded", "read", "reserved", "rows", "sealed", "intent", "switched", "retired"],
     ),
@@ -87,4 +87,4 @@ def test_a_signal_at_a_point(ground, point):
         assert done.code == 130, str(done)
     if POINTS.index(point) >= ENDED:  # just before it, the signal may come too late
         assert done.code == 0, str(done)
-    assert unsound(data) == []
+    assert find_unsound(data) == []

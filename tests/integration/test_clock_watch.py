@@ -23,7 +23,7 @@ from scandock.catalog.engine import open_catalog
 from scandock.catalog.server_tables import account, api_token, audit, clock_seen, delivery, login, reception, tracked
 from scandock.cli import main
 from scandock.model.errors import Usage
-from scandock.queue.claim import Slots, claim
+from scandock.queue.claim import SlotUsage, claim
 from scandock.queue.owner import this_owner
 from scandock.rules.permissions import Scope
 from scandock.services import clock_watch
@@ -39,8 +39,8 @@ from scandock.web import readiness
 from scandock.web.receiving.limits import limits_of
 from scandock.web.xnat.services.cleaning import KEYS
 from scandock.workers.janitor import Janitor
-from tests.integration.server_side import Server
-from tests.integration.web import serving
+from tests.integration.upload_server import UploadServer
+from tests.integration.web import serve_in_process
 
 pytestmark = pytest.mark.postgresql
 
@@ -212,7 +212,7 @@ def test_the_clocks_of_this_machine_are_right(catalog):
 
 @pytest.mark.parametrize("why", ["held", "dated too early", ""])
 def test_trash_and_uploads_that_are_too_old_stay_while_the_clock_is_not_trusted(tmp_path, database_url, why):
-    server = Server(tmp_path / "data", database_url)
+    server = UploadServer(tmp_path / "data", database_url)
     entry = server.data / "trash" / "20200101T000000-abc"
     (entry / "tree").mkdir(parents=True)
     uuid = server.receive(b"x", size=2)
@@ -246,7 +246,7 @@ def wrong(catalog, tables):
 
 
 def test_logins_tokens_and_keys_that_a_wrong_clock_ends_hold_again_once_it_is_right(tmp_path, database_url):
-    server = Server(tmp_path / "data", database_url)
+    server = UploadServer(tmp_path / "data", database_url)
     catalog = server.catalog
     number = server.account("ann")
     assert why_wait(catalog) == ""
@@ -276,7 +276,7 @@ def test_logins_tokens_and_keys_that_a_wrong_clock_ends_hold_again_once_it_is_ri
 
 
 def test_an_upload_that_a_wrong_clock_ends_is_gone_on_with(tmp_path, database_url):
-    server = Server(tmp_path / "data", database_url)
+    server = UploadServer(tmp_path / "data", database_url)
     receiving = Receiving(server.catalog, server.store, limits_of(load_settings()))
     uuid = server.receive(b"x", size=2)
     with server.catalog.write() as connection:
@@ -304,7 +304,7 @@ def test_a_message_that_a_wrong_clock_put_off_is_sent(catalog):
 
 
 def test_a_wait_that_a_wrong_clock_gave_is_not_waited_for(tmp_path, database_url):
-    server = Server(tmp_path / "data", database_url)
+    server = UploadServer(tmp_path / "data", database_url)
     uuid = server.send(b"x")
     for ms, begins in ((60_000, False), (40 * DAY, True)):
         with server.catalog.write() as connection:
@@ -313,7 +313,7 @@ def test_a_wait_that_a_wrong_clock_gave_is_not_waited_for(tmp_path, database_url
                 .where(reception.c.upload_id == server.id(uuid))
                 .values(retry_at=server.catalog.now() + ms)
             )
-        assert (claim(server.catalog, this_owner(), Slots(1)) is not None) is begins
+        assert (claim(server.catalog, this_owner(), SlotUsage(1)) is not None) is begins
     server.close()
 
 
@@ -323,7 +323,7 @@ def test_a_wait_that_a_wrong_clock_gave_is_not_waited_for(tmp_path, database_url
 @pytest.fixture
 def web(tmp_path, sqlite_url, monkeypatch):
     monkeypatch.setattr(readiness, "FRESH_SECONDS", 0.0)
-    with serving(tmp_path / "data") as web:
+    with serve_in_process(tmp_path / "data") as web:
         yield web
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from scandock.services.settings import load_settings
 from tests.crash.processes import until
-from tests.integration.web import PASSWORD, listening
+from tests.integration.web import PASSWORD, serve_by_socket
 
 PER_ADDRESS, TOTAL = 8, 24
 SECONDS = 0.3
@@ -32,7 +32,7 @@ def bounded(folder, trusted=("none",), **more):
             "max_connections": TOTAL,
         }
     )
-    with listening(folder / "data", settings) as web:
+    with serve_by_socket(folder / "data", settings) as web:
         connections = web.app.state.connections
         connections.bounds = replace(connections.bounds, **more)
         yield web

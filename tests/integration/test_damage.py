@@ -17,7 +17,7 @@ from sqlalchemy import select, update
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import verification
-from scandock.catalog.shelves import Holder
+from scandock.catalog.own_resources import Holder
 from scandock.catalog.tables import session, shelf
 from scandock.cli import main
 from scandock.services import damage, verifying
@@ -28,28 +28,28 @@ from scandock.store.local import LocalStore
 from scandock.store.paths import RelPath, TreePath
 from scandock.store.port import Store
 from scandock.store.snapshots import LocalSnapshot
-from tests.builders import Imported, Site, documented, images, site_at, verify_some
+from tests.builders import ImportOutcome, DataFolder, uploader_layout, images, make_data_folder, verify_some
 from tests.integration.in_process import call_in_process
-from tests.integration.web import Web, serving
+from tests.integration.web import Web, serve_in_process
 
 pytestmark = pytest.mark.long
 
 OBJECTS = images(3)
-ARCHIVE = documented("S1", "1", OBJECTS)
-OTHER = documented("S2", "1", images(2, case="other"))
+ARCHIVE = uploader_layout("S1", "1", OBJECTS)
+OTHER = uploader_layout("S2", "1", images(2, case="other"))
 HEADER = "X-Scandock-Damaged"
 GONE = "S1\t\tthe session's whole folder is gone from the store\r\n"
 """What a zip tells of a session that it does not hold."""
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sqlite_url: str) -> Site:
-    made = site_at(tmp_path, monkeypatch, sqlite_url)
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sqlite_url: str) -> DataFolder:
+    made = make_data_folder(tmp_path, monkeypatch, sqlite_url)
     made.checked = False
     return made
 
 
-def stored(site: Site, told: Imported, archive: Mapping[str, bytes] = ARCHIVE) -> list[Path]:
+def stored(site: DataFolder, told: ImportOutcome, archive: Mapping[str, bytes] = ARCHIVE) -> list[Path]:
     """Where the objects of an archive stand, in its order."""
     return [site.data / str(told.line(path)["stored_as"]) for path in archive]
 
@@ -61,8 +61,8 @@ def flip(path: Path) -> None:
 
 
 @pytest.fixture
-def web(site: Site) -> Iterator[Web]:
-    with serving(site.data, site.settings) as web:
+def web(site: DataFolder) -> Iterator[Web]:
+    with serve_in_process(site.data, site.settings) as web:
         yield web
 
 
@@ -83,7 +83,7 @@ def listed(client: httpx.Client, **asked: str) -> list[dict[str, Any]]:
     return list(answer.json()["items"])
 
 
-def test_damage_is_listed_until_the_same_archive_has_healed_it(site: Site, web: Web, client: httpx.Client) -> None:
+def test_damage_is_listed_until_the_same_archive_has_healed_it(site: DataFolder, web: Web, client: httpx.Client) -> None:
     told = site.bring(ARCHIVE, session="S1")
     victim, other, _ = stored(site, told)
     whole = victim.read_bytes()
@@ -111,21 +111,21 @@ def test_damage_is_listed_until_the_same_archive_has_healed_it(site: Site, web: 
     site.check()
 
 
-def test_what_an_import_does_not_bring_stays_listed(site: Site, web: Web, client: httpx.Client) -> None:
+def test_what_an_import_does_not_bring_stays_listed(site: DataFolder, web: Web, client: httpx.Client) -> None:
     told = site.bring(ARCHIVE, session="S1")
     flip(stored(site, told)[0])
     verify(web)
     (before,) = listed(client)
-    more = site.bring(documented("S1", "1", images(5)[3:]), session="S1")
+    more = site.bring(uploader_layout("S1", "1", images(5)[3:]), session="S1")
     assert more.warned() == {"session_damaged"}
     (after,) = listed(client)
     assert {**after, "id": 0} == {**before, "id": 0}
-    more = site.bring({**documented("S1", "1", images(4)[:1]), "S1/resources/N/files/a.txt": b"a"}, session="S1")
+    more = site.bring({**uploader_layout("S1", "1", images(4)[:1]), "S1/resources/N/files/a.txt": b"a"}, session="S1")
     assert more.warned() == {"healed"}
     assert listed(client) == []
 
 
-def test_it_is_read_again_when_somebody_asks(site: Site, web: Web, client: httpx.Client) -> None:
+def test_it_is_read_again_when_somebody_asks(site: DataFolder, web: Web, client: httpx.Client) -> None:
     told = site.bring(ARCHIVE, session="S1")
     victim = stored(site, told)[0]
     flip(victim)
@@ -137,7 +137,7 @@ def test_it_is_read_again_when_somebody_asks(site: Site, web: Web, client: httpx
     assert listed(client) == []
 
 
-def test_owners_see_what_is_theirs_and_nobody_else_does(site: Site, web: Web, client: httpx.Client) -> None:
+def test_owners_see_what_is_theirs_and_nobody_else_does(site: DataFolder, web: Web, client: httpx.Client) -> None:
     for project in ("P", "Q"):
         flip(stored(site, site.bring(ARCHIVE, session="S1", project=project))[0])
     web.account("ann", P="owner", Q="member")
@@ -151,7 +151,7 @@ def test_owners_see_what_is_theirs_and_nobody_else_does(site: Site, web: Web, cl
         assert ann.post(f"/api/v1/sessions/{of_q['session']}/verify").status_code == 403
 
 
-def test_the_pages_list_damage_and_have_it_read_again(site: Site, web: Web, client: httpx.Client) -> None:
+def test_the_pages_list_damage_and_have_it_read_again(site: DataFolder, web: Web, client: httpx.Client) -> None:
     victim = stored(site, site.bring(ARCHIVE, session="S1"))[0]
     web.account("ann", P="owner")
     assert "No stored file is known to be damaged" in client.get("/admin/damage").text
@@ -172,12 +172,12 @@ def test_the_pages_list_damage_and_have_it_read_again(site: Site, web: Web, clie
         assert one["path"] not in ann.get("/projects/P/damage").text
 
 
-def test_all_that_is_damaged_is_read_again_at_once(site: Site, web: Web, client: httpx.Client) -> None:
+def test_all_that_is_damaged_is_read_again_at_once(site: DataFolder, web: Web, client: httpx.Client) -> None:
     victims = {}
     for project, label in (("P", "S1"), ("P", "S2"), ("Q", "S1")):
         archive = ARCHIVE if label == "S1" else OTHER
         victims[project, label] = stored(site, site.bring(archive, session=label, project=project), archive)[0]
-    site.bring(documented("S3", "1", images(1, case="whole")), session="S3")
+    site.bring(uploader_layout("S3", "1", images(1, case="whole")), session="S3")
     web.account("ann", P="owner", Q="member")
     web.account("bob", P="member")
     verify(web)
@@ -219,7 +219,7 @@ def test_all_that_is_damaged_is_read_again_at_once(site: Site, web: Web, client:
 
 
 @pytest.mark.parametrize("place", ["archive", "prearchive"])
-def test_the_page_of_a_session_has_it_read_again(site: Site, web: Web, client: httpx.Client, place: str) -> None:
+def test_the_page_of_a_session_has_it_read_again(site: DataFolder, web: Web, client: httpx.Client, place: str) -> None:
     told = site.bring(ARCHIVE, session="S1", destination=place)
     verify(web)
     flip(stored(site, told)[0])
@@ -238,7 +238,7 @@ def test_the_page_of_a_session_has_it_read_again(site: Site, web: Web, client: h
 
 
 def test_a_command_reads_again_by_itself(
-    site: Site, web: Web, client: httpx.Client, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    site: DataFolder, web: Web, client: httpx.Client, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def command(*args: str) -> tuple[int | str | None, str]:
         monkeypatch.setattr(sys, "argv", ["scandock", "admin", "verify", *args, "--data", str(site.data)])
@@ -270,7 +270,7 @@ def test_a_command_reads_again_by_itself(
     assert (code, "nobody is no session's id." in said, first in said) == (2, True, False)
 
 
-def test_check_tells_how_what_it_finds_comes_on_the_list_of_damage(site: Site, web: Web, client: httpx.Client) -> None:
+def test_check_tells_how_what_it_finds_comes_on_the_list_of_damage(site: DataFolder, web: Web, client: httpx.Client) -> None:
     told = site.bring(ARCHIVE, session="S1")
     site.bring(OTHER, session="S2")
     (site.data / "archive" / "stray").touch()
@@ -293,7 +293,7 @@ def test_check_tells_how_what_it_finds_comes_on_the_list_of_damage(site: Site, w
 
 
 def test_a_command_tells_of_damage_that_a_worker_has_found_before_it(
-    site: Site, web: Web, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+    site: DataFolder, web: Web, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server's worker takes what was asked for as well, and the command goes on where that has left it."""
     for label, archive in (("S1", ARCHIVE), ("S2", OTHER)):
@@ -316,13 +316,13 @@ def test_a_command_tells_of_damage_that_a_worker_has_found_before_it(
 
 
 def test_a_command_says_what_it_could_not_read_as_it_was_being_replaced(
-    site: Site, web: Web, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+    site: DataFolder, web: Web, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flip(stored(site, site.bring(ARCHIVE, session="S1"))[0])
     verify(web)
     (one,) = listed(client)
     snapshot = LocalStore.snapshot
-    more = [documented("S1", "1", images(4))]
+    more = [uploader_layout("S1", "1", images(4))]
 
     def replaced(store: LocalStore, name: TreePath) -> LocalSnapshot:
         taken = snapshot(store, name)
@@ -339,7 +339,7 @@ def test_a_command_says_what_it_could_not_read_as_it_was_being_replaced(
 
 
 def test_what_comes_back_from_the_trash_says_that_it_is_damaged_and_is_read_first(
-    site: Site, web: Web, client: httpx.Client
+    site: DataFolder, web: Web, client: httpx.Client
 ) -> None:
     told = site.bring(ARCHIVE, session="S1")
     victim, whole, _ = stored(site, told)
@@ -372,7 +372,7 @@ def test_what_comes_back_from_the_trash_says_that_it_is_damaged_and_is_read_firs
 
 
 def test_check_names_what_can_not_be_read_and_what_is_listed_though_it_is_whole(
-    site: Site, web: Web, monkeypatch: pytest.MonkeyPatch
+    site: DataFolder, web: Web, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     victim, other, _ = stored(site, site.bring(ARCHIVE, session="S1"))
     flip(victim)
@@ -408,7 +408,7 @@ def members(answer: httpx.Response) -> dict[str, bytes]:
         return {name: packed.read(name) for name in packed.namelist()}
 
 
-def test_a_damaged_file_is_refused_unless_it_is_asked_for(site: Site, web: Web, client: httpx.Client) -> None:
+def test_a_damaged_file_is_refused_unless_it_is_asked_for(site: DataFolder, web: Web, client: httpx.Client) -> None:
     told = site.bring(ARCHIVE, session="S1")
     victim, whole, _ = stored(site, told)
     rows = client.get("/api/v1/files", params={"session": client.get("/api/v1/sessions").json()["items"][0]["id"]})
@@ -445,9 +445,9 @@ def test_a_damaged_file_is_refused_unless_it_is_asked_for(site: Site, web: Web, 
         "/data/archive/experiments/{xnat},{other}/scans/ALL/files?format=zip",
     ],
 )
-def test_zips_hold_no_damaged_file_unasked(site: Site, web: Web, client: httpx.Client, where: str) -> None:
+def test_zips_hold_no_damaged_file_unasked(site: DataFolder, web: Web, client: httpx.Client, where: str) -> None:
     told = site.bring(ARCHIVE, session="S1")
-    site.bring(documented("S2", "1", images(1, case="other")), session="S2")
+    site.bring(uploader_layout("S2", "1", images(1, case="other")), session="S2")
     victim = stored(site, told)[0]
     uuid = next(one["id"] for one in client.get("/api/v1/sessions").json()["items"] if one["label"] == "S1")
     rows = client.get("/data/experiments", params={"format": "json"}).json()["ResultSet"]["Result"]
@@ -473,7 +473,7 @@ def test_zips_hold_no_damaged_file_unasked(site: Site, web: Web, client: httpx.C
     "where", ["/api/v1/sessions/{session}/download", "/data/experiments/{xnat}/scans/ALL/files?format=zip"]
 )
 def test_a_zip_names_the_file_that_is_gone_also_where_it_is_wanted_and_is_a_valid_upload(
-    site: Site, web: Web, client: httpx.Client, where: str
+    site: DataFolder, web: Web, client: httpx.Client, where: str
 ) -> None:
     told = site.bring(ARCHIVE, session="S1")
     victim = stored(site, told)[0]
@@ -489,8 +489,8 @@ def test_a_zip_names_the_file_that_is_gone_also_where_it_is_wanted_and_is_a_vali
     assert (again.state, again.session["label"]) == ("placed", "S1")
 
 
-def test_a_projects_zip_is_not_refused_for_what_it_does_not_hold(site: Site, web: Web, client: httpx.Client) -> None:
-    site.bring(documented("S2", "1", images(1, case="other")), session="S2")
+def test_a_projects_zip_is_not_refused_for_what_it_does_not_hold(site: DataFolder, web: Web, client: httpx.Client) -> None:
+    site.bring(uploader_layout("S2", "1", images(1, case="other")), session="S2")
     told = site.bring(ARCHIVE, session="S1", destination="prearchive")
     flip(stored(site, told)[0])
     verify(web)
@@ -501,9 +501,9 @@ def test_a_projects_zip_is_not_refused_for_what_it_does_not_hold(site: Site, web
     assert HEADER not in answer.headers
 
 
-def test_messages_count_what_is_damaged_where_one_answers_for_it(site: Site, web: Web) -> None:
+def test_messages_count_what_is_damaged_where_one_answers_for_it(site: DataFolder, web: Web) -> None:
     told = site.bring(ARCHIVE, session="S1")
-    site.bring(documented("T1", "1", images(1, case="other")), session="T1", project="Q")
+    site.bring(uploader_layout("T1", "1", images(1, case="other")), session="T1", project="Q")
     flip(stored(site, told)[0])
     verify(web)
     ids = {
@@ -518,7 +518,7 @@ def test_messages_count_what_is_damaged_where_one_answers_for_it(site: Site, web
     assert counts == {"owner": 1, "member": 0, "admin": 1}
 
 
-def test_what_a_project_has_of_its_own_is_no_other(site: Site, web: Web, client: httpx.Client) -> None:
+def test_what_a_project_has_of_its_own_is_no_other(site: DataFolder, web: Web, client: httpx.Client) -> None:
     where = "/data/projects/P/resources/N/files/a.txt"
     assert client.put(where, params={"inbody": "true"}, content=b"abc").status_code == 200
     (victim,) = (path for path in (site.data / "resources").rglob("a.txt"))
@@ -542,7 +542,7 @@ def test_what_a_project_has_of_its_own_is_no_other(site: Site, web: Web, client:
         assert (listed(ann), ann.get(where).content) == ([], b"abc")
 
 
-def test_downloads_are_refused_too_where_a_whole_folder_is_gone(site: Site, web: Web, client: httpx.Client) -> None:
+def test_downloads_are_refused_too_where_a_whole_folder_is_gone(site: DataFolder, web: Web, client: httpx.Client) -> None:
     told = site.bring(ARCHIVE, session="S1")
     site.bring(OTHER, session="S2")
     (site.data / told.session["path"]).rename(site.data / "elsewhere")
@@ -573,7 +573,7 @@ def test_downloads_are_refused_too_where_a_whole_folder_is_gone(site: Site, web:
 
 
 def test_sessions_of_one_label_are_told_apart_in_what_a_zip_does_not_hold(
-    site: Site, web: Web, client: httpx.Client
+    site: DataFolder, web: Web, client: httpx.Client
 ) -> None:
     """By the name that each has in the zip; one that is gone as a whole takes its name, too."""
     for project in ("P", "Q", "R"):
@@ -595,7 +595,7 @@ def test_sessions_of_one_label_are_told_apart_in_what_a_zip_does_not_hold(
 
 
 @pytest.mark.parametrize("place", ["archive", "prearchive"])
-def test_every_address_of_a_damaged_file_says_so(site: Site, web: Web, client: httpx.Client, place: str) -> None:
+def test_every_address_of_a_damaged_file_says_so(site: DataFolder, web: Web, client: httpx.Client, place: str) -> None:
     """Whole, by ranges, by its head, in zips of scans and resources, and what is read of it: by all dialects' names."""
     told = site.bring(ARCHIVE, session="S1", destination=place)
     victim, *whole = stored(site, told)

@@ -29,8 +29,8 @@ from scandock.store.identity import IDENTITY, read_identity, write_identity
 from scandock.store.local import LocalStore
 from scandock.testing.data import make_data
 from scandock.web.deps import open_site
-from scandock.workers.beats import Beats
-from scandock.workers.importing import run_import
+from scandock.workers.liveness import WorkerLiveness
+from scandock.workers.local_import import run_import
 from scandock.workers.worker import Worker
 from tests.crash.processes import SCANDOCK, environment
 from tests.integration.in_process import call_in_process
@@ -86,7 +86,7 @@ def test_another_folder_is_refused_by_whatever_opens_it(first: Path, tmp_path: P
         lambda: open_data_catalog(str(other), settings, serves=True),
         lambda: opened(str(other), settings).__enter__(),
         lambda: open_site(str(other), settings),
-        lambda: Worker(str(other), 1, settings, 1, Beats.make(), log),  # type: ignore[arg-type]
+        lambda: Worker(str(other), 1, settings, 1, WorkerLiveness.make(), log),  # type: ignore[arg-type]
         lambda: back_up(str(other), settings, str(tmp_path / "backup")),
     )
     for door in doors:
@@ -120,7 +120,7 @@ def test_nothing_is_made_in_a_folder_that_is_refused(first: Path, tmp_path: Path
         doors: tuple[Callable[[], object], ...] = (
             lambda other=other: opened(str(other), settings).__enter__(),  # type: ignore[misc]
             lambda other=other: open_site(str(other), settings),  # type: ignore[misc]
-            lambda other=other: Worker(str(other), 1, settings, 1, Beats.make(), log),  # type: ignore[arg-type,misc]
+            lambda other=other: Worker(str(other), 1, settings, 1, WorkerLiveness.make(), log),  # type: ignore[arg-type,misc]
             bring,
         )
         for door in doors:

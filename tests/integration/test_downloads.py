@@ -23,7 +23,7 @@ from scandock.services.moving import Desk
 from scandock.services.opening import opened
 from scandock.services.trash import delete_session
 from scandock.services.zip_stream import CHUNK, ZipEntry, ZipStream, stored_length
-from tests.builders import Image, Site, documented, ecat, images, sha256
+from tests.builders import Image, DataFolder, uploader_layout, ecat, images, sha256
 from tests.integration.web import Web
 
 pytestmark = pytest.mark.long
@@ -33,14 +33,14 @@ NAME = 'ümläut "quoted" $(x).txt'
 
 OBJECTS = images(3)
 SESSION = {
-    **documented("S1", "4", OBJECTS),
+    **uploader_layout("S1", "4", OBJECTS),
     f"S1/resources/NOTES/files/{NAME}": "grüße\n".encode(),
     "S1/resources/NOTES/files/page.html": b"<script>alert(1)</script>",
     "S1/resources/NOTES/files/empty.bin": b"",
 }
 
 
-def bring(site: Site, client: httpx.Client) -> dict[str, Any]:
+def bring(site: DataFolder, client: httpx.Client) -> dict[str, Any]:
     site.bring(SESSION, session="S1")
     (found,) = client.get("/api/v1/sessions").json()["items"]
     return dict(found)
@@ -54,7 +54,7 @@ def files(client: httpx.Client, uuid: str) -> dict[str, dict[str, Any]]:
 # -- files -------------------------------------------------------------------------------------------------------------
 
 
-def test_a_file_comes_with_its_type_name_and_tag(site: Site, client: httpx.Client) -> None:
+def test_a_file_comes_with_its_type_name_and_tag(site: DataFolder, client: httpx.Client) -> None:
     uuid = bring(site, client)["id"]
     for path, item in files(client, uuid).items():
         where = f"/api/v1/sessions/{uuid}/files/{item['id']}/content"
@@ -97,7 +97,7 @@ def test_a_file_comes_with_its_type_name_and_tag(site: Site, client: httpx.Clien
         ("bytes=-0", 416, None),
     ],
 )
-def test_ranges(site: Site, client: httpx.Client, asked: str, status: int, part: slice | None) -> None:
+def test_ranges(site: DataFolder, client: httpx.Client, asked: str, status: int, part: slice | None) -> None:
     uuid = bring(site, client)["id"]
     item = next(one for path, one in files(client, uuid).items() if "/DICOM/" in path)
     where = f"/api/v1/sessions/{uuid}/files/{item['id']}/content"
@@ -113,7 +113,7 @@ def test_ranges(site: Site, client: httpx.Client, asked: str, status: int, part:
         assert (stale.status_code, stale.content) == (200, whole)
 
 
-def test_conditions_on_a_file(site: Site, client: httpx.Client) -> None:
+def test_conditions_on_a_file(site: DataFolder, client: httpx.Client) -> None:
     uuid = bring(site, client)["id"]
     item = next(iter(files(client, uuid).values()))
     where = f"/api/v1/sessions/{uuid}/files/{item['id']}/content"
@@ -128,7 +128,7 @@ def test_conditions_on_a_file(site: Site, client: httpx.Client) -> None:
     assert client.get(where, headers={"if-match": '"zz"'}).json()["code"] == "changed_meanwhile"
 
 
-def test_a_new_label_changes_nothing_of_a_file(site: Site, web: Web, client: httpx.Client) -> None:
+def test_a_new_label_changes_nothing_of_a_file(site: DataFolder, web: Web, client: httpx.Client) -> None:
     uuid = bring(site, client)["id"]
     item = next(iter(files(client, uuid).values()))
     where = f"/api/v1/sessions/{uuid}/files/{item['id']}/content"
@@ -141,7 +141,7 @@ def test_a_new_label_changes_nothing_of_a_file(site: Site, web: Web, client: htt
     assert parsedate_to_datetime(told).timestamp() == made // 1000
 
 
-def test_an_item_may_be_kept_and_is_asked_for_again(site: Site, client: httpx.Client) -> None:
+def test_an_item_may_be_kept_and_is_asked_for_again(site: DataFolder, client: httpx.Client) -> None:
     uuid = bring(site, client)["id"]
     told = client.get(f"/api/v1/sessions/{uuid}")
     assert told.headers["cache-control"] == "private, no-cache"
@@ -149,7 +149,7 @@ def test_an_item_may_be_kept_and_is_asked_for_again(site: Site, client: httpx.Cl
     assert (again.status_code, again.headers["cache-control"]) == (304, "private, no-cache")
 
 
-def test_what_is_not_there_or_not_ones_own(site: Site, web: Web, client: httpx.Client) -> None:
+def test_what_is_not_there_or_not_ones_own(site: DataFolder, web: Web, client: httpx.Client) -> None:
     uuid = bring(site, client)["id"]
     web.account("eve")
     assert client.get(f"/api/v1/sessions/{uuid}/files/999/content").status_code == 404
@@ -167,7 +167,7 @@ def test_what_is_not_there_or_not_ones_own(site: Site, web: Web, client: httpx.C
 
 
 @pytest.mark.parametrize("compress", [False, True])
-def test_a_session_s_zip_is_the_upload_again(site: Site, client: httpx.Client, compress: bool) -> None:
+def test_a_session_s_zip_is_the_upload_again(site: DataFolder, client: httpx.Client, compress: bool) -> None:
     found = bring(site, client)
     before = site.files()
     told = client.get(f"/api/v1/sessions/{found['id']}/download", params={"compress": compress})
@@ -185,7 +185,7 @@ def test_a_session_s_zip_is_the_upload_again(site: Site, client: httpx.Client, c
     assert site.files() == before
 
 
-def test_a_scan_s_and_a_project_s_zip(site: Site, client: httpx.Client) -> None:
+def test_a_scan_s_and_a_project_s_zip(site: DataFolder, client: httpx.Client) -> None:
     found = bring(site, client)
     site.bring({"E1/scans/1/resources/ECAT/files/a.v": ecat()}, session="E1")
     scan = client.get(f"/api/v1/sessions/{found['id']}/scans/1/download")
@@ -204,9 +204,9 @@ def test_a_scan_s_and_a_project_s_zip(site: Site, client: httpx.Client) -> None:
     assert [line["kind"] for line in trail] == ["project", "session"]
 
 
-def test_a_replace_meanwhile_changes_nothing_of_a_download(site: Site) -> None:
+def test_a_replace_meanwhile_changes_nothing_of_a_download(site: DataFolder) -> None:
     """The zip is of the tree that stood when it was begun; nothing of it is locked."""
-    site.bring(documented("S1", "1", OBJECTS), session="S1")
+    site.bring(uploader_layout("S1", "1", OBJECTS), session="S1")
     comment = {0x00204000: (b"LT", b"other")}
     with opened(str(site.data), site.settings) as (catalog, store):
         desk = Desk(catalog, store, site.settings, SYSTEM)
@@ -215,7 +215,7 @@ def test_a_replace_meanwhile_changes_nothing_of_a_download(site: Site) -> None:
         made = zip_of_session(desk, uuid)
         sent = bytearray(next(made.chunks))
         told = site.bring(
-            documented("S1", "1", [Image(case="again", number=n, also=comment).file() for n in (1, 2, 3)]),
+            uploader_layout("S1", "1", [Image(case="again", number=n, also=comment).file() for n in (1, 2, 3)]),
             session="S1",
             overwrite="delete",
         )

@@ -16,18 +16,18 @@ from sqlalchemy import select
 
 from scandock.access.principal import SYSTEM
 from scandock.catalog.tables import file, scan, session
-from scandock.cli.closing import Story, close
+from scandock.cli.summary import SummaryContext, print_summary
 from scandock.rules.sop_classes import ROOT
 from scandock.services import contents, session_parts
 from scandock.services.listing import Sorting
-from tests.builders import Image, Imported, Site, documented, ecat, site_at, zipped
+from tests.builders import Image, ImportOutcome, DataFolder, uploader_layout, ecat, make_data_folder, zip_entries
 from tests.integration.in_process import call_in_process
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DataFolder]:
     with pytest.MonkeyPatch.context() as patch:
-        made = site_at(tmp_path_factory.mktemp("filing"), patch)
+        made = make_data_folder(tmp_path_factory.mktemp("filing"), patch)
         made.checked = False
         yield made
         made.check()
@@ -45,12 +45,12 @@ def of_class(number: int, suffix: str, modality: bytes, **also: Any) -> bytes:
     return image(number=number, series=number, modality=modality, series_number=b"%d" % number, also=elements)
 
 
-def warning(told: Imported, code: str) -> dict[str, str]:
+def warning(told: ImportOutcome, code: str) -> dict[str, str]:
     (only,) = [one for part in told.sessions for one in part["warnings"] if one["code"] == code]
     return only  # type: ignore[no-any-return]
 
 
-def test_frames_count_images_alone(site: Site) -> None:
+def test_frames_count_images_alone(site: DataFolder) -> None:
     objects = {
         "mr.dcm": of_class(1, "4.1", b"MR", frames=b"12"),
         "raw.dcm": of_class(2, "66", b"MR", frames=b"7"),
@@ -67,7 +67,7 @@ def test_frames_count_images_alone(site: Site) -> None:
         assert sorted(rows) == [0, 0, 0, 0, 3, 12]
 
 
-def test_ecat_has_its_frames_and_the_modality_that_dicom_has(site: Site) -> None:
+def test_ecat_has_its_frames_and_the_modality_that_dicom_has(site: DataFolder) -> None:
     told = site.bring({"a.v": ecat(frames=4), "raw.v": ecat(frames=2, file_type=11)}, project="ECATS")
     assert sorted((one["frames"], one["modality"]) for one in told.session["scans"]) == [(0, "PT"), (4, "PT")]
     assert told.session["session_type"] == "xnat:petSessionData"
@@ -83,7 +83,7 @@ def test_ecat_has_its_frames_and_the_modality_that_dicom_has(site: Site) -> None
     assert told_of == [(0, "0", "PT"), (4, "4", "PT")]
 
 
-def test_newer_classes_are_filed_as_their_plain_kin(site: Site) -> None:
+def test_newer_classes_are_filed_as_their_plain_kin(site: DataFolder) -> None:
     classes = {
         1: ("4.4", b"MR", "xnat:mrScanData", "DICOM"),
         2: ("2.2", b"CT", "xnat:ctScanData", "DICOM"),
@@ -101,7 +101,7 @@ def test_newer_classes_are_filed_as_their_plain_kin(site: Site) -> None:
     assert filed == {n: (kind, resource) for n, (_, _, kind, resource) in classes.items()}
 
 
-def test_scans_stand_in_the_order_in_which_people_count(site: Site) -> None:
+def test_scans_stand_in_the_order_in_which_people_count(site: DataFolder) -> None:
     numbers = ("10", "2", "1", "100", "9")
     objects = {
         f"{n}.dcm": image(number=n, series=n, series_number=number.encode()) for n, number in enumerate(numbers, 1)
@@ -127,7 +127,7 @@ def test_scans_stand_in_the_order_in_which_people_count(site: Site) -> None:
     assert found == listed == ids
 
 
-def test_studies_of_one_label_and_day_are_told_apart_by_their_time(site: Site) -> None:
+def test_studies_of_one_label_and_day_are_told_apart_by_their_time(site: DataFolder) -> None:
     def at(study: int, time: bytes) -> bytes:
         return image(study, patient_id=b"SAME", also={0x00080020: (b"DA", b"20240301"), 0x00080030: (b"TM", time)})
 
@@ -137,7 +137,7 @@ def test_studies_of_one_label_and_day_are_told_apart_by_their_time(site: Site) -
     assert (again.session["label"], again.counts) == ("SAME_20240301_101530", {"duplicate": 1})
 
 
-def test_a_patient_under_several_subjects_is_told_of(site: Site) -> None:
+def test_a_patient_under_several_subjects_is_told_of(site: DataFolder) -> None:
     site.bring({"1.dcm": image(21, patient_id=b"P7", patient_name=b"Doe^Jane")}, project="PEOPLE")
     told = site.bring({"1.dcm": image(22, patient_id=b"P7", patient_name=b"Doe-Smith^Jane")}, project="PEOPLE")
     said = warning(told, "patient_many_subjects")
@@ -147,7 +147,7 @@ def test_a_patient_under_several_subjects_is_told_of(site: Site) -> None:
     assert "patient_many_subjects" not in same.warned()
 
 
-def test_and_so_is_one_of_a_single_upload_but_not_one_without_an_id(site: Site) -> None:
+def test_and_so_is_one_of_a_single_upload_but_not_one_without_an_id(site: DataFolder) -> None:
     def two(patient_id: bytes) -> dict[str, bytes]:
         return {
             f"{n}.dcm": image(30 + n, patient_id=patient_id, patient_name=b"Name%d" % n, number=n) for n in (1, 2)
@@ -159,7 +159,7 @@ def test_and_so_is_one_of_a_single_upload_but_not_one_without_an_id(site: Site) 
     assert "patient_many_subjects" not in site.bring(two(b"anonymous"), project="ABSENT").warned()
 
 
-def test_a_study_that_is_held_under_another_label_is_told_of(site: Site) -> None:
+def test_a_study_that_is_held_under_another_label_is_told_of(site: DataFolder) -> None:
     two = {"1.dcm": image(41, number=1), "2.dcm": image(42, number=2)}
     held = site.bring(two, project="WAIT", session="L")
     assert {one["code"] for one in held.sessions} == {"label_many_studies"}
@@ -169,7 +169,7 @@ def test_a_study_that_is_held_under_another_label_is_told_of(site: Site) -> None
     assert "waiting_elsewhere" not in site.bring(two, project="WAIT", session="L").warned() - {"waiting_elsewhere"}
 
 
-def test_an_ecat_file_that_another_session_holds_is_told_of(site: Site) -> None:
+def test_an_ecat_file_that_another_session_holds_is_told_of(site: DataFolder) -> None:
     one, other = ecat(frames=2, scan_start_time=1_580_465_800), ecat(frames=2, scan_start_time=1_580_465_900)
     files = {"A/scans/1/resources/ECAT/files/a.v": one, "A/scans/1/resources/ECAT/files/b.v": other}
     first = site.bring(files, project="TWICE")
@@ -182,14 +182,14 @@ def test_an_ecat_file_that_another_session_holds_is_told_of(site: Site) -> None:
     assert [[said["code"] for said in part["warnings"]] for part in within.sessions].count(["ecat_elsewhere"]) == 2
 
 
-def test_an_inspection_beside_a_data_folder_warns_alike(site: Site, tmp_path: Path) -> None:
+def test_an_inspection_beside_a_data_folder_warns_alike(site: DataFolder, tmp_path: Path) -> None:
     site.bring(
         {"1.dcm": image(51, patient_id=b"P5", patient_name=b"Doe^Jane")}, project="LOOK", destination="prearchive"
     )
-    site.bring(documented("E", "1", []) | {"E/scans/1/resources/ECAT/files/a.v": ecat(frames=3)}, project="LOOK")
+    site.bring(uploader_layout("E", "1", []) | {"E/scans/1/resources/ECAT/files/a.v": ecat(frames=3)}, project="LOOK")
     archive = tmp_path / "more.zip"
     archive.write_bytes(
-        zipped(
+        zip_entries(
             {
                 "a/1.dcm": image(51, patient_id=b"P5", patient_name=b"Roe^Jane"),
                 "F/scans/1/resources/ECAT/files/a.v": ecat(frames=3),
@@ -210,13 +210,13 @@ def test_an_inspection_beside_a_data_folder_warns_alike(site: Site, tmp_path: Pa
     assert told.isdisjoint({"patient_many_subjects", "waiting_elsewhere", "ecat_elsewhere"})
 
 
-def test_what_waits_for_a_decision_is_told_where_its_files_are(site: Site) -> None:
+def test_what_waits_for_a_decision_is_told_where_its_files_are(site: DataFolder) -> None:
     site.bring({"1.dcm": image(61, patient_id=b"CLASH")}, project="HELD")
     clash = {"1.dcm": image(61, patient_id=b"CLASH", also={0x00204000: (b"LT", b"other")})}
 
-    def headlined(told: Imported) -> str:
+    def headlined(told: ImportOutcome) -> str:
         stream = io.StringIO()
-        close([told.report], Story(data="data"), stream)
+        print_summary([told.report], SummaryContext(data="data"), stream)
         return stream.getvalue().splitlines()[0]
 
     assert " held: 1 session, 1 file in the prearchive, " in headlined(site.bring(clash, project="HELD"))
@@ -229,7 +229,7 @@ def test_what_waits_for_a_decision_is_told_where_its_files_are(site: Site) -> No
 def test_each_database_finds_what_is_elsewhere_and_sorts_alike(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str
 ) -> None:
-    own = site_at(tmp_path, monkeypatch, database_url)
+    own = make_data_folder(tmp_path, monkeypatch, database_url)
     own.checked = False
     own.bring(
         {"1.dcm": image(71, patient_id=b"P7", patient_name=b"Doe^Jane"), "E/scans/1/resources/ECAT/files/a.v": ecat()}

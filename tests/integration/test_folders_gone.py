@@ -11,11 +11,11 @@ from scandock.access.principal import SYSTEM
 from scandock.catalog.tables import session, shelf
 from scandock.model.errors import Fault
 from scandock.pipeline import flow
-from scandock.placing import complete
-from scandock.placing.publish import publish
-from scandock.placing.recover import recover
-from scandock.placing.stored_folders import make_stored
-from scandock.queue.cancel import may_show
+from scandock.publishing import complete
+from scandock.publishing.publish import publish
+from scandock.publishing.recover import recover
+from scandock.publishing.areas import make_areas
+from scandock.queue.cancel import check_not_cancelled
 from scandock.services.archiving import archive as archive_session
 from scandock.services.backing_up import finished_backups
 from scandock.services.checking import check
@@ -24,12 +24,12 @@ from scandock.services.opening import opened
 from scandock.store.local import LocalStore
 from scandock.testing.worker import InProcessWorker
 from scandock.web import readiness
-from tests.builders import documented, images, site_at, verify_some
+from tests.builders import uploader_layout, images, make_data_folder, verify_some
 from tests.crash.archives import Study, zip_bytes
 from tests.crash.processes import SCANDOCK, run, until
 from tests.integration.in_process import call_in_process
-from tests.integration.server_side import Server
-from tests.integration.web import serving
+from tests.integration.upload_server import UploadServer
+from tests.integration.web import serve_in_process
 
 BODIES = [zip_bytes(Study(number, 1, count=2, side=8).entries("S")) for number in (61, 62)]
 
@@ -37,11 +37,11 @@ BODIES = [zip_bytes(Study(number, 1, count=2, side=8).entries("S")) for number i
 @pytest.fixture
 def site(tmp_path, monkeypatch, database_url):
     """With a session in the archive."""
-    made = site_at(tmp_path, monkeypatch, database_url)
+    made = make_data_folder(tmp_path, monkeypatch, database_url)
     made.checked = False
-    with serving(made.data, made.settings):
+    with serve_in_process(made.data, made.settings):
         pass
-    made.bring(documented("S1", "1", images(2)), session="S1")
+    made.bring(uploader_layout("S1", "1", images(2)), session="S1")
     return made
 
 
@@ -71,7 +71,7 @@ each_way = pytest.mark.parametrize("how", HOW)
 def test_it_is_told_and_nothing_is_made_in_its_place(site, monkeypatch, how):
     monkeypatch.setattr(readiness, "FRESH_SECONDS", 0.0)
     archive = site.data / "archive"
-    with serving(site.data, site.settings) as web, web.client() as client:
+    with serve_in_process(site.data, site.settings) as web, web.client() as client:
         (session,) = client.get("/api/v1/sessions").json()["items"]
         url = f"/api/v1/sessions/{session['id']}/download"
         assert client.get(url).status_code == 200
@@ -98,10 +98,10 @@ def test_it_is_told_and_nothing_is_made_in_its_place(site, monkeypatch, how):
 @each_way
 def test_a_process_that_begins_does_not_make_it(site, how):
     take_away(site.data / "archive", how)
-    with serving(site.data, site.settings) as web, web.client(None) as stranger:
+    with serve_in_process(site.data, site.settings) as web, web.client(None) as stranger:
         assert stranger.get("/readyz").status_code == 503
         with pytest.raises(Fault, match="archive"):
-            make_stored(web.site.catalog, web.site.store)
+            make_areas(web.site.catalog, web.site.store)
     with pytest.raises(Fault, match="archive"), opened(str(site.data), site.settings):
         pass
     assert is_untouched(site.data / "archive", how)
@@ -111,15 +111,15 @@ def test_a_process_that_begins_does_not_make_it(site, how):
 def test_one_that_goes_while_an_import_reads_takes_nothing(site, monkeypatch):
     def as_it_goes(*args):
         take_away(site.data / "archive", "empty")
-        return may_show(*args)
+        return check_not_cancelled(*args)
 
     with monkeypatch.context() as late:
-        late.setattr(flow, "may_show", as_it_goes)
-        told = site.bring(documented("S2", "1", images(2, study=2, case="late")), session="S2")
+        late.setattr(flow, "check_not_cancelled", as_it_goes)
+        told = site.bring(uploader_layout("S2", "1", images(2, study=2, case="late")), session="S2")
     assert (told.state, told.report["code"]) == ("failed", "store_missing")
     assert is_untouched(site.data / "archive", "empty")
     bring_back(site.data / "archive")
-    assert site.bring(documented("S2", "1", images(2, study=2, case="late")), session="S2").state == "placed"
+    assert site.bring(uploader_layout("S2", "1", images(2, study=2, case="late")), session="S2").state == "placed"
 
 
 def test_a_session_in_one_folder_lets_the_others_be_made_anew(site):
@@ -166,14 +166,14 @@ def test_a_folder_that_is_lost_for_good_is_gone_on_with_once_somebody_says_so(si
     assert done.returncode == 3, done.stderr
     assert done.stdout.startswith("missing: archive/P/S1: Its folder is not in the store.")
     assert "stray" not in done.stdout
-    site.bring(documented("S1", "1", images(2)), session="S1")
+    site.bring(uploader_layout("S1", "1", images(2)), session="S1")
     assert call_in_process("check", "--data", site.data).returncode == 0
 
 
 @pytest.mark.postgresql
 def test_one_that_its_last_session_just_leaves_may_be_empty(site, monkeypatch):
     """Its files have gone already, and the catalog shows it there until the next step."""
-    site.bring(documented("W1", "1", images(2, case="other")), session="W1", destination="prearchive")
+    site.bring(uploader_layout("W1", "1", images(2, case="other")), session="W1", destination="prearchive")
     looked = []
     with opened(str(site.data), site.settings) as (catalog, store):
 
@@ -181,7 +181,7 @@ def test_one_that_its_last_session_just_leaves_may_be_empty(site, monkeypatch):
             assert list((site.data / "prearchive").iterdir()) == []
             with catalog.read() as connection:
                 assert connection.execute(select(session.c.place)).scalars().all() == ["archive", "prearchive"]
-            assert make_stored(catalog, store) == []
+            assert make_areas(catalog, store) == []
             looked.append(True)
             publish(*args)
 
@@ -189,7 +189,7 @@ def test_one_that_its_last_session_just_leaves_may_be_empty(site, monkeypatch):
         with catalog.read() as connection:
             uuid = connection.execute(select(session.c.uuid).where(session.c.place == "prearchive")).scalar_one()
         archive_session(Desk(catalog, store, site.settings, SYSTEM), uuid)
-        assert make_stored(catalog, store) == []
+        assert make_areas(catalog, store) == []
     assert looked == [True]
     assert check(str(site.data), site.settings) == []
 
@@ -197,7 +197,7 @@ def test_one_that_its_last_session_just_leaves_may_be_empty(site, monkeypatch):
 def test_what_has_no_files_has_a_folder_all_the_same(tmp_path, monkeypatch):
     """A session that was made by hand, and the own files of a project whose last one was taken out."""
     monkeypatch.setattr(readiness, "FRESH_SECONDS", 0.0)
-    with serving(tmp_path / "data") as web, web.client() as client:
+    with serve_in_process(tmp_path / "data") as web, web.client() as client:
         assert client.put("/data/projects/P").status_code in (200, 201)
         made = client.put("/data/projects/P/subjects/S/experiments/E?xsiType=xnat:mrSessionData")
         assert made.status_code in (200, 201), made.text
@@ -228,14 +228,14 @@ def test_a_first_session_that_comes_while_it_is_asked_for_is_seen(site):
 
     (site.data / "prearchive/x").mkdir()
     (site.data / "resources/x").mkdir()
-    assert store.make_stored(come) == []
+    assert store.make_areas(come) == []
     store.close()
 
 
 @pytest.mark.processes
 @pytest.mark.long
 def test_imports_wait_for_it_and_go_on(tmp_path):
-    server = Server(tmp_path / "data")
+    server = UploadServer(tmp_path / "data")
     archive = server.data / "archive"
     with InProcessWorker(server.data):
         first = server.send(BODIES[0])
@@ -253,8 +253,8 @@ def test_imports_wait_for_it_and_go_on(tmp_path):
 
 
 def test_a_reader_that_does_not_find_a_file_has_its_session_verified_first(site):
-    site.bring(documented("S2", "1", images(2, case="other")), session="S2")
-    with serving(site.data, site.settings) as web, web.client() as client:
+    site.bring(uploader_layout("S2", "1", images(2, case="other")), session="S2")
+    with serve_in_process(site.data, site.settings) as web, web.client() as client:
         verify_some(web.site.catalog, web.site.store, 60)
         (path, *_) = sorted((site.data / "archive/P/S2").rglob("*.dcm"))
         sessions = {row["label"]: row["id"] for row in client.get("/api/v1/sessions").json()["items"]}

@@ -11,13 +11,13 @@ import pytest
 
 from scandock.model.errors import Fault
 from scandock.pipeline import flow
-from scandock.placing import complete
-from scandock.placing.complete import end_without
-from tests.crash.archives import Step, Study, tarred, zipped
-from tests.crash.checker import examine
+from scandock.publishing import complete
+from scandock.publishing.complete import end_unpublished
+from tests.crash.archives import Step, Study, write_tar, write_zip
+from tests.crash.checker import examine_data
 from tests.crash.processes import check, import_words, run
-from tests.crash.rounds import agree, clean, placed
-from tests.crash.shares import share
+from tests.crash.rounds import assert_holds, assert_clean, assert_placed
+from tests.crash.case_share import choose_cases
 from tests.integration.in_process import command_in_process
 from tests.integration.small_disks import enlarge
 
@@ -35,13 +35,13 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def small(folder):
-    return Step(zipped(folder / "small.zip", SMALL.entries("S")))
+    return Step(write_zip(folder / "small.zip", SMALL.entries("S")))
 
 
 @pytest.fixture(scope="module")
 def large(folder):
     """In a tar.gz, whose unpacked size nobody knows beforehand."""
-    return Step(tarred(folder / "large.tar.gz", LARGE.entries("L")))
+    return Step(write_tar(folder / "large.tar.gz", LARGE.entries("L")))
 
 
 def failed(done, code="disk_full"):
@@ -51,39 +51,39 @@ def failed(done, code="disk_full"):
 
 def test_the_disk_fills_while_files_are_written(disk, small, large):
     data = disk("3m")
-    placed(command_in_process(import_words(small, data), **FREE))
+    assert_placed(command_in_process(import_words(small, data), **FREE))
     failed(run(import_words(large, data), **FREE))
-    agree(data, {SMALL.uid: SMALL.held()})
-    clean(check(data, **FREE))
+    assert_holds(data, {SMALL.uid: SMALL.held()})
+    assert_clean(check(data, **FREE))
     enlarge(data, "16m")
-    placed(command_in_process(import_words(large, data), **FREE))
-    agree(data, {SMALL.uid: SMALL.held(), LARGE.uid: LARGE.held()})
+    assert_placed(command_in_process(import_words(large, data), **FREE))
+    assert_holds(data, {SMALL.uid: SMALL.held(), LARGE.uid: LARGE.held()})
 
 
-@pytest.mark.parametrize("left", share([0, 32, 200, 400], [0, 8, 32, 64, 128, 200, 300, 400]))
+@pytest.mark.parametrize("left", choose_cases([0, 32, 200, 400], [0, 8, 32, 64, 128, 200, 300, 400]))
 def test_the_disk_is_full_but_for_some_kilobytes(disk, small, large, left):
     data = disk("12m")
-    placed(command_in_process(import_words(small, data), **FREE))
+    assert_placed(command_in_process(import_words(small, data), **FREE))
     ballast = data / "trash" / "now" / "ballast"
     free = os.statvfs(data)
     with ballast.open("wb") as file:
         file.write(bytes(max(0, free.f_bavail * free.f_frsize - left * 1024)))
-    other = Step(zipped(large.archive.parent / f"other{left}.zip", Study(31, 3, count=8).entries("O")))
+    other = Step(write_zip(large.archive.parent / f"other{left}.zip", Study(31, 3, count=8).entries("O")))
     done = run(import_words(other, data), **FREE)
     ballast.unlink(missing_ok=True)
     if done.code:
         failed(done)
-    clean(command_in_process(["scandock", "check", "--data", data], **FREE))
-    held, wrong = examine(data)
+    assert_clean(command_in_process(["scandock", "check", "--data", data], **FREE))
+    held, wrong = examine_data(data)
     assert not wrong, wrong
     assert held[SMALL.uid] == SMALL.held()
-    placed(command_in_process(import_words(large, data), **FREE))
+    assert_placed(command_in_process(import_words(large, data), **FREE))
 
 
 def test_space_that_must_stay_free_is_asked_for_before(disk, small):
     data = disk("3m")
     failed(run(import_words(small, data), SCANDOCK_MIN_FREE_BYTES="4MB"))
-    agree(data, {})
+    assert_holds(data, {})
 
 
 def test_no_room_for_a_data_folder(disk, small):
@@ -91,8 +91,8 @@ def test_no_room_for_a_data_folder(disk, small):
     done = run(import_words(small, data), **FREE)
     assert (done.code, done.report["state"], done.report["code"]) == (1, "failed", "disk_full"), str(done)
     enlarge(data, "16m")
-    placed(command_in_process(import_words(small, data), **FREE))
-    agree(data, {SMALL.uid: SMALL.held()})
+    assert_placed(command_in_process(import_words(small, data), **FREE))
+    assert_holds(data, {SMALL.uid: SMALL.held()})
 
 
 def test_a_fault_met_while_failing_keeps_its_name(tmp_path, small, monkeypatch):
@@ -102,13 +102,13 @@ def test_a_fault_met_while_failing_keeps_its_name(tmp_path, small, monkeypatch):
         ends.append(1)
         if len(ends) == 1:
             raise full
-        return end_without(*_words)
+        return end_unpublished(*_words)
 
     def refuse(*_words):
         raise full
 
     monkeypatch.setattr(flow, "decide_and_place", refuse)
-    monkeypatch.setattr(complete, "end_without", no_room)
+    monkeypatch.setattr(complete, "end_unpublished", no_room)
     done = command_in_process(import_words(small, tmp_path / "data"), **FREE)
     assert (done.code, len(ends)) == (1, 2)
     with closing(sqlite3.connect(tmp_path / "data" / "scandock.db")) as catalog:

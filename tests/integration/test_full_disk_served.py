@@ -17,12 +17,12 @@ from typing import Any
 import pytest
 
 from tests.crash.archives import Study
-from tests.crash.checker import acknowledged_wrong, examine
+from tests.crash.checker import check_acknowledged, examine_data
 from tests.crash.processes import check, until
-from tests.crash.rounds import clean
-from tests.crash.served import Served, free_port
-from tests.crash.server_rounds import settled
-from tests.crash.shares import share
+from tests.crash.rounds import assert_clean
+from tests.crash.served import ServerProcess, free_port
+from tests.crash.server_rounds import wait_until_clear
+from tests.crash.case_share import choose_cases
 from tests.crash.uploaders import Archive, Log, Uploader
 from tests.integration.small_disks import Mount, fill
 
@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.crash, pytest.mark.processes]
 
 EVERY = [kb * 1024 for kb in (0, 4, 12, 24, 48, 80, 112, 144, 192, 256, 384, 512, 1024)]
 """Bytes that are left: none, then more and more, at last what all of it takes."""
-SHARE = share(EVERY[0:10:9], EVERY)
+SHARE = choose_cases(EVERY[0:10:9], EVERY)
 """Of the levels, in `make test`; `make crash` goes over all of them."""
 DOORS = ("raw", "tus", "xnat")
 REMEDY = re.compile(r"have space freed|Free (some )?space")
@@ -74,8 +74,8 @@ class Site:
         self.served = self.start()
         self.served.project()
 
-    def start(self) -> Served:
-        return Served(self.folder, free_port(), "--workers", "2", SCANDOCK_MIN_FREE_BYTES="0").ready()
+    def start(self) -> ServerProcess:
+        return ServerProcess(self.folder, free_port(), "--workers", "2", SCANDOCK_MIN_FREE_BYTES="0").ready()
 
     def says_that_it_is_full(self) -> bool:
         status, told = self.served.ask("GET", "/readyz")
@@ -114,7 +114,7 @@ class Site:
 
     def end(self) -> None:
         """Stop it, once all is cleared up; what broke where not even that could be written the next start clears."""
-        settled(self.served)
+        wait_until_clear(self.served)
         left = any(one["state"] == "receiving" for one in self.imports())
         self.served.end()
         if left:
@@ -174,8 +174,8 @@ def test_uploads_are_refused_or_wait_while_the_disk_is_full_and_all_goes_on_with
     assert {(one["state"], one["attempt"]) for one in site.imports() if one["accepted"]} == {("placed", 1)}
     site.served.ready()
     site.end()
-    held, wrong = examine(site.data)
-    wrong += acknowledged_wrong(site.data, site.log.path)
+    held, wrong = examine_data(site.data)
+    wrong += check_acknowledged(site.data, site.log.path)
     assert not wrong, "\n".join(wrong)
     assert len(held) == played * len(DOORS)
-    clean(check(site.data, SCANDOCK_MIN_FREE_BYTES="0"))
+    assert_clean(check(site.data, SCANDOCK_MIN_FREE_BYTES="0"))

@@ -15,7 +15,7 @@ from scandock.catalog.server_tables import api_token, audit, login, verification
 from scandock.catalog.tables import file, metadata
 from scandock.rules.permissions import Scope
 from scandock.services.accounts import Accounts
-from tests.integration.everyone import Everyone, everyone
+from tests.integration.sample_server import SampleServer, serve_samples
 
 pytestmark = pytest.mark.long
 
@@ -38,12 +38,12 @@ BESIDE = {audit.name, verification.name, file.name}
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Everyone]:
-    with everyone(tmp_path_factory.mktemp("gets")) as ready:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SampleServer]:
+    with serve_samples(tmp_path_factory.mktemp("gets")) as ready:
         yield ready
 
 
-def gets(made: Everyone) -> list[str]:
+def gets(made: SampleServer) -> list[str]:
     """The paths of all routes that answer a GET and end."""
     routes: list[Any] = []
     for route in made.web.app.routes:
@@ -53,7 +53,7 @@ def gets(made: Everyone) -> list[str]:
     return sorted(paths - ENDLESS)
 
 
-def kept(made: Everyone) -> dict[str, list[Any]]:
+def kept(made: SampleServer) -> dict[str, list[Any]]:
     """The rows of the catalog, but for when somebody was last seen."""
     with made.web.site.catalog.read() as connection:
         return {
@@ -66,7 +66,7 @@ def kept(made: Everyone) -> dict[str, list[Any]]:
         }
 
 
-def test_another_sites_page_changes_nothing_by_any_get(made: Everyone) -> None:
+def test_another_sites_page_changes_nothing_by_any_get(made: SampleServer) -> None:
     place, admin = made.places[0], made.clients["admin"]
     name = admin.get("/api/v1/auth/me").json()["name"]
     one = admin.get(f"/api/v1/sessions/{place.archived}").json()

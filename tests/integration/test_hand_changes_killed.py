@@ -26,7 +26,7 @@ from scandock.services.opening import opened
 from scandock.services.session_parts import scans_of
 from scandock.services.settings import load_settings
 from scandock.testing.data import make_data
-from tests.crash.forked import Fork
+from tests.crash.forked import ForkedCommand
 from tests.crash.processes import environment
 
 pytestmark = pytest.mark.processes
@@ -85,7 +85,7 @@ def test_a_change_that_is_killed_is_whole_or_nothing(tmp_path: Path, point: str)
     data = tmp_path / "data"
     uuid = made(data)
     words = (f"{__name__}:{put_new.__name__}", str(data), uuid)
-    killed = Fork(*words, argv=["change"], env=environment(SCANDOCK_CRASH_AT=point))
+    killed = ForkedCommand(*words, argv=["change"], env=environment(SCANDOCK_CRASH_AT=point))
     _, err = killed.communicate(60)
     assert killed.returncode == -signal.SIGKILL, err
     assert check(str(data), load_settings()) == []
@@ -111,7 +111,7 @@ def test_a_session_that_is_killed_as_it_is_made_has_its_scans(tmp_path: Path) ->
     data = tmp_path / "data"
     made(data)
     words = (f"{__name__}:{make_with_scans.__name__}", str(data))
-    killed = Fork(*words, argv=["make"], env=environment(SCANDOCK_CRASH_AT="intent"))
+    killed = ForkedCommand(*words, argv=["make"], env=environment(SCANDOCK_CRASH_AT="intent"))
     _, err = killed.communicate(60)
     assert killed.returncode == -signal.SIGKILL, err
     assert check(str(data), load_settings()) == []
@@ -136,7 +136,7 @@ def test_a_change_of_all_that_is_said_of_a_session_is_whole_though_it_is_killed(
     data = tmp_path / "data"
     uuid = made(data)
     words = (f"{__name__}:{change_all.__name__}", str(data), uuid)
-    killed = Fork(*words, argv=["change"], env=environment(SCANDOCK_CRASH_AT=point))
+    killed = ForkedCommand(*words, argv=["change"], env=environment(SCANDOCK_CRASH_AT=point))
     _, err = killed.communicate(60)
     assert killed.returncode == -signal.SIGKILL, err
     assert check(str(data), load_settings()) == []

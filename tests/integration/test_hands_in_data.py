@@ -8,17 +8,17 @@ import signal
 import pytest
 
 from scandock.testing.data import make_data
-from tests.crash.archives import together
-from tests.crash.checker import examine
+from tests.crash.archives import merge_states
+from tests.crash.checker import examine_data
 from tests.crash.processes import check
-from tests.crash.rounds import Ground, agree, clean, placed
+from tests.crash.rounds import RoundArchives, assert_holds, assert_clean, assert_placed
 
 pytestmark = [pytest.mark.crash, pytest.mark.processes]
 
 
 @pytest.fixture(scope="module")
 def ground(tmp_path_factory):
-    return Ground(tmp_path_factory.mktemp("hands"), seed=9, count=4, readers=1)
+    return RoundArchives(tmp_path_factory.mktemp("hands"), seed=9, count=4, readers=1)
 
 
 @pytest.fixture
@@ -54,13 +54,13 @@ def test_a_folder_where_a_session_is_to_go_fails_the_import_and_is_kept(ground):
     assert (done.code, done.report["state"], done.report["code"]) == (1, "failed", "name_taken"), str(done)
     assert "archive/P/CRASH9_1" in done.report["message"]
     assert (folder / "thesis.txt").read_text() == "mine"
-    held, wrong = examine(data)
+    held, wrong = examine_data(data)
     assert held == {}
     assert all("archive/P" in one for one in wrong), wrong
     assert check(data).code == 3
     shutil.rmtree(folder)
-    placed(ground.run(scenario.step, data))
-    agree(data, scenario.after)
+    assert_placed(ground.run(scenario.step, data))
+    assert_holds(data, scenario.after)
 
 
 def test_a_folder_that_appears_behind_the_intent_holds_only_that_import_up(ground, paused):
@@ -71,24 +71,24 @@ def test_a_folder_that_appears_behind_the_intent_holds_only_that_import_up(groun
     done = command.wait()
     assert (done.code, done.report["state"], done.report["code"]) == (1, "failed", "name_taken"), str(done)
     assert "the next command" in done.report["message"]
-    placed(ground.run(ground.bystander, data))
+    assert_placed(ground.run(ground.bystander, data))
     again = ground.run(scenario.step, data)
     assert (again.code, again.report["code"]) == (1, "name_taken"), str(again)
     found = check(data)
     assert (found.code, "unfinished" in found.out) == (3, True), str(found)
     assert (folder / "thesis.txt").read_text() == "mine"
     shutil.rmtree(folder)
-    clean(check(data))
-    agree(data, together((scenario.after, ground.beside)))
+    assert_clean(check(data))
+    assert_holds(data, merge_states((scenario.after, ground.beside)))
 
 
 def test_a_session_that_is_taken_away_behind_the_intent_is_there_again(paused, ground):
     data, command = paused("append")
     shutil.rmtree(data / "archive" / "P" / "CRASH9_1")
     command.signal(signal.SIGCONT)
-    placed(command.wait())
-    agree(data, ground.scenarios["append"].after)
-    clean(check(data))
+    assert_placed(command.wait())
+    assert_holds(data, ground.scenarios["append"].after)
+    assert_clean(check(data))
 
 
 def test_a_session_that_is_taken_away_before_costs_that_import_alone(ground):
@@ -98,7 +98,7 @@ def test_a_session_that_is_taken_away_before_costs_that_import_alone(ground):
     done = ground.run(scenario.step, data)
     assert (done.code, done.report["state"], done.report["code"]) == (1, "failed", "tree_missing"), str(done)
     assert check(data).code == 3
-    placed(ground.run(ground.bystander, data))
+    assert_placed(ground.run(ground.bystander, data))
 
 
 def test_strange_things_in_the_work_folder_stop_nobody(ground):
@@ -107,6 +107,6 @@ def test_strange_things_in_the_work_folder_stop_nobody(ground):
     (data / "work" / "a b").mkdir(parents=True)
     (data / "work" / "note.txt").write_text("note")
     (data / "work" / "note").write_text("note")
-    placed(ground.run(scenario.step, data))
+    assert_placed(ground.run(scenario.step, data))
     assert (data / "work" / "note.txt").read_text() == "note"
-    clean(check(data))
+    assert_clean(check(data))

@@ -11,7 +11,7 @@ import pytest
 from scandock.web import deps, shared_look
 from scandock.web.v1 import receipts
 from tests.crash.processes import until
-from tests.integration.web import serving
+from tests.integration.web import serve_in_process
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def free():
 
 def test_metrics_that_hang_take_no_threads_from_others(tmp_path, monkeypatch, free):
     many, hangs = deps.READ_THREADS + 1, threading.Event()
-    with serving(tmp_path / "data") as web, web.client() as client, ThreadPoolExecutor(many + 1) as asking:
+    with serve_in_process(tmp_path / "data") as web, web.client() as client, ThreadPoolExecutor(many + 1) as asking:
         rooms, looks = web.site.store.rooms, []
 
         def hang():

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from scandock.services.checking import check
-from tests.builders import Image, Imported, Site, ecat, sha256, site_at
+from tests.builders import Image, ImportOutcome, DataFolder, ecat, sha256, make_data_folder
 
 PDF = b"%PDF-1.4 notes"
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sqlite_url: str) -> Site:
-    return site_at(tmp_path, monkeypatch, sqlite_url)
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sqlite_url: str) -> DataFolder:
+    return make_data_folder(tmp_path, monkeypatch, sqlite_url)
 
 
 def image(number: int, **values: Any) -> bytes:
@@ -27,16 +27,16 @@ def exam(count: int = 3, first: int = 1) -> dict[str, bytes]:
     return {f"a/{n}.dcm": image(n) for n in range(first, first + count)}
 
 
-def stands(site: Site, told: Imported, path: str) -> Path:
+def stands(site: DataFolder, told: ImportOutcome, path: str) -> Path:
     return site.data / str(told.line(path)["stored_as"])
 
 
-def harmed(site: Site) -> int:
+def harmed(site: DataFolder) -> int:
     """How many findings a check has."""
     return len(check(str(site.data), site.settings))
 
 
-def test_what_is_missing_or_cut_is_stored_again(site: Site) -> None:
+def test_what_is_missing_or_cut_is_stored_again(site: DataFolder) -> None:
     first = site.bring(exam(4))
     before = site.files()
     stands(site, first, "a/1.dcm").unlink()
@@ -63,7 +63,7 @@ def test_what_is_missing_or_cut_is_stored_again(site: Site) -> None:
     assert third.warned() == set()
 
 
-def test_healing_and_new_objects_go_together(site: Site) -> None:
+def test_healing_and_new_objects_go_together(site: DataFolder) -> None:
     first = site.bring(exam(2))
     stands(site, first, "a/1.dcm").unlink()
     told = site.bring({**exam(3), "a/notes.pdf": PDF})
@@ -72,7 +72,7 @@ def test_healing_and_new_objects_go_together(site: Site) -> None:
     assert told.session["files"] == 4
 
 
-def test_ecat_files_and_resources_are_healed_too(site: Site) -> None:
+def test_ecat_files_and_resources_are_healed_too(site: DataFolder) -> None:
     archive = {
         "S/scans/1/resources/ECAT/files/a.v": ecat(),
         "S/scans/1/resources/NIFTI/files/a.nii": b"nifti",
@@ -88,7 +88,7 @@ def test_ecat_files_and_resources_are_healed_too(site: Site) -> None:
     assert site.files() == before
 
 
-def test_a_session_whose_folder_is_gone_is_stored_again(site: Site) -> None:
+def test_a_session_whose_folder_is_gone_is_stored_again(site: DataFolder) -> None:
     first = site.bring({**exam(3), "a/notes.pdf": PDF})
     before = site.files()
     shutil.rmtree(site.data / first.session["path"])
@@ -98,14 +98,14 @@ def test_a_session_whose_folder_is_gone_is_stored_again(site: Site) -> None:
     assert site.files() == before
 
 
-def test_a_session_in_the_prearchive_is_healed(site: Site) -> None:
+def test_a_session_in_the_prearchive_is_healed(site: DataFolder) -> None:
     first = site.bring(exam(2), destination="prearchive")
     stands(site, first, "a/2.dcm").unlink()
     again = site.bring(exam(2), destination="prearchive")
     assert again.codes() == {"a/1.dcm": "duplicate already_there", "a/2.dcm": "stored healed"}
 
 
-def test_archives_that_bring_a_part_each_heal_theirs(site: Site) -> None:
+def test_archives_that_bring_a_part_each_heal_theirs(site: DataFolder) -> None:
     first = site.bring(exam(4))
     site.checked = False
     for path in ("a/1.dcm", "a/2.dcm", "a/3.dcm"):
@@ -120,7 +120,7 @@ def test_archives_that_bring_a_part_each_heal_theirs(site: Site) -> None:
     assert harmed(site) == 0
 
 
-def test_what_an_import_does_not_bring_is_said_and_never_forgotten(site: Site) -> None:
+def test_what_an_import_does_not_bring_is_said_and_never_forgotten(site: DataFolder) -> None:
     first = site.bring(exam(3))
     site.checked = False
     gone = stands(site, first, "a/3.dcm")
@@ -138,14 +138,14 @@ def test_what_an_import_does_not_bring_is_said_and_never_forgotten(site: Site) -
     assert harmed(site) == 0
 
 
-def bring_failing(site: Site, archive: dict[str, bytes]) -> dict[str, Any]:
+def bring_failing(site: DataFolder, archive: dict[str, bytes]) -> dict[str, Any]:
     """The report of an import that fails, and so has no receipt."""
     told = site.bring(archive)
     assert told.lines == []
     return told.report
 
 
-def test_a_clash_with_a_missing_file_is_held_and_with_delete_takes_its_place(site: Site) -> None:
+def test_a_clash_with_a_missing_file_is_held_and_with_delete_takes_its_place(site: DataFolder) -> None:
     first = site.bring(exam(1))
     stands(site, first, "a/1.dcm").unlink()
     site.checked = False

@@ -14,8 +14,8 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
-from tests.builders import Site, documented, images
-from tests.integration.web import Web, serving
+from tests.builders import DataFolder, uploader_layout, images
+from tests.integration.web import Web, serve_in_process
 
 pytestmark = pytest.mark.long
 
@@ -34,9 +34,9 @@ ENDLESS = re.compile(r"/events$")
 
 
 @pytest.fixture
-def web(site: Site) -> Iterator[Web]:
-    with serving(site.data) as running:
-        site.bring(documented("S1", "1", images(1)), session="S1", subject="Ann")
+def web(site: DataFolder) -> Iterator[Web]:
+    with serve_in_process(site.data) as running:
+        site.bring(uploader_layout("S1", "1", images(1)), session="S1", subject="Ann")
         yield running
 
 

@@ -15,8 +15,8 @@ import pytest
 from sqlalchemy import select
 
 from scandock.catalog import tables
-from scandock.workers.readers import start_process, use_readers
-from tests.builders import Imported, Site
+from scandock.workers.readers import start_process, use_reader_start
+from tests.builders import ImportOutcome, DataFolder
 from tests.conftest import CORPUS
 
 EXPECTED = CORPUS / "expected.json"
@@ -43,9 +43,9 @@ def test_the_archives_for_processes_are_there(corpus: Path) -> None:
 
 @pytest.mark.parametrize(("name", "expected"), _archives())
 def test_an_archive_gives_exactly_what_is_in_it(
-    name: str, expected: dict[str, Any], corpus_archives: Path, site: Site
+    name: str, expected: dict[str, Any], corpus_archives: Path, site: DataFolder
 ) -> None:
-    with use_readers(start_process) if name in BY_PROCESSES else nullcontext():
+    with use_reader_start(start_process) if name in BY_PROCESSES else nullcontext():
         told = site.bring(corpus_archives / name)
 
     images = expected["studies"] or expected["ecat"]
@@ -60,7 +60,7 @@ def test_an_archive_gives_exactly_what_is_in_it(
     _check_disk(site, told)
 
 
-def _check_dicom(told: Imported, expected: dict[str, Any]) -> None:
+def _check_dicom(told: ImportOutcome, expected: dict[str, Any]) -> None:
     """Studies and series by their UIDs; under each series every strict object once, and nothing that is not listed."""
     assert {one["study_uid"] for one in told.sessions if one["study_uid"]} == set(expected["studies"])
     by_study = defaultdict(list)
@@ -74,7 +74,7 @@ def _check_dicom(told: Imported, expected: dict[str, Any]) -> None:
             _check_series(told, f"{session['path']}/scans/{scan['id']}/resources/", series["sops"])
 
 
-def _check_series(told: Imported, folder: str, sops: dict[str, list[dict[str, Any]]]) -> None:
+def _check_series(told: ImportOutcome, folder: str, sops: dict[str, list[dict[str, Any]]]) -> None:
     sop_of = {one["sha256"]: sop for sop, variants in sops.items() for one in variants}
     strict = {one["sha256"] for variants in sops.values() for one in variants if one["strict"]}
     inside = [
@@ -99,7 +99,7 @@ def _check_series(told: Imported, folder: str, sops: dict[str, list[dict[str, An
             assert (line["verdict"] == "conflict") == (sop_of[line["sha256"]] in clashing), line
 
 
-def _check_ecat(told: Imported, expected: dict[str, Any]) -> None:
+def _check_ecat(told: ImportOutcome, expected: dict[str, Any]) -> None:
     listed = {one["path"]: one["sha256"] for one in expected["ecat"]}
     stored = {
         line["path"]: line["sha256"]
@@ -110,7 +110,7 @@ def _check_ecat(told: Imported, expected: dict[str, Any]) -> None:
     assert {one["study_uid"] for one in told.sessions} >= ({None} if listed and not expected["studies"] else set())
 
 
-def _check_the_rest(told: Imported, expected: dict[str, Any]) -> None:
+def _check_the_rest(told: ImportOutcome, expected: dict[str, Any]) -> None:
     """What is no image is never among images, and what lacks a UID says which."""
     images = {
         one["sha256"]
@@ -131,7 +131,7 @@ def _check_the_rest(told: Imported, expected: dict[str, Any]) -> None:
             assert line["code"] in NO_UIDS, line
 
 
-def _check_disk(site: Site, told: Imported) -> None:
+def _check_disk(site: DataFolder, told: ImportOutcome) -> None:
     """The files on disk are those that the receipt tells of, each with the bytes of its entry."""
     told_of = {line["stored_as"]: line["sha256"] for line in told.lines if line["verdict"] in {*KEPT, "resource"}}
     assert site.files() == told_of
@@ -143,7 +143,7 @@ def _check_disk(site: Site, told: Imported) -> None:
         )
 
 
-def test_all_archives_in_one_project_give_each_object_once(corpus_archives: Path, site: Site) -> None:
+def test_all_archives_in_one_project_give_each_object_once(corpus_archives: Path, site: DataFolder) -> None:
     """Their studies overlap: a study goes on in its session, whatever archive brings more of it."""
     site.checked = False
     expected = json.loads(EXPECTED.read_text(encoding="utf-8"))
@@ -168,7 +168,7 @@ def test_all_archives_in_one_project_give_each_object_once(corpus_archives: Path
     assert len(archived) == len(set(archived)), "a study is archived twice"
 
 
-def _stored(site: Site) -> tuple[dict[tuple[str, str], set[str]], list[str]]:
+def _stored(site: DataFolder) -> tuple[dict[tuple[str, str], set[str]], list[str]]:
     """(sha256 of the DICOM files by study and series, study UIDs of the archived sessions)."""
     found: dict[tuple[str, str], set[str]] = defaultdict(set)
     with site.catalog() as catalog, catalog.read() as connection:

@@ -15,17 +15,17 @@ from scandock.catalog.tables import IntentKind, intent, tree, upload
 from scandock.model.errors import Fault
 from scandock.model.import_report import make_report
 from scandock.model.verdicts import ImportState
-from scandock.placing.requeue import wait_or_fail
-from scandock.queue.claim import Slots, claim
+from scandock.publishing.requeue import wait_or_fail
+from scandock.queue.claim import SlotUsage, claim
 from scandock.queue.leases import LEASE_MS, finish
 from scandock.queue.owner import this_owner
-from scandock.queue.retry import let_go, requeue
+from scandock.queue.retry import give_up_attempt, requeue
 from scandock.services.checking import check
 from scandock.services.settings import load_settings
 from scandock.web import readiness, server_sent
-from tests.builders import site_at
+from tests.builders import make_data_folder
 from tests.import_records import a_session
-from tests.integration.web import PASSWORD, listening, serving
+from tests.integration.web import PASSWORD, serve_by_socket, serve_in_process
 
 RECEIPT = [
     {
@@ -44,12 +44,12 @@ RECEIPT = [
 
 @pytest.fixture
 def site(tmp_path, database_url, monkeypatch):
-    return site_at(tmp_path, monkeypatch, database_url)
+    return make_data_folder(tmp_path, monkeypatch, database_url)
 
 
 @pytest.fixture
 def web(site):
-    with serving(site.data, site.settings) as running:
+    with serve_in_process(site.data, site.settings) as running:
         yield running
 
 
@@ -61,7 +61,7 @@ def send(client, **asked):
 
 def run(web):
     """Claim the next import, as a worker does."""
-    found = claim(web.site.catalog, this_owner(), Slots(4))
+    found = claim(web.site.catalog, this_owner(), SlotUsage(4))
     assert found is not None
     return found.lease
 
@@ -233,7 +233,7 @@ def test_an_import_that_waits_for_its_next_attempt_says_when(web, client, back):
         with catalog.write() as connection:
             requeue(catalog, connection, lease, why, attempt=1, seconds=3600)
     else:
-        assert let_go(catalog, lease, counted=True, seconds=3600, code=why.code, message=str(why))
+        assert give_up_attempt(catalog, lease, counted=True, seconds=3600, code=why.code, message=str(why))
     with catalog.read() as connection:
         at = connection.execute(select(reception.c.retry_at)).scalar_one()
     when = datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
@@ -261,7 +261,7 @@ def test_an_import_that_waits_for_the_machine_says_so_and_begins_at_once_when_as
         assert told["waiting"]["code"] == "disk_full"
         assert not told["waiting"]["counted"]
         assert told["message"].startswith("No space left. Free some. The import waits until that is mended;")
-        assert claim(catalog, this_owner(), Slots(1)) is None
+        assert claim(catalog, this_owner(), SlotUsage(1)) is None
         with catalog.write() as connection:
             connection.execute(update(reception).values(retry_at=0))
     assert 'scandock_imports_waiting{code="disk_full"} 1.0' in client.get("/metrics").text
@@ -385,7 +385,7 @@ def read_events(client, uuid, **more):
 @pytest.mark.postgresql
 def test_events_come_as_they_happen_end_with_the_outcome_and_resume(site, monkeypatch):
     monkeypatch.setattr(server_sent, "LOOK_SECONDS", 0.02)
-    with listening(site.data, site.settings) as web, web.client() as client:
+    with serve_by_socket(site.data, site.settings) as web, web.client() as client:
         uuid = send(client)
         heard = []
         reader = threading.Thread(target=lambda: heard.extend(read_events(client, uuid)))
@@ -407,7 +407,7 @@ def test_events_come_as_they_happen_end_with_the_outcome_and_resume(site, monkey
 
 def test_streams_end_with_the_server(site, monkeypatch):
     monkeypatch.setattr(server_sent, "HEARTBEAT_SECONDS", 0.0)
-    with listening(site.data, site.settings) as web, web.client() as client:
+    with serve_by_socket(site.data, site.settings) as web, web.client() as client:
         uuid = send(client)
         with client.stream("GET", f"/api/v1/imports/{uuid}/events") as answer:
             lines = answer.iter_lines()

@@ -9,25 +9,25 @@ import pytest
 from sqlalchemy import insert, update
 
 from scandock.catalog.tables import ecat_file, session
-from tests.integration.everyone import Everyone, everyone
+from tests.integration.sample_server import SampleServer, serve_samples
 
 KNOWN = "/api/v1/sessions/known"
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Everyone]:
-    with everyone(tmp_path_factory.mktemp("known")) as ready:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SampleServer]:
+    with serve_samples(tmp_path_factory.mktemp("known")) as ready:
         yield ready
 
 
-def asked(made: Everyone, who: str, *sessions: dict[str, str]) -> list[dict[str, Any]]:
+def asked(made: SampleServer, who: str, *sessions: dict[str, str]) -> list[dict[str, Any]]:
     answer = made.clients[who].post(KNOWN, json={"sessions": list(sessions)})
     assert answer.status_code == 200, answer.text
     items: list[dict[str, Any]] = answer.json()["items"]
     return items
 
 
-def test_a_session_is_known_by_its_label_in_any_case_and_by_its_study(made: Everyone) -> None:
+def test_a_session_is_known_by_its_label_in_any_case_and_by_its_study(made: SampleServer) -> None:
     place = made.places[0]
     there = made.clients["admin"].get(f"/api/v1/sessions/{place.archived}").json()
     project, label, uid = there["project"], there["label"], there["study_uid"]
@@ -45,7 +45,7 @@ def test_a_session_is_known_by_its_label_in_any_case_and_by_its_study(made: Ever
     assert found[2:] == [{"label": None, "study": None}] * 2
 
 
-def test_what_waits_is_told_to_those_who_may_see_it(made: Everyone) -> None:
+def test_what_waits_is_told_to_those_who_may_see_it(made: SampleServer) -> None:
     place = made.places[0]
     there = made.clients["admin"].get(f"/api/v1/prearchive/{place.waiting}").json()
     one = {"project": there["project"], "label": there["label"]}
@@ -55,7 +55,7 @@ def test_what_waits_is_told_to_those_who_may_see_it(made: Everyone) -> None:
         assert asked(made, who, one) == [{"label": None, "study": None}], who
 
 
-def test_it_asks_who_one_is_and_takes_many(made: Everyone) -> None:
+def test_it_asks_who_one_is_and_takes_many(made: SampleServer) -> None:
     assert made.clients["anonymous"].post(KNOWN, json={"sessions": []}).status_code == 401
     many = [{"project": made.places[0].project, "label": f"L{n}", "study_uid": f"1.{n}"} for n in range(2_000)]
     assert asked(made, "member", *many) == [{"label": None, "study": None}] * 2_000
@@ -63,7 +63,7 @@ def test_it_asks_who_one_is_and_takes_many(made: Everyone) -> None:
     assert made.clients["member"].post(KNOWN, json={"sessions": one_more}).status_code == 422
 
 
-def test_what_a_patient_and_an_ecat_file_have_elsewhere_is_told_where_it_is_asked_for(made: Everyone) -> None:
+def test_what_a_patient_and_an_ecat_file_have_elsewhere_is_told_where_it_is_asked_for(made: SampleServer) -> None:
     place = made.places[0]
     there = made.clients["admin"].get(f"/api/v1/sessions/{place.archived}").json()
     with made.web.site.catalog.write() as connection:

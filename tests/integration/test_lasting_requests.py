@@ -19,7 +19,7 @@ from scandock.access import accounts
 from scandock.access.authentication import make_principal
 from scandock.access.principal import AccessDenied, Door, Principal
 from scandock.access.reauthentication import SavedCredentials, reauthenticate
-from scandock.catalog.shelves import find_holder
+from scandock.catalog.own_resources import find_holder
 from scandock.catalog.tables import session
 from scandock.services import downloads, lasting, resource_zips, zip_stream
 from scandock.services.downloads import zip_of_session
@@ -27,9 +27,9 @@ from scandock.services.moving import Desk
 from scandock.services.trash import delete_session
 from scandock.web.v1 import upload_mapping
 from scandock.web.xnat import uploading_files
-from tests.builders import documented, images, site_at
+from tests.builders import uploader_layout, images, make_data_folder
 from tests.crash.processes import until
-from tests.integration.web import PASSWORD, Web, listening, serving
+from tests.integration.web import PASSWORD, Web, serve_by_socket, serve_in_process
 
 pytestmark = pytest.mark.long
 
@@ -37,11 +37,11 @@ pytestmark = pytest.mark.long
 @pytest.fixture
 def web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
     """Two sessions of the project P, and mia who is a member of it."""
-    site = site_at(tmp_path, monkeypatch)
-    with serving(site.data) as running:
+    site = make_data_folder(tmp_path, monkeypatch)
+    with serve_in_process(site.data) as running:
         running.account("mia", P="member")
         for number in (1, 2):
-            site.bring(documented(f"S{number}", "1", images(2, study=number)), session=f"S{number}")
+            site.bring(uploader_layout(f"S{number}", "1", images(2, study=number)), session=f"S{number}")
         yield running
 
 
@@ -214,7 +214,7 @@ def test_a_mapping_is_kept_for_who_still_may(web, monkeypatch, end) -> None:
 @pytest.mark.parametrize("end", [be_disabled, nothing])
 def test_who_waits_for_an_import_of_the_dialect_hears_no_more_than_they_may(tmp_path: Path, end) -> None:
     """No worker takes it: it waits until it is cancelled, or until who asked may ask no more."""
-    with listening(tmp_path / "data") as web:
+    with serve_by_socket(tmp_path / "data") as web:
         web.account("mia", P="member")
         found: list[httpx.Response] = []
 

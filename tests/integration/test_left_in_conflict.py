@@ -17,27 +17,27 @@ from scandock.services.moving import Desk
 from scandock.services.opening import opened
 from scandock.services.settings import load_settings
 from scandock.services.trash import restore
-from tests.builders import Image, Imported, Site, documented, images, site_at
-from tests.crash.forked import Fork
+from tests.builders import Image, ImportOutcome, DataFolder, uploader_layout, images, make_data_folder
+from tests.crash.forked import ForkedCommand
 from tests.crash.processes import environment
-from tests.integration.xnat_waiting import OTHER, served, status
+from tests.integration.xnat_prearchive import OTHER, serve_xnat, prearchive_status
 
 POINTS = {"rows": False, "switched": True}
 """Whether the import that was killed there is rolled forward."""
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> Site:
-    return site_at(tmp_path, monkeypatch, database_url)
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> DataFolder:
+    return make_data_folder(tmp_path, monkeypatch, database_url)
 
 
-def send(site: Site, count: int, overwrite: Overwrite | None, **options: object) -> Imported:
+def send(site: DataFolder, count: int, overwrite: Overwrite | None, **options: object) -> ImportOutcome:
     """As the dialect sends objects for an archived session, by whoever may archive."""
     wanted = {"dialect": True, "destination": "archive", "settles": True, "overwrite": overwrite, **options}
-    return site.bring(documented("S1", "1", images(count)), project="Q", session="S1", **wanted)
+    return site.bring(uploader_layout("S1", "1", images(count)), project="Q", session="S1", **wanted)
 
 
-def left(site: Site, count: int = 2) -> str:
+def left(site: DataFolder, count: int = 2) -> str:
     """One object is archived, and so many wait in conflict: they were to change nothing. Gives where."""
     assert send(site, 1, None).state == "placed"
     told = send(site, count, "none")
@@ -45,12 +45,12 @@ def left(site: Site, count: int = 2) -> str:
     return str(told.session["uri"])
 
 
-def counts(site: Site) -> tuple[int, int]:
+def counts(site: DataFolder) -> tuple[int, int]:
     return len(site.files("archive")), len(site.files("prearchive"))
 
 
 @pytest.mark.postgresql
-def test_a_retry_decides_for_all_that_it_brings(site: Site) -> None:
+def test_a_retry_decides_for_all_that_it_brings(site: DataFolder) -> None:
     left(site)
     told = send(site, 2, "append")
     assert (told.state, counts(site)) == ("placed", (2, 0))
@@ -74,7 +74,7 @@ def test_a_retry_decides_for_all_that_it_brings(site: Site) -> None:
     ids=["a part", "no right to archive", "bound for the prearchive"],
 )
 def test_what_a_retry_does_not_decide_stays_whole(
-    site: Site, waiting: int, brought: int, options: dict[str, object]
+    site: DataFolder, waiting: int, brought: int, options: dict[str, object]
 ) -> None:
     uri = left(site, waiting)
     told = send(site, brought, **{"overwrite": "append", **options})  # type: ignore[arg-type]
@@ -86,9 +86,9 @@ def test_what_a_retry_does_not_decide_stays_whole(
     assert [(one["held_code"], one["timestamp"] in uri) for one in rows] == [("session_exists", True)]
 
 
-def test_objects_that_clash_need_a_person(site: Site) -> None:
+def test_objects_that_clash_need_a_person(site: DataFolder) -> None:
     assert send(site, 1, None).state == "placed"
-    other = documented("S1", "1", [Image(case="again", number=1, also=OTHER).file()])
+    other = uploader_layout("S1", "1", [Image(case="again", number=1, also=OTHER).file()])
     for overwrite, archived in (("append", "conflict"), ("delete", "archive")):
         told = site.bring(
             other, project="Q", session="S1", dialect=True, destination="archive", settles=True, overwrite=overwrite
@@ -97,10 +97,10 @@ def test_objects_that_clash_need_a_person(site: Site) -> None:
     assert counts(site) == (1, 1)
 
 
-def test_a_retry_that_is_held_itself_settles_nothing(site: Site) -> None:
+def test_a_retry_that_is_held_itself_settles_nothing(site: DataFolder) -> None:
     """Its objects clash with the archive, and join what waits: that goes nowhere."""
     uri = left(site, 3)
-    other = documented("S1", "1", [Image(case="again", number=3, also=OTHER).file()])
+    other = uploader_layout("S1", "1", [Image(case="again", number=3, also=OTHER).file()])
     assert site.bring(other, project="Q", session="S1", dialect=True, destination="archive").state == "placed"
     for _ in range(2):
         told = send(site, 3, "append")
@@ -111,18 +111,18 @@ def test_a_retry_that_is_held_itself_settles_nothing(site: Site) -> None:
     site.check()
 
 
-def test_what_people_said_of_what_waits_is_not_brought_by_a_retry(site: Site) -> None:
+def test_what_people_said_of_what_waits_is_not_brought_by_a_retry(site: DataFolder) -> None:
     uri = left(site)
-    with served(site) as (_, client):
+    with serve_xnat(site) as (_, client):
         fields = {"action": "commit", "AA": "false", "xnat:mrSessionData/note": "mine"}
         assert client.post(uri, params=fields).status_code == 200
         assert "conflict_settled" not in send(site, 2, "append").warned()
-        assert (status(client, uri), counts(site)) == ("CONFLICT", (2, 2))
+        assert (prearchive_status(client, uri), counts(site)) == ("CONFLICT", (2, 2))
     assert "conflict_settled" in send(site, 2, "append", said={"note": "mine"}).warned()
     assert counts(site) == (2, 0)
 
 
-def test_what_was_to_be_in_quarantine_is_so_once_a_retry_has_settled_it(site: Site) -> None:
+def test_what_was_to_be_in_quarantine_is_so_once_a_retry_has_settled_it(site: DataFolder) -> None:
     assert send(site, 1, None).state == "placed"
     assert send(site, 2, "none", quarantine=True).state == "held"
     assert send(site, 3, "append").warned() == {"conflict_settled"}
@@ -132,12 +132,12 @@ def test_what_was_to_be_in_quarantine_is_so_once_a_retry_has_settled_it(site: Si
     assert [one["code"] for one in json.loads(row["warnings"])] == ["conflict_settled"], "and no more that it was left"
 
 
-def test_a_commit_goes_by_the_overwrite_of_the_newest_import(site: Site) -> None:
+def test_a_commit_goes_by_the_overwrite_of_the_newest_import(site: DataFolder) -> None:
     left(site)
     uri = send(site, 2, "none", destination="prearchive").session["uri"]
-    with served(site) as (_, client):
+    with serve_xnat(site) as (_, client):
         assert client.post(uri, params={"action": "commit"}).status_code == 200
-        assert (status(client, uri), counts(site)) == ("CONFLICT", (1, 2))
+        assert (prearchive_status(client, uri), counts(site)) == ("CONFLICT", (1, 2))
         assert send(site, 2, "append", destination="prearchive").counts == {"duplicate": 2}
         told = client.post(uri, params={"action": "commit"})
         assert (told.status_code, counts(site)) == (301, (2, 0)), told.text
@@ -149,16 +149,16 @@ def test_a_commit_goes_by_the_overwrite_of_the_newest_import(site: Site) -> None
 
 def send_again(data: str) -> None:
     """What is killed: the retry."""
-    send(Site(root=Path(data).parent, settings=load_settings(), checked=False), 2, "append")
+    send(DataFolder(root=Path(data).parent, settings=load_settings(), checked=False), 2, "append")
 
 
 @pytest.mark.long
 @pytest.mark.processes
 @pytest.mark.parametrize("point", POINTS)
 def test_a_retry_that_is_killed_is_done_or_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str) -> None:
-    site = site_at(tmp_path, monkeypatch)
+    site = make_data_folder(tmp_path, monkeypatch)
     left(site)
-    killed = Fork(
+    killed = ForkedCommand(
         f"{__name__}:{send_again.__name__}",
         str(site.data),
         argv=["import"],

@@ -14,13 +14,13 @@ from sqlalchemy import delete, event, insert, select
 from scandock.catalog import server_tables
 from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import upload
-from scandock.queue.claim import Slots, claim
-from scandock.queue.events import Kind, add_event
+from scandock.queue.claim import SlotUsage, claim
+from scandock.queue.events import EventKind, add_event
 from scandock.queue.owner import this_owner
 from scandock.queue.tokens import new_uuid
 from scandock.services.watching import Watch
 from scandock.web import server_sent
-from tests.integration.web import Web, listening
+from tests.integration.web import Web, serve_by_socket
 
 pytestmark = pytest.mark.long
 
@@ -66,7 +66,7 @@ def following(client: httpx.Client, mark: str = "", **more: Any) -> Iterator[Hea
 @pytest.fixture
 def web(tmp_path, monkeypatch) -> Iterator[Web]:
     monkeypatch.setattr(server_sent, "LOOK_SECONDS", 0.02)
-    with listening(tmp_path / "data") as running:
+    with serve_by_socket(tmp_path / "data") as running:
         yield running
 
 
@@ -94,7 +94,7 @@ def multiply(catalog: Catalog, uuid: str, count: int) -> None:
                 connection.execute(insert(table), [{**one, "upload_id": made} for one in new])
 
 
-def tell(web: Web, uuid: str, kind: Kind, **data: Any) -> None:
+def tell(web: Web, uuid: str, kind: EventKind, **data: Any) -> None:
     with web.site.catalog.write() as connection:
         number = connection.execute(select(upload.c.id).where(upload.c.uuid == uuid)).scalar_one()
         add_event(web.site.catalog, connection, number, kind, data)
@@ -116,7 +116,7 @@ def test_numbers_come_as_they_change(web):
     with web.client() as client, following(client) as heard:
         heard.until("begin")
         uuid = send(client)
-        found = claim(web.site.catalog, this_owner(), Slots(4))
+        found = claim(web.site.catalog, this_owner(), SlotUsage(4))
         assert found is not None
         heard.until("running")
         with web.site.catalog.write() as connection:

@@ -12,8 +12,8 @@ import pytest
 
 from scandock.model.errors import TokenLost
 from scandock.store.local import LocalStore
-from scandock.store.paths import parse_tree, unchecked
-from tests.integration.store_conformance import staged
+from scandock.store.paths import parse_tree, unchecked_path
+from tests.integration.store_conformance import stage_files
 
 pytestmark = [pytest.mark.crash, pytest.mark.processes]
 
@@ -57,18 +57,18 @@ def test_a_process_killed_while_it_writes(tmp_path):
     assert child.stdout is not None
     assert child.stdout.readline() == b"writing\n"
     store = LocalStore(tmp_path / "DATA")
-    assert store.owner_alive("u")
+    assert store.is_owner_alive("u")
     assert store.forget("u") is False
     child.kill()
     child.wait()
     child.stdout.close()
-    assert not store.owner_alive("u")
+    assert not store.is_owner_alive("u")
     assert store.forget("u") is True
     assert store.works() == []
     done = store.sweep()
     assert done.left == 0
     assert done.deleted > 200
-    staged(store, "v", {"tree/a": b"1"}).seal()
+    stage_files(store, "v", {"tree/a": b"1"}).seal()
 
 
 def test_a_stopped_owner_is_taken_over(tmp_path):
@@ -79,11 +79,11 @@ def test_a_stopped_owner_is_taken_over(tmp_path):
         mine = LocalStore(tmp_path)
         mine.hold("u")
         stage = mine.begin("u", "t1")
-        stage.put_whole(unchecked("tree/a"), b"stale")
+        stage.put_whole(unchecked_path("tree/a"), b"stale")
         os.kill(os.getpid(), signal.SIGSTOP)
         lost = 0
         for late in (
-            lambda: mine.publish_new(stage, unchecked("tree"), parse_tree("archive/P/stale")),
+            lambda: mine.publish_new(stage, unchecked_path("tree"), parse_tree("archive/P/stale")),
             lambda: mine.finish(stage),
         ):
             try:
@@ -92,13 +92,13 @@ def test_a_stopped_owner_is_taken_over(tmp_path):
                 lost += 1
         os._exit(lost)
     assert os.WIFSTOPPED(os.waitpid(pid, os.WUNTRACED)[1])
-    assert store.owner_alive("u")
+    assert store.is_owner_alive("u")
     store.hold("u", force=True)
     stage = store.take("u", "t1", "t2")
     os.kill(pid, signal.SIGCONT)
     assert os.WEXITSTATUS(os.waitpid(pid, 0)[1]) == 2
-    assert LocalStore(tmp_path).owner_alive("u")
-    store.publish_new(stage, unchecked("tree"), parse_tree("archive/P/L"))
+    assert LocalStore(tmp_path).is_owner_alive("u")
+    store.publish_new(stage, unchecked_path("tree"), parse_tree("archive/P/L"))
     store.finish(stage)
     assert [one.name for one in store.walk("archive")] == ["archive/P/L"]
     assert store.works() == []

@@ -17,9 +17,9 @@ import pytest
 from scandock.model.errors import Fault, Usage
 from scandock.store import space, syscalls
 from scandock.store.local import LocalStore
-from scandock.store.paths import parse_tree, unchecked
+from scandock.store.paths import parse_tree, unchecked_path
 from scandock.store.root import Root
-from tests.integration.store_conformance import NAME, content, published, staged
+from tests.integration.store_conformance import NAME, read_tree, publish_tree, stage_files
 
 
 @pytest.fixture
@@ -56,12 +56,12 @@ def test_files_are_plain_and_never_executable(tmp_path, umask, file_mode, folder
         store = LocalStore(tmp_path / "DATA")
         store.prepare()
         store.spool("u").append(0, b"#!/bin/sh\n")
-        published(store, NAME, {"scans/1/a.sh": b"#!/bin/sh\n"})
-        stage = staged(store, "v", {"tree/a": b"1", "r": b""})
-        stage.adopt(parse_tree(NAME), [(unchecked("scans/1/a.sh"), unchecked("tree/b"))])
-        store.publish_exchange(stage, unchecked("tree"), parse_tree(NAME))
-        store.retire(unchecked("tree"), stage=stage)
-        store.keep_receipt(stage, unchecked("r"))
+        publish_tree(store, NAME, {"scans/1/a.sh": b"#!/bin/sh\n"})
+        stage = stage_files(store, "v", {"tree/a": b"1", "r": b""})
+        stage.adopt(parse_tree(NAME), [(unchecked_path("scans/1/a.sh"), unchecked_path("tree/b"))])
+        store.publish_exchange(stage, unchecked_path("tree"), parse_tree(NAME))
+        store.retire(unchecked_path("tree"), stage=stage)
+        store.keep_receipt(stage, unchecked_path("r"))
         store.hold("v")
     finally:
         os.umask(before)
@@ -94,16 +94,16 @@ def test_links_in_a_stage_or_tree_are_never_followed(store, tmp_path):
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "secret").write_bytes(b"secret")
-    stage = staged(store, "u", {"tree/a": b"1"})
+    stage = stage_files(store, "u", {"tree/a": b"1"})
     work = tmp_path / "DATA/work/u/t1/tree"
     (work / "folder").symlink_to(outside)
     (work / "file").symlink_to(outside / "secret")
     for rel in ("tree/folder/x", "tree/file"):
         with pytest.raises(FileExistsError):
-            stage.put_whole(unchecked(rel), b"2")
+            stage.put_whole(unchecked_path(rel), b"2")
     for rel in ("tree/folder/secret", "tree/file"):
         with pytest.raises(OSError, match=r".+"):
-            stage.open(unchecked(rel))
+            stage.open(unchecked_path(rel))
     store.publish_new(stage, "tree", NAME)
     with store.snapshot(NAME) as snapshot:
         for rel in ("folder/secret", "file"):
@@ -115,7 +115,7 @@ def test_links_in_a_stage_or_tree_are_never_followed(store, tmp_path):
         ("folder", "link"),
     }
     with pytest.raises(Fault) as caught:
-        stage.adopt(parse_tree(NAME), [(unchecked("file"), unchecked("n/file"))])
+        stage.adopt(parse_tree(NAME), [(unchecked_path("file"), unchecked_path("n/file"))])
     assert caught.value.code == "tree_damaged"
     store.retire(NAME)
     store.purge(0)
@@ -124,7 +124,7 @@ def test_links_in_a_stage_or_tree_are_never_followed(store, tmp_path):
 
 
 def test_walk_tells_what_does_not_belong(store, tmp_path):
-    published(store, NAME, {"a": b"1"})
+    publish_tree(store, NAME, {"a": b"1"})
     archive = tmp_path / "DATA/archive"
     (archive / "stray").write_bytes(b"22")
     (archive / "P/stray").write_bytes(b"333")
@@ -145,7 +145,7 @@ def test_walk_tells_what_does_not_belong(store, tmp_path):
 
 
 def test_links_share_bytes_and_copies_do_not(store, tmp_path, monkeypatch):
-    published(store, NAME, {"a": b"x" * 3_000_000})
+    publish_tree(store, NAME, {"a": b"x" * 3_000_000})
     stage = store.begin("u", "t")
     assert stage.adopt(NAME, [("a", "linked")]) == (1, 0)
 
@@ -248,12 +248,12 @@ def test_folders_on_another_file_system_are_refused(tmp_path):
 
 
 def test_a_file_over_the_process_limit_is_a_fault(store):
-    stage = staged(store, "u", {"good": b"1"})
+    stage = stage_files(store, "u", {"good": b"1"})
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
     try:
         with pytest.raises(Fault) as caught:
-            stage.put_whole(unchecked("big"), bytes(200_000))
+            stage.put_whole(unchecked_path("big"), bytes(200_000))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert caught.value.code == "store_failed"
@@ -261,7 +261,7 @@ def test_a_file_over_the_process_limit_is_a_fault(store):
 
 
 def test_a_failed_seal_voids_the_stage(store, monkeypatch):
-    stage = staged(store, "u", {"tree/a": b"1"})
+    stage = stage_files(store, "u", {"tree/a": b"1"})
 
     def fails(fd):
         raise OSError(errno.EIO, os.strerror(errno.EIO))
@@ -277,9 +277,9 @@ def test_a_failed_seal_voids_the_stage(store, monkeypatch):
 
 
 def test_where_syncfs_keeps_silent_each_file_is_synced(store, monkeypatch):
-    stage = staged(store, "u", {"x/a": b"1", "b": b"2"})
+    stage = stage_files(store, "u", {"x/a": b"1", "b": b"2"})
     synced = []
-    monkeypatch.setattr(syscalls, "syncfs_tells", lambda: False)
+    monkeypatch.setattr(syscalls, "syncfs_reports_errors", lambda: False)
     monkeypatch.setattr(os, "fsync", lambda fd: synced.append(os.fstat(fd).st_ino))
     stage.seal()
     assert sorted(synced) == sorted(one.inode for one in stage.walk())
@@ -321,7 +321,7 @@ def test_settle_syncs_both_parents(store, monkeypatch, tmp_path):
         fsync(fd)
 
     monkeypatch.setattr(os, "fsync", noted)
-    stage = staged(store, "u", {"tree/a": b"1"})
+    stage = stage_files(store, "u", {"tree/a": b"1"})
     store.publish_new(stage, "tree", NAME)
     for folder in ("archive", "archive/P", "work/u/t1"):
         assert (tmp_path / "DATA" / folder).stat().st_ino in synced
@@ -368,7 +368,7 @@ def test_processes_that_make_and_leave_the_same_parents_lose_nothing(store, tmp_
 def test_people_on_the_mount_always_see_one_of_the_trees(store, tmp_path):
     if not space.can_exchange(Root(str(tmp_path / "DATA"))):
         pytest.skip("this file system can't exchange two names")
-    published(store, NAME, {"a": b"0"})
+    publish_tree(store, NAME, {"a": b"0"})
     stage = store.begin("u", "t")
     missed, seen, looked, done = [], set(), threading.Event(), threading.Event()
 
@@ -394,7 +394,7 @@ def test_people_on_the_mount_always_see_one_of_the_trees(store, tmp_path):
         looker.join()
     assert missed == []
     assert len(seen) > 1
-    assert content(store, NAME) == {"a": b"199"}
+    assert read_tree(store, NAME) == {"a": b"199"}
     assert len(stage.list()) == 199
 
 
@@ -446,9 +446,9 @@ def test_dropped_handles_close_their_descriptors(tmp_path):
         store = LocalStore(tmp_path / "DATA")
         store.prepare()
         store.spool("u").append(0, b"1")
-        stage = staged(store, "u", {"a/b/c": b"1"})
-        store.publish_new(stage, unchecked("a"), parse_tree(NAME))
-        store.snapshot(parse_tree(NAME)).open(unchecked("b/c")).close()
+        stage = stage_files(store, "u", {"a/b/c": b"1"})
+        store.publish_new(stage, unchecked_path("a"), parse_tree(NAME))
+        store.snapshot(parse_tree(NAME)).open(unchecked_path("b/c")).close()
         store.retire(parse_tree(NAME))
     del store, stage
     assert len(os.listdir("/proc/self/fd")) == before
@@ -475,12 +475,12 @@ def test_a_link_to_a_folder_that_is_not_mounted_is_as_a_missing_folder(store, tm
         return folder == "archive"
 
     with pytest.raises(Fault, match=r"The folder archive of .* is not there, with all") as caught:
-        again.make_stored(holds)
+        again.make_areas(holds)
     assert (caught.value.code, asked) == ("store_missing", [("archive", False)])
     assert not again.has_area(parse_tree("archive/P/S"))
     assert again.try_writing() == []
     (tmp_path / "elsewhere").mkdir()
     with pytest.raises(Fault, match="is empty, without all"):
-        again.make_stored(holds)
+        again.make_areas(holds)
     assert asked[-1] == ("archive", True)
     again.close()

@@ -8,16 +8,16 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.builders import Site, documented, ecat, zipped
+from tests.builders import DataFolder, uploader_layout, ecat, zip_entries
 from tests.integration.test_pictures import NAME, SESSION, image, report
-from tests.integration.web import serving
+from tests.integration.web import serve_in_process
 
 pytestmark = pytest.mark.long
 
 
 @pytest.fixture
-def client(site: Site) -> Iterator[httpx.Client]:
-    with serving(site.data) as web, web.client() as one:
+def client(site: DataFolder) -> Iterator[httpx.Client]:
+    with serve_in_process(site.data) as web, web.client() as one:
         yield one
 
 
@@ -36,7 +36,7 @@ def numbered(session: str) -> dict[str, bytes]:
     counts = {99: 1, 10: 3, 2: 2, 1: 1, 30: 1, 4: 1, 5: 1}
     entries: dict[str, bytes] = {}
     for scan, many in counts.items():
-        entries |= documented(session, str(scan), [of(scan, number) for number in range(many)])
+        entries |= uploader_layout(session, str(scan), [of(scan, number) for number in range(many)])
     return entries
 
 
@@ -60,7 +60,7 @@ def test_a_table_of_many_files_is_a_page_at_a_time(client, site):
     site.checked = False
     long = "x" * 180
     many = {f"S3/resources/NOTES/files/{n:05}{long}.txt": b"x" for n in range(120)}
-    site.bring({**many, **documented("S3", "4", [image(5, StudyInstanceUID="1.2.77")])}, session="S3")
+    site.bring({**many, **uploader_layout("S3", "4", [image(5, StudyInstanceUID="1.2.77")])}, session="S3")
     page = client.get("/projects/P/sessions/S3", params={"sort": "name", "q": "00"})
     assert page.text.count(f"{long}.txt</th>") == 50
     assert "cursor=" in page.text
@@ -100,7 +100,7 @@ def test_a_project_leads_to_its_subjects_whose_sessions_are_sorted_and_found(cli
         "B": [image(one, StudyInstanceUID="1.2.72", SOPInstanceUID=f"1.2.72.{one}") for one in range(3)],
     }
     for label, images in several.items():
-        site.bring(documented(label, "4", images), session=label, destination="archive")
+        site.bring(uploader_layout(label, "4", images), session=label, destination="archive")
     project = client.get("/projects/P").text
     (path,) = set(re.findall(r'href="(/projects/P/subjects/[^"]+)"', project))
 
@@ -114,7 +114,7 @@ def test_a_project_leads_to_its_subjects_whose_sessions_are_sorted_and_found(cli
 
 
 def test_a_report_has_its_reason_in_the_place_of_images(client, site):
-    site.bring(documented("R", "9", [report()]), session="R", destination="archive")
+    site.bring(uploader_layout("R", "9", [report()]), session="R", destination="archive")
     text = client.get("/projects/P/sessions/R/scans/9").text
     assert "This is a report (SR), without pixels." in text
     assert 'class="viewer"' not in text
@@ -137,7 +137,7 @@ def test_own_files_of_projects_and_subjects_are_shown_and_lead_to_their_bytes(cl
     assert client.put("/data/projects/P/subjects/S1").status_code == 201
     assert title not in client.get(page).text
     content = {f"sub/{n:02} <b>100%#?.txt": str(n).encode() for n in range(51)}
-    packed = client.put(f"/data{page}/resources/R/files/x.zip?extract=true", content=zipped(content))
+    packed = client.put(f"/data{page}/resources/R/files/x.zip?extract=true", content=zip_entries(content))
     assert packed.status_code == 200, packed.text
     told = client.get(page).text
     assert title in told

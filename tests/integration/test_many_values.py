@@ -11,7 +11,7 @@ import pytest
 
 from scandock.services.settings import load_settings
 from tests.integration.many_rows import seed, seed_scans
-from tests.integration.web import Web, serving
+from tests.integration.web import Web, serve_in_process
 
 MANY = 10_000
 MR, SUBJECT = "xnat:mrSessionData", "xnat:subjectData"
@@ -24,7 +24,7 @@ URLENCODED = {"Content-Type": "application/x-www-form-urlencoded"}
 @pytest.fixture(scope="module")
 def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
     data = tmp_path_factory.mktemp("many") / "data"
-    with serving(data, load_settings()) as running:
+    with serve_in_process(data, load_settings()) as running:
         (data / "archive/lost").mkdir()  # the rows' files were never there
         seed(running.site.catalog, 4, name="S")
         seed_scans(running.site.catalog, 2)

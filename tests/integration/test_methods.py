@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from scandock.services.settings import load_settings
-from tests.integration.web import listening
+from tests.integration.web import serve_by_socket
 
 LISTS = [
     f"/api/v1/{name}" for name in ("imports", "projects", "subjects", "sessions", "prearchive", "audit", "accounts")
@@ -17,7 +17,7 @@ def web(tmp_path_factory, request):
     with pytest.MonkeyPatch.context() as patch:
         if request.param:
             patch.setenv("SCANDOCK_BASE_PATH", request.param)
-        with listening(tmp_path_factory.mktemp("methods") / "data", load_settings()) as running:
+        with serve_by_socket(tmp_path_factory.mktemp("methods") / "data", load_settings()) as running:
             yield running, request.param
 
 

@@ -479,7 +479,7 @@ def test_a_catalog_whose_upgrade_fails_at_its_end_is_as_it_was(
         assert connection.execute(select(tree.c.upload_id)).scalars().all() == [1, 1]
         connection.execute(update(tree).values(upload_id=None))
         catalog.examine()
-    assert (_versions(catalog), catalog.lost_rows()) == ([HEAD], {})
+    assert (_versions(catalog), catalog.count_orphan_rows()) == ([HEAD], {})
     catalog.dispose()
 
 

@@ -6,12 +6,12 @@ import base64
 
 import pytest
 
-from tests.integration.web import serving
+from tests.integration.web import serve_in_process
 
 
 @pytest.fixture
 def web(tmp_path):
-    with serving(tmp_path / "data") as running, running.client() as admin:
+    with serve_in_process(tmp_path / "data") as running, running.client() as admin:
         assert admin.post("/api/v1/projects", json={"id": "Q", "name": "Second"}).status_code == 201
         yield running
 

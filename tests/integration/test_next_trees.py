@@ -13,15 +13,15 @@ from scandock.services.archiving import archive
 from scandock.services.moving import Desk
 from scandock.services.opening import opened
 from scandock.services.resolving import resolve
-from tests.builders import Image, Site, images, sha256, site_at, zipped
+from tests.builders import Image, DataFolder, images, sha256, make_data_folder, zip_entries
 
 COMMENT = 0x00204000
 FRAMES = 0x00280008
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> Site:
-    return site_at(tmp_path, monkeypatch, database_url)
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> DataFolder:
+    return make_data_folder(tmp_path, monkeypatch, database_url)
 
 
 def image(number: int, text: bytes = b"", *, frames: bytes = b"", series: int = 1) -> bytes:
@@ -31,12 +31,12 @@ def image(number: int, text: bytes = b"", *, frames: bytes = b"", series: int = 
 
 def damaged(entries: dict[str, bytes]) -> bytes:
     """A zip whose last entry can't be read."""
-    raw = bytearray(zipped(entries))
+    raw = bytearray(zip_entries(entries))
     raw[raw.index([*entries][-1].encode()) + 60] ^= 0xFF
     return bytes(raw)
 
 
-def sums_hold(site: Site) -> dict[str, int]:
+def sums_hold(site: DataFolder) -> dict[str, int]:
     """Frames by scan of the only session, once all its sums were compared with its files' rows."""
     with site.catalog() as catalog, catalog.read() as connection:
         (tree_id,) = connection.execute(select(session.c.tree_id)).scalars()
@@ -60,7 +60,7 @@ def sums_hold(site: Site) -> dict[str, int]:
 
 
 @pytest.mark.postgresql
-def test_sums_are_those_of_the_rows_whatever_joins_or_goes(site: Site) -> None:
+def test_sums_are_those_of_the_rows_whatever_joins_or_goes(site: DataFolder) -> None:
     first = site.bring({"1.dcm": image(1, frames=b"5"), "2.dcm": image(2), "a/log.txt": b"one"})
     assert sums_hold(site) == {"1": 6}
     site.bring({"3.dcm": image(3, frames=b"2"), "4.dcm": image(4, series=2), "a/log.txt": b"more"})
@@ -73,7 +73,7 @@ def test_sums_are_those_of_the_rows_whatever_joins_or_goes(site: Site) -> None:
     assert sums_hold(site) == {"1": 9, "2": 3}
 
 
-def test_sums_are_those_of_the_rows_after_a_merge_and_a_choice(site: Site) -> None:
+def test_sums_are_those_of_the_rows_after_a_merge_and_a_choice(site: DataFolder) -> None:
     site.bring({"1.dcm": image(1, frames=b"5"), "a/log.txt": b"one"}, session="S")
     site.bring({"2.dcm": image(2, frames=b"2"), "a/log.txt": b"two"}, session="S", destination="prearchive")
     with opened(str(site.data), site.settings) as (catalog, store):
@@ -89,7 +89,7 @@ def test_sums_are_those_of_the_rows_after_a_merge_and_a_choice(site: Site) -> No
     site.check()
 
 
-def test_of_versions_the_one_that_is_not_chosen_counts_for_nothing(site: Site) -> None:
+def test_of_versions_the_one_that_is_not_chosen_counts_for_nothing(site: DataFolder) -> None:
     site.bring({"1.dcm": image(1, b"a", frames=b"5"), "2.dcm": image(1, b"b", frames=b"2"), "3.dcm": image(3)})
     assert sums_hold(site) == {"1": 8}
     with opened(str(site.data), site.settings) as (catalog, store):
@@ -100,31 +100,31 @@ def test_of_versions_the_one_that_is_not_chosen_counts_for_nothing(site: Site) -
     site.check()
 
 
-def test_what_a_refused_inner_archive_brought_is_in_no_tree(site: Site) -> None:
+def test_what_a_refused_inner_archive_brought_is_in_no_tree(site: DataFolder) -> None:
     """Of the same series as what another one brought, and read into the same folder before it was refused."""
     objects = images(4)
     broken = damaged({"3.dcm": objects[2], "4.dcm": objects[3]})
-    told = site.bring({"a.zip": zipped({"1.dcm": objects[0], "2.dcm": objects[1]}), "b.zip": broken})
+    told = site.bring({"a.zip": zip_entries({"1.dcm": objects[0], "2.dcm": objects[1]}), "b.zip": broken})
 
     assert told.counts == {"stored": 2, "refused": 2}
     assert sorted(site.files().values()) == sorted(map(sha256, objects[:2]))
 
 
-def test_what_takes_the_name_of_a_refused_object_has_it(site: Site) -> None:
+def test_what_takes_the_name_of_a_refused_object_has_it(site: DataFolder) -> None:
     """The refused one was read first, so that the readers gave the other one a spare name."""
     broken = damaged({"1.dcm": image(1, b"refused"), "2.dcm": image(2)})
-    told = site.bring({"a.zip": broken, "b.zip": zipped({"1.dcm": image(1, b"kept"), "3.dcm": image(3)})})
+    told = site.bring({"a.zip": broken, "b.zip": zip_entries({"1.dcm": image(1, b"kept"), "3.dcm": image(3)})})
 
     assert told.counts == {"stored": 2, "refused": 2}
     assert sorted(site.files().values()) == sorted([sha256(image(1, b"kept")), sha256(image(3))])
     assert not any("_" in Path(str(line["stored_as"])).name for line in told.lines if line["stored_as"])
 
 
-def test_a_file_that_an_archive_heals_is_not_replaced_by_the_same_archive(site: Site) -> None:
+def test_a_file_that_an_archive_heals_is_not_replaced_by_the_same_archive(site: DataFolder) -> None:
     first = site.bring({"1.dcm": image(1), "a/log.txt": b"one"})
     stands = site.data / str(first.line("a/log.txt")["stored_as"])
     stands.write_bytes(b"cut short")
-    told = site.bring(zipped([("1.dcm", image(1)), ("a/log.txt", b"one"), ("a/log.txt", b"two")]), overwrite="delete")
+    told = site.bring(zip_entries([("1.dcm", image(1)), ("a/log.txt", b"one"), ("a/log.txt", b"two")]), overwrite="delete")
 
     assert told.counts == {"duplicate": 1, "resource": 2}
     assert stands.read_bytes() == b"one"

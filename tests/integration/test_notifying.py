@@ -30,8 +30,8 @@ from scandock.services.opening import opened
 from scandock.services.settings import Settings, load_settings
 from scandock.services.subscribing import list_deliveries, list_subscriptions, subscribe, unsubscribe
 from scandock.services.verifying import Plan, verify_again
-from tests.builders import Site, documented, images, site_at, verify_some
-from tests.integration.web import serving
+from tests.builders import DataFolder, uploader_layout, images, make_data_folder, verify_some
+from tests.integration.web import serve_in_process
 from tests.sinks import http_sink, smtp_sink
 
 pytestmark = pytest.mark.long
@@ -41,14 +41,14 @@ SETTINGS = load_settings()
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> Site:
-    made = site_at(tmp_path, monkeypatch, database_url)
-    made.bring(documented("S1", "1", images(2)), session="S1")
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> DataFolder:
+    made = make_data_folder(tmp_path, monkeypatch, database_url)
+    made.bring(uploader_layout("S1", "1", images(2)), session="S1")
     return made
 
 
 @contextmanager
-def desk_of(site: Site, name: str = "ann") -> Iterator[Desk]:
+def desk_of(site: DataFolder, name: str = "ann") -> Iterator[Desk]:
     """The desk of an owner of P."""
     with opened(str(site.data), site.settings) as (catalog, store):
         with catalog.write() as connection:
@@ -103,12 +103,12 @@ def due(catalog: Catalog) -> None:
 
 
 @pytest.mark.postgresql
-def test_an_import_s_end_is_noted_for_who_asked(site: Site, sent_with: Any) -> None:
+def test_an_import_s_end_is_noted_for_who_asked(site: DataFolder, sent_with: Any) -> None:
     with desk_of(site) as desk:
         subscribe(desk, kind="email", target="ann@example.org", states=["placed"])
         subscribe(desk, kind="email", target="held@example.org", states=["held", "failed"])
         subscribe(desk, kind="email", target="owner@example.org", states=ALL, project_name="P")
-        site.bring(documented("S2", "1", images(2, case="other")), session="S2")
+        site.bring(uploader_layout("S2", "1", images(2, case="other")), session="S2")
         with desk.catalog.write() as connection:  # by the command line, but into the project
             told = connection.execute(select(subscription.c.target).join(delivery)).scalars()
             assert list(told) == ["owner@example.org"]
@@ -128,7 +128,7 @@ def test_an_import_s_end_is_noted_for_who_asked(site: Site, sent_with: Any) -> N
             assert list(told) == ["ann@example.org", "owner@example.org"]
 
 
-def test_mail_is_not_promised_where_none_is_sent(site: Site, sent_with: Any) -> None:
+def test_mail_is_not_promised_where_none_is_sent(site: DataFolder, sent_with: Any) -> None:
     sent_with(smtp_host="")
     with desk_of(site) as desk:
         with pytest.raises(Usage) as caught:
@@ -138,7 +138,7 @@ def test_mail_is_not_promised_where_none_is_sent(site: Site, sent_with: Any) -> 
 
 
 @pytest.mark.postgresql
-def test_asking_is_checked(site: Site, sent_with: Any) -> None:
+def test_asking_is_checked(site: DataFolder, sent_with: Any) -> None:
     with desk_of(site) as desk:
         for values, code in (
             ({"kind": "sms"}, "kind_unknown"),
@@ -174,7 +174,7 @@ def test_asking_is_checked(site: Site, sent_with: Any) -> None:
 
 
 @pytest.mark.parametrize("labels", [False, True])
-def test_a_mail_says_it_in_plain_words(site: Site, sent_with: Any, labels: bool) -> None:
+def test_a_mail_says_it_in_plain_words(site: DataFolder, sent_with: Any, labels: bool) -> None:
     with desk_of(site) as desk, smtp_sink() as box:
         sent_with(smtp_host="127.0.0.1", smtp_port=box.port, public_url="https://scans.example.org", labels=labels)
         subscribe(desk, kind="email", target="ann@example.org", states=ALL)
@@ -191,7 +191,7 @@ def test_a_mail_says_it_in_plain_words(site: Site, sent_with: Any, labels: bool)
 
 
 @pytest.mark.parametrize("labels", [False, True])
-def test_a_webhook_is_signed(site: Site, sent_with: Any, labels: bool) -> None:
+def test_a_webhook_is_signed(site: DataFolder, sent_with: Any, labels: bool) -> None:
     with desk_of(site) as desk, http_sink() as hook:
         sent_with(labels=labels)
         made = subscribe(desk, kind="webhook", target=hook.url, states=ALL)
@@ -209,7 +209,7 @@ def test_a_webhook_is_signed(site: Site, sent_with: Any, labels: bool) -> None:
 
 
 @pytest.mark.postgresql
-def test_what_fails_is_tried_again_and_then_shown(site: Site, sent_with: Any) -> None:
+def test_what_fails_is_tried_again_and_then_shown(site: DataFolder, sent_with: Any) -> None:
     with desk_of(site) as desk, http_sink() as hook:
         hook.status = 500
         made = subscribe(desk, kind="webhook", target=hook.url, states=ALL)
@@ -237,7 +237,7 @@ def test_what_fails_is_tried_again_and_then_shown(site: Site, sent_with: Any) ->
         assert len(hook.calls) == len(PAUSES) + 1
 
 
-def test_one_that_fails_keeps_no_other_from_being_sent(site: Site, sent_with: Any) -> None:
+def test_one_that_fails_keeps_no_other_from_being_sent(site: DataFolder, sent_with: Any) -> None:
     with desk_of(site) as desk, http_sink() as hook, smtp_sink() as box:
         box.refuse = True
         sent_with(smtp_host="127.0.0.1", smtp_port=box.port)
@@ -251,7 +251,7 @@ def test_one_that_fails_keeps_no_other_from_being_sent(site: Site, sent_with: An
         assert sorted(map(tuple, told)) == [("sent", 1), ("waiting", 1), ("waiting", 1)]
 
 
-def test_a_redirect_is_not_followed(site: Site, sent_with: Any) -> None:
+def test_a_redirect_is_not_followed(site: DataFolder, sent_with: Any) -> None:
     with desk_of(site) as desk, http_sink() as hook:
         hook.status = 302
         subscribe(desk, kind="webhook", target=hook.url, states=ALL)
@@ -262,7 +262,7 @@ def test_a_redirect_is_not_followed(site: Site, sent_with: Any) -> None:
 
 @pytest.mark.postgresql
 def test_a_worker_that_dies_while_sending_loses_nothing(
-    site: Site, sent_with: Any, monkeypatch: pytest.MonkeyPatch
+    site: DataFolder, sent_with: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with desk_of(site) as desk, http_sink() as hook:
         subscribe(desk, kind="webhook", target=hook.url, states=ALL)
@@ -281,7 +281,7 @@ def test_a_worker_that_dies_while_sending_loses_nothing(
 
 
 @pytest.mark.postgresql
-def test_an_import_that_is_tried_again_is_told_of_again(site: Site, sent_with: Any) -> None:
+def test_an_import_that_is_tried_again_is_told_of_again(site: DataFolder, sent_with: Any) -> None:
     with desk_of(site) as desk, http_sink() as hook:
         subscribe(desk, kind="webhook", target=hook.url, states=ALL)
         number = ended(desk, "failed")
@@ -295,7 +295,7 @@ def test_an_import_that_is_tried_again_is_told_of_again(site: Site, sent_with: A
 
 
 def test_over_http(tmp_path: Path) -> None:
-    with serving(tmp_path / "data") as web, web.client() as client:
+    with serve_in_process(tmp_path / "data") as web, web.client() as client:
         web.account("meg", P="member")
         wanted = {"kind": "webhook", "target": "https://example.org/hook", "states": ["held", "failed"]}
         made = client.post("/api/v1/subscriptions", json=wanted)
@@ -317,7 +317,7 @@ def test_over_http(tmp_path: Path) -> None:
 # -- damage ------------------------------------------------------------------------------------------------------------
 
 
-def rot(site: Site, number: int = 0) -> None:
+def rot(site: DataFolder, number: int = 0) -> None:
     """Flip a bit in a stored file."""
     victim = sorted((site.data / "archive").rglob("*.dcm"))[number]
     data = bytearray(victim.read_bytes())
@@ -335,7 +335,7 @@ def found(desk: Desk, *, mail: bool) -> None:
 
 
 @pytest.mark.postgresql
-def test_administrators_hear_of_damage_unasked(site: Site, sent_with: Any) -> None:
+def test_administrators_hear_of_damage_unasked(site: DataFolder, sent_with: Any) -> None:
     with desk_of(site) as desk, smtp_sink() as box:
         with desk.catalog.write() as connection:
             for name, admin, disabled in (("root", True, False), ("gone", True, True), ("bob", False, False)):
@@ -361,7 +361,7 @@ def test_administrators_hear_of_damage_unasked(site: Site, sent_with: Any) -> No
 
 
 @pytest.mark.postgresql
-def test_owners_and_projects_hear_of_damage_once_they_ask(site: Site, sent_with: Any) -> None:
+def test_owners_and_projects_hear_of_damage_once_they_ask(site: DataFolder, sent_with: Any) -> None:
     with desk_of(site) as desk, http_sink() as hook:
         for target, more in (("mine", {}), ("project", {"project_name": "P"})):
             subscribe(desk, kind="webhook", target=f"{hook.url}&{target}", states=["damaged"], **more)
@@ -389,7 +389,7 @@ def test_owners_and_projects_hear_of_damage_once_they_ask(site: Site, sent_with:
 
 
 def test_what_is_found_while_a_message_is_sent_is_told_in_the_next(
-    site: Site, sent_with: Any, monkeypatch: pytest.MonkeyPatch
+    site: DataFolder, sent_with: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with desk_of(site) as desk:
         subscribe(desk, kind="webhook", target="https://example.org/hook", states=["damaged"])

@@ -7,7 +7,7 @@ import struct
 import pytest
 
 from tests.badinput.objects import BIG_ENDIAN, dataset, element, meta, part10
-from tests.builders import Image, Imported, Site, site_at
+from tests.builders import Image, ImportOutcome, DataFolder, make_data_folder
 from tests.unit.formats_dicom.build import Writer
 
 pytestmark = pytest.mark.long
@@ -54,9 +54,9 @@ NAMED = {
 
 
 @pytest.fixture(scope="module")
-def imported(tmp_path_factory: pytest.TempPathFactory) -> Imported:
+def imported(tmp_path_factory: pytest.TempPathFactory) -> ImportOutcome:
     with pytest.MonkeyPatch.context() as patch:
-        site: Site = site_at(tmp_path_factory.mktemp("odd"), patch)
+        site: DataFolder = make_data_folder(tmp_path_factory.mktemp("odd"), patch)
         odd = {name: Image(case=name, patient_id=name.encode(), patient_name=b"") for name in ("b", "t", "c", "e", "w")}
         entries = {
             "b.dcm": blank(odd["b"].file(), 0x00080060),
@@ -72,7 +72,7 @@ def imported(tmp_path_factory: pytest.TempPathFactory) -> Imported:
         return site.bring(entries)
 
 
-def test_each_is_stored_and_only_the_one_that_says_what_it_is_not_is_named(imported: Imported):
+def test_each_is_stored_and_only_the_one_that_says_what_it_is_not_is_named(imported: ImportOutcome):
     assert imported.state == "placed"
     assert imported.counts == {"stored": 4 + len(NAMED), "unparseable": 1}
     codes = imported.codes()
@@ -83,12 +83,12 @@ def test_each_is_stored_and_only_the_one_that_says_what_it_is_not_is_named(impor
     assert "cut" not in line["message"]
 
 
-def test_each_scan_is_what_its_header_says(imported: Imported):
+def test_each_scan_is_what_its_header_says(imported: ImportOutcome):
     modalities = {session["label"]: [scan["modality"] for scan in session["scans"]] for session in imported.sessions}
     assert {label: modalities[label] for label in "btce"} == {label: ["MR"] for label in "btce"}
 
 
-def test_no_label_is_made_of_the_bytes_of_an_escape_sequence(imported: Imported):
+def test_no_label_is_made_of_the_bytes_of_an_escape_sequence(imported: ImportOutcome):
     subjects = {session["label"]: session["subject"] for session in imported.sessions}
     assert {patient: subjects[patient] for _, _, patient, _ in NAMED.values()} == {
         patient: label for _, _, patient, label in NAMED.values()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.badinput.objects import sha256_of
-from tests.builders import Image, Site, ecat, site_at
+from tests.builders import Image, DataFolder, ecat, make_data_folder
 
 pytestmark = pytest.mark.long
 
@@ -20,11 +20,11 @@ NOISE = "".join(sha256_of([b"%d" % n]) for n in range(100)).encode()
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> Site:
-    return site_at(tmp_path, monkeypatch, database_url)
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> DataFolder:
+    return make_data_folder(tmp_path, monkeypatch, database_url)
 
 
-def takes(site: Site, entries: dict[str, bytes]) -> None:
+def takes(site: DataFolder, entries: dict[str, bytes]) -> None:
     """Imported, and found again."""
     told = site.bring(entries)
     assert told.state == "placed", told.report["message"]
@@ -56,12 +56,12 @@ def takes(site: Site, entries: dict[str, bytes]) -> None:
         pytest.param({"also": {0x0020000E: (b"UI", b"1.2\0.4"), 0x00080018: (b"UI", b"1\0.5")}}, id="NUL in UIDs"),
     ],
 )
-def test_an_object_with_odd_values_is_taken(site: Site, values: dict[str, Any]) -> None:
+def test_an_object_with_odd_values_is_taken(site: DataFolder, values: dict[str, Any]) -> None:
     takes(site, {"1.dcm": Image(case="odd", **values).file()})
 
 
 @pytest.mark.parametrize("tag", [0x0020000D, 0x0020000E, 0x00080018])
-def test_a_uid_that_is_none_by_its_length_is_said(site: Site, tag: int) -> None:
+def test_a_uid_that_is_none_by_its_length_is_said(site: DataFolder, tag: int) -> None:
     told = site.bring(
         {"1.dcm": Image(case="odd").file(), "2.dcm": Image(case="odd", number=2, also={tag: (b"UI", NOISE)}).file()}
     )
@@ -72,7 +72,7 @@ def test_a_uid_that_is_none_by_its_length_is_said(site: Site, tag: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["N" * 200, "na\x00me", "\U0001f600", "..", "CON", " "])
-def test_a_resource_folder_of_any_name_is_kept(site: Site, name: str) -> None:
+def test_a_resource_folder_of_any_name_is_kept(site: DataFolder, name: str) -> None:
     entries = {
         "S/scans/1/resources/DICOM/files/1.dcm": Image(case="odd").file(),
         f"S/scans/1/resources/{name}/files/a.txt": b"a note",
@@ -84,7 +84,7 @@ def test_a_resource_folder_of_any_name_is_kept(site: Site, name: str) -> None:
     assert site.bring(entries).counts == {"duplicate": 2}
 
 
-def test_names_and_folders_of_any_length_and_script_are_kept(site: Site) -> None:
+def test_names_and_folders_of_any_length_and_script_are_kept(site: DataFolder) -> None:
     entries = {
         "1.dcm": Image(case="odd").file(),
         "/".join(["deep"] * 200) + "/a.txt": b"one",
@@ -98,11 +98,11 @@ def test_names_and_folders_of_any_length_and_script_are_kept(site: Site) -> None
     assert site.bring(entries).counts == {"duplicate": 5}
 
 
-def test_ecat_headers_that_are_no_text_are_taken(site: Site) -> None:
+def test_ecat_headers_that_are_no_text_are_taken(site: DataFolder) -> None:
     takes(site, {"a.v": ecat(patient_id=b"\xff" * 16, patient_name=b"A\0B", facility_name=b"\xed\xb0\x80")})
 
 
-def test_entries_that_need_an_eye_are_kept_whatever_they_are_called(site: Site) -> None:
+def test_entries_that_need_an_eye_are_kept_whatever_they_are_called(site: DataFolder) -> None:
     told = site.bring(
         {"1.dcm": Image(case="odd").file(), "a\x1b\x07.dcm": b"no image", "n" * 5000 + ".dcm": b"no image"}
     )
@@ -111,7 +111,7 @@ def test_entries_that_need_an_eye_are_kept_whatever_they_are_called(site: Site) 
 
 
 @pytest.mark.parametrize("label", ["L" * 500, "a/b", "Müller ö"])
-def test_requested_labels_of_any_kind(site: Site, label: str) -> None:
+def test_requested_labels_of_any_kind(site: DataFolder, label: str) -> None:
     told = site.bring({"1.dcm": Image(case="odd").file()}, session=label, subject=label)
 
     assert told.state == "placed"

@@ -35,27 +35,27 @@ ALICE = {
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[oidc_provider.Provider]:
-    with oidc_provider.provider() as one:
+def running() -> Iterator[oidc_provider.OidcProvider]:
+    with oidc_provider.run_provider() as one:
         yield one
 
 
 @pytest.fixture
-def there(running: oidc_provider.Provider) -> oidc_provider.Provider:
+def there(running: oidc_provider.OidcProvider) -> oidc_provider.OidcProvider:
     """The provider, honest again."""
-    fresh = oidc_provider.Provider(issuer=running.issuer, keys=running.keys[:1], person=dict(ALICE))
+    fresh = oidc_provider.OidcProvider(issuer=running.issuer, keys=running.keys[:1], person=dict(ALICE))
     running.__dict__.update(fresh.__dict__)
     return running
 
 
 @pytest.fixture
-def here(there: oidc_provider.Provider) -> Iterator[OidcProvider]:
+def here(there: oidc_provider.OidcProvider) -> Iterator[OidcProvider]:
     one = OidcProvider(settings(there))
     yield one
     one.close()
 
 
-def settings(there: oidc_provider.Provider, **more) -> OidcSettings:
+def settings(there: oidc_provider.OidcProvider, **more) -> OidcSettings:
     return replace(provider_at(there.issuer), client_secret=SECRET, **more)
 
 
@@ -66,7 +66,7 @@ def provider_at(issuer: str) -> OidcSettings:
     return made
 
 
-def log_in(here: OidcProvider, there: oidc_provider.Provider, then: str = "/") -> tuple[Identity, str]:
+def log_in(here: OidcProvider, there: oidc_provider.OidcProvider, then: str = "/") -> tuple[Identity, str]:
     begun = here.begin(BACK, then)
     return here.finish(there.authorize(begun.url), begun.cookie, BACK)
 

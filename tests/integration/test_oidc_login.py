@@ -11,7 +11,7 @@ from scandock.services.settings import load_settings
 from scandock.web.v1.oidc import FLOW_COOKIE
 from tests.integration import oidc_provider
 from tests.integration.oidc_provider import CLIENT, SECRET
-from tests.integration.web import listening
+from tests.integration.web import serve_by_socket
 
 ALICE = {
     "sub": "1234",
@@ -25,14 +25,14 @@ LOGIN = "/api/v1/auth/oidc/login"
 
 @pytest.fixture(scope="module")
 def running():
-    with oidc_provider.provider() as one:
+    with oidc_provider.run_provider() as one:
         yield one
 
 
 @pytest.fixture
 def there(running):
     """The provider, honest again."""
-    fresh = oidc_provider.Provider(issuer=running.issuer, keys=running.keys[:1], person=dict(ALICE))
+    fresh = oidc_provider.OidcProvider(issuer=running.issuer, keys=running.keys[:1], person=dict(ALICE))
     running.__dict__.update(fresh.__dict__)
     return running
 
@@ -48,7 +48,7 @@ def settings(there, monkeypatch):
 
 @pytest.fixture
 def web(tmp_path, settings):
-    with listening(tmp_path / "data", settings) as made:
+    with serve_by_socket(tmp_path / "data", settings) as made:
         yield made
 
 
@@ -58,7 +58,7 @@ def browser(web):
         yield made
 
 
-def go(browser: httpx.Client, there: oidc_provider.Provider, **how) -> tuple[httpx.Response, str]:
+def go(browser: httpx.Client, there: oidc_provider.OidcProvider, **how) -> tuple[httpx.Response, str]:
     """Go to the provider and come back; the server's last answer, and the address that the provider sends back to."""
     begun = browser.get(LOGIN, **how)
     assert begun.status_code == 303, begun.text
@@ -149,7 +149,7 @@ def test_a_provider_that_does_not_answer_is_a_fault_that_passes(browser, there):
 @pytest.mark.parametrize("then", ["/projects/P", "/dock/projects/P"])
 def test_under_a_path_and_over_tls(tmp_path, settings, there, then):
     changed = settings.model_copy(update={"public_url": "https://example.org/dock"})
-    with listening(tmp_path / "data", changed) as web, web.client(None) as browser:
+    with serve_by_socket(tmp_path / "data", changed) as web, web.client(None) as browser:
         begun = browser.get(LOGIN, params={"then": then}, headers={"X-Forwarded-Proto": "https"})
         cookie = begun.headers["Set-Cookie"]
         assert "Path=/dock/api/v1/auth/oidc" in cookie
@@ -168,7 +168,7 @@ def test_under_a_path_and_over_tls(tmp_path, settings, there, then):
 
 
 def test_a_site_without_a_provider_has_no_such_login(tmp_path):
-    with listening(tmp_path / "data") as web, web.client(None) as client:
+    with serve_by_socket(tmp_path / "data") as web, web.client(None) as client:
         for path in (LOGIN, "/api/v1/auth/oidc/callback"):
             answer = client.get(path)
             assert (answer.status_code, answer.json()["code"]) == (404, "oidc_off")

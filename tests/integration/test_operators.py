@@ -21,11 +21,11 @@ from scandock.testing.data import make_data
 from scandock.testing.worker import InProcessWorker
 from scandock.web import readiness
 from scandock.web.metrics import worker_metrics
-from tests.builders import documented, images, site_at, verify_some
+from tests.builders import uploader_layout, images, make_data_folder, verify_some
 from tests.crash.archives import Study, zip_bytes
 from tests.crash.processes import environment, until
 from tests.integration.in_process import call_in_process
-from tests.integration.web import serving
+from tests.integration.web import serve_in_process
 
 STUDY = Study(71, 1, count=2, side=8)
 BODY = zip_bytes(STUDY.entries("S"))
@@ -43,7 +43,7 @@ def values(text):
 
 def test_one_upload_from_its_first_byte_to_its_verification(tmp_path):
     with (
-        serving(tmp_path / "data") as web,
+        serve_in_process(tmp_path / "data") as web,
         web.client() as client,
         InProcessWorker(tmp_path / "data", upkeep=False) as worker,
     ):
@@ -99,7 +99,7 @@ def _count_of_it(client, worker):
 
 
 def test_methods_and_addresses_of_no_route_are_one_series(tmp_path):
-    with serving(tmp_path / "data") as web, web.client(None) as stranger:
+    with serve_in_process(tmp_path / "data") as web, web.client(None) as stranger:
         for number in range(3):
             stranger.request(f"ODD{number}", f"/nowhere/{number}")
         found = values(stranger.get("/metrics").text)
@@ -108,7 +108,7 @@ def test_methods_and_addresses_of_no_route_are_one_series(tmp_path):
 
 
 def test_an_upload_that_is_given_up_and_one_that_fails_are_told(tmp_path):
-    with serving(tmp_path / "data") as web, web.client() as client:
+    with serve_in_process(tmp_path / "data") as web, web.client() as client:
         made = client.post(
             "/api/v1/uploads",
             headers={"Tus-Resumable": "1.0.0", "Upload-Length": "9", "Upload-Metadata": "project UA=="},
@@ -179,8 +179,8 @@ def test_a_damaged_catalog_is_told_by_check_with_its_file(tmp_path, whole, where
 @pytest.mark.parametrize("left", ["nothing", "empty", "the log beside it"])
 def test_no_new_catalog_is_made_where_files_are_stored(tmp_path, monkeypatch, left):
     """SQLite would make one, and throw away a log that it finds beside an empty file."""
-    site = site_at(tmp_path, monkeypatch)
-    site.bring(documented("S1", "1", images(2)), session="S1")
+    site = make_data_folder(tmp_path, monkeypatch)
+    site.bring(uploader_layout("S1", "1", images(2)), session="S1")
     for path in site.data.glob("scandock.db*"):
         path.unlink()
     if left == "empty":
@@ -222,10 +222,10 @@ def test_rows_that_name_lost_rows_are_found(tmp_path, whole):
 
 @pytest.mark.parametrize("table", ["scan", "resource"])
 def test_a_session_of_which_rows_are_lost_is_named_and_its_files_are_no_strays(tmp_path, monkeypatch, table):
-    site = site_at(tmp_path, monkeypatch)
+    site = make_data_folder(tmp_path, monkeypatch)
     site.checked = False
-    site.bring(documented("S1", "1", images(2)), session="S1")
-    site.bring(documented("S2", "1", images(1, case="other")), session="S2")
+    site.bring(uploader_layout("S1", "1", images(2)), session="S1")
+    site.bring(uploader_layout("S2", "1", images(1, case="other")), session="S2")
     with closing(sqlite3.connect(site.data / "scandock.db")) as db:
         db.execute(f"DELETE FROM {table} WHERE tree_id = (SELECT tree_id FROM session WHERE label = 'S1')")
         db.commit()
@@ -237,10 +237,10 @@ def test_a_session_of_which_rows_are_lost_is_named_and_its_files_are_no_strays(t
 
 @pytest.mark.parametrize("table", ["scan", "resource", "project"])
 def test_a_backup_keeps_the_files_of_a_session_of_which_rows_are_lost_and_says_so(tmp_path, monkeypatch, table):
-    site = site_at(tmp_path, monkeypatch)
+    site = make_data_folder(tmp_path, monkeypatch)
     site.checked = False
-    site.bring(documented("S1", "1", images(2)), session="S1")
-    site.bring(documented("S2", "1", images(1, case="other")), session="S2", project="Q")
+    site.bring(uploader_layout("S1", "1", images(2)), session="S1")
+    site.bring(uploader_layout("S2", "1", images(1, case="other")), session="S2", project="Q")
     back_up(str(site.data), site.settings, str(tmp_path / "backups"))
     with closing(sqlite3.connect(site.data / "scandock.db")) as db:
         tree_id, uuid = db.execute("SELECT tree_id, uuid FROM session WHERE label = 'S1'").fetchone()
@@ -257,8 +257,8 @@ def test_a_backup_keeps_the_files_of_a_session_of_which_rows_are_lost_and_says_s
 
 def test_an_inspection_beside_a_lost_catalog_says_so(tmp_path, monkeypatch):
     """Its projects and rules are gone: told by none of them, everything would be refused, or go elsewhere."""
-    site = site_at(tmp_path, monkeypatch)
-    site.bring(documented("S1", "1", images(1)), session="S1")
+    site = make_data_folder(tmp_path, monkeypatch)
+    site.bring(uploader_layout("S1", "1", images(1)), session="S1")
     for path in site.data.glob("scandock.db*"):
         path.unlink()
     done = call_in_process("inspect", tmp_path / "archive-1.zip", "--project", "P", "--data", site.data)
@@ -271,7 +271,7 @@ def test_an_inspection_beside_a_lost_catalog_says_so(tmp_path, monkeypatch):
 
 def test_readyz_and_metrics_tell_of_a_catalog_that_is_damaged_under_a_server(tmp_path):
     data = tmp_path / "data"
-    with serving(data) as web, web.client(None) as stranger, web.client() as client:
+    with serve_in_process(data) as web, web.client(None) as stranger, web.client() as client:
         assert stranger.get("/readyz").status_code == 200
         with closing(sqlite3.connect(data / "scandock.db")) as db:
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -299,18 +299,18 @@ def test_readyz_and_metrics_tell_of_a_catalog_that_is_damaged_under_a_server(tmp
 @pytest.mark.parametrize("part", ["worker", "web"])
 def test_a_part_of_the_server_that_can_not_open_the_catalog_says_so_in_one_line(tmp_path, whole, part):
     (tmp_path / "scandock.db").write_bytes(damaged(whole, "header"))
-    beats = os.memfd_create("beats")
-    os.ftruncate(beats, 4096)
+    liveness = os.memfd_create("beats")
+    os.ftruncate(liveness, 4096)
     me = str(os.getpid())
     words = {
         "worker": ["scandock.workers.worker", me, str(tmp_path), "1"],
-        "web": ["scandock.web.process", me, str(tmp_path), "0", str(beats)],
+        "web": ["scandock.web.process", me, str(tmp_path), "0", str(liveness)],
     }
     done = subprocess.run(
         [sys.executable, "-m", *words[part]],
-        env=environment(), pass_fds=[beats], capture_output=True, text=True, check=False, timeout=120,
+        env=environment(), pass_fds=[liveness], capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
-    os.close(beats)
+    os.close(liveness)
     assert done.returncode == 1, done
     (line,) = map(json.loads, done.stderr.splitlines())
     assert (line["event"], line["code"], line["level"]) == (f"{part} can't begin", "catalog_damaged", "error")

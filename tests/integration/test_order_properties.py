@@ -18,7 +18,7 @@ from sqlalchemy import select
 
 from scandock.catalog.tables import file, resource, scan, session
 from scandock.testing.data import make_data
-from tests.builders import Image, Site, ecat, sha256, zipped
+from tests.builders import Image, DataFolder, ecat, sha256, zip_entries
 
 pytestmark = pytest.mark.long
 
@@ -116,10 +116,10 @@ def packed(archive: Archive) -> bytes:
         if layout == "documented":
             entries.append((where, piece.data))
         elif layout == "inner":
-            entries.append((f"{piece.folder}-{n}.zip", zipped({base: piece.data})))
+            entries.append((f"{piece.folder}-{n}.zip", zip_entries({base: piece.data})))
         else:
             entries.append((f"x{n}/{base}", piece.data))
-    return zipped(entries)
+    return zip_entries(entries)
 
 
 Objects = dict[tuple[str | None, str | None], set[str]]
@@ -134,7 +134,7 @@ def expected(brought: list[Archive]) -> Objects:
     return dict(found)
 
 
-def stored(site: Site) -> tuple[Objects, dict[tuple[str, str, int], list[str]]]:
+def stored(site: DataFolder) -> tuple[Objects, dict[tuple[str, str, int], list[str]]]:
     """What the catalog has: identities by study and series, and those of each session by themselves."""
     identity = {sha256(piece.data): piece.identity for piece in WORLD}
     found: Objects = defaultdict(set)
@@ -156,8 +156,8 @@ def stored(site: Site) -> tuple[Objects, dict[tuple[str, str, int], list[str]]]:
     return dict(found), dict(sessions)
 
 
-def site_in(folder: str) -> Site:
-    made = Site(root=Path(folder), checked=False)
+def site_in(folder: str) -> DataFolder:
+    made = DataFolder(root=Path(folder), checked=False)
     make_data(made.data)
     return made
 

@@ -19,11 +19,11 @@ from scandock.queue.retry import MAX_ATTEMPTS
 from scandock.services.settings import load_settings
 from scandock.testing.worker import InProcessWorker
 from tests.crash.archives import Study, zip_bytes
-from tests.crash.checker import examine
+from tests.crash.checker import examine_data
 from tests.crash.processes import until
-from tests.crash.shares import share
-from tests.integration.forked_workers import attempting, is_stopped
-from tests.integration.server_side import Server
+from tests.crash.case_share import choose_cases
+from tests.integration.forked_workers import in_process_worker, is_stopped
+from tests.integration.upload_server import UploadServer
 from tests.integration.small_disks import fill, remount
 
 pytestmark = [pytest.mark.crash, pytest.mark.processes]
@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.crash, pytest.mark.processes]
 STUDY = Study(51, 1, count=6, side=8)
 BODY = zip_bytes(STUDY.entries("S"))
 PASSED = [point for point in POINTS if POINTS.index("began") <= POINTS.index(point) <= POINTS.index("finished")]
-SHARE = share(PASSED[1::4], PASSED)
+SHARE = choose_cases(PASSED[1::4], PASSED)
 
 
 def placed(server, uuid):
@@ -39,7 +39,7 @@ def placed(server, uuid):
     assert server.ended(uuid) == "placed", server.row(uuid)
     until(lambda: not server.spooled() and not server.store.works(), "bytes or staging were left")
     if server.url is None:
-        held, wrong = examine(server.data)
+        held, wrong = examine_data(server.data)
         assert not wrong, wrong
         assert held == {STUDY.uid: STUDY.held()}
     assert server.row(uuid)["attempt"] == 1
@@ -47,17 +47,17 @@ def placed(server, uuid):
 
 @pytest.fixture
 def server(tmp_path):
-    made = Server(tmp_path / "data")
+    made = UploadServer(tmp_path / "data")
     yield made
     made.close()
 
 
 @pytest.mark.parametrize("point", SHARE)
 def test_a_disk_that_is_full_is_waited_for_at_every_point(disk, point):
-    server = Server(disk("8m"))
+    server = UploadServer(disk("8m"))
     once = str(server.data.parent / "once")
     stop = {"SCANDOCK_CRASH_AT": point, "SCANDOCK_CRASH_BY": "SIGSTOP", "SCANDOCK_CRASH_ONCE": once}
-    with attempting(server, SCANDOCK_MIN_FREE_BYTES="0", **stop) as attempts:
+    with in_process_worker(server, SCANDOCK_MIN_FREE_BYTES="0", **stop) as attempts:
         uuid = server.send(BODY)
         attempt = attempts.stopped(uuid)
         ballast = fill(server.data)
@@ -122,7 +122,7 @@ def tried(server, uuid, times):
 
 def test_a_data_folder_that_is_read_only_is_waited_for(disk, tmp_path, postgres_url):
     """Beside a catalog that is elsewhere: root may write to whatever is not mounted read-only."""
-    server = Server(disk("8m"), postgres_url)
+    server = UploadServer(disk("8m"), postgres_url)
     settings = load_settings().model_copy(update={"database_url": postgres_url, "min_free_bytes": 0})
     with InProcessWorker(server.data, settings):
         uuid = server.receive(BODY)
@@ -151,7 +151,7 @@ def starved(postgres_cluster, postgres_url):
 
 
 def test_a_database_without_connections_is_waited_for(tmp_path, postgres_url, starved):
-    server = Server(tmp_path / "data", postgres_url)
+    server = UploadServer(tmp_path / "data", postgres_url)
     once = str(tmp_path / "once")
     stop = {"SCANDOCK_CRASH_AT": "read", "SCANDOCK_CRASH_BY": "SIGSTOP", "SCANDOCK_CRASH_ONCE": once}
     with server.worker(2, **stop) as worker:

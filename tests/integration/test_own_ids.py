@@ -7,8 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.builders import documented, images, site_at
-from tests.integration.web import serving
+from tests.builders import uploader_layout, images, make_data_folder
+from tests.integration.web import serve_in_process
 
 
 def fields(client: httpx.Client, where: str) -> dict[str, str]:
@@ -21,9 +21,9 @@ def fields(client: httpx.Client, where: str) -> dict[str, str]:
 def test_an_upload_shadows_nobody_and_its_addresses_are_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sqlite_url: str
 ) -> None:
-    site = site_at(tmp_path, monkeypatch, sqlite_url)
-    with serving(site.data, site.settings) as web, web.client() as client:
-        first = site.bring(documented("S1", "1", images(1)), project="P", subject="ONE")
+    site = make_data_folder(tmp_path, monkeypatch, sqlite_url)
+    with serve_in_process(site.data, site.settings) as web, web.client() as client:
+        first = site.bring(uploader_layout("S1", "1", images(1)), project="P", subject="ONE")
         mine = fields(client, first.session["uri"])
         assert mine["ID"] == "XNAT_E00001"
         other = images(1, study=2, patient_id=b"XNAT_E00001", patient_name=b"XNAT_S00001")

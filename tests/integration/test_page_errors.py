@@ -6,14 +6,14 @@ import pytest
 
 from scandock.web.pages import browse
 from scandock.web.pages.routing import PageRoute
-from tests.integration.web import PASSWORD, listening
+from tests.integration.web import PASSWORD, serve_by_socket
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
 
 @pytest.fixture(scope="module")
 def web(tmp_path_factory):
-    with listening(tmp_path_factory.mktemp("errors") / "data") as running:
+    with serve_by_socket(tmp_path_factory.mktemp("errors") / "data") as running:
         yield running
 
 

@@ -7,12 +7,12 @@ import pytest
 from scandock.rules.routing_rules import parse_rules
 from scandock.services.rules import KINDS
 from scandock.web.pages.administration import EXAMPLES
-from tests.integration.web import serving
+from tests.integration.web import serve_in_process
 
 
 @pytest.fixture(scope="module")
 def web(tmp_path_factory):
-    with serving(tmp_path_factory.mktemp("forms") / "data") as running:
+    with serve_in_process(tmp_path_factory.mktemp("forms") / "data") as running:
         for project in ("Mine", "Ours"):
             with running.client() as client:
                 assert client.post("/api/v1/projects", json={"id": project, "name": project}).status_code == 201

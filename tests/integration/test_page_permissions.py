@@ -10,7 +10,7 @@ import pytest
 
 from scandock.rules.permissions import Action, AccessDecision
 from scandock.web.pages.routing import PageRoute
-from tests.integration.everyone import PERSONAS, Everyone, Persona, Place, everyone
+from tests.integration.sample_server import PERSONAS, SampleServer, Persona, SampleProject, serve_samples
 from tests.integration.page_probes import LISTS, OPEN, PAGES, PageProbe
 from tests.integration.test_permission_matrix import matrix
 
@@ -22,12 +22,12 @@ KINDS = sorted({path.split("/")[1] for _, path in PAGES})
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Everyone]:
-    with everyone(tmp_path_factory.mktemp("pages")) as ready:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SampleServer]:
+    with serve_samples(tmp_path_factory.mktemp("pages")) as ready:
         yield ready
 
 
-def pages_of(made: Everyone) -> list[PageRoute]:
+def pages_of(made: SampleServer) -> list[PageRoute]:
     found: list[Any] = []
     for route in made.web.app.routes:
         included = getattr(route, "original_router", None)
@@ -35,12 +35,12 @@ def pages_of(made: Everyone) -> list[PageRoute]:
     return [route for route in found if isinstance(route, PageRoute)]
 
 
-def test_every_page_has_a_probe(made: Everyone) -> None:
+def test_every_page_has_a_probe(made: SampleServer) -> None:
     pages = {(method, route.path) for route in pages_of(made) for method in route.methods or ()}
     assert pages == LISTS | OPEN | set(PAGES), "give a new page its probe"
 
 
-def test_every_form_is_checked_to_be_a_pages(made: Everyone) -> None:
+def test_every_form_is_checked_to_be_a_pages(made: SampleServer) -> None:
     unchecked = {
         route.path
         for route in pages_of(made)
@@ -50,7 +50,7 @@ def test_every_form_is_checked_to_be_a_pages(made: Everyone) -> None:
     assert unchecked == {"/login", "/upload"}  # the upload's bytes are not read before its token is looked at
 
 
-def expected(probe: PageProbe, who: Persona, place: Place) -> AccessDecision:
+def expected(probe: PageProbe, who: Persona, place: SampleProject) -> AccessDecision:
     own = who.owns and (probe.of_import or (place.unassigned and probe.of == "waiting"))
     if probe.of == "site":
         return matrix(probe.action, who, None)
@@ -59,7 +59,7 @@ def expected(probe: PageProbe, who: Persona, place: Place) -> AccessDecision:
     return AccessDecision.HIDDEN if probe.of_import and told is AccessDecision.FORBIDDEN and not readable else told
 
 
-def ask(made: Everyone, method: str, path: str, probe: PageProbe, place: Place, who: Persona) -> httpx.Response:
+def ask(made: SampleServer, method: str, path: str, probe: PageProbe, place: SampleProject, who: Persona) -> httpx.Response:
     about = getattr(place, probe.of, "")
     word = place.project.removesuffix("_project")
     values = {
@@ -92,7 +92,7 @@ def wrong(method: str, probe: PageProbe, right: AccessDecision, told: httpx.Resp
     return "" if told.status_code == 303 or heading in told.text else "no page"
 
 
-def check(made: Everyone, method: str, path: str) -> None:
+def check(made: SampleServer, method: str, path: str) -> None:
     """Ask for one page by everybody in every project."""
     probe = PAGES[method, path]
     found, answers = {}, set()
@@ -111,14 +111,14 @@ def check(made: Everyone, method: str, path: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_answer_is_the_matrixs(made: Everyone, kind: str, subtests: pytest.Subtests) -> None:
+def test_the_answer_is_the_matrixs(made: SampleServer, kind: str, subtests: pytest.Subtests) -> None:
     for method, path in sorted(PAGES):
         if path.split("/")[1] == kind:
             with subtests.test(f"{method} {path}"):
                 check(made, method, path)
 
 
-def test_a_list_names_nothing_hidden(made: Everyone, subtests: pytest.Subtests) -> None:
+def test_a_list_names_nothing_hidden(made: SampleServer, subtests: pytest.Subtests) -> None:
     for path in sorted(path for method, path in LISTS if method == "GET"):
         with subtests.test(path):
             for name in ("stranger", "anonymous"):
@@ -127,7 +127,7 @@ def test_a_list_names_nothing_hidden(made: Everyone, subtests: pytest.Subtests) 
                 assert "Zebra" not in told.text
 
 
-def test_what_is_hidden_is_told_in_the_words_for_what_is_not_there(made: Everyone) -> None:
+def test_what_is_hidden_is_told_in_the_words_for_what_is_not_there(made: SampleServer) -> None:
     private = made.places[0]
     for path, real, none in (
         ("/projects/{}", private.project, "Nowhere"),

@@ -16,7 +16,7 @@ from argon2 import PasswordHasher
 from scandock.access.passwords import use_hasher
 from scandock.testing.server import InProcessServer
 from scandock.web.deps import CATALOG_THREADS
-from tests.integration.web import PASSWORD, only_documented
+from tests.integration.web import PASSWORD, check_documented
 
 ATTACKER, OFFICE, HOME = "192.0.2.1", "192.0.2.2", "192.0.2.3"
 WAITING, THREADS = 5, 4
@@ -59,7 +59,7 @@ def server(tmp_path: Path, hasher: HeldHasher) -> Iterator[InProcessServer]:
 
 def client(server: InProcessServer, address: str, auth: tuple[str, str] | None = None) -> httpx.Client:
     transport = server.transport(address)
-    hooks = {"response": [only_documented]}
+    hooks = {"response": [check_documented]}
     return httpx.Client(base_url=server.base, auth=auth, transport=transport, event_hooks=hooks, trust_env=False)
 
 

@@ -13,21 +13,21 @@ from fastapi import FastAPI
 from scandock.rules.permissions import REQUIREMENTS, Accessibility, Action, AccessDecision, answer
 from scandock.web.pages.routing import PageRoute
 from scandock.web.xnat.routing import XnatRoute
-from tests.integration.everyone import PERSONAS, Everyone, Persona, Place, everyone
-from tests.integration.probes import EACH, FURTHER, LIST, OPEN, PROBES, SITE, Probe
+from tests.integration.sample_server import PERSONAS, SampleServer, Persona, SampleProject, serve_samples
+from tests.integration.probes import EACH_OBJECT, MORE_PROBES, OBJECT_LIST, OPEN, PROBES, SITE_ROUTE, Probe
 
 pytestmark = pytest.mark.long
 
 STATUS = {AccessDecision.SIGN_IN: 401, AccessDecision.FORBIDDEN: 403, AccessDecision.HIDDEN: 404}
 CODES = {AccessDecision.SIGN_IN: "login_needed", AccessDecision.FORBIDDEN: "forbidden", AccessDecision.HIDDEN: "not_found"}
-EVERY = [(method, path, probe) for (method, path), probe in PROBES.items()] + FURTHER
+EVERY = [(method, path, probe) for (method, path), probe in PROBES.items()] + MORE_PROBES
 KINDS = sorted({path.removeprefix("/api/v1/").partition("/")[0] for _, path, _ in EVERY})
 """What the routes are about, by the word after the API's version."""
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Everyone]:
-    with everyone(tmp_path_factory.mktemp("matrix")) as ready:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SampleServer]:
+    with serve_samples(tmp_path_factory.mktemp("matrix")) as ready:
         yield ready
 
 
@@ -48,16 +48,16 @@ def every_route(app: FastAPI) -> set[tuple[str, str]]:
     }
 
 
-def test_every_route_has_a_rule(made: Everyone) -> None:
+def test_every_route_has_a_rule(made: SampleServer) -> None:
     routes = every_route(made.web.app)
     assert len(routes) > 60
     assert routes == OPEN | set(PROBES), "give a new route its probe"
 
 
-def expected(probe: Probe, who: Persona, place: Place) -> AccessDecision:
+def expected(probe: Probe, who: Persona, place: SampleProject) -> AccessDecision:
     """What the matrix says: the first of a route's questions that is not answered well."""
     own = who.owns and ("import" in probe.also or (place.unassigned and probe.of == "waiting"))
-    if probe.kind == SITE:
+    if probe.kind == SITE_ROUTE:
         return matrix(probe.action, who, None, own=False)
     if "import" in probe.also and matrix(Action.IMPORT_READ, who, place, own=own) is not AccessDecision.ALLOWED:
         return AccessDecision.HIDDEN if who.signed_in else AccessDecision.SIGN_IN
@@ -69,7 +69,7 @@ def expected(probe: Probe, who: Persona, place: Place) -> AccessDecision:
     return next((one for one in told if one is not AccessDecision.ALLOWED), AccessDecision.ALLOWED)
 
 
-def matrix(action: Action, who: Persona, place: Place | None, *, own: bool = False) -> AccessDecision:
+def matrix(action: Action, who: Persona, place: SampleProject | None, *, own: bool = False) -> AccessDecision:
     return answer(
         action,
         role=None if place is None or place.unassigned else who.role,
@@ -81,7 +81,7 @@ def matrix(action: Action, who: Persona, place: Place | None, *, own: bool = Fal
     )
 
 
-def names(made: Everyone, probe: Probe, place: Place, who: Persona) -> dict[str, str]:
+def names(made: SampleServer, probe: Probe, place: SampleProject, who: Persona) -> dict[str, str]:
     """What stands for the parameters of a route."""
     about = getattr(place, probe.of) if hasattr(place, probe.of) else ""
     target = made.places[0].project if place.unassigned else place.project
@@ -107,35 +107,35 @@ def filled(given: Any, values: Mapping[str, str]) -> Any:
     return {key: filled(value, values) for key, value in given.items()} if isinstance(given, Mapping) else given
 
 
-def ask(made: Everyone, method: str, path: str, probe: Probe, place: Place, who: Persona) -> httpx.Response:
+def ask(made: SampleServer, method: str, path: str, probe: Probe, place: SampleProject, who: Persona) -> httpx.Response:
     values = names(made, probe, place, who)
     body = filled(probe.json, values)
-    if probe.kind == EACH:
+    if probe.kind == EACH_OBJECT:
         body = {**body, "sessions": [values["session"]]}
     return made.clients[who.name].request(
         method,
         path.format_map(values),
-        params={**filled(probe.params, values), **({"limit": "500"} if probe.kind == LIST else {})},
+        params={**filled(probe.params, values), **({"limit": "500"} if probe.kind == OBJECT_LIST else {})},
         headers=filled(probe.headers, values),
         json=body,
         content=probe.content,
     )
 
 
-def places_of(made: Everyone, probe: Probe) -> list[Place]:
-    if probe.kind == SITE:
+def places_of(made: SampleServer, probe: Probe) -> list[SampleProject]:
+    if probe.kind == SITE_ROUTE:
         return made.places[:1]
     if probe.of == "owned":
         return [place for place in made.places if not place.unassigned]
     return [place for place in made.places if getattr(place, probe.of)]
 
 
-def wrong(probe: Probe, who: Persona, place: Place, told: httpx.Response) -> str:
+def wrong(probe: Probe, who: Persona, place: SampleProject, told: httpx.Response) -> str:
     """What is off with an answer; empty where it is the matrix's."""
     right = expected(probe, who, place)
-    if probe.kind == LIST:
+    if probe.kind == OBJECT_LIST:
         return _wrong_list(probe, right, place, who, told)
-    if probe.kind == EACH:
+    if probe.kind == EACH_OBJECT:
         if told.status_code != 200:
             return f"{told.status_code}, not 200"
         [one] = told.json()["items"]
@@ -148,7 +148,7 @@ def wrong(probe: Probe, who: Persona, place: Place, told: httpx.Response) -> str
     return ""
 
 
-def _wrong_list(probe: Probe, right: AccessDecision, place: Place, who: Persona, told: httpx.Response) -> str:
+def _wrong_list(probe: Probe, right: AccessDecision, place: SampleProject, who: Persona, told: httpx.Response) -> str:
     if "signed_in" in probe.also and not who.signed_in:
         return "" if told.status_code == 401 else f"{told.status_code}, not 401"
     if who.signed_in and who.scope not in REQUIREMENTS[probe.action].scopes:  # an empty list would say that there is nothing
@@ -159,7 +159,7 @@ def _wrong_list(probe: Probe, right: AccessDecision, place: Place, who: Persona,
     return "" if seen is (right is AccessDecision.ALLOWED) else f"{'seen' if seen else 'not seen'}, though {right}"
 
 
-def check(made: Everyone, method: str, path: str, probe: Probe) -> None:
+def check(made: SampleServer, method: str, path: str, probe: Probe) -> None:
     """Ask one route by everybody in every project."""
     found = {}
     answers = set()
@@ -174,14 +174,14 @@ def check(made: Everyone, method: str, path: str, probe: Probe) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_answer_is_the_matrixs(made: Everyone, kind: str, subtests: pytest.Subtests) -> None:
+def test_the_answer_is_the_matrixs(made: SampleServer, kind: str, subtests: pytest.Subtests) -> None:
     for method, path, probe in EVERY:
         if path.removeprefix("/api/v1/").partition("/")[0] == kind:
             with subtests.test(f"{method} {path}", action=probe.action, of=probe.of):
                 check(made, method, path, probe)
 
 
-def test_what_is_open_is_open_to_all(made: Everyone, subtests: pytest.Subtests) -> None:
+def test_what_is_open_is_open_to_all(made: SampleServer, subtests: pytest.Subtests) -> None:
     for method, path in sorted(OPEN):
         with subtests.test(f"{method} {path}"):
             for client in made.clients.values():
@@ -189,7 +189,7 @@ def test_what_is_open_is_open_to_all(made: Everyone, subtests: pytest.Subtests) 
                 assert told.status_code not in (401, 403, 404) or "oidc_off" in told.text, told.text
 
 
-def test_what_is_hidden_is_told_in_the_words_for_what_is_not_there(made: Everyone) -> None:
+def test_what_is_hidden_is_told_in_the_words_for_what_is_not_there(made: SampleServer) -> None:
     private = made.places[0]
     assert private.accessibility is Accessibility.PRIVATE
     nowhere = "01900000-0000-7000-8000-000000000000"

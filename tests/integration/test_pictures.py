@@ -22,8 +22,8 @@ from scandock.services import pictures
 from scandock.services.cleaning.pictures import tidy_pictures
 from scandock.viewing.decoder_pool import DecoderLost
 from scandock.viewing.question_queue import Requester
-from tests.builders import Site, documented, ecat, verify_some
-from tests.integration.web import serving
+from tests.builders import DataFolder, uploader_layout, ecat, verify_some
+from tests.integration.web import serve_in_process
 from tests.unit.viewing.made import dataset, file_of
 
 pytestmark = pytest.mark.long
@@ -65,11 +65,11 @@ def report() -> bytes:
 
 
 SLICES = [image(2, SeriesDescription=NAME), image(0, SeriesDescription=NAME), image(1, SeriesDescription=NAME)]
-SESSION = {**documented("S1", "4", SLICES), **documented("S1", "9", [report()], resource="secondary")}
+SESSION = {**uploader_layout("S1", "4", SLICES), **uploader_layout("S1", "9", [report()], resource="secondary")}
 
 
 @pytest.fixture
-def uuid(site: Site, client: httpx.Client) -> str:
+def uuid(site: DataFolder, client: httpx.Client) -> str:
     site.bring(SESSION, session="S1", destination="archive")
     (found,) = client.get("/api/v1/sessions").json()["items"]
     return str(found["id"])
@@ -330,7 +330,7 @@ def test_a_stack_has_a_bound(web, client, uuid, monkeypatch):
 def test_the_second_time_no_decoder_is_asked(site, client, uuid):
     first = client.get(f"{scan(uuid)}/thumbnail")
     assert Picture.open(BytesIO(first.content)).size == (107, 256)
-    with serving(site.data) as restarted, restarted.client() as again:
+    with serve_in_process(site.data) as restarted, restarted.client() as again:
         restarted.site.pictures.decoders.close()  # it would answer that it is busy
         second = again.get(f"{scan(uuid)}/thumbnail")
         assert second.content == first.content
@@ -373,7 +373,7 @@ def test_what_is_kept_goes_with_its_session(web, client, uuid, site):
 def test_a_session_that_grows_shows_its_new_images(web, client, uuid, site):
     before = client.get(f"{scan(uuid)}/frames/2/picture").headers["etag"]
     site.checked = False
-    site.bring(documented("S1", "4", [image(3)]), session="S1", overwrite="append", destination="archive")
+    site.bring(uploader_layout("S1", "4", [image(3)]), session="S1", overwrite="append", destination="archive")
     told = client.get(f"{scan(uuid)}/stack").json()
     assert [row[6][2] for row in told["images"]] == [0, 3, 6, 9]
     assert client.get(f"{scan(uuid)}/frames/2/picture", headers={"If-None-Match": before}).status_code == 200
@@ -411,7 +411,7 @@ def test_who_looks_is_noted_once_an_hour_for_each_session(site, web, client, uui
         ("admin", "session", uuid, "P"),
         ("ann", "session", uuid, "P"),
     ]
-    with serving(site.data) as restarted, restarted.client() as again:
+    with serve_in_process(site.data) as restarted, restarted.client() as again:
         again.get(f"{scan(uuid)}/thumbnail")
     assert len(client.get("/api/v1/audit", params={"action": "view"}).json()["items"]) == 3
 
@@ -447,7 +447,7 @@ def test_who_may_not_read_it_is_told_nothing(web, uuid):
 
 def test_a_session_waiting_in_the_prearchive_is_looked_at_like_an_archived_one(client, site):
     site.checked = False
-    site.bring(documented("S2", "4", SLICES[:1]), session="S2", destination="prearchive")
+    site.bring(uploader_layout("S2", "4", SLICES[:1]), session="S2", destination="prearchive")
     (waiting,) = client.get("/api/v1/prearchive").json()["items"]
     assert client.get(f"{scan(waiting['id'])}/thumbnail").headers["content-type"] == "image/webp"
     page = client.get(f"/prearchive/{waiting['id']}")

@@ -22,11 +22,11 @@ from scandock.services import checking
 from scandock.services.settings import load_settings
 from tests import postgres
 from tests.crash.archives import Study
-from tests.crash.checker import acknowledged_wrong
+from tests.crash.checker import check_acknowledged
 from tests.crash.processes import members, until
-from tests.crash.served import Served, free_port
-from tests.crash.server_rounds import RECEIVING, WITHIN, settled
-from tests.crash.shares import IS_WHOLE, share
+from tests.crash.served import ServerProcess, free_port
+from tests.crash.server_rounds import RECEIVING, WITHIN, wait_until_clear
+from tests.crash.case_share import RUN_ALL, choose_cases
 from tests.crash.uploaders import Archive, Log, Uploader
 from tests.integration.forked_workers import is_stopped
 
@@ -35,7 +35,7 @@ pytestmark = [pytest.mark.crash, pytest.mark.processes]
 HOW = ("postmaster", "backend", "immediate")
 """Killed altogether, a single one of its processes killed, stopped without a word to anybody."""
 EVERY = [(point, HOW[number % len(HOW)]) for number, point in enumerate((*RECEIVING, *WITHIN))]
-SHARE = share(EVERY[1::9], EVERY)
+SHARE = choose_cases(EVERY[1::9], EVERY)
 """Of the points, in `make test`; `make crash` goes over all of them."""
 ROLE = "site"
 TAKEN_SECONDS = 30.0
@@ -43,8 +43,8 @@ TAKEN_SECONDS = 30.0
 
 
 @pytest.fixture(scope="module")
-def frail() -> Iterator[postgres.FrailCluster]:
-    with postgres.frail_cluster() as running:
+def frail() -> Iterator[postgres.KillableCluster]:
+    with postgres.killable_cluster() as running:
         with running.connect() as connection:
             connection.execute(f"CREATE ROLE {ROLE} LOGIN")
         yield running
@@ -54,11 +54,11 @@ def frail() -> Iterator[postgres.FrailCluster]:
 class Site:
     """A server whose catalog is in a cluster that dies, and a client that sends one archive until it is taken."""
 
-    frail: postgres.FrailCluster
+    frail: postgres.KillableCluster
     database: str
     url: str
     log: Log
-    served: Served
+    served: ServerProcess
     archive: Archive
     sending: threading.Thread | None = None
     uploads: list[str] = field(default_factory=list)
@@ -108,15 +108,15 @@ class Site:
         self.served.ready()
         self.served.placed(uuid)
         assert self.served.ask("GET", f"/api/v1/imports/{uuid}")[1]["attempt"] == 1
-        settled(self.served)
+        wait_until_clear(self.served)
         self.served.end()
-        assert not acknowledged_wrong(self.served.data, self.log.path)
+        assert not check_acknowledged(self.served.data, self.log.path)
         settings = load_settings().model_copy(update={"database_url": self.url})
         assert checking.check(str(self.served.data), settings) == []
 
 
 @pytest.fixture
-def begin(tmp_path: Path, frail: postgres.FrailCluster) -> Iterator[Callable[..., Site]]:
+def begin(tmp_path: Path, frail: postgres.KillableCluster) -> Iterator[Callable[..., Site]]:
     """Serve a catalog of the test's own as a user of the database whose connections can be counted."""
     sites: list[Site] = []
 
@@ -128,7 +128,7 @@ def begin(tmp_path: Path, frail: postgres.FrailCluster) -> Iterator[Callable[...
         with frail.connect() as connection:
             connection.execute(f"CREATE DATABASE {name} OWNER {ROLE}")
         url = f"postgresql+psycopg://{ROLE}@/{name}?host={frail.cluster.socket_folder}"
-        served = Served(tmp_path, free_port(), "--workers", "2", SCANDOCK_DATABASE_URL=url, **changes)
+        served = ServerProcess(tmp_path, free_port(), "--workers", "2", SCANDOCK_DATABASE_URL=url, **changes)
         archive = Archive(f"a{number}", Study(61, number, series=1, count=6, side=8))
         sites.append(Site(frail, name, url, Log(tmp_path / "promised.jsonl"), served, archive))
         served.ready().project()
@@ -233,7 +233,7 @@ def hurried(site: Site, uuid: str) -> bool:
     return site.served.ask("POST", f"/api/v1/imports/{uuid}/retry", b"")[0] == 202
 
 
-@pytest.mark.skipif(not IS_WHOLE, reason="make crash plays it")
+@pytest.mark.skipif(not RUN_ALL, reason="make crash plays it")
 def test_a_cluster_whose_connections_others_have_taken_is_waited_for(begin):
     site = begin(101, stop="read")
     site.send()

@@ -16,11 +16,11 @@ from sqlalchemy import func, insert, select
 from scandock.access import accounts
 from scandock.access.principal import SYSTEM, AccessDenied, Door, Principal
 from scandock.catalog.server_tables import audit, project_sums, reception, trashed
-from scandock.catalog.sums import sum_up
+from scandock.catalog.project_sums import count_contents
 from scandock.catalog.tables import operation, project, session, tree
 from scandock.model.errors import ScandockError
-from scandock.placing import complete as completing
-from scandock.placing.recover import recover
+from scandock.publishing import complete as completing
+from scandock.publishing.recover import recover
 from scandock.services import browsing, editing, prearchive
 from scandock.services.archiving import archive
 from scandock.services.checking import check
@@ -31,31 +31,31 @@ from scandock.services.moving import Desk, move
 from scandock.services.opening import opened
 from scandock.services.resolving import resolve
 from scandock.services.trash import delete_session, list_trash, restore
-from tests.builders import Image, Site, documented, ecat, images, sha256, site_at
-from tests.integration.web import serving
+from tests.builders import Image, DataFolder, uploader_layout, ecat, images, sha256, make_data_folder
+from tests.integration.web import serve_in_process
 
 COMMENT = 0x00204000
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> Site:
-    return site_at(tmp_path, monkeypatch, database_url)
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> DataFolder:
+    return make_data_folder(tmp_path, monkeypatch, database_url)
 
 
 @contextmanager
-def desk_of(site: Site) -> Iterator[Desk]:
+def desk_of(site: DataFolder) -> Iterator[Desk]:
     with opened(str(site.data), site.settings) as (catalog, store):
         yield Desk(catalog, store, site.settings, SYSTEM)
 
 
-def waiting(site: Site, objects: list[bytes] | dict[str, bytes], label: str = "S1", **options: Any) -> str:
+def waiting(site: DataFolder, objects: list[bytes] | dict[str, bytes], label: str = "S1", **options: Any) -> str:
     """Import into the prearchive; gives the session's UUID."""
-    entries = objects if isinstance(objects, dict) else documented(label, "1", objects)
+    entries = objects if isinstance(objects, dict) else uploader_layout(label, "1", objects)
     told = site.bring(entries, destination="prearchive", session=label, **options)
     return uuid_at(site, told.session["path"])
 
 
-def uuid_at(site: Site, path: str) -> str:
+def uuid_at(site: DataFolder, path: str) -> str:
     """The UUID of the session whose folder is `path`."""
     with site.catalog() as catalog, catalog.read() as connection:
         rows = connection.execute(
@@ -70,14 +70,14 @@ def item(desk: Desk, uuid: str) -> dict[str, Any]:
         return browsing.find_session(connection, SYSTEM, uuid).to_json()
 
 
-def whole(site: Site) -> None:
+def whole(site: DataFolder) -> None:
     """Catalog and store agree, no staging is left, no operation has a row, sums are what they should be."""
     assert check(str(site.data), site.settings) == []
     assert list((site.data / "work").iterdir()) == []
     with site.catalog() as catalog, catalog.read() as connection:
         assert connection.execute(select(operation.c.kind)).scalars().all() == []
         for row in connection.execute(select(project_sums)).mappings():
-            assert sum_up(connection, row["project_id"]) == {k: v for k, v in row.items() if k != "project_id"}
+            assert count_contents(connection, row["project_id"]) == {k: v for k, v in row.items() if k != "project_id"}
 
 
 def refused(code: str, call: Any, *args: Any, **options: Any) -> None:
@@ -97,7 +97,7 @@ def trail(desk: Desk) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("place", ["prearchive", "archive"])
-def test_a_session_gets_another_subject_where_it_stands(site: Site, place: str) -> None:
+def test_a_session_gets_another_subject_where_it_stands(site: DataFolder, place: str) -> None:
     site.project("P")
     uuid = waiting(site, images(2))
     with desk_of(site) as desk:
@@ -115,7 +115,7 @@ def test_a_session_gets_another_subject_where_it_stands(site: Site, place: str) 
 
 
 @pytest.mark.postgresql
-def test_move_to_another_project_label_and_subject(site: Site) -> None:
+def test_move_to_another_project_label_and_subject(site: DataFolder) -> None:
     site.project("P")
     site.project("Q")
     uuid = waiting(site, images(2))
@@ -139,7 +139,7 @@ def test_move_to_another_project_label_and_subject(site: Site) -> None:
     whole(site)
 
 
-def test_who_uploaded_what_went_nowhere_may_name_it_there(site: Site) -> None:
+def test_who_uploaded_what_went_nowhere_may_name_it_there(site: DataFolder) -> None:
     uuid = waiting(site, images(2), project=None)
     with desk_of(site) as desk:
         with desk.catalog.write() as connection:
@@ -157,7 +157,7 @@ def test_who_uploaded_what_went_nowhere_may_name_it_there(site: Site) -> None:
     whole(site)
 
 
-def test_move_refuses_what_can_not_be(site: Site) -> None:
+def test_move_refuses_what_can_not_be(site: DataFolder) -> None:
     uuid = waiting(site, images(1))
     with desk_of(site) as desk:
         refused("project_unknown", move, desk, uuid, project_name="Nowhere")
@@ -166,10 +166,10 @@ def test_move_refuses_what_can_not_be(site: Site) -> None:
     whole(site)
 
 
-def test_a_hidden_project_and_none_are_told_of_in_the_same_words(site: Site) -> None:
+def test_a_hidden_project_and_none_are_told_of_in_the_same_words(site: DataFolder) -> None:
     """Whoever may move a session learns nothing of projects that they may not see, one session or many at once."""
     words = set()
-    with serving(site.data, site.settings) as web:
+    with serve_in_process(site.data, site.settings) as web:
         site.project("Secret")
         uuid = waiting(site, images(1))
         web.account("mia", P="owner")
@@ -187,7 +187,7 @@ def test_a_hidden_project_and_none_are_told_of_in_the_same_words(site: Site) -> 
 # -- archiving ---------------------------------------------------------------------------------------------------------
 
 
-def test_archive_where_nothing_stands(site: Site) -> None:
+def test_archive_where_nothing_stands(site: DataFolder) -> None:
     uuid = waiting(site, images(2))
     with desk_of(site) as desk:
         would = archive(desk, uuid, dry_run=True)
@@ -201,13 +201,13 @@ def test_archive_where_nothing_stands(site: Site) -> None:
 
 
 @pytest.mark.postgresql
-def test_archive_joins_the_session_of_its_study_by_the_steps_of_imports(site: Site) -> None:
+def test_archive_joins_the_session_of_its_study_by_the_steps_of_imports(site: DataFolder) -> None:
     """What is new is added, what is there is a duplicate, resource files go along; ids of scans stay."""
-    base = {**documented("S1", "1", images(2)), "S1/resources/NOTES/files/a.txt": b"one"}
+    base = {**uploader_layout("S1", "1", images(2)), "S1/resources/NOTES/files/a.txt": b"one"}
     site.bring(base, session="S1")
     more = {
-        **documented("S1", "1", images(3)),
-        **documented("S1", "7", images(2, series=9, series_number=b"7")),
+        **uploader_layout("S1", "1", images(3)),
+        **uploader_layout("S1", "7", images(2, series=9, series_number=b"7")),
         "S1/resources/NOTES/files/a.txt": b"one",
         "S1/resources/NOTES/files/b.txt": b"two",
     }
@@ -228,9 +228,9 @@ def test_archive_joins_the_session_of_its_study_by_the_steps_of_imports(site: Si
     whole(site)
 
 
-def test_the_warning_of_a_joined_session_names_the_one_that_stands_and_the_one_that_came(site: Site) -> None:
+def test_the_warning_of_a_joined_session_names_the_one_that_stands_and_the_one_that_came(site: DataFolder) -> None:
     uuid = waiting(site, images(3), "other1")
-    site.bring(documented("98890234", "1", images(2)), session="98890234", destination="archive")
+    site.bring(uploader_layout("98890234", "1", images(2)), session="98890234", destination="archive")
     with desk_of(site) as desk:
         (warning,) = archive(desk, uuid).warnings
     assert warning.code == "label_kept"
@@ -238,9 +238,9 @@ def test_the_warning_of_a_joined_session_names_the_one_that_stands_and_the_one_t
 
 
 @pytest.mark.postgresql
-def test_archive_with_none_refuses_and_delete_replaces(site: Site) -> None:
+def test_archive_with_none_refuses_and_delete_replaces(site: DataFolder) -> None:
     old = images(2)
-    site.bring(documented("S1", "1", old), session="S1")
+    site.bring(uploader_layout("S1", "1", old), session="S1")
     new = [Image(case="again", number=1, also={COMMENT: (b"LT", b"other")}).file()]
     uuid = waiting(site, new)
     with desk_of(site) as desk:
@@ -258,10 +258,10 @@ def test_archive_with_none_refuses_and_delete_replaces(site: Site) -> None:
     whole(site)
 
 
-def test_what_holds_a_session_is_told_by_its_new_label(site: Site) -> None:
-    site.bring(documented("S1", "1", images(1)), session="S1")
+def test_what_holds_a_session_is_told_by_its_new_label(site: DataFolder) -> None:
+    site.bring(uploader_layout("S1", "1", images(1)), session="S1")
     other = Image(case="again", number=1, also={COMMENT: (b"LT", b"other")}).file()
-    told = site.bring(documented("S1", "1", [other]), session="S1")
+    told = site.bring(uploader_layout("S1", "1", [other]), session="S1")
     uuid = uuid_at(site, told.session["path"])
     with desk_of(site) as desk:
         assert item(desk, uuid)["message"].startswith("Of session S1, some objects")
@@ -270,8 +270,8 @@ def test_what_holds_a_session_is_told_by_its_new_label(site: Site) -> None:
     whole(site)
 
 
-def test_an_archived_label_of_another_study_is_taken(site: Site) -> None:
-    site.bring(documented("S1", "1", images(1)), session="S1")
+def test_an_archived_label_of_another_study_is_taken(site: DataFolder) -> None:
+    site.bring(uploader_layout("S1", "1", images(1)), session="S1")
     uuid = waiting(site, images(1, case="other"), "S2")
     with desk_of(site) as desk:
         refused("label_taken", archive, desk, uuid, label="s1")
@@ -279,8 +279,8 @@ def test_an_archived_label_of_another_study_is_taken(site: Site) -> None:
     whole(site)
 
 
-def test_who_gives_a_session_the_label_of_another_study_is_warned_before(site: Site) -> None:
-    site.bring(documented("S1", "1", images(1)), session="S1")
+def test_who_gives_a_session_the_label_of_another_study_is_warned_before(site: DataFolder) -> None:
+    site.bring(uploader_layout("S1", "1", images(1)), session="S1")
     uuid = waiting(site, images(1, case="other"), "S2")
     own = waiting(site, images(2), "S3")
     with desk_of(site) as desk:
@@ -290,7 +290,7 @@ def test_who_gives_a_session_the_label_of_another_study_is_warned_before(site: S
         assert move(desk, own, label="S1", dry_run=True).warnings == ()  # of that very study: it joins it
 
 
-def test_ecat_joins_without_losing_its_scans(site: Site) -> None:
+def test_ecat_joins_without_losing_its_scans(site: DataFolder) -> None:
     one, two = ecat(), ecat(dose_start_time=77)
     site.bring({"S1/scans/1/resources/ECAT/files/a.v": one}, session="S1")
     uuid = waiting(site, {"S1/scans/1/resources/ECAT/files/a.v": one, "S1/scans/2/resources/ECAT/files/b.v": two})
@@ -305,11 +305,11 @@ def test_ecat_joins_without_losing_its_scans(site: Site) -> None:
 
 
 @pytest.mark.parametrize(("choice", "kept"), [("keep_old", "old"), ("keep_new", "new"), ("keep_both", "both")])
-def test_resolve_a_clash_with_the_archived_session(site: Site, choice: Any, kept: str) -> None:
+def test_resolve_a_clash_with_the_archived_session(site: DataFolder, choice: Any, kept: str) -> None:
     old, fresh = images(2), Image(case="again", number=3).file()
     other = Image(case="again", number=1, also={COMMENT: (b"LT", b"other")}).file()
-    site.bring(documented("S1", "1", old), session="S1")
-    told = site.bring(documented("S1", "1", [other, fresh]), session="S1")
+    site.bring(uploader_layout("S1", "1", old), session="S1")
+    told = site.bring(uploader_layout("S1", "1", [other, fresh]), session="S1")
     assert told.state == "held"
     uuid = uuid_at(site, told.session["path"])
     with desk_of(site) as desk:
@@ -336,7 +336,7 @@ def test_resolve_a_clash_with_the_archived_session(site: Site, choice: Any, kept
     [("sqlite", "keep_old"), ("sqlite", "keep_new"), ("sqlite", "keep_both"), ("postgresql", "keep_new")],
     indirect=["database_url"],
 )
-def test_resolve_variants_within_one_upload(site: Site, choice: Any) -> None:
+def test_resolve_variants_within_one_upload(site: DataFolder, choice: Any) -> None:
     one, two = images(1)[0], Image(case="again", number=1, also={COMMENT: (b"LT", b"other")}).file()
     told = site.bring({"a/1.dcm": one, "a/2.dcm": two, "a/3.dcm": images(2)[1]})
     uuid = uuid_at(site, told.session["path"])
@@ -358,7 +358,7 @@ def test_resolve_variants_within_one_upload(site: Site, choice: Any) -> None:
 
 
 @pytest.mark.postgresql
-def test_rename_settles_a_label_of_many_studies(site: Site) -> None:
+def test_rename_settles_a_label_of_many_studies(site: DataFolder) -> None:
     told = site.bring({"a/1.dcm": images(1)[0], "b/1.dcm": images(1, case="other")[0]}, session="Same")
     assert {one["code"] for one in told.sessions} == {"label_many_studies"}
     one, two = (uuid_at(site, s["path"]) for s in told.sessions)
@@ -378,8 +378,8 @@ def test_rename_settles_a_label_of_many_studies(site: Site) -> None:
 
 
 @pytest.mark.postgresql
-def test_delete_into_the_trash_and_back(site: Site) -> None:
-    site.bring(documented("S1", "1", images(2)), session="S1")
+def test_delete_into_the_trash_and_back(site: DataFolder) -> None:
+    site.bring(uploader_layout("S1", "1", images(2)), session="S1")
     before = site.files()
     uuid = uuid_at(site, "archive/P/S1")
     with desk_of(site) as desk:
@@ -408,12 +408,12 @@ def test_delete_into_the_trash_and_back(site: Site) -> None:
     whole(site)
 
 
-def test_what_is_deleted_can_be_imported_again_and_comes_back_under_another_label(site: Site) -> None:
-    site.bring(documented("S1", "1", images(1)), session="S1")
+def test_what_is_deleted_can_be_imported_again_and_comes_back_under_another_label(site: DataFolder) -> None:
+    site.bring(uploader_layout("S1", "1", images(1)), session="S1")
     uuid = uuid_at(site, "archive/P/S1")
     with desk_of(site) as desk:
         delete_session(desk, uuid)
-    site.bring(documented("S1", "1", images(1, case="other")), session="S1")
+    site.bring(uploader_layout("S1", "1", images(1, case="other")), session="S1")
     with desk_of(site) as desk:
         refused("label_taken", restore, desk, uuid)
         restore(desk, uuid, label="S1_back")
@@ -422,7 +422,7 @@ def test_what_is_deleted_can_be_imported_again_and_comes_back_under_another_labe
 
 
 @pytest.mark.postgresql
-def test_the_trash_is_emptied_when_its_time_is_over(site: Site) -> None:
+def test_the_trash_is_emptied_when_its_time_is_over(site: DataFolder) -> None:
     uuid = waiting(site, images(1))
     with desk_of(site) as desk:
         delete_session(desk, uuid)
@@ -439,7 +439,7 @@ DAY = 86_400
 
 
 @pytest.mark.parametrize("days", [1, 30])
-def test_what_is_deleted_stays_for_so_many_days(site: Site, days: int) -> None:
+def test_what_is_deleted_stays_for_so_many_days(site: DataFolder, days: int) -> None:
     uuid = waiting(site, images(1))
     with desk_of(site) as desk:
         before = time.time()
@@ -454,13 +454,13 @@ def test_what_is_deleted_stays_for_so_many_days(site: Site, days: int) -> None:
         assert list(desk.store.trash()) == []
 
 
-def test_an_import_empties_the_trash_of_what_is_older_than_its_days(site: Site) -> None:
+def test_an_import_empties_the_trash_of_what_is_older_than_its_days(site: DataFolder) -> None:
     """What was replaced, too: it has no row of its own, only the time in its folder's name."""
     days, now = site.settings.trash_days, time.time()
     for name, age in (("young", days * DAY - 3600), ("old", days * DAY + 3600)):
         stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(now - age))
         (site.data / "trash" / f"{stamp}-{name}" / "tree").mkdir(parents=True)
-    site.bring(documented("S1", "1", images(1)))
+    site.bring(uploader_layout("S1", "1", images(1)))
     assert [path.name.rpartition("-")[2] for path in (site.data / "trash").glob("*-*")] == ["young"]
 
 
@@ -483,11 +483,11 @@ KILLS = [
 @pytest.mark.long
 @pytest.mark.parametrize(("database_url", "verb", "point"), KILLS, indirect=["database_url"])
 def test_a_change_that_dies_is_rolled_forward(
-    site: Site, monkeypatch: pytest.MonkeyPatch, point: str, verb: str
+    site: DataFolder, monkeypatch: pytest.MonkeyPatch, point: str, verb: str
 ) -> None:
     """Once the intent stands, whoever opens DATA next finishes it, whatever was done of it."""
     if verb == "join":
-        site.bring(documented("S1", "1", images(1)), session="S1")
+        site.bring(uploader_layout("S1", "1", images(1)), session="S1")
     uuid = waiting(site, images(2))
     with desk_of(site) as desk:
         if verb == "restore":
@@ -497,13 +497,13 @@ def test_a_change_that_dies_is_rolled_forward(
         if name == point:
             raise _Killed
 
-    from scandock.placing import moves, publish
+    from scandock.publishing import operations, publish
 
     with desk_of(site) as desk:
         with monkeypatch.context() as patched:
             patched.setattr(completing, "reach", die)
             patched.setattr(publish, "reach", die)
-            patched.setattr(moves, "leave_operation", lambda running: None)
+            patched.setattr(operations, "end_unpublished", lambda running: None)
             with pytest.raises(_Killed):
                 {
                     "move": lambda: move(desk, uuid, label="Moved"),
@@ -523,19 +523,19 @@ def test_a_change_that_dies_is_rolled_forward(
 
 
 @pytest.mark.postgresql
-def test_a_change_waits_for_an_import_of_the_same_session(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    from scandock.placing import moves
-    from scandock.placing.locks import locks_of
-    from scandock.placing.moves import operation
+def test_a_change_waits_for_an_import_of_the_same_session(site: DataFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    from scandock.publishing import operations
+    from scandock.publishing.locks import locks_of
+    from scandock.publishing.operations import run_operation
     from scandock.rules.permissions import Action
     from scandock.services.rights import session_for
 
-    monkeypatch.setattr(moves, "WAIT_SECONDS", 0.2)
+    monkeypatch.setattr(operations, "WAIT_SECONDS", 0.2)
     uuid = waiting(site, images(1))
-    with desk_of(site) as desk, operation(desk.catalog, desk.store, "test") as other:
+    with desk_of(site) as desk, run_operation(desk.catalog, desk.store, "test") as other:
         with desk.catalog.read() as connection:
             source = session_for(connection, SYSTEM, uuid, Action.SESSION_READ)
-        with other.reserved({"P"}, lambda _: locks_of(source)):
+        with other.reserve_names({"P"}, lambda _: locks_of(source)):
             pass
         refused("session_busy", archive, desk, uuid)
         assert item(desk, uuid)["place"] == "prearchive"
@@ -545,7 +545,7 @@ def test_a_change_waits_for_an_import_of_the_same_session(site: Site, monkeypatc
 
 
 @pytest.mark.postgresql
-def test_rebuild_writes_attributes_from_the_facts(site: Site) -> None:
+def test_rebuild_writes_attributes_from_the_facts(site: DataFolder) -> None:
     uuid = waiting(site, images(2))
     with desk_of(site) as desk:
         good = item(desk, uuid)
@@ -568,8 +568,8 @@ def test_rebuild_writes_attributes_from_the_facts(site: Site) -> None:
 
 
 def test_the_verbs_over_http_and_who_may(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    site = site_at(tmp_path, monkeypatch)
-    with serving(site.data) as web, web.client() as admin:
+    site = make_data_folder(tmp_path, monkeypatch)
+    with serve_in_process(site.data) as web, web.client() as admin:
         one = waiting(site, images(2))
         two = waiting(site, images(1, case="other"), "S2")
         web.account("meg", P="member")

@@ -21,16 +21,16 @@ from scandock.services.project_making import make_project
 from scandock.services.trash import put_in_trash, restore
 from scandock.testing.worker import InProcessWorker
 from scandock.web.xnat.services.session_logs import entries_of
-from tests.builders import Site, documented, images, site_at, zipped
+from tests.builders import DataFolder, uploader_layout, images, make_data_folder, zip_entries
 from tests.crash.processes import until
-from tests.integration.web import Web, served
+from tests.integration.web import Web, serve_data_folder
 
 pytestmark = [pytest.mark.long, pytest.mark.postgresql]
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> Site:
-    return site_at(tmp_path, monkeypatch, database_url)
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> DataFolder:
+    return make_data_folder(tmp_path, monkeypatch, database_url)
 
 
 def desk_of(web: Web) -> Desk:
@@ -64,15 +64,15 @@ def listed(client: httpx.Client, where: str) -> list[str]:
 # -- while it is being deleted -----------------------------------------------------------------------------------------
 
 
-def test_what_is_being_deleted_takes_nothing_and_is_nowhere(site: Site) -> None:
-    with served(site) as (web, admin):
-        site.bring(documented("E", "1", images(2)))
+def test_what_is_being_deleted_takes_nothing_and_is_nowhere(site: DataFolder) -> None:
+    with serve_data_folder(site) as (web, admin):
+        site.bring(uploader_layout("E", "1", images(2)))
         web.account("olga", P="owner")
         web.account("mia")
         (uuid,) = listed(admin, "/api/v1/sessions?project=P")
         admin.post("/api/v1/projects", json={"id": "Q"})
         mark(web)
-        body = zipped(documented("F", "1", images(2)))
+        body = zip_entries(uploader_layout("F", "1", images(2)))
         with web.client("olga") as olga, web.client("mia") as mia:
             refused = [
                 olga.patch("/api/v1/projects/P", json={"name": "New"}),
@@ -105,21 +105,21 @@ def test_what_is_being_deleted_takes_nothing_and_is_nowhere(site: Site) -> None:
         assert site.bring(body, project="Q").report["state"] == "placed"
 
 
-def test_an_import_that_names_no_project_passes_by_one_that_is_being_deleted(site: Site) -> None:
-    with served(site) as (web, _):
-        site.bring(documented("E", "1", images(1)))
+def test_an_import_that_names_no_project_passes_by_one_that_is_being_deleted(site: DataFolder) -> None:
+    with serve_data_folder(site) as (web, _):
+        site.bring(uploader_layout("E", "1", images(1)))
         mark(web)
         named = {0x00081030: (b"LO", b"P")}  # the study's description
-        brought = site.bring(documented("F", "1", images(1, study=2, also=named)), project=None)
+        brought = site.bring(uploader_layout("F", "1", images(1, study=2, also=named)), project=None)
         assert {one["project"] for one in brought.sessions} == {"Unassigned"}
 
 
 def test_to_delete_again_does_the_rest_and_nothing_where_somebody_is_at_it(
-    site: Site, monkeypatch: pytest.MonkeyPatch
+    site: DataFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with served(site) as (web, admin):
+    with serve_data_folder(site) as (web, admin):
         for number, label in enumerate(("E", "F"), start=1):
-            site.bring(documented(label, "1", images(1, study=number)))
+            site.bring(uploader_layout(label, "1", images(1, study=number)))
         web.account("olga", P="owner")
         web.account("mia", P="member")
         asked: list[httpx.Response] = []
@@ -142,11 +142,11 @@ def test_to_delete_again_does_the_rest_and_nothing_where_somebody_is_at_it(
 
 
 def test_a_deletion_that_fails_is_finished_in_the_name_of_who_asked(
-    site: Site, monkeypatch: pytest.MonkeyPatch
+    site: DataFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with served(site) as (web, admin):
+    with serve_data_folder(site) as (web, admin):
         for number, label in enumerate(("E", "F"), start=1):
-            site.bring(documented(label, "1", images(1, study=number)))
+            site.bring(uploader_layout(label, "1", images(1, study=number)))
         number = web.account("olga", P="owner")
         left: list[object] = []
 
@@ -175,9 +175,9 @@ def test_a_deletion_that_fails_is_finished_in_the_name_of_who_asked(
         assert admin.post("/api/v1/projects", json={"id": "P"}).status_code == 201
 
 
-def test_a_worker_finishes_what_was_interrupted(site: Site) -> None:
-    with served(site) as (web, admin):
-        site.bring(documented("E", "1", images(1)))
+def test_a_worker_finishes_what_was_interrupted(site: DataFolder) -> None:
+    with serve_data_folder(site) as (web, admin):
+        site.bring(uploader_layout("E", "1", images(1)))
         mark(web)
         with InProcessWorker(site.data, site.settings):
             until(lambda: listed(admin, "/api/v1/trash"), "the session never left")
@@ -187,9 +187,9 @@ def test_a_worker_finishes_what_was_interrupted(site: Site) -> None:
 # -- what is left of it ------------------------------------------------------------------------------------------------
 
 
-def test_no_id_that_people_can_give_keeps_a_project_from_being_deleted(site: Site) -> None:
-    with served(site) as (web, admin):
-        site.bring(documented("E", "1", images(1)))
+def test_no_id_that_people_can_give_keeps_a_project_from_being_deleted(site: DataFolder) -> None:
+    with serve_data_folder(site) as (web, admin):
+        site.bring(uploader_layout("E", "1", images(1)))
         number = number_of(web, "P")
         for taken in (f"P_deleted_{number}", "P_deleted_1", f"P-{number}"):
             admin.post("/api/v1/projects", json={"id": taken})
@@ -201,9 +201,9 @@ def test_no_id_that_people_can_give_keeps_a_project_from_being_deleted(site: Sit
         assert f"P~{number}" not in taken_ids
 
 
-def test_what_comes_back_stands_in_the_deleted_project_and_leaves_it_again(site: Site) -> None:
-    with served(site) as (web, admin):
-        site.bring(documented("E", "1", images(1)))
+def test_what_comes_back_stands_in_the_deleted_project_and_leaves_it_again(site: DataFolder) -> None:
+    with serve_data_folder(site) as (web, admin):
+        site.bring(uploader_layout("E", "1", images(1)))
         aside = f"P~{number_of(web, 'P')}"
         assert admin.delete("/data/projects/P").status_code == 200
         (gone,) = listed(admin, "/api/v1/trash")
@@ -216,17 +216,17 @@ def test_what_comes_back_stands_in_the_deleted_project_and_leaves_it_again(site:
         assert admin.delete(f"/api/v1/sessions/{gone}").status_code == 200
 
 
-def test_a_deleted_project_is_not_there_at_any_door_but_to_leave_it(site: Site) -> None:
-    with served(site) as (web, admin):
-        site.bring(documented("E", "1", images(1)))
-        site.bring(documented("W", "1", images(1, study=2)), destination="prearchive")
+def test_a_deleted_project_is_not_there_at_any_door_but_to_leave_it(site: DataFolder) -> None:
+    with serve_data_folder(site) as (web, admin):
+        site.bring(uploader_layout("E", "1", images(1)))
+        site.bring(uploader_layout("W", "1", images(1, study=2)), destination="prearchive")
         web.account("bob")
         aside = f"P~{number_of(web, 'P')}"
         (waiting,) = listed(admin, "/api/v1/prearchive")
         assert admin.delete("/data/projects/P").status_code == 200
         admin.post("/api/v1/projects", json={"id": "Q"})
         assert admin.post(f"/api/v1/trash/{waiting}/restore").status_code == 200
-        site.bring(documented("V", "1", images(1, study=3)), project="Q", destination="prearchive")
+        site.bring(uploader_layout("V", "1", images(1, study=3)), project="Q", destination="prearchive")
         (other,) = set(listed(admin, "/api/v1/prearchive")) - {waiting}
         hook = {"kind": "webhook", "target": "https://example.org/", "states": ["placed"], "project": aside}
         refused = [
@@ -248,9 +248,9 @@ def test_a_deleted_project_is_not_there_at_any_door_but_to_leave_it(site: Site) 
         assert admin.get(f"/api/v1/prearchive/{waiting}").json()["project"] == "Q"
 
 
-def test_one_that_was_opened_before_is_closed_to_strangers(site: Site) -> None:
-    with served(site) as (web, admin):
-        site.bring(documented("E", "1", images(1)))
+def test_one_that_was_opened_before_is_closed_to_strangers(site: DataFolder) -> None:
+    with serve_data_folder(site) as (web, admin):
+        site.bring(uploader_layout("E", "1", images(1)))
         aside = f"P~{number_of(web, 'P')}"
         (gone,) = listed(admin, "/api/v1/sessions")
         assert admin.delete("/data/projects/P").status_code == 200
@@ -266,8 +266,8 @@ def test_one_that_was_opened_before_is_closed_to_strangers(site: Site) -> None:
         assert listed(admin, "/api/v1/sessions") == [gone]
 
 
-def test_of_a_project_without_sessions_nothing_is_left(site: Site) -> None:
-    with served(site) as (web, admin):
+def test_of_a_project_without_sessions_nothing_is_left(site: DataFolder) -> None:
+    with serve_data_folder(site) as (web, admin):
         catalog = web.site.catalog
         make_project(catalog, site.settings, SYSTEM, "EMPTY", "", None)
         delete_project(desk_of(web), "EMPTY", with_files=False)
@@ -285,9 +285,9 @@ def lines(client: httpx.Client, where: str) -> list[tuple[str, str]]:
     return [(one["action"], one["target"]) for one in reversed(answer.json()["items"])]
 
 
-def test_a_new_project_sees_nothing_of_the_audit_of_one_that_had_its_id(site: Site) -> None:
-    with served(site) as (web, admin):
-        site.bring(documented("E", "1", images(1)))
+def test_a_new_project_sees_nothing_of_the_audit_of_one_that_had_its_id(site: DataFolder) -> None:
+    with serve_data_folder(site) as (web, admin):
+        site.bring(uploader_layout("E", "1", images(1)))
         web.account("mia")
         aside = f"P~{number_of(web, 'P')}"
         (uuid,) = listed(admin, "/api/v1/sessions")
@@ -306,8 +306,8 @@ def test_a_new_project_sees_nothing_of_the_audit_of_one_that_had_its_id(site: Si
         assert set(kept) < set(lines(admin, "/api/v1/audit"))
 
 
-def test_lines_from_before_there_were_uuids_are_the_project_s_from_its_making_on(site: Site) -> None:
-    with served(site) as (web, admin):
+def test_lines_from_before_there_were_uuids_are_the_project_s_from_its_making_on(site: DataFolder) -> None:
+    with serve_data_folder(site) as (web, admin):
         web.account("olga", P="owner")
         with web.site.catalog.write() as connection:
             connection.execute(update(project).where(project.c.name == "P").values(created=1_000))
@@ -320,9 +320,9 @@ def test_lines_from_before_there_were_uuids_are_the_project_s_from_its_making_on
         assert {("edit", "newer"), ("edit", "older")} <= set(lines(admin, "/api/v1/audit?project=p"))
 
 
-def test_the_log_of_a_waiting_session_tells_nothing_of_the_project_that_had_the_id(site: Site) -> None:
-    with served(site) as (web, admin):
-        site.bring(documented("W", "1", images(1)), destination="prearchive")
+def test_the_log_of_a_waiting_session_tells_nothing_of_the_project_that_had_the_id(site: DataFolder) -> None:
+    with serve_data_folder(site) as (web, admin):
+        site.bring(uploader_layout("W", "1", images(1)), destination="prearchive")
         (uuid,) = listed(admin, "/api/v1/prearchive")
         assert admin.delete("/data/projects/P").status_code == 200
         assert admin.post("/api/v1/projects", json={"id": "P"}).status_code == 201

@@ -10,13 +10,13 @@ import pytest
 
 from scandock.model.errors import Usage
 from scandock.services.projects import add_project
-from tests.integration.web import Web, serving
+from tests.integration.web import Web, serve_in_process
 
 
 @pytest.fixture(scope="module")
 def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
     """A server with a private project that `owner` alone sees, and whose names are taken."""
-    with serving(tmp_path_factory.mktemp("names") / "data") as web:
+    with serve_in_process(tmp_path_factory.mktemp("names") / "data") as web:
         web.account("owner")
         web.account("stranger")
         with web.client("owner") as owner:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from scandock.services.settings import load_settings
-from tests.integration.web import PASSWORD, listening
+from tests.integration.web import PASSWORD, serve_by_socket
 
 LOGIN = {"name": "admin", "password": PASSWORD}
 
@@ -14,7 +14,7 @@ LOGIN = {"name": "admin", "password": PASSWORD}
 def web(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SCANDOCK_PUBLIC_URL", "https://example.org/dock")
-        with listening(tmp_path_factory.mktemp("proxied") / "data", load_settings()) as running:
+        with serve_by_socket(tmp_path_factory.mktemp("proxied") / "data", load_settings()) as running:
             yield running
 
 
@@ -74,7 +74,7 @@ def test_the_clients_address_is_the_proxys_word_where_that_is_trusted(web):
 
 def test_nobody_is_believed_where_none_is_trusted(tmp_path, monkeypatch):
     monkeypatch.setenv("SCANDOCK_TRUSTED_PROXIES", "192.0.2.0/24")
-    with listening(tmp_path / "data", load_settings()) as web, web.client(None) as client:
+    with serve_by_socket(tmp_path / "data", load_settings()) as web, web.client(None) as client:
         told = {"X-Forwarded-For": "198.51.100.7", "X-Forwarded-Proto": "https"}
         answer = client.post("/api/v1/auth/login", json=LOGIN, headers=told)
         assert "Secure" not in answer.headers["Set-Cookie"]

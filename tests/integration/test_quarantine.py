@@ -5,16 +5,16 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from tests.builders import Site, documented, images
+from tests.builders import DataFolder, uploader_layout, images
 from tests.integration.web import Web
-from tests.integration.xnat_waiting import rows, served, waits
+from tests.integration.xnat_prearchive import result_rows, serve_xnat, import_to_prearchive
 
 ARCHIVE = "/data/services/archive"
 
 
-def brings(site: Site, count: int = 2, **options: object) -> None:
+def brings(site: DataFolder, count: int = 2, **options: object) -> None:
     """Import objects of one study into the archive of P."""
-    site.bring(documented("S1", "1", images(count)), project="P", session="S1", destination="archive", **options)
+    site.bring(uploader_layout("S1", "1", images(count)), project="P", session="S1", destination="archive", **options)
 
 
 def status(client: httpx.Client, project: str = "Q", label: str = "S1") -> str:
@@ -24,37 +24,37 @@ def status(client: httpx.Client, project: str = "Q", label: str = "S1") -> str:
 
 
 @pytest.mark.parametrize(("asked", "now"), [({}, "active"), ({"quarantine": "true"}, "quarantine")])
-def test_archiving_may_ask_for_it(site: Site, asked: dict[str, str], now: str) -> None:
-    uri = waits(site)
-    with served(site) as (_, client):
+def test_archiving_may_ask_for_it(site: DataFolder, asked: dict[str, str], now: str) -> None:
+    uri = import_to_prearchive(site)
+    with serve_xnat(site) as (_, client):
         assert client.post(ARCHIVE, params={"src": uri, **asked}).status_code == 200
         assert status(client) == now
 
 
-def test_a_project_may_ask_for_it_of_all_that_enters_its_archive(site: Site) -> None:
-    first, uri = waits(site, label="Before"), waits(site, study=2)
-    with served(site) as (_, client):
+def test_a_project_may_ask_for_it_of_all_that_enters_its_archive(site: DataFolder) -> None:
+    first, uri = import_to_prearchive(site, label="Before"), import_to_prearchive(site, study=2)
+    with serve_xnat(site) as (_, client):
         client.post(ARCHIVE, params={"src": first})
         assert client.put("/data/projects/Q/quarantine_code/1").status_code == 200
         client.post(ARCHIVE, params={"src": uri})
         client.put("/data/projects/Q/subjects/X/experiments/Hand", params={"xsiType": "xnat:mrSessionData"})
         assert [status(client, label=label) for label in ("Before", "S1", "Hand")] == ["active", *["quarantine"] * 2]
-        (row,) = rows(client.get("/data/projects?columns=ID,proj_quarantine&ID=Q"))
+        (row,) = result_rows(client.get("/data/projects?columns=ID,proj_quarantine&ID=Q"))
         assert row["proj_quarantine"] == "1"
         assert client.get("/api/v1/projects/Q").json()["quarantine"] is True
 
 
-def test_an_import_of_such_a_project_is_in_quarantine(site: Site) -> None:
+def test_an_import_of_such_a_project_is_in_quarantine(site: DataFolder) -> None:
     site.project("W", quarantine=True)
-    site.bring(documented("S1", "1", images(2)), project="W", session="S1")
-    with served(site) as (_, client):
+    site.bring(uploader_layout("S1", "1", images(2)), project="W", session="S1")
+    with serve_xnat(site) as (_, client):
         assert status(client, "W") == "quarantine"
 
 
 @pytest.mark.parametrize("by", ["service", "commit", "api"])
-def test_what_an_import_asked_for_holds_however_it_is_archived(site: Site, by: str) -> None:
-    uri = waits(site, quarantine=True)
-    with served(site) as (_, client):
+def test_what_an_import_asked_for_holds_however_it_is_archived(site: DataFolder, by: str) -> None:
+    uri = import_to_prearchive(site, quarantine=True)
+    with serve_xnat(site) as (_, client):
         if by == "service":
             client.post(ARCHIVE, params={"src": uri})
         elif by == "commit":
@@ -66,16 +66,16 @@ def test_what_an_import_asked_for_holds_however_it_is_archived(site: Site, by: s
         assert status(client) == "quarantine"
 
 
-def test_a_commit_that_leaves_a_session_keeps_the_wish(site: Site) -> None:
-    uri = waits(site)
-    with served(site) as (_, client):
+def test_a_commit_that_leaves_a_session_keeps_the_wish(site: DataFolder) -> None:
+    uri = import_to_prearchive(site)
+    with serve_xnat(site) as (_, client):
         asked = {"action": "commit", "auto-archive": "false", "quarantine": "true"}
         assert client.post(uri, params=asked).status_code == 200
         assert client.post(ARCHIVE, params={"src": uri}).status_code == 200
         assert status(client) == "quarantine"
 
 
-def test_what_joins_an_active_session_puts_it_into_quarantine(site: Site, web: Web) -> None:
+def test_what_joins_an_active_session_puts_it_into_quarantine(site: DataFolder, web: Web) -> None:
     with web.client() as client:
         brings(site, 1)
         brings(site, 1, quarantine=True)
@@ -86,17 +86,17 @@ def test_what_joins_an_active_session_puts_it_into_quarantine(site: Site, web: W
         assert status(client, "P") == "quarantine"  # which none but an owner ends
 
 
-def test_what_is_archived_into_an_active_session_puts_it_into_quarantine(site: Site) -> None:
-    site.bring(documented("S1", "1", images(1, patient_id=b"PAT1")), project="Q", session="S1", dialect=True)
-    uri = waits(site)
-    with served(site) as (_, client):
+def test_what_is_archived_into_an_active_session_puts_it_into_quarantine(site: DataFolder) -> None:
+    site.bring(uploader_layout("S1", "1", images(1, patient_id=b"PAT1")), project="Q", session="S1", dialect=True)
+    uri = import_to_prearchive(site)
+    with serve_xnat(site) as (_, client):
         assert status(client) == "active"
         told = client.post(ARCHIVE, params={"src": uri, "overwrite": "append", "quarantine": "true"})
         assert told.status_code == 200, told.text
         assert status(client) == "quarantine"
 
 
-def test_owners_activate_and_members_do_not(site: Site, web: Web) -> None:
+def test_owners_activate_and_members_do_not(site: DataFolder, web: Web) -> None:
     brings(site)
     web.account("olga", P="owner")
     web.account("mia", P="member")
@@ -117,18 +117,18 @@ def test_owners_activate_and_members_do_not(site: Site, web: Web) -> None:
         assert olga.get(f"/api/v1/sessions/{uuid}").json()["quarantined"] is True
 
 
-def test_listings_tell_it(site: Site, web: Web) -> None:
+def test_listings_tell_it(site: DataFolder, web: Web) -> None:
     brings(site, quarantine=True)
-    site.bring(documented("S2", "1", images(1, study=2)), project="P", session="S2", destination="archive")
+    site.bring(uploader_layout("S2", "1", images(1, study=2)), project="P", session="S2", destination="archive")
     with web.client() as client:
         asked = "xnat:experimentData/meta/status,quarantine_status,label"
-        told = rows(client.get("/data/experiments", params={"columns": asked}))
+        told = result_rows(client.get("/data/experiments", params={"columns": asked}))
         assert {one["label"]: one["quarantine_status"] for one in told} == {"S1": "quarantine", "S2": "active"}
         assert all(one["xnat:experimentdata/meta/status"] == one["quarantine_status"] for one in told)
-        assert [one["label"] for one in rows(client.get("/data/experiments?columns=label&status=quarantine"))] == ["S1"]
+        assert [one["label"] for one in result_rows(client.get("/data/experiments?columns=label&status=quarantine"))] == ["S1"]
 
 
-def test_it_survives_a_new_label_and_the_trash(site: Site, web: Web) -> None:
+def test_it_survives_a_new_label_and_the_trash(site: DataFolder, web: Web) -> None:
     brings(site, quarantine=True)
     with web.client() as client:
         (uuid,) = (one["id"] for one in client.get("/api/v1/sessions").json()["items"])
@@ -138,7 +138,7 @@ def test_it_survives_a_new_label_and_the_trash(site: Site, web: Web) -> None:
         assert status(client, "P", "S9") == "quarantine"
 
 
-def test_pages_say_it_and_owners_activate_there(site: Site, web: Web) -> None:
+def test_pages_say_it_and_owners_activate_there(site: DataFolder, web: Web) -> None:
     brings(site, quarantine=True)
     web.account("olga", P="owner")
     web.account("mia", P="member")
@@ -155,7 +155,7 @@ def test_pages_say_it_and_owners_activate_there(site: Site, web: Web) -> None:
         assert "in quarantine until an owner of its project activates it" in told.text
 
 
-def test_who_may_not_activate_changes_nothing_else_by_that_request(site: Site, web: Web) -> None:
+def test_who_may_not_activate_changes_nothing_else_by_that_request(site: DataFolder, web: Web) -> None:
     brings(site, quarantine=True)
     web.account("mia", P="member")
     at = "/data/projects/P/experiments/S1"
@@ -166,7 +166,7 @@ def test_who_may_not_activate_changes_nothing_else_by_that_request(site: Site, w
         new = "/data/projects/P/subjects/New/experiments/Half"
         asked = {"xsiType": "xnat:mrSessionData", "activate": "true"}
         assert mia.put(new, params=asked).status_code == 403
-        assert [one["label"] for one in rows(mia.get("/data/projects/P/subjects"))] == ["DOE_JANE"]
+        assert [one["label"] for one in result_rows(mia.get("/data/projects/P/subjects"))] == ["DOE_JANE"]
 
 
 @pytest.mark.parametrize("asked", ["activate", "quarantine", "pullDataFromHeaders", "fixScanTypes", "triggerPipelines"])

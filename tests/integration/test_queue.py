@@ -21,31 +21,31 @@ from scandock.catalog.server_tables import reception
 from scandock.catalog.tables import upload
 from scandock.model.errors import Fault, TokenLost
 from scandock.model.verdicts import ImportState
-from scandock.placing.requeue import wait_or_fail
-from scandock.queue.cancel import Cancelled, cancel, cancelled, may_show
-from scandock.queue.claim import SMALL_BYTES, Claim, Slots, claim
+from scandock.publishing.requeue import wait_or_fail
+from scandock.queue.cancel import CancelResult, cancel, find_cancelled, check_not_cancelled
+from scandock.queue.claim import SMALL_BYTES, Claim, SlotUsage, claim
 from scandock.queue.engines import engine_of
 from scandock.queue.enqueue import accept
-from scandock.queue.leases import PATIENCE_MS, NotRenewed, finish, renew, renew_all
+from scandock.queue.leases import PATIENCE_MS, RenewFailures, finish, renew, renew_all
 from scandock.queue.owner import boot_id, start_time, this_owner
 from scandock.queue.procrastinate_engine import ProcrastinateEngine, conninfo
-from scandock.queue.retry import MAX_ATTEMPTS, again, let_go, requeue
+from scandock.queue.retry import MAX_ATTEMPTS, retry_upload, give_up_attempt, requeue
 from scandock.services.settings import load_settings
-from scandock.workers import running
-from scandock.workers.beats import Beats
+from scandock.workers import attempt_runner
+from scandock.workers.liveness import WorkerLiveness
 from scandock.workers.worker import Worker
 from tests.crash.processes import until
-from tests.integration.server_side import Server
+from tests.integration.upload_server import UploadServer
 
 pytestmark = pytest.mark.postgresql
 
 OWNER = this_owner(1)
-ONE = Slots(8)
+ONE = SlotUsage(8)
 
 
 @pytest.fixture
 def server(tmp_path, database_url):
-    made = Server(tmp_path / "data", database_url)
+    made = UploadServer(tmp_path / "data", database_url)
     yield made
     made.close()
 
@@ -75,7 +75,7 @@ def test_what_is_accepted_is_claimed_once(server):
 def test_an_upload_is_accepted_once_and_not_behind_a_cancel(server):
     uuid = server.send(b"x")
     other = server.receive(b"x")
-    assert server.cancel(other) is Cancelled.DONE
+    assert server.cancel(other) is CancelResult.DONE
     with server.catalog.write() as connection:
         assert not accept(server.catalog, connection, server.id(uuid))
         assert not accept(server.catalog, connection, server.id(other))
@@ -126,12 +126,12 @@ def test_small_ones_of_a_user_go_before_huge_ones_unless_these_waited_long(serve
 
 def test_one_slot_is_kept_for_small_imports(server):
     huge = [server.send(b"x", size=10**10) for _ in range(2)]
-    assert take(server, Slots(2)) == huge[0]
-    assert take(server, Slots(2, 1, 1)) is None
+    assert take(server, SlotUsage(2)) == huge[0]
+    assert take(server, SlotUsage(2, 1, 1)) is None
     small = server.send(b"x")
-    assert take(server, Slots(2, 1, 1)) == small
-    assert take(server, Slots(2, 2, 1)) is None
-    assert take(server, Slots(1)) == huge[1]
+    assert take(server, SlotUsage(2, 1, 1)) == small
+    assert take(server, SlotUsage(2, 2, 1)) is None
+    assert take(server, SlotUsage(1)) == huge[1]
 
 
 def test_what_is_to_wait_waits(server):
@@ -166,7 +166,7 @@ def test_a_lease_that_is_over_is_taken_over_and_counts(server):
     over(server, uuid)
     second = claimed(server)
     assert (second.attempt, second.previous, second.exhausted) == (2, first.lease.token, False)
-    assert renew_all(server.catalog, [first.lease, second.lease]) == NotRenewed(lost=[first.lease], ended=[])
+    assert renew_all(server.catalog, [first.lease, second.lease]) == RenewFailures(lost=[first.lease], ended=[])
 
 
 def test_a_lease_whose_import_has_ended_or_waits_again_is_not_lost(server):
@@ -178,7 +178,7 @@ def test_a_lease_whose_import_has_ended_or_waits_again_is_not_lost(server):
     waits = claimed(server).lease
     with server.catalog.write() as connection:
         requeue(server.catalog, connection, waits, Fault("out_of_memory", "None left."), attempt=1, seconds=60)
-    assert renew_all(server.catalog, [ended, waits]) == NotRenewed(lost=[], ended=[ended, waits])
+    assert renew_all(server.catalog, [ended, waits]) == RenewFailures(lost=[], ended=[ended, waits])
 
 
 def test_a_dead_owner_is_taken_over_at_once(server):
@@ -202,10 +202,10 @@ def test_a_lost_attempt_too_many_is_told(server):
     for attempt in range(1, MAX_ATTEMPTS + 1):
         found = claimed(server)
         assert (found.attempt, found.exhausted) == (attempt, False)
-        assert let_go(server.catalog, found.lease, counted=True, code="attempt_died", message="It died.")
+        assert give_up_attempt(server.catalog, found.lease, counted=True, code="attempt_died", message="It died.")
     last = claimed(server)
     assert (last.exhausted, last.reason) == (True, "attempt_died")
-    assert not let_go(server.catalog, found.lease, counted=True)
+    assert not give_up_attempt(server.catalog, found.lease, counted=True)
     assert server.state(uuid) == "running"
 
 
@@ -216,7 +216,7 @@ def test_waiting_for_the_machine_counts_as_no_attempt_and_keeps_its_cause(server
         found = claimed(server)
         assert (found.attempt, found.exhausted) == (1, False)
         assert wait_or_fail(server.catalog, found.lease, away, most_seconds=60) == seconds
-        assert not let_go(server.catalog, found.lease, counted=True, code="attempt_died", message="It died.")
+        assert not give_up_attempt(server.catalog, found.lease, counted=True, code="attempt_died", message="It died.")
         with pytest.raises(TokenLost):  # told once: a second time nothing is counted, and nothing waited for
             wait_or_fail(server.catalog, found.lease, away, most_seconds=60)
         row = server.row(uuid)
@@ -261,7 +261,7 @@ def test_what_a_worker_runs_it_does_not_claim_anew_though_the_lease_is_over(serv
     over(server, uuid)
     second = claimed(server)
     assert (second.attempt, first.lost, second.lost) == (2, False, True)
-    assert let_go(server.catalog, second.lease, counted=True, code="attempt_died", message="It died.")
+    assert give_up_attempt(server.catalog, second.lease, counted=True, code="attempt_died", message="It died.")
     assert not claimed(server).lost  # its worker told of its end: nothing was lost
 
 
@@ -282,7 +282,7 @@ class _Ends:
 
 def test_an_attempt_that_is_slow_to_start_is_claimed_once_and_keeps_its_lease(server, monkeypatch):
     """As under load, or where a lock kept its worker from the catalog: the other slots are free, the lease is over."""
-    monkeypatch.setattr(running, "RENEW_SECONDS", 0.02)
+    monkeypatch.setattr(attempt_runner, "RENEW_SECONDS", 0.02)
     begun, go, started = threading.Event(), threading.Event(), []
 
     def start(order):
@@ -294,7 +294,7 @@ def test_an_attempt_that_is_slow_to_start_is_claimed_once_and_keeps_its_lease(se
     uuid = server.send(b"x")
     settings = load_settings().model_copy(update={"database_url": server.url})
     log = structlog.get_logger()
-    worker = Worker(str(server.data), 3, settings, 1, Beats.make(), log, start, upkeep=False)
+    worker = Worker(str(server.data), 3, settings, 1, WorkerLiveness.make(), log, start, upkeep=False)
     worker.slots.start()
     worker.slots.look()
     try:
@@ -336,12 +336,12 @@ def over_by(server, uuid, milliseconds):
 def test_what_somebody_holds_in_another_catalog_is_nobodys_in_a_copy_of_it(server):
     server.send(b"x")
     claimed(server, this_owner(1, place="0:0"))
-    again = claim(server.catalog, OWNER, ONE)
+    retry_upload = claim(server.catalog, OWNER, ONE)
     if server.catalog.sqlite:
-        assert again is not None
-        assert again.attempt == 1
+        assert retry_upload is not None
+        assert retry_upload.attempt == 1
     else:  # whose copy belongs to a data folder when somebody says so
-        assert again is None
+        assert retry_upload is None
 
 
 def test_a_failed_upload_is_tried_again_when_asked(server):
@@ -351,12 +351,12 @@ def test_a_failed_upload_is_tried_again_when_asked(server):
         connection.execute(update(reception).values(outages=5, cancel=True))
         finish(server.catalog, connection, found.lease, ImportState.FAILED, {"code": "disk_full", "message": "Full."})
     with server.catalog.write() as connection:
-        assert again(server.catalog, connection, server.id(uuid))
-        assert not again(server.catalog, connection, server.id(uuid))
+        assert retry_upload(server.catalog, connection, server.id(uuid))
+        assert not retry_upload(server.catalog, connection, server.id(uuid))
     found = claimed(server)
     assert found.attempt == 1
     with server.catalog.read() as connection:
-        assert cancelled(connection, [found.lease.upload_id]) == []
+        assert find_cancelled(connection, [found.lease.upload_id]) == []
     away = Fault("catalog", "The database is away.")
     assert wait_or_fail(server.catalog, found.lease, away, most_seconds=60) == 5
     kinds = [kind for kind, _ in server.events(uuid)]
@@ -366,22 +366,22 @@ def test_a_failed_upload_is_tried_again_when_asked(server):
 def test_a_cancel_wins_before_the_intent_alone(server):
     uuid = server.send(b"x")
     found = claimed(server)
-    assert server.cancel(uuid) is Cancelled.COMING
+    assert server.cancel(uuid) is CancelResult.COMING
     with pytest.raises(InterruptedError), server.catalog.write() as connection:
-        may_show(server.catalog, connection, found.lease)
+        check_not_cancelled(server.catalog, connection, found.lease)
     with server.catalog.write() as connection:
         finish(server.catalog, connection, found.lease, ImportState.CANCELLED, {"code": "cancelled"})
-    assert server.cancel(uuid) is Cancelled.ENDED
+    assert server.cancel(uuid) is CancelResult.ENDED
 
 
 def test_a_cancel_asks_for_the_row_that_who_records_intents_has_locked(tmp_path, postgres_url):
     """On PostgreSQL alone: on SQLite a writer waits for another at its beginning."""
-    server = Server(tmp_path / "data", postgres_url)
+    server = UploadServer(tmp_path / "data", postgres_url)
     uuid = server.send(b"x")
     found = claimed(server)
     number = server.id(uuid)
     with server.catalog.write() as first:
-        may_show(server.catalog, first, found.lease)
+        check_not_cancelled(server.catalog, first, found.lease)
         with server.catalog.engine.connect() as second:
             second.execute(text("SET lock_timeout = '100ms'"))
             with pytest.raises(DBAPIError, match="lock timeout"):
@@ -392,14 +392,14 @@ def test_a_cancel_asks_for_the_row_that_who_records_intents_has_locked(tmp_path,
 def test_a_cancel_waits_for_the_transaction_of_the_intents_and_sees_it(server):
     uuid = server.send(b"x")
     found = claimed(server)
-    told: list[Cancelled] = []
+    told: list[CancelResult] = []
 
     def wish():
         with server.catalog.write() as connection:
             told.append(cancel(server.catalog, connection, server.id(uuid)))
 
     with server.catalog.write() as connection:
-        may_show(server.catalog, connection, found.lease)
+        check_not_cancelled(server.catalog, connection, found.lease)
         other = threading.Thread(target=wish)
         other.start()
         connection.execute(
@@ -414,7 +414,7 @@ def test_a_cancel_waits_for_the_transaction_of_the_intents_and_sees_it(server):
             {"n": found.lease.upload_id},
         )
     other.join(30)
-    assert told == [Cancelled.TOO_LATE]
+    assert told == [CancelResult.TOO_LATE]
 
 
 CLAIMER = """
@@ -499,7 +499,7 @@ def jobs(server):
 
 @pytest.mark.processes
 def test_a_lost_or_doubled_message_does_no_harm(tmp_path, postgres_url):
-    server = Server(tmp_path / "data", postgres_url)
+    server = UploadServer(tmp_path / "data", postgres_url)
     engine = engine_of(server.catalog)
     assert isinstance(engine, ProcrastinateEngine)
     lost, doubled = server.send(b"junk"), server.send(b"junk")
@@ -520,7 +520,7 @@ def test_a_worker_on_postgresql_places_and_is_taken_over(tmp_path, postgres_url)
     from tests.crash.archives import Study, zip_bytes
 
     study = Study(41, 1, count=3, side=8)
-    server = Server(tmp_path / "data", postgres_url)
+    server = UploadServer(tmp_path / "data", postgres_url)
     uuid = server.send(zip_bytes(study.entries("S")))
     once = tmp_path / "once"
     with server.worker(SCANDOCK_CRASH_AT="switched", SCANDOCK_CRASH_BY="SIGSTOP", SCANDOCK_CRASH_ONCE=str(once)) as one:

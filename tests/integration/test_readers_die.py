@@ -11,10 +11,10 @@ from itertools import product
 
 import pytest
 
-from tests.crash.archives import Held, Step, Study, tarred, zip_bytes, zipped
-from tests.crash.processes import Command, check, import_words, run, unsound, until
-from tests.crash.rounds import agree, clean, placed
-from tests.crash.shares import share
+from tests.crash.archives import ExpectedSession, Step, Study, write_tar, zip_bytes, write_zip
+from tests.crash.processes import Command, check, import_words, run, find_unsound, until
+from tests.crash.rounds import assert_holds, assert_clean, assert_placed
+from tests.crash.case_share import choose_cases
 from tests.integration.in_process import command_in_process
 
 pytestmark = [pytest.mark.crash, pytest.mark.processes]
@@ -30,13 +30,13 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def tar(folder):
-    return Step(tarred(folder / "many.tar.gz", MANY.entries("T")))
+    return Step(write_tar(folder / "many.tar.gz", MANY.entries("T")))
 
 
 @pytest.fixture(scope="module")
 def undisturbed(folder, tar):
     """What the catalog says of the sessions when no reader dies."""
-    placed(command_in_process(import_words(tar, folder / "undisturbed")))
+    assert_placed(command_in_process(import_words(tar, folder / "undisturbed")))
     return told(folder / "undisturbed")
 
 
@@ -51,7 +51,7 @@ def told(data):
 
 @pytest.mark.parametrize(
     ("entry", "by"),
-    share(
+    choose_cases(
         [("s1/001.dcm", "SIGKILL"), ("s1/200.dcm", "SIGSEGV"), ("s2/100.dcm", "SIGKILL"), ("notes.txt", "SIGSEGV")],
         [*product(("s1/001.dcm", "s1/200.dcm", "s2/100.dcm", "notes.txt"), ("SIGKILL", "SIGSEGV"))],
     ),
@@ -60,11 +60,11 @@ def test_a_reader_dies_once_and_another_goes_on_where_it_was(tmp_path, tar, undi
     data, once = tmp_path / "data", tmp_path / "once"
     done = run(import_words(tar, data), SCANDOCK_CRASH_ENTRY=entry, SCANDOCK_CRASH_BY=by, SCANDOCK_CRASH_ONCE=str(once))
     assert once.exists()
-    placed(done)
-    agree(data, {MANY.uid: MANY.held()})
+    assert_placed(done)
+    assert_holds(data, {MANY.uid: MANY.held()})
     assert told(data) == undisturbed
     assert done.report["entries"]["stored"] == 600
-    assert unsound(data) == []
+    assert find_unsound(data) == []
 
 
 def test_an_entry_that_kills_two_readers_is_left_out_alone(tmp_path, tar):
@@ -72,24 +72,24 @@ def test_an_entry_that_kills_two_readers_is_left_out_alone(tmp_path, tar):
     receipt = tmp_path / "receipt.jsonl"
     words = [*import_words(tar, data), "--receipt", receipt]
     done = run(words, SCANDOCK_CRASH_ENTRY="s2/100.dcm", SCANDOCK_CRASH_BY="SIGSEGV")
-    placed(done)
+    assert_placed(done)
     rest = Study(5, 1, series=2, count=300, side=8)
     del rest.objects["s2/100.dcm"]
-    agree(data, {rest.uid: rest.held()})
+    assert_holds(data, {rest.uid: rest.held()})
     lines = [json.loads(line) for line in receipt.read_text().splitlines()]
     odd = [line for line in lines if line["verdict"] not in ("stored", "resource")]
     assert [(line["path"], line["verdict"], line["code"]) for line in odd] == [
         ("T/s2/100.dcm", "unparseable", "reader_died")
     ]
     assert "unparseable_ignored" in [warning["code"] for warning in done.report["warnings"]]
-    placed(command_in_process(import_words(tar, data)))
-    agree(data, {MANY.uid: MANY.held()})
-    clean(check(data))
+    assert_placed(command_in_process(import_words(tar, data)))
+    assert_holds(data, {MANY.uid: MANY.held()})
+    assert_clean(check(data))
 
 
 @pytest.mark.parametrize(
     ("entry", "by"),
-    share(
+    choose_cases(
         [("S1.zip!S1/s1/008.dcm", "SIGKILL"), ("S1.zip!S1/s2/010.dcm", "SIGSEGV"), ("S2.zip!S2/s1/001.dcm", "SIGKILL")],
         [*product(("S1.zip!S1/s1/008.dcm", "S1.zip!S1/s2/010.dcm", "S2.zip!S2/s1/001.dcm"), ("SIGKILL", "SIGSEGV"))],
     ),
@@ -97,32 +97,32 @@ def test_an_entry_that_kills_two_readers_is_left_out_alone(tmp_path, tar):
 def test_a_reader_dies_inside_an_inner_archive(tmp_path, entry, by):
     studies = [Study(6, n, count=10) for n in range(3)]
     inner = {f"S{n}.zip": zip_bytes(study.entries(f"S{n}")) for n, study in enumerate(studies)}
-    step = Step(zipped(tmp_path / "bundle.zip", inner))
+    step = Step(write_zip(tmp_path / "bundle.zip", inner))
     data, once = tmp_path / "data", tmp_path / "once"
     done = run(
         import_words(step, data), SCANDOCK_CRASH_ENTRY=entry, SCANDOCK_CRASH_BY=by, SCANDOCK_CRASH_ONCE=str(once)
     )
     assert once.exists()
-    placed(done)
-    agree(data, {study.uid: study.held() for study in studies})
-    assert unsound(data) == []
+    assert_placed(done)
+    assert_holds(data, {study.uid: study.held() for study in studies})
+    assert find_unsound(data) == []
 
 
 def test_readers_killed_from_outside_do_not_stop_an_import(tmp_path):
     study = Study(8, 1, count=100)
-    step = Step(zipped(tmp_path / "study.zip", study.entries("S")))
+    step = Step(write_zip(tmp_path / "study.zip", study.entries("S")))
     command = Command(import_words(step, tmp_path / "data"))
     until(command.readers, "no reader was started")
     victim = command.readers()[0]
     os.kill(victim, signal.SIGKILL)
-    placed(command.wait())
-    agree(tmp_path / "data", {study.uid: study.held()})
+    assert_placed(command.wait())
+    assert_holds(tmp_path / "data", {study.uid: study.held()})
 
 
 def test_readers_killed_again_and_again_end_the_import_and_leave_nothing(tmp_path, tar):
     data = tmp_path / "data"
     done = run(import_words(tar, data), SCANDOCK_CRASH_ENTRY="s1/200.dcm", SCANDOCK_CRASH_BY="SIGKILL")
     assert (done.code, done.report["state"], done.report["code"]) == (1, "failed", "out_of_memory"), str(done)
-    agree(data, {})
-    placed(command_in_process(import_words(tar, data)))
-    agree(data, {MANY.uid: Held("archive", MANY.held().files)})
+    assert_holds(data, {})
+    assert_placed(command_in_process(import_words(tar, data)))
+    assert_holds(data, {MANY.uid: ExpectedSession("archive", MANY.held().files)})

@@ -17,9 +17,9 @@ from scandock.access import logins
 from scandock.catalog import engine
 from scandock.catalog.server_tables import api_token, login
 from scandock.queue.procrastinate_engine import conninfo
-from tests.builders import site_at
+from tests.builders import make_data_folder
 from tests.crash.processes import until
-from tests.integration.web import PASSWORD, Web, serving
+from tests.integration.web import PASSWORD, Web, serve_in_process
 
 MANY = 60
 TUS = {"Tus-Resumable": "1.0.0"}
@@ -28,8 +28,8 @@ LOCK = "LOCK TABLE upload, reception, account, project, login, api_token IN EXCL
 
 @pytest.fixture
 def web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> Iterator[Web]:
-    site = site_at(tmp_path, monkeypatch, database_url)
-    with serving(site.data, site.settings.model_copy(update={"max_uploads_per_user": 2 * MANY})) as running:
+    site = make_data_folder(tmp_path, monkeypatch, database_url)
+    with serve_in_process(site.data, site.settings.model_copy(update={"max_uploads_per_user": 2 * MANY})) as running:
         yield running
 
 
@@ -116,8 +116,8 @@ def test_a_server_without_a_connection_left_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str
 ) -> None:
     monkeypatch.setattr(engine, "CONNECTION_SECONDS", 0)
-    site = site_at(tmp_path, monkeypatch, database_url)
-    with serving(site.data, site.settings) as web, web.client() as client, ExitStack() as held:
+    site = make_data_folder(tmp_path, monkeypatch, database_url)
+    with serve_in_process(site.data, site.settings) as web, web.client() as client, ExitStack() as held:
         assert client.get("/api/v1/projects").status_code == 200
         for _ in range(engine.READERS + engine.WRITERS):
             held.enter_context(web.site.catalog.read())

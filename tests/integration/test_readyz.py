@@ -13,7 +13,7 @@ import pytest
 from scandock.services.settings import load_settings
 from scandock.web import readiness
 from tests.crash.processes import SCANDOCK, run
-from tests.integration.web import listening, serving
+from tests.integration.web import serve_by_socket, serve_in_process
 
 CHECKS = ("catalog", "store", "workers")
 
@@ -62,7 +62,7 @@ SMALL = load_settings().model_copy(update={"min_free_bytes": 0})
 
 
 def test_a_full_and_a_read_only_file_system_are_told(own_disk):
-    with serving(own_disk, SMALL) as web:
+    with serve_in_process(own_disk, SMALL) as web:
         assert set(told(web).values()) == {"ok"}
         with (own_disk / "filler").open("wb") as filler:
             os.posix_fallocate(filler.fileno(), 0, shutil.disk_usage(own_disk).free)
@@ -76,7 +76,7 @@ def test_a_full_and_a_read_only_file_system_are_told(own_disk):
 def test_a_disk_with_less_room_than_must_stay_free_is_told(own_disk):
     """Small writes go well there, imports don't."""
     settings = SMALL.model_copy(update={"min_free_bytes": 8 * 1024 * 1024})
-    with serving(own_disk, settings) as web:
+    with serve_in_process(own_disk, settings) as web:
         assert told(web)["store"] == "ok"
         with (own_disk / "filler").open("wb") as filler:
             os.posix_fallocate(filler.fileno(), 0, shutil.disk_usage(own_disk).free - 4 * 1024 * 1024)
@@ -89,7 +89,7 @@ def test_a_disk_with_less_room_than_must_stay_free_is_told(own_disk):
 
 @pytest.mark.processes
 def test_a_read_only_file_system_lets_no_server_begin(own_disk):
-    with serving(own_disk, SMALL):
+    with serve_in_process(own_disk, SMALL):
         pass
     with read_only(own_disk):
         done = run([SCANDOCK, "serve", "--data", str(own_disk), "--port", "0"])
@@ -99,7 +99,7 @@ def test_a_read_only_file_system_lets_no_server_begin(own_disk):
 
 def test_folders_that_are_gone_are_made_anew_and_one_that_is_no_folder_is_told(tmp_path):
     data = tmp_path / "data"
-    with serving(data) as web:
+    with serve_in_process(data) as web:
         shutil.rmtree(data / "incoming")
         shutil.rmtree(data / "work")
         assert told(web)["store"] == "ok"
@@ -118,7 +118,7 @@ def test_folders_that_are_gone_are_made_anew_and_one_that_is_no_folder_is_told(t
 
 @pytest.mark.parametrize("folder", ["archive", "prearchive", "resources"])
 def test_a_folder_of_what_is_placed_is_made_anew_while_nothing_is_known_in_it(tmp_path, folder):
-    with serving(tmp_path / "data") as web:
+    with serve_in_process(tmp_path / "data") as web:
         (tmp_path / "data" / folder).rmdir()
         assert told(web)["store"] == "ok"
         assert [line["folder"] for line in web.logged if line["event"] == "folder_made"] == [folder]
@@ -126,7 +126,7 @@ def test_a_folder_of_what_is_placed_is_made_anew_while_nothing_is_known_in_it(tm
 
 
 def test_a_lock_that_lasts_is_told_while_everything_else_is_answered(tmp_path):
-    with listening(tmp_path / "data") as web, closing(sqlite3.connect(tmp_path / "data" / "scandock.db")) as other:
+    with serve_by_socket(tmp_path / "data") as web, closing(sqlite3.connect(tmp_path / "data" / "scandock.db")) as other:
         other.isolation_level = None
         other.execute("BEGIN IMMEDIATE")
         said = told(web)
@@ -139,7 +139,7 @@ def test_a_lock_that_lasts_is_told_while_everything_else_is_answered(tmp_path):
 @pytest.mark.processes
 def test_a_catalog_that_was_found_damaged_stays_so(tmp_path):
     data = tmp_path / "data"
-    with serving(data) as web:
+    with serve_in_process(data) as web:
         web.site.catalog.fault(sqlite3.DatabaseError("database disk image is malformed"), "could not be read")
         assert "damaged" in told(web)["catalog"]
     whole = (data / "scandock.db").read_bytes()

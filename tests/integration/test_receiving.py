@@ -19,22 +19,22 @@ from scandock.services import spool_writing
 from scandock.services.cleaning.uploads import drop_ended, forget_broken
 from scandock.services.receiving import Offer
 from scandock.services.settings import load_settings
-from tests.builders import site_at
-from tests.integration.web import PASSWORD, listening
+from tests.builders import make_data_folder
+from tests.integration.web import PASSWORD, serve_by_socket
 
 DATA = hashlib.shake_256(b"archive").digest(3_300_000)
 
 
 @pytest.fixture
 def web(tmp_path, database_url, monkeypatch):
-    site = site_at(tmp_path, monkeypatch, database_url)
-    with listening(site.data, site.settings) as running:
+    site = make_data_folder(tmp_path, monkeypatch, database_url)
+    with serve_by_socket(site.data, site.settings) as running:
         yield running
 
 
 @pytest.fixture
 def embedded(tmp_path):
-    with listening(tmp_path / "data") as running:
+    with serve_by_socket(tmp_path / "data") as running:
         yield running
 
 
@@ -162,7 +162,7 @@ def test_a_broken_connection_leaves_nothing(embedded, length):
 
 def test_a_client_that_falls_silent_is_let_go(tmp_path):
     settings = load_settings()
-    with listening(tmp_path / "data", settings) as web:
+    with serve_by_socket(tmp_path / "data", settings) as web:
         object.__setattr__(web.site.receiving.limits, "idle_seconds", 0.2)
         with begin_request(web, "/api/v1/imports", {"Content-Length": "100"}, b"x") as raw:
             assert b"408 Request Timeout" in raw.recv(65536)

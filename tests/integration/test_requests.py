@@ -8,20 +8,20 @@ import pytest
 
 from scandock.catalog.projects import list_projects
 from scandock.model.errors import Usage
-from tests.builders import Site, images, site_at
+from tests.builders import DataFolder, images, make_data_folder
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> Site:
-    return site_at(tmp_path, monkeypatch, database_url)
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> DataFolder:
+    return make_data_folder(tmp_path, monkeypatch, database_url)
 
 
-def projects(site: Site) -> list[str]:
+def projects(site: DataFolder) -> list[str]:
     with site.catalog() as catalog, catalog.read() as connection:
         return [project.name for project in list_projects(connection)]
 
 
-def test_an_unknown_project_in_the_mapping_stops_all_before_one_is_made(site: Site, tmp_path: Path) -> None:
+def test_an_unknown_project_in_the_mapping_stops_all_before_one_is_made(site: DataFolder, tmp_path: Path) -> None:
     mapping = tmp_path / "mapping.csv"
     mapping.write_text("patient_id,project\nx,new\nPAT1,OTHER\ny,other\n")
     archive = {"a/1.dcm": images(1)[0]}

@@ -24,8 +24,8 @@ from scandock.services.reservations import CHECK_BYTES
 from scandock.store.local import LocalStore
 from scandock.store.spools import LocalSpool
 from scandock.web.app import clean
-from tests.builders import site_at
-from tests.integration.web import Web, serving
+from tests.builders import make_data_folder
+from tests.integration.web import Web, serve_in_process
 
 TUS = {"Tus-Resumable": "1.0.0"}
 BODY = {**TUS, "Content-Type": "application/offset+octet-stream"}
@@ -54,8 +54,8 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
 
 @pytest.fixture
 def web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str, disk: Disk) -> Iterator[Web]:
-    site = site_at(tmp_path, monkeypatch, database_url)
-    with serving(site.data, site.settings.model_copy(update={"min_free_bytes": 0})) as running:
+    site = make_data_folder(tmp_path, monkeypatch, database_url)
+    with serve_in_process(site.data, site.settings.model_copy(update={"min_free_bytes": 0})) as running:
         running.account("ann", P="member")
         running.account("bob", P="member")
         yield running

@@ -16,20 +16,20 @@ from scandock.model.entry import Entry, ordinal
 from scandock.pipeline.entry_writer import INNER
 from scandock.pipeline.verdicts import fold_inner_archives
 from scandock.pipeline.ledger import Ledger
-from tests.builders import Image, Imported, Site, documented, ecat, sha256, site_at, zipped
+from tests.builders import Image, ImportOutcome, DataFolder, uploader_layout, ecat, sha256, make_data_folder, zip_entries
 
 
 @pytest.fixture
-def any_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> Site:
+def any_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> DataFolder:
     """As `site`, once on each database: for what the catalog keeps."""
-    return site_at(tmp_path, monkeypatch, database_url)
+    return make_data_folder(tmp_path, monkeypatch, database_url)
 
 
 def study(n: int = 1, number: int = 1, **values: Any) -> bytes:
     return Image(case="resources", study=n, number=number, patient_id=b"PAT%d" % n, **values).file()
 
 
-def stands(told: Imported, path: str) -> str | None:
+def stands(told: ImportOutcome, path: str) -> str | None:
     """Where an entry stands, below its session's folder."""
     stored: str | None = told.line(path)["stored_as"]
     if stored is None:
@@ -42,20 +42,20 @@ def stands(told: Imported, path: str) -> str | None:
 
 
 @pytest.mark.parametrize("name", ["DICOM", "dicom", "Dicom", "secondary", "SECONDARY", "ECAT", "ecat"])
-def test_image_folders_hold_images_in_any_case(site: Site, name: str) -> None:
+def test_image_folders_hold_images_in_any_case(site: DataFolder, name: str) -> None:
     """Whatever the folder is called, the content says what an image is, and where it goes."""
     told = site.bring(
-        {**documented("S", "7", [study()], resource=name), f"S/scans/7/resources/{name}/files/p.v": ecat()}
+        {**uploader_layout("S", "7", [study()], resource=name), f"S/scans/7/resources/{name}/files/p.v": ecat()}
     )
 
     assert told.counts == {"stored": 2}
     assert sorted(one["name"] for scan in told.session["scans"] for one in scan["resources"]) == ["DICOM", "ECAT"]
 
 
-def test_other_resource_folders_hold_resources_also_where_dicom_lies_in_them(any_site: Site) -> None:
+def test_other_resource_folders_hold_resources_also_where_dicom_lies_in_them(any_site: DataFolder) -> None:
     told = any_site.bring(
         {
-            **documented("S", "7", [study()]),
+            **uploader_layout("S", "7", [study()]),
             "S/scans/7/resources/NIFTI/files/t1.nii": b"nifti",
             "S/scans/7/resources/ORIG/files/deep/2.dcm": study(1, 2),
             "S/resources/NOTES/files/a.txt": b"a note",
@@ -82,10 +82,10 @@ def test_other_resource_folders_hold_resources_also_where_dicom_lies_in_them(any
     assert scan["frames"] == 1
 
 
-def test_a_resource_of_a_scan_folder_with_two_series_stands_at_the_session(site: Site) -> None:
+def test_a_resource_of_a_scan_folder_with_two_series_stands_at_the_session(site: DataFolder) -> None:
     told = site.bring(
         {
-            **documented("S", "7", [study(), study(1, 2, series=2, series_number=b"2")]),
+            **uploader_layout("S", "7", [study(), study(1, 2, series=2, series_number=b"2")]),
             "S/scans/7/resources/NIFTI/files/t1.nii": b"nifti",
         }
     )
@@ -93,8 +93,8 @@ def test_a_resource_of_a_scan_folder_with_two_series_stands_at_the_session(site:
     assert stands(told, "S/scans/7/resources/NIFTI/files/t1.nii") == "resources/NIFTI/files/t1.nii"
 
 
-def test_a_resource_whose_session_folder_holds_no_image_is_ignored(site: Site) -> None:
-    told = site.bring({**documented("S", "7", [study()]), "T/resources/NOTES/files/a.txt": b"a note"})
+def test_a_resource_whose_session_folder_holds_no_image_is_ignored(site: DataFolder) -> None:
+    told = site.bring({**uploader_layout("S", "7", [study()]), "T/resources/NOTES/files/a.txt": b"a note"})
 
     assert told.line("T/resources/NOTES/files/a.txt")["verdict"] == "ignored"
     assert "session folder" in told.line("T/resources/NOTES/files/a.txt")["message"]
@@ -103,7 +103,7 @@ def test_a_resource_whose_session_folder_holds_no_image_is_ignored(site: Site) -
 # -- loose files -------------------------------------------------------------------------------------------------------
 
 
-def test_loose_files_keep_their_relative_path_at_the_session(any_site: Site) -> None:
+def test_loose_files_keep_their_relative_path_at_the_session(any_site: DataFolder) -> None:
     told = any_site.bring(
         {
             "visit/dicom/1.dcm": study(),
@@ -123,7 +123,7 @@ def test_loose_files_keep_their_relative_path_at_the_session(any_site: Site) -> 
     assert told.session["files"] == 5
 
 
-def test_a_loose_file_belongs_where_its_folder_tree_holds_exactly_one_study(site: Site) -> None:
+def test_a_loose_file_belongs_where_its_folder_tree_holds_exactly_one_study(site: DataFolder) -> None:
     told = site.bring(
         {
             "one/a/1.dcm": study(1),
@@ -151,12 +151,12 @@ def test_a_loose_file_belongs_where_its_folder_tree_holds_exactly_one_study(site
     assert told.line("both.txt")["message"] != told.line("one/notes.txt")["message"]
 
 
-def test_a_loose_file_never_looks_beyond_its_own_archive(site: Site) -> None:
+def test_a_loose_file_never_looks_beyond_its_own_archive(site: DataFolder) -> None:
     """What stands in one patient's zip is not given to the patient of the next."""
     told = site.bring(
         {
-            "one.zip": zipped({"a/1.dcm": study(1), "notes.txt": b"of one"}),
-            "two.zip": zipped({"notes.txt": b"of nobody"}),
+            "one.zip": zip_entries({"a/1.dcm": study(1), "notes.txt": b"of one"}),
+            "two.zip": zip_entries({"notes.txt": b"of nobody"}),
             "readme.txt": b"of the bundle",
         }
     )
@@ -169,18 +169,18 @@ def test_a_loose_file_never_looks_beyond_its_own_archive(site: Site) -> None:
     }
 
 
-def test_an_archive_kept_as_a_resource_is_opened_unless_it_stands_in_a_resource_folder(site: Site) -> None:
-    inner = zipped({"1.txt": b"one"})
-    told = site.bring({**documented("S", "7", [study()]), "S/resources/PACKED/files/x.zip": inner})
+def test_an_archive_kept_as_a_resource_is_opened_unless_it_stands_in_a_resource_folder(site: DataFolder) -> None:
+    inner = zip_entries({"1.txt": b"one"})
+    told = site.bring({**uploader_layout("S", "7", [study()]), "S/resources/PACKED/files/x.zip": inner})
 
     line = told.line("S/resources/PACKED/files/x.zip")
     assert (line["verdict"], line["sha256"]) == ("resource", sha256(inner))
 
 
-def test_with_resources_ignored_all_are(any_site: Site) -> None:
+def test_with_resources_ignored_all_are(any_site: DataFolder) -> None:
     told = any_site.bring(
         {
-            **documented("S", "7", [study()]),
+            **uploader_layout("S", "7", [study()]),
             "S/scans/7/resources/NIFTI/files/t1.nii": b"nifti",
             "S/resources/ORIG/files/2.dcm": study(1, 2),
             "S/notes.txt": b"a note",
@@ -196,14 +196,14 @@ def test_with_resources_ignored_all_are(any_site: Site) -> None:
     assert [line["sha256"] for line in told.lines if line["path"] == "S/notes.txt"] == [sha256(b"a note")]
 
 
-def test_loose_files_never_make_a_session(site: Site) -> None:
+def test_loose_files_never_make_a_session(site: DataFolder) -> None:
     told = site.bring({"a.txt": b"one", "resources/X/files/1.dcm": study()})
 
     assert (told.state, told.report["code"]) == ("refused", "no_images")
     assert site.files() == {}
 
 
-def test_resources_of_a_held_session_stand_with_it(site: Site) -> None:
+def test_resources_of_a_held_session_stand_with_it(site: DataFolder) -> None:
     clash = study(1, 1, also={0x00204000: (b"LT", b"another content")})
     told = site.bring({"1.dcm": study(), "2.dcm": clash, "notes.txt": b"a note"})
 
@@ -214,7 +214,7 @@ def test_resources_of_a_held_session_stand_with_it(site: Site) -> None:
 # -- names -------------------------------------------------------------------------------------------------------------
 
 
-def test_names_are_cleaned_and_made_unique_and_the_original_is_in_the_receipt(site: Site) -> None:
+def test_names_are_cleaned_and_made_unique_and_the_original_is_in_the_receipt(site: DataFolder) -> None:
     hostile = [
         ("../../outside.txt", b"one"),
         ("/etc/passwd", b"two"),
@@ -240,7 +240,7 @@ def test_names_are_cleaned_and_made_unique_and_the_original_is_in_the_receipt(si
     assert not (site.root / "outside.txt").exists()
 
 
-def test_a_file_whose_folder_is_another_files_name_is_kept_too(site: Site) -> None:
+def test_a_file_whose_folder_is_another_files_name_is_kept_too(site: DataFolder) -> None:
     """Possible in a zip, impossible on disk: `a` is a file and a folder."""
     told = site.bring([("1.dcm", study()), ("a", b"a file"), ("a/b", b"a file below it")])
 
@@ -248,20 +248,20 @@ def test_a_file_whose_folder_is_another_files_name_is_kept_too(site: Site) -> No
     assert sorted(site.files().values()) == sorted([sha256(study()), sha256(b"a file"), sha256(b"a file below it")])
 
 
-def test_the_other_order_is_kept_too(site: Site) -> None:
+def test_the_other_order_is_kept_too(site: DataFolder) -> None:
     told = site.bring([("1.dcm", study()), ("a/b", b"a file below it"), ("a", b"a file")])
 
     assert told.counts == {"stored": 1, "resource": 2}
 
 
-def test_the_same_file_twice_under_one_name_is_kept_once(site: Site) -> None:
+def test_the_same_file_twice_under_one_name_is_kept_once(site: DataFolder) -> None:
     told = site.bring([("1.dcm", study()), ("notes.txt", b"a note"), ("notes.txt", b"a note")])
 
     assert told.counts == {"stored": 1, "resource": 1, "duplicate": 1}
     assert [line["code"] for line in told.lines if line["verdict"] == "duplicate"] == ["same_bytes"]
 
 
-def test_equal_files_under_two_names_are_both_kept(site: Site) -> None:
+def test_equal_files_under_two_names_are_both_kept(site: DataFolder) -> None:
     """A person expects every file of a folder where it was."""
     archive = {"1.dcm": study(), "a/notes.txt": b"a note", "b/notes.txt": b"a note"}
     told = site.bring(archive)
@@ -270,7 +270,7 @@ def test_equal_files_under_two_names_are_both_kept(site: Site) -> None:
     assert site.bring(archive).counts == {"duplicate": 3}
 
 
-def test_a_resource_of_an_archived_session_is_added_without_an_image(any_site: Site) -> None:
+def test_a_resource_of_an_archived_session_is_added_without_an_image(any_site: DataFolder) -> None:
     """The images that came with it are there already; the file is new."""
     any_site.bring({"1.dcm": study()})
     told = any_site.bring({"1.dcm": study(), "notes.txt": b"a note"})
@@ -282,10 +282,10 @@ def test_a_resource_of_an_archived_session_is_added_without_an_image(any_site: S
 
 
 @pytest.mark.postgresql
-def test_a_resource_of_a_scan_that_is_archived_joins_it(any_site: Site) -> None:
-    any_site.bring(documented("S", "7", [study(series_number=b"7")]))
+def test_a_resource_of_a_scan_that_is_archived_joins_it(any_site: DataFolder) -> None:
+    any_site.bring(uploader_layout("S", "7", [study(series_number=b"7")]))
     told = any_site.bring(
-        {**documented("S", "7", [study(series_number=b"7")]), "S/scans/7/resources/NIFTI/files/t1.nii": b"nifti"}
+        {**uploader_layout("S", "7", [study(series_number=b"7")]), "S/scans/7/resources/NIFTI/files/t1.nii": b"nifti"}
     )
 
     assert stands(told, "S/scans/7/resources/NIFTI/files/t1.nii") == "scans/7/resources/NIFTI/files/t1.nii"
@@ -315,15 +315,15 @@ SHARED = {**BIG, **{f"{n}.npy": bytes(7_000_000) for n in range(9)}}
 @pytest.mark.parametrize(
     ("name", "pack"),
     [
-        ("logs.zip", lambda: zipped(LOGS)),
-        ("roi.npz", lambda: zipped({"arr_0.npy": b"numbers"})),
+        ("logs.zip", lambda: zip_entries(LOGS)),
+        ("roi.npz", lambda: zip_entries({"arr_0.npy": b"numbers"})),
         ("logs.tar.gz", lambda: tarred(LOGS)),
-        ("nested.zip", lambda: zipped({"more.zip": zipped(LOGS), "c.txt": b"c"})),
-        ("big.npz", lambda: zipped(BIG)),
-        ("shared.npz", lambda: zipped(SHARED)),
+        ("nested.zip", lambda: zip_entries({"more.zip": zip_entries(LOGS), "c.txt": b"c"})),
+        ("big.npz", lambda: zip_entries(BIG)),
+        ("shared.npz", lambda: zip_entries(SHARED)),
     ],
 )
-def test_an_inner_archive_without_images_is_a_file(site: Site, name: str, pack: Callable[[], bytes]) -> None:
+def test_an_inner_archive_without_images_is_a_file(site: DataFolder, name: str, pack: Callable[[], bytes]) -> None:
     inner = pack()
     told = site.bring({"S/1.dcm": study(), f"S/{name}": inner})
     assert told.state == "placed"
@@ -332,47 +332,47 @@ def test_an_inner_archive_without_images_is_a_file(site: Site, name: str, pack: 
     assert site.bring({"S/1.dcm": study(), f"S/{name}": inner}).counts == {"duplicate": 2}
 
 
-def test_an_inner_archive_without_images_that_is_nobodys_is_said(site: Site) -> None:
-    told = site.bring({"A/1.dcm": study(1), "B/2.dcm": study(2), "logs.zip": zipped(LOGS)})
+def test_an_inner_archive_without_images_that_is_nobodys_is_said(site: DataFolder) -> None:
+    told = site.bring({"A/1.dcm": study(1), "B/2.dcm": study(2), "logs.zip": zip_entries(LOGS)})
     assert told.codes()["logs.zip"] == "ignored ignored_no_one_study"
-    bundle = site.bring({"one.zip": zipped({"1.dcm": study(1)}), "two.zip": zipped(LOGS)})
+    bundle = site.bring({"one.zip": zip_entries({"1.dcm": study(1)}), "two.zip": zip_entries(LOGS)})
     assert bundle.codes()["two.zip!logs/a.log"] == "ignored ignored_no_one_study"
     assert [one["message"][:9] for one in bundle.report["warnings"] if one["code"] == "inner_no_images"] == [
         "'two.zip'"
     ]
-    off = site.bring({"A/1.dcm": study(1), "A/logs.zip": zipped(LOGS)}, resources="ignore")
+    off = site.bring({"A/1.dcm": study(1), "A/logs.zip": zip_entries(LOGS)}, resources="ignore")
     assert off.codes()["A/logs.zip"] == "ignored ignored_resources_off"
 
 
-def test_an_inner_archive_without_images_in_an_image_folder_is_unparseable(site: Site) -> None:
-    told = site.bring({**documented("S", "7", [study()]), "S/scans/7/resources/DICOM/files/x.npz": zipped(LOGS)})
+def test_an_inner_archive_without_images_in_an_image_folder_is_unparseable(site: DataFolder) -> None:
+    told = site.bring({**uploader_layout("S", "7", [study()]), "S/scans/7/resources/DICOM/files/x.npz": zip_entries(LOGS)})
     assert told.codes()["S/scans/7/resources/DICOM/files/x.npz"] == "unparseable not_dicom"
 
 
 @pytest.mark.parametrize("more", [{"2.dcm": study(1, 2)}, {"2.dcm": b"no image"}, {"p.v": ecat()}])
-def test_an_inner_archive_that_holds_or_promises_an_image_is_opened(site: Site, more: dict[str, bytes]) -> None:
+def test_an_inner_archive_that_holds_or_promises_an_image_is_opened(site: DataFolder, more: dict[str, bytes]) -> None:
     inner = {**LOGS, **more}
-    told = site.bring({"S/1.dcm": study(), "S/in.zip": zipped(inner)})
+    told = site.bring({"S/1.dcm": study(), "S/in.zip": zip_entries(inner)})
     assert {path.partition("!")[2] for path in told.codes()} == {"", *inner}
     assert told.codes()["S/in.zip!__MACOSX/._b.log"] == "junk junk_name"
 
 
-def test_inner_archives_without_images_are_told_at_every_depth(site: Site) -> None:
-    inner = {"2.dcm": study(1, 2), "deep.zip": zipped(LOGS)}
-    told = site.bring({"S/1.dcm": study(), "S/in.zip": zipped(inner)})
+def test_inner_archives_without_images_are_told_at_every_depth(site: DataFolder) -> None:
+    inner = {"2.dcm": study(1, 2), "deep.zip": zip_entries(LOGS)}
+    told = site.bring({"S/1.dcm": study(), "S/in.zip": zip_entries(inner)})
     assert told.codes()["S/in.zip!deep.zip"] == "resource resource"
 
 
-def test_a_damaged_inner_archive_without_images_is_refused(site: Site) -> None:
-    inner = bytearray(zipped({"a.txt": bytes(1000), "b.txt": b"b"}))
+def test_a_damaged_inner_archive_without_images_is_refused(site: DataFolder) -> None:
+    inner = bytearray(zip_entries({"a.txt": bytes(1000), "b.txt": b"b"}))
     inner[40] ^= 0xFF
     told = site.bring({"S/1.dcm": study(), "S/in.zip": bytes(inner)})
     assert (told.state, told.report["code"]) == ("partly", "inner_refused")
     assert {line["verdict"] for line in told.lines if "!" in line["path"]} == {"refused"}
 
 
-def test_a_lost_session_is_told_with_the_reason_of_its_own_archive(site: Site) -> None:
-    bundle = {"a.zip": zipped(LOGS), "b.zip": zipped({"1.dcm": study(1)}), "c.zip": cut(zipped({"2.dcm": study(2)}))}
+def test_a_lost_session_is_told_with_the_reason_of_its_own_archive(site: DataFolder) -> None:
+    bundle = {"a.zip": zip_entries(LOGS), "b.zip": zip_entries({"1.dcm": study(1)}), "c.zip": cut(zip_entries({"2.dcm": study(2)}))}
     told = site.bring(bundle)
     assert told.state == "partly"
     assert [one["code"] for one in told.report["warnings"]] == ["inner_refused", "inner_no_images"]

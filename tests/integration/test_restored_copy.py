@@ -20,10 +20,10 @@ from scandock.services.moving import Desk
 from scandock.services.opening import opened
 from scandock.services.settings import load_settings
 from scandock.services.trash import delete_session, restore
-from tests.crash.archives import Step, Study, scenarios, zipped
-from tests.crash.checker import examine, hashes
-from tests.crash.forked import Fork
-from tests.crash.processes import SCANDOCK, environment, import_words, run, unsound
+from tests.crash.archives import Step, Study, scenarios, write_zip
+from tests.crash.checker import examine_data, hash_files
+from tests.crash.forked import ForkedCommand
+from tests.crash.processes import SCANDOCK, environment, import_words, run, find_unsound
 
 pytestmark = pytest.mark.processes
 
@@ -74,8 +74,8 @@ def every(tmp_path_factory):
 def test_what_is_restored_is_as_before_or_as_after_and_takes_the_archive_again(tmp_path, every, name, point):
     scenario = every[name]
     restored = killed_and_copied(tmp_path, scenario, point)
-    assert unsound(restored) == []
-    held, wrong = examine(restored)
+    assert find_unsound(restored) == []
+    held, wrong = examine_data(restored)
     lost = scenario.replaces and point in AFTER[:3]  # what it had replaced was in `work`, on its way to the trash
     assert [one for one in wrong if not (lost and one.endswith("says its receipt, and is nowhere"))] == []
     assert held == (scenario.before if point in BEFORE else scenario.after)
@@ -87,8 +87,8 @@ def test_what_is_restored_is_as_before_or_as_after_and_takes_the_archive_again(t
         assert state == "placed"
     again = run(import_words(scenario.step, restored), threads=True)
     assert again.code == 0, str(again)
-    assert examine(restored)[0] == scenario.after
-    assert unsound(restored) == []
+    assert examine_data(restored)[0] == scenario.after
+    assert find_unsound(restored) == []
 
 
 def test_what_came_whole_is_shown_and_what_did_not_is_set_aside_with_its_bytes(tmp_path, every):
@@ -100,7 +100,7 @@ def test_what_came_whole_is_shown_and_what_did_not_is_set_aside_with_its_bytes(t
     first.unlink()
     shutil.rmtree(gone)
 
-    assert unsound(restored) == []
+    assert find_unsound(restored) == []
     assert sorted((restored / "archive/P").iterdir()) == [whole]
     state, code, message = last_import(restored)
     assert (state, code) == ("failed", "staging_lost")
@@ -110,8 +110,8 @@ def test_what_came_whole_is_shown_and_what_did_not_is_set_aside_with_its_bytes(t
     assert {path.name: path.read_bytes() for path in (aside / "tree").rglob("*") if path.is_file()} == rest
 
     assert run(import_words(scenario.step, restored), threads=True).code == 0
-    assert examine(restored)[0] == scenario.after
-    assert unsound(restored) == []
+    assert examine_data(restored)[0] == scenario.after
+    assert find_unsound(restored) == []
 
 
 @pytest.mark.parametrize("point", ["intent", "switched"])
@@ -127,8 +127,8 @@ def test_a_tree_that_by_chance_has_the_inode_of_the_intent_is_not_taken_for_its(
         (in_stage,) = (restored / "work").glob(f"*/*/{staged}")
         wrong = restored / name if point == "intent" else in_stage
         database.execute("UPDATE intent SET inode = ?", (wrong.stat().st_ino,))
-    assert unsound(restored) == []
-    assert examine(restored) == (scenario.after, [])
+    assert find_unsound(restored) == []
+    assert examine_data(restored) == (scenario.after, [])
 
 
 def test_a_folder_of_somebody_elses_at_the_name_is_left_alone(tmp_path, every):
@@ -138,7 +138,7 @@ def test_a_folder_of_somebody_elses_at_the_name_is_left_alone(tmp_path, every):
     folder = restored / name
     folder.mkdir(parents=True)
     (folder / "mine.txt").write_text("mine")
-    assert unsound(restored) == [f"stray: {name}: The catalog knows no session here."]
+    assert find_unsound(restored) == [f"stray: {name}: The catalog knows no session here."]
     assert last_import(restored)[:2] == ("failed", "staging_lost")
     assert (folder / "mine.txt").read_text() == "mine"
 
@@ -153,7 +153,7 @@ def test_an_import_that_cant_be_finished_is_listed_and_released_with_its_bytes_k
 
     (stuck,) = json.loads(run([SCANDOCK, "admin", "import", "list", "--stuck", "--json", "--data", data]).out)
     assert (stuck["id"], stuck["code"], stuck["state"]) == (uuid, "name_taken", "running")
-    assert any(one.startswith(f"unfinished: import {uuid}: ") for one in unsound(data))
+    assert any(one.startswith(f"unfinished: import {uuid}: ") for one in find_unsound(data))
 
     released = run([SCANDOCK, "admin", "import", "release", uuid, "--data", data])
     assert released.code == 0, str(released)
@@ -162,7 +162,7 @@ def test_an_import_that_cant_be_finished_is_listed_and_released_with_its_bytes_k
         (noted,) = database.execute("SELECT kind, target FROM audit WHERE action = 'import_release'").fetchall()
     assert noted == ("import", uuid)
     (aside,) = [one for one in (data / "trash").iterdir() if one.name != "now"]
-    assert frozenset(hashes(aside / "tree").values()) == scenario.after[next(iter(scenario.after))].files
+    assert frozenset(hash_files(aside / "tree").values()) == scenario.after[next(iter(scenario.after))].files
     assert (data / name / "mine.txt").read_text() == "mine"
     assert json.loads(run([SCANDOCK, "admin", "import", "list", "--stuck", "--json", "--data", data]).out) == []
     refused = run([SCANDOCK, "admin", "import", "release", uuid, "--data", data])
@@ -170,8 +170,8 @@ def test_an_import_that_cant_be_finished_is_listed_and_released_with_its_bytes_k
 
     shutil.rmtree(data / name)
     assert run(import_words(scenario.step, data), threads=True).code == 0
-    assert examine(data)[0] == scenario.after
-    assert unsound(data) == []
+    assert examine_data(data)[0] == scenario.after
+    assert find_unsound(data) == []
 
 
 def act(data: str, what: str, uuid: str) -> None:
@@ -193,7 +193,7 @@ def test_a_change_by_hand_is_done_or_not_in_a_copy_and_loses_nothing(tmp_path, w
     parts = {"join": ((half, ()), (rest, WAITING)), "archive": ((study, WAITING),)}.get(what, ((study, ()),))
     data = tmp_path / "data"
     for n, (part, options) in enumerate(parts):
-        step = Step(zipped(tmp_path / f"{n}.zip", part.entries("S", note=False)), options)
+        step = Step(write_zip(tmp_path / f"{n}.zip", part.entries("S", note=False)), options)
         assert run(import_words(step, data), threads=True).code == 0
     with closing(sqlite3.connect(data / "scandock.db")) as database:
         ((uuid,),) = database.execute("SELECT uuid FROM session ORDER BY id DESC LIMIT 1").fetchall()
@@ -201,14 +201,14 @@ def test_a_change_by_hand_is_done_or_not_in_a_copy_and_loses_nothing(tmp_path, w
         act(str(data), "delete", uuid)
     did = "archive" if what == "join" else what
     words = (f"{__name__}:{act.__name__}", str(data), did, uuid)
-    killed = Fork(*words, argv=["change"], env=environment(SCANDOCK_CRASH_AT=point))
+    killed = ForkedCommand(*words, argv=["change"], env=environment(SCANDOCK_CRASH_AT=point))
     _, err = killed.communicate(60)
     assert killed.returncode == -signal.SIGKILL, err
 
     restored = copied(data, tmp_path / "restored")
     shutil.rmtree(data)
-    assert unsound(restored) == []
-    everything = frozenset(hashes(restored).values())
+    assert find_unsound(restored) == []
+    everything = frozenset(hash_files(restored).values())
     assert study.held(note=False).files <= everything, "bytes are gone"
     with closing(sqlite3.connect(restored / "scandock.db")) as database:
         places = [row[0] for row in database.execute("SELECT place FROM session ORDER BY place")]
@@ -219,5 +219,5 @@ def test_a_change_by_hand_is_done_or_not_in_a_copy_and_loses_nothing(tmp_path, w
     assert waits == 0
     if lost:
         act(str(restored), did, uuid)
-        assert unsound(restored) == []
-        assert examine(restored)[0] == {study.uid: study.held(note=False)}
+        assert find_unsound(restored) == []
+        assert examine_data(restored)[0] == {study.uid: study.held(note=False)}

@@ -7,19 +7,19 @@ import re
 import httpx
 import pytest
 
-from tests.builders import Image, Site, documented, images
+from tests.builders import Image, DataFolder, uploader_layout, images
 from tests.integration.web import Web
 
 
-def held(site: Site) -> None:
+def held(site: DataFolder) -> None:
     """A session that waits with three versions of one object, beside another object."""
     versions = [Image(case="again", number=0, patient_name=name).file() for name in (b"A", b"B", b"C")]
-    told = site.bring(documented("Clash", "1", [*versions, Image(case="again", number=1).file()]), session="Clash")
+    told = site.bring(uploader_layout("Clash", "1", [*versions, Image(case="again", number=1).file()]), session="Clash")
     assert told.state == "held"
 
 
-def waits(site: Site, label: str = "Held") -> None:
-    site.bring(documented(label, "1", images(2)), session=label, destination="prearchive")
+def waits(site: DataFolder, label: str = "Held") -> None:
+    site.bring(uploader_layout(label, "1", images(2)), session=label, destination="prearchive")
 
 
 def uuid_of(client: httpx.Client, label: str) -> str:
@@ -28,7 +28,7 @@ def uuid_of(client: httpx.Client, label: str) -> str:
 
 
 @pytest.mark.parametrize(("role", "sees"), [("collaborator", False), ("member", True)])
-def test_what_waits_is_counted_to_who_may_see_it(site: Site, web: Web, role: str, sees: bool) -> None:
+def test_what_waits_is_counted_to_who_may_see_it(site: DataFolder, web: Web, role: str, sees: bool) -> None:
     waits(site)
     web.account("ann", P=role)
     with web.client("ann") as ann:
@@ -43,7 +43,7 @@ def test_what_waits_is_counted_to_who_may_see_it(site: Site, web: Web, role: str
         assert ("Upload to no project" in ann.get("/").text) != sees
 
 
-def test_what_is_set_aside_is_said_to_be_on_no_page(site: Site, web: Web) -> None:
+def test_what_is_set_aside_is_said_to_be_on_no_page(site: DataFolder, web: Web) -> None:
     held(site)
     with web.client() as admin:
         one = uuid_of(admin, "Clash")
@@ -57,7 +57,7 @@ def test_what_is_set_aside_is_said_to_be_on_no_page(site: Site, web: Web) -> Non
         assert "Single files that others took the place of" in trash
 
 
-def test_a_waiting_sessions_own_page_has_the_lists_buttons(site: Site, web: Web) -> None:
+def test_a_waiting_sessions_own_page_has_the_lists_buttons(site: DataFolder, web: Web) -> None:
     held(site)
     waits(site)
     with web.client() as admin:
@@ -78,14 +78,14 @@ def test_a_waiting_sessions_own_page_has_the_lists_buttons(site: Site, web: Web)
         assert re.findall(rf'name="do" value="([^"]+):{one}"', own) == ["archive"]
 
 
-def elsewhere(site: Site, *more: bytes) -> None:
+def elsewhere(site: DataFolder, *more: bytes) -> None:
     """A session that waits because its study is archived under another label."""
-    site.bring(documented("First", "1", images(2)), session="First", destination="archive")
-    told = site.bring(documented("Second", "1", [*images(3), *more]), session="Second")
+    site.bring(uploader_layout("First", "1", images(2)), session="First", destination="archive")
+    told = site.bring(uploader_layout("Second", "1", [*images(3), *more]), session="Second")
     assert told.session["code"] == "study_elsewhere"
 
 
-def test_a_study_under_another_label_is_offered_what_works(site: Site, web: Web) -> None:
+def test_a_study_under_another_label_is_offered_what_works(site: DataFolder, web: Web) -> None:
     elsewhere(site)
     with web.client() as admin:
         one = uuid_of(admin, "Second")
@@ -96,7 +96,7 @@ def test_a_study_under_another_label_is_offered_what_works(site: Site, web: Web)
 
 
 @pytest.mark.parametrize("choice", ["keep_old", "keep_new", "keep_both"])
-def test_where_its_objects_differ_one_says_what_to_keep(site: Site, web: Web, choice: str) -> None:
+def test_where_its_objects_differ_one_says_what_to_keep(site: DataFolder, web: Web, choice: str) -> None:
     elsewhere(site, Image(case="again", number=2, patient_name=b"OTHER").file())
     with web.client() as admin:
         one = uuid_of(admin, "Second")
@@ -110,7 +110,7 @@ def test_where_its_objects_differ_one_says_what_to_keep(site: Site, web: Web, ch
 
 
 @pytest.mark.parametrize("verb", ["archive", "rebuild", "delete", "move"])
-def test_nothing_ticked_is_said_on_the_list_itself(site: Site, web: Web, verb: str) -> None:
+def test_nothing_ticked_is_said_on_the_list_itself(site: DataFolder, web: Web, verb: str) -> None:
     waits(site)
     with web.client(follow_redirects=True) as admin:
         told = admin.post("/prearchive", data={"do": verb, "back": "q=Held&sort=label"})

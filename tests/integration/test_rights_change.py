@@ -15,8 +15,8 @@ from scandock.catalog.tables import upload
 from scandock.testing.worker import InProcessWorker
 from tests.crash.archives import Study, zip_bytes
 from tests.crash.processes import until
-from tests.integration.server_side import Server
-from tests.integration.web import PASSWORD, listening
+from tests.integration.upload_server import UploadServer
+from tests.integration.web import PASSWORD, serve_by_socket
 
 BODY = b"x" * 100_000
 FORM = b'--b\r\nContent-Disposition: form-data; name="f"; filename="a.zip"\r\n\r\n' + BODY + b"\r\n--b--\r\n"
@@ -25,7 +25,7 @@ DOORS = {"raw": ("application/zip", BODY), "multipart": ("multipart/form-data; b
 
 @pytest.fixture
 def web(tmp_path):
-    with listening(tmp_path / "data") as running:
+    with serve_by_socket(tmp_path / "data") as running:
         running.account("mia", P="member")
         yield running
 
@@ -112,7 +112,7 @@ def test_a_right_that_is_gone(web, door):
 
 
 def test_a_worker_refuses_what_an_account_sent_that_is_disabled_since(tmp_path):
-    server = Server(tmp_path / "data")
+    server = UploadServer(tmp_path / "data")
     try:
         uuid = server.receive(zip_bytes(Study(31, 1, count=2, side=8).entries("S")), project=None)
         server.accept(uuid)

@@ -16,7 +16,7 @@ from scandock.catalog.tables import routing_rules, subject, subject_patient, upl
 from scandock.model.errors import Usage
 from scandock.services.settings import load_settings
 from tests.badinput.objects import uid
-from tests.builders import Image, Imported, Site, documented, ecat, images, sha256, site_at, zipped
+from tests.builders import Image, ImportOutcome, DataFolder, uploader_layout, ecat, images, sha256, make_data_folder, zip_entries
 
 pytestmark = pytest.mark.long
 
@@ -26,23 +26,23 @@ OTHER_ID = {0x00204000: (b"LT", b"another content")}
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DataFolder]:
     """A data folder of the test's own, on SQLite; catalog and store are compared once, after all imports."""
-    site = site_at(tmp_path, monkeypatch)
+    site = make_data_folder(tmp_path, monkeypatch)
     site.checked = False
     yield site
     site.check()
 
 
 @pytest.fixture
-def any_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> Iterator[Site]:
+def any_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> Iterator[DataFolder]:
     """The same on each database.
 
     Rules are pure functions of what the catalog tells them. Both databases are asked where they could tell otherwise:
     rules of the site (which SQLite is asked for beside the catalog), exceptions in their order, labels and ids without
     case, patients by bytes, digests, columns that are NULL or boolean, sessions that are held.
     """
-    site = site_at(tmp_path, monkeypatch, database_url)
+    site = make_data_folder(tmp_path, monkeypatch, database_url)
     site.checked = False
     yield site
     site.check()
@@ -56,14 +56,14 @@ def study(n: int, number: int = 1, **values: Any) -> bytes:
     return image(number, study=n, **values).file()
 
 
-def labels(told: Imported) -> list[str]:
+def labels(told: ImportOutcome) -> list[str]:
     return sorted(session["label"] for session in told.sessions)
 
 
 # -- defaults ----------------------------------------------------------------------------------------------------------
 
 
-def test_the_defaults(site: Site) -> None:
+def test_the_defaults(site: DataFolder) -> None:
     """Unparseable entries ignored, resources kept, a new project's destination is its archive."""
     told = site.bring({"a/1.dcm": study(1), "a/broken.dcm": b"no image", "a/log.txt": b"a log"})
 
@@ -79,7 +79,7 @@ def test_the_defaults(site: Site) -> None:
     assert "unparseable_ignored" in told.warned()
 
 
-def test_a_project_of_code_0_takes_into_the_prearchive(site: Site) -> None:
+def test_a_project_of_code_0_takes_into_the_prearchive(site: DataFolder) -> None:
     site.project(prearchive_code=0)
     told = site.bring({"1.dcm": study(1)})
 
@@ -88,7 +88,7 @@ def test_a_project_of_code_0_takes_into_the_prearchive(site: Site) -> None:
 
 
 @pytest.mark.parametrize(("comment", "state"), [(b"AA:true", "archive"), (b"AA:false", "prearchive")])
-def test_comments_name_the_destination(site: Site, comment: bytes, state: str) -> None:
+def test_comments_name_the_destination(site: DataFolder, comment: bytes, state: str) -> None:
     site.project(prearchive_code=0 if state == "archive" else 4)
     told = site.bring({"1.dcm": study(1, also={COMMENT: (b"LT", comment)})})
 
@@ -98,13 +98,13 @@ def test_comments_name_the_destination(site: Site, comment: bytes, state: str) -
 # -- which entries are images ------------------------------------------------------------------------------------------
 
 
-def test_images_go_by_content_never_by_name(site: Site) -> None:
+def test_images_go_by_content_never_by_name(site: DataFolder) -> None:
     told = site.bring({"Thumbs.db": study(1, 1), "notes.txt": study(1, 2), "__MACOSX/._x": study(1, 3), "x": ecat()})
 
     assert told.counts == {"stored": 4}
 
 
-def test_junk_never_fails_an_import_whatever_the_flag(site: Site) -> None:
+def test_junk_never_fails_an_import_whatever_the_flag(site: DataFolder) -> None:
     junk = {
         "a/.DS_Store": b"\0\0\0\1Bud1",
         "__MACOSX/a/._1.dcm": b"\0\5\26\7",
@@ -122,10 +122,10 @@ def test_junk_never_fails_an_import_whatever_the_flag(site: Site) -> None:
     assert {told.line(path)["code"] for path in junk} == {"junk_name"}
 
 
-def test_unparseable_is_what_should_be_an_image(site: Site) -> None:
+def test_unparseable_is_what_should_be_an_image(site: DataFolder) -> None:
     """In an image folder, named like an image, bearing a magic, or without one of the three UIDs."""
     entries = {
-        **documented("S", "1", [study(1)]),
+        **uploader_layout("S", "1", [study(1)]),
         "S/scans/1/resources/DICOM/files/cut.txt": b"not an image",
         "b/named.IMA": b"not an image",
         "c/volume.v": b"not an image",
@@ -145,7 +145,7 @@ def test_unparseable_is_what_should_be_an_image(site: Site) -> None:
     assert len(site.files()) == 1
 
 
-def test_with_the_flag_off_all_unparseable_are_named_and_nothing_is_stored(any_site: Site) -> None:
+def test_with_the_flag_off_all_unparseable_are_named_and_nothing_is_stored(any_site: DataFolder) -> None:
     broken = {f"bad/{n}.dcm": b"broken %d" % n for n in range(30)}
     told = any_site.bring({"1.dcm": study(1), **broken, "notes.txt": b"x"}, ignore_unparsable=False)
 
@@ -163,7 +163,7 @@ def test_with_the_flag_off_all_unparseable_are_named_and_nothing_is_stored(any_s
     assert set(broken) <= set(kept)
 
 
-def test_padding_is_no_part_of_a_uid(site: Site) -> None:
+def test_padding_is_no_part_of_a_uid(site: DataFolder) -> None:
     """Some writers pad with spaces or several NULs: still one study, one series, one object."""
     plain = image()
     padded = image(
@@ -180,7 +180,7 @@ def test_padding_is_no_part_of_a_uid(site: Site) -> None:
     assert told.session["code"] == "sop_clash"
 
 
-def test_no_image_at_all_is_refused_naming_what_was_found(site: Site) -> None:
+def test_no_image_at_all_is_refused_naming_what_was_found(site: DataFolder) -> None:
     told = site.bring({"a.txt": b"one", "b.dcm": b"two", ".DS_Store": b"three"})
 
     assert (told.state, told.report["code"]) == ("refused", "no_images")
@@ -189,7 +189,7 @@ def test_no_image_at_all_is_refused_naming_what_was_found(site: Site) -> None:
     assert told.counts == {"refused": 3}
 
 
-def test_a_gzipped_member_is_stored_unpacked(site: Site) -> None:
+def test_a_gzipped_member_is_stored_unpacked(site: DataFolder) -> None:
     plain, pet = study(1), ecat(patient_id=b"PAT1")
     told = site.bring(
         {
@@ -206,17 +206,17 @@ def test_a_gzipped_member_is_stored_unpacked(site: Site) -> None:
     assert [path.rpartition("/")[2] for path in site.files() if "ECAT" in path] == ["p.v"]
 
 
-def test_a_gzipped_and_a_plain_copy_are_one_object(site: Site) -> None:
+def test_a_gzipped_and_a_plain_copy_are_one_object(site: DataFolder) -> None:
     told = site.bring({"1.dcm": study(1), "1.dcm.gz": gzip.compress(study(1))})
 
     assert told.counts == {"stored": 1, "duplicate": 1}
 
 
-def test_a_bundle_with_one_damaged_inner_archive_is_partly(site: Site) -> None:
-    whole = zipped({"1.dcm": study(1), "2.dcm": study(1, 2)})
-    damaged = bytearray(zipped({"x.dcm": study(2) + b"\0" * 4000, "y.dcm": study(2, 2)}))
+def test_a_bundle_with_one_damaged_inner_archive_is_partly(site: DataFolder) -> None:
+    whole = zip_entries({"1.dcm": study(1), "2.dcm": study(1, 2)})
+    damaged = bytearray(zip_entries({"x.dcm": study(2) + b"\0" * 4000, "y.dcm": study(2, 2)}))
     damaged[120:140] = bytes(20)
-    told = site.bring({"good.zip": whole, "bad.zip": bytes(damaged), "also.zip": zipped({"z.dcm": study(3)})})
+    told = site.bring({"good.zip": whole, "bad.zip": bytes(damaged), "also.zip": zip_entries({"z.dcm": study(3)})})
 
     assert told.state == "partly"
     assert told.report["message"]
@@ -230,9 +230,9 @@ def test_a_bundle_with_one_damaged_inner_archive_is_partly(site: Site) -> None:
     assert "inner_refused" in told.warned()
 
 
-def test_the_other_sessions_of_a_partly_taken_bundle_may_be_held(site: Site) -> None:
+def test_the_other_sessions_of_a_partly_taken_bundle_may_be_held(site: DataFolder) -> None:
     clash = image(1, study=1, also=OTHER_ID).file()
-    told = site.bring({"a.zip": zipped({"1.dcm": study(1), "2.dcm": clash}), "b.zip": b"PK\3\4 cut"})
+    told = site.bring({"a.zip": zip_entries({"1.dcm": study(1), "2.dcm": clash}), "b.zip": b"PK\3\4 cut"})
 
     assert told.state == "partly"
     assert told.session["state"] == "conflict"
@@ -241,7 +241,7 @@ def test_the_other_sessions_of_a_partly_taken_bundle_may_be_held(site: Site) -> 
 # -- which session: label, subject, project ----------------------------------------------------------------------------
 
 
-def test_the_order_of_what_names_a_session(any_site: Site, tmp_path: Path) -> None:
+def test_the_order_of_what_names_a_session(any_site: DataFolder, tmp_path: Path) -> None:
     """Mapping, request, site rules, comments, folder, PatientID, hash: each wins over all behind it."""
     every = image(also={COMMENT: (b"LT", b"Session:FROM_COMMENT;Subject:SUBJ_COMMENT")}, patient_name=b"RULE^NAME")
     bare = Image(case="rules", study=9, patient_id=b"", patient_name=b"")
@@ -273,7 +273,7 @@ def _hash8(what: Image) -> str:
     return sha256(what.study_uid)[:8]
 
 
-def test_forty_anonymous_studies_are_forty_sessions_of_forty_subjects(site: Site) -> None:
+def test_forty_anonymous_studies_are_forty_sessions_of_forty_subjects(site: DataFolder) -> None:
     told = site.bring({f"{n}.dcm": study(n, patient_name=b"Anonymous", patient_id=b"Anonymous") for n in range(40)})
 
     assert told.state == "placed"
@@ -281,7 +281,7 @@ def test_forty_anonymous_studies_are_forty_sessions_of_forty_subjects(site: Site
     assert {session["subject"] for session in told.sessions} == {session["label"] for session in told.sessions}
 
 
-def test_names_that_are_placeholders_join_no_studies(site: Site, subtests: pytest.Subtests) -> None:
+def test_names_that_are_placeholders_join_no_studies(site: DataFolder, subtests: pytest.Subtests) -> None:
     for number, name in enumerate([b"ANONYMIZED", b"anon", b"Unknown", b"none", b"***", b""]):
         with subtests.test(name.decode()):
             studies = {f"{n}.dcm": study(n, patient_name=name, patient_id=name) for n in range(3)}
@@ -293,14 +293,14 @@ def test_names_that_are_placeholders_join_no_studies(site: Site, subtests: pytes
 
 def test_placeholders_are_a_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SCANDOCK_PLACEHOLDER_NAMES", "nobody")
-    site = site_at(tmp_path, monkeypatch)
+    site = make_data_folder(tmp_path, monkeypatch)
     site.settings = load_settings()
     told = site.bring({"1.dcm": study(1, patient_id=b"NOBODY"), "2.dcm": study(2, patient_id=b"anon")})
 
     assert labels(told) == ["anon", f"study_{_hash8(image(study=1))}"]
 
 
-def test_a_stray_report_does_not_split_a_study(site: Site) -> None:
+def test_a_stray_report_does_not_split_a_study(site: DataFolder) -> None:
     """One decision for each study, by its most common value."""
     told = site.bring(
         {
@@ -313,7 +313,7 @@ def test_a_stray_report_does_not_split_a_study(site: Site) -> None:
     assert told.session["files"] == 3
 
 
-def test_ties_are_settled_by_code_point_whatever_the_order(site: Site) -> None:
+def test_ties_are_settled_by_code_point_whatever_the_order(site: DataFolder) -> None:
     both = [study(1, 1, patient_name=b"B^B"), study(1, 2, patient_name=b"A^A")]
     told = site.bring({"1.dcm": both[0], "2.dcm": both[1]}, project="p1")
     turned = site.bring({"1.dcm": both[1], "2.dcm": both[0]}, project="p2")
@@ -321,7 +321,7 @@ def test_ties_are_settled_by_code_point_whatever_the_order(site: Site) -> None:
     assert (told.session["subject"], turned.session["subject"]) == ("A_A", "A_A")
 
 
-def test_names_are_cleaned_and_cut(site: Site) -> None:
+def test_names_are_cleaned_and_cut(site: DataFolder) -> None:
     long = b"L" * 70
     told = site.bring(
         {
@@ -340,8 +340,8 @@ def test_names_are_cleaned_and_cut(site: Site) -> None:
     assert three["label"] == f"study_{_hash8(image(study=3))}"
 
 
-def test_several_session_folders_are_one_session_after_the_largest(site: Site) -> None:
-    told = site.bring({**documented("ONE", "1", [study(1, 1)]), **documented("TWO", "1", [study(1, 2), study(1, 3)])})
+def test_several_session_folders_are_one_session_after_the_largest(site: DataFolder) -> None:
+    told = site.bring({**uploader_layout("ONE", "1", [study(1, 1)]), **uploader_layout("TWO", "1", [study(1, 2), study(1, 3)])})
 
     assert told.session["label"] == "TWO"
     assert "folders_disagree" in told.warned()
@@ -350,7 +350,7 @@ def test_several_session_folders_are_one_session_after_the_largest(site: Site) -
 # -- mapping -----------------------------------------------------------------------------------------------------------
 
 
-def test_the_first_row_that_matches_wins_and_unused_rows_are_said(site: Site, tmp_path: Path) -> None:
+def test_the_first_row_that_matches_wins_and_unused_rows_are_said(site: DataFolder, tmp_path: Path) -> None:
     site.project("Q")
     mapping = tmp_path / "map.csv"
     mapping.write_text(
@@ -382,7 +382,7 @@ def test_the_first_row_that_matches_wins_and_unused_rows_are_said(site: Site, tm
     assert "6" in unused[0]
 
 
-def test_a_left_out_study_is_told_and_stands_nowhere(site: Site, tmp_path: Path) -> None:
+def test_a_left_out_study_is_told_and_stands_nowhere(site: DataFolder, tmp_path: Path) -> None:
     mapping = tmp_path / "map.csv"
     mapping.write_text("patient_id,session,leave_out\nPAT1,,yes\nOTHER,KEPT,\n")
     other: dict[str, Any] = {"patient_id": b"OTHER", "patient_name": b"S^TWO"}
@@ -410,7 +410,7 @@ def test_a_left_out_study_is_told_and_stands_nowhere(site: Site, tmp_path: Path)
     assert told.report["warnings"] == []
 
 
-def test_an_upload_of_which_every_study_is_left_out_is_refused(site: Site, tmp_path: Path) -> None:
+def test_an_upload_of_which_every_study_is_left_out_is_refused(site: DataFolder, tmp_path: Path) -> None:
     mapping = tmp_path / "map.csv"
     mapping.write_text("patient_id,leave_out\nPAT1,yes\n")
     told = site.bring({"1.dcm": study(1), "2.dcm": study(2)}, mapping_path=str(mapping))
@@ -418,15 +418,15 @@ def test_an_upload_of_which_every_study_is_left_out_is_refused(site: Site, tmp_p
     assert {key: count for key, count in told.report["entries"].items() if count} == {"ignored": 2}
 
 
-def test_a_json_mapping_and_inner_archives_as_folders(site: Site, tmp_path: Path) -> None:
+def test_a_json_mapping_and_inner_archives_as_folders(site: DataFolder, tmp_path: Path) -> None:
     mapping = tmp_path / "map.json"
     mapping.write_text(json.dumps({"rows": [{"folder": "sub-07", "session": "SEVEN"}]}))
-    told = site.bring({"sub-07.zip": zipped({"1.dcm": study(1)})}, mapping_path=str(mapping))
+    told = site.bring({"sub-07.zip": zip_entries({"1.dcm": study(1)})}, mapping_path=str(mapping))
 
     assert told.session["label"] == "SEVEN"
 
 
-def test_a_mapping_to_a_project_that_does_not_exist_is_an_error(site: Site, tmp_path: Path) -> None:
+def test_a_mapping_to_a_project_that_does_not_exist_is_an_error(site: DataFolder, tmp_path: Path) -> None:
     mapping = tmp_path / "map.csv"
     mapping.write_text("patient_id,project\nPAT1,NOWHERE\n")
 
@@ -439,7 +439,7 @@ def test_a_mapping_to_a_project_that_does_not_exist_is_an_error(site: Site, tmp_
 # -- a study that the project has --------------------------------------------------------------------------------------
 
 
-def test_a_study_goes_to_the_session_it_is_in_whatever_that_is_called(site: Site) -> None:
+def test_a_study_goes_to_the_session_it_is_in_whatever_that_is_called(site: DataFolder) -> None:
     first = site.bring({"1.dcm": study(1)}, session="VISIT1", subject="S1")
     told = site.bring({"2.dcm": study(1, 2)})
 
@@ -449,7 +449,7 @@ def test_a_study_goes_to_the_session_it_is_in_whatever_that_is_called(site: Site
     assert "label_kept" in told.warned()
 
 
-def test_another_requested_label_is_held_as_study_elsewhere(any_site: Site) -> None:
+def test_another_requested_label_is_held_as_study_elsewhere(any_site: DataFolder) -> None:
     any_site.bring({"1.dcm": study(1)}, session="VISIT1")
     before = any_site.files("archive")
     told = any_site.bring({"2.dcm": study(1, 2)}, session="VISIT2")
@@ -460,14 +460,14 @@ def test_another_requested_label_is_held_as_study_elsewhere(any_site: Site) -> N
     assert any_site.files("archive") == before
 
 
-def test_another_requested_subject_is_held(site: Site) -> None:
+def test_another_requested_subject_is_held(site: DataFolder) -> None:
     site.bring({"1.dcm": study(1)}, subject="S1")
     told = site.bring({"2.dcm": study(1, 2)}, subject="S2")
 
     assert (told.state, told.session["code"]) == ("held", "subject_differs")
 
 
-def test_another_project_is_another_session(site: Site) -> None:
+def test_another_project_is_another_session(site: DataFolder) -> None:
     site.bring({"1.dcm": study(1)})
     told = site.bring({"1.dcm": study(1)}, project="Q")
 
@@ -475,7 +475,7 @@ def test_another_project_is_another_session(site: Site) -> None:
     assert told.session["path"] == "archive/Q/PAT1"
 
 
-def test_labels_are_compared_without_case(any_site: Site) -> None:
+def test_labels_are_compared_without_case(any_site: DataFolder) -> None:
     any_site.bring({"1.dcm": study(1, patient_id=b"abc")})
     told = any_site.bring({"2.dcm": study(2, patient_id=b"ABC")})
 
@@ -486,14 +486,14 @@ def test_labels_are_compared_without_case(any_site: Site) -> None:
 # -- two studies on one label ------------------------------------------------------------------------------------------
 
 
-def test_two_new_studies_of_one_derived_label_both_get_their_date(site: Site) -> None:
+def test_two_new_studies_of_one_derived_label_both_get_their_date(site: DataFolder) -> None:
     told = site.bring({"1.dcm": study(1, study_date=b"20200101"), "2.dcm": study(2, study_date=b"20210202")})
 
     assert labels(told) == ["PAT1_20200101", "PAT1_20210202"]
     assert "label_suffixed" in told.warned()
 
 
-def test_two_studies_of_one_label_and_date_get_a_hash(site: Site) -> None:
+def test_two_studies_of_one_label_and_date_get_a_hash(site: DataFolder) -> None:
     told = site.bring({"1.dcm": study(1), "2.dcm": study(2), "3.dcm": study(3, study_date=b"")})
     hashed = [f"PAT1_{sha256(image(study=n).study_uid)[:6]}" for n in (1, 2, 3)]
 
@@ -502,7 +502,7 @@ def test_two_studies_of_one_label_and_date_get_a_hash(site: Site) -> None:
     assert hashed[2] in labels(told)
 
 
-def test_what_is_in_the_catalog_is_never_renamed(any_site: Site) -> None:
+def test_what_is_in_the_catalog_is_never_renamed(any_site: DataFolder) -> None:
     first = any_site.bring({"1.dcm": study(1)})
     told = any_site.bring({"2.dcm": study(2), "1.dcm": study(1)})
 
@@ -513,7 +513,7 @@ def test_what_is_in_the_catalog_is_never_renamed(any_site: Site) -> None:
     assert again.counts == {"duplicate": 2}
 
 
-def test_a_requested_label_for_several_studies_is_held(site: Site) -> None:
+def test_a_requested_label_for_several_studies_is_held(site: DataFolder) -> None:
     told = site.bring({f"{n}.dcm": study(n) for n in (1, 2, 3)}, session="VISIT")
 
     assert told.state == "held"
@@ -524,7 +524,7 @@ def test_a_requested_label_for_several_studies_is_held(site: Site) -> None:
     assert int(stamps[2][-3:]) - int(stamps[0][-3:]) in {2, 2 - 1000}
 
 
-def test_a_requested_label_that_the_catalog_has_given_to_another_study_is_held(site: Site) -> None:
+def test_a_requested_label_that_the_catalog_has_given_to_another_study_is_held(site: DataFolder) -> None:
     site.bring({"1.dcm": study(1)}, session="VISIT")
     told = site.bring({"2.dcm": study(2)}, session="visit")
 
@@ -532,13 +532,13 @@ def test_a_requested_label_that_the_catalog_has_given_to_another_study_is_held(s
     assert len(site.files("archive")) == 1
 
 
-def test_a_requested_subject_for_several_patients_is_held(site: Site) -> None:
+def test_a_requested_subject_for_several_patients_is_held(site: DataFolder) -> None:
     told = site.bring({"1.dcm": study(1, patient_id=b"A"), "2.dcm": study(2, patient_id=b"B")}, subject="ONE")
 
     assert [session["code"] for session in told.sessions] == ["subject_many_patients"] * 2
 
 
-def test_absent_patients_count_for_none(site: Site) -> None:
+def test_absent_patients_count_for_none(site: DataFolder) -> None:
     told = site.bring(
         {"1.dcm": study(1, patient_id=b"A"), "2.dcm": study(2, patient_id=b""), "3.dcm": study(3, patient_id=b"anon")},
         subject="ONE",
@@ -551,14 +551,14 @@ def test_absent_patients_count_for_none(site: Site) -> None:
 # -- patients ----------------------------------------------------------------------------------------------------------
 
 
-def test_two_patients_in_one_study_are_held(site: Site) -> None:
+def test_two_patients_in_one_study_are_held(site: DataFolder) -> None:
     told = site.bring({"1.dcm": study(1, 1, patient_id=b"A"), "2.dcm": study(1, 2, patient_id=b"B")})
 
     assert (told.state, told.session["code"]) == ("held", "patient_mismatch")
     assert told.session["files"] == 2
 
 
-def test_a_second_patient_for_an_archived_study_is_held(site: Site) -> None:
+def test_a_second_patient_for_an_archived_study_is_held(site: DataFolder) -> None:
     site.bring({"1.dcm": study(1, 1, patient_id=b"A")})
     told = site.bring({"2.dcm": study(1, 2, patient_id=b"B")})
 
@@ -566,14 +566,14 @@ def test_a_second_patient_for_an_archived_study_is_held(site: Site) -> None:
     assert len(site.files("archive")) == 1
 
 
-def test_absent_ids_beside_one_are_a_warning(site: Site) -> None:
+def test_absent_ids_beside_one_are_a_warning(site: DataFolder) -> None:
     told = site.bring({"1.dcm": study(1, 1, patient_id=b"A"), "2.dcm": study(1, 2, patient_id=b"")})
 
     assert told.state == "placed"
     assert "patient_absent" in told.warned()
 
 
-def test_two_patients_that_clean_to_one_label_are_told_apart(site: Site) -> None:
+def test_two_patients_that_clean_to_one_label_are_told_apart(site: DataFolder) -> None:
     entries = {
         "1.dcm": study(1, patient_id=b"A.1", patient_name=b"A.1"),
         "2.dcm": study(2, patient_id=b"A 1", patient_name=b"A 1"),
@@ -590,7 +590,7 @@ def test_two_patients_that_clean_to_one_label_are_told_apart(site: Site) -> None
     assert site.bring(entries).counts == {"duplicate": 2}
 
 
-def test_patients_told_apart_over_two_uploads(any_site: Site) -> None:
+def test_patients_told_apart_over_two_uploads(any_site: DataFolder) -> None:
     """Known ones stay, new ones get the suffix."""
     first = any_site.bring({"1.dcm": study(1, patient_id=b"A.1", patient_name=b"A.1")})
     told = any_site.bring({"2.dcm": study(2, patient_id=b"A 1", patient_name=b"A 1")})
@@ -609,7 +609,7 @@ def test_patients_told_apart_over_two_uploads(any_site: Site) -> None:
 # -- projects ----------------------------------------------------------------------------------------------------------
 
 
-def test_without_a_project_sessions_are_unassigned_and_wait(site: Site) -> None:
+def test_without_a_project_sessions_are_unassigned_and_wait(site: DataFolder) -> None:
     told = site.bring({"1.dcm": study(1)}, project=None)
 
     assert told.state == "placed"
@@ -622,7 +622,7 @@ def test_without_a_project_sessions_are_unassigned_and_wait(site: Site) -> None:
 
 
 @pytest.mark.parametrize("tag", [0x00081030, 0x00080050])
-def test_a_header_may_name_the_project(site: Site, tag: int) -> None:
+def test_a_header_may_name_the_project(site: DataFolder, tag: int) -> None:
     site.project("trial7")
     told = site.bring({"1.dcm": study(1, also={tag: (b"LO", b"trial7")})}, project=None)
 
@@ -630,21 +630,21 @@ def test_a_header_may_name_the_project(site: Site, tag: int) -> None:
     assert "project_from_header" in told.warned()
 
 
-def test_a_comment_names_the_project_before_the_header(site: Site) -> None:
+def test_a_comment_names_the_project_before_the_header(site: DataFolder) -> None:
     site.project("A")
     site.project("B")
     also = {COMMENT: (b"LT", b"Project:A;"), 0x00081030: (b"LO", b"B")}
     assert site.bring({"1.dcm": study(1, also=also)}, project=None).session["project"] == "A"
 
 
-def test_a_requested_project_that_does_not_exist_is_an_error(site: Site) -> None:
+def test_a_requested_project_that_does_not_exist_is_an_error(site: DataFolder) -> None:
     with pytest.raises(Usage, match="no project NOWHERE"):
         site.bring({"1.dcm": study(1)}, project="NOWHERE", create_project=False)
     assert site.files() == {}
 
 
 @pytest.mark.parametrize("name", ["Unassigned", "unassigned"])
-def test_unassigned_is_reserved(site: Site, tmp_path: Path, name: str) -> None:
+def test_unassigned_is_reserved(site: DataFolder, tmp_path: Path, name: str) -> None:
     mapping = tmp_path / "map.csv"
     mapping.write_text(f"patient_id,project\nPAT1,{name}\n")
     with pytest.raises(Usage, match="can't be a project id"):
@@ -654,7 +654,7 @@ def test_unassigned_is_reserved(site: Site, tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("asked", [{"session": "***"}, {"subject": "^^"}])
-def test_a_requested_label_of_which_nothing_is_left_is_an_error(site: Site, asked: dict[str, str]) -> None:
+def test_a_requested_label_of_which_nothing_is_left_is_an_error(site: DataFolder, asked: dict[str, str]) -> None:
     with pytest.raises(Usage, match="leaves no letter or digit"):
         site.bring({"1.dcm": study(1)}, **asked)
     assert site.files() == {}
@@ -662,7 +662,7 @@ def test_a_requested_label_of_which_nothing_is_left_is_an_error(site: Site, aske
         assert connection.execute(select(upload.c.state)).all() == [], "it was told before it began"
 
 
-def test_projects_are_found_without_case(any_site: Site) -> None:
+def test_projects_are_found_without_case(any_site: DataFolder) -> None:
     any_site.project("Trial")
     told = any_site.bring({"1.dcm": study(1)}, project="TRIAL", create_project=False)
 
@@ -675,7 +675,7 @@ def test_projects_are_found_without_case(any_site: Site) -> None:
 @pytest.mark.parametrize(
     ("setting", "state", "code"), [("accept", "placed", ""), ("warn", "placed", ""), ("hold", "held", "identified")]
 )
-def test_what_is_not_de_identified(site: Site, setting: str, state: str, code: str) -> None:
+def test_what_is_not_de_identified(site: DataFolder, setting: str, state: str, code: str) -> None:
     site.project(identified=setting)
     removed = {REMOVED: (b"CS", b"YES")}
     told = site.bring({"1.dcm": study(1, 1, also=removed), "2.dcm": study(1, 2)})
@@ -688,7 +688,7 @@ def test_what_is_not_de_identified(site: Site, setting: str, state: str, code: s
 # -- which scan, which file --------------------------------------------------------------------------------------------
 
 
-def test_scans_get_their_series_number_and_what_accompanies_it_a_suffix(site: Site) -> None:
+def test_scans_get_their_series_number_and_what_accompanies_it_a_suffix(site: DataFolder) -> None:
     told = site.bring(
         {
             "1.dcm": study(1, 1, series=1, series_number=b"4"),
@@ -709,7 +709,7 @@ def test_scans_get_their_series_number_and_what_accompanies_it_a_suffix(site: Si
     assert [ids[image(series=n).series_uid.decode()] for n in (1, 2, 3, 4)] == ["4", "4-SR1", "7-MR2", "7-MR1"]
 
 
-def test_secondary_objects_stand_apart_by_the_projects_setting(any_site: Site) -> None:
+def test_secondary_objects_stand_apart_by_the_projects_setting(any_site: DataFolder) -> None:
     any_site.project("together", separate_secondary=False)
     capture = study(1, 2, also={0x00080016: (b"UI", b"1.2.840.10008.5.1.4.1.1.7")})
     apart = any_site.bring({"1.dcm": study(1), "2.dcm": capture})
@@ -719,7 +719,7 @@ def test_secondary_objects_stand_apart_by_the_projects_setting(any_site: Site) -
     assert [(one["name"], one["files"]) for one in together.session["scans"][0]["resources"]] == [("DICOM", 2)]
 
 
-def test_files_are_called_by_their_uid_or_a_hash(site: Site) -> None:
+def test_files_are_called_by_their_uid_or_a_hash(site: DataFolder) -> None:
     odd = b"../../etc/passwd"
     told = site.bring({"x/whatever": study(1), "y": study(1, 2, also={0x00080018: (b"UI", odd)})})
     names = {line["path"]: line["stored_as"].rpartition("/")[2] for line in told.lines}
@@ -730,7 +730,7 @@ def test_files_are_called_by_their_uid_or_a_hash(site: Site) -> None:
     assert told.line("y")["code"] == "stored_odd_name"
 
 
-def test_the_sessions_date_is_that_of_its_earliest_image(site: Site) -> None:
+def test_the_sessions_date_is_that_of_its_earliest_image(site: DataFolder) -> None:
     told = site.bring({"1.dcm": study(1, 1, study_date=b"20200202"), "2.dcm": study(1, 2, study_date=b"20200201")})
 
     assert told.state == "placed"
@@ -747,14 +747,14 @@ def petmr() -> dict[str, bytes]:
     }
 
 
-def test_pet_and_mr_in_one_study_are_one_session(site: Site) -> None:
+def test_pet_and_mr_in_one_study_are_one_session(site: DataFolder) -> None:
     told = site.bring(petmr())
 
     assert told.session["session_type"] == "xnat:petmrSessionData"
     assert told.session["label"] == "X_PETMR_1"
 
 
-def test_a_project_may_keep_petmr_as_pet(site: Site) -> None:
+def test_a_project_may_keep_petmr_as_pet(site: DataFolder) -> None:
     site.project(petmr="pet")
     told = site.bring(petmr())
 
@@ -769,9 +769,9 @@ def test_a_project_may_keep_petmr_as_pet(site: Site) -> None:
 # -- ECAT --------------------------------------------------------------------------------------------------------------
 
 
-def test_ecat_and_dicom_under_one_session_folder_are_one_session(site: Site) -> None:
+def test_ecat_and_dicom_under_one_session_folder_are_one_session(site: DataFolder) -> None:
     told = site.bring(
-        {**documented("MIX", "1", [study(1)]), "MIX/scans/2/resources/ECAT/files/p.v": ecat(patient_id=b"PAT1")}
+        {**uploader_layout("MIX", "1", [study(1)]), "MIX/scans/2/resources/ECAT/files/p.v": ecat(patient_id=b"PAT1")}
     )
 
     assert told.state == "placed"
@@ -782,9 +782,9 @@ def test_ecat_and_dicom_under_one_session_folder_are_one_session(site: Site) -> 
     ]
 
 
-def test_two_patients_under_one_session_folder_are_held(site: Site) -> None:
+def test_two_patients_under_one_session_folder_are_held(site: DataFolder) -> None:
     told = site.bring(
-        {**documented("MIX", "1", [study(1)]), "MIX/scans/2/resources/ECAT/files/p.v": ecat(patient_id=b"OTHER")}
+        {**uploader_layout("MIX", "1", [study(1)]), "MIX/scans/2/resources/ECAT/files/p.v": ecat(patient_id=b"OTHER")}
     )
 
     assert (told.state, told.session["code"]) == ("held", "patient_mismatch")
@@ -795,7 +795,7 @@ def test_ecat_without_a_folder_is_called_by_patient_and_date_in_the_zone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SCANDOCK_TIMEZONE", "Asia/Tokyo")
-    site = site_at(tmp_path, monkeypatch)
+    site = make_data_folder(tmp_path, monkeypatch)
     late = 1_580_482_800 - 3600  # 2020-01-31 14:00 UTC; one more hour is midnight in Tokyo
     told = site.bring({"a.v": ecat(scan_start_time=late), "b.v": ecat(scan_start_time=late + 2 * 3600)})
 
@@ -804,7 +804,7 @@ def test_ecat_without_a_folder_is_called_by_patient_and_date_in_the_zone(
     assert {session["subject"] for session in told.sessions} == {"DOE_JANE"}
 
 
-def test_anonymous_ecat_files_are_sessions_of_their_own(site: Site) -> None:
+def test_anonymous_ecat_files_are_sessions_of_their_own(site: DataFolder) -> None:
     files = {f"{n}.v": ecat(patient_id=b"", patient_name=b"", scan_start_time=1_580_465_700 + n) for n in range(3)}
     told = site.bring(files)
 
@@ -815,7 +815,7 @@ def test_anonymous_ecat_files_are_sessions_of_their_own(site: Site) -> None:
     assert labels(again) == labels(told)
 
 
-def test_ecat_scans_are_numbered_by_their_start(site: Site) -> None:
+def test_ecat_scans_are_numbered_by_their_start(site: DataFolder) -> None:
     files = {"late.v": ecat(scan_start_time=1_580_465_900), "early.v": ecat(scan_start_time=1_580_465_800)}
     told = site.bring(files)
     scan_of = {line["path"]: line["stored_as"].split("/scans/")[1].split("/")[0] for line in told.lines}
@@ -823,7 +823,7 @@ def test_ecat_scans_are_numbered_by_their_start(site: Site) -> None:
     assert scan_of == {"early.v": "1", "late.v": "2"}
 
 
-def test_ecat_does_not_join_a_dicom_session_of_its_label_from_another_folder(site: Site) -> None:
+def test_ecat_does_not_join_a_dicom_session_of_its_label_from_another_folder(site: DataFolder) -> None:
     site.bring({"1.dcm": study(1, patient_id=b"PET1_20200131")})
     told = site.bring({"a.v": ecat()})
 
@@ -831,8 +831,8 @@ def test_ecat_does_not_join_a_dicom_session_of_its_label_from_another_folder(sit
     assert "label_suffixed" in told.warned()
 
 
-def test_ecat_joins_a_dicom_session_from_one_folder_and_patient(site: Site) -> None:
-    first = site.bring(documented("MIX", "1", [study(1)]))
+def test_ecat_joins_a_dicom_session_from_one_folder_and_patient(site: DataFolder) -> None:
+    first = site.bring(uploader_layout("MIX", "1", [study(1)]))
     told = site.bring({"MIX/scans/2/resources/ECAT/files/p.v": ecat(patient_id=b"PAT1")})
 
     assert told.state == "placed"
@@ -840,9 +840,9 @@ def test_ecat_joins_a_dicom_session_from_one_folder_and_patient(site: Site) -> N
     assert [scan["id"] for scan in told.session["scans"]] == ["1", "2"]
 
 
-def test_dicom_joins_an_ecat_session_from_one_folder_and_patient(any_site: Site) -> None:
+def test_dicom_joins_an_ecat_session_from_one_folder_and_patient(any_site: DataFolder) -> None:
     first = any_site.bring({"MIX/scans/2/resources/ECAT/files/p.v": ecat(patient_id=b"PAT1")})
-    told = any_site.bring(documented("MIX", "1", [study(1)]))
+    told = any_site.bring(uploader_layout("MIX", "1", [study(1)]))
 
     assert first.session["study_uid"] is None
     assert told.state == "placed"
@@ -853,8 +853,8 @@ def test_dicom_joins_an_ecat_session_from_one_folder_and_patient(any_site: Site)
     assert again.counts == {"duplicate": 1}
 
 
-def test_ecat_of_another_patient_does_not_join_though_the_folder_is_the_same(site: Site) -> None:
-    first = site.bring(documented("MIX", "1", [study(1)]))
+def test_ecat_of_another_patient_does_not_join_though_the_folder_is_the_same(site: DataFolder) -> None:
+    first = site.bring(uploader_layout("MIX", "1", [study(1)]))
     told = site.bring({"MIX/scans/2/resources/ECAT/files/p.v": ecat(patient_id=b"OTHER")})
 
     assert told.session["path"] != first.session["path"]
@@ -863,22 +863,22 @@ def test_ecat_of_another_patient_does_not_join_though_the_folder_is_the_same(sit
     assert len(site.files(first.session["path"])) == 1
 
 
-def test_folders_of_one_name_in_two_inner_archives_are_two_ecat_sessions(site: Site) -> None:
+def test_folders_of_one_name_in_two_inner_archives_are_two_ecat_sessions(site: DataFolder) -> None:
     path = "PET/scans/1/resources/ECAT/files/p.v"
-    told = site.bring({"a.zip": zipped({path: ecat(patient_id=b"A")}), "b.zip": zipped({path: ecat(patient_id=b"B")})})
+    told = site.bring({"a.zip": zip_entries({path: ecat(patient_id=b"A")}), "b.zip": zip_entries({path: ecat(patient_id=b"B")})})
 
     assert told.state == "placed"
     assert len({session["path"] for session in told.sessions}) == 2
 
 
-def test_the_same_ecat_file_in_two_folders_is_in_two_sessions(site: Site) -> None:
+def test_the_same_ecat_file_in_two_folders_is_in_two_sessions(site: DataFolder) -> None:
     told = site.bring({f"{name}/scans/1/resources/ECAT/files/p.v": ecat() for name in ("ONE", "TWO")})
 
     assert told.counts == {"stored": 2}
     assert labels(told) == ["ONE", "TWO"]
 
 
-def test_every_kind_of_ecat_file_is_stored_as_ecat(site: Site, subtests: pytest.Subtests) -> None:
+def test_every_kind_of_ecat_file_is_stored_as_ecat(site: DataFolder, subtests: pytest.Subtests) -> None:
     """Sinograms, normalizations and attenuation files too; only images have frames to list."""
     for file_type in (1, 3, 4, 7, 11, 13):
         with subtests.test(file_type=file_type):
@@ -889,7 +889,7 @@ def test_every_kind_of_ecat_file_is_stored_as_ecat(site: Site, subtests: pytest.
             assert [one["name"] for one in scan["resources"]] == ["ECAT"]
 
 
-def test_a_mapping_places_ecat_too(site: Site, tmp_path: Path) -> None:
+def test_a_mapping_places_ecat_too(site: DataFolder, tmp_path: Path) -> None:
     mapping = tmp_path / "map.csv"
     mapping.write_text("patient_id,subject,session\nPET1,S9,V9\n")
     told = site.bring({"a.v": ecat()}, mapping_path=str(mapping))
@@ -900,7 +900,7 @@ def test_a_mapping_places_ecat_too(site: Site, tmp_path: Path) -> None:
 # -- and every import, whatever it was ---------------------------------------------------------------------------------
 
 
-def test_a_single_object_is_an_archive_too(site: Site, tmp_path: Path) -> None:
+def test_a_single_object_is_an_archive_too(site: DataFolder, tmp_path: Path) -> None:
     single = tmp_path / "single.bin"
     single.write_bytes(study(1))
     told = site.bring(single)
@@ -909,11 +909,11 @@ def test_a_single_object_is_an_archive_too(site: Site, tmp_path: Path) -> None:
     assert told.line("single.bin")["sha256"] == sha256(study(1))
 
 
-def test_a_folder_is_an_archive_whose_links_are_named(site: Site, tmp_path: Path) -> None:
+def test_a_folder_is_an_archive_whose_links_are_named(site: DataFolder, tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     (folder / "deep").mkdir(parents=True)
     (folder / "deep" / "1.dcm").write_bytes(study(1))
-    (folder / "deep" / "more.zip").write_bytes(zipped(documented("S", "1", [study(1, 2)])))
+    (folder / "deep" / "more.zip").write_bytes(zip_entries(uploader_layout("S", "1", [study(1, 2)])))
     (folder / "z.dcm").write_bytes(study(1, 3))
     (folder / "link").symlink_to(folder / "z.dcm")
     (folder / "linked").symlink_to(folder / "deep")
@@ -928,7 +928,7 @@ def test_a_folder_is_an_archive_whose_links_are_named(site: Site, tmp_path: Path
     }
 
 
-def test_names_that_are_no_utf_8_are_read_as_latin_1(site: Site, tmp_path: Path) -> None:
+def test_names_that_are_no_utf_8_are_read_as_latin_1(site: DataFolder, tmp_path: Path) -> None:
     """From a folder, a file name is bytes: what they are can only be guessed, but the file must not be lost."""
     folder = tmp_path / "r\udce9pertoire"
     folder.mkdir()

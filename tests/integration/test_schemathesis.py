@@ -16,18 +16,18 @@ from schemathesis.checks import content_type_conformance, not_a_server_error, re
 from schemathesis.core.failures import FailureGroup
 from schemathesis.core.result import Ok
 
-from tests.crash.shares import IS_WHOLE, share
-from tests.integration.everyone import CANARY, PERSONAS, Everyone, Place, everyone
-from tests.integration.web import listening
+from tests.crash.case_share import RUN_ALL, choose_cases
+from tests.integration.sample_server import CANARY, PERSONAS, SampleServer, SampleProject, serve_samples
+from tests.integration.web import serve_by_socket
 
 pytestmark = pytest.mark.long
 
 IS_FUZZING = settings.get_current_profile_name() == "fuzz"
-EXAMPLES = 60 if IS_FUZZING else 5 if IS_WHOLE else 3
+EXAMPLES = 60 if IS_FUZZING else 5 if RUN_ALL else 3
 """Of each operation; every role sends each of them."""
 PARTS = 2
 """Tests that the operations are shared out among; to begin one costs as much as a quarter of all requests."""
-ASKING = share([one for one in PERSONAS if one.name not in ("uploader", "reading", "uploading")], PERSONAS)
+ASKING = choose_cases([one for one in PERSONAS if one.name not in ("uploader", "reading", "uploading")], PERSONAS)
 """Everybody by role; in `make crash` those too who have a token of less scope, as in the matrix's test."""
 schemathesis.serializer.alias("application/offset+octet-stream", "application/octet-stream")
 CHECKS = [not_a_server_error, response_schema_conformance, content_type_conformance]
@@ -43,12 +43,12 @@ OURS = settings(
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Everyone]:
-    with everyone(tmp_path_factory.mktemp("described"), listening) as ready:  # streams of events never end
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SampleServer]:
+    with serve_samples(tmp_path_factory.mktemp("described"), serve_by_socket) as ready:  # streams of events never end
         yield ready
 
 
-def real_ids(places: list[Place]) -> dict[str, list[str]]:
+def real_ids(places: list[SampleProject]) -> dict[str, list[str]]:
     """What there is, by the names of parameters and fields: made-up ids alone would find nothing."""
     sessions = [one for place in places for one in (place.archived, place.waiting, place.trashed) if one]
     return {
@@ -78,7 +78,7 @@ def spiced(case: Any, data: st.DataObject, known: Mapping[str, list[str]]) -> No
             case.query = query
 
 
-def leaked(places: list[Place], response: requests.Response) -> str:
+def leaked(places: list[SampleProject], response: requests.Response) -> str:
     """What of the private project an answer says that the request did not say itself; empty where nothing."""
     private = places[0].project
     told = f"{dict(response.headers)} {response.content.decode('utf-8', 'replace')}"
@@ -94,7 +94,7 @@ def is_full(told: requests.Response) -> bool:
 
 
 @pytest.fixture(scope="module")
-def sessions(made: Everyone) -> Iterator[dict[str, requests.Session]]:
+def sessions(made: SampleServer) -> Iterator[dict[str, requests.Session]]:
     """Who asks, by name: each with connections and a token of their own."""
     opened = {}
     for persona in ASKING:
@@ -110,7 +110,7 @@ def sessions(made: Everyone) -> Iterator[dict[str, requests.Session]]:
 @pytest.mark.hypothesis
 @pytest.mark.parametrize("part", range(PARTS))
 def test_no_request_breaks_the_server_or_shows_what_is_hidden(
-    made: Everyone, sessions: dict[str, requests.Session], part: int, subtests: pytest.Subtests
+    made: SampleServer, sessions: dict[str, requests.Session], part: int, subtests: pytest.Subtests
 ) -> None:
     """Each request is made up once, and sent by everybody."""
     schema = schemathesis.openapi.from_dict(made.web.app.openapi())
@@ -150,7 +150,7 @@ def test_no_request_breaks_the_server_or_shows_what_is_hidden(
     assert not [line for line in made.web.logged if line.get("event") == "unexpected"]
 
 
-def test_what_is_leaked_would_be_found(made: Everyone) -> None:
+def test_what_is_leaked_would_be_found(made: SampleServer) -> None:
     owner = made.clients["owner"]
     with requests.Session() as session:
         session.trust_env = False

@@ -9,7 +9,7 @@ import pytest
 from scandock.catalog.tables import upload
 from scandock.rules.import_request import ImportRequest
 from scandock.services.receiving import Offer
-from tests.integration.web import serving
+from tests.integration.web import serve_in_process
 
 KEY = {"Idempotency-Key": "k-1"}
 BODY = hashlib.shake_256(b"first").digest(2_500_000)
@@ -18,7 +18,7 @@ ASKED = "/api/v1/imports?project=P&filename=a.zip"
 
 @pytest.fixture
 def web(tmp_path):
-    with serving(tmp_path / "data") as running:
+    with serve_in_process(tmp_path / "data") as running:
         yield running
 
 

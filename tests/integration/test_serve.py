@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 
 from tests.crash.archives import Study, zip_bytes
-from tests.crash.forked import Fork
+from tests.crash.forked import ForkedCommand
 from tests.crash.processes import environment, members, until
-from tests.crash.served import LOGIN, FreshServed, free_port
+from tests.crash.served import LOGIN, FreshServerProcess, free_port
 from tests.integration.forked_workers import is_stopped
 
 pytestmark = [pytest.mark.crash, pytest.mark.processes]
@@ -44,7 +44,7 @@ def serve(tmp_path):
     begun = []
 
     def start(**changes):
-        begun.append(FreshServed(tmp_path, port, **changes))
+        begun.append(FreshServerProcess(tmp_path, port, **changes))
         return begun[-1]
 
     yield start
@@ -197,7 +197,7 @@ def test_after_a_kill_it_is_ready_at_once_and_the_import_goes_on(serve):
 def begun_with(data, *words, **changes):
     """Exit code, output and errors of a server that can't begin."""
     command = ["scandock", "serve", "--data", str(data), *words]
-    process = Fork("scandock.cli:main", argv=command, env=environment(**changes))
+    process = ForkedCommand("scandock.cli:main", argv=command, env=environment(**changes))
     out, err = process.communicate(60)
     return process.returncode, out, err
 

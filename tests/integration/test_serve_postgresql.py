@@ -8,7 +8,7 @@ from scandock.services import checking
 from scandock.services.settings import load_settings
 from tests.crash.archives import Study, zip_bytes
 from tests.crash.processes import until
-from tests.crash.served import Served, free_port
+from tests.crash.served import ServerProcess, free_port
 
 pytestmark = [pytest.mark.crash, pytest.mark.processes]
 
@@ -23,7 +23,7 @@ def begin(tmp_path, postgres_url):
     port = free_port()
 
     def start(**changes):
-        begun.append(Served(tmp_path, port, SCANDOCK_DATABASE_URL=postgres_url, **changes))
+        begun.append(ServerProcess(tmp_path, port, SCANDOCK_DATABASE_URL=postgres_url, **changes))
         return begun[-1].ready()
 
     yield start

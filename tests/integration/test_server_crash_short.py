@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.crash.archives import Study
-from tests.crash.checker import acknowledged_wrong
-from tests.crash.server_rounds import ServerRound, kinds, play_servers, server_rounds
+from tests.crash.checker import check_acknowledged
+from tests.crash.server_rounds import ServerRound, kinds, run_server_rounds, server_rounds
 from tests.crash.uploaders import Archive, Log
 
 pytestmark = [pytest.mark.crash, pytest.mark.processes]
@@ -18,7 +18,7 @@ SHARE = (("web", "halfway", 1), ("web", "accepted", 1), ("group", "switched", 2)
 @pytest.mark.parametrize(("victim", "at", "each"), SHARE)
 def test_what_was_acknowledged_stands_there_once(tmp_path, victim, at, each):
     assert (victim, at) in kinds()
-    wrong = play_servers(tmp_path, [ServerRound(victim=victim, at=at, seed=3)], jobs=1, each=each)
+    wrong = run_server_rounds(tmp_path, [ServerRound(victim=victim, at=at, seed=3)], jobs=1, each=each)
     assert not wrong, "\n".join(wrong.values())
 
 
@@ -50,7 +50,7 @@ def promised(tmp_path):
 def test_the_judge_is_content_with_what_stands_there_once(promised):
     archive, log, data, store = promised
     store("S", archive.study.entries("files"))
-    assert acknowledged_wrong(data, log.path) == []
+    assert check_acknowledged(data, log.path) == []
 
 
 @pytest.mark.parametrize("what", ["lost", "half", "twice", "changed", "strange"])
@@ -67,7 +67,7 @@ def test_the_judge_sees_what_is_wrong(promised, what):
         store("S2", entries)
     if what == "strange":
         store("S2", {"files/x": b"nobody's"})
-    assert acknowledged_wrong(data, log.path)
+    assert check_acknowledged(data, log.path)
 
 
 def test_an_archive_that_was_only_tried_may_be_there_or_not_but_whole(promised):
@@ -75,9 +75,9 @@ def test_an_archive_that_was_only_tried_may_be_there_or_not_but_whole(promised):
     store("S", archive.study.entries("files"))
     other = Archive("two", Study(1, 2, series=1, count=3, side=8))
     log.tried(other)
-    assert acknowledged_wrong(data, log.path) == []
+    assert check_acknowledged(data, log.path) == []
     entries = other.study.entries("files")
     store("T", dict(list(entries.items())[:2]))
-    assert acknowledged_wrong(data, log.path)
+    assert check_acknowledged(data, log.path)
     store("T", entries)
-    assert acknowledged_wrong(data, log.path) == []
+    assert check_acknowledged(data, log.path) == []

@@ -23,14 +23,14 @@ from scandock.services.project_deleting import delete_project
 from scandock.services.project_making import make_project
 from scandock.services.trash import list_trash, restore
 from scandock.testing.server import add_account
-from tests.builders import Site, documented, images, site_at
+from tests.builders import DataFolder, uploader_layout, images, make_data_folder
 
 pytestmark = pytest.mark.postgresql
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> Site:
-    return site_at(tmp_path, monkeypatch, database_url)
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> DataFolder:
+    return make_data_folder(tmp_path, monkeypatch, database_url)
 
 
 def migrate_again(connection: Connection) -> None:
@@ -64,12 +64,12 @@ def names(catalog: Catalog) -> dict[int, str]:
     return {row.id: row.name for row in rows}
 
 
-def test_what_was_set_aside_is_renamed_and_nothing_else(site: Site) -> None:
+def test_what_was_set_aside_is_renamed_and_nothing_else(site: DataFolder) -> None:
     long = "L" * 60  # which was cut, to have its number behind it
     with opened(str(site.data), site.settings) as (catalog, store):
         desk = Desk(catalog, store, site.settings, SYSTEM)
         for name in ("P", long):
-            site.bring(documented("E", "1", images(1)), project=name)
+            site.bring(uploader_layout("E", "1", images(1)), project=name)
             delete_project(desk, name, with_files=False)
         # what people made, though it is called so: with and without the line of its making, with a member
         for name in ("Q", "Q_deleted_1", "P_deleted_77", "R_deleted_6", "S_deleted_7"):
@@ -88,9 +88,9 @@ def test_what_was_set_aside_is_renamed_and_nothing_else(site: Site) -> None:
     catalog.dispose()
 
 
-def test_what_was_brought_back_follows(site: Site) -> None:
-    site.bring(documented("E", "1", images(1)))
-    site.bring(documented("W", "1", images(1, study=2)), destination="prearchive")
+def test_what_was_brought_back_follows(site: DataFolder) -> None:
+    site.bring(uploader_layout("E", "1", images(1)))
+    site.bring(uploader_layout("W", "1", images(1, study=2)), destination="prearchive")
     with opened(str(site.data), site.settings) as (catalog, store):
         desk = Desk(catalog, store, site.settings, SYSTEM)
         delete_project(desk, "P", with_files=False)
@@ -110,12 +110,12 @@ def test_what_was_brought_back_follows(site: Site) -> None:
         assert connection.execute(select(session.c.id)).all() != []
 
 
-def test_the_folders_of_a_project_that_has_the_old_name_now_stay(site: Site) -> None:
-    site.bring(documented("E", "1", images(1)))
+def test_the_folders_of_a_project_that_has_the_old_name_now_stay(site: DataFolder) -> None:
+    site.bring(uploader_layout("E", "1", images(1)))
     with opened(str(site.data), site.settings) as (catalog, store):
         desk = Desk(catalog, store, site.settings, SYSTEM)
         delete_project(desk, "P", with_files=False)
-    site.bring(documented("E", "1", images(1)), project="P_deleted_1")
+    site.bring(uploader_layout("E", "1", images(1)), project="P_deleted_1")
     with opened(str(site.data), site.settings) as (catalog, store):
         desk = Desk(catalog, store, site.settings, SYSTEM)
         with catalog.read() as connection:

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from scandock.access.principal import SYSTEM
 from scandock.catalog.projects import ProjectRow, add_project
-from scandock.catalog.shelves import Shelf, shelf_of_project, shelf_of_subject
+from scandock.catalog.own_resources import OwnResources, project_resources, subject_resources
 from scandock.catalog.subjects import add_subject
 from scandock.catalog.tables import project
 from scandock.services.checking import check
@@ -23,7 +23,7 @@ from scandock.services.opening import opened
 from scandock.services.project_resources import make_shelf, remove_shelf
 from scandock.services.settings import load_settings
 from scandock.testing.data import make_data
-from tests.crash.forked import Fork
+from tests.crash.forked import ForkedCommand
 from tests.crash.processes import environment
 
 pytestmark = pytest.mark.processes
@@ -69,12 +69,12 @@ def take_away(data: Path, of: str) -> None:
         remove_shelf(desk, shelf_at(desk, of), with_files=True)
 
 
-def shelf_at(desk: Desk, of: str) -> Shelf:
+def shelf_at(desk: Desk, of: str) -> OwnResources:
     with desk.catalog.read() as connection:
         if of == "project":
             number = connection.execute(select(project.c.id).where(project.c.name == "P")).scalar_one()
-            return shelf_of_project(connection, number, "P")
-        found = shelf_of_subject(connection, 1)
+            return project_resources(connection, number, "P")
+        found = subject_resources(connection, 1)
         assert found is not None
         return found
 
@@ -105,7 +105,7 @@ def remove(data: str, of: str) -> None:
 def killed_at(point: str, change: Callable[[str, str], None], data: Path, of: str) -> None:
     """Do it in a process that kills itself at a point."""
     words = (f"{__name__}:{change.__name__}", str(data), of)
-    killed = Fork(*words, argv=["change"], env=environment(SCANDOCK_CRASH_AT=point))
+    killed = ForkedCommand(*words, argv=["change"], env=environment(SCANDOCK_CRASH_AT=point))
     _, err = killed.communicate(60)
     assert killed.returncode == -signal.SIGKILL, err
 

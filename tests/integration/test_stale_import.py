@@ -10,9 +10,9 @@ from contextlib import closing
 import pytest
 
 from scandock.model.crash_points import POINTS
-from tests.crash.archives import together
-from tests.crash.processes import check, unsound, until
-from tests.crash.rounds import ENDED, Ground, agree, clean, placed
+from tests.crash.archives import merge_states
+from tests.crash.processes import check, find_unsound, until
+from tests.crash.rounds import ENDED, RoundArchives, assert_holds, assert_clean, assert_placed
 
 pytestmark = [pytest.mark.crash, pytest.mark.processes]
 
@@ -22,7 +22,7 @@ KINDS = ("new", "append", "replace", "bundle", "prearchive")
 
 @pytest.fixture(scope="module")
 def ground(tmp_path_factory):
-    return Ground(tmp_path_factory.mktemp("stale"), seed=7, count=6, readers=1)
+    return RoundArchives(tmp_path_factory.mktemp("stale"), seed=7, count=6, readers=1)
 
 
 def stopped_at(ground, point, scenario, data):
@@ -50,23 +50,23 @@ def test_an_import_that_was_taken_over_fails_and_shows_nothing(ground, number):
     command = stopped_at(ground, point, scenario, data)
     try:
         if (data / "scandock.db").exists():
-            assert not unsound(data)  # while the lease lasts it is left alone, and what it has half done is no finding
+            assert not find_unsound(data)  # while the lease lasts it is left alone, and what it has half done is no finding
         owned = end_leases(data)  # at "read" the row may be still to come: it is written beside the reading
         assert owned or point == "read"
         other = ground.run(ground.bystander, data) if number % 2 else check(data)
-        clean(other)
+        assert_clean(other)
     finally:
         command.signal(signal.SIGCONT)
         done = command.wait()
     if not owned:
-        placed(done)
+        assert_placed(done)
         return
     assert (done.code, done.report["state"], done.report["code"]) == (1, "failed", "token_lost"), str(done)
     state = scenario.after if POINTS.index(point) >= ENDED else scenario.before
     extra = ground.beside if number % 2 else {}
-    agree(data, together((state, extra)))
-    placed(ground.run(scenario.step, data))
-    agree(data, together((scenario.after, extra)))
+    assert_holds(data, merge_states((state, extra)))
+    assert_placed(ground.run(scenario.step, data))
+    assert_holds(data, merge_states((scenario.after, extra)))
 
 
 @pytest.mark.parametrize("point", ["began", "finished", "swept"])
@@ -75,14 +75,14 @@ def test_an_import_that_is_stopped_where_nobody_can_take_it_over_ends_well(groun
     data = ground.fresh(scenario, f"free-{point}")
     command = stopped_at(ground, point, scenario, data)
     try:
-        assert not unsound(data)
+        assert not find_unsound(data)
         end_leases(data)
-        assert not unsound(data)
+        assert not find_unsound(data)
     finally:
         command.signal(signal.SIGCONT)
         done = command.wait()
-    placed(done)
-    agree(data, scenario.after)
+    assert_placed(done)
+    assert_holds(data, scenario.after)
 
 
 def test_the_lease_is_renewed_while_readers_read(ground, tmp_path):
@@ -94,12 +94,12 @@ def test_the_lease_is_renewed_while_readers_read(ground, tmp_path):
         until((tmp_path / "once").exists, "no reader came that far")
         until(lambda: end_leases(data), "the import was never recorded")
         until(lambda: lease(data) > time.time() * 1000, "the lease was not renewed")
-        clean(check(data))
+        assert_clean(check(data))
     finally:
         command.signal(signal.SIGCONT)
         done = command.wait()
-    placed(done)
-    agree(data, scenario.after)
+    assert_placed(done)
+    assert_holds(data, scenario.after)
 
 
 def lease(data):

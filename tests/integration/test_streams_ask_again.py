@@ -16,7 +16,7 @@ from scandock.access.reauthentication import SavedCredentials, reauthenticate_al
 from scandock.catalog.server_tables import api_token, login
 from scandock.web import server_sent
 from tests.integration.test_live_events import Heard, send, tell
-from tests.integration.web import PASSWORD, Web, listening
+from tests.integration.web import PASSWORD, Web, serve_by_socket
 
 pytestmark = pytest.mark.long
 
@@ -27,7 +27,7 @@ FOR_EVER = 3_600.0
 def web(tmp_path, monkeypatch) -> Iterator[Web]:
     monkeypatch.setattr(server_sent, "LOOK_SECONDS", 0.02)
     monkeypatch.setattr(server_sent, "HEARTBEAT_SECONDS", FOR_EVER)
-    with listening(tmp_path / "data") as running:
+    with serve_by_socket(tmp_path / "data") as running:
         running.account("mia", P="member")
         running.account("ole", P="owner")
         yield running

@@ -15,10 +15,10 @@ from scandock.catalog.tables import project
 from scandock.services.audit import Did
 from scandock.services.cleaning.trash import empty_trash
 from scandock.testing.worker import InProcessWorker
-from tests.builders import Image, documented, zipped
+from tests.builders import Image, uploader_layout, zip_entries
 from tests.crash.processes import SCANDOCK, environment, until
-from tests.integration.server_side import ENDS, Server
-from tests.integration.web import PASSWORD, serving, with_mail
+from tests.integration.upload_server import FINAL_STATES, UploadServer
+from tests.integration.web import PASSWORD, serve_in_process, settings_with_mail
 
 WORD = "Zebra"
 """Stands in every label, patient and name of a file, and in no line of the trail."""
@@ -26,11 +26,11 @@ WORD = "Zebra"
 
 @pytest.fixture
 def web(tmp_path):
-    server = Server(tmp_path / "data")
+    server = UploadServer(tmp_path / "data")
     with server.catalog.write() as connection:
         connection.execute(project.delete().where(project.c.name == "P"))  # who serves makes it
     try:
-        with InProcessWorker(tmp_path / "data"), serving(tmp_path / "data", with_mail()) as running:
+        with InProcessWorker(tmp_path / "data"), serve_in_process(tmp_path / "data", settings_with_mail()) as running:
             yield running
     finally:
         server.close()
@@ -38,7 +38,7 @@ def web(tmp_path):
 
 def archive(study=1):
     image = Image(case=WORD, study=study, patient_name=f"{WORD}^{WORD}".encode(), patient_id=WORD.encode())
-    return zipped(documented(f"{WORD}S", "1", [image.file()]))
+    return zip_entries(uploader_layout(f"{WORD}S", "1", [image.file()]))
 
 
 def lines(web, **wanted):
@@ -53,7 +53,7 @@ def good(answer, *statuses):
 
 
 def ended(client, uuid):
-    until(lambda: client.get(f"/api/v1/imports/{uuid}").json()["state"] in ENDS, "it never ended")
+    until(lambda: client.get(f"/api/v1/imports/{uuid}").json()["state"] in FINAL_STATES, "it never ended")
     return client.get(f"/api/v1/imports/{uuid}").json()
 
 

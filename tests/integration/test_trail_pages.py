@@ -9,12 +9,12 @@ from scandock.access.principal import SYSTEM
 from scandock.catalog.tables import session
 from scandock.services.audit import record
 from tests.integration.many_rows import seed
-from tests.integration.web import serving
+from tests.integration.web import serve_in_process
 
 
 @pytest.fixture(scope="module")
 def web(tmp_path_factory):
-    with serving(tmp_path_factory.mktemp("trail") / "data") as running:
+    with serve_in_process(tmp_path_factory.mktemp("trail") / "data") as running:
         seed(running.site.catalog, 3, name="Mine")
         seed(running.site.catalog, 2, name="Hidden")
         running.account("olive", Mine="owner")

@@ -15,10 +15,10 @@ import pytest
 from scandock.services import audit
 from scandock.services.refusals import MINUTE, Refusals
 from scandock.testing.worker import InProcessWorker
-from tests.builders import documented, images, zipped
+from tests.builders import uploader_layout, images, zip_entries
 from tests.crash.processes import until
-from tests.integration.server_side import ENDS
-from tests.integration.web import PASSWORD, Web, serving
+from tests.integration.upload_server import FINAL_STATES
+from tests.integration.web import PASSWORD, Web, serve_in_process
 
 WORD = "Zebra"
 TUS = {"Tus-Resumable": "1.0.0"}
@@ -27,7 +27,7 @@ CACHE = "/data/user/cache/resources"
 
 @pytest.fixture
 def web(tmp_path) -> Iterator[Web]:
-    with serving(tmp_path / "data") as running:
+    with serve_in_process(tmp_path / "data") as running:
         running.account("ann", P="owner")
         running.account("bob")
         yield running
@@ -92,9 +92,9 @@ def test_what_changes_in_the_cache_is_in_the_trail(web: Web) -> None:
 
 def test_who_takes_a_receipt_is_in_the_trail(web: Web) -> None:
     with InProcessWorker(web.site.data), web.client("ann") as ann:
-        body = zipped(documented(WORD, "1", images(1)))
+        body = zip_entries(uploader_layout(WORD, "1", images(1)))
         uuid = good(ann.post("/api/v1/imports", params={"project": "P"}, content=body)).json()["id"]
-        until(lambda: ann.get(f"/api/v1/imports/{uuid}").json()["state"] in ENDS, "it never ended")
+        until(lambda: ann.get(f"/api/v1/imports/{uuid}").json()["state"] in FINAL_STATES, "it never ended")
         for asked in ({}, {"format": "csv"}, {"verdict": "stored"}):
             good(ann.get(f"/api/v1/imports/{uuid}/receipt", params=asked))
         with web.client("bob") as bob:
@@ -177,10 +177,10 @@ def test_what_is_hidden_is_told_of_and_what_is_not_there_is_not(web: Web) -> Non
 def test_each_of_many_that_is_refused_counts(web: Web) -> None:
     """Although the answer of a verb for many is 200."""
     with InProcessWorker(web.site.data), web.client("ann") as ann:
-        body = zipped(documented(WORD, "1", images(1)))
+        body = zip_entries(uploader_layout(WORD, "1", images(1)))
         asked = {"project": "P", "destination": "prearchive"}
         uuid = good(ann.post("/api/v1/imports", params=asked, content=body)).json()["id"]
-        until(lambda: ann.get(f"/api/v1/imports/{uuid}").json()["state"] in ENDS, "it never ended")
+        until(lambda: ann.get(f"/api/v1/imports/{uuid}").json()["state"] in FINAL_STATES, "it never ended")
         [session] = ann.get("/api/v1/prearchive").json()["items"]
     with web.client("bob") as bob:
         told = good(bob.post("/api/v1/prearchive/delete", json={"sessions": [session["id"]]}))
@@ -229,7 +229,7 @@ def test_what_was_counted_is_there_after_the_minute_and_after_the_end(tmp_path, 
     monkeypatch.setattr(
         "scandock.web.deps.Refusals", lambda catalog, counted: Refusals(catalog, lambda: now[0], counted)
     )
-    with serving(tmp_path / "data") as web:
+    with serve_in_process(tmp_path / "data") as web:
         web.account("ann")
         with web.asking(auth=("ann", "guess")) as guesser:
             assert [guesser.get("/api/v1/auth/me").status_code for _ in range(10)] == [401] * 8 + [429] * 2
@@ -240,5 +240,5 @@ def test_what_was_counted_is_there_after_the_minute_and_after_the_end(tmp_path, 
             assert ann.get("/api/v1/auth/me").status_code == 429
         with web.client() as admin:
             assert 'scandock_refused_total{action="login"} 12.0' in admin.get("/metrics").text
-    with serving(tmp_path / "data") as web:
+    with serve_in_process(tmp_path / "data") as web:
         assert [one["details"] for one in lines(web, actor="ann")] == [{}, {"count": 9}, {"count": 2}]

@@ -27,7 +27,7 @@ from scandock.services.clock_watch import why_wait
 from scandock.services.imports import find_import
 from scandock.web.receiving import spooling
 from scandock.web.tus import locks
-from tests.integration.web import PASSWORD, listening
+from tests.integration.web import PASSWORD, serve_by_socket
 
 DATA = hashlib.shake_256(b"resumable").digest(5_000_000)
 TUS = {"Tus-Resumable": "1.0.0"}
@@ -36,7 +36,7 @@ BODY = {**TUS, "Content-Type": "application/offset+octet-stream"}
 
 @pytest.fixture
 def web(tmp_path):
-    with listening(tmp_path / "data") as running:
+    with serve_by_socket(tmp_path / "data") as running:
         yield running
 
 

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import update
 
 from scandock.catalog.server_tables import reception
-from tests.integration.web import PASSWORD, listening
+from tests.integration.web import PASSWORD, serve_by_socket
 
 pytestmark = pytest.mark.processes
 
@@ -24,7 +24,7 @@ MB = 1_000_000
 
 @pytest.fixture(scope="module")
 def web(tmp_path_factory):
-    with listening(tmp_path_factory.mktemp("web") / "data") as running:
+    with serve_by_socket(tmp_path_factory.mktemp("web") / "data") as running:
         yield running
 
 

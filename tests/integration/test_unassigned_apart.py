@@ -14,18 +14,18 @@ import pytest
 
 from scandock.services.settings import load_settings
 from scandock.testing.worker import InProcessWorker
-from tests.builders import documented, images, zipped
+from tests.builders import uploader_layout, images, zip_entries
 from tests.crash.processes import until
-from tests.integration.server_side import ENDS, Server
-from tests.integration.web import Web, serving
+from tests.integration.upload_server import FINAL_STATES, UploadServer
+from tests.integration.web import Web, serve_in_process
 
-FIRST, SECOND = (zipped(documented("S", "1", images(count))) for count in (1, 2))
+FIRST, SECOND = (zip_entries(uploader_layout("S", "1", images(count))) for count in (1, 2))
 """The same study, once with an image more."""
 
 
 @pytest.mark.postgresql
 def test_ones_own_upload_is_joined_and_no_strangers(tmp_path: Path, database_url: str) -> None:
-    server = Server(tmp_path / "data", database_url)
+    server = UploadServer(tmp_path / "data", database_url)
     settings = load_settings().model_copy(update={"database_url": database_url})
     try:
         with InProcessWorker(server.data, settings):
@@ -45,14 +45,14 @@ def test_ones_own_upload_is_joined_and_no_strangers(tmp_path: Path, database_url
 
 def _patient(study: int, patient: str, name: str = "Doe^Jane") -> bytes:
     """A study of somebody of this name; the subject's label comes from the header."""
-    return zipped(
-        documented(f"S{study}", "1", images(1, study=study, patient_name=name.encode(), patient_id=patient.encode()))
+    return zip_entries(
+        uploader_layout(f"S{study}", "1", images(1, study=study, patient_name=name.encode(), patient_id=patient.encode()))
     )
 
 
 @pytest.fixture
 def web(tmp_path: Path) -> Iterator[Web]:
-    with serving(tmp_path / "data") as running, InProcessWorker(tmp_path / "data"):
+    with serve_in_process(tmp_path / "data") as running, InProcessWorker(tmp_path / "data"):
         for name in ("ann", "bob"):
             running.account(name, P="member")
         yield running
@@ -63,7 +63,7 @@ def _brought(client: httpx.Client, archive: bytes, **asked: str) -> dict[str, An
     sent = client.post("/api/v1/imports", params={"filename": "a.zip", **asked}, content=archive)
     assert sent.status_code == 202, sent.text
     at = f"/api/v1/imports/{sent.json()['id']}"
-    until(lambda: client.get(at).json()["state"] in ENDS, "it never ended")
+    until(lambda: client.get(at).json()["state"] in FINAL_STATES, "it never ended")
     told = client.get(at).json()
     assert told["state"] == "placed", told
     [session] = told["sessions"]

@@ -18,8 +18,8 @@ import pytest
 
 from scandock.services.settings import load_settings
 from scandock.web import sending
-from tests.builders import Site, documented
-from tests.integration.web import PASSWORD, Web, listening
+from tests.builders import DataFolder, uploader_layout
+from tests.integration.web import PASSWORD, Web, serve_by_socket
 from tests.unit.viewing.made import dataset, file_of
 
 pytestmark = pytest.mark.long
@@ -30,12 +30,12 @@ FRAME = SIDE * SIDE * 2
 
 
 @pytest.fixture
-def web(site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
+def web(site: DataFolder, monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
     monkeypatch.setattr(sending, "LOOK_SECONDS", 0.01)
-    with listening(site.data, load_settings().model_copy(update={"answer_bytes": 5 * FRAME})) as running:
+    with serve_by_socket(site.data, load_settings().model_copy(update={"answer_bytes": 5 * FRAME})) as running:
         pixels = (np.arange(SIDE * SIDE, dtype="u4") % 60_000).astype("<u2").reshape(SIDE, SIDE)
         image = file_of(dataset(pixels, SeriesNumber=4))
-        site.bring(documented("S1", "4", [image]), session="S1", destination="archive")
+        site.bring(uploader_layout("S1", "4", [image]), session="S1", destination="archive")
         yield running
 
 
@@ -80,7 +80,7 @@ def ended(web: Web) -> dict[str, float]:
     }
 
 
-def test_unread_frames_hold_no_memory_and_end_after_a_minute(web: Web, uuid: str, site: Site, ask: Any) -> None:
+def test_unread_frames_hold_no_memory_and_end_after_a_minute(web: Web, uuid: str, site: DataFolder, ask: Any) -> None:
     web.account("ann", P="member")
     web.account("bob", P="member")
     with web.client() as client:

@@ -1,4 +1,4 @@
-"""What is left of DATA where a power cut leaves nothing but what was synced (`tests.crash.synced`).
+"""What is left of DATA where a power cut leaves nothing but what was synced (`tests.crash.synced_disk`).
 
 Every call of the source that syncs is dropped once: by an import or another change whose power is cut (`CUT`), or by a
 verb that promises that something is on disk (`PROMISES`). A new call wants a row in one of them.
@@ -26,7 +26,7 @@ from scandock.catalog.engine import Catalog, open_catalog
 from scandock.catalog.tables import session
 from scandock.model.errors import Fault
 from scandock.model.crash_points import POINTS
-from scandock.placing.receipts import amend_receipt
+from scandock.publishing.receipts import amend_receipt
 from scandock.services import backing_up
 from scandock.services.archiving import archive
 from scandock.services.backing_up import back_up
@@ -40,18 +40,18 @@ from scandock.services.settings import load_settings
 from scandock.store import syscalls
 from scandock.store.identity import write_identity
 from scandock.store.local import LocalStore
-from scandock.store.paths import AREAS, RECEIPT, parse_tree, unchecked
+from scandock.store.paths import AREAS, RECEIPT, parse_tree, unchecked_path
 from scandock.store.stages import LocalStage
 from scandock.testing.data import make_data
 from scandock.testing.server import InProcessServer
 from scandock.web.xnat.services import inbox
-from tests.builders import Image, Site, documented, images, site_at
+from tests.builders import Image, DataFolder, uploader_layout, images, make_data_folder
 from tests.crash.archives import Scenario
-from tests.crash.forked import Fork
+from tests.crash.forked import ForkedCommand
 from tests.crash.processes import PATIENCE, environment, import_words
-from tests.crash.rounds import ENDED, Ground, whole
-from tests.crash.shares import share
-from tests.crash.synced import CUT, HINT, SyncedDisk, sites
+from tests.crash.rounds import ENDED, RoundArchives, whole
+from tests.crash.case_share import choose_cases
+from tests.crash.synced_disk import CUT, HINT, SyncedDisk, sync_calls
 from tests.integration import test_hand_changes_killed as by_hand
 
 pytestmark = [pytest.mark.crash, pytest.mark.processes]
@@ -64,15 +64,15 @@ NAME = "archive/P/L"
 
 @pytest.fixture(scope="module")
 def ground(tmp_path_factory):
-    return Ground(tmp_path_factory.mktemp("unsynced"), 6, count=2, readers=1)
+    return RoundArchives(tmp_path_factory.mktemp("unsynced"), 6, count=2, readers=1)
 
 
 def cut(data: Path, point: str, dropped: str, function: str, *words: str, argv: list[str]) -> int:
     """Call a function, its power cut at a point; how many syncs were dropped."""
     disk, told = data.parent, data.parent.with_suffix(".kept")
     changes = {} if point == END else {"SCANDOCK_CRASH_AT": point}
-    fork = Fork(
-        "tests.crash.synced:cut_off", str(disk), str(told), dropped, function, *words,
+    fork = ForkedCommand(
+        "tests.crash.synced_disk:run_until_cut", str(disk), str(told), dropped, function, *words,
         argv=argv, env=environment(SCANDOCK_WORKERS="1", **changes),
     )  # fmt: skip
     out, err = fork.communicate(PATIENCE)
@@ -82,7 +82,7 @@ def cut(data: Path, point: str, dropped: str, function: str, *words: str, argv: 
     return int(missed)
 
 
-def cut_import(ground: Ground, scenario: Scenario, point: str, dropped: str = "") -> tuple[Path, int]:
+def cut_import(ground: RoundArchives, scenario: Scenario, point: str, dropped: str = "") -> tuple[Path, int]:
     """DATA after an import whose power was cut there, and how many syncs were dropped."""
     data = ground.fresh(scenario, "disk/data")
     data.parent.mkdir(exist_ok=True)
@@ -98,7 +98,7 @@ def judge(scenario: Scenario, data: Path, point: str) -> None:
 
 
 EVERY = [*POINTS[POINTS.index("sealed") :], END]
-SHARE = share(["sealed", "intent", "switched", END], EVERY)
+SHARE = choose_cases(["sealed", "intent", "switched", END], EVERY)
 """Of the points, in `make test`; `make crash` goes over all of them."""
 
 
@@ -111,7 +111,7 @@ def test_an_import_is_whole_or_not_at_all(ground, name, point):
 
 CUT_IMPORTS = {
     "pipeline/flow.py decide_and_place: tools.stage.seal()": ("new", "intent"),
-    "placing/publish.py switch: store.settle()": ("new", "published"),
+    "publishing/publish.py rename_trees: store.settle()": ("new", "published"),
     "store/local.py keep_receipt: sync_file(source, self._root.fd)": ("refused", END),
     "store/local.py keep_receipt: sync_folder(RECEIPTS, self._root.fd)": ("new", END),
     "store/trash.py _describe: replace_file(paths.trash_note(trash), content, self._root.fd)": ("replace", END),
@@ -156,18 +156,18 @@ def waiting(catalog: Catalog) -> str:
     return found
 
 
-def joinable(site: Site) -> None:
+def joinable(site: DataFolder) -> None:
     objects = images(2)
-    site.bring(documented("S", "1", objects[:1]), session="S")
-    site.bring(documented("S", "1", objects[1:]), session="S", destination="prearchive")
+    site.bring(uploader_layout("S", "1", objects[:1]), session="S")
+    site.bring(uploader_layout("S", "1", objects[1:]), session="S", destination="prearchive")
 
 
-def choosable(site: Site) -> None:
+def choosable(site: DataFolder) -> None:
     versions = [Image(case="again", number=0, patient_name=name).file() for name in (b"A", b"B")]
-    assert site.bring(documented("S", "1", versions), session="S").state == "held"
+    assert site.bring(uploader_layout("S", "1", versions), session="S").state == "held"
 
 
-CHANGES: dict[str, tuple[Callable[[Site], None], Callable[[str], None], str, int]] = {
+CHANGES: dict[str, tuple[Callable[[DataFolder], None], Callable[[str], None], str, int]] = {
     "services/archiving.py _show: running.stage.seal()": (
         joinable,
         join,
@@ -175,7 +175,7 @@ CHANGES: dict[str, tuple[Callable[[Site], None], Callable[[str], None], str, int
         2,
     ),
     "services/resolving.py _prune: running.stage.seal()": (choosable, choose, "prearchive/P", 1),
-    "services/making.py show_empty: running.stage.seal()": (Site.project, make, "archive/P/E", 0),
+    "services/making.py show_empty: running.stage.seal()": (DataFolder.project, make, "archive/P/E", 0),
 }
 """By the call that is dropped: what is there before, the change, and how many files are where afterwards."""
 
@@ -186,7 +186,7 @@ def test_a_change_that_was_to_be_is_finished_from_what_is_synced(tmp_path, monke
     begin, change, where, files = CHANGES[site]
     data = tmp_path / "disk" / "data"
     data.parent.mkdir()
-    begin(site_at(data.parent, monkeypatch))
+    begin(make_data_folder(data.parent, monkeypatch))
     function = f"{__name__}:{change.__name__}"
     missed = cut(data, "intent", site if is_dropped else "", function, str(data), argv=["change"])
     assert bool(missed) == is_dropped
@@ -244,13 +244,13 @@ def test_a_receipt_gives_way_only_to_one_that_is_on_the_disk(tmp_path, monkeypat
 
 def staged(store: LocalStore, upload: str = "u") -> LocalStage:
     stage = store.begin(upload, "t1")
-    stage.put_whole(unchecked("tree/a"), upload.encode())
+    stage.put_whole(unchecked_path("tree/a"), upload.encode())
     stage.seal()
     return stage
 
 
 def published(store: LocalStore) -> None:
-    store.publish_new(staged(store, "first"), unchecked("tree"), parse_tree(NAME))
+    store.publish_new(staged(store, "first"), unchecked_path("tree"), parse_tree(NAME))
 
 
 @dataclass
@@ -299,7 +299,7 @@ def make_anew(room: Promising) -> None:
     for folder in AREAS:
         (room.root / "data" / folder).rmdir()
     with room.watched("data"):
-        assert store.make_stored(lambda _folder, _stands: False) == list(AREAS)
+        assert store.make_areas(lambda _folder, _stands: False) == list(AREAS)
 
 
 def identify(room: Promising) -> None:
@@ -325,7 +325,7 @@ def publish(room: Promising) -> None:
     store = room.store()
     stage = staged(store)
     with room.watched("data/archive", "data/work"):
-        store.publish_new(stage, unchecked("tree"), parse_tree(NAME))
+        store.publish_new(stage, unchecked_path("tree"), parse_tree(NAME))
 
 
 def publish_two(room: Promising) -> None:
@@ -333,7 +333,7 @@ def publish_two(room: Promising) -> None:
     stages = {upload: staged(store, upload) for upload in ("first", "second")}
     with room.watched("data/archive", "data/work"):
         for label, one in stages.items():
-            store.publish_new(one, unchecked("tree"), parse_tree(f"archive/P/{label}"), settle=False)
+            store.publish_new(one, unchecked_path("tree"), parse_tree(f"archive/P/{label}"), settle=False)
         store.settle()
 
 
@@ -342,7 +342,7 @@ def exchange(room: Promising) -> None:
     published(store)
     stage = staged(store)
     with room.watched("data/archive", "data/work"):
-        store.publish_exchange(stage, unchecked("tree"), parse_tree(NAME))
+        store.publish_exchange(stage, unchecked_path("tree"), parse_tree(NAME))
 
 
 def rename(room: Promising) -> None:
@@ -391,7 +391,7 @@ def read_inbox(room: Promising) -> None:
 
 def back_it_up(room: Promising) -> None:
     """At each rename in it, what is under the name is on the disk; in the end the whole backup is."""
-    Site(root=room.root).bring(documented("S", "1", images(2)))
+    DataFolder(root=room.root).bring(uploader_layout("S", "1", images(2)))
     replace, move = os.replace, os.rename
     with room.watched("backups/2") as disk, pytest.MonkeyPatch.context() as patch:
 
@@ -415,7 +415,7 @@ def back_it_up(room: Promising) -> None:
 
 def put_back(room: Promising) -> None:
     """Before the catalog has its name it is on the disk, and so are the files; in the end all is."""
-    Site(root=room.root).bring(documented("S", "1", images(2)))
+    DataFolder(root=room.root).bring(uploader_layout("S", "1", images(2)))
     back_up(str(room.data), load_settings(), str(room.root / "backups"))
     move = os.rename
     with room.watched("new") as disk, pytest.MonkeyPatch.context() as patch:
@@ -439,10 +439,10 @@ PROMISES: dict[str, Callable[[Promising], None]] = {
     "store/root.py prepare: sync_folder('.', self.fd)": prepare,
     "store/root.py prepare: sync_folder('..', self.fd)": prepare,
     "store/root.py prepare: sync_folder(os.path.dirname(above), self.fd)": prepare,
-    "store/root.py make_stored: sync_folder('.', self.fd)": make_anew,
+    "store/root.py make_areas: sync_folder('.', self.fd)": make_anew,
     "store/identity.py write_identity: replace_file(IDENTITY, content, folder, mode=_MODE)": identify,
     "store/identity.py write_identity: sync_folder('.', folder)": identify,
-    "store/works.py take: sync_folder(folder, root.fd)": take,
+    "store/staging.py take: sync_folder(folder, root.fd)": take,
     "store/stages.py seal: syscalls.syncfs(self._fd)": stage,
     "store/trees.py settle: sync_folder(folder, self._root.fd)": publish,
     "store/local.py settle: self._trees.settle()": publish_two,
@@ -451,7 +451,7 @@ PROMISES: dict[str, Callable[[Promising], None]] = {
     "store/local.py rename: self._trees.settle()": rename,
     "store/trash.py retire: sync_folder(entry, self._root.fd)": retire,
     "store/trash.py retire: sync_folder(TRASH, self._root.fd)": retire,
-    "store/trash.py retire: sync_folder(paths.parents(path)[0], self._root.fd)": retire,
+    "store/trash.py retire: sync_folder(paths.parent_folders(path)[0], self._root.fd)": retire,
     "store/trash.py restore: self._trees.settle()": bring_back,
     "services/spool_writing.py sync: self._spool.sync()": receive,
     "web/xnat/services/inbox.py end: self._spool.sync()": read_inbox,
@@ -500,8 +500,8 @@ def test_a_disk_that_takes_bytes_and_does_not_keep_them_is_told(tmp_path, monkey
 OTHERS = {
     HINT: "nothing counts on it: it is always dropped here",
     "store/stages.py _sync_each: os.fsync(fd)": "test_local_store_system.py: old kernels",
-    "store/space.py _write_a_little: os.fsync(fd)": "test_a_disk_that_takes_bytes_and_does_not_keep_them_is_told",
-    "placing/receipts.py amend_receipt: stage.seal()": "test_a_receipt_gives_way_only_to_one_that_is_on_the_disk",
+    "store/space.py _write_probe: os.fsync(fd)": "test_a_disk_that_takes_bytes_and_does_not_keep_them_is_told",
+    "publishing/receipts.py amend_receipt: stage.seal()": "test_a_receipt_gives_way_only_to_one_that_is_on_the_disk",
     "services/hand_changes.py _placement: came.seal()": "test_a_change_by_hand_asks_each_of_its_stages",
     "services/hand_changes.py _placement: running.stage.seal()": "test_a_change_by_hand_asks_each_of_its_stages",
 }
@@ -509,4 +509,4 @@ OTHERS = {
 
 
 def test_every_call_that_syncs_is_dropped_by_a_test():
-    assert sites() == {*CUT_IMPORTS, *CHANGES, *PROMISES, *OTHERS}
+    assert sync_calls() == {*CUT_IMPORTS, *CHANGES, *PROMISES, *OTHERS}

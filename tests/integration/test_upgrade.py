@@ -26,9 +26,9 @@ from scandock.services.settings import load_settings
 from scandock.testing.server import InProcessServer
 from scandock.testing.worker import InProcessWorker
 from tests import postgres
-from tests.crash.archives import WAITING, Step, Study, zipped
-from tests.crash.checker import examine
-from tests.crash.processes import import_words, run, unsound, until
+from tests.crash.archives import WAITING, Step, Study, write_zip
+from tests.crash.checker import examine_data
+from tests.crash.processes import import_words, run, find_unsound, until
 from tests.old_data import STILL_VALID, unpack
 from tests.old_data.make import PASSWORD
 
@@ -39,7 +39,7 @@ TUS = {"Tus-Resumable": "1.0.0"}
 
 def standing(data: Path) -> dict[str, list[str]]:
     """sha256 of the files of each session, by what the checker names it."""
-    held, wrong = examine(data)
+    held, wrong = examine_data(data)
     assert not wrong, "\n".join(wrong)
     return {key: sorted(one.files) for key, one in held.items()}
 
@@ -51,11 +51,11 @@ def promised(archived: dict[str, list[str]], waiting: dict[str, list[str]]) -> d
 def test_what_the_first_version_imported_is_known_to_this_one(tmp_path):
     """It knew the command line alone; an import of its own stands between its intents and its end."""
     old, data = unpack("0001", tmp_path), tmp_path / "data"
-    step = Step(zipped(tmp_path / "again.zip", Study(64, 1, series=1, count=3, side=8).entries("S")))
+    step = Step(write_zip(tmp_path / "again.zip", Study(64, 1, series=1, count=3, side=8).entries("S")))
     again = run(import_words(step, data), threads=True)
     assert again.code == 0, str(again)
     assert again.report["entries"]["stored"] == 0
-    assert unsound(data) == []
+    assert find_unsound(data) == []
     assert standing(data) == promised(old["archived"], old["waiting"])
     with closing(sqlite3.connect(data / "scandock.db")) as connection:
         assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(HEAD,)]
@@ -78,7 +78,7 @@ class Site:
             return
         plain = url.replace("+psycopg", "")
         words = ["-qX", "-v", "ON_ERROR_STOP=1", "-f", str(folder / "catalog.sql"), plain]
-        subprocess.run([str(postgres.programs() / "psql"), *words], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([str(postgres.find_programs() / "psql"), *words], check=True, stdout=subprocess.DEVNULL)
         with psycopg.connect(plain) as connection:
             for statement in STILL_VALID:
                 connection.execute(statement.encode())

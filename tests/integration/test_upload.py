@@ -20,10 +20,10 @@ from typing import Any
 
 import pytest
 
-from tests.crash.archives import Study, zipped
-from tests.crash.processes import SCANDOCK, Command, environment, run, unsound, until
-from tests.crash.served import PASSWORD, Served, free_port
-from tests.integration.wire import Wire
+from tests.crash.archives import Study, write_zip
+from tests.crash.processes import SCANDOCK, Command, environment, run, find_unsound, until
+from tests.crash.served import PASSWORD, ServerProcess, free_port
+from tests.integration.wire import HeldWire
 
 pytestmark = [pytest.mark.crash, pytest.mark.processes]
 
@@ -37,7 +37,7 @@ def begin(tmp_path_factory):
     begun = []
 
     def start(folder, port=None, **changes):
-        begun.append(Served(folder, port or free_port(), **changes))
+        begun.append(ServerProcess(folder, port or free_port(), **changes))
         begun[-1].ready().project()
         return begun[-1]
 
@@ -70,7 +70,7 @@ def large(folder, number, size):
     """A session's archive with a file of noise, which no packing makes smaller, beside the images."""
     noise = random.Random(number).randbytes(size)
     path = folder / f"large{number}.zip"
-    return zipped(path, study(number).entries("S") | {"S/noise.bin": noise}), noise
+    return write_zip(path, study(number).entries("S") | {"S/noise.bin": noise}), noise
 
 
 def unfinished(server):
@@ -97,7 +97,7 @@ def stored(server, noise):
 
 
 def test_several_archives_at_once_in_the_order_given(server, tmp_path):
-    archives = [zipped(tmp_path / f"a{n}.zip", study(n).entries(f"S{n}")) for n in range(1, 6)]
+    archives = [write_zip(tmp_path / f"a{n}.zip", study(n).entries(f"S{n}")) for n in range(1, 6)]
     receipt = tmp_path / "receipt.jsonl"
     done = run([*words(server.port, *archives), "--json", "--receipt", receipt], **DIRECT)
     assert done.code == 0, done
@@ -111,7 +111,7 @@ def test_several_archives_at_once_in_the_order_given(server, tmp_path):
 
 
 def test_the_object_is_that_of_import(server, tmp_path):
-    archive = zipped(tmp_path / "same.zip", study(10).entries("S") | {"S/.DS_Store": b"\0"})
+    archive = write_zip(tmp_path / "same.zip", study(10).entries("S") | {"S/.DS_Store": b"\0"})
     receipts = [tmp_path / "import.jsonl", tmp_path / "upload.jsonl"]
     locally = ["--data", tmp_path / "data", "--project", "P", "--create-project"]
     imported = run([SCANDOCK, "import", archive, *locally, "--json", "--receipt", receipts[0]])
@@ -127,7 +127,7 @@ def test_the_object_is_that_of_import(server, tmp_path):
 def test_a_refused_archive_has_its_exit_code_and_a_csv_receipt(server, tmp_path):
     bad = tmp_path / "bad.zip"
     bad.write_bytes(b"PK\x03\x04 this is no zip" * 10)
-    good = zipped(tmp_path / "good.zip", study(11).entries("S"))
+    good = write_zip(tmp_path / "good.zip", study(11).entries("S"))
     receipt = tmp_path / "receipt.csv"
     done = run([*words(server.port, bad, good), "--receipt", receipt, "--receipt-format", "csv"], **DIRECT)
     assert done.code == 4, done
@@ -152,13 +152,13 @@ def test_a_folder_goes_on_where_it_was(server, tmp_path):
     assert (done.report["entries"]["stored"], done.report["entries"]["resource"]) == (3, 2)
     assert received(server) - begun == done.report["bytes"]["received"], "bytes were sent twice"
     assert 3 * MB < before < 4 * MB
-    assert unsound(server.data) == []
+    assert find_unsound(server.data) == []
 
 
 def killed(server, archive, most):
     """A client that is killed once about `most` bytes have gone; what the server then has of the upload."""
     begun = received(server)
-    with Wire(server.port, most) as wire:
+    with HeldWire(server.port, most) as wire:
         client = Command(words(wire.port, archive), **DIRECT)
         assert wire.full.wait(60)
         client.signal(signal.SIGKILL)
@@ -204,7 +204,7 @@ def test_another_request_or_a_changed_file_begins_anew(server, tmp_path):
 def test_a_killed_server_is_waited_for(begin, tmp_path):
     archive, noise = large(tmp_path, 15, 80 * MB)
     server = begin(tmp_path)
-    with Wire(server.port, 72 * MB) as wire:
+    with HeldWire(server.port, 72 * MB) as wire:
         client = Command([*words(wire.port, archive), "--json"], **DIRECT)
         assert wire.full.wait(60)
         until(lambda: unfinished(server)[0]["offset"] > 0, "nothing was synced on the way")
@@ -225,7 +225,7 @@ def test_a_killed_server_is_waited_for(begin, tmp_path):
 def test_ctrl_c_keeps_what_was_sent_and_says_so(server, tmp_path):
     archive, noise = large(tmp_path, 16, 48 * MB)  # more than the sockets between take in before the client hears
     begun = received(server)
-    with Wire(server.port, 2 * MB) as wire:
+    with HeldWire(server.port, 2 * MB) as wire:
         client = Command([*words(wire.port, archive), "--json"], **DIRECT)
         assert wire.full.wait(60)
         client.signal(signal.SIGINT)
@@ -242,7 +242,7 @@ def test_ctrl_c_keeps_what_was_sent_and_says_so(server, tmp_path):
 
 
 def test_ctrl_c_during_the_import_cancels_it(begin, tmp_path):
-    archive = zipped(tmp_path / "a.zip", study(17).entries("S"))
+    archive = write_zip(tmp_path / "a.zip", study(17).entries("S"))
     server = begin(tmp_path, SCANDOCK_CRASH_AT="rows", SCANDOCK_CRASH_BY="SIGSTOP")
     client = Command([*words(server.port, archive), "--json"], **DIRECT)
     until(lambda: [one for one in unfinished(server) if one["state"] == "running"], "the import never ran")
@@ -254,7 +254,7 @@ def test_ctrl_c_during_the_import_cancels_it(begin, tmp_path):
 
 
 def test_a_client_that_was_killed_while_it_waited_finds_its_import(begin, tmp_path):
-    archive = zipped(tmp_path / "a.zip", study(18).entries("S"))
+    archive = write_zip(tmp_path / "a.zip", study(18).entries("S"))
     server = begin(tmp_path, SCANDOCK_CRASH_AT="rows", SCANDOCK_CRASH_BY="SIGSTOP")
     client = Command(words(server.port, archive), **DIRECT)
     until(lambda: [one for one in unfinished(server) if one["state"] == "running"], "the import never ran")
@@ -277,7 +277,7 @@ def going_on(server):
 
 
 def test_what_is_off_is_said_in_a_sentence(server, tmp_path):
-    archive = zipped(tmp_path / "a.zip", study(19).entries("S"))
+    archive = write_zip(tmp_path / "a.zip", study(19).entries("S"))
     port = server.port
 
     def said(expected, changed, **changes):
@@ -304,7 +304,7 @@ def test_what_is_off_is_said_in_a_sentence(server, tmp_path):
 
 
 def test_who_may_not_upload_there_hears_it(server, tmp_path):
-    archive = zipped(tmp_path / "a.zip", study(20).entries("S"))
+    archive = write_zip(tmp_path / "a.zip", study(20).entries("S"))
     for name, role in (("reader", "collaborator"), ("writer", "member")):
         for call in (["user", "add", name, "--password-stdin"], ["member", "set", "P", name, role]):
             made(call, server.data)
@@ -334,9 +334,9 @@ def test_a_server_without_space_is_said(begin, tmp_path):
 
 def test_a_server_that_asks_to_wait_is_waited_for(begin, tmp_path):
     archive, noise = large(tmp_path, 22, 3 * MB)
-    other = zipped(tmp_path / "other.zip", study(23).entries("S"))
+    other = write_zip(tmp_path / "other.zip", study(23).entries("S"))
     server = begin(tmp_path, SCANDOCK_MAX_UPLOADS_PER_USER="1")
-    with Wire(server.port, 2 * MB) as wire:
+    with HeldWire(server.port, 2 * MB) as wire:
         first = Command(words(wire.port, archive), **DIRECT)
         assert wire.full.wait(60)
         second = Command(words(server.port, other), **DIRECT)
@@ -350,7 +350,7 @@ def test_a_server_that_asks_to_wait_is_waited_for(begin, tmp_path):
 
 def test_a_mapping_goes_along(server, tmp_path):
     one = study(24)
-    archive = zipped(tmp_path / "a.zip", one.entries("S"))
+    archive = write_zip(tmp_path / "a.zip", one.entries("S"))
     mapping = tmp_path / "mapping.csv"
     mapping.write_text(f"study_uid,subject,session\n{one.uid},Mapped,Visit1\n", encoding="utf-8-sig")
     done = run([*words(server.port, archive), "--mapping", mapping, "--json"], **DIRECT)
@@ -361,7 +361,7 @@ def test_a_mapping_goes_along(server, tmp_path):
 def test_the_client_imports_nothing_of_the_server(tmp_path):
     """But for the module of addresses, which imports nothing of it either (pyproject.toml, import contracts)."""
     code = (
-        "import sys; from scandock.cli.app import app; import scandock.cli.uploading.engine; "
+        "import sys; from scandock.cli.app import app; import scandock.cli.upload_client.upload_engine; "
         "print([name for name in sys.modules if name.split('.')[0] in {'sqlalchemy', 'fastapi', 'pydicom'} "
         "or name.startswith(('scandock.services', 'scandock.catalog', 'scandock.web'))])"
     )

@@ -28,18 +28,18 @@ from scandock.services.moving import Desk
 from scandock.services.opening import opened
 from scandock.services.pacing import Pace
 from scandock.services.verifying import Plan, Verified
-from scandock.store.paths import parse_tree, unchecked
+from scandock.store.paths import parse_tree, unchecked_path
 from scandock.store.snapshots import LocalSnapshot
 from scandock.workers.verifier import Verification, VerifierThread
-from tests.builders import Site, documented, images, site_at, verify_some
+from tests.builders import DataFolder, uploader_layout, images, make_data_folder, verify_some
 from tests.crash.processes import until
 
 pytestmark = pytest.mark.long
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> Site:
-    return site_at(tmp_path, monkeypatch, database_url)
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> DataFolder:
+    return make_data_folder(tmp_path, monkeypatch, database_url)
 
 
 def item(catalog: Any) -> dict[str, Any]:
@@ -49,9 +49,9 @@ def item(catalog: Any) -> dict[str, Any]:
 
 
 @pytest.mark.postgresql
-def test_every_file_is_confirmed_and_has_its_md5(site: Site) -> None:
+def test_every_file_is_confirmed_and_has_its_md5(site: DataFolder) -> None:
     objects = images(3)
-    site.bring(documented("S1", "1", objects), session="S1")
+    site.bring(uploader_layout("S1", "1", objects), session="S1")
     with opened(str(site.data), site.settings) as (catalog, store):
         assert item(catalog)["verified"] is None
         done = verify_some(catalog, store, 60)
@@ -66,18 +66,18 @@ def test_every_file_is_confirmed_and_has_its_md5(site: Site) -> None:
     assert check(str(site.data), site.settings) == []
 
 
-def test_what_joins_is_read_and_what_was_there_is_not_again(site: Site) -> None:
-    site.bring(documented("S1", "1", images(3)), session="S1")
+def test_what_joins_is_read_and_what_was_there_is_not_again(site: DataFolder) -> None:
+    site.bring(uploader_layout("S1", "1", images(3)), session="S1")
     with opened(str(site.data), site.settings) as (catalog, store):
         verify_some(catalog, store, 60)
-    site.bring(documented("S1", "1", images(5)), session="S1")
+    site.bring(uploader_layout("S1", "1", images(5)), session="S1")
     with opened(str(site.data), site.settings) as (catalog, store):
         assert item(catalog)["verified"] is None
         assert verify_some(catalog, store, 60).files == 2
         assert item(catalog)["verified"] is not None
 
 
-def damaged(catalog: Any, store: Any, site: Site) -> list[dict[str, Any]]:
+def damaged(catalog: Any, store: Any, site: DataFolder) -> list[dict[str, Any]]:
     with catalog.read() as connection:
         found = list_damage(connection, Desk(catalog, store, site.settings, SYSTEM), Sorting())
         return [one.to_json() for one in found.items]
@@ -91,8 +91,8 @@ HARMS = ("changed", "shorter", "missing", "folder")
     [*(("sqlite", harm) for harm in HARMS), ("postgresql", "missing"), ("postgresql", "folder")],
     indirect=["database_url"],
 )
-def test_rot_is_told(site: Site, harm: str) -> None:
-    told = site.bring(documented("S1", "1", images(3)), session="S1")
+def test_rot_is_told(site: DataFolder, harm: str) -> None:
+    told = site.bring(uploader_layout("S1", "1", images(3)), session="S1")
     folder = site.data / told.session["path"]
     victim = sorted(path for path in folder.rglob("*.dcm"))[1]
     data = bytearray(victim.read_bytes())
@@ -134,9 +134,9 @@ def test_rot_is_told(site: Site, harm: str) -> None:
 
 
 @pytest.mark.postgresql
-def test_it_goes_on_where_it_was_left(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_goes_on_where_it_was_left(site: DataFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verifying, "BATCH", 2)
-    site.bring(documented("S1", "1", images(5)), session="S1")
+    site.bring(uploader_layout("S1", "1", images(5)), session="S1")
     with opened(str(site.data), site.settings) as (catalog, store):
         asked = iter([False, False, False])  # the loop's, the tree's, and between two files of a batch
         done = verify_some(catalog, store, 60, lambda: next(asked, True))
@@ -165,15 +165,15 @@ class _Interrupted:
         self._snapshot.close()
 
     def open(self, path: str) -> IO[bytes]:
-        stream = self._snapshot.open(unchecked(path))
+        stream = self._snapshot.open(unchecked_path(path))
         self._happens()
         return stream
 
 
 def test_a_session_that_is_replaced_before_its_first_file_is_read_is_left_to_the_next_look(
-    site: Site, monkeypatch: pytest.MonkeyPatch
+    site: DataFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    site.bring(documented("S1", "1", images(2)), session="S1")
+    site.bring(uploader_layout("S1", "1", images(2)), session="S1")
     with opened(str(site.data), site.settings) as (catalog, store):
         snapshot = store.snapshot
         replaced: list[Any] = []
@@ -181,7 +181,7 @@ def test_a_session_that_is_replaced_before_its_first_file_is_read_is_left_to_the
         def replace(name: str) -> LocalSnapshot:
             taken = snapshot(parse_tree(name))
             if not replaced:
-                replaced.append(site.bring(documented("S1", "1", images(3)), session="S1"))
+                replaced.append(site.bring(uploader_layout("S1", "1", images(3)), session="S1"))
             return taken
 
         monkeypatch.setattr(store, "snapshot", replace)
@@ -190,14 +190,14 @@ def test_a_session_that_is_replaced_before_its_first_file_is_read_is_left_to_the
 
 
 @pytest.mark.postgresql
-def test_a_session_that_is_replaced_meanwhile_harms_nothing(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    site.bring(documented("S1", "1", images(2)), session="S1")
+def test_a_session_that_is_replaced_meanwhile_harms_nothing(site: DataFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.bring(uploader_layout("S1", "1", images(2)), session="S1")
     with opened(str(site.data), site.settings) as (catalog, store):
         replaced: list[Any] = []
 
         def replace() -> None:
             if not replaced:
-                replaced.append(site.bring(documented("S1", "1", images(3)), session="S1"))
+                replaced.append(site.bring(uploader_layout("S1", "1", images(3)), session="S1"))
 
         snapshot = store.snapshot
         monkeypatch.setattr(store, "snapshot", lambda name: _Interrupted(snapshot(name), replace))
@@ -213,8 +213,8 @@ def test_two_who_read_one_tree_at_once_note_its_damage_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres_url: str, harm: str
 ) -> None:
     """A command reads beside a server's worker. In SQLite one waits for the other anyway."""
-    site = site_at(tmp_path, monkeypatch, postgres_url)
-    told = site.bring(documented("S1", "1", images(2)), session="S1")
+    site = make_data_folder(tmp_path, monkeypatch, postgres_url)
+    told = site.bring(uploader_layout("S1", "1", images(2)), session="S1")
     folder = site.data / told.session["path"]
     if harm == "folder":
         folder.rename(site.data / "elsewhere")
@@ -262,8 +262,8 @@ def flip(path: Path) -> None:
 
 
 @pytest.mark.postgresql
-def test_what_rots_after_it_was_verified_is_found_within_the_period(site: Site) -> None:
-    told = site.bring(documented("S1", "1", images(3)), session="S1")
+def test_what_rots_after_it_was_verified_is_found_within_the_period(site: DataFolder) -> None:
+    told = site.bring(uploader_layout("S1", "1", images(3)), session="S1")
     with opened(str(site.data), site.settings) as (catalog, store):
         now = Moment(catalog)
         plan = Plan(days=30, now=now)
@@ -296,9 +296,9 @@ def followed(store: Any) -> list[str]:
     return read
 
 
-def test_the_oldest_comes_first_and_new_ones_take_turns_with_it(site: Site) -> None:
+def test_the_oldest_comes_first_and_new_ones_take_turns_with_it(site: DataFolder) -> None:
     for number in (1, 2):
-        site.bring(documented(f"S{number}", "1", images(1, case=f"c{number}")), session=f"S{number}")
+        site.bring(uploader_layout(f"S{number}", "1", images(1, case=f"c{number}")), session=f"S{number}")
     with opened(str(site.data), site.settings) as (catalog, store):
         now = Moment(catalog)
         plan = Plan(days=10, now=now)
@@ -308,21 +308,21 @@ def test_the_oldest_comes_first_and_new_ones_take_turns_with_it(site: Site) -> N
             where = verification.c.tree_id == second
             connection.execute(update(verification).where(where).values(oldest=verification.c.oldest - DAY))
         for number in (3, 4):
-            site.bring(documented(f"S{number}", "1", images(1, case=f"c{number}")), session=f"S{number}")
+            site.bring(uploader_layout(f"S{number}", "1", images(1, case=f"c{number}")), session=f"S{number}")
         now.at += 11 * DAY
         read = followed(store)
         verify_some(catalog, store, 60, plan=plan)
         assert read == ["S3", "S2", "S4", "S1"]
 
 
-def test_what_a_person_asks_for_is_read_first_and_whole(site: Site) -> None:
+def test_what_a_person_asks_for_is_read_first_and_whole(site: DataFolder) -> None:
     for number in (1, 2):
-        site.bring(documented(f"S{number}", "1", images(2, case=f"c{number}")), session=f"S{number}")
+        site.bring(uploader_layout(f"S{number}", "1", images(2, case=f"c{number}")), session=f"S{number}")
     with opened(str(site.data), site.settings) as (catalog, store):
         now = Moment(catalog)
         plan = Plan(now=now)
         verify_some(catalog, store, 60, plan=plan)
-        site.bring(documented("S3", "1", images(1, case="c3")), session="S3")
+        site.bring(uploader_layout("S3", "1", images(1, case="c3")), session="S3")
         now.at += DAY
         with catalog.write() as connection:
             uuid = connection.execute(select(session.c.uuid).where(session.c.label == "S2")).scalar_one()
@@ -346,9 +346,9 @@ class Clock:
 
 
 @pytest.mark.postgresql
-def test_it_reads_no_faster_than_is_allowed_and_a_quarter_so_fast_while_imports_wait(site: Site) -> None:
+def test_it_reads_no_faster_than_is_allowed_and_a_quarter_so_fast_while_imports_wait(site: DataFolder) -> None:
     objects = images(2)
-    site.bring(documented("S1", "1", objects), session="S1")
+    site.bring(uploader_layout("S1", "1", objects), session="S1")
     settings = site.settings.model_copy(update={"verify_bytes_per_second": 100})
     size = sum(map(len, objects))
     with opened(str(site.data), site.settings) as (catalog, store):
@@ -372,10 +372,10 @@ def test_it_reads_no_faster_than_is_allowed_and_a_quarter_so_fast_while_imports_
 
 
 def test_it_stops_within_a_large_file_and_reads_it_again_from_its_beginning(
-    site: Site, monkeypatch: pytest.MonkeyPatch
+    site: DataFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(verifying, "_CHUNK", 16)
-    site.bring(documented("S1", "1", images(1)), session="S1")
+    site.bring(uploader_layout("S1", "1", images(1)), session="S1")
     with opened(str(site.data), site.settings) as (catalog, store):
         asked = iter([False] * 4)
         assert verify_some(catalog, store, 60, lambda: next(asked, True)).files == 0
@@ -383,8 +383,8 @@ def test_it_stops_within_a_large_file_and_reads_it_again_from_its_beginning(
         assert verify_some(catalog, store, 60).trees == 1
 
 
-def test_a_worker_s_thread_verifies_and_says_what_is_damaged(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    told = site.bring(documented("S1", "1", images(2)), session="S1")
+def test_a_worker_s_thread_verifies_and_says_what_is_damaged(site: DataFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = site.bring(uploader_layout("S1", "1", images(2)), session="S1")
     flip(min((site.data / told.session["path"]).rglob("*.dcm")))
     turns: list[int] = []
     over = threading.Event()

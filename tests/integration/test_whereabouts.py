@@ -21,14 +21,14 @@ from scandock.services.moving import Desk, move
 from scandock.services.resolving import resolve
 from scandock.services.trash import delete_session
 from scandock.services.whereabouts import Stands, whereabouts
-from tests.builders import Image, Site, documented, images, site_at
+from tests.builders import Image, DataFolder, uploader_layout, images, make_data_folder
 from tests.import_records import an_import
 from tests.integration.test_prearchive import COMMENT, desk_of, uuid_at, waiting
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> Site:
-    return site_at(tmp_path, monkeypatch, database_url)
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> DataFolder:
+    return make_data_folder(tmp_path, monkeypatch, database_url)
 
 
 def now(desk: Desk, principal: Principal = SYSTEM) -> list[Stands]:
@@ -43,7 +43,7 @@ def now(desk: Desk, principal: Principal = SYSTEM) -> list[Stands]:
 
 
 @pytest.mark.postgresql
-def test_what_waits_is_followed_through_names_projects_archive_and_trash(site: Site) -> None:
+def test_what_waits_is_followed_through_names_projects_archive_and_trash(site: DataFolder) -> None:
     uuid = waiting(site, images(1))
     site.project("Q")
     with desk_of(site) as desk:
@@ -58,10 +58,10 @@ def test_what_waits_is_followed_through_names_projects_archive_and_trash(site: S
 
 
 @pytest.mark.parametrize("choice", ["keep_old", "keep_new", "keep_both"])
-def test_what_was_held_waits_no_more_once_it_is_decided(site: Site, choice: Any) -> None:
-    site.bring(documented("S1", "1", images(2)), session="S1")
+def test_what_was_held_waits_no_more_once_it_is_decided(site: DataFolder, choice: Any) -> None:
+    site.bring(uploader_layout("S1", "1", images(2)), session="S1")
     other = Image(case="again", number=1, also={COMMENT: (b"LT", b"other")}).file()
-    told = site.bring(documented("S1", "1", [other]), session="S1")
+    told = site.bring(uploader_layout("S1", "1", [other]), session="S1")
     with desk_of(site) as desk:
         assert [one.held for one in now(desk)] == [True]
         resolve(desk, uuid_at(site, told.session["path"]), choice)
@@ -86,12 +86,12 @@ def decided(desk: Desk, group: str) -> list[bool]:
 @pytest.mark.postgresql
 @pytest.mark.parametrize("shown", [50, 0], ids=["shown", "more than are shown"])
 def test_an_import_is_sought_by_what_is_still_to_be_decided(
-    site: Site, monkeypatch: pytest.MonkeyPatch, shown: int
+    site: DataFolder, monkeypatch: pytest.MonkeyPatch, shown: int
 ) -> None:
     monkeypatch.setattr(activity, "SESSIONS", shown)
-    site.bring(documented("S1", "1", images(2)), session="S1")
+    site.bring(uploader_layout("S1", "1", images(2)), session="S1")
     other = Image(case="again", number=1, also={COMMENT: (b"LT", b"other")}).file()
-    told = site.bring(documented("S1", "1", [other]), session="S1")
+    told = site.bring(uploader_layout("S1", "1", [other]), session="S1")
     with desk_of(site) as desk:
         received(desk)
         assert (decided(desk, "to-decide"), decided(desk, "")) == ([False], [False, False])

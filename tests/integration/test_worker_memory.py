@@ -16,7 +16,7 @@ from scandock.testing.worker import InProcessWorker
 from scandock.workers.worker import CACHES_BYTES
 from tests.crash.archives import Study, zip_bytes
 from tests.crash.processes import until
-from tests.integration.server_side import Server
+from tests.integration.upload_server import UploadServer
 
 pytestmark = pytest.mark.long
 
@@ -24,13 +24,13 @@ ROUNDS = 6
 
 
 @pytest.fixture
-def server(tmp_path) -> Iterator[Server]:
-    made = Server(tmp_path / "data")
+def server(tmp_path) -> Iterator[UploadServer]:
+    made = UploadServer(tmp_path / "data")
     yield made
     made.close()
 
 
-def run_some(server: Server, first: int, rounds: int) -> None:
+def run_some(server: UploadServer, first: int, rounds: int) -> None:
     """In each round: a session, it again, it replaced, no archive, one whose bytes are gone, one cancelled."""
     ended = {}
     for number in range(first, first + rounds):
@@ -85,7 +85,7 @@ def test_what_a_worker_keeps_does_not_grow_with_its_imports(server):
     assert not steadily
 
 
-def quiet(server: Server) -> None:
+def quiet(server: UploadServer) -> None:
     """Wait until nothing of an import is left to be done."""
     until(lambda: not server.spooled() and not server.store.works(), "bytes or staging were left")
     short = ("attempt", "reader")

@@ -18,10 +18,10 @@ from scandock.services.checking import check
 from scandock.services.settings import load_settings
 from scandock.testing.worker import InProcessWorker
 from tests.crash.archives import Study, zip_bytes
-from tests.crash.checker import examine
+from tests.crash.checker import examine_data
 from tests.crash.processes import until
-from tests.integration.forked_workers import attempting, forked_worker, is_stopped
-from tests.integration.server_side import Server
+from tests.integration.forked_workers import in_process_worker, forked_worker, is_stopped
+from tests.integration.upload_server import UploadServer
 from tests.integration.small_disks import fill
 
 pytestmark = [pytest.mark.crash, pytest.mark.processes]
@@ -33,7 +33,7 @@ WITHIN = [point for point in POINTS if POINTS.index("began") <= POINTS.index(poi
 
 @pytest.fixture
 def server(tmp_path):
-    made = Server(tmp_path / "data")
+    made = UploadServer(tmp_path / "data")
     yield made
     made.close()
 
@@ -44,7 +44,7 @@ def placed(server, uuid, study=STUDY):
     if server.url is not None:
         assert check(str(server.data), load_settings().model_copy(update={"database_url": server.url})) == []
         return
-    held, wrong = examine(server.data)
+    held, wrong = examine_data(server.data)
     assert not wrong, wrong
     assert held[study.uid] == study.held()
 
@@ -83,7 +83,7 @@ def lease(server, uuid):
 
 
 def test_an_attempt_that_clears_up_for_long_behind_its_end_has_lost_nothing(server):
-    with attempting(server, SCANDOCK_CRASH_AT="finished", SCANDOCK_CRASH_BY="SIGSTOP") as attempts:
+    with in_process_worker(server, SCANDOCK_CRASH_AT="finished", SCANDOCK_CRASH_BY="SIGSTOP") as attempts:
         uuid = server.send(BODY)
         assert server.ended(uuid) == "placed"
         attempt = attempts.stopped(uuid)
@@ -132,7 +132,7 @@ def test_a_project_that_has_gone_refuses(server):
 @pytest.mark.parametrize("point", WITHIN)
 def test_an_attempt_that_dies_is_followed_by_another(server, tmp_path, point):
     once = str(tmp_path / "once")
-    with attempting(server, SCANDOCK_CRASH_AT=point, SCANDOCK_CRASH_ONCE=once) as attempts:
+    with in_process_worker(server, SCANDOCK_CRASH_AT=point, SCANDOCK_CRASH_ONCE=once) as attempts:
         uuid = server.send(BODY)
         until(lambda: os.path.exists(once), f"{point} was not reached")
         until(lambda: "attempt died" in [line["event"] for line in attempts.logged], "the death was not told of")
@@ -150,7 +150,7 @@ def test_a_worker_that_dies_is_taken_over_by_the_next(server, point):
         worker.kill()
     assert server.state(uuid) == "running"
     begun = time.monotonic()
-    with attempting(server):
+    with in_process_worker(server):
         placed(server, uuid)
     assert time.monotonic() - begun < 30
     assert server.row(uuid)["attempt"] == 2
@@ -175,14 +175,14 @@ def test_a_server_that_stops_lets_its_imports_wait_and_counts_nothing_against_th
         until(lambda: worker.attempts and is_stopped(worker.attempts[0]), "it was not reached")
         assert worker.stop() == 0
     assert server.row(uuid)["attempt"] == 0
-    with attempting(server):
+    with in_process_worker(server):
         placed(server, uuid)
     assert server.row(uuid)["attempt"] == 1
 
 
 @pytest.mark.parametrize("point", ["began", "read", "sealed"])
 def test_a_cancel_ends_an_import_within_two_seconds_and_leaves_nothing(server, point):
-    with attempting(server, SCANDOCK_CRASH_AT=point, SCANDOCK_CRASH_BY="SIGSTOP") as attempts:
+    with in_process_worker(server, SCANDOCK_CRASH_AT=point, SCANDOCK_CRASH_BY="SIGSTOP") as attempts:
         uuid = server.send(BODY)
         attempts.stopped(uuid)
         assert server.cancel(uuid) == "coming"
@@ -191,14 +191,14 @@ def test_a_cancel_ends_an_import_within_two_seconds_and_leaves_nothing(server, p
         assert time.monotonic() - begun < 2
         until(lambda: not server.store.works() and not server.spooled(), "something was left")
         until(lambda: not os.listdir(server.data / "trash" / "now"), "the trash was not swept")
-    held, wrong = examine(server.data)
+    held, wrong = examine_data(server.data)
     assert (held, wrong) == ({}, [])
     assert json.loads(server.row(uuid)["report"])["state"] == "cancelled"
 
 
 def test_a_cancel_comes_too_late_behind_the_intent(server):
     uuid = server.send(BODY)
-    with attempting(server, SCANDOCK_CRASH_AT="intent", SCANDOCK_CRASH_BY="SIGSTOP") as attempts:
+    with in_process_worker(server, SCANDOCK_CRASH_AT="intent", SCANDOCK_CRASH_BY="SIGSTOP") as attempts:
         attempt = attempts.stopped(uuid)
         assert server.cancel(uuid) == "too_late"
         os.kill(attempt.pid, signal.SIGCONT)
@@ -208,7 +208,7 @@ def test_a_cancel_comes_too_late_behind_the_intent(server):
 def test_a_huge_import_does_not_hold_up_small_ones(server):
     once = str(server.data.parent / "once")
     stop = {"SCANDOCK_CRASH_AT": "read", "SCANDOCK_CRASH_BY": "SIGSTOP", "SCANDOCK_CRASH_ONCE": once}
-    with attempting(server, slots=2, **stop) as attempts:
+    with in_process_worker(server, slots=2, **stop) as attempts:
         huge = [server.send(BODY, size=10**10, by="bob") for _ in range(2)]
         attempt = attempts.stopped(huge[0])
         small = server.send(zip_bytes(Study(32, 1, count=2, side=8).entries("T")), by="bob")
@@ -221,7 +221,7 @@ def test_a_huge_import_does_not_hold_up_small_ones(server):
 @pytest.fixture
 def small(disk, postgres_url):
     """A server on a small disk, whose catalog is elsewhere: what becomes of imports can be written while it is full."""
-    made = Server(disk("8m"), postgres_url)
+    made = UploadServer(disk("8m"), postgres_url)
     yield made
     made.close()
 

@@ -13,9 +13,9 @@ from sqlalchemy import select
 
 from scandock.catalog.server_tables import assessor, audit
 from scandock.services.cleaning.trash import empty_trash
-from tests.builders import Site, documented, images, site_at
+from tests.builders import DataFolder, uploader_layout, images, make_data_folder
 from tests.integration.test_xnat_making import done, experiment, fields, rows
-from tests.integration.web import Web, served
+from tests.integration.web import Web, serve_data_folder
 
 pytestmark = pytest.mark.long
 
@@ -51,7 +51,7 @@ ASSESSORS = f"{SESSION}/assessors"
 @pytest.fixture
 def web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> Iterator[tuple[Web, httpx.Client]]:
     """A server with an empty session XNAT_E00001."""
-    with served(site_at(tmp_path, monkeypatch, database_url)) as (one, client):
+    with serve_data_folder(make_data_folder(tmp_path, monkeypatch, database_url)) as (one, client):
         assert experiment(client) == "XNAT_E00001"
         yield one, client
 
@@ -431,18 +431,18 @@ def test_many_large_ones_come_without_their_documents(client: httpx.Client) -> N
     assert len(as_xml(client, f"{ASSESSORS}/QC0").findtext(f"{XNAT}comments") or "") == 900_000
 
 
-def test_no_session_gets_the_label_of_an_assessor(site: Site) -> None:
-    site.bring(documented("E1", "1", images(1)), project="W", session="E1")
+def test_no_session_gets_the_label_of_an_assessor(site: DataFolder) -> None:
+    site.bring(uploader_layout("E1", "1", images(1)), project="W", session="E1")
     where = "/data/projects/W/experiments"
-    with served(site) as (_, client):
+    with serve_data_folder(site) as (_, client):
         done(client.put(f"{where}/E1/assessors/QC1", params=QC), 201)
         derived = site.bring({"1.dcm": images(1, study=2, patient_id=b"QC1")[0]}, project="W").session
         assert derived["label"].startswith("QC1_")
         assert derived["uri"].startswith("/data/archive/")
-        held = site.bring(documented("x", "1", images(1, study=3)), project="W", session="qc1").session
+        held = site.bring(uploader_layout("x", "1", images(1, study=3)), project="W", session="qc1").session
         assert held["uri"].startswith("/data/prearchive/")
         waiting = site.bring(
-            documented("x", "1", images(1, study=4)), project="W", session="Other", destination="prearchive"
+            uploader_layout("x", "1", images(1, study=4)), project="W", session="Other", destination="prearchive"
         ).session["uri"]
         for src in (held["uri"].removeprefix("/data"), waiting.removeprefix("/data")):
             asked = {"src": src, "dest": "/archive/projects/W/subjects/X/experiments/QC1"}

@@ -20,20 +20,20 @@ from scandock.services.receiving import Offer
 from scandock.services.settings import load_settings
 from scandock.testing.worker import InProcessWorker
 from scandock.web.xnat.services.user_cache import begin
-from tests.builders import documented, images, site_at, zipped
-from tests.crash.served import LOGIN, Served, free_port
-from tests.integration.web import Web, serving
+from tests.builders import uploader_layout, images, make_data_folder, zip_entries
+from tests.crash.served import LOGIN, ServerProcess, free_port
+from tests.integration.web import Web, serve_in_process
 
 CACHE = "/data/user/cache/resources"
 FILE = f"{CACHE}/20260101_101010/files/a%20b.zip"
 SRC = "/user/cache/resources/20260101_101010/files/a b.zip"
-BODY = zipped(documented("folder", "1", images(2, case="cache")))
+BODY = zip_entries(uploader_layout("folder", "1", images(2, case="cache")))
 
 
 @pytest.fixture
 def web(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
-    site = site_at(tmp_path, monkeypatch, database_url)
-    with serving(site.data, site.settings) as running:
+    site = make_data_folder(tmp_path, monkeypatch, database_url)
+    with serve_in_process(site.data, site.settings) as running:
         yield running
 
 
@@ -115,7 +115,7 @@ def test_what_can_t_be_kept_is_refused_and_leaves_nothing(web: Web, client: http
 
 def test_limits_of_uploads_hold(tmp_path: Path) -> None:
     settings = load_settings().model_copy(update={"max_uploads_per_user": 2, "max_upload_bytes": 10})
-    with serving(tmp_path / "data", settings) as web, web.client() as client:
+    with serve_in_process(tmp_path / "data", settings) as web, web.client() as client:
         assert client.put(FILE, content=b"x" * 11).status_code == 413
         assert client.put(FILE, content=iter([b"x" * 11])).status_code == 413
         for name in "ab":
@@ -212,12 +212,12 @@ def test_a_cancelled_file_is_no_file(web: Web, client: httpx.Client) -> None:
 @pytest.mark.crash
 def test_a_file_survives_a_kill_of_the_whole_server(tmp_path: Path) -> None:
     port = free_port()
-    first = Served(tmp_path, port).ready()
+    first = ServerProcess(tmp_path, port).ready()
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=LOGIN, trust_env=False, timeout=60) as client:
         put(client)
         first.kill()
         first.wait()
-        second = Served(tmp_path, port).ready()
+        second = ServerProcess(tmp_path, port).ready()
         try:
             assert client.get(FILE).content == BODY
             second.project()

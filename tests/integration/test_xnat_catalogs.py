@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from scandock.web import held_documents
-from tests.builders import Site, documented, images, site_at
-from tests.integration.web import serving
+from tests.builders import DataFolder, uploader_layout, images, make_data_folder
+from tests.integration.web import serve_in_process
 
 CAT = "{http://nrg.wustl.edu/catalog}"
 SESSION = "/data/projects/P/experiments/E1"
@@ -21,13 +21,13 @@ BEGINS = '<?xml version="1.0" encoding="UTF-8"?>\n<cat:Catalog xmlns:cat="http:/
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> Site:
-    return site_at(tmp_path, monkeypatch, database_url)
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> DataFolder:
+    return make_data_folder(tmp_path, monkeypatch, database_url)
 
 
 @contextmanager
-def served(site: Site) -> Iterator[httpx.Client]:
-    with serving(site.data, site.settings) as web, web.client() as client:
+def served(site: DataFolder) -> Iterator[httpx.Client]:
+    with serve_in_process(site.data, site.settings) as web, web.client() as client:
         yield client
 
 
@@ -44,10 +44,10 @@ def entries(root: ET.Element) -> list[dict[str, str]]:
 
 
 @pytest.mark.postgresql
-def test_the_catalog_of_a_scan_s_resource_has_its_files_with_their_digests(site: Site) -> None:
+def test_the_catalog_of_a_scan_s_resource_has_its_files_with_their_digests(site: DataFolder) -> None:
     objects = images(3)
     with served(site) as client:
-        site.bring(documented("E1", "1", objects), project="P", subject="S1", session="E1")
+        site.bring(uploader_layout("E1", "1", objects), project="P", subject="S1", session="E1")
         root = catalog(client, f"{SESSION}/scans/1/resources/DICOM")  # placed just now: no digest was asked for yet
         assert root.attrib["ID"] == "DICOM"
         listed = client.get(f"{SESSION}/scans/1/resources/DICOM/files").json()["ResultSet"]["Result"]
@@ -60,10 +60,10 @@ def test_the_catalog_of_a_scan_s_resource_has_its_files_with_their_digests(site:
         assert entries(accepted) == entries(root)
 
 
-def test_paths_of_a_session_s_resource_stand_as_they_are(site: Site) -> None:
+def test_paths_of_a_session_s_resource_stand_as_they_are(site: DataFolder) -> None:
     names = ["a/b&c <d>.txt", 'say "e".txt', "per%cent.txt"]
     with served(site) as client:
-        site.bring(documented("E1", "1", images(1)), project="P", subject="S1", session="E1")
+        site.bring(uploader_layout("E1", "1", images(1)), project="P", subject="S1", session="E1")
         for name in names:
             where = f"{SESSION}/resources/NOTES/files/{name.replace('%', '%25')}"
             assert client.put(where, content=name.encode()).status_code == 200
@@ -76,10 +76,10 @@ def test_paths_of_a_session_s_resource_stand_as_they_are(site: Site) -> None:
         assert client.get(f"{SESSION}/resources/NONE", params={"format": "xml"}).status_code == 404
 
 
-def test_a_long_catalog_waits_on_disk(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_catalog_waits_on_disk(site: DataFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(held_documents, "IN_MEMORY", 100)
     with served(site) as client:
-        site.bring(documented("E1", "1", images(20)), project="P", subject="S1", session="E1", destination="prearchive")
+        site.bring(uploader_layout("E1", "1", images(20)), project="P", subject="S1", session="E1", destination="prearchive")
         (row,) = client.get("/data/prearchive/projects/P").json()["ResultSet"]["Result"]
         root = catalog(client, f"/data{row['url']}/scans/1/resources/DICOM")
         assert len(entries(root)) == 20

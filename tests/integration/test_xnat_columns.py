@@ -27,10 +27,10 @@ from scandock.web.xnat.services.experiments import list_experiments
 from scandock.web.xnat.services.projects import list_projects
 from scandock.web.xnat.services.subjects import list_subjects
 from scandock.web.xnat.services.words import scan_types
-from tests.builders import Image, Site
+from tests.builders import Image, DataFolder
 from tests.integration.many_rows import seed, seed_scans
 from tests.integration.test_browsing import ask, counted
-from tests.integration.web import Web, serving
+from tests.integration.web import Web, serve_in_process
 
 pytestmark = pytest.mark.long
 
@@ -47,8 +47,8 @@ NS = {"xnat": "http://nrg.wustl.edu/xnat"}
 @pytest.fixture(scope="module")
 def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
     """S1 of Ann with two scans of MR, one of two echoes, and a secondary one; S2 of Bob, of CT."""
-    site = Site(root=tmp_path_factory.mktemp("site"), checked=False)
-    with serving(site.data) as running:
+    site = DataFolder(root=tmp_path_factory.mktemp("site"), checked=False)
+    with serve_in_process(site.data) as running:
         own: dict[str, Any] = {"case": "columns", "study_date": b"20180301"}
         echoes = [
             Image(number=n, series=2, series_number=b"5", also={0x00180081: (b"DS", b"%d" % (5 * n))}, **own).file()

@@ -18,8 +18,8 @@ from scandock.access import accounts
 from scandock.access.authentication import password_principal
 from scandock.catalog.server_tables import audit
 from scandock.web.xnat.services.destinations import Named, by_labels
-from tests.builders import site_at
-from tests.integration.web import Web, serving
+from tests.builders import make_data_folder
+from tests.integration.web import Web, serve_in_process
 
 pytestmark = pytest.mark.long
 
@@ -35,8 +35,8 @@ def web(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         if request.param == "postgresql":
             cluster = request.getfixturevalue("postgres_cluster")
             url = databases.enter_context(cluster.catalog())
-        site = site_at(tmp_path_factory.mktemp("described"), patch, url)
-        with serving(site.data, site.settings) as web:
+        site = make_data_folder(tmp_path_factory.mktemp("described"), patch, url)
+        with serve_in_process(site.data, site.settings) as web:
             web.account("owner")
             web.account("other")
             yield web

@@ -12,10 +12,10 @@ import httpx
 import pytest
 from sqlalchemy import MetaData, create_engine, select
 
-from tests.builders import images, zipped
-from tests.crash.served import PASSWORD, Served, free_port
+from tests.builders import images, zip_entries
+from tests.crash.served import PASSWORD, ServerProcess, free_port
 from tests.integration.web import PASSWORD as WEB_PASSWORD
-from tests.integration.web import Web, serving
+from tests.integration.web import Web, serve_in_process
 
 SITE_SETTINGS = ("tracers/tracers", "applet/allow-create-subject", "applet/require-date", "seriesImportFilter")
 PROJECT_SETTINGS = (
@@ -33,9 +33,9 @@ TYPED = "hunter2-typed-by-somebody"
 
 
 @pytest.fixture
-def served(tmp_path: Path, database_url: str) -> Iterator[Served]:
+def served(tmp_path: Path, database_url: str) -> Iterator[ServerProcess]:
     changes = {} if database_url.startswith("sqlite") else {"SCANDOCK_DATABASE_URL": database_url}
-    server = Served(tmp_path, free_port(), **changes)
+    server = ServerProcess(tmp_path, free_port(), **changes)
     try:
         server.ready()
         server.project()
@@ -47,7 +47,7 @@ def served(tmp_path: Path, database_url: str) -> Iterator[Served]:
 
 
 @pytest.fixture
-def client(served: Served) -> Iterator[httpx.Client]:
+def client(served: ServerProcess) -> Iterator[httpx.Client]:
     """Logged in as the client does: by name and password once, then by the cookies that came."""
     base = f"http://127.0.0.1:{served.port}"
     with httpx.Client(base_url=base, timeout=60, trust_env=False) as made:
@@ -62,14 +62,14 @@ def client(served: Served) -> Iterator[httpx.Client]:
 @pytest.fixture
 def web(tmp_path: Path) -> Iterator[Web]:
     """A server without workers, for what no import is needed for."""
-    with serving(tmp_path / "data") as running:
+    with serve_in_process(tmp_path / "data") as running:
         yield running
 
 
 def series(study: int, number: int) -> Iterator[bytes]:
     """A flat zip of one series, in pieces: it is sent chunked."""
     objects = images(2, case="desktop", study=study, series=number, series_number=b"%d" % number)
-    body = zipped({f"{at:04}.dcm": data for at, data in enumerate(objects)})
+    body = zip_entries({f"{at:04}.dcm": data for at, data in enumerate(objects)})
     half = len(body) // 2
     yield body[:half]
     yield body[half:]
@@ -102,7 +102,7 @@ def rows(answer: httpx.Response) -> list[dict[str, Any]]:
     return found
 
 
-def everything_stored(served: Served, url: str) -> str:
+def everything_stored(served: ServerProcess, url: str) -> str:
     """All that the catalog holds, as text."""
     stands = url if not url.startswith("sqlite") else f"sqlite:///{served.data}/scandock.db"
     engine = create_engine(stands)
@@ -118,7 +118,7 @@ def everything_stored(served: Served, url: str) -> str:
 
 
 @pytest.mark.processes
-def test_the_whole_sequence(served: Served, client: httpx.Client, database_url: str) -> None:
+def test_the_whole_sequence(served: ServerProcess, client: httpx.Client, database_url: str) -> None:
     found = re.search(r'var csrfToken = "([^"]+)"', client.get("/").text)
     token = found[1] if found else "false"
     asked = {"permissions": "edit", "dataType": "xnat:subjectData"}

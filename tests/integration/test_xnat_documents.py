@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from scandock.services.checking import check
-from tests.builders import Site, images, site_at
-from tests.integration.web import serving
+from tests.builders import DataFolder, images, make_data_folder
+from tests.integration.web import serve_in_process
 
 NS = {"xnat": "http://nrg.wustl.edu/xnat", "xs": "http://www.w3.org/2001/XMLSchema"}
 XSI = "{http://www.w3.org/2001/XMLSchema-instance}type"
@@ -22,13 +22,13 @@ COPY = "/data/projects/Q/subjects/S1"
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> Site:
-    return site_at(tmp_path, monkeypatch, database_url)
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> DataFolder:
+    return make_data_folder(tmp_path, monkeypatch, database_url)
 
 
 @contextmanager
-def served(site: Site) -> Iterator[httpx.Client]:
-    with serving(site.data, site.settings) as web, web.client() as client:
+def served(site: DataFolder) -> Iterator[httpx.Client]:
+    with serve_in_process(site.data, site.settings) as web, web.client() as client:
         assert client.put("/data/projects/Q").status_code == 200
         site.bring({"a.dcm": images(1, also=SCANNER)[0]}, subject="S1", session="E1")
         yield client
@@ -60,7 +60,7 @@ def declared(schema: ET.Element, kind: str) -> tuple[set[str], set[str]]:
     return elements | above[0], attributes | above[1]
 
 
-def test_a_session_s_document_has_attributes_and_elements_where_the_schema_has_them(site: Site) -> None:
+def test_a_session_s_document_has_attributes_and_elements_where_the_schema_has_them(site: DataFolder) -> None:
     with served(site) as client:
         schema = ET.fromstring(client.get("/xapi/schemas/xnat").text)
         session = document(client, SESSION)
@@ -82,7 +82,7 @@ def test_a_session_s_document_has_attributes_and_elements_where_the_schema_has_t
 
 
 @pytest.mark.postgresql
-def test_things_are_copied_by_their_documents(site: Site) -> None:
+def test_things_are_copied_by_their_documents(site: DataFolder) -> None:
     """As copyxnat does it: raw, without a media type, `inbody=true`; without ids, and without the parts."""
     with served(site) as client:
         where = {"inbody": "true", "allowDataDeletion": "false", "overwrite": "False"}
@@ -115,7 +115,7 @@ def test_things_are_copied_by_their_documents(site: Site) -> None:
 
 
 @pytest.mark.parametrize("how", ["typed", "form", "bare"])
-def test_a_document_comes_by_its_type_as_a_form_or_bare(site: Site, how: str) -> None:
+def test_a_document_comes_by_its_type_as_a_form_or_bare(site: DataFolder, how: str) -> None:
     text = (
         b'<?xml version="1.0"?><xnat:CTSession xmlns:xnat="http://nrg.wustl.edu/xnat" ID="XNAT_E00077" project="Other">'
         b"<xnat:date>2024-02-29</xnat:date><xnat:subject_ID>XNAT_S00077</xnat:subject_ID></xnat:CTSession>"
@@ -133,7 +133,7 @@ def test_a_document_comes_by_its_type_as_a_form_or_bare(site: Site, how: str) ->
         assert fields(client, where)["date"] == "2024-03-01"
 
 
-def test_a_project_s_title_comes_by_its_document(site: Site) -> None:
+def test_a_project_s_title_comes_by_its_document(site: DataFolder) -> None:
     with served(site) as client:
         text = client.get("/data/projects/Q?format=xml").text.replace(">Q<", ">Second<")
         told = client.put("/data/projects/Q", content=text, headers={"Content-Type": "application/xml"})
@@ -151,7 +151,7 @@ def test_a_project_s_title_comes_by_its_document(site: Site) -> None:
         (b" " * 1_100_000 + b"<MRSession/>", "more than"),
     ],
 )
-def test_what_is_no_document_is_refused_and_nothing_is_made(site: Site, body: bytes, words: str) -> None:
+def test_what_is_no_document_is_refused_and_nothing_is_made(site: DataFolder, body: bytes, words: str) -> None:
     with served(site) as client:
         told = client.put(f"{COPY}/experiments/E3", content=body, params={"inbody": "true"})
         assert (told.status_code, words in told.text) == (413 if len(body) > 2**20 else 400, True), told.text
@@ -161,7 +161,7 @@ def test_what_is_no_document_is_refused_and_nothing_is_made(site: Site, body: by
 UPLOAD = "/xapi/archive/upload/xml"
 
 
-def test_a_document_leads_to_what_it_is_of(site: Site) -> None:
+def test_a_document_leads_to_what_it_is_of(site: DataFolder) -> None:
     """Each as GET answers it, changed, and sent without an address; whatever the request calls its body."""
     with served(site) as client:
         for where, before, after, kind in (
@@ -181,7 +181,7 @@ def test_a_document_leads_to_what_it_is_of(site: Site) -> None:
         assert client.get("/data/experiments").json()["ResultSet"]["totalRecords"] == "1"
 
 
-def test_a_document_that_leads_nowhere_or_has_a_type_is_refused(site: Site) -> None:
+def test_a_document_that_leads_nowhere_or_has_a_type_is_refused(site: DataFolder) -> None:
     with served(site) as client:
         for body, word in (
             (b"<Subject project='P'/>", "ID"), (b"<MRScan ID='1'/>", "ID"), (b"<Thing ID='1'/>", "Thing"),
@@ -194,8 +194,8 @@ def test_a_document_that_leads_nowhere_or_has_a_type_is_refused(site: Site) -> N
         assert told.status_code == 413
 
 
-def test_a_document_changes_nothing_for_who_may_not(site: Site) -> None:
-    with serving(site.data, site.settings) as web, web.client() as client:
+def test_a_document_changes_nothing_for_who_may_not(site: DataFolder) -> None:
+    with serve_in_process(site.data, site.settings) as web, web.client() as client:
         site.bring({"a.dcm": images(1)[0]}, subject="S1", session="E1")
         client.put("/data/projects/P/subjects/S1", params={"group": "a"})
         web.account("carl", P="collaborator")

@@ -11,15 +11,15 @@ import httpx
 import pytest
 from sqlalchemy import select, update
 
-from scandock.catalog.aliases import project_called
+from scandock.catalog.aliases import find_by_alias
 from scandock.catalog.tables import file
 from scandock.services.backing_up import back_up
 from scandock.services.checking import check
 from scandock.services.opening import opened
 from scandock.services.project_describing import Described, described
 from scandock.services.restoring import restore
-from tests.builders import Site, documented, images, site_at
-from tests.integration.web import Web, serving
+from tests.builders import DataFolder, uploader_layout, images, make_data_folder
+from tests.integration.web import Web, serve_in_process
 
 pytestmark = pytest.mark.long
 
@@ -29,14 +29,14 @@ Words = tuple[str, str, str]
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> Site:
-    return site_at(tmp_path, monkeypatch, database_url)
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> DataFolder:
+    return make_data_folder(tmp_path, monkeypatch, database_url)
 
 
 @contextmanager
-def served(site: Site) -> Iterator[tuple[Web, httpx.Client]]:
+def served(site: DataFolder) -> Iterator[tuple[Web, httpx.Client]]:
     """A server with an imported session, and three files that somebody put beside its scans."""
-    with serving(site.data, site.settings) as web, web.client() as client:
+    with serve_in_process(site.data, site.settings) as web, web.client() as client:
         site.bring({"a.dcm": images(1)[0]}, subject="S1", session="E1", destination="archive")
         put(client, "a.txt", content="notes", format="TXT", tags="first,second")
         put(client, "b.txt", content="table", tags="third")
@@ -50,7 +50,7 @@ def put(client: httpx.Client, name: str, **said: str) -> None:
     assert answer.status_code == 200, answer.text
 
 
-def test_the_api_has_a_files_own_words_else_its_resources(site: Site) -> None:
+def test_the_api_has_a_files_own_words_else_its_resources(site: DataFolder) -> None:
     with served(site) as (_, client):
         (session,) = client.get("/api/v1/sessions?project=P").json()["items"]
         listed = client.get("/api/v1/files", params={"session": session["id"], "resource": "NOTES"}).json()["items"]
@@ -84,7 +84,7 @@ FILES: dict[str, Words] = {
 
 
 @pytest.mark.postgresql
-def test_each_file_has_its_own_words_through_all_that_becomes_of_it(site: Site) -> None:
+def test_each_file_has_its_own_words_through_all_that_becomes_of_it(site: DataFolder) -> None:
     """More files, an import that joins, a new name, files taken out, a delete that is taken back."""
     with served(site) as (_, client):
         assert words(client) == FILES
@@ -110,7 +110,7 @@ def test_each_file_has_its_own_words_through_all_that_becomes_of_it(site: Site) 
         assert words(client, renamed) == FILES
 
 
-def test_the_words_of_a_resource_hold_where_a_file_has_none(site: Site) -> None:
+def test_the_words_of_a_resource_hold_where_a_file_has_none(site: DataFolder) -> None:
     with served(site) as (_, client):
         assert client.put(NOTES, params={"tags": "fourth", "content": "other"}).status_code == 200
         assert words(client) == {
@@ -124,7 +124,7 @@ def test_the_words_of_a_resource_hold_where_a_file_has_none(site: Site) -> None:
         assert words(client)["a.txt"] == ("new", "TXT", "first,second")
 
 
-def test_a_resource_s_catalog_has_what_is_said_of_each_file(site: Site) -> None:
+def test_a_resource_s_catalog_has_what_is_said_of_each_file(site: DataFolder) -> None:
     with served(site) as (_, client):
         catalog = ET.fromstring(client.get(NOTES, params={"format": "xml"}).text)
         entries = catalog.iter("{http://nrg.wustl.edu/catalog}entry")
@@ -132,7 +132,7 @@ def test_a_resource_s_catalog_has_what_is_said_of_each_file(site: Site) -> None:
         assert said == {name: (content, kind) for name, (content, kind, _) in FILES.items()}
 
 
-def test_a_file_that_a_filter_leaves_is_had_by_its_place(site: Site) -> None:
+def test_a_file_that_a_filter_leaves_is_had_by_its_place(site: DataFolder) -> None:
     with served(site) as (_, client):
         for place, status in (("1", 200), ("2", 404), ("-1", 400), ("x", 400)):
             answer = client.get(f"{NOTES}/files", params={"file_content": "notes", "index": place})
@@ -140,9 +140,9 @@ def test_a_file_that_a_filter_leaves_is_had_by_its_place(site: Site) -> None:
             assert status != 200 or answer.content == b"c.txt"
 
 
-def test_a_session_that_joins_another_one_brings_the_words_of_its_files(site: Site) -> None:
+def test_a_session_that_joins_another_one_brings_the_words_of_its_files(site: DataFolder) -> None:
     with served(site) as (web, client):
-        entries = {**documented("E1", "1", images(3)[2:]), "E1/resources/NOTES/files/w.txt": b"w"}
+        entries = {**uploader_layout("E1", "1", images(3)[2:]), "E1/resources/NOTES/files/w.txt": b"w"}
         site.bring(entries, session="E1", destination="prearchive", resources="keep")
         (waiting,) = client.get("/api/v1/prearchive").json()["items"]
         with web.site.catalog.write() as connection:  # as a session has it that was put back to where it waits
@@ -154,7 +154,7 @@ def test_a_session_that_joins_another_one_brings_the_words_of_its_files(site: Si
         assert words(client) == {**FILES, "w.txt": ("waited", "TXT", "mark")}
 
 
-def test_a_backup_has_the_words_of_files_and_of_projects(site: Site, tmp_path: Path) -> None:
+def test_a_backup_has_the_words_of_files_and_of_projects(site: DataFolder, tmp_path: Path) -> None:
     with served(site) as (_, client):
         assert client.put("/data/projects/P", params={"description": "kept", "alias": "P_too"}).status_code == 200
         backup = back_up(str(site.data), site.settings, str(tmp_path / "kept"))
@@ -166,5 +166,5 @@ def test_a_backup_has_the_words_of_files_and_of_projects(site: Site, tmp_path: P
             ("b.txt", "table", None, "third"),
             ("c.txt", None, None, None),
         ]
-        assert project_called(connection, "p_TOO") == "P"
+        assert find_by_alias(connection, "p_TOO") == "P"
         assert described(connection, "P", whole=True) == Described({"description": "kept"}, ["P_too"])

@@ -21,23 +21,23 @@ from sqlalchemy import select
 
 from scandock.catalog import trees
 from scandock.catalog.tables import file
-from scandock.placing import tree_plan
+from scandock.publishing import tree_plan
 from scandock.services.checking import check
-from tests.builders import Site, images, site_at, zipped
-from tests.integration.web import Web, serving
+from tests.builders import DataFolder, images, make_data_folder, zip_entries
+from tests.integration.web import Web, serve_in_process
 
 pytestmark = pytest.mark.long
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> Site:
-    return site_at(tmp_path, monkeypatch, database_url)
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> DataFolder:
+    return make_data_folder(tmp_path, monkeypatch, database_url)
 
 
 @contextmanager
-def served(site: Site, **settings: int) -> Iterator[tuple[Web, httpx.Client, str]]:
+def served(site: DataFolder, **settings: int) -> Iterator[tuple[Web, httpx.Client, str]]:
     """A server with an experiment made by hand, and the address of its scan's resource DICOM."""
-    with serving(site.data, site.settings.model_copy(update=settings)) as web, web.client() as client:
+    with serve_in_process(site.data, site.settings.model_copy(update=settings)) as web, web.client() as client:
         where = "/data/projects/P/subjects/S1/experiments/E1"
         client.put(where, params={"xsiType": "xnat:mrSessionData"}).raise_for_status()
         client.put(f"{where}/scans/1", params={"xsiType": "xnat:mrScanData"}).raise_for_status()
@@ -82,7 +82,7 @@ def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.
 # -- one file ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_file_comes_as_the_body_with_any_content_type_or_none(site: Site) -> None:
+def test_a_file_comes_as_the_body_with_any_content_type_or_none(site: DataFolder) -> None:
     with served(site) as (_, client, resource):
         files = {
             "a.dcm": b"octets",
@@ -105,7 +105,7 @@ def test_a_file_comes_as_the_body_with_any_content_type_or_none(site: Site) -> N
         assert (row["file_count"], row["file_size"]) == ("5", str(sum(map(len, files.values()))))
 
 
-def test_content_format_and_tags_are_the_file_s_and_of_a_new_resource_too(site: Site) -> None:
+def test_content_format_and_tags_are_the_file_s_and_of_a_new_resource_too(site: DataFolder) -> None:
     with served(site) as (_, client, resource):
         where = f"{resource.removesuffix('/DICOM')}/NOTES"
         said = {"content": "notes", "format": "TXT", "tags": "first,second"}
@@ -121,7 +121,7 @@ def test_content_format_and_tags_are_the_file_s_and_of_a_new_resource_too(site: 
         assert {one["file_tags"] for one in listed} == {"first,second", "other"}
 
 
-def test_files_come_in_a_form_too(site: Site) -> None:
+def test_files_come_in_a_form_too(site: DataFolder) -> None:
     with served(site) as (_, client, resource):
         done(client.put(f"{resource}/files/named.txt", files={"file": ("other.txt", b"1")}))
         both = [("one", ("x.txt", b"2")), ("two", ("y.txt", b"3"))]
@@ -137,7 +137,7 @@ def test_files_come_in_a_form_too(site: Site) -> None:
         assert [client.get(f"{resource}/files/d/{name}.txt").content for name in "xy"] == [b"2", b"3"]
 
 
-def test_a_file_is_replaced_only_where_that_is_asked_for(site: Site) -> None:
+def test_a_file_is_replaced_only_where_that_is_asked_for(site: DataFolder) -> None:
     with served(site) as (_, client, resource):
         where = f"{resource}/files/a.txt"
         done(client.put(where, content=b"old"))
@@ -154,7 +154,7 @@ def test_a_file_is_replaced_only_where_that_is_asked_for(site: Site) -> None:
     assert [one.name for one in (site.data / "trash").iterdir()] != []
 
 
-def test_what_can_be_no_path_is_refused(site: Site) -> None:
+def test_what_can_be_no_path_is_refused(site: DataFolder) -> None:
     with served(site) as (_, client, resource):
         for path in ("a%2F..%2F..%2Fb", "..%2Fa", "a%5Cb", "a%00b", "a//b", "x" * 256):
             assert done(client.put(f"{resource}/files/{path}", content=b"x"), 400), path
@@ -162,7 +162,7 @@ def test_what_can_be_no_path_is_refused(site: Site) -> None:
         assert digests(client, resource) == {}
 
 
-def test_limits_hold_for_files_by_hand(site: Site) -> None:
+def test_limits_hold_for_files_by_hand(site: DataFolder) -> None:
     with served(site, max_upload_bytes=1000) as (_, client, resource):
         done(client.put(f"{resource}/files/a", content=b"x" * 1001), 413)
         done(client.put(f"{resource}/files/a", content=iter([b"x" * 600, b"x" * 600])), 413)
@@ -170,13 +170,13 @@ def test_limits_hold_for_files_by_hand(site: Site) -> None:
         assert list(digests(client, resource)) == ["a"]
 
 
-def test_a_file_for_which_there_is_no_space_is_refused(site: Site) -> None:
+def test_a_file_for_which_there_is_no_space_is_refused(site: DataFolder) -> None:
     with served(site, min_free_bytes=1 << 60) as (_, client, resource):
         done(client.put(f"{resource}/files/b", content=b"x"), 507)
         assert digests(client, resource) == {}
 
 
-def test_an_object_is_known_by_its_uid(site: Site) -> None:
+def test_an_object_is_known_by_its_uid(site: DataFolder) -> None:
     (one,) = images(1)
     with served(site) as (web, client, resource):
         done(client.put(f"{resource}/files/1.dcm", content=one))
@@ -188,7 +188,7 @@ def test_an_object_is_known_by_its_uid(site: Site) -> None:
     assert found[0].dataset_at > 132
 
 
-def test_a_resource_that_was_made_first_learns_what_it_holds_from_its_files(site: Site) -> None:
+def test_a_resource_that_was_made_first_learns_what_it_holds_from_its_files(site: DataFolder) -> None:
     with served(site) as (_, client, resource):
         done(client.put(resource))
         done(client.put(f"{resource}/files/1", content=b"1", params={"format": "U", "content": "U"}))
@@ -204,9 +204,9 @@ FILES = {"1.txt": b"one", "sub/2.txt": b"two", "sub/deep/3.bin": os.urandom(70_0
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz"])
-def test_an_archive_is_extracted_by_its_content(site: Site, kind: str) -> None:
+def test_an_archive_is_extracted_by_its_content(site: DataFolder, kind: str) -> None:
     packed = tarred([(member("./"), b""), *((member(f"./{name}"), data) for name, data in FILES.items())])
-    raw = {"zip": zipped(FILES), "tar": packed, "tar.gz": gzip.compress(packed)}[kind]
+    raw = {"zip": zip_entries(FILES), "tar": packed, "tar.gz": gzip.compress(packed)}[kind]
     with served(site) as (_, client, resource):
         done(client.put(f"{resource}/files/upload.odd", content=raw, params={"extract": "true"}))
         assert digests(client, resource) == md5s(FILES)
@@ -225,25 +225,25 @@ def test_an_archive_is_extracted_by_its_content(site: Site, kind: str) -> None:
         (tarred([(member("a"), b"1"), (member("b", tarfile.LNKTYPE, "a"), b"")]), "hardlink"),
         (tarred([(member("a"), b"1"), (member("../b"), b"2")]), "path"),
         (tarred([(member("/b"), b"2")]), "path"),
-        (zipped({"a": b"1", "x/../../b": b"2"}), "path"),
-        (zipped({"a": b"1", "..\\b": b"2"}), "path"),
-        (zipped([("a", b"1"), ("a", b"2")]), "twice"),
-        (zipped({"a": b"1"})[:-10], ""),
+        (zip_entries({"a": b"1", "x/../../b": b"2"}), "path"),
+        (zip_entries({"a": b"1", "..\\b": b"2"}), "path"),
+        (zip_entries([("a", b"1"), ("a", b"2")]), "twice"),
+        (zip_entries({"a": b"1"})[:-10], ""),
         (gzip.compress(b"no tar"), "no zip and no tar"),
         (b"nothing", "no zip and no tar"),
     ],
 )  # fmt: skip
-def test_of_a_hostile_archive_nothing_is_taken(site: Site, raw: bytes, why: str) -> None:
+def test_of_a_hostile_archive_nothing_is_taken(site: DataFolder, raw: bytes, why: str) -> None:
     with served(site) as (_, client, resource):
         assert why in done(client.put(f"{resource}/files/u", content=raw, params={"extract": "true"}), 400)
         assert digests(client, resource) == {}
     assert sorted(one.name for one in site.data.parent.rglob("b")) == []
 
 
-def test_limits_hold_for_what_is_extracted(site: Site) -> None:
+def test_limits_hold_for_what_is_extracted(site: DataFolder) -> None:
     with served(site, max_entries=2, max_entry_bytes=1000) as (_, client, resource):
         for files in ({"a": b"", "b": b"", "c": b""}, {"a": b"x" * 1001}):
-            assert done(client.put(f"{resource}/files/u", content=zipped(files), params={"extract": "true"}), 400)
+            assert done(client.put(f"{resource}/files/u", content=zip_entries(files), params={"extract": "true"}), 400)
         assert digests(client, resource) == {}
 
 
@@ -251,7 +251,7 @@ def test_limits_hold_for_what_is_extracted(site: Site) -> None:
 
 
 @pytest.mark.postgresql
-def test_ten_threads_into_one_resource_all_land(site: Site) -> None:
+def test_ten_threads_into_one_resource_all_land(site: DataFolder) -> None:
     files = {f"{n}.bin": os.urandom(500 + n) for n in range(60)}
     with served(site) as (web, client, resource):
         trees: list[int] = []
@@ -268,21 +268,21 @@ def test_ten_threads_into_one_resource_all_land(site: Site) -> None:
 
 
 @pytest.mark.postgresql
-def test_rows_of_big_sessions_are_written_in_several_transactions(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_of_big_sessions_are_written_in_several_transactions(site: DataFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (trees, tree_plan):
         monkeypatch.setattr(module, "BATCH", 3)
     files = {f"{n}": b"%d" % n for n in range(8)}
     with served(site) as (_, client, resource):
         for _ in range(2):
             more = {"extract": "true", "overwrite": "true"}
-            done(client.put(f"{resource}/files/u", content=zipped(files), params=more))
+            done(client.put(f"{resource}/files/u", content=zip_entries(files), params=more))
             assert digests(client, resource) == md5s(files)
         done(client.delete(f"{resource}/files/3"))
         del files["3"]
         assert digests(client, resource) == md5s(files)
 
 
-def test_one_that_is_refused_costs_the_others_nothing(site: Site) -> None:
+def test_one_that_is_refused_costs_the_others_nothing(site: DataFolder) -> None:
     with served(site) as (_, client, resource):
         done(client.put(f"{resource}/files/taken", content=b"x"))
 
@@ -299,7 +299,7 @@ def test_one_that_is_refused_costs_the_others_nothing(site: Site) -> None:
 # -- cut off -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_body_that_is_cut_off_leaves_nothing(site: Site) -> None:
+def test_a_body_that_is_cut_off_leaves_nothing(site: DataFolder) -> None:
     def cut() -> Iterator[bytes]:
         yield b"x" * 100_000
         raise ConnectionError("gone")

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from scandock.services.checking import check
-from tests.builders import Site, site_at
-from tests.integration.web import Web, serving
+from tests.builders import DataFolder, make_data_folder
+from tests.integration.web import Web, serve_in_process
 
 pytestmark = pytest.mark.long
 
@@ -24,8 +24,8 @@ FILES = ("1.txt", *BELOW, "SUB/5.txt", "subs/6.txt", "su_/7.txt", "s%/8.txt")
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Web, httpx.Client]]:
     with pytest.MonkeyPatch.context() as patch:
-        site: Site = site_at(tmp_path_factory.mktemp("folders"), patch)
-        with serving(site.data, site.settings) as web, web.client() as client:
+        site: DataFolder = make_data_folder(tmp_path_factory.mktemp("folders"), patch)
+        with serve_in_process(site.data, site.settings) as web, web.client() as client:
             client.put(SESSION, params={"xsiType": "xnat:mrSessionData"}).raise_for_status()
             client.put(f"{SESSION}/scans/1", params={"xsiType": "xnat:mrScanData"}).raise_for_status()
             yield web, client

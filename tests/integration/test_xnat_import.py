@@ -20,9 +20,9 @@ import pytest
 
 from scandock.testing.worker import InProcessWorker
 from tests.badinput.objects import Image
-from tests.builders import documented, images, zipped
+from tests.builders import uploader_layout, images, zip_entries
 from tests.crash.processes import until
-from tests.integration.web import PASSWORD, Web, listening
+from tests.integration.web import PASSWORD, Web, serve_by_socket
 
 pytestmark = pytest.mark.long
 
@@ -34,7 +34,7 @@ ZIP = {"Content-Type": "application/zip"}
 def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
     """A server with a worker; each test has a project of its own."""
     data = tmp_path_factory.mktemp("xnat-import") / "data"
-    with listening(data) as running, InProcessWorker(data, slots=3):
+    with serve_by_socket(data) as running, InProcessWorker(data, slots=3):
         running.account("mia")
         running.account("carl", P="collaborator")
         yield running
@@ -49,7 +49,7 @@ def project(client: httpx.Client, request: pytest.FixtureRequest) -> str:
 
 
 def archive(case: str = "import", count: int = 2, **values: Any) -> bytes:
-    return zipped(documented("folder", "1", images(count, case=case, **values)))
+    return zip_entries(uploader_layout("folder", "1", images(count, case=case, **values)))
 
 
 def send(client: httpx.Client, body: bytes, headers: dict[str, str] | None = None, /, **asked: str) -> httpx.Response:
@@ -243,7 +243,7 @@ def test_a_day_that_is_none_refuses_the_import(client: httpx.Client, project: st
 
 def test_several_sessions_are_as_many_lines(client: httpx.Client, project: str) -> None:
     two = [*images(1, study=1), *images(1, study=2, patient_id=b"PAT2")]
-    answer = send(client, zipped({f"{n}.dcm": one for n, one in enumerate(two)}), dest=f"/archive/projects/{project}")
+    answer = send(client, zip_entries({f"{n}.dcm": one for n, one in enumerate(two)}), dest=f"/archive/projects/{project}")
     assert [one.rpartition("/")[2] for one in uris(answer)] == ["PAT1", "PAT2"]
 
 
@@ -322,7 +322,7 @@ def test_a_session_of_several_patients_goes_where_dest_names_subject_and_session
     client: httpx.Client, project: str
 ) -> None:
     two = [*images(1, case=project), *[Image(case=project, number=2, patient_id=b"PAT2").file()]]
-    body, dest = zipped(documented("f", "1", two)), f"/archive/projects/{project}/subjects/S"
+    body, dest = zip_entries(uploader_layout("f", "1", two)), f"/archive/projects/{project}/subjects/S"
     for less in ({"dest": dest}, {"dest": dest, "session": "E", "overwrite": "append"}, {"dest": dest[:-11]}):
         assert send(client, body, **less).status_code == 409, less
     asked = {"dest": f"{dest}/experiments/E", "Direct-Archive": "True", "overwrite": "True"}
@@ -519,7 +519,7 @@ def test_rights_and_sizes_are_looked_at_before_a_byte_is_asked_for(
 
 
 def test_what_can_t_be_read_refuses_all_of_it_unless_it_is_to_be_ignored(client: httpx.Client, project: str) -> None:
-    broken = zipped({**documented("f", "1", images(2)), "f/scans/1/resources/DICOM/files/9.dcm": b"no image"})
+    broken = zip_entries({**uploader_layout("f", "1", images(2)), "f/scans/1/resources/DICOM/files/9.dcm": b"no image"})
     text = refused(send(client, broken, project=project), 400, "unable to read DICOM object")
     assert "9.dcm" in text
     assert client.get(f"/data/prearchive/projects/{project}").json()["ResultSet"]["totalRecords"] == "0"
@@ -533,8 +533,8 @@ def test_what_can_t_be_read_refuses_all_of_it_unless_it_is_to_be_ignored(client:
     [
         (b"no archive", "Unsupported format UNKNOWN"),
         (archive()[:-40], "unable to read data from file"),
-        (zipped({"a.txt": b"text"}), "Upload did not include parsable files for session generation."),
-        (zipped({}), "Upload did not include parsable files for session generation."),
+        (zip_entries({"a.txt": b"text"}), "Upload did not include parsable files for session generation."),
+        (zip_entries({}), "Upload did not include parsable files for session generation."),
     ],
 )
 def test_what_is_no_archive_of_images_is_told_in_the_original_s_words(
@@ -546,7 +546,7 @@ def test_what_is_no_archive_of_images_is_told_in_the_original_s_words(
 
 def test_a_damaged_inner_archive_is_no_success_unless_it_was_to_be_ignored(client: httpx.Client, project: str) -> None:
     inner = archive("inner", patient_id=b"PAT9")
-    body = zipped({**documented("f", "1", images(2)), "more.zip": inner[: len(inner) // 2]})
+    body = zip_entries({**uploader_layout("f", "1", images(2)), "more.zip": inner[: len(inner) // 2]})
     text = refused(send(client, body, project=project, action="commit"), 400, "")
     (uri,) = uris(send(client, body, project=project, **{"Ignore-Unparsable": "true"}))
     assert f"What could be taken stands at {uri}." in text
@@ -565,7 +565,7 @@ def test_what_was_bound_for_the_archive_and_waits_is_an_error_that_says_where(
     )
     assert f"/data/prearchive/projects/{project}/" in text
     clash = images(1, case="import", also={0x00104000: (b"LT", b"other")})
-    clashing = zipped(documented("f", "1", clash))
+    clashing = zip_entries(uploader_layout("f", "1", clash))
     refused(send(client, clashing, dest=dest), 409, "unable to archive for the Prearchive session")
     (waits,) = uris(send(client, clashing, project=project, **{"Direct-Archive": "true"}))
     assert waits.startswith(f"/data/prearchive/projects/{project}/"), "a direct archive falls back on it (2.9)"
@@ -579,7 +579,7 @@ def test_what_was_bound_for_the_archive_and_waits_is_an_error_that_says_where(
 def test_files_keep_the_names_of_the_archive_safe_and_unique(client: httpx.Client, project: str) -> None:
     objects = images(7, case="names")
     names = ["a/IM1.dcm", "b/IM1.dcm", "im1.DCM", "../../x:y*.dcm", "c/.hidden", "d/con", "e/ümlaut 1.dcm"]
-    body = zipped(list(zip(names, objects, strict=True)))
+    body = zip_entries(list(zip(names, objects, strict=True)))
     (uri,) = uris(send(client, body, dest=f"/archive/projects/{project}"))
     kept = files(client, uri)
     assert len({name.casefold() for name in kept}) == 7
@@ -587,7 +587,7 @@ def test_files_keep_the_names_of_the_archive_safe_and_unique(client: httpx.Clien
     assert not [name for name in kept if name.startswith(".") or set(name) & set('/\\:*"<>|?') or name == "con"]
     data = {one: client.get(f"{uri}/scans/1/resources/DICOM/files/{one}").content for one in kept}
     assert sorted(data.values()) == sorted(objects)
-    again = zipped([("z/other.dcm", objects[0]), ("z/IM1.dcm", images(8, case="names")[7])])
+    again = zip_entries([("z/other.dcm", objects[0]), ("z/IM1.dcm", images(8, case="names")[7])])
     assert uris(send(client, again, dest=f"/archive/projects/{project}")) == [uri]
     assert len(files(client, uri)) == 8, "the one that was there keeps its name"
     assert set(kept) < set(files(client, uri))
@@ -604,7 +604,7 @@ def test_files_are_renamed_where_that_is_asked_for(client: httpx.Client, project
 @contextmanager
 def idle(tmp_path: Path) -> Iterator[tuple[Web, httpx.Client]]:
     """A server without a worker: imports wait."""
-    with listening(tmp_path / "data") as web, web.client() as client:
+    with serve_by_socket(tmp_path / "data") as web, web.client() as client:
         yield web, client
 
 
@@ -713,5 +713,5 @@ def tar_of(entries: dict[str, bytes]) -> bytes:
 
 
 def test_a_tarball_is_told_by_its_bytes(client: httpx.Client, project: str) -> None:
-    body = tar_of(documented("f", "1", images(2, case="tar")))
+    body = tar_of(uploader_layout("f", "1", images(2, case="tar")))
     assert uris(send(client, body, ZIP, project=project))[0].endswith("/PAT1")

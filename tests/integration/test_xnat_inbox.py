@@ -13,9 +13,9 @@ from sqlalchemy import select
 from scandock.catalog.server_tables import inbox_import
 from scandock.testing.worker import InProcessWorker
 from scandock.web.xnat.services.cleaning import empty_inbox
-from tests.builders import documented, images, site_at, zipped
+from tests.builders import uploader_layout, images, make_data_folder, zip_entries
 from tests.crash.processes import until
-from tests.integration.web import Web, serving
+from tests.integration.web import Web, serve_in_process
 
 IMPORT = "/data/services/import"
 
@@ -25,7 +25,7 @@ def inbox(tmp_path: Path) -> Path:
     """A folder as XNAT lays its inbox out: two objects, one more in a zip, a note, and what is no image."""
     folder = tmp_path / "inbox"
     one, two, three = images(3, case="inbox")
-    put = {"a.dcm": one, "deep/b.dcm": two, "c.zip": zipped({"c.dcm": three}), "notes.txt": b"note", ".DS_Store": b""}
+    put = {"a.dcm": one, "deep/b.dcm": two, "c.zip": zip_entries({"c.dcm": three}), "notes.txt": b"note", ".DS_Store": b""}
     for name, data in put.items():
         path = folder / "P" / "S1" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -35,8 +35,8 @@ def inbox(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def web(tmp_path: Path, inbox: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
-    site = site_at(tmp_path, monkeypatch, database_url)
-    with serving(site.data, site.settings.model_copy(update={"inbox_folders": (str(inbox),)})) as running:
+    site = make_data_folder(tmp_path, monkeypatch, database_url)
+    with serve_in_process(site.data, site.settings.model_copy(update={"inbox_folders": (str(inbox),)})) as running:
         yield running
 
 
@@ -101,7 +101,7 @@ def test_nothing_is_removed_that_was_not_to_be_or_was_not_placed(web: Web, clien
 
 
 def test_a_session_that_is_there_is_a_conflict(web: Web, client: httpx.Client) -> None:
-    body = zipped(documented("f", "1", images(1)))
+    body = zip_entries(uploader_layout("f", "1", images(1)))
     named = {"PROJECT_ID": "P", "EXPT_LABEL": "S1"}
     with worker(web):
         for place, text in (

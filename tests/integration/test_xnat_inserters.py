@@ -13,22 +13,22 @@ from sqlalchemy import text
 from scandock.access.principal import SYSTEM
 from scandock.testing.worker import InProcessWorker
 from scandock.web.xnat.services.experiments import list_experiments
-from tests.builders import Site, documented, images, site_at, zipped
+from tests.builders import DataFolder, uploader_layout, images, make_data_folder, zip_entries
 from tests.integration.test_browsing import ask, counted
-from tests.integration.web import Web, serving
+from tests.integration.web import Web, serve_in_process
 
 COLUMNS = {"columns": "label,insert_user"}
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> Site:
-    return site_at(tmp_path, monkeypatch, database_url)
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> DataFolder:
+    return make_data_folder(tmp_path, monkeypatch, database_url)
 
 
 @contextmanager
-def served(site: Site) -> Iterator[Web]:
+def served(site: DataFolder) -> Iterator[Web]:
     """With a worker, and in the project P two members and an owner besides the administrator."""
-    with serving(site.data, site.settings) as web, InProcessWorker(site.data, site.settings):
+    with serve_in_process(site.data, site.settings) as web, InProcessWorker(site.data, site.settings):
         web.account("ann", P="member")
         web.account("ben", P="member")
         web.account("olga", P="owner")
@@ -36,7 +36,7 @@ def served(site: Site) -> Iterator[Web]:
 
 
 def send(web: Web, login: str, label: str, *objects: bytes) -> None:
-    body = zipped(documented("x", "1", objects))
+    body = zip_entries(uploader_layout("x", "1", objects))
     asked = {"dest": f"/archive/projects/P/subjects/S/experiments/{label}", "overwrite": "append"}
     with web.client(login) as client:
         told = client.post("/data/services/import", params=asked, content=body)
@@ -48,11 +48,11 @@ def brought(client: httpx.Client, **asked: str) -> dict[str, str]:
     return {one["label"]: one["insert_user"] for one in found}
 
 
-def test_who_brought_a_session_is_told_to_themselves_and_to_owners(site: Site) -> None:
+def test_who_brought_a_session_is_told_to_themselves_and_to_owners(site: DataFolder) -> None:
     with served(site) as web:
         send(web, "ann", "A", *images(1, study=1))
         send(web, "ben", "B", *images(1, study=2))
-        site.bring(documented("x", "1", images(1, study=3)), project="P", session="SHELL", subject="S")
+        site.bring(uploader_layout("x", "1", images(1, study=3)), project="P", session="SHELL", subject="S")
         everybody = {"A": "ann", "B": "ben", "SHELL": ""}
         for login in ("admin", "olga"):
             with web.client(login) as client:
@@ -67,7 +67,7 @@ def test_who_brought_a_session_is_told_to_themselves_and_to_owners(site: Site) -
             assert brought(nobody, insert_user="a*") == {}
 
 
-def test_who_adds_to_a_session_has_not_brought_it(site: Site) -> None:
+def test_who_adds_to_a_session_has_not_brought_it(site: DataFolder) -> None:
     with served(site) as web:
         objects = images(2)
         send(web, "ann", "A", objects[0])
@@ -77,7 +77,7 @@ def test_who_adds_to_a_session_has_not_brought_it(site: Site) -> None:
 
 
 @pytest.mark.postgresql
-def test_it_is_one_statement_that_finds_each_by_its_key(site: Site) -> None:
+def test_it_is_one_statement_that_finds_each_by_its_key(site: DataFolder) -> None:
     with served(site) as web:
         send(web, "ann", "A", *images(1, study=1))
         with counted(web.site.catalog) as said:

@@ -10,12 +10,12 @@ import httpx
 import pytest
 
 from scandock.access import accounts
-from tests.integration.web import PASSWORD, Web, serving
+from tests.integration.web import PASSWORD, Web, serve_in_process
 
 
 @pytest.fixture(scope="module")
 def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
-    with serving(Path(tmp_path_factory.mktemp("login"))) as running:
+    with serve_in_process(Path(tmp_path_factory.mktemp("login"))) as running:
         yield running
 
 

@@ -15,8 +15,8 @@ from sqlalchemy import func, select
 
 from scandock.catalog.server_tables import audit
 from scandock.catalog.tables import operation, session, upload
-from tests.builders import Site, documented, images, site_at, zipped
-from tests.integration.web import served
+from tests.builders import DataFolder, uploader_layout, images, make_data_folder, zip_entries
+from tests.integration.web import serve_data_folder
 
 pytestmark = pytest.mark.long
 
@@ -24,8 +24,8 @@ MR = {"xsiType": "xnat:mrSessionData", "req_format": "qs"}
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> Site:
-    return site_at(tmp_path, monkeypatch, database_url)
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> DataFolder:
+    return make_data_folder(tmp_path, monkeypatch, database_url)
 
 
 def rows(answer: httpx.Response) -> list[dict[str, str]]:
@@ -58,8 +58,8 @@ def put(client: httpx.Client, where: str, data: bytes, **said: str) -> httpx.Res
 # -- projects and subjects ---------------------------------------------------------------------------------------------
 
 
-def test_a_project_is_made_once_and_then_renamed(site: Site) -> None:
-    with served(site) as (_, client):
+def test_a_project_is_made_once_and_then_renamed(site: DataFolder) -> None:
+    with serve_data_folder(site) as (_, client):
         said = {"xsiType": "xnat:projectData", "req_format": "qs", "xnat:projectData/name": "Hearts"}
         assert done(client.put("/data/archive/projects/HEART", params=said)) == "HEART"
         assert done(client.put("/REST/projects/heart", params={"name": "Hearts 2"})) == "HEART"
@@ -68,8 +68,8 @@ def test_a_project_is_made_once_and_then_renamed(site: Site) -> None:
         assert "can't be a project id" in done(client.put("/data/projects/HE%20ART"), 400)
 
 
-def test_a_subject_is_made_once_and_then_renamed(site: Site) -> None:
-    with served(site) as (_, client):
+def test_a_subject_is_made_once_and_then_renamed(site: DataFolder) -> None:
+    with serve_data_folder(site) as (_, client):
         where = "/data/projects/P/subjects/S1"
         made = done(client.put(where, params={"xsiType": "xnat:subjectData", "xnat:subjectData/label": "S1"}), 201)
         assert made == "XNAT_S00001"
@@ -80,17 +80,17 @@ def test_a_subject_is_made_once_and_then_renamed(site: Site) -> None:
         assert done(client.put("/data/projects/P/subjects/a%20b"), 400)
 
 
-def test_the_body_of_a_subject_is_never_read_nor_logged(site: Site) -> None:
+def test_the_body_of_a_subject_is_never_read_nor_logged(site: DataFolder) -> None:
     """The Desktop Client sends the password of its user in it (5)."""
-    with served(site) as (web, client):
+    with serve_data_folder(site) as (web, client):
         secret = json.dumps({"auth": {"username": "admin", "password": "hush hush"}})
         done(client.put("/data/projects/P/subjects/S1", content=secret), 201)
         assert "hush" not in json.dumps(web.logged, default=str)
 
 
 @pytest.mark.postgresql
-def test_the_id_of_a_deleted_subject_is_never_given_again(site: Site) -> None:
-    with served(site) as (_, client):
+def test_the_id_of_a_deleted_subject_is_never_given_again(site: DataFolder) -> None:
+    with serve_data_folder(site) as (_, client):
         for number in range(1, 4):
             made = done(client.put(f"/data/projects/P/subjects/S{number % 2}"), 201)
             assert made == f"XNAT_S0000{number}"
@@ -103,8 +103,8 @@ def test_the_id_of_a_deleted_subject_is_never_given_again(site: Site) -> None:
 # -- experiments -------------------------------------------------------------------------------------------------------
 
 
-def test_an_experiment_is_made_empty_with_its_subject(site: Site) -> None:
-    with served(site) as (web, client):
+def test_an_experiment_is_made_empty_with_its_subject(site: DataFolder) -> None:
+    with serve_data_folder(site) as (web, client):
         made = experiment(client, **{"xnat:mrSessionData/date": "2026-11-24", "xnat:mrSessionData/note": "by hand"})
         assert made == "XNAT_E00001"
         found = fields(client.get(f"/data/experiments/{made}?format=json"))
@@ -121,8 +121,8 @@ def test_an_experiment_is_made_empty_with_its_subject(site: Site) -> None:
 
 
 @pytest.mark.postgresql
-def test_an_experiment_that_is_there_is_changed(site: Site) -> None:
-    with served(site) as (_, client):
+def test_an_experiment_that_is_there_is_changed(site: DataFolder) -> None:
+    with serve_data_folder(site) as (_, client):
         made = experiment(client)
         where = "/data/projects/P/subjects/S1/experiments/E1"
         assert done(client.put(where, params={**MR, "xnat:mrSessionData/date": "11/25/2026"})) == made
@@ -136,8 +136,8 @@ def test_an_experiment_that_is_there_is_changed(site: Site) -> None:
         assert done(client.put(f"/data/experiments/{made}", params={"project": "Q"}), 409)
 
 
-def test_what_can_be_no_experiment_is_refused(site: Site) -> None:
-    with served(site) as (_, client):
+def test_what_can_be_no_experiment_is_refused(site: DataFolder) -> None:
+    with serve_data_folder(site) as (_, client):
         experiment(client)
         where = "/data/projects/P/subjects/S1/experiments"
         assert "no type of an imaging session" in done(client.put(f"{where}/E2"), 400)
@@ -149,8 +149,8 @@ def test_what_can_be_no_experiment_is_refused(site: Site) -> None:
         assert done(client.put("/data/projects/NONE/subjects/S1/experiments/E1", params=MR), 404)
 
 
-def test_a_session_made_by_hand_stays_one_when_it_is_renamed_or_comes_back(site: Site) -> None:
-    with served(site) as (web, client):
+def test_a_session_made_by_hand_stays_one_when_it_is_renamed_or_comes_back(site: DataFolder) -> None:
+    with serve_data_folder(site) as (web, client):
         made = experiment(client)
         done(client.put(f"/data/experiments/{made}", params={"label": "E2"}))
         done(client.delete(f"/data/experiments/{made}"))
@@ -161,8 +161,8 @@ def test_a_session_made_by_hand_stays_one_when_it_is_renamed_or_comes_back(site:
 
 
 @pytest.mark.postgresql
-def test_what_many_make_at_once_is_made_once(site: Site) -> None:
-    with served(site) as (_, client):
+def test_what_many_make_at_once_is_made_once(site: DataFolder) -> None:
+    with serve_data_folder(site) as (_, client):
         for where, said, new in (
             ("/data/projects/P/subjects/S1", {}, 201),
             ("/data/projects/P/subjects/S1/experiments/E1", MR, 201),
@@ -181,8 +181,8 @@ def test_what_many_make_at_once_is_made_once(site: Site) -> None:
 
 
 @pytest.mark.postgresql
-def test_a_scan_has_its_id_from_the_query_and_its_type_from_the_address(site: Site) -> None:
-    with served(site) as (_, client):
+def test_a_scan_has_its_id_from_the_query_and_its_type_from_the_address(site: DataFolder) -> None:
+    with serve_data_folder(site) as (_, client):
         made = experiment(client)
         said = {"xsiType": "xnat:mrScanData", "req_format": "qs", "xnat:mrScanData/ID": "7"}
         assert done(client.put(f"/data/experiments/{made}/scans/T1w", params=said)) == "7"
@@ -200,8 +200,8 @@ def test_a_scan_has_its_id_from_the_query_and_its_type_from_the_address(site: Si
         assert done(client.put(f"/data/experiments/{made}/scans/..x", params=said | {"xnat:mrScanData/ID": "a b"}), 400)
 
 
-def test_resources_are_made_empty_and_said_of(site: Site) -> None:
-    with served(site) as (_, client):
+def test_resources_are_made_empty_and_said_of(site: DataFolder) -> None:
+    with serve_data_folder(site) as (_, client):
         made = experiment(client)
         done(client.put(f"/data/experiments/{made}/scans/7", params={"xsiType": "xnat:mrScanData"}))
         where = f"/data/experiments/{made}/scans/7/resources"
@@ -220,15 +220,15 @@ def test_resources_are_made_empty_and_said_of(site: Site) -> None:
 # -- together with imports ---------------------------------------------------------------------------------------------
 
 
-def test_an_import_into_a_session_made_by_hand_knows_what_is_there_and_keeps_what_is_empty(site: Site) -> None:
+def test_an_import_into_a_session_made_by_hand_knows_what_is_there_and_keeps_what_is_empty(site: DataFolder) -> None:
     objects = images(2, series=1)
-    with served(site) as (_, client):
+    with serve_data_folder(site) as (_, client):
         made = experiment(client, "S1", "PAT1", note="mine")
         done(client.put(f"/data/experiments/{made}/scans/99", params={"xsiType": "xnat:mrScanData", "type": "x"}))
         done(client.put(f"/data/experiments/{made}/scans/1", params={"xsiType": "xnat:mrScanData"}))
         done(put(client, f"/data/experiments/{made}/scans/1/resources/DICOM/files/mine.dcm", objects[0]))
         done(client.put(f"/data/experiments/{made}", params={"pullDataFromHeaders": "true"}))
-        told = site.bring(documented("S1", "1", objects), session="S1", project="P", subject="PAT1")
+        told = site.bring(uploader_layout("S1", "1", objects), session="S1", project="P", subject="PAT1")
         assert (told.state, told.counts) == ("placed", {"stored": 1, "duplicate": 1})
         found = rows(client.get(f"/data/experiments/{made}/scans"))
         assert sorted(one["ID"] for one in found) == ["1", "99"]
@@ -236,23 +236,23 @@ def test_an_import_into_a_session_made_by_hand_knows_what_is_there_and_keeps_wha
         assert fields(client.get(f"/data/experiments/{made}?format=json"))["note"] == "mine"
 
 
-def test_a_session_made_by_hand_redirects_no_import(site: Site) -> None:
+def test_a_session_made_by_hand_redirects_no_import(site: DataFolder) -> None:
     (one,) = images(1)
-    with served(site) as (_, client):
+    with serve_data_folder(site) as (_, client):
         made = experiment(client, "HAND")
         done(client.put(f"/data/experiments/{made}/scans/1", params={"xsiType": "xnat:mrScanData"}))
         done(put(client, f"/data/experiments/{made}/scans/1/resources/DICOM/files/1.dcm", one))
         done(client.put(f"/data/experiments/{made}", params={"pullDataFromHeaders": "true"}))
         assert fields(client.get(f"/data/experiments/{made}?format=json"))["UID"]
-    told = site.bring(documented("OTHER", "1", [one]), project="P")
+    told = site.bring(uploader_layout("OTHER", "1", [one]), project="P")
     assert (told.session["label"], told.counts) == ("OTHER", {"stored": 1})
 
 
 # -- read anew ---------------------------------------------------------------------------------------------------------
 
 
-def test_attributes_are_pulled_from_the_headers_of_what_was_put(site: Site) -> None:
-    with served(site) as (web, client):
+def test_attributes_are_pulled_from_the_headers_of_what_was_put(site: DataFolder) -> None:
+    with serve_data_folder(site) as (web, client):
         made = experiment(client, note="kept")
         done(client.put(f"/data/experiments/{made}/scans/T1w?xsiType=xnat:mrScanData&xnat:mrScanData/id=5"))
         for number, data in enumerate(images(3, patient_id=b"PAT7")):
@@ -271,8 +271,8 @@ def test_attributes_are_pulled_from_the_headers_of_what_was_put(site: Site) -> N
             assert connection.execute(select(session.c.by_hand, session.c.patient_id)).one() == (True, "PAT7")
 
 
-def test_catalogs_are_always_fresh_for_who_may_change_the_session(site: Site) -> None:
-    with served(site) as (web, client):
+def test_catalogs_are_always_fresh_for_who_may_change_the_session(site: DataFolder) -> None:
+    with serve_data_folder(site) as (web, client):
         made = experiment(client)
         where = f"/archive/projects/P/subjects/S1/experiments/{made}/scans/1"
         assert done(client.post("/data/services/refresh/catalog", params={"resource": where})) == ""
@@ -287,8 +287,8 @@ def test_catalogs_are_always_fresh_for_who_may_change_the_session(site: Site) ->
 
 
 @pytest.mark.postgresql
-def test_what_is_deleted_goes_to_the_trash_and_its_labels_are_free(site: Site) -> None:
-    with served(site) as (_, client):
+def test_what_is_deleted_goes_to_the_trash_and_its_labels_are_free(site: DataFolder) -> None:
+    with serve_data_folder(site) as (_, client):
         made = experiment(client)
         done(client.put(f"/data/experiments/{made}/scans/1", params={"xsiType": "xnat:mrScanData", "type": "T1"}))
         done(put(client, f"/data/experiments/{made}/scans/1/resources/A/files/x.txt", b"x"))
@@ -310,8 +310,8 @@ def test_what_is_deleted_goes_to_the_trash_and_its_labels_are_free(site: Site) -
 
 
 @pytest.mark.postgresql
-def test_a_project_is_deleted_with_its_sessions_and_they_can_come_back(site: Site) -> None:
-    with served(site) as (web, client):
+def test_a_project_is_deleted_with_its_sessions_and_they_can_come_back(site: DataFolder) -> None:
+    with serve_data_folder(site) as (web, client):
         done(client.put("/data/projects/GONE"))
         done(client.delete("/data/projects/GONE"))
         assert done(client.put("/data/projects/GONE")) == "GONE"
@@ -327,7 +327,7 @@ def test_a_project_is_deleted_with_its_sessions_and_they_can_come_back(site: Sit
         aside = gone["project"]
         assert [one["ID"] for one in rows(client.get("/data/projects"))] == ["GONE", "P"]
         assert aside not in {one["ID"] for one in client.get("/xapi/access/projects").json()}
-        body = zipped(documented("S", "1", images(1)))
+        body = zip_entries(uploader_layout("S", "1", images(1)))
         assert client.post("/data/services/import", params={"project": aside}, content=body).status_code == 404
         assert client.delete(f"/data/projects/{aside}").status_code == 404
         assert client.post(f"/api/v1/trash/{gone['id']}/restore").status_code == 200
@@ -337,8 +337,8 @@ def test_a_project_is_deleted_with_its_sessions_and_they_can_come_back(site: Sit
 # -- rights and the trail ----------------------------------------------------------------------------------------------
 
 
-def test_members_make_owners_delete_and_others_do_neither(site: Site) -> None:
-    with served(site) as (web, client):
+def test_members_make_owners_delete_and_others_do_neither(site: DataFolder) -> None:
+    with serve_data_folder(site) as (web, client):
         made = experiment(client)
         done(client.put(f"/data/experiments/{made}/scans/1", params={"xsiType": "xnat:mrScanData"}))
         done(put(client, f"/data/experiments/{made}/resources/A/files/x.txt", b"x"))
@@ -371,8 +371,8 @@ def test_members_make_owners_delete_and_others_do_neither(site: Site) -> None:
         assert [one["Name"] for one in rows(client.get(f"/data/experiments/{made}/files"))] == ["f.txt", "x.txt"]
 
 
-def test_every_change_is_in_the_trail_and_nothing_is_left_of_an_operation(site: Site) -> None:
-    with served(site) as (web, client):
+def test_every_change_is_in_the_trail_and_nothing_is_left_of_an_operation(site: DataFolder) -> None:
+    with serve_data_folder(site) as (web, client):
         made = experiment(client)
         done(client.put(f"/data/experiments/{made}/scans/1", params={"xsiType": "xnat:mrScanData"}))
         done(put(client, f"/data/experiments/{made}/resources/A/files/x.txt", b"xyz"))

@@ -40,10 +40,10 @@ from scandock.services.manifests import (
     rows_of_sessions,
 )
 from scandock.testing.server import add_account
-from tests.builders import Site, documented, images
+from tests.builders import DataFolder, uploader_layout, images
 from tests.integration.many_rows import seed, seed_scans
 from tests.integration.test_browsing import ask, counted
-from tests.integration.web import Web, serving
+from tests.integration.web import Web, serve_in_process
 
 DOWNLOAD = "/xapi/archive/download"
 T1 = {0x0008103E: (b"LO", b"T1 (fast)")}
@@ -51,17 +51,17 @@ NOTES = {"E1/resources/NOTES/files/a/note.txt": b"note", "E1/resources/MORE/file
 
 
 @pytest.fixture(scope="module")
-def web(shared_site: Site) -> Iterator[Web]:
+def web(shared_site: DataFolder) -> Iterator[Web]:
     """Two sessions of P, of which one has resources of its own, and one of the same label in Q."""
-    with serving(shared_site.data) as running:
-        first = {**documented("E1", "1", images(2, series_number=b"1", also=T1))}
-        first |= documented("E1", "2", images(1, series=2, series_number=b"2"))
+    with serve_in_process(shared_site.data) as running:
+        first = {**uploader_layout("E1", "1", images(2, series_number=b"1", also=T1))}
+        first |= uploader_layout("E1", "2", images(1, series=2, series_number=b"2"))
         shared_site.bring({**first, **NOTES}, subject="Ann", session="E1")
         shared_site.bring(
-            documented("E2", "1", images(1, study=2, series_number=b"1", also=T1)), subject="Bob", session="E2"
+            uploader_layout("E2", "1", images(1, study=2, series_number=b"1", also=T1)), subject="Bob", session="E2"
         )
         shared_site.bring(
-            documented("E1", "1", images(1, study=3, series_number=b"1", also=T1)),
+            uploader_layout("E1", "1", images(1, study=3, series_number=b"1", also=T1)),
             project="Q",
             subject="Cy",
             session="E1",
@@ -125,7 +125,7 @@ def download(client: httpx.Client, document: bytes, to: Path) -> dict[str, str]:
     }
 
 
-def stored(shared_site: Site, *sessions: str) -> list[str]:
+def stored(shared_site: DataFolder, *sessions: str) -> list[str]:
     return sorted(digest for one in sessions for digest in shared_site.files(f"archive/{one}").values())
 
 
@@ -152,7 +152,7 @@ def asked(client: httpx.Client, *sessions: str, **more: Any) -> dict[str, Any]:
     ("where", "sessions"), [("/projects/P/sessions/E1/manifest", ["P/E1"]), ("/projects/P/manifest", ["P/E1", "P/E2"])]
 )
 def test_the_client_downloads_what_a_manifest_of_a_page_names(
-    shared_site: Site, client: httpx.Client, tmp_path: Path, where: str, sessions: list[str]
+    shared_site: DataFolder, client: httpx.Client, tmp_path: Path, where: str, sessions: list[str]
 ) -> None:
     answer = client.get(where)
     assert (answer.status_code, answer.headers["content-type"]) == (200, "text/xml; charset=utf-8")
@@ -180,7 +180,7 @@ def test_there_is_no_manifest_of_nothing(web: Web, client: httpx.Client) -> None
 # -- by REST -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_script_is_told_the_size_and_fetches_the_zip(shared_site: Site, client: httpx.Client) -> None:
+def test_a_script_is_told_the_size_and_fetches_the_zip(shared_site: DataFolder, client: httpx.Client) -> None:
     said = asked(
         client, "P/E1", scan_formats=["DICOM"], scan_types=["T1 (fast)"], resources=["NOTES"], options=["simplified"]
     )
@@ -384,11 +384,11 @@ def test_the_newest_of_an_account_are_kept_so_many_and_so_large(database_url: st
 
 
 def test_a_manifest_is_known_to_every_web_process_and_after_a_restart(
-    shared_site: Site, web: Web, client: httpx.Client
+    shared_site: DataFolder, web: Web, client: httpx.Client
 ) -> None:
     name = client.post(DOWNLOAD, json=asked(client, "P/E1")).text
     before = [client.get(f"{DOWNLOAD}/{name}{end}").content for end in ("", "/xml")]
-    with serving(shared_site.data) as another, another.client() as elsewhere:
+    with serve_in_process(shared_site.data) as another, another.client() as elsewhere:
         assert [elsewhere.get(f"{DOWNLOAD}/{name}{end}").content for end in ("", "/xml")] == before
         with zipfile.ZipFile(io.BytesIO(elsewhere.get(f"{DOWNLOAD}/{name}/zip").content)) as packed:
             assert packed.namelist()

@@ -22,10 +22,10 @@ from scandock.services.finding import find_experiments
 from scandock.services.settings import load_settings
 from scandock.testing.data import make_data
 from scandock.web.deps import ZIP_THREADS
-from tests.builders import Site, documented, images
+from tests.builders import DataFolder, uploader_layout, images
 from tests.integration.many_rows import seed, seed_content
 from tests.integration.test_browsing import ask, counted
-from tests.integration.web import Web, serving
+from tests.integration.web import Web, serve_in_process
 
 OBJECTS = images(3, series_number=b"4", also={0x0008103E: (b"LO", b"T1")})
 OTHERS = images(1, study=2)
@@ -34,10 +34,10 @@ NAMES = ",".join(str(n) for n in range(SCANS))
 
 
 @pytest.fixture
-def web(site: Site) -> Iterator[Web]:
-    with serving(site.data) as running:
-        site.bring(documented("S1", "4", OBJECTS), session="S1", subject="Ann")
-        site.bring(documented("S2", "1", OTHERS), session="S2", subject="Bob")
+def web(site: DataFolder) -> Iterator[Web]:
+    with serve_in_process(site.data) as running:
+        site.bring(uploader_layout("S1", "4", OBJECTS), session="S1", subject="Ann")
+        site.bring(uploader_layout("S2", "1", OTHERS), session="S2", subject="Bob")
         yield running
 
 
@@ -105,9 +105,9 @@ def test_each_object_is_in_a_zip_once_however_often_it_is_named(
     assert client.get("/data/experiments/,?format=zip").status_code == 404
 
 
-def test_more_different_names_than_are_allowed_are_refused(site: Site) -> None:
-    with serving(site.data, load_settings().model_copy(update={"max_names": 3})) as web, web.client() as client:
-        site.bring(documented("S1", "4", OBJECTS), session="S1", subject="Ann")
+def test_more_different_names_than_are_allowed_are_refused(site: DataFolder) -> None:
+    with serve_in_process(site.data, load_settings().model_copy(update={"max_names": 3})) as web, web.client() as client:
+        site.bring(uploader_layout("S1", "4", OBJECTS), session="S1", subject="Ann")
         for where in ("scans/4,5,6,7", "scans/4,5/resources/A,B"):
             answer = client.get(f"/data/experiments/XNAT_E00001/{where}/files?format=zip")
             assert answer.status_code == 400
@@ -122,7 +122,7 @@ def test_more_different_names_than_are_allowed_are_refused(site: Site) -> None:
 def test_two_thousand_scans_are_asked_for_by_name(tmp_path: Path) -> None:
     data = tmp_path / "data"
     make_data(data)
-    with serving(data) as web, web.client() as client:
+    with serve_in_process(data) as web, web.client() as client:
         catalog = web.site.catalog
         seed(catalog, 1, name="Many")
         with catalog.read() as connection:

@@ -8,7 +8,7 @@ import pytest
 from scandock.model.errors import Usage
 from scandock.rules.import_request import ImportRequest
 from scandock.rules.naming import check_labels
-from tests.builders import documented, images, zipped
+from tests.builders import uploader_layout, images, zip_entries
 
 MR = {"xsiType": "xnat:mrSessionData"}
 SUBJECT = "/data/projects/P/subjects/S1"
@@ -29,7 +29,7 @@ def test_no_label_has_the_form_of_an_id(made: httpx.Client, label: str) -> None:
     for where in ("/data/projects/P/subjects/S2", "/data/projects/P/experiments/E2"):
         told = made.put(where, params={"label": label})
         assert (told.status_code, "form of this server's own ids" in told.text) == (400, True), told.text
-    body = zipped(documented("s", "1", images(1)))
+    body = zip_entries(uploader_layout("s", "1", images(1)))
     told = made.post("/data/services/import", params={"project": "P", "subject": "S9", "session": label}, content=body)
     assert (told.status_code, "form of this server's own ids" in told.text) == (400, True), told.text
     with pytest.raises(Usage, match="form of this server's own ids"):

@@ -22,18 +22,18 @@ from sqlalchemy import select
 
 from scandock.access.principal import SYSTEM
 from scandock.catalog.projects import make_unassigned
-from scandock.catalog.shelves import shelf_of_project, shelf_of_subject
+from scandock.catalog.own_resources import project_resources, subject_resources
 from scandock.catalog.tables import project, subject
-from scandock.placing import moves, reserve
-from scandock.placing.locks import locks_of
-from scandock.placing.moves import leave_operation, operation
+from scandock.publishing import operations, reserve
+from scandock.publishing.locks import locks_of
+from scandock.publishing.operations import end_unpublished, run_operation
 from scandock.services.checking import check
 from scandock.services.damage import list_damage
 from scandock.services.listing import Sorting
 from scandock.services.moving import Desk
 from scandock.services.opening import opened
-from tests.builders import Site, site_at, verify_some, zipped
-from tests.integration.web import Web, serving
+from tests.builders import DataFolder, make_data_folder, verify_some, zip_entries
+from tests.integration.web import Web, serve_in_process
 
 pytestmark = pytest.mark.long
 
@@ -43,8 +43,8 @@ URI = {"project": "/data/projects/P/resources/", "subject": "/data/subjects/XNAT
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> Site:
-    return site_at(tmp_path, monkeypatch, database_url)
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> DataFolder:
+    return make_data_folder(tmp_path, monkeypatch, database_url)
 
 
 @pytest.fixture(params=WHERE)
@@ -54,9 +54,9 @@ def of(request: pytest.FixtureRequest) -> str:
 
 
 @contextmanager
-def served(site: Site) -> Iterator[tuple[Web, httpx.Client]]:
+def served(site: DataFolder) -> Iterator[tuple[Web, httpx.Client]]:
     """A server with a project P and a subject S1 in it."""
-    with serving(site.data, site.settings) as web, web.client() as client:
+    with serve_in_process(site.data, site.settings) as web, web.client() as client:
         client.put(SUBJECT).raise_for_status()
         yield web, client
     assert check(str(site.data), site.settings) == []
@@ -78,14 +78,14 @@ def names(client: httpx.Client, where: str) -> list[str]:
     return [one["URI"].partition("/files/")[2] for one in rows(client.get(f"{where}/files"))]
 
 
-def stored(site: Site) -> dict[str, bytes]:
+def stored(site: DataFolder) -> dict[str, bytes]:
     """What lies under DATA/resources, by path within its tree."""
     found = (path for path in (site.data / "resources").rglob("*") if path.is_file())
     return {"/".join(path.relative_to(site.data).parts[3:]): path.read_bytes() for path in found}
 
 
 @pytest.mark.postgresql
-def test_a_resource_is_made_filled_listed_and_read(site: Site, of: str) -> None:
+def test_a_resource_is_made_filled_listed_and_read(site: DataFolder, of: str) -> None:
     with served(site) as (_, client):
         where = WHERE[of]
         assert rows(client.get(f"{where}/resources")) == rows(client.get(f"{where}/files")) == []
@@ -121,7 +121,7 @@ def test_a_resource_is_made_filled_listed_and_read(site: Site, of: str) -> None:
     assert list((site.data / "archive").iterdir()) == []
 
 
-def test_the_zip_of_what_has_no_files_is_empty(site: Site, of: str) -> None:
+def test_the_zip_of_what_has_no_files_is_empty(site: DataFolder, of: str) -> None:
     with served(site) as (_, client):
         asked = (f"{WHERE[of]}/files", {"format": "zip"})
         assert client.head(asked[0], params=asked[1]).status_code == 200
@@ -129,7 +129,7 @@ def test_the_zip_of_what_has_no_files_is_empty(site: Site, of: str) -> None:
             assert none.namelist() == []
 
 
-def test_a_file_needs_no_resource_before_it_and_replaces_only_where_asked(site: Site, of: str) -> None:
+def test_a_file_needs_no_resource_before_it_and_replaces_only_where_asked(site: DataFolder, of: str) -> None:
     with served(site) as (_, client):
         where = f"{WHERE[of]}/resources/R/files/a.txt"
         done(client.put(where, content=b"old", params={"format": "TXT"}))
@@ -147,10 +147,10 @@ def test_a_file_needs_no_resource_before_it_and_replaces_only_where_asked(site: 
     assert replaced == [b"old"]
 
 
-def test_archives_are_extracted_and_files_come_back_as_a_zip(site: Site, of: str) -> None:
+def test_archives_are_extracted_and_files_come_back_as_a_zip(site: DataFolder, of: str) -> None:
     with served(site) as (_, client):
         where = WHERE[of]
-        packed = zipped({"one.txt": b"1", "sub/two.txt": b"22"})
+        packed = zip_entries({"one.txt": b"1", "sub/two.txt": b"22"})
         done(client.put(f"{where}/resources/A/files/up.zip", content=packed, params={"extract": "true"}))
         done(client.put(f"{where}/resources/B/files/three.txt", content=b"333"))
         assert names(client, where) == ["one.txt", "sub/two.txt", "three.txt"]
@@ -165,12 +165,12 @@ def test_archives_are_extracted_and_files_come_back_as_a_zip(site: Site, of: str
             with zipfile.ZipFile(io.BytesIO(answer.content)) as back:
                 assert back.namelist() == [f"{label}/resources/{one}" for one in wanted]
         assert "can't be taken" in done(
-            client.put(f"{where}/resources/C/files/x", content=zipped({"../x": b""}), params={"extract": "true"}), 400
+            client.put(f"{where}/resources/C/files/x", content=zip_entries({"../x": b""}), params={"extract": "true"}), 400
         )
         assert [one["label"] for one in rows(client.get(f"{where}/resources"))] == ["A", "B"]
 
 
-def test_documents_name_its_resources_and_may_be_sent_back(site: Site, of: str) -> None:
+def test_documents_name_its_resources_and_may_be_sent_back(site: DataFolder, of: str) -> None:
     with served(site) as (web, client):
         where = WHERE[of]
         number = done(client.put(f"{where}/resources/NOTES", params={"format": "TXT"}))
@@ -192,7 +192,7 @@ def test_documents_name_its_resources_and_may_be_sent_back(site: Site, of: str) 
 
 
 @pytest.mark.postgresql
-def test_many_at_once_lose_nothing(site: Site, of: str) -> None:
+def test_many_at_once_lose_nothing(site: DataFolder, of: str) -> None:
     with served(site) as (web, client):
         where, files = WHERE[of], {f"{n}.txt": str(n).encode() for n in range(24)}
 
@@ -206,11 +206,11 @@ def test_many_at_once_lose_nothing(site: Site, of: str) -> None:
 
 
 def test_who_finds_its_making_under_way_waits_as_long_as_for_any_change(
-    site: Site, of: str, monkeypatch: pytest.MonkeyPatch
+    site: DataFolder, of: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On a machine that is slow, with many who wait, one wait of an operation is soon over."""
     release, looks = threading.Event(), count(1)
-    held = reserve.held_by_others
+    held = reserve.find_holders
 
     def held_by_others(*asked: Any) -> set[str]:
         others = held(*asked)
@@ -218,28 +218,28 @@ def test_who_finds_its_making_under_way_waits_as_long_as_for_any_change(
             release.set()
         return others
 
-    monkeypatch.setattr(moves, "WAIT_SECONDS", 0.0)
-    monkeypatch.setattr(moves, "held_by_others", held_by_others)
+    monkeypatch.setattr(operations, "WAIT_SECONDS", 0.0)
+    monkeypatch.setattr(operations, "find_holders", held_by_others)
     with served(site) as (web, client):
         with web.site.catalog.read() as connection:
             first = connection.execute(select(subject.c.id)).scalar_one()
             project_id = connection.execute(select(project.c.id).where(project.c.name == "P")).scalar_one()
-            shelf = shelf_of_project(connection, project_id, "P") if of == "project" else None
-            shelf = shelf or shelf_of_subject(connection, first)
+            shelf = project_resources(connection, project_id, "P") if of == "project" else None
+            shelf = shelf or subject_resources(connection, first)
         assert shelf is not None
-        with ThreadPoolExecutor(1) as threads, operation(web.site.catalog, web.site.store, "make") as other:
-            with other.reserved({"P"}, lambda _: locks_of(shelf)):
+        with ThreadPoolExecutor(1) as threads, run_operation(web.site.catalog, web.site.store, "make") as other:
+            with other.reserve_names({"P"}, lambda _: locks_of(shelf)):
                 pass
             put = threads.submit(client.put, f"{WHERE[of]}/resources/R/files/a.txt", content=b"a")
             put.add_done_callback(lambda _: release.set())
             assert release.wait(60)
-            leave_operation(other)
+            end_unpublished(other)
             other.ended = True
             done(put.result())
         assert names(client, WHERE[of]) == ["a.txt"]
 
 
-def test_files_and_resources_are_taken_out(site: Site, of: str) -> None:
+def test_files_and_resources_are_taken_out(site: DataFolder, of: str) -> None:
     with served(site) as (_, client):
         where = WHERE[of]
         for name in ("A/files/a.txt", "A/files/b.txt", "B/files/c.txt"):
@@ -259,7 +259,7 @@ def test_files_and_resources_are_taken_out(site: Site, of: str) -> None:
 
 
 @pytest.mark.postgresql
-def test_a_renamed_subject_keeps_its_files_and_sessions_of_it_do_not_touch_them(site: Site) -> None:
+def test_a_renamed_subject_keeps_its_files_and_sessions_of_it_do_not_touch_them(site: DataFolder) -> None:
     with served(site) as (_, client):
         done(client.put(f"{SUBJECT}/resources/R/files/a.txt", content=b"a"))
         (before,) = rows(client.get(f"{SUBJECT}/files"))
@@ -279,7 +279,7 @@ def test_a_renamed_subject_keeps_its_files_and_sessions_of_it_do_not_touch_them(
 # -- with whose they are -----------------------------------------------------------------------------------------------
 
 
-def test_what_has_files_is_deleted_only_where_that_is_said(site: Site, of: str) -> None:
+def test_what_has_files_is_deleted_only_where_that_is_said(site: DataFolder, of: str) -> None:
     with served(site) as (_, client):
         where = WHERE[of]
         done(client.put(f"{SUBJECT}/experiments/E1", params={"xsiType": "xnat:mrSessionData"}), 201)
@@ -301,7 +301,7 @@ def test_what_has_files_is_deleted_only_where_that_is_said(site: Site, of: str) 
 
 
 @pytest.mark.postgresql
-def test_a_project_goes_with_what_its_subjects_have(site: Site) -> None:
+def test_a_project_goes_with_what_its_subjects_have(site: DataFolder) -> None:
     with served(site) as (_, client):
         for where in WHERE.values():
             done(client.put(f"{where}/resources/R/files/a.txt", content=b"a"))
@@ -312,14 +312,14 @@ def test_a_project_goes_with_what_its_subjects_have(site: Site) -> None:
     assert stored(site) == {}
 
 
-def test_an_empty_shelf_keeps_nothing_from_being_deleted(site: Site, of: str) -> None:
+def test_an_empty_shelf_keeps_nothing_from_being_deleted(site: DataFolder, of: str) -> None:
     with served(site) as (_, client):
         done(client.put(f"{WHERE[of]}/resources/R"))
         done(client.delete(WHERE[of]))
         assert client.get(WHERE[of]).status_code == 404
 
 
-def test_in_unassigned_nothing_is_kept(site: Site) -> None:
+def test_in_unassigned_nothing_is_kept(site: DataFolder) -> None:
     with served(site) as (web, client):
         make_unassigned(web.site.catalog)
         assert "nothing is made by hand" in done(client.put("/data/projects/Unassigned/resources/R"), 409)
@@ -334,7 +334,7 @@ def test_in_unassigned_nothing_is_kept(site: Site) -> None:
     [("collaborator", 200, 403, 403), ("member", 200, 200, 403), ("owner", 200, 200, 200), (None, 404, 404, 404)],
 )
 def test_members_put_files_and_owners_take_them_out(
-    site: Site, of: str, role: str | None, read: int, write: int, remove: int
+    site: DataFolder, of: str, role: str | None, read: int, write: int, remove: int
 ) -> None:
     with served(site) as (web, client):
         where = f"{WHERE[of]}/resources/R/files"
@@ -354,7 +354,7 @@ def test_members_put_files_and_owners_take_them_out(
             assert one.delete(where.removesuffix("/files")).status_code == remove
 
 
-def test_the_trail_tells_of_it_by_ids(site: Site, of: str) -> None:
+def test_the_trail_tells_of_it_by_ids(site: DataFolder, of: str) -> None:
     with served(site) as (_, client):
         where = f"{WHERE[of]}/resources/R/files/a.txt"
         done(client.put(where, content=b"a"))
@@ -375,7 +375,7 @@ def test_the_trail_tells_of_it_by_ids(site: Site, of: str) -> None:
 def test_check_and_verification_find_what_is_not_as_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of: str, harm: str
 ) -> None:
-    site = site_at(tmp_path, monkeypatch)
+    site = make_data_folder(tmp_path, monkeypatch)
     with served(site) as (_, client):
         done(client.put(f"{WHERE[of]}/resources/R/files/a.txt", content=b"a"))
     (path,) = (site.data / "resources").rglob("a.txt")

@@ -16,17 +16,17 @@ from scandock.rules.permissions import Role
 from scandock.services.finding import find_experiment
 from scandock.web.xnat.services import people
 from scandock.web.xnat.services.history import history_of
-from tests.builders import Site, documented, images
+from tests.builders import DataFolder, uploader_layout, images
 from tests.integration.many_rows import seed
-from tests.integration.web import Web, serving
+from tests.integration.web import Web, serve_in_process
 
 USERS = "/data/projects/P/users"
 STATION = {0x00081010: (b"SH", b"MR1"), 0x0008103E: (b"LO", b"T1")}
 
 
 @pytest.fixture
-def web(site: Site) -> Iterator[Web]:
-    with serving(site.data) as running:
+def web(site: DataFolder) -> Iterator[Web]:
+    with serve_in_process(site.data) as running:
         running.account("ann")
         running.account("olga", P="owner")
         yield running
@@ -140,8 +140,8 @@ def test_a_cache_is_flushed_by_who_is_signed_in(web: Web) -> None:
         assert nobody.delete("/xapi/access/cache/flush").status_code == 401
 
 
-def test_a_session_s_history_is_its_trail_to_owners_and_its_coming_to_others(site: Site, web: Web) -> None:
-    site.bring(documented("S1", "4", images(1)), subject="Ann", session="S1")
+def test_a_session_s_history_is_its_trail_to_owners_and_its_coming_to_others(site: DataFolder, web: Web) -> None:
+    site.bring(uploader_layout("S1", "4", images(1)), subject="Ann", session="S1")
     web.account("mary", P="member")
     with web.client("mary") as mary:
         assert mary.put("/data/projects/P/experiments/S1?note=seen").status_code == 200
@@ -171,8 +171,8 @@ def test_the_uptime_is_said_to_who_is_signed_in(web: Web) -> None:
         assert nobody.get("/xapi/siteConfig/uptime").status_code == 401
 
 
-def test_scanners_and_types_of_scans_are_those_of_what_one_may_read(site: Site, web: Web) -> None:
-    site.bring(documented("S1", "4", images(2, also=STATION)))
+def test_scanners_and_types_of_scans_are_those_of_what_one_may_read(site: DataFolder, web: Web) -> None:
+    site.bring(uploader_layout("S1", "4", images(2, also=STATION)))
     with web.client("olga") as olga, web.client("ann") as ann:
         for where in ("/data/scanners", "/data/archive/scanners?project=P"):
             assert rows(olga, where) == [{"scanner": "MR1"}]

@@ -15,7 +15,7 @@ import pytest
 
 from scandock.rules.permissions import Action, AccessDecision, Scope
 from scandock.web.xnat.registration import ROUTERS
-from tests.integration.everyone import CANARY, PERSONAS, Everyone, Persona, Place, everyone
+from tests.integration.sample_server import CANARY, PERSONAS, SampleServer, Persona, SampleProject, serve_samples
 from tests.integration.test_permission_matrix import matrix
 from tests.unit.web.test_xnat_documented import short
 
@@ -190,8 +190,8 @@ ELSEWHERE = {
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Everyone]:
-    with everyone(tmp_path_factory.mktemp("xnat")) as ready:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SampleServer]:
+    with serve_samples(tmp_path_factory.mktemp("xnat")) as ready:
         yield ready
 
 
@@ -213,7 +213,7 @@ def kind_of(path: str) -> str:
     return path[:3] if path.startswith("{") else "/data/projects"
 
 
-def address(made: Everyone, path: str, place: Place) -> str:
+def address(made: SampleServer, path: str, place: SampleProject) -> str:
     """A route's address in a place, by ids and labels as an administrator sees them."""
     admin = made.clients["admin"]
     values = {
@@ -234,7 +234,7 @@ def address(made: Everyone, path: str, place: Place) -> str:
     return path.format_map(values)
 
 
-def expected(asked: Ask, who: Persona, place: Place) -> AccessDecision:
+def expected(asked: Ask, who: Persona, place: SampleProject) -> AccessDecision:
     own = who.owns and place.unassigned and asked.of == "waiting"
     return matrix(asked.action, who, place, own=own)
 
@@ -248,7 +248,7 @@ def wrong(told: httpx.Response, right: AccessDecision, *, read: bool) -> str:
     return "" if told.status_code == STATUS[right] else f"{told.status_code} where it is {right}: {told.text[:200]}"
 
 
-def misread(made: Everyone, method: str, path: str) -> dict[tuple[str, str], str]:
+def misread(made: SampleServer, method: str, path: str) -> dict[tuple[str, str], str]:
     """What is wrong with the answers to those who read, by who and where."""
     off = {}
     for place in (one for one in made.places if getattr(one, READ[method, path].of)):
@@ -267,7 +267,7 @@ def misread(made: Everyone, method: str, path: str) -> dict[tuple[str, str], str
 
 
 @pytest.mark.parametrize("kind", sorted({kind_of(path) for _, path in READ}))
-def test_who_reads(made: Everyone, kind: str, subtests: pytest.Subtests) -> None:
+def test_who_reads(made: SampleServer, kind: str, subtests: pytest.Subtests) -> None:
     for method, path in sorted(READ):
         if kind_of(path) == kind:
             with subtests.test(f"{method} {path}"):
@@ -275,7 +275,7 @@ def test_who_reads(made: Everyone, kind: str, subtests: pytest.Subtests) -> None
 
 
 @pytest.mark.parametrize("kind", sorted({kind_of(path) for _, path in CHANGE}))
-def test_who_may_not_changes_nothing(made: Everyone, kind: str, subtests: pytest.Subtests) -> None:
+def test_who_may_not_changes_nothing(made: SampleServer, kind: str, subtests: pytest.Subtests) -> None:
     for (method, path), asked in sorted(CHANGE.items(), key=lambda item: item[0]):
         if kind_of(path) == kind:
             more = {"params": asked.params, "content": asked.body}
@@ -283,8 +283,8 @@ def test_who_may_not_changes_nothing(made: Everyone, kind: str, subtests: pytest
                 assert refusals(made, method, path, asked, lambda _, more=more: more) == {}
 
 
-def test_who_may_not_changes_nothing_by_src(made: Everyone, subtests: pytest.Subtests) -> None:
-    def more(place: Place, asked: Ask) -> dict[str, Any]:
+def test_who_may_not_changes_nothing_by_src(made: SampleServer, subtests: pytest.Subtests) -> None:
+    def more(place: SampleProject, asked: Ask) -> dict[str, Any]:
         src = made.clients["admin"].get(f"/api/v1/sessions/{place.waiting}").json()["uri"]
         return {"params": {**asked.params, "src": src}}
 
@@ -294,7 +294,7 @@ def test_who_may_not_changes_nothing_by_src(made: Everyone, subtests: pytest.Sub
 
 
 @pytest.mark.parametrize(("method", "path"), sorted(SITE))
-def test_what_is_in_no_project_is_for_whom_the_matrix_says(made: Everyone, method: str, path: str) -> None:
+def test_what_is_in_no_project_is_for_whom_the_matrix_says(made: SampleServer, method: str, path: str) -> None:
     off, answers = {}, set()
     for who in PERSONAS:
         login = "stranger" if who.name == "collaborator" else "collaborator"
@@ -307,7 +307,7 @@ def test_what_is_in_no_project_is_for_whom_the_matrix_says(made: Everyone, metho
     assert len(answers) > 1
 
 
-def test_a_manifest_is_made_and_fetched_by_who_may_read_the_session(made: Everyone) -> None:
+def test_a_manifest_is_made_and_fetched_by_who_may_read_the_session(made: SampleServer) -> None:
     off = {}
     for place in (one for one in made.places if one.archived):
         label = made.clients["admin"].get(f"/api/v1/sessions/{place.archived}").json()["label"]
@@ -337,7 +337,7 @@ _ALIKE = ("/data/projects/{project}", "/data/services/archive")
 """Of `Unassigned` these are 400 to all alike: nobody makes it, and nothing is archived in it."""
 
 
-def refusals(made: Everyone, method: str, path: str, asked: Ask, more: Any) -> dict[tuple[str, str], str]:
+def refusals(made: SampleServer, method: str, path: str, asked: Ask, more: Any) -> dict[tuple[str, str], str]:
     """What is wrong with the answers to those who may not, by who and where."""
     off = {}
     for place in (one for one in made.places if getattr(one, asked.of)):

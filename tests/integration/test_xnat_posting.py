@@ -21,8 +21,8 @@ from scandock.services.making import NewSession, WantedScan, make_session
 from scandock.services.moving import Desk
 from scandock.services.opening import opened
 from scandock.services.session_parts import scans_of
-from tests.builders import Site, images, site_at
-from tests.integration.web import Web, serving
+from tests.builders import DataFolder, images, make_data_folder
+from tests.integration.web import Web, serve_in_process
 
 pytestmark = pytest.mark.long
 
@@ -37,15 +37,15 @@ NUMBERS = count()
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DataFolder]:
     with pytest.MonkeyPatch.context() as patch:
-        yield site_at(tmp_path_factory.mktemp("posting"), patch)
+        yield make_data_folder(tmp_path_factory.mktemp("posting"), patch)
 
 
 @pytest.fixture(scope="module")
-def web(site: Site) -> Iterator[Web]:
+def web(site: DataFolder) -> Iterator[Web]:
     """One server for all tests; each test has a subject of its own."""
-    with serving(site.data, site.settings) as web:
+    with serve_in_process(site.data, site.settings) as web:
         yield web
     assert check(str(site.data), site.settings) == []
 
@@ -159,7 +159,7 @@ def test_what_is_said_of_a_subject_that_is_given_a_label_that_is_taken_is_not_ke
 
 @pytest.mark.postgresql
 def test_a_session_is_made_with_its_scans(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> None:
-    site = site_at(tmp_path, monkeypatch, database_url)
+    site = make_data_folder(tmp_path, monkeypatch, database_url)
     scans = [
         WantedScan(id="1", type="T1", attributes={}, edits={"type": "T1", "quality": "unusable"}),
         WantedScan(id="2", attributes={}, edits={"note": "late"}),
@@ -196,7 +196,7 @@ def test_a_document_has_so_many_scans_and_each_in_one_case(client: httpx.Client,
 
 
 def test_what_imports_read_of_scans_is_not_pinned_by_their_own_document(
-    site: Site, web: Web, client: httpx.Client
+    site: DataFolder, web: Web, client: httpx.Client
 ) -> None:
     site.bring({"a.dcm": images(1)[0]}, subject="CAME", session="CAME")
     session = "/data/projects/P/experiments/CAME"

@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import select
 
 from scandock.catalog.tables import session
-from tests.builders import Site, documented, images, site_at
-from tests.integration.web import served
+from tests.builders import DataFolder, uploader_layout, images, make_data_folder
+from tests.integration.web import serve_data_folder
 
 pytestmark = pytest.mark.long
 
@@ -20,8 +20,8 @@ AGREED = {0x00080070: (b"LO", b"ACME"), 0x00081010: (b"SH", b"SCANNER1")}
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> Site:
-    return site_at(tmp_path, monkeypatch, database_url)
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> DataFolder:
+    return make_data_folder(tmp_path, monkeypatch, database_url)
 
 
 def fields(answer: httpx.Response) -> dict[str, Any]:
@@ -60,8 +60,8 @@ def series(nth: int, count: int = 2, also: dict[int, Any] | None = None, **value
     return images(count, series=nth, series_number=b"%d" % nth, also=said, **values)
 
 
-def test_a_scan_of_two_series_tells_the_session_all_that_its_objects_agree_on(site: Site) -> None:
-    with served(site) as (web, client):
+def test_a_scan_of_two_series_tells_the_session_all_that_its_objects_agree_on(site: DataFolder) -> None:
+    with serve_data_folder(site) as (web, client):
         where = experiment(client, note="mine")
         scan(client, where, 1, [*series(1), *series(2)], **{"xnat:mrScanData/type": "T1w"})
         client.put(f"{where}/scans/1", params={"quality": "questionable"})
@@ -82,8 +82,8 @@ def test_a_scan_of_two_series_tells_the_session_all_that_its_objects_agree_on(si
         assert known == ("xnat:mrSessionData", found["UID"], "PAT1")
 
 
-def test_a_scan_of_two_series_beside_scans_of_one(site: Site) -> None:
-    with served(site) as (_, client):
+def test_a_scan_of_two_series_beside_scans_of_one(site: DataFolder) -> None:
+    with serve_data_folder(site) as (_, client):
         where = experiment(client)
         scan(client, where, 1, series(1))
         later = {0x00081010: (b"SH", b"SCANNER2")}
@@ -96,8 +96,8 @@ def test_a_scan_of_two_series_beside_scans_of_one(site: Site) -> None:
 
 
 @pytest.mark.postgresql
-def test_what_a_person_says_of_a_scan_stays_where_its_series_differ(site: Site) -> None:
-    with served(site) as (_, client):
+def test_what_a_person_says_of_a_scan_stays_where_its_series_differ(site: DataFolder) -> None:
+    with serve_data_folder(site) as (_, client):
         where = experiment(client)
         scan(client, where, 1, [*series(1), *series(2)], series_description="both", condition="rest")
         for _ in range(2):
@@ -106,8 +106,8 @@ def test_what_a_person_says_of_a_scan_stays_where_its_series_differ(site: Site) 
             assert (one["series_description"], one["condition"], one["frames"]) == ("both", "rest", 4)
 
 
-def test_two_studies_in_a_session_leave_it_without_a_study(site: Site) -> None:
-    with served(site) as (web, client):
+def test_two_studies_in_a_session_leave_it_without_a_study(site: DataFolder) -> None:
+    with serve_data_folder(site) as (web, client):
         where = experiment(client)
         scan(client, where, 1, [*series(1), *series(1, study=2, study_date=b"20200202")])
         found = pull(client, where)
@@ -116,13 +116,13 @@ def test_two_studies_in_a_session_leave_it_without_a_study(site: Site) -> None:
             assert connection.execute(select(session.c.study_uid)).scalar() is None
 
 
-def test_an_import_joins_a_session_with_a_scan_of_two_series(site: Site) -> None:
-    with served(site) as (_, client):
+def test_an_import_joins_a_session_with_a_scan_of_two_series(site: DataFolder) -> None:
+    with serve_data_folder(site) as (_, client):
         where = experiment(client, "S1")
         scan(client, where, 1, [*series(1), *series(2)])
         pull(client, where)
         unsaid = frozenset({0x00081010})
-        brought = documented("S1", "2", [*series(2), *series(3, 1, without=unsaid)])
+        brought = uploader_layout("S1", "2", [*series(2), *series(3, 1, without=unsaid)])
         told = site.bring(brought, session="S1", project="P", subject="S1")
         assert (told.state, told.counts) == ("placed", {"stored": 1, "duplicate": 2})
         found = fields(client.get(where, params={"format": "json"}))
@@ -131,8 +131,8 @@ def test_an_import_joins_a_session_with_a_scan_of_two_series(site: Site) -> None
 
 
 @pytest.mark.postgresql
-def test_a_scan_without_a_resource_of_images_is_read_by_the_format_of_its_others(site: Site) -> None:
-    with served(site) as (_, client):
+def test_a_scan_without_a_resource_of_images_is_read_by_the_format_of_its_others(site: DataFolder) -> None:
+    with serve_data_folder(site) as (_, client):
         where = experiment(client)
         client.put(f"{where}/scans/1", params={"xsiType": "xnat:mrScanData"})
         client.put(f"{where}/scans/1/resources/RAW", params={"format": "DICOM", "content": "RAW"})
@@ -143,8 +143,8 @@ def test_a_scan_without_a_resource_of_images_is_read_by_the_format_of_its_others
         assert (told["series_description"], told["frames"]) == ("series 1", 2)
 
 
-def test_files_that_are_no_images_are_not_counted_as_such(site: Site) -> None:
-    with served(site) as (_, client):
+def test_files_that_are_no_images_are_not_counted_as_such(site: DataFolder) -> None:
+    with serve_data_folder(site) as (_, client):
         where = experiment(client)
         scan(client, where, 1, series(1))
         client.put(f"{where}/scans/1/resources/DICOM/files/readme.txt", content=b"hello")

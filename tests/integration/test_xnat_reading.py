@@ -20,10 +20,10 @@ from scandock.catalog.tables import session, subject
 from scandock.web.xnat.services.experiments import list_experiments
 from scandock.web.xnat.services.projects import list_projects
 from scandock.web.xnat.services.subjects import list_subjects
-from tests.builders import Site, documented, images
+from tests.builders import DataFolder, uploader_layout, images
 from tests.integration.many_rows import seed, seed_scans
 from tests.integration.test_browsing import ask, counted
-from tests.integration.web import Web, serving
+from tests.integration.web import Web, serve_in_process
 
 pytestmark = pytest.mark.long
 
@@ -32,9 +32,9 @@ MORE = images(2, series=2, series_number=b"12", study_date=b"20240131")
 
 
 @pytest.fixture
-def web(site: Site) -> Iterator[Web]:
-    with serving(site.data) as running:
-        site.bring(documented("S1", "4", OBJECTS), session="S1", subject="Ann")
+def web(site: DataFolder) -> Iterator[Web]:
+    with serve_in_process(site.data) as running:
+        site.bring(uploader_layout("S1", "4", OBJECTS), session="S1", subject="Ann")
         yield running
 
 
@@ -53,10 +53,10 @@ def rows(client: httpx.Client, path: str) -> list[dict[str, str]]:
     return list(found["Result"])
 
 
-def test_scans_come_as_people_count_them_in_whatever_order_they_were_imported(site: Site, client: httpx.Client) -> None:
+def test_scans_come_as_people_count_them_in_whatever_order_they_were_imported(site: DataFolder, client: httpx.Client) -> None:
     for number in (100, 3, 20):
         objects = images(1, series=number, series_number=str(number).encode(), study_date=b"20240131")
-        site.bring(documented("S1", str(number), objects), session="S1", subject="Ann")
+        site.bring(uploader_layout("S1", str(number), objects), session="S1", subject="Ann")
     expected = ["3", "4", "20", "100"]
 
     def scans_of(paths: list[str]) -> list[str]:
@@ -142,8 +142,8 @@ def test_an_empty_listing_in_csv_has_its_header(client: httpx.Client) -> None:
     assert text == "label,ID,URI\n"
 
 
-def test_columns_filters_sorting_and_pages(site: Site, client: httpx.Client) -> None:
-    site.bring(documented("S2", "1", images(1, study=2)), session="S2", subject="Bob")
+def test_columns_filters_sorting_and_pages(site: DataFolder, client: httpx.Client) -> None:
+    site.bring(uploader_layout("S2", "1", images(1, study=2)), session="S2", subject="Bob")
     assert [one["label"] for one in rows(client, "/data/experiments?label=S*&sortBy=label&sortOrder=DESC")] == [
         "S2",
         "S1",
@@ -160,8 +160,8 @@ def test_columns_filters_sorting_and_pages(site: Site, client: httpx.Client) -> 
     assert client.get("/data/experiments?limit=many").status_code == 400
 
 
-def test_scans_are_joined_where_columns_of_them_are_asked_for(site: Site, client: httpx.Client) -> None:
-    site.bring({**documented("S1", "4", OBJECTS), **documented("S1", "12", MORE)}, session="S1", subject="Ann")
+def test_scans_are_joined_where_columns_of_them_are_asked_for(site: DataFolder, client: httpx.Client) -> None:
+    site.bring({**uploader_layout("S1", "4", OBJECTS), **uploader_layout("S1", "12", MORE)}, session="S1", subject="Ann")
     asked = "columns=ID,label,xnat:imagesessiondata/scans/scan/id,xnat:imagesessiondata/scans/scan/type"
     found = rows(client, f"/REST/archive/experiments?project=P&xsiType=xnat:imageSessionData&{asked}")
     assert [(one["label"], one["xnat:imagescandata/id"]) for one in found] == [("S1", "4"), ("S1", "12")]
@@ -184,7 +184,7 @@ def test_resources_of_scans_are_joined_where_they_are_asked_for(client: httpx.Cl
     assert shared == []
 
 
-def test_subjects_and_sessions_say_when_they_were_changed_last(client: httpx.Client, site: Site) -> None:
+def test_subjects_and_sessions_say_when_they_were_changed_last(client: httpx.Client, site: DataFolder) -> None:
     """pyxnat's caches and dax's go by it: a subject's is that of its sessions."""
     columns = "columns=insert_date,last_modified,xnat:mrSessionData/meta/last_modified"
 
@@ -227,8 +227,8 @@ def test_who_asks_for_types_and_paths_is_told_both_ways(client: httpx.Client) ->
     assert found["xnat:mrsessiondata/date"] == found["date"] == "2024-01-31"
 
 
-def test_what_is_in_a_session_is_filtered_too(site: Site, client: httpx.Client) -> None:
-    site.bring({**documented("S1", "4", OBJECTS), **documented("S1", "12", MORE)}, session="S1", subject="Ann")
+def test_what_is_in_a_session_is_filtered_too(site: DataFolder, client: httpx.Client) -> None:
+    site.bring({**uploader_layout("S1", "4", OBJECTS), **uploader_layout("S1", "12", MORE)}, session="S1", subject="Ann")
     scans = "/data/experiments/XNAT_E00001/scans"
     assert [one["ID"] for one in rows(client, f"{scans}?ID=12&columns=type")] == ["12"]
     assert rows(client, f"{scans}?xsiType=xnat:ctScanData") == []
@@ -313,9 +313,9 @@ def test_zips_have_members_that_clients_can_split(client: httpx.Client, subtests
             assert answer.headers["content-length"] == str(len(answer.content))
 
 
-def test_several_sessions_come_as_one_zip(site: Site, client: httpx.Client) -> None:
+def test_several_sessions_come_as_one_zip(site: DataFolder, client: httpx.Client) -> None:
     more = images(1, study=2)
-    site.bring(documented("S2", "1", more), session="S2", subject="Bob")
+    site.bring(uploader_layout("S2", "1", more), session="S2", subject="Bob")
     for where in ("/data/experiments/XNAT_E00001,XNAT_E00002", "/data/projects/P/experiments/S1,S2"):
         answer = client.get(f"{where}/scans/ALL/files?format=zip")
         with zipfile.ZipFile(io.BytesIO(answer.content)) as made:
@@ -326,8 +326,8 @@ def test_several_sessions_come_as_one_zip(site: Site, client: httpx.Client) -> N
         assert {name.partition("/")[0] for name in made.namelist()} == {"S1"}
 
 
-def test_scans_are_chosen_by_id_and_by_type(site: Site, client: httpx.Client) -> None:
-    site.bring({**documented("S1", "4", OBJECTS), **documented("S1", "12", MORE)}, session="S1", subject="Ann")
+def test_scans_are_chosen_by_id_and_by_type(site: DataFolder, client: httpx.Client) -> None:
+    site.bring({**uploader_layout("S1", "4", OBJECTS), **uploader_layout("S1", "12", MORE)}, session="S1", subject="Ann")
     assert len(rows(client, "/data/experiments/XNAT_E00001/scans/4,12/files")) == 5
     assert len(rows(client, "/data/experiments/XNAT_E00001/scans/12/files")) == 2
     assert len(rows(client, "/data/experiments/XNAT_E00001/scans/4,99/files")) == 3

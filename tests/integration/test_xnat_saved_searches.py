@@ -22,8 +22,8 @@ from scandock.catalog.server_tables import account, audit, saved_search, saved_s
 from scandock.model import request_limits
 from scandock.rules.permissions import Scope
 from scandock.web.xnat.services import saved_searches
-from tests.builders import Site, documented, images, site_at
-from tests.integration.web import Web, serving
+from tests.builders import DataFolder, uploader_layout, images, make_data_folder
+from tests.integration.web import Web, serve_in_process
 
 MR = "xnat:mrSessionData"
 AT = "/data/search/saved"
@@ -34,10 +34,10 @@ NAMES = {"x": "http://nrg.wustl.edu/security"}
 def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
     """A session of P, one of Q; ann reads P, bob Q, eve nothing."""
     with pytest.MonkeyPatch.context() as patch:
-        site: Site = site_at(tmp_path_factory.mktemp("saved"), patch)
-        with serving(site.data) as running:
-            site.bring(documented("E1", "1", images(1)), subject="Ann", session="E1")
-            site.bring(documented("E2", "1", images(1, study=2)), project="Q", subject="Bob", session="E2")
+        site: DataFolder = make_data_folder(tmp_path_factory.mktemp("saved"), patch)
+        with serve_in_process(site.data) as running:
+            site.bring(uploader_layout("E1", "1", images(1)), subject="Ann", session="E1")
+            site.bring(uploader_layout("E2", "1", images(1, study=2)), project="Q", subject="Bob", session="E2")
             running.account("ann", P="collaborator")
             running.account("bob", Q="collaborator")
             running.account("eve")
@@ -337,8 +337,8 @@ def test_changes_are_in_the_audit(web: Web, people: dict[str, httpx.Client]) -> 
 
 @pytest.mark.postgresql
 def test_each_database_keeps_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> None:
-    site = site_at(tmp_path, monkeypatch, database_url)
-    with serving(site.data, site.settings) as running:
+    site = make_data_folder(tmp_path, monkeypatch, database_url)
+    with serve_in_process(site.data, site.settings) as running:
         running.account("ann")
         with running.client() as admin, running.client("ann") as ann:
             assert put(ann, "s", document(users=("admin",))).status_code == 200

@@ -7,16 +7,16 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.builders import Site, images, site_at
+from tests.builders import DataFolder, images, make_data_folder
 from tests.integration.test_xnat_making import done, rows
-from tests.integration.web import served
+from tests.integration.web import serve_data_folder
 
 MR = {"xsiType": "xnat:mrSessionData"}
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> Site:
-    return site_at(tmp_path, monkeypatch, database_url)
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> DataFolder:
+    return make_data_folder(tmp_path, monkeypatch, database_url)
 
 
 def session(client: httpx.Client, label: str, scans: dict[str, tuple[str, str]], project: str = "P") -> str:
@@ -35,8 +35,8 @@ def types(client: httpx.Client, address: str) -> dict[str, str]:
 
 
 @pytest.mark.postgresql
-def test_types_are_those_that_people_gave_scans_of_the_same_description(site: Site) -> None:
-    with served(site) as (_, client):
+def test_types_are_those_that_people_gave_scans_of_the_same_description(site: DataFolder) -> None:
+    with serve_data_folder(site) as (_, client):
         session(client, "A", {"1": ("t1-MPRAGE", "T1w"), "2": ("t1_mprage", "T1w"), "3": ("T1 mprage", "Other")})
         session(client, "B", {"1": ("bold", "Unknown"), "2": ("dwi", "DWI"), "3": ("", "Empty")})
         client.post("/api/v1/projects", json={"id": "Q", "name": "Q"})
@@ -51,8 +51,8 @@ def test_types_are_those_that_people_gave_scans_of_the_same_description(site: Si
         assert types(client, address)["1"] == "T1w"
 
 
-def test_who_may_not_change_a_session_fixes_no_types(site: Site) -> None:
-    with served(site) as (web, client):
+def test_who_may_not_change_a_session_fixes_no_types(site: DataFolder) -> None:
+    with serve_data_folder(site) as (web, client):
         session(client, "A", {"1": ("t1", "T1w")})
         address = session(client, "B", {"1": ("t1", "")})
         before = types(client, address)
@@ -62,8 +62,8 @@ def test_who_may_not_change_a_session_fixes_no_types(site: Site) -> None:
         assert types(client, address) == before
 
 
-def test_headers_tell_one_scan_and_what_was_made_as_unknown(site: Site) -> None:
-    with served(site) as (_, client):
+def test_headers_tell_one_scan_and_what_was_made_as_unknown(site: DataFolder) -> None:
+    with serve_data_folder(site) as (_, client):
         address = session(client, "A", {"1": ("", "Unknown"), "2": ("", "Unknown"), "3": ("", "mine")})
         for scan in ("1", "2", "3"):
             description = {0x0008103E: (b"LO", b"series " + scan.encode())}

@@ -27,10 +27,10 @@ from scandock.web.xnat.services.columns import Rows
 from scandock.web.xnat.services.search_bundle import read_bundle
 from scandock.web.xnat.services.search_comparing import KNOWN
 from scandock.web.xnat.services.searching import elements, search
-from tests.builders import Site, documented, images, site_at
+from tests.builders import DataFolder, uploader_layout, images, make_data_folder
 from tests.integration.many_rows import seed, seed_scans
 from tests.integration.test_browsing import ask, counted
-from tests.integration.web import Web, serving
+from tests.integration.web import Web, serve_in_process
 
 pytestmark = pytest.mark.long
 
@@ -469,9 +469,9 @@ def test_a_search_is_one_statement(catalog: Catalog, subtests: pytest.Subtests) 
 
 @pytest.fixture
 def web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
-    site: Site = site_at(tmp_path, monkeypatch)
-    with serving(site.data) as running:
-        site.bring(documented("S1", "4", images(1)), session="S1", subject="Ann")
+    site: DataFolder = make_data_folder(tmp_path, monkeypatch)
+    with serve_in_process(site.data) as running:
+        site.bring(uploader_layout("S1", "4", images(1)), session="S1", subject="Ann")
         yield running
 
 

@@ -8,18 +8,18 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from tests.builders import Site, documented, images
-from tests.integration.web import PASSWORD, Web, serving
+from tests.builders import DataFolder, uploader_layout, images
+from tests.integration.web import PASSWORD, Web, serve_in_process
 
 PAGE = "/projects/P/sessions/E1"
 
 
 @pytest.fixture(scope="module")
-def web(shared_site: Site) -> Iterator[Web]:
+def web(shared_site: DataFolder) -> Iterator[Web]:
     """An archived session E1 and a waiting one E2, of P."""
-    with serving(shared_site.data) as running:
-        shared_site.bring(documented("E1", "1", images(1)), subject="Ann", session="E1")
-        sent = documented("E2", "1", images(1, study=2))
+    with serve_in_process(shared_site.data) as running:
+        shared_site.bring(uploader_layout("E1", "1", images(1)), subject="Ann", session="E1")
+        sent = uploader_layout("E2", "1", images(1, study=2))
         shared_site.bring(sent, subject="Bob", session="E2", destination="prearchive")
         running.account("mary", P="member")
         running.account("carl", P="collaborator")

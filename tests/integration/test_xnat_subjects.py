@@ -18,9 +18,9 @@ from sqlalchemy import select
 from scandock.catalog.server_tables import audit
 from scandock.web.xnat.answers import XNAT, XSI
 from scandock.web.xnat.schema import xnat_xsd
-from tests.builders import Site, documented, images, site_at
+from tests.builders import DataFolder, uploader_layout, images, make_data_folder
 from tests.integration.test_xnat_making import MR, done, experiment, fields, rows
-from tests.integration.web import served
+from tests.integration.web import serve_data_folder
 
 S1 = "/data/projects/P/subjects/S1"
 XML = {"Content-Type": "text/xml"}
@@ -38,8 +38,8 @@ ANN = {
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> Site:
-    return site_at(tmp_path, monkeypatch, database_url)
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> DataFolder:
+    return make_data_folder(tmp_path, monkeypatch, database_url)
 
 
 def said(client: httpx.Client, label: str = "S1") -> dict[str, str]:
@@ -60,8 +60,8 @@ def trail(web: Any) -> list[dict[str, Any]]:
 # -- said --------------------------------------------------------------------------------------------------------------
 
 
-def test_what_is_said_of_a_new_subject_is_kept(site: Site) -> None:
-    with served(site) as (web, client):
+def test_what_is_said_of_a_new_subject_is_kept(site: DataFolder) -> None:
+    with serve_data_folder(site) as (web, client):
         done(client.put(S1, params={**MR, **ANN, "nobody": "x", "event_reason": "y"}), 201)
         assert said(client) == {
             "group": "control", "src": "clinic", "gender": "F", "yob": "1980", "dob": "1980-02-29",
@@ -75,8 +75,8 @@ def test_what_is_said_of_a_new_subject_is_kept(site: Site) -> None:
         assert "1980" not in json.dumps(web.logged, default=str)
 
 
-def test_what_is_said_of_one_that_is_there_is_written_and_taken_back(site: Site) -> None:
-    with served(site) as (web, client):
+def test_what_is_said_of_one_that_is_there_is_written_and_taken_back(site: DataFolder) -> None:
+    with serve_data_folder(site) as (web, client):
         done(client.put(S1, params={"gender": "F"}), 201)
         assert done(client.put("/data/subjects/XNAT_S00001", params={"yob": "1980", "gender": "F"})) == "XNAT_S00001"
         assert said(client) == {"gender": "F", "yob": "1980"}
@@ -86,10 +86,10 @@ def test_what_is_said_of_one_that_is_there_is_written_and_taken_back(site: Site)
         assert trail(web) == [{"made": True, "fields": ["gender"]}, {"fields": ["yob"]}, {"fields": ["gender", "yob"]}]
 
 
-def test_the_investigator_of_a_subject_is_kept_and_shown(site: Site) -> None:
+def test_the_investigator_of_a_subject_is_kept_and_shown(site: DataFolder) -> None:
     """By paths and in a document; read as columns, as an item, and as XML in the order of XNAT's documents."""
     path = "xnat:subjectData/investigator"
-    with served(site) as (_, client):
+    with serve_data_folder(site) as (_, client):
         done(client.put(S1, params={f"{path}/firstname": "Tim", f"{path}/lastname": "Olsen", "gender": "F"}), 201)
         listed = client.get("/data/projects/P/subjects", params={"columns": f"{path}/lastname,gender", "format": "csv"})
         assert "Olsen" in listed.text
@@ -106,8 +106,8 @@ def test_the_investigator_of_a_subject_is_kept_and_shown(site: Site) -> None:
         }  # fmt: skip
 
 
-def test_a_document_takes_back_what_it_lacks_where_data_may_be_deleted(site: Site) -> None:
-    with served(site) as (_, client):
+def test_a_document_takes_back_what_it_lacks_where_data_may_be_deleted(site: DataFolder) -> None:
+    with serve_data_folder(site) as (_, client):
         done(client.put(S1, params={"gender": "F", "education": "12", "group": "control"}), 201)
         document = b"<Subject label='S1'><demographics><gender>M</gender></demographics></Subject>"
         done(client.put(f"{S1}?allowDataDeletion=false", content=document, headers=XML))
@@ -119,8 +119,8 @@ def test_a_document_takes_back_what_it_lacks_where_data_may_be_deleted(site: Sit
 
 
 @pytest.mark.postgresql
-def test_what_many_say_at_once_is_kept_whole(site: Site) -> None:
-    with served(site) as (_, client):
+def test_what_many_say_at_once_is_kept_whole(site: DataFolder) -> None:
+    with serve_data_folder(site) as (_, client):
         done(client.put(S1), 201)
         names = ["group", "src", "gender", "handedness", "race", "ethnicity", "race2", "race3"]
         with ThreadPoolExecutor(8) as threads:
@@ -129,9 +129,9 @@ def test_what_many_say_at_once_is_kept_whole(site: Site) -> None:
         assert said(client) == {name: f"of {name}" for name in names}
 
 
-def test_a_path_is_understood_as_it_is_typed(site: Site) -> None:
+def test_a_path_is_understood_as_it_is_typed(site: DataFolder) -> None:
     """Curl sends brackets and the equals sign within them as they are."""
-    with served(site) as (_, client):
+    with serve_data_folder(site) as (_, client):
         typed = httpx.URL(f"{client.base_url}{S1}").copy_with(query=f"{TYPED}/gender=M&group=a%20b".encode())
         done(client.put(typed), 201)
         assert b"[@xsi:type=" in typed.raw_path
@@ -142,8 +142,8 @@ def test_a_path_is_understood_as_it_is_typed(site: Site) -> None:
             assert [one["ID"] for one in listed] == (["XNAT_S00001"] if query.endswith("M") else [])
 
 
-def test_a_value_that_is_none_is_refused_and_nothing_of_the_request_is_done(site: Site) -> None:
-    with served(site) as (_, client):
+def test_a_value_that_is_none_is_refused_and_nothing_of_the_request_is_done(site: DataFolder) -> None:
+    with serve_data_folder(site) as (_, client):
         for name, value in (("yob", "soon"), ("dob", "1981-02-29"), (f"{TYPED}/weight", "heavy"), ("age", "34y")):
             told = done(client.put(S1, params={"gender": "F", name: value}), 400)
             assert told.startswith(f"{name.rpartition('/')[2]} is {value!r}. Right is ")
@@ -153,15 +153,15 @@ def test_a_value_that_is_none_is_refused_and_nothing_of_the_request_is_done(site
         assert said(client) == {"gender": "F"}
 
 
-def test_the_body_says_nothing_of_a_subject(site: Site) -> None:
-    with served(site) as (_, client):
+def test_the_body_says_nothing_of_a_subject(site: DataFolder) -> None:
+    with serve_data_folder(site) as (_, client):
         done(client.put(S1, data={"gender": "F"}), 201)
         done(client.put(S1, json={"gender": "F"}))
         assert said(client) == {}
 
 
-def test_who_may_not_change_a_subject_says_nothing_of_it(site: Site) -> None:
-    with served(site) as (web, client):
+def test_who_may_not_change_a_subject_says_nothing_of_it(site: DataFolder) -> None:
+    with serve_data_folder(site) as (web, client):
         done(client.put(S1, params={"gender": "F"}), 201)
         web.account("reader", P="collaborator")
         web.account("other")
@@ -177,8 +177,8 @@ def test_who_may_not_change_a_subject_says_nothing_of_it(site: Site) -> None:
 
 
 @pytest.mark.postgresql
-def test_subjects_are_listed_and_filtered_by_what_is_said_of_them(site: Site) -> None:
-    with served(site) as (_, client):
+def test_subjects_are_listed_and_filtered_by_what_is_said_of_them(site: DataFolder) -> None:
+    with serve_data_folder(site) as (_, client):
         done(client.put(S1, params=ANN), 201)
         done(client.put("/data/projects/P/subjects/S2", params={"gender": "male", "yob": "1990"}), 201)
         asked = "ID,group,src,gender,handedness,yob,dob,age,weight,weight/units,educationDesc"
@@ -203,8 +203,8 @@ def test_subjects_are_listed_and_filtered_by_what_is_said_of_them(site: Site) ->
 
 
 @pytest.mark.postgresql
-def test_experiments_are_listed_and_filtered_by_what_is_said_of_their_subjects(site: Site) -> None:
-    with served(site) as (_, client):
+def test_experiments_are_listed_and_filtered_by_what_is_said_of_their_subjects(site: DataFolder) -> None:
+    with serve_data_folder(site) as (_, client):
         done(client.put(S1, params=ANN), 201)
         one = experiment(client)
         experiment(client, "E2", "S2")
@@ -222,8 +222,8 @@ def test_experiments_are_listed_and_filtered_by_what_is_said_of_their_subjects(s
         assert [row["label"] for row in rows(client.get("/data/experiments", params=by_scan))] == ["E1"]
 
 
-def test_an_item_has_its_demographics_as_xnatpy_reads_them(site: Site) -> None:
-    with served(site) as (_, client):
+def test_an_item_has_its_demographics_as_xnatpy_reads_them(site: DataFolder) -> None:
+    with serve_data_folder(site) as (_, client):
         done(client.put(S1), 201)
         (bare,) = client.get(f"{S1}?format=json").json()["items"]
         assert bare["children"] == []
@@ -241,8 +241,8 @@ def test_an_item_has_its_demographics_as_xnatpy_reads_them(site: Site) -> None:
         }  # fmt: skip
 
 
-def test_a_document_has_its_elements_as_the_schema_orders_them(site: Site) -> None:
-    with served(site) as (_, client):
+def test_a_document_has_its_elements_as_the_schema_orders_them(site: DataFolder) -> None:
+    with serve_data_folder(site) as (_, client):
         done(client.put(S1, params=ANN), 201)
         root = ET.fromstring(client.get(S1).content)
     assert (root.tag, root.get("group"), root.get("src")) == (f"{{{XNAT}}}Subject", "control", "clinic")
@@ -260,8 +260,8 @@ def test_a_document_has_its_elements_as_the_schema_orders_them(site: Site) -> No
 
 
 @pytest.mark.postgresql
-def test_the_page_of_a_subject_shows_it(site: Site) -> None:
-    with served(site) as (_, client):
+def test_the_page_of_a_subject_shows_it(site: DataFolder) -> None:
+    with serve_data_folder(site) as (_, client):
         done(client.put(S1, params={"gender": "<b>F", "yob": "1980"}), 201)
         shown = client.get("/projects/P/subjects/S1", headers={"accept": "text/html"}).text
         assert "<dt>Gender</dt><dd>&lt;b&gt;F</dd>" in shown
@@ -271,21 +271,21 @@ def test_the_page_of_a_subject_shows_it(site: Site) -> None:
 # -- and kept ----------------------------------------------------------------------------------------------------------
 
 
-def test_what_is_said_stays_when_labels_sessions_and_imports_change(site: Site) -> None:
-    with served(site) as (_, client):
+def test_what_is_said_stays_when_labels_sessions_and_imports_change(site: DataFolder) -> None:
+    with serve_data_folder(site) as (_, client):
         done(client.put(S1, params={"gender": "F"}), 201)
         one = experiment(client)
         done(client.put(S1, params={"label": "S2", "yob": "1980"}))
         assert said(client, "S2") == {"gender": "F", "yob": "1980"}
         done(client.put(f"/data/experiments/{one}", params={"subject_ID": "S9"}))
         assert (said(client, "S2"), said(client, "S9")) == ({"gender": "F", "yob": "1980"}, {})
-        assert site.bring(documented("E2", "1", images(1)), session="E2", project="P", subject="S2").state == "placed"
+        assert site.bring(uploader_layout("E2", "1", images(1)), session="E2", project="P", subject="S2").state == "placed"
         assert said(client, "S2") == {"gender": "F", "yob": "1980"}
 
 
 @pytest.mark.postgresql
-def test_what_was_said_goes_with_a_deleted_subject(site: Site) -> None:
-    with served(site) as (_, client):
+def test_what_was_said_goes_with_a_deleted_subject(site: DataFolder) -> None:
+    with serve_data_folder(site) as (_, client):
         done(client.put(S1, params={"gender": "F"}), 201)
         done(client.delete(S1))
         done(client.put(S1), 201)

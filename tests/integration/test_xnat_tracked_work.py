@@ -15,9 +15,9 @@ from scandock.services.committing import archive_as
 from scandock.web.xnat.services.cleaning import KEYS, KEYS_KEPT_MS
 from scandock.web.xnat.services.tracked_work import ALIVE_SECONDS, STOPPED, begin
 from scandock.web.xnat.services.tracking import tell
-from tests.builders import Site, documented, images
+from tests.builders import DataFolder, uploader_layout, images
 from tests.integration.web import Web
-from tests.integration.xnat_waiting import rows, served, waits
+from tests.integration.xnat_prearchive import result_rows, serve_xnat, import_to_prearchive
 
 KEY = "20260101_101010"
 LISTENER = {"http-session-listener": KEY}
@@ -35,9 +35,9 @@ def messages(found: dict[str, Any]) -> list[tuple[str, str]]:
     return [(one["status"], one["message"]) for one in json.loads(found["payload"])["entryList"]]
 
 
-def test_archiving_one_is_told_by_its_key(site: Site) -> None:
-    uri = waits(site)
-    with served(site) as (_, client):
+def test_archiving_one_is_told_by_its_key(site: DataFolder) -> None:
+    uri = import_to_prearchive(site)
+    with serve_xnat(site) as (_, client):
         answer = client.post(ARCHIVE, params={"src": uri, **LISTENER})
         assert answer.text == "/data/archive/projects/Q/subjects/DOE_JANE/experiments/S1\r\n"
         found = told(client)
@@ -46,10 +46,10 @@ def test_archiving_one_is_told_by_its_key(site: Site) -> None:
         assert messages(found) == [("InProgress", f"Archiving {uri.removeprefix('/data')}")]
 
 
-def test_archiving_several_is_told_with_what_stays(site: Site) -> None:
-    site.bring(documented("S2", "1", images(2, study=2, patient_id=b"PAT2")), project="Q", session="S2", dialect=True)
-    good, bad = waits(site), waits(site, label="S2", study=2)
-    with served(site) as (_, client):
+def test_archiving_several_is_told_with_what_stays(site: DataFolder) -> None:
+    site.bring(uploader_layout("S2", "1", images(2, study=2, patient_id=b"PAT2")), project="Q", session="S2", dialect=True)
+    good, bad = import_to_prearchive(site), import_to_prearchive(site, label="S2", study=2)
+    with serve_xnat(site) as (_, client):
         answer = client.post(ARCHIVE, params={"src": [good, bad], **LISTENER})
         assert answer.status_code == 200, answer.text
         found = told(client)
@@ -58,10 +58,10 @@ def test_archiving_several_is_told_with_what_stays(site: Site) -> None:
         assert [status for status, _ in messages(found)] == ["InProgress", "InProgress", "Completed", "Failed"]
 
 
-def test_what_is_refused_is_the_end_of_its_key(site: Site) -> None:
-    site.bring(documented("S1", "1", images(1)), project="Q", session="S1")
-    uri = waits(site)
-    with served(site) as (_, client):
+def test_what_is_refused_is_the_end_of_its_key(site: DataFolder) -> None:
+    site.bring(uploader_layout("S1", "1", images(1)), project="Q", session="S1")
+    uri = import_to_prearchive(site)
+    with serve_xnat(site) as (_, client):
         answer = client.post(ARCHIVE, params={"src": uri, **LISTENER})
         assert answer.status_code == 409
         found = told(client)
@@ -76,9 +76,9 @@ def test_what_is_refused_is_the_end_of_its_key(site: Site) -> None:
         ("false", "{uri}", "Prearchive:{uri}"),
     ],
 )
-def test_a_commit_with_a_key_is_answered_200(site: Site, auto: str, text: str, final: str) -> None:
-    uri = waits(site)
-    with served(site) as (_, client):
+def test_a_commit_with_a_key_is_answered_200(site: DataFolder, auto: str, text: str, final: str) -> None:
+    uri = import_to_prearchive(site)
+    with serve_xnat(site) as (_, client):
         answer = client.post(uri, params={"action": "commit", "auto-archive": auto, **LISTENER})
         assert (answer.status_code, answer.text) == (200, text.format(uri=uri))
         found = told(client)
@@ -86,9 +86,9 @@ def test_a_commit_with_a_key_is_answered_200(site: Site, auto: str, text: str, f
         assert found["finalMessage"] == final.format(uri=uri.removeprefix("/data"))
 
 
-def test_a_key_without_a_name_is_refused_before_anything_is_done(site: Site) -> None:
-    uri = waits(site)
-    with served(site) as (_, client):
+def test_a_key_without_a_name_is_refused_before_anything_is_done(site: DataFolder) -> None:
+    uri = import_to_prearchive(site)
+    with serve_xnat(site) as (_, client):
         for answer in (
             client.post(ARCHIVE, params={"src": uri, "http-session-listener": " "}),
             client.post(uri, params={"action": "commit", "http-session-listener": ""}),
@@ -98,9 +98,9 @@ def test_a_key_without_a_name_is_refused_before_anything_is_done(site: Site) -> 
         assert client.get(uri, params={"format": "json"}).status_code == 200
 
 
-def test_while_it_goes_on_the_key_says_so(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    uri = waits(site)
-    with served(site) as (_, client):
+def test_while_it_goes_on_the_key_says_so(site: DataFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    uri = import_to_prearchive(site)
+    with serve_xnat(site) as (_, client):
         real, seen = archive_as, []
 
         def meanwhile(*args: Any, **kwargs: Any) -> Any:
@@ -113,9 +113,9 @@ def test_while_it_goes_on_the_key_says_so(site: Site, monkeypatch: pytest.Monkey
         assert told(client)["succeeded"] is True
 
 
-def test_a_fault_of_the_server_is_an_end(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    uri = waits(site)
-    with served(site) as (_, client):
+def test_a_fault_of_the_server_is_an_end(site: DataFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    uri = import_to_prearchive(site)
+    with serve_xnat(site) as (_, client):
 
         def fails(*_: Any, **__: Any) -> None:
             raise RuntimeError("broken")
@@ -143,12 +143,12 @@ def test_a_server_that_was_killed_meanwhile_is_an_end(web: Web, client: httpx.Cl
     assert tell(catalog, principal, KEY) is None
 
 
-def test_one_that_is_not_to_be_had_costs_the_others_nothing(site: Site) -> None:
+def test_one_that_is_not_to_be_had_costs_the_others_nothing(site: DataFolder) -> None:
     site.project("R")
-    first, last = waits(site), waits(site, label="S2", study=2)
-    gone, other = "/data/prearchive/projects/Q/20260101_000000000/Nope", waits(site, project="R", label="S3", study=3)
+    first, last = import_to_prearchive(site), import_to_prearchive(site, label="S2", study=2)
+    gone, other = "/data/prearchive/projects/Q/20260101_000000000/Nope", import_to_prearchive(site, project="R", label="S3", study=3)
     loose = "/data/prearchive/projects/Unassigned/20260101_000000000/Nope"
-    with served(site) as (web, client):
+    with serve_xnat(site) as (web, client):
         web.account("mia", Q="member")
         with web.client("mia") as mia:
             answer = mia.post(ARCHIVE, params={"src": [first, gone, other, loose, last], **LISTENER})
@@ -164,13 +164,13 @@ def test_one_that_is_not_to_be_had_costs_the_others_nothing(site: Site) -> None:
             ]
             assert told(mia)["succeeded"] is False
             assert f"{gone.removeprefix('/data')}: {hidden}" in told(mia)["finalMessage"]
-        assert [one["label"] for one in rows(client.get("/data/projects/Q/experiments"))] == ["S1", "S2"]
+        assert [one["label"] for one in result_rows(client.get("/data/projects/Q/experiments"))] == ["S1", "S2"]
 
 
-def test_a_commit_that_could_not_archive_tells_why_by_its_key(site: Site) -> None:
-    site.bring(documented("S1", "1", images(2, patient_id=b"PAT9")), project="Q", session="S1", dialect=True)
-    uri = waits(site)
-    with served(site) as (_, client):
+def test_a_commit_that_could_not_archive_tells_why_by_its_key(site: DataFolder) -> None:
+    site.bring(uploader_layout("S1", "1", images(2, patient_id=b"PAT9")), project="Q", session="S1", dialect=True)
+    uri = import_to_prearchive(site)
+    with serve_xnat(site) as (_, client):
         answer = client.post(uri, params={"action": "commit", "auto-archive": "true", **LISTENER})
         assert (answer.status_code, answer.text) == (200, uri)
         found = told(client)

@@ -12,14 +12,14 @@ import pytest
 from sqlalchemy import select, update
 
 from scandock.catalog.server_tables import reception, tracked
-from scandock.queue.wake import notify
+from scandock.queue.notify import notify
 from scandock.testing.worker import InProcessWorker
 from scandock.web.xnat.services.cleaning import KEYS, KEYS_KEPT_MS
 from scandock.web.xnat.services.tracking import DELETED
-from tests.builders import documented, images, site_at, zipped
+from tests.builders import uploader_layout, images, make_data_folder, zip_entries
 from tests.crash.processes import until
-from tests.integration.server_side import worker_on
-from tests.integration.web import Web, serving
+from tests.integration.upload_server import run_worker
+from tests.integration.web import Web, serve_in_process
 
 KEY = "20260101_101010"
 TRACK = f"/xapi/event_tracking/{KEY}"
@@ -30,8 +30,8 @@ SRC = f"/user/cache/resources/{KEY}/files/a.zip"
 
 @pytest.fixture
 def web(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
-    site = site_at(tmp_path, monkeypatch, database_url)
-    with serving(site.data, site.settings) as running:
+    site = make_data_folder(tmp_path, monkeypatch, database_url)
+    with serve_in_process(site.data, site.settings) as running:
         yield running
 
 
@@ -40,7 +40,7 @@ def worker(web: Web) -> InProcessWorker:
 
 
 def archive(case: str = "tracked", count: int = 2, **values: Any) -> bytes:
-    return zipped(documented("folder", "1", images(count, case=case, **values)))
+    return zip_entries(uploader_layout("folder", "1", images(count, case=case, **values)))
 
 
 def submit(client: httpx.Client, body: bytes | None = None, /, **asked: str) -> str:
@@ -102,7 +102,7 @@ def test_the_end_of_an_archived_one_and_of_one_that_is_refused(web: Web, client:
         found = ended(client)
         assert found["finalMessage"] == "Archive:/archive/projects/P/subjects/DOE_JANE/experiments/PAT1"
         # the key again: it tells of the newest
-        submit(client, zipped({"a.txt": b"text"}), action="commit")
+        submit(client, zip_entries({"a.txt": b"text"}), action="commit")
         found = ended(client)
         assert found["succeeded"] is False
         assert found["finalMessage"].startswith("Upload did not include parsable files for session generation.")
@@ -164,7 +164,7 @@ def test_an_import_whose_attempt_is_killed_has_an_end(web: Web, client: httpx.Cl
         return told(client)["succeeded"] is not None
 
     data, url = Path(web.site.data), web.site.settings.database_url
-    with worker_on(data, url, SCANDOCK_CRASH_AT="read", SCANDOCK_CRASH_BY="SIGKILL"):
+    with run_worker(data, url, SCANDOCK_CRASH_AT="read", SCANDOCK_CRASH_BY="SIGKILL"):
         until(hurried, "it never ended")
     found = told(client)
     assert found["succeeded"] is False

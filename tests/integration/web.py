@@ -27,13 +27,13 @@ from scandock.web.deps import Site
 from scandock.web.problems import MEDIA_TYPE
 from scandock.web.process import config_of
 from tests import builders
-from tests.documented import documented_codes
+from tests.documented_codes import read_documented_codes
 from tests.sinks import steps_logged_by
 
 PASSWORD = "correct horse"
 
 
-def only_documented(response: httpx.Response) -> None:
+def check_documented(response: httpx.Response) -> None:
     """Whatever a test asks for: a problem has a code that its page has, with the status that it says there."""
     if response.headers.get("content-type") != MEDIA_TYPE:
         return
@@ -41,7 +41,7 @@ def only_documented(response: httpx.Response) -> None:
     if not response.content:  # of a HEAD
         return
     code = response.json()["code"]
-    statuses = documented_codes().get(code)
+    statuses = read_documented_codes().get(code)
     assert statuses is not None, f"{code} is not on the page of codes"
     assert not statuses or response.status_code in statuses, f"{code} is answered with {response.status_code}"
 
@@ -61,7 +61,7 @@ class Web:
     def client(self, name: str | None = "admin", **more: Any) -> httpx.Client:
         """A client that is logged in by basic authentication."""
         auth = None if name is None else (name, PASSWORD)
-        return self.asking(auth=auth, event_hooks={"response": [only_documented]}, **more)
+        return self.asking(auth=auth, event_hooks={"response": [check_documented]}, **more)
 
     def asking(self, **options: Any) -> httpx.Client:
         """A client that is logged in as `options` say, if at all."""
@@ -78,7 +78,7 @@ class Web:
         return (Path(self.site.data) / "incoming" / uuid / "archive").read_bytes()
 
 
-def with_mail() -> Settings:
+def settings_with_mail() -> Settings:
     """The settings of a site that says it sends mail; nothing listens where it would go."""
     return load_settings().model_copy(update={"smtp_host": "127.0.0.1", "smtp_port": 9})
 
@@ -91,15 +91,15 @@ def capture_steps() -> Iterator[list[Any]]:
 
 
 @contextmanager
-def serving(data: Path, settings: Settings | None = None) -> Iterator[Web]:
+def serve_in_process(data: Path, settings: Settings | None = None) -> Iterator[Web]:
     """Serve DATA in this process without a socket, with an administrator `admin` and a project `P`."""
     settings = settings or load_settings()
     with capture_steps() as logged, InProcessServer(data, settings) as server:
-        yield _begun(Web(app=server.app, base=server.base, site=server.site, logged=logged, transport=server.transport))
+        yield _prepare(Web(app=server.app, base=server.base, site=server.site, logged=logged, transport=server.transport))
 
 
 @contextmanager
-def listening(data: Path, settings: Settings | None = None) -> Iterator[Web]:
+def serve_by_socket(data: Path, settings: Settings | None = None) -> Iterator[Web]:
     """Serve DATA by uvicorn at a port of the loopback: for what is about streams, connections and the HTTP server."""
     settings = settings or load_settings()
     if settings.database_url is None:
@@ -132,14 +132,14 @@ def listening(data: Path, settings: Settings | None = None) -> Iterator[Web]:
             port = server.servers[0].sockets[0].getsockname()[1]
             base = f"http://127.0.0.1:{port}"
             transport = partial(httpx.HTTPTransport, verify=False)  # to load authorities takes longer than most tests
-            yield _begun(Web(app=app, base=base, site=app.state.site, logged=logged, transport=transport))
+            yield _prepare(Web(app=app, base=base, site=app.state.site, logged=logged, transport=transport))
         finally:
             server.should_exit = True
             thread.join(30)
             assert not thread.is_alive()
 
 
-def _begun(web: Web) -> Web:
+def _prepare(web: Web) -> Web:
     with web.site.catalog.read() as connection:
         if accounts.find(connection, "admin") is not None:  # a DATA that was served before
             return web
@@ -150,9 +150,9 @@ def _begun(web: Web) -> Web:
 
 
 @contextmanager
-def served(site: builders.Site) -> Iterator[tuple[Web, httpx.Client]]:
+def serve_data_folder(site: builders.DataFolder) -> Iterator[tuple[Web, httpx.Client]]:
     """A site's DATA behind HTTP, and its administrator's client; checked once it has ended."""
-    with serving(site.data, site.settings) as web, web.client() as client:
+    with serve_in_process(site.data, site.settings) as web, web.client() as client:
         yield web, client
     assert check(str(site.data), site.settings) == []
     assert list((site.data / "work").iterdir()) == []

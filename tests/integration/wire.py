@@ -13,7 +13,7 @@ _ESTABLISHED: Final = 1
 """TCP_INFO's first byte while neither side has ended."""
 
 
-class Wire:
+class HeldWire:
     """A port that leads to another one. After `most` bytes towards it nothing goes on until the wire is `opened`."""
 
     def __init__(self, to: int, most: int | None = None) -> None:
@@ -31,7 +31,7 @@ class Wire:
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
 
-    def __enter__(self) -> Wire:
+    def __enter__(self) -> HeldWire:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -91,25 +91,25 @@ class Wire:
 
     def _hold(self, client: socket.socket, server: socket.socket) -> bool:
         """Take what comes and keep it, until the wire is opened; an end of either side is passed on at once."""
-        kept = bytearray()
+        buffer = bytearray()
         client.settimeout(0.01)
         while not self._free.is_set():
             try:
                 data = client.recv(65536)
             except TimeoutError:
-                if not _lives(server):
+                if not _is_open(server):
                     return False
                 continue
             if not data:
                 return False
-            kept += data
+            buffer += data
         client.settimeout(None)
         with self._lock:
-            self.sent += len(kept)
-        server.sendall(kept)
+            self.sent += len(buffer)
+        server.sendall(buffer)
         return not self._ended
 
 
-def _lives(side: socket.socket) -> bool:
+def _is_open(side: socket.socket) -> bool:
     """Whether the other side has not ended the connection; what it sent before may still lie there."""
     return side.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == _ESTABLISHED

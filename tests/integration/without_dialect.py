@@ -20,9 +20,9 @@ from scandock.testing.readers import thread_readers
 from scandock.testing.worker import InProcessWorker
 from scandock.web.registration import find_dialect
 from scandock.web.security import COOKIE
-from tests.builders import Site, documented, images, zipped
+from tests.builders import DataFolder, uploader_layout, images, zip_entries
 from tests.crash.processes import until
-from tests.integration.web import PASSWORD, serving
+from tests.integration.web import PASSWORD, serve_in_process
 
 ADDRESSES = (
     "/", "/login", "/projects", "/projects/P", "/projects/P/sessions/S1", "/prearchive", "/activity", "/account",
@@ -37,10 +37,10 @@ def main(folder: Path) -> None:
     """Print where Scandock and its dialect are, what was archived, and the answers: a status and a text each."""
     with quick_passwords(), thread_readers():
         make_data(folder / "data")
-        site = Site(root=folder)
-        with InProcessWorker(site.data, upkeep=False), serving(site.data) as web, web.client() as client:
-            site.bring(documented("S1", "1", images(2)))
-            archive = zipped(documented("S2", "1", images(2, study=2)))
+        site = DataFolder(root=folder)
+        with InProcessWorker(site.data, upkeep=False), serve_in_process(site.data) as web, web.client() as client:
+            site.bring(uploader_layout("S1", "1", images(2)))
+            archive = zip_entries(uploader_layout("S2", "1", images(2, study=2)))
             upload = client.post("/api/v1/imports?project=P", content=archive).json()["id"]
             until(lambda: _state(client, upload) in FINAL, "the import has not ended")
             state = _state(client, upload)
@@ -51,7 +51,7 @@ def main(folder: Path) -> None:
                 for name in (COOKIE, "JSESSIONID")
             }
         site.check()
-    told = {
+    result = {
         "package": scandock.__file__,
         "dialect": find_dialect() is not None,
         "state": state,
@@ -60,7 +60,7 @@ def main(folder: Path) -> None:
         "by_cookie": by_cookie,
         "modules": sorted(name for name in sys.modules if name.startswith("scandock.web.xnat")),
     }
-    print(json.dumps(told))
+    print(json.dumps(result))
 
 
 def _state(client: httpx.Client, upload: str) -> str:

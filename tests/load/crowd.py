@@ -15,9 +15,9 @@ from pathlib import Path
 
 from bench.memory import anonymous, pss
 from tests.crash.archives import Study
-from tests.crash.processes import members, name_of
-from tests.crash.served import FreshServed, Served, basic, free_port
-from tests.crash.server_rounds import settled
+from tests.crash.processes import members, process_name
+from tests.crash.served import FreshServerProcess, ServerProcess, basic_header, free_port
+from tests.crash.server_rounds import wait_until_clear
 from tests.crash.uploaders import DOORS, Archive, Log, Uploader
 
 SIZES = {"small": (64, 4), "medium": (256, 12), "large": (512, 40)}
@@ -67,10 +67,10 @@ class Crowd:
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
 
-    def run(self) -> Served:
+    def run(self) -> ServerProcess:
         """Serve, upload, and stop once every import has ended; the server, which has ended."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        server = FreshServed(self.folder, free_port())
+        server = FreshServerProcess(self.folder, free_port())
         over = threading.Event()
         sampler = threading.Thread(target=self._sample, args=(server, over))
         try:
@@ -82,7 +82,7 @@ class Crowd:
                     pool.submit(self._upload, server, users[number % len(users)], number, end)
             over.set()
             sampler.join()
-            settled(server)
+            wait_until_clear(server)
             server.end()
         finally:
             over.set()
@@ -91,7 +91,7 @@ class Crowd:
                 server.wait()
         return server
 
-    def _prepare(self, server: Served) -> list[dict[str, str]]:
+    def _prepare(self, server: ServerProcess) -> list[dict[str, str]]:
         """A project and its members; what each sends to log in."""
         server.project()
         users = []
@@ -100,10 +100,10 @@ class Crowd:
             account = json.dumps({"name": name, "password": password}).encode()
             assert server.ask("POST", "/api/v1/accounts", account)[0] == 201
             assert server.ask("PUT", f"/api/v1/projects/P/members/{name}", b'{"role": "member"}')[0] < 300
-            users.append(basic(name, password))
+            users.append(basic_header(name, password))
         return users
 
-    def _upload(self, server: Served, login: dict[str, str], number: int, end: float) -> None:
+    def _upload(self, server: ServerProcess, login: dict[str, str], number: int, end: float) -> None:
         client = Uploader(server.port, DOORS[number % len(DOORS)], self.log, login=login)
         try:
             for size, archive in self._archives(number, end):
@@ -120,7 +120,7 @@ class Crowd:
         except Exception as error:  # noqa: BLE001  told with the others
             self.measured.failed.append(f"uploader {number}: {error!r}")
 
-    def _took(self, server: Served, taken: Taken) -> None:
+    def _took(self, server: ServerProcess, taken: Taken) -> None:
         with self._lock:
             self.measured.taken.append(taken)
             ended = len(self.measured.taken)
@@ -129,7 +129,7 @@ class Crowd:
                 told = ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in self.measured.spans[-1][1].items())
                 print(f"{ended} imports: {told}", flush=True)
 
-    def _other(self, server: Served, archive: Archive) -> None:
+    def _other(self, server: ServerProcess, archive: Archive) -> None:
         """What people send and do besides: no archives, the same one again, cancels, lists, metrics, downloads."""
         ended = len(self.measured.taken)
         kind = ended % (7 * OTHERS)
@@ -148,9 +148,9 @@ class Crowd:
             server.ask("POST", f"/api/v1/imports/{made['id']}/cancel")
         Uploader(server.port, "raw", self.log).outcome(made["id"])
 
-    def _allocated(self, server: Served) -> dict[str, int]:
+    def _allocated(self, server: ServerProcess) -> dict[str, int]:
         return {
-            name: sum(anonymous(pid) for pid in members(server.group) if name_of(pid) == name)
+            name: sum(anonymous(pid) for pid in members(server.group) if process_name(pid) == name)
             for name in self.measured.memory
         }
 
@@ -168,9 +168,9 @@ class Crowd:
             made = Study(self.seed, study, series=1, count=count, side=side)
             yield size, Archive(f"u{number}-{study}", made, zipfile.ZIP_STORED)
 
-    def _sample(self, server: Served, over: threading.Event) -> None:
+    def _sample(self, server: ServerProcess, over: threading.Event) -> None:
         while not over.wait(SAMPLE_SECONDS):
             for name in ("web", "worker"):
-                found = [pss(pid) for pid in members(server.group) if name_of(pid) == name]
+                found = [pss(pid) for pid in members(server.group) if process_name(pid) == name]
                 if found:
                     self.measured.memory[name].append(sum(found))

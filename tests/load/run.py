@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.crash.processes import check
-from tests.crash.rounds import clean
+from tests.crash.rounds import assert_clean
 from tests.crash.server_rounds import judge
 from tests.load.crowd import SIZES, Crowd, Measured
 
@@ -62,7 +62,7 @@ def load(folder: Path, uploaders: int, seconds: float, seed: int, imports: int =
     server = crowd.run()
     assert not crowd.measured.failed, "\n".join(crowd.measured.failed)
     judge(server.data, crowd.log)
-    clean(check(server.data))
+    assert_clean(check(server.data))
     return crowd.measured
 
 

@@ -218,7 +218,7 @@ def make(version: str, cluster: postgres.Cluster | None) -> Path:
         if url is None:
             return pack(version, folder, expected, version)
         words = ["--no-owner", "--inserts", f"--file={folder}/catalog.sql", url.replace("+psycopg", "")]
-        subprocess.run([str(postgres.programs() / "pg_dump"), *words], check=True)
+        subprocess.run([str(postgres.find_programs() / "pg_dump"), *words], check=True)
         _for_any_psql(folder / "catalog.sql")
         return pack(version, folder, expected, f"{version}-postgresql")
 

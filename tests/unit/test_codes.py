@@ -13,7 +13,7 @@ from scandock.model import errors
 from scandock.web import problems
 from scandock.web.tus.errors import UploadLocked
 from scripts.codes import classes
-from tests.documented import documented_codes
+from tests.documented_codes import read_documented_codes
 
 SOURCE = Path(problems.__file__).parent.parent
 KINDS = {
@@ -100,7 +100,7 @@ def written(trees) -> dict[str, set[str]]:
 
 @pytest.mark.long
 def test_every_code_that_a_module_names_is_documented(written):
-    undocumented = {module: codes - documented_codes().keys() for module, codes in written.items()}
+    undocumented = {module: codes - read_documented_codes().keys() for module, codes in written.items()}
     assert {module: codes for module, codes in undocumented.items() if codes} == {}
 
 
@@ -113,7 +113,7 @@ def test_codes_are_found_wherever_they_are_written(written):
 
 def test_a_code_is_documented_with_the_status_that_it_has():
     for made in classes():
-        statuses = documented_codes()[made.CODE]
+        statuses = read_documented_codes()[made.CODE]
         assert not statuses or made.STATUS in statuses, made
 
 

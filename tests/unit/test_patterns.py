@@ -13,7 +13,7 @@ from scandock.model.errors import Usage
 from scandock.rules.routing_rules import MAX_VALUE, parse_rules
 from scandock.web.xnat.services.columns import MAX_NAME
 from scandock.web.xnat.services.experiments import LISTING
-from tests.patterns import TAIL, Pattern, hostile, patterns, unknown_patterns
+from tests.patterns import TAIL, Pattern, hostile_texts, patterns, unknown_patterns
 
 pytestmark = pytest.mark.long
 
@@ -44,7 +44,7 @@ def test_every_pattern_is_linear(known, subtests):
 def slow(pattern: Pattern) -> str:
     """How a pattern is made to take too long; empty where it is not."""
     asked = calls(pattern)
-    for head, unit in hostile(pattern):
+    for head, unit in hostile_texts(pattern):
         texts = [head + unit * (size // len(unit)) + TAIL for size in SIZES]
         for name, ask in asked.items():
             if is_slow(ask, texts):

@@ -7,7 +7,7 @@ from io import BytesIO
 
 import pytest
 
-from tests.builders import zipped
+from tests.builders import zip_entries
 from tests.xnat_suite.originals import original
 from tests.xnat_suite.requests import Suite, expect
 
@@ -192,7 +192,7 @@ def test_what_clashes_with_what_was_archived_directly_waits_as_a_conflict(suite)
     direct(suite)
     with zipfile.ZipFile(BytesIO(suite.file("mr_1.zip"))) as opened:
         changed = {name: opened.read(name)[:-1] + b"\x7f" for name in opened.namelist() if name.endswith(".dcm")}
-    direct(suite, zipped(changed))
+    direct(suite, zip_entries(changed))
     assert [row["status"] for row in suite.waiting(name=SESSION)] == ["CONFLICT"]
     is_mr_1(suite, SUBJECT, SESSION)
 

@@ -11,7 +11,7 @@ import pytest
 from _pytest.mark import ParameterSet
 from pydicom.uid import UID, generate_uid
 
-from tests.builders import zipped
+from tests.builders import zip_entries
 from tests.xnat_suite.originals import differs
 from tests.xnat_suite.requests import Suite, expect
 
@@ -49,7 +49,7 @@ def archive(suite: Suite, exam: Sequence[Series]) -> tuple[bytes, dict[str, str]
             written = BytesIO()
             base.save_as(written)
             entries[f"{base.SOPInstanceUID}.dcm"] = written.getvalue()
-    return zipped(entries), types
+    return zip_entries(entries), types
 
 
 def exam_of(name: str, session: str, *series: Series) -> ParameterSet:
@@ -138,7 +138,7 @@ def exam_that_says(suite: Suite, headers: dict[str, object]) -> str:
     written = BytesIO()
     image.save_as(written)
     dest = f"/archive/projects/{suite.project}/subjects/S/experiments/E"
-    suite.imported("exam.zip", zipped({"1.dcm": written.getvalue()}), dest=dest)
+    suite.imported("exam.zip", zip_entries({"1.dcm": written.getvalue()}), dest=dest)
     return suite.session("S", "E")
 
 

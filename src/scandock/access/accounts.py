@@ -19,7 +19,7 @@ from scandock.access.errors import (
     IdentityTaken,
     LastAdmin,
 )
-from scandock.catalog.engine import in_parts
+from scandock.catalog.engine import split_values
 from scandock.catalog.server_tables import account, api_token, login
 from scandock.model.errors import Usage
 from scandock.queue.tokens import new_uuid
@@ -113,7 +113,7 @@ def by_id(connection: Connection, account_id: int) -> Account | None:
 
 def by_ids(connection: Connection, ids: Iterable[int]) -> Iterator[Account]:
     """The accounts of many numbers, those that there are."""
-    for part in in_parts(ids):
+    for part in split_values(ids):
         for row in connection.execute(select(account).where(account.c.id.in_(part))).mappings():
             yield _from_row(row)
 

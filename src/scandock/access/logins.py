@@ -17,7 +17,7 @@ from scandock.access.login_errors import CsrfFailed
 from scandock.access.principal import Door, Principal
 from scandock.access.secret import make_secret, hash_secret
 from scandock.access.tokens import get_expiry
-from scandock.catalog.engine import in_parts
+from scandock.catalog.engine import split_values
 from scandock.catalog.server_tables import account, login
 from scandock.model import request_limits
 from scandock.model.durations import DAY_MS, HOUR_MS, MINUTE_MS
@@ -140,7 +140,7 @@ def find_all(connection: Connection, secrets: Iterable[str]) -> dict[str, ValidL
     """As `find`, of many cookies by their secrets."""
     hashes = {hash_secret(secret): secret for secret in secrets}
     logins = {}
-    for part in in_parts(hashes):
+    for part in split_values(hashes):
         rows = connection.execute(
             select(
                 login.c.secret_hash,

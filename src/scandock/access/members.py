@@ -9,7 +9,7 @@ from typing import Final
 from sqlalchemy import Connection, delete, insert, select, update
 
 from scandock.access.accounts import Account
-from scandock.catalog.engine import in_parts
+from scandock.catalog.engine import split_values
 from scandock.catalog.server_tables import account, member, project_access
 from scandock.catalog.tables import project
 from scandock.rules.errors import ProjectUnknown
@@ -51,7 +51,7 @@ def roles_of(connection: Connection, account_id: int) -> Mapping[str, Role]:
 def roles_of_all(connection: Connection, ids: Iterable[int]) -> Mapping[int, Mapping[str, Role]]:
     """Of many accounts each one's roles, by project."""
     roles: dict[int, dict[str, Role]] = {account_id: {} for account_id in ids}
-    for part in in_parts(roles):
+    for part in split_values(roles):
         rows = connection.execute(
             select(member.c.account_id, project.c.name, member.c.role)
             .join(project, project.c.id == member.c.project_id)

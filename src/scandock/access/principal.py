@@ -11,7 +11,7 @@ from typing import ClassVar, Final, NamedTuple, NoReturn
 
 from sqlalchemy import Connection, select
 
-from scandock.catalog.projects import SET_ASIDE, being_deleted
+from scandock.catalog.projects import DELETED_SEPARATOR, project_deleting
 from scandock.catalog.server_tables import project_access
 from scandock.catalog.tables import project, project_deletion
 from scandock.model.errors import Worded
@@ -137,7 +137,7 @@ class ProjectAccess(NamedTuple):
     @property
     def set_aside(self) -> bool:
         """Whether it was deleted, and its row is kept for its sessions in the trash alone."""
-        return SET_ASIDE in self.name
+        return DELETED_SEPARATOR in self.name
 
 
 class ProjectRights:
@@ -210,7 +210,7 @@ def raise_denied(
     if decision is AccessDecision.SIGN_IN:
         raise LoginNeeded("You are not signed in.", "Sign in, or send a name and password.")
     if decision is AccessDecision.DELETING:
-        raise being_deleted("The project")
+        raise project_deleting("The project")
     if decision is AccessDecision.FORBIDDEN:
         if principal is not None and action is not None:
             raise RightMissing(*explain_forbidden(action, principal.scope), action=action, project=project_name)

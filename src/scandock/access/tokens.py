@@ -21,7 +21,7 @@ from scandock.access.clock import now_ms
 from scandock.access.errors import TokenDaysInvalid, TokensTooMany
 from scandock.access.principal import raise_denied
 from scandock.access.secret import make_secret, hash_secret
-from scandock.catalog.engine import in_parts
+from scandock.catalog.engine import split_values
 from scandock.catalog.server_tables import account, api_token
 from scandock.model.durations import DAY_MS, MINUTE_MS
 from scandock.rules.permissions import AccessDecision, Scope
@@ -177,7 +177,7 @@ def find(connection: Connection, alias: str, secret: str) -> ValidToken | None:
 def find_all(connection: Connection, pairs: Collection[tuple[str, str]]) -> dict[tuple[str, str], ValidToken]:
     """As `find`, of many tokens by their aliases and secrets."""
     rows: dict[str, Row[Any]] = {}
-    for part in in_parts({alias.lower() for alias, _ in pairs}):
+    for part in split_values({alias.lower() for alias, _ in pairs}):
         query = (
             select(api_token)
             .join(account, account.c.id == api_token.c.account_id)

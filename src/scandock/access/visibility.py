@@ -5,10 +5,10 @@ from __future__ import annotations
 from sqlalchemy import ColumnElement, and_, exists, false, or_, select, true
 
 from scandock.access.principal import Principal
-from scandock.catalog.projects import begun_deletions, set_aside
+from scandock.catalog.projects import unfinished_deletions, is_deleted
 from scandock.catalog.server_tables import member, project_access
 from scandock.catalog.tables import project, session
-from scandock.catalog.view import brought_by
+from scandock.catalog.view import trees_of_account
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import Accessibility, Action, is_allowed, list_roles, is_allowed_in_deleted
 
@@ -18,8 +18,8 @@ def projects_where(principal: Principal, action: Action) -> ColumnElement[bool]:
 
     Those that are being deleted are none of them, nor are deleted ones but for `serves_aside`.
     """
-    aside = true() if is_allowed_in_deleted(action, admin=principal.admin) else ~set_aside()
-    return project.c.id.not_in(begun_deletions()) & aside & _rights_where(principal, action)
+    aside = true() if is_allowed_in_deleted(action, admin=principal.admin) else ~is_deleted()
+    return project.c.id.not_in(unfinished_deletions()) & aside & _rights_where(principal, action)
 
 
 def _rights_where(principal: Principal, action: Action) -> ColumnElement[bool]:
@@ -58,7 +58,7 @@ def own_where(principal: Principal) -> ColumnElement[bool]:
     """A condition on `session` and its `project` that holds for what `principal` has uploaded to `Unassigned`."""
     if principal.account_id is None or not principal.signed_in:
         return false()
-    return and_(project.c.name == UNASSIGNED, session.c.tree_id.in_(brought_by(principal.account_id)))
+    return and_(project.c.name == UNASSIGNED, session.c.tree_id.in_(trees_of_account(principal.account_id)))
 
 
 def sessions_where(principal: Principal) -> ColumnElement[bool]:

@@ -23,15 +23,15 @@ ALIASES: Final = (
 """All aliases of a project, as a column of it; no alias has the comma that parts them. NULL where there are none."""
 
 
-def project_called(connection: Connection, name: str) -> str:
+def find_by_alias(connection: Connection, name: str) -> str:
     """The id of the project that has this alias, in any case; empty where none has, or where `name` is an id."""
     key = name.casefold()
-    found = connection.execute(
+    project_name = connection.execute(
         select(project.c.name)
         .join(project_alias, project_alias.c.project_id == project.c.id)
         .where(project_alias.c.key == key, ~select(project.c.id).where(project.c.key == key).correlate(None).exists())
     ).scalar()
-    return found or ""
+    return project_name or ""
 
 
 def aliases_of(connection: Connection, name: str) -> list[str]:

@@ -21,6 +21,6 @@ class attribute(FunctionElement[str]):  # noqa: N801  reads as a function in que
 
 @compiles(attribute)
 def _compile(element: Any, compiler: Any, **more: Any) -> str:  # noqa: ANN401  SQLAlchemy's own types
-    column, name = (compiler.process(one, **more) for one in element.clauses)
+    column, name = (compiler.process(clause, **more) for clause in element.clauses)
     document = f"CAST({column} AS JSON)" if compiler.dialect.name == "postgresql" else column
     return f"({document} ->> {name})"

@@ -12,7 +12,7 @@ from scandock.catalog.server_tables import account, delivery, member, reception,
 from scandock.catalog.tables import project, session, tree
 from scandock.model.request_limits import DAMAGE_MESSAGE_SECONDS
 
-GATHERED_MS: Final = 60_000
+GATHER_MS: Final = 60_000
 """How long damage is gathered before the first message: a disk that dies takes more than one file."""
 
 PAUSE_MS: Final = DAMAGE_MESSAGE_SECONDS * 1000
@@ -59,12 +59,12 @@ def enqueue_damage(catalog: Catalog, connection: Connection, project_name: str, 
         .where(project.c.name == project_name, member.c.role == "owner")
     )
     of_project = select(project.c.id).where(project.c.name == project_name)
-    asked = subscription.c.states.like("%,damaged,%")
+    is_subscribed = subscription.c.states.like("%,damaged,%")
     subscribed = (
         select(subscription.c.id)
         .outerjoin(account, account.c.id == subscription.c.account_id)
         .where(
-            asked,
+            is_subscribed,
             or_(
                 subscription.c.project_id.in_(of_project),
                 ~account.c.disabled & (account.c.admin | account.c.id.in_(owners)),
@@ -72,24 +72,24 @@ def enqueue_damage(catalog: Catalog, connection: Connection, project_name: str, 
         )
     )
     for number in connection.execute(subscribed).scalars().all():
-        _tell(catalog, connection, {"subscription_id": number})
+        _add_deliveries(catalog, connection, {"subscription_id": number})
     if not mail:
         return
-    have_asked = select(subscription.c.account_id).where(asked, subscription.c.account_id.is_not(None))
+    have_asked = select(subscription.c.account_id).where(is_subscribed, subscription.c.account_id.is_not(None))
     unasked = select(account.c.id).where(
         account.c.admin == true(), ~account.c.disabled, account.c.email != "", account.c.id.not_in(have_asked)
     )
     for number in connection.execute(unasked).scalars().all():
-        _tell(catalog, connection, {"account_id": number})
+        _add_deliveries(catalog, connection, {"account_id": number})
 
 
-def _tell(catalog: Catalog, connection: Connection, whom: dict[str, Any]) -> None:
-    where = [delivery.c.upload_id.is_(None), *(delivery.c[name] == value for name, value in whom.items())]
+def _add_deliveries(catalog: Catalog, connection: Connection, recipient: dict[str, Any]) -> None:
+    where = [delivery.c.upload_id.is_(None), *(delivery.c[name] == value for name, value in recipient.items())]
     before = connection.execute(select(delivery.c.id, delivery.c.state, delivery.c.done).where(*where)).first()
     now = int(connection.execute(select(catalog.now())).scalar_one())
     if before is None:
-        connection.execute(insert(delivery).values(state="waiting", next_at=now + GATHERED_MS, **whom))
+        connection.execute(insert(delivery).values(state="waiting", next_at=now + GATHER_MS, **recipient))
     elif before.state != "waiting":
-        next_at = max(now + GATHERED_MS, (before.done or 0) + PAUSE_MS)
+        next_at = max(now + GATHER_MS, (before.done or 0) + PAUSE_MS)
         values = {"state": "waiting", "attempts": 0, "next_at": next_at, "error": "", "done": None}
         connection.execute(update(delivery).where(delivery.c.id == before.id).values(**values))

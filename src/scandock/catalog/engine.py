@@ -38,7 +38,7 @@ _LOG = logging.getLogger("scandock")
 HEAD: Final = newest()
 """The newest migration: a fresh catalog is made at it at once, an older one is brought up to it."""
 
-VALUES_MOST = 500
+VALUES_PER_STATEMENT = 500
 """Values that one statement names at most: SQLite takes no more than 999 in old versions."""
 
 BUSY_SECONDS = 60
@@ -63,7 +63,7 @@ _LOST_REMEDY = (
     "Put it back from a backup; docs/operating.md says how, and what to do without one. Where PostgreSQL has the"
     " catalog, set SCANDOCK_DATABASE_URL."
 )
-_FULL_BYTES = 256 * 1024
+_MIN_FREE_BYTES = 256 * 1024
 _AFTER = "after_commit"
 
 
@@ -80,22 +80,22 @@ class AdvisoryLock(Enum):
     """Of who gives a project an id, a title, a secondary ID or an alias (`catalog/project_names.py`)."""
 
 
-def in_parts(values: Iterable[T]) -> Iterator[list[T]]:
+def split_values(values: Iterable[T]) -> Iterator[list[T]]:
     """Values as many at a time as one statement names."""
     left = iter(values)
-    while part := list(islice(left, VALUES_MOST)):
+    while part := list(islice(left, VALUES_PER_STATEMENT)):
         yield part
 
 
 _THIS_THREAD = threading.local()
 
 
-def only_read() -> None:
+def forbid_writes() -> None:
     """Let this thread never write to a catalog: what it does then never waits for a lock."""
     _THIS_THREAD.only_reads = True
 
 
-def _only_reads() -> bool:
+def _is_read_only() -> bool:
     return bool(getattr(_THIS_THREAD, "only_reads", False))
 
 
@@ -123,7 +123,7 @@ class Catalog:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that may write; commits at its end, rolls back on any exception."""
-        if _only_reads():
+        if _is_read_only():
             raise RuntimeError("A thread that only reads is to write to the catalog.")
         with self._turn(), self._connect() as connection:
             self._begin(connection, "BEGIN IMMEDIATE")
@@ -164,7 +164,7 @@ class Catalog:
 
         At once; or where this thread only reads a little later, in another, what has the same key only once.
         """
-        if not _only_reads():
+        if not _is_read_only():
             self._write_notes([write])
             return
         with self._lock:
@@ -219,27 +219,27 @@ class Catalog:
                 "Try again in a moment. Where that lasts, find what works on the catalog for so long.",
             ) from error
 
-    def fault(self, error: Exception, what: str) -> Fault:
+    def fault(self, error: Exception, action: str) -> Fault:
         """The Fault for an error of the database: `disk_full` where that is why, else `catalog`."""
-        said = str(getattr(error, "orig", error))
+        reason = str(getattr(error, "orig", error))
         if (
-            "disk is full" in said
+            "disk is full" in reason
             or getattr(getattr(error, "orig", error), "sqlstate", "") == _PG_DISK_FULL
-            or self._is_full(said)
+            or self._is_full(reason)
         ):
-            return DiskFull(f"The catalog {what}: {said}.", "Free some space, then run it again.")
-        if _is_damaged(error, said):
-            return self._damage(f"The catalog{self._named()} {what}: it is damaged ({said}).")
+            return DiskFull(f"The catalog {action}: {reason}.", "Free some space, then run it again.")
+        if _is_damaged(error, reason):
+            return self._damage(f"The catalog{self._named()} {action}: it is damaged ({reason}).")
         if _is_busy(error):
             return CatalogFailed(
-                f"The catalog {what}: another process holds its lock.", "Find what works on it for so long."
+                f"The catalog {action}: another process holds its lock.", "Find what works on it for so long."
             )
-        closed = self._closed_file() if "readonly" in said or "unable to open" in said else ""
+        closed = self._closed_file() if "readonly" in reason or "unable to open" in reason else ""
         if closed:
-            who = f"{closed} is not open to this user for reading and writing ({_rights(closed)})"
-            return CatalogFailed(f"The catalog {what}: {who}.", _opened_by(closed))
+            who = f"{closed} is not open to this user for reading and writing ({_permissions(closed)})"
+            return CatalogFailed(f"The catalog {action}: {who}.", _permission_remedy(closed))
         remedy = "Look at the disk and the database, then run the same command again."
-        return CatalogFailed(f"The catalog {what}: {said}.", remedy)
+        return CatalogFailed(f"The catalog {action}: {reason}.", remedy)
 
     def try_writing(self, seconds: int) -> None:
         """Write a row as it is and commit; Fault where that can't be, or a lock has not come free for `seconds`."""
@@ -264,7 +264,7 @@ class Catalog:
         finally:
             raw.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}").close()
 
-    def bound_caches(self, size: int) -> None:
+    def limit_caches(self, size: int) -> None:
         """Let SQLite keep `size` bytes in this process, all connections of it together; for processes that last.
 
         Each connection keeps the pages that its last transaction read, up to 8 MB, and the more a catalog holds the
@@ -274,7 +274,7 @@ class Catalog:
             with self.read() as connection:
                 connection.exec_driver_sql(f"PRAGMA soft_heap_limit = {size}")
 
-    def look_over(self, seconds: float) -> None:
+    def quick_check(self, seconds: float) -> None:
         """Let SQLite look for damage, for so long at most; Fault `catalog_damaged` where it finds some."""
         if not self.sqlite:
             return
@@ -283,15 +283,15 @@ class Catalog:
             raw: Any = connection.connection.dbapi_connection
             raw.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS)
             try:
-                said = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one_or_none()
+                result = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one_or_none()
             except OperationalError as error:
                 if getattr(error.orig, "sqlite_errorname", "") != "SQLITE_INTERRUPT":
                     raise
                 return
             finally:
                 raw.set_progress_handler(None, 0)
-        if said != "ok":
-            raise self._damage(f"The catalog{self._named()} is damaged ({_first_line(said)}).")
+        if result != "ok":
+            raise self._damage(f"The catalog{self._named()} is damaged ({_first_line(result)}).")
 
     def examine(self) -> None:
         """Let SQLite compare all of its file, indexes with their tables too; Fault `catalog_damaged`.
@@ -301,11 +301,11 @@ class Catalog:
         if not self.sqlite:
             return
         with self.read() as connection:
-            said = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar_one_or_none()
-        if said != "ok":
-            raise self._damage(f"The catalog{self._named()} is damaged ({_first_line(said)}).")
+            result = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar_one_or_none()
+        if result != "ok":
+            raise self._damage(f"The catalog{self._named()} is damaged ({_first_line(result)}).")
 
-    def lost_rows(self) -> Counter[tuple[str, str]]:
+    def count_orphan_rows(self) -> Counter[tuple[str, str]]:
         """How many rows of a table name rows of another that are not there: (table, other) -> count.
 
         None are in a catalog that is whole. SQLite's `.recover` of a damaged one may leave some out.
@@ -316,10 +316,10 @@ class Catalog:
             rows = connection.exec_driver_sql("PRAGMA foreign_key_check")
             return Counter((row[0], row[2]) for row in rows)
 
-    def _damage(self, said: str) -> Fault:
-        self.damaged = said
+    def _damage(self, message: str) -> Fault:
+        self.damaged = message
         self.on_damage()
-        return CatalogDamaged(said, DAMAGED_REMEDY)
+        return CatalogDamaged(message, DAMAGED_REMEDY)
 
     @property
     def place(self) -> str:
@@ -328,10 +328,10 @@ class Catalog:
         if not self.sqlite or not database:
             return ""
         try:
-            found = os.stat(database)
+            status = os.stat(database)
         except OSError:
             return ""
-        return f"{found.st_dev}:{found.st_ino}"
+        return f"{status.st_dev}:{status.st_ino}"
 
     def _named(self) -> str:
         """The file of SQLite's catalog, to be told behind "The catalog"."""
@@ -347,20 +347,20 @@ class Catalog:
         if not self.sqlite or not database:
             return ""
         every = [database + end for end in ("", "-wal", "-shm", "-journal")]
-        there = [file for file in every if os.path.exists(file)]
-        wanted = os.R_OK | os.W_OK
-        return next((path for path in [*there, os.path.dirname(database) or "."] if not os.access(path, wanted)), "")
+        existing = [file for file in every if os.path.exists(file)]
+        mode = os.R_OK | os.W_OK
+        return next((path for path in [*existing, os.path.dirname(database) or "."] if not os.access(path, mode)), "")
 
-    def _is_full(self, said: str) -> bool:
+    def _is_full(self, reason: str) -> bool:
         """Whether SQLite's input and output errors come from a full disk, which it does not say of every file."""
         database = self.engine.url.database
-        if not self.sqlite or not database or ("disk I/O error" not in said and "unable to open" not in said):
+        if not self.sqlite or not database or ("disk I/O error" not in reason and "unable to open" not in reason):
             return False
         try:
             disk = os.statvfs(os.path.dirname(database) or ".")
         except OSError:
             return False
-        return disk.f_bavail * disk.f_frsize < _FULL_BYTES or (disk.f_files > 0 and disk.f_favail == 0)
+        return disk.f_bavail * disk.f_frsize < _MIN_FREE_BYTES or (disk.f_files > 0 and disk.f_favail == 0)
 
     def _begin(self, connection: Connection, statement: str) -> None:
         connection.info["begin"] = statement
@@ -387,9 +387,9 @@ class Catalog:
         self.engine.dispose()
 
 
-def _is_damaged(error: Exception, said: str) -> bool:
+def _is_damaged(error: Exception, reason: str) -> bool:
     name = getattr(getattr(error, "orig", error), "sqlite_errorname", "")
-    return name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or "malformed" in said
+    return name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or "malformed" in reason
 
 
 def _is_busy(error: Exception) -> bool:
@@ -397,27 +397,27 @@ def _is_busy(error: Exception) -> bool:
     return getattr(orig, "sqlite_errorname", "") in _BUSY or getattr(orig, "sqlstate", "") in _PG_BUSY
 
 
-def _first_line(said: object) -> str:
+def _first_line(message: object) -> str:
     """What SQLite says of damage, without the line that says which of its databases it is."""
-    lines = [line for line in str(said).splitlines() if not line.startswith("***")]
+    lines = [line for line in str(message).splitlines() if not line.startswith("***")]
     return lines[0] if lines else "nothing can be read"
 
 
-def _rights(path: str) -> str:
+def _permissions(path: str) -> str:
     status = os.stat(path)
-    return f"it belongs to {_name(status.st_uid)}, mode {stat.S_IMODE(status.st_mode):o}"
+    return f"it belongs to {_user_name(status.st_uid)}, mode {stat.S_IMODE(status.st_mode):o}"
 
 
-def _opened_by(path: str) -> str:
+def _permission_remedy(path: str) -> str:
     """What makes a file writable that is not."""
     if os.statvfs(path).f_flag & os.ST_RDONLY:
         return "Its file system is mounted read-only: mount it for writing."
     mine = os.stat(path).st_uid == os.geteuid()
-    how = "chmod u+rw" if mine else f"chown {_name(os.geteuid())}"
+    how = "chmod u+rw" if mine else f"chown {_user_name(os.geteuid())}"
     return f"Open it to the user that runs Scandock: {how} {path}, and the catalog's files beside it likewise."
 
 
-def _name(uid: int) -> str:
+def _user_name(uid: int) -> str:
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
@@ -447,11 +447,11 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql(connection.info.get("begin", "BEGIN"))
 
 
-def _always() -> AbstractContextManager[bool]:
+def _always_upgrade() -> AbstractContextManager[bool]:
     return nullcontext(enter_result=True)
 
 
-def open_catalog(url: str, *, may_upgrade: Callable[[], AbstractContextManager[bool]] = _always) -> Catalog:
+def open_catalog(url: str, *, may_upgrade: Callable[[], AbstractContextManager[bool]] = _always_upgrade) -> Catalog:
     """Connect, and make the tables; those of an older version are brought up to date, where that may be done.
 
     `may_upgrade` is asked then, and what it gives is held until the end of that. `url` is SQLAlchemy's
@@ -467,7 +467,7 @@ def open_catalog(url: str, *, may_upgrade: Callable[[], AbstractContextManager[b
     catalog = Catalog(engine)
     try:
         keep_catalog_private(catalog)
-        _bring_up(catalog, may_upgrade)
+        _create_or_upgrade(catalog, may_upgrade)
     except BaseException as error:
         engine.dispose()
         if not isinstance(error, OperationalError):
@@ -476,7 +476,7 @@ def open_catalog(url: str, *, may_upgrade: Callable[[], AbstractContextManager[b
     return catalog
 
 
-def refuse_lost(database: str, folders: Iterable[str]) -> None:
+def check_not_lost(database: str, folders: Iterable[str]) -> None:
     """Fault `catalog_damaged` where SQLite's file is gone or has no byte though something stands in one of the folders.
 
     SQLite would make a new catalog, and hide by it that all rows are lost. It throws away the log that it finds beside
@@ -485,8 +485,8 @@ def refuse_lost(database: str, folders: Iterable[str]) -> None:
     with contextlib.suppress(OSError):
         size = os.path.getsize(database) if os.path.exists(database) else None
         if not size and any(os.path.isdir(folder) and os.listdir(folder) for folder in folders):
-            what = "missing" if size is None else "empty"
-            raise CatalogDamaged(f"The catalog {database} is {what}, though files are stored.", _LOST_REMEDY)
+            state = "missing" if size is None else "empty"
+            raise CatalogDamaged(f"The catalog {database} is {state}, though files are stored.", _LOST_REMEDY)
 
 
 def keep_catalog_private(catalog: Catalog) -> None:
@@ -501,7 +501,7 @@ def keep_catalog_private(catalog: Catalog) -> None:
             keep_private(database + end)
 
 
-def _bring_up(catalog: Catalog, may_upgrade: Callable[[], AbstractContextManager[bool]]) -> None:
+def _create_or_upgrade(catalog: Catalog, may_upgrade: Callable[[], AbstractContextManager[bool]]) -> None:
     with catalog.write() as connection:
         catalog.alone(connection, AdvisoryLock.MAKE_TABLES)
         if not inspect(connection).has_table("alembic_version"):

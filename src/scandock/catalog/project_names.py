@@ -2,7 +2,7 @@
 
 A name that one project has is none that another may be given. Projects of earlier versions may share titles and
 secondary IDs, so no constraint of the database forbids that: whoever gives a project a name holds a lock of the
-database from before they look until they commit (`names_alone`).
+database from before they look until they commit (`lock_project_names`).
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from __future__ import annotations
 from sqlalchemy import Connection, select, union_all
 
 from scandock.catalog.engine import AdvisoryLock, Catalog
-from scandock.catalog.projects import set_aside
+from scandock.catalog.projects import is_deleted
 from scandock.catalog.server_tables import project_alias
 from scandock.catalog.tables import project
 from scandock.rules.project_fields import name_key
 
 
-def names_alone(catalog: Catalog, connection: Connection) -> None:
+def lock_project_names(catalog: Catalog, connection: Connection) -> None:
     """Let nobody else give a project a name until this transaction ends; called before any row of it is locked."""
     catalog.alone(connection, AdvisoryLock.GIVE_NAMES)
 
@@ -30,7 +30,7 @@ def is_taken(connection: Connection, name: str, *, project_id: int | None) -> bo
         select(project.c.id).where(project.c.secondary_key == hashed),
         select(project_alias.c.project_id).where(project_alias.c.key == key),
     )
-    query = select(project.c.id).where(project.c.id.in_(called), ~set_aside()).limit(1)
+    query = select(project.c.id).where(project.c.id.in_(called), ~is_deleted()).limit(1)
     if project_id is not None:
         query = query.where(project.c.id != project_id)
     return bool(hashed) and connection.execute(query).first() is not None

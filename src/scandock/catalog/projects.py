@@ -15,7 +15,7 @@ from scandock.model.errors import Usage
 from scandock.rules.labels import UNASSIGNED, append_suffix
 from scandock.rules.project_fields import name_key
 
-SET_ASIDE: Final = "~"
+DELETED_SEPARATOR: Final = "~"
 """In the name of a deleted project's row, before its number: no id that people give can have it (`rules.labels`)."""
 
 
@@ -44,28 +44,28 @@ def list_projects(connection: Connection) -> list[ProjectRow]:
     return [_row(row) for row in rows]
 
 
-def add_project(catalog: Catalog, wanted: ProjectRow) -> bool:
+def add_project(catalog: Catalog, new_project: ProjectRow) -> bool:
     """Make a project; False where it exists already, which changes nothing."""
     with catalog.write() as connection:
-        if find_project(connection, wanted.name) is not None:
+        if find_project(connection, new_project.name) is not None:
             return False
         connection.execute(
             insert(project).values(
-                name=wanted.name,
-                key=wanted.name.casefold(),
-                **titled(wanted.title),
-                prearchive_code=wanted.prearchive_code,
-                identified=wanted.identified,
-                petmr=wanted.petmr,
-                separate_secondary=wanted.separate_secondary,
-                quarantine=wanted.quarantine,
+                name=new_project.name,
+                key=new_project.name.casefold(),
+                **title_columns(new_project.title),
+                prearchive_code=new_project.prearchive_code,
+                identified=new_project.identified,
+                petmr=new_project.petmr,
+                separate_secondary=new_project.separate_secondary,
+                quarantine=new_project.quarantine,
                 created=catalog.now(),
             )
         )
         return True
 
 
-def titled(title: str) -> dict[str, str]:
+def title_columns(title: str) -> dict[str, str]:
     """The columns of a project's row that its title fills."""
     return {"title": title, "title_key": name_key(title)}
 
@@ -87,40 +87,40 @@ def _row(row: object) -> ProjectRow:
     )
 
 
-def set_aside() -> ColumnElement[bool]:
+def is_deleted() -> ColumnElement[bool]:
     """Whether a project's row is kept for its sessions in the trash alone: it was deleted, and its id is free again."""
-    return project.c.name.contains(SET_ASIDE)
+    return project.c.name.contains(DELETED_SEPARATOR)
 
 
-def aside_name(name: str, number: int) -> str:
+def deleted_name(name: str, number: int) -> str:
     """The name under which a deleted project's row is kept: no other row can have it, and nobody can ask for it."""
-    return append_suffix(name, f"{SET_ASIDE}{number}")
+    return append_suffix(name, f"{DELETED_SEPARATOR}{number}")
 
 
-def begun_deletions() -> Select[Any]:
+def unfinished_deletions() -> Select[Any]:
     """The numbers of projects that are being deleted, as a query within another one."""
     return select(project_deletion.c.project_id)
 
 
-def are_begun(catalog: Catalog) -> bool:
+def has_unfinished_deletions(catalog: Catalog) -> bool:
     """Whether any project is being deleted, or its deletion was interrupted."""
     with catalog.read() as connection:
-        return connection.execute(begun_deletions().limit(1)).first() is not None
+        return connection.execute(unfinished_deletions().limit(1)).first() is not None
 
 
 def check_not_deleting(connection: Connection, names: Iterable[str]) -> None:
     """Raise Usage `project_deleting` where one of these projects, named in any case, is being deleted."""
     keys = sorted({name.casefold() for name in names})
-    found = connection.execute(
+    project_name = connection.execute(
         select(project.c.name)
         .join(project_deletion, project_deletion.c.project_id == project.c.id)
         .where(project.c.key.in_(keys))
         .limit(1)
     ).scalar()
-    if found is not None:
-        raise being_deleted(f"The project {found}")
+    if project_name is not None:
+        raise project_deleting(f"The project {project_name}")
 
 
-def being_deleted(which: str) -> Usage:
+def project_deleting(which: str) -> Usage:
     """Why a project takes nothing any more."""
     return ProjectDeleting(which)

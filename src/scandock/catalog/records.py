@@ -184,13 +184,13 @@ class DeletedSession(SessionFacts):
     """What people said of its scans: columns of `scan_edit`."""
 
     @classmethod
-    def from_json(cls, kept: Mapping[str, Any]) -> Self:
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
         """From `asdict` of one, as JSON keeps it; what older versions have deleted says less of itself."""
-        known = {name: kept[name] for name in _FACTS if name in kept}
+        known = {name: values[name] for name in _FACTS if name in values}
         return cls(
-            **{"type_by_hand": kept["by_hand"], **known, "held": tuple(kept["held"])},
-            project=kept["project"],
-            edits=kept.get("edits", []),
+            **{"type_by_hand": values["by_hand"], **known, "held": tuple(values["held"])},
+            project=values["project"],
+            edits=values.get("edits", []),
         )
 
 

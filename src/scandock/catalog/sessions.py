@@ -13,7 +13,7 @@ from scandock.catalog.tables import project, session, subject
 
 def archived_uuid(connection: Connection, project_name: str, label: str) -> str | None:
     """The archived session of a label, both in any case; None where there is none."""
-    found: str | None = connection.execute(
+    uuid: str | None = connection.execute(
         select(session.c.uuid)
         .join(project, project.c.id == session.c.project_id)
         .where(
@@ -22,20 +22,20 @@ def archived_uuid(connection: Connection, project_name: str, label: str) -> str 
             session.c.place == "archive",
         )
     ).scalar()
-    return found
+    return uuid
 
 
 def subject_uuid(connection: Connection, project_name: str, label: str) -> str | None:
     """The subject of a label, both in any case; None where there is none."""
-    found: str | None = connection.execute(
+    uuid: str | None = connection.execute(
         select(subject.c.uuid)
         .join(project, project.c.id == subject.c.project_id)
         .where(project.c.key == project_name.casefold(), subject.c.key == label.casefold())
     ).scalar()
-    return found
+    return uuid
 
 
-def to_delete(connection: Connection, source: SessionRecord) -> DeletedSession:
+def read_for_trash(connection: Connection, source: SessionRecord) -> DeletedSession:
     """All that the catalog says of a session, with what people said of its scans, for the trash to keep."""
     edits = connection.execute(
         select(

@@ -13,7 +13,7 @@ from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import gone_subject
 from scandock.catalog.tables import subject
 
-NOTHING_SAID: Final[Mapping[str, str]] = MappingProxyType({})
+NO_ATTRIBUTES: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 def add_subject(
@@ -23,14 +23,14 @@ def add_subject(
     uuid: str,
     project_id: int,
     label: str,
-    attributes: Mapping[str, str] = NOTHING_SAID,
+    attributes: Mapping[str, str] = NO_ATTRIBUTES,
 ) -> int:
     """Make a subject whose label is free; its number."""
     values: dict[str, Any] = {"uuid": uuid, "project_id": project_id, "label": label, "key": label.casefold()}
     values["attributes"] = json.dumps(dict(attributes))
     if catalog.sqlite:  # which would give the highest number again once its row has gone; PostgreSQL counts on
         every = [
-            connection.execute(select(func.max(one))).scalar() or 0 for one in (subject.c.id, gone_subject.c.number)
+            connection.execute(select(func.max(column))).scalar() or 0 for column in (subject.c.id, gone_subject.c.number)
         ]
         values["id"] = max(every) + 1
     key = connection.execute(insert(subject).values(created=catalog.now(), **values)).inserted_primary_key

@@ -181,7 +181,7 @@ operation = Table(
     *_lease(),
     Column("created", BigInteger, nullable=False),
 )
-"""What people do to sessions while they do it (`placing.moves`): the row goes when it is done."""
+"""What people do to sessions while they do it (`publishing.operations`): the row goes when it is done."""
 
 upload_exception = Table(
     "upload_exception",

@@ -20,9 +20,9 @@ from scandock.rules.scan_ids import sort_key
 
 BATCH = 5_000
 """Rows of one transaction, so that no writer waits long."""
-Words = tuple[str | None, str | None, str | None]
+FileAnnotations = tuple[str | None, str | None, str | None]
 """Content, format and tags that a person said of one file; None where nothing was said, and its resource's hold."""
-NOTHING_SAID: Final[Words] = (None, None, None)
+NO_ANNOTATIONS: Final[FileAnnotations] = (None, None, None)
 
 
 @dataclass(slots=True)
@@ -72,7 +72,7 @@ class FileRow(NamedTuple):
     """None until somebody needed it."""
 
     @property
-    def words(self) -> Words:
+    def words(self) -> FileAnnotations:
         return self.content, self.format, self.tags
 
 
@@ -141,10 +141,10 @@ def copy_files(catalog: Catalog, old: int, new: int, last: int, dropped: Iterabl
     for start in range(0, last + 1, BATCH):
         with catalog.write() as connection:
             copy_batch(connection, old, new, start)
-    gone = sorted(dropped)
-    for start in range(0, len(gone), BATCH):
+    numbers = sorted(dropped)
+    for start in range(0, len(numbers), BATCH):
         with catalog.write() as connection:
-            drop_files(connection, new, gone[start : start + BATCH])
+            drop_files(connection, new, numbers[start : start + BATCH])
 
 
 def copy_batch(connection: Connection, old: int, new: int, start: int) -> None:
@@ -164,10 +164,10 @@ def copy_batch(connection: Connection, old: int, new: int, start: int) -> None:
 
 def drop_files(connection: Connection, tree_id: int, numbers: Iterable[int]) -> None:
     """Take files out of a tree that nobody sees yet."""
-    gone = [{"gone": n} for n in numbers]
-    if gone:
-        connection.execute(delete(file).where(file.c.tree_id == tree_id, file.c.n == bindparam("gone")), gone)
-        mend_files(connection, tree_id, (one["gone"] for one in gone))
+    rows = [{"gone": n} for n in numbers]
+    if rows:
+        connection.execute(delete(file).where(file.c.tree_id == tree_id, file.c.n == bindparam("gone")), rows)
+        mend_files(connection, tree_id, (row["gone"] for row in rows))
 
 
 def mend_files(connection: Connection, tree_id: int, numbers: Iterable[int]) -> None:
@@ -186,9 +186,9 @@ def unverify_files(connection: Connection, tree_id: int, numbers: Iterable[int])
         connection.execute(update(file).where(*where).values(verified=None), again)
 
 
-def describe_files(connection: Connection, tree_id: int, words: Mapping[int, Words]) -> None:
+def annotate_files(connection: Connection, tree_id: int, words: Mapping[int, FileAnnotations]) -> None:
     """Write what people said of single files (content, format, tags) into a tree that nobody sees yet, by number."""
-    rows = [{"number": n, "said": said[0], "kind": said[1], "marks": said[2]} for n, said in words.items()]
+    rows = [{"number": n, "said": annotation[0], "kind": annotation[1], "marks": annotation[2]} for n, annotation in words.items()]
     where = (file.c.tree_id == tree_id, file.c.n == bindparam("number"))
     values: dict[str, Any] = {"content": bindparam("said"), "format": bindparam("kind"), "tags": bindparam("marks")}
     for start in range(0, len(rows), BATCH):
@@ -257,12 +257,12 @@ def _pack_facts(facts: SeriesTally | list[EcatFacts] | None) -> bytes:
             "series_uid": facts.series_uid,
             "objects": facts.objects,
             "frames": facts.frames,
-            "values": {str(tag): seen for tag, seen in facts.values.items()},
+            "values": {str(tag): tag_values for tag, tag_values in facts.values.items()},
             "nested": facts.nested,
             "overfull": sorted(facts.overfull),
         }
     elif facts is not None:
-        values = {"ecat": [asdict(one) for one in facts]}
+        values = {"ecat": [asdict(ecat_file) for ecat_file in facts]}
     else:
         values = {}
     return zlib.compress(json.dumps(values).encode(), 1)
@@ -271,7 +271,7 @@ def _pack_facts(facts: SeriesTally | list[EcatFacts] | None) -> bytes:
 def _unpack_facts(raw: bytes) -> SeriesTally | list[EcatFacts] | None:
     values = json.loads(zlib.decompress(raw))
     if "ecat" in values:
-        return [ecat_facts(one) for one in values["ecat"]]
+        return [ecat_facts(ecat_values) for ecat_values in values["ecat"]]
     if not values:
         return None
     return SeriesTally(
@@ -279,7 +279,7 @@ def _unpack_facts(raw: bytes) -> SeriesTally | list[EcatFacts] | None:
         values["series_uid"],
         values["objects"],
         values["frames"],
-        {int(tag): seen for tag, seen in values["values"].items()},
+        {int(tag): tag_values for tag, tag_values in values["values"].items()},
         values["nested"],
         set(values["overfull"]),
     )

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, select, true
 
 from scandock.catalog.assessors import archived_assessors_labelled
-from scandock.catalog.elsewhere import holders_of_ecat, in_parts, subjects_of_patients
+from scandock.catalog.session_lookups import select_holders_of_ecat, split_values, select_subjects_of_patients
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import reception
 from scandock.catalog.sessions import session_rows
@@ -16,7 +16,7 @@ from scandock.rules.labels import UNASSIGNED
 from scandock.rules.catalog_view import KnownSession, KnownSubject
 
 
-def brought_by(account_id: int) -> Select[tuple[int]]:
+def trees_of_account(account_id: int) -> Select[tuple[int]]:
     """The trees that uploads of an account have made."""
     return (
         select(tree.c.id)
@@ -70,9 +70,9 @@ class SqlView:
         """
         if project_name != UNASSIGNED or self._upload_id is None:
             return true()
-        of = select(reception.c.account_id).where(reception.c.upload_id == self._upload_id)
-        account_id: int | None = self.connection.execute(of).scalar_one_or_none()
-        return true() if account_id is None else session.c.tree_id.in_(brought_by(account_id))
+        query = select(reception.c.account_id).where(reception.c.upload_id == self._upload_id)
+        account_id: int | None = self.connection.execute(query).scalar_one_or_none()
+        return true() if account_id is None else session.c.tree_id.in_(trees_of_account(account_id))
 
     def subject(self, project_name: str, label: str) -> KnownSubject | None:
         """The subject of a label; its patients are those of its sessions, of unheld ones in the prearchive too.
@@ -109,23 +109,23 @@ class SqlView:
 
     def subjects_of_patients(self, project_name: str, patient_ids: Collection[str]) -> dict[str, set[str]]:
         """The subjects of a project that each patient has, by PatientID."""
-        found: dict[str, set[str]] = {}
+        subjects: dict[str, set[str]] = {}
         where = and_(project.c.name == project_name, self._apart(project_name))
-        for some in in_parts(patient_ids):
-            for row in self.connection.execute(subjects_of_patients(some, where)):
-                found.setdefault(row.patient_id, set()).add(row.subject)
-        return found
+        for some in split_values(patient_ids):
+            for row in self.connection.execute(select_subjects_of_patients(some, where)):
+                subjects.setdefault(row.patient_id, set()).add(row.subject)
+        return subjects
 
     def holders_of_ecat(self, project_name: str, digests: Collection[bytes]) -> dict[bytes, set[str]]:
         """The labels of the sessions of a project that hold each ECAT file, by the file's sha256."""
-        found: dict[bytes, set[str]] = {}
+        labels: dict[bytes, set[str]] = {}
         where = and_(project.c.name == project_name, self._apart(project_name))
-        for some in in_parts(digests):
-            for row in self.connection.execute(holders_of_ecat(some, where)):
-                found.setdefault(row.sha256, set()).add(row.label)
-        return found
+        for some in split_values(digests):
+            for row in self.connection.execute(select_holders_of_ecat(some, where)):
+                labels.setdefault(row.sha256, set()).add(row.label)
+        return labels
 
-    def timestamp_taken(self, project_name: str, timestamp: str) -> bool:
+    def is_timestamp_taken(self, project_name: str, timestamp: str) -> bool:
         return (
             self.connection.execute(
                 select(session.c.id)

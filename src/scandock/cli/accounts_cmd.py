@@ -12,7 +12,7 @@ import typer
 
 from scandock.cli import checks, options
 from scandock.cli.command_errors import PasswordMissing, ProjectMissing
-from scandock.cli.consoles import is_terminal, line, reader_may_leave
+from scandock.cli.consoles import is_terminal, print_line, tolerate_closed_pipe
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -30,11 +30,11 @@ ProjectId = Annotated[str, typer.Argument(metavar="P", help="Id of the project."
 FromStdin = Annotated[
     bool, typer.Option("--password-stdin", help="Read the password from stdin, one line; else it is asked for.")
 ]
-PASSWORD_MOST: Final = 8192
+MAX_PASSWORD_BYTES: Final = 8192
 
 
 @contextmanager
-def catalog_of(data: str, *, must_exist: bool = False) -> Iterator[Catalog]:
+def open_data_catalog(data: str, *, must_exist: bool = False) -> Iterator[Catalog]:
     """The catalog of DATA; made where missing, unless it must exist."""
     checks.check_data(data, must_exist=must_exist)
     from scandock.cli.import_cmd import load_settings
@@ -44,7 +44,7 @@ def catalog_of(data: str, *, must_exist: bool = False) -> Iterator[Catalog]:
         yield catalog
 
 
-def known(connection: Connection, project: str) -> None:
+def check_project_exists(connection: Connection, project: str) -> None:
     """Raises Usage `project_missing` where there is no such project."""
     from scandock.catalog.projects import find_project
 
@@ -52,18 +52,18 @@ def known(connection: Connection, project: str) -> None:
         raise ProjectMissing(project)
 
 
-def here() -> RequestInfo:
+def local_request_info() -> RequestInfo:
     """Where the command is given, for the trail: on this machine, by this user of it."""
     from scandock.access.principal import RequestInfo
 
     return RequestInfo(f"local uid {os.getuid()}")
 
 
-def _accounts(catalog: Catalog) -> Accounts:
+def _account_service(catalog: Catalog) -> Accounts:
     from scandock.access.principal import SYSTEM
     from scandock.services.accounts import Accounts
 
-    return Accounts(catalog, SYSTEM, here())
+    return Accounts(catalog, SYSTEM, local_request_info())
 
 
 @user.command("add")
@@ -82,35 +82,35 @@ def user_add(
 
     check_name(name)
     check_email(email)
-    password = _password(name, password_stdin)
-    with catalog_of(data) as catalog:
-        _accounts(catalog).create(name, password, admin=role == "admin", email=email)
-    line(f"Account {name} is made.", sys.stdout)
+    password = _read_password(name, password_stdin)
+    with open_data_catalog(data) as catalog:
+        _account_service(catalog).create(name, password, admin=role == "admin", email=email)
+    print_line(f"Account {name} is made.", sys.stdout)
 
 
 @user.command("password")
 def user_password(name: Name, *, data: options.ExistingData, password_stdin: FromStdin = False) -> None:
     """Set a password. All logins and tokens of the account end at once."""
-    password = _password(name, password_stdin)
-    with catalog_of(data, must_exist=True) as catalog:
-        _accounts(catalog).set_password(name, password)
-    line(f"The password of {name} is set.", sys.stdout)
+    password = _read_password(name, password_stdin)
+    with open_data_catalog(data, must_exist=True) as catalog:
+        _account_service(catalog).set_password(name, password)
+    print_line(f"The password of {name} is set.", sys.stdout)
 
 
 @user.command("disable")
 def user_disable(name: Name, *, data: options.ExistingData) -> None:
     """Shut an account out. All its logins and tokens end at once."""
-    with catalog_of(data, must_exist=True) as catalog:
-        _accounts(catalog).set_disabled(name, True)
-    line(f"Account {name} is disabled.", sys.stdout)
+    with open_data_catalog(data, must_exist=True) as catalog:
+        _account_service(catalog).set_disabled(name, True)
+    print_line(f"Account {name} is disabled.", sys.stdout)
 
 
 @user.command("enable")
 def user_enable(name: Name, *, data: options.ExistingData) -> None:
     """Let a disabled account in again."""
-    with catalog_of(data, must_exist=True) as catalog:
-        _accounts(catalog).set_disabled(name, False)
-    line(f"Account {name} is enabled.", sys.stdout)
+    with open_data_catalog(data, must_exist=True) as catalog:
+        _account_service(catalog).set_disabled(name, False)
+    print_line(f"Account {name} is enabled.", sys.stdout)
 
 
 @user.command("role")
@@ -121,26 +121,26 @@ def user_role(
     data: options.ExistingData,
 ) -> None:
     """Make somebody a site administrator, or no longer."""
-    with catalog_of(data, must_exist=True) as catalog:
-        _accounts(catalog).set_admin(name, role == "admin")
-    line(f"Account {name} is {'an administrator' if role == 'admin' else 'an ordinary user'} now.", sys.stdout)
+    with open_data_catalog(data, must_exist=True) as catalog:
+        _account_service(catalog).set_admin(name, role == "admin")
+    print_line(f"Account {name} is {'an administrator' if role == 'admin' else 'an ordinary user'} now.", sys.stdout)
 
 
 @user.command("list")
 def user_list(data: options.ExistingData, as_json: options.AsJson = False) -> None:
     """List the accounts, one a line."""
-    found: list[dict[str, object]] = []
-    with catalog_of(data, must_exist=True) as catalog:
-        accounts = _accounts(catalog)
+    rows: list[dict[str, object]] = []
+    with open_data_catalog(data, must_exist=True) as catalog:
+        accounts = _account_service(catalog)
         after = ""
         while page := accounts.page(after=after, limit=500):
             after = page[-1].name
-            found.extend(
-                {"name": one.name, "uuid": one.uuid, "email": one.email, "role": "admin" if one.admin else "user",
-                 "disabled": one.disabled, "oidc": one.identity is not None}
-                for one in page
+            rows.extend(
+                {"name": row.name, "uuid": row.uuid, "email": row.email, "role": "admin" if row.admin else "user",
+                 "disabled": row.disabled, "oidc": row.identity is not None}
+                for row in page
             )  # fmt: skip
-    shown(found, as_json, lambda one: f"{one['name']}: {one['role']}{', disabled' if one['disabled'] else ''}")
+    print_list(rows, as_json, lambda row: f"{row['name']}: {row['role']}{', disabled' if row['disabled'] else ''}")
 
 
 @member.command("set")
@@ -156,41 +156,41 @@ def member_set(
 ) -> None:
     """Give an account a role in a project, in place of the one that it has."""
     _set_member(data, project, name, role)
-    line(f"{name} is {role} of {project}.", sys.stdout)
+    print_line(f"{name} is {role} of {project}.", sys.stdout)
 
 
 @member.command("remove")
 def member_remove(project: ProjectId, name: Name, *, data: options.ExistingData) -> None:
     """Take an account's role in a project."""
     _set_member(data, project, name, None)
-    line(f"{name} has no role in {project}.", sys.stdout)
+    print_line(f"{name} has no role in {project}.", sys.stdout)
 
 
 @member.command("list")
 def member_list(project: ProjectId, *, data: options.ExistingData, as_json: options.AsJson = False) -> None:
     """List who has a role in a project."""
     checks.check_project(project)
-    with catalog_of(data, must_exist=True) as catalog, catalog.read() as connection:
+    with open_data_catalog(data, must_exist=True) as catalog, catalog.read() as connection:
         from scandock.access.members import list_members
 
-        known(connection, project)
-        found: list[dict[str, object]] = [
-            {"name": one.name, "role": one.role.value, "disabled": one.disabled}
-            for one in list_members(connection, project)
+        check_project_exists(connection, project)
+        rows: list[dict[str, object]] = [
+            {"name": row.name, "role": row.role.value, "disabled": row.disabled}
+            for row in list_members(connection, project)
         ]
-    shown(found, as_json, lambda one: f"{one['name']}: {one['role']}{', disabled' if one['disabled'] else ''}")
+    print_list(rows, as_json, lambda row: f"{row['name']}: {row['role']}{', disabled' if row['disabled'] else ''}")
 
 
 def _set_member(data: str, project: str, name: str, role: str | None) -> None:
     checks.check_project(project)
-    with catalog_of(data, must_exist=True) as catalog:
+    with open_data_catalog(data, must_exist=True) as catalog:
         from scandock.access.principal import SYSTEM
         from scandock.rules.permissions import Role
         from scandock.services.members import set_member
 
         with catalog.read() as connection:
-            known(connection, project)
-        set_member(catalog, SYSTEM, project, name, Role(role) if role else None, here())
+            check_project_exists(connection, project)
+        set_member(catalog, SYSTEM, project, name, Role(role) if role else None, local_request_info())
 
 
 @token.command("add")
@@ -205,24 +205,24 @@ def token_add(
     label: Annotated[str, typer.Option("--label", help="What it is for.", show_default=False)] = "",
 ) -> None:
     """Make a token and print it, once: alias and secret, to be used as name and password."""
-    with catalog_of(data, must_exist=True) as catalog:
+    with open_data_catalog(data, must_exist=True) as catalog:
         from scandock.rules.permissions import Scope
 
-        made = _accounts(catalog).issue_token(scope=Scope(scope), days=days, name=label, of=name)
-    line(f"{made.alias}:{made.secret}", sys.stdout)
-    line("It is shown this once. Use it as name:password, or as `Authorization: Bearer ALIAS.SECRET`.")
+        new_token = _account_service(catalog).issue_token(scope=Scope(scope), days=days, name=label, of=name)
+    print_line(f"{new_token.alias}:{new_token.secret}", sys.stdout)
+    print_line("It is shown this once. Use it as name:password, or as `Authorization: Bearer ALIAS.SECRET`.")
 
 
 @token.command("list")
 def token_list(name: Name, *, data: options.ExistingData, as_json: options.AsJson = False) -> None:
     """List an account's tokens, without their secrets."""
-    with catalog_of(data, must_exist=True) as catalog:
-        found: list[dict[str, object]] = [
-            {"alias": one.alias, "label": one.name, "scope": one.scope.value, "created": one.created,
-             "expires": one.expires, "seen": one.seen}
-            for one in _accounts(catalog).tokens(of=name)
+    with open_data_catalog(data, must_exist=True) as catalog:
+        rows: list[dict[str, object]] = [
+            {"alias": row.alias, "label": row.name, "scope": row.scope.value, "created": row.created,
+             "expires": row.expires, "seen": row.seen}
+            for row in _account_service(catalog).tokens(of=name)
         ]  # fmt: skip
-    shown(found, as_json, lambda one: f"{one['alias']}: {one['scope']} {one['label']}".rstrip())
+    print_list(rows, as_json, lambda row: f"{row['alias']}: {row['scope']} {row['label']}".rstrip())
 
 
 @token.command("revoke")
@@ -233,34 +233,34 @@ def token_revoke(
     data: options.ExistingData,
 ) -> None:
     """End a token at once."""
-    with catalog_of(data, must_exist=True) as catalog:
-        _accounts(catalog).revoke_token(alias, of=name)
-    line("The token is revoked.", sys.stdout)
+    with open_data_catalog(data, must_exist=True) as catalog:
+        _account_service(catalog).revoke_token(alias, of=name)
+    print_line("The token is revoked.", sys.stdout)
 
 
-def shown(found: list[dict[str, object]], as_json: bool, told: Callable[[dict[str, object]], str]) -> None:
+def print_list(rows: list[dict[str, object]], as_json: bool, format_row: Callable[[dict[str, object]], str]) -> None:
     """A list as JSON, or one line each."""
     import json
 
-    with reader_may_leave(sys.stdout):
+    with tolerate_closed_pipe(sys.stdout):
         if as_json:
-            sys.stdout.write(json.dumps(found, indent=2) + "\n")
+            sys.stdout.write(json.dumps(rows, indent=2) + "\n")
             return
-        for one in found:
-            line(told(one), sys.stdout)
+        for row in rows:
+            print_line(format_row(row), sys.stdout)
 
 
-def _password(name: str, from_stdin: bool) -> str:
+def _read_password(name: str, from_stdin: bool) -> str:
     """The password for an account: a line of stdin, or asked for twice on the terminal."""
     if from_stdin:
-        given = sys.stdin.readline(PASSWORD_MOST).rstrip("\r\n")
+        password = sys.stdin.readline(MAX_PASSWORD_BYTES).rstrip("\r\n")
     elif is_terminal(sys.stdin):
-        given = typer.prompt(f"Password for {name}", hide_input=True, confirmation_prompt=True, err=True)
+        password = typer.prompt(f"Password for {name}", hide_input=True, confirmation_prompt=True, err=True)
     else:
         raise PasswordMissing
     from scandock.access.passwords import MIN_LENGTH, check_new
 
-    check_new(given, least=1)
-    if len(given) < MIN_LENGTH:
-        line(f"Note: passwords of fewer than {MIN_LENGTH} characters are easily guessed.")
-    return given
+    check_new(password, least=1)
+    if len(password) < MIN_LENGTH:
+        print_line(f"Note: passwords of fewer than {MIN_LENGTH} characters are easily guessed.")
+    return password

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from scandock.cli import checks, options
-from scandock.cli.accounts_cmd import catalog_of, here, known, member, token, user
+from scandock.cli.accounts_cmd import open_data_catalog, local_request_info, check_project_exists, member, token, user
 from scandock.cli.audit_cmd import audit
 from scandock.cli.clock_cmd import clock
-from scandock.cli.consoles import console, is_terminal, line, reader_may_leave
+from scandock.cli.consoles import make_console, is_terminal, print_line, tolerate_closed_pipe
 from scandock.cli.imports_cmd import imports
-from scandock.cli.plain import plain
+from scandock.cli.text_format import printable
 from scandock.cli.rules_cmd import rules
 from scandock.cli.verify_cmd import verify
 
@@ -84,9 +84,9 @@ def project_add(
         prearchive_code=int(prearchive_code),
         petmr=petmr or "petmr",
         identified=identified or settings.identified,
-        request=here(),
+        request=local_request_info(),
     )
-    line(f"Project {project_id} is made.", sys.stdout)
+    print_line(f"Project {project_id} is made.", sys.stdout)
 
 
 @project.command("access")
@@ -101,15 +101,15 @@ def project_access(
 ) -> None:
     """Say who sees a project without having a role in it."""
     checks.check_new_project(project_id)
-    with catalog_of(data, must_exist=True) as catalog:
+    with open_data_catalog(data, must_exist=True) as catalog:
         from scandock.access.principal import SYSTEM
         from scandock.rules.permissions import Accessibility
         from scandock.services.members import set_accessibility
 
         with catalog.read() as connection:
-            known(connection, project_id)
-        set_accessibility(catalog, SYSTEM, project_id, Accessibility(accessibility), here())
-    line(f"Project {project_id} is {accessibility}.", sys.stdout)
+            check_project_exists(connection, project_id)
+        set_accessibility(catalog, SYSTEM, project_id, Accessibility(accessibility), local_request_info())
+    print_line(f"Project {project_id} is {accessibility}.", sys.stdout)
 
 
 @project.command("list")
@@ -120,7 +120,7 @@ def project_list(data: options.ExistingData, as_json: options.AsJson = False) ->
     from scandock.services.projects import list_projects
 
     projects = list(list_projects(data, load_settings()))
-    with reader_may_leave(sys.stdout):
+    with tolerate_closed_pipe(sys.stdout):
         if as_json:
             parts = [
                 {"id": p.id, "name": p.name, "prearchive_code": p.prearchive_code, "petmr": p.petmr,
@@ -132,9 +132,9 @@ def project_list(data: options.ExistingData, as_json: options.AsJson = False) ->
         if is_terminal(sys.stdout):
             _print_table(projects)
             return
-        for one in projects:
-            policy = f"prearchive-code {one.prearchive_code}, petmr {one.petmr}, identified {one.identified}"
-            line(f"{one.id}: {one.name or one.id}, {policy}", sys.stdout)
+        for row in projects:
+            policy = f"prearchive-code {row.prearchive_code}, petmr {row.petmr}, identified {row.identified}"
+            print_line(f"{row.id}: {row.name or row.id}, {policy}", sys.stdout)
 
 
 @admin.command("adopt")
@@ -150,10 +150,10 @@ def adopt(data: options.ExistingData) -> None:
 
     settings = load_settings()
     if settings.database_url is None:
-        line(f"The catalog of {data} is in the folder itself: there is nothing to adopt.", sys.stdout)
+        print_line(f"The catalog of {data} is in the folder itself: there is nothing to adopt.", sys.stdout)
         return
     open_data_catalog(os.path.abspath(data), settings, adopts=True).dispose()
-    line(f"The database belongs to {os.path.abspath(data)} now.", sys.stdout)
+    print_line(f"The database belongs to {os.path.abspath(data)} now.", sys.stdout)
 
 
 def _print_table(projects: Sequence[Project]) -> None:
@@ -166,7 +166,7 @@ def _print_table(projects: Sequence[Project]) -> None:
         table.add_column(name, overflow="fold")
     for name in ("Prearchive code", "PET/MR", "Identified"):
         table.add_column(name)
-    for one in projects:
-        cells = (one.id, one.name or one.id, str(one.prearchive_code), one.petmr, one.identified)
-        table.add_row(*(Text(plain(cell)) for cell in cells))
-    console(sys.stdout).print(table if projects else "There are no projects yet.")
+    for row in projects:
+        cells = (row.id, row.name or row.id, str(row.prearchive_code), row.petmr, row.identified)
+        table.add_row(*(Text(printable(cell)) for cell in cells))
+    make_console(sys.stdout).print(table if projects else "There are no projects yet.")

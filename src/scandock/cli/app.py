@@ -16,7 +16,7 @@ from scandock.cli import errors
 from scandock.cli.admin_cmd import admin
 from scandock.cli.backup_cmd import backup, restore
 from scandock.cli.check_cmd import check
-from scandock.cli.consoles import output_failed
+from scandock.cli.consoles import output_fault
 from scandock.cli.import_cmd import import_
 from scandock.cli.inspect_cmd import inspect
 from scandock.cli.serve_cmd import serve
@@ -45,14 +45,14 @@ app.command("settings")(settings)
 app.add_typer(admin, name="admin")
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(value: bool) -> None:
+    if value:
         typer.echo(f"scandock {__version__}")
         raise typer.Exit
 
 
 @app.callback()
-def _whole(
+def _root_options(
     version: Annotated[
         bool | None,
         typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True),
@@ -68,16 +68,16 @@ def main() -> int:
     except SystemExit as done:
         return done.code if isinstance(done.code, int) else int(done.code is not None)
     except ScandockError as error:
-        return errors.say(error)
+        return errors.print_error(error)
     except KeyboardInterrupt:
         return errors.INTERRUPTED
     except OSError as error:
         if error.errno != errno.ENOSPC or error.filename is not None:
-            return errors.say_unexpected(error)
-        return errors.say(output_failed(error))  # typer's own printing, of --help
+            return errors.print_unexpected(error)
+        return errors.print_error(output_fault(error))  # typer's own printing, of --help
     except Exception as error:  # noqa: BLE001 -- the last fence: a person gets a sentence, whatever it was
-        return errors.say_unexpected(error)
+        return errors.print_unexpected(error)
     finally:
         for stream in (sys.stdout, sys.stderr):
-            errors.flush(stream)
+            errors.flush_stream(stream)
     return 0

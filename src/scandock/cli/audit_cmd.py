@@ -9,9 +9,9 @@ from typing import Annotated, Literal
 import typer
 
 from scandock.cli import options
-from scandock.cli.accounts_cmd import catalog_of, here
+from scandock.cli.accounts_cmd import open_data_catalog, local_request_info
 from scandock.cli.command_errors import TimeUnreadable
-from scandock.cli.consoles import reader_may_leave
+from scandock.cli.consoles import tolerate_closed_pipe
 
 
 def audit(
@@ -28,27 +28,27 @@ def audit(
     until: Annotated[str | None, typer.Option("--until", metavar="TIME", help="Before this time.")] = None,
 ) -> None:
     """Print the trail of who did what, the newest first."""
-    after, before = _time("--since", since), _time("--until", until)
-    with catalog_of(data, must_exist=True) as catalog:
+    after, before = _parse_time("--since", since), _parse_time("--until", until)
+    with open_data_catalog(data, must_exist=True) as catalog:
         from scandock.access.principal import SYSTEM
         from scandock.services.audit import Wanted
         from scandock.services.audit_export import begin_export
 
-        wanted = Wanted(
+        filters = Wanted(
             project=project, earlier=True, actor=account, action=action, target=target, since=after, until=before
         )  # fmt: skip
-        pieces = begin_export(catalog, SYSTEM, wanted, form, here())
-        with reader_may_leave(sys.stdout):
+        pieces = begin_export(catalog, SYSTEM, filters, form, local_request_info())
+        with tolerate_closed_pipe(sys.stdout):
             for piece in pieces:
                 sys.stdout.write(piece)
 
 
-def _time(option: str, text: str | None) -> int | None:
+def _parse_time(option: str, text: str | None) -> int | None:
     """Unix milliseconds of a date or a time; without a zone it is UTC."""
     if text is None:
         return None
     try:
-        found = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text)
     except ValueError:
         raise TimeUnreadable(option, text) from None
-    return int((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000)
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)

@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 
 from scandock.cli import checks, errors, options
-from scandock.cli.consoles import line, reader_may_leave
-from scandock.cli.plain import plural, size
+from scandock.cli.consoles import print_line, tolerate_closed_pipe
+from scandock.cli.text_format import format_count, format_size
 
 
 def backup(
@@ -35,16 +35,16 @@ def backup(
     settings = load_settings()
     # nothing in DATA is written, and what was copied is gone on with: Ctrl-C may stop this at once
     with display(data, Interrupt()) as on_progress:
-        made = back_up(data, settings, to, on_progress)
-    with reader_may_leave(sys.stdout):
+        result = back_up(data, settings, to, on_progress)
+    with tolerate_closed_pipe(sys.stdout):
         if as_json:
-            sys.stdout.write(json.dumps(asdict(made)) + "\n")
+            sys.stdout.write(json.dumps(asdict(result)) + "\n")
         else:
-            for name in made.damaged:
-                line(f"damaged: {name}: It is not as it was stored; scandock check names the files.", sys.stdout)
-            what = f"{plural(made.trees, 'folder')} of files, {made.copied} copied ({size(made.bytes)})"
-            line(f"Backup made in {made.path}: {what}", sys.stdout)
-    raise typer.Exit(errors.FINDINGS if made.damaged else 0)
+            for name in result.damaged:
+                print_line(f"damaged: {name}: It is not as it was stored; scandock check names the files.", sys.stdout)
+            summary = f"{format_count(result.trees, 'folder')} of files, {result.copied} copied ({format_size(result.bytes)})"
+            print_line(f"Backup made in {result.path}: {summary}", sys.stdout)
+    raise typer.Exit(errors.FINDINGS if result.damaged else 0)
 
 
 def restore(
@@ -71,8 +71,8 @@ def restore(
     source = find_backup(source)
     with display(source, Interrupt()) as on_progress:
         findings = run(source, data, settings, on_progress)
-    with reader_may_leave(sys.stdout):
+    with tolerate_closed_pipe(sys.stdout):
         print_findings(data, findings, as_json=as_json)
         if not as_json:
-            line(f"Restored from {source}", sys.stdout)
+            print_line(f"Restored from {source}", sys.stdout)
     raise typer.Exit(errors.FINDINGS if findings else 0)

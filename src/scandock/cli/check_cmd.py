@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from scandock.cli import checks, errors, options
-from scandock.cli.consoles import console, is_terminal, line, reader_may_leave
-from scandock.cli.plain import plain, plural
+from scandock.cli.consoles import make_console, is_terminal, print_line, tolerate_closed_pipe
+from scandock.cli.text_format import printable, format_count
 
 if TYPE_CHECKING:
     from scandock.services.checking import Finding
@@ -36,7 +36,7 @@ def check(data: options.ExistingData, as_json: options.AsJson = False) -> None:
     # nothing is written, so Ctrl-C may stop this at once: no handler is installed
     with display(data, Interrupt()) as on_progress:
         findings = list(run(data, settings, on_progress))
-    with reader_may_leave(sys.stdout):
+    with tolerate_closed_pipe(sys.stdout):
         print_findings(data, findings, as_json=as_json)
     raise typer.Exit(errors.FINDINGS if findings else 0)
 
@@ -44,31 +44,31 @@ def check(data: options.ExistingData, as_json: options.AsJson = False) -> None:
 def print_findings(data: str, findings: Sequence[Finding], *, as_json: bool) -> None:
     """Print what a check of DATA found."""
     if as_json:
-        parts = [{"kind": one.kind, "name": one.name, "message": one.message} for one in findings]
+        parts = [{"kind": finding.kind, "name": finding.name, "message": finding.message} for finding in findings]
         sys.stdout.write(json.dumps({"data": os.path.abspath(data), "findings": parts}) + "\n")
         return
     if not is_terminal(sys.stdout):
-        for one in findings:
-            line(f"{one.kind}: {one.name}: {one.message}", sys.stdout)
-        if how := _how_to_list(data, findings):
-            line(how, sys.stdout)
-        line(f"{plural(len(findings), 'finding')} in {os.path.abspath(data)}", sys.stdout)
+        for finding in findings:
+            print_line(f"{finding.kind}: {finding.name}: {finding.message}", sys.stdout)
+        if how := _list_damage_hint(data, findings):
+            print_line(how, sys.stdout)
+        print_line(f"{format_count(len(findings), 'finding')} in {os.path.abspath(data)}", sys.stdout)
         return
     from rich.text import Text
 
-    terminal = console(sys.stdout)
-    for one in findings:
-        terminal.print(Text.assemble((plain(one.kind), "yellow"), f" {plain(one.name)}: {plain(one.message)}"))
-    if how := _how_to_list(data, findings):
-        terminal.print(Text(plain(how)))
-    verdict = plural(len(findings), "finding") if findings else "Clean: catalog and store agree"
+    terminal = make_console(sys.stdout)
+    for finding in findings:
+        terminal.print(Text.assemble((printable(finding.kind), "yellow"), f" {printable(finding.name)}: {printable(finding.message)}"))
+    if how := _list_damage_hint(data, findings):
+        terminal.print(Text(printable(how)))
+    verdict = format_count(len(findings), "finding") if findings else "Clean: catalog and store agree"
     style = "bold yellow" if findings else "bold green"
-    terminal.print(Text.assemble((verdict, style), f" in {plain(os.path.abspath(data))}"))
+    terminal.print(Text.assemble((verdict, style), f" in {printable(os.path.abspath(data))}"))
 
 
-def _how_to_list(data: str, findings: Sequence[Finding]) -> str:
+def _list_damage_hint(data: str, findings: Sequence[Finding]) -> str:
     """How the list of damage comes to have what was found: until it does, downloads give it as if it were whole."""
-    sessions = dict.fromkeys(one.session for one in findings if one.session)
+    sessions = dict.fromkeys(finding.session for finding in findings if finding.session)
     if not sessions:
         return ""
     command = shlex.join(["scandock", "admin", "verify", *sessions, "--data", os.path.abspath(data)])

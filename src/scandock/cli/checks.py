@@ -40,7 +40,7 @@ def check_archives(archives: Sequence[str]) -> None:
         except (FileNotFoundError, NotADirectoryError):
             raise ArchiveMissing(archive) from None
         except (OSError, ValueError) as error:
-            raise ArchiveUnreadable(f"{archive!r} can't be read: {reason(error)}.") from None
+            raise ArchiveUnreadable(f"{archive!r} can't be read: {error_reason(error)}.") from None
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
             raise ArchiveSpecial(archive)
         if not os.access(archive, os.R_OK | (os.X_OK if stat.S_ISDIR(mode) else 0)):
@@ -77,7 +77,7 @@ def check_file(option: str, name: str | None) -> None:
         with open(name, "rb"):
             pass
     except (OSError, ValueError) as error:
-        raise FileUnreadable(option, name, reason(error)) from None
+        raise FileUnreadable(option, name, error_reason(error)) from None
 
 
 def check_data(data: str, archives: Sequence[str] = (), *, must_exist: bool = False) -> None:
@@ -88,13 +88,13 @@ def check_data(data: str, archives: Sequence[str] = (), *, must_exist: bool = Fa
         raise DataNotAFolder(f"--data {data!r} is a file, not a folder.", "Name a folder, or a new name.")
     if must_exist and not os.path.isdir(data):
         raise DataMissing(f"There is no folder {data!r}.", "Check the path, or import something into it.")
-    nearest = _nearest(data)
+    nearest = _nearest_existing(data)
     if not nearest.is_dir():
         raise DataNotAFolder(f"--data {data!r} can't be made: {str(nearest)!r} is a file.")
     if not os.access(nearest, os.W_OK | os.X_OK):
         raise DataNotWritable(data, str(nearest))
     for archive in archives:
-        if os.path.isdir(archive) and _inside(data, archive):
+        if os.path.isdir(archive) and _is_inside(data, archive):
             raise DataInArchive(data, archive)
 
 
@@ -105,22 +105,22 @@ def check_receipt(name: str, archives: Sequence[str], data: str | None = None) -
             "--receipt - is not taken: standard output tells what became of the sessions.",
             "Name a file (./- for one of that very name).",
         )
-    if data is not None and _inside(name, data):
+    if data is not None and _is_inside(name, data):
         raise ReceiptInData(name, data)
     for archive in archives:
         if os.path.exists(name) and os.path.samefile(name, archive):
             raise ReceiptIsArchive(name)
-        if os.path.isdir(archive) and _inside(name, archive):
+        if os.path.isdir(archive) and _is_inside(name, archive):
             raise ReceiptInArchive(name, archive)
 
 
-def reason(error: Exception) -> str:
+def error_reason(error: Exception) -> str:
     """What the system says, in lower case: `no such file or directory`."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return text[:1].lower() + text[1:]
 
 
-def _nearest(path: str) -> Path:
+def _nearest_existing(path: str) -> Path:
     """`path`, or the nearest folder above it that is there."""
     nearest = Path(path).absolute()
     while not os.path.lexists(nearest):
@@ -128,5 +128,5 @@ def _nearest(path: str) -> Path:
     return nearest
 
 
-def _inside(path: str, folder: str) -> bool:
+def _is_inside(path: str, folder: str) -> bool:
     return Path(path).resolve().is_relative_to(Path(folder).resolve())

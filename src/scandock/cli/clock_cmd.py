@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from scandock.cli import options
-from scandock.cli.accounts_cmd import catalog_of, here
-from scandock.cli.consoles import line
+from scandock.cli.accounts_cmd import open_data_catalog, local_request_info
+from scandock.cli.consoles import print_line
 
 
 def clock(
@@ -20,13 +20,13 @@ def clock(
     ] = False,
 ) -> None:
     """Show whether deletions for age wait because the clock has jumped."""
-    with catalog_of(data, must_exist=True) as catalog:
+    with open_data_catalog(data, must_exist=True) as catalog:
         from scandock.access.principal import SYSTEM
         from scandock.services import clock_watch
 
         if confirm:
-            clock_watch.confirm(catalog, SYSTEM, here())
-        found = clock_watch.look_at(catalog)
-    line(found.why or "The clock is trusted: what is too old is deleted.", sys.stdout)
-    if found.confirmable:
-        line("If the clock is right: scandock admin clock --confirm", sys.stdout)
+            clock_watch.confirm(catalog, SYSTEM, local_request_info())
+        status = clock_watch.look_at(catalog)
+    print_line(status.why or "The clock is trusted: what is too old is deleted.", sys.stdout)
+    if status.confirmable:
+        print_line("If the clock is right: scandock admin clock --confirm", sys.stdout)

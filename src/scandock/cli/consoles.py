@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, TextIO
 
 from scandock.cli.command_errors import OutputFailed
-from scandock.cli.plain import plain
+from scandock.cli.text_format import printable
 from scandock.model.errors import Fault
 
 if TYPE_CHECKING:
@@ -24,23 +24,23 @@ def is_terminal(stream: TextIO) -> bool:
         return False
 
 
-def console(stream: TextIO) -> Console:
+def make_console(stream: TextIO) -> Console:
     """Rich on `stream`, without markup, emoji or highlighting: names must come out as they are. NO_COLOR is rich's."""
     from rich.console import Console
 
     return Console(file=stream, markup=False, emoji=False, highlight=False)
 
 
-def line(text: str, stream: TextIO | None = None) -> None:
+def print_line(text: str, stream: TextIO | None = None) -> None:
     """One line for people, made harmless, on stderr or `stream`."""
     target = sys.stderr if stream is None else stream
-    with reader_may_leave(target):
-        target.write(plain(text) + "\n")
+    with tolerate_closed_pipe(target):
+        target.write(printable(text) + "\n")
         target.flush()
 
 
 @contextlib.contextmanager
-def reader_may_leave(stream: TextIO) -> Iterator[None]:
+def tolerate_closed_pipe(stream: TextIO) -> Iterator[None]:
     """Writing to a pipe whose reader has gone (`| head`) is no error of the import: the rest goes nowhere.
 
     Raises Fault (`output_failed`) where stdout takes no more for another reason (a full disk).
@@ -53,10 +53,10 @@ def reader_may_leave(stream: TextIO) -> Iterator[None]:
     except OSError as error:
         _send_nowhere(stream)
         if stream is not sys.stderr:  # a terminal that was closed takes no errors, and nobody is there to read them
-            raise output_failed(error) from error
+            raise output_fault(error) from error
 
 
-def output_failed(error: OSError) -> Fault:
+def output_fault(error: OSError) -> Fault:
     """What is said where stdout takes no more."""
     return OutputFailed(str(error.strerror).lower())
 

@@ -8,7 +8,7 @@ import tempfile
 import traceback
 from typing import Final, TextIO
 
-from scandock.cli.consoles import line, reader_may_leave
+from scandock.cli.consoles import print_line, tolerate_closed_pipe
 from scandock.model.errors import BadInput, ScandockError, Usage
 
 FAULT: Final = 1
@@ -31,45 +31,45 @@ def exit_code(error: ScandockError) -> int:
     return REFUSED if isinstance(error, BadInput) else FAULT
 
 
-def sentence(error: ScandockError) -> str:
+def error_sentence(error: ScandockError) -> str:
     """Message and remedy of `error`."""
     return f"{error.message} {REMEDIES.get(error.code, error.remedy)}".strip()
 
 
-def say(error: ScandockError) -> int:
+def print_error(error: ScandockError) -> int:
     """Print `error` on stderr; its exit code."""
-    line(f"Error: {sentence(error)}")
+    print_line(f"Error: {error_sentence(error)}")
     return exit_code(error)
 
 
-def unexpected(error: BaseException) -> str:
+def describe_unexpected(error: BaseException) -> str:
     """One sentence on an error that nobody foresaw; the traceback goes to a file, or to stderr with SCANDOCK_DEBUG=1.
 
     The file is readable by its owner alone: tracebacks may quote names from headers.
     """
-    what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    description = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     text = "".join(traceback.format_exception(error))
     if os.environ.get("SCANDOCK_DEBUG") == "1":
-        for one in text.splitlines():
-            line(one)
-        return f"An unexpected error: {what}."
+        for text_line in text.splitlines():
+            print_line(text_line)
+        return f"An unexpected error: {description}."
     try:
         handle, name = tempfile.mkstemp(prefix="scandock-error-", suffix=".txt")
         with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
     except OSError:
-        return f"An unexpected error: {what}. SCANDOCK_DEBUG=1 shows where."
-    return f"An unexpected error: {what}. Where it came from is written in {name}; please report it."
+        return f"An unexpected error: {description}. SCANDOCK_DEBUG=1 shows where."
+    return f"An unexpected error: {description}. Where it came from is written in {name}; please report it."
 
 
-def say_unexpected(error: BaseException) -> int:
+def print_unexpected(error: BaseException) -> int:
     """Print `unexpected` on stderr; exit code 1."""
-    message = unexpected(error)
-    line(f"Error: {message}")
+    message = describe_unexpected(error)
+    print_line(f"Error: {message}")
     return FAULT
 
 
-def flush(stream: TextIO) -> None:
+def flush_stream(stream: TextIO) -> None:
     """The last flush of a stream; what it can't take any more has no reader, or was said before."""
-    with contextlib.suppress(ScandockError), reader_may_leave(stream):
+    with contextlib.suppress(ScandockError), tolerate_closed_pipe(stream):
         stream.flush()

@@ -13,7 +13,7 @@ from scandock.cli import checks, options
 
 if TYPE_CHECKING:
     from scandock.cli.receipt_file import Format
-    from scandock.cli.running import Engine, Result
+    from scandock.cli.command_run import ArchiveEngine, Result
     from scandock.model.import_types import Progress
     from scandock.rules.import_request import ImportRequest
     from scandock.services.settings import Settings
@@ -71,7 +71,7 @@ def import_(
 
 
 def run_archives(
-    engine: Engine,
+    engine: ArchiveEngine,
     archives: Sequence[str],
     *,
     data: str | None,
@@ -80,16 +80,16 @@ def run_archives(
     receipt_format: Format,
 ) -> int:
     """Run `engine` over the archives with the receipt's file open; the exit code."""
-    from scandock.cli.closing import Story
+    from scandock.cli.summary import SummaryContext
     from scandock.cli.receipt_file import ReceiptFile
-    from scandock.cli.running import Run
+    from scandock.cli.command_run import CommandRun
 
     file = None
     if receipt is not None:
         checks.check_receipt(receipt, archives, data)
         file = ReceiptFile(receipt, receipt_format)
     try:
-        return Run(engine, Story(data=data, receipt=receipt), as_json=as_json, receipt=file).run(archives)
+        return CommandRun(engine, SummaryContext(data=data, receipt=receipt), as_json=as_json, receipt=file).run(archives)
     finally:
         if file is not None:
             file.close()
@@ -108,13 +108,13 @@ def load_settings() -> Settings:
 
     Imported here, as pydantic-settings costs a tenth of a second.
     """
-    from scandock.cli.consoles import line
+    from scandock.cli.consoles import print_line
     from scandock.services.setting_rows import unknown_settings
     from scandock.services.settings import load_settings as load
 
     settings = load()
     for sentence in unknown_settings():
-        line(f"Warning: {sentence}")
+        print_line(f"Warning: {sentence}")
     return settings
 
 
@@ -123,8 +123,8 @@ def default_workers() -> int:
     return min(len(os.sched_getaffinity(0)), 4)
 
 
-def _engine(data: str, request: ImportRequest, settings: Settings) -> Engine:
-    from scandock.workers.importing import run_import
+def _engine(data: str, request: ImportRequest, settings: Settings) -> ArchiveEngine:
+    from scandock.workers.local_import import run_import
 
     def engine(archive: str, on_progress: Callable[[Progress], None] | None, cancelled: threading.Event) -> Result:
         return run_import(

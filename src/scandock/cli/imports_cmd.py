@@ -11,8 +11,8 @@ from typing import Annotated
 import typer
 
 from scandock.cli import checks, options
-from scandock.cli.accounts_cmd import here
-from scandock.cli.consoles import line, reader_may_leave
+from scandock.cli.accounts_cmd import local_request_info
+from scandock.cli.consoles import print_line, tolerate_closed_pipe
 
 imports = typer.Typer(
     help="List imports, and release those that can't be finished.", no_args_is_help=True, rich_markup_mode=None
@@ -36,15 +36,15 @@ def import_list(
 
     with opened(data, load_settings()) as (catalog, store):
         rows = list_imports(catalog, store, stuck=stuck)
-    with reader_may_leave(sys.stdout):
+    with tolerate_closed_pipe(sys.stdout):
         if as_json:
             parts = [{"id": values.pop("uuid"), **values} for values in map(asdict, rows)]
             sys.stdout.write(json.dumps(parts, indent=2) + "\n")
             return
         for row in rows:
-            came = datetime.fromtimestamp(row.created / 1000, UTC).strftime("%Y-%m-%d %H:%M")
+            created = datetime.fromtimestamp(row.created / 1000, UTC).strftime("%Y-%m-%d %H:%M")
             why = f", {row.code}: {row.message}" if row.code else ""
-            line(f"{row.uuid}: {row.archive}, {came} UTC, {row.state}{why}", sys.stdout)
+            print_line(f"{row.uuid}: {row.archive}, {created} UTC, {row.state}{why}", sys.stdout)
 
 
 @imports.command("release")
@@ -61,5 +61,5 @@ def import_release(
     from scandock.services.stuck_imports import release_import
 
     with opened(data, load_settings()) as (catalog, store):
-        why = release_import(catalog, store, uuid, here())
-    line(f"Import {uuid} has ended. {why}", sys.stdout)
+        why = release_import(catalog, store, uuid, local_request_info())
+    print_line(f"Import {uuid} has ended. {why}", sys.stdout)

@@ -12,7 +12,7 @@ from scandock.cli import checks, options
 from scandock.cli.import_cmd import check_request, default_workers, load_settings, run_archives
 
 if TYPE_CHECKING:
-    from scandock.cli.running import Engine, Result
+    from scandock.cli.command_run import ArchiveEngine, Result
     from scandock.model.import_types import Progress
     from scandock.rules.import_request import ImportRequest
     from scandock.services.settings import Settings
@@ -68,8 +68,8 @@ def inspect(
     )
 
 
-def _engine(data: str | None, request: ImportRequest, settings: Settings) -> Engine:
-    from scandock.workers.inspecting import run_inspect
+def _engine(data: str | None, request: ImportRequest, settings: Settings) -> ArchiveEngine:
+    from scandock.workers.inspection import run_inspect
 
     def engine(archive: str, on_progress: Callable[[Progress], None] | None, cancelled: threading.Event) -> Result:
         return run_inspect(

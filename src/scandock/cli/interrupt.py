@@ -26,7 +26,7 @@ _END: Final = b"\0"
 """No signal has the number 0."""
 
 
-def _to_the_descriptor(_number: int, _frame: FrameType | None) -> None:
+def _ignore_signal(_number: int, _frame: FrameType | None) -> None:
     """The handler in the main thread has nothing to do: the number went through the descriptor already."""
 
 
@@ -64,7 +64,7 @@ class Interrupt:
         os.set_blocking(self._pipe[1], False)  # python wants that of a wakeup descriptor
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, held)
         self._wakeup = signal.set_wakeup_fd(self._pipe[1], warn_on_full_buffer=False)
-        self._before = {number: signal.signal(number, _to_the_descriptor) for number in held}
+        self._before = {number: signal.signal(number, _ignore_signal) for number in held}
         self._waiter.start()
         return self
 

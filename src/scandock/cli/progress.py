@@ -16,8 +16,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
-from scandock.cli.consoles import console, is_terminal
-from scandock.cli.plain import duration, plain, plural, size
+from scandock.cli.consoles import make_console, is_terminal
+from scandock.cli.text_format import format_duration, printable, format_count, format_size
 from scandock.model.import_types import Progress
 
 if TYPE_CHECKING:
@@ -42,18 +42,18 @@ def display(archive: str, interrupt: Interrupt) -> Iterator[Callable[[Progress],
         yield None
         return
     view = ProgressView(archive, interrupt)
-    with showing(lambda: view, interrupt):
+    with live_display(lambda: view, interrupt):
         yield view.update
 
 
 @contextlib.contextmanager
-def showing(what: Callable[[], RenderableType], interrupt: Interrupt) -> Iterator[None]:
-    """While the body runs, what `what` gives stands on stderr, a terminal, drawn anew eight times a second."""
+def live_display(render: Callable[[], RenderableType], interrupt: Interrupt) -> Iterator[None]:
+    """While the body runs, what `render` gives stands on stderr, a terminal, drawn anew eight times a second."""
     from rich.live import Live
 
     with Live(
-        get_renderable=what,
-        console=console(sys.stderr),
+        get_renderable=render,
+        console=make_console(sys.stderr),
         refresh_per_second=_PER_SECOND,
         transient=True,
         redirect_stdout=False,
@@ -70,7 +70,7 @@ class ProgressView:
     """The latest progress as two lines that fit the width."""
 
     def __init__(self, archive: str, interrupt: Interrupt | None = None) -> None:
-        self._name = plain(os.path.basename(archive.rstrip("/")) or archive)
+        self._name = printable(os.path.basename(archive.rstrip("/")) or archive)
         self._interrupt = interrupt
         self._began = time.monotonic()
         self._latest: Progress = Progress(stage="opening")
@@ -111,17 +111,17 @@ class ProgressView:
         words = []
         if now.bytes_done:
             known = now.bytes_total and now.bytes_done <= now.bytes_total  # archives inside unpack to more
-            total = f" of {size(now.bytes_total or 0)}" if known and width >= _NARROW else ""
-            words.append(size(now.bytes_done) + total)
+            total = f" of {format_size(now.bytes_total or 0)}" if known and width >= _NARROW else ""
+            words.append(format_size(now.bytes_done) + total)
         if now.entries_total and now.entries_done <= now.entries_total and width >= _NARROW:
-            words.append(f"{now.entries_done:,} of {plural(now.entries_total, 'entry')}")
+            words.append(f"{now.entries_done:,} of {format_count(now.entries_total, 'entry')}")
         elif now.entries_done:
-            words.append(plural(now.entries_done, "entry"))
+            words.append(format_count(now.entries_done, "entry"))
         if now.sessions:
-            words.append(plural(len(now.sessions), "session"))
+            words.append(format_count(len(now.sessions), "session"))
         if now.stage in {"sending", "reading"} and (rate := self.rate):
-            words.append(f"{size(rate)}/s")
-        return ", ".join([*words, duration(seconds)])
+            words.append(f"{format_size(rate)}/s")
+        return ", ".join([*words, format_duration(seconds)])
 
     def _title(self) -> Text:
         from rich.text import Text

@@ -7,13 +7,13 @@ import io
 import os
 from typing import Literal, Protocol, TextIO, cast
 
-from scandock.cli.checks import reason
+from scandock.cli.checks import error_reason
 from scandock.cli.command_errors import ReceiptFailed, ReceiptNotWritable
 
 Format = Literal["jsonl", "csv"]
 
 
-class Writes(Protocol):
+class ReceiptSource(Protocol):
     """Whatever has a receipt to write."""
 
     def write_receipt(self, fileobj: TextIO, fmt: Format = "jsonl") -> None: ...
@@ -36,12 +36,12 @@ class ReceiptFile:
             handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
         except (OSError, ValueError) as error:
             raise ReceiptNotWritable(
-                f"--receipt {name!r} can't be written: {reason(error)}.",
+                f"--receipt {name!r} can't be written: {error_reason(error)}.",
                 "Name a file in a folder that you may write to.",
             ) from None
         self._file = os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape", newline="")
 
-    def add(self, result: Writes) -> None:
+    def add(self, result: ReceiptSource) -> None:
         """Append the lines of one archive; the first one empties the file."""
         self.written = False
         try:
@@ -49,14 +49,14 @@ class ReceiptFile:
                 self._file.truncate(0)
             self._archives += 1
             if self._format == "csv" and self._archives > 1:
-                result.write_receipt(cast("TextIO", _WithoutHeading(self._file)), "csv")
+                result.write_receipt(cast("TextIO", _SkipFirstLine(self._file)), "csv")
             else:
                 result.write_receipt(self._file, self._format)
             self._file.flush()
             self.written = True
         except OSError as error:
             raise ReceiptFailed(
-                f"The receipt could not be written to {self.name!r}: {reason(error)}.",
+                f"The receipt could not be written to {self.name!r}: {error_reason(error)}.",
                 "The import itself stands as said; import the archive again to get another receipt.",
             ) from error
 
@@ -69,7 +69,7 @@ class ReceiptFile:
                 os.unlink(self.name)
 
 
-class _WithoutHeading(io.TextIOBase):
+class _SkipFirstLine(io.TextIOBase):
     """Passes on everything after the first line: one file of several archives has one heading."""
 
     def __init__(self, target: TextIO) -> None:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from scandock.cli import checks, options
-from scandock.cli.accounts_cmd import here
+from scandock.cli.accounts_cmd import local_request_info
 from scandock.cli.command_errors import RulesMissing, RulesNotText, RulesTooLong
-from scandock.cli.consoles import line, reader_may_leave
+from scandock.cli.consoles import print_line, tolerate_closed_pipe
 
 if TYPE_CHECKING:
     from scandock.rules.routing_rules import RoutingRule
@@ -41,8 +41,8 @@ def rules_set(
     from scandock.cli.import_cmd import load_settings
     from scandock.services.rules import set_rules
 
-    set_rules(data, load_settings(), kind, text, here())
-    line(f"The {kind} rules are set.", sys.stdout)
+    set_rules(data, load_settings(), kind, text, local_request_info())
+    print_line(f"The {kind} rules are set.", sys.stdout)
 
 
 @rules.command("show")
@@ -59,13 +59,13 @@ def rules_show(
     from scandock.services.rules import show_rules
 
     texts = show_rules(data, load_settings())
-    with reader_may_leave(sys.stdout):
-        for one in (kind,) if kind else ("project", "subject", "session"):
-            text = texts.get(one, "")
+    with tolerate_closed_pipe(sys.stdout):
+        for rule_kind in (kind,) if kind else ("project", "subject", "session"):
+            text = texts.get(rule_kind, "")
             if kind is None:
-                line(f"# {one} rules{':' if text.strip() else ': none are set'}", sys.stdout)
+                print_line(f"# {rule_kind} rules{':' if text.strip() else ': none are set'}", sys.stdout)
             for rule in text.splitlines():
-                line(rule, sys.stdout)
+                print_line(rule, sys.stdout)
 
 
 @rules.command("test")
@@ -88,13 +88,13 @@ def rules_test(
     For each study: the rule that names it, what that reads, and what comes of it.
     """
     checks.check_archives(objects)
-    found = _rules_to_try(kind, data, file)
-    from scandock.cli.rules_trial import studies_of, trial
+    trial_rules = _rules_to_try(kind, data, file)
+    from scandock.cli.rules_trial import studies_of, try_rules
 
-    with reader_may_leave(sys.stdout):
-        for study in studies_of(objects, found):
-            for told in trial(kind, found, study):
-                line(told, sys.stdout)
+    with tolerate_closed_pipe(sys.stdout):
+        for study in studies_of(objects, trial_rules):
+            for output_line in try_rules(kind, trial_rules, study):
+                print_line(output_line, sys.stdout)
 
 
 def _rules_to_try(kind: str, data: str | None, file: str | None) -> tuple[RoutingRule, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from scandock.cli.command_errors import ObjectUnreadable
-from scandock.cli.plain import plain
+from scandock.cli.text_format import printable
 from scandock.formats.dicom_header import read_header
 from scandock.formats.dicom_tally import Tally
 from scandock.model.errors import BadInput
@@ -22,7 +22,7 @@ _HEAD: Final = 64 * 1024
 def studies_of(objects: Sequence[str], rules: Sequence[RoutingRule]) -> list[StudyFacts]:
     """The studies of some DICOM files, as an import would see them; Usage for a file that is none."""
     tally = Tally()
-    wanted = frozenset(TAGS) | rule_tags(rules)
+    tags = frozenset(TAGS) | rule_tags(rules)
     for name in objects:
         with open(name, "rb") as file:
 
@@ -31,26 +31,26 @@ def studies_of(objects: Sequence[str], rules: Sequence[RoutingRule]) -> list[Stu
                 return file.read(length)
 
             try:
-                tally.add(read_header(more(_HEAD), os.fstat(file.fileno()).st_size, wanted, more))
+                tally.add(read_header(more(_HEAD), os.fstat(file.fileno()).st_size, tags, more))
             except BadInput as error:
                 raise ObjectUnreadable(name, error.message) from None
     series = tally.drain()
-    uids = dict.fromkeys(one.study_uid for one in series)
+    uids = dict.fromkeys(series_facts.study_uid for series_facts in series)
     return [
-        StudyFacts(key=uid, study_uid=uid, series=tuple(one for one in series if one.study_uid == uid)) for uid in uids
+        StudyFacts(key=uid, study_uid=uid, series=tuple(series_facts for series_facts in series if series_facts.study_uid == uid)) for uid in uids
     ]
 
 
-def trial(kind: str, rules: Sequence[RoutingRule], study: StudyFacts) -> Iterator[str]:
+def try_rules(kind: str, rules: Sequence[RoutingRule], study: StudyFacts) -> Iterator[str]:
     """What the rules make of one study, in lines: the verdict first, then every rule with what it reads."""
     hit = first_match(rules, study)
-    yield f"study {plain(study.key)}: {_verdict(kind, hit)}"
+    yield f"study {printable(study.key)}: {_verdict(kind, hit)}"
     for rule in rules:
         value = study.common(rule.tag)
-        taken = rule.value(value)
-        outcome = f"gives {plain(taken)!r}" if taken else "does not match"
+        result = rule.value(value)
+        outcome = f"gives {printable(result)!r}" if result else "does not match"
         fires = "  <- fires" if hit is not None and rule is hit[1] else ""
-        yield f"  line {rule.line}: {_element(rule.tag)} is {plain(value)!r}, {outcome}{fires}"
+        yield f"  line {rule.line}: {_element(rule.tag)} is {printable(value)!r}, {outcome}{fires}"
 
 
 def _verdict(kind: str, hit: tuple[str, RoutingRule] | None) -> str:
@@ -59,9 +59,9 @@ def _verdict(kind: str, hit: tuple[str, RoutingRule] | None) -> str:
     value, rule = hit
     label = value if kind == "project" else clean_label(value)
     if not label or (kind == "project" and not is_project_id(label)):
-        return f"line {rule.line} gives {plain(value)!r}, which can't be a {kind}; it is named as without rules"
-    said = f"{kind} {label}" + (", where that project exists" if kind == "project" else "")
-    return f"{said} (line {rule.line})"
+        return f"line {rule.line} gives {printable(value)!r}, which can't be a {kind}; it is named as without rules"
+    result = f"{kind} {label}" + (", where that project exists" if kind == "project" else "")
+    return f"{result} (line {rule.line})"
 
 
 def _element(tag: int) -> str:

@@ -10,7 +10,7 @@ import typer
 
 from scandock.cli import checks, options
 from scandock.cli.command_errors import DicomReceiverMissing
-from scandock.cli.consoles import line
+from scandock.cli.consoles import print_line
 
 
 def serve(
@@ -42,12 +42,12 @@ def serve(
     from scandock.services.server_checks import check_server
     from scandock.services.setting_rows import unknown_settings
     from scandock.services.settings import load_settings
-    from scandock.workers.supervisor import Serving
+    from scandock.workers.supervisor import ServeOptions
     from scandock.workers.supervisor import serve as run
 
     settings = load_settings()
     check_server(settings)
     for sentence in unknown_settings():
         set_up("supervisor", settings.log_level).warning("setting_unknown", message=sentence)
-    asked = Serving(data=os.path.abspath(data), host=host, port=port, slots=workers)
-    raise typer.Exit(run(asked, settings, lambda text: line(text, sys.stdout)))
+    serve_options = ServeOptions(data=os.path.abspath(data), host=host, port=port, slots=workers)
+    raise typer.Exit(run(serve_options, settings, lambda text: print_line(text, sys.stdout)))

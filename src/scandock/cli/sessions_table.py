@@ -5,29 +5,29 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from scandock.cli.plain import plain, plural, size
+from scandock.cli.text_format import printable, format_count, format_size
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-SHOWN: Final = 40
+MAX_SHOWN: Final = 40
 """Sessions that the table shows; beyond that it says how many more there are."""
 _GAP: Final = 3
 """Columns between two columns of the table."""
 
-WHERE: Final = {"archive": "archive", "prearchive": "prearchive", "conflict": "held", "refused": "refused"}
+STATE_WORDS: Final = {"archive": "archive", "prearchive": "prearchive", "conflict": "held", "refused": "refused"}
 _STYLES: Final = {"archive": "green", "prearchive": "green", "conflict": "yellow", "refused": "red"}
 
 Session = Mapping[str, Any]
 
 
-def pick(sessions: Sequence[Session], shown: int = SHOWN) -> list[Session]:
-    """At most `shown` sessions in their order; those that need a person come before those that are well."""
-    if len(sessions) <= shown:
+def pick_sessions(sessions: Sequence[Session], limit: int = MAX_SHOWN) -> list[Session]:
+    """At most `limit` sessions in their order; those that need a person come before those that are well."""
+    if len(sessions) <= limit:
         return list(sessions)
     urgent = [n for n, session in enumerate(sessions) if session["state"] in {"conflict", "refused"}]
     well = [n for n, session in enumerate(sessions) if session["state"] not in {"conflict", "refused"}]
-    return [sessions[n] for n in sorted((urgent + well)[:shown])]
+    return [sessions[n] for n in sorted((urgent + well)[:limit])]
 
 
 def sessions_table(sessions: Sequence[Session], width: int, *, planned: bool = False) -> Table:
@@ -42,31 +42,31 @@ def sessions_table(sessions: Sequence[Session], width: int, *, planned: bool = F
         notes = [joint.join(_notes(session)) for session in sessions]
         if (
             any(notes)
-            and _needed([*head, "Note"], [[*row, said] for row, said in zip(rows, notes, strict=True)]) <= width
+            and _needed_width([*head, "Note"], [[*row, note_text] for row, note_text in zip(rows, notes, strict=True)]) <= width
         ):
             return _table(
-                [*head, "Note"], [[*row, said] for row, said in zip(rows, notes, strict=True)], sessions, width
+                [*head, "Note"], [[*row, note_text] for row, note_text in zip(rows, notes, strict=True)], sessions, width
             )
-    if _needed(head, rows) <= width:
+    if _needed_width(head, rows) <= width:
         return _table(head, rows, sessions, width)
     head = ["Project/Subject/Session", *head[3:]]
-    room = width - _needed(head[1:], [row[3:] for row in rows]) - _GAP
+    room = width - _needed_width(head[1:], [row[3:] for row in rows]) - _GAP
     return _table(head, [[_path(row[:3], room), *row[3:]] for row in rows], sessions, width)
 
 
 def _cells(session: Session) -> list[str]:
-    names = [plain(session.get(key) or "-") for key in ("project", "subject", "label")]
+    names = [printable(session.get(key) or "-") for key in ("project", "subject", "label")]
     state = str(session["state"])
     return [
         *names,
-        WHERE.get(state, state),
+        STATE_WORDS.get(state, state),
         f"{len(session['scans']):,}",
         f"{session['files']:,}",
-        size(session["bytes"]),
+        format_size(session["bytes"]),
     ]
 
 
-def _needed(head: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
+def _needed_width(head: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
     """Columns that a table takes in which nothing folds."""
     widths = [max(map(_width, column)) for column in zip(head, *rows, strict=True)]
     return sum(widths) + _GAP * (len(widths) - 1)
@@ -87,13 +87,13 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], sessions: Sequenc
     for name in head:
         number = name in {"Scans", "Files", "Size"}
         table.add_column(name, justify="right" if number else "left", no_wrap=number, overflow="fold")
-    spare = width - _needed(head, rows)
+    spare = width - _needed_width(head, rows)
     names = len(head) - 5 - ("Note" in head)
     room = max(map(_width, (row[names] for row in rows))) + max(spare, 0)
     for session, row in zip(sessions, rows, strict=True):
         cells = [Text(cell, style="dim" if name == "Note" else "") for name, cell in zip(head, row, strict=True)]
         if not session.get("label") and session.get("study_uid"):
-            cells[names] = Text(fold(plain(session["study_uid"]), room))
+            cells[names] = Text(fold_text(printable(session["study_uid"]), room))
         cells[names + 1].stylize(_STYLES.get(str(session["state"]), ""))
         table.add_row(*cells)
     return table
@@ -102,10 +102,10 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], sessions: Sequenc
 def _path(names: Sequence[str], width: int) -> str:
     """Project, subject and session in one cell, the session on a line of its own where all three don't fit one."""
     whole = "/".join(names)
-    return whole if len(whole) <= width else fold("/".join(names[:-1]) + "/", width) + "\n" + fold(names[-1], width)
+    return whole if len(whole) <= width else fold_text("/".join(names[:-1]) + "/", width) + "\n" + fold_text(names[-1], width)
 
 
-def fold(text: str, width: int) -> str:
+def fold_text(text: str, width: int) -> str:
     """`text` in lines of at most `width`, broken behind `_`, `-`, `.` or `/` where there is one in the second half."""
     width = max(width, 8)
     lines = []
@@ -117,39 +117,39 @@ def fold(text: str, width: int) -> str:
     return "\n".join([*lines, text])
 
 
-def note(session: Session) -> str:
+def session_note(session: Session) -> str:
     """What the table says of a session in a word or two: its code, and how many warnings it has."""
     return ", ".join(_notes(session))
 
 
 def _notes(session: Session) -> list[str]:
-    words = [plain(session["code"])] if session.get("code") and session["state"] in {"conflict", "refused"} else []
+    words = [printable(session["code"])] if session.get("code") and session["state"] in {"conflict", "refused"} else []
     if warnings := session.get("warnings"):
-        words.append(plural(len(warnings), "warning"))
+        words.append(format_count(len(warnings), "warning"))
     return words
 
 
 def session_line(session: Session, *, planned: bool = False) -> str:
     """One session in one line: `archive: P/S/L, 4 scans, 812 files, 221 MB, archive/P/L`."""
-    names = "/".join(plain(session.get(key) or "-") for key in ("project", "subject", "label"))
+    names = "/".join(printable(session.get(key) or "-") for key in ("project", "subject", "label"))
     if not session.get("label") and session.get("study_uid"):
-        names = f"study {plain(session['study_uid'])}"
-    where = WHERE.get(str(session["state"]), str(session["state"]))
-    facts = [names, plural(len(session["scans"]), "scan"), plural(session["files"], "file"), size(session["bytes"])]
+        names = f"study {printable(session['study_uid'])}"
+    where = STATE_WORDS.get(str(session["state"]), str(session["state"]))
+    facts = [names, format_count(len(session["scans"]), "scan"), format_count(session["files"], "file"), format_size(session["bytes"])]
     if session.get("path"):
-        facts.append(plain(session["path"]))
-    if extra := note(session):
+        facts.append(printable(session["path"]))
+    if extra := session_note(session):
         facts.append(f"({extra})")
     return f"{'would be ' if planned else ''}{where}: {', '.join(facts)}"
 
 
-def totals(sessions: Sequence[Session]) -> str:
+def sessions_totals(sessions: Sequence[Session]) -> str:
     """All sessions in one line: `300 sessions, 1,200 scans, 40,000 files, 12 GB`."""
     return ", ".join(
         [
-            plural(len(sessions), "session"),
-            plural(sum(len(session["scans"]) for session in sessions), "scan"),
-            plural(sum(session["files"] for session in sessions), "file"),
-            size(sum(session["bytes"] for session in sessions)),
+            format_count(len(sessions), "session"),
+            format_count(sum(len(session["scans"]) for session in sessions), "scan"),
+            format_count(sum(session["files"] for session in sessions), "file"),
+            format_size(sum(session["bytes"] for session in sessions)),
         ]
     )

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from scandock.cli import options
-from scandock.cli.consoles import console, is_terminal, line, reader_may_leave
+from scandock.cli.consoles import make_console, is_terminal, print_line, tolerate_closed_pipe
 
 if TYPE_CHECKING:
     from scandock.services.setting_rows import LimitRow, SettingRow
@@ -27,7 +27,7 @@ def settings(as_json: options.AsJson = False) -> None:
     from scandock.services.settings import load_settings
 
     rows, limits = describe(load_settings()), describe_limits()
-    with reader_may_leave(sys.stdout):
+    with tolerate_closed_pipe(sys.stdout):
         if as_json:
             parts = [{"name": r.name, "value": r.value, "source": r.source, "meaning": r.meaning} for r in rows]
             parts += [{"name": r.name, "value": r.value, "source": _FIXED, "meaning": r.meaning} for r in limits]
@@ -37,11 +37,11 @@ def settings(as_json: options.AsJson = False) -> None:
             _print_limits(limits)
         else:
             for row in rows:
-                line(f"{row.name}={row.shown} ({row.source})", sys.stdout)
+                print_line(f"{row.name}={row.shown} ({row.source})", sys.stdout)
             for limit in limits:
-                line(f"{limit.name}={limit.shown} ({_FIXED})", sys.stdout)
+                print_line(f"{limit.name}={limit.shown} ({_FIXED})", sys.stdout)
     for sentence in unknown_settings():
-        line(f"Warning: {sentence}")
+        print_line(f"Warning: {sentence}")
 
 
 def _print_table(rows: Sequence[SettingRow]) -> None:
@@ -50,9 +50,9 @@ def _print_table(rows: Sequence[SettingRow]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from scandock.cli.plain import plain
+    from scandock.cli.text_format import printable
 
-    terminal = console(sys.stdout)
+    terminal = make_console(sys.stdout)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for name in ("Setting", "Value", "From", "Meaning"):
         table.add_column(
@@ -60,7 +60,7 @@ def _print_table(rows: Sequence[SettingRow]) -> None:
         )
     for row in rows:
         style = "green" if row.source == "environment" else "dim"
-        setting, value = Text(row.name), Text(plain(row.shown), style="bold")
+        setting, value = Text(row.name), Text(printable(row.shown), style="bold")
         source, meaning = Text(row.source, style=style), Text(row.meaning, style="dim")
         if terminal.width >= _TABLE:
             table.add_row(setting, value, source, meaning)
@@ -77,7 +77,7 @@ def _print_limits(rows: Sequence[LimitRow]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    terminal = console(sys.stdout)
+    terminal = make_console(sys.stdout)
     terminal.print(Text("\nLimits that are no settings", style="bold"))
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
     for row in rows:

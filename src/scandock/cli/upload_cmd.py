@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import typer
 
 from scandock.cli import checks, options
-from scandock.cli.consoles import line
+from scandock.cli.consoles import print_line
 from scandock.cli.import_cmd import check_request
 
 Url = Annotated[
@@ -53,7 +53,7 @@ def upload(
 
     Exit codes: those of import.
     """
-    from scandock.cli.uploading.login import check_url, find_login
+    from scandock.cli.upload_client.login import check_url, find_login
 
     url = check_url(url)
     checks.check_archives(archives)
@@ -61,18 +61,18 @@ def upload(
     if receipt is not None:
         checks.check_receipt(receipt, archives)
     login = find_login(user, urlsplit(url).netloc)
-    asked = {"project": project, "subject": subject, "session": session}
-    fields = {name: value for name, value in asked.items() if value is not None}
+    labels = {"project": project, "subject": subject, "session": session}
+    fields = {name: value for name, value in labels.items() if value is not None}
     fields |= {name: value for name, value in (("destination", destination), ("overwrite", overwrite)) if value}
     fields |= {"ignore_unparsable": "true" if ignore_unparsable else "false", "resources": resources}
     if mapping is not None:
-        fields["mapping"] = _text(mapping)
+        fields["mapping"] = _read_mapping(mapping)
 
-    from scandock.cli.uploading.server import Server
+    from scandock.cli.upload_client.server import UploadServer
 
-    if not _safe(url):
-        line(f"Warning: {url} is not encrypted: password and images can be read on the way.")
-    server = Server(url, login)
+    if not _is_safe(url):
+        print_line(f"Warning: {url} is not encrypted: password and images can be read on the way.")
+    server = UploadServer(url, login)
     try:
         raise typer.Exit(_run(server, archives, fields, as_json=as_json, receipt=receipt, fmt=receipt_format))
     finally:
@@ -88,21 +88,21 @@ def _run(
     receipt: str | None,
     fmt: options.Format,
 ) -> int:
-    from scandock.cli.closing import Story
+    from scandock.cli.summary import SummaryContext
     from scandock.cli.receipt_file import ReceiptFile
-    from scandock.cli.running import Run
-    from scandock.cli.uploading.board import Board
-    from scandock.cli.uploading.engine import Uploads
-    from scandock.cli.uploading.server import Server
+    from scandock.cli.command_run import CommandRun
+    from scandock.cli.upload_client.transfer_display import TransferDisplay
+    from scandock.cli.upload_client.upload_engine import Uploads
+    from scandock.cli.upload_client.server import UploadServer
 
-    assert isinstance(server, Server)
+    assert isinstance(server, UploadServer)
     server.check()
-    board = Board(archives)
+    board = TransferDisplay(archives)
     file = ReceiptFile(receipt, fmt) if receipt is not None else None
     try:
-        run = Run(
+        run = CommandRun(
             Uploads(server, archives, fields, board),
-            Story(data=None, receipt=receipt, server=server.url),
+            SummaryContext(data=None, receipt=receipt, server=server.url),
             as_json=as_json,
             receipt=file,
             display=board.display,
@@ -115,7 +115,7 @@ def _run(
             file.close()
 
 
-def _text(name: str) -> str:
+def _read_mapping(name: str) -> str:
     """A mapping as text; its rows are for the server to judge."""
     from scandock.rules.errors import MappingUnreadable
 
@@ -126,7 +126,7 @@ def _text(name: str) -> str:
         raise MappingUnreadable(f"--mapping {name!r} is no text in UTF-8.", "Save it as UTF-8.") from None
 
 
-def _safe(url: str) -> bool:
+def _is_safe(url: str) -> bool:
     """Whether nobody on the way can read along: encrypted, or never on a wire."""
     host = urlsplit(url).hostname or ""
     return url.startswith("https:") or host in {"localhost", "::1"} or host.startswith("127.")

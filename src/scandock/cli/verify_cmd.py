@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from scandock.cli import checks, errors, options
-from scandock.cli.accounts_cmd import here, known
-from scandock.cli.consoles import line
-from scandock.cli.plain import plural, size
+from scandock.cli.accounts_cmd import local_request_info, check_project_exists
+from scandock.cli.consoles import print_line
+from scandock.cli.text_format import format_count, format_size
 
 
 def verify(
@@ -40,23 +40,23 @@ def verify(
     settings = load_settings()
     # what was read is noted at once: Ctrl-C may stop this, and the server's worker goes on with the rest
     with opened(data, settings) as (catalog, store):
-        desk = Desk(catalog, store, settings, SYSTEM, here())
+        desk = Desk(catalog, store, settings, SYSTEM, local_request_info())
         if project is not None:
             with catalog.read() as connection:
-                known(connection, project)
+                check_project_exists(connection, project)
         done = read_here(desk, sessions or [], damaged=damaged, project_name=project)
     read, left = done.verified, done.left
     if damaged and not done.named:
-        line("No damaged files are listed.", sys.stdout)
+        print_line("No damaged files are listed.", sys.stdout)
         return
-    found = (
-        f"{plural(done.damaged, 'file')} damaged" if done.damaged else "no damage" if left else "all of them are whole"
+    summary = (
+        f"{format_count(done.damaged, 'file')} damaged" if done.damaged else "no damage" if left else "all of them are whole"
     )
-    line(
-        f"{plural(read.files, 'file')} ({size(read.bytes)}) of {plural(read.trees, 'session')} read: {found}.",
+    print_line(
+        f"{format_count(read.files, 'file')} ({format_size(read.bytes)}) of {format_count(read.trees, 'session')} read: {summary}.",
         sys.stdout,
     )
     if left:
         why = "as they were being moved or replaced" if len(left) > 1 else "as it was being moved or replaced"
-        line(f"Not read: {', '.join(left)}, {why}. Run the command again in a moment.", sys.stdout)
+        print_line(f"Not read: {', '.join(left)}, {why}. Run the command again in a moment.", sys.stdout)
     raise typer.Exit(errors.FINDINGS if done.damaged or left else 0)

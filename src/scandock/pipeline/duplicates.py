@@ -13,7 +13,7 @@ from scandock.formats.dicom_header import Unparseable, read_header
 from scandock.model.verdicts import Verdict
 from scandock.pipeline.staging import StageFiles, hash_dataset
 from scandock.pipeline.ledger import Ledger
-from scandock.store.paths import ASIDE, RelPath, below
+from scandock.store.paths import REPEATS, RelPath, path_below
 
 _META = 128 * 1024
 _GROUPS = (
@@ -90,7 +90,7 @@ def discard_staged(stage: StageFiles, number: bytes, staged: RelPath) -> None:
     Unlinked one by one, files that the disk has already cost a millisecond or more each.
     """
     if staged:
-        stage.move(staged, below(ASIDE, number.hex()))
+        stage.move(staged, path_below(REPEATS, number.hex()))
 
 
 def compare_with_base(

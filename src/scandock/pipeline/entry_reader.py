@@ -24,7 +24,7 @@ from scandock.rules.frame_counts import count_ecat_frames, count_object_frames
 from scandock.rules.junk import junk_code, is_named_like_image
 from scandock.rules.layout import escapes_archive
 from scandock.rules.sop_classes import is_primary
-from scandock.store.paths import BIG, ECAT, LOOSE, NOWHERE, RelPath, below, image_folder, spare, uid_key
+from scandock.store.paths import BIG, ECAT, LOOSE, TREE_ROOT, RelPath, path_below, image_folder, alternate_path, uid_key
 
 _DICOM = Content.DICOM.value
 DICOMDIR_BYTES = 16 * 1024 * 1024
@@ -93,12 +93,12 @@ class EntryReader(EntryWriter):
             return
         sha256 = hashlib.sha256(data).digest()
         if header.sop_class == DICOMDIR_CLASS:
-            self._dicomdir(entry, StagedFile(size, sha256, NOWHERE), bytes(data))
+            self._dicomdir(entry, StagedFile(size, sha256, TREE_ROOT), bytes(data))
             return
-        path, spare = self._names(header, sha256, entry.number)
+        path, alternate_path = self._names(header, sha256, entry.number)
         staged, facts = StagedFile(size, sha256, path), ""
         if self.keep_images:
-            staged.staged = stage_bytes(self.stage, data, path, spare)
+            staged.staged = stage_bytes(self.stage, data, path, alternate_path)
         else:
             facts = hashlib.sha256(memoryview(data)[header.dataset_at :]).hexdigest()
         self._emit_dicom(entry, header, staged, facts)
@@ -119,9 +119,9 @@ class EntryReader(EntryWriter):
             self._dicomdir(entry, staged, more(min(staged.size, DICOMDIR_BYTES)))
             self.drop(staged)
             return
-        path, spare = self._names(header, staged.sha256, entry.number)
+        path, alternate_path = self._names(header, staged.sha256, entry.number)
         if self.keep_images:
-            staged.staged = move_staged(self.stage, staged.staged, path, spare)
+            staged.staged = move_staged(self.stage, staged.staged, path, alternate_path)
             self._emit_dicom(entry, header, staged, "")
             return
         facts = hash_dataset(lambda at, n: self.stage.read_at(staged.staged, at, n), header.dataset_at).hex()
@@ -135,7 +135,7 @@ class EntryReader(EntryWriter):
         self.emit(
             entry,
             Content.JUNK,
-            StagedFile(staged.size, staged.sha256, NOWHERE),
+            StagedFile(staged.size, staged.sha256, TREE_ROOT),
             "dicomdir",
             facts=json.dumps(dicomdir_files(data)),
         )
@@ -143,8 +143,8 @@ class EntryReader(EntryWriter):
     def _names(self, header: Header, sha256: bytes, number: bytes) -> tuple[RelPath, RelPath]:
         kind = "D" if is_primary(header.sop_class) else "S"
         name = object_name(header.sop_uid, sha256.hex())
-        path = below(image_folder(self._key(header.study_uid), self._key(header.series_uid), kind), name)
-        return path, spare(path, number.hex())
+        path = path_below(image_folder(self._key(header.study_uid), self._key(header.series_uid), kind), name)
+        return path, alternate_path(path, number.hex())
 
     def _key(self, uid: str) -> str:
         key = self._keys.get(uid)
@@ -190,7 +190,7 @@ class EntryReader(EntryWriter):
         if body.whole is not None:
             data = body.whole
             self.meter.entry_bytes(entry.path, len(data))
-            staged = StagedFile(len(data), hashlib.sha256(data).digest(), NOWHERE)
+            staged = StagedFile(len(data), hashlib.sha256(data).digest(), TREE_ROOT)
 
             def read_at(offset: int, length: int) -> bytes:
                 return bytes(data[offset : offset + length])
@@ -212,8 +212,8 @@ class EntryReader(EntryWriter):
         if not self.keep_images:
             self.drop(staged)
         elif body.whole is not None:
-            name = below(ECAT, entry.number.hex())
-            staged.staged = stage_bytes(self.stage, body.whole, name, spare(name))
+            name = path_below(ECAT, entry.number.hex())
+            staged.staged = stage_bytes(self.stage, body.whole, name, alternate_path(name))
         code = "ecat_cut" if facts.note else "stored_unpacked" if entry.unpacked else ""
         facts_json = json.dumps(asdict(facts))
         self.emit(entry, Content.ECAT, staged, code, facts.note, facts=facts_json, frames=count_ecat_frames(facts))

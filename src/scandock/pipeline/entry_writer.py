@@ -13,7 +13,7 @@ from scandock.pipeline.entry_body import EntryBody, Buffer
 from scandock.pipeline.staging import StageFiles, StagedFile, stage_stream, stage_bytes
 from scandock.rules.junk import junk_code, is_named_like_image
 from scandock.rules.layout import EntryLayout, parse_layout
-from scandock.store.paths import LOOSE, NOWHERE, RelPath, below, spare
+from scandock.store.paths import LOOSE, TREE_ROOT, RelPath, path_below, alternate_path
 
 LONG_FOLDER = 1024
 """Folder names beyond this are read anew each time, so that hostile ones take no memory."""
@@ -82,7 +82,7 @@ class EntryWriter:
     def refuse(self, number: bytes, path: str, size: int, code: str, message: str) -> None:
         """An entry that costs its archive: damaged, encrypted or of an unknown method."""
         entry = PendingEntry(number, path, path, self.place(path), b"")
-        self.emit(entry, Content.BAD, StagedFile(size, b"", NOWHERE), code, message)
+        self.emit(entry, Content.BAD, StagedFile(size, b"", TREE_ROOT), code, message)
 
     def refuse_inner(self, number: bytes, path: str, body: EntryBody, code: str, message: str) -> None:
         """An inner archive that can't be opened: it costs itself alone."""
@@ -104,7 +104,7 @@ class EntryWriter:
             code, message = explain_no_image(b"PK", in_image_folder=entry.place.is_image_folder)
         keep = self.keep_loose and content is Content.LOOSE
         if isinstance(body, StagedFile):
-            staged = body if keep else StagedFile(body.size, body.sha256, NOWHERE)
+            staged = body if keep else StagedFile(body.size, body.sha256, TREE_ROOT)
         else:
             staged = self.keep(entry, body, LOOSE) if keep else self.hash(entry, body)
         self.emit(entry, content, staged, code, message, facts=INNER)
@@ -113,17 +113,17 @@ class EntryWriter:
     def special(self, number: bytes, path: str, name: str) -> None:
         """A link, device or pipe: named, never made."""
         entry = PendingEntry(number, path, name, self.place(name), b"")
-        self.emit(entry, Content.SPECIAL, StagedFile(0, hashlib.sha256().digest(), NOWHERE), "ignored_link")
+        self.emit(entry, Content.SPECIAL, StagedFile(0, hashlib.sha256().digest(), TREE_ROOT), "ignored_link")
 
     # -- writing -------------------------------------------------------------------------------------------------
 
     def keep(self, entry: PendingEntry, body: EntryBody, folder: RelPath) -> StagedFile:
         """Write an entry's bytes under its ordinal into a folder of the stage."""
-        name = below(folder, entry.number.hex())
+        name = path_below(folder, entry.number.hex())
         if body.whole is not None:
             data = body.whole
             self.meter.entry_bytes(entry.path, len(data))
-            return StagedFile(len(data), hashlib.sha256(data).digest(), stage_bytes(self.stage, data, name, spare(name)))
+            return StagedFile(len(data), hashlib.sha256(data).digest(), stage_bytes(self.stage, data, name, alternate_path(name)))
         return stage_stream(self.stage, body, name, lambda size: self.meter.entry_bytes(entry.path, size))
 
     def hash(self, entry: PendingEntry, body: EntryBody) -> StagedFile:
@@ -134,13 +134,13 @@ class EntryWriter:
             digest.update(chunk)
             size += len(chunk)
             self.meter.entry_bytes(entry.path, size)
-        return StagedFile(size, digest.digest(), NOWHERE)
+        return StagedFile(size, digest.digest(), TREE_ROOT)
 
     def drop(self, staged: StagedFile) -> None:
         """Give up what was written."""
         if staged.staged:
             self.stage.remove(staged.staged)
-        staged.staged = NOWHERE
+        staged.staged = TREE_ROOT
 
     def emit(
         self, entry: PendingEntry, content: str, staged: StagedFile, code: str, message: str = "", *, facts: str = "", frames: int = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from scandock.catalog.trail import note_settled
+from scandock.catalog.audit import audit_conflict_deletion
 from scandock.model.errors import BadInput
 from scandock.model.crash_points import reach
 from scandock.model.upload_log import log_step
@@ -24,12 +24,12 @@ from scandock.pipeline.receipts import (
     upload_warnings,
     write_receipt,
 )
-from scandock.placing.complete import complete, end_without
-from scandock.placing.intents import record
-from scandock.placing.stored_folders import check_stored
-from scandock.queue.cancel import may_show
+from scandock.publishing.complete import complete, end_unpublished
+from scandock.publishing.intents import record_import
+from scandock.publishing.areas import check_areas
+from scandock.queue.cancel import check_not_cancelled
 from scandock.rules.notices import Notice
-from scandock.store.paths import ASIDE, BIG, ECAT, IMAGES, INNER, LOOSE
+from scandock.store.paths import REPEATS, BIG, ECAT, IMAGES, INNER, LOOSE
 
 Reporter = Callable[..., dict[str, Any]]
 
@@ -51,7 +51,7 @@ def decide_and_place(context: ImportContext, reading: ReadingResult, report: Rep
     record_exceptions(context)
     context.check()
     reading.stage("syncing")
-    for scratch in (IMAGES, LOOSE, ECAT, BIG, INNER, ASIDE):
+    for scratch in (IMAGES, LOOSE, ECAT, BIG, INNER, REPEATS):
         context.stage.remove(scratch)
     context.stage.seal()
     reach("sealed")
@@ -77,12 +77,12 @@ def _publish(context: ImportContext, jobs: list[Job], import_report: dict[str, A
     removals = [job.removal for job in jobs if job.removal is not None]
     context.check()
     with context.catalog.write() as connection:
-        may_show(context.catalog, connection, context.lease)
-        check_stored(connection, context.store)  # again: reading may have taken hours
-        record(context.catalog, context.store, connection, context.lease, placements, import_report, removals)
+        check_not_cancelled(context.catalog, connection, context.lease)
+        check_areas(connection, context.store)  # again: reading may have taken hours
+        record_import(context.catalog, context.store, connection, context.lease, placements, import_report, removals)
         for removal in removals:
             if removal.row is not None:
-                note_settled(context.catalog, connection, context.lease.upload_id, removal.row)
+                audit_conflict_deletion(context.catalog, connection, context.lease.upload_id, removal.row)
     reach("intent")
     log_step("import being placed", context.lease.uuid, sessions=len(placements))
     complete(context.catalog, context.store, context.stage, context.lease)
@@ -125,5 +125,5 @@ def make_refusal_report(ledger: Ledger, upload_verdict: UploadVerdict, reading: 
 def _end_refused(context: ImportContext, import_report: dict[str, Any]) -> dict[str, Any]:
     write_receipt(context, str(import_report["archive"]), {})
     record_exceptions(context)
-    end_without(context.catalog, context.store, context.stage, context.lease, import_report)
+    end_unpublished(context.catalog, context.store, context.stage, context.lease, import_report)
     return import_report

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.records import SessionRecord
-from scandock.catalog.trees import ResourceRow, ScanRow, Words
+from scandock.catalog.trees import ResourceRow, ScanRow, FileAnnotations
 from scandock.model import uris
 from scandock.model.series import EcatFacts, SeriesTally
 from scandock.pipeline.ledger import Ledger
 from scandock.pipeline.duplicates import Clashes
-from scandock.placing.deletes import Removal
-from scandock.placing.intents import Placement
-from scandock.placing.tree_plan import TreePlan
+from scandock.publishing.deletes import Removal
+from scandock.publishing.intents import Placement
+from scandock.publishing.tree_plan import TreePlan
 from scandock.queue.leases import ImportLease, Lease
 from scandock.rules.naming import StudyNaming
 from scandock.rules.notices import Notice
@@ -91,7 +91,7 @@ class Job:
     duplicates: list[tuple[bytes, int]] = field(default_factory=list)
     """Entries that the base has already: (ordinal, number of the base file)."""
     replaced: list[tuple[bytes, int]] = field(default_factory=list)
-    words: dict[bytes, Words] = field(default_factory=dict)
+    words: dict[bytes, FileAnnotations] = field(default_factory=dict)
     """By ordinal, what people said of single files of a session that joins another one."""
     scans: list[ScanRow] = field(default_factory=list)
     resources: list[ResourceRow] = field(default_factory=list)

@@ -19,7 +19,7 @@ from dataclasses import replace
 
 from sqlalchemy import Connection, select
 
-from scandock.catalog.projects import begun_deletions
+from scandock.catalog.projects import unfinished_deletions
 from scandock.catalog.sessions import existing_session
 from scandock.catalog.tables import project
 from scandock.catalog.trees import damaged_files, files_of, resources_of, scans_of
@@ -27,10 +27,10 @@ from scandock.catalog.view import SqlView
 from scandock.pipeline.healing import mark_broken, mark_changed, open_stored_files
 from scandock.pipeline.job import Job, JobContext
 from scandock.pipeline.duplicates import compare_with_base
-from scandock.placing.locks import LockName, label_lock, session_locks, timestamp_lock
-from scandock.placing.recover import recover
-from scandock.placing.reserve import held_by_others, lock_projects, release, reserve
-from scandock.placing.tree_files import folders_of
+from scandock.publishing.locks import LockName, label_lock, session_locks, timestamp_lock
+from scandock.publishing.recover import recover
+from scandock.publishing.reserve import find_holders, lock_projects, release_names, reserve
+from scandock.publishing.tree_files import folders_of
 from scandock.rules.reimports import hold_decision, session_exists_notice
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.mapping import unused_rows_notices
@@ -38,7 +38,7 @@ from scandock.rules.naming import name_study
 from scandock.rules.notices import Notice, make_notice
 from scandock.rules.policy import ProjectPolicy
 from scandock.rules.routing import route_studies
-from scandock.store.paths import below
+from scandock.store.paths import path_below
 
 WAIT_SECONDS = 0.05
 RECOVER_SECONDS = 2.0
@@ -70,7 +70,7 @@ def plan_jobs(context: JobContext, jobs: list[Job], make_unassigned: Callable[[]
     """
     with context.catalog.read() as connection:
         policies = read_policies(connection)
-        closed = set(connection.execute(begun_deletions()).scalars())
+        closed = set(connection.execute(unfinished_deletions()).scalars())
     usable = {
         name.casefold(): name
         for name, (number, _) in policies.items()
@@ -145,9 +145,9 @@ def _try_plan(
         job.decision = decision
         job.project_id, job.policy = policies[decision.project]
         names |= _names(job)
-    holders = held_by_others(connection, context.lease, names)
+    holders = find_holders(connection, context.lease, names)
     if holders:
-        release(connection, context.lease)
+        release_names(connection, context.lease)
         return holders
     reserve(context.catalog, connection, context.lease, names)
     for job in jobs:
@@ -192,7 +192,7 @@ def load_base(context: JobContext, connection: Connection, job: Job) -> None:
                 job.n,
                 f.n,
                 f.resource_n,
-                below(folders[f.resource_n], f.name),
+                path_below(folders[f.resource_n], f.name),
                 f.bytes,
                 f.sha256,
                 f.sop_uid or "",

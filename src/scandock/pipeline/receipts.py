@@ -16,7 +16,7 @@ from scandock.model.verdicts import ImportState, Verdict
 from scandock.pipeline.job import Job, JobContext
 from scandock.pipeline.verdicts import UploadVerdict
 from scandock.pipeline.ledger import Ledger
-from scandock.queue.leases import guard
+from scandock.queue.leases import check_lease
 from scandock.rules.notices import Notice
 from scandock.rules.receipt_codes import CODES
 from scandock.store.paths import RECEIPT
@@ -116,7 +116,7 @@ def record_exceptions(context: JobContext) -> None:
     ]
     if rows:
         with context.catalog.write() as connection:
-            guard(context.catalog, connection, context.lease)
+            check_lease(context.catalog, connection, context.lease)
             connection.execute(insert(upload_exception), rows)
 
 

@@ -16,7 +16,7 @@ from scandock.rules.filenames import resource_path, make_unique
 from scandock.rules.labels import clean_label
 from scandock.rules.layout import IMAGE_RESOURCES, parse_layout
 from scandock.rules.loose_files import FolderIndex, split_levels
-from scandock.store.paths import RelPath, below, relative_to
+from scandock.store.paths import RelPath, path_below, relative_to
 
 LOOSE = "MISC"
 """The session resource that keeps files without a resource folder."""
@@ -84,7 +84,7 @@ class ResourceWriter:
             return
         self.arranger.start()
         name = self._replacing(resource, path_in_resource) or make_unique(self.arranger.taken(resource), path_in_resource)
-        target = below(self.arranger.folder(resource), name)
+        target = path_below(self.arranger.folder(resource), name)
         self.arranger.move(staged, target)
         self.ledger.run(
             "UPDATE entry SET job = ?, verdict = 'resource', code = CASE WHEN code = '' THEN 'resource' ELSE code END,"
@@ -128,7 +128,7 @@ class ResourceWriter:
             (sha256, self.job.n, resource.n),
         ):
             if _is_numbered(name, path_in_resource):
-                self._repeat(number, staged, "same_bytes", below(folder, name))
+                self._repeat(number, staged, "same_bytes", path_below(folder, name))
                 return True
         return False
 
@@ -136,7 +136,7 @@ class ResourceWriter:
         """With `delete` a file of the same name gives way, unless this archive has healed it; gives the free name."""
         if self.job.final_decision.overwrite != "delete":
             return ""
-        path = below(self.arranger.folder(resource), path_in_resource)
+        path = path_below(self.arranger.folder(resource), path_in_resource)
         for (n,) in self.ledger.rows("SELECT n FROM base WHERE job = ? AND path = ?", (self.job.n, path)):
             if n not in self.arranger.dropped and n not in self.arranger.healer.mended:
                 self.arranger.dropped.add(n)

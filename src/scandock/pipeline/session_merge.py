@@ -14,7 +14,7 @@ from operator import itemgetter
 from typing import Any, Literal
 
 from scandock.catalog.records import SessionRecord
-from scandock.catalog.trees import NOTHING_SAID, FileRow, ResourceRow, ScanRow, Words, files_of, resources_of, scans_of
+from scandock.catalog.trees import NO_ANNOTATIONS, FileRow, ResourceRow, ScanRow, FileAnnotations, files_of, resources_of, scans_of
 from scandock.formats.dicom_header import Unparseable, read_header
 from scandock.model.entry import Content, Entry, ordinal
 from scandock.model.series import EcatFacts, SeriesTally
@@ -31,12 +31,12 @@ from scandock.store.paths import (
     IMAGES,
     LOOSE,
     RelPath,
-    below,
+    path_below,
     image_folder,
     resource_folder,
     tree_path,
     uid_key,
-    unchecked,
+    unchecked_path,
 )
 
 KeepChoice = Literal["ask", "old", "new", "both"]
@@ -188,7 +188,7 @@ def _read_source(context: JobContext, source: SessionRecord) -> Job:
     spare = {scan.n: list(scan.facts) for scan in tree.scans.values() if isinstance(scan.facts, list)}
     entries = [_entry(tree, source, row, ecat, spare) for row in files]
     words = {entry.ordinal: _words(tree, row) for row, entry in zip(files, entries, strict=True)}
-    words = {number: file_words for number, file_words in words.items() if file_words != NOTHING_SAID}
+    words = {number: file_words for number, file_words in words.items() if file_words != NO_ANNOTATIONS}
     context.ledger.add(entries)
     context.ledger.index()
     context.stage.adopt(tree_path(source.parts), _pairs(tree, files, entries))
@@ -209,7 +209,7 @@ def _read_source(context: JobContext, source: SessionRecord) -> Job:
     )
 
 
-def _words(tree: _Tree, row: FileRow) -> Words:
+def _words(tree: _Tree, row: FileRow) -> FileAnnotations:
     """What people said of a file, or of its resource: in the session that it joins that may be called otherwise."""
     resource = tree.resources[row.resource_n]
     if tree.series(resource) is not None:  # whose words are the same everywhere
@@ -220,7 +220,7 @@ def _words(tree: _Tree, row: FileRow) -> Words:
 
 def _pairs(tree: _Tree, files: list[FileRow], entries: list[Entry]) -> Iterator[tuple[RelPath, RelPath]]:
     for row, entry in zip(files, entries, strict=True):
-        yield below(tree.folder(tree.resources[row.resource_n]), row.name), unchecked(entry.staged)
+        yield path_below(tree.folder(tree.resources[row.resource_n]), row.name), unchecked_path(entry.staged)
 
 
 def _entry(
@@ -228,7 +228,7 @@ def _entry(
 ) -> Entry:
     """One file of the source as the reading of an archive would have told it."""
     resource = tree.resources[row.resource_n]
-    path = f"{source.label}/{below(tree.folder(resource), row.name)}"
+    path = f"{source.label}/{path_below(tree.folder(resource), row.name)}"
     folder = path.rpartition("/")[0] + "/"
     number = ordinal(b"", row.n)
     scan = tree.series(resource)
@@ -237,7 +237,7 @@ def _entry(
     if scan is not None and scan.series_uid is not None and row.sop_uid is not None:
         kind = "D" if resource.label == "DICOM" else "S"
         study = source.study_uid or ""
-        staged = below(image_folder(uid_key(study), uid_key(scan.series_uid), kind), row.name)
+        staged = path_below(image_folder(uid_key(study), uid_key(scan.series_uid), kind), row.name)
         return Entry(
             *common, Content.DICOM, staged, "", "", *where, study, scan.series_uid, row.sop_uid, "", row.frames,
             row.dataset_at,
@@ -245,8 +245,8 @@ def _entry(
     if scan is not None and scan.series_uid is None and spare.get(scan.n):
         facts = spare[scan.n].pop(0)
         ecat.append(EcatEntry(number, path, row.sha256, source.label, scan.scan_id, facts))
-        return Entry(*common, Content.ECAT, below(ECAT, str(row.n)), "", "", *where, frames=row.frames)
-    return Entry(*common, Content.LOOSE, below(LOOSE, str(row.n)), "", "", *where)
+        return Entry(*common, Content.ECAT, path_below(ECAT, str(row.n)), "", "", *where, frames=row.frames)
+    return Entry(*common, Content.LOOSE, path_below(LOOSE, str(row.n)), "", "", *where)
 
 
 # -- against the target ------------------------------------------------------------------------------------------------

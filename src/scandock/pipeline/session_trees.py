@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import Final
 from scandock.catalog.records import SessionRecord
-from scandock.catalog.sessions import find_session, to_delete
-from scandock.catalog.trees import NOTHING_SAID, files_of
+from scandock.catalog.sessions import find_session, read_for_trash
+from scandock.catalog.trees import NO_ANNOTATIONS, files_of
 from scandock.pipeline.job import Job, JobContext
-from scandock.placing.deletes import Removal
+from scandock.publishing.deletes import Removal
 from scandock.rules.notices import make_notice
 from scandock.store.paths import tree_path
 
@@ -22,8 +22,8 @@ from scandock.pipeline.studies import index_folders
 from scandock.pipeline.job import Job, JobContext
 from scandock.pipeline.resource_files import ResourceWriter, assign_resources
 from scandock.pipeline.plan import all_archived_notice
-from scandock.placing.intents import Placement, SessionRow
-from scandock.placing.tree_plan import Sums, build_trees, set_sums
+from scandock.publishing.intents import Placement, SessionRow
+from scandock.publishing.tree_plan import ResourceSums, build_trees, set_sums
 from scandock.queue.tokens import new_uuid
 from scandock.rules.labels import UNASSIGNED, label_key
 from scandock.store.errors import TreeDamaged
@@ -86,7 +86,7 @@ def build_job_trees(context: JobContext, jobs: list[Job]) -> None:
             job.placement = _place_row_only(context, job, job.base)
 
 
-def sum_resources(job: Job, sums: dict[int, Sums]) -> None:
+def sum_resources(job: Job, sums: dict[int, ResourceSums]) -> None:
     """Files, bytes and frames of resources and scans; what became empty goes.
 
     What people made by hand may be empty, and stays.
@@ -197,11 +197,11 @@ def resolve_conflict(context: JobContext, job: Job) -> None:
         if waiting is None or waiting.held[0] != conflict.held or waiting.timestamp != conflict.timestamp:
             return
         rows = list(files_of(connection, waiting.tree_id))
-        row = to_delete(connection, waiting)
+        row = read_for_trash(connection, waiting)
     inode = context.store.current(tree_path(waiting.parts))
     if inode is None or not {file_row.sha256 for file_row in rows} <= _list_brought_hashes(context, job):
         return
-    if _has_other_fields(context, job, waiting) or row.edits or any(file_row.words != NOTHING_SAID for file_row in rows):
+    if _has_other_fields(context, job, waiting) or row.edits or any(file_row.words != NO_ANNOTATIONS for file_row in rows):
         return
     job.quarantined = waiting.quarantined
     job.removal = Removal(

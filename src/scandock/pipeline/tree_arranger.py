@@ -1,7 +1,7 @@
 """Step 5, second half: a job's next tree is planned, and every entry of it learns where it will stand.
 
 A new scan is one rename of the folder that the readers filled; what joins a scan that is there already moves file by
-file; what stays of a session that is joined is hard-linked. All of it is decided in the ledger; `placing.tree_plan`
+file; what stays of a session that is joined is hard-linked. All of it is decided in the ledger; `publishing.tree_plan`
 makes it true.
 """
 
@@ -9,17 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from scandock.catalog.trees import NOTHING_SAID, FileRow, ResourceRow, ScanRow
+from scandock.catalog.trees import NO_ANNOTATIONS, FileRow, ResourceRow, ScanRow
 from scandock.model.verdicts import Verdict
 from scandock.pipeline.healing import Healer
 from scandock.pipeline.job import Job
 from scandock.pipeline.ledger import Ledger
 from scandock.pipeline.duplicates import discard_staged
 from scandock.pipeline.scans import assign_scans
-from scandock.placing.tree_plan import BaseTree, Rename, Sums, TreePlan
+from scandock.publishing.tree_plan import BaseTree, Rename, ResourceSums, TreePlan
 from scandock.rules.filenames import UsedNames, object_name, resource_path, make_unique, variant_name
 from scandock.rules.layout import parse_layout
-from scandock.store.paths import RelPath, below, image_folder, relative_to, resource_folder, uid_key
+from scandock.store.paths import RelPath, path_below, image_folder, relative_to, resource_folder, uid_key
 from scandock.store.port import Stage
 
 _STORED = (
@@ -178,8 +178,8 @@ class TreeArranger:
                 f" WHERE {where}",
                 (resource.n, len(source) + 2, f"{folder}/", len(source) + 2, *chosen),
             )
-            placed = below(job.tree, folder)
-            unnamed = [(number, below(placed, relative_to(source, staged)), sop, sha) for number, staged, sop, sha in unnamed]
+            placed = path_below(job.tree, folder)
+            unnamed = [(number, path_below(placed, relative_to(source, staged)), sop, sha) for number, staged, sop, sha in unnamed]
         self._place_one_by_one(resource, uid, unnamed)
 
     def _place_one_by_one(self, resource: ResourceRow, uid: str, odd: list[tuple[bytes, RelPath, str, bytes]]) -> None:
@@ -198,10 +198,10 @@ class TreeArranger:
         while odd:  # there may be as many as the session has objects: each is given up for its name
             number, staged, sop, sha256 = odd.pop()
             name = object_name(sop, sha256)
-            if name in names or self._stays(resource, below(folder, name)):
+            if name in names or self._stays(resource, path_below(folder, name)):
                 name = variant_name(sop, sha256)
             names.add(name)
-            self.move(staged, below(folder, name))
+            self.move(staged, path_below(folder, name))
             self._record_place(number, resource, name)
 
     def _stays(self, resource: ResourceRow, path: RelPath) -> bool:
@@ -219,21 +219,21 @@ class TreeArranger:
             f"SELECT ordinal, staged, path FROM entry WHERE {where} ORDER BY ordinal", chosen
         ):
             name = make_unique(self.taken(resource), resource_path((), _archive_name(path)))
-            self.move(staged, below(self.folder(resource), name))
+            self.move(staged, path_below(self.folder(resource), name))
             self._record_place(number, resource, name)
 
     def _place_ecat(self, number: bytes, path: str, scan: ScanRow) -> None:
         resource = self.resource(scan, "ECAT", "RAW", "ECAT")
         (staged,) = self.ledger.rows("SELECT staged FROM entry WHERE ordinal = ?", (number,))[0]
         name = make_unique(self.taken(resource), resource_path((), _archive_name(path)))
-        self.move(staged, below(self.folder(resource), name))
+        self.move(staged, path_below(self.folder(resource), name))
         self._record_place(number, resource, name)
 
     def _record_place(self, number: bytes, resource: ResourceRow, name: str) -> None:
         self._filled.add(resource.n)
         self.ledger.run(
             f"UPDATE entry SET {_STORED}, resource_n = ?, name = ?, target = ? WHERE ordinal = ?",
-            (resource.n, name, below(self.folder(resource), name), number),
+            (resource.n, name, path_below(self.folder(resource), name), number),
         )
 
     def taken(self, resource: ResourceRow) -> UsedNames:
@@ -269,7 +269,7 @@ class TreeArranger:
             unverified=[*healer.mended, *healer.broken()],
         )
 
-    def sums(self) -> dict[int, Sums]:
+    def sums(self) -> dict[int, ResourceSums]:
         """What the new tree has in each resource in which there is a file."""
         sums = self._sums_of_base()
         for n, files, size, frames in self.ledger.rows(
@@ -277,14 +277,14 @@ class TreeArranger:
             f" AND {_IN_NEW_TREE} GROUP BY resource_n",
             (self.job.n,),
         ):
-            before = sums.get(n, Sums(0, 0, 0))
-            sums[n] = Sums(before.files + files, before.bytes + size, before.frames + frames)
+            before = sums.get(n, ResourceSums(0, 0, 0))
+            sums[n] = ResourceSums(before.files + files, before.bytes + size, before.frames + frames)
         return sums
 
-    def _sums_of_base(self) -> dict[int, Sums]:
+    def _sums_of_base(self) -> dict[int, ResourceSums]:
         """What stays of the joined session in each resource in which a file stays."""
         sums = {
-            n: Sums(*figures)
+            n: ResourceSums(*figures)
             for n, *figures in self.ledger.rows(
                 "SELECT resource_n, COUNT(*), SUM(bytes), SUM(frames) FROM base WHERE job = ? GROUP BY resource_n",
                 (self.job.n,),
@@ -295,7 +295,7 @@ class TreeArranger:
                 "SELECT resource_n, bytes, frames FROM base WHERE job = ? AND n = ?", (self.job.n, n)
             )[0]
             before = sums[resource_n]
-            sums[resource_n] = Sums(before.files - 1, before.bytes - size, before.frames - frames)
+            sums[resource_n] = ResourceSums(before.files - 1, before.bytes - size, before.frames - frames)
         return {n: figures for n, figures in sums.items() if figures.files}
 
     def _base_files(self) -> Iterator[tuple[int, RelPath]]:
@@ -315,7 +315,7 @@ class TreeArranger:
             (self.job.n,),
         ):
             n += 1
-            file_words = words.get(number, NOTHING_SAID)
+            file_words = words.get(number, NO_ANNOTATIONS)
             yield FileRow(n, resource_n, name, size, sha256, sop or None, frames, dataset_at, *file_words)
 
 

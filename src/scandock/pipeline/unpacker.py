@@ -26,7 +26,7 @@ from scandock.model.limits import Limits
 from scandock.pipeline.entry_body import EntryBody, Buffer
 from scandock.pipeline.staging import stage_stream, scratch_path
 from scandock.pipeline.entry_reader import EntryReader
-from scandock.store.paths import INNER, below
+from scandock.store.paths import INNER, path_below
 
 SPLIT_BYTES = 64 * 1024 * 1024
 """An inner zip that unpacks to more than this is given back, to be spread over the readers."""
@@ -228,7 +228,7 @@ class Unpacker:
                 reader.keep_inner_archive(number, outer.prefix, name, EntryBody(data), outer.ordinal)
             return
         staged = stage_stream(
-            reader.stage, body, below(INNER, number.hex()), lambda size: self.meter.entry_bytes(path, size)
+            reader.stage, body, path_below(INNER, number.hex()), lambda size: self.meter.entry_bytes(path, size)
         )
         file = scratch_path(reader.stage, staged.staged)
         inner = Container(number, path + "!", file, 0, staged.size, str(kind), outer.depth + 1, path)

@@ -13,13 +13,13 @@ from scandock.catalog.tables import intent, upload
 from scandock.model.import_report import make_report
 from scandock.model.verdicts import ImportState
 from scandock.queue.events import add_event, add_outcome
-from scandock.queue.leases import ImportLease, guard
+from scandock.queue.leases import ImportLease, check_lease
 from scandock.queue.states import transition
 
-MESSAGE = "The import was cancelled; nothing was stored."
+CANCELLED_MESSAGE = "The import was cancelled; nothing was stored."
 
 
-class Cancelled(StrEnum):
+class CancelResult(StrEnum):
     """What became of a wish to cancel."""
 
     DONE = "done"
@@ -32,7 +32,7 @@ class Cancelled(StrEnum):
     """It had ended before."""
 
 
-def cancel(catalog: Catalog, connection: Connection, upload_id: int) -> Cancelled:
+def cancel(catalog: Catalog, connection: Connection, upload_id: int) -> CancelResult:
     """Cancel an upload that came by the server, in the caller's transaction."""
     row = connection.execute(
         select(upload.c.state, upload.c.uuid, upload.c.archive, reception.c.received)
@@ -42,39 +42,39 @@ def cancel(catalog: Catalog, connection: Connection, upload_id: int) -> Cancelle
     ).one()
     state = ImportState(row.state)
     if state in (ImportState.RECEIVING, ImportState.RECEIVED):
-        report = make_report(row.uuid, row.archive, ImportState.CANCELLED, "cancelled", MESSAGE, received=row.received)
+        report = make_report(row.uuid, row.archive, ImportState.CANCELLED, "cancelled", CANCELLED_MESSAGE, received=row.received)
         connection.execute(
             transition(
                 state,
                 ImportState.CANCELLED,
                 code="cancelled",
-                message=MESSAGE,
+                message=CANCELLED_MESSAGE,
                 report=json.dumps(report),
                 finished=catalog.now(),
             ).where(upload.c.id == upload_id)
         )
         add_outcome(catalog, connection, upload_id, ImportState.CANCELLED.value, report)
-        return Cancelled.DONE
+        return CancelResult.DONE
     if state is not ImportState.RUNNING:
-        return Cancelled.ENDED
+        return CancelResult.ENDED
     if connection.execute(select(intent.c.id).where(intent.c.upload_id == upload_id).limit(1)).first() is not None:
-        return Cancelled.TOO_LATE
+        return CancelResult.TOO_LATE
     connection.execute(update(reception).where(reception.c.upload_id == upload_id).values(cancel=True, retry_at=0))
     add_event(catalog, connection, upload_id, "cancelling", {})
-    return Cancelled.COMING
+    return CancelResult.COMING
 
 
-def may_show(catalog: Catalog, connection: Connection, lease: ImportLease) -> None:
+def check_not_cancelled(catalog: Catalog, connection: Connection, lease: ImportLease) -> None:
     """Asked in the transaction that records the intents: InterruptedError where a cancel came first.
 
     The guard locks the upload's row, as `cancel` does, so that one of both sees the other.
     """
-    guard(catalog, connection, lease)
-    if cancelled(connection, [lease.upload_id]):
+    check_lease(catalog, connection, lease)
+    if find_cancelled(connection, [lease.upload_id]):
         raise InterruptedError
 
 
-def cancelled(connection: Connection, upload_ids: list[int]) -> list[int]:
+def find_cancelled(connection: Connection, upload_ids: list[int]) -> list[int]:
     """Those of these uploads that somebody wants cancelled."""
-    wanted = select(reception.c.upload_id).where(reception.c.upload_id.in_(upload_ids), reception.c.cancel)
-    return list(connection.execute(wanted).scalars())
+    query = select(reception.c.upload_id).where(reception.c.upload_id.in_(upload_ids), reception.c.cancel)
+    return list(connection.execute(query).scalars())

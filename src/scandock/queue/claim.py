@@ -31,8 +31,8 @@ from scandock.model.durations import MINUTE_MS
 from scandock.model.errors import OUTAGES, Fault
 from scandock.model.verdicts import ImportState
 from scandock.queue.events import add_event
-from scandock.queue.leases import LEASE_MS, ImportLease, is_over
-from scandock.queue.owner import is_elsewhere, is_gone, is_mine, server_is_gone
+from scandock.queue.leases import LEASE_MS, ImportLease, is_lost
+from scandock.queue.owner import is_elsewhere, is_gone, is_mine, is_server_gone
 from scandock.queue.retry import LONGEST_OUTAGE_WAIT, MAX_ATTEMPTS, is_due
 from scandock.queue.states import transition
 from scandock.queue.tokens import new_token
@@ -45,7 +45,7 @@ LONGEST_RETRY_MS = 2 * LONGEST_OUTAGE_WAIT * 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Slots:
+class SlotUsage:
     """A worker's slots: how many, how many are taken, and by how many imports that are not small."""
 
     total: int
@@ -78,7 +78,7 @@ class Claim:
 def claim(
     catalog: Catalog,
     owner: str,
-    slots: Slots,
+    slots: SlotUsage,
     held: Collection[int] = (),
     unsure: MutableSequence[str] | None = None,
 ) -> Claim | None:
@@ -91,20 +91,20 @@ def claim(
     unsure = [] if unsure is None else unsure
     if slots.busy >= slots.total:
         return None
-    dead, waits = _look(catalog, held, unsure)
+    dead, waits = _find_lost(catalog, held, unsure)
     if not dead and not waits:
         return None
     token = new_token()
     try:
         with catalog.write() as connection:
-            row = connection.execute(_next(catalog, dead, only_small=slots.only_small)).first()
+            row = connection.execute(_next_import(catalog, dead, only_small=slots.only_small)).first()
             return None if row is None else _take(catalog, connection, row, owner, token, ours=row.token in unsure)
     except Fault:
         unsure.append(token)
         raise
 
 
-def _look(catalog: Catalog, held: Collection[int], unsure: Collection[str]) -> tuple[list[tuple[int, str]], bool]:
+def _find_lost(catalog: Catalog, held: Collection[int], unsure: Collection[str]) -> tuple[list[tuple[int, str]], bool]:
     """Ids and tokens of imports whose worker is gone, and whether others wait; asked before anything is locked."""
     place = catalog.place
     with catalog.read() as connection:
@@ -132,10 +132,10 @@ def _is_lost(lease_until: int, now: int, owner: str, place: str) -> bool:
         return True
     if is_mine(owner):
         return lease_until < now
-    return is_over(lease_until, now, owner) or is_gone(owner) is True
+    return is_lost(lease_until, now, owner) or is_gone(owner) is True
 
 
-def _next(catalog: Catalog, dead: list[tuple[int, str]], *, only_small: bool) -> Select[Any]:
+def _next_import(catalog: Catalog, dead: list[tuple[int, str]], *, only_small: bool) -> Select[Any]:
     now = catalog.now()
     size = func.coalesce(reception.c.size, reception.c.received)
     received = upload.alias("other")
@@ -150,7 +150,7 @@ def _next(catalog: Catalog, dead: list[tuple[int, str]], *, only_small: bool) ->
     ready: ColumnElement[bool] = upload.c.state == ImportState.RECEIVED
     if dead:
         ready = or_(ready, and_(upload.c.state == ImportState.RUNNING, tuple_(upload.c.id, upload.c.token).in_(dead)))
-    found = (
+    query = (
         select(upload, size.label("size"))
         .join(reception, reception.c.upload_id == upload.c.id)
         .outerjoin(running, running.c.account_id == reception.c.account_id)
@@ -167,7 +167,7 @@ def _next(catalog: Catalog, dead: list[tuple[int, str]], *, only_small: bool) ->
         .limit(1)
         .with_for_update(of=upload, skip_locked=True)
     )
-    return found.where(size < SMALL_BYTES) if only_small else found
+    return query.where(size < SMALL_BYTES) if only_small else query
 
 
 def _take(
@@ -175,7 +175,7 @@ def _take(
 ) -> Claim | None:
     """Make an import the owner's; `ours`: it is so already, and no attempt of it has begun."""
     died = row.state == ImportState.RUNNING and not ours
-    spared = died and (server_is_gone(row.owner) or is_elsewhere(row.owner, catalog.place))
+    spared = died and (is_server_gone(row.owner) or is_elsewhere(row.owner, catalog.place))
     counted = not ours and row.code not in OUTAGES and not spared
     attempt = max(row.attempt + (1 if counted else 0), 1)
     changed = connection.execute(

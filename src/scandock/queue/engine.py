@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 POLL_SECONDS = 1.0
 
 
-class Slots(Protocol):
+class WorkerSlots(Protocol):
     """What a worker offers its engine."""
 
     size: int
@@ -28,7 +28,7 @@ class Slots(Protocol):
         """Let every free slot look for something to claim."""
 
 
-class Engine(Protocol):
+class QueueEngine(Protocol):
     """Brings what is enqueued to the workers."""
 
     def prepare(self) -> None:
@@ -37,7 +37,7 @@ class Engine(Protocol):
     def defer(self, connection: Connection, upload_id: int) -> None:
         """Announce an upload, in effect once the caller's transaction commits."""
 
-    def run(self, data: str, slots: Slots, stop: threading.Event) -> None:
+    def run(self, data: str, slots: WorkerSlots, stop: threading.Event) -> None:
         """Let the slots know whatever is announced, until `stop` is set and `end` called; blocks."""
 
     def end(self) -> None:

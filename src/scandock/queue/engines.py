@@ -7,15 +7,15 @@ import threading
 from sqlalchemy import Connection
 
 from scandock.catalog.engine import Catalog
-from scandock.queue.engine import POLL_SECONDS, Engine, Slots
-from scandock.queue.wake import Listener
+from scandock.queue.engine import POLL_SECONDS, QueueEngine, WorkerSlots
+from scandock.queue.notify import NotifyListener
 
 
 class EmbeddedEngine:
     """The catalog itself is the queue; a notice wakes its worker (`wake.py`)."""
 
     def __init__(self) -> None:
-        self._listeners: list[Listener] = []
+        self._listeners: list[NotifyListener] = []
         """Of the workers of this process: one, but for tests."""
 
     def prepare(self) -> None:
@@ -24,8 +24,8 @@ class EmbeddedEngine:
     def defer(self, connection: Connection, upload_id: int) -> None:
         """The row is the message."""
 
-    def run(self, data: str, slots: Slots, stop: threading.Event) -> None:
-        with Listener(data) as listener:
+    def run(self, data: str, slots: WorkerSlots, stop: threading.Event) -> None:
+        with NotifyListener(data) as listener:
             self._listeners.append(listener)
             try:
                 slots.look()
@@ -40,22 +40,22 @@ class EmbeddedEngine:
             listener.end()
 
 
-_ENGINES: dict[str, Engine] = {}
+_ENGINES: dict[str, QueueEngine] = {}
 _LOCK = threading.Lock()
 
 
-def engine_of(catalog: Catalog) -> Engine:
+def engine_of(catalog: Catalog) -> QueueEngine:
     """The engine that belongs to a catalog's database, prepared; one for each database and process."""
     url = catalog.engine.url.render_as_string(hide_password=False)
     with _LOCK:
         engine = _ENGINES.get(url)
         if engine is None:
-            engine = _ENGINES[url] = _make(catalog, url)
+            engine = _ENGINES[url] = _make_engine(catalog, url)
             engine.prepare()
         return engine
 
 
-def _make(catalog: Catalog, url: str) -> Engine:
+def _make_engine(catalog: Catalog, url: str) -> QueueEngine:
     if catalog.sqlite:
         return EmbeddedEngine()
     from scandock.queue.procrastinate_engine import ProcrastinateEngine

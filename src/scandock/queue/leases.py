@@ -16,11 +16,11 @@ from sqlalchemy.sql import ColumnElement
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import operation, reservation, upload
-from scandock.catalog.trail import note_end
+from scandock.catalog.audit import audit_import_end
 from scandock.model.errors import OUTAGES, TokenLost
 from scandock.model.verdicts import ImportState
 from scandock.queue.events import add_outcome
-from scandock.queue.owner import is_at_work, is_elsewhere, is_gone, is_mine, this_owner
+from scandock.queue.owner import is_running, is_elsewhere, is_gone, is_mine, this_owner
 from scandock.queue.states import transition
 from scandock.queue.tokens import new_token
 
@@ -98,23 +98,23 @@ class OperationLease(Lease):
         return true()  # its row goes when it has ended
 
 
-KINDS: tuple[type[Lease], ...] = (ImportLease, OperationLease)
+LEASE_KINDS: tuple[type[Lease], ...] = (ImportLease, OperationLease)
 
 
-def is_going_on(connection: Connection, uuid: str) -> bool:
+def is_unfinished(connection: Connection, uuid: str) -> bool:
     """Whether an import, or an operation, has not ended."""
-    rows = (select(kind.table.c.id).where(kind.table.c.uuid == uuid, kind.goes_on()) for kind in KINDS)
+    rows = (select(kind.table.c.id).where(kind.table.c.uuid == uuid, kind.goes_on()) for kind in LEASE_KINDS)
     return connection.execute(union_all(*rows)).first() is not None
 
 
-def disown_all(connection: Connection) -> None:
+def release_all(connection: Connection) -> None:
     """Let nobody own what goes on, so that whoever comes next takes it over at once."""
-    for kind in KINDS:
+    for kind in LEASE_KINDS:
         connection.execute(update(kind.table).where(kind.goes_on()).values(owner="", lease_until=0))
 
 
 @dataclass(frozen=True, slots=True)
-class Dead:
+class DeadLease:
     """An unfinished import, or operation, whose owner is gone."""
 
     kind: type[Lease]
@@ -171,11 +171,11 @@ def _begin(catalog: Catalog, table: Table, number: str, token: str, values: Mapp
 def renew(catalog: Catalog, lease: Lease) -> None:
     """Hold the lease for another while. Raises TokenLost where somebody has taken over."""
     with catalog.write() as connection:
-        guard(catalog, connection, lease)
+        check_lease(catalog, connection, lease)
 
 
 @dataclass(frozen=True, slots=True)
-class NotRenewed:
+class RenewFailures:
     """Leases that are held no more."""
 
     lost: list[ImportLease]
@@ -184,20 +184,20 @@ class NotRenewed:
     """Their imports have ended, or wait again: whoever ran them has only to clear up."""
 
 
-def renew_all(catalog: Catalog, leases: Iterable[ImportLease]) -> NotRenewed:
+def renew_all(catalog: Catalog, leases: Iterable[ImportLease]) -> RenewFailures:
     """Hold many leases in one transaction; gives those that can't be."""
-    found = NotRenewed([], [])
+    failures = RenewFailures([], [])
     with catalog.write() as connection:
         for lease in leases:
             try:
-                guard(catalog, connection, lease)
+                check_lease(catalog, connection, lease)
             except TokenLost:
                 token = connection.execute(select(upload.c.token).where(upload.c.id == lease.upload_id)).scalar()
-                (found.ended if token in (None, lease.token) else found.lost).append(lease)
-    return found
+                (failures.ended if token in (None, lease.token) else failures.lost).append(lease)
+    return failures
 
 
-def guard(catalog: Catalog, connection: Connection, lease: Lease) -> None:
+def check_lease(catalog: Catalog, connection: Connection, lease: Lease) -> None:
     """Prove within a transaction that this process still owns what it works on, and renew; TokenLost where it does not.
 
     The row is locked until the transaction ends.
@@ -213,7 +213,7 @@ def finish(
     catalog: Catalog, connection: Connection, lease: ImportLease, state: ImportState, report: dict[str, Any]
 ) -> None:
     """Write the final outcome and free what was reserved."""
-    guard(catalog, connection, lease)
+    check_lease(catalog, connection, lease)
     connection.execute(
         transition(
             ImportState.RUNNING,
@@ -226,22 +226,22 @@ def finish(
     )
     connection.execute(delete(reservation).where(reservation.c.upload_id == lease.upload_id))
     add_outcome(catalog, connection, lease.upload_id, state.value, report)
-    note_end(catalog, connection, lease.upload_id, state.value, report.get("code") or "")
+    audit_import_end(catalog, connection, lease.upload_id, state.value, report.get("code") or "")
 
 
 def finish_operation(catalog: Catalog, connection: Connection, lease: OperationLease) -> None:
     """End an operation: its row goes, with its intents and what was reserved; its trees are no longer in the making."""
-    guard(catalog, connection, lease)
+    check_lease(catalog, connection, lease)
     connection.execute(delete(operation).where(operation.c.id == lease.row_id))
 
 
-def abandon(catalog: Catalog, lease: Lease) -> None:
+def release_lease(catalog: Catalog, lease: Lease) -> None:
     """Let whoever comes next take over at once; nothing where somebody has."""
     with catalog.write() as connection:
         connection.execute(update(lease.table).where(lease.stands()).values(owner="", lease_until=0))
 
 
-def find_dead(catalog: Catalog) -> list[Dead]:
+def find_dead_leases(catalog: Catalog) -> list[DeadLease]:
     """Running imports, then operations, whose lease is over, or whose owner on this host is no more.
 
     This process's own are none.
@@ -253,7 +253,7 @@ def find_dead(catalog: Catalog) -> list[Dead]:
         now = connection.execute(select(catalog.now())).scalar_one()
         rows = [
             (kind, row)
-            for kind in KINDS
+            for kind in LEASE_KINDS
             for row in connection.execute(
                 select(
                     *(kind.table.c[name] for name in ("id", "uuid", "token", "attempt", "lease_until", "owner")),
@@ -264,21 +264,21 @@ def find_dead(catalog: Catalog) -> list[Dead]:
             )
         ]
     return [
-        Dead(kind, *row[:4], overdue=row.lease_until < now, owner=row.owner, code=row.code)
+        DeadLease(kind, *row[:4], overdue=row.lease_until < now, owner=row.owner, code=row.code)
         for kind, row in rows
         if is_elsewhere(row.owner, place)
-        or (not is_mine(row.owner) and (is_over(row.lease_until, now, row.owner) or is_gone(row.owner) is True))
+        or (not is_mine(row.owner) and (is_lost(row.lease_until, now, row.owner) or is_gone(row.owner) is True))
     ]
 
 
-def is_over(lease_until: int, now: int, owner: str) -> bool:
+def is_lost(lease_until: int, now: int, owner: str) -> bool:
     """Whether a lease is over for good: its owner may not be just waiting for a disk or a lock."""
     if lease_until >= now:
         return False
-    return lease_until + PATIENCE_MS < now or not is_at_work(owner)
+    return lease_until + PATIENCE_MS < now or not is_running(owner)
 
 
-def take_over(catalog: Catalog, dead: Dead) -> Lease | None:
+def take_over(catalog: Catalog, dead: DeadLease) -> Lease | None:
     """Make a dead one ours by compare-and-set; None where another was quicker, or it ended meanwhile."""
     token = new_token()
     before = dead.kind(dead.row_id, dead.uuid, dead.token)

@@ -23,7 +23,7 @@ def boot_id() -> str:
 
 
 @cache
-def _pid_space() -> int:
+def _pid_namespace() -> int:
     try:
         return os.stat("/proc/self/ns/pid").st_ino
     except OSError:
@@ -50,7 +50,7 @@ def this_owner(server: int | None = None, *, place: str = "") -> str:
     """
     pid = os.getpid()
     facts: dict[str, object] = {
-        "host": platform.node(), "boot": boot_id(), "space": _pid_space(), "pid": pid, "started": start_time(pid),
+        "host": platform.node(), "boot": boot_id(), "space": _pid_namespace(), "pid": pid, "started": start_time(pid),
     }  # fmt: skip
     if place:
         facts["catalog"] = place
@@ -63,13 +63,13 @@ def is_elsewhere(owner: str, place: str) -> bool:
     """Whether an owner on this machine works on another catalog for certain, of which the one at hand is a copy."""
     try:
         facts = json.loads(owner)
-        here = (facts["host"], facts["boot"], facts["space"]) == (platform.node(), boot_id(), _pid_space())
+        here = (facts["host"], facts["boot"], facts["space"]) == (platform.node(), boot_id(), _pid_namespace())
         return here and bool(place) and facts["catalog"] != place
     except (ValueError, KeyError, TypeError):
         return False
 
 
-def server_is_gone(owner: str) -> bool:
+def is_server_gone(owner: str) -> bool:
     """Whether the server that an owner worked for is dead for certain: then nothing is held against its imports."""
     try:
         facts = json.loads(owner)
@@ -77,7 +77,7 @@ def server_is_gone(owner: str) -> bool:
             return False
         if facts["boot"] != boot_id():
             return True
-        if facts["space"] != _pid_space():
+        if facts["space"] != _pid_namespace():
             return False
         return bool(start_time(int(facts["server"]["pid"])) != facts["server"]["started"])
     except (ValueError, KeyError, TypeError):
@@ -106,12 +106,12 @@ def is_gone(owner: str) -> bool | None:
         return None
     if boot != boot_id():
         return True
-    if space != _pid_space():
+    if space != _pid_namespace():
         return None
     return bool(start_time(pid) != started)
 
 
-def is_at_work(owner: str) -> bool:
+def is_running(owner: str) -> bool:
     """Whether it is a process of this host that lives and isn't stopped: slow, perhaps, but not lost."""
     if is_gone(owner) is not False:
         return False

@@ -25,7 +25,7 @@ from scandock.queue.engine import POLL_SECONDS
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from scandock.queue.engine import Slots
+    from scandock.queue.engine import WorkerSlots
 
 QUEUE = "imports"
 TASK = "scandock.import"
@@ -38,7 +38,7 @@ def conninfo(url: str) -> str:
 
 
 class ProcrastinateEngine:
-    """See `scandock.queue.engine.Engine`."""
+    """See `scandock.queue.engine.QueueEngine`."""
 
     def __init__(self, url: str) -> None:
         self._conninfo = conninfo(url)
@@ -49,8 +49,8 @@ class ProcrastinateEngine:
     def prepare(self) -> None:
         with psycopg.connect(self._conninfo) as connection:
             connection.execute("SELECT pg_advisory_xact_lock(%s)", (AdvisoryLock.MAKE_QUEUE.value,))
-            (there,) = cast("tuple[Any]", connection.execute("SELECT to_regclass('procrastinate_jobs')").fetchone())
-            if there is None:
+            (table,) = cast("tuple[Any]", connection.execute("SELECT to_regclass('procrastinate_jobs')").fetchone())
+            if table is None:
                 connection.execute(SchemaManager.get_schema())
 
     def defer(self, connection: Connection, upload_id: int) -> None:
@@ -61,7 +61,7 @@ class ProcrastinateEngine:
         except ConnectorException as error:
             raise CatalogFailed(f"The import could not be announced: {error.__cause__}.", "Try again.") from error
 
-    def run(self, data: str, slots: Slots, stop: threading.Event) -> None:  # noqa: ARG002  for the embedded one
+    def run(self, data: str, slots: WorkerSlots, stop: threading.Event) -> None:  # noqa: ARG002  for the embedded one
         asyncio.run(self._run(slots, stop))
 
     def end(self) -> None:
@@ -70,7 +70,7 @@ class ProcrastinateEngine:
             with contextlib.suppress(RuntimeError):  # the loop is closed already
                 loop.call_soon_threadsafe(ended.set)
 
-    async def _run(self, slots: Slots, stop: threading.Event) -> None:
+    async def _run(self, slots: WorkerSlots, stop: threading.Event) -> None:
         self._loop, self._ended = asyncio.get_running_loop(), asyncio.Event()
         looking = asyncio.create_task(self._look(slots, stop))
         try:
@@ -84,7 +84,7 @@ class ProcrastinateEngine:
                 await looking
             self._loop = self._ended = None
 
-    async def _look(self, slots: Slots, stop: threading.Event) -> None:
+    async def _look(self, slots: WorkerSlots, stop: threading.Event) -> None:
         """The poll that makes a lost message harmless, and brings what was to wait."""
         while not stop.is_set():
             slots.look()
@@ -95,7 +95,7 @@ class ProcrastinateEngine:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._ended.wait(), seconds)
 
-    async def _work(self, slots: Slots) -> None:
+    async def _work(self, slots: WorkerSlots) -> None:
         app = App(connector=PsycopgConnector(conninfo=self._conninfo, min_size=1, max_size=4))
 
         @app.task(name=TASK, queue=QUEUE)
@@ -104,7 +104,7 @@ class ProcrastinateEngine:
 
         assert self._ended is not None
         async with app.open_async():
-            await _clear(app)
+            await _clear_jobs(app)
             worker = asyncio.create_task(
                 app.run_worker_async(
                     queues=[QUEUE],
@@ -123,7 +123,7 @@ class ProcrastinateEngine:
                 await worker
 
 
-async def _clear(app: App) -> None:
+async def _clear_jobs(app: App) -> None:
     """Drop the messages of workers that died: the lease has what they were about."""
     for job in await app.job_manager.get_stalled_jobs(queue=QUEUE):
         if job.id is not None:

@@ -1,6 +1,6 @@
 """Trying again: after a fault of the machine, after the death of an attempt, or because a person asks for it.
 
-A fault requeues an upload, its staging cleared (placing/requeue.py). A death leaves it
+A fault requeues an upload, its staging cleared (publishing/requeue.py). A death leaves it
 `running` without an owner, since only the next attempt can tell whether it had recorded its intents. So does an outage
 (`Fault.is_outage`): it is waited for, longer each time, whoever clears up first requeues the upload, and what is
 claimed with the code of one begins the same attempt again.
@@ -21,11 +21,11 @@ from scandock.model.errors import Fault, ScandockError
 from scandock.model.upload_log import log_step
 from scandock.model.verdicts import ImportState
 from scandock.queue.events import add_event
-from scandock.queue.leases import ImportLease, guard
+from scandock.queue.leases import ImportLease, check_lease
 from scandock.queue.states import transition
 
 MAX_ATTEMPTS = 3
-WAITS = (5, 60)
+RETRY_WAITS = (5, 60)
 """Seconds before the second and the third attempt."""
 
 FIRST_OUTAGE_WAIT = 5
@@ -45,7 +45,7 @@ def is_due(at: ColumnElement[int], now: Any, longest_ms: int) -> ColumnElement[b
 
 def wait_seconds(attempt: int) -> int:
     """How long to wait after attempt number `attempt`, from 1."""
-    return WAITS[min(max(attempt, 1), len(WAITS)) - 1]
+    return RETRY_WAITS[min(max(attempt, 1), len(RETRY_WAITS)) - 1]
 
 
 def outage_wait(outages: int) -> int:
@@ -71,11 +71,11 @@ def requeue(
 
     `why` None: it was let go with a reason and a time to wait, which both stay.
     """
-    guard(catalog, connection, lease)
+    check_lease(catalog, connection, lease)
     values: dict[str, Any] = {"attempt": attempt, "owner": "", "lease_until": 0, "report": ""}
     if why is not None:
         values |= {"code": why.code[:32], "message": str(why)}
-        _not_before(catalog, connection, lease.upload_id, seconds)
+        _set_retry_time(catalog, connection, lease.upload_id, seconds)
         data = {"code": why.code, "message": str(why), "attempt": attempt, "seconds": seconds}
         add_event(catalog, connection, lease.upload_id, "retry", data)
         step = partial(
@@ -87,7 +87,7 @@ def requeue(
     connection.execute(delete(reservation).where(reservation.c.upload_id == lease.upload_id))
 
 
-def let_go(
+def give_up_attempt(
     catalog: Catalog, lease: ImportLease, *, counted: bool, seconds: float = 0, code: str = "", message: str = ""
 ) -> bool:
     """Give a running import up for whoever claims it next, not before `seconds`; False where it is not ours any more.
@@ -109,38 +109,38 @@ def let_go(
         ).rowcount
         if changed != 1:
             return False
-        _not_before(catalog, connection, lease.upload_id, seconds)
+        _set_retry_time(catalog, connection, lease.upload_id, seconds)
         if code:
             data = {"code": code, "message": message, "seconds": seconds}
             add_event(catalog, connection, lease.upload_id, "retry", data)
     return True
 
 
-def let_wait(catalog: Catalog, connection: Connection, lease: ImportLease, why: Fault, *, outages: int) -> int:
+def wait_for_outage(catalog: Catalog, connection: Connection, lease: ImportLease, why: Fault, *, outages: int) -> int:
     """Give a running import up until an outage, waited for `outages` times before, may be over; the seconds.
 
     TokenLost where it is not ours any more.
     """
-    guard(catalog, connection, lease)
+    check_lease(catalog, connection, lease)
     seconds = outage_wait(outages)
     values = {"owner": "", "lease_until": 0, "code": why.code[:32], "message": str(why)}
     connection.execute(update(upload).where(upload.c.id == lease.upload_id).values(**values))
     connection.execute(update(reception).where(reception.c.upload_id == lease.upload_id).values(outages=outages + 1))
-    _not_before(catalog, connection, lease.upload_id, seconds)
+    _set_retry_time(catalog, connection, lease.upload_id, seconds)
     add_event(
         catalog, connection, lease.upload_id, "retry", {"code": why.code, "message": str(why), "seconds": seconds}
     )
     return seconds
 
 
-def again(catalog: Catalog, connection: Connection, upload_id: int) -> bool:
+def retry_upload(catalog: Catalog, connection: Connection, upload_id: int) -> bool:
     """Have a failed upload, whose bytes were kept, imported anew, or one that waits for its next attempt begin it now.
 
     False where it is neither. Then `notify`.
     """
     from scandock.queue.enqueue import announce
 
-    if _hurry(connection, upload_id):
+    if _retry_now(connection, upload_id):
         announce(catalog, connection, upload_id)
         return True
     anew = {"code": "", "message": "", "report": "", "attempt": 0, "finished": None, "owner": "", "lease_until": 0}
@@ -161,14 +161,14 @@ def again(catalog: Catalog, connection: Connection, upload_id: int) -> bool:
     return True
 
 
-def _hurry(connection: Connection, upload_id: int) -> bool:
+def _retry_now(connection: Connection, upload_id: int) -> bool:
     """Let the time be over that an upload has to wait for its next attempt; False where it does not wait for one."""
-    waits = select(upload.c.id).where(upload.c.id == upload_id, waits_for_next())
+    waits = select(upload.c.id).where(upload.c.id == upload_id, is_waiting())
     hurried = update(reception).where(reception.c.upload_id.in_(waits)).values(retry_at=0, outages=0)
     return connection.execute(hurried).rowcount == 1
 
 
-def waits_for_next() -> ColumnElement[bool]:
+def is_waiting() -> ColumnElement[bool]:
     """That an upload waits for its next attempt, and `code` and `message` say why."""
     return and_(
         or_(
@@ -179,7 +179,7 @@ def waits_for_next() -> ColumnElement[bool]:
     )
 
 
-def _not_before(catalog: Catalog, connection: Connection, upload_id: int, seconds: float) -> None:
+def _set_retry_time(catalog: Catalog, connection: Connection, upload_id: int, seconds: float) -> None:
     connection.execute(
         update(reception).where(reception.c.upload_id == upload_id).values(retry_at=catalog.now() + int(seconds * 1000))
     )

@@ -57,5 +57,5 @@ class CatalogView(Protocol):
     def subject(self, project: str, label: str, /) -> KnownSubject | None:
         """The subject of a label in a project."""
 
-    def timestamp_taken(self, project: str, timestamp: str, /) -> bool:
+    def is_timestamp_taken(self, project: str, timestamp: str, /) -> bool:
         """Whether any prearchive session of a project stands under a timestamp."""

@@ -57,7 +57,7 @@ class PrearchiveSlots:
 
     def _has_room(self, stamp: str, label: str) -> bool:
         """Whether a session of a label can stand under a timestamp."""
-        if self.project == UNASSIGNED and self._view.timestamp_taken(self.project, stamp):
+        if self.project == UNASSIGNED and self._view.is_timestamp_taken(self.project, stamp):
             return False
         return not self.has_label(stamp, label)
 
@@ -66,7 +66,7 @@ class PrearchiveSlots:
         while True:
             stamp = format_timestamp(self._next)
             self._next += timedelta(milliseconds=1)
-            if stamp not in self._taken and not self._view.timestamp_taken(self.project, stamp):
+            if stamp not in self._taken and not self._view.is_timestamp_taken(self.project, stamp):
                 return stamp
 
 

@@ -19,9 +19,9 @@ from scandock.pipeline.job import JobContext
 from scandock.pipeline.staging import scratch_path
 from scandock.pipeline.ledger import Ledger
 from scandock.pipeline.session_merge import KeepChoice, MergeResult, merge_sessions
-from scandock.placing.intents import SessionRow
-from scandock.placing.locks import LockName, locks_of, session_locks
-from scandock.placing.moves import Operation, operation
+from scandock.publishing.intents import SessionRow
+from scandock.publishing.locks import LockName, locks_of, session_locks
+from scandock.publishing.operations import Operation, run_operation
 from scandock.rules.choices import ARCHIVABLE, REASONS
 from scandock.rules.import_request import ImportRequest
 from scandock.rules.labels import UNASSIGNED, is_placeholder, label_key
@@ -99,8 +99,8 @@ def archive(
         )
         return locks_of(source) | there
 
-    with operation(desk.catalog, desk.store, action) as running:
-        with running.reserved({source.project}, names) as connection:
+    with run_operation(desk.catalog, desk.store, action) as running:
+        with running.reserve_names({source.project}, names) as connection:
             source = rights.waiting_session(connection, desk.principal, uuid, Action.SESSION_ARCHIVE)
             policy, petmr, quarantine = _policy(connection, source, overwrite, quarantine=quarantine)
             patient_ids = _patient_ids(desk, connection, source)

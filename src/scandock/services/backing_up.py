@@ -31,8 +31,8 @@ from scandock.model.import_types import Progress
 from scandock.model.request_errors import DataMissing
 from scandock.model.tree_parts import TreeParts
 from scandock.model.verdicts import KEEPS_BYTES, ImportState
-from scandock.placing.stored_folders import check_stored
-from scandock.placing.tree_files import paths_of
+from scandock.publishing.areas import check_areas
+from scandock.publishing.tree_files import paths_of
 from scandock.services.catalog_copies import copied_catalog
 from scandock.services.checking import HAS_RECEIPT
 from scandock.services.data_errors import BackupInData, BackupRunning, BackupUnsettled
@@ -45,7 +45,7 @@ from scandock.store.paths import (
     TRASH,
     WORK,
     DataPath,
-    inside,
+    data_path_below,
     parse_rel,
     parse_stored,
     parse_tree,
@@ -152,7 +152,7 @@ def back_up(data: str, settings: Settings, target: str, on_progress: Told | None
         try:
             return _Backup(data, settings, target, on_progress).run()
         except OSError as error:
-            raise backups.failed(error, target) from error
+            raise backups.copy_fault(error, target) from error
 
 
 @contextmanager
@@ -213,7 +213,7 @@ class _Backup:
             if turn:
                 time.sleep(min(0.05 * turn, 1.0))
             with copied_catalog(self.data, self.settings.database_url, self.path) as connection:
-                check_stored(connection, self.store)  # else this would be a backup without its files
+                check_areas(connection, self.store)  # else this would be a backup without its files
                 wanted = self._wanted(connection)
                 now = self._round(connection, wanted)
             settled = now == before and turn >= (STUCK_ROUNDS if now.placing else 2)
@@ -324,7 +324,7 @@ class _Backup:
         self._note(one, size)
         return True
 
-    def _copy(self, name: DataPath, target: str) -> backups.Content | None:
+    def _copy(self, name: DataPath, target: str) -> backups.FolderContent | None:
         """Copy what stands at a tree path, or in an entry of the trash; None where nothing does."""
         backups.remove(target)
         tree = tree_of(name)
@@ -347,7 +347,7 @@ class _Backup:
         if content is not None and (row.base_tree_id is None or content != _paths(connection, row.base_tree_id)):
             return False
         for token in self._list(work_folder(row.uuid)):
-            staged = f"{self.path}/{staged_path(inside(work_folder(row.uuid), token), parse_rel(row.staged))}"
+            staged = f"{self.path}/{staged_path(data_path_below(work_folder(row.uuid), token), parse_rel(row.staged))}"
             with contextlib.suppress(FileNotFoundError), backups.OpenFolder(staged) as folder:
                 return {found.rel: found.size for found in folder.walk() if found.kind == "file"} == {
                     rel: size for rel, (size, _) in new.items()
@@ -371,9 +371,9 @@ class _Backup:
             if received and uuid not in wanted.failed and not there:
                 missing.add(name)
         for uuid in set(self._list(INCOMING)) - wanted.spools.keys():
-            backups.remove(f"{self.path}/{inside(INCOMING, uuid)}")
+            backups.remove(f"{self.path}/{data_path_below(INCOMING, uuid)}")
         for uuid in self._list(WORK):
-            backups.remove(f"{self.path}/{inside(WORK, uuid)}")
+            backups.remove(f"{self.path}/{data_path_below(WORK, uuid)}")
         for uuid in wanted.works:
             work = work_folder(uuid)
             with contextlib.suppress(FileNotFoundError), backups.OpenFolder(f"{self.data}/{work}") as folder:
@@ -483,7 +483,7 @@ class _Backup:
         return os.path.join(self.target, name)
 
 
-def _paths(connection: Connection, tree_id: int) -> backups.Content | None:
+def _paths(connection: Connection, tree_id: int) -> backups.FolderContent | None:
     """The files of a tree as the catalog knows them; None where it has lost rows of it."""
     try:
         return paths_of(connection, tree_id)

@@ -16,7 +16,7 @@ from scandock.access.principal import Principal
 from scandock.access.visibility import own_where, projects_where
 from scandock.catalog.aliases import ALIASES
 from scandock.catalog.server_tables import project_access, project_sums, verification
-from scandock.catalog.sums import sum_up
+from scandock.catalog.project_sums import count_contents
 from scandock.catalog.tables import project, session, subject
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.notices import CODES
@@ -94,7 +94,7 @@ def find_project(connection: Connection, principal: Principal, name: str) -> Pro
     query = project_rows().add_columns(projects_where(principal, Action.PROJECT_READ).label("readable"))
     row = connection.execute(query.where(project.c.key == name.casefold())).mappings().one()
     unsummed = row["readable"] and row["files"] is None
-    return Project.from_row(row, sum_up(connection, row["id"]) if unsummed else None)
+    return Project.from_row(row, count_contents(connection, row["id"]) if unsummed else None)
 
 
 # -- subjects ----------------------------------------------------------------------------------------------------------

@@ -23,9 +23,9 @@ from scandock.model.import_types import Progress
 from scandock.model.request_errors import DataMissing
 from scandock.model.tree_parts import TreeParts
 from scandock.model.verdicts import WITH_RECEIPT
-from scandock.placing.recover import is_left_over
-from scandock.placing.tree_files import damaged_paths_of, paths_of
-from scandock.queue.leases import is_going_on
+from scandock.publishing.recover import is_left_over
+from scandock.publishing.tree_files import damaged_paths_of, paths_of
+from scandock.queue.leases import is_unfinished
 from scandock.services.opening import CATALOG, opened
 from scandock.services.project_deleting import finish_deletions
 from scandock.services.stuck_imports import list_imports
@@ -122,7 +122,7 @@ class _Check:
             yield Finding("unfinished", f"project {name}", f"Its deletion can't be finished. {error}")
 
     def _lost_rows(self) -> Iterator[Finding]:
-        for (table, other), count in sorted(self.catalog.lost_rows().items()):
+        for (table, other), count in sorted(self.catalog.count_orphan_rows().items()):
             rows = "1 row names" if count == 1 else f"{count:,} rows name"
             said = (
                 f"{rows} what is lost from {other}. Serve another copy of the catalog: this one would mix up uploads."
@@ -285,14 +285,14 @@ class _Check:
 
     def _is_left(self, work: str) -> bool:
         """Whether a work folder is nobody's; asked with its lock held, as an import may just begin or end."""
-        if self.store.owner_alive(work):
+        if self.store.is_owner_alive(work):
             return False
         try:
             hold = self.store.hold(work)
         except Fault:
             return False
         with hold, self.catalog.read() as connection:
-            return not is_going_on(connection, work) and bool(self.store.tokens(work))
+            return not is_unfinished(connection, work) and bool(self.store.tokens(work))
 
 
 def _has_lost_rows(

@@ -18,9 +18,9 @@ from scandock.catalog.tables import project, session, subject, tree, upload
 from scandock.model.errors import Usage
 from scandock.model.import_types import Overwrite
 from scandock.model.xnat_ids import experiment_number, subject_number
-from scandock.placing.errors import SessionBusy
-from scandock.placing.locks import locks_of
-from scandock.placing.moves import operation
+from scandock.publishing.errors import SessionBusy
+from scandock.publishing.locks import locks_of
+from scandock.publishing.operations import run_operation
 from scandock.rules.choices import is_still_held
 from scandock.rules.errors import LabelUnusable
 from scandock.rules.import_request import ImportRequest
@@ -227,8 +227,8 @@ def _say(desk: Desk, uuid: str, fields: Mapping[str, str], *, quarantine: bool =
     with desk.catalog.read() as connection:
         source = _editable(connection, desk, uuid)
     with (
-        operation(desk.catalog, desk.store, "edit") as running,
-        running.reserved({source.project}, lambda _: locks_of(source)) as connection,
+        run_operation(desk.catalog, desk.store, "edit") as running,
+        running.reserve_names({source.project}, lambda _: locks_of(source)) as connection,
     ):
         source = _editable(connection, desk, uuid)
         connection.execute(

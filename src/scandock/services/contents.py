@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, ScalarSelect, Select, and_, fu
 from scandock.access.principal import Principal
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import damage, scan_edit
-from scandock.catalog.shelves import Holder
+from scandock.catalog.own_resources import Holder
 from scandock.catalog.tables import file, resource, scan
 from scandock.rules.permissions import Action
 from scandock.services import rights

@@ -11,9 +11,9 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, func
 
 from scandock.access.principal import AccessDenied
 from scandock.access.visibility import projects_where
-from scandock.catalog.engine import in_parts
+from scandock.catalog.engine import split_values
 from scandock.catalog.server_tables import account, damage, member, verification
-from scandock.catalog.shelves import Holder, find_holder
+from scandock.catalog.own_resources import Holder, find_holder
 from scandock.catalog.tables import file, project, resource, scan, session, shelf, subject
 from scandock.rules.permissions import Action
 from scandock.services import rights, shelves
@@ -220,7 +220,7 @@ def _count_of(connection: Connection, uuids: Sequence[str]) -> int:
     """How many files of these are damaged."""
     holder = _holders()
     count = select(func.count()).select_from(damage).join(holder, holder.c.tree_id == damage.c.tree_id)
-    parts = in_parts(dict.fromkeys(uuids))
+    parts = split_values(dict.fromkeys(uuids))
     return sum(connection.execute(count.where(holder.c.uuid.in_(part))).scalar_one() for part in parts)
 
 

@@ -11,9 +11,9 @@ from typing import Final
 
 from sqlalchemy import Connection, and_, func, or_, select
 
-from scandock.catalog.engine import in_parts
+from scandock.catalog.engine import split_values
 from scandock.catalog.server_tables import damage
-from scandock.catalog.shelves import Holder
+from scandock.catalog.own_resources import Holder
 from scandock.catalog.tables import file, project, resource, session, shelf
 from scandock.model.errors import Usage
 from scandock.services.contents import files_query
@@ -97,7 +97,7 @@ def why_no_picture(kind: str) -> str:
 def holders_with_damage(connection: Connection, uuids: Iterable[str]) -> set[str]:
     """The sessions and shelves, of these, that have files which are known to be damaged, or no folder."""
     found: set[str] = set()
-    for part in in_parts(uuids):
+    for part in split_values(uuids):
         for table in (session, shelf):
             rows = connection.execute(
                 select(table.c.uuid)

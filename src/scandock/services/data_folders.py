@@ -18,7 +18,7 @@ from scandock.model.errors import Fault
 from scandock.queue.tokens import new_uuid
 from scandock.services.data_errors import DataFolderOther, DataServed
 from scandock.store.identity import read_identity, write_identity
-from scandock.store.served import unserved
+from scandock.store.server_lock import unserved
 
 
 def check_data_folder(catalog: Catalog, data: str) -> None:

@@ -23,7 +23,7 @@ from sqlalchemy import Connection, select
 from scandock.access.principal import AccessDenied
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.sessions import find_session
-from scandock.catalog.shelves import Holder, find_holder
+from scandock.catalog.own_resources import Holder, find_holder
 from scandock.catalog.tables import intent, project, session, tree
 from scandock.model.errors import Fault, Usage
 from scandock.model.patience import tries

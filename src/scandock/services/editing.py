@@ -13,17 +13,17 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, update
 
 from scandock.access import members
-from scandock.catalog.project_names import names_alone
-from scandock.catalog.projects import titled
+from scandock.catalog.project_names import lock_project_names
+from scandock.catalog.projects import title_columns
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import scan_edit
 from scandock.catalog.tables import project, scan, session, subject
 from scandock.model.errors import Usage
 from scandock.model.json_records import JsonRecord
 from scandock.model.request_errors import ValueInvalid
-from scandock.placing.intents import SessionRow
-from scandock.placing.locks import LockName, locks_of, session_locks, subject_lock
-from scandock.placing.moves import operation
+from scandock.publishing.intents import SessionRow
+from scandock.publishing.locks import LockName, locks_of, session_locks, subject_lock
+from scandock.publishing.operations import run_operation
 from scandock.rules.errors import ProjectIdReserved
 from scandock.rules.labels import UNASSIGNED, label_key
 from scandock.rules.permissions import Accessibility, Action
@@ -80,7 +80,7 @@ def edit_project(desk: Desk, name: str, changes: Mapping[str, Any], if_match: st
         action = Action.PROJECT_EDIT if set(changes) <= {"name"} else Action.SETTINGS_EDIT
         rights.check(connection, desk.principal, action, name)
         if "title" in values:
-            names_alone(desk.catalog, connection)
+            lock_project_names(desk.catalog, connection)
         before = browsing.find_project(connection, desk.principal, name)
         if before.id == UNASSIGNED:
             raise ProjectIdReserved(f"{UNASSIGNED} has no settings.", "Choose another project.")
@@ -89,7 +89,7 @@ def edit_project(desk: Desk, name: str, changes: Mapping[str, Any], if_match: st
             if name_key(values["title"]) != name_key(before.name):
                 number = connection.execute(select(project.c.id).where(project.c.name == before.id)).scalar_one()
                 check_free(connection, NameKind.TITLE, values["title"], project_id=number)
-            values |= titled(values["title"])
+            values |= title_columns(values["title"])
         if values:
             connection.execute(
                 update(project).where(project.c.name == before.id).values(**values, revision=project.c.revision + 1)
@@ -158,8 +158,8 @@ def rename_subject(
         return {subject_lock(before.project, one) for one in (before.label, new)}
 
     with (
-        operation(desk.catalog, desk.store, "edit") as running,
-        running.reserved({before.project}, names) as connection,
+        run_operation(desk.catalog, desk.store, "edit") as running,
+        running.reserve_names({before.project}, names) as connection,
     ):
         before = browsing.find_subject(connection, desk.principal, uuid)
         rights.check(connection, desk.principal, Action.SUBJECT_EDIT, before.project)
@@ -212,8 +212,8 @@ def edit_session(
         )
         return locks_of(source) | there
 
-    with operation(desk.catalog, desk.store, "edit") as running:
-        with running.reserved({source.project}, names) as connection:
+    with run_operation(desk.catalog, desk.store, "edit") as running:
+        with running.reserve_names({source.project}, names) as connection:
             source = rights.session_for(connection, desk.principal, uuid, Action.SESSION_EDIT, place="archive")
             check_match(browsing.find_session(connection, desk.principal, uuid), if_match)
             if source.quarantined and quarantined is False:

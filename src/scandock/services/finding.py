@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, func, or_, select
 
 from scandock.access.principal import Principal, ProjectRights, raise_denied, decide_access_of
-from scandock.catalog.aliases import project_called
+from scandock.catalog.aliases import find_by_alias
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import accession
 from scandock.catalog.sessions import session_rows
@@ -76,7 +76,7 @@ class Subject:
 
 def meant_project(connection: Connection, principal: Principal, named: str) -> str:
     """The id of the project that is named by an alias, where one may know of that project; else what is named."""
-    found = project_called(connection, named)
+    found = find_by_alias(connection, named)
     return found if found and rights.allowed(connection, principal, Action.PROJECT_SEE, found) else named
 
 

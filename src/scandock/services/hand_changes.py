@@ -16,14 +16,14 @@ from sqlalchemy import Connection, select
 
 from scandock.access.principal import raise_denied
 from scandock.catalog.records import SessionRecord
-from scandock.catalog.shelves import Holder, Shelf, find_holder
+from scandock.catalog.own_resources import Holder, OwnResources, find_holder
 from scandock.catalog.tables import tree
 from scandock.model.errors import ScandockError
 from scandock.model.crash_points import reach
-from scandock.placing.intents import Placement, SessionRow, ShelfRow
-from scandock.placing.locks import locks_of
-from scandock.placing.moves import Operation, operation, patiently
-from scandock.placing.tree_plan import build_trees
+from scandock.publishing.intents import Placement, SessionRow, OwnResourcesRow
+from scandock.publishing.locks import locks_of
+from scandock.publishing.operations import Operation, run_operation, retry_while_busy
+from scandock.publishing.tree_plan import build_trees
 from scandock.rules.permissions import Action, AccessDecision
 from scandock.services import audit, shelves
 from scandock.services.file_errors import ResourceUnknown
@@ -55,15 +55,15 @@ def make_changes(uuid: str, changes: Sequence[Change]) -> list[BaseException | N
 
     Raises what keeps all of them from being made: Fault, Usage `session_busy`, Denied where it is gone.
     """
-    return patiently(partial(_make, uuid, changes))
+    return retry_while_busy(partial(_make, uuid, changes))
 
 
 def _make(uuid: str, changes: Sequence[Change]) -> list[BaseException | None]:
     desk = changes[0].desk
     with desk.catalog.read() as connection:
         project = _source(connection, uuid).project
-    with operation(desk.catalog, desk.store, "edit") as running:
-        with running.reserved({project}, lambda c: locks_of(_source(c, uuid))) as connection:
+    with run_operation(desk.catalog, desk.store, "edit") as running:
+        with running.reserve_names({project}, lambda c: locks_of(_source(c, uuid))) as connection:
             source = _source(connection, uuid)
             origin = connection.execute(select(tree.c.upload_id).where(tree.c.id == source.tree_id)).scalar_one()
             to_be = NextTree.read(connection, source)
@@ -109,12 +109,12 @@ def _placement(desk: Desk, running: Operation, to_be: NextTree, stages: Sequence
     return built.placement(tree_path(to_be.source.parts), _row(to_be), base_inode=base_inode)
 
 
-def _row(to_be: NextTree) -> SessionRow | ShelfRow:
+def _row(to_be: NextTree) -> SessionRow | OwnResourcesRow:
     """What the catalog will say of it, once it is planned."""
     source, files = to_be.source, sum(one.files for one in to_be.resources)
     size = sum(one.bytes for one in to_be.resources)
-    if isinstance(source, Shelf):
-        return ShelfRow(
+    if isinstance(source, OwnResources):
+        return OwnResourcesRow(
             uuid=source.uuid,
             new=False,
             project_id=source.project_id,

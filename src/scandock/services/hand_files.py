@@ -23,7 +23,7 @@ from scandock.services.file_errors import FilePathInvalid
 from scandock.services.hand_changes import Change
 from scandock.services.moving import Desk
 from scandock.services.next_tree import NextTree, Place, Staged
-from scandock.store.paths import SENT_FILES, RelPath, below, label, parse_rel
+from scandock.store.paths import SENT_FILES, RelPath, path_below, label, parse_rel
 from scandock.store.port import Stage, Store, Writer
 
 _HEAD: Final = 1024 * 1024
@@ -103,7 +103,7 @@ class Incoming:
     def next_rel(self) -> RelPath:
         """Where the next file may wait."""
         self._number += 1
-        return below(SENT_FILES, str(self._number))
+        return path_below(SENT_FILES, str(self._number))
 
     def keep(self, name: str, chunks: Iterable[Chunk], counted: Callable[[int], None]) -> None:
         """Write one file from its bytes; `counted` hears of each piece's size and may refuse it."""

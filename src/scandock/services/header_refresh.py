@@ -20,7 +20,7 @@ from scandock.formats.dicom_header import Header, Unparseable, looks_like_dicom,
 from scandock.formats.dicom_tally import OBJECTS, Tally
 from scandock.model.series import SeriesTally
 from scandock.model.tags import NUMBERS, TAGS
-from scandock.placing.errors import SessionBusy
+from scandock.publishing.errors import SessionBusy
 from scandock.rules.frame_counts import count_object_frames
 from scandock.rules.permissions import Action
 from scandock.services import rights

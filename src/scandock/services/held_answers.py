@@ -41,7 +41,7 @@ class AnswersFull(Coded):
         self._fill({"size": size})
 
 
-class Hold:
+class WorkLock:
     """The room of one answer; given back by `close`, once."""
 
     __slots__ = ("_answers", "asker", "size")
@@ -81,7 +81,7 @@ class HeldAnswers:
         with self._lock:
             return self._bytes.total()
 
-    def hold(self, asker: Hashable, size: int) -> Hold:
+    def hold(self, asker: Hashable, size: int) -> WorkLock:
         """Room for an answer. AnswersFull; never where nothing else is held, so that the largest one can be had too."""
         with self._lock:
             own, total = self._bytes[asker], self._bytes.total()
@@ -91,9 +91,9 @@ class HeldAnswers:
         if full:
             self._refused()
             raise AnswersFull(size)
-        return Hold(self, asker, size)
+        return WorkLock(self, asker, size)
 
-    def release(self, hold: Hold) -> None:
+    def release(self, hold: WorkLock) -> None:
         """What a hold's `close` does."""
         with self._lock:
             self._bytes[hold.asker] -= hold.size
@@ -104,7 +104,7 @@ class HeldAnswers:
 class HeldFile:
     """A body that waits in a file without a name; who takes it closes it."""
 
-    def __init__(self, file: IO[bytes], hold: Hold) -> None:
+    def __init__(self, file: IO[bytes], hold: WorkLock) -> None:
         self._file = file
         self._hold = hold
 

@@ -17,9 +17,9 @@ from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import cached_file, event, progress, reception
 from scandock.catalog.tables import project, tree, upload, upload_exception
 from scandock.model.verdicts import QUEUED, ImportState
-from scandock.queue.cancel import Cancelled, cancel
-from scandock.queue.retry import again
-from scandock.queue.wake import notify
+from scandock.queue.cancel import CancelResult, cancel
+from scandock.queue.retry import retry_upload
+from scandock.queue.notify import notify
 from scandock.rules.import_request import ImportRequest
 from scandock.rules.permissions import Action, AccessDecision
 from scandock.services import import_errors
@@ -124,13 +124,13 @@ def cancel_import(
     with catalog.write() as connection:
         found = find_import(connection, principal, uuid, Action.IMPORT_CANCEL)
         became = cancel(catalog, connection, found.upload_id)
-        if became in (Cancelled.DONE, Cancelled.COMING):
+        if became in (CancelResult.DONE, CancelResult.COMING):
             _record(connection, principal, Did.IMPORT_CANCEL, found, request)
-    if became is Cancelled.TOO_LATE:
+    if became is CancelResult.TOO_LATE:
         raise import_errors.ImportPlacing
-    if became is Cancelled.ENDED:
+    if became is CancelResult.ENDED:
         raise import_errors.ImportEnded
-    if became is Cancelled.DONE:
+    if became is CancelResult.DONE:
         store.spool(uuid).discard()
         return ImportState.CANCELLED
     notify(store.path)
@@ -144,7 +144,7 @@ def retry_import(catalog: Catalog, store: LocalStore, principal: Principal, uuid
     """
     with catalog.write() as connection:
         found = find_import(connection, principal, uuid, Action.IMPORT_CANCEL)
-        if not again(catalog, connection, found.upload_id):
+        if not retry_upload(catalog, connection, found.upload_id):
             raise _NOT_TO_RETRY.get(found.state, import_errors.ImportEndedWell)
         _record(connection, principal, Did.IMPORT_RETRY, found, request)
     notify(store.path)

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, and_, or_
 
 from scandock.access.principal import Principal
 from scandock.access.visibility import projects_where
-from scandock.catalog.elsewhere import AT_ONCE, holders_of_ecat, in_parts, subjects_of_patients
+from scandock.catalog.session_lookups import VALUES_PER_STATEMENT, select_holders_of_ecat, split_values, select_subjects_of_patients
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.sessions import session_rows
 from scandock.catalog.tables import project, session
@@ -21,7 +21,7 @@ from scandock.services.records import ExistingSession, Known
 
 MANY: Final = 2_000
 """Sessions that are asked for at once."""
-_AT_ONCE: Final = AT_ONCE
+_AT_ONCE: Final = VALUES_PER_STATEMENT
 """Labels and UIDs in one statement."""
 _NAMED: Final = 20
 """Labels of others that are told of one session."""
@@ -95,11 +95,11 @@ def _others(own: str, labels: Iterable[str]) -> list[str]:
 
 
 def _find_elsewhere(connection: Connection, where: ColumnElement[bool], asked: Sequence[Asked], there: _There) -> None:
-    for ids in in_parts({one.patient_id for one in asked} - {""}):
-        for row in connection.execute(subjects_of_patients(ids, where)):
+    for ids in split_values({one.patient_id for one in asked} - {""}):
+        for row in connection.execute(select_subjects_of_patients(ids, where)):
             there.subjects.setdefault(row.patient_id, set()).add(row.subject)
-    for digests in in_parts({sha256 for one in asked for sha256 in one.ecat}):
-        for row in connection.execute(holders_of_ecat(digests, where)):
+    for digests in split_values({sha256 for one in asked for sha256 in one.ecat}):
+        for row in connection.execute(select_holders_of_ecat(digests, where)):
             there.holders.setdefault(row.sha256, set()).add(row.label)
 
 

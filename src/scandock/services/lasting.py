@@ -8,7 +8,7 @@ from functools import partial
 from typing import Final, TypeVar
 
 from scandock.access.clock import monotonic
-from scandock.catalog.shelves import Holder, find_holder
+from scandock.catalog.own_resources import Holder, find_holder
 from scandock.rules.permissions import Action
 from scandock.services import rights, shelves
 from scandock.services.moving import Desk

@@ -16,15 +16,15 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import scan_edit
-from scandock.catalog.sums import changed_project
+from scandock.catalog.project_sums import mark_project_changed
 from scandock.catalog.tables import project, resource, scan, session
 from scandock.catalog.trees import ScanRow, resources_of, scans_of
 from scandock.catalog.trees import scan_values as scan_values_of
 from scandock.model.xnat_ids import experiment_number, subject_number
-from scandock.placing.intents import SessionRow, ShelfRow
-from scandock.placing.locks import locks_of, session_locks
-from scandock.placing.moves import Operation, operation, undisturbed
-from scandock.placing.tree_plan import TreePlan, build_trees
+from scandock.publishing.intents import SessionRow, OwnResourcesRow
+from scandock.publishing.locks import locks_of, session_locks
+from scandock.publishing.operations import Operation, run_operation, lock_names
+from scandock.publishing.tree_plan import TreePlan, build_trees
 from scandock.queue.tokens import new_uuid
 from scandock.rules.errors import LabelUnusable
 from scandock.rules.labels import UNASSIGNED, label_key
@@ -89,9 +89,9 @@ def make_session(desk: Desk, wanted: NewSession) -> str:
         rights.check(connection, desk.principal, Action.SESSION_EDIT, wanted.project)
         project_id, name = project_of(connection, wanted.project)
     uuid = new_uuid()
-    with operation(desk.catalog, desk.store, "make") as running:
+    with run_operation(desk.catalog, desk.store, "make") as running:
         reserved = session_locks(name, label=label, subject=person, study_uid=None)
-        with running.reserved({name}, lambda _: reserved) as connection:
+        with running.reserve_names({name}, lambda _: reserved) as connection:
             if labelled(connection, project_id, label):
                 raise LabelTaken("There is a session of that label already.", "Choose another label.")
             check_no_assessor(connection, project_id, label)
@@ -134,7 +134,7 @@ def make_session(desk: Desk, wanted: NewSession) -> str:
 def show_empty(
     running: Operation,
     name: TreePath,
-    row: SessionRow | ShelfRow,
+    row: SessionRow | OwnResourcesRow,
     scans: Sequence[ScanRow],
     note: Callable[[Connection], object],
 ) -> None:
@@ -233,11 +233,11 @@ def changing(desk: Desk, uuid: str, action: Action = Action.SESSION_EDIT) -> Ite
 
     with desk.catalog.read() as connection:
         name = find(connection).project
-    with undisturbed(desk.catalog, {name}, lambda c: locks_of(find(c))) as connection:
+    with lock_names(desk.catalog, {name}, lambda c: locks_of(find(c))) as connection:
         source = find(connection)
         yield connection, source
         connection.execute(update(session).where(session.c.id == source.id).values(modified=desk.catalog.now()))
-        changed_project(connection, source.project_id)
+        mark_project_changed(connection, source.project_id)
 
 
 # -- scans and resources -----------------------------------------------------------------------------------------------

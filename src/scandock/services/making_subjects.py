@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from sqlalchemy import Connection, select, update
 
 from scandock.catalog.subjects import add_subject
-from scandock.catalog.sums import changed_project
+from scandock.catalog.project_sums import mark_project_changed
 from scandock.catalog.tables import project, subject
-from scandock.placing.locks import subject_lock
-from scandock.placing.moves import undisturbed
+from scandock.publishing.locks import subject_lock
+from scandock.publishing.operations import lock_names
 from scandock.queue.tokens import new_uuid
 from scandock.rules.labels import label_key
 from scandock.rules.permissions import Action
@@ -35,13 +35,13 @@ def make_subject(desk: Desk, project_name: str, label: str, said: Mapping[str, s
         if (found := _number(connection, project_id, label)) is not None:
             return found, False
     reserved = {subject_lock(name, label)}
-    with undisturbed(desk.catalog, {name}, lambda _: reserved) as connection:
+    with lock_names(desk.catalog, {name}, lambda _: reserved) as connection:
         if (found := _number(connection, project_id, label)) is not None:
             return found, False
         uuid = new_uuid()
         kept = {field: text for field, text in said.items() if text}
         number = add_subject(desk.catalog, connection, uuid=uuid, project_id=project_id, label=label, attributes=kept)
-        changed_project(connection, project_id)
+        mark_project_changed(connection, project_id)
         fields = {"fields": sorted(kept)} if kept else {}
         desk.note(connection, "edit", uuid, name, {"made": True, **fields}, kind="subject")
         return number, True

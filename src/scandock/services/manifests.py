@@ -19,9 +19,9 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, se
 
 from scandock.access.clock import now_ms
 from scandock.access.principal import Principal, raise_denied
-from scandock.catalog.engine import Catalog, in_parts
+from scandock.catalog.engine import Catalog, split_values
 from scandock.catalog.server_tables import accession, account, download_manifest, scan_edit
-from scandock.catalog.shelves import Holder
+from scandock.catalog.own_resources import Holder
 from scandock.catalog.tables import project, resource, scan, session
 from scandock.model import request_limits
 from scandock.model.request_errors import RequestInvalid
@@ -238,7 +238,7 @@ def rows_of_session(connection: Connection, uuid: str) -> Iterator[Listed]:
 
 def rows_of_sessions(connection: Connection, uuids: Iterable[str]) -> Iterator[Listed]:
     """The same of several ones."""
-    for part in in_parts(uuids):
+    for part in split_values(uuids):
         yield from _rows(connection, session.c.uuid.in_(part))
 
 

@@ -14,14 +14,14 @@ from scandock.access.principal import Principal, ProjectRights, RequestInfo, dec
 from scandock.catalog.assessors import assessors_labelled
 from scandock.catalog.engine import Catalog
 from scandock.catalog.records import SessionRecord
-from scandock.catalog.shelves import Holder
+from scandock.catalog.own_resources import Holder
 from scandock.catalog.tables import project, session, tree
 from scandock.catalog.view import SqlView
 from scandock.model import uris
 from scandock.model.tree_parts import TreeParts
-from scandock.placing.intents import Placement, SessionRow
-from scandock.placing.locks import LockName, locks_of, session_locks
-from scandock.placing.moves import Operation, operation
+from scandock.publishing.intents import Placement, SessionRow
+from scandock.publishing.locks import LockName, locks_of, session_locks
+from scandock.publishing.operations import Operation, run_operation
 from scandock.rules.choices import is_still_held
 from scandock.rules.errors import LabelUnusable, ProjectUnknown
 from scandock.rules.labels import OWN_ID, clean_label, label_key
@@ -133,8 +133,8 @@ def move(
         )
         return locks_of(source) | there
 
-    with operation(desk.catalog, desk.store, action) as running:
-        with running.reserved({source.project, wanted}, names) as connection:
+    with run_operation(desk.catalog, desk.store, action) as running:
+        with running.reserve_names({source.project, wanted}, names) as connection:
             source = rights.waiting_session(connection, desk.principal, uuid, Action.PREARCHIVE_EDIT)
             if wanted != source.project:  # where it stands, the right to change it is enough
                 rights.check(connection, desk.principal, Action.UPLOAD, wanted)
@@ -156,7 +156,7 @@ def move(
 
 def _timestamp(desk: Desk, connection: Connection, source: SessionRecord, wanted: str) -> str:
     """Its own timestamp, unless another session of the project that it goes to has that."""
-    if wanted == source.project or not SqlView(connection).timestamp_taken(wanted, source.timestamp):
+    if wanted == source.project or not SqlView(connection).is_timestamp_taken(wanted, source.timestamp):
         return source.timestamp
     return free_timestamp(desk, connection, wanted)
 

@@ -11,13 +11,13 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from scandock.catalog.shelves import Holder
-from scandock.catalog.trees import NOTHING_SAID, FileRow, ResourceRow, ScanRow, Words, files_of, resources_of, scans_of
+from scandock.catalog.own_resources import Holder
+from scandock.catalog.trees import NO_ANNOTATIONS, FileRow, ResourceRow, ScanRow, FileAnnotations, files_of, resources_of, scans_of
 from scandock.model.errors import Usage
-from scandock.placing.tree_plan import BaseTree, Rename, Sums, TreePlan, set_sums
+from scandock.publishing.tree_plan import BaseTree, Rename, ResourceSums, TreePlan, set_sums
 from scandock.services.file_errors import FileExists, FilePathInvalid, FileUnknown, ResourceUnknown
 from scandock.services.session_errors import ScanUnknown
-from scandock.store.paths import CHANGED_TREE, RelPath, below, resource_folder, tree_path
+from scandock.store.paths import CHANGED_TREE, RelPath, path_below, resource_folder, tree_path
 from scandock.store.port import Stage
 
 
@@ -33,7 +33,7 @@ class Staged:
     sop_uid: str | None = None
     frames: int = 0
     dataset_at: int = 0
-    words: Words = NOTHING_SAID
+    words: FileAnnotations = NO_ANNOTATIONS
     """Content, format and tags that the request says of it."""
 
 
@@ -44,7 +44,7 @@ class KeptFile(NamedTuple):
     size: int
     sha256: bytes
     frames: int
-    words: Words
+    words: FileAnnotations
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class NextTree:
     files: dict[tuple[int, str], KeptFile]
     added: dict[tuple[int, str], tuple[Stage, Staged]] = field(default_factory=dict)
     dropped: set[int] = field(default_factory=set)
-    described: dict[int, Words] = field(default_factory=dict)
+    described: dict[int, FileAnnotations] = field(default_factory=dict)
     """By number, what is newly said of files that stay."""
     last: int = -1
     changed: bool = False
@@ -76,7 +76,7 @@ class NextTree:
         """The tree as it stands."""
         files, last = {}, -1
         for row in files_of(connection, source.tree_id):
-            last, words = row.n, NOTHING_SAID if row.words == NOTHING_SAID else row.words
+            last, words = row.n, NO_ANNOTATIONS if row.words == NO_ANNOTATIONS else row.words
             files[row.resource_n, row.name] = KeptFile(row.n, row.bytes, row.sha256, row.frames, words)
         scans, resources = scans_of(connection, source.tree_id), resources_of(connection, source.tree_id)
         return cls(source, scans, resources, files, last=last)
@@ -134,18 +134,18 @@ class NextTree:
             self.changed = True
         return len(coming)
 
-    def _words_of(self, number: int, name: str, kind: tuple[str, str, str]) -> Words:
+    def _words_of(self, number: int, name: str, kind: tuple[str, str, str]) -> FileAnnotations:
         """What is said of a file once a request has said `kind` of it."""
         key = (number, name)
         row = self.files.get(key)
-        before = NOTHING_SAID
+        before = NO_ANNOTATIONS
         if key in self.added:
             before = self.added[key][1].words
         elif row is not None:
             before = self.described.get(row.n, row.words)
         return kind[0] or before[0], kind[1] or before[1], kind[2] or before[2]
 
-    def _describe(self, number: int, name: str, words: Words) -> None:
+    def _describe(self, number: int, name: str, words: FileAnnotations) -> None:
         """Say something of a file whose bytes stay."""
         key = (number, name)
         if key in self.added:
@@ -273,11 +273,11 @@ class NextTree:
             words=self.described,
         )
 
-    def _sums(self) -> dict[int, Sums]:
-        sums: dict[int, Sums] = {}
+    def _sums(self) -> dict[int, ResourceSums]:
+        sums: dict[int, ResourceSums] = {}
         for number, one in self._every_file():
             files, size, frames = sums.get(number, (0, 0, 0))
-            sums[number] = Sums(files + 1, size + one.size, frames + one.frames)
+            sums[number] = ResourceSums(files + 1, size + one.size, frames + one.frames)
         return sums
 
     def _every_file(self) -> Iterator[tuple[int, KeptFile | Staged]]:
@@ -292,12 +292,12 @@ class NextTree:
 
     def _staying(self) -> Iterator[tuple[int, RelPath]]:
         folders = self._folders_by_number()
-        return ((row.n, below(folders[number], name)) for (number, name), row in self.files.items())
+        return ((row.n, path_below(folders[number], name)) for (number, name), row in self.files.items())
 
     def _renames(self) -> Iterator[Rename]:
         folders = self._folders_by_number()
         return (
-            Rename(one.rel, below(folders[number], name), stage) for (number, name), (stage, one) in self.added.items()
+            Rename(one.rel, path_below(folders[number], name), stage) for (number, name), (stage, one) in self.added.items()
         )
 
     def _rows(self) -> Iterator[FileRow]:

@@ -1,7 +1,7 @@
 """Told when it is done: outcomes are sent to who asked for them (`subscribing.py`), again with growing pauses.
 
 What is to be told is noted with the outcome itself (`catalog/deliveries.py`); a worker sends it from there, several at
-once (`workers/messenger.py`), so that a slow receiver keeps no other waiting (`Lanes`). A delivery is taken by pushing
+once (`workers/message_sender.py`), so that a slow receiver keeps no other waiting (`Lanes`). A delivery is taken by pushing
 its next attempt away, so that two workers don't send it twice, and one that dies loses nothing.
 """
 

@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
-from scandock.catalog.engine import Catalog, open_catalog, refuse_lost
-from scandock.catalog.projects import are_begun
-from scandock.placing.recover import recover
+from scandock.catalog.engine import Catalog, open_catalog, check_not_lost
+from scandock.catalog.projects import has_unfinished_deletions
+from scandock.publishing.recover import recover
 from scandock.services.data_folders import adopt, check_data_folder
 from scandock.services.preparing import prepare
 from scandock.store.local import LocalStore
 from scandock.store.paths import AREAS, RECEIPTS
-from scandock.store.served import unserved
+from scandock.store.server_lock import unserved
 from scandock.store.space import refuse_network
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def open_data_catalog(data: str, settings: Settings, *, serves: bool = False, ad
 def refuse_lost_catalog(data: str, settings: Settings) -> None:
     """Fault `catalog_damaged` where DATA has files and no catalog, though it is to have one of its own."""
     if settings.database_url is None:
-        refuse_lost(os.path.join(data, CATALOG), [os.path.join(data, folder) for folder in _STORED])
+        check_not_lost(os.path.join(data, CATALOG), [os.path.join(data, folder) for folder in _STORED])
 
 
 def is_there(data: str, settings: Settings) -> bool:
@@ -66,7 +66,7 @@ def opened(data: str, settings: Settings) -> Iterator[tuple[Catalog, LocalStore]
     catalog = open_data_catalog(store.path, settings)
     try:
         recover(catalog, store)
-        if are_begun(catalog):
+        if has_unfinished_deletions(catalog):
             from scandock.services.project_deleting import finish_deletions
 
             finish_deletions(catalog, store, settings)

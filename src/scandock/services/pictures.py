@@ -28,7 +28,7 @@ from scandock.services.audit import Did
 from scandock.services.damaged_files import damaged_numbers, why_no_picture
 from scandock.services.decoding import BUSY, NO_ROOM, Made, Pictures
 from scandock.services.downloads import steady
-from scandock.services.held_answers import Hold
+from scandock.services.held_answers import WorkLock
 from scandock.services.moving import Desk
 from scandock.services.records import path_of
 from scandock.services.session_errors import ChangedMeanwhile, ImageUnknown, ScanUnknown
@@ -107,7 +107,7 @@ class Looked:
                 self.pictures.forget_view(view)
             raise
 
-    def room(self, size: int) -> Hold:
+    def room(self, size: int) -> WorkLock:
         """Room for what is made for whoever looks. AnswersFull."""
         return self.pictures.held.hold(self.asker.who, size)
 

@@ -19,8 +19,8 @@ from scandock.model.errors import ScandockError
 from scandock.model.series import EcatFacts, SeriesTally
 from scandock.pipeline.session_description import describe_scan
 from scandock.pipeline.plan import read_policies
-from scandock.placing.locks import locks_of
-from scandock.placing.moves import operation
+from scandock.publishing.locks import locks_of
+from scandock.publishing.operations import run_operation
 from scandock.rules.notices import FACT_WARNINGS, Notice
 from scandock.rules.permissions import Action
 from scandock.rules.session_fields import merge_attributes
@@ -94,8 +94,8 @@ def rebuild(desk: Desk, uuid: str, *, headers_first: bool = False, dry_run: bool
         if dry_run:
             return _rebuilt(source, _describe(desk, connection, source, headers_first), dry_run=True)
     with (
-        operation(desk.catalog, desk.store, "rebuild") as running,
-        running.reserved({source.project}, lambda _: locks_of(source)) as connection,
+        run_operation(desk.catalog, desk.store, "rebuild") as running,
+        running.reserve_names({source.project}, lambda _: locks_of(source)) as connection,
     ):
         source = _editable(connection, desk, uuid)
         anew = _describe(desk, connection, source, headers_first)

@@ -18,7 +18,7 @@ from scandock.model import crash_points
 from scandock.model.errors import ScandockError
 from scandock.model.import_types import Progress
 from scandock.queue.events import SHOWN_SESSIONS, add_event
-from scandock.queue.leases import ImportLease, guard
+from scandock.queue.leases import ImportLease, check_lease
 from scandock.services import import_records
 
 WRITE_SECONDS = 0.5
@@ -108,7 +108,7 @@ class Recorder:
         }
         number = self._lease.upload_id
         with self._catalog.write() as connection:
-            guard(self._catalog, connection, self._lease)
+            check_lease(self._catalog, connection, self._lease)
             if not self._begun:
                 connection.execute(delete(progress).where(progress.c.upload_id == number))
                 connection.execute(insert(progress).values(upload_id=number, **values))

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from scandock.access.principal import Door, Principal, RequestInfo, raise_denied
 from scandock.catalog.engine import Catalog
-from scandock.catalog.projects import aside_name, begun_deletions
+from scandock.catalog.projects import deleted_name, unfinished_deletions
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import (
     account,
@@ -25,16 +25,16 @@ from scandock.catalog.server_tables import (
     trashed,
 )
 from scandock.catalog.sessions import find_session
-from scandock.catalog.shelves import shelves_of
+from scandock.catalog.own_resources import list_own_resources
 from scandock.catalog.subjects import drop_subjects
 from scandock.catalog.tables import project, project_deletion, reservation, session, subject, upload
 from scandock.model.errors import Fault, ScandockError, Usage
 from scandock.model.crash_points import reach
 from scandock.model.verdicts import UNFINISHED
-from scandock.placing.errors import RecoveryFailed
-from scandock.placing.locks import deletion_lock, is_lock_of
-from scandock.placing.moves import Operation, operation
-from scandock.placing.reserve import held_by_others, lock_projects, reserve
+from scandock.publishing.errors import RecoveryFailed
+from scandock.publishing.locks import deletion_lock, is_lock_of
+from scandock.publishing.operations import Operation, run_operation
+from scandock.publishing.reserve import find_holders, lock_projects, reserve
 from scandock.rules.errors import ProjectIdReserved
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import Action, AccessDecision
@@ -127,11 +127,11 @@ def _begin(desk: Desk, name: str, *, with_files: bool) -> int:
         if row.name == UNASSIGNED:
             raise ProjectIdReserved(f"{UNASSIGNED} can't be deleted.", "Choose another project.")
         lock_projects(connection, {row.name}, deleting=True)
-        if connection.execute(begun_deletions().where(project_deletion.c.project_id == number)).first() is not None:
+        if connection.execute(unfinished_deletions().where(project_deletion.c.project_id == number)).first() is not None:
             return number
         _check_idle(connection, number, row.name)
         if not with_files:
-            check_bare(desk, shelves_of(connection, project_id=number))
+            check_bare(desk, list_own_resources(connection, project_id=number))
         where = desk.request or RequestInfo()
         connection.execute(
             insert(project_deletion).values(
@@ -173,14 +173,14 @@ def _carry_out(desk: Desk, number: int) -> bool:
 
     Whoever is holds a name for as long as they live, as for any other change.
     """
-    with operation(desk.catalog, desk.store, "delete_project") as running:
+    with run_operation(desk.catalog, desk.store, "delete_project") as running:
         name = _take(desk, running, number)
         if name is None:
             return False
         with desk.catalog.read() as connection:
             of = session.c.project_id == number
             uuids = connection.execute(select(session.c.uuid).where(of).order_by(session.c.id)).scalars().all()
-            own = shelves_of(connection, project_id=number)
+            own = list_own_resources(connection, project_id=number)
         for uuid in uuids:
             running.check()
             _remove_session(desk, uuid)
@@ -204,7 +204,7 @@ def _take(desk: Desk, running: Operation, number: int) -> str | None:
             .where(project.c.id == number)
             .with_for_update(of=project)
         ).scalar()
-        if name is None or held_by_others(connection, running.lease, {deletion_lock(name)}):
+        if name is None or find_holders(connection, running.lease, {deletion_lock(name)}):
             return None
         reserve(desk.catalog, connection, running.lease, {deletion_lock(name)})
     return name
@@ -225,7 +225,7 @@ def _remove_session(desk: Desk, uuid: str) -> None:
 def _end(connection: Connection, number: int, name: str) -> None:
     """Let go of the row of a project in which nothing stands any more, or set it aside for what the trash has of it."""
     stands = connection.execute(select(session.c.id).where(session.c.project_id == number).limit(1)).first()
-    if stands is not None or shelves_of(connection, project_id=number):
+    if stands is not None or list_own_resources(connection, project_id=number):
         raise _busy()
     if connection.execute(select(trashed.c.uuid).where(trashed.c.project_id == number).limit(1)).first() is None:
         drop_subjects(connection, subject.c.project_id == number)
@@ -233,5 +233,5 @@ def _end(connection: Connection, number: int, name: str) -> None:
         return
     for table in (member, project_access, project_alias, subscription, project_deletion):
         connection.execute(delete(table).where(table.c.project_id == number))
-    aside = aside_name(name, number)
+    aside = deleted_name(name, number)
     connection.execute(update(project).where(project.c.id == number).values(name=aside, key=aside.casefold()))

@@ -14,8 +14,8 @@ from sqlalchemy import Connection, select, update
 
 from scandock.access import members
 from scandock.catalog.aliases import add_aliases, aliases_of, drop_aliases, new_aliases
-from scandock.catalog.project_names import names_alone
-from scandock.catalog.projects import titled
+from scandock.catalog.project_names import lock_project_names
+from scandock.catalog.projects import title_columns
 from scandock.catalog.tables import project
 from scandock.rules.errors import ProjectIdReserved
 from scandock.rules.labels import UNASSIGNED
@@ -82,7 +82,7 @@ def describe_project(desk: Desk, name: str, said: ProjectChanges) -> str:
         rights.check(connection, desk.principal, Action.PROJECT_EDIT, name)
         if said.accessibility is not None:
             rights.check(connection, desk.principal, Action.SETTINGS_EDIT, name)
-        names_alone(desk.catalog, connection)
+        lock_project_names(desk.catalog, connection)
         row = connection.execute(
             select(project.c.id, project.c.name, project.c.title, project.c.attributes).where(
                 project.c.key == name.casefold()
@@ -95,7 +95,7 @@ def describe_project(desk: Desk, name: str, said: ProjectChanges) -> str:
         if said.title and said.title != row.title:
             if name_key(said.title) != name_key(row.title):
                 check_free(connection, NameKind.TITLE, said.title, project_id=row.id)
-            values |= titled(said.title)
+            values |= title_columns(said.title)
             changed = sorted({*changed, "name"})
         if changed:
             connection.execute(update(project).where(project.c.id == row.id).values(**values))

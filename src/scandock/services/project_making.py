@@ -9,8 +9,8 @@ from sqlalchemy import Connection, func, insert, select
 
 from scandock.access.principal import Principal, ProjectRights, RequestInfo, require_access
 from scandock.catalog.engine import Catalog
-from scandock.catalog.project_names import names_alone
-from scandock.catalog.projects import check_not_deleting, find_project, set_aside, titled
+from scandock.catalog.project_names import lock_project_names
+from scandock.catalog.projects import check_not_deleting, find_project, is_deleted, title_columns
 from scandock.catalog.server_tables import account, member, project_maker
 from scandock.catalog.tables import project
 from scandock.model import request_limits
@@ -61,7 +61,7 @@ def make_project(
         raise ProjectIdInvalid(project_id)
     with catalog.write() as connection:
         require_access(principal, Action.PROJECT_CREATE, None, ProjectRights(connection))
-        names_alone(catalog, connection)
+        lock_project_names(catalog, connection)
         if not catalog.sqlite:
             connection.execute(select(project.c.id).where(project.c.key == project_id.casefold()).with_for_update())
         if find_project(connection, project_id) is not None:
@@ -74,7 +74,7 @@ def make_project(
             insert(project).values(
                 name=project_id,
                 key=project_id.casefold(),
-                **titled(name or project_id),
+                **title_columns(name or project_id),
                 prearchive_code=prearchive_code,
                 petmr=petmr,
                 identified=identified or settings.identified,
@@ -102,7 +102,7 @@ def _check_many(connection: Connection, principal: Principal) -> None:
     made = connection.execute(
         select(func.count())
         .select_from(project_maker.join(project, project.c.id == project_maker.c.project_id))
-        .where(project_maker.c.account_id == principal.account_id, ~set_aside())
+        .where(project_maker.c.account_id == principal.account_id, ~is_deleted())
     ).scalar_one()
     if made >= PROJECTS_MOST:
         count_limit(AccountLimit.PROJECTS)

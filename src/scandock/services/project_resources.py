@@ -13,15 +13,15 @@ from functools import partial
 from sqlalchemy import Connection, select, update
 
 from scandock.access.principal import Principal, raise_denied
-from scandock.catalog.shelves import Shelf, find_shelf, shelf_of_project, shelf_of_subject
-from scandock.catalog.sums import changed_project
+from scandock.catalog.own_resources import OwnResources, find_own_resources, project_resources, subject_resources
+from scandock.catalog.project_sums import mark_project_changed
 from scandock.catalog.tables import project, shelf
 from scandock.model import uris
 from scandock.model.xnat_ids import subject_id
-from scandock.placing.deletes import Removal
-from scandock.placing.intents import ShelfRow
-from scandock.placing.locks import locks_of
-from scandock.placing.moves import operation, patiently, undisturbed
+from scandock.publishing.deletes import Removal
+from scandock.publishing.intents import OwnResourcesRow
+from scandock.publishing.locks import locks_of
+from scandock.publishing.operations import run_operation, retry_while_busy, lock_names
 from scandock.queue.tokens import new_uuid
 from scandock.rules.permissions import Action, AccessDecision
 from scandock.services import audit, rights, shelves
@@ -36,7 +36,7 @@ from scandock.store.paths import tree_path
 class Shelved:
     """A shelf as an experiment is, but it has no id of its own."""
 
-    standing: Shelf
+    standing: OwnResources
 
     @property
     def id(self) -> str:
@@ -61,35 +61,35 @@ def find_of_project(connection: Connection, principal: Principal, name: str, act
     assert row is not None
     if action is Action.SESSION_EDIT:
         project_of(connection, name)
-    return Shelved(shelf_of_project(connection, row.id, row.name))
+    return Shelved(project_resources(connection, row.id, row.name))
 
 
 def find_of_subject(connection: Connection, found: Subject) -> Shelved:
     """The shelf of a subject, made or not; who may see the subject was asked."""
-    one = shelf_of_subject(connection, found.number)
+    one = subject_resources(connection, found.number)
     if one is None:
         raise_denied(AccessDecision.HIDDEN)
     return Shelved(one)
 
 
-def make_shelf(desk: Desk, wanted: Shelf) -> str:
+def make_shelf(desk: Desk, wanted: OwnResources) -> str:
     """The UUID of a shelf, made where it is not. Denied; Usage `project_unassigned`, `session_busy`."""
     with desk.catalog.read() as connection:
         shelves.check(connection, desk.principal, wanted, Action.SESSION_EDIT)
         project_of(connection, wanted.project)
-    return wanted.uuid or patiently(partial(_make, desk, wanted))
+    return wanted.uuid or retry_while_busy(partial(_make, desk, wanted))
 
 
-def _make(desk: Desk, wanted: Shelf) -> str:
+def _make(desk: Desk, wanted: OwnResources) -> str:
     with desk.catalog.read() as connection:
         there = _again(connection, wanted)
     if there.uuid:  # made while this one waited, and changed already: what changes it is not to be waited for
         return there.uuid
-    row = ShelfRow(
+    row = OwnResourcesRow(
         uuid=new_uuid(), new=True, project_id=wanted.project_id, subject_id=wanted.subject_id, key=wanted.key
     )
-    with operation(desk.catalog, desk.store, "make") as running:
-        with running.reserved({wanted.project}, lambda _: locks_of(wanted)) as connection:
+    with run_operation(desk.catalog, desk.store, "make") as running:
+        with running.reserve_names({wanted.project}, lambda _: locks_of(wanted)) as connection:
             there = _again(connection, wanted)
             if there.uuid:  # made in this very moment
                 return there.uuid
@@ -101,27 +101,27 @@ def _make(desk: Desk, wanted: Shelf) -> str:
     return row.uuid
 
 
-def _again(connection: Connection, wanted: Shelf) -> Shelf:
+def _again(connection: Connection, wanted: OwnResources) -> OwnResources:
     """A shelf as it is now. Denied where its subject or project is gone."""
     if wanted.subject_id is not None:
-        now = shelf_of_subject(connection, wanted.subject_id)
+        now = subject_resources(connection, wanted.subject_id)
     else:
         there = select(project.c.id).where(project.c.id == wanted.project_id, project.c.name == wanted.project)
         gone = connection.execute(there).first() is None
-        now = None if gone else shelf_of_project(connection, wanted.project_id, wanted.project)
+        now = None if gone else project_resources(connection, wanted.project_id, wanted.project)
     if now is None:
         raise_denied(AccessDecision.HIDDEN)
     return now
 
 
-def make_resource(desk: Desk, wanted: Shelf, label: str, kind: Mapping[str, str]) -> str:
+def make_resource(desk: Desk, wanted: OwnResources, label: str, kind: Mapping[str, str]) -> str:
     """Make an empty resource on a shelf, or say its content, format and tags anew; the shelf's UUID."""
     uuid = make_shelf(desk, wanted)
-    with undisturbed(desk.catalog, {wanted.project}, lambda _: locks_of(wanted)) as connection:
+    with lock_names(desk.catalog, {wanted.project}, lambda _: locks_of(wanted)) as connection:
         source = shelves.holder_for(connection, desk.principal, uuid, Action.SESSION_EDIT)
         new = put_resource(connection, source.tree_id, None, label, kind)
         connection.execute(update(shelf).where(shelf.c.uuid == uuid).values(modified=desk.catalog.now()))
-        changed_project(connection, wanted.project_id)
+        mark_project_changed(connection, wanted.project_id)
         shelves.note(desk, connection, "edit", source, {"fields": ["resources"], "made": new})
     return uuid
 
@@ -129,7 +129,7 @@ def make_resource(desk: Desk, wanted: Shelf, label: str, kind: Mapping[str, str]
 # -- taking away -------------------------------------------------------------------------------------------------------
 
 
-def check_bare(desk: Desk, every: Iterable[Shelf]) -> None:
+def check_bare(desk: Desk, every: Iterable[OwnResources]) -> None:
     """Usage `has_own_files` where there is a file on one of these shelves."""
     for one in every:
         if one.files:
@@ -138,14 +138,14 @@ def check_bare(desk: Desk, every: Iterable[Shelf]) -> None:
             raise OwnFilesLeft(whose, files, desk.settings.trash_days)
 
 
-def remove_shelf(desk: Desk, of: Shelf, *, with_files: bool, deleting: bool = False) -> None:
+def remove_shelf(desk: Desk, of: OwnResources, *, with_files: bool, deleting: bool = False) -> None:
     """Take a shelf away, its tree into the trash folder. Denied, Usage `has_own_files`, `session_busy`.
 
     `deleting`: its project is being deleted, for which the right was asked when that began.
     """
-    with operation(desk.catalog, desk.store, "delete") as running:
-        with running.reserved({of.project}, lambda _: locks_of(of), deleting=deleting) as connection:
-            source = find_shelf(connection, of.uuid)
+    with run_operation(desk.catalog, desk.store, "delete") as running:
+        with running.reserve_names({of.project}, lambda _: locks_of(of), deleting=deleting) as connection:
+            source = find_own_resources(connection, of.uuid)
             if source is None:
                 return
             if not deleting:

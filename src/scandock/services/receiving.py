@@ -24,7 +24,7 @@ from scandock.model.verdicts import ImportState
 from scandock.queue.enqueue import accept
 from scandock.queue.owner import is_elsewhere, is_gone, this_owner
 from scandock.queue.tokens import new_uuid
-from scandock.queue.wake import notify
+from scandock.queue.notify import notify
 from scandock.rules.import_request import ImportRequest
 from scandock.services import upload_errors
 from scandock.services.audit import Did, Value, record
@@ -191,7 +191,7 @@ class Receiving:
             if row is None:
                 return False
             if received > row.received:
-                if not row.reserved or arriving.size is None:
+                if not row.reserve_names or arriving.size is None:
                     self._check_space(connection, arriving, received)
                 values["reserved_until"] = self.catalog.now() + self.limits.kept_ms(arriving.door)
             connection.execute(_update_of(arriving).values(**values))
@@ -206,7 +206,7 @@ class Receiving:
             row = self._reservation(connection, arriving)
             if row is None:
                 return False
-            if not row.reserved:
+            if not row.reserve_names:
                 self._check_space(connection, arriving, row.received)
             until = self.catalog.now() + self.limits.kept_ms(arriving.door)
             connection.execute(_update_of(arriving).values(reserved_until=until))
@@ -219,7 +219,7 @@ class Receiving:
         """
         with self.catalog.write() as connection:
             row = self._reservation(connection, arriving)
-            if row is None or row.reserved:
+            if row is None or row.reserve_names:
                 return
             self._check_space(connection, arriving, row.received)
             until = self.catalog.now() + self.limits.lease_ms
@@ -333,7 +333,7 @@ class Receiving:
         found = self._read(connection, row.uuid, known=True)
         assert found is not None
         if found.receiving and found.door != "tus":
-            if not self.is_over(row.uuid, row.owner, leased=row.reserved):
+            if not self.is_over(row.uuid, row.owner, leased=row.reserve_names):
                 raise upload_errors.UploadRunning
             self.store.spool(row.uuid).discard()
             connection.execute(delete(upload).where(upload.c.id == row.id))

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from sqlalchemy import ColumnElement, Connection, delete, select
 
 from scandock.catalog.server_tables import scan_edit
-from scandock.catalog.shelves import shelves_of
+from scandock.catalog.own_resources import list_own_resources
 from scandock.catalog.subjects import drop_subjects
-from scandock.catalog.sums import changed_project
+from scandock.catalog.project_sums import mark_project_changed
 from scandock.catalog.tables import project, session, subject
-from scandock.placing.errors import SessionBusy
-from scandock.placing.locks import resources_lock, subject_lock
-from scandock.placing.moves import undisturbed
+from scandock.publishing.errors import SessionBusy
+from scandock.publishing.locks import resources_lock, subject_lock
+from scandock.publishing.operations import lock_names
 from scandock.rules.permissions import Action
 from scandock.services import rights
 from scandock.services.finding import Subject
@@ -45,7 +45,7 @@ def delete_subject(desk: Desk, found: Subject, *, with_files: bool) -> None:
         number = select(project.c.id).where(project.c.name == found.project)
         project_id = connection.execute(number).scalar_one()
         uuids = _sessions(connection, session.c.subject_id == found.number)
-        own = shelves_of(connection, project_id=project_id, subject_id=found.number)
+        own = list_own_resources(connection, project_id=project_id, subject_id=found.number)
     if not with_files:
         check_bare(desk, own)
     for uuid in uuids:
@@ -53,12 +53,12 @@ def delete_subject(desk: Desk, found: Subject, *, with_files: bool) -> None:
     for one in own:
         remove_shelf(desk, one, with_files=with_files)
     reserved = {subject_lock(found.project, found.label), resources_lock(found.project, found.uuid)}
-    with undisturbed(desk.catalog, {found.project}, lambda _: reserved) as connection:
+    with lock_names(desk.catalog, {found.project}, lambda _: reserved) as connection:
         come = _sessions(connection, session.c.subject_id == found.number)
-        if come or shelves_of(connection, project_id=project_id, subject_id=found.number):
+        if come or list_own_resources(connection, project_id=project_id, subject_id=found.number):
             raise SessionBusy("Something of this subject has come meanwhile.", "Look at it, then try again.")
         drop_subjects(connection, subject.c.id == found.number)
-        changed_project(connection, project_id)
+        mark_project_changed(connection, project_id)
         desk.note(connection, "delete", found.uuid, found.project, kind="subject")
 
 

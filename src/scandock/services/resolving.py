@@ -11,9 +11,9 @@ from scandock.catalog.records import SessionRecord
 from scandock.catalog.tables import file, session, tree
 from scandock.model.import_types import Overwrite
 from scandock.pipeline.session_merge import KeepChoice, keep_one_version
-from scandock.placing.intents import SessionRow
-from scandock.placing.locks import locks_of
-from scandock.placing.moves import operation
+from scandock.publishing.intents import SessionRow
+from scandock.publishing.locks import locks_of
+from scandock.publishing.operations import run_operation
 from scandock.rules.choices import BESIDE_ARCHIVED, Choice, list_choices, is_choice_for
 from scandock.rules.permissions import Action
 from scandock.services import rights
@@ -94,8 +94,8 @@ def _free(desk: Desk, source: SessionRecord, choice: str, *, dry_run: bool) -> O
     if dry_run:
         return outcome
     with (
-        operation(desk.catalog, desk.store, "resolve") as running,
-        running.reserved({source.project}, lambda _: locks_of(source)) as connection,
+        run_operation(desk.catalog, desk.store, "resolve") as running,
+        running.reserve_names({source.project}, lambda _: locks_of(source)) as connection,
     ):
         changed = connection.execute(
             update(session)
@@ -110,8 +110,8 @@ def _free(desk: Desk, source: SessionRecord, choice: str, *, dry_run: bool) -> O
 
 def _prune(desk: Desk, source: SessionRecord, keep: Literal["old", "new"], *, dry_run: bool) -> Outcome:
     """Leave one object of each SOP UID in the session, and hold it no more."""
-    with operation(desk.catalog, desk.store, "resolve") as running:
-        with running.reserved({source.project}, lambda _: locks_of(source)) as connection:
+    with run_operation(desk.catalog, desk.store, "resolve") as running:
+        with running.reserve_names({source.project}, lambda _: locks_of(source)) as connection:
             source = rights.waiting_session(connection, desk.principal, source.uuid, Action.PREARCHIVE_EDIT)
             origin = connection.execute(select(tree.c.upload_id).where(tree.c.id == source.tree_id)).scalar_one()
             dropped = variants(connection, source)

@@ -9,7 +9,7 @@ from typing import IO, Final
 
 from sqlalchemy import Connection
 
-from scandock.catalog.shelves import Holder, find_holder
+from scandock.catalog.own_resources import Holder, find_holder
 from scandock.services import session_parts, shelves
 from scandock.services.damaged_files import (
     HOW,
@@ -33,7 +33,7 @@ from scandock.services.lasting import Lasting
 from scandock.services.moving import Desk
 from scandock.services.session_parts import FilePart, Folder, ResourcePart
 from scandock.services.zip_stream import ZipEntry, ZipStream, stored_length
-from scandock.store.paths import NOWHERE, RelPath, resource_file, resource_folder
+from scandock.store.paths import TREE_ROOT, RelPath, resource_file, resource_folder
 from scandock.store.port import Snapshot
 
 _NOT_LABEL: Final = re.compile(r"[^\w-]+")
@@ -100,7 +100,7 @@ def _known(
                 if damaged is Damaged.REFUSE:
                     check_folder(connection, standing)
                 elif is_folder_gone(connection, standing):
-                    yield {NOWHERE: "folder_missing"}
+                    yield {TREE_ROOT: "folder_missing"}
                     continue
                 yield _damaged(connection, standing, choose(connection, standing), damaged, folder)
 

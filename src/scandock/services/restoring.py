@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from scandock.model.import_types import Progress
-from scandock.queue.leases import disown_all
+from scandock.queue.leases import release_all
 from scandock.services.backing_up import WHAT, Told, finished_backups
 from scandock.services.catalog_copies import check_restorable, put_back_catalog
 from scandock.services.checking import Finding, check
@@ -16,7 +16,7 @@ from scandock.services.data_errors import BackupMissing, BackupNewer, RestoreNot
 from scandock.services.opening import open_data_catalog
 from scandock.store import backups
 from scandock.store.local import LocalStore
-from scandock.store.paths import RUBBISH
+from scandock.store.paths import TO_DELETE
 from scandock.store.root import FOLDERS
 
 if TYPE_CHECKING:
@@ -48,14 +48,14 @@ def restore(backup: str, data: str, settings: Settings, on_progress: Told | None
             on_progress(Progress(stage="reading", entries_done=done[0], bytes_done=done[1], seconds=seconds))
 
     for folder in FOLDERS:
-        if folder != RUBBISH and os.path.isdir(os.path.join(source, folder)):
+        if folder != TO_DELETE and os.path.isdir(os.path.join(source, folder)):
             with backups.OpenFolder(os.path.join(source, folder)) as there:
                 backups.copy_folder(there, os.path.join(data, folder), tell)
     backups.sync_all(data)
     try:
         put_back_catalog(source, data, settings.database_url)
     except OSError as error:
-        raise backups.failed(error, data) from error
+        raise backups.copy_fault(error, data) from error
     _disown(data, settings)
     backups.sync_all(data)
     store.close()
@@ -70,7 +70,7 @@ def _disown(data: str, settings: Settings) -> None:
     catalog = open_data_catalog(data, settings, adopts=True)
     try:
         with catalog.write() as connection:
-            disown_all(connection)
+            release_all(connection)
     finally:
         catalog.dispose()
 

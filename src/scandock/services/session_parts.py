@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, select
 
 from scandock.catalog.server_tables import scan_edit
-from scandock.catalog.shelves import Holder
+from scandock.catalog.own_resources import Holder
 from scandock.catalog.tables import file, resource, scan, session
 from scandock.model.xnat_ids import resource_id
 from scandock.rules.session_fields import parameter_attributes

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from scandock.access.principal import Principal
 from scandock.catalog.records import SessionRecord
-from scandock.catalog.shelves import Holder, Shelf, find_shelf, made_shelf
+from scandock.catalog.own_resources import Holder, OwnResources, find_own_resources, stored_own_resources
 from scandock.catalog.tables import file, resource
 from scandock.rules.permissions import Action
 from scandock.services import audit, contents, rights
@@ -31,7 +31,7 @@ def right_to(action: Action, *, of_subject: bool) -> Action:
     return _RIGHTS[action][of_subject]
 
 
-def check(connection: Connection, principal: Principal, shelf: Shelf, action: Action) -> None:
+def check(connection: Connection, principal: Principal, shelf: OwnResources, action: Action) -> None:
     """Raise Denied unless `principal` may do to a shelf what `action` does to a session."""
     rights.check(connection, principal, right_to(action, of_subject=shelf.subject_id is not None), shelf.project)
 
@@ -46,7 +46,7 @@ def holder_for(
     place: str | None = None,
 ) -> Holder:
     """The shelf of a UUID, where `principal` may do `action` to it, else the session as `rights.session_for`."""
-    found = find_shelf(connection, uuid)
+    found = find_own_resources(connection, uuid)
     if found is None:
         return rights.session_for(connection, principal, uuid, action, waiting=waiting, place=place)
     check(connection, principal, found, action)
@@ -64,7 +64,7 @@ class OwnFiles:
 
 def own_files(connection: Connection, project_name: str, key: str, most: int) -> OwnFiles:
     """What a project (`OF_PROJECT`) or a subject (its UUID) has of its own; who may see it was asked."""
-    found = made_shelf(connection, project_name, key)
+    found = stored_own_resources(connection, project_name, key)
     if found is None:
         return OwnFiles([])
     query = contents.files_query(found).order_by(resource.c.label, file.c.name).limit(most)

@@ -15,7 +15,7 @@ from scandock.catalog.server_tables import cached_file
 from scandock.catalog.tables import operation, upload
 from scandock.model.errors import Fault
 from scandock.model.verdicts import ImportState
-from scandock.placing import recover
+from scandock.publishing import recover
 from scandock.services.audit import Did, record
 from scandock.services.import_records import says_of_cached
 

@@ -10,16 +10,16 @@ from sqlalchemy import Connection, select
 from scandock.access.visibility import projects_where
 from scandock.catalog.records import DeletedSession, SessionRecord, TrashedRecord
 from scandock.catalog.server_tables import trashed
-from scandock.catalog.sessions import to_delete
+from scandock.catalog.sessions import read_for_trash
 from scandock.catalog.tables import project, session
 from scandock.catalog.view import SqlView
 from scandock.model import uris
 from scandock.model.tree_parts import TreeParts
-from scandock.placing.deletes import Removal
-from scandock.placing.intents import Placement, SessionRow
-from scandock.placing.locks import LockName, locks_of, session_locks
-from scandock.placing.moves import operation
-from scandock.placing.tree_files import damaged_paths_of
+from scandock.publishing.deletes import Removal
+from scandock.publishing.intents import Placement, SessionRow
+from scandock.publishing.locks import LockName, locks_of, session_locks
+from scandock.publishing.operations import run_operation
+from scandock.publishing.tree_files import damaged_paths_of
 from scandock.rules.notices import Notice, make_notice
 from scandock.rules.permissions import Action
 from scandock.services import rights
@@ -67,8 +67,8 @@ def put_in_trash(
 
     `deleting`: it leaves a project that is being deleted.
     """
-    with operation(desk.catalog, desk.store, "delete") as running:
-        with running.reserved({source.project}, lambda _: locks_of(source), deleting=deleting) as connection:
+    with run_operation(desk.catalog, desk.store, "delete") as running:
+        with running.reserve_names({source.project}, lambda _: locks_of(source), deleting=deleting) as connection:
             source = find(connection)
         removal = removal_of(desk, source, keep=True)
 
@@ -93,7 +93,7 @@ def _deletable(connection: Connection, desk: Desk, uuid: str, place: str | None)
 def removal_of(desk: Desk, source: SessionRecord, *, keep: bool, n: int = 1) -> Removal:
     """The removal of a session that stands; its row as JSON, so that it can come back."""
     with desk.catalog.read() as connection:
-        row = to_delete(connection, source)
+        row = read_for_trash(connection, source)
     return Removal(
         n=n,
         uuid=source.uuid,
@@ -142,8 +142,8 @@ def restore(desk: Desk, uuid: str, *, label: str | None = None, dry_run: bool = 
             project_name, label=wanted, subject=kept.subject, study_uid=kept.study_uid, timestamp=kept.timestamp
         )
 
-    with operation(desk.catalog, desk.store, "restore") as running:
-        with running.reserved({project_name}, names) as connection:
+    with run_operation(desk.catalog, desk.store, "restore") as running:
+        with running.reserve_names({project_name}, names) as connection:
             trashed_session = _kept(connection, desk, uuid)
             placement = _placement(desk, connection, trashed_session, kept, wanted)
         after = uris.session(kept.place, project_name, kept.timestamp, kept.subject, wanted)
@@ -181,7 +181,7 @@ def _kept(connection: Connection, desk: Desk, uuid: str) -> TrashedRecord:
 
 
 def _timestamp(desk: Desk, connection: Connection, project_name: str, kept: DeletedSession) -> str:
-    if kept.place == "prearchive" and SqlView(connection).timestamp_taken(project_name, kept.timestamp):
+    if kept.place == "prearchive" and SqlView(connection).is_timestamp_taken(project_name, kept.timestamp):
         return free_timestamp(desk, connection, project_name)
     return kept.timestamp
 

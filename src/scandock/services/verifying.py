@@ -18,9 +18,9 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, and_, bindparam
 
 from scandock.access.principal import SYSTEM
 from scandock.catalog.deliveries import enqueue_damage
-from scandock.catalog.engine import Catalog, in_parts
+from scandock.catalog.engine import Catalog, split_values
 from scandock.catalog.server_tables import damage, verification
-from scandock.catalog.shelves import Holder, find_holder, standing_tree
+from scandock.catalog.own_resources import Holder, find_holder, current_tree_id
 from scandock.catalog.tables import file, intent, resource, scan, session, shelf, tree, upload
 from scandock.catalog.trees import mend_files
 from scandock.model.durations import DAY_MS
@@ -134,7 +134,7 @@ def verify_whole(catalog: Catalog, store: Store, standing: Holder, plan: Plan) -
 def verify_again(catalog: Catalog, connection: Connection, *tree_ids: int) -> None:
     """Have every file of trees read once more, before all others: after a repair, or as a person asked for it."""
     values = {"begun": catalog.now(), "asked": catalog.now(), "done_n": -1}
-    for part in in_parts(sorted(tree_ids)):
+    for part in split_values(sorted(tree_ids)):
         _alone_with(connection, *part)
         where = verification.c.tree_id.in_(part)
         known = connection.execute(
@@ -148,7 +148,7 @@ def verify_soon(catalog: Catalog, uuid: str) -> None:
     """Have a session, or a shelf, read before all others, as a reader did not find a file; nothing where it waits."""
 
     def ask(connection: Connection) -> None:
-        tree_id = standing_tree(connection, uuid)
+        tree_id = current_tree_id(connection, uuid)
         if tree_id is None:
             return
         asked = select(verification.c.asked).where(verification.c.tree_id == tree_id)
@@ -300,7 +300,7 @@ class _Reading:
         return row.done_n, row.begun if row.asked is not None else self.plan.read_before(row.begun)
 
     def _is_current(self, connection: Connection) -> bool:
-        return standing_tree(connection, self.standing.uuid) == self.standing.tree_id
+        return current_tree_id(connection, self.standing.uuid) == self.standing.tree_id
 
     def _read(self, snapshot: Snapshot, at: int, read_before: int) -> _Batch:
         """Read the next files of a tree, for a second or to the end of one file."""

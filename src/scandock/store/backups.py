@@ -16,26 +16,26 @@ from typing import IO, TYPE_CHECKING, Final, Protocol
 
 from scandock.model.errors import Fault
 from scandock.model.private_files import PRIVATE_FOLDER
-from scandock.store import paths, readers, syscalls
-from scandock.store.durable import fault, sync_failed, write_all
-from scandock.store.folders import FOLDER_MODE, Folders
+from scandock.store import paths, file_access, syscalls
+from scandock.store.durability import disk_fault, sync_fault, write_all
+from scandock.store.folder_cache import FOLDER_MODE, FolderCache
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from scandock.store.paths import RelPath
-    from scandock.store.values import Found
+    from scandock.store.records import StoreEntry
 
 _CHUNK: Final = 1024 * 1024
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-Content = dict["RelPath", tuple[int, bytes]]
+FolderContent = dict["RelPath", tuple[int, bytes]]
 """Size and sha256 of each file, by its path in the folder."""
 
 
-class Readable(Protocol):
+class FolderReader(Protocol):
     """A snapshot of the store, or any other folder."""
 
-    def walk(self) -> Iterable[Found]: ...
+    def walk(self) -> Iterable[StoreEntry]: ...
     def open(self, rel: RelPath) -> IO[bytes]: ...
 
 
@@ -44,14 +44,14 @@ class OpenFolder:
 
     def __init__(self, path: str) -> None:
         self._fd = os.open(path, _FOLDER)
-        self._folders = Folders(self._fd, keep=32)
+        self._folders = FolderCache(self._fd, keep=32)
 
-    def walk(self) -> Iterator[Found]:
-        return readers.found(self._fd)
+    def walk(self) -> Iterator[StoreEntry]:
+        return file_access.list_entries(self._fd)
 
     def open(self, rel: RelPath) -> IO[bytes]:
-        folder, name = paths.split(rel)
-        return readers.open_file(name, self._folders.fd(folder))
+        folder, name = paths.split_path(rel)
+        return file_access.open_file(name, self._folders.fd(folder))
 
     def __enter__(self) -> OpenFolder:
         return self
@@ -63,36 +63,36 @@ class OpenFolder:
         os.close(self._fd)
 
 
-def copy_folder(source: Readable, target: str, on_file: Callable[[int], None]) -> Content:
+def copy_folder(source: FolderReader, target: str, on_file: Callable[[int], None]) -> FolderContent:
     """Copy every regular file into the new folder `target`; what they hold.
 
     Files that vanish meanwhile are left out, and so are names that no file of ours has.
     `on_file` is called with the size of each. Fault disk_full and others.
     """
-    content: Content = {}
-    made = {target}
+    content: FolderContent = {}
+    folders = {target}
     try:
         os.makedirs(target, FOLDER_MODE, exist_ok=True)
-        for found in source.walk():
-            path = f"{target}/{found.rel}"
-            folder = path if found.kind == "folder" else os.path.dirname(path)
-            if folder not in made:
+        for entry in source.walk():
+            path = f"{target}/{entry.rel}"
+            folder = path if entry.kind == "folder" else os.path.dirname(path)
+            if folder not in folders:
                 os.makedirs(folder, FOLDER_MODE, exist_ok=True)
-                made.add(folder)
-            if found.kind == "file":
-                with contextlib.suppress(FileNotFoundError, ValueError), source.open(found.rel) as stream:
-                    content[found.rel] = copy_file(stream, path)
-                    on_file(content[found.rel][0])
+                folders.add(folder)
+            if entry.kind == "file":
+                with contextlib.suppress(FileNotFoundError, ValueError), source.open(entry.rel) as stream:
+                    content[entry.rel] = copy_file(stream, path)
+                    on_file(content[entry.rel][0])
     except OSError as error:
-        raise failed(error, target) from error
+        raise copy_fault(error, target) from error
     return content
 
 
-def failed(error: OSError, target: str) -> Fault:
+def copy_fault(error: OSError, target: str) -> Fault:
     """The Fault for an OSError met while copying into a folder that is no data folder."""
-    found = fault(error, f"copying into {target}")
-    found.remedy = "Look at the disk of that folder, then run the same command again."
-    return found
+    cause = disk_fault(error, f"copying into {target}")
+    cause.remedy = "Look at the disk of that folder, then run the same command again."
+    return cause
 
 
 def copy_file(stream: IO[bytes], path: str, most: int | None = None) -> tuple[int, bytes]:
@@ -119,17 +119,17 @@ def link_folder(
     """
     try:
         with OpenFolder(source) as folder:
-            every = [found for found in folder.walk() if found.kind == "file"]
+            every = [entry for entry in folder.walk() if entry.kind == "file"]
     except FileNotFoundError:
         return False
-    if expected is not None and {found.rel: found.size for found in every} != dict(expected):
+    if expected is not None and {entry.rel: entry.size for entry in every} != dict(expected):
         return False
     try:
         os.makedirs(target, FOLDER_MODE, exist_ok=True)
-        for found in every:
-            os.makedirs(os.path.dirname(f"{target}/{found.rel}"), FOLDER_MODE, exist_ok=True)
-            os.link(f"{source}/{found.rel}", f"{target}/{found.rel}", follow_symlinks=False)
-            on_file(found.size)
+        for entry in every:
+            os.makedirs(os.path.dirname(f"{target}/{entry.rel}"), FOLDER_MODE, exist_ok=True)
+            os.link(f"{source}/{entry.rel}", f"{target}/{entry.rel}", follow_symlinks=False)
+            on_file(entry.size)
     except OSError:  # no links there, or too many of one file: it is copied instead
         remove(target)
         return False
@@ -150,7 +150,7 @@ def make_private(path: str) -> None:
     try:
         os.makedirs(path, PRIVATE_FOLDER, exist_ok=True)
     except OSError as error:
-        raise failed(error, path) from error
+        raise copy_fault(error, path) from error
 
 
 def sync_all(path: str) -> None:
@@ -159,6 +159,6 @@ def sync_all(path: str) -> None:
     try:
         syscalls.syncfs(fd)
     except OSError as error:
-        raise sync_failed(error, path) from error
+        raise sync_fault(error, path) from error
     finally:
         os.close(fd)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import IO, TYPE_CHECKING, Protocol
 
-from scandock.store.paths import NOWHERE
+from scandock.store.paths import TREE_ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
 
     from scandock.store.paths import RelPath, TreePath
-    from scandock.store.values import Adopted, Blob, Found
+    from scandock.store.records import AdoptResult, Blob, StoreEntry
 
 
 class Spool(Protocol):
@@ -79,7 +79,7 @@ class Stage(Protocol):
     def put_whole(self, rel: RelPath, data: bytes | memoryview, sha256: bytes = b"") -> Blob:
         """`put`, write and close in one: the fast way for a file that is in memory."""
 
-    def adopt(self, name: TreePath, pairs: Iterable[tuple[RelPath, RelPath]]) -> Adopted:
+    def adopt(self, name: TreePath, pairs: Iterable[tuple[RelPath, RelPath]]) -> AdoptResult:
         """Take files of the published tree `name` over: (relpath there, relpath here); no bytes move where links can.
 
         FileNotFoundError and FileExistsError as they say; Fault tree_damaged where one is no regular file.
@@ -116,10 +116,10 @@ class Stage(Protocol):
 
     def exists(self, rel: RelPath) -> bool: ...
 
-    def list(self, rel: RelPath = NOWHERE) -> list[str]:
+    def list(self, rel: RelPath = TREE_ROOT) -> list[str]:
         """Sorted names in a folder of the stage; none where it isn't there."""
 
-    def walk(self, rel: RelPath = NOWHERE) -> Iterator[Found]:
+    def walk(self, rel: RelPath = TREE_ROOT) -> Iterator[StoreEntry]:
         """Everything below `rel`, as relpaths of the stage; `name` is empty."""
 
     def inode(self, rel: RelPath) -> int | None:
@@ -143,7 +143,7 @@ class Snapshot(Protocol):
     def size(self, rel: RelPath) -> int | None:
         """Bytes of a file, None where no regular file stands there; nothing is read."""
 
-    def walk(self, order: Callable[[str], str] | None = None) -> Iterator[Found]:
+    def walk(self, order: Callable[[str], str] | None = None) -> Iterator[StoreEntry]:
         """Everything in it; folders of one folder go by what `order` makes of their paths, else by their names."""
 
     def close(self) -> None: ...
@@ -153,12 +153,12 @@ class Snapshot(Protocol):
     def __exit__(self, *args: object) -> None: ...
 
 
-class Hold(Protocol):
+class WorkLock(Protocol):
     """A lock on an upload's work, gone with the process that holds it; a context manager."""
 
     def release(self) -> None:
         """Give it up; done already is fine."""
 
-    def __enter__(self) -> Hold: ...
+    def __enter__(self) -> WorkLock: ...
 
     def __exit__(self, *args: object) -> None: ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Final
 
-from scandock.store.durable import fault, replace_file, sync_folder
+from scandock.store.durability import disk_fault, replace_file, sync_folder
 
 IDENTITY: Final = "data-id"
 _LENGTH: Final = 64
@@ -21,7 +21,7 @@ def read_identity(data: str) -> str:
     except (FileNotFoundError, NotADirectoryError):
         return ""
     except OSError as error:
-        raise fault(error, f"reading {IDENTITY} of {data}") from error
+        raise disk_fault(error, f"reading {IDENTITY} of {data}") from error
 
 
 def write_identity(data: str, identity: str) -> None:
@@ -35,4 +35,4 @@ def write_identity(data: str, identity: str) -> None:
         finally:
             os.close(folder)
     except OSError as error:
-        raise fault(error, f"writing {IDENTITY} of {data}") from error
+        raise disk_fault(error, f"writing {IDENTITY} of {data}") from error

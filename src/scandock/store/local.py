@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import IO, TYPE_CHECKING
 
 from scandock.model.errors import Fault
-from scandock.store import paths, readers, works
-from scandock.store.durable import fault, sync_file, sync_folder
+from scandock.store import paths, file_access, staging
+from scandock.store.durability import disk_fault, sync_file, sync_folder
 from scandock.store.errors import WorkHeld
 from scandock.store.paths import INCOMING, RECEIPTS, WORK
 from scandock.store.root import Root
@@ -19,13 +19,13 @@ from scandock.store.stages import LocalStage
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from scandock.store.owners import LocalHold
+    from scandock.store.work_locks import LocalWorkLock
     from scandock.store.paths import DataPath, RelPath, TreePath
-    from scandock.store.port import Found, Stage, Swept, TrashEntry
+    from scandock.store.port import StoreEntry, Stage, SweepResult, TrashEntry
     from scandock.store.snapshots import LocalSnapshot
     from scandock.store.trash import Trash
-    from scandock.store.trees import Trees
-    from scandock.store.values import Room
+    from scandock.store.trees import PublishedTrees
+    from scandock.store.records import FreeSpace
 
 
 class LocalStore:
@@ -37,13 +37,13 @@ class LocalStore:
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self._root = Root(os.fspath(root))
-        self._holds: dict[str, LocalHold] = {}
+        self._holds: dict[str, LocalWorkLock] = {}
 
     @cached_property
-    def _trees(self) -> Trees:
-        from scandock.store.trees import Trees
+    def _trees(self) -> PublishedTrees:
+        from scandock.store.trees import PublishedTrees
 
-        return Trees(self._root)
+        return PublishedTrees(self._root)
 
     @cached_property
     def _trash(self) -> Trash:
@@ -66,11 +66,11 @@ class LocalStore:
         """Whether all that `prepare` makes is there, but for the folders of what was placed."""
         return self._root.is_prepared()
 
-    def check_stored(self, holds: Callable[[str, bool], bool]) -> list[str]:
-        return [*self._root.check_stored(holds)]
+    def check_areas(self, holds: Callable[[str, bool], bool]) -> list[str]:
+        return [*self._root.check_areas(holds)]
 
-    def make_stored(self, holds: Callable[[str, bool], bool]) -> list[str]:
-        return [*self._root.make_stored(holds)]
+    def make_areas(self, holds: Callable[[str, bool], bool]) -> list[str]:
+        return [*self._root.make_areas(holds)]
 
     def has_area(self, name: TreePath) -> bool:
         area = paths.area_of(name)
@@ -85,7 +85,7 @@ class LocalStore:
 
         return reserve(self._root, needed, files, min_free)
 
-    def rooms(self) -> dict[str, Room]:
+    def rooms(self) -> dict[str, FreeSpace]:
         from scandock.store.space import rooms
 
         return rooms(self._root)
@@ -105,34 +105,34 @@ class LocalStore:
 
     # what is being made of it
 
-    def hold(self, upload: str, *, force: bool = False) -> LocalHold:
-        from scandock.store.owners import LocalHold
+    def hold(self, upload: str, *, force: bool = False) -> LocalWorkLock:
+        from scandock.store.work_locks import LocalWorkLock
 
-        hold = self._holds[upload] = LocalHold(self._root, upload, force=force)
+        hold = self._holds[upload] = LocalWorkLock(self._root, upload, force=force)
         return hold
 
-    def owner_alive(self, upload: str) -> bool:
-        from scandock.store.owners import alive
+    def is_owner_alive(self, upload: str) -> bool:
+        from scandock.store.work_locks import is_owner_alive
 
-        return alive(self._root, upload)
+        return is_owner_alive(self._root, upload)
 
     def begin(self, upload: str, token: str) -> LocalStage:
-        return works.begin(self._root, upload, token)
+        return staging.begin(self._root, upload, token)
 
     def stage(self, upload: str, token: str) -> LocalStage:
         return LocalStage(self._root, upload, token)
 
     def take(self, upload: str, old_token: str, new_token: str) -> LocalStage:
-        return works.take(self._root, upload, old_token, new_token)
+        return staging.take(self._root, upload, old_token, new_token)
 
     def works(self) -> list[str]:
-        return [name for name in self._root.list(WORK) if works.is_work(self._root, name)]
+        return [name for name in self._root.list(WORK) if staging.is_work(self._root, name)]
 
     def tokens(self, upload: str) -> list[str]:
-        return works.tokens(self._root, upload)
+        return staging.stage_tokens(self._root, upload)
 
     def finish(self, stage: Stage) -> None:
-        works.finish(self._root, stage.upload, stage.token)
+        staging.finish(self._root, stage.upload, stage.token)
         stage.close()
         with contextlib.suppress(Fault):  # another's hold: its own release removes lock and folder
             self._own_hold(stage.upload).release()
@@ -143,10 +143,10 @@ class LocalStore:
         except WorkHeld:
             return False
         with hold:
-            works.forget(self._root, upload)
+            staging.forget(self._root, upload)
         return True
 
-    def _own_hold(self, upload: str) -> LocalHold:
+    def _own_hold(self, upload: str) -> LocalWorkLock:
         """The hold that this store has on the upload, taken now if it has none."""
         hold = self._holds.pop(upload, None)
         return hold if hold is not None and hold.held else self.hold(upload)
@@ -186,7 +186,7 @@ class LocalStore:
 
         return LocalSnapshot(self._root, name)
 
-    def walk(self, prefix: str) -> Iterator[Found]:
+    def walk(self, prefix: str) -> Iterator[StoreEntry]:
         from scandock.store.snapshots import walk
 
         return walk(self._root, prefix)
@@ -205,14 +205,14 @@ class LocalStore:
         if stage is not None:
             return self._trash.retire(paths.staged_path(_path(stage), paths.parse_rel(name)), trash, note or {})
         tree = paths.parse_tree(name)
-        kept = self._trash.retire(tree, trash, note or {})
+        trash_id = self._trash.retire(tree, trash, note or {})
         self._trees.prune(tree)
-        return kept
+        return trash_id
 
     def new_trash_id(self) -> str:
-        from scandock.store.trash import new_id
+        from scandock.store.trash import new_trash_id
 
-        return new_id()
+        return new_trash_id()
 
     def trash(self) -> Iterator[TrashEntry]:
         return self._trash.entries()
@@ -226,8 +226,8 @@ class LocalStore:
     def purge(self, older_than: float, *, now: float | None = None) -> list[str]:
         return self._trash.purge(older_than, now)
 
-    def sweep(self, seconds: float | None = None) -> Swept:
-        from scandock.store.sweeping import sweep
+    def sweep(self, seconds: float | None = None) -> SweepResult:
+        from scandock.store.sweep import sweep
 
         return sweep(self._root, self._trash.rubbish(), seconds)
 
@@ -243,11 +243,11 @@ class LocalStore:
             if self._root.inode(target) is None:
                 raise
         except OSError as error:
-            raise fault(error, f"keeping the receipt of {stage.upload}") from error
+            raise disk_fault(error, f"keeping the receipt of {stage.upload}") from error
         sync_folder(RECEIPTS, self._root.fd)
 
     def open_receipt(self, upload: str) -> IO[bytes]:
-        return readers.open_file(paths.receipt_file(upload), self._root.fd)
+        return file_access.open_file(paths.receipt_file(upload), self._root.fd)
 
     def drop_receipt(self, upload: str) -> None:
         with contextlib.suppress(FileNotFoundError):

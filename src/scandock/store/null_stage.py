@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import IO, NoReturn, Self
 
 from scandock.store.handles import Writer
-from scandock.store.values import Adopted, Blob, Found
+from scandock.store.records import AdoptResult, Blob, StoreEntry
 
 
 class NullStage:
@@ -22,8 +22,8 @@ class NullStage:
     def put_whole(self, rel: str, data: bytes | memoryview, sha256: bytes = b"") -> Blob:
         return Blob(rel, 0, len(data), len(data), sha256)
 
-    def adopt(self, name: str, pairs: Iterable[tuple[str, str]]) -> Adopted:  # noqa: ARG002
-        return Adopted(sum(1 for _ in pairs), 0)
+    def adopt(self, name: str, pairs: Iterable[tuple[str, str]]) -> AdoptResult:  # noqa: ARG002
+        return AdoptResult(sum(1 for _ in pairs), 0)
 
     def move(self, old: str, new: str) -> None: ...
 
@@ -53,7 +53,7 @@ class NullStage:
     def list(self, rel: str = "") -> list[str]:  # noqa: ARG002
         return []
 
-    def walk(self, rel: str = "") -> Iterator[Found]:  # noqa: ARG002
+    def walk(self, rel: str = "") -> Iterator[StoreEntry]:  # noqa: ARG002
         return iter(())
 
     def inode(self, rel: str) -> None: ...

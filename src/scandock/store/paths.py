@@ -51,7 +51,7 @@ INCOMING: Final = cast("DataPath", "incoming")
 WORK: Final = cast("DataPath", "work")
 TRASH: Final = cast("DataPath", "trash")
 RECEIPTS: Final = cast("DataPath", "receipts")
-RUBBISH: Final = cast("DataPath", "trash/now")
+TO_DELETE: Final = cast("DataPath", "trash/now")
 """What is to be deleted as soon as someone has time; the rest of trash/ is kept for its retention time."""
 
 MAX_LABEL: Final = 128
@@ -100,7 +100,7 @@ def timestamp(text: str) -> str:
     return text
 
 
-def piece(text: str) -> str:
+def path_component(text: str) -> str:
     """`text` if it can stand as one file or folder name; else ValueError.
 
     Refused: empty, `.`, `..`, slash, backslash, NUL and other controls, more than 255 bytes, what isn't UTF-8.
@@ -165,8 +165,8 @@ def parse_prefix(text: str) -> DataPath:
     pieces = text.split("/")
     if pieces[0] not in AREAS or len(pieces) > 4:
         raise ValueError(f"not a prefix of names: {text[:200]!r}")
-    for check, one in zip((project_name, label, label), pieces[1:], strict=False):
-        check(one)
+    for check, piece in zip((project_name, label, label), pieces[1:], strict=False):
+        check(piece)
     return cast("DataPath", text)
 
 
@@ -210,14 +210,14 @@ def resource_folder(scan: str | None, resource: str) -> RelPath:
     return cast("RelPath", folder if scan is None else f"{scan_folder(scan)}/{folder}")
 
 
-def below(folder: RelPath, name: str) -> RelPath:
+def path_below(folder: RelPath, name: str) -> RelPath:
     """What stands in a folder of a tree or a stage, by its name there; `name` may have folders, and isn't checked."""
     return cast("RelPath", f"{folder}/{name}" if folder else name)
 
 
 def resource_file(scan: str | None, resource: str, name: str) -> RelPath:
     """Of a file of a resource."""
-    return below(resource_folder(scan, resource), name)
+    return path_below(resource_folder(scan, resource), name)
 
 
 def relative_to(folder: RelPath, rel: RelPath) -> RelPath:
@@ -225,24 +225,24 @@ def relative_to(folder: RelPath, rel: RelPath) -> RelPath:
     return cast("RelPath", rel.removeprefix(f"{folder}/"))
 
 
-def unchecked(text: str) -> RelPath:
+def unchecked_path(text: str) -> RelPath:
     """A path as the listing of a folder gave it, whoever put it there: the store checks what it opens."""
     return cast("RelPath", text)
 
 
-def split(rel: RelPath) -> tuple[RelPath, str]:
+def split_path(rel: RelPath) -> tuple[RelPath, str]:
     """Folder ("" at the top) and checked last piece of a relpath; the folder is checked by whoever opens it."""
     folder, slash, name = rel.rpartition("/")
     if slash and not folder:
         raise ValueError(f"not a relative path: {rel[:200]!r}")
-    return cast("RelPath", folder), piece(name)
+    return cast("RelPath", folder), path_component(name)
 
 
 def parse_rel(text: str) -> RelPath:
     """A relpath of text; ValueError unless each of its pieces can stand and it isn't too long or deep."""
     pieces = text.split("/")
-    for one in pieces:
-        piece(one)
+    for piece in pieces:
+        path_component(piece)
     if len(pieces) > MAX_LEVELS or len(text.encode("utf-8")) > MAX_PATH_BYTES:
         raise ValueError(f"path over {MAX_LEVELS} levels or {MAX_PATH_BYTES} bytes: {text[:60]!r}...")
     return cast("RelPath", text)
@@ -250,7 +250,7 @@ def parse_rel(text: str) -> RelPath:
 
 # -- what a stage holds ------------------------------------------------------------------------------------------------
 
-NOWHERE: Final = cast("RelPath", "")
+TREE_ROOT: Final = cast("RelPath", "")
 """Of an entry whose bytes are not kept, and of a tree that stands elsewhere already; also a stage's own top."""
 IMAGES: Final = cast("RelPath", "in")
 """Images as they are read, in the folders that are placed whole."""
@@ -260,7 +260,7 @@ BIG: Final = cast("RelPath", "big")
 """Images that are not in memory, until their header is read."""
 INNER: Final = cast("RelPath", "inner")
 """Archives inside the archive, while they are read."""
-ASIDE: Final = cast("RelPath", "repeats")
+REPEATS: Final = cast("RelPath", "repeats")
 """Repeats, to be given up at once."""
 LEDGER: Final = cast("RelPath", "ledger.db")
 RECEIPT: Final = cast("RelPath", "receipt.jsonl.gz")
@@ -287,7 +287,7 @@ def image_folder(study_key: str, series_key: str, kind: str) -> RelPath:
     return cast("RelPath", f"{IMAGES}/{study_key}/{series_key}/{kind}")
 
 
-def spare(path: RelPath, suffix: str = "") -> RelPath:
+def alternate_path(path: RelPath, suffix: str = "") -> RelPath:
     """Another name beside a path, for what finds that taken."""
     return cast("RelPath", f"{path}~{suffix}")
 
@@ -295,24 +295,24 @@ def spare(path: RelPath, suffix: str = "") -> RelPath:
 # -- what else stands under DATA ---------------------------------------------------------------------------------------
 
 
-def inside(folder: DataPath, name: str) -> DataPath:
+def data_path_below(folder: DataPath, name: str) -> DataPath:
     """What stands in a folder under DATA, by its name there."""
     return cast("DataPath", f"{folder}/{name}")
 
 
-def parents(path: DataPath) -> list[DataPath]:
+def parent_folders(path: DataPath) -> list[DataPath]:
     """Folders above a path, nearest first; the last is the area."""
-    found = []
+    folders = []
     head = path.rpartition("/")[0]
     while head:
-        found.append(cast("DataPath", head))
+        folders.append(cast("DataPath", head))
         head = head.rpartition("/")[0]
-    return found
+    return folders
 
 
 def work_folder(upload: str) -> DataPath:
     """Of all that is staged for an upload."""
-    return inside(WORK, label(upload))
+    return data_path_below(WORK, label(upload))
 
 
 LOCK: Final = "lock"
@@ -321,12 +321,12 @@ LOCK: Final = "lock"
 
 def lock_file(upload: str) -> DataPath:
     """Of the lock of whoever works on an upload."""
-    return inside(work_folder(upload), LOCK)
+    return data_path_below(work_folder(upload), LOCK)
 
 
 def stage_folder(upload: str, token: str) -> DataPath:
     """Of one attempt's stage."""
-    return inside(work_folder(upload), label(token))
+    return data_path_below(work_folder(upload), label(token))
 
 
 def upload_of(stage: DataPath) -> str:
@@ -334,44 +334,44 @@ def upload_of(stage: DataPath) -> str:
     return stage.split("/")[1]
 
 
-def aside(tree: DataPath) -> DataPath:
+def exchange_path(tree: DataPath) -> DataPath:
     """Where the old tree waits beside a staged one during an exchange in three steps."""
     return cast("DataPath", f"{tree}.aside")
 
 
 def staged_path(stage: DataPath, rel: RelPath) -> DataPath:
     """Of something in a stage, checked."""
-    return inside(stage, parse_rel(rel))
+    return data_path_below(stage, parse_rel(rel))
 
 
 def spool_folder(upload: str) -> DataPath:
     """Of an upload's bytes as they arrive."""
-    return inside(INCOMING, label(upload))
+    return data_path_below(INCOMING, label(upload))
 
 
 def spool_file(upload: str) -> DataPath:
     """Of the bytes themselves."""
-    return inside(spool_folder(upload), "archive")
+    return data_path_below(spool_folder(upload), "archive")
 
 
 def receipt_file(upload: str) -> DataPath:
     """Of an upload's receipt."""
-    return inside(RECEIPTS, f"{label(upload)}.jsonl.gz")
+    return data_path_below(RECEIPTS, f"{label(upload)}.jsonl.gz")
 
 
 def trash_entry(trash: str) -> DataPath:
     """Of what was taken out under an id (`store.trash.new_id`)."""
-    return inside(TRASH, label(trash))
+    return data_path_below(TRASH, label(trash))
 
 
 def trash_tree(trash: str) -> DataPath:
     """Of the tree itself."""
-    return inside(trash_entry(trash), "tree")
+    return data_path_below(trash_entry(trash), "tree")
 
 
 def trash_note(trash: str) -> DataPath:
     """Of what is said of it."""
-    return inside(trash_entry(trash), "what.json")
+    return data_path_below(trash_entry(trash), "what.json")
 
 
 def parse_stored(text: str) -> DataPath:
@@ -382,4 +382,4 @@ def parse_stored(text: str) -> DataPath:
 
 def tree_of(stored: DataPath) -> DataPath:
     """Where the tree itself stands: at its path, or in its entry of the trash."""
-    return inside(stored, "tree") if stored.startswith(f"{TRASH}/") else stored
+    return data_path_below(stored, "tree") if stored.startswith(f"{TRASH}/") else stored

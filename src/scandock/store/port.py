@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from typing import IO, TYPE_CHECKING, Protocol
 
-from scandock.store.handles import Hold, Snapshot, Spool, Stage, Writer
-from scandock.store.values import Adopted, Blob, Found, Room, Swept, TrashEntry
+from scandock.store.handles import WorkLock, Snapshot, Spool, Stage, Writer
+from scandock.store.records import AdoptResult, Blob, StoreEntry, FreeSpace, SweepResult, TrashEntry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from scandock.store.paths import RelPath, TreePath
 
 __all__ = [
-    "Adopted",
+    "AdoptResult",
     "Blob",
-    "Found",
-    "Hold",
+    "StoreEntry",
+    "WorkLock",
     "Snapshot",
     "Spool",
     "Stage",
     "Store",
-    "Swept",
+    "SweepResult",
     "TrashEntry",
     "Writer",
 ]
@@ -45,14 +45,14 @@ class Store(Protocol):
         Not `stored`: the folders of what was placed are left to `make_stored`.
         """
 
-    def check_stored(self, holds: Callable[[str, bool], bool]) -> list[str]:
+    def check_areas(self, holds: Callable[[str, bool], bool]) -> list[str]:
         """Fault store_missing for one of `archive`, `prearchive` and `resources` that is missing, or has nothing in it,
         and is to have: its disk is not mounted, or somebody took it away. Gives the names of the other missing ones.
 
         `holds` says that when asked for a folder, and whether it stands.
         """
 
-    def make_stored(self, holds: Callable[[str, bool], bool]) -> list[str]:
+    def make_areas(self, holds: Callable[[str, bool], bool]) -> list[str]:
         """Make those of them that are missing and may be; gives their names. Fault as from `check_stored`."""
 
     def has_area(self, name: TreePath) -> bool:
@@ -70,7 +70,7 @@ class Store(Protocol):
         Folders of its own that are missing are made anew, but for those of what was placed; gives their names.
         """
 
-    def rooms(self) -> dict[str, Room]:
+    def rooms(self) -> dict[str, FreeSpace]:
         """What is free wherever files are written, by place: the data folder (`data`, where SQLite's catalog is), each
         of its folders, and the folder for temporary files. Nothing of a place that is not there.
         """
@@ -80,13 +80,13 @@ class Store(Protocol):
     def spools(self) -> list[str]: ...
 
     # what is being made of it
-    def hold(self, upload: str, *, force: bool = False) -> Hold:
+    def hold(self, upload: str, *, force: bool = False) -> WorkLock:
         """Own the upload's work until released or dead; Fault work_held where a living process does.
 
         `force` takes it from a living owner whose lease is over (a stopped process keeps its locks).
         """
 
-    def owner_alive(self, upload: str) -> bool: ...
+    def is_owner_alive(self, upload: str) -> bool: ...
     def begin(self, upload: str, token: str) -> Stage:
         """The stage of a new attempt, made where missing. Only the attempt itself begins; others use `stage`."""
 
@@ -146,7 +146,7 @@ class Store(Protocol):
     def snapshot(self, name: TreePath) -> Snapshot:
         """Open the tree at `name`; FileNotFoundError."""
 
-    def walk(self, prefix: str) -> Iterator[Found]:
+    def walk(self, prefix: str) -> Iterator[StoreEntry]:
         """All that lies under `archive`, `prearchive`, `resources`, a project of these or a name, by folder, sorted."""
 
     # what is taken out
@@ -175,7 +175,7 @@ class Store(Protocol):
     def purge(self, older_than: float, *, now: float | None = None) -> list[str]:
         """Give up what was retired more than `older_than` seconds ago; returns the ids."""
 
-    def sweep(self, seconds: float | None = None) -> Swept:
+    def sweep(self, seconds: float | None = None) -> SweepResult:
         """Delete what was given up, for at most so long; safe beside others, and at any time."""
 
     # receipts

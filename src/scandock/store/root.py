@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING
 
 from scandock.model.errors import Fault
 from scandock.model.private_files import PRIVATE_FOLDER, keep_private
-from scandock.store.durable import fault, sync_folder
+from scandock.store.durability import disk_fault, sync_folder
 from scandock.store.errors import StoreMissing
-from scandock.store.folders import FOLDER_MODE
-from scandock.store.paths import AREAS, INCOMING, RECEIPTS, RUBBISH, TRASH, WORK, inside
+from scandock.store.folder_cache import FOLDER_MODE
+from scandock.store.paths import AREAS, INCOMING, RECEIPTS, TO_DELETE, TRASH, WORK, data_path_below
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from scandock.store.paths import DataPath
 
-SAYS_LOST = "lost"
+ERRORS_LOST = "lost"
 """Name of a folder by which whoever runs the machine says that what was in the one around it won't come back."""
-FOLDERS = (INCOMING, WORK, TRASH, RUBBISH, RECEIPTS, *AREAS)
+FOLDERS = (INCOMING, WORK, TRASH, TO_DELETE, RECEIPTS, *AREAS)
 PRIVATE = frozenset({INCOMING, WORK, TRASH, RECEIPTS})
 """What nobody mounts; files and folders in them have the common modes, as they leave by rename."""
 
@@ -47,7 +47,7 @@ class Root:
             except FileNotFoundError as error:
                 raise StoreMissing(f"There is no folder {self.path}.") from error
             except OSError as error:
-                raise fault(error, f"opening {self.path}") from error
+                raise disk_fault(error, f"opening {self.path}") from error
         return self._fd
 
     def prepare(self, *, stored: bool = True) -> None:
@@ -71,7 +71,7 @@ class Root:
                 if os.stat(folder, dir_fd=self.fd).st_dev != device:
                     raise OSError(errno.EXDEV, "Invalid cross-device link", folder)
         except OSError as error:
-            raise fault(error, f"making the folders of {self.path}") from error
+            raise disk_fault(error, f"making the folders of {self.path}") from error
         if missing:
             sync_folder(TRASH, self.fd)
             sync_folder(".", self.fd)
@@ -86,7 +86,7 @@ class Root:
         except Fault:
             return False
 
-    def check_stored(self, holds: Callable[[str, bool], bool]) -> list[DataPath]:
+    def check_areas(self, holds: Callable[[str, bool], bool]) -> list[DataPath]:
         """See port.Store.check_stored."""
         missing = []
         for folder in AREAS:
@@ -100,15 +100,15 @@ class Root:
                 missing.append(folder)
         return missing
 
-    def make_stored(self, holds: Callable[[str, bool], bool]) -> list[DataPath]:
+    def make_areas(self, holds: Callable[[str, bool], bool]) -> list[DataPath]:
         """See port.Store.make_stored."""
         try:
-            made = [folder for folder in self.check_stored(holds) if self.make(folder)]
+            new_folders = [folder for folder in self.check_areas(holds) if self.make(folder)]
         except OSError as error:
-            raise fault(error, f"making the folders of {self.path}") from error
-        if made:
+            raise disk_fault(error, f"making the folders of {self.path}") from error
+        if new_folders:
             sync_folder(".", self.fd)
-        return made
+        return new_folders
 
     def gone(self, folder: DataPath) -> Fault:
         """What is said of a folder of what was placed that is not there, or has nothing in it."""
@@ -116,7 +116,7 @@ class Root:
         return StoreMissing(
             f"The folder {folder} of {self.path} {how} that was placed in it.",
             "Mount its disk, or put the folder back from a backup. Nothing is placed before that. Where what was in it"
-            f" is lost for good, make a folder named {SAYS_LOST} in it.",
+            f" is lost for good, make a folder named {ERRORS_LOST} in it.",
         )
 
     def stands(self, folder: DataPath) -> bool:
@@ -184,14 +184,14 @@ class Root:
         """Move a file or folder to where it is deleted in the background; False where it isn't there."""
         while True:
             try:
-                os.rename(path, inside(RUBBISH, os.urandom(10).hex()), src_dir_fd=self.fd, dst_dir_fd=self.fd)
+                os.rename(path, data_path_below(TO_DELETE, os.urandom(10).hex()), src_dir_fd=self.fd, dst_dir_fd=self.fd)
             except FileNotFoundError:
                 if self.inode(path) is None:
                     return False
                 self.make(TRASH)
-                self.make(RUBBISH)
+                self.make(TO_DELETE)
             except OSError as error:
-                raise fault(error, f"removing {path}") from error
+                raise disk_fault(error, f"removing {path}") from error
             else:
                 return True
 
@@ -207,8 +207,8 @@ class Root:
 
 def _missing(path: str) -> list[str]:
     """Of an absolute path and the folders above it those that are not there, nearest first."""
-    found = []
+    missing_paths = []
     while not os.path.isdir(path):
-        found.append(path)
+        missing_paths.append(path)
         path = os.path.dirname(path)
-    return found
+    return missing_paths

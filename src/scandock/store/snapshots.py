@@ -8,10 +8,10 @@ import stat
 import sys
 from typing import IO, TYPE_CHECKING, Final
 
-from scandock.store import paths, readers
-from scandock.store.durable import fault
-from scandock.store.folders import Folders
-from scandock.store.values import Found
+from scandock.store import paths, file_access
+from scandock.store.durability import disk_fault
+from scandock.store.folder_cache import FolderCache
+from scandock.store.records import StoreEntry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,24 +32,24 @@ class LocalSnapshot:
         self.name = paths.parse_tree(name)
         self._fd = _open_locked(root.fd, name)
         self.inode = os.fstat(self._fd).st_ino
-        self._folders = Folders(self._fd, keep=32)
+        self._folders = FolderCache(self._fd, keep=32)
 
     def open(self, rel: RelPath, offset: int = 0, length: int | None = None) -> IO[bytes]:
-        folder, name = paths.split(rel)
-        return readers.open_file(name, self._folders.fd(folder), offset, length)
+        folder, name = paths.split_path(rel)
+        return file_access.open_file(name, self._folders.fd(folder), offset, length)
 
     def size(self, rel: RelPath) -> int | None:
-        folder, name = paths.split(rel)
+        folder, name = paths.split_path(rel)
         try:
             status = os.stat(name, dir_fd=self._folders.fd(folder), follow_symlinks=False)
         except (FileNotFoundError, NotADirectoryError):  # the latter also for a link in place of a folder
             return None
         except OSError as error:
-            raise fault(error, f"looking at {self.name}/{rel}") from error
+            raise disk_fault(error, f"looking at {self.name}/{rel}") from error
         return status.st_size if stat.S_ISREG(status.st_mode) else None
 
-    def walk(self, order: Callable[[str], str] | None = None) -> Iterator[Found]:
-        return readers.found(self._fd, self.name, order=order)
+    def walk(self, order: Callable[[str], str] | None = None) -> Iterator[StoreEntry]:
+        return file_access.list_entries(self._fd, self.name, order=order)
 
     def close(self) -> None:
         if self._fd >= 0:
@@ -81,9 +81,9 @@ def _open_locked(root_fd: int, name: TreePath) -> int:
         return fd
 
 
-def walk(root: Root, prefix: str) -> Iterator[Found]:
+def walk(root: Root, prefix: str) -> Iterator[StoreEntry]:
     """See port.Store.walk. What lies above the level of sessions is told under the folder it is in."""
     start = paths.parse_prefix(prefix)
-    for path, status, kind in readers.walk(root.fd, start):
+    for path, status, kind in file_access.walk(root.fd, start):
         name, rel = paths.split_tree(path, is_folder=kind == "folder")
-        yield Found(name, rel, status.st_size, status.st_ino, kind)
+        yield StoreEntry(name, rel, status.st_size, status.st_ino, kind)

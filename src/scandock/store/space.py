@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Final
 
 from scandock.model.machine_errors import DiskFull
 from scandock.store import syscalls
-from scandock.store.durable import fault, write_all
+from scandock.store.durability import disk_fault, write_all
 from scandock.store.errors import FilesystemOnNetwork, StoreMissing, StoreReadOnly
-from scandock.store.paths import AREAS, INCOMING, RUBBISH, WORK, inside
+from scandock.store.paths import AREAS, INCOMING, TO_DELETE, WORK, data_path_below
 from scandock.store.root import FOLDERS
-from scandock.store.values import Room
+from scandock.store.records import FreeSpace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,8 +37,8 @@ NETWORK: Final = frozenset(
 
 
 _NO_TMPFILE: Final = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL})
-_LITTLE: Final = 4096
-_PLACES: Final = (*(folder for folder in FOLDERS if folder != RUBBISH), "cache")
+_PROBE_BYTES: Final = 4096
+_PLACES: Final = (*(folder for folder in FOLDERS if folder != TO_DELETE), "cache")
 
 
 def filesystem_of(path: str) -> str:
@@ -51,19 +51,19 @@ def filesystem_of(path: str) -> str:
         path = os.path.dirname(path)
     try:
         with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as lines:
-            return kind_in(lines, path)
+            return filesystem_in(lines, path)
     except OSError:
         return ""
 
 
-def kind_in(lines: Iterable[str], path: str) -> str:
+def filesystem_in(lines: Iterable[str], path: str) -> str:
     """Type of the file system of an absolute path without links, from the lines of a mountinfo file (proc(5))."""
     best, kind = -1, ""
     for line in lines:
         before, _, after = line.partition(" - ")
         point = _unescape(before.split(" ")[4])
-        inside = point in {"/", path} or path.startswith(point + "/")
-        if inside and len(point) >= best:  # the last one mounted on a point is the one seen
+        data_path_below = point in {"/", path} or path.startswith(point + "/")
+        if data_path_below and len(point) >= best:  # the last one mounted on a point is the one seen
             best, kind = len(point), after.split(" ", 1)[0]
     return kind
 
@@ -86,7 +86,7 @@ def reserve(root: Root, needed: int, files: int, min_free: int) -> int:
     try:
         now = os.fstatvfs(root.fd)
     except OSError as error:
-        raise fault(error, "asking for free space") from error
+        raise disk_fault(error, "asking for free space") from error
     available = now.f_bavail * now.f_frsize
     if needed + min_free > available:
         needs = f"{needed:,} bytes are needed, {available:,}" if needed else f"{available:,} bytes"
@@ -102,16 +102,16 @@ def reserve(root: Root, needed: int, files: int, min_free: int) -> int:
     return available
 
 
-def rooms(root: Root) -> dict[str, Room]:
+def rooms(root: Root) -> dict[str, FreeSpace]:
     """See port.Store.rooms."""
     places = {"data": root.path, "temporary": tempfile.gettempdir()}
     places |= {name: os.path.join(root.path, name) for name in _PLACES}
-    found = {}
+    free_space = {}
     for name, path in places.items():
         with contextlib.suppress(OSError):
             now = os.statvfs(path)
-            found[name] = Room(now.f_bavail * now.f_frsize, now.f_favail if now.f_files else None)
-    return found
+            free_space[name] = FreeSpace(now.f_bavail * now.f_frsize, now.f_favail if now.f_files else None)
+    return free_space
 
 
 def try_writing(root: Root) -> list[str]:
@@ -124,10 +124,10 @@ def try_writing(root: Root) -> list[str]:
                 "Start the server again.",
             )
         own = [folder for folder in FOLDERS if folder not in AREAS]
-        made = [folder for folder in own if root.inode(folder) is None and root.make(folder)]
+        new_folders = [folder for folder in own if root.inode(folder) is None and root.make(folder)]
         standing = own + [folder for folder in AREAS if root.stands(folder)]
     except OSError as error:
-        raise fault(error, f"making the folders of {root.path}") from error
+        raise disk_fault(error, f"making the folders of {root.path}") from error
     for folder in standing:
         if not os.access(folder, os.R_OK | os.W_OK | os.X_OK, dir_fd=root.fd, effective_ids=True):
             raise StoreReadOnly(
@@ -136,24 +136,24 @@ def try_writing(root: Root) -> list[str]:
             )
     for folder in (INCOMING, WORK):
         try:
-            _write_a_little(root, folder)
+            _write_probe(root, folder)
         except OSError as error:
-            raise fault(error, f"writing to {folder}") from error
-    return [*made]
+            raise disk_fault(error, f"writing to {folder}") from error
+    return [*new_folders]
 
 
-def _write_a_little(root: Root, folder: DataPath) -> None:
+def _write_probe(root: Root, folder: DataPath) -> None:
     """Write and sync a file without a name, so that nothing is left of it whatever happens."""
     try:
         fd = os.open(folder, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600, dir_fd=root.fd)
     except OSError as error:
         if error.errno not in _NO_TMPFILE:
             raise
-        name = inside(RUBBISH, f"probe-{os.urandom(8).hex()}")
+        name = data_path_below(TO_DELETE, f"probe-{os.urandom(8).hex()}")
         fd = os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600, dir_fd=root.fd)
         os.unlink(name, dir_fd=root.fd)
     try:
-        write_all(fd, bytes(_LITTLE))
+        write_all(fd, bytes(_PROBE_BYTES))
         os.fsync(fd)
     finally:
         os.close(fd)
@@ -171,25 +171,25 @@ def _try_exchange(root: Root) -> bool:
     try:
         folder, lock = _probe_folder(root)
         for name in ("a", "b"):
-            root.make(inside(folder, name))
+            root.make(data_path_below(folder, name))
         works = True
         try:
-            syscalls.exchange(inside(folder, "a"), inside(folder, "b"), root.fd)
+            syscalls.exchange(data_path_below(folder, "a"), data_path_below(folder, "b"), root.fd)
         except OSError:
             works = False
         for name in ("a", "b"):
-            os.rmdir(inside(folder, name), dir_fd=root.fd)
+            os.rmdir(data_path_below(folder, name), dir_fd=root.fd)
         os.rmdir(folder, dir_fd=root.fd)
         os.close(lock)
     except OSError as error:
-        raise fault(error, "trying what the file system can do") from error
+        raise disk_fault(error, "trying what the file system can do") from error
     return works
 
 
 def _probe_folder(root: Root) -> tuple[DataPath, int]:
     """A folder of the probe's own, and the descriptor whose lock keeps sweeps away from it."""
     while True:
-        folder = inside(RUBBISH, f"probe-{os.urandom(8).hex()}")
+        folder = data_path_below(TO_DELETE, f"probe-{os.urandom(8).hex()}")
         root.make(folder)
         try:
             lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=root.fd)

@@ -7,9 +7,9 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from scandock.store import paths
-from scandock.store.durable import fault, sync_failed, sync_folder, write_all
+from scandock.store.durability import disk_fault, sync_fault, sync_folder, write_all
 from scandock.store.errors import SyncFailed
-from scandock.store.folders import FOLDER_MODE
+from scandock.store.folder_cache import FOLDER_MODE
 from scandock.store.paths import INCOMING
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class LocalSpool:
             self._since += write_all(fd, data)
         except OSError as error:
             self._cut(fd, offset)
-            raise fault(error, f"receiving upload {self.upload}") from error
+            raise disk_fault(error, f"receiving upload {self.upload}") from error
         if self._since >= SYNC_EVERY:
             self._sync_bytes(fd)
         return os.lseek(fd, 0, os.SEEK_CUR)
@@ -96,7 +96,7 @@ class LocalSpool:
         except FileNotFoundError:
             return 0
         except OSError as error:
-            raise fault(error, f"opening upload {self.upload}") from error
+            raise disk_fault(error, f"opening upload {self.upload}") from error
 
     def local_path(self) -> str | None:
         return f"{self._root.path}/{self._file}"
@@ -126,13 +126,13 @@ class LocalSpool:
                 except FileExistsError:
                     pass
                 except OSError as error:
-                    raise fault(error, f"receiving upload {self.upload}") from error
+                    raise disk_fault(error, f"receiving upload {self.upload}") from error
             try:
                 self._fd = os.open(self._file, flags, FILE_MODE, dir_fd=self._root.fd)
             except FileNotFoundError:
                 raise
             except OSError as error:
-                raise fault(error, f"opening upload {self.upload}") from error
+                raise disk_fault(error, f"opening upload {self.upload}") from error
         return self._fd
 
     def _sync_bytes(self, fd: int) -> None:
@@ -142,7 +142,7 @@ class LocalSpool:
         except OSError as error:
             self.discard()
             self._void = True
-            raise sync_failed(error, f"Upload {self.upload}") from error
+            raise sync_fault(error, f"Upload {self.upload}") from error
         self._since = 0
 
     def _cut(self, fd: int, offset: int) -> None:

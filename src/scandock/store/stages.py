@@ -13,12 +13,12 @@ import sys
 from typing import IO, TYPE_CHECKING, Final
 
 from scandock.model.errors import TokenLost
-from scandock.store import paths, readers, syscalls
-from scandock.store.adopting import adopt
-from scandock.store.durable import fault, sync_failed, write_all
+from scandock.store import paths, file_access, syscalls
+from scandock.store.hardlinks import adopt
+from scandock.store.durability import disk_fault, sync_fault, write_all
 from scandock.store.errors import SyncFailed
-from scandock.store.folders import Folders
-from scandock.store.values import Blob
+from scandock.store.folder_cache import FolderCache
+from scandock.store.records import Blob
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from scandock.store.handles import Stage
     from scandock.store.paths import DataPath, RelPath, TreePath
     from scandock.store.root import Root
-    from scandock.store.values import Adopted, Found
+    from scandock.store.records import AdoptResult, StoreEntry
 
 FILE_MODE: Final = 0o644
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -44,7 +44,7 @@ class LocalWriter:
 
     __slots__ = ("_fd", "_folders", "rel", "size")
 
-    def __init__(self, folders: Folders, rel: RelPath, fd: int) -> None:
+    def __init__(self, folders: FolderCache, rel: RelPath, fd: int) -> None:
         self._folders = folders
         self._fd = fd
         self.rel = rel
@@ -55,7 +55,7 @@ class LocalWriter:
             done = write_all(self._fd, data)
         except OSError as error:
             self.abort()
-            raise fault(error, f"writing {self.rel}") from error
+            raise disk_fault(error, f"writing {self.rel}") from error
         self.size += done
         return done
 
@@ -65,14 +65,14 @@ class LocalWriter:
             os.close(fd)
         except OSError as error:
             self.abort()
-            raise fault(error, f"writing {self.rel}") from error
+            raise disk_fault(error, f"writing {self.rel}") from error
         return Blob(self.rel, 0, self.size, self.size, sha256)
 
     def abort(self) -> None:
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)
-        folder, name = paths.split(self.rel)
+        folder, name = paths.split_path(self.rel)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name, dir_fd=self._folders.fd(folder))
 
@@ -110,7 +110,7 @@ class LocalStage:
             self._fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=root.fd)
         except FileNotFoundError:
             raise self.lost() from None
-        self._folders = Folders(self._fd)
+        self._folders = FolderCache(self._fd)
 
     def lost(self) -> TokenLost:
         return TokenLost(f"Upload {self.upload} has been taken over by another process.")
@@ -126,12 +126,12 @@ class LocalStage:
             size = write_all(fd, data)
         except OSError as error:
             LocalWriter(self._folders, rel, fd).abort()
-            raise fault(error, f"writing {rel}") from error
+            raise disk_fault(error, f"writing {rel}") from error
         os.close(fd)
         return Blob(rel, 0, size, size, sha256)
 
     def _create(self, rel: RelPath) -> int:
-        folder, name = paths.split(rel)
+        folder, name = paths.split_path(rel)
         try:
             return os.open(name, _CREATE, FILE_MODE, dir_fd=self._folders.fd(folder, create=True))
         except FileExistsError:
@@ -141,9 +141,9 @@ class LocalStage:
         except FileNotFoundError:
             raise self.lost() from None  # its folder was removed under us
         except OSError as error:
-            raise fault(error, f"making {rel}") from error
+            raise disk_fault(error, f"making {rel}") from error
 
-    def adopt(self, name: TreePath, pairs: Iterable[tuple[RelPath, RelPath]]) -> Adopted:
+    def adopt(self, name: TreePath, pairs: Iterable[tuple[RelPath, RelPath]]) -> AdoptResult:
         return adopt(self._root.fd, paths.parse_tree(name), self._folders, pairs)
 
     def move(self, old: RelPath, new: RelPath) -> None:
@@ -159,11 +159,11 @@ class LocalStage:
         except FileNotFoundError:
             raise self.lost() from None
         except OSError as error:
-            raise fault(error, f"making {rel}") from error
+            raise disk_fault(error, f"making {rel}") from error
 
     def _rename(self, stage: DataPath, old: RelPath, new: RelPath) -> None:
         source, target = paths.staged_path(stage, old), paths.staged_path(self.path, new)
-        parent, _ = paths.split(new)
+        parent, _ = paths.split_path(new)
         try:
             self._folders.fd(parent, create=True)
             syscalls.rename_new(source, target, self._root.fd)
@@ -176,7 +176,7 @@ class LocalStage:
         except FileExistsError:
             raise
         except OSError as error:
-            raise fault(error, f"moving {old}") from error
+            raise disk_fault(error, f"moving {old}") from error
 
     def remove(self, rel: RelPath) -> None:
         """Files are unlinked, folders moved to where they are deleted in the background."""
@@ -190,12 +190,12 @@ class LocalStage:
         except (FileNotFoundError, NotADirectoryError):
             pass
         except OSError as error:
-            raise fault(error, f"removing {rel}") from error
+            raise disk_fault(error, f"removing {rel}") from error
 
     def clear(self) -> None:
         for name in self.list():
-            self._root.give_up(paths.inside(self.path, name))
-            self._folders.forget(paths.unchecked(name))
+            self._root.give_up(paths.data_path_below(self.path, name))
+            self._folders.forget(paths.unchecked_path(name))
 
     def write_back(self) -> None:
         """See handles.Stage. By a descriptor of its own: the errors that it meets are `seal`'s to tell."""
@@ -211,17 +211,17 @@ class LocalStage:
             raise self.lost()
         try:
             syscalls.syncfs(self._fd)
-            if not syscalls.syncfs_tells():
+            if not syscalls.syncfs_reports_errors():
                 self._sync_each()
         except OSError as error:
             self._void = True
-            raise sync_failed(error, f"Staging of upload {self.upload}") from error
+            raise sync_fault(error, f"Staging of upload {self.upload}") from error
 
     def _sync_each(self) -> None:
         """For kernels whose syncfs keeps write errors to itself: the pages are clean now, fsync asks for the error."""
-        for rel, _, kind in readers.walk(self._fd):
+        for rel, _, kind in file_access.walk(self._fd):
             if kind == "file":
-                folder, name = paths.split(paths.unchecked(rel))
+                folder, name = paths.split_path(paths.unchecked_path(rel))
                 fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._folders.fd(folder))
                 try:
                     os.fsync(fd)
@@ -231,8 +231,8 @@ class LocalStage:
     # reading
 
     def open(self, rel: RelPath, offset: int = 0, length: int | None = None) -> IO[bytes]:
-        folder, name = paths.split(rel)
-        return readers.open_file(name, self._folders.fd(folder), offset, length)
+        folder, name = paths.split_path(rel)
+        return file_access.open_file(name, self._folders.fd(folder), offset, length)
 
     def read_at(self, rel: RelPath, offset: int, length: int) -> bytes:
         with self.open(rel, offset, length) as reader:
@@ -250,14 +250,14 @@ class LocalStage:
     def stamp(self, rel: RelPath) -> int | None:
         return self._root.stamp(paths.staged_path(self.path, rel))
 
-    def list(self, rel: RelPath = paths.NOWHERE) -> list[str]:
+    def list(self, rel: RelPath = paths.TREE_ROOT) -> list[str]:
         try:
             return sorted(os.listdir(self._folders.fd(rel)))
         except (FileNotFoundError, NotADirectoryError):
             return []
 
-    def walk(self, rel: RelPath = paths.NOWHERE) -> Iterator[Found]:
-        return readers.found(self._fd, "", paths.parse_rel(rel) if rel else rel)
+    def walk(self, rel: RelPath = paths.TREE_ROOT) -> Iterator[StoreEntry]:
+        return file_access.list_entries(self._fd, "", paths.parse_rel(rel) if rel else rel)
 
     def close(self) -> None:
         if self._fd >= 0:

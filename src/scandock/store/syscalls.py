@@ -68,7 +68,7 @@ def exchange(source: str, target: str, root_fd: int) -> None:
 def syncfs(fd: int) -> None:
     """Write everything of the file system of `fd` to disk, wait, and raise OSError if any of it failed.
 
-    Errors are those since `fd` was opened (Linux 5.8; see `syncfs_tells`), so open it before the first write.
+    Errors are those since `fd` was opened (Linux 5.8; see `syncfs_reports_errors`), so open it before the first write.
     """
     import ctypes
 
@@ -78,7 +78,7 @@ def syncfs(fd: int) -> None:
 
 
 @functools.cache
-def syncfs_tells() -> bool:
+def syncfs_reports_errors() -> bool:
     """True where syncfs reports write errors (Linux 5.8 and later)."""
     numbers = os.uname().release.split("-", 1)[0].split(".")
     try:

@@ -11,27 +11,27 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from scandock.store import paths, syscalls
-from scandock.store.durable import fault, replace_file, sync_folder
-from scandock.store.paths import RUBBISH, TRASH
-from scandock.store.values import TrashEntry
+from scandock.store.durability import disk_fault, replace_file, sync_folder
+from scandock.store.paths import TO_DELETE, TRASH
+from scandock.store.records import TrashEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from scandock.store.paths import DataPath, TreePath
     from scandock.store.root import Root
-    from scandock.store.trees import Trees
+    from scandock.store.trees import PublishedTrees
 
 _STAMP: Final = "%Y%m%dT%H%M%S"
 
 
-def new_id(now: float | None = None) -> str:
+def new_trash_id(now: float | None = None) -> str:
     """An id that sorts by time (UTC): `20261124T081530-6f1c...`."""
     stamp = time.strftime(_STAMP, time.gmtime(time.time() if now is None else now))
     return f"{stamp}-{os.urandom(8).hex()}"
 
 
-def retired_at(trash: str) -> int:
+def trashed_at(trash: str) -> int:
     """Unix seconds in a trash id; ValueError where it isn't one."""
     stamp, dash, rest = trash.partition("-")
     if not dash or not rest:
@@ -47,13 +47,13 @@ class Trash:
 
     __slots__ = ("_root", "_trees")
 
-    def __init__(self, root: Root, trees: Trees) -> None:
+    def __init__(self, root: Root, trees: PublishedTrees) -> None:
         self._root = root
         self._trees = trees
 
     def retire(self, path: DataPath, trash: str, note: Mapping[str, object]) -> str | None:
         """Move `path` (below DATA, checked) to the trash under the id `trash`; see port.Store.retire."""
-        retired_at(trash)
+        trashed_at(trash)
         entry, tree = paths.trash_entry(trash), paths.trash_tree(trash)
         inside = self._root.inode(tree) is not None
         if self._root.inode(path) is None and not inside:
@@ -68,17 +68,17 @@ class Trash:
                 self._root.give_up(entry)
                 return None
         except OSError as error:
-            raise fault(error, f"retiring {path}") from error
+            raise disk_fault(error, f"retiring {path}") from error
         sync_folder(entry, self._root.fd)
         sync_folder(TRASH, self._root.fd)
-        sync_folder(paths.parents(path)[0], self._root.fd)
+        sync_folder(paths.parent_folders(path)[0], self._root.fd)
         return trash
 
-    def _describe(self, trash: str, what: Mapping[str, object]) -> None:
+    def _describe(self, trash: str, details: Mapping[str, object]) -> None:
         """Write what.json by rename, synced: it is there whole or not at all, before the tree is."""
         import json
 
-        content = json.dumps(what, sort_keys=True).encode()
+        content = json.dumps(details, sort_keys=True).encode()
         replace_file(paths.trash_note(trash), content, self._root.fd)
 
     def entries(self) -> Iterator[TrashEntry]:
@@ -90,7 +90,7 @@ class Trash:
     def _ids(self) -> Iterator[str]:
         for trash in self._root.list(TRASH):
             try:
-                retired_at(trash)
+                trashed_at(trash)
             except ValueError:
                 continue  # `now`, and what people put there
             yield trash
@@ -101,20 +101,20 @@ class Trash:
         try:
             fd = os.open(paths.trash_note(trash), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._root.fd)
             with os.fdopen(fd, "rb") as reader:
-                what = json.load(reader)
+                details = json.load(reader)
         except (OSError, ValueError):
             return {}
-        return what if isinstance(what, dict) else {}
+        return details if isinstance(details, dict) else {}
 
     def standing(self, trash: str) -> int | None:
         """See port.Store.trashed."""
-        retired_at(trash)
+        trashed_at(trash)
         return self._root.inode(paths.trash_tree(trash))
 
     def restore(self, trash: str, name: TreePath) -> None:
         """See port.Store.restore."""
         paths.parse_tree(name)
-        retired_at(trash)
+        trashed_at(trash)
         tree = paths.trash_tree(trash)
         if self._root.inode(tree) is None:
             raise FileNotFoundError(2, "Not in the trash", trash)
@@ -125,11 +125,11 @@ class Trash:
     def purge(self, older_than: float, now: float | None) -> list[str]:
         """See port.Store.purge."""
         limit = (time.time() if now is None else now) - older_than
-        old = [trash for trash in self._ids() if retired_at(trash) <= limit]
+        old = [trash for trash in self._ids() if trashed_at(trash) <= limit]
         for trash in old:
             self._root.give_up(paths.trash_entry(trash))
         return old
 
     def rubbish(self) -> list[DataPath]:
         """Paths of what waits for the sweep."""
-        return [paths.inside(RUBBISH, name) for name in self._root.list(RUBBISH)]
+        return [paths.data_path_below(TO_DELETE, name) for name in self._root.list(TO_DELETE)]

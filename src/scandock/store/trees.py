@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 from scandock.model.errors import TokenLost
 from scandock.store import paths, syscalls
-from scandock.store.durable import fault, sync_folder
+from scandock.store.durability import disk_fault, sync_folder
 from scandock.store.errors import StoreFailed, TreeMissing
-from scandock.store.folders import FOLDER_MODE
+from scandock.store.folder_cache import FOLDER_MODE
 from scandock.store.space import can_exchange
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _TRIES: Final = 1000
 
 
-class Trees:
+class PublishedTrees:
     """The verbs on names; remembers which folders must be synced."""
 
     __slots__ = ("_root", "_settling", "_unsynced")
@@ -54,7 +54,7 @@ class Trees:
         if inode is None or self._root.inode(name) != inode:
             new = self._expect(source, stage_path, rel, inode)
             self._expect_area(name)
-            if self._root.inode(name) is None and self._root.inode(paths.aside(source)) is None:
+            if self._root.inode(name) is None and self._root.inode(paths.exchange_path(source)) is None:
                 raise FileNotFoundError(2, "No tree to exchange with", name)
             try:
                 self._exchange(source, name)
@@ -62,7 +62,7 @@ class Trees:
                 self._expect(source, stage_path, rel, new)
                 raise
             except OSError as error:
-                raise fault(error, f"exchanging {name}") from error
+                raise disk_fault(error, f"exchanging {name}") from error
         self._finish_exchange(source)
         self.touched(source, name)
 
@@ -72,13 +72,13 @@ class Trees:
             syscalls.exchange(source, name, fd)
             return
         if self._root.inode(name) is not None:
-            os.rename(name, paths.aside(source), src_dir_fd=fd, dst_dir_fd=fd)
+            os.rename(name, paths.exchange_path(source), src_dir_fd=fd, dst_dir_fd=fd)
         self._rename_new(source, name)
 
     def _finish_exchange(self, source: DataPath) -> None:
         """The last step of an exchange by hand: the old tree to where the new one stood."""
-        if self._root.inode(paths.aside(source)) is not None:
-            syscalls.rename_new(paths.aside(source), source, self._root.fd)
+        if self._root.inode(paths.exchange_path(source)) is not None:
+            syscalls.rename_new(paths.exchange_path(source), source, self._root.fd)
 
     def rename(self, old: TreePath, new: TreePath, inode: int | None) -> None:
         """See port.Store.rename."""
@@ -109,7 +109,7 @@ class Trees:
             except FileExistsError:
                 raise
             except OSError as error:
-                raise fault(error, f"placing {name}") from error
+                raise disk_fault(error, f"placing {name}") from error
             else:
                 return
         raise StoreFailed(f"The folder of {name} vanished again and again.", "Import it again.")
@@ -132,7 +132,7 @@ class Trees:
 
     def _make_parents(self, name: TreePath) -> None:
         self._expect_area(name)
-        for parent in reversed(paths.parents(name)):
+        for parent in reversed(paths.parent_folders(name)):
             try:
                 os.mkdir(parent, FOLDER_MODE, dir_fd=self._root.fd)
             except FileExistsError:
@@ -140,7 +140,7 @@ class Trees:
 
     def prune(self, name: TreePath) -> None:
         """Remove the parents of `name` that are empty now."""
-        for parent in paths.parents(name)[:-1]:
+        for parent in paths.parent_folders(name)[:-1]:
             try:
                 os.rmdir(parent, dir_fd=self._root.fd)
             except OSError:
@@ -149,7 +149,7 @@ class Trees:
     def touched(self, *touched: DataPath) -> None:
         """Remember that the folders above these paths must be synced before anyone says done."""
         for path in touched:
-            above = paths.parents(path)
+            above = paths.parent_folders(path)
             self._unsynced.update(above if above[-1] in paths.AREAS else above[:1])
 
     def settle(self) -> None:

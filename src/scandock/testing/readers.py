@@ -12,7 +12,7 @@ import threading
 from contextlib import AbstractContextManager
 
 from scandock.workers.reader_process import serve
-from scandock.workers.readers import use_readers
+from scandock.workers.readers import use_reader_start
 from scandock.workers.wire import Wire
 
 END_SECONDS = 60.0
@@ -44,4 +44,4 @@ class _ReaderThread:
 
 def thread_readers() -> AbstractContextManager[None]:
     """Let imports of this process read in threads within the context."""
-    return use_readers(lambda end, _: _ReaderThread(end.dup()))
+    return use_reader_start(lambda end, _: _ReaderThread(end.dup()))

@@ -121,10 +121,10 @@ def make_app(data: str | os.PathLike[str], settings: Settings, **more: Any) -> F
 def add_account(catalog: Catalog, name: str, hashed: str, *, admin: bool = False, **roles: str) -> int:
     """Make an account whose password is hashed already, with roles by project, and give its number."""
     with catalog.write() as connection:
-        made = accounts.create(connection, name, password=hashed, admin=admin)
+        account = accounts.create(connection, name, password=hashed, admin=admin)
         for project, role in roles.items():
-            members.set_role(connection, project, made, Role(role))
-    return made.id
+            members.set_role(connection, project, account, Role(role))
+    return account.id
 
 
 class AppTransport(httpx.BaseTransport):
@@ -148,10 +148,10 @@ class AppTransport(httpx.BaseTransport):
     async def _ask(self, request: httpx.Request, body: bytes) -> httpx.Response:
         # A stream, as `content` would add a length to what is sent in chunks.
         stream = httpx.ByteStream(body)
-        asked = httpx.Request(
+        outgoing = httpx.Request(
             request.method, request.url, headers=request.headers, stream=stream, extensions=request.extensions
         )
-        answer = await self._transport.handle_async_request(asked)
+        answer = await self._transport.handle_async_request(outgoing)
         if not isinstance(answer.stream, httpx.AsyncByteStream):
             raise TypeError("The application's answer is no stream.")
         content = b"".join([part async for part in answer.stream])

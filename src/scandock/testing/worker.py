@@ -13,10 +13,10 @@ import structlog
 from scandock.model.errors import Fault, TokenLost
 from scandock.services.settings import Settings, load_settings
 from scandock.testing.readers import thread_readers
-from scandock.workers.attempt import Order, run_attempt
-from scandock.workers.beats import Beats
+from scandock.workers.attempt import AttemptRequest, run_attempt
+from scandock.workers.liveness import WorkerLiveness
 from scandock.workers.errors import AttemptDied
-from scandock.workers.troubles import machine_fault
+from scandock.workers.machine_faults import to_machine_fault
 from scandock.workers.worker import Worker
 from scandock.workers.worker_figures import WorkerFigures
 
@@ -26,7 +26,7 @@ END_SECONDS = 60.0
 class _AttemptThread:
     """Runs where the worker expects a process. It can't be killed: it ends by itself, whatever was wanted."""
 
-    def __init__(self, order: Order, settings: Settings) -> None:
+    def __init__(self, order: AttemptRequest, settings: Settings) -> None:
         self.killed = ""
         self.pid = os.getpid()
         self._failed = False
@@ -34,14 +34,14 @@ class _AttemptThread:
         self._thread = threading.Thread(target=self._run, args=(order, settings), name="attempt", daemon=True)
         self._thread.start()
 
-    def _run(self, order: Order, settings: Settings) -> None:
+    def _run(self, order: AttemptRequest, settings: Settings) -> None:
         try:
             run_attempt(order, settings)
         except TokenLost:
             pass
         except Exception as error:  # noqa: BLE001  what would end a process with a traceback
             self._failed = True
-            self._fault = machine_fault(error)
+            self._fault = to_machine_fault(error)
             structlog.get_logger().error("attempt failed", upload=order.upload, exc_info=error)
 
     def kill(self, why: str) -> None:
@@ -82,16 +82,16 @@ class InProcessWorker:
 
     def __enter__(self) -> Self:
         with ExitStack() as opened:
-            beats = Beats.make()
-            opened.callback(beats.close)
-            beats.figures = self.figures
+            liveness = WorkerLiveness.make()
+            opened.callback(liveness.close)
+            liveness.figures = self.figures
             opened.enter_context(thread_readers())
             worker = Worker(
                 self._data,
                 self._slots,
                 self._settings,
                 os.getpid(),
-                beats,
+                liveness,
                 structlog.get_logger(),
                 start=lambda order: _AttemptThread(order, self._settings),
                 upkeep=self._upkeep,

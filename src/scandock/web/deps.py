@@ -18,10 +18,10 @@ from starlette.datastructures import State
 
 from scandock.access.authentication import LoginState
 from scandock.access.password_queue import PasswordQueue
-from scandock.catalog.engine import Catalog, only_read
+from scandock.catalog.engine import Catalog, forbid_writes
 from scandock.model import request_limits
 from scandock.model.errors import Fault
-from scandock.placing.stored_folders import make_stored
+from scandock.publishing.areas import make_areas
 from scandock.services.batching import Gathering
 from scandock.services.decoding import Pictures
 from scandock.services.hand_changes import Change, make_changes
@@ -97,7 +97,7 @@ class Site:
     workers_ready: Callable[[], str]
     """Why no worker takes imports; empty where one does."""
     readiness: Readiness = field(init=False)
-    metrics_look: SharedLook[bytes] = field(default_factory=lambda: SharedLook("metrics", begin=only_read))
+    metrics_look: SharedLook[bytes] = field(default_factory=lambda: SharedLook("metrics", begin=forbid_writes))
     """Whatever asks for the metrics: a disk that hangs keeps no thread but this one's."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the server ends: streams that never end by themselves listen to it."""
@@ -167,8 +167,8 @@ def open_site(
     prepare(store, settings)
     catalog = open_data_catalog(store.path, settings)
     with contextlib.suppress(Fault):  # what is placed can be looked up all the same, and `/readyz` tells of it
-        make_stored(catalog, store)
-    catalog.bound_caches(CACHES_BYTES)
+        make_areas(catalog, store)
+    catalog.limit_caches(CACHES_BYTES)
     hand_threads = ThreadPoolExecutor(HAND_THREADS, "hands")
     metrics = Metrics(catalog, store, worker_figures)
     receiving = Receiving(catalog, store, limits_of(settings))
@@ -191,7 +191,7 @@ def open_site(
         refusals=refusals,
         passwords=PasswordQueue(waited=metrics.passwords_waited.inc, refused=metrics.passwords_refused.inc),
         catalog_threads=ThreadPoolExecutor(CATALOG_THREADS, "catalog"),
-        read_threads=ThreadPoolExecutor(READ_THREADS, "reads", initializer=only_read),
+        read_threads=ThreadPoolExecutor(READ_THREADS, "reads", initializer=forbid_writes),
         spool_threads=ThreadPoolExecutor(SPOOL_THREADS, "spool"),
         zip_threads=ThreadPoolExecutor(ZIP_THREADS, "zip"),
         pictures=pictures,

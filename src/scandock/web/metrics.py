@@ -23,7 +23,7 @@ from scandock.catalog.tables import upload
 from scandock.model.errors import Fault
 from scandock.model.limit_counts import RequestLimit, AccountLimit, limit_counts
 from scandock.model.verdicts import FINAL, UNFINISHED, ImportState
-from scandock.queue.retry import waits_for_next
+from scandock.queue.retry import is_waiting
 from scandock.services.clock_watch import look_at
 from scandock.services.damage import KINDS, count_damage, verification_ages
 from scandock.services.reservations import is_reserved, left_over
@@ -163,7 +163,7 @@ def _queue_metrics(catalog: Catalog, connection: Connection) -> Iterable[Family]
         .where(upload.c.state == ImportState.RECEIVED)
     ).scalar_one()
     yield table.QUEUE_OLDEST.family(_seconds_since(accepted, _now(catalog, connection)))
-    stopped = connection.execute(select(upload.c.code, count).where(waits_for_next()).group_by(upload.c.code))
+    stopped = connection.execute(select(upload.c.code, count).where(is_waiting()).group_by(upload.c.code))
     yield table.IMPORTS_WAITING.family({row.code: row.n for row in stopped})
     sent = connection.execute(select(delivery.c.state, count).group_by(delivery.c.state))
     delivered = {row.state: row.n for row in sent}

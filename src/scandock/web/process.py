@@ -27,7 +27,7 @@ DRAIN_SECONDS = 10
 
 def main(words: list[str]) -> None:
     """Serve until SIGTERM."""
-    parent, data, fd, beats = words
+    parent, data, fd, liveness = words
     confine(int(parent), "web")
     keep_one_heap()
     unblock_signals()
@@ -39,12 +39,12 @@ def main(words: list[str]) -> None:
         from scandock.web.app import create_app
         from scandock.web.connections import make_room
         from scandock.web.deps import open_site
-        from scandock.workers.beats import Beats
+        from scandock.workers.liveness import WorkerLiveness
 
         settings = load_settings()
         log = set_up("web", settings.log_level)
         make_room(settings.max_connections)
-        worker = Beats(int(beats))
+        worker = WorkerLiveness(int(liveness))
         try:
             site = open_site(data, settings, worker.trouble, worker.figures)
         except Fault as fault:  # of disk or catalog: its supervisor tries again

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from scandock.catalog.engine import DAMAGED_REMEDY
 from scandock.model.errors import OUTAGES, ScandockError
-from scandock.placing.stored_folders import make_stored
+from scandock.publishing.areas import make_areas
 from scandock.services.clock_watch import look_at
 from scandock.services.logs import cause, log, where
 from scandock.web.shared_look import SharedLook, StillLooking
@@ -141,7 +141,7 @@ def store_in(catalog: Catalog, store: Store, settings: Settings) -> str:
 
     Not one in which something was placed: that it is gone is what is the matter.
     """
-    for folder in [*store.try_writing(), *make_stored(catalog, store)]:
+    for folder in [*store.try_writing(), *make_areas(catalog, store)]:
         log().warning("folder_made", folder=folder)
     store.reserve(0, files=1, min_free=settings.min_free_bytes)
     return ""

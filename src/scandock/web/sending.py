@@ -31,7 +31,7 @@ from scandock.services.logs import log
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from scandock.services.held_answers import HeldAnswers, HeldFile, Hold
+    from scandock.services.held_answers import HeldAnswers, HeldFile, WorkLock
 
 PIECE: Final = 64 * 1024
 """Bytes of one message; an answer that has no more is never refused and needs no room."""
@@ -137,7 +137,7 @@ class _Answer:
         self._transport: Transport | None = scope.get("extensions", {}).get(TRANSPORT)
         self._start: Message | None = None
         """The head of the answer, which waits until it is known whether there is room for the body."""
-        self._hold: Hold | None = None
+        self._hold: WorkLock | None = None
         self._bytes = 0
         self._events = False
         self._refused = False

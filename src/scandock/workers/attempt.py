@@ -1,7 +1,7 @@
 """One attempt of one import that came by the server: the same course as on the command line, from the spool.
 
 Forked for a worker (`scandock.workers.fork_server`), or started by it as
-`python -m scandock.workers.attempt PARENT ORDER FD`, ORDER a JSON document (`Order`). It exits with 0 once
+`python -m scandock.workers.attempt PARENT ORDER FD`, ORDER a JSON document (`AttemptRequest`). It exits with 0 once
 it has written what became of the import, or found that it is not its own any more; anything else is a death, which the
 worker tells of, with the fault that it was told of on the pipe FD (`fault_pipe.py`).
 """
@@ -23,11 +23,11 @@ from scandock.model.process import confine
 from scandock.model.verdicts import ImportState
 from scandock.store.errors import StoreFailed
 from scandock.workers.errors import AccountDisabled, BytesMissing
-from scandock.workers.fault_pipe import NOBODY, tell
+from scandock.workers.fault_pipe import NO_PIPE, send_fault
 from scandock.workers.import_run import ImportRun
-from scandock.workers.listening import Listening
-from scandock.workers.reading import ReadEntries, Reading, default_readers
-from scandock.workers.troubles import machine_fault
+from scandock.workers.import_progress import ImportProgress
+from scandock.workers.archive_reader import ReadEntries, ArchiveReader, default_readers
+from scandock.workers.machine_faults import to_machine_fault
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -46,7 +46,7 @@ BYTES_MISSING = BytesMissing()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class AttemptRequest:
     """What the worker says of the import that it has claimed."""
 
     data: str
@@ -65,12 +65,12 @@ class Order:
         return json.dumps(asdict(self))
 
     @classmethod
-    def from_json(cls, text: str) -> Order:
+    def from_json(cls, text: str) -> AttemptRequest:
         return cls(**json.loads(text))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Upload:
+class ReceivedUpload:
     """The row of what is to be imported."""
 
     lease: ImportLease
@@ -81,9 +81,9 @@ class Upload:
     received: int
 
 
-def run_attempt(order: Order, settings: Settings) -> None:
+def run_attempt(order: AttemptRequest, settings: Settings) -> None:
     """Bring the import to its end, or back among those that wait; TokenLost where it is not ours."""
-    from scandock.placing.stored_folders import make_stored
+    from scandock.publishing.areas import make_areas
     from scandock.queue.leases import renew
     from scandock.services.opening import open_data_catalog
     from scandock.services.progress import Recorder
@@ -93,14 +93,14 @@ def run_attempt(order: Order, settings: Settings) -> None:
     catalog = open_data_catalog(store.path, settings)
     try:
         with catalog.read() as connection:
-            upload = _upload(connection, order)
+            upload = _read_upload(connection, order)
         renew(catalog, upload.lease)
-        make_stored(catalog, store)
+        make_areas(catalog, store)
         with store.hold(order.upload, force=True):
             stage = store.take(order.upload, order.previous or order.token, order.token)
             reach("began")
             try:
-                if not _settled_without(catalog, store, stage, upload, order):
+                if not _finish_earlier(catalog, store, stage, upload, order):
                     with Recorder(catalog, upload.lease, attempt=order.attempt) as recorder:
                         UploadRun(catalog, store, stage, upload, order, settings, recorder).run()
             finally:
@@ -110,7 +110,7 @@ def run_attempt(order: Order, settings: Settings) -> None:
         store.close()
 
 
-def _upload(connection: Connection, order: Order) -> Upload:
+def _read_upload(connection: Connection, order: AttemptRequest) -> ReceivedUpload:
     from sqlalchemy import select
 
     from scandock.catalog.server_tables import reception
@@ -132,7 +132,7 @@ def _upload(connection: Connection, order: Order) -> Upload:
     ).first()
     if row is None:
         raise TokenLost("Another process has taken over this import.")
-    return Upload(
+    return ReceivedUpload(
         lease=ImportLease(row.id, order.upload, order.token),
         account_id=row.account_id,
         request=ImportRequest.from_json(row.request),
@@ -142,13 +142,13 @@ def _upload(connection: Connection, order: Order) -> Upload:
     )
 
 
-def _settled_without(catalog: Catalog, store: LocalStore, stage: Stage, upload: Upload, order: Order) -> bool:
+def _finish_earlier(catalog: Catalog, store: LocalStore, stage: Stage, upload: ReceivedUpload, order: AttemptRequest) -> bool:
     """Deal with what an attempt before has left: intents roll forward, all else goes. True where that was all."""
-    from scandock.placing.complete import has_intents
-    from scandock.placing.forget import forget_exceptions, forget_staged
-    from scandock.placing.requeue import exhausted, fail, requeue_or_fail
-    from scandock.placing.reserve import release
-    from scandock.placing.roll_forward import roll_forward
+    from scandock.publishing.complete import has_intents
+    from scandock.publishing.row_cleanup import delete_exceptions, delete_staged_rows
+    from scandock.publishing.requeue import exhausted, fail_import, requeue_or_fail
+    from scandock.publishing.reserve import release_names
+    from scandock.publishing.roll_forward import roll_forward
 
     lease = upload.lease
     if has_intents(catalog, lease):
@@ -160,17 +160,17 @@ def _settled_without(catalog: Catalog, store: LocalStore, stage: Stage, upload: 
             requeue_or_fail(catalog, store, stage, lease, fault, attempt=order.attempt)
         return True
     if order.exhausted:
-        fail(catalog, store, stage, lease, exhausted(order.reason))
+        fail_import(catalog, store, stage, lease, exhausted(order.reason))
         return True
     if upload.received and not store.spool(order.upload).size():
-        fail(catalog, store, stage, lease, BYTES_MISSING)
+        fail_import(catalog, store, stage, lease, BYTES_MISSING)
         return True
     stage.clear()
     if order.previous:
-        forget_staged(catalog, lease)
-        forget_exceptions(catalog, lease)
+        delete_staged_rows(catalog, lease)
+        delete_exceptions(catalog, lease)
         with catalog.write() as connection:
-            release(connection, lease)
+            release_names(connection, lease)
     return False
 
 
@@ -182,24 +182,24 @@ class UploadRun(ImportRun):
         catalog: Catalog,
         store: LocalStore,
         stage: Stage,
-        upload: Upload,
-        order: Order,
+        upload: ReceivedUpload,
+        order: AttemptRequest,
         settings: Settings,
         recorder: Recorder,
     ) -> None:
         from scandock.rules.mapping import parse_mapping
-        from scandock.workers.site import make_site
+        from scandock.workers.context import make_context
 
         path = store.spool(order.upload).local_path()
         if path is None:
             raise StoreFailed("The upload's bytes lie where they can't be read from.", "Look at the store.")
-        listening = Listening(recorder)
+        listening = ImportProgress(recorder)
         mapping = parse_mapping(upload.mapping, "mapping") if upload.mapping else ()
         super().__init__(
             archive=upload.name or path,
             store=store,
             stage=stage,
-            site=make_site(catalog, settings, upload.request, mapping),
+            context=make_context(catalog, settings, upload.request, mapping),
             lease=upload.lease,
             listening=listening,
             cancelled=threading.Event(),
@@ -208,20 +208,20 @@ class UploadRun(ImportRun):
         self.path, self.upload, self.order = path, upload, order
 
     def run(self) -> None:
-        from scandock.placing.requeue import drop_bytes
+        from scandock.publishing.requeue import drop_bytes
 
         try:
             self._run()
         except TokenLost:
             raise
         except Exception as error:  # the last fence: what it was is logged, and the import has an end
-            fault = machine_fault(error)
+            fault = to_machine_fault(error)
             if fault is not None:
                 self._make_room()
                 raise fault from error
-            _tell_unexpected(self.order.upload, error)
+            _log_unexpected(self.order.upload, error)
             self._end_unexpected()
-        drop_bytes(self.site.catalog, self.store, self.lease)
+        drop_bytes(self.context.catalog, self.store, self.lease)
 
     def _run(self) -> None:
         reach("recorded")
@@ -229,7 +229,7 @@ class UploadRun(ImportRun):
             entries: ReadEntries | Exception
             try:
                 self._check_account()
-                self.site.check_request()
+                self.context.check_request()
                 entries = self._read(opened)
                 reach("read")
             except Exception as error:  # noqa: BLE001  told by `finish`
@@ -241,35 +241,35 @@ class UploadRun(ImportRun):
 
     def _read(self, opened: contextlib.ExitStack) -> ReadEntries:
         """Read the upload; readers and ledger are closed with `opened`."""
-        request, settings, order = self.upload.request, self.site.settings, self.order
+        request, settings, order = self.upload.request, self.context.settings, self.order
         readers = default_readers(request, settings)
         if order.reason in LACKED_MEMORY:
             readers = max(1, readers >> (order.attempt - 1))
-        reading = Reading(
+        reading = ArchiveReader(
             self.path, request, settings, self.listening, self.cancelled, name=self.upload.name, readers=readers
         )
         opened.callback(reading.close)
-        entries = reading.read(self.store, self.stage, self.site.rules.tags, lambda: False, keep=True)
+        entries = reading.read(self.store, self.stage, self.context.rules.tags, lambda: False, keep=True)
         opened.callback(entries.close)
         return entries
 
     def _make_room(self) -> None:
         """Give up what was staged before the fault is told: on a full disk nothing could be written down else."""
-        from scandock.placing.complete import FREE_SECONDS, has_intents
+        from scandock.publishing.complete import SWEEP_SECONDS, has_intents
 
         with contextlib.suppress(ScandockError, OSError):
-            if not has_intents(self.site.catalog, self.lease):
+            if not has_intents(self.context.catalog, self.lease):
                 self.stage.clear()
-                self.store.sweep(FREE_SECONDS)
+                self.store.sweep(SWEEP_SECONDS)
 
     def _end_unexpected(self) -> None:
         """A mistake of ours: the import has failed, or is rolled forward once more where it has intents."""
-        from scandock.placing.complete import has_intents
-        from scandock.placing.requeue import requeue_or_fail
+        from scandock.publishing.complete import has_intents
+        from scandock.publishing.requeue import requeue_or_fail
 
         why = InternalFault("An unexpected error; the log tells where.")
-        if has_intents(self.site.catalog, self.lease):
-            requeue_or_fail(self.site.catalog, self.store, self.stage, self.lease, why, attempt=self.order.attempt)
+        if has_intents(self.context.catalog, self.lease):
+            requeue_or_fail(self.context.catalog, self.store, self.stage, self.lease, why, attempt=self.order.attempt)
         else:
             self.end(ImportState.FAILED, why.code, why.message)
 
@@ -277,7 +277,7 @@ class UploadRun(ImportRun):
         """What names no project asks for no right in one, and would stand in `Unassigned`, whoever sent it."""
         from scandock.services.uploading import is_disabled
 
-        if is_disabled(self.site.catalog, self.upload.account_id):
+        if is_disabled(self.context.catalog, self.upload.account_id):
             raise AccountDisabled
 
     def _refuse_request(self, entries: ReadEntries | Exception, error: Usage) -> None:
@@ -291,31 +291,31 @@ class UploadRun(ImportRun):
         """The bytes are kept: a fault of the machine is tried again. An outage the worker has it wait for."""
         if fault.is_outage:
             raise fault
-        from scandock.placing.requeue import requeue_or_fail
+        from scandock.publishing.requeue import requeue_or_fail
 
-        requeue_or_fail(self.site.catalog, self.store, self.stage, self.lease, fault, attempt=self.order.attempt)
+        requeue_or_fail(self.context.catalog, self.store, self.stage, self.lease, fault, attempt=self.order.attempt)
         return self.report(ImportState.FAILED, fault.code, str(fault))
 
     def allowed(self, project: str) -> bool:
         """The right may have gone since the bytes came, and headers may name a project that nobody asked about."""
         from scandock.services.uploading import may_upload
 
-        return may_upload(self.site.catalog, self.upload.account_id, project)
+        return may_upload(self.context.catalog, self.upload.account_id, project)
 
     def may_archive(self, project: str) -> bool:
         """As the roles are now; what the login or token served for was looked at when the bytes came."""
         from scandock.services.uploading import may_archive
 
-        return may_archive(self.site.catalog, self.upload.account_id, project)
+        return may_archive(self.context.catalog, self.upload.account_id, project)
 
 
-def _tell_unexpected(upload: str, error: Exception) -> None:
+def _log_unexpected(upload: str, error: Exception) -> None:
     from scandock.services.logs import log, where
 
     log().error("unexpected", upload=upload, error=type(error).__name__, where=where(error))
 
 
-def main(words: list[str], telling: int = NOBODY) -> int:
+def main(words: list[str], telling: int = NO_PIPE) -> int:
     """Exit code 0 where what became of the import is written; else what stopped it is told on the pipe `telling`."""
     parent, order_text = words
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # its worker says when it is to stop, by SIGKILL
@@ -324,7 +324,7 @@ def main(words: list[str], telling: int = NOBODY) -> int:
     from scandock.services.logs import bind_upload, cause, set_up
     from scandock.services.settings import load_settings
 
-    order, settings = Order.from_json(order_text), load_settings()
+    order, settings = AttemptRequest.from_json(order_text), load_settings()
     log = set_up("attempt", settings.log_level)
     bind_upload(order.upload, attempt=order.attempt)
     try:
@@ -332,11 +332,11 @@ def main(words: list[str], telling: int = NOBODY) -> int:
     except TokenLost:
         return 0
     except Exception as error:
-        why = machine_fault(error) or error
+        why = to_machine_fault(error) or error
         if not isinstance(why, ScandockError):
             raise
         if isinstance(why, Fault):
-            tell(telling, why)
+            send_fault(telling, why)
         log.error("attempt failed", code=why.code, cause=cause(error))
         return 1
     return 0

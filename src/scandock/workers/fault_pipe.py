@@ -9,7 +9,7 @@ from typing import Final, Self
 
 from scandock.model.errors import Fault
 
-NOBODY: Final = -1
+NO_PIPE: Final = -1
 """In place of a descriptor: nobody listens."""
 _LONGEST = 4096
 """Characters of a text: all of it fits into a pipe that nobody reads yet."""
@@ -26,7 +26,7 @@ class FaultPipe:
         """The attempt has a descriptor of its own, or never will."""
         if self.writing >= 0:
             os.close(self.writing)
-            self.writing = NOBODY
+            self.writing = NO_PIPE
         return self
 
     def end(self) -> Fault | None:
@@ -34,17 +34,17 @@ class FaultPipe:
         self.begun()
         if self._reading < 0:
             return None
-        reading, self._reading = self._reading, NOBODY
+        reading, self._reading = self._reading, NO_PIPE
         try:
-            told = os.read(reading, _BYTES)
+            data = os.read(reading, _BYTES)
         except BlockingIOError:  # something that it started has the descriptor still
             return None
         finally:
             os.close(reading)
-        return Fault(*json.loads(told)) if told else None
+        return Fault(*json.loads(data)) if data else None
 
 
-def tell(writing: int, fault: Fault) -> None:
+def send_fault(writing: int, fault: Fault) -> None:
     """Tell the worker, if it listens."""
     texts = [text[:_LONGEST] for text in (fault.code, fault.message, fault.remedy)]
     if writing >= 0:

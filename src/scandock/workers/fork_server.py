@@ -28,9 +28,9 @@ from typing import TYPE_CHECKING, Self
 
 from scandock.model.children import Child, start_connected
 from scandock.model.process import confine, python_command, unblock_signals, pause_garbage_collection
-from scandock.workers.attempt import Order
+from scandock.workers.attempt import AttemptRequest
 from scandock.workers.attempt import main as run_attempt
-from scandock.workers.deaths import GIVEN_UP, death_of, oom_kills
+from scandock.workers.process_deaths import GIVEN_UP, death_fault, oom_kills
 from scandock.workers.fault_pipe import FaultPipe
 
 if TYPE_CHECKING:
@@ -39,11 +39,11 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from scandock.model.errors import Fault
-    from scandock.workers.running import RunningAttempt, StartAttempt
+    from scandock.workers.attempt_runner import RunningAttempt, StartAttempt
 
 NAME = "fork server"
 READY = b"ready"
-LARGEST = 1_000_000
+MAX_REQUEST = 1_000_000
 """Bytes of a request."""
 _MOST_DESCRIPTORS = 8
 ANSWER_SECONDS = 10.0
@@ -52,17 +52,17 @@ START_SECONDS = 60.0
 PAUSE_SECONDS = 1.0
 """Before a server that died is started again."""
 NEEDED = (
-    "scandock.catalog.engine", "scandock.pipeline.flow", "scandock.placing.complete", "scandock.placing.forget",
-    "scandock.placing.requeue", "scandock.placing.reserve", "scandock.queue.leases", "scandock.services.logs",
+    "scandock.catalog.engine", "scandock.pipeline.flow", "scandock.publishing.complete", "scandock.publishing.row_cleanup",
+    "scandock.publishing.requeue", "scandock.publishing.reserve", "scandock.queue.leases", "scandock.services.logs",
     "scandock.services.opening", "scandock.services.progress", "scandock.services.settings",
-    "scandock.services.uploading", "scandock.store.local", "scandock.store.owners", "scandock.store.trees",
-    "scandock.workers.readers", "scandock.workers.site",
+    "scandock.services.uploading", "scandock.store.local", "scandock.store.work_locks", "scandock.store.trees",
+    "scandock.workers.readers", "scandock.workers.context",
 )  # fmt: skip
 """What an attempt imports as it goes, and what those import."""
 NEEDED_BY_POSTGRESQL = ("psycopg", "sqlalchemy.dialects.postgresql.psycopg")
 
 
-class Fork:
+class ForkedProcess:
     """A process that a server has forked, as it is seen by who asked for it."""
 
     def __init__(self, wire: socket.socket, seconds: float) -> None:
@@ -70,15 +70,15 @@ class Fork:
         self._wire = wire
         self._code: int | None = None
         wire.settimeout(seconds)
-        said, fds, _, _ = socket.recv_fds(wire, 100, 1)
+        message, fds, _, _ = socket.recv_fds(wire, 100, 1)
         wire.settimeout(None)
-        if said[:1] == b"E":
-            raise EOFError(f"No process could be forked: {os.strerror(int(said[1:]))}.")
-        if said[:1] != b"P":
+        if message[:1] == b"E":
+            raise EOFError(f"No process could be forked: {os.strerror(int(message[1:]))}.")
+        if message[:1] != b"P":
             raise EOFError("The fork server has ended.")
         if not fds:
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-        self.pid = int(said[1:])
+        self.pid = int(message[1:])
         self._process = fds[0]
         self.server_died = False
         """Known once it has ended: it was killed by the death of its server."""
@@ -96,13 +96,13 @@ class Fork:
         if self._code is None:
             if self._wire.fileno() not in select.select([self._wire.fileno(), self._process], [], [])[0]:
                 self._wire.settimeout(ANSWER_SECONDS)  # it has ended, and a server that is not stopped says how
-            said = b""
+            message = b""
             with contextlib.suppress(TimeoutError):
-                said = self._wire.recv(100)
-            if not said:  # the server died, and takes its forks with it
+                message = self._wire.recv(100)
+            if not message:  # the server died, and takes its forks with it
                 select.select([self._process], [], [])
-            self.server_died = not said
-            self._code = int(said[1:]) if said else -signal.SIGKILL
+            self.server_died = not message
+            self._code = int(message[1:]) if message else -signal.SIGKILL
         return self._code
 
     def signal(self, number: int) -> None:
@@ -117,8 +117,8 @@ class Fork:
             self._process = -1
 
 
-def ask(wire: socket.socket, request: bytes, fds: Sequence[int] = ()) -> socket.socket:
-    """Ask a server for a fork, with descriptors for it; the socket on which `Fork` hears of it. Raises OSError."""
+def request_fork(wire: socket.socket, request: bytes, fds: Sequence[int] = ()) -> socket.socket:
+    """Ask a server for a fork, with descriptors for it; the socket on which `ForkedProcess` hears of it. Raises OSError."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         try:
@@ -139,61 +139,61 @@ def serve(wire: socket.socket, *, own_group: bool = False) -> tuple[bytes, list[
     while True:
         for ready in select.select([wire.fileno(), *running], [], [])[0]:
             if ready != wire.fileno():
-                _bury(*running.pop(ready), ready)
+                _report_exit(*running.pop(ready), ready)
                 continue
-            request, fds, _, _ = socket.recv_fds(wire, LARGEST, _MOST_DESCRIPTORS)
+            request, fds, _, _ = socket.recv_fds(wire, MAX_REQUEST, _MOST_DESCRIPTORS)
             if not request:
                 return None
-            asked = socket.socket(fileno=fds.pop())
-            pid = _fork(asked)
+            client = socket.socket(fileno=fds.pop())
+            pid = _fork(client)
             if pid == 0:
                 for descriptor, (_, other) in running.items():
                     os.close(descriptor)
                     other.close()
                 wire.close()
-                _begin(asked, own_group=own_group)
+                _report_start(client, own_group=own_group)
                 return request, fds
             for descriptor in fds:
                 os.close(descriptor)
             if pid is not None:
-                running[os.pidfd_open(pid)] = (pid, asked)
+                running[os.pidfd_open(pid)] = (pid, client)
 
 
-def _fork(asked: socket.socket) -> int | None:
+def _fork(client: socket.socket) -> int | None:
     """As os.fork; None where the machine has no room for another process, which is told."""
     try:
         return os.fork()
     except OSError as error:
-        with asked, contextlib.suppress(OSError):
-            asked.send(b"E%d" % (error.errno or 0))
+        with client, contextlib.suppress(OSError):
+            client.send(b"E%d" % (error.errno or 0))
         return None
 
 
-def _begin(asked: socket.socket, *, own_group: bool) -> None:
+def _report_start(client: socket.socket, *, own_group: bool) -> None:
     """In a fork: say that it runs. It ends where nobody hears that."""
     if own_group:
         os.setsid()
     try:
         me = os.pidfd_open(os.getpid())
-        with asked:
-            socket.send_fds(asked, [b"P%d" % os.getpid()], [me])
+        with client:
+            socket.send_fds(client, [b"P%d" % os.getpid()], [me])
     except OSError:
         os._exit(1)
     os.close(me)
 
 
-def _bury(pid: int, asked: socket.socket, descriptor: int) -> None:
+def _report_exit(pid: int, client: socket.socket, descriptor: int) -> None:
     """Say how a fork ended."""
     os.close(descriptor)
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    with asked, contextlib.suppress(OSError):
-        asked.send(b"C%d" % code)
+    with client, contextlib.suppress(OSError):
+        client.send(b"C%d" % code)
 
 
 class ForkedAttempt:
-    """An attempt at an import as a fork (`scandock.workers.running.RunningAttempt`); None is one that never began."""
+    """An attempt at an import as a fork (`scandock.workers.attempt_runner.RunningAttempt`); None is one that never began."""
 
-    def __init__(self, fork: Fork | None, server: Server, oom_before: int, pipe: FaultPipe) -> None:
+    def __init__(self, fork: ForkedProcess | None, server: ForkServer, oom_before: int, pipe: FaultPipe) -> None:
         self._fork = fork
         self._pipe = pipe
         self._fault: Fault | None = None
@@ -222,10 +222,10 @@ class ForkedAttempt:
         return self._code
 
     def death(self, code: int) -> Fault:
-        return self._fault or death_of(code, self._oom_before)
+        return self._fault or death_fault(code, self._oom_before)
 
 
-class _Forked:
+class _ForkedServer:
     """A server that was forked from this process."""
 
     def __init__(self, pid: int) -> None:
@@ -241,16 +241,16 @@ class _Forked:
 
 
 @dataclass(slots=True)
-class Server:
+class ForkServer:
     """A fork server of attempts, as its worker sees it."""
 
-    process: _Forked | Child
+    process: _ForkedServer | Child
     wire: socket.socket
     given_up: bool = False
     """It was killed because it did not answer."""
 
 
-def fork_server() -> Server | None:
+def fork_server() -> ForkServer | None:
     """A server forked from this process, which may have no thread yet; quick where most is imported already.
 
     None where the system has no descriptors of processes.
@@ -259,7 +259,7 @@ def fork_server() -> Server | None:
         os.close(os.pidfd_open(os.getpid()))
     except (OSError, AttributeError):
         return None
-    prepare()
+    import_needed()
     worker = os.getpid()
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     pid = os.fork()
@@ -267,14 +267,14 @@ def fork_server() -> Server | None:
         ours.close()
         sys.exit(serve_attempts(worker, theirs))
     theirs.close()
-    return Server(_Forked(pid), ours)
+    return ForkServer(_ForkedServer(pid), ours)
 
 
-def start_server() -> Server | None:
+def start_server() -> ForkServer | None:
     """A server as a process of its own, from a thread that lasts; None where it did not start."""
     with contextlib.ExitStack() as opened:
         try:
-            process, ours = start_connected(_start, socket.SOCK_SEQPACKET)
+            process, ours = start_connected(_start_process, socket.SOCK_SEQPACKET)
             opened.enter_context(ours)
         except OSError:  # no room for descriptors or for another process
             return None
@@ -283,13 +283,13 @@ def start_server() -> Server | None:
             if ours.recv(100) == READY:
                 ours.settimeout(None)
                 opened.pop_all()
-                return Server(process, ours)
+                return ForkServer(process, ours)
         process.kill()
         process.wait()
     return None
 
 
-def _start(wire: socket.socket) -> Child:
+def _start_process(wire: socket.socket) -> Child:
     return Child(python_command("scandock.workers.fork_server", str(wire.fileno())), [wire.fileno()])
 
 
@@ -300,22 +300,22 @@ def serve_attempts(worker: int, wire: socket.socket) -> int:
     confine(worker, NAME)
     unblock_signals()
     server = os.getpid()
-    asked = serve(wire)
-    return 0 if asked is None else run_attempt([str(server), asked[0].decode()], asked[1][0])
+    request = serve(wire)
+    return 0 if request is None else run_attempt([str(server), request[0].decode()], request[1][0])
 
 
-class Attempts:
+class ForkedAttempts:
     """Starts attempts as forks of a server: `with Attempts(...) as start`, to be left once no attempt runs any more.
 
     A server that dies is started again; while there is none, attempts are started by `instead`. Without a `first` there
     never is one.
     """
 
-    def __init__(self, log: FilteringBoundLogger, instead: StartAttempt, first: Server | None) -> None:
+    def __init__(self, log: FilteringBoundLogger, instead: StartAttempt, first: ForkServer | None) -> None:
         self._log = log
         self._instead = instead
         self._lock = threading.Lock()
-        self._server: Server | None = first
+        self._server: ForkServer | None = first
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="forks", daemon=True)
 
@@ -329,32 +329,32 @@ class Attempts:
             self._kill(server)
         self._thread.join()
 
-    def __call__(self, order: Order) -> RunningAttempt:
+    def __call__(self, order: AttemptRequest) -> RunningAttempt:
         before, pipe = oom_kills(), FaultPipe()
-        server, asked = self._ask(order, pipe)
+        server, fork_socket = self._ask(order, pipe)
         pipe.begun()
-        if server is None or asked is None:
+        if server is None or fork_socket is None:
             pipe.end()
             return self._instead(order)
         try:
-            return ForkedAttempt(Fork(asked, ANSWER_SECONDS), server, before, pipe)
+            return ForkedAttempt(ForkedProcess(fork_socket, ANSWER_SECONDS), server, before, pipe)
         except EOFError as error:
             self._log.warning("attempt not forked", upload=order.upload, attempt=order.attempt, error=str(error))
         except OSError as error:  # it may begin, or have begun, and nobody could end it alone
             self._log.error("fork server given up", upload=order.upload, attempt=order.attempt, error=str(error))
             self._kill(server)
-        asked.close()
+        fork_socket.close()
         return ForkedAttempt(None, server, before, pipe)
 
-    def _ask(self, order: Order, pipe: FaultPipe) -> tuple[Server | None, socket.socket | None]:
+    def _ask(self, order: AttemptRequest, pipe: FaultPipe) -> tuple[ForkServer | None, socket.socket | None]:
         with self._lock:
             if self._server is not None:
                 with contextlib.suppress(OSError):  # nothing was sent: it has just died, or there is no room
                     request = order.to_json().encode()
-                    return self._server, ask(self._server.wire, request, [pipe.writing])
+                    return self._server, request_fork(self._server.wire, request, [pipe.writing])
         return None, None
 
-    def _kill(self, server: Server) -> None:
+    def _kill(self, server: ForkServer) -> None:
         """Kill a server, unless it is over."""
         with self._lock:
             if self._server is server:
@@ -382,7 +382,7 @@ class Attempts:
             self._kill(server)
 
 
-def prepare() -> None:
+def import_needed() -> None:
     """Import; of what is imported the collector has nothing to look at in a fork, whose pages it would write to."""
     with pause_garbage_collection():
         for module in (*NEEDED, *(NEEDED_BY_POSTGRESQL if os.environ.get("SCANDOCK_DATABASE_URL") else ())):
@@ -392,7 +392,7 @@ def prepare() -> None:
 def main(words: list[str]) -> int:
     parent, fd = words
     confine(int(parent), NAME)
-    prepare()
+    import_needed()
     wire = socket.socket(fileno=int(fd))
     wire.send(READY)
     return serve_attempts(int(parent), wire)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from scandock.model.errors import Fault, ScandockError, TokenLost
 from scandock.model.verdicts import ImportState
-from scandock.workers.reading import ReadEntries
+from scandock.workers.archive_reader import ReadEntries
 from scandock.workers.results import make_report
-from scandock.workers.troubles import machine_fault
+from scandock.workers.machine_faults import to_machine_fault
 
 if TYPE_CHECKING:
     import threading
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from scandock.queue.leases import ImportLease
     from scandock.store.local import LocalStore
     from scandock.store.port import Stage
-    from scandock.workers.listening import Listening
-    from scandock.workers.site import Site
+    from scandock.workers.import_progress import ImportProgress
+    from scandock.workers.context import WorkerContext
 
 TAKEN_OVER = "Another process has taken over this import."
 
@@ -35,9 +35,9 @@ class ImportRun:
         archive: str,
         store: LocalStore,
         stage: Stage,
-        site: Site,
+        context: WorkerContext,
         lease: ImportLease,
-        listening: Listening,
+        listening: ImportProgress,
         cancelled: threading.Event,
         lost: threading.Event,
     ) -> None:
@@ -45,7 +45,7 @@ class ImportRun:
         self.archive = archive
         self.store = store
         self.stage = stage
-        self.site = site
+        self.context = context
         self.lease = lease
         self.listening = listening
         self.cancelled = cancelled
@@ -77,7 +77,7 @@ class ImportRun:
                 raise
             return self.end(ImportState.CANCELLED, "cancelled", "The import was cancelled; nothing was stored.")
         except Exception as error:
-            fault = machine_fault(error)
+            fault = to_machine_fault(error)
             if fault is None:
                 raise
             return self.fault(fault)
@@ -104,15 +104,15 @@ class ImportRun:
     def tools(self, ledger: Ledger) -> ImportContext:
         from scandock.pipeline.job import ImportContext
 
-        zone = self.site.settings.zone
+        zone = self.context.settings.zone
         return ImportContext(
-            catalog=self.site.catalog,
+            catalog=self.context.catalog,
             store=self.store,
             stage=self.stage,
             ledger=ledger,
             lease=self.lease,
-            request=self.site.request,
-            site=self.site.rules,
+            request=self.context.request,
+            site=self.context.rules,
             zone=zone,
             started=datetime.now(zone),
             check=self.check,
@@ -135,18 +135,18 @@ class ImportRun:
 
     def end(self, state: ImportState, code: str, message: str) -> dict[str, Any]:
         """End it with nothing shown; where it has recorded its intents, it is left to be rolled forward."""
-        from scandock.placing.complete import LEFT, end_without
+        from scandock.publishing.complete import UNFINISHED_REMEDY, end_unpublished
 
         report = self.report(state, code, message)
-        if end_without(self.site.catalog, self.store, self.stage, self.lease, report):
+        if end_unpublished(self.context.catalog, self.store, self.stage, self.lease, report):
             return report
-        return {**report, "message": f"{message} {LEFT}"}
+        return {**report, "message": f"{message} {UNFINISHED_REMEDY}"}
 
     def _is_taken_over(self) -> bool:
         from scandock.queue.leases import renew
 
         try:
-            renew(self.site.catalog, self.lease)
+            renew(self.context.catalog, self.lease)
         except TokenLost:
             return True
         except ScandockError:

@@ -7,12 +7,12 @@ import time
 from typing import TYPE_CHECKING
 
 from scandock.model.errors import OUTAGES
-from scandock.placing.recover import recover
+from scandock.publishing.recover import recover
 from scandock.services.cleaning.cleaner import Stored
 from scandock.services.cleaning.trash import TRASH
 from scandock.services.clock_watch import why_wait
 from scandock.services.project_deleting import finish_deletions
-from scandock.workers.troubles import machine_fault
+from scandock.workers.machine_faults import to_machine_fault
 from scandock.workers.worker_figures import LeaseLoss, WorkerFigures
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Janitor:
             try:
                 self._clear()
             except Exception as error:  # noqa: BLE001  whatever it is, the next turn may do better
-                fault = machine_fault(error)
+                fault = to_machine_fault(error)
                 if fault is not None:
                     self._log.warning("not cleared", code=fault.code, why=OUTAGES.get(fault.code))
                 else:
@@ -80,17 +80,17 @@ class Janitor:
 
     def _clear(self) -> None:
         self._store.sweep(SWEEP_SECONDS)  # first: a full disk takes no rows before it has room
-        found = recover(self._catalog, self._store)
-        for upload in found.done:
+        result = recover(self._catalog, self._store)
+        for upload in result.done:
             self._log.info("dead import recovered", upload=upload)
-        for upload, lost in found.lost.items():
+        for upload, lost in result.lost.items():
             self._log.warning("dead import given up", upload=upload, code=lost.code)
         now = self._clock()
-        self._stuck = {uuid: self._stuck.get(uuid, now) for uuid in found.stuck}
-        for uuid, fault in found.stuck.items():
+        self._stuck = {uuid: self._stuck.get(uuid, now) for uuid in result.stuck}
+        for uuid, fault in result.stuck.items():
             if now - self._stuck[uuid] >= EVERY_SECONDS:  # else it may go on at the next turn: the machine hiccuped
                 self._log.warning("dead import stuck", upload=uuid, code=fault.code)
-        self._figures.count_lost_leases(LeaseLoss.RAN_OUT, found.ran_out)
+        self._figures.count_lost_leases(LeaseLoss.RAN_OUT, result.ran_out)
         deleted = finish_deletions(self._catalog, self._store, self._settings)
         for project in deleted.done:
             self._log.info("interrupted deletion finished", project=project)

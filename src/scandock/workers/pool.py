@@ -14,7 +14,7 @@ from scandock.model.children import start_connected
 from scandock.model.entry import Container, Entry
 from scandock.model.errors import BadInput, Fault, LimitExceeded
 from scandock.model.limits import Limits
-from scandock.workers.board import Board
+from scandock.workers.reader_counters import ReaderCounters
 from scandock.workers.errors import OutOfMemory, ReaderFailed
 from scandock.workers.readers import RunningReader, start_reader
 from scandock.workers.wire import Wire
@@ -23,11 +23,11 @@ MAX_KILLS = 3
 """Readers killed from outside (lack of memory) before the import gives up."""
 
 
-class ReaderError(Exception):
+class ReaderFailure(Exception):
     """An error of a reader that nobody foresaw: a mistake of ours, as if the import itself had made it."""
 
 
-class _There(Exception):
+class _ReaderTraceback(Exception):
     """Where in the reader it came from; never raised, it shows in the traceback of the error that it caused."""
 
     def __str__(self) -> str:
@@ -46,7 +46,7 @@ class Task:
     suspects: set[bytes] = field(default_factory=set)
 
 
-class Listener(Protocol):
+class ReaderListener(Protocol):
     """What an import does with what its readers find."""
 
     def entries(self, entries: list[Entry]) -> None: ...
@@ -59,7 +59,7 @@ class Listener(Protocol):
 
 
 @dataclass(slots=True, kw_only=True)
-class Setup:
+class ReaderSetup:
     """What every reader is told at its start."""
 
     root: str
@@ -80,13 +80,13 @@ class _Reader:
         self.task: Task | None = None
 
 
-class Pool:
+class ReaderPool:
     """Up to `size` readers over one board; `run` returns when every task is done."""
 
     def __init__(self, size: int) -> None:
-        self._setup: Setup | None = None
+        self._setup: ReaderSetup | None = None
         self.size = size
-        self.board = Board.create(size)
+        self.board = ReaderCounters.create(size)
         self.readers: dict[int, _Reader] = {}
         self.deaths = 0
         self.kills = 0
@@ -105,13 +105,13 @@ class Pool:
             self._tell(reader, self._setup)
         return reader
 
-    def setup(self, setup: Setup) -> None:
+    def setup(self, setup: ReaderSetup) -> None:
         """Tell every reader, those to come too, what it works on; they were started before to lose no time."""
         self._setup = setup
         for reader in self.readers.values():
             self._tell(reader, setup)
 
-    def _tell(self, reader: _Reader, setup: Setup) -> None:
+    def _tell(self, reader: _Reader, setup: ReaderSetup) -> None:
         words = (
             setup.root, setup.upload, setup.token, *self.board.fds, reader.index, asdict(setup.limits),
             setup.received, list(setup.wanted), setup.keep_images, setup.keep_loose,
@@ -119,7 +119,7 @@ class Pool:
         with contextlib.suppress(OSError):  # it died: who listens to it finds out
             reader.wire.send(words)
 
-    def run(self, tasks: list[Task], listener: Listener, cancelled: Callable[[], bool]) -> None:
+    def run(self, tasks: list[Task], listener: ReaderListener, cancelled: Callable[[], bool]) -> None:
         """Work through the tasks and what they announce. Raises LimitExceeded, BadInput or Fault, as a reader said."""
         waiting = deque(tasks)
         while True:
@@ -151,7 +151,7 @@ class Pool:
         except OSError:
             return  # it died: the next receive finds out and gives the task to another
 
-    def _hear(self, reader: _Reader, waiting: deque[Task], listener: Listener) -> None:
+    def _hear(self, reader: _Reader, waiting: deque[Task], listener: ReaderListener) -> None:
         message = reader.wire.receive()
         task = reader.task
         assert task is not None
@@ -178,7 +178,7 @@ class Pool:
         elif kind == "note":
             listener.note(*message[1:])
         else:
-            raise _trouble(message)
+            raise _message_error(message)
 
     def _bury(self, reader: _Reader, waiting: deque[Task]) -> None:
         """A reader is gone: give its task to a fresh one, told where to go on and what to leave out."""
@@ -223,7 +223,7 @@ class Pool:
         self.board.close()
 
 
-def _trouble(message: tuple[Any, ...]) -> Exception:
+def _message_error(message: tuple[Any, ...]) -> Exception:
     kind = message[0]
     if kind == "limit":
         return LimitExceeded(*message[1:])
@@ -231,6 +231,6 @@ def _trouble(message: tuple[Any, ...]) -> Exception:
         return BadInput(*message[1:])
     if kind == "fault":
         return Fault(*message[1:])
-    error = ReaderError(message[1])
-    error.__cause__ = _There(message[2])
+    error = ReaderFailure(message[1])
+    error.__cause__ = _ReaderTraceback(message[2])
     return error

@@ -22,10 +22,10 @@ from scandock.model.crash_points import ENTRY, reach_entry
 from scandock.pipeline.entry_reader import EntryReader
 from scandock.pipeline.unpacker import Unpacker, open_container
 from scandock.store.local import LocalStore
-from scandock.workers.board import Board
+from scandock.workers.reader_counters import ReaderCounters
 from scandock.workers.wire import Wire
 
-BATCH = OBJECTS
+BATCH_ENTRIES = OBJECTS
 BATCH_SECONDS = 0.25
 MEMORY_BYTES = 2 * 1024**3
 
@@ -33,7 +33,7 @@ MEMORY_BYTES = 2 * 1024**3
 class ReaderProcess:
     """Sink and overseer of the reading step: batches what is found, says where it is."""
 
-    def __init__(self, wire: Wire, board: Board, index: int) -> None:
+    def __init__(self, wire: Wire, board: ReaderCounters, index: int) -> None:
         self.wire = wire
         self.board = board
         self.index = index
@@ -48,7 +48,7 @@ class ReaderProcess:
 
     def entry(self, entry: Entry) -> None:
         self.entries.append(tuple(entry))
-        if len(self.entries) >= BATCH or time.monotonic() - self.sent > BATCH_SECONDS:
+        if len(self.entries) >= BATCH_ENTRIES or time.monotonic() - self.sent > BATCH_SECONDS:
             self.flush()
 
     def flush(self) -> None:
@@ -126,7 +126,7 @@ def _run(process: ReaderProcess, unpacker: Unpacker, task: tuple[Any, ...]) -> N
             unpacker.stream(container, source, None)
 
 
-def _say_trouble(wire: Wire, error: BaseException) -> None:
+def _send_error(wire: Wire, error: BaseException) -> None:
     if isinstance(error, LimitExceeded):
         wire.send(("limit", error.code, error.message, error.remedy))
     elif isinstance(error, Fault):
@@ -145,8 +145,8 @@ def _say_trouble(wire: Wire, error: BaseException) -> None:
     elif isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         wire.send(("fault", "disk_full", f"The disk is full: {error.strerror}.", "Free some space and import again."))
     elif isinstance(error, OSError):
-        said = f"Reading or writing failed: {error.strerror or 'the system does not say why'}."
-        wire.send(("fault", "read_failed", said, "Look at the disk and import again."))
+        message = f"Reading or writing failed: {error.strerror or 'the system does not say why'}."
+        wire.send(("fault", "read_failed", message, "Look at the disk and import again."))
     else:
         import traceback
 
@@ -175,12 +175,12 @@ def serve(wire: Wire) -> None:
     setup = wire.receive()
     if setup is None:
         return
-    root, upload, token, slots, currents, index, limits, received, wanted, keep_images, keep_loose = setup
-    board = Board.attach(slots, currents)
+    root, upload, token, slots, currents, index, limits, received, tags, keep_images, keep_loose = setup
+    board = ReaderCounters.attach(slots, currents)
     bounds = Limits(**limits)
     meter = Meter(bounds, received, board.slots, index)
     process = ReaderProcess(wire, board, index)
-    process.wanted = frozenset(wanted)
+    process.wanted = frozenset(tags)
     stage = LocalStore(root).stage(upload, token)
     reader = EntryReader(stage, process, meter, process.wanted, keep_images=keep_images, keep_loose=keep_loose)
     unpacker = Unpacker(reader, meter, bounds, process)
@@ -189,7 +189,7 @@ def serve(wire: Wire) -> None:
             _run(process, unpacker, task)
             process.done()
         except BaseException as error:  # noqa: BLE001  whatever it is, the import must hear of it
-            _say_trouble(wire, error)
+            _send_error(wire, error)
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ def start_reader(end: socket.socket, board: tuple[int, ...]) -> RunningReader:
 
 
 @contextmanager
-def use_readers(start: StartReader) -> Iterator[None]:
+def use_reader_start(start: StartReader) -> Iterator[None]:
     """Start the readers of this process's imports with `start` within the context.
 
     For tests, where two processes an import would count (`scandock.testing.thread_readers`). No setting leads here.

@@ -12,19 +12,19 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 from scandock.model.errors import OUTAGES, ScandockError
-from scandock.queue.claim import Claim, Slots
+from scandock.queue.claim import Claim, SlotUsage
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
 
 class SlotPool:
-    """`size` slots (`scandock.queue.engine.Slots`). `claim` and `run` are called in their threads, `claim` by one."""
+    """`size` slots (`scandock.queue.engine.WorkerSlots`). `claim` and `run` are called in their threads, `claim` by one."""
 
     def __init__(
         self,
         size: int,
-        claim: Callable[[Slots], Claim | None],
+        claim: Callable[[SlotUsage], Claim | None],
         run: Callable[[Claim], None],
         log: FilteringBoundLogger,
         on_busy: Callable[[int], None] = lambda busy: None,  # noqa: ARG005
@@ -88,15 +88,15 @@ class SlotPool:
             thread.join()
 
     def _serve(self) -> None:
-        seen = 0
+        last_looks = 0
         while True:
             offer = None
             with self._news:
-                self._news.wait_for(lambda at=seen: self._ended or self._offers or self._looks != at)  # type: ignore[misc]
+                self._news.wait_for(lambda at=last_looks: self._ended or self._offers or self._looks != at)  # type: ignore[misc]
                 if self._ended:
                     self._refuse()
                     return
-                seen = self._looks
+                last_looks = self._looks
                 while self._offers and offer is None:
                     first = self._offers.popleft()
                     offer = first if first.set_running_or_notify_cancel() else None
@@ -129,7 +129,7 @@ class SlotPool:
             with self._news:
                 if self._ended:
                     return None
-                slots = Slots(self.size, self._busy, self._big)
+                slots = SlotUsage(self.size, self._busy, self._big)
             try:
                 claim = self._claim(slots)
             except ScandockError as error:

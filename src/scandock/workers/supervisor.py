@@ -21,18 +21,18 @@ from scandock.access.bootstrap import ensure_admin
 from scandock.model.errors import Fault
 from scandock.model.patience import tries
 from scandock.model.process import python_command
-from scandock.placing.stored_folders import make_stored
+from scandock.publishing.areas import make_areas
 from scandock.queue.engines import engine_of
 from scandock.services.data_errors import DataServed
 from scandock.services.logs import set_up
 from scandock.services.opening import open_data_catalog
 from scandock.services.preparing import prepare
 from scandock.services.settings import Settings
-from scandock.store import served
+from scandock.store import server_lock
 from scandock.store.local import LocalStore
-from scandock.workers.beats import Beats
+from scandock.workers.liveness import WorkerLiveness
 from scandock.workers.errors import HostUnknown, PortTaken
-from scandock.workers.supervised import StartChild, Supervised, start_process
+from scandock.workers.supervised_process import StartChild, SupervisedProcess, start_child_process
 
 WAIT_SECONDS = 10.0
 """For the lock and the port of a server that was just killed."""
@@ -46,7 +46,7 @@ _BACKLOG = 2048
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Serving:
+class ServeOptions:
     """What `serve` was asked for; `slots`: imports at once, None for as many as the machine bears."""
 
     data: str
@@ -60,72 +60,72 @@ def default_slots() -> int:
     return max(2, min(4, len(os.sched_getaffinity(0))))
 
 
-def serve(asked: Serving, settings: Settings, say: Callable[[str], None], start: StartChild = start_process) -> int:
+def serve(options: ServeOptions, settings: Settings, say: Callable[[str], None], start: StartChild = start_child_process) -> int:
     """Serve until SIGTERM or Ctrl-C; `say` tells a person. Raises Usage or Fault where it can't begin."""
     signal.pthread_sigmask(signal.SIG_BLOCK, [*STOPS, signal.SIGCHLD])
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     log = set_up("supervisor", settings.log_level)
-    store = LocalStore(os.path.abspath(asked.data))
+    store = LocalStore(os.path.abspath(options.data))
     prepare(store, settings)
-    with _locked(store.path), _listening(asked) as listening:
+    with _lock_data(store.path), _open_listener(options) as listener:
         store.try_writing()
-        slots = str(asked.slots or default_slots())
-        beats = Beats.make()
-        web = python_command("scandock.web.process", store.path, str(listening.fileno()), str(beats.fd))
-        worker = python_command("scandock.workers.worker", store.path, slots, str(beats.fd))
+        slots = str(options.slots or default_slots())
+        liveness = WorkerLiveness.make()
+        web = python_command("scandock.web.process", store.path, str(listener.fileno()), str(liveness.fd))
+        worker = python_command("scandock.workers.worker", store.path, slots, str(liveness.fd))
         children = [
-            Supervised("worker", worker, log, pass_fds=[beats.fd], beats=beats, start=start),
-            Supervised("web", web, log, pass_fds=[listening.fileno(), beats.fd], start=start),
+            SupervisedProcess("worker", worker, log, pass_fds=[liveness.fd], liveness=liveness, start=start),
+            SupervisedProcess("web", web, log, pass_fds=[listener.fileno(), liveness.fd], start=start),
         ]
         # First, as nobody else upgrades it while we serve; closed before there is a child, as one that is a fork would
         # take SQLite's locks on it for its own.
         catalog = open_data_catalog(store.path, settings, serves=True)
         try:
-            make_stored(catalog, store)
+            make_areas(catalog, store)
         finally:
             catalog.dispose()
         children[0].start()  # at once: what is unfinished goes on while the rest is made ready
-        _first_start(store.path, settings, say)
+        _prepare_first_start(store.path, settings, say)
         children[1].start()
-        host, port = listening.getsockname()[:2]
+        host, port = listener.getsockname()[:2]
         say(f"Scandock serves {store.path} at http://{f'[{host}]' if ':' in host else host}:{port}/")
-        _keep(children)
+        _run_children(children)
         log.info("stopping")
         _end(children)
-        beats.close()
+        liveness.close()
     log.info("stopped")
     return 0
 
 
-def _first_start(data: str, settings: Settings, say: Callable[[str], None]) -> None:
+def _prepare_first_start(data: str, settings: Settings, say: Callable[[str], None]) -> None:
     """Tables and the first account, before anybody is let in."""
     catalog = open_data_catalog(data, settings, serves=True)
     try:
         catalog.try_writing(int(WAIT_SECONDS))
-        catalog.look_over(LOOK_SECONDS)
+        catalog.quick_check(LOOK_SECONDS)
         engine_of(catalog)
-        given = settings.admin_password
-        made = ensure_admin(catalog, given.get_secret_value() if given is not None else None)
+        password = settings.admin_password
+        admin = ensure_admin(catalog, password.get_secret_value() if password is not None else None)
     finally:
         catalog.dispose()
-    if made is not None and made.password is not None:
-        say(f"The first account is {made.name}, its password {made.password} (it is not shown again).")
+    if admin is not None and admin.password is not None:
+        say(f"The first account is {admin.name}, its password {admin.password} (it is not shown again).")
 
 
-def _keep(children: list[Supervised]) -> None:
+def _run_children(children: list[SupervisedProcess]) -> None:
     """Restart what dies, until a signal says stop."""
     waited = [*STOPS, signal.SIGCHLD]
     while True:
         due = [child.due for child in children if child.due is not None]
         wait = max(0.0, min(due) - time.monotonic()) if due else TICK_SECONDS
-        told = signal.sigtimedwait(waited, wait)
-        if told is not None and told.si_signo in STOPS:
+        signal_info = signal.sigtimedwait(waited, wait)
+        if signal_info is not None and signal_info.si_signo in STOPS:
             return
         for child in children:
             child.look()
 
 
-def _end(children: list[Supervised]) -> None:
+def _end(children: list[SupervisedProcess]) -> None:
     """Ask all to end, and kill who does not."""
     for child in children:
         child.stop()
@@ -141,12 +141,12 @@ def _end(children: list[Supervised]) -> None:
 
 
 @contextmanager
-def _locked(data: str) -> Iterator[None]:
+def _lock_data(data: str) -> Iterator[None]:
     """DATA's folder itself is locked: one server at a time, and no file of ours lies about in it."""
-    fd = served.open_data(data)
+    fd = server_lock.open_data(data)
     try:
-        _patiently(
-            lambda: served.take(fd),
+        _retry_while_busy(
+            lambda: server_lock.take(fd),
             DataServed(f"Another server is at work on {data}.", "Stop it, or serve another folder."),
         )
         yield
@@ -155,13 +155,13 @@ def _locked(data: str) -> Iterator[None]:
 
 
 @contextmanager
-def _listening(asked: Serving) -> Iterator[socket.socket]:
+def _open_listener(options: ServeOptions) -> Iterator[socket.socket]:
     """The server's socket, bound and listening before anything else is done: who connects early, waits."""
     try:
-        found = socket.getaddrinfo(asked.host, asked.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        addresses = socket.getaddrinfo(options.host, options.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
-        raise HostUnknown(f"{asked.host!r} is no address of this machine: {error.strerror}.") from error
-    family, kind, protocol, _, address = found[0]
+        raise HostUnknown(f"{options.host!r} is no address of this machine: {error.strerror}.") from error
+    family, kind, protocol, _, address = addresses[0]
     with contextlib.closing(socket.socket(family, kind, protocol)) as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 
@@ -172,22 +172,22 @@ def _listening(asked: Serving) -> Iterator[socket.socket]:
                 if error.errno != errno.EADDRNOTAVAIL:
                     raise
                 raise HostUnknown(
-                    f"{asked.host} is no address of this machine.",
+                    f"{options.host} is no address of this machine.",
                     "Name one that it has, or 0.0.0.0 for all.",
                 ) from error
 
-        _patiently(
+        _retry_while_busy(
             bind,
-            PortTaken(asked.port, asked.host),
+            PortTaken(options.port, options.host),
         )
         listening.listen(_BACKLOG)
         yield listening
 
 
-def _patiently(attempt: Callable[[], None], otherwise: Fault) -> None:
+def _retry_while_busy(attempt: Callable[[], None], otherwise: Fault) -> None:
     """Try for as long as what a killed server held may take to be free; a signal to stop is heard meanwhile."""
     why: OSError | None = None
-    for _ in tries(WAIT_SECONDS, 0.05, _hear_stops):
+    for _ in tries(WAIT_SECONDS, 0.05, _wait_for_stop):
         try:
             attempt()
         except OSError as error:
@@ -199,7 +199,7 @@ def _patiently(attempt: Callable[[], None], otherwise: Fault) -> None:
     raise otherwise from why
 
 
-def _hear_stops(seconds: float) -> None:
+def _wait_for_stop(seconds: float) -> None:
     """Wait; end where a signal says so meanwhile."""
     if signal.sigtimedwait(STOPS, seconds) is not None:
         sys.exit(130)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from scandock.model.errors import OUTAGES, Fault
 from scandock.model.process import confine, keep_one_heap, unblock_signals
-from scandock.queue.claim import Claim, Slots, claim
+from scandock.queue.claim import Claim, SlotUsage, claim
 from scandock.queue.engines import engine_of
 from scandock.queue.owner import this_owner
 from scandock.services.logs import cause, set_up
@@ -23,11 +23,11 @@ from scandock.services.opening import open_data_catalog
 from scandock.services.preparing import prepare
 from scandock.services.settings import load_settings
 from scandock.store.local import LocalStore
-from scandock.workers.beats import Beats
-from scandock.workers.fork_server import Attempts, fork_server
+from scandock.workers.liveness import WorkerLiveness
+from scandock.workers.fork_server import ForkedAttempts, fork_server
 from scandock.workers.janitor import Janitor
-from scandock.workers.messenger import Messenger
-from scandock.workers.running import Running, StartAttempt, start_process
+from scandock.workers.message_sender import MessageSender
+from scandock.workers.attempt_runner import AttemptRunner, StartAttempt, start_attempt_process
 from scandock.workers.slots import SlotPool
 from scandock.workers.verifier import VerifierThread
 from scandock.workers.worker_figures import SlotCount
@@ -56,22 +56,22 @@ class Worker:
         size: int,
         settings: Settings,
         server: int,
-        beats: Beats,
+        liveness: WorkerLiveness,
         log: FilteringBoundLogger,
-        start: StartAttempt = start_process,
+        start: StartAttempt = start_attempt_process,
         *,
         upkeep: bool = True,
     ) -> None:
-        self.beats = beats
+        self.liveness = liveness
         self.store = LocalStore(data)
         prepare(self.store, settings)
         self.catalog = open_data_catalog(self.store.path, settings)
-        self.catalog.bound_caches(CACHES_BYTES)
-        self.catalog.on_damage = beats.figures.tell_damage
+        self.catalog.limit_caches(CACHES_BYTES)
+        self.catalog.on_damage = liveness.figures.set_damaged
         self.engine = engine_of(self.catalog)
-        self.running = Running(self.catalog, self.store, log, settings.outage_hours * 3600, start, beats.figures)
-        self.janitor = Janitor(self.catalog, self.store, settings, log, beats.figures) if upkeep else None
-        self.messenger = Messenger(self.catalog, settings, log) if upkeep else None
+        self.running = AttemptRunner(self.catalog, self.store, log, settings.outage_hours * 3600, start, liveness.figures)
+        self.janitor = Janitor(self.catalog, self.store, settings, log, liveness.figures) if upkeep else None
+        self.messenger = MessageSender(self.catalog, settings, log) if upkeep else None
         self.verifier = VerifierThread(self.catalog, self.store, settings, log) if upkeep else None
         owner = this_owner(server, place=self.catalog.place)
         self.slots = SlotPool(size, partial(self._claim, owner), self._run, log, self._tell_slots)
@@ -79,17 +79,17 @@ class Worker:
         self._unsure: deque[str] = deque(maxlen=UNSURE_CLAIMS)
         self._stop = threading.Event()
 
-    def _claim(self, owner: str, slots: Slots) -> Claim | None:
-        one = claim(self.catalog, owner, slots, self.running.held, self._unsure)
-        if one is not None:
-            self.running.hold(one)
-        return one
+    def _claim(self, owner: str, slots: SlotUsage) -> Claim | None:
+        next_claim = claim(self.catalog, owner, slots, self.running.held, self._unsure)
+        if next_claim is not None:
+            self.running.hold(next_claim)
+        return next_claim
 
     def _tell_slots(self, used: int) -> None:
-        self.beats.figures.tell_slots(SlotCount(self.slots.size, used))
+        self.liveness.figures.set_slots(SlotCount(self.slots.size, used))
 
-    def _run(self, one: Claim) -> None:
-        self.running.run(one)
+    def _run(self, next_claim: Claim) -> None:
+        self.running.run(next_claim)
         if self.janitor is not None:
             self.janitor.call()
         if self.messenger is not None:
@@ -105,7 +105,7 @@ class Worker:
         if self.verifier is not None:
             self.verifier.start()
         self._tell_slots(self.slots.busy)
-        self.beats.say(ready=True)
+        self.liveness.say(ready=True)
         self.log.info("worker ready", slots=self.slots.size)
         try:
             self.engine.run(self.store.path, self.slots, self._stop)
@@ -117,7 +117,7 @@ class Worker:
         self.engine.end()
 
     def _drain(self) -> None:
-        self.beats.say(ready=False)
+        self.liveness.say(ready=False)
         self.slots.end()
         if not self.slots.idle(DRAIN_SECONDS):
             self.running.stop()
@@ -131,7 +131,7 @@ class Worker:
             self.messenger.end()
         self.catalog.dispose()
         self.store.close()
-        self.beats.end()
+        self.liveness.end()
         self.log.info("worker ended")
 
 
@@ -141,13 +141,13 @@ def main(words: list[str]) -> int:
     confine(int(parent), "worker")
     forks = fork_server()  # before there are threads
     keep_one_heap()
-    beats = Beats(int(shared[0])) if shared else Beats.make()
-    beats.start()  # before the catalog is opened, which may take long
+    liveness = WorkerLiveness(int(shared[0])) if shared else WorkerLiveness.make()
+    liveness.start()  # before the catalog is opened, which may take long
     settings = load_settings()
     log = set_up("worker", settings.log_level)
-    with Attempts(log, start_process, forks) as start:
+    with ForkedAttempts(log, start_attempt_process, forks) as start:
         try:
-            worker = Worker(data, int(size), settings, int(parent), beats, log, start)
+            worker = Worker(data, int(size), settings, int(parent), liveness, log, start)
         except Fault as fault:  # of disk or catalog: its supervisor tries again
             log.error("worker can't begin", code=fault.code, why=OUTAGES.get(fault.code), cause=cause(fault))
             return 1

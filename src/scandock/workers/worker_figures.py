@@ -67,7 +67,7 @@ class WorkerFigures:
 
     # -- in the worker -------------------------------------------------------------------------------------------
 
-    def tell_slots(self, slots: SlotCount) -> None:
+    def set_slots(self, slots: SlotCount) -> None:
         """How many slots there are, and how many run an import."""
         self._write("slots", slots.all)
         self._write("used", slots.used)
@@ -80,9 +80,9 @@ class WorkerFigures:
         """Leases of so many imports were lost."""
         self._add(f"lease {loss}", count)
 
-    def tell_damage(self, *, found: bool = True) -> None:
+    def set_damaged(self, *, is_damaged: bool = True) -> None:
         """That the catalog was found damaged, by the worker or by an import that it runs."""
-        self._write("damage", found)
+        self._write("damage", is_damaged)
 
     # -- in the others -------------------------------------------------------------------------------------------
 

@@ -66,13 +66,13 @@ def read_all(catalog: Catalog) -> int:
 def test_connections_keep_no_more_than_the_bound_together(catalog: Catalog) -> None:
     assert read_all(catalog) > CONNECTIONS * 4 * MB  # each one keeps the whole pile
     catalog.dispose()
-    catalog.bound_caches(kept() + BOUND)
+    catalog.limit_caches(kept() + BOUND)
     assert read_all(catalog) < BOUND + CONNECTIONS * MB // 4
 
 
 @pytest.mark.usefixtures("no_bound")
 def test_what_is_written_in_one_transaction_may_be_more(catalog: Catalog) -> None:
-    catalog.bound_caches(1)
+    catalog.limit_caches(1)
     with catalog.write() as connection:
         connection.exec_driver_sql("UPDATE pile SET line = line || 'x'")
     with catalog.read() as connection:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, func, insert, select, text
 from sqlalchemy.exc import IntegrityError
 
 from scandock.catalog import engine
-from scandock.catalog.engine import HEAD, READERS, WRITERS, Catalog, only_read, open_catalog
+from scandock.catalog.engine import HEAD, READERS, WRITERS, Catalog, forbid_writes, open_catalog
 from scandock.catalog.tables import project, session
 from scandock.model.errors import Fault
 from tests.crash.processes import until
@@ -160,7 +160,7 @@ def test_damage_is_found_by_looking_over_and_remembered(tmp_path: Path) -> None:
     catalog = open_catalog(f"sqlite:///{path}")
     with catalog.write() as connection:
         connection.execute(insert(project), [values(f"P{n}") for n in range(5_000)])
-    catalog.look_over(60)
+    catalog.quick_check(60)
     assert catalog.damaged == ""
     catalog.dispose()
     whole = path.read_bytes()
@@ -169,7 +169,7 @@ def test_damage_is_found_by_looking_over_and_remembered(tmp_path: Path) -> None:
 
     catalog = open_catalog(f"sqlite:///{path}")
     with pytest.raises(Fault, match="is damaged") as caught:
-        catalog.look_over(60)
+        catalog.quick_check(60)
     assert caught.value.code == "catalog_damaged"
     assert "damaged" in catalog.damaged
 
@@ -178,7 +178,7 @@ def test_looking_over_ends_in_time(tmp_path: Path) -> None:
     catalog = open_catalog(f"sqlite:///{tmp_path / 'catalog.db'}")
     with catalog.write() as connection:
         connection.execute(insert(project), [values(f"P{n}") for n in range(20_000)])
-    catalog.look_over(-1)
+    catalog.quick_check(-1)
     assert (count(catalog), catalog.damaged) == (20_000, "")
 
 
@@ -252,7 +252,7 @@ def test_a_thread_that_only_reads_writes_nothing_and_notes_what_nobody_waits_for
         connection.execute(text("UPDATE alembic_version SET version_num = version_num"))
         written.append(name)
 
-    with ThreadPoolExecutor(1, initializer=only_read) as reads:
+    with ThreadPoolExecutor(1, initializer=forbid_writes) as reads:
         assert reads.submit(count, catalog).result(60) == 0
         with pytest.raises(RuntimeError, match="only reads"):
             reads.submit(_write, catalog).result(60)
@@ -275,7 +275,7 @@ def test_a_note_that_fails_costs_no_later_one(catalog: Catalog, caplog: pytest.L
             raise ValueError(name)
         written.append(name)
 
-    with ThreadPoolExecutor(1, initializer=only_read) as reads:
+    with ThreadPoolExecutor(1, initializer=forbid_writes) as reads:
         reads.submit(catalog.note, "bad", partial(write, name="bad")).result(60)
         until(lambda: caplog.records, "it was not logged")
         reads.submit(catalog.note, "A", partial(write, name="A")).result(60)
@@ -293,7 +293,7 @@ def test_notes_go_on_once_a_thread_can_be_started_again(catalog: Catalog, monkey
     def refuse(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    with ThreadPoolExecutor(1, initializer=only_read) as reads:
+    with ThreadPoolExecutor(1, initializer=forbid_writes) as reads:
         assert reads.submit(count, catalog).result(60) == 0  # its thread has begun
         with monkeypatch.context() as patch:
             patch.setattr(threading.Thread, "start", refuse)

@@ -20,15 +20,15 @@ from scandock.queue.leases import (
     ImportLease,
     Lease,
     OperationLease,
-    abandon,
+    release_lease,
     begin,
     begin_operation,
-    disown_all,
-    find_dead,
+    release_all,
+    find_dead_leases,
     finish,
     finish_operation,
-    guard,
-    is_going_on,
+    check_lease,
+    is_unfinished,
     renew,
     take_over,
 )
@@ -81,7 +81,7 @@ def test_a_stale_token_holds_nothing(catalog: Catalog) -> None:
     with pytest.raises(TokenLost):
         renew(catalog, stale)
     with pytest.raises(TokenLost), catalog.write() as connection:
-        guard(catalog, connection, stale)
+        check_lease(catalog, connection, stale)
     with pytest.raises(TokenLost), catalog.write() as connection:
         finish(catalog, connection, stale, ImportState.PLACED, {})
 
@@ -97,9 +97,9 @@ def test_an_operation_is_held_lost_and_taken_over_as_an_import_is(catalog: Catal
     change(catalog, changed, lease_until=1)
     renew(catalog, changed)
     assert 0 < row(catalog, changed)["left"] <= LEASE_MS
-    assert find_dead(catalog) == []
+    assert find_dead_leases(catalog) == []
     change(catalog, changed, owner=GONE)
-    (dead,) = find_dead(catalog)
+    (dead,) = find_dead_leases(catalog)
     assert (dead.kind, dead.uuid, dead.let_go) == (OperationLease, "o1", False)
     taken = take_over(catalog, dead)
     assert isinstance(taken, OperationLease)
@@ -108,8 +108,8 @@ def test_an_operation_is_held_lost_and_taken_over_as_an_import_is(catalog: Catal
         with pytest.raises(TokenLost):
             renew(catalog, stale)
     renew(catalog, imported)
-    abandon(catalog, taken)
-    assert [one.uuid for one in find_dead(catalog)] == ["o1"]
+    release_lease(catalog, taken)
+    assert [one.uuid for one in find_dead_leases(catalog)] == ["o1"]
     assert take_over(catalog, dead) is None
 
 
@@ -142,22 +142,22 @@ def test_a_restored_catalog_is_nobodys(catalog: Catalog) -> None:
     before = row(catalog, ended)["owner"]
     for lease in (imported, changed):
         change(catalog, lease, owner=FAR)
-    assert find_dead(catalog) == []
+    assert find_dead_leases(catalog) == []
     with catalog.write() as connection:
-        disown_all(connection)
-    assert [one.uuid for one in find_dead(catalog)] == ["u1", "o1"]
+        release_all(connection)
+    assert [one.uuid for one in find_dead_leases(catalog)] == ["u1", "o1"]
     assert row(catalog, ended)["owner"] == before
 
 
 def is_going(catalog: Catalog, *uuids: str) -> list[bool]:
     with catalog.read() as connection:
-        return [is_going_on(connection, uuid) for uuid in uuids]
+        return [is_unfinished(connection, uuid) for uuid in uuids]
 
 
 def test_what_has_ended_is_nobodys(catalog: Catalog) -> None:
     lease = started(catalog)
     change(catalog, lease, owner=GONE)
-    (dead,) = find_dead(catalog)
+    (dead,) = find_dead_leases(catalog)
     with catalog.write() as connection:
         finish(catalog, connection, lease, ImportState.HELD, {"code": "sop_clash", "message": "Look.", "x": [1]})
     found = row(catalog, lease)
@@ -168,7 +168,7 @@ def test_what_has_ended_is_nobodys(catalog: Catalog) -> None:
     with pytest.raises(TokenLost):
         renew(catalog, lease)
     change(catalog, lease, lease_until=0, owner=GONE)
-    assert find_dead(catalog) == []
+    assert find_dead_leases(catalog) == []
     assert take_over(catalog, dead) is None
 
 
@@ -198,30 +198,30 @@ def test_the_dead_are_those_whose_owner_is_gone_or_whose_lease_is_over(
         with subtests.test(name):
             lease = started(catalog, name)
             change(catalog, lease, owner=owner, lease_until=catalog.now() + left)
-            assert (name in [one.uuid for one in find_dead(catalog)]) == dead
-    assert len(find_dead(catalog)) == 3
+            assert (name in [one.uuid for one in find_dead_leases(catalog)]) == dead
+    assert len(find_dead_leases(catalog)) == 3
 
 
 def test_this_processs_own_imports_are_not_dead(catalog: Catalog) -> None:
     lease = started(catalog)
     change(catalog, lease, lease_until=0)
 
-    assert find_dead(catalog) == []
+    assert find_dead_leases(catalog) == []
 
 
 def test_an_abandoned_import_is_taken_over_at_once(catalog: Catalog) -> None:
     lease = started(catalog)
-    abandon(catalog, replace(lease, token="t0"))
-    assert find_dead(catalog) == []
-    abandon(catalog, lease)
+    release_lease(catalog, replace(lease, token="t0"))
+    assert find_dead_leases(catalog) == []
+    release_lease(catalog, lease)
 
-    assert [one.uuid for one in find_dead(catalog)] == ["u1"]
+    assert [one.uuid for one in find_dead_leases(catalog)] == ["u1"]
 
 
 def test_who_takes_over_holds_a_new_token_and_the_old_one_nothing(catalog: Catalog) -> None:
     lease = started(catalog)
     change(catalog, lease, owner=GONE)
-    (dead,) = find_dead(catalog)
+    (dead,) = find_dead_leases(catalog)
     mine = take_over(catalog, dead)
 
     assert mine is not None
@@ -237,7 +237,7 @@ def test_who_takes_over_holds_a_new_token_and_the_old_one_nothing(catalog: Catal
 def test_one_of_many_takes_over(catalog: Catalog) -> None:
     lease = started(catalog)
     change(catalog, lease, owner=GONE)
-    (dead,) = find_dead(catalog)
+    (dead,) = find_dead_leases(catalog)
     barrier = threading.Barrier(4)
     taken: list[Lease | None] = []
 
@@ -275,4 +275,4 @@ def test_a_lease_outlives_several_renewals() -> None:
 def test_rows_of_the_builder_are_dead_uploads(catalog: Catalog, rows: Rows) -> None:
     number = rows.upload()
 
-    assert [(one.kind, one.row_id) for one in find_dead(catalog)] == [(ImportLease, number)]
+    assert [(one.kind, one.row_id) for one in find_dead_leases(catalog)] == [(ImportLease, number)]

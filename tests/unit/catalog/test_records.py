@@ -7,9 +7,9 @@ from dataclasses import asdict, fields
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.records import DeletedSession, SessionFacts, SessionRecord
-from scandock.catalog.sessions import find_session, to_delete
+from scandock.catalog.sessions import find_session, read_for_trash
 from scandock.catalog.tables import session
-from scandock.placing.intents import SessionRow
+from scandock.publishing.intents import SessionRow
 from tests.unit.catalog.conftest import Rows
 
 ELSEWHERE = {"id", "uuid", "key", "subject_id", "tree_id", "created", "modified"}
@@ -83,7 +83,7 @@ def test_the_rules_know_it_as_it_is(catalog: Catalog, rows: Rows) -> None:
 def test_a_deleted_session_comes_back_from_json_as_it_was(catalog: Catalog, rows: Rows) -> None:
     found = record(catalog, rows)
     with catalog.read() as connection:
-        deleted = to_delete(connection, found)
+        deleted = read_for_trash(connection, found)
     assert deleted.facts() == found.facts()
     assert DeletedSession.from_json(json.loads(json.dumps(asdict(deleted)))) == deleted
 

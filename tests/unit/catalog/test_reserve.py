@@ -11,8 +11,8 @@ from sqlalchemy import insert, select
 from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import project_deletion, reservation
 from scandock.model.errors import Fault, TokenLost, Usage
-from scandock.placing.locks import LockName, label_lock, study_lock
-from scandock.placing.reserve import held_by_others, lock_projects, release, reserve
+from scandock.publishing.locks import LockName, label_lock, study_lock
+from scandock.publishing.reserve import find_holders, lock_projects, release_names, reserve
 from scandock.queue.leases import ImportLease, begin
 from tests.unit.catalog.conftest import Rows
 
@@ -30,7 +30,7 @@ def take(catalog: Catalog, lease: ImportLease, *names: LockName) -> None:
 
 def held(catalog: Catalog, lease: ImportLease, *names: LockName) -> set[str]:
     with catalog.read() as connection:
-        return held_by_others(connection, lease, names)
+        return find_holders(connection, lease, names)
 
 
 def test_what_one_holds_the_other_sees(catalog: Catalog) -> None:
@@ -73,7 +73,7 @@ def test_releasing_gives_back_ones_own_alone(catalog: Catalog) -> None:
     take(catalog, one, label_lock("P", "a"))
     take(catalog, two, label_lock("P", "b"))
     with catalog.write() as connection:
-        release(connection, one)
+        release_names(connection, one)
 
     assert held(catalog, two, label_lock("P", "a")) == set()
     assert held(catalog, one, label_lock("P", "b")) == {two.uuid}
@@ -100,7 +100,7 @@ def test_who_locks_a_project_looks_alone(catalog: Catalog, rows: Rows) -> None:
         barrier.wait()
         with catalog.write() as connection:
             lock_projects(connection, ["P"])
-            if not held_by_others(connection, lease, [label_lock("P", "a")]):
+            if not find_holders(connection, lease, [label_lock("P", "a")]):
                 reserve(catalog, connection, lease, [label_lock("P", "a")])
                 won.append(lease.upload_id)
 

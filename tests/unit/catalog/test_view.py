@@ -111,6 +111,6 @@ def test_a_timestamp_is_taken_by_a_prearchive_session_of_the_project(catalog: Ca
     rows.session(one, place="prearchive", timestamp="20200101_101112131")
     with catalog.read() as connection:
         view = SqlView(connection)
-        assert view.timestamp_taken("P", "20200101_101112131")
-        assert not view.timestamp_taken("P", "20200101_101112132")
-        assert not view.timestamp_taken("Q", "20200101_101112131")
+        assert view.is_timestamp_taken("P", "20200101_101112131")
+        assert not view.is_timestamp_taken("P", "20200101_101112132")
+        assert not view.is_timestamp_taken("Q", "20200101_101112131")

@@ -32,7 +32,7 @@ def run(monkeypatch, capsys):
 @pytest.fixture
 def engine(monkeypatch):
     """The modules of the real engine, replaced by one that keeps what it was asked."""
-    module = types.ModuleType("scandock.workers.importing")
+    module = types.ModuleType("scandock.workers.local_import")
     calls = []
 
     def answer(**asked):
@@ -145,13 +145,13 @@ def test_wrong_usage_is_2_with_a_sentence_and_no_traceback_and_does_nothing(run,
 
 
 def test_an_unknown_project_gets_both_ways_out(run, monkeypatch, archive, tmp_path):
-    module = types.ModuleType("scandock.workers.importing")
+    module = types.ModuleType("scandock.workers.local_import")
 
     def refuse(**asked):
         raise Usage("project_unknown", "Project P (request) does not exist, or you may not upload to it.", "Elsewhere.")
 
     module.run_import = refuse  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "scandock.workers.importing", module)
+    monkeypatch.setitem(sys.modules, "scandock.workers.local_import", module)
     code, out, err = run("import", archive, "--data", tmp_path / "d", "--project", "P", "--json")
     assert (code, out) == (2, "")
     assert "--create-project" in err

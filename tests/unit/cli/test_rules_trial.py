@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydicom import examples
 
-from scandock.cli.rules_trial import studies_of, trial
+from scandock.cli.rules_trial import studies_of, try_rules
 from scandock.model.errors import Usage
 from scandock.rules.routing_rules import parse_rules
 
@@ -17,7 +17,7 @@ MR = str(examples.get_path("mr"))
 
 def told(kind, text, *objects):
     rules = parse_rules(text)
-    return [line for study in studies_of(objects, rules) for line in trial(kind, rules, study)]
+    return [line for study in studies_of(objects, rules) for line in try_rules(kind, rules, study)]
 
 
 def test_the_first_rule_that_fits_fires_and_all_say_what_they_read():

@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from scandock.cli.sessions_table import fold, pick, session_line, sessions_table, totals
+from scandock.cli.sessions_table import fold_text, pick_sessions, session_line, sessions_table, sessions_totals
 from tests.unit.cli.reports import session
 
 LONG = "MR_002_" + "abcdefghij" * 5 + "_000000"
@@ -61,9 +61,9 @@ def test_labels_stay_whole_before_the_note_does():
 
 
 def test_names_fold_where_they_have_a_joint():
-    assert fold("Last_Name_First_Name", 12) == "Last_Name_\nFirst_Name"
-    assert fold("abcdefghijkl", 8) == "abcdefgh\nijkl"
-    assert fold("short", 20) == "short"
+    assert fold_text("Last_Name_First_Name", 12) == "Last_Name_\nFirst_Name"
+    assert fold_text("abcdefghijkl", 8) == "abcdefgh\nijkl"
+    assert fold_text("short", 20) == "short"
 
 
 def test_a_refused_session_is_known_by_its_study():
@@ -91,9 +91,9 @@ def test_what_is_planned_is_said_to_be():
 
 def test_of_many_sessions_those_that_need_a_person_are_shown_first_choice():
     sessions = [session(f"MR_{n:03d}", "conflict" if n % 100 == 99 else "archive") for n in range(300)]
-    shown = [one["label"] for one in pick(sessions, 5)]
+    shown = [one["label"] for one in pick_sessions(sessions, 5)]
     assert shown == ["MR_000", "MR_001", "MR_099", "MR_199", "MR_299"]
-    assert pick(sessions[:3], 5) == sessions[:3]
+    assert pick_sessions(sessions[:3], 5) == sessions[:3]
 
 
 def test_a_line_in_a_pipe_is_one_line_with_everything():
@@ -104,4 +104,4 @@ def test_a_line_in_a_pipe_is_one_line_with_everything():
 
 
 def test_totals():
-    assert totals([session(), session("B"), session("C", "refused")]) == "3 sessions, 2 scans, 200 files, 40 MB"
+    assert sessions_totals([session(), session("B"), session("C", "refused")]) == "3 sessions, 2 scans, 200 files, 40 MB"

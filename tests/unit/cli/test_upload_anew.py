@@ -7,10 +7,10 @@ from typing import Any, cast
 
 import pytest
 
-from scandock.cli.uploading.patience import Patience
-from scandock.cli.uploading.server import Begun, Refusal
-from scandock.cli.uploading.sources import fingerprint
-from scandock.cli.uploading.transfer import Claims, Transfer
+from scandock.cli.upload_client.server_retry import ServerRetry
+from scandock.cli.upload_client.server import ServerUpload, ServerRefusal
+from scandock.cli.upload_client.sources import fingerprint
+from scandock.cli.upload_client.transfer import UploadClaims, Transfer
 
 WHOLE = b"0123456789"
 
@@ -43,15 +43,15 @@ class _Server:
         mark = fingerprint(_Source(), {})
         return [] if self.ended else [{"id": "before", "fingerprint": mark, "size": len(WHOLE), "offset": 4}]
 
-    def create(self, _size: int, _fields: object, _key: str) -> Begun:
+    def create(self, _size: int, _fields: object, _key: str) -> ServerUpload:
         self.uploads["anew"] = b""
-        return Begun("anew", 0)
+        return ServerUpload("anew", 0)
 
     def send(self, upload: str, at: int, length: int, pieces: Any) -> int:
         if upload == "before":
             self.ended = True
             if self.told == "by the answer":
-                raise Refusal(410, self.code, "Gone.", "Begin it anew.")
+                raise ServerRefusal(410, self.code, "Gone.", "Begin it anew.")
             return len(WHOLE)
         self.uploads[upload] += b"".join(pieces)
         return at + length
@@ -67,7 +67,7 @@ class _Server:
 def test_an_upload_that_is_gone_is_begun_anew(code, told):
     said: list[str] = []
     server = _Server(code, told)
-    patience = Patience(threading.Event(), said.append)
-    found = Transfer(cast("Any", server), _Source(), {}, Claims(), patience, said.append, lambda _: None).run()
+    patience = ServerRetry(threading.Event(), said.append)
+    found = Transfer(cast("Any", server), _Source(), {}, UploadClaims(), patience, said.append, lambda _: None).run()
     assert (found["state"], server.uploads["anew"]) == ("placed", WHOLE)
     assert "beginning anew" in said[-1]

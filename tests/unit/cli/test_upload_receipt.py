@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from scandock.cli.uploading.receipts import _copy_table
+from scandock.cli.upload_client.upload_engine import _copy_table
 
 
 def test_the_archive_that_was_named_here_is_guarded_and_the_rest_is_as_it_came():

@@ -2,19 +2,19 @@ from __future__ import annotations
 
 import pytest
 
-from scandock.queue.claim import Slots
+from scandock.queue.claim import SlotUsage
 from scandock.queue.retry import LONGEST_OUTAGE_WAIT, outage_wait, outage_waited, wait_seconds
 
 
 @pytest.mark.parametrize(
     ("slots", "only_small"),
     [
-        (Slots(1), False),
-        (Slots(2), False),
-        (Slots(2, 1, 0), False),
-        (Slots(2, 1, 1), True),
-        (Slots(4, 2, 2), False),
-        (Slots(4, 3, 3), True),
+        (SlotUsage(1), False),
+        (SlotUsage(2), False),
+        (SlotUsage(2, 1, 0), False),
+        (SlotUsage(2, 1, 1), True),
+        (SlotUsage(4, 2, 2), False),
+        (SlotUsage(4, 3, 3), True),
     ],
 )
 def test_the_last_slot_is_kept_for_small_imports(slots, only_small):

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 
-from scandock.queue.owner import is_elsewhere, is_gone, is_mine, server_is_gone, this_owner
+from scandock.queue.owner import is_elsewhere, is_gone, is_mine, is_server_gone, this_owner
 
 
 def changed(**values):
@@ -45,12 +45,12 @@ def test_a_process_that_has_ended_is_gone():
 
 
 def test_a_server_is_gone_when_its_process_or_its_boot_is():
-    assert not server_is_gone(this_owner(os.getpid()))
-    assert server_is_gone(changed(server={"pid": os.getpid(), "started": 1}))
-    assert server_is_gone(changed(boot="another"))
+    assert not is_server_gone(this_owner(os.getpid()))
+    assert is_server_gone(changed(server={"pid": os.getpid(), "started": 1}))
+    assert is_server_gone(changed(boot="another"))
 
 
 def test_nothing_is_said_of_a_server_that_is_not_known():
-    assert not server_is_gone(this_owner())
-    assert not server_is_gone(changed(host="elsewhere", server={"pid": 1, "started": 1}))
-    assert not server_is_gone("")
+    assert not is_server_gone(this_owner())
+    assert not is_server_gone(changed(host="elsewhere", server={"pid": 1, "started": 1}))
+    assert not is_server_gone("")

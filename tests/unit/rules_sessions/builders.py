@@ -75,7 +75,7 @@ class FakeCatalog:
     def subject(self, project: str, label: str) -> KnownSubject | None:
         return self.subjects.get((project, label_key(label)))
 
-    def timestamp_taken(self, project: str, timestamp: str) -> bool:
+    def is_timestamp_taken(self, project: str, timestamp: str) -> bool:
         return any(s.project == project and s.timestamp == timestamp for s in self.sessions)
 
     def take(self, decisions: Sequence[Decision], *, ecat: bool = False) -> None:

@@ -10,14 +10,14 @@ from scandock.services.damage import NAMED, Figures
 from scandock.services.damage_messages import damage_letter, damage_payload
 from scandock.services.records import Damage
 from scandock.services.settings import load_settings
-from scandock.store.paths import unchecked
+from scandock.store.paths import unchecked_path
 
 
 def damaged(files: int) -> Figures:
     named = [
         Damage(
             id=n, kind="changed", project="P", subject="Sub", session="", label="S1", place="archive", uri="", file=n,
-            path=unchecked(f"scans/1/{n}.dcm"), bytes=1, stored_bytes=1, found=5,
+            path=unchecked_path(f"scans/1/{n}.dcm"), bytes=1, stored_bytes=1, found=5,
         )
         for n in range(min(files, NAMED))
     ]  # fmt: skip

@@ -53,8 +53,8 @@ def test_a_batch_is_what_a_reader_process_holds(monkeypatch):
     monkeypatch.setattr(scan, "settle", lambda: settled.append(True))
     settled: list[bool] = []
     (one, *_) = headers()
-    for _ in range(reader_process.BATCH):
+    for _ in range(reader_process.BATCH_ENTRIES):
         assert not settled
         scan.add(one)
     assert settled == [True]
-    assert reader_process.BATCH <= MANY
+    assert reader_process.BATCH_ENTRIES <= MANY

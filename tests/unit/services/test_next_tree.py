@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scandock.catalog.shelves import Shelf
+from scandock.catalog.own_resources import OwnResources
 from scandock.catalog.trees import ResourceRow, ScanRow, files_of, resources_of, scans_of
 from scandock.model.errors import Usage
-from scandock.placing.tree_plan import TreePlan
+from scandock.publishing.tree_plan import TreePlan
 from scandock.services.next_tree import NextTree, Place, Staged
-from scandock.store.paths import CHANGED_TREE, SENT_FILES, RelPath, below, resource_file, tree_path
+from scandock.store.paths import CHANGED_TREE, SENT_FILES, RelPath, path_below, resource_file, tree_path
 from scandock.store.stages import LocalStage
-from tests.unit.placing.rooms import Room, files_in, opened_room
+from tests.unit.publishing.next_trees import Room, files_in, opened_room
 
 PLACES = [Place(None, "MISC"), Place("1", "DICOM"), Place("1", "NOTES"), Place("2", "DICOM")]
 NAMES = ("a", "b", "sub/a")
@@ -44,7 +44,7 @@ STEPS = st.lists(st.one_of(PUT, PUT, PUT, PUT, TAKE, RESOURCE, SCAN), max_size=1
 @given(st.lists(STEPS, min_size=2, max_size=3))
 def test_what_is_changed_is_what_a_plain_model_says(room: Room, changes: list[list[Any]]) -> None:
     room.made += 1
-    shelf = Shelf(project_id=1, project="P", subject_id=None, label="P", key=f"k{room.made}")
+    shelf = OwnResources(project_id=1, project="P", subject_id=None, label="P", key=f"k{room.made}")
     name = tree_path(shelf.parts)
     stage = room.stage()
     scans = [ScanRow(0, "1", "1.2"), ScanRow(1, "2", None)]
@@ -74,7 +74,7 @@ def apply(to_be: NextTree, stage: LocalStage, at: int, step: tuple[str, Place, s
     within = [key for key in model if key[0] == place]
     named = [key for key in within if key[1] == name or key[1].startswith(f"{name}/")]
     changes: dict[str, Callable[[], object]] = {
-        "put": lambda: put(to_be, stage, below(SENT_FILES, str(at)), place, name, data),
+        "put": lambda: put(to_be, stage, path_below(SENT_FILES, str(at)), place, name, data),
         "take": lambda: to_be.remove_files(place, name),
         "resource": lambda: to_be.remove_resource(place),
         "scan": lambda: to_be.remove_scan(str(place.scan_id)),

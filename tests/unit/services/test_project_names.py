@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text, update
 
 from scandock.access.principal import SYSTEM
 from scandock.catalog.engine import Catalog, open_catalog
-from scandock.catalog.projects import ProjectRow, add_project, aside_name
+from scandock.catalog.projects import ProjectRow, add_project, deleted_name
 from scandock.catalog.tables import project
 from scandock.model.errors import Usage
 from scandock.rules.project_fields import ProjectChanges
@@ -101,7 +101,7 @@ def test_a_deleted_project_has_no_names(desk: Desk) -> None:
     """Its row is kept for what the trash has of it."""
     make(desk, "Gone", title="Title", secondary="Second")
     with desk.catalog.write() as connection:
-        aside = aside_name("Gone", 1)
+        aside = deleted_name("Gone", 1)
         connection.execute(update(project).where(project.c.name == "Gone").values(name=aside, key=aside.casefold()))
     make(desk, "New", title="title", secondary="second")
 

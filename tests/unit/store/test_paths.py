@@ -120,7 +120,7 @@ def test_a_relpath_stays_below_its_folder_or_is_refused(text):
     assert len(text.encode()) <= paths.MAX_PATH_BYTES
     assert all(0 < len(piece.encode()) <= 255 for piece in text.split("/"))
     assert text.isprintable() or not any(c < " " or c in "\x7f\\" for c in text)
-    assert "/".join(filter(None, paths.split(text))) == text
+    assert "/".join(filter(None, paths.split_path(text))) == text
 
 
 @given(st.text(min_size=1, max_size=40))
@@ -132,7 +132,7 @@ def test_split_and_relpath_refuse_the_same_single_pieces(text):
             return None
 
     if "/" not in text:
-        assert (outcome(paths.split) is None) == (outcome(paths.parse_rel) is None)
+        assert (outcome(paths.split_path) is None) == (outcome(paths.parse_rel) is None)
 
 
 def test_paths_have_an_end():
@@ -143,7 +143,7 @@ def test_paths_have_an_end():
     with pytest.raises(ValueError, match="bytes"):
         paths.parse_rel("/".join(["é" * 100] * 6))
     with pytest.raises(ValueError, match="over 255 bytes"):
-        paths.piece("é" * 128)
+        paths.path_component("é" * 128)
 
 
 # -- files of a tree, and what a stage holds ---------------------------------------------------------------------------
@@ -153,9 +153,9 @@ def test_files_stand_below_their_resource_s_folder():
     folder = paths.resource_folder("4", "DICOM")
     assert folder == "scans/4/resources/DICOM/files"
     assert paths.resource_folder(None, "NOTES") == "resources/NOTES/files"
-    assert paths.below(folder, "a/1.dcm") == paths.resource_file("4", "DICOM", "a/1.dcm") == f"{folder}/a/1.dcm"
-    assert paths.relative_to(folder, paths.below(folder, "a/1.dcm")) == "a/1.dcm"
-    assert paths.below(paths.NOWHERE, "a") == "a"
+    assert paths.path_below(folder, "a/1.dcm") == paths.resource_file("4", "DICOM", "a/1.dcm") == f"{folder}/a/1.dcm"
+    assert paths.relative_to(folder, paths.path_below(folder, "a/1.dcm")) == "a/1.dcm"
+    assert paths.path_below(paths.TREE_ROOT, "a") == "a"
     assert paths.scan_folder("4") == "scans/4"
 
 
@@ -163,7 +163,7 @@ def test_the_stage_has_a_tree_for_each_job_and_folders_for_what_is_read():
     assert paths.job_tree(3) == "tree/3"
     folder = paths.image_folder(paths.uid_key("1.2"), paths.uid_key("1.2.3"), "D")
     assert re.fullmatch("in/[0-9a-f]{24}/[0-9a-f]{24}/D", folder)
-    assert paths.spare(paths.below(folder, "x.dcm"), "00ff") == f"{folder}/x.dcm~00ff"
+    assert paths.alternate_path(paths.path_below(folder, "x.dcm"), "00ff") == f"{folder}/x.dcm~00ff"
     assert paths.uid_key("../../etc") != paths.uid_key("../../etc/")
     assert paths.parse_rel(paths.image_folder(paths.uid_key("../.."), paths.uid_key("/"), "S"))
 
@@ -187,7 +187,7 @@ def test_what_stands_under_data():
     assert paths.receipt_file("u1") == "receipts/u1.jsonl.gz"
     assert paths.trash_tree("20261124T081530-6f1c") == "trash/20261124T081530-6f1c/tree"
     assert paths.trash_note("20261124T081530-6f1c") == "trash/20261124T081530-6f1c/what.json"
-    assert paths.parents(paths.archive_path("P", "L")) == ["archive/P", "archive"]
+    assert paths.parent_folders(paths.archive_path("P", "L")) == ["archive/P", "archive"]
 
 
 def test_a_stored_tree_is_found_at_its_path_or_in_the_trash():
@@ -210,7 +210,7 @@ def test_no_id_leads_out_of_its_folder(text):
 @pytest.mark.parametrize("text", ["", "..", "a/../b", "/a", "a//b", "a\\b"])
 def test_nothing_in_a_stage_leads_out_of_it(text):
     with pytest.raises(ValueError, match="not a file name"):
-        paths.staged_path(paths.stage_folder("u", "t"), paths.unchecked(text))
+        paths.staged_path(paths.stage_folder("u", "t"), paths.unchecked_path(text))
 
 
 @pytest.mark.parametrize(
@@ -359,7 +359,7 @@ def test_the_store_alone_takes_paths_unchecked() -> None:
     """It is for what is on the disk, and for what the ledger has of a merge."""
     sources = {str(path.relative_to(SOURCE)): path.read_text() for path in SOURCE.rglob("*.py")}
     assert {path for path, text in sources.items() if re.search(r"\bunchecked\(", text)} == {
-        "pipeline/session_merge.py", "store/paths.py", "store/readers.py", "store/stages.py",
+        "pipeline/session_merge.py", "store/paths.py", "store/file_access.py", "store/stages.py",
     }  # fmt: skip
 
 

@@ -39,11 +39,11 @@ MOUNTS = r"""22 1 254:0 / / rw,relatime - ext4 /dev/vda rw
     ],
 )
 def test_the_longest_and_last_mount_wins(path, kind):
-    assert space.kind_in(MOUNTS.splitlines(keepends=True), path) == kind
+    assert space.filesystem_in(MOUNTS.splitlines(keepends=True), path) == kind
 
 
 def test_no_mounts_no_kind():
-    assert space.kind_in([], "/") == ""
+    assert space.filesystem_in([], "/") == ""
 
 
 def test_a_path_that_is_yet_to_be_made(tmp_path):

@@ -90,8 +90,8 @@ def test_which_kernels_tell_of_write_errors(monkeypatch, release, tells):
             self.release = release
 
     monkeypatch.setattr(os, "uname", Name)
-    syscalls.syncfs_tells.cache_clear()
+    syscalls.syncfs_reports_errors.cache_clear()
     try:
-        assert syscalls.syncfs_tells() is tells
+        assert syscalls.syncfs_reports_errors() is tells
     finally:
-        syscalls.syncfs_tells.cache_clear()
+        syscalls.syncfs_reports_errors.cache_clear()

@@ -21,10 +21,10 @@ from scandock.testing.readers import thread_readers
 from scandock.testing.server import InProcessServer
 from scandock.testing.worker import InProcessWorker
 from scandock.workers import readers
-from tests.builders import documented, images, zipped
+from tests.builders import uploader_layout, images, zip_entries
 from tests.crash.processes import until
-from tests.crash.served import ENDS
-from tests.integration.web import Web, listening, serving
+from tests.crash.served import FINAL_STATES
+from tests.integration.web import Web, serve_by_socket, serve_in_process
 
 ASKED = (
     ("GET", "/"), ("HEAD", "/"), ("GET", "/login"), ("GET", "/projects/P"), ("GET", "/nowhere"),
@@ -60,7 +60,7 @@ def _neutral(web: Web, body: str) -> str:
 
 @pytest.mark.long
 def test_a_server_in_process_answers_as_one_with_sockets_does(tmp_path: Path) -> None:
-    with serving(tmp_path / "one") as one, listening(tmp_path / "other") as other:
+    with serve_in_process(tmp_path / "one") as one, serve_by_socket(tmp_path / "other") as other:
         for mine, theirs in zip(_told(one), _told(other), strict=True):
             assert mine[:4] == theirs[:4]
             assert mine[4].splitlines() == theirs[4].splitlines()
@@ -98,7 +98,7 @@ def test_the_example_of_the_docs(tmp_path: Path) -> None:
         server.add_account("admin", "correct horse", admin=True)
         with server.client(auth=("admin", "correct horse")) as client:
             client.post("/api/v1/projects", json={"id": "LUNG", "name": "Lung"})
-            body = zipped(documented("S1", "1", images(2)))
+            body = zip_entries(uploader_layout("S1", "1", images(2)))
             answer = client.post("/data/services/import?dest=/archive/projects/LUNG", content=body)
             assert answer.status_code == 200, answer.text
             assert answer.text.startswith("/data/archive/projects/LUNG/")
@@ -106,7 +106,7 @@ def test_the_example_of_the_docs(tmp_path: Path) -> None:
 
 def test_an_import_that_the_worker_can_not_finish_is_told_of(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    with serving(data) as web, web.client() as client, InProcessWorker(data):
+    with serve_in_process(data) as web, web.client() as client, InProcessWorker(data):
         sent = client.post("/api/v1/imports?project=P&filename=a.zip", content=b"PK\3\4 cut").json()
         until(lambda: client.get(f"/api/v1/imports/{sent['id']}").json()["state"] == "refused", "it never ended")
 
@@ -123,7 +123,7 @@ def test_doubles_hold_within_their_context_alone() -> None:
     def cost() -> str:
         return passwords.hash_password("correct horse").split("$")[3]
 
-    with passwords.use_hasher(passwords.HASHER), readers.use_readers(readers.start_process):
+    with passwords.use_hasher(passwords.HASHER), readers.use_reader_start(readers.start_process):
         before = cost()
         with quick_passwords(), thread_readers():
             assert cost() == "m=8,t=1,p=1"
@@ -131,7 +131,7 @@ def test_doubles_hold_within_their_context_alone() -> None:
 
 
 def test_a_body_in_chunks_has_no_length(tmp_path: Path) -> None:
-    with serving(tmp_path / "data") as web, web.client() as client:
+    with serve_in_process(tmp_path / "data") as web, web.client() as client:
         sent = client.post("/api/v1/imports?project=P&filename=a.zip", content=iter([b"PK", b"\3\4"]))
         assert sent.request.headers["transfer-encoding"] == "chunked"
         assert (sent.status_code, "content-length" in sent.request.headers) == (202, False)
@@ -141,11 +141,11 @@ def test_a_body_in_chunks_has_no_length(tmp_path: Path) -> None:
 
 def test_two_workers_on_one_folder_end_each_by_itself(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    with serving(data) as web, web.client() as client, InProcessWorker(data):
+    with serve_in_process(data) as web, web.client() as client, InProcessWorker(data):
         with InProcessWorker(data):
             pass
-        sent = client.post("/api/v1/imports?project=P&filename=a.zip", content=zipped({"1.dcm": images(1)[0]})).json()
-        until(lambda: client.get(f"/api/v1/imports/{sent['id']}").json()["state"] in ENDS, "nobody was left")
+        sent = client.post("/api/v1/imports?project=P&filename=a.zip", content=zip_entries({"1.dcm": images(1)[0]})).json()
+        until(lambda: client.get(f"/api/v1/imports/{sent['id']}").json()["state"] in FINAL_STATES, "nobody was left")
 
 
 def test_a_worker_that_fails_says_so_at_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,7 +168,7 @@ def test_a_server_that_does_not_run_says_how_it_is_used(tmp_path: Path) -> None:
 
 
 def test_a_route_of_one_server_is_not_another_s(tmp_path: Path) -> None:
-    with serving(tmp_path / "one") as one, serving(tmp_path / "other") as other:
+    with serve_in_process(tmp_path / "one") as one, serve_in_process(tmp_path / "other") as other:
         one.app.add_api_route("/own", lambda: "mine")
         with one.client() as mine, other.client() as theirs:
             assert (mine.get("/own").status_code, theirs.get("/own").status_code) == (200, 404)

@@ -101,7 +101,7 @@ def _away():
 
 def test_what_a_worker_counts():
     figures = WorkerFigures()
-    figures.tell_slots(SlotCount(4, 3))
+    figures.set_slots(SlotCount(4, 3))
     figures.count_attempt(AttemptEnd.DIED)
     figures.count_attempt(AttemptEnd.DIED)
     figures.count_lost_leases(LeaseLoss.RAN_OUT, 2)

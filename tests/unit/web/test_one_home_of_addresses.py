@@ -26,7 +26,7 @@ REGISTERS = {*(one.lower() for one in METHODS), "add_api_route", "api_route"}
 OF_FILES = (
     "store/",
     "pipeline/",
-    "placing/",
+    "publishing/",
     "catalog/trees.py",
     "services/backing_up.py",
     "services/contents.py",

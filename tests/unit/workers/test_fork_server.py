@@ -19,16 +19,16 @@ from structlog.testing import capture_logs
 
 from scandock.model.children import Child
 from scandock.model.errors import Fault
-from scandock.queue.claim import Slots, claim
+from scandock.queue.claim import SlotUsage, claim
 from scandock.queue.owner import this_owner
 from scandock.testing.data import make_data
 from scandock.workers import fork_server
-from scandock.workers.attempt import Order
-from scandock.workers.deaths import GIVEN_UP, death_of
-from scandock.workers.fork_server import Attempts, ForkedAttempt, start_server
+from scandock.workers.attempt import AttemptRequest
+from scandock.workers.process_deaths import GIVEN_UP, death_fault
+from scandock.workers.fork_server import ForkedAttempts, ForkedAttempt, start_server
 from tests.crash.archives import Study, zip_bytes
-from tests.crash.processes import members, name_of, until
-from tests.integration.server_side import Server
+from tests.crash.processes import members, process_name, until
+from tests.integration.upload_server import UploadServer
 
 pytestmark = pytest.mark.processes
 
@@ -37,11 +37,11 @@ class Instead(Child):
     """Started where there is no fork server."""
 
     def death(self, code: int) -> Fault:
-        return death_of(code, 0)
+        return death_fault(code, 0)
 
 
-def order(data: str | Path) -> Order:
-    return Order(data=str(data), upload="u", token="t", previous="", attempt=1, exhausted=False, reason="")
+def order(data: str | Path) -> AttemptRequest:
+    return AttemptRequest(data=str(data), upload="u", token="t", previous="", attempt=1, exhausted=False, reason="")
 
 
 @pytest.fixture
@@ -52,10 +52,10 @@ def log() -> Iterator[list[str]]:
 
 
 @pytest.fixture
-def start(log: list[str]) -> Iterator[Attempts]:
+def start(log: list[str]) -> Iterator[ForkedAttempts]:
     first = start_server()
     assert first is not None
-    with Attempts(
+    with ForkedAttempts(
         structlog.get_logger(), lambda _: Instead([sys.executable, "-c", "raise SystemExit(7)"]), first
     ) as made:
         yield made
@@ -70,7 +70,7 @@ def endless(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def servers() -> list[int]:
-    return [pid for pid in members(os.getpgrp()) if name_of(pid) == "fork server" and _parent(pid) == os.getpid()]
+    return [pid for pid in members(os.getpgrp()) if process_name(pid) == "fork server" and _parent(pid) == os.getpid()]
 
 
 def _parent(pid: int) -> int | None:
@@ -80,7 +80,7 @@ def _parent(pid: int) -> int | None:
         return None
 
 
-def test_an_attempt_is_a_fork_that_ends_with_its_exit_code(start: Attempts, tmp_path: Path) -> None:
+def test_an_attempt_is_a_fork_that_ends_with_its_exit_code(start: ForkedAttempts, tmp_path: Path) -> None:
     make_data(tmp_path / "data")
     lost, failed = start(order(tmp_path / "data")), start(order("/proc/none"))
     assert isinstance(lost, ForkedAttempt)
@@ -90,9 +90,9 @@ def test_an_attempt_is_a_fork_that_ends_with_its_exit_code(start: Attempts, tmp_
     assert lost.wait() == 0
 
 
-def test_attempts_are_killed_and_their_names_tell_them_apart(endless: None, start: Attempts, tmp_path: Path) -> None:
+def test_attempts_are_killed_and_their_names_tell_them_apart(endless: None, start: ForkedAttempts, tmp_path: Path) -> None:
     one, other = start(order(tmp_path)), start(order(tmp_path))
-    until(lambda: name_of(one.pid) == "attempt", "it has no name")
+    until(lambda: process_name(one.pid) == "attempt", "it has no name")
     assert [_parent(one.pid)] == servers()
     one.kill("cancelled")
     assert (one.wait(), one.killed) == (-signal.SIGKILL, "cancelled")
@@ -101,9 +101,9 @@ def test_attempts_are_killed_and_their_names_tell_them_apart(endless: None, star
     assert other.death(-signal.SIGKILL).code == "attempt_killed"
 
 
-def test_what_is_asked_to_end_goes_on_as_long_as_its_worker(endless: None, start: Attempts, tmp_path: Path) -> None:
+def test_what_is_asked_to_end_goes_on_as_long_as_its_worker(endless: None, start: ForkedAttempts, tmp_path: Path) -> None:
     attempt = start(order(tmp_path))
-    until(lambda: name_of(attempt.pid) == "attempt", "it has no name")
+    until(lambda: process_name(attempt.pid) == "attempt", "it has no name")
     for pid in (*servers(), attempt.pid):
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
             os.kill(pid, number)
@@ -115,7 +115,7 @@ def test_what_is_asked_to_end_goes_on_as_long_as_its_worker(endless: None, start
 
 
 def test_a_server_that_dies_takes_its_forks_along_and_is_started_again(
-    endless: None, start: Attempts, log: list[dict[str, object]], tmp_path: Path
+    endless: None, start: ForkedAttempts, log: list[dict[str, object]], tmp_path: Path
 ) -> None:
     attempt = start(order(tmp_path))
     (server,) = servers()
@@ -142,7 +142,7 @@ def test_a_server_that_dies_takes_its_forks_along_and_is_started_again(
 
 
 def test_a_server_that_is_stopped_is_given_up(
-    endless: None, start: Attempts, monkeypatch: pytest.MonkeyPatch, log: list[dict[str, object]], tmp_path: Path
+    endless: None, start: ForkedAttempts, monkeypatch: pytest.MonkeyPatch, log: list[dict[str, object]], tmp_path: Path
 ) -> None:
     other = start(order(tmp_path))
     monkeypatch.setattr(fork_server, "ANSWER_SECONDS", 0.1)
@@ -155,7 +155,7 @@ def test_a_server_that_is_stopped_is_given_up(
 
 
 def test_an_end_that_a_stopped_server_does_not_tell_is_seen(
-    endless: None, start: Attempts, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    endless: None, start: ForkedAttempts, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(fork_server, "ANSWER_SECONDS", 0.1)
     attempt = start(order(tmp_path))
@@ -175,7 +175,7 @@ def test_without_descriptors_of_processes_there_is_no_server(
     monkeypatch.setattr(os, "pidfd_open", unknown)
     first = fork_server.fork_server()
     assert first is None
-    with Attempts(
+    with ForkedAttempts(
         structlog.get_logger(), lambda _: Instead([sys.executable, "-c", "raise SystemExit(7)"]), first
     ) as start:
         assert start(order(tmp_path)).wait() == 7
@@ -188,11 +188,11 @@ def test_no_room_for_a_process_is_the_death_of_an_attempt(monkeypatch: pytest.Mo
         raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
 
     monkeypatch.setattr(os, "fork", no_room)
-    with ours, theirs, fork_server.ask(ours, b"one") as asked:
+    with ours, theirs, fork_server.request_fork(ours, b"one") as asked:
         ours.shutdown(socket.SHUT_WR)
         assert fork_server.serve(theirs) is None
         with pytest.raises(EOFError, match="Resource temporarily unavailable"):
-            fork_server.Fork(asked, 60)
+            fork_server.ForkedProcess(asked, 60)
 
 
 IMPORTING = """
@@ -209,9 +209,9 @@ print(json.dumps(sorted(name for name in set(sys.modules) - before)))
 
 
 def test_an_attempt_has_nothing_left_to_import(tmp_path: Path) -> None:
-    server = Server(tmp_path / "data")
+    server = UploadServer(tmp_path / "data")
     uuid = server.send(zip_bytes(Study(1, 1, count=2, side=8).entries("S")))
-    one = claim(server.catalog, this_owner(), Slots(total=1))
+    one = claim(server.catalog, this_owner(), SlotUsage(total=1))
     assert one is not None
     words = dataclasses.replace(order(server.data), upload=uuid, token=one.lease.token).to_json()
     said = subprocess.run([sys.executable, "-c", IMPORTING, words], capture_output=True, text=True, check=True)

@@ -9,7 +9,7 @@ import structlog
 from structlog.testing import capture_logs
 
 from scandock.model.errors import Fault
-from scandock.placing.recover import Recovered
+from scandock.publishing.recover import RecoveryResult
 from scandock.services.opening import opened
 from scandock.services.settings import load_settings
 from scandock.testing.data import make_data
@@ -34,7 +34,7 @@ def test_only_what_is_stuck_for_longer_than_a_turn_is_called_so(
         one = Janitor(catalog, store, load_settings(), structlog.get_logger(), clock=lambda: now[0])
         said = []
         for now[0], stuck in turns:
-            found = Recovered(stuck=dict.fromkeys(stuck, fault))
+            found = RecoveryResult(stuck=dict.fromkeys(stuck, fault))
             monkeypatch.setattr(janitor, "recover", lambda *_, found=found: found)
             one._clear()  # noqa: SLF001  a turn of its thread
             said.append([line["upload"] for line in logged if line["event"] == "dead import stuck"])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from scandock.workers import reader_process
-from tests.builders import Site, documented, images, site_at
+from tests.builders import DataFolder, uploader_layout, images, make_data_folder
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def test_an_error_of_the_disk_fails_the_import_by_its_name(
     def failing(*_words: object) -> None:
         raise OSError(number, os.strerror(number))
 
-    site: Site = site_at(tmp_path, monkeypatch)
+    site: DataFolder = make_data_folder(tmp_path, monkeypatch)
     monkeypatch.setattr(reader_process, "open_container", failing)
-    told = site.bring(documented("S1", "1", images(1)))
+    told = site.bring(uploader_layout("S1", "1", images(1)))
     assert (told.state, told.report["code"]) == ("failed", code)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scandock.workers.board import Board
+from scandock.workers.reader_counters import ReaderCounters
 from scandock.workers.readers import start_process
 from tests.crash.processes import until
 
@@ -18,7 +18,7 @@ def test_no_secret_is_in_a_readers_environment(monkeypatch):
     monkeypatch.setenv("SCANDOCK_ADMIN_PASSWORD", "hush")
     monkeypatch.setenv("PGPASSWORD", "hush")
     monkeypatch.setenv("LANG", "C.UTF-8")
-    board = Board.create(1)
+    board = ReaderCounters.create(1)
     ours, theirs = socket.socketpair()
     with ours, theirs:
         reader = start_process(theirs, board.fds)

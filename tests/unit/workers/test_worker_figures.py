@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from scandock.workers.beats import Beats
+from scandock.workers.liveness import WorkerLiveness
 from scandock.workers.worker_figures import AttemptEnd, LeaseLoss, SlotCount
 
 
 def test_counts_are_seen_by_who_shares_the_memory_and_outlive_the_worker():
-    worker = Beats.make(lambda: 100.0)
-    web = Beats(worker.fd, lambda: 101.0)
+    worker = WorkerLiveness.make(lambda: 100.0)
+    web = WorkerLiveness(worker.fd, lambda: 101.0)
     worker.beat()
     worker.say(ready=True)
-    worker.figures.tell_slots(SlotCount(2, 1))
+    worker.figures.set_slots(SlotCount(2, 1))
     worker.figures.count_attempt(AttemptEnd.ENDED)
     worker.figures.count_lost_leases(LeaseLoss.TAKEN_OVER)
     assert web.trouble() == ""
@@ -27,10 +27,10 @@ def test_counts_are_seen_by_who_shares_the_memory_and_outlive_the_worker():
 
 
 def test_a_catalog_that_the_worker_found_damaged_is_told_until_the_next_worker():
-    worker = Beats.make(lambda: 100.0)
+    worker = WorkerLiveness.make(lambda: 100.0)
     worker.beat()
     worker.say(ready=True)
-    worker.figures.tell_damage()
+    worker.figures.set_damaged()
     assert "found the catalog damaged" in worker.trouble()
     assert "backup" in worker.trouble()
     worker.clear()

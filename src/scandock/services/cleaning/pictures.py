@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import select
 
-from scandock.catalog.engine import Catalog, in_parts
+from scandock.catalog.engine import Catalog, split_values
 from scandock.catalog.server_tables import damage, verification
 from scandock.catalog.tables import session
 from scandock.services.cleaning.cleaner import Cleaner, OfServer
@@ -21,7 +21,7 @@ def tidy_pictures(pictures: Pictures, catalog: Catalog) -> int:
     def standing(keys: list[str]) -> list[str]:
         found: list[str] = []
         uuids = {key.partition("-")[2] for key in keys}
-        for some in in_parts(sorted(uuids)):
+        for some in split_values(sorted(uuids)):
             with catalog.read() as connection:
                 rows = connection.execute(
                     select(session.c.tree_id, session.c.uuid, ROUND.label("round"))

@@ -12,7 +12,7 @@ from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import trashed
 from scandock.catalog.tables import project
 from scandock.model.durations import DAY_MS, DAY_SECONDS
-from scandock.placing.forget import forget_tree
+from scandock.publishing.row_cleanup import delete_tree_rows
 from scandock.services.audit import Did, record
 from scandock.services.cleaning.cleaner import Cleaner, OfStore
 from scandock.store.port import Store
@@ -33,7 +33,7 @@ def empty_trash(catalog: Catalog, store: Store, days: float, *, now: float | Non
             if gone:
                 forget_assessors(connection, [row.uuid])
                 record(connection, SYSTEM, Did.PURGE, "session", row.uuid, project=row.name)
-        forget_tree(catalog, row.tree_id)
+        delete_tree_rows(catalog, row.tree_id)
     store.purge(days * DAY_SECONDS, now=moment)
     return [row.uuid for row in over]
 

@@ -9,7 +9,7 @@ from fastapi import Request
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from scandock.catalog.shelves import OF_PROJECT
+from scandock.catalog.own_resources import PROJECT_KEY
 from scandock.rules.permissions import Action
 from scandock.services.browsing import Wanted, find_project, list_projects, list_sessions
 from scandock.services.listing import Page, Sorting
@@ -66,7 +66,7 @@ async def project(
             return found, about, None, can, OwnFiles([])
         wanted = Wanted(project=project, search=q)
         sessions = list_sessions(connection, me, wanted, Sorting(sort=sort, cursor=cursor))
-        own = OwnFiles([]) if q or cursor else own_files(connection, found.id, OF_PROJECT, OWN)
+        own = OwnFiles([]) if q or cursor else own_files(connection, found.id, PROJECT_KEY, OWN)
         return found, about, sessions, can, own
 
     found, about, sessions, can, own = await work.read(ask)

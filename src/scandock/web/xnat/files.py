@@ -10,7 +10,7 @@ from fastapi import Request
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from scandock.catalog.shelves import Holder
+from scandock.catalog.own_resources import Holder
 from scandock.model import request_limits
 from scandock.model.request_errors import RequestInvalid
 from scandock.services import session_parts

@@ -9,7 +9,7 @@ from fastapi import Request
 from sqlalchemy import Connection
 from starlette.responses import PlainTextResponse, Response
 
-from scandock.catalog.shelves import Holder, Shelf
+from scandock.catalog.own_resources import Holder, OwnResources
 from scandock.model.request_errors import RequestInvalid
 from scandock.model.xnat_ids import resource_id
 from scandock.rules.permissions import Action
@@ -81,7 +81,7 @@ async def resource(request: Request, work: Known) -> Response:
 
     of, place = await work.read(ask)
     kind = words_in(request.query_params)
-    if isinstance(of, Shelf):
+    if isinstance(of, OwnResources):
         shelf = of
         uuid = await work.do(lambda: project_resources.make_resource(work.desk, shelf, place.label, kind))
     else:

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from starlette.datastructures import QueryParams
 from starlette.responses import PlainTextResponse, Response
 
-from scandock.catalog.shelves import Shelf
+from scandock.catalog.own_resources import OwnResources
 from scandock.model.errors import Usage
 from scandock.model.request_errors import ValueInvalid
 from scandock.rules.permissions import Action
@@ -113,7 +113,7 @@ def _name_of(request: Request) -> str:
     return said
 
 
-def _wanted(connection: Connection, work: Work, named: str) -> tuple[Wanted, Shelf | None]:
+def _wanted(connection: Connection, work: Work, named: str) -> tuple[Wanted, OwnResources | None]:
     """Where the files are to stand, and the shelf that may have to be made for it.
 
     Denied, Usage `scan_unknown`, `resource_unknown`, `file_exists`. Asked again when they are shown.
@@ -132,7 +132,7 @@ def _wanted(connection: Connection, work: Work, named: str) -> tuple[Wanted, She
             raise file_exists(named)
     kind = {name: "" if text in _UNDEFINED else text for name, text in words_in(asked).items()}
     told = (kind["content"], kind["format"], kind["tags"])
-    shelf = found.standing if isinstance(found.standing, Shelf) else None
+    shelf = found.standing if isinstance(found.standing, OwnResources) else None
     return Wanted(found.standing.uuid, place, overwrite, *told), shelf
 
 

@@ -11,7 +11,7 @@ from fastapi import Request
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from scandock.catalog.shelves import Holder
+from scandock.catalog.own_resources import Holder
 from scandock.services import session_parts
 from scandock.services.damaged_files import Damaged
 from scandock.services.downloads import ZipDownload

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, and_, select
 
-from scandock.catalog.shelves import Holder
+from scandock.catalog.own_resources import Holder
 from scandock.catalog.tables import file
 from scandock.services.session_parts import ResourcePart
 

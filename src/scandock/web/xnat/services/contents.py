@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
-from scandock.catalog.shelves import Holder
+from scandock.catalog.own_resources import Holder
 from scandock.model import uris
 from scandock.model.xnat_ids import resource_id
 from scandock.rules.field_types import SUBJECT, format_float, is_float

@@ -11,7 +11,7 @@ from scandock.access.principal import Principal
 from scandock.access.visibility import projects_where
 from scandock.catalog.aliases import ALIAS_BREAK, ALIASES
 from scandock.catalog.attributes import attribute
-from scandock.catalog.projects import set_aside
+from scandock.catalog.projects import is_deleted
 from scandock.catalog.server_tables import account, member, project_access, project_alias
 from scandock.catalog.tables import project
 from scandock.model import uris
@@ -64,7 +64,7 @@ COLUMNS: Final = by_name(
 LISTING: Final = Listing(
     COLUMNS, default=("ID", "secondary_ID", "name", "description", "pi_firstname", "pi_lastname"), always=("ID", "URI")
 )
-_LISTED: Final = (project.c.name != UNASSIGNED, ~set_aside())
+_LISTED: Final = (project.c.name != UNASSIGNED, ~is_deleted())
 """Neither where sessions without a project stand, nor what is deleted, is a project to clients."""
 _CODE: Final = Column("project_prearchive_code", project.c.prearchive_code, str)
 _SEARCHED: Final = (

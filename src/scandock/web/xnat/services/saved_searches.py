@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, inser
 from sqlalchemy.exc import IntegrityError
 
 from scandock.access.principal import Principal, raise_denied
-from scandock.catalog.engine import in_parts
+from scandock.catalog.engine import split_values
 from scandock.catalog.server_tables import account, saved_search, saved_search_user
 from scandock.model import request_limits
 from scandock.model.errors import Usage
@@ -141,7 +141,7 @@ def _known(row: Row[Any], users: list[str], principal: Principal) -> SavedSearch
 def _users_of(connection: Connection, ids: list[int]) -> dict[int, list[str]]:
     """The accounts that some searches name."""
     found: dict[int, list[str]] = {}
-    for part in in_parts(ids):
+    for part in split_values(ids):
         query = select(saved_search_user.c.search_id, saved_search_user.c.name)
         query = query.where(saved_search_user.c.search_id.in_(part)).order_by(saved_search_user.c.key)
         for row in connection.execute(query):

@@ -13,7 +13,7 @@ from scandock.catalog.records import SessionRecord
 from scandock.catalog.tables import operation, project, reservation, session
 from scandock.model.request_errors import RequestInvalid
 from scandock.model.uris import PrearchiveSession, without_data
-from scandock.placing.locks import timestamp_lock_column
+from scandock.publishing.locks import timestamp_lock_column
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import Action, AccessDecision
 from scandock.services import rights

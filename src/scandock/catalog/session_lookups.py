@@ -1,0 +1,44 @@
+"""What is asked of all sessions at once: whose patients and ECAT files they have (rules.md, "Patients", "ECAT")."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any, TypeVar
+
+from sqlalchemy import ColumnElement, Select, select
+
+from scandock.catalog.tables import ecat_file, project, session
+
+VALUES_PER_STATEMENT = 400
+"""Values in one statement: SQLite takes no more than 999 in old versions."""
+
+
+_Value = TypeVar("_Value", str, bytes)
+
+
+def split_values(values: Collection[_Value]) -> Iterator[Sequence[_Value]]:
+    """Some values, sorted, in as many parts as statements need."""
+    ordered = sorted(values)
+    for at in range(0, len(ordered), VALUES_PER_STATEMENT):
+        yield ordered[at : at + VALUES_PER_STATEMENT]
+
+
+def select_subjects_of_patients(patient_ids: Collection[str], where: ColumnElement[bool]) -> Select[Any]:
+    """PatientID and subject of the sessions that have one of some PatientIDs; held ones do not say whose they are."""
+    return (
+        select(session.c.patient_id, session.c.subject)
+        .join(project, project.c.id == session.c.project_id)
+        .where(session.c.patient_id.in_(patient_ids), session.c.state == "ready", where)
+        .distinct()
+    )
+
+
+def select_holders_of_ecat(digests: Collection[bytes], where: ColumnElement[bool]) -> Select[Any]:
+    """sha256, label and place of the sessions that hold one of some ECAT files."""
+    return (
+        select(ecat_file.c.sha256, session.c.label, session.c.place)
+        .join(session, session.c.tree_id == ecat_file.c.tree_id)
+        .join(project, project.c.id == session.c.project_id)
+        .where(ecat_file.c.sha256.in_(digests), where)
+        .distinct()
+    )

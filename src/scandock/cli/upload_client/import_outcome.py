@@ -1,0 +1,121 @@
+"""What becomes of an upload at the server: waited for, or ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Final
+
+from scandock.cli.text_format import format_size
+from scandock.cli.upload_client.errors import ServerFailed
+from scandock.cli.upload_client.server_retry import ServerRetry, UploadCancelled
+from scandock.cli.upload_client.server import ServerAway, ServerRefusal, UploadServer
+from scandock.model.errors import Fault
+from scandock.model.import_types import STAGES, Progress
+from scandock.model.verdicts import UNFINISHED, ImportState
+
+POLL_SECONDS: Final = (0.05, 0.1, 0.2, 0.3, 0.5)
+"""Between two looks, from the first on; the last one stays."""
+CANCEL_SECONDS: Final = 10.0
+ASK_SECONDS: Final = 5.0
+
+
+class OutcomeWaiter:
+    """Looks at an import until it has ended; `tell` hears how far it is."""
+
+    def __init__(self, server: UploadServer, patience: ServerRetry, uuid: str, tell: Callable[[Progress], None]) -> None:
+        self._server = server
+        self._patience = patience
+        self._uuid = uuid
+        self._tell = tell
+
+    def wait(self) -> dict[str, Any]:
+        """The import's object in its final state. Raises Stopped, or Fault `import_unknown`."""
+        looks = 0
+        while True:
+            try:
+                import_object = self._patience.call(lambda: self._server.read(self._uuid))
+            except ServerRefusal as refusal:
+                raise Fault(
+                    refusal.code or ServerFailed.CODE,
+                    f"What became of the upload {self._uuid} can't be told: {refusal.detail}",
+                    "Look at the imports of the server.",
+                ) from None
+            if import_object["state"] not in UNFINISHED:
+                return import_object
+            self._tell(parse_progress(import_object))
+            if self._patience.cancelled.wait(POLL_SECONDS[min(looks, len(POLL_SECONDS) - 1)]):
+                raise UploadCancelled
+            looks += 1
+
+
+def parse_progress(import_object: dict[str, Any]) -> Progress:
+    """How far an import is, as the import's object says it."""
+    progress = import_object.get("progress") or {}
+    stage = progress.get("stage")
+    if import_object["state"] != "running" or stage not in STAGES:
+        return Progress(stage="waiting")
+    entries, bytes_ = progress["entries"], progress["bytes"]
+    return Progress(
+        stage=stage,
+        entries_done=entries["done"],
+        entries_total=entries["total"],
+        bytes_done=bytes_["done"],
+        bytes_total=bytes_["total"],
+        sessions=tuple(progress["sessions"]),
+    )
+
+
+def end_upload(server: UploadServer, uuid: str | None) -> dict[str, Any] | str:
+    """After Ctrl-C: cancel the import, or leave what was sent for going on. The import's object, or what to say.
+
+    What the server does not answer within seconds is said to be unknown.
+    """
+    if uuid is None:
+        return "Cancelled; nothing was sent."
+    try:
+        import_object = server.read(uuid, seconds=ASK_SECONDS)
+        if import_object["state"] == "receiving":
+            return _kept_message(server, import_object)
+        if import_object["state"] in UNFINISHED:
+            import_object = _cancel(server, uuid)
+    except (ServerAway, ServerRefusal):
+        return (
+            "Cancelled here, but the server does not answer. "
+            f"What it has of the upload {uuid} is kept: the same command goes on with it."
+        )
+    if import_object["state"] in UNFINISHED:
+        return f"Cancelled here; the server has not ended the import {uuid} yet."
+    if import_object["state"] == ImportState.CANCELLED and not import_object["message"]:
+        import_object["message"] = "Cancelled; nothing of it is stored."
+    return import_object
+
+
+def _kept_message(server: UploadServer, import_object: dict[str, Any]) -> str:
+    done, whole = import_object["progress"]["bytes"]["done"], import_object["size"]
+    until = ""
+    for upload in server.unfinished():
+        if upload["id"] == import_object["id"]:
+            done = upload["offset"]
+            if upload["expires"]:
+                until = f" until {datetime.fromtimestamp(upload['expires'] / 1000).astimezone():%Y-%m-%d %H:%M}"
+    return (
+        f"Cancelled; the server keeps what it has of it ({format_size(done)} of {format_size(whole)}){until}: "
+        "the same command goes on from there."
+    )
+
+
+def _cancel(server: UploadServer, uuid: str) -> dict[str, Any]:
+    """Cancel, and wait for it; an import that is being placed already is waited for as well."""
+    try:
+        import_object = server.cancel(uuid, seconds=ASK_SECONDS)
+    except ServerRefusal as refusal:
+        if refusal.code not in {"import_placing", "import_ended"}:
+            raise
+        import_object = server.read(uuid, seconds=ASK_SECONDS)
+    deadline = time.monotonic() + CANCEL_SECONDS
+    while import_object["state"] in UNFINISHED and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS[1])
+        import_object = server.read(uuid, seconds=ASK_SECONDS)
+    return import_object

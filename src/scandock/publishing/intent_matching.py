@@ -1,0 +1,323 @@
+"""What a dead import's intents name, beside what stands: in a copy of DATA inodes differ, and staging is gone.
+
+A backup holds no `work`, and a copied tree has another inode than its intent. So where no tree bears the inode of an
+intent, the tree that stands is compared with the intent's rows, by names, sizes and sha256. A whole one is what the
+intent meant. Without one the intent is given up: what stands of a new session goes to the trash, and a session that was
+to change stays as it was. A person may ask for the same where an import can't be finished for another reason.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import IO, TYPE_CHECKING, Any, Protocol
+
+from sqlalchemy import Connection, delete, or_, select, update
+
+from scandock.catalog.engine import Catalog
+from scandock.catalog.tables import IntentKind, intent, upload
+from scandock.model.errors import Fault
+from scandock.model.import_report import make_report
+from scandock.model.verdicts import ImportState, Verdict
+from scandock.publishing.deletes import Removal, removals_of
+from scandock.publishing.errors import ImportReleased, StagingLost
+from scandock.publishing.row_cleanup import delete_tree_rows
+from scandock.publishing.intents import Placement, recorded_placements
+from scandock.publishing.receipts import ReceiptCounts, amend_receipt, tally_without
+from scandock.publishing.requeue import has_bytes
+from scandock.publishing.tree_files import paths_of
+from scandock.queue.leases import RENEW_SECONDS, ImportLease, Lease, check_lease, renew
+from scandock.store.paths import RelPath, TreePath, path_below, relative_to
+
+if TYPE_CHECKING:
+    from scandock.store.port import StoreEntry, Stage, Store
+
+_CHUNK = 1024 * 1024
+NAMES_SHOWN = 10
+"""Sessions that a message names; of more, the number."""
+Rows = Mapping[RelPath, tuple[int, bytes]]
+"""Size and sha256 of each file of a tree, by its path there."""
+
+
+class TreeMatch(StrEnum):
+    """What a tree is beside the rows of one."""
+
+    WHOLE = "whole"
+    """Every file is there; names that no row knows do not count."""
+    PART = "part"
+    """Some of its files are there."""
+    OTHER = "other"
+    """None is: it is somebody else's."""
+
+
+@dataclass(slots=True)
+class MatchResult:
+    """What became of the intents of an import."""
+
+    lost: list[Placement] = field(default_factory=list)
+    """Placements that were given up."""
+    aside: list[TreePath] = field(default_factory=list)
+    """Names of theirs of which bytes are in the trash now."""
+    why: Fault | None = None
+    """Why they were given up; None where none was."""
+
+
+class _Tree(Protocol):
+    def walk(self) -> Iterable[StoreEntry]: ...
+    def open(self, rel: RelPath) -> IO[bytes]: ...
+
+
+class _StagedTree:
+    """A staged tree, read as a snapshot is."""
+
+    def __init__(self, stage: Stage, rel: RelPath) -> None:
+        self.stage = stage
+        self.rel = rel
+
+    def walk(self) -> Iterable[StoreEntry]:
+        for entry in self.stage.walk(self.rel):
+            yield entry._replace(rel=relative_to(self.rel, entry.rel))
+
+    def open(self, rel: RelPath) -> IO[bytes]:
+        return self.stage.open(path_below(self.rel, rel))
+
+
+def match_intents(catalog: Catalog, store: Store, stage: Stage, lease: Lease, *, release: bool = False) -> MatchResult:
+    """Let the intents of a dead import name what stands, and give up those of which nothing whole does.
+
+    In a copy any tree may have the intent's inode: the time at which its folder was changed tells it apart.
+
+    `release`: give up also those whose trees wait in the stage, or can't be read. Costs a look at each name where the
+    inodes are right, as they are without a copy. TokenLost; Fault where a tree can't be read.
+    """
+    with catalog.read() as connection:
+        waiting = recorded_placements(connection, lease)
+        going = [removal for state in ("intent", "published") for removal in removals_of(connection, lease, state)]
+    proving = _IntentMatcher(catalog, store, stage, lease, release=release)
+    fitted = MatchResult()
+    inodes: dict[int, int] = {}
+    for placement in waiting:
+        inode = proving.tree_of(placement)
+        if inode is None:
+            fitted.lost.append(placement)
+        elif inode != placement.inode:
+            inodes[placement.n] = inode
+    moved = {removal.n: (removal, inode) for removal in going if (inode := proving.leaving(removal)) is not None}
+    if not inodes and not moved and not fitted.lost:
+        return fitted
+    fitted.aside = [placement.name for placement in fitted.lost if proving.set_aside(placement)]
+    tally = None
+    if fitted.lost:
+        if len(fitted.lost) < len(waiting):
+            tally = amend_receipt(catalog, store, stage, fitted.lost, proving.hold)
+        has_archive = has_bytes(catalog, store, lease)
+        fitted.why = _incomplete_fault(fitted, every=len(waiting), release=release, has_archive=has_archive)
+    with catalog.write() as connection:
+        check_lease(catalog, connection, lease)
+        _write(connection, lease, inodes, moved)
+        if fitted.why is not None:
+            _give_up(connection, lease, fitted, fitted.why, tally, every=len(waiting))
+    for placement in fitted.lost:
+        if placement.moves is None and placement.restores is None:  # of those two the rows are a session's already
+            delete_tree_rows(catalog, placement.tree_id)
+    return fitted
+
+
+class _IntentMatcher:
+    def __init__(self, catalog: Catalog, store: Store, stage: Stage, lease: Lease, *, release: bool) -> None:
+        self.catalog = catalog
+        self.store = store
+        self.stage = stage
+        self.lease = lease
+        self.release = release
+        self.renewed = time.monotonic()
+
+    def tree_of(self, placement: Placement) -> int | None:
+        """The inode of the tree that a placement is to show, wherever it stands; None where there is none."""
+        standing = self.store.current(placement.name)
+        if standing == placement.inode and (
+            placement.stamp is None or self.store.stamp(placement.name) == placement.stamp
+        ):
+            return standing
+        if self.release:
+            return self._whole(placement, standing)
+        if placement.restores is not None:
+            return self.store.trashed(placement.restores) or self._whole(placement, standing)
+        if placement.moves is not None:
+            return self._moving(placement, standing)
+        path = placement.staged_path
+        staged = self.stage.inode(path)
+        if staged == placement.inode and placement.stamp in (None, self.stage.stamp(path)):
+            return staged
+        inode = self._whole(placement, standing)
+        if inode is None and staged is not None:
+            staged_tree = _StagedTree(self.stage, path)
+            inode = staged if self._prove(placement, staged_tree) is TreeMatch.WHOLE else None
+        return inode
+
+    def _whole(self, placement: Placement, standing: int | None) -> int | None:
+        return standing if standing is not None and self._at(placement, placement.name) is TreeMatch.WHOLE else None
+
+    def _moving(self, placement: Placement, standing: int | None) -> int | None:
+        """A session that moves is taken as it is, damaged or not: its rows are shown already."""
+        assert placement.moves is not None
+        before = self.store.current(placement.moves)
+        if before == placement.inode:
+            return before
+        if standing is not None and self._at(placement, placement.name) is not TreeMatch.OTHER:
+            return standing
+        if before is not None and self._at(placement, placement.moves) is not TreeMatch.OTHER:
+            return before
+        return None
+
+    def leaving(self, removal: Removal) -> int | None:
+        """The inode at a removed session's name where it is its tree and not known by that; None else."""
+        standing = self.store.current(removal.name)
+        if standing is None or standing == removal.inode or self.store.trashed(removal.trash) is not None:
+            return None
+        with self.catalog.read() as connection:
+            rows = paths_of(connection, removal.tree_id)
+        with self.store.snapshot(removal.name) as tree:
+            return None if self._compare(rows, {}, tree) is TreeMatch.OTHER else standing
+
+    def set_aside(self, placement: Placement) -> bool:
+        """Move what there is of a placement to the trash; False where nothing is, or what stands is another's."""
+        if placement.moves is not None or placement.restores is not None:
+            return False  # it stays where it is
+        note = {"upload": self.lease.uuid, "name": placement.name, "why": "not placed"}
+        is_moved = self.store.retire(placement.staged_path, stage=self.stage, note=note) is not None
+        if placement.base_tree_id is None and self._at(placement, placement.name) is TreeMatch.PART:
+            is_moved = self.store.retire(placement.name, note=note) is not None or is_moved
+        return is_moved
+
+    def _at(self, placement: Placement, name: TreePath) -> TreeMatch:
+        try:
+            with self.store.snapshot(name) as tree:
+                return self._prove(placement, tree)
+        except FileNotFoundError:
+            return TreeMatch.OTHER
+        except (OSError, Fault):
+            if self.release:
+                return TreeMatch.PART
+            raise
+
+    def _prove(self, placement: Placement, tree: _Tree) -> TreeMatch:
+        with self.catalog.read() as connection:
+            rows = paths_of(connection, placement.tree_id)
+            before = paths_of(connection, placement.base_tree_id) if placement.base_tree_id is not None else {}
+        return self._compare(rows, before, tree)
+
+    def _compare(self, rows: Rows, before: Rows, tree: _Tree) -> TreeMatch:
+        """`before` are the rows of the tree that is replaced: a file of its alone shows that this is the old one."""
+        sizes = {}
+        strange = old = 0
+        for entry in tree.walk():
+            if entry.kind == "file" and entry.rel in rows:
+                sizes[entry.rel] = entry.size
+            elif entry.kind != "folder":
+                strange += 1
+                old += entry.rel in before
+        same = [rel for rel, size in sizes.items() if size == rows[rel][0]]
+        if not same and (strange or rows):
+            return TreeMatch.OTHER
+        if old or len(same) != len(rows):
+            return TreeMatch.PART
+        return TreeMatch.WHOLE if all(self._is_same(tree, rel, rows[rel][1]) for rel in same) else TreeMatch.PART
+
+    def _is_same(self, tree: _Tree, rel: RelPath, sha256: bytes) -> bool:
+        digest = hashlib.sha256()
+        with tree.open(rel) as stream:
+            while chunk := stream.read(_CHUNK):
+                digest.update(chunk)
+                self.hold()
+        return digest.digest() == sha256
+
+    def hold(self) -> None:
+        """Renew the lease where that is due."""
+        if time.monotonic() - self.renewed > RENEW_SECONDS:
+            renew(self.catalog, self.lease)
+            self.renewed = time.monotonic()
+
+
+def _write(
+    connection: Connection, lease: Lease, inodes: Mapping[int, int], moved: Mapping[int, tuple[Removal, int]]
+) -> None:
+    for n, inode in inodes.items():
+        connection.execute(_intent(lease, n).values(inode=inode))
+    for n, (removal, inode) in moved.items():
+        values = json.loads(
+            connection.execute(
+                select(intent.c.session).where(lease.holds(intent), intent.c.n == removal.n)
+            ).scalar_one()
+        )
+        connection.execute(_intent(lease, n).values(inode=inode, session=json.dumps({**values, "inode": inode})))
+
+
+def _intent(lease: Lease, n: int) -> Any:  # noqa: ANN401  an update, whose values are still to be said
+    return update(intent).where(lease.holds(intent), intent.c.n == n)
+
+
+def _give_up(
+    connection: Connection, lease: Lease, fitted: MatchResult, why: Fault, tally: ReceiptCounts | None, *, every: int
+) -> None:
+    """Remove the intents that were lost, and say so in the outcome of an import; an operation has none.
+
+    With them go removals that were to follow: what a session was merged into must stand before it may go.
+    """
+    numbers = [placement.n for placement in fitted.lost]
+    is_lost = or_(intent.c.n.in_(numbers), intent.c.kind == IntentKind.REMOVE)
+    connection.execute(delete(intent).where(lease.holds(intent), intent.c.state == "intent", is_lost))
+    if not isinstance(lease, ImportLease):
+        return
+    mine = upload.c.id == lease.upload_id
+    report = json.loads(connection.execute(select(upload.c.report).where(mine)).scalar_one())
+    names = {placement.name for placement in fitted.lost}
+    report |= {"state": ImportState.FAILED.value, "code": why.code, "message": str(why)}
+    if "sessions" in report:
+        report["sessions"] = [session_report for session_report in report["sessions"] if session_report.get("path") not in names]
+    if "entries" in report:
+        report |= _count_without(connection, report, fitted, tally, every=every)
+    connection.execute(update(upload).where(mine).values(report=json.dumps(report)))
+
+
+def _count_without(
+    connection: Connection, report: Mapping[str, Any], fitted: MatchResult, tally: ReceiptCounts | None, *, every: int
+) -> dict[str, Any]:
+    """What a report counts without what was lost, as its receipt does; nothing is stored, as of any import that failed,
+    where all of it was.
+    """
+    if len(fitted.lost) == every:
+        none = make_report("", "", ImportState.FAILED, "", "", received=report["bytes"]["received"])
+        return {key: none[key] for key in ("entries", "bytes")}
+    if tally is None:
+        entries, stored = tally_without(connection, report, fitted.lost)
+    else:
+        entries, stored = {verdict.value: tally.entries[verdict] for verdict in Verdict}, tally.stored
+    return {"entries": entries, "bytes": {**report["bytes"], "stored": stored}}
+
+
+def _incomplete_fault(fitted: MatchResult, *, every: int, release: bool, has_archive: bool) -> Fault:
+    """Why an import ends of which not everything could be placed; `has_archive`: the store has the archive's bytes."""
+    error, message = (
+        (ImportReleased, "An administrator released the import")
+        if release
+        else (StagingLost, "What the import had staged is gone, as in a copy of the data folder")
+    )
+    message += f": {_name_list([placement.name for placement in fitted.lost])} could not be placed."
+    if fitted.aside:
+        message += f" The files that there were of {_name_list(fitted.aside)} are in the trash folder."
+    if len(fitted.lost) < every:
+        message += f" {every - len(fitted.lost)} of {every} sessions were placed."
+    if not has_archive:
+        return error(message, "Import the archive again.")
+    remedy = "The archive is kept: have the import tried again." if release else "It is tried again by itself."
+    return error(message, remedy)
+
+
+def _name_list(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
+    return ", ".join(names[:NAMES_SHOWN]) + more

@@ -1,0 +1,163 @@
+"""Switch and publish: the names change, then the catalog points at them. Each step may be repeated after a kill."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from scandock.catalog.engine import Catalog
+from scandock.catalog.records import DeletedSession
+from scandock.catalog.server_tables import accession, scan_edit, trashed
+from scandock.catalog.subjects import add_subject
+from scandock.catalog.project_sums import mark_project_changed
+from scandock.catalog.tables import intent, session, shelf, subject, subject_patient, tree
+from scandock.model.crash_points import reach
+from scandock.publishing.deletes import Removal, publish_removal
+from scandock.publishing.intents import Placement, SessionRow, OwnResourcesRow, name_taken_fault
+from scandock.queue.leases import Lease, check_lease
+from scandock.queue.tokens import new_uuid
+from scandock.store.port import Stage, Store
+
+
+def rename_trees(store: Store, stage: Stage, placements: list[Placement]) -> None:
+    """Give every staged tree its name. A tree that has its name already is left; a stale stage raises TokenLost.
+
+    Fault `name_taken` where a folder that the catalog does not know stands there: once it has gone, this goes on.
+    """
+    for placement in placements:
+        try:
+            _rename_tree(store, stage, placement)
+        except FileExistsError as error:
+            raise name_taken_fault(placement.name) from error
+        reach("switched_one")
+    if placements:
+        store.settle()
+    reach("switched")
+
+
+def _rename_tree(store: Store, stage: Stage, placement: Placement) -> None:
+    name, inode = placement.name, placement.inode
+    if placement.moves is not None:
+        store.rename(placement.moves, name, inode=inode, settle=False)
+        return
+    if placement.restores is not None:
+        if store.current(name) != inode:
+            store.restore(placement.restores, name)
+        return
+    staged = placement.staged_path
+    if placement.base_inode is not None:
+        try:
+            store.publish_exchange(stage, staged, name, inode=inode, settle=False)
+        except FileNotFoundError:
+            pass  # somebody took the old tree away by hand: the new one goes where it was
+        else:
+            return
+    store.publish_new(stage, staged, name, inode=inode, settle=False)
+
+
+def publish(catalog: Catalog, lease: Lease, placements: list[Placement], removals: Sequence[Removal] = ()) -> None:
+    """Make the switched trees what the catalog shows, in one transaction that holds only with the token."""
+    with catalog.write() as connection:
+        check_lease(catalog, connection, lease)
+        for removal in removals:
+            publish_removal(catalog, connection, removal)
+        for placement in placements:
+            _publish_one(catalog, connection, placement)
+        connection.execute(
+            update(intent).where(lease.holds(intent), intent.c.state == "intent").values(state="published")
+        )
+
+
+def _publish_one(catalog: Catalog, connection: Connection, placement: Placement) -> None:
+    facts = placement.session
+    connection.execute(
+        update(tree).where(tree.c.id == placement.tree_id).values(state="current", files=facts.files, bytes=facts.bytes)
+    )
+    if placement.base_tree_id is not None:
+        connection.execute(update(tree).where(tree.c.id == placement.base_tree_id).values(state="retired"))
+    if isinstance(facts, OwnResourcesRow):
+        _publish_own_resources(catalog, connection, facts, placement.tree_id)
+        return
+    values = {
+        **facts.columns(),
+        "key": facts.key,
+        "subject_id": _make_subject(catalog, connection, facts) if facts.make_subject else None,
+        "tree_id": placement.tree_id,
+        "modified": catalog.now(),
+    }
+    touched = {facts.project_id}
+    if not facts.new:
+        where = session.c.uuid == facts.uuid
+        touched.add(connection.execute(select(session.c.project_id).where(where)).scalar_one())
+        connection.execute(update(session).where(where).values(**values))
+    else:
+        connection.execute(insert(session).values(uuid=facts.uuid, created=catalog.now(), **values))
+        _give_accession(connection, facts.uuid)
+        _write_scan_edits(connection, facts.uuid, facts.edits, modified=catalog.now())
+    if placement.restores is not None:
+        _restore_scan_edits(connection, facts.uuid)
+    for project_id in sorted(touched):
+        mark_project_changed(connection, project_id)
+
+
+def _publish_own_resources(catalog: Catalog, connection: Connection, facts: OwnResourcesRow, tree_id: int) -> None:
+    now = catalog.now()
+    values = {"tree_id": tree_id, "files": facts.files, "bytes": facts.bytes, "modified": now}
+    if not facts.new:
+        connection.execute(update(shelf).where(shelf.c.uuid == facts.uuid).values(**values))
+    else:
+        connection.execute(
+            insert(shelf).values(
+                uuid=facts.uuid, project_id=facts.project_id, subject_id=facts.subject_id, key=facts.key, created=now,
+                **values,
+            )
+        )  # fmt: skip
+    mark_project_changed(connection, facts.project_id)
+
+
+def _give_accession(connection: Connection, uuid: str) -> None:
+    """A new session gets its number; one that comes back from the trash has it still."""
+    if connection.execute(select(accession.c.number).where(accession.c.uuid == uuid)).first() is None:
+        connection.execute(insert(accession).values(uuid=uuid))
+
+
+def _restore_scan_edits(connection: Connection, uuid: str) -> None:
+    """A session that came out of the trash has again what people had said of its scans."""
+    text = connection.execute(select(trashed.c.session).where(trashed.c.uuid == uuid)).scalar_one()
+    _write_scan_edits(connection, uuid, DeletedSession.from_json(json.loads(text)).edits)
+    connection.execute(delete(trashed).where(trashed.c.uuid == uuid))
+
+
+def _write_scan_edits(connection: Connection, uuid: str, edits: list[dict[str, Any]], **common: Any) -> None:  # noqa: ANN401  values of columns
+    """Write what people said of a session's scans, and what is `common` to all of it."""
+    if edits:
+        number = connection.execute(select(session.c.id).where(session.c.uuid == uuid)).scalar_one()
+        rows = [{**edit, "session_id": number} for edit in edits]
+        connection.execute(insert(scan_edit).values(**common), rows)
+
+
+def _make_subject(catalog: Catalog, connection: Connection, facts: SessionRow) -> int:
+    """The subject's row, made where missing (xnat-behaviour.md 5.7, 4), with the patients that it stands for."""
+    key = facts.subject.casefold()
+    where = (subject.c.project_id == facts.project_id, subject.c.key == key)
+    number: int | None = connection.execute(select(subject.c.id).where(*where)).scalar_one_or_none()
+    if number is None:
+        number = add_subject(catalog, connection, uuid=new_uuid(), project_id=facts.project_id, label=facts.subject)
+    known = set(
+        connection.execute(select(subject_patient.c.patient_id).where(subject_patient.c.subject_id == number)).scalars()
+    )
+    for patient_id in sorted(set(facts.patient_ids) - known):
+        connection.execute(insert(subject_patient).values(subject_id=number, patient_id=patient_id))
+    return number
+
+
+def trash_replaced(store: Store, stage: Stage, placements: list[Placement], note: dict[str, object]) -> None:
+    """What replaces took out goes to the trash; trees that were only added to are given up with the stage."""
+    for placement in placements:
+        replaced = placement.staged if placement.base_inode is not None and placement.keep_base else None
+        if replaced is not None and stage.inode(replaced) is not None:
+            store.retire(replaced, stage=stage, note={**note, "name": placement.name}, trash=placement.trash)
+    reach("retired")

@@ -1,0 +1,42 @@
+"""Removing the rows of trees that nothing points at: not yet, or not any more."""
+
+from __future__ import annotations
+
+from sqlalchemy import delete, func, select
+
+from scandock.catalog.engine import Catalog
+from scandock.catalog.tables import file, resource, scan, tree, upload_exception
+from scandock.catalog.trees import BATCH
+from scandock.queue.leases import ImportLease, Lease
+
+
+def delete_tree_rows(catalog: Catalog, tree_id: int) -> None:
+    """Remove a tree and its rows, in batches, so that no writer waits long for 200,000 of them; repeatable."""
+    with catalog.read() as connection:
+        last = connection.execute(select(func.max(file.c.n)).where(file.c.tree_id == tree_id)).scalar()
+    for start in range(0, (-1 if last is None else int(last)) + 1, BATCH):
+        with catalog.write() as connection:
+            connection.execute(
+                delete(file).where(file.c.tree_id == tree_id, file.c.n.between(start, start + BATCH - 1))
+            )
+    with catalog.write() as connection:
+        for table in (file, resource, scan):  # files again: whoever was stale may have written more
+            connection.execute(delete(table).where(table.c.tree_id == tree_id))
+        connection.execute(delete(tree).where(tree.c.id == tree_id))
+
+
+def delete_staged_rows(catalog: Catalog, lease: Lease) -> None:
+    """Remove the invisible rows that an import, or an operation, wrote before it was given up."""
+    whose = lease.holds(tree)
+    if isinstance(lease, ImportLease):  # of what it brought, somebody may just change a part by hand
+        whose &= tree.c.operation_id.is_(None)
+    with catalog.read() as connection:
+        staged = connection.execute(select(tree.c.id).where(whose, tree.c.state == "staged")).scalars().all()
+    for number in staged:
+        delete_tree_rows(catalog, number)
+
+
+def delete_exceptions(catalog: Catalog, lease: ImportLease) -> None:
+    """Remove what an import noted of entries that need a person's eye; its receipt goes with it."""
+    with catalog.write() as connection:
+        connection.execute(delete(upload_exception).where(upload_exception.c.upload_id == lease.upload_id))

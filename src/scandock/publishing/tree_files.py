@@ -1,0 +1,57 @@
+"""The files of a tree by their paths: what the catalog's rows say, beside what stands in the store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+
+from sqlalchemy import Connection, and_, select
+
+from scandock.catalog.errors import CatalogDamaged
+from scandock.catalog.server_tables import damage
+from scandock.catalog.tables import file, scan
+from scandock.catalog.trees import ResourceRow, files_of, resources_of
+from scandock.store.paths import RelPath, path_below, resource_folder
+
+
+def paths_of(connection: Connection, tree_id: int) -> dict[RelPath, tuple[int, bytes]]:
+    """Size and sha256 of every file of a tree, by its path there. Fault `catalog_damaged` where rows of it are lost."""
+    with _rows_complete(), closing(files_of(connection, tree_id)) as files:
+        folders = _folders_of(connection, tree_id)
+        return {path_below(folders[row.resource_n], row.name): (row.bytes, row.sha256) for row in files}
+
+
+def damaged_paths_of(connection: Connection, tree_id: int) -> set[RelPath]:
+    """The paths of the files of a tree that are known to be damaged. Fault as from `paths_of`."""
+    rows = connection.execute(
+        select(file.c.resource_n, file.c.name)
+        .join(damage, and_(damage.c.tree_id == file.c.tree_id, damage.c.file_n == file.c.n))
+        .where(file.c.tree_id == tree_id)
+    ).all()
+    with _rows_complete():
+        folders = _folders_of(connection, tree_id) if rows else {}
+        return {path_below(folders[row.resource_n], row.name) for row in rows}
+
+
+def folders_of(scan_ids: Mapping[int, str], resources: Iterable[ResourceRow]) -> dict[int, RelPath]:
+    """Resource number -> the folder of its files in the tree, by the ids of its scans. KeyError for one of no scan."""
+    return {
+        resource_row.n: resource_folder(scan_ids[resource_row.scan_n] if resource_row.scan_n is not None else None, resource_row.label) for resource_row in resources
+    }
+
+
+def _folders_of(connection: Connection, tree_id: int) -> dict[int, RelPath]:
+    scans = connection.execute(select(scan.c.n, scan.c.scan_id).where(scan.c.tree_id == tree_id))
+    return folders_of({row.n: row.scan_id for row in scans}, resources_of(connection, tree_id))
+
+
+@contextmanager
+def _rows_complete() -> Iterator[None]:
+    """Tell of a row that names one which is not there: a catalog that was put together from a damaged file is so."""
+    try:
+        yield
+    except KeyError as error:
+        raise CatalogDamaged(
+            "The catalog has lost rows of a session's scans or resources.",
+            "scandock check names the sessions. Serve another copy of the catalog.",
+        ) from error

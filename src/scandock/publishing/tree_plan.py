@@ -1,0 +1,225 @@
+"""What the next tree of a session holds: decided whole as a plan, then made by `build_trees` alone.
+
+A published tree is never written to. Imports, merges, choices among objects that differ and changes by hand all plan
+the tree that a session gets next (docs/design/0003-placing.md). A dry run plans it too, and builds nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, islice
+from typing import Final, NamedTuple
+
+from sqlalchemy import Connection
+
+from scandock.catalog.engine import Catalog
+from scandock.catalog.trees import (
+    BATCH,
+    FileRow,
+    ResourceRow,
+    ScanRow,
+    FileAnnotations,
+    copy_batch,
+    copy_files,
+    annotate_files,
+    drop_files,
+    insert_files,
+    mend_files,
+    unverify_files,
+    write_files,
+    write_structure,
+)
+from scandock.model.crash_points import reach
+from scandock.publishing.intents import Placement, SessionRow, OwnResourcesRow, new_tree
+from scandock.queue.leases import Lease
+from scandock.store.errors import TreeDamaged
+from scandock.store.paths import RelPath, TreePath, path_below
+from scandock.store.port import Stage
+
+_OF_IMAGES: Final = frozenset({"DICOM", "secondary", "ECAT"})
+"""Resources whose frames are those of their scan."""
+
+
+class Rename(NamedTuple):
+    """A staged file, or a folder with all that is in it, that gets its place in the tree."""
+
+    source: RelPath
+    """Where it waits in its stage. Below the plan's root: what an earlier rename has brought with its folder."""
+    target: RelPath
+    """Its path in the tree, which is free."""
+    stage: Stage | None = None
+    """The stage in which it waits; None: that of the tree itself."""
+
+
+class ResourceSums(NamedTuple):
+    """What a resource holds."""
+
+    files: int
+    bytes: int
+    frames: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseTree:
+    """The tree that a session has now."""
+
+    name: TreePath
+    tree_id: int
+    last: int
+    """The highest number of its files, -1 where it has none."""
+    files: Callable[[], Iterable[tuple[int, RelPath]]]
+    """Number and path of each of its files, streamed; those that the plan drops may be left out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TreePlan:
+    """A tree that is to be: what it takes over of `base`, without `drop`, and what comes, by `rename` and `add`.
+
+    Files are streamed, since there may be a million; each of the two may be asked for more than once.
+    """
+
+    root: RelPath
+    """The folder of the stage in which it is put together."""
+    scans: Sequence[ScanRow]
+    """All of the new tree, with their sums."""
+    resources: Sequence[ResourceRow]
+    """All of the new tree, with their sums."""
+    base: BaseTree | None = None
+    drop: Collection[int] = frozenset()
+    """Numbers of the base's files that the new tree does not hold. All others keep their number and path."""
+    add: Callable[[], Iterable[FileRow]] = tuple
+    """The files that come, numbered behind the base's."""
+    rename: Callable[[], Iterable[Rename]] = tuple
+    """How they get their places, in this order. A file that stays gets its bytes here too, where it is `unlinked`."""
+    unlinked: Collection[int] = frozenset()
+    """Numbers of files that stay but are not taken over from the base: they are gone there, or come anew."""
+    mended: Collection[int] = frozenset()
+    """Numbers of files that stay and whose bytes come anew, as the stored ones are damaged."""
+    unverified: Collection[int] = frozenset()
+    """Numbers of files that stay and are to be verified soon."""
+    words: Mapping[int, FileAnnotations] = field(default_factory=dict)
+    """By number, what people newly say of files that stay."""
+
+    @property
+    def takes_out(self) -> bool:
+        """Whether the base has bytes that the new tree does not have, so that it goes to the trash."""
+        return bool(self.drop or self.mended)
+
+
+class BuiltTree(NamedTuple):
+    """A tree that waits to be shown: nothing points at its rows, and nothing of it is synced."""
+
+    plan: TreePlan
+    tree_id: int
+    inode: int
+
+    def placement(
+        self, name: TreePath, row: SessionRow | OwnResourcesRow, *, base_inode: int | None = None, n: int = 0
+    ) -> Placement:
+        """How it gets its name, and `row` what the catalog says of it then; `base_inode` is of what stands there."""
+        plan = self.plan
+        return Placement(
+            n=n,
+            name=name,
+            staged=plan.root,
+            inode=self.inode,
+            tree_id=self.tree_id,
+            base_tree_id=plan.base.tree_id if plan.base is not None else None,
+            base_inode=base_inode,
+            keep_base=plan.takes_out,
+            session=row,
+        )
+
+
+def set_sums(scans: Iterable[ScanRow], resources: Iterable[ResourceRow], sums: Mapping[int, ResourceSums]) -> None:
+    """Write the sums of resources, by their number, into them and their scans; one without any has no file."""
+    by_n = {scan.n: scan for scan in scans}
+    for scan in by_n.values():
+        scan.files = scan.bytes = scan.frames = 0
+    for resource in resources:
+        resource.files, resource.bytes, frames = sums.get(resource.n, ResourceSums(0, 0, 0))
+        if resource.scan_n is not None:
+            scan = by_n[resource.scan_n]
+            scan.files += resource.files
+            scan.bytes += resource.bytes
+            scan.frames += frames if resource.label in _OF_IMAGES else 0
+
+
+def build_trees(
+    catalog: Catalog, stage: Stage, lease: Lease, plans: Sequence[TreePlan], check: Callable[[], None]
+) -> list[BuiltTree]:
+    """Put trees together in the stage, and write their rows, at which nothing points; they are still to be sealed.
+
+    `check` is called between steps and may raise. TokenLost; Fault `tree_damaged` where a base is not as it was stored.
+    """
+    for plan in plans:
+        check()
+        _link_and_rename(stage, plan)
+    reach("arranged")
+    built = []
+    for plan in plans:
+        check()
+        tree_id = _write_rows(catalog, lease, plan)
+        inode = stage.inode(plan.root)
+        assert inode is not None
+        built.append(BuiltTree(plan, tree_id, inode))
+    reach("rows")
+    return built
+
+
+def _link_and_rename(stage: Stage, plan: TreePlan) -> None:
+    """Link what stays, then let what comes have its place."""
+    stage.make(plan.root)
+    if plan.base is not None:
+        _adopt_files(stage, plan, plan.base)
+    for source, target, other in plan.rename():
+        path = path_below(plan.root, target)
+        if other is None:
+            stage.move(source, path)
+        else:
+            stage.bring(other, source, path)
+
+
+def _adopt_files(stage: Stage, plan: TreePlan, base: BaseTree) -> None:
+    pairs = (
+        (path, path_below(plan.root, path)) for n, path in base.files() if n not in plan.drop and n not in plan.unlinked
+    )
+    first = next(pairs, None)
+    if first is None:  # nothing stays, and the folder of a tree all of whose files are gone may be gone too
+        return
+    try:
+        stage.adopt(base.name, chain([first], pairs))
+    except FileNotFoundError as error:
+        message = f"Files of {base.name} are not where they were stored."
+        raise TreeDamaged(message, "Run `scandock check`.") from error
+
+
+def _write_rows(catalog: Catalog, lease: Lease, plan: TreePlan) -> int:
+    """Write the rows of a plan's tree, in batches or, where one takes them all, in one transaction; its number."""
+    base, rows = plan.base, iter(plan.add())
+    first = list(islice(rows, BATCH))
+    is_small = len(first) < BATCH and (base is None or base.last < BATCH)
+    with catalog.write() as connection:
+        tree_id = new_tree(catalog, connection, lease)
+        if is_small:
+            if base is not None:
+                copy_batch(connection, base.tree_id, tree_id, 0)
+                drop_files(connection, tree_id, plan.drop)
+            insert_files(connection, tree_id, first)
+            _finish_rows(connection, tree_id, plan)
+            return tree_id
+    if base is not None:
+        copy_files(catalog, base.tree_id, tree_id, base.last, plan.drop)
+    write_files(catalog, tree_id, chain(first, rows))
+    with catalog.write() as connection:
+        _finish_rows(connection, tree_id, plan)
+    return tree_id
+
+
+def _finish_rows(connection: Connection, tree_id: int, plan: TreePlan) -> None:
+    """Write what stands beside the files' own rows, once all of these are there."""
+    mend_files(connection, tree_id, plan.mended)
+    unverify_files(connection, tree_id, plan.unverified)
+    annotate_files(connection, tree_id, plan.words)
+    write_structure(connection, tree_id, plan.scans, plan.resources)

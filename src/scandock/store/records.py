@@ -1,0 +1,57 @@
+"""What the verbs of the store port return; apart from port.py, whose protocols reader processes needn't load."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from scandock.store.paths import RelPath
+
+
+class Blob(NamedTuple):
+    """Where the bytes of one stored file are; opaque to callers, a packing store may point into a larger object."""
+
+    object: str
+    offset: int
+    length: int
+    size: int
+    sha256: bytes
+    """32 bytes as the writer's caller computed them; empty where it gave none."""
+
+
+class FreeSpace(NamedTuple):
+    """What is free on a file system; `files` are inodes, None where it does not count them."""
+
+    bytes: int
+    files: int | None
+
+
+class StoreEntry(NamedTuple):
+    """One thing under a prefix, as `walk` meets it; `kind` is file, folder (an empty one), link or other."""
+
+    name: str
+    rel: RelPath
+    size: int
+    inode: int
+    kind: str
+
+
+class AdoptResult(NamedTuple):
+    """Files that `adopt` took over, and how."""
+
+    linked: int
+    copied: int
+
+
+class TrashEntry(NamedTuple):
+    """A tree in the trash: its id, and what it was (`was`, and the caller's note)."""
+
+    id: str
+    what: dict[str, object]
+
+
+class SweepResult(NamedTuple):
+    """What a sweep did: files and folders deleted, and entries still there (time over, or still being read)."""
+
+    deleted: int
+    left: int

@@ -1,0 +1,196 @@
+"""What stands around an import: the catalog of DATA, the site's rules, and the request checked against both."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, select
+
+from scandock.access.principal import SYSTEM, RequestInfo
+from scandock.catalog.engine import Catalog, open_catalog
+from scandock.catalog.projects import ProjectRow, add_project, check_not_deleting, find_project, list_projects
+from scandock.catalog.tables import routing_rules
+from scandock.model.errors import Usage
+from scandock.rules.errors import MappingUnreadable, ProjectIdInvalid, ProjectIdReserved, ProjectUnknown
+from scandock.rules.import_request import ImportRequest
+from scandock.rules.labels import RESERVED, UNASSIGNED, is_project_id, label_key
+from scandock.rules.mapping import MappingRow, decode_mapping, parse_mapping
+from scandock.rules.naming import check_labels, list_named_projects
+from scandock.rules.notices import printable
+from scandock.rules.policy import SiteRules
+from scandock.rules.routing_rules import parse_rules
+from scandock.services.opening import CATALOG, is_there, open_data_catalog, refuse_lost_catalog
+from scandock.services.project_errors import ProjectExists
+from scandock.services.project_making import make_project
+from scandock.workers.errors import MappingProjectUnknown
+
+if TYPE_CHECKING:
+    from scandock.services.settings import Settings
+
+
+NAMES_SHOWN = 5
+"""Projects that a message names."""
+MAX_MAPPING = 64 * 1024 * 1024
+
+
+@dataclass(slots=True)
+class WorkerContext:
+    """An open catalog with what decides beside the headers."""
+
+    catalog: Catalog
+    rules: SiteRules
+    request: ImportRequest
+    settings: Settings
+    known: Catalog | None = None
+    """The catalog of DATA beside a scratch one."""
+
+    def close(self) -> None:
+        """Close the catalogs."""
+        self.catalog.dispose()
+        if self.known is not None:
+            self.known.dispose()
+
+    def check_request(self) -> None:
+        """All that is named must exist, and every label leave one; then make the project where that was asked for.
+
+        Raises Usage before a byte is read or anything is made.
+        """
+        request = self.request
+        check_labels(request)
+        new_project = request.project if request.create_project else None
+        with self.catalog.read() as connection:
+            missing = {
+                label_key(name)
+                for name in list_named_projects(request)
+                if (new_project is None or label_key(name) != label_key(new_project)) and find_project(connection, name) is None
+            }
+            check_not_deleting(connection, list_named_projects(request))
+        if request.project is not None and label_key(request.project) in missing:
+            raise ProjectUnknown(
+                f"There is no project {printable(request.project)}.",
+                f"Make it with `scandock admin project add {request.project}`, or import with --create-project.",
+            )
+        if missing:
+            raise _unknown_projects(request.mapping, missing)
+        if new_project is not None:
+            self._make_project(new_project)
+
+    def _make_project(self, name: str) -> None:
+        """Nothing where it exists."""
+        with self.catalog.read() as connection:
+            if find_project(connection, name) is not None:
+                return
+        with contextlib.suppress(ProjectExists):  # made by another import just now
+            make_project(self.catalog, self.settings, SYSTEM, name, "", RequestInfo(f"local uid {os.getuid()}"))
+
+
+def _unknown_projects(mapping: tuple[MappingRow, ...], missing: set[str]) -> Usage:
+    """The error for projects that a mapping names and that do not exist (`missing`, by their keys)."""
+    rows = {row.project: row.number for row in reversed(mapping) if label_key(row.project) in missing}
+    named = sorted(rows, key=lambda name: rows[name])
+    examples = ", ".join(f"{printable(name)} (row {rows[name]})" for name in named[:NAMES_SHOWN])
+    more = f" and {len(named) - NAMES_SHOWN} more" if len(named) > NAMES_SHOWN else ""
+    return MappingProjectUnknown(examples, more, named[0])
+
+
+def read_mapping(request: ImportRequest) -> tuple[MappingRow, ...]:
+    """The rows of the request's mapping file. Raises Usage naming what can't be read."""
+    if request.mapping_path is None:
+        return ()
+    try:
+        with open(request.mapping_path, "rb") as file:
+            data = file.read(MAX_MAPPING)
+    except OSError as error:
+        raise MappingUnreadable(
+            f"The mapping {request.mapping_path} can't be read: {error.strerror}.", "Name a file."
+        ) from error
+    return parse_mapping(decode_mapping(data), request.mapping_path)
+
+
+def open_context(data: str, settings: Settings, request: ImportRequest) -> WorkerContext:
+    """Open the catalog, read the site's rules and the request's mapping. Raises Usage where either can't be read."""
+    mapping = _read_request(request)
+    return make_context(open_data_catalog(data, settings), settings, request, mapping)
+
+
+def make_context(catalog: Catalog, settings: Settings, request: ImportRequest, mapping: tuple[MappingRow, ...]) -> WorkerContext:
+    """What stands around an import, with a catalog that is open."""
+    with catalog.read() as connection:
+        texts = _rule_texts(connection)
+    return _build_context(catalog, texts, settings, request, mapping)
+
+
+def make_scratch_context(folder: str, data: str | None, settings: Settings, request: ImportRequest) -> WorkerContext:
+    """A site with a catalog of its own in `folder`: that of DATA without its sessions.
+
+    Without DATA, the projects that the request names are taken to be there. Fault `catalog_damaged` where DATA's
+    catalog is lost.
+    """
+    mapping = _read_request(request)
+    projects = _named_projects(request, mapping, settings) if data is None else []
+    texts: dict[str, str] = {}
+    if data is not None:
+        refuse_lost_catalog(data, settings)  # its projects and rules are lost, too: nothing can be told by them
+    theirs: Catalog | None = None
+    if data is not None and is_there(data, settings):
+        theirs = open_data_catalog(data, settings)
+    try:
+        if theirs is not None:
+            with theirs.read() as connection:
+                projects, texts = list_projects(connection), _rule_texts(connection)
+        catalog = open_catalog(f"sqlite:///{folder}/{CATALOG}")
+        for project in projects:
+            add_project(catalog, project)
+    except BaseException:
+        if theirs is not None:
+            theirs.dispose()
+        raise
+    context = _build_context(catalog, texts, settings, request, mapping)
+    context.known = theirs
+    return context
+
+
+def _named_projects(request: ImportRequest, mapping: tuple[MappingRow, ...], settings: Settings) -> list[ProjectRow]:
+    named = {label_key(name): name for name in (request.project, *(row.project for row in mapping)) if name}
+    return [_new_project(name, settings) for name in named.values() if is_project_id(name)]
+
+
+def _new_project(name: str, settings: Settings) -> ProjectRow:
+    return ProjectRow(name=name, identified=settings.identified, separate_secondary=settings.separate_secondary)
+
+
+def _read_request(request: ImportRequest) -> tuple[MappingRow, ...]:
+    """The request's mapping, once its project can be one at all."""
+    name = request.project
+    if name is not None and label_key(name) == label_key(UNASSIGNED):
+        raise ProjectIdReserved(f"{name!r} can't be a project id: {RESERVED}.", "Name another project.")
+    if name is not None and not is_project_id(name):
+        raise ProjectIdInvalid(name)
+    return read_mapping(request)
+
+
+def _rule_texts(connection: Connection) -> dict[str, str]:
+    return {row.kind: row.text for row in connection.execute(select(routing_rules))}
+
+
+def _build_context(
+    catalog: Catalog,
+    texts: dict[str, str],
+    settings: Settings,
+    request: ImportRequest,
+    mapping: tuple[MappingRow, ...],
+) -> WorkerContext:
+    return WorkerContext(
+        catalog=catalog,
+        rules=SiteRules(
+            project=parse_rules(texts.get("project", "")),
+            subject=parse_rules(texts.get("subject", "")),
+            session=parse_rules(texts.get("session", "")),
+            placeholders=settings.placeholder_names,
+        ),
+        request=request.with_fields(mapping=mapping),
+        settings=settings,
+    )

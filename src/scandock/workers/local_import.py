@@ -1,0 +1,237 @@
+"""One import of the command line, from the archive where it lies to its outcome: the steps in their order.
+
+Readers begin at once; the catalog is opened beside them in a thread, since that takes as long as many archives do.
+Until its row stands, a killed import is a work folder without an owner, which the next command clears away.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+
+import contextlib
+import os
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from scandock.formats.display_names import decode_file_name
+from scandock.model.errors import ScandockError
+from scandock.model.import_types import Progress
+from scandock.model.crash_points import reach
+from scandock.model.verdicts import WITHOUT_RECEIPT, ImportState
+from scandock.queue.tokens import new_token, new_uuid
+from scandock.rules.routing_rules import parse_rules, rule_tags
+from scandock.services.preparing import prepare
+from scandock.store.local import LocalStore
+from scandock.workers.import_run import ImportRun
+from scandock.workers.import_progress import ImportProgress
+from scandock.workers.archive_reader import ReadEntries, ArchiveReader
+from scandock.workers.results import ImportResult
+from scandock.workers.machine_faults import to_machine_fault
+
+if TYPE_CHECKING:
+    from scandock.rules.import_request import ImportRequest
+    from scandock.services.settings import Settings
+    from scandock.store.port import Stage
+    from scandock.workers.context import WorkerContext
+
+SWEEP_SECONDS = 1.0
+
+
+def run_import(
+    *,
+    data: str,
+    archive: str,
+    request: ImportRequest,
+    settings: Settings,
+    on_progress: Callable[[Progress], None] | None,
+    cancelled: threading.Event,
+) -> ImportResult:
+    """Import one archive into DATA. Raises Usage where the request is off; every other end is a result."""
+    listening = ImportProgress(on_progress)
+    store = LocalStore(os.path.abspath(data))
+    prepare(store, settings)
+    number, token = new_uuid(), new_token()
+    with store.hold(number):
+        stage = store.begin(number, token)
+        reach("began")
+        report = _LocalImport(store, stage, archive, request, settings, listening, cancelled).run()
+    store.sweep(SWEEP_SECONDS)
+    reach("swept")
+    has_receipt = report["state"] not in WITHOUT_RECEIPT
+    return ImportResult(report, partial(store.open_receipt, number) if has_receipt else None)
+
+
+class _CatalogOpening:
+    """The catalog being opened in a thread, by a function that records an import and `tells` of its run."""
+
+    def __init__(self, open_: Callable[[Callable[[ImportRun], None]], None]) -> None:
+        self._open = open_
+        self._runs: list[ImportRun] = []
+        self._troubles: list[BaseException] = []
+        self._thread = threading.Thread(target=self._work, name="catalog")
+
+    def _work(self) -> None:
+        try:
+            self._open(self._runs.append)
+        except BaseException as error:  # noqa: BLE001  raised again where the readers are stopped
+            self._troubles.append(error)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def join(self) -> None:
+        self._thread.join()
+
+    @property
+    def failed(self) -> bool:
+        return bool(self._troubles)
+
+    @property
+    def recorded(self) -> ImportRun | None:
+        """The run, where its row stands."""
+        return self._runs[0] if self._runs else None
+
+    def run(self) -> ImportRun:
+        """The run, once it may go on; raises what kept it from that."""
+        self._thread.join()
+        for error in self._troubles:
+            raise error
+        return self._runs[0]
+
+
+class _LocalImport:
+    """What becomes of one archive, with readers and the catalog beside each other."""
+
+    def __init__(
+        self,
+        store: LocalStore,
+        stage: Stage,
+        archive: str,
+        request: ImportRequest,
+        settings: Settings,
+        listening: ImportProgress,
+        cancelled: threading.Event,
+    ) -> None:
+        self.store = store
+        self.stage = stage
+        self.archive = archive
+        self.request = request
+        self.settings = settings
+        self.listening = listening
+        self.cancelled = cancelled
+        self.lost = threading.Event()
+        self.opening = _CatalogOpening(self._open)
+        self.beside = contextlib.ExitStack()
+        """What is closed at the very end, whatever that is: the lease's thread, then the catalog."""
+
+    def run(self) -> dict[str, Any]:
+        with self.beside:
+            try:
+                with contextlib.ExitStack() as opened:
+                    entries = self._read(opened)
+                    run = self.opening.run()
+                    report = run.finish(entries)
+                    self._empty_trash(run.context)
+                return report
+            except BaseException as error:
+                self._leave(error)
+                raise
+
+    def _empty_trash(self, context: WorkerContext) -> None:
+        """Give up what was replaced long ago, where the clock can be trusted; else the next command does."""
+        from scandock.services.cleaning.cleaner import Stored
+        from scandock.services.cleaning.trash import REPLACED
+
+        with contextlib.suppress(ScandockError):
+            REPLACED.run(Stored(context.catalog, self.store, self.settings))
+
+    # -- the catalog, beside the readers -------------------------------------------------------------------------
+
+    def _open(self, tell: Callable[[ImportRun], None]) -> None:
+        """Open the catalog, deal with dead imports, check the request, and record this import as running."""
+        from scandock.publishing.recover import recover
+        from scandock.queue.heartbeat import Heartbeat
+        from scandock.queue.leases import begin
+        from scandock.workers.context import open_context
+
+        context = open_context(self.store.path, self.settings, self.request)
+        self.beside.callback(context.close)
+        recover(context.catalog, self.store)
+        context.check_request()
+        name = decode_file_name(os.path.basename(os.path.abspath(self.archive)))
+        number, token = self.stage.upload, self.stage.token
+        lease = begin(context.catalog, number=number, token=token, archive=name, request=self.request.named)
+        tell(
+            ImportRun(
+                archive=self.archive,
+                store=self.store,
+                stage=self.stage,
+                context=context,
+                lease=lease,
+                listening=self.listening,
+                cancelled=self.cancelled,
+                lost=self.lost,
+            )
+        )
+        self.beside.callback(Heartbeat(context.catalog, lease, self.lost).stop)
+        reach("recorded")
+
+    def _read(self, opened: contextlib.ExitStack) -> ReadEntries | Exception:
+        """What was read, or what the reading ended by; readers and ledger are closed with `opened`."""
+        reading = ArchiveReader(self.archive, self.request, self.settings, self.listening, self.cancelled)
+        opened.callback(reading.close)
+        self.opening.start()
+        try:
+            entries = reading.read(self.store, self.stage, self._tags(), self._stop, keep=True)
+            opened.callback(entries.close)
+            reach("read")
+        except Exception as error:  # noqa: BLE001  raised again where its import can be ended
+            return error
+        finally:
+            self.opening.join()
+        return entries
+
+    def _tags(self) -> frozenset[int]:
+        """The elements that the site's rules read."""
+        texts = read_rule_texts(self.store.path, self.settings.database_url)
+        if texts is None:
+            return self.opening.run().context.rules.tags
+        return rule_tags([rule for text in texts.values() for rule in parse_rules(text)])
+
+    def _stop(self) -> bool:
+        return self.lost.is_set() or self.opening.failed
+
+    def _leave(self, error: BaseException) -> None:
+        """Leave nothing behind after a fault that was met while ending, or an error that nobody foresaw.
+
+        What can't be done now, the next command does.
+        """
+        run = self.opening.recorded
+        if run is None:
+            self.store.forget(self.stage.upload)
+            return
+        with contextlib.suppress(ScandockError):
+            fault = to_machine_fault(error) if isinstance(error, Exception) else None
+            unexpected = "An unexpected error; the log tells where."
+            run.end(ImportState.FAILED, *(("internal", unexpected) if fault is None else (fault.code, str(fault))))
+
+
+def read_rule_texts(data: str, database_url: str | None) -> dict[str, str] | None:
+    """The rules by kind from DATA's own catalog, {} where it is not made yet.
+
+    None where the catalog is another database, or can't be read this moment: then it has to be opened first.
+    """
+    if database_url is not None:
+        return None
+    path = os.path.join(data, "scandock.db")
+    if not os.path.exists(path):
+        return {}
+    try:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=1)) as connection:
+            return dict(connection.execute("SELECT kind, text FROM routing_rules"))
+    except sqlite3.Error:
+        return None

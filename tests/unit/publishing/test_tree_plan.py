@@ -1,0 +1,191 @@
+"""A plan's tree is what a plain model says: files by path, whatever stays, goes, comes, or comes anew."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scandock.catalog.trees import FileRow, ResourceRow, ScanRow, files_of
+from scandock.model.errors import Fault
+from scandock.publishing.tree_files import paths_of
+from scandock.publishing.tree_plan import BaseTree, BuiltTree, Rename, TreePlan
+from scandock.store.paths import CHANGED_TREE, SENT_FILES, RelPath, TreePath, path_below, parse_rel, resource_folder
+from scandock.store.stages import LocalStage
+from tests.unit.publishing.next_trees import Room, files_in, opened_room
+
+SCANS = [ScanRow(0, "1", "1.2")]
+RESOURCES = [
+    ResourceRow(0, None, "MISC", "", ""),
+    ResourceRow(1, 0, "DICOM", "", ""),
+    ResourceRow(2, 0, "NOTES", "", ""),
+]
+FOLDERS = [resource_folder("1" if one.scan_n is not None else None, one.label) for one in RESOURCES]
+NAMES = ("a", "b.dcm", "sub/a", "sub/c", "größe")
+Key = tuple[int, str]
+"""A resource's number, and a name in it."""
+
+
+@pytest.fixture(scope="module")
+def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
+    with opened_room(tmp_path_factory.mktemp("plans")) as made:
+        yield made
+
+
+def path_of(key: Key) -> RelPath:
+    return path_below(FOLDERS[key[0]], key[1])
+
+
+def row(n: int, key: Key, data: bytes) -> FileRow:
+    return FileRow(n, *key, len(data), sha256(data).digest(), None, 1, 0, md5=b"m" * 16)
+
+
+def coming(stage: LocalStage, files: dict[Key, bytes], whole: set[int]) -> list[Rename]:
+    """Files that wait in a stage: those of the resources in `whole` in a folder, the first of each under a spare name.
+
+    The others are waited for one by one, every other one in a stage of another upload.
+    """
+    renames, odd = [], []
+    for resource in sorted({key[0] for key in files} & whole):
+        folder = parse_rel(f"in/{resource}")
+        for at, (key, data) in enumerate((key, data) for key, data in files.items() if key[0] == resource):
+            spare = f"{key[1]}~1" if at == 0 else key[1]
+            stage.put_whole(path_below(folder, spare), data)
+            if spare != key[1]:
+                odd.append(Rename(path_below(CHANGED_TREE, path_below(FOLDERS[resource], spare)), path_of(key)))
+        renames.append(Rename(folder, FOLDERS[resource]))
+    for at, (key, data) in enumerate((key, data) for key, data in files.items() if key[0] not in whole):
+        waits = path_below(SENT_FILES, str(at))
+        stage.put_whole(waits, data)
+        odd.append(Rename(waits, path_of(key)))
+    return [*renames, *odd]
+
+
+KEYS = st.tuples(st.integers(0, len(RESOURCES) - 1), st.sampled_from(NAMES))
+FILES = st.dictionaries(KEYS, st.binary(max_size=3), max_size=9)
+FATES = st.lists(st.sampled_from(["stays", "stays", "dropped", "anew", "gone"]), min_size=9, max_size=9)
+
+
+@pytest.mark.hypothesis
+@settings(max_examples=25)
+@given(FILES, st.lists(st.tuples(FATES, FILES), min_size=1, max_size=2), st.sets(st.integers(0, 2)))
+def test_what_is_built_is_what_a_plain_model_says(
+    room: Room, before: dict[Key, bytes], changes: list[tuple[list[str], dict[Key, bytes]]], whole: set[int]
+) -> None:
+    name = room.new_name()
+    stage = room.stage()
+    renames = coming(stage, before, whole)
+    first = TreePlan(
+        root=CHANGED_TREE,
+        scans=SCANS,
+        resources=RESOURCES,
+        add=lambda: (row(n, *one) for n, one in enumerate(before.items())),
+        rename=lambda: renames,
+    )
+    built = room.build(stage, first)
+    room.store.publish_new(stage, CHANGED_TREE, name, inode=built.inode)
+    model = {path_of(key): data for key, data in before.items()}
+    assert room.published(name) == model
+    rows = dict(enumerate(before.items()))
+    check_rows(room, built, rows)
+    for fates, more in changes:
+        built, rows = change(room, name, built, rows, dict(zip(rows, fates, strict=False)), more, whole)
+
+
+def change(
+    room: Room,
+    name: TreePath,
+    base: BuiltTree,
+    rows: dict[int, tuple[Key, bytes]],
+    fates: dict[int, str],
+    more: dict[Key, bytes],
+    whole: set[int],
+) -> tuple[BuiltTree, dict[int, tuple[Key, bytes]]]:
+    """Plan and build a next tree, and compare it with what it must be; it is shown, and what it holds is given."""
+    standing = Path(room.store.path) / name
+    dropped, anew, gone = ({n for n, fate in fates.items() if fate == one} for one in ("dropped", "anew", "gone"))
+    for n in anew | gone:
+        os.unlink(standing / path_of(rows[n][0]))
+    for n in anew:
+        (standing / path_of(rows[n][0])).write_bytes(b"rotten")
+    stays = {n: one for n, one in rows.items() if n not in dropped}
+    taken = {key for key, _ in stays.values()}
+    fresh = {key: data for key, data in more.items() if key not in taken}
+    whole -= {key[0] for key in taken}
+    last = max(rows, default=-1)
+    stage = room.stage()
+    renames = coming(stage, fresh, whole)
+    for n in anew:
+        stage.put_whole(parse_rel(f"anew/{n}"), rows[n][1])
+        renames.append(Rename(parse_rel(f"anew/{n}"), path_of(rows[n][0])))
+    was = room.published(name)
+    plan = TreePlan(
+        root=CHANGED_TREE,
+        scans=SCANS,
+        resources=RESOURCES,
+        base=BaseTree(
+            name=name,
+            tree_id=base.tree_id,
+            last=last,
+            files=lambda: ((n, path_of(key)) for n, (key, _) in rows.items()),
+        ),
+        drop=dropped,
+        add=lambda: (row(n, *one) for n, one in enumerate(fresh.items(), last + 1)),
+        rename=lambda: renames,
+        unlinked=anew | gone,
+        mended=anew,
+        unverified=anew,
+        words=dict.fromkeys(stays, ("said", None, "tag")),
+    )
+    assert plan.takes_out == bool(dropped or anew)
+    built = room.build(stage, plan)
+
+    new = {**stays, **dict(enumerate(fresh.items(), last + 1))}
+    assert files_in(Path(room.store.path) / stage.path / CHANGED_TREE) == {
+        path_of(key): data for n, (key, data) in new.items() if n not in gone
+    }
+    assert room.published(name) == was, "what stands is never written to"
+    check_rows(room, built, new)
+    with room.catalog.read() as connection:
+        assert {one.n for one in files_of(connection, built.tree_id) if one.content == "said"} == set(stays)
+        assert len(paths_of(connection, base.tree_id)) == len(rows)
+    for n in gone:  # back again, so that the next change finds what its rows say
+        stage.put_whole(path_below(CHANGED_TREE, path_of(rows[n][0])), rows[n][1])
+    room.store.publish_exchange(stage, CHANGED_TREE, name, inode=built.inode)
+    return built, new
+
+
+def check_rows(room: Room, built: BuiltTree, rows: dict[int, tuple[Key, bytes]]) -> None:
+    with room.catalog.read() as connection:
+        found = list(files_of(connection, built.tree_id))
+        paths = paths_of(connection, built.tree_id)
+    assert {one.n: ((one.resource_n, one.name), one.sha256, one.md5) for one in found} == {
+        n: (key, sha256(data).digest(), b"m" * 16) for n, (key, data) in rows.items()
+    }
+    assert paths == {path_of(key): (len(data), sha256(data).digest()) for key, data in rows.values()}
+
+
+def test_a_base_that_lacks_a_file_is_told(room: Room) -> None:
+    name = room.new_name()
+    stage = room.stage()
+    files = {(0, "a"): b"1", (0, "b.dcm"): b"2"}
+    first = TreePlan(
+        root=CHANGED_TREE,
+        scans=SCANS,
+        resources=RESOURCES,
+        add=lambda: (row(n, *one) for n, one in enumerate(files.items())),
+        rename=lambda: coming(stage, files, set()),
+    )
+    built = room.build(stage, first)
+    room.store.publish_new(stage, CHANGED_TREE, name, inode=built.inode)
+    os.unlink(Path(room.store.path) / name / path_of((0, "a")))
+    stage = room.stage()
+    base = BaseTree(name=name, tree_id=built.tree_id, last=1, files=lambda: enumerate(map(path_of, files)))
+    with pytest.raises(Fault) as caught:
+        room.build(stage, TreePlan(root=CHANGED_TREE, scans=SCANS, resources=RESOURCES, base=base))
+    assert caught.value.code == "tree_damaged"

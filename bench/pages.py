@@ -17,7 +17,7 @@ from typing import Any
 from playwright.sync_api import Browser, Page
 
 from bench import report
-from scandock.services.opening import open_data_catalog
+from scandock.services.data_catalog import open_data_catalog
 from scandock.services.settings import load_settings
 from tests.e2e.browsing import Person, base_of, chromium, person
 from tests.e2e.crowded import LONG, crowded

@@ -23,10 +23,10 @@ import pytest
 from scandock.catalog.engine import Catalog
 from scandock.catalog.projects import ProjectRow, add_project
 from scandock.rules.import_request import ImportRequest
-from scandock.services.checking import check
-from scandock.services.opening import opened
+from scandock.services.consistency_check import check_data
+from scandock.services.data_catalog import open_data
 from scandock.services.settings import Settings, load_settings
-from scandock.services.verifying import Plan, Verified, Verifier
+from scandock.services.file_verification import VerificationPlan, VerificationCounts, Verifier
 from scandock.store.port import Store
 from scandock.testing.data import make_data
 from scandock.workers.local_import import run_import
@@ -168,7 +168,7 @@ class DataFolder:
 
     def check(self) -> None:
         """Catalog and store agree, every byte read again."""
-        assert check(str(self.data), self.settings) == []
+        assert check_data(str(self.data), self.settings) == []
 
     def files(self, under: str = "") -> dict[str, str]:
         """Path under DATA -> sha256 of every file in the archive and prearchive, or below `under`."""
@@ -193,7 +193,7 @@ class DataFolder:
 
     @contextmanager
     def catalog(self) -> Iterator[Catalog]:
-        with opened(str(self.data), self.settings) as (catalog, _):
+        with open_data(str(self.data), self.settings) as (catalog, _):
             yield catalog
 
 
@@ -202,7 +202,7 @@ def verify_some(
     store: Store,
     seconds: float,
     stop: Callable[[], bool] = lambda: False,
-    plan: Plan | None = None,
-) -> Verified:
+    plan: VerificationPlan | None = None,
+) -> VerificationCounts:
     """Verify what is new, and what is due again, as the worker's verifier does in one go."""
-    return Verifier(catalog, store, plan or Plan()).run(seconds, stop)
+    return Verifier(catalog, store, plan or VerificationPlan()).run(seconds, stop)

@@ -18,13 +18,13 @@ from pathlib import Path
 from scandock.access.principal import SYSTEM
 from scandock.catalog.own_resources import project_resources
 from scandock.model.crash_points import DELETION_POINTS, POINTS
-from scandock.services.hand_changes import make_changes
-from scandock.services.hand_files import Wanted, change_of, incoming
-from scandock.services.moving import Desk
-from scandock.services.next_tree import Place
-from scandock.services.opening import opened
-from scandock.services.project_deleting import delete_project
-from scandock.services.project_resources import make_shelf
+from scandock.services.tree_changes import apply_changes
+from scandock.services.resource_uploads import ResourceUpload, make_upload_change, open_staged_upload
+from scandock.services.moving import ServiceContext
+from scandock.services.next_tree import ResourcePath
+from scandock.services.data_catalog import open_data
+from scandock.services.project_deletions import delete_project
+from scandock.services.project_resources import create_own_resources
 from scandock.services.settings import load_settings
 from tests.crash.archives import Step, Study, write_zip
 from tests.crash.checker import examine_data, read_trash
@@ -88,15 +88,15 @@ class DeletionBase:
 def _put_own(data: Path) -> None:
     """Put a file with the project itself."""
     settings = load_settings()
-    with opened(str(data), settings) as (catalog, store):
-        desk = Desk(catalog, store, settings, SYSTEM)
+    with open_data(str(data), settings) as (catalog, store):
+        context = ServiceContext(catalog, store, settings, SYSTEM)
         with catalog.read() as connection:
-            uuid = make_shelf(desk, project_resources(connection, 1, "P"))
-        uploaded = incoming(store)
+            uuid = create_own_resources(context, project_resources(connection, 1, "P"))
+        uploaded = open_staged_upload(store)
         uploaded.keep("protocol.txt", [OWN_FILE], lambda _: None)
-        change = change_of(desk, Wanted(uuid, Place(None, "R"), overwrite=True), uploaded)
+        change = make_upload_change(context, ResourceUpload(uuid, ResourcePath(None, "R"), overwrite=True), uploaded)
         try:
-            assert make_changes(uuid, [change]) == [None]
+            assert apply_changes(uuid, [change]) == [None]
         finally:
             change.holds.close()
 
@@ -104,8 +104,8 @@ def _put_own(data: Path) -> None:
 def delete(data: str) -> None:
     """What is killed."""
     settings = load_settings()
-    with opened(data, settings) as (catalog, store):
-        delete_project(Desk(catalog, store, settings, SYSTEM), "P", with_files=True)
+    with open_data(data, settings) as (catalog, store):
+        delete_project(ServiceContext(catalog, store, settings, SYSTEM), "P", with_files=True)
 
 
 def run_deletion(base: DeletionBase, deletion: Deletion, name: str = "deleted") -> None:

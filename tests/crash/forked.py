@@ -38,7 +38,7 @@ PREPARED = (
 )  # fmt: skip
 """What is imported beyond what an import and a check need; what a fork lacks, it imports itself."""
 ANSWER_SECONDS = 60.0
-_lasting = contextlib.ExitStack()
+_access = contextlib.ExitStack()
 """Contexts that a fork enters for as long as it lasts."""
 
 
@@ -151,7 +151,7 @@ def serve(dropped: str) -> int:
 
     if dropped:
         drop_syncs(dropped)
-    _lasting.enter_context(passwords.use_hasher(QUICK))
+    _access.enter_context(passwords.use_hasher(QUICK))
     app.create_app = make_app  # type: ignore[assignment]  # whose routes the prepared process has worked out
     supervisor.serve = functools.partial(supervisor.serve, start=_ForkedChild)
     return command()
@@ -182,7 +182,7 @@ def _run_module(module: str, *words: str) -> NoReturn:
 
     def run() -> int:
         importlib.reload(passwords)  # whose thread has stayed behind
-        _lasting.enter_context(passwords.use_hasher(QUICK))
+        _access.enter_context(passwords.use_hasher(QUICK))
         code: int | None = importlib.import_module(module).main(list(words))
         return code or 0
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from scandock.services import checking
+from scandock.services import consistency_check
 from scandock.services.settings import load_settings
 from tests.crash.archives import Step
 from tests.crash.forked import ForkedCommand
@@ -118,7 +118,7 @@ def check(data: Path, **changes: str) -> CommandResult:
 
 def find_unsound(data: Path) -> list[str]:
     """What `scandock check` finds, asked within this process: quicker, where it is not the command that is tested."""
-    return [f"{finding.kind}: {finding.name}: {finding.message}" for finding in checking.check(str(data), load_settings())]
+    return [f"{finding.kind}: {finding.name}: {finding.message}" for finding in consistency_check.check_data(str(data), load_settings())]
 
 
 def until(good: Callable[[], object], failure: str) -> None:

@@ -14,7 +14,7 @@ from scandock.model.verdicts import ImportState
 from scandock.queue.claim import SlotUsage, claim
 from scandock.queue.leases import finish
 from scandock.queue.owner import this_owner
-from scandock.services.progress import Recorder
+from scandock.services.progress import ProgressRecorder
 from tests.builders import Image, uploader_layout, zip_entries
 from tests.crash.processes import until
 from tests.crash.served import ServerProcess, free_port
@@ -144,7 +144,7 @@ def test_numbers_move_in_place_and_are_not_said_aloud(browser, tmp_path):
             one.go("/activity")  # which reads its list once more as soon as it hears what happens
         badge(page, "importing")
         begun = Progress(stage="reading", entries_done=1, entries_total=4_000, bytes_done=2_000, bytes_total=8_000_000)
-        with Recorder(web.site.catalog, claimed.lease) as record:
+        with ProgressRecorder(web.site.catalog, claimed.lease) as record:
             with page.expect_response(lambda answer: "/activity/" in answer.url):  # a new stage is read whole
                 record(begun)
             expect(page.locator("[data-far]")).to_have_text("2.0 kB of 8.0 MB · 1 of 4 000 entries")

@@ -22,9 +22,9 @@ from scandock.catalog.tables import project, session, subject, tree, upload
 from scandock.queue.claim import LONGEST_RETRY_MS, SlotUsage, claim
 from scandock.queue.owner import this_owner
 from scandock.rules.permissions import Accessibility, Role, Scope
-from scandock.services.moving import Desk
+from scandock.services.moving import ServiceContext
 from scandock.services.settings import Settings, load_settings
-from scandock.services.subscribing import subscribe
+from scandock.services.subscriptions import subscribe
 from scandock.services.trash import delete_session
 from scandock.workers.attempt import AttemptRequest, run_attempt
 from tests.builders import Image, uploader_layout, zip_entries
@@ -98,12 +98,12 @@ class SampleServer:
     def subscribed(self, place: SampleProject) -> str:
         """A subscription of a project, the only one that it has."""
         site = self.web.site
-        desk = Desk(site.catalog, site.store, site.settings, SYSTEM)
+        context = ServiceContext(site.catalog, site.store, site.settings, SYSTEM)
         with site.catalog.write() as connection:
             connection.execute(subscription.delete())
         return str(
             subscribe(
-                desk, kind="webhook", target="https://example.org/hook", states=["failed"], project_name=place.project
+                context, kind="webhook", target="https://example.org/hook", states=["failed"], project_name=place.project
             ).id
         )
 
@@ -217,7 +217,7 @@ def _make_project(server: UploadServer, people: Mapping[str, int], kind: Accessi
         ids = [server.id(uuid) for uuid in (*uuids, received)]
         connection.execute(update(reception).where(reception.c.upload_id.in_(ids)).values(project_id=number))
     archived, waits, deleted = (_session(server, uuid) for uuid in uuids)
-    delete_session(Desk(server.catalog, server.store, load_settings(), SYSTEM), deleted)
+    delete_session(ServiceContext(server.catalog, server.store, load_settings(), SYSTEM), deleted)
     with server.catalog.read() as connection:
         person = connection.execute(
             select(subject.c.uuid).join(session, session.c.subject_id == subject.c.id).where(session.c.uuid == archived)

@@ -28,10 +28,10 @@ from scandock.model.durations import DAY_MS
 from scandock.model.errors import Fault, Usage
 from scandock.rules.permissions import Accessibility, Action, AccessDecision, Role, Scope
 from scandock.services.accounts import Accounts
-from scandock.services.audit import Outcome, Wanted, export, record, search
-from scandock.services.cleaning.rows import purge_ended
+from scandock.services.audit import AuditOutcome, AuditFilter, export, record, search
+from scandock.services.cleaning.registry import delete_ended_access
 from scandock.services.members import list_members, set_accessibility, set_member
-from scandock.services.sign_in import begin_login, change_own_password, gate_for, sign_out
+from scandock.services.authentication import begin_login, change_own_password, make_gate, end_login
 
 HERE = RequestInfo("10.0.0.1", "req-1")
 
@@ -45,7 +45,7 @@ def catalog(database_url: str) -> Iterator[Catalog]:
 
 @pytest.fixture
 def gate(catalog: Catalog) -> LoginState:
-    return gate_for(catalog)
+    return make_gate(catalog)
 
 
 @pytest.fixture
@@ -60,12 +60,12 @@ def enter(catalog: Catalog, gate: LoginState, name: str, password: str) -> Princ
 def sign_in(catalog: Catalog, gate: LoginState, name: str, password: str, request: RequestInfo) -> tuple[Account, NewLogin]:
     """Log in by name and password."""
     one = check_password(catalog, name, password, request, gate)
-    return one, begin_login(catalog, one, request, by="password")
+    return one, begin_login(catalog, one, request, method="password")
 
 
 def trail(catalog: Catalog, **wanted) -> list[tuple[str, str, str]]:
     with catalog.read() as connection:
-        return [(row.actor, row.action, row.outcome) for row in search(connection, Wanted(**wanted))]
+        return [(row.actor, row.action, row.outcome) for row in search(connection, AuditFilter(**wanted))]
 
 
 def assert_failed(call, *given, code="login_failed", **named):
@@ -228,7 +228,7 @@ def doors(catalog, gate, admin):
     """Every way in for one account, each seen to be open: a call for each."""
     admin.create("alice", "correct horse")
     _, cookie = sign_in(catalog, gate, "alice", "correct horse", HERE)
-    made = admin.issue_token(scope=Scope.ALL, of="alice")
+    made = admin.issue_token(scope=Scope.ALL, account_name="alice")
 
     def by_basic():
         return authenticate(catalog, basic=("alice", "correct horse"), gate=gate)
@@ -331,7 +331,7 @@ def test_a_login_ends_by_logging_out_and_only_that_one(catalog, gate, admin):
     assert one.csrf != two.csrf
     principal = authenticate(catalog, cookie=one.secret, gate=gate)
     assert (principal.door, principal.csrf) == (Door.COOKIE, one.csrf)
-    sign_out(catalog, principal, one.secret, HERE)
+    end_login(catalog, principal, one.secret, HERE)
     assert authenticate(catalog, cookie=one.secret, gate=gate) is ANONYMOUS
     assert authenticate(catalog, cookie=two.secret, gate=gate).name == "alice"
     assert trail(catalog) == [
@@ -345,7 +345,7 @@ def test_a_login_ends_by_logging_out_and_only_that_one(catalog, gate, admin):
 def test_the_secret_of_a_login_or_token_is_kept_as_a_hash_alone(catalog, gate, admin):
     admin.create("alice", "correct horse")
     _, made = sign_in(catalog, gate, "alice", "correct horse", HERE)
-    issued = admin.issue_token(scope=Scope.ALL, of="alice")
+    issued = admin.issue_token(scope=Scope.ALL, account_name="alice")
     with catalog.read() as connection:
         kept = str([connection.execute(select(table)).all() for table in (login, api_token, audit)])
     assert made.secret not in kept
@@ -371,7 +371,7 @@ def test_a_login_ends_by_idleness_and_in_any_case(catalog, gate, admin, column, 
     with catalog.write() as connection:
         connection.execute(update(login).values(aged(age + 30_000)))
     assert authenticate(catalog, cookie=made.secret, gate=gate) is ANONYMOUS
-    assert purge_ended(catalog) == 1
+    assert delete_ended_access(catalog) == 1
 
 
 @pytest.mark.postgresql
@@ -444,7 +444,7 @@ def test_a_token_has_its_scope_expires_and_is_revoked(catalog, gate, admin):
     with catalog.write() as connection:
         connection.execute(update(api_token).values(expires=api_token.c.expires - DAY_MS))
     assert_failed(authenticate, catalog, token=made.bearer, gate=gate)
-    assert purge_ended(catalog) == 1
+    assert delete_ended_access(catalog) == 1
 
     other = alice.issue_token(scope=Scope.READ)
     alice.revoke_token(other.alias)
@@ -456,7 +456,7 @@ def test_a_token_has_its_scope_expires_and_is_revoked(catalog, gate, admin):
 
 def test_a_token_of_less_scope_makes_no_token_of_more(catalog, gate, admin):
     admin.create("alice", "correct horse")
-    made = admin.issue_token(scope=Scope.READ, of="alice")
+    made = admin.issue_token(scope=Scope.READ, account_name="alice")
     with pytest.raises(AccessDenied):
         Accounts(catalog, authenticate(catalog, token=made.bearer, gate=gate), HERE).issue_token(scope=Scope.ALL)
 
@@ -464,11 +464,11 @@ def test_a_token_of_less_scope_makes_no_token_of_more(catalog, gate, admin):
 def test_nobody_has_another_ones_tokens(catalog, gate, admin):
     admin.create("alice", "correct horse")
     admin.create("bob", "correct horse")
-    made = admin.issue_token(scope=Scope.ALL, of="alice")
+    made = admin.issue_token(scope=Scope.ALL, account_name="alice")
     bob = Accounts(catalog, enter(catalog, gate, "bob", "correct horse"), HERE)
     with pytest.raises(Usage):
         bob.revoke_token(made.alias)
-    for call in (lambda: bob.revoke_token(made.alias, of="alice"), lambda: bob.tokens(of="alice")):
+    for call in (lambda: bob.revoke_token(made.alias, account_name="alice"), lambda: bob.tokens(account_name="alice")):
         with pytest.raises(AccessDenied) as refused:
             call()
         assert refused.value.answer is AccessDecision.FORBIDDEN
@@ -479,12 +479,12 @@ def test_tokens_have_an_end_and_a_number(catalog, admin, monkeypatch):
     admin.create("alice", "correct horse")
     for days in (0, tokens.MAX_DAYS + 1):
         with pytest.raises(Usage):
-            admin.issue_token(scope=Scope.ALL, days=days, of="alice")
+            admin.issue_token(scope=Scope.ALL, days=days, account_name="alice")
     monkeypatch.setattr(tokens, "MAX_TOKENS", 2)
     for _ in range(2):
-        admin.issue_token(scope=Scope.ALL, of="alice")
+        admin.issue_token(scope=Scope.ALL, account_name="alice")
     with pytest.raises(Usage) as refused:
-        admin.issue_token(scope=Scope.ALL, of="alice")
+        admin.issue_token(scope=Scope.ALL, account_name="alice")
     assert refused.value.code == "too_many_tokens"
 
 
@@ -560,7 +560,7 @@ def test_only_owners_give_roles_and_open_projects(catalog, people):
     assert found["stranger"] is Role.MEMBER
     with catalog.read() as connection:
         assert members.get_accessibility(connection, "P_private") is Accessibility.PRIVATE
-        [row] = search(connection, Wanted(action="member_set", project="P_private"), limit=1)
+        [row] = search(connection, AuditFilter(action="member_set", project="P_private"), limit=1)
     assert json.loads(row.details) == {"before": "collaborator", "role": "member"}
     assert row.actor == "owner"
 
@@ -568,7 +568,7 @@ def test_only_owners_give_roles_and_open_projects(catalog, people):
 def test_one_changes_ones_own_shown_name_and_an_administrator_anybodys(catalog, people):
     own = Accounts(catalog, people["member"], HERE).set_profile(display="M. Ember", email="m@example.org")
     assert (own.name, own.display, own.email, own.epoch) == ("member", "M. Ember", "m@example.org", 0)
-    cleared = Accounts(catalog, people["admin"], HERE).set_profile(display="", email="", of="member")
+    cleared = Accounts(catalog, people["admin"], HERE).set_profile(display="", email="", account_name="member")
     assert (cleared.display, cleared.email) == ("member", "")
 
 
@@ -591,8 +591,8 @@ def test_only_administrators_change_accounts(catalog, people, who):
         lambda: accounts_of.set_disabled("stranger", True),
         lambda: accounts_of.set_admin("owner", True),
         lambda: accounts_of.set_identity("owner", "x y"),
-        lambda: accounts_of.set_profile(display="x", email="", of="stranger"),
-        lambda: accounts_of.issue_token(scope=Scope.ALL, of="stranger"),
+        lambda: accounts_of.set_profile(display="x", email="", account_name="stranger"),
+        lambda: accounts_of.issue_token(scope=Scope.ALL, account_name="stranger"),
         accounts_of.page,
     ):
         with pytest.raises(AccessDenied):
@@ -628,7 +628,7 @@ def test_nobody_rewrites_the_trail(bare_database_url, made, subtests):
             with pytest.raises((Fault, DBAPIError), match="append only"), catalog.write() as connection:
                 connection.execute(text(change))
             with catalog.read() as connection:
-                assert [row.actor for row in search(connection, Wanted())] == ["user0", "user1", "user0"]
+                assert [row.actor for row in search(connection, AuditFilter())] == ["user0", "user1", "user0"]
     catalog.dispose()
 
 
@@ -643,7 +643,7 @@ def test_a_change_and_its_line_are_there_both_or_neither(catalog):
     with pytest.raises(ZeroDivisionError):
         change()
     with catalog.read() as connection:
-        assert search(connection, Wanted()) == []
+        assert search(connection, AuditFilter()) == []
         assert accounts.find(connection, "alice") is None
 
 
@@ -653,14 +653,14 @@ def test_the_trail_is_paged_and_filtered(catalog):
     with catalog.read() as connection:
         seen: list[str] = []
         before = None
-        while page := search(connection, Wanted(), before=before, limit=10):
+        while page := search(connection, AuditFilter(), before=before, limit=10):
             assert len(page) <= 10
             seen += [row.target for row in page]
             before = page[-1].id
         assert seen == [f"id-{n}" for n in reversed(range(25))]
 
         def targets(**wanted) -> set[str]:
-            return {row.target for row in search(connection, Wanted(**wanted))}
+            return {row.target for row in search(connection, AuditFilter(**wanted))}
 
         assert targets(project="P0", earlier=True) == {f"id-{n}" for n in range(0, 25, 3)}
         assert targets(project="P0") == set()
@@ -668,7 +668,7 @@ def test_the_trail_is_paged_and_filtered(catalog):
         assert targets(actor="user1", target="id-3") == {"id-3"}
         assert targets(request_id="req-1", action="move", kind="session", outcome="done", target="id-4") == {"id-4"}
         assert targets(request_id="req-2") == set()
-        [newest] = search(connection, Wanted(), limit=1)
+        [newest] = search(connection, AuditFilter(), limit=1)
         assert targets(since=newest.at + 1) == set()
         assert targets(until=newest.at + 1) == {f"id-{n}" for n in range(25)}
         assert (newest.address, newest.request_id, newest.outcome) == ("10.0.0.1", "req-1", "done")
@@ -676,13 +676,13 @@ def test_the_trail_is_paged_and_filtered(catalog):
 
 @pytest.mark.postgresql
 def test_the_trail_is_exported_whole(catalog, monkeypatch):
-    monkeypatch.setattr("scandock.services.audit.PAGE", 4)
+    monkeypatch.setattr("scandock.services.audit.EXPORT_PAGE_ROWS", 4)
     fill(catalog, 10)
-    lines = [json.loads(line) for line in "".join(export(catalog, Wanted(), "jsonl")).splitlines()]
+    lines = [json.loads(line) for line in "".join(export(catalog, AuditFilter(), "jsonl")).splitlines()]
     assert [line["target"] for line in lines] == [f"id-{n}" for n in reversed(range(10))]
     assert lines[0]["details"] == {"n": 9}
     assert lines[0]["time"].endswith("+00:00")
-    rows = list(csv.DictReader(io.StringIO("".join(export(catalog, Wanted(project="P1", earlier=True), "csv")))))
+    rows = list(csv.DictReader(io.StringIO("".join(export(catalog, AuditFilter(project="P1", earlier=True), "csv")))))
     assert [row["target"] for row in rows] == ["id-7", "id-4", "id-1"]
     assert json.loads(rows[0]["details"]) == {"n": 7}
 
@@ -690,7 +690,7 @@ def test_the_trail_is_exported_whole(catalog, monkeypatch):
 def test_a_spreadsheet_runs_nothing_of_the_trail(catalog):
     with catalog.write() as connection:
         record(connection, SYSTEM, "move", "session", "=1+1", request=RequestInfo("@x", "-1+2"))
-    [row] = csv.DictReader(io.StringIO("".join(export(catalog, Wanted(), "csv"))))
+    [row] = csv.DictReader(io.StringIO("".join(export(catalog, AuditFilter(), "csv"))))
     assert (row["target"], row["address"], row["request_id"]) == ("'=1+1", "'@x", "'-1+2")
 
 
@@ -699,10 +699,10 @@ def test_a_refused_login_names_the_account_but_never_what_was_typed_for_one(cata
     assert_failed(enter, catalog, gate, "alice", "wrong")
     assert_failed(enter, catalog, gate, "my secret passphrase", "")
     with catalog.read() as connection:
-        unknown, refused = search(connection, Wanted(action="login"))
+        unknown, refused = search(connection, AuditFilter(action="login"))
     assert (refused.actor, refused.account_id, refused.target) == ("alice", one.id, one.uuid)
     assert (unknown.actor, unknown.account_id, unknown.target) == ("unknown", None, "")
-    assert unknown.outcome == refused.outcome == Outcome.REFUSED
+    assert unknown.outcome == refused.outcome == AuditOutcome.REFUSED
     assert "passphrase" not in str(unknown)
 
 
@@ -710,14 +710,14 @@ def test_every_change_of_accounts_leaves_its_line(catalog, admin):
     made = admin.create("alice", "correct horse", admin=True)
     admin.create("bob", "correct horse", admin=True)
     admin.set_password("alice", "battery staple")
-    token = admin.issue_token(scope=Scope.READ, of="alice")
-    admin.revoke_token(token.alias, of="alice")
+    token = admin.issue_token(scope=Scope.READ, account_name="alice")
+    admin.revoke_token(token.alias, account_name="alice")
     admin.set_admin("alice", False)
     admin.set_disabled("alice", True)
     admin.set_disabled("alice", False)
     admin.set_identity("alice", "https://issuer subject")
     with catalog.read() as connection:
-        rows = search(connection, Wanted(target=made.uuid))
+        rows = search(connection, AuditFilter(target=made.uuid))
     assert [row.action for row in reversed(rows)] == [
         "account_create", "password", "token_create", "token_revoke", "account_admin", "account_disable",
         "account_enable", "account_edit",

@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
-from scandock.services import project_making
+from scandock.services import project_creation
 from tests.builders import DataFolder
 from tests.integration.web import Web, serve_in_process
 
 
 @pytest.fixture
 def web(site: DataFolder, monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
-    monkeypatch.setattr(project_making, "PROJECTS_MOST", 2)
+    monkeypatch.setattr(project_creation, "MAX_PROJECTS", 2)
     with serve_in_process(site.data) as running:
         running.account("ann")
         yield running

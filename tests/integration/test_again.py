@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import func, select
 
 from scandock.catalog.tables import session, tree
-from scandock.services.opening import opened
+from scandock.services.data_catalog import open_data
 from tests.badinput.objects import BIG_ENDIAN, IMPLICIT, dataset, implicit, meta, part10
 from tests.builders import Image, DataFolder, uploader_layout, ecat, images, sha256, make_data_folder, zip_entries
 from tests.unit.formats_dicom.build import make_object
@@ -342,7 +342,7 @@ def test_what_was_warned_of_a_session_stays_with_it_and_disagreements_are_told_a
     assert first.warned() == {"label_from_hash", "dates_disagree"}
     told = site.bring(named(sent))
     assert [one["code"] for one in told.session["warnings"]].count("dates_disagree") == 1
-    with opened(str(site.data), site.settings) as (catalog, _), catalog.read() as connection:
+    with open_data(str(site.data), site.settings) as (catalog, _), catalog.read() as connection:
         kept = json.loads(connection.execute(select(session.c.warnings)).scalar_one())
     assert sorted(one["code"] for one in kept) == sorted(first.warned() | told.warned())
     assert "2020-02-02" in next(one["message"] for one in kept if one["code"] == "dates_disagree")

@@ -16,12 +16,12 @@ from sqlalchemy import select
 from scandock.access.principal import SYSTEM
 from scandock.catalog.tables import session
 from scandock.model.errors import Fault
-from scandock.services import backing_up
-from scandock.services.backing_up import back_up, finished_backups
-from scandock.services.catalog_copies import copied_catalog
-from scandock.services.moving import Desk
-from scandock.services.opening import opened
-from scandock.services.restoring import restore
+from scandock.services import backup
+from scandock.services.backup import back_up, list_finished_backups
+from scandock.services.catalog_copies import copy_catalog
+from scandock.services.moving import ServiceContext
+from scandock.services.data_catalog import open_data
+from scandock.services.backup_restore import restore_backup
 from scandock.services.settings import load_settings
 from scandock.services.trash import delete_session
 from scandock.store import backups
@@ -142,9 +142,9 @@ def test_a_backup_while_imports_run_has_everything_that_its_catalog_knows(tmp_pa
     assert codes == [0] * len(archives[1:])
     assert len(paths) > 1
     for n in {0, len(paths) // 2, len(paths) - 1}:
-        assert restore(paths[n], str(tmp_path / f"new{n}"), load_settings()) == []
+        assert restore_backup(paths[n], str(tmp_path / f"new{n}"), load_settings()) == []
     paths.append(back_up(str(data), load_settings(), str(to)).path)
-    assert restore(str(to), str(tmp_path / "last"), load_settings()) == []
+    assert restore_backup(str(to), str(tmp_path / "last"), load_settings()) == []
     assert examine_data(tmp_path / "last") == examine_data(data)
 
 
@@ -155,7 +155,7 @@ def test_what_changes_between_the_catalogs_copy_and_the_files_is_copied_again(tm
         imported(step, data)
     late = Step(write_zip(tmp_path / "late.zip", FIRST.entries("L")))
     rounds = []
-    copied = copied_catalog
+    copied = copy_catalog
 
     @contextmanager
     def then_changed(*where):
@@ -165,16 +165,16 @@ def test_what_changes_between_the_catalogs_copy_and_the_files_is_copied_again(tm
                 imported(scenario.step, data)
             if len(rounds) == 2:
                 imported(late, data)
-                with opened(str(data), load_settings()) as (catalog, store):
-                    desk = Desk(catalog, store, load_settings(), SYSTEM)
+                with open_data(str(data), load_settings()) as (catalog, store):
+                    context = ServiceContext(catalog, store, load_settings(), SYSTEM)
                     for uuid in connection.execute(select(session.c.uuid)).scalars().all():
-                        delete_session(desk, uuid)
+                        delete_session(context, uuid)
             yield connection
 
-    monkeypatch.setattr(backing_up, "copied_catalog", then_changed)
+    monkeypatch.setattr(backup, "copy_catalog", then_changed)
     back_up(str(data), load_settings(), str(to))
     assert len(rounds) == 3
-    assert restore(str(to), str(tmp_path / "new"), load_settings()) == []
+    assert restore_backup(str(to), str(tmp_path / "new"), load_settings()) == []
     assert examine_data(tmp_path / "new") == examine_data(data)
 
 
@@ -192,12 +192,12 @@ def test_an_upload_that_is_being_placed_is_restored_with_its_staging_or_tried_ag
         attempts.stopped(uuid)
         path = back_up(str(server.data), load_settings(), str(tmp_path / "backups")).path
     one, two = tmp_path / "one", tmp_path / "two"
-    assert restore(path, str(one), load_settings()) == []
+    assert restore_backup(path, str(one), load_settings()) == []
     assert last_import(one)[0] == "placed"
     assert examine_data(one)[0] == {FIRST.uid: FIRST.held()}
 
     shutil.rmtree(Path(path) / "work")
-    assert restore(path, str(two), load_settings()) == []
+    assert restore_backup(path, str(two), load_settings()) == []
     assert last_import(two) == ("received", 0), "no attempt is counted against it"
     assert (two / "incoming" / uuid / "archive").read_bytes() == body
     with InProcessWorker(two, upkeep=False):
@@ -259,13 +259,13 @@ def test_a_backup_that_was_interrupted_is_gone_on_with(tmp_path, steps, monkeypa
         return copy_folder(source, target, on_file)
 
     monkeypatch.setattr(backups, "copy_folder", cut)
-    monkeypatch.setattr(backing_up, "_SAFE_TREES", 0)
+    monkeypatch.setattr(backup, "_SAFE_TREES", 0)
     with pytest.raises(Fault, match="No space left"):
         back_up(str(data), load_settings(), str(to))
-    assert finished_backups(str(to)) == []
+    assert list_finished_backups(str(to)) == []
     done = back_up(str(data), load_settings(), str(to))
     assert (done.trees, done.copied) == (2, 1)
-    assert restore(str(to), str(tmp_path / "new"), load_settings()) == []
+    assert restore_backup(str(to), str(tmp_path / "new"), load_settings()) == []
 
 
 def test_a_backup_does_not_go_into_the_data_folder_nor_beside_another(tmp_path, steps):
@@ -275,7 +275,7 @@ def test_a_backup_does_not_go_into_the_data_folder_nor_beside_another(tmp_path, 
     assert (inside.code, "lies in the data folder" in inside.err) == (2, True)
     to = tmp_path / "backups"
     to.mkdir()
-    with (to / backing_up.LOCK).open("w") as lock:
+    with (to / backup.LOCK).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)  # whoever wants it has to want it alone
         busy = run([SCANDOCK, "backup", "--data", data, "--to", to])
     assert (busy.code, "Another backup" in busy.err) == (2, True)

@@ -8,21 +8,21 @@ from pathlib import Path
 import pytest
 
 from scandock.model.errors import Fault
-from scandock.services import backing_up
-from scandock.services.backing_up import PARTIAL, Made, back_up
-from scandock.services.restoring import restore
+from scandock.services import backup
+from scandock.services.backup import PARTIAL, BackupResult, back_up
+from scandock.services.backup_restore import restore_backup
 from scandock.store import backups
 from tests.builders import Image, DataFolder, uploader_layout, images, sha256
 
 
-def made(site: DataFolder) -> Made:
+def made(site: DataFolder) -> BackupResult:
     return back_up(str(site.data), site.settings, str(site.root / "backups"))
 
 
 def whole(site: DataFolder, backup: str) -> None:
     """What it holds is what DATA holds, and `check` finds nothing in it."""
     new = site.root / "restored"
-    assert restore(backup, str(new), site.settings) == []
+    assert restore_backup(backup, str(new), site.settings) == []
     for under in ("archive", "receipts"):
         there, here = (
             {path.relative_to(top): path.read_bytes() for path in (top / under).rglob("*") if path.is_file()}
@@ -89,4 +89,4 @@ def test_what_is_not_durable_yet_is_not_noted_as_copied(site: DataFolder, monkey
     monkeypatch.setattr(backups, "sync_all", lambda _: (_ for _ in ()).throw(Fault("sync_failed", "No.", "")))
     with pytest.raises(Fault, match="No"):
         made(site)
-    assert not (site.root / "backups" / PARTIAL / backing_up.TREES).exists()
+    assert not (site.root / "backups" / PARTIAL / backup.TREES).exists()

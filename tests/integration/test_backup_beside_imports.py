@@ -19,10 +19,10 @@ import pytest
 
 from scandock.model.import_types import Progress
 from scandock.model.crash_points import POINTS
-from scandock.services import backing_up
-from scandock.services.backing_up import back_up
-from scandock.services.catalog_copies import copied_catalog
-from scandock.services.restoring import restore
+from scandock.services import backup
+from scandock.services.backup import back_up
+from scandock.services.catalog_copies import copy_catalog
+from scandock.services.backup_restore import restore_backup
 from scandock.services.settings import load_settings
 from scandock.store import backups
 from scandock.testing.worker import InProcessWorker
@@ -88,7 +88,7 @@ def stand(tmp_path: Path) -> Iterator[Stand]:
 
 def is_whole(stand: Stand, backup: str, new: Path) -> None:
     """What is restored has all that was promised, once what waits there has been imported."""
-    assert restore(backup, str(new), load_settings()) == []
+    assert restore_backup(backup, str(new), load_settings()) == []
     with closing(sqlite3.connect(new / "scandock.db", timeout=20)) as database:
 
         def ended() -> bool:
@@ -119,7 +119,7 @@ def test_a_backup_beneath_which_imports_go_on_has_them_all(stand, tmp_path, monk
 
     @contextmanager
     def then_go_on(*where: Any) -> Iterator[Any]:
-        with copied_catalog(*where) as connection:
+        with copy_catalog(*where) as connection:
             stand.moment()
             yield connection
 
@@ -130,7 +130,7 @@ def test_a_backup_beneath_which_imports_go_on_has_them_all(stand, tmp_path, monk
     def within(_progress: Progress) -> None:
         stand.moment()
 
-    monkeypatch.setattr(backing_up, "copied_catalog", then_go_on)
+    monkeypatch.setattr(backup, "copy_catalog", then_go_on)
     monkeypatch.setattr(backups, "copy_folder", go_on_before)
     made = back_up(str(stand.server.data), load_settings(), str(tmp_path / "backups"), within)
     assert not stand.held, "the backup was over before all had gone on"

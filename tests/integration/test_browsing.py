@@ -19,10 +19,10 @@ from scandock.catalog.tables import project, session, upload
 from scandock.model.errors import Usage
 from scandock.queue.tokens import new_uuid
 from scandock.rules.permissions import Role
-from scandock.services import browsing, contents, editing
-from scandock.services.browsing import Wanted
-from scandock.services.listing import Page, Sorting
-from scandock.services.moving import Desk
+from scandock.services import browsing, session_contents, editing
+from scandock.services.browsing import ListFilter
+from scandock.services.pagination import Page, Sorting
+from scandock.services.moving import ServiceContext
 from scandock.services.records import Session
 from scandock.services.settings import load_settings
 from scandock.store.local import LocalStore
@@ -30,7 +30,7 @@ from tests.builders import uploader_layout, images, make_data_folder
 from tests.integration.many_rows import seed, seed_content
 from tests.integration.web import serve_in_process
 
-ALL = Wanted()
+ALL = ListFilter()
 
 
 @pytest.fixture
@@ -85,10 +85,10 @@ def test_no_list_asks_more_the_more_rows_it_has(catalog: Catalog) -> None:
     lists: dict[str, Callable[[Connection, Sorting], Page[Any]]] = {
         "projects": lambda c, s: browsing.list_projects(c, SYSTEM, ALL, s),
         "subjects": lambda c, s: browsing.list_subjects(c, SYSTEM, ALL, s),
-        "sessions": lambda c, s: browsing.list_sessions(c, SYSTEM, Wanted(project="P"), s),
-        "scans": lambda c, s: contents.list_scans(c, SYSTEM, one, s),
-        "resources": lambda c, s: contents.list_resources(c, SYSTEM, one, s),
-        "files": lambda c, s: contents.list_files(c, SYSTEM, one, s),
+        "sessions": lambda c, s: browsing.list_sessions(c, SYSTEM, ListFilter(project="P"), s),
+        "scans": lambda c, s: session_contents.list_scans(c, SYSTEM, one, s),
+        "resources": lambda c, s: session_contents.list_resources(c, SYSTEM, one, s),
+        "files": lambda c, s: session_contents.list_files(c, SYSTEM, one, s),
     }
     for name, call in lists.items():
         told = {}
@@ -109,7 +109,7 @@ def test_ten_thousand_sessions_cost_a_page_what_sixty_do(catalog: Catalog, subte
         with subtests.test(sort=sort):
             statements = []
             for name in ("Few", "P"):
-                for wanted in (Wanted(project=name), Wanted(project=name, search="ess_000")):
+                for wanted in (ListFilter(project=name), ListFilter(project=name, search="ess_000")):
                     with counted(catalog) as said:
                         page = ask(catalog, partial(_wanted_page, wanted, Sorting(sort=sort, limit=20)))
                         ask(catalog, partial(_wanted_page, wanted, Sorting(sort=sort, limit=20, cursor=page.next)))
@@ -118,7 +118,7 @@ def test_ten_thousand_sessions_cost_a_page_what_sixty_do(catalog: Catalog, subte
             assert statements[:2] == statements[2:], statements
 
 
-def _wanted_page(wanted: Wanted, sorting: Sorting, connection: Connection) -> Page[Session]:
+def _wanted_page(wanted: ListFilter, sorting: Sorting, connection: Connection) -> Page[Session]:
     return browsing.list_sessions(connection, SYSTEM, wanted, sorting)
 
 
@@ -185,7 +185,7 @@ def test_search_and_filters(catalog: Catalog) -> None:
     seed(catalog, 30)
 
     def labels(**wanted: Any) -> list[str]:
-        page = ask(catalog, lambda c: browsing.list_sessions(c, SYSTEM, Wanted(**wanted), Sorting(limit=100)))
+        page = ask(catalog, lambda c: browsing.list_sessions(c, SYSTEM, ListFilter(**wanted), Sorting(limit=100)))
         return [one.label for one in page.items]
 
     assert labels(search="SS_0001") == [f"Sess_{n:05}" for n in range(10, 20)]
@@ -236,9 +236,9 @@ def test_nobody_sees_another_projects_sessions(catalog: Catalog) -> None:
             with pytest.raises(AccessDenied):
                 ask(catalog, partial(browsing.find_session, principal=ann, uuid=uuid))
             with pytest.raises(AccessDenied):
-                ask(catalog, partial(contents.list_files, principal=ann, uuid=uuid, sorting=Sorting()))
+                ask(catalog, partial(session_contents.list_files, principal=ann, uuid=uuid, sorting=Sorting()))
     with pytest.raises(AccessDenied):
-        ask(catalog, lambda c: browsing.list_sessions(c, ann, Wanted(project="Q"), Sorting()))
+        ask(catalog, lambda c: browsing.list_sessions(c, ann, ListFilter(project="Q"), Sorting()))
 
 
 @pytest.mark.postgresql
@@ -250,7 +250,7 @@ def test_one_sees_ones_own_in_unassigned_and_no_others(catalog: Catalog) -> None
         connection.execute(insert(reception).values(upload_id=came, account_id=ann.account_id, door="raw"))
 
     def seen(who: Principal, **wanted: Any) -> int:
-        listed = ask(catalog, lambda c: browsing.list_sessions(c, who, Wanted(**wanted), Sorting(), place="prearchive"))
+        listed = ask(catalog, lambda c: browsing.list_sessions(c, who, ListFilter(**wanted), Sorting(), place="prearchive"))
         return len(listed.items)
 
     assert (seen(ann), seen(bob), seen(SYSTEM)) == (2, 0, 2)
@@ -326,12 +326,12 @@ def test_settings_take_owners(catalog: Catalog, tmp_path: Path) -> None:
     member_of = person(catalog, "meg", P="member")
     owner = person(catalog, "olga", P="owner")
     for who, allowed in ((member_of, False), (owner, True)):
-        desk = Desk(catalog, LocalStore(tmp_path), load_settings(), who)
+        context = ServiceContext(catalog, LocalStore(tmp_path), load_settings(), who)
         if allowed:
-            assert editing.edit_project(desk, "P", {"prearchive_code": 0}).prearchive_code == 0
+            assert editing.edit_project(context, "P", {"prearchive_code": 0}).prearchive_code == 0
         else:
             with pytest.raises(AccessDenied):
-                editing.edit_project(desk, "P", {"prearchive_code": 0})
+                editing.edit_project(context, "P", {"prearchive_code": 0})
 
 
 def test_a_session_is_told_with_both_its_times(sqlite_url: str) -> None:
@@ -341,7 +341,7 @@ def test_a_session_is_told_with_both_its_times(sqlite_url: str) -> None:
         with catalog.write() as connection:
             connection.execute(session.update().values(created=1_000, modified=2_000))
         with catalog.read() as connection:
-            items = browsing.list_sessions(connection, SYSTEM, Wanted(), Sorting()).items
+            items = browsing.list_sessions(connection, SYSTEM, ListFilter(), Sorting()).items
         assert {(item.created, item.modified) for item in items} == {(1_000, 2_000)}
     finally:
         catalog.dispose()

@@ -20,10 +20,10 @@ from scandock.catalog.server_tables import verification
 from scandock.catalog.own_resources import Holder
 from scandock.catalog.tables import session, shelf
 from scandock.cli import main
-from scandock.services import damage, verifying
-from scandock.services.checking import check
-from scandock.services.damage import figures_of
-from scandock.services.verifying import Plan, Verified, verify_again
+from scandock.services import damage, file_verification
+from scandock.services.consistency_check import check_data
+from scandock.services.damage import read_damage_figures
+from scandock.services.file_verification import VerificationPlan, VerificationCounts, mark_for_verification
 from scandock.store.local import LocalStore
 from scandock.store.paths import RelPath, TreePath
 from scandock.store.port import Store
@@ -300,15 +300,15 @@ def test_a_command_tells_of_damage_that_a_worker_has_found_before_it(
         flip(stored(site, site.bring(archive, session=label), archive)[0])
     verify(web)
     last = {"S1": 1, "S2": 0}
-    whole = verifying.verify_whole
+    whole = file_verification.verify_tree
 
-    def behind_the_worker(catalog: Catalog, store: Store, standing: Holder, plan: Plan) -> Verified:
+    def behind_the_worker(catalog: Catalog, store: Store, standing: Holder, plan: VerificationPlan) -> VerificationCounts:
         with catalog.write() as connection:
             mine = verification.c.tree_id == standing.tree_id
             connection.execute(update(verification).where(mine).values(done_n=last[standing.label]))
         return whole(catalog, store, standing, plan)
 
-    monkeypatch.setattr(damage, "verify_whole", behind_the_worker)
+    monkeypatch.setattr(damage, "verify_tree", behind_the_worker)
     done = call_in_process("admin", "verify", "--damaged", "--data", site.data)
     assert (done.returncode, done.stderr) == (3, "")
     assert done.stdout.endswith(" of 2 sessions read: 2 files damaged.\n")
@@ -385,14 +385,14 @@ def test_check_names_what_can_not_be_read_and_what_is_listed_though_it_is_whole(
         return opened(snapshot, rel, *more)
 
     monkeypatch.setattr(LocalSnapshot, "open", failing)
-    found = {one.name.rpartition("/")[2]: one.kind for one in check(str(site.data), site.settings)}
+    found = {one.name.rpartition("/")[2]: one.kind for one in check_data(str(site.data), site.settings)}
     assert found == {victim.name: "changed", other.name: "unreadable"}
     flip(victim)  # put back, and verified by nobody yet
-    found = {one.name.rpartition("/")[2]: one.kind for one in check(str(site.data), site.settings)}
+    found = {one.name.rpartition("/")[2]: one.kind for one in check_data(str(site.data), site.settings)}
     assert found == {victim.name: "listed", other.name: "unreadable"}
     with web.site.catalog.write() as connection:
         (number,) = connection.execute(select(session.c.tree_id)).scalars()
-        verify_again(web.site.catalog, connection, number)
+        mark_for_verification(web.site.catalog, connection, number)
     verify(web)
     with web.client() as client:
         (one,) = listed(client)
@@ -513,7 +513,7 @@ def test_messages_count_what_is_damaged_where_one_answers_for_it(site: DataFolde
     }
     with web.site.catalog.read() as connection:
         counts = {
-            name: figures_of(connection, project_id=None, account_id=number).files for name, number in ids.items()
+            name: read_damage_figures(connection, project_id=None, account_id=number).files for name, number in ids.items()
         }
     assert counts == {"owner": 1, "member": 0, "admin": 1}
 
@@ -527,7 +527,7 @@ def test_what_a_project_has_of_its_own_is_no_other(site: DataFolder, web: Web, c
     web.account("ann", P="owner")
     with web.client("ann") as ann:
         with web.site.catalog.write() as connection:
-            verify_again(web.site.catalog, connection, *connection.execute(select(shelf.c.tree_id)).scalars())
+            mark_for_verification(web.site.catalog, connection, *connection.execute(select(shelf.c.tree_id)).scalars())
         verify(web)
         (one,) = listed(ann)
         assert (one["kind"], one["place"], one["path"]) == ("changed", "resources", "resources/N/files/a.txt")

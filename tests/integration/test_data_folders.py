@@ -22,8 +22,8 @@ from scandock.catalog.server_tables import data_folder
 from scandock.catalog.tables import metadata
 from scandock.model.errors import Fault, Usage
 from scandock.rules.import_request import ImportRequest
-from scandock.services.backing_up import back_up
-from scandock.services.opening import open_data_catalog, opened
+from scandock.services.backup import back_up
+from scandock.services.data_catalog import open_data_catalog, open_data
 from scandock.services.settings import Settings, load_settings
 from scandock.store.identity import IDENTITY, read_identity, write_identity
 from scandock.store.local import LocalStore
@@ -84,7 +84,7 @@ def test_another_folder_is_refused_by_whatever_opens_it(first: Path, tmp_path: P
     log: object = None
     doors: tuple[Callable[[], object], ...] = (
         lambda: open_data_catalog(str(other), settings, serves=True),
-        lambda: opened(str(other), settings).__enter__(),
+        lambda: open_data(str(other), settings).__enter__(),
         lambda: open_site(str(other), settings),
         lambda: Worker(str(other), 1, settings, 1, WorkerLiveness.make(), log),  # type: ignore[arg-type]
         lambda: back_up(str(other), settings, str(tmp_path / "backup")),
@@ -118,7 +118,7 @@ def test_nothing_is_made_in_a_folder_that_is_refused(first: Path, tmp_path: Path
             )  # fmt: skip
 
         doors: tuple[Callable[[], object], ...] = (
-            lambda other=other: opened(str(other), settings).__enter__(),  # type: ignore[misc]
+            lambda other=other: open_data(str(other), settings).__enter__(),  # type: ignore[misc]
             lambda other=other: open_site(str(other), settings),  # type: ignore[misc]
             lambda other=other: Worker(str(other), 1, settings, 1, WorkerLiveness.make(), log),  # type: ignore[arg-type,misc]
             bring,
@@ -129,13 +129,13 @@ def test_nothing_is_made_in_a_folder_that_is_refused(first: Path, tmp_path: Path
             assert caught.value.code == "data_folder_other"
             assert ({one.name for one in other.iterdir()} if other.exists() else None) == standing
     (first / "work").rmdir()
-    with opened(str(first), settings):
+    with open_data(str(first), settings):
         assert (first / "work").is_dir()
 
 
 def test_nothing_is_made_where_the_database_can_not_be_asked(tmp_path: Path, settings: Settings) -> None:
     away = settings.model_copy(update={"database_url": "postgresql+psycopg://nobody@127.0.0.1:1/nothing"})
-    with pytest.raises(Fault) as caught, opened(str(tmp_path / "data"), away):
+    with pytest.raises(Fault) as caught, open_data(str(tmp_path / "data"), away):
         pass
     assert caught.value.code == "catalog"
     assert not (tmp_path / "data").exists()

@@ -18,9 +18,9 @@ from scandock.access.principal import SYSTEM
 from scandock.catalog.server_tables import audit
 from scandock.catalog.tables import session, tree
 from scandock.model.errors import Fault
-from scandock.services.downloads import zip_of_session
-from scandock.services.moving import Desk
-from scandock.services.opening import opened
+from scandock.services.downloads import zip_session
+from scandock.services.moving import ServiceContext
+from scandock.services.data_catalog import open_data
 from scandock.services.trash import delete_session
 from scandock.services.zip_stream import CHUNK, ZipEntry, ZipStream, stored_length
 from tests.builders import Image, DataFolder, uploader_layout, ecat, images, sha256
@@ -208,11 +208,11 @@ def test_a_replace_meanwhile_changes_nothing_of_a_download(site: DataFolder) -> 
     """The zip is of the tree that stood when it was begun; nothing of it is locked."""
     site.bring(uploader_layout("S1", "1", OBJECTS), session="S1")
     comment = {0x00204000: (b"LT", b"other")}
-    with opened(str(site.data), site.settings) as (catalog, store):
-        desk = Desk(catalog, store, site.settings, SYSTEM)
+    with open_data(str(site.data), site.settings) as (catalog, store):
+        context = ServiceContext(catalog, store, site.settings, SYSTEM)
         with catalog.read() as connection:
             uuid = connection.execute(select(session.c.uuid)).scalar_one()
-        made = zip_of_session(desk, uuid)
+        made = zip_session(context, uuid)
         sent = bytearray(next(made.chunks))
         told = site.bring(
             uploader_layout("S1", "1", [Image(case="again", number=n, also=comment).file() for n in (1, 2, 3)]),
@@ -220,7 +220,7 @@ def test_a_replace_meanwhile_changes_nothing_of_a_download(site: DataFolder) -> 
             overwrite="delete",
         )
         assert told.state == "placed"
-        delete_session(desk, uuid)
+        delete_session(context, uuid)
         store.purge(0, now=4e9)
         store.sweep()
         for chunk in made.chunks:

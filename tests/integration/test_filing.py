@@ -18,8 +18,8 @@ from scandock.access.principal import SYSTEM
 from scandock.catalog.tables import file, scan, session
 from scandock.cli.summary import SummaryContext, print_summary
 from scandock.rules.sop_classes import ROOT
-from scandock.services import contents, session_parts
-from scandock.services.listing import Sorting
+from scandock.services import session_contents, session_parts
+from scandock.services.pagination import Sorting
 from tests.builders import Image, ImportOutcome, DataFolder, uploader_layout, ecat, make_data_folder, zip_entries
 from tests.integration.in_process import call_in_process
 
@@ -117,13 +117,13 @@ def test_scans_stand_in_the_order_in_which_people_count(site: DataFolder) -> Non
         found: list[str] = []
         sorting = Sorting(limit=3)
         while True:
-            page = contents.list_scans(connection, SYSTEM, uuid, sorting)
+            page = session_contents.list_scans(connection, SYSTEM, uuid, sorting)
             found += [one.id for one in page.items]
             if page.next is None:
                 break
             sorting = Sorting(limit=3, cursor=page.next)
-        standing = contents.readable(connection, SYSTEM, uuid)
-        listed = [one.scan_id for one in session_parts.scans_of(connection, standing)]
+        standing = session_contents.find_readable_session(connection, SYSTEM, uuid)
+        listed = [one.scan_id for one in session_parts.find_scans(connection, standing)]
     assert found == listed == ids
 
 
@@ -246,8 +246,8 @@ def test_each_database_finds_what_is_elsewhere_and_sorts_alike(
     with own.catalog() as catalog, catalog.read() as connection:
         query = select(session.c.uuid).where(session.c.scans == 3)
         (uuid,) = connection.execute(query).scalars().all()
-        standing = contents.readable(connection, SYSTEM, uuid)
-        listed = contents.list_scans(connection, SYSTEM, uuid, Sorting(sort="-id"))
+        standing = session_contents.find_readable_session(connection, SYSTEM, uuid)
+        listed = session_contents.list_scans(connection, SYSTEM, uuid, Sorting(sort="-id"))
         assert [one.id for one in listed.items] == ["10", "2", "1"]
-        assert [one.scan_id for one in session_parts.scans_of(connection, standing)] == ["1", "2", "10"]
+        assert [one.scan_id for one in session_parts.find_scans(connection, standing)] == ["1", "2", "10"]
     own.check()

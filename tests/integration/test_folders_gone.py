@@ -16,11 +16,11 @@ from scandock.publishing.publish import publish
 from scandock.publishing.recover import recover
 from scandock.publishing.areas import make_areas
 from scandock.queue.cancel import check_not_cancelled
-from scandock.services.archiving import archive as archive_session
-from scandock.services.backing_up import finished_backups
-from scandock.services.checking import check
-from scandock.services.moving import Desk
-from scandock.services.opening import opened
+from scandock.services.archiving import archive_session
+from scandock.services.backup import list_finished_backups
+from scandock.services.consistency_check import check_data
+from scandock.services.moving import ServiceContext
+from scandock.services.data_catalog import open_data
 from scandock.store.local import LocalStore
 from scandock.testing.worker import InProcessWorker
 from scandock.web import readiness
@@ -102,7 +102,7 @@ def test_a_process_that_begins_does_not_make_it(site, how):
         assert stranger.get("/readyz").status_code == 503
         with pytest.raises(Fault, match="archive"):
             make_areas(web.site.catalog, web.site.store)
-    with pytest.raises(Fault, match="archive"), opened(str(site.data), site.settings):
+    with pytest.raises(Fault, match="archive"), open_data(str(site.data), site.settings):
         pass
     assert is_untouched(site.data / "archive", how)
 
@@ -125,7 +125,7 @@ def test_one_that_goes_while_an_import_reads_takes_nothing(site, monkeypatch):
 def test_a_session_in_one_folder_lets_the_others_be_made_anew(site):
     for gone in ("prearchive", "resources", "incoming"):
         (site.data / gone).rmdir()
-    with opened(str(site.data), site.settings):
+    with open_data(str(site.data), site.settings):
         assert all((site.data / gone).is_dir() for gone in ("prearchive", "resources", "incoming"))
 
 
@@ -147,7 +147,7 @@ def test_check_and_backup_refuse(site, how, tmp_path):
         assert done.returncode == 1, done.stderr
         said = " ".join(done.stderr.split())
         assert f"The folder archive of {site.data} {HOW[how]} that was placed in it. Mount its disk" in said
-    assert finished_backups(str(tmp_path / "backups")) == []
+    assert list_finished_backups(str(tmp_path / "backups")) == []
     assert is_untouched(site.data / "archive", how)
     bring_back(site.data / "archive")
     assert call_in_process("backup", "--to", tmp_path / "backups", "--data", site.data).returncode == 0
@@ -157,7 +157,7 @@ def test_check_and_backup_refuse(site, how, tmp_path):
 def test_a_folder_that_is_lost_for_good_is_gone_on_with_once_somebody_says_so(site, how):
     archive = site.data / "archive"
     take_away(archive, how)
-    with pytest.raises(Fault) as told, opened(str(site.data), site.settings):
+    with pytest.raises(Fault) as told, open_data(str(site.data), site.settings):
         pass
     assert "make a folder named lost in it" in told.value.remedy
     archive.mkdir(exist_ok=True)
@@ -175,7 +175,7 @@ def test_one_that_its_last_session_just_leaves_may_be_empty(site, monkeypatch):
     """Its files have gone already, and the catalog shows it there until the next step."""
     site.bring(uploader_layout("W1", "1", images(2, case="other")), session="W1", destination="prearchive")
     looked = []
-    with opened(str(site.data), site.settings) as (catalog, store):
+    with open_data(str(site.data), site.settings) as (catalog, store):
 
         def look_first(*args):
             assert list((site.data / "prearchive").iterdir()) == []
@@ -188,10 +188,10 @@ def test_one_that_its_last_session_just_leaves_may_be_empty(site, monkeypatch):
         monkeypatch.setattr(complete, "publish", look_first)
         with catalog.read() as connection:
             uuid = connection.execute(select(session.c.uuid).where(session.c.place == "prearchive")).scalar_one()
-        archive_session(Desk(catalog, store, site.settings, SYSTEM), uuid)
+        archive_session(ServiceContext(catalog, store, site.settings, SYSTEM), uuid)
         assert make_areas(catalog, store) == []
     assert looked == [True]
-    assert check(str(site.data), site.settings) == []
+    assert check_data(str(site.data), site.settings) == []
 
 
 def test_what_has_no_files_has_a_folder_all_the_same(tmp_path, monkeypatch):

@@ -70,7 +70,7 @@ def test_another_sites_page_changes_nothing_by_any_get(made: SampleServer) -> No
     place, admin = made.places[0], made.clients["admin"]
     name = admin.get("/api/v1/auth/me").json()["name"]
     one = admin.get(f"/api/v1/sessions/{place.archived}").json()
-    token = Accounts(made.web.site.catalog, SYSTEM).issue_token(scope=Scope.ALL, of=name)
+    token = Accounts(made.web.site.catalog, SYSTEM).issue_token(scope=Scope.ALL, account_name=name)
     known = {
         "project": place.project, "projects": place.project, "session": place.archived, "uuid": place.waiting,
         "label": one["label"], "experiment": one["label"], "subject": one["subject"], "id": place.ended,

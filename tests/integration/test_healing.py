@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from scandock.services.checking import check
+from scandock.services.consistency_check import check_data
 from tests.builders import Image, ImportOutcome, DataFolder, ecat, sha256, make_data_folder
 
 PDF = b"%PDF-1.4 notes"
@@ -33,7 +33,7 @@ def stands(site: DataFolder, told: ImportOutcome, path: str) -> Path:
 
 def harmed(site: DataFolder) -> int:
     """How many findings a check has."""
-    return len(check(str(site.data), site.settings))
+    return len(check_data(str(site.data), site.settings))
 
 
 def test_what_is_missing_or_cut_is_stored_again(site: DataFolder) -> None:

@@ -20,7 +20,7 @@ from scandock.queue.claim import SlotUsage, claim
 from scandock.queue.leases import LEASE_MS, finish
 from scandock.queue.owner import this_owner
 from scandock.queue.retry import give_up_attempt, requeue
-from scandock.services.checking import check
+from scandock.services.consistency_check import check_data
 from scandock.services.settings import load_settings
 from scandock.web import readiness, server_sent
 from tests.builders import make_data_folder
@@ -342,7 +342,7 @@ def test_deleting_forgets_an_import_and_leaves_what_it_stored(web, client):
     with web.site.catalog.read() as connection:
         assert connection.execute(select(upload.c.uuid, upload.c.archive)).all() == [(stored, "")]
         assert len(connection.execute(select(tree.c.id)).all()) == 1
-    assert check(web.site.data, load_settings()) == []  # its receipt went on purpose
+    assert check_data(web.site.data, load_settings()) == []  # its receipt went on purpose
 
 
 @pytest.mark.postgresql

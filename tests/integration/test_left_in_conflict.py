@@ -13,10 +13,10 @@ from scandock.access.principal import SYSTEM
 from scandock.catalog.server_tables import audit, trashed
 from scandock.catalog.tables import session
 from scandock.model.import_types import Overwrite
-from scandock.services.moving import Desk
-from scandock.services.opening import opened
+from scandock.services.moving import ServiceContext
+from scandock.services.data_catalog import open_data
 from scandock.services.settings import load_settings
-from scandock.services.trash import restore
+from scandock.services.trash import restore_session
 from tests.builders import Image, ImportOutcome, DataFolder, uploader_layout, images, make_data_folder
 from tests.crash.forked import ForkedCommand
 from tests.crash.processes import environment
@@ -55,13 +55,13 @@ def test_a_retry_decides_for_all_that_it_brings(site: DataFolder) -> None:
     told = send(site, 2, "append")
     assert (told.state, counts(site)) == ("placed", (2, 0))
     assert told.warned() == {"conflict_settled"}
-    with opened(str(site.data), site.settings) as (catalog, store):
+    with open_data(str(site.data), site.settings) as (catalog, store):
         with catalog.read() as connection:
             gone = connection.execute(select(trashed.c.uuid)).scalar_one()
             line = connection.execute(select(audit).where(audit.c.action == "archive")).mappings().one()
         assert (line["target"], line["outcome"]) == (gone, "done")
         assert json.loads(line["details"]) == {"code": "session_exists", "import": told.report["upload"]}
-        restore(Desk(catalog, store, site.settings, SYSTEM), gone)
+        restore_session(ServiceContext(catalog, store, site.settings, SYSTEM), gone)
     assert counts(site) == (2, 2), "nothing is lost: it comes back as it was"
     site.check()
     told = send(site, 2, "append")
@@ -81,7 +81,7 @@ def test_what_a_retry_does_not_decide_stays_whole(
     archived = 1 if "destination" in options else 2
     assert counts(site) == (archived, waiting)
     assert "conflict_settled" not in told.warned()
-    with opened(str(site.data), site.settings) as (catalog, _), catalog.read() as connection:
+    with open_data(str(site.data), site.settings) as (catalog, _), catalog.read() as connection:
         rows = connection.execute(select(session).where(session.c.place == "prearchive")).mappings().all()
     assert [(one["held_code"], one["timestamp"] in uri) for one in rows] == [("session_exists", True)]
 
@@ -126,7 +126,7 @@ def test_what_was_to_be_in_quarantine_is_so_once_a_retry_has_settled_it(site: Da
     assert send(site, 1, None).state == "placed"
     assert send(site, 2, "none", quarantine=True).state == "held"
     assert send(site, 3, "append").warned() == {"conflict_settled"}
-    with opened(str(site.data), site.settings) as (catalog, _), catalog.read() as connection:
+    with open_data(str(site.data), site.settings) as (catalog, _), catalog.read() as connection:
         (row,) = connection.execute(select(session)).mappings()
     assert (row["place"], row["quarantined"]) == ("archive", True)
     assert [one["code"] for one in json.loads(row["warnings"])] == ["conflict_settled"], "and no more that it was left"

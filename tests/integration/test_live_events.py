@@ -18,7 +18,7 @@ from scandock.queue.claim import SlotUsage, claim
 from scandock.queue.events import EventKind, add_event
 from scandock.queue.owner import this_owner
 from scandock.queue.tokens import new_uuid
-from scandock.services.watching import Watch
+from scandock.services.import_events import EventWatcher
 from scandock.web import server_sent
 from tests.integration.web import Web, serve_by_socket
 
@@ -232,13 +232,13 @@ def test_it_ends_with_the_server(web):
 
 def test_one_looks_for_all_and_nobody_where_nobody_listens(web, monkeypatch):
     looks = []
-    look = Watch.look
+    look = EventWatcher.look
 
-    def counted(self: Watch) -> Any:
+    def counted(self: EventWatcher) -> Any:
         looks.append(self)
         return look(self)
 
-    monkeypatch.setattr(Watch, "look", counted)
+    monkeypatch.setattr(EventWatcher, "look", counted)
     with web.client() as client:
         with following(client) as one, following(client) as two, following(client) as three:
             heard = [one, two, three]
@@ -253,7 +253,7 @@ def test_a_look_at_nothing_new_is_three_statements_with_300_imports(web):
     with web.client() as client:
         uuid = send(client)
     multiply(web.site.catalog, uuid, 300)
-    watch = Watch(web.site.catalog)
+    watch = EventWatcher(web.site.catalog)
     watch.begin()
     assert watch.look() == []
     asked: list[str] = []

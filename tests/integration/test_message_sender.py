@@ -17,11 +17,11 @@ from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import account, delivery, subscription
 from scandock.catalog.tables import upload
 from scandock.queue.tokens import new_uuid
-from scandock.services import notifying
-from scandock.services.cleaning.cleaner import Stored
+from scandock.services import notifications
+from scandock.services.cleaning.cleaner import CatalogAndStore
 from scandock.services.cleaning.trash import TRASH
-from scandock.services.notifying import MAILS, PER_OWNER, Lanes
-from scandock.services.opening import opened
+from scandock.services.notifications import MAX_MAILS, MAX_PER_OWNER, DeliverySlots
+from scandock.services.data_catalog import open_data
 from scandock.services.settings import load_settings
 from scandock.workers.message_sender import SENDER_THREADS, MessageSender
 from tests.builders import DataFolder, make_data_folder, verify_some
@@ -62,7 +62,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> 
 
 @pytest.fixture
 def catalog(site: DataFolder) -> Iterator[Catalog]:
-    with opened(str(site.data), site.settings) as (made, _):
+    with open_data(str(site.data), site.settings) as (made, _):
         yield made
 
 
@@ -89,7 +89,7 @@ def waiting(catalog: Catalog, account_id: int, target: str, count: int = 1, kind
 @contextmanager
 def telling(catalog: Catalog, monkeypatch: pytest.MonkeyPatch, *slow: str) -> Iterator[Receivers]:
     receivers = Receivers(frozenset(slow))
-    monkeypatch.setattr(notifying, "_send", receivers.take)
+    monkeypatch.setattr(notifications, "_send_delivery", receivers.take)
     messenger = MessageSender(catalog, SETTINGS, structlog.get_logger())
     messenger.start()
     try:
@@ -111,8 +111,8 @@ def test_a_slow_receiver_keeps_nothing_waiting(site: DataFolder, catalog: Catalo
             receivers.changed.wait_for(lambda: len(receivers.ended) == 7 and len(receivers.begun) == 8, 20)
             assert receivers.begun.count("slow") == 1  # one at a time for a hook
             assert sorted(receivers.ended) == ["other"] * 4 + ["quick"] * 3
-        with opened(str(site.data), site.settings) as (other, store):
-            assert TRASH.run(Stored(other, store, site.settings)) == 0
+        with open_data(str(site.data), site.settings) as (other, store):
+            assert TRASH.run(CatalogAndStore(other, store, site.settings)) == 0
             assert verify_some(other, store, 1).problems == 0
         receivers.go.set()
         with receivers.changed:
@@ -131,28 +131,28 @@ def test_slow_receivers_of_one_account_leave_lanes_for_others(
     waiting(catalog, bob, "quick", 3)
     with telling(catalog, monkeypatch, *slow) as receivers:
         with receivers.changed:
-            receivers.changed.wait_for(lambda: len(receivers.begun) == 3 + PER_OWNER and len(receivers.ended) == 3, 20)
+            receivers.changed.wait_for(lambda: len(receivers.begun) == 3 + MAX_PER_OWNER and len(receivers.ended) == 3, 20)
             assert receivers.ended == ["quick"] * 3
-            assert len(receivers.begun) == 3 + PER_OWNER
+            assert len(receivers.begun) == 3 + MAX_PER_OWNER
         receivers.go.set()
         receivers.until_ended(*slow)
 
 
 def test_mails_leave_lanes_for_webhooks(catalog: Catalog) -> None:
     """All of them go through one mail server, which may be slow."""
-    for number in range(MAILS + 1):
+    for number in range(MAX_MAILS + 1):
         waiting(catalog, owner(catalog, f"m{number}"), f"m{number}@example.org", kind="email")
     waiting(catalog, owner(catalog, "ann"), "hook")
-    lanes = Lanes()
+    lanes = DeliverySlots()
     held = []
-    for _ in range(MAILS + 2):
+    for _ in range(MAX_MAILS + 2):
         lane = lanes.taken(catalog, SECONDS)
         held.append(lane)
         taken = lane.__enter__()
         if taken is None:
             break
         kind = taken["kind"]
-    assert (len(held), kind) == (MAILS + 2, "webhook")
+    assert (len(held), kind) == (MAX_MAILS + 2, "webhook")
     for lane in held:
         lane.__exit__(None, None, None)
     with lanes.taken(catalog, SECONDS) as last:

@@ -9,10 +9,10 @@ from sqlalchemy import func, select
 
 from scandock.access.principal import SYSTEM
 from scandock.catalog.tables import file, resource, scan, session, tree
-from scandock.services.archiving import archive
-from scandock.services.moving import Desk
-from scandock.services.opening import opened
-from scandock.services.resolving import resolve
+from scandock.services.archiving import archive_session
+from scandock.services.moving import ServiceContext
+from scandock.services.data_catalog import open_data
+from scandock.services.held_sessions import resolve_session
 from tests.builders import Image, DataFolder, images, sha256, make_data_folder, zip_entries
 
 COMMENT = 0x00204000
@@ -76,14 +76,14 @@ def test_sums_are_those_of_the_rows_whatever_joins_or_goes(site: DataFolder) -> 
 def test_sums_are_those_of_the_rows_after_a_merge_and_a_choice(site: DataFolder) -> None:
     site.bring({"1.dcm": image(1, frames=b"5"), "a/log.txt": b"one"}, session="S")
     site.bring({"2.dcm": image(2, frames=b"2"), "a/log.txt": b"two"}, session="S", destination="prearchive")
-    with opened(str(site.data), site.settings) as (catalog, store):
-        desk = Desk(catalog, store, site.settings, SYSTEM)
+    with open_data(str(site.data), site.settings) as (catalog, store):
+        context = ServiceContext(catalog, store, site.settings, SYSTEM)
         with catalog.read() as connection:
             waits = connection.execute(select(session.c.uuid).where(session.c.place == "prearchive")).scalar_one()
         before = site.files()
-        looked = archive(desk, waits, overwrite="append", dry_run=True)
+        looked = archive_session(context, waits, overwrite="append", dry_run=True)
         assert site.files() == before
-        done = archive(desk, waits, overwrite="append")
+        done = archive_session(context, waits, overwrite="append")
     assert (looked.counts, looked.warnings) == (done.counts, done.warnings)
     assert sums_hold(site) == {"1": 7}
     site.check()
@@ -92,10 +92,10 @@ def test_sums_are_those_of_the_rows_after_a_merge_and_a_choice(site: DataFolder)
 def test_of_versions_the_one_that_is_not_chosen_counts_for_nothing(site: DataFolder) -> None:
     site.bring({"1.dcm": image(1, b"a", frames=b"5"), "2.dcm": image(1, b"b", frames=b"2"), "3.dcm": image(3)})
     assert sums_hold(site) == {"1": 8}
-    with opened(str(site.data), site.settings) as (catalog, store):
+    with open_data(str(site.data), site.settings) as (catalog, store):
         with catalog.read() as connection:
             held = connection.execute(select(session.c.uuid)).scalar_one()
-        resolve(Desk(catalog, store, site.settings, SYSTEM), held, "keep_new")
+        resolve_session(ServiceContext(catalog, store, site.settings, SYSTEM), held, "keep_new")
     assert sums_hold(site) == {"1": 3}
     site.check()
 

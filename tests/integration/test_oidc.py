@@ -17,9 +17,9 @@ from scandock.catalog.engine import Catalog, open_catalog
 from scandock.model.errors import Fault, Usage
 from scandock.rules.permissions import AccessDecision
 from scandock.services.accounts import Accounts
-from scandock.services.audit import Wanted, search
+from scandock.services.audit import AuditFilter, search
 from scandock.services.settings import Settings
-from scandock.services.sign_in import sign_in_identity
+from scandock.services.authentication import login_by_identity
 from tests.integration import oidc_provider
 from tests.integration.oidc_provider import CLIENT, SECRET
 
@@ -264,21 +264,21 @@ def rule(*domains: str) -> OidcSettings:
 
 def assert_refused(catalog, settings, identity, code):
     with pytest.raises(AccessDenied) as refused:
-        sign_in_identity(catalog, settings, identity, HERE)
+        login_by_identity(catalog, settings, identity, HERE)
     assert refused.value.code == code
 
 
 @pytest.mark.postgresql
 def test_the_first_login_makes_an_account_and_the_next_finds_it(catalog):
-    one, login = sign_in_identity(catalog, rule("Example.org"), person(), HERE)
+    one, login = login_by_identity(catalog, rule("Example.org"), person(), HERE)
     assert (one.name, one.display, one.email, one.admin, one.password) == (
         "alice", "Alice A.", "alice@example.org", False, None,
     )  # fmt: skip
     assert authenticate(catalog, cookie=login.secret, gate=LoginState()).name == "alice"
-    again, _ = sign_in_identity(catalog, rule(), person(name="renamed", email="new@example.net"), HERE)
+    again, _ = login_by_identity(catalog, rule(), person(name="renamed", email="new@example.net"), HERE)
     assert again.id == one.id
     with catalog.read() as connection:
-        rows = [(row.actor, row.action) for row in search(connection, Wanted())]
+        rows = [(row.actor, row.action) for row in search(connection, AuditFilter())]
     assert rows == [("alice", "login"), ("alice", "login"), ("alice", "account_create")]
 
 
@@ -300,7 +300,7 @@ def test_who_is_not_of_the_rule_gets_no_account(catalog, domains, more):
 
 
 def test_everybody_gets_one_where_the_rule_says_so(catalog):
-    one, _ = sign_in_identity(catalog, rule("*"), person(email="x", email_verified=False), HERE)
+    one, _ = login_by_identity(catalog, rule("*"), person(email="x", email_verified=False), HERE)
     assert one.email == ""
 
 
@@ -309,7 +309,7 @@ def test_a_name_or_address_that_is_an_accounts_here_opens_nothing(catalog):
     admin.create("alice", "correct horse", email="alice@example.org")
     assert_refused(catalog, rule("*"), person(), "oidc_name_taken")
     admin.set_identity("alice", person().key)
-    assert sign_in_identity(catalog, rule(), person(), HERE)[0].name == "alice"
+    assert login_by_identity(catalog, rule(), person(), HERE)[0].name == "alice"
     assert_refused(catalog, rule(), person(issuer="https://other.example"), "oidc_not_allowed")
     admin.set_identity("alice", None)
     assert_refused(catalog, rule(), person(), "oidc_not_allowed")
@@ -333,11 +333,11 @@ def test_names_that_a_provider_may_not_choose(catalog, name):
 
 
 def test_a_name_is_made_one_that_can_be_an_accounts(catalog):
-    one, _ = sign_in_identity(catalog, rule("*"), person(name=" Ann Q. M\u00fcller (x)"), HERE)
+    one, _ = login_by_identity(catalog, rule("*"), person(name=" Ann Q. M\u00fcller (x)"), HERE)
     assert one.name == "Ann.Q..M.ller.x"
 
 
 def test_a_disabled_account_stays_out(catalog):
-    sign_in_identity(catalog, rule("*"), person(), HERE)
+    login_by_identity(catalog, rule("*"), person(), HERE)
     Accounts(catalog, SYSTEM, HERE).set_disabled("alice", True)
     assert_refused(catalog, rule("*"), person(), "login_failed")

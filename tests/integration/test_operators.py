@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from scandock.model.errors import Fault
-from scandock.services.backing_up import back_up
-from scandock.services.checking import check
-from scandock.services.opening import open_data_catalog
+from scandock.services.backup import back_up
+from scandock.services.consistency_check import check_data
+from scandock.services.data_catalog import open_data_catalog
 from scandock.services.settings import load_settings
 from scandock.testing.data import make_data
 from scandock.testing.worker import InProcessWorker
@@ -94,7 +94,7 @@ def _count_of_it(client, worker):
     assert found[f"scandock_request_seconds_count{route}"] == "2.0"
     assert not [name for name in found if "Mustermann" in name]
     assert {name for name in found if name.startswith("scandock_ready{")} == {
-        f'scandock_ready{{check="{check}"}}' for check in ("catalog", "store", "workers")
+        f'scandock_ready{{check="{check_data}"}}' for check_data in ("catalog", "store", "workers")
     }
 
 
@@ -211,11 +211,11 @@ def test_an_empty_file_is_a_new_catalog_where_nothing_is_stored(tmp_path):
 def test_rows_that_name_lost_rows_are_found(tmp_path, whole):
     (tmp_path / "scandock.db").write_bytes(whole[0])
     (tmp_path / "work").mkdir()
-    assert check(str(tmp_path), load_settings()) == []
+    assert check_data(str(tmp_path), load_settings()) == []
     with closing(sqlite3.connect(tmp_path / "scandock.db")) as db:
         db.execute("INSERT INTO progress VALUES (7, 'reading', 0, 0, 0, 0, '[]', 0)")
         db.commit()
-    (found,) = check(str(tmp_path), load_settings())
+    (found,) = check_data(str(tmp_path), load_settings())
     assert (found.kind, found.name) == ("rows_missing", "catalog, progress")
     assert found.message.startswith("1 row names what is lost from upload.")
 
@@ -229,7 +229,7 @@ def test_a_session_of_which_rows_are_lost_is_named_and_its_files_are_no_strays(t
     with closing(sqlite3.connect(site.data / "scandock.db")) as db:
         db.execute(f"DELETE FROM {table} WHERE tree_id = (SELECT tree_id FROM session WHERE label = 'S1')")
         db.commit()
-    (found,) = check(str(site.data), site.settings)
+    (found,) = check_data(str(site.data), site.settings)
     assert found.kind == "rows_missing"
     assert found.name.endswith("/S1")
     assert "Serve another copy of the catalog" in found.message

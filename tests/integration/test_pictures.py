@@ -19,7 +19,7 @@ from pydicom.uid import UID
 
 from scandock.model.errors import Fault
 from scandock.services import pictures
-from scandock.services.cleaning.pictures import tidy_pictures
+from scandock.services.cleaning.registry import tidy_pictures
 from scandock.viewing.decoder_pool import DecoderLost
 from scandock.viewing.question_queue import Requester
 from tests.builders import DataFolder, uploader_layout, ecat, verify_some
@@ -318,7 +318,7 @@ def test_fifty_browsers_at_one_address_all_see_the_series(web, client, uuid):
 
 
 def test_a_stack_has_a_bound(web, client, uuid, monkeypatch):
-    monkeypatch.setattr(pictures, "MOST_IMAGES", 2)
+    monkeypatch.setattr(pictures, "MAX_IMAGES", 2)
     told = client.get(f"{scan(uuid)}/stack").json()
     assert (len(told["images"]), told["note"]) == (2, "The scan has more than 2 images; these are its first.")
     assert web.site.held.bytes == 0

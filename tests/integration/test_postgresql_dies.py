@@ -18,7 +18,7 @@ import psycopg
 import pytest
 
 from scandock.queue.retry import MAX_ATTEMPTS
-from scandock.services import checking
+from scandock.services import consistency_check
 from scandock.services.settings import load_settings
 from tests import postgres
 from tests.crash.archives import Study
@@ -112,7 +112,7 @@ class Site:
         self.served.end()
         assert not check_acknowledged(self.served.data, self.log.path)
         settings = load_settings().model_copy(update={"database_url": self.url})
-        assert checking.check(str(self.served.data), settings) == []
+        assert consistency_check.check_data(str(self.served.data), settings) == []
 
 
 @pytest.fixture

@@ -22,15 +22,15 @@ from scandock.model.errors import ScandockError
 from scandock.publishing import complete as completing
 from scandock.publishing.recover import recover
 from scandock.services import browsing, editing, prearchive
-from scandock.services.archiving import archive
-from scandock.services.checking import check
+from scandock.services.archiving import archive_session
+from scandock.services.consistency_check import check_data
 from scandock.services.cleaning.trash import empty_trash
 from scandock.services.editing import edit_session
-from scandock.services.listing import Sorting
-from scandock.services.moving import Desk, move
-from scandock.services.opening import opened
-from scandock.services.resolving import resolve
-from scandock.services.trash import delete_session, list_trash, restore
+from scandock.services.pagination import Sorting
+from scandock.services.moving import ServiceContext, move_session
+from scandock.services.data_catalog import open_data
+from scandock.services.held_sessions import resolve_session
+from scandock.services.trash import delete_session, list_trash, restore_session
 from tests.builders import Image, DataFolder, uploader_layout, ecat, images, sha256, make_data_folder
 from tests.integration.web import serve_in_process
 
@@ -43,9 +43,9 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> 
 
 
 @contextmanager
-def desk_of(site: DataFolder) -> Iterator[Desk]:
-    with opened(str(site.data), site.settings) as (catalog, store):
-        yield Desk(catalog, store, site.settings, SYSTEM)
+def context_of(site: DataFolder) -> Iterator[ServiceContext]:
+    with open_data(str(site.data), site.settings) as (catalog, store):
+        yield ServiceContext(catalog, store, site.settings, SYSTEM)
 
 
 def waiting(site: DataFolder, objects: list[bytes] | dict[str, bytes], label: str = "S1", **options: Any) -> str:
@@ -65,14 +65,14 @@ def uuid_at(site: DataFolder, path: str) -> str:
     return found
 
 
-def item(desk: Desk, uuid: str) -> dict[str, Any]:
-    with desk.catalog.read() as connection:
+def item(context: ServiceContext, uuid: str) -> dict[str, Any]:
+    with context.catalog.read() as connection:
         return browsing.find_session(connection, SYSTEM, uuid).to_json()
 
 
 def whole(site: DataFolder) -> None:
     """Catalog and store agree, no staging is left, no operation has a row, sums are what they should be."""
-    assert check(str(site.data), site.settings) == []
+    assert check_data(str(site.data), site.settings) == []
     assert list((site.data / "work").iterdir()) == []
     with site.catalog() as catalog, catalog.read() as connection:
         assert connection.execute(select(operation.c.kind)).scalars().all() == []
@@ -86,8 +86,8 @@ def refused(code: str, call: Any, *args: Any, **options: Any) -> None:
     assert caught.value.code == code
 
 
-def trail(desk: Desk) -> list[tuple[str, str]]:
-    with desk.catalog.read() as connection:
+def trail(context: ServiceContext) -> list[tuple[str, str]]:
+    with context.catalog.read() as connection:
         by_desk = audit.c.action.not_in(("project_create", "import_end"))  # the imports beforehand have theirs
         rows = connection.execute(select(audit).where(by_desk).order_by(audit.c.id))
         return [(row.action, row.target) for row in rows]
@@ -100,15 +100,15 @@ def trail(desk: Desk) -> list[tuple[str, str]]:
 def test_a_session_gets_another_subject_where_it_stands(site: DataFolder, place: str) -> None:
     site.project("P")
     uuid = waiting(site, images(2))
-    with desk_of(site) as desk:
+    with context_of(site) as context:
         if place == "archive":
-            archive(desk, uuid)
+            archive_session(context, uuid)
         before = site.files()
         for _ in range(2):  # the second time it has it already
             told = (
-                edit_session(desk, uuid, subject_label="Sub") if place == "archive" else move(desk, uuid, subject="Sub")
+                edit_session(context, uuid, subject_label="Sub") if place == "archive" else move_session(context, uuid, subject="Sub")
             )
-            found = item(desk, uuid)
+            found = item(context, uuid)
             assert (found["subject"], found["place"], found["uri"]) == ("Sub", place, told.after)
     assert site.files() == before
     whole(site)
@@ -120,18 +120,18 @@ def test_move_to_another_project_label_and_subject(site: DataFolder) -> None:
     site.project("Q")
     uuid = waiting(site, images(2))
     before = site.files()
-    with desk_of(site) as desk:
-        stamp = item(desk, uuid)["timestamp"]
-        would = move(desk, uuid, project_name="q", label="New", subject="Sub", dry_run=True)
+    with context_of(site) as context:
+        stamp = item(context, uuid)["timestamp"]
+        would = move_session(context, uuid, project_name="q", label="New", subject="Sub", dry_run=True)
         assert site.files() == before
-        assert trail(desk) == []
-        done = move(desk, uuid, project_name="q", label="New", subject="Sub")
+        assert trail(context) == []
+        done = move_session(context, uuid, project_name="q", label="New", subject="Sub")
         assert (would.before, would.after) == (done.before, done.after)
-        found = item(desk, uuid)
+        found = item(context, uuid)
         assert (found["project"], found["label"], found["subject"], found["place"]) == ("Q", "New", "Sub", "prearchive")
         assert found["uri"] == f"/data/prearchive/projects/Q/{stamp}/New" == done.after
-        assert trail(desk) == [("move", uuid)]
-        with desk.catalog.read() as connection:
+        assert trail(context) == [("move", uuid)]
+        with context.catalog.read() as connection:
             assert browsing.find_project(connection, SYSTEM, "P").waiting == 0
             assert browsing.find_project(connection, SYSTEM, "Q").waiting == 1
     assert sorted(site.files().values()) == sorted(before.values())
@@ -141,28 +141,28 @@ def test_move_to_another_project_label_and_subject(site: DataFolder) -> None:
 
 def test_who_uploaded_what_went_nowhere_may_name_it_there(site: DataFolder) -> None:
     uuid = waiting(site, images(2), project=None)
-    with desk_of(site) as desk:
-        with desk.catalog.write() as connection:
+    with context_of(site) as context:
+        with context.catalog.write() as connection:
             one = accounts.create(connection, "uma", password=None)
             came = connection.execute(select(tree.c.upload_id).join(session, session.c.tree_id == tree.c.id)).scalar()
             door = {"door": "raw", "metadata": "", "mapping": ""}
             connection.execute(insert(reception).values(upload_id=came, account_id=one.id, **door))
-        uma = dataclasses.replace(desk, principal=Principal(one.id, one.uuid, one.name, door=Door.BASIC))
-        other = dataclasses.replace(desk, principal=Principal(one.id + 1, "other", "other", door=Door.BASIC))
-        told = move(uma, uuid, label="Better", subject="Sub")
-        assert (item(desk, uuid)["label"], item(desk, uuid)["project"]) == ("Better", "Unassigned")
+        uma = dataclasses.replace(context, principal=Principal(one.id, one.uuid, one.name, door=Door.BASIC))
+        other = dataclasses.replace(context, principal=Principal(one.id + 1, "other", "other", door=Door.BASIC))
+        told = move_session(uma, uuid, label="Better", subject="Sub")
+        assert (item(context, uuid)["label"], item(context, uuid)["project"]) == ("Better", "Unassigned")
         assert str(told.after).endswith("/Better")
         with pytest.raises(AccessDenied):
-            move(other, uuid, label="Worse")
+            move_session(other, uuid, label="Worse")
     whole(site)
 
 
 def test_move_refuses_what_can_not_be(site: DataFolder) -> None:
     uuid = waiting(site, images(1))
-    with desk_of(site) as desk:
-        refused("project_unknown", move, desk, uuid, project_name="Nowhere")
-        refused("label_unusable", move, desk, uuid, label="../x")
-        refused("not_found", move, desk, "00000000-0000-0000-0000-000000000000", label="x")
+    with context_of(site) as context:
+        refused("project_unknown", move_session, context, uuid, project_name="Nowhere")
+        refused("label_unusable", move_session, context, uuid, label="../x")
+        refused("not_found", move_session, context, "00000000-0000-0000-0000-000000000000", label="x")
     whole(site)
 
 
@@ -189,11 +189,11 @@ def test_a_hidden_project_and_none_are_told_of_in_the_same_words(site: DataFolde
 
 def test_archive_where_nothing_stands(site: DataFolder) -> None:
     uuid = waiting(site, images(2))
-    with desk_of(site) as desk:
-        would = archive(desk, uuid, dry_run=True)
-        assert item(desk, uuid)["place"] == "prearchive"
-        assert archive(desk, uuid).after == would.after
-        found = item(desk, uuid)
+    with context_of(site) as context:
+        would = archive_session(context, uuid, dry_run=True)
+        assert item(context, uuid)["place"] == "prearchive"
+        assert archive_session(context, uuid).after == would.after
+        found = item(context, uuid)
         assert (found["place"], found["timestamp"]) == ("archive", None)
         assert found["subject_id"] is not None
     assert {path.split("/")[0] for path in site.files()} == {"archive"}
@@ -212,14 +212,14 @@ def test_archive_joins_the_session_of_its_study_by_the_steps_of_imports(site: Da
         "S1/resources/NOTES/files/b.txt": b"two",
     }
     uuid = waiting(site, more)
-    with desk_of(site) as desk:
-        would = archive(desk, uuid, dry_run=True)
+    with context_of(site) as context:
+        would = archive_session(context, uuid, dry_run=True)
         assert dict(would.counts) == {"new": 4, "duplicate": 3, "clash": 0, "replaced": 0}
         before = site.files()
-        done = archive(desk, uuid)
+        done = archive_session(context, uuid)
         assert (done.counts, done.into) == (would.counts, would.into)
-        refused("not_found", item, desk, uuid)
-        found = item(desk, done.into or "")
+        refused("not_found", item, context, uuid)
+        found = item(context, done.into or "")
         assert (found["files"], found["scans"]) == (7, 2)
     files = site.files("archive/P/S1")
     assert sorted(files.values()) == sorted({sha256(data) for data in (*base.values(), *more.values())})
@@ -231,8 +231,8 @@ def test_archive_joins_the_session_of_its_study_by_the_steps_of_imports(site: Da
 def test_the_warning_of_a_joined_session_names_the_one_that_stands_and_the_one_that_came(site: DataFolder) -> None:
     uuid = waiting(site, images(3), "other1")
     site.bring(uploader_layout("98890234", "1", images(2)), session="98890234", destination="archive")
-    with desk_of(site) as desk:
-        (warning,) = archive(desk, uuid).warnings
+    with context_of(site) as context:
+        (warning,) = archive_session(context, uuid).warnings
     assert warning.code == "label_kept"
     assert "in project P as session 98890234; what came as other1 belongs" in warning.message
 
@@ -243,16 +243,16 @@ def test_archive_with_none_refuses_and_delete_replaces(site: DataFolder) -> None
     site.bring(uploader_layout("S1", "1", old), session="S1")
     new = [Image(case="again", number=1, also={COMMENT: (b"LT", b"other")}).file()]
     uuid = waiting(site, new)
-    with desk_of(site) as desk:
-        refused("session_exists", archive, desk, uuid, overwrite="none")
-        refused("sop_clash", archive, desk, uuid, overwrite="append", dry_run=True)
-        assert item(desk, uuid)["state"] == "ready"
-        refused("sop_clash", archive, desk, uuid, overwrite="append")
-        assert (item(desk, uuid)["state"], item(desk, uuid)["choices"]) == (
+    with context_of(site) as context:
+        refused("session_exists", archive_session, context, uuid, overwrite="none")
+        refused("sop_clash", archive_session, context, uuid, overwrite="append", dry_run=True)
+        assert item(context, uuid)["state"] == "ready"
+        refused("sop_clash", archive_session, context, uuid, overwrite="append")
+        assert (item(context, uuid)["state"], item(context, uuid)["choices"]) == (
             "conflict",
             ["keep_old", "keep_new", "keep_both"],
         )
-        assert archive(desk, uuid, overwrite="delete").counts["replaced"] == 1
+        assert archive_session(context, uuid, overwrite="delete").counts["replaced"] == 1
     assert sorted(site.files().values()) == sorted([sha256(new[0]), sha256(old[1])])
     assert sha256(old[0]) in site.trashed()
     whole(site)
@@ -263,19 +263,19 @@ def test_what_holds_a_session_is_told_by_its_new_label(site: DataFolder) -> None
     other = Image(case="again", number=1, also={COMMENT: (b"LT", b"other")}).file()
     told = site.bring(uploader_layout("S1", "1", [other]), session="S1")
     uuid = uuid_at(site, told.session["path"])
-    with desk_of(site) as desk:
-        assert item(desk, uuid)["message"].startswith("Of session S1, some objects")
-        move(desk, uuid, label="S2")
-        assert (item(desk, uuid)["state"], item(desk, uuid)["message"][:16]) == ("conflict", "Of session S2, s")
+    with context_of(site) as context:
+        assert item(context, uuid)["message"].startswith("Of session S1, some objects")
+        move_session(context, uuid, label="S2")
+        assert (item(context, uuid)["state"], item(context, uuid)["message"][:16]) == ("conflict", "Of session S2, s")
     whole(site)
 
 
 def test_an_archived_label_of_another_study_is_taken(site: DataFolder) -> None:
     site.bring(uploader_layout("S1", "1", images(1)), session="S1")
     uuid = waiting(site, images(1, case="other"), "S2")
-    with desk_of(site) as desk:
-        refused("label_taken", archive, desk, uuid, label="s1")
-        assert archive(desk, uuid).after is not None
+    with context_of(site) as context:
+        refused("label_taken", archive_session, context, uuid, label="s1")
+        assert archive_session(context, uuid).after is not None
     whole(site)
 
 
@@ -283,19 +283,19 @@ def test_who_gives_a_session_the_label_of_another_study_is_warned_before(site: D
     site.bring(uploader_layout("S1", "1", images(1)), session="S1")
     uuid = waiting(site, images(1, case="other"), "S2")
     own = waiting(site, images(2), "S3")
-    with desk_of(site) as desk:
-        would = move(desk, uuid, label="s1", dry_run=True)
+    with context_of(site) as context:
+        would = move_session(context, uuid, label="s1", dry_run=True)
         assert ["will be refused" in one.remedy for one in would.warnings] == [True]
-        assert move(desk, uuid, label="S4", dry_run=True).warnings == ()
-        assert move(desk, own, label="S1", dry_run=True).warnings == ()  # of that very study: it joins it
+        assert move_session(context, uuid, label="S4", dry_run=True).warnings == ()
+        assert move_session(context, own, label="S1", dry_run=True).warnings == ()  # of that very study: it joins it
 
 
 def test_ecat_joins_without_losing_its_scans(site: DataFolder) -> None:
     one, two = ecat(), ecat(dose_start_time=77)
     site.bring({"S1/scans/1/resources/ECAT/files/a.v": one}, session="S1")
     uuid = waiting(site, {"S1/scans/1/resources/ECAT/files/a.v": one, "S1/scans/2/resources/ECAT/files/b.v": two})
-    with desk_of(site) as desk:
-        done = archive(desk, uuid)
+    with context_of(site) as context:
+        done = archive_session(context, uuid)
         assert done.counts["duplicate"] == 1
     assert sorted(site.files().values()) == sorted([sha256(one), sha256(two)])
     whole(site)
@@ -312,10 +312,10 @@ def test_resolve_a_clash_with_the_archived_session(site: DataFolder, choice: Any
     told = site.bring(uploader_layout("S1", "1", [other, fresh]), session="S1")
     assert told.state == "held"
     uuid = uuid_at(site, told.session["path"])
-    with desk_of(site) as desk:
-        refused("held_undecided", archive, desk, uuid)
-        refused("choice_unknown", resolve, desk, uuid, "accept")
-        would = resolve(desk, uuid, choice, dry_run=True)
+    with context_of(site) as context:
+        refused("held_undecided", archive_session, context, uuid)
+        refused("choice_unknown", resolve_session, context, uuid, "accept")
+        would = resolve_session(context, uuid, choice, dry_run=True)
         gone = 1 if kept == "new" else 0
         assert (would.counts["new"], would.counts["clash"], would.counts["replaced"]) == (
             {"old": 1, "new": 2, "both": 2}[kept],
@@ -323,8 +323,8 @@ def test_resolve_a_clash_with_the_archived_session(site: DataFolder, choice: Any
             gone,
         )
         assert f"replaced and set aside: {gone}." in prearchive.outcome_json(would)["message"]
-        assert item(desk, uuid)["state"] == "conflict"
-        resolve(desk, uuid, choice)
+        assert item(context, uuid)["state"] == "conflict"
+        resolve_session(context, uuid, choice)
     wanted = {"old": [*old, fresh], "new": [other, old[1], fresh], "both": [*old, other, fresh]}[kept]
     assert sorted(site.files().values()) == sorted(map(sha256, wanted))
     assert {path.split("/")[0] for path in site.files()} == {"archive"}
@@ -340,18 +340,18 @@ def test_resolve_variants_within_one_upload(site: DataFolder, choice: Any) -> No
     one, two = images(1)[0], Image(case="again", number=1, also={COMMENT: (b"LT", b"other")}).file()
     told = site.bring({"a/1.dcm": one, "a/2.dcm": two, "a/3.dcm": images(2)[1]})
     uuid = uuid_at(site, told.session["path"])
-    with desk_of(site) as desk:
-        would = prearchive.outcome_json(resolve(desk, uuid, choice, dry_run=True))
+    with context_of(site) as context:
+        would = prearchive.outcome_json(resolve_session(context, uuid, choice, dry_run=True))
         gone = 0 if choice == "keep_both" else 1
         assert (would["counts"]["kept"], would["counts"]["trashed"]) == (3 - gone, gone)
         says = f"Files kept: {3 - gone}, set aside: {gone}." if gone else "All files are kept (3)"
         assert would["message"].startswith(f"It would stay where it is. {says}")
-        done = resolve(desk, uuid, choice)
-        assert item(desk, uuid)["state"] == "ready"
+        done = resolve_session(context, uuid, choice)
+        assert item(context, uuid)["state"] == "ready"
         assert prearchive.outcome_json(done)["counts"] == would["counts"]
-        assert item(desk, uuid)["files"] == 3 - gone
+        assert item(context, uuid)["files"] == 3 - gone
         assert done.after == done.before
-        archive(desk, uuid)
+        archive_session(context, uuid)
     kept = {"keep_old": [one], "keep_new": [two], "keep_both": [one, two]}[choice]
     assert sorted(site.files().values()) == sorted(map(sha256, [*kept, images(2)[1]]))
     whole(site)
@@ -362,12 +362,12 @@ def test_rename_settles_a_label_of_many_studies(site: DataFolder) -> None:
     told = site.bring({"a/1.dcm": images(1)[0], "b/1.dcm": images(1, case="other")[0]}, session="Same")
     assert {one["code"] for one in told.sessions} == {"label_many_studies"}
     one, two = (uuid_at(site, s["path"]) for s in told.sessions)
-    with desk_of(site) as desk:
-        refused("label_missing", resolve, desk, one, "rename")
-        resolve(desk, one, "rename", label="First")
-        assert item(desk, one)["state"] == "ready"
-        resolve(desk, two, "accept")
-        told_each = prearchive.each([one, two, "nothing"], lambda uuid: archive(desk, uuid), "archive")
+    with context_of(site) as context:
+        refused("label_missing", resolve_session, context, one, "rename")
+        resolve_session(context, one, "rename", label="First")
+        assert item(context, one)["state"] == "ready"
+        resolve_session(context, two, "accept")
+        told_each = prearchive.run_each([one, two, "nothing"], lambda uuid: archive_session(context, uuid), "archive")
         assert [t["done"] for t in told_each] == [True, True, False]
         assert told_each[2]["code"] == "not_found"
     assert {path.split("/")[2] for path in site.files()} == {"First", "Same"}
@@ -382,28 +382,28 @@ def test_delete_into_the_trash_and_back(site: DataFolder) -> None:
     site.bring(uploader_layout("S1", "1", images(2)), session="S1")
     before = site.files()
     uuid = uuid_at(site, "archive/P/S1")
-    with desk_of(site) as desk:
-        editing.edit_scan(desk, uuid, "1", {"quality": "unusable", "note": "moved"})
-        was = item(desk, uuid)
-        assert delete_session(desk, uuid, dry_run=True).after is None
+    with context_of(site) as context:
+        editing.edit_scan(context, uuid, "1", {"quality": "unusable", "note": "moved"})
+        was = item(context, uuid)
+        assert delete_session(context, uuid, dry_run=True).after is None
         assert site.files() == before
-        delete_session(desk, uuid)
+        delete_session(context, uuid)
         assert site.files() == {}
-        with desk.catalog.read() as connection:
-            (kept,) = list_trash(connection, desk, Sorting(sort="-deleted")).items
+        with context.catalog.read() as connection:
+            (kept,) = list_trash(connection, context, Sorting(sort="-deleted")).items
         assert (kept.id, kept.label, kept.files) == (uuid, "S1", 2)
-    assert check(str(site.data), site.settings) == []
-    with desk_of(site) as desk:
-        restore(desk, uuid)
-        now = item(desk, uuid)
+    assert check_data(str(site.data), site.settings) == []
+    with context_of(site) as context:
+        restore_session(context, uuid)
+        now = item(context, uuid)
         for changing in ("modified", "created"):
             was.pop(changing), now.pop(changing)
         assert now == was
-        with desk.catalog.read() as connection:
-            from scandock.services import contents
+        with context.catalog.read() as connection:
+            from scandock.services import session_contents
 
-            assert contents.find_scan(connection, SYSTEM, uuid, "1").note == "moved"
-        assert [action for action, _ in trail(desk)] == ["edit", "delete", "restore"]
+            assert session_contents.find_scan(connection, SYSTEM, uuid, "1").note == "moved"
+        assert [action for action, _ in trail(context)] == ["edit", "delete", "restore"]
     assert site.files() == before
     whole(site)
 
@@ -411,12 +411,12 @@ def test_delete_into_the_trash_and_back(site: DataFolder) -> None:
 def test_what_is_deleted_can_be_imported_again_and_comes_back_under_another_label(site: DataFolder) -> None:
     site.bring(uploader_layout("S1", "1", images(1)), session="S1")
     uuid = uuid_at(site, "archive/P/S1")
-    with desk_of(site) as desk:
-        delete_session(desk, uuid)
+    with context_of(site) as context:
+        delete_session(context, uuid)
     site.bring(uploader_layout("S1", "1", images(1, case="other")), session="S1")
-    with desk_of(site) as desk:
-        refused("label_taken", restore, desk, uuid)
-        restore(desk, uuid, label="S1_back")
+    with context_of(site) as context:
+        refused("label_taken", restore_session, context, uuid)
+        restore_session(context, uuid, label="S1_back")
     assert {path.split("/")[2] for path in site.files()} == {"S1", "S1_back"}
     whole(site)
 
@@ -424,12 +424,12 @@ def test_what_is_deleted_can_be_imported_again_and_comes_back_under_another_labe
 @pytest.mark.postgresql
 def test_the_trash_is_emptied_when_its_time_is_over(site: DataFolder) -> None:
     uuid = waiting(site, images(1))
-    with desk_of(site) as desk:
-        delete_session(desk, uuid)
-        assert empty_trash(desk.catalog, desk.store, 1) == []
-        assert empty_trash(desk.catalog, desk.store, 0, now=4e9) == [uuid]
-        refused("not_found", restore, desk, uuid)
-        with desk.catalog.read() as connection:
+    with context_of(site) as context:
+        delete_session(context, uuid)
+        assert empty_trash(context.catalog, context.store, 1) == []
+        assert empty_trash(context.catalog, context.store, 0, now=4e9) == [uuid]
+        refused("not_found", restore_session, context, uuid)
+        with context.catalog.read() as connection:
             assert connection.execute(select(func.count()).select_from(tree)).scalar_one() == 0
             assert connection.execute(select(func.count()).select_from(trashed)).scalar_one() == 0
     whole(site)
@@ -441,17 +441,17 @@ DAY = 86_400
 @pytest.mark.parametrize("days", [1, 30])
 def test_what_is_deleted_stays_for_so_many_days(site: DataFolder, days: int) -> None:
     uuid = waiting(site, images(1))
-    with desk_of(site) as desk:
+    with context_of(site) as context:
         before = time.time()
-        delete_session(desk, uuid)
+        delete_session(context, uuid)
         after = time.time()
-        kept = [entry.id for entry in desk.store.trash()]
-        assert empty_trash(desk.catalog, desk.store, days, now=before - 2 + days * DAY) == []
-        assert [entry.id for entry in desk.store.trash()] == kept
-        with desk.catalog.read() as connection:
-            assert [one.id for one in list_trash(connection, desk, Sorting()).items] == [uuid]
-        assert empty_trash(desk.catalog, desk.store, days, now=after + 2 + days * DAY) == [uuid]
-        assert list(desk.store.trash()) == []
+        kept = [entry.id for entry in context.store.trash()]
+        assert empty_trash(context.catalog, context.store, days, now=before - 2 + days * DAY) == []
+        assert [entry.id for entry in context.store.trash()] == kept
+        with context.catalog.read() as connection:
+            assert [one.id for one in list_trash(connection, context, Sorting()).items] == [uuid]
+        assert empty_trash(context.catalog, context.store, days, now=after + 2 + days * DAY) == [uuid]
+        assert list(context.store.trash()) == []
 
 
 def test_an_import_empties_the_trash_of_what_is_older_than_its_days(site: DataFolder) -> None:
@@ -489,9 +489,9 @@ def test_a_change_that_dies_is_rolled_forward(
     if verb == "join":
         site.bring(uploader_layout("S1", "1", images(1)), session="S1")
     uuid = waiting(site, images(2))
-    with desk_of(site) as desk:
+    with context_of(site) as context:
         if verb == "restore":
-            delete_session(desk, uuid)
+            delete_session(context, uuid)
 
     def die(name: str) -> None:
         if name == point:
@@ -499,24 +499,24 @@ def test_a_change_that_dies_is_rolled_forward(
 
     from scandock.publishing import operations, publish
 
-    with desk_of(site) as desk:
+    with context_of(site) as context:
         with monkeypatch.context() as patched:
             patched.setattr(completing, "reach", die)
             patched.setattr(publish, "reach", die)
             patched.setattr(operations, "end_unpublished", lambda running: None)
             with pytest.raises(_Killed):
                 {
-                    "move": lambda: move(desk, uuid, label="Moved"),
-                    "join": lambda: archive(desk, uuid),
-                    "delete": lambda: delete_session(desk, uuid),
-                    "restore": lambda: restore(desk, uuid),
+                    "move": lambda: move_session(context, uuid, label="Moved"),
+                    "join": lambda: archive_session(context, uuid),
+                    "delete": lambda: delete_session(context, uuid),
+                    "restore": lambda: restore_session(context, uuid),
                 }[verb]()
-        with desk.catalog.write() as connection:  # its process is gone: nobody renews, nobody owns
+        with context.catalog.write() as connection:  # its process is gone: nobody renews, nobody owns
             connection.execute(operation.update().values(owner="", lease_until=0))
-        assert recover(desk.catalog, desk.store).stuck == {}
+        assert recover(context.catalog, context.store).stuck == {}
         if verb in ("move", "restore"):
-            assert item(desk, uuid)["label"] == ("Moved" if verb == "move" else "S1")
-        desk.store.sweep()
+            assert item(context, uuid)["label"] == ("Moved" if verb == "move" else "S1")
+        context.store.sweep()
     expected = {"join": 2, "delete": 0}.get(verb, 2)
     assert len(site.files()) == expected
     whole(site)
@@ -528,38 +528,38 @@ def test_a_change_waits_for_an_import_of_the_same_session(site: DataFolder, monk
     from scandock.publishing.locks import locks_of
     from scandock.publishing.operations import run_operation
     from scandock.rules.permissions import Action
-    from scandock.services.rights import session_for
+    from scandock.services.rights import find_session_for
 
     monkeypatch.setattr(operations, "WAIT_SECONDS", 0.2)
     uuid = waiting(site, images(1))
-    with desk_of(site) as desk, run_operation(desk.catalog, desk.store, "test") as other:
-        with desk.catalog.read() as connection:
-            source = session_for(connection, SYSTEM, uuid, Action.SESSION_READ)
+    with context_of(site) as context, run_operation(context.catalog, context.store, "test") as other:
+        with context.catalog.read() as connection:
+            source = find_session_for(connection, SYSTEM, uuid, Action.SESSION_READ)
         with other.reserve_names({"P"}, lambda _: locks_of(source)):
             pass
-        refused("session_busy", archive, desk, uuid)
-        assert item(desk, uuid)["place"] == "prearchive"
-    with desk_of(site) as desk:
-        archive(desk, uuid)
+        refused("session_busy", archive_session, context, uuid)
+        assert item(context, uuid)["place"] == "prearchive"
+    with context_of(site) as context:
+        archive_session(context, uuid)
     whole(site)
 
 
 @pytest.mark.postgresql
 def test_rebuild_writes_attributes_from_the_facts(site: DataFolder) -> None:
     uuid = waiting(site, images(2))
-    with desk_of(site) as desk:
-        good = item(desk, uuid)
-        with desk.catalog.write() as connection:
+    with context_of(site) as context:
+        good = item(context, uuid)
+        with context.catalog.write() as connection:
             connection.execute(session.update().values(attributes="{}", xsi_type="xnat:otherDicomSessionData"))
-        would = prearchive.outcome_json(prearchive.rebuild(desk, uuid, dry_run=True))
-        assert item(desk, uuid)["attributes"] == {}
+        would = prearchive.outcome_json(prearchive.rebuild_session(context, uuid, dry_run=True))
+        assert item(context, uuid)["attributes"] == {}
         changed = len(good["attributes"]) + 1  # its type too
         assert would["counts"] == {"attributes": changed, "scans": 0, "kept": 2, "trashed": 0}
         told = f"differ from before: {changed}; scans with such details: 0 of 1. All files stay as they are (2)."
         assert told in would["message"]
-        prearchive.rebuild(desk, uuid)
-        again = item(desk, uuid)
-        assert dataclasses.asdict(prearchive.rebuild(desk, uuid, dry_run=True))["dry_run"]
+        prearchive.rebuild_session(context, uuid)
+        again = item(context, uuid)
+        assert dataclasses.asdict(prearchive.rebuild_session(context, uuid, dry_run=True))["dry_run"]
         assert (again["attributes"], again["type"]) == (good["attributes"], good["type"])
     whole(site)
 

@@ -15,9 +15,9 @@ from scandock.catalog.server_tables import audit, reception
 from scandock.catalog.tables import upload
 from scandock.model.machine_errors import DiskFull
 from scandock.rules.import_request import ImportRequest
-from scandock.services import spool_writing
-from scandock.services.cleaning.uploads import drop_ended, forget_broken
-from scandock.services.receiving import Offer
+from scandock.services import spool_writer
+from scandock.services.cleaning.uploads import discard_ended_spools, delete_abandoned_uploads
+from scandock.services.receiving import UploadOffer
 from scandock.services.settings import load_settings
 from tests.builders import make_data_folder
 from tests.integration.web import PASSWORD, serve_by_socket
@@ -286,14 +286,14 @@ def test_a_key_can_be_used_again_whose_upload_broke_while_nothing_could_be_writt
 
 
 def test_what_a_killed_server_left_of_whole_bodies_is_cleared_away(web, monkeypatch):
-    mine = Offer(account_id=1, door="raw", filename="a.zip", request=ImportRequest(), size=10)
+    mine = UploadOffer(account_id=1, door="raw", filename="a.zip", request=ImportRequest(), size=10)
     with web.site.catalog.read() as connection:
         account_id = connection.execute(select(audit.c.account_id).limit(1)).scalar_one()
     alive, dead = (web.site.receiving.begin(replaced(mine, account_id)) for _ in range(2))
     web.site.store.spool(dead.uuid).append(0, b"xx")
     with web.site.catalog.write() as connection:
         connection.execute(upload.update().where(upload.c.id == dead.upload_id).values(owner=json.dumps(of_the_dead())))
-    assert forget_broken(web.site.receiving) == 1
+    assert delete_abandoned_uploads(web.site.receiving) == 1
     assert (web.site.receiving.find(dead.uuid), web.spools()) == (None, [])
     assert web.site.receiving.find(alive.uuid) is not None
 
@@ -306,7 +306,7 @@ def test_what_a_request_brings_is_never_taken_for_broken(embedded):
         with embedded.site.catalog.write() as connection:
             connection.execute(reception.update().values(reserved_until=1))
         until(lambda: embedded.site.receptions)
-        assert forget_broken(embedded.site.receiving) == 0
+        assert delete_abandoned_uploads(embedded.site.receiving) == 0
         again = client.post("/api/v1/imports", content=b"x" * 1000, headers={"Idempotency-Key": "k"})
         assert (again.status_code, again.json()["code"]) == (409, "upload_running")
         raw.sendall(b"x" * 999)
@@ -333,12 +333,12 @@ def test_bytes_of_ended_imports_go_and_those_of_strangers_stay(embedded):
         for uuid, state in ((ended, "refused"), (failed, "failed")):
             connection.execute(upload.update().where(upload.c.uuid == uuid).values(state=state))
     embedded.site.store.spool("of-another-catalog").append(0, b"x")
-    assert drop_ended(embedded.site.receiving) == 1
+    assert discard_ended_spools(embedded.site.receiving) == 1
     assert sorted(embedded.spools()) == sorted([failed, "of-another-catalog"])
 
 
 def test_a_cancel_while_it_comes_in_ends_it(embedded, monkeypatch):
-    monkeypatch.setattr(spool_writing, "MARK_BYTES", 1)
+    monkeypatch.setattr(spool_writer, "MARK_BYTES", 1)
     with embedded.client() as client:
         with begin_request(embedded, "/api/v1/imports", {"Content-Length": "9000000"}, b"x" * 10) as raw:
             until(lambda: rows(embedded) == 1)

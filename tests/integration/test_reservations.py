@@ -18,8 +18,8 @@ from scandock.catalog.server_tables import account, reception
 from scandock.catalog.tables import upload
 from scandock.model.errors import Fault, ScandockError
 from scandock.rules.import_request import ImportRequest
-from scandock.services.cleaning.uploads import BROKEN, forget_broken
-from scandock.services.receiving import Arriving, Offer, Receiving
+from scandock.services.cleaning.uploads import ABANDONED_UPLOADS, delete_abandoned_uploads
+from scandock.services.receiving import IncomingUpload, UploadOffer, UploadReceiver
 from scandock.services.reservations import CHECK_BYTES
 from scandock.store.local import LocalStore
 from scandock.store.spools import LocalSpool
@@ -162,25 +162,25 @@ def test_bytes_keep_the_space_and_requests_without_any_do_not(web: Web, ann: htt
 def test_a_request_that_announces_bytes_and_brings_none_reserves_for_a_short_while(web: Web, ann: httpx.Client) -> None:
     url = made(ann, 900)
     at_first = reserved_until(web)
-    arriving = web.site.receiving.find(url.rpartition("/")[2])
-    assert arriving is not None
+    incoming_upload = web.site.receiving.find(url.rpartition("/")[2])
+    assert incoming_upload is not None
     two_hours_later(web)
-    web.site.receiving.reserve_again(arriving)
+    web.site.receiving.reserve_again(incoming_upload)
     limits = web.site.receiving.limits
     assert reserved_until(web) < at_first - limits.reserved_ms + limits.idle_seconds * 1000 + 600_000
-    assert web.site.receiving.keep_reserved(arriving)  # a byte of bytes that are to be checked as a whole
+    assert web.site.receiving.keep_reserved(incoming_upload)  # a byte of bytes that are to be checked as a whole
     assert reserved_until(web) >= at_first
 
 
 def test_what_brings_bytes_after_its_space_was_given_away_is_told_so(web: Web, ann: httpx.Client) -> None:
     """A connection that was silent for so long, where an administrator lets it."""
     url = made(ann, 900)
-    arriving = web.site.receiving.find(url.rpartition("/")[2])
-    assert arriving is not None
+    incoming_upload = web.site.receiving.find(url.rpartition("/")[2])
+    assert incoming_upload is not None
     two_hours_later(web)
     with web.client("bob", headers=TUS) as bob:
         made(bob, 500)
-    for call in (lambda: web.site.receiving.mark(arriving, 10), lambda: web.site.receiving.keep_reserved(arriving)):
+    for call in (lambda: web.site.receiving.mark(incoming_upload, 10), lambda: web.site.receiving.keep_reserved(incoming_upload)):
         with pytest.raises(Fault) as caught:
             call()
         assert caught.value.code == "disk_full"
@@ -262,8 +262,8 @@ def test_two_creations_at_once_are_not_promised_the_same_bytes(web: Web, monkeyp
 # -- every door --------------------------------------------------------------------------------------------------------
 
 
-def begin(receiving: Receiving, account_id: int, **more: Any) -> Arriving:
-    offer = Offer(account_id=account_id, door="raw", filename="a.zip", request=ImportRequest())
+def begin(receiving: UploadReceiver, account_id: int, **more: Any) -> IncomingUpload:
+    offer = UploadOffer(account_id=account_id, door="raw", filename="a.zip", request=ImportRequest())
     return receiving.begin(replace(offer, **more))
 
 
@@ -320,11 +320,11 @@ def test_files_by_hand_reserve_and_give_back(web: Web, monkeypatch: pytest.Monke
 
 def test_an_import_that_ended_or_was_given_up_reserves_nothing(web: Web) -> None:
     ann, bob = account_of(web, "ann"), account_of(web, "bob")
-    arriving = begin(web.site.receiving, ann, size=900)
+    incoming_upload = begin(web.site.receiving, ann, size=900)
     with pytest.raises(ScandockError):
         begin(web.site.receiving, bob, size=200)
     with web.site.catalog.write() as connection:
-        connection.execute(update(upload).where(upload.c.uuid == arriving.uuid).values(state="received"))
+        connection.execute(update(upload).where(upload.c.uuid == incoming_upload.uuid).values(state="received"))
     begin(web.site.receiving, bob, size=200)
 
 
@@ -339,7 +339,7 @@ def minutes_later(web: Web, minutes: int) -> None:
 
 def forget(web: Web) -> int:
     """The sweeper's turn, as the web process has it."""
-    return forget_broken(web.site.receiving)
+    return delete_abandoned_uploads(web.site.receiving)
 
 
 def vanish(web: Web, client: httpx.Client, monkeypatch: pytest.MonkeyPatch, **headers: str) -> None:
@@ -365,7 +365,7 @@ def test_a_broken_upload_gives_back_its_space_and_its_row(
     vanish(web, ann, monkeypatch)
     with web.client("bob", headers=TUS) as bob:
         made(bob, 800)  # also before the sweeper came
-    assert clean(web.site, BROKEN) == 1
+    assert clean(web.site, ABANDONED_UPLOADS) == 1
     assert web.spools() == []
     assert figures(web)["scandock_uploads_broken_total"] == "1.0"
     assert ann.get("/api/v1/imports").json()["items"] == []
@@ -374,28 +374,28 @@ def test_a_broken_upload_gives_back_its_space_and_its_row(
 @pytest.mark.postgresql
 def test_a_broken_upload_is_sent_again_under_its_key(web: Web, ann: httpx.Client) -> None:
     keyed = {"Idempotency-Key": "k"}
-    arriving = begin(
+    incoming_upload = begin(
         web.site.receiving, account_of(web, "ann"), size=900, idempotency_key="k", request=ImportRequest(project="P")
     )
     waits = ann.post("/api/v1/imports?project=P", content=b"x" * 900, headers=keyed)
     assert (waits.status_code, waits.json()["code"]) == (409, "upload_running")
     minutes_later(web, 5)
     assert ann.post("/api/v1/imports?project=P", content=b"x" * 900, headers=keyed).status_code == 202
-    assert web.site.receiving.find(arriving.uuid) is None
+    assert web.site.receiving.find(incoming_upload.uuid) is None
 
 
 @pytest.mark.postgresql
 def test_bytes_renew_the_lease_of_a_body_and_its_request_keeps_it(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
-    arriving = begin(web.site.receiving, account_of(web, "ann"), size=900)
+    incoming_upload = begin(web.site.receiving, account_of(web, "ann"), size=900)
     lease = reserved_until(web)
     assert lease <= now(web) + web.site.receiving.limits.lease_ms < now(web) + 600_000
     minutes_later(web, 3)
-    assert web.site.receiving.mark(arriving, 10)
+    assert web.site.receiving.mark(incoming_upload, 10)
     assert reserved_until(web) >= lease
     minutes_later(web, 5)
     with monkeypatch.context() as waiting:  # its request lives, and a lock keeps it waiting
-        waiting.setattr(web.site.receiving, "busy", {arriving.uuid})
-        assert forget_broken(web.site.receiving) == 0
+        waiting.setattr(web.site.receiving, "busy", {incoming_upload.uuid})
+        assert delete_abandoned_uploads(web.site.receiving) == 0
     assert forget(web) == 1
 
 

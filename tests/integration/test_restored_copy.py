@@ -15,11 +15,11 @@ from contextlib import closing
 import pytest
 
 from scandock.access.principal import SYSTEM
-from scandock.services.archiving import archive
-from scandock.services.moving import Desk
-from scandock.services.opening import opened
+from scandock.services.archiving import archive_session
+from scandock.services.moving import ServiceContext
+from scandock.services.data_catalog import open_data
 from scandock.services.settings import load_settings
-from scandock.services.trash import delete_session, restore
+from scandock.services.trash import delete_session, restore_session
 from tests.crash.archives import Step, Study, scenarios, write_zip
 from tests.crash.checker import examine_data, hash_files
 from tests.crash.forked import ForkedCommand
@@ -177,11 +177,11 @@ def test_an_import_that_cant_be_finished_is_listed_and_released_with_its_bytes_k
 def act(data: str, what: str, uuid: str) -> None:
     """What is killed: a person's change of a session."""
     settings = load_settings()
-    with opened(data, settings) as (catalog, store):
-        ACTIONS[what](Desk(catalog, store, settings, SYSTEM), uuid)
+    with open_data(data, settings) as (catalog, store):
+        ACTIONS[what](ServiceContext(catalog, store, settings, SYSTEM), uuid)
 
 
-ACTIONS: dict[str, Callable[..., object]] = {"delete": delete_session, "restore": restore, "archive": archive}
+ACTIONS: dict[str, Callable[..., object]] = {"delete": delete_session, "restore": restore_session, "archive": archive_session}
 WAITING = ("--destination", "prearchive")
 
 

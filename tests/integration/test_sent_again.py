@@ -8,7 +8,7 @@ import pytest
 
 from scandock.catalog.tables import upload
 from scandock.rules.import_request import ImportRequest
-from scandock.services.receiving import Offer
+from scandock.services.receiving import UploadOffer
 from tests.integration.web import serve_in_process
 
 KEY = {"Idempotency-Key": "k-1"}
@@ -98,7 +98,7 @@ def test_another_resumable_upload_is_refused(client, web):
 
 def test_a_key_of_an_upload_that_was_cancelled_while_it_came_is_not_answered_with_it(client, web):
     mia = web.account("mia", P="member")
-    offer = Offer(
+    offer = UploadOffer(
         account_id=mia, door="raw", filename="a.zip", request=ImportRequest(project="P"), idempotency_key="k-1"
     )
     begun = web.site.receiving.begin(offer)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scandock.services import checking
+from scandock.services import consistency_check
 from scandock.services.settings import load_settings
 from tests.crash.archives import Study, zip_bytes
 from tests.crash.processes import until
@@ -37,7 +37,7 @@ def test_it_takes_uploads_and_imports_them(begin, postgres_url, monkeypatch):
     server.placed(server.send(body(1)))
     server.end()
     monkeypatch.setenv("SCANDOCK_DATABASE_URL", postgres_url)
-    assert checking.check(str(server.data), load_settings()) == []
+    assert consistency_check.check_data(str(server.data), load_settings()) == []
     assert not (server.data / "scandock.db").exists()
 
 

@@ -15,13 +15,13 @@ from scandock.catalog.server_tables import member
 from scandock.catalog.tables import project, session
 from scandock.rules.labels import append_suffix
 from scandock.services.audit import record
-from scandock.services.checking import check
-from scandock.services.listing import Sorting
-from scandock.services.moving import Desk
-from scandock.services.opening import open_data_catalog, opened
-from scandock.services.project_deleting import delete_project
-from scandock.services.project_making import make_project
-from scandock.services.trash import list_trash, restore
+from scandock.services.consistency_check import check_data
+from scandock.services.pagination import Sorting
+from scandock.services.moving import ServiceContext
+from scandock.services.data_catalog import open_data_catalog, open_data
+from scandock.services.project_deletions import delete_project
+from scandock.services.project_creation import create_project
+from scandock.services.trash import list_trash, restore_session
 from scandock.testing.server import add_account
 from tests.builders import DataFolder, uploader_layout, images, make_data_folder
 
@@ -66,14 +66,14 @@ def names(catalog: Catalog) -> dict[int, str]:
 
 def test_what_was_set_aside_is_renamed_and_nothing_else(site: DataFolder) -> None:
     long = "L" * 60  # which was cut, to have its number behind it
-    with opened(str(site.data), site.settings) as (catalog, store):
-        desk = Desk(catalog, store, site.settings, SYSTEM)
+    with open_data(str(site.data), site.settings) as (catalog, store):
+        context = ServiceContext(catalog, store, site.settings, SYSTEM)
         for name in ("P", long):
             site.bring(uploader_layout("E", "1", images(1)), project=name)
-            delete_project(desk, name, with_files=False)
+            delete_project(context, name, with_files=False)
         # what people made, though it is called so: with and without the line of its making, with a member
         for name in ("Q", "Q_deleted_1", "P_deleted_77", "R_deleted_6", "S_deleted_7"):
-            make_project(catalog, site.settings, SYSTEM, name, "", None)
+            create_project(catalog, site.settings, SYSTEM, name, "", None)
         mia = add_account(catalog, "mia", "")
         before = names(catalog)
         with catalog.write() as connection:
@@ -91,35 +91,35 @@ def test_what_was_set_aside_is_renamed_and_nothing_else(site: DataFolder) -> Non
 def test_what_was_brought_back_follows(site: DataFolder) -> None:
     site.bring(uploader_layout("E", "1", images(1)))
     site.bring(uploader_layout("W", "1", images(1, study=2)), destination="prearchive")
-    with opened(str(site.data), site.settings) as (catalog, store):
-        desk = Desk(catalog, store, site.settings, SYSTEM)
-        delete_project(desk, "P", with_files=False)
+    with open_data(str(site.data), site.settings) as (catalog, store):
+        context = ServiceContext(catalog, store, site.settings, SYSTEM)
+        delete_project(context, "P", with_files=False)
         with catalog.read() as connection:
-            gone = [one.id for one in list_trash(connection, desk, Sorting()).items]
+            gone = [one.id for one in list_trash(connection, context, Sorting()).items]
         for uuid in gone:
-            restore(desk, uuid)
+            restore_session(context, uuid)
         with catalog.write() as connection:
             migrate_again(connection)
     for area in ("archive", "prearchive"):
         (site.data / area / "P~1").rename(site.data / area / "P_deleted_1")
-    assert check(str(site.data), site.settings) == []
+    assert check_data(str(site.data), site.settings) == []
     assert sorted(one.name for one in (site.data / "archive").iterdir()) == ["P~1"]
     assert (site.data / "archive/P~1/E").is_dir()
     assert [one.name for one in (site.data / "prearchive/P~1").glob("*/*")] == ["W"]
-    with opened(str(site.data), site.settings) as (catalog, _), catalog.read() as connection:
+    with open_data(str(site.data), site.settings) as (catalog, _), catalog.read() as connection:
         assert connection.execute(select(session.c.id)).all() != []
 
 
 def test_the_folders_of_a_project_that_has_the_old_name_now_stay(site: DataFolder) -> None:
     site.bring(uploader_layout("E", "1", images(1)))
-    with opened(str(site.data), site.settings) as (catalog, store):
-        desk = Desk(catalog, store, site.settings, SYSTEM)
-        delete_project(desk, "P", with_files=False)
+    with open_data(str(site.data), site.settings) as (catalog, store):
+        context = ServiceContext(catalog, store, site.settings, SYSTEM)
+        delete_project(context, "P", with_files=False)
     site.bring(uploader_layout("E", "1", images(1)), project="P_deleted_1")
-    with opened(str(site.data), site.settings) as (catalog, store):
-        desk = Desk(catalog, store, site.settings, SYSTEM)
+    with open_data(str(site.data), site.settings) as (catalog, store):
+        context = ServiceContext(catalog, store, site.settings, SYSTEM)
         with catalog.read() as connection:
-            (gone,) = [one.id for one in list_trash(connection, desk, Sorting()).items]
-        restore(desk, gone)
-    assert check(str(site.data), site.settings) == []
+            (gone,) = [one.id for one in list_trash(connection, context, Sorting()).items]
+        restore_session(context, gone)
+    assert check_data(str(site.data), site.settings) == []
     assert sorted(one.name for one in (site.data / "archive").iterdir()) == ["P_deleted_1", "P~1"]

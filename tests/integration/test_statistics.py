@@ -8,9 +8,9 @@ from sqlalchemy import event, insert, update
 from scandock.access.principal import ANONYMOUS, SYSTEM, AccessDenied
 from scandock.catalog.tables import session, upload
 from scandock.queue.tokens import new_uuid
-from scandock.services.opening import open_data_catalog
+from scandock.services.data_catalog import open_data_catalog
 from scandock.services.settings import load_settings
-from scandock.services.statistics import statistics
+from scandock.services.statistics import read_statistics
 from tests.integration.many_rows import seed
 
 NOVEMBER = 1_762_300_800_000
@@ -38,9 +38,9 @@ def test_sessions_are_summed_by_month_and_project_and_imports_by_outcome(catalog
     asked = []
     event.listen(catalog.engine, "before_cursor_execute", lambda *told: asked.append(told[2]))
     with catalog.read() as connection:
-        found = statistics(connection, SYSTEM)
+        found = read_statistics(connection, SYSTEM)
         assert len([one for one in asked if "GROUP BY" in one]) == 2
-        none = statistics(connection, SYSTEM, project_name="Waiting")
+        none = read_statistics(connection, SYSTEM, project_name="Waiting")
     assert {month: (one.sessions, one.bytes) for month, one in found.months.items()} == {
         "2025-11": (10, 30),
         "2025-12": (30, 90),
@@ -52,4 +52,4 @@ def test_sessions_are_summed_by_month_and_project_and_imports_by_outcome(catalog
 
 def test_nobody_but_administrators_is_told(catalog):
     with catalog.read() as connection, pytest.raises(AccessDenied):
-        statistics(connection, ANONYMOUS)
+        read_statistics(connection, ANONYMOUS)

@@ -24,9 +24,9 @@ from scandock.model.durations import DAY_MS
 from scandock.model.errors import Usage
 from scandock.rules.permissions import AccessDecision, Scope
 from scandock.services.accounts import Accounts
-from scandock.services.audit import Wanted, search
-from scandock.services.cleaning.rows import purge_ended
-from scandock.services.sign_in import begin_for, begin_login, change_own_password
+from scandock.services.audit import AuditFilter, search
+from scandock.services.cleaning.registry import delete_ended_access
+from scandock.services.authentication import begin_login_for, begin_login, change_own_password
 
 HERE = RequestInfo("10.0.0.1", "req-1")
 PASSWORD = "correct horse"
@@ -43,7 +43,7 @@ def catalog(database_url: str) -> Iterator[Catalog]:
 @pytest.fixture
 def first(catalog: Catalog) -> NewToken:
     """A token of two days, which nothing but the password made."""
-    return Accounts(catalog, SYSTEM, HERE).issue_token(scope=Scope.ALL, days=2, of="alice")
+    return Accounts(catalog, SYSTEM, HERE).issue_token(scope=Scope.ALL, days=2, account_name="alice")
 
 
 def by(catalog: Catalog, made: NewToken | NewLogin) -> Principal:
@@ -58,7 +58,7 @@ def issue(catalog: Catalog, asker: NewToken | NewLogin, *, days: int = 30, scope
 
 
 def begin(catalog: Catalog, asker: NewToken | NewLogin) -> NewLogin:
-    return begin_for(catalog, by(catalog, asker), HERE)
+    return begin_login_for(catalog, by(catalog, asker), HERE)
 
 
 def holds(catalog: Catalog, made: NewToken | NewLogin) -> bool:
@@ -76,11 +76,11 @@ def test_a_revoked_token_ends_all_that_came_of_it_and_nothing_else(catalog, firs
     deeper = begin(catalog, token_of_login)
     deepest = issue(catalog, deeper, days=1)
     descent: list[NewToken | NewLogin] = [login_of_it, token_of_login, deeper, deepest]
-    other = Accounts(catalog, SYSTEM, HERE).issue_token(scope=Scope.ALL, of="alice")
+    other = Accounts(catalog, SYSTEM, HERE).issue_token(scope=Scope.ALL, account_name="alice")
     others: list[NewToken | NewLogin] = [other, begin(catalog, other), log_in(catalog)]
     assert all(holds(catalog, one) for one in [first, *descent, *others])
 
-    Accounts(catalog, SYSTEM, HERE).revoke_token(first.alias, of="alice")
+    Accounts(catalog, SYSTEM, HERE).revoke_token(first.alias, account_name="alice")
 
     assert not any(holds(catalog, one) for one in [first, *descent])
     assert all(holds(catalog, one) for one in others)
@@ -92,19 +92,19 @@ def test_what_an_administrator_issues_for_another_account_ends_with_their_own_an
     system = Accounts(catalog, SYSTEM, HERE)
     system.create("root", PASSWORD, admin=True)
     system.create("chief", PASSWORD, admin=True)
-    own = system.issue_token(scope=Scope.ALL, of="alice")
+    own = system.issue_token(scope=Scope.ALL, account_name="alice")
     ends = (
         lambda issued: system.set_password("chief", PASSWORD),
         lambda issued: system.set_disabled("chief", True),
         lambda issued: system.set_admin("chief", False),
         lambda issued: system.set_admin("alice", True),
-        lambda issued: system.revoke_token(issued, of="chief"),
-        lambda issued: system.revoke_token(issued, of="alice"),
+        lambda issued: system.revoke_token(issued, account_name="chief"),
+        lambda issued: system.revoke_token(issued, account_name="alice"),
     )
     for end, whose in zip(ends, (*["chief"] * 5, "alice"), strict=True):
-        chief = begin_login(catalog, check_password(catalog, "chief", PASSWORD, HERE, LoginState()), HERE, by="password")
+        chief = begin_login(catalog, check_password(catalog, "chief", PASSWORD, HERE, LoginState()), HERE, method="password")
         asker = Accounts(catalog, by(catalog, chief), HERE)
-        made = asker.issue_token(scope=Scope.ALL, days=2, of="alice")
+        made = asker.issue_token(scope=Scope.ALL, days=2, account_name="alice")
         assert by(catalog, made).name == "alice"
         child = issue(catalog, made)
         (listed,) = [one for one in asker.tokens() if one.name == "Issued for alice"]
@@ -118,12 +118,12 @@ def test_what_an_administrator_issues_for_another_account_ends_with_their_own_an
             connection.execute(delete(api_token).where(api_token.c.name == "Issued for alice"))
     for other in ("root",):
         with pytest.raises(AccessDenied) as refused:
-            Accounts(catalog, admin_of(catalog, "chief"), HERE).issue_token(scope=Scope.ALL, of=other)
+            Accounts(catalog, admin_of(catalog, "chief"), HERE).issue_token(scope=Scope.ALL, account_name=other)
         assert refused.value.answer is AccessDecision.FORBIDDEN
     before = admin_of(catalog, "chief")
     system.set_admin("chief", False)
     with pytest.raises(AccessDenied):  # who was one when the request came
-        Accounts(catalog, before, HERE).issue_token(scope=Scope.ALL, of="alice")
+        Accounts(catalog, before, HERE).issue_token(scope=Scope.ALL, account_name="alice")
 
 
 @pytest.mark.postgresql
@@ -134,7 +134,7 @@ def test_what_an_account_is_when_it_is_changed_counts_and_not_what_it_was_when_i
     system.create("bob", PASSWORD)
     system.create("root", PASSWORD, admin=True)
     system.set_admin("alice", True)
-    made = Accounts(catalog, admin_of(catalog, "alice"), HERE).issue_token(scope=Scope.ALL, of="bob")
+    made = Accounts(catalog, admin_of(catalog, "alice"), HERE).issue_token(scope=Scope.ALL, account_name="bob")
     with catalog.write() as connection:
         accounts.set_admin(connection, before, False)
     assert not holds(catalog, made)
@@ -148,11 +148,11 @@ def test_what_was_issued_for_others_and_has_ended_takes_no_place_among_ones_own(
     system.create("chief", PASSWORD, admin=True)
     chief = Accounts(catalog, admin_of(catalog, "chief"), HERE)
     for _ in range(3):
-        made = chief.issue_token(scope=Scope.ALL, days=2, of="alice")
-        system.revoke_token(made.alias, of="alice")
+        made = chief.issue_token(scope=Scope.ALL, days=2, account_name="alice")
+        system.revoke_token(made.alias, account_name="alice")
     for name in ("bob", "carl", "dora"):
         system.create(name, PASSWORD)
-        chief.issue_token(scope=Scope.ALL, days=2, of=name)
+        chief.issue_token(scope=Scope.ALL, days=2, account_name=name)
         system.set_disabled(name, True)
     chief.issue_token(scope=Scope.ALL, days=2)
     named = sorted(one.name for one in chief.tokens())
@@ -208,15 +208,15 @@ def test_an_administrator_may_issue_for_more_accounts_than_one_has_tokens(catalo
     monkeypatch.setattr(tokens, "MAX_TOKENS", 3)
     system = Accounts(catalog, SYSTEM, HERE)
     system.create("chief", PASSWORD, admin=True)
-    chief = begin_login(catalog, check_password(catalog, "chief", PASSWORD, HERE, LoginState()), HERE, by="password")
+    chief = begin_login(catalog, check_password(catalog, "chief", PASSWORD, HERE, LoginState()), HERE, method="password")
     asker = Accounts(catalog, by(catalog, chief), HERE)
     names = [f"user{n}" for n in range(4)]
     for name in names:
         system.create(name, PASSWORD)
-        made = [asker.issue_token(scope=Scope.ALL, days=days, of=name) for days in (1, 2, 1)]
+        made = [asker.issue_token(scope=Scope.ALL, days=days, account_name=name) for days in (1, 2, 1)]
         assert all(holds(catalog, one) for one in made)
         with pytest.raises(Usage, match="at most 3 tokens"):
-            asker.issue_token(scope=Scope.ALL, of=name)
+            asker.issue_token(scope=Scope.ALL, account_name=name)
     own = asker.tokens()
     assert all(holds(catalog, asker.issue_token(scope=Scope.ALL)) for _ in range(3)), "they do not count"
     with pytest.raises(Usage, match="at most 3 tokens"):
@@ -224,8 +224,8 @@ def test_an_administrator_may_issue_for_more_accounts_than_one_has_tokens(catalo
     assert sorted(one.name for one in own) == [f"Issued for {name}" for name in names]
     assert {-((one.created - one.expires) // DAY_MS) for one in own} <= {2, 3}, "as long as the longest of them"
     asker.revoke_token(next(one.alias for one in own if one.name == "Issued for user1"))
-    assert not asker.tokens(of="user1")
-    assert len(asker.tokens(of="user2")) == 3
+    assert not asker.tokens(account_name="user1")
+    assert len(asker.tokens(account_name="user2")) == 3
 
 
 def test_what_is_revoked_further_down_leaves_what_made_it(catalog, first):
@@ -247,7 +247,7 @@ def test_the_trail_tells_the_days_that_a_token_really_has(catalog, first):
 
 
 def log_in(catalog: Catalog) -> NewLogin:
-    return begin_login(catalog, check_password(catalog, "alice", PASSWORD, HERE, LoginState()), HERE, by="password")
+    return begin_login(catalog, check_password(catalog, "alice", PASSWORD, HERE, LoginState()), HERE, method="password")
 
 
 @pytest.mark.postgresql
@@ -262,7 +262,7 @@ def test_nothing_outlives_the_token_that_made_it(catalog, first):
         for table in (api_token, login):
             connection.execute(update(table).values(expires=table.c.expires - 2 * DAY_MS))
     assert not any(holds(catalog, one) for one in (first, token, session))
-    purge_ended(catalog)
+    delete_ended_access(catalog)
     with catalog.read() as connection:
         for table in (api_token, login):
             assert connection.execute(select(func.count()).select_from(table)).scalar_one() == 0
@@ -281,7 +281,7 @@ def test_a_login_by_password_lives_as_long_as_ever_and_makes_tokens_of_any_lengt
 def test_no_token_makes_one_that_may_more(catalog):
     system = Accounts(catalog, SYSTEM, HERE)
     for scope in (Scope.READ, Scope.UPLOAD):
-        narrow = system.issue_token(scope=scope, of="alice")
+        narrow = system.issue_token(scope=scope, account_name="alice")
         for wanted in Scope:
             with pytest.raises(AccessDenied) as refused:
                 issue(catalog, narrow, scope=wanted)
@@ -294,8 +294,8 @@ def test_what_an_administrators_token_makes_for_others_is_its_own_too(catalog):
     system = Accounts(catalog, SYSTEM, HERE)
     system.create("boss", PASSWORD, admin=True)
     system.create("other", PASSWORD, admin=True)
-    token = system.issue_token(scope=Scope.ALL, days=2, of="boss")
-    for_alice = Accounts(catalog, by(catalog, token), HERE).issue_token(scope=Scope.ALL, days=30, of="alice")
+    token = system.issue_token(scope=Scope.ALL, days=2, account_name="boss")
+    for_alice = Accounts(catalog, by(catalog, token), HERE).issue_token(scope=Scope.ALL, days=30, account_name="alice")
     assert for_alice.expires == token.expires
     system.set_disabled("boss", True)
     assert not holds(catalog, for_alice)
@@ -312,10 +312,10 @@ def test_a_new_password_begins_a_login_that_is_no_tokens(catalog, first):
 @pytest.mark.postgresql
 def test_a_token_that_ends_in_this_moment_makes_nothing(catalog, first):
     asker = by(catalog, first)
-    Accounts(catalog, SYSTEM, HERE).revoke_token(first.alias, of="alice")
+    Accounts(catalog, SYSTEM, HERE).revoke_token(first.alias, account_name="alice")
     for make in (
         lambda: Accounts(catalog, asker, HERE).issue_token(scope=Scope.ALL),
-        lambda: begin_for(catalog, asker, HERE),
+        lambda: begin_login_for(catalog, asker, HERE),
     ):
         with pytest.raises(AccessDenied) as refused:
             make()
@@ -336,7 +336,7 @@ def test_for_one_login_too_many_the_longest_idle_one_ends_and_none_is_refused(ca
     fourth = log_in(catalog)
     assert (fourth.ended, [holds(catalog, one) for one in [*made, fourth]]) == (1, [True, False, True, True])
     with catalog.read() as connection:
-        [line, *_] = search(connection, Wanted(action="login"))
+        [line, *_] = search(connection, AuditFilter(action="login"))
     assert json.loads(line.details) == {"by": "password", "ended": 1}
 
 
@@ -354,7 +354,7 @@ def test_another_accounts_logins_are_not_touched(catalog, monkeypatch):
     monkeypatch.setattr(logins, "MAX_LOGINS", 1)
     Accounts(catalog, SYSTEM, HERE).create("bob", PASSWORD)
     alices = log_in(catalog)
-    begin_login(catalog, check_password(catalog, "bob", PASSWORD, HERE, LoginState()), HERE, by="password")
+    begin_login(catalog, check_password(catalog, "bob", PASSWORD, HERE, LoginState()), HERE, method="password")
     assert holds(catalog, alices)
 
 

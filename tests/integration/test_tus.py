@@ -21,9 +21,9 @@ from tusclient.client import TusClient
 from scandock.catalog.server_tables import clock_seen, event, reception
 from scandock.catalog.tables import upload
 from scandock.queue.enqueue import accept
-from scandock.services import spool_writing
-from scandock.services.cleaning.uploads import expire
-from scandock.services.clock_watch import why_wait
+from scandock.services import spool_writer
+from scandock.services.cleaning.uploads import expire_uploads
+from scandock.services.clock_check import check_deletion_allowed
 from scandock.services.imports import find_import
 from scandock.web.receiving import spooling
 from scandock.web.tus import locks
@@ -137,7 +137,7 @@ def test_an_empty_upload_is_accepted_at_once_for_its_import_to_refuse(client):
 def test_an_upload_that_ends_while_a_late_request_asks_for_it_is_not_called_cancelled(web, client, monkeypatch):
     url = make(client, size=10, filename="a.zip")
     uuid = url.rpartition("/")[2]
-    arriving = web.site.receiving.find(uuid)
+    incoming_upload = web.site.receiving.find(uuid)
     ends: list[bool] = []
 
     def ended_after(read):
@@ -153,7 +153,7 @@ def test_an_upload_that_ends_while_a_late_request_asks_for_it_is_not_called_canc
 
     def accepted():
         with web.site.catalog.write() as connection:
-            return accept(web.site.catalog, connection, arriving.upload_id)
+            return accept(web.site.catalog, connection, incoming_upload.upload_id)
 
     monkeypatch.setattr(web.site.receiving, "find", ended_after(web.site.receiving.find))
     monkeypatch.setattr("scandock.web.tus.routes.find_import", ended_after(find_import))
@@ -328,7 +328,7 @@ def test_expired_uploads_are_gone(web, client):
         connection.execute(reception.update().values(expires=1))
     assert code(patch(client, url, 100, DATA[100:])) == (410, "upload_expired")
     assert client.head(url).status_code == 410
-    expire(web.site.receiving, web.site.receiving.limits.lasts_ms, {uuids[1]})
+    expire_uploads(web.site.receiving, web.site.receiving.limits.lasts_ms, {uuids[1]})
     assert web.spools() == []
     assert (import_of(client, url)["state"], import_of(client, url)["code"]) == ("cancelled", "upload_expired")
     assert import_of(client, busy)["state"] == "receiving"
@@ -383,7 +383,7 @@ def test_an_upload_that_a_request_brings_right_now_is_not_taken_for_lost(web, cl
 
 def test_an_upload_that_a_clock_which_has_jumped_ends_goes_on(web, client):
     url = make(client)
-    assert why_wait(web.site.catalog) == ""
+    assert check_deletion_allowed(web.site.catalog) == ""
     with web.site.catalog.write() as connection:
         connection.execute(reception.update().values(expires=1))
         connection.execute(clock_seen.update().values(held_until=4 * 10**12))
@@ -407,7 +407,7 @@ def test_going_on_puts_off_the_expiry(web, client):
 
 def test_the_offset_is_what_was_marked_whatever_the_spool_holds(web, client, monkeypatch):
     """As after a kill: bytes beyond the last mark, checked or not, count for nothing."""
-    monkeypatch.setattr(spool_writing, "MARK_BYTES", 1)
+    monkeypatch.setattr(spool_writer, "MARK_BYTES", 1)
     url = make(client)
     uuid = url.rpartition("/")[2]
     assert patch(client, url, 0, DATA[:100]).status_code == 204

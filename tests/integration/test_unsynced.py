@@ -27,15 +27,15 @@ from scandock.catalog.tables import session
 from scandock.model.errors import Fault
 from scandock.model.crash_points import POINTS
 from scandock.publishing.receipts import amend_receipt
-from scandock.services import backing_up
-from scandock.services.archiving import archive
-from scandock.services.backing_up import back_up
-from scandock.services.checking import check
-from scandock.services.making import NewSession, make_session
-from scandock.services.moving import Desk
-from scandock.services.opening import opened
-from scandock.services.resolving import resolve
-from scandock.services.restoring import restore
+from scandock.services import backup
+from scandock.services.archiving import archive_session
+from scandock.services.backup import back_up
+from scandock.services.consistency_check import check_data
+from scandock.services.session_creation import NewSession, create_session
+from scandock.services.moving import ServiceContext
+from scandock.services.data_catalog import open_data
+from scandock.services.held_sessions import resolve_session
+from scandock.services.backup_restore import restore_backup
 from scandock.services.settings import load_settings
 from scandock.store import syscalls
 from scandock.store.identity import write_identity
@@ -92,7 +92,7 @@ def cut_import(ground: RoundArchives, scenario: Scenario, point: str, dropped: s
 
 def judge(scenario: Scenario, data: Path, point: str) -> None:
     """Recover, and compare with what must be there then: nothing of the import, or all of it."""
-    assert check(str(data), load_settings()) == []
+    assert check_data(str(data), load_settings()) == []
     rolls_forward = point == END or POINTS.index(point) >= ENDED
     whole(data, [scenario.after if rolls_forward else scenario.before], scenario)
 
@@ -133,21 +133,21 @@ def test_a_sync_that_an_import_drops_is_noticed(ground, site):
 
 def join(data: str) -> None:
     """Archive what waits, into the session that its study has."""
-    with opened(data, load_settings()) as (catalog, store):
-        archive(Desk(catalog, store, load_settings(), SYSTEM), waiting(catalog), overwrite="append")
+    with open_data(data, load_settings()) as (catalog, store):
+        archive_session(ServiceContext(catalog, store, load_settings(), SYSTEM), waiting(catalog), overwrite="append")
 
 
 def choose(data: str) -> None:
     """Keep of each object the version that came last."""
-    with opened(data, load_settings()) as (catalog, store):
-        resolve(Desk(catalog, store, load_settings(), SYSTEM), waiting(catalog), "keep_new")
+    with open_data(data, load_settings()) as (catalog, store):
+        resolve_session(ServiceContext(catalog, store, load_settings(), SYSTEM), waiting(catalog), "keep_new")
 
 
 def make(data: str) -> None:
     """Make an empty session."""
-    with opened(data, load_settings()) as (catalog, store):
+    with open_data(data, load_settings()) as (catalog, store):
         wanted = NewSession(project="P", subject="S", label="E", xsi_type="xnat:mrSessionData", attributes={})
-        make_session(Desk(catalog, store, load_settings(), SYSTEM), wanted)
+        create_session(ServiceContext(catalog, store, load_settings(), SYSTEM), wanted)
 
 
 def waiting(catalog: Catalog) -> str:
@@ -174,8 +174,8 @@ CHANGES: dict[str, tuple[Callable[[DataFolder], None], Callable[[str], None], st
         "archive/P/S/scans/1/resources/DICOM/files",
         2,
     ),
-    "services/resolving.py _prune: running.stage.seal()": (choosable, choose, "prearchive/P", 1),
-    "services/making.py show_empty: running.stage.seal()": (DataFolder.project, make, "archive/P/E", 0),
+    "services/held_sessions.py _keep_one_version: running.stage.seal()": (choosable, choose, "prearchive/P", 1),
+    "services/session_creation.py publish_empty_tree: running.stage.seal()": (DataFolder.project, make, "archive/P/E", 0),
 }
 """By the call that is dropped: what is there before, the change, and how many files are where afterwards."""
 
@@ -190,7 +190,7 @@ def test_a_change_that_was_to_be_is_finished_from_what_is_synced(tmp_path, monke
     function = f"{__name__}:{change.__name__}"
     missed = cut(data, "intent", site if is_dropped else "", function, str(data), argv=["change"])
     assert bool(missed) == is_dropped
-    found = check(str(data), load_settings())
+    found = check_data(str(data), load_settings())
     is_whole = (data / where).is_dir() and sum(one.is_file() for one in (data / where).rglob("*")) == files
     assert (found == [] and is_whole) == (not is_dropped)
 
@@ -215,7 +215,7 @@ def test_a_change_by_hand_asks_each_of_its_stages_whether_it_could_be_written(tm
         assert caught.value.code == "sync_failed"
         assert len(asked) == broken
         monkeypatch.undo()
-        assert check(str(data), load_settings()) == []
+        assert check_data(str(data), load_settings()) == []
 
 
 def test_a_receipt_gives_way_only_to_one_that_is_on_the_disk(tmp_path, monkeypatch):
@@ -282,10 +282,10 @@ class Promising:
 
 
 def spool(room: Promising) -> None:
-    arriving = room.store().spool("u")
+    incoming_upload = room.store().spool("u")
     with room.watched("data/incoming"):
-        arriving.append(0, b"abc")
-        arriving.sync()
+        incoming_upload.append(0, b"abc")
+        incoming_upload.sync()
 
 
 def prepare(room: Promising) -> None:
@@ -382,8 +382,8 @@ def receive(room: Promising) -> None:
 
 def read_inbox(room: Promising) -> None:
     receiving: Any = SimpleNamespace(store=room.store(), limits=SimpleNamespace(upload_bytes=100))
-    arriving: Any = SimpleNamespace(uuid="u")
-    packed = inbox._Spooling(receiving, arriving, lambda: False)  # noqa: SLF001
+    incoming_upload: Any = SimpleNamespace(uuid="u")
+    packed = inbox._Spooling(receiving, incoming_upload, lambda: False)  # noqa: SLF001
     with room.watched("data/incoming"):
         packed.write(b"abc")
         packed.end()
@@ -396,7 +396,7 @@ def back_it_up(room: Promising) -> None:
     with room.watched("backups/2") as disk, pytest.MonkeyPatch.context() as patch:
 
         def replaced(source: str, target: str) -> None:
-            if target.endswith(backing_up.TREES):
+            if target.endswith(backup.TREES):
                 trees = os.path.dirname(os.path.relpath(target, room.root))
                 room.missing += disk.unsynced(f"{trees}/archive")
                 room.missing += [] if disk.has_bytes_of(source) else [source]
@@ -407,7 +407,7 @@ def back_it_up(room: Promising) -> None:
                 room.missing += disk.unsynced(os.path.relpath(source, room.root) + "/")
             move(source, target, **more)
 
-        patch.setattr(backing_up, "_SAFE_TREES", 0)
+        patch.setattr(backup, "_SAFE_TREES", 0)
         patch.setattr(os, "replace", replaced)
         patch.setattr(os, "rename", renamed)
         back_up(str(room.data), load_settings(), str(room.root / "backups"))
@@ -427,7 +427,7 @@ def put_back(room: Promising) -> None:
             move(source, target, **more)
 
         patch.setattr(os, "rename", renamed)
-        assert restore(str(room.root / "backups"), str(room.root / "new"), load_settings()) == []
+        assert restore_backup(str(room.root / "backups"), str(room.root / "new"), load_settings()) == []
         room.missing += [] if disk.has_name(room.root / "new" / "scandock.db") else ["new/scandock.db"]
 
 
@@ -453,15 +453,15 @@ PROMISES: dict[str, Callable[[Promising], None]] = {
     "store/trash.py retire: sync_folder(TRASH, self._root.fd)": retire,
     "store/trash.py retire: sync_folder(paths.parent_folders(path)[0], self._root.fd)": retire,
     "store/trash.py restore: self._trees.settle()": bring_back,
-    "services/spool_writing.py sync: self._spool.sync()": receive,
+    "services/spool_writer.py sync: self._spool.sync()": receive,
     "web/xnat/services/inbox.py end: self._spool.sync()": read_inbox,
     "store/backups.py sync_all: syscalls.syncfs(fd)": back_it_up,
-    "services/backing_up.py _secure: backups.sync_all(self.path)": back_it_up,
-    "services/backing_up.py _secure: os.fsync(lines.fileno())": back_it_up,
-    "services/backing_up.py _end: backups.sync_all(self.path)": back_it_up,
-    "services/backing_up.py _end: backups.sync_all(self.target)": back_it_up,
-    "services/restoring.py restore: backups.sync_all(data)": put_back,
-    "services/restoring.py restore: backups.sync_all(data) (2)": put_back,
+    "services/backup.py _secure: backups.sync_all(self.path)": back_it_up,
+    "services/backup.py _secure: os.fsync(lines.fileno())": back_it_up,
+    "services/backup.py _end: backups.sync_all(self.path)": back_it_up,
+    "services/backup.py _end: backups.sync_all(self.target)": back_it_up,
+    "services/backup_restore.py restore_backup: backups.sync_all(data)": put_back,
+    "services/backup_restore.py restore_backup: backups.sync_all(data) (2)": put_back,
     "services/catalog_copies.py put_back_catalog: os.fsync(made.fileno())": put_back,
 }
 """By the call that is dropped: what promises that its work is on the disk."""
@@ -502,8 +502,8 @@ OTHERS = {
     "store/stages.py _sync_each: os.fsync(fd)": "test_local_store_system.py: old kernels",
     "store/space.py _write_probe: os.fsync(fd)": "test_a_disk_that_takes_bytes_and_does_not_keep_them_is_told",
     "publishing/receipts.py amend_receipt: stage.seal()": "test_a_receipt_gives_way_only_to_one_that_is_on_the_disk",
-    "services/hand_changes.py _placement: came.seal()": "test_a_change_by_hand_asks_each_of_its_stages",
-    "services/hand_changes.py _placement: running.stage.seal()": "test_a_change_by_hand_asks_each_of_its_stages",
+    "services/tree_changes.py _build_placement: change_stage.seal()": "test_a_change_by_hand_asks_each_of_its_stages",
+    "services/tree_changes.py _build_placement: running.stage.seal()": "test_a_change_by_hand_asks_each_of_its_stages",
 }
 """Those without which nothing is lost, or that show by their errors; what shows that."""
 

@@ -20,8 +20,8 @@ from sqlalchemy import Connection, func, select
 
 from scandock.catalog.engine import HEAD
 from scandock.catalog.tables import file, intent, operation, reservation, session, shelf, tree, upload
-from scandock.services.checking import check
-from scandock.services.opening import opened
+from scandock.services.consistency_check import check_data
+from scandock.services.data_catalog import open_data
 from scandock.services.settings import load_settings
 from scandock.testing.server import InProcessServer
 from scandock.testing.worker import InProcessWorker
@@ -121,7 +121,7 @@ def test_a_site_of_an_older_server_is_served_whole_and_what_was_under_way_there_
         assert stored(admin, "prearchive") == old["waiting"]
         comes_back(admin, old)
         assert stored(admin, "sessions") == old["archived"] | old["ends"] | old["tus"]["files"] | old["trashed"]
-    assert check(str(site.data), site.settings) == []
+    assert check_data(str(site.data), site.settings) == []
     if site.url is None:
         archived = old["archived"] | old["ends"] | old["tus"]["files"] | old["trashed"]
         assert standing(site.data) == promised(archived, old["waiting"])
@@ -130,7 +130,7 @@ def test_a_site_of_an_older_server_is_served_whole_and_what_was_under_way_there_
 def test_what_died_at_any_point_in_an_older_version_ends_with_this_one(dead_site):
     """Imports and people's changes, among them some of sessions whose import was deleted, or that came by none."""
     old, data, settings = dead_site.old, dead_site.data, dead_site.settings
-    with opened(str(data), settings) as (catalog, _), catalog.read() as connection:
+    with open_data(str(data), settings) as (catalog, _), catalog.read() as connection:
         for table in (operation, intent, reservation):
             assert connection.execute(select(func.count()).select_from(table)).scalar_one() == 0
         assert shown(connection, "archive") == old["archived"]
@@ -142,7 +142,7 @@ def test_what_died_at_any_point_in_an_older_version_ends_with_this_one(dead_site
         left = connection.execute(select(upload.c.archive, upload.c.request).where(~upload.c.deleted)).all()
         assert all(name.endswith(".zip") and "operation" not in json.loads(request) for name, request in left)
         assert connection.execute(select(func.count()).select_from(shelf)).scalar_one() == old["own"]
-    assert check(str(data), settings) == []  # which reads all bytes that are stored
+    assert check_data(str(data), settings) == []  # which reads all bytes that are stored
     assert list((data / "work").iterdir()) == []
     with InProcessServer(data, settings) as server, InProcessWorker(data, settings, upkeep=False):
         admin = server.client(auth=("admin", PASSWORD))
@@ -155,7 +155,7 @@ def test_what_died_at_any_point_in_an_older_version_ends_with_this_one(dead_site
         assert {one["Name"] for one in listed} == set(old["cached"])
         asked = {"src": "/user/cache/resources/R/files/3.zip", "import-handler": "DICOM-zip", "project": "P"}
         assert admin.post("/data/services/import", params={**asked, "dest": "/archive"}).status_code == 200
-    with opened(str(data), settings) as (catalog, _), catalog.read() as connection:
+    with open_data(str(data), settings) as (catalog, _), catalog.read() as connection:
         assert shown(connection, "archive") == old["archived"] | old["brings"]
 
 

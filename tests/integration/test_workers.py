@@ -14,7 +14,7 @@ import pytest
 from scandock.model.import_types import STAGES
 from scandock.model.crash_points import POINTS
 from scandock.queue.retry import MAX_ATTEMPTS
-from scandock.services.checking import check
+from scandock.services.consistency_check import check_data
 from scandock.services.settings import load_settings
 from scandock.testing.worker import InProcessWorker
 from tests.crash.archives import Study, zip_bytes
@@ -42,7 +42,7 @@ def placed(server, uuid, study=STUDY):
     assert server.ended(uuid) == "placed", server.row(uuid)
     until(lambda: not server.spooled() and not server.store.works(), "bytes or staging were left")
     if server.url is not None:
-        assert check(str(server.data), load_settings().model_copy(update={"database_url": server.url})) == []
+        assert check_data(str(server.data), load_settings().model_copy(update={"database_url": server.url})) == []
         return
     held, wrong = examine_data(server.data)
     assert not wrong, wrong

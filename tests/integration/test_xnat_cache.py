@@ -15,8 +15,8 @@ from sqlalchemy import update
 from scandock.catalog.server_tables import reception
 from scandock.catalog.tables import upload
 from scandock.rules.import_request import ImportRequest
-from scandock.services.cleaning.uploads import IDLE, forget_broken
-from scandock.services.receiving import Offer
+from scandock.services.cleaning.uploads import IDLE_UPLOADS, delete_abandoned_uploads
+from scandock.services.receiving import UploadOffer
 from scandock.services.settings import load_settings
 from scandock.testing.worker import InProcessWorker
 from scandock.web.xnat.services.user_cache import begin
@@ -180,24 +180,24 @@ def test_a_file_outlives_who_received_it_and_expires_as_an_upload(web: Web, clie
     dead = {"host": platform.node(), "boot": "another", "space": 0, "pid": 1, "started": 1}
     with web.site.catalog.write() as connection:
         connection.execute(update(upload).values(owner=json.dumps(dead)))
-    assert forget_broken(web.site.receiving) == 0
-    assert IDLE.run(web.site) == 0
+    assert delete_abandoned_uploads(web.site.receiving) == 0
+    assert IDLE_UPLOADS.run(web.site) == 0
     assert client.get(FILE).content == BODY
     with web.site.catalog.write() as connection:
         connection.execute(update(reception).values(expires=1))
-    assert IDLE.run(web.site) == 1
+    assert IDLE_UPLOADS.run(web.site) == 1
     assert client.get(FILE).status_code == 404
     assert web.spools() == []
 
 
 def test_a_file_that_did_not_come_whole_goes_with_who_received_it(web: Web, client: httpx.Client) -> None:
-    offer = Offer(account_id=1, door="raw", filename="a", request=ImportRequest())
+    offer = UploadOffer(account_id=1, door="raw", filename="a", request=ImportRequest())
     begin(web.site.receiving, offer, "20260101_101010", "a b.zip")
     assert client.get(FILE).status_code == 404
     dead = {"host": platform.node(), "boot": "another", "space": 0, "pid": 1, "started": 1}
     with web.site.catalog.write() as connection:
         connection.execute(update(upload).values(owner=json.dumps(dead)))
-    assert forget_broken(web.site.receiving) == 1
+    assert delete_abandoned_uploads(web.site.receiving) == 1
 
 
 def test_a_cancelled_file_is_no_file(web: Web, client: httpx.Client) -> None:

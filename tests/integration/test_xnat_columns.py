@@ -16,9 +16,9 @@ from sqlalchemy import Connection, select, update
 from scandock.access.principal import SYSTEM
 from scandock.catalog.engine import Catalog, open_catalog
 from scandock.catalog.tables import scan, session, subject
-from scandock.services.finding import find_subject
-from scandock.services.making_subjects import say_of_subject
-from scandock.services.moving import Desk
+from scandock.services.xnat_lookup import find_subject
+from scandock.services.subjects import edit_subject
+from scandock.services.moving import ServiceContext
 from scandock.services.settings import load_settings
 from scandock.store.local import LocalStore
 from scandock.web.xnat import things
@@ -619,7 +619,7 @@ def test_a_subject_is_modified_by_its_own_edits(client: httpx.Client, web: Web) 
 @pytest.mark.postgresql
 def test_a_subject_is_modified_by_whatever_changed_last(catalog: Catalog) -> None:
     seed(catalog, 4)
-    desk = Desk(catalog, LocalStore("/none"), load_settings(), SYSTEM)
+    context = ServiceContext(catalog, LocalStore("/none"), load_settings(), SYSTEM)
 
     def modified() -> Any:
         ((found, *_),) = ask(catalog, lambda c: list_subjects(c, SYSTEM, "last_modified", in_project="P")).rows
@@ -630,7 +630,7 @@ def test_a_subject_is_modified_by_whatever_changed_last(catalog: Catalog) -> Non
         uuid = connection.execute(select(subject.c.uuid)).scalar_one()
         connection.execute(update(subject).values(modified=1_500_000_000_000))
     assert modified() == "2017-07-14 02:40:00.0"
-    say_of_subject(desk, uuid, {"group": "control"})
+    edit_subject(context, uuid, {"group": "control"})
     edited = modified() or ""
     assert edited > "2025"
     with catalog.write() as connection:

@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 import httpx
 import pytest
 
-from scandock.services.checking import check
+from scandock.services.consistency_check import check_data
 from tests.builders import DataFolder, images, make_data_folder
 from tests.integration.web import serve_in_process
 
@@ -32,7 +32,7 @@ def served(site: DataFolder) -> Iterator[httpx.Client]:
         assert client.put("/data/projects/Q").status_code == 200
         site.bring({"a.dcm": images(1, also=SCANNER)[0]}, subject="S1", session="E1")
         yield client
-    assert check(str(site.data), site.settings) == []
+    assert check_data(str(site.data), site.settings) == []
 
 
 def document(client: httpx.Client, where: str) -> ET.Element:

@@ -13,11 +13,11 @@ from sqlalchemy import select, update
 
 from scandock.catalog.aliases import find_by_alias
 from scandock.catalog.tables import file
-from scandock.services.backing_up import back_up
-from scandock.services.checking import check
-from scandock.services.opening import opened
-from scandock.services.project_describing import Described, described
-from scandock.services.restoring import restore
+from scandock.services.backup import back_up
+from scandock.services.consistency_check import check_data
+from scandock.services.data_catalog import open_data
+from scandock.services.project_description import ProjectDescription, read_description
+from scandock.services.backup_restore import restore_backup
 from tests.builders import DataFolder, uploader_layout, images, make_data_folder
 from tests.integration.web import Web, serve_in_process
 
@@ -42,7 +42,7 @@ def served(site: DataFolder) -> Iterator[tuple[Web, httpx.Client]]:
         put(client, "b.txt", content="table", tags="third")
         put(client, "c.txt", format="U", content="U", tags="U")
         yield web, client
-    assert check(str(site.data), site.settings) == []
+    assert check_data(str(site.data), site.settings) == []
 
 
 def put(client: httpx.Client, name: str, **said: str) -> None:
@@ -158,8 +158,8 @@ def test_a_backup_has_the_words_of_files_and_of_projects(site: DataFolder, tmp_p
     with served(site) as (_, client):
         assert client.put("/data/projects/P", params={"description": "kept", "alias": "P_too"}).status_code == 200
         backup = back_up(str(site.data), site.settings, str(tmp_path / "kept"))
-    assert restore(backup.path, str(tmp_path / "new"), site.settings) == []
-    with opened(str(tmp_path / "new"), site.settings) as (catalog, _), catalog.read() as connection:
+    assert restore_backup(backup.path, str(tmp_path / "new"), site.settings) == []
+    with open_data(str(tmp_path / "new"), site.settings) as (catalog, _), catalog.read() as connection:
         of = select(file.c.name, file.c.content, file.c.format, file.c.tags).where(file.c.name.endswith(".txt"))
         assert sorted(map(tuple, connection.execute(of))) == [
             ("a.txt", "notes", "TXT", "first,second"),
@@ -167,4 +167,4 @@ def test_a_backup_has_the_words_of_files_and_of_projects(site: DataFolder, tmp_p
             ("c.txt", None, None, None),
         ]
         assert find_by_alias(connection, "p_TOO") == "P"
-        assert described(connection, "P", whole=True) == Described({"description": "kept"}, ["P_too"])
+        assert read_description(connection, "P", with_contact=True) == ProjectDescription({"description": "kept"}, ["P_too"])

@@ -22,7 +22,7 @@ from sqlalchemy import select
 from scandock.catalog import trees
 from scandock.catalog.tables import file
 from scandock.publishing import tree_plan
-from scandock.services.checking import check
+from scandock.services.consistency_check import check_data
 from tests.builders import DataFolder, images, make_data_folder, zip_entries
 from tests.integration.web import Web, serve_in_process
 
@@ -42,7 +42,7 @@ def served(site: DataFolder, **settings: int) -> Iterator[tuple[Web, httpx.Clien
         client.put(where, params={"xsiType": "xnat:mrSessionData"}).raise_for_status()
         client.put(f"{where}/scans/1", params={"xsiType": "xnat:mrScanData"}).raise_for_status()
         yield web, client, f"{where}/scans/1/resources/DICOM"
-    assert check(str(site.data), site.settings) == []
+    assert check_data(str(site.data), site.settings) == []
     assert list((site.data / "work").iterdir()) == []
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from scandock.services.checking import check
+from scandock.services.consistency_check import check_data
 from tests.builders import DataFolder, make_data_folder
 from tests.integration.web import Web, serve_in_process
 
@@ -29,7 +29,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Web, http
             client.put(SESSION, params={"xsiType": "xnat:mrSessionData"}).raise_for_status()
             client.put(f"{SESSION}/scans/1", params={"xsiType": "xnat:mrScanData"}).raise_for_status()
             yield web, client
-        assert check(str(site.data), site.settings) == []
+        assert check_data(str(site.data), site.settings) == []
 
 
 @pytest.fixture(params=HOLDERS, ids=("project", "scan"))

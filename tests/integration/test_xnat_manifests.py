@@ -26,18 +26,18 @@ from scandock.catalog.engine import open_catalog
 from scandock.catalog.server_tables import download_manifest
 from scandock.catalog.tables import resource, session
 from scandock.model.errors import Usage
-from scandock.services.cleaning.rows import MANIFESTS, MANIFESTS_KEPT_MS
+from scandock.services.cleaning.registry import MANIFESTS, MANIFESTS_KEPT_MS
 from scandock.services.manifests import (
-    KEPT,
+    MAX_MANIFESTS,
     MAX_BYTES,
     Listed,
     ManifestRequest,
     Selection,
     find_manifest,
-    keep_manifest,
-    parts_of,
-    rows_of_project,
-    rows_of_sessions,
+    store_manifest,
+    build_parts,
+    read_project_rows,
+    read_sessions_rows,
 )
 from scandock.testing.server import add_account
 from tests.builders import DataFolder, uploader_layout, images
@@ -313,7 +313,7 @@ def test_many_sessions_are_one_statement_and_in_their_order(database_url: str) -
             )
         with counted(catalog) as said:
             parts = ask(
-                catalog, lambda c: list(parts_of(rows_of_project(c, SYSTEM, "p"), Selection(everything=True)))
+                catalog, lambda c: list(build_parts(read_project_rows(c, SYSTEM, "p"), Selection(everything=True)))
             )  # fmt: skip
         assert len([one for one in said if "resource" in one]) == 1
         assert [one.label for one in parts] == [f"Sess_{n:05}" for n in range(40)]
@@ -321,7 +321,7 @@ def test_many_sessions_are_one_statement_and_in_their_order(database_url: str) -
             ("Sess_00000/scans/1-T0/resources/DICOM",)
         }, "a resource without files is left out"
         assert all(len(one.scans) == 1 and not one.own for one in parts)
-        some = ask(catalog, lambda c: list(parts_of(rows_of_sessions(c, [parts[3].uuid]), Selection(everything=True))))
+        some = ask(catalog, lambda c: list(build_parts(read_sessions_rows(c, [parts[3].uuid]), Selection(everything=True))))
         assert [one.id for one in some] == [parts[3].id]
     finally:
         catalog.dispose()
@@ -335,7 +335,7 @@ def test_names_that_differ_by_case_alone_get_folders_of_their_own() -> None:
         first._replace(scan_id="A"),
         first._replace(project="Q", uuid="v", number=2, resource="ALL"),
     ]
-    folders = [entry for part in parts_of(rows, Selection(everything=True)) for entry in part.scans]
+    folders = [entry for part in build_parts(rows, Selection(everything=True)) for entry in part.scans]
     assert [one.folder for one in folders] == [
         "E/scans/a/resources/DICOM", "E/scans/A/resources/DICOM_2", "E_Q/scans/a/resources/ALL"
     ]  # fmt: skip
@@ -355,21 +355,21 @@ def test_the_newest_of_an_account_are_kept_so_many_and_so_large(database_url: st
 
         some = Selection(scan_types=frozenset({"", "T1"}), scan_formats=frozenset({"DICOM"}), resources=frozenset("N"))
         choice = ManifestRequest(sessions=("XNAT_E00001", "XNAT_E00002"), selection=some, options=("simplified",))
-        theirs = keep_manifest(catalog, other, choice)
-        names = [keep_manifest(catalog, me, choice) for _ in range(KEPT + 1)]
-        assert len(set(names)) == KEPT + 1
+        theirs = store_manifest(catalog, other, choice)
+        names = [store_manifest(catalog, me, choice) for _ in range(MAX_MANIFESTS + 1)]
+        assert len(set(names)) == MAX_MANIFESTS + 1
         assert re.fullmatch(r"me-\d{8}_\d{9}", names[0])
         assert missing(me, names[0])
         assert missing(other, names[1])
         assert ask(catalog, lambda c: find_manifest(c, me, names[1])) == choice
         large = replace(choice, sessions=("XNAT_E00001",) * (MAX_BYTES // 32))
-        kept = [keep_manifest(catalog, me, large) for _ in range(2)]
+        kept = [store_manifest(catalog, me, large) for _ in range(2)]
         assert ask(catalog, lambda c: find_manifest(c, me, kept[0])) == large
-        kept.append(keep_manifest(catalog, me, large))
+        kept.append(store_manifest(catalog, me, large))
         assert missing(me, kept[0])
         assert missing(me, names[-1])
         with pytest.raises(Usage, match="At most"):
-            keep_manifest(catalog, me, replace(choice, sessions=("XNAT_E00001",) * (MAX_BYTES // 10)))
+            store_manifest(catalog, me, replace(choice, sessions=("XNAT_E00001",) * (MAX_BYTES // 10)))
         assert ask(catalog, lambda c: find_manifest(c, me, kept[2])) == large
         assert ask(catalog, lambda c: find_manifest(c, other, theirs)) == choice
         old = update(download_manifest).where(download_manifest.c.name == theirs)
@@ -416,5 +416,5 @@ def test_a_simplified_folder_lies_in_no_other_one() -> None:
     """A session's own resource that is called as a scan is: in a zip two files would have one name."""
     named = ((None, "1"), ("1", "DICOM"), (None, "1_2"), (None, "x"), ("1_3", "DICOM"))
     rows = [Listed("u", "E", "S", "P", 1, scan, None, label, 1) for scan, label in named]
-    (part,) = parts_of(rows, Selection(everything=True), ["simplified"])
+    (part,) = build_parts(rows, Selection(everything=True), ["simplified"])
     assert list(part.names.values()) == ["E/1_2", "E/1/DICOM", "E/1_2_2", "E/x", "E/1_3/DICOM"]

@@ -18,7 +18,7 @@ from scandock.catalog.engine import Catalog, open_catalog
 from scandock.catalog.sessions import find_session
 from scandock.catalog.tables import session
 from scandock.services import session_parts
-from scandock.services.finding import find_experiments
+from scandock.services.xnat_lookup import find_experiments
 from scandock.services.settings import load_settings
 from scandock.testing.data import make_data
 from scandock.web.deps import ZIP_THREADS
@@ -133,8 +133,8 @@ def test_two_thousand_scans_are_asked_for_by_name(tmp_path: Path) -> None:
         assert [one["cat_id"] for one in listed] == NAMES.split(",")
         standing = ask(catalog, lambda c: find_session(c, uuid))
         with counted(catalog) as said:
-            rows = ask(catalog, lambda c: session_parts.scans_of(c, standing, NAMES))
-            kept = ask(catalog, lambda c: session_parts.resources_of(c, standing, "DICOM,dicom", scans=rows))
+            rows = ask(catalog, lambda c: session_parts.find_scans(c, standing, NAMES))
+            kept = ask(catalog, lambda c: session_parts.find_resources(c, standing, "DICOM,dicom", scans=rows))
         assert (len(rows), len(kept)) == (SCANS, SCANS)
         assert len([one for one in said if one.startswith("SELECT")]) == 2, said
 

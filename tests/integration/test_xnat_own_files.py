@@ -27,11 +27,11 @@ from scandock.catalog.tables import project, subject
 from scandock.publishing import operations, reserve
 from scandock.publishing.locks import locks_of
 from scandock.publishing.operations import end_unpublished, run_operation
-from scandock.services.checking import check
+from scandock.services.consistency_check import check_data
 from scandock.services.damage import list_damage
-from scandock.services.listing import Sorting
-from scandock.services.moving import Desk
-from scandock.services.opening import opened
+from scandock.services.pagination import Sorting
+from scandock.services.moving import ServiceContext
+from scandock.services.data_catalog import open_data
 from tests.builders import DataFolder, make_data_folder, verify_some, zip_entries
 from tests.integration.web import Web, serve_in_process
 
@@ -59,7 +59,7 @@ def served(site: DataFolder) -> Iterator[tuple[Web, httpx.Client]]:
     with serve_in_process(site.data, site.settings) as web, web.client() as client:
         client.put(SUBJECT).raise_for_status()
         yield web, client
-    assert check(str(site.data), site.settings) == []
+    assert check_data(str(site.data), site.settings) == []
     assert list((site.data / "work").iterdir()) == []
 
 
@@ -388,7 +388,7 @@ def test_check_and_verification_find_what_is_not_as_it_was(
         (path.parent / "b.txt").write_bytes(b"b")
     else:
         tree.rename(tree.parent / "elsewhere")
-    found = {(one.kind, one.name.removeprefix("resources/P/")) for one in check(str(site.data), site.settings)}
+    found = {(one.kind, one.name.removeprefix("resources/P/")) for one in check_data(str(site.data), site.settings)}
     file = f"{tree.name}/resources/R/files"
     assert (
         found
@@ -399,10 +399,10 @@ def test_check_and_verification_find_what_is_not_as_it_was(
             "gone": {("missing", tree.name), ("stray", "elsewhere")},
         }[harm]
     )
-    with opened(str(site.data), site.settings) as (catalog, store):
+    with open_data(str(site.data), site.settings) as (catalog, store):
         verify_some(catalog, store, 10)
         with catalog.read() as connection:
-            desk = Desk(catalog, store, site.settings, SYSTEM)
-            rot = [(one.label, one.place) for one in list_damage(connection, desk, Sorting()).items]
+            context = ServiceContext(catalog, store, site.settings, SYSTEM)
+            rot = [(one.label, one.place) for one in list_damage(connection, context, Sorting()).items]
     whose = WHERE[of].rpartition("/")[2]
     assert rot == ([] if harm == "stray" else [(whose, "resources")])

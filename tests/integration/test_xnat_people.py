@@ -13,7 +13,7 @@ from scandock.access.principal import SYSTEM, AccessDenied, Door
 from scandock.catalog.engine import open_catalog
 from scandock.model.errors import Usage
 from scandock.rules.permissions import Role
-from scandock.services.finding import find_experiment
+from scandock.services.xnat_lookup import find_experiment
 from scandock.web.xnat.services import people
 from scandock.web.xnat.services.history import history_of
 from tests.builders import DataFolder, uploader_layout, images

@@ -15,12 +15,12 @@ from scandock.catalog.projects import ProjectRow, add_project
 from scandock.catalog.server_tables import scan_edit
 from scandock.catalog.tables import session as session_table
 from scandock.model.request_limits import DOCUMENT_SCANS
-from scandock.services.checking import check
-from scandock.services.finding import find_experiment
-from scandock.services.making import NewSession, WantedScan, make_session
-from scandock.services.moving import Desk
-from scandock.services.opening import opened
-from scandock.services.session_parts import scans_of
+from scandock.services.consistency_check import check_data
+from scandock.services.xnat_lookup import find_experiment
+from scandock.services.session_creation import NewSession, ScanRequest, create_session
+from scandock.services.moving import ServiceContext
+from scandock.services.data_catalog import open_data
+from scandock.services.session_parts import find_scans
 from tests.builders import DataFolder, images, make_data_folder
 from tests.integration.web import Web, serve_in_process
 
@@ -47,7 +47,7 @@ def web(site: DataFolder) -> Iterator[Web]:
     """One server for all tests; each test has a subject of its own."""
     with serve_in_process(site.data, site.settings) as web:
         yield web
-    assert check(str(site.data), site.settings) == []
+    assert check_data(str(site.data), site.settings) == []
 
 
 @pytest.fixture
@@ -161,19 +161,19 @@ def test_what_is_said_of_a_subject_that_is_given_a_label_that_is_taken_is_not_ke
 def test_a_session_is_made_with_its_scans(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> None:
     site = make_data_folder(tmp_path, monkeypatch, database_url)
     scans = [
-        WantedScan(id="1", type="T1", attributes={}, edits={"type": "T1", "quality": "unusable"}),
-        WantedScan(id="2", attributes={}, edits={"note": "late"}),
-        WantedScan(id="3", attributes={}, edits={}),
+        ScanRequest(id="1", type="T1", attributes={}, edits={"type": "T1", "quality": "unusable"}),
+        ScanRequest(id="2", attributes={}, edits={"note": "late"}),
+        ScanRequest(id="3", attributes={}, edits={}),
     ]
-    with opened(str(site.data), site.settings) as (catalog, store):
+    with open_data(str(site.data), site.settings) as (catalog, store):
         add_project(catalog, ProjectRow(name="P"))
         wanted = NewSession(
             project="P", subject="S", label="E", xsi_type="xnat:mrSessionData", attributes={}, scans=scans
         )
-        make_session(Desk(catalog, store, site.settings, SYSTEM), wanted)
+        create_session(ServiceContext(catalog, store, site.settings, SYSTEM), wanted)
         with catalog.read() as connection:
             found = find_experiment(connection, SYSTEM, "E", in_project="P").standing
-            rows = [(one.scan_id, one.type, one.quality, one.note) for one in scans_of(connection, found)]
+            rows = [(one.scan_id, one.type, one.quality, one.note) for one in find_scans(connection, found)]
             edits = connection.execute(select(scan_edit.c.scan_id, scan_edit.c.modified)).all()
     assert (found.scans, rows) == (
         3,

@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 
 from scandock.access.principal import Door, Principal
 from scandock.catalog.server_tables import account, tracked
-from scandock.services.committing import archive_as
+from scandock.services.committing import archive_with_parameters
 from scandock.web.xnat.services.cleaning import KEYS, KEYS_KEPT_MS
 from scandock.web.xnat.services.tracked_work import ALIVE_SECONDS, STOPPED, begin
 from scandock.web.xnat.services.tracking import tell
@@ -101,13 +101,13 @@ def test_a_key_without_a_name_is_refused_before_anything_is_done(site: DataFolde
 def test_while_it_goes_on_the_key_says_so(site: DataFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     uri = import_to_prearchive(site)
     with serve_xnat(site) as (_, client):
-        real, seen = archive_as, []
+        real, seen = archive_with_parameters, []
 
         def meanwhile(*args: Any, **kwargs: Any) -> Any:
             seen.append(told(client))
             return real(*args, **kwargs)
 
-        monkeypatch.setattr("scandock.web.xnat.archiving.archive_as", meanwhile)
+        monkeypatch.setattr("scandock.web.xnat.archiving.archive_with_parameters", meanwhile)
         assert client.post(ARCHIVE, params={"src": uri, **LISTENER}).status_code == 200
         assert [(one["succeeded"], one["finalMessage"]) for one in seen] == [(None, None)]
         assert told(client)["succeeded"] is True
@@ -120,7 +120,7 @@ def test_a_fault_of_the_server_is_an_end(site: DataFolder, monkeypatch: pytest.M
         def fails(*_: Any, **__: Any) -> None:
             raise RuntimeError("broken")
 
-        monkeypatch.setattr("scandock.web.xnat.archiving.archive_as", fails)
+        monkeypatch.setattr("scandock.web.xnat.archiving.archive_with_parameters", fails)
         assert client.post(ARCHIVE, params={"src": uri, **LISTENER}).status_code == 500
         assert told(client)["succeeded"] is False
 

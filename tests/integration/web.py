@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 
 from scandock.access import accounts
 from scandock.access.passwords import hash_password
-from scandock.services.checking import check
+from scandock.services.consistency_check import check_data
 from scandock.services.logs import write_step
 from scandock.services.settings import Settings, load_settings
 from scandock.testing.data import make_data
@@ -154,5 +154,5 @@ def serve_data_folder(site: builders.DataFolder) -> Iterator[tuple[Web, httpx.Cl
     """A site's DATA behind HTTP, and its administrator's client; checked once it has ended."""
     with serve_in_process(site.data, site.settings) as web, web.client() as client:
         yield web, client
-    assert check(str(site.data), site.settings) == []
+    assert check_data(str(site.data), site.settings) == []
     assert list((site.data / "work").iterdir()) == []

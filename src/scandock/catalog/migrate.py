@@ -38,7 +38,7 @@ def check_known(version: str | None) -> None:
 def upgrade(connection: Connection, version: str | None) -> None:
     """Run the migrations from `version` to the newest, within the caller's transaction.
 
-    Raises `Fault` (`catalog_newer`), as `check_known`.
+    Raises `Fault` (`catalog_newer`), as `check_same_folder`.
     """
     check_known(version)
     if version is not None and not _has(version, "versions"):

@@ -38,9 +38,9 @@ def open_data_catalog(data: str, *, must_exist: bool = False) -> Iterator[Catalo
     """The catalog of DATA; made where missing, unless it must exist."""
     checks.check_data(data, must_exist=must_exist)
     from scandock.cli.import_cmd import load_settings
-    from scandock.services.opening import opened
+    from scandock.services.data_catalog import open_data
 
-    with opened(data, load_settings()) as (catalog, _):
+    with open_data(data, load_settings()) as (catalog, _):
         yield catalog
 
 
@@ -208,7 +208,7 @@ def token_add(
     with open_data_catalog(data, must_exist=True) as catalog:
         from scandock.rules.permissions import Scope
 
-        new_token = _account_service(catalog).issue_token(scope=Scope(scope), days=days, name=label, of=name)
+        new_token = _account_service(catalog).issue_token(scope=Scope(scope), days=days, name=label, account_name=name)
     print_line(f"{new_token.alias}:{new_token.secret}", sys.stdout)
     print_line("It is shown this once. Use it as name:password, or as `Authorization: Bearer ALIAS.SECRET`.")
 
@@ -220,7 +220,7 @@ def token_list(name: Name, *, data: options.ExistingData, as_json: options.AsJso
         rows: list[dict[str, object]] = [
             {"alias": row.alias, "label": row.name, "scope": row.scope.value, "created": row.created,
              "expires": row.expires, "seen": row.seen}
-            for row in _account_service(catalog).tokens(of=name)
+            for row in _account_service(catalog).tokens(account_name=name)
         ]  # fmt: skip
     print_list(rows, as_json, lambda row: f"{row['alias']}: {row['scope']} {row['label']}".rstrip())
 
@@ -234,7 +234,7 @@ def token_revoke(
 ) -> None:
     """End a token at once."""
     with open_data_catalog(data, must_exist=True) as catalog:
-        _account_service(catalog).revoke_token(alias, of=name)
+        _account_service(catalog).revoke_token(alias, account_name=name)
     print_line("The token is revoked.", sys.stdout)
 
 

@@ -21,7 +21,7 @@ from scandock.cli.rules_cmd import rules
 from scandock.cli.verify_cmd import verify
 
 if TYPE_CHECKING:
-    from scandock.services.projects import Project
+    from scandock.services.projects import ProjectSettings
 
 admin = typer.Typer(
     help="Projects, accounts, imports, and the rules that name sessions.",
@@ -146,7 +146,7 @@ def adopt(data: options.ExistingData) -> None:
     """
     checks.check_data(data, must_exist=True)
     from scandock.cli.import_cmd import load_settings
-    from scandock.services.opening import open_data_catalog
+    from scandock.services.data_catalog import open_data_catalog
 
     settings = load_settings()
     if settings.database_url is None:
@@ -156,7 +156,7 @@ def adopt(data: options.ExistingData) -> None:
     print_line(f"The database belongs to {os.path.abspath(data)} now.", sys.stdout)
 
 
-def _print_table(projects: Sequence[Project]) -> None:
+def _print_table(projects: Sequence[ProjectSettings]) -> None:
     from rich import box
     from rich.table import Table
     from rich.text import Text

@@ -31,10 +31,10 @@ def audit(
     after, before = _parse_time("--since", since), _parse_time("--until", until)
     with open_data_catalog(data, must_exist=True) as catalog:
         from scandock.access.principal import SYSTEM
-        from scandock.services.audit import Wanted
+        from scandock.services.audit import AuditFilter
         from scandock.services.audit_export import begin_export
 
-        filters = Wanted(
+        filters = AuditFilter(
             project=project, earlier=True, actor=account, action=action, target=target, since=after, until=before
         )  # fmt: skip
         pieces = begin_export(catalog, SYSTEM, filters, form, local_request_info())

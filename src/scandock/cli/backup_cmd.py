@@ -30,7 +30,7 @@ def backup(
     from scandock.cli.import_cmd import load_settings
     from scandock.cli.interrupt import Interrupt
     from scandock.cli.progress import display
-    from scandock.services.backing_up import back_up
+    from scandock.services.backup import back_up
 
     settings = load_settings()
     # nothing in DATA is written, and what was copied is gone on with: Ctrl-C may stop this at once
@@ -64,8 +64,8 @@ def restore(
     from scandock.cli.import_cmd import load_settings
     from scandock.cli.interrupt import Interrupt
     from scandock.cli.progress import display
-    from scandock.services.restoring import find_backup
-    from scandock.services.restoring import restore as run
+    from scandock.services.backup_restore import find_backup
+    from scandock.services.backup_restore import restore_backup as run
 
     settings = load_settings()
     source = find_backup(source)

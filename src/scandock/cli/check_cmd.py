@@ -16,7 +16,7 @@ from scandock.cli.consoles import make_console, is_terminal, print_line, tolerat
 from scandock.cli.text_format import printable, format_count
 
 if TYPE_CHECKING:
-    from scandock.services.checking import Finding
+    from scandock.services.consistency_check import Finding
 
 
 def check(data: options.ExistingData, as_json: options.AsJson = False) -> None:
@@ -30,7 +30,7 @@ def check(data: options.ExistingData, as_json: options.AsJson = False) -> None:
     from scandock.cli.import_cmd import load_settings
     from scandock.cli.interrupt import Interrupt
     from scandock.cli.progress import display
-    from scandock.services.checking import check as run
+    from scandock.services.consistency_check import check_data as run
 
     settings = load_settings()
     # nothing is written, so Ctrl-C may stop this at once: no handler is installed

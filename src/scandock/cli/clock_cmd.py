@@ -22,11 +22,11 @@ def clock(
     """Show whether deletions for age wait because the clock has jumped."""
     with open_data_catalog(data, must_exist=True) as catalog:
         from scandock.access.principal import SYSTEM
-        from scandock.services import clock_watch
+        from scandock.services import clock_check
 
         if confirm:
-            clock_watch.confirm(catalog, SYSTEM, local_request_info())
-        status = clock_watch.look_at(catalog)
+            clock_check.confirm_clock_state(catalog, SYSTEM, local_request_info())
+        status = clock_check.read_clock_state(catalog)
     print_line(status.why or "The clock is trusted: what is too old is deleted.", sys.stdout)
     if status.confirmable:
         print_line("If the clock is right: scandock admin clock --confirm", sys.stdout)

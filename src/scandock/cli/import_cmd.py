@@ -109,11 +109,11 @@ def load_settings() -> Settings:
     Imported here, as pydantic-settings costs a tenth of a second.
     """
     from scandock.cli.consoles import print_line
-    from scandock.services.setting_rows import unknown_settings
+    from scandock.services.setting_rows import describe_unknown_variables
     from scandock.services.settings import load_settings as load
 
     settings = load()
-    for sentence in unknown_settings():
+    for sentence in describe_unknown_variables():
         print_line(f"Warning: {sentence}")
     return settings
 

@@ -31,10 +31,10 @@ def import_list(
     """List imports, the newest first."""
     checks.check_data(data, must_exist=True)
     from scandock.cli.import_cmd import load_settings
-    from scandock.services.opening import opened
+    from scandock.services.data_catalog import open_data
     from scandock.services.stuck_imports import list_imports
 
-    with opened(data, load_settings()) as (catalog, store):
+    with open_data(data, load_settings()) as (catalog, store):
         rows = list_imports(catalog, store, stuck=stuck)
     with tolerate_closed_pipe(sys.stdout):
         if as_json:
@@ -57,9 +57,9 @@ def import_release(
     """
     checks.check_data(data, must_exist=True)
     from scandock.cli.import_cmd import load_settings
-    from scandock.services.opening import opened
+    from scandock.services.data_catalog import open_data
     from scandock.services.stuck_imports import release_import
 
-    with opened(data, load_settings()) as (catalog, store):
+    with open_data(data, load_settings()) as (catalog, store):
         why = release_import(catalog, store, uuid, local_request_info())
     print_line(f"Import {uuid} has ended. {why}", sys.stdout)

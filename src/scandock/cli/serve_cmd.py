@@ -38,16 +38,16 @@ def serve(
     checks.check_data(data)
     if dicom_port != "off":
         raise DicomReceiverMissing
-    from scandock.services.logs import set_up
+    from scandock.services.logs import configure_logging
     from scandock.services.server_checks import check_server
-    from scandock.services.setting_rows import unknown_settings
+    from scandock.services.setting_rows import describe_unknown_variables
     from scandock.services.settings import load_settings
     from scandock.workers.supervisor import ServeOptions
     from scandock.workers.supervisor import serve as run
 
     settings = load_settings()
     check_server(settings)
-    for sentence in unknown_settings():
-        set_up("supervisor", settings.log_level).warning("setting_unknown", message=sentence)
+    for sentence in describe_unknown_variables():
+        configure_logging("supervisor", settings.log_level).warning("setting_unknown", message=sentence)
     serve_options = ServeOptions(data=os.path.abspath(data), host=host, port=port, slots=workers)
     raise typer.Exit(run(serve_options, settings, lambda text: print_line(text, sys.stdout)))

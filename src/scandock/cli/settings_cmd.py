@@ -23,10 +23,10 @@ def settings(as_json: options.AsJson = False) -> None:
 
     A setting is an environment variable, SCANDOCK_*. Passwords are masked.
     """
-    from scandock.services.setting_rows import describe, describe_limits, unknown_settings
+    from scandock.services.setting_rows import describe_settings, describe_limits, describe_unknown_variables
     from scandock.services.settings import load_settings
 
-    rows, limits = describe(load_settings()), describe_limits()
+    rows, limits = describe_settings(load_settings()), describe_limits()
     with tolerate_closed_pipe(sys.stdout):
         if as_json:
             parts = [{"name": r.name, "value": r.value, "source": r.source, "meaning": r.meaning} for r in rows]
@@ -40,7 +40,7 @@ def settings(as_json: options.AsJson = False) -> None:
                 print_line(f"{row.name}={row.shown} ({row.source})", sys.stdout)
             for limit in limits:
                 print_line(f"{limit.name}={limit.shown} ({_FIXED})", sys.stdout)
-    for sentence in unknown_settings():
+    for sentence in describe_unknown_variables():
         print_line(f"Warning: {sentence}")
 
 

@@ -33,18 +33,18 @@ def verify(
         raise typer.BadParameter("Name ids of sessions, or give --damaged, which takes --project.")
     from scandock.access.principal import SYSTEM
     from scandock.cli.import_cmd import load_settings
-    from scandock.services.damage import read_here
-    from scandock.services.moving import Desk
-    from scandock.services.opening import opened
+    from scandock.services.damage import verify_in_process
+    from scandock.services.moving import ServiceContext
+    from scandock.services.data_catalog import open_data
 
     settings = load_settings()
     # what was read is noted at once: Ctrl-C may stop this, and the server's worker goes on with the rest
-    with opened(data, settings) as (catalog, store):
-        desk = Desk(catalog, store, settings, SYSTEM, local_request_info())
+    with open_data(data, settings) as (catalog, store):
+        context = ServiceContext(catalog, store, settings, SYSTEM, local_request_info())
         if project is not None:
             with catalog.read() as connection:
                 check_project_exists(connection, project)
-        done = read_here(desk, sessions or [], damaged=damaged, project_name=project)
+        done = verify_in_process(context, sessions or [], damaged=damaged, project_name=project)
     read, left = done.verified, done.left
     if damaged and not done.named:
         print_line("No damaged files are listed.", sys.stdout)

@@ -215,7 +215,7 @@ def answer(
 ) -> AccessDecision:
     """What a door says; `accessibility` None where there is no such project, `deleting` where it is being deleted.
 
-    `set_aside`: it was deleted, and is as one that there is not to everybody but for `is_allowed_in_deleted`.
+    `replaced_files_sentence`: it was deleted, and is as one that there is not to everybody but for `is_allowed_in_deleted`.
 
     What is being deleted is read no more by anybody, and its refusals of changes say why. Any other refusal is 403 only
     to those who may know that the project is there: all others hear what they would hear if it were not. Those who are

@@ -14,8 +14,8 @@ from scandock.catalog.tables import session, tree, upload
 from scandock.model.verdicts import UNFINISHED, ImportState
 from scandock.services.import_records import Import
 from scandock.services.imports import list_imports, read_import
-from scandock.services.listing import Page, Sorting
-from scandock.services.whereabouts import Stands, whereabouts
+from scandock.services.pagination import Page, Sorting
+from scandock.services.session_locations import SessionLocation, locate_sessions
 
 TO_DECIDE: Final = "to-decide"
 GROUPS: Final[dict[str, tuple[str, ...]]] = {
@@ -32,7 +32,7 @@ SESSIONS: Final = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sought:
+class ActivityFilter:
     """Which imports: one's own or all that one may see, of a group of `GROUPS`, of a project, by the archive's name."""
 
     mine: bool = True
@@ -47,70 +47,70 @@ class Activity(Import):
 
     owner: str
     mine: bool
-    stands: dict[str, Stands]
+    stands: dict[str, SessionLocation]
     """By address, where each session that was left waiting stands now."""
     decided: bool
     """Whether none of what was held waits for a decision any more."""
 
 
-def list_activity(catalog: Catalog, principal: Principal, sought: Sought, sorting: Sorting) -> Page[Activity]:
+def list_activity(catalog: Catalog, principal: Principal, filters: ActivityFilter, sorting: Sorting) -> Page[Activity]:
     """A page of imports, the newest first."""
-    found = list_imports(
+    page = list_imports(
         catalog,
         principal,
         sorting,
-        project_name=sought.project or None,
-        states=GROUPS.get(sought.group, ()),
-        mine=sought.mine,
-        search=sought.search,
-        having=_waits() if sought.group == TO_DECIDE else None,
+        project_name=filters.project or None,
+        states=GROUPS.get(filters.group, ()),
+        mine=filters.mine,
+        search=filters.search,
+        has_waiting=_has_waiting_session() if filters.group == TO_DECIDE else None,
     )
     with catalog.read() as connection:
-        return Page(_complete(connection, principal, found.items), found.next)
+        return Page(_add_details(connection, principal, page.items), page.next)
 
 
 def read_activity(catalog: Catalog, principal: Principal, uuid: str) -> Activity:
     """One import. Denied where it may not be known of."""
-    one = read_import(catalog, principal, uuid)
+    item = read_import(catalog, principal, uuid)
     with catalog.read() as connection:
-        return _complete(connection, principal, [one])[0]
+        return _add_details(connection, principal, [item])[0]
 
 
-def _complete(connection: Connection, principal: Principal, items: list[Import]) -> list[Activity]:
-    owners = _owners(connection, [one.id for one in items])
-    every = whereabouts(connection, principal, items, SESSIONS)
-    waiting = _waiting(connection, [one.id for one in items if one.state is ImportState.HELD])
-    found = []
-    for one in items:
-        owner, account_id = owners.get(one.id, ("", None))
-        stands = every.get(one.id, {})
-        waits = one.id in waiting or any(told.held for told in stands.values())
-        found.append(
+def _add_details(connection: Connection, principal: Principal, items: list[Import]) -> list[Activity]:
+    owners = _read_owners(connection, [item.id for item in items])
+    locations_by_import = locate_sessions(connection, principal, items, SESSIONS)
+    waiting_uuids = _find_waiting(connection, [item.id for item in items if item.state is ImportState.HELD])
+    detailed = []
+    for item in items:
+        owner, account_id = owners.get(item.id, ("", None))
+        locations = locations_by_import.get(item.id, {})
+        waits = item.id in waiting_uuids or any(location.held for location in locations.values())
+        detailed.append(
             Activity(
-                **vars(one),
+                **vars(item),
                 owner=owner,
                 mine=account_id == principal.account_id,
-                stands=stands,
-                decided=one.state is ImportState.HELD and not waits,
+                stands=locations,
+                decided=item.state is ImportState.HELD and not waits,
             )
         )
-    return found
+    return detailed
 
 
-def _waits() -> ColumnElement[bool]:
+def _has_waiting_session() -> ColumnElement[bool]:
     """Of an upload: whether a session that its files came by waits for a decision, shown or not."""
     its = select(session.c.id).join(tree, tree.c.id == session.c.tree_id).where(tree.c.upload_id == upload.c.id)
     return exists(its.where(session.c.place == "prearchive", session.c.held_code != ""))
 
 
-def _waiting(connection: Connection, uuids: list[str]) -> set[str]:
+def _find_waiting(connection: Connection, uuids: list[str]) -> set[str]:
     """Those of them of which a session waits for a decision."""
     if not uuids:
         return set()
-    return set(connection.execute(select(upload.c.uuid).where(upload.c.uuid.in_(uuids), _waits())).scalars())
+    return set(connection.execute(select(upload.c.uuid).where(upload.c.uuid.in_(uuids), _has_waiting_session())).scalars())
 
 
-def _owners(connection: Connection, uuids: list[str]) -> dict[str, tuple[str, int | None]]:
+def _read_owners(connection: Connection, uuids: list[str]) -> dict[str, tuple[str, int | None]]:
     rows = connection.execute(
         select(upload.c.uuid, account.c.name, account.c.id)
         .join(reception, reception.c.upload_id == upload.c.id)

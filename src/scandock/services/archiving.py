@@ -32,12 +32,12 @@ from scandock.rules.session_types import PetMr, can_join_type
 from scandock.rules.study import StudyFacts, is_same_patient
 from scandock.services import audit, rights
 from scandock.services.moving import (
-    Desk,
+    ServiceContext,
     Outcome,
     check_no_assessor,
     subject_warnings,
-    switch,
-    usable,
+    publish_session_row,
+    check_label,
 )
 from scandock.services.session_errors import (
     HeldUndecided,
@@ -50,16 +50,16 @@ from scandock.services.session_errors import (
     SubjectDiffers,
     TypeDiffers,
 )
-from scandock.services.taken import may_join
-from scandock.services.trash import removal_of, set_aside
+from scandock.services.label_conflicts import may_join
+from scandock.services.trash import build_removal, replaced_files_sentence
 from scandock.store.paths import ECAT, IMAGES, LEDGER, LOOSE
 
 ONE_PATIENT: Final = {"patients": "accepted as one"}
 """What the audit says where somebody archives a session of several PatientIDs as one subject's."""
 
 
-def archive(
-    desk: Desk,
+def archive_session(
+    context: ServiceContext,
     uuid: str,
     *,
     overwrite: Overwrite | None = None,
@@ -67,7 +67,7 @@ def archive(
     subject: str | None = None,
     keep: KeepChoice = "ask",
     decided: bool = False,
-    apart: bool = False,
+    xnat_rules: bool = False,
     of_subject: str | None = None,
     one_patient: bool = False,
     quarantine: bool = False,
@@ -77,39 +77,39 @@ def archive(
     """Archive a prearchive session.
 
     A session of its study that is archived already is joined by it: `append` adds what is new, `delete` replaces what
-    clashes, `none` refuses; not named, the project's code says. `keep` and `decided` are for `resolving.py`: a person
-    has decided what it was held for. `apart`: XNAT's dialect, where a label that is named makes a session of its own,
+    clashes, `none` refuses; not named, the project's code says. `keep` and `decided` are for `held_sessions.py`: a person
+    has decided what it was held for. `xnat_rules`: XNAT's dialect, where a label that is named makes a session of its own,
     also of a study that is archived under another label, and where an archived session of another patient is not
     joined; `of_subject`: whose session it must be that is joined, where no `subject` is named. `one_patient`: who asks
     says that several PatientIDs are one patient's: the warning stays. `quarantine`: what enters the archive is to be
     looked at first (5.6); so it is where the project, or the session's import, asked for that. Usage `session_exists`,
     `sop_clash` (which then holds it), `held_undecided`, `label_taken`, `type_differs`, `project_unassigned`,
-    `session_busy`, (`apart`) `subject_differs`, `patient_mismatch`.
+    `session_busy`, (`xnat_rules`) `subject_differs`, `patient_mismatch`.
     """
-    label, subject = usable(label), usable(subject)
-    with desk.catalog.read() as connection:
-        source = rights.waiting_session(connection, desk.principal, uuid, Action.SESSION_ARCHIVE)
+    label, subject = check_label(label), check_label(subject)
+    with context.catalog.read() as connection:
+        source = rights.find_waiting_session(connection, context.principal, uuid, Action.SESSION_ARCHIVE)
 
     def names(_: Connection) -> set[LockName]:
-        there = session_locks(
+        lock_names = session_locks(
             source.project,
             label=label or source.label,
             subject=subject or source.subject,
             study_uid=source.study_uid,
         )
-        return locks_of(source) | there
+        return locks_of(source) | lock_names
 
-    with run_operation(desk.catalog, desk.store, action) as running:
+    with run_operation(context.catalog, context.store, action) as running:
         with running.reserve_names({source.project}, names) as connection:
-            source = rights.waiting_session(connection, desk.principal, uuid, Action.SESSION_ARCHIVE)
-            policy, petmr, quarantine = _policy(connection, source, overwrite, quarantine=quarantine)
-            patient_ids = _patient_ids(desk, connection, source)
-            beside = apart and _is_held_beside(source, patient_ids)
-            accepted = _accepted(connection, source) if one_patient and not beside else ()
-            settled = decided or beside or keep != "ask" or bool(accepted)
-            _check_held(source, decided=settled, overwrite=overwrite)
-            target, twice = _target(connection, source, label, apart=apart)
-            others = subject_warnings(connection, source.project, subject or source.subject, source)
+            source = rights.find_waiting_session(connection, context.principal, uuid, Action.SESSION_ARCHIVE)
+            policy, petmr, quarantine = _read_policy(connection, source, overwrite, quarantine=quarantine)
+            patient_ids = _read_patient_ids(context, connection, source)
+            held_beside = xnat_rules and _is_held_beside(source, patient_ids)
+            accepted = _accept_patients(connection, source) if one_patient and not held_beside else ()
+            is_decided = decided or held_beside or keep != "ask" or bool(accepted)
+            _check_held(source, decided=is_decided, overwrite=overwrite)
+            target, study_warnings = _find_target(connection, source, label, xnat_rules=xnat_rules)
+            patient_warnings = subject_warnings(connection, source.project, subject or source.subject, source)
         if target is None:
             row = SessionRow.of(
                 source,
@@ -121,28 +121,28 @@ def archive(
                 state="ready",
                 held=("", "", ""),
                 quarantined=quarantine,
-                warnings=[*source.warnings, *(asdict(one) for one in (*accepted, *twice))],
-                patient_ids=[one for one in patient_ids if one],
+                warnings=[*source.warnings, *(asdict(warning) for warning in (*accepted, *study_warnings))],
+                patient_ids=[warning for warning in patient_ids if warning],
             )
-            return switch(
-                desk, running, source, row, source.project, warnings=(*accepted, *twice, *others), dry_run=dry_run,
+            return publish_session_row(
+                context, running, source, row, source.project, warnings=(*accepted, *study_warnings, *patient_warnings), dry_run=dry_run,
                 action=action, details=ONE_PATIENT if accepted else None,
             )  # fmt: skip
-        _check_target(target, policy, (subject or of_subject) if apart else None)
+        _check_target(target, policy, (subject or of_subject) if xnat_rules else None)
         if keep == "ask" and (label is not None or not decided):
             _check_type(source, target, policy, petmr)
-        if apart:
-            accepted += _check_patient(desk, source, target, one_patient=one_patient)
-        source = replace(source, warnings=[*source.warnings, *(asdict(one) for one in accepted)])
-        said = {name: text for name, text in source.attributes.items() if name in source.fields_by_hand}
-        tools = tools_of(desk, running, quarantine=quarantine, said=said)
-        return _join(
-            desk, tools, running, source, target, policy, keep, dry_run=dry_run, action=action,
+        if xnat_rules:
+            accepted += _check_patient(context, source, target, one_patient=one_patient)
+        source = replace(source, warnings=[*source.warnings, *(asdict(warning) for warning in accepted)])
+        edited_fields = {name: text for name, text in source.attributes.items() if name in source.fields_by_hand}
+        tools = make_tools(context, running, quarantine=quarantine, edited_fields=edited_fields)
+        return _merge_sessions(
+            context, tools, running, source, target, policy, keep, dry_run=dry_run, action=action,
             details=ONE_PATIENT if accepted else {},
         )  # fmt: skip
 
 
-def _policy(
+def _read_policy(
     connection: Connection, source: SessionRecord, overwrite: Overwrite | None, *, quarantine: bool
 ) -> tuple[Overwrite, PetMr, bool]:
     """What an archived session gets, what PET and MR are, and whether it is in quarantine: as asked, else as the
@@ -176,7 +176,7 @@ def _is_held_beside(source: SessionRecord, patient_ids: list[str]) -> bool:
     return source.held[0] == "patient_mismatch" and len(patient_ids) < 2
 
 
-def _accepted(connection: Connection, source: SessionRecord) -> tuple[Notice, ...]:
+def _accept_patients(connection: Connection, source: SessionRecord) -> tuple[Notice, ...]:
     """What a session was held for, as a warning, where that are several PatientIDs. Usage `held_undecided` where there
     are objects in it that differ: who says that they are one patient's says nothing of these.
     """
@@ -197,29 +197,29 @@ def _check_type(source: SessionRecord, target: SessionRecord, policy: Overwrite,
         return
     same_study = source.study_uid is not None and source.study_uid == target.study_uid
     if not can_join_type(target.xsi_type, source.xsi_type, petmr, same_study=same_study):
-        said = make_notice("type_differs", label=target.label, other=target.xsi_type, type=source.xsi_type)
-        raise TypeDiffers(said.message, "Archive it with delete, which keeps the type, or under another label.")
+        warning = make_notice("type_differs", label=target.label, other=target.xsi_type, type=source.xsi_type)
+        raise TypeDiffers(warning.message, "Archive it with delete, which keeps the type, or under another label.")
 
 
 def _check_patient(
-    desk: Desk, source: SessionRecord, target: SessionRecord, *, one_patient: bool
+    context: ServiceContext, source: SessionRecord, target: SessionRecord, *, one_patient: bool
 ) -> tuple[Notice, ...]:
     """The warning that two sessions are of different patients for certain; Usage where nobody says that they are one:
     to append says nothing of it.
     """
-    placeholders = desk.settings.placeholder_names
-    ids = {one.patient_id for one in (source, target) if not is_placeholder(one.patient_id, placeholders)}
+    placeholders = context.settings.placeholder_names
+    ids = {each_session.patient_id for each_session in (source, target) if not is_placeholder(each_session.patient_id, placeholders)}
     cut = None in (source.study_uid, target.study_uid)
     if len(ids) < 2 or (cut and is_same_patient(*ids)):
         return ()
-    said = make_notice("patient_mismatch", label=target.label, ids=", ".join(sorted(ids)))
+    warning = make_notice("patient_mismatch", label=target.label, ids=", ".join(sorted(ids)))
     if one_patient:
-        return (said,)
+        return (warning,)
     remedy = "Archive it under another label, or with allowPatientMismatch=true where they are one patient."
-    raise PatientMismatch(said.message, remedy)
+    raise PatientMismatch(warning.message, remedy)
 
 
-def _patient_ids(desk: Desk, connection: Connection, source: SessionRecord) -> list[str]:
+def _read_patient_ids(context: ServiceContext, connection: Connection, source: SessionRecord) -> list[str]:
     """Every PatientID in a session that is held for several, for its subject is all of them; else the one it has."""
     if source.held[0] != "patient_mismatch":
         return [source.patient_id]
@@ -227,81 +227,81 @@ def _patient_ids(desk: Desk, connection: Connection, source: SessionRecord) -> l
     study = StudyFacts(
         key=source.uuid,
         study_uid=source.study_uid,
-        series=tuple(one for one in facts if isinstance(one, SeriesTally)),
-        ecat=tuple(one for every in facts if isinstance(every, list) for one in every),
+        series=tuple(item for item in facts if isinstance(item, SeriesTally)),
+        ecat=tuple(item for ecat_list in facts if isinstance(ecat_list, list) for item in ecat_list),
     )
-    return list(study.patient_ids(desk.settings.placeholder_names))
+    return list(study.patient_ids(context.settings.placeholder_names))
 
 
 def _check_target(target: SessionRecord, policy: Overwrite, subject: str | None) -> None:
     """Usage where the archived session is not to be joined: by the policy, or as another subject is named."""
     if subject is not None and label_key(subject) != label_key(target.subject):
-        said = make_notice("subject_differs", label=target.label, other=target.subject, subject=subject)
-        raise SubjectDiffers(said.message, "Archive it without a subject, or under another label.")
+        warning = make_notice("subject_differs", label=target.label, other=target.subject, subject=subject)
+        raise SubjectDiffers(warning.message, "Archive it without a subject, or under another label.")
     if policy == "none":
-        said = make_notice("session_exists", label=target.label, project=target.project)
-        raise SessionExists(said.message, "Archive it with append or delete, or under another label.")
+        warning = make_notice("session_exists", label=target.label, project=target.project)
+        raise SessionExists(warning.message, "Archive it with append or delete, or under another label.")
 
 
-def _target(
-    connection: Connection, source: SessionRecord, label: str | None, *, apart: bool
+def _find_target(
+    connection: Connection, source: SessionRecord, label: str | None, *, xnat_rules: bool
 ) -> tuple[SessionRecord | None, tuple[Notice, ...]]:
-    """The archived session that this one belongs to, and (`apart`) the warning that its study is elsewhere too.
+    """The archived session that this one belongs to, and (`xnat_rules`) the warning that its study is elsewhere too.
 
     Raises Usage `study_elsewhere`, `label_taken`.
     """
-    asked = label_key(label or source.label)
-    found = connection.execute(
+    wanted_key = label_key(label or source.label)
+    candidates = connection.execute(
         select(session.c.uuid, session.c.label, session.c.key, session.c.study_uid, session.c.by_hand, session.c.ecat)
         .where(
             session.c.project_id == source.project_id,
             session.c.place == "archive",
-            (session.c.key == asked) | (session.c.study_uid == source.study_uid),
+            (session.c.key == wanted_key) | (session.c.study_uid == source.study_uid),
         )
         .order_by(session.c.id)
     ).all()
-    same = [row for row in found if source.study_uid is not None and row.study_uid == source.study_uid]
-    own = [row for row in same if not row.by_hand or row.key == asked]
-    twice: tuple[Notice, ...] = ()
-    if own and label is not None:
-        named = [row for row in own if row.key == asked]
-        if not named and not apart:
+    of_study = [row for row in candidates if source.study_uid is not None and row.study_uid == source.study_uid]
+    same_study = [row for row in of_study if not row.by_hand or row.key == wanted_key]
+    warnings: tuple[Notice, ...] = ()
+    if same_study and label is not None:
+        same_label = [row for row in same_study if row.key == wanted_key]
+        if not same_label and not xnat_rules:
             raise StudyElsewhere
-        if not named:
-            twice = (make_notice("study_twice", project=source.project, other=own[0].label, label=label),)
-        own = named
-    chosen = own[0].uuid if own else None
-    for row in found:
-        if row.key == asked and row.uuid != chosen:
+        if not same_label:
+            warnings = (make_notice("study_twice", project=source.project, other=same_study[0].label, label=label),)
+        same_study = same_label
+    chosen = same_study[0].uuid if same_study else None
+    for row in candidates:
+        if row.key == wanted_key and row.uuid != chosen:
             if chosen is None and may_join(source, row.study_uid, by_hand=row.by_hand, ecat=row.ecat):
                 chosen = row.uuid
             elif chosen is None:
                 raise LabelTaken("That label belongs to another archived session.", "Choose another label.")
     if chosen is None:
         check_no_assessor(connection, source.project_id, label or source.label)
-    return (find_session(connection, chosen) if chosen is not None else None), twice
+    return (find_session(connection, chosen) if chosen is not None else None), warnings
 
 
-def tools_of(
-    desk: Desk, running: Operation, *, quarantine: bool = False, said: Mapping[str, str] | None = None
+def make_tools(
+    context: ServiceContext, running: Operation, *, quarantine: bool = False, edited_fields: Mapping[str, str] | None = None
 ) -> JobContext:
-    """The tools of the pipeline's steps, for an operation; `said`: what people set of what joins a session."""
+    """The tools of the pipeline's steps, for an operation; `edited_fields`: what people set of what joins a session."""
     return JobContext(
-        catalog=desk.catalog,
-        store=desk.store,
+        catalog=context.catalog,
+        store=context.store,
         stage=running.stage,
         ledger=Ledger(scratch_path(running.stage, LEDGER)),
         lease=running.lease,
-        request=ImportRequest(quarantine=quarantine, said=said or {}),
-        site=SiteRules(placeholders=desk.settings.placeholder_names),
-        zone=desk.settings.zone,
-        started=datetime.now(desk.settings.zone),
+        request=ImportRequest(quarantine=quarantine, said=edited_fields or {}),
+        site=SiteRules(placeholders=context.settings.placeholder_names),
+        zone=context.settings.zone,
+        started=datetime.now(context.settings.zone),
         check=running.check,
     )
 
 
-def _join(
-    desk: Desk,
+def _merge_sessions(
+    context: ServiceContext,
     tools: JobContext,
     running: Operation,
     source: SessionRecord,
@@ -311,18 +311,18 @@ def _join(
     *,
     dry_run: bool,
     action: str,
-    details: Mapping[str, audit.Value],
+    details: Mapping[str, audit.DetailValue],
 ) -> Outcome:
     try:
-        how: Literal["append", "delete"] = "delete" if policy == "delete" else "append"
-        merged = merge_sessions(tools, source, target, how, keep, dry_run=dry_run)
+        overwrite: Literal["append", "delete"] = "delete" if policy == "delete" else "append"
+        merged = merge_sessions(tools, source, target, overwrite, keep, dry_run=dry_run)
     finally:
         tools.ledger.close()
     if merged.undecided:
-        said = make_notice("sop_clash", label=target.label, count=merged.clashes)
+        warning = make_notice("sop_clash", label=target.label, count=merged.clashes)
         if not dry_run:
-            hold(desk, source, said)
-        raise ObjectsClash(said.message, "Decide first which to keep: the old, the new or both.")
+            hold_session(context, source, warning)
+        raise ObjectsClash(warning.message, "Decide first which to keep: the old, the new or both.")
     outcome = Outcome(
         session=source.uuid,
         action=action,
@@ -341,32 +341,32 @@ def _join(
         },
         says=f"Files added: {merged.new}, there already: {merged.duplicates},"
         f" with other content there: {merged.clashes}, replaced and set aside: {merged.replaced}."
-        + set_aside(merged.replaced, desk.settings.trash_days),
+        + replaced_files_sentence(merged.replaced, context.settings.trash_days),
     )
     if not dry_run:
-        _show(desk, running, source, target, merged, action, details)
+        _publish(context, running, source, target, merged, action, details)
     return outcome
 
 
-def _show(
-    desk: Desk,
+def _publish(
+    context: ServiceContext,
     running: Operation,
     source: SessionRecord,
     target: SessionRecord,
     merged: MergeResult,
     action: str,
-    details: Mapping[str, audit.Value],
+    details: Mapping[str, audit.DetailValue],
 ) -> None:
     for rubbish in (IMAGES, LOOSE, ECAT, LEDGER):
         running.stage.remove(rubbish)
     running.stage.seal()
     placement = merged.job.placement
-    removal = removal_of(desk, source, keep=False)
-    with desk.catalog.read() as connection:
+    removal = build_removal(context, source, keep=False)
+    with context.catalog.read() as connection:
         origin = connection.execute(select(tree.c.upload_id).where(tree.c.id == source.tree_id)).scalar_one()
 
     def note(connection: Connection) -> None:
-        desk.note(
+        context.note(
             connection,
             action,
             target.uuid,
@@ -377,9 +377,9 @@ def _show(
     running.show([placement] if placement is not None else [], [removal], note, origin=origin)
 
 
-def hold(desk: Desk, source: SessionRecord, why: Notice) -> None:
+def hold_session(context: ServiceContext, source: SessionRecord, why: Notice) -> None:
     """Note why a session can't join the archived one as it is: a person decides."""
-    with desk.catalog.write() as connection:
+    with context.catalog.write() as connection:
         connection.execute(
             update(session)
             .where(session.c.uuid == source.uuid, session.c.tree_id == source.tree_id, session.c.state == "ready")
@@ -388,6 +388,6 @@ def hold(desk: Desk, source: SessionRecord, why: Notice) -> None:
                 held_code=why.code,
                 held_message=why.message,
                 held_remedy=why.remedy,
-                modified=desk.catalog.now(),
+                modified=context.catalog.now(),
             )
         )

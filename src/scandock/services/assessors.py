@@ -29,10 +29,10 @@ from scandock.rules.assessor_documents import (
 )
 from scandock.rules.labels import label_key
 from scandock.rules.permissions import Action, AccessDecision
-from scandock.services.audit import Value
-from scandock.services.finding import Experiment
-from scandock.services.making import changing, new_label
-from scandock.services.moving import Desk, check_no_assessor, labelled, usable
+from scandock.services.audit import DetailValue
+from scandock.services.xnat_lookup import Experiment
+from scandock.services.session_creation import session_transaction, check_new_label
+from scandock.services.moving import ServiceContext, check_no_assessor, find_sessions_by_label, check_label
 from scandock.services.session_errors import AssessorTypeOther, LabelTaken
 
 _MANY = 1000
@@ -61,12 +61,12 @@ class Assessor:
         return uris.experiment(self.id)
 
 
-def find_assessor(connection: Connection, principal: Principal, name: str, of: Experiment) -> Assessor:
+def find_assessor(connection: Connection, principal: Principal, name: str, experiment: Experiment) -> Assessor:
     """The assessor of an id or label of a session, whose rights were asked. Denied where it has none."""
-    row = _row_of(connection, of.standing.uuid, name)
+    row = _find_row(connection, experiment.standing.uuid, name)
     if row is None:
         raise_denied(AccessDecision.HIDDEN if principal.signed_in else AccessDecision.SIGN_IN)
-    return _assessor(row, of)
+    return _from_row(row, experiment)
 
 
 def find_any_assessor(
@@ -78,7 +78,7 @@ def find_any_assessor(
     of_subject: str | None = None,
     action: Action = Action.SESSION_READ,
 ) -> Assessor:
-    """The assessor of an id or label, whatever session has it, as `finding.find_experiment` finds one. Denied."""
+    """The assessor of an id or label, whatever session has it, as `xnat_lookup.find_experiment` finds one. Denied."""
     number = experiment_number(name)
     own_number = accession.alias("own_number")
     query = (
@@ -93,30 +93,30 @@ def find_any_assessor(
     if in_project is not None:
         query = query.where(project.c.key == in_project.casefold())
     if of_subject is not None:
-        person = subject_number(of_subject)
-        named = subject.c.key == of_subject.casefold() if person is None else subject.c.id == person
-        query = query.join(subject, subject.c.id == session.c.subject_id).where(named)
-    known = ProjectRights(connection)
+        subject_id = subject_number(of_subject)
+        subject_condition = subject.c.key == of_subject.casefold() if subject_id is None else subject.c.id == subject_id
+        query = query.join(subject, subject.c.id == session.c.subject_id).where(subject_condition)
+    project_rights = ProjectRights(connection)
     rows = list(connection.execute(query.limit(_MANY)).mappings())
-    answers = [decide_access_of(principal, action, row["project"], known) for row in rows]
-    allowed = [row for row, said in zip(rows, answers, strict=True) if said is AccessDecision.ALLOWED]
+    answers = [decide_access_of(principal, action, row["project"], project_rights) for row in rows]
+    allowed = [row for row, answer in zip(rows, answers, strict=True) if answer is AccessDecision.ALLOWED]
     if len(allowed) != 1:
         hidden = AccessDecision.HIDDEN if principal.signed_in or allowed else AccessDecision.SIGN_IN
         raise_denied(AccessDecision.FORBIDDEN if AccessDecision.FORBIDDEN in answers and not allowed else hidden, principal, action)
-    (found,) = allowed
-    row = connection.execute(assessor_rows().where(assessor.c.uuid == found["assessor"])).mappings().one()
-    return _assessor(row, Experiment(SessionRecord.from_row(found), found["number"]))
+    (match,) = allowed
+    row = connection.execute(assessor_rows().where(assessor.c.uuid == match["assessor"])).mappings().one()
+    return _from_row(row, Experiment(SessionRecord.from_row(match), match["number"]))
 
 
-def assessors_of(
+def list_assessors(
     connection: Connection, sessions: Sequence[Experiment], *, most_bytes: int
 ) -> dict[int, list[Assessor]]:
     """The assessors of sessions, by the numbers of their rows; without their documents where these are too large."""
     if not sessions:
         return {}
-    by_uuid = {one.standing.uuid: one for one in sessions}
+    by_uuid = {item.standing.uuid: item for item in sessions}
     total = func.coalesce(func.sum(func.length(assessor.c.document)), 0)
-    found: dict[int, list[Assessor]] = {}
+    assessors_by_session: dict[int, list[Assessor]] = {}
     uuids = list(by_uuid)
     chunks = [uuids[at : at + 500] for at in range(0, len(uuids), 500)]
     size = sum(
@@ -127,37 +127,37 @@ def assessors_of(
     for chunk in chunks:
         query = assessor_rows().where(assessor.c.session_uuid.in_(chunk)).order_by(assessor.c.id)
         if size > most_bytes:
-            columns = [one for one in assessor.c if one.name not in ("document", "fields")]
+            columns = [item for item in assessor.c if item.name not in ("document", "fields")]
             query = query.with_only_columns(*columns, accession.c.number, maintain_column_froms=True)
         for row in connection.execute(query).mappings():
-            of = by_uuid[row["session_uuid"]]
-            found.setdefault(of.standing.id, []).append(_assessor(row, of))
-    return found
+            experiment = by_uuid[row["session_uuid"]]
+            assessors_by_session.setdefault(experiment.standing.id, []).append(_from_row(row, experiment))
+    return assessors_by_session
 
 
-def put_assessor(desk: Desk, of: Experiment, name: str, said: SaidOfAssessor, *, new: bool = False) -> tuple[str, bool]:
+def put_assessor(context: ServiceContext, experiment: Experiment, name: str, changes: SaidOfAssessor, *, new: bool = False) -> tuple[str, bool]:
     """Make an assessor of a session, or say more of it; its id, and whether it was made.
 
     Denied; Usage `label_taken` (also where it is there and `new`), `type_unknown` where its type is not said,
     `type_other` where it is of another, `session_busy`.
     """
-    with changing(desk, of.standing.uuid) as (connection, source):
-        row = _row_of(connection, source.uuid, name)
+    with session_transaction(context, experiment.standing.uuid) as (connection, source):
+        row = _find_row(connection, source.uuid, name)
         if row is None:
-            return experiment_id(_make(desk, connection, source, name, said)), True
+            return experiment_id(_create_assessor(context, connection, source, name, changes)), True
         if new:
-            raise _taken(name)
-        _change(desk, connection, source, row, said)
+            raise _label_taken(name)
+        _update_assessor(context, connection, source, row, changes)
         return experiment_id(row["number"]), False
 
 
-def delete_assessor(desk: Desk, found: Assessor) -> None:
+def delete_assessor(context: ServiceContext, target: Assessor) -> None:
     """Delete an assessor; nothing brings it back. Denied, which needs the right to delete its session."""
-    with changing(desk, found.session.standing.uuid, Action.SESSION_DELETE) as (connection, source):
-        if not connection.execute(delete(assessor).where(assessor.c.uuid == found.uuid)).rowcount:
+    with session_transaction(context, target.session.standing.uuid, Action.SESSION_DELETE) as (connection, source):
+        if not connection.execute(delete(assessor).where(assessor.c.uuid == target.uuid)).rowcount:
             raise_denied(AccessDecision.HIDDEN)
-        details: dict[str, Value] = {"assessor": found.label, "type": found.xsi_type, "deleted": True}
-        desk.note(connection, "edit", source.uuid, source.project, details)
+        details: dict[str, DetailValue] = {"assessor": target.label, "type": target.xsi_type, "deleted": True}
+        context.note(connection, "edit", source.uuid, source.project, details)
 
 
 def check_labels_of_restored(connection: Connection, project_id: int, session_uuid: str, session_label: str) -> None:
@@ -168,29 +168,29 @@ def check_labels_of_restored(connection: Connection, project_id: int, session_uu
     for label in labels_of_assessors(connection, session_uuid):
         if label_key(label) == label_key(session_label):
             raise LabelTaken(f"The session has an assessor {label} itself.", "Choose another label for the session.")
-        if labelled(connection, project_id, label) or assessors_labelled(connection, project_id, label):
+        if find_sessions_by_label(connection, project_id, label) or assessors_labelled(connection, project_id, label):
             raise LabelTaken(
                 f"The session has an assessor {label}, and another experiment of that label stands in the project.",
                 "Give that one another label first.",
             )
 
 
-def _make(desk: Desk, connection: Connection, source: SessionRecord, name: str, said: SaidOfAssessor) -> int:
+def _create_assessor(context: ServiceContext, connection: Connection, source: SessionRecord, name: str, request: SaidOfAssessor) -> int:
     if experiment_number(name) is not None:
         raise_denied(AccessDecision.HIDDEN)
-    label = new_label(said.label or name)
-    if not said.xsi_type:
-        raise type_missing(said)
-    _check_free(connection, source.project_id, label)
-    document = apply_said(new_document(said.xsi_type), said)
-    uuid, now = new_uuid(), desk.catalog.now()
+    label = check_new_label(request.label or name)
+    if not request.xsi_type:
+        raise type_missing(request)
+    _check_label_free(connection, source.project_id, label)
+    document = apply_said(new_document(request.xsi_type), request)
+    uuid, now = new_uuid(), context.catalog.now()
     connection.execute(
         insert(assessor).values(
             uuid=uuid,
             session_uuid=source.uuid,
             label=label,
             key=label_key(label),
-            xsi_type=said.xsi_type,
+            xsi_type=request.xsi_type,
             document=document.as_json(),
             fields=as_json(document.fields),
             created=now,
@@ -198,22 +198,22 @@ def _make(desk: Desk, connection: Connection, source: SessionRecord, name: str, 
         )
     )
     connection.execute(insert(accession).values(uuid=uuid))
-    details: dict[str, Value] = {"assessor": label, "type": said.xsi_type, "made": True}
-    desk.note(connection, "edit", source.uuid, source.project, details)
+    details: dict[str, DetailValue] = {"assessor": label, "type": request.xsi_type, "made": True}
+    context.note(connection, "edit", source.uuid, source.project, details)
     number: int = connection.execute(select(accession.c.number).where(accession.c.uuid == uuid)).scalar_one()
     return number
 
 
-def _change(desk: Desk, connection: Connection, source: SessionRecord, row: RowMapping, said: SaidOfAssessor) -> None:
-    if said.xsi_type and said.xsi_type.lower() != row["xsi_type"].lower():
-        raise AssessorTypeOther(row["label"], row["xsi_type"], said.xsi_type)
+def _update_assessor(context: ServiceContext, connection: Connection, source: SessionRecord, row: RowMapping, changes: SaidOfAssessor) -> None:
+    if changes.xsi_type and changes.xsi_type.lower() != row["xsi_type"].lower():
+        raise AssessorTypeOther(row["label"], row["xsi_type"], changes.xsi_type)
     before = AssessorDocument.from_json(row["document"])
-    if not said.xsi_type and said.document is not None and not before.has_root_of(said.document):
-        raise type_missing(said)
-    label = usable(said.label or None) or row["label"]
+    if not changes.xsi_type and changes.document is not None and not before.has_root_of(changes.document):
+        raise type_missing(changes)
+    label = check_label(changes.label or None) or row["label"]
     if label_key(label) != row["key"]:
-        _check_free(connection, source.project_id, label)
-    document = apply_said(before, said)
+        _check_label_free(connection, source.project_id, label)
+    document = apply_said(before, changes)
     values = {
         "label": label,
         "key": label_key(label),
@@ -222,30 +222,30 @@ def _change(desk: Desk, connection: Connection, source: SessionRecord, row: RowM
     }
     changed = [name for name in ("label", "document") if values[name] != row[name]]
     if changed:
-        values["modified"] = desk.catalog.now()
+        values["modified"] = context.catalog.now()
         connection.execute(update(assessor).where(assessor.c.uuid == row["uuid"]).values(**values))
-        details: dict[str, Value] = {"assessor": label, "type": row["xsi_type"], "fields": changed}
-        desk.note(connection, "edit", source.uuid, source.project, details)
+        details: dict[str, DetailValue] = {"assessor": label, "type": row["xsi_type"], "fields": changed}
+        context.note(connection, "edit", source.uuid, source.project, details)
 
 
-def _check_free(connection: Connection, project_id: int, label: str) -> None:
+def _check_label_free(connection: Connection, project_id: int, label: str) -> None:
     """Usage `label_taken` where another experiment of a project has a label: a session, or an assessor."""
-    if labelled(connection, project_id, label) or assessors_labelled(connection, project_id, label):
-        raise _taken(label)
+    if find_sessions_by_label(connection, project_id, label) or assessors_labelled(connection, project_id, label):
+        raise _label_taken(label)
 
 
-def _taken(label: str) -> LabelTaken:
+def _label_taken(label: str) -> LabelTaken:
     return LabelTaken(f"There is an experiment {label[:128]} in this project already.", "Choose another label.")
 
 
-def _row_of(connection: Connection, session_uuid: str, name: str) -> RowMapping | None:
+def _find_row(connection: Connection, session_uuid: str, name: str) -> RowMapping | None:
     number = experiment_number(name)
-    called = assessor.c.key == label_key(name) if number is None else accession.c.number == number
-    query = assessor_rows().where(assessor.c.session_uuid == session_uuid, called)
+    condition = assessor.c.key == label_key(name) if number is None else accession.c.number == number
+    query = assessor_rows().where(assessor.c.session_uuid == session_uuid, condition)
     return connection.execute(query).mappings().first()
 
 
-def _assessor(row: RowMapping, of: Experiment) -> Assessor:
+def _from_row(row: RowMapping, experiment: Experiment) -> Assessor:
     return Assessor(
-        row["number"], row["uuid"], row["label"], row["xsi_type"], row.get("document", ""), row["created"], of
+        row["number"], row["uuid"], row["label"], row["xsi_type"], row.get("document", ""), row["created"], experiment
     )

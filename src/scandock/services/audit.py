@@ -23,16 +23,16 @@ from scandock.catalog.server_tables import audit
 from scandock.catalog.tables import project as _project
 from scandock.model.json_records import JsonRecord, Moment
 from scandock.model.spreadsheet import TableWriter
-from scandock.services.listing import one_of
+from scandock.services.pagination import check_choices
 
-PAGE: Final = 1_000
-PAGE_MOST: Final = 10_000
+EXPORT_PAGE_ROWS: Final = 1_000
+MAX_PAGE_ROWS: Final = 10_000
 
-Form = Literal["jsonl", "csv"]
-Value = str | int | bool | None | Sequence[str | int]
+ExportFormat = Literal["jsonl", "csv"]
+DetailValue = str | int | bool | None | Sequence[str | int]
 
 
-class Outcome(StrEnum):
+class AuditOutcome(StrEnum):
     """How it went."""
 
     DONE = "done"
@@ -40,7 +40,7 @@ class Outcome(StrEnum):
     FAILED = "failed"
 
 
-class Did(StrEnum):
+class AuditAction(StrEnum):
     """What was done; more may come, none is renamed. A setting of a project is PROJECT_EDIT, who sees it ACCESS_SET.
 
     REQUEST and TOKEN_USE are lines of what was refused alone (`services.refusals`).
@@ -122,7 +122,7 @@ _COLUMNS: Final = tuple(audit.c[field.name] for field in fields(AuditRow))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class AuditFilter:
     """Which lines; what is None is not asked for. Times are unix milliseconds, `until` excluded."""
 
     project: str | None = None
@@ -149,15 +149,15 @@ def record(
     *,
     project: str = "",
     request: RequestInfo | None = None,
-    outcome: Outcome = Outcome.DONE,
-    details: Mapping[str, Value] | None = None,
+    outcome: AuditOutcome = AuditOutcome.DONE,
+    details: Mapping[str, DetailValue] | None = None,
 ) -> int:
     """Add a line within the caller's transaction, so that the change and its line are there both, or neither; its id.
 
     `kind` and `target` name the thing by its id: ("session", its UUID), ("project", its id), ("account", its UUID).
     """
     where = request or RequestInfo()
-    made = connection.execute(
+    primary_key = connection.execute(
         insert(audit).values(
             at=now_ms(connection),
             account_id=principal.account_id,
@@ -173,69 +173,69 @@ def record(
             project_uuid=select(_project.c.uuid).where(_project.c.key == project.casefold()).scalar_subquery(),
         )
     ).inserted_primary_key
-    assert made is not None
-    return int(made[0])
+    assert primary_key is not None
+    return int(primary_key[0])
 
 
 def search(
-    connection: Connection, wanted: Wanted, *, before: int | None = None, limit: int = 100
+    connection: Connection, filters: AuditFilter, *, before: int | None = None, limit: int = 100
 ) -> Sequence[AuditRow]:
     """Lines, the newest first; `before` is the id of the last one seen, for the next page.
 
     Usage `request_invalid` for an action, outcome or kind that no line can have.
     """
-    check_wanted(wanted)
-    conditions = _conditions(wanted)
+    check_filter(filters)
+    conditions = _conditions(filters)
     if before is not None:
         conditions.append(audit.c.id < before)
-    most = min(max(limit, 1), PAGE_MOST)
+    max_rows = min(max(limit, 1), MAX_PAGE_ROWS)
     rows = [
         AuditRow(*row)
-        for part in _parts(wanted)
+        for part in _filter_parts(filters)
         for row in connection.execute(
-            select(*_COLUMNS).where(*conditions, *part).order_by(audit.c.id.desc()).limit(most)
+            select(*_COLUMNS).where(*conditions, *part).order_by(audit.c.id.desc()).limit(max_rows)
         )
     ]  # fmt: skip
-    return sorted(rows, key=lambda row: row.id, reverse=True)[:most]
+    return sorted(rows, key=lambda row: row.id, reverse=True)[:max_rows]
 
 
-def check_wanted(wanted: Wanted) -> None:
+def check_filter(filters: AuditFilter) -> None:
     """Usage `request_invalid` for an action, outcome or kind that no line can have."""
-    for name, known in (("action", Did), ("outcome", Outcome), ("kind", KINDS)):
-        value = getattr(wanted, name)
+    for name, values in (("action", AuditAction), ("outcome", AuditOutcome), ("kind", KINDS)):
+        value = getattr(filters, name)
         if value is not None:
-            one_of(name, (value,), known)
+            check_choices(name, (value,), values)
 
 
 def export(
     catalog: Catalog,
-    wanted: Wanted,
-    form: Form,
+    filters: AuditFilter,
+    form: ExportFormat,
     *,
     before: int | None = None,
-    still: Callable[[], object] | None = None,
+    check_access: Callable[[], object] | None = None,
 ) -> Iterator[str]:
     """The lines before one, as JSON lines or CSV, the newest first, in pieces; no transaction is held between them.
 
-    `still` raises Denied where whoever asked may not read on; asked for each piece.
+    `check_access` raises Denied where whoever asked may not read on; asked for each piece.
     """
     if form == "csv":
-        yield _csv([[field.name for field in fields(AuditRow)] + ["time"]])
+        yield _to_csv([[field.name for field in fields(AuditRow)] + ["time"]])
     while True:
-        if still is not None:
-            still()
+        if check_access is not None:
+            check_access()
         with catalog.read() as connection:
-            rows = search(connection, wanted, before=before, limit=PAGE)
+            rows = search(connection, filters, before=before, limit=EXPORT_PAGE_ROWS)
         if not rows:
             return
         before = rows[-1].id
         if form == "csv":
-            yield _csv([list(told(row).values()) for row in rows])
+            yield _to_csv([list(row_to_dict(row).values()) for row in rows])
         else:
             yield "".join(json.dumps(TrailLine.of(row).to_json()) + "\n" for row in rows)
 
 
-def told(row: AuditRow) -> dict[str, object]:
+def row_to_dict(row: AuditRow) -> dict[str, object]:
     """A line with its time for people beside its number."""
     return {**asdict(row), "time": datetime.fromtimestamp(row.at / 1000, UTC).isoformat(timespec="milliseconds")}
 
@@ -261,58 +261,58 @@ class TrailLine(JsonRecord):
     @classmethod
     def of(cls, row: AuditRow) -> Self:
         """With its time for people, and its details as an object."""
-        said: dict[str, Any] = {**told(row), "details": json.loads(row.details) if row.details else {}}
-        return cls(**said)
+        values: dict[str, Any] = {**row_to_dict(row), "details": json.loads(row.details) if row.details else {}}
+        return cls(**values)
 
 
-def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
+def _conditions(filters: AuditFilter) -> list[ColumnElement[bool]]:
     conditions = [
         audit.c[name] == value
         for name in ("account_id", "actor", "action", "kind", "target", "request_id", "outcome")
-        if (value := getattr(wanted, name)) is not None
+        if (value := getattr(filters, name)) is not None
     ]
-    if wanted.since is not None:
-        conditions.append(audit.c.at >= wanted.since)
-    if wanted.until is not None:
-        conditions.append(audit.c.at < wanted.until)
+    if filters.since is not None:
+        conditions.append(audit.c.at >= filters.since)
+    if filters.until is not None:
+        conditions.append(audit.c.at < filters.until)
     return conditions
 
 
-def of_project(number: int) -> ColumnElement[bool]:
+def project_condition(number: int) -> ColumnElement[bool]:
     """A condition that holds for a project's own lines, and for none of one that had its id before."""
-    return or_(*(and_(*part) for part in _own(_project.c.id == number)))
+    return or_(*(and_(*part) for part in _project_conditions(_project.c.id == number)))
 
 
-def _own(where: ColumnElement[bool]) -> list[list[ColumnElement[bool]]]:
+def _project_conditions(where: ColumnElement[bool]) -> list[list[ColumnElement[bool]]]:
     """Conditions for the lines of a project that no line meets twice.
 
     A line without a UUID is from before there was any: it is the project's where it is no older than that.
     """
-    uuid, name, made = (
+    uuid, name, created = (
         select(column).where(where).scalar_subquery()
         for column in (_project.c.uuid, _project.c.name, _project.c.created)
     )
     return [
         [audit.c.project_uuid == uuid],
-        [audit.c.project == name, audit.c.project_uuid.is_(None), audit.c.at >= made],
+        [audit.c.project == name, audit.c.project_uuid.is_(None), audit.c.at >= created],
     ]
 
 
-def _parts(wanted: Wanted) -> list[list[ColumnElement[bool]]]:
-    """As `_own`, for what is wanted: each is found along an index, in order, which both at once would not be."""
-    if wanted.project is None:
+def _filter_parts(filters: AuditFilter) -> list[list[ColumnElement[bool]]]:
+    """As `_project_conditions`, for what is wanted: each is found along an index, in order, which both at once would not be."""
+    if filters.project is None:
         return [[]]
-    where = _project.c.key == wanted.project.casefold()
-    own, old = _own(where)
-    if wanted.earlier:
+    where = _project.c.key == filters.project.casefold()
+    with_uuid, without_uuid = _project_conditions(where)
+    if filters.earlier:
         uuid, name = (
             select(column).where(where).scalar_subquery() for column in (_project.c.uuid, _project.c.name)
         )  # fmt: skip
-        old = [audit.c.project == func.coalesce(name, wanted.project), audit.c.project_uuid.is_(None) | uuid.is_(None)]
-    return [own, old]
+        without_uuid = [audit.c.project == func.coalesce(name, filters.project), audit.c.project_uuid.is_(None) | uuid.is_(None)]
+    return [with_uuid, without_uuid]
 
 
-def _csv(rows: Sequence[Sequence[object]]) -> str:
+def _to_csv(rows: Sequence[Sequence[object]]) -> str:
     text = io.StringIO()
     TableWriter(text).write_rows(rows)
     return text.getvalue()

@@ -7,30 +7,30 @@ from dataclasses import asdict
 
 from scandock.access.principal import Principal, RequestInfo
 from scandock.catalog.engine import Catalog
-from scandock.services.audit import Did, Form, Wanted, check_wanted, export, record
+from scandock.services.audit import AuditAction, ExportFormat, AuditFilter, check_filter, export, record
 
 
 def begin_export(
     catalog: Catalog,
     principal: Principal,
-    wanted: Wanted,
-    form: Form,
+    filters: AuditFilter,
+    form: ExportFormat,
     request: RequestInfo | None = None,
-    still: Callable[[], object] | None = None,
+    check_access: Callable[[], object] | None = None,
 ) -> Iterator[str]:
     """Note that somebody, whose right was asked, takes lines away; gives those that were there before this one.
 
-    `still` raises Denied once they may not read on. Usage `request_invalid` for what no line can have.
+    `check_access` raises Denied once they may not read on. Usage `request_invalid` for what no line can have.
     """
-    check_wanted(wanted)
-    asked = {
+    check_filter(filters)
+    filter_details = {
         name: value
-        for name, value in asdict(wanted).items()
+        for name, value in asdict(filters).items()
         if isinstance(value, str | int) and name not in {"project", "earlier"}
     }
     with catalog.write() as connection:
-        own = record(
-            connection, principal, Did.AUDIT_EXPORT, "audit", "",
-            project=wanted.project or "", request=request, details={"format": form, **asked},
+        export_id = record(
+            connection, principal, AuditAction.AUDIT_EXPORT, "audit", "",
+            project=filters.project or "", request=request, details={"format": form, **filter_details},
         )  # fmt: skip
-    return export(catalog, wanted, form, before=own, still=still)
+    return export(catalog, filters, form, before=export_id, check_access=check_access)

@@ -13,13 +13,13 @@ from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
 
-MOST: Final = 500
+MAX_CHANGES: Final = 500
 """Changes of one round."""
 Commit = Callable[[str, Sequence[T]], Sequence[BaseException | None]]
 """Makes changes to the thing of a key; gives for each why it was not made, or None."""
 
 
-class Gathering(Generic[T]):
+class ChangeBatcher(Generic[T]):
     """Gathers changes by key; `submit` from any thread."""
 
     def __init__(self, threads: Executor, commit: Commit[T], done: Callable[[T], None]) -> None:
@@ -43,27 +43,27 @@ class Gathering(Generic[T]):
         try:
             self._threads.submit(self._run, key)
         except RuntimeError as error:  # the pool is being shut down
-            for one, waiting in self._take(key, whole=True):
-                self._end(one, waiting, error)
+            for next_change, next_future in self._take(key, all_changes=True):
+                self._end(next_change, next_future, error)
         return future
 
     def _run(self, key: str) -> None:
         while batch := self._take(key):
-            told: Sequence[BaseException | None]
+            errors: Sequence[BaseException | None]
             try:
-                told = self._commit(key, [change for change, _ in batch])
+                errors = self._commit(key, [change for change, _ in batch])
             except BaseException as error:  # noqa: BLE001  told to each that waits for it
-                told = [error] * len(batch)
-            for (change, future), why in zip(batch, told, strict=True):
+                errors = [error] * len(batch)
+            for (change, future), why in zip(batch, errors, strict=True):
                 self._end(change, future, why)
 
-    def _take(self, key: str, *, whole: bool = False) -> list[tuple[T, Future[None]]]:
+    def _take(self, key: str, *, all_changes: bool = False) -> list[tuple[T, Future[None]]]:
         """The next round; where there is none, whoever comes next starts a thread of their own."""
         with self._lock:
             queue = self._waiting[key]
-            batch = queue[: None if whole else MOST]
+            batch = queue[: None if all_changes else MAX_CHANGES]
             del queue[: len(batch)]
-            if not batch or whole:
+            if not batch or all_changes:
                 del self._waiting[key]
             return batch
 

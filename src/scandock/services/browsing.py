@@ -22,8 +22,8 @@ from scandock.rules.labels import UNASSIGNED
 from scandock.rules.notices import CODES
 from scandock.rules.permissions import REQUIREMENTS, Action
 from scandock.services import rights
-from scandock.services.damage import damaged_of
-from scandock.services.listing import Page, Sorting, like, one_of, page_of, rows_of
+from scandock.services.damage import count_damaged_files
+from scandock.services.pagination import Page, Sorting, like_pattern, check_choices, read_page, read_rows
 from scandock.services.records import Project, Session, Subject
 
 PROJECT_SORTS = {"id": project.c.key, "created": project.c.created, "title": project.c.title}
@@ -41,7 +41,7 @@ SESSION_SORTS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class ListFilter:
     """Which rows of a list: an exact project and subject, a part of the label, and columns that must be equal."""
 
     project: str | None = None
@@ -73,19 +73,19 @@ def project_rows() -> Select[Any]:
     )  # fmt: skip
 
 
-def list_projects(connection: Connection, principal: Principal, wanted: Wanted, sorting: Sorting) -> Page[Project]:
+def list_projects(connection: Connection, principal: Principal, filters: ListFilter, sorting: Sorting) -> Page[Project]:
     """The projects that the principal may see; of protected ones that they may not read, no sums."""
     query = project_rows().where(projects_where(principal, Action.PROJECT_SEE))
     readable = projects_where(principal, Action.PROJECT_READ).label("readable")
     query = query.add_columns(readable)
-    if wanted.search:
-        text = like(wanted.search.casefold())
+    if filters.search:
+        text = like_pattern(filters.search.casefold())
         query = query.where(
             or_(project.c.key.like(text, escape="\\"), func.lower(project.c.title).like(text, escape="\\"))
         )
-    if wanted.prefix:
-        query = query.where(project.c.key.like(like(wanted.prefix.casefold(), prefix=True), escape="\\"))
-    return page_of(connection, query, PROJECT_SORTS, project.c.id, sorting, Project.from_row)
+    if filters.prefix:
+        query = query.where(project.c.key.like(like_pattern(filters.prefix.casefold(), prefix=True), escape="\\"))
+    return read_page(connection, query, PROJECT_SORTS, project.c.id, sorting, Project.from_row)
 
 
 def find_project(connection: Connection, principal: Principal, name: str) -> Project:
@@ -111,16 +111,16 @@ def subject_rows() -> Select[Any]:
     ).join(project, project.c.id == subject.c.project_id)
 
 
-def list_subjects(connection: Connection, principal: Principal, wanted: Wanted, sorting: Sorting) -> Page[Subject]:
+def list_subjects(connection: Connection, principal: Principal, filters: ListFilter, sorting: Sorting) -> Page[Subject]:
     """Subjects of the projects that the principal may read, with the sums of their sessions: two statements."""
     rights.check_scope(principal, Action.SUBJECT_READ)
     query = subject_rows().where(projects_where(principal, Action.SUBJECT_READ))
-    if wanted.project is not None:
-        rights.check(connection, principal, Action.SUBJECT_READ, wanted.project)
-        query = query.where(project.c.key == wanted.project.casefold())
-    query = _label_is(query, subject.c.key, wanted)
-    rows, following = rows_of(connection, query, SUBJECT_SORTS, subject.c.id, sorting)
-    sums = _subject_sums(connection, [row["id"] for row in rows])
+    if filters.project is not None:
+        rights.check(connection, principal, Action.SUBJECT_READ, filters.project)
+        query = query.where(project.c.key == filters.project.casefold())
+    query = _filter_by_label(query, subject.c.key, filters)
+    rows, following = read_rows(connection, query, SUBJECT_SORTS, subject.c.id, sorting)
+    sums = _sum_subjects(connection, [row["id"] for row in rows])
     return Page([Subject.from_row(row, sums) for row in rows], following)
 
 
@@ -129,10 +129,10 @@ def find_subject(connection: Connection, principal: Principal, uuid: str) -> Sub
     row = connection.execute(subject_rows().where(subject.c.uuid == uuid)).mappings().first()
     rights.check(connection, principal, Action.SUBJECT_READ, row["project"] if row is not None else "")
     assert row is not None
-    return Subject.from_row(row, _subject_sums(connection, [row["id"]]))
+    return Subject.from_row(row, _sum_subjects(connection, [row["id"]]))
 
 
-def _subject_sums(connection: Connection, ids: list[int]) -> dict[int, tuple[int, int, int]]:
+def _sum_subjects(connection: Connection, ids: list[int]) -> dict[int, tuple[int, int, int]]:
     rows = connection.execute(
         select(session.c.subject_id, func.count(), func.sum(session.c.files), func.sum(session.c.bytes))
         .where(session.c.subject_id.in_(ids))
@@ -153,7 +153,7 @@ def shown_sessions() -> Select[Any]:
             session.c.held_message, session.c.held_remedy, session.c.tree_id, session.c.scans, session.c.files,
             session.c.bytes, session.c.created, session.c.modified, session.c.quarantined,
             project.c.name.label("project"), subject.c.uuid.label("subject_uuid"), verification.c.finished,
-            damaged_of(session.c.tree_id).label("damaged"),
+            count_damaged_files(session.c.tree_id).label("damaged"),
         )
         .join(project, project.c.id == session.c.project_id)
         .outerjoin(subject, subject.c.id == session.c.subject_id)
@@ -162,7 +162,7 @@ def shown_sessions() -> Select[Any]:
 
 
 def list_sessions(
-    connection: Connection, principal: Principal, wanted: Wanted, sorting: Sorting, *, place: str = "archive"
+    connection: Connection, principal: Principal, filters: ListFilter, sorting: Sorting, *, place: str = "archive"
 ) -> Page[Session]:
     """Sessions of the archive or the prearchive that the principal may see; their own in `Unassigned` among them.
 
@@ -170,19 +170,19 @@ def list_sessions(
     """
     action = Action.SESSION_READ if place == "archive" else Action.PREARCHIVE_READ
     rights.check_scope(principal, action)
-    query = shown_sessions().where(session.c.place == place, visible(principal, action))
-    if wanted.project is not None:
-        if wanted.project.casefold() != UNASSIGNED.casefold() or not principal.signed_in:
-            rights.check(connection, principal, action, wanted.project)
-        query = query.where(project.c.key == wanted.project.casefold())
-    if wanted.subject is not None:
-        query = query.where(session.c.subject == wanted.subject)
-    query = _label_is(query, session.c.key, wanted, func.lower(session.c.subject))
-    for name, value in (wanted.equal or {}).items():
+    query = shown_sessions().where(session.c.place == place, visible_condition(principal, action))
+    if filters.project is not None:
+        if filters.project.casefold() != UNASSIGNED.casefold() or not principal.signed_in:
+            rights.check(connection, principal, action, filters.project)
+        query = query.where(project.c.key == filters.project.casefold())
+    if filters.subject is not None:
+        query = query.where(session.c.subject == filters.subject)
+    query = _filter_by_label(query, session.c.key, filters, func.lower(session.c.subject))
+    for name, value in (filters.equal or {}).items():
         if name in _VALUES:
-            one_of(name, (value,), _VALUES[name])
+            check_choices(name, (value,), _VALUES[name])
         query = query.where(_SESSION_FILTERS[name] == value)
-    return page_of(connection, query, SESSION_SORTS, session.c.id, sorting, Session.from_row)
+    return read_page(connection, query, SESSION_SORTS, session.c.id, sorting, Session.from_row)
 
 
 _SESSION_FILTERS = {
@@ -198,45 +198,45 @@ _VALUES = {"state": ("ready", "conflict"), "code": [code for code, one in CODES.
 """Of filters that take none but these."""
 
 
-def visible(principal: Principal, action: Action) -> ColumnElement[bool]:
+def visible_condition(principal: Principal, action: Action) -> ColumnElement[bool]:
     """A condition that holds where `principal` may do `action`, or has uploaded it to `Unassigned`."""
     return or_(projects_where(principal, action), own_where(principal))
 
 
 def find_session(connection: Connection, principal: Principal, uuid: str) -> Session:
     """One session, of the archive or the prearchive. Denied where it may not be known."""
-    rights.session_for(connection, principal, uuid, Action.SESSION_READ, waiting=Action.PREARCHIVE_READ)
+    rights.find_session_for(connection, principal, uuid, Action.SESSION_READ, prearchive_action=Action.PREARCHIVE_READ)
     return Session.from_row(connection.execute(shown_sessions().where(session.c.uuid == uuid)).mappings().one())
 
 
-def waiting_counts(connection: Connection, principal: Principal) -> dict[str, int]:
+def count_waiting(connection: Connection, principal: Principal) -> dict[str, int]:
     """How many sessions wait that the principal may see, by project in the order of their ids; their own in
     `Unassigned` among them. What they may not see is not counted: a count that leads to no list misleads.
     """
     if not principal.signed_in or principal.scope not in REQUIREMENTS[Action.PREARCHIVE_READ].scopes:
         return {}
-    kept = connection.execute(
+    rows = connection.execute(
         select(project.c.name, project_sums.c.waiting)
         .join(project_sums, project_sums.c.project_id == project.c.id)
         .where(projects_where(principal, Action.PREARCHIVE_READ), project_sums.c.waiting > 0)
         .order_by(project.c.key)
     )
-    counts = {row.name: int(row.waiting) for row in kept}
-    own = connection.execute(
+    counts = {row.name: int(row.waiting) for row in rows}
+    own_count = connection.execute(
         select(func.count())
         .select_from(session)
         .join(project, project.c.id == session.c.project_id)
         .where(
-            project.c.name == UNASSIGNED, session.c.place == "prearchive", visible(principal, Action.PREARCHIVE_READ)
+            project.c.name == UNASSIGNED, session.c.place == "prearchive", visible_condition(principal, Action.PREARCHIVE_READ)
         )
     ).scalar_one()
-    return {**counts, UNASSIGNED: int(own)} if own else counts
+    return {**counts, UNASSIGNED: int(own_count)} if own_count else counts
 
 
-def _label_is(query: Select[Any], column: Any, wanted: Wanted, *also: Any) -> Select[Any]:  # noqa: ANN401  columns
-    if wanted.search:
-        text = like(wanted.search.casefold())
-        query = query.where(or_(*(one.like(text, escape="\\") for one in (column, *also))))
-    if wanted.prefix:
-        query = query.where(column.like(like(wanted.prefix.casefold(), prefix=True), escape="\\"))
+def _filter_by_label(query: Select[Any], column: Any, filters: ListFilter, *also: Any) -> Select[Any]:  # noqa: ANN401  columns
+    if filters.search:
+        text = like_pattern(filters.search.casefold())
+        query = query.where(or_(*(each_column.like(text, escape="\\") for each_column in (column, *also))))
+    if filters.prefix:
+        query = query.where(column.like(like_pattern(filters.prefix.casefold(), prefix=True), escape="\\"))
     return query

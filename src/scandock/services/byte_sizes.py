@@ -24,10 +24,10 @@ def parse_bytes(text: str) -> int:
     factor = _FACTORS.get(match[3].lower()) if match else None
     if match is None or factor is None:
         raise ValueError(text)
-    whole, fraction = int(match[1]), match[2] or ""
+    integer, fraction = int(match[1]), match[2] or ""
     # in whole numbers: a float loses bytes beyond 2**53
     part = int(fraction or "0") * factor // int("1" + "0" * len(fraction))
-    return whole * factor + part
+    return integer * factor + part
 
 
 def format_bytes(count: int) -> str:

@@ -16,40 +16,40 @@ from scandock.catalog.engine import HEAD
 from scandock.catalog.errors import CatalogFailed
 from scandock.model.private_files import PRIVATE_FILE
 from scandock.services.data_errors import CatalogOtherVersion, ProgramMissing, RestoreNotEmpty, RestoreOtherCatalog
-from scandock.services.data_folders import check_copied
-from scandock.services.opening import CATALOG
+from scandock.services.data_folders import check_copied_catalog
+from scandock.services.data_catalog import CATALOG_FILE
 
 DUMP = "catalog.dump"
 """A PostgreSQL catalog in a backup, in pg_dump's own format."""
 
 
 @contextmanager
-def copied_catalog(data: str, database_url: str | None, target: str) -> Iterator[Connection]:
+def copy_catalog(data: str, database_url: str | None, target: str) -> Iterator[Connection]:
     """Copy the catalog into the folder `target`; a connection that reads the very state that was copied.
 
     Usage `catalog_other_version`; Fault where it can't be read.
     """
     try:
         if database_url is None:
-            with _copied_sqlite(data, target) as connection:
+            with _copy_sqlite(data, target) as connection:
                 yield connection
         else:
-            with _dumped(data, database_url, target) as connection:
+            with _copy_postgresql(data, database_url, target) as connection:
                 yield connection
     except (sqlite3.Error, DBAPIError) as error:
-        said = str(getattr(error, "orig", error))
+        message = str(getattr(error, "orig", error))
         raise CatalogFailed(
-            f"The catalog could not be copied: {said}.", "Look at the disk and the database."
+            f"The catalog could not be copied: {message}.", "Look at the disk and the database."
         ) from error
 
 
 @contextmanager
-def _copied_sqlite(data: str, target: str) -> Iterator[Connection]:
-    path = os.path.join(target, CATALOG)
+def _copy_sqlite(data: str, target: str) -> Iterator[Connection]:
+    path = os.path.join(target, CATALOG_FILE)
     with open(os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE_FILE), "wb"):
         pass
     with (
-        closing(sqlite3.connect(os.path.join(data, CATALOG), timeout=60)) as live,
+        closing(sqlite3.connect(os.path.join(data, CATALOG_FILE), timeout=60)) as live,
         closing(sqlite3.connect(path + ".new")) as copy,
     ):
         live.backup(copy)
@@ -65,15 +65,15 @@ def _copied_sqlite(data: str, target: str) -> Iterator[Connection]:
 
 
 @contextmanager
-def _dumped(data: str, database_url: str, target: str) -> Iterator[Connection]:
+def _copy_postgresql(data: str, database_url: str, target: str) -> Iterator[Connection]:
     engine = create_engine(database_url)
     try:
         with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection, connection.begin():
             _check_version(connection)
-            check_copied(connection, os.path.abspath(data))
+            check_copied_catalog(connection, os.path.abspath(data))
             snapshot = connection.execute(text("SELECT pg_export_snapshot()")).scalar_one()
             path = os.path.join(target, DUMP)
-            _run("pg_dump", database_url, "--format=custom", f"--snapshot={snapshot}", f"--file={path}.new")
+            _run_program("pg_dump", database_url, "--format=custom", f"--snapshot={snapshot}", f"--file={path}.new")
             os.replace(path + ".new", path)
             yield connection
     finally:
@@ -86,27 +86,27 @@ def _check_version(connection: Connection) -> None:
         raise CatalogOtherVersion(str(version), HEAD)
 
 
-def put_back_catalog(backup: str, data: str, database_url: str | None) -> None:
+def restore_catalog(backup: str, data: str, database_url: str | None) -> None:
     """Put the catalog of a backup where DATA's is to be; see `check_restorable`."""
     if database_url is None:
-        temporary = os.path.join(data, CATALOG + ".new")
+        temporary = os.path.join(data, CATALOG_FILE + ".new")
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
-        with open(os.path.join(backup, CATALOG), "rb") as source, open(fd, "wb") as made:
+        with open(os.path.join(backup, CATALOG_FILE), "rb") as source, open(fd, "wb") as target:
             while part := source.read(1024 * 1024):
-                made.write(part)
-            made.flush()
-            os.fsync(made.fileno())
-        os.rename(temporary, os.path.join(data, CATALOG))
+                target.write(part)
+            target.flush()
+            os.fsync(target.fileno())
+        os.rename(temporary, os.path.join(data, CATALOG_FILE))
         return
-    _run(
+    _run_program(
         "pg_restore", database_url, "--no-owner", "--exit-on-error", "--single-transaction", os.path.join(backup, DUMP)
     )
 
 
 def check_restorable(backup: str, database_url: str | None) -> None:
     """Usage `restore_other_catalog` where a backup has the other kind of catalog, `restore_not_empty` of a database."""
-    there = os.path.exists(os.path.join(backup, CATALOG if database_url is None else DUMP))
-    if not there:
+    exists = os.path.exists(os.path.join(backup, CATALOG_FILE if database_url is None else DUMP))
+    if not exists:
         why = (
             "SCANDOCK_DATABASE_URL is not set, and the backup holds a dump of PostgreSQL"
             if database_url is None
@@ -126,7 +126,7 @@ def check_restorable(backup: str, database_url: str | None) -> None:
         raise RestoreNotEmpty("The database that SCANDOCK_DATABASE_URL names holds tables.", "Name an empty one.")
 
 
-def _run(program: str, database_url: str, *words: str) -> None:
+def _run_program(program: str, database_url: str, *words: str) -> None:
     """Run one of PostgreSQL's programs on a database; its password goes by the environment, which others can't read."""
     url = make_url(database_url).set(drivername="postgresql")
     environment = {**os.environ, **({"PGPASSWORD": str(url.password)} if url.password else {})}

@@ -16,13 +16,13 @@ from scandock.catalog.server_tables import account, damage, member, verification
 from scandock.catalog.own_resources import Holder, find_holder
 from scandock.catalog.tables import file, project, resource, scan, session, shelf, subject
 from scandock.rules.permissions import Action
-from scandock.services import rights, shelves
-from scandock.services.audit import Did
-from scandock.services.listing import Page, Sorting, page_of
-from scandock.services.moving import Desk
+from scandock.services import rights, own_resources
+from scandock.services.audit import AuditAction
+from scandock.services.pagination import Page, Sorting, read_page
+from scandock.services.moving import ServiceContext
 from scandock.services.records import Damage
 from scandock.services.session_errors import SessionUnknown
-from scandock.services.verifying import Plan, Verified, verify_again, verify_whole
+from scandock.services.file_verification import VerificationPlan, VerificationCounts, mark_for_verification, verify_tree
 from scandock.web import urls
 
 KINDS: Final = ("changed", "missing", "unreadable", "folder_missing")
@@ -33,35 +33,35 @@ SORTS: Final = {"found": damage.c.found}
 
 
 def list_damage(
-    connection: Connection, desk: Desk, sorting: Sorting, *, project_name: str | None = None
+    connection: Connection, context: ServiceContext, sorting: Sorting, *, project_name: str | None = None
 ) -> Page[Damage]:
     """What is damaged, of the projects whose damage the principal may see; the earliest found first unless asked
     otherwise. What is in the trash is not listed.
     """
-    rights.check_scope(desk.principal, Action.DAMAGE_READ)
-    query = _rows().where(projects_where(desk.principal, Action.DAMAGE_READ))
+    rights.check_scope(context.principal, Action.DAMAGE_READ)
+    query = _select_damage().where(projects_where(context.principal, Action.DAMAGE_READ))
     if project_name is not None:
-        rights.check(connection, desk.principal, Action.DAMAGE_READ, project_name)
+        rights.check(connection, context.principal, Action.DAMAGE_READ, project_name)
         query = query.where(project.c.key == project_name.casefold())
-    return page_of(connection, query, SORTS, damage.c.id, sorting, Damage.from_row)
+    return read_page(connection, query, SORTS, damage.c.id, sorting, Damage.from_row)
 
 
-def _holders() -> Any:  # noqa: ANN401  a Subquery
+def _select_holders() -> Any:  # noqa: ANN401  a Subquery
     """Sessions, and what projects and subjects have of their own, by their trees."""
     sessions = select(
         session.c.tree_id, session.c.project_id, session.c.uuid, session.c.place, session.c.timestamp,
         session.c.subject, session.c.label,
     )  # fmt: skip
-    own = select(
+    of_resources = select(
         shelf.c.tree_id, shelf.c.project_id, shelf.c.uuid, literal("resources").label("place"),
         literal("").label("timestamp"), func.coalesce(subject.c.label, "").label("subject"),
         literal("").label("label"),
     ).outerjoin(subject, subject.c.id == shelf.c.subject_id)  # fmt: skip
-    return union_all(sessions, own).subquery("holder")
+    return union_all(sessions, of_resources).subquery("holder")
 
 
-def _rows() -> Select[Any]:
-    holder = _holders()
+def _select_damage() -> Select[Any]:
+    holder = _select_holders()
     return (
         select(
             damage.c.id, damage.c.file_n, damage.c.kind, damage.c.bytes, damage.c.found,
@@ -79,7 +79,7 @@ def _rows() -> Select[Any]:
 
 def count_damage(connection: Connection) -> dict[str, int]:
     """How many are damaged by kind, over the site, for its metrics."""
-    holder = _holders()
+    holder = _select_holders()
     rows = connection.execute(
         select(damage.c.kind, func.count().label("n"))
         .join(holder, holder.c.tree_id == damage.c.tree_id)
@@ -89,7 +89,7 @@ def count_damage(connection: Connection) -> dict[str, int]:
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class DamageFigures:
     """What is damaged, for a message: how much, when it was found last, and the newest by name."""
 
     files: int
@@ -102,12 +102,12 @@ class Figures:
     """Where all of it is listed for who is told."""
 
 
-NAMED: Final = 20
+MAX_NAMED: Final = 20
 
 
-def figures_of(connection: Connection, *, project_id: int | None, account_id: int | None) -> Figures:
+def read_damage_figures(connection: Connection, *, project_id: int | None, account_id: int | None) -> DamageFigures:
     """What is damaged in a project, or in all that an account answers for: as an administrator, of the site."""
-    holder = _holders()
+    holder = _select_holders()
     if account_id is None:
         name = connection.execute(select(project.c.name).where(project.c.id == project_id)).scalar_one()
         where, page = project.c.id == project_id, urls.project_page(name, "damage")
@@ -122,13 +122,13 @@ def figures_of(connection: Connection, *, project_id: int | None, account_id: in
         .join(project, project.c.id == holder.c.project_id)
         .where(where)
     ).one()
-    rows = connection.execute(_rows().where(where).order_by(damage.c.id.desc()).limit(NAMED)).mappings()
-    return Figures(totals[0], totals[1], totals[2] or 0, totals[3] or 0, [Damage.from_row(row) for row in rows], page)
+    rows = connection.execute(_select_damage().where(where).order_by(damage.c.id.desc()).limit(MAX_NAMED)).mappings()
+    return DamageFigures(totals[0], totals[1], totals[2] or 0, totals[3] or 0, [Damage.from_row(row) for row in rows], page)
 
 
-def verification_ages(connection: Connection) -> tuple[int | None, int]:
+def read_verification_ages(connection: Connection) -> tuple[int | None, int]:
     """When the file was read that waits the longest for being read again, and how many trees nobody has read whole."""
-    holder = _holders()
+    holder = _select_holders()
     row = connection.execute(
         select(func.min(verification.c.oldest), func.count().filter(verification.c.finished.is_(None)))
         .select_from(holder)
@@ -137,35 +137,35 @@ def verification_ages(connection: Connection) -> tuple[int | None, int]:
     return row[0], row[1]
 
 
-def damaged_of(tree_id: ColumnElement[int]) -> ColumnElement[int]:
+def count_damaged_files(tree_id: ColumnElement[int]) -> ColumnElement[int]:
     """How many files of a tree are damaged, for a query that has the tree."""
     return select(func.count()).where(damage.c.tree_id == tree_id).scalar_subquery()
 
 
-def read_damaged_again(desk: Desk, project_name: str | None = None) -> int:
+def verify_damaged_again(context: ServiceContext, project_name: str | None = None) -> int:
     """Have all that is damaged read again before all else: of a project, or wherever the principal may ask it.
 
     Gives of how many sessions, and projects and subjects with files of their own. Denied.
     """
-    return len(_ask_damaged(desk, project_name))
+    return len(_request_damaged(context, project_name))
 
 
-def _ask_damaged(desk: Desk, project_name: str | None) -> Sequence[RowMapping]:
-    with desk.catalog.write() as connection:
-        found = _with_damage(connection, desk, project_name)
-        verify_again(desk.catalog, connection, *(row["tree_id"] for row in found))
-        for name, count in sorted(Counter(str(row["project"]) for row in found).items()):
-            desk.note(connection, Did.VERIFY, name, name, {"sessions": count}, kind="project")
-    return found
+def _request_damaged(context: ServiceContext, project_name: str | None) -> Sequence[RowMapping]:
+    with context.catalog.write() as connection:
+        holders = _find_damaged(connection, context, project_name)
+        mark_for_verification(context.catalog, connection, *(row["tree_id"] for row in holders))
+        for name, count in sorted(Counter(str(row["project"]) for row in holders).items()):
+            context.note(connection, AuditAction.VERIFY, name, name, {"sessions": count}, kind="project")
+    return holders
 
 
-def _with_damage(connection: Connection, desk: Desk, project_name: str | None) -> Sequence[RowMapping]:
+def _find_damaged(connection: Connection, context: ServiceContext, project_name: str | None) -> Sequence[RowMapping]:
     """What has damage and may be read again by the principal: UUID, tree and project. Denied."""
-    rights.check_scope(desk.principal, Action.DAMAGE_VERIFY)
-    holder = _holders()
-    where = projects_where(desk.principal, Action.DAMAGE_VERIFY)
+    rights.check_scope(context.principal, Action.DAMAGE_VERIFY)
+    holder = _select_holders()
+    where = projects_where(context.principal, Action.DAMAGE_VERIFY)
     if project_name is not None:
-        rights.check(connection, desk.principal, Action.DAMAGE_VERIFY, project_name)
+        rights.check(connection, context.principal, Action.DAMAGE_VERIFY, project_name)
         where = and_(where, project.c.key == project_name.casefold())
     return connection.execute(
         select(holder.c.uuid, holder.c.tree_id, project.c.name.label("project"))
@@ -176,10 +176,10 @@ def _with_damage(connection: Connection, desk: Desk, project_name: str | None) -
 
 
 @dataclass(frozen=True, slots=True)
-class ReadHere:
+class VerifyResult:
     """What came of reading sessions, and what projects and subjects have of their own, to their ends."""
 
-    verified: Verified
+    verified: VerificationCounts
     damaged: int
     """Files of theirs that are damaged, whoever found it: a server's worker reads beside a command."""
     left: tuple[str, ...]
@@ -188,45 +188,45 @@ class ReadHere:
     """How many were to be read."""
 
 
-def read_here(desk: Desk, uuids: Sequence[str], *, damaged: bool = False, project_name: str | None = None) -> ReadHere:
+def verify_in_process(context: ServiceContext, uuids: Sequence[str], *, damaged: bool = False, project_name: str | None = None) -> VerifyResult:
     """Read again in this process, to their ends: what `uuids` name, and with `damaged` all that is, of a project.
 
     Usage `session_unknown`.
     """
     for uuid in uuids:
         try:
-            read_again(desk, uuid)
+            verify_session_again(context, uuid)
         except AccessDenied:
             raise SessionUnknown(uuid) from None
-    named = list(uuids)
+    all_uuids = list(uuids)
     if damaged:
-        named += [row["uuid"] for row in _ask_damaged(desk, project_name)]
-    plan, done, left = Plan(mail=desk.settings.smtp_host is not None), Verified(), []
-    for uuid in dict.fromkeys(named):
-        with desk.catalog.read() as connection:
-            standing = find_holder(connection, uuid)
-        if standing is None:  # it was deleted meanwhile
+        all_uuids += [row["uuid"] for row in _request_damaged(context, project_name)]
+    plan, done, unread = VerificationPlan(mail=context.settings.smtp_host is not None), VerificationCounts(), []
+    for uuid in dict.fromkeys(all_uuids):
+        with context.catalog.read() as connection:
+            holder = find_holder(connection, uuid)
+        if holder is None:  # it was deleted meanwhile
             continue
-        one = verify_whole(desk.catalog, desk.store, standing, plan)
-        done.add(one)
-        if not one.trees:
-            left.append(uuid)
-    with desk.catalog.read() as connection:
-        left = [uuid for uuid in left if find_holder(connection, uuid) is not None]
-        return ReadHere(done, _count_of(connection, named), tuple(left), len(set(named)))
+        counts = verify_tree(context.catalog, context.store, holder, plan)
+        done.add(counts)
+        if not counts.trees:
+            unread.append(uuid)
+    with context.catalog.read() as connection:
+        unread = [uuid for uuid in unread if find_holder(connection, uuid) is not None]
+        return VerifyResult(done, _count_damaged(connection, all_uuids), tuple(unread), len(set(all_uuids)))
 
 
-def _count_of(connection: Connection, uuids: Sequence[str]) -> int:
+def _count_damaged(connection: Connection, uuids: Sequence[str]) -> int:
     """How many files of these are damaged."""
-    holder = _holders()
+    holder = _select_holders()
     count = select(func.count()).select_from(damage).join(holder, holder.c.tree_id == damage.c.tree_id)
     parts = split_values(dict.fromkeys(uuids))
     return sum(connection.execute(count.where(holder.c.uuid.in_(part))).scalar_one() for part in parts)
 
 
-def read_again(desk: Desk, uuid: str) -> None:
+def verify_session_again(context: ServiceContext, uuid: str) -> None:
     """Have the files of a session, or of a project's or subject's own, read again before all others. Denied."""
-    with desk.catalog.write() as connection:
-        holder: Holder = shelves.holder_for(connection, desk.principal, uuid, Action.DAMAGE_VERIFY)
-        verify_again(desk.catalog, connection, holder.tree_id)
-        shelves.note(desk, connection, Did.VERIFY, holder)
+    with context.catalog.write() as connection:
+        holder: Holder = own_resources.find_holder_for(connection, context.principal, uuid, Action.DAMAGE_VERIFY)
+        mark_for_verification(context.catalog, connection, holder.tree_id)
+        own_resources.record_in_audit(context, connection, AuditAction.VERIFY, holder)

@@ -16,7 +16,7 @@ from scandock.catalog.server_tables import damage
 from scandock.catalog.own_resources import Holder
 from scandock.catalog.tables import file, project, resource, session, shelf
 from scandock.model.errors import Usage
-from scandock.services.contents import files_query
+from scandock.services.session_contents import select_files
 from scandock.services.file_errors import FileDamaged
 from scandock.services.records import path_of
 from scandock.store.paths import RelPath
@@ -30,7 +30,7 @@ class Damaged(StrEnum):
     OMIT = "omit"
 
 
-HOW: Final = {
+DAMAGE_SENTENCES: Final = {
     "changed": "its bytes are not those that were stored",
     "missing": "it is gone from the store",
     "unreadable": "the disk does not give its bytes",
@@ -41,8 +41,8 @@ HOW: Final = {
 
 def is_folder_gone(connection: Connection, holder: Holder) -> bool:
     """Whether a whole folder is known to be gone."""
-    gone = select(damage.c.id).where(damage.c.tree_id == holder.tree_id, damage.c.file_n.is_(None)).limit(1)
-    return connection.execute(gone).first() is not None
+    query = select(damage.c.id).where(damage.c.tree_id == holder.tree_id, damage.c.file_n.is_(None)).limit(1)
+    return connection.execute(query).first() is not None
 
 
 def check_folder(connection: Connection, holder: Holder) -> None:
@@ -54,25 +54,25 @@ def check_folder(connection: Connection, holder: Holder) -> None:
         )
 
 
-def damaged_paths(
-    connection: Connection, holder: Holder, wanted: Damaged, chosen: Callable[[str], bool] = lambda _: True
+def find_damaged_paths(
+    connection: Connection, holder: Holder, policy: Damaged, is_chosen: Callable[[str], bool] = lambda _: True
 ) -> Mapping[RelPath, str]:
     """Path -> kind of the damaged files among those that are chosen. Usage `file_damaged` where they are refused."""
     rows = connection.execute(
-        files_query(holder)
+        select_files(holder)
         .add_columns(damage.c.kind)
         .join(damage, and_(damage.c.tree_id == file.c.tree_id, damage.c.file_n == file.c.n))
         .order_by(file.c.n)
     ).mappings()
-    found = {path: row["kind"] for row in rows if chosen(path := path_of(row))}
-    if found and wanted is Damaged.REFUSE:
-        first_path, kind = next(iter(found.items()))
-        first = "" if len(found) == 1 else " is the first"
-        raise _refused(len(found), holder.label, f": {first_path} ({HOW[kind]}){first}")
-    return found
+    damaged = {path: row["kind"] for row in rows if is_chosen(path := path_of(row))}
+    if damaged and policy is Damaged.REFUSE:
+        first_path, kind = next(iter(damaged.items()))
+        first = "" if len(damaged) == 1 else " is the first"
+        raise _damaged_error(len(damaged), holder.label, f": {first_path} ({DAMAGE_SENTENCES[kind]}){first}")
+    return damaged
 
 
-def damaged_numbers(connection: Connection, tree_id: int, scan_n: int) -> Mapping[int | None, str]:
+def find_damaged_numbers(connection: Connection, tree_id: int, scan_n: int) -> Mapping[int | None, str]:
     """Number -> kind of the damaged files of a scan; None where the whole session's folder is gone."""
     of_scan = select(file.c.n).join(
         resource, and_(resource.c.tree_id == file.c.tree_id, resource.c.n == file.c.resource_n)
@@ -91,12 +91,12 @@ def damaged_numbers(connection: Connection, tree_id: int, scan_n: int) -> Mappin
 
 def why_no_picture(kind: str) -> str:
     """What is shown in the place of a damaged file's picture, or header."""
-    return f"The file is damaged: {HOW[kind]}. Import its archive again, which heals it."
+    return f"The file is damaged: {DAMAGE_SENTENCES[kind]}. Import its archive again, which heals it."
 
 
-def holders_with_damage(connection: Connection, uuids: Iterable[str]) -> set[str]:
+def find_damaged_holders(connection: Connection, uuids: Iterable[str]) -> set[str]:
     """The sessions and shelves, of these, that have files which are known to be damaged, or no folder."""
-    found: set[str] = set()
+    uuids_found: set[str] = set()
     for part in split_values(uuids):
         for table in (session, shelf):
             rows = connection.execute(
@@ -105,30 +105,30 @@ def holders_with_damage(connection: Connection, uuids: Iterable[str]) -> set[str
                 .where(table.c.uuid.in_(part))
                 .distinct()
             )
-            found.update(rows.scalars())
-    return found
+            uuids_found.update(rows.scalars())
+    return uuids_found
 
 
-def damaged_of_project(connection: Connection, project_name: str, wanted: Damaged) -> int:
+def count_damaged_of_project(connection: Connection, project_name: str, policy: Damaged) -> int:
     """How many files of a project's archived sessions are damaged, a folder that is gone as one.
 
     Usage `file_damaged` where they are refused.
     """
-    found: int = connection.execute(
+    count: int = connection.execute(
         select(func.count())
         .select_from(damage)
         .join(session, session.c.tree_id == damage.c.tree_id)
         .join(project, project.c.id == session.c.project_id)
         .where(project.c.key == project_name.casefold(), session.c.place == "archive")
     ).scalar_one()
-    if found and wanted is Damaged.REFUSE:
-        raise _refused(found, f"project {project_name}", "")
-    return found
+    if count and policy is Damaged.REFUSE:
+        raise _damaged_error(count, f"project {project_name}", "")
+    return count
 
 
-def _refused(count: int, label: str, which: str) -> Usage:
+def _damaged_error(count: int, label: str, names: str) -> Usage:
     return FileDamaged(
-        f"{count} {'file' if count == 1 else 'files'} of {label} {'is' if count == 1 else 'are'} damaged{which}.",
+        f"{count} {'file' if count == 1 else 'files'} of {label} {'is' if count == 1 else 'are'} damaged{names}.",
         "Import the archive again, which heals it. With damaged=include you get the bytes as they are now, with"
         " damaged=omit the other files.",
     )

@@ -29,20 +29,20 @@ def check_data_folder(catalog: Catalog, data: str) -> None:
     if not os.path.isdir(data):
         return
     with catalog.read() as connection:
-        row = _row(connection)
+        row = _read_row(connection)
     if row is not None and (row.uuid, row.path) == (read_identity(data), data):
         return
     with catalog.write() as connection:
         catalog.alone(connection, AdvisoryLock.MAKE_TABLES)
-        row = _row(connection)
+        row = _read_row(connection)
         if row is None:
-            _take(connection, data, read_identity(data))
+            _write_row(connection, data, read_identity(data))
             return
-        check_known(row, data)
+        check_same_folder(row, data)
         connection.execute(update(data_folder).values(path=data))  # it was moved, or is called so on this machine
 
 
-def refuse_other(database_url: str, data: str) -> None:
+def check_database_folder(database_url: str, data: str) -> None:
     """Usage `data_folder_other` where a database belongs to another folder; it is read as it is, of whatever version.
 
     One of a version that kept no data folder, or that nobody has opened yet, belongs to none. Fault where it can't be
@@ -52,56 +52,56 @@ def refuse_other(database_url: str, data: str) -> None:
     try:
         with engine.connect() as connection:
             if inspect(connection).has_table(data_folder.name):
-                check_copied(connection, data)
+                check_copied_catalog(connection, data)
     except OperationalError as error:
         raise Catalog(engine).fault(error, "could not be opened") from error
     finally:
         engine.dispose()
 
 
-def check_copied(connection: Connection, data: str) -> None:
+def check_copied_catalog(connection: Connection, data: str) -> None:
     """As `check_data_folder`, where nothing may be written."""
-    row = _row(connection)
+    row = _read_row(connection)
     if row is not None:
-        check_known(row, data)
+        check_same_folder(row, data)
 
 
-def check_known(row: Row[Any], data: str) -> None:
+def check_same_folder(row: Row[Any], data: str) -> None:
     """Usage `data_folder_other` where a folder is not the one of the row, which may have been moved."""
-    known = read_identity(data) == row.uuid
-    if known and not _is_another(row.path, data, row.uuid):
+    is_same = read_identity(data) == row.uuid
+    if is_same and not _is_another(row.path, data, row.uuid):
         return
-    how = "a copy of it" if known else "another folder"
+    how = "a copy of it" if is_same else "another folder"
     raise DataFolderOther(row.path, data, how)
 
 
-def adopt(catalog: Catalog, data: str) -> None:
+def adopt_folder(catalog: Catalog, data: str) -> None:
     """Make a folder the database's own, whatever folder that had. Fault `data_served` while that one is served."""
     with catalog.write() as connection:
         catalog.alone(connection, AdvisoryLock.MAKE_TABLES)
-        row = _row(connection)
-        before = row.path if row is not None and _may_be(row.path, row.uuid) else ""
+        row = _read_row(connection)
+        before = row.path if row is not None and _may_be_data(row.path, row.uuid) else ""
         for folder in {data, before} - {""}:
             with unserved(folder) as free:
                 if not free:
                     raise DataServed(f"A server is at work on {folder}.", "Stop it first.")
         connection.execute(delete(data_folder))
-        _take(connection, data, "")
+        _write_row(connection, data, "")
 
 
-def _row(connection: Connection) -> Row[Any] | None:
+def _read_row(connection: Connection) -> Row[Any] | None:
     row: Row[Any] | None = connection.execute(select(data_folder)).first()
     return row
 
 
-def _take(connection: Connection, data: str, identity: str) -> None:
+def _write_row(connection: Connection, data: str, identity: str) -> None:
     if not identity:
         identity = new_uuid()
         write_identity(data, identity)
     connection.execute(insert(data_folder).values(uuid=identity, path=data))
 
 
-def _may_be(path: str, identity: str) -> bool:
+def _may_be_data(path: str, identity: str) -> bool:
     """Whether a folder has an id, or can't be read: it may be on a disk that is broken, with a server still at work."""
     try:
         return read_identity(path) == identity

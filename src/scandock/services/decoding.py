@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, Final, TypeVar
 
 from scandock.model.errors import ScandockError
-from scandock.services.held_answers import HeldAnswers, HeldFile
+from scandock.services.response_buffers import ResponseBuffers, BufferedFile
 from scandock.viewing.cache import ImageCache
 from scandock.viewing.decoder_pool import DECODERS, DecodersBusy, DecoderPool, DecoderLost, OpenFiles
 from scandock.viewing.decoder_messages import Message, BodyNotStored
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-WORKING: Final = 12
+MAX_WORKING: Final = 12
 """Threads that are at work at once: those that wait for a decoder are none of them."""
 
-THREADS: Final = MAX_WAITING + DECODERS + WORKING
+THREADS: Final = MAX_WAITING + DECODERS + MAX_WORKING
 """One for each question that waits or is asked. A thread that waits costs little."""
 
 BUSY: Final = "Many pictures are being made just now. Load it again in a moment."
@@ -45,7 +45,7 @@ _VIEWS: Final = 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class DecoderResult:
     """What a decoder made, or the reason why it did not; `lasting`: asked again, the answer is the same.
 
     A large body is in `file`, which whoever takes it closes.
@@ -55,23 +55,23 @@ class Made:
     body: bytes = b""
     reason: str = ""
     lasting: bool = True
-    file: HeldFile | None = None
+    file: BufferedFile | None = None
 
 
-class _Keeping:
+class _BodyBuffer:
     """Where the body of one answer is kept while it waits for its client."""
 
     def __init__(self, pictures: Pictures, asker: Requester) -> None:
         self._pictures = pictures
         self._asker = asker
-        self.file: HeldFile | None = None
+        self.file: BufferedFile | None = None
 
     def __call__(self, size: int) -> IO[bytes]:
         """AnswersFull, OSError."""
         self.close()  # of a question that was put back
         hold = self._pictures.held.hold(self._asker.who, size)
         file = self._pictures.cache.open_unnamed(size)
-        self.file = HeldFile(file, hold)
+        self.file = BufferedFile(file, hold)
         return file
 
     def close(self) -> None:
@@ -84,14 +84,14 @@ class Pictures:
     """What the web process keeps for pictures: the decoders, their threads, and what was made lately."""
 
     def __init__(
-        self, data: str, settings: Settings, held: HeldAnswers, note: Callable[[str], None] = lambda _: None
+        self, data: str, settings: Settings, buffers: ResponseBuffers, note: Callable[[str], None] = lambda _: None
     ) -> None:
         """`note` is told of questions as by `Decoders`."""
         self.decoders = DecoderPool(note=note)
-        self.held = held
+        self.held = buffers
         self.cache = ImageCache(data, settings.cache_bytes, settings.min_free_bytes)
         self.threads = ThreadPoolExecutor(THREADS, "pictures")
-        self._working = threading.Semaphore(WORKING)
+        self._working = threading.Semaphore(MAX_WORKING)
         self._lock = threading.Lock()
         self._stacks: OrderedDict[tuple[str, int], tuple[int, Stack]] = OrderedDict()
         self._failed: OrderedDict[tuple[Any, ...], tuple[float, str]] = OrderedDict()
@@ -108,45 +108,45 @@ class Pictures:
 
     def ask(
         self,
-        said: dict[str, Any],
-        opened: OpenFiles,
+        request: dict[str, Any],
+        open_files: OpenFiles,
         key: tuple[Any, ...],
         *,
         asker: Requester,
         seconds: float | None = None,
-    ) -> Made:
+    ) -> DecoderResult:
         """Ask a decoder; what killed one, or took too long, is not tried again for a while (by `key`). AnswersFull.
 
         `key` begins with what is asked and the content that it is asked of: what is slow is known by these two.
         """
         with self._lock:
-            before = self._failed.get(key)
-            if before is not None and time.monotonic() - before[0] < _FAILED_SECONDS:
-                return Made(reason=before[1], lasting=False)
-        keeping = _Keeping(self, asker)
+            failure = self._failed.get(key)
+            if failure is not None and time.monotonic() - failure[0] < _FAILED_SECONDS:
+                return DecoderResult(reason=failure[1], lasting=False)
+        body_buffer = _BodyBuffer(self, asker)
         try:
-            answer = self._answer(said, opened, keeping, asker=asker, content=key[:2], seconds=seconds)
+            answer = self._answer(request, open_files, body_buffer, asker=asker, content=key[:2], seconds=seconds)
         except DecodersBusy:
-            return Made(reason=BUSY, lasting=False)
+            return DecoderResult(reason=BUSY, lasting=False)
         except DecoderLost as lost:
             self._put(self._failed, key, (time.monotonic(), str(lost)), _FAILED)
-            return Made(reason=str(lost), lasting=False)
+            return DecoderResult(reason=str(lost), lasting=False)
         except BodyNotStored as error:
             if isinstance(error.__cause__, ScandockError):
                 raise error.__cause__ from None
-            return Made(reason=NO_ROOM, lasting=False)
-        if keeping.file is not None and said["verb"] not in _LARGE:  # no decoder of ours does that
-            keeping.close()
-            return Made(reason="Its picture is too large.", lasting=False)
-        return Made(answer.said, answer.body, str(answer.said.get("reason", "")), file=keeping.file)
+            return DecoderResult(reason=NO_ROOM, lasting=False)
+        if body_buffer.file is not None and request["verb"] not in _LARGE:  # no decoder of ours does that
+            body_buffer.close()
+            return DecoderResult(reason="Its picture is too large.", lasting=False)
+        return DecoderResult(answer.said, answer.body, str(answer.said.get("reason", "")), file=body_buffer.file)
 
-    def _answer(self, said: dict[str, Any], opened: OpenFiles, keeping: _Keeping, **more: Any) -> Message:  # noqa: ANN401
+    def _answer(self, request: dict[str, Any], open_files: OpenFiles, body_buffer: _BodyBuffer, **more: Any) -> Message:  # noqa: ANN401
         """Wait for the decoder's answer, while another thread may work."""
         self._working.release()
         try:
-            return self.decoders.ask(said, opened, keep=keeping, **more)
+            return self.decoders.ask(request, open_files, keep=body_buffer, **more)
         except BaseException:
-            keeping.close()
+            body_buffer.close()
             raise
         finally:
             self._working.acquire()
@@ -154,37 +154,37 @@ class Pictures:
     def known(self, key: tuple[str, int], of_round: int | None) -> Stack | None:
         """A stack that was remembered in a round of verification; None: in any."""
         with self._lock:
-            before, found = self._stacks.get(key, (None, None))
-            if of_round is not None and before != of_round:
+            known_round, stack = self._stacks.get(key, (None, None))
+            if of_round is not None and known_round != of_round:
                 return None
-            if found is not None:
+            if stack is not None:
                 self._stacks.move_to_end(key)
-            return found
+            return stack
 
     def remember(self, key: tuple[str, int], of_round: int, stack: Stack) -> None:
         self._put(self._stacks, key, (of_round, stack), _STACKS)
         with self._lock:
-            while len(self._stacks) > 1 and sum(len(one.images) for _, one in self._stacks.values()) > _STACK_IMAGES:
+            while len(self._stacks) > 1 and sum(len(each_stack.images) for _, each_stack in self._stacks.values()) > _STACK_IMAGES:
                 self._stacks.popitem(last=False)
 
-    def is_new_view(self, who: tuple[Any, ...]) -> bool:
+    def is_new_view(self, viewer: tuple[Any, ...]) -> bool:
         """Whether this person was not noted at this session within the hour; they are now."""
         now = time.monotonic()
         with self._lock:
-            before = self._views.get(who)
-            if before is not None and now - before < _VIEW_SECONDS:
+            seen_at = self._views.get(viewer)
+            if seen_at is not None and now - seen_at < _VIEW_SECONDS:
                 return False
-        self._put(self._views, who, now, _VIEWS)
+        self._put(self._views, viewer, now, _VIEWS)
         return True
 
-    def forget_view(self, who: tuple[Any, ...]) -> None:
+    def forget_view(self, viewer: tuple[Any, ...]) -> None:
         """It could not be noted."""
         with self._lock:
-            self._views.pop(who, None)
+            self._views.pop(viewer, None)
 
-    def _put(self, kept: OrderedDict[Any, Any], key: object, value: object, most: int) -> None:
+    def _put(self, cache: OrderedDict[Any, Any], key: object, value: object, max_entries: int) -> None:
         with self._lock:
-            kept[key] = value
-            kept.move_to_end(key)
-            while len(kept) > most:
-                kept.popitem(last=False)
+            cache[key] = value
+            cache.move_to_end(key)
+            while len(cache) > max_entries:
+                cache.popitem(last=False)

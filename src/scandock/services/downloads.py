@@ -29,29 +29,29 @@ from scandock.model.errors import Fault, Usage
 from scandock.model.patience import tries
 from scandock.rules.permissions import Action
 from scandock.rules.scan_ids import sort_key
-from scandock.services import contents, rights, shelves
+from scandock.services import session_contents, rights, own_resources
 from scandock.services.damaged_files import (
-    HOW,
+    DAMAGE_SENTENCES,
     Damaged,
     check_folder,
-    damaged_of_project,
-    damaged_paths,
+    count_damaged_of_project,
+    find_damaged_paths,
     is_folder_gone,
 )
 from scandock.services.file_errors import FileMissing, RangeUnsatisfiable
-from scandock.services.lasting import Lasting
-from scandock.services.moving import Desk
+from scandock.services.download_access import DownloadAccess
+from scandock.services.moving import ServiceContext
 from scandock.services.session_errors import SessionsMissing
-from scandock.services.verifying import verify_soon
+from scandock.services.file_verification import verify_soon
 from scandock.services.zip_stream import CHUNK, ZipEntry, ZipStream, stored_length
 from scandock.store.paths import RelPath, scan_folder, tree_path
 from scandock.store.port import Snapshot
 
 H = TypeVar("H", bound=Holder)
-COUNTED: Final = 50_000
+MAX_COUNTED_FILES: Final = 50_000
 """Files up to which the length of a zip is told before it is sent."""
 
-STEADY_SECONDS: Final = 2.0
+SNAPSHOT_WAIT_SECONDS: Final = 2.0
 """How long a download waits for a session that is just being placed."""
 
 _HEAD: Final = 4_096
@@ -78,7 +78,7 @@ class FileDownload:
     _snapshot: Snapshot
     _path: RelPath
     _holder: Holder
-    _lasting: Lasting
+    _access: DownloadAccess
     damaged: str = ""
     """How it is known to be damaged; empty: it is not."""
 
@@ -89,7 +89,7 @@ class FileDownload:
     def chunks(self, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
         """The bytes of a range; then the file is closed."""
         with self._snapshot as snapshot, snapshot.open(self._path, offset, length) as stream:
-            yield from self._lasting.each(self._holder, iter(partial(stream.read, CHUNK), b""))
+            yield from self._access.each(self._holder, iter(partial(stream.read, CHUNK), b""))
 
     def close(self) -> None:
         self._snapshot.close()
@@ -106,34 +106,34 @@ class ZipDownload:
     """Files that are known to be damaged, of those that were asked for."""
 
 
-def open_file(desk: Desk, uuid: str, n: int, *, noted: bool = True, damaged: Damaged = Damaged.REFUSE) -> FileDownload:
+def open_file(context: ServiceContext, uuid: str, n: int, *, audited: bool = True, on_damage: Damaged = Damaged.REFUSE) -> FileDownload:
     """Open a file of a session, or a shelf, by its number.
 
     Denied, Usage `file_unknown`, `file_damaged` unless it is to be included, Fault `file_missing`.
 
-    `noted`: the audit trail tells of it (not where only its headers are asked for).
+    `audited`: the audit trail tells of it (not where only its headers are asked for).
     """
-    wanted = damaged if damaged is Damaged.INCLUDE else Damaged.REFUSE
-    with desk.catalog.read() as connection:
-        holder = shelves.holder_for(
-            connection, desk.principal, uuid, Action.SESSION_READ, waiting=Action.PREARCHIVE_READ
+    policy = on_damage if on_damage is Damaged.INCLUDE else Damaged.REFUSE
+    with context.catalog.read() as connection:
+        holder = own_resources.find_holder_for(
+            connection, context.principal, uuid, Action.SESSION_READ, prearchive_action=Action.PREARCHIVE_READ
         )
         check_folder(connection, holder)
-    standing, snapshot = steady_holder(desk, uuid)
+    record, snapshot = open_holder_snapshot(context, uuid)
     try:
-        with desk.catalog.read() as connection:
-            item = contents.file_of(connection, standing, n)
-            known = damaged_paths(connection, standing, wanted, lambda path: path == item.path)
-            made = connection.execute(select(tree.c.created).where(tree.c.id == standing.tree_id)).scalar_one()
+        with context.catalog.read() as connection:
+            item = session_contents.read_file(connection, record, n)
+            damaged_kinds = find_damaged_paths(connection, record, policy, lambda path: path == item.path)
+            created = connection.execute(select(tree.c.created).where(tree.c.id == record.tree_id)).scalar_one()
         with snapshot.open(item.path, 0, _HEAD) as stream:
             head = stream.read(_HEAD)
-        size = (snapshot.size(item.path) or 0) if known else item.bytes
-        if noted:
-            with desk.catalog.write() as connection:
-                shelves.note(desk, connection, "download", standing, {"file": n, "bytes": item.bytes})
+        size = (snapshot.size(item.path) or 0) if damaged_kinds else item.bytes
+        if audited:
+            with context.catalog.write() as connection:
+                own_resources.record_in_audit(context, connection, "download", record, {"file": n, "bytes": item.bytes})
     except FileNotFoundError as error:
         snapshot.close()
-        raise _missing(desk, uuid) from error
+        raise _file_missing(context, uuid) from error
     except BaseException:
         snapshot.close()
         raise
@@ -142,90 +142,90 @@ def open_file(desk: Desk, uuid: str, n: int, *, noted: bool = True, damaged: Dam
         size=size,
         sha256=item.sha256,
         media_type=media_type(head),
-        modified=made,
+        modified=created,
         _snapshot=snapshot,
         _path=item.path,
-        _holder=standing,
-        _lasting=Lasting(desk),
-        damaged=known.get(item.path, ""),
+        _holder=record,
+        _access=DownloadAccess(context),
+        damaged=damaged_kinds.get(item.path, ""),
     )
 
 
-def zip_of_session(
-    desk: Desk, uuid: str, *, scan_id: str | None = None, deflate: bool = False, damaged: Damaged = Damaged.REFUSE
+def zip_session(
+    context: ServiceContext, uuid: str, *, scan_id: str | None = None, deflate: bool = False, on_damage: Damaged = Damaged.REFUSE
 ) -> ZipDownload:
     """A session, or one scan of it, as a zip that is a valid upload again. Denied, Usage `scan_unknown`,
     `file_damaged` unless the damaged files are to be included or omitted.
     """
-    with desk.catalog.read() as connection:
-        check_folder(connection, contents.readable(connection, desk.principal, uuid))
+    with context.catalog.read() as connection:
+        check_folder(connection, session_contents.find_readable_session(connection, context.principal, uuid))
         if scan_id is not None:
-            contents.find_scan(connection, desk.principal, uuid, scan_id)
+            session_contents.find_scan(connection, context.principal, uuid, scan_id)
     under = f"{scan_folder(scan_id)}/" if scan_id is not None else ""
-    standing, snapshot = steady(desk, uuid)
+    record, snapshot = open_session_snapshot(context, uuid)
     try:
-        with desk.catalog.read() as connection:
-            known = damaged_paths(connection, standing, damaged, lambda path: path.startswith(under))
-        omitted = left_out(snapshot, known, damaged)
+        with context.catalog.read() as connection:
+            damaged_kinds = find_damaged_paths(connection, record, on_damage, lambda path: path.startswith(under))
+        omitted = find_omitted(snapshot, damaged_kinds, on_damage)
         length = None
-        if not deflate and standing.files <= COUNTED:
-            told = not_included(lines_of(standing.label, omitted))
-            entries = chain(_entries(snapshot, standing, under, omitted), told)
+        if not deflate and record.files <= MAX_COUNTED_FILES:
+            omissions = make_omissions_entry(make_omission_lines(record.label, omitted))
+            entries = chain(_session_entries(snapshot, record, under, omitted), omissions)
             length = stored_length((entry.name, entry.size) for entry in entries)
-        with desk.catalog.write() as connection:
-            said = {"files": standing.files, "bytes": standing.bytes, "scan": scan_id}
-            desk.note(connection, "download", uuid, standing.project, said)
+        with context.catalog.write() as connection:
+            details = {"files": record.files, "bytes": record.bytes, "scan": scan_id}
+            context.note(connection, "download", uuid, record.project, details)
     except BaseException:
         snapshot.close()
         raise
-    name = f"{standing.label}_{scan_id}.zip" if scan_id is not None else f"{standing.label}.zip"
-    chunks = _zip_one(desk, snapshot, standing, under, omitted, deflate=deflate)
-    return ZipDownload(name, length, chunks, len(known))
+    name = f"{record.label}_{scan_id}.zip" if scan_id is not None else f"{record.label}.zip"
+    chunks = _session_chunks(context, snapshot, record, under, omitted, deflate=deflate)
+    return ZipDownload(name, length, chunks, len(damaged_kinds))
 
 
-def _zip_one(
-    desk: Desk,
+def _session_chunks(
+    context: ServiceContext,
     snapshot: Snapshot,
-    standing: SessionRecord,
+    record: SessionRecord,
     under: str,
     omitted: Mapping[RelPath, str],
     *,
     deflate: bool,
 ) -> Iterator[bytes]:
     with snapshot:
-        made = ZipStream(deflate=deflate, moment=moment_of(standing))
-        entries = Lasting(desk).entries(standing, _entries(snapshot, standing, under, omitted))
-        yield from made.chunks(chain(entries, not_included(lines_of(standing.label, omitted))))
+        stream = ZipStream(deflate=deflate, moment=zip_time(record))
+        entries = DownloadAccess(context).entries(record, _session_entries(snapshot, record, under, omitted))
+        yield from stream.chunks(chain(entries, make_omissions_entry(make_omission_lines(record.label, omitted))))
 
 
-def _entries(
-    snapshot: Snapshot, standing: SessionRecord, under: str = "", omitted: Collection[str] = ()
+def _session_entries(
+    snapshot: Snapshot, record: SessionRecord, under: str = "", omitted: Collection[str] = ()
 ) -> Iterator[ZipEntry]:
     """The files of a tree as the layout has them, scans as people count them."""
-    for found in snapshot.walk(_order_of):
-        if found.kind == "file" and found.rel.startswith(under) and found.rel not in omitted:
+    for entry in snapshot.walk(_folder_sort_key):
+        if entry.kind == "file" and entry.rel.startswith(under) and entry.rel not in omitted:
 
-            def opened(rel: RelPath = found.rel) -> IO[bytes]:
+            def opened(rel: RelPath = entry.rel) -> IO[bytes]:
                 return snapshot.open(rel)
 
-            yield ZipEntry(f"{standing.label}/{found.rel}", found.size, opened)
+            yield ZipEntry(f"{record.label}/{entry.rel}", entry.size, opened)
 
 
-def _order_of(folder: str) -> str:
+def _folder_sort_key(folder: str) -> str:
     """What sorts the folders of a tree's folder."""
     above, _, name = folder.rpartition("/")
     return sort_key(name) if above == "scans" else name
 
 
-def zip_of_project(desk: Desk, name: str, *, deflate: bool = False, damaged: Damaged = Damaged.REFUSE) -> ZipDownload:
-    """All archived sessions of a project as one zip, one folder each. Usage `file_damaged` as `zip_of_session`.
+def zip_project(context: ServiceContext, name: str, *, deflate: bool = False, on_damage: Damaged = Damaged.REFUSE) -> ZipDownload:
+    """All archived sessions of a project as one zip, one folder each. Usage `file_damaged` as `zip_session`.
 
     Each session is as it stands when its turn comes; one that is gone by then, that may not be read any more or was
     found to be damaged (unless such files are included or omitted) is named in `not-included.txt`. What ends within one
     ends the zip.
     """
-    with desk.catalog.read() as connection:
-        rights.check(connection, desk.principal, Action.SESSION_READ, name)
+    with context.catalog.read() as connection:
+        rights.check(connection, context.principal, Action.SESSION_READ, name)
         rows = connection.execute(
             select(session.c.uuid, session.c.label, project.c.name)
             .join(project, project.c.id == session.c.project_id)
@@ -234,80 +234,80 @@ def zip_of_project(desk: Desk, name: str, *, deflate: bool = False, damaged: Dam
         ).all()
         if not rows:
             raise SessionsMissing("The project has no archived session.")
-        known = damaged_of_project(connection, name, damaged)
+        damaged_count = count_damaged_of_project(connection, name, on_damage)
     sessions, title = [(row.uuid, row.label) for row in rows], rows[0].name
-    with desk.catalog.write() as connection:
-        desk.note(connection, "download", title, title, {"sessions": len(sessions)}, kind="project")
-    made = ZipStream(deflate=deflate)
-    return ZipDownload(f"{title}.zip", None, made.chunks(_every(desk, sessions, damaged)), known)
+    with context.catalog.write() as connection:
+        context.note(connection, "download", title, title, {"sessions": len(sessions)}, kind="project")
+    stream = ZipStream(deflate=deflate)
+    return ZipDownload(f"{title}.zip", None, stream.chunks(_project_entries(context, sessions, on_damage)), damaged_count)
 
 
-def _every(desk: Desk, sessions: list[tuple[str, str]], damaged: Damaged) -> Iterator[ZipEntry]:
-    lines: list[Line] = []
-    lasting = Lasting(desk)
+def _project_entries(context: ServiceContext, sessions: list[tuple[str, str]], on_damage: Damaged) -> Iterator[ZipEntry]:
+    lines: list[OmissionLine] = []
+    access = DownloadAccess(context)
     for uuid, label in sessions:
         try:
-            standing, snapshot = steady(desk, uuid)
+            record, snapshot = open_session_snapshot(context, uuid)
         except Fault:
-            lines.append((label, "", _why_gone(desk, uuid)))
+            lines.append((label, "", _find_gone_reason(context, uuid)))
             continue
         with snapshot:
             try:
-                lasting.check(standing)
-                with desk.catalog.read() as connection:
-                    known = damaged_paths(connection, standing, damaged)
+                access.check(record)
+                with context.catalog.read() as connection:
+                    damaged_kinds = find_damaged_paths(connection, record, on_damage)
             except AccessDenied:
                 lines.append((label, "", "you may not read it any more"))
                 continue
             except Usage as error:
                 lines.append((label, "", error.message.rstrip(".")))
                 continue
-            omitted = left_out(snapshot, known, damaged)
-            lines += lines_of(standing.label, omitted)
-            yield from lasting.entries(standing, _entries(snapshot, standing, omitted=omitted))
-    yield from not_included(lines)
+            omitted = find_omitted(snapshot, damaged_kinds, on_damage)
+            lines += make_omission_lines(record.label, omitted)
+            yield from access.entries(record, _session_entries(snapshot, record, omitted=omitted))
+    yield from make_omissions_entry(lines)
 
 
-def _why_gone(desk: Desk, uuid: str) -> str:
+def _find_gone_reason(context: ServiceContext, uuid: str) -> str:
     """Why a session of a project has no snapshot when its turn comes."""
-    with desk.catalog.read() as connection:
-        standing = find_session(connection, uuid)
-        if standing is None:
+    with context.catalog.read() as connection:
+        record = find_session(connection, uuid)
+        if record is None:
             return "it was deleted meanwhile"
-        known = is_folder_gone(connection, standing)
-    return HOW["folder_missing"] if known else "its folder can't be read"
+        is_gone = is_folder_gone(connection, record)
+    return DAMAGE_SENTENCES["folder_missing"] if is_gone else "its folder can't be read"
 
 
-Line = tuple[str, str, str]
+OmissionLine = tuple[str, str, str]
 """What `not-included.txt` tells of: a session's folder in the zip, which is its label unless another session's is, a
 path in it (empty: all of it), and why it is left out."""
 
 
-def not_included(lines: Iterable[Line]) -> list[ZipEntry]:
+def make_omissions_entry(lines: Iterable[OmissionLine]) -> list[ZipEntry]:
     """The file of a zip that names what it should hold and does not; none where it holds all."""
     text = "".join("\t".join(line) + "\r\n" for line in lines).encode()
     return [ZipEntry("not-included.txt", len(text), lambda: io.BytesIO(text))] if text else []
 
 
-def lines_of(folder: str, omitted: Mapping[RelPath, str]) -> list[Line]:
+def make_omission_lines(folder: str, omitted: Mapping[RelPath, str]) -> list[OmissionLine]:
     """What is told of the files of a session that are left out, by path and kind of damage; `folder` is its own."""
-    return [(folder, path, HOW[kind]) for path, kind in sorted(omitted.items())]
+    return [(folder, path, DAMAGE_SENTENCES[kind]) for path, kind in sorted(omitted.items())]
 
 
-def left_out(snapshot: Snapshot, known: Mapping[RelPath, str], damaged: Damaged) -> Mapping[RelPath, str]:
+def find_omitted(snapshot: Snapshot, damaged_kinds: Mapping[RelPath, str], on_damage: Damaged) -> Mapping[RelPath, str]:
     """Which of the damaged files a zip does not hold: also where they are wanted, those that are gone."""
-    if damaged is Damaged.OMIT:
-        return known
-    return {path: kind for path, kind in known.items() if snapshot.size(path) is None}
+    if on_damage is Damaged.OMIT:
+        return damaged_kinds
+    return {path: kind for path, kind in damaged_kinds.items() if snapshot.size(path) is None}
 
 
 def media_type(head: bytes) -> str:
     """What the first bytes of a file are; never anything that a browser runs."""
     if head[128:132] == b"DICM":
         return "application/dicom"
-    for magic, found in _MAGIC:
+    for magic, detected in _MAGIC:
         if head.startswith(magic):
-            return found
+            return detected
     if head and b"\0" not in head:
         with contextlib.suppress(UnicodeDecodeError):
             codecs.getincrementaldecoder("utf-8")().decode(head)
@@ -315,7 +315,7 @@ def media_type(head: bytes) -> str:
     return "application/octet-stream"
 
 
-def disposition(name: str) -> str:
+def content_disposition(name: str) -> str:
     """The Content-Disposition that lets a browser save it under this name, whatever stands in it (RFC 6266)."""
     plain = _UNSAFE.sub("_", name) or "file"
     if plain == name:
@@ -323,7 +323,7 @@ def disposition(name: str) -> str:
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
 
 
-def byte_range(header: str | None, size: int) -> tuple[int, int] | None:
+def parse_byte_range(header: str | None, size: int) -> tuple[int, int] | None:
     """Offset and length of a Range header with one range; None where the whole is to be sent (RFC 9110 14.2).
 
     Raises Usage `range_unsatisfiable` where nothing of the file lies in it.
@@ -345,52 +345,52 @@ def byte_range(header: str | None, size: int) -> tuple[int, int] | None:
     return start, end - start + 1
 
 
-def steady(desk: Desk, uuid: str) -> tuple[SessionRecord, Snapshot]:
+def open_session_snapshot(context: ServiceContext, uuid: str) -> tuple[SessionRecord, Snapshot]:
     """A session with a snapshot of the very tree that the catalog speaks of. Fault `file_missing`.
 
     Between the switch of a tree and its publication the folder is newer than the catalog: then this waits.
     """
-    return _steady(desk, uuid, find_session)
+    return _open_snapshot(context, uuid, find_session)
 
 
-def steady_holder(desk: Desk, uuid: str) -> tuple[Holder, Snapshot]:
+def open_holder_snapshot(context: ServiceContext, uuid: str) -> tuple[Holder, Snapshot]:
     """The same of a session or a shelf."""
-    return _steady(desk, uuid, find_holder)
+    return _open_snapshot(context, uuid, find_holder)
 
 
-def _steady(desk: Desk, uuid: str, find: Callable[[Connection, str], H | None]) -> tuple[H, Snapshot]:
-    for _ in tries(STEADY_SECONDS, 0.02):
-        before, pending = _stands(desk, uuid, find)
+def _open_snapshot(context: ServiceContext, uuid: str, find: Callable[[Connection, str], H | None]) -> tuple[H, Snapshot]:
+    for _ in tries(SNAPSHOT_WAIT_SECONDS, 0.02):
+        before, pending = _find_with_pending(context, uuid, find)
         if before is not None and not pending:
             with contextlib.suppress(FileNotFoundError):
-                snapshot = desk.store.snapshot(tree_path(before.parts))
-                after, pending = _stands(desk, uuid, find)
+                snapshot = context.store.snapshot(tree_path(before.parts))
+                after, pending = _find_with_pending(context, uuid, find)
                 if after is not None and not pending and (after.tree_id, after.parts) == (before.tree_id, before.parts):
                     return after, snapshot
                 snapshot.close()
         if before is None:
             break
-    raise _missing(desk, uuid)
+    raise _file_missing(context, uuid)
 
 
-def _stands(desk: Desk, uuid: str, find: Callable[[Connection, str], H | None]) -> tuple[H | None, bool]:
+def _find_with_pending(context: ServiceContext, uuid: str, find: Callable[[Connection, str], H | None]) -> tuple[H | None, bool]:
     """A session, or a shelf, and whether another tree is just being put in its place."""
-    with desk.catalog.read() as connection:
-        found = find(connection, uuid)
-        if found is None:
+    with context.catalog.read() as connection:
+        holder = find(connection, uuid)
+        if holder is None:
             return None, False
-        waiting = connection.execute(
-            select(intent.c.id).where(intent.c.name == tree_path(found.parts), intent.c.state == "intent").limit(1)
+        pending_intent = connection.execute(
+            select(intent.c.id).where(intent.c.name == tree_path(holder.parts), intent.c.state == "intent").limit(1)
         ).first()
-    return found, waiting is not None
+    return holder, pending_intent is not None
 
 
-def moment_of(standing: Holder) -> datetime:
+def zip_time(record: Holder) -> datetime:
     """The time that entries of a session's zip bear."""
-    return datetime.fromtimestamp(standing.created / 1000, UTC)
+    return datetime.fromtimestamp(record.created / 1000, UTC)
 
 
-def _missing(desk: Desk, uuid: str) -> Fault:
+def _file_missing(context: ServiceContext, uuid: str) -> Fault:
     """What is said of a file that is gone. Its session is verified next: then the list of damage tells of it."""
-    verify_soon(desk.catalog, uuid)
+    verify_soon(context.catalog, uuid)
     return FileMissing()

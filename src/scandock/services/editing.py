@@ -28,17 +28,17 @@ from scandock.rules.errors import ProjectIdReserved
 from scandock.rules.labels import UNASSIGNED, label_key
 from scandock.rules.permissions import Accessibility, Action
 from scandock.rules.project_fields import name_key
-from scandock.services import browsing, contents, rights
+from scandock.services import browsing, session_contents, rights
 from scandock.services.moving import (
-    Desk,
+    ServiceContext,
     Outcome,
     check_no_assessor,
-    labelled,
+    find_sessions_by_label,
     subject_warnings,
-    switch,
-    usable,
+    publish_session_row,
+    check_label,
 )
-from scandock.services.project_names import NameKind, check_free
+from scandock.services.project_names import NameKind, check_name_free
 from scandock.services.records import Project, Scan, Subject
 from scandock.services.session_errors import ChangedMeanwhile, FieldUnknown, LabelTaken
 
@@ -62,75 +62,75 @@ def etag(item: JsonRecord) -> str:
     return f'"{hashlib.sha256(raw).hexdigest()[:32]}"'
 
 
-def check_match(item: JsonRecord, if_match: str | None) -> None:
+def check_if_match(item: JsonRecord, if_match: str | None) -> None:
     """Usage `changed_meanwhile` where a change was decided on another state of the item; None: on any."""
     if if_match is None or if_match.strip() == "*":
         return
-    if etag(item) not in {one.strip() for one in if_match.split(",")}:
+    if etag(item) not in {tag.strip() for tag in if_match.split(",")}:
         raise ChangedMeanwhile("It was changed since you read it.", "Read it again, then decide.")
 
 
-def edit_project(desk: Desk, name: str, changes: Mapping[str, Any], if_match: str | None = None) -> Project:
+def edit_project(context: ServiceContext, name: str, changes: Mapping[str, Any], if_match: str | None = None) -> Project:
     """Change a project's title or settings (`PROJECT_FIELDS`). Denied; Usage `field_unknown`, `value_invalid`,
     and `title_taken` for a title that is another project's name.
     """
-    opened = changes.get("accessibility")
-    values = _project_values({key: value for key, value in changes.items() if key != "accessibility"})
-    with desk.catalog.write() as connection:
+    accessibility = changes.get("accessibility")
+    values = _check_project_values({key: value for key, value in changes.items() if key != "accessibility"})
+    with context.catalog.write() as connection:
         action = Action.PROJECT_EDIT if set(changes) <= {"name"} else Action.SETTINGS_EDIT
-        rights.check(connection, desk.principal, action, name)
+        rights.check(connection, context.principal, action, name)
         if "title" in values:
-            lock_project_names(desk.catalog, connection)
-        before = browsing.find_project(connection, desk.principal, name)
+            lock_project_names(context.catalog, connection)
+        before = browsing.find_project(connection, context.principal, name)
         if before.id == UNASSIGNED:
             raise ProjectIdReserved(f"{UNASSIGNED} has no settings.", "Choose another project.")
-        check_match(before, if_match)
+        check_if_match(before, if_match)
         if "title" in values:
             if name_key(values["title"]) != name_key(before.name):
                 number = connection.execute(select(project.c.id).where(project.c.name == before.id)).scalar_one()
-                check_free(connection, NameKind.TITLE, values["title"], project_id=number)
+                check_name_free(connection, NameKind.TITLE, values["title"], project_id=number)
             values |= title_columns(values["title"])
         if values:
             connection.execute(
                 update(project).where(project.c.name == before.id).values(**values, revision=project.c.revision + 1)
             )
-            said = sorted(set(changes) - {"accessibility"})
-            desk.note(connection, "project_edit", before.id, before.id, {"fields": said}, kind="project")
-        if opened is not None:
-            _open(desk, connection, before.id, opened)
-        return browsing.find_project(connection, desk.principal, name)
+            changed_fields = sorted(set(changes) - {"accessibility"})
+            context.note(connection, "project_edit", before.id, before.id, {"fields": changed_fields}, kind="project")
+        if accessibility is not None:
+            _set_accessibility(context, connection, before.id, accessibility)
+        return browsing.find_project(connection, context.principal, name)
 
 
-def _open(desk: Desk, connection: Connection, name: str, wanted: str) -> None:
+def _set_accessibility(context: ServiceContext, connection: Connection, name: str, accessibility: str) -> None:
     """Say who sees a project without a role in it."""
-    if wanted not in set(Accessibility):
-        raise _invalid("accessibility", wanted, tuple(Accessibility))
-    before = members.set_accessibility(connection, name, Accessibility(wanted))
-    desk.note(connection, "access_set", name, name, {"before": before.value, "now": wanted}, kind="project")
+    if accessibility not in set(Accessibility):
+        raise _invalid_value("accessibility", accessibility, tuple(Accessibility))
+    before = members.set_accessibility(connection, name, Accessibility(accessibility))
+    context.note(connection, "access_set", name, name, {"before": before.value, "now": accessibility}, kind="project")
 
 
-def _project_values(changes: Mapping[str, Any]) -> dict[str, Any]:
+def _check_project_values(changes: Mapping[str, Any]) -> dict[str, Any]:
     values = {}
     for key, value in changes.items():
         if key not in PROJECT_FIELDS:
             known = ", ".join((*PROJECT_FIELDS, "accessibility"))
             raise FieldUnknown(f"{key[:40]!r} can't be changed.", f"These can: {known}.")
         column, allowed = PROJECT_FIELDS[key]
-        same = allowed is None or any(value == one and type(value) is type(one) for one in allowed)
+        same = allowed is None or any(value == choice and type(value) is type(choice) for choice in allowed)
         if not same or (allowed is None and not _is_text(value)):
-            raise _invalid(key, value, allowed)
+            raise _invalid_value(key, value, allowed)
         values[column] = value
     return values
 
 
-def _invalid(name: str, value: object, allowed: tuple[object, ...] | None) -> Usage:
+def _invalid_value(name: str, value: object, allowed: tuple[object, ...] | None) -> Usage:
     """Why a value is refused, with those that are right; `allowed` None: any text."""
     if allowed is None:
         remedy = f"It has at most {MAX_TEXT:,} characters, no NUL."
         return ValueInvalid(f"{name} can't have that value.", remedy)
-    *most, last = (str(one).lower() for one in allowed)
-    shown = repr(value[:40]) if isinstance(value, str) else "that"
-    return ValueInvalid(f"{name} can't be {shown}.", f"Right is {', '.join(most)} or {last}.")
+    *choices, last = (str(choice).lower() for choice in allowed)
+    shown_value = repr(value[:40]) if isinstance(value, str) else "that"
+    return ValueInvalid(f"{name} can't be {shown_value}.", f"Right is {', '.join(choices)} or {last}.")
 
 
 def _is_text(value: object) -> bool:
@@ -138,7 +138,7 @@ def _is_text(value: object) -> bool:
 
 
 def rename_subject(
-    desk: Desk,
+    context: ServiceContext,
     uuid: str,
     label: str,
     if_match: str | None = None,
@@ -149,40 +149,40 @@ def rename_subject(
 
     `write` changes more of it: all is done, or nothing.
     """
-    new = usable(label)
+    new = check_label(label)
     assert new is not None
-    with desk.catalog.read() as connection:
-        before = browsing.find_subject(connection, desk.principal, uuid)
+    with context.catalog.read() as connection:
+        before = browsing.find_subject(connection, context.principal, uuid)
 
     def names(_: Connection) -> set[LockName]:
-        return {subject_lock(before.project, one) for one in (before.label, new)}
+        return {subject_lock(before.project, each_label) for each_label in (before.label, new)}
 
     with (
-        run_operation(desk.catalog, desk.store, "edit") as running,
+        run_operation(context.catalog, context.store, "edit") as running,
         running.reserve_names({before.project}, names) as connection,
     ):
-        before = browsing.find_subject(connection, desk.principal, uuid)
-        rights.check(connection, desk.principal, Action.SUBJECT_EDIT, before.project)
-        check_match(before, if_match)
+        before = browsing.find_subject(connection, context.principal, uuid)
+        rights.check(connection, context.principal, Action.SUBJECT_EDIT, before.project)
+        check_if_match(before, if_match)
         row = connection.execute(select(subject.c.id, subject.c.project_id).where(subject.c.uuid == uuid)).one()
-        taken = connection.execute(
+        existing = connection.execute(
             select(subject.c.id).where(
                 subject.c.project_id == row.project_id, subject.c.key == label_key(new), subject.c.id != row.id
             )
         ).first()
-        if taken is not None:
+        if existing is not None:
             raise LabelTaken("There is a subject of that label already.", "Choose another label.")
-        now = desk.catalog.now()
-        named = update(subject).values(label=new, key=label_key(new), modified=now)
-        connection.execute(named.where(subject.c.id == row.id))
+        now = context.catalog.now()
+        new_values = update(subject).values(label=new, key=label_key(new), modified=now)
+        connection.execute(new_values.where(subject.c.id == row.id))
         connection.execute(update(session).where(session.c.subject_id == row.id).values(subject=new, modified=now))
-        desk.note(connection, "edit", uuid, before.project, {"fields": ["label"]}, kind="subject")
+        context.note(connection, "edit", uuid, before.project, {"fields": ["label"]}, kind="subject")
         write(connection)
-        return browsing.find_subject(connection, desk.principal, uuid)
+        return browsing.find_subject(connection, context.principal, uuid)
 
 
 def edit_session(
-    desk: Desk,
+    context: ServiceContext,
     uuid: str,
     *,
     label: str | None = None,
@@ -199,41 +199,41 @@ def edit_session(
     `more`: what else its row is to say, by fields of `SessionRow`; `write` changes other rows of it. All of it is done,
     or nothing: what either raises refuses the whole.
     """
-    label, subject_label = usable(label), usable(subject_label)
-    with desk.catalog.read() as connection:
-        source = rights.session_for(connection, desk.principal, uuid, Action.SESSION_EDIT, place="archive")
+    label, subject_label = check_label(label), check_label(subject_label)
+    with context.catalog.read() as connection:
+        source = rights.find_session_for(connection, context.principal, uuid, Action.SESSION_EDIT, place="archive")
 
     def names(_: Connection) -> set[LockName]:
-        there = session_locks(
+        lock_names = session_locks(
             source.project,
             label=label or source.label,
             subject=subject_label or source.subject,
             study_uid=source.study_uid,
         )
-        return locks_of(source) | there
+        return locks_of(source) | lock_names
 
-    with run_operation(desk.catalog, desk.store, "edit") as running:
+    with run_operation(context.catalog, context.store, "edit") as running:
         with running.reserve_names({source.project}, names) as connection:
-            source = rights.session_for(connection, desk.principal, uuid, Action.SESSION_EDIT, place="archive")
-            check_match(browsing.find_session(connection, desk.principal, uuid), if_match)
+            source = rights.find_session_for(connection, context.principal, uuid, Action.SESSION_EDIT, place="archive")
+            check_if_match(browsing.find_session(connection, context.principal, uuid), if_match)
             if source.quarantined and quarantined is False:
-                rights.check(connection, desk.principal, Action.SESSION_ACTIVATE, source.project)
-            if label is not None and set(labelled(connection, source.project_id, label)) - {uuid}:
+                rights.check(connection, context.principal, Action.SESSION_ACTIVATE, source.project)
+            if label is not None and set(find_sessions_by_label(connection, source.project_id, label)) - {uuid}:
                 raise LabelTaken("There is a session of that label already.", "Choose another label.")
             if label is not None and label_key(label) != label_key(source.label):
                 check_no_assessor(connection, source.project_id, label)
-            wanted = subject_label or source.subject
-            warnings = subject_warnings(connection, source.project, wanted, source) if subject_label else ()
+            new_subject = subject_label or source.subject
+            warnings = subject_warnings(connection, source.project, new_subject, source) if subject_label else ()
             row = SessionRow.of(
                 source,
                 label=label or source.label,
-                subject=wanted,
+                subject=new_subject,
                 quarantined=source.quarantined if quarantined is None else quarantined,
                 **more(connection, source),
             )
-        said = {"label": label, "subject": subject_label, "quarantined": quarantined}
-        return switch(
-            desk,
+        changes = {"label": label, "subject": subject_label, "quarantined": quarantined}
+        return publish_session_row(
+            context,
             running,
             source,
             row,
@@ -241,38 +241,38 @@ def edit_session(
             warnings=warnings,
             dry_run=dry_run,
             action="edit",
-            details={"fields": [name for name, value in said.items() if value is not None]},
+            details={"fields": [name for name, value in changes.items() if value is not None]},
             write=lambda connection: write(connection, source),
         )
 
 
-def edit_scan(desk: Desk, uuid: str, scan_id: str, changes: Mapping[str, Any], if_match: str | None = None) -> Scan:
+def edit_scan(context: ServiceContext, uuid: str, scan_id: str, changes: Mapping[str, Any], if_match: str | None = None) -> Scan:
     """Say the type, quality or note of a scan; None takes back what was said. Usage `scan_unknown`, `value_invalid`."""
-    values = scan_values(changes)
-    with desk.catalog.write() as connection:
-        source = rights.session_for(
-            connection, desk.principal, uuid, Action.SESSION_EDIT, waiting=Action.PREARCHIVE_EDIT
+    values = check_scan_values(changes)
+    with context.catalog.write() as connection:
+        source = rights.find_session_for(
+            connection, context.principal, uuid, Action.SESSION_EDIT, prearchive_action=Action.PREARCHIVE_EDIT
         )
-        check_match(contents.find_scan(connection, desk.principal, uuid, scan_id), if_match)
-        known = connection.execute(
+        check_if_match(session_contents.find_scan(connection, context.principal, uuid, scan_id), if_match)
+        scan_row = connection.execute(
             select(scan.c.scan_id).where(scan.c.tree_id == source.tree_id, scan.c.scan_id == scan_id)
         ).scalar_one()
-        where = (scan_edit.c.session_id == source.id, scan_edit.c.scan_id == known)
-        values["modified"] = desk.catalog.now()
+        where = (scan_edit.c.session_id == source.id, scan_edit.c.scan_id == scan_row)
+        values["modified"] = context.catalog.now()
         if connection.execute(update(scan_edit).where(*where).values(**values)).rowcount == 0:
-            connection.execute(insert(scan_edit).values(session_id=source.id, scan_id=known, **values))
-        connection.execute(update(session).where(session.c.id == source.id).values(modified=desk.catalog.now()))
-        desk.note(connection, "edit", uuid, source.project, {"scan": known, "fields": sorted(changes)})
-        return contents.find_scan(connection, desk.principal, uuid, scan_id)
+            connection.execute(insert(scan_edit).values(session_id=source.id, scan_id=scan_row, **values))
+        connection.execute(update(session).where(session.c.id == source.id).values(modified=context.catalog.now()))
+        context.note(connection, "edit", uuid, source.project, {"scan": scan_row, "fields": sorted(changes)})
+        return session_contents.find_scan(connection, context.principal, uuid, scan_id)
 
 
-def scan_values(changes: Mapping[str, Any]) -> dict[str, Any]:
+def check_scan_values(changes: Mapping[str, Any]) -> dict[str, Any]:
     """What may be said of a scan. Usage `field_unknown`, `value_invalid`."""
     values: dict[str, Any] = {}
     for key, value in changes.items():
         if key not in ("type", "quality", "note"):
             raise FieldUnknown(f"{key[:40]!r} can't be changed.", "These can: type, quality, note.")
         if value is not None and (not _is_text(value) or (key == "quality" and value not in QUALITIES)):
-            raise _invalid(key, value, QUALITIES if key == "quality" else None)
+            raise _invalid_value(key, value, QUALITIES if key == "quality" else None)
         values[key] = value
     return values

@@ -24,10 +24,10 @@ from scandock.publishing.errors import SessionBusy
 from scandock.rules.frame_counts import count_object_frames
 from scandock.rules.permissions import Action
 from scandock.services import rights
-from scandock.services.damaged_files import Damaged, damaged_paths
-from scandock.services.making import changing
-from scandock.services.moving import Desk
-from scandock.services.prearchive import rebuild
+from scandock.services.damaged_files import Damaged, find_damaged_paths
+from scandock.services.session_creation import session_transaction
+from scandock.services.moving import ServiceContext
+from scandock.services.prearchive import rebuild_session
 from scandock.services.scan_types import UNKNOWN
 from scandock.store.paths import RelPath, resource_file, tree_path
 from scandock.store.port import Snapshot
@@ -60,15 +60,15 @@ class ScanHeaders:
 
     def settle(self) -> None:
         """Count into the tally what was added since the last time."""
-        for one in self._added.drain():
-            self.series.add(one.series_uid)
-            self.studies.add(one.study_uid)
-            self.tally.merge(one)
+        for header in self._added.drain():
+            self.series.add(header.series_uid)
+            self.studies.add(header.study_uid)
+            self.tally.merge(header)
         self._objects = 0
 
 
 @dataclass(slots=True)
-class _Read:
+class _SessionHeaders:
     """What the headers of a session's scans say."""
 
     scans: dict[int, ScanHeaders] = field(default_factory=dict)
@@ -78,38 +78,38 @@ class _Read:
 
     @property
     def studies(self) -> set[str]:
-        return {study for one in self.scans.values() for study in one.studies}
+        return {study for headers in self.scans.values() for study in headers.studies}
 
 
-def pull_headers(desk: Desk, uuid: str, scan_id: str | None = None) -> None:
+def pull_headers(context: ServiceContext, uuid: str, scan_id: str | None = None) -> None:
     """Read the headers of all objects in a session's scans, or in one of them, and write its attributes anew.
 
     Denied, Usage `session_busy`, and `file_damaged` where one is known to be damaged.
     """
-    for left in reversed(range(3)):
-        with desk.catalog.read() as connection:
-            source = rights.session_for(connection, desk.principal, uuid, Action.SESSION_EDIT, place="archive")
-            scans = {one.n: one for one in scans_of(connection, source.tree_id)}
-            resources = {one.n: one for one in resources_of(connection, source.tree_id)}
+    for retries in reversed(range(3)):
+        with context.catalog.read() as connection:
+            source = rights.find_session_for(connection, context.principal, uuid, Action.SESSION_EDIT, place="archive")
+            scans = {row.n: row for row in scans_of(connection, source.tree_id)}
+            resources = {row.n: row for row in resources_of(connection, source.tree_id)}
             if scan_id is not None:
-                numbers = {one.n for one in scans.values() if one.scan_id == scan_id}
-                resources = {one.n: one for one in resources.values() if one.scan_n in numbers}
+                numbers = {row.n for row in scans.values() if row.scan_id == scan_id}
+                resources = {row.n: row for row in resources.values() if row.scan_n in numbers}
             files = list(files_of(connection, source.tree_id))
-            damaged_paths(connection, source, Damaged.REFUSE)  # what they say is none of the session's attributes
-        with closing(desk.store.snapshot(tree_path(source.parts))) as snapshot:
-            found = _read(snapshot, scans, resources, files)
-        if _note(desk, source, scans, found):
+            find_damaged_paths(connection, source, Damaged.REFUSE)  # what they say is none of the session's attributes
+        with closing(context.store.snapshot(tree_path(source.parts))) as snapshot:
+            session_headers = _read_headers(snapshot, scans, resources, files)
+        if _write_headers(context, source, scans, session_headers):
             break
-        if not left:
+        if not retries:
             raise SessionBusy("The session is being changed again and again.", "Try again in a moment.")
-    rebuild(desk, uuid, headers_first=True)
+    rebuild_session(context, uuid, headers_first=True)
 
 
-def _read(
+def _read_headers(
     snapshot: Snapshot, scans: dict[int, ScanRow], resources: dict[int, ResourceRow], files: Iterable[FileRow]
-) -> _Read:
-    found = _Read()
-    of_images = _of_images(resources.values())
+) -> _SessionHeaders:
+    headers = _SessionHeaders()
+    of_images = _find_image_resources(resources.values())
     for row in files:
         resource = resources.get(row.resource_n)
         if resource is None or resource.scan_n is None or resource.n not in of_images:
@@ -119,8 +119,8 @@ def _read(
             head = stream.read(_HEAD)
 
             def more(length: int, path: RelPath = path) -> bytes:
-                with snapshot.open(path, 0, length) as whole:
-                    return whole.read()
+                with snapshot.open(path, 0, length) as stream:
+                    return stream.read()
 
             if not looks_like_dicom(head, row.bytes):
                 continue
@@ -128,46 +128,46 @@ def _read(
                 header = read_header(head, row.bytes, _WANTED, more)
             except Unparseable:
                 continue
-        found.scans.setdefault(resource.scan_n, ScanHeaders()).add(header)
+        headers.scans.setdefault(resource.scan_n, ScanHeaders()).add(header)
         if row.sop_uid is None:
             count = count_object_frames(header.sop_class, header.values)
-            said = {"sop": header.sop_uid, "count": count, "at": header.dataset_at}
-            found.rows.append({"number": row.n, **said})
-    for one in found.scans.values():
-        one.settle()
-    return found
+            facts = {"sop": header.sop_uid, "count": count, "at": header.dataset_at}
+            headers.rows.append({"number": row.n, **facts})
+    for scan_headers in headers.scans.values():
+        scan_headers.settle()
+    return headers
 
 
-def _of_images(resources: Iterable[ResourceRow]) -> set[int]:
+def _find_image_resources(resources: Iterable[ResourceRow]) -> set[int]:
     """The resources whose objects say what a scan is: by their names, or by their format where it has none of these."""
-    of_scans = [one for one in resources if one.scan_n is not None and one.files]
-    named = [one for one in of_scans if one.label.casefold() in _IMAGES]
-    known = {one.scan_n for one in named}
-    others = [one for one in of_scans if one.scan_n not in known and one.format.upper() == "DICOM"]
-    return {one.n for one in (*named, *others)}
+    of_scans = [row for row in resources if row.scan_n is not None and row.files]
+    by_label = [row for row in of_scans if row.label.casefold() in _IMAGES]
+    known_scans = {row.scan_n for row in by_label}
+    by_format = [row for row in of_scans if row.scan_n not in known_scans and row.format.upper() == "DICOM"]
+    return {row.n for row in (*by_label, *by_format)}
 
 
-def _note(desk: Desk, source: SessionRecord, scans: dict[int, ScanRow], found: _Read) -> bool:
+def _write_headers(context: ServiceContext, source: SessionRecord, scans: dict[int, ScanRow], session_headers: _SessionHeaders) -> bool:
     """Write what was read; False where the session shows another tree by now."""
-    with changing(desk, source.uuid) as (connection, now):
-        if now.tree_id != source.tree_id:
+    with session_transaction(context, source.uuid) as (connection, current):
+        if current.tree_id != source.tree_id:
             return False
-        if found.rows:
+        if session_headers.rows:
             connection.execute(
                 update(file)
                 .where(file.c.tree_id == source.tree_id, file.c.n == bindparam("number"))
                 .values(sop_uid=bindparam("sop"), frames=bindparam("count"), dataset_at=bindparam("at")),
-                found.rows,
+                session_headers.rows,
             )
-        for n, headers in found.scans.items():
-            _tell_scan(connection, source.tree_id, scans, scans[n], headers)
-        _forget_unknown(connection, source, [scans[n].scan_id for n in found.scans])
-        if now.by_hand and len(found.studies) == 1:
-            _tell_session(connection, now, found)
+        for n, headers in session_headers.scans.items():
+            _update_scan(connection, source.tree_id, scans, scans[n], headers)
+        _clear_unknown_types(connection, source, [scans[n].scan_id for n in session_headers.scans])
+        if current.by_hand and len(session_headers.studies) == 1:
+            _update_session(connection, current, session_headers)
     return True
 
 
-def _forget_unknown(connection: Connection, source: SessionRecord, scan_ids: list[str]) -> None:
+def _clear_unknown_types(connection: Connection, source: SessionRecord, scan_ids: list[str]) -> None:
     """A scan that was made as of an unknown type is of the type that its headers say."""
     connection.execute(
         update(scan_edit)
@@ -180,40 +180,40 @@ def _forget_unknown(connection: Connection, source: SessionRecord, scan_ids: lis
     )
 
 
-def _tell_scan(
+def _update_scan(
     connection: Connection,
     tree_id: int,
     scans: dict[int, ScanRow],
-    one: ScanRow,
+    scan_row: ScanRow,
     headers: ScanHeaders,
 ) -> None:
     """Let a scan be what its objects say; it is a series only where they are of one that no other scan is."""
-    if isinstance(one.facts, list) or (one.series_uid is not None and one.series_uid not in headers.series):
+    if isinstance(scan_row.facts, list) or (scan_row.series_uid is not None and scan_row.series_uid not in headers.series):
         return  # imports know it by its ECAT files, or by its series
-    if one.series_uid is None and len(headers.series) == 1:
-        taken = {other.series_uid for other in scans.values()} | {""}
-        one.series_uid = next(iter(headers.series - taken), None)
+    if scan_row.series_uid is None and len(headers.series) == 1:
+        series_uids = {other.series_uid for other in scans.values()} | {""}
+        scan_row.series_uid = next(iter(headers.series - series_uids), None)
     of_study = next(iter(headers.studies)) if len(headers.studies) == 1 else ""
-    one.frames = headers.frames
-    one.facts = replace(headers.tally, study_uid=of_study, series_uid=one.series_uid or "", frames=headers.frames)
-    values = scan_values(tree_id, one)
+    scan_row.frames = headers.frames
+    scan_row.facts = replace(headers.tally, study_uid=of_study, series_uid=scan_row.series_uid or "", frames=headers.frames)
+    values = scan_values(tree_id, scan_row)
     connection.execute(
         update(scan)
-        .where(scan.c.tree_id == tree_id, scan.c.n == one.n)
+        .where(scan.c.tree_id == tree_id, scan.c.n == scan_row.n)
         .values(series_uid=values["series_uid"], facts=values["facts"], frames=values["frames"])
     )
 
 
-def _tell_session(connection: Connection, now: SessionRecord, found: _Read) -> None:
+def _update_session(connection: Connection, current: SessionRecord, session_headers: _SessionHeaders) -> None:
     """A session made by hand learns its study and its patient."""
-    (study,) = found.studies
+    (study,) = session_headers.studies
     ids: dict[str, int] = {}
-    for one in found.scans.values():
-        for text, count in one.tally.values.get(NUMBERS[_PATIENT], {}).items():
+    for scan_headers in session_headers.scans.values():
+        for text, count in scan_headers.tally.values.get(NUMBERS[_PATIENT], {}).items():
             ids[text] = ids.get(text, 0) + count
     patient = max(sorted(ids), key=lambda text: ids[text], default="")
     connection.execute(
         update(session)
-        .where(session.c.id == now.id)
-        .values(study_uid=now.study_uid or study or None, patient_id=now.patient_id or patient)
+        .where(session.c.id == current.id)
+        .values(study_uid=current.study_uid or study or None, patient_id=current.patient_id or patient)
     )

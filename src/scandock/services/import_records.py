@@ -74,12 +74,12 @@ class ImportWaiting(JsonRecord):
     @property
     def sentence(self) -> str:
         """That, and for how long."""
-        said = [self.message]
+        sentences = [self.message]
         if not self.counted:
-            said.append("The import waits until that is mended; this counts as no attempt.")
+            sentences.append("The import waits until that is mended; this counts as no attempt.")
         if self.next_attempt is not None:
-            said.append(f"The next attempt begins at {_clock(self.next_attempt)}.")
-        return " ".join(said)
+            sentences.append(f"The next attempt begins at {_format_time(self.next_attempt)}.")
+        return " ".join(sentences)
 
 
 Sessions = Annotated[list[dict[str, Any]], GetPydanticSchema(lambda _, handler: handler(list[ImportedSession]))]
@@ -115,9 +115,9 @@ class Import(JsonRecord):
     cancelling: LeftOut[bool] = None
     waiting: ImportWaiting | None
 
-    def brought(self, most: int | None = None) -> list[ImportedSession]:
+    def brought(self, max_sessions: int | None = None) -> list[ImportedSession]:
         """Its sessions, or the first of them."""
-        return [ImportedSession.from_json(one) for one in self.sessions[:most]]
+        return [ImportedSession.from_json(session_json) for session_json in self.sessions[:max_sessions]]
 
     @classmethod
     def from_row(cls, row: RowMapping, progress: Progress | None) -> Self:
@@ -128,11 +128,11 @@ class Import(JsonRecord):
         if state not in UNFINISHED and row["report"]:
             report = json.loads(row["report"])
         else:
-            message = says_of_cached(state, cached=row["cached"]) or row["message"] or _SAYS.get(state, "")
+            message = cached_message(state, cached=row["cached"]) or row["message"] or _STATE_MESSAGES.get(state, "")
             report = make_report(row["uuid"], row["archive"], state, row["code"], message, received=row["received"])
         message = report["message"]
         if silent is not None:
-            message = _SILENT.format(since=_clock(silent))
+            message = _SILENT_MESSAGE.format(since=_format_time(silent))
         if waiting is not None:
             message = waiting.sentence
         return cls(
@@ -173,24 +173,24 @@ def _progress(row: RowMapping, state: ImportState, running: Progress | None) -> 
     return running if state is ImportState.RUNNING else None
 
 
-def says_of_cached(state: ImportState, *, cached: bool | None) -> str:
+def cached_message(state: ImportState, *, cached: bool | None) -> str:
     """What is said of a file that waits whole in its sender's cache; empty of any other upload."""
-    return _CACHED if cached and state is ImportState.RECEIVING else ""
+    return _CACHED_MESSAGE if cached and state is ImportState.RECEIVING else ""
 
 
-def _clock(moment: int) -> str:
+def _format_time(moment: int) -> str:
     return datetime.fromtimestamp(moment / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-_SAYS = {
+_STATE_MESSAGES = {
     ImportState.RECEIVING: "The upload is being received.",
     ImportState.RECEIVED: "The upload is kept and waits for its import.",
     ImportState.RUNNING: "The import runs.",
 }
 
-_CACHED = "The file is kept in its sender's cache; an import of it was not asked for yet."
+_CACHED_MESSAGE = "The file is kept in its sender's cache; an import of it was not asked for yet."
 
-_SILENT = (
+_SILENT_MESSAGE = (
     "Nothing of this import has been written to the catalog since {since}: the catalog can't be written to, or the"
     " import's worker is away. It goes on by itself; /readyz says what is wrong."
 )

@@ -23,16 +23,16 @@ from scandock.queue.notify import notify
 from scandock.rules.import_request import ImportRequest
 from scandock.rules.permissions import Action, AccessDecision
 from scandock.services import import_errors
-from scandock.services.audit import Did, record
+from scandock.services.audit import AuditAction, record
 from scandock.services.import_errors import ImportUnknown
 from scandock.services.import_records import Import
-from scandock.services.listing import Page, Sorting, like, one_of, rows_of
+from scandock.services.pagination import Page, Sorting, like_pattern, check_choices, read_rows
 from scandock.services.progress import read_progress
 from scandock.store.local import LocalStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class VisibleImport:
     """An import that somebody may see."""
 
     upload_id: int
@@ -43,19 +43,19 @@ class Found:
     accepted: bool
 
 
-def find_import(connection: Connection, principal: Principal, uuid: str, action: Action = Action.IMPORT_READ) -> Found:
+def find_import(connection: Connection, principal: Principal, uuid: str, action: Action = Action.IMPORT_READ) -> VisibleImport:
     """The import of an id, where `principal` may. Denied: `import_unknown`, 401 or 403."""
-    row = connection.execute(_rows().where(upload.c.uuid == uuid)).mappings().first()
+    row = connection.execute(_select_rows().where(upload.c.uuid == uuid)).mappings().first()
     if row is None or row["deleted"]:
-        _unknown(principal)
-    own = principal.account_id is not None and row["account_id"] == principal.account_id
+        _unknown_import(principal)
+    is_own = principal.account_id is not None and row["account_id"] == principal.account_id
     rights = ProjectRights(connection)
-    if decide_access_of(principal, Action.IMPORT_READ, row["project"], rights, own=own) is not AccessDecision.ALLOWED:
-        _unknown(principal)  # also for members of its project: imports are not theirs to know of
-    told = decide_access_of(principal, action, row["project"], rights, own=own)
-    if told is not AccessDecision.ALLOWED:
-        raise_denied(told, principal, action, row["project"] or "")
-    return Found(
+    if decide_access_of(principal, Action.IMPORT_READ, row["project"], rights, own=is_own) is not AccessDecision.ALLOWED:
+        _unknown_import(principal)  # also for members of its project: imports are not theirs to know of
+    allowed = decide_access_of(principal, action, row["project"], rights, own=is_own)
+    if allowed is not AccessDecision.ALLOWED:
+        raise_denied(allowed, principal, action, row["project"] or "")
+    return VisibleImport(
         upload_id=row["id"],
         uuid=row["uuid"],
         state=ImportState(row["state"]),
@@ -68,16 +68,16 @@ def find_import(connection: Connection, principal: Principal, uuid: str, action:
 def read_import(catalog: Catalog, principal: Principal, uuid: str) -> Import:
     """The import, as it is now."""
     with catalog.read() as connection:
-        found = find_import(connection, principal, uuid)
-        row = connection.execute(_told_rows(catalog).where(upload.c.id == found.upload_id)).mappings().one()
-        return Import.from_row(row, read_progress(connection, [found.upload_id]).get(found.upload_id))
+        visible = find_import(connection, principal, uuid)
+        row = connection.execute(_select_rows_with_lease(catalog).where(upload.c.id == visible.upload_id)).mappings().one()
+        return Import.from_row(row, read_progress(connection, [visible.upload_id]).get(visible.upload_id))
 
 
-def request_of(catalog: Catalog, principal: Principal, uuid: str) -> ImportRequest:
+def read_import_request(catalog: Catalog, principal: Principal, uuid: str) -> ImportRequest:
     """What an import was asked for with. Denied as `read_import`."""
     with catalog.read() as connection:
-        found = find_import(connection, principal, uuid)
-        text = connection.execute(select(upload.c.request).where(upload.c.id == found.upload_id)).scalar_one()
+        visible = find_import(connection, principal, uuid)
+        text = connection.execute(select(upload.c.request).where(upload.c.id == visible.upload_id)).scalar_one()
     return ImportRequest.from_json(text)
 
 
@@ -90,31 +90,31 @@ def list_imports(
     states: tuple[str, ...] = (),
     mine: bool = False,
     search: str = "",
-    having: ColumnElement[bool] | None = None,
+    has_waiting: ColumnElement[bool] | None = None,
 ) -> Page[Import]:
     """A page of the imports that `principal` may see, the newest first; without the entries of their sessions.
 
-    `mine`: those alone that they uploaded; `search`: in the archive's name, anywhere and in any case; `having`: what
+    `mine`: those alone that they uploaded; `search`: in the archive's name, anywhere and in any case; `has_waiting`: what
     else must be true of the upload.
     """
     if not principal.signed_in:
         raise_denied(AccessDecision.SIGN_IN)
-    query = _told_rows(catalog).where(_visible(principal), ~upload.c.deleted)
+    query = _select_rows_with_lease(catalog).where(_visible_condition(principal), ~upload.c.deleted)
     if project_name is not None:
         query = query.where(project.c.key == project_name.casefold())
-    one_of("state", states, ImportState)
+    check_choices("state", states, ImportState)
     if states:
         query = query.where(upload.c.state.in_(states))
     if mine:
         query = query.where(reception.c.account_id == principal.account_id)
     if search:
-        query = query.where(func.lower(upload.c.archive).like(like(search.lower()), escape="\\"))
-    if having is not None:
-        query = query.where(having)
+        query = query.where(func.lower(upload.c.archive).like(like_pattern(search.lower()), escape="\\"))
+    if has_waiting is not None:
+        query = query.where(has_waiting)
     with catalog.read() as connection:
-        rows, following = rows_of(connection, query, {"id": upload.c.id}, upload.c.id, sorting)
-        told = read_progress(connection, [row["id"] for row in rows])
-    return Page([Import.from_row(row, told.get(row["id"])) for row in rows], following)
+        rows, following = read_rows(connection, query, {"id": upload.c.id}, upload.c.id, sorting)
+        progress_by_id = read_progress(connection, [row["id"] for row in rows])
+    return Page([Import.from_row(row, progress_by_id.get(row["id"])) for row in rows], following)
 
 
 def cancel_import(
@@ -122,10 +122,10 @@ def cancel_import(
 ) -> ImportState:
     """Cancel; what it is now. Raises ImportPlacing or ImportEnded where it is too late."""
     with catalog.write() as connection:
-        found = find_import(connection, principal, uuid, Action.IMPORT_CANCEL)
-        became = cancel(catalog, connection, found.upload_id)
+        visible = find_import(connection, principal, uuid, Action.IMPORT_CANCEL)
+        became = cancel(catalog, connection, visible.upload_id)
         if became in (CancelResult.DONE, CancelResult.COMING):
-            _record(connection, principal, Did.IMPORT_CANCEL, found, request)
+            _record(connection, principal, AuditAction.IMPORT_CANCEL, visible, request)
     if became is CancelResult.TOO_LATE:
         raise import_errors.ImportPlacing
     if became is CancelResult.ENDED:
@@ -143,14 +143,14 @@ def retry_import(catalog: Catalog, store: LocalStore, principal: Principal, uuid
     Raises ImportNotFailed where there is nothing to try: bytes are kept of failed ones alone.
     """
     with catalog.write() as connection:
-        found = find_import(connection, principal, uuid, Action.IMPORT_CANCEL)
-        if not retry_upload(catalog, connection, found.upload_id):
-            raise _NOT_TO_RETRY.get(found.state, import_errors.ImportEndedWell)
-        _record(connection, principal, Did.IMPORT_RETRY, found, request)
+        visible = find_import(connection, principal, uuid, Action.IMPORT_CANCEL)
+        if not retry_upload(catalog, connection, visible.upload_id):
+            raise _NOT_TO_RETRY.get(visible.state, import_errors.ImportEndedWell)
+        _record(connection, principal, AuditAction.IMPORT_RETRY, visible, request)
     notify(store.path)
 
 
-def may_delete(catalog: Catalog, principal: Principal, uuid: str) -> None:
+def check_may_delete(catalog: Catalog, principal: Principal, uuid: str) -> None:
     """Raise Denied unless `principal` may delete the import: asked before anything is stopped for it."""
     with catalog.read() as connection:
         find_import(connection, principal, uuid, Action.IMPORT_DELETE)
@@ -162,16 +162,16 @@ def delete_import(catalog: Catalog, store: LocalStore, principal: Principal, uui
     Raises DeletedTooEarly where it waits or runs.
     """
     with catalog.write() as connection:
-        found = find_import(connection, principal, uuid, Action.IMPORT_DELETE)
-        if found.state in QUEUED or (found.state is ImportState.RECEIVING and found.door != "tus"):
+        visible = find_import(connection, principal, uuid, Action.IMPORT_DELETE)
+        if visible.state in QUEUED or (visible.state is ImportState.RECEIVING and visible.door != "tus"):
             raise import_errors.DeletedTooEarly
-        _record(connection, principal, Did.IMPORT_DELETE, found, request)
-        _forget(catalog, connection, found.upload_id)
+        _record(connection, principal, AuditAction.IMPORT_DELETE, visible, request)
+        _delete_row(catalog, connection, visible.upload_id)
     store.drop_receipt(uuid)
     store.spool(uuid).discard()
 
 
-def _forget(catalog: Catalog, connection: Connection, upload_id: int) -> None:
+def _delete_row(catalog: Catalog, connection: Connection, upload_id: int) -> None:
     """Remove the row; where trees still name it, what it says instead, and nobody sees it any more."""
     used = connection.execute(select(tree.c.id).where(tree.c.upload_id == upload_id).limit(1)).first()
     if used is None:
@@ -198,22 +198,22 @@ def _forget(catalog: Catalog, connection: Connection, upload_id: int) -> None:
     )
 
 
-def _record(connection: Connection, principal: Principal, did: Did, found: Found, request: RequestInfo) -> None:
-    record(connection, principal, did, "import", found.uuid, project=found.project or "", request=request)
+def _record(connection: Connection, principal: Principal, action: AuditAction, visible: VisibleImport, request: RequestInfo) -> None:
+    record(connection, principal, action, "import", visible.uuid, project=visible.project or "", request=request)
 
 
-def _unknown(principal: Principal) -> NoReturn:
+def _unknown_import(principal: Principal) -> NoReturn:
     if not principal.signed_in:
         raise_denied(AccessDecision.SIGN_IN)
     raise ImportUnknown("There is no import of that id, or you may not see it.", "Check the id.")
 
 
-def _told_rows(catalog: Catalog) -> Select[Any]:
-    """As `_rows`, and whether the one who runs it has not renewed its lease in time."""
-    return _rows().add_columns((upload.c.lease_until < catalog.now()).label("overdue"))
+def _select_rows_with_lease(catalog: Catalog) -> Select[Any]:
+    """As `_select_rows`, and whether the one who runs it has not renewed its lease in time."""
+    return _select_rows().add_columns((upload.c.lease_until < catalog.now()).label("overdue"))
 
 
-def _rows() -> Select[Any]:
+def _select_rows() -> Select[Any]:
     return (
         select(
             upload,
@@ -234,7 +234,7 @@ def _rows() -> Select[Any]:
     )
 
 
-def _visible(principal: Principal) -> ColumnElement[bool]:
+def _visible_condition(principal: Principal) -> ColumnElement[bool]:
     readable = select(project.c.id).where(projects_where(principal, Action.IMPORT_READ)).correlate(None)
     if principal.admin:
         return upload.c.id == upload.c.id

@@ -32,7 +32,7 @@ def log() -> FilteringBoundLogger:
     return logger
 
 
-def set_up(process: str, level: str = "info") -> FilteringBoundLogger:
+def configure_logging(process: str, level: str = "info") -> FilteringBoundLogger:
     """Log as `process` from now on, from `level` up; of what libraries log, warnings and worse come the same way."""
     number = logging.getLevelNamesMapping()[level.upper()]
 
@@ -44,7 +44,7 @@ def set_up(process: str, level: str = "info") -> FilteringBoundLogger:
         structlog.processors.add_log_level,
         named,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
-        _without_words,
+        _strip_message,
     ]
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -76,9 +76,9 @@ def set_up(process: str, level: str = "info") -> FilteringBoundLogger:
     return log()
 
 
-def write_step(what: str, **facts: Any) -> None:  # noqa: ANN401  figures, ids and codes
+def write_step(step: str, **facts: Any) -> None:  # noqa: ANN401  figures, ids and codes
     """Write a step of an upload (`model/upload_log.py`)."""
-    log().info(what, **facts)
+    log().info(step, **facts)
 
 
 def bind_upload(upload: str, **facts: Any) -> None:  # noqa: ANN401  figures, ids and codes
@@ -90,34 +90,34 @@ def bind_upload(upload: str, **facts: Any) -> None:  # noqa: ANN401  figures, id
         bind_contextvars(upload=upload, **facts)
 
 
-def where(error: BaseException) -> list[str]:
+def error_location(error: BaseException) -> list[str]:
     """Where an error came from, the innermost last: `module.py:line function`, and no value."""
-    return _frames(error.__traceback__)
+    return _format_frames(error.__traceback__)
 
 
-def cause(error: BaseException) -> str | None:
+def error_cause(error: BaseException) -> str | None:
     """What a failure was made of: the kind and number of the system's error, or the kind of another one."""
-    found = error.__cause__
-    if found is None:
+    original = error.__cause__
+    if original is None:
         return None
-    number = getattr(found, "errno", None)
-    return f"{type(found).__name__} {number}" if isinstance(number, int) else type(found).__name__
+    number = getattr(original, "errno", None)
+    return f"{type(original).__name__} {number}" if isinstance(number, int) else type(original).__name__
 
 
-def _without_words(_: object, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+def _strip_message(_: object, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """An error that was handed over, told by its kind and its frames alone."""
-    given = line.pop("exc_info", None)
+    exc_info = line.pop("exc_info", None)
     line.pop("stack_info", None)
-    if given is True:
-        given = sys.exc_info()
-    if isinstance(given, BaseException):
-        given = (type(given), given, given.__traceback__)
-    if isinstance(given, tuple) and given[0] is not None:
-        line["error"] = given[0].__name__
-        line["where"] = _frames(given[2])
+    if exc_info is True:
+        exc_info = sys.exc_info()
+    if isinstance(exc_info, BaseException):
+        exc_info = (type(exc_info), exc_info, exc_info.__traceback__)
+    if isinstance(exc_info, tuple) and exc_info[0] is not None:
+        line["error"] = exc_info[0].__name__
+        line["where"] = _format_frames(exc_info[2])
     return line
 
 
-def _frames(trace: TracebackType | None) -> list[str]:
+def _format_frames(trace: TracebackType | None) -> list[str]:
     frames = traceback.extract_tb(trace)[-FRAMES:]
-    return [f"{'/'.join(one.filename.split('/')[-3:])}:{one.lineno} {one.name}" for one in frames]
+    return [f"{'/'.join(frame.filename.split('/')[-3:])}:{frame.lineno} {frame.name}" for frame in frames]

@@ -12,7 +12,7 @@ from typing import Final
 from scandock.model.errors import CodedUsage
 from scandock.services.message_errors import MailFailed, MailNotSent
 from scandock.services.notify_settings import NotifySettings
-from scandock.services.outgoing import reason
+from scandock.services.outbound_connections import connection_error_reason
 
 _ADDRESS: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,250}[A-Za-z0-9])?")
 
@@ -43,7 +43,7 @@ def send_mail(settings: NotifySettings, to: str, subject: str, text: str) -> Non
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(text)
     try:
-        with _connected(settings) as server:
+        with _connect(settings) as server:
             if settings.smtp_user:
                 server.login(settings.smtp_user, settings.smtp_password)
             server.send_message(message)
@@ -52,10 +52,10 @@ def send_mail(settings: NotifySettings, to: str, subject: str, text: str) -> Non
     except smtplib.SMTPAuthenticationError as error:
         raise MailFailed("The mail server refused name or password.") from error
     except (smtplib.SMTPException, OSError) as error:
-        raise MailFailed(f"The mail server could not be used. {reason(error)}") from error
+        raise MailFailed(f"The mail server could not be used. {connection_error_reason(error)}") from error
 
 
-def _connected(settings: NotifySettings) -> smtplib.SMTP:
+def _connect(settings: NotifySettings) -> smtplib.SMTP:
     host, port, seconds = settings.smtp_host, settings.smtp_port, settings.seconds
     if settings.smtp_security == "tls":
         return smtplib.SMTP_SSL(host, port, timeout=seconds, context=ssl.create_default_context())

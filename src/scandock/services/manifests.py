@@ -29,15 +29,15 @@ from scandock.model.xml_text import quote_attribute
 from scandock.model.xnat_ids import experiment_id, resource_id
 from scandock.rules.permissions import Action, AccessDecision
 from scandock.services import rights, session_parts
-from scandock.services.finding import find_experiments
-from scandock.services.resource_zips import Choice, Naming, scan_folder
+from scandock.services.xnat_lookup import find_experiments
+from scandock.services.resource_zips import ResourceChoice, MemberNaming, scan_folder
 from scandock.services.session_parts import FilePart, ResourcePart
 from scandock.web import urls
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.-]+")
 _LISTS: Final = ("scan_types", "scan_formats", "resources")
 OPTIONS: Final = ("projectIncludedInPath", "subjectIncludedInPath", "simplified")
-KEPT: Final = request_limits.MANIFESTS
+MAX_MANIFESTS: Final = request_limits.MANIFESTS
 """Manifests of one account that are kept."""
 MAX_BYTES: Final = request_limits.MANIFEST_BYTES
 """Bytes of all of them together."""
@@ -67,24 +67,24 @@ class Selection:
         return (scan_type or "") in self.scan_types and label in self.scan_formats
 
 
-def selection_of(asked: Mapping[str, Sequence[str | None] | None]) -> Selection:
+def parse_selection(parameters: Mapping[str, Sequence[str | None] | None]) -> Selection:
     """What the lists of a request choose; without any of them it is everything.
 
     Pages of the original escape what stands in them, so names count unescaped too; `NULL` is a scan without a type.
     """
-    lists = {name: asked.get(name) for name in _LISTS}
-    if all(one is None for one in lists.values()):
+    lists = {name: parameters.get(name) for name in _LISTS}
+    if all(values is None for values in lists.values()):
         return Selection(everything=True)
-    named = {name: frozenset(_spellings(one or ())) for name, one in lists.items()}
-    types = named["scan_types"]
+    names = {name: frozenset(_name_variants(values or ())) for name, values in lists.items()}
+    types = names["scan_types"]
     return Selection(
         scan_types=types | {""} if "NULL" in types else types,
-        scan_formats=named["scan_formats"],
-        resources=named["resources"],
+        scan_formats=names["scan_formats"],
+        resources=names["resources"],
     )
 
 
-def _spellings(names: Iterable[str | None]) -> Iterator[str]:
+def _name_variants(names: Iterable[str | None]) -> Iterator[str]:
     for name in names:
         yield name or ""
         yield html.unescape(name or "")
@@ -102,7 +102,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class SessionPart:
     """A session of a manifest: the resources of its scans, and its own."""
 
     id: str
@@ -130,7 +130,7 @@ class Listed(NamedTuple):
     bytes: int | None
 
 
-class _Folders:
+class _FolderNames:
     """Names of folders, of which no two are alike where case counts for nothing."""
 
     def __init__(self, options: Iterable[str]) -> None:
@@ -168,54 +168,54 @@ class _Folders:
         return free
 
 
-def parts_of(rows: Iterable[Listed], selection: Selection, options: Iterable[str] = ()) -> Iterator[Part]:
-    """Rows of `rows_of_project`, `rows_of_sessions` as sessions of a manifest."""
-    folders = _Folders(options)
+def build_parts(rows: Iterable[Listed], selection: Selection, options: Iterable[str] = ()) -> Iterator[SessionPart]:
+    """Rows of `read_project_rows`, `read_sessions_rows` as sessions of a manifest."""
+    folders = _FolderNames(options)
     for _, group in groupby(rows, key=lambda row: row.uuid):
         of_session = list(group)
         first = of_session[0]
         above, number = folders.of_session(first), experiment_id(first.number)
         folders.keep_for_scans(above, {row.scan_id for row in of_session if row.scan_id is not None})
         scans: list[Entry] = []
-        own: list[Entry] = []
+        own_entries: list[Entry] = []
         names: dict[tuple[str | None, str], str] = {}
         for row in of_session:
             if row.resource is None or not selection.takes(row.scan_id, row.scan_type, row.resource):
                 continue
             folder = folders.of_resource(above, row)
             names[row.scan_id, row.resource] = folder
-            entry = Entry(folder=folder, uri=_uri(number, row, row.resource), bytes=row.bytes or 0)
-            (own if row.scan_id is None else scans).append(entry)
-        yield Part(
+            entry = Entry(folder=folder, uri=_resource_uri(number, row, row.resource), bytes=row.bytes or 0)
+            (own_entries if row.scan_id is None else scans).append(entry)
+        yield SessionPart(
             id=number, uuid=first.uuid, project=first.project, subject=first.subject, label=first.label,
-            scans=scans, own=own, names=names,
+            scans=scans, own=own_entries, names=names,
         )  # fmt: skip
 
 
-def _uri(number: str, row: Listed, name: str) -> str:
+def _resource_uri(number: str, row: Listed, name: str) -> str:
     """The files of a resource: by its label, or by its id where the label would be read as something else."""
     if not _PLAIN.fullmatch(name) or session_parts.is_all(name):
         name = resource_id(row.uuid, row.scan_id, name)
     return urls.manifest_entry(number, row.scan_id, name)
 
 
-def write_manifest(file: IO[bytes], name: str, parts: Iterable[Part], description: str = "") -> None:
+def write_manifest(file: IO[bytes], name: str, parts: Iterable[SessionPart], description: str = "") -> None:
     """Write the document: an `entrySet` for each session, in it one for its scans and one for its own resources."""
 
     def write(text: str) -> None:
         file.write(text.encode("utf-8", "backslashreplace"))
 
-    said = f" description={quote_attribute(description)}" if description else ""
-    write(_HEAD.format(quote_attribute(name), said))
+    attributes = f" description={quote_attribute(description)}" if description else ""
+    write(_HEAD.format(quote_attribute(name), attributes))
     write("<cat:sets>\n")
     for part in parts:
-        told = f"Project: {part.project}, subject: {part.subject}, label: {part.label}"
-        write(f"<cat:entrySet ID={quote_attribute(part.id)} description={quote_attribute(told)}>\n")
+        description_text = f"Project: {part.project}, subject: {part.subject}, label: {part.label}"
+        write(f"<cat:entrySet ID={quote_attribute(part.id)} description={quote_attribute(description_text)}>\n")
         sets = [(kind, entries) for kind, entries in (("RAW", part.scans), ("RESOURCES", part.own)) if entries]
         if sets:
             write("<cat:sets>\n")
         for kind, entries in sets:
-            write(f'<cat:entrySet ID="{kind}" description={quote_attribute(f"{told} {kind}")}>\n<cat:entries>\n')
+            write(f'<cat:entrySet ID="{kind}" description={quote_attribute(f"{description_text} {kind}")}>\n<cat:entries>\n')
             for entry in entries:
                 write(f"<cat:entry name={quote_attribute(entry.folder)} URI={quote_attribute(entry.uri)}/>\n")
             write("</cat:entries>\n</cat:entrySet>\n")
@@ -225,24 +225,24 @@ def write_manifest(file: IO[bytes], name: str, parts: Iterable[Part], descriptio
     write("</cat:sets>\n</cat:Catalog>\n")
 
 
-def rows_of_project(connection: Connection, principal: Principal, name: str) -> Iterator[Listed]:
+def read_project_rows(connection: Connection, principal: Principal, name: str) -> Iterator[Listed]:
     """The resources with files of all archived sessions of a project. Denied."""
     rights.check(connection, principal, Action.SESSION_READ, name)
-    return _rows(connection, project.c.key == name.casefold())
+    return _read_rows(connection, project.c.key == name.casefold())
 
 
-def rows_of_session(connection: Connection, uuid: str) -> Iterator[Listed]:
+def read_session_rows(connection: Connection, uuid: str) -> Iterator[Listed]:
     """The same of one session, whose right to be read was checked."""
-    return _rows(connection, session.c.uuid == uuid)
+    return _read_rows(connection, session.c.uuid == uuid)
 
 
-def rows_of_sessions(connection: Connection, uuids: Iterable[str]) -> Iterator[Listed]:
+def read_sessions_rows(connection: Connection, uuids: Iterable[str]) -> Iterator[Listed]:
     """The same of several ones."""
     for part in split_values(uuids):
-        yield from _rows(connection, session.c.uuid.in_(part))
+        yield from _read_rows(connection, session.c.uuid.in_(part))
 
 
-def _rows(connection: Connection, of: ColumnElement[bool]) -> Iterator[Listed]:
+def _read_rows(connection: Connection, condition: ColumnElement[bool]) -> Iterator[Listed]:
     filled = and_(resource.c.tree_id == session.c.tree_id, resource.c.files > 0)
     of_scan = and_(scan.c.tree_id == resource.c.tree_id, scan.c.n == resource.c.scan_n)
     edited = and_(scan_edit.c.session_id == session.c.id, scan_edit.c.scan_id == scan.c.scan_id)
@@ -257,7 +257,7 @@ def _rows(connection: Connection, of: ColumnElement[bool]) -> Iterator[Listed]:
         .outerjoin(resource, filled)
         .outerjoin(scan, of_scan)
         .outerjoin(scan_edit, edited)
-        .where(session.c.place == "archive", of)
+        .where(session.c.place == "archive", condition)
         .order_by(project.c.key, session.c.key, session.c.id, func.coalesce(scan.c.sort_key, ""), resource.c.n)
     )  # fmt: skip
     yield from map(Listed._make, connection.execute(query.execution_options(yield_per=1_000)))
@@ -279,18 +279,18 @@ class ManifestRequest:
         cls, sessions: tuple[str, ...], lists: Mapping[str, Sequence[str | None] | None], options: Iterable[str]
     ) -> ManifestRequest:
         """The choice of a request; options that nobody knows have no effect."""
-        asked = set(options)
+        option_set = set(options)
         return cls(
-            sessions=sessions, selection=selection_of(lists), options=tuple(one for one in OPTIONS if one in asked)
+            sessions=sessions, selection=parse_selection(lists), options=tuple(option for option in OPTIONS if option in option_set)
         )
 
     @classmethod
     def from_json(cls, text: str) -> ManifestRequest:
         """The choice that `to_json` wrote."""
-        said = json.loads(text)
-        lists = {name: frozenset(said[name]) for name in _LISTS}
-        selection = Selection(everything=said["everything"], **lists)
-        return cls(sessions=tuple(said["sessions"]), selection=selection, options=tuple(said["options"]))
+        values = json.loads(text)
+        lists = {name: frozenset(values[name]) for name in _LISTS}
+        selection = Selection(everything=values["everything"], **lists)
+        return cls(sessions=tuple(values["sessions"]), selection=selection, options=tuple(values["options"]))
 
     def to_json(self) -> str:
         """The choice as the catalog keeps it."""
@@ -299,43 +299,43 @@ class ManifestRequest:
         return json.dumps({"sessions": self.sessions, "options": self.options, "everything": everything, **lists})
 
 
-def chosen_parts(connection: Connection, principal: Principal, choice: ManifestRequest) -> list[Part]:
+def find_chosen_parts(connection: Connection, principal: Principal, choice: ManifestRequest) -> list[SessionPart]:
     """The sessions as they stand, each with what is chosen of it. Denied where one may not be read, or is gone."""
-    found = find_experiments(connection, principal, choice.sessions)
-    rows = rows_of_sessions(connection, [one.standing.uuid for one in found])
-    return list(parts_of(rows, choice.selection, choice.options))
+    experiments = find_experiments(connection, principal, choice.sessions)
+    rows = read_sessions_rows(connection, [experiment.standing.uuid for experiment in experiments])
+    return list(build_parts(rows, choice.selection, choice.options))
 
 
-def check_sessions(connection: Connection, principal: Principal, named: Mapping[str, str]) -> None:
-    """Denied unless all sessions may be read; `named` has the project that each id is said to be of, or nothing."""
-    of = {one.id: one.standing.project for one in find_experiments(connection, principal, list(named))}
-    if any(said and said.casefold() != of.get(name, "").casefold() for name, said in named.items()):
+def check_sessions(connection: Connection, principal: Principal, projects_by_id: Mapping[str, str]) -> None:
+    """Denied unless all sessions may be read; `projects_by_id` has the project that each id is said to be of, or nothing."""
+    actual_projects = {experiment.id: experiment.standing.project for experiment in find_experiments(connection, principal, list(projects_by_id))}
+    if any(project_name and project_name.casefold() != actual_projects.get(name, "").casefold() for name, project_name in projects_by_id.items()):
         raise_denied(AccessDecision.HIDDEN)
 
 
-def zip_choices(parts: Iterable[Part], options: Iterable[str]) -> tuple[list[tuple[str, Choice]], Naming]:
+def make_zip_choices(parts: Iterable[SessionPart], options: Iterable[str]) -> tuple[list[tuple[str, ResourceChoice]], MemberNaming]:
     """What a zip of them holds, and how its members are called: by the folders of the manifest."""
-    every = {part.uuid: part.names for part in parts}
+    names_by_session = {part.uuid: part.names for part in parts}
     between = "/" if "simplified" in set(options) else "/files/"
 
-    def choose(connection: Connection, standing: Holder) -> list[ResourcePart]:
-        names = every[standing.uuid]
-        scans = session_parts.scans_of(connection, standing)
-        rows = session_parts.resources_of(connection, standing, scans=scans) + session_parts.resources_of(
-            connection, standing
+    def choose(connection: Connection, holder: Holder) -> list[ResourcePart]:
+        names = names_by_session[holder.uuid]
+        scans = session_parts.find_scans(connection, holder)
+        rows = session_parts.find_resources(connection, holder, scans=scans) + session_parts.find_resources(
+            connection, holder
         )
-        return [one for one in rows if (one.scan_id, one.label) in names]
+        return [resource_row for resource_row in rows if (resource_row.scan_id, resource_row.label) in names]
 
-    def called(standing: Holder, resource: ResourcePart, file: FilePart) -> str:
-        return f"{every[standing.uuid][resource.scan_id, resource.label]}{between}{file.name}"
+    def called(holder: Holder, resource: ResourcePart, file: FilePart) -> str:
+        return f"{names_by_session[holder.uuid][resource.scan_id, resource.label]}{between}{file.name}"
 
-    return [(uuid, choose) for uuid in every], called
+    return [(uuid, choose) for uuid in names_by_session], called
 
 
 # -- what is kept of them ----------------------------------------------------------------------------------------------
 
 
-def keep_manifest(catalog: Catalog, principal: Principal, choice: ManifestRequest) -> str:
+def store_manifest(catalog: Catalog, principal: Principal, choice: ManifestRequest) -> str:
     """Keep a choice; its id is the account's name and the moment, as the original's. Usage `request_invalid`.
 
     Beside it stay the newest that the account has, in count and in bytes.
@@ -348,23 +348,23 @@ def keep_manifest(catalog: Catalog, principal: Principal, choice: ManifestReques
     with catalog.write() as connection:
         connection.execute(select(account.c.id).where(account.c.id == principal.account_id).with_for_update())
         now = moment = now_ms(connection)
-        own = download_manifest.c.account_id == principal.account_id
+        is_own = download_manifest.c.account_id == principal.account_id
         rows = connection.execute(
             select(download_manifest.c.id, download_manifest.c.name, download_manifest.c.bytes)
-            .where(own)
+            .where(is_own)
             .order_by(download_manifest.c.id.desc())
         ).all()
         names = {row.name for row in rows}
-        while _id(principal, moment) in names:
+        while _make_id(principal, moment) in names:
             moment += 1
-        values = {"name": _id(principal, moment), "request": text, "bytes": size, "created": now}
+        values = {"name": _make_id(principal, moment), "request": text, "bytes": size, "created": now}
         connection.execute(insert(download_manifest).values(account_id=principal.account_id, **values))
         too_old = []
         for n, row in enumerate(rows, 2):
             size += row.bytes
-            if n > KEPT or size > MAX_BYTES:
+            if n > MAX_MANIFESTS or size > MAX_BYTES:
                 too_old.append(row.id)
-        connection.execute(delete(download_manifest).where(own, download_manifest.c.id.in_(too_old)))
+        connection.execute(delete(download_manifest).where(is_own, download_manifest.c.id.in_(too_old)))
     return str(values["name"])
 
 
@@ -380,6 +380,6 @@ def find_manifest(connection: Connection, principal: Principal, name: str) -> Ma
     return ManifestRequest.from_json(text)
 
 
-def _id(principal: Principal, moment: int) -> str:
-    said = datetime.fromtimestamp(moment / 1000, UTC)
-    return f"{principal.name}-{said:%Y%m%d_%H%M%S}{moment % 1000:03}"
+def _make_id(principal: Principal, moment: int) -> str:
+    created = datetime.fromtimestamp(moment / 1000, UTC)
+    return f"{principal.name}-{created:%Y%m%d_%H%M%S}{moment % 1000:03}"

@@ -18,15 +18,15 @@ def mask(url: str | None) -> str | None:
     # by hand, as passwords hold signs that a parser of URLs trips over; what is masked too much does no harm
     before, at, after = url.rpartition("@")
     masked = _USER.sub(rf"\1:{MASK}", before) + at + after
-    first, *others = masked.split("&")
-    return "&".join([_without_secret(first, known=False), *(_without_secret(one, known=True) for one in others)])
+    first, *parts = masked.split("&")
+    return "&".join([_mask_part(first, is_query=False), *(_mask_part(part, is_query=True) for part in parts)])
 
 
-def _without_secret(part: str, *, known: bool) -> str:
-    """What stands between two `&`, without the value of a secret; `known`: it begins with a key, else after a `?`."""
+def _mask_part(part: str, *, is_query: bool) -> str:
+    """What stands between two `&`, without the value of a secret; `is_query`: it begins with a key, else after a `?`."""
     pieces = part.split("=")
     for at, piece in enumerate(pieces[:-1]):
-        key = piece if known and at == 0 else piece.partition("?")[2]
+        key = piece if is_query and at == 0 else piece.partition("?")[2]
         if any(word in key.lower() for word in _WORDS):
             return "=".join([*pieces[: at + 1], MASK])
     return part

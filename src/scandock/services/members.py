@@ -9,7 +9,7 @@ from scandock.access.members import Member
 from scandock.access.principal import Principal, ProjectRights, RequestInfo, require_access
 from scandock.catalog.engine import Catalog
 from scandock.rules.permissions import Accessibility, Action, Role
-from scandock.services.audit import Did, record
+from scandock.services.audit import AuditAction, record
 from scandock.services.project_errors import LastOwner
 
 
@@ -28,14 +28,14 @@ def set_member(
     with catalog.write() as connection:
         require_access(principal, Action.MEMBERS_EDIT, project, ProjectRights(connection))
         _, project_id = members.project_key(connection, project)
-        one = accounts.get(connection, name)
-        before = members.set_role(connection, project_id, one, role)
-        left = before is Role.OWNER and role is not Role.OWNER
-        if left and not principal.admin and not members.has_owner(connection, project_id):
-            raise LastOwner(one.name, project_id)
+        account = accounts.get(connection, name)
+        before = members.set_role(connection, project_id, account, role)
+        is_owner_removed = before is Role.OWNER and role is not Role.OWNER
+        if is_owner_removed and not principal.admin and not members.has_owner(connection, project_id):
+            raise LastOwner(account.name, project_id)
         details = {"before": before and before.value, "role": role and role.value}
         record(
-            connection, principal, Did.MEMBER_SET, "account", one.uuid,
+            connection, principal, AuditAction.MEMBER_SET, "account", account.uuid,
             project=project_id, request=request, details=details,
         )  # fmt: skip
 
@@ -51,15 +51,15 @@ def set_accessibility(
     catalog: Catalog,
     principal: Principal,
     project: str,
-    wanted: Accessibility,
+    accessibility: Accessibility,
     request: RequestInfo | None = None,
 ) -> None:
     """Open a project to those without a role in it, or close it."""
     with catalog.write() as connection:
         require_access(principal, Action.SETTINGS_EDIT, project, ProjectRights(connection))
         _, project_id = members.project_key(connection, project)
-        before = members.set_accessibility(connection, project_id, wanted)
+        before = members.set_accessibility(connection, project_id, accessibility)
         record(
-            connection, principal, Did.ACCESS_SET, "project", project_id,
-            project=project_id, request=request, details={"before": before.value, "now": wanted.value},
+            connection, principal, AuditAction.ACCESS_SET, "project", project_id,
+            project=project_id, request=request, details={"before": before.value, "now": accessibility.value},
         )  # fmt: skip

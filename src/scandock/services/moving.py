@@ -31,7 +31,7 @@ from scandock.rules.permissions import Action, AccessDecision
 from scandock.rules.prearchive import PrearchiveSlots
 from scandock.services import audit, rights
 from scandock.services.session_errors import LabelTaken, SessionFolderMissing
-from scandock.services.taken import taken_warnings
+from scandock.services.label_conflicts import find_label_warnings
 from scandock.store.paths import tree_path
 from scandock.store.port import Store
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class ServiceContext:
     """Where a person's request is worked on: the site's catalog and store, and who asks."""
 
     catalog: Catalog
@@ -62,7 +62,7 @@ class Desk:
         action: str,
         target: str,
         project_name: str,
-        details: Mapping[str, audit.Value] | None = None,
+        details: Mapping[str, audit.DetailValue] | None = None,
         *,
         kind: str = "session",
     ) -> None:
@@ -99,8 +99,8 @@ class Outcome:
     """What the counts mean, for people: a sentence that holds before and after."""
 
 
-def move(
-    desk: Desk,
+def move_session(
+    context: ServiceContext,
     uuid: str,
     *,
     project_name: str | None = None,
@@ -115,29 +115,29 @@ def move(
     In another project it gets a timestamp of its own where its is taken. `free`: whatever held it is decided with
     this. Usage `project_unknown`, `label_unusable`, `session_busy`.
     """
-    label, subject = usable(label), usable(subject)
-    with desk.catalog.read() as connection:
-        source = rights.waiting_session(connection, desk.principal, uuid, Action.PREARCHIVE_EDIT)
-        project_id, wanted = _goal(connection, desk.principal, source, project_name or source.project)
+    label, subject = check_label(label), check_label(subject)
+    with context.catalog.read() as connection:
+        source = rights.find_waiting_session(connection, context.principal, uuid, Action.PREARCHIVE_EDIT)
+        project_id, target_project = _find_target_project(connection, context.principal, source, project_name or source.project)
     stamp = source.timestamp
 
     def names(connection: Connection) -> set[LockName]:
         nonlocal stamp
-        stamp = _timestamp(desk, connection, source, wanted)
-        there = session_locks(
-            wanted,
+        stamp = _choose_timestamp(context, connection, source, target_project)
+        lock_names = session_locks(
+            target_project,
             label=label or source.label,
             subject=subject or source.subject,
             study_uid=source.study_uid,
             timestamp=stamp,
         )
-        return locks_of(source) | there
+        return locks_of(source) | lock_names
 
-    with run_operation(desk.catalog, desk.store, action) as running:
-        with running.reserve_names({source.project, wanted}, names) as connection:
-            source = rights.waiting_session(connection, desk.principal, uuid, Action.PREARCHIVE_EDIT)
-            if wanted != source.project:  # where it stands, the right to change it is enough
-                rights.check(connection, desk.principal, Action.UPLOAD, wanted)
+    with run_operation(context.catalog, context.store, action) as running:
+        with running.reserve_names({source.project, target_project}, names) as connection:
+            source = rights.find_waiting_session(connection, context.principal, uuid, Action.PREARCHIVE_EDIT)
+            if target_project != source.project:  # where it stands, the right to change it is enough
+                rights.check(connection, context.principal, Action.UPLOAD, target_project)
             row = SessionRow.of(
                 source,
                 project_id=project_id,
@@ -145,23 +145,23 @@ def move(
                 subject=subject or source.subject,
                 timestamp=stamp,
             )
-            if free or not _stays_held(source, row):
+            if free or not _is_still_held(source, row):
                 row = replace(row, state="ready", held=("", "", ""))
             elif row.label != source.label:
-                row = replace(row, held=_held_as(source, row.label))
-            warnings = subject_warnings(connection, wanted, row.subject, source)
-            warnings += taken_warnings(connection, project_id, wanted, row.label, source)
-        return switch(desk, running, source, row, wanted, warnings=warnings, dry_run=dry_run, action=action)
+                row = replace(row, held=_rename_in_hold(source, row.label))
+            warnings = subject_warnings(connection, target_project, row.subject, source)
+            warnings += find_label_warnings(connection, project_id, target_project, row.label, source)
+        return publish_session_row(context, running, source, row, target_project, warnings=warnings, dry_run=dry_run, action=action)
 
 
-def _timestamp(desk: Desk, connection: Connection, source: SessionRecord, wanted: str) -> str:
+def _choose_timestamp(context: ServiceContext, connection: Connection, source: SessionRecord, target_project: str) -> str:
     """Its own timestamp, unless another session of the project that it goes to has that."""
-    if wanted == source.project or not SqlView(connection).is_timestamp_taken(wanted, source.timestamp):
+    if target_project == source.project or not SqlView(connection).is_timestamp_taken(target_project, source.timestamp):
         return source.timestamp
-    return free_timestamp(desk, connection, wanted)
+    return find_free_timestamp(context, connection, target_project)
 
 
-def _stays_held(source: SessionRecord, row: SessionRow) -> bool:
+def _is_still_held(source: SessionRecord, row: SessionRow) -> bool:
     return is_still_held(
         source.held[0],
         project=row.project_id != source.project_id,
@@ -170,15 +170,15 @@ def _stays_held(source: SessionRecord, row: SessionRow) -> bool:
     )
 
 
-def _held_as(source: SessionRecord, label: str) -> tuple[str, str, str]:
+def _rename_in_hold(source: SessionRecord, label: str) -> tuple[str, str, str]:
     """What holds a session, told of it by its new label."""
-    named = re.compile(rf"\b([Ss]ession {re.escape(source.label)})(?![\w-])")
-    code, message, remedy = (named.sub(lambda found: f"{found[1].split()[0]} {label}", text) for text in source.held)
+    pattern = re.compile(rf"\b([Ss]ession {re.escape(source.label)})(?![\w-])")
+    code, message, remedy = (pattern.sub(lambda match: f"{match[1].split()[0]} {label}", text) for text in source.held)
     return code, message, remedy
 
 
-def switch(
-    desk: Desk,
+def publish_session_row(
+    context: ServiceContext,
     running: Operation,
     source: SessionRecord,
     row: SessionRow,
@@ -187,7 +187,7 @@ def switch(
     warnings: tuple[Notice, ...],
     dry_run: bool,
     action: str,
-    details: Mapping[str, audit.Value] | None = None,
+    details: Mapping[str, audit.DetailValue] | None = None,
     write: Callable[[Connection], object] = lambda connection: None,  # noqa: ARG005
 ) -> Outcome:
     """Let a session have the row and the name that belong to it now, and note it in the audit trail.
@@ -201,7 +201,7 @@ def switch(
     before = tree_path(source.parts)
     name = tree_path(TreeParts(row.place, project_name, row.timestamp, row.label))
     moved = name != before
-    if moved and desk.store.current(name) is not None:
+    if moved and context.store.current(name) is not None:
         raise LabelTaken(f"A session stands at {name} already.", "Choose another label.")
     if dry_run:
         return outcome
@@ -209,7 +209,7 @@ def switch(
         n=0,
         name=name,
         staged=None,
-        inode=standing_inode(desk, source),
+        inode=current_inode(context, source),
         tree_id=source.tree_id,
         base_tree_id=None,
         base_inode=None,
@@ -217,25 +217,25 @@ def switch(
         session=row,
         moves=before,
     )
-    said = {"from": source.project, "to": project_name, **(details or {})}
+    audit_details = {"from": source.project, "to": project_name, **(details or {})}
 
     def note(connection: Connection) -> None:
-        desk.note(connection, action, source.uuid, project_name, said)
+        context.note(connection, action, source.uuid, project_name, audit_details)
         write(connection)
 
     running.show([placement], [], note)
     return outcome
 
 
-def standing_inode(desk: Desk, source: Holder) -> int:
+def current_inode(context: ServiceContext, source: Holder) -> int:
     """The number of a session's folder, or a shelf's. Raises Usage `tree_missing` where somebody took it away."""
-    inode = desk.store.current(tree_path(source.parts))
+    inode = context.store.current(tree_path(source.parts))
     if inode is None:
         raise SessionFolderMissing
     return inode
 
 
-def usable(label: str | None) -> str | None:
+def check_label(label: str | None) -> str | None:
     """A label as a person named it. Raises Usage `label_unusable` where it would have to be changed to be one."""
     if label is None:
         return None
@@ -249,7 +249,7 @@ def usable(label: str | None) -> str | None:
     return label
 
 
-def _goal(connection: Connection, principal: Principal, source: SessionRecord, name: str) -> tuple[int, str]:
+def _find_target_project(connection: Connection, principal: Principal, source: SessionRecord, name: str) -> tuple[int, str]:
     """Number and id of the project that a session is to go to, named in any case.
 
     Usage `project_unknown`, in the same words where there is none and where it may not be known of.
@@ -265,9 +265,9 @@ def _goal(connection: Connection, principal: Principal, source: SessionRecord, n
     return row.id, row.name
 
 
-def free_timestamp(desk: Desk, connection: Connection, project_name: str) -> str:
+def find_free_timestamp(context: ServiceContext, connection: Connection, project_name: str) -> str:
     """A prearchive timestamp of a project that no session has."""
-    _, stamp = PrearchiveSlots(project_name, SqlView(connection), datetime.now(desk.settings.zone)).join(())
+    _, stamp = PrearchiveSlots(project_name, SqlView(connection), datetime.now(context.settings.zone)).join(())
     return stamp
 
 
@@ -279,12 +279,12 @@ def subject_warnings(
     That is so for what is in `Unassigned`, whoever moves it there; elsewhere a subject is the project's.
     """
     brought = connection.execute(select(tree.c.upload_id).where(tree.c.id == source.tree_id)).scalar_one()
-    known = SqlView(connection, brought).subject(project_name, subject)
-    others = (known.patient_ids if known is not None else frozenset()) - {source.patient_id}
-    return (make_notice("subject_other_patient", subject=subject),) if others and source.patient_id else ()
+    current_subject = SqlView(connection, brought).subject(project_name, subject)
+    other_patients = (current_subject.patient_ids if current_subject is not None else frozenset()) - {source.patient_id}
+    return (make_notice("subject_other_patient", subject=subject),) if other_patients and source.patient_id else ()
 
 
-def labelled(connection: Connection, project_id: int, label: str) -> list[str]:
+def find_sessions_by_label(connection: Connection, project_id: int, label: str) -> list[str]:
     """UUIDs of the archived sessions of a label."""
     return list(
         connection.execute(

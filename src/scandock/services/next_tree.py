@@ -22,7 +22,7 @@ from scandock.store.port import Stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Staged:
+class StagedFile:
     """A file that waits in a stage: where there, under which name it is to stand, and what is known of it."""
 
     rel: RelPath
@@ -37,7 +37,7 @@ class Staged:
     """Content, format and tags that the request says of it."""
 
 
-class KeptFile(NamedTuple):
+class ExistingFile(NamedTuple):
     """What a change needs to know of a file that stands: there may be as many as a session has."""
 
     n: int
@@ -48,7 +48,7 @@ class KeptFile(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ResourcePath:
     """The resource that a change is about; `scan_id` None for one of the session's own."""
 
     scan_id: str | None
@@ -62,8 +62,8 @@ class NextTree:
     source: Holder
     scans: list[ScanRow]
     resources: list[ResourceRow]
-    files: dict[tuple[int, str], KeptFile]
-    added: dict[tuple[int, str], tuple[Stage, Staged]] = field(default_factory=dict)
+    files: dict[tuple[int, str], ExistingFile]
+    added: dict[tuple[int, str], tuple[Stage, StagedFile]] = field(default_factory=dict)
     dropped: set[int] = field(default_factory=set)
     described: dict[int, FileAnnotations] = field(default_factory=dict)
     """By number, what is newly said of files that stay."""
@@ -77,7 +77,7 @@ class NextTree:
         files, last = {}, -1
         for row in files_of(connection, source.tree_id):
             last, words = row.n, NO_ANNOTATIONS if row.words == NO_ANNOTATIONS else row.words
-            files[row.resource_n, row.name] = KeptFile(row.n, row.bytes, row.sha256, row.frames, words)
+            files[row.resource_n, row.name] = ExistingFile(row.n, row.bytes, row.sha256, row.frames, words)
         scans, resources = scans_of(connection, source.tree_id), resources_of(connection, source.tree_id)
         return cls(source, scans, resources, files, last=last)
 
@@ -85,28 +85,28 @@ class NextTree:
 
     def scan(self, scan_id: str) -> ScanRow:
         """The scan of an id. Usage `scan_unknown`."""
-        for one in self.scans:
-            if one.scan_id == scan_id:
-                return one
+        for row in self.scans:
+            if row.scan_id == scan_id:
+                return row
         raise ScanUnknown(f"The session has no scan {scan_id[:128]!r}.", "Its scans are listed at .../scans.")
 
-    def resource(self, place: Place) -> ResourceRow | None:
+    def resource(self, place: ResourcePath) -> ResourceRow | None:
         """The resource of a place; None where there is none. Usage `scan_unknown`."""
         scan_n = None if place.scan_id is None else self.scan(place.scan_id).n
-        for one in self.resources:
-            if one.scan_n == scan_n and one.label.casefold() == place.label.casefold():
-                return one
+        for row in self.resources:
+            if row.scan_n == scan_n and row.label.casefold() == place.label.casefold():
+                return row
         return None
 
     def folder(self, resource: ResourceRow) -> RelPath:
         """Where the files of a resource stand in the tree."""
-        scan_id = next((one.scan_id for one in self.scans if one.n == resource.scan_n), None)
+        scan_id = next((row.scan_id for row in self.scans if row.n == resource.scan_n), None)
         return resource_folder(scan_id, resource.label)
 
     # -- changing ------------------------------------------------------------------------------------------------
 
     def put(
-        self, stage: Stage, place: Place, files: Sequence[Staged], *, overwrite: bool | None, kind: tuple[str, str, str]
+        self, stage: Stage, place: ResourcePath, files: Sequence[StagedFile], *, overwrite: bool | None, kind: tuple[str, str, str]
     ) -> int:
         """Let staged files stand in a resource, made where missing as `kind` (content, format, tags); how many are new.
 
@@ -114,7 +114,7 @@ class NextTree:
         `overwrite`: None takes what has the same bytes already as done. Usage `file_exists`, `file_path_invalid`.
         """
         resource = self.resource(place)
-        coming = [one for one in files if not self._is_same(resource, one, overwrite)]
+        coming = [staged for staged in files if not self._is_same(resource, staged, overwrite)]
         if resource is not None:
             self._judge(resource, coming, overwrite=overwrite)
         if resource is None:
@@ -122,28 +122,28 @@ class NextTree:
         elif coming:  # clients make a resource first, and say of its files what it holds
             resource.content, resource.format = resource.content or kind[0], resource.format or kind[1]
             resource.tags = resource.tags or kind[2]
-        new = {one.name for one in coming}
-        for one in files:
-            words = self._words_of(resource.n, one.name, kind)
-            if one.name not in new:
-                self._describe(resource.n, one.name, words)
+        new = {staged.name for staged in coming}
+        for staged in files:
+            words = self._annotations_of(resource.n, staged.name, kind)
+            if staged.name not in new:
+                self._describe(resource.n, staged.name, words)
                 continue
-            self._drop(resource.n, one.name)
-            self.added[resource.n, one.name] = (stage, replace(one, words=words))
-            self._note_folders(resource.n, one.name)
+            self._drop(resource.n, staged.name)
+            self.added[resource.n, staged.name] = (stage, replace(staged, words=words))
+            self._note_folders(resource.n, staged.name)
             self.changed = True
         return len(coming)
 
-    def _words_of(self, number: int, name: str, kind: tuple[str, str, str]) -> FileAnnotations:
+    def _annotations_of(self, number: int, name: str, kind: tuple[str, str, str]) -> FileAnnotations:
         """What is said of a file once a request has said `kind` of it."""
         key = (number, name)
         row = self.files.get(key)
-        before = NO_ANNOTATIONS
+        current = NO_ANNOTATIONS
         if key in self.added:
-            before = self.added[key][1].words
+            current = self.added[key][1].words
         elif row is not None:
-            before = self.described.get(row.n, row.words)
-        return kind[0] or before[0], kind[1] or before[1], kind[2] or before[2]
+            current = self.described.get(row.n, row.words)
+        return kind[0] or current[0], kind[1] or current[1], kind[2] or current[2]
 
     def _describe(self, number: int, name: str, words: FileAnnotations) -> None:
         """Say something of a file whose bytes stay."""
@@ -155,41 +155,41 @@ class NextTree:
             self.described[self.files[key].n] = words
             self.changed = True
 
-    def add_resource(self, place: Place, kind: tuple[str, str, str]) -> ResourceRow:
+    def add_resource(self, place: ResourcePath, kind: tuple[str, str, str]) -> ResourceRow:
         """A new empty resource."""
         scan_n = None if place.scan_id is None else self.scan(place.scan_id).n
-        made = ResourceRow(
-            max((one.n for one in self.resources), default=-1) + 1, scan_n, place.label, *kind[:2], tags=kind[2]
+        row = ResourceRow(
+            max((other.n for other in self.resources), default=-1) + 1, scan_n, place.label, *kind[:2], tags=kind[2]
         )
-        self.resources.append(made)
+        self.resources.append(row)
         self.changed = True
-        return made
+        return row
 
-    def remove_files(self, place: Place, name: str, *, folder: bool = False) -> int:
+    def remove_files(self, place: ResourcePath, name: str, *, folder: bool = False) -> int:
         """Take a file out, or a folder with all that is in it; how many files went. Its resource stays.
 
         A folder is meant where no file has that name, or (`folder`) where it has files. Usage `file_unknown`.
         """
         resource = self.resource(place)
-        gone = [] if resource is None else self._named(resource.n, name, folder=folder)
-        if not gone:
+        keys = [] if resource is None else self._named(resource.n, name, folder=folder)
+        if not keys:
             raise FileUnknown(f"There is no file {name[:200]!r} there.", "Its files are listed at .../files.")
-        for key in gone:
+        for key in keys:
             self._drop(*key)
         self.changed = True
-        return len(gone)
+        return len(keys)
 
     def _named(self, number: int, name: str, *, folder: bool) -> list[tuple[int, str]]:
         """The file of a name in a resource, or the files of the folder that it names."""
-        one = (number, name)
+        exact_key = (number, name)
         start = f"{name.strip('/')}/"
-        is_file = one in self.files or one in self.added
+        is_file = exact_key in self.files or exact_key in self.added
         if is_file and not folder:
-            return [one]
+            return [exact_key]
         within = [key for key in (*self.files, *self.added) if key[0] == number and key[1].startswith(start)]
-        return within or ([one] if is_file else [])
+        return within or ([exact_key] if is_file else [])
 
-    def remove_resource(self, place: Place) -> None:
+    def remove_resource(self, place: ResourcePath) -> None:
         """Take a resource out with its files. Usage `resource_unknown`."""
         resource = self.resource(place)
         if resource is None:
@@ -202,14 +202,14 @@ class NextTree:
     def remove_scan(self, scan_id: str) -> None:
         """Take a scan out with all that is in it. Usage `scan_unknown`."""
         scan = self.scan(scan_id)
-        self._remove([one for one in self.resources if one.scan_n == scan.n])
+        self._remove([row for row in self.resources if row.scan_n == scan.n])
         self.scans.remove(scan)
 
     def _remove(self, resources: Collection[ResourceRow]) -> None:
-        gone = {one.n for one in resources}
-        for number, name in [key for key in (*self.files, *self.added) if key[0] in gone]:
+        numbers = {row.n for row in resources}
+        for number, name in [key for key in (*self.files, *self.added) if key[0] in numbers]:
             self._drop(number, name)
-        self.resources = [one for one in self.resources if one.n not in gone]
+        self.resources = [row for row in self.resources if row.n not in numbers]
         self.changed = True
 
     def _drop(self, number: int, name: str) -> bool:
@@ -223,37 +223,37 @@ class NextTree:
 
     # -- judging -------------------------------------------------------------------------------------------------
 
-    def _is_same(self, resource: ResourceRow | None, one: Staged, overwrite: bool | None) -> bool:
+    def _is_same(self, resource: ResourceRow | None, staged: StagedFile, overwrite: bool | None) -> bool:
         if resource is None or overwrite is not None:
             return False
-        standing = self.files.get((resource.n, one.name))
-        if standing is not None:
-            return standing.sha256 == one.sha256
-        fresh = self.added.get((resource.n, one.name))
-        return fresh is not None and fresh[1].sha256 == one.sha256
+        existing = self.files.get((resource.n, staged.name))
+        if existing is not None:
+            return existing.sha256 == staged.sha256
+        fresh = self.added.get((resource.n, staged.name))
+        return fresh is not None and fresh[1].sha256 == staged.sha256
 
-    def _judge(self, resource: ResourceRow, files: Sequence[Staged], *, overwrite: bool | None) -> None:
-        for one in files:
-            key = (resource.n, one.name)
+    def _judge(self, resource: ResourceRow, files: Sequence[StagedFile], *, overwrite: bool | None) -> None:
+        for staged in files:
+            key = (resource.n, staged.name)
             if not overwrite and (key in self.files or key in self.added):
-                raise file_exists(one.name)
-            above = _above(one.name)
-            taken = [name for name in above if (resource.n, name) in self.files or (resource.n, name) in self.added]
-            if taken or one.name in self._folders_of(resource.n):
-                raise FilePathInvalid(f"{one.name[:200]!r} is a file's name and a folder's.", "Name it otherwise.")
+                raise file_exists(staged.name)
+            above = _parent_folders(staged.name)
+            clashes = [name for name in above if (resource.n, name) in self.files or (resource.n, name) in self.added]
+            if clashes or staged.name in self._folders_of(resource.n):
+                raise FilePathInvalid(f"{staged.name[:200]!r} is a file's name and a folder's.", "Name it otherwise.")
 
     def _folders_of(self, number: int) -> set[str]:
-        found = self._folders.get(number)
-        if found is None:
-            found = self._folders[number] = set()
-            for of, name in (*self.files, *self.added):
-                if of == number:
-                    found.update(_above(name))
-        return found
+        folders = self._folders.get(number)
+        if folders is None:
+            folders = self._folders[number] = set()
+            for resource_n, name in (*self.files, *self.added):
+                if resource_n == number:
+                    folders.update(_parent_folders(name))
+        return folders
 
     def _note_folders(self, number: int, name: str) -> None:
         if number in self._folders:
-            self._folders[number].update(_above(name))
+            self._folders[number].update(_parent_folders(name))
 
     # -- the outcome ---------------------------------------------------------------------------------------------
 
@@ -261,7 +261,7 @@ class NextTree:
         """The whole of it; a scan or a resource may be empty, and stays."""
         set_sums(self.scans, self.resources, self._sums())
         source = self.source
-        base = BaseTree(name=tree_path(source.parts), tree_id=source.tree_id, last=self.last, files=self._staying)
+        base = BaseTree(name=tree_path(source.parts), tree_id=source.tree_id, last=self.last, files=self._unchanged_paths)
         return TreePlan(
             root=CHANGED_TREE,
             scans=self.scans,
@@ -275,35 +275,35 @@ class NextTree:
 
     def _sums(self) -> dict[int, ResourceSums]:
         sums: dict[int, ResourceSums] = {}
-        for number, one in self._every_file():
+        for number, row in self._all_files():
             files, size, frames = sums.get(number, (0, 0, 0))
-            sums[number] = ResourceSums(files + 1, size + one.size, frames + one.frames)
+            sums[number] = ResourceSums(files + 1, size + row.size, frames + row.frames)
         return sums
 
-    def _every_file(self) -> Iterator[tuple[int, KeptFile | Staged]]:
+    def _all_files(self) -> Iterator[tuple[int, ExistingFile | StagedFile]]:
         """The number of its resource, and what is known of it."""
         for (number, _), row in self.files.items():
             yield number, row
-        for (number, _), (_, one) in self.added.items():
-            yield number, one
+        for (number, _), (_, staged) in self.added.items():
+            yield number, staged
 
     def _folders_by_number(self) -> dict[int, RelPath]:
-        return {one.n: self.folder(one) for one in self.resources}
+        return {row.n: self.folder(row) for row in self.resources}
 
-    def _staying(self) -> Iterator[tuple[int, RelPath]]:
+    def _unchanged_paths(self) -> Iterator[tuple[int, RelPath]]:
         folders = self._folders_by_number()
         return ((row.n, path_below(folders[number], name)) for (number, name), row in self.files.items())
 
     def _renames(self) -> Iterator[Rename]:
         folders = self._folders_by_number()
         return (
-            Rename(one.rel, path_below(folders[number], name), stage) for (number, name), (stage, one) in self.added.items()
+            Rename(staged.rel, path_below(folders[number], name), stage) for (number, name), (stage, staged) in self.added.items()
         )
 
     def _rows(self) -> Iterator[FileRow]:
-        for n, ((number, name), (_, one)) in enumerate(self.added.items(), self.last + 1):
-            facts = (one.size, one.sha256, one.sop_uid, one.frames, one.dataset_at)
-            yield FileRow(n, number, name, *facts, *one.words, md5=one.md5)
+        for n, ((number, name), (_, staged)) in enumerate(self.added.items(), self.last + 1):
+            facts = (staged.size, staged.sha256, staged.sop_uid, staged.frames, staged.dataset_at)
+            yield FileRow(n, number, name, *facts, *staged.words, md5=staged.md5)
 
 
 def file_exists(name: str) -> Usage:
@@ -311,7 +311,7 @@ def file_exists(name: str) -> Usage:
     return FileExists(name[:200])
 
 
-def _above(name: str) -> list[str]:
+def _parent_folders(name: str) -> list[str]:
     """The folders of a path: `a/b/c` lies in `a` and `a/b`."""
     pieces = name.split("/")[:-1]
     return ["/".join(pieces[: n + 1]) for n in range(len(pieces))]

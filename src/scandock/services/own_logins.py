@@ -11,7 +11,7 @@ from scandock.catalog.engine import Catalog
 from scandock.rules.permissions import Action
 from scandock.services.account_errors import LoginUnknown
 from scandock.services.account_records import Login
-from scandock.services.audit import Did, record
+from scandock.services.audit import AuditAction, record
 
 
 class OwnLogins:
@@ -31,13 +31,13 @@ class OwnLogins:
             account_id = self._account(connection, Action.ACCOUNT_READ)
             return [
                 Login(
-                    id=one.id,
-                    created=one.created,
-                    seen=one.seen,
-                    expires=one.expires,
-                    current=one.id == self._current,
+                    id=login.id,
+                    created=login.created,
+                    seen=login.seen,
+                    expires=login.expires,
+                    current=login.id == self._current,
                 )
-                for one in logins.list_logins(connection, account_id)
+                for login in logins.list_logins(connection, account_id)
             ]
 
     def end(self, login: str) -> None:
@@ -52,8 +52,8 @@ class OwnLogins:
         """End all but the one that asks; how many."""
         with self._catalog.write() as connection:
             account_id = self._account(connection, Action.ACCOUNT_EDIT)
-            others = {one.id for one in logins.list_logins(connection, account_id)} - {self._current}
-            ended = logins.end_logins(connection, account_id, others)
+            ids = {login.id for login in logins.list_logins(connection, account_id)} - {self._current}
+            ended = logins.end_logins(connection, account_id, ids)
             if ended:
                 self._record(connection, {"logins": ended})
         return ended
@@ -65,4 +65,4 @@ class OwnLogins:
         return self._asker.account_id
 
     def _record(self, connection: Connection, details: dict[str, str | int]) -> None:
-        record(connection, self._asker, Did.LOGOUT, "account", self._asker.uuid, request=self._request, details=details)
+        record(connection, self._asker, AuditAction.LOGOUT, "account", self._asker.uuid, request=self._request, details=details)

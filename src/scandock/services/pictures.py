@@ -23,13 +23,13 @@ from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import verification
 from scandock.catalog.tables import file, resource, scan
 from scandock.model import request_limits
-from scandock.services import contents
-from scandock.services.audit import Did
-from scandock.services.damaged_files import damaged_numbers, why_no_picture
-from scandock.services.decoding import BUSY, NO_ROOM, Made, Pictures
-from scandock.services.downloads import steady
-from scandock.services.held_answers import WorkLock
-from scandock.services.moving import Desk
+from scandock.services import session_contents
+from scandock.services.audit import AuditAction
+from scandock.services.damaged_files import find_damaged_numbers, why_no_picture
+from scandock.services.decoding import BUSY, NO_ROOM, DecoderResult, Pictures
+from scandock.services.downloads import open_session_snapshot
+from scandock.services.response_buffers import WorkLock
+from scandock.services.moving import ServiceContext
 from scandock.services.records import path_of
 from scandock.services.session_errors import ChangedMeanwhile, ImageUnknown, ScanUnknown
 from scandock.store.paths import RelPath
@@ -43,10 +43,10 @@ if TYPE_CHECKING:
 VERSION: Final = 1
 """Of how pictures are made: raised when they change, so that nobody is shown those of before."""
 
-MOST_FILES: Final = 20_000
+MAX_FILES: Final = 20_000
 """Files of one scan that its stack is made of."""
 
-MOST_IMAGES: Final = request_limits.STACK_IMAGES
+MAX_IMAGES: Final = request_limits.STACK_IMAGES
 """Images of one stack."""
 
 _ROW_BYTES: Final = 1_000
@@ -58,37 +58,37 @@ _BATCH_SECONDS: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class ScanView:
     """A scan that somebody may look at: where it stands, and what its pictures are kept by."""
 
-    desk: Desk
+    context: ServiceContext
     pictures: Pictures
     standing: SessionRecord
     scan_n: int
     damaged: Mapping[int | None, str] = field(default_factory=dict)
     """Number -> kind of its files that are known to be damaged; None: of the whole session's folder."""
     round: int = 0
-    """The verification's round of the tree (`round_of`): a picture from before it may be of bytes that had rotted."""
+    """The verification's round of the tree (`read_round`): a picture from before it may be of bytes that had rotted."""
 
     @property
     def version(self) -> str:
         """Of what it shows: another one once its files are others, or were mended."""
         return f"{self.standing.tree_id}.{self.round}"
 
-    def why_not(self, n: int) -> str:
+    def why_not_shown(self, n: int) -> str:
         """Why a file, by its number, is not shown; empty where it is."""
         kind = self.damaged.get(None) or self.damaged.get(n)
         return why_no_picture(kind) if kind else ""
 
     @property
     def tree(self) -> str:
-        return tree_key(self.standing.tree_id, self.standing.uuid, self.round)
+        return make_tree_key(self.standing.tree_id, self.standing.uuid, self.round)
 
     @property
     def asker(self) -> Requester:
         """Whose turn it takes at the decoders."""
-        address = self.desk.request.address if self.desk.request is not None else ""
-        return Requester(self.desk.principal.account_id, network_of(address), self.standing.uuid)
+        address = self.context.request.address if self.context.request is not None else ""
+        return Requester(self.context.principal.account_id, network_of(address), self.standing.uuid)
 
     @contextlib.contextmanager
     def new_view(self) -> Iterator[bool]:
@@ -96,9 +96,9 @@ class Looked:
 
         Where that fails, the next time they look.
         """
-        who = self.desk.principal.account_id
-        where = self.desk.request.address if self.desk.request is not None and who is None else ""
-        view = (who, where, self.standing.uuid)
+        account_id = self.context.principal.account_id
+        where = self.context.request.address if self.context.request is not None and account_id is None else ""
+        view = (account_id, where, self.standing.uuid)
         is_new = self.pictures.is_new_view(view)
         try:
             yield is_new
@@ -118,12 +118,12 @@ class Looked:
             about = (*about, f"d{crc32(json.dumps(damaged).encode()):x}")
         return (
             '"'
-            + "-".join(str(one) for one in ("v", VERSION, self.standing.tree_id, self.round, self.scan_n, *about))
+            + "-".join(str(value) for value in ("v", VERSION, self.standing.tree_id, self.round, self.scan_n, *about))
             + '"'
         )
 
 
-def tree_key(tree_id: int, uuid: str, of_round: int) -> str:
+def make_tree_key(tree_id: int, uuid: str, of_round: int) -> str:
     """What the pictures of a tree are kept under; the session's id besides, as numbers of trees may come again.
 
     And the verification's round: damage that was mended since leaves no other trace.
@@ -134,7 +134,7 @@ def tree_key(tree_id: int, uuid: str, of_round: int) -> str:
 ROUND: Final = func.coalesce(verification.c.begun, verification.c.finished, 0)
 
 
-def round_of(connection: Connection, tree_id: int) -> int:
+def read_round(connection: Connection, tree_id: int) -> int:
     """When the round of verification began that reads a tree now, else when its last one ended; 0: none yet.
 
     A file is mended within a round only, so that this is another number from then on.
@@ -142,223 +142,223 @@ def round_of(connection: Connection, tree_id: int) -> int:
     return connection.execute(select(ROUND).where(verification.c.tree_id == tree_id)).scalar() or 0
 
 
-def look(desk: Desk, pictures: Pictures, uuid: str, scan_id: str) -> Looked:
+def open_scan_view(context: ServiceContext, pictures: Pictures, uuid: str, scan_id: str) -> ScanView:
     """A scan of a session that may be read. Denied, Usage `scan_unknown`."""
-    with desk.catalog.read() as connection:
-        standing = contents.readable(connection, desk.principal, uuid)
-        found = connection.execute(
-            select(scan.c.n).where(scan.c.tree_id == standing.tree_id, scan.c.scan_id == scan_id)
+    with context.catalog.read() as connection:
+        record = session_contents.find_readable_session(connection, context.principal, uuid)
+        scan_n = connection.execute(
+            select(scan.c.n).where(scan.c.tree_id == record.tree_id, scan.c.scan_id == scan_id)
         ).scalar()
-        damaged = {} if found is None else damaged_numbers(connection, standing.tree_id, found)
-        of_round = round_of(connection, standing.tree_id)
-    if found is None:
+        damaged = {} if scan_n is None else find_damaged_numbers(connection, record.tree_id, scan_n)
+        of_round = read_round(connection, record.tree_id)
+    if scan_n is None:
         raise ScanUnknown(f"The session has no scan {scan_id[:128]!r}.")
-    return Looked(desk, pictures, standing, found, damaged, of_round)
+    return ScanView(context, pictures, record, scan_n, damaged, of_round)
 
 
-def note_view(looked: Looked) -> None:
+def note_view(view: ScanView) -> None:
     """Note in the trail that somebody looks at a session's images."""
-    with looked.desk.catalog.write() as connection:
-        looked.desk.note(connection, Did.VIEW, looked.standing.uuid, looked.standing.project)
+    with view.context.catalog.write() as connection:
+        view.context.note(connection, AuditAction.VIEW, view.standing.uuid, view.standing.project)
 
 
-def stack_of(looked: Looked) -> Stack:
+def read_stack(view: ScanView) -> Stack:
     """The order in which the scan's images are shown: from memory, from disk, or made anew. Fault `file_missing`."""
-    key = (f"{looked.standing.tree_id}-{looked.standing.uuid}", looked.scan_n)
+    key = (f"{view.standing.tree_id}-{view.standing.uuid}", view.scan_n)
     # a stack from before the damage has the places of files that are gone
-    known = looked.pictures.known(key, None if looked.damaged else looked.round)
-    if known is not None:
-        return known
-    name = f"{VERSION}-stack-{looked.scan_n}.json.gz"
-    kept = looked.pictures.cache.read(looked.tree, name)
+    remembered = view.pictures.known(key, None if view.damaged else view.round)
+    if remembered is not None:
+        return remembered
+    name = f"{VERSION}-stack-{view.scan_n}.json.gz"
+    cached = view.pictures.cache.read(view.tree, name)
     stack = None
-    if kept is None and None in looked.damaged:
-        return Stack(reasons=[(0, looked.why_not(0))])
-    if kept is not None:
+    if cached is None and None in view.damaged:
+        return Stack(reasons=[(0, view.why_not_shown(0))])
+    if cached is not None:
         with contextlib.suppress(ValueError, TypeError, OSError, EOFError):
-            stack = Stack.from_json(gzip.decompress(kept).decode())
+            stack = Stack.from_json(gzip.decompress(cached).decode())
     if stack is None:
-        stack, lasting = _make_stack(looked)
+        stack, lasting = _make_stack(view)
         if not lasting:
             return stack
-        looked.pictures.cache.keep(looked.tree, name, gzip.compress(stack.to_json().encode(), 1, mtime=0))
-    looked.pictures.remember(key, looked.round, stack)
+        view.pictures.cache.keep(view.tree, name, gzip.compress(stack.to_json().encode(), 1, mtime=0))
+    view.pictures.remember(key, view.round, stack)
     return stack
 
 
-def _make_stack(looked: Looked) -> tuple[Stack, bool]:
+def _make_stack(view: ScanView) -> tuple[Stack, bool]:
     """The stack, and whether the next one would be the same. AnswersFull where too many are made at once."""
     query = (
-        contents.files_query(looked.standing)
+        session_contents.select_files(view.standing)
         .add_columns(resource.c.n.label("resource_n"))
-        .where(scan.c.n == looked.scan_n)
+        .where(scan.c.n == view.scan_n)
         .order_by(file.c.n)
-        .limit(MOST_FILES + 1)
+        .limit(MAX_FILES + 1)
     )
-    with looked.desk.catalog.read() as connection:
+    with view.context.catalog.read() as connection:
         rows = connection.execute(query).mappings().all()
     stack, lasting = Stack(), True
-    if len(rows) > MOST_FILES:
-        stack.note = f"The scan has more than {MOST_FILES} files; these are its first."
-    found: list[tuple[int, int, list[list[Any]]]] = []
-    room = MOST_IMAGES
-    with contextlib.ExitStack() as held:
-        snapshot = held.enter_context(_opened(looked))
-        held.enter_context(looked.room(len(rows) * _ROW_BYTES))
-        for start in range(0, min(len(rows), MOST_FILES), MAX_FILES):
-            batch = rows[start : min(start + MAX_FILES, MOST_FILES)]
+    if len(rows) > MAX_FILES:
+        stack.note = f"The scan has more than {MAX_FILES} files; these are its first."
+    places: list[tuple[int, int, list[list[Any]]]] = []
+    images_left = MAX_IMAGES
+    with contextlib.ExitStack() as exits:
+        snapshot = exits.enter_context(_open_tree(view))
+        exits.enter_context(view.room(len(rows) * _ROW_BYTES))
+        for start in range(0, min(len(rows), MAX_FILES), MAX_FILES):
+            batch = rows[start : min(start + MAX_FILES, MAX_FILES)]
             streams: list[tuple[RowMapping, int]] = []
-            made = looked.pictures.ask(
-                {"verb": "places"}, partial(_opened_files, snapshot, batch, streams),
-                ("places", looked.tree, looked.scan_n, start), asker=looked.asker, seconds=_BATCH_SECONDS,
+            result = view.pictures.ask(
+                {"verb": "places"}, partial(_open_files, snapshot, batch, streams),
+                ("places", view.tree, view.scan_n, start), asker=view.asker, seconds=_BATCH_SECONDS,
             )  # fmt: skip
             lasting = lasting and len(streams) == len(batch)
-            if made.reason:
-                stack.reasons.append((batch[0]["n"], made.reason))
-                lasting = lasting and made.lasting
+            if result.reason:
+                stack.reasons.append((batch[0]["n"], result.reason))
+                lasting = lasting and result.lasting
                 continue
-            before = room
-            for (row, _), told in zip(streams, made.said["files"], strict=True):
-                if "images" in told:
-                    found.append((row["resource_n"], row["n"], told["images"][:room]))
-                    room -= len(told["images"])
+            room_before = images_left
+            for (row, _), answer in zip(streams, result.said["files"], strict=True):
+                if "images" in answer:
+                    places.append((row["resource_n"], row["n"], answer["images"][:images_left]))
+                    images_left -= len(answer["images"])
                 elif len(stack.reasons) < 100:
-                    stack.reasons.append((row["n"], str(told["reason"])))
-                if room < 0:
-                    stack.note = f"The scan has more than {MOST_IMAGES} images; these are its first."
+                    stack.reasons.append((row["n"], str(answer["reason"])))
+                if images_left < 0:
+                    stack.note = f"The scan has more than {MAX_IMAGES} images; these are its first."
                     break
-            held.enter_context(looked.room((before - max(room, 0)) * _IMAGE_BYTES))
-            if room < 0:
+            exits.enter_context(view.room((room_before - max(images_left, 0)) * _IMAGE_BYTES))
+            if images_left < 0:
                 break
-        stack.images = sort_images(found)
+        stack.images = sort_images(places)
     if not stack.images and not stack.reasons and rows:
         stack.reasons.append((rows[0]["n"], MISSING))
     return stack, lasting
 
 
-def thumbnail(looked: Looked) -> Made:
+def make_thumbnail(view: ScanView) -> DecoderResult:
     """A small picture of the scan's image in the middle."""
-    name = f"{VERSION}-thumbnail-{looked.scan_n}.webp"
-    kept = None if looked.damaged else looked.pictures.cache.read(looked.tree, name)
-    if kept is not None:
-        return Made({"type": "image/webp"}, kept)
-    stack = stack_of(looked)
+    name = f"{VERSION}-thumbnail-{view.scan_n}.webp"
+    cached = None if view.damaged else view.pictures.cache.read(view.tree, name)
+    if cached is not None:
+        return DecoderResult({"type": "image/webp"}, cached)
+    stack = read_stack(view)
     if not stack.images:
-        return _nothing(looked, stack)
-    made = _ask(looked, stack, stack.middle, {"verb": "thumbnail"})
-    if not made.reason:
-        looked.pictures.cache.keep(looked.tree, name, made.body)
-    return made
+        return _no_image(view, stack)
+    result = _ask_image(view, stack, stack.middle, {"verb": "thumbnail"})
+    if not result.reason:
+        view.pictures.cache.keep(view.tree, name, result.body)
+    return result
 
 
-def frame(looked: Looked, at: int, *, packed: bool) -> Made:
+def read_frame(view: ScanView, index: int, *, packed: bool) -> DecoderResult:
     """The numbers of one image of the stack. Usage `image_unknown`."""
-    return _ask(looked, *_image(looked, at), {"verb": "raw", "packed": packed})
+    return _ask_image(view, *_check_image(view, index), {"verb": "raw", "packed": packed})
 
 
-def picture(looked: Looked, at: int, window: tuple[float, float] | None, size: int | None) -> Made:
+def make_picture(view: ScanView, index: int, window: tuple[float, float] | None, size: int | None) -> DecoderResult:
     """One image of the stack as PNG, through a window (centre, width), else through the header's. Usage."""
-    said: dict[str, Any] = {"verb": "picture", "size": size}
+    request: dict[str, Any] = {"verb": "picture", "size": size}
     if window is not None:
-        said |= {"center": window[0], "width": window[1]}
-    return _ask(looked, *_image(looked, at), said)
+        request |= {"center": window[0], "width": window[1]}
+    return _ask_image(view, *_check_image(view, index), request)
 
 
-def header(desk: Desk, pictures: Pictures, uuid: str, n: int) -> tuple[Made, str]:
+def read_header(context: ServiceContext, pictures: Pictures, uuid: str, n: int) -> tuple[DecoderResult, str]:
     """The elements of a file as rows of text, and their ETag. Denied, Usage `file_unknown`, Fault `file_missing`."""
-    with desk.catalog.read() as connection:
-        standing = contents.readable(connection, desk.principal, uuid)
-        item = contents.file_of(connection, standing, n)
-        damaged = dict(damaged_numbers(connection, standing.tree_id, -1))
-        of_round = round_of(connection, standing.tree_id)
+    with context.catalog.read() as connection:
+        record = session_contents.find_readable_session(connection, context.principal, uuid)
+        item = session_contents.read_file(connection, record, n)
+        damaged = dict(find_damaged_numbers(connection, record.tree_id, -1))
+        of_round = read_round(connection, record.tree_id)
     if item.damaged:
         damaged[n] = item.damaged
-    looked = Looked(desk, pictures, standing, -1, damaged, of_round)
-    with looked.new_view() as is_new:
+    view = ScanView(context, pictures, record, -1, damaged, of_round)
+    with view.new_view() as is_new:
         if is_new:
-            note_view(looked)
-    tag = looked.tag("header", n)
-    if why := looked.why_not(n):
-        return Made(reason=why, lasting=False), tag
-    return _ask_of(looked, item.path, {"verb": "header"}, item.sha256), tag
+            note_view(view)
+    tag = view.tag("header", n)
+    if why := view.why_not_shown(n):
+        return DecoderResult(reason=why, lasting=False), tag
+    return _ask_file(view, item.path, {"verb": "header"}, item.sha256), tag
 
 
-def _image(looked: Looked, at: int) -> tuple[Stack, int]:
-    stack = stack_of(looked)
-    if stack.images and not 0 <= at < len(stack.images):
-        raise ImageUnknown(len(stack.images), at)
-    return stack, at
+def _check_image(view: ScanView, index: int) -> tuple[Stack, int]:
+    stack = read_stack(view)
+    if stack.images and not 0 <= index < len(stack.images):
+        raise ImageUnknown(len(stack.images), index)
+    return stack, index
 
 
-def _ask(looked: Looked, stack: Stack, at: int, said: dict[str, Any]) -> Made:
+def _ask_image(view: ScanView, stack: Stack, index: int, request: dict[str, Any]) -> DecoderResult:
     if not stack.images:
-        return _nothing(looked, stack)
-    image = stack.images[at]
-    why = looked.why_not(image.file)
+        return _no_image(view, stack)
+    image = stack.images[index]
+    why = view.why_not_shown(image.file)
     if why:
-        return Made(reason=why, lasting=False)
-    with looked.desk.catalog.read() as connection:
+        return DecoderResult(reason=why, lasting=False)
+    with view.context.catalog.read() as connection:
         row = connection.execute(
-            contents.files_query(looked.standing).where(file.c.n == image.file)
+            session_contents.select_files(view.standing).where(file.c.n == image.file)
         ).mappings().one()  # fmt: skip
-    return _ask_of(looked, path_of(row), {**said, "frame": image.frame}, row["sha256"])
+    return _ask_file(view, path_of(row), {**request, "frame": image.frame}, row["sha256"])
 
 
-def _ask_of(looked: Looked, path: RelPath, said: dict[str, Any], content: object) -> Made:
+def _ask_file(view: ScanView, path: RelPath, request: dict[str, Any], content: object) -> DecoderResult:
     """Ask a decoder about one file; by its content it is known again where that killed one."""
 
     @contextlib.contextmanager
     def opened() -> Iterator[list[int]]:
-        with _opened(looked) as snapshot, _file(snapshot, path) as fd:
+        with _open_tree(view) as snapshot, _open_file(snapshot, path) as fd:
             yield [fd]
 
     try:
-        return looked.pictures.ask(said, opened, (said["verb"], content, said.get("frame")), asker=looked.asker)
+        return view.pictures.ask(request, opened, (request["verb"], content, request.get("frame")), asker=view.asker)
     except FileNotFoundError:
-        return Made(reason=MISSING, lasting=False)
+        return DecoderResult(reason=MISSING, lasting=False)
 
 
-def _nothing(looked: Looked, stack: Stack) -> Made:
+def _no_image(view: ScanView, stack: Stack) -> DecoderResult:
     reason = stack.reasons[0][1] if stack.reasons else "The scan has no files."
-    return Made(reason=reason, lasting=reason not in (BUSY, MISSING, NO_ROOM) and not looked.damaged)
+    return DecoderResult(reason=reason, lasting=reason not in (BUSY, MISSING, NO_ROOM) and not view.damaged)
 
 
 @contextlib.contextmanager
-def _opened(looked: Looked) -> Iterator[Snapshot]:
+def _open_tree(view: ScanView) -> Iterator[Snapshot]:
     """A snapshot of the very tree. Usage `changed_meanwhile` where it was replaced just now."""
-    standing, snapshot = steady(looked.desk, looked.standing.uuid)
+    record, snapshot = open_session_snapshot(view.context, view.standing.uuid)
     with snapshot:
-        if standing.tree_id != looked.standing.tree_id:
+        if record.tree_id != view.standing.tree_id:
             raise ChangedMeanwhile("The session has just changed.", "Load it anew.")
         yield snapshot
 
 
 @contextlib.contextmanager
-def _opened_files(
+def _open_files(
     snapshot: Snapshot, rows: Sequence[RowMapping], streams: list[tuple[RowMapping, int]]
 ) -> Iterator[list[int]]:
     """The descriptors of files, those that are not there left out; `streams` has them with their rows."""
     streams.clear()
-    with contextlib.ExitStack() as opened:
+    with contextlib.ExitStack() as exits:
         for row in rows:
             with contextlib.suppress(FileNotFoundError):
-                streams.append((row, _fd(opened.enter_context(snapshot.open(path_of(row))), opened)))
+                streams.append((row, _descriptor(exits.enter_context(snapshot.open(path_of(row))), exits)))
         yield [fd for _, fd in streams]
 
 
 @contextlib.contextmanager
-def _file(snapshot: Snapshot, path: RelPath) -> Iterator[int]:
-    with contextlib.ExitStack() as opened:
-        yield _fd(opened.enter_context(snapshot.open(path)), opened)
+def _open_file(snapshot: Snapshot, path: RelPath) -> Iterator[int]:
+    with contextlib.ExitStack() as exits:
+        yield _descriptor(exits.enter_context(snapshot.open(path)), exits)
 
 
-def _fd(stream: IO[bytes], opened: contextlib.ExitStack) -> int:
+def _descriptor(stream: IO[bytes], exits: contextlib.ExitStack) -> int:
     """A descriptor of an open file; of one that has none (a store elsewhere), of a copy in memory."""
     try:
         return stream.fileno()
     except OSError:
         fd = os.memfd_create("scandock-picture")
-        opened.callback(os.close, fd)
+        exits.callback(os.close, fd)
         while chunk := stream.read(1024 * 1024):
             os.write(fd, chunk)
         return fd

@@ -27,13 +27,13 @@ from scandock.rules.session_fields import merge_attributes
 from scandock.rules.session_attributes import session_attributes
 from scandock.rules.session_types import session_type
 from scandock.services import rights
-from scandock.services.moving import Desk, Outcome
+from scandock.services.moving import ServiceContext, Outcome
 
-MANY = 500
+MAX_SESSIONS = 500
 """Sessions of one request."""
 
 
-def tried(uuids: Iterable[str], verb: Callable[[str], Outcome]) -> Iterator[tuple[str, Outcome | ScandockError]]:
+def try_each(uuids: Iterable[str], verb: Callable[[str], Outcome]) -> Iterator[tuple[str, Outcome | ScandockError]]:
     """Do a verb to each session, once; what is refused or fails stands in its place."""
     for uuid in dict.fromkeys(uuids):
         try:
@@ -42,13 +42,13 @@ def tried(uuids: Iterable[str], verb: Callable[[str], Outcome]) -> Iterator[tupl
             yield uuid, error
 
 
-def each(uuids: Iterable[str], verb: Callable[[str], Outcome], action: str) -> list[dict[str, Any]]:
+def run_each(uuids: Iterable[str], verb: Callable[[str], Outcome], action: str) -> list[dict[str, Any]]:
     """Do a verb to each session; what is refused or fails is told in its place, with its code."""
     return [
-        outcome_json(told)
-        if isinstance(told, Outcome)
-        else {"session": uuid, "action": action, "done": False, "code": told.code, "message": str(told)}
-        for uuid, told in tried(uuids, verb)
+        outcome_json(result)
+        if isinstance(result, Outcome)
+        else {"session": uuid, "action": action, "done": False, "code": result.code, "message": str(result)}
+        for uuid, result in try_each(uuids, verb)
     ]
 
 
@@ -64,7 +64,7 @@ def outcome_json(outcome: Outcome) -> dict[str, Any]:
         "from": outcome.before,
         "to": outcome.after,
         "into": outcome.into,
-        "warnings": [asdict(one) for one in outcome.warnings],
+        "warnings": [asdict(warning) for warning in outcome.warnings],
         "counts": dict(outcome.counts),
     }
 
@@ -83,35 +83,35 @@ def _where(outcome: Outcome) -> str:
     return f"It {'would stand' if outcome.dry_run else 'stands now'} at {outcome.after}."
 
 
-def rebuild(desk: Desk, uuid: str, *, headers_first: bool = False, dry_run: bool = False) -> Outcome:
+def rebuild_session(context: ServiceContext, uuid: str, *, headers_first: bool = False, dry_run: bool = False) -> Outcome:
     """Write a session's attributes, and those of its scans, anew from the facts that its objects gave.
 
     Files, labels and what people set stay, the type too; `headers_first`: what the objects say goes before what people
     set. For a session of the archive or the prearchive.
     """
-    with desk.catalog.read() as connection:
-        source = _editable(connection, desk, uuid)
+    with context.catalog.read() as connection:
+        source = _find_editable(connection, context, uuid)
         if dry_run:
-            return _rebuilt(source, _describe(desk, connection, source, headers_first), dry_run=True)
+            return _rebuild_outcome(source, _read_values(context, connection, source, headers_first), dry_run=True)
     with (
-        run_operation(desk.catalog, desk.store, "rebuild") as running,
+        run_operation(context.catalog, context.store, "rebuild") as running,
         running.reserve_names({source.project}, lambda _: locks_of(source)) as connection,
     ):
-        source = _editable(connection, desk, uuid)
-        anew = _describe(desk, connection, source, headers_first)
-        _write(desk, connection, source, anew)
-        desk.note(connection, "rebuild", uuid, source.project)
-    return _rebuilt(source, anew, dry_run=False)
+        source = _find_editable(connection, context, uuid)
+        rebuilt = _read_values(context, connection, source, headers_first)
+        _write_values(context, connection, source, rebuilt)
+        context.note(connection, "rebuild", uuid, source.project)
+    return _rebuild_outcome(source, rebuilt, dry_run=False)
 
 
-def _rebuilt(source: SessionRecord, anew: _Anew, *, dry_run: bool) -> Outcome:
-    found = (
-        f"Details of the session that differ from before: {anew.changed}; scans with such details:"
-        f" {len(anew.changed_scans)} of {len(anew.scans)}."
-        if anew.changed or anew.changed_scans
+def _rebuild_outcome(source: SessionRecord, rebuilt: _RebuiltValues, *, dry_run: bool) -> Outcome:
+    warnings = (
+        f"Details of the session that differ from before: {rebuilt.changed}; scans with such details:"
+        f" {len(rebuilt.changed_scans)} of {len(rebuilt.scans)}."
+        if rebuilt.changed or rebuilt.changed_scans
         else "Its images say what is known of it already: no detail differs."
     )
-    says = f"{found} All files stay as they are ({source.files})."
+    says = f"{warnings} All files stay as they are ({source.files})."
     return Outcome(
         session=source.uuid,
         action="rebuild",
@@ -119,8 +119,8 @@ def _rebuilt(source: SessionRecord, anew: _Anew, *, dry_run: bool) -> Outcome:
         before=source.uri,
         after=source.uri,
         counts={
-            "attributes": anew.changed,
-            "scans": len(anew.changed_scans),
+            "attributes": rebuilt.changed,
+            "scans": len(rebuilt.changed_scans),
             "kept": source.files,
             "trashed": 0,
         },
@@ -128,12 +128,12 @@ def _rebuilt(source: SessionRecord, anew: _Anew, *, dry_run: bool) -> Outcome:
     )
 
 
-def _editable(connection: Connection, desk: Desk, uuid: str) -> SessionRecord:
-    return rights.session_for(connection, desk.principal, uuid, Action.SESSION_EDIT, waiting=Action.PREARCHIVE_EDIT)
+def _find_editable(connection: Connection, context: ServiceContext, uuid: str) -> SessionRecord:
+    return rights.find_session_for(connection, context.principal, uuid, Action.SESSION_EDIT, prearchive_action=Action.PREARCHIVE_EDIT)
 
 
 @dataclass(frozen=True, slots=True)
-class _Anew:
+class _RebuiltValues:
     """What a session and its scans would say of themselves."""
 
     scans: list[ScanRow]
@@ -146,54 +146,54 @@ class _Anew:
     changed_scans: frozenset[int]
 
 
-def _describe(desk: Desk, connection: Connection, source: SessionRecord, headers_first: bool) -> _Anew:
-    zone = desk.settings.zone
+def _read_values(context: ServiceContext, connection: Connection, source: SessionRecord, headers_first: bool) -> _RebuiltValues:
+    zone = context.settings.zone
     scans = scans_of(connection, source.tree_id)
-    before = {one.n: _says(one) for one in scans}
-    for one in scans:
-        describe_scan(one, zone)
-    ecat: list[EcatFacts] = [facts for one in scans if isinstance(one.facts, list) for facts in one.facts]
-    tallies = [one.facts for one in scans if isinstance(one.facts, SeriesTally)]
-    found, said = session_attributes(tallies, ecat, zone)
-    stays = [name for name in source.fields_by_hand if not (headers_first and found.get(name))]
-    attributes = merge_attributes(source.attributes, found, stays, by_hand=source.by_hand)
+    before = {each_row.n: _scan_values(each_row) for each_row in scans}
+    for each_row in scans:
+        describe_scan(each_row, zone)
+    ecat: list[EcatFacts] = [facts for each_row in scans if isinstance(each_row.facts, list) for facts in each_row.facts]
+    tallies = [each_row.facts for each_row in scans if isinstance(each_row.facts, SeriesTally)]
+    new_attributes, fields_said = session_attributes(tallies, ecat, zone)
+    stays = [name for name in source.fields_by_hand if not (headers_first and new_attributes.get(name))]
+    attributes = merge_attributes(source.attributes, new_attributes, stays, by_hand=source.by_hand)
     _, policy = read_policies(connection)[source.project]
-    kind = session_type([one.xsi_type for one in scans], [one.modality for one in scans], policy.petmr)
+    kind = session_type([each_row.xsi_type for each_row in scans], [each_row.modality for each_row in scans], policy.petmr)
     if source.type_by_hand:
         kind = source.xsi_type
-    had = [Notice(**one) for one in source.warnings if one["code"] not in FACT_WARNINGS]
-    warnings = dict.fromkeys([*had, *said])
+    had = [Notice(**each_row) for each_row in source.warnings if each_row["code"] not in FACT_WARNINGS]
+    warnings = dict.fromkeys([*had, *fields_said])
     names = {*source.attributes, *attributes}
-    return _Anew(
+    return _RebuiltValues(
         scans=scans,
         attributes=attributes,
         fields_by_hand=stays,
-        warnings=[asdict(one) for one in warnings],
+        warnings=[asdict(each_row) for each_row in warnings],
         xsi_type=kind,
         changed=sum(source.attributes.get(name) != attributes.get(name) for name in names) + (kind != source.xsi_type),
-        changed_scans=frozenset(one.n for one in scans if _says(one) != before[one.n]),
+        changed_scans=frozenset(each_row.n for each_row in scans if _scan_values(each_row) != before[each_row.n]),
     )
 
 
-def _says(one: ScanRow) -> tuple[Any, ...]:
-    return (dict(one.attributes), one.type, one.xsi_type, one.modality)
+def _scan_values(row: ScanRow) -> tuple[Any, ...]:
+    return (dict(row.attributes), row.type, row.xsi_type, row.modality)
 
 
-def _write(desk: Desk, connection: Connection, source: SessionRecord, anew: _Anew) -> None:
-    for one in anew.scans:
+def _write_values(context: ServiceContext, connection: Connection, source: SessionRecord, rebuilt: _RebuiltValues) -> None:
+    for scan_row in rebuilt.scans:
         connection.execute(
             update(scan)
-            .where(scan.c.tree_id == source.tree_id, scan.c.n == one.n)
-            .values(attributes=json.dumps(one.attributes), type=one.type, xsi_type=one.xsi_type, modality=one.modality)
+            .where(scan.c.tree_id == source.tree_id, scan.c.n == scan_row.n)
+            .values(attributes=json.dumps(scan_row.attributes), type=scan_row.type, xsi_type=scan_row.xsi_type, modality=scan_row.modality)
         )
     connection.execute(
         update(session)
         .where(session.c.id == source.id)
         .values(
-            attributes=json.dumps(anew.attributes),
-            fields_by_hand=json.dumps(anew.fields_by_hand),
-            warnings=json.dumps(anew.warnings),
-            xsi_type=anew.xsi_type,
-            modified=desk.catalog.now(),
+            attributes=json.dumps(rebuilt.attributes),
+            fields_by_hand=json.dumps(rebuilt.fields_by_hand),
+            warnings=json.dumps(rebuilt.warnings),
+            xsi_type=rebuilt.xsi_type,
+            modified=context.catalog.now(),
         )
     )

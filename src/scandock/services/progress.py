@@ -27,7 +27,7 @@ _READING = ("opening", "reading", "deciding")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class UploadEvent:
     """One event of an upload."""
 
     id: int
@@ -38,7 +38,7 @@ class Told:
     """Unix milliseconds."""
 
 
-class Recorder:
+class ProgressRecorder:
     """Takes what an import says of itself and writes it down from a thread, so that no import waits for the catalog.
 
     Only the newest is written, with the stages and patients that are new since as events, under the import's token:
@@ -49,7 +49,7 @@ class Recorder:
         self._catalog = catalog
         self._lease = lease
         self._attempt = attempt
-        self._news = threading.Condition()
+        self._read_news = threading.Condition()
         self._waiting: list[Progress] = []
         self._ended = False
         self._begun = False
@@ -57,7 +57,7 @@ class Recorder:
         self._found = 0
         self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
 
-    def __enter__(self) -> Recorder:
+    def __enter__(self) -> ProgressRecorder:
         self._thread.start()
         return self
 
@@ -66,25 +66,25 @@ class Recorder:
 
     def __call__(self, moment: Progress) -> None:
         """A moment of the import: those of the same stage replace each other until they are written."""
-        with self._news:
+        with self._read_news:
             if self._waiting and self._waiting[-1].stage == moment.stage:
                 self._waiting[-1] = moment
             else:
                 self._waiting.append(moment)
-            self._news.notify()
+            self._read_news.notify()
 
     def close(self) -> None:
-        with self._news:
+        with self._read_news:
             self._ended = True
-            self._news.notify()
+            self._read_news.notify()
         self._thread.join()
 
     def _run(self) -> None:
         last = 0.0
         while True:
-            with self._news:
-                self._news.wait_for(lambda: self._waiting or self._ended)
-                self._news.wait_for(lambda: self._ended, last + WRITE_SECONDS - time.monotonic())
+            with self._read_news:
+                self._read_news.wait_for(lambda: self._waiting or self._ended)
+                self._read_news.wait_for(lambda: self._ended, last + WRITE_SECONDS - time.monotonic())
                 moments, self._waiting = self._waiting, []
                 if not moments:
                     return
@@ -116,13 +116,13 @@ class Recorder:
                 connection.execute(update(progress).where(progress.c.upload_id == number).values(**values))
             for data in self._stages(moments):
                 add_event(self._catalog, connection, number, "stage", data)
-            met = next((one.sessions for one in reversed(moments) if one.stage in _READING), ())
-            found = met[self._found : SHOWN_SESSIONS]
-            if found:
-                add_event(self._catalog, connection, number, "found", {"patients": list(found)})
+            met = next((moment.sessions for moment in reversed(moments) if moment.stage in _READING), ())
+            new_sessions = met[self._found : SHOWN_SESSIONS]
+            if new_sessions:
+                add_event(self._catalog, connection, number, "found", {"patients": list(new_sessions)})
         self._begun = True
         self._stage = newest.stage
-        self._found += len(found)
+        self._found += len(new_sessions)
 
     def _stages(self, moments: Iterable[Progress]) -> Iterable[dict[str, Any]]:
         stage = self._stage
@@ -138,21 +138,21 @@ def read_progress(connection: Connection, upload_ids: Sequence[int]) -> dict[int
     return {row["upload_id"]: import_records.Progress.from_row(row) for row in rows}
 
 
-def events_after(
+def read_events_after(
     connection: Connection,
     after: int,
     *,
     upload_id: int | None = None,
     account_id: int | None = None,
     limit: int = 500,
-) -> list[Told]:
+) -> list[UploadEvent]:
     """What was told of one upload, or of all of an account's, behind the event `after`, in order."""
-    wanted = select(event).where(event.c.id > after).order_by(event.c.id).limit(limit)
+    query = select(event).where(event.c.id > after).order_by(event.c.id).limit(limit)
     if upload_id is not None:
-        wanted = wanted.where(event.c.upload_id == upload_id)
+        query = query.where(event.c.upload_id == upload_id)
     if account_id is not None:
-        wanted = wanted.where(event.c.account_id == account_id)
+        query = query.where(event.c.account_id == account_id)
     return [
-        Told(id=row.id, upload_id=row.upload_id, kind=row.kind, data=json.loads(row.data), at=row.at)
-        for row in connection.execute(wanted)
+        UploadEvent(id=row.id, upload_id=row.upload_id, kind=row.kind, data=json.loads(row.data), at=row.at)
+        for row in connection.execute(query)
     ]

@@ -50,8 +50,8 @@ class ProjectsTooMany(CodedUsage):
     SENTENCE = "You have made {count} projects, and an account makes at most {most}."
     REMEDY = "Delete one that is not needed, or ask an administrator to make it."
 
-    def __init__(self, count: int, most: int) -> None:
-        self._fill({"count": count, "most": most})
+    def __init__(self, count: int, max_projects: int) -> None:
+        self._fill({"count": count, "most": max_projects})
 
 
 class AliasTaken(Worded, Usage):

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from scandock.catalog.project_names import is_taken
 from scandock.services.project_errors import AliasTaken, TitleTaken
 
-SHOWN: Final = 80
+MAX_SHOWN: Final = 80
 """Characters of a name that a message repeats."""
 
 
@@ -31,14 +31,14 @@ _ERRORS: Final = {NameKind.ID: AliasTaken, NameKind.ALIAS: AliasTaken}
 """Of the others it is `TitleTaken`."""
 
 
-def check_free(connection: Connection, kind: NameKind, name: str, *, project_id: int | None) -> None:
+def check_name_free(connection: Connection, kind: NameKind, name: str, *, project_id: int | None) -> None:
     """Raise Usage `alias_taken`, `title_taken` where a name is another project's than that of `project_id`.
 
     The message says neither whose name it is nor what it is there: who asks may not see that project.
     """
     if is_taken(connection, name, project_id=project_id):
         raise _ERRORS.get(kind, TitleTaken)(
-            f"The {kind} {name.strip()[:SHOWN]!r} is taken: it is the id, the title, the secondary ID or an alias of"
+            f"The {kind} {name.strip()[:MAX_SHOWN]!r} is taken: it is the id, the title, the secondary ID or an alias of"
             " another project.",
             f"Choose another {kind}.",
         )

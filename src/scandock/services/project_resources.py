@@ -24,16 +24,16 @@ from scandock.publishing.locks import locks_of
 from scandock.publishing.operations import run_operation, retry_while_busy, lock_names
 from scandock.queue.tokens import new_uuid
 from scandock.rules.permissions import Action, AccessDecision
-from scandock.services import audit, rights, shelves
-from scandock.services.finding import Subject
-from scandock.services.making import project_of, put_resource, show_empty
-from scandock.services.moving import Desk, standing_inode
+from scandock.services import audit, rights, own_resources
+from scandock.services.xnat_lookup import SubjectRecord
+from scandock.services.session_creation import find_project_for_changes, upsert_resource, publish_empty_tree
+from scandock.services.moving import ServiceContext, current_inode
 from scandock.services.project_errors import OwnFilesLeft
 from scandock.store.paths import tree_path
 
 
 @dataclass(frozen=True, slots=True)
-class Shelved:
+class ResourceOwner:
     """A shelf as an experiment is, but it has no id of its own."""
 
     standing: OwnResources
@@ -45,132 +45,132 @@ class Shelved:
     @property
     def uri(self) -> str:
         """Where its parts stand, whatever address it was asked by (rule 9)."""
-        one = self.standing
-        if one.subject_id is not None:
-            return uris.subject_of_id(subject_id(one.subject_id))
-        return uris.project(one.project)
+        own_resources_ = self.standing
+        if own_resources_.subject_id is not None:
+            return uris.subject_of_id(subject_id(own_resources_.subject_id))
+        return uris.project(own_resources_.project)
 
 
-def find_of_project(connection: Connection, principal: Principal, name: str, action: Action) -> Shelved:
+def find_project_resources(connection: Connection, principal: Principal, name: str, action: Action) -> ResourceOwner:
     """The shelf of a project, made or not, where one may do to it what `action` is to a session.
 
     Denied; Usage `project_unassigned` where something would be kept in that one.
     """
     row = connection.execute(select(project.c.id, project.c.name).where(project.c.key == name.casefold())).first()
-    rights.check(connection, principal, shelves.right_to(action, of_subject=False), name)
+    rights.check(connection, principal, own_resources.required_action(action, of_subject=False), name)
     assert row is not None
     if action is Action.SESSION_EDIT:
-        project_of(connection, name)
-    return Shelved(project_resources(connection, row.id, row.name))
+        find_project_for_changes(connection, name)
+    return ResourceOwner(project_resources(connection, row.id, row.name))
 
 
-def find_of_subject(connection: Connection, found: Subject) -> Shelved:
+def find_subject_resources(connection: Connection, subject_record: SubjectRecord) -> ResourceOwner:
     """The shelf of a subject, made or not; who may see the subject was asked."""
-    one = subject_resources(connection, found.number)
-    if one is None:
+    own = subject_resources(connection, subject_record.number)
+    if own is None:
         raise_denied(AccessDecision.HIDDEN)
-    return Shelved(one)
+    return ResourceOwner(own)
 
 
-def make_shelf(desk: Desk, wanted: OwnResources) -> str:
+def create_own_resources(context: ServiceContext, template: OwnResources) -> str:
     """The UUID of a shelf, made where it is not. Denied; Usage `project_unassigned`, `session_busy`."""
-    with desk.catalog.read() as connection:
-        shelves.check(connection, desk.principal, wanted, Action.SESSION_EDIT)
-        project_of(connection, wanted.project)
-    return wanted.uuid or retry_while_busy(partial(_make, desk, wanted))
+    with context.catalog.read() as connection:
+        own_resources.check_right(connection, context.principal, template, Action.SESSION_EDIT)
+        find_project_for_changes(connection, template.project)
+    return template.uuid or retry_while_busy(partial(_create_own_resources, context, template))
 
 
-def _make(desk: Desk, wanted: OwnResources) -> str:
-    with desk.catalog.read() as connection:
-        there = _again(connection, wanted)
-    if there.uuid:  # made while this one waited, and changed already: what changes it is not to be waited for
-        return there.uuid
+def _create_own_resources(context: ServiceContext, template: OwnResources) -> str:
+    with context.catalog.read() as connection:
+        current = _read_again(connection, template)
+    if current.uuid:  # made while this one waited, and changed already: what changes it is not to be waited for
+        return current.uuid
     row = OwnResourcesRow(
-        uuid=new_uuid(), new=True, project_id=wanted.project_id, subject_id=wanted.subject_id, key=wanted.key
+        uuid=new_uuid(), new=True, project_id=template.project_id, subject_id=template.subject_id, key=template.key
     )
-    with run_operation(desk.catalog, desk.store, "make") as running:
-        with running.reserve_names({wanted.project}, lambda _: locks_of(wanted)) as connection:
-            there = _again(connection, wanted)
-            if there.uuid:  # made in this very moment
-                return there.uuid
+    with run_operation(context.catalog, context.store, "make") as running:
+        with running.reserve_names({template.project}, lambda _: locks_of(template)) as connection:
+            current = _read_again(connection, template)
+            if current.uuid:  # made in this very moment
+                return current.uuid
 
         def note(connection: Connection) -> None:
-            shelves.note(desk, connection, "edit", wanted, {"fields": ["resources"], "made": True})
+            own_resources.record_in_audit(context, connection, "edit", template, {"fields": ["resources"], "made": True})
 
-        show_empty(running, tree_path(wanted.parts), row, (), note)
+        publish_empty_tree(running, tree_path(template.parts), row, (), note)
     return row.uuid
 
 
-def _again(connection: Connection, wanted: OwnResources) -> OwnResources:
+def _read_again(connection: Connection, template: OwnResources) -> OwnResources:
     """A shelf as it is now. Denied where its subject or project is gone."""
-    if wanted.subject_id is not None:
-        now = subject_resources(connection, wanted.subject_id)
+    if template.subject_id is not None:
+        now = subject_resources(connection, template.subject_id)
     else:
-        there = select(project.c.id).where(project.c.id == wanted.project_id, project.c.name == wanted.project)
-        gone = connection.execute(there).first() is None
-        now = None if gone else project_resources(connection, wanted.project_id, wanted.project)
+        query = select(project.c.id).where(project.c.id == template.project_id, project.c.name == template.project)
+        is_gone = connection.execute(query).first() is None
+        now = None if is_gone else project_resources(connection, template.project_id, template.project)
     if now is None:
         raise_denied(AccessDecision.HIDDEN)
     return now
 
 
-def make_resource(desk: Desk, wanted: OwnResources, label: str, kind: Mapping[str, str]) -> str:
+def create_resource(context: ServiceContext, template: OwnResources, label: str, kind: Mapping[str, str]) -> str:
     """Make an empty resource on a shelf, or say its content, format and tags anew; the shelf's UUID."""
-    uuid = make_shelf(desk, wanted)
-    with lock_names(desk.catalog, {wanted.project}, lambda _: locks_of(wanted)) as connection:
-        source = shelves.holder_for(connection, desk.principal, uuid, Action.SESSION_EDIT)
-        new = put_resource(connection, source.tree_id, None, label, kind)
-        connection.execute(update(shelf).where(shelf.c.uuid == uuid).values(modified=desk.catalog.now()))
-        mark_project_changed(connection, wanted.project_id)
-        shelves.note(desk, connection, "edit", source, {"fields": ["resources"], "made": new})
+    uuid = create_own_resources(context, template)
+    with lock_names(context.catalog, {template.project}, lambda _: locks_of(template)) as connection:
+        source = own_resources.find_holder_for(connection, context.principal, uuid, Action.SESSION_EDIT)
+        new = upsert_resource(connection, source.tree_id, None, label, kind)
+        connection.execute(update(shelf).where(shelf.c.uuid == uuid).values(modified=context.catalog.now()))
+        mark_project_changed(connection, template.project_id)
+        own_resources.record_in_audit(context, connection, "edit", source, {"fields": ["resources"], "made": new})
     return uuid
 
 
 # -- taking away -------------------------------------------------------------------------------------------------------
 
 
-def check_bare(desk: Desk, every: Iterable[OwnResources]) -> None:
+def check_no_files(context: ServiceContext, all_resources: Iterable[OwnResources]) -> None:
     """Usage `has_own_files` where there is a file on one of these shelves."""
-    for one in every:
-        if one.files:
-            whose = f"The {'project' if one.subject_id is None else 'subject'} {one.label}"
-            files = f"{one.files} {'file' if one.files == 1 else 'files'}"
-            raise OwnFilesLeft(whose, files, desk.settings.trash_days)
+    for each_resources in all_resources:
+        if each_resources.files:
+            whose = f"The {'project' if each_resources.subject_id is None else 'subject'} {each_resources.label}"
+            files = f"{each_resources.files} {'file' if each_resources.files == 1 else 'files'}"
+            raise OwnFilesLeft(whose, files, context.settings.trash_days)
 
 
-def remove_shelf(desk: Desk, of: OwnResources, *, with_files: bool, deleting: bool = False) -> None:
+def remove_own_resources(context: ServiceContext, target: OwnResources, *, with_files: bool, deleting: bool = False) -> None:
     """Take a shelf away, its tree into the trash folder. Denied, Usage `has_own_files`, `session_busy`.
 
     `deleting`: its project is being deleted, for which the right was asked when that began.
     """
-    with run_operation(desk.catalog, desk.store, "delete") as running:
-        with running.reserve_names({of.project}, lambda _: locks_of(of), deleting=deleting) as connection:
-            source = find_own_resources(connection, of.uuid)
+    with run_operation(context.catalog, context.store, "delete") as running:
+        with running.reserve_names({target.project}, lambda _: locks_of(target), deleting=deleting) as connection:
+            source = find_own_resources(connection, target.uuid)
             if source is None:
                 return
             if not deleting:
-                shelves.check(connection, desk.principal, source, Action.SESSION_DELETE)
+                own_resources.check_right(connection, context.principal, source, Action.SESSION_DELETE)
             if not with_files:
-                check_bare(desk, [source])
+                check_no_files(context, [source])
         removal = Removal(
             n=0,
             uuid=source.uuid,
             name=tree_path(source.parts),
-            inode=standing_inode(desk, source),
+            inode=current_inode(context, source),
             tree_id=source.tree_id,
             project_id=source.project_id,
-            trash=desk.store.new_trash_id(),
+            trash=context.store.new_trash_id(),
             keep=False,
             shelf=True,
         )
 
         def note(connection: Connection) -> None:
-            said: Mapping[str, audit.Value] = {
+            details: Mapping[str, audit.DetailValue] = {
                 "fields": ["resources"],
                 "files": source.files,
                 "bytes": source.bytes,
                 "trash": removal.trash,
             }
-            shelves.note(desk, connection, "edit", source, said)
+            own_resources.record_in_audit(context, connection, "edit", source, details)
 
         running.show([], [removal], note)

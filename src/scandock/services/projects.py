@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from scandock.access.principal import SYSTEM, RequestInfo
 from scandock.catalog import projects as rows
-from scandock.services.opening import opened
-from scandock.services.project_making import make_project
+from scandock.services.data_catalog import open_data
+from scandock.services.project_creation import create_project
 
 if TYPE_CHECKING:
     from scandock.services.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Project:
+class ProjectSettings:
     """A project with its settings (xnat-behaviour.md 5.5, 4.7)."""
 
     id: str
@@ -36,9 +36,9 @@ def add_project(
     identified: str | None = None,
     request: RequestInfo | None = None,
 ) -> None:
-    """Make a project, as the server's own machine. Raises Usage as `make_project` does."""
-    with opened(data, settings) as (catalog, _):
-        make_project(
+    """Make a project, as the server's own machine. Raises Usage as `create_project` does."""
+    with open_data(data, settings) as (catalog, _):
+        create_project(
             catalog,
             settings,
             SYSTEM,
@@ -51,11 +51,11 @@ def add_project(
         )
 
 
-def list_projects(data: str, settings: Settings) -> list[Project]:
+def list_projects(data: str, settings: Settings) -> list[ProjectSettings]:
     """Every project, by id."""
-    with opened(data, settings) as (catalog, _), catalog.read() as connection:
+    with open_data(data, settings) as (catalog, _), catalog.read() as connection:
         return [
-            Project(
+            ProjectSettings(
                 id=row.name,
                 name=row.title,
                 prearchive_code=row.prearchive_code,

@@ -11,13 +11,13 @@ from scandock.services import upload_errors
 from scandock.services.byte_sizes import format_bytes
 
 
-def check_size(size: int | None, most: int) -> None:
+def check_size(size: int | None, max_bytes: int) -> None:
     """Raise SizeTooLarge where an upload has, or says that it will have, more bytes than one may."""
-    if size is not None and size > most:
-        raise upload_errors.SizeTooLarge(size, format_bytes(most))
+    if size is not None and size > max_bytes:
+        raise upload_errors.SizeTooLarge(size, format_bytes(max_bytes))
 
 
-def check_uploads(connection: Connection, account_id: int, most: int) -> None:
+def check_uploads(connection: Connection, account_id: int, max_uploads: int) -> None:
     """Raise UploadsTooMany where an account has as many unfinished uploads as it may."""
     count = connection.execute(
         select(func.count())
@@ -25,5 +25,5 @@ def check_uploads(connection: Connection, account_id: int, most: int) -> None:
         .join(upload, upload.c.id == reception.c.upload_id)
         .where(reception.c.account_id == account_id, upload.c.state == ImportState.RECEIVING)
     ).scalar_one()
-    if count >= most:
+    if count >= max_uploads:
         raise upload_errors.UploadsTooMany(count)

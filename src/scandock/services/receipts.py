@@ -18,8 +18,8 @@ from scandock.store.local import LocalStore
 
 Format = Literal["jsonl", "csv"]
 COLUMNS = ("archive", "path", "bytes", "sha256", "verdict", "code", "message", "stored_as")
-PIECE = 64 * 1024
-MOST_LOOKED_AT: Final = 500_000
+PIECE_BYTES = 64 * 1024
+MAX_LINES_READ: Final = 500_000
 """Lines of a receipt that one page looks at; they are some 150 MB unpacked."""
 
 
@@ -41,41 +41,41 @@ def check_verdicts(names: Collection[str]) -> frozenset[str]:
 
 def lines(packed: IO[bytes], fmt: Format, verdicts: Collection[str] = ()) -> Iterator[bytes]:
     """The lines in pieces of some 64 KB; closes `packed` at the end."""
-    wanted = tuple(f'"verdict": "{verdict}"'.encode() for verdict in verdicts)
-    made = io.StringIO(newline="")
-    writer = TableWriter(made)
+    markers = tuple(f'"verdict": "{verdict}"'.encode() for verdict in verdicts)
+    buffer = io.StringIO(newline="")
+    writer = TableWriter(buffer)
     if fmt == "csv":
         writer.write_row(COLUMNS)
     raw = bytearray()
-    with packed, gzip.GzipFile(fileobj=packed) as every:
-        for line in every:
-            if wanted and not _is_of(line, wanted, verdicts):
+    with packed, gzip.GzipFile(fileobj=packed) as stream:
+        for line in stream:
+            if markers and not _has_verdict(line, markers, verdicts):
                 continue
             if fmt == "csv":
-                writer.write_row(_row(json.loads(line)))
-                if made.tell() >= PIECE:
-                    yield made.getvalue().encode("utf-8", "backslashreplace")
-                    made.seek(0)
-                    made.truncate()
+                writer.write_row(_format_row(json.loads(line)))
+                if buffer.tell() >= PIECE_BYTES:
+                    yield buffer.getvalue().encode("utf-8", "backslashreplace")
+                    buffer.seek(0)
+                    buffer.truncate()
             else:
                 raw += line
-                if len(raw) >= PIECE:
+                if len(raw) >= PIECE_BYTES:
                     yield bytes(raw)
                     raw.clear()
-    yield made.getvalue().encode("utf-8", "backslashreplace") if fmt == "csv" else bytes(raw)
+    yield buffer.getvalue().encode("utf-8", "backslashreplace") if fmt == "csv" else bytes(raw)
 
 
-def _is_of(line: bytes, wanted: tuple[bytes, ...], verdicts: Collection[str]) -> bool:
+def _has_verdict(line: bytes, markers: tuple[bytes, ...], verdicts: Collection[str]) -> bool:
     """Whether a line has one of the verdicts; parsed only where its text says so, as most lines are not asked for."""
-    return any(text in line for text in wanted) and json.loads(line)["verdict"] in verdicts
+    return any(text in line for text in markers) and json.loads(line)["verdict"] in verdicts
 
 
-def _row(line: dict[str, object]) -> list[object]:
+def _format_row(line: dict[str, object]) -> list[object]:
     return [line.get(column) for column in COLUMNS]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sight:
+class ReceiptPage:
     """A piece of a receipt, as a page shows it."""
 
     lines: list[dict[str, Any]]
@@ -84,33 +84,33 @@ class Sight:
     """Where the next page begins: lines before that have been looked at. None: it is at its end."""
 
 
-def look(
+def read_receipt_page(
     packed: IO[bytes],
     *,
     verdicts: Collection[str] = (),
     search: str = "",
     start: int = 0,
     limit: int = 100,
-    most: int = MOST_LOOKED_AT,
-) -> Sight:
+    max_lines: int = MAX_LINES_READ,
+) -> ReceiptPage:
     """Up to `limit` lines from the line `start` on, of some verdicts and with `search` in their path, in any case.
 
-    Looks at no more than `most` lines, so that a rare word costs no more than that. Closes `packed`.
+    Looks at no more than `max_lines` lines, so that a rare word costs no more than that. Closes `packed`.
     """
-    wanted = tuple(f'"verdict": "{verdict}"'.encode() for verdict in verdicts)
+    markers = tuple(f'"verdict": "{verdict}"'.encode() for verdict in verdicts)
     text = search.lower()
     plain = text.encode() if text.isascii() and text.isprintable() and not set(text) & {'"', "\\"} else b""
-    found: list[dict[str, Any]] = []
-    with packed, gzip.GzipFile(fileobj=packed) as every:
-        for n, raw in enumerate(islice(every, start, start + most), start):
-            if (wanted and not any(one in raw for one in wanted)) or (plain and plain not in raw.lower()):
+    page_lines: list[dict[str, Any]] = []
+    with packed, gzip.GzipFile(fileobj=packed) as stream:
+        for n, raw in enumerate(islice(stream, start, start + max_lines), start):
+            if (markers and not any(marker in raw for marker in markers)) or (plain and plain not in raw.lower()):
                 continue
             line = json.loads(raw)
             if (verdicts and line["verdict"] not in verdicts) or text not in line["path"].lower():
                 continue
-            if len(found) == limit:
-                return Sight(lines=found, next=n)
+            if len(page_lines) == limit:
+                return ReceiptPage(lines=page_lines, next=n)
             code = CODES.get(line["code"])
-            found.append({**line, "n": n + 1, "remedy": code.remedy if code is not None else ""})
-        more = every.readline()
-    return Sight(lines=found, next=start + most if more else None)
+            page_lines.append({**line, "n": n + 1, "remedy": code.remedy if code is not None else ""})
+        more = stream.readline()
+    return ReceiptPage(lines=page_lines, next=start + max_lines if more else None)

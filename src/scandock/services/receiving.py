@@ -27,22 +27,22 @@ from scandock.queue.tokens import new_uuid
 from scandock.queue.notify import notify
 from scandock.rules.import_request import ImportRequest
 from scandock.services import upload_errors
-from scandock.services.audit import Did, Value, record
-from scandock.services.clock_watch import look_at_oldest_kept
+from scandock.services.audit import AuditAction, DetailValue, record
+from scandock.services.clock_check import read_deletion_age
 from scandock.services.quotas import check_size, check_uploads
-from scandock.services.reservations import RESERVED_MS, Space, is_reserved
+from scandock.services.reservations import RESERVED_MS, SpaceReservations, is_reserved
 from scandock.store.local import LocalStore
 
 Door = Literal["raw", "multipart", "tus"]
 
-RENEWED_MS = 120_000
+RENEWAL_MS = 120_000
 """For how long, beside the silence that a client may keep, an upload's space is kept that can't be gone on with later.
 
 That long is also what a resumable one reserves again with, until its first byte is there. It covers what comes without
 being noted: bytes wait up to a minute for a block to be full, and are synced before their row is written.
 """
 
-MANY = 500
+ROWS_PER_TURN = 500
 """Rows that one turn of a cleaner looks at."""
 
 
@@ -63,19 +63,19 @@ class ReceivingLimits:
     @property
     def lease_ms(self) -> int:
         """For how long a request that brings bytes is believed to live after those that it has noted."""
-        return min(self.reserved_ms, int(self.idle_seconds * 1000) + RENEWED_MS)
+        return min(self.reserved_ms, int(self.idle_seconds * 1000) + RENEWAL_MS)
 
     def kept_ms(self, door: str) -> int:
         """How long the space of an upload is kept after its last byte.
 
         A whole body comes in one request or not at all: its reservation is that request's lease. Where it was not
-        renewed, nobody brings the upload any more, and it is cleared away (`cleaning.uploads.forget_broken`).
+        renewed, nobody brings the upload any more, and it is cleared away (`cleaning.uploads.delete_abandoned_uploads`).
         """
         return self.reserved_ms if door == "tus" else self.lease_ms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Offer:
+class UploadOffer:
     """What a client is about to send."""
 
     account_id: int
@@ -90,7 +90,7 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Arriving:
+class IncomingUpload:
     """An upload as its row has it."""
 
     upload_id: int
@@ -113,24 +113,24 @@ class Arriving:
         return self.state is ImportState.RECEIVING
 
 
-Noted = Callable[[Connection, Arriving], None]
+AuditWriter = Callable[[Connection, IncomingUpload], None]
 """Writes a line of the audit in the transaction of a change to an upload."""
 
 
-class Receiving:
+class UploadReceiver:
     """The rows of uploads until they are accepted; every call is short, and blocks."""
 
     def __init__(self, catalog: Catalog, store: LocalStore, limits: ReceivingLimits) -> None:
         self.catalog = catalog
         self.store = store
         self.limits = limits
-        self.space = Space(catalog, store, limits.min_free, limits.space_percent)
+        self.space = SpaceReservations(catalog, store, limits.min_free, limits.space_percent)
         self.busy: Container[str] = ()
         """Uploads that a request of this process brings now, however long a lock has kept it from saying so."""
         self.broken: set[str] = set()
         """Uploads of this process that nobody brings any more and whose rows could not be forgotten when they broke."""
 
-    def begin(self, offer: Offer, note: Noted | None = None) -> Arriving:
+    def begin(self, offer: UploadOffer, note: AuditWriter | None = None) -> IncomingUpload:
         """Record that an upload comes, and reserve its space; `note` writes what the audit says of one that is new.
 
         Raises UploadTooLarge, UploadsTooMany, KeyReused or UploadRunning; Fault `disk_full`.
@@ -138,29 +138,29 @@ class Receiving:
         check_size(offer.size, self.limits.upload_bytes)
         with self.catalog.write() as connection:
             connection.execute(select(account.c.id).where(account.c.id == offer.account_id).with_for_update()).one()
-            found = self._known(connection, offer)
-            if found is not None:
-                return found
+            existing = self._known(connection, offer)
+            if existing is not None:
+                return existing
             check_uploads(connection, offer.account_id, self.limits.uploads)
             self.space.alone(connection)
             self.space.check(connection, offer.account_id, offer.size or 0)
             uuid = new_uuid()
             self._insert(connection, offer, uuid)
-            made = self._read(connection, uuid)
-            assert made is not None
+            new_upload = self._read(connection, uuid)
+            assert new_upload is not None
             if note is not None:
-                note(connection, made)
+                note(connection, new_upload)
         reach("receiving")
-        log_step("upload begun", made.uuid, door=made.door, bytes=made.size)
-        return made
+        log_step("upload begun", new_upload.uuid, door=new_upload.door, bytes=new_upload.size)
+        return new_upload
 
-    def find(self, uuid: str) -> Arriving | None:
+    def find(self, uuid: str) -> IncomingUpload | None:
         """The upload of an id; None where there is none that came by the server."""
         with self.catalog.read() as connection:
-            found = self._read(connection, uuid)
-        if found is not None and found.expired:  # by a clock that may be wrong
-            return replace(found, expired=self._is_over(found))
-        return found
+            current = self._read(connection, uuid)
+        if current is not None and current.expired:  # by a clock that may be wrong
+            return replace(current, expired=self._is_over(current))
+        return current
 
     def is_over(self, uuid: str, owner: str, *, leased: bool) -> bool:
         """Whether nobody brings an upload by raw or multipart body any more that, by its row, is being received."""
@@ -168,84 +168,84 @@ class Receiving:
             return False
         return uuid in self.broken or not leased or is_gone(owner) is True or is_elsewhere(owner, self.catalog.place)
 
-    def _is_over(self, arriving: Arriving) -> bool:
-        age = look_at_oldest_kept(self.catalog, self.limits.lasts_ms)
+    def _is_over(self, incoming_upload: IncomingUpload) -> bool:
+        age = read_deletion_age(self.catalog, self.limits.lasts_ms)
         if age is None:
             return False
         late = age - self.limits.lasts_ms
         with self.catalog.read() as connection:
             over = select(reception.c.expires < self.catalog.now() - late)
-            return bool(connection.execute(over.where(reception.c.upload_id == arriving.upload_id)).scalar())
+            return bool(connection.execute(over.where(reception.c.upload_id == incoming_upload.upload_id)).scalar())
 
-    def mark(self, arriving: Arriving, received: int) -> bool:
+    def mark(self, incoming_upload: IncomingUpload, received: int) -> bool:
         """Note that so many bytes are on disk, synced, put off the expiry, and keep the space for those to come.
 
         False where the upload is no longer being received: cancelled, or ended by somebody else. Fault `disk_full`
         where the space is gone: its size is not known, or nothing came for so long that it was given to others.
         """
         values: dict[str, Any] = {"received": received}
-        if arriving.expires is not None:
+        if incoming_upload.expires is not None:
             values["expires"] = self.catalog.now() + self.limits.lasts_ms
         with self.catalog.write() as connection:
-            row = self._reservation(connection, arriving)
+            row = self._reservation(connection, incoming_upload)
             if row is None:
                 return False
             if received > row.received:
-                if not row.reserve_names or arriving.size is None:
-                    self._check_space(connection, arriving, received)
-                values["reserved_until"] = self.catalog.now() + self.limits.kept_ms(arriving.door)
-            connection.execute(_update_of(arriving).values(**values))
+                if not row.reserve_names or incoming_upload.size is None:
+                    self._check_space(connection, incoming_upload, received)
+                values["reserved_until"] = self.catalog.now() + self.limits.kept_ms(incoming_upload.door)
+            connection.execute(_update_receiving(incoming_upload).values(**values))
         return True
 
-    def keep_reserved(self, arriving: Arriving) -> bool:
+    def keep_reserved(self, incoming_upload: IncomingUpload) -> bool:
         """Keep the space of an upload whose bytes come and can't be noted yet, as they are to be checked as a whole.
 
         As `mark` else.
         """
         with self.catalog.write() as connection:
-            row = self._reservation(connection, arriving)
+            row = self._reservation(connection, incoming_upload)
             if row is None:
                 return False
             if not row.reserve_names:
-                self._check_space(connection, arriving, row.received)
-            until = self.catalog.now() + self.limits.kept_ms(arriving.door)
-            connection.execute(_update_of(arriving).values(reserved_until=until))
+                self._check_space(connection, incoming_upload, row.received)
+            until = self.catalog.now() + self.limits.kept_ms(incoming_upload.door)
+            connection.execute(_update_receiving(incoming_upload).values(reserved_until=until))
         return True
 
-    def reserve_again(self, arriving: Arriving) -> None:
+    def reserve_again(self, incoming_upload: IncomingUpload) -> None:
         """Reserve the space of an upload that goes on, where it was given up. Fault `disk_full`: it may go on later.
 
         For a short while: the first byte that comes keeps it for long, and a request that brings none does not.
         """
         with self.catalog.write() as connection:
-            row = self._reservation(connection, arriving)
+            row = self._reservation(connection, incoming_upload)
             if row is None or row.reserve_names:
                 return
-            self._check_space(connection, arriving, row.received)
+            self._check_space(connection, incoming_upload, row.received)
             until = self.catalog.now() + self.limits.lease_ms
-            connection.execute(_update_of(arriving).values(reserved_until=until))
+            connection.execute(_update_receiving(incoming_upload).values(reserved_until=until))
 
-    def _reservation(self, connection: Connection, arriving: Arriving) -> Row[Any] | None:
+    def _reservation(self, connection: Connection, incoming_upload: IncomingUpload) -> Row[Any] | None:
         """How far it is and whether its space is kept; None where it is received no more."""
         return connection.execute(
             select(reception.c.received, is_reserved(self.catalog).label("reserved"))
             .join(upload, upload.c.id == reception.c.upload_id)
-            .where(reception.c.upload_id == arriving.upload_id, upload.c.state == ImportState.RECEIVING)
+            .where(reception.c.upload_id == incoming_upload.upload_id, upload.c.state == ImportState.RECEIVING)
             .with_for_update(of=reception)
         ).first()
 
-    def _check_space(self, connection: Connection, arriving: Arriving, received: int) -> None:
+    def _check_space(self, connection: Connection, incoming_upload: IncomingUpload, received: int) -> None:
         self.space.alone(connection)
-        left = 0 if arriving.size is None else max(0, arriving.size - received)
-        self.space.check(connection, arriving.account_id, left, received=received, upload_id=arriving.upload_id)
+        remaining = 0 if incoming_upload.size is None else max(0, incoming_upload.size - received)
+        self.space.check(connection, incoming_upload.account_id, remaining, received=received, upload_id=incoming_upload.upload_id)
 
     def accept(
         self,
-        arriving: Arriving,
+        incoming_upload: IncomingUpload,
         received: int,
         principal: Principal,
         request: RequestInfo,
-        offer: Offer | None = None,
+        offer: UploadOffer | None = None,
         digest: bytes | None = None,
     ) -> bool:
         """Keep it for good, and let its import begin: all its bytes are on disk, synced.
@@ -254,100 +254,100 @@ class Receiving:
         `check_same` knows them again. False where it is not receiving any more.
         """
         with self.catalog.write() as connection:
-            if not accept(self.catalog, connection, arriving.upload_id):
+            if not accept(self.catalog, connection, incoming_upload.upload_id):
                 return False
             values: dict[str, Any] = {"received": received, "size": received, "expires": None}
             if offer is not None:
                 values |= {"mapping": offer.mapping, "project_id": offer.project_id}
-                values["metadata"] = offer.metadata if digest is None else _kept_digest(digest)
+                values["metadata"] = offer.metadata if digest is None else _format_digest(digest)
                 connection.execute(
                     update(upload)
-                    .where(upload.c.id == arriving.upload_id)
+                    .where(upload.c.id == incoming_upload.upload_id)
                     .values(archive=offer.filename, request=offer.request.to_json())
                 )
-            connection.execute(update(reception).where(reception.c.upload_id == arriving.upload_id).values(**values))
-            at = arriving if offer is None else replace(arriving, project_id=offer.project_id)
-            noted(Did.UPLOAD, principal, request, {"bytes": received, "door": arriving.door})(connection, at)
+            connection.execute(update(reception).where(reception.c.upload_id == incoming_upload.upload_id).values(**values))
+            audited = incoming_upload if offer is None else replace(incoming_upload, project_id=offer.project_id)
+            make_audit_writer(AuditAction.UPLOAD, principal, request, {"bytes": received, "door": incoming_upload.door})(connection, audited)
         reach("accepted")
         notify(self.store.path)
         return True
 
-    def check_same(self, arriving: Arriving, offer: Offer, received: int, digest: bytes) -> None:
+    def check_same(self, incoming_upload: IncomingUpload, offer: UploadOffer, received: int, digest: bytes) -> None:
         """Whether what came again for an idempotency key is what it was used for before, bytes and all.
 
         Raises KeyReused.
         """
         with self.catalog.read() as connection:
-            row = connection.execute(_offered().where(upload.c.id == arriving.upload_id)).first()
-        if row is None or not _is_same(row, offer) or (row.received, row.metadata) != (received, _kept_digest(digest)):
+            row = connection.execute(_select_offers().where(upload.c.id == incoming_upload.upload_id)).first()
+        if row is None or not _is_same_offer(row, offer) or (row.received, row.metadata) != (received, _format_digest(digest)):
             raise upload_errors.KeyReused
 
-    def give_mapping(self, arriving: Arriving, mapping: str, note: Noted | None = None) -> bool:
+    def set_mapping(self, incoming_upload: IncomingUpload, mapping: str, note: AuditWriter | None = None) -> bool:
         """Say where its studies go, in place of what was said; False where it is not receiving any more.
 
         `note` writes what the audit says of it.
         """
         with self.catalog.write() as connection:
-            changed = connection.execute(_update_of(arriving).values(mapping=mapping)).rowcount
+            changed = connection.execute(_update_receiving(incoming_upload).values(mapping=mapping)).rowcount
             if changed == 1 and note is not None:
-                note(connection, arriving)
+                note(connection, incoming_upload)
         return changed == 1
 
-    def discard(self, arriving: Arriving, note: Noted | None = None) -> bool:
+    def discard(self, incoming_upload: IncomingUpload, note: AuditWriter | None = None) -> bool:
         """Forget an upload that is not accepted, its bytes first; False, and nothing done, where it is.
 
         `note` writes what the audit says of it.
         """
         with self.catalog.read() as connection:
-            now = self._read(connection, arriving.uuid)
-        if now is None:
+            current = self._read(connection, incoming_upload.uuid)
+        if current is None:
             return True
-        if now.state is ImportState.CANCELLED:
-            self.store.spool(arriving.uuid).discard()
-        if not now.receiving:
+        if current.state is ImportState.CANCELLED:
+            self.store.spool(incoming_upload.uuid).discard()
+        if not current.receiving:
             return False
-        self.store.spool(arriving.uuid).discard()
+        self.store.spool(incoming_upload.uuid).discard()
         with self.catalog.write() as connection:
             changed = connection.execute(
-                delete(upload).where(upload.c.id == arriving.upload_id, upload.c.state == ImportState.RECEIVING)
+                delete(upload).where(upload.c.id == incoming_upload.upload_id, upload.c.state == ImportState.RECEIVING)
             ).rowcount
             if changed == 1 and note is not None:
-                note(connection, now)
+                note(connection, current)
         if changed == 1:
-            log_step("upload given up", now.uuid, bytes=now.received)
+            log_step("upload given up", current.uuid, bytes=current.received)
         return changed == 1
 
     # -- rows ----------------------------------------------------------------------------------------------------
 
-    def _known(self, connection: Connection, offer: Offer) -> Arriving | None:
+    def _known(self, connection: Connection, offer: UploadOffer) -> IncomingUpload | None:
         """The upload that has this offer's idempotency key already."""
         if offer.idempotency_key is None:
             return None
         row = connection.execute(
-            _offered()
+            _select_offers()
             .add_columns(is_reserved(self.catalog).label("reserved"))
             .where(reception.c.account_id == offer.account_id, reception.c.idempotency_key == offer.idempotency_key)
         ).first()
         if row is None:
             return None
-        found = self._read(connection, row.uuid, known=True)
-        assert found is not None
-        if found.receiving and found.door != "tus":
+        existing = self._read(connection, row.uuid, known=True)
+        assert existing is not None
+        if existing.receiving and existing.door != "tus":
             if not self.is_over(row.uuid, row.owner, leased=row.reserve_names):
                 raise upload_errors.UploadRunning
             self.store.spool(row.uuid).discard()
             connection.execute(delete(upload).where(upload.c.id == row.id))
-            self.catalog.after_commit(connection, partial(log_step, "upload given up", row.uuid, bytes=found.received))
+            self.catalog.after_commit(connection, partial(log_step, "upload given up", row.uuid, bytes=existing.received))
             self.catalog.after_commit(connection, partial(self.broken.discard, row.uuid))
             return None
         if offer.door == "multipart":  # its body's size says little, and fields may follow the archive: `check_same`
-            return found
-        sized = offer.size in (None, found.size) and (offer.door != "tus" or row.metadata == offer.metadata)
-        if not _is_same(row, offer) or not sized:
+            return existing
+        sized = offer.size in (None, existing.size) and (offer.door != "tus" or row.metadata == offer.metadata)
+        if not _is_same_offer(row, offer) or not sized:
             raise upload_errors.KeyReused
-        return found
+        return existing
 
-    def _insert(self, connection: Connection, offer: Offer, uuid: str) -> None:
+    def _insert(self, connection: Connection, offer: UploadOffer, uuid: str) -> None:
         now = self.catalog.now()
         key = connection.execute(
             insert(upload).values(
@@ -376,7 +376,7 @@ class Receiving:
             )
         )
 
-    def _read(self, connection: Connection, uuid: str, *, known: bool = False) -> Arriving | None:
+    def _read(self, connection: Connection, uuid: str, *, known: bool = False) -> IncomingUpload | None:
         row = connection.execute(
             select(
                 upload.c.id,
@@ -389,10 +389,10 @@ class Receiving:
             .join(reception, reception.c.upload_id == upload.c.id)
             .where(upload.c.uuid == uuid)
         ).first()
-        return None if row is None else _arriving(row, known=known)
+        return None if row is None else _from_row(row, known=known)
 
 
-def _offered() -> Select[Any]:
+def _select_offers() -> Select[Any]:
     """What an upload was begun with."""
     return select(
         upload.c.id,
@@ -407,18 +407,18 @@ def _offered() -> Select[Any]:
     ).join(reception, reception.c.upload_id == upload.c.id)
 
 
-def _is_same(row: Row[Any], offer: Offer) -> bool:
-    before = (row.door, row.archive, ImportRequest.from_json(row.request).named, row.mapping)
-    return before == (offer.door, offer.filename, offer.request.named, offer.mapping)
+def _is_same_offer(row: Row[Any], offer: UploadOffer) -> bool:
+    earlier = (row.door, row.archive, ImportRequest.from_json(row.request).named, row.mapping)
+    return earlier == (offer.door, offer.filename, offer.request.named, offer.mapping)
 
 
-def _kept_digest(digest: bytes) -> str:
+def _format_digest(digest: bytes) -> str:
     """How a whole body's row keeps its sha256: where an upload by tus has what its client said of it."""
     return f"sha256 {digest.hex()}"
 
 
-def _arriving(row: Row[Any], *, known: bool) -> Arriving:
-    return Arriving(
+def _from_row(row: Row[Any], *, known: bool) -> IncomingUpload:
+    return IncomingUpload(
         upload_id=row.id,
         uuid=row.uuid,
         account_id=row.account_id,
@@ -435,31 +435,31 @@ def _arriving(row: Row[Any], *, known: bool) -> Arriving:
     )
 
 
-def noted(
-    did: Did,
+def make_audit_writer(
+    action: AuditAction,
     principal: Principal,
     request: RequestInfo,
-    details: Mapping[str, Value],
+    details: Mapping[str, DetailValue],
     *,
     kind: str = "import",
-) -> Noted:
+) -> AuditWriter:
     """What writes a line about an upload, in the project that it is for where one is named."""
 
-    def note(connection: Connection, arriving: Arriving) -> None:
-        where = connection.execute(select(project.c.name).where(project.c.id == arriving.project_id)).scalar()
+    def note(connection: Connection, incoming_upload: IncomingUpload) -> None:
+        project_name = connection.execute(select(project.c.name).where(project.c.id == incoming_upload.project_id)).scalar()
         record(
-            connection, principal, did, kind, arriving.uuid, project=where or "", request=request, details=details
+            connection, principal, action, kind, incoming_upload.uuid, project=project_name or "", request=request, details=details
         )  # fmt: skip
 
     return note
 
 
-def _update_of(arriving: Arriving) -> Update:
+def _update_receiving(incoming_upload: IncomingUpload) -> Update:
     """A change of its row, where it is still being received."""
     return update(reception).where(
-        reception.c.upload_id == arriving.upload_id, reception.c.upload_id.in_(_still_receiving())
+        reception.c.upload_id == incoming_upload.upload_id, reception.c.upload_id.in_(_select_receiving())
     )
 
 
-def _still_receiving() -> Any:  # noqa: ANN401  a select of SQLAlchemy's
+def _select_receiving() -> Any:  # noqa: ANN401  a select of SQLAlchemy's
     return select(upload.c.id).where(upload.c.state == ImportState.RECEIVING)

@@ -62,7 +62,7 @@ class Project(JsonRecord):
     def from_row(cls, row: RowMapping, sums: Mapping[str, int] | None = None) -> Self:
         """A row of `browsing.project_rows`; `sums` where that has none."""
         readable = bool(row["readable"])
-        said: dict[str, str] = {
+        attributes: dict[str, str] = {
             name: text for name, text in json.loads(row["attributes"]).items() if readable or name in PUBLIC_FIELDS
         }
         counted = sums or {name: row[name] or 0 for name in ("subjects", "sessions", "waiting", "files", "bytes")}
@@ -81,10 +81,10 @@ class Project(JsonRecord):
             name=row["title"],
             uri=uris.project(row["name"]),
             accessibility=row["accessibility"] or "private",
-            secondary_id=said.get("secondary_ID", ""),
-            description=said.get("description", ""),
-            keywords=said.get("keywords", ""),
-            investigator={name.lower(): said[f"PI/{name}"] for name in PI_FIELDS if f"PI/{name}" in said},
+            secondary_id=attributes.get("secondary_ID", ""),
+            description=attributes.get("description", ""),
+            keywords=attributes.get("keywords", ""),
+            investigator={name.lower(): attributes[f"PI/{name}"] for name in PI_FIELDS if f"PI/{name}" in attributes},
             aliases=sorted((row["aliases"] or "").split(ALIAS_BREAK)) if row["aliases"] else [],
             **(inside if readable else {}),
         )
@@ -248,16 +248,16 @@ class Trashed(JsonRecord):
     def from_row(cls, row: RowMapping) -> Self:
         """A row of `trash.list_trash`."""
         record = TrashedRecord.from_row(row)
-        kept = record.session
+        deleted_session = record.session
         return cls(
             id=record.uuid,
             project=record.project,
-            subject=kept.subject,
-            label=kept.label,
-            place=kept.place,
-            study_uid=kept.study_uid,
-            files=kept.files,
-            bytes=kept.bytes,
+            subject=deleted_session.subject,
+            label=deleted_session.label,
+            place=deleted_session.place,
+            study_uid=deleted_session.study_uid,
+            files=deleted_session.files,
+            bytes=deleted_session.bytes,
             damaged=row["damaged"],
             deleted=record.deleted,
         )
@@ -280,7 +280,7 @@ class Resource(JsonRecord):
 
     @classmethod
     def from_row(cls, row: RowMapping, holder: SessionRecord) -> Self:
-        """A row of `contents.resource_rows`."""
+        """A row of `session_contents.resource_rows`."""
         return cls(
             id=row["n"],
             session=holder.uuid,
@@ -320,7 +320,7 @@ class Scan(JsonRecord):
 
     @classmethod
     def from_row(cls, row: RowMapping, holder: SessionRecord, resources: list[Resource] | None = None) -> Self:
-        """A row of `contents.scan_rows`."""
+        """A row of `session_contents.scan_rows`."""
         return cls(
             id=row["scan_id"],
             session=holder.uuid,
@@ -365,7 +365,7 @@ class File(JsonRecord):
 
     @classmethod
     def from_row(cls, row: RowMapping, holder: Holder) -> Self:
-        """A row of `contents.files_query`."""
+        """A row of `session_contents.select_files`."""
         scan, label, name = row["scan_id"], row["resource"], row["name"]
         return cls(
             id=row["n"],

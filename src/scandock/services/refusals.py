@@ -22,11 +22,11 @@ from scandock.access.throttle import network_of
 from scandock.catalog.engine import Catalog
 from scandock.model import request_limits
 from scandock.model.errors import ScandockError
-from scandock.services.audit import Did, Outcome, Value, record
-from scandock.services.logs import cause, log, where
+from scandock.services.audit import AuditAction, AuditOutcome, DetailValue, record
+from scandock.services.logs import error_cause, log, error_location
 
 MINUTE: Final = request_limits.REFUSALS_SECONDS
-KEYS_MOST: Final = request_limits.REFUSALS_TOLD_APART
+MAX_KEYS: Final = request_limits.REFUSALS_TOLD_APART
 """Addresses, accounts and actions together that are told apart; more are counted by action alone."""
 RETRY_SECONDS: Final = 1.0
 _UNKNOWN: Final = Principal(None, "", "unknown")
@@ -38,7 +38,7 @@ Key = tuple[str, int | None, str, str]
 class Refusal:
     """Something that was refused: to an account, or to somebody unknown (None)."""
 
-    did: Did
+    did: AuditAction
     right: str = ""
     """Which right was missing, as `Action` has it; empty for a login or a token."""
     account_id: int | None = None
@@ -47,7 +47,7 @@ class Refusal:
     """The id of what it was about; None for the account itself."""
     project: str = ""
     request: RequestInfo = field(default_factory=RequestInfo)
-    details: Mapping[str, Value] = field(default_factory=dict)
+    details: Mapping[str, DetailValue] = field(default_factory=dict)
 
     @property
     def key(self) -> Key:
@@ -80,18 +80,18 @@ class _Window:
 
     def end(self, now: float) -> list[Refusal]:
         """The line for what has come, if anything has; another minute begins."""
-        told = [] if self.common is None else [_counted(self.common, self.count)]
+        lines = [] if self.common is None else [_with_count(self.common, self.count)]
         self.began, self.count, self.common = now, 0, None
-        return told
+        return lines
 
 
-def _counted(refusal: Refusal, count: int) -> Refusal:
+def _with_count(refusal: Refusal, count: int) -> Refusal:
     return replace(refusal, details={**refusal.details, "count": count})
 
 
-def _record(connection: Connection, lines: Sequence[Refusal]) -> None:
+def _record_lines(connection: Connection, lines: Sequence[Refusal]) -> None:
     ids = {line.account_id for line in lines if line.account_id is not None}
-    people = {one.id: Principal(one.id, one.uuid, one.name) for one in accounts.by_ids(connection, ids)}
+    people = {account.id: Principal(account.id, account.uuid, account.name) for account in accounts.by_ids(connection, ids)}
     for line in lines:
         asker = _UNKNOWN if line.account_id is None else people.get(line.account_id, _UNKNOWN)
         record(
@@ -102,7 +102,7 @@ def _record(connection: Connection, lines: Sequence[Refusal]) -> None:
             asker.uuid if line.target is None else line.target,
             project=line.project,
             request=line.request,
-            outcome=Outcome.REFUSED,
+            outcome=AuditOutcome.REFUSED,
             details={**line.details, "right": line.right} if line.right else line.details,
         )
 
@@ -114,7 +114,7 @@ class Refusals:
         self,
         catalog: Catalog,
         clock: Callable[[], float] = monotonic,
-        counted: Callable[[Did], None] = lambda _: None,
+        counted: Callable[[AuditAction], None] = lambda _: None,
     ) -> None:
         """`counted` is told of every refusal, for the metrics."""
         self._catalog = catalog
@@ -142,7 +142,7 @@ class Refusals:
         self._counted(refusal.did)
         with self._changed:
             window = self._windows.get(refusal.key)
-            if window is None and len(self._windows) >= KEYS_MOST:
+            if window is None and len(self._windows) >= MAX_KEYS:
                 refusal = Refusal(did=refusal.did, right=refusal.right, details={"addresses": "many"})
                 window = self._windows.get(refusal.key)
             if window is not None:
@@ -156,7 +156,7 @@ class Refusals:
 
     def settle(self) -> None:
         """Write what is due: first lines, and counts whose minute has ended. Fault where the catalog is away."""
-        self._write(self._due)
+        self._write(self._take_due)
 
     def close(self) -> None:
         """Write all that has been counted, and end."""
@@ -166,7 +166,7 @@ class Refusals:
         if self._writer is not None:
             self._writer.join()
         with contextlib.suppress(ScandockError):
-            self._write(self._everything)
+            self._write(self._take_all)
 
     def _write(self, take: Callable[[], list[Refusal]]) -> None:
         with self._writing:
@@ -176,30 +176,30 @@ class Refusals:
                 return
             try:
                 with self._catalog.write() as connection:
-                    _record(connection, lines)
+                    _record_lines(connection, lines)
             except BaseException:
                 with self._changed:
                     self._pending = lines + self._pending
                 raise
 
-    def _due(self) -> list[Refusal]:
+    def _take_due(self) -> list[Refusal]:
         lines, self._pending = self._pending, []
         now = self._clock()
-        if len(lines) > KEYS_MOST:  # the catalog was away: what comes meanwhile is counted on
+        if len(lines) > MAX_KEYS:  # the catalog was away: what comes meanwhile is counted on
             return lines
         while self._windows:
             key, window = next(iter(self._windows.items()))
             if now < window.began + MINUTE:
                 break
-            told = window.end(now)
-            lines += told
-            if told:
+            due_lines = window.end(now)
+            lines += due_lines
+            if due_lines:
                 self._windows.move_to_end(key)
             else:
                 del self._windows[key]
         return lines
 
-    def _everything(self) -> list[Refusal]:
+    def _take_all(self) -> list[Refusal]:
         lines, self._pending = self._pending, []
         now = self._clock()
         lines += [line for window in self._windows.values() for line in window.end(now)]
@@ -217,6 +217,6 @@ class Refusals:
             try:
                 self.settle()
             except ScandockError as error:  # the catalog is away for a moment
-                log().warning("refusals", code=error.code, cause=cause(error), where=where(error))
+                log().warning("refusals", code=error.code, cause=error_cause(error), where=error_location(error))
                 with self._changed:
                     self._changed.wait_for(lambda: self._closed, RETRY_SECONDS)

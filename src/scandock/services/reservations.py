@@ -2,7 +2,7 @@
 
 A reservation stands in the upload's row and ends by itself an hour after its last byte (`reserved_until`, by the
 catalog's clock): the upload stays, and its next bytes reserve again. Files that come by hand have no row; what they
-reserve is kept by the process that receives them (`Held`), the only one that receives anything.
+reserve is kept by the process that receives them (`SpaceReservation`), the only one that receives anything.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ CHECK_BYTES: Final = 64 * 1024 * 1024
 """After so many bytes of a body that stated no size the space is looked at again. A file by hand below that is checked
 without waiting for the catalog's writers: thousands come at once, and what stays free has room for such a race."""
 
-Why = Literal["disk", "account"]
+RefusalReason = Literal["disk", "account"]
 
 
-class PartTaken(CodedUsage):
+class AccountShareExceeded(CodedUsage):
     """An account's uploads would take more than its part together: 507, and it goes on once one of them is done."""
 
     CODE = DiskFull.CODE
@@ -54,17 +54,17 @@ class PartTaken(CodedUsage):
     )
     retry_after = RETRY_SECONDS
 
-    def __init__(self, together: int, most: int, percent: int) -> None:
-        self._fill({"together": together, "most": most, "percent": percent})
+    def __init__(self, together: int, max_bytes: int, percent: int) -> None:
+        self._fill({"together": together, "most": max_bytes, "percent": percent})
 
 
 @dataclass(slots=True)
-class Held(AbstractContextManager["Held"]):
+class SpaceReservation(AbstractContextManager["SpaceReservation"]):
     """What a request that has no row reserves, until its end: `with space.hold(...) as held`."""
 
     account_id: int
     size: int
-    space: Space
+    space: SpaceReservations
     stated: bool
     received: int = 0
     _checked: int = 0
@@ -90,7 +90,7 @@ class Held(AbstractContextManager["Held"]):
         """Fault `disk_full` where what comes eats what was reserved for others."""
         self._checked = self.received
         with self.space.catalog.read() as connection:
-            self.space.check(connection, self.account_id, 0, share=False, held=self)
+            self.space.check(connection, self.account_id, 0, share=False, reservation=self)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -99,7 +99,7 @@ class Held(AbstractContextManager["Held"]):
 
 
 @dataclass(slots=True)
-class _Sums:
+class _SpaceSums:
     """What uploads that are under way have reserved and received: all others', and the account's own others."""
 
     others_left: int = 0
@@ -108,7 +108,7 @@ class _Sums:
 
 
 @dataclass(slots=True)
-class Space:
+class SpaceReservations:
     """The free space of one DATA, shared by what comes in. May be used by several threads."""
 
     catalog: Catalog
@@ -116,9 +116,9 @@ class Space:
     min_free: int
     percent: int
     """Of the free space, for all uploads of one account together where it has several."""
-    on_refusal: Callable[[Why], object] | None = None
+    on_refusal: Callable[[RefusalReason], object] | None = None
     """Called with each refusal, for the metrics."""
-    _held: list[Held] = field(default_factory=list)
+    _held: list[SpaceReservation] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _holding: threading.Lock = field(default_factory=threading.Lock)
 
@@ -135,76 +135,76 @@ class Space:
         received: int = 0,
         upload_id: int | None = None,
         share: bool = True,
-        held: Held | None = None,
+        reservation: SpaceReservation | None = None,
     ) -> None:
         """Fault or Usage `disk_full`, with figures and what to do, unless `needed` more bytes may come for an account.
 
-        `received` are there already, of the upload `upload_id` (or of what is `held`), which does not count among the
+        `received` are there already, of the upload `upload_id` (or of what is `reservation`), which does not count among the
         others. `share`: it counts as one of the account's uploads, which have a part of the space together. Who notes
         the reservation does so in the same transaction, and has begun it with `alone`: no other one is between the two.
         """
-        sums = self._sums(connection, account_id, upload_id, held)
+        sums = self._sums(connection, account_id, upload_id, reservation)
         free = self.store.reserve(0, files=2, min_free=self.min_free) - self.min_free - sums.others_left
-        left = max(0, free - sums.own_left)
+        available = max(0, free - sums.own_left)
         if needed > free - sums.own_left:
             self._count("disk")
-            beside = f"beside what other uploads have reserved and the {format_bytes(self.min_free)} that stay free"
+            explanation = f"beside what other uploads have reserved and the {format_bytes(self.min_free)} that stay free"
             raise DiskFull(
-                f"{needed:,} bytes are needed, {left:,} are free {beside}."
+                f"{needed:,} bytes are needed, {available:,} are free {explanation}."
                 if needed
-                else f"No space is left {beside}.",
+                else f"No space is left {explanation}.",
                 "Try again once other uploads are done, or have space freed by who runs the server.",
             )
         together = sums.own_left + sums.own_received
-        most = (free + sums.own_received + received) * self.percent // 100
-        if share and together > 0 and together + received + needed > most:
+        max_bytes = (free + sums.own_received + received) * self.percent // 100
+        if share and together > 0 and together + received + needed > max_bytes:
             self._count("account")
-            raise PartTaken(together + received + needed, most, self.percent)
+            raise AccountShareExceeded(together + received + needed, max_bytes, self.percent)
 
-    def hold(self, account_id: int, size: int | None) -> Held:
+    def hold(self, account_id: int, size: int | None) -> SpaceReservation:
         """Reserve space for what has no row. Fault `disk_full`."""
-        held = Held(account_id, size or 0, self, size is not None)
-        large = held.size >= CHECK_BYTES
+        reservation = SpaceReservation(account_id, size or 0, self, size is not None)
+        large = reservation.size >= CHECK_BYTES
         with self._holding, self.catalog.write() if large else self.catalog.read() as connection:
             if large:
                 self.alone(connection)
-            self.check(connection, account_id, held.size, share=False)
+            self.check(connection, account_id, reservation.size, share=False)
             with self._lock:
-                self._held.append(held)
-        return held
+                self._held.append(reservation)
+        return reservation
 
     @property
-    def held(self) -> tuple[Held, ...]:
+    def held(self) -> tuple[SpaceReservation, ...]:
         """What requests without a row have reserved now."""
         with self._lock:
             return tuple(self._held)
 
-    def release(self, held: Held) -> None:
+    def release(self, reservation: SpaceReservation) -> None:
         with self._lock:
-            self._held.remove(held)
+            self._held.remove(reservation)
 
-    def _count(self, why: Why) -> None:
+    def _count(self, why: RefusalReason) -> None:
         if self.on_refusal is not None:
             self.on_refusal(why)
 
-    def _sums(self, connection: Connection, account_id: int, upload_id: int | None, held: Held | None) -> _Sums:
+    def _sums(self, connection: Connection, account_id: int, upload_id: int | None, reservation: SpaceReservation | None) -> _SpaceSums:
         """Of all but the upload, or what is held, that it is asked for."""
         mine = reception.c.account_id == account_id
         query = (
-            select(mine.label("mine"), func.sum(left_over(self.catalog)), func.sum(reception.c.received))
+            select(mine.label("mine"), func.sum(outstanding_bytes(self.catalog)), func.sum(reception.c.received))
             .join(upload, upload.c.id == reception.c.upload_id)
             .where(upload.c.state == ImportState.RECEIVING)
             .group_by(mine)
         )
         if upload_id is not None:
             query = query.where(reception.c.upload_id != upload_id)
-        sums = _Sums()
-        for own, left, received in connection.execute(query):
-            if own:
-                sums.own_left, sums.own_received = int(left or 0), int(received or 0)
+        sums = _SpaceSums()
+        for is_own, outstanding, received in connection.execute(query):
+            if is_own:
+                sums.own_left, sums.own_received = int(outstanding or 0), int(received or 0)
             else:
-                sums.others_left = int(left or 0)
-        sums.others_left += sum(one.left for one in self.held if one is not held)
+                sums.others_left = int(outstanding or 0)
+        sums.others_left += sum(each_reservation.left for each_reservation in self.held if each_reservation is not reservation)
         return sums
 
 
@@ -213,7 +213,7 @@ def is_reserved(catalog: Catalog) -> ColumnElement[bool]:
     return func.coalesce(reception.c.reserved_until >= catalog.now(), False)
 
 
-def left_over(catalog: Catalog) -> ColumnElement[int]:
+def outstanding_bytes(catalog: Catalog) -> ColumnElement[int]:
     """Bytes that are reserved for an upload and have not come; none where its size is not known."""
-    kept = and_(is_reserved(catalog), reception.c.size.is_not(None), reception.c.size > reception.c.received)
-    return case((kept, reception.c.size - reception.c.received), else_=0)
+    is_counted = and_(is_reserved(catalog), reception.c.size.is_not(None), reception.c.size > reception.c.received)
+    return case((is_counted, reception.c.size - reception.c.received), else_=0)

@@ -14,13 +14,13 @@ from scandock.rules.permissions import REQUIREMENTS, Action, AccessDecision
 
 
 def check(
-    connection: Connection, principal: Principal, action: Action, project_name: str | None, *, own: bool = False
+    connection: Connection, principal: Principal, action: Action, project_name: str | None, *, is_own: bool = False
 ) -> None:
     """Raise Denied unless `principal` may."""
-    require_access(principal, action, project_name, ProjectRights(connection), own=own)
+    require_access(principal, action, project_name, ProjectRights(connection), own=is_own)
 
 
-def allowed(connection: Connection, principal: Principal, action: Action, project_name: str | None) -> bool:
+def is_allowed(connection: Connection, principal: Principal, action: Action, project_name: str | None) -> bool:
     """Whether `principal` may: for what is offered, or not, where something else is shown."""
     return decide_access_of(principal, action, project_name, ProjectRights(connection)) is AccessDecision.ALLOWED
 
@@ -31,7 +31,7 @@ def check_scope(principal: Principal, action: Action) -> None:
         raise_denied(AccessDecision.FORBIDDEN, principal, action)
 
 
-def is_own(connection: Connection, principal: Principal, tree_id: int, project_name: str) -> bool:
+def is_own_upload(connection: Connection, principal: Principal, tree_id: int, project_name: str) -> bool:
     """Whether a session stands in `Unassigned` and came by an upload of this account."""
     if project_name != UNASSIGNED or principal.account_id is None:
         return False
@@ -41,30 +41,30 @@ def is_own(connection: Connection, principal: Principal, tree_id: int, project_n
     return whose == principal.account_id
 
 
-def session_for(
+def find_session_for(
     connection: Connection,
     principal: Principal,
     uuid: str,
     action: Action,
     *,
-    waiting: Action | None = None,
+    prearchive_action: Action | None = None,
     place: str | None = None,
 ) -> SessionRecord:
-    """The session of a UUID, where `principal` may do `action` to it; `waiting` is what the prearchive asks instead.
+    """The session of a UUID, where `principal` may do `action` to it; `prearchive_action` is what the prearchive asks instead.
 
     Denied, in the same words where there is none, where it stands elsewhere than in `place`, and where it is hidden.
     """
-    found = find_session(connection, uuid)
-    if found is None or (place is not None and found.place != place):
+    record = find_session(connection, uuid)
+    if record is None or (place is not None and record.place != place):
         raise_denied(AccessDecision.HIDDEN if principal.signed_in else AccessDecision.SIGN_IN)
-    asked = waiting if waiting is not None and found.place == "prearchive" else action
-    own = is_own(connection, principal, found.tree_id, found.project)
-    told = decide_access_of(principal, asked, found.project, ProjectRights(connection), own=own)
-    if told is not AccessDecision.ALLOWED:
-        raise_denied(told, principal, asked, found.project)
-    return found
+    needed_action = prearchive_action if prearchive_action is not None and record.place == "prearchive" else action
+    is_own = is_own_upload(connection, principal, record.tree_id, record.project)
+    answer = decide_access_of(principal, needed_action, record.project, ProjectRights(connection), own=is_own)
+    if answer is not AccessDecision.ALLOWED:
+        raise_denied(answer, principal, needed_action, record.project)
+    return record
 
 
-def waiting_session(connection: Connection, principal: Principal, uuid: str, action: Action) -> SessionRecord:
+def find_waiting_session(connection: Connection, principal: Principal, uuid: str, action: Action) -> SessionRecord:
     """The prearchive session of a UUID, where `principal` may do `action` to it."""
-    return session_for(connection, principal, uuid, action, place="prearchive")
+    return find_session_for(connection, principal, uuid, action, place="prearchive")

@@ -13,9 +13,9 @@ from scandock.catalog.tables import routing_rules
 from scandock.model.json_records import JsonRecord, MaybeMoment
 from scandock.rules.permissions import Action
 from scandock.rules.routing_rules import parse_rules
-from scandock.services.audit import Did, record
-from scandock.services.editing import check_match
-from scandock.services.opening import opened
+from scandock.services.audit import AuditAction, record
+from scandock.services.editing import check_if_match
+from scandock.services.data_catalog import open_data
 from scandock.services.project_errors import RulesKindUnknown
 
 if TYPE_CHECKING:
@@ -36,25 +36,25 @@ class Rules(JsonRecord):
 
 def set_rules(data: str, settings: Settings, kind: str, text: str, request: RequestInfo | None = None) -> None:
     """Replace the rules of a kind, as the server's own machine. Raises Usage naming the line that can't be read."""
-    _check(kind)
+    _check_kind(kind)
     parse_rules(text)
-    with opened(data, settings) as (catalog, _):
+    with open_data(data, settings) as (catalog, _):
         replace_rules(catalog, SYSTEM, kind, text, request=request)
 
 
 def show_rules(data: str, settings: Settings) -> dict[str, str]:
     """The text of each kind, as it was set; "" where none was."""
-    with opened(data, settings) as (catalog, _), catalog.read() as connection:
-        return {one.kind: one.text for one in list_rules(connection, SYSTEM)}
+    with open_data(data, settings) as (catalog, _), catalog.read() as connection:
+        return {rule_text.kind: rule_text.text for rule_text in list_rules(connection, SYSTEM)}
 
 
 def list_rules(connection: Connection, principal: Principal) -> list[Rules]:
     """Those of each kind."""
     require_access(principal, Action.SITE_ADMIN, None, ProjectRights(connection))
-    found = {row.kind: row for row in connection.execute(select(routing_rules))}
+    rows = {row.kind: row for row in connection.execute(select(routing_rules))}
     return [
-        Rules(kind=kind, text=found[kind].text, modified=found[kind].modified)
-        if kind in found
+        Rules(kind=kind, text=rows[kind].text, modified=rows[kind].modified)
+        if kind in rows
         else Rules(kind=kind, text="", modified=None)
         for kind in KINDS
     ]
@@ -62,9 +62,9 @@ def list_rules(connection: Connection, principal: Principal) -> list[Rules]:
 
 def find_rules(connection: Connection, principal: Principal, kind: str) -> Rules:
     """The rules of a kind. Usage `rules_kind` where there is no such kind."""
-    found = list_rules(connection, principal)
-    _check(kind)
-    return found[KINDS.index(kind)]
+    rules_by_kind = list_rules(connection, principal)
+    _check_kind(kind)
+    return rules_by_kind[KINDS.index(kind)]
 
 
 def replace_rules(
@@ -80,13 +80,13 @@ def replace_rules(
     with catalog.write() as connection:
         before = find_rules(connection, principal, kind)
         number = len(parse_rules(text))
-        check_match(before, if_match)
+        check_if_match(before, if_match)
         connection.execute(delete(routing_rules).where(routing_rules.c.kind == kind))
         connection.execute(insert(routing_rules).values(kind=kind, text=text, modified=catalog.now()))
-        record(connection, principal, Did.RULES_SET, "rules", kind, request=request, details={"rules": number})
+        record(connection, principal, AuditAction.RULES_SET, "rules", kind, request=request, details={"rules": number})
         return find_rules(connection, principal, kind)
 
 
-def _check(kind: str) -> None:
+def _check_kind(kind: str) -> None:
     if kind not in KINDS:
         raise RulesKindUnknown(kind, ", ".join(KINDS))

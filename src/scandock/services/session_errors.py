@@ -107,8 +107,8 @@ class TypeOther(CodedUsage):
     SENTENCE = "The scan {scan_id} is of type {own}, not {other}."
     REMEDY = "Specified xsiType differs from existing xsiType: leave xsiType out, or delete the scan first."
 
-    def __init__(self, scan_id: str, own: str, other: str) -> None:
-        self._fill({"scan_id": scan_id, "own": own, "other": other})
+    def __init__(self, scan_id: str, own_type: str, other: str) -> None:
+        self._fill({"scan_id": scan_id, "own": own_type, "other": other})
 
 
 class AssessorTypeOther(CodedUsage):

@@ -32,12 +32,12 @@ def is_all(text: str) -> bool:
     return text.upper() in ALL
 
 
-def names_of(text: str) -> list[str]:
+def split_names(text: str) -> list[str]:
     """The different names in a piece of an address, `1,2`, in their order."""
-    return [one for one in dict.fromkeys(text.split(",")) if one]
+    return [name for name in dict.fromkeys(text.split(",")) if name]
 
 
-def _spelled(name: str) -> str:
+def _decode_name(name: str) -> str:
     """A name as it is: clients write signs that would part an address as words."""
     return name.replace("[SLASH]", "/").replace("[COMMA]", ",")
 
@@ -87,7 +87,7 @@ class ResourcePart(NamedTuple):
 
 
 class FilePart(NamedTuple):
-    """A file: a row of `files_of`."""
+    """A file: a row of `find_files`."""
 
     n: int
     resource_n: int
@@ -114,34 +114,34 @@ _RESOURCE: Final = (
 )  # fmt: skip
 
 
-def scans_of(connection: Connection, standing: Holder, wanted: str = "ALL", *, some: bool = False) -> list[ScanPart]:
-    """The scans of a session with what people said of them; those of `wanted`: ids (`1,2`), types, or `ALL`.
+def find_scans(connection: Connection, holder: Holder, selector: str = "ALL", *, allow_missing: bool = False) -> list[ScanPart]:
+    """The scans of a session with what people said of them; those of `selector`: ids (`1,2`), types, or `ALL`.
 
-    `NULL` are those without a type. ScanUnknown where it names one that there is not, or (`some`) where there
+    `NULL` are those without a type. ScanUnknown where it names one that there is not, or (`allow_missing`) where there
     is none of those that it names.
     """
-    edited = and_(scan_edit.c.session_id == standing.id, scan_edit.c.scan_id == scan.c.scan_id)
+    edited = and_(scan_edit.c.session_id == holder.id, scan_edit.c.scan_id == scan.c.scan_id)
     rows = connection.execute(
         select(*_SCAN)
         .outerjoin(scan_edit, edited)
-        .where(scan.c.tree_id == standing.tree_id)
+        .where(scan.c.tree_id == holder.tree_id)
         .order_by(scan.c.sort_key, scan.c.n)
     )
     scans = [ScanPart._make(row) for row in rows]
-    if is_all(wanted):
+    if is_all(selector):
         return scans
     by_id = {one.scan_id: one for one in scans}
     by_type: dict[str, list[ScanPart]] = {}
     for one in scans:
         by_type.setdefault(one.type or NO_TYPE, []).append(one)
     chosen: dict[int, ScanPart] = {}
-    named = names_of(wanted)
-    unknown = "" if named else wanted
-    for name in map(_spelled, named):
-        found = [by_id[name]] if name in by_id else by_type.get(name, [])
-        chosen |= {one.n: one for one in found if one.n not in chosen}
-        unknown = unknown or ("" if found else name)
-    if unknown and not (some and chosen):
+    names = split_names(selector)
+    unknown = "" if names else selector
+    for name in map(_decode_name, names):
+        matches = [by_id[name]] if name in by_id else by_type.get(name, [])
+        chosen |= {one.n: one for one in matches if one.n not in chosen}
+        unknown = unknown or ("" if matches else name)
+    if unknown and not (allow_missing and chosen):
         raise ScanUnknown(f"The session has no scan {unknown[:128]!r}.", "GET .../scans lists them.")
     return list(chosen.values())
 
@@ -149,23 +149,23 @@ def scans_of(connection: Connection, standing: Holder, wanted: str = "ALL", *, s
 # -- resources ---------------------------------------------------------------------------------------------------------
 
 
-def resources_of(
+def find_resources(
     connection: Connection,
-    standing: Holder,
-    wanted: str = "ALL",
+    holder: Holder,
+    selector: str = "ALL",
     *,
     scans: Sequence[ScanPart] | None = None,
-    some: bool = False,
+    allow_missing: bool = False,
 ) -> list[ResourcePart]:
     """Resources by id or label: those of some scans, or (None) the session's own.
 
-    ResourceUnknown where it names one that there is not, or (`some`) where there is none of those.
+    ResourceUnknown where it names one that there is not, or (`allow_missing`) where there is none of those.
     """
     query = (
         select(*_RESOURCE)
         .outerjoin(scan, and_(scan.c.tree_id == resource.c.tree_id, scan.c.n == resource.c.scan_n))
-        .outerjoin(scan_edit, and_(scan_edit.c.session_id == standing.id, scan_edit.c.scan_id == scan.c.scan_id))
-        .where(resource.c.tree_id == standing.tree_id)
+        .outerjoin(scan_edit, and_(scan_edit.c.session_id == holder.id, scan_edit.c.scan_id == scan.c.scan_id))
+        .where(resource.c.tree_id == holder.tree_id)
         .order_by(func.coalesce(scan.c.sort_key, ""), resource.c.n)
     )  # fmt: skip
     ids = None if scans is None else {one.scan_id for one in scans}
@@ -174,25 +174,25 @@ def resources_of(
         for one in map(ResourcePart._make, connection.execute(query))
         if (one.scan_id is None if ids is None else one.scan_id in ids)
     ]
-    if is_all(wanted):
+    if is_all(selector):
         return resources
-    called: dict[str, list[ResourcePart]] = {}
+    by_label: dict[str, list[ResourcePart]] = {}
     for one in resources:
-        for word in (resource_id(standing.uuid, one.scan_id, one.label), one.label.casefold()):
-            called.setdefault(word, []).append(one)
+        for word in (resource_id(holder.uuid, one.scan_id, one.label), one.label.casefold()):
+            by_label.setdefault(word, []).append(one)
     chosen: set[int] = set()
-    named = names_of(wanted)
-    unknown = "" if named else wanted
-    for name in named:
-        found = called.get(name.casefold(), [])
-        chosen.update(one.n for one in found)
-        unknown = unknown or ("" if found else name)
-    if unknown and not (some and chosen):
+    names = split_names(selector)
+    unknown = "" if names else selector
+    for name in names:
+        matches = by_label.get(name.casefold(), [])
+        chosen.update(one.n for one in matches)
+        unknown = unknown or ("" if matches else name)
+    if unknown and not (allow_missing and chosen):
         raise ResourceUnknown(f"There is no resource {unknown[:128]!r}.", "GET .../resources lists them.")
     return [one for one in resources if one.n in chosen]
 
 
-def parts_of_sessions(
+def find_parts_of_sessions(
     connection: Connection, sessions: ColumnElement[bool]
 ) -> tuple[dict[int, list[ScanPart]], dict[int, list[ResourcePart]]]:
     """The scans, and the resources, of the sessions that a condition holds for, by session: a statement for each."""
@@ -212,14 +212,14 @@ def parts_of_sessions(
         .where(sessions)
         .order_by(session.c.id, func.coalesce(scan.c.sort_key, ""), resource.c.n)
     )
-    return _by_session(connection, scans, ScanPart._make), _by_session(connection, resources, ResourcePart._make)
+    return _group_by_session(connection, scans, ScanPart._make), _group_by_session(connection, resources, ResourcePart._make)
 
 
-def _by_session(connection: Connection, query: Select[Any], make: Callable[[Iterable[Any]], T]) -> dict[int, list[T]]:
-    found: dict[int, list[T]] = {}
+def _group_by_session(connection: Connection, query: Select[Any], make: Callable[[Iterable[Any]], T]) -> dict[int, list[T]]:
+    rows_by_session: dict[int, list[T]] = {}
     for number, *row in connection.execute(query):
-        found.setdefault(number, []).append(make(row))
-    return found
+        rows_by_session.setdefault(number, []).append(make(row))
+    return rows_by_session
 
 
 # -- files -------------------------------------------------------------------------------------------------------------
@@ -242,9 +242,9 @@ class Folder:
         return name.startswith(self.start) and (self.recursive or "/" not in name[len(self.start) :])
 
 
-def files_of(
+def find_files(
     connection: Connection,
-    standing: Holder,
+    holder: Holder,
     resources: Sequence[ResourcePart],
     name: str | None = None,
     folder: Folder | None = None,
@@ -256,7 +256,7 @@ def files_of(
             file.c.n, file.c.resource_n, file.c.name, file.c.bytes, file.c.md5, file.c.content, file.c.format,
             file.c.tags,
         )
-        .where(file.c.tree_id == standing.tree_id)
+        .where(file.c.tree_id == holder.tree_id)
         .order_by(file.c.resource_n, file.c.n)
     )  # fmt: skip
     if name is not None:
@@ -265,6 +265,6 @@ def files_of(
         query = query.where(func.substr(file.c.name, 1, len(folder.start)) == folder.start)
     if len(numbers) == 1:
         query = query.where(file.c.resource_n == next(iter(numbers)))
-    found = [one for one in map(FilePart._make, connection.execute(query)) if one.resource_n in numbers]
-    found.sort(key=lambda one: numbers[one.resource_n])
-    return found if folder is None else [one for one in found if folder.holds(one.name)]
+    rows = [one for one in map(FilePart._make, connection.execute(query)) if one.resource_n in numbers]
+    rows.sort(key=lambda one: numbers[one.resource_n])
+    return rows if folder is None else [one for one in rows if folder.holds(one.name)]

@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from scandock.model.request_limits import FIXED_LIMITS
 from scandock.services.byte_sizes import format_bytes
-from scandock.services.settings import OUTSIDE, PREFIX, Settings, plain_value, shown_value, variable
+from scandock.services.settings import OUTSIDE, PREFIX, Settings, plain_value, shown_value, variable_name
 
 _OF_TESTS: Final = "SCANDOCK_CRASH_"
 """What the crash suite alone sets: see model/crash_points.py."""
@@ -42,13 +42,13 @@ class LimitRow:
     meaning: str
 
 
-def describe(settings: Settings) -> list[SettingRow]:
+def describe_settings(settings: Settings) -> list[SettingRow]:
     """Every setting with its value and where that comes from: first what every command asks for, then the server's."""
     rows = []
     for name, field in Settings.model_fields.items():
         plain = plain_value(name, getattr(settings, name))
         source: Literal["default", "environment"] = "environment" if name in settings.model_fields_set else "default"
-        rows.append(SettingRow(variable(name), plain, shown_value(name, plain), source, field.description or ""))
+        rows.append(SettingRow(variable_name(name), plain, shown_value(name, plain), source, field.description or ""))
     return rows
 
 
@@ -57,25 +57,25 @@ def describe_limits() -> list[LimitRow]:
     rows = []
     for limit in FIXED_LIMITS:
         value = int(limit.value) if limit.value == int(limit.value) else limit.value
-        shown = format_bytes(int(value)) if limit.unit == "B" else f"{value} {limit.unit}".rstrip()
-        rows.append(LimitRow(limit.name, value, shown, limit.meaning))
+        text = format_bytes(int(value)) if limit.unit == "B" else f"{value} {limit.unit}".rstrip()
+        rows.append(LimitRow(limit.name, value, text, limit.meaning))
     return rows
 
 
-def unknown_variables(environ: Mapping[str, str] | None = None) -> dict[str, str | None]:
+def find_unknown_variables(environ: Mapping[str, str] | None = None) -> dict[str, str | None]:
     """SCANDOCK_* variables that are set but mean nothing, each with the nearest known name: mostly slips of the pen."""
-    known = {variable(name) for name in Settings.model_fields} | OUTSIDE.keys()
-    found = (name for name in sorted(os.environ if environ is None else environ) if name.upper().startswith(PREFIX))
+    known_names = {variable_name(name) for name in Settings.model_fields} | OUTSIDE.keys()
+    names = (name for name in sorted(os.environ if environ is None else environ) if name.upper().startswith(PREFIX))
     return {
-        name: next(iter(get_close_matches(name.upper(), known, n=1, cutoff=0.8)), None)
-        for name in found
-        if name.upper() not in known and not name.startswith(_OF_TESTS)
+        name: next(iter(get_close_matches(name.upper(), known_names, n=1, cutoff=0.8)), None)
+        for name in names
+        if name.upper() not in known_names and not name.startswith(_OF_TESTS)
     }
 
 
-def unknown_settings(environ: Mapping[str, str] | None = None) -> list[str]:
-    """A sentence for each of `unknown_variables`: it was meant to change something and changes nothing."""
+def describe_unknown_variables(environ: Mapping[str, str] | None = None) -> list[str]:
+    """A sentence for each of `find_unknown_variables`: it was meant to change something and changes nothing."""
     return [
         f"{name} is set, but no setting has that name" + (f"; {near} has." if near else ".")
-        for name, near in unknown_variables(environ).items()
+        for name, near in find_unknown_variables(environ).items()
     ]

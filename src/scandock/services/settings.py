@@ -54,7 +54,7 @@ _LIMITS: Final = Limits()
 _PATH: Final = re.compile(r"(/[A-Za-z0-9._~-]+)*")
 
 
-def _bytes(value: object) -> object:
+def _parse_byte_count(value: object) -> object:
     """Byte counts may come as `500MB`; everything else is left to pydantic."""
     if not isinstance(value, str):
         return value
@@ -64,13 +64,13 @@ def _bytes(value: object) -> object:
         raise ValueError("is no size; right is a number of bytes, or one with a unit: 500MB, 2GiB") from None
 
 
-def _between_commas(value: object) -> object:
+def _split_commas(value: object) -> object:
     if isinstance(value, str):
         return tuple(name for name in (part.strip() for part in value.split(",")) if name)
     return value
 
 
-def _site(value: str) -> str:
+def _clean_site_url(value: str) -> str:
     """An address of a site, without a slash at its end."""
     try:
         parts = urlsplit(value)
@@ -82,40 +82,40 @@ def _site(value: str) -> str:
     return value.rstrip("/")
 
 
-def _path(value: str) -> str:
+def _clean_base_path(value: str) -> str:
     if not _PATH.fullmatch(value.rstrip("/")):
         raise ValueError("is no path to serve under; right is /dock")
     return value.rstrip("/")
 
 
-def _networks(names: tuple[str, ...]) -> tuple[str, ...]:
+def _parse_networks(names: tuple[str, ...]) -> tuple[str, ...]:
     if names == ("none",):
         return ()
     try:  # with what is behind the prefix left out: uvicorn takes a network as it is defined alone
-        return tuple(str(ipaddress.ip_network(name, strict=False)) if "/" in name else _address(name) for name in names)
+        return tuple(str(ipaddress.ip_network(name, strict=False)) if "/" in name else _parse_network(name) for name in names)
     except ValueError:
         raise ValueError("names no addresses; right is 127.0.0.1, 10.1.0.0/16 or none") from None
 
 
-def _address(name: str) -> str:
+def _parse_network(name: str) -> str:
     return str(ipaddress.ip_address(name))
 
 
-def _folders(paths: tuple[str, ...]) -> tuple[str, ...]:
+def _parse_folders(paths: tuple[str, ...]) -> tuple[str, ...]:
     if not all(path.startswith("/") and ".." not in path.split("/") and path.strip("/") for path in paths):
         raise ValueError("names no folder; right is /data/inbox, from the root on")
     return paths
 
 
 Count = Annotated[int, Field(ge=1, le=2**53)]
-Bytes = Annotated[int, BeforeValidator(_bytes), Field(ge=0, le=2**60)]
-Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_between_commas)]
+Bytes = Annotated[int, BeforeValidator(_parse_byte_count), Field(ge=0, le=2**60)]
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_commas)]
 """Names with commas between."""
-SiteUrl = Annotated[str, AfterValidator(_site)]
-BasePath = Annotated[str, AfterValidator(_path)]
-Networks = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_between_commas), AfterValidator(_networks)]
+SiteUrl = Annotated[str, AfterValidator(_clean_site_url)]
+BasePath = Annotated[str, AfterValidator(_clean_base_path)]
+Networks = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_commas), AfterValidator(_parse_networks)]
 """IP addresses and networks, or `none`."""
-Folders = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_between_commas), AfterValidator(_folders)]
+Folders = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_commas), AfterValidator(_parse_folders)]
 """Absolute paths of folders, with commas between."""
 
 
@@ -318,7 +318,7 @@ class Settings(BaseSettings):
     @classmethod
     def _timezone_is_known(cls, value: str) -> str:
         try:
-            _zone(value)
+            _find_zone(value)
         except (KeyError, ValueError, OSError):  # an unknown name, one that climbs out, one that is a folder
             raise ValueError("is no time zone; right is a name like UTC or Europe/Berlin") from None
         return value
@@ -331,7 +331,7 @@ class Settings(BaseSettings):
     @property
     def zone(self) -> tzinfo:
         """The time zone of `timezone`."""
-        return _zone(self.timezone)
+        return _find_zone(self.timezone)
 
     @property
     def root_path(self) -> str:
@@ -348,7 +348,7 @@ class Settings(BaseSettings):
         return OidcSettings(
             issuer=self.oidc_issuer,
             client_id=self.oidc_client_id or "",
-            client_secret=_open(self.oidc_client_secret),
+            client_secret=_reveal(self.oidc_client_secret),
             label=self.oidc_label,
             scopes=self.oidc_scopes,
             name_claim=self.oidc_name_claim,
@@ -365,7 +365,7 @@ class Settings(BaseSettings):
             smtp_port=self.smtp_port,
             smtp_security=self.smtp_security,
             smtp_user=self.smtp_user or "",
-            smtp_password=_open(self.smtp_password),
+            smtp_password=_reveal(self.smtp_password),
             smtp_from=self.smtp_from or "",
             webhook_private=self.webhook_private,
             seconds=float(self.notify_seconds),
@@ -377,30 +377,30 @@ def load_settings() -> Settings:
 
     Raises Usage (`setting_invalid`) naming each variable that is off, its value and what is right.
     """
-    said = {name: value for name, value in os.environ.items() if name.upper().startswith(PREFIX)}
-    return _settings_of(tuple(sorted(said.items())))
+    environment = {name: value for name, value in os.environ.items() if name.upper().startswith(PREFIX)}
+    return _parse_environment(tuple(sorted(environment.items())))
 
 
 @lru_cache(maxsize=4)
-def _settings_of(_environment: tuple[tuple[str, str], ...]) -> Settings:
+def _parse_environment(_environment: tuple[tuple[str, str], ...]) -> Settings:
     """What the environment says, which is all that settings come from: to look at it takes some milliseconds."""
     try:
         return Settings()
     except ValidationError as error:
-        sentences = [_sentence(cast("dict[str, Any]", one)) for one in error.errors(include_url=False)]
+        sentences = [_error_sentence(cast("dict[str, Any]", detail)) for detail in error.errors(include_url=False)]
         raise SettingInvalid(" ".join(sentences), "Set it right, or unset it for the default.") from None
 
 
-def variable(name: str) -> str:
+def variable_name(name: str) -> str:
     """The environment's name of a field."""
     return PREFIX + name.upper()
 
 
-def _zone(name: str) -> tzinfo:
+def _find_zone(name: str) -> tzinfo:
     return UTC if name == "UTC" else ZoneInfo(name)  # the default must not hang on a time zone database
 
 
-def _open(secret: SecretStr | None) -> str:
+def _reveal(secret: SecretStr | None) -> str:
     return "" if secret is None else secret.get_secret_value()
 
 
@@ -424,23 +424,23 @@ def shown_value(name: str, value: object) -> str:
     return format_bytes(value) if isinstance(value, int) and sized else str(value)
 
 
-def _sentence(error: dict[str, Any]) -> str:
+def _error_sentence(error: dict[str, Any]) -> str:
     """One of pydantic's errors in words of the environment."""
     name = str(error["loc"][0])
     value = MASK if name in SECRETS else plain_value(name, str(error["input"]))
-    context = error.get("ctx", {})
+    details = error.get("ctx", {})
     if error["type"] == "value_error":
-        what = str(context["error"])
+        problem = str(details["error"])
     elif error["type"] == "literal_error":
-        what = f"is not one of them; right is {context['expected']}"
-    elif "ge" in context:
-        what = f"is too small; the least is {shown_value(name, context['ge'])}"
-    elif "le" in context:
-        what = f"is too large; the most is {shown_value(name, context['le'])}"
+        problem = f"is not one of them; right is {details['expected']}"
+    elif "ge" in details:
+        problem = f"is too small; the least is {shown_value(name, details['ge'])}"
+    elif "le" in details:
+        problem = f"is too large; the most is {shown_value(name, details['le'])}"
     elif error["type"].startswith("int"):
-        what = "is no whole number"
+        problem = "is no whole number"
     elif error["type"].startswith("bool"):
-        what = "is neither; right is true or false"
+        problem = "is neither; right is true or false"
     else:
-        what = f"is not right: {error['msg']}"
-    return f"{variable(name)}={value!r} {what}."
+        problem = f"is not right: {error['msg']}"
+    return f"{variable_name(name)}={value!r} {problem}."

@@ -23,7 +23,7 @@ OUTCOMES: Final = tuple(state.value for state in FINAL)
 
 
 @dataclass(slots=True)
-class Sum:
+class SessionTotals:
     """Sessions that stand in the archive, and their bytes."""
 
     sessions: int = 0
@@ -38,26 +38,26 @@ class Sum:
 class Statistics:
     """Sums by month (`2026-11`), by project, and imports by month and outcome; months without any are left out."""
 
-    months: dict[str, Sum] = field(default_factory=lambda: defaultdict(Sum))
-    projects: dict[str, Sum] = field(default_factory=lambda: defaultdict(Sum))
+    months: dict[str, SessionTotals] = field(default_factory=lambda: defaultdict(SessionTotals))
+    projects: dict[str, SessionTotals] = field(default_factory=lambda: defaultdict(SessionTotals))
     imports: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
 
 
-def statistics(connection: Connection, principal: Principal, *, project_name: str | None = None) -> Statistics:
+def read_statistics(connection: Connection, principal: Principal, *, project_name: str | None = None) -> Statistics:
     """Of the whole site, or of one project. Denied to all but administrators."""
     rights.check(connection, principal, Action.SITE_ADMIN, None)
-    found = Statistics()
-    for name, day, sessions, size in connection.execute(_sessions(project_name)):
+    result = Statistics()
+    for name, day, sessions, size in connection.execute(_select_sessions(project_name)):
         month = _month(day)
-        found.months[month].add(sessions, size)
-        found.projects[name].add(sessions, size)
-    for state, day, count in connection.execute(_imports()):
-        outcomes = found.imports[_month(day)]
+        result.months[month].add(sessions, size)
+        result.projects[name].add(sessions, size)
+    for state, day, count in connection.execute(_select_imports()):
+        outcomes = result.imports[_month(day)]
         outcomes[state] = outcomes.get(state, 0) + count
-    return found
+    return result
 
 
-def _sessions(project_name: str | None) -> Select[str, int, int, int]:
+def _select_sessions(project_name: str | None) -> Select[str, int, int, int]:
     day = (session.c.created // DAY_MS).label("day")
     query = (
         select(project.c.name, day, func.count(), func.coalesce(func.sum(session.c.bytes), 0))
@@ -69,7 +69,7 @@ def _sessions(project_name: str | None) -> Select[str, int, int, int]:
     return query if project_name is None else query.where(project.c.key == project_name.casefold())
 
 
-def _imports() -> Select[str, int, int]:
+def _select_imports() -> Select[str, int, int]:
     day = (upload.c.created // DAY_MS).label("day")
     return (
         select(upload.c.state, day, func.count())

@@ -16,8 +16,8 @@ from scandock.catalog.tables import operation, upload
 from scandock.model.errors import Fault
 from scandock.model.verdicts import ImportState
 from scandock.publishing import recover
-from scandock.services.audit import Did, record
-from scandock.services.import_records import says_of_cached
+from scandock.services.audit import AuditAction, record
+from scandock.services.import_records import cached_message
 
 if TYPE_CHECKING:
     from scandock.store.port import Store
@@ -71,7 +71,7 @@ def list_imports(catalog: Catalog, store: Store, *, stuck: bool) -> list[ImportR
             code=faults[row.uuid].code if stuck else row.code,
             message=str(faults[row.uuid])
             if stuck
-            else says_of_cached(ImportState(row.state), cached=row.cached) or row.message,
+            else cached_message(ImportState(row.state), cached=row.cached) or row.message,
             created=row.created,
         )
         for row in rows
@@ -85,5 +85,5 @@ def release_import(catalog: Catalog, store: Store, uuid: str, request: RequestIn
     """
     why = recover.release(catalog, store, uuid)
     with catalog.write() as connection:
-        record(connection, SYSTEM, Did.IMPORT_RELEASE, "import", uuid, request=request)
+        record(connection, SYSTEM, AuditAction.IMPORT_RELEASE, "import", uuid, request=request)
     return why

@@ -19,16 +19,16 @@ class SizeTooLarge(UploadTooLarge):
     SENTENCE = "The upload has {size:,} bytes; one may have {most}."
     REMEDY = "Send it in parts, or have the limit raised (SCANDOCK_MAX_UPLOAD_BYTES)."
 
-    def __init__(self, size: int, most: str) -> None:
-        self._fill({"size": size, "most": most})
+    def __init__(self, size: int, max_bytes: str) -> None:
+        self._fill({"size": size, "most": max_bytes})
 
 
 class BytesTooMany(UploadTooLarge):
     SENTENCE = "The upload has more than the {most:,} bytes that it may have."
     REMEDY = "Send it in parts, or have the limit raised (SCANDOCK_MAX_UPLOAD_BYTES)."
 
-    def __init__(self, most: int) -> None:
-        self._fill({"most": most})
+    def __init__(self, max_bytes: int) -> None:
+        self._fill({"most": max_bytes})
 
 
 class FolderTooLarge(UploadTooLarge):
@@ -181,8 +181,8 @@ class PartsTooMany(MultipartDamaged):
     SENTENCE = "The multipart body has more than {most} parts."
     REMEDY = "Send fewer: an archive has room for many files, and other files go in several requests."
 
-    def __init__(self, most: int) -> None:
-        self._fill({"most": most})
+    def __init__(self, max_parts: int) -> None:
+        self._fill({"most": max_parts})
 
 
 class MultipartUnreadable(MultipartDamaged):
@@ -256,5 +256,5 @@ class FieldTooLarge(CodedUsage):
     SENTENCE = "The field {name!r} has more than {most:,} bytes."
     REMEDY = "Send less in it; an archive is a part with a filename."
 
-    def __init__(self, name: str, most: int) -> None:
-        self._fill({"name": name, "most": most})
+    def __init__(self, name: str, max_bytes: int) -> None:
+        self._fill({"name": name, "most": max_bytes})

@@ -1,7 +1,7 @@
 """A signed webhook: one POST of JSON, with an HMAC over time and body that only the site and its receiver can make.
 
 `X-Scandock-Signature: t={unix seconds},v1={hex HMAC-SHA256 of "{t}.{body}"}`. Redirects are not
-followed; where it may go and how long it may take is seen to by `outgoing.py`.
+followed; where it may go and how long it may take is seen to by `outbound_connections.py`.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 
 from scandock.model.errors import Usage
-from scandock.services.addresses import is_public_host
+from scandock.services.public_addresses import is_public_host
 from scandock.services.message_errors import WebhookFailed, WebhookUrlInvalid
 from scandock.services.notify_settings import NotifySettings
-from scandock.services.outgoing import Deadline, NotPublic, connect, reason
+from scandock.services.outbound_connections import Deadline, AddressNotPublic, connect, connection_error_reason
 
 _READ: Final = 4_096
 _MAX_URL: Final = 2_000
@@ -34,21 +34,21 @@ def check_url(url: str, settings: NotifySettings) -> SplitResult:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise _invalid("It can't be read.") from None
+        raise _invalid_url("It can't be read.") from None
     if parts.scheme not in ("http", "https") or not parts.hostname or len(url) > _MAX_URL or not url.isascii():
-        raise _invalid("It must be http or https.")
+        raise _invalid_url("It must be http or https.")
     if parts.username or parts.password or parts.fragment or any(c <= " " for c in url) or port == 0:
-        raise _invalid("It must have no name, password or fragment.")
+        raise _invalid_url("It must have no name, password or fragment.")
     if not settings.webhook_private and not is_public_host(parts.hostname):
-        raise _invalid("It leads to a network of the server's own.")
+        raise _invalid_url("It leads to a network of the server's own.")
     return parts
 
 
-def _invalid(why: str) -> Usage:
+def _invalid_url(why: str) -> Usage:
     return WebhookUrlInvalid(f"No webhook may go to that address. {why}", "Right is https://example.org/hook.")
 
 
-def signature(secret: str, moment: int, body: bytes) -> str:
+def sign(secret: str, moment: int, body: bytes) -> str:
     """The value of X-Scandock-Signature."""
     mac = hmac.new(secret.encode(), f"{moment}.".encode() + body, hashlib.sha256).hexdigest()
     return f"t={moment},v1={mac}"
@@ -72,13 +72,13 @@ def post_signed(
         "Content-Type": "application/json",
         "User-Agent": "Scandock",
         "X-Scandock-Subscription": subscription,
-        "X-Scandock-Signature": signature(secret, int(time.time()), body),
+        "X-Scandock-Signature": sign(secret, int(time.time()), body),
         "Connection": "close",
     }
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     deadline = Deadline(settings.seconds, clock)
     try:
-        with closing(_connection(parts, settings, deadline)) as connection:
+        with closing(_connect(parts, settings, deadline)) as connection:
             connection.request("POST", path, body, headers)
             answer = connection.getresponse()
             with closing(answer), suppress(OSError, http.client.HTTPException):  # its status has said all
@@ -86,19 +86,19 @@ def post_signed(
     except TimeoutError as error:
         raise WebhookFailed(f"The receiver took longer than {settings.seconds:g} seconds.") from error
     except (OSError, http.client.HTTPException) as error:
-        raise WebhookFailed(f"The receiver could not be reached. {reason(error)}") from error
+        raise WebhookFailed(f"The receiver could not be reached. {connection_error_reason(error)}") from error
     if not 200 <= answer.status <= 299:
         raise WebhookFailed(f"The receiver answered {answer.status}.")
 
 
-def _connection(parts: SplitResult, settings: NotifySettings, deadline: Deadline) -> http.client.HTTPConnection:
+def _connect(parts: SplitResult, settings: NotifySettings, deadline: Deadline) -> http.client.HTTPConnection:
     """A connection to the address that was judged. Raises TimeoutError at the deadline."""
     host = parts.hostname or ""
     secure = parts.scheme == "https"
     port = parts.port or (443 if secure else 80)
     try:
         connected = connect(host, port, deadline, private=settings.webhook_private)
-    except NotPublic as error:
+    except AddressNotPublic as error:
         raise WebhookFailed("The receiver's name leads to a network of the server's own.") from error
     except (socket.gaierror, UnicodeError) as error:
         raise WebhookFailed("The receiver's name is not known.") from error

@@ -31,7 +31,7 @@ _UNIX: Final = 3 << 8
 _PLAIN_FILE: Final = 0o100644 << 16
 
 
-def _goes_on() -> None:
+def _always_allow() -> None:
     """Nobody is asked whether an entry may go on."""
 
 
@@ -42,7 +42,7 @@ class ZipEntry:
     name: str
     size: int
     open: Callable[[], IO[bytes]]
-    ask: Callable[[], None] = _goes_on
+    ask: Callable[[], None] = _always_allow
     """Called before each piece of it is read; what it raises ends the zip."""
 
 
@@ -72,11 +72,11 @@ class ZipStream:
         self._packed.write(self._packer.flush())
         self._packed.seek(0)
         unpacker = zlib.decompressobj()
-        while left := self._packed.read(CHUNK):
-            while left:
-                if chunk := unpacker.decompress(left, CHUNK):
+        while tail := self._packed.read(CHUNK):
+            while tail:
+                if chunk := unpacker.decompress(tail, CHUNK):
                     yield chunk
-                left = unpacker.unconsumed_tail
+                tail = unpacker.unconsumed_tail
         if rest := unpacker.flush():
             yield rest
         yield self._end(start)
@@ -94,7 +94,7 @@ class ZipStream:
         crc, read, written = 0, 0, 0
         packer = isal_zlib.compressobj(1, isal_zlib.DEFLATED, -15) if self.deflate else None
         with entry.open() as stream:
-            while chunk := _next(entry, stream):
+            while chunk := _read_next(entry, stream):
                 crc = isal_zlib.crc32(chunk, crc)
                 read += len(chunk)
                 if packer is not None:
@@ -124,10 +124,10 @@ class ZipStream:
             self._packed.write(packed_record)
 
     def _end(self, start: int) -> bytes:
-        return _end(self._count, self._central_size, start)
+        return _format_directory_end(self._count, self._central_size, start)
 
 
-def _next(entry: ZipEntry, stream: IO[bytes]) -> bytes:
+def _read_next(entry: ZipEntry, stream: IO[bytes]) -> bytes:
     entry.ask()
     return stream.read(CHUNK)
 
@@ -142,10 +142,10 @@ def stored_length(names_and_sizes: Iterable[tuple[str, int]]) -> int:
         central += 46 + name + (4 + 8 * wide if wide else 0)
         total += 30 + name + (20 if big else 0) + size + (24 if big else 16)
         count += 1
-    return total + central + len(_end(count, central, total))
+    return total + central + len(_format_directory_end(count, central, total))
 
 
-def _end(count: int, size: int, start: int) -> bytes:
+def _format_directory_end(count: int, size: int, start: int) -> bytes:
     """The end of the central directory, with that of zip64 before it where one of its figures needs it."""
     plain = struct.pack(
         "<IHHHHIIH", 0x06054B50, 0, 0, min(count, _MANY), min(count, _MANY), min(size, _BIG), min(start, _BIG), 0

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from scandock.catalog.engine import open_catalog
 from scandock.model.private_files import PRIVATE_FILE
-from scandock.services.opening import CATALOG
+from scandock.services.data_catalog import CATALOG_FILE
 from scandock.store.local import LocalStore
 
 
@@ -21,9 +21,9 @@ def make_data(data: str | os.PathLike[str]) -> Path:
     """
     folder = Path(data).absolute()
     store = LocalStore(folder)
-    store.prepare(stored=not (folder / CATALOG).exists())
+    store.prepare(stored=not (folder / CATALOG_FILE).exists())
     store.close()
-    copy_catalog(folder / CATALOG)
+    copy_catalog(folder / CATALOG_FILE)
     return folder
 
 
@@ -41,9 +41,9 @@ def _empty_catalog() -> bytes:
     """The bytes of a catalog that was just made; nothing of it is in a log beside it once it is closed."""
     folder = tempfile.mkdtemp(prefix="scandock-testing-")
     try:
-        path = Path(folder) / CATALOG
+        path = Path(folder) / CATALOG_FILE
         open_catalog(f"sqlite:///{path}").dispose()
-        if sorted(os.listdir(folder)) != [CATALOG]:
+        if sorted(os.listdir(folder)) != [CATALOG_FILE]:
             raise RuntimeError(f"A closed catalog left {os.listdir(folder)}.")
         return path.read_bytes()
     finally:

@@ -16,10 +16,10 @@ from starlette.responses import Response
 
 import scandock
 from scandock.model.errors import ScandockError
-from scandock.services.cleaning.cleaner import TURN_SECONDS, Cleaner, OfServer, Schedule
-from scandock.services.cleaning.registry import OF_SERVER
-from scandock.services.cleaning.uploads import BROKEN
-from scandock.services.logs import cause, log, where
+from scandock.services.cleaning.cleaner import TURN_SECONDS, Cleaner, HasServerState, Schedule
+from scandock.services.cleaning.registry import SERVER_CLEANERS
+from scandock.services.cleaning.uploads import ABANDONED_UPLOADS
+from scandock.services.logs import error_cause, log, error_location
 from scandock.web import described, health, problems, request_ids, urls
 from scandock.web.asked_routers import ask_few
 from scandock.web.base_path import BasePath
@@ -189,21 +189,21 @@ async def _end_bodies(site: Site) -> None:
     end_bodies(site)
 
 
-def clean(site: Site, cleaner: Cleaner[OfServer]) -> int:
+def clean(site: Site, cleaner: Cleaner[HasServerState]) -> int:
     """Give a cleaner its turn; how much it took away."""
     count = cleaner.run(site)
-    if cleaner is BROKEN:
+    if cleaner is ABANDONED_UPLOADS:
         site.metrics.broken.inc(count)
     return count
 
 
 async def _tidy(site: Site, dialect: Dialect | None) -> None:
     """Take away what has had its time: at the start what a killed server left, then whatever comes due."""
-    schedule = Schedule([*OF_SERVER, *([] if dialect is None else dialect.cleaners)])
+    schedule = Schedule([*SERVER_CLEANERS, *([] if dialect is None else dialect.cleaners)])
     while True:
         for cleaner in schedule.due():
             try:
                 await site.run(clean, site, cleaner)
             except ScandockError as error:
-                log().error("tidying", code=error.code, cause=cause(error), where=where(error))
+                log().error("tidying", code=error.code, cause=error_cause(error), where=error_location(error))
         await asyncio.sleep(TURN_SECONDS)

@@ -22,15 +22,15 @@ from scandock.catalog.engine import Catalog, forbid_writes
 from scandock.model import request_limits
 from scandock.model.errors import Fault
 from scandock.publishing.areas import make_areas
-from scandock.services.batching import Gathering
+from scandock.services.batching import ChangeBatcher
 from scandock.services.decoding import Pictures
-from scandock.services.hand_changes import Change, make_changes
-from scandock.services.held_answers import HeldAnswers
-from scandock.services.opening import open_data_catalog
-from scandock.services.preparing import prepare
-from scandock.services.receiving import Receiving
+from scandock.services.tree_changes import TreeChange, apply_changes
+from scandock.services.response_buffers import ResponseBuffers
+from scandock.services.data_catalog import open_data_catalog
+from scandock.services.data_preparation import prepare_data
+from scandock.services.receiving import UploadReceiver
 from scandock.services.refusals import Refusals
-from scandock.services.sign_in import gate_for
+from scandock.services.authentication import make_gate
 from scandock.store.local import LocalStore
 from scandock.web.metrics import Metrics
 from scandock.web.readiness import Readiness, clock_of, store_in, write_to
@@ -72,7 +72,7 @@ class Site:
     settings: Settings
     store: LocalStore
     catalog: Catalog
-    receiving: Receiving
+    receiving: UploadReceiver
     metrics: Metrics
     locks: Locks
     gate: LoginState
@@ -84,11 +84,11 @@ class Site:
     spool_threads: ThreadPoolExecutor
     zip_threads: ThreadPoolExecutor
     pictures: Pictures
-    held: HeldAnswers
+    held: ResponseBuffers
     """Room for answers that wait until their clients take them."""
     answers: Answers
     """Those that are being sent."""
-    hands: Gathering[Change]
+    hands: ChangeBatcher[TreeChange]
     """Changes by hand to archived sessions, those of one session together."""
     provider: OidcProvider | None = None
     """Of logins by OpenID Connect; None where the site has none."""
@@ -164,16 +164,16 @@ def open_site(
 ) -> Site:
     """Open DATA, made where missing. Recovery is the workers' and never delays readiness."""
     store = LocalStore(os.path.abspath(data))
-    prepare(store, settings)
+    prepare_data(store, settings)
     catalog = open_data_catalog(store.path, settings)
     with contextlib.suppress(Fault):  # what is placed can be looked up all the same, and `/readyz` tells of it
         make_areas(catalog, store)
     catalog.limit_caches(CACHES_BYTES)
     hand_threads = ThreadPoolExecutor(HAND_THREADS, "hands")
     metrics = Metrics(catalog, store, worker_figures)
-    receiving = Receiving(catalog, store, limits_of(settings))
+    receiving = UploadReceiver(catalog, store, limits_of(settings))
     receiving.space.on_refusal = lambda why: metrics.space_refused.labels(why).inc()
-    held = HeldAnswers(settings.answer_bytes, metrics.full.inc)
+    held = ResponseBuffers(settings.answer_bytes, metrics.full.inc)
     pictures = Pictures(store.path, settings, held, lambda what: metrics.decoders.labels(what).inc())
     metrics.held.set_function(lambda: held.bytes)
     metrics.waiting.set_function(lambda: pictures.decoders.waiting)
@@ -187,7 +187,7 @@ def open_site(
         receiving=receiving,
         metrics=metrics,
         locks=Locks(),
-        gate=gate_for(catalog, refusals),
+        gate=make_gate(catalog, refusals),
         refusals=refusals,
         passwords=PasswordQueue(waited=metrics.passwords_waited.inc, refused=metrics.passwords_refused.inc),
         catalog_threads=ThreadPoolExecutor(CATALOG_THREADS, "catalog"),
@@ -197,7 +197,7 @@ def open_site(
         pictures=pictures,
         held=held,
         answers=Answers(settings.download_idle_seconds, lambda kind: metrics.unread.labels(kind).inc()),
-        hands=Gathering(hand_threads, make_changes, lambda change: change.holds.close()),
+        hands=ChangeBatcher(hand_threads, apply_changes, lambda change: change.holds.close()),
         hand_threads=hand_threads,
         provider=_provider(settings),
         provider_threads=ThreadPoolExecutor(PROVIDER_THREADS, "provider"),

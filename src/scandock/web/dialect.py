@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 from scandock.model.errors import ScandockError
 
 if TYPE_CHECKING:
-    from scandock.services.cleaning.cleaner import Cleaner, OfServer
+    from scandock.services.cleaning.cleaner import Cleaner, HasServerState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,7 @@ class Dialect:
     """The name under which its clients keep a login's secret."""
     with_login: Callable[[Request, Response, str], Response]
     """Adds to an answer what its clients keep of a login, from its secret."""
-    cleaners: Sequence[Cleaner[OfServer]]
+    cleaners: Sequence[Cleaner[HasServerState]]
     """What it has taken away in the background, behind the server's own (`services/cleaning`)."""
 
 

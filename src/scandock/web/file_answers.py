@@ -11,7 +11,7 @@ from fastapi import Request
 from starlette.concurrency import iterate_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
-from scandock.services.downloads import FileDownload, ZipDownload, byte_range, disposition
+from scandock.services.downloads import FileDownload, ZipDownload, parse_byte_range, content_disposition
 from scandock.web.conditions import is_unchanged
 
 DAMAGED: Final = "X-Scandock-Damaged"
@@ -36,7 +36,7 @@ def flowing(chunks: Iterator[bytes], *, status: int, headers: dict[str, str], me
 def zip_answer(made: ZipDownload) -> Response:
     """A zip as it is made."""
     headers = {
-        "Content-Disposition": disposition(made.name),
+        "Content-Disposition": content_disposition(made.name),
         "X-Content-Type-Options": "nosniff",
         "Cache-Control": "private, no-store",
     }
@@ -66,7 +66,7 @@ def _headers(found: FileDownload) -> dict[str, str]:
         **names,
         "Accept-Ranges": "bytes",
         "Content-Type": found.media_type,
-        "Content-Disposition": disposition(found.name),
+        "Content-Disposition": content_disposition(found.name),
         "X-Content-Type-Options": "nosniff",
         "Content-Security-Policy": "sandbox; default-src 'none'",
     }
@@ -89,7 +89,7 @@ def _answer(request: Request, found: FileDownload) -> Response:
     wanted = request.headers.get("range")
     if wanted is not None and _has_changed(request, found):
         wanted = None
-    part = byte_range(wanted, found.size)
+    part = parse_byte_range(wanted, found.size)
     if part is None:
         chunks, status, length = found.chunks(), 200, found.size
     else:

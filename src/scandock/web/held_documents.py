@@ -9,7 +9,7 @@ from typing import IO, Final
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from scandock.services.held_answers import HeldFile
+from scandock.services.response_buffers import BufferedFile
 from scandock.web.request_context import Work
 from scandock.web.sending import HeldResponse
 
@@ -31,7 +31,7 @@ async def held_document(
 
     try:
         size = await work.read(written)
-        body = HeldFile(file, work.site.held.hold(work.asker, size))
+        body = BufferedFile(file, work.site.held.hold(work.asker, size))
     except BaseException:
         file.close()
         raise

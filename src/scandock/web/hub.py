@@ -15,8 +15,8 @@ from fastapi import Request
 from scandock.access.principal import Principal
 from scandock.access.reauthentication import SavedCredentials, reauthenticate_all
 from scandock.model.errors import ScandockError
-from scandock.services.logs import cause, log, where
-from scandock.services.watching import Happening, Watch, hears
+from scandock.services.logs import error_cause, log, error_location
+from scandock.services.import_events import ImportEvent, EventWatcher, can_see_event
 from scandock.web.deps import Site, site_of
 from scandock.web.server_sent import stops
 
@@ -32,12 +32,12 @@ class Listener:
         self.proof = proof
         self.lost = False
         """Too much has waited, so that what was told is not whole any more; or the login has ended."""
-        self._told: deque[Happening] = deque()
-        self._far: dict[str, Happening] = {}
-        self._news = asyncio.Event()
+        self._told: deque[ImportEvent] = deque()
+        self._far: dict[str, ImportEvent] = {}
+        self._read_news = asyncio.Event()
 
-    def hear(self, told: Happening) -> None:
-        if not hears(self.principal, told):
+    def hear(self, told: ImportEvent) -> None:
+        if not can_see_event(self.principal, told):
             return
         if told.number == 0:
             self._far[told.uuid] = told
@@ -46,27 +46,27 @@ class Listener:
         else:
             self._far.pop(told.uuid, None)
             self._told.append(told)
-        self._news.set()
+        self._read_news.set()
 
-    async def next(self, seconds: float) -> list[Happening]:
+    async def next(self, seconds: float) -> list[ImportEvent]:
         """What has come; nothing where nothing comes for so long."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._news.wait(), seconds)
-        self._news.clear()
+            await asyncio.wait_for(self._read_news.wait(), seconds)
+        self._read_news.clear()
         found = [*self._told, *self._far.values()]
         self._told.clear()
         self._far.clear()
         return found
 
     def wake(self) -> None:
-        self._news.set()
+        self._read_news.set()
 
     def end(self) -> None:
         """Let nothing more be heard: what waits was for somebody who may not any more."""
         self.lost = True
         self._told.clear()
         self._far.clear()
-        self._news.set()
+        self._read_news.set()
 
 
 class Hub:
@@ -74,7 +74,7 @@ class Hub:
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        self._watch = Watch(site.catalog)
+        self._watch = EventWatcher(site.catalog)
         self._listeners: set[Listener] = set()
         self._looking: asyncio.Task[None] | None = None
         self._beginning = asyncio.Lock()
@@ -93,7 +93,7 @@ class Hub:
         self._listeners.discard(one)
 
     async def _look(self) -> None:
-        found: list[Happening] = []
+        found: list[ImportEvent] = []
         while self._listeners or self._beginning.locked():
             if await stops(self._site.stopping):
                 break
@@ -101,7 +101,7 @@ class Hub:
                 found += await self._site.read(self._watch.look)
                 await self._ask_who_may()
             except ScandockError as error:  # the catalog is away for a moment
-                log().warning("listening", code=error.code, cause=cause(error), where=where(error))
+                log().warning("listening", code=error.code, cause=error_cause(error), where=error_location(error))
                 continue
             for told in found:
                 for one in self._listeners:

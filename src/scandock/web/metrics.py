@@ -24,9 +24,9 @@ from scandock.model.errors import Fault
 from scandock.model.limit_counts import RequestLimit, AccountLimit, limit_counts
 from scandock.model.verdicts import FINAL, UNFINISHED, ImportState
 from scandock.queue.retry import is_waiting
-from scandock.services.clock_watch import look_at
-from scandock.services.damage import KINDS, count_damage, verification_ages
-from scandock.services.reservations import is_reserved, left_over
+from scandock.services.clock_check import read_clock_state
+from scandock.services.damage import KINDS, count_damage, read_verification_ages
+from scandock.services.reservations import is_reserved, outstanding_bytes
 from scandock.web import metric_table as table
 from scandock.workers.worker_figures import WorkerFigures
 
@@ -94,7 +94,7 @@ class Metrics:
             self._outcomes.count()
             with catalog.read() as connection:
                 found.extend(catalog_metrics(catalog, connection))
-            found.append(table.DELETIONS_HELD.family(float(bool(look_at(catalog).why))))
+            found.append(table.DELETIONS_HELD.family(float(bool(read_clock_state(catalog).why))))
         except Fault:
             found.clear()
         return [
@@ -173,7 +173,7 @@ def _queue_metrics(catalog: Catalog, connection: Connection) -> Iterable[Family]
 def _upload_metrics(catalog: Catalog, connection: Connection) -> Iterable[Family]:
     reserved, unreserved = connection.execute(
         select(
-            func.coalesce(func.sum(left_over(catalog)), 0),
+            func.coalesce(func.sum(outstanding_bytes(catalog)), 0),
             func.count().filter(~is_reserved(catalog), reception.c.size > reception.c.received),
         )
         .select_from(reception)
@@ -187,7 +187,7 @@ def _upload_metrics(catalog: Catalog, connection: Connection) -> Iterable[Family
 def _stored_metrics(catalog: Catalog, connection: Connection) -> Iterable[Family]:
     damaged = count_damage(connection)
     yield table.DAMAGED_FILES.family({kind: damaged.get(kind, 0) for kind in KINDS})
-    oldest, unverified = verification_ages(connection)
+    oldest, unverified = read_verification_ages(connection)
     yield table.VERIFICATION_OLDEST.family(_seconds_since(oldest, _now(catalog, connection)))
     yield table.UNVERIFIED_TREES.family(unverified)
 

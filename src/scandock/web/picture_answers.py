@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from scandock.services import pictures
-from scandock.services.decoding import Made
+from scandock.services.decoding import DecoderResult
 from scandock.web.request_context import Work
 
 
-async def look_at(work: Work, session: str, scan: str) -> pictures.Looked:
+async def look_at(work: Work, session: str, scan: str) -> pictures.ScanView:
     """A scan of a session that may be read; the trail tells of it, once an hour."""
-    found = await work.site.read(pictures.look, work.desk, work.site.pictures, session, scan)
+    found = await work.site.read(pictures.open_scan_view, work.context, work.site.pictures, session, scan)
     with found.new_view() as is_new:
         if is_new:
             await work.site.run(pictures.note_view, found)
     return found
 
 
-def header_json(made: Made, search: str = "") -> dict[str, Any]:
+def header_json(made: DecoderResult, search: str = "") -> dict[str, Any]:
     """The rows of a header as answers have them."""
     rows = made.said.get("rows", [])
     wanted = search.casefold()

@@ -15,7 +15,7 @@ from starlette.types import Scope
 from scandock.model.errors import Fault, ScandockError
 from scandock.model.machine_errors import InternalFault
 from scandock.model.request_errors import FieldsInvalid, RequestInvalid
-from scandock.services.logs import cause, log, where
+from scandock.services.logs import error_cause, log, error_location
 from scandock.web.errors import MethodNotAllowed, NotFound, ServerStopping
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -94,7 +94,7 @@ def note(error: ScandockError) -> None:
     elif isinstance(error, Fault) and error.code == "disk_full" and error.__cause__ is None:
         log().warning("refused", code=error.code)
     elif isinstance(error, Fault):
-        log().error("fault", code=error.code, cause=cause(error), where=where(error))
+        log().error("fault", code=error.code, cause=error_cause(error), where=error_location(error))
 
 
 async def own_problem(request: Request, error: Exception) -> Response:
@@ -144,7 +144,7 @@ def _broken_json(error: RequestValidationError) -> str:
 
 def unexpected(request: Request, error: Exception) -> Response:
     """The answer where nobody foresaw the error; what it says stays in the log."""
-    log().error("unexpected", error=type(error).__name__, where=where(error))
+    log().error("unexpected", error=type(error).__name__, where=error_location(error))
     return problem(
         request,
         500,

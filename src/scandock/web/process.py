@@ -34,7 +34,7 @@ def main(words: list[str]) -> None:
     with pause_garbage_collection():
         import uvicorn
 
-        from scandock.services.logs import cause, set_up
+        from scandock.services.logs import error_cause, configure_logging
         from scandock.services.settings import load_settings
         from scandock.web.app import create_app
         from scandock.web.connections import make_room
@@ -42,13 +42,13 @@ def main(words: list[str]) -> None:
         from scandock.workers.liveness import WorkerLiveness
 
         settings = load_settings()
-        log = set_up("web", settings.log_level)
+        log = configure_logging("web", settings.log_level)
         make_room(settings.max_connections)
         worker = WorkerLiveness(int(liveness))
         try:
             site = open_site(data, settings, worker.trouble, worker.figures)
         except Fault as fault:  # of disk or catalog: its supervisor tries again
-            log.error("web can't begin", code=fault.code, why=OUTAGES.get(fault.code), cause=cause(fault))
+            log.error("web can't begin", code=fault.code, why=OUTAGES.get(fault.code), cause=error_cause(fault))
             sys.exit(1)
         app = create_app(data, settings, opened=site)
     with socket.socket(fileno=int(fd)) as listening:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Final
 from scandock.catalog.engine import DAMAGED_REMEDY
 from scandock.model.errors import OUTAGES, ScandockError
 from scandock.publishing.areas import make_areas
-from scandock.services.clock_watch import look_at
-from scandock.services.logs import cause, log, where
+from scandock.services.clock_check import read_clock_state
+from scandock.services.logs import error_cause, log, error_location
 from scandock.web.shared_look import SharedLook, StillLooking
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Check:
         except ScandockError as error:
             said, code = f"{error.message} {error.remedy}".rstrip(), error.code
         except Exception as error:  # noqa: BLE001  whatever it is, it is not ready
-            log().error("unexpected", cause=cause(error), where=where(error))
+            log().error("unexpected", cause=error_cause(error), where=error_location(error))
             said = "An unexpected error; the log tells where."
         with self._saying:
             self._log(code or ("" if said == "ok" else self._name))
@@ -131,7 +131,7 @@ def write_to(catalog: Catalog) -> str:
 def clock_of(catalog: Catalog) -> str:
     """Why nothing is deleted for its age. That a catalog can't be asked is told by its own check."""
     try:
-        return look_at(catalog).why
+        return read_clock_state(catalog).why
     except ScandockError:
         return ""
 

@@ -8,13 +8,13 @@ from typing import Final
 from fastapi import Request
 
 from scandock.access.principal import ANONYMOUS, AccessDenied, Principal
-from scandock.services.audit import Did
+from scandock.services.audit import AuditAction
 from scandock.services.refusals import Refusal
 from scandock.web.deps import site_of
 from scandock.web.security import info_of
 
 _BY_LOGIN: Final = "oidc_"
-"""Codes of logins begin so that did not succeed, which `services.sign_in` notes itself."""
+"""Codes of logins begin so that did not succeed, which `services.authentication` notes itself."""
 
 
 def note_refused(request: Request, refused: Iterable[AccessDenied]) -> None:
@@ -26,7 +26,7 @@ def note_refused(request: Request, refused: Iterable[AccessDenied]) -> None:
             continue
         site.refusals.note(
             Refusal(
-                did=Did.REQUEST,
+                did=AuditAction.REQUEST,
                 right="" if one.action is None else one.action.value,
                 account_id=principal.account_id,
                 kind="request",

@@ -20,10 +20,10 @@ from scandock.access.reauthentication import reauthenticate
 from scandock.model.json_records import JsonRecord
 from scandock.services.accounts import Accounts
 from scandock.services.editing import etag
-from scandock.services.held_answers import asker_of
-from scandock.services.listing import LIMIT, MAX_LIMIT, Page, Sorting
-from scandock.services.moving import Desk, Outcome
-from scandock.services.prearchive import MANY, each, outcome_json
+from scandock.services.response_buffers import client_key
+from scandock.services.pagination import LIMIT, MAX_LIMIT, Page, Sorting
+from scandock.services.moving import ServiceContext, Outcome
+from scandock.services.prearchive import MAX_SESSIONS, run_each, outcome_json
 from scandock.web import urls
 from scandock.web.conditions import is_known
 from scandock.web.deps import Site, site_of
@@ -37,7 +37,7 @@ class Many(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    sessions: Annotated[list[str], Field(min_length=1, max_length=MANY, description="Ids of sessions")]
+    sessions: Annotated[list[str], Field(min_length=1, max_length=MAX_SESSIONS, description="Ids of sessions")]
 
 
 class Work:
@@ -47,7 +47,7 @@ class Work:
         self.request = request
         self.site: Site = site_of(request)
         proof = proved_by(request, principal)
-        self.desk = Desk(
+        self.context = ServiceContext(
             self.site.catalog,
             self.site.store,
             self.site.settings,
@@ -58,8 +58,8 @@ class Work:
 
     async def still(self) -> Principal:
         """Who asks, after the request has taken long: from now on the desk is theirs as they are now. Denied (401)."""
-        principal = await self.site.read(self.desk.still)
-        self.desk = replace(self.desk, principal=principal)
+        principal = await self.site.read(self.context.still)
+        self.context = replace(self.context, principal=principal)
         return principal
 
     async def read(self, ask: Callable[[Connection], T]) -> T:
@@ -89,7 +89,7 @@ class Work:
 
     async def by_turn(self, call: Callable[[], T]) -> T:
         """Do what checks or hashes a password, when the address has its turn."""
-        return await self.site.passwords.run(self.desk.request.address if self.desk.request else "", call)
+        return await self.site.passwords.run(self.context.request.address if self.context.request else "", call)
 
     async def decode(self, call: Callable[[], T]) -> T:
         """Do what waits for a decoder, where nobody waits to upload or to ask the catalog."""
@@ -98,12 +98,12 @@ class Work:
     @property
     def accounts(self) -> Accounts:
         """What the asker does to accounts."""
-        return Accounts(self.site.catalog, self.desk.principal, self.desk.request)
+        return Accounts(self.site.catalog, self.context.principal, self.context.request)
 
     @property
     def asker(self) -> Hashable:
         """Whose room the answer takes while it waits."""
-        return asker_of(self.desk.principal.account_id, info_of(self.request).address)
+        return client_key(self.context.principal.account_id, info_of(self.request).address)
 
     async def page(self, ask: Callable[[Connection], Page[Any]]) -> Response:
         """A list as `{"items", "next"}`; the next page's address is in Link too."""
@@ -136,7 +136,7 @@ class Work:
 
     async def each(self, uuids: list[str], verb: Callable[[str], Outcome], action: str) -> Response:
         """Do a verb to many sessions; each answer stands in its place."""
-        return JSONResponse({"items": await self.do(lambda: each(uuids, verb, action))})
+        return JSONResponse({"items": await self.do(lambda: run_each(uuids, verb, action))})
 
 
 def answer(record: JsonRecord, status: int = 200, headers: dict[str, str] | None = None) -> JSONResponse:

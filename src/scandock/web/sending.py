@@ -2,7 +2,7 @@
 
 uvicorn waits between two messages until most of what it has was taken, and takes whatever one message brings at once:
 so a body goes out in pieces. Until it has all been taken it is held here, in memory or in a file, which counts
-(`services.held_answers`). A client that takes nothing is ended by aborting its connection: to close it would wait until
+(`services.response_buffers`). A client that takes nothing is ended by aborting its connection: to close it would wait until
 the client takes what is in the buffer. The transport is reached by the request's scope (`TRANSPORT`).
 
 Plain ASGI, as `request_ids.Around`, within which it is.
@@ -25,13 +25,13 @@ from starlette.responses import Response, StreamingResponse
 
 from scandock.model import request_limits
 from scandock.model.errors import ScandockError
-from scandock.services.held_answers import asker_of
+from scandock.services.response_buffers import client_key
 from scandock.services.logs import log
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from scandock.services.held_answers import HeldAnswers, HeldFile, WorkLock
+    from scandock.services.response_buffers import ResponseBuffers, BufferedFile, WorkLock
 
 PIECE: Final = 64 * 1024
 """Bytes of one message; an answer that has no more is never refused and needs no room."""
@@ -128,7 +128,7 @@ class Sending:
 class _Answer:
     """One answer on its way."""
 
-    def __init__(self, scope: Scope, send: Send, answers: Answers, held: HeldAnswers, refuse: Refuse) -> None:
+    def __init__(self, scope: Scope, send: Send, answers: Answers, held: ResponseBuffers, refuse: Refuse) -> None:
         self._scope = scope
         self._send = send
         self._answers = answers
@@ -204,7 +204,7 @@ class _Answer:
     @property
     def _asker(self) -> Hashable:
         client = self._scope.get("client")
-        return asker_of(self._scope.get("state", {}).get("account_id"), client[0] if client else "")
+        return client_key(self._scope.get("state", {}).get("account_id"), client[0] if client else "")
 
     async def _in_pieces(self, message: Message) -> None:
         body, at = message.get("body", b""), 0
@@ -294,7 +294,7 @@ async def _nothing_comes() -> Message:
 class HeldResponse(StreamingResponse):
     """A body that waits in a file and has taken its room; the file is closed whether or not the body is taken."""
 
-    def __init__(self, body: HeldFile, headers: Mapping[str, str], media_type: str) -> None:
+    def __init__(self, body: BufferedFile, headers: Mapping[str, str], media_type: str) -> None:
         pieces = iterate_in_threadpool(body.pieces())
         super().__init__(pieces, 200, {**headers, "Content-Length": str(body.size)}, media_type)
         self._body = body

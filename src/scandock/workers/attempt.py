@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from scandock.catalog.engine import Catalog
     from scandock.queue.leases import ImportLease
     from scandock.rules.import_request import ImportRequest
-    from scandock.services.progress import Recorder
+    from scandock.services.progress import ProgressRecorder
     from scandock.services.settings import Settings
     from scandock.store.local import LocalStore
     from scandock.store.port import Stage
@@ -85,8 +85,8 @@ def run_attempt(order: AttemptRequest, settings: Settings) -> None:
     """Bring the import to its end, or back among those that wait; TokenLost where it is not ours."""
     from scandock.publishing.areas import make_areas
     from scandock.queue.leases import renew
-    from scandock.services.opening import open_data_catalog
-    from scandock.services.progress import Recorder
+    from scandock.services.data_catalog import open_data_catalog
+    from scandock.services.progress import ProgressRecorder
     from scandock.store.local import LocalStore
 
     store = LocalStore(order.data)
@@ -101,7 +101,7 @@ def run_attempt(order: AttemptRequest, settings: Settings) -> None:
             reach("began")
             try:
                 if not _finish_earlier(catalog, store, stage, upload, order):
-                    with Recorder(catalog, upload.lease, attempt=order.attempt) as recorder:
+                    with ProgressRecorder(catalog, upload.lease, attempt=order.attempt) as recorder:
                         UploadRun(catalog, store, stage, upload, order, settings, recorder).run()
             finally:
                 stage.close()
@@ -185,7 +185,7 @@ class UploadRun(ImportRun):
         upload: ReceivedUpload,
         order: AttemptRequest,
         settings: Settings,
-        recorder: Recorder,
+        recorder: ProgressRecorder,
     ) -> None:
         from scandock.rules.mapping import parse_mapping
         from scandock.workers.context import make_context
@@ -275,7 +275,7 @@ class UploadRun(ImportRun):
 
     def _check_account(self) -> None:
         """What names no project asks for no right in one, and would stand in `Unassigned`, whoever sent it."""
-        from scandock.services.uploading import is_disabled
+        from scandock.services.upload_rights import is_disabled
 
         if is_disabled(self.context.catalog, self.upload.account_id):
             raise AccountDisabled
@@ -298,21 +298,21 @@ class UploadRun(ImportRun):
 
     def allowed(self, project: str) -> bool:
         """The right may have gone since the bytes came, and headers may name a project that nobody asked about."""
-        from scandock.services.uploading import may_upload
+        from scandock.services.upload_rights import may_upload
 
         return may_upload(self.context.catalog, self.upload.account_id, project)
 
     def may_archive(self, project: str) -> bool:
         """As the roles are now; what the login or token served for was looked at when the bytes came."""
-        from scandock.services.uploading import may_archive
+        from scandock.services.upload_rights import may_archive
 
         return may_archive(self.context.catalog, self.upload.account_id, project)
 
 
 def _log_unexpected(upload: str, error: Exception) -> None:
-    from scandock.services.logs import log, where
+    from scandock.services.logs import log, error_location
 
-    log().error("unexpected", upload=upload, error=type(error).__name__, where=where(error))
+    log().error("unexpected", upload=upload, error=type(error).__name__, where=error_location(error))
 
 
 def main(words: list[str], telling: int = NO_PIPE) -> int:
@@ -321,11 +321,11 @@ def main(words: list[str], telling: int = NO_PIPE) -> int:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # its worker says when it is to stop, by SIGKILL
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     confine(int(parent), "attempt", oom=OOM_SCORE)
-    from scandock.services.logs import bind_upload, cause, set_up
+    from scandock.services.logs import bind_upload, error_cause, configure_logging
     from scandock.services.settings import load_settings
 
     order, settings = AttemptRequest.from_json(order_text), load_settings()
-    log = set_up("attempt", settings.log_level)
+    log = configure_logging("attempt", settings.log_level)
     bind_upload(order.upload, attempt=order.attempt)
     try:
         run_attempt(order, settings)
@@ -337,7 +337,7 @@ def main(words: list[str], telling: int = NO_PIPE) -> int:
             raise
         if isinstance(why, Fault):
             send_fault(telling, why)
-        log.error("attempt failed", code=why.code, cause=cause(error))
+        log.error("attempt failed", code=why.code, cause=error_cause(error))
         return 1
     return 0
 

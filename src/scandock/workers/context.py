@@ -22,9 +22,9 @@ from scandock.rules.naming import check_labels, list_named_projects
 from scandock.rules.notices import printable
 from scandock.rules.policy import SiteRules
 from scandock.rules.routing_rules import parse_rules
-from scandock.services.opening import CATALOG, is_there, open_data_catalog, refuse_lost_catalog
+from scandock.services.data_catalog import CATALOG_FILE, has_catalog, open_data_catalog, check_catalog_not_lost
 from scandock.services.project_errors import ProjectExists
-from scandock.services.project_making import make_project
+from scandock.services.project_creation import create_project
 from scandock.workers.errors import MappingProjectUnknown
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class WorkerContext:
             if find_project(connection, name) is not None:
                 return
         with contextlib.suppress(ProjectExists):  # made by another import just now
-            make_project(self.catalog, self.settings, SYSTEM, name, "", RequestInfo(f"local uid {os.getuid()}"))
+            create_project(self.catalog, self.settings, SYSTEM, name, "", RequestInfo(f"local uid {os.getuid()}"))
 
 
 def _unknown_projects(mapping: tuple[MappingRow, ...], missing: set[str]) -> Usage:
@@ -133,15 +133,15 @@ def make_scratch_context(folder: str, data: str | None, settings: Settings, requ
     projects = _named_projects(request, mapping, settings) if data is None else []
     texts: dict[str, str] = {}
     if data is not None:
-        refuse_lost_catalog(data, settings)  # its projects and rules are lost, too: nothing can be told by them
+        check_catalog_not_lost(data, settings)  # its projects and rules are lost, too: nothing can be told by them
     theirs: Catalog | None = None
-    if data is not None and is_there(data, settings):
+    if data is not None and has_catalog(data, settings):
         theirs = open_data_catalog(data, settings)
     try:
         if theirs is not None:
             with theirs.read() as connection:
                 projects, texts = list_projects(connection), _rule_texts(connection)
-        catalog = open_catalog(f"sqlite:///{folder}/{CATALOG}")
+        catalog = open_catalog(f"sqlite:///{folder}/{CATALOG_FILE}")
         for project in projects:
             add_project(catalog, project)
     except BaseException:

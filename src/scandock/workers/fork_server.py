@@ -54,8 +54,8 @@ PAUSE_SECONDS = 1.0
 NEEDED = (
     "scandock.catalog.engine", "scandock.pipeline.flow", "scandock.publishing.complete", "scandock.publishing.row_cleanup",
     "scandock.publishing.requeue", "scandock.publishing.reserve", "scandock.queue.leases", "scandock.services.logs",
-    "scandock.services.opening", "scandock.services.progress", "scandock.services.settings",
-    "scandock.services.uploading", "scandock.store.local", "scandock.store.work_locks", "scandock.store.trees",
+    "scandock.services.data_catalog", "scandock.services.progress", "scandock.services.settings",
+    "scandock.services.upload_rights", "scandock.store.local", "scandock.store.work_locks", "scandock.store.trees",
     "scandock.workers.readers", "scandock.workers.context",
 )  # fmt: skip
 """What an attempt imports as it goes, and what those import."""

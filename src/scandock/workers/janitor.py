@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from scandock.model.errors import OUTAGES
 from scandock.publishing.recover import recover
-from scandock.services.cleaning.cleaner import Stored
+from scandock.services.cleaning.cleaner import CatalogAndStore
 from scandock.services.cleaning.trash import TRASH
-from scandock.services.clock_watch import why_wait
-from scandock.services.project_deleting import finish_deletions
+from scandock.services.clock_check import check_deletion_allowed
+from scandock.services.project_deletions import finish_deletions
 from scandock.workers.machine_faults import to_machine_fault
 from scandock.workers.worker_figures import LeaseLoss, WorkerFigures
 
@@ -98,9 +98,9 @@ class Janitor:
             self._log.warning("deletion of a project stuck", code=why.code)
         while not self._ended and self._store.sweep(SWEEP_SECONDS).left:
             continue
-        waits = why_wait(self._catalog)
+        waits = check_deletion_allowed(self._catalog)
         if not waits and not self._is_wanted():
-            TRASH.run(Stored(self._catalog, self._store, self._settings))
+            TRASH.run(CatalogAndStore(self._catalog, self._store, self._settings))
         if waits != self._waits:
             self._waits = waits
             self._log.warning("nothing is deleted for its age" if waits else "deleting goes on", why=waits)

@@ -24,7 +24,7 @@ from scandock.model.crash_points import reach
 from scandock.model.verdicts import WITHOUT_RECEIPT, ImportState
 from scandock.queue.tokens import new_token, new_uuid
 from scandock.rules.routing_rules import parse_rules, rule_tags
-from scandock.services.preparing import prepare
+from scandock.services.data_preparation import prepare_data
 from scandock.store.local import LocalStore
 from scandock.workers.import_run import ImportRun
 from scandock.workers.import_progress import ImportProgress
@@ -53,7 +53,7 @@ def run_import(
     """Import one archive into DATA. Raises Usage where the request is off; every other end is a result."""
     listening = ImportProgress(on_progress)
     store = LocalStore(os.path.abspath(data))
-    prepare(store, settings)
+    prepare_data(store, settings)
     number, token = new_uuid(), new_token()
     with store.hold(number):
         stage = store.begin(number, token)
@@ -143,11 +143,11 @@ class _LocalImport:
 
     def _empty_trash(self, context: WorkerContext) -> None:
         """Give up what was replaced long ago, where the clock can be trusted; else the next command does."""
-        from scandock.services.cleaning.cleaner import Stored
+        from scandock.services.cleaning.cleaner import CatalogAndStore
         from scandock.services.cleaning.trash import REPLACED
 
         with contextlib.suppress(ScandockError):
-            REPLACED.run(Stored(context.catalog, self.store, self.settings))
+            REPLACED.run(CatalogAndStore(context.catalog, self.store, self.settings))
 
     # -- the catalog, beside the readers -------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from scandock.model import request_limits
 from scandock.model.errors import ScandockError
-from scandock.services.notifying import Lanes, send_due
+from scandock.services.notifications import DeliverySlots, send_due_deliveries
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -29,7 +29,7 @@ class MessageSender:
         self._catalog = catalog
         self._settings = settings
         self._log = log
-        self._lanes = Lanes()
+        self._lanes = DeliverySlots()
         self._ended = False
         self._calls = threading.Semaphore(0)
         self._threads = [
@@ -54,7 +54,7 @@ class MessageSender:
     def _run(self) -> None:
         while not self._ended:
             try:
-                done = send_due(self._catalog, self._settings, lambda: self._ended, self._lanes, self.call)
+                done = send_due_deliveries(self._catalog, self._settings, lambda: self._ended, self._lanes, self.call)
             except ScandockError as error:
                 self._log.warning("outcomes not sent", code=error.code)
             else:

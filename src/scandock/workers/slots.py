@@ -35,13 +35,13 @@ class SlotPool:
         self._claim = claim
         self._run = run
         self._log = log
-        self._news = threading.Condition()
+        self._read_news = threading.Condition()
         self._claiming = threading.Lock()
         self._offers: deque[Future[bool]] = deque()
         self._looks = 0
         self._busy = self._big = 0
         self._ended = False
-        self._trouble = ""
+        self._find_problem = ""
         """Code of what kept the last look from claiming, which has been told."""
         self._threads = [threading.Thread(target=self._serve, name=f"slot-{n}") for n in range(size)]
 
@@ -51,37 +51,37 @@ class SlotPool:
 
     def look(self) -> None:
         """Let every free slot look for something to claim."""
-        with self._news:
+        with self._read_news:
             self._looks += 1
-            self._news.notify_all()
+            self._read_news.notify_all()
 
     def offer(self) -> Future[bool]:
         """Claim an import as soon as a slot is free; done when it has ended, False where none waited."""
         offer: Future[bool] = Future()
-        with self._news:
+        with self._read_news:
             if self._ended:
                 offer.set_result(False)
                 return offer
             self._offers.append(offer)
-            self._news.notify()
+            self._read_news.notify()
         return offer
 
     @property
     def busy(self) -> int:
         """How many slots run an import."""
-        with self._news:
+        with self._read_news:
             return self._busy
 
     def idle(self, seconds: float) -> bool:
         """Wait until no slot runs an import, at most so long; whether that came."""
-        with self._news:
-            return self._news.wait_for(lambda: not self._busy, seconds)
+        with self._read_news:
+            return self._read_news.wait_for(lambda: not self._busy, seconds)
 
     def end(self) -> None:
         """Claim nothing any more."""
-        with self._news:
+        with self._read_news:
             self._ended = True
-            self._news.notify_all()
+            self._read_news.notify_all()
 
     def join(self) -> None:
         for thread in self._threads:
@@ -91,8 +91,8 @@ class SlotPool:
         last_looks = 0
         while True:
             offer = None
-            with self._news:
-                self._news.wait_for(lambda at=last_looks: self._ended or self._offers or self._looks != at)  # type: ignore[misc]
+            with self._read_news:
+                self._read_news.wait_for(lambda at=last_looks: self._ended or self._offers or self._looks != at)  # type: ignore[misc]
                 if self._ended:
                     self._refuse()
                     return
@@ -126,27 +126,27 @@ class SlotPool:
 
     def _next(self) -> Claim | None:
         with self._claiming:
-            with self._news:
+            with self._read_news:
                 if self._ended:
                     return None
                 slots = SlotUsage(self.size, self._busy, self._big)
             try:
                 claim = self._claim(slots)
             except ScandockError as error:
-                if error.code != self._trouble:  # each look would tell the same, twice a second
+                if error.code != self._find_problem:  # each look would tell the same, twice a second
                     self._log.warning("nothing claimed", code=error.code, why=OUTAGES.get(error.code))
-                self._trouble = error.code
+                self._find_problem = error.code
                 return None
-            if self._trouble:
+            if self._find_problem:
                 self._log.info("claiming goes on")
-                self._trouble = ""
+                self._find_problem = ""
             if claim is not None:
                 self._count(claim, 1)
             return claim
 
     def _count(self, claim: Claim, by: int) -> None:
-        with self._news:
+        with self._read_news:
             self._busy += by
             self._big += by * claim.big
             self._on_busy(self._busy)
-            self._news.notify_all()
+            self._read_news.notify_all()

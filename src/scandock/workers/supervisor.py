@@ -24,9 +24,9 @@ from scandock.model.process import python_command
 from scandock.publishing.areas import make_areas
 from scandock.queue.engines import engine_of
 from scandock.services.data_errors import DataServed
-from scandock.services.logs import set_up
-from scandock.services.opening import open_data_catalog
-from scandock.services.preparing import prepare
+from scandock.services.logs import configure_logging
+from scandock.services.data_catalog import open_data_catalog
+from scandock.services.data_preparation import prepare_data
 from scandock.services.settings import Settings
 from scandock.store import server_lock
 from scandock.store.local import LocalStore
@@ -64,9 +64,9 @@ def serve(options: ServeOptions, settings: Settings, say: Callable[[str], None],
     """Serve until SIGTERM or Ctrl-C; `say` tells a person. Raises Usage or Fault where it can't begin."""
     signal.pthread_sigmask(signal.SIG_BLOCK, [*STOPS, signal.SIGCHLD])
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    log = set_up("supervisor", settings.log_level)
+    log = configure_logging("supervisor", settings.log_level)
     store = LocalStore(os.path.abspath(options.data))
-    prepare(store, settings)
+    prepare_data(store, settings)
     with _lock_data(store.path), _open_listener(options) as listener:
         store.try_writing()
         slots = str(options.slots or default_slots())

@@ -10,8 +10,8 @@ from sqlalchemy import exists, or_, select
 from scandock.catalog.tables import operation, upload
 from scandock.model.errors import ScandockError
 from scandock.model.verdicts import QUEUED
-from scandock.services.pacing import Pace
-from scandock.services.verifying import Plan, Verified, Verifier
+from scandock.services.rate_limit import RateLimiter
+from scandock.services.file_verification import VerificationPlan, VerificationCounts, Verifier
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,14 +33,14 @@ BUSY_SHARE: Final = 0.25
 class Verification:
     """Verifies as the site's settings say, a turn at a time; also while imports run, only slower."""
 
-    def __init__(self, catalog: Catalog, store: LocalStore, settings: Settings, pace: Pace | None = None) -> None:
+    def __init__(self, catalog: Catalog, store: LocalStore, settings: Settings, pace: RateLimiter | None = None) -> None:
         self._catalog = catalog
-        self._pace = pace or Pace()
+        self._pace = pace or RateLimiter()
         self._rate = settings.verify_bytes_per_second
-        plan = Plan(days=settings.verify_days, pace=self._pace, mail=settings.smtp_host is not None)
+        plan = VerificationPlan(days=settings.verify_days, pace=self._pace, mail=settings.smtp_host is not None)
         self._verifier = Verifier(catalog, store, plan)
 
-    def turn(self, seconds: float, stop: Callable[[], bool]) -> Verified:
+    def turn(self, seconds: float, stop: Callable[[], bool]) -> VerificationCounts:
         """Verify for about so long. Raises Fault where the catalog fails."""
         self._pace.bytes_per_second = self._rate * (BUSY_SHARE if _is_busy(self._catalog) else 1)
         return self._verifier.run(seconds, stop)
@@ -57,7 +57,7 @@ class VerifierThread:
 
     def __init__(self, catalog: Catalog, store: LocalStore, settings: Settings, log: FilteringBoundLogger) -> None:
         self._ended = threading.Event()
-        self._verification = Verification(catalog, store, settings, Pace(wait=self._ended.wait))
+        self._verification = Verification(catalog, store, settings, RateLimiter(wait=self._ended.wait))
         self._log = log
         self._thread = threading.Thread(target=self._run, name="verifier", daemon=True)
 

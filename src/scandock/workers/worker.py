@@ -18,9 +18,9 @@ from scandock.model.process import confine, keep_one_heap, unblock_signals
 from scandock.queue.claim import Claim, SlotUsage, claim
 from scandock.queue.engines import engine_of
 from scandock.queue.owner import this_owner
-from scandock.services.logs import cause, set_up
-from scandock.services.opening import open_data_catalog
-from scandock.services.preparing import prepare
+from scandock.services.logs import error_cause, configure_logging
+from scandock.services.data_catalog import open_data_catalog
+from scandock.services.data_preparation import prepare_data
 from scandock.services.settings import load_settings
 from scandock.store.local import LocalStore
 from scandock.workers.liveness import WorkerLiveness
@@ -64,7 +64,7 @@ class Worker:
     ) -> None:
         self.liveness = liveness
         self.store = LocalStore(data)
-        prepare(self.store, settings)
+        prepare_data(self.store, settings)
         self.catalog = open_data_catalog(self.store.path, settings)
         self.catalog.limit_caches(CACHES_BYTES)
         self.catalog.on_damage = liveness.figures.set_damaged
@@ -144,12 +144,12 @@ def main(words: list[str]) -> int:
     liveness = WorkerLiveness(int(shared[0])) if shared else WorkerLiveness.make()
     liveness.start()  # before the catalog is opened, which may take long
     settings = load_settings()
-    log = set_up("worker", settings.log_level)
+    log = configure_logging("worker", settings.log_level)
     with ForkedAttempts(log, start_attempt_process, forks) as start:
         try:
             worker = Worker(data, int(size), settings, int(parent), liveness, log, start)
         except Fault as fault:  # of disk or catalog: its supervisor tries again
-            log.error("worker can't begin", code=fault.code, why=OUTAGES.get(fault.code), cause=cause(fault))
+            log.error("worker can't begin", code=fault.code, why=OUTAGES.get(fault.code), cause=error_cause(fault))
             return 1
 
         def stop(_number: int, _frame: FrameType | None) -> None:

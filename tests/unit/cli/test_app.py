@@ -167,7 +167,7 @@ def test_a_bad_setting_is_wrong_usage(run, engine, archive, tmp_path, monkeypatc
 
 
 def test_an_error_that_nobody_foresaw_outside_an_import_is_a_sentence_too(run, monkeypatch):
-    monkeypatch.setattr("scandock.services.setting_rows.describe", lambda settings: 1 // 0)
+    monkeypatch.setattr("scandock.services.setting_rows.describe_settings", lambda settings: 1 // 0)
     code, out, err = run("settings")
     assert (code, out) == (1, "")
     assert "ZeroDivisionError" in err
@@ -213,9 +213,9 @@ def test_version_and_help(run):
 
 def test_check_says_what_it_found(run, monkeypatch, tmp_path):
     found = [types.SimpleNamespace(kind="missing", name="archive/P/\x1bL", message="It is gone.", session="")]
-    module = types.ModuleType("scandock.services.checking")
+    module = types.ModuleType("scandock.services.consistency_check")
     module.check = lambda data, settings, on_progress: list(found)  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "scandock.services.checking", module)
+    monkeypatch.setitem(sys.modules, "scandock.services.consistency_check", module)
     code, out, _ = run("check", "--data", tmp_path)
     assert code == 3
     assert r"missing: archive/P/\x1bL: It is gone." in out

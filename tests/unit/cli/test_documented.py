@@ -11,8 +11,8 @@ import typer
 from scandock.cli.app import app
 from scandock.model.limit_counts import RequestLimit
 from scandock.model.limits import Limits
-from scandock.services.setting_rows import describe, describe_limits
-from scandock.services.settings import OUTSIDE, load_settings, variable
+from scandock.services.setting_rows import describe_settings, describe_limits
+from scandock.services.settings import OUTSIDE, load_settings, variable_name
 
 
 def page(project_root, name):
@@ -59,14 +59,14 @@ def test_the_page_names_no_option_that_does_not_exist(project_root, commands):
 
 def test_every_setting_is_on_its_page_with_its_default(project_root):
     table = defaults_on(page(project_root, "settings.md"))
-    for row in describe(load_settings()):
+    for row in describe_settings(load_settings()):
         assert table.pop(row.name) == row.shown
     assert set(table) == set(OUTSIDE)
 
 
 def test_every_limit_is_on_its_page_with_its_default(project_root):
-    shown = {row.name: row.shown for row in describe(load_settings())}
-    limits = [variable(field.name) for field in fields(Limits)]
+    shown = {row.name: row.shown for row in describe_settings(load_settings())}
+    limits = [variable_name(field.name) for field in fields(Limits)]
     table = defaults_on(page(project_root, "limits.md"))
     assert [name for name in limits if name not in table] == []
     assert table == {name: shown[name] for name in table}

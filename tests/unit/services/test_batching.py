@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from scandock.services.batching import MOST, Gathering
+from scandock.services.batching import MAX_CHANGES, ChangeBatcher
 
 
 class Held:
@@ -37,7 +37,7 @@ def threads() -> Iterator[ThreadPoolExecutor]:
 
 def test_what_comes_meanwhile_is_the_next_round(threads):
     held = Held()
-    gathering = Gathering(threads, held, held.over.append)
+    gathering = ChangeBatcher(threads, held, held.over.append)
     first = gathering.submit("a", 0)
     assert held.begun.acquire(timeout=30)
     later = [gathering.submit("a", n) for n in (1, 2, 3, 4)]
@@ -50,7 +50,7 @@ def test_what_comes_meanwhile_is_the_next_round(threads):
 
 def test_keys_do_not_wait_for_each_other(threads):
     held = Held()
-    gathering = Gathering(threads, held, held.over.append)
+    gathering = ChangeBatcher(threads, held, held.over.append)
     both = [gathering.submit(key, 0) for key in "ab"]
     assert held.begun.acquire(timeout=30)
     assert held.begun.acquire(timeout=30)
@@ -60,7 +60,7 @@ def test_keys_do_not_wait_for_each_other(threads):
 
 def test_a_fault_is_told_to_all_of_its_round_and_to_nobody_else(threads):
     held = Held()
-    gathering = Gathering(threads, held, held.over.append)
+    gathering = ChangeBatcher(threads, held, held.over.append)
     first = gathering.submit("a", 0)
     assert held.begun.acquire(timeout=30)
     broken = [gathering.submit("a", n) for n in (2, -1)]
@@ -74,19 +74,19 @@ def test_a_fault_is_told_to_all_of_its_round_and_to_nobody_else(threads):
 
 def test_a_round_has_a_most(threads):
     held = Held()
-    gathering = Gathering(threads, held, held.over.append)
+    gathering = ChangeBatcher(threads, held, held.over.append)
     every = [gathering.submit("a", 0)]
     assert held.begun.acquire(timeout=30)
-    every += [gathering.submit("a", 2) for _ in range(MOST + 1)]
+    every += [gathering.submit("a", 2) for _ in range(MAX_CHANGES + 1)]
     held.go.release(3)
     assert {one.result(30) for one in every} == {None}
-    assert [len(changes) for _, changes in held.rounds] == [1, MOST, 1]
+    assert [len(changes) for _, changes in held.rounds] == [1, MAX_CHANGES, 1]
 
 
 def test_after_the_end_of_its_threads_nothing_hangs():
     held = Held()
     pool = ThreadPoolExecutor(1)
-    gathering = Gathering(pool, held, held.over.append)
+    gathering = ChangeBatcher(pool, held, held.over.append)
     pool.shutdown()
     assert isinstance(gathering.submit("a", 0).exception(30), RuntimeError)
     assert held.over == [0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from scandock.model.errors import Usage
-from scandock.services.downloads import byte_range, disposition, media_type
+from scandock.services.downloads import parse_byte_range, content_disposition, media_type
 
 
 @pytest.mark.parametrize(
@@ -28,19 +28,19 @@ from scandock.services.downloads import byte_range, disposition, media_type
     ],
 )
 def test_ranges(header, expected):
-    assert byte_range(header, 10) == expected
+    assert parse_byte_range(header, 10) == expected
 
 
 @pytest.mark.parametrize(("header", "size"), [("bytes=10-", 10), ("bytes=-0", 10), ("bytes=0-", 0), ("bytes=-1", 0)])
 def test_ranges_beyond(header, size):
     with pytest.raises(Usage) as caught:
-        byte_range(header, size)
+        parse_byte_range(header, size)
     assert caught.value.code == "range_unsatisfiable"
 
 
 @pytest.mark.parametrize("name", ["a.dcm", 'a"b', "a\r\nSet-Cookie: x", "ü.txt", "", "a;b", "%41", "\\x"])
 def test_a_name_can_not_break_out_of_its_header(name):
-    header = disposition(name)
+    header = content_disposition(name)
     header.encode("ascii")
     assert header.startswith('attachment; filename="')
     assert header.count('"') == 2

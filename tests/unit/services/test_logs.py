@@ -9,7 +9,7 @@ import pytest
 import structlog
 
 from scandock.model.errors import Fault
-from scandock.services.logs import cause, log, set_up, where
+from scandock.services.logs import error_cause, log, configure_logging, error_location
 from tests.sinks import steps_logged_by
 
 
@@ -31,7 +31,7 @@ def lines(capsys):
 
 
 def test_a_line_has_its_process_time_level_and_what_the_request_bound(capsys):
-    set_up("web")
+    configure_logging("web")
     structlog.contextvars.bind_contextvars(request_id="r1")
     log().info("request", upload="u1")
     structlog.contextvars.clear_contextvars()
@@ -42,14 +42,14 @@ def test_a_line_has_its_process_time_level_and_what_the_request_bound(capsys):
 
 @pytest.mark.parametrize(("level", "told"), [("debug", 4), ("info", 3), ("warning", 2), ("error", 1)])
 def test_what_is_told_begins_at_the_level(capsys, level, told):
-    made = set_up("worker", level)
+    made = configure_logging("worker", level)
     for name in ("debug", "info", "warning", "error"):
         getattr(made, name)(name)
     assert [line["event"] for line in lines(capsys)] == ["debug", "info", "warning", "error"][-told:]
 
 
 def test_libraries_come_the_same_way_with_warnings_and_worse(capsys):
-    set_up("web", "debug")
+    configure_logging("web", "debug")
     logging.getLogger("uvicorn.error").info("Started")
     logging.getLogger("sqlalchemy.engine").debug("SELECT")
     logging.getLogger("uvicorn.error").warning("Invalid %s", "request")
@@ -58,13 +58,13 @@ def test_libraries_come_the_same_way_with_warnings_and_worse(capsys):
 
 
 def test_of_an_error_its_kind_and_place_are_told_and_none_of_its_words(capsys):
-    set_up("web")
+    configure_logging("web")
     try:
         raise ValueError("DOE^JANE")
     except ValueError as error:
         log().error("unexpected", exc_info=error)
         logging.getLogger("uvicorn.error").exception("Exception in ASGI application")
-        place = where(error)[-1]
+        place = error_location(error)[-1]
     text = capsys.readouterr().err
     assert "JANE" not in text
     assert place.startswith("unit/services/test_logs.py:")
@@ -75,8 +75,8 @@ def test_of_an_error_its_kind_and_place_are_told_and_none_of_its_words(capsys):
 
 def test_the_cause_of_a_fault():
     fault = Fault("disk_full", "No space left while writing archive/P/JANE.")
-    assert cause(fault) is None
+    assert error_cause(fault) is None
     fault.__cause__ = OSError(28, "No space left", "JANE")
-    assert cause(fault) == "OSError 28"
+    assert error_cause(fault) == "OSError 28"
     fault.__cause__ = ValueError("JANE")
-    assert cause(fault) == "ValueError"
+    assert error_cause(fault) == "ValueError"

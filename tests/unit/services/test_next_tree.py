@@ -16,14 +16,14 @@ from scandock.catalog.own_resources import OwnResources
 from scandock.catalog.trees import ResourceRow, ScanRow, files_of, resources_of, scans_of
 from scandock.model.errors import Usage
 from scandock.publishing.tree_plan import TreePlan
-from scandock.services.next_tree import NextTree, Place, Staged
+from scandock.services.next_tree import NextTree, ResourcePath, StagedFile
 from scandock.store.paths import CHANGED_TREE, SENT_FILES, RelPath, path_below, resource_file, tree_path
 from scandock.store.stages import LocalStage
 from tests.unit.publishing.next_trees import Room, files_in, opened_room
 
-PLACES = [Place(None, "MISC"), Place("1", "DICOM"), Place("1", "NOTES"), Place("2", "DICOM")]
+PLACES = [ResourcePath(None, "MISC"), ResourcePath("1", "DICOM"), ResourcePath("1", "NOTES"), ResourcePath("2", "DICOM")]
 NAMES = ("a", "b", "sub/a")
-Model = dict[tuple[Place, str], bytes]
+Model = dict[tuple[ResourcePath, str], bytes]
 
 
 @pytest.fixture(scope="module")
@@ -54,12 +54,12 @@ def test_what_is_changed_is_what_a_plain_model_says(room: Room, changes: list[li
     for steps in changes:
         stage = room.stage()
         with room.catalog.read() as connection:
-            to_be = NextTree.read(connection, replace(shelf, tree_id=built.tree_id))
+            next_tree = NextTree.read(connection, replace(shelf, tree_id=built.tree_id))
         before = dict(model)
         for at, step in enumerate(steps):
-            apply(to_be, stage, at, step, model)
-        assert to_be.changed or model == before
-        plan = to_be.plan()
+            apply(next_tree, stage, at, step, model)
+        assert next_tree.changed or model == before
+        plan = next_tree.plan()
         assert plan.takes_out or all(model.get(key) == data for key, data in before.items())
         built = room.build(stage, plan)
         expected = {resource_file(place.scan_id, place.label, file): data for (place, file), data in model.items()}
@@ -68,16 +68,16 @@ def test_what_is_changed_is_what_a_plain_model_says(room: Room, changes: list[li
         room.store.publish_exchange(stage, CHANGED_TREE, name, inode=built.inode)
 
 
-def apply(to_be: NextTree, stage: LocalStage, at: int, step: tuple[str, Place, str, bytes], model: Model) -> None:
+def apply(next_tree: NextTree, stage: LocalStage, at: int, step: tuple[str, ResourcePath, str, bytes], model: Model) -> None:
     """Make one change to both, or to neither where it is refused as there is nothing to take out, or no such scan."""
     kind, place, name, data = step
     within = [key for key in model if key[0] == place]
     named = [key for key in within if key[1] == name or key[1].startswith(f"{name}/")]
     changes: dict[str, Callable[[], object]] = {
-        "put": lambda: put(to_be, stage, path_below(SENT_FILES, str(at)), place, name, data),
-        "take": lambda: to_be.remove_files(place, name),
-        "resource": lambda: to_be.remove_resource(place),
-        "scan": lambda: to_be.remove_scan(str(place.scan_id)),
+        "put": lambda: put(next_tree, stage, path_below(SENT_FILES, str(at)), place, name, data),
+        "take": lambda: next_tree.remove_files(place, name),
+        "resource": lambda: next_tree.remove_resource(place),
+        "scan": lambda: next_tree.remove_scan(str(place.scan_id)),
     }
     try:
         done = changes[kind]()
@@ -100,10 +100,10 @@ def apply(to_be: NextTree, stage: LocalStage, at: int, step: tuple[str, Place, s
         model[place, name] = data
 
 
-def put(to_be: NextTree, stage: LocalStage, rel: RelPath, place: Place, name: str, data: bytes) -> None:
+def put(next_tree: NextTree, stage: LocalStage, rel: RelPath, place: ResourcePath, name: str, data: bytes) -> None:
     stage.put_whole(rel, data)
-    one = Staged(rel=rel, name=name, size=len(data), sha256=sha256(data).digest(), md5=b"m" * 16, frames=1 + len(data))
-    to_be.put(stage, place, [one], overwrite=True, kind=("", "", ""))
+    one = StagedFile(rel=rel, name=name, size=len(data), sha256=sha256(data).digest(), md5=b"m" * 16, frames=1 + len(data))
+    next_tree.put(stage, place, [one], overwrite=True, kind=("", "", ""))
 
 
 def check_rows(room: Room, tree_id: int, model: Model) -> None:
@@ -112,7 +112,7 @@ def check_rows(room: Room, tree_id: int, model: Model) -> None:
         resources = {one.n: one for one in resources_of(connection, tree_id)}
         scans = {one.n: one for one in scans_of(connection, tree_id)}
     ids = {one.n: scans[one.scan_n].scan_id if one.scan_n is not None else None for one in resources.values()}
-    assert {(Place(ids[row.resource_n], resources[row.resource_n].label), row.name): row.sha256 for row in rows} == {
+    assert {(ResourcePath(ids[row.resource_n], resources[row.resource_n].label), row.name): row.sha256 for row in rows} == {
         key: sha256(data).digest() for key, data in model.items()
     }
     for one in resources.values():

@@ -16,9 +16,9 @@ from scandock.catalog.tables import project
 from scandock.model.errors import Usage
 from scandock.rules.project_fields import ProjectChanges
 from scandock.services.editing import edit_project
-from scandock.services.moving import Desk
-from scandock.services.project_describing import describe_project, make_described
-from scandock.services.project_making import make_project
+from scandock.services.moving import ServiceContext
+from scandock.services.project_description import edit_description, create_described_project
+from scandock.services.project_creation import create_project
 from scandock.services.settings import load_settings
 from scandock.store.port import Store
 
@@ -26,20 +26,20 @@ pytestmark = pytest.mark.postgresql
 
 
 @pytest.fixture
-def desk(database_url: str) -> Iterator[Desk]:
+def context(database_url: str) -> Iterator[ServiceContext]:
     catalog = open_catalog(database_url)
-    yield Desk(catalog, cast(Store, None), load_settings(), SYSTEM)
+    yield ServiceContext(catalog, cast(Store, None), load_settings(), SYSTEM)
     catalog.dispose()
 
 
-def make(desk: Desk, project_id: str, *, title: str = "", secondary: str = "", alias: str = "") -> str:
+def make(context: ServiceContext, project_id: str, *, title: str = "", secondary: str = "", alias: str = "") -> str:
     fields = {"secondary_ID": secondary} if secondary else {}
-    return make_described(desk, project_id, ProjectChanges(title, fields, (alias,) if alias else ()))
+    return create_described_project(context, project_id, ProjectChanges(title, fields, (alias,) if alias else ()))
 
 
-def describe(desk: Desk, project_id: str, *, title: str = "", secondary: str = "", alias: str = "") -> str:
+def describe(context: ServiceContext, project_id: str, *, title: str = "", secondary: str = "", alias: str = "") -> str:
     fields = {"secondary_ID": secondary} if secondary else {}
-    return describe_project(desk, project_id, ProjectChanges(title, fields, (alias,) if alias else ()))
+    return edit_description(context, project_id, ProjectChanges(title, fields, (alias,) if alias else ()))
 
 
 def code_of(call: Any, *args: Any, **named: Any) -> str:
@@ -48,62 +48,62 @@ def code_of(call: Any, *args: Any, **named: Any) -> str:
     return refused.value.code
 
 
-def test_a_name_of_a_project_is_refused_to_all_others_in_the_same_words(desk: Desk) -> None:
-    make(desk, "Heart-1", title="Große Studie", secondary="HS 1", alias="Hearts")
-    make(desk, "Own")
+def test_a_name_of_a_project_is_refused_to_all_others_in_the_same_words(context: ServiceContext) -> None:
+    make(context, "Heart-1", title="Große Studie", secondary="HS 1", alias="Hearts")
+    make(context, "Own")
     said = set()
     for name in ("GROSSE STUDIE", " hs 1 ", "hEARTS"):
         for field, code in (("title", "title_taken"), ("secondary", "title_taken"), ("alias", "alias_taken")):
             for call, where in ((make, "New"), (describe, "Own")):
                 with pytest.raises(Usage) as refused:
-                    call(desk, where, **{field: name})
+                    call(context, where, **{field: name})
                 assert refused.value.code == code
                 assert "Heart-1" not in str(refused.value)
                 said.add((field, refused.value.message.replace(repr(name.strip()), "?"), refused.value.remedy))
     assert len(said) == 3  # one sentence for each field, whatever the name is of the other project
     for field in ("title", "secondary", "alias"):
-        assert code_of(make, desk, "New", **{field: "heart-1"}) in ("title_taken", "alias_taken")
-    assert code_of(make, desk, "HEARTS") == "alias_taken"
-    assert code_of(make, desk, "heart-1") == "project_exists"
-    assert code_of(edit_project, desk, "Own", {"name": "große studie"}) == "title_taken"
-    assert code_of(make_project, desk.catalog, desk.settings, SYSTEM, "New", "hearts", None) == "title_taken"
-    make(desk, "New", title="Another", secondary="HS 2", alias="Lungs")  # nothing of what was refused has stayed
+        assert code_of(make, context, "New", **{field: "heart-1"}) in ("title_taken", "alias_taken")
+    assert code_of(make, context, "HEARTS") == "alias_taken"
+    assert code_of(make, context, "heart-1") == "project_exists"
+    assert code_of(edit_project, context, "Own", {"name": "große studie"}) == "title_taken"
+    assert code_of(create_project, context.catalog, context.settings, SYSTEM, "New", "hearts", None) == "title_taken"
+    make(context, "New", title="Another", secondary="HS 2", alias="Lungs")  # nothing of what was refused has stayed
 
 
-def test_an_id_is_refused_where_it_is_another_projects_title_or_secondary_id(desk: Desk) -> None:
-    make(desk, "A", title="Named", secondary="Second")
-    assert [code_of(make, desk, name) for name in ("named", "SECOND")] == ["alias_taken", "alias_taken"]
+def test_an_id_is_refused_where_it_is_another_projects_title_or_secondary_id(context: ServiceContext) -> None:
+    make(context, "A", title="Named", secondary="Second")
+    assert [code_of(make, context, name) for name in ("named", "SECOND")] == ["alias_taken", "alias_taken"]
 
 
-def test_a_projects_own_names_may_be_the_same_and_are_free_once_they_change(desk: Desk) -> None:
-    make(desk, "A", title="a", secondary="A", alias="a")
-    describe(desk, "A", title="B", secondary="C", alias="A")
-    edit_project(desk, "A", {"name": "b"})
-    assert code_of(make, desk, "B") == "alias_taken"
-    edit_project(desk, "A", {"name": "D", "quarantine": True})
-    make(desk, "B", secondary="x" * 4000)
-    assert code_of(make, desk, "New", title="X" * 4000) == "title_taken"
+def test_a_projects_own_names_may_be_the_same_and_are_free_once_they_change(context: ServiceContext) -> None:
+    make(context, "A", title="a", secondary="A", alias="a")
+    describe(context, "A", title="B", secondary="C", alias="A")
+    edit_project(context, "A", {"name": "b"})
+    assert code_of(make, context, "B") == "alias_taken"
+    edit_project(context, "A", {"name": "D", "quarantine": True})
+    make(context, "B", secondary="x" * 4000)
+    assert code_of(make, context, "New", title="X" * 4000) == "title_taken"
 
 
-def test_projects_of_an_older_version_keep_the_title_that_they_share(desk: Desk) -> None:
+def test_projects_of_an_older_version_keep_the_title_that_they_share(context: ServiceContext) -> None:
     for name in ("A", "B"):
-        add_project(desk.catalog, ProjectRow(name=name, title="Shared"))
+        add_project(context.catalog, ProjectRow(name=name, title="Shared"))
     for name in ("A", "B"):
-        edit_project(desk, name, {"name": "Shared", "petmr": "pet"})
-        edit_project(desk, name, {"name": "SHARED"})
-        describe(desk, name, title="Shared", secondary=f"{name}2", alias=f"{name}3")
-    assert code_of(make, desk, "C", title="shared") == "title_taken"
-    edit_project(desk, "A", {"name": "Other"})
-    assert code_of(edit_project, desk, "A", {"name": "Shared"}) == "title_taken"
+        edit_project(context, name, {"name": "Shared", "petmr": "pet"})
+        edit_project(context, name, {"name": "SHARED"})
+        describe(context, name, title="Shared", secondary=f"{name}2", alias=f"{name}3")
+    assert code_of(make, context, "C", title="shared") == "title_taken"
+    edit_project(context, "A", {"name": "Other"})
+    assert code_of(edit_project, context, "A", {"name": "Shared"}) == "title_taken"
 
 
-def test_a_deleted_project_has_no_names(desk: Desk) -> None:
+def test_a_deleted_project_has_no_names(context: ServiceContext) -> None:
     """Its row is kept for what the trash has of it."""
-    make(desk, "Gone", title="Title", secondary="Second")
-    with desk.catalog.write() as connection:
+    make(context, "Gone", title="Title", secondary="Second")
+    with context.catalog.write() as connection:
         aside = deleted_name("Gone", 1)
         connection.execute(update(project).where(project.c.name == "Gone").values(name=aside, key=aside.casefold()))
-    make(desk, "New", title="title", secondary="second")
+    make(context, "New", title="title", secondary="second")
 
 
 def waits(catalog: Catalog) -> bool:
@@ -115,21 +115,21 @@ def waits(catalog: Catalog) -> bool:
         return found.first() is not None
 
 
-SECONDS: dict[str, Callable[[Desk], object]] = {
-    "id": lambda desk: make(desk, "Same"),
-    "title": lambda desk: edit_project(desk, "Own", {"name": "Same"}),
-    "secondary ID": lambda desk: describe(desk, "Own", secondary="Same"),
-    "alias": lambda desk: make(desk, "New", alias="Same"),
+SECONDS: dict[str, Callable[[ServiceContext], object]] = {
+    "id": lambda context: make(context, "Same"),
+    "title": lambda context: edit_project(context, "Own", {"name": "Same"}),
+    "secondary ID": lambda context: describe(context, "Own", secondary="Same"),
+    "alias": lambda context: make(context, "New", alias="Same"),
 }
 
 
 @pytest.mark.parametrize("second", SECONDS.values(), ids=SECONDS)
 def test_of_two_who_give_a_name_at_once_one_gets_it(
-    desk: Desk, database_url: str, second: Callable[[Desk], object]
+    context: ServiceContext, database_url: str, second: Callable[[ServiceContext], object]
 ) -> None:
     """The second comes while the first has looked and not yet committed."""
-    make(desk, "Own")
-    other = Desk(open_catalog(database_url), desk.store, desk.settings, SYSTEM)
+    make(context, "Own")
+    other = ServiceContext(open_catalog(database_url), context.store, context.settings, SYSTEM)
     ended, codes = threading.Event(), list[str]()
 
     def come_second() -> None:
@@ -145,11 +145,11 @@ def test_of_two_who_give_a_name_at_once_one_gets_it(
 
     def before_it_commits(_connection: Connection, _number: int) -> None:
         thread.start()
-        while not (ended.is_set() or waits(desk.catalog)):
+        while not (ended.is_set() or waits(context.catalog)):
             ended.wait(0.01)
 
     try:
-        make_project(desk.catalog, desk.settings, SYSTEM, "First", "same", None, describe=before_it_commits)
+        create_project(context.catalog, context.settings, SYSTEM, "First", "same", None, describe=before_it_commits)
         thread.join()
     finally:
         other.catalog.dispose()

@@ -14,7 +14,7 @@ from scandock.access import accounts
 from scandock.access.principal import RequestInfo
 from scandock.catalog.engine import Catalog, open_catalog
 from scandock.services import refusals
-from scandock.services.audit import Did, TrailLine, Wanted, search
+from scandock.services.audit import AuditAction, TrailLine, AuditFilter, search
 from scandock.services.refusals import MINUTE, Refusal, Refusals
 
 
@@ -44,7 +44,7 @@ def person(catalog: Catalog, name: str) -> int:
 
 def lines(catalog: Catalog) -> list[dict[str, Any]]:
     with catalog.read() as connection:
-        return [TrailLine.of(row).to_json() for row in search(connection, Wanted())][::-1]
+        return [TrailLine.of(row).to_json() for row in search(connection, AuditFilter())][::-1]
 
 
 def counts(catalog: Catalog) -> list[int | None]:
@@ -53,7 +53,7 @@ def counts(catalog: Catalog) -> list[int | None]:
 
 
 def refusal(account_id: int | None = None, address: str = "10.0.0.1", **more: Any) -> Refusal:
-    return Refusal(**{"did": Did.LOGIN, "account_id": account_id, "request": RequestInfo(address, "r"), **more})
+    return Refusal(**{"did": AuditAction.LOGIN, "account_id": account_id, "request": RequestInfo(address, "r"), **more})
 
 
 @pytest.mark.postgresql
@@ -91,7 +91,7 @@ def test_addresses_accounts_and_actions_are_told_apart(catalog: Catalog, clock: 
     ann, bob = person(catalog, "ann"), person(catalog, "bob")
     noted = Refusals(catalog, clock)
     for one in (
-        refusal(ann), refusal(bob), refusal(None), refusal(ann, "10.0.0.2"), refusal(ann, did=Did.UPLOAD),
+        refusal(ann), refusal(bob), refusal(None), refusal(ann, "10.0.0.2"), refusal(ann, did=AuditAction.UPLOAD),
         refusal(ann, "2001:db8::1"), refusal(ann, "2001:db8::2"), refusal(ann, "2001:db8:0:1::1"),
     ):  # fmt: skip
         noted.note(one)
@@ -106,9 +106,9 @@ def test_addresses_accounts_and_actions_are_told_apart(catalog: Catalog, clock: 
 def test_a_count_names_what_all_of_it_was_about_and_nothing_else(catalog: Catalog, clock: Clock) -> None:
     noted = Refusals(catalog, clock)
     for target in ("u1", "u1", "u1"):
-        noted.note(refusal(did=Did.EDIT, kind="session", target=target, project="P"))
+        noted.note(refusal(did=AuditAction.EDIT, kind="session", target=target, project="P"))
     for project in ("P", "P", "Q"):
-        noted.note(refusal(did=Did.REQUEST, right="session_read", kind="project", target=project, project=project))
+        noted.note(refusal(did=AuditAction.REQUEST, right="session_read", kind="project", target=project, project=project))
     noted.close()
     told = {
         one["action"]: (one["kind"], one["target"], one["project"])
@@ -121,7 +121,7 @@ def test_a_count_names_what_all_of_it_was_about_and_nothing_else(catalog: Catalo
 def test_a_strangers_thousand_addresses_cost_bounded_memory_and_lines(
     catalog: Catalog, clock: Clock, monkeypatch
 ) -> None:
-    monkeypatch.setattr(refusals, "KEYS_MOST", 20)
+    monkeypatch.setattr(refusals, "MAX_KEYS", 20)
     noted = Refusals(catalog, clock)
     for number in range(1_000):
         noted.note(refusal(None, f"10.0.{number // 250}.{number % 250}"))
@@ -133,7 +133,7 @@ def test_a_strangers_thousand_addresses_cost_bounded_memory_and_lines(
 
 
 def test_what_the_catalog_could_not_take_is_written_later(catalog: Catalog, clock: Clock, monkeypatch) -> None:
-    monkeypatch.setattr(refusals, "KEYS_MOST", 3)
+    monkeypatch.setattr(refusals, "MAX_KEYS", 3)
     noted = Refusals(catalog, clock)
     away = pytest.MonkeyPatch()
     away.setattr(catalog, "write", lambda: (_ for _ in ()).throw(OSError("away")))

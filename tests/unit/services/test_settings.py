@@ -21,8 +21,8 @@ from scandock.services.byte_sizes import format_bytes, parse_bytes
 from scandock.services.masking import mask
 from scandock.services.notify_settings import NotifySettings
 from scandock.services.server_checks import check_server
-from scandock.services.setting_rows import describe, unknown_settings, unknown_variables
-from scandock.services.settings import OUTSIDE, Settings, load_settings, variable
+from scandock.services.setting_rows import describe_settings, describe_unknown_variables, find_unknown_variables
+from scandock.services.settings import OUTSIDE, Settings, load_settings, variable_name
 
 
 @cache
@@ -140,7 +140,7 @@ def test_passwords_and_secrets_are_shown_nowhere(monkeypatch):
     for name in SECRET:
         monkeypatch.setenv(name, "geheim")
     settings = load_settings()
-    rows = {row.name: row for row in describe(settings)}
+    rows = {row.name: row for row in describe_settings(settings)}
     assert {name for name, row in rows.items() if row.value == "***"} == SECRET
     assert "geheim" not in repr(settings) + repr(rows)
     assert settings.admin_password is not None
@@ -248,8 +248,8 @@ def test_the_password_of_a_bad_database_url_is_in_no_message(monkeypatch):
 def test_rows_say_where_a_value_comes_from_and_mask_the_password(monkeypatch):
     monkeypatch.setenv("SCANDOCK_DATABASE_URL", "postgresql://me:geheim@db:5432/x?sslpassword=geheim")
     monkeypatch.setenv("SCANDOCK_MAX_ENTRY_BYTES", "2GB")
-    rows = {row.name: row for row in describe(load_settings())}
-    assert set(rows) == {variable(name) for name in Settings.model_fields}
+    rows = {row.name: row for row in describe_settings(load_settings())}
+    assert set(rows) == {variable_name(name) for name in Settings.model_fields}
     assert all(row.meaning for row in rows.values())
     url = rows["SCANDOCK_DATABASE_URL"]
     assert (url.source, "geheim" in f"{url.value}{url.shown}", "me:***@db:5432" in url.shown) == (
@@ -273,8 +273,8 @@ def test_a_password_with_signs_in_it_is_masked_whole():
 
 def test_slips_of_the_pen_are_found():
     environ = {"SCANDOCK_MAX_DEPHT": "3", "SCANDOCK_XYZZY": "1", "SCANDOCK_DATA": "/d", "SCANDOCK_MAX_DEPTH": "3"}
-    assert unknown_variables(environ) == {"SCANDOCK_MAX_DEPHT": "SCANDOCK_MAX_DEPTH", "SCANDOCK_XYZZY": None}
-    assert unknown_settings(environ) == [
+    assert find_unknown_variables(environ) == {"SCANDOCK_MAX_DEPHT": "SCANDOCK_MAX_DEPTH", "SCANDOCK_XYZZY": None}
+    assert describe_unknown_variables(environ) == [
         "SCANDOCK_MAX_DEPHT is set, but no setting has that name; SCANDOCK_MAX_DEPTH has.",
         "SCANDOCK_XYZZY is set, but no setting has that name.",
     ]
@@ -300,7 +300,7 @@ def test_a_size_is_read_as_it_was_written(count):
 
 
 def test_every_variable_that_the_source_names_is_defined_with_the_settings():
-    known = {variable(name) for name in Settings.model_fields} | OUTSIDE.keys()
+    known = {variable_name(name) for name in Settings.model_fields} | OUTSIDE.keys()
     named = {name for text in sources().values() for name in re.findall(r"\bSCANDOCK_[A-Z_]*[A-Z]\b(?!_)", text)}
     others = {name for name in named - known if not name.startswith("SCANDOCK_CRASH_")}
     assert {"SCANDOCK_DATA", "SCANDOCK_TOKEN", "SCANDOCK_SMTP_HOST"} <= named

@@ -10,7 +10,7 @@ import pytest
 from scandock.model.errors import Fault, Usage
 from scandock.services.mail import check_address
 from scandock.services.settings import load_settings
-from scandock.services.webhooks import check_url, post_signed, signature
+from scandock.services.webhooks import check_url, post_signed, sign
 
 SITE = load_settings().notify
 
@@ -83,7 +83,7 @@ def test_a_name_that_leads_inside_is_refused_when_it_is_used(monkeypatch, addres
 def test_the_signature_is_over_time_and_body():
     body = b'{"a": 1}'
     mac = hmac.new(b"secret", b"1700000000." + body, hashlib.sha256).hexdigest()
-    assert signature("secret", 1_700_000_000, body) == f"t=1700000000,v1={mac}"
+    assert sign("secret", 1_700_000_000, body) == f"t=1700000000,v1={mac}"
 
 
 @pytest.mark.parametrize(

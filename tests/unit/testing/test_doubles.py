@@ -13,7 +13,7 @@ from sqlalchemy import text
 from scandock.access import passwords
 from scandock.catalog.engine import open_catalog
 from scandock.queue.engines import EmbeddedEngine
-from scandock.services.opening import opened
+from scandock.services.data_catalog import open_data
 from scandock.services.settings import load_settings
 from scandock.testing.data import make_data
 from scandock.testing.passwords import quick_passwords
@@ -80,7 +80,7 @@ def test_a_made_folder_is_what_a_first_start_makes(tmp_path: Path) -> None:
         ]
 
     started = tmp_path / "started"
-    with opened(str(started), load_settings()):
+    with open_data(str(started), load_settings()):
         pass
     assert look(make_data(tmp_path / "made")) == look(started)
 

@@ -8,9 +8,9 @@ from typing import get_args
 
 import pytest
 
-from scandock.services.notifying import PAUSES
-from scandock.services.settings import Settings, load_settings, variable
-from scandock.services.webhooks import signature
+from scandock.services.notifications import RETRY_PAUSES
+from scandock.services.settings import Settings, load_settings, variable_name
+from scandock.services.webhooks import sign
 from scandock.web.app import create_app
 from scandock.web.v1.subscriptions import State
 
@@ -63,9 +63,9 @@ def test_what_lists_take_in_the_query_is_what_they_take(described):
 
 
 def test_figures_and_names_on_the_page_are_those_of_the_program():
-    variables = {variable(name) for name in Settings.model_fields}
+    variables = {variable_name(name) for name in Settings.model_fields}
     assert set(re.findall(r"`(SCANDOCK_\w+)`", PAGE)) <= variables
-    assert PAUSES == (60, 5 * 60, 30 * 60, 2 * 3600, 8 * 3600)
+    assert RETRY_PAUSES == (60, 5 * 60, 30 * 60, 2 * 3600, 8 * 3600)
     assert "again after 1, 5 and 30 minutes, 2 and 8 hours" in PAGE
     for state in get_args(State):
         assert f"`{state}`" in PAGE
@@ -79,7 +79,7 @@ def test_the_page_s_way_to_prove_a_webhook_holds():
     )
     assert code.count("\n") == 2
     body = b'{"event": "import.ended"}'
-    t, v1 = (part.partition("=")[2] for part in signature("secret", 1764000000, body).split(","))
+    t, v1 = (part.partition("=")[2] for part in sign("secret", 1764000000, body).split(","))
     exec(code, {"secret": "secret", "t": t, "v1": v1, "body": body})
     with pytest.raises(AssertionError):
         exec(code, {"secret": "other", "t": t, "v1": v1, "body": body})

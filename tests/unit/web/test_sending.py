@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import ASGIApp, Message
 
 from scandock.model.errors import ScandockError
-from scandock.services.held_answers import HeldAnswers, HeldFile
+from scandock.services.response_buffers import ResponseBuffers, BufferedFile
 from scandock.web.sending import LARGE_SECONDS, PIECE, STREAM_BYTES, TRANSPORT, Answers, HeldResponse, Sending
 
 MB = 1024 * 1024
@@ -74,7 +74,7 @@ class Scene:
     def __init__(self, most: int) -> None:
         self.now = 0.0
         self.ended: list[str] = []
-        self.held = HeldAnswers(most)
+        self.held = ResponseBuffers(most)
         self.answers = Answers(IDLE, self.ended.append, lambda: self.now)
 
     @asynccontextmanager
@@ -269,7 +269,7 @@ def test_a_file_that_waits_counts_as_large_and_is_closed_whatever_happens():
     async def scene(at: Scene) -> None:
         for taken in (True, False):
             file = io.BytesIO(b"x" * 2 * MB)
-            answer = HeldResponse(HeldFile(file, at.held.hold(1, 2 * MB)), {}, "application/octet-stream")
+            answer = HeldResponse(BufferedFile(file, at.held.hold(1, 2 * MB)), {}, "application/octet-stream")
             async with at.asked(answer) as (connection, task):
                 assert at.held.bytes == 2 * MB
                 while taken and not task.done():

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from scandock.model.errors import Usage
-from scandock.services import spool_writing
+from scandock.services import spool_writer
 from scandock.store.local import LocalStore
 from scandock.web.receiving.spooling import BLOCK, Spooling
 
@@ -59,7 +59,7 @@ def test_it_goes_on_behind_what_is_there_and_drops_what_was_not_marked(store):
 
 
 def test_marks_are_told_when_the_bytes_are_synced(store, monkeypatch):
-    monkeypatch.setattr(spool_writing, "MARK_BYTES", 2 * BLOCK)
+    monkeypatch.setattr(spool_writer, "MARK_BYTES", 2 * BLOCK)
     marks: list[int] = []
 
     def mark(offset):
@@ -94,7 +94,7 @@ def test_a_slow_upload_is_marked_as_it_comes_though_its_blocks_take_long(store):
 
 
 def test_an_upload_that_somebody_ended_is_not_gone_on_with(store, monkeypatch):
-    monkeypatch.setattr(spool_writing, "MARK_BYTES", BLOCK)
+    monkeypatch.setattr(spool_writer, "MARK_BYTES", BLOCK)
     with pytest.raises(Usage) as stopped:
         fed(store, [b"x" * BLOCK] * 5, mark=lambda offset: False)
     assert stopped.value.code == "upload_stopped"

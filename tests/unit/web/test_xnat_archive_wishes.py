@@ -8,7 +8,7 @@ from starlette.datastructures import ImmutableMultiDict
 from scandock.model.errors import Usage
 from scandock.model.uris import PrearchiveSession
 from scandock.rules.session_fields import ScanSelector
-from scandock.services.committing import Wishes
+from scandock.services.committing import ArchiveParameters
 from scandock.web.xnat.archive_wishes import new_project, projects_of, wishes_of
 from scandock.web.xnat.codes import ARCHIVING, VERBS, refusal
 from scandock.web.xnat.services.waiting import parse_src
@@ -16,7 +16,7 @@ from scandock.web.xnat.services.waiting import parse_src
 WHERE = "prearchive/projects/P/20240612_101112345/S1"
 
 
-def wanted(**said: str) -> Wishes:
+def wanted(**said: str) -> ArchiveParameters:
     return wishes_of(ImmutableMultiDict(said))
 
 

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from scandock.model.errors import Fault
 from scandock.publishing.recover import RecoveryResult
-from scandock.services.opening import opened
+from scandock.services.data_catalog import open_data
 from scandock.services.settings import load_settings
 from scandock.testing.data import make_data
 from scandock.workers import janitor
@@ -30,7 +30,7 @@ def test_only_what_is_stuck_for_longer_than_a_turn_is_called_so(
         (EVERY_SECONDS * 3 + 5, {"u1", "u2"}),  # again, and for the first time since
     ]
     now = [0.0]
-    with opened(str(make_data(tmp_path / "data")), load_settings()) as (catalog, store), capture_logs() as logged:
+    with open_data(str(make_data(tmp_path / "data")), load_settings()) as (catalog, store), capture_logs() as logged:
         one = Janitor(catalog, store, load_settings(), structlog.get_logger(), clock=lambda: now[0])
         said = []
         for now[0], stuck in turns:

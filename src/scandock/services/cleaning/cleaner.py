@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
-from scandock.services.clock_watch import oldest_kept
+from scandock.services.clock_check import update_deletion_age
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from scandock.catalog.engine import Catalog
     from scandock.services.decoding import Pictures
-    from scandock.services.receiving import Receiving
+    from scandock.services.receiving import UploadReceiver
     from scandock.services.settings import Settings
     from scandock.store.local import LocalStore
 
@@ -26,14 +26,14 @@ TURN_SECONDS: Final = 60.0
 """How often a server looks which of its cleaners are due."""
 
 
-class OfCatalog(Protocol):
+class HasCatalog(Protocol):
     """What cleaners of rows alone work with."""
 
     @property
     def catalog(self) -> Catalog: ...
 
 
-class OfStore(OfCatalog, Protocol):
+class HasStore(HasCatalog, Protocol):
     """What cleaners of files work with."""
 
     @property
@@ -42,11 +42,11 @@ class OfStore(OfCatalog, Protocol):
     def settings(self) -> Settings: ...
 
 
-class OfServer(OfStore, Protocol):
+class HasServerState(HasStore, Protocol):
     """What cleaners work with that know what a web process is doing: its `Site`."""
 
     @property
-    def receiving(self) -> Receiving: ...
+    def receiving(self) -> UploadReceiver: ...
     @property
     def pictures(self) -> Pictures: ...
     @property
@@ -56,7 +56,7 @@ class OfServer(OfStore, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class CatalogAndStore:
     """A catalog and its store, as a worker has them."""
 
     catalog: Catalog
@@ -64,7 +64,7 @@ class Stored:
     settings: Settings
 
 
-Context_contra = TypeVar("Context_contra", bound=OfCatalog, contravariant=True)
+Context_contra = TypeVar("Context_contra", bound=HasCatalog, contravariant=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +83,7 @@ class Cleaner(Generic[Context_contra]):
         """Take away what is due; how much it was, 0 while the clock can't be trusted. Fault where the catalog fails."""
         if self.kept_ms is None:
             return self.clean(context, 0)
-        age = oldest_kept(context.catalog, self.kept_ms(context))
+        age = update_deletion_age(context.catalog, self.kept_ms(context))
         return 0 if age is None else self.clean(context, age)
 
 

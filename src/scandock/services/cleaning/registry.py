@@ -1,16 +1,85 @@
-"""The cleaners of a web process, in the order of their turn.
-
-A dialect adds its own (`web.dialect.Dialect.cleaners`). The trash is emptied by workers and by the command `import`
-(`trash`), which load none of these.
-"""
+"""What a web process cleans: ended logins and tokens, manifests, pictures of trees that are gone, and the list of all."""
 
 from __future__ import annotations
 
 from typing import Final
+from scandock.services.cleaning.cleaner import Cleaner, HasServerState
+from scandock.services.cleaning.uploads import ABANDONED_UPLOADS, ENDED_SPOOLS, IDLE_UPLOADS
 
-from scandock.services.cleaning.cleaner import Cleaner, OfServer
-from scandock.services.cleaning.pictures import PICTURES
-from scandock.services.cleaning.rows import ENDED_ACCESS, MANIFESTS
-from scandock.services.cleaning.uploads import BROKEN, ENDED, IDLE
+from sqlalchemy import select
+from scandock.catalog.engine import Catalog, split_values
+from scandock.catalog.server_tables import damage, verification
+from scandock.catalog.tables import session
+from scandock.services.cleaning.cleaner import Cleaner, HasServerState
+from scandock.services.decoding import Pictures
+from scandock.services.pictures import ROUND, make_tree_key
 
-OF_SERVER: Final[tuple[Cleaner[OfServer], ...]] = (BROKEN, IDLE, ENDED, ENDED_ACCESS, MANIFESTS, PICTURES)
+from typing import Final
+
+from sqlalchemy import delete
+
+from scandock.access import logins, tokens
+from scandock.catalog.engine import Catalog
+from scandock.catalog.server_tables import download_manifest
+from scandock.model import request_limits
+from scandock.model.durations import DAY_MS
+from scandock.services.cleaning.cleaner import Cleaner, HasCatalog
+
+MANIFESTS_KEPT_MS: Final = request_limits.MANIFEST_DAYS * DAY_MS
+
+
+def delete_ended_access(catalog: Catalog) -> int:
+    """Take away logins and tokens that have ended: they are refused anyway, while the clock says that they are over."""
+    with catalog.write() as connection:
+        return logins.purge(connection) + tokens.purge(connection)
+
+
+def delete_old_manifests(catalog: Catalog, age: int) -> int:
+    """Forget manifests of downloads that were asked for so long ago."""
+    with catalog.write() as connection:
+        old = download_manifest.c.created < catalog.now() - age
+        return connection.execute(delete(download_manifest).where(old)).rowcount
+
+
+ENDED_ACCESS: Cleaner[HasCatalog] = Cleaner(
+    what="logins and tokens that have ended",
+    kept_ms=lambda _site: 0,
+    clean=lambda site, _age: delete_ended_access(site.catalog),
+)
+MANIFESTS: Cleaner[HasCatalog] = Cleaner(
+    what="manifests of downloads",
+    kept_ms=lambda _site: MANIFESTS_KEPT_MS,
+    clean=lambda site, age: delete_old_manifests(site.catalog, age),
+)
+
+
+def tidy_pictures(pictures: Pictures, catalog: Catalog) -> int:
+    """Forget what is kept of trees that stand no more, and what is too much. Returns how many trees it was.
+
+    And of those with damage, and of rounds of verification before: it may have been made of damaged bytes.
+    """
+
+    def standing(keys: list[str]) -> list[str]:
+        keys_kept: list[str] = []
+        uuids = {key.partition("-")[2] for key in keys}
+        for part in split_values(sorted(uuids)):
+            with catalog.read() as connection:
+                rows = connection.execute(
+                    select(session.c.tree_id, session.c.uuid, ROUND.label("round"))
+                    .outerjoin(verification, verification.c.tree_id == session.c.tree_id)
+                    .where(session.c.uuid.in_(part), session.c.tree_id.not_in(select(damage.c.tree_id)))
+                ).all()
+            keys_kept += [make_tree_key(row.tree_id, row.uuid, row.round) for row in rows]
+        return keys_kept
+
+    return pictures.cache.tidy(standing)
+
+
+PICTURES: Cleaner[HasServerState] = Cleaner(
+    what="pictures of sessions that stand no more, and the longest unused of too many",
+    clean=lambda site, _age: tidy_pictures(site.pictures, site.catalog),
+    every_seconds=300.0,
+)
+
+
+SERVER_CLEANERS: Final[tuple[Cleaner[HasServerState], ...]] = (ABANDONED_UPLOADS, IDLE_UPLOADS, ENDED_SPOOLS, ENDED_ACCESS, MANIFESTS, PICTURES)

@@ -13,8 +13,8 @@ from scandock.catalog.server_tables import trashed
 from scandock.catalog.tables import project
 from scandock.model.durations import DAY_MS, DAY_SECONDS
 from scandock.publishing.row_cleanup import delete_tree_rows
-from scandock.services.audit import Did, record
-from scandock.services.cleaning.cleaner import Cleaner, OfStore
+from scandock.services.audit import AuditAction, record
+from scandock.services.cleaning.cleaner import Cleaner, HasStore
 from scandock.store.port import Store
 
 
@@ -29,25 +29,25 @@ def empty_trash(catalog: Catalog, store: Store, days: float, *, now: float | Non
         ).all()
     for row in over:
         with catalog.write() as connection:
-            gone = connection.execute(delete(trashed).where(trashed.c.uuid == row.uuid)).rowcount
-            if gone:
+            deleted = connection.execute(delete(trashed).where(trashed.c.uuid == row.uuid)).rowcount
+            if deleted:
                 forget_assessors(connection, [row.uuid])
-                record(connection, SYSTEM, Did.PURGE, "session", row.uuid, project=row.name)
+                record(connection, SYSTEM, AuditAction.PURGE, "session", row.uuid, project=row.name)
         delete_tree_rows(catalog, row.tree_id)
     store.purge(days * DAY_SECONDS, now=moment)
     return [row.uuid for row in over]
 
 
-def _kept_ms(data: OfStore) -> int:
+def _kept_ms(data: HasStore) -> int:
     return data.settings.trash_days * DAY_MS
 
 
-TRASH: Cleaner[OfStore] = Cleaner(
+TRASH: Cleaner[HasStore] = Cleaner(
     what="sessions and replaced files in the trash",
     kept_ms=_kept_ms,
     clean=lambda data, age: len(empty_trash(data.catalog, data.store, age / DAY_MS)),
 )
-REPLACED: Cleaner[OfStore] = Cleaner(
+REPLACED: Cleaner[HasStore] = Cleaner(
     what="files in the trash, without the rows of sessions",
     kept_ms=_kept_ms,
     clean=lambda data, age: len(data.store.purge(age / 1000)),

@@ -10,15 +10,15 @@ from scandock.catalog.server_tables import cached_file, reception
 from scandock.catalog.tables import upload
 from scandock.model.errors import ScandockError
 from scandock.model.verdicts import KEEPS_BYTES, ImportState
-from scandock.services.arrivals import end
-from scandock.services.cleaning.cleaner import Cleaner, OfServer
-from scandock.services.logs import cause, log, where
-from scandock.services.receiving import MANY, Receiving
+from scandock.services.lost_uploads import end_upload
+from scandock.services.cleaning.cleaner import Cleaner, HasServerState
+from scandock.services.logs import error_cause, log, error_location
+from scandock.services.receiving import ROWS_PER_TURN, UploadReceiver
 from scandock.services.reservations import is_reserved
 from scandock.services.upload_errors import UploadExpired
 
 
-def forget_broken(receiving: Receiving) -> int:
+def delete_abandoned_uploads(receiving: UploadReceiver) -> int:
     """Forget uploads by raw or multipart body that nobody brings any more: their clients know that they failed.
 
     Their process is gone, or their lease is over, which the request renewed while it lived: it may have ended where the
@@ -36,17 +36,17 @@ def forget_broken(receiving: Receiving) -> int:
                 upload.c.id.not_in(cached),
             )
         ).all()
-    gone = [row.uuid for row in rows if receiving.is_over(row.uuid, row.owner, leased=row.leased)]
-    return sum(_forget(receiving, uuid) for uuid in gone)
+    uuids = [row.uuid for row in rows if receiving.is_over(row.uuid, row.owner, leased=row.leased)]
+    return sum(_delete_upload(receiving, uuid) for uuid in uuids)
 
 
-def _forget(receiving: Receiving, uuid: str) -> bool:
+def _delete_upload(receiving: UploadReceiver, uuid: str) -> bool:
     """Forget one of them; whether that could be done. What hinders one hinders no other, and the next turn tries it."""
     try:
-        arriving = receiving.find(uuid)
-        done = arriving is not None and receiving.discard(arriving)
+        incoming_upload = receiving.find(uuid)
+        done = incoming_upload is not None and receiving.discard(incoming_upload)
     except ScandockError as error:
-        log().warning("broken upload not cleared", upload=uuid, code=error.code, cause=cause(error), where=where(error))
+        log().warning("broken upload not cleared", upload=uuid, code=error.code, cause=error_cause(error), where=error_location(error))
         return False
     receiving.broken.discard(uuid)
     if done:
@@ -54,7 +54,7 @@ def _forget(receiving: Receiving, uuid: str) -> bool:
     return done
 
 
-def expire(receiving: Receiving, age: int, busy: Collection[str] = ()) -> int:
+def expire_uploads(receiving: UploadReceiver, age: int, busy: Collection[str] = ()) -> int:
     """End resumable uploads that nobody has gone on with for so long; their rows stay and say so."""
     catalog = receiving.catalog
     over = reception.c.expires < catalog.now() - (age - receiving.limits.lasts_ms)
@@ -63,18 +63,18 @@ def expire(receiving: Receiving, age: int, busy: Collection[str] = ()) -> int:
             select(upload.c.id, upload.c.uuid)
             .join(reception, reception.c.upload_id == upload.c.id)
             .where(upload.c.state == ImportState.RECEIVING, over)
-            .limit(MANY)
+            .limit(ROWS_PER_TURN)
         ).all()
     for row in rows:
         if row.uuid in busy:
             continue
         message = "The upload was not finished in time; what had come of it was removed."
-        still = upload.c.id.in_(select(reception.c.upload_id).where(over))
-        end(receiving, row.id, row.uuid, UploadExpired.CODE, message, still=still)
+        condition = upload.c.id.in_(select(reception.c.upload_id).where(over))
+        end_upload(receiving, row.id, row.uuid, UploadExpired.CODE, message, condition=condition)
     return len(rows)
 
 
-def drop_ended(receiving: Receiving) -> int:
+def discard_ended_spools(receiving: UploadReceiver) -> int:
     """Remove the bytes of imports that have ended and keep none (a kill may have come between).
 
     Only of uploads that the catalog knows: a spool that it does not may be another catalog's.
@@ -82,11 +82,11 @@ def drop_ended(receiving: Receiving) -> int:
     store = receiving.store
     dropped = 0
     spools = store.spools()
-    for start in range(0, len(spools), MANY):
+    for start in range(0, len(spools), ROWS_PER_TURN):
         with receiving.catalog.read() as connection:
             ended = connection.execute(
                 select(upload.c.uuid).where(
-                    upload.c.uuid.in_(spools[start : start + MANY]),
+                    upload.c.uuid.in_(spools[start : start + ROWS_PER_TURN]),
                     upload.c.state.not_in(KEEPS_BYTES),
                 )
             ).scalars().all()  # fmt: skip
@@ -96,16 +96,16 @@ def drop_ended(receiving: Receiving) -> int:
     return dropped
 
 
-BROKEN: Cleaner[OfServer] = Cleaner(
+ABANDONED_UPLOADS: Cleaner[HasServerState] = Cleaner(
     what="uploads by raw or multipart body that nobody brings any more",
-    clean=lambda site, _age: forget_broken(site.receiving),
+    clean=lambda site, _age: delete_abandoned_uploads(site.receiving),
 )
-IDLE: Cleaner[OfServer] = Cleaner(
+IDLE_UPLOADS: Cleaner[HasServerState] = Cleaner(
     what="resumable uploads and a user's cached files that nobody went on with",
     kept_ms=lambda site: site.receiving.limits.lasts_ms,
-    clean=lambda site, age: expire(site.receiving, age, set(site.locks)),
+    clean=lambda site, age: expire_uploads(site.receiving, age, set(site.locks)),
 )
-ENDED: Cleaner[OfServer] = Cleaner(
+ENDED_SPOOLS: Cleaner[HasServerState] = Cleaner(
     what="bytes of imports that have ended",
-    clean=lambda site, _age: drop_ended(site.receiving),
+    clean=lambda site, _age: discard_ended_spools(site.receiving),
 )

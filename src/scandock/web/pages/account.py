@@ -15,7 +15,7 @@ from scandock.model.errors import ScandockError
 from scandock.model.request_errors import ValueInvalid
 from scandock.rules.permissions import Scope
 from scandock.services.own_logins import OwnLogins
-from scandock.services.sign_in import change_own_password
+from scandock.services.authentication import change_own_password
 from scandock.web import urls
 from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import Form, Seen, Sent, back, changed
@@ -33,7 +33,7 @@ SCOPES: Final = {
 
 
 def _logins(work: Work) -> OwnLogins:
-    return OwnLogins(work.site.catalog, work.desk.principal, work.request.cookies.get(COOKIE), work.desk.request)
+    return OwnLogins(work.site.catalog, work.context.principal, work.request.cookies.get(COOKIE), work.context.request)
 
 
 @router.get("/account")
@@ -45,7 +45,7 @@ async def account(request: Request, work: Seen) -> Response:
 async def _shown(
     request: Request, work: Work, problem: ScandockError | None = None, *, issued: NewToken | None = None
 ) -> Response:
-    me = work.desk.principal
+    me = work.context.principal
 
     def ask() -> dict[str, Any]:
         return {"logins": _logins(work).list(), "tokens": work.accounts.tokens(), "own": work.accounts.own()}
@@ -74,7 +74,7 @@ async def profile(request: Request, form: Sent) -> Response:
 @router.post("/account/password")
 async def password(request: Request, form: Sent) -> Response:
     """A new password, by the present one."""
-    me = form.desk.principal
+    me = form.context.principal
     current, new = str(form.fields.get("current", "")), str(form.fields.get("new", ""))
     if new != str(form.fields.get("again", "")):
         problem = PasswordUnfit("The two new passwords are not the same.", "Type it the same way twice.")
@@ -82,7 +82,7 @@ async def password(request: Request, form: Sent) -> Response:
     try:
         made = await form.by_turn(
             lambda: change_own_password(
-                form.site.catalog, form.site.gate, me, current, new, form.desk.request, again=me.door is Door.COOKIE
+                form.site.catalog, form.site.gate, me, current, new, form.context.request, again=me.door is Door.COOKIE
             )
         )
     except ScandockError as error:

@@ -12,13 +12,13 @@ from starlette.responses import Response
 from scandock.model.errors import ScandockError
 from scandock.rules.permissions import Action
 from scandock.services import rights
-from scandock.services.browsing import Wanted, list_projects
-from scandock.services.clock_watch import confirm, find_clock
-from scandock.services.listing import Page, Sorting
+from scandock.services.browsing import ListFilter, list_projects
+from scandock.services.clock_check import confirm_clock_state, find_clock_state
+from scandock.services.pagination import Page, Sorting
 from scandock.services.records import Project
 from scandock.services.rules import list_rules, replace_rules
-from scandock.services.setting_rows import describe
-from scandock.services.statistics import OUTCOMES, Statistics, statistics
+from scandock.services.setting_rows import describe_settings
+from scandock.services.statistics import OUTCOMES, Statistics, read_statistics
 from scandock.web import urls
 from scandock.web.pages.charts import columns
 from scandock.web.pages.errors import VerbUnknown
@@ -46,14 +46,14 @@ async def overview(request: Request, work: Seen, project: str = "") -> Response:
 
 
 async def _overview(request: Request, work: Work, project: str = "", problem: ScandockError | None = None) -> Response:
-    me = work.desk.principal
+    me = work.context.principal
 
     def ask(connection: Connection) -> tuple[Statistics, Page[Project]]:
-        found = statistics(connection, me, project_name=project or None)
-        return found, list_projects(connection, me, Wanted(), Sorting(limit=MANY))
+        found = read_statistics(connection, me, project_name=project or None)
+        return found, list_projects(connection, me, ListFilter(), Sorting(limit=MANY))
 
     found, projects = await work.read(ask)
-    clock = await work.look(lambda: find_clock(work.desk.catalog, me))
+    clock = await work.look(lambda: find_clock_state(work.context.catalog, me))
     months = sorted({*found.months, *found.imports})
     return page(
         request, "admin.html", me, here="Administration", at="overview", project=project,
@@ -70,7 +70,7 @@ async def confirm_clock(request: Request, form: Sent) -> Response:
     """Say that the clock is right though it has jumped."""
     return await changed(
         form,
-        lambda: confirm(form.desk.catalog, form.desk.principal, form.desk.request),
+        lambda: confirm_clock_state(form.context.catalog, form.context.principal, form.context.request),
         lambda problem: _overview(request, form, problem=problem),
         urls.admin_page(),
         "clock-confirmed",
@@ -90,7 +90,7 @@ async def _accounts(
     found = await work.look(lambda: work.accounts.page(after=after, limit=SHOWN + 1))
     following = found[SHOWN - 1].name if len(found) > SHOWN else ""
     return page(
-        request, "admin_accounts.html", work.desk.principal, here="Administration", at="accounts",
+        request, "admin_accounts.html", work.context.principal, here="Administration", at="accounts",
         accounts=found[:SHOWN], following=following, problem=problem, typed=typed or NOTHING_TYPED,
     )  # fmt: skip
 
@@ -139,10 +139,10 @@ def _change(form: Form, account: str) -> None:
 @router.get("/admin/settings")
 async def site_settings(request: Request, work: Seen) -> Response:
     """Settings and limits, as `scandock settings` prints them; they are set where the server is started."""
-    me = work.desk.principal
+    me = work.context.principal
     await work.read(lambda c: rights.check(c, me, Action.SITE_ADMIN, None))
     return page(
-        request, "admin_settings.html", me, here="Administration", at="settings", rows=describe(work.site.settings)
+        request, "admin_settings.html", me, here="Administration", at="settings", rows=describe_settings(work.site.settings)
     )
 
 
@@ -155,7 +155,7 @@ async def rules(request: Request, work: Seen) -> Response:
 async def _rules(
     request: Request, work: Work, problem: ScandockError | None = None, *, typed: dict[str, str] | None = None
 ) -> Response:
-    me = work.desk.principal
+    me = work.context.principal
     found = await work.read(lambda c: list_rules(c, me))
     return page(
         request, "admin_rules.html", me, here="Administration", at="rules", rules=found, typed=typed or {},
@@ -167,7 +167,7 @@ async def _rules(
 async def set_rules(request: Request, form: Sent, kind: str) -> Response:
     """Set those of one kind."""
     text = str(form.fields.get("text", "")).replace("\r\n", "\n")
-    me, where = form.desk.principal, form.desk.request
+    me, where = form.context.principal, form.context.request
     return await changed(
         form,
         lambda: replace_rules(form.site.catalog, me, kind, text, request=where),

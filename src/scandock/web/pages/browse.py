@@ -11,12 +11,12 @@ from starlette.responses import Response
 
 from scandock.catalog.own_resources import PROJECT_KEY
 from scandock.rules.permissions import Action
-from scandock.services.browsing import Wanted, find_project, list_projects, list_sessions
-from scandock.services.listing import Page, Sorting
-from scandock.services.project_describing import described
+from scandock.services.browsing import ListFilter, find_project, list_projects, list_sessions
+from scandock.services.pagination import Page, Sorting
+from scandock.services.project_description import read_description
 from scandock.services.records import Project, Session
-from scandock.services.rights import allowed
-from scandock.services.shelves import OwnFiles, own_files
+from scandock.services.rights import is_allowed
+from scandock.services.own_resources import OwnFiles, list_own_files
 from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import Seen
 from scandock.web.pages.routing import router as pages
@@ -44,8 +44,8 @@ def query_of(request: Request) -> str:
 @router.get("/projects")
 async def projects(request: Request, work: Seen, q: str = "", sort: str = "id", cursor: str | None = None) -> Response:
     """Those that one may see."""
-    me = work.desk.principal
-    found = await work.read(lambda c: list_projects(c, me, Wanted(search=q), Sorting(sort=sort, cursor=cursor)))
+    me = work.context.principal
+    found = await work.read(lambda c: list_projects(c, me, ListFilter(search=q), Sorting(sort=sort, cursor=cursor)))
     return page(request, "projects.html", me, here="Projects", page=found, q=q, sort=sort, query=query_of(request))
 
 
@@ -54,19 +54,19 @@ async def project(
     request: Request, work: Seen, project: str, q: str = "", sort: str = "label", cursor: str | None = None
 ) -> Response:
     """A project, its archived sessions, and the first of the files that it has of its own."""
-    me = work.desk.principal
+    me = work.context.principal
 
     def ask(
         connection: Connection,
     ) -> tuple[Project, list[tuple[str, str]], Page[Session] | None, dict[str, bool], OwnFiles]:
         found = find_project(connection, me, project)
-        about = described(connection, found.id, whole=False).in_words()
-        can = {name: allowed(connection, me, action, project) for name, action in OFFERED.items()}
+        about = read_description(connection, found.id, with_contact=False).in_words()
+        can = {name: is_allowed(connection, me, action, project) for name, action in OFFERED.items()}
         if not found.readable:
             return found, about, None, can, OwnFiles([])
-        wanted = Wanted(project=project, search=q)
+        wanted = ListFilter(project=project, search=q)
         sessions = list_sessions(connection, me, wanted, Sorting(sort=sort, cursor=cursor))
-        own = OwnFiles([]) if q or cursor else own_files(connection, found.id, PROJECT_KEY, OWN)
+        own = OwnFiles([]) if q or cursor else list_own_files(connection, found.id, PROJECT_KEY, OWN)
         return found, about, sessions, can, own
 
     found, about, sessions, can, own = await work.read(ask)

@@ -35,7 +35,7 @@ async def change(request: Request, work: Seen, uuid: str) -> Response:
     """Another label for it, or another subject of its project."""
     one = await _archived(work, uuid, Action.SESSION_EDIT)
     return page(
-        request, "change.html", work.desk.principal, here="Projects", session=one, do="move", moves=False, meaning={},
+        request, "change.html", work.context.principal, here="Projects", session=one, do="move", moves=False, meaning={},
         action=urls.session_form(uuid, "change"), trail=_trail(one), back=path_of(one),
     )  # fmt: skip
 
@@ -49,7 +49,7 @@ async def changed(form: Sent, uuid: str) -> Response:
         raise NothingNamed("No other subject or label is named.")
 
     def edited(uuid: str, dry: bool) -> Outcome:
-        return edit_session(form.desk, uuid, label=label, subject_label=subject, dry_run=dry)
+        return edit_session(form.context, uuid, label=label, subject_label=subject, dry_run=dry)
 
     return await _told(form, one, edited, "move", subject or "")
 
@@ -74,16 +74,16 @@ async def quarantine(request: Request, form: Sent, uuid: str) -> Response:
     """Put it into quarantine, or with 0 take it out of it: nothing of it moves, so nothing is shown first."""
     one = await _archived(form, uuid, Action.SESSION_EDIT)
     into = form.text("quarantine") != "0"
-    await form.do(lambda: edit_session(form.desk, uuid, quarantined=into))
+    await form.do(lambda: edit_session(form.context, uuid, quarantined=into))
     return back(request, path_of(one), "quarantined" if into else "activated")
 
 
 async def _archived(work: Work, uuid: str, action: Action) -> Session:
     """The session. Denied, where `action` is not one's to do to it."""
-    me = work.desk.principal
+    me = work.context.principal
 
     def ask(connection: Connection) -> Session:
-        rights.session_for(connection, me, uuid, action, place="archive")
+        rights.find_session_for(connection, me, uuid, action, place="archive")
         return find_session(connection, me, uuid)
 
     return await work.read(ask)
@@ -96,7 +96,7 @@ def _new(form: Form, one: Session, name: Literal["label", "subject"]) -> str | N
 
 
 def _deleting(work: Work) -> Verb:
-    return lambda uuid, dry: delete_session(work.desk, uuid, place="archive", dry_run=dry)
+    return lambda uuid, dry: delete_session(work.context, uuid, place="archive", dry_run=dry)
 
 
 async def _told(form: Form, one: Session, verb: Verb, name: str, subject: str = "") -> Response:

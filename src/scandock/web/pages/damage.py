@@ -9,7 +9,7 @@ from typing import Final
 from fastapi import Request
 from starlette.responses import Response
 
-from scandock.services.damage import list_damage, read_again, read_damaged_again
+from scandock.services.damage import list_damage, verify_session_again, verify_damaged_again
 from scandock.web import urls
 from scandock.web.pages.lists import PagedList
 from scandock.web.pages.routing import Form, Seen, Sent, changed
@@ -47,7 +47,7 @@ async def verify_all(request: Request, form: Sent) -> Response:
     """Have all that is damaged read again, of a project or of the site."""
     project = form.text("project") or None
     return await _again(
-        request, form, lambda: read_damaged_again(form.desk, project), urls.of_project_or_site(project, "damage")
+        request, form, lambda: verify_damaged_again(form.context, project), urls.of_project_or_site(project, "damage")
     )
 
 
@@ -58,7 +58,7 @@ async def verify(request: Request, form: Sent, session: str) -> Response:
     path = urls.of_project_or_site(project, "damage")
     if shown in ("archive", "prearchive"):
         path = urls.page_of_session(shown, session, str(project), label)
-    return await _again(request, form, lambda: read_again(form.desk, session), path)
+    return await _again(request, form, lambda: verify_session_again(form.context, session), path)
 
 
 async def _again(request: Request, form: Form, change: Callable[[], object], path: str) -> Response:

@@ -16,12 +16,12 @@ from scandock.rules.labels import UNASSIGNED
 from scandock.rules.label_patterns import fill_pattern
 from scandock.rules.permissions import Action
 from scandock.services import rights
-from scandock.services.archiving import archive
+from scandock.services.archiving import archive_session
 from scandock.services.browsing import find_session
-from scandock.services.moving import Desk, Outcome, move
-from scandock.services.prearchive import MANY, rebuild
+from scandock.services.moving import ServiceContext, Outcome, move_session
+from scandock.services.prearchive import MAX_SESSIONS, rebuild_session
 from scandock.services.records import Session
-from scandock.services.resolving import resolve
+from scandock.services.held_sessions import resolve_session
 from scandock.services.session_errors import ChoiceUnknown
 from scandock.services.trash import delete_session
 from scandock.web import urls
@@ -45,10 +45,10 @@ Named = Callable[[str], tuple[str | None, str | None]]
 @router.get("/prearchive/{uuid}/change")
 async def change(request: Request, work: Seen, uuid: str, do: str = "move") -> Response:
     """Another project, subject or label for one session."""
-    me = work.desk.principal
+    me = work.context.principal
 
     def ask(connection: Connection) -> Session:
-        rights.waiting_session(connection, me, uuid, Action.PREARCHIVE_EDIT)
+        rights.find_waiting_session(connection, me, uuid, Action.PREARCHIVE_EDIT)
         return find_session(connection, me, uuid)
 
     one = await work.read(ask)
@@ -67,7 +67,7 @@ async def decide(form: Sent) -> Response:
     if not uuids:
         return back(form.request, _place(form).back[1], "none-chosen")
     sure = bool(form.text("sure"))
-    names = await form.read(lambda c: _names(c, form.desk, uuids))
+    names = await form.read(lambda c: _names(c, form.context, uuids))
     named = _named(form, uuids, names)
     verb = _verb(form, asked, named)
     told = await form.do(lambda: each(uuids, names, lambda uuid: named(uuid)[0], verb, dry=not sure))
@@ -95,38 +95,38 @@ def _asked(form: Form) -> tuple[str, list[str]]:
     else:
         uuids = form.texts("session")
     uuids = list(dict.fromkeys(uuids))
-    if len(uuids) > MANY:
-        raise SessionsMany(MANY)
+    if len(uuids) > MAX_SESSIONS:
+        raise SessionsMany(MAX_SESSIONS)
     return asked, uuids
 
 
-def _names(connection: Connection, desk: Desk, uuids: list[str]) -> dict[str, Session]:
+def _names(connection: Connection, context: ServiceContext, uuids: list[str]) -> dict[str, Session]:
     """Those of the sessions that may be seen."""
     found = {}
     for uuid in uuids:
         try:
-            found[uuid] = find_session(connection, desk.principal, uuid)
+            found[uuid] = find_session(connection, context.principal, uuid)
         except ScandockError:
             continue
     return found
 
 
 def _verb(form: Form, asked: str, named: Named) -> Verb:
-    desk = form.desk
+    context = form.context
     if asked.startswith("resolve:"):
-        return _resolving(desk, _choice(asked.partition(":")[2]), named)
+        return _resolving(context, _choice(asked.partition(":")[2]), named)
     how = HOW.get(form.text("overwrite"))
     to = form.text("to") or None
 
     def moved(uuid: str, dry: bool) -> Outcome:
         subject, label = named(uuid)
-        return move(desk, uuid, project_name=to, subject=subject, label=label, dry_run=dry)
+        return move_session(context, uuid, project_name=to, subject=subject, label=label, dry_run=dry)
 
     verbs: dict[str, Verb] = {
-        "archive": lambda uuid, dry: archive(desk, uuid, overwrite=how, dry_run=dry),
+        "archive": lambda uuid, dry: archive_session(context, uuid, overwrite=how, dry_run=dry),
         "move": moved,
-        "rebuild": lambda uuid, dry: rebuild(desk, uuid, dry_run=dry),
-        "delete": lambda uuid, dry: delete_session(desk, uuid, place="prearchive", dry_run=dry),
+        "rebuild": lambda uuid, dry: rebuild_session(context, uuid, dry_run=dry),
+        "delete": lambda uuid, dry: delete_session(context, uuid, place="prearchive", dry_run=dry),
     }
     if asked not in verbs:
         raise VerbUnknown
@@ -135,10 +135,10 @@ def _verb(form: Form, asked: str, named: Named) -> Verb:
     return verbs[asked]
 
 
-def _resolving(desk: Desk, choice: Choice, named: Named) -> Verb:
+def _resolving(context: ServiceContext, choice: Choice, named: Named) -> Verb:
     def resolved(uuid: str, dry: bool) -> Outcome:
         subject, label = named(uuid) if choice == "rename" else (None, None)
-        return resolve(desk, uuid, choice, subject=subject, label=label, dry_run=dry)
+        return resolve_session(context, uuid, choice, subject=subject, label=label, dry_run=dry)
 
     return resolved
 

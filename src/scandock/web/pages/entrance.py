@@ -12,13 +12,13 @@ from scandock.access.oidc_flow import safe_path
 from scandock.access.principal import AccessDenied, Door, Principal
 from scandock.model.errors import Usage
 from scandock.rules.permissions import Scope
-from scandock.services.activity import Sought, list_activity
-from scandock.services.browsing import Wanted, list_projects, waiting_counts
-from scandock.services.listing import Page, Sorting
-from scandock.services.project_making import make_project
+from scandock.services.activity import ActivityFilter, list_activity
+from scandock.services.browsing import ListFilter, list_projects, count_waiting
+from scandock.services.pagination import Page, Sorting
+from scandock.services.project_creation import create_project
 from scandock.services.records import Project
-from scandock.services.sign_in import begin_for, begin_login, sign_out
-from scandock.services.uploadable import uploads_somewhere
+from scandock.services.authentication import begin_login_for, begin_login, end_login
+from scandock.services.upload_rights import can_upload_somewhere
 from scandock.web import urls
 from scandock.web.deps import site_of
 from scandock.web.dialect import dialect_of
@@ -38,34 +38,34 @@ async def front(request: Request, work: Seen) -> Response:
     Those that send a name and password here, or an alias and secret, want the cookies of a login, and look for its
     token in the text (xnat-clients.md 1, rules 6 and 7; 5). A link of another site's page begins none.
     """
-    me = work.desk.principal
+    me = work.context.principal
     if not me.signed_in:
         return page(request, "home.html", me)
     dialect = dialect_of(request)
     proved = me.scope is Scope.ALL and me.door in (Door.BASIC, Door.TOKEN) and not from_elsewhere(request)
     if dialect is None or not proved:
         return await _home(request, work, me)
-    made = await work.site.run(begin_for, work.site.catalog, me, info_of(request))
+    made = await work.site.run(begin_login_for, work.site.catalog, me, info_of(request))
     return dialect.with_login(request, await _home(request, work, replace(me, csrf=made.csrf)), made.secret)
 
 
 async def _home(request: Request, work: Seen, me: Principal) -> Response:
     def ask(connection: Connection) -> tuple[Page[Project], dict[str, int], bool]:
-        found = list_projects(connection, me, Wanted(), Sorting(sort="id", limit=FEW))
-        return found, waiting_counts(connection, me), uploads_somewhere(connection, me)
+        found = list_projects(connection, me, ListFilter(), Sorting(sort="id", limit=FEW))
+        return found, count_waiting(connection, me), can_upload_somewhere(connection, me)
 
     projects, waiting, uploads = await work.read(ask)
     latest = Sorting(sort="-id", limit=FEW)
-    imports = await work.site.read(list_activity, work.site.catalog, me, Sought(mine=False), latest)
+    imports = await work.site.read(list_activity, work.site.catalog, me, ActivityFilter(mine=False), latest)
     return page(request, "home.html", me, projects=projects, imports=imports, waiting=waiting, uploads=uploads)
 
 
 @router.post("/projects")
 async def new_project(request: Request, form: Sent) -> Response:
     """Make a project, or show again what was typed, with what is wrong of it."""
-    site, me, name, title = form.site, form.desk.principal, form.text("id"), form.text("name")
+    site, me, name, title = form.site, form.context.principal, form.text("id"), form.text("name")
     try:
-        await site.run(make_project, site.catalog, site.settings, me, name, title, info_of(request))
+        await site.run(create_project, site.catalog, site.settings, me, name, title, info_of(request))
     except Usage as error:
         typed = {"id": name, "name": title}
         return page(request, "new_project.html", me, error.STATUS, here="Projects", problem=error, typed=typed)
@@ -75,7 +75,7 @@ async def new_project(request: Request, form: Sent) -> Response:
 @router.get("/login")
 async def login_page(request: Request, work: Seen, then: str = urls.HOME) -> Response:
     """A plain form."""
-    if work.desk.principal.signed_in:
+    if work.context.principal.signed_in:
         return back(request, safe_path(then))
     return _login(request, then)
 
@@ -92,7 +92,7 @@ async def login(request: Request) -> Response:
         one = await prove_password(request, name, str(form.get("password", "")))
     except AccessDenied as denied:
         return _login(request, then, typed=name, problem=denied.message, status=401)
-    made = await site.run(begin_login, site.catalog, one, info_of(request), by="password")
+    made = await site.run(begin_login, site.catalog, one, info_of(request), method="password")
     answer = back(request, safe_path(then))
     set_cookie(request, answer, made.secret)
     return answer
@@ -103,7 +103,7 @@ async def logout(request: Request, form: Sent) -> Response:
     """End the cookie's login."""
     secret = request.cookies.get(COOKIE)
     if secret:
-        await form.site.run(sign_out, form.site.catalog, form.desk.principal, secret, info_of(request))
+        await form.site.run(end_login, form.site.catalog, form.context.principal, secret, info_of(request))
     answer = back(request, urls.LOGIN, "logged-out")
     answer.delete_cookie(COOKIE, path=urls.cookie_path_of(request.scope), httponly=True, samesite="lax")
     return answer

@@ -13,8 +13,8 @@ from starlette.responses import Response
 from scandock.model.errors import ScandockError
 from scandock.rules.permissions import Action
 from scandock.services import rights
-from scandock.services.listing import Page, Sorting
-from scandock.services.moving import Desk
+from scandock.services.pagination import Page, Sorting
+from scandock.services.moving import ServiceContext
 from scandock.web.pages.rendering import page
 from scandock.web.request_context import Work
 
@@ -23,14 +23,14 @@ class Find(Protocol):
     """The service's own listing, of all projects or of one."""
 
     def __call__(
-        self, connection: Connection, desk: Desk, sorting: Sorting, *, project_name: str | None = None
+        self, connection: Connection, context: ServiceContext, sorting: Sorting, *, project_name: str | None = None
     ) -> Page[Any]: ...
 
 
 def list_page(request: Request, work: Work, template: str, project: str | None, **shown: Any) -> Response:  # noqa: ANN401
     """The page of a list, whose address ends with the name of its template."""
     return page(
-        request, template, work.desk.principal, here="Projects" if project else "Administration",
+        request, template, work.context.principal, here="Projects" if project else "Administration",
         at=template.removesuffix(".html"), project=project, **shown,
     )  # fmt: skip
 
@@ -49,13 +49,13 @@ class PagedList:
 
     async def of_site(self, request: Request, work: Work, cursor: str | None) -> Response:
         """Of all projects, for administrators."""
-        await work.read(lambda c: rights.check(c, work.desk.principal, Action.SITE_ADMIN, None))
+        await work.read(lambda c: rights.check(c, work.context.principal, Action.SITE_ADMIN, None))
         return await self.show(request, work, None, cursor=cursor)
 
     async def of_project(self, request: Request, work: Work, project: str, cursor: str | None) -> Response:
         """Of one project."""
         if (action := self.action) is not None:
-            await work.read(lambda c: rights.check(c, work.desk.principal, action, project))
+            await work.read(lambda c: rights.check(c, work.context.principal, action, project))
         return await self.show(request, work, project, cursor=cursor)
 
     async def show(
@@ -68,5 +68,5 @@ class PagedList:
     ) -> Response:
         """What may be seen of it, with what was wrong with a change; the list asks for the rights itself."""
         sorting = Sorting(sort=self.sort, cursor=cursor)
-        rows = await work.read(lambda c: self.find(c, work.desk, sorting, project_name=project))
+        rows = await work.read(lambda c: self.find(c, work.context, sorting, project_name=project))
         return list_page(request, work, self.template, project, page=rows, problem=problem, **self.more(work))

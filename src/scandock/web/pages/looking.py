@@ -19,13 +19,13 @@ from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import Action
 from scandock.rules.subject_fields import label_fields
 from scandock.services import pictures
-from scandock.services.browsing import Wanted, find_project, find_session, find_subject, list_sessions
-from scandock.services.comparing import compare
-from scandock.services.contents import find_file, find_scan, list_files, list_resources
-from scandock.services.listing import MAX_LIMIT, Page, Sorting
+from scandock.services.browsing import ListFilter, find_project, find_session, find_subject, list_sessions
+from scandock.services.comparison import compare_sessions
+from scandock.services.session_contents import find_file, find_scan, list_files, list_resources
+from scandock.services.pagination import MAX_LIMIT, Page, Sorting
 from scandock.services.records import Session, Subject
-from scandock.services.rights import allowed
-from scandock.services.shelves import OwnFiles, own_files
+from scandock.services.rights import is_allowed
+from scandock.services.own_resources import OwnFiles, list_own_files
 from scandock.viewing.stack import Stack
 from scandock.web import urls
 from scandock.web.pages.browse import OWN, query_of
@@ -79,7 +79,7 @@ async def subject(
     request: Request, work: Seen, project: str, subject: str, q: str = "", sort: str = "label"
 ) -> Response:
     """A subject and its sessions: what is archived, and what waits, where one may see it; its own files."""
-    me = work.desk.principal
+    me = work.context.principal
 
     def ask(connection: Connection) -> tuple[Subject, Page[Session], Page[Session], OwnFiles]:
         uuid = subject_uuid(connection, project, subject)
@@ -87,13 +87,13 @@ async def subject(
             find_project(connection, me, project)
             raise SubjectUnknown(f"{project} has no subject {subject}.")
         found = find_subject(connection, me, uuid)
-        wanted = Wanted(project=project, subject=found.label, search=q)
+        wanted = ListFilter(project=project, subject=found.label, search=q)
         sorting = Sorting(sort=sort, limit=MAX_LIMIT)
         archived = list_sessions(connection, me, wanted, sorting)
         waiting: Page[Session] = Page([], None)
-        if allowed(connection, me, Action.PREARCHIVE_READ, project):
+        if is_allowed(connection, me, Action.PREARCHIVE_READ, project):
             waiting = list_sessions(connection, me, wanted, sorting, place="prearchive")
-        own = OwnFiles([]) if q else own_files(connection, found.project, uuid, OWN)
+        own = OwnFiles([]) if q else list_own_files(connection, found.project, uuid, OWN)
         return found, archived, waiting, own
 
     found, archived, waiting, own = await work.read(ask)
@@ -137,7 +137,7 @@ async def _archived(work: Work, project: str, label: str) -> str:
     def ask(connection: Connection) -> str:
         uuid = archived_uuid(connection, project, label)
         if uuid is None:
-            find_project(connection, work.desk.principal, project)
+            find_project(connection, work.context.principal, project)
             raise SessionHidden(f"{project} has no archived session {label}.")
         return uuid
 
@@ -145,7 +145,7 @@ async def _archived(work: Work, project: str, label: str) -> str:
 
 
 async def _session(request: Request, work: Work, uuid: str) -> Response:
-    me, files, sift = work.desk.principal, Files.of(request), Sift.of(request)
+    me, files, sift = work.context.principal, Files.of(request), Sift.of(request)
 
     def ask(connection: Connection) -> dict[str, Any]:
         found = find_session(connection, me, uuid)
@@ -153,11 +153,11 @@ async def _session(request: Request, work: Work, uuid: str) -> Response:
         return {
             "session": found,
             "can": {
-                name: (name in EVERYWHERE or not waits) and allowed(connection, me, action, found.project)
+                name: (name in EVERYWHERE or not waits) and is_allowed(connection, me, action, found.project)
                 for name, action in OFFERED.items()
             },
             "verbs_may": may_decide(connection, me, {found.project})[found.project] if waits else set(),
-            "sides": compare(connection, [uuid]) if waits and found.code else {},
+            "sides": compare_sessions(connection, [uuid]) if waits and found.code else {},
             "scans": all_scans(connection, me, uuid),
             "resources": list_resources(connection, me, uuid, Sorting(limit=MAX_LIMIT)),
             "files": list_files(connection, me, uuid, files.sorting, search=files.q),
@@ -175,7 +175,7 @@ async def _session(request: Request, work: Work, uuid: str) -> Response:
 async def _scan(
     request: Request, work: Work, uuid: str, scan_id: str, image: int | None, file: int | None
 ) -> Response:  # fmt: skip
-    me, files = work.desk.principal, Files.of(request)
+    me, files = work.context.principal, Files.of(request)
 
     def ask(connection: Connection) -> dict[str, Any]:
         return {
@@ -201,7 +201,7 @@ async def _stack(work: Work, uuid: str, scan_id: str) -> tuple[Stack, int]:
     """The order of the scan's images; empty, with the reason, where it can't be told. And how many are damaged."""
     looked = await look_at(work, uuid, scan_id)
     try:
-        return await work.decode(lambda: pictures.stack_of(looked)), len(looked.damaged)
+        return await work.decode(lambda: pictures.read_stack(looked)), len(looked.damaged)
     except Fault as fault:
         return Stack(reasons=[(0, str(fault))]), len(looked.damaged)
 
@@ -211,7 +211,7 @@ async def _header(request: Request, work: Work, uuid: str, file: int | None) -> 
     if file is None:
         return None
     search = request.query_params.get("search", "")[:200]
-    made, _ = await work.decode(lambda: pictures.header(work.desk, work.site.pictures, uuid, file))
+    made, _ = await work.decode(lambda: pictures.read_header(work.context, work.site.pictures, uuid, file))
     return {**header_json(made, search), "search": search}
 
 

@@ -12,8 +12,8 @@ from starlette.responses import Response
 from scandock.catalog.sessions import archived_uuid
 from scandock.rules.permissions import Action
 from scandock.services import rights
-from scandock.services.downloads import disposition
-from scandock.services.manifests import Listed, Selection, parts_of, rows_of_project, rows_of_session, write_manifest
+from scandock.services.downloads import content_disposition
+from scandock.services.manifests import Listed, Selection, build_parts, read_project_rows, read_session_rows, write_manifest
 from scandock.services.session_errors import SessionsMissing
 from scandock.web.held_documents import held_document
 from scandock.web.pages.routing import Seen
@@ -26,7 +26,7 @@ router = pages()
 @router.get("/projects/{project}/manifest")
 async def project_manifest(work: Seen, project: str) -> Response:
     """Of all archived sessions."""
-    return await _manifest(work, project, lambda c: rows_of_project(c, work.desk.principal, project))
+    return await _manifest(work, project, lambda c: read_project_rows(c, work.context.principal, project))
 
 
 @router.get("/projects/{project}/sessions/{label}/manifest")
@@ -34,9 +34,9 @@ async def session_manifest(work: Seen, project: str, label: str) -> Response:
     """Of one."""
 
     def rows(connection: Connection) -> Iterator[Listed]:
-        rights.check(connection, work.desk.principal, Action.SESSION_READ, project)
+        rights.check(connection, work.context.principal, Action.SESSION_READ, project)
         uuid = archived_uuid(connection, project, label)
-        return iter(()) if uuid is None else rows_of_session(connection, uuid)
+        return iter(()) if uuid is None else read_session_rows(connection, uuid)
 
     return await _manifest(work, label, rows)
 
@@ -49,6 +49,6 @@ async def _manifest(work: Work, name: str, ask: Callable[[Connection], Iterator[
         first = next(rows, None)
         if first is None:
             raise SessionsMissing("There is no archived session.", "Check the address, or archive one first.")
-        write_manifest(file, name, parts_of(chain((first,), rows), Selection(everything=True)))
+        write_manifest(file, name, build_parts(chain((first,), rows), Selection(everything=True)))
 
-    return await held_document(work, write, headers={"Content-Disposition": disposition(f"{name}.xml")})
+    return await held_document(work, write, headers={"Content-Disposition": content_disposition(f"{name}.xml")})

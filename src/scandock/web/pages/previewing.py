@@ -11,7 +11,7 @@ from starlette.responses import Response
 from scandock.model import uris
 from scandock.model.errors import ScandockError
 from scandock.services.moving import Outcome
-from scandock.services.prearchive import tried
+from scandock.services.prearchive import try_each
 from scandock.services.records import Session
 from scandock.web import urls
 from scandock.web.pages.rendering import page
@@ -96,7 +96,7 @@ def each(
             outcome=one if isinstance(one, Outcome) else None,
             error=None if isinstance(one, Outcome) else one,
         )
-        for uuid, one in tried(uuids, lambda uuid: verb(uuid, dry))
+        for uuid, one in try_each(uuids, lambda uuid: verb(uuid, dry))
     ]
 
 
@@ -111,7 +111,7 @@ def shown(
 ) -> Response:  # fmt: skip
     """The page of what will happen, or with `sure` of what was done; `kept` goes along from the one to the other."""
     return page(
-        work.request, "decided.html" if sure else "preview.html", work.desk.principal, here=place.here, place=place,
+        work.request, "decided.html" if sure else "preview.html", work.context.principal, here=place.here, place=place,
         told=told, good=[one for one in told if one.error is None], bad=[one for one in told if one.error is not None],
         asked=asked, title=title, meaning=meaning, kept=kept, days=work.site.settings.trash_days,
     )  # fmt: skip

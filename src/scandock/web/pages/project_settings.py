@@ -16,7 +16,7 @@ from scandock.services import rights
 from scandock.services.browsing import find_project
 from scandock.services.editing import edit_project
 from scandock.services.members import list_members, set_member
-from scandock.services.subscribing import list_subscriptions
+from scandock.services.subscriptions import list_subscriptions
 from scandock.web import urls
 from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import Form, Seen, Sent, back, changed
@@ -40,13 +40,13 @@ async def settings(request: Request, work: Seen, project: str) -> Response:
 
 
 async def _shown(request: Request, work: Work, project: str, problem: ScandockError | None = None) -> Response:
-    me = work.desk.principal
+    me = work.context.principal
 
     def ask(connection: Connection) -> dict[str, Any]:
         rights.check(connection, me, Action.SETTINGS_EDIT, project)
         return {
             "project": find_project(connection, me, project),
-            "subscriptions": list_subscriptions(connection, work.desk, project),
+            "subscriptions": list_subscriptions(connection, work.context, project),
         }
 
     found = await work.read(ask)
@@ -63,7 +63,7 @@ async def change(request: Request, form: Sent, project: str) -> Response:
     again = partial(_shown, request, form, project)
     values = _values(form)
     return await changed(
-        form, lambda: edit_project(form.desk, project, values), again, urls.project_page(project), "project-changed"
+        form, lambda: edit_project(form.context, project, values), again, urls.project_page(project), "project-changed"
     )
 
 
@@ -91,12 +91,12 @@ async def member(request: Request, form: Sent, project: str) -> Response:
     wanted = Role(role) if role else None
     try:
         await form.do(
-            lambda: set_member(form.site.catalog, form.desk.principal, project, name, wanted, form.desk.request)
+            lambda: set_member(form.site.catalog, form.context.principal, project, name, wanted, form.context.request)
         )
     except ScandockError as error:
         answer = await _shown(request, form, project, error)
         answer.status_code = error.STATUS
         return answer
-    me = form.desk.principal
+    me = form.context.principal
     left = not me.admin and wanted is not Role.OWNER and name.lower() == me.name.lower()
     return back(request, urls.project_page(project, "" if left else "settings"), "member-set")

@@ -8,7 +8,7 @@ from fastapi import Query, Request
 from starlette.responses import Response
 
 from scandock.services.imports import read_import
-from scandock.services.receipts import Sight, check_verdicts, look, open_receipt
+from scandock.services.receipts import ReceiptPage, check_verdicts, read_receipt_page, open_receipt
 from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import Seen
 from scandock.web.pages.routing import router as pages
@@ -26,12 +26,12 @@ async def receipt(
     start: Annotated[int, Query(alias="from", ge=0)] = 0,
 ) -> Response:
     """Its entries by pages, of one verdict or with a word in their path where that is asked for."""
-    me = work.desk.principal
+    me = work.context.principal
     wanted = check_verdicts([verdict] if verdict else [])
     one = await work.look(lambda: read_import(work.site.catalog, me, uuid))
 
-    def seen() -> Sight:
-        return look(open_receipt(work.site.store, uuid), verdicts=wanted, search=q.strip(), start=start)
+    def seen() -> ReceiptPage:
+        return read_receipt_page(open_receipt(work.site.store, uuid), verdicts=wanted, search=q.strip(), start=start)
 
     sight = await work.do(seen)
     return page(

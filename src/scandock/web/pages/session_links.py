@@ -10,8 +10,8 @@ from scandock.access.principal import AccessDenied, Principal
 from scandock.catalog.sessions import archived_uuid
 from scandock.model.uris import PrearchiveSession
 from scandock.rules.permissions import Action, AccessDecision
-from scandock.services.finding import find_waiting
-from scandock.services.rights import allowed
+from scandock.services.xnat_lookup import find_prearchive_session
+from scandock.services.rights import is_allowed
 from scandock.web import urls
 from scandock.web.pages.routing import Seen
 from scandock.web.pages.routing import router as pages
@@ -29,18 +29,18 @@ async def sent_session(request: Request, work: Seen, project: str, timestamp: st
     where = PrearchiveSession(project, timestamp, folder.strip())
     if where.label != folder:
         return redirect_to(request, urls.sent_session(project, timestamp, where.label))
-    path = await work.read(lambda c: _page_of(c, work.desk.principal, where))
+    path = await work.read(lambda c: _page_of(c, work.context.principal, where))
     return redirect_to(request, path)
 
 
 def _page_of(connection: Connection, me: Principal, where: PrearchiveSession) -> str:
     """The page of what stands there, or of the archived session of that label. Denied as the first of them is."""
     try:
-        found = find_waiting(connection, me, where).standing
+        found = find_prearchive_session(connection, me, where).standing
     except AccessDenied as denied:
         archived = archived_uuid(connection, where.project, where.label) is not None
         if denied.answer is AccessDecision.SIGN_IN or not (
-            archived and allowed(connection, me, Action.SESSION_READ, where.project)
+            archived and is_allowed(connection, me, Action.SESSION_READ, where.project)
         ):
             raise
         return urls.session_page(where.project, where.label)

@@ -11,8 +11,8 @@ from sqlalchemy import Connection
 
 from scandock.access.principal import Principal
 from scandock.rules.scan_ids import sort_key
-from scandock.services.contents import list_scans
-from scandock.services.listing import MAX_LIMIT, Sorting
+from scandock.services.session_contents import list_scans
+from scandock.services.pagination import MAX_LIMIT, Sorting
 from scandock.services.records import Scan
 
 SCANS: Final = 2_000

@@ -16,8 +16,8 @@ from starlette.responses import Response
 from scandock.model.request_errors import RequestInvalid
 from scandock.rules.permissions import Action
 from scandock.services import audit, rights
-from scandock.services.trail_names import names_of_targets
-from scandock.services.trash import list_trash, restore
+from scandock.services.audit_targets import find_target_names
+from scandock.services.trash import list_trash, restore_session
 from scandock.web import urls
 from scandock.web.pages.lists import PagedList, list_page
 from scandock.web.pages.routing import Seen, Sent, changed
@@ -51,14 +51,14 @@ async def project_trail(request: Request, work: Seen, project: str) -> Response:
 async def _trail(request: Request, work: Work, project: str | None) -> Response:
     asked = {name: request.query_params.get(name, "").strip() for name in _ASKED}
     before = request.query_params.get("before", "")
-    wanted = audit.Wanted(project=project, earlier=work.desk.principal.admin, **_filters(asked))
+    wanted = audit.AuditFilter(project=project, earlier=work.context.principal.admin, **_filters(asked))
 
     def ask(connection: Connection) -> tuple[list[audit.AuditRow], Mapping[tuple[str, str], str]]:
         action = Action.SITE_ADMIN if project is None else Action.AUDIT_READ
-        rights.check(connection, work.desk.principal, action, project)
+        rights.check(connection, work.context.principal, action, project)
         most = int(before) if before.isdecimal() else None
         lines = list(audit.search(connection, wanted, before=most, limit=SHOWN + 1))
-        return lines, names_of_targets(connection, work.desk.principal, lines)
+        return lines, find_target_names(connection, work.context.principal, lines)
 
     await work.site.run(work.site.refusals.settle)
     found, names = await work.read(ask)
@@ -67,7 +67,7 @@ async def _trail(request: Request, work: Work, project: str | None) -> Response:
     following = urlencode({**kept, "before": found[SHOWN - 1].id}) if len(found) > SHOWN else ""
     return list_page(
         request, work, "audit.html", project, rows=rows, names=names, asked=asked, following=following,
-        actions=[one.value for one in audit.Did], kinds=audit.KINDS, outcomes=[one.value for one in audit.Outcome],
+        actions=[one.value for one in audit.AuditAction], kinds=audit.KINDS, outcomes=[one.value for one in audit.AuditOutcome],
     )  # fmt: skip
 
 
@@ -116,7 +116,7 @@ async def bring_back(request: Request, form: Sent, session: str) -> Response:
     label = form.text("label") or None
     return await changed(
         form,
-        lambda: restore(form.desk, session, label=label),
+        lambda: restore_session(form.context, session, label=label),
         partial(_TRASH.show, request, form, project),
         urls.of_project_or_site(project, "trash"),
         lambda outcome: "restored-damaged" if outcome.warnings else "restored",

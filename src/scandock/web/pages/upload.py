@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from scandock.access.logins import check_csrf
 from scandock.services.byte_sizes import format_bytes
-from scandock.services.uploadable import MANY, has_own_rules, uploadable_projects
+from scandock.services.upload_rights import MAX_PROJECTS, has_own_rules, list_upload_projects
 from scandock.web import urls
 from scandock.web.bodies import receives_upload
 from scandock.web.deps import site_of
@@ -39,10 +39,10 @@ OWN: Final = frozenset({"csrf", "where", "ignore", "keep", "handler"})
 @router.get("/upload")
 async def upload(request: Request, work: Seen, project: str = "") -> Response:
     """What may be uploaded to, and how."""
-    me = work.desk.principal
+    me = work.context.principal
 
     def ask(connection: Connection) -> tuple[list[Any], bool]:
-        return uploadable_projects(connection, me), has_own_rules(connection)
+        return list_upload_projects(connection, me), has_own_rules(connection)
 
     projects, rules = await work.read(ask)
     settings = work.site.settings
@@ -52,7 +52,7 @@ async def upload(request: Request, work: Seen, project: str = "") -> Response:
         "zone": settings.timezone,
         "rules": rules,
         "most": settings.max_upload_bytes,
-        "more": len(projects) >= MANY,
+        "more": len(projects) >= MAX_PROJECTS,
     }
     return page(
         request, "upload.html", me, here="Upload", projects=projects, project=project, handlers=HANDLERS,

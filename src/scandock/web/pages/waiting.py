@@ -13,9 +13,9 @@ from scandock.access.principal import Principal, ProjectRights, raise_denied, de
 from scandock.rules.choices import MEANING, REASONS, Choice, usable_choices
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import Action, AccessDecision
-from scandock.services.browsing import Wanted, list_sessions, waiting_counts
-from scandock.services.comparing import Comparison, compare
-from scandock.services.listing import Page, Sorting
+from scandock.services.browsing import ListFilter, list_sessions, count_waiting
+from scandock.services.comparison import Comparison, compare_sessions
+from scandock.services.pagination import Page, Sorting
 from scandock.services.records import Session
 from scandock.web.pages.browse import query_of
 from scandock.web.pages.previewing import TITLES
@@ -46,10 +46,10 @@ async def prearchive(
     cursor: Annotated[str | None, Query(max_length=2000)] = None,
 ) -> Response:
     """What one may see of it, the newest first unless asked otherwise."""
-    me = work.desk.principal
+    me = work.context.principal
     if not me.signed_in:
         raise_denied(AccessDecision.SIGN_IN)
-    wanted = Wanted(project=project or None, search=q, equal=_equal(state))
+    wanted = ListFilter(project=project or None, search=q, equal=_equal(state))
     sorting = Sorting(sort=sort, limit=SHOWN, cursor=cursor)
     found, sides, projects, can = await work.read(lambda c: _ask(c, me, wanted, sorting))
     return page(
@@ -69,12 +69,12 @@ def _equal(state: str) -> dict[str, str]:
 
 
 def _ask(
-    connection: Connection, me: Principal, wanted: Wanted, sorting: Sorting
+    connection: Connection, me: Principal, wanted: ListFilter, sorting: Sorting
 ) -> tuple[Page[Session], dict[str, Comparison], list[dict[str, Any]], dict[str, set[str]]]:
     found = list_sessions(connection, me, wanted, sorting, place="prearchive")
-    sides = compare(connection, [one.id for one in found.items if one.code])
+    sides = compare_sessions(connection, [one.id for one in found.items if one.code])
     can = may_decide(connection, me, {one.project for one in found.items})
-    projects = [{"id": name, "waiting": count} for name, count in waiting_counts(connection, me).items()]
+    projects = [{"id": name, "waiting": count} for name, count in count_waiting(connection, me).items()]
     return found, sides, projects, can
 
 

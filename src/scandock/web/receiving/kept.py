@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from scandock.access.principal import Principal
-    from scandock.services.receiving import Arriving, Offer
+    from scandock.services.receiving import IncomingUpload, UploadOffer
     from scandock.web.deps import Site
 
 
@@ -29,19 +29,19 @@ class Keeping:
     """
 
     def __init__(
-        self, site: Site, request: Request, principal: Principal, arriving: Arriving, *, keyed: bool = False
+        self, site: Site, request: Request, principal: Principal, incoming_upload: IncomingUpload, *, keyed: bool = False
     ) -> None:
         """`keyed`: it has an idempotency key, so that its bytes have to be known again."""
         self._site = site
         self._request = request
         self._principal = principal
-        self._arriving = arriving
+        self._arriving = incoming_upload
         self._accepted = False
         self.spooling = Spooling(
             site.spool_threads,
-            site.store.spool(arriving.uuid),
+            site.store.spool(incoming_upload.uuid),
             most=site.receiving.limits.upload_bytes,
-            mark=lambda received: site.receiving.mark(arriving, received),
+            mark=lambda received: site.receiving.mark(incoming_upload, received),
             digest=hashlib.sha256() if keyed else None,
         )
 
@@ -55,7 +55,7 @@ class Keeping:
         self._site.metrics.received.inc(len(data))
         await self.spooling.feed(data)
 
-    async def accept(self, ask: Callable[[Principal], Offer]) -> None:
+    async def accept(self, ask: Callable[[Principal], UploadOffer]) -> None:
         """Make it durable, then accepted.
 
         `ask` says what is wanted, all of it, and raises Denied where they may not: who asks is looked up anew, since

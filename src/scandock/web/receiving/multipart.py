@@ -18,7 +18,7 @@ from scandock.rules.mapping import decode_mapping
 from scandock.rules.notices import printable
 from scandock.services import upload_errors
 from scandock.services.logs import bind_upload
-from scandock.services.receiving import Arriving, Offer
+from scandock.services.receiving import IncomingUpload, UploadOffer
 from scandock.web.deps import Site
 from scandock.web.receiving.kept import Keeping
 from scandock.web.receiving.limits import FIELD_BYTES, mapping_too_large
@@ -182,7 +182,7 @@ async def receive_multipart(
         raise upload_errors.MultipartUnreadable(str(error)) from None
     name = ""
 
-    def ask(who: Principal) -> Offer:
+    def ask(who: Principal) -> UploadOffer:
         speech.agree(query, reader.fields)
         said = own.meant(reader.others) if own is not None else {}
         fields, asked = speech.meant({"filename": name, **reader.fields, **said, **query})
@@ -190,7 +190,7 @@ async def receive_multipart(
             return offer_of(connection, who, fields, asked, door="multipart", size=length_of(request), key=key)
 
     await site.read(ask, principal)  # what the query names is known before a byte is read
-    arriving: Arriving | None = None
+    incoming_upload: IncomingUpload | None = None
     async with AsyncExitStack() as stack:
         body = await stack.enter_async_context(aclosing(whole_body(site, request)))
         to: Keeping | Repeated | None = None
@@ -200,22 +200,22 @@ async def receive_multipart(
                     name = str(value)
                     if own is not None:
                         own.check(reader.others)
-                    arriving = await site.run(lambda: site.receiving.begin(ask(principal)))
-                    bind_upload(arriving.uuid)
-                    if arriving.known:
-                        to = Repeated(site, arriving)
+                    incoming_upload = await site.run(lambda: site.receiving.begin(ask(principal)))
+                    bind_upload(incoming_upload.uuid)
+                    if incoming_upload.known:
+                        to = Repeated(site, incoming_upload)
                     else:
-                        kept = Keeping(site, request, principal, arriving, keyed=bool(key))
+                        kept = Keeping(site, request, principal, incoming_upload, keyed=bool(key))
                         to = await stack.enter_async_context(kept)
                 elif kind == "bytes" and to is not None:
                     assert isinstance(value, bytes)
                     await to.feed(value)
         if not reader.ended:
             raise upload_errors.MultipartCut
-        if to is None or arriving is None:
+        if to is None or incoming_upload is None:
             raise upload_errors.ArchiveMissing
         if isinstance(to, Repeated):
             await to.end(await site.read(ask, principal))
         else:
             await to.accept(ask)
-    return arriving.uuid
+    return incoming_upload.uuid

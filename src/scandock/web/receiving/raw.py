@@ -11,7 +11,7 @@ from fastapi import Request
 from scandock.access.principal import Principal
 from scandock.services import upload_errors
 from scandock.services.logs import bind_upload
-from scandock.services.receiving import Offer
+from scandock.services.receiving import UploadOffer
 from scandock.web.deps import Site
 from scandock.web.receiving.kept import Keeping
 from scandock.web.receiving.repeated import Repeated
@@ -45,22 +45,22 @@ async def receive_raw(site: Site, request: Request, principal: Principal, speech
 
     key = request.headers.get("idempotency-key")
 
-    def ask(who: Principal) -> Offer:
+    def ask(who: Principal) -> UploadOffer:
         fields, own = speech.meant(said)
         with site.catalog.read() as connection:
             return offer_of(connection, who, fields, own, door="raw", size=size, key=key)
 
-    arriving = await site.run(lambda: site.receiving.begin(ask(principal)))
-    bind_upload(arriving.uuid)
-    if arriving.known:
-        repeated = Repeated(site, arriving)
+    incoming_upload = await site.run(lambda: site.receiving.begin(ask(principal)))
+    bind_upload(incoming_upload.uuid)
+    if incoming_upload.known:
+        repeated = Repeated(site, incoming_upload)
         await _receive(site, request, repeated, size)
         await repeated.end(await site.read(ask, principal))
-        return arriving.uuid
-    async with Keeping(site, request, principal, arriving, keyed=bool(key)) as keeping:
+        return incoming_upload.uuid
+    async with Keeping(site, request, principal, incoming_upload, keyed=bool(key)) as keeping:
         await _receive(site, request, keeping, size)
         await keeping.accept(ask)
-    return arriving.uuid
+    return incoming_upload.uuid
 
 
 async def _receive(site: Site, request: Request, to: Keeping | Repeated, size: int | None) -> None:

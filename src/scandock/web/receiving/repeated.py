@@ -12,7 +12,7 @@ from scandock.services.upload_errors import KeyReused
 from scandock.web.receiving.spooling import Spooling
 
 if TYPE_CHECKING:
-    from scandock.services.receiving import Arriving, Offer
+    from scandock.services.receiving import IncomingUpload, UploadOffer
     from scandock.web.deps import Site
 
 
@@ -33,9 +33,9 @@ class _Nowhere:
 class Repeated:
     """As `Keeping`, for bytes that were kept before: `feed`, then `end`."""
 
-    def __init__(self, site: Site, arriving: Arriving) -> None:
+    def __init__(self, site: Site, incoming_upload: IncomingUpload) -> None:
         self._site = site
-        self._arriving = arriving
+        self._arriving = incoming_upload
         self.spooling = Spooling(
             site.spool_threads,
             _Nowhere(),
@@ -49,7 +49,7 @@ class Repeated:
             raise KeyReused
         await self.spooling.feed(data)
 
-    async def end(self, offer: Offer) -> None:
+    async def end(self, offer: UploadOffer) -> None:
         """Raises KeyReused where anything differs."""
         received = await self.spooling.finish()
         digest = self.spooling.digest()

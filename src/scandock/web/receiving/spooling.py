@@ -14,7 +14,7 @@ from functools import partial
 from typing import ParamSpec, TypeVar
 
 from scandock.services import upload_errors
-from scandock.services.spool_writing import Digest, Sink, SpoolWriter
+from scandock.services.spool_writer import Digest, Sink, SpoolWriter
 
 BLOCK = 1024 * 1024
 MARK_SECONDS = 5.0

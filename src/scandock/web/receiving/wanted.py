@@ -17,7 +17,7 @@ from scandock.rules.import_request import RequestSource, ImportRequest
 from scandock.rules.labels import OWN_ID, clean_label, is_project_id
 from scandock.rules.mapping import parse_mapping
 from scandock.rules.naming import own_id_error
-from scandock.services.receiving import Door, Offer
+from scandock.services.receiving import Door, UploadOffer
 from scandock.web.security import check_upload
 from scandock.web.tus.errors import MetadataNearlyKnown
 
@@ -146,7 +146,7 @@ def offer_of(
     size: int | None = None,
     key: str | None = None,
     metadata: str = "",
-) -> Offer:
+) -> UploadOffer:
     """An upload as it was asked for, once it is certain that it may go where it names. Raises Denied and Usage.
 
     `own` is what the door asks for that no name of the API says.
@@ -163,7 +163,7 @@ def offer_of(
         for name in dict.fromkeys(row.project for row in rows if row.project):
             check_upload(principal, connection, name)
     assert principal.account_id is not None
-    return Offer(
+    return UploadOffer(
         account_id=principal.account_id,
         door=door,
         filename=filename_of(fields.get("filename", "")),

@@ -12,7 +12,7 @@ from scandock.access.principal import Principal
 from scandock.model.errors import Fault, ScandockError
 from scandock.rules.permissions import Action
 from scandock.services import upload_errors
-from scandock.services.arrivals import end_lost, is_lost
+from scandock.services.lost_uploads import end_lost_upload, is_upload_lost
 from scandock.services.imports import find_import
 from scandock.web.receiving.raw import length_of
 from scandock.web.receiving.spooling import Spooling
@@ -23,28 +23,28 @@ from scandock.web.tus.locks import Writer
 from scandock.web.tus.protocol import Checksum
 
 if TYPE_CHECKING:
-    from scandock.services.receiving import Arriving
+    from scandock.services.receiving import IncomingUpload
     from scandock.web.deps import Site
 
 
 async def append(
-    site: Site, request: Request, principal: Principal, arriving: Arriving, writer: Writer, checksum: Checksum | None
+    site: Site, request: Request, principal: Principal, incoming_upload: IncomingUpload, writer: Writer, checksum: Checksum | None
 ) -> int:
     """Take the body's bytes behind those that are there; the new offset.
 
     What came in before a broken connection, or before somebody else took over, is kept; with a checksum all of it is
     kept, or nothing.
     """
-    assert arriving.size is not None
-    check_length(request, arriving.size - arriving.received, arriving.size)
+    assert incoming_upload.size is not None
+    check_length(request, incoming_upload.size - incoming_upload.received, incoming_upload.size)
     if length_of(request) != 0:
-        await site.run(site.receiving.reserve_again, arriving)
-    spooling = _spooling(site, arriving, checksum)
+        await site.run(site.receiving.reserve_again, incoming_upload)
+    spooling = _spooling(site, incoming_upload, checksum)
     try:
         async with aclosing(pieces(request, site.receiving.limits.idle_seconds, writer)) as body:
             async for data in body:
-                if spooling.received + len(data) > arriving.size:  # in chunks, of no stated length
-                    raise LengthExceeded(arriving.size)
+                if spooling.received + len(data) > incoming_upload.size:  # in chunks, of no stated length
+                    raise LengthExceeded(incoming_upload.size)
                 site.metrics.received.inc(len(data))
                 await spooling.feed(data)
                 writer.came = spooling.received
@@ -53,96 +53,96 @@ async def append(
             if not spooling.matches(checksum.wanted):
                 raise ChecksumDiffers
     except BaseException as error:
-        await asyncio.shield(asyncio.ensure_future(_leave(site, arriving, spooling, keep=checksum is None, why=error)))
+        await asyncio.shield(asyncio.ensure_future(_leave(site, incoming_upload, spooling, keep=checksum is None, why=error)))
         raise
-    return await _keep(site, request, principal, arriving, spooling)
+    return await _keep(site, request, principal, incoming_upload, spooling)
 
 
-def _spooling(site: Site, arriving: Arriving, checksum: Checksum | None) -> Spooling:
-    assert arriving.size is not None
+def _spooling(site: Site, incoming_upload: IncomingUpload, checksum: Checksum | None) -> Spooling:
+    assert incoming_upload.size is not None
 
     def mark(received: int) -> bool:
-        return site.receiving.mark(arriving, received)
+        return site.receiving.mark(incoming_upload, received)
 
     def keep_reserved(_received: int) -> bool:
-        return site.receiving.keep_reserved(arriving)
+        return site.receiving.keep_reserved(incoming_upload)
 
     return Spooling(
         site.spool_threads,
-        site.store.spool(arriving.uuid),
-        offset=arriving.received,
-        most=arriving.size,
+        site.store.spool(incoming_upload.uuid),
+        offset=incoming_upload.received,
+        most=incoming_upload.size,
         mark=mark if checksum is None else keep_reserved,
         digest=checksum.digest() if checksum is not None else None,
     )
 
 
-async def _keep(site: Site, request: Request, principal: Principal, arriving: Arriving, spooling: Spooling) -> int:
+async def _keep(site: Site, request: Request, principal: Principal, incoming_upload: IncomingUpload, spooling: Spooling) -> int:
     """Sync what came, and note it; the last byte makes the upload accepted, in one transaction with its offset."""
     try:
         received = await spooling.finish()
     except Fault as error:
-        await _leave(site, arriving, spooling, keep=True, why=error)
+        await _leave(site, incoming_upload, spooling, keep=True, why=error)
         raise
-    if received == arriving.size:
+    if received == incoming_upload.size:
         try:
             principal = await still(request, principal)
-            await site.read(_check_right, site, principal, arriving)
+            await site.read(_check_right, site, principal, incoming_upload)
         except ScandockError:
-            await site.run(site.receiving.mark, arriving, received)
+            await site.run(site.receiving.mark, incoming_upload, received)
             raise
-        kept = await site.run(site.receiving.accept, arriving, received, principal, info_of(request))
+        kept = await site.run(site.receiving.accept, incoming_upload, received, principal, info_of(request))
     else:
-        kept = await site.run(site.receiving.mark, arriving, received)
+        kept = await site.run(site.receiving.mark, incoming_upload, received)
     if not kept:
         raise upload_errors.CancelledMeanwhile
     return received
 
 
-async def finish(site: Site, request: Request, principal: Principal, arriving: Arriving) -> Arriving:
+async def finish(site: Site, request: Request, principal: Principal, incoming_upload: IncomingUpload) -> IncomingUpload:
     """Accept an upload whose bytes are all there: the request of its last ones was refused, as by a login that ended
     meanwhile, and no further bytes will come that could have it accepted.
 
     Its owner's next request that may does it, with the rights of an upload's end; anything else leaves it as it is.
     """
-    if not arriving.receiving or arriving.received != arriving.size or arriving.account_id != principal.account_id:
-        return arriving
-    if arriving.uuid in site.locks:  # the request of the last bytes is at its own end
-        return arriving
-    async with site.locks.write(arriving.uuid):
-        await _keep(site, request, principal, arriving, _spooling(site, arriving, None))
-    return await site.read(site.receiving.find, arriving.uuid) or arriving
+    if not incoming_upload.receiving or incoming_upload.received != incoming_upload.size or incoming_upload.account_id != principal.account_id:
+        return incoming_upload
+    if incoming_upload.uuid in site.locks:  # the request of the last bytes is at its own end
+        return incoming_upload
+    async with site.locks.write(incoming_upload.uuid):
+        await _keep(site, request, principal, incoming_upload, _spooling(site, incoming_upload, None))
+    return await site.read(site.receiving.find, incoming_upload.uuid) or incoming_upload
 
 
-async def check_bytes(site: Site, arriving: Arriving) -> None:
+async def check_bytes(site: Site, incoming_upload: IncomingUpload) -> None:
     """Usage `upload_lost` (410) where bytes that were kept are gone: it ends, and no client goes on without end.
 
     For who holds the upload's lock.
     """
-    if await site.run(is_lost, site.receiving, arriving):
-        await site.run(end_lost, site.receiving, arriving)
-        raise upload_errors.UploadLost(arriving.received)
+    if await site.run(is_upload_lost, site.receiving, incoming_upload):
+        await site.run(end_lost_upload, site.receiving, incoming_upload)
+        raise upload_errors.UploadLost(incoming_upload.received)
 
 
-def _check_right(site: Site, principal: Principal, arriving: Arriving) -> None:
+def _check_right(site: Site, principal: Principal, incoming_upload: IncomingUpload) -> None:
     """Raise Denied where the right to upload has gone while the bytes came."""
     with site.catalog.read() as connection:
-        found = find_import(connection, principal, arriving.uuid, Action.IMPORT_CANCEL)
+        found = find_import(connection, principal, incoming_upload.uuid, Action.IMPORT_CANCEL)
         check_upload(principal, connection, found.project)
 
 
-async def _leave(site: Site, arriving: Arriving, spooling: Spooling, *, keep: bool, why: BaseException) -> None:
+async def _leave(site: Site, incoming_upload: IncomingUpload, spooling: Spooling, *, keep: bool, why: BaseException) -> None:
     """After an error: note what is on disk. A failed sync loses all of it, and the next request begins anew."""
     lost = isinstance(why, Fault) and why.code == "sync_failed"
     try:
         if keep and not lost:
-            await site.run(site.receiving.mark, arriving, await spooling.finish())
+            await site.run(site.receiving.mark, incoming_upload, await spooling.finish())
         else:
             await spooling.settle()
     except ScandockError as error:
         lost = lost or error.code == "sync_failed"
     if lost:
-        await site.run(site.receiving.mark, arriving, 0)
+        await site.run(site.receiving.mark, incoming_upload, 0)
 
 
 def check_length(request: Request, most: int, size: int) -> None:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Final
 
-from scandock.services.spool_writing import Digest
+from scandock.services.spool_writer import Digest
 from scandock.web.tus import errors
 
 VERSION: Final = "1.0.0"

@@ -12,13 +12,13 @@ from scandock.access.principal import Principal, raise_denied
 from scandock.model.json_records import ListOf
 from scandock.rules.permissions import Action, AccessDecision
 from scandock.services import upload_errors
-from scandock.services.arrivals import is_lost
-from scandock.services.audit import Did
+from scandock.services.lost_uploads import is_upload_lost
+from scandock.services.audit import AuditAction
 from scandock.services.import_errors import DiscardedTooLate, ImportUnknown
 from scandock.services.imports import find_import
 from scandock.services.logs import bind_upload
-from scandock.services.receiving import Arriving, noted
-from scandock.services.unfinished import Unfinished, UnfinishedUpload, unfinished_uploads
+from scandock.services.receiving import IncomingUpload, make_audit_writer
+from scandock.services.unfinished_uploads import Unfinished, UnfinishedUpload, list_unfinished_uploads
 from scandock.web import urls
 from scandock.web.bodies import receives_upload
 from scandock.web.deps import Site, site_of
@@ -75,7 +75,7 @@ async def unfinished(request: Request, principal: SignedIn) -> Response:
     `arrived` bytes are there, of which `offset` are kept for certain.
     """
     site = site_of(request)
-    found = await site.read(unfinished_uploads, site.catalog, principal)
+    found = await site.read(list_unfinished_uploads, site.catalog, principal)
     writers = {one.uuid: site.locks.bringing(one.uuid) for one in found}
     return listed(_shown(one, writers[one.uuid]) for one in found)
 
@@ -104,35 +104,35 @@ async def create(request: Request, principal: SignedIn) -> Response:
         check_body(request.headers)
         check_length(request, size, size)
     checksum = parse_checksum(request.headers.get("upload-checksum"))
-    arriving = await site.run(_begin, site, request, principal, size)
-    bind_upload(arriving.uuid)
-    offset = arriving.received
-    if not arriving.known and (brings or size == 0):
-        offset = await _first_bytes(site, request, principal, arriving, checksum)
+    incoming_upload = await site.run(_begin, site, request, principal, size)
+    bind_upload(incoming_upload.uuid)
+    offset = incoming_upload.received
+    if not incoming_upload.known and (brings or size == 0):
+        offset = await _first_bytes(site, request, principal, incoming_upload, checksum)
     return _answer(
         201,
-        Location=urls.root_of(request.scope) + urls.api_upload(arriving.uuid),
+        Location=urls.root_of(request.scope) + urls.api_upload(incoming_upload.uuid),
         Upload_Offset=offset,
-        Upload_Expires=_expiry(arriving, offset),
+        Upload_Expires=_expiry(incoming_upload, offset),
     )
 
 
 async def _first_bytes(
-    site: Site, request: Request, principal: Principal, arriving: Arriving, checksum: Checksum | None
+    site: Site, request: Request, principal: Principal, incoming_upload: IncomingUpload, checksum: Checksum | None
 ) -> int:
     """What a creation brings along. Where that fails, the client never hears of the upload: it goes, unless its
     idempotency key or its fingerprint finds it again.
     """
     try:
-        async with site.locks.write(arriving.uuid) as writer:
-            return await append(site, request, principal, arriving, writer, checksum)
+        async with site.locks.write(incoming_upload.uuid) as writer:
+            return await append(site, request, principal, incoming_upload, writer, checksum)
     except BaseException:
-        if not request.headers.get("idempotency-key") and "fingerprint" not in parse_metadata(arriving.metadata):
-            await asyncio.shield(asyncio.ensure_future(site.run(site.receiving.discard, arriving)))
+        if not request.headers.get("idempotency-key") and "fingerprint" not in parse_metadata(incoming_upload.metadata):
+            await asyncio.shield(asyncio.ensure_future(site.run(site.receiving.discard, incoming_upload)))
         raise
 
 
-def _begin(site: Site, request: Request, principal: Principal, size: int) -> Arriving:
+def _begin(site: Site, request: Request, principal: Principal, size: int) -> IncomingUpload:
     raw = request.headers.get("upload-metadata", "")
     fields = parse_metadata(raw)
     check_foreign(fields)
@@ -147,35 +147,35 @@ def _begin(site: Site, request: Request, principal: Principal, size: int) -> Arr
             key=request.headers.get("idempotency-key"),
             metadata=raw,
         )
-    note = noted(Did.UPLOAD_BEGIN, principal, info_of(request), {"bytes": size, "door": "tus"})
+    note = make_audit_writer(AuditAction.UPLOAD_BEGIN, principal, info_of(request), {"bytes": size, "door": "tus"})
     return site.receiving.begin(offer, note)
 
 
-def _expiry(arriving: Arriving, offset: int) -> str | None:
-    return None if arriving.expires is None or offset == arriving.size else http_date(arriving.expires)
+def _expiry(incoming_upload: IncomingUpload, offset: int) -> str | None:
+    return None if incoming_upload.expires is None or offset == incoming_upload.size else http_date(incoming_upload.expires)
 
 
-def find_upload(site: Site, principal: Principal, uuid: str, *, own: bool = False) -> Arriving:
+def find_upload(site: Site, principal: Principal, uuid: str, *, own: bool = False) -> IncomingUpload:
     """An upload. Raises UploadExpired, UploadLost or CancelledBefore where it ended before it was whole.
 
     `own`: nobody else's, whoever asks.
     """
-    arriving = site.receiving.find(uuid)  # first: one that ends meanwhile has ended for what is read after it
+    incoming_upload = site.receiving.find(uuid)  # first: one that ends meanwhile has ended for what is read after it
     with site.catalog.read() as connection:
         found = find_import(connection, principal, uuid, Action.IMPORT_CANCEL)
-        if arriving is None or found.door != "tus":
+        if incoming_upload is None or found.door != "tus":
             raise ImportUnknown("There is no resumable upload of that id.", "Check the id.")
         if found.project is not None and not found.accepted:
             check_upload(principal, connection, found.project)
-    if own and arriving.account_id != principal.account_id:
+    if own and incoming_upload.account_id != principal.account_id:
         raise_denied(AccessDecision.FORBIDDEN)
-    if arriving.expired or arriving.code == upload_errors.UploadExpired.CODE:
+    if incoming_upload.expired or incoming_upload.code == upload_errors.UploadExpired.CODE:
         raise upload_errors.UploadExpired
-    if arriving.code == upload_errors.UploadLost.CODE:
-        raise upload_errors.UploadLost(arriving.received)
-    if not arriving.receiving and not found.accepted:
+    if incoming_upload.code == upload_errors.UploadLost.CODE:
+        raise upload_errors.UploadLost(incoming_upload.received)
+    if not incoming_upload.receiving and not found.accepted:
         raise upload_errors.CancelledBefore
-    return arriving
+    return incoming_upload
 
 
 @router.head("/{upload}", summary="How far an upload is", response_class=Response)
@@ -183,18 +183,18 @@ async def offset_of(request: Request, upload: str, principal: Caller) -> Respons
     """`Upload-Offset`: bytes that are on disk for certain. Where those are all, its import begins now at the latest."""
     site = site_of(request)
     check_version(request.headers)
-    arriving = await site.read(find_upload, site, principal, upload)
+    incoming_upload = await site.read(find_upload, site, principal, upload)
     # In a thread that neither writers nor uploads share: whoever asks for an offset waits for nobody's lock.
-    if upload not in site.locks and await asyncio.to_thread(is_lost, site.receiving, arriving):
+    if upload not in site.locks and await asyncio.to_thread(is_upload_lost, site.receiving, incoming_upload):
         async with site.locks.write(upload):
             await check_bytes(site, await site.read(find_upload, site, principal, upload))
-    arriving = await finish(site, request, principal, arriving)
+    incoming_upload = await finish(site, request, principal, incoming_upload)
     return _answer(
         200,
-        Upload_Offset=arriving.received,
-        Upload_Length=arriving.size,
-        Upload_Metadata=arriving.metadata or None,
-        Upload_Expires=_expiry(arriving, arriving.received),
+        Upload_Offset=incoming_upload.received,
+        Upload_Length=incoming_upload.size,
+        Upload_Metadata=incoming_upload.metadata or None,
+        Upload_Expires=_expiry(incoming_upload, incoming_upload.received),
         Cache_Control="no-store",
     )
 
@@ -210,11 +210,11 @@ async def go_on(request: Request, upload: str, principal: Caller) -> Response:
     checksum = parse_checksum(request.headers.get("upload-checksum"))
     await site.read(partial(find_upload, site, principal, upload, own=True))
     async with site.locks.write(upload) as writer:
-        arriving = await site.read(partial(find_upload, site, principal, upload, own=True))
-        if offset != arriving.received:
-            raise errors.OffsetDiffers(arriving.received, offset)
-        await check_bytes(site, arriving)
-        received = await _taken(site, request, principal, arriving, writer, checksum)
+        incoming_upload = await site.read(partial(find_upload, site, principal, upload, own=True))
+        if offset != incoming_upload.received:
+            raise errors.OffsetDiffers(incoming_upload.received, offset)
+        await check_bytes(site, incoming_upload)
+        received = await _taken(site, request, principal, incoming_upload, writer, checksum)
     again = await site.read(site.receiving.find, upload)
     return _answer(204, Upload_Offset=received, Upload_Expires=None if again is None else _expiry(again, received))
 
@@ -223,15 +223,15 @@ async def _taken(
     site: Site,
     request: Request,
     principal: Principal,
-    arriving: Arriving,
+    incoming_upload: IncomingUpload,
     writer: Writer,
     checksum: Checksum | None,
 ) -> int:
-    if arriving.receiving:
-        return await append(site, request, principal, arriving, writer, checksum)
+    if incoming_upload.receiving:
+        return await append(site, request, principal, incoming_upload, writer, checksum)
     if request.headers.get("content-length", "") not in ("", "0"):
         raise errors.BytesComplete
-    return arriving.received  # the answer to the last bytes was lost on its way
+    return incoming_upload.received  # the answer to the last bytes was lost on its way
 
 
 @router.delete("/{upload}", status_code=204, summary="Give an upload up", response_class=Response)
@@ -241,9 +241,9 @@ async def terminate(request: Request, upload: str, principal: Caller) -> Respons
     check_version(request.headers)
     await site.read(find_upload, site, principal, upload)
     async with site.locks.write(upload, stop=True):
-        arriving = await site.read(find_upload, site, principal, upload)
-        note = noted(Did.UPLOAD_DELETE, principal, info_of(request), {"bytes": arriving.received, "door": "tus"})
-        if not await site.run(site.receiving.discard, arriving, note):
+        incoming_upload = await site.read(find_upload, site, principal, upload)
+        note = make_audit_writer(AuditAction.UPLOAD_DELETE, principal, info_of(request), {"bytes": incoming_upload.received, "door": "tus"})
+        if not await site.run(site.receiving.discard, incoming_upload, note):
             raise DiscardedTooLate
     return _answer(204)
 

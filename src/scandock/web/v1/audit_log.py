@@ -50,8 +50,8 @@ def _wanted(
     outcome: Maybe = None,
     since: Moment = None,
     until: Moment = None,
-) -> audit.Wanted:
-    return audit.Wanted(
+) -> audit.AuditFilter:
+    return audit.AuditFilter(
         project=project,
         actor=actor,
         action=action,
@@ -64,7 +64,7 @@ def _wanted(
     )
 
 
-def _check(connection: Connection, principal: Principal, wanted: audit.Wanted) -> audit.Wanted:
+def _check(connection: Connection, principal: Principal, wanted: audit.AuditFilter) -> audit.AuditFilter:
     """What the asker may see of it."""
     action = Action.SITE_ADMIN if wanted.project is None else Action.AUDIT_READ
     rights.check(connection, principal, action, wanted.project)
@@ -97,7 +97,7 @@ async def list_all(
     wanted = _wanted(project, actor, action, kind, target, request_id, outcome, since, until)
 
     def ask(connection: Connection) -> list[audit.TrailLine]:
-        seen = _check(connection, work.desk.principal, wanted)
+        seen = _check(connection, work.context.principal, wanted)
         return [audit.TrailLine.of(row) for row in audit.search(connection, seen, before=before, limit=limit)]
 
     await work.site.run(work.site.refusals.settle)
@@ -120,18 +120,18 @@ async def export(
     format: Literal["jsonl", "csv"] = "jsonl",  # noqa: A002  the parameter's name
 ) -> Response:
     """All lines that the filters leave, the newest first. The export's own line comes behind them."""
-    wanted = audit.Wanted(project=project, since=since, until=until)
-    desk, catalog = work.desk, work.site.catalog
+    wanted = audit.AuditFilter(project=project, since=since, until=until)
+    context, catalog = work.context, work.site.catalog
 
-    def still() -> audit.Wanted:
-        principal = desk.still()
+    def still() -> audit.AuditFilter:
+        principal = context.still()
         with catalog.read() as connection:
             return _check(connection, principal, wanted)
 
     def begin() -> Iterator[str]:
         seen = still()
         work.site.refusals.settle()
-        return begin_export(catalog, desk.principal, seen, format, desk.request, still)
+        return begin_export(catalog, context.principal, seen, format, context.request, still)
 
     found = await work.site.run(begin)
     kind = "text/csv; charset=utf-8" if format == "csv" else "application/x-ndjson"

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from scandock.services.account_records import LoggedIn, Me
-from scandock.services.sign_in import begin_login, sign_out
+from scandock.services.authentication import begin_login, end_login
 from scandock.web import urls
 from scandock.web.deps import site_of
 from scandock.web.request_context import answer
@@ -32,7 +32,7 @@ async def login(request: Request, body: NameAndPassword) -> Response:
     """Sets the cookie; `csrf` goes into the header X-CSRF-Token of each change that is made by it."""
     site = site_of(request)
     one = await prove_password(request, body.name, body.password)
-    made = await site.run(begin_login, site.catalog, one, info_of(request), by="password")
+    made = await site.run(begin_login, site.catalog, one, info_of(request), method="password")
     response = answer(LoggedIn.of(one, made))
     set_cookie(request, response, made.secret)
     return response
@@ -44,7 +44,7 @@ async def logout(request: Request, principal: Caller) -> Response:
     site = site_of(request)
     secret = request.cookies.get(COOKIE)
     if secret:
-        await site.run(sign_out, site.catalog, principal, secret, info_of(request))
+        await site.run(end_login, site.catalog, principal, secret, info_of(request))
     response = Response(status_code=204)
     response.delete_cookie(COOKIE, path=urls.cookie_path_of(request.scope), httponly=True, samesite="lax")
     return response

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response, StreamingResponse
 
 from scandock.services.damaged_files import Damaged
-from scandock.services.downloads import zip_of_project, zip_of_session
+from scandock.services.downloads import zip_project, zip_session
 from scandock.web.described import binary
 from scandock.web.file_answers import zip_answer
 from scandock.web.request_context import Desked
@@ -31,7 +31,7 @@ async def session_zip(
     work: Desked, session: str, compress: Compressed = False, damaged: WantDamaged = Damaged.REFUSE
 ) -> Response:
     """In the layout {session}/scans/{scan}/resources/{resource}/files/{file}."""
-    return zip_answer(await work.prepare(lambda: zip_of_session(work.desk, session, deflate=compress, damaged=damaged)))
+    return zip_answer(await work.prepare(lambda: zip_session(work.context, session, deflate=compress, on_damage=damaged)))
 
 
 @router.get(
@@ -45,7 +45,7 @@ async def scan_zip(
 ) -> Response:
     """In the same layout, that scan alone."""
     return zip_answer(
-        await work.prepare(lambda: zip_of_session(work.desk, session, scan_id=scan, deflate=compress, damaged=damaged))
+        await work.prepare(lambda: zip_session(work.context, session, scan_id=scan, deflate=compress, on_damage=damaged))
     )
 
 
@@ -59,4 +59,4 @@ async def project_zip(
     work: Desked, project: str, compress: Compressed = False, damaged: WantDamaged = Damaged.REFUSE
 ) -> Response:
     """One folder a session."""
-    return zip_answer(await work.prepare(lambda: zip_of_project(work.desk, project, deflate=compress, damaged=damaged)))
+    return zip_answer(await work.prepare(lambda: zip_project(work.context, project, deflate=compress, on_damage=damaged)))

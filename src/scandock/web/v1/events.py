@@ -15,7 +15,7 @@ from scandock.model.request_errors import RequestInvalid
 from scandock.model.verdicts import UNFINISHED, ImportState
 from scandock.services.import_records import Import, Progress
 from scandock.services.imports import find_import, read_import
-from scandock.services.progress import Told, events_after, read_progress
+from scandock.services.progress import UploadEvent, read_events_after, read_progress
 from scandock.web import server_sent
 from scandock.web.deps import Site, site_of
 from scandock.web.security import Caller, proved_by
@@ -60,22 +60,22 @@ def _since(after: int | None, last_event_id: str | None) -> int | None:
     return int(last_event_id)
 
 
-def _begin(site: Site, principal: Principal, uuid: str, after: int) -> tuple[int, list[Told], bool]:
+def _begin(site: Site, principal: Principal, uuid: str, after: int) -> tuple[int, list[UploadEvent], bool]:
     with site.catalog.read() as connection:
         found = find_import(connection, principal, uuid)
         return (
             found.upload_id,
-            events_after(connection, after, upload_id=found.upload_id),
+            read_events_after(connection, after, upload_id=found.upload_id),
             found.state not in UNFINISHED,
         )
 
 
-def _look(site: Site, proof: SavedCredentials, uuid: str, upload_id: int, after: int) -> tuple[list[Told], bool, Progress | None]:
+def _look(site: Site, proof: SavedCredentials, uuid: str, upload_id: int, after: int) -> tuple[list[UploadEvent], bool, Progress | None]:
     """What is new, whether that is the end, and how far the import is. Denied once it may no longer be seen."""
     principal = reauthenticate(site.catalog, proof)
     with site.catalog.read() as connection:
         state = find_import(connection, principal, uuid).state
-        told = events_after(connection, after, upload_id=upload_id)
+        told = read_events_after(connection, after, upload_id=upload_id)
         far = read_progress(connection, [upload_id]).get(upload_id) if state is ImportState.RUNNING else None
     if told:
         reauthenticate(site.catalog, proof)  # behind what has happened, so that nobody hears what came after their login
@@ -87,7 +87,7 @@ async def _stream(
     proof: SavedCredentials,
     uuid: str,
     upload_id: int,
-    told: list[Told],
+    told: list[UploadEvent],
     last: int,
     first: Import | None,
 ) -> AsyncIterator[bytes]:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response, StreamingResponse
 
 from scandock.model.json_records import PageOf
-from scandock.services import contents
+from scandock.services import session_contents
 from scandock.services.damaged_files import Damaged
 from scandock.services.downloads import open_file
 from scandock.services.records import File
@@ -38,8 +38,8 @@ async def list_all(
 ) -> Response:
     """Sorted by n, name or bytes; `search` is a part of the name."""
     return await work.page(
-        lambda c: contents.list_files(
-            c, work.desk.principal, session, page, scan_id=scan, resource_label=resource, search=search
+        lambda c: session_contents.list_files(
+            c, work.context.principal, session, page, scan_id=scan, resource_label=resource, search=search
         )
     )
 
@@ -47,7 +47,7 @@ async def list_all(
 @router.get("/sessions/{session}/files/{file}", summary="What is known of a file", response_model=File, **tagged())
 async def read(work: Desked, session: str, file: Number) -> Response:
     """A file by its number within the session."""
-    return await work.item(lambda c: contents.find_file(c, work.desk.principal, session, file))
+    return await work.item(lambda c: session_contents.find_file(c, work.context.principal, session, file))
 
 
 @router.get(
@@ -60,7 +60,7 @@ async def content(
     request: Request, work: Desked, session: str, file: Number, damaged: WantDamaged = Damaged.REFUSE
 ) -> Response:
     """Whole, or the range that Range asks for."""
-    return file_answer(request, await work.do(lambda: open_file(work.desk, session, file, damaged=damaged)))
+    return file_answer(request, await work.do(lambda: open_file(work.context, session, file, on_damage=damaged)))
 
 
 @router.head(
@@ -73,5 +73,5 @@ async def content_head(
     request: Request, work: Desked, session: str, file: Number, damaged: WantDamaged = Damaged.REFUSE
 ) -> Response:
     """The headers of the whole file."""
-    found = await work.do(lambda: open_file(work.desk, session, file, noted=False, damaged=damaged))
+    found = await work.do(lambda: open_file(work.context, session, file, audited=False, on_damage=damaged))
     return file_head(request, found)

@@ -11,8 +11,8 @@ from starlette.responses import JSONResponse, Response
 
 from scandock.model.json_records import PageOf
 from scandock.services.import_records import Import
-from scandock.services.imports import cancel_import, delete_import, list_imports, may_delete, read_import, retry_import
-from scandock.services.listing import LIMIT, MAX_LIMIT, Sorting
+from scandock.services.imports import cancel_import, delete_import, list_imports, check_may_delete, read_import, retry_import
+from scandock.services.pagination import LIMIT, MAX_LIMIT, Sorting
 from scandock.web import urls
 from scandock.web.bodies import receives_upload
 from scandock.web.deps import site_of
@@ -86,7 +86,7 @@ async def retry(request: Request, id: str, principal: Caller) -> Response:  # no
 async def forget(request: Request, id: str, principal: Caller) -> Response:  # noqa: A002
     """Its receipt and kept bytes too; sessions that it stored stay."""
     site = site_of(request)
-    await site.read(may_delete, site.catalog, principal, id)
+    await site.read(check_may_delete, site.catalog, principal, id)
     async with site.locks.write(id, stop=True):
         await site.run(delete_import, site.catalog, site.store, principal, id, info_of(request))
     return Response(status_code=204)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from scandock.model.json_records import ListOf
-from scandock.services.known_sessions import MANY, Asked, known_sessions
+from scandock.services.existing_sessions import MAX_PLANNED, PlannedSession, find_existing_sessions
 from scandock.services.records import Known
 from scandock.web.request_context import Desked, listed
 from scandock.web.security import SignedIn
@@ -27,7 +27,7 @@ class AskedSession(BaseModel):
     study_uid: Annotated[str, Field(max_length=512)] = ""
     subject: Annotated[str, Field(max_length=64)] = ""
     patient_id: Annotated[str, Field(max_length=1024)] = ""
-    ecat: Annotated[list[Annotated[str, Field(pattern="^[0-9a-f]{64}$")]], Field(max_length=MANY)] = []
+    ecat: Annotated[list[Annotated[str, Field(pattern="^[0-9a-f]{64}$")]], Field(max_length=MAX_PLANNED)] = []
 
 
 class AskedSessions(BaseModel):
@@ -35,7 +35,7 @@ class AskedSessions(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    sessions: Annotated[list[AskedSession], Field(max_length=MANY)]
+    sessions: Annotated[list[AskedSession], Field(max_length=MAX_PLANNED)]
 
 
 @router.post("/known", summary="Which sessions are there already", response_model=ListOf[Known])
@@ -45,5 +45,5 @@ async def known(work: Desked, principal: SignedIn, asked: AskedSessions) -> Resp
     Where `patient_id` is given, the other `subjects` that the patient has too; where `ecat` is (the SHA-256 of its ECAT
     files), the labels of the other sessions that hold any of them.
     """
-    wanted = [Asked(**{**one.model_dump(), "ecat": tuple(map(bytes.fromhex, one.ecat))}) for one in asked.sessions]
-    return listed(await work.read(lambda c: known_sessions(c, principal, wanted)))
+    wanted = [PlannedSession(**{**one.model_dump(), "ecat": tuple(map(bytes.fromhex, one.ecat))}) for one in asked.sessions]
+    return listed(await work.read(lambda c: find_existing_sessions(c, principal, wanted)))

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response, StreamingResponse
 
 from scandock.access.principal import Principal
-from scandock.services.watching import Happening, missed, newest_mark, under_way
+from scandock.services.import_events import ImportEvent, read_missed_events, read_newest_mark, list_unfinished_imports
 from scandock.web import server_sent
 from scandock.web.deps import Site, site_of
 from scandock.web.hub import Hub, Listener, hub_of
@@ -52,7 +52,7 @@ async def live(
 class _Start:
     """What a listener hears first."""
 
-    told: list[Happening]
+    told: list[ImportEvent]
     resumed: bool
     mark: str
     imports: list[dict[str, Any]]
@@ -60,10 +60,10 @@ class _Start:
 
 def _start(site: Site, principal: Principal, mark: str) -> _Start:
     with site.catalog.read() as connection:
-        told = missed(connection, principal, mark) if mark else None
-        newest = newest_mark(connection)
+        told = read_missed_events(connection, principal, mark) if mark else None
+        newest = read_newest_mark(connection)
     return _Start(
-        told=told or [], resumed=told is not None, mark=newest, imports=under_way(site.catalog, principal)
+        told=told or [], resumed=told is not None, mark=newest, imports=list_unfinished_imports(site.catalog, principal)
     )  # fmt: skip
 
 

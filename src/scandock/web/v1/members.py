@@ -26,7 +26,7 @@ class Membership(BaseModel):
 @router.get("", summary="Who has a role in a project", response_model=ListOf[Member])
 async def list_all(work: Desked, project: str) -> Response:
     """By name."""
-    found = await work.look(lambda: list_members(work.site.catalog, work.desk.principal, project))
+    found = await work.look(lambda: list_members(work.site.catalog, work.context.principal, project))
     return listed(Member.of(one) for one in found)
 
 
@@ -37,7 +37,7 @@ async def put(work: Desked, project: str, account: str, wanted: Membership) -> R
     409 `last_owner` where nobody would own the project any more; site administrators may do that too.
     """
     await work.do(
-        lambda: set_member(work.site.catalog, work.desk.principal, project, account, wanted.role, work.desk.request)
+        lambda: set_member(work.site.catalog, work.context.principal, project, account, wanted.role, work.context.request)
     )
     return answer(RoleNow(account=account, role=wanted.role.value))
 
@@ -45,5 +45,5 @@ async def put(work: Desked, project: str, account: str, wanted: Membership) -> R
 @router.delete("/{account}", status_code=204, summary="Take an account's role", response_class=Response)
 async def remove(work: Desked, project: str, account: str) -> Response:
     """In effect with the account's next request; having none already is fine. 409 `last_owner` as above."""
-    await work.do(lambda: set_member(work.site.catalog, work.desk.principal, project, account, None, work.desk.request))
+    await work.do(lambda: set_member(work.site.catalog, work.context.principal, project, account, None, work.context.request))
     return Response(status_code=204)

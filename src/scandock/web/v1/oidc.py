@@ -12,7 +12,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import RedirectResponse, Response
 
 from scandock.access.oidc_flow import FLOW_SECONDS
-from scandock.services.sign_in import sign_in_by_provider
+from scandock.services.authentication import login_by_provider
 from scandock.web import urls
 from scandock.web.deps import Site, site_of
 from scandock.web.security import info_of, set_cookie
@@ -64,7 +64,7 @@ async def back(request: Request) -> Response:
     given, cookie = dict(request.query_params), request.cookies.get(FLOW_COOKIE)
     made, then = await _ask(
         site,
-        lambda: sign_in_by_provider(
+        lambda: login_by_provider(
             site.catalog, site.gate, provider, given, cookie, _redirect_uri(request), info_of(request)
         ),
     )

@@ -12,7 +12,7 @@ from scandock.access.principal import Door
 from scandock.model.json_records import ListOf
 from scandock.services.account_records import Account, Ended, Login, Renewed
 from scandock.services.own_logins import OwnLogins
-from scandock.services.sign_in import change_own_password
+from scandock.services.authentication import change_own_password
 from scandock.web.request_context import Desked, answer, listed
 from scandock.web.security import COOKIE, set_cookie
 from scandock.web.v1.accounts import Email, Shown
@@ -41,7 +41,7 @@ class Profile(BaseModel):
 
 
 def _logins(work: Desked) -> OwnLogins:
-    return OwnLogins(work.site.catalog, work.desk.principal, work.request.cookies.get(COOKIE), work.desk.request)
+    return OwnLogins(work.site.catalog, work.context.principal, work.request.cookies.get(COOKIE), work.context.request)
 
 
 @router.put("/password", summary="Change your password", response_model=Renewed)
@@ -50,11 +50,11 @@ async def change_password(request: Request, work: Desked, wanted: PasswordChange
 
     400 `password_wrong`, `password_unfit`; 429 after too many wrong ones.
     """
-    site, asker = work.site, work.desk.principal
+    site, asker = work.site, work.context.principal
     by_cookie = asker.door is Door.COOKIE
     made = await work.by_turn(
         lambda: change_own_password(
-            site.catalog, site.gate, asker, wanted.current, wanted.new, work.desk.request, again=by_cookie
+            site.catalog, site.gate, asker, wanted.current, wanted.new, work.context.request, again=by_cookie
         )
     )
     response = answer(Renewed.of(made))

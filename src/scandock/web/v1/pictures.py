@@ -13,7 +13,7 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import JSONResponse, Response
 
 from scandock.services import pictures
-from scandock.services.decoding import Made
+from scandock.services.decoding import DecoderResult
 from scandock.viewing.placeholder import MEDIA_TYPE, draw_placeholder
 from scandock.viewing.stack import Stack
 from scandock.web.conditions import is_known
@@ -66,7 +66,7 @@ async def thumbnail(request: Request, work: Desked, session: str, scan: str, tre
     tag = looked.tag("thumbnail")
     if _has(request, tag):
         return _unchanged(tag)
-    return _drawn(await work.decode(lambda: pictures.thumbnail(looked)), _kept(looked, tree, tag))
+    return _drawn(await work.decode(lambda: pictures.make_thumbnail(looked)), _kept(looked, tree, tag))
 
 
 @router.get(
@@ -78,7 +78,7 @@ async def stack(request: Request, work: Desked, session: str, scan: str, tree: T
     tag = looked.tag("stack")
     if _has(request, tag):
         return _unchanged(tag)
-    found = await work.decode(lambda: pictures.stack_of(looked))
+    found = await work.decode(lambda: pictures.read_stack(looked))
     return JSONResponse(stack_json(found, looked.standing.tree_id), headers=_kept(looked, tree, tag))
 
 
@@ -98,7 +98,7 @@ async def frame(
     tag = looked.tag("frame", image, "gzip" if packed else "plain")
     if _has(request, tag):
         return _unchanged(tag)
-    made = await work.decode(lambda: pictures.frame(looked, image, packed=packed))
+    made = await work.decode(lambda: pictures.read_frame(looked, image, packed=packed))
     headers = _kept(looked, tree, tag) if made.lasting else {"Cache-Control": "no-store"}
     if made.reason:
         return JSONResponse({"kind": "none", "reason": made.reason}, headers=headers)
@@ -133,13 +133,13 @@ async def picture(
     if _has(request, tag):
         return _unchanged(tag)
     window = (center, width) if center is not None and width is not None else None
-    return _drawn(await work.decode(lambda: pictures.picture(looked, image, window, size)), _kept(looked, tree, tag))
+    return _drawn(await work.decode(lambda: pictures.make_picture(looked, image, window, size)), _kept(looked, tree, tag))
 
 
 @router.get("/sessions/{session}/files/{file}/header", summary="All elements of a file's header", **tagged())
 async def header(request: Request, work: Desked, session: str, file: Number, search: Text = "") -> Response:
     """Rows of depth, tag, name, VR and value; with `search`, those in which it stands, in any case."""
-    made, tag = await work.decode(lambda: pictures.header(work.desk, work.site.pictures, session, file))
+    made, tag = await work.decode(lambda: pictures.read_header(work.context, work.site.pictures, session, file))
     if not search and made.lasting and _has(request, tag):
         return _unchanged(tag)
     headers = {"Cache-Control": "private, no-cache"} | ({"ETag": tag} if made.lasting and not search else {})
@@ -168,7 +168,7 @@ def _unchanged(tag: str) -> Response:
     return Response(status_code=304, headers={"ETag": tag, "Cache-Control": "private, no-cache"})
 
 
-def _kept(looked: pictures.Looked, tree: str | None, tag: str) -> dict[str, str]:
+def _kept(looked: pictures.ScanView, tree: str | None, tag: str) -> dict[str, str]:
     """Headers of what may be kept: for a day without asking, where the address names the tree that it is of.
 
     And the verification before: what is made of bytes that rotted must not be shown for a day once they are mended.
@@ -181,13 +181,13 @@ def _kept(looked: pictures.Looked, tree: str | None, tag: str) -> dict[str, str]
     }
 
 
-def _body(made: Made, headers: dict[str, str], media_type: str) -> Response:
+def _body(made: DecoderResult, headers: dict[str, str], media_type: str) -> Response:
     if made.file is not None:
         return HeldResponse(made.file, headers, media_type)
     return Response(made.body, headers=headers, media_type=media_type)
 
 
-def _drawn(made: Made, headers: dict[str, str]) -> Response:
+def _drawn(made: DecoderResult, headers: dict[str, str]) -> Response:
     if not made.reason:
         return _body(made, headers, made.said["type"])
     if not made.lasting:

@@ -11,12 +11,12 @@ from starlette.responses import Response
 from scandock.model.json_records import PageOf
 from scandock.rules.choices import Choice
 from scandock.services import browsing
-from scandock.services.archiving import archive
-from scandock.services.browsing import Wanted
-from scandock.services.moving import move
-from scandock.services.prearchive import rebuild
+from scandock.services.archiving import archive_session
+from scandock.services.browsing import ListFilter
+from scandock.services.moving import move_session
+from scandock.services.prearchive import rebuild_session
 from scandock.services.records import Session
-from scandock.services.resolving import resolve
+from scandock.services.held_sessions import resolve_session
 from scandock.services.trash import delete_session
 from scandock.web.request_context import Desked, DryRun, Many, Maybe, Search, Sorted, Text
 from scandock.web.v1.describing import tagged
@@ -89,15 +89,15 @@ async def list_all(
     """Sorted by label, modified, created, subject, files, bytes, scans or type; your own in `Unassigned` among them."""
     named = {"state": state, "code": code, "study_uid": study_uid}
     equal = {name: value for name, value in named.items() if value is not None}
-    wanted = Wanted(project=project, subject=subject, search=search, prefix=prefix, equal=equal)
-    return await work.page(lambda c: browsing.list_sessions(c, work.desk.principal, wanted, page, place="prearchive"))
+    wanted = ListFilter(project=project, subject=subject, search=search, prefix=prefix, equal=equal)
+    return await work.page(lambda c: browsing.list_sessions(c, work.context.principal, wanted, page, place="prearchive"))
 
 
 @router.post("/move", summary="Move sessions to another project")
 async def move_many(work: Desked, wanted: ManyMoved, dry_run: DryRun = False) -> Response:
     """Each is judged alone; its answer stands in its place."""
     return await work.each(
-        wanted.sessions, lambda uuid: move(work.desk, uuid, project_name=wanted.project, dry_run=dry_run), "move"
+        wanted.sessions, lambda uuid: move_session(work.context, uuid, project_name=wanted.project, dry_run=dry_run), "move"
     )
 
 
@@ -106,7 +106,7 @@ async def archive_many(work: Desked, wanted: ManyArchived, dry_run: DryRun = Fal
     """Each is judged alone; its answer stands in its place."""
     return await work.each(
         wanted.sessions,
-        lambda uuid: archive(work.desk, uuid, overwrite=wanted.overwrite, dry_run=dry_run),
+        lambda uuid: archive_session(work.context, uuid, overwrite=wanted.overwrite, dry_run=dry_run),
         "archive",
     )
 
@@ -114,14 +114,14 @@ async def archive_many(work: Desked, wanted: ManyArchived, dry_run: DryRun = Fal
 @router.post("/rebuild", summary="Write sessions' attributes anew")
 async def rebuild_many(work: Desked, wanted: Many, dry_run: DryRun = False) -> Response:
     """Each is judged alone; its answer stands in its place."""
-    return await work.each(wanted.sessions, lambda uuid: rebuild(work.desk, uuid, dry_run=dry_run), "rebuild")
+    return await work.each(wanted.sessions, lambda uuid: rebuild_session(work.context, uuid, dry_run=dry_run), "rebuild")
 
 
 @router.post("/resolve", summary="Decide the same of sessions that are held")
 async def resolve_many(work: Desked, wanted: ManyResolved, dry_run: DryRun = False) -> Response:
     """Each is judged alone; its answer stands in its place."""
     return await work.each(
-        wanted.sessions, lambda uuid: resolve(work.desk, uuid, wanted.choice, dry_run=dry_run), "resolve"
+        wanted.sessions, lambda uuid: resolve_session(work.context, uuid, wanted.choice, dry_run=dry_run), "resolve"
     )
 
 
@@ -130,7 +130,7 @@ async def delete_many(work: Desked, wanted: Many, dry_run: DryRun = False) -> Re
     """Each is judged alone; its answer stands in its place."""
     return await work.each(
         wanted.sessions,
-        lambda uuid: delete_session(work.desk, uuid, place="prearchive", dry_run=dry_run),
+        lambda uuid: delete_session(work.context, uuid, place="prearchive", dry_run=dry_run),
         "delete",
     )
 
@@ -138,15 +138,15 @@ async def delete_many(work: Desked, wanted: Many, dry_run: DryRun = False) -> Re
 @router.get("/{session}", summary="One session that waits", response_model=Session, **tagged())
 async def read(work: Desked, session: str) -> Response:
     """With what it is held for and what may be decided of it."""
-    return await work.item(lambda c: browsing.find_session(c, work.desk.principal, session))
+    return await work.item(lambda c: browsing.find_session(c, work.context.principal, session))
 
 
 @router.post("/{session}/move", summary="Move a session to another project, subject or label")
 async def move_one(work: Desked, session: str, wanted: Moved, dry_run: DryRun = False) -> Response:
     """Says where it stood and stands."""
     return await work.one(
-        lambda: move(
-            work.desk,
+        lambda: move_session(
+            work.context,
             session,
             project_name=wanted.project,
             label=wanted.label,
@@ -161,8 +161,8 @@ async def archive_one(work: Desked, session: str, wanted: Archived | None = None
     """Says where it stands now, or which session it has joined and with how many files. The body may be left out."""
     how = wanted or Archived()
     return await work.one(
-        lambda: archive(
-            work.desk,
+        lambda: archive_session(
+            work.context,
             session,
             overwrite=how.overwrite,
             label=how.label,
@@ -175,18 +175,18 @@ async def archive_one(work: Desked, session: str, wanted: Archived | None = None
 @router.post("/{session}/rebuild", summary="Write a session's attributes anew")
 async def rebuild_one(work: Desked, session: str, dry_run: DryRun = False) -> Response:
     """From the facts that its objects gave."""
-    return await work.one(lambda: rebuild(work.desk, session, dry_run=dry_run))
+    return await work.one(lambda: rebuild_session(work.context, session, dry_run=dry_run))
 
 
 @router.post("/{session}/resolve", summary="Decide what a session is held for")
 async def resolve_one(work: Desked, session: str, wanted: Resolved, dry_run: DryRun = False) -> Response:
     """The choices of its code are listed with the session."""
     return await work.one(
-        lambda: resolve(work.desk, session, wanted.choice, label=wanted.label, subject=wanted.subject, dry_run=dry_run)
+        lambda: resolve_session(work.context, session, wanted.choice, label=wanted.label, subject=wanted.subject, dry_run=dry_run)
     )
 
 
 @router.delete("/{session}", summary="Move a session to the trash")
 async def delete_one(work: Desked, session: str, dry_run: DryRun = False) -> Response:
     """It can be brought back from there for a while."""
-    return await work.one(lambda: delete_session(work.desk, session, place="prearchive", dry_run=dry_run))
+    return await work.one(lambda: delete_session(work.context, session, place="prearchive", dry_run=dry_run))

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from scandock.services.project_making import make_project
+from scandock.services.project_creation import create_project
 from scandock.services.records import MadeProject
 from scandock.web import urls
 from scandock.web.deps import site_of
@@ -37,7 +37,7 @@ async def create(request: Request, body: NewProject, principal: SignedIn) -> Res
     """201 with the project; 409 where the id is taken."""
     site = site_of(request)
     made = await site.run(
-        make_project,
+        create_project,
         site.catalog,
         site.settings,
         principal,

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response, StreamingResponse
 
 from scandock.access.principal import Principal, RequestInfo
-from scandock.services.audit import Did, record
+from scandock.services.audit import AuditAction, record
 from scandock.services.imports import find_import
 from scandock.services.receipts import Format, check_verdicts, lines, open_receipt
 from scandock.web.deps import Site, site_of
@@ -53,7 +53,7 @@ def _open(site: Site, principal: Principal, uuid: str, format: Format, info: Req
     try:
         with site.catalog.write() as connection:
             record(
-                connection, principal, Did.DOWNLOAD, "import", uuid,
+                connection, principal, AuditAction.DOWNLOAD, "import", uuid,
                 project=found.project or "", request=info, details={"receipt": format},
             )  # fmt: skip
     except BaseException:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from scandock.model.json_records import PageOf
-from scandock.services import contents
+from scandock.services import session_contents
 from scandock.services.records import Resource
 from scandock.web.request_context import Desked, Maybe, Sorted
 
@@ -20,4 +20,4 @@ async def list_all(
     work: Desked, page: Sorted, session: Annotated[str, Query(max_length=64)], scan: Maybe = None
 ) -> Response:
     """Sorted by n, label, files or bytes; without `scan` those of all scans, and the session's own."""
-    return await work.page(lambda c: contents.list_resources(c, work.desk.principal, session, page, scan_id=scan))
+    return await work.page(lambda c: session_contents.list_resources(c, work.context.principal, session, page, scan_id=scan))

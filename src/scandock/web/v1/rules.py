@@ -29,13 +29,13 @@ class RulesText(BaseModel):
 @router.get("", summary="The site's rules", response_model=ListOf[Rules])
 async def list_all(work: Desked) -> Response:
     """Each kind's text, as it was set."""
-    return listed(await work.read(lambda c: list_rules(c, work.desk.principal)))
+    return listed(await work.read(lambda c: list_rules(c, work.context.principal)))
 
 
 @router.get("/{kind}", summary="The rules of one kind", response_model=Rules, **tagged())
 async def read(work: Desked, kind: str) -> Response:
     """`kind` is project, subject or session."""
-    return await work.item(lambda c: find_rules(c, work.desk.principal, kind))
+    return await work.item(lambda c: find_rules(c, work.context.principal, kind))
 
 
 @router.put("/{kind}", summary="Set the rules of one kind", response_model=Rules, **tagged(reads=False, matches=True))
@@ -48,10 +48,10 @@ async def put(work: Desked, kind: str, wanted: RulesText) -> Response:
         await work.do(
             lambda: replace_rules(
                 work.site.catalog,
-                work.desk.principal,
+                work.context.principal,
                 kind,
                 wanted.text,
-                request=work.desk.request,
+                request=work.context.request,
                 if_match=work.if_match,
             )
         )

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from scandock.model.json_records import PageOf
-from scandock.services import contents
+from scandock.services import session_contents
 from scandock.services.editing import edit_scan
 from scandock.services.records import Scan
 from scandock.web.request_context import Desked, Sorted
@@ -31,19 +31,19 @@ class ScanChanges(BaseModel):
 @router.get("/scans", summary="The scans of a session", response_model=PageOf[Scan])
 async def list_all(work: Desked, page: Sorted, session: Annotated[str, Query(max_length=64)]) -> Response:
     """Sorted by id (2, 4-MR1, 10, as people count), n (as they came), type, modality, files or bytes."""
-    return await work.page(lambda c: contents.list_scans(c, work.desk.principal, session, page))
+    return await work.page(lambda c: session_contents.list_scans(c, work.context.principal, session, page))
 
 
 @router.get("/sessions/{session}/scans", summary="The scans of a session", response_model=PageOf[Scan])
 async def list_of_session(work: Desked, page: Sorted, session: str) -> Response:
     """As `/scans?session=`."""
-    return await work.page(lambda c: contents.list_scans(c, work.desk.principal, session, page))
+    return await work.page(lambda c: session_contents.list_scans(c, work.context.principal, session, page))
 
 
 @router.get("/sessions/{session}/scans/{scan}", summary="One scan, with its resources", response_model=Scan, **tagged())
 async def read(work: Desked, session: str, scan: str) -> Response:
     """A scan by its id within the session."""
-    return await work.item(lambda c: contents.find_scan(c, work.desk.principal, session, scan))
+    return await work.item(lambda c: session_contents.find_scan(c, work.context.principal, session, scan))
 
 
 @router.patch(
@@ -55,4 +55,4 @@ async def read(work: Desked, session: str, scan: str) -> Response:
 async def change(work: Desked, session: str, scan: str, changes: ScanChanges) -> Response:
     """What is said stays when the session grows."""
     values = changes.model_dump(exclude_unset=True)
-    return work.tagged(await work.do(lambda: edit_scan(work.desk, session, scan, values, work.if_match)))
+    return work.tagged(await work.do(lambda: edit_scan(work.context, session, scan, values, work.if_match)))

@@ -10,9 +10,9 @@ from starlette.responses import Response
 
 from scandock.model.json_records import PageOf
 from scandock.services import browsing
-from scandock.services.browsing import Wanted
+from scandock.services.browsing import ListFilter
 from scandock.services.editing import edit_session
-from scandock.services.prearchive import rebuild
+from scandock.services.prearchive import rebuild_session
 from scandock.services.records import Session
 from scandock.services.trash import delete_session
 from scandock.web.request_context import Desked, DryRun, Maybe, Search, Sorted, Text
@@ -47,14 +47,14 @@ async def list_all(
     """Sorted by label, modified, created, subject, files, bytes, scans or type."""
     named = {"type": type, "study_uid": study_uid, "subject_id": subject_id}
     equal = {name: value for name, value in named.items() if value is not None}
-    wanted = Wanted(project=project, subject=subject, search=search, prefix=prefix, equal=equal)
-    return await work.page(lambda c: browsing.list_sessions(c, work.desk.principal, wanted, page))
+    wanted = ListFilter(project=project, subject=subject, search=search, prefix=prefix, equal=equal)
+    return await work.page(lambda c: browsing.list_sessions(c, work.context.principal, wanted, page))
 
 
 @router.get("/{session}", summary="One session", response_model=Session, **tagged())
 async def read(work: Desked, session: str) -> Response:
     """A session by its id."""
-    return await work.item(lambda c: browsing.find_session(c, work.desk.principal, session))
+    return await work.item(lambda c: browsing.find_session(c, work.context.principal, session))
 
 
 @router.patch(
@@ -66,7 +66,7 @@ async def change(work: Desked, session: str, changes: SessionChanges, dry_run: D
     """Its folder moves by one rename; says where it stood and stands."""
     return await work.one(
         lambda: edit_session(
-            work.desk,
+            work.context,
             session,
             label=changes.label,
             subject_label=changes.subject,
@@ -80,10 +80,10 @@ async def change(work: Desked, session: str, changes: SessionChanges, dry_run: D
 @router.delete("/{session}", summary="Move an archived session to the trash")
 async def delete(work: Desked, session: str, dry_run: DryRun = False) -> Response:
     """It can be brought back from there for a while."""
-    return await work.one(lambda: delete_session(work.desk, session, place="archive", dry_run=dry_run))
+    return await work.one(lambda: delete_session(work.context, session, place="archive", dry_run=dry_run))
 
 
 @router.post("/{session}/rebuild", summary="Write a session's attributes anew")
 async def rebuilt(work: Desked, session: str, dry_run: DryRun = False) -> Response:
     """From the facts that its objects gave; files and labels stay."""
-    return await work.one(lambda: rebuild(work.desk, session, dry_run=dry_run))
+    return await work.one(lambda: rebuild_session(work.context, session, dry_run=dry_run))

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from scandock.model.json_records import ListOf
-from scandock.services.subscribing import (
+from scandock.services.subscriptions import (
     Delivery,
     Subscription,
     list_deliveries,
@@ -40,7 +40,7 @@ class Subscribed(BaseModel):
 @router.get("", summary="Your subscriptions, or a project's", response_model=ListOf[Subscription])
 async def list_all(work: Desked, project: Maybe = None) -> Response:
     """With how many deliveries wait and have failed."""
-    return listed(await work.read(lambda c: list_subscriptions(c, work.desk, project)))
+    return listed(await work.read(lambda c: list_subscriptions(c, work.context, project)))
 
 
 @router.post("", summary="Be told of outcomes", response_model=Subscription, **located())
@@ -48,7 +48,7 @@ async def create(work: Desked, wanted: Subscribed) -> Response:
     """Of your own imports, or of those of a project that you own; a webhook's secret is told here alone."""
     made = await work.do(
         lambda: subscribe(
-            work.desk,
+            work.context,
             kind=wanted.kind,
             target=wanted.target,
             states=wanted.states,
@@ -62,12 +62,12 @@ async def create(work: Desked, wanted: Subscribed) -> Response:
 @router.delete("/{subscription}", status_code=204, summary="Be told no more")
 async def delete(work: Desked, subscription: str) -> Response:
     """What waits to be sent is not."""
-    await work.do(lambda: unsubscribe(work.desk, subscription))
+    await work.do(lambda: unsubscribe(work.context, subscription))
     return Response(status_code=204)
 
 
 @router.get("/{subscription}/deliveries", summary="What was sent, waits or failed", response_model=ListOf[Delivery])
 async def deliveries(work: Desked, subscription: str, limit: Annotated[int, Query(ge=1, le=500)] = 50) -> Response:
     """The newest first."""
-    found = await work.read(lambda c: list_deliveries(c, work.desk, subscription, limit))
+    found = await work.read(lambda c: list_deliveries(c, work.context, subscription, limit))
     return listed(found)

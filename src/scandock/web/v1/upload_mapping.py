@@ -12,9 +12,9 @@ from starlette.responses import Response
 
 from scandock.access.principal import Principal, RequestInfo
 from scandock.rules.mapping import MappingRow, decode_mapping, parse_mapping
-from scandock.services.audit import Did
+from scandock.services.audit import AuditAction
 from scandock.services.import_errors import MappedTooLate
-from scandock.services.receiving import noted
+from scandock.services.receiving import make_audit_writer
 from scandock.web.bodies import takes_body
 from scandock.web.deps import Site, site_of
 from scandock.web.receiving.limits import FIELD_BYTES, mapping_too_large
@@ -41,13 +41,13 @@ def _check(site: Site, principal: Principal, upload: str) -> None:
 
 
 def _keep(site: Site, principal: Principal, upload: str, text: str, info: RequestInfo) -> None:
-    arriving = find_upload(site, principal, upload, own=True)
+    incoming_upload = find_upload(site, principal, upload, own=True)
     rows: Sequence[MappingRow] = ()
     if text.strip():
         rows = parse_mapping(text, "")
         with site.catalog.read() as connection:
             for name in dict.fromkeys(row.project for row in rows if row.project):
                 check_upload(principal, connection, name)
-    note = noted(Did.MAPPING_SET, principal, info, {"rows": len(rows)})
-    if not site.receiving.give_mapping(arriving, text if text.strip() else "", note):
+    note = make_audit_writer(AuditAction.MAPPING_SET, principal, info, {"rows": len(rows)})
+    if not site.receiving.set_mapping(incoming_upload, text if text.strip() else "", note):
         raise MappedTooLate

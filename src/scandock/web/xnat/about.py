@@ -87,7 +87,7 @@ async def plugins() -> Response:
 
 @routes.get("/xapi/access/projects")
 async def access(work: Known) -> Response:
-    return JSONResponse(await work.read(lambda c: projects.access_of(c, work.desk.principal)))
+    return JSONResponse(await work.read(lambda c: projects.access_of(c, work.context.principal)))
 
 
 @routes.delete("/xapi/access/cache/flush")
@@ -99,7 +99,7 @@ async def flush(_work: Known) -> Response:
 @routes.get("/data/projects/{project}/users")
 async def users(work: Known, project: str) -> Response:
     def ask(connection: Connection) -> Rows:
-        rights.check(connection, work.desk.principal, Action.MEMBERS_READ, project)
-        return projects.users_of(connection, work.desk.principal, project)
+        rights.check(connection, work.context.principal, Action.MEMBERS_READ, project)
+        return projects.users_of(connection, work.context.principal, project)
 
     return listing(work.request, await work.read(ask))

@@ -16,24 +16,24 @@ routes = router()
 @routes.get("/xapi/users/username")
 async def username(work: Known) -> Response:
     """One's own, as text."""
-    return PlainTextResponse(work.desk.principal.name)
+    return PlainTextResponse(work.context.principal.name)
 
 
 @routes.get("/xapi/users")
 async def usernames(work: Known) -> Response:
-    found = await work.read(lambda c: people.seen_by(c, work.desk.principal))
+    found = await work.read(lambda c: people.seen_by(c, work.context.principal))
     return JSONResponse([one.name for one in found])
 
 
 @routes.get("/xapi/users/profiles")
 async def profiles(work: Known) -> Response:
-    found = await work.read(lambda c: people.seen_by(c, work.desk.principal))
+    found = await work.read(lambda c: people.seen_by(c, work.context.principal))
     return JSONResponse([people.profile_of(one) for one in found])
 
 
 @routes.get("/xapi/users/profile")
 async def own_profile(work: Known) -> Response:
-    return await _profile(work, work.desk.principal.name)
+    return await _profile(work, work.context.principal.name)
 
 
 @routes.get("/xapi/users/profile/{login}")
@@ -43,5 +43,5 @@ async def profile(work: Known, login: str) -> Response:
 
 
 async def _profile(work: Known, login: str) -> Response:
-    found = await work.read(lambda c: people.find_person(c, work.desk.principal, login))
+    found = await work.read(lambda c: people.find_person(c, work.context.principal, login))
     return JSONResponse(people.profile_of(found))

@@ -8,7 +8,7 @@ from typing import Final
 from scandock.model.import_types import Overwrite
 from scandock.model.request_errors import RequestInvalid
 from scandock.rules.session_fields import parse_scan_fields, parse_session_fields
-from scandock.services.committing import ScanWish, Wishes
+from scandock.services.committing import ScanParameters, ArchiveParameters
 from scandock.web import urls
 from scandock.web.xnat.making import wanted_scan
 from scandock.web.xnat.parameters import Parameters
@@ -21,7 +21,7 @@ _PATH: Final = re.compile(
 _OVERWRITE: Final[dict[str, Overwrite]] = {"append": "append", "delete": "delete", "override": "delete"}
 
 
-def wishes_of(asked: Parameters) -> Wishes:
+def wishes_of(asked: Parameters) -> ArchiveParameters:
     """How a session is to be archived: `overwrite` is append or delete, anything else is none (5.6)."""
     overwrite = _OVERWRITE.get(asked.get("overwrite", "").strip().lower())
     if overwrite is None and asked.get("overwrite", "").strip():
@@ -30,7 +30,7 @@ def wishes_of(asked: Parameters) -> Wishes:
         overwrite = "delete"
     place, paths = dest_of(asked), _by_paths(asked)
     auto = _first(asked, "AA", "auto-archive")
-    return Wishes(
+    return ArchiveParameters(
         overwrite=overwrite,
         subject=_first(asked, "subject", "SUBJECT_ID") or paths.get("subject_id") or place.get("subject"),
         session=_first(asked, "session")
@@ -42,7 +42,7 @@ def wishes_of(asked: Parameters) -> Wishes:
         quarantine=true(asked.get("quarantine")),
         fields=parse_session_fields(asked.multi_items()),
         scans=[
-            ScanWish(where, wanted_scan(said, where.scan_id))
+            ScanParameters(where, wanted_scan(said, where.scan_id))
             for where, said in parse_scan_fields(asked.multi_items()).items()
         ],
     )

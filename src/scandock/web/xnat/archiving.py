@@ -17,10 +17,10 @@ from scandock.model.request_errors import RequestInvalid
 from scandock.model.uris import PrearchiveSession, without_data
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import Action
-from scandock.services.committing import archive_as
-from scandock.services.finding import find_waiting
-from scandock.services.moving import Outcome, move
-from scandock.services.prearchive import MANY, rebuild
+from scandock.services.committing import archive_with_parameters
+from scandock.services.xnat_lookup import find_prearchive_session
+from scandock.services.moving import Outcome, move_session
+from scandock.services.prearchive import MAX_SESSIONS, rebuild_session
 from scandock.services.session_errors import ProjectUnassigned
 from scandock.services.trash import delete_session
 from scandock.web.request_context import Work
@@ -50,8 +50,8 @@ def _sources(asked: Parameters) -> list[PrearchiveSession]:
             "Unknown prearchive session: no src parameter was specified.",
             "Name each by src=/prearchive/projects/{project}/{timestamp}/{label}.",
         )
-    if len(found) > MANY:
-        raise RequestInvalid(f"These are {len(found)} sessions.", f"Name at most {MANY} at once.")
+    if len(found) > MAX_SESSIONS:
+        raise RequestInvalid(f"These are {len(found)} sessions.", f"Name at most {MAX_SESSIONS} at once.")
     return list(dict.fromkeys(found))
 
 
@@ -62,7 +62,7 @@ def _found(
     found = list[SessionRecord | ScandockError]()
     for one in where:
         try:
-            found.append(find_waiting(connection, principal, one, action).standing)
+            found.append(find_prearchive_session(connection, principal, one, action).standing)
         except ScandockError as error:
             found.append(error)
     missed = [one for one in found if isinstance(one, ScandockError)]
@@ -95,7 +95,7 @@ async def _each(
         return Rows([*row_names(), "message"], rows)
 
     try:
-        found = await work.read(lambda c: _found(c, work.desk.principal, where, action))
+        found = await work.read(lambda c: _found(c, work.context.principal, where, action))
         rows = await followed(work, key, [one.uri for one in where], all_of_them, _end_of)
     except ScandockError as error:
         return refused(error, words)
@@ -152,14 +152,14 @@ async def delete_service(request: Request, work: Known) -> Response:
     asked = await parameters(request)
     return await _each(
         work, asked, Action.PREARCHIVE_DELETE,
-        lambda one: delete_session(work.desk, one.uuid, place="prearchive"), "QUEUED_DELETING",
+        lambda one: delete_session(work.context, one.uuid, place="prearchive"), "QUEUED_DELETING",
     )  # fmt: skip
 
 
 @routes.post("/data/services/prearchive/rebuild")
 async def rebuild_service(request: Request, work: Known) -> Response:
     asked = await parameters(request)
-    return await _each(work, asked, Action.PREARCHIVE_EDIT, lambda one: rebuild(work.desk, one.uuid), "QUEUED_BUILDING")
+    return await _each(work, asked, Action.PREARCHIVE_EDIT, lambda one: rebuild_session(work.context, one.uuid), "QUEUED_BUILDING")
 
 
 @routes.post("/data/services/prearchive/move")
@@ -167,7 +167,7 @@ async def move_service(request: Request, work: Known) -> Response:
     asked = await parameters(request)
     to = new_project(asked)
     return await _each(
-        work, asked, Action.PREARCHIVE_EDIT, lambda one: move(work.desk, one.uuid, project_name=to), "QUEUED_MOVING"
+        work, asked, Action.PREARCHIVE_EDIT, lambda one: move_session(work.context, one.uuid, project_name=to), "QUEUED_MOVING"
     )
 
 
@@ -192,7 +192,7 @@ async def archive_service(request: Request, work: Known) -> Response:
 
         def archived(one: SessionRecord) -> Outcome:
             _check_project(asked, one.project)
-            return archive_as(work.desk, one, wishes)
+            return archive_with_parameters(work.context, one, wishes)
 
         if len(where) > 1:
             return await _each(work, asked, Action.SESSION_ARCHIVE, archived, "QUEUED_ARCHIVING")
@@ -206,7 +206,7 @@ async def archive_service(request: Request, work: Known) -> Response:
 
 async def _one(work: Work, where: PrearchiveSession) -> SessionRecord:
     """A session that is to be archived. Denied."""
-    return await work.read(lambda c: find_waiting(c, work.desk.principal, where, Action.SESSION_ARCHIVE).standing)
+    return await work.read(lambda c: find_prearchive_session(c, work.context.principal, where, Action.SESSION_ARCHIVE).standing)
 
 
 @routes.post("/data/services/validate-archive")
@@ -218,5 +218,5 @@ async def validate_service(request: Request, work: Known) -> Response:
     where, wishes = _sources(asked), wishes_of(asked)
     named = next((one for one in projects_of(asked) if one.casefold() != where[0].project.casefold()), None)
     found = await _one(work, where[0])
-    rows = await work.do(lambda: validate(work.desk, found, wishes, project_name=named))
+    rows = await work.do(lambda: validate(work.context, found, wishes, project_name=named))
     return listing(request, rows, title="Validation")

@@ -22,8 +22,8 @@ from scandock.rules.assessor_documents import (
     said_of_assessor,
     type_of_root,
 )
-from scandock.services.assessors import Assessor, assessors_of
-from scandock.services.finding import AnySession, Experiment
+from scandock.services.assessors import Assessor, list_assessors
+from scandock.services.xnat_lookup import AnySession, Experiment
 from scandock.web.request_context import Work
 from scandock.web.xnat.answers import XNAT, XSI, Item, started
 from scandock.web.xnat.bodies import form_in
@@ -130,7 +130,7 @@ def assessor_item(found: Assessor) -> Item:
 def assessor_items(connection: Connection, found: Iterable[AnySession]) -> Mapping[int, list[Item]]:
     """The assessors of sessions as parts of a document, by the numbers of the sessions' rows."""
     archived = [one for one in found if isinstance(one, Experiment)]
-    every = assessors_of(connection, archived, most_bytes=SHOWN_ASSESSORS_BYTES)
+    every = list_assessors(connection, archived, most_bytes=SHOWN_ASSESSORS_BYTES)
     return {number: [assessor_item(one) for one in of_one] for number, of_one in every.items()}
 
 

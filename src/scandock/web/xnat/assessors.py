@@ -12,7 +12,7 @@ from scandock.model.request_errors import RequestInvalid
 from scandock.rules.permissions import Action
 from scandock.services.assessors import Assessor, delete_assessor, find_assessor, put_assessor
 from scandock.services.file_errors import FileUnknown
-from scandock.services.finding import Experiment
+from scandock.services.xnat_lookup import Experiment
 from scandock.web.request_context import Work
 from scandock.web.xnat.answers import filters_of, item, listing
 from scandock.web.xnat.assessor_items import assessor_item, said_in_assessor
@@ -29,7 +29,7 @@ routes = router()
 def assessor_of(connection: Connection, work: Work, action: Action = Action.SESSION_READ) -> Assessor:
     """The assessor that an address names by its session. Denied."""
     found = experiment_of(connection, work, action)
-    return find_assessor(connection, work.desk.principal, work.request.path_params["assessor"], found)
+    return find_assessor(connection, work.context.principal, work.request.path_params["assessor"], found)
 
 
 def session_in(found: Experiment | Assessor) -> Experiment:
@@ -49,7 +49,7 @@ async def assessors(request: Request, work: Asking) -> Response:
         found = experiment_of(connection, work)
         return list_assessors(
             connection,
-            work.desk.principal,
+            work.context.principal,
             asked.get("columns"),
             filters_of_assessors(request),
             of_session=found.standing.id,
@@ -70,7 +70,7 @@ async def put(request: Request, work: Known) -> Response:
     """Made where missing, else changed, by a document or what the query says."""
     found = await work.read(lambda c: experiment_of(c, work, Action.SESSION_EDIT))
     said = await said_in_assessor(work)
-    id_, new = await work.do(lambda: put_assessor(work.desk, found, request.path_params["assessor"], said))
+    id_, new = await work.do(lambda: put_assessor(work.context, found, request.path_params["assessor"], said))
     return answer(id_, new=new)
 
 
@@ -80,13 +80,13 @@ async def post(request: Request, work: Known) -> Response:
     said = await said_in_assessor(work)
     if not said.label:
         raise nameless("assessor", "label")
-    id_, _ = await work.do(lambda: put_assessor(work.desk, found, said.label, said, new=True))
+    id_, _ = await work.do(lambda: put_assessor(work.context, found, said.label, said, new=True))
     return posted(request, id_)
 
 
 async def delete(work: Known) -> Response:
     found = await work.read(lambda c: assessor_of(c, work, Action.SESSION_DELETE))
-    await work.do(lambda: delete_assessor(work.desk, found))
+    await work.do(lambda: delete_assessor(work.context, found))
     return PlainTextResponse("")
 
 

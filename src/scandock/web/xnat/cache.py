@@ -16,7 +16,7 @@ from scandock.rules.import_request import ImportRequest
 from scandock.rules.permissions import Action, AccessDecision
 from scandock.services import rights, upload_errors
 from scandock.services.logs import bind_upload
-from scandock.services.receiving import Offer
+from scandock.services.receiving import UploadOffer
 from scandock.web import urls
 from scandock.web.bodies import receives_upload
 from scandock.web.receiving.kept import Keeping
@@ -43,7 +43,7 @@ IN_BODY: Final = (
 @receives_upload
 async def put(request: Request, work: Known, resource: str, name: str) -> Response:
     """A file, as the body or in a form; 200 once its bytes are kept for good. One of the same name goes then."""
-    site, principal = work.site, work.desk.principal
+    site, principal = work.site, work.context.principal
     rights.check_scope(principal, Action.UPLOAD)
     multipart = media_type_of(request) == MULTIPART
     if multipart and true(request.query_params.get("inbody")):
@@ -56,22 +56,22 @@ async def put(request: Request, work: Known, resource: str, name: str) -> Respon
     if not has_body(request):
         raise RequestInvalid("There is no file in the request.", "Send it as the body.")
     assert principal.account_id is not None
-    offer = Offer(
+    offer = UploadOffer(
         account_id=principal.account_id,
         door="multipart" if multipart else "raw",
         filename=filename_of(name),
         request=ImportRequest(),
         size=length_of(request),
     )
-    arriving = await site.run(user_cache.begin, site.receiving, offer, resource, name)
-    bind_upload(arriving.uuid)
-    async with Keeping(site, request, principal, arriving) as keeping:
+    incoming_upload = await site.run(user_cache.begin, site.receiving, offer, resource, name)
+    bind_upload(incoming_upload.uuid)
+    async with Keeping(site, request, principal, incoming_upload) as keeping:
         async with aclosing(file_of(site, request)) as bytes_:
             async for data in bytes_:
                 await keeping.feed(data)
         if not multipart and offer.size is not None and keeping.spooling.received != offer.size:
             raise upload_errors.UploadCut
-        await keeping.keep(partial(user_cache.keep, site.receiving, arriving, principal, info_of(request)))
+        await keeping.keep(partial(user_cache.keep, site.receiving, incoming_upload, principal, info_of(request)))
     return said(200, "")
 
 
@@ -88,7 +88,7 @@ async def get(work: Known, resource: str, name: str) -> Response:
 @routes.delete(f"{urls.CACHE}/{{resource}}/files/{{name:whole}}")
 async def delete_file(work: Known, resource: str, name: str) -> Response:
     """200 too where an import has taken it: it is in the cache no more."""
-    rights.check_scope(work.desk.principal, Action.UPLOAD)
+    rights.check_scope(work.context.principal, Action.UPLOAD)
     gone = await _removed(work, resource, name)
     if not gone and await work.read(lambda c: user_cache.taken_by(c, _account(work), resource, name)) is None:
         raise_denied(AccessDecision.HIDDEN)
@@ -97,7 +97,7 @@ async def delete_file(work: Known, resource: str, name: str) -> Response:
 
 @routes.delete(f"{urls.CACHE}/{{resource}}")
 async def delete_resource(work: Known, resource: str) -> Response:
-    rights.check_scope(work.desk.principal, Action.UPLOAD)
+    rights.check_scope(work.context.principal, Action.UPLOAD)
     await _removed(work, resource)
     return said(200, "")
 
@@ -126,10 +126,10 @@ async def files(request: Request, work: Known, resource: str) -> Response:
 
 
 async def _removed(work: Work, resource: str, name: str | None = None) -> int:
-    who, where = work.desk.principal, info_of(work.request)
+    who, where = work.context.principal, info_of(work.request)
     return await work.do(lambda: user_cache.remove(work.site.receiving, who, where, resource, name))
 
 
 def _account(work: Work) -> int:
-    assert work.desk.principal.account_id is not None
-    return work.desk.principal.account_id
+    assert work.context.principal.account_id is not None
+    return work.context.principal.account_id

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from scandock.model.xml_text import quote_attribute
 from scandock.services.session_parts import ResourcePart
-from scandock.services.verifying import verify_now
+from scandock.services.file_verification import verify_now
 from scandock.web.held_documents import held_document
 from scandock.web.request_context import Work
 from scandock.web.xnat.parts import Chosen

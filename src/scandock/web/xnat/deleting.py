@@ -11,11 +11,11 @@ from sqlalchemy import Connection
 from starlette.responses import PlainTextResponse, Response
 
 from scandock.rules.permissions import Action
-from scandock.services import removing, session_parts
+from scandock.services import subjects, session_parts
 from scandock.services.assessors import Assessor, delete_assessor
-from scandock.services.hand_changes import files_change, resources_change, scans_change
-from scandock.services.next_tree import Place
-from scandock.services.project_deleting import delete_project
+from scandock.services.tree_changes import make_file_removal, make_resource_removal, make_scan_removal
+from scandock.services.next_tree import ResourcePath
+from scandock.services.project_deletions import delete_project
 from scandock.services.trash import delete_session
 from scandock.web.request_context import Work
 from scandock.web.xnat.places import (
@@ -44,14 +44,14 @@ def _with_files(work: Work) -> bool:
 
 @routes.delete("/data/projects/{project}")
 async def project(work: Known, project: str) -> Response:
-    await work.do(lambda: delete_project(work.desk, project, with_files=_with_files(work)))
+    await work.do(lambda: delete_project(work.context, project, with_files=_with_files(work)))
     return _done()
 
 
 async def subject(work: Known) -> Response:
     """With its sessions, which go to the trash."""
     found = await work.read(lambda c: subject_of(c, work, Action.SUBJECT_DELETE))
-    await work.do(lambda: removing.delete_subject(work.desk, found, with_files=_with_files(work)))
+    await work.do(lambda: subjects.delete_subject(work.context, found, with_files=_with_files(work)))
     return _done()
 
 
@@ -60,9 +60,9 @@ async def experiment(work: Known) -> Response:
     found = await work.read(lambda c: experiment_or_assessor(c, work, Action.SESSION_DELETE))
     if isinstance(found, Assessor):
         assessor = found
-        await work.do(lambda: delete_assessor(work.desk, assessor))
+        await work.do(lambda: delete_assessor(work.context, assessor))
         return _done()
-    await work.do(lambda: delete_session(work.desk, found.standing.uuid, place="archive"))
+    await work.do(lambda: delete_session(work.context, found.standing.uuid, place="archive"))
     return _done()
 
 
@@ -71,40 +71,40 @@ async def scans(request: Request, work: Known) -> Response:
 
     def ask(connection: Connection) -> tuple[str, list[str]]:
         found = experiment_of(connection, work, Action.SESSION_DELETE)
-        rows = session_parts.scans_of(connection, found.standing, request.path_params["scans"])
+        rows = session_parts.find_scans(connection, found.standing, request.path_params["scans"])
         return found.standing.uuid, [row.scan_id for row in rows]
 
     uuid, ids = await work.read(ask)
-    await made(work, uuid, scans_change(work.desk, ids))
-    await work.do(lambda: removing.forget_scan_edits(work.desk, uuid, ids))
+    await made(work, uuid, make_scan_removal(work.context, ids))
+    await work.do(lambda: subjects.delete_scan_edits(work.context, uuid, ids))
     return _done()
 
 
 async def resources(request: Request, work: Known) -> Response:
     """Resources by label or id."""
 
-    def ask(connection: Connection) -> tuple[str, list[Place]]:
+    def ask(connection: Connection) -> tuple[str, list[ResourcePath]]:
         places = request.path_params
         found = holder_of(connection, work, Action.SESSION_DELETE)
-        scans = session_parts.scans_of(connection, found.standing, places["scans"]) if "scans" in places else None
-        rows = session_parts.resources_of(connection, found.standing, places["resources"], scans=scans)
-        return found.standing.uuid, [Place(row.scan_id, row.label) for row in rows]
+        scans = session_parts.find_scans(connection, found.standing, places["scans"]) if "scans" in places else None
+        rows = session_parts.find_resources(connection, found.standing, places["resources"], scans=scans)
+        return found.standing.uuid, [ResourcePath(row.scan_id, row.label) for row in rows]
 
     uuid, wanted = await work.read(ask)
-    await made(work, uuid, resources_change(work.desk, wanted))
+    await made(work, uuid, make_resource_removal(work.context, wanted))
     return _done()
 
 
 async def file(request: Request, work: Known, path: str) -> Response:
     """A file, or a folder with all that is in it: `sub/`, and `sub` where there is no such file."""
 
-    def ask(connection: Connection) -> tuple[str, Place]:
+    def ask(connection: Connection) -> tuple[str, ResourcePath]:
         found = holder_of(connection, work, Action.SESSION_DELETE)
         return found.standing.uuid, place_of(connection, work, Action.SESSION_DELETE)[0]
 
     uuid, place = await work.read(ask)
     folder = request.scope.get("raw_path", b"").endswith(b"/")
-    await made(work, uuid, files_change(work.desk, place, path, folder=folder))
+    await made(work, uuid, make_file_removal(work.context, place, path, folder=folder))
     return _done()
 
 

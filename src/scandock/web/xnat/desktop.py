@@ -42,8 +42,8 @@ async def petmr(work: Asking, project: str) -> Response:
     """What becomes of a study with PET and MR: `petmr` or `pet`."""
 
     def ask(connection: Connection) -> str:
-        rights.check(connection, work.desk.principal, Action.PROJECT_READ, project)
-        return str(browsing.find_project(connection, work.desk.principal, project).petmr)
+        rights.check(connection, work.context.principal, Action.PROJECT_READ, project)
+        return str(browsing.find_project(connection, work.context.principal, project).petmr)
 
     contents = await work.read(ask)
     if work.request.query_params.get("format") != "json":
@@ -55,11 +55,11 @@ async def petmr(work: Asking, project: str) -> Response:
 @routes.put("/data/projects/{project}/config/separatePETMR/config")
 async def set_petmr(work: Known, project: str) -> Response:
     """The body is the value, alone or as `contents` of JSON. Denied, Usage `value_invalid`."""
-    await work.read(lambda c: rights.check(c, work.desk.principal, Action.SETTINGS_EDIT, project))
+    await work.read(lambda c: rights.check(c, work.context.principal, Action.SETTINGS_EDIT, project))
     value = "".join(_contents(await _short_body(work.request)).lower().split()) or PETMR[0]
     if value not in PETMR:
         raise ValueInvalid(f"separatePETMR can't be {value[:20]!r}.", f"Right is {' or '.join(PETMR)}.")
-    await work.do(lambda: edit_project(work.desk, project, {"petmr": value}))
+    await work.do(lambda: edit_project(work.context, project, {"petmr": value}))
     return PlainTextResponse("")
 
 
@@ -83,7 +83,7 @@ def _contents(text: str) -> str:
 
 @routes.get("/data/projects/{project}/config/{_setting:path}")
 async def project_setting(work: Asking, project: str) -> Response:
-    await work.read(lambda c: rights.check(c, work.desk.principal, Action.PROJECT_SEE, project))
+    await work.read(lambda c: rights.check(c, work.context.principal, Action.PROJECT_SEE, project))
     return _unset(work.request)
 
 
@@ -97,8 +97,8 @@ async def prearchive_code(work: Asking, project: str) -> Response:
     """0: what comes waits in the prearchive, 4: it is archived, 5: and replaces what clashes."""
 
     def ask(connection: Connection) -> int:
-        rights.check(connection, work.desk.principal, Action.PROJECT_READ, project)
-        found = browsing.find_project(connection, work.desk.principal, project)
+        rights.check(connection, work.context.principal, Action.PROJECT_READ, project)
+        found = browsing.find_project(connection, work.context.principal, project)
         return int(found.prearchive_code or 0)
 
     return PlainTextResponse(str(await work.read(ask)))
@@ -106,31 +106,31 @@ async def prearchive_code(work: Asking, project: str) -> Response:
 
 @routes.put("/data/projects/{project}/prearchive_code/{code}")
 async def set_prearchive_code(work: Known, project: str, code: str) -> Response:
-    await work.read(lambda c: rights.check(c, work.desk.principal, Action.SETTINGS_EDIT, project))
+    await work.read(lambda c: rights.check(c, work.context.principal, Action.SETTINGS_EDIT, project))
     wanted = CODES.get(code)
     if wanted is None:
         raise ValueInvalid(f"prearchive_code can't be {code[:20]!r}.", "Right is 0, 4 or 5.")
-    await work.do(lambda: edit_project(work.desk, project, {"prearchive_code": wanted}))
+    await work.do(lambda: edit_project(work.context, project, {"prearchive_code": wanted}))
     return PlainTextResponse(code)
 
 
 @routes.get("/data/projects/{project}/accessibility")
 async def accessibility(work: Asking, project: str) -> Response:
     """`private`, `protected` or `public`."""
-    found = await work.read(lambda c: browsing.find_project(c, work.desk.principal, project))
+    found = await work.read(lambda c: browsing.find_project(c, work.context.principal, project))
     return PlainTextResponse(str(found.accessibility))
 
 
 @routes.put("/data/projects/{project}/accessibility/{value}")
 async def set_accessibility(work: Known, project: str, value: str) -> Response:
-    await work.do(lambda: edit_project(work.desk, project, {"accessibility": value.lower()}))
+    await work.do(lambda: edit_project(work.context, project, {"accessibility": value.lower()}))
     return PlainTextResponse(value.lower())
 
 
 @routes.get("/data/projects/{project}/current_arc")
 async def current_arc(work: Asking, project: str) -> Response:
     """No folder stands between a project's and its sessions'."""
-    await work.read(lambda c: rights.check(c, work.desk.principal, Action.PROJECT_SEE, project))
+    await work.read(lambda c: rights.check(c, work.context.principal, Action.PROJECT_SEE, project))
     return PlainTextResponse("")
 
 
@@ -139,8 +139,8 @@ async def quarantine_code(work: Asking, project: str) -> Response:
     """1: what is archived is in quarantine until an owner activates it; else 0."""
 
     def ask(connection: Connection) -> bool:
-        rights.check(connection, work.desk.principal, Action.PROJECT_READ, project)
-        return bool(browsing.find_project(connection, work.desk.principal, project).quarantine)
+        rights.check(connection, work.context.principal, Action.PROJECT_READ, project)
+        return bool(browsing.find_project(connection, work.context.principal, project).quarantine)
 
     return PlainTextResponse("1" if await work.read(ask) else "0")
 
@@ -148,9 +148,9 @@ async def quarantine_code(work: Asking, project: str) -> Response:
 @routes.put("/data/projects/{project}/quarantine_code/{code}")
 async def set_quarantine_code(work: Known, project: str, code: str) -> Response:
     """Of what is archived from now on. Denied, Usage `value_invalid`."""
-    await work.read(lambda c: rights.check(c, work.desk.principal, Action.SETTINGS_EDIT, project))
+    await work.read(lambda c: rights.check(c, work.context.principal, Action.SETTINGS_EDIT, project))
     wanted = QUARANTINE.get(code)
     if wanted is None:
         raise ValueInvalid(f"quarantine_code can't be {code[:20]!r}.", "Right is 0 or 1.")
-    await work.do(lambda: edit_project(work.desk, project, {"quarantine": wanted}))
+    await work.do(lambda: edit_project(work.context, project, {"quarantine": wanted}))
     return PlainTextResponse(code)

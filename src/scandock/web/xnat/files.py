@@ -17,7 +17,7 @@ from scandock.services import session_parts
 from scandock.services.downloads import open_file
 from scandock.services.file_errors import FileUnknown
 from scandock.services.session_parts import FilePart, Folder
-from scandock.services.verifying import verify_now
+from scandock.services.file_verification import verify_now
 from scandock.web.file_answers import file_answer, file_head
 from scandock.web.request_context import Work
 from scandock.web.xnat.answers import FORMATS, filters_of, format_of, listing, number_of
@@ -89,7 +89,7 @@ async def _found(work: Work, folder: Folder | None) -> list[_Found]:
             many = f"These experiments have more than {MAX_FILES:,} files together."
             raise RequestInvalid(many, "List them in parts, or fetch them as a zip.")
         return [
-            _Found(part, session_parts.files_of(connection, part.experiment.standing, part.resources, folder=folder))
+            _Found(part, session_parts.find_files(connection, part.experiment.standing, part.resources, folder=folder))
             for part in parts
         ]
 
@@ -97,7 +97,7 @@ async def _found(work: Work, folder: Folder | None) -> list[_Found]:
         with work.site.catalog.read() as connection:
             return ask(connection)
 
-    if len(session_parts.names_of(work.request.path_params.get("experiment", ""))) > 1:
+    if len(session_parts.split_names(work.request.path_params.get("experiment", ""))) > 1:
         return await work.prepare(many)
     return await work.read(ask)
 
@@ -111,7 +111,7 @@ async def file(request: Request, work: Asking, path: str) -> Response:
 
 
 async def _file(request: Request, work: Work, uuid: str, number: int) -> Response:
-    return file_answer(request, await work.do(lambda: open_file(work.desk, uuid, number, damaged=damaged_of(request))))
+    return file_answer(request, await work.do(lambda: open_file(work.context, uuid, number, on_damage=damaged_of(request))))
 
 
 async def head(request: Request, work: Asking, path: str) -> Response:
@@ -120,7 +120,7 @@ async def head(request: Request, work: Asking, path: str) -> Response:
     if isinstance(found, Folder):
         return Response(media_type="application/json")
     uuid, number = found
-    opened = await work.do(lambda: open_file(work.desk, uuid, number, noted=False, damaged=damaged_of(request)))
+    opened = await work.do(lambda: open_file(work.context, uuid, number, audited=False, on_damage=damaged_of(request)))
     return file_head(request, opened)
 
 
@@ -134,15 +134,15 @@ def _find(connection: Connection, work: Work, path: str) -> tuple[str, int] | Fo
     named = path.strip("/")
     ends = work.request.scope.get("raw_path", b"").endswith(b"/")
     folder = Folder(named, work.request.query_params.get("recursive", "").strip().lower() not in ("false", "0"))
-    if ends and named and session_parts.files_of(connection, standing, part.resources, folder=Folder(named)):
+    if ends and named and session_parts.find_files(connection, standing, part.resources, folder=Folder(named)):
         return folder
-    rows = session_parts.files_of(connection, standing, part.resources, path)
+    rows = session_parts.find_files(connection, standing, part.resources, path)
     shown = repr(path[:200])
     if len(rows) == 1:
         return standing.uuid, rows[0].n
     if rows:
         raise FileUnknown(f"Several files there are called {shown}.", "Name the scan and resource of yours.")
-    if named and (ends or session_parts.files_of(connection, standing, part.resources, folder=Folder(named))):
+    if named and (ends or session_parts.find_files(connection, standing, part.resources, folder=Folder(named))):
         return folder
     raise FileUnknown(f"There is no file {shown} there.", "Its neighbours are listed at .../files.")
 

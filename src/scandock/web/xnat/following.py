@@ -36,7 +36,7 @@ async def followed(
         return await work.do(do)
     catalog = work.site.catalog
     sentences = [f"{doing} {without_data(uri)}" for uri in about]
-    number = await work.site.run(begin, catalog, work.desk.principal, key, sentences)
+    number = await work.site.run(begin, catalog, work.context.principal, key, sentences)
     beat = asyncio.create_task(_beat(work, number))
     how: End | None = End(succeeded=False, final=_FAULT)
     try:

@@ -14,7 +14,7 @@ from scandock.model.uris import PrearchiveSession
 from scandock.rules.permissions import Action
 from scandock.services import pictures, session_parts
 from scandock.services.file_errors import FileUnknown
-from scandock.services.finding import find_experiment, find_waiting
+from scandock.services.xnat_lookup import find_experiment, find_prearchive_session
 from scandock.web import urls
 from scandock.web.request_context import Work
 from scandock.web.xnat.answers import listing
@@ -30,7 +30,7 @@ _NAMES: Final = ["tag1", "tag2", "vr", "value", "desc"]
 async def dump(request: Request, work: Known, src: str) -> Response:
     """The first object's elements; `field` chooses by tag (`00100010`) or by name. Nested ones have `tag2`."""
     uuid, number = await work.read(lambda c: _first(c, work, src))
-    made, _ = await work.decode(lambda: pictures.header(work.desk, work.site.pictures, uuid, number))
+    made, _ = await work.decode(lambda: pictures.read_header(work.context, work.site.pictures, uuid, number))
     if made.reason:
         raise DumpImpossible(made.reason)
     wanted = {one.lower().strip("() ").replace(",", "") for one in request.query_params.getlist("field") if one}
@@ -39,9 +39,9 @@ async def dump(request: Request, work: Known, src: str) -> Response:
 
 def _first(connection: Connection, work: Work, src: str) -> tuple[str, int]:
     one, scan = _session(connection, work, src.strip())
-    scans = session_parts.scans_of(connection, one, scan or "ALL")
-    every = session_parts.resources_of(connection, one, scans=scans)
-    files = session_parts.files_of(connection, one, [kept for kept in every if kept.format == "DICOM"])
+    scans = session_parts.find_scans(connection, one, scan or "ALL")
+    every = session_parts.find_resources(connection, one, scans=scans)
+    files = session_parts.find_files(connection, one, [kept for kept in every if kept.format == "DICOM"])
     if not files:
         raise FileUnknown("There is no DICOM object there.", "Name a session, or a scan, that has images.")
     return one.uuid, files[0].n
@@ -49,11 +49,11 @@ def _first(connection: Connection, work: Work, src: str) -> tuple[str, int]:
 
 def _session(connection: Connection, work: Work, src: str) -> tuple[SessionRecord, str | None]:
     """The session that `src` names, archived or waiting, and the scan of it where it names one."""
-    principal = work.desk.principal
+    principal = work.context.principal
     waiting = urls.parse_waiting(src)
     if waiting is not None:
         where = PrearchiveSession(waiting["project"], waiting["timestamp"], waiting["label"])
-        return find_waiting(connection, principal, where, Action.PREARCHIVE_READ).standing, waiting.get("scan")
+        return find_prearchive_session(connection, principal, where, Action.PREARCHIVE_READ).standing, waiting.get("scan")
     found = urls.parse_experiment(src)
     if found is None:
         raise RequestInvalid(

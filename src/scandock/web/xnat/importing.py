@@ -21,10 +21,10 @@ from scandock.model.verdicts import UNFINISHED
 from scandock.rules.permissions import REQUIREMENTS, Action
 from scandock.services import rights, upload_errors
 from scandock.services.import_records import Import
-from scandock.services.imports import read_import, request_of
+from scandock.services.imports import read_import, read_import_request
 from scandock.services.logs import bind_upload
 from scandock.services.quotas import check_size
-from scandock.services.receiving import Offer
+from scandock.services.receiving import UploadOffer
 from scandock.web.bodies import receives_upload
 from scandock.web.errors import ServerStopping
 from scandock.web.receiving.multipart import receive_multipart
@@ -60,11 +60,11 @@ async def import_archive(request: Request, work: Known, name: str = "") -> Respo
     query = by_name(request.query_params.multi_items(), "query")
     if name:
         query.setdefault("filename", name)
-    archives = work.desk.principal.scope in REQUIREMENTS[Action.SESSION_ARCHIVE].scopes
+    archives = work.context.principal.scope in REQUIREMENTS[Action.SESSION_ARCHIVE].scopes
     call = Call(query, media_type, lambda named: _labels(work, named), may_archive=archives)
     handler_of(query, media_type)
     check_key(listener_of(query))
-    rights.check_scope(work.desk.principal, Action.UPLOAD)
+    rights.check_scope(work.context.principal, Action.UPLOAD)
     check_size(length_of(request), work.site.receiving.limits.upload_bytes)
     if media_type == MULTIPART and true(query.get("inbody")):
         return said(406, IN_BODY)
@@ -76,7 +76,7 @@ async def import_archive(request: Request, work: Known, name: str = "") -> Respo
         return await _without_file(request, work, call)
     key = check_key(listener_of(call.said))
     if key:
-        await work.site.run(follow, work.site.catalog, work.desk.principal, key, uuid)
+        await work.site.run(follow, work.site.catalog, work.context.principal, key, uuid)
     return await answer(request, work, uuid)
 
 
@@ -87,18 +87,18 @@ async def _sent(request: Request, work: Work, call: Call) -> str | None:
         return None
     if media_type == MULTIPART:
         try:
-            return await receive_multipart(work.site, request, work.desk.principal, speech=speech)
+            return await receive_multipart(work.site, request, work.context.principal, speech=speech)
         except upload_errors.MultipartNoFile:
             return None
     if media_type == URLENCODED:
-        await work.site.read(_offer, work, work.desk.principal, call)  # before the client is asked for a byte
+        await work.site.read(_offer, work, work.context.principal, call)  # before the client is asked for a byte
         form, request = await form_or_file(request, work.site.receiving.limits.idle_seconds)
         if form is not None:
             call.form = form
             return None
     if call.query.get("src") or handler_of(call.query, media_type) == "inbox":
         return None
-    return await receive_raw(work.site, request, work.desk.principal, speech)
+    return await receive_raw(work.site, request, work.context.principal, speech)
 
 
 async def _without_file(request: Request, work: Work, call: Call) -> Response:
@@ -112,12 +112,12 @@ async def _without_file(request: Request, work: Work, call: Call) -> Response:
     if isinstance(found, Response):
         return found
     key = check_key(listener_of(call.said))
-    offer = await work.site.read(_offer, work, work.desk.principal, call, found.name)
+    offer = await work.site.read(_offer, work, work.context.principal, call, found.name)
     if key:
-        await work.site.run(follow, work.site.catalog, work.desk.principal, key, found.uuid)
+        await work.site.run(follow, work.site.catalog, work.context.principal, key, found.uuid)
     bind_upload(found.uuid)
     taken = await work.site.run(
-        user_cache.take, work.site.receiving, found, offer, work.desk.principal, info_of(request)
+        user_cache.take, work.site.receiving, found, offer, work.context.principal, info_of(request)
     )
     if not taken:
         return said(404, "Unknown src file. It was removed, or is being imported, meanwhile.")
@@ -131,7 +131,7 @@ async def _cached(work: Work, src: str) -> user_cache.Cached | Response:
     named = _SRC.fullmatch(src)
     if named is None:
         return said(400, "src uri is invalid.")
-    account = work.desk.principal.account_id
+    account = work.context.principal.account_id
     assert account is not None
     as_is = (named["resource"], named["name"])
     for resource, name in dict.fromkeys((as_is, (unquote(as_is[0]), unquote(as_is[1])))):
@@ -143,7 +143,7 @@ async def _cached(work: Work, src: str) -> user_cache.Cached | Response:
     return said(404, f"Unknown src file.{more}")
 
 
-def _offer(work: Work, principal: Principal, call: Call, name: str = "") -> Offer:
+def _offer(work: Work, principal: Principal, call: Call, name: str = "") -> UploadOffer:
     """What is asked for, once it is certain that they may. Raises Denied and Usage."""
     fields, own = call.meant({**call.said, "src": "", "filename": name or call.said.get("filename", "")})
     with work.site.catalog.read() as connection:
@@ -152,7 +152,7 @@ def _offer(work: Work, principal: Principal, call: Call, name: str = "") -> Offe
 
 def _labels(work: Work, named: Named) -> Named:
     with work.site.catalog.read() as connection:
-        principal = work.desk.principal
+        principal = work.context.principal
         if named.project and named.project.casefold() != "unassigned":
             check_upload(principal, connection, named.project)
         return by_labels(connection, principal, named)
@@ -161,7 +161,7 @@ def _labels(work: Work, named: Named) -> Named:
 async def answer(request: Request, work: Work, uuid: str) -> Response:
     """What a client hears of an import once it has ended."""
     found = await _ended(request, work, uuid)
-    asked = await work.site.read(request_of, work.site.catalog, work.desk.principal, uuid)
+    asked = await work.site.read(read_import_request, work.site.catalog, work.context.principal, uuid)
     end = ended(found, asked)
     if not end.good:
         return said(end.status, end.text)
@@ -179,7 +179,7 @@ async def _ended(request: Request, work: Work, uuid: str) -> Import:
     while True:
         await work.still()
         try:
-            found: Import = await work.site.read(read_import, work.site.catalog, work.desk.principal, uuid)
+            found: Import = await work.site.read(read_import, work.site.catalog, work.context.principal, uuid)
         except AccessDenied:
             raise upload_errors.DeletedMeanwhile(uuid) from None
         if found.state not in UNFINISHED:

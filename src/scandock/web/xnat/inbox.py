@@ -18,7 +18,7 @@ from scandock.model.errors import ScandockError
 from scandock.model.request_errors import RequestInvalid
 from scandock.rules.permissions import AccessDecision
 from scandock.services.logs import bind_upload, log
-from scandock.services.receiving import Arriving, Offer
+from scandock.services.receiving import IncomingUpload, UploadOffer
 from scandock.web import urls
 from scandock.web.problems import unexpected
 from scandock.web.receiving.wanted import offer_of
@@ -54,29 +54,29 @@ async def ask(request: Request, work: Work, call: Call) -> Response:
     asked = {own: named[name] for own, name in zip(_OWN, names, strict=True) if name in named}
     cleanup = call.said.get("cleanupAfterImport", "true").strip().lower() != "false"
     begin = partial(inbox.begin, site.receiving, offer, path, cleanup=cleanup, asked=asked)
-    number, arriving = await site.run(begin)
-    bind_upload(arriving.uuid)
-    site.receives(arriving.uuid, asyncio.ensure_future(_bring(request, work, arriving, place)))
+    number, incoming_upload = await site.run(begin)
+    bind_upload(incoming_upload.uuid)
+    site.receives(incoming_upload.uuid, asyncio.ensure_future(_bring(request, work, incoming_upload, place)))
     return Response(f"{urls.inbox_import(number)}\r\n", media_type="text/uri-list")
 
 
-async def _bring(request: Request, work: Work, arriving: Arriving, place: Place) -> None:
+async def _bring(request: Request, work: Work, incoming_upload: IncomingUpload, place: Place) -> None:
     site = work.site
     bring = partial(
-        inbox.bring, site.receiving, arriving, place, work.desk.principal, info_of(request), site.stopping.is_set
+        inbox.bring, site.receiving, incoming_upload, place, work.context.principal, info_of(request), site.stopping.is_set
     )
     try:
         await work.do(bring)
     except ScandockError as error:  # its row says why
-        log().warning("inbox", code=error.code, upload=arriving.uuid)
+        log().warning("inbox", code=error.code, upload=incoming_upload.uuid)
     except Exception as error:  # noqa: BLE001  nobody waits for it; its row says so too
         unexpected(request, error)
 
 
-def _wanted(work: Work, call: Call) -> tuple[Offer, Place]:
+def _wanted(work: Work, call: Call) -> tuple[UploadOffer, Place]:
     """What is asked for, and where it lies. Raises Denied and Usage, in the same words for all that is not there."""
     folders = work.site.settings.inbox_folders
-    principal = work.desk.principal
+    principal = work.context.principal
     if not folders:
         raise InboxOff
     fields, own = call.meant(call.said)
@@ -103,7 +103,7 @@ def _wanted(work: Work, call: Call) -> tuple[Offer, Place]:
 async def follow(work: Known, number: str) -> Response:
     """How the import of a folder goes. The key with the slip of the pen is what xnatpy reads."""
     known = number.isascii() and number.isdigit() and len(number) < 19
-    found = await work.site.read(inbox.tell, work.site.catalog, work.desk.principal, int(number)) if known else None
+    found = await work.site.read(inbox.tell, work.site.catalog, work.context.principal, int(number)) if known else None
     if found is None:
         raise_denied(AccessDecision.HIDDEN)
     told = {

@@ -30,7 +30,7 @@ async def scans(request: Request, work: Asking) -> Response:
 
     def ask(connection: Connection) -> Rows:
         found = experiment_of(connection, work)
-        rows = session_parts.scans_of(connection, found.standing)
+        rows = session_parts.find_scans(connection, found.standing)
         return contents.list_scans(
             rows, found.uri, things.told_of_session(found), request.query_params.get("columns"), filters
         )

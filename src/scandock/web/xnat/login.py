@@ -11,8 +11,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from scandock.access.logins import IDLE_MS
 from scandock.access.principal import Door, raise_denied
 from scandock.rules.permissions import AccessDecision, Scope
-from scandock.services.held_tokens import holder_of, revoke_held
-from scandock.services.sign_in import begin_for, begin_login, sign_out
+from scandock.services.alias_tokens import find_token_owner, revoke_by_secret
+from scandock.services.authentication import begin_login_for, begin_login, end_login
 from scandock.web import urls
 from scandock.web.deps import site_of
 from scandock.web.request_context import Work
@@ -45,14 +45,14 @@ async def _begin(work: Work, text: str | None = None) -> Response:
 
     A token that is for less than everything begins none; it is told who it is of all the same.
     """
-    site, principal, request = work.site, work.desk.principal, work.request
+    site, principal, request = work.site, work.context.principal, work.request
     if principal.scope is not Scope.ALL and text is not None:
         return PlainTextResponse(text)
     if principal.door is Door.COOKIE:
         secret = request.cookies.get(JSESSION, "")
     else:
         await only_from_here(request)
-        secret = (await site.run(begin_for, site.catalog, principal, info_of(request))).secret
+        secret = (await site.run(begin_login_for, site.catalog, principal, info_of(request))).secret
     return with_login(request, PlainTextResponse(secret if text is None else text), secret)
 
 
@@ -66,17 +66,17 @@ async def services_auth(request: Request, work: Anybody) -> Response:
     site = work.site
     asked = request.query_params
     name, password = (form.get(one, (asked.getlist(one) or [""])[0]) for one in ("username", "password"))
-    if not name and work.desk.principal.signed_in:
+    if not name and work.context.principal.signed_in:
         return await _begin(work)
     one = await prove_password(request, name, password)
-    made = await site.run(begin_login, site.catalog, one, info_of(request), by="password")
+    made = await site.run(begin_login, site.catalog, one, info_of(request), method="password")
     return with_login(request, PlainTextResponse(made.secret), made.secret)
 
 
 @routes.get("/data/auth")
 async def auth(work: Known) -> Response:
     """Who one is, in the words that clients look for."""
-    return await _begin(work, f"User '{work.desk.principal.name}' is logged in")
+    return await _begin(work, f"User '{work.context.principal.name}' is logged in")
 
 
 @routes.post("/data/JSESSION")
@@ -89,7 +89,7 @@ async def login(work: Known) -> Response:
 @routes.get("/data/JSESSIONID")
 async def session(work: Asking) -> Response:
     """A login's id, and its heartbeat. Who brings none is a guest, where anything is public: xnatpy asks this first."""
-    principal = work.desk.principal
+    principal = work.context.principal
     if principal.signed_in:
         return await _begin(work)
     if not (await work.read(lambda c: list_projects(c, principal))).rows:
@@ -104,7 +104,7 @@ async def end(request: Request, work: Anybody) -> Response:
     """End the login."""
     secret = request.cookies.get(JSESSION)
     if secret:
-        await work.site.run(sign_out, work.site.catalog, work.desk.principal, secret, info_of(request))
+        await work.site.run(end_login, work.site.catalog, work.context.principal, secret, info_of(request))
     answer = PlainTextResponse("")
     answer.delete_cookie(JSESSION, path=urls.cookie_path_of(request.scope))
     return answer
@@ -127,13 +127,13 @@ async def issue_for(work: Known, login: str) -> Response:
 
     An administrator's token for somebody ends with what ends their own, and no other administrator has one.
     """
-    me = work.desk.principal
+    me = work.context.principal
     return await _issued(work, None if login.casefold() == me.name.casefold() else login)
 
 
 async def _issued(work: Work, of: str | None) -> Response:
-    made = await work.site.run(work.accounts.issue_token, scope=Scope.ALL, days=TOKEN_DAYS, name="XNAT client", of=of)
-    me = work.desk.principal
+    made = await work.site.run(work.accounts.issue_token, scope=Scope.ALL, days=TOKEN_DAYS, name="XNAT client", account_name=of)
+    me = work.context.principal
     name = me.name if of is None else (await work.read(lambda c: find_person(c, me, of))).name
     return JSONResponse(
         {
@@ -151,7 +151,7 @@ async def _issued(work: Work, of: str | None) -> Response:
 async def validate(request: Request, alias: str, secret: str) -> Response:
     """Whose token it is. Denied (404) where it holds no more, the secret is wrong or the alias unknown."""
     site = site_of(request)
-    holder = await site.run(holder_of, site.catalog, site.gate, alias, secret, info_of(request))
+    holder = await site.run(find_token_owner, site.catalog, site.gate, alias, secret, info_of(request))
     if not holder:
         raise_denied(AccessDecision.HIDDEN)
     return JSONResponse({"valid": holder})
@@ -161,7 +161,7 @@ async def validate(request: Request, alias: str, secret: str) -> Response:
 async def invalidate(request: Request, alias: str, secret: str) -> Response:
     """End a token, with all that it made: who holds its secret may, whoever else they are, or nobody."""
     site = site_of(request)
-    await site.run(revoke_held, site.catalog, site.gate, alias, secret, info_of(request))
+    await site.run(revoke_by_secret, site.catalog, site.gate, alias, secret, info_of(request))
     return JSONResponse({"result": "OK"})
 
 

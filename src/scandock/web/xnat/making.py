@@ -25,16 +25,16 @@ from scandock.rules.permissions import Action, AccessDecision
 from scandock.rules.project_fields import parse_project_fields
 from scandock.rules.session_fields import SCAN_FIELDS, SESSION_FIELDS, DocumentFields, parse_fields
 from scandock.rules.subject_fields import SUBJECT_FIELDS, parse_subject_fields
-from scandock.services import making, rights
+from scandock.services import session_creation, rights
 from scandock.services.assessors import Assessor, find_any_assessor, put_assessor
 from scandock.services.editing import rename_subject
-from scandock.services.finding import Experiment, Subject, find_experiment, find_subject
+from scandock.services.xnat_lookup import Experiment, SubjectRecord, find_experiment, find_subject
 from scandock.services.header_refresh import pull_headers
-from scandock.services.making_subjects import make_subject, say_of_subject, write_said
-from scandock.services.prearchive import rebuild
-from scandock.services.project_describing import describe_project, make_described
+from scandock.services.subjects import create_subject, edit_subject, write_subject_attributes
+from scandock.services.prearchive import rebuild_session
+from scandock.services.project_description import edit_description, create_described_project
 from scandock.services.project_errors import AliasTaken
-from scandock.services.project_names import SHOWN
+from scandock.services.project_names import MAX_SHOWN
 from scandock.services.scan_types import fix_scan_types
 from scandock.services.session_errors import LabelTaken
 from scandock.web import urls
@@ -98,13 +98,13 @@ async def project(request: Request, work: Known, project: str) -> Response:
     alias = getattr(request.state, "project_alias", "")
     if alias:
         raise AliasTaken(
-            f"{alias[:SHOWN]!r} is an alias of the project {project}.",
+            f"{alias[:MAX_SHOWN]!r} is an alias of the project {project}.",
             f"PUT to /data/projects/{project} to change that project, or choose another id.",
         )
     said = parse_project_fields([*await said_in_document(work), *request.query_params.multi_items()])
-    there = await work.read(lambda c: rights.allowed(c, work.desk.principal, Action.PROJECT_SEE, project))
-    put = describe_project if there else make_described
-    return answer(await work.do(lambda: put(work.desk, project, said)))
+    there = await work.read(lambda c: rights.is_allowed(c, work.context.principal, Action.PROJECT_SEE, project))
+    put = edit_description if there else create_described_project
+    return answer(await work.do(lambda: put(work.context, project, said)))
 
 
 @routes.post("/data/projects")
@@ -114,7 +114,7 @@ async def post_project(request: Request, work: Known) -> Response:
     named, said = parse_fields(pairs).get("id"), parse_project_fields(pairs)
     if not named:
         raise nameless("project", "ID")
-    return posted(request, await work.do(lambda: make_described(work.desk, named, said)))
+    return posted(request, await work.do(lambda: create_described_project(work.context, named, said)))
 
 
 @routes.post("/data/projects/{project}/subjects")
@@ -125,7 +125,7 @@ async def post_subject(request: Request, work: Known) -> Response:
     if not label:
         raise nameless("subject", "label")
     project = request.path_params["project"]
-    number, new = await work.do(lambda: make_subject(work.desk, project, label, said))
+    number, new = await work.do(lambda: create_subject(work.context, project, label, said))
     if not new:
         raise LabelTaken(f"There is a subject {label[:128]} already.", "Choose another label, or PUT it.")
     return posted(request, subject_id(number))
@@ -155,17 +155,17 @@ async def put_subject(work: Work, pairs: Sequence[tuple[str, str]], *, whole: bo
     if found is None:
         if "project" not in places or subject_number(places["subject"]) is not None:
             await work.read(lambda c: subject_of(c, work, Action.SUBJECT_EDIT))  # which tells why not
-        number, new = await work.do(lambda: make_subject(work.desk, places["project"], places["subject"], said))
+        number, new = await work.do(lambda: create_subject(work.context, places["project"], places["subject"], said))
         if new:
             return subject_id(number), True
         found = await work.read(lambda c: subject_of(c, work, Action.SUBJECT_EDIT))  # made in this very moment
     uuid = found.uuid
     if label and label != found.label:
         await work.do(
-            lambda: rename_subject(work.desk, uuid, label, write=lambda c: write_said(work.desk, c, uuid, said))
+            lambda: rename_subject(work.context, uuid, label, write=lambda c: write_subject_attributes(work.context, c, uuid, said))
         )
     elif said:
-        await work.do(lambda: say_of_subject(work.desk, uuid, said))
+        await work.do(lambda: edit_subject(work.context, uuid, said))
     return found.id, False
 
 
@@ -184,7 +184,7 @@ async def experiment(work: Known) -> Response:
     assessor = await work.read(lambda c: _assessor_there(c, work))
     if assessor is not None:
         said = await said_in_assessor(work)
-        return answer((await work.do(lambda: put_assessor(work.desk, assessor.session, assessor.id, said)))[0])
+        return answer((await work.do(lambda: put_assessor(work.context, assessor.session, assessor.id, said)))[0])
     document = await read_document(work)
     made, new = await put_experiment(work, document, await said_in(work, document.pairs))
     return answer(made.id, new=new)
@@ -210,7 +210,7 @@ async def put_experiment(work: Work, document: Document, said: DocumentFields) -
     """The experiment at an address, made of what is said or changed by it; whether it is new."""
     request = work.request
     scans = scans_in(document)
-    making.check_scans(scans)  # nothing is made of what is refused
+    session_creation.check_scans(scans)  # nothing is made of what is refused
     found = await work.read(lambda c: _there(c, work))
     if found is None:
         # A document may be the copy of another session's: what is made of it is called by the address.
@@ -225,40 +225,40 @@ async def put_experiment(work: Work, document: Document, said: DocumentFields) -
         else:
             quarantined = _status_of(work, made)
             if quarantined is not None:
-                to = making.SessionChange(quarantined=quarantined)
-                await work.do(lambda: making.change_session(work.desk, made.standing.uuid, to))
+                to = session_creation.SessionChange(quarantined=quarantined)
+                await work.do(lambda: session_creation.change_session(work.context, made.standing.uuid, to))
             return made, True
     if found.standing.quarantined:
         in_project = found.standing.project
         await work.read(lambda c: _check_status(c, work, in_project))
     change = await work.read(lambda c: _change_of(c, work, found, said, scans))
-    await work.do(lambda: making.change_session(work.desk, found.standing.uuid, change))
+    await work.do(lambda: session_creation.change_session(work.context, found.standing.uuid, change))
     uuid, asked = found.standing.uuid, request.query_params
     if true(asked.get("pullDataFromHeaders")):
-        await work.do(lambda: pull_headers(work.desk, uuid))
+        await work.do(lambda: pull_headers(work.context, uuid))
     elif true(asked.get("fixScanTypes")):
-        await work.do(lambda: rebuild(work.desk, uuid))
-        await work.do(lambda: fix_scan_types(work.desk, uuid))
+        await work.do(lambda: rebuild_session(work.context, uuid))
+        await work.do(lambda: fix_scan_types(work.context, uuid))
     return found, False
 
 
-async def make_scans(work: Work, found: Experiment, scans: Sequence[making.WantedScan]) -> None:
-    change = making.SessionChange(scans=_of_session(scans, found.standing.xsi_type))
-    await work.do(lambda: making.change_session(work.desk, found.standing.uuid, change))
+async def make_scans(work: Work, found: Experiment, scans: Sequence[session_creation.ScanRequest]) -> None:
+    change = session_creation.SessionChange(scans=_of_session(scans, found.standing.xsi_type))
+    await work.do(lambda: session_creation.change_session(work.context, found.standing.uuid, change))
 
 
-def _of_session(scans: Sequence[making.WantedScan], xsi_type: str) -> list[making.WantedScan]:
+def _of_session(scans: Sequence[session_creation.ScanRequest], xsi_type: str) -> list[session_creation.ScanRequest]:
     """Scans as a session of some type has them: of its own type's where none is named."""
     kind = xsi_type.replace("SessionData", "ScanData")
     return [replace(one, usual_type=_SCAN_TYPES.get(kind.lower(), "xnat:otherDicomScanData")) for one in scans]
 
 
-def scans_in(document: Document) -> list[making.WantedScan]:
+def scans_in(document: Document) -> list[session_creation.ScanRequest]:
     """The scans within a session's document, each once. Usage `request_invalid`, `type_unknown`, `value_invalid`."""
     if len(document.scans) > DOCUMENT_SCANS:
         many = f"The document has {len(document.scans):,} scans."
         raise RequestInvalid(many, f"At most {DOCUMENT_SCANS:,} are made at once: send it in parts.")
-    found: dict[str, making.WantedScan] = {}
+    found: dict[str, session_creation.ScanRequest] = {}
     for pairs in document.scans:
         said = parse_fields(pairs)
         one = wanted_scan(said, said.get("id"))
@@ -268,13 +268,13 @@ def scans_in(document: Document) -> list[making.WantedScan]:
     return list(found.values())
 
 
-def wanted_scan(said: DocumentFields, scan_id: str, told: str = "") -> making.WantedScan:
+def wanted_scan(said: DocumentFields, scan_id: str, told: str = "") -> session_creation.ScanRequest:
     """What is said of a scan; `told`: its type where no field says it. Usage `type_unknown`, `value_invalid`."""
     kind = said.get("type") or told
     edits = {name: said.fields[name] for name in ("quality", "note") if said.fields.get(name)}
     if said.get("type"):
         edits["type"] = kind
-    return making.WantedScan(
+    return session_creation.ScanRequest(
         id=scan_id,
         type=kind,
         xsi_type=_kind_of_scan(said),
@@ -298,7 +298,7 @@ def _kind_of_scan(said: DocumentFields) -> str:
 def _check_status(connection: Connection, work: Work, project: str) -> None:
     """Denied to who may not activate and asks for it, before any of the request is done."""
     if true(work.request.query_params.get("activate")):
-        rights.check(connection, work.desk.principal, Action.SESSION_ACTIVATE, project)
+        rights.check(connection, work.context.principal, Action.SESSION_ACTIVATE, project)
 
 
 def _status_of(work: Work, found: Experiment) -> bool | None:
@@ -317,7 +317,7 @@ def _there(connection: Connection, work: Work) -> Experiment | None:
     return found_or_none(
         lambda: find_experiment(
             connection,
-            work.desk.principal,
+            work.context.principal,
             places["experiment"],
             in_project=places.get("project"),
             action=Action.SESSION_EDIT,
@@ -333,7 +333,7 @@ def _assessor_there(connection: Connection, work: Work) -> Assessor | None:
     return found_or_none(
         lambda: find_any_assessor(
             connection,
-            work.desk.principal,
+            work.context.principal,
             places["experiment"],
             in_project=places.get("project"),
             action=Action.SESSION_EDIT,
@@ -341,9 +341,9 @@ def _assessor_there(connection: Connection, work: Work) -> Assessor | None:
     )
 
 
-def _make_experiment(work: Work, said: DocumentFields, label: str, scans: Sequence[making.WantedScan]) -> Experiment:
+def _make_experiment(work: Work, said: DocumentFields, label: str, scans: Sequence[session_creation.ScanRequest]) -> Experiment:
     """A session made by hand, with its scans, without files."""
-    places, desk, asked = work.request.path_params, work.desk, work.request.query_params
+    places, context, asked = work.request.path_params, work.context, work.request.query_params
     to_be_changed = not said.xsi_type and any(true(asked.get(one)) for one in _OF_WHAT_STANDS)
     if to_be_changed or experiment_number(places["experiment"]) is not None:
         raise NotFound("There is no experiment of that name, or you may not know of it.", "Check the name.")
@@ -354,11 +354,11 @@ def _make_experiment(work: Work, said: DocumentFields, label: str, scans: Sequen
             f"{shown} no type of an imaging session.",
             f"Say xsiType=xnat:mrSessionData, or in the place of mr one of {', '.join(SESSIONS)}.",
         )
-    with desk.catalog.read() as connection:
+    with context.catalog.read() as connection:
         person = _person(connection, work, said)
         _check_status(connection, work, person.project)
     attributes = {name: text for name, text in said.known(SESSION_FIELDS).items() if text}
-    wanted = making.NewSession(
+    wanted = session_creation.NewSession(
         project=person.project,
         subject=person.label,
         label=label,
@@ -366,9 +366,9 @@ def _make_experiment(work: Work, said: DocumentFields, label: str, scans: Sequen
         attributes=attributes,
         scans=_of_session(scans, kind),
     )
-    making.make_session(desk, wanted)
-    with desk.catalog.read() as connection:
-        return find_experiment(connection, desk.principal, label, in_project=person.project)
+    session_creation.create_session(context, wanted)
+    with context.catalog.read() as connection:
+        return find_experiment(connection, context.principal, label, in_project=person.project)
 
 
 @dataclass(frozen=True, slots=True)
@@ -379,7 +379,7 @@ class _Person:
 
 def _person(connection: Connection, work: Work, said: DocumentFields) -> _Person:
     """The subject that a new session is of: in the address, else in the query."""
-    places, principal = work.request.path_params, work.desk.principal
+    places, principal = work.request.path_params, work.context.principal
     in_project = places.get("project") or said.get("project") or None
     named = places.get("subject") or said.get("subject_id", "subject_label", "subject")
     if not named:
@@ -394,8 +394,8 @@ def _person(connection: Connection, work: Work, said: DocumentFields) -> _Person
 
 
 def _change_of(
-    connection: Connection, work: Work, found: Experiment, said: DocumentFields, scans: Sequence[making.WantedScan]
-) -> making.SessionChange:
+    connection: Connection, work: Work, found: Experiment, said: DocumentFields, scans: Sequence[session_creation.ScanRequest]
+) -> session_creation.SessionChange:
     """Label, subject, type, status, attributes and scans, as far as they are said and differ."""
     one, places = found.standing, work.request.path_params
     project_name = said.get("project")
@@ -409,7 +409,7 @@ def _change_of(
             person = _other_subject(connection, work, found, named)
     if person and not said.get("subject_id", "subject_label") and experiment_number(places["experiment"]) is None:
         raise LabelTaken("A session of that label stands under another subject.", "Choose another label.")
-    return making.SessionChange(
+    return session_creation.SessionChange(
         label=label or None,
         subject=person or None,
         xsi_type=_SESSION_TYPES.get(said.xsi_type.lower(), ""),
@@ -426,7 +426,7 @@ def _other_subject(connection: Connection, work: Work, found: Experiment, named:
         return ""
     if subject_number(named) is None:
         return named
-    other: Subject = find_subject(connection, work.desk.principal, named, in_project=one.project)
+    other: SubjectRecord = find_subject(connection, work.context.principal, named, in_project=one.project)
     return other.label
 
 

@@ -13,10 +13,10 @@ from scandock.catalog.own_resources import Holder, OwnResources
 from scandock.model.request_errors import RequestInvalid
 from scandock.model.xnat_ids import resource_id
 from scandock.rules.permissions import Action
-from scandock.services import making, project_resources, session_parts
-from scandock.services.finding import Experiment, find_experiment, find_subject
+from scandock.services import session_creation, project_resources, session_parts
+from scandock.services.xnat_lookup import Experiment, find_experiment, find_subject
 from scandock.services.header_refresh import pull_headers
-from scandock.services.next_tree import Place
+from scandock.services.next_tree import ResourcePath
 from scandock.services.session_errors import LabelTaken
 from scandock.services.session_parts import ScanPart
 from scandock.web import urls
@@ -48,13 +48,13 @@ async def scan(request: Request, work: Known) -> Response:
         wanted = replace(wanted, xsi_type="")
     await make_scans(work, found, [wanted])
     if true(request.query_params.get("pullDataFromHeaders")):
-        await work.do(lambda: pull_headers(work.desk, found.standing.uuid, scan_id))
+        await work.do(lambda: pull_headers(work.context, found.standing.uuid, scan_id))
     return answer(scan_id)
 
 
 def _scan_at(connection: Connection, work: Work, scan_id: str) -> tuple[Experiment, ScanPart | None]:
     found = experiment_of(connection, work, Action.SESSION_EDIT)
-    rows = session_parts.scans_of(connection, found.standing)
+    rows = session_parts.find_scans(connection, found.standing)
     return found, next((row for row in rows if row.scan_id == scan_id), None)
 
 
@@ -74,7 +74,7 @@ async def post_scan(request: Request, work: Known) -> Response:
 async def resource(request: Request, work: Known) -> Response:
     """Made where missing, with its `format` and `content`."""
 
-    def ask(connection: Connection) -> tuple[Holder, Place]:
+    def ask(connection: Connection) -> tuple[Holder, ResourcePath]:
         found = holder_of(connection, work, Action.SESSION_EDIT)
         place, _ = place_of(connection, work)
         return found.standing, place
@@ -83,10 +83,10 @@ async def resource(request: Request, work: Known) -> Response:
     kind = words_in(request.query_params)
     if isinstance(of, OwnResources):
         shelf = of
-        uuid = await work.do(lambda: project_resources.make_resource(work.desk, shelf, place.label, kind))
+        uuid = await work.do(lambda: project_resources.create_resource(work.context, shelf, place.label, kind))
     else:
         uuid = of.uuid
-        await work.do(lambda: making.make_resource(work.desk, uuid, place.scan_id, place.label, kind))
+        await work.do(lambda: session_creation.create_resource(work.context, uuid, place.scan_id, place.label, kind))
     return answer(resource_id(uuid, place.scan_id, place.label))
 
 
@@ -117,13 +117,13 @@ async def refresh(request: Request, work: Known) -> Response:
 
 def _checked(work: Work, named: Mapping[str, str]) -> Callable[[Connection], object]:
     project, subject, experiment = named.get("project"), named.get("subject"), named.get("experiment")
-    principal, edit = work.desk.principal, Action.SESSION_EDIT
+    principal, edit = work.context.principal, Action.SESSION_EDIT
 
     def ask(connection: Connection) -> object:
         if experiment is not None:
             return find_experiment(connection, principal, experiment, in_project=project, action=edit)
         if subject is not None:
             return find_subject(connection, principal, subject, in_project=project, action=Action.SUBJECT_EDIT)
-        return project_resources.find_of_project(connection, principal, named["project"], edit)
+        return project_resources.find_project_resources(connection, principal, named["project"], edit)
 
     return ask

@@ -17,9 +17,9 @@ from scandock.model.request_errors import RequestInvalid
 from scandock.model.xnat_ids import experiment_number
 from scandock.rules.permissions import Action
 from scandock.services import manifests, rights
-from scandock.services.downloads import ZipDownload, disposition
+from scandock.services.downloads import ZipDownload, content_disposition
 from scandock.services.manifests import write_manifest
-from scandock.services.resource_zips import zip_of_nothing, zip_of_sessions
+from scandock.services.resource_zips import make_empty_zip, zip_sessions
 from scandock.web.file_answers import zip_answer
 from scandock.web.held_documents import held_document
 from scandock.web.json_bodies import check_values, no_json
@@ -92,17 +92,17 @@ async def _make(work: Work, asked: DownloadRequest) -> tuple[str, int]:
     few_names(work.request, len(named) + len(asked.projects))
     lists = {"scan_types": asked.scan_types, "scan_formats": asked.scan_formats, "resources": asked.resources}
     choice = manifests.ManifestRequest.of(tuple(named), lists, asked.options)
-    me = work.desk.principal
+    me = work.context.principal
 
     def look(connection: Connection) -> int:
         for project in asked.projects:
             rights.check(connection, me, Action.SESSION_READ, project)
         manifests.check_sessions(connection, me, named)
-        parts = manifests.chosen_parts(connection, me, choice)
+        parts = manifests.find_chosen_parts(connection, me, choice)
         return sum(entry.bytes for part in parts for entry in (*part.scans, *part.own))
 
     size = await work.read(look)
-    return await work.do(lambda: manifests.keep_manifest(work.site.catalog, me, choice)), size
+    return await work.do(lambda: manifests.store_manifest(work.site.catalog, me, choice)), size
 
 
 @routes.post("/xapi/archive/download")
@@ -123,28 +123,28 @@ async def download_with_size(work: Known, asked: Body) -> Response:
 @routes.get("/xapi/archive/download/{manifest}/xml")
 async def manifest_xml(work: Known, manifest: str) -> Response:
     """Its document. 404 where it is not one's own."""
-    choice = await work.read(lambda c: manifests.find_manifest(c, work.desk.principal, manifest))
+    choice = await work.read(lambda c: manifests.find_manifest(c, work.context.principal, manifest))
 
     def write(connection: Connection, file: IO[bytes]) -> None:
-        parts = manifests.chosen_parts(connection, work.desk.principal, choice)
+        parts = manifests.find_chosen_parts(connection, work.context.principal, choice)
         write_manifest(file, manifest, parts, ", ".join(choice.options))
 
     saved = work.request.url.path.endswith("/xml")
-    headers = {"Content-Disposition": disposition(f"{manifest}.xml")} if saved else {}
+    headers = {"Content-Disposition": content_disposition(f"{manifest}.xml")} if saved else {}
     return await held_document(work, write, headers=headers)
 
 
 @routes.get("/xapi/archive/download/{manifest}/zip")
 async def manifest_zip(work: Known, manifest: str) -> Response:
     """Its files, in its folders."""
-    choice = await work.read(lambda c: manifests.find_manifest(c, work.desk.principal, manifest))
+    choice = await work.read(lambda c: manifests.find_manifest(c, work.context.principal, manifest))
     damaged = damaged_of(work.request)
 
     def make() -> ZipDownload:
         with work.site.catalog.read() as connection:
-            parts = manifests.chosen_parts(connection, work.desk.principal, choice)
-        wanted, naming = manifests.zip_choices([part for part in parts if part.names], choice.options)
-        made = zip_of_sessions(work.desk, wanted, damaged, naming) if wanted else zip_of_nothing(manifest)
+            parts = manifests.find_chosen_parts(connection, work.context.principal, choice)
+        wanted, naming = manifests.make_zip_choices([part for part in parts if part.names], choice.options)
+        made = zip_sessions(work.context, wanted, damaged, naming) if wanted else make_empty_zip(manifest)
         return replace(made, name=f"{manifest}.zip")
 
     return zip_answer(await work.prepare(make))

@@ -9,8 +9,8 @@ from sqlalchemy import Connection
 
 from scandock.model.errors import Usage
 from scandock.services import session_parts
-from scandock.services.finding import AnySession
-from scandock.services.project_resources import Shelved
+from scandock.services.xnat_lookup import AnySession
+from scandock.services.project_resources import ResourceOwner
 from scandock.services.session_parts import ResourcePart, ScanPart
 from scandock.web.request_context import Work
 from scandock.web.xnat.places import any_of, experiment_of, experiments_of
@@ -20,7 +20,7 @@ from scandock.web.xnat.places import any_of, experiment_of, experiments_of
 class Chosen:
     """The part of an experiment, of a session that waits, or of a shelf, that an address names."""
 
-    experiment: AnySession | Shelved
+    experiment: AnySession | ResourceOwner
     scans: Sequence[ScanPart] | None
     """None: the session's own resources are meant."""
     resources: list[ResourcePart]
@@ -40,7 +40,7 @@ def chosen(connection: Connection, work: Work, *, whole: bool = False, name: str
 def chosen_of_each(connection: Connection, work: Work, *, whole: bool = False) -> list[Chosen]:
     """What `chosen` gives, of each of several experiments (`E1,E2`) that has it. Denied; Usage where none has it."""
     places = work.request.path_params
-    names = session_parts.names_of(places.get("experiment", ""))
+    names = session_parts.split_names(places.get("experiment", ""))
     if len(names) < 2 or "timestamp" in places:
         return [chosen(connection, work, whole=whole, name=names[0] if names else None)]
     parts: list[Chosen] = []
@@ -56,13 +56,13 @@ def chosen_of_each(connection: Connection, work: Work, *, whole: bool = False) -
 
 
 def part_of(
-    connection: Connection, found: AnySession | Shelved, places: Mapping[str, str], *, whole: bool = False
+    connection: Connection, found: AnySession | ResourceOwner, places: Mapping[str, str], *, whole: bool = False
 ) -> Chosen:
     """The part of what was found that the pieces of an address name, as `chosen`."""
     one = found.standing
-    scans = session_parts.scans_of(connection, one, places["scans"], some=True) if "scans" in places else None
-    resources = session_parts.resources_of(connection, one, places.get("resources", "ALL"), scans=scans, some=True)
+    scans = session_parts.find_scans(connection, one, places["scans"], allow_missing=True) if "scans" in places else None
+    resources = session_parts.find_resources(connection, one, places.get("resources", "ALL"), scans=scans, allow_missing=True)
     if whole and scans is None and "resources" not in places:
-        every = session_parts.scans_of(connection, found.standing)
-        resources = session_parts.resources_of(connection, found.standing, scans=every) + resources
+        every = session_parts.find_scans(connection, found.standing)
+        resources = session_parts.find_resources(connection, found.standing, scans=every) + resources
     return Chosen(found, scans, resources)

@@ -37,7 +37,7 @@ async def uptime(_work: Known) -> Response:
 @routes.get("/data/users")
 async def users(request: Request, work: Known) -> Response:
     def ask(connection: Connection) -> Rows:
-        rights.check(connection, work.desk.principal, Action.SITE_ADMIN, None)
+        rights.check(connection, work.context.principal, Action.SITE_ADMIN, None)
         return projects.accounts_of(connection)
 
     return listing(request, await work.read(ask), title="Users")
@@ -60,16 +60,16 @@ async def leave(work: Known, project: str, group: str, login: str) -> Response:
 
 
 def _leave(work: Work, project: str, login: str, role: Role) -> None:
-    desk = work.desk
-    there = {one.name.casefold(): one.role for one in list_members(desk.catalog, desk.principal, project)}
+    context = work.context
+    there = {one.name.casefold(): one.role for one in list_members(context.catalog, context.principal, project)}
     if there.get(login.casefold()) is not role:
         raise AccountUnknown(f"{login[:64]!r} is no {role.value} of the project.", "GET lists its users.")
     _set(work, project, login, None)
 
 
 def _set(work: Work, project: str, login: str, role: Role | None) -> None:
-    desk = work.desk
-    set_member(desk.catalog, desk.principal, project, login, role, desk.request)
+    context = work.context
+    set_member(context.catalog, context.principal, project, login, role, context.request)
 
 
 def _role(project: str, group: str) -> Role:

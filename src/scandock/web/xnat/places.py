@@ -10,19 +10,19 @@ from sqlalchemy import Connection
 from scandock.access.principal import AccessDenied
 from scandock.model.uris import PrearchiveSession
 from scandock.rules.permissions import Action, AccessDecision
-from scandock.services import shelves
+from scandock.services import own_resources
 from scandock.services.assessors import Assessor, find_any_assessor
-from scandock.services.finding import (
+from scandock.services.xnat_lookup import (
     AnySession,
     Experiment,
-    Subject,
-    Waiting,
+    SubjectRecord,
+    PrearchiveSession,
     find_experiment,
     find_experiments,
     find_subject,
-    find_waiting,
+    find_prearchive_session,
 )
-from scandock.services.project_resources import Shelved, find_of_project, find_of_subject
+from scandock.services.project_resources import ResourceOwner, find_project_resources, find_subject_resources
 from scandock.web.request_context import Work
 
 SUBJECTS: Final = ("/data/subjects/{subject}", "/data/projects/{project}/subjects/{subject}")
@@ -41,11 +41,11 @@ HOLDERS: Final = (*SHELVES, *EXPERIMENTS, *(f"{one}/scans/{{scans}}" for one in 
 PREARCHIVED: Final = "/data/prearchive/projects/{project}/{timestamp}/{label}"
 
 
-def subject_of(connection: Connection, work: Work, action: Action = Action.SUBJECT_READ) -> Subject:
+def subject_of(connection: Connection, work: Work, action: Action = Action.SUBJECT_READ) -> SubjectRecord:
     """The subject that an address names. Denied."""
     places = work.request.path_params
     return find_subject(
-        connection, work.desk.principal, places["subject"], in_project=places.get("project"), action=action
+        connection, work.context.principal, places["subject"], in_project=places.get("project"), action=action
     )
 
 
@@ -56,7 +56,7 @@ def experiment_of(
     places = work.request.path_params
     return find_experiment(
         connection,
-        work.desk.principal,
+        work.context.principal,
         places["experiment"] if name is None else name,
         in_project=places.get("project"),
         of_subject=places.get("subject"),
@@ -76,7 +76,7 @@ def experiment_or_assessor(
             raise
         return find_any_assessor(
             connection,
-            work.desk.principal,
+            work.context.principal,
             places["experiment"],
             in_project=places.get("project"),
             of_subject=places.get("subject"),
@@ -89,35 +89,35 @@ def experiments_of(connection: Connection, work: Work, names: Sequence[str]) -> 
     places = work.request.path_params
     return find_experiments(
         connection,
-        work.desk.principal,
+        work.context.principal,
         names,
         in_project=places.get("project"),
         of_subject=places.get("subject"),
-        some=True,
+        allow_missing=True,
     )
 
 
-def shelf_of(connection: Connection, work: Work, action: Action = Action.SESSION_READ) -> Shelved:
+def shelf_of(connection: Connection, work: Work, action: Action = Action.SESSION_READ) -> ResourceOwner:
     """The shelf of the project or the subject that an address names; `action` as it is of a session. Denied."""
     places = work.request.path_params
     if "subject" in places:
-        found = subject_of(connection, work, shelves.right_to(action, of_subject=True))
-        return find_of_subject(connection, found)
-    return find_of_project(connection, work.desk.principal, places["project"], action)
+        found = subject_of(connection, work, own_resources.required_action(action, of_subject=True))
+        return find_subject_resources(connection, found)
+    return find_project_resources(connection, work.context.principal, places["project"], action)
 
 
-def holder_of(connection: Connection, work: Work, action: Action = Action.SESSION_READ) -> Experiment | Shelved:
+def holder_of(connection: Connection, work: Work, action: Action = Action.SESSION_READ) -> Experiment | ResourceOwner:
     """The archived experiment, or the shelf, that an address names. Denied."""
     if "experiment" in work.request.path_params:
         return experiment_of(connection, work, action)
     return shelf_of(connection, work, action)
 
 
-def waiting_of(connection: Connection, work: Work, action: Action = Action.PREARCHIVE_READ) -> Waiting:
+def waiting_of(connection: Connection, work: Work, action: Action = Action.PREARCHIVE_READ) -> PrearchiveSession:
     """The prearchive session that an address names. Denied."""
     places = work.request.path_params
     where = PrearchiveSession(places["project"], places["timestamp"], places["label"])
-    return find_waiting(connection, work.desk.principal, where, action)
+    return find_prearchive_session(connection, work.context.principal, where, action)
 
 
 def session_of(connection: Connection, work: Work) -> AnySession:
@@ -127,7 +127,7 @@ def session_of(connection: Connection, work: Work) -> AnySession:
     return experiment_of(connection, work)
 
 
-def any_of(connection: Connection, work: Work) -> AnySession | Shelved:
+def any_of(connection: Connection, work: Work) -> AnySession | ResourceOwner:
     """Whatever has files, to be read. Denied."""
     if "timestamp" in work.request.path_params:
         return waiting_of(connection, work)

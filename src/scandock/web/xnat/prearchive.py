@@ -46,7 +46,7 @@ async def sessions(request: Request, work: Known, projects: str = "") -> Respons
     def ask(connection: Connection) -> Rows:
         return list_waiting(
             connection,
-            work.desk.principal,
+            work.context.principal,
             request.query_params.get("columns"),
             filters_of(request),
             in_projects=named,
@@ -82,7 +82,7 @@ async def scans(request: Request, work: Known) -> Response:
 
     def ask(connection: Connection) -> Rows:
         found = waiting_of(connection, work)
-        rows = session_parts.scans_of(connection, found.standing)
+        rows = session_parts.find_scans(connection, found.standing)
         return contents.list_scans(rows, found.uri, things.told_of_session(found), request.query_params.get("columns"))
 
     return listing(request, await work.read(ask), title="Scans")
@@ -135,7 +135,7 @@ def files_of(connection: Connection, part: Chosen) -> Rows:
     """Files as `Name, Size, URI, digest`; each URI is the same whatever address was asked, and names its resource."""
     of = {row.n: row for row in part.resources}
     rows = []
-    for one in session_parts.files_of(connection, part.experiment.standing, part.resources):
+    for one in session_parts.find_files(connection, part.experiment.standing, part.resources):
         within = of[one.resource_n]
         uri = uris.file(part.experiment.uri, within.scan_id, within.label, one.name)
         digest = one.md5.hex() if one.md5 else ""

@@ -13,9 +13,9 @@ from scandock.model.errors import ScandockError
 from scandock.model.request_errors import RequestInvalid
 from scandock.model.uris import without_data
 from scandock.rules.permissions import Action
-from scandock.services.committing import Committed, commit
-from scandock.services.moving import Desk, move
-from scandock.services.prearchive import rebuild
+from scandock.services.committing import CommitResult, commit_session
+from scandock.services.moving import ServiceContext, move_session
+from scandock.services.prearchive import rebuild_session
 from scandock.services.session_errors import HeldUndecided
 from scandock.services.trash import delete_session
 from scandock.web.request_context import Work
@@ -37,7 +37,7 @@ async def act(request: Request, work: Known) -> Response:
     asked = await parameters(request)
     action = asked.get("action", "").strip().lower()
     if not action:
-        name = work.desk.principal.name
+        name = work.context.principal.name
         return said(400, f"No action parameter was specified for the request by user {name}")
     if action != "commit" and action not in _ACTIONS:
         return said(400, f"unsupported action on prearchive session: {action[:64]}")
@@ -46,7 +46,7 @@ async def act(request: Request, work: Known) -> Response:
         found = (await work.read(lambda c: waiting_of(c, work, needed))).standing
         if action == "commit":
             return await _commit(work, found, asked)
-        return await work.do(lambda: _ACTIONS[action](work.desk, found, asked))
+        return await work.do(lambda: _ACTIONS[action](work.context, found, asked))
     except ScandockError as error:
         return refused(error, ARCHIVING if action == "commit" else VERBS)
 
@@ -56,14 +56,14 @@ async def delete(work: Known) -> Response:
     """Into the trash."""
     try:
         found = (await work.read(lambda c: waiting_of(c, work, Action.PREARCHIVE_DELETE))).standing
-        await work.do(lambda: delete_session(work.desk, found.uuid, place="prearchive"))
+        await work.do(lambda: delete_session(work.context, found.uuid, place="prearchive"))
     except ScandockError as error:
         return refused(error)
     return said(200, "")
 
 
-def _build(desk: Desk, found: SessionRecord, _: Parameters) -> Response:
-    rebuild(desk, found.uuid)
+def _build(context: ServiceContext, found: SessionRecord, _: Parameters) -> Response:
+    rebuild_session(context, found.uuid)
     return PlainTextResponse(found.uri)
 
 
@@ -77,7 +77,7 @@ async def _commit(work: Work, found: SessionRecord, asked: Parameters) -> Respon
         work,
         key,
         [found.uri],
-        lambda: commit(work.desk, found, wishes),
+        lambda: commit_session(work.context, found, wishes),
         lambda told: _end_of(found, told),
         "Committing",
     )
@@ -86,7 +86,7 @@ async def _commit(work: Work, found: SessionRecord, asked: Parameters) -> Respon
     return PlainTextResponse(INITIATED) if key else PlainTextResponse(str(committed.archived.after), 301)
 
 
-def _end_of(found: SessionRecord, committed: Committed) -> End:
+def _end_of(found: SessionRecord, committed: CommitResult) -> End:
     """What was to be archived and stays is a failure to who follows; what was bound to stay is none."""
     if committed.archived is not None:
         return end_of_archiving(committed.archived)
@@ -96,31 +96,31 @@ def _end_of(found: SessionRecord, committed: Committed) -> End:
     return End(succeeded=True, final=f"Prearchive:{where}")
 
 
-def _move(desk: Desk, found: SessionRecord, asked: Parameters) -> Response:
-    outcome = move(desk, found.uuid, project_name=new_project(asked))
+def _move(context: ServiceContext, found: SessionRecord, asked: Parameters) -> Response:
+    outcome = move_session(context, found.uuid, project_name=new_project(asked))
     return PlainTextResponse(str(outcome.after), 301)
 
 
-def _reset(_desk: Desk, found: SessionRecord, _: Parameters) -> Response:
+def _reset(_context: ServiceContext, found: SessionRecord, _: Parameters) -> Response:
     """A session's status is what it is, and nothing is ever stuck; what waits for a decision is not decided by this."""
     if found.held[0]:
         raise HeldUndecided(*found.held[1:])
     return PlainTextResponse(found.uri)
 
 
-def _set_status(desk: Desk, found: SessionRecord, asked: Parameters) -> Response:
+def _set_status(context: ServiceContext, found: SessionRecord, asked: Parameters) -> Response:
     status = asked.get("status", "").strip().upper()
     if status != "READY":
         raise RequestInvalid(f"The status can't be set to {status[:40]!r}.", "READY can be asked for.")
-    return _reset(desk, found, asked)
+    return _reset(context, found, asked)
 
 
-def _delete(desk: Desk, found: SessionRecord, _: Parameters) -> Response:
-    delete_session(desk, found.uuid, place="prearchive")
+def _delete(context: ServiceContext, found: SessionRecord, _: Parameters) -> Response:
+    delete_session(context, found.uuid, place="prearchive")
     return PlainTextResponse(found.uri)
 
 
-_ACTIONS: Final[dict[str, Callable[[Desk, SessionRecord, Parameters], Response]]] = {
+_ACTIONS: Final[dict[str, Callable[[ServiceContext, SessionRecord, Parameters], Response]]] = {
     "build": _build,
     "move": _move,
     "reset-status": _reset,

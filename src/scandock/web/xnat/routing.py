@@ -23,8 +23,8 @@ from scandock.access.principal import Door, raise_denied
 from scandock.model.errors import ScandockError
 from scandock.model.request_errors import RequestInvalid
 from scandock.rules.permissions import AccessDecision
-from scandock.services.finding import meant_project
-from scandock.services.session_parts import names_of
+from scandock.services.xnat_lookup import resolve_project
+from scandock.services.session_parts import split_names
 from scandock.web.deps import site_of
 from scandock.web.problems import note, request_id_of, retry_after, unexpected
 from scandock.web.request_context import Work
@@ -120,7 +120,7 @@ async def _asking(request: Request) -> Work:
     work = Work(request, principal)
     named = request.path_params.get("project")
     if named is not None and named not in principal.roles:
-        meant = await work.read(lambda c: meant_project(c, principal, named))
+        meant = await work.read(lambda c: resolve_project(c, principal, named))
         if meant != named:
             request.path_params["project"], request.state.project_alias = meant, named
     return work
@@ -150,7 +150,7 @@ def _check_names(request: Request) -> None:
 
     A piece with one name counts for nothing: an experiment's 2,000 scans are 2,000 names.
     """
-    pieces = [names_of(request.path_params.get(piece, "")) for piece in _SEVERAL]
+    pieces = [split_names(request.path_params.get(piece, "")) for piece in _SEVERAL]
     few_names(request, sum(len(names) for names in pieces if len(names) > 1))
 
 
@@ -167,13 +167,13 @@ def few_names(request: Request, count: int) -> None:
 
 async def _looking(work: Annotated[Work, Depends(_asking)]) -> Work:
     """Denied (401) where a login is brought that has ended: an empty list would be taken for an answer."""
-    if not work.desk.principal.signed_in and work.request.cookies.get(JSESSION):
+    if not work.context.principal.signed_in and work.request.cookies.get(JSESSION):
         raise_denied(AccessDecision.SIGN_IN)
     return work
 
 
 async def _signed_in(work: Annotated[Work, Depends(_asking)]) -> Work:
-    if not work.desk.principal.signed_in:
+    if not work.context.principal.signed_in:
         raise_denied(AccessDecision.SIGN_IN)
     return work
 

@@ -24,7 +24,7 @@ routes = router()
 @routes.get("/data/search/elements")
 async def searched(request: Request, work: Asking) -> Response:
     """The types that may be searched, sessions' where there are any."""
-    return listing(request, await work.read(lambda c: elements(c, work.desk.principal)))
+    return listing(request, await work.read(lambda c: elements(c, work.context.principal)))
 
 
 @routes.get("/data/search/elements/{kind}")
@@ -42,7 +42,7 @@ async def list_saved(request: Request, work: Asking) -> Response:
     asked = request.query_params
     user, every, tag = asked.get("user", ""), true(asked.get("all")), asked.get("includeTag")
     tag = "" if tag is not None and true(tag) else tag
-    me = work.desk.principal
+    me = work.context.principal
     rows = await work.read(lambda c: saved_searches.list_saved(c, me, user=user, every=every, tag=tag))
     return listing(request, rows, title="Stored Searches")
 
@@ -65,27 +65,27 @@ async def put_saved(request: Request, work: Known, search: str) -> Response:
     """Kept by this name, in place of what has it; with `saveAs=true` by another one where it is taken."""
     body = await request.body()
     copy = true(request.query_params.get("saveAs"))
-    return PlainTextResponse(await work.do(lambda: saved_searches.save_search(work.desk, search, body, copy=copy)))
+    return PlainTextResponse(await work.do(lambda: saved_searches.save_search(work.context, search, body, copy=copy)))
 
 
 @routes.delete("/data/search/saved/{search}")
 async def delete_saved(work: Known, search: str) -> Response:
     """Taken back; where others use it, it stays for them."""
-    await work.do(lambda: saved_searches.delete_search(work.desk, search))
+    await work.do(lambda: saved_searches.delete_search(work.context, search))
     return PlainTextResponse("")
 
 
 @routes.get("/data/projects/{project}/searches/{search}")
 async def get_search_of_project(work: Asking, project: str, search: str) -> Response:
     """The same as below `/data/search/saved`; a type's default search is of what the project has."""
-    found = await work.read(lambda c: browsing.find_project(c, work.desk.principal, project))
+    found = await work.read(lambda c: browsing.find_project(c, work.context.principal, project))
     return _xml(await _document(work, search, found.id))
 
 
 async def _document(work: Work, search: str, project: str | None = None) -> bytes:
     """The document of a saved search, or of a type's default one. Denied."""
     if not search.startswith("@"):
-        return (await work.read(lambda c: saved_searches.find_saved(c, work.desk.principal, search))).written()
+        return (await work.read(lambda c: saved_searches.find_saved(c, work.context.principal, search))).written()
     document = default_search(search[1:], project)
     if document is None:
         raise_denied(AccessDecision.HIDDEN)
@@ -98,7 +98,7 @@ def _xml(document: bytes) -> Response:
 
 async def _results(request: Request, work: Work, document: bytes) -> Response:
     bundle = await work.do(lambda: read_bundle(document))
-    found = await work.read(lambda c: search(c, work.desk.principal, bundle))
+    found = await work.read(lambda c: search(c, work.context.principal, bundle))
     return listing(request, found, title=bundle.root)
 
 

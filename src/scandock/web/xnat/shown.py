@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from scandock.access.principal import AccessDenied
 from scandock.rules.permissions import AccessDecision
-from scandock.services.finding import AnySession, Subject
+from scandock.services.xnat_lookup import AnySession, SubjectRecord
 from scandock.web import urls
 from scandock.web.redirects import redirect_to, to_login
 from scandock.web.request_context import Work
@@ -36,7 +36,7 @@ async def to_page(work: Work, find: Callable[[Connection], str]) -> Response:
     return redirect_to(work.request, path)
 
 
-def page_of_subject(found: Subject) -> str:
+def page_of_subject(found: SubjectRecord) -> str:
     return urls.subject_page(found.project, found.label)
 
 

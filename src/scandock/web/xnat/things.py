@@ -13,9 +13,9 @@ from scandock.model.xnat_ids import resource_id, subject_id
 from scandock.rules.project_fields import PI_FIELDS
 from scandock.rules.subject_fields import DEMOGRAPHICS, OWN, investigator_fields
 from scandock.services import session_parts
-from scandock.services.finding import AnySession, Subject, experiments_of_subject, is_of_subject
-from scandock.services.project_describing import Described
-from scandock.services.project_resources import Shelved
+from scandock.services.xnat_lookup import AnySession, SubjectRecord, list_experiments_of_subject, subject_condition
+from scandock.services.project_description import ProjectDescription
+from scandock.services.project_resources import ResourceOwner
 from scandock.services.records import Project
 from scandock.services.session_parts import ResourcePart, ScanPart
 from scandock.web.xnat.answers import Item, started
@@ -27,7 +27,7 @@ MAX_SCANS: Final = request_limits.SUBJECT_SCANS
 """Scans in the document of a subject: with more of them its experiments come without."""
 
 
-def project_item(found: Project, described: Described, resources: list[Item]) -> Item:
+def project_item(found: Project, described: ProjectDescription, resources: list[Item]) -> Item:
     """A project with what is said of it and its own resources; `found` as the JSON API shows it."""
     attributes = described.attributes
     fields = {
@@ -47,7 +47,7 @@ def project_item(found: Project, described: Described, resources: list[Item]) ->
     return Item("xnat:projectData", fields, children, started(found.created or 0))
 
 
-def subject_item(found: Subject, resources: list[Item], experiments: list[Item]) -> Item:
+def subject_item(found: SubjectRecord, resources: list[Item], experiments: list[Item]) -> Item:
     """A subject with its investigator and demographics, where any are known, its experiments, and its own resources."""
     own = {name: found.attributes.get(name, "") for name in OWN}
     said = {name: text for name in DEMOGRAPHICS if (text := found.attributes.get(name))}
@@ -68,9 +68,9 @@ def subject_item(found: Subject, resources: list[Item], experiments: list[Item])
     )
 
 
-def own_items(connection: Connection, found: Shelved) -> list[Item]:
+def own_items(connection: Connection, found: ResourceOwner) -> list[Item]:
     """The resources that a project or a subject has of its own."""
-    return [resource_item(row, found) for row in session_parts.resources_of(connection, found.standing)]
+    return [resource_item(row, found) for row in session_parts.find_resources(connection, found.standing)]
 
 
 def session_fields(found: AnySession) -> dict[str, str]:
@@ -99,22 +99,22 @@ def told_of_session(found: AnySession) -> dict[str, str]:
 
 def experiment_item(connection: Connection, found: AnySession) -> Item:
     """A session with its scans, their resources, and its assessors."""
-    rows = session_parts.scans_of(connection, found.standing)
-    resources = session_parts.resources_of(connection, found.standing, scans=rows)
+    rows = session_parts.find_scans(connection, found.standing)
+    resources = session_parts.find_resources(connection, found.standing, scans=rows)
     assessors = assessor_items(connection, [found]).get(found.standing.id, [])
-    return _experiment(found, rows, resources + session_parts.resources_of(connection, found.standing), assessors)
+    return _experiment(found, rows, resources + session_parts.find_resources(connection, found.standing), assessors)
 
 
-def experiment_items(connection: Connection, principal: Principal, subject: Subject) -> list[Item]:
+def experiment_items(connection: Connection, principal: Principal, subject: SubjectRecord) -> list[Item]:
     """The experiments of a subject that one may read, in a few statements.
 
     With their scans and resources, where these are not more than one document can hold.
     """
-    every = experiments_of_subject(connection, principal, subject)
+    every = list_experiments_of_subject(connection, principal, subject)
     assessors = assessor_items(connection, every)
     if sum(one.standing.scans for one in every) > MAX_SCANS:
         return [_experiment(one, [], [], assessors.get(one.standing.id, [])) for one in every]
-    scans, resources = session_parts.parts_of_sessions(connection, is_of_subject(subject)) if every else ({}, {})
+    scans, resources = session_parts.find_parts_of_sessions(connection, subject_condition(subject)) if every else ({}, {})
     ids = [one.standing.id for one in every]
     return [
         _experiment(one, scans.get(n, []), resources.get(n, []), assessors.get(n, []))
@@ -137,7 +137,7 @@ def _experiment(
     return Item(one.xsi_type, session_fields(found), children, started(one.created))
 
 
-def scan_item(row: ScanPart, found: AnySession | Shelved, resources: list[ResourcePart]) -> Item:
+def scan_item(row: ScanPart, found: AnySession | ResourceOwner, resources: list[ResourcePart]) -> Item:
     """A scan with its resources; one without images has no `frames`, as in the original."""
     fields = {name: value for name, value in contents.scan_fields(row).items() if name != "xsiType"}
     if not row.frames:
@@ -149,7 +149,7 @@ def scan_item(row: ScanPart, found: AnySession | Shelved, resources: list[Resour
     return Item(row.xsi_type, fields, children, started(found.standing.created), commented=by_hand)
 
 
-def resource_item(row: ResourcePart, found: AnySession | Shelved) -> Item:
+def resource_item(row: ResourcePart, found: AnySession | ResourceOwner) -> Item:
     fields = {
         "xnat_abstractresource_id": resource_id(found.standing.uuid, row.scan_id, row.label),
         "label": row.label,

@@ -21,7 +21,7 @@ _STATUSES: Final = {"Warning": "WARNING", "Failed": "FAILED", "Completed": "COMP
 @routes.get("/xapi/event_tracking/{key:path}/payload")
 async def payload(work: Known, key: str) -> Response:
     """The entries alone."""
-    found = await work.site.read(tell, work.site.catalog, work.desk.principal, key)
+    found = await work.site.read(tell, work.site.catalog, work.context.principal, key)
     if found is None:
         return said(404, f"No event listener data with key {key[:255]} accessible to user")
     return PlainTextResponse(found.payload or "")
@@ -30,7 +30,7 @@ async def payload(work: Known, key: str) -> Response:
 @routes.get("/data/status/{key:path}")
 async def status(work: Known, key: str) -> Response:
     """The same as a list of messages, of which the last is terminal once it has ended; always JSON."""
-    found = await work.site.read(tell, work.site.catalog, work.desk.principal, key)
+    found = await work.site.read(tell, work.site.catalog, work.context.principal, key)
     if found is None:
         return said(404, f"No event listener data with key {key[:255]} accessible to user")
     return JSONResponse({"msgs": [_messages(found)]})
@@ -51,7 +51,7 @@ def _messages(found: Tracked) -> list[dict[str, Any]]:
 @routes.get("/xapi/event_tracking/{key:path}")
 async def track(work: Known, key: str) -> Response:
     """What was told so far; `payload` is a text that holds JSON. 404 without a word for who may not know of it."""
-    found = await work.site.read(tell, work.site.catalog, work.desk.principal, key)
+    found = await work.site.read(tell, work.site.catalog, work.context.principal, key)
     if found is None:
         return said(404, "")
     told = {"key": key, "payload": found.payload, "succeeded": found.succeeded, "finalMessage": found.final}

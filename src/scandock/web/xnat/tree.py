@@ -14,7 +14,7 @@ from scandock.model.request_errors import ValueInvalid
 from scandock.rules.permissions import Action
 from scandock.services import browsing, rights
 from scandock.services.assessors import Assessor
-from scandock.services.project_describing import described
+from scandock.services.project_description import read_description
 from scandock.web import urls
 from scandock.web.xnat import things
 from scandock.web.xnat.answers import Item, filters_of, format_of, item, listing, window_of
@@ -75,7 +75,7 @@ async def projects(request: Request, work: Asking) -> Response:
     def ask(connection: Connection) -> Rows:
         return list_projects(
             connection,
-            work.desk.principal,
+            work.context.principal,
             asked.get("columns"),
             filters_of(request),
             roles=[one for one in ("owner", "member", "collaborator") if _true(request, one)],
@@ -91,14 +91,14 @@ async def projects(request: Request, work: Asking) -> Response:
 @routes.get("/data/projects/{project}")
 async def project(request: Request, work: Asking, project: str) -> Response:
     if is_for_a_page(request):
-        me = work.desk.principal
+        me = work.context.principal
         return await to_page(work, lambda c: urls.project_page(browsing.find_project(c, me, project).id))
 
     def ask(connection: Connection) -> Item:
-        found = browsing.find_project(connection, work.desk.principal, project)
-        may_read = rights.allowed(connection, work.desk.principal, Action.PROJECT_READ, project)
+        found = browsing.find_project(connection, work.context.principal, project)
+        may_read = rights.is_allowed(connection, work.context.principal, Action.PROJECT_READ, project)
         own = things.own_items(connection, shelf_of(connection, work)) if may_read else []
-        return things.project_item(found, described(connection, project, whole=may_read), own)
+        return things.project_item(found, read_description(connection, project, with_contact=may_read), own)
 
     return item(request, await work.read(ask))
 
@@ -111,7 +111,7 @@ async def project(request: Request, work: Asking, project: str) -> Response:
 async def subjects(request: Request, work: Asking, project: str | None = None) -> Response:
     columns = request.query_params.get("columns")
     rows = await work.read(
-        lambda c: list_subjects(c, work.desk.principal, columns, filters_of(request), in_project=project)
+        lambda c: list_subjects(c, work.context.principal, columns, filters_of(request), in_project=project)
     )
     return listing(request, rows, title="Subjects")
 
@@ -123,7 +123,7 @@ async def subject(request: Request, work: Asking) -> Response:
     def ask(connection: Connection) -> Item:
         found = subject_of(connection, work)
         own = things.own_items(connection, shelf_of(connection, work))
-        return things.subject_item(found, own, things.experiment_items(connection, work.desk.principal, found))
+        return things.subject_item(found, own, things.experiment_items(connection, work.context.principal, found))
 
     return item(request, await work.read(ask))
 
@@ -146,7 +146,7 @@ async def experiments(request: Request, work: Asking) -> Response:
         if of_assessors and not of_sessions:
             return list_assessors(
                 connection,
-                work.desk.principal,
+                work.context.principal,
                 asked.get("columns"),
                 filters_of_assessors(request),
                 in_project=places.get("project"),
@@ -155,7 +155,7 @@ async def experiments(request: Request, work: Asking) -> Response:
             )
         return list_experiments(
             connection,
-            work.desk.principal,
+            work.context.principal,
             asked.get("columns"),
             filters_of(request),
             in_project=places.get("project"),
@@ -179,7 +179,7 @@ async def used_words(request: Request, work: Asking) -> Response:
     """The words of all sessions, or of a `project`'s."""
     ask = words.scanners if request.url.path.rstrip("/").endswith("scanners") else words.scan_types
     in_project = request.path_params.get("project") or request.query_params.get("project")
-    return listing(request, await work.read(lambda c: ask(c, work.desk.principal, in_project)))
+    return listing(request, await work.read(lambda c: ask(c, work.context.principal, in_project)))
 
 
 async def experiment(request: Request, work: Asking) -> Response:
@@ -198,7 +198,7 @@ async def experiment(request: Request, work: Asking) -> Response:
 
 async def experiment_history(work: Asking) -> Response:
     """What has happened to it, as JSON whatever format is asked for: it is no table."""
-    events = await work.read(lambda c: history_of(c, work.desk.principal, experiment_of(c, work)))
+    events = await work.read(lambda c: history_of(c, work.context.principal, experiment_of(c, work)))
     return JSONResponse({"events": events})
 
 

@@ -22,22 +22,22 @@ from scandock.model.request_errors import ValueInvalid
 from scandock.rules.permissions import Action
 from scandock.services import project_resources, session_parts, upload_errors
 from scandock.services.file_errors import FilePathInvalid, ResourceUnknown
-from scandock.services.hand_changes import Change
-from scandock.services.hand_files import (
+from scandock.services.tree_changes import TreeChange
+from scandock.services.resource_uploads import (
     Digests,
-    Incoming,
-    StagedFile,
-    Wanted,
-    change_of,
-    file_path,
-    incoming,
-    resource_label,
+    StagedUpload,
+    StagedFileWriter,
+    ResourceUpload,
+    make_upload_change,
+    parse_file_path,
+    open_staged_upload,
+    check_resource_label,
 )
-from scandock.services.next_tree import Place, file_exists
+from scandock.services.next_tree import ResourcePath, file_exists
 from scandock.services.quotas import check_size
-from scandock.services.reservations import Held
+from scandock.services.reservations import SpaceReservation
 from scandock.services.session_errors import ScanUnknown
-from scandock.services.unpacking import unpack
+from scandock.services.archive_extraction import extract_archive
 from scandock.web.bodies import receives_upload
 from scandock.web.receiving.multipart import FormReader, boundary_of
 from scandock.web.receiving.raw import length_of
@@ -63,17 +63,17 @@ async def put(request: Request, work: Known, path: str = "") -> Response:
     asked = request.query_params
     extract = true(asked.get("extract"))
     form = request.headers.get("content-type", "").partition(";")[0].strip().lower() == "multipart/form-data"
-    named = file_path(path) if path.strip("/") else ""
+    named = parse_file_path(path) if path.strip("/") else ""
     folder = ""
     if form and named and request.scope["raw_path"].endswith(b"/"):  # the files of a form have names of their own
         named, folder = "", f"{named}/"
     if not named and not form and not extract:
-        named = file_path(_name_of(request))
+        named = parse_file_path(_name_of(request))
     wanted, shelf = await work.read(lambda c: _wanted(c, work, named if not extract else ""))
-    account_id = work.desk.principal.account_id
+    account_id = work.context.principal.account_id
     assert account_id is not None
     with await work.site.run(work.site.receiving.space.hold, account_id, length_of(request)) as held:
-        came = await work.do(lambda: incoming(work.site.store))
+        came = await work.do(lambda: open_staged_upload(work.site.store))
         try:
             if form:
                 await _receive_form(work, came, held, named, folder)
@@ -81,9 +81,9 @@ async def put(request: Request, work: Known, path: str = "") -> Response:
                 await _receive(work, came, held, named)
             await work.still()
             await work.do(lambda: _unpacked(work, came, held, named) if extract else None)
-            change = await work.do(lambda: change_of(work.desk, wanted, came))
+            change = await work.do(lambda: make_upload_change(work.context, wanted, came))
             uuid = (
-                wanted.uuid if shelf is None else await work.do(lambda: project_resources.make_shelf(work.desk, shelf))
+                wanted.uuid if shelf is None else await work.do(lambda: project_resources.create_own_resources(work.context, shelf))
             )
         except BaseException:
             await asyncio.shield(asyncio.ensure_future(work.do(came.holds.close)))
@@ -92,13 +92,13 @@ async def put(request: Request, work: Known, path: str = "") -> Response:
     return PlainTextResponse("")
 
 
-async def _came(work: Work, held: Held, received: int) -> None:
+async def _came(work: Work, held: SpaceReservation, received: int) -> None:
     """Note what came of a body. Fault `disk_full` where it stated no size and eats what others reserved."""
     if held.came(received):
         await work.site.run(held.check)
 
 
-async def made(work: Work, uuid: str, change: Change) -> None:
+async def made(work: Work, uuid: str, change: TreeChange) -> None:
     """Have a change made, beside others that wait for the same session; raises what refused it."""
     await asyncio.shield(asyncio.wrap_future(work.site.hands.submit(uuid, change)))
 
@@ -113,7 +113,7 @@ def _name_of(request: Request) -> str:
     return said
 
 
-def _wanted(connection: Connection, work: Work, named: str) -> tuple[Wanted, OwnResources | None]:
+def _wanted(connection: Connection, work: Work, named: str) -> tuple[ResourceUpload, OwnResources | None]:
     """Where the files are to stand, and the shelf that may have to be made for it.
 
     Denied, Usage `scan_unknown`, `resource_unknown`, `file_exists`. Asked again when they are shown.
@@ -126,14 +126,14 @@ def _wanted(connection: Connection, work: Work, named: str) -> tuple[Wanted, Own
     said = asked.get("overwrite", "").strip().lower()
     overwrite = None if not said else true(said)
     if there and named and overwrite is False:
-        scans = None if place.scan_id is None else session_parts.scans_of(connection, found.standing, places["scans"])
-        rows = session_parts.resources_of(connection, found.standing, places["resources"], scans=scans)
-        if session_parts.files_of(connection, found.standing, rows, named):
+        scans = None if place.scan_id is None else session_parts.find_scans(connection, found.standing, places["scans"])
+        rows = session_parts.find_resources(connection, found.standing, places["resources"], scans=scans)
+        if session_parts.find_files(connection, found.standing, rows, named):
             raise file_exists(named)
     kind = {name: "" if text in _UNDEFINED else text for name, text in words_in(asked).items()}
     told = (kind["content"], kind["format"], kind["tags"])
     shelf = found.standing if isinstance(found.standing, OwnResources) else None
-    return Wanted(found.standing.uuid, place, overwrite, *told), shelf
+    return ResourceUpload(found.standing.uuid, place, overwrite, *told), shelf
 
 
 def words_in(asked: QueryParams) -> dict[str, str]:
@@ -147,26 +147,26 @@ def words_in(asked: QueryParams) -> dict[str, str]:
     return {name: asked.get(name, "")[:most] for name, most in _WORDS.items()}
 
 
-def place_of(connection: Connection, work: Work, action: Action = Action.SESSION_EDIT) -> tuple[Place, bool]:
+def place_of(connection: Connection, work: Work, action: Action = Action.SESSION_EDIT) -> tuple[ResourcePath, bool]:
     """The one resource that an address names, and whether it is there. Denied, Usage `label_unusable`."""
     places = work.request.path_params
     found = holder_of(connection, work, action)
     scans, scan_id = None, None
     if "scans" in places:
-        scans = session_parts.scans_of(connection, found.standing, places["scans"])
+        scans = session_parts.find_scans(connection, found.standing, places["scans"])
         if len(scans) != 1:
             raise ScanUnknown("Several scans are no single one.", "Name one.")
         scan_id = scans[0].scan_id
     named = places["resources"]
     try:
-        rows = session_parts.resources_of(connection, found.standing, named, scans=scans)
+        rows = session_parts.find_resources(connection, found.standing, named, scans=scans)
     except Usage:
         if named.isdigit() and len(named) >= _ID_DIGITS:
             raise
-        return Place(scan_id, resource_label(named)), False
+        return ResourcePath(scan_id, check_resource_label(named)), False
     if len(rows) != 1:
         raise ResourceUnknown("Several resources are no single one.", "Name one.")
-    return Place(scan_id, rows[0].label), True
+    return ResourcePath(scan_id, rows[0].label), True
 
 
 # -- the bytes ---------------------------------------------------------------------------------------------------------
@@ -175,10 +175,10 @@ def place_of(connection: Connection, work: Work, action: Action = Action.SESSION
 class _Taking:
     """One file on its way into the stage."""
 
-    def __init__(self, work: Work, came: Incoming, name: str, most: int) -> None:
+    def __init__(self, work: Work, came: StagedUpload, name: str, most: int) -> None:
         self.name = name
         self.digests = Digests()
-        self.file = StagedFile(came.stage, came.next_rel())
+        self.file = StagedFileWriter(came.stage, came.next_rel())
         self.spooling = Spooling(work.site.spool_threads, self.file, most=most, digest=self.digests)
 
     async def close(self) -> None:
@@ -189,16 +189,16 @@ class _Taking:
             self.file.close()
 
 
-async def _begin(work: Work, came: Incoming, name: str, most: int) -> _Taking:
+async def _begin(work: Work, came: StagedUpload, name: str, most: int) -> _Taking:
     return await work.do(lambda: _Taking(work, came, name, most))
 
 
-async def _end(came: Incoming, taking: _Taking) -> None:
+async def _end(came: StagedUpload, taking: _Taking) -> None:
     await taking.spooling.finish()
     came.add(taking.file.rel, taking.name, taking.digests)
 
 
-async def _receive(work: Work, came: Incoming, held: Held, name: str) -> None:
+async def _receive(work: Work, came: StagedUpload, held: SpaceReservation, name: str) -> None:
     taking = await _begin(work, came, name, work.site.receiving.limits.upload_bytes)
     try:
         async with aclosing(whole_body(work.site, work.request)) as body:
@@ -213,7 +213,7 @@ async def _receive(work: Work, came: Incoming, held: Held, name: str) -> None:
         await taking.close()
 
 
-async def _receive_form(work: Work, came: Incoming, held: Held, named: str, folder: str) -> None:
+async def _receive_form(work: Work, came: StagedUpload, held: SpaceReservation, named: str, folder: str) -> None:
     """The files of a form: under the address's name where it names one, else in its folder under their own."""
     reader = FormReader(boundary_of(work.request), many=True)
     left = work.site.receiving.limits.upload_bytes
@@ -228,7 +228,7 @@ async def _receive_form(work: Work, came: Incoming, held: Held, named: str, fold
                     if kind == "archive":
                         if named and came.files:
                             raise upload_errors.NamedFilesSeveral
-                        taking = await _begin(work, came, named or file_path(folder + str(value)), left)
+                        taking = await _begin(work, came, named or parse_file_path(folder + str(value)), left)
                     elif kind == "bytes" and taking is not None:
                         assert isinstance(value, bytes)
                         await taking.spooling.feed(value)
@@ -245,12 +245,12 @@ async def _receive_form(work: Work, came: Incoming, held: Held, named: str, fold
             await taking.close()
 
 
-def _unpacked(work: Work, came: Incoming, held: Held, named: str) -> None:
+def _unpacked(work: Work, came: StagedUpload, held: SpaceReservation, named: str) -> None:
     """Let the files of an archive stand in its place: below the folder that the address names."""
     archives, came.files = came.files, []
     for one in archives:
         folder = (named or one.name).rpartition("/")[0]
-        unpack(came, one.rel, f"{folder}/" if folder else "", work.site.settings.limits, held.grew)
+        extract_archive(came, one.rel, f"{folder}/" if folder else "", work.site.settings.limits, held.grew)
 
 
 for _where in HOLDERS:

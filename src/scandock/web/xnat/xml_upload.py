@@ -14,7 +14,7 @@ from fastapi import Request
 from starlette.responses import Response
 
 from scandock.model.request_errors import RequestInvalid
-from scandock.services.finding import meant_project
+from scandock.services.xnat_lookup import resolve_project
 from scandock.web.request_context import Work
 from scandock.web.xnat import making, making_parts
 from scandock.web.xnat.documents import bare_document, type_of
@@ -31,7 +31,7 @@ async def upload_xml(request: Request, work: Known) -> Response:
     body, root = await bare_document(work)
     put, places = _target(type_of(root), root)
     if named := places.get("project"):
-        places["project"] = await work.read(lambda c: meant_project(c, work.desk.principal, named))
+        places["project"] = await work.read(lambda c: resolve_project(c, work.context.principal, named))
     again = copy(work)
     again.request = Request(_scope(request, places, body), _once(body))
     return await put(again.request, again)

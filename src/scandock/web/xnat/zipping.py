@@ -15,8 +15,8 @@ from scandock.catalog.own_resources import Holder
 from scandock.services import session_parts
 from scandock.services.damaged_files import Damaged
 from scandock.services.downloads import ZipDownload
-from scandock.services.listing import one_of
-from scandock.services.resource_zips import Choice, zip_of_nothing, zip_of_sessions
+from scandock.services.pagination import check_choices
+from scandock.services.resource_zips import ResourceChoice, make_empty_zip, zip_sessions
 from scandock.services.session_parts import Folder, ResourcePart
 from scandock.web.file_answers import zip_answer
 from scandock.web.request_context import Work
@@ -29,7 +29,7 @@ async def as_zip(work: Work, folder: Folder | None = None) -> Response:
 
     Of several experiments (`E1,E2`), of each, and of each once.
     """
-    names = session_parts.names_of(work.request.path_params.get("experiment", ""))
+    names = session_parts.split_names(work.request.path_params.get("experiment", ""))
     damaged = damaged_of(work.request)
 
     def make() -> ZipDownload:
@@ -40,9 +40,9 @@ async def as_zip(work: Work, folder: Folder | None = None) -> Response:
                 part = chosen(connection, work, whole=True, name=names[0] if names else None)
                 standing = part.experiment.standing
                 if not standing.uuid:  # nobody has put anything on that shelf yet
-                    return zip_of_nothing(standing.label)
+                    return make_empty_zip(standing.label)
                 wanted = [(standing.uuid, _same(part.resources))]
-        return zip_of_sessions(work.desk, wanted, damaged, folder=folder)
+        return zip_sessions(work.context, wanted, damaged, folder=folder)
 
     return zip_answer(await work.prepare(make))
 
@@ -50,11 +50,11 @@ async def as_zip(work: Work, folder: Folder | None = None) -> Response:
 def damaged_of(request: Request) -> Damaged:
     """What `damaged=` says is wanted of damaged files; XNAT's clients name none, and are refused them."""
     named = request.query_params.get("damaged", Damaged.REFUSE).lower()
-    one_of("damaged", (named,), tuple(Damaged))
+    check_choices("damaged", (named,), tuple(Damaged))
     return Damaged(named)
 
 
-def _of_each(connection: Connection, work: Work, names: Sequence[str]) -> list[tuple[str, Choice]]:
+def _of_each(connection: Connection, work: Work, names: Sequence[str]) -> list[tuple[str, ResourceChoice]]:
     """The part that an address names of each of several experiments that has it. Denied; Usage where none has it."""
     places = work.request.path_params
     if "resources" not in places and session_parts.is_all(places.get("scans", "ALL")):  # which any experiment has
@@ -64,18 +64,18 @@ def _of_each(connection: Connection, work: Work, names: Sequence[str]) -> list[t
     return [(part.experiment.standing.uuid, _same(part.resources)) for part in parts]
 
 
-def _every(*, own: bool) -> Choice:
+def _every(*, own: bool) -> ResourceChoice:
     """The resources of all scans, and the session's own."""
 
     def choose(connection: Connection, standing: Holder) -> list[ResourcePart]:
-        scans = session_parts.scans_of(connection, standing)
-        found = session_parts.resources_of(connection, standing, scans=scans)
-        return found + (session_parts.resources_of(connection, standing) if own else [])
+        scans = session_parts.find_scans(connection, standing)
+        found = session_parts.find_resources(connection, standing, scans=scans)
+        return found + (session_parts.find_resources(connection, standing) if own else [])
 
     return choose
 
 
-def _same(resources: Sequence[ResourcePart]) -> Choice:
+def _same(resources: Sequence[ResourcePart]) -> ResourceChoice:
     """The same resources, in the tree that is there when it is read."""
     wanted = {(one.scan_id, one.label) for one in resources}
     every = _every(own=True)

@@ -11,11 +11,11 @@ import pytest
 from scandock.model.durations import DAY_MS
 from scandock.services.cleaning import cleaner
 from scandock.services.cleaning.cleaner import TURN_SECONDS, Cleaner, Schedule
-from scandock.services.cleaning.pictures import PICTURES
-from scandock.services.cleaning.registry import OF_SERVER
-from scandock.services.cleaning.rows import ENDED_ACCESS, MANIFESTS
+from scandock.services.cleaning.registry import PICTURES
+from scandock.services.cleaning.registry import SERVER_CLEANERS
+from scandock.services.cleaning.registry import ENDED_ACCESS, MANIFESTS
 from scandock.services.cleaning.trash import REPLACED, TRASH
-from scandock.services.cleaning.uploads import BROKEN, ENDED, IDLE
+from scandock.services.cleaning.uploads import ABANDONED_UPLOADS, ENDED_SPOOLS, IDLE_UPLOADS
 from scandock.web.xnat.services.cleaning import INBOX, KEYS, OF_DIALECT
 
 SITE: Any = SimpleNamespace(
@@ -24,7 +24,7 @@ SITE: Any = SimpleNamespace(
     receiving=SimpleNamespace(limits=SimpleNamespace(lasts_ms=7)),
 )
 KEPT = {
-    IDLE.what: 7,
+    IDLE_UPLOADS.what: 7,
     ENDED_ACCESS.what: 0,
     KEYS.what: 31 * DAY_MS,
     MANIFESTS.what: 31 * DAY_MS,
@@ -48,13 +48,13 @@ def turn(one: Cleaner[Any], monkeypatch: pytest.MonkeyPatch, doubted: int | None
         ages.append(age)
         return 3
 
-    monkeypatch.setattr(cleaner, "oldest_kept", oldest_kept)
+    monkeypatch.setattr(cleaner, "update_deletion_age", oldest_kept)
     return asked, replace(one, clean=clean).run(SITE), ages
 
 
-@pytest.mark.parametrize("one", [*OF_SERVER, *OF_DIALECT, TRASH, REPLACED], ids=lambda one: one.what)
+@pytest.mark.parametrize("one", [*SERVER_CLEANERS, *OF_DIALECT, TRASH, REPLACED], ids=lambda one: one.what)
 def test_what_is_deleted_for_its_age_asks_the_clock(one: Cleaner[Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    if one in (BROKEN, ENDED, PICTURES):  # nobody owns it, or it can be made again: whatever its age
+    if one in (ABANDONED_UPLOADS, ENDED_SPOOLS, PICTURES):  # nobody owns it, or it can be made again: whatever its age
         assert turn(one, monkeypatch, None) == ([], 3, [0])
         return
     kept = KEPT[one.what]
@@ -64,12 +64,12 @@ def test_what_is_deleted_for_its_age_asks_the_clock(one: Cleaner[Any], monkeypat
 
 def test_each_has_its_turn_at_the_start_and_pictures_every_five_minutes() -> None:
     now = [1_000.0]
-    schedule = Schedule([*OF_SERVER, *OF_DIALECT], clock=lambda: now[0])
+    schedule = Schedule([*SERVER_CLEANERS, *OF_DIALECT], clock=lambda: now[0])
     turns = []
     for _ in range(7):
         turns.append([one.what for one in schedule.due()])
         now[0] += TURN_SECONDS
-    every = [one.what for one in (*OF_SERVER, *OF_DIALECT)]
+    every = [one.what for one in (*SERVER_CLEANERS, *OF_DIALECT)]
     others = [what for what in every if what != PICTURES.what]
     assert turns == [every, others, others, others, others, every, others]
     assert len(every) == 8

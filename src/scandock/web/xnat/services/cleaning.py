@@ -13,7 +13,7 @@ from scandock.catalog.server_tables import inbox_import, tracked
 from scandock.catalog.tables import upload
 from scandock.model.durations import DAY_MS
 from scandock.model.verdicts import UNFINISHED, ImportState, Verdict
-from scandock.services.cleaning.cleaner import Cleaner, OfCatalog, OfServer
+from scandock.services.cleaning.cleaner import Cleaner, HasCatalog, HasServerState
 from scandock.store.local import LocalStore
 from scandock.web.xnat.services.inbox_folders import find_place, remove
 
@@ -72,15 +72,15 @@ def _placed(store: LocalStore, uuid: str) -> list[str]:
     return [name for name, all_placed in good.items() if all_placed]
 
 
-KEYS: Cleaner[OfCatalog] = Cleaner(
+KEYS: Cleaner[HasCatalog] = Cleaner(
     what="keys by which XNAT's clients follow an import",
     kept_ms=lambda _site: KEYS_KEPT_MS,
     clean=lambda site, age: forget_keys(site.catalog, age),
 )
-INBOX: Cleaner[OfServer] = Cleaner(
+INBOX: Cleaner[HasServerState] = Cleaner(
     what="files of the inbox that an import has placed and was told to remove",
     kept_ms=lambda _site: 0,
     clean=lambda site, _age: empty_inbox(site.catalog, site.store, site.settings.inbox_folders),
 )
-OF_DIALECT: Final[tuple[Cleaner[OfServer], ...]] = (KEYS, INBOX)
+OF_DIALECT: Final[tuple[Cleaner[HasServerState], ...]] = (KEYS, INBOX)
 """In the order of their turn, behind those of the server."""

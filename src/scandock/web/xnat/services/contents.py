@@ -51,7 +51,7 @@ def list_scans(
     columns: str | None = None,
     filters: Iterable[tuple[str, str]] = (),
 ) -> Rows:
-    """Rows of `scans_of` as a listing; `uri` is the session's, `of` what it is called and what is said of it.
+    """Rows of `find_scans` as a listing; `uri` is the session's, `of` what it is called and what is said of it.
 
     A column of a type (`xnat:mrScanData/parameters/tr`) is empty for scans of another, and so is one of a type of
     sessions (`xnat:mrSessionData/date`) for sessions of another.
@@ -97,7 +97,7 @@ RESOURCE_DEFAULT: Final = (
 
 
 def list_resources(rows: Sequence[ResourcePart], uuid: str) -> Rows:
-    """Rows of `resources_of` as a listing. It has neither `ID` nor `URI`: xnatpy would take a row for another thing."""
+    """Rows of `find_resources` as a listing. It has neither `ID` nor `URI`: xnatpy would take a row for another thing."""
     cells = [
         {
             "xnat_abstractresource_id": resource_id(uuid, row.scan_id, row.label),
@@ -133,7 +133,7 @@ def list_files(
     uri: str,
     filters: Iterable[tuple[str, str]] = (),
 ) -> Rows:
-    """Rows of `files_of` as a listing; each URI is the same whatever address was asked (rule 9). It has no `ID`."""
+    """Rows of `find_files` as a listing; each URI is the same whatever address was asked (rule 9). It has no `ID`."""
     cells = _narrowed(_file_cells(files, resources, standing, uri), filters)
     return table_of(cells, None, FILE_DEFAULT, ())
 

@@ -10,7 +10,7 @@ from scandock.access.principal import AccessDenied, Principal
 from scandock.catalog.tables import project, session
 from scandock.model.xnat_ids import experiment_number, subject_number
 from scandock.rules.permissions import Action
-from scandock.services.finding import find_experiment, find_subject, meant_project
+from scandock.services.xnat_lookup import find_experiment, find_subject, resolve_project
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,7 @@ def by_labels(connection: Connection, principal: Principal, named: Named) -> Nam
     headers would decide, and nobody would notice the slip.
     """
     if named.project:
-        named = replace(named, project=meant_project(connection, principal, named.project))
+        named = replace(named, project=resolve_project(connection, principal, named.project))
     if named.session and named.is_experiment:
         named = _experiment(connection, principal, named)
     if named.subject and subject_number(named.subject) is not None:

@@ -16,19 +16,19 @@ from scandock.access.principal import Principal
 from scandock.catalog.tables import project, session
 from scandock.rules.permissions import Action
 from scandock.services import audit, rights
-from scandock.services.audit import Did, Outcome
-from scandock.services.finding import Experiment
+from scandock.services.audit import AuditAction, AuditOutcome
+from scandock.services.xnat_lookup import Experiment
 from scandock.web.xnat.services.experiments import brought_by
 
 CALLED: Final[Mapping[str, str]] = MappingProxyType(
     {
-        Did.ARCHIVE: "Archived",
-        Did.MOVE: "Moved",
-        Did.EDIT: "Modified",
-        Did.REBUILD: "Rebuilt",
-        Did.RESOLVE: "Resolved",
-        Did.DELETE: "Deleted",
-        Did.RESTORE: "Restored",
+        AuditAction.ARCHIVE: "Archived",
+        AuditAction.MOVE: "Moved",
+        AuditAction.EDIT: "Modified",
+        AuditAction.REBUILD: "Rebuilt",
+        AuditAction.RESOLVE: "Resolved",
+        AuditAction.DELETE: "Deleted",
+        AuditAction.RESTORE: "Restored",
     }
 )
 """Lines of the trail that tell of a change, and what each is called; looking and downloading change nothing."""
@@ -47,12 +47,12 @@ def history_of(connection: Connection, principal: Principal, found: Experiment) 
         .where(session.c.uuid == one.uuid)
     ).scalar_one()
     events = [_event(0, "Added" if one.by_hand else "Imported", one.created, whose)]
-    if not rights.allowed(connection, principal, Action.AUDIT_READ, one.project):
+    if not rights.is_allowed(connection, principal, Action.AUDIT_READ, one.project):
         return events
-    wanted = audit.Wanted(
-        project=one.project, earlier=principal.admin, kind="session", target=one.uuid, outcome=Outcome.DONE
+    wanted = audit.AuditFilter(
+        project=one.project, earlier=principal.admin, kind="session", target=one.uuid, outcome=AuditOutcome.DONE
     )
-    lines = audit.search(connection, wanted, limit=audit.PAGE)
+    lines = audit.search(connection, wanted, limit=audit.EXPORT_PAGE_ROWS)
     events += [
         _event(line.id, CALLED[line.action], line.at, line.actor) for line in lines if line.action in CALLED
     ]  # fmt: skip

@@ -21,9 +21,9 @@ from scandock.catalog.tables import upload
 from scandock.model.errors import ScandockError
 from scandock.model.verdicts import ImportState
 from scandock.services import upload_errors
-from scandock.services.imports import read_import, request_of
-from scandock.services.receiving import Arriving, Offer, Receiving
-from scandock.services.spool_writing import SpoolWriter
+from scandock.services.imports import read_import, read_import_request
+from scandock.services.receiving import IncomingUpload, UploadOffer, UploadReceiver
+from scandock.services.spool_writer import SpoolWriter
 from scandock.web.xnat.errors import InboxEmpty, InboxUnknown
 from scandock.web.xnat.services.inbox_folders import Place, pack
 from scandock.web.xnat.services.outcomes import ended
@@ -36,13 +36,13 @@ _NONE: Final = "No import came of it: the server was ended while it read the fol
 
 
 def begin(
-    receiving: Receiving, offer: Offer, path: str, *, cleanup: bool, asked: Mapping[str, str]
-) -> tuple[int, Arriving]:
+    receiving: UploadReceiver, offer: UploadOffer, path: str, *, cleanup: bool, asked: Mapping[str, str]
+) -> tuple[int, IncomingUpload]:
     """Record that a folder is to be imported; its number, and the upload that its files will be. As any upload."""
-    arriving = receiving.begin(offer)
+    incoming_upload = receiving.begin(offer)
     values = {
         "account_id": offer.account_id,
-        "upload_id": arriving.upload_id,
+        "upload_id": incoming_upload.upload_id,
         "path": path,
         "cleanup": cleanup,
         "asked": json.dumps(dict(asked)),
@@ -51,12 +51,12 @@ def begin(
     with receiving.catalog.write() as connection:
         made = connection.execute(insert(inbox_import).values(**values)).inserted_primary_key
     assert made is not None
-    return made[0], arriving
+    return made[0], incoming_upload
 
 
 def bring(
-    receiving: Receiving,
-    arriving: Arriving,
+    receiving: UploadReceiver,
+    incoming_upload: IncomingUpload,
     place: Place,
     principal: Principal,
     request: RequestInfo,
@@ -64,7 +64,7 @@ def bring(
 ) -> None:
     """Pack a folder into its upload, and let the import begin; where that fails, the row says why. Takes a while."""
     try:
-        spooling = _Spooling(receiving, arriving, stop)
+        spooling = _Spooling(receiving, incoming_upload, stop)
         try:
             if not pack(place, spooling):
                 raise InboxEmpty
@@ -72,27 +72,27 @@ def bring(
             why = f"The folder can't be read: {error.strerror}."
             raise InboxUnknown(why, "Let the server's account read it, then ask again.") from error
         received = spooling.end()
-        if not receiving.accept(arriving, received, principal, request):
+        if not receiving.accept(incoming_upload, received, principal, request):
             raise upload_errors.FolderCancelled
     except Exception as error:
         why = f"{error.message} {error.remedy}".strip() if isinstance(error, ScandockError) else _UNEXPECTED
         with receiving.catalog.write() as connection:
             connection.execute(
-                update(inbox_import).where(inbox_import.c.upload_id == arriving.upload_id).values(message=why)
+                update(inbox_import).where(inbox_import.c.upload_id == incoming_upload.upload_id).values(message=why)
             )
-        receiving.discard(arriving)
+        receiving.discard(incoming_upload)
         raise
 
 
 class _Spooling:
     """Takes what is packed, as a spool does; `end` makes it durable."""
 
-    def __init__(self, receiving: Receiving, arriving: Arriving, stop: Callable[[], bool]) -> None:
+    def __init__(self, receiving: UploadReceiver, incoming_upload: IncomingUpload, stop: Callable[[], bool]) -> None:
         self._most = receiving.limits.upload_bytes
         self._stop = stop
         self._spool = SpoolWriter(
-            receiving.store.spool(arriving.uuid),
-            mark=lambda received: receiving.mark(arriving, received),
+            receiving.store.spool(incoming_upload.uuid),
+            mark=lambda received: receiving.mark(incoming_upload, received),
             ended=upload_errors.FolderCancelled,
         )
 
@@ -153,7 +153,7 @@ def _how(catalog: Catalog, principal: Principal, uuid: str | None, message: str)
         return "Failed", message or _NONE
     try:
         found = read_import(catalog, principal, uuid)
-        end = None if found.state in _STATUS else ended(found, request_of(catalog, principal, uuid))
+        end = None if found.state in _STATUS else ended(found, read_import_request(catalog, principal, uuid))
     except AccessDenied:
         return "Failed", _NONE
     if end is None:

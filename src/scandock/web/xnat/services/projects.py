@@ -153,7 +153,7 @@ def users_of(connection: Connection, principal: Principal, name: str) -> Rows:
 
     E-mail addresses are for those who manage members; to others the column is there, and empty.
     """
-    manages = rights.allowed(connection, principal, Action.MEMBERS_EDIT, name)
+    manages = rights.is_allowed(connection, principal, Action.MEMBERS_EDIT, name)
     rows = connection.execute(
         select(account.c.name, account.c.display, account.c.email, member.c.role)
         .join(member, member.c.account_id == account.c.id)

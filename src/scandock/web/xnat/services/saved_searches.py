@@ -23,8 +23,8 @@ from scandock.model.errors import Usage
 from scandock.model.request_errors import RequestInvalid
 from scandock.rules.permissions import Action, AccessDecision
 from scandock.services import rights
-from scandock.services.audit import Did
-from scandock.services.moving import Desk
+from scandock.services.audit import AuditAction
+from scandock.services.moving import ServiceContext
 from scandock.web.xnat.errors import SearchesTooMany, SearchTaken
 from scandock.web.xnat.services.columns import Rows
 from scandock.web.xnat.services.default_searches import XDAT
@@ -157,7 +157,7 @@ def _readable(reader: str) -> ColumnElement[bool]:
 # -- changing ----------------------------------------------------------------------------------------------------------
 
 
-def save_search(desk: Desk, name: str, body: bytes, *, copy: bool = False) -> str:
+def save_search(context: ServiceContext, name: str, body: bytes, *, copy: bool = False) -> str:
     """Keep a search by a name, in place of the one that has it; the name.
 
     `copy`: by another name where it has one, for its maker alone. Denied; Usage `request_invalid`, `search_taken` where
@@ -171,15 +171,15 @@ def save_search(desk: Desk, name: str, body: bytes, *, copy: bool = False) -> st
         "root": bundle_of(root).root, "brief": said["brief-description"], "description": said["description"],
         "tag": said["tag"], "public": open_to_all, "document": _plain(root),
     }  # fmt: skip
-    principal = desk.principal
-    with desk.catalog.write() as connection:
+    principal = context.principal
+    with context.catalog.write() as connection:
         rights.check(connection, principal, Action.ACCOUNT_EDIT, None)
         if said["tag"]:
             rights.check(connection, principal, Action.PROJECT_SEE, said["tag"])
         name = _free_name(connection, name) if copy else name
         row = _row(connection, name)
         if row is None:
-            number = _insert(desk, connection, name, values)
+            number = _insert(context, connection, name, values)
             _name_users(connection, number, [*users, principal.name])
         else:
             there = _find(connection, principal, name)
@@ -188,21 +188,21 @@ def save_search(desk: Desk, name: str, body: bytes, *, copy: bool = False) -> st
             if not there.changeable:
                 raise_denied(AccessDecision.FORBIDDEN)
             number = there.id
-            values["modified"] = desk.catalog.now()
+            values["modified"] = context.catalog.now()
             connection.execute(update(saved_search).where(saved_search.c.id == number).values(**values))
             if users:
                 stays = [principal.name] if _is_user(there, principal) else []
                 connection.execute(delete(saved_search_user).where(saved_search_user.c.search_id == number))
                 _name_users(connection, number, [*users, *stays])
         details = {"made": row is None, "root": values["root"], "public": open_to_all}
-        desk.note(connection, Did.SEARCH_SAVE, str(number), "", details, kind="search")
+        context.note(connection, AuditAction.SEARCH_SAVE, str(number), "", details, kind="search")
     return name
 
 
-def delete_search(desk: Desk, name: str) -> None:
+def delete_search(context: ServiceContext, name: str) -> None:
     """Take a saved search back: with others that use it, it stays for these. Denied."""
-    principal = desk.principal
-    with desk.catalog.write() as connection:
+    principal = context.principal
+    with context.catalog.write() as connection:
         rights.check(connection, principal, Action.ACCOUNT_EDIT, None)
         there = _find(connection, principal, name)
         if there is None:
@@ -218,7 +218,7 @@ def delete_search(desk: Desk, name: str) -> None:
             connection.execute(delete(saved_search_user).where(of_search, saved_search_user.c.key == key))
             whose = and_(saved_search.c.id == there.id, saved_search.c.account_id == principal.account_id)
             connection.execute(update(saved_search).where(whose).values(account_id=heir))
-        desk.note(connection, Did.SEARCH_DELETE, str(there.id), "", {"for_all": heir is None}, kind="search")
+        context.note(connection, AuditAction.SEARCH_DELETE, str(there.id), "", {"for_all": heir is None}, kind="search")
 
 
 def _is_user(there: SavedSearch, principal: Principal) -> bool:
@@ -234,9 +234,9 @@ def _heir(connection: Connection, there: SavedSearch, principal: Principal) -> i
     return found
 
 
-def _insert(desk: Desk, connection: Connection, name: str, values: dict[str, Any]) -> int:
+def _insert(context: ServiceContext, connection: Connection, name: str, values: dict[str, Any]) -> int:
     """The number of a new search. Usage `too_many_searches`, `search_taken`."""
-    account_id, now = desk.principal.account_id, desk.catalog.now()
+    account_id, now = context.principal.account_id, context.catalog.now()
     connection.execute(select(account.c.id).where(account.c.id == account_id).with_for_update())
     of_account = select(func.count()).select_from(saved_search).where(saved_search.c.account_id == account_id)
     if connection.execute(of_account).scalar_one() >= MOST:

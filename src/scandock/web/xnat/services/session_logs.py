@@ -13,7 +13,7 @@ from sqlalchemy import Connection, select
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import audit
 from scandock.catalog.tables import tree, upload
-from scandock.services.audit import of_project
+from scandock.services.audit import project_condition
 from scandock.web.xnat.services.columns import Rows, moment
 
 MOST: Final = 1000
@@ -50,7 +50,7 @@ def entries_of(connection: Connection, standing: SessionRecord) -> list[Entry]:
         entries.append(Entry(standing.modified, f"Conflict: {_sentence(*standing.held[1:])}"))
     done = connection.execute(
         select(audit.c.at, audit.c.actor, audit.c.action, audit.c.outcome)
-        .where(of_project(standing.project_id), audit.c.kind == "session", audit.c.target == standing.uuid)
+        .where(project_condition(standing.project_id), audit.c.kind == "session", audit.c.target == standing.uuid)
         .order_by(audit.c.id.desc())
         .limit(MOST)
     ).all()

@@ -21,8 +21,8 @@ from scandock.catalog.tables import upload
 from scandock.model.request_errors import RequestInvalid
 from scandock.model.verdicts import UNFINISHED, ImportState
 from scandock.services.import_records import Import
-from scandock.services.imports import read_import, request_of
-from scandock.services.progress import Told, events_after
+from scandock.services.imports import read_import, read_import_request
+from scandock.services.progress import UploadEvent, read_events_after
 from scandock.web.xnat.services.outcomes import ended
 from scandock.web.xnat.services.tracked_work import how_it_went
 
@@ -89,7 +89,7 @@ def tell(catalog: Catalog, principal: Principal, key: str) -> Tracked | None:
         return Tracked(key=key, payload=payload, succeeded=row.state == ImportState.PLACED, final=DELETED)
     if found.state in UNFINISHED:
         return Tracked(key=key, payload=payload, succeeded=None, final=None)
-    end = ended(found, request_of(catalog, principal, row.uuid))
+    end = ended(found, read_import_request(catalog, principal, row.uuid))
     return Tracked(key=key, payload=payload, succeeded=end.good, final=end.final_message)
 
 
@@ -102,11 +102,11 @@ def _found(catalog: Catalog, principal: Principal, uuid: str) -> Import | None:
 
 
 def _payload(connection: Connection, upload_id: int, archive: str) -> str | None:
-    entries = list(_entries(events_after(connection, 0, upload_id=upload_id, limit=_MANY), archive))
+    entries = list(_entries(read_events_after(connection, 0, upload_id=upload_id, limit=_MANY), archive))
     return json.dumps({"entryList": entries}) if entries else None
 
 
-def _entries(events: Iterable[Told], archive: str) -> Iterable[dict[str, Any]]:
+def _entries(events: Iterable[UploadEvent], archive: str) -> Iterable[dict[str, Any]]:
     """What was told of an import in the words of the original's events; its outcome is no entry (6.1)."""
     for one in events:
         said = _said(one, archive)
@@ -114,7 +114,7 @@ def _entries(events: Iterable[Told], archive: str) -> Iterable[dict[str, Any]]:
             yield {"status": said[0], "eventTime": one.at, "message": said[1]}
 
 
-def _said(one: Told, archive: str) -> tuple[str, str] | None:
+def _said(one: UploadEvent, archive: str) -> tuple[str, str] | None:
     data = one.data
     if one.kind == "received":
         return "Waiting", "The upload is kept and waits for its import"

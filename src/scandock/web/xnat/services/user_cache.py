@@ -17,8 +17,8 @@ from scandock.catalog.server_tables import cached_file, reception
 from scandock.catalog.tables import upload
 from scandock.model.request_errors import RequestInvalid
 from scandock.model.verdicts import ImportState
-from scandock.services.audit import Did
-from scandock.services.receiving import Arriving, Noted, Offer, Receiving, noted
+from scandock.services.audit import AuditAction
+from scandock.services.receiving import IncomingUpload, AuditWriter, UploadOffer, UploadReceiver, make_audit_writer
 
 MAX_NAME: Final = 1_000
 
@@ -34,43 +34,43 @@ class Cached:
     created: int
 
 
-def begin(receiving: Receiving, offer: Offer, resource: str, name: str) -> Arriving:
+def begin(receiving: UploadReceiver, offer: UploadOffer, resource: str, name: str) -> IncomingUpload:
     """Record that a file comes; the limits are those of uploads. Usage and Fault as of any upload."""
     for text in (resource, name):
         if not text.strip("/. ") or len(text) > MAX_NAME or not text.isprintable():
             raise RequestInvalid(f"{text[:40]!r} is no name of a file.", "Name it by letters and digits.")
-    arriving = receiving.begin(offer)
+    incoming_upload = receiving.begin(offer)
     with receiving.catalog.write() as connection:
         values = {"account_id": offer.account_id, "resource": resource, "name": name}
-        connection.execute(insert(cached_file).values(upload_id=arriving.upload_id, **values))
-    return arriving
+        connection.execute(insert(cached_file).values(upload_id=incoming_upload.upload_id, **values))
+    return incoming_upload
 
 
-def keep(receiving: Receiving, arriving: Arriving, principal: Principal, request: RequestInfo, received: int) -> bool:
+def keep(receiving: UploadReceiver, incoming_upload: IncomingUpload, principal: Principal, request: RequestInfo, received: int) -> bool:
     """Show a file whose bytes are all on disk, synced, in place of one of the same name.
 
     False where it is not receiving any more: somebody cancelled it.
     """
     catalog = receiving.catalog
     with catalog.write() as connection:
-        comes = select(upload.c.id).where(upload.c.id == arriving.upload_id, upload.c.state == ImportState.RECEIVING)
+        comes = select(upload.c.id).where(upload.c.id == incoming_upload.upload_id, upload.c.state == ImportState.RECEIVING)
         if connection.execute(comes.with_for_update()).first() is None:
             return False
         expires = catalog.now() + receiving.limits.lasts_ms
         connection.execute(
             update(reception)
-            .where(reception.c.upload_id == arriving.upload_id)
+            .where(reception.c.upload_id == incoming_upload.upload_id)
             .values(received=received, size=received, expires=expires)
         )
-        this = cached_file.c.upload_id == arriving.upload_id
+        this = cached_file.c.upload_id == incoming_upload.upload_id
         connection.execute(update(cached_file).where(this).values(whole=True))
         resource, name = connection.execute(select(cached_file.c.resource, cached_file.c.name).where(this)).one()
         before = connection.execute(
-            _files(arriving.account_id).where(
-                cached_file.c.resource == resource, cached_file.c.name == name, upload.c.id < arriving.upload_id
+            _files(incoming_upload.account_id).where(
+                cached_file.c.resource == resource, cached_file.c.name == name, upload.c.id < incoming_upload.upload_id
             )
         ).all()
-        noted(Did.CACHE_PUT, principal, request, {"bytes": received}, kind="file")(connection, arriving)
+        make_audit_writer(AuditAction.CACHE_PUT, principal, request, {"bytes": received}, kind="file")(connection, incoming_upload)
     for row in before:
         _discard(receiving, row.uuid)
     return True
@@ -109,7 +109,7 @@ def taken_by(connection: Connection, account_id: int, resource: str, name: str) 
 
 
 def remove(
-    receiving: Receiving, principal: Principal, request: RequestInfo, resource: str, name: str | None = None
+    receiving: UploadReceiver, principal: Principal, request: RequestInfo, resource: str, name: str | None = None
 ) -> int:
     """Remove a file, or all of a resource, and their bytes; how many there were."""
     assert principal.account_id is not None
@@ -119,22 +119,22 @@ def remove(
     with receiving.catalog.read() as connection:
         rows = connection.execute(query).all()
     return sum(
-        _discard(receiving, row.uuid, noted(Did.CACHE_DELETE, principal, request, {"bytes": row.received}, kind="file"))
+        _discard(receiving, row.uuid, make_audit_writer(AuditAction.CACHE_DELETE, principal, request, {"bytes": row.received}, kind="file"))
         for row in rows
     )
 
 
-def take(receiving: Receiving, file: Cached, offer: Offer, principal: Principal, request: RequestInfo) -> bool:
+def take(receiving: UploadReceiver, file: Cached, offer: UploadOffer, principal: Principal, request: RequestInfo) -> bool:
     """Have a file imported as `offer` says; False where it is not there any more."""
-    arriving = receiving.find(file.uuid)
-    if arriving is None:
+    incoming_upload = receiving.find(file.uuid)
+    if incoming_upload is None:
         return False
-    return receiving.accept(arriving, file.size, principal, request, offer)
+    return receiving.accept(incoming_upload, file.size, principal, request, offer)
 
 
-def _discard(receiving: Receiving, uuid: str, note: Noted | None = None) -> bool:
-    arriving = receiving.find(uuid)
-    return arriving is not None and receiving.discard(arriving, note)
+def _discard(receiving: UploadReceiver, uuid: str, note: AuditWriter | None = None) -> bool:
+    incoming_upload = receiving.find(uuid)
+    return incoming_upload is not None and receiving.discard(incoming_upload, note)
 
 
 def _files(account_id: int) -> Select[tuple[str, int, int, str, str, int]]:

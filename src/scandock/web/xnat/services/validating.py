@@ -17,8 +17,8 @@ from scandock.model import uris
 from scandock.model.errors import Usage
 from scandock.rules.labels import UNASSIGNED, label_key
 from scandock.services import session_parts
-from scandock.services.committing import Wishes, archive_as
-from scandock.services.moving import Desk, Outcome
+from scandock.services.committing import ArchiveParameters, archive_with_parameters
+from scandock.services.moving import ServiceContext, Outcome
 from scandock.web.xnat.services.columns import Rows
 
 FAIL: Final = "FAIL"
@@ -45,7 +45,7 @@ _REFUSED: Final[dict[str, tuple[int, str]]] = {
 _IMAGES: Final = frozenset({"DICOM", "ECAT"})
 
 
-def validate(desk: Desk, found: SessionRecord, wishes: Wishes, *, project_name: str | None = None) -> Rows:
+def validate(context: ServiceContext, found: SessionRecord, wishes: ArchiveParameters, *, project_name: str | None = None) -> Rows:
     """Every finding as a row `code, type, message`; none where a session can be archived just so."""
     findings: list[Finding] = []
     if project_name and project_name.casefold() != found.project.casefold():
@@ -53,25 +53,25 @@ def validate(desk: Desk, found: SessionRecord, wishes: Wishes, *, project_name: 
     if found.project == UNASSIGNED:
         findings.append((6, FAIL, "Unable to identify destination project."))
     else:
-        findings += _tried(desk, found, wishes)
-    with desk.catalog.read() as connection:
+        findings += _tried(context, found, wishes)
+    with context.catalog.read() as connection:
         findings += _other_files(connection, found)
     rows = [[str(code), kind, message] for code, kind, message in sorted(findings)]
     return Rows(["code", "type", "message"], rows)
 
 
-def _tried(desk: Desk, found: SessionRecord, wishes: Wishes) -> list[Finding]:
+def _tried(context: ServiceContext, found: SessionRecord, wishes: ArchiveParameters) -> list[Finding]:
     """What archiving would say, merging where the request does not overwrite: so clashes are found too."""
     merges = wishes.overwrite in ("append", "delete")
     how = replace(wishes, overwrite=wishes.overwrite if merges else "append", fields={})
     try:
-        outcome = archive_as(desk, found, how, dry_run=True)
+        outcome = archive_with_parameters(context, found, how, dry_run=True)
     except Usage as error:
         held = error.code == "held_undecided"
         code, kind = _REFUSED.get(found.held[0] if held else error.code, (15, FAIL))
         text = " ".join(found.held[1:]) if held else f"{error.message} {error.remedy}"
         return [(code, kind, text.strip())]
-    with desk.catalog.read() as connection:
+    with context.catalog.read() as connection:
         target = find_session(connection, outcome.into) if outcome.into is not None else None
         if target is None:
             return _new(connection, found, outcome)
@@ -94,10 +94,10 @@ def _new(connection: Connection, found: SessionRecord, outcome: Outcome) -> list
 def _beside(connection: Connection, found: SessionRecord, target: SessionRecord) -> list[Finding]:
     """Scans and type of a session beside those of the archived one that it would join."""
     findings: list[Finding] = []
-    there = session_parts.scans_of(connection, target)
+    there = session_parts.find_scans(connection, target)
     by_uid = {row.series_uid: row for row in there if row.series_uid}
     by_id = {row.scan_id: row for row in there}
-    for row in session_parts.scans_of(connection, found):
+    for row in session_parts.find_scans(connection, found):
         same, name = by_uid.get(row.series_uid or ""), row.scan_id
         if same is not None and same.scan_id == name:
             text = f"Session already contains a scan ({name}) with the same UID and number."
@@ -114,9 +114,9 @@ def _beside(connection: Connection, found: SessionRecord, target: SessionRecord)
 
 
 def _other_files(connection: Connection, found: SessionRecord) -> list[Finding]:
-    scans = session_parts.scans_of(connection, found)
+    scans = session_parts.find_scans(connection, found)
     return [
         (20, WARN, f"Scan {row.scan_id} has {row.files} non-DICOM (or non-parsable DICOM) files")
-        for row in session_parts.resources_of(connection, found, scans=scans)
+        for row in session_parts.find_resources(connection, found, scans=scans)
         if row.format not in _IMAGES
     ]

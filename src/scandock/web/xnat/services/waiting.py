@@ -17,7 +17,7 @@ from scandock.publishing.locks import timestamp_lock_column
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import Action, AccessDecision
 from scandock.services import rights
-from scandock.services.browsing import visible
+from scandock.services.browsing import visible_condition
 from scandock.web import urls
 from scandock.web.xnat.services.columns import BLANK, Column, Listing, Rows, by_name, moment, read, spelled
 
@@ -106,7 +106,7 @@ def list_waiting(
         answers = (decide_access_of(principal, Action.PREARCHIVE_READ, name, known) for name in in_projects)
         if AccessDecision.ALLOWED not in answers:
             rights.check(connection, principal, Action.PREARCHIVE_READ, in_projects[0])
-    query = _sessions().where(visible(principal, Action.PREARCHIVE_READ))
+    query = _sessions().where(visible_condition(principal, Action.PREARCHIVE_READ))
     if in_projects:
         query = query.where(project.c.key.in_([name.casefold() for name in in_projects]))
     query = LISTING.narrowed(query, filters)

@@ -1,0 +1,123 @@
+"""Which sessions there are already, asked before an upload for all that it would make: one look for many labels."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from sqlalchemy import ColumnElement, Connection, and_, or_
+
+from scandock.access.principal import Principal
+from scandock.access.visibility import projects_where
+from scandock.catalog.session_lookups import VALUES_PER_STATEMENT, select_holders_of_ecat, split_values, select_subjects_of_patients
+from scandock.catalog.records import SessionRecord
+from scandock.catalog.sessions import session_rows
+from scandock.catalog.tables import project, session
+from scandock.rules.labels import label_key
+from scandock.rules.permissions import Action
+from scandock.services.records import ExistingSession, Known
+
+MAX_PLANNED: Final = 2_000
+"""Sessions that are asked for at once."""
+_VALUES_PER_STATEMENT: Final = VALUES_PER_STATEMENT
+"""Labels and UIDs in one statement."""
+_MAX_NAMED: Final = 20
+"""Labels of others that are told of one session."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedSession:
+    """A session that an upload would make."""
+
+    project: str
+    label: str
+    study_uid: str = ""
+    subject: str = ""
+    patient_id: str = ""
+    ecat: tuple[bytes, ...] = ()
+    """sha256 of its ECAT files."""
+
+
+@dataclass(slots=True)
+class _ProjectSessions:
+    """Sessions of one project by label and by study; of several the archived one."""
+
+    labels: dict[str, SessionRecord] = field(default_factory=dict)
+    studies: dict[str, SessionRecord] = field(default_factory=dict)
+    subjects: dict[str, set[str]] = field(default_factory=dict)
+    """By PatientID."""
+    holders: dict[bytes, set[str]] = field(default_factory=dict)
+    """Labels of sessions, by an ECAT file that they hold."""
+
+    def add(self, record: SessionRecord) -> None:
+        for sessions, key in ((self.labels, label_key(record.label)), (self.studies, record.study_uid)):
+            if key and (key not in sessions or record.place == "archive"):
+                sessions[key] = record
+
+
+def find_existing_sessions(connection: Connection, principal: Principal, planned: Sequence[PlannedSession]) -> list[Known]:
+    """For each: `label`, the session that has its label, and `study`, the one that has its study; null for none.
+
+    And, where they are asked for, `subjects`, the others of its patient, and `ecat`, the other sessions of its ECAT
+    files. What the principal may not see is none.
+    """
+    project_sessions: dict[str, _ProjectSessions] = defaultdict(_ProjectSessions)
+    by_project: dict[str, list[PlannedSession]] = defaultdict(list)
+    for planned_session in planned:
+        by_project[planned_session.project.casefold()].append(planned_session)
+    for key, of_project in by_project.items():
+        for at in range(0, len(of_project), _VALUES_PER_STATEMENT):
+            for existing in _read_sessions(connection, principal, key, of_project[at : at + _VALUES_PER_STATEMENT]):
+                project_sessions[key].add(existing)
+        _find_elsewhere(connection, _visible_condition(principal, key), of_project, project_sessions[key])
+    return [_compare_planned(planned_session, project_sessions[planned_session.project.casefold()]) for planned_session in planned]
+
+
+def _compare_planned(planned: PlannedSession, project_sessions: _ProjectSessions) -> Known:
+    labels = {label for sha256 in planned.ecat for label in project_sessions.holders.get(sha256, ())}
+    return Known(
+        label=_to_existing(project_sessions.labels.get(label_key(planned.label))),
+        study=_to_existing(project_sessions.studies.get(planned.study_uid)) if planned.study_uid else None,
+        subjects=_list_others(planned.subject, project_sessions.subjects.get(planned.patient_id, ())) if planned.patient_id else None,
+        ecat=_list_others(planned.label, labels) if planned.ecat else None,
+    )
+
+
+def _to_existing(session: SessionRecord | None) -> ExistingSession | None:
+    return None if session is None else ExistingSession.of(session)
+
+
+def _list_others(own_label: str, labels: Iterable[str]) -> list[str]:
+    """At most as many as anybody reads."""
+    return sorted(label for label in labels if label_key(label) != label_key(own_label))[:_MAX_NAMED]
+
+
+def _find_elsewhere(connection: Connection, where: ColumnElement[bool], planned: Sequence[PlannedSession], project_sessions: _ProjectSessions) -> None:
+    for ids in split_values({planned_session.patient_id for planned_session in planned} - {""}):
+        for row in connection.execute(select_subjects_of_patients(ids, where)):
+            project_sessions.subjects.setdefault(row.patient_id, set()).add(row.subject)
+    for digests in split_values({sha256 for planned_session in planned for sha256 in planned_session.ecat}):
+        for row in connection.execute(select_holders_of_ecat(digests, where)):
+            project_sessions.holders.setdefault(row.sha256, set()).add(row.label)
+
+
+def _visible_condition(principal: Principal, key: str) -> ColumnElement[bool]:
+    """The sessions of a project that the principal may see."""
+    visible = or_(
+        and_(session.c.place == "archive", projects_where(principal, Action.SESSION_READ)),
+        and_(session.c.place == "prearchive", projects_where(principal, Action.PREARCHIVE_READ)),
+    )
+    return and_(project.c.key == key, visible)
+
+
+def _read_sessions(
+    connection: Connection, principal: Principal, key: str, planned: Sequence[PlannedSession]
+) -> Iterator[SessionRecord]:
+    condition = or_(
+        session.c.key.in_({label_key(planned_session.label) for planned_session in planned}),
+        session.c.study_uid.in_({planned_session.study_uid for planned_session in planned if planned_session.study_uid}),
+    )
+    rows = connection.execute(session_rows().where(_visible_condition(principal, key), condition).order_by(session.c.id)).mappings()
+    return (SessionRecord.from_row(row) for row in rows)

@@ -1,0 +1,412 @@
+"""Verification: what was placed is read again in the background, its sha256 confirmed and its MD5 recorded.
+
+A new tree is read soon after it was placed, but for what it took over from an old one by hard links. From then on every
+file is read again within a period, so that what rots on the disk is found: it stands in a list (`damage.py`) until it
+reads as it was stored, or an import has stored it again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, Select, Table, and_, bindparam, func, insert, or_, select, update
+
+from scandock.access.principal import SYSTEM
+from scandock.catalog.deliveries import enqueue_damage
+from scandock.catalog.engine import Catalog, split_values
+from scandock.catalog.server_tables import damage, verification
+from scandock.catalog.own_resources import Holder, find_holder, current_tree_id
+from scandock.catalog.tables import file, intent, resource, scan, session, shelf, tree, upload
+from scandock.catalog.trees import mend_files
+from scandock.model.durations import DAY_MS
+from scandock.model.errors import Fault
+from scandock.model.upload_log import log_step
+from scandock.services import audit
+from scandock.services.rate_limit import RateLimiter
+from scandock.services.records import path_of
+from scandock.services.own_resources import audit_target
+from scandock.store.paths import RelPath, tree_path
+from scandock.store.port import Snapshot, Store
+
+BATCH: Final = 200
+BATCH_SECONDS: Final = 1.0
+TURN_SECONDS: Final = 20.0
+"""How long one tree is read before another has its turn; it is gone on with where it was left."""
+
+_CHUNK: Final = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerificationPlan:
+    """When stored files are read again, how fast, and who hears of damage."""
+
+    days: int = 90
+    """Within so many days every file is read again."""
+    pace: RateLimiter = field(default_factory=RateLimiter)
+    mail: bool = False
+    """Whether administrators are sent mail of damage, unasked."""
+    now: Callable[[Connection], int] | None = None
+    """The moment, in Unix milliseconds; not given: the database's clock."""
+
+    def moment(self, catalog: Catalog, connection: Connection) -> int:
+        if self.now is not None:
+            return self.now(connection)
+        return int(connection.execute(select(catalog.now())).scalar_one())
+
+    def due_before(self, now: int) -> int:
+        """A tree is due with a file that was read before this: a tenth of the period is left to get round to it."""
+        return now - self.days * DAY_MS * 9 // 10
+
+    def read_before(self, begun: int) -> int:
+        """Once a tree is due, all its files are read that were before this: half a period, so that rounds are few."""
+        return begun - self.days * DAY_MS // 2
+
+
+@dataclass(slots=True)
+class VerificationCounts:
+    """What one call has read."""
+
+    files: int = 0
+    bytes: int = 0
+    problems: int = 0
+    trees: int = 0
+    """Trees whose verification came to its end."""
+
+    def add(self, other: VerificationCounts) -> None:
+        for name in ("files", "bytes", "problems", "trees"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+
+class Verifier:
+    """Reads what is to be read, a turn at a time: what a person asked for, else new trees and old ones by turns.
+
+    So neither keeps the other waiting: not a site that imports all day its old trees, nor a backlog the new ones.
+    """
+
+    def __init__(self, catalog: Catalog, store: Store, plan: VerificationPlan) -> None:
+        self._catalog = catalog
+        self._store = store
+        self._plan = plan
+        self._turns = 0
+
+    def run(self, seconds: float, stop: Callable[[], bool] = lambda: False) -> VerificationCounts:
+        """Verify for about so long, or until `stop`. May be ended at any time: nothing is lost but a batch."""
+        done = VerificationCounts()
+        deadline = time.monotonic() + seconds
+        passed: set[int] = set()
+        while time.monotonic() < deadline and not stop():
+            self._turns += 1
+            with self._catalog.read() as connection:
+                now = self._plan.moment(self._catalog, connection)
+                chosen = _find_next(connection, passed, self._plan.due_before(now), new_first=self._turns % 2 == 1)
+            if chosen is None:
+                break
+            until = min(deadline, time.monotonic() + TURN_SECONDS)
+            if not self._turn(chosen, done, lambda until=until: time.monotonic() >= until, stop):  # type: ignore[misc]
+                passed.add(chosen.tree_id)
+        return done
+
+    def _turn(self, chosen: Holder, done: VerificationCounts, late: Callable[[], bool], stop: Callable[[], bool]) -> bool:
+        return _TreeVerification(self._catalog, self._store, self._plan, chosen, done, stop).run(late)
+
+
+def verify_now(catalog: Catalog, store: Store, holder: Holder) -> None:
+    """Verify one session's new tree, or a shelf's, to its end, for who needs the MD5s of its files at once."""
+    with catalog.read() as connection:
+        finished = select(verification.c.finished).where(verification.c.tree_id == holder.tree_id)
+        if connection.execute(finished).scalar_one_or_none() is not None:
+            return
+    verify_tree(catalog, store, holder, VerificationPlan())
+
+
+def verify_tree(catalog: Catalog, store: Store, holder: Holder, plan: VerificationPlan) -> VerificationCounts:
+    """Verify one tree to its end, whoever waits; no `trees` where it can't be read now, as it is being replaced."""
+    done = VerificationCounts()
+    _TreeVerification(catalog, store, plan, holder, done, lambda: False).run(lambda: False)
+    return done
+
+
+def mark_for_verification(catalog: Catalog, connection: Connection, *tree_ids: int) -> None:
+    """Have every file of trees read once more, before all others: after a repair, or as a person asked for it."""
+    values = {"begun": catalog.now(), "asked": catalog.now(), "done_n": -1}
+    for part in split_values(sorted(tree_ids)):
+        _lock_trees(connection, *part)
+        where = verification.c.tree_id.in_(part)
+        rows = connection.execute(
+            update(verification).where(where).values(**values).returning(verification.c.tree_id)
+        ).scalars().all()  # fmt: skip
+        for tree_id in sorted({*part} - {*rows}):
+            connection.execute(insert(verification).values(tree_id=tree_id, **values))
+
+
+def verify_soon(catalog: Catalog, uuid: str) -> None:
+    """Have a session, or a shelf, read before all others, as a reader did not find a file; nothing where it waits."""
+
+    def ask(connection: Connection) -> None:
+        tree_id = current_tree_id(connection, uuid)
+        if tree_id is None:
+            return
+        query = select(verification.c.asked).where(verification.c.tree_id == tree_id)
+        if connection.execute(query).scalar_one_or_none() is None:
+            mark_for_verification(catalog, connection, tree_id)
+
+    catalog.note(("verify soon", uuid), ask)
+
+
+def _lock_trees(connection: Connection, *tree_ids: int) -> None:
+    """Let nobody else note what came of reading these trees until this transaction ends.
+
+    A command reads beside a server's worker. On SQLite no two write at once anyway.
+    """
+    connection.execute(
+        select(tree.c.id).where(tree.c.id.in_(tree_ids)).order_by(tree.c.id).with_for_update(key_share=True)
+    )
+
+
+def _find_next(connection: Connection, passed: set[int], due_before: int, *, new_first: bool) -> Holder | None:
+    """Whose tree is to be verified, or to be verified further; of sessions and shelves alike."""
+    is_requested = verification.c.asked.is_not(None)
+    new = verification.c.finished.is_(None)
+    old = and_(
+        verification.c.finished.is_not(None),
+        or_(verification.c.begun.is_not(None), verification.c.oldest <= due_before),
+    )
+    by_turns = [(new, "modified"), (old, "oldest")]
+    for where, order in [(is_requested, "asked"), *(by_turns if new_first else reversed(by_turns))]:
+        candidates = [
+            row
+            for table in (session, shelf)
+            if (row := connection.execute(_find_first(table, passed, where, order)).first()) is not None
+        ]
+        if candidates:
+            return find_holder(connection, min(candidates, key=lambda row: int(row.at)).uuid)
+    return None
+
+
+def _find_first(table: Table, passed: set[int], where: ColumnElement[bool], order: str) -> Select[Any]:
+    """Which session, or shelf, comes first by a time of its own, or of its verification."""
+    at = table.c[order] if order == "modified" else verification.c[order]
+    return (
+        select(table.c.uuid, at.label("at"))
+        .outerjoin(verification, verification.c.tree_id == table.c.tree_id)
+        .where(where, table.c.tree_id.not_in(sorted(passed)))
+        .order_by(at)
+        .limit(1)
+    )
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Files of a tree up to number `at`; `last` where none follows."""
+
+    at: int
+    last: bool
+    files: int = 0
+    bytes: int = 0
+    good: list[dict[str, object]] = field(default_factory=list)
+    problems: list[dict[str, object]] = field(default_factory=list)
+
+
+class _Stopped(Exception):
+    """What is read is to be left at once; it is read again from the file's beginning."""
+
+
+@dataclass(slots=True)
+class _TreeVerification:
+    """One tree, read from where it was left."""
+
+    catalog: Catalog
+    store: Store
+    plan: VerificationPlan
+    standing: Holder
+    done: VerificationCounts
+    stop: Callable[[], bool]
+
+    def run(self, late: Callable[[], bool]) -> bool:
+        """Read until `late` or to the tree's end; False where it can't be now, as it is being replaced."""
+        try:
+            snapshot = self.store.snapshot(tree_path(self.standing.parts))
+        except FileNotFoundError:
+            return self._note_missing()
+        with snapshot:
+            with self.catalog.write() as connection:
+                begun = self._begin(connection)
+                if begun is None:
+                    return False
+                connection.execute(damage.delete().where(self._damage, damage.c.file_n.is_(None)))
+            at, read_before = begun
+            while not self.stop():
+                batch = self._read(snapshot, at, read_before)
+                with self.catalog.write() as connection:
+                    if not self._is_current(connection):
+                        return False
+                    self._write(connection, batch)
+                at = batch.at
+                self.done.files += batch.files
+                self.done.bytes += batch.bytes
+                self.done.problems += len(batch.problems)
+                self.done.trees += batch.last
+                if batch.last or late():
+                    break
+        return True
+
+    @property
+    def _damage(self) -> ColumnElement[bool]:
+        return damage.c.tree_id == self.standing.tree_id
+
+    @property
+    def _verification(self) -> ColumnElement[bool]:
+        return verification.c.tree_id == self.standing.tree_id
+
+    def _note_missing(self) -> bool:
+        """Note that a session's folder is not there, unless it is just being moved or replaced.
+
+        Nor where all others are gone with it: that is a disk which is not mounted, and is waited for.
+        """
+        if not self.store.has_area(tree_path(self.standing.parts)):
+            return False
+        with self.catalog.write() as connection:
+            moving = connection.execute(
+                select(intent.c.id)
+                .where((intent.c.tree_id == self.standing.tree_id) | (intent.c.base_tree_id == self.standing.tree_id))
+                .limit(1)
+            ).first()
+            now = find_holder(connection, self.standing.uuid)
+            if moving is not None or now is None or now.parts != self.standing.parts or self._begin(connection) is None:
+                return False
+            self._write(connection, _Batch(at=-1, last=True, problems=[{"file_n": None, "kind": "folder_missing"}]))
+        self.done.problems += 1
+        self.done.trees += 1
+        return True
+
+    def _begin(self, connection: Connection) -> tuple[int, int] | None:
+        """After which file to go on, and when those were read last that are to be read; None where the tree is gone."""
+        if not self._is_current(connection):
+            return None
+        _lock_trees(connection, self.standing.tree_id)
+        now = self.plan.moment(self.catalog, connection)
+        row = connection.execute(select(verification).where(self._verification)).first()
+        if row is None:
+            connection.execute(insert(verification).values(tree_id=self.standing.tree_id, done_n=-1, begun=now))
+            return -1, self.plan.read_before(now)
+        if row.begun is None:
+            connection.execute(update(verification).where(self._verification).values(done_n=-1, begun=now))
+            return -1, self.plan.read_before(now)
+        return row.done_n, row.begun if row.asked is not None else self.plan.read_before(row.begun)
+
+    def _is_current(self, connection: Connection) -> bool:
+        return current_tree_id(connection, self.standing.uuid) == self.standing.tree_id
+
+    def _read(self, snapshot: Snapshot, at: int, read_before: int) -> _Batch:
+        """Read the next files of a tree, for a second or to the end of one file."""
+        with self.catalog.read() as connection:
+            rows = connection.execute(
+                select(file.c.n, file.c.name, file.c.bytes, file.c.sha256, file.c.verified,
+                       resource.c.label.label("resource"), scan.c.scan_id)
+                .join(resource, and_(resource.c.tree_id == file.c.tree_id, resource.c.n == file.c.resource_n))
+                .outerjoin(scan, and_(scan.c.tree_id == resource.c.tree_id, scan.c.n == resource.c.scan_n))
+                .where(file.c.tree_id == self.standing.tree_id, file.c.n > at)
+                .order_by(file.c.n)
+                .limit(BATCH)
+            ).mappings().all()  # fmt: skip
+        batch = _Batch(at, len(rows) < BATCH)
+        until = time.monotonic() + BATCH_SECONDS
+        for row in rows:
+            if row["verified"] is None or row["verified"] < read_before:
+                try:
+                    self._read_one(snapshot, batch, path_of(row), row["n"], row["bytes"], row["sha256"])
+                except _Stopped:
+                    batch.last = False
+                    break
+            batch.at = row["n"]
+            if row is not rows[-1] and (time.monotonic() > until or self.stop()):
+                batch.last = False
+                break
+        return batch
+
+    def _read_one(self, snapshot: Snapshot, batch: _Batch, path: RelPath, n: int, size: int, sha256: bytes) -> None:
+        ours, digest = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
+        length = 0
+        try:
+            with snapshot.open(path) as stream:
+                while chunk := stream.read(_CHUNK):
+                    ours.update(chunk)
+                    digest.update(chunk)
+                    length += len(chunk)
+                    self.plan.pace.spend(len(chunk))
+                    if length < size and self.stop():
+                        raise _Stopped
+        except FileNotFoundError:
+            batch.problems.append({"file_n": n, "kind": "missing"})
+        except (OSError, Fault) as error:
+            batch.problems.append({"file_n": n, "kind": "unreadable", "error": type(error).__name__})
+        else:
+            if length != size or ours.digest() != sha256:
+                batch.problems.append({"file_n": n, "kind": "changed", "bytes": length})
+            else:
+                batch.good.append({"number": n, "digest": digest.digest()})
+        batch.files += 1
+        batch.bytes += length
+
+    def _write(self, connection: Connection, batch: _Batch) -> None:
+        """Note a batch, and the end of the round where it is the last."""
+        now = self.plan.moment(self.catalog, connection)
+        tree_id = self.standing.tree_id
+        _lock_trees(connection, tree_id)
+        known_numbers = set(connection.execute(select(damage.c.file_n).where(self._damage)).scalars())
+        if batch.good:
+            connection.execute(
+                update(file)
+                .where(file.c.tree_id == tree_id, file.c.n == bindparam("number"))
+                .values(md5=bindparam("digest"), verified=now),
+                batch.good,
+            )
+            mend_files(connection, tree_id, [int(str(each_row["number"])) for each_row in batch.good if each_row["number"] in known_numbers])
+        for each_row in batch.problems:
+            self._note(connection, {"bytes": None, "error": "", **each_row}, now, is_known=each_row["file_n"] in known_numbers)
+        if any(each_row["file_n"] not in known_numbers for each_row in batch.problems):
+            enqueue_damage(self.catalog, connection, self.standing.project, mail=self.plan.mail)
+        values: dict[str, object] = {"done_n": batch.at}
+        if batch.last:
+            oldest = connection.execute(select(func.min(file.c.verified)).where(file.c.tree_id == tree_id)).scalar_one()
+            values |= {"finished": now, "begun": None, "asked": None, "oldest": now if oldest is None else oldest}
+        connection.execute(update(verification).where(self._verification).values(**values))
+        if batch.last:
+            self._tell(connection)
+
+    def _note(self, connection: Connection, problem: dict[str, object], now: int, *, is_known: bool) -> None:
+        """Keep what is wrong with a file, or (no number) with the folder; when it was found first stays."""
+        tree_id, n = self.standing.tree_id, problem["file_n"]
+        if is_known:
+            where = damage.c.file_n.is_(None) if n is None else damage.c.file_n == n
+            connection.execute(update(damage).where(self._damage, where).values(**problem))
+        else:
+            connection.execute(insert(damage).values(tree_id=tree_id, found=now, **problem))
+        if n is not None:
+            connection.execute(update(file).where(file.c.tree_id == tree_id, file.c.n == n).values(verified=None))
+
+    def _tell(self, connection: Connection) -> None:
+        """Write to the log that a round has ended, and to the audit trail what with, where it is damage."""
+        count = connection.execute(select(func.count()).where(self._damage)).scalar_one()
+        stored_by = select(upload.c.uuid).join(tree, tree.c.upload_id == upload.c.id)
+        uuid = connection.execute(stored_by.where(tree.c.id == self.standing.tree_id)).scalar_one_or_none()
+        verified = partial(log_step, "stored files verified", uuid, holder=self.standing.uuid, damaged=count)
+        self.catalog.after_commit(connection, verified)
+        if not count:
+            return
+        kind, target = audit_target(self.standing)
+        audit.record(
+            connection,
+            SYSTEM,
+            audit.AuditAction.VERIFY,
+            kind,
+            target,
+            project=self.standing.project,
+            outcome=audit.AuditOutcome.FAILED,
+            details={"problems": count},
+        )

@@ -1,0 +1,87 @@
+"""Rights to shelves (`catalog.shelves`), what is on them, and what the audit trail calls them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection
+
+from scandock.access.principal import Principal
+from scandock.catalog.records import SessionRecord
+from scandock.catalog.own_resources import Holder, OwnResources, find_own_resources, stored_own_resources
+from scandock.catalog.tables import file, resource
+from scandock.rules.permissions import Action
+from scandock.services import audit, session_contents, rights
+from scandock.services.moving import ServiceContext
+from scandock.services.records import File
+
+_REQUIRED_ACTIONS: Final[Mapping[Action, tuple[Action, Action]]] = {
+    Action.SESSION_READ: (Action.PROJECT_READ, Action.SUBJECT_READ),
+    Action.SESSION_EDIT: (Action.SESSION_EDIT, Action.SUBJECT_EDIT),
+    Action.SESSION_DELETE: (Action.SESSION_DELETE, Action.SUBJECT_DELETE),
+    Action.DAMAGE_VERIFY: (Action.DAMAGE_VERIFY, Action.DAMAGE_VERIFY),
+}
+"""What is asked of a session -> of a project's own shelf, of a subject's. Members put files, owners take them out."""
+
+
+def required_action(action: Action, *, of_subject: bool) -> Action:
+    """The right to do to a subject's shelf, or a project's, what `action` does to a session."""
+    return _REQUIRED_ACTIONS[action][of_subject]
+
+
+def check_right(connection: Connection, principal: Principal, shelf: OwnResources, action: Action) -> None:
+    """Raise Denied unless `principal` may do to a shelf what `action` does to a session."""
+    rights.check(connection, principal, required_action(action, of_subject=shelf.subject_id is not None), shelf.project)
+
+
+def find_holder_for(
+    connection: Connection,
+    principal: Principal,
+    uuid: str,
+    action: Action,
+    *,
+    prearchive_action: Action | None = None,
+    place: str | None = None,
+) -> Holder:
+    """The shelf of a UUID, where `principal` may do `action` to it, else the session as `rights.find_session_for`."""
+    own = find_own_resources(connection, uuid)
+    if own is None:
+        return rights.find_session_for(connection, principal, uuid, action, prearchive_action=prearchive_action, place=place)
+    check_right(connection, principal, own, action)
+    return own
+
+
+@dataclass(frozen=True, slots=True)
+class OwnFiles:
+    """The first files of a shelf, by resource and name, for a page; and how many there are."""
+
+    files: list[File]
+    count: int = 0
+    bytes: int = 0
+
+
+def list_own_files(connection: Connection, project_name: str, key: str, max_files: int) -> OwnFiles:
+    """What a project (`OF_PROJECT`) or a subject (its UUID) has of its own; who may see it was asked."""
+    own = stored_own_resources(connection, project_name, key)
+    if own is None:
+        return OwnFiles([])
+    query = session_contents.select_files(own).order_by(resource.c.label, file.c.name).limit(max_files)
+    rows = [File.from_row(row, own) for row in connection.execute(query).mappings()]
+    return OwnFiles(rows, own.files, own.bytes)
+
+
+def audit_target(holder: Holder) -> tuple[str, str]:
+    """Kind and id that the audit trail has of whose files these are."""
+    if isinstance(holder, SessionRecord):
+        return "session", holder.uuid
+    return ("project", holder.project) if holder.subject_id is None else ("subject", holder.key)
+
+
+def record_in_audit(
+    context: ServiceContext, connection: Connection, action: str, holder: Holder, details: Mapping[str, audit.DetailValue] | None = None
+) -> None:
+    """Write a line of the audit trail about a session's files, or a shelf's."""
+    kind, target = audit_target(holder)
+    context.note(connection, action, target, holder.project, details, kind=kind)

@@ -28,7 +28,7 @@ from scandock.services.settings import Settings, load_settings
 from scandock.store.identity import IDENTITY, read_identity, write_identity
 from scandock.store.local import LocalStore
 from scandock.testing.data import make_data
-from scandock.web.deps import open_site
+from scandock.web.deps import open_server_state
 from scandock.workers.liveness import WorkerLiveness
 from scandock.workers.local_import import run_import
 from scandock.workers.worker import Worker
@@ -85,7 +85,7 @@ def test_another_folder_is_refused_by_whatever_opens_it(first: Path, tmp_path: P
     doors: tuple[Callable[[], object], ...] = (
         lambda: open_data_catalog(str(other), settings, serves=True),
         lambda: open_data(str(other), settings).__enter__(),
-        lambda: open_site(str(other), settings),
+        lambda: open_server_state(str(other), settings),
         lambda: Worker(str(other), 1, settings, 1, WorkerLiveness.make(), log),  # type: ignore[arg-type]
         lambda: back_up(str(other), settings, str(tmp_path / "backup")),
     )
@@ -119,7 +119,7 @@ def test_nothing_is_made_in_a_folder_that_is_refused(first: Path, tmp_path: Path
 
         doors: tuple[Callable[[], object], ...] = (
             lambda other=other: open_data(str(other), settings).__enter__(),  # type: ignore[misc]
-            lambda other=other: open_site(str(other), settings),  # type: ignore[misc]
+            lambda other=other: open_server_state(str(other), settings),  # type: ignore[misc]
             lambda other=other: Worker(str(other), 1, settings, 1, WorkerLiveness.make(), log),  # type: ignore[arg-type,misc]
             bring,
         )
@@ -297,7 +297,7 @@ def test_no_command_upgrades_a_catalog_under_a_running_server(tmp_path: Path, da
             assert "A server of an older version is at work on this catalog (0014;" in said
             assert "stop the server and start this version's" in said
         with pytest.raises(Fault):  # a child that was restarted with newer code
-            open_site(str(data), settings)
+            open_server_state(str(data), settings)
         assert version(database_url) == "0014"
         open_data_catalog(str(data), settings, serves=True).dispose()  # the server's own beginning
         assert version(database_url) == HEAD

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from scandock.web import deps, shared_look
+from scandock.web import deps, shared_call
 from scandock.web.v1 import receipts
 from tests.crash.processes import until
 from tests.integration.web import serve_in_process
@@ -36,7 +36,7 @@ def test_metrics_that_hang_take_no_threads_from_others(tmp_path, monkeypatch, fr
         try:
             with monkeypatch.context() as patch:
                 patch.setattr(web.site.store, "rooms", hang)
-                patch.setattr(shared_look, "SECONDS", 0.0)
+                patch.setattr(shared_call, "SECONDS", 0.0)
                 scrapes = [asking.submit(client.get, "/metrics") for _ in range(many)]
                 assert hangs.wait(30)
                 assert asking.submit(client.get, "/api/v1/projects").result(20).status_code == 200

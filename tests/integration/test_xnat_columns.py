@@ -21,7 +21,7 @@ from scandock.services.subjects import edit_subject
 from scandock.services.moving import ServiceContext
 from scandock.services.settings import load_settings
 from scandock.store.local import LocalStore
-from scandock.web.xnat import things
+from scandock.web.xnat import item_documents
 from scandock.web.xnat.answers import XSI, Item, item_xml
 from scandock.web.xnat.services.experiments import list_experiments
 from scandock.web.xnat.services.projects import list_projects
@@ -566,7 +566,7 @@ def test_a_subject_s_document_has_its_experiments(client: httpx.Client, web: Web
 def test_a_subject_with_very_many_scans_has_its_experiments_without(
     client: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(things, "MAX_SCANS", 2)
+    monkeypatch.setattr(item_documents, "MAX_SCANS", 2)
     root = ET.fromstring(client.get("/data/projects/P/subjects/Ann").content)
     (experiment,) = root.findall("xnat:experiments/xnat:experiment", NS)
     assert experiment.findall("xnat:scans", NS) == []
@@ -580,7 +580,7 @@ def test_a_subject_s_document_is_a_few_statements_however_many_experiments_it_ha
     seed_scans(catalog, 3)
 
     def items(connection: Connection, project: str) -> list[Item]:
-        return things.experiment_items(connection, SYSTEM, find_subject(connection, SYSTEM, "Sub0", in_project=project))
+        return item_documents.experiment_items(connection, SYSTEM, find_subject(connection, SYSTEM, "Sub0", in_project=project))
 
     numbers = []
     for project, sessions in (("P", 4), ("Q", 7)):

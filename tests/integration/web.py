@@ -23,7 +23,7 @@ from scandock.services.logs import write_step
 from scandock.services.settings import Settings, load_settings
 from scandock.testing.data import make_data
 from scandock.testing.server import InProcessServer, add_account, make_app
-from scandock.web.deps import Site
+from scandock.web.deps import ServerState
 from scandock.web.problems import MEDIA_TYPE
 from scandock.web.process import config_of
 from tests import builders
@@ -52,7 +52,7 @@ class Web:
 
     app: FastAPI
     base: str
-    site: Site
+    site: ServerState
     logged: list[Any]
     """What the server logged, one entry a line."""
     transport: Callable[[], httpx.BaseTransport]

@@ -22,7 +22,7 @@ from scandock.rules.permissions import Role
 from scandock.services.settings import Settings, load_settings
 from scandock.testing.data import make_data
 from scandock.web.app import create_app
-from scandock.web.deps import Site
+from scandock.web.deps import ServerState
 
 BASE_URL = "http://127.0.0.1"
 START_SECONDS = 30.0
@@ -49,10 +49,10 @@ class InProcessServer:
         self._thread = threading.Thread(target=self._serve, name="in-process server", daemon=True)
 
     @property
-    def site(self) -> Site:
+    def site(self) -> ServerState:
         """What the routes work on: settings, catalog and store of DATA."""
         self._loop()
-        site: Site = self.app.state.site
+        site: ServerState = self.app.state.site
         return site
 
     def client(self, auth: tuple[str, str] | None = None, **options: Any) -> httpx.Client:  # noqa: ANN401  httpx's own

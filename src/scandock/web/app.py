@@ -20,12 +20,12 @@ from scandock.services.cleaning.cleaner import TURN_SECONDS, Cleaner, HasServerS
 from scandock.services.cleaning.registry import SERVER_CLEANERS
 from scandock.services.cleaning.uploads import ABANDONED_UPLOADS
 from scandock.services.logs import error_cause, log, error_location
-from scandock.web import described, health, problems, request_ids, urls
+from scandock.web import openapi, health, problems, request_ids, urls
 from scandock.web.asked_routers import ask_few
 from scandock.web.base_path import BasePath
 from scandock.web.bodies import Bodies
 from scandock.web.connections import Connections, Senders, bounds_of
-from scandock.web.deps import Site, open_site
+from scandock.web.deps import ServerState, open_server_state
 from scandock.web.dialect import Dialect, dialect_of
 from scandock.web.json_bodies import few_values, no_json
 from scandock.web.known_names import FewParameters, few_parameters, no_nul, only_known_names
@@ -54,7 +54,7 @@ def create_app(
     data: str,
     settings: Settings,
     workers_ready: Callable[[], str] = lambda: "",
-    opened: Site | None = None,
+    opened: ServerState | None = None,
 ) -> FastAPI:
     """The application of one DATA. `workers_ready` says why no worker takes imports, or nothing.
 
@@ -65,7 +65,7 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         loop = asyncio.get_running_loop()
         site = (
-            opened if opened is not None else await loop.run_in_executor(None, open_site, data, settings, workers_ready)
+            opened if opened is not None else await loop.run_in_executor(None, open_server_state, data, settings, workers_ready)
         )
         app.state.site = site
         warming = loop.run_in_executor(None, warm)
@@ -101,7 +101,7 @@ def create_app(
     problems.install(app)
     app.add_exception_handler(HTTPException, _no_route)
     app.add_exception_handler(ScandockError, browsed_problem)
-    described.install(app)
+    openapi.install(app)
     for module in (health, tus, oidc):
         app.include_router(module.router)
     for router in (*(one.router for one in (imports, events, live, receipts, projects_create, auth, tokens)), *ROUTERS):
@@ -156,7 +156,7 @@ def _asked_dialect(request: Request) -> Dialect | None:
 
 
 @contextlib.contextmanager
-def _hearing(site: Site, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+def _hearing(site: ServerState, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
     """Hear SIGTERM and SIGINT beside uvicorn, which waits for streams that would never end before it says so."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -178,18 +178,18 @@ def _hearing(site: Site, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
             signal.signal(number, then)
 
 
-async def _end_streams(site: Site) -> None:
+async def _end_streams(site: ServerState) -> None:
     await site.stopping.wait()
     await site.locks.end_all(END_SECONDS)
 
 
-async def _end_bodies(site: Site) -> None:
+async def _end_bodies(site: ServerState) -> None:
     await site.stopping.wait()
     await asyncio.sleep(BODY_SECONDS)
     end_bodies(site)
 
 
-def clean(site: Site, cleaner: Cleaner[HasServerState]) -> int:
+def clean(site: ServerState, cleaner: Cleaner[HasServerState]) -> int:
     """Give a cleaner its turn; how much it took away."""
     count = cleaner.run(site)
     if cleaner is ABANDONED_UPLOADS:
@@ -197,7 +197,7 @@ def clean(site: Site, cleaner: Cleaner[HasServerState]) -> int:
     return count
 
 
-async def _tidy(site: Site, dialect: Dialect | None) -> None:
+async def _tidy(site: ServerState, dialect: Dialect | None) -> None:
     """Take away what has had its time: at the start what a killed server left, then whatever comes due."""
     schedule = Schedule([*SERVER_CLEANERS, *([] if dialect is None else dialect.cleaners)])
     while True:

@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from scandock.model import request_limits
 from scandock.model.errors import Usage
-from scandock.web.deps import Site
+from scandock.web.deps import ServerState
 from scandock.web.errors import BodyTooLarge, BodyTooSlow
 from scandock.web.security import identify
 
@@ -141,8 +141,8 @@ class _Body:
 
     # -- its parts -------------------------------------------------------------------------------------------------
 
-    def _site(self) -> Site:
-        site: Site = self._scope["app"].state.site
+    def _site(self) -> ServerState:
+        site: ServerState = self._scope["app"].state.site
         return site
 
     def _mark(self) -> int | None:

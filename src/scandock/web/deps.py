@@ -36,7 +36,7 @@ from scandock.web.metrics import Metrics
 from scandock.web.readiness import Readiness, clock_of, store_in, write_to
 from scandock.web.receiving.limits import limits_of
 from scandock.web.sending import Answers
-from scandock.web.shared_look import SharedLook
+from scandock.web.shared_call import SharedCall
 from scandock.web.tus.locks import Locks, Writer
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ HAND_THREADS = 8
 
 
 @dataclass(slots=True, kw_only=True)
-class Site:
+class ServerState:
     """One DATA behind one web process."""
 
     data: str
@@ -97,7 +97,7 @@ class Site:
     workers_ready: Callable[[], str]
     """Why no worker takes imports; empty where one does."""
     readiness: Readiness = field(init=False)
-    metrics_look: SharedLook[bytes] = field(default_factory=lambda: SharedLook("metrics", begin=forbid_writes))
+    metrics_look: SharedCall[bytes] = field(default_factory=lambda: SharedCall("metrics", begin=forbid_writes))
     """Whatever asks for the metrics: a disk that hangs keeps no thread but this one's."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the server ends: streams that never end by themselves listen to it."""
@@ -156,12 +156,12 @@ class Site:
         self.store.close()
 
 
-def open_site(
+def open_server_state(
     data: str,
     settings: Settings,
     workers_ready: Callable[[], str] = lambda: "",
     worker_figures: WorkerFigures | None = None,
-) -> Site:
+) -> ServerState:
     """Open DATA, made where missing. Recovery is the workers' and never delays readiness."""
     store = LocalStore(os.path.abspath(data))
     prepare_data(store, settings)
@@ -179,7 +179,7 @@ def open_site(
     metrics.waiting.set_function(lambda: pictures.decoders.waiting)
     refusals = Refusals(catalog, counted=lambda did: metrics.refused.labels(did.value).inc())
     refusals.start()
-    return Site(
+    return ServerState(
         data=store.path,
         settings=settings,
         store=store,
@@ -215,8 +215,8 @@ def _provider(settings: Settings) -> OidcProvider | None:
     return OidcProvider(wanted)
 
 
-def site_of(request: Request) -> Site:
+def server_state(request: Request) -> ServerState:
     """The site that a request is for."""
     state: State | Any = request.app.state
-    found: Site = state.site
+    found: ServerState = state.site
     return found

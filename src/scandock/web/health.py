@@ -11,9 +11,9 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import JSONResponse, Response
 
 from scandock.model.json_records import JsonRecord, LeftOut
-from scandock.web.deps import site_of
+from scandock.web.deps import server_state
 from scandock.web.problems import RETRY_SECONDS
-from scandock.web.shared_look import StillLooking
+from scandock.web.shared_call import StillRunning
 
 router = APIRouter(tags=["operation"])
 
@@ -47,7 +47,7 @@ async def readyz(request: Request) -> Response:
 
     `notes` where there is something to know all the same: `clock`, why nothing is deleted for its age.
     """
-    readiness = site_of(request).readiness
+    readiness = server_state(request).readiness
     checks, notes = await asyncio.gather(readiness.ask(), readiness.notes())
     ready = all(said == "ok" for said in checks.values())
     answer = Ready(ready=ready, checks=checks, notes=notes or None)
@@ -59,11 +59,11 @@ async def readyz(request: Request) -> Response:
     responses={503: {"description": "A disk or the catalog does not answer"}},
 )  # fmt: skip
 async def metrics(request: Request) -> Response:
-    site = site_of(request)
+    site = server_state(request)
     checks = await site.readiness.ask()
     try:
         text = await site.metrics_look.ask(partial(site.metrics.text, checks))
-    except StillLooking as hanging:
+    except StillRunning as hanging:
         said = f"A disk or the catalog has not answered for {hanging.seconds:.0f} seconds.\n"
         return Response(said, 503, {"Retry-After": str(RETRY_SECONDS)}, "text/plain")
     return Response(text, media_type=CONTENT_TYPE_LATEST)

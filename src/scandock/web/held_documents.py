@@ -10,14 +10,14 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from scandock.services.response_buffers import BufferedFile
-from scandock.web.request_context import Work
+from scandock.web.request_context import RequestContext
 from scandock.web.sending import HeldResponse
 
 IN_MEMORY: Final = 1024 * 1024
 
 
 async def held_document(
-    work: Work,
+    work: RequestContext,
     write: Callable[[Connection, IO[bytes]], None],
     media_type: str = "text/xml; charset=utf-8",
     headers: Mapping[str, str] | None = None,

@@ -17,7 +17,7 @@ from scandock.access.reauthentication import SavedCredentials, reauthenticate_al
 from scandock.model.errors import ScandockError
 from scandock.services.logs import error_cause, log, error_location
 from scandock.services.import_events import ImportEvent, EventWatcher, can_see_event
-from scandock.web.deps import Site, site_of
+from scandock.web.deps import ServerState, server_state
 from scandock.web.server_sent import stops
 
 MOST_WAITING: Final = 2_000
@@ -72,7 +72,7 @@ class Listener:
 class Hub:
     """The listeners of one process. It looks while there is one, and not else."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: ServerState) -> None:
         self._site = site
         self._watch = EventWatcher(site.catalog)
         self._listeners: set[Listener] = set()
@@ -127,5 +127,5 @@ def hub_of(request: Request) -> Hub:
     state = request.app.state
     found: Hub | None = getattr(state, "hub", None)
     if found is None:
-        found = state.hub = Hub(site_of(request))
+        found = state.hub = Hub(server_state(request))
     return found

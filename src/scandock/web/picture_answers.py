@@ -6,10 +6,10 @@ from typing import Any
 
 from scandock.services import pictures
 from scandock.services.decoding import DecoderResult
-from scandock.web.request_context import Work
+from scandock.web.request_context import RequestContext
 
 
-async def look_at(work: Work, session: str, scan: str) -> pictures.ScanView:
+async def look_at(work: RequestContext, session: str, scan: str) -> pictures.ScanView:
     """A scan of a session that may be read; the trail tells of it, once an hour."""
     found = await work.site.read(pictures.open_scan_view, work.context, work.site.pictures, session, scan)
     with found.new_view() as is_new:

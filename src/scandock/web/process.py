@@ -38,7 +38,7 @@ def main(words: list[str]) -> None:
         from scandock.services.settings import load_settings
         from scandock.web.app import create_app
         from scandock.web.connections import make_room
-        from scandock.web.deps import open_site
+        from scandock.web.deps import open_server_state
         from scandock.workers.liveness import WorkerLiveness
 
         settings = load_settings()
@@ -46,7 +46,7 @@ def main(words: list[str]) -> None:
         make_room(settings.max_connections)
         worker = WorkerLiveness(int(liveness))
         try:
-            site = open_site(data, settings, worker.trouble, worker.figures)
+            site = open_server_state(data, settings, worker.trouble, worker.figures)
         except Fault as fault:  # of disk or catalog: its supervisor tries again
             log.error("web can't begin", code=fault.code, why=OUTAGES.get(fault.code), cause=error_cause(fault))
             sys.exit(1)

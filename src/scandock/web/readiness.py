@@ -17,7 +17,7 @@ from scandock.model.errors import OUTAGES, ScandockError
 from scandock.publishing.areas import make_areas
 from scandock.services.clock_check import read_clock_state
 from scandock.services.logs import error_cause, log, error_location
-from scandock.web.shared_look import SharedLook, StillLooking
+from scandock.web.shared_call import SharedCall, StillRunning
 
 if TYPE_CHECKING:
     from scandock.catalog.engine import Catalog
@@ -46,7 +46,7 @@ class Check:
         self._name = name
         self._look = look
         self._clock = clock
-        self._shared: SharedLook[str] = SharedLook(f"ready {name}", clock)
+        self._shared: SharedCall[str] = SharedCall(f"ready {name}", clock)
         self._last = float("-inf"), ""
         """When it was looked at last, and what was said then."""
         self._logged = ""
@@ -62,7 +62,7 @@ class Check:
             return said
         try:
             return await self._shared.ask(self._tell)
-        except StillLooking as hanging:
+        except StillRunning as hanging:
             with self._saying:
                 if self._last is not last:  # it ended just now
                     return self._last[1]

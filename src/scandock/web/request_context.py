@@ -26,7 +26,7 @@ from scandock.services.moving import ServiceContext, Outcome
 from scandock.services.prearchive import MAX_SESSIONS, run_each, outcome_json
 from scandock.web import urls
 from scandock.web.conditions import is_known
-from scandock.web.deps import Site, site_of
+from scandock.web.deps import ServerState, server_state
 from scandock.web.security import Caller, info_of, proved_by
 
 T = TypeVar("T")
@@ -40,12 +40,12 @@ class Many(BaseModel):
     sessions: Annotated[list[str], Field(min_length=1, max_length=MAX_SESSIONS, description="Ids of sessions")]
 
 
-class Work:
+class RequestContext:
     """One request's desk, and the threads that its work is done in."""
 
     def __init__(self, request: Request, principal: Caller) -> None:
         self.request = request
-        self.site: Site = site_of(request)
+        self.site: ServerState = server_state(request)
         proof = proved_by(request, principal)
         self.context = ServiceContext(
             self.site.catalog,
@@ -158,7 +158,7 @@ def sorting(
     return Sorting(sort=sort, limit=limit, cursor=cursor)
 
 
-Desked = Annotated[Work, Depends(Work)]
+SignedContext = Annotated[RequestContext, Depends(RequestContext)]
 Sorted = Annotated[Sorting, Depends(sorting)]
 Text = Annotated[str, Query(max_length=200)]
 Search = Annotated[str, Query(max_length=200, description="In the label or the subject, anywhere and in any case")]

@@ -19,7 +19,7 @@ from scandock.access.principal import REQUEST_REFUSALS, AccessDenied
 from scandock.services.logs import bind_upload, log
 from scandock.web import urls
 from scandock.web.problems import unexpected
-from scandock.web.refused import note_refused
+from scandock.web.refusal_audit import note_refused
 from scandock.web.tus.protocol import VERSION as TUS_VERSION
 
 _GOOD: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")

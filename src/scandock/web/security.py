@@ -33,7 +33,7 @@ from scandock.model.errors import ScandockError
 from scandock.rules.permissions import REQUIREMENTS, Action, AccessDecision
 from scandock.services.project_errors import UploadProjectHidden
 from scandock.web import urls
-from scandock.web.deps import site_of
+from scandock.web.deps import server_state
 from scandock.web.dialect import dialect_of
 from scandock.web.problems import request_id_of
 
@@ -100,7 +100,7 @@ async def prove_password(request: Request, name: str, password: str) -> Account:
 
     Raises Denied `login_failed`, Throttled, PasswordsBusy.
     """
-    site, info = site_of(request), info_of(request)
+    site, info = server_state(request), info_of(request)
     one = await site.read(find_remembered, site.catalog, name, password, site.gate)
     if one is not None:
         return one
@@ -109,7 +109,7 @@ async def prove_password(request: Request, name: str, password: str) -> Account:
 
 
 async def _proved(request: Request, sent: Credentials) -> Principal:
-    site = site_of(request)
+    site = server_state(request)
     if sent.basic is not None and not ALIAS.fullmatch(sent.basic[0]):
         return await site.read(password_principal, site.catalog, await prove_password(request, *sent.basic))
     return await site.read(
@@ -130,14 +130,14 @@ def proved_by(request: Request, principal: Principal) -> SavedCredentials:
 
 async def still(request: Request, principal: Principal) -> Principal:
     """Who asks, as their account is after a request has taken long. Denied (401) where they may no more."""
-    site = site_of(request)
+    site = server_state(request)
     return await site.read(reauthenticate, site.catalog, proved_by(request, principal))
 
 
 def from_elsewhere(request: Request) -> bool:
     """Whether a browser says that another site's page asks."""
     told = request.headers
-    public = site_of(request).settings.public_url
+    public = server_state(request).settings.public_url
     if public is not None and told.get("sec-fetch-site") is None and told.get("origin") == _origin(public):
         return False  # by a proxy that asks here under another name
     return is_cross_site(told.get("sec-fetch-site"), told.get("origin"), told.get("host"))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from scandock.services.records import Scan
-from scandock.web.pages.sifting import ORDERS, Sift, natural
+from scandock.web.pages.scan_filters import ORDERS, Sift, natural
 
 
 def scan(scan_id: str, description: str = "", **more: Any) -> Scan:

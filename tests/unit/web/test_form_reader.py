@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scandock.model.errors import Usage
 from scandock.web.receiving.multipart import FormReader
 from scandock.web.receiving.raw import PLAIN
-from scandock.web.receiving.wanted import Speech
+from scandock.web.receiving.upload_fields import FieldWords
 
 BOUNDARY = b"xyz"
 
@@ -22,7 +22,7 @@ def form(*parts: bytes) -> bytes:
     return b"".join(parts) + b"--xyz--\r\n"
 
 
-def read(body: bytes, cuts: list[int] | None = None, speech: Speech = PLAIN) -> tuple[FormReader, bytes, list[str]]:
+def read(body: bytes, cuts: list[int] | None = None, speech: FieldWords = PLAIN) -> tuple[FormReader, bytes, list[str]]:
     """The reader after the whole body, the archive's bytes, and the events that were none of bytes."""
     reader = FormReader(BOUNDARY, speech=speech)
     edges = [0, *sorted(cut % (len(body) + 1) for cut in cuts or []), len(body)]
@@ -58,7 +58,7 @@ def test_a_mapping_may_be_a_file_of_its_own():
 def test_a_file_part_without_a_byte_is_a_file_unless_the_door_says_that_it_is_none(name):
     empty = part(f'name="image"; filename="{name}"', b"")
     assert read(form(empty))[2] == ["archive", "end"]
-    none = Speech(empty_files=False)
+    none = FieldWords(empty_files=False)
     assert read(form(empty, part('name="subject"', b"S1")), speech=none)[2] == []
     for cuts in ([], list(range(300))):
         body = form(empty, part('name="b"; filename="b.zip"', b"PK"), empty)

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from scandock.model.errors import Fault
 from scandock.web.readiness import FRESH_SECONDS, Check
-from scandock.web.shared_look import SECONDS, StillLooking
+from scandock.web.shared_call import SECONDS, StillRunning
 
 
 class Clock:
@@ -75,7 +75,7 @@ def test_one_that_hangs_is_told_so_and_is_asked_once():
 def test_one_that_ends_just_as_it_is_given_up_is_believed(monkeypatch):
     async def gives_up_too_late(look: Callable[[], str]) -> str:
         look()
-        raise StillLooking(5)
+        raise StillRunning(5)
 
     check = Check("it", lambda: "")
     monkeypatch.setattr(check._shared, "ask", gives_up_too_late)  # noqa: SLF001  no clock hits that moment

@@ -12,7 +12,7 @@ from scandock.rules.session_types import session_type
 from scandock.rules.sop_classes import TYPE_OF_CLASS, scan_type
 from scandock.web.urls import canonical, is_xnat
 from scandock.web.xnat.schema import element_of, xdat_xsd, xnat_xsd
-from scandock.web.xnat.services import projects, subjects, waiting
+from scandock.web.xnat.services import projects, subjects, prearchive_sessions
 from scandock.web.xnat.services.columns import moment, type_of_column
 from scandock.web.xnat.services.experiments import LISTING
 
@@ -109,11 +109,11 @@ def test_a_resources_id_is_digits_and_its_own():
 
 def test_moments_of_every_listing_are_compared_as_moments():
     """They are numbers in the catalog: as texts no day would ever be equal to one."""
-    for one in (LISTING, projects.LISTING, subjects.LISTING, waiting.LISTING):
+    for one in (LISTING, projects.LISTING, subjects.LISTING, prearchive_sessions.LISTING):
         times = [column for column in one.columns.values() if column.text is moment]
         assert times
         assert {type_of_column(column) for column in times} == {FieldType.MOMENT}
-    assert type_of_column(waiting.LISTING.columns["scan_date"]) is FieldType.DATE
+    assert type_of_column(prearchive_sessions.LISTING.columns["scan_date"]) is FieldType.DATE
 
 
 @pytest.mark.parametrize(

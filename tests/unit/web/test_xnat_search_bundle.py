@@ -11,7 +11,7 @@ from scandock.web.xnat.services.search_bundle import (
     MAX_BYTES,
     Criteria,
     Criterion,
-    Wanted,
+    SearchRequest,
     read_bundle,
 )
 from scandock.web.xnat.services.xml_reading import MAX_DEPTH, MAX_ELEMENTS
@@ -45,7 +45,7 @@ def test_a_bundle_says_rows_columns_and_criteria() -> None:
         )
     )
     assert found.root == "xnat:mrSessionData"
-    assert found.columns == (Wanted("xnat:subjectData", "SUBJECT_LABEL"),)
+    assert found.columns == (SearchRequest("xnat:subjectData", "SUBJECT_LABEL"),)
     first = Criterion("xnat:mrSessionData", "DATE", "<=", "a & b")
     second = Criterion("xnat:subjectData", "ID", "IS NULL", "x")
     assert found.where == Criteria("AND", (Criteria("OR", (first, Criteria("AND", (second,)))),))

@@ -20,7 +20,7 @@ from scandock.web import urls
 from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import Form, Seen, Sent, back, changed
 from scandock.web.pages.routing import router as pages
-from scandock.web.request_context import Work
+from scandock.web.request_context import RequestContext
 from scandock.web.security import COOKIE, set_cookie
 
 router = pages()
@@ -32,7 +32,7 @@ SCOPES: Final = {
 }
 
 
-def _logins(work: Work) -> OwnLogins:
+def _logins(work: RequestContext) -> OwnLogins:
     return OwnLogins(work.site.catalog, work.context.principal, work.request.cookies.get(COOKIE), work.context.request)
 
 
@@ -43,7 +43,7 @@ async def account(request: Request, work: Seen) -> Response:
 
 
 async def _shown(
-    request: Request, work: Work, problem: ScandockError | None = None, *, issued: NewToken | None = None
+    request: Request, work: RequestContext, problem: ScandockError | None = None, *, issued: NewToken | None = None
 ) -> Response:
     me = work.context.principal
 

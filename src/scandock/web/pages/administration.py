@@ -25,7 +25,7 @@ from scandock.web.pages.errors import VerbUnknown
 from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import Form, Seen, Sent, changed
 from scandock.web.pages.routing import router as pages
-from scandock.web.request_context import Work
+from scandock.web.request_context import RequestContext
 
 router = pages()
 SHOWN: Final = 50
@@ -45,7 +45,7 @@ async def overview(request: Request, work: Seen, project: str = "") -> Response:
     return await _overview(request, work, project)
 
 
-async def _overview(request: Request, work: Work, project: str = "", problem: ScandockError | None = None) -> Response:
+async def _overview(request: Request, work: RequestContext, project: str = "", problem: ScandockError | None = None) -> Response:
     me = work.context.principal
 
     def ask(connection: Connection) -> tuple[Statistics, Page[Project]]:
@@ -84,7 +84,7 @@ async def accounts(request: Request, work: Seen, after: str = "") -> Response:
 
 
 async def _accounts(
-    request: Request, work: Work, problem: ScandockError | None = None, *, after: str = "",
+    request: Request, work: RequestContext, problem: ScandockError | None = None, *, after: str = "",
     typed: dict[str, Any] | None = None,
 ) -> Response:  # fmt: skip
     found = await work.look(lambda: work.accounts.page(after=after, limit=SHOWN + 1))
@@ -153,7 +153,7 @@ async def rules(request: Request, work: Seen) -> Response:
 
 
 async def _rules(
-    request: Request, work: Work, problem: ScandockError | None = None, *, typed: dict[str, str] | None = None
+    request: Request, work: RequestContext, problem: ScandockError | None = None, *, typed: dict[str, str] | None = None
 ) -> Response:
     me = work.context.principal
     found = await work.read(lambda c: list_rules(c, me))

@@ -16,7 +16,7 @@ from scandock.services import rights
 from scandock.services.pagination import Page, Sorting
 from scandock.services.moving import ServiceContext
 from scandock.web.pages.rendering import page
-from scandock.web.request_context import Work
+from scandock.web.request_context import RequestContext
 
 
 class Find(Protocol):
@@ -27,7 +27,7 @@ class Find(Protocol):
     ) -> Page[Any]: ...
 
 
-def list_page(request: Request, work: Work, template: str, project: str | None, **shown: Any) -> Response:  # noqa: ANN401
+def list_page(request: Request, work: RequestContext, template: str, project: str | None, **shown: Any) -> Response:  # noqa: ANN401
     """The page of a list, whose address ends with the name of its template."""
     return page(
         request, template, work.context.principal, here="Projects" if project else "Administration",
@@ -42,17 +42,17 @@ class PagedList:
     template: str
     sort: str
     find: Find
-    more: Callable[[Work], Mapping[str, Any]]
+    more: Callable[[RequestContext], Mapping[str, Any]]
     """What the template has besides the rows."""
     action: Action | None = None
     """What somebody needs a right to, in a project; None where the list asks that itself."""
 
-    async def of_site(self, request: Request, work: Work, cursor: str | None) -> Response:
+    async def of_site(self, request: Request, work: RequestContext, cursor: str | None) -> Response:
         """Of all projects, for administrators."""
         await work.read(lambda c: rights.check(c, work.context.principal, Action.SITE_ADMIN, None))
         return await self.show(request, work, None, cursor=cursor)
 
-    async def of_project(self, request: Request, work: Work, project: str, cursor: str | None) -> Response:
+    async def of_project(self, request: Request, work: RequestContext, project: str, cursor: str | None) -> Response:
         """Of one project."""
         if (action := self.action) is not None:
             await work.read(lambda c: rights.check(c, work.context.principal, action, project))
@@ -61,7 +61,7 @@ class PagedList:
     async def show(
         self,
         request: Request,
-        work: Work,
+        work: RequestContext,
         project: str | None,
         problem: ScandockError | None = None,
         cursor: str | None = None,

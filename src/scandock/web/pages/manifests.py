@@ -18,7 +18,7 @@ from scandock.services.session_errors import SessionsMissing
 from scandock.web.held_documents import held_document
 from scandock.web.pages.routing import Seen
 from scandock.web.pages.routing import router as pages
-from scandock.web.request_context import Work
+from scandock.web.request_context import RequestContext
 
 router = pages()
 
@@ -41,7 +41,7 @@ async def session_manifest(work: Seen, project: str, label: str) -> Response:
     return await _manifest(work, label, rows)
 
 
-async def _manifest(work: Work, name: str, ask: Callable[[Connection], Iterator[Listed]]) -> Response:
+async def _manifest(work: RequestContext, name: str, ask: Callable[[Connection], Iterator[Listed]]) -> Response:
     """Usage `nothing_there` where no archived session is."""
 
     def write(connection: Connection, file: IO[bytes]) -> None:

@@ -21,7 +21,7 @@ from scandock.web import urls
 from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import Form, Seen, Sent, back, changed
 from scandock.web.pages.routing import router as pages
-from scandock.web.request_context import Work
+from scandock.web.request_context import RequestContext
 
 router = pages()
 
@@ -39,7 +39,7 @@ async def settings(request: Request, work: Seen, project: str) -> Response:
     return await _shown(request, work, project)
 
 
-async def _shown(request: Request, work: Work, project: str, problem: ScandockError | None = None) -> Response:
+async def _shown(request: Request, work: RequestContext, project: str, problem: ScandockError | None = None) -> Response:
     me = work.context.principal
 
     def ask(connection: Connection) -> dict[str, Any]:

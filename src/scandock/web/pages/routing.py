@@ -27,7 +27,7 @@ from scandock.web.pages.rendering import page
 from scandock.web.problems import http_problem, own_problem, request_id_of, retry_after, unexpected
 from scandock.web.receiving.limits import MAX_FIELDS
 from scandock.web.redirects import redirect_to, to_login
-from scandock.web.request_context import Work
+from scandock.web.request_context import RequestContext
 from scandock.web.security import from_elsewhere, identify
 
 T = TypeVar("T")
@@ -98,7 +98,7 @@ async def changed(
     return back(form.request, path, said if isinstance(said, str) else said(done))
 
 
-class Form(Work):
+class Form(RequestContext):
     """The desk of a form that was sent, and its fields."""
 
     def __init__(self, request: Request, principal: Principal, fields: FormData) -> None:
@@ -114,8 +114,8 @@ class Form(Work):
         return [str(one) for one in self.fields.getlist(name)]
 
 
-async def _seen(request: Request) -> Work:
-    return Work(request, await identify(request))
+async def _seen(request: Request) -> RequestContext:
+    return RequestContext(request, await identify(request))
 
 
 async def _sent(request: Request) -> Form:
@@ -131,7 +131,7 @@ async def _sent(request: Request) -> Form:
     return Form(request, principal, fields)
 
 
-Seen = Annotated[Work, Depends(_seen)]
+Seen = Annotated[RequestContext, Depends(_seen)]
 """The desk of a page that is looked at."""
 Sent = Annotated[Form, Depends(_sent)]
 """The desk of a form: every POST of a page but the login has it."""

@@ -15,7 +15,7 @@ from scandock.services.byte_sizes import format_bytes
 from scandock.services.upload_rights import MAX_PROJECTS, has_own_rules, list_upload_projects
 from scandock.web import urls
 from scandock.web.bodies import receives_upload
-from scandock.web.deps import site_of
+from scandock.web.deps import server_state
 from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import Seen, back
 from scandock.web.pages.routing import router as pages
@@ -70,7 +70,7 @@ async def send(request: Request) -> Response:
     def check(fields: Mapping[str, str]) -> None:
         check_csrf(principal, fields.get("csrf", ""), cross_site=from_elsewhere(request))
 
-    await receive_multipart(site_of(request), request, principal, OwnFields(names=OWN, check=check, meant=meant))
+    await receive_multipart(server_state(request), request, principal, OwnFields(names=OWN, check=check, meant=meant))
     return back(request, urls.ACTIVITY, "uploaded")
 
 

@@ -19,13 +19,13 @@ from scandock.rules.notices import printable
 from scandock.services import upload_errors
 from scandock.services.logs import bind_upload
 from scandock.services.receiving import IncomingUpload, UploadOffer
-from scandock.web.deps import Site
-from scandock.web.receiving.kept import Keeping
+from scandock.web.deps import ServerState
+from scandock.web.receiving.whole_bodies import Keeping
 from scandock.web.receiving.limits import FIELD_BYTES, mapping_too_large
 from scandock.web.receiving.raw import PLAIN, length_of
 from scandock.web.receiving.repeated import Repeated
 from scandock.web.receiving.stream import whole_body
-from scandock.web.receiving.wanted import Speech, offer_of
+from scandock.web.receiving.upload_fields import FieldWords, offer_of
 
 MAX_PARTS: Final = request_limits.UPLOAD_PARTS
 
@@ -60,7 +60,7 @@ class FormReader:
     """Push parser: `push` what came, then take `events`: ("archive", name), ("bytes", view), ("end", None)."""
 
     def __init__(
-        self, boundary: bytes, own: frozenset[str] = frozenset(), speech: Speech = PLAIN, *, many: bool = False
+        self, boundary: bytes, own: frozenset[str] = frozenset(), speech: FieldWords = PLAIN, *, many: bool = False
     ) -> None:
         """`own` are names of fields that go to `others`; `many`: the body may have several files."""
         self._many = many
@@ -171,7 +171,7 @@ def boundary_of(request: Request) -> bytes:
 
 
 async def receive_multipart(
-    site: Site, request: Request, principal: Principal, own: OwnFields | None = None, speech: Speech = PLAIN
+    site: ServerState, request: Request, principal: Principal, own: OwnFields | None = None, speech: FieldWords = PLAIN
 ) -> str:
     """Receive the archive of a multipart body; its id, once its bytes are kept. `own`: the form is a page's."""
     query = speech.named(request.query_params.multi_items(), "query")

@@ -12,13 +12,13 @@ from scandock.access.principal import Principal
 from scandock.services import upload_errors
 from scandock.services.logs import bind_upload
 from scandock.services.receiving import UploadOffer
-from scandock.web.deps import Site
-from scandock.web.receiving.kept import Keeping
+from scandock.web.deps import ServerState
+from scandock.web.receiving.whole_bodies import Keeping
 from scandock.web.receiving.repeated import Repeated
 from scandock.web.receiving.stream import whole_body
-from scandock.web.receiving.wanted import Speech, offer_of
+from scandock.web.receiving.upload_fields import FieldWords, offer_of
 
-PLAIN: Final = Speech()
+PLAIN: Final = FieldWords()
 
 
 def length_of(request: Request) -> int | None:
@@ -37,7 +37,7 @@ def _filename(request: Request) -> str:
     return message.get_filename("") or ""
 
 
-async def receive_raw(site: Site, request: Request, principal: Principal, speech: Speech = PLAIN) -> str:
+async def receive_raw(site: ServerState, request: Request, principal: Principal, speech: FieldWords = PLAIN) -> str:
     """Receive an archive; its id, once its bytes are kept."""
     said = speech.named(request.query_params.multi_items(), "query")
     said.setdefault("filename", _filename(request))
@@ -63,7 +63,7 @@ async def receive_raw(site: Site, request: Request, principal: Principal, speech
     return incoming_upload.uuid
 
 
-async def _receive(site: Site, request: Request, to: Keeping | Repeated, size: int | None) -> None:
+async def _receive(site: ServerState, request: Request, to: Keeping | Repeated, size: int | None) -> None:
     async with aclosing(whole_body(site, request)) as body:
         async for data in body:
             await to.feed(data)

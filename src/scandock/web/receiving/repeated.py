@@ -13,7 +13,7 @@ from scandock.web.receiving.spooling import Spooling
 
 if TYPE_CHECKING:
     from scandock.services.receiving import IncomingUpload, UploadOffer
-    from scandock.web.deps import Site
+    from scandock.web.deps import ServerState
 
 
 class _Nowhere:
@@ -33,7 +33,7 @@ class _Nowhere:
 class Repeated:
     """As `Keeping`, for bytes that were kept before: `feed`, then `end`."""
 
-    def __init__(self, site: Site, incoming_upload: IncomingUpload) -> None:
+    def __init__(self, site: ServerState, incoming_upload: IncomingUpload) -> None:
         self._site = site
         self._arriving = incoming_upload
         self.spooling = Spooling(

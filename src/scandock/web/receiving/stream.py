@@ -14,7 +14,7 @@ from scandock.web.errors import ServerStopping
 from scandock.web.tus.locks import Writer
 
 if TYPE_CHECKING:
-    from scandock.web.deps import Site
+    from scandock.web.deps import ServerState
 
 
 async def pieces(request: Request, idle: float, writer: Writer | None = None) -> AsyncGenerator[bytes, None]:
@@ -54,14 +54,14 @@ async def pieces(request: Request, idle: float, writer: Writer | None = None) ->
             stop.cancel()
 
 
-def whole_body(site: Site, request: Request) -> AsyncGenerator[bytes, None]:
+def whole_body(site: ServerState, request: Request) -> AsyncGenerator[bytes, None]:
     """The pieces of a body that is to come in this one request; the server's end ends it (`end_bodies`)."""
     writer = Writer()
     site.bodies.add(writer)
     return pieces(request, site.receiving.limits.idle_seconds, writer)
 
 
-def end_bodies(site: Site) -> None:
+def end_bodies(site: ServerState) -> None:
     """Let what can't be gone on with later end, as the server does: each client is told so."""
     why = ServerStopping("The server is being stopped.", "Send it again in a moment.")
     for writer in list(site.bodies):

@@ -24,11 +24,11 @@ from scandock.web.tus.protocol import Checksum
 
 if TYPE_CHECKING:
     from scandock.services.receiving import IncomingUpload
-    from scandock.web.deps import Site
+    from scandock.web.deps import ServerState
 
 
 async def append(
-    site: Site, request: Request, principal: Principal, incoming_upload: IncomingUpload, writer: Writer, checksum: Checksum | None
+    site: ServerState, request: Request, principal: Principal, incoming_upload: IncomingUpload, writer: Writer, checksum: Checksum | None
 ) -> int:
     """Take the body's bytes behind those that are there; the new offset.
 
@@ -58,7 +58,7 @@ async def append(
     return await _keep(site, request, principal, incoming_upload, spooling)
 
 
-def _spooling(site: Site, incoming_upload: IncomingUpload, checksum: Checksum | None) -> Spooling:
+def _spooling(site: ServerState, incoming_upload: IncomingUpload, checksum: Checksum | None) -> Spooling:
     assert incoming_upload.size is not None
 
     def mark(received: int) -> bool:
@@ -77,7 +77,7 @@ def _spooling(site: Site, incoming_upload: IncomingUpload, checksum: Checksum | 
     )
 
 
-async def _keep(site: Site, request: Request, principal: Principal, incoming_upload: IncomingUpload, spooling: Spooling) -> int:
+async def _keep(site: ServerState, request: Request, principal: Principal, incoming_upload: IncomingUpload, spooling: Spooling) -> int:
     """Sync what came, and note it; the last byte makes the upload accepted, in one transaction with its offset."""
     try:
         received = await spooling.finish()
@@ -99,7 +99,7 @@ async def _keep(site: Site, request: Request, principal: Principal, incoming_upl
     return received
 
 
-async def finish(site: Site, request: Request, principal: Principal, incoming_upload: IncomingUpload) -> IncomingUpload:
+async def finish(site: ServerState, request: Request, principal: Principal, incoming_upload: IncomingUpload) -> IncomingUpload:
     """Accept an upload whose bytes are all there: the request of its last ones was refused, as by a login that ended
     meanwhile, and no further bytes will come that could have it accepted.
 
@@ -114,7 +114,7 @@ async def finish(site: Site, request: Request, principal: Principal, incoming_up
     return await site.read(site.receiving.find, incoming_upload.uuid) or incoming_upload
 
 
-async def check_bytes(site: Site, incoming_upload: IncomingUpload) -> None:
+async def check_bytes(site: ServerState, incoming_upload: IncomingUpload) -> None:
     """Usage `upload_lost` (410) where bytes that were kept are gone: it ends, and no client goes on without end.
 
     For who holds the upload's lock.
@@ -124,14 +124,14 @@ async def check_bytes(site: Site, incoming_upload: IncomingUpload) -> None:
         raise upload_errors.UploadLost(incoming_upload.received)
 
 
-def _check_right(site: Site, principal: Principal, incoming_upload: IncomingUpload) -> None:
+def _check_right(site: ServerState, principal: Principal, incoming_upload: IncomingUpload) -> None:
     """Raise Denied where the right to upload has gone while the bytes came."""
     with site.catalog.read() as connection:
         found = find_import(connection, principal, incoming_upload.uuid, Action.IMPORT_CANCEL)
         check_upload(principal, connection, found.project)
 
 
-async def _leave(site: Site, incoming_upload: IncomingUpload, spooling: Spooling, *, keep: bool, why: BaseException) -> None:
+async def _leave(site: ServerState, incoming_upload: IncomingUpload, spooling: Spooling, *, keep: bool, why: BaseException) -> None:
     """After an error: note what is on disk. A failed sync loses all of it, and the next request begins anew."""
     lost = isinstance(why, Fault) and why.code == "sync_failed"
     try:

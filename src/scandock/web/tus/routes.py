@@ -21,8 +21,8 @@ from scandock.services.receiving import IncomingUpload, make_audit_writer
 from scandock.services.unfinished_uploads import Unfinished, UnfinishedUpload, list_unfinished_uploads
 from scandock.web import urls
 from scandock.web.bodies import receives_upload
-from scandock.web.deps import Site, site_of
-from scandock.web.receiving.wanted import check_foreign, offer_of
+from scandock.web.deps import ServerState, server_state
+from scandock.web.receiving.upload_fields import check_foreign, offer_of
 from scandock.web.request_context import listed
 from scandock.web.security import Caller, SignedIn, check_upload, info_of
 from scandock.web.tus import errors
@@ -60,7 +60,7 @@ async def capabilities(request: Request) -> Response:
         Tus_Version=VERSION,
         Tus_Extension=EXTENSIONS,
         Tus_Checksum_Algorithm=",".join(ALGORITHMS),
-        Tus_Max_Size=site_of(request).receiving.limits.upload_bytes,
+        Tus_Max_Size=server_state(request).receiving.limits.upload_bytes,
     )
 
 
@@ -74,7 +74,7 @@ async def unfinished(request: Request, principal: SignedIn) -> Response:
     come. The key `receiving` is true while a request brings bytes: it was not cut, some client sends it right now, and
     `arrived` bytes are there, of which `offset` are kept for certain.
     """
-    site = site_of(request)
+    site = server_state(request)
     found = await site.read(list_unfinished_uploads, site.catalog, principal)
     writers = {one.uuid: site.locks.bringing(one.uuid) for one in found}
     return listed(_shown(one, writers[one.uuid]) for one in found)
@@ -93,7 +93,7 @@ def _shown(one: UnfinishedUpload, writer: Writer | None) -> Unfinished:
 @receives_upload
 async def create(request: Request, principal: SignedIn) -> Response:
     """`Upload-Length`, and in `Upload-Metadata` the names of `POST /api/v1/imports`; a body is its first bytes."""
-    site = site_of(request)
+    site = server_state(request)
     check_version(request.headers)
     if "upload-length" not in request.headers and request.headers.get("upload-defer-length"):
         raise errors.LengthMissing
@@ -118,7 +118,7 @@ async def create(request: Request, principal: SignedIn) -> Response:
 
 
 async def _first_bytes(
-    site: Site, request: Request, principal: Principal, incoming_upload: IncomingUpload, checksum: Checksum | None
+    site: ServerState, request: Request, principal: Principal, incoming_upload: IncomingUpload, checksum: Checksum | None
 ) -> int:
     """What a creation brings along. Where that fails, the client never hears of the upload: it goes, unless its
     idempotency key or its fingerprint finds it again.
@@ -132,7 +132,7 @@ async def _first_bytes(
         raise
 
 
-def _begin(site: Site, request: Request, principal: Principal, size: int) -> IncomingUpload:
+def _begin(site: ServerState, request: Request, principal: Principal, size: int) -> IncomingUpload:
     raw = request.headers.get("upload-metadata", "")
     fields = parse_metadata(raw)
     check_foreign(fields)
@@ -155,7 +155,7 @@ def _expiry(incoming_upload: IncomingUpload, offset: int) -> str | None:
     return None if incoming_upload.expires is None or offset == incoming_upload.size else http_date(incoming_upload.expires)
 
 
-def find_upload(site: Site, principal: Principal, uuid: str, *, own: bool = False) -> IncomingUpload:
+def find_upload(site: ServerState, principal: Principal, uuid: str, *, own: bool = False) -> IncomingUpload:
     """An upload. Raises UploadExpired, UploadLost or CancelledBefore where it ended before it was whole.
 
     `own`: nobody else's, whoever asks.
@@ -181,7 +181,7 @@ def find_upload(site: Site, principal: Principal, uuid: str, *, own: bool = Fals
 @router.head("/{upload}", summary="How far an upload is", response_class=Response)
 async def offset_of(request: Request, upload: str, principal: Caller) -> Response:
     """`Upload-Offset`: bytes that are on disk for certain. Where those are all, its import begins now at the latest."""
-    site = site_of(request)
+    site = server_state(request)
     check_version(request.headers)
     incoming_upload = await site.read(find_upload, site, principal, upload)
     # In a thread that neither writers nor uploads share: whoever asks for an offset waits for nobody's lock.
@@ -203,7 +203,7 @@ async def offset_of(request: Request, upload: str, principal: Caller) -> Respons
 @receives_upload
 async def go_on(request: Request, upload: str, principal: Caller) -> Response:
     """The bytes from `Upload-Offset` on; `Upload-Checksum` where they are to be checked."""
-    site = site_of(request)
+    site = server_state(request)
     check_version(request.headers)
     check_body(request.headers)
     offset = number(request.headers, "Upload-Offset")
@@ -220,7 +220,7 @@ async def go_on(request: Request, upload: str, principal: Caller) -> Response:
 
 
 async def _taken(
-    site: Site,
+    site: ServerState,
     request: Request,
     principal: Principal,
     incoming_upload: IncomingUpload,
@@ -237,7 +237,7 @@ async def _taken(
 @router.delete("/{upload}", status_code=204, summary="Give an upload up", response_class=Response)
 async def terminate(request: Request, upload: str, principal: Caller) -> Response:
     """Nothing stays of it. 409 once all its bytes are there: then its import can be cancelled."""
-    site = site_of(request)
+    site = server_state(request)
     check_version(request.headers)
     await site.read(find_upload, site, principal, upload)
     async with site.locks.write(upload, stop=True):

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from scandock.model.json_records import PageOf
 from scandock.services.account_records import Account
 from scandock.web import urls
-from scandock.web.request_context import Desked, answer
+from scandock.web.request_context import SignedContext, answer
 from scandock.web.v1.describing import located
 
 router = APIRouter(prefix="/api/v1/accounts", tags=["accounts"])
@@ -64,7 +64,7 @@ class NewPassword(BaseModel):
 
 @router.get("", summary="Accounts, by name", response_model=PageOf[Account])
 async def list_all(
-    work: Desked,
+    work: SignedContext,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
     cursor: Annotated[str, Query(max_length=64, description="The last name of the page before")] = "",
 ) -> Response:
@@ -75,7 +75,7 @@ async def list_all(
 
 
 @router.post("", summary="Make an account", response_model=Account, **located())
-async def create(work: Desked, wanted: NewAccount) -> Response:
+async def create(work: SignedContext, wanted: NewAccount) -> Response:
     """409 `account_exists` where the name is taken, in any case."""
     made = await work.by_turn(
         lambda: work.accounts.create(
@@ -87,13 +87,13 @@ async def create(work: Desked, wanted: NewAccount) -> Response:
 
 
 @router.get("/{account}", summary="One account", response_model=Account)
-async def read(work: Desked, account: str) -> Response:
+async def read(work: SignedContext, account: str) -> Response:
     """404 `account_unknown` where there is none."""
     return answer(Account.of(await work.look(lambda: work.accounts.find(account))))
 
 
 @router.patch("/{account}", summary="Change an account", response_model=Account)
-async def change(work: Desked, account: str, changes: AccountChanges) -> Response:
+async def change(work: SignedContext, account: str, changes: AccountChanges) -> Response:
     """All of it or nothing, in effect with the next request that the account makes. 409 `last_admin`."""
     named = changes.model_dump(exclude_unset=True)
     if changes.identity is not None:
@@ -103,7 +103,7 @@ async def change(work: Desked, account: str, changes: AccountChanges) -> Respons
 
 
 @router.put("/{account}/password", status_code=204, summary="Set a password", response_class=Response)
-async def set_password(work: Desked, account: str, wanted: NewPassword) -> Response:
+async def set_password(work: SignedContext, account: str, wanted: NewPassword) -> Response:
     """Another's: all logins and tokens of the account end at once. 409 `password_own` for one's own."""
     await work.by_turn(lambda: work.accounts.set_password(account, wanted.password))
     return Response(status_code=204)

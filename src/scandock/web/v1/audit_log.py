@@ -17,9 +17,9 @@ from scandock.access.principal import Principal
 from scandock.rules.permissions import Action
 from scandock.services import audit, rights
 from scandock.services.audit_export import begin_export
-from scandock.web.described import binary
+from scandock.web.openapi import binary
 from scandock.web.file_answers import flowing
-from scandock.web.request_context import Desked, Maybe
+from scandock.web.request_context import SignedContext, Maybe
 
 router = APIRouter(prefix="/api/v1/audit", tags=["audit"])
 
@@ -80,7 +80,7 @@ class TrailPage(BaseModel):
 
 @router.get("", summary="Lines of the audit trail, the newest first", response_model=TrailPage)
 async def list_all(
-    work: Desked,
+    work: SignedContext,
     project: Maybe = None,
     actor: Maybe = None,
     action: Maybe = None,
@@ -113,7 +113,7 @@ async def list_all(
     responses=binary("application/x-ndjson", "text/csv"),
 )
 async def export(
-    work: Desked,
+    work: SignedContext,
     project: Maybe = None,
     since: Moment = None,
     until: Moment = None,

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from scandock.services.account_records import LoggedIn, Me
 from scandock.services.authentication import begin_login, end_login
 from scandock.web import urls
-from scandock.web.deps import site_of
+from scandock.web.deps import server_state
 from scandock.web.request_context import answer
 from scandock.web.security import COOKIE, Caller, SignedIn, info_of, prove_password, set_cookie
 
@@ -30,7 +30,7 @@ class NameAndPassword(BaseModel):
 @router.post("/login", summary="Log in, by cookie", response_model=LoggedIn)
 async def login(request: Request, body: NameAndPassword) -> Response:
     """Sets the cookie; `csrf` goes into the header X-CSRF-Token of each change that is made by it."""
-    site = site_of(request)
+    site = server_state(request)
     one = await prove_password(request, body.name, body.password)
     made = await site.run(begin_login, site.catalog, one, info_of(request), method="password")
     response = answer(LoggedIn.of(one, made))
@@ -41,7 +41,7 @@ async def login(request: Request, body: NameAndPassword) -> Response:
 @router.post("/logout", status_code=204, summary="Log out", response_class=Response)
 async def logout(request: Request, principal: Caller) -> Response:
     """Ends the cookie's login; done already is fine."""
-    site = site_of(request)
+    site = server_state(request)
     secret = request.cookies.get(COOKIE)
     if secret:
         await site.run(end_login, site.catalog, principal, secret, info_of(request))

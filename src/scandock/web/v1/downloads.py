@@ -9,9 +9,9 @@ from starlette.responses import Response, StreamingResponse
 
 from scandock.services.damaged_files import Damaged
 from scandock.services.downloads import zip_project, zip_session
-from scandock.web.described import binary
+from scandock.web.openapi import binary
 from scandock.web.file_answers import zip_answer
-from scandock.web.request_context import Desked
+from scandock.web.request_context import SignedContext
 
 router = APIRouter(prefix="/api/v1", tags=["downloads"])
 
@@ -28,7 +28,7 @@ Compressed = Annotated[bool, Query(description="Deflate the files; else they are
     responses=binary("application/zip"),
 )
 async def session_zip(
-    work: Desked, session: str, compress: Compressed = False, damaged: WantDamaged = Damaged.REFUSE
+    work: SignedContext, session: str, compress: Compressed = False, damaged: WantDamaged = Damaged.REFUSE
 ) -> Response:
     """In the layout {session}/scans/{scan}/resources/{resource}/files/{file}."""
     return zip_answer(await work.prepare(lambda: zip_session(work.context, session, deflate=compress, on_damage=damaged)))
@@ -41,7 +41,7 @@ async def session_zip(
     responses=binary("application/zip"),
 )
 async def scan_zip(
-    work: Desked, session: str, scan: str, compress: Compressed = False, damaged: WantDamaged = Damaged.REFUSE
+    work: SignedContext, session: str, scan: str, compress: Compressed = False, damaged: WantDamaged = Damaged.REFUSE
 ) -> Response:
     """In the same layout, that scan alone."""
     return zip_answer(
@@ -56,7 +56,7 @@ async def scan_zip(
     responses=binary("application/zip"),
 )
 async def project_zip(
-    work: Desked, project: str, compress: Compressed = False, damaged: WantDamaged = Damaged.REFUSE
+    work: SignedContext, project: str, compress: Compressed = False, damaged: WantDamaged = Damaged.REFUSE
 ) -> Response:
     """One folder a session."""
     return zip_answer(await work.prepare(lambda: zip_project(work.context, project, deflate=compress, on_damage=damaged)))

@@ -17,7 +17,7 @@ from scandock.services.import_records import Import, Progress
 from scandock.services.imports import find_import, read_import
 from scandock.services.progress import UploadEvent, read_events_after, read_progress
 from scandock.web import server_sent
-from scandock.web.deps import Site, site_of
+from scandock.web.deps import ServerState, server_state
 from scandock.web.security import Caller, proved_by
 
 router = APIRouter(prefix="/api/v1/imports", tags=["imports"])
@@ -41,7 +41,7 @@ async def events(
     `outcome` is the last event; 204 to who has had it already, so that browsers stop asking. It ends before that where
     whoever asked may not see the import any more.
     """
-    site = site_of(request)
+    site = server_state(request)
     since = _since(after, last_event_id)
     upload_id, told, ended = await site.read(_begin, site, principal, id, since or 0)
     if since is not None and ended and not told:
@@ -60,7 +60,7 @@ def _since(after: int | None, last_event_id: str | None) -> int | None:
     return int(last_event_id)
 
 
-def _begin(site: Site, principal: Principal, uuid: str, after: int) -> tuple[int, list[UploadEvent], bool]:
+def _begin(site: ServerState, principal: Principal, uuid: str, after: int) -> tuple[int, list[UploadEvent], bool]:
     with site.catalog.read() as connection:
         found = find_import(connection, principal, uuid)
         return (
@@ -70,7 +70,7 @@ def _begin(site: Site, principal: Principal, uuid: str, after: int) -> tuple[int
         )
 
 
-def _look(site: Site, proof: SavedCredentials, uuid: str, upload_id: int, after: int) -> tuple[list[UploadEvent], bool, Progress | None]:
+def _look(site: ServerState, proof: SavedCredentials, uuid: str, upload_id: int, after: int) -> tuple[list[UploadEvent], bool, Progress | None]:
     """What is new, whether that is the end, and how far the import is. Denied once it may no longer be seen."""
     principal = reauthenticate(site.catalog, proof)
     with site.catalog.read() as connection:
@@ -83,7 +83,7 @@ def _look(site: Site, proof: SavedCredentials, uuid: str, upload_id: int, after:
 
 
 async def _stream(
-    site: Site,
+    site: ServerState,
     proof: SavedCredentials,
     uuid: str,
     upload_id: int,

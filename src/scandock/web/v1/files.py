@@ -12,9 +12,9 @@ from scandock.services import session_contents
 from scandock.services.damaged_files import Damaged
 from scandock.services.downloads import open_file
 from scandock.services.records import File
-from scandock.web.described import binary
+from scandock.web.openapi import binary
 from scandock.web.file_answers import file_answer, file_head
-from scandock.web.request_context import Desked, Maybe, Sorted, Text
+from scandock.web.request_context import SignedContext, Maybe, Sorted, Text
 from scandock.web.v1.describing import tagged
 from scandock.web.v1.downloads import WantDamaged
 
@@ -29,7 +29,7 @@ _BYTES: Final[dict[int | str, dict[str, Any]]] = {
 
 @router.get("/files", summary="The files of a session, a scan or a resource", response_model=PageOf[File])
 async def list_all(
-    work: Desked,
+    work: SignedContext,
     page: Sorted,
     session: Annotated[str, Query(max_length=64)],
     scan: Maybe = None,
@@ -45,7 +45,7 @@ async def list_all(
 
 
 @router.get("/sessions/{session}/files/{file}", summary="What is known of a file", response_model=File, **tagged())
-async def read(work: Desked, session: str, file: Number) -> Response:
+async def read(work: SignedContext, session: str, file: Number) -> Response:
     """A file by its number within the session."""
     return await work.item(lambda c: session_contents.find_file(c, work.context.principal, session, file))
 
@@ -57,7 +57,7 @@ async def read(work: Desked, session: str, file: Number) -> Response:
     **tagged(_BYTES, matches=True),
 )
 async def content(
-    request: Request, work: Desked, session: str, file: Number, damaged: WantDamaged = Damaged.REFUSE
+    request: Request, work: SignedContext, session: str, file: Number, damaged: WantDamaged = Damaged.REFUSE
 ) -> Response:
     """Whole, or the range that Range asks for."""
     return file_answer(request, await work.do(lambda: open_file(work.context, session, file, on_damage=damaged)))
@@ -70,7 +70,7 @@ async def content(
     **tagged(binary("*/*"), matches=True),
 )
 async def content_head(
-    request: Request, work: Desked, session: str, file: Number, damaged: WantDamaged = Damaged.REFUSE
+    request: Request, work: SignedContext, session: str, file: Number, damaged: WantDamaged = Damaged.REFUSE
 ) -> Response:
     """The headers of the whole file."""
     found = await work.do(lambda: open_file(work.context, session, file, audited=False, on_damage=damaged))

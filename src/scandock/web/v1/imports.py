@@ -15,7 +15,7 @@ from scandock.services.imports import cancel_import, delete_import, list_imports
 from scandock.services.pagination import LIMIT, MAX_LIMIT, Sorting
 from scandock.web import urls
 from scandock.web.bodies import receives_upload
-from scandock.web.deps import site_of
+from scandock.web.deps import server_state
 from scandock.web.description.uploads import KEY, NAMES
 from scandock.web.receiving.multipart import receive_multipart
 from scandock.web.receiving.raw import receive_raw
@@ -35,7 +35,7 @@ _QUERY: dict[str, Any] = {
 @receives_upload
 async def create(request: Request, principal: SignedIn) -> Response:
     """The archive is the body itself, or one file part of a multipart body. 202 once its bytes are kept for good."""
-    site = site_of(request)
+    site = server_state(request)
     multipart = request.headers.get("content-type", "").partition(";")[0].strip().lower() == "multipart/form-data"
     uuid = await (receive_multipart if multipart else receive_raw)(site, request, principal)
     made = await site.read(read_import, site.catalog, principal, uuid)
@@ -53,7 +53,7 @@ async def list_all(
     cursor: str | None = None,
 ) -> Response:
     """`{"items", "next"}`; `next` is the cursor of the following page, null behind the last."""
-    site = site_of(request)
+    site = server_state(request)
     sorting = Sorting(sort="-id", limit=limit, cursor=cursor)
     states = tuple(one for some in state or () for one in some.split(","))
     page = await site.read(list_imports, site.catalog, principal, sorting, project_name=project, states=states)
@@ -63,21 +63,21 @@ async def list_all(
 @router.get("/{id}", summary="An import", response_model=Import, **tagged())
 async def read(request: Request, id: str, principal: Caller) -> Response:  # noqa: A002  the route's own name
     """What `scandock import --json` prints, with `id`, `state` as it is now, and `progress`."""
-    site = site_of(request)
+    site = server_state(request)
     return with_etag(request, await site.read(read_import, site.catalog, principal, id))
 
 
 @router.post("/{id}/cancel", status_code=202, summary="Cancel an import", response_model=Import)
 async def cancel(request: Request, id: str, principal: Caller) -> Response:  # noqa: A002
     """Nothing of it is stored; 409 once it is being placed, or has ended."""
-    site = site_of(request)
+    site = server_state(request)
     await site.run(cancel_import, site.catalog, site.store, principal, id, info_of(request))
     return answer(await site.read(read_import, site.catalog, principal, id), 202)
 
 
 @router.post("/{id}/retry", status_code=202, summary="Try a failed import again", response_model=Import)
 async def retry(request: Request, id: str, principal: Caller) -> Response:  # noqa: A002
-    site = site_of(request)
+    site = server_state(request)
     await site.run(retry_import, site.catalog, site.store, principal, id, info_of(request))
     return answer(await site.read(read_import, site.catalog, principal, id), 202)
 
@@ -85,7 +85,7 @@ async def retry(request: Request, id: str, principal: Caller) -> Response:  # no
 @router.delete("/{id}", status_code=204, summary="Forget an import", response_class=Response)
 async def forget(request: Request, id: str, principal: Caller) -> Response:  # noqa: A002
     """Its receipt and kept bytes too; sessions that it stored stay."""
-    site = site_of(request)
+    site = server_state(request)
     await site.read(check_may_delete, site.catalog, principal, id)
     async with site.locks.write(id, stop=True):
         await site.run(delete_import, site.catalog, site.store, principal, id, info_of(request))

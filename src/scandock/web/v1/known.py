@@ -11,7 +11,7 @@ from starlette.responses import Response
 from scandock.model.json_records import ListOf
 from scandock.services.existing_sessions import MAX_PLANNED, PlannedSession, find_existing_sessions
 from scandock.services.records import Known
-from scandock.web.request_context import Desked, listed
+from scandock.web.request_context import SignedContext, listed
 from scandock.web.security import SignedIn
 
 router = APIRouter(prefix="/api/v1/sessions", tags=["sessions"])
@@ -39,7 +39,7 @@ class AskedSessions(BaseModel):
 
 
 @router.post("/known", summary="Which sessions are there already", response_model=ListOf[Known])
-async def known(work: Desked, principal: SignedIn, asked: AskedSessions) -> Response:
+async def known(work: SignedContext, principal: SignedIn, asked: AskedSessions) -> Response:
     """For each, in the same order: the session that has its label, and the one that has its study; null for none.
 
     Where `patient_id` is given, the other `subjects` that the patient has too; where `ecat` is (the SHA-256 of its ECAT

@@ -13,7 +13,7 @@ from starlette.responses import Response, StreamingResponse
 from scandock.access.principal import Principal
 from scandock.services.import_events import ImportEvent, read_missed_events, read_newest_mark, list_unfinished_imports
 from scandock.web import server_sent
-from scandock.web.deps import Site, site_of
+from scandock.web.deps import ServerState, server_state
 from scandock.web.hub import Hub, Listener, hub_of
 from scandock.web.security import SignedIn, proved_by
 
@@ -40,7 +40,7 @@ async def live(
     hub = hub_of(request)
     listener = await hub.join(principal, proved_by(request, principal))
     try:
-        start = await site_of(request).read(_start, site_of(request), principal, last_event_id or after or "")
+        start = await server_state(request).read(_start, server_state(request), principal, last_event_id or after or "")
     except BaseException:
         hub.leave(listener)
         raise
@@ -58,7 +58,7 @@ class _Start:
     imports: list[dict[str, Any]]
 
 
-def _start(site: Site, principal: Principal, mark: str) -> _Start:
+def _start(site: ServerState, principal: Principal, mark: str) -> _Start:
     with site.catalog.read() as connection:
         told = read_missed_events(connection, principal, mark) if mark else None
         newest = read_newest_mark(connection)
@@ -70,7 +70,7 @@ def _start(site: Site, principal: Principal, mark: str) -> _Start:
 async def _stream(
     request: Request, hub: Hub, listener: Listener, start: _Start, *, follow: bool
 ) -> AsyncIterator[bytes]:
-    site, loop = site_of(request), asyncio.get_running_loop()
+    site, loop = server_state(request), asyncio.get_running_loop()
     try:
         yield server_sent.RETRY
         for one in start.told:

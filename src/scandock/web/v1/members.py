@@ -10,7 +10,7 @@ from scandock.model.json_records import ListOf
 from scandock.rules.permissions import Role
 from scandock.services.account_records import Member, RoleNow
 from scandock.services.members import list_members, set_member
-from scandock.web.request_context import Desked, answer, listed
+from scandock.web.request_context import SignedContext, answer, listed
 
 router = APIRouter(prefix="/api/v1/projects/{project}/members", tags=["projects"])
 
@@ -24,14 +24,14 @@ class Membership(BaseModel):
 
 
 @router.get("", summary="Who has a role in a project", response_model=ListOf[Member])
-async def list_all(work: Desked, project: str) -> Response:
+async def list_all(work: SignedContext, project: str) -> Response:
     """By name."""
     found = await work.look(lambda: list_members(work.site.catalog, work.context.principal, project))
     return listed(Member.of(one) for one in found)
 
 
 @router.put("/{account}", summary="Give an account a role in a project", response_model=RoleNow)
-async def put(work: Desked, project: str, account: str, wanted: Membership) -> Response:
+async def put(work: SignedContext, project: str, account: str, wanted: Membership) -> Response:
     """In place of the one that it has, in effect with its next request. The account goes by its name or its id.
 
     409 `last_owner` where nobody would own the project any more; site administrators may do that too.
@@ -43,7 +43,7 @@ async def put(work: Desked, project: str, account: str, wanted: Membership) -> R
 
 
 @router.delete("/{account}", status_code=204, summary="Take an account's role", response_class=Response)
-async def remove(work: Desked, project: str, account: str) -> Response:
+async def remove(work: SignedContext, project: str, account: str) -> Response:
     """In effect with the account's next request; having none already is fine. 409 `last_owner` as above."""
     await work.do(lambda: set_member(work.site.catalog, work.context.principal, project, account, None, work.context.request))
     return Response(status_code=204)

@@ -14,7 +14,7 @@ from starlette.responses import RedirectResponse, Response
 from scandock.access.oidc_flow import FLOW_SECONDS
 from scandock.services.authentication import login_by_provider
 from scandock.web import urls
-from scandock.web.deps import Site, site_of
+from scandock.web.deps import ServerState, server_state
 from scandock.web.security import info_of, set_cookie
 from scandock.web.v1.errors import ProviderMissing
 
@@ -37,7 +37,7 @@ async def begin(
     ] = urls.HOME,
 ) -> Response:
     """Sends the browser to the provider. 404 `oidc_off` where the site has none."""
-    site = site_of(request)
+    site = server_state(request)
     provider = _provider(site)
     begun = await _ask(site, lambda: provider.begin(_redirect_uri(request), then))
     answer = RedirectResponse(begun.url, 303)
@@ -59,7 +59,7 @@ async def back(request: Request) -> Response:
 
     401 `oidc_failed` for an answer that does not hold, 403 `oidc_not_allowed` and `oidc_name_taken`.
     """
-    site = site_of(request)
+    site = server_state(request)
     provider = _provider(site)
     given, cookie = dict(request.query_params), request.cookies.get(FLOW_COOKIE)
     made, then = await _ask(
@@ -74,13 +74,13 @@ async def back(request: Request) -> Response:
     return answer
 
 
-def _provider(site: Site) -> OidcProvider:
+def _provider(site: ServerState) -> OidcProvider:
     if site.provider is None:
         raise ProviderMissing("This site has no provider to log in by.", "Log in by a password.")
     return site.provider
 
 
-async def _ask(site: Site, call: Callable[[], T]) -> T:
+async def _ask(site: ServerState, call: Callable[[], T]) -> T:
     """Ask the provider in threads of their own: one that does not answer keeps nobody else waiting."""
     bound = partial(copy_context().run, call)
     return await asyncio.get_running_loop().run_in_executor(site.provider_threads, bound)
@@ -88,6 +88,6 @@ async def _ask(site: Site, call: Callable[[], T]) -> T:
 
 def _redirect_uri(request: Request) -> str:
     """The address of `back`, as the provider knows it: the site's public one, else the one that was asked."""
-    public = site_of(request).settings.public_url
+    public = server_state(request).settings.public_url
     base = public or f"{request.url.scheme}://{request.url.netloc}{urls.root_of(request.scope)}"
     return base + urls.OIDC_CALLBACK

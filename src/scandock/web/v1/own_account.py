@@ -13,7 +13,7 @@ from scandock.model.json_records import ListOf
 from scandock.services.account_records import Account, Ended, Login, Renewed
 from scandock.services.own_logins import OwnLogins
 from scandock.services.authentication import change_own_password
-from scandock.web.request_context import Desked, answer, listed
+from scandock.web.request_context import SignedContext, answer, listed
 from scandock.web.security import COOKIE, set_cookie
 from scandock.web.v1.accounts import Email, Shown
 
@@ -40,12 +40,12 @@ class Profile(BaseModel):
     email: Email | None = None
 
 
-def _logins(work: Desked) -> OwnLogins:
+def _logins(work: SignedContext) -> OwnLogins:
     return OwnLogins(work.site.catalog, work.context.principal, work.request.cookies.get(COOKIE), work.context.request)
 
 
 @router.put("/password", summary="Change your password", response_model=Renewed)
-async def change_password(request: Request, work: Desked, wanted: PasswordChange) -> Response:
+async def change_password(request: Request, work: SignedContext, wanted: PasswordChange) -> Response:
     """Needs the present one. All your logins and tokens end at once; who came by cookie gets a new login and `csrf`.
 
     400 `password_wrong`, `password_unfit`; 429 after too many wrong ones.
@@ -64,7 +64,7 @@ async def change_password(request: Request, work: Desked, wanted: PasswordChange
 
 
 @router.patch("/me", summary="Change your shown name or e-mail", response_model=Account)
-async def change_profile(work: Desked, wanted: Profile) -> Response:
+async def change_profile(work: SignedContext, wanted: Profile) -> Response:
     """Your account as it is then."""
     return answer(
         Account.of(await work.do(lambda: work.accounts.set_profile(display=wanted.display, email=wanted.email)))
@@ -72,19 +72,19 @@ async def change_profile(work: Desked, wanted: Profile) -> Response:
 
 
 @router.get("/logins", summary="Your logins by cookie", response_model=ListOf[Login])
-async def logins(work: Desked) -> Response:
+async def logins(work: SignedContext) -> Response:
     """Those that hold, the newest first; `current` is the one that asks."""
     return listed(await work.look(_logins(work).list))
 
 
 @router.delete("/logins/{login}", status_code=204, summary="End one of your logins", response_class=Response)
-async def end_login(work: Desked, login: str) -> Response:
+async def end_login(work: SignedContext, login: str) -> Response:
     """In effect with the next request. 404 `login_unknown`."""
     await work.do(lambda: _logins(work).end(login))
     return Response(status_code=204)
 
 
 @router.delete("/logins", summary="End your other logins", response_model=Ended)
-async def end_others(work: Desked) -> Response:
+async def end_others(work: SignedContext) -> Response:
     """All but the one that asks, where it is one; `{"ended"}` says how many."""
     return answer(Ended(ended=await work.do(_logins(work).end_others)))

@@ -17,9 +17,9 @@ from scandock.services.decoding import DecoderResult
 from scandock.viewing.placeholder import MEDIA_TYPE, draw_placeholder
 from scandock.viewing.stack import Stack
 from scandock.web.conditions import is_known
-from scandock.web.described import binary
+from scandock.web.openapi import binary
 from scandock.web.picture_answers import header_json, look_at
-from scandock.web.request_context import Desked, Text
+from scandock.web.request_context import SignedContext, Text
 from scandock.web.sending import HeldResponse
 from scandock.web.v1.describing import tagged
 from scandock.web.v1.errors import WindowInvalid
@@ -60,7 +60,7 @@ _GUARD: Final = {
     "/sessions/{session}/scans/{scan}/thumbnail", summary="A small picture of a scan", response_class=Response,
     **tagged(_PICTURE),
 )  # fmt: skip
-async def thumbnail(request: Request, work: Desked, session: str, scan: str, tree: Tree = None) -> Response:
+async def thumbnail(request: Request, work: SignedContext, session: str, scan: str, tree: Tree = None) -> Response:
     """WebP, at most 256 pixels wide and high, of the image in the middle; else an SVG with the reason."""
     looked = await look_at(work, session, scan)
     tag = looked.tag("thumbnail")
@@ -72,7 +72,7 @@ async def thumbnail(request: Request, work: Desked, session: str, scan: str, tre
 @router.get(
     "/sessions/{session}/scans/{scan}/stack", summary="In which order the images of a scan are shown", **tagged()
 )
-async def stack(request: Request, work: Desked, session: str, scan: str, tree: Tree = None) -> Response:
+async def stack(request: Request, work: SignedContext, session: str, scan: str, tree: Tree = None) -> Response:
     """By place in space, then by time, echo and number. `images` are rows of the names in `columns`."""
     looked = await look_at(work, session, scan)
     tag = looked.tag("stack")
@@ -87,7 +87,7 @@ async def stack(request: Request, work: Desked, session: str, scan: str, tree: T
     **tagged(_NUMBERS),
 )  # fmt: skip
 async def frame(
-    request: Request, work: Desked, session: str, scan: str, image: Image, tree: Tree = None
+    request: Request, work: SignedContext, session: str, scan: str, image: Image, tree: Tree = None
 ) -> Response:  # fmt: skip
     """16-bit integers, little endian, row by row; what they mean is JSON in `X-Scandock-Frame`.
 
@@ -116,7 +116,7 @@ async def frame(
 )  # fmt: skip
 async def picture(
     request: Request,
-    work: Desked,
+    work: SignedContext,
     session: str,
     scan: str,
     image: Image,
@@ -137,7 +137,7 @@ async def picture(
 
 
 @router.get("/sessions/{session}/files/{file}/header", summary="All elements of a file's header", **tagged())
-async def header(request: Request, work: Desked, session: str, file: Number, search: Text = "") -> Response:
+async def header(request: Request, work: SignedContext, session: str, file: Number, search: Text = "") -> Response:
     """Rows of depth, tag, name, VR and value; with `search`, those in which it stands, in any case."""
     made, tag = await work.decode(lambda: pictures.read_header(work.context, work.site.pictures, session, file))
     if not search and made.lasting and _has(request, tag):

@@ -18,7 +18,7 @@ from scandock.services.prearchive import rebuild_session
 from scandock.services.records import Session
 from scandock.services.held_sessions import resolve_session
 from scandock.services.trash import delete_session
-from scandock.web.request_context import Desked, DryRun, Many, Maybe, Search, Sorted, Text
+from scandock.web.request_context import SignedContext, DryRun, Many, Maybe, Search, Sorted, Text
 from scandock.web.v1.describing import tagged
 
 router = APIRouter(prefix="/api/v1/prearchive", tags=["prearchive"])
@@ -76,7 +76,7 @@ class ManyResolved(Many):
 
 @router.get("", summary="Sessions that wait", response_model=PageOf[Session])
 async def list_all(
-    work: Desked,
+    work: SignedContext,
     page: Sorted,
     project: Maybe = None,
     subject: Maybe = None,
@@ -94,7 +94,7 @@ async def list_all(
 
 
 @router.post("/move", summary="Move sessions to another project")
-async def move_many(work: Desked, wanted: ManyMoved, dry_run: DryRun = False) -> Response:
+async def move_many(work: SignedContext, wanted: ManyMoved, dry_run: DryRun = False) -> Response:
     """Each is judged alone; its answer stands in its place."""
     return await work.each(
         wanted.sessions, lambda uuid: move_session(work.context, uuid, project_name=wanted.project, dry_run=dry_run), "move"
@@ -102,7 +102,7 @@ async def move_many(work: Desked, wanted: ManyMoved, dry_run: DryRun = False) ->
 
 
 @router.post("/archive", summary="Archive sessions")
-async def archive_many(work: Desked, wanted: ManyArchived, dry_run: DryRun = False) -> Response:
+async def archive_many(work: SignedContext, wanted: ManyArchived, dry_run: DryRun = False) -> Response:
     """Each is judged alone; its answer stands in its place."""
     return await work.each(
         wanted.sessions,
@@ -112,13 +112,13 @@ async def archive_many(work: Desked, wanted: ManyArchived, dry_run: DryRun = Fal
 
 
 @router.post("/rebuild", summary="Write sessions' attributes anew")
-async def rebuild_many(work: Desked, wanted: Many, dry_run: DryRun = False) -> Response:
+async def rebuild_many(work: SignedContext, wanted: Many, dry_run: DryRun = False) -> Response:
     """Each is judged alone; its answer stands in its place."""
     return await work.each(wanted.sessions, lambda uuid: rebuild_session(work.context, uuid, dry_run=dry_run), "rebuild")
 
 
 @router.post("/resolve", summary="Decide the same of sessions that are held")
-async def resolve_many(work: Desked, wanted: ManyResolved, dry_run: DryRun = False) -> Response:
+async def resolve_many(work: SignedContext, wanted: ManyResolved, dry_run: DryRun = False) -> Response:
     """Each is judged alone; its answer stands in its place."""
     return await work.each(
         wanted.sessions, lambda uuid: resolve_session(work.context, uuid, wanted.choice, dry_run=dry_run), "resolve"
@@ -126,7 +126,7 @@ async def resolve_many(work: Desked, wanted: ManyResolved, dry_run: DryRun = Fal
 
 
 @router.post("/delete", summary="Move sessions to the trash")
-async def delete_many(work: Desked, wanted: Many, dry_run: DryRun = False) -> Response:
+async def delete_many(work: SignedContext, wanted: Many, dry_run: DryRun = False) -> Response:
     """Each is judged alone; its answer stands in its place."""
     return await work.each(
         wanted.sessions,
@@ -136,13 +136,13 @@ async def delete_many(work: Desked, wanted: Many, dry_run: DryRun = False) -> Re
 
 
 @router.get("/{session}", summary="One session that waits", response_model=Session, **tagged())
-async def read(work: Desked, session: str) -> Response:
+async def read(work: SignedContext, session: str) -> Response:
     """With what it is held for and what may be decided of it."""
     return await work.item(lambda c: browsing.find_session(c, work.context.principal, session))
 
 
 @router.post("/{session}/move", summary="Move a session to another project, subject or label")
-async def move_one(work: Desked, session: str, wanted: Moved, dry_run: DryRun = False) -> Response:
+async def move_one(work: SignedContext, session: str, wanted: Moved, dry_run: DryRun = False) -> Response:
     """Says where it stood and stands."""
     return await work.one(
         lambda: move_session(
@@ -157,7 +157,7 @@ async def move_one(work: Desked, session: str, wanted: Moved, dry_run: DryRun = 
 
 
 @router.post("/{session}/archive", summary="Archive a session")
-async def archive_one(work: Desked, session: str, wanted: Archived | None = None, dry_run: DryRun = False) -> Response:
+async def archive_one(work: SignedContext, session: str, wanted: Archived | None = None, dry_run: DryRun = False) -> Response:
     """Says where it stands now, or which session it has joined and with how many files. The body may be left out."""
     how = wanted or Archived()
     return await work.one(
@@ -173,13 +173,13 @@ async def archive_one(work: Desked, session: str, wanted: Archived | None = None
 
 
 @router.post("/{session}/rebuild", summary="Write a session's attributes anew")
-async def rebuild_one(work: Desked, session: str, dry_run: DryRun = False) -> Response:
+async def rebuild_one(work: SignedContext, session: str, dry_run: DryRun = False) -> Response:
     """From the facts that its objects gave."""
     return await work.one(lambda: rebuild_session(work.context, session, dry_run=dry_run))
 
 
 @router.post("/{session}/resolve", summary="Decide what a session is held for")
-async def resolve_one(work: Desked, session: str, wanted: Resolved, dry_run: DryRun = False) -> Response:
+async def resolve_one(work: SignedContext, session: str, wanted: Resolved, dry_run: DryRun = False) -> Response:
     """The choices of its code are listed with the session."""
     return await work.one(
         lambda: resolve_session(work.context, session, wanted.choice, label=wanted.label, subject=wanted.subject, dry_run=dry_run)
@@ -187,6 +187,6 @@ async def resolve_one(work: Desked, session: str, wanted: Resolved, dry_run: Dry
 
 
 @router.delete("/{session}", summary="Move a session to the trash")
-async def delete_one(work: Desked, session: str, dry_run: DryRun = False) -> Response:
+async def delete_one(work: SignedContext, session: str, dry_run: DryRun = False) -> Response:
     """It can be brought back from there for a while."""
     return await work.one(lambda: delete_session(work.context, session, place="prearchive", dry_run=dry_run))

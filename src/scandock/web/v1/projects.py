@@ -14,7 +14,7 @@ from scandock.services import browsing
 from scandock.services.browsing import ListFilter
 from scandock.services.editing import edit_project
 from scandock.services.records import Project
-from scandock.web.request_context import Desked, Sorted, Text
+from scandock.web.request_context import SignedContext, Sorted, Text
 from scandock.web.v1.describing import tagged
 
 router = APIRouter(prefix="/api/v1/projects", tags=["projects"])
@@ -36,14 +36,14 @@ class ProjectChanges(BaseModel):
 
 
 @router.get("", summary="Projects that you may see", response_model=PageOf[Project])
-async def list_all(work: Desked, page: Sorted, search: Text = "", prefix: Text = "") -> Response:
+async def list_all(work: SignedContext, page: Sorted, search: Text = "", prefix: Text = "") -> Response:
     """Sorted by id, created or title; `search` is a part of id or title."""
     wanted = ListFilter(search=search, prefix=prefix)
     return await work.page(lambda c: browsing.list_projects(c, work.context.principal, wanted, page))
 
 
 @router.get("/{project}", summary="One project", response_model=Project, **tagged())
-async def read(work: Desked, project: str) -> Response:
+async def read(work: SignedContext, project: str) -> Response:
     """Its settings and sums, where you may read it; else its title."""
     return await work.item(lambda c: browsing.find_project(c, work.context.principal, project))
 
@@ -54,7 +54,7 @@ async def read(work: Desked, project: str) -> Response:
     response_model=Project,
     **tagged(reads=False, matches=True),
 )
-async def change(work: Desked, project: str, changes: ProjectChanges) -> Response:
+async def change(work: SignedContext, project: str, changes: ProjectChanges) -> Response:
     """With If-Match only where it is still what you have read."""
     values = changes.model_dump(exclude_none=True)
     return work.tagged(await work.do(lambda: edit_project(work.context, project, values, work.if_match)))

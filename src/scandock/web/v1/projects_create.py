@@ -11,7 +11,7 @@ from starlette.responses import Response
 from scandock.services.project_creation import create_project
 from scandock.services.records import MadeProject
 from scandock.web import urls
-from scandock.web.deps import site_of
+from scandock.web.deps import server_state
 from scandock.web.request_context import answer
 from scandock.web.security import SignedIn, info_of
 from scandock.web.v1.describing import located
@@ -35,7 +35,7 @@ class NewProject(BaseModel):
 @router.post("", summary="Make a project", response_model=MadeProject, **located())
 async def create(request: Request, body: NewProject, principal: SignedIn) -> Response:
     """201 with the project; 409 where the id is taken."""
-    site = site_of(request)
+    site = server_state(request)
     made = await site.run(
         create_project,
         site.catalog,

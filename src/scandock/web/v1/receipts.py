@@ -12,8 +12,8 @@ from scandock.access.principal import Principal, RequestInfo
 from scandock.services.audit import AuditAction, record
 from scandock.services.imports import find_import
 from scandock.services.receipts import Format, check_verdicts, lines, open_receipt
-from scandock.web.deps import Site, site_of
-from scandock.web.described import binary
+from scandock.web.deps import ServerState, server_state
+from scandock.web.openapi import binary
 from scandock.web.security import Caller, info_of
 
 router = APIRouter(prefix="/api/v1/imports", tags=["imports"])
@@ -35,7 +35,7 @@ async def receipt(
     verdict: Annotated[list[str] | None, Query()] = None,
 ) -> Response:
     """One line for each entry; with `verdict` (which may come again) those of some verdicts alone."""
-    site = site_of(request)
+    site = server_state(request)
     wanted = check_verdicts([one for given in verdict or () for one in given.split(",") if one])
     packed = await site.run(_open, site, principal, id, format, info_of(request))
     headers = {"Content-Disposition": f'attachment; filename="receipt-{id}.{format}"'}
@@ -45,7 +45,7 @@ async def receipt(
     return StreamingResponse(_each(site, lines(packed, format, wanted)), 200, headers, _TYPES[format])
 
 
-def _open(site: Site, principal: Principal, uuid: str, format: Format, info: RequestInfo) -> IO[bytes]:  # noqa: A002
+def _open(site: ServerState, principal: Principal, uuid: str, format: Format, info: RequestInfo) -> IO[bytes]:  # noqa: A002
     """The receipt, once the audit tells that somebody takes it."""
     with site.catalog.read() as connection:
         found = find_import(connection, principal, uuid)
@@ -74,7 +74,7 @@ def _raw(packed: IO[bytes]) -> Iterator[bytes]:
             yield piece
 
 
-async def _each(site: Site, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+async def _each(site: ServerState, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
     """The pieces, each made in a thread."""
     try:
         while (piece := await site.spool(next, pieces, None)) is not None:

@@ -10,14 +10,14 @@ from starlette.responses import Response
 from scandock.model.json_records import PageOf
 from scandock.services import session_contents
 from scandock.services.records import Resource
-from scandock.web.request_context import Desked, Maybe, Sorted
+from scandock.web.request_context import SignedContext, Maybe, Sorted
 
 router = APIRouter(prefix="/api/v1", tags=["resources"])
 
 
 @router.get("/resources", summary="The resources of a session, or of one scan", response_model=PageOf[Resource])
 async def list_all(
-    work: Desked, page: Sorted, session: Annotated[str, Query(max_length=64)], scan: Maybe = None
+    work: SignedContext, page: Sorted, session: Annotated[str, Query(max_length=64)], scan: Maybe = None
 ) -> Response:
     """Sorted by n, label, files or bytes; without `scan` those of all scans, and the session's own."""
     return await work.page(lambda c: session_contents.list_resources(c, work.context.principal, session, page, scan_id=scan))

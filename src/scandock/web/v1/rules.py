@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from scandock.model.json_records import ListOf
 from scandock.services.rules import Rules, find_rules, list_rules, replace_rules
-from scandock.web.request_context import Desked, listed
+from scandock.web.request_context import SignedContext, listed
 from scandock.web.v1.describing import tagged
 
 router = APIRouter(prefix="/api/v1/rules", tags=["rules"])
@@ -27,19 +27,19 @@ class RulesText(BaseModel):
 
 
 @router.get("", summary="The site's rules", response_model=ListOf[Rules])
-async def list_all(work: Desked) -> Response:
+async def list_all(work: SignedContext) -> Response:
     """Each kind's text, as it was set."""
     return listed(await work.read(lambda c: list_rules(c, work.context.principal)))
 
 
 @router.get("/{kind}", summary="The rules of one kind", response_model=Rules, **tagged())
-async def read(work: Desked, kind: str) -> Response:
+async def read(work: SignedContext, kind: str) -> Response:
     """`kind` is project, subject or session."""
     return await work.item(lambda c: find_rules(c, work.context.principal, kind))
 
 
 @router.put("/{kind}", summary="Set the rules of one kind", response_model=Rules, **tagged(reads=False, matches=True))
-async def put(work: Desked, kind: str, wanted: RulesText) -> Response:
+async def put(work: SignedContext, kind: str, wanted: RulesText) -> Response:
     """They replace those that were, for imports that begin from now on; with If-Match only what you have read.
 
     400 `rules_unreadable` names the line that can't be read, and nothing is changed.

@@ -15,7 +15,7 @@ from scandock.services.editing import edit_session
 from scandock.services.prearchive import rebuild_session
 from scandock.services.records import Session
 from scandock.services.trash import delete_session
-from scandock.web.request_context import Desked, DryRun, Maybe, Search, Sorted, Text
+from scandock.web.request_context import SignedContext, DryRun, Maybe, Search, Sorted, Text
 from scandock.web.v1.describing import conditions, tagged
 
 router = APIRouter(prefix="/api/v1/sessions", tags=["sessions"])
@@ -34,7 +34,7 @@ class SessionChanges(BaseModel):
 
 @router.get("", summary="Archived sessions that you may see", response_model=PageOf[Session])
 async def list_all(
-    work: Desked,
+    work: SignedContext,
     page: Sorted,
     project: Maybe = None,
     subject: Maybe = None,
@@ -52,7 +52,7 @@ async def list_all(
 
 
 @router.get("/{session}", summary="One session", response_model=Session, **tagged())
-async def read(work: Desked, session: str) -> Response:
+async def read(work: SignedContext, session: str) -> Response:
     """A session by its id."""
     return await work.item(lambda c: browsing.find_session(c, work.context.principal, session))
 
@@ -62,7 +62,7 @@ async def read(work: Desked, session: str) -> Response:
     summary="Give an archived session another label or subject, or activate it",
     **conditions(matches=True),
 )
-async def change(work: Desked, session: str, changes: SessionChanges, dry_run: DryRun = False) -> Response:
+async def change(work: SignedContext, session: str, changes: SessionChanges, dry_run: DryRun = False) -> Response:
     """Its folder moves by one rename; says where it stood and stands."""
     return await work.one(
         lambda: edit_session(
@@ -78,12 +78,12 @@ async def change(work: Desked, session: str, changes: SessionChanges, dry_run: D
 
 
 @router.delete("/{session}", summary="Move an archived session to the trash")
-async def delete(work: Desked, session: str, dry_run: DryRun = False) -> Response:
+async def delete(work: SignedContext, session: str, dry_run: DryRun = False) -> Response:
     """It can be brought back from there for a while."""
     return await work.one(lambda: delete_session(work.context, session, place="archive", dry_run=dry_run))
 
 
 @router.post("/{session}/rebuild", summary="Write a session's attributes anew")
-async def rebuilt(work: Desked, session: str, dry_run: DryRun = False) -> Response:
+async def rebuilt(work: SignedContext, session: str, dry_run: DryRun = False) -> Response:
     """From the facts that its objects gave; files and labels stay."""
     return await work.one(lambda: rebuild_session(work.context, session, dry_run=dry_run))

@@ -13,7 +13,7 @@ from scandock.services import browsing
 from scandock.services.browsing import ListFilter
 from scandock.services.editing import rename_subject
 from scandock.services.records import Subject
-from scandock.web.request_context import Desked, Maybe, Sorted, Text
+from scandock.web.request_context import SignedContext, Maybe, Sorted, Text
 from scandock.web.v1.describing import tagged
 
 router = APIRouter(prefix="/api/v1/subjects", tags=["subjects"])
@@ -28,19 +28,19 @@ class SubjectChanges(BaseModel):
 
 
 @router.get("", summary="Subjects that you may see", response_model=PageOf[Subject])
-async def list_all(work: Desked, page: Sorted, project: Maybe = None, search: Text = "", prefix: Text = "") -> Response:
+async def list_all(work: SignedContext, page: Sorted, project: Maybe = None, search: Text = "", prefix: Text = "") -> Response:
     """Sorted by label or created; `search` is a part of the label."""
     wanted = ListFilter(project=project, search=search, prefix=prefix)
     return await work.page(lambda c: browsing.list_subjects(c, work.context.principal, wanted, page))
 
 
 @router.get("/{subject}", summary="One subject", response_model=Subject, **tagged())
-async def read(work: Desked, subject: str) -> Response:
+async def read(work: SignedContext, subject: str) -> Response:
     """A subject by its id, with the sums of its sessions."""
     return await work.item(lambda c: browsing.find_subject(c, work.context.principal, subject))
 
 
 @router.patch("/{subject}", summary="Rename a subject", response_model=Subject, **tagged(reads=False, matches=True))
-async def change(work: Desked, subject: str, changes: SubjectChanges) -> Response:
+async def change(work: SignedContext, subject: str, changes: SubjectChanges) -> Response:
     """Its sessions get other URIs; no file moves."""
     return work.tagged(await work.do(lambda: rename_subject(work.context, subject, changes.label, work.if_match)))

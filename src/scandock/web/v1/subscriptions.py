@@ -18,7 +18,7 @@ from scandock.services.subscriptions import (
     unsubscribe,
 )
 from scandock.web import urls
-from scandock.web.request_context import Desked, Maybe, answer, listed
+from scandock.web.request_context import SignedContext, Maybe, answer, listed
 from scandock.web.v1.describing import located
 
 router = APIRouter(prefix="/api/v1/subscriptions", tags=["subscriptions"])
@@ -38,13 +38,13 @@ class Subscribed(BaseModel):
 
 
 @router.get("", summary="Your subscriptions, or a project's", response_model=ListOf[Subscription])
-async def list_all(work: Desked, project: Maybe = None) -> Response:
+async def list_all(work: SignedContext, project: Maybe = None) -> Response:
     """With how many deliveries wait and have failed."""
     return listed(await work.read(lambda c: list_subscriptions(c, work.context, project)))
 
 
 @router.post("", summary="Be told of outcomes", response_model=Subscription, **located())
-async def create(work: Desked, wanted: Subscribed) -> Response:
+async def create(work: SignedContext, wanted: Subscribed) -> Response:
     """Of your own imports, or of those of a project that you own; a webhook's secret is told here alone."""
     made = await work.do(
         lambda: subscribe(
@@ -60,14 +60,14 @@ async def create(work: Desked, wanted: Subscribed) -> Response:
 
 
 @router.delete("/{subscription}", status_code=204, summary="Be told no more")
-async def delete(work: Desked, subscription: str) -> Response:
+async def delete(work: SignedContext, subscription: str) -> Response:
     """What waits to be sent is not."""
     await work.do(lambda: unsubscribe(work.context, subscription))
     return Response(status_code=204)
 
 
 @router.get("/{subscription}/deliveries", summary="What was sent, waits or failed", response_model=ListOf[Delivery])
-async def deliveries(work: Desked, subscription: str, limit: Annotated[int, Query(ge=1, le=500)] = 50) -> Response:
+async def deliveries(work: SignedContext, subscription: str, limit: Annotated[int, Query(ge=1, le=500)] = 50) -> Response:
     """The newest first."""
     found = await work.read(lambda c: list_deliveries(c, work.context, subscription, limit))
     return listed(found)

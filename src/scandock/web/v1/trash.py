@@ -11,7 +11,7 @@ from starlette.responses import Response
 from scandock.model.json_records import PageOf
 from scandock.services.records import Trashed
 from scandock.services.trash import list_trash, restore_session
-from scandock.web.request_context import Desked, DryRun, Maybe, Sorted
+from scandock.web.request_context import SignedContext, DryRun, Maybe, Sorted
 
 router = APIRouter(prefix="/api/v1/trash", tags=["trash"])
 
@@ -25,13 +25,13 @@ class Restored(BaseModel):
 
 
 @router.get("", summary="Deleted sessions", response_model=PageOf[Trashed])
-async def list_all(work: Desked, page: Sorted, project: Maybe = None) -> Response:
+async def list_all(work: SignedContext, page: Sorted, project: Maybe = None) -> Response:
     """Of the projects that you own; sorted by deleted."""
     return await work.page(lambda c: list_trash(c, work.context, page, project_name=project))
 
 
 @router.post("/{session}/restore", summary="Bring a session back")
-async def restore_one(work: Desked, session: str, wanted: Restored | None = None, dry_run: DryRun = False) -> Response:
+async def restore_one(work: SignedContext, session: str, wanted: Restored | None = None, dry_run: DryRun = False) -> Response:
     """To where it stood, or under another label."""
     label = wanted.label if wanted is not None else None
     return await work.one(lambda: restore_session(work.context, session, label=label, dry_run=dry_run))

@@ -16,7 +16,7 @@ from scandock.services.audit import AuditAction
 from scandock.services.import_errors import MappedTooLate
 from scandock.services.receiving import make_audit_writer
 from scandock.web.bodies import takes_body
-from scandock.web.deps import Site, site_of
+from scandock.web.deps import ServerState, server_state
 from scandock.web.receiving.limits import FIELD_BYTES, mapping_too_large
 from scandock.web.security import Caller, check_upload, info_of, still
 from scandock.web.tus.routes import find_upload
@@ -28,7 +28,7 @@ router = APIRouter(prefix="/api/v1/uploads", tags=["uploads (tus 1.0)"])
 @takes_body(FIELD_BYTES, mapping_too_large)
 async def give(request: Request, upload: str, principal: Caller) -> Response:
     """The body is the mapping, CSV or JSON; it takes the place of an earlier one. 409 once all bytes are there."""
-    site = site_of(request)
+    site = server_state(request)
     await site.read(_check, site, principal, upload)
     text = decode_mapping(await request.body())
     principal = await still(request, principal)
@@ -36,11 +36,11 @@ async def give(request: Request, upload: str, principal: Caller) -> Response:
     return Response(status_code=204)
 
 
-def _check(site: Site, principal: Principal, upload: str) -> None:
+def _check(site: ServerState, principal: Principal, upload: str) -> None:
     find_upload(site, principal, upload, own=True)
 
 
-def _keep(site: Site, principal: Principal, upload: str, text: str, info: RequestInfo) -> None:
+def _keep(site: ServerState, principal: Principal, upload: str, text: str, info: RequestInfo) -> None:
     incoming_upload = find_upload(site, principal, upload, own=True)
     rows: Sequence[MappingRow] = ()
     if text.strip():

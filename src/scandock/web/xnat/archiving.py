@@ -23,9 +23,9 @@ from scandock.services.moving import Outcome, move_session
 from scandock.services.prearchive import MAX_SESSIONS, rebuild_session
 from scandock.services.session_errors import ProjectUnassigned
 from scandock.services.trash import delete_session
-from scandock.web.request_context import Work
+from scandock.web.request_context import RequestContext
 from scandock.web.xnat.answers import listing
-from scandock.web.xnat.archive_wishes import new_project, projects_of, wishes_of
+from scandock.web.xnat.archive_parameters import new_project, projects_of, wishes_of
 from scandock.web.xnat.codes import ARCHIVING, VERBS, refusal, refused
 from scandock.web.xnat.following import followed, key_of
 from scandock.web.xnat.importing import uri_list
@@ -34,7 +34,7 @@ from scandock.web.xnat.routing import Known, router, said
 from scandock.web.xnat.services.columns import Rows
 from scandock.web.xnat.services.tracked_work import End, archived_at, end_of_archiving
 from scandock.web.xnat.services.validating import validate
-from scandock.web.xnat.services.waiting import parse_src, row_names, row_of
+from scandock.web.xnat.services.prearchive_sessions import parse_src, row_names, row_of
 
 routes = router()
 
@@ -72,7 +72,7 @@ def _found(
 
 
 async def _each(
-    work: Work, asked: Parameters, action: Action, verb: Callable[[SessionRecord], Outcome], gone: str
+    work: RequestContext, asked: Parameters, action: Action, verb: Callable[[SessionRecord], Outcome], gone: str
 ) -> Response:
     """Do a verb to each; one alone is refused as such, of several each row says how it went."""
     archives = action is Action.SESSION_ARCHIVE
@@ -124,7 +124,7 @@ def _end_of(rows: Rows) -> End:
     return End(succeeded=not missed, final=final, entries=tuple(entries))
 
 
-def _row(work: Work, one: SessionRecord) -> Rows:
+def _row(work: RequestContext, one: SessionRecord) -> Rows:
     with work.site.catalog.read() as connection:
         return row_of(connection, one)
 
@@ -134,7 +134,7 @@ def _texts(rows: Rows) -> list[str]:
     return [one or "" for one in rows.rows[0]] if rows.rows else []
 
 
-def _row_after(work: Work, one: SessionRecord, before: list[str], outcome: Outcome, gone: str) -> list[str]:
+def _row_after(work: RequestContext, one: SessionRecord, before: list[str], outcome: Outcome, gone: str) -> list[str]:
     """A session's row after a verb; of one that has left the prearchive the last, with the status it left by."""
     now = _row(work, one)
     if now.rows:
@@ -204,7 +204,7 @@ async def archive_service(request: Request, work: Known) -> Response:
     return uri_list(request, [str(outcome.after)])
 
 
-async def _one(work: Work, where: PrearchiveSession) -> SessionRecord:
+async def _one(work: RequestContext, where: PrearchiveSession) -> SessionRecord:
     """A session that is to be archived. Denied."""
     return await work.read(lambda c: find_prearchive_session(c, work.context.principal, where, Action.SESSION_ARCHIVE).standing)
 

@@ -24,12 +24,12 @@ from scandock.rules.assessor_documents import (
 )
 from scandock.services.assessors import Assessor, list_assessors
 from scandock.services.xnat_lookup import AnySession, Experiment
-from scandock.web.request_context import Work
+from scandock.web.request_context import RequestContext
 from scandock.web.xnat.answers import XNAT, XSI, Item, started
 from scandock.web.xnat.bodies import form_in
 from scandock.web.xnat.documents import body_of_document
 from scandock.web.xnat.services.xml_reading import read_xml
-from scandock.web.xnat.wishes import true
+from scandock.web.xnat.import_parameters import true
 
 _PREFIXES: Final = {uri: prefix for prefix, uri in NAMESPACES.items()}
 _PASSED_OVER: Final = frozenset({"imageSession_ID", "sharing", "resources", "in", "out", "experiments"})
@@ -70,7 +70,7 @@ class _Names:
         return made
 
 
-async def said_in_assessor(work: Work) -> SaidOfAssessor:
+async def said_in_assessor(work: RequestContext) -> SaidOfAssessor:
     """What a request says of an assessor: by a document or a form in its body, and by its query. Usage."""
     asked = work.request.query_params
     body = await body_of_document(work)

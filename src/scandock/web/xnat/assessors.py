@@ -13,7 +13,7 @@ from scandock.rules.permissions import Action
 from scandock.services.assessors import Assessor, delete_assessor, find_assessor, put_assessor
 from scandock.services.file_errors import FileUnknown
 from scandock.services.xnat_lookup import Experiment
-from scandock.web.request_context import Work
+from scandock.web.request_context import RequestContext
 from scandock.web.xnat.answers import filters_of, item, listing
 from scandock.web.xnat.assessor_items import assessor_item, said_in_assessor
 from scandock.web.xnat.making import answer, nameless, posted
@@ -21,12 +21,12 @@ from scandock.web.xnat.places import EXPERIMENTS, experiment_of
 from scandock.web.xnat.routing import Asking, Known, router
 from scandock.web.xnat.services.assessors import LISTING, list_assessors
 from scandock.web.xnat.services.columns import Rows
-from scandock.web.xnat.shown import is_for_a_page, page_of_session, to_page
+from scandock.web.xnat.page_redirects import is_for_a_page, page_of_session, to_page
 
 routes = router()
 
 
-def assessor_of(connection: Connection, work: Work, action: Action = Action.SESSION_READ) -> Assessor:
+def assessor_of(connection: Connection, work: RequestContext, action: Action = Action.SESSION_READ) -> Assessor:
     """The assessor that an address names by its session. Denied."""
     found = experiment_of(connection, work, action)
     return find_assessor(connection, work.context.principal, work.request.path_params["assessor"], found)

@@ -14,12 +14,12 @@ from starlette.types import Message
 
 from scandock.model.request_errors import RequestInvalid
 from scandock.services import upload_errors
-from scandock.web.deps import Site
+from scandock.web.deps import ServerState
 from scandock.web.receiving.limits import MAX_FIELDS, too_many_fields
 from scandock.web.receiving.multipart import FormReader, boundary_of
 from scandock.web.receiving.stream import whole_body
-from scandock.web.receiving.wanted import Speech
-from scandock.web.xnat.wishes import by_name
+from scandock.web.receiving.upload_fields import FieldWords
+from scandock.web.xnat.import_parameters import by_name
 
 URLENCODED: Final = "application/x-www-form-urlencoded"
 MULTIPART: Final = "multipart/form-data"
@@ -97,7 +97,7 @@ def _may_be_form(body: bytes) -> bool:
     return len(body) <= MAX_FORM and _FORM_BYTES.issuperset(body) and (not body or b"=" in body)
 
 
-async def file_of(site: Site, request: Request) -> AsyncGenerator[bytes, None]:
+async def file_of(site: ServerState, request: Request) -> AsyncGenerator[bytes, None]:
     """The bytes of the one file that a request brings, as its body or in a form; its fields are passed over.
 
     Usage for a form without a file, or with more than one.
@@ -107,7 +107,7 @@ async def file_of(site: Site, request: Request) -> AsyncGenerator[bytes, None]:
             async for data in body:
                 yield data
             return
-        reader, found = FormReader(boundary_of(request), speech=Speech(named=by_name)), False
+        reader, found = FormReader(boundary_of(request), speech=FieldWords(named=by_name)), False
         async for piece in body:
             for kind, value in reader.push(piece):
                 found = found or kind == "archive"

@@ -19,17 +19,17 @@ from scandock.services.logs import bind_upload
 from scandock.services.receiving import UploadOffer
 from scandock.web import urls
 from scandock.web.bodies import receives_upload
-from scandock.web.receiving.kept import Keeping
+from scandock.web.receiving.whole_bodies import Keeping
 from scandock.web.receiving.raw import length_of
-from scandock.web.receiving.wanted import filename_of
-from scandock.web.request_context import Work
+from scandock.web.receiving.upload_fields import filename_of
+from scandock.web.request_context import RequestContext
 from scandock.web.security import info_of
 from scandock.web.xnat.answers import listing
 from scandock.web.xnat.bodies import MULTIPART, file_of, has_body, media_type_of
 from scandock.web.xnat.routing import Known, router, said
 from scandock.web.xnat.services import user_cache
 from scandock.web.xnat.services.columns import Rows
-from scandock.web.xnat.wishes import true
+from scandock.web.xnat.import_parameters import true
 
 routes = router()
 IN_BODY: Final = (
@@ -125,11 +125,11 @@ async def files(request: Request, work: Known, resource: str) -> Response:
     return listing(request, Rows(["Name", "Size", "URI"], rows), title="Files")
 
 
-async def _removed(work: Work, resource: str, name: str | None = None) -> int:
+async def _removed(work: RequestContext, resource: str, name: str | None = None) -> int:
     who, where = work.context.principal, info_of(work.request)
     return await work.do(lambda: user_cache.remove(work.site.receiving, who, where, resource, name))
 
 
-def _account(work: Work) -> int:
+def _account(work: RequestContext) -> int:
     assert work.context.principal.account_id is not None
     return work.context.principal.account_id

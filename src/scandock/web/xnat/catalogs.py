@@ -11,7 +11,7 @@ from scandock.model.xml_text import quote_attribute
 from scandock.services.session_parts import ResourcePart
 from scandock.services.file_verification import verify_now
 from scandock.web.held_documents import held_document
-from scandock.web.request_context import Work
+from scandock.web.request_context import RequestContext
 from scandock.web.xnat.parts import Chosen
 from scandock.web.xnat.services import cataloguing
 
@@ -19,7 +19,7 @@ _HEAD: Final = '<?xml version="1.0" encoding="UTF-8"?>\n<cat:Catalog xmlns:cat="
 _TAIL: Final = "</cat:Catalog>\n"
 
 
-async def catalog_of(work: Work, part: Chosen) -> Response:
+async def catalog_of(work: RequestContext, part: Chosen) -> Response:
     """The catalog of the one resource of a part; a long one waits on disk, as a resource may have a million files."""
     (resource,) = part.resources
     standing = part.experiment.standing

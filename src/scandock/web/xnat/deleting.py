@@ -17,7 +17,7 @@ from scandock.services.tree_changes import make_file_removal, make_resource_remo
 from scandock.services.next_tree import ResourcePath
 from scandock.services.project_deletions import delete_project
 from scandock.services.trash import delete_session
-from scandock.web.request_context import Work
+from scandock.web.request_context import RequestContext
 from scandock.web.xnat.places import (
     EXPERIMENTS,
     HOLDERS,
@@ -29,7 +29,7 @@ from scandock.web.xnat.places import (
 )
 from scandock.web.xnat.routing import Known, router
 from scandock.web.xnat.uploading_files import made, place_of
-from scandock.web.xnat.wishes import true
+from scandock.web.xnat.import_parameters import true
 
 routes = router()
 
@@ -38,7 +38,7 @@ def _done() -> Response:
     return PlainTextResponse("")
 
 
-def _with_files(work: Work) -> bool:
+def _with_files(work: RequestContext) -> bool:
     return true(work.request.query_params.get("removeFiles"))
 
 

@@ -15,12 +15,12 @@ from xml.etree import ElementTree as ET
 from fastapi import Request
 
 from scandock.model.request_limits import COLUMN_NAME
-from scandock.web.request_context import Work
+from scandock.web.request_context import RequestContext
 from scandock.web.xnat.bodies import MULTIPART, file_of, has_body, media_type_of
 from scandock.web.xnat.schema import SCANS, SESSIONS, element_of
 from scandock.web.xnat.services.subjects import SUBJECT_TYPE
 from scandock.web.xnat.services.xml_reading import off, read_xml
-from scandock.web.xnat.wishes import true
+from scandock.web.xnat.import_parameters import true
 
 MAX_BYTES: Final = 1024 * 1024
 _XML: Final = frozenset({"text/xml", "application/xml"})
@@ -54,7 +54,7 @@ class Document:
     """The same of each scan within a session."""
 
 
-async def read_document(work: Work, *, open_handed: bool = True) -> Document:
+async def read_document(work: RequestContext, *, open_handed: bool = True) -> Document:
     """The document in the body; an empty one where it is none. Usage `request_invalid`.
 
     It is one where the request says so: by its media type, by `inbody=true`, or as the file of a form. `open_handed`:
@@ -67,7 +67,7 @@ async def read_document(work: Work, *, open_handed: bool = True) -> Document:
     return Document(_pairs(root, work.request), [_scan(one) for one in root.findall("scans/scan")])
 
 
-async def body_of_document(work: Work, *, open_handed: bool = True) -> bytes | None:
+async def body_of_document(work: RequestContext, *, open_handed: bool = True) -> bytes | None:
     """The body where it is a document, as `read_document` tells; else None. Usage `request_invalid`."""
     request = work.request
     media = media_type_of(request)
@@ -80,18 +80,18 @@ async def body_of_document(work: Work, *, open_handed: bool = True) -> bytes | N
     return body
 
 
-async def said_in_document(work: Work, *, open_handed: bool = True) -> list[tuple[str, str]]:
+async def said_in_document(work: RequestContext, *, open_handed: bool = True) -> list[tuple[str, str]]:
     """What the body says of a thing itself, as the pairs of a query (`read_document`)."""
     return (await read_document(work, open_handed=open_handed)).pairs
 
 
-async def bare_document(work: Work) -> tuple[bytes, ET.Element]:
+async def bare_document(work: RequestContext) -> tuple[bytes, ET.Element]:
     """A body that is a document whatever the request says of it, and its elements. Usage `request_invalid`."""
     body = await _body(work)
     return body, await work.do(lambda: read_xml(body, _WHAT, _SEND))
 
 
-async def _body(work: Work) -> bytes:
+async def _body(work: RequestContext) -> bytes:
     body = bytearray()
     async with aclosing(file_of(work.site, work.request)) as pieces:
         async for piece in pieces:

@@ -19,7 +19,7 @@ from scandock.services.file_errors import FileUnknown
 from scandock.services.session_parts import FilePart, Folder
 from scandock.services.file_verification import verify_now
 from scandock.web.file_answers import file_answer, file_head
-from scandock.web.request_context import Work
+from scandock.web.request_context import RequestContext
 from scandock.web.xnat.answers import FORMATS, filters_of, format_of, listing, number_of
 from scandock.web.xnat.parts import Chosen, chosen, chosen_of_each
 from scandock.web.xnat.places import HOLDERS
@@ -36,7 +36,7 @@ _COUNTED: Final = "The first has 0."
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _FoundFile:
     """Files of a part, as their listing has them."""
 
     part: Chosen
@@ -58,7 +58,7 @@ async def files(request: Request, work: Asking) -> Response:
     return await _listing(request, work, None)
 
 
-async def _listing(request: Request, work: Work, folder: Folder | None) -> Response:
+async def _listing(request: Request, work: RequestContext, folder: Folder | None) -> Response:
     wanted = format_of(request, "json")
     if wanted == "zip":
         return await as_zip(work, folder)
@@ -80,20 +80,20 @@ async def _listing(request: Request, work: Work, folder: Folder | None) -> Respo
     return listing(request, Rows(listed[0].names, [row for one in listed for row in one.rows]), title="Files")
 
 
-async def _found(work: Work, folder: Folder | None) -> list[_Found]:
+async def _found(work: RequestContext, folder: Folder | None) -> list[_FoundFile]:
     """The files of what an address names; of several experiments those of each, looked up where a zip's are."""
 
-    def ask(connection: Connection) -> list[_Found]:
+    def ask(connection: Connection) -> list[_FoundFile]:
         parts = chosen_of_each(connection, work, whole=True)
         if len(parts) > 1 and sum(part.experiment.standing.files for part in parts) > MAX_FILES:
             many = f"These experiments have more than {MAX_FILES:,} files together."
             raise RequestInvalid(many, "List them in parts, or fetch them as a zip.")
         return [
-            _Found(part, session_parts.find_files(connection, part.experiment.standing, part.resources, folder=folder))
+            _FoundFile(part, session_parts.find_files(connection, part.experiment.standing, part.resources, folder=folder))
             for part in parts
         ]
 
-    def many() -> list[_Found]:
+    def many() -> list[_FoundFile]:
         with work.site.catalog.read() as connection:
             return ask(connection)
 
@@ -110,7 +110,7 @@ async def file(request: Request, work: Asking, path: str) -> Response:
     return await _file(request, work, *found)
 
 
-async def _file(request: Request, work: Work, uuid: str, number: int) -> Response:
+async def _file(request: Request, work: RequestContext, uuid: str, number: int) -> Response:
     return file_answer(request, await work.do(lambda: open_file(work.context, uuid, number, on_damage=damaged_of(request))))
 
 
@@ -124,7 +124,7 @@ async def head(request: Request, work: Asking, path: str) -> Response:
     return file_head(request, opened)
 
 
-def _find(connection: Connection, work: Work, path: str) -> tuple[str, int] | Folder:
+def _find(connection: Connection, work: RequestContext, path: str) -> tuple[str, int] | Folder:
     """The one file that an address names, or the folder: `sub/`, and `sub` where there is no such file.
 
     Usage `file_unknown`; a folder that is named with its slash may be empty, as there are none without files.

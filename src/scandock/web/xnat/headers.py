@@ -16,7 +16,7 @@ from scandock.services import pictures, session_parts
 from scandock.services.file_errors import FileUnknown
 from scandock.services.xnat_lookup import find_experiment, find_prearchive_session
 from scandock.web import urls
-from scandock.web.request_context import Work
+from scandock.web.request_context import RequestContext
 from scandock.web.xnat.answers import listing
 from scandock.web.xnat.errors import DumpImpossible
 from scandock.web.xnat.routing import Known, router
@@ -37,7 +37,7 @@ async def dump(request: Request, work: Known, src: str) -> Response:
     return listing(request, Rows(_NAMES, _rows(made.said["rows"], wanted)))
 
 
-def _first(connection: Connection, work: Work, src: str) -> tuple[str, int]:
+def _first(connection: Connection, work: RequestContext, src: str) -> tuple[str, int]:
     one, scan = _session(connection, work, src.strip())
     scans = session_parts.find_scans(connection, one, scan or "ALL")
     every = session_parts.find_resources(connection, one, scans=scans)
@@ -47,7 +47,7 @@ def _first(connection: Connection, work: Work, src: str) -> tuple[str, int]:
     return one.uuid, files[0].n
 
 
-def _session(connection: Connection, work: Work, src: str) -> tuple[SessionRecord, str | None]:
+def _session(connection: Connection, work: RequestContext, src: str) -> tuple[SessionRecord, str | None]:
     """The session that `src` names, archived or waiting, and the scan of it where it names one."""
     principal = work.context.principal
     waiting = urls.parse_waiting(src)

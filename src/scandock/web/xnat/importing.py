@@ -29,8 +29,8 @@ from scandock.web.bodies import receives_upload
 from scandock.web.errors import ServerStopping
 from scandock.web.receiving.multipart import receive_multipart
 from scandock.web.receiving.raw import length_of, receive_raw
-from scandock.web.receiving.wanted import offer_of
-from scandock.web.request_context import Work
+from scandock.web.receiving.upload_fields import offer_of
+from scandock.web.request_context import RequestContext
 from scandock.web.security import check_upload, info_of
 from scandock.web.xnat import inbox
 from scandock.web.xnat.bodies import MULTIPART, URLENCODED, form_or_file, has_body, media_type_of
@@ -40,7 +40,7 @@ from scandock.web.xnat.services import user_cache
 from scandock.web.xnat.services.destinations import Named, by_labels
 from scandock.web.xnat.services.outcomes import ended
 from scandock.web.xnat.services.tracking import check_key, follow
-from scandock.web.xnat.wishes import Call, by_name, handler_of, listener_of, true
+from scandock.web.xnat.import_parameters import Call, by_name, handler_of, listener_of, true
 
 routes = router()
 LOOK_SECONDS: Final = (0.02, 0.5)
@@ -80,7 +80,7 @@ async def import_archive(request: Request, work: Known, name: str = "") -> Respo
     return await answer(request, work, uuid)
 
 
-async def _sent(request: Request, work: Work, call: Call) -> str | None:
+async def _sent(request: Request, work: RequestContext, call: Call) -> str | None:
     """The upload of what the request brings; None where it brings no file, and `call` what its form says."""
     media_type, speech = media_type_of(request), call.speech()
     if not has_body(request):
@@ -101,7 +101,7 @@ async def _sent(request: Request, work: Work, call: Call) -> str | None:
     return await receive_raw(work.site, request, work.context.principal, speech)
 
 
-async def _without_file(request: Request, work: Work, call: Call) -> Response:
+async def _without_file(request: Request, work: RequestContext, call: Call) -> Response:
     """A call that names what it wants imported."""
     if handler_of(call.said) == "inbox":
         return await inbox.ask(request, work, call)
@@ -126,7 +126,7 @@ async def _without_file(request: Request, work: Work, call: Call) -> Response:
     return await answer(request, work, found.uuid)
 
 
-async def _cached(work: Work, src: str) -> user_cache.Cached | Response:
+async def _cached(work: RequestContext, src: str) -> user_cache.Cached | Response:
     """The file of the cache that `src` names, written as it is or as in an address."""
     named = _SRC.fullmatch(src)
     if named is None:
@@ -143,14 +143,14 @@ async def _cached(work: Work, src: str) -> user_cache.Cached | Response:
     return said(404, f"Unknown src file.{more}")
 
 
-def _offer(work: Work, principal: Principal, call: Call, name: str = "") -> UploadOffer:
+def _offer(work: RequestContext, principal: Principal, call: Call, name: str = "") -> UploadOffer:
     """What is asked for, once it is certain that they may. Raises Denied and Usage."""
     fields, own = call.meant({**call.said, "src": "", "filename": name or call.said.get("filename", "")})
     with work.site.catalog.read() as connection:
         return offer_of(connection, principal, fields, own, door="raw")
 
 
-def _labels(work: Work, named: Named) -> Named:
+def _labels(work: RequestContext, named: Named) -> Named:
     with work.site.catalog.read() as connection:
         principal = work.context.principal
         if named.project and named.project.casefold() != "unassigned":
@@ -158,7 +158,7 @@ def _labels(work: Work, named: Named) -> Named:
         return by_labels(connection, principal, named)
 
 
-async def answer(request: Request, work: Work, uuid: str) -> Response:
+async def answer(request: Request, work: RequestContext, uuid: str) -> Response:
     """What a client hears of an import once it has ended."""
     found = await _ended(request, work, uuid)
     asked = await work.site.read(read_import_request, work.site.catalog, work.context.principal, uuid)
@@ -170,7 +170,7 @@ async def answer(request: Request, work: Work, uuid: str) -> Response:
     return uri_list(request, list(end.uris))
 
 
-async def _ended(request: Request, work: Work, uuid: str) -> Import:
+async def _ended(request: Request, work: RequestContext, uuid: str) -> Import:
     """The import of an id, once it has ended. Fault `server_stopping` where the server ends first; ClientDisconnect.
 
     Denied (401) where the login or token that it was asked for by ends first: the import goes on, and is told no more.

@@ -21,15 +21,15 @@ from scandock.services.logs import bind_upload, log
 from scandock.services.receiving import IncomingUpload, UploadOffer
 from scandock.web import urls
 from scandock.web.problems import unexpected
-from scandock.web.receiving.wanted import offer_of
-from scandock.web.request_context import Work
+from scandock.web.receiving.upload_fields import offer_of
+from scandock.web.request_context import RequestContext
 from scandock.web.security import info_of
 from scandock.web.xnat.errors import InboxOff, InboxUnknown
 from scandock.web.xnat.routing import Known, router, said
 from scandock.web.xnat.services import inbox
 from scandock.web.xnat.services.destinations import stands_there
 from scandock.web.xnat.services.inbox_folders import Place, find_place, is_there
-from scandock.web.xnat.wishes import Call
+from scandock.web.xnat.import_parameters import Call
 
 routes = router()
 _OWN: Final = ("PROJECT_ID", "SUBJECT_ID", "EXPT_LABEL")
@@ -39,7 +39,7 @@ _EXISTS: Final = {
 }
 
 
-async def ask(request: Request, work: Work, call: Call) -> Response:
+async def ask(request: Request, work: RequestContext, call: Call) -> Response:
     """Let a folder be imported; the address at which that can be followed, as the original answers it."""
     site = work.site
     offer, place = await site.read(_wanted, work, call)
@@ -60,7 +60,7 @@ async def ask(request: Request, work: Work, call: Call) -> Response:
     return Response(f"{urls.inbox_import(number)}\r\n", media_type="text/uri-list")
 
 
-async def _bring(request: Request, work: Work, incoming_upload: IncomingUpload, place: Place) -> None:
+async def _bring(request: Request, work: RequestContext, incoming_upload: IncomingUpload, place: Place) -> None:
     site = work.site
     bring = partial(
         inbox.bring, site.receiving, incoming_upload, place, work.context.principal, info_of(request), site.stopping.is_set
@@ -73,7 +73,7 @@ async def _bring(request: Request, work: Work, incoming_upload: IncomingUpload, 
         unexpected(request, error)
 
 
-def _wanted(work: Work, call: Call) -> tuple[UploadOffer, Place]:
+def _wanted(work: RequestContext, call: Call) -> tuple[UploadOffer, Place]:
     """What is asked for, and where it lies. Raises Denied and Usage, in the same words for all that is not there."""
     folders = work.site.settings.inbox_folders
     principal = work.context.principal

@@ -14,8 +14,8 @@ from scandock.rules.permissions import AccessDecision, Scope
 from scandock.services.alias_tokens import find_token_owner, revoke_by_secret
 from scandock.services.authentication import begin_login_for, begin_login, end_login
 from scandock.web import urls
-from scandock.web.deps import site_of
-from scandock.web.request_context import Work
+from scandock.web.deps import server_state
+from scandock.web.request_context import RequestContext
 from scandock.web.security import info_of, only_from_here, prove_password
 from scandock.web.xnat.bodies import pairs_of
 from scandock.web.xnat.routing import JSESSION, Anybody, Asking, Known, router, said
@@ -40,7 +40,7 @@ def with_login(request: Request, answer: Response, secret: str) -> Response:
     return answer
 
 
-async def _begin(work: Work, text: str | None = None) -> Response:
+async def _begin(work: RequestContext, text: str | None = None) -> Response:
     """Begin a login for whoever proved who they are by name and password, or keep theirs; its id is the answer.
 
     A token that is for less than everything begins none; it is told who it is of all the same.
@@ -131,7 +131,7 @@ async def issue_for(work: Known, login: str) -> Response:
     return await _issued(work, None if login.casefold() == me.name.casefold() else login)
 
 
-async def _issued(work: Work, of: str | None) -> Response:
+async def _issued(work: RequestContext, of: str | None) -> Response:
     made = await work.site.run(work.accounts.issue_token, scope=Scope.ALL, days=TOKEN_DAYS, name="XNAT client", account_name=of)
     me = work.context.principal
     name = me.name if of is None else (await work.read(lambda c: find_person(c, me, of))).name
@@ -150,7 +150,7 @@ async def _issued(work: Work, of: str | None) -> Response:
 @routes.get("/data/services/tokens/validate/{alias}/{secret}")
 async def validate(request: Request, alias: str, secret: str) -> Response:
     """Whose token it is. Denied (404) where it holds no more, the secret is wrong or the alias unknown."""
-    site = site_of(request)
+    site = server_state(request)
     holder = await site.run(find_token_owner, site.catalog, site.gate, alias, secret, info_of(request))
     if not holder:
         raise_denied(AccessDecision.HIDDEN)
@@ -160,7 +160,7 @@ async def validate(request: Request, alias: str, secret: str) -> Response:
 @routes.get("/data/services/tokens/invalidate/{alias}/{secret}", dependencies=[Depends(only_from_here)])
 async def invalidate(request: Request, alias: str, secret: str) -> Response:
     """End a token, with all that it made: who holds its secret may, whoever else they are, or nobody."""
-    site = site_of(request)
+    site = server_state(request)
     await site.run(revoke_by_secret, site.catalog, site.gate, alias, secret, info_of(request))
     return JSONResponse({"result": "OK"})
 

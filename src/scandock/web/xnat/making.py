@@ -39,7 +39,7 @@ from scandock.services.scan_types import fix_scan_types
 from scandock.services.session_errors import LabelTaken
 from scandock.web import urls
 from scandock.web.errors import NotFound
-from scandock.web.request_context import Work
+from scandock.web.request_context import RequestContext
 from scandock.web.xnat.assessor_items import said_in_assessor
 from scandock.web.xnat.bodies import form_in
 from scandock.web.xnat.documents import Document, read_document, said_in_document
@@ -47,7 +47,7 @@ from scandock.web.xnat.errors import ProjectOther, SubjectMissing
 from scandock.web.xnat.places import EXPERIMENTS, SUBJECTS, subject_of
 from scandock.web.xnat.routing import Known, router
 from scandock.web.xnat.schema import SCANS, SESSIONS
-from scandock.web.xnat.wishes import true
+from scandock.web.xnat.import_parameters import true
 
 routes = router()
 T = TypeVar("T")
@@ -73,7 +73,7 @@ def nameless(what: str, field: str) -> Usage:
     return RequestInvalid(f"The request gives the new {what} no {field}.", f"Say {field}, or PUT to its address.")
 
 
-async def said_in(work: Work, document: Sequence[tuple[str, str]] | None = None) -> DocumentFields:
+async def said_in(work: RequestContext, document: Sequence[tuple[str, str]] | None = None) -> DocumentFields:
     """What the query says, and a form or a document in the body where there is one, which may have been read."""
     pairs = list(await said_in_document(work) if document is None else document)
     return parse_fields([*(pairs or await form_in(work.request)), *work.request.query_params.multi_items()])
@@ -142,7 +142,7 @@ async def subject(request: Request, work: Known) -> Response:
     return answer(id_, new=new)
 
 
-async def put_subject(work: Work, pairs: Sequence[tuple[str, str]], *, whole: bool = False) -> tuple[str, bool]:
+async def put_subject(work: RequestContext, pairs: Sequence[tuple[str, str]], *, whole: bool = False) -> tuple[str, bool]:
     """The id of the subject at an address, made of what is said or changed by it; whether it is new.
 
     `whole`: what is not said is taken back.
@@ -206,7 +206,7 @@ async def post_experiment(request: Request, work: Known) -> Response:
     return posted(request, made.id)
 
 
-async def put_experiment(work: Work, document: Document, said: DocumentFields) -> tuple[Experiment, bool]:
+async def put_experiment(work: RequestContext, document: Document, said: DocumentFields) -> tuple[Experiment, bool]:
     """The experiment at an address, made of what is said or changed by it; whether it is new."""
     request = work.request
     scans = scans_in(document)
@@ -242,7 +242,7 @@ async def put_experiment(work: Work, document: Document, said: DocumentFields) -
     return found, False
 
 
-async def make_scans(work: Work, found: Experiment, scans: Sequence[session_creation.ScanRequest]) -> None:
+async def make_scans(work: RequestContext, found: Experiment, scans: Sequence[session_creation.ScanRequest]) -> None:
     change = session_creation.SessionChange(scans=_of_session(scans, found.standing.xsi_type))
     await work.do(lambda: session_creation.change_session(work.context, found.standing.uuid, change))
 
@@ -295,13 +295,13 @@ def _kind_of_scan(said: DocumentFields) -> str:
     return kind
 
 
-def _check_status(connection: Connection, work: Work, project: str) -> None:
+def _check_status(connection: Connection, work: RequestContext, project: str) -> None:
     """Denied to who may not activate and asks for it, before any of the request is done."""
     if true(work.request.query_params.get("activate")):
         rights.check(connection, work.context.principal, Action.SESSION_ACTIVATE, project)
 
 
-def _status_of(work: Work, found: Experiment) -> bool | None:
+def _status_of(work: RequestContext, found: Experiment) -> bool | None:
     """Whether a session is to be in quarantine, where that is asked for and is not so yet.
 
     `activate=true` takes it out, which is for owners; `quarantine=true` puts it there.
@@ -311,7 +311,7 @@ def _status_of(work: Work, found: Experiment) -> bool | None:
     return wanted if wanted != found.standing.quarantined else None
 
 
-def _there(connection: Connection, work: Work) -> Experiment | None:
+def _there(connection: Connection, work: RequestContext) -> Experiment | None:
     """The experiment that an address names, under whatever subject it stands there now. Denied."""
     places = work.request.path_params
     return found_or_none(
@@ -325,7 +325,7 @@ def _there(connection: Connection, work: Work) -> Experiment | None:
     )
 
 
-def _assessor_there(connection: Connection, work: Work) -> Assessor | None:
+def _assessor_there(connection: Connection, work: RequestContext) -> Assessor | None:
     """The assessor that an address names, where no session has that name. Denied."""
     if _there(connection, work) is not None:
         return None
@@ -341,7 +341,7 @@ def _assessor_there(connection: Connection, work: Work) -> Assessor | None:
     )
 
 
-def _make_experiment(work: Work, said: DocumentFields, label: str, scans: Sequence[session_creation.ScanRequest]) -> Experiment:
+def _make_experiment(work: RequestContext, said: DocumentFields, label: str, scans: Sequence[session_creation.ScanRequest]) -> Experiment:
     """A session made by hand, with its scans, without files."""
     places, context, asked = work.request.path_params, work.context, work.request.query_params
     to_be_changed = not said.xsi_type and any(true(asked.get(one)) for one in _OF_WHAT_STANDS)
@@ -377,7 +377,7 @@ class _Person:
     label: str
 
 
-def _person(connection: Connection, work: Work, said: DocumentFields) -> _Person:
+def _person(connection: Connection, work: RequestContext, said: DocumentFields) -> _Person:
     """The subject that a new session is of: in the address, else in the query."""
     places, principal = work.request.path_params, work.context.principal
     in_project = places.get("project") or said.get("project") or None
@@ -394,7 +394,7 @@ def _person(connection: Connection, work: Work, said: DocumentFields) -> _Person
 
 
 def _change_of(
-    connection: Connection, work: Work, found: Experiment, said: DocumentFields, scans: Sequence[session_creation.ScanRequest]
+    connection: Connection, work: RequestContext, found: Experiment, said: DocumentFields, scans: Sequence[session_creation.ScanRequest]
 ) -> session_creation.SessionChange:
     """Label, subject, type, status, attributes and scans, as far as they are said and differ."""
     one, places = found.standing, work.request.path_params
@@ -419,7 +419,7 @@ def _change_of(
     )
 
 
-def _other_subject(connection: Connection, work: Work, found: Experiment, named: str) -> str:
+def _other_subject(connection: Connection, work: RequestContext, found: Experiment, named: str) -> str:
     """The label of the subject that is named, where it is another than the session's; empty where it is not."""
     one = found.standing
     if named.casefold() == one.subject.casefold() or subject_number(named) == one.subject_id:

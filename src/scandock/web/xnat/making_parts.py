@@ -20,12 +20,12 @@ from scandock.services.next_tree import ResourcePath
 from scandock.services.session_errors import LabelTaken
 from scandock.services.session_parts import ScanPart
 from scandock.web import urls
-from scandock.web.request_context import Work
+from scandock.web.request_context import RequestContext
 from scandock.web.xnat.making import answer, make_scans, nameless, posted, said_in, wanted_scan
 from scandock.web.xnat.places import EXPERIMENTS, HOLDERS, experiment_of, holder_of
 from scandock.web.xnat.routing import Known, router
 from scandock.web.xnat.uploading_files import place_of, words_in
-from scandock.web.xnat.wishes import true
+from scandock.web.xnat.import_parameters import true
 
 routes = router()
 
@@ -52,7 +52,7 @@ async def scan(request: Request, work: Known) -> Response:
     return answer(scan_id)
 
 
-def _scan_at(connection: Connection, work: Work, scan_id: str) -> tuple[Experiment, ScanPart | None]:
+def _scan_at(connection: Connection, work: RequestContext, scan_id: str) -> tuple[Experiment, ScanPart | None]:
     found = experiment_of(connection, work, Action.SESSION_EDIT)
     rows = session_parts.find_scans(connection, found.standing)
     return found, next((row for row in rows if row.scan_id == scan_id), None)
@@ -115,7 +115,7 @@ async def refresh(request: Request, work: Known) -> Response:
     return PlainTextResponse("")
 
 
-def _checked(work: Work, named: Mapping[str, str]) -> Callable[[Connection], object]:
+def _checked(work: RequestContext, named: Mapping[str, str]) -> Callable[[Connection], object]:
     project, subject, experiment = named.get("project"), named.get("subject"), named.get("experiment")
     principal, edit = work.context.principal, Action.SESSION_EDIT
 

@@ -23,7 +23,7 @@ from scandock.services.resource_zips import make_empty_zip, zip_sessions
 from scandock.web.file_answers import zip_answer
 from scandock.web.held_documents import held_document
 from scandock.web.json_bodies import check_values, no_json
-from scandock.web.request_context import Work
+from scandock.web.request_context import RequestContext
 from scandock.web.xnat.routing import Known, few_names, router
 from scandock.web.xnat.zipping import damaged_of
 
@@ -84,7 +84,7 @@ async def _asked(request: Request) -> DownloadRequest:
 Body = Annotated[DownloadRequest, Depends(_asked)]
 
 
-async def _make(work: Work, asked: DownloadRequest) -> tuple[str, int]:
+async def _make(work: RequestContext, asked: DownloadRequest) -> tuple[str, int]:
     """Keep what is asked for: its id, and its bytes. Usage `request_invalid`, Denied."""
     named = asked.named
     if not named:

@@ -12,7 +12,7 @@ from scandock.services import session_parts
 from scandock.services.xnat_lookup import AnySession
 from scandock.services.project_resources import ResourceOwner
 from scandock.services.session_parts import ResourcePart, ScanPart
-from scandock.web.request_context import Work
+from scandock.web.request_context import RequestContext
 from scandock.web.xnat.places import any_of, experiment_of, experiments_of
 
 
@@ -26,7 +26,7 @@ class Chosen:
     resources: list[ResourcePart]
 
 
-def chosen(connection: Connection, work: Work, *, whole: bool = False, name: str | None = None) -> Chosen:
+def chosen(connection: Connection, work: RequestContext, *, whole: bool = False, name: str | None = None) -> Chosen:
     """What `.../scans/1,2/resources/DICOM` names, to be read: of several names what there is. Denied, Usage
     `scan_unknown`, `resource_unknown`.
 
@@ -37,7 +37,7 @@ def chosen(connection: Connection, work: Work, *, whole: bool = False, name: str
     return part_of(connection, found, work.request.path_params, whole=whole)
 
 
-def chosen_of_each(connection: Connection, work: Work, *, whole: bool = False) -> list[Chosen]:
+def chosen_of_each(connection: Connection, work: RequestContext, *, whole: bool = False) -> list[Chosen]:
     """What `chosen` gives, of each of several experiments (`E1,E2`) that has it. Denied; Usage where none has it."""
     places = work.request.path_params
     names = session_parts.split_names(places.get("experiment", ""))

@@ -14,7 +14,7 @@ from scandock.model.request_errors import ValueInvalid
 from scandock.rules.permissions import Action, Role
 from scandock.services import rights
 from scandock.services.members import list_members, set_member
-from scandock.web.request_context import Work
+from scandock.web.request_context import RequestContext
 from scandock.web.xnat.answers import listing
 from scandock.web.xnat.routing import Known, router
 from scandock.web.xnat.services import projects
@@ -59,7 +59,7 @@ async def leave(work: Known, project: str, group: str, login: str) -> Response:
     return PlainTextResponse("")
 
 
-def _leave(work: Work, project: str, login: str, role: Role) -> None:
+def _leave(work: RequestContext, project: str, login: str, role: Role) -> None:
     context = work.context
     there = {one.name.casefold(): one.role for one in list_members(context.catalog, context.principal, project)}
     if there.get(login.casefold()) is not role:
@@ -67,7 +67,7 @@ def _leave(work: Work, project: str, login: str, role: Role) -> None:
     _set(work, project, login, None)
 
 
-def _set(work: Work, project: str, login: str, role: Role | None) -> None:
+def _set(work: RequestContext, project: str, login: str, role: Role | None) -> None:
     context = work.context
     set_member(context.catalog, context.principal, project, login, role, context.request)
 

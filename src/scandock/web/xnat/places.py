@@ -23,7 +23,7 @@ from scandock.services.xnat_lookup import (
     find_prearchive_session,
 )
 from scandock.services.project_resources import ResourceOwner, find_project_resources, find_subject_resources
-from scandock.web.request_context import Work
+from scandock.web.request_context import RequestContext
 
 SUBJECTS: Final = ("/data/subjects/{subject}", "/data/projects/{project}/subjects/{subject}")
 EXPERIMENTS: Final = (
@@ -41,7 +41,7 @@ HOLDERS: Final = (*SHELVES, *EXPERIMENTS, *(f"{one}/scans/{{scans}}" for one in 
 PREARCHIVED: Final = "/data/prearchive/projects/{project}/{timestamp}/{label}"
 
 
-def subject_of(connection: Connection, work: Work, action: Action = Action.SUBJECT_READ) -> SubjectRecord:
+def subject_of(connection: Connection, work: RequestContext, action: Action = Action.SUBJECT_READ) -> SubjectRecord:
     """The subject that an address names. Denied."""
     places = work.request.path_params
     return find_subject(
@@ -50,7 +50,7 @@ def subject_of(connection: Connection, work: Work, action: Action = Action.SUBJE
 
 
 def experiment_of(
-    connection: Connection, work: Work, action: Action = Action.SESSION_READ, name: str | None = None
+    connection: Connection, work: RequestContext, action: Action = Action.SESSION_READ, name: str | None = None
 ) -> Experiment:
     """The experiment that an address names, or (`name`) one of several that it names with commas. Denied."""
     places = work.request.path_params
@@ -65,7 +65,7 @@ def experiment_of(
 
 
 def experiment_or_assessor(
-    connection: Connection, work: Work, action: Action = Action.SESSION_READ
+    connection: Connection, work: RequestContext, action: Action = Action.SESSION_READ
 ) -> Experiment | Assessor:
     """The session that an address of an experiment names, else the assessor. Denied."""
     places = work.request.path_params
@@ -84,7 +84,7 @@ def experiment_or_assessor(
         )
 
 
-def experiments_of(connection: Connection, work: Work, names: Sequence[str]) -> list[Experiment]:
+def experiments_of(connection: Connection, work: RequestContext, names: Sequence[str]) -> list[Experiment]:
     """The experiments that an address names with commas and that one may read, each once. Denied where none is."""
     places = work.request.path_params
     return find_experiments(
@@ -97,7 +97,7 @@ def experiments_of(connection: Connection, work: Work, names: Sequence[str]) -> 
     )
 
 
-def shelf_of(connection: Connection, work: Work, action: Action = Action.SESSION_READ) -> ResourceOwner:
+def shelf_of(connection: Connection, work: RequestContext, action: Action = Action.SESSION_READ) -> ResourceOwner:
     """The shelf of the project or the subject that an address names; `action` as it is of a session. Denied."""
     places = work.request.path_params
     if "subject" in places:
@@ -106,28 +106,28 @@ def shelf_of(connection: Connection, work: Work, action: Action = Action.SESSION
     return find_project_resources(connection, work.context.principal, places["project"], action)
 
 
-def holder_of(connection: Connection, work: Work, action: Action = Action.SESSION_READ) -> Experiment | ResourceOwner:
+def holder_of(connection: Connection, work: RequestContext, action: Action = Action.SESSION_READ) -> Experiment | ResourceOwner:
     """The archived experiment, or the shelf, that an address names. Denied."""
     if "experiment" in work.request.path_params:
         return experiment_of(connection, work, action)
     return shelf_of(connection, work, action)
 
 
-def waiting_of(connection: Connection, work: Work, action: Action = Action.PREARCHIVE_READ) -> PrearchiveSession:
+def waiting_of(connection: Connection, work: RequestContext, action: Action = Action.PREARCHIVE_READ) -> PrearchiveSession:
     """The prearchive session that an address names. Denied."""
     places = work.request.path_params
     where = PrearchiveSession(places["project"], places["timestamp"], places["label"])
     return find_prearchive_session(connection, work.context.principal, where, action)
 
 
-def session_of(connection: Connection, work: Work) -> AnySession:
+def session_of(connection: Connection, work: RequestContext) -> AnySession:
     """The session that an address names, of the archive or the prearchive, to be read. Denied."""
     if "timestamp" in work.request.path_params:
         return waiting_of(connection, work)
     return experiment_of(connection, work)
 
 
-def any_of(connection: Connection, work: Work) -> AnySession | ResourceOwner:
+def any_of(connection: Connection, work: RequestContext) -> AnySession | ResourceOwner:
     """Whatever has files, to be read. Denied."""
     if "timestamp" in work.request.path_params:
         return waiting_of(connection, work)

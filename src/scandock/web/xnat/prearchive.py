@@ -16,15 +16,15 @@ from scandock.model import uris
 from scandock.services import session_parts
 from scandock.services.session_errors import SessionsMissing
 from scandock.web import urls
-from scandock.web.xnat import files, inside, things
+from scandock.web.xnat import files, session_parts, item_documents
 from scandock.web.xnat.answers import Item, filters_of, format_of, item, listing
 from scandock.web.xnat.parts import Chosen, chosen
 from scandock.web.xnat.places import PREARCHIVED, waiting_of
 from scandock.web.xnat.routing import Asking, Known, router, said
 from scandock.web.xnat.services import contents, session_logs
 from scandock.web.xnat.services.columns import Rows
-from scandock.web.xnat.services.waiting import list_waiting, row_of
-from scandock.web.xnat.shown import is_for_a_page, page_of_session, to_page
+from scandock.web.xnat.services.prearchive_sessions import list_waiting, row_of
+from scandock.web.xnat.page_redirects import is_for_a_page, page_of_session, to_page
 from scandock.web.xnat.zipping import as_zip
 
 routes = router()
@@ -71,7 +71,7 @@ async def session(request: Request, work: Asking) -> Response:
         return listing(request, await work.read(lambda c: row_of(c, waiting_of(c, work).standing)))
 
     def ask(connection: Connection) -> Item:
-        return things.experiment_item(connection, waiting_of(connection, work))
+        return item_documents.experiment_item(connection, waiting_of(connection, work))
 
     return item(request, await work.read(ask))
 
@@ -83,14 +83,14 @@ async def scans(request: Request, work: Known) -> Response:
     def ask(connection: Connection) -> Rows:
         found = waiting_of(connection, work)
         rows = session_parts.find_scans(connection, found.standing)
-        return contents.list_scans(rows, found.uri, things.told_of_session(found), request.query_params.get("columns"))
+        return contents.list_scans(rows, found.uri, item_documents.told_of_session(found), request.query_params.get("columns"))
 
     return listing(request, await work.read(ask), title="Scans")
 
 
 @routes.get(f"{PREARCHIVED}/scans/{{scans}}")
 async def scan(request: Request, work: Known) -> Response:
-    return await as_zip(work) if format_of(request, "xml") == "zip" else await inside.scan(request, work)
+    return await as_zip(work) if format_of(request, "xml") == "zip" else await session_parts.scan(request, work)
 
 
 async def resources(request: Request, work: Known) -> Response:
@@ -116,7 +116,7 @@ async def resources(request: Request, work: Known) -> Response:
 async def resource(request: Request, work: Known) -> Response:
     if format_of(request, "json") == "zip":
         return await as_zip(work)
-    return await inside.resource(request, work)
+    return await session_parts.resource(request, work)
 
 
 async def all_files(request: Request, work: Known) -> Response:

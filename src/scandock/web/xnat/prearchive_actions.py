@@ -18,8 +18,8 @@ from scandock.services.moving import ServiceContext, move_session
 from scandock.services.prearchive import rebuild_session
 from scandock.services.session_errors import HeldUndecided
 from scandock.services.trash import delete_session
-from scandock.web.request_context import Work
-from scandock.web.xnat.archive_wishes import new_project, wishes_of
+from scandock.web.request_context import RequestContext
+from scandock.web.xnat.archive_parameters import new_project, wishes_of
 from scandock.web.xnat.codes import ARCHIVING, VERBS, refused
 from scandock.web.xnat.following import followed, key_of
 from scandock.web.xnat.parameters import Parameters, parameters
@@ -67,7 +67,7 @@ def _build(context: ServiceContext, found: SessionRecord, _: Parameters) -> Resp
     return PlainTextResponse(found.uri)
 
 
-async def _commit(work: Work, found: SessionRecord, asked: Parameters) -> Response:
+async def _commit(work: RequestContext, found: SessionRecord, asked: Parameters) -> Response:
     """200 and where it waits, or 301 without Location and where it is archived now: clients tell them apart by this.
 
     Who names a listener's key hears 200, as of what goes on beside, and the end from the key.

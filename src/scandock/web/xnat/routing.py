@@ -25,9 +25,9 @@ from scandock.model.request_errors import RequestInvalid
 from scandock.rules.permissions import AccessDecision
 from scandock.services.xnat_lookup import resolve_project
 from scandock.services.session_parts import split_names
-from scandock.web.deps import site_of
+from scandock.web.deps import server_state
 from scandock.web.problems import note, request_id_of, retry_after, unexpected
-from scandock.web.request_context import Work
+from scandock.web.request_context import RequestContext
 from scandock.web.security import COOKIE, from_elsewhere, identify
 
 JSESSION: Final = "JSESSIONID"
@@ -104,7 +104,7 @@ async def no_route(request: Request, error: Exception) -> Response:
     return said(error.status_code, "There is nothing at this address.")
 
 
-async def _asking(request: Request) -> Work:
+async def _asking(request: Request) -> RequestContext:
     """The desk of a request. Denied where what it brings proves nothing, or another site's page sent a change.
 
     These clients have no CSRF token of ours: a login of theirs (JSESSIONID) is no cookie of the pages, and counts for
@@ -117,7 +117,7 @@ async def _asking(request: Request) -> Work:
         elsewhere = from_elsewhere(request)
         if elsewhere or (principal.door is Door.COOKIE and request.cookies.get(COOKIE)):
             check_csrf(principal, request.headers.get("x-csrf-token"), cross_site=elsewhere)
-    work = Work(request, principal)
+    work = RequestContext(request, principal)
     named = request.path_params.get("project")
     if named is not None and named not in principal.roles:
         meant = await work.read(lambda c: resolve_project(c, principal, named))
@@ -156,7 +156,7 @@ def _check_names(request: Request) -> None:
 
 def few_names(request: Request, count: int) -> None:
     """Usage for a request that has more different names than are looked up for one."""
-    site = site_of(request)
+    site = server_state(request)
     if count > site.settings.max_names:
         site.metrics.names.inc()
         raise RequestInvalid(
@@ -165,22 +165,22 @@ def few_names(request: Request, count: int) -> None:
         )
 
 
-async def _looking(work: Annotated[Work, Depends(_asking)]) -> Work:
+async def _looking(work: Annotated[RequestContext, Depends(_asking)]) -> RequestContext:
     """Denied (401) where a login is brought that has ended: an empty list would be taken for an answer."""
     if not work.context.principal.signed_in and work.request.cookies.get(JSESSION):
         raise_denied(AccessDecision.SIGN_IN)
     return work
 
 
-async def _signed_in(work: Annotated[Work, Depends(_asking)]) -> Work:
+async def _signed_in(work: Annotated[RequestContext, Depends(_asking)]) -> RequestContext:
     if not work.context.principal.signed_in:
         raise_denied(AccessDecision.SIGN_IN)
     return work
 
 
-Asking = Annotated[Work, Depends(_looking)]
+Asking = Annotated[RequestContext, Depends(_looking)]
 """The desk of whoever asks, nobody in particular too: what is public may be read."""
-Anybody = Annotated[Work, Depends(_asking)]
+Anybody = Annotated[RequestContext, Depends(_asking)]
 """The same of who begins or ends a login, and may bring one that has ended."""
-Known = Annotated[Work, Depends(_signed_in)]
+Known = Annotated[RequestContext, Depends(_signed_in)]
 """The desk of somebody who is signed in."""

@@ -9,14 +9,14 @@ from scandock.access.principal import raise_denied
 from scandock.rules.permissions import AccessDecision
 from scandock.services import browsing
 from scandock.web.bodies import takes_body
-from scandock.web.request_context import Work
+from scandock.web.request_context import RequestContext
 from scandock.web.xnat.answers import listing
 from scandock.web.xnat.routing import Asking, Known, router
 from scandock.web.xnat.services import saved_searches
 from scandock.web.xnat.services.default_searches import default_search
 from scandock.web.xnat.services.search_bundle import MAX_BYTES, read_bundle
 from scandock.web.xnat.services.searching import elements, fields, search
-from scandock.web.xnat.wishes import true
+from scandock.web.xnat.import_parameters import true
 
 routes = router()
 
@@ -82,7 +82,7 @@ async def get_search_of_project(work: Asking, project: str, search: str) -> Resp
     return _xml(await _document(work, search, found.id))
 
 
-async def _document(work: Work, search: str, project: str | None = None) -> bytes:
+async def _document(work: RequestContext, search: str, project: str | None = None) -> bytes:
     """The document of a saved search, or of a type's default one. Denied."""
     if not search.startswith("@"):
         return (await work.read(lambda c: saved_searches.find_saved(c, work.context.principal, search))).written()
@@ -96,7 +96,7 @@ def _xml(document: bytes) -> Response:
     return Response(document, media_type="text/xml; charset=utf-8")
 
 
-async def _results(request: Request, work: Work, document: bytes) -> Response:
+async def _results(request: Request, work: RequestContext, document: bytes) -> Response:
     bundle = await work.do(lambda: read_bundle(document))
     found = await work.read(lambda c: search(c, work.context.principal, bundle))
     return listing(request, found, title=bundle.root)

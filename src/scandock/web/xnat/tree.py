@@ -16,7 +16,7 @@ from scandock.services import browsing, rights
 from scandock.services.assessors import Assessor
 from scandock.services.project_description import read_description
 from scandock.web import urls
-from scandock.web.xnat import things
+from scandock.web.xnat import item_documents
 from scandock.web.xnat.answers import Item, filters_of, format_of, item, listing, window_of
 from scandock.web.xnat.assessor_items import assessor_item
 from scandock.web.xnat.assessors import filters_of_assessors, session_in
@@ -29,7 +29,7 @@ from scandock.web.xnat.services.experiments import list_experiments
 from scandock.web.xnat.services.history import history_of
 from scandock.web.xnat.services.projects import list_projects
 from scandock.web.xnat.services.subjects import list_subjects
-from scandock.web.xnat.shown import is_for_a_page, page_of_session, page_of_subject, to_page
+from scandock.web.xnat.page_redirects import is_for_a_page, page_of_session, page_of_subject, to_page
 from scandock.web.xnat.zipping import as_zip
 
 routes = router()
@@ -97,8 +97,8 @@ async def project(request: Request, work: Asking, project: str) -> Response:
     def ask(connection: Connection) -> Item:
         found = browsing.find_project(connection, work.context.principal, project)
         may_read = rights.is_allowed(connection, work.context.principal, Action.PROJECT_READ, project)
-        own = things.own_items(connection, shelf_of(connection, work)) if may_read else []
-        return things.project_item(found, read_description(connection, project, with_contact=may_read), own)
+        own = item_documents.own_items(connection, shelf_of(connection, work)) if may_read else []
+        return item_documents.project_item(found, read_description(connection, project, with_contact=may_read), own)
 
     return item(request, await work.read(ask))
 
@@ -122,8 +122,8 @@ async def subject(request: Request, work: Asking) -> Response:
 
     def ask(connection: Connection) -> Item:
         found = subject_of(connection, work)
-        own = things.own_items(connection, shelf_of(connection, work))
-        return things.subject_item(found, own, things.experiment_items(connection, work.context.principal, found))
+        own = item_documents.own_items(connection, shelf_of(connection, work))
+        return item_documents.subject_item(found, own, item_documents.experiment_items(connection, work.context.principal, found))
 
     return item(request, await work.read(ask))
 
@@ -191,7 +191,7 @@ async def experiment(request: Request, work: Asking) -> Response:
 
     def ask(connection: Connection) -> Item:
         found = experiment_or_assessor(connection, work)
-        return assessor_item(found) if isinstance(found, Assessor) else things.experiment_item(connection, found)
+        return assessor_item(found) if isinstance(found, Assessor) else item_documents.experiment_item(connection, found)
 
     return item(request, await work.read(ask))
 

@@ -43,10 +43,10 @@ from scandock.web.receiving.multipart import FormReader, boundary_of
 from scandock.web.receiving.raw import length_of
 from scandock.web.receiving.spooling import Spooling
 from scandock.web.receiving.stream import whole_body
-from scandock.web.request_context import Work
+from scandock.web.request_context import RequestContext
 from scandock.web.xnat.places import HOLDERS, holder_of
 from scandock.web.xnat.routing import Known, router
-from scandock.web.xnat.wishes import true
+from scandock.web.xnat.import_parameters import true
 
 routes = router()
 _UNDEFINED: Final = frozenset({"U", "NULL"})
@@ -92,13 +92,13 @@ async def put(request: Request, work: Known, path: str = "") -> Response:
     return PlainTextResponse("")
 
 
-async def _came(work: Work, held: SpaceReservation, received: int) -> None:
+async def _came(work: RequestContext, held: SpaceReservation, received: int) -> None:
     """Note what came of a body. Fault `disk_full` where it stated no size and eats what others reserved."""
     if held.came(received):
         await work.site.run(held.check)
 
 
-async def made(work: Work, uuid: str, change: TreeChange) -> None:
+async def made(work: RequestContext, uuid: str, change: TreeChange) -> None:
     """Have a change made, beside others that wait for the same session; raises what refused it."""
     await asyncio.shield(asyncio.wrap_future(work.site.hands.submit(uuid, change)))
 
@@ -113,7 +113,7 @@ def _name_of(request: Request) -> str:
     return said
 
 
-def _wanted(connection: Connection, work: Work, named: str) -> tuple[ResourceUpload, OwnResources | None]:
+def _wanted(connection: Connection, work: RequestContext, named: str) -> tuple[ResourceUpload, OwnResources | None]:
     """Where the files are to stand, and the shelf that may have to be made for it.
 
     Denied, Usage `scan_unknown`, `resource_unknown`, `file_exists`. Asked again when they are shown.
@@ -147,7 +147,7 @@ def words_in(asked: QueryParams) -> dict[str, str]:
     return {name: asked.get(name, "")[:most] for name, most in _WORDS.items()}
 
 
-def place_of(connection: Connection, work: Work, action: Action = Action.SESSION_EDIT) -> tuple[ResourcePath, bool]:
+def place_of(connection: Connection, work: RequestContext, action: Action = Action.SESSION_EDIT) -> tuple[ResourcePath, bool]:
     """The one resource that an address names, and whether it is there. Denied, Usage `label_unusable`."""
     places = work.request.path_params
     found = holder_of(connection, work, action)
@@ -175,7 +175,7 @@ def place_of(connection: Connection, work: Work, action: Action = Action.SESSION
 class _Taking:
     """One file on its way into the stage."""
 
-    def __init__(self, work: Work, came: StagedUpload, name: str, most: int) -> None:
+    def __init__(self, work: RequestContext, came: StagedUpload, name: str, most: int) -> None:
         self.name = name
         self.digests = Digests()
         self.file = StagedFileWriter(came.stage, came.next_rel())
@@ -189,7 +189,7 @@ class _Taking:
             self.file.close()
 
 
-async def _begin(work: Work, came: StagedUpload, name: str, most: int) -> _Taking:
+async def _begin(work: RequestContext, came: StagedUpload, name: str, most: int) -> _Taking:
     return await work.do(lambda: _Taking(work, came, name, most))
 
 
@@ -198,7 +198,7 @@ async def _end(came: StagedUpload, taking: _Taking) -> None:
     came.add(taking.file.rel, taking.name, taking.digests)
 
 
-async def _receive(work: Work, came: StagedUpload, held: SpaceReservation, name: str) -> None:
+async def _receive(work: RequestContext, came: StagedUpload, held: SpaceReservation, name: str) -> None:
     taking = await _begin(work, came, name, work.site.receiving.limits.upload_bytes)
     try:
         async with aclosing(whole_body(work.site, work.request)) as body:
@@ -213,7 +213,7 @@ async def _receive(work: Work, came: StagedUpload, held: SpaceReservation, name:
         await taking.close()
 
 
-async def _receive_form(work: Work, came: StagedUpload, held: SpaceReservation, named: str, folder: str) -> None:
+async def _receive_form(work: RequestContext, came: StagedUpload, held: SpaceReservation, named: str, folder: str) -> None:
     """The files of a form: under the address's name where it names one, else in its folder under their own."""
     reader = FormReader(boundary_of(work.request), many=True)
     left = work.site.receiving.limits.upload_bytes
@@ -245,7 +245,7 @@ async def _receive_form(work: Work, came: StagedUpload, held: SpaceReservation, 
             await taking.close()
 
 
-def _unpacked(work: Work, came: StagedUpload, held: SpaceReservation, named: str) -> None:
+def _unpacked(work: RequestContext, came: StagedUpload, held: SpaceReservation, named: str) -> None:
     """Let the files of an archive stand in its place: below the folder that the address names."""
     archives, came.files = came.files, []
     for one in archives:

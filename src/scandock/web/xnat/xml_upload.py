@@ -15,13 +15,13 @@ from starlette.responses import Response
 
 from scandock.model.request_errors import RequestInvalid
 from scandock.services.xnat_lookup import resolve_project
-from scandock.web.request_context import Work
+from scandock.web.request_context import RequestContext
 from scandock.web.xnat import making, making_parts
 from scandock.web.xnat.documents import bare_document, type_of
 from scandock.web.xnat.routing import Known, router
 
 routes = router()
-Put = Callable[[Request, Work], Awaitable[Response]]
+Put = Callable[[Request, RequestContext], Awaitable[Response]]
 
 
 @routes.post("/xapi/archive/upload/xml")
@@ -53,11 +53,11 @@ def _once(body: bytes) -> Callable[[], Awaitable[dict[str, Any]]]:
     return receive
 
 
-async def _project(request: Request, work: Work) -> Response:
+async def _project(request: Request, work: RequestContext) -> Response:
     return await making.project(request, work, request.path_params["project"])
 
 
-async def _experiment(_: Request, work: Work) -> Response:
+async def _experiment(_: Request, work: RequestContext) -> Response:
     return await making.experiment(work)
 
 

@@ -19,12 +19,12 @@ from scandock.services.pagination import check_choices
 from scandock.services.resource_zips import ResourceChoice, make_empty_zip, zip_sessions
 from scandock.services.session_parts import Folder, ResourcePart
 from scandock.web.file_answers import zip_answer
-from scandock.web.request_context import Work
+from scandock.web.request_context import RequestContext
 from scandock.web.xnat.parts import chosen, chosen_of_each
 from scandock.web.xnat.places import experiments_of
 
 
-async def as_zip(work: Work, folder: Folder | None = None) -> Response:
+async def as_zip(work: RequestContext, folder: Folder | None = None) -> Response:
     """All files of the part that an address names, or those of a folder in it.
 
     Of several experiments (`E1,E2`), of each, and of each once.
@@ -54,7 +54,7 @@ def damaged_of(request: Request) -> Damaged:
     return Damaged(named)
 
 
-def _of_each(connection: Connection, work: Work, names: Sequence[str]) -> list[tuple[str, ResourceChoice]]:
+def _of_each(connection: Connection, work: RequestContext, names: Sequence[str]) -> list[tuple[str, ResourceChoice]]:
     """The part that an address names of each of several experiments that has it. Denied; Usage where none has it."""
     places = work.request.path_params
     if "resources" not in places and session_parts.is_all(places.get("scans", "ALL")):  # which any experiment has

@@ -109,7 +109,7 @@ class _Spooling:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class InboxStatus:
     """How an import of a folder goes."""
 
     number: int
@@ -123,7 +123,7 @@ class Told:
     changed: int
 
 
-def tell(catalog: Catalog, principal: Principal, number: int) -> Told | None:
+def tell(catalog: Catalog, principal: Principal, number: int) -> InboxStatus | None:
     """How it goes; None where there is none of that number, or it is another's."""
     with catalog.read() as connection:
         row = connection.execute(
@@ -135,7 +135,7 @@ def tell(catalog: Catalog, principal: Principal, number: int) -> Told | None:
     if row is None or (row.account_id != principal.account_id and not principal.admin):
         return None
     status, resolution = _how(catalog, principal, row.uuid, row.message)
-    return Told(
+    return InboxStatus(
         number=number,
         username=row.name,
         path=row.path,

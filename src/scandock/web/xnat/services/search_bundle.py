@@ -21,7 +21,7 @@ _METHODS: Final = frozenset({"AND", "OR"})
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class SearchRequest:
     """A column: a type, and one of its fields by id or by path."""
 
     element: str
@@ -53,7 +53,7 @@ class Bundle:
 
     root: str
     """The type that each row is of."""
-    columns: tuple[Wanted, ...]
+    columns: tuple[SearchRequest, ...]
     where: Criteria
 
 
@@ -79,7 +79,7 @@ def bundle_of(root: ET.Element) -> Bundle:
     of = _text(root, "root_element_name")
     if not of:
         raise off("The search does not say what it is of.", "Name a type as root_element_name.")
-    columns = [Wanted(_text(one, "element_name"), _text(one, "field_ID")) for one in root.iterfind("search_field")]
+    columns = [SearchRequest(_text(one, "element_name"), _text(one, "field_ID")) for one in root.iterfind("search_field")]
     for n, one in enumerate(columns, 1):
         if not one.element or not one.field:
             raise off(f"Column {n} of the search is not named.", "A search_field has element_name and field_ID.")

@@ -17,7 +17,7 @@ from scandock.model import request_limits
 from scandock.model.limit_counts import RequestLimit, count_exceeded
 from scandock.web.xnat.services import experiments, projects, subjects
 from scandock.web.xnat.services.columns import MAX_COLUMNS, Column, Rows, joined, read, too_many
-from scandock.web.xnat.services.search_bundle import Bundle, Criteria, Criterion, Wanted
+from scandock.web.xnat.services.search_bundle import Bundle, Criteria, Criterion, SearchRequest
 from scandock.web.xnat.services.search_comparing import any_of, compare
 from scandock.web.xnat.services.search_fields import FIELDS, Field, Kind, field_of, kind_of, type_of
 from scandock.web.xnat.services.xml_reading import off
@@ -146,17 +146,17 @@ class _Search:
 
     def _columns(self) -> list[Column]:
         """The columns of the answer, each header once: those that are asked for or else all, and what is in each."""
-        asked = self._bundle.columns or [Wanted(self._bundle.root, name) for name in FIELDS[self._kind]]
+        asked = self._bundle.columns or [SearchRequest(self._bundle.root, name) for name in FIELDS[self._kind]]
         if len(asked) > MAX_COLUMNS:
             raise count_exceeded(RequestLimit.COLUMNS, too_many("columns", MAX_COLUMNS))
         found: dict[str, Column] = {}
-        for one in (*asked, *(Wanted(self._bundle.root, name) for name in _ALWAYS[self._kind])):
+        for one in (*asked, *(SearchRequest(self._bundle.root, name) for name in _ALWAYS[self._kind])):
             header = self._header(one)
             if header not in found:
                 found[header] = replace(self._column(one), name=header)
         return list(found.values())
 
-    def _header(self, wanted: Wanted) -> str:
+    def _header(self, wanted: SearchRequest) -> str:
         """The field's id in lower case, and before it the type, where it is not the rows' own."""
         element, name = wanted.element.lower(), wanted.field.lower()
         name = name.removeprefix(f"{element}/")
@@ -164,7 +164,7 @@ class _Search:
             return _TITLED
         return name if element == self._root else f"{element}_{name}".replace(":", "_").replace("/", "_")
 
-    def _column(self, wanted: Wanted) -> Column:
+    def _column(self, wanted: SearchRequest) -> Column:
         """A column of the rows; an empty one for a type or a field that nobody knows."""
         element, kind = wanted.element.lower(), kind_of(wanted.element)
         name = _after(wanted.element, wanted.field)

@@ -4,7 +4,7 @@ import pytest
 
 from scandock.model.errors import Usage
 from scandock.rules.import_request import ImportRequest
-from scandock.web.receiving.wanted import check_agree, check_foreign, filename_of, key_of, named_once, request_of
+from scandock.web.receiving.upload_fields import check_agree, check_foreign, filename_of, key_of, named_once, request_of
 
 
 def test_what_is_named_is_asked_of_the_import():

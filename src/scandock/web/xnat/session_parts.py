@@ -9,7 +9,7 @@ from starlette.responses import PlainTextResponse, Response
 from scandock.services import session_parts
 from scandock.services.file_errors import ResourceUnknown
 from scandock.services.session_errors import ScanUnknown
-from scandock.web.xnat import things
+from scandock.web.xnat import item_documents
 from scandock.web.xnat.answers import Item, filters_of, format_of, item, listing
 from scandock.web.xnat.catalogs import catalog_of
 from scandock.web.xnat.parts import Chosen, chosen, chosen_of_each
@@ -32,7 +32,7 @@ async def scans(request: Request, work: Asking) -> Response:
         found = experiment_of(connection, work)
         rows = session_parts.find_scans(connection, found.standing)
         return contents.list_scans(
-            rows, found.uri, things.told_of_session(found), request.query_params.get("columns"), filters
+            rows, found.uri, item_documents.told_of_session(found), request.query_params.get("columns"), filters
         )
 
     return listing(request, await work.read(ask), title="Scans")
@@ -47,7 +47,7 @@ async def scan(request: Request, work: Asking) -> Response:
         part = chosen(connection, work)
         if part.scans is None or len(part.scans) != 1:
             raise ScanUnknown("Several scans are no single one.", "Name one, or ask for their files.")
-        return things.scan_item(part.scans[0], part.experiment, part.resources)
+        return item_documents.scan_item(part.scans[0], part.experiment, part.resources)
 
     return item(request, await work.read(ask))
 
@@ -76,7 +76,7 @@ async def resource(request: Request, work: Asking) -> Response:
     part = await work.read(ask)
     if wanted == "json":
         # the original has no such item, and xnatpy takes it as a row of the listing, whose values are texts
-        return item(request, things.resource_item(part.resources[0], part.experiment), default="json", numbers=False)
+        return item(request, item_documents.resource_item(part.resources[0], part.experiment), default="json", numbers=False)
     return await catalog_of(work, part)
 
 

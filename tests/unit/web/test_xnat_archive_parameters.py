@@ -9,9 +9,9 @@ from scandock.model.errors import Usage
 from scandock.model.uris import PrearchiveSession
 from scandock.rules.session_fields import ScanSelector
 from scandock.services.committing import ArchiveParameters
-from scandock.web.xnat.archive_wishes import new_project, projects_of, wishes_of
+from scandock.web.xnat.archive_parameters import new_project, projects_of, wishes_of
 from scandock.web.xnat.codes import ARCHIVING, VERBS, refusal
-from scandock.web.xnat.services.waiting import parse_src
+from scandock.web.xnat.services.prearchive_sessions import parse_src
 
 WHERE = "prearchive/projects/P/20240612_101112345/S1"
 

@@ -22,7 +22,7 @@ from scandock.web import urls
 from scandock.web.pages.lists import PagedList, list_page
 from scandock.web.pages.routing import Seen, Sent, changed
 from scandock.web.pages.routing import router as pages
-from scandock.web.request_context import Work
+from scandock.web.request_context import RequestContext
 
 router = pages()
 SHOWN: Final = 100
@@ -48,7 +48,7 @@ async def project_trail(request: Request, work: Seen, project: str) -> Response:
     return await _trail(request, work, project)
 
 
-async def _trail(request: Request, work: Work, project: str | None) -> Response:
+async def _trail(request: Request, work: RequestContext, project: str | None) -> Response:
     asked = {name: request.query_params.get(name, "").strip() for name in _ASKED}
     before = request.query_params.get("before", "")
     wanted = audit.AuditFilter(project=project, earlier=work.context.principal.admin, **_filters(asked))

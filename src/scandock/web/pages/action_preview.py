@@ -16,7 +16,7 @@ from scandock.services.records import Session
 from scandock.web import urls
 from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import Form
-from scandock.web.request_context import Work
+from scandock.web.request_context import RequestContext
 
 TITLES: Final = {
     "archive": "Archive",
@@ -51,7 +51,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class SessionPreview:
     """What became of one session, or would."""
 
     uuid: str
@@ -83,10 +83,10 @@ class Told:
 def each(
     uuids: Iterable[str], names: Mapping[str, Session], subject: Callable[[str], str | None], verb: Verb,
     *, dry: bool,
-) -> list[Told]:  # fmt: skip
+) -> list[SessionPreview]:  # fmt: skip
     """Do it to each session, or say what would be done; `names` has those that may be seen."""
     return [
-        Told(
+        SessionPreview(
             uuid=uuid,
             label=names[uuid].label if uuid in names else "A session",
             project=names[uuid].project if uuid in names else "",
@@ -106,7 +106,7 @@ def path_of(found: Session) -> str:
 
 
 def shown(
-    work: Work, told: Sequence[Told], place: Place, asked: str, *, sure: bool, kept: Mapping[str, str],
+    work: RequestContext, told: Sequence[SessionPreview], place: Place, asked: str, *, sure: bool, kept: Mapping[str, str],
     title: str, meaning: str = "",
 ) -> Response:  # fmt: skip
     """The page of what will happen, or with `sure` of what was done; `kept` goes along from the one to the other."""

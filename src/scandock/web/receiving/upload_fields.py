@@ -123,7 +123,7 @@ def _plainly(fields: Mapping[str, str]) -> tuple[Mapping[str, str], ImportReques
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Speech:
+class FieldWords:
     """How a door's requests say what they want: by default, in the words of the API."""
 
     named: Callable[[Iterable[tuple[str, str]], str], dict[str, str]] = named_once

@@ -12,7 +12,7 @@ from scandock.services.committing import ScanParameters, ArchiveParameters
 from scandock.web import urls
 from scandock.web.xnat.making import wanted_scan
 from scandock.web.xnat.parameters import Parameters
-from scandock.web.xnat.wishes import true
+from scandock.web.xnat.import_parameters import true
 
 _PATH: Final = re.compile(
     r"xnat:(?:\w+SessionData|experimentData|subjectAssessorData)/(?P<field>label|project|subject_id)", re.IGNORECASE

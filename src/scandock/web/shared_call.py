@@ -14,7 +14,7 @@ SECONDS: Final = 5.0
 """For which a look is waited for, from its beginning on."""
 
 
-class StillLooking(Exception):
+class StillRunning(Exception):
     """A look has not ended within `SECONDS`."""
 
     def __init__(self, seconds: float) -> None:
@@ -23,7 +23,7 @@ class StillLooking(Exception):
         """Since it began."""
 
 
-class SharedLook(Generic[T]):
+class SharedCall(Generic[T]):
     """A look that has one thread of its own: however many ask, and however long it hangs, no more than that waits."""
 
     def __init__(
@@ -44,7 +44,7 @@ class SharedLook(Generic[T]):
         left = max(0.0, self._began + SECONDS - self._clock())
         await asyncio.wait([asyncio.wrap_future(running)], timeout=left)
         if not running.done():
-            raise StillLooking(self._clock() - self._began)
+            raise StillRunning(self._clock() - self._began)
         return running.result()
 
     def close(self) -> None:

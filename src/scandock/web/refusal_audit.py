@@ -10,7 +10,7 @@ from fastapi import Request
 from scandock.access.principal import ANONYMOUS, AccessDenied, Principal
 from scandock.services.audit import AuditAction
 from scandock.services.refusals import Refusal
-from scandock.web.deps import site_of
+from scandock.web.deps import server_state
 from scandock.web.security import info_of
 
 _BY_LOGIN: Final = "oidc_"
@@ -20,7 +20,7 @@ _BY_LOGIN: Final = "oidc_"
 def note_refused(request: Request, refused: Iterable[AccessDenied]) -> None:
     """Note what was refused to whoever asked."""
     principal: Principal = getattr(request.state, "principal", ANONYMOUS)
-    site, where = site_of(request), info_of(request)
+    site, where = server_state(request), info_of(request)
     for one in refused:
         if one.code.startswith(_BY_LOGIN):
             continue

@@ -30,14 +30,14 @@ from scandock.viewing.stack import Stack
 from scandock.web import urls
 from scandock.web.pages.browse import OWN, query_of
 from scandock.web.pages.errors import SessionHidden, SubjectUnknown
-from scandock.web.pages.previewing import TITLES, path_of
+from scandock.web.pages.action_preview import TITLES, path_of
 from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import Seen
 from scandock.web.pages.routing import router as pages
-from scandock.web.pages.sifting import ORDERS, Sift, all_scans
-from scandock.web.pages.waiting import choices_for, may_decide
+from scandock.web.pages.scan_filters import ORDERS, Sift, all_scans
+from scandock.web.pages.prearchive import choices_for, may_decide
 from scandock.web.picture_answers import header_json, look_at
-from scandock.web.request_context import Work
+from scandock.web.request_context import RequestContext
 
 router = pages()
 
@@ -131,7 +131,7 @@ async def waiting_scan(
     return await _scan(request, work, uuid, scan, image, file)
 
 
-async def _archived(work: Work, project: str, label: str) -> str:
+async def _archived(work: RequestContext, project: str, label: str) -> str:
     """The id of an archived session. Denied where there is none, or none that one may know of."""
 
     def ask(connection: Connection) -> str:
@@ -144,7 +144,7 @@ async def _archived(work: Work, project: str, label: str) -> str:
     return await work.read(ask)
 
 
-async def _session(request: Request, work: Work, uuid: str) -> Response:
+async def _session(request: Request, work: RequestContext, uuid: str) -> Response:
     me, files, sift = work.context.principal, Files.of(request), Sift.of(request)
 
     def ask(connection: Connection) -> dict[str, Any]:
@@ -173,7 +173,7 @@ async def _session(request: Request, work: Work, uuid: str) -> Response:
 
 
 async def _scan(
-    request: Request, work: Work, uuid: str, scan_id: str, image: int | None, file: int | None
+    request: Request, work: RequestContext, uuid: str, scan_id: str, image: int | None, file: int | None
 ) -> Response:  # fmt: skip
     me, files = work.context.principal, Files.of(request)
 
@@ -197,7 +197,7 @@ async def _scan(
     )  # fmt: skip
 
 
-async def _stack(work: Work, uuid: str, scan_id: str) -> tuple[Stack, int]:
+async def _stack(work: RequestContext, uuid: str, scan_id: str) -> tuple[Stack, int]:
     """The order of the scan's images; empty, with the reason, where it can't be told. And how many are damaged."""
     looked = await look_at(work, uuid, scan_id)
     try:
@@ -206,7 +206,7 @@ async def _stack(work: Work, uuid: str, scan_id: str) -> tuple[Stack, int]:
         return Stack(reasons=[(0, str(fault))]), len(looked.damaged)
 
 
-async def _header(request: Request, work: Work, uuid: str, file: int | None) -> dict[str, Any] | None:
+async def _header(request: Request, work: RequestContext, uuid: str, file: int | None) -> dict[str, Any] | None:
     """The header of a file, or what a search finds in it; None where none is asked for."""
     if file is None:
         return None

@@ -20,7 +20,7 @@ from scandock.services.records import Project
 from scandock.services.authentication import begin_login_for, begin_login, end_login
 from scandock.services.upload_rights import can_upload_somewhere
 from scandock.web import urls
-from scandock.web.deps import site_of
+from scandock.web.deps import server_state
 from scandock.web.dialect import dialect_of
 from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import Seen, Sent, back
@@ -83,7 +83,7 @@ async def login_page(request: Request, work: Seen, then: str = urls.HOME) -> Res
 @router.post("/login")
 async def login(request: Request) -> Response:
     """Log in, and go on to where one came from."""
-    site = site_of(request)
+    site = server_state(request)
     if from_elsewhere(request):
         await refuse_elsewhere(request)
     form = await request.form(max_files=0, max_fields=10)
@@ -110,7 +110,7 @@ async def logout(request: Request, form: Sent) -> Response:
 
 
 def _login(request: Request, then: str, *, typed: str = "", problem: str = "", status: int = 200) -> Response:
-    provider = site_of(request).provider
+    provider = server_state(request).provider
     shown = "" if provider is None else "OpenID Connect"
     return page(
         request, "login.html", status=status, here="Login", then=safe_path(then), typed=typed, problem=problem,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from scandock.access.principal import Principal
     from scandock.services.receiving import IncomingUpload, UploadOffer
-    from scandock.web.deps import Site
+    from scandock.web.deps import ServerState
 
 
 class Keeping:
@@ -29,7 +29,7 @@ class Keeping:
     """
 
     def __init__(
-        self, site: Site, request: Request, principal: Principal, incoming_upload: IncomingUpload, *, keyed: bool = False
+        self, site: ServerState, request: Request, principal: Principal, incoming_upload: IncomingUpload, *, keyed: bool = False
     ) -> None:
         """`keyed`: it has an idempotency key, so that its bytes have to be known again."""
         self._site = site

@@ -20,11 +20,11 @@ from scandock.services.records import Session
 from scandock.services.trash import delete_session
 from scandock.web import urls
 from scandock.web.pages.errors import NothingNamed
-from scandock.web.pages.previewing import TITLES, Place, Told, Verb, each, kept_of, path_of, shown
+from scandock.web.pages.action_preview import TITLES, Place, SessionPreview, Verb, each, kept_of, path_of, shown
 from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import Form, Seen, Sent, back
 from scandock.web.pages.routing import router as pages
-from scandock.web.request_context import Work
+from scandock.web.request_context import RequestContext
 
 router = pages()
 KEPT: Final = ("subject", "label")
@@ -78,7 +78,7 @@ async def quarantine(request: Request, form: Sent, uuid: str) -> Response:
     return back(request, path_of(one), "quarantined" if into else "activated")
 
 
-async def _archived(work: Work, uuid: str, action: Action) -> Session:
+async def _archived(work: RequestContext, uuid: str, action: Action) -> Session:
     """The session. Denied, where `action` is not one's to do to it."""
     me = work.context.principal
 
@@ -95,7 +95,7 @@ def _new(form: Form, one: Session, name: Literal["label", "subject"]) -> str | N
     return said if said and said != getattr(one, name) else None
 
 
-def _deleting(work: Work) -> Verb:
+def _deleting(work: RequestContext) -> Verb:
     return lambda uuid, dry: delete_session(work.context, uuid, place="archive", dry_run=dry)
 
 
@@ -114,7 +114,7 @@ async def _told(form: Form, one: Session, verb: Verb, name: str, subject: str = 
     )
 
 
-def _each(one: Session, verb: Verb, subject: str, *, dry: bool) -> list[Told]:
+def _each(one: Session, verb: Verb, subject: str, *, dry: bool) -> list[SessionPreview]:
     return each([one.id], {one.id: one}, lambda _: subject, verb, dry=dry)
 
 

@@ -16,7 +16,7 @@ from scandock.rules.permissions import AccessDecision
 from scandock.services.xnat_lookup import AnySession, SubjectRecord
 from scandock.web import urls
 from scandock.web.redirects import redirect_to, to_login
-from scandock.web.request_context import Work
+from scandock.web.request_context import RequestContext
 from scandock.web.xnat.answers import format_of
 
 
@@ -25,7 +25,7 @@ def is_for_a_page(request: Request) -> bool:
     return format_of(request, "") == "html"
 
 
-async def to_page(work: Work, find: Callable[[Connection], str]) -> Response:
+async def to_page(work: RequestContext, find: Callable[[Connection], str]) -> Response:
     """To the page whose path `find` gives. Denied as that one is, but where nobody is signed in."""
     try:
         path = await work.read(find)

@@ -26,7 +26,7 @@ from scandock.services.session_errors import ChoiceUnknown
 from scandock.services.trash import delete_session
 from scandock.web import urls
 from scandock.web.pages.errors import NothingNamed, SessionsMany, VerbUnknown
-from scandock.web.pages.previewing import TITLES, Place, Verb, each, kept_of, path_of, shown
+from scandock.web.pages.action_preview import TITLES, Place, Verb, each, kept_of, path_of, shown
 from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import Form, Seen, Sent, back
 from scandock.web.pages.routing import router as pages

@@ -18,7 +18,7 @@ from scandock.services.comparison import Comparison, compare_sessions
 from scandock.services.pagination import Page, Sorting
 from scandock.services.records import Session
 from scandock.web.pages.browse import query_of
-from scandock.web.pages.previewing import TITLES
+from scandock.web.pages.action_preview import TITLES
 from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import Seen
 from scandock.web.pages.routing import router as pages

@@ -16,7 +16,7 @@ from scandock.rules.labels import UNASSIGNED, clean_label
 from scandock.rules.session_fields import parse_session_fields
 from scandock.services import upload_errors
 from scandock.web import urls
-from scandock.web.receiving.wanted import Speech
+from scandock.web.receiving.upload_fields import FieldWords
 from scandock.web.xnat.errors import DestinationInvalid, HandlerUnknown, OverwriteInvalid
 from scandock.web.xnat.services.destinations import Named
 
@@ -275,9 +275,9 @@ class Call:
         fields, own = wanted(said, self._media_type, self._labels)
         return fields, own.with_fields(settles=True) if self._may_archive else own
 
-    def speech(self) -> Speech:
+    def speech(self) -> FieldWords:
         """A form's file part without a byte stands beside `src`, or is nothing that could be imported."""
-        return Speech(named=self._named, agree=lambda _query, _form: None, meant=self.meant, empty_files=False)
+        return FieldWords(named=self._named, agree=lambda _query, _form: None, meant=self.meant, empty_files=False)
 
     def _named(self, pairs: Iterable[tuple[str, str]], of: str) -> dict[str, str]:
         if of == "query":

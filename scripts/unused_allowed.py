@@ -37,7 +37,7 @@ POINTS  # the crash suite goes through them
 DELETION_POINTS  # the crash suite goes through them
 section  # docs/codes.md has it in its table
 ANSWERED  # docs/codes.md has no status for such a class
-UPLOADS  # docs/codes.md is made from it
+UPLOAD_WARNINGS  # docs/codes.md is made from it
 pids  # tests kill decoders by them
 share_compiled_statements  # scandock.testing is for tests alone
 quick_passwords  # scandock.testing is for tests alone

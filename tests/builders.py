@@ -25,15 +25,26 @@ from scandock.catalog.projects import ProjectRow, add_project
 from scandock.rules.import_request import ImportRequest
 from scandock.services.consistency_check import check_data
 from scandock.services.data_catalog import open_data
+from scandock.services.file_verification import VerificationCounts, VerificationPlan, Verifier
 from scandock.services.settings import Settings, load_settings
-from scandock.services.file_verification import VerificationPlan, VerificationCounts, Verifier
 from scandock.store.port import Store
 from scandock.testing.data import make_data
 from scandock.workers.local_import import run_import
 from tests.badinput.ecat import ecat
 from tests.badinput.objects import Image, sha256
 
-__all__ = ["Image", "ImportOutcome", "DataFolder", "uploader_layout", "ecat", "images", "sha256", "make_data_folder", "verify_some", "zip_entries"]
+__all__ = [
+    "DataFolder",
+    "Image",
+    "ImportOutcome",
+    "ecat",
+    "images",
+    "make_data_folder",
+    "sha256",
+    "uploader_layout",
+    "verify_some",
+    "zip_entries",
+]
 
 KEPT = {"stored", "conflict", "resource"}
 Entries = Mapping[str, bytes] | Iterable[tuple[str, bytes]]
@@ -141,7 +152,9 @@ class DataFolder:
         )
         lines = io.StringIO()
         result.write_receipt(lines)
-        outcome = ImportOutcome(report=result.report, lines=[json.loads(line) for line in lines.getvalue().splitlines()])
+        outcome = ImportOutcome(
+            report=result.report, lines=[json.loads(line) for line in lines.getvalue().splitlines()]
+        )
         self._holds(outcome)
         return outcome
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from scandock.model.imported import ImportedSession
 from scandock.model.import_report import make_report
+from scandock.model.imported import ImportedSession
 from scandock.model.verdicts import ImportState
 from scandock.services.import_records import Import
 

@@ -97,7 +97,9 @@ def _is_local(node: ast.expr, function: ast.FunctionDef) -> bool:
     """Whether a pattern is nothing but a variable of a function."""
     if not isinstance(node, ast.Name):
         return False
-    stored = {node_.id for node_ in ast.walk(function) if isinstance(node_, ast.Name) and isinstance(node_.ctx, ast.Store)}
+    stored = {
+        node_.id for node_ in ast.walk(function) if isinstance(node_, ast.Name) and isinstance(node_.ctx, ast.Store)
+    }
     return node.id in stored | {node_.arg for node_ in function.args.args}
 
 

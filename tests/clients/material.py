@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.builders import DataFolder, uploader_layout, images, zip_entries
+from tests.builders import DataFolder, images, uploader_layout, zip_entries
 
 PROJECTS = ("TOUR", "MADE", "OWN")
 """Empty ones; beside them SEARCHED and PUBLIC, which hold sessions."""

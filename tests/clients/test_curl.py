@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from scandock.testing.worker import InProcessWorker
-from tests.builders import uploader_layout, images, zip_entries
+from tests.builders import images, uploader_layout, zip_entries
 from tests.crash.processes import until
 from tests.integration.web import PASSWORD, Web, serve_by_socket
 

@@ -20,7 +20,7 @@ import pytest
 
 from scandock.access import accounts
 from scandock.testing.worker import InProcessWorker
-from tests.builders import uploader_layout, images, zip_entries
+from tests.builders import images, uploader_layout, zip_entries
 from tests.clients.conftest import ENVIRONMENTS
 from tests.integration.web import PASSWORD, Web, serve_by_socket
 from tests.xnat_suite.out import OUT_OF_PYXNAT
@@ -88,7 +88,9 @@ class Seeding:
         """Import an MR session of one scan; gives its id."""
         objects = images(2, study=study, series=study, series_number=scan.encode(), also=PIXELS)
         query = {"dest": dest, **params}
-        answer = self.client.post("/data/services/import", params=query, content=zip_entries(uploader_layout("S", scan, objects)))
+        answer = self.client.post(
+            "/data/services/import", params=query, content=zip_entries(uploader_layout("S", scan, objects))
+        )
         assert answer.status_code == 200, answer.text
         found = self.client.get(answer.text.strip(), params={"format": "xml"})
         return ET.fromstring(found.content).get("ID") or ""

@@ -9,10 +9,10 @@ import subprocess
 import time
 from pathlib import Path
 
-from tests.crash.archives import WAITING, State, Step, Study, write_tar, zip_bytes, write_zip
+from tests.crash.archives import WAITING, State, Step, Study, write_tar, write_zip, zip_bytes
 from tests.crash.checker import examine_data
 from tests.crash.processes import Command, check, import_words, run
-from tests.crash.rounds import assert_holds, assert_clean, assert_placed
+from tests.crash.rounds import assert_clean, assert_holds, assert_placed
 
 _ENDS = (None, None, signal.SIGKILL, signal.SIGKILL, signal.SIGINT)
 """What an import of a crowd gets: mostly nothing, or it is killed, or cancelled."""

@@ -18,18 +18,18 @@ from pathlib import Path
 from scandock.access.principal import SYSTEM
 from scandock.catalog.own_resources import project_resources
 from scandock.model.crash_points import DELETION_POINTS, POINTS
-from scandock.services.tree_changes import apply_changes
-from scandock.services.resource_uploads import ResourceUpload, make_upload_change, open_staged_upload
+from scandock.services.data_catalog import open_data
 from scandock.services.moving import ServiceContext
 from scandock.services.next_tree import ResourcePath
-from scandock.services.data_catalog import open_data
 from scandock.services.project_deletions import delete_project
 from scandock.services.project_resources import create_own_resources
+from scandock.services.resource_uploads import ResourceUpload, make_upload_change, open_staged_upload
 from scandock.services.settings import load_settings
+from scandock.services.tree_changes import apply_changes
 from tests.crash.archives import Step, Study, write_zip
 from tests.crash.checker import examine_data, read_trash
 from tests.crash.forked import ForkedCommand
-from tests.crash.processes import check, environment, import_words, run, find_unsound
+from tests.crash.processes import check, environment, find_unsound, import_words, run
 from tests.crash.rounds import assert_clean, assert_placed
 
 OF_SESSIONS = ("intent", "published", "finished")
@@ -117,7 +117,9 @@ def run_deletion(base: DeletionBase, deletion: Deletion, name: str = "deleted") 
     _, err = killed.communicate(60)
     assert killed.returncode == -signal.SIGKILL, f"{deletion.at} was not reached: {err}"
     if deletion.again and deletion.at not in ("marked", "deleted"):  # which nobody passes twice
-        assert check(data, SCANDOCK_CRASH_AT=deletion.at).code == -signal.SIGKILL, f"{deletion.at} was not reached again"
+        assert check(data, SCANDOCK_CRASH_AT=deletion.at).code == -signal.SIGKILL, (
+            f"{deletion.at} was not reached again"
+        )
     assert_clean(check(data))
     _check_deleted(data, base)
     assert_placed(run(import_words(base.first, data), threads=True))
@@ -137,7 +139,9 @@ def _check_deleted(data: Path, base: DeletionBase) -> None:
     with closing(sqlite3.connect(data / "scandock.db")) as database:
         assert [name for (name,) in database.execute("SELECT name FROM project")] == ["P~1"]
         assert database.execute("SELECT COUNT(*) FROM trashed").fetchone() == (3,)
-        audit_rows = database.execute("SELECT kind, COUNT(*) FROM audit WHERE action = 'delete' GROUP BY kind ORDER BY kind")
+        audit_rows = database.execute(
+            "SELECT kind, COUNT(*) FROM audit WHERE action = 'delete' GROUP BY kind ORDER BY kind"
+        )
         assert audit_rows.fetchall() == [("project", 1), ("session", 3)]
 
 

@@ -4,7 +4,8 @@ They have a process group, an environment and standard streams of their own, and
 any other. What a fresh interpreter does before `main`, the tests of the command line's start and of `scandock serve`
 have.
 
-This module is both sides: `ForkedCommand` asks a prepared process of this test process, `python -m tests.crash.forked FD` is it.
+This module is both sides: `ForkedCommand` asks a prepared process of this test process, `python -m tests.crash.forked
+FD` is it.
 """
 
 from __future__ import annotations

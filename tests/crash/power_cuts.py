@@ -29,7 +29,7 @@ from tests.crash.dropped_syncs import EVERY, drop_syncs
 from tests.crash.processes import check, until
 from tests.crash.rounds import assert_clean
 from tests.crash.served import ServerProcess
-from tests.crash.server_rounds import RECEIVING, WITHIN, ServerRound, ServerTest, judge, run_server_test, last_lines
+from tests.crash.server_rounds import RECEIVING, WITHIN, ServerRound, ServerTest, judge, last_lines, run_server_test
 from tests.crash.uploaders import DOORS, Log
 from tests.postgres import DurableCluster
 
@@ -125,7 +125,9 @@ class DiskServerTest(ServerTest):
             changes["SCANDOCK_DATABASE_URL"] = self.postgres.url("catalog")
         words = ("--workers", "2")
         data = str(self.disk.path / "data")
-        return ServerProcess(self.folder, self.port, *words, data=data, dropped=self._dropped, SCANDOCK_WORKERS="1", **changes)
+        return ServerProcess(
+            self.folder, self.port, *words, data=data, dropped=self._dropped, SCANDOCK_WORKERS="1", **changes
+        )
 
     def _named(self) -> dict[str, str]:
         return {} if self.one.at == "acknowledged" else super()._named()

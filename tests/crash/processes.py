@@ -118,7 +118,10 @@ def check(data: Path, **changes: str) -> CommandResult:
 
 def find_unsound(data: Path) -> list[str]:
     """What `scandock check` finds, asked within this process: quicker, where it is not the command that is tested."""
-    return [f"{finding.kind}: {finding.name}: {finding.message}" for finding in consistency_check.check_data(str(data), load_settings())]
+    return [
+        f"{finding.kind}: {finding.name}: {finding.message}"
+        for finding in consistency_check.check_data(str(data), load_settings())
+    ]
 
 
 def until(good: Callable[[], object], failure: str) -> None:

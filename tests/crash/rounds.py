@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scandock.model.crash_points import POINTS
-from tests.crash.archives import Scenario, State, Step, unrelated_archive, scenarios, merge_states
-from tests.crash.checker import examine_data, check_trash, read_trash
-from tests.crash.processes import KILLED, Command, CommandResult, check, import_words, find_unsound
+from tests.crash.archives import Scenario, State, Step, merge_states, scenarios, unrelated_archive
+from tests.crash.checker import check_trash, examine_data, read_trash
+from tests.crash.processes import KILLED, Command, CommandResult, check, find_unsound, import_words
 
 ENDED = POINTS.index("intent")
 """From this point on an import rolls forward."""
@@ -99,7 +99,9 @@ def _describe_difference(held: State, state: State) -> str:
         if mine is None or theirs is None or mine.place != theirs.place:
             differences.append(f"{uid}: {mine and mine.place} instead of {theirs and theirs.place}")
         elif mine.files != theirs.files:
-            differences.append(f"{uid}: {len(mine.files - theirs.files)} too many, {len(theirs.files - mine.files)} missing")
+            differences.append(
+                f"{uid}: {len(mine.files - theirs.files)} too many, {len(theirs.files - mine.files)} missing"
+            )
     return "; ".join(differences) or "nothing differs"
 
 
@@ -117,7 +119,11 @@ def run_round(ground: RoundArchives, round_: Round, name: str = "data") -> None:
 
 
 def run_rounds(
-    ground: RoundArchives, rounds: Iterable[Round], *, jobs: int = 2, on_round: Callable[[str, str], object] = lambda *_: None
+    ground: RoundArchives,
+    rounds: Iterable[Round],
+    *,
+    jobs: int = 2,
+    on_round: Callable[[str, str], object] = lambda *_: None,
 ) -> dict[str, str]:
     """Play rounds, `jobs` at a time, each on a DATA of its own; what was wrong, by the round that shows it.
 

@@ -24,9 +24,9 @@ from pathlib import Path
 from scandock.model.crash_points import POINTS
 from tests.crash.concurrent_imports import run_concurrent
 from tests.crash.deletions import Deletion, all_deletions, run_deletions
-from tests.crash.power_cuts import PowerCut, controls, run_cuts, power_cuts
+from tests.crash.power_cuts import PowerCut, controls, power_cuts, run_cuts
 from tests.crash.processes import Command
-from tests.crash.rounds import RoundArchives, Round, assert_ended, run_rounds
+from tests.crash.rounds import Round, RoundArchives, assert_ended, run_rounds
 from tests.crash.served import ServerProcess
 from tests.crash.server_rounds import ServerRound, run_server_rounds, server_rounds
 
@@ -162,7 +162,8 @@ def _deletions(arguments: argparse.Namespace) -> list[Deletion]:
 def _rounds(ground: RoundArchives, arguments: argparse.Namespace, seed: int) -> Iterator[Round]:
     if arguments.only:
         yield from map(
-            parse, (word for word in arguments.only if not word.startswith(("crowd/", "server/", "deletion/", "power/")))
+            parse,
+            (word for word in arguments.only if not word.startswith(("crowd/", "server/", "deletion/", "power/"))),
         )
         return
     if not arguments.no_points:

@@ -66,7 +66,9 @@ class ServerProcess:
                     start_new_session=True,
                 )
             else:
-                self.process = ForkedCommand("tests.crash.forked:serve", dropped, argv=command, env=env, streams=(out, err))
+                self.process = ForkedCommand(
+                    "tests.crash.forked:serve", dropped, argv=command, env=env, streams=(out, err)
+                )
         self.group = self.process.pid
 
     def kill(self, *, whole: bool = True) -> None:

@@ -4,9 +4,9 @@ A file holds the bytes of its last fsync (none where there was none), a folder t
 fsync of all. Real file systems keep more, by their journals: what they forgive today is not what is promised. The
 catalog's own files are left as they are, as SQLite syncs them; `test_power_cuts.py` cuts the power of those as well.
 
-`SyncedDisk` watches the syncs of its own process. `run_until_cut` is a process (`forked.Fork`) that is watched and ends at a
-named point of the crash suite; `DiskContents.apply` then takes from DATA what was not synced, inodes staying as they
-are, since intents name them.
+`SyncedDisk` watches the syncs of its own process. `run_until_cut` is a process (`forked.Fork`) that is watched and ends
+at a named point of the crash suite; `DiskContents.apply` then takes from DATA what was not synced, inodes staying as
+they are, since intents name them.
 """
 
 from __future__ import annotations
@@ -131,7 +131,9 @@ class SyncedDisk:
         now = _read_folder(self.root)
         contents = self.kept.contents()
         every = now.keys() | contents.keys()
-        return sorted(path for path in every if path.startswith(below) and now.get(path, "no") != contents.get(path, "no"))
+        return sorted(
+            path for path in every if path.startswith(below) and now.get(path, "no") != contents.get(path, "no")
+        )
 
     def has_bytes_of(self, path: str | os.PathLike[str]) -> bool:
         """Whether a file's bytes are synced, whatever name it has on the disk."""

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from scandock.model.import_types import Progress
 from scandock.model.import_report import make_report
+from scandock.model.import_types import Progress
 from scandock.model.verdicts import ImportState
 from scandock.queue.claim import SlotUsage, claim
 from scandock.queue.leases import finish

@@ -57,7 +57,9 @@ def test_a_session_is_put_into_quarantine_and_activated(browser, project):
 
 
 def test_a_label_that_is_taken_is_told_before_anything_is_done(browser, project):
-    one_and_two = uploader_layout("One", "1", objects("taken", study=1)) | uploader_layout("Two", "1", objects("taken", study=2))
+    one_and_two = uploader_layout("One", "1", objects("taken", study=1)) | uploader_layout(
+        "Two", "1", objects("taken", study=2)
+    )
     project.store(one_and_two)
     with owner(browser, project) as one:
         page = one.go(f"/projects/{project.id}/sessions/One")

@@ -108,7 +108,9 @@ class _Watch(threading.Thread):
             self.memory = max(self.memory, sum(map(_pss, members)))
             started = time.monotonic()
             if started >= due:  # a walk over 100,000 files takes longer than the pause, and as much of the processor
-                self.staged = max(self.staged, _size_on_disk(self.data / "work") + _size_on_disk(self.data / "incoming"))
+                self.staged = max(
+                    self.staged, _size_on_disk(self.data / "work") + _size_on_disk(self.data / "incoming")
+                )
                 due = time.monotonic() + 4 * (time.monotonic() - started)
 
 
@@ -190,7 +192,9 @@ def _start(site: BoundedFolder, *args: str) -> subprocess.Popen[str]:
 
 def _fork(site: BoundedFolder, *args: str) -> ForkedCommand:
     """What it shares with the process that it is forked from counts for a part: measured is what it takes itself."""
-    return ForkedCommand("scandock.cli:main", argv=["scandock", *args], env=site.environment(), folder=site.root / "cwd")
+    return ForkedCommand(
+        "scandock.cli:main", argv=["scandock", *args], env=site.environment(), folder=site.root / "cwd"
+    )
 
 
 def import_by_process(site: BoundedFolder, archive: Path, project: str, *args: str, watched: bool = False) -> Outcome:

@@ -17,8 +17,8 @@ from structlog.testing import capture_logs
 from scandock.model.errors import Fault
 from scandock.services.settings import load_settings
 from scandock.workers.attempt import AttemptRequest
-from scandock.workers.liveness import WorkerLiveness
 from scandock.workers.fault_pipe import FaultPipe
+from scandock.workers.liveness import WorkerLiveness
 from scandock.workers.worker import Worker as ProductsWorker
 from tests.crash.forked import ForkedCommand, prepared_pid
 from tests.crash.processes import environment, members, until

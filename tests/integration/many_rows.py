@@ -7,9 +7,9 @@ import json
 from sqlalchemy import insert, select
 
 from scandock.catalog.engine import Catalog
+from scandock.catalog.project_sums import write_sums
 from scandock.catalog.projects import ProjectRow, add_project
 from scandock.catalog.server_tables import accession
-from scandock.catalog.project_sums import write_sums
 from scandock.catalog.tables import file, project, resource, scan, session, subject, tree, upload
 from scandock.queue.tokens import new_uuid
 
@@ -20,7 +20,9 @@ def seed(catalog: Catalog, sessions: int, *, name: str = "P", place: str = "arch
     with catalog.write() as connection:
         number = connection.execute(select(project.c.id).where(project.c.name == name)).scalar_one()
         row = {"archive": "a.zip", "source": "server", "state": "placed", "request": "{}", "created": 1}
-        upload_id = connection.execute(insert(upload).values(uuid=new_uuid(), **row).returning(upload.c.id)).scalar_one()
+        upload_id = connection.execute(
+            insert(upload).values(uuid=new_uuid(), **row).returning(upload.c.id)
+        ).scalar_one()
         connection.execute(
             insert(subject),
             [

@@ -79,7 +79,14 @@ class OidcProvider:
             return 400, b'{"error": "invalid_grant"}'
         access = secrets.token_urlsafe(8)
         now = int(time.time())
-        true = {"iss": self.issuer, "aud": CLIENT, "iat": now, "exp": now + 300, "nonce": request["nonce"], **self.person}
+        true = {
+            "iss": self.issuer,
+            "aud": CLIENT,
+            "iat": now,
+            "exp": now + 300,
+            "nonce": request["nonce"],
+            **self.person,
+        }
         claims = {name: value for name, value in {**true, **self.claims}.items() if value is not None}
         key = self.sign_with or self.keys[-1]
         if self.algorithm == "none":

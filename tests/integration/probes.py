@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from scandock.rules.permissions import Action
-from tests.integration.sample_server import TUS, SampleServer, SampleProject
+from tests.integration.sample_server import TUS, SampleProject, SampleServer
 
 ONE_OBJECT = "one"
 """Answers for one thing: its status is the matrix's word."""
@@ -198,7 +198,9 @@ PROBES: Final[dict[tuple[str, str], Probe]] = {
         action=Action.UPLOAD, of="owned", good=(202,), params={"project": "{project}"}, content=b"x"
     ),
     ("GET", f"{_V1}/events"): _account(Action.ACCOUNT_READ, params={"follow": "false"}),
-    ("GET", f"{_V1}/imports"): Probe(action=Action.IMPORT_READ, kind=OBJECT_LIST, of="ended", also=("signed_in", "import")),
+    ("GET", f"{_V1}/imports"): Probe(
+        action=Action.IMPORT_READ, kind=OBJECT_LIST, of="ended", also=("signed_in", "import")
+    ),
     ("GET", _IMPORT): _import(),
     ("GET", f"{_IMPORT}/events"): _import(),
     ("GET", f"{_IMPORT}/receipt"): _import(),

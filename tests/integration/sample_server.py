@@ -103,7 +103,11 @@ class SampleServer:
             connection.execute(subscription.delete())
         return str(
             subscribe(
-                context, kind="webhook", target="https://example.org/hook", states=["failed"], project_name=place.project
+                context,
+                kind="webhook",
+                target="https://example.org/hook",
+                states=["failed"],
+                project_name=place.project,
             ).id
         )
 
@@ -205,7 +209,9 @@ def _make_project(server: UploadServer, people: Mapping[str, int], kind: Accessi
             if persona.role is not None:
                 members.set_role(connection, name, accounts.get(connection, persona.name), persona.role)
     uuids = [
-        server.send(_archive(word, n), by="uploader", name=f"{word}.zip", project=name, session=f"{word}_{label}", **how)
+        server.send(
+            _archive(word, n), by="uploader", name=f"{word}.zip", project=name, session=f"{word}_{label}", **how
+        )
         for n, (label, how) in enumerate({"kept": {}, "waits": {"destination": "prearchive"}, "gone": {}}.items())
     ]
     _import(server)
@@ -279,4 +285,6 @@ def _session(server: UploadServer, uuid: str) -> str:
 def _archive(word: str, study: int) -> bytes:
     values: dict[str, Any] = {"case": word, "study": study, "patient_id": f"{word}_{study}".encode()}
     image = Image(**values, patient_name=f"{word}^{word}".encode())
-    return zip_entries({**uploader_layout(f"{word}S", "1", [image.file()]), f"{word}S/resources/NOTES/files/{word}.txt": b"note"})
+    return zip_entries(
+        {**uploader_layout(f"{word}S", "1", [image.file()]), f"{word}S/resources/NOTES/files/{word}.txt": b"note"}
+    )

@@ -22,7 +22,7 @@ from scandock.store import syscalls
 from scandock.store.local import LocalStore
 from scandock.store.paths import parse_tree, unchecked_path
 from scandock.store.port import Stage
-from tests.integration.store_conformance import read_tree, publish_tree
+from tests.integration.store_conformance import publish_tree, read_tree
 
 CALLS = ("mkdir", "rename", "link", "unlink", "rmdir", "open", "write", "fsync", "close", "sendfile")
 RENAME = os.rename  # of the catalog's stand-in: not counted
@@ -89,7 +89,11 @@ def small_import(data: Path, intent: Path) -> None:
         writer.write(NEW["b"])
     stage.put_whole(unchecked_path("receipt"), b"{}")
     stage.seal()
-    facts = {"one": stage.inode(unchecked_path("one")), "two": stage.inode(unchecked_path("two")), "trash": store.new_trash_id()}
+    facts = {
+        "one": stage.inode(unchecked_path("one")),
+        "two": stage.inode(unchecked_path("two")),
+        "trash": store.new_trash_id(),
+    }
     draft = intent.with_suffix(".draft")
     draft.write_text(json.dumps(facts))
     RENAME(draft, intent)

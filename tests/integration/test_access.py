@@ -17,7 +17,16 @@ from scandock.access.accounts import Account
 from scandock.access.authentication import LoginState, authenticate, check_password
 from scandock.access.bootstrap import ensure_admin
 from scandock.access.logins import NewLogin
-from scandock.access.principal import ANONYMOUS, SYSTEM, AccessDenied, Door, Principal, ProjectRights, RequestInfo, decide_access_of
+from scandock.access.principal import (
+    ANONYMOUS,
+    SYSTEM,
+    AccessDenied,
+    Door,
+    Principal,
+    ProjectRights,
+    RequestInfo,
+    decide_access_of,
+)
 from scandock.access.throttle import PAIR, Throttled
 from scandock.access.visibility import projects_where
 from scandock.catalog.engine import Catalog, open_catalog
@@ -26,12 +35,12 @@ from scandock.catalog.server_tables import account, api_token, audit, login, mem
 from scandock.catalog.tables import project
 from scandock.model.durations import DAY_MS
 from scandock.model.errors import Fault, Usage
-from scandock.rules.permissions import Accessibility, Action, AccessDecision, Role, Scope
+from scandock.rules.permissions import AccessDecision, Accessibility, Action, Role, Scope
 from scandock.services.accounts import Accounts
-from scandock.services.audit import AuditOutcome, AuditFilter, export, record, search
+from scandock.services.audit import AuditFilter, AuditOutcome, export, record, search
+from scandock.services.authentication import begin_login, change_own_password, end_login, make_gate
 from scandock.services.cleaning.registry import delete_ended_access
 from scandock.services.members import list_members, set_accessibility, set_member
-from scandock.services.authentication import begin_login, change_own_password, make_gate, end_login
 
 HERE = RequestInfo("10.0.0.1", "req-1")
 
@@ -57,7 +66,9 @@ def enter(catalog: Catalog, gate: LoginState, name: str, password: str) -> Princ
     return authenticate(catalog, basic=(name, password), request=HERE, gate=gate)
 
 
-def sign_in(catalog: Catalog, gate: LoginState, name: str, password: str, request: RequestInfo) -> tuple[Account, NewLogin]:
+def sign_in(
+    catalog: Catalog, gate: LoginState, name: str, password: str, request: RequestInfo
+) -> tuple[Account, NewLogin]:
     """Log in by name and password."""
     one = check_password(catalog, name, password, request, gate)
     return one, begin_login(catalog, one, request, method="password")
@@ -526,7 +537,11 @@ def test_a_query_over_projects_finds_those_that_the_matrix_lets_through(catalog,
                 if action in {Action.ACCOUNT_READ, Action.ACCOUNT_EDIT, Action.PROJECT_CREATE, Action.SITE_ADMIN}:
                     continue
                 by_query = connection.execute(select(project.c.name).where(projects_where(principal, action)))
-                by_matrix = {name for name in names if decide_access_of(principal, action, name, rights) is AccessDecision.ALLOWED}
+                by_matrix = {
+                    name
+                    for name in names
+                    if decide_access_of(principal, action, name, rights) is AccessDecision.ALLOWED
+                }
                 assert set(by_query.scalars()) == by_matrix, (who, action)
 
 
@@ -542,8 +557,13 @@ def test_what_one_may_not_know_of_looks_like_what_is_not_there(catalog, people):
         assert decide_access_of(people["stranger"], Action.UPLOAD, "P_protected", rights) is AccessDecision.FORBIDDEN
         assert decide_access_of(people["collaborator"], Action.UPLOAD, "p_PRIVATE", rights) is AccessDecision.FORBIDDEN
         assert decide_access_of(people["member"], Action.UPLOAD, "p_PRIVATE", rights) is AccessDecision.ALLOWED
-        assert decide_access_of(people["member"], Action.SESSION_DELETE, "P_private", rights) is AccessDecision.FORBIDDEN
-        assert decide_access_of(people["stranger"], Action.PREARCHIVE_EDIT, "Unassigned", rights, own=True) is AccessDecision.ALLOWED
+        assert (
+            decide_access_of(people["member"], Action.SESSION_DELETE, "P_private", rights) is AccessDecision.FORBIDDEN
+        )
+        assert (
+            decide_access_of(people["stranger"], Action.PREARCHIVE_EDIT, "Unassigned", rights, own=True)
+            is AccessDecision.ALLOWED
+        )
 
 
 def test_only_owners_give_roles_and_open_projects(catalog, people):

@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from scandock.catalog.tables import session, tree
 from scandock.services.data_catalog import open_data
 from tests.badinput.objects import BIG_ENDIAN, IMPLICIT, dataset, implicit, meta, part10
-from tests.builders import Image, DataFolder, uploader_layout, ecat, images, sha256, make_data_folder, zip_entries
+from tests.builders import DataFolder, Image, ecat, images, make_data_folder, sha256, uploader_layout, zip_entries
 from tests.unit.formats_dicom.build import make_object
 
 COMMENT = 0x00204000
@@ -335,7 +335,9 @@ def test_scan_ids_once_given_never_change(site: DataFolder) -> None:
     assert ids[image(1, series=2).series_uid.decode()].startswith("1-MR")
 
 
-def test_what_was_warned_of_a_session_stays_with_it_and_disagreements_are_told_as_they_are_now(site: DataFolder) -> None:
+def test_what_was_warned_of_a_session_stays_with_it_and_disagreements_are_told_as_they_are_now(
+    site: DataFolder,
+) -> None:
     days = [b"20200131", b"20200201", b"20200202"]
     sent = [image(n, study_date=day, patient_id=b"").file() for n, day in enumerate(days, start=1)]
     first = site.bring(named(sent[:2]))

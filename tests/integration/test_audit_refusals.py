@@ -15,7 +15,7 @@ import pytest
 from scandock.services import audit
 from scandock.services.refusals import MINUTE, Refusals
 from scandock.testing.worker import InProcessWorker
-from tests.builders import uploader_layout, images, zip_entries
+from tests.builders import images, uploader_layout, zip_entries
 from tests.crash.processes import until
 from tests.integration.upload_server import FINAL_STATES
 from tests.integration.web import PASSWORD, Web, serve_in_process

@@ -18,17 +18,17 @@ from scandock.catalog.tables import session
 from scandock.model.errors import Fault
 from scandock.services import backup
 from scandock.services.backup import back_up, list_finished_backups
-from scandock.services.catalog_copies import copy_catalog
-from scandock.services.moving import ServiceContext
-from scandock.services.data_catalog import open_data
 from scandock.services.backup_restore import restore_backup
+from scandock.services.catalog_copies import copy_catalog
+from scandock.services.data_catalog import open_data
+from scandock.services.moving import ServiceContext
 from scandock.services.settings import load_settings
 from scandock.services.trash import delete_session
 from scandock.store import backups
 from scandock.testing.worker import InProcessWorker
-from tests.crash.archives import Step, Study, scenarios, zip_bytes, write_zip
+from tests.crash.archives import Step, Study, scenarios, write_zip, zip_bytes
 from tests.crash.checker import examine_data
-from tests.crash.processes import KILLED, SCANDOCK, import_words, run, find_unsound, until
+from tests.crash.processes import KILLED, SCANDOCK, find_unsound, import_words, run, until
 from tests.integration.forked_workers import in_process_worker
 from tests.integration.upload_server import UploadServer
 

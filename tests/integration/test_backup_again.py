@@ -12,7 +12,7 @@ from scandock.services import backup
 from scandock.services.backup import PARTIAL, BackupResult, back_up
 from scandock.services.backup_restore import restore_backup
 from scandock.store import backups
-from tests.builders import Image, DataFolder, uploader_layout, images, sha256
+from tests.builders import DataFolder, Image, images, sha256, uploader_layout
 
 
 def made(site: DataFolder) -> BackupResult:
@@ -32,7 +32,9 @@ def whole(site: DataFolder, backup: str) -> None:
 
 
 @pytest.mark.parametrize("harm", ["gone", "shorter", "more"])
-def test_a_tree_that_is_not_whole_in_the_last_backup_is_copied_from_the_data_folder(site: DataFolder, harm: str) -> None:
+def test_a_tree_that_is_not_whole_in_the_last_backup_is_copied_from_the_data_folder(
+    site: DataFolder, harm: str
+) -> None:
     site.bring(uploader_layout("S1", "1", images(2)), session="S1")
     first = made(site)
     victim = min((Path(first.path) / "archive").rglob("*.dcm"))

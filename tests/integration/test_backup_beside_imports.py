@@ -17,20 +17,20 @@ from typing import Any
 
 import pytest
 
-from scandock.model.import_types import Progress
 from scandock.model.crash_points import POINTS
+from scandock.model.import_types import Progress
 from scandock.services import backup
 from scandock.services.backup import back_up
-from scandock.services.catalog_copies import copy_catalog
 from scandock.services.backup_restore import restore_backup
+from scandock.services.catalog_copies import copy_catalog
 from scandock.services.settings import load_settings
 from scandock.store import backups
 from scandock.testing.worker import InProcessWorker
 from tests.crash.archives import Study, zip_bytes
+from tests.crash.case_share import choose_cases
 from tests.crash.checker import examine_data
 from tests.crash.processes import until
-from tests.crash.case_share import choose_cases
-from tests.integration.forked_workers import StartedAttempts, ForkedAttempt, in_process_worker
+from tests.integration.forked_workers import ForkedAttempt, StartedAttempts, in_process_worker
 from tests.integration.upload_server import UploadServer
 
 pytestmark = [pytest.mark.crash, pytest.mark.processes]

@@ -21,15 +21,15 @@ from tests.badinput import CASES
 from tests.badinput.case import Case, Expect, Made, good_pairs
 from tests.badinput.zips import plain
 from tests.integration.bounds import (
-    Outcome,
     BoundedFolder,
+    Outcome,
     assert_plain,
     control_characters,
     image_files,
     import_by_process,
     import_in_process,
-    scandock,
     run_within,
+    scandock,
 )
 from tests.integration.report_shape import assert_shape, assert_stored
 

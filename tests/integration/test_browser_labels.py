@@ -25,9 +25,9 @@ from scandock.model.tags import NUMBERS
 from scandock.rules import labels
 from scandock.rules.comments import find_assignment
 from scandock.rules.import_request import ImportRequest
-from scandock.rules.junk import junk_code, is_named_like_image
+from scandock.rules.junk import is_named_like_image, junk_code
 from scandock.rules.layout import parse_layout
-from scandock.rules.mapping import parse_mapping, find_row
+from scandock.rules.mapping import find_row, parse_mapping
 from scandock.rules.naming import name_study
 from scandock.rules.patients import find_patients
 from scandock.rules.policy import ProjectPolicy, SiteRules

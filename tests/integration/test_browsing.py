@@ -19,14 +19,14 @@ from scandock.catalog.tables import project, session, upload
 from scandock.model.errors import Usage
 from scandock.queue.tokens import new_uuid
 from scandock.rules.permissions import Role
-from scandock.services import browsing, session_contents, editing
+from scandock.services import browsing, editing, session_contents
 from scandock.services.browsing import ListFilter
-from scandock.services.pagination import Page, Sorting
 from scandock.services.moving import ServiceContext
+from scandock.services.pagination import Page, Sorting
 from scandock.services.records import Session
 from scandock.services.settings import load_settings
 from scandock.store.local import LocalStore
-from tests.builders import uploader_layout, images, make_data_folder
+from tests.builders import images, make_data_folder, uploader_layout
 from tests.integration.many_rows import seed, seed_content
 from tests.integration.web import serve_in_process
 
@@ -250,7 +250,9 @@ def test_one_sees_ones_own_in_unassigned_and_no_others(catalog: Catalog) -> None
         connection.execute(insert(reception).values(upload_id=came, account_id=ann.account_id, door="raw"))
 
     def seen(who: Principal, **wanted: Any) -> int:
-        listed = ask(catalog, lambda c: browsing.list_sessions(c, who, ListFilter(**wanted), Sorting(), place="prearchive"))
+        listed = ask(
+            catalog, lambda c: browsing.list_sessions(c, who, ListFilter(**wanted), Sorting(), place="prearchive")
+        )
         return len(listed.items)
 
     assert (seen(ann), seen(bob), seen(SYSTEM)) == (2, 0, 2)

@@ -12,9 +12,9 @@ import time
 import pytest
 
 from scandock.model.crash_points import POINTS
-from tests.crash.processes import Command, import_words, run, find_unsound
-from tests.crash.rounds import ENDED, RoundArchives, assert_holds, assert_placed
 from tests.crash.case_share import choose_cases
+from tests.crash.processes import Command, find_unsound, import_words, run
+from tests.crash.rounds import ENDED, RoundArchives, assert_holds, assert_placed
 from tests.integration.in_process import command_in_process
 
 pytestmark = [pytest.mark.crash, pytest.mark.processes]

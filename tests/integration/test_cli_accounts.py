@@ -14,7 +14,7 @@ from scandock.access.authentication import LoginState, authenticate
 from scandock.access.principal import ANONYMOUS, AccessDenied, ProjectRights, decide_access_of
 from scandock.catalog.engine import open_catalog
 from scandock.cli import main
-from scandock.rules.permissions import Action, AccessDecision, Role, Scope
+from scandock.rules.permissions import AccessDecision, Action, Role, Scope
 
 pytestmark = pytest.mark.long
 
@@ -138,7 +138,9 @@ def test_roles_and_openness(admin, enter, data):
     for accessibility, answer in (("public", AccessDecision.ALLOWED), ("protected", AccessDecision.FORBIDDEN)):
         assert admin("project", "access", "P", accessibility)[0] == 0
         with catalog.read() as connection:
-            told = decide_access_of(enter("alice", "correct horse"), Action.SESSION_READ, "P", ProjectRights(connection))
+            told = decide_access_of(
+                enter("alice", "correct horse"), Action.SESSION_READ, "P", ProjectRights(connection)
+            )
         assert told is answer
     catalog.dispose()
 

@@ -31,7 +31,14 @@ from scandock.services.cleaning.cleaner import CatalogAndStore
 from scandock.services.cleaning.registry import ENDED_ACCESS
 from scandock.services.cleaning.trash import TRASH
 from scandock.services.cleaning.uploads import IDLE_UPLOADS
-from scandock.services.clock_check import HOLD_MS, Clocks, confirm_clock_state, read_clock_state, update_deletion_age, check_deletion_allowed
+from scandock.services.clock_check import (
+    HOLD_MS,
+    Clocks,
+    check_deletion_allowed,
+    confirm_clock_state,
+    read_clock_state,
+    update_deletion_age,
+)
 from scandock.services.notifications import send_due_deliveries
 from scandock.services.receiving import UploadReceiver
 from scandock.services.settings import load_settings

@@ -10,7 +10,7 @@ from sqlalchemy import event, select
 from scandock.catalog.tables import session
 from scandock.services import comparison
 from scandock.services.comparison import Comparison, compare_sessions
-from tests.builders import Image, DataFolder, uploader_layout, make_data_folder
+from tests.builders import DataFolder, Image, make_data_folder, uploader_layout
 
 
 @pytest.fixture

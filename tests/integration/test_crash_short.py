@@ -7,11 +7,11 @@ import random
 import pytest
 
 from scandock.model.crash_points import POINTS
+from tests.crash.case_share import choose_cases
 from tests.crash.checker import check_trash
 from tests.crash.processes import KILLED, check
-from tests.crash.rounds import ENDED, RoundArchives, assert_holds, assert_clean, run_rounds
-from tests.crash.run import random_rounds, point_rounds
-from tests.crash.case_share import choose_cases
+from tests.crash.rounds import ENDED, RoundArchives, assert_clean, assert_holds, run_rounds
+from tests.crash.run import point_rounds, random_rounds
 
 pytestmark = [pytest.mark.crash, pytest.mark.processes]
 

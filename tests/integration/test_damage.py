@@ -16,19 +16,19 @@ import pytest
 from sqlalchemy import select, update
 
 from scandock.catalog.engine import Catalog
-from scandock.catalog.server_tables import verification
 from scandock.catalog.own_resources import Holder
+from scandock.catalog.server_tables import verification
 from scandock.catalog.tables import session, shelf
 from scandock.cli import main
 from scandock.services import damage, file_verification
 from scandock.services.consistency_check import check_data
 from scandock.services.damage import read_damage_figures
-from scandock.services.file_verification import VerificationPlan, VerificationCounts, mark_for_verification
+from scandock.services.file_verification import VerificationCounts, VerificationPlan, mark_for_verification
 from scandock.store.local import LocalStore
 from scandock.store.paths import RelPath, TreePath
 from scandock.store.port import Store
 from scandock.store.snapshots import LocalSnapshot
-from tests.builders import ImportOutcome, DataFolder, uploader_layout, images, make_data_folder, verify_some
+from tests.builders import DataFolder, ImportOutcome, images, make_data_folder, uploader_layout, verify_some
 from tests.integration.in_process import call_in_process
 from tests.integration.web import Web, serve_in_process
 
@@ -83,7 +83,9 @@ def listed(client: httpx.Client, **asked: str) -> list[dict[str, Any]]:
     return list(answer.json()["items"])
 
 
-def test_damage_is_listed_until_the_same_archive_has_healed_it(site: DataFolder, web: Web, client: httpx.Client) -> None:
+def test_damage_is_listed_until_the_same_archive_has_healed_it(
+    site: DataFolder, web: Web, client: httpx.Client
+) -> None:
     told = site.bring(ARCHIVE, session="S1")
     victim, other, _ = stored(site, told)
     whole = victim.read_bytes()
@@ -238,7 +240,11 @@ def test_the_page_of_a_session_has_it_read_again(site: DataFolder, web: Web, cli
 
 
 def test_a_command_reads_again_by_itself(
-    site: DataFolder, web: Web, client: httpx.Client, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    site: DataFolder,
+    web: Web,
+    client: httpx.Client,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     def command(*args: str) -> tuple[int | str | None, str]:
         monkeypatch.setattr(sys, "argv", ["scandock", "admin", "verify", *args, "--data", str(site.data)])
@@ -270,7 +276,9 @@ def test_a_command_reads_again_by_itself(
     assert (code, "nobody is no session's id." in said, first in said) == (2, True, False)
 
 
-def test_check_tells_how_what_it_finds_comes_on_the_list_of_damage(site: DataFolder, web: Web, client: httpx.Client) -> None:
+def test_check_tells_how_what_it_finds_comes_on_the_list_of_damage(
+    site: DataFolder, web: Web, client: httpx.Client
+) -> None:
     told = site.bring(ARCHIVE, session="S1")
     site.bring(OTHER, session="S2")
     (site.data / "archive" / "stray").touch()
@@ -302,7 +310,9 @@ def test_a_command_tells_of_damage_that_a_worker_has_found_before_it(
     last = {"S1": 1, "S2": 0}
     whole = file_verification.verify_tree
 
-    def behind_the_worker(catalog: Catalog, store: Store, standing: Holder, plan: VerificationPlan) -> VerificationCounts:
+    def behind_the_worker(
+        catalog: Catalog, store: Store, standing: Holder, plan: VerificationPlan
+    ) -> VerificationCounts:
         with catalog.write() as connection:
             mine = verification.c.tree_id == standing.tree_id
             connection.execute(update(verification).where(mine).values(done_n=last[standing.label]))
@@ -489,7 +499,9 @@ def test_a_zip_names_the_file_that_is_gone_also_where_it_is_wanted_and_is_a_vali
     assert (again.state, again.session["label"]) == ("placed", "S1")
 
 
-def test_a_projects_zip_is_not_refused_for_what_it_does_not_hold(site: DataFolder, web: Web, client: httpx.Client) -> None:
+def test_a_projects_zip_is_not_refused_for_what_it_does_not_hold(
+    site: DataFolder, web: Web, client: httpx.Client
+) -> None:
     site.bring(uploader_layout("S2", "1", images(1, case="other")), session="S2")
     told = site.bring(ARCHIVE, session="S1", destination="prearchive")
     flip(stored(site, told)[0])
@@ -513,7 +525,8 @@ def test_messages_count_what_is_damaged_where_one_answers_for_it(site: DataFolde
     }
     with web.site.catalog.read() as connection:
         counts = {
-            name: read_damage_figures(connection, project_id=None, account_id=number).files for name, number in ids.items()
+            name: read_damage_figures(connection, project_id=None, account_id=number).files
+            for name, number in ids.items()
         }
     assert counts == {"owner": 1, "member": 0, "admin": 1}
 
@@ -542,7 +555,9 @@ def test_what_a_project_has_of_its_own_is_no_other(site: DataFolder, web: Web, c
         assert (listed(ann), ann.get(where).content) == ([], b"abc")
 
 
-def test_downloads_are_refused_too_where_a_whole_folder_is_gone(site: DataFolder, web: Web, client: httpx.Client) -> None:
+def test_downloads_are_refused_too_where_a_whole_folder_is_gone(
+    site: DataFolder, web: Web, client: httpx.Client
+) -> None:
     told = site.bring(ARCHIVE, session="S1")
     site.bring(OTHER, session="S2")
     (site.data / told.session["path"]).rename(site.data / "elsewhere")

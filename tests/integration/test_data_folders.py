@@ -23,7 +23,7 @@ from scandock.catalog.tables import metadata
 from scandock.model.errors import Fault, Usage
 from scandock.rules.import_request import ImportRequest
 from scandock.services.backup import back_up
-from scandock.services.data_catalog import open_data_catalog, open_data
+from scandock.services.data_catalog import open_data, open_data_catalog
 from scandock.services.settings import Settings, load_settings
 from scandock.store.identity import IDENTITY, read_identity, write_identity
 from scandock.store.local import LocalStore

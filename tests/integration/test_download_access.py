@@ -21,13 +21,13 @@ from scandock.access.principal import AccessDenied, Door, Principal
 from scandock.access.reauthentication import SavedCredentials, reauthenticate
 from scandock.catalog.own_resources import find_holder
 from scandock.catalog.tables import session
-from scandock.services import downloads, download_access, resource_zips, zip_stream
+from scandock.services import download_access, downloads, resource_zips, zip_stream
 from scandock.services.downloads import zip_session
 from scandock.services.moving import ServiceContext
 from scandock.services.trash import delete_session
 from scandock.web.v1 import upload_mapping
 from scandock.web.xnat import uploading_files
-from tests.builders import uploader_layout, images, make_data_folder
+from tests.builders import images, make_data_folder, uploader_layout
 from tests.crash.processes import until
 from tests.integration.web import PASSWORD, Web, serve_by_socket, serve_in_process
 
@@ -176,7 +176,9 @@ def test_it_is_asked_within_one_file_too(web, monkeypatch, end, path) -> None:
     monkeypatch.setattr(zip_stream, "CHUNK", 16)
     monkeypatch.setattr(download_access.DownloadAccess, "check", check)
     for module in (downloads, resource_zips):
-        monkeypatch.setattr(module, "DownloadAccess", partial(download_access.DownloadAccess, clock=lambda: float(next(clock))))
+        monkeypatch.setattr(
+            module, "DownloadAccess", partial(download_access.DownloadAccess, clock=lambda: float(next(clock)))
+        )
     with web.client("mia") as mia:
         uuid = next(one["id"] for one in mia.get("/api/v1/sessions").json()["items"] if one["label"] == "S1")
         ask = partial(mia.get, path.format(uuid))

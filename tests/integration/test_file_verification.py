@@ -23,15 +23,15 @@ from scandock.queue.tokens import new_uuid
 from scandock.services import browsing, file_verification
 from scandock.services.consistency_check import check_data
 from scandock.services.damage import list_damage, verify_session_again
-from scandock.services.pagination import Sorting
-from scandock.services.moving import ServiceContext
 from scandock.services.data_catalog import open_data
+from scandock.services.file_verification import VerificationCounts, VerificationPlan
+from scandock.services.moving import ServiceContext
+from scandock.services.pagination import Sorting
 from scandock.services.rate_limit import RateLimiter
-from scandock.services.file_verification import VerificationPlan, VerificationCounts
 from scandock.store.paths import parse_tree, unchecked_path
 from scandock.store.snapshots import LocalSnapshot
 from scandock.workers.verifier import Verification, VerifierThread
-from tests.builders import DataFolder, uploader_layout, images, make_data_folder, verify_some
+from tests.builders import DataFolder, images, make_data_folder, uploader_layout, verify_some
 from tests.crash.processes import until
 
 pytestmark = pytest.mark.long

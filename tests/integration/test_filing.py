@@ -20,7 +20,7 @@ from scandock.cli.summary import SummaryContext, print_summary
 from scandock.rules.sop_classes import ROOT
 from scandock.services import session_contents, session_parts
 from scandock.services.pagination import Sorting
-from tests.builders import Image, ImportOutcome, DataFolder, uploader_layout, ecat, make_data_folder, zip_entries
+from tests.builders import DataFolder, Image, ImportOutcome, ecat, make_data_folder, uploader_layout, zip_entries
 from tests.integration.in_process import call_in_process
 
 

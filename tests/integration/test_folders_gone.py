@@ -12,19 +12,19 @@ from scandock.catalog.tables import session, shelf
 from scandock.model.errors import Fault
 from scandock.pipeline import flow
 from scandock.publishing import complete
+from scandock.publishing.areas import make_areas
 from scandock.publishing.publish import publish
 from scandock.publishing.recover import recover
-from scandock.publishing.areas import make_areas
 from scandock.queue.cancel import check_not_cancelled
 from scandock.services.archiving import archive_session
 from scandock.services.backup import list_finished_backups
 from scandock.services.consistency_check import check_data
-from scandock.services.moving import ServiceContext
 from scandock.services.data_catalog import open_data
+from scandock.services.moving import ServiceContext
 from scandock.store.local import LocalStore
 from scandock.testing.worker import InProcessWorker
 from scandock.web import readiness
-from tests.builders import uploader_layout, images, make_data_folder, verify_some
+from tests.builders import images, make_data_folder, uploader_layout, verify_some
 from tests.crash.archives import Study, zip_bytes
 from tests.crash.processes import SCANDOCK, run, until
 from tests.integration.in_process import call_in_process

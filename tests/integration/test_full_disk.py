@@ -14,10 +14,10 @@ from scandock.pipeline import flow
 from scandock.publishing import complete
 from scandock.publishing.complete import end_unpublished
 from tests.crash.archives import Step, Study, write_tar, write_zip
+from tests.crash.case_share import choose_cases
 from tests.crash.checker import examine_data
 from tests.crash.processes import check, import_words, run
-from tests.crash.rounds import assert_holds, assert_clean, assert_placed
-from tests.crash.case_share import choose_cases
+from tests.crash.rounds import assert_clean, assert_holds, assert_placed
 from tests.integration.in_process import command_in_process
 from tests.integration.small_disks import enlarge
 

@@ -17,12 +17,12 @@ from typing import Any
 import pytest
 
 from tests.crash.archives import Study
+from tests.crash.case_share import choose_cases
 from tests.crash.checker import check_acknowledged, examine_data
 from tests.crash.processes import check, until
 from tests.crash.rounds import assert_clean
 from tests.crash.served import ServerProcess, free_port
 from tests.crash.server_rounds import wait_until_clear
-from tests.crash.case_share import choose_cases
 from tests.crash.uploaders import Archive, Log, Uploader
 from tests.integration.small_disks import Mount, fill
 

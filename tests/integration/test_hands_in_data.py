@@ -11,7 +11,7 @@ from scandock.testing.data import make_data
 from tests.crash.archives import merge_states
 from tests.crash.checker import examine_data
 from tests.crash.processes import check
-from tests.crash.rounds import RoundArchives, assert_holds, assert_clean, assert_placed
+from tests.crash.rounds import RoundArchives, assert_clean, assert_holds, assert_placed
 
 pytestmark = [pytest.mark.crash, pytest.mark.processes]
 

@@ -24,9 +24,9 @@ from pydicom.filereader import read_dataset
 from pydicom.multival import MultiValue
 
 from scandock.formats import dicom_fallback
+from scandock.formats.dicom_encoding import LITTLE
 from scandock.formats.dicom_header import DEFLATED_LITTLE, Header, Unparseable, looks_like_dicom, read_header
 from scandock.formats.dicom_object import uid_text
-from scandock.formats.dicom_encoding import LITTLE
 from scandock.formats.dicom_repair import repair_header
 from scandock.formats.dicom_scan import SEQUENCE_BYTES, VALUE_BYTES, encoding_of
 from scandock.model.tags import NUMBERS, PIXEL_DATA, SEQUENCES, TAGS

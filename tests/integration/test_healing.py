@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from scandock.services.consistency_check import check_data
-from tests.builders import Image, ImportOutcome, DataFolder, ecat, sha256, make_data_folder
+from tests.builders import DataFolder, Image, ImportOutcome, ecat, make_data_folder, sha256
 
 PDF = b"%PDF-1.4 notes"
 

@@ -14,7 +14,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
-from tests.builders import DataFolder, uploader_layout, images
+from tests.builders import DataFolder, images, uploader_layout
 from tests.integration.web import Web, serve_in_process
 
 pytestmark = pytest.mark.long

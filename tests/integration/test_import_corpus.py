@@ -16,7 +16,7 @@ from sqlalchemy import select
 
 from scandock.catalog import tables
 from scandock.workers.readers import start_process, use_reader_start
-from tests.builders import ImportOutcome, DataFolder
+from tests.builders import DataFolder, ImportOutcome
 from tests.conftest import CORPUS
 
 EXPECTED = CORPUS / "expected.json"

@@ -8,8 +8,8 @@ import pytest
 
 from tests.crash.archives import WAITING, Step, Study, merge_states, write_zip
 from tests.crash.concurrent_imports import run_concurrent
-from tests.crash.processes import SCANDOCK, Command, CommandResult, check, import_words, run, find_unsound
-from tests.crash.rounds import assert_holds, assert_clean, assert_placed
+from tests.crash.processes import SCANDOCK, Command, CommandResult, check, find_unsound, import_words, run
+from tests.crash.rounds import assert_clean, assert_holds, assert_placed
 
 pytestmark = [pytest.mark.crash, pytest.mark.processes]
 

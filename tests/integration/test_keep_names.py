@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.builders import Image, DataFolder, images
+from tests.builders import DataFolder, Image, images
 
 NAMES = (
     "a/IM1", "b/IM1", "im1", "../../x:y*?.dcm", "c/.hidden", "d/con", "e/ümlaut 1.dcm", "f/u\u0308mlaut 1.DCM",

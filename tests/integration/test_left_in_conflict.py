@@ -13,14 +13,14 @@ from scandock.access.principal import SYSTEM
 from scandock.catalog.server_tables import audit, trashed
 from scandock.catalog.tables import session
 from scandock.model.import_types import Overwrite
-from scandock.services.moving import ServiceContext
 from scandock.services.data_catalog import open_data
+from scandock.services.moving import ServiceContext
 from scandock.services.settings import load_settings
 from scandock.services.trash import restore_session
-from tests.builders import Image, ImportOutcome, DataFolder, uploader_layout, images, make_data_folder
+from tests.builders import DataFolder, Image, ImportOutcome, images, make_data_folder, uploader_layout
 from tests.crash.forked import ForkedCommand
 from tests.crash.processes import environment
-from tests.integration.xnat_prearchive import OTHER, serve_xnat, prearchive_status
+from tests.integration.xnat_prearchive import OTHER, prearchive_status, serve_xnat
 
 POINTS = {"rows": False, "switched": True}
 """Whether the import that was killed there is rolled forward."""

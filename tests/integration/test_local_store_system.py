@@ -19,7 +19,7 @@ from scandock.store import space, syscalls
 from scandock.store.local import LocalStore
 from scandock.store.paths import parse_tree, unchecked_path
 from scandock.store.root import Root
-from tests.integration.store_conformance import NAME, read_tree, publish_tree, stage_files
+from tests.integration.store_conformance import NAME, publish_tree, read_tree, stage_files
 
 
 @pytest.fixture

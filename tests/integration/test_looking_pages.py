@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.builders import DataFolder, uploader_layout, ecat, zip_entries
+from tests.builders import DataFolder, ecat, uploader_layout, zip_entries
 from tests.integration.test_pictures import NAME, SESSION, image, report
 from tests.integration.web import serve_in_process
 

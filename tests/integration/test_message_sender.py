@@ -20,8 +20,8 @@ from scandock.queue.tokens import new_uuid
 from scandock.services import notifications
 from scandock.services.cleaning.cleaner import CatalogAndStore
 from scandock.services.cleaning.trash import TRASH
-from scandock.services.notifications import MAX_MAILS, MAX_PER_OWNER, DeliverySlots
 from scandock.services.data_catalog import open_data
+from scandock.services.notifications import MAX_MAILS, MAX_PER_OWNER, DeliverySlots
 from scandock.services.settings import load_settings
 from scandock.workers.message_sender import SENDER_THREADS, MessageSender
 from tests.builders import DataFolder, make_data_folder, verify_some
@@ -99,7 +99,9 @@ def telling(catalog: Catalog, monkeypatch: pytest.MonkeyPatch, *slow: str) -> It
         messenger.end()
 
 
-def test_a_slow_receiver_keeps_nothing_waiting(site: DataFolder, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_receiver_keeps_nothing_waiting(
+    site: DataFolder, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Neither its owner's other hook, nor others', nor the trash and the verification of files."""
     ann, bob = owner(catalog, "ann"), owner(catalog, "bob")
     waiting(catalog, ann, "slow", 5)
@@ -131,7 +133,9 @@ def test_slow_receivers_of_one_account_leave_lanes_for_others(
     waiting(catalog, bob, "quick", 3)
     with telling(catalog, monkeypatch, *slow) as receivers:
         with receivers.changed:
-            receivers.changed.wait_for(lambda: len(receivers.begun) == 3 + MAX_PER_OWNER and len(receivers.ended) == 3, 20)
+            receivers.changed.wait_for(
+                lambda: len(receivers.begun) == 3 + MAX_PER_OWNER and len(receivers.ended) == 3, 20
+            )
             assert receivers.ended == ["quick"] * 3
             assert len(receivers.begun) == 3 + MAX_PER_OWNER
         receivers.go.set()

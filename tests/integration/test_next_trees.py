@@ -10,10 +10,10 @@ from sqlalchemy import func, select
 from scandock.access.principal import SYSTEM
 from scandock.catalog.tables import file, resource, scan, session, tree
 from scandock.services.archiving import archive_session
-from scandock.services.moving import ServiceContext
 from scandock.services.data_catalog import open_data
 from scandock.services.held_sessions import resolve_session
-from tests.builders import Image, DataFolder, images, sha256, make_data_folder, zip_entries
+from scandock.services.moving import ServiceContext
+from tests.builders import DataFolder, Image, images, make_data_folder, sha256, zip_entries
 
 COMMENT = 0x00204000
 FRAMES = 0x00280008
@@ -124,7 +124,9 @@ def test_a_file_that_an_archive_heals_is_not_replaced_by_the_same_archive(site: 
     first = site.bring({"1.dcm": image(1), "a/log.txt": b"one"})
     stands = site.data / str(first.line("a/log.txt")["stored_as"])
     stands.write_bytes(b"cut short")
-    told = site.bring(zip_entries([("1.dcm", image(1)), ("a/log.txt", b"one"), ("a/log.txt", b"two")]), overwrite="delete")
+    told = site.bring(
+        zip_entries([("1.dcm", image(1)), ("a/log.txt", b"one"), ("a/log.txt", b"two")]), overwrite="delete"
+    )
 
     assert told.counts == {"duplicate": 1, "resource": 2}
     assert stands.read_bytes() == b"one"

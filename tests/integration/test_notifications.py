@@ -24,13 +24,13 @@ from scandock.queue.events import add_event
 from scandock.queue.tokens import new_uuid
 from scandock.rules.permissions import Role
 from scandock.services import notifications, subscriptions
+from scandock.services.data_catalog import open_data
+from scandock.services.file_verification import VerificationPlan, mark_for_verification
 from scandock.services.moving import ServiceContext
 from scandock.services.notifications import RETRY_PAUSES, send_due_deliveries
-from scandock.services.data_catalog import open_data
 from scandock.services.settings import Settings, load_settings
 from scandock.services.subscriptions import list_deliveries, list_subscriptions, subscribe, unsubscribe
-from scandock.services.file_verification import VerificationPlan, mark_for_verification
-from tests.builders import DataFolder, uploader_layout, images, make_data_folder, verify_some
+from tests.builders import DataFolder, images, make_data_folder, uploader_layout, verify_some
 from tests.integration.web import serve_in_process
 from tests.sinks import http_sink, smtp_sink
 

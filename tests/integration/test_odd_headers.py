@@ -7,7 +7,7 @@ import struct
 import pytest
 
 from tests.badinput.objects import BIG_ENDIAN, dataset, element, meta, part10
-from tests.builders import Image, ImportOutcome, DataFolder, make_data_folder
+from tests.builders import DataFolder, Image, ImportOutcome, make_data_folder
 from tests.unit.formats_dicom.build import Writer
 
 pytestmark = pytest.mark.long

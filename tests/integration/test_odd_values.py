@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.badinput.objects import sha256_of
-from tests.builders import Image, DataFolder, ecat, make_data_folder
+from tests.builders import DataFolder, Image, ecat, make_data_folder
 
 pytestmark = pytest.mark.long
 

@@ -18,8 +18,8 @@ from scandock.model.errors import Fault, Usage
 from scandock.rules.permissions import AccessDecision
 from scandock.services.accounts import Accounts
 from scandock.services.audit import AuditFilter, search
-from scandock.services.settings import Settings
 from scandock.services.authentication import login_by_identity
+from scandock.services.settings import Settings
 from tests.integration import oidc_provider
 from tests.integration.oidc_provider import CLIENT, SECRET
 

@@ -21,7 +21,7 @@ from scandock.testing.data import make_data
 from scandock.testing.worker import InProcessWorker
 from scandock.web import readiness
 from scandock.web.metrics import worker_metrics
-from tests.builders import uploader_layout, images, make_data_folder, verify_some
+from tests.builders import images, make_data_folder, uploader_layout, verify_some
 from tests.crash.archives import Study, zip_bytes
 from tests.crash.processes import environment, until
 from tests.integration.in_process import call_in_process

@@ -18,7 +18,7 @@ from sqlalchemy import select
 
 from scandock.catalog.tables import file, resource, scan, session
 from scandock.testing.data import make_data
-from tests.builders import Image, DataFolder, ecat, sha256, zip_entries
+from tests.builders import DataFolder, Image, ecat, sha256, zip_entries
 
 pytestmark = pytest.mark.long
 

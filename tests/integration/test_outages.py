@@ -13,18 +13,18 @@ import pytest
 from sqlalchemy import make_url
 
 from scandock.catalog.engine import Catalog
-from scandock.model.errors import Fault
 from scandock.model.crash_points import POINTS
+from scandock.model.errors import Fault
 from scandock.queue.retry import MAX_ATTEMPTS
 from scandock.services.settings import load_settings
 from scandock.testing.worker import InProcessWorker
 from tests.crash.archives import Study, zip_bytes
+from tests.crash.case_share import choose_cases
 from tests.crash.checker import examine_data
 from tests.crash.processes import until
-from tests.crash.case_share import choose_cases
 from tests.integration.forked_workers import in_process_worker, is_stopped
-from tests.integration.upload_server import UploadServer
 from tests.integration.small_disks import fill, remount
+from tests.integration.upload_server import UploadServer
 
 pytestmark = [pytest.mark.crash, pytest.mark.processes]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.builders import uploader_layout, images, make_data_folder
+from tests.builders import images, make_data_folder, uploader_layout
 from tests.integration.web import serve_in_process
 
 

@@ -10,18 +10,18 @@ import pytest
 from sqlalchemy import select
 
 from scandock.access.principal import SYSTEM
-from scandock.catalog.projects import ProjectRow, add_project
 from scandock.catalog.own_resources import OwnResources, project_resources, subject_resources
+from scandock.catalog.projects import ProjectRow, add_project
 from scandock.catalog.subjects import add_subject
 from scandock.catalog.tables import project
 from scandock.services.consistency_check import check_data
-from scandock.services.tree_changes import apply_changes
-from scandock.services.resource_uploads import ResourceUpload, make_upload_change, open_staged_upload
+from scandock.services.data_catalog import open_data
 from scandock.services.moving import ServiceContext
 from scandock.services.next_tree import ResourcePath
-from scandock.services.data_catalog import open_data
 from scandock.services.project_resources import create_own_resources, remove_own_resources
+from scandock.services.resource_uploads import ResourceUpload, make_upload_change, open_staged_upload
 from scandock.services.settings import load_settings
+from scandock.services.tree_changes import apply_changes
 from scandock.testing.data import make_data
 from tests.crash.forked import ForkedCommand
 from tests.crash.processes import environment

@@ -8,10 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
-from scandock.rules.permissions import Action, AccessDecision
+from scandock.rules.permissions import AccessDecision, Action
 from scandock.web.pages.routing import PageRoute
-from tests.integration.sample_server import PERSONAS, SampleServer, Persona, SampleProject, serve_samples
 from tests.integration.page_probes import LISTS, OPEN, PAGES, PageProbe
+from tests.integration.sample_server import PERSONAS, Persona, SampleProject, SampleServer, serve_samples
 from tests.integration.test_permission_matrix import matrix
 
 pytestmark = pytest.mark.long
@@ -59,7 +59,9 @@ def expected(probe: PageProbe, who: Persona, place: SampleProject) -> AccessDeci
     return AccessDecision.HIDDEN if probe.of_import and told is AccessDecision.FORBIDDEN and not readable else told
 
 
-def ask(made: SampleServer, method: str, path: str, probe: PageProbe, place: SampleProject, who: Persona) -> httpx.Response:
+def ask(
+    made: SampleServer, method: str, path: str, probe: PageProbe, place: SampleProject, who: Persona
+) -> httpx.Response:
     about = getattr(place, probe.of, "")
     word = place.project.removesuffix("_project")
     values = {

@@ -10,16 +10,20 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from scandock.rules.permissions import REQUIREMENTS, Accessibility, Action, AccessDecision, answer
+from scandock.rules.permissions import REQUIREMENTS, AccessDecision, Accessibility, Action, answer
 from scandock.web.pages.routing import PageRoute
 from scandock.web.xnat.routing import XnatRoute
-from tests.integration.sample_server import PERSONAS, SampleServer, Persona, SampleProject, serve_samples
 from tests.integration.probes import EACH_OBJECT, MORE_PROBES, OBJECT_LIST, OPEN, PROBES, SITE_ROUTE, Probe
+from tests.integration.sample_server import PERSONAS, Persona, SampleProject, SampleServer, serve_samples
 
 pytestmark = pytest.mark.long
 
 STATUS = {AccessDecision.SIGN_IN: 401, AccessDecision.FORBIDDEN: 403, AccessDecision.HIDDEN: 404}
-CODES = {AccessDecision.SIGN_IN: "login_needed", AccessDecision.FORBIDDEN: "forbidden", AccessDecision.HIDDEN: "not_found"}
+CODES = {
+    AccessDecision.SIGN_IN: "login_needed",
+    AccessDecision.FORBIDDEN: "forbidden",
+    AccessDecision.HIDDEN: "not_found",
+}
 EVERY = [(method, path, probe) for (method, path), probe in PROBES.items()] + MORE_PROBES
 KINDS = sorted({path.removeprefix("/api/v1/").partition("/")[0] for _, path, _ in EVERY})
 """What the routes are about, by the word after the API's version."""
@@ -151,7 +155,9 @@ def wrong(probe: Probe, who: Persona, place: SampleProject, told: httpx.Response
 def _wrong_list(probe: Probe, right: AccessDecision, place: SampleProject, who: Persona, told: httpx.Response) -> str:
     if "signed_in" in probe.also and not who.signed_in:
         return "" if told.status_code == 401 else f"{told.status_code}, not 401"
-    if who.signed_in and who.scope not in REQUIREMENTS[probe.action].scopes:  # an empty list would say that there is nothing
+    if (
+        who.signed_in and who.scope not in REQUIREMENTS[probe.action].scopes
+    ):  # an empty list would say that there is nothing
         return "" if told.status_code == 403 else f"{told.status_code}, not 403"
     if told.status_code != 200:
         return f"{told.status_code}, not 200"

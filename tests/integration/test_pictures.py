@@ -22,7 +22,7 @@ from scandock.services import pictures
 from scandock.services.cleaning.registry import tidy_pictures
 from scandock.viewing.decoder_pool import DecoderLost
 from scandock.viewing.question_queue import Requester
-from tests.builders import DataFolder, uploader_layout, ecat, verify_some
+from tests.builders import DataFolder, ecat, uploader_layout, verify_some
 from tests.integration.web import serve_in_process
 from tests.unit.viewing.made import dataset, file_of
 

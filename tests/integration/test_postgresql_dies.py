@@ -22,11 +22,11 @@ from scandock.services import consistency_check
 from scandock.services.settings import load_settings
 from tests import postgres
 from tests.crash.archives import Study
+from tests.crash.case_share import RUN_ALL, choose_cases
 from tests.crash.checker import check_acknowledged
 from tests.crash.processes import members, until
 from tests.crash.served import ServerProcess, free_port
 from tests.crash.server_rounds import RECEIVING, WITHIN, wait_until_clear
-from tests.crash.case_share import RUN_ALL, choose_cases
 from tests.crash.uploaders import Archive, Log, Uploader
 from tests.integration.forked_workers import is_stopped
 

@@ -15,23 +15,23 @@ from sqlalchemy import func, insert, select
 
 from scandock.access import accounts
 from scandock.access.principal import SYSTEM, AccessDenied, Door, Principal
-from scandock.catalog.server_tables import audit, project_sums, reception, trashed
 from scandock.catalog.project_sums import count_contents
+from scandock.catalog.server_tables import audit, project_sums, reception, trashed
 from scandock.catalog.tables import operation, project, session, tree
 from scandock.model.errors import ScandockError
 from scandock.publishing import complete as completing
 from scandock.publishing.recover import recover
 from scandock.services import browsing, editing, prearchive
 from scandock.services.archiving import archive_session
-from scandock.services.consistency_check import check_data
 from scandock.services.cleaning.trash import empty_trash
-from scandock.services.editing import edit_session
-from scandock.services.pagination import Sorting
-from scandock.services.moving import ServiceContext, move_session
+from scandock.services.consistency_check import check_data
 from scandock.services.data_catalog import open_data
+from scandock.services.editing import edit_session
 from scandock.services.held_sessions import resolve_session
+from scandock.services.moving import ServiceContext, move_session
+from scandock.services.pagination import Sorting
 from scandock.services.trash import delete_session, list_trash, restore_session
-from tests.builders import Image, DataFolder, uploader_layout, ecat, images, sha256, make_data_folder
+from tests.builders import DataFolder, Image, ecat, images, make_data_folder, sha256, uploader_layout
 from tests.integration.web import serve_in_process
 
 COMMENT = 0x00204000
@@ -106,7 +106,9 @@ def test_a_session_gets_another_subject_where_it_stands(site: DataFolder, place:
         before = site.files()
         for _ in range(2):  # the second time it has it already
             told = (
-                edit_session(context, uuid, subject_label="Sub") if place == "archive" else move_session(context, uuid, subject="Sub")
+                edit_session(context, uuid, subject_label="Sub")
+                if place == "archive"
+                else move_session(context, uuid, subject="Sub")
             )
             found = item(context, uuid)
             assert (found["subject"], found["place"], found["uri"]) == ("Sub", place, told.after)

@@ -16,12 +16,12 @@ from scandock.model.errors import Fault, Usage
 from scandock.services import project_deletions
 from scandock.services.consistency_check import check_data
 from scandock.services.moving import ServiceContext, move_session
-from scandock.services.project_deletions import delete_project, finish_deletions
 from scandock.services.project_creation import create_project
+from scandock.services.project_deletions import delete_project, finish_deletions
 from scandock.services.trash import move_to_trash, restore_session
 from scandock.testing.worker import InProcessWorker
 from scandock.web.xnat.services.session_logs import entries_of
-from tests.builders import DataFolder, uploader_layout, images, make_data_folder, zip_entries
+from tests.builders import DataFolder, images, make_data_folder, uploader_layout, zip_entries
 from tests.crash.processes import until
 from tests.integration.web import Web, serve_data_folder
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.deletions import AT, DeletionBase, Deletion, all_deletions, run_deletion, run_deletions
+from tests.crash.deletions import AT, Deletion, DeletionBase, all_deletions, run_deletion, run_deletions
 
 pytestmark = [pytest.mark.crash, pytest.mark.processes]
 

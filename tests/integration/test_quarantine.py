@@ -5,9 +5,9 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from tests.builders import DataFolder, uploader_layout, images
+from tests.builders import DataFolder, images, uploader_layout
 from tests.integration.web import Web
-from tests.integration.xnat_prearchive import result_rows, serve_xnat, import_to_prearchive
+from tests.integration.xnat_prearchive import import_to_prearchive, result_rows, serve_xnat
 
 ARCHIVE = "/data/services/archive"
 
@@ -125,7 +125,9 @@ def test_listings_tell_it(site: DataFolder, web: Web) -> None:
         told = result_rows(client.get("/data/experiments", params={"columns": asked}))
         assert {one["label"]: one["quarantine_status"] for one in told} == {"S1": "quarantine", "S2": "active"}
         assert all(one["xnat:experimentdata/meta/status"] == one["quarantine_status"] for one in told)
-        assert [one["label"] for one in result_rows(client.get("/data/experiments?columns=label&status=quarantine"))] == ["S1"]
+        assert [
+            one["label"] for one in result_rows(client.get("/data/experiments?columns=label&status=quarantine"))
+        ] == ["S1"]
 
 
 def test_it_survives_a_new_label_and_the_trash(site: DataFolder, web: Web) -> None:

@@ -22,14 +22,14 @@ from scandock.catalog.tables import upload
 from scandock.model.errors import Fault, TokenLost
 from scandock.model.verdicts import ImportState
 from scandock.publishing.requeue import wait_or_fail
-from scandock.queue.cancel import CancelResult, cancel, find_cancelled, check_not_cancelled
+from scandock.queue.cancel import CancelResult, cancel, check_not_cancelled, find_cancelled
 from scandock.queue.claim import SMALL_BYTES, Claim, SlotUsage, claim
 from scandock.queue.engines import engine_of
 from scandock.queue.enqueue import accept
 from scandock.queue.leases import PATIENCE_MS, RenewFailures, finish, renew, renew_all
 from scandock.queue.owner import boot_id, start_time, this_owner
 from scandock.queue.procrastinate_engine import ProcrastinateEngine, conninfo
-from scandock.queue.retry import MAX_ATTEMPTS, retry_upload, give_up_attempt, requeue
+from scandock.queue.retry import MAX_ATTEMPTS, give_up_attempt, requeue, retry_upload
 from scandock.services.settings import load_settings
 from scandock.workers import attempt_runner
 from scandock.workers.liveness import WorkerLiveness

@@ -11,10 +11,10 @@ from itertools import product
 
 import pytest
 
-from tests.crash.archives import ExpectedSession, Step, Study, write_tar, zip_bytes, write_zip
-from tests.crash.processes import Command, check, import_words, run, find_unsound, until
-from tests.crash.rounds import assert_holds, assert_clean, assert_placed
+from tests.crash.archives import ExpectedSession, Step, Study, write_tar, write_zip, zip_bytes
 from tests.crash.case_share import choose_cases
+from tests.crash.processes import Command, check, find_unsound, import_words, run, until
+from tests.crash.rounds import assert_clean, assert_holds, assert_placed
 from tests.integration.in_process import command_in_process
 
 pytestmark = [pytest.mark.crash, pytest.mark.processes]

@@ -126,7 +126,10 @@ def test_a_folder_of_what_is_placed_is_made_anew_while_nothing_is_known_in_it(tm
 
 
 def test_a_lock_that_lasts_is_told_while_everything_else_is_answered(tmp_path):
-    with serve_by_socket(tmp_path / "data") as web, closing(sqlite3.connect(tmp_path / "data" / "scandock.db")) as other:
+    with (
+        serve_by_socket(tmp_path / "data") as web,
+        closing(sqlite3.connect(tmp_path / "data" / "scandock.db")) as other,
+    ):
         other.isolation_level = None
         other.execute("BEGIN IMMEDIATE")
         said = told(web)

@@ -16,7 +16,7 @@ from scandock.catalog.tables import upload
 from scandock.model.machine_errors import DiskFull
 from scandock.rules.import_request import ImportRequest
 from scandock.services import spool_writer
-from scandock.services.cleaning.uploads import discard_ended_spools, delete_abandoned_uploads
+from scandock.services.cleaning.uploads import delete_abandoned_uploads, discard_ended_spools
 from scandock.services.receiving import UploadOffer
 from scandock.services.settings import load_settings
 from tests.builders import make_data_folder

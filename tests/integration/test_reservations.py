@@ -180,7 +180,10 @@ def test_what_brings_bytes_after_its_space_was_given_away_is_told_so(web: Web, a
     two_hours_later(web)
     with web.client("bob", headers=TUS) as bob:
         made(bob, 500)
-    for call in (lambda: web.site.receiving.mark(incoming_upload, 10), lambda: web.site.receiving.keep_reserved(incoming_upload)):
+    for call in (
+        lambda: web.site.receiving.mark(incoming_upload, 10),
+        lambda: web.site.receiving.keep_reserved(incoming_upload),
+    ):
         with pytest.raises(Fault) as caught:
             call()
         assert caught.value.code == "disk_full"

@@ -14,9 +14,18 @@ import pytest
 
 from scandock.model.entry import Entry, ordinal
 from scandock.pipeline.entry_writer import INNER
-from scandock.pipeline.verdicts import fold_inner_archives
 from scandock.pipeline.ledger import Ledger
-from tests.builders import Image, ImportOutcome, DataFolder, uploader_layout, ecat, sha256, make_data_folder, zip_entries
+from scandock.pipeline.verdicts import fold_inner_archives
+from tests.builders import (
+    DataFolder,
+    Image,
+    ImportOutcome,
+    ecat,
+    make_data_folder,
+    sha256,
+    uploader_layout,
+    zip_entries,
+)
 
 
 @pytest.fixture
@@ -345,7 +354,9 @@ def test_an_inner_archive_without_images_that_is_nobodys_is_said(site: DataFolde
 
 
 def test_an_inner_archive_without_images_in_an_image_folder_is_unparseable(site: DataFolder) -> None:
-    told = site.bring({**uploader_layout("S", "7", [study()]), "S/scans/7/resources/DICOM/files/x.npz": zip_entries(LOGS)})
+    told = site.bring(
+        {**uploader_layout("S", "7", [study()]), "S/scans/7/resources/DICOM/files/x.npz": zip_entries(LOGS)}
+    )
     assert told.codes()["S/scans/7/resources/DICOM/files/x.npz"] == "unparseable not_dicom"
 
 
@@ -372,7 +383,11 @@ def test_a_damaged_inner_archive_without_images_is_refused(site: DataFolder) -> 
 
 
 def test_a_lost_session_is_told_with_the_reason_of_its_own_archive(site: DataFolder) -> None:
-    bundle = {"a.zip": zip_entries(LOGS), "b.zip": zip_entries({"1.dcm": study(1)}), "c.zip": cut(zip_entries({"2.dcm": study(2)}))}
+    bundle = {
+        "a.zip": zip_entries(LOGS),
+        "b.zip": zip_entries({"1.dcm": study(1)}),
+        "c.zip": cut(zip_entries({"2.dcm": study(2)})),
+    }
     told = site.bring(bundle)
     assert told.state == "partly"
     assert [one["code"] for one in told.report["warnings"]] == ["inner_refused", "inner_no_images"]

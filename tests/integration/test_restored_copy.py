@@ -16,14 +16,14 @@ import pytest
 
 from scandock.access.principal import SYSTEM
 from scandock.services.archiving import archive_session
-from scandock.services.moving import ServiceContext
 from scandock.services.data_catalog import open_data
+from scandock.services.moving import ServiceContext
 from scandock.services.settings import load_settings
 from scandock.services.trash import delete_session, restore_session
 from tests.crash.archives import Step, Study, scenarios, write_zip
 from tests.crash.checker import examine_data, hash_files
 from tests.crash.forked import ForkedCommand
-from tests.crash.processes import SCANDOCK, environment, import_words, run, find_unsound
+from tests.crash.processes import SCANDOCK, environment, find_unsound, import_words, run
 
 pytestmark = pytest.mark.processes
 
@@ -181,7 +181,11 @@ def act(data: str, what: str, uuid: str) -> None:
         ACTIONS[what](ServiceContext(catalog, store, settings, SYSTEM), uuid)
 
 
-ACTIONS: dict[str, Callable[..., object]] = {"delete": delete_session, "restore": restore_session, "archive": archive_session}
+ACTIONS: dict[str, Callable[..., object]] = {
+    "delete": delete_session,
+    "restore": restore_session,
+    "archive": archive_session,
+}
 WAITING = ("--destination", "prearchive")
 
 

@@ -7,7 +7,7 @@ import re
 import httpx
 import pytest
 
-from tests.builders import Image, DataFolder, uploader_layout, images
+from tests.builders import DataFolder, Image, images, uploader_layout
 from tests.integration.web import Web
 
 

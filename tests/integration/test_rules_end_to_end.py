@@ -16,7 +16,17 @@ from scandock.catalog.tables import routing_rules, subject, subject_patient, upl
 from scandock.model.errors import Usage
 from scandock.services.settings import load_settings
 from tests.badinput.objects import uid
-from tests.builders import Image, ImportOutcome, DataFolder, uploader_layout, ecat, images, sha256, make_data_folder, zip_entries
+from tests.builders import (
+    DataFolder,
+    Image,
+    ImportOutcome,
+    ecat,
+    images,
+    make_data_folder,
+    sha256,
+    uploader_layout,
+    zip_entries,
+)
 
 pytestmark = pytest.mark.long
 
@@ -341,7 +351,9 @@ def test_names_are_cleaned_and_cut(site: DataFolder) -> None:
 
 
 def test_several_session_folders_are_one_session_after_the_largest(site: DataFolder) -> None:
-    told = site.bring({**uploader_layout("ONE", "1", [study(1, 1)]), **uploader_layout("TWO", "1", [study(1, 2), study(1, 3)])})
+    told = site.bring(
+        {**uploader_layout("ONE", "1", [study(1, 1)]), **uploader_layout("TWO", "1", [study(1, 2), study(1, 3)])}
+    )
 
     assert told.session["label"] == "TWO"
     assert "folders_disagree" in told.warned()
@@ -865,7 +877,9 @@ def test_ecat_of_another_patient_does_not_join_though_the_folder_is_the_same(sit
 
 def test_folders_of_one_name_in_two_inner_archives_are_two_ecat_sessions(site: DataFolder) -> None:
     path = "PET/scans/1/resources/ECAT/files/p.v"
-    told = site.bring({"a.zip": zip_entries({path: ecat(patient_id=b"A")}), "b.zip": zip_entries({path: ecat(patient_id=b"B")})})
+    told = site.bring(
+        {"a.zip": zip_entries({path: ecat(patient_id=b"A")}), "b.zip": zip_entries({path: ecat(patient_id=b"B")})}
+    )
 
     assert told.state == "placed"
     assert len({session["path"] for session in told.sessions}) == 2

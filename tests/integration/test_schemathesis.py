@@ -17,7 +17,7 @@ from schemathesis.core.failures import FailureGroup
 from schemathesis.core.result import Ok
 
 from tests.crash.case_share import RUN_ALL, choose_cases
-from tests.integration.sample_server import CANARY, PERSONAS, SampleServer, SampleProject, serve_samples
+from tests.integration.sample_server import CANARY, PERSONAS, SampleProject, SampleServer, serve_samples
 from tests.integration.web import serve_by_socket
 
 pytestmark = pytest.mark.long

@@ -16,12 +16,12 @@ from scandock.catalog.tables import upload
 from scandock.services import activity
 from scandock.services.activity import ActivityFilter, list_activity
 from scandock.services.archiving import archive_session
-from scandock.services.pagination import Sorting
-from scandock.services.moving import ServiceContext, move_session
 from scandock.services.held_sessions import resolve_session
-from scandock.services.trash import delete_session
+from scandock.services.moving import ServiceContext, move_session
+from scandock.services.pagination import Sorting
 from scandock.services.session_locations import SessionLocation, locate_sessions
-from tests.builders import Image, DataFolder, uploader_layout, images, make_data_folder
+from scandock.services.trash import delete_session
+from tests.builders import DataFolder, Image, images, make_data_folder, uploader_layout
 from tests.import_records import an_import
 from tests.integration.test_prearchive import COMMENT, context_of, uuid_at, waiting
 

@@ -16,14 +16,14 @@ from scandock.catalog.tables import project, session
 from scandock.rules.labels import append_suffix
 from scandock.services.audit import record
 from scandock.services.consistency_check import check_data
-from scandock.services.pagination import Sorting
+from scandock.services.data_catalog import open_data, open_data_catalog
 from scandock.services.moving import ServiceContext
-from scandock.services.data_catalog import open_data_catalog, open_data
-from scandock.services.project_deletions import delete_project
+from scandock.services.pagination import Sorting
 from scandock.services.project_creation import create_project
+from scandock.services.project_deletions import delete_project
 from scandock.services.trash import list_trash, restore_session
 from scandock.testing.server import add_account
-from tests.builders import DataFolder, uploader_layout, images, make_data_folder
+from tests.builders import DataFolder, images, make_data_folder, uploader_layout
 
 pytestmark = pytest.mark.postgresql
 

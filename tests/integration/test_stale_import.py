@@ -12,7 +12,7 @@ import pytest
 from scandock.model.crash_points import POINTS
 from tests.crash.archives import merge_states
 from tests.crash.processes import check, find_unsound, until
-from tests.crash.rounds import ENDED, RoundArchives, assert_holds, assert_clean, assert_placed
+from tests.crash.rounds import ENDED, RoundArchives, assert_clean, assert_holds, assert_placed
 
 pytestmark = [pytest.mark.crash, pytest.mark.processes]
 
@@ -50,7 +50,9 @@ def test_an_import_that_was_taken_over_fails_and_shows_nothing(ground, number):
     command = stopped_at(ground, point, scenario, data)
     try:
         if (data / "scandock.db").exists():
-            assert not find_unsound(data)  # while the lease lasts it is left alone, and what it has half done is no finding
+            assert not find_unsound(
+                data
+            )  # while the lease lasts it is left alone, and what it has half done is no finding
         owned = end_leases(data)  # at "read" the row may be still to come: it is written beside the reading
         assert owned or point == "read"
         other = ground.run(ground.bystander, data) if number % 2 else check(data)

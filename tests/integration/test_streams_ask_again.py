@@ -196,7 +196,10 @@ def test_many_listeners_are_asked_for_in_a_few_statements(web: Web) -> None:
     with ExitStack() as stack:
         logins = [stack.enter_context(by_login(web, "ole")) for _ in range(6)]
         sent = [SavedCredentials(Door.COOKIE, secret=one.cookies["scandock_session"]) for one in logins]
-        sent += [SavedCredentials(Door.TOKEN, alias=alias, secret=secret) for alias, secret in (token(web, "ole") for _ in "1234")]
+        sent += [
+            SavedCredentials(Door.TOKEN, alias=alias, secret=secret)
+            for alias, secret in (token(web, "ole") for _ in "1234")
+        ]
         reauthenticate_all(web.site.catalog, sent)  # notes the use of each, once a minute
         event.listen(web.site.catalog.engine, "before_cursor_execute", lambda *given: asked.append(given[2]))
         assert {one.name for one in reauthenticate_all(web.site.catalog, sent).values()} == {"ole"}

@@ -25,8 +25,8 @@ from scandock.model.errors import Usage
 from scandock.rules.permissions import AccessDecision, Scope
 from scandock.services.accounts import Accounts
 from scandock.services.audit import AuditFilter, search
+from scandock.services.authentication import begin_login, begin_login_for, change_own_password
 from scandock.services.cleaning.registry import delete_ended_access
-from scandock.services.authentication import begin_login_for, begin_login, change_own_password
 
 HERE = RequestInfo("10.0.0.1", "req-1")
 PASSWORD = "correct horse"
@@ -102,7 +102,9 @@ def test_what_an_administrator_issues_for_another_account_ends_with_their_own_an
         lambda issued: system.revoke_token(issued, account_name="alice"),
     )
     for end, whose in zip(ends, (*["chief"] * 5, "alice"), strict=True):
-        chief = begin_login(catalog, check_password(catalog, "chief", PASSWORD, HERE, LoginState()), HERE, method="password")
+        chief = begin_login(
+            catalog, check_password(catalog, "chief", PASSWORD, HERE, LoginState()), HERE, method="password"
+        )
         asker = Accounts(catalog, by(catalog, chief), HERE)
         made = asker.issue_token(scope=Scope.ALL, days=2, account_name="alice")
         assert by(catalog, made).name == "alice"
@@ -208,7 +210,9 @@ def test_an_administrator_may_issue_for_more_accounts_than_one_has_tokens(catalo
     monkeypatch.setattr(tokens, "MAX_TOKENS", 3)
     system = Accounts(catalog, SYSTEM, HERE)
     system.create("chief", PASSWORD, admin=True)
-    chief = begin_login(catalog, check_password(catalog, "chief", PASSWORD, HERE, LoginState()), HERE, method="password")
+    chief = begin_login(
+        catalog, check_password(catalog, "chief", PASSWORD, HERE, LoginState()), HERE, method="password"
+    )
     asker = Accounts(catalog, by(catalog, chief), HERE)
     names = [f"user{n}" for n in range(4)]
     for name in names:

@@ -10,21 +10,21 @@ import pytest
 from scandock.access.principal import SYSTEM
 from scandock.catalog.projects import ProjectRow, add_project
 from scandock.services.consistency_check import check_data
-from scandock.services.xnat_lookup import find_experiment
-from scandock.services.tree_changes import apply_changes
+from scandock.services.data_catalog import open_data
+from scandock.services.moving import ServiceContext
+from scandock.services.next_tree import ResourcePath
 from scandock.services.resource_uploads import ResourceUpload, make_upload_change, open_staged_upload
 from scandock.services.session_creation import (
     NewSession,
-    SessionChange,
     ScanRequest,
+    SessionChange,
     change_session,
     create_session,
 )
-from scandock.services.moving import ServiceContext
-from scandock.services.next_tree import ResourcePath
-from scandock.services.data_catalog import open_data
 from scandock.services.session_parts import find_scans
 from scandock.services.settings import load_settings
+from scandock.services.tree_changes import apply_changes
+from scandock.services.xnat_lookup import find_experiment
 from scandock.testing.data import make_data
 from tests.crash.forked import ForkedCommand
 from tests.crash.processes import environment

@@ -14,7 +14,7 @@ import pytest
 
 from scandock.services.settings import load_settings
 from scandock.testing.worker import InProcessWorker
-from tests.builders import uploader_layout, images, zip_entries
+from tests.builders import images, uploader_layout, zip_entries
 from tests.crash.processes import until
 from tests.integration.upload_server import FINAL_STATES, UploadServer
 from tests.integration.web import Web, serve_in_process
@@ -46,7 +46,9 @@ def test_ones_own_upload_is_joined_and_no_strangers(tmp_path: Path, database_url
 def _patient(study: int, patient: str, name: str = "Doe^Jane") -> bytes:
     """A study of somebody of this name; the subject's label comes from the header."""
     return zip_entries(
-        uploader_layout(f"S{study}", "1", images(1, study=study, patient_name=name.encode(), patient_id=patient.encode()))
+        uploader_layout(
+            f"S{study}", "1", images(1, study=study, patient_name=name.encode(), patient_id=patient.encode())
+        )
     )
 
 

@@ -24,18 +24,18 @@ from sqlalchemy import select
 from scandock.access.principal import SYSTEM
 from scandock.catalog.engine import Catalog, open_catalog
 from scandock.catalog.tables import session
-from scandock.model.errors import Fault
 from scandock.model.crash_points import POINTS
+from scandock.model.errors import Fault
 from scandock.publishing.receipts import amend_receipt
 from scandock.services import backup
 from scandock.services.archiving import archive_session
 from scandock.services.backup import back_up
+from scandock.services.backup_restore import restore_backup
 from scandock.services.consistency_check import check_data
-from scandock.services.session_creation import NewSession, create_session
-from scandock.services.moving import ServiceContext
 from scandock.services.data_catalog import open_data
 from scandock.services.held_sessions import resolve_session
-from scandock.services.backup_restore import restore_backup
+from scandock.services.moving import ServiceContext
+from scandock.services.session_creation import NewSession, create_session
 from scandock.services.settings import load_settings
 from scandock.store import syscalls
 from scandock.store.identity import write_identity
@@ -45,14 +45,14 @@ from scandock.store.stages import LocalStage
 from scandock.testing.data import make_data
 from scandock.testing.server import InProcessServer
 from scandock.web.xnat.services import inbox
-from tests.builders import Image, DataFolder, uploader_layout, images, make_data_folder
+from tests.builders import DataFolder, Image, images, make_data_folder, uploader_layout
 from tests.crash.archives import Scenario
+from tests.crash.case_share import choose_cases
 from tests.crash.forked import ForkedCommand
 from tests.crash.processes import PATIENCE, environment, import_words
 from tests.crash.rounds import ENDED, RoundArchives, whole
-from tests.crash.case_share import choose_cases
 from tests.crash.synced_disk import CUT, HINT, SyncedDisk, sync_calls
-from tests.integration import test_hand_changes_killed as by_hand
+from tests.integration import test_tree_changes_killed as by_hand
 
 pytestmark = [pytest.mark.crash, pytest.mark.processes]
 
@@ -175,7 +175,12 @@ CHANGES: dict[str, tuple[Callable[[DataFolder], None], Callable[[str], None], st
         2,
     ),
     "services/held_sessions.py _keep_one_version: running.stage.seal()": (choosable, choose, "prearchive/P", 1),
-    "services/session_creation.py publish_empty_tree: running.stage.seal()": (DataFolder.project, make, "archive/P/E", 0),
+    "services/session_creation.py publish_empty_tree: running.stage.seal()": (
+        DataFolder.project,
+        make,
+        "archive/P/E",
+        0,
+    ),
 }
 """By the call that is dropped: what is there before, the change, and how many files are where afterwards."""
 

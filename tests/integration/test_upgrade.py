@@ -28,7 +28,7 @@ from scandock.testing.worker import InProcessWorker
 from tests import postgres
 from tests.crash.archives import WAITING, Step, Study, write_zip
 from tests.crash.checker import examine_data
-from tests.crash.processes import import_words, run, find_unsound, until
+from tests.crash.processes import find_unsound, import_words, run, until
 from tests.old_data import STILL_VALID, unpack
 from tests.old_data.make import PASSWORD
 

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from tests.crash.archives import Study, write_zip
-from tests.crash.processes import SCANDOCK, Command, environment, run, find_unsound, until
+from tests.crash.processes import SCANDOCK, Command, environment, find_unsound, run, until
 from tests.crash.served import PASSWORD, ServerProcess, free_port
 from tests.integration.wire import HeldWire
 

@@ -11,8 +11,8 @@ from functools import partial
 
 import pytest
 
-from scandock.model.import_types import STAGES
 from scandock.model.crash_points import POINTS
+from scandock.model.import_types import STAGES
 from scandock.queue.retry import MAX_ATTEMPTS
 from scandock.services.consistency_check import check_data
 from scandock.services.settings import load_settings
@@ -20,9 +20,9 @@ from scandock.testing.worker import InProcessWorker
 from tests.crash.archives import Study, zip_bytes
 from tests.crash.checker import examine_data
 from tests.crash.processes import until
-from tests.integration.forked_workers import in_process_worker, forked_worker, is_stopped
-from tests.integration.upload_server import UploadServer
+from tests.integration.forked_workers import forked_worker, in_process_worker, is_stopped
 from tests.integration.small_disks import fill
+from tests.integration.upload_server import UploadServer
 
 pytestmark = [pytest.mark.crash, pytest.mark.processes]
 

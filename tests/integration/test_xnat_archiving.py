@@ -13,8 +13,8 @@ import pytest
 from sqlalchemy import select, update
 
 from scandock.catalog.tables import reservation, session, subject_patient, upload
-from tests.builders import Image, DataFolder, uploader_layout, images, sha256, make_data_folder
-from tests.integration.xnat_prearchive import OTHER, result_rows, serve_xnat, prearchive_status, import_to_prearchive
+from tests.builders import DataFolder, Image, images, make_data_folder, sha256, uploader_layout
+from tests.integration.xnat_prearchive import OTHER, import_to_prearchive, prearchive_status, result_rows, serve_xnat
 
 pytestmark = pytest.mark.long
 
@@ -151,7 +151,9 @@ def test_a_named_label_makes_a_session_of_its_own_of_a_study_that_is_archived(si
 
 
 @pytest.mark.parametrize("overwrite_files", [False, True])
-def test_objects_that_differ_are_a_conflict_unless_files_may_be_replaced(site: DataFolder, overwrite_files: bool) -> None:
+def test_objects_that_differ_are_a_conflict_unless_files_may_be_replaced(
+    site: DataFolder, overwrite_files: bool
+) -> None:
     site.bring(uploader_layout("S1", "1", images(1)), project="Q", session="S1")
     other = [Image(case="again", number=1, also=OTHER).file()]
     told = site.bring(uploader_layout("S1", "1", other), project="Q", session="S1", destination="prearchive")
@@ -367,7 +369,11 @@ def test_that_several_patients_are_one_says_nothing_of_objects_that_differ(site:
         assert site.bring(uploader_layout("S1", "1", objects), **wanted).session["uri"] == uri  # type: ignore[arg-type]
     with serve_xnat(site) as (_, client):
         told = client.post("/data/services/archive", params={"src": uri, "allowPatientMismatch": "true"})
-        assert (told.status_code, "under one SOP UID" in told.text, prearchive_status(client, uri)) == (409, True, "CONFLICT")
+        assert (told.status_code, "under one SOP UID" in told.text, prearchive_status(client, uri)) == (
+            409,
+            True,
+            "CONFLICT",
+        )
         assert (site.files("archive"), len(site.files("prearchive"))) == ({}, 4)
 
 
@@ -392,7 +398,11 @@ def test_a_session_of_one_patient_goes_under_a_label_of_its_own(site: DataFolder
         asked = {"src": uri, "overwrite": "append"}
         for _ in range(2):
             told = client.post("/data/services/archive", params=asked)
-            assert (told.status_code, "PAT1, PAT9" in told.text, prearchive_status(client, uri)) == (409, True, "CONFLICT")
+            assert (told.status_code, "PAT1, PAT9" in told.text, prearchive_status(client, uri)) == (
+                409,
+                True,
+                "CONFLICT",
+            )
         told = client.post("/data/services/archive", params={**asked, "session": "NEW"})
         assert (told.status_code, told.text.endswith("/experiments/NEW\r\n")) == (200, True), told.text
         with web.site.catalog.read() as connection:
@@ -412,7 +422,11 @@ def test_a_type_that_a_person_set_is_a_conflict_and_stays_with_delete(site: Data
         assert ("19", "CONFLICT") in [(one["code"], one["type"]) for one in result_rows(told)]
         assert prearchive_status(client, uri) == "READY"
         told = client.post("/data/services/archive", params=asked)
-        assert (told.status_code, told.text[: len(MODALITY)], prearchive_status(client, uri)) == (409, MODALITY, "CONFLICT")
+        assert (told.status_code, told.text[: len(MODALITY)], prearchive_status(client, uri)) == (
+            409,
+            MODALITY,
+            "CONFLICT",
+        )
         assert client.post(uri, params={"action": "commit", "session": "E", "subject": "S"}).status_code == 200
         assert sorted(site.files("prearchive").values()) == objects
         told = client.post("/data/services/archive", params={**asked, "overwrite": "delete"})

@@ -20,7 +20,7 @@ from scandock.services.receiving import UploadOffer
 from scandock.services.settings import load_settings
 from scandock.testing.worker import InProcessWorker
 from scandock.web.xnat.services.user_cache import begin
-from tests.builders import uploader_layout, images, make_data_folder, zip_entries
+from tests.builders import images, make_data_folder, uploader_layout, zip_entries
 from tests.crash.served import LOGIN, ServerProcess, free_port
 from tests.integration.web import Web, serve_in_process
 

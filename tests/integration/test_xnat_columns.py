@@ -16,10 +16,10 @@ from sqlalchemy import Connection, select, update
 from scandock.access.principal import SYSTEM
 from scandock.catalog.engine import Catalog, open_catalog
 from scandock.catalog.tables import scan, session, subject
-from scandock.services.xnat_lookup import find_subject
-from scandock.services.subjects import edit_subject
 from scandock.services.moving import ServiceContext
 from scandock.services.settings import load_settings
+from scandock.services.subjects import edit_subject
+from scandock.services.xnat_lookup import find_subject
 from scandock.store.local import LocalStore
 from scandock.web.xnat import item_documents
 from scandock.web.xnat.answers import XSI, Item, item_xml
@@ -27,7 +27,7 @@ from scandock.web.xnat.services.experiments import list_experiments
 from scandock.web.xnat.services.projects import list_projects
 from scandock.web.xnat.services.subjects import list_subjects
 from scandock.web.xnat.services.words import scan_types
-from tests.builders import Image, DataFolder
+from tests.builders import DataFolder, Image
 from tests.integration.many_rows import seed, seed_scans
 from tests.integration.test_browsing import ask, counted
 from tests.integration.web import Web, serve_in_process
@@ -580,7 +580,9 @@ def test_a_subject_s_document_is_a_few_statements_however_many_experiments_it_ha
     seed_scans(catalog, 3)
 
     def items(connection: Connection, project: str) -> list[Item]:
-        return item_documents.experiment_items(connection, SYSTEM, find_subject(connection, SYSTEM, "Sub0", in_project=project))
+        return item_documents.experiment_items(
+            connection, SYSTEM, find_subject(connection, SYSTEM, "Sub0", in_project=project)
+        )
 
     numbers = []
     for project, sessions in (("P", 4), ("Q", 7)):

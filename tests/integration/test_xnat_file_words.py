@@ -14,11 +14,11 @@ from sqlalchemy import select, update
 from scandock.catalog.aliases import find_by_alias
 from scandock.catalog.tables import file
 from scandock.services.backup import back_up
+from scandock.services.backup_restore import restore_backup
 from scandock.services.consistency_check import check_data
 from scandock.services.data_catalog import open_data
 from scandock.services.project_description import ProjectDescription, read_description
-from scandock.services.backup_restore import restore_backup
-from tests.builders import DataFolder, uploader_layout, images, make_data_folder
+from tests.builders import DataFolder, images, make_data_folder, uploader_layout
 from tests.integration.web import Web, serve_in_process
 
 pytestmark = pytest.mark.long
@@ -167,4 +167,6 @@ def test_a_backup_has_the_words_of_files_and_of_projects(site: DataFolder, tmp_p
             ("c.txt", None, None, None),
         ]
         assert find_by_alias(connection, "p_TOO") == "P"
-        assert read_description(connection, "P", with_contact=True) == ProjectDescription({"description": "kept"}, ["P_too"])
+        assert read_description(connection, "P", with_contact=True) == ProjectDescription(
+            {"description": "kept"}, ["P_too"]
+        )

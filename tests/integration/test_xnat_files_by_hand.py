@@ -268,7 +268,9 @@ def test_ten_threads_into_one_resource_all_land(site: DataFolder) -> None:
 
 
 @pytest.mark.postgresql
-def test_rows_of_big_sessions_are_written_in_several_transactions(site: DataFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_of_big_sessions_are_written_in_several_transactions(
+    site: DataFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for module in (trees, tree_plan):
         monkeypatch.setattr(module, "BATCH", 3)
     files = {f"{n}": b"%d" % n for n in range(8)}

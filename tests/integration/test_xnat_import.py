@@ -20,7 +20,7 @@ import pytest
 
 from scandock.testing.worker import InProcessWorker
 from tests.badinput.objects import Image
-from tests.builders import uploader_layout, images, zip_entries
+from tests.builders import images, uploader_layout, zip_entries
 from tests.crash.processes import until
 from tests.integration.web import PASSWORD, Web, serve_by_socket
 
@@ -243,7 +243,9 @@ def test_a_day_that_is_none_refuses_the_import(client: httpx.Client, project: st
 
 def test_several_sessions_are_as_many_lines(client: httpx.Client, project: str) -> None:
     two = [*images(1, study=1), *images(1, study=2, patient_id=b"PAT2")]
-    answer = send(client, zip_entries({f"{n}.dcm": one for n, one in enumerate(two)}), dest=f"/archive/projects/{project}")
+    answer = send(
+        client, zip_entries({f"{n}.dcm": one for n, one in enumerate(two)}), dest=f"/archive/projects/{project}"
+    )
     assert [one.rpartition("/")[2] for one in uris(answer)] == ["PAT1", "PAT2"]
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from scandock.catalog.server_tables import inbox_import
 from scandock.testing.worker import InProcessWorker
 from scandock.web.xnat.services.cleaning import empty_inbox
-from tests.builders import uploader_layout, images, make_data_folder, zip_entries
+from tests.builders import images, make_data_folder, uploader_layout, zip_entries
 from tests.crash.processes import until
 from tests.integration.web import Web, serve_in_process
 
@@ -25,7 +25,13 @@ def inbox(tmp_path: Path) -> Path:
     """A folder as XNAT lays its inbox out: two objects, one more in a zip, a note, and what is no image."""
     folder = tmp_path / "inbox"
     one, two, three = images(3, case="inbox")
-    put = {"a.dcm": one, "deep/b.dcm": two, "c.zip": zip_entries({"c.dcm": three}), "notes.txt": b"note", ".DS_Store": b""}
+    put = {
+        "a.dcm": one,
+        "deep/b.dcm": two,
+        "c.zip": zip_entries({"c.dcm": three}),
+        "notes.txt": b"note",
+        ".DS_Store": b"",
+    }
     for name, data in put.items():
         path = folder / "P" / "S1" / name
         path.parent.mkdir(parents=True, exist_ok=True)

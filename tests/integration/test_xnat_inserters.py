@@ -13,7 +13,7 @@ from sqlalchemy import text
 from scandock.access.principal import SYSTEM
 from scandock.testing.worker import InProcessWorker
 from scandock.web.xnat.services.experiments import list_experiments
-from tests.builders import DataFolder, uploader_layout, images, make_data_folder, zip_entries
+from tests.builders import DataFolder, images, make_data_folder, uploader_layout, zip_entries
 from tests.integration.test_browsing import ask, counted
 from tests.integration.web import Web, serve_in_process
 

@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 
 from scandock.catalog.server_tables import audit
 from scandock.catalog.tables import operation, session, upload
-from tests.builders import DataFolder, uploader_layout, images, make_data_folder, zip_entries
+from tests.builders import DataFolder, images, make_data_folder, uploader_layout, zip_entries
 from tests.integration.web import serve_data_folder
 
 pytestmark = pytest.mark.long

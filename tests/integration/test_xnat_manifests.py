@@ -28,19 +28,19 @@ from scandock.catalog.tables import resource, session
 from scandock.model.errors import Usage
 from scandock.services.cleaning.registry import MANIFESTS, MANIFESTS_KEPT_MS
 from scandock.services.manifests import (
-    MAX_MANIFESTS,
     MAX_BYTES,
+    MAX_MANIFESTS,
     Listed,
     ManifestRequest,
     Selection,
-    find_manifest,
-    store_manifest,
     build_parts,
+    find_manifest,
     read_project_rows,
     read_sessions_rows,
+    store_manifest,
 )
 from scandock.testing.server import add_account
-from tests.builders import DataFolder, uploader_layout, images
+from tests.builders import DataFolder, images, uploader_layout
 from tests.integration.many_rows import seed, seed_scans
 from tests.integration.test_browsing import ask, counted
 from tests.integration.web import Web, serve_in_process
@@ -321,7 +321,9 @@ def test_many_sessions_are_one_statement_and_in_their_order(database_url: str) -
             ("Sess_00000/scans/1-T0/resources/DICOM",)
         }, "a resource without files is left out"
         assert all(len(one.scans) == 1 and not one.own for one in parts)
-        some = ask(catalog, lambda c: list(build_parts(read_sessions_rows(c, [parts[3].uuid]), Selection(everything=True))))
+        some = ask(
+            catalog, lambda c: list(build_parts(read_sessions_rows(c, [parts[3].uuid]), Selection(everything=True)))
+        )
         assert [one.id for one in some] == [parts[3].id]
     finally:
         catalog.dispose()

@@ -18,11 +18,11 @@ from scandock.catalog.engine import Catalog, open_catalog
 from scandock.catalog.sessions import find_session
 from scandock.catalog.tables import session
 from scandock.services import session_parts
-from scandock.services.xnat_lookup import find_experiments
 from scandock.services.settings import load_settings
+from scandock.services.xnat_lookup import find_experiments
 from scandock.testing.data import make_data
 from scandock.web.deps import ZIP_THREADS
-from tests.builders import DataFolder, uploader_layout, images
+from tests.builders import DataFolder, images, uploader_layout
 from tests.integration.many_rows import seed, seed_content
 from tests.integration.test_browsing import ask, counted
 from tests.integration.web import Web, serve_in_process
@@ -106,7 +106,10 @@ def test_each_object_is_in_a_zip_once_however_often_it_is_named(
 
 
 def test_more_different_names_than_are_allowed_are_refused(site: DataFolder) -> None:
-    with serve_in_process(site.data, load_settings().model_copy(update={"max_names": 3})) as web, web.client() as client:
+    with (
+        serve_in_process(site.data, load_settings().model_copy(update={"max_names": 3})) as web,
+        web.client() as client,
+    ):
         site.bring(uploader_layout("S1", "4", OBJECTS), session="S1", subject="Ann")
         for where in ("scans/4,5,6,7", "scans/4,5/resources/A,B"):
             answer = client.get(f"/data/experiments/XNAT_E00001/{where}/files?format=zip")

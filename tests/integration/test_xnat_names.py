@@ -8,7 +8,7 @@ import pytest
 from scandock.model.errors import Usage
 from scandock.rules.import_request import ImportRequest
 from scandock.rules.naming import check_labels
-from tests.builders import uploader_layout, images, zip_entries
+from tests.builders import images, uploader_layout, zip_entries
 
 MR = {"xsiType": "xnat:mrSessionData"}
 SUBJECT = "/data/projects/P/subjects/S1"

@@ -21,17 +21,17 @@ import pytest
 from sqlalchemy import select
 
 from scandock.access.principal import SYSTEM
-from scandock.catalog.projects import make_unassigned
 from scandock.catalog.own_resources import project_resources, subject_resources
+from scandock.catalog.projects import make_unassigned
 from scandock.catalog.tables import project, subject
 from scandock.publishing import operations, reserve
 from scandock.publishing.locks import locks_of
 from scandock.publishing.operations import end_unpublished, run_operation
 from scandock.services.consistency_check import check_data
 from scandock.services.damage import list_damage
-from scandock.services.pagination import Sorting
-from scandock.services.moving import ServiceContext
 from scandock.services.data_catalog import open_data
+from scandock.services.moving import ServiceContext
+from scandock.services.pagination import Sorting
 from tests.builders import DataFolder, make_data_folder, verify_some, zip_entries
 from tests.integration.web import Web, serve_in_process
 
@@ -165,7 +165,8 @@ def test_archives_are_extracted_and_files_come_back_as_a_zip(site: DataFolder, o
             with zipfile.ZipFile(io.BytesIO(answer.content)) as back:
                 assert back.namelist() == [f"{label}/resources/{one}" for one in wanted]
         assert "can't be taken" in done(
-            client.put(f"{where}/resources/C/files/x", content=zip_entries({"../x": b""}), params={"extract": "true"}), 400
+            client.put(f"{where}/resources/C/files/x", content=zip_entries({"../x": b""}), params={"extract": "true"}),
+            400,
         )
         assert [one["label"] for one in rows(client.get(f"{where}/resources"))] == ["A", "B"]
 

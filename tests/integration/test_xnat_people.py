@@ -16,7 +16,7 @@ from scandock.rules.permissions import Role
 from scandock.services.xnat_lookup import find_experiment
 from scandock.web.xnat.services import people
 from scandock.web.xnat.services.history import history_of
-from tests.builders import DataFolder, uploader_layout, images
+from tests.builders import DataFolder, images, uploader_layout
 from tests.integration.many_rows import seed
 from tests.integration.web import Web, serve_in_process
 

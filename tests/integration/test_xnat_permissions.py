@@ -13,9 +13,9 @@ from typing import Any
 import httpx
 import pytest
 
-from scandock.rules.permissions import Action, AccessDecision, Scope
+from scandock.rules.permissions import AccessDecision, Action, Scope
 from scandock.web.xnat.registration import ROUTERS
-from tests.integration.sample_server import CANARY, PERSONAS, SampleServer, Persona, SampleProject, serve_samples
+from tests.integration.sample_server import CANARY, PERSONAS, Persona, SampleProject, SampleServer, serve_samples
 from tests.integration.test_permission_matrix import matrix
 from tests.unit.web.test_xnat_documented import short
 

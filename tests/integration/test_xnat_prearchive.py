@@ -19,8 +19,8 @@ from scandock.catalog.server_tables import reception
 from scandock.catalog.tables import operation, reservation, session, tree, upload
 from scandock.queue.leases import begin_operation
 from scandock.rules.permissions import Scope
-from tests.builders import Image, DataFolder, uploader_layout, images, make_data_folder
-from tests.integration.xnat_prearchive import result_rows, serve_xnat, prearchive_status, import_to_prearchive
+from tests.builders import DataFolder, Image, images, make_data_folder, uploader_layout
+from tests.integration.xnat_prearchive import import_to_prearchive, prearchive_status, result_rows, serve_xnat
 
 pytestmark = pytest.mark.long
 
@@ -264,7 +264,9 @@ def test_commit_goes_by_the_projects_code(site: DataFolder, code: int) -> None:
 
 
 @pytest.mark.parametrize(("code", "named", "answer"), [(0, "true", 301), (4, "false", 200)])
-def test_what_a_commit_names_goes_before_the_projects_code(site: DataFolder, code: int, named: str, answer: int) -> None:
+def test_what_a_commit_names_goes_before_the_projects_code(
+    site: DataFolder, code: int, named: str, answer: int
+) -> None:
     site.project("Q", prearchive_code=code)
     uri = import_to_prearchive(site)
     with serve_xnat(site) as (_, client):

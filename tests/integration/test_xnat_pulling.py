@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from scandock.catalog.tables import session
-from tests.builders import DataFolder, uploader_layout, images, make_data_folder
+from tests.builders import DataFolder, images, make_data_folder, uploader_layout
 from tests.integration.web import serve_data_folder
 
 pytestmark = pytest.mark.long

@@ -20,7 +20,7 @@ from scandock.catalog.tables import session, subject
 from scandock.web.xnat.services.experiments import list_experiments
 from scandock.web.xnat.services.projects import list_projects
 from scandock.web.xnat.services.subjects import list_subjects
-from tests.builders import DataFolder, uploader_layout, images
+from tests.builders import DataFolder, images, uploader_layout
 from tests.integration.many_rows import seed, seed_scans
 from tests.integration.test_browsing import ask, counted
 from tests.integration.web import Web, serve_in_process
@@ -53,7 +53,9 @@ def rows(client: httpx.Client, path: str) -> list[dict[str, str]]:
     return list(found["Result"])
 
 
-def test_scans_come_as_people_count_them_in_whatever_order_they_were_imported(site: DataFolder, client: httpx.Client) -> None:
+def test_scans_come_as_people_count_them_in_whatever_order_they_were_imported(
+    site: DataFolder, client: httpx.Client
+) -> None:
     for number in (100, 3, 20):
         objects = images(1, series=number, series_number=str(number).encode(), study_date=b"20240131")
         site.bring(uploader_layout("S1", str(number), objects), session="S1", subject="Ann")
@@ -161,7 +163,9 @@ def test_columns_filters_sorting_and_pages(site: DataFolder, client: httpx.Clien
 
 
 def test_scans_are_joined_where_columns_of_them_are_asked_for(site: DataFolder, client: httpx.Client) -> None:
-    site.bring({**uploader_layout("S1", "4", OBJECTS), **uploader_layout("S1", "12", MORE)}, session="S1", subject="Ann")
+    site.bring(
+        {**uploader_layout("S1", "4", OBJECTS), **uploader_layout("S1", "12", MORE)}, session="S1", subject="Ann"
+    )
     asked = "columns=ID,label,xnat:imagesessiondata/scans/scan/id,xnat:imagesessiondata/scans/scan/type"
     found = rows(client, f"/REST/archive/experiments?project=P&xsiType=xnat:imageSessionData&{asked}")
     assert [(one["label"], one["xnat:imagescandata/id"]) for one in found] == [("S1", "4"), ("S1", "12")]
@@ -228,7 +232,9 @@ def test_who_asks_for_types_and_paths_is_told_both_ways(client: httpx.Client) ->
 
 
 def test_what_is_in_a_session_is_filtered_too(site: DataFolder, client: httpx.Client) -> None:
-    site.bring({**uploader_layout("S1", "4", OBJECTS), **uploader_layout("S1", "12", MORE)}, session="S1", subject="Ann")
+    site.bring(
+        {**uploader_layout("S1", "4", OBJECTS), **uploader_layout("S1", "12", MORE)}, session="S1", subject="Ann"
+    )
     scans = "/data/experiments/XNAT_E00001/scans"
     assert [one["ID"] for one in rows(client, f"{scans}?ID=12&columns=type")] == ["12"]
     assert rows(client, f"{scans}?xsiType=xnat:ctScanData") == []
@@ -327,7 +333,9 @@ def test_several_sessions_come_as_one_zip(site: DataFolder, client: httpx.Client
 
 
 def test_scans_are_chosen_by_id_and_by_type(site: DataFolder, client: httpx.Client) -> None:
-    site.bring({**uploader_layout("S1", "4", OBJECTS), **uploader_layout("S1", "12", MORE)}, session="S1", subject="Ann")
+    site.bring(
+        {**uploader_layout("S1", "4", OBJECTS), **uploader_layout("S1", "12", MORE)}, session="S1", subject="Ann"
+    )
     assert len(rows(client, "/data/experiments/XNAT_E00001/scans/4,12/files")) == 5
     assert len(rows(client, "/data/experiments/XNAT_E00001/scans/12/files")) == 2
     assert len(rows(client, "/data/experiments/XNAT_E00001/scans/4,99/files")) == 3

@@ -22,7 +22,7 @@ from scandock.catalog.server_tables import account, audit, saved_search, saved_s
 from scandock.model import request_limits
 from scandock.rules.permissions import Scope
 from scandock.web.xnat.services import saved_searches
-from tests.builders import DataFolder, uploader_layout, images, make_data_folder
+from tests.builders import DataFolder, images, make_data_folder, uploader_layout
 from tests.integration.web import Web, serve_in_process
 
 MR = "xnat:mrSessionData"

@@ -27,7 +27,7 @@ from scandock.web.xnat.services.columns import Rows
 from scandock.web.xnat.services.search_bundle import read_bundle
 from scandock.web.xnat.services.search_comparing import KNOWN
 from scandock.web.xnat.services.searching import elements, search
-from tests.builders import DataFolder, uploader_layout, images, make_data_folder
+from tests.builders import DataFolder, images, make_data_folder, uploader_layout
 from tests.integration.many_rows import seed, seed_scans
 from tests.integration.test_browsing import ask, counted
 from tests.integration.web import Web, serve_in_process

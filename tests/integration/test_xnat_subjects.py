@@ -18,7 +18,7 @@ from sqlalchemy import select
 from scandock.catalog.server_tables import audit
 from scandock.web.xnat.answers import XNAT, XSI
 from scandock.web.xnat.schema import xnat_xsd
-from tests.builders import DataFolder, uploader_layout, images, make_data_folder
+from tests.builders import DataFolder, images, make_data_folder, uploader_layout
 from tests.integration.test_xnat_making import MR, done, experiment, fields, rows
 from tests.integration.web import serve_data_folder
 
@@ -279,7 +279,9 @@ def test_what_is_said_stays_when_labels_sessions_and_imports_change(site: DataFo
         assert said(client, "S2") == {"gender": "F", "yob": "1980"}
         done(client.put(f"/data/experiments/{one}", params={"subject_ID": "S9"}))
         assert (said(client, "S2"), said(client, "S9")) == ({"gender": "F", "yob": "1980"}, {})
-        assert site.bring(uploader_layout("E2", "1", images(1)), session="E2", project="P", subject="S2").state == "placed"
+        assert (
+            site.bring(uploader_layout("E2", "1", images(1)), session="E2", project="P", subject="S2").state == "placed"
+        )
         assert said(client, "S2") == {"gender": "F", "yob": "1980"}
 
 

@@ -15,9 +15,9 @@ from scandock.services.committing import archive_with_parameters
 from scandock.web.xnat.services.cleaning import KEYS, KEYS_KEPT_MS
 from scandock.web.xnat.services.tracked_work import ALIVE_SECONDS, STOPPED, begin
 from scandock.web.xnat.services.tracking import tell
-from tests.builders import DataFolder, uploader_layout, images
+from tests.builders import DataFolder, images, uploader_layout
 from tests.integration.web import Web
-from tests.integration.xnat_prearchive import result_rows, serve_xnat, import_to_prearchive
+from tests.integration.xnat_prearchive import import_to_prearchive, result_rows, serve_xnat
 
 KEY = "20260101_101010"
 LISTENER = {"http-session-listener": KEY}
@@ -47,7 +47,9 @@ def test_archiving_one_is_told_by_its_key(site: DataFolder) -> None:
 
 
 def test_archiving_several_is_told_with_what_stays(site: DataFolder) -> None:
-    site.bring(uploader_layout("S2", "1", images(2, study=2, patient_id=b"PAT2")), project="Q", session="S2", dialect=True)
+    site.bring(
+        uploader_layout("S2", "1", images(2, study=2, patient_id=b"PAT2")), project="Q", session="S2", dialect=True
+    )
     good, bad = import_to_prearchive(site), import_to_prearchive(site, label="S2", study=2)
     with serve_xnat(site) as (_, client):
         answer = client.post(ARCHIVE, params={"src": [good, bad], **LISTENER})
@@ -146,7 +148,10 @@ def test_a_server_that_was_killed_meanwhile_is_an_end(web: Web, client: httpx.Cl
 def test_one_that_is_not_to_be_had_costs_the_others_nothing(site: DataFolder) -> None:
     site.project("R")
     first, last = import_to_prearchive(site), import_to_prearchive(site, label="S2", study=2)
-    gone, other = "/data/prearchive/projects/Q/20260101_000000000/Nope", import_to_prearchive(site, project="R", label="S3", study=3)
+    gone, other = (
+        "/data/prearchive/projects/Q/20260101_000000000/Nope",
+        import_to_prearchive(site, project="R", label="S3", study=3),
+    )
     loose = "/data/prearchive/projects/Unassigned/20260101_000000000/Nope"
     with serve_xnat(site) as (web, client):
         web.account("mia", Q="member")

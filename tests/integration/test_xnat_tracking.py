@@ -16,7 +16,7 @@ from scandock.queue.notify import notify
 from scandock.testing.worker import InProcessWorker
 from scandock.web.xnat.services.cleaning import KEYS, KEYS_KEPT_MS
 from scandock.web.xnat.services.tracking import DELETED
-from tests.builders import uploader_layout, images, make_data_folder, zip_entries
+from tests.builders import images, make_data_folder, uploader_layout, zip_entries
 from tests.crash.processes import until
 from tests.integration.upload_server import run_worker
 from tests.integration.web import Web, serve_in_process

@@ -21,8 +21,8 @@ from scandock.catalog.server_tables import account, event, progress, reception
 from scandock.catalog.tables import upload
 from scandock.queue.cancel import CancelResult, cancel
 from scandock.queue.enqueue import accept
-from scandock.queue.tokens import new_uuid
 from scandock.queue.notify import notify
+from scandock.queue.tokens import new_uuid
 from scandock.store.local import LocalStore
 from scandock.testing.data import make_data
 from tests.crash.processes import environment, members, process_name, until
@@ -73,7 +73,9 @@ class UploadServer:
             assert key is not None
             reception_values = {"upload_id": key[0], "account_id": owner, "door": "raw"}
             connection.execute(
-                insert(reception).values(size=len(body) if size is None else size, received=len(body), **reception_values)
+                insert(reception).values(
+                    size=len(body) if size is None else size, received=len(body), **reception_values
+                )
             )
         return uuid
 

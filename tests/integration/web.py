@@ -95,7 +95,9 @@ def serve_in_process(data: Path, settings: Settings | None = None) -> Iterator[W
     """Serve DATA in this process without a socket, with an administrator `admin` and a project `P`."""
     settings = settings or load_settings()
     with capture_steps() as logged, InProcessServer(data, settings) as server:
-        yield _prepare(Web(app=server.app, base=server.base, site=server.site, logged=logged, transport=server.transport))
+        yield _prepare(
+            Web(app=server.app, base=server.base, site=server.site, logged=logged, transport=server.transport)
+        )
 
 
 @contextmanager

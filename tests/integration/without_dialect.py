@@ -20,7 +20,7 @@ from scandock.testing.readers import thread_readers
 from scandock.testing.worker import InProcessWorker
 from scandock.web.registration import find_dialect
 from scandock.web.security import COOKIE
-from tests.builders import DataFolder, uploader_layout, images, zip_entries
+from tests.builders import DataFolder, images, uploader_layout, zip_entries
 from tests.crash.processes import until
 from tests.integration.web import PASSWORD, serve_in_process
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import httpx
 
-from tests.builders import DataFolder, uploader_layout, images
+from tests.builders import DataFolder, images, uploader_layout
 from tests.integration.web import Web, serve_in_process
 
 COMMENT = 0x00204000
@@ -21,7 +21,9 @@ def serve_xnat(site: DataFolder) -> Iterator[tuple[Web, httpx.Client]]:
         yield web, client
 
 
-def import_to_prearchive(site: DataFolder, *, project: str = "Q", label: str = "S1", study: int = 1, **options: object) -> str:
+def import_to_prearchive(
+    site: DataFolder, *, project: str = "Q", label: str = "S1", study: int = 1, **options: object
+) -> str:
     """Import two objects into the prearchive as this dialect does; gives the session's URI."""
     objects = images(2, study=study, patient_id=b"PAT%d" % study)
     import_options = {"session": label, "dialect": True, "destination": "prearchive", **options}

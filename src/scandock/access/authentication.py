@@ -125,7 +125,11 @@ def find_remembered(catalog: Catalog, name: str, password: str, gate: LoginState
 
 
 def _is_remembered(account: Account | None, name: str, password: str, gate: LoginState) -> TypeGuard[Account]:
-    return account is not None and not account.disabled and gate.remembered.knows(name, password, account.id, account.epoch)
+    return (
+        account is not None
+        and not account.disabled
+        and gate.remembered.knows(name, password, account.id, account.epoch)
+    )
 
 
 def check_password(catalog: Catalog, name: str, password: str, request: RequestInfo, gate: LoginState) -> Account:

@@ -15,7 +15,7 @@ from scandock.access.accounts import Account
 from scandock.access.clock import now_ms
 from scandock.access.login_errors import CsrfFailed
 from scandock.access.principal import Door, Principal
-from scandock.access.secret import make_secret, hash_secret
+from scandock.access.secret import hash_secret, make_secret
 from scandock.access.tokens import get_expiry
 from scandock.catalog.engine import split_values
 from scandock.catalog.server_tables import account, login
@@ -90,7 +90,9 @@ def end_logins(connection: Connection, account_id: int, ids: Collection[str]) ->
     """End those of an account's logins that are called so; how many."""
     hashes = connection.execute(select(login.c.secret_hash).where(login.c.account_id == account_id)).scalars()
     ended_hashes = [hash_value for hash_value in hashes if bytes(hash_value).hex()[:ID_DIGITS] in ids]
-    return connection.execute(delete(login).where(login.c.secret_hash.in_(ended_hashes))).rowcount if ended_hashes else 0
+    return (
+        connection.execute(delete(login).where(login.c.secret_hash.in_(ended_hashes))).rowcount if ended_hashes else 0
+    )
 
 
 def begin(connection: Connection, user: Account, *, token: str | None = None) -> NewLogin:
@@ -187,7 +189,9 @@ def check_csrf(principal: Principal, sent_token: str | None, *, cross_site: bool
     what a browser says to come from another site (`is_cross_site`) is refused at every door.
     """
     by_cookie = principal.door is Door.COOKIE
-    right = bool(sent_token) and hmac.compare_digest((sent_token or "").encode("utf-8", "replace"), principal.csrf.encode())
+    right = bool(sent_token) and hmac.compare_digest(
+        (sent_token or "").encode("utf-8", "replace"), principal.csrf.encode()
+    )
     if (cross_site and principal.signed_in) or (by_cookie and not right):
         raise_cross_site()
 

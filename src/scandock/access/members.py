@@ -85,7 +85,10 @@ def _lock_project(connection: Connection, project_name: str) -> int:
 
 def has_owner(connection: Connection, project_name: str) -> bool:
     """Whether a project has an owner who can log in."""
-    return any(project_member.role is Role.OWNER and not project_member.disabled for project_member in list_members(connection, project_name))
+    return any(
+        project_member.role is Role.OWNER and not project_member.disabled
+        for project_member in list_members(connection, project_name)
+    )
 
 
 def list_members(connection: Connection, project_name: str) -> Sequence[Member]:

@@ -23,8 +23,8 @@ from joserfc.errors import BadSignatureError, ClaimError, ExpiredTokenError, Inv
 from joserfc.jwk import KeySet
 
 from scandock.access.clock import monotonic
-from scandock.access.login_errors import ProviderAnswerInvalid
 from scandock.access.errors import ProviderUnreachable
+from scandock.access.login_errors import ProviderAnswerInvalid
 from scandock.access.oidc_flow import LoginFlow, open_flow, safe_path, sign_flow
 from scandock.access.oidc_settings import Identity, OidcSettings, safe_url
 from scandock.access.principal import AccessDenied
@@ -103,7 +103,9 @@ class OidcProvider:
             code_challenge_method="S256",
         )
 
-    def _exchange(self, client: OAuth2Client, metadata: Mapping[str, Any], code: str, flow: LoginFlow) -> dict[str, Any]:
+    def _exchange(
+        self, client: OAuth2Client, metadata: Mapping[str, Any], code: str, flow: LoginFlow
+    ) -> dict[str, Any]:
         try:
             token = client.fetch_token(
                 metadata["token_endpoint"],

@@ -9,8 +9,8 @@ from sqlalchemy import Connection
 
 from scandock.access import accounts
 from scandock.access.accounts import Account
-from scandock.access.login_errors import LoginFailed, ProviderAccountMissing, ProviderNameTaken
 from scandock.access.errors import AccountExists, AccountNameInvalid
+from scandock.access.login_errors import LoginFailed, ProviderAccountMissing, ProviderNameTaken
 from scandock.access.oidc_settings import Identity, OidcSettings
 from scandock.model.errors import Usage
 
@@ -58,7 +58,11 @@ def can_have_account(settings: OidcSettings, identity: Identity) -> bool:
     if "*" in settings.domains:
         return True
     domain = identity.email.rpartition("@")[2].casefold()
-    return bool(domain) and identity.email_verified and domain in {allowed_domain.casefold() for allowed_domain in settings.domains}
+    return (
+        bool(domain)
+        and identity.email_verified
+        and domain in {allowed_domain.casefold() for allowed_domain in settings.domains}
+    )
 
 
 def account_name(identity: Identity) -> str:

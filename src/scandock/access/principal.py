@@ -16,8 +16,7 @@ from scandock.catalog.server_tables import project_access
 from scandock.catalog.tables import project, project_deletion
 from scandock.model.errors import Worded
 from scandock.rules.labels import UNASSIGNED
-from scandock.rules.permissions import Accessibility, Action, AccessDecision, Role, Scope, answer
-from scandock.rules.permissions import explain_forbidden
+from scandock.rules.permissions import AccessDecision, Accessibility, Action, Role, Scope, answer, explain_forbidden
 
 
 class Door(StrEnum):
@@ -85,7 +84,9 @@ class AccessDenied(Worded):
         self.action = action
         self.project = project
         refusals = REQUEST_REFUSALS.get()
-        if refusals is not None and (self.answer is AccessDecision.FORBIDDEN or (self.answer is AccessDecision.HIDDEN and project)):
+        if refusals is not None and (
+            self.answer is AccessDecision.FORBIDDEN or (self.answer is AccessDecision.HIDDEN and project)
+        ):
             refusals.append(self)
 
 
@@ -175,7 +176,9 @@ def decide_access_of(
     `own`: the thing asked for is theirs, as their import, or a session in `Unassigned` that they uploaded.
     """
     known_project = None if project_name is None else rights.find(project_name)
-    accessibility = Accessibility.PRIVATE if project_name is None else known_project.accessibility if known_project else None
+    accessibility = (
+        Accessibility.PRIVATE if project_name is None else known_project.accessibility if known_project else None
+    )
     return answer(
         action,
         role=principal.roles.get(known_project.name) if known_project else None,

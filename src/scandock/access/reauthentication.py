@@ -64,10 +64,17 @@ def reauthenticate_all(catalog: Catalog, proofs: Collection[SavedCredentials]) -
     return nobody | principals
 
 
-def _find_principals(connection: Connection, proofs: Collection[SavedCredentials]) -> tuple[dict[SavedCredentials, Principal], list[SavedCredentials]]:
+def _find_principals(
+    connection: Connection, proofs: Collection[SavedCredentials]
+) -> tuple[dict[SavedCredentials, Principal], list[SavedCredentials]]:
     """Who asks, by proof; and of the proofs those whose use has not been noted for a while."""
-    by_cookie = logins.find_all(connection, [credentials.secret for credentials in proofs if credentials.door is Door.COOKIE])
-    by_token = tokens.find_all(connection, [(credentials.alias, credentials.secret) for credentials in proofs if credentials.door is Door.TOKEN])
+    by_cookie = logins.find_all(
+        connection, [credentials.secret for credentials in proofs if credentials.door is Door.COOKIE]
+    )
+    by_token = tokens.find_all(
+        connection,
+        [(credentials.alias, credentials.secret) for credentials in proofs if credentials.door is Door.TOKEN],
+    )
     whose: dict[SavedCredentials, tuple[int, dict[str, Any]]] = {}
     stale = []
     for credentials in proofs:
@@ -76,7 +83,10 @@ def _find_principals(connection: Connection, proofs: Collection[SavedCredentials
         elif credentials.door is Door.COOKIE and (login := by_cookie.get(credentials.secret)) is not None:
             whose[credentials] = (login.account_id, {"csrf": login.csrf, "token": login.token})
             stale += [credentials] if login.stale else []
-        elif credentials.door is Door.TOKEN and (token := by_token.get((credentials.alias, credentials.secret))) is not None:
+        elif (
+            credentials.door is Door.TOKEN
+            and (token := by_token.get((credentials.alias, credentials.secret))) is not None
+        ):
             whose[credentials] = (token.account_id, {"scope": token.scope, "token": token.alias})
             stale += [credentials] if token.stale else []
     ids = {account_id for account_id, _ in whose.values()}

@@ -20,7 +20,7 @@ from scandock.access.accounts import Account
 from scandock.access.clock import now_ms
 from scandock.access.errors import TokenDaysInvalid, TokensTooMany
 from scandock.access.principal import raise_denied
-from scandock.access.secret import make_secret, hash_secret
+from scandock.access.secret import hash_secret, make_secret
 from scandock.catalog.engine import split_values
 from scandock.catalog.server_tables import account, api_token
 from scandock.model.durations import DAY_MS, MINUTE_MS

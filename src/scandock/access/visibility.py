@@ -5,12 +5,12 @@ from __future__ import annotations
 from sqlalchemy import ColumnElement, and_, exists, false, or_, select, true
 
 from scandock.access.principal import Principal
-from scandock.catalog.projects import unfinished_deletions, is_deleted
+from scandock.catalog.projects import is_deleted, unfinished_deletions
 from scandock.catalog.server_tables import member, project_access
 from scandock.catalog.tables import project, session
 from scandock.catalog.view import trees_of_account
 from scandock.rules.labels import UNASSIGNED
-from scandock.rules.permissions import Accessibility, Action, is_allowed, list_roles, is_allowed_in_deleted
+from scandock.rules.permissions import Accessibility, Action, is_allowed, is_allowed_in_deleted, list_roles
 
 
 def projects_where(principal: Principal, action: Action) -> ColumnElement[bool]:

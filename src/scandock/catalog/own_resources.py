@@ -76,7 +76,9 @@ def find_own_resources(connection: Connection, uuid: str) -> OwnResources | None
 
 def project_resources(connection: Connection, project_id: int, name: str) -> OwnResources:
     """A project's own shelf, made or not."""
-    return _read_stored(connection, OwnResources(project_id=project_id, project=name, subject_id=None, label=name, key=PROJECT_KEY))
+    return _read_stored(
+        connection, OwnResources(project_id=project_id, project=name, subject_id=None, label=name, key=PROJECT_KEY)
+    )
 
 
 def subject_resources(connection: Connection, number: int) -> OwnResources | None:
@@ -94,7 +96,11 @@ def subject_resources(connection: Connection, number: int) -> OwnResources | Non
 
 def stored_own_resources(connection: Connection, project_name: str, key: str) -> OwnResources | None:
     """The shelf of a key in a project; None where nobody has made it."""
-    row = connection.execute(own_resources_rows().where(project.c.name == project_name, shelf.c.key == key)).mappings().first()
+    row = (
+        connection.execute(own_resources_rows().where(project.c.name == project_name, shelf.c.key == key))
+        .mappings()
+        .first()
+    )
     return OwnResources(**row) if row is not None else None
 
 

@@ -30,7 +30,8 @@ def add_subject(
     values["attributes"] = json.dumps(dict(attributes))
     if catalog.sqlite:  # which would give the highest number again once its row has gone; PostgreSQL counts on
         every = [
-            connection.execute(select(func.max(column))).scalar() or 0 for column in (subject.c.id, gone_subject.c.number)
+            connection.execute(select(func.max(column))).scalar() or 0
+            for column in (subject.c.id, gone_subject.c.number)
         ]
         values["id"] = max(every) + 1
     key = connection.execute(insert(subject).values(created=catalog.now(), **values)).inserted_primary_key

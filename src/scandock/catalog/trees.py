@@ -188,7 +188,10 @@ def unverify_files(connection: Connection, tree_id: int, numbers: Iterable[int])
 
 def annotate_files(connection: Connection, tree_id: int, words: Mapping[int, FileAnnotations]) -> None:
     """Write what people said of single files (content, format, tags) into a tree that nobody sees yet, by number."""
-    rows = [{"number": n, "said": annotation[0], "kind": annotation[1], "marks": annotation[2]} for n, annotation in words.items()]
+    rows = [
+        {"number": n, "said": annotation[0], "kind": annotation[1], "marks": annotation[2]}
+        for n, annotation in words.items()
+    ]
     where = (file.c.tree_id == tree_id, file.c.n == bindparam("number"))
     values: dict[str, Any] = {"content": bindparam("said"), "format": bindparam("kind"), "tags": bindparam("marks")}
     for start in range(0, len(rows), BATCH):

@@ -7,13 +7,13 @@ from collections.abc import Collection
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, select, true
 
 from scandock.catalog.assessors import archived_assessors_labelled
-from scandock.catalog.session_lookups import select_holders_of_ecat, split_values, select_subjects_of_patients
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import reception
+from scandock.catalog.session_lookups import select_holders_of_ecat, select_subjects_of_patients, split_values
 from scandock.catalog.sessions import session_rows
 from scandock.catalog.tables import project, session, subject, subject_patient, tree
-from scandock.rules.labels import UNASSIGNED
 from scandock.rules.catalog_view import KnownSession, KnownSubject
+from scandock.rules.labels import UNASSIGNED
 
 
 def trees_of_account(account_id: int) -> Select[tuple[int]]:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from scandock.cli import checks, options
-from scandock.cli.accounts_cmd import open_data_catalog, local_request_info, check_project_exists, member, token, user
+from scandock.cli.accounts_cmd import check_project_exists, local_request_info, member, open_data_catalog, token, user
 from scandock.cli.audit_cmd import audit
 from scandock.cli.clock_cmd import clock
-from scandock.cli.consoles import make_console, is_terminal, print_line, tolerate_closed_pipe
+from scandock.cli.consoles import is_terminal, make_console, print_line, tolerate_closed_pipe
 from scandock.cli.imports_cmd import imports
-from scandock.cli.text_format import printable
 from scandock.cli.rules_cmd import rules
+from scandock.cli.text_format import printable
 from scandock.cli.verify_cmd import verify
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from scandock.cli import options
-from scandock.cli.accounts_cmd import open_data_catalog, local_request_info
+from scandock.cli.accounts_cmd import local_request_info, open_data_catalog
 from scandock.cli.command_errors import TimeUnreadable
 from scandock.cli.consoles import tolerate_closed_pipe
 

@@ -42,7 +42,9 @@ def backup(
         else:
             for name in result.damaged:
                 print_line(f"damaged: {name}: It is not as it was stored; scandock check names the files.", sys.stdout)
-            summary = f"{format_count(result.trees, 'folder')} of files, {result.copied} copied ({format_size(result.bytes)})"
+            summary = (
+                f"{format_count(result.trees, 'folder')} of files, {result.copied} copied ({format_size(result.bytes)})"
+            )
             print_line(f"Backup made in {result.path}: {summary}", sys.stdout)
     raise typer.Exit(errors.FINDINGS if result.damaged else 0)
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from scandock.cli import checks, errors, options
-from scandock.cli.consoles import make_console, is_terminal, print_line, tolerate_closed_pipe
-from scandock.cli.text_format import printable, format_count
+from scandock.cli.consoles import is_terminal, make_console, print_line, tolerate_closed_pipe
+from scandock.cli.text_format import format_count, printable
 
 if TYPE_CHECKING:
     from scandock.services.consistency_check import Finding
@@ -58,7 +58,11 @@ def print_findings(data: str, findings: Sequence[Finding], *, as_json: bool) -> 
 
     terminal = make_console(sys.stdout)
     for finding in findings:
-        terminal.print(Text.assemble((printable(finding.kind), "yellow"), f" {printable(finding.name)}: {printable(finding.message)}"))
+        terminal.print(
+            Text.assemble(
+                (printable(finding.kind), "yellow"), f" {printable(finding.name)}: {printable(finding.message)}"
+            )
+        )
     if how := _list_damage_hint(data, findings):
         terminal.print(Text(printable(how)))
     verdict = format_count(len(findings), "finding") if findings else "Clean: catalog and store agree"

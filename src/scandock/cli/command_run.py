@@ -11,11 +11,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol, TextIO
 
 from scandock.cli import errors
-from scandock.cli.summary import SummaryContext, print_summary, headline
 from scandock.cli.consoles import print_line, tolerate_closed_pipe
 from scandock.cli.interrupt import IMPORTING, Interrupt
 from scandock.cli.progress import display
 from scandock.cli.receipt_file import Format, ReceiptFile
+from scandock.cli.summary import SummaryContext, headline, print_summary
 from scandock.model.errors import ScandockError, Usage
 from scandock.model.import_types import Progress
 from scandock.model.verdicts import EXIT_CODES, WITHOUT_RECEIPT, ImportState, Verdict

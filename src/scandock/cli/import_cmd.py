@@ -12,8 +12,8 @@ import typer
 from scandock.cli import checks, options
 
 if TYPE_CHECKING:
-    from scandock.cli.receipt_file import Format
     from scandock.cli.command_run import ArchiveEngine, Result
+    from scandock.cli.receipt_file import Format
     from scandock.model.import_types import Progress
     from scandock.rules.import_request import ImportRequest
     from scandock.services.settings import Settings
@@ -80,16 +80,18 @@ def run_archives(
     receipt_format: Format,
 ) -> int:
     """Run `engine` over the archives with the receipt's file open; the exit code."""
-    from scandock.cli.summary import SummaryContext
-    from scandock.cli.receipt_file import ReceiptFile
     from scandock.cli.command_run import CommandRun
+    from scandock.cli.receipt_file import ReceiptFile
+    from scandock.cli.summary import SummaryContext
 
     file = None
     if receipt is not None:
         checks.check_receipt(receipt, archives, data)
         file = ReceiptFile(receipt, receipt_format)
     try:
-        return CommandRun(engine, SummaryContext(data=data, receipt=receipt), as_json=as_json, receipt=file).run(archives)
+        return CommandRun(engine, SummaryContext(data=data, receipt=receipt), as_json=as_json, receipt=file).run(
+            archives
+        )
     finally:
         if file is not None:
             file.close()

@@ -16,8 +16,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
-from scandock.cli.consoles import make_console, is_terminal
-from scandock.cli.text_format import format_duration, printable, format_count, format_size
+from scandock.cli.consoles import is_terminal, make_console
+from scandock.cli.text_format import format_count, format_duration, format_size, printable
 from scandock.model.import_types import Progress
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ class ProgressView:
         )
         return Text("  ").join([stage, Text(self._name)])
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+    def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
         from rich.progress_bar import ProgressBar
         from rich.table import Table
         from rich.text import Text

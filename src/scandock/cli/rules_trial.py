@@ -37,7 +37,12 @@ def studies_of(objects: Sequence[str], rules: Sequence[RoutingRule]) -> list[Stu
     series = tally.drain()
     uids = dict.fromkeys(series_facts.study_uid for series_facts in series)
     return [
-        StudyFacts(key=uid, study_uid=uid, series=tuple(series_facts for series_facts in series if series_facts.study_uid == uid)) for uid in uids
+        StudyFacts(
+            key=uid,
+            study_uid=uid,
+            series=tuple(series_facts for series_facts in series if series_facts.study_uid == uid),
+        )
+        for uid in uids
     ]
 
 

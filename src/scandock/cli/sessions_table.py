@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from scandock.cli.text_format import printable, format_count, format_size
+from scandock.cli.text_format import format_count, format_size, printable
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -42,10 +42,14 @@ def sessions_table(sessions: Sequence[Session], width: int, *, planned: bool = F
         notes = [joint.join(_notes(session)) for session in sessions]
         if (
             any(notes)
-            and _needed_width([*head, "Note"], [[*row, note_text] for row, note_text in zip(rows, notes, strict=True)]) <= width
+            and _needed_width([*head, "Note"], [[*row, note_text] for row, note_text in zip(rows, notes, strict=True)])
+            <= width
         ):
             return _table(
-                [*head, "Note"], [[*row, note_text] for row, note_text in zip(rows, notes, strict=True)], sessions, width
+                [*head, "Note"],
+                [[*row, note_text] for row, note_text in zip(rows, notes, strict=True)],
+                sessions,
+                width,
             )
     if _needed_width(head, rows) <= width:
         return _table(head, rows, sessions, width)
@@ -102,7 +106,11 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], sessions: Sequenc
 def _path(names: Sequence[str], width: int) -> str:
     """Project, subject and session in one cell, the session on a line of its own where all three don't fit one."""
     whole = "/".join(names)
-    return whole if len(whole) <= width else fold_text("/".join(names[:-1]) + "/", width) + "\n" + fold_text(names[-1], width)
+    return (
+        whole
+        if len(whole) <= width
+        else fold_text("/".join(names[:-1]) + "/", width) + "\n" + fold_text(names[-1], width)
+    )
 
 
 def fold_text(text: str, width: int) -> str:
@@ -135,7 +143,12 @@ def session_line(session: Session, *, planned: bool = False) -> str:
     if not session.get("label") and session.get("study_uid"):
         names = f"study {printable(session['study_uid'])}"
     where = STATE_WORDS.get(str(session["state"]), str(session["state"]))
-    facts = [names, format_count(len(session["scans"]), "scan"), format_count(session["files"], "file"), format_size(session["bytes"])]
+    facts = [
+        names,
+        format_count(len(session["scans"]), "scan"),
+        format_count(session["files"], "file"),
+        format_size(session["bytes"]),
+    ]
     if session.get("path"):
         facts.append(printable(session["path"]))
     if extra := session_note(session):

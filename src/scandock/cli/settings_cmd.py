@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from scandock.cli import options
-from scandock.cli.consoles import make_console, is_terminal, print_line, tolerate_closed_pipe
+from scandock.cli.consoles import is_terminal, make_console, print_line, tolerate_closed_pipe
 
 if TYPE_CHECKING:
     from scandock.services.setting_rows import LimitRow, SettingRow
@@ -23,7 +23,7 @@ def settings(as_json: options.AsJson = False) -> None:
 
     A setting is an environment variable, SCANDOCK_*. Passwords are masked.
     """
-    from scandock.services.setting_rows import describe_settings, describe_limits, describe_unknown_variables
+    from scandock.services.setting_rows import describe_limits, describe_settings, describe_unknown_variables
     from scandock.services.settings import load_settings
 
     rows, limits = describe_settings(load_settings()), describe_limits()

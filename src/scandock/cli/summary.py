@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TextIO
 
-from scandock.cli.consoles import make_console, is_terminal, print_line, tolerate_closed_pipe
-from scandock.cli.text_format import format_duration, printable, format_count, format_size, format_counts
+from scandock.cli.consoles import is_terminal, make_console, print_line, tolerate_closed_pipe
 from scandock.cli.sessions_table import MAX_SHOWN, pick_sessions, session_line, sessions_table, sessions_totals
+from scandock.cli.text_format import format_count, format_counts, format_duration, format_size, printable
 from scandock.model.verdicts import Verdict
 from scandock.rules.upload_summary import summarize_kept_files
 from scandock.web import urls
@@ -107,14 +107,24 @@ def collect_notices(reports: Sequence[Report], *, headlined: bool = True) -> lis
         state = str(report["state"])
         untold = state in _NEEDS_REVIEW or (state in _NOT_STORED and not headlined)
         if archive_text and untold:
-            collected.append(Notice(state.capitalize(), archive, _get_text(report, "code"), archive_text, whole=state in _NOT_STORED))
+            collected.append(
+                Notice(state.capitalize(), archive, _get_text(report, "code"), archive_text, whole=state in _NOT_STORED)
+            )
         for session in report["sessions"]:
             who = "/".join(str(session[key]) for key in ("project", "label") if session.get(key))
-            if session["state"] in {"conflict", "refused"} and _without_name(report, _sentence(session)) != archive_text:
+            if (
+                session["state"] in {"conflict", "refused"}
+                and _without_name(report, _sentence(session)) != archive_text
+            ):
                 kind = "Held" if session["state"] == "conflict" else "Refused"
                 collected.append(Notice(kind, who or archive, _get_text(session, "code"), _sentence(session)))
-            collected += [Notice("Warning", who, _get_text(warning, "code"), _sentence(warning)) for warning in session["warnings"]]
-        collected += [Notice("Warning", archive, _get_text(warning, "code"), _sentence(warning)) for warning in report["warnings"]]
+            collected += [
+                Notice("Warning", who, _get_text(warning, "code"), _sentence(warning))
+                for warning in session["warnings"]
+            ]
+        collected += [
+            Notice("Warning", archive, _get_text(warning, "code"), _sentence(warning)) for warning in report["warnings"]
+        ]
     unique: dict[tuple[str, str, str, str], Notice] = {}
     for notice in collected:
         unique.setdefault((notice.kind, notice.code, notice.message, notice.who if notice.whole else ""), notice)

@@ -88,12 +88,12 @@ def _run(
     receipt: str | None,
     fmt: options.Format,
 ) -> int:
-    from scandock.cli.summary import SummaryContext
-    from scandock.cli.receipt_file import ReceiptFile
     from scandock.cli.command_run import CommandRun
+    from scandock.cli.receipt_file import ReceiptFile
+    from scandock.cli.summary import SummaryContext
+    from scandock.cli.upload_client.server import UploadServer
     from scandock.cli.upload_client.transfer_display import TransferDisplay
     from scandock.cli.upload_client.upload_engine import Uploads
-    from scandock.cli.upload_client.server import UploadServer
 
     assert isinstance(server, UploadServer)
     server.check()

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from scandock.cli import checks, errors, options
-from scandock.cli.accounts_cmd import local_request_info, check_project_exists
+from scandock.cli.accounts_cmd import check_project_exists, local_request_info
 from scandock.cli.consoles import print_line
 from scandock.cli.text_format import format_count, format_size
 
@@ -34,8 +34,8 @@ def verify(
     from scandock.access.principal import SYSTEM
     from scandock.cli.import_cmd import load_settings
     from scandock.services.damage import verify_in_process
-    from scandock.services.moving import ServiceContext
     from scandock.services.data_catalog import open_data
+    from scandock.services.moving import ServiceContext
 
     settings = load_settings()
     # what was read is noted at once: Ctrl-C may stop this, and the server's worker goes on with the rest
@@ -50,10 +50,15 @@ def verify(
         print_line("No damaged files are listed.", sys.stdout)
         return
     summary = (
-        f"{format_count(done.damaged, 'file')} damaged" if done.damaged else "no damage" if left else "all of them are whole"
+        f"{format_count(done.damaged, 'file')} damaged"
+        if done.damaged
+        else "no damage"
+        if left
+        else "all of them are whole"
     )
     print_line(
-        f"{format_count(read.files, 'file')} ({format_size(read.bytes)}) of {format_count(read.trees, 'session')} read: {summary}.",
+        f"{format_count(read.files, 'file')} ({format_size(read.bytes)}) of {format_count(read.trees, 'session')}"
+        f" read: {summary}.",
         sys.stdout,
     )
     if left:

@@ -13,8 +13,8 @@ from typing import Final, Protocol, cast
 
 from isal import igzip_lib
 
-from scandock.formats.errors import DictionaryTooLarge, StreamCut, StreamDamaged, StreamError
 from scandock.formats.display_names import as_size
+from scandock.formats.errors import DictionaryTooLarge, StreamCut, StreamDamaged, StreamError
 from scandock.formats.source import Source
 from scandock.model.errors import BadInput
 from scandock.model.limits import Limits

@@ -10,6 +10,7 @@ import re
 import zlib
 from typing import TYPE_CHECKING, Final
 
+from scandock.formats.dicom_encoding import BIG, LITTLE, Buffer, DeclinedError, OddVRError, ShortError, TooOddError
 from scandock.formats.dicom_items import is_explicit
 from scandock.formats.dicom_object import (
     IMPATIENCE,
@@ -18,14 +19,13 @@ from scandock.formats.dicom_object import (
     handle_cut,
     handle_failure,
     handle_odd_vr,
-    set_identifiers,
     pixel_state,
+    set_identifiers,
     shared_uid,
     tag_text,
     truncated_error,
     uid_text,
 )
-from scandock.formats.dicom_encoding import BIG, LITTLE, Buffer, DeclinedError, OddVRError, ShortError, TooOddError
 from scandock.formats.dicom_scan import EXPLICIT_BIG, REQUIRED, Scan, encoding_of, read_meta
 from scandock.formats.dicom_sniff import begins_like_a_data_set, has_preamble, looks_like_dicom
 from scandock.formats.dicomdir import dicomdir_files
@@ -297,7 +297,9 @@ def _for_pydicom(source: _Source, header: Header, *, inflated: bool) -> bytes:
     start = _PREAMBLE if header.preamble and not inflated else 0
     try:
         right = (
-            repair_header(source.head, start, at, header.transfer_syntax) if at or inflated or not header.preamble else None
+            repair_header(source.head, start, at, header.transfer_syntax)
+            if at or inflated or not header.preamble
+            else None
         )
     except TooOddError:
         why = f"more than {MOST_SET_RIGHT:,} of its elements have a value representation that does not exist"

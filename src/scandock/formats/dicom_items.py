@@ -45,7 +45,13 @@ def after_delimiter(buf: Buffer, pos: int, order: ByteOrder) -> int:
 
 
 def after_sequence(
-    buf: Buffer, pos: int, order: ByteOrder, *, explicit: bool, odds: OddElementBudget | None = None, stop: int = UNBOUNDED
+    buf: Buffer,
+    pos: int,
+    order: ByteOrder,
+    *,
+    explicit: bool,
+    odds: OddElementBudget | None = None,
+    stop: int = UNBOUNDED,
 ) -> int:
     """The offset behind a sequence of undefined length whose first item stands at `pos`; the object ends at `stop`.
 
@@ -97,7 +103,9 @@ def after_sequence(
         raise ShortError(max(pos, len(buf)) + 16) from None
 
 
-def _nested_element(buf: Buffer, pos: int, order: ByteOrder, odds: OddElementBudget, stop: int, *, explicit: bool) -> int:
+def _nested_element(
+    buf: Buffer, pos: int, order: ByteOrder, odds: OddElementBudget, stop: int, *, explicit: bool
+) -> int:
     """The offset behind the element at `pos` of an item; 0 at the item's end; minus that of a sequence that opens."""
     if explicit:
         tag, vr, length = order.element(buf, pos)
@@ -131,7 +139,9 @@ def _nested_element(buf: Buffer, pos: int, order: ByteOrder, odds: OddElementBud
     return -pos
 
 
-def is_explicit(buf: Buffer, pos: int, order: ByteOrder, odds: OddElementBudget | None = None, stop: int = UNBOUNDED) -> bool:
+def is_explicit(
+    buf: Buffer, pos: int, order: ByteOrder, odds: OddElementBudget | None = None, stop: int = UNBOUNDED
+) -> bool:
     """Whether the first element of an item, at `pos`, is of explicit VR: its VR is one, or odd and read as one."""
     if has_vr_letters(buf, pos + 4):
         return True

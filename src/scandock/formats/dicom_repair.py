@@ -9,7 +9,6 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from scandock.formats.dicom_items import after_delimiter, after_sequence, is_explicit
 from scandock.formats.dicom_encoding import (
     BIG,
     LITTLE,
@@ -21,6 +20,7 @@ from scandock.formats.dicom_encoding import (
     ShortError,
     TooOddError,
 )
+from scandock.formats.dicom_items import after_delimiter, after_sequence, is_explicit
 from scandock.formats.dicom_scan import encoding_of
 from scandock.formats.dicom_vr import LONG, SHORT, OddElementBudget, read_odd, sequence_at
 from scandock.model.tags import PIXEL_DATA
@@ -46,7 +46,9 @@ class _Open(NamedTuple):
     end: int | None
 
 
-def repair_header(data: Buffer, start: int, at: int, syntax: str, encoding: tuple[bool, bool] | None = None) -> bytes | None:
+def repair_header(
+    data: Buffer, start: int, at: int, syntax: str, encoding: tuple[bool, bool] | None = None
+) -> bytes | None:
     """The header with what pydicom misreads set right; None where there is nothing of the kind.
 
     Its meta information stands in [start, at), its data set from `at` on, in the encoding (explicit, big endian) that
@@ -105,7 +107,9 @@ def _item(buf: Buffer, pos: int, order: ByteOrder, opened: list[_Open], odds: Od
     return pos + 8
 
 
-def _element(buf: Buffer, pos: int, order: ByteOrder, opened: list[_Open], odds: OddElementBudget) -> Generator[Change, None, int]:
+def _element(
+    buf: Buffer, pos: int, order: ByteOrder, opened: list[_Open], odds: OddElementBudget
+) -> Generator[Change, None, int]:
     """Look at one element of explicit VR; returns the offset where the walk goes on."""
     tag, vr, length = order.element(buf, pos)
     if tag == order.item_end:

@@ -11,7 +11,6 @@ import struct
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from scandock.formats.dicom_items import after_delimiter, after_sequence
 from scandock.formats.dicom_encoding import (
     BIG,
     ITEM_END,
@@ -24,6 +23,7 @@ from scandock.formats.dicom_encoding import (
     ShortError,
     has_vr_letters,
 )
+from scandock.formats.dicom_items import after_delimiter, after_sequence
 from scandock.formats.dicom_vr import IMPLICIT, UNBOUNDED, OddElementBudget, read_odd, sequence_at
 from scandock.model.tags import NUMBERS, PIXEL_DATA, SEQUENCES
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from scandock.formats.dicom_items import elements, first_item
 from scandock.formats.dicom_encoding import BIG, ITEM, LITTLE, ByteOrder
+from scandock.formats.dicom_items import elements, first_item
 from scandock.formats.dicom_text import decode_value
 from scandock.model.series import SeriesTally
 from scandock.model.tags import NUMBERS, PER_OBJECT, SEQUENCES, TAGS, Tag
@@ -78,7 +78,9 @@ class _Bucket:
         into.objects += self.objects
         framed = 0
         for (tag, raw), count in self.counts.items():
-            text = decode_value(raw, vr := vrs[tag], self.charsets, self.big_endian)[: _LONG_TEXT if vr in _LONG else _TEXT]
+            text = decode_value(raw, vr := vrs[tag], self.charsets, self.big_endian)[
+                : _LONG_TEXT if vr in _LONG else _TEXT
+            ]
             if text:
                 into.add(tag, text, count)
             if tag == _FRAMES:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from scandock.formats.dicom_items import Item, elements, items
 from scandock.formats.dicom_encoding import BIG, LITTLE, DeclinedError, ShortError
+from scandock.formats.dicom_items import Item, elements, items
 from scandock.formats.dicom_scan import encoding_of, read_meta
 from scandock.formats.dicom_sniff import has_preamble
 from scandock.formats.dicom_text import decode_value

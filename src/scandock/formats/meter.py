@@ -7,8 +7,8 @@ import os
 import tempfile
 from typing import Final
 
+from scandock.formats.display_names import as_size, quote
 from scandock.formats.errors import EntriesTooMany, EntryTooLarge, NestedTooDeep, RatioTooLarge, UnpackedTooLarge
-from scandock.formats.display_names import quote, as_size
 from scandock.model.errors import LimitExceeded
 from scandock.model.limits import Limits
 

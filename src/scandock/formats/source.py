@@ -7,8 +7,8 @@ import os
 import stat
 from typing import Final, Protocol, runtime_checkable
 
-from scandock.formats.errors import ReadFailed
 from scandock.formats.display_names import decode_file_name, quote
+from scandock.formats.errors import ReadFailed
 from scandock.model.errors import Fault
 
 AGAIN: Final = "Import it again once it is complete."

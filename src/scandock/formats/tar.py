@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from scandock.formats.display_names import as_size, quote
 from scandock.formats.errors import ArchiveDamaged, ArchiveSplit, ArchiveTruncated, EntrySparse
-from scandock.formats.display_names import quote, as_size
 from scandock.formats.stream import ByteStream
 from scandock.formats.tar_header import (
     BLOCK,

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from struct import Struct
 from typing import Final
 
+from scandock.formats.display_names import as_size, quote
 from scandock.formats.errors import ArchiveDamaged, ArchiveTruncated, EntriesOverlap, EntriesTooMany, NotAnArchive
 from scandock.formats.meter import too_many_entries
-from scandock.formats.display_names import quote, as_size
 from scandock.formats.source import Source
-from scandock.formats.zip_end import ZipEnd, find_end, split_archive_error, is_filled_by_zips
+from scandock.formats.zip_end import ZipEnd, find_end, is_filled_by_zips, split_archive_error
 from scandock.formats.zip_entries import ROW, ZipEntries, ZipEntry
 from scandock.formats.zip_names import UNICODE_PATH, UTF8_FLAG, decode_name, extra_field, unicode_path
 from scandock.model.errors import BadInput

@@ -11,6 +11,7 @@ from isal import isal_zlib
 
 from scandock.formats import codecs
 from scandock.formats.codecs import BrokenStream
+from scandock.formats.display_names import as_size, quote
 from scandock.formats.errors import (
     ArchiveDamaged,
     ArchiveEncrypted,
@@ -19,7 +20,6 @@ from scandock.formats.errors import (
     StreamCut,
     StreamDamaged,
 )
-from scandock.formats.display_names import quote, as_size
 from scandock.formats.source import SliceSource, Source
 from scandock.formats.zip_directory import ZipEntry, overlapping
 from scandock.model.errors import BadInput

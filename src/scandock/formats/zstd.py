@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
-from scandock.formats.codecs import Pull, cut_error, damaged_error, dictionary_error, check_member_sizes
+from scandock.formats.codecs import Pull, check_member_sizes, cut_error, damaged_error, dictionary_error
 from scandock.model.limits import Limits
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ def quote_segment(text: object) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class ArchivedSession:
+class ArchivedSessionUri:
     """A session of the archive, as its URI names it."""
 
     project: str
@@ -36,7 +36,7 @@ class ArchivedSession:
 
 
 @dataclass(frozen=True, slots=True)
-class PrearchiveSession:
+class PrearchiveSessionUri:
     """A session of the prearchive, as its URI names it."""
 
     project: str
@@ -55,19 +55,19 @@ def session(place: str, project_name: str, timestamp: str, subject_label: str, l
     return f"/data/prearchive/projects/{project_name}/{timestamp}/{label}"
 
 
-def parse_session(uri: str) -> ArchivedSession | PrearchiveSession:
+def parse_session(uri: str) -> ArchivedSessionUri | PrearchiveSessionUri:
     """The session that a URI names. Raises ValueError for any other text."""
     match uri.split("/"):
         case ["", "data", "prearchive", "projects", project_name, timestamp, label]:
-            return PrearchiveSession(project_name, timestamp, label)
+            return PrearchiveSessionUri(project_name, timestamp, label)
     return parse_archived(uri)
 
 
-def parse_archived(uri: str) -> ArchivedSession:
+def parse_archived(uri: str) -> ArchivedSessionUri:
     """The session of the archive that a URI names. Raises ValueError for any other text."""
     match uri.split("/"):
         case ["", "data", "archive", "projects", project_name, "subjects", subject_label, "experiments", label]:
-            return ArchivedSession(project_name, subject_label, label)
+            return ArchivedSessionUri(project_name, subject_label, label)
     raise ValueError(f"{uri!r} is no URI of a session")
 
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from scandock.pipeline.import_decision import ReadingResult, decide_import
-from scandock.pipeline.session_description import make_session_report
 from scandock.pipeline.flow import Reporter, make_refusal_report, session_state
+from scandock.pipeline.import_decision import ReadingResult, decide_import
 from scandock.pipeline.job import JobContext
+from scandock.pipeline.receipts import close_verdicts, import_outcome, sum_entry_bytes, upload_warnings
+from scandock.pipeline.session_description import make_session_report
 from scandock.pipeline.session_trees import plan_trees
-from scandock.pipeline.receipts import close_verdicts, sum_entry_bytes, import_outcome, upload_warnings
 from scandock.store.null_stage import NullStage
 
 

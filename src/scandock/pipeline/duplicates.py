@@ -11,8 +11,8 @@ from typing import IO
 
 from scandock.formats.dicom_header import Unparseable, read_header
 from scandock.model.verdicts import Verdict
-from scandock.pipeline.staging import StageFiles, hash_dataset
 from scandock.pipeline.ledger import Ledger
+from scandock.pipeline.staging import StageFiles, hash_dataset
 from scandock.store.paths import REPEATS, RelPath, path_below
 
 _META = 128 * 1024
@@ -60,7 +60,9 @@ def mark_duplicates(ledger: Ledger, stage: StageFiles) -> dict[str, Clashes]:
     return clashes
 
 
-def _mark_group(ledger: Ledger, stage: StageFiles, group: list[tuple[bytes, bytes, int, str, RelPath, str]]) -> list[bytes]:
+def _mark_group(
+    ledger: Ledger, stage: StageFiles, group: list[tuple[bytes, bytes, int, str, RelPath, str]]
+) -> list[bytes]:
     originals: dict[bytes, tuple[bytes, str]] = {}  # by sha256: whose repeat the next one is, and its code
     by_dataset: dict[tuple[str, bytes], bytes] = {}
     distinct: list[bytes] = []
@@ -94,7 +96,12 @@ def discard_staged(stage: StageFiles, number: bytes, staged: RelPath) -> None:
 
 
 def compare_with_base(
-    ledger: Ledger, job: int, stage: StageFiles, open_base: Callable[[RelPath], IO[bytes]], *, forgive_dataset: bool = True
+    ledger: Ledger,
+    job: int,
+    stage: StageFiles,
+    open_base: Callable[[RelPath], IO[bytes]],
+    *,
+    forgive_dataset: bool = True,
 ) -> tuple[list[tuple[bytes, int]], Clashes]:
     """Compare a job's objects with the files of the session that it joins (`base` rows of the ledger).
 

@@ -16,15 +16,15 @@ from scandock.formats.kinds import explain_foreign, kind_of
 from scandock.formats.meter import Meter
 from scandock.model.entry import Content, Entry
 from scandock.model.tags import DICOMDIR_CLASS
-from scandock.pipeline.entry_body import EntryBody, Buffer
-from scandock.pipeline.entry_writer import PendingEntry, EntrySink, EntryWriter, explain_no_image
-from scandock.pipeline.staging import StageFiles, StagedFile, hash_dataset, stage_bytes, move_staged
+from scandock.pipeline.entry_body import Buffer, EntryBody
+from scandock.pipeline.entry_writer import EntrySink, EntryWriter, PendingEntry, explain_no_image
+from scandock.pipeline.staging import StagedFile, StageFiles, hash_dataset, move_staged, stage_bytes
 from scandock.rules.filenames import object_name
 from scandock.rules.frame_counts import count_ecat_frames, count_object_frames
-from scandock.rules.junk import junk_code, is_named_like_image
+from scandock.rules.junk import is_named_like_image, junk_code
 from scandock.rules.layout import escapes_archive
 from scandock.rules.sop_classes import is_primary
-from scandock.store.paths import BIG, ECAT, LOOSE, TREE_ROOT, RelPath, path_below, image_folder, alternate_path, uid_key
+from scandock.store.paths import BIG, ECAT, LOOSE, TREE_ROOT, RelPath, alternate_path, image_folder, path_below, uid_key
 
 _DICOM = Content.DICOM.value
 DICOMDIR_BYTES = 16 * 1024 * 1024
@@ -35,7 +35,14 @@ class EntryReader(EntryWriter):
     """Takes entries one after the other: tells what each is, hashes it, keeps it."""
 
     def __init__(
-        self, stage: StageFiles, sink: EntrySink, meter: Meter, tags: frozenset[int], *, keep_images: bool, keep_loose: bool
+        self,
+        stage: StageFiles,
+        sink: EntrySink,
+        meter: Meter,
+        tags: frozenset[int],
+        *,
+        keep_images: bool,
+        keep_loose: bool,
     ) -> None:
         super().__init__(stage, sink, meter, keep_images=keep_images, keep_loose=keep_loose)
         self.wanted = tags

@@ -9,11 +9,11 @@ from scandock.formats.dicom_tally import Tally
 from scandock.formats.kinds import explain_foreign, kind_of
 from scandock.formats.meter import Meter
 from scandock.model.entry import Content, Entry
-from scandock.pipeline.entry_body import EntryBody, Buffer
-from scandock.pipeline.staging import StageFiles, StagedFile, stage_stream, stage_bytes
-from scandock.rules.junk import junk_code, is_named_like_image
+from scandock.pipeline.entry_body import Buffer, EntryBody
+from scandock.pipeline.staging import StagedFile, StageFiles, stage_bytes, stage_stream
+from scandock.rules.junk import is_named_like_image, junk_code
 from scandock.rules.layout import EntryLayout, parse_layout
-from scandock.store.paths import LOOSE, TREE_ROOT, RelPath, path_below, alternate_path
+from scandock.store.paths import LOOSE, TREE_ROOT, RelPath, alternate_path, path_below
 
 LONG_FOLDER = 1024
 """Folder names beyond this are read anew each time, so that hostile ones take no memory."""
@@ -54,7 +54,9 @@ class EntryWriter:
     resources without keeping them.
     """
 
-    def __init__(self, stage: StageFiles, sink: EntrySink, meter: Meter, *, keep_images: bool, keep_loose: bool) -> None:
+    def __init__(
+        self, stage: StageFiles, sink: EntrySink, meter: Meter, *, keep_images: bool, keep_loose: bool
+    ) -> None:
         self.stage = stage
         self.sink = sink
         self.meter = meter
@@ -89,7 +91,9 @@ class EntryWriter:
         entry = PendingEntry(number, path, path, self.place(path), b"")
         self.emit(entry, Content.INNER, self.hash(entry, body), code, message)
 
-    def keep_inner_archive(self, number: bytes, prefix: str, name: str, body: EntryBody | StagedFile, container: bytes) -> bool:
+    def keep_inner_archive(
+        self, number: bytes, prefix: str, name: str, body: EntryBody | StagedFile, container: bytes
+    ) -> bool:
         """An inner archive in which no image was met, as the file that it is: told behind what is in it.
 
         `pipeline.inner_files` decides which of both stays. True where what is `Kept` already is used.
@@ -123,7 +127,9 @@ class EntryWriter:
         if body.whole is not None:
             data = body.whole
             self.meter.entry_bytes(entry.path, len(data))
-            return StagedFile(len(data), hashlib.sha256(data).digest(), stage_bytes(self.stage, data, name, alternate_path(name)))
+            return StagedFile(
+                len(data), hashlib.sha256(data).digest(), stage_bytes(self.stage, data, name, alternate_path(name))
+            )
         return stage_stream(self.stage, body, name, lambda size: self.meter.entry_bytes(entry.path, size))
 
     def hash(self, entry: PendingEntry, body: EntryBody) -> StagedFile:
@@ -143,7 +149,15 @@ class EntryWriter:
         staged.staged = TREE_ROOT
 
     def emit(
-        self, entry: PendingEntry, content: str, staged: StagedFile, code: str, message: str = "", *, facts: str = "", frames: int = 0
+        self,
+        entry: PendingEntry,
+        content: str,
+        staged: StagedFile,
+        code: str,
+        message: str = "",
+        *,
+        facts: str = "",
+        frames: int = 0,
     ) -> None:
         """Tell of an entry that is no DICOM object."""
         place = entry.place

@@ -6,30 +6,30 @@ from collections.abc import Callable
 from typing import Any
 
 from scandock.catalog.audit import audit_conflict_deletion
-from scandock.model.errors import BadInput
 from scandock.model.crash_points import reach
+from scandock.model.errors import BadInput
 from scandock.model.upload_log import log_step
 from scandock.model.verdicts import ImportState, SessionState
 from scandock.pipeline.import_decision import ImportDecision, ReadingResult, decide_import
-from scandock.pipeline.session_description import refused_session_reports, make_session_report
 from scandock.pipeline.job import ImportContext, Job, JobContext
-from scandock.pipeline.verdicts import UploadVerdict, refuse_all
 from scandock.pipeline.ledger import Ledger
-from scandock.pipeline.session_trees import plan_and_build_trees
 from scandock.pipeline.receipts import (
     close_verdicts,
-    sum_entry_bytes,
-    record_exceptions,
     import_outcome,
+    record_exceptions,
+    sum_entry_bytes,
     upload_warnings,
     write_receipt,
 )
+from scandock.pipeline.session_description import make_session_report, refused_session_reports
+from scandock.pipeline.session_trees import plan_and_build_trees
+from scandock.pipeline.verdicts import UploadVerdict, refuse_all
+from scandock.publishing.areas import check_areas
 from scandock.publishing.complete import complete, end_unpublished
 from scandock.publishing.intents import record_import
-from scandock.publishing.areas import check_areas
 from scandock.queue.cancel import check_not_cancelled
 from scandock.rules.notices import Notice
-from scandock.store.paths import REPEATS, BIG, ECAT, IMAGES, INNER, LOOSE
+from scandock.store.paths import BIG, ECAT, IMAGES, INNER, LOOSE, REPEATS
 
 Reporter = Callable[..., dict[str, Any]]
 
@@ -64,14 +64,19 @@ def _report_details(context: JobContext, decided: ImportDecision) -> dict[str, A
     unpacked, stored = sum_entry_bytes(context.ledger)
     return {
         "warnings": upload_warnings(context.ledger, decided.warnings),
-        "sessions": [*(make_session_report(job, session_state(job)) for job in decided.jobs), *decided.rejected_sessions],
+        "sessions": [
+            *(make_session_report(job, session_state(job)) for job in decided.jobs),
+            *decided.rejected_sessions,
+        ],
         "entries": context.ledger.counts(),
         "unpacked": unpacked,
         "stored": stored,
     }
 
 
-def _publish(context: ImportContext, jobs: list[Job], import_report: dict[str, Any], reading: ReadingResult) -> dict[str, Any]:
+def _publish(
+    context: ImportContext, jobs: list[Job], import_report: dict[str, Any], reading: ReadingResult
+) -> dict[str, Any]:
     """Record what will be shown, then show it: from the intents on the import only rolls forward."""
     placements = [job.placement for job in jobs if job.placement is not None]
     removals = [job.removal for job in jobs if job.removal is not None]
@@ -108,7 +113,9 @@ def refuse_reading(ledger: Ledger, error: BadInput, reading: ReadingResult, repo
     return make_refusal_report(ledger, upload_verdict, reading, report)
 
 
-def make_refusal_report(ledger: Ledger, upload_verdict: UploadVerdict, reading: ReadingResult, report: Reporter) -> dict[str, Any]:
+def make_refusal_report(
+    ledger: Ledger, upload_verdict: UploadVerdict, reading: ReadingResult, report: Reporter
+) -> dict[str, Any]:
     """The report of an upload that was read and judged to be refused."""
     assert upload_verdict.refused is not None
     close_verdicts(ledger)

@@ -129,5 +129,7 @@ class Healer:
             raise TreeDamaged(message, _BRING)
         warnings = [make_notice("healed", count=self.healed, label=label)] if self.healed else []
         if unhealed:
-            warnings.append(make_notice("session_damaged", count=len(unhealed), label=label, file=unhealed[0][0].rpartition("/")[2]))
+            warnings.append(
+                make_notice("session_damaged", count=len(unhealed), label=label, file=unhealed[0][0].rpartition("/")[2])
+            )
         return warnings

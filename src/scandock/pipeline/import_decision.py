@@ -6,17 +6,17 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from scandock.catalog.projects import make_unassigned
-from scandock.model.imported import ImportedSession
 from scandock.model.import_types import Stage
+from scandock.model.imported import ImportedSession
 from scandock.model.verdicts import Verdict
-from scandock.pipeline.session_description import refused_session_reports
-from scandock.pipeline.studies import collect_jobs
+from scandock.pipeline.duplicates import mark_duplicates
 from scandock.pipeline.job import Job, JobContext
-from scandock.pipeline.verdicts import UploadVerdict, assign_verdicts, refuse_all
 from scandock.pipeline.ledger import Ledger
 from scandock.pipeline.plan import plan_jobs
-from scandock.pipeline.duplicates import mark_duplicates
+from scandock.pipeline.session_description import refused_session_reports
+from scandock.pipeline.studies import collect_jobs
 from scandock.pipeline.tallies import Tallies
+from scandock.pipeline.verdicts import UploadVerdict, assign_verdicts, refuse_all
 from scandock.rules.mapping import MappingRow, find_row
 from scandock.rules.notices import Notice
 
@@ -97,7 +97,11 @@ def leave_out(
             " AND (job = ? OR original IN (SELECT ordinal FROM entry WHERE job = ?))",
             (Verdict.IGNORED, LEFT_OUT, Verdict.REFUSED, job.n, job.n),
         )
-    return remaining, [report for job in left_out_jobs for report in refused_session_reports([job.study.study_uid], _WHY)], rows
+    return (
+        remaining,
+        [report for job in left_out_jobs for report in refused_session_reports([job.study.study_uid], _WHY)],
+        rows,
+    )
 
 
 def all_left_out_notice() -> Notice:

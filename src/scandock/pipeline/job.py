@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.records import SessionRecord
-from scandock.catalog.trees import ResourceRow, ScanRow, FileAnnotations
+from scandock.catalog.trees import FileAnnotations, ResourceRow, ScanRow
 from scandock.model import uris
 from scandock.model.series import EcatFacts, SeriesTally
-from scandock.pipeline.ledger import Ledger
 from scandock.pipeline.duplicates import Clashes
+from scandock.pipeline.ledger import Ledger
 from scandock.publishing.deletes import Removal
 from scandock.publishing.intents import Placement
 from scandock.publishing.tree_plan import TreePlan

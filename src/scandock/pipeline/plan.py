@@ -6,14 +6,8 @@ nothing new is held: twice at most for a study.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
-from scandock.catalog.view import SqlView
-from scandock.pipeline.job import Job, JobContext
-from scandock.rules.related_sessions import ecat_elsewhere_notice, many_subjects_notice, waiting_elsewhere_notice
-from scandock.rules.notices import Notice
-
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
@@ -24,19 +18,20 @@ from scandock.catalog.sessions import existing_session
 from scandock.catalog.tables import project
 from scandock.catalog.trees import damaged_files, files_of, resources_of, scans_of
 from scandock.catalog.view import SqlView
+from scandock.pipeline.duplicates import compare_with_base
 from scandock.pipeline.healing import mark_broken, mark_changed, open_stored_files
 from scandock.pipeline.job import Job, JobContext
-from scandock.pipeline.duplicates import compare_with_base
 from scandock.publishing.locks import LockName, label_lock, session_locks, timestamp_lock
 from scandock.publishing.recover import recover
 from scandock.publishing.reserve import find_holders, lock_projects, release_names, reserve
 from scandock.publishing.tree_files import folders_of
-from scandock.rules.reimports import hold_decision, session_exists_notice
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.mapping import unused_rows_notices
 from scandock.rules.naming import name_study
 from scandock.rules.notices import Notice, make_notice
 from scandock.rules.policy import ProjectPolicy
+from scandock.rules.reimports import hold_decision, session_exists_notice
+from scandock.rules.related_sessions import ecat_elsewhere_notice, many_subjects_notice, waiting_elsewhere_notice
 from scandock.rules.routing import route_studies
 from scandock.store.paths import path_below
 
@@ -62,7 +57,9 @@ def read_policies(connection: Connection) -> dict[str, tuple[int, ProjectPolicy]
     }
 
 
-def plan_jobs(context: JobContext, jobs: list[Job], make_unassigned: Callable[[], None], used: Iterable[int] = ()) -> list[Notice]:
+def plan_jobs(
+    context: JobContext, jobs: list[Job], make_unassigned: Callable[[], None], used: Iterable[int] = ()
+) -> list[Notice]:
     """Decide every job, join it to what is there, reserve its names. Gives warnings about the upload as a whole.
 
     `used` are rows of the mapping that no job stands for any more: they left a study out.
@@ -282,7 +279,10 @@ def _warn_of_patients(view: SqlView, project: str, jobs: list[Job]) -> None:
             subjects.setdefault(job.final_decision.patient_id, set()).add(job.final_decision.subject)
     for job in jobs:
         decision = job.final_decision
-        _add_warning(job, many_subjects_notice(project, decision.patient_id, decision.subject, subjects.get(decision.patient_id, ())))
+        _add_warning(
+            job,
+            many_subjects_notice(project, decision.patient_id, decision.subject, subjects.get(decision.patient_id, ())),
+        )
 
 
 def _warn_of_ecat_files(view: SqlView, project: str, jobs: list[Job]) -> None:

@@ -14,8 +14,8 @@ from scandock.catalog.tables import upload_exception
 from scandock.formats.display_names import quote
 from scandock.model.verdicts import ImportState, Verdict
 from scandock.pipeline.job import Job, JobContext
-from scandock.pipeline.verdicts import UploadVerdict
 from scandock.pipeline.ledger import Ledger
+from scandock.pipeline.verdicts import UploadVerdict
 from scandock.queue.leases import check_lease
 from scandock.rules.notices import Notice
 from scandock.rules.receipt_codes import CODES

@@ -8,11 +8,11 @@ from typing import Protocol
 
 from scandock.catalog.trees import ResourceRow, ScanRow
 from scandock.model.verdicts import Verdict
-from scandock.pipeline.tree_arranger import TreeArranger
-from scandock.pipeline.ledger import Ledger
 from scandock.pipeline.duplicates import discard_staged
+from scandock.pipeline.ledger import Ledger
 from scandock.pipeline.scans import ecat_scan_ids
-from scandock.rules.filenames import resource_path, make_unique
+from scandock.pipeline.tree_arranger import TreeArranger
+from scandock.rules.filenames import make_unique, resource_path
 from scandock.rules.labels import clean_label
 from scandock.rules.layout import IMAGE_RESOURCES, parse_layout
 from scandock.rules.loose_files import FolderIndex, split_levels
@@ -83,7 +83,9 @@ class ResourceWriter:
         if self._is_repeat(number, staged, sha256, resource, path_in_resource):
             return
         self.arranger.start()
-        name = self._replacing(resource, path_in_resource) or make_unique(self.arranger.taken(resource), path_in_resource)
+        name = self._replacing(resource, path_in_resource) or make_unique(
+            self.arranger.taken(resource), path_in_resource
+        )
         target = path_below(self.arranger.folder(resource), name)
         self.arranger.move(staged, target)
         self.ledger.run(
@@ -108,7 +110,9 @@ class ResourceWriter:
         scan_id = self._ecat.get(sha256)
         return next((scan for scan in self.job.scans if scan.scan_id == scan_id), None)
 
-    def _is_repeat(self, number: bytes, staged: RelPath, sha256: bytes, resource: ResourceRow, path_in_resource: str) -> bool:
+    def _is_repeat(
+        self, number: bytes, staged: RelPath, sha256: bytes, resource: ResourceRow, path_in_resource: str
+    ) -> bool:
         """Whether the same bytes stand under this name already, in the session or from this upload."""
         if path_in_resource not in self.arranger.taken(resource):
             return False

@@ -6,7 +6,7 @@ from scandock.catalog.trees import ScanRow
 from scandock.model.series import SeriesTally
 from scandock.pipeline.job import Job
 from scandock.pipeline.ledger import Ledger
-from scandock.rules.scan_ids import EcatScan, assign_scan_ids, assign_ecat_scan_ids, new_series
+from scandock.rules.scan_ids import EcatScan, assign_ecat_scan_ids, assign_scan_ids, new_series
 from scandock.rules.session_types import ECAT_SCAN
 
 

@@ -14,11 +14,11 @@ from scandock.pipeline.job import Job
 from scandock.rules.ecat_attributes import ecat_scan_attributes
 from scandock.rules.frame_counts import count_ecat_frames
 from scandock.rules.notices import SESSION_WARNINGS, Notice
-from scandock.rules.session_fields import list_fields_by_hand, merge_attributes
 from scandock.rules.scan_attributes import agreed_attributes, scan_attributes
 from scandock.rules.scan_ids import ECAT_MODALITY, sort_key
 from scandock.rules.session_attributes import session_attributes
-from scandock.rules.session_types import session_type, joined_session_type
+from scandock.rules.session_fields import list_fields_by_hand, merge_attributes
+from scandock.rules.session_types import joined_session_type, session_type
 from scandock.rules.sop_classes import scan_type
 from scandock.rules.tally_values import agreed_value, count_values, most_common
 
@@ -81,7 +81,9 @@ def session_warnings(job: Job) -> list[dict[str, str]]:
     """
     base = job.base
     earlier = [Notice(**row) for row in base.warnings] if base is not None else []
-    earlier_notices = [warning for warning in (*earlier, *job.final_decision.warnings) if warning.code not in SESSION_WARNINGS]
+    earlier_notices = [
+        warning for warning in (*earlier, *job.final_decision.warnings) if warning.code not in SESSION_WARNINGS
+    ]
     return [asdict(notice) for notice in dict.fromkeys([*earlier_notices, *job.warnings])]
 
 

@@ -14,15 +14,24 @@ from operator import itemgetter
 from typing import Any, Literal
 
 from scandock.catalog.records import SessionRecord
-from scandock.catalog.trees import NO_ANNOTATIONS, FileRow, ResourceRow, ScanRow, FileAnnotations, files_of, resources_of, scans_of
+from scandock.catalog.trees import (
+    NO_ANNOTATIONS,
+    FileAnnotations,
+    FileRow,
+    ResourceRow,
+    ScanRow,
+    files_of,
+    resources_of,
+    scans_of,
+)
 from scandock.formats.dicom_header import Unparseable, read_header
 from scandock.model.entry import Content, Entry, ordinal
 from scandock.model.series import EcatFacts, SeriesTally
-from scandock.pipeline.tree_arranger import TreeArranger
-from scandock.pipeline.job import EcatEntry, Job, JobContext
-from scandock.pipeline.session_trees import build_job_trees, plan_tree, plan_trees
-from scandock.pipeline.plan import find_ecat_duplicates, load_base, read_policies
 from scandock.pipeline.duplicates import Clashes, compare_with_base
+from scandock.pipeline.job import EcatEntry, Job, JobContext
+from scandock.pipeline.plan import find_ecat_duplicates, load_base, read_policies
+from scandock.pipeline.session_trees import build_job_trees, plan_tree, plan_trees
+from scandock.pipeline.tree_arranger import TreeArranger
 from scandock.rules.decisions import Decision
 from scandock.rules.notices import Notice
 from scandock.rules.study import StudyFacts
@@ -31,8 +40,8 @@ from scandock.store.paths import (
     IMAGES,
     LOOSE,
     RelPath,
-    path_below,
     image_folder,
+    path_below,
     resource_folder,
     tree_path,
     uid_key,

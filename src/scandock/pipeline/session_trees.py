@@ -4,29 +4,25 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 from typing import Final
+
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.sessions import find_session, read_for_trash
 from scandock.catalog.trees import NO_ANNOTATIONS, files_of
-from scandock.pipeline.job import Job, JobContext
-from scandock.publishing.deletes import Removal
-from scandock.rules.notices import make_notice
-from scandock.store.paths import tree_path
-
-from dataclasses import replace
-
-from scandock.catalog.records import SessionRecord
 from scandock.model.import_types import Overwrite
-from scandock.pipeline.tree_arranger import TreeArranger
+from scandock.pipeline.job import Job, JobContext
+from scandock.pipeline.plan import all_archived_notice
+from scandock.pipeline.resource_files import ResourceWriter, assign_resources
 from scandock.pipeline.session_description import describe_session, session_warnings
 from scandock.pipeline.studies import index_folders
-from scandock.pipeline.job import Job, JobContext
-from scandock.pipeline.resource_files import ResourceWriter, assign_resources
-from scandock.pipeline.plan import all_archived_notice
+from scandock.pipeline.tree_arranger import TreeArranger
+from scandock.publishing.deletes import Removal
 from scandock.publishing.intents import Placement, SessionRow
 from scandock.publishing.tree_plan import ResourceSums, build_trees, set_sums
 from scandock.queue.tokens import new_uuid
 from scandock.rules.labels import UNASSIGNED, label_key
+from scandock.rules.notices import make_notice
 from scandock.store.errors import TreeDamaged
+from scandock.store.paths import tree_path
 
 
 def plan_and_build_trees(context: JobContext, jobs: list[Job]) -> None:
@@ -43,7 +39,9 @@ def plan_trees(context: JobContext, jobs: list[Job]) -> None:
     arrangers = {}
     for job in jobs:
         context.check()
-        arranger = arrangers[job.n] = TreeArranger(context.ledger, context.stage, job, keep_names=context.request.keep_names)
+        arranger = arrangers[job.n] = TreeArranger(
+            context.ledger, context.stage, job, keep_names=context.request.keep_names
+        )
         arranger.begin()
         arranger.place_images()
     writers = {n: ResourceWriter(arranger) for n, arranger in arrangers.items()}
@@ -201,7 +199,11 @@ def resolve_conflict(context: JobContext, job: Job) -> None:
     inode = context.store.current(tree_path(waiting.parts))
     if inode is None or not {file_row.sha256 for file_row in rows} <= _list_brought_hashes(context, job):
         return
-    if _has_other_fields(context, job, waiting) or row.edits or any(file_row.words != NO_ANNOTATIONS for file_row in rows):
+    if (
+        _has_other_fields(context, job, waiting)
+        or row.edits
+        or any(file_row.words != NO_ANNOTATIONS for file_row in rows)
+    ):
         return
     job.quarantined = waiting.quarantined
     job.removal = Removal(
@@ -238,5 +240,7 @@ def _replace_warning(job: Job, waiting: SessionRecord) -> None:
     left_notice = make_notice("session_in_prearchive_left", other=other)
     warnings = tuple(warning for warning in job.final_decision.warnings if warning != left_notice)
     if job.base is not None:
-        job.base = replace(job.base, warnings=[warning for warning in job.base.warnings if warning != asdict(left_notice)])
+        job.base = replace(
+            job.base, warnings=[warning for warning in job.base.warnings if warning != asdict(left_notice)]
+        )
     job.decision = replace(job.final_decision, warnings=(*warnings, make_notice("conflict_settled", other=other)))

@@ -8,9 +8,9 @@ from datetime import tzinfo
 
 from scandock.catalog.trees import ecat_facts
 from scandock.model.entry import Content
+from scandock.pipeline.duplicates import Clashes
 from scandock.pipeline.job import EcatEntry, Job
 from scandock.pipeline.ledger import Ledger
-from scandock.pipeline.duplicates import Clashes
 from scandock.pipeline.tallies import Tallies
 from scandock.rules.ecat_groups import EcatFile, group_ecat
 from scandock.rules.loose_files import FolderIndex, split_levels

@@ -11,15 +11,15 @@ from collections.abc import Iterator
 
 from scandock.catalog.trees import NO_ANNOTATIONS, FileRow, ResourceRow, ScanRow
 from scandock.model.verdicts import Verdict
+from scandock.pipeline.duplicates import discard_staged
 from scandock.pipeline.healing import Healer
 from scandock.pipeline.job import Job
 from scandock.pipeline.ledger import Ledger
-from scandock.pipeline.duplicates import discard_staged
 from scandock.pipeline.scans import assign_scans
 from scandock.publishing.tree_plan import BaseTree, Rename, ResourceSums, TreePlan
-from scandock.rules.filenames import UsedNames, object_name, resource_path, make_unique, variant_name
+from scandock.rules.filenames import UsedNames, make_unique, object_name, resource_path, variant_name
 from scandock.rules.layout import parse_layout
-from scandock.store.paths import RelPath, path_below, image_folder, relative_to, resource_folder, uid_key
+from scandock.store.paths import RelPath, image_folder, path_below, relative_to, resource_folder, uid_key
 from scandock.store.port import Stage
 
 _STORED = (
@@ -164,12 +164,12 @@ class TreeArranger:
                 " AND (staged LIKE '%~%' OR verdict NOT IN ('', 'conflict')) ORDER BY ordinal",
                 chosen,
             )
-            whole = all(
-                verdict in ("", "conflict") for *_, verdict in rows
-            )  # else some are of a refused inner archive
+            whole = all(verdict in ("", "conflict") for *_, verdict in rows)  # else some are of a refused inner archive
             unnamed = [(number, staged, sop, sha256) for number, staged, sop, sha256, _ in rows]
         if not whole:
-            unnamed = ledger.rows(f"SELECT ordinal, staged, sop, sha256 FROM entry WHERE {where} ORDER BY ordinal", chosen)
+            unnamed = ledger.rows(
+                f"SELECT ordinal, staged, sop, sha256 FROM entry WHERE {where} ORDER BY ordinal", chosen
+            )
         if whole:
             self.move(source, folder)
             self._filled.add(resource.n)
@@ -179,7 +179,10 @@ class TreeArranger:
                 (resource.n, len(source) + 2, f"{folder}/", len(source) + 2, *chosen),
             )
             placed = path_below(job.tree, folder)
-            unnamed = [(number, path_below(placed, relative_to(source, staged)), sop, sha) for number, staged, sop, sha in unnamed]
+            unnamed = [
+                (number, path_below(placed, relative_to(source, staged)), sop, sha)
+                for number, staged, sop, sha in unnamed
+            ]
         self._place_one_by_one(resource, uid, unnamed)
 
     def _place_one_by_one(self, resource: ResourceRow, uid: str, odd: list[tuple[bytes, RelPath, str, bytes]]) -> None:

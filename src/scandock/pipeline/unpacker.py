@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from scandock.formats.display_names import decode_file_name, quote
 from scandock.formats.errors import ArchiveTruncated, NotAnArchive, ReadFailed
 from scandock.formats.kinds import ARCHIVES, STREAMS, Kind, kind_of
 from scandock.formats.meter import Meter
-from scandock.formats.display_names import decode_file_name, quote
 from scandock.formats.source import AGAIN, FileSource, MemorySource, SliceSource, Source
 from scandock.formats.stream import ByteStream, open_stream
 from scandock.formats.tar import TarKind, TarMember, read_members
@@ -23,9 +23,9 @@ from scandock.formats.zip_entry import WHOLE, ZipEntryReader
 from scandock.model.entry import Container, ordinal
 from scandock.model.errors import BadInput, LimitExceeded
 from scandock.model.limits import Limits
-from scandock.pipeline.entry_body import EntryBody, Buffer
-from scandock.pipeline.staging import stage_stream, scratch_path
+from scandock.pipeline.entry_body import Buffer, EntryBody
 from scandock.pipeline.entry_reader import EntryReader
+from scandock.pipeline.staging import scratch_path, stage_stream
 from scandock.store.paths import INNER, path_below
 
 SPLIT_BYTES = 64 * 1024 * 1024

@@ -6,17 +6,14 @@ with the flag off any unparseable entry refuses the upload, all of them named; n
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from scandock.model.entry import ordinal_after
-from scandock.pipeline.entry_writer import INNER
-from scandock.pipeline.ledger import Ledger
-
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from scandock.formats.display_names import quote
-from scandock.model.entry import Content
+from scandock.model.entry import Content, ordinal_after
 from scandock.model.verdicts import Verdict
+from scandock.pipeline.entry_writer import INNER
 from scandock.pipeline.ledger import Ledger
 from scandock.rules.notices import Notice
 
@@ -87,7 +84,9 @@ def _refuse_containers(ledger: Ledger, damaged: list[tuple[bytes, str, str]], up
         upload_verdict.lost += 1
         upload_verdict.containers.append(container)
         warning = f"An inner archive was refused: {sentence}"
-        upload_verdict.warnings.append(Notice(code="inner_refused", message=warning, remedy=_remedy(code) or SEND_AGAIN))
+        upload_verdict.warnings.append(
+            Notice(code="inner_refused", message=warning, remedy=_remedy(code) or SEND_AGAIN)
+        )
         ledger.refuse_under(container, f"Its archive was refused: {sentence}")
     ledger.run(
         "UPDATE entry SET code = 'empty_archive', message = ? WHERE content = 'inner' AND size = 0"
@@ -100,7 +99,9 @@ def _refuse_containers(ledger: Ledger, damaged: list[tuple[bytes, str, str]], up
         upload_verdict.lost += 1
         if upload_verdict.lost <= NAMED:
             warning = f"{quote(path)} was refused ({code}): {message}"
-            upload_verdict.warnings.append(Notice(code="inner_refused", message=warning, remedy=_remedy(code) or SEND_AGAIN))
+            upload_verdict.warnings.append(
+                Notice(code="inner_refused", message=warning, remedy=_remedy(code) or SEND_AGAIN)
+            )
     ledger.run("UPDATE entry SET verdict = ? WHERE content = 'inner'", (Verdict.REFUSED,))
 
 

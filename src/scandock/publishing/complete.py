@@ -10,14 +10,14 @@ from sqlalchemy import Connection, delete, select
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import intent, upload
-from scandock.model.errors import Fault
 from scandock.model.crash_points import reach
+from scandock.model.errors import Fault
 from scandock.model.verdicts import WITHOUT_RECEIPT, ImportState
-from scandock.publishing.deletes import Removal, trash_removed, removals_of
-from scandock.publishing.row_cleanup import delete_exceptions, delete_staged_rows, delete_tree_rows
+from scandock.publishing.deletes import Removal, removals_of, trash_removed
 from scandock.publishing.intents import Placement, published_placements, recorded_placements
-from scandock.publishing.publish import publish, trash_replaced, rename_trees
-from scandock.queue.leases import ImportLease, Lease, OperationLease, release_lease, finish, finish_operation, renew
+from scandock.publishing.publish import publish, rename_trees, trash_replaced
+from scandock.publishing.row_cleanup import delete_exceptions, delete_staged_rows, delete_tree_rows
+from scandock.queue.leases import ImportLease, Lease, OperationLease, finish, finish_operation, release_lease, renew
 from scandock.store.paths import RECEIPT
 from scandock.store.port import Stage, Store
 

@@ -15,10 +15,10 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select, update
 
 from scandock.catalog.engine import Catalog
-from scandock.catalog.records import DeletedSession
-from scandock.catalog.server_tables import trashed
 from scandock.catalog.own_resources import current_tree_id
 from scandock.catalog.project_sums import mark_project_changed
+from scandock.catalog.records import DeletedSession
+from scandock.catalog.server_tables import trashed
 from scandock.catalog.tables import IntentKind, intent, session, shelf, tree
 from scandock.publishing.errors import BaseChanged
 from scandock.queue.leases import Lease

@@ -25,16 +25,16 @@ from scandock.model.import_report import make_report
 from scandock.model.verdicts import ImportState, Verdict
 from scandock.publishing.deletes import Removal, removals_of
 from scandock.publishing.errors import ImportReleased, StagingLost
-from scandock.publishing.row_cleanup import delete_tree_rows
 from scandock.publishing.intents import Placement, recorded_placements
 from scandock.publishing.receipts import ReceiptCounts, amend_receipt, tally_without
 from scandock.publishing.requeue import has_bytes
+from scandock.publishing.row_cleanup import delete_tree_rows
 from scandock.publishing.tree_files import paths_of
 from scandock.queue.leases import RENEW_SECONDS, ImportLease, Lease, check_lease, renew
 from scandock.store.paths import RelPath, TreePath, path_below, relative_to
 
 if TYPE_CHECKING:
-    from scandock.store.port import StoreEntry, Stage, Store
+    from scandock.store.port import Stage, Store, StoreEntry
 
 _CHUNK = 1024 * 1024
 NAMES_SHOWN = 10
@@ -278,7 +278,9 @@ def _give_up(
     names = {placement.name for placement in fitted.lost}
     report |= {"state": ImportState.FAILED.value, "code": why.code, "message": str(why)}
     if "sessions" in report:
-        report["sessions"] = [session_report for session_report in report["sessions"] if session_report.get("path") not in names]
+        report["sessions"] = [
+            session_report for session_report in report["sessions"] if session_report.get("path") not in names
+        ]
     if "entries" in report:
         report |= _count_without(connection, report, fitted, tally, every=every)
     connection.execute(update(upload).where(mine).values(report=json.dumps(report)))

@@ -11,8 +11,8 @@ from typing import Any, Self
 from sqlalchemy import Connection, insert, select, update
 
 from scandock.catalog.engine import Catalog
-from scandock.catalog.records import SessionFacts
 from scandock.catalog.own_resources import current_tree_id
+from scandock.catalog.records import SessionFacts
 from scandock.catalog.tables import IntentKind, intent, tree, upload
 from scandock.model.errors import Fault
 from scandock.publishing.deletes import Removal, check_standing, record_removals

@@ -15,16 +15,16 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from scandock.catalog.engine import Catalog
+from scandock.model.crash_points import reach
 from scandock.model.errors import Fault, TokenLost, Usage
 from scandock.model.patience import tries
-from scandock.model.crash_points import reach
+from scandock.publishing.areas import make_areas
 from scandock.publishing.complete import complete, end_unpublished_operation
 from scandock.publishing.deletes import Removal
 from scandock.publishing.errors import SessionBusy
 from scandock.publishing.intents import Placement, record_operation
 from scandock.publishing.locks import LockName
 from scandock.publishing.reserve import find_holders, lock_projects, release_names, reserve
-from scandock.publishing.areas import make_areas
 from scandock.queue.heartbeat import Heartbeat
 from scandock.queue.leases import OperationLease, begin_operation
 from scandock.queue.tokens import new_token, new_uuid

@@ -9,14 +9,14 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select, update
 
 from scandock.catalog.engine import Catalog
+from scandock.catalog.project_sums import mark_project_changed
 from scandock.catalog.records import DeletedSession
 from scandock.catalog.server_tables import accession, scan_edit, trashed
 from scandock.catalog.subjects import add_subject
-from scandock.catalog.project_sums import mark_project_changed
 from scandock.catalog.tables import intent, session, shelf, subject, subject_patient, tree
 from scandock.model.crash_points import reach
 from scandock.publishing.deletes import Removal, publish_removal
-from scandock.publishing.intents import Placement, SessionRow, OwnResourcesRow, name_taken_fault
+from scandock.publishing.intents import OwnResourcesRow, Placement, SessionRow, name_taken_fault
 from scandock.queue.leases import Lease, check_lease
 from scandock.queue.tokens import new_uuid
 from scandock.store.port import Stage, Store

@@ -3,32 +3,35 @@
 from __future__ import annotations
 
 import contextlib
-from sqlalchemy import literal, select
-from scandock.catalog.engine import Catalog
-from scandock.catalog.projects import DELETED_SEPARATOR, find_project, is_deleted
-from scandock.catalog.tables import project, session, shelf
-from scandock.model.tree_parts import TreeParts
-from scandock.store.paths import tree_path
-from scandock.store.port import Store
-
-import contextlib
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import and_, delete, or_, select
+from sqlalchemy import and_, delete, literal, or_, select
 from sqlalchemy.sql import ColumnElement
 
 from scandock.catalog.engine import Catalog
-from scandock.catalog.tables import intent, reservation, tree, upload
+from scandock.catalog.projects import DELETED_SEPARATOR, find_project, is_deleted
+from scandock.catalog.tables import intent, project, reservation, session, shelf, tree, upload
 from scandock.model.errors import Fault, TokenLost, Usage
+from scandock.model.tree_parts import TreeParts
 from scandock.model.verdicts import ImportState
-from scandock.publishing.complete import end_unpublished_operation, end_unpublished, has_intents
+from scandock.publishing.areas import make_areas
+from scandock.publishing.complete import end_unpublished, end_unpublished_operation, has_intents
 from scandock.publishing.errors import ImportNotStuck, RecoveryFailed
-from scandock.publishing.row_cleanup import delete_tree_rows
 from scandock.publishing.requeue import is_from_server, requeue_lost
 from scandock.publishing.roll_forward import roll_forward, roll_operation_forward
-from scandock.publishing.areas import make_areas
-from scandock.queue.leases import DeadLease, ImportLease, Lease, OperationLease, release_lease, find_dead_leases, is_unfinished, take_over
+from scandock.publishing.row_cleanup import delete_tree_rows
+from scandock.queue.leases import (
+    DeadLease,
+    ImportLease,
+    Lease,
+    OperationLease,
+    find_dead_leases,
+    is_unfinished,
+    release_lease,
+    take_over,
+)
+from scandock.store.paths import tree_path
 from scandock.store.port import Stage, Store
 
 INTERRUPTED: dict[str, Any] = {
@@ -230,7 +233,9 @@ def rename_deleted_projects(catalog: Catalog, store: Store) -> None:
         before = {row[0]: OLD_SUFFIX.join(row[0].rsplit(DELETED_SEPARATOR, 1)) for row in rows}
         used_names = {old for old in before.values() if find_project(connection, old) is not None}
     for name, place, timestamp, label in rows:
-        old, new = (tree_path(TreeParts(place, project_name, timestamp, label)) for project_name in (before[name], name))
+        old, new = (
+            tree_path(TreeParts(place, project_name, timestamp, label)) for project_name in (before[name], name)
+        )
         if before[name] in used_names or len(before[name]) > 64 or store.current(new) is not None:
             continue
         inode = store.current(old)

@@ -22,9 +22,9 @@ from scandock.queue.owner import is_elsewhere, is_server_gone
 from scandock.queue.retry import (
     MAX_ATTEMPTS,
     give_up_attempt,
-    wait_for_outage,
     outage_waited,
     requeue,
+    wait_for_outage,
     wait_seconds,
 )
 from scandock.store.port import Stage, Store
@@ -152,9 +152,7 @@ def exhausted(code: str) -> Fault:
 def is_from_server(catalog: Catalog, lease: Lease) -> bool:
     """Whether an upload's bytes lie in the store's spool."""
     with catalog.read() as connection:
-        row = connection.execute(
-            select(reception.c.upload_id).where(reception.c.upload_id == lease.upload_id)
-        ).first()
+        row = connection.execute(select(reception.c.upload_id).where(reception.c.upload_id == lease.upload_id)).first()
     return row is not None
 
 

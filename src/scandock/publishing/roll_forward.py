@@ -10,7 +10,7 @@ from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import upload
 from scandock.model.errors import Fault
 from scandock.model.upload_log import log_step
-from scandock.publishing.complete import complete, end_unpublished_operation, end_unpublished, has_intents
+from scandock.publishing.complete import complete, end_unpublished, end_unpublished_operation, has_intents
 from scandock.publishing.intent_matching import match_intents
 from scandock.publishing.receipts import rebuild_receipt
 from scandock.publishing.requeue import drop_bytes, has_bytes

@@ -36,7 +36,10 @@ def damaged_paths_of(connection: Connection, tree_id: int) -> set[RelPath]:
 def folders_of(scan_ids: Mapping[int, str], resources: Iterable[ResourceRow]) -> dict[int, RelPath]:
     """Resource number -> the folder of its files in the tree, by the ids of its scans. KeyError for one of no scan."""
     return {
-        resource_row.n: resource_folder(scan_ids[resource_row.scan_n] if resource_row.scan_n is not None else None, resource_row.label) for resource_row in resources
+        resource_row.n: resource_folder(
+            scan_ids[resource_row.scan_n] if resource_row.scan_n is not None else None, resource_row.label
+        )
+        for resource_row in resources
     }
 
 

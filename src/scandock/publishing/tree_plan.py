@@ -16,13 +16,13 @@ from sqlalchemy import Connection
 from scandock.catalog.engine import Catalog
 from scandock.catalog.trees import (
     BATCH,
+    FileAnnotations,
     FileRow,
     ResourceRow,
     ScanRow,
-    FileAnnotations,
+    annotate_files,
     copy_batch,
     copy_files,
-    annotate_files,
     drop_files,
     insert_files,
     mend_files,
@@ -31,7 +31,7 @@ from scandock.catalog.trees import (
     write_structure,
 )
 from scandock.model.crash_points import reach
-from scandock.publishing.intents import Placement, SessionRow, OwnResourcesRow, new_tree
+from scandock.publishing.intents import OwnResourcesRow, Placement, SessionRow, new_tree
 from scandock.queue.leases import Lease
 from scandock.store.errors import TreeDamaged
 from scandock.store.paths import RelPath, TreePath, path_below

@@ -42,7 +42,9 @@ def cancel(catalog: Catalog, connection: Connection, upload_id: int) -> CancelRe
     ).one()
     state = ImportState(row.state)
     if state in (ImportState.RECEIVING, ImportState.RECEIVED):
-        report = make_report(row.uuid, row.archive, ImportState.CANCELLED, "cancelled", CANCELLED_MESSAGE, received=row.received)
+        report = make_report(
+            row.uuid, row.archive, ImportState.CANCELLED, "cancelled", CANCELLED_MESSAGE, received=row.received
+        )
         connection.execute(
             transition(
                 state,

@@ -16,8 +16,8 @@ from scandock.queue.states import transition
 def accept(catalog: Catalog, connection: Connection, upload_id: int) -> bool:
     """Make a receiving upload, whose bytes are on disk and synced, one that waits for its import.
 
-    Within the caller's transaction; once that is committed, call `scandock.queue.notify.notify`. False, and nothing done,
-    where it is not receiving (any more): it was accepted before, or cancelled.
+    Within the caller's transaction; once that is committed, call `scandock.queue.notify.notify`. False, and nothing
+    done, where it is not receiving (any more): it was accepted before, or cancelled.
     """
     accepted = transition(ImportState.RECEIVING, ImportState.RECEIVED).where(upload.c.id == upload_id)
     changed = connection.execute(accepted).rowcount

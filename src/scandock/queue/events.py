@@ -58,7 +58,10 @@ def add_outcome(
     `report` is that of the fixed surface, or any part of it.
     """
     reception_row = connection.execute(select(reception.c.upload_id).where(reception.c.upload_id == upload_id)).first()
-    sessions = [{key: session_report.get(key) for key in _SESSION} for session_report in (report.get("sessions") or ())[:SHOWN_SESSIONS]]
+    sessions = [
+        {key: session_report.get(key) for key in _SESSION}
+        for session_report in (report.get("sessions") or ())[:SHOWN_SESSIONS]
+    ]
     if reception_row is not None:  # else it came by the command line: its end alone is told, by mail
         for data in _missed_stages(connection, upload_id, report.get("seconds") or {}):
             add_event(catalog, connection, upload_id, "stage", data)

@@ -14,13 +14,13 @@ from typing import Any, ClassVar
 from sqlalchemy import Connection, Table, and_, delete, insert, literal, select, true, union_all, update
 from sqlalchemy.sql import ColumnElement
 
+from scandock.catalog.audit import audit_import_end
 from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import operation, reservation, upload
-from scandock.catalog.audit import audit_import_end
 from scandock.model.errors import OUTAGES, TokenLost
 from scandock.model.verdicts import ImportState
 from scandock.queue.events import add_outcome
-from scandock.queue.owner import is_running, is_elsewhere, is_gone, is_mine, this_owner
+from scandock.queue.owner import is_elsewhere, is_gone, is_mine, is_running, this_owner
 from scandock.queue.states import transition
 from scandock.queue.tokens import new_token
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 from scandock.model.request_errors import RequestInvalid, ValueInvalid
 from scandock.model.request_limits import ASSESSOR_BYTES, ASSESSOR_FIELDS, COLUMN_NAME
 from scandock.rules.errors import TypeUnknown
-from scandock.rules.session_fields import rejoin_pairs, parse_fields, check_text
+from scandock.rules.session_fields import check_text, parse_fields, rejoin_pairs
 
 NAMESPACES: Final = MappingProxyType(
     {

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from scandock.rules.catalog_view import CatalogView, KnownSession
 from scandock.rules.decisions import StudyCase
 from scandock.rules.labels import OWN_ID, label_key
 from scandock.rules.notices import Notice, make_notice
 from scandock.rules.suffixes import suffixed_labels
-from scandock.rules.catalog_view import CatalogView, KnownSession
 
 
 def check_requested_labels(cases: Sequence[StudyCase], view: CatalogView) -> None:

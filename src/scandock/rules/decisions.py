@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from scandock.model.import_types import Overwrite
+from scandock.rules.catalog_view import KnownSession, SessionPlace
 from scandock.rules.labels import label_key
 from scandock.rules.naming import StudyNaming
 from scandock.rules.notices import Notice
 from scandock.rules.policy import ProjectPolicy
 from scandock.rules.study import StudyFacts
-from scandock.rules.catalog_view import KnownSession, SessionPlace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

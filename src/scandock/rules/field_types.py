@@ -67,7 +67,10 @@ _PARAMETERS: Final[Mapping[str, FieldType]] = MappingProxyType(
 )  # fmt: skip
 """The same of scans' parameters, below `parameters/`."""
 _TRIPLES: Final[tuple[tuple[re.Pattern[str], FieldType], ...]] = (
-    (re.compile(r"(voxelres|offset|pixelsize|resolution)/[xyz]|mt_\d_\d|frames/\d+/(starttime|length)"), FieldType.FLOAT),
+    (
+        re.compile(r"(voxelres|offset|pixelsize|resolution)/[xyz]|mt_\d_\d|frames/\d+/(starttime|length)"),
+        FieldType.FLOAT,
+    ),
     (re.compile(r"(fov|matrix)/[xy]|dimensions/(\w+)"), FieldType.INTEGER),
 )
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,15}(\.0+)?")

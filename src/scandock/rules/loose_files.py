@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from scandock.rules.layout import EntryLayout, split_folders, parse_layout, split_path
+from scandock.rules.layout import EntryLayout, parse_layout, split_folders, split_path
 
 MAX_NODES: Final = 100_000
 """Folders that are told apart in one upload; images beneath further ones count for the folders above only."""

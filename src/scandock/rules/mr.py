@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from scandock.model.series import SeriesTally
-from scandock.rules.tally_values import count_values, measured_value, parse_number, split_values, shorten_number
+from scandock.rules.tally_values import count_values, measured_value, parse_number, shorten_number, split_values
 
 PLAIN: Final[dict[str, str]] = {
     "coil": "ReceiveCoilName",
@@ -78,7 +78,9 @@ def echoes(tally: SeriesTally) -> dict[str, str]:
     echo_times = {value for text in count_values(tally, "EchoTime") if (value := parse_number(text)) is not None}
     if not 1 < len(echo_times) <= MAX_ECHOES:
         return {}
-    return {f"parameters/addParam/MultiEcho_TE{n}": shorten_number(str(te)) for n, te in enumerate(sorted(echo_times), 1)}
+    return {
+        f"parameters/addParam/MultiEcho_TE{n}": shorten_number(str(te)) for n, te in enumerate(sorted(echo_times), 1)
+    }
 
 
 def orientation(value_counts: dict[str, int]) -> str:

@@ -7,9 +7,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from scandock.model.errors import Usage
-from scandock.rules.comments import auto_archive, list_assignments, find_common_assignment
+from scandock.rules.comments import auto_archive, find_common_assignment, list_assignments
 from scandock.rules.errors import LabelUnusable, ProjectUnknown
-from scandock.rules.labels import OWN_ID, UNASSIGNED, clean_label, is_project_id, label_key, person_label, study_hash_label, hash_text
+from scandock.rules.labels import (
+    OWN_ID,
+    UNASSIGNED,
+    clean_label,
+    hash_text,
+    is_project_id,
+    label_key,
+    person_label,
+    study_hash_label,
+)
 from scandock.rules.mapping import MappingRow, find_row
 from scandock.rules.notices import Notice, make_notice, printable
 from scandock.rules.patients import Patients, find_patients

@@ -7,8 +7,6 @@ everything.
 
 from __future__ import annotations
 
-from typing import Final
-
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
@@ -215,7 +213,8 @@ def answer(
 ) -> AccessDecision:
     """What a door says; `accessibility` None where there is no such project, `deleting` where it is being deleted.
 
-    `replaced_files_sentence`: it was deleted, and is as one that there is not to everybody but for `is_allowed_in_deleted`.
+    `replaced_files_sentence`: it was deleted, and is as one that there is not to everybody but for
+    `is_allowed_in_deleted`.
 
     What is being deleted is read no more by anybody, and its refusals of changes say why. Any other refusal is 403 only
     to those who may know that the project is there: all others hear what they would hear if it were not. Those who are
@@ -225,7 +224,9 @@ def answer(
     unread = deleting and Scope.READ in REQUIREMENTS[action].scopes and _ends_with_project(action, own)
     if accessibility is None or aside or unread:
         return AccessDecision.HIDDEN if signed_in else AccessDecision.SIGN_IN
-    if is_allowed(action, role=role, accessibility=accessibility, admin=admin, signed_in=signed_in, own=own, scope=scope):
+    if is_allowed(
+        action, role=role, accessibility=accessibility, admin=admin, signed_in=signed_in, own=own, scope=scope
+    ):
         return AccessDecision.DELETING if deleting and _ends_with_project(action, own) else AccessDecision.ALLOWED
     if not signed_in:
         return AccessDecision.SIGN_IN

@@ -8,7 +8,15 @@ from typing import Final
 
 from scandock.model.series import SeriesTally
 from scandock.rules.mr import GEOMETRY, geometry, orientation
-from scandock.rules.tally_values import agreed_value, clean_text, count_values, measured_value, parse_number, parse_time, shorten_number
+from scandock.rules.tally_values import (
+    agreed_value,
+    clean_text,
+    count_values,
+    measured_value,
+    parse_number,
+    parse_time,
+    shorten_number,
+)
 
 TRACER: Final[dict[str, tuple[str, ...]]] = {
     "tracer/name": ("Radiopharmaceutical", "RadiopharmaceuticalCodeMeaning"),
@@ -32,7 +40,9 @@ MAX_FRAMES: Final = 256
 
 def tracer_attributes(tallies: Iterable[SeriesTally]) -> dict[str, str]:
     """Name, start time, dose in Bq, isotope and half-life in s, each where all series that tell it agree."""
-    pet = [tally for tally in tallies if "PT" in count_values(tally, "Modality") or "Radiopharmaceutical" in tally.nested]
+    pet = [
+        tally for tally in tallies if "PT" in count_values(tally, "Modality") or "Radiopharmaceutical" in tally.nested
+    ]
     attributes = {name: _agreed_nested(pet, keywords) for name, keywords in TRACER.items()}
     starts = {
         time.isoformat() for tally in pet for text in _start_times(tally) if (time := parse_time(text)) is not None

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from scandock.rules.labels import UNASSIGNED, label_key
 from scandock.rules.catalog_view import CatalogView, KnownSession
+from scandock.rules.labels import UNASSIGNED, label_key
 
 
 class PrearchiveSlots:

@@ -16,7 +16,7 @@ from typing import Final
 from scandock.model.request_errors import ValueInvalid
 from scandock.model.request_limits import PROJECT_ALIAS
 from scandock.rules.permissions import Accessibility
-from scandock.rules.session_fields import rejoin_pairs, check_text
+from scandock.rules.session_fields import check_text, rejoin_pairs
 
 PI_FIELDS: Final = ("title", "firstname", "lastname", "institution", "department", "email", "phone", "ID")
 """What is said of a principal investigator, in the order of a document."""

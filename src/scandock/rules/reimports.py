@@ -7,12 +7,12 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from scandock.rules.decisions import StudyCase, Decision
-from scandock.rules.related_sessions import waiting_elsewhere_notice
+from scandock.rules.catalog_view import CatalogView, KnownSession
+from scandock.rules.decisions import Decision, StudyCase
 from scandock.rules.labels import label_key
 from scandock.rules.notices import Notice, make_notice
 from scandock.rules.prearchive import PrearchiveSlots, find_first_waiting
-from scandock.rules.catalog_view import CatalogView, KnownSession
+from scandock.rules.related_sessions import waiting_elsewhere_notice
 
 ANSWERED_BY_OVERWRITE: Final = frozenset({"session_exists", "type_differs"})
 """What a session is held for that another `overwrite` would have answered."""

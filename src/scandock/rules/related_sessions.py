@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
+from scandock.rules.catalog_view import KnownSession
 from scandock.rules.labels import label_key
 from scandock.rules.notices import Notice, list_names, make_notice
-from scandock.rules.catalog_view import KnownSession
 
 
 def many_subjects_notice(project: str, patient_id: str, subject: str, subjects: Collection[str]) -> Notice | None:

@@ -5,31 +5,32 @@ Pure: the catalog is asked through `CatalogView`, the time is given. The order o
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from scandock.rules.decisions import StudyCase
-from scandock.rules.labels import label_key
-from scandock.rules.notices import make_notice
-from scandock.rules.suffixes import suffixed_labels
-from scandock.rules.catalog_view import CatalogView, KnownSession
-
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from scandock.rules.reimports import hold_decision, find_joinable_sessions, left_in_prearchive_notice, find_conflict_session, session_exists_notice, still_held_notice
-from scandock.rules.decisions import StudyCase, Decision
+from scandock.rules.catalog_view import CatalogView, KnownSession
 from scandock.rules.collisions import check_requested_labels, join_by_label, resolve_collisions
-from scandock.rules.related_sessions import waiting_elsewhere_notice
-from scandock.rules.labels import UNASSIGNED
+from scandock.rules.decisions import Decision, StudyCase
+from scandock.rules.labels import UNASSIGNED, label_key
 from scandock.rules.naming import StudyNaming
 from scandock.rules.notices import Notice, make_notice
 from scandock.rules.policy import ProjectPolicy, effective_destination, effective_overwrite
 from scandock.rules.prearchive import PrearchiveSlots
+from scandock.rules.reimports import (
+    find_conflict_session,
+    find_joinable_sessions,
+    hold_decision,
+    left_in_prearchive_notice,
+    session_exists_notice,
+    still_held_notice,
+)
+from scandock.rules.related_sessions import waiting_elsewhere_notice
 from scandock.rules.session_types import can_join_type, study_session_type
 from scandock.rules.study import StudyFacts
 from scandock.rules.subjects import assign_subjects
-from scandock.rules.catalog_view import CatalogView
+from scandock.rules.suffixes import suffixed_labels
 
 if TYPE_CHECKING:
     from scandock.rules.import_request import ImportRequest
@@ -76,7 +77,9 @@ def route_studies(
     return [decided[study.key] for study in studies]
 
 
-def _make_case(study: StudyFacts, naming: StudyNaming, request: ImportRequest, policies: Mapping[str, ProjectPolicy]) -> StudyCase:
+def _make_case(
+    study: StudyFacts, naming: StudyNaming, request: ImportRequest, policies: Mapping[str, ProjectPolicy]
+) -> StudyCase:
     project = naming.project.label
     policy = policies.get(project) or ProjectPolicy(id=project)
     bound = "prearchive" if project == UNASSIGNED else effective_destination(request, policy, naming.auto_archive)
@@ -134,13 +137,19 @@ def _check_identified(case: StudyCase) -> None:
     objects = case.study.objects
     count = objects - case.study.counts("PatientIdentityRemoved")["YES"]
     if count and case.policy.identified == "hold":
-        case.held.append(make_notice("identified", project=case.policy.id, label=case.label, count=count, objects=objects))
+        case.held.append(
+            make_notice("identified", project=case.policy.id, label=case.label, count=count, objects=objects)
+        )
     elif count:
         case.warnings.append(make_notice("identified_warning", label=case.label, count=count, objects=objects))
 
 
 def _check_overwrite(case: StudyCase, request: ImportRequest) -> None:
-    if case.bound == "archive" and case.archived_session is not None and effective_overwrite(request, case.policy) == "none":
+    if (
+        case.bound == "archive"
+        and case.archived_session is not None
+        and effective_overwrite(request, case.policy) == "none"
+    ):
         case.held.append(session_exists_notice(case.archived_session.label, case.policy.id))
 
 
@@ -226,7 +235,9 @@ def find_archived_session(case: StudyCase, view: CatalogView, *, dialect: bool) 
 def _match_requested(case: StudyCase, view: CatalogView, *, dialect: bool) -> None:
     candidates = [session for session in case.known if session.place == "archive"]
     labelled = view.sessions_labelled(case.policy.id, case.label)
-    case.archived_session = _first(session for session in labelled if session.place == "archive" and case.can_join(session))
+    case.archived_session = _first(
+        session for session in labelled if session.place == "archive" and case.can_join(session)
+    )
     if case.archived_session is not None:
         return
     if case.bound == "prearchive" and not candidates:
@@ -235,7 +246,9 @@ def _match_requested(case: StudyCase, view: CatalogView, *, dialect: bool) -> No
         candidates = [session for session in waiting if not session.held] if case.waiting is None else []
     if candidates:
         code = "study_twice" if dialect else "study_elsewhere"
-        reason = make_notice(code, project=case.policy.id, other=min(candidates, key=_precedence).label, label=case.label)
+        reason = make_notice(
+            code, project=case.policy.id, other=min(candidates, key=_precedence).label, label=case.label
+        )
         (case.warnings if dialect else case.held).append(reason)
 
 

@@ -7,7 +7,7 @@ from typing import Final
 from scandock.model.series import SeriesTally
 from scandock.rules import ct, mr, pet
 from scandock.rules.sop_classes import scan_element
-from scandock.rules.tally_values import agreed_value, clean_text, count_values, parse_dates, most_common, parse_times
+from scandock.rules.tally_values import agreed_value, clean_text, count_values, most_common, parse_dates, parse_times
 
 USABLE: Final = "usable"
 UNKNOWN: Final = "unknown"
@@ -56,7 +56,9 @@ def scan_attributes(tally: SeriesTally) -> dict[str, str]:
 def agreed_attributes(tally: SeriesTally) -> dict[str, str]:
     """Attributes of a scan that holds objects of several series, made by hand: those on which all of them agree."""
     attributes = scan_attributes(tally)
-    attributes.update({name: clean_text(agreed_value(count_values(tally, keyword))) for name, keyword in COMMON.items()})
+    attributes.update(
+        {name: clean_text(agreed_value(count_values(tally, keyword))) for name, keyword in COMMON.items()}
+    )
     for name, values in (
         ("start_date", parse_dates(count_values(tally, "SeriesDate"))),
         ("startTime", parse_times(count_values(tally, "SeriesTime"))),

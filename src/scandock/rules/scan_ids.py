@@ -69,7 +69,9 @@ def new_series(tally: SeriesTally) -> NewSeries:
     )
 
 
-def assign_scan_ids(new: Iterable[NewSeries], existing: Mapping[str, str], in_use: Collection[str] = ()) -> dict[str, str]:
+def assign_scan_ids(
+    new: Iterable[NewSeries], existing: Mapping[str, str], in_use: Collection[str] = ()
+) -> dict[str, str]:
     """An id for each series of `new`, by series UID.
 
     `existing` holds the ids that series of this session have already: a series in it keeps its own. `in_use` holds ids

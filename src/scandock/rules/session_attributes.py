@@ -16,7 +16,15 @@ from scandock.rules.mr import field_strength
 from scandock.rules.notices import Notice, join_words, make_notice
 from scandock.rules.pet import tracer_attributes
 from scandock.rules.sop_classes import is_image, leading_element, scan_element
-from scandock.rules.tally_values import agreed_value, clean_text, count_values, parse_dates, most_common, shorten_number, parse_times
+from scandock.rules.tally_values import (
+    agreed_value,
+    clean_text,
+    count_values,
+    most_common,
+    parse_dates,
+    parse_times,
+    shorten_number,
+)
 
 AGREED: Final[dict[str, str]] = {
     "acquisition_site": "InstitutionName",
@@ -68,7 +76,9 @@ def session_attributes(
         studies = {tally.study_uid for tally in tallies}
         attributes["UID"] = studies.pop() if len(studies) == 1 else ""  # by hand a session can hold several
         leading = _lead_series(images)
-        attributes["modality"] = most_common(_count_all(leading, "Modality")) or most_common(_count_all(images, "Modality"))
+        attributes["modality"] = most_common(_count_all(leading, "Modality")) or most_common(
+            _count_all(images, "Modality")
+        )
         attributes["scanner"] = ",".join(sorted(_count_all(tallies, "StationName")))
         remarks += _dates(images, attributes)
         remarks += _agreed((tallies, images, leading), attributes)

@@ -233,7 +233,11 @@ def parameter_attributes(row: str) -> dict[str, str]:
 
 
 def merge_attributes(
-    before: Mapping[str, str], new_attributes: Mapping[str, str], fields_by_hand: Collection[str] = (), *, by_hand: bool = False
+    before: Mapping[str, str],
+    new_attributes: Mapping[str, str],
+    fields_by_hand: Collection[str] = (),
+    *,
+    by_hand: bool = False,
 ) -> dict[str, str]:
     """A session's attributes as its objects have them, with what people alone can say of it, and what people set.
 

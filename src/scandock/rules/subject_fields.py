@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 from scandock.model.request_errors import ValueInvalid
-from scandock.rules.session_fields import check_date, check_float, rejoin_pairs, check_text
+from scandock.rules.session_fields import check_date, check_float, check_text, rejoin_pairs
 
 OWN: Final = ("group", "src")
 """Fields of the subject itself."""

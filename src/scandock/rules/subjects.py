@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
+from scandock.rules.catalog_view import CatalogView, KnownSubject
 from scandock.rules.decisions import StudyCase
 from scandock.rules.labels import OWN_ID, label_key
 from scandock.rules.notices import make_notice
 from scandock.rules.study import is_same_patient
 from scandock.rules.suffixes import add_subject_suffix
-from scandock.rules.catalog_view import CatalogView, KnownSubject
 
 _FROM_HEADER = frozenset({"PatientName", "PatientID"})
 
@@ -38,7 +38,9 @@ def _inherited_subject(case: StudyCase) -> str:
         return ""
     requested = case.naming.subject
     if requested.requested and label_key(requested.label) != label_key(session.subject):
-        case.held.append(make_notice("subject_differs", label=case.label, other=session.subject, subject=requested.label))
+        case.held.append(
+            make_notice("subject_differs", label=case.label, other=session.subject, subject=requested.label)
+        )
         return requested.label
     return session.subject
 
@@ -155,10 +157,16 @@ def _unify_spelling(cases: Sequence[StudyCase], view: CatalogView) -> None:
     for case in cases:
         groups[label_key(case.subject)].append(case)
     for group in groups.values():
-        inherited = [session.subject for case in group if (session := case.archived_session or case.waiting) is not None]
+        inherited = [
+            session.subject for case in group if (session := case.archived_session or case.waiting) is not None
+        ]
         same = [label for label in inherited if label_key(label) == label_key(group[0].subject)]
         known_subject = view.subject(group[0].policy.id, group[0].subject)
         requested = [case.subject for case in group if case.naming.subject.requested]
-        spelled = known_subject.label if known_subject is not None else min(same or requested or [case.subject for case in group])
+        spelled = (
+            known_subject.label
+            if known_subject is not None
+            else min(same or requested or [case.subject for case in group])
+        )
         for case in group:
             case.subject = spelled

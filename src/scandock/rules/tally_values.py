@@ -108,12 +108,16 @@ def parse_time(text: str) -> dt.time | None:
 
 def parse_dates(value_counts: Iterable[str]) -> list[dt.date]:
     """The readable dates among some DA values, each once, earliest first."""
-    return sorted({date for text in value_counts for part in text.split("\\") if (date := parse_date(part)) is not None})
+    return sorted(
+        {date for text in value_counts for part in text.split("\\") if (date := parse_date(part)) is not None}
+    )
 
 
 def parse_times(value_counts: Iterable[str]) -> list[dt.time]:
     """The readable times among some TM values, each once, earliest first."""
-    return sorted({time for text in value_counts for part in text.split("\\") if (time := parse_time(part)) is not None})
+    return sorted(
+        {time for text in value_counts for part in text.split("\\") if (time := parse_time(part)) is not None}
+    )
 
 
 def split_values(text: str) -> list[str]:

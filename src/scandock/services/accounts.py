@@ -13,7 +13,7 @@ from scandock.access.accounts import Account
 from scandock.access.principal import Principal, ProjectRights, RequestInfo, RightMissing, raise_denied, require_access
 from scandock.access.tokens import NewToken, Token
 from scandock.catalog.engine import Catalog
-from scandock.rules.permissions import Action, AccessDecision, Scope
+from scandock.rules.permissions import AccessDecision, Action, Scope
 from scandock.services.account_errors import PasswordOwn, TokenUnknown
 from scandock.services.audit import AuditAction, DetailValue, record
 
@@ -78,7 +78,7 @@ class Accounts:
             return self._identity(connection, accounts.get(connection, name), identity)
 
     def set_profile(self, *, display: str | None, email: str | None, account_name: str | None = None) -> Account:
-        """Change one's own shown name and e-mail, or (`account_name`) another account's, as an administrator; None: as it is."""
+        """Change one's own shown name and e-mail, or as an administrator those of `account_name`; None: as it is."""
         with self._catalog.write() as connection:
             return self._profile(connection, self._find_account(connection, account_name), display, email)
 
@@ -126,7 +126,9 @@ class Accounts:
         with self._catalog.read() as connection:
             return accounts.list_page(connection, after=after, limit=limit)
 
-    def issue_token(self, *, scope: Scope, days: int = tokens.DAYS, name: str = "", account_name: str | None = None) -> NewToken:
+    def issue_token(
+        self, *, scope: Scope, days: int = tokens.DAYS, name: str = "", account_name: str | None = None
+    ) -> NewToken:
         """Make a token of one's own, or (`account_name`) of another account, as an administrator.
 
         What asks by a token makes none that lives longer, and it ends with that token. One of another account ends with
@@ -142,7 +144,12 @@ class Accounts:
                 parent = tokens.get_issuing_token(connection, asker, account, scope=scope, days=days, parent=parent)
                 name = f"Issued by {asker.name}"
             issued = tokens.issue(connection, account, scope=scope, days=days, name=name, parent=parent)
-            self._record(connection, AuditAction.TOKEN_CREATE, account, {"alias": issued.alias, "scope": scope, "days": issued.days})
+            self._record(
+                connection,
+                AuditAction.TOKEN_CREATE,
+                account,
+                {"alias": issued.alias, "scope": scope, "days": issued.days},
+            )
         return issued
 
     def _lock_both(self, connection: Connection, account: Account) -> tuple[Account, Account]:
@@ -226,7 +233,9 @@ class Accounts:
         self._record(connection, AuditAction.ACCOUNT_EDIT, changed, {"fields": fields})
         return changed
 
-    def _find_account(self, connection: Connection, account_name: str | None, action: Action = Action.ACCOUNT_EDIT) -> Account:
+    def _find_account(
+        self, connection: Connection, account_name: str | None, action: Action = Action.ACCOUNT_EDIT
+    ) -> Account:
         if account_name is None:
             return self._own(connection, action)
         require_access(self._asker, Action.SITE_ADMIN, None, ProjectRights(connection))
@@ -241,7 +250,11 @@ class Accounts:
             require_access(self._asker, Action.SITE_ADMIN, None, ProjectRights(connection))
 
     def _record(
-        self, connection: Connection, action: AuditAction, account: Account, details: Mapping[str, DetailValue] | None = None
+        self,
+        connection: Connection,
+        action: AuditAction,
+        account: Account,
+        details: Mapping[str, DetailValue] | None = None,
     ) -> None:
         record(connection, self._asker, action, "account", account.uuid, request=self._request, details=details)
 

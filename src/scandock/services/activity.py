@@ -107,7 +107,9 @@ def _find_waiting(connection: Connection, uuids: list[str]) -> set[str]:
     """Those of them of which a session waits for a decision."""
     if not uuids:
         return set()
-    return set(connection.execute(select(upload.c.uuid).where(upload.c.uuid.in_(uuids), _has_waiting_session())).scalars())
+    return set(
+        connection.execute(select(upload.c.uuid).where(upload.c.uuid.in_(uuids), _has_waiting_session())).scalars()
+    )
 
 
 def _read_owners(connection: Connection, uuids: list[str]) -> dict[str, tuple[str, int | None]]:

@@ -35,11 +35,19 @@ def revoke_by_secret(catalog: Catalog, gate: LoginState, alias: str, secret: str
         if not tokens.revoke(connection, owner.id, token.alias):
             raise_denied(AccessDecision.HIDDEN)
         record(
-            connection, holder, AuditAction.TOKEN_REVOKE, "account", owner.uuid, request=request, details={"alias": token.alias}
+            connection,
+            holder,
+            AuditAction.TOKEN_REVOKE,
+            "account",
+            owner.uuid,
+            request=request,
+            details={"alias": token.alias},
         )
 
 
-def _find_token(catalog: Catalog, gate: LoginState, alias: str, secret: str, request: RequestInfo) -> tuple[ValidToken, Account] | None:
+def _find_token(
+    catalog: Catalog, gate: LoginState, alias: str, secret: str, request: RequestInfo
+) -> tuple[ValidToken, Account] | None:
     gate.throttle.begin(alias, request.address)
     with catalog.read() as connection:
         token = tokens.find(connection, alias, secret)

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from scandock.formats.display_names import quote
 from scandock.formats.kinds import HEAD_BYTES, STREAMS, Kind, kind_of
 from scandock.formats.meter import Meter
-from scandock.formats.display_names import quote
 from scandock.formats.source import FileSource, Source
 from scandock.formats.stream import open_stream
 from scandock.formats.tar import TarKind, read_members
@@ -27,7 +27,9 @@ from scandock.store.paths import RelPath, parse_rel
 _LINK: Final = "Pack the files themselves (tar --dereference), or upload them one by one."
 
 
-def extract_archive(staged: StagedUpload, rel: RelPath, folder: str, limits: Limits, on_growth: Callable[[int], None]) -> None:
+def extract_archive(
+    staged: StagedUpload, rel: RelPath, folder: str, limits: Limits, on_growth: Callable[[int], None]
+) -> None:
     """Take the archive at `rel` in the stage apart into files below `folder` (empty, or with a slash behind it).
 
     `on_growth` hears of each piece's size and may refuse it. Raises BadInput, LimitExceeded, Usage `not_an_archive` and

@@ -16,9 +16,9 @@ from scandock.catalog.trees import has_variants, scans_of
 from scandock.model.import_types import Overwrite
 from scandock.model.series import SeriesTally
 from scandock.pipeline.job import JobContext
-from scandock.pipeline.staging import scratch_path
 from scandock.pipeline.ledger import Ledger
 from scandock.pipeline.session_merge import KeepChoice, MergeResult, merge_sessions
+from scandock.pipeline.staging import scratch_path
 from scandock.publishing.intents import SessionRow
 from scandock.publishing.locks import LockName, locks_of, session_locks
 from scandock.publishing.operations import Operation, run_operation
@@ -31,13 +31,14 @@ from scandock.rules.policy import SiteRules
 from scandock.rules.session_types import PetMr, can_join_type
 from scandock.rules.study import StudyFacts, is_same_patient
 from scandock.services import audit, rights
+from scandock.services.label_conflicts import may_join
 from scandock.services.moving import (
-    ServiceContext,
     Outcome,
-    check_no_assessor,
-    subject_warnings,
-    publish_session_row,
+    ServiceContext,
     check_label,
+    check_no_assessor,
+    publish_session_row,
+    subject_warnings,
 )
 from scandock.services.session_errors import (
     HeldUndecided,
@@ -50,7 +51,6 @@ from scandock.services.session_errors import (
     SubjectDiffers,
     TypeDiffers,
 )
-from scandock.services.label_conflicts import may_join
 from scandock.services.trash import build_removal, replaced_files_sentence
 from scandock.store.paths import ECAT, IMAGES, LEDGER, LOOSE
 
@@ -77,14 +77,14 @@ def archive_session(
     """Archive a prearchive session.
 
     A session of its study that is archived already is joined by it: `append` adds what is new, `delete` replaces what
-    clashes, `none` refuses; not named, the project's code says. `keep` and `decided` are for `held_sessions.py`: a person
-    has decided what it was held for. `xnat_rules`: XNAT's dialect, where a label that is named makes a session of its own,
-    also of a study that is archived under another label, and where an archived session of another patient is not
-    joined; `of_subject`: whose session it must be that is joined, where no `subject` is named. `one_patient`: who asks
-    says that several PatientIDs are one patient's: the warning stays. `quarantine`: what enters the archive is to be
-    looked at first (5.6); so it is where the project, or the session's import, asked for that. Usage `session_exists`,
-    `sop_clash` (which then holds it), `held_undecided`, `label_taken`, `type_differs`, `project_unassigned`,
-    `session_busy`, (`xnat_rules`) `subject_differs`, `patient_mismatch`.
+    clashes, `none` refuses; not named, the project's code says. `keep` and `decided` are for `held_sessions.py`: a
+    person has decided what it was held for. `xnat_rules`: XNAT's dialect, where a label that is named makes a session
+    of its own, also of a study that is archived under another label, and where an archived session of another patient
+    is not joined; `of_subject`: whose session it must be that is joined, where no `subject` is named. `one_patient`:
+    who asks says that several PatientIDs are one patient's: the warning stays. `quarantine`: what enters the archive is
+    to be looked at first (5.6); so it is where the project, or the session's import, asked for that. Usage
+    `session_exists`, `sop_clash` (which then holds it), `held_undecided`, `label_taken`, `type_differs`,
+    `project_unassigned`, `session_busy`, (`xnat_rules`) `subject_differs`, `patient_mismatch`.
     """
     label, subject = check_label(label), check_label(subject)
     with context.catalog.read() as connection:
@@ -125,8 +125,8 @@ def archive_session(
                 patient_ids=[warning for warning in patient_ids if warning],
             )
             return publish_session_row(
-                context, running, source, row, source.project, warnings=(*accepted, *study_warnings, *patient_warnings), dry_run=dry_run,
-                action=action, details=ONE_PATIENT if accepted else None,
+                context, running, source, row, source.project, dry_run=dry_run, action=action,
+                warnings=(*accepted, *study_warnings, *patient_warnings), details=ONE_PATIENT if accepted else None,
             )  # fmt: skip
         _check_target(target, policy, (subject or of_subject) if xnat_rules else None)
         if keep == "ask" and (label is not None or not decided):
@@ -208,7 +208,11 @@ def _check_patient(
     to append says nothing of it.
     """
     placeholders = context.settings.placeholder_names
-    ids = {each_session.patient_id for each_session in (source, target) if not is_placeholder(each_session.patient_id, placeholders)}
+    ids = {
+        each_session.patient_id
+        for each_session in (source, target)
+        if not is_placeholder(each_session.patient_id, placeholders)
+    }
     cut = None in (source.study_uid, target.study_uid)
     if len(ids) < 2 or (cut and is_same_patient(*ids)):
         return ()
@@ -283,7 +287,11 @@ def _find_target(
 
 
 def make_tools(
-    context: ServiceContext, running: Operation, *, quarantine: bool = False, edited_fields: Mapping[str, str] | None = None
+    context: ServiceContext,
+    running: Operation,
+    *,
+    quarantine: bool = False,
+    edited_fields: Mapping[str, str] | None = None,
 ) -> JobContext:
     """The tools of the pipeline's steps, for an operation; `edited_fields`: what people set of what joins a session."""
     return JobContext(

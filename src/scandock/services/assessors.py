@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
 
-from scandock.access.principal import Principal, ProjectRights, raise_denied, decide_access_of
+from scandock.access.principal import Principal, ProjectRights, decide_access_of, raise_denied
 from scandock.catalog.assessors import assessor_rows, assessors_labelled, labels_of_assessors
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import accession, assessor
@@ -28,12 +28,12 @@ from scandock.rules.assessor_documents import (
     type_missing,
 )
 from scandock.rules.labels import label_key
-from scandock.rules.permissions import Action, AccessDecision
+from scandock.rules.permissions import AccessDecision, Action
 from scandock.services.audit import DetailValue
-from scandock.services.xnat_lookup import Experiment
-from scandock.services.session_creation import session_transaction, check_new_label
-from scandock.services.moving import ServiceContext, check_no_assessor, find_sessions_by_label, check_label
+from scandock.services.moving import ServiceContext, check_label, check_no_assessor, find_sessions_by_label
+from scandock.services.session_creation import check_new_label, session_transaction
 from scandock.services.session_errors import AssessorTypeOther, LabelTaken
+from scandock.services.xnat_lookup import Experiment
 
 _MANY = 1000
 """Assessors of one label, in as many projects, that are looked at."""
@@ -102,7 +102,11 @@ def find_any_assessor(
     allowed = [row for row, answer in zip(rows, answers, strict=True) if answer is AccessDecision.ALLOWED]
     if len(allowed) != 1:
         hidden = AccessDecision.HIDDEN if principal.signed_in or allowed else AccessDecision.SIGN_IN
-        raise_denied(AccessDecision.FORBIDDEN if AccessDecision.FORBIDDEN in answers and not allowed else hidden, principal, action)
+        raise_denied(
+            AccessDecision.FORBIDDEN if AccessDecision.FORBIDDEN in answers and not allowed else hidden,
+            principal,
+            action,
+        )
     (match,) = allowed
     row = connection.execute(assessor_rows().where(assessor.c.uuid == match["assessor"])).mappings().one()
     return _from_row(row, Experiment(SessionRecord.from_row(match), match["number"]))
@@ -135,7 +139,9 @@ def list_assessors(
     return assessors_by_session
 
 
-def put_assessor(context: ServiceContext, experiment: Experiment, name: str, changes: SaidOfAssessor, *, new: bool = False) -> tuple[str, bool]:
+def put_assessor(
+    context: ServiceContext, experiment: Experiment, name: str, changes: SaidOfAssessor, *, new: bool = False
+) -> tuple[str, bool]:
     """Make an assessor of a session, or say more of it; its id, and whether it was made.
 
     Denied; Usage `label_taken` (also where it is there and `new`), `type_unknown` where its type is not said,
@@ -175,7 +181,9 @@ def check_labels_of_restored(connection: Connection, project_id: int, session_uu
             )
 
 
-def _create_assessor(context: ServiceContext, connection: Connection, source: SessionRecord, name: str, request: SaidOfAssessor) -> int:
+def _create_assessor(
+    context: ServiceContext, connection: Connection, source: SessionRecord, name: str, request: SaidOfAssessor
+) -> int:
     if experiment_number(name) is not None:
         raise_denied(AccessDecision.HIDDEN)
     label = check_new_label(request.label or name)
@@ -204,7 +212,9 @@ def _create_assessor(context: ServiceContext, connection: Connection, source: Se
     return number
 
 
-def _update_assessor(context: ServiceContext, connection: Connection, source: SessionRecord, row: RowMapping, changes: SaidOfAssessor) -> None:
+def _update_assessor(
+    context: ServiceContext, connection: Connection, source: SessionRecord, row: RowMapping, changes: SaidOfAssessor
+) -> None:
     if changes.xsi_type and changes.xsi_type.lower() != row["xsi_type"].lower():
         raise AssessorTypeOther(row["label"], row["xsi_type"], changes.xsi_type)
     before = AssessorDocument.from_json(row["document"])

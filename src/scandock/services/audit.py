@@ -299,7 +299,7 @@ def _project_conditions(where: ColumnElement[bool]) -> list[list[ColumnElement[b
 
 
 def _filter_parts(filters: AuditFilter) -> list[list[ColumnElement[bool]]]:
-    """As `_project_conditions`, for what is wanted: each is found along an index, in order, which both at once would not be."""
+    """As `_project_conditions`, for the filters: each is found along an index, in order; both at once would not be."""
     if filters.project is None:
         return [[]]
     where = _project.c.key == filters.project.casefold()
@@ -308,7 +308,10 @@ def _filter_parts(filters: AuditFilter) -> list[list[ColumnElement[bool]]]:
         uuid, name = (
             select(column).where(where).scalar_subquery() for column in (_project.c.uuid, _project.c.name)
         )  # fmt: skip
-        without_uuid = [audit.c.project == func.coalesce(name, filters.project), audit.c.project_uuid.is_(None) | uuid.is_(None)]
+        without_uuid = [
+            audit.c.project == func.coalesce(name, filters.project),
+            audit.c.project_uuid.is_(None) | uuid.is_(None),
+        ]
     return [with_uuid, without_uuid]
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from scandock.access.principal import Principal, RequestInfo
 from scandock.catalog.engine import Catalog
-from scandock.services.audit import AuditAction, ExportFormat, AuditFilter, check_filter, export, record
+from scandock.services.audit import AuditAction, AuditFilter, ExportFormat, check_filter, export, record
 
 
 def begin_export(

@@ -13,10 +13,18 @@ from scandock.access.authentication import FailedLogin, LoginState, make_princip
 from scandock.access.logins import NewLogin
 from scandock.access.oidc_accounts import find_or_create_account
 from scandock.access.oidc_settings import Identity, OidcSettings
-from scandock.access.principal import AccessDenied, Door, Principal, ProjectRights, RequestInfo, raise_denied, require_access
+from scandock.access.principal import (
+    AccessDenied,
+    Door,
+    Principal,
+    ProjectRights,
+    RequestInfo,
+    raise_denied,
+    require_access,
+)
 from scandock.catalog.engine import Catalog
 from scandock.model.limit_counts import AccountLimit, count_limit
-from scandock.rules.permissions import Action, AccessDecision, Scope
+from scandock.rules.permissions import AccessDecision, Action, Scope
 from scandock.services.account_errors import PasswordWrong
 from scandock.services.audit import AuditAction, DetailValue, record
 from scandock.services.refusals import Refusal, Refusals
@@ -34,19 +42,30 @@ def make_gate(catalog: Catalog, refusals: Refusals | None = None) -> LoginState:
 
     def refused(attempt: FailedLogin) -> None:
         did = AuditAction(attempt.what)
-        refusals_.note(Refusal(did=did, account_id=attempt.account_id, request=attempt.request, details=attempt.details))
+        refusals_.note(
+            Refusal(did=did, account_id=attempt.account_id, request=attempt.request, details=attempt.details)
+        )
 
     return LoginState(refused=refused, settle=refusals_.settle)
 
 
-def begin_login(catalog: Catalog, account: Account, request: RequestInfo, *, method: str, token: str | None = None) -> NewLogin:
+def begin_login(
+    catalog: Catalog, account: Account, request: RequestInfo, *, method: str, token: str | None = None
+) -> NewLogin:
     """Log in somebody who has proved who they are (`method`: password, oidc, token; `token` is its alias)."""
     with catalog.write() as connection:
-        return _begin_login(connection, make_principal(connection, account, Door.COOKIE), account, request, method, token)
+        return _begin_login(
+            connection, make_principal(connection, account, Door.COOKIE), account, request, method, token
+        )
 
 
 def _begin_login(
-    connection: Connection, principal: Principal, account: Account, request: RequestInfo, by: str, token: str | None = None
+    connection: Connection,
+    principal: Principal,
+    account: Account,
+    request: RequestInfo,
+    by: str,
+    token: str | None = None,
 ) -> NewLogin:
     login = logins.begin(connection, account, token=token)
     details: dict[str, DetailValue] = {"by": by}
@@ -83,7 +102,15 @@ def login_by_identity(
         account = result.account
         principal = make_principal(connection, account, Door.COOKIE)
         if result.made:
-            record(connection, principal, AuditAction.ACCOUNT_CREATE, "account", account.uuid, request=request, details={"by": "oidc"})
+            record(
+                connection,
+                principal,
+                AuditAction.ACCOUNT_CREATE,
+                "account",
+                account.uuid,
+                request=request,
+                details={"by": "oidc"},
+            )
         return account, _begin_login(connection, principal, account, request, "oidc")
 
 
@@ -98,8 +125,8 @@ def login_by_provider(
 ) -> tuple[NewLogin, str]:
     """Log in who comes back from the provider; the login, and where to go on.
 
-    Raises Denied as `Provider.finish` and `login_by_identity` do, Throttled after too many that failed from one address,
-    of which the trail tells.
+    Raises Denied as `Provider.finish` and `login_by_identity` do, Throttled after too many that failed from one
+    address, of which the trail tells.
     """
     tries = f"oidc {request.address}"  # no account's name: those who log in by password are not slowed down
     gate.throttle.begin(tries, request.address)

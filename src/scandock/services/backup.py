@@ -35,8 +35,8 @@ from scandock.publishing.areas import check_areas
 from scandock.publishing.tree_files import paths_of
 from scandock.services.catalog_copies import copy_catalog
 from scandock.services.consistency_check import HAS_RECEIPT
-from scandock.services.data_errors import BackupInData, BackupRunning, BackupUnsettled
 from scandock.services.data_catalog import CATALOG_FILE, check_catalog_not_lost
+from scandock.services.data_errors import BackupInData, BackupRunning, BackupUnsettled
 from scandock.store import backups
 from scandock.store.local import LocalStore
 from scandock.store.paths import (
@@ -172,7 +172,9 @@ def list_finished_backups(target: str) -> list[str]:
     """Paths of the finished backups in a folder, the oldest first."""
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         names = sorted(name for name in os.listdir(target) if name != PARTIAL)
-        return [path for name in names if os.path.isfile(os.path.join(path := os.path.join(target, name), DESCRIPTION_FILE))]
+        return [
+            path for name in names if os.path.isfile(os.path.join(path := os.path.join(target, name), DESCRIPTION_FILE))
+        ]
     return []
 
 
@@ -289,7 +291,11 @@ class _Backup:
         for name in [name for name in self.kept if name not in contents.trees or name in placing]:
             self._drop(name)
         for stored_tree in contents.trees.values():
-            if stored_tree.name not in placing and self.kept.get(stored_tree.name) != stored_tree.key and not self._keep(connection, stored_tree):
+            if (
+                stored_tree.name not in placing
+                and self.kept.get(stored_tree.name) != stored_tree.key
+                and not self._keep(connection, stored_tree)
+            ):
                 missed.trees[stored_tree.name] = stored_tree.key
         self._secure()
         missed.files = self._copy_others(contents)
@@ -470,7 +476,9 @@ class _Backup:
         path = self._free()
         os.rename(self.path, path)
         backups.sync_all(self.target)
-        return BackupResult(path=path, trees=len(contents.trees), copied=self.copied, bytes=self.copied_bytes, damaged=damaged)
+        return BackupResult(
+            path=path, trees=len(contents.trees), copied=self.copied, bytes=self.copied_bytes, damaged=damaged
+        )
 
     def _free(self) -> str:
         """A name by the time, that sorts behind those of all backups before."""

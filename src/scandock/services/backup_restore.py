@@ -12,8 +12,8 @@ from scandock.queue.leases import release_all
 from scandock.services.backup import DESCRIPTION_FILE, ProgressCallback, list_finished_backups
 from scandock.services.catalog_copies import check_restorable, restore_catalog
 from scandock.services.consistency_check import Finding, check_data
-from scandock.services.data_errors import BackupMissing, BackupNewer, RestoreNotEmpty
 from scandock.services.data_catalog import open_data_catalog
+from scandock.services.data_errors import BackupMissing, BackupNewer, RestoreNotEmpty
 from scandock.store import backups
 from scandock.store.local import LocalStore
 from scandock.store.paths import TO_DELETE
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 FORMAT = 1
 
 
-def restore_backup(backup: str, data: str, settings: Settings, on_progress: ProgressCallback | None = None) -> list[Finding]:
+def restore_backup(
+    backup: str, data: str, settings: Settings, on_progress: ProgressCallback | None = None
+) -> list[Finding]:
     """Restore a backup, or the newest of a folder of them, into a new or empty folder; what `check` finds there.
 
     Usage `backup_missing`, `restore_not_empty`, `restore_other_catalog`, `backup_newer`. A Fault leaves a folder that

@@ -15,15 +15,15 @@ from sqlalchemy import ColumnElement, Connection, Select, func, or_, select
 from scandock.access.principal import Principal
 from scandock.access.visibility import own_where, projects_where
 from scandock.catalog.aliases import ALIASES
-from scandock.catalog.server_tables import project_access, project_sums, verification
 from scandock.catalog.project_sums import count_contents
+from scandock.catalog.server_tables import project_access, project_sums, verification
 from scandock.catalog.tables import project, session, subject
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.notices import CODES
 from scandock.rules.permissions import REQUIREMENTS, Action
 from scandock.services import rights
 from scandock.services.damage import count_damaged_files
-from scandock.services.pagination import Page, Sorting, like_pattern, check_choices, read_page, read_rows
+from scandock.services.pagination import Page, Sorting, check_choices, like_pattern, read_page, read_rows
 from scandock.services.records import Project, Session, Subject
 
 PROJECT_SORTS = {"id": project.c.key, "created": project.c.created, "title": project.c.title}
@@ -227,7 +227,9 @@ def count_waiting(connection: Connection, principal: Principal) -> dict[str, int
         .select_from(session)
         .join(project, project.c.id == session.c.project_id)
         .where(
-            project.c.name == UNASSIGNED, session.c.place == "prearchive", visible_condition(principal, Action.PREARCHIVE_READ)
+            project.c.name == UNASSIGNED,
+            session.c.place == "prearchive",
+            visible_condition(principal, Action.PREARCHIVE_READ),
         )
     ).scalar_one()
     return {**counts, UNASSIGNED: int(own_count)} if own_count else counts

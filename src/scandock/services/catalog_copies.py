@@ -15,9 +15,9 @@ from sqlalchemy.exc import DBAPIError
 from scandock.catalog.engine import HEAD
 from scandock.catalog.errors import CatalogFailed
 from scandock.model.private_files import PRIVATE_FILE
+from scandock.services.data_catalog import CATALOG_FILE
 from scandock.services.data_errors import CatalogOtherVersion, ProgramMissing, RestoreNotEmpty, RestoreOtherCatalog
 from scandock.services.data_folders import check_copied_catalog
-from scandock.services.data_catalog import CATALOG_FILE
 
 DUMP = "catalog.dump"
 """A PostgreSQL catalog in a backup, in pg_dump's own format."""

@@ -122,7 +122,9 @@ def confirm_clock_state(
             return
         connection.execute(update(clock_seen).values(held_until=0, jumped=0, doubted=0, doubted_since=0))
         details = {"jumped_seconds": reading.jumped // 1000}
-        audit.record(connection, principal, audit.AuditAction.CLOCK_CONFIRM, "clock", "held", request=request, details=details)
+        audit.record(
+            connection, principal, audit.AuditAction.CLOCK_CONFIRM, "clock", "held", request=request, details=details
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +163,9 @@ class _ClockReading:
     @property
     def state(self) -> ClockState:
         if self.apart > TOLERATED_MS:
-            return ClockState(f"The clocks of this machine and of the database differ by {_format_duration(self.apart)}.", False)
+            return ClockState(
+                f"The clocks of this machine and of the database differ by {_format_duration(self.apart)}.", False
+            )
         if self.held_until > self.now:
             until = f"nothing is deleted for its age until {_format_time(self.held_until)}"
             return ClockState(f"The clock has jumped by {_format_duration(self.jumped)}: {until}.", True)

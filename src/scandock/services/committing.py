@@ -30,9 +30,16 @@ from scandock.rules.permissions import Action
 from scandock.rules.session_fields import ScanSelector
 from scandock.services import rights
 from scandock.services.archiving import archive_session, hold_session
-from scandock.services.session_creation import SessionChange, ScanRequest, change_session, check_scans, to_column_values, edited_row_values
-from scandock.services.moving import ServiceContext, Outcome
+from scandock.services.moving import Outcome, ServiceContext
 from scandock.services.prearchive import rebuild_session
+from scandock.services.session_creation import (
+    ScanRequest,
+    SessionChange,
+    change_session,
+    check_scans,
+    edited_row_values,
+    to_column_values,
+)
 from scandock.services.session_errors import ScanUnknown
 from scandock.services.session_parts import ScanPart, find_scans
 
@@ -127,12 +134,14 @@ def commit_session(context: ServiceContext, source: SessionRecord, parameters: A
         return CommitResult(why=f"{error.message} {error.remedy}".strip())
 
 
-def archive_with_parameters(context: ServiceContext, source: SessionRecord, parameters: ArchiveParameters, *, dry_run: bool = False) -> Outcome:
+def archive_with_parameters(
+    context: ServiceContext, source: SessionRecord, parameters: ArchiveParameters, *, dry_run: bool = False
+) -> Outcome:
     """Archive a session. Without `overwrite`, one that is archived already is left alone, as the original has it.
 
     A label, in the request or in that of the import, makes a session of its own (rules.md, "Which session" 5); a
-    label or subject that settles what the session was held for decides that. Usage as `services.archiving.archive_session`
-    raises.
+    label or subject that settles what the session was held for decides that. Usage as
+    `services.archiving.archive_session` raises.
     """
     with context.catalog.read() as connection:
         _, request = _read_project_and_import(connection, source)
@@ -184,7 +193,11 @@ def _match_scans(
     matches = []
     for parameters in scan_parameters:
         scan_place = parameters.place
-        candidates = [row for row in rows if row.scan_id == scan_place.scan_id] if scan_place.scan_id else rows[scan_place.number :]
+        candidates = (
+            [row for row in rows if row.scan_id == scan_place.scan_id]
+            if scan_place.scan_id
+            else rows[scan_place.number :]
+        )
         row = next(iter(candidates), None)
         if row is None:
             scan_name = repr(scan_place.scan_id[:128]) if scan_place.scan_id else f"[{scan_place.number}]"
@@ -206,8 +219,12 @@ def _write_scans(context: ServiceContext, uuid: str, scans: Sequence[tuple[ScanP
         scan_rows = find_scans(connection, _find_editable(connection, context, uuid))
     by_series = {row.series_uid: row.scan_id for row in scan_rows if row.series_uid}
     ids = {row.scan_id for row in scan_rows}
-    requests = [replace(scan_request, id=by_series.get(row.series_uid or "", scan_request.id)) for row, scan_request in scans]
-    change_session(context, uuid, SessionChange(scans=[scan_request for scan_request in requests if scan_request.id in ids]))
+    requests = [
+        replace(scan_request, id=by_series.get(row.series_uid or "", scan_request.id)) for row, scan_request in scans
+    ]
+    change_session(
+        context, uuid, SessionChange(scans=[scan_request for scan_request in requests if scan_request.id in ids])
+    )
 
 
 def _make_notice(error: Usage, source: SessionRecord, label: str) -> Notice:
@@ -217,7 +234,9 @@ def _make_notice(error: Usage, source: SessionRecord, label: str) -> Notice:
     return Notice(code=error.code, message=error.message, remedy=error.remedy)
 
 
-def _write_attributes(context: ServiceContext, uuid: str, fields: Mapping[str, str], *, quarantine: bool = False) -> None:
+def _write_attributes(
+    context: ServiceContext, uuid: str, fields: Mapping[str, str], *, quarantine: bool = False
+) -> None:
     """Write attributes that somebody said into a session, wherever it stands; an empty text takes one back.
 
     `quarantine` is kept for when it is archived: a wish to look first is not lost with a commit that leaves it.
@@ -245,7 +264,9 @@ def _write_attributes(context: ServiceContext, uuid: str, fields: Mapping[str, s
 
 
 def _find_editable(connection: Connection, context: ServiceContext, uuid: str) -> SessionRecord:
-    return rights.find_session_for(connection, context.principal, uuid, Action.SESSION_EDIT, prearchive_action=Action.PREARCHIVE_EDIT)
+    return rights.find_session_for(
+        connection, context.principal, uuid, Action.SESSION_EDIT, prearchive_action=Action.PREARCHIVE_EDIT
+    )
 
 
 def _clean_label(text: str | None) -> str | None:

@@ -73,7 +73,9 @@ def compare_sessions(connection: Connection, uuids: Sequence[str]) -> dict[str, 
         if row.files + (archived[number].files if number in archived else 0) <= MAX_FILES
     }
     counts = _count_objects(connection, small)
-    return {row.uuid: _build_comparison(row, archived.get(number), counts.get(number)) for number, row in sources.items()}
+    return {
+        row.uuid: _build_comparison(row, archived.get(number), counts.get(number)) for number, row in sources.items()
+    }
 
 
 def _build_comparison(row: _Found, archived: _Found | None, counts: tuple[int, ...] | None) -> Comparison:
@@ -140,7 +142,9 @@ def _find_archived(connection: Connection, sources: list[_Found]) -> dict[int, _
             for row in sources
         )
     )
-    rows = [_Found._make(row) for row in connection.execute(_select_sides().where(session.c.place == "archive", condition))]
+    rows = [
+        _Found._make(row) for row in connection.execute(_select_sides().where(session.c.place == "archive", condition))
+    ]
     by_study: dict[tuple[int, str | None], _Found] = {
         (row.project_id, row.study_uid): row for row in rows if row.study_uid is not None
     }

@@ -94,7 +94,9 @@ def check_data(data: str, settings: Settings, on_progress: ProgressCallback | No
 
 
 class _ConsistencyCheck:
-    def __init__(self, catalog: Catalog, store: LocalStore, settings: Settings, on_progress: ProgressCallback | None) -> None:
+    def __init__(
+        self, catalog: Catalog, store: LocalStore, settings: Settings, on_progress: ProgressCallback | None
+    ) -> None:
         self.catalog = catalog
         self.store = store
         self.settings = settings
@@ -206,7 +208,9 @@ class _ConsistencyCheck:
                     yield Finding("listed", where, message, stored_session.uuid)
                 self._tell(entry.size)
         for rel in sorted(expected):
-            yield Finding("missing", f"{stored_session.name}/{rel}", "The file is not in the store.", stored_session.uuid)
+            yield Finding(
+                "missing", f"{stored_session.name}/{rel}", "The file is not in the store.", stored_session.uuid
+            )
 
     def _find_problem(self, snapshot: Snapshot, rel: RelPath, sha256: bytes) -> tuple[str, str] | None:
         """What is wrong with a file's content, as kind and sentence: one that the disk does not give ends no check."""
@@ -299,7 +303,9 @@ def _has_lost_rows(
     connection: Connection, tree_id: int, scans: Sequence[ScanRow], resources: Sequence[ResourceRow]
 ) -> bool:
     """Whether a resource names a scan that is not there, or a file a resource: SQLite's `.recover` left it out."""
-    resource_numbers = connection.execute(select(file.c.resource_n).where(file.c.tree_id == tree_id).distinct()).scalars()
+    resource_numbers = connection.execute(
+        select(file.c.resource_n).where(file.c.tree_id == tree_id).distinct()
+    ).scalars()
     lost_resources = {*resource_numbers} - {row.n for row in resources}
     lost_scans = {row.scan_n for row in resources} - {None} - {row.n for row in scans}
     return bool(lost_resources or lost_scans)

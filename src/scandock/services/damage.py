@@ -12,17 +12,17 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, func
 from scandock.access.principal import AccessDenied
 from scandock.access.visibility import projects_where
 from scandock.catalog.engine import split_values
-from scandock.catalog.server_tables import account, damage, member, verification
 from scandock.catalog.own_resources import Holder, find_holder
+from scandock.catalog.server_tables import account, damage, member, verification
 from scandock.catalog.tables import file, project, resource, scan, session, shelf, subject
 from scandock.rules.permissions import Action
-from scandock.services import rights, own_resources
+from scandock.services import own_resources, rights
 from scandock.services.audit import AuditAction
-from scandock.services.pagination import Page, Sorting, read_page
+from scandock.services.file_verification import VerificationCounts, VerificationPlan, mark_for_verification, verify_tree
 from scandock.services.moving import ServiceContext
+from scandock.services.pagination import Page, Sorting, read_page
 from scandock.services.records import Damage
 from scandock.services.session_errors import SessionUnknown
-from scandock.services.file_verification import VerificationPlan, VerificationCounts, mark_for_verification, verify_tree
 from scandock.web import urls
 
 KINDS: Final = ("changed", "missing", "unreadable", "folder_missing")
@@ -123,7 +123,9 @@ def read_damage_figures(connection: Connection, *, project_id: int | None, accou
         .where(where)
     ).one()
     rows = connection.execute(_select_damage().where(where).order_by(damage.c.id.desc()).limit(MAX_NAMED)).mappings()
-    return DamageFigures(totals[0], totals[1], totals[2] or 0, totals[3] or 0, [Damage.from_row(row) for row in rows], page)
+    return DamageFigures(
+        totals[0], totals[1], totals[2] or 0, totals[3] or 0, [Damage.from_row(row) for row in rows], page
+    )
 
 
 def read_verification_ages(connection: Connection) -> tuple[int | None, int]:
@@ -188,7 +190,9 @@ class VerifyResult:
     """How many were to be read."""
 
 
-def verify_in_process(context: ServiceContext, uuids: Sequence[str], *, damaged: bool = False, project_name: str | None = None) -> VerifyResult:
+def verify_in_process(
+    context: ServiceContext, uuids: Sequence[str], *, damaged: bool = False, project_name: str | None = None
+) -> VerifyResult:
     """Read again in this process, to their ends: what `uuids` name, and with `damaged` all that is, of a project.
 
     Usage `session_unknown`.

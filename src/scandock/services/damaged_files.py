@@ -12,13 +12,13 @@ from typing import Final
 from sqlalchemy import Connection, and_, func, or_, select
 
 from scandock.catalog.engine import split_values
-from scandock.catalog.server_tables import damage
 from scandock.catalog.own_resources import Holder
+from scandock.catalog.server_tables import damage
 from scandock.catalog.tables import file, project, resource, session, shelf
 from scandock.model.errors import Usage
-from scandock.services.session_contents import select_files
 from scandock.services.file_errors import FileDamaged
 from scandock.services.records import path_of
+from scandock.services.session_contents import select_files
 from scandock.store.paths import RelPath
 
 

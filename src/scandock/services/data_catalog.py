@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
-from scandock.catalog.engine import Catalog, open_catalog, check_not_lost
+from scandock.catalog.engine import Catalog, check_not_lost, open_catalog
 from scandock.catalog.projects import has_unfinished_deletions
 from scandock.publishing.recover import recover
 from scandock.services.data_folders import adopt_folder, check_data_folder

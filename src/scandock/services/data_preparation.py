@@ -16,7 +16,9 @@ def prepare_data(store: LocalStore, settings: Settings) -> None:
     a slip in a path leaves nothing there. Fault where that database can't be asked.
     """
     if settings.database_url is not None and not store.is_prepared():
-        from scandock.services.data_folders import check_database_folder  # SQLAlchemy: readers start before it is loaded
+        from scandock.services.data_folders import (
+            check_database_folder,  # SQLAlchemy: readers start before it is loaded
+        )
 
         check_database_folder(settings.database_url, store.path)
     store.prepare(stored=False)

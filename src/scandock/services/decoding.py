@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, Final, TypeVar
 
 from scandock.model.errors import ScandockError
-from scandock.services.response_buffers import ResponseBuffers, BufferedFile
+from scandock.services.response_buffers import BufferedFile, ResponseBuffers
 from scandock.viewing.cache import ImageCache
-from scandock.viewing.decoder_pool import DECODERS, DecodersBusy, DecoderPool, DecoderLost, OpenFiles
-from scandock.viewing.decoder_messages import Message, BodyNotStored
-from scandock.viewing.stack import Stack
+from scandock.viewing.decoder_messages import BodyNotStored, Message
+from scandock.viewing.decoder_pool import DECODERS, DecoderLost, DecoderPool, DecodersBusy, OpenFiles
 from scandock.viewing.question_queue import MAX_WAITING, Requester
+from scandock.viewing.stack import Stack
 
 if TYPE_CHECKING:
     from scandock.services.settings import Settings
@@ -164,7 +164,10 @@ class Pictures:
     def remember(self, key: tuple[str, int], of_round: int, stack: Stack) -> None:
         self._put(self._stacks, key, (of_round, stack), _STACKS)
         with self._lock:
-            while len(self._stacks) > 1 and sum(len(each_stack.images) for _, each_stack in self._stacks.values()) > _STACK_IMAGES:
+            while (
+                len(self._stacks) > 1
+                and sum(len(each_stack.images) for _, each_stack in self._stacks.values()) > _STACK_IMAGES
+            ):
                 self._stacks.popitem(last=False)
 
     def is_new_view(self, viewer: tuple[Any, ...]) -> bool:

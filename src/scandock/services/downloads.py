@@ -21,15 +21,15 @@ from urllib.parse import quote
 from sqlalchemy import Connection, select
 
 from scandock.access.principal import AccessDenied
+from scandock.catalog.own_resources import Holder, find_holder
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.sessions import find_session
-from scandock.catalog.own_resources import Holder, find_holder
 from scandock.catalog.tables import intent, project, session, tree
 from scandock.model.errors import Fault, Usage
 from scandock.model.patience import tries
 from scandock.rules.permissions import Action
 from scandock.rules.scan_ids import sort_key
-from scandock.services import session_contents, rights, own_resources
+from scandock.services import own_resources, rights, session_contents
 from scandock.services.damaged_files import (
     DAMAGE_SENTENCES,
     Damaged,
@@ -38,11 +38,11 @@ from scandock.services.damaged_files import (
     find_damaged_paths,
     is_folder_gone,
 )
-from scandock.services.file_errors import FileMissing, RangeUnsatisfiable
 from scandock.services.download_access import DownloadAccess
+from scandock.services.file_errors import FileMissing, RangeUnsatisfiable
+from scandock.services.file_verification import verify_soon
 from scandock.services.moving import ServiceContext
 from scandock.services.session_errors import SessionsMissing
-from scandock.services.file_verification import verify_soon
 from scandock.services.zip_stream import CHUNK, ZipEntry, ZipStream, stored_length
 from scandock.store.paths import RelPath, scan_folder, tree_path
 from scandock.store.port import Snapshot
@@ -106,7 +106,9 @@ class ZipDownload:
     """Files that are known to be damaged, of those that were asked for."""
 
 
-def open_file(context: ServiceContext, uuid: str, n: int, *, audited: bool = True, on_damage: Damaged = Damaged.REFUSE) -> FileDownload:
+def open_file(
+    context: ServiceContext, uuid: str, n: int, *, audited: bool = True, on_damage: Damaged = Damaged.REFUSE
+) -> FileDownload:
     """Open a file of a session, or a shelf, by its number.
 
     Denied, Usage `file_unknown`, `file_damaged` unless it is to be included, Fault `file_missing`.
@@ -152,7 +154,12 @@ def open_file(context: ServiceContext, uuid: str, n: int, *, audited: bool = Tru
 
 
 def zip_session(
-    context: ServiceContext, uuid: str, *, scan_id: str | None = None, deflate: bool = False, on_damage: Damaged = Damaged.REFUSE
+    context: ServiceContext,
+    uuid: str,
+    *,
+    scan_id: str | None = None,
+    deflate: bool = False,
+    on_damage: Damaged = Damaged.REFUSE,
 ) -> ZipDownload:
     """A session, or one scan of it, as a zip that is a valid upload again. Denied, Usage `scan_unknown`,
     `file_damaged` unless the damaged files are to be included or omitted.
@@ -217,7 +224,9 @@ def _folder_sort_key(folder: str) -> str:
     return sort_key(name) if above == "scans" else name
 
 
-def zip_project(context: ServiceContext, name: str, *, deflate: bool = False, on_damage: Damaged = Damaged.REFUSE) -> ZipDownload:
+def zip_project(
+    context: ServiceContext, name: str, *, deflate: bool = False, on_damage: Damaged = Damaged.REFUSE
+) -> ZipDownload:
     """All archived sessions of a project as one zip, one folder each. Usage `file_damaged` as `zip_session`.
 
     Each session is as it stands when its turn comes; one that is gone by then, that may not be read any more or was
@@ -239,10 +248,14 @@ def zip_project(context: ServiceContext, name: str, *, deflate: bool = False, on
     with context.catalog.write() as connection:
         context.note(connection, "download", title, title, {"sessions": len(sessions)}, kind="project")
     stream = ZipStream(deflate=deflate)
-    return ZipDownload(f"{title}.zip", None, stream.chunks(_project_entries(context, sessions, on_damage)), damaged_count)
+    return ZipDownload(
+        f"{title}.zip", None, stream.chunks(_project_entries(context, sessions, on_damage)), damaged_count
+    )
 
 
-def _project_entries(context: ServiceContext, sessions: list[tuple[str, str]], on_damage: Damaged) -> Iterator[ZipEntry]:
+def _project_entries(
+    context: ServiceContext, sessions: list[tuple[str, str]], on_damage: Damaged
+) -> Iterator[ZipEntry]:
     lines: list[OmissionLine] = []
     access = DownloadAccess(context)
     for uuid, label in sessions:
@@ -358,7 +371,9 @@ def open_holder_snapshot(context: ServiceContext, uuid: str) -> tuple[Holder, Sn
     return _open_snapshot(context, uuid, find_holder)
 
 
-def _open_snapshot(context: ServiceContext, uuid: str, find: Callable[[Connection, str], H | None]) -> tuple[H, Snapshot]:
+def _open_snapshot(
+    context: ServiceContext, uuid: str, find: Callable[[Connection, str], H | None]
+) -> tuple[H, Snapshot]:
     for _ in tries(SNAPSHOT_WAIT_SECONDS, 0.02):
         before, pending = _find_with_pending(context, uuid, find)
         if before is not None and not pending:
@@ -373,7 +388,9 @@ def _open_snapshot(context: ServiceContext, uuid: str, find: Callable[[Connectio
     raise _file_missing(context, uuid)
 
 
-def _find_with_pending(context: ServiceContext, uuid: str, find: Callable[[Connection, str], H | None]) -> tuple[H | None, bool]:
+def _find_with_pending(
+    context: ServiceContext, uuid: str, find: Callable[[Connection, str], H | None]
+) -> tuple[H | None, bool]:
     """A session, or a shelf, and whether another tree is just being put in its place."""
     with context.catalog.read() as connection:
         holder = find(connection, uuid)

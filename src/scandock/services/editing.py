@@ -28,15 +28,15 @@ from scandock.rules.errors import ProjectIdReserved
 from scandock.rules.labels import UNASSIGNED, label_key
 from scandock.rules.permissions import Accessibility, Action
 from scandock.rules.project_fields import name_key
-from scandock.services import browsing, session_contents, rights
+from scandock.services import browsing, rights, session_contents
 from scandock.services.moving import (
-    ServiceContext,
     Outcome,
+    ServiceContext,
+    check_label,
     check_no_assessor,
     find_sessions_by_label,
-    subject_warnings,
     publish_session_row,
-    check_label,
+    subject_warnings,
 )
 from scandock.services.project_names import NameKind, check_name_free
 from scandock.services.records import Project, Scan, Subject
@@ -70,7 +70,9 @@ def check_if_match(item: JsonRecord, if_match: str | None) -> None:
         raise ChangedMeanwhile("It was changed since you read it.", "Read it again, then decide.")
 
 
-def edit_project(context: ServiceContext, name: str, changes: Mapping[str, Any], if_match: str | None = None) -> Project:
+def edit_project(
+    context: ServiceContext, name: str, changes: Mapping[str, Any], if_match: str | None = None
+) -> Project:
     """Change a project's title or settings (`PROJECT_FIELDS`). Denied; Usage `field_unknown`, `value_invalid`,
     and `title_taken` for a title that is another project's name.
     """
@@ -246,7 +248,9 @@ def edit_session(
         )
 
 
-def edit_scan(context: ServiceContext, uuid: str, scan_id: str, changes: Mapping[str, Any], if_match: str | None = None) -> Scan:
+def edit_scan(
+    context: ServiceContext, uuid: str, scan_id: str, changes: Mapping[str, Any], if_match: str | None = None
+) -> Scan:
     """Say the type, quality or note of a scan; None takes back what was said. Usage `scan_unknown`, `value_invalid`."""
     values = check_scan_values(changes)
     with context.catalog.write() as connection:

@@ -11,8 +11,13 @@ from sqlalchemy import ColumnElement, Connection, and_, or_
 
 from scandock.access.principal import Principal
 from scandock.access.visibility import projects_where
-from scandock.catalog.session_lookups import VALUES_PER_STATEMENT, select_holders_of_ecat, split_values, select_subjects_of_patients
 from scandock.catalog.records import SessionRecord
+from scandock.catalog.session_lookups import (
+    VALUES_PER_STATEMENT,
+    select_holders_of_ecat,
+    select_subjects_of_patients,
+    split_values,
+)
 from scandock.catalog.sessions import session_rows
 from scandock.catalog.tables import project, session
 from scandock.rules.labels import label_key
@@ -57,7 +62,9 @@ class _ProjectSessions:
                 sessions[key] = record
 
 
-def find_existing_sessions(connection: Connection, principal: Principal, planned: Sequence[PlannedSession]) -> list[Known]:
+def find_existing_sessions(
+    connection: Connection, principal: Principal, planned: Sequence[PlannedSession]
+) -> list[Known]:
     """For each: `label`, the session that has its label, and `study`, the one that has its study; null for none.
 
     And, where they are asked for, `subjects`, the others of its patient, and `ecat`, the other sessions of its ECAT
@@ -72,7 +79,10 @@ def find_existing_sessions(connection: Connection, principal: Principal, planned
             for existing in _read_sessions(connection, principal, key, of_project[at : at + _VALUES_PER_STATEMENT]):
                 project_sessions[key].add(existing)
         _find_elsewhere(connection, _visible_condition(principal, key), of_project, project_sessions[key])
-    return [_compare_planned(planned_session, project_sessions[planned_session.project.casefold()]) for planned_session in planned]
+    return [
+        _compare_planned(planned_session, project_sessions[planned_session.project.casefold()])
+        for planned_session in planned
+    ]
 
 
 def _compare_planned(planned: PlannedSession, project_sessions: _ProjectSessions) -> Known:
@@ -80,7 +90,9 @@ def _compare_planned(planned: PlannedSession, project_sessions: _ProjectSessions
     return Known(
         label=_to_existing(project_sessions.labels.get(label_key(planned.label))),
         study=_to_existing(project_sessions.studies.get(planned.study_uid)) if planned.study_uid else None,
-        subjects=_list_others(planned.subject, project_sessions.subjects.get(planned.patient_id, ())) if planned.patient_id else None,
+        subjects=_list_others(planned.subject, project_sessions.subjects.get(planned.patient_id, ()))
+        if planned.patient_id
+        else None,
         ecat=_list_others(planned.label, labels) if planned.ecat else None,
     )
 
@@ -94,7 +106,12 @@ def _list_others(own_label: str, labels: Iterable[str]) -> list[str]:
     return sorted(label for label in labels if label_key(label) != label_key(own_label))[:_MAX_NAMED]
 
 
-def _find_elsewhere(connection: Connection, where: ColumnElement[bool], planned: Sequence[PlannedSession], project_sessions: _ProjectSessions) -> None:
+def _find_elsewhere(
+    connection: Connection,
+    where: ColumnElement[bool],
+    planned: Sequence[PlannedSession],
+    project_sessions: _ProjectSessions,
+) -> None:
     for ids in split_values({planned_session.patient_id for planned_session in planned} - {""}):
         for row in connection.execute(select_subjects_of_patients(ids, where)):
             project_sessions.subjects.setdefault(row.patient_id, set()).add(row.subject)
@@ -117,7 +134,11 @@ def _read_sessions(
 ) -> Iterator[SessionRecord]:
     condition = or_(
         session.c.key.in_({label_key(planned_session.label) for planned_session in planned}),
-        session.c.study_uid.in_({planned_session.study_uid for planned_session in planned if planned_session.study_uid}),
+        session.c.study_uid.in_(
+            {planned_session.study_uid for planned_session in planned if planned_session.study_uid}
+        ),
     )
-    rows = connection.execute(session_rows().where(_visible_condition(principal, key), condition).order_by(session.c.id)).mappings()
+    rows = connection.execute(
+        session_rows().where(_visible_condition(principal, key), condition).order_by(session.c.id)
+    ).mappings()
     return (SessionRecord.from_row(row) for row in rows)

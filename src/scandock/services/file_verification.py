@@ -19,17 +19,17 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, and_, bindparam
 from scandock.access.principal import SYSTEM
 from scandock.catalog.deliveries import enqueue_damage
 from scandock.catalog.engine import Catalog, split_values
+from scandock.catalog.own_resources import Holder, current_tree_id, find_holder
 from scandock.catalog.server_tables import damage, verification
-from scandock.catalog.own_resources import Holder, find_holder, current_tree_id
 from scandock.catalog.tables import file, intent, resource, scan, session, shelf, tree, upload
 from scandock.catalog.trees import mend_files
 from scandock.model.durations import DAY_MS
 from scandock.model.errors import Fault
 from scandock.model.upload_log import log_step
 from scandock.services import audit
+from scandock.services.own_resources import audit_target
 from scandock.services.rate_limit import RateLimiter
 from scandock.services.records import path_of
-from scandock.services.own_resources import audit_target
 from scandock.store.paths import RelPath, tree_path
 from scandock.store.port import Snapshot, Store
 
@@ -111,7 +111,9 @@ class Verifier:
                 passed.add(chosen.tree_id)
         return done
 
-    def _turn(self, chosen: Holder, done: VerificationCounts, late: Callable[[], bool], stop: Callable[[], bool]) -> bool:
+    def _turn(
+        self, chosen: Holder, done: VerificationCounts, late: Callable[[], bool], stop: Callable[[], bool]
+    ) -> bool:
         return _TreeVerification(self._catalog, self._store, self._plan, chosen, done, stop).run(late)
 
 
@@ -366,9 +368,15 @@ class _TreeVerification:
                 .values(md5=bindparam("digest"), verified=now),
                 batch.good,
             )
-            mend_files(connection, tree_id, [int(str(each_row["number"])) for each_row in batch.good if each_row["number"] in known_numbers])
+            mend_files(
+                connection,
+                tree_id,
+                [int(str(each_row["number"])) for each_row in batch.good if each_row["number"] in known_numbers],
+            )
         for each_row in batch.problems:
-            self._note(connection, {"bytes": None, "error": "", **each_row}, now, is_known=each_row["file_n"] in known_numbers)
+            self._note(
+                connection, {"bytes": None, "error": "", **each_row}, now, is_known=each_row["file_n"] in known_numbers
+            )
         if any(each_row["file_n"] not in known_numbers for each_row in batch.problems):
             enqueue_damage(self.catalog, connection, self.standing.project, mail=self.plan.mail)
         values: dict[str, object] = {"done_n": batch.at}

@@ -25,10 +25,10 @@ from scandock.rules.frame_counts import count_object_frames
 from scandock.rules.permissions import Action
 from scandock.services import rights
 from scandock.services.damaged_files import Damaged, find_damaged_paths
-from scandock.services.session_creation import session_transaction
 from scandock.services.moving import ServiceContext
 from scandock.services.prearchive import rebuild_session
 from scandock.services.scan_types import UNKNOWN
+from scandock.services.session_creation import session_transaction
 from scandock.store.paths import RelPath, resource_file, tree_path
 from scandock.store.port import Snapshot
 
@@ -147,7 +147,9 @@ def _find_image_resources(resources: Iterable[ResourceRow]) -> set[int]:
     return {row.n for row in (*by_label, *by_format)}
 
 
-def _write_headers(context: ServiceContext, source: SessionRecord, scans: dict[int, ScanRow], session_headers: _SessionHeaders) -> bool:
+def _write_headers(
+    context: ServiceContext, source: SessionRecord, scans: dict[int, ScanRow], session_headers: _SessionHeaders
+) -> bool:
     """Write what was read; False where the session shows another tree by now."""
     with session_transaction(context, source.uuid) as (connection, current):
         if current.tree_id != source.tree_id:
@@ -188,14 +190,18 @@ def _update_scan(
     headers: ScanHeaders,
 ) -> None:
     """Let a scan be what its objects say; it is a series only where they are of one that no other scan is."""
-    if isinstance(scan_row.facts, list) or (scan_row.series_uid is not None and scan_row.series_uid not in headers.series):
+    if isinstance(scan_row.facts, list) or (
+        scan_row.series_uid is not None and scan_row.series_uid not in headers.series
+    ):
         return  # imports know it by its ECAT files, or by its series
     if scan_row.series_uid is None and len(headers.series) == 1:
         series_uids = {other.series_uid for other in scans.values()} | {""}
         scan_row.series_uid = next(iter(headers.series - series_uids), None)
     of_study = next(iter(headers.studies)) if len(headers.studies) == 1 else ""
     scan_row.frames = headers.frames
-    scan_row.facts = replace(headers.tally, study_uid=of_study, series_uid=scan_row.series_uid or "", frames=headers.frames)
+    scan_row.facts = replace(
+        headers.tally, study_uid=of_study, series_uid=scan_row.series_uid or "", frames=headers.frames
+    )
     values = scan_values(tree_id, scan_row)
     connection.execute(
         update(scan)

@@ -14,11 +14,11 @@ from scandock.pipeline.session_merge import KeepChoice, keep_one_version
 from scandock.publishing.intents import SessionRow
 from scandock.publishing.locks import locks_of
 from scandock.publishing.operations import run_operation
-from scandock.rules.choices import BESIDE_ARCHIVED, Choice, list_choices, is_choice_for
+from scandock.rules.choices import BESIDE_ARCHIVED, Choice, is_choice_for, list_choices
 from scandock.rules.permissions import Action
 from scandock.services import rights
 from scandock.services.archiving import archive_session, make_tools
-from scandock.services.moving import ServiceContext, Outcome, move_session
+from scandock.services.moving import Outcome, ServiceContext, move_session
 from scandock.services.session_errors import ChoiceUnknown, LabelMissing, NotHeld
 from scandock.services.trash import replaced_files_sentence
 from scandock.store.paths import ECAT, IMAGES, LEDGER, LOOSE
@@ -51,7 +51,9 @@ def resolve_session(
         how: Overwrite = "append" if choice == "add" else "delete"
         return archive_session(context, uuid, overwrite=how, decided=True, dry_run=dry_run, action="resolve")
     if choice in _KEEPS and (archived or source.held[0] in BESIDE_ARCHIVED):
-        return archive_session(context, uuid, overwrite="append", keep=_KEEPS[choice], dry_run=dry_run, action="resolve")
+        return archive_session(
+            context, uuid, overwrite="append", keep=_KEEPS[choice], dry_run=dry_run, action="resolve"
+        )
     if choice in ("keep_old", "keep_new"):
         return _keep_one_version(context, source, "old" if choice == "keep_old" else "new", dry_run=dry_run)
     return _release(context, source, choice, dry_run=dry_run)
@@ -108,7 +110,9 @@ def _release(context: ServiceContext, source: SessionRecord, choice: str, *, dry
     return outcome
 
 
-def _keep_one_version(context: ServiceContext, source: SessionRecord, keep: Literal["old", "new"], *, dry_run: bool) -> Outcome:
+def _keep_one_version(
+    context: ServiceContext, source: SessionRecord, keep: Literal["old", "new"], *, dry_run: bool
+) -> Outcome:
     """Leave one object of each SOP UID in the session, and hold it no more."""
     with run_operation(context.catalog, context.store, "resolve") as running:
         with running.reserve_names({source.project}, lambda _: locks_of(source)) as connection:

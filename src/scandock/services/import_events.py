@@ -13,7 +13,7 @@ from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import event, progress, reception
 from scandock.catalog.tables import project, upload
 from scandock.model.verdicts import UNFINISHED, ImportState
-from scandock.rules.permissions import Action, AccessDecision, answer
+from scandock.rules.permissions import AccessDecision, Action, answer
 from scandock.services.imports import list_imports
 from scandock.services.pagination import Sorting
 

@@ -11,9 +11,9 @@ from pydantic import Field, GetPydanticSchema, WithJsonSchema
 from sqlalchemy import RowMapping
 
 from scandock.model.errors import OUTAGES
+from scandock.model.import_report import make_report
 from scandock.model.imported import ImportedSession
 from scandock.model.json_records import JsonRecord, LeftOut, MaybeMoment, Notices
-from scandock.model.import_report import make_report
 from scandock.model.verdicts import QUEUED, UNFINISHED, ImportState
 from scandock.queue.leases import LEASE_MS
 

@@ -11,22 +11,22 @@ from typing import Any, NoReturn
 
 from sqlalchemy import ColumnElement, Connection, Select, delete, func, or_, select, update
 
-from scandock.access.principal import Principal, ProjectRights, RequestInfo, raise_denied, decide_access_of
+from scandock.access.principal import Principal, ProjectRights, RequestInfo, decide_access_of, raise_denied
 from scandock.access.visibility import projects_where
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import cached_file, event, progress, reception
 from scandock.catalog.tables import project, tree, upload, upload_exception
 from scandock.model.verdicts import QUEUED, ImportState
 from scandock.queue.cancel import CancelResult, cancel
-from scandock.queue.retry import retry_upload
 from scandock.queue.notify import notify
+from scandock.queue.retry import retry_upload
 from scandock.rules.import_request import ImportRequest
-from scandock.rules.permissions import Action, AccessDecision
+from scandock.rules.permissions import AccessDecision, Action
 from scandock.services import import_errors
 from scandock.services.audit import AuditAction, record
 from scandock.services.import_errors import ImportUnknown
 from scandock.services.import_records import Import
-from scandock.services.pagination import Page, Sorting, like_pattern, check_choices, read_rows
+from scandock.services.pagination import Page, Sorting, check_choices, like_pattern, read_rows
 from scandock.services.progress import read_progress
 from scandock.store.local import LocalStore
 
@@ -43,14 +43,19 @@ class VisibleImport:
     accepted: bool
 
 
-def find_import(connection: Connection, principal: Principal, uuid: str, action: Action = Action.IMPORT_READ) -> VisibleImport:
+def find_import(
+    connection: Connection, principal: Principal, uuid: str, action: Action = Action.IMPORT_READ
+) -> VisibleImport:
     """The import of an id, where `principal` may. Denied: `import_unknown`, 401 or 403."""
     row = connection.execute(_select_rows().where(upload.c.uuid == uuid)).mappings().first()
     if row is None or row["deleted"]:
         _unknown_import(principal)
     is_own = principal.account_id is not None and row["account_id"] == principal.account_id
     rights = ProjectRights(connection)
-    if decide_access_of(principal, Action.IMPORT_READ, row["project"], rights, own=is_own) is not AccessDecision.ALLOWED:
+    if (
+        decide_access_of(principal, Action.IMPORT_READ, row["project"], rights, own=is_own)
+        is not AccessDecision.ALLOWED
+    ):
         _unknown_import(principal)  # also for members of its project: imports are not theirs to know of
     allowed = decide_access_of(principal, action, row["project"], rights, own=is_own)
     if allowed is not AccessDecision.ALLOWED:
@@ -69,7 +74,11 @@ def read_import(catalog: Catalog, principal: Principal, uuid: str) -> Import:
     """The import, as it is now."""
     with catalog.read() as connection:
         visible = find_import(connection, principal, uuid)
-        row = connection.execute(_select_rows_with_lease(catalog).where(upload.c.id == visible.upload_id)).mappings().one()
+        row = (
+            connection.execute(_select_rows_with_lease(catalog).where(upload.c.id == visible.upload_id))
+            .mappings()
+            .one()
+        )
         return Import.from_row(row, read_progress(connection, [visible.upload_id]).get(visible.upload_id))
 
 
@@ -94,8 +103,8 @@ def list_imports(
 ) -> Page[Import]:
     """A page of the imports that `principal` may see, the newest first; without the entries of their sessions.
 
-    `mine`: those alone that they uploaded; `search`: in the archive's name, anywhere and in any case; `has_waiting`: what
-    else must be true of the upload.
+    `mine`: those alone that they uploaded; `search`: in the archive's name, anywhere and in any case; `has_waiting`:
+    what else must be true of the upload.
     """
     if not principal.signed_in:
         raise_denied(AccessDecision.SIGN_IN)
@@ -198,7 +207,9 @@ def _delete_row(catalog: Catalog, connection: Connection, upload_id: int) -> Non
     )
 
 
-def _record(connection: Connection, principal: Principal, action: AuditAction, visible: VisibleImport, request: RequestInfo) -> None:
+def _record(
+    connection: Connection, principal: Principal, action: AuditAction, visible: VisibleImport, request: RequestInfo
+) -> None:
     record(connection, principal, action, "import", visible.uuid, project=visible.project or "", request=request)
 
 

@@ -20,18 +20,18 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, se
 from scandock.access.clock import now_ms
 from scandock.access.principal import Principal, raise_denied
 from scandock.catalog.engine import Catalog, split_values
-from scandock.catalog.server_tables import accession, account, download_manifest, scan_edit
 from scandock.catalog.own_resources import Holder
+from scandock.catalog.server_tables import accession, account, download_manifest, scan_edit
 from scandock.catalog.tables import project, resource, scan, session
 from scandock.model import request_limits
 from scandock.model.request_errors import RequestInvalid
 from scandock.model.xml_text import quote_attribute
 from scandock.model.xnat_ids import experiment_id, resource_id
-from scandock.rules.permissions import Action, AccessDecision
+from scandock.rules.permissions import AccessDecision, Action
 from scandock.services import rights, session_parts
-from scandock.services.xnat_lookup import find_experiments
-from scandock.services.resource_zips import ResourceChoice, MemberNaming, scan_folder
+from scandock.services.resource_zips import MemberNaming, ResourceChoice, scan_folder
 from scandock.services.session_parts import FilePart, ResourcePart
+from scandock.services.xnat_lookup import find_experiments
 from scandock.web import urls
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.-]+")
@@ -209,13 +209,13 @@ def write_manifest(file: IO[bytes], name: str, parts: Iterable[SessionPart], des
     write(_HEAD.format(quote_attribute(name), attributes))
     write("<cat:sets>\n")
     for part in parts:
-        description_text = f"Project: {part.project}, subject: {part.subject}, label: {part.label}"
-        write(f"<cat:entrySet ID={quote_attribute(part.id)} description={quote_attribute(description_text)}>\n")
+        text = f"Project: {part.project}, subject: {part.subject}, label: {part.label}"
+        write(f"<cat:entrySet ID={quote_attribute(part.id)} description={quote_attribute(text)}>\n")
         sets = [(kind, entries) for kind, entries in (("RAW", part.scans), ("RESOURCES", part.own)) if entries]
         if sets:
             write("<cat:sets>\n")
         for kind, entries in sets:
-            write(f'<cat:entrySet ID="{kind}" description={quote_attribute(f"{description_text} {kind}")}>\n<cat:entries>\n')
+            write(f'<cat:entrySet ID="{kind}" description={quote_attribute(f"{text} {kind}")}>\n<cat:entries>\n')
             for entry in entries:
                 write(f"<cat:entry name={quote_attribute(entry.folder)} URI={quote_attribute(entry.uri)}/>\n")
             write("</cat:entries>\n</cat:entrySet>\n")
@@ -281,7 +281,9 @@ class ManifestRequest:
         """The choice of a request; options that nobody knows have no effect."""
         option_set = set(options)
         return cls(
-            sessions=sessions, selection=parse_selection(lists), options=tuple(option for option in OPTIONS if option in option_set)
+            sessions=sessions,
+            selection=parse_selection(lists),
+            options=tuple(option for option in OPTIONS if option in option_set),
         )
 
     @classmethod
@@ -307,13 +309,21 @@ def find_chosen_parts(connection: Connection, principal: Principal, choice: Mani
 
 
 def check_sessions(connection: Connection, principal: Principal, projects_by_id: Mapping[str, str]) -> None:
-    """Denied unless all sessions may be read; `projects_by_id` has the project that each id is said to be of, or nothing."""
-    actual_projects = {experiment.id: experiment.standing.project for experiment in find_experiments(connection, principal, list(projects_by_id))}
-    if any(project_name and project_name.casefold() != actual_projects.get(name, "").casefold() for name, project_name in projects_by_id.items()):
+    """Denied unless all sessions may be read; `projects_by_id` has the project of each id, or nothing."""
+    actual_projects = {
+        experiment.id: experiment.standing.project
+        for experiment in find_experiments(connection, principal, list(projects_by_id))
+    }
+    if any(
+        project_name and project_name.casefold() != actual_projects.get(name, "").casefold()
+        for name, project_name in projects_by_id.items()
+    ):
         raise_denied(AccessDecision.HIDDEN)
 
 
-def make_zip_choices(parts: Iterable[SessionPart], options: Iterable[str]) -> tuple[list[tuple[str, ResourceChoice]], MemberNaming]:
+def make_zip_choices(
+    parts: Iterable[SessionPart], options: Iterable[str]
+) -> tuple[list[tuple[str, ResourceChoice]], MemberNaming]:
     """What a zip of them holds, and how its members are called: by the folders of the manifest."""
     names_by_session = {part.uuid: part.names for part in parts}
     between = "/" if "simplified" in set(options) else "/files/"

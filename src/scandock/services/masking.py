@@ -23,7 +23,7 @@ def mask(url: str | None) -> str | None:
 
 
 def _mask_part(part: str, *, is_query: bool) -> str:
-    """What stands between two `&`, without the value of a secret; `is_query`: it begins with a key, else after a `?`."""
+    """What stands between two `&`, without a secret's value; `is_query`: it begins with a key, else after a `?`."""
     pieces = part.split("=")
     for at, piece in enumerate(pieces[:-1]):
         key = piece if is_query and at == 0 else piece.partition("?")[2]

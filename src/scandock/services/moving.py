@@ -13,8 +13,8 @@ from sqlalchemy import Connection, select
 from scandock.access.principal import Principal, ProjectRights, RequestInfo, decide_access_of
 from scandock.catalog.assessors import assessors_labelled
 from scandock.catalog.engine import Catalog
-from scandock.catalog.records import SessionRecord
 from scandock.catalog.own_resources import Holder
+from scandock.catalog.records import SessionRecord
 from scandock.catalog.tables import project, session, tree
 from scandock.catalog.view import SqlView
 from scandock.model import uris
@@ -27,11 +27,11 @@ from scandock.rules.errors import LabelUnusable, ProjectUnknown
 from scandock.rules.labels import OWN_ID, clean_label, label_key
 from scandock.rules.naming import own_id_error
 from scandock.rules.notices import Notice, make_notice
-from scandock.rules.permissions import Action, AccessDecision
+from scandock.rules.permissions import AccessDecision, Action
 from scandock.rules.prearchive import PrearchiveSlots
 from scandock.services import audit, rights
-from scandock.services.session_errors import LabelTaken, SessionFolderMissing
 from scandock.services.label_conflicts import find_label_warnings
+from scandock.services.session_errors import LabelTaken, SessionFolderMissing
 from scandock.store.paths import tree_path
 from scandock.store.port import Store
 
@@ -118,7 +118,9 @@ def move_session(
     label, subject = check_label(label), check_label(subject)
     with context.catalog.read() as connection:
         source = rights.find_waiting_session(connection, context.principal, uuid, Action.PREARCHIVE_EDIT)
-        project_id, target_project = _find_target_project(connection, context.principal, source, project_name or source.project)
+        project_id, target_project = _find_target_project(
+            connection, context.principal, source, project_name or source.project
+        )
     stamp = source.timestamp
 
     def names(connection: Connection) -> set[LockName]:
@@ -151,10 +153,14 @@ def move_session(
                 row = replace(row, held=_rename_in_hold(source, row.label))
             warnings = subject_warnings(connection, target_project, row.subject, source)
             warnings += find_label_warnings(connection, project_id, target_project, row.label, source)
-        return publish_session_row(context, running, source, row, target_project, warnings=warnings, dry_run=dry_run, action=action)
+        return publish_session_row(
+            context, running, source, row, target_project, warnings=warnings, dry_run=dry_run, action=action
+        )
 
 
-def _choose_timestamp(context: ServiceContext, connection: Connection, source: SessionRecord, target_project: str) -> str:
+def _choose_timestamp(
+    context: ServiceContext, connection: Connection, source: SessionRecord, target_project: str
+) -> str:
     """Its own timestamp, unless another session of the project that it goes to has that."""
     if target_project == source.project or not SqlView(connection).is_timestamp_taken(target_project, source.timestamp):
         return source.timestamp
@@ -249,7 +255,9 @@ def check_label(label: str | None) -> str | None:
     return label
 
 
-def _find_target_project(connection: Connection, principal: Principal, source: SessionRecord, name: str) -> tuple[int, str]:
+def _find_target_project(
+    connection: Connection, principal: Principal, source: SessionRecord, name: str
+) -> tuple[int, str]:
     """Number and id of the project that a session is to go to, named in any case.
 
     Usage `project_unknown`, in the same words where there is none and where it may not be known of.

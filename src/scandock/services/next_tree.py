@@ -12,7 +12,16 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from scandock.catalog.own_resources import Holder
-from scandock.catalog.trees import NO_ANNOTATIONS, FileRow, ResourceRow, ScanRow, FileAnnotations, files_of, resources_of, scans_of
+from scandock.catalog.trees import (
+    NO_ANNOTATIONS,
+    FileAnnotations,
+    FileRow,
+    ResourceRow,
+    ScanRow,
+    files_of,
+    resources_of,
+    scans_of,
+)
 from scandock.model.errors import Usage
 from scandock.publishing.tree_plan import BaseTree, Rename, ResourceSums, TreePlan, set_sums
 from scandock.services.file_errors import FileExists, FilePathInvalid, FileUnknown, ResourceUnknown
@@ -106,7 +115,13 @@ class NextTree:
     # -- changing ------------------------------------------------------------------------------------------------
 
     def put(
-        self, stage: Stage, place: ResourcePath, files: Sequence[StagedFile], *, overwrite: bool | None, kind: tuple[str, str, str]
+        self,
+        stage: Stage,
+        place: ResourcePath,
+        files: Sequence[StagedFile],
+        *,
+        overwrite: bool | None,
+        kind: tuple[str, str, str],
     ) -> int:
         """Let staged files stand in a resource, made where missing as `kind` (content, format, tags); how many are new.
 
@@ -261,7 +276,9 @@ class NextTree:
         """The whole of it; a scan or a resource may be empty, and stays."""
         set_sums(self.scans, self.resources, self._sums())
         source = self.source
-        base = BaseTree(name=tree_path(source.parts), tree_id=source.tree_id, last=self.last, files=self._unchanged_paths)
+        base = BaseTree(
+            name=tree_path(source.parts), tree_id=source.tree_id, last=self.last, files=self._unchanged_paths
+        )
         return TreePlan(
             root=CHANGED_TREE,
             scans=self.scans,
@@ -297,7 +314,8 @@ class NextTree:
     def _renames(self) -> Iterator[Rename]:
         folders = self._folders_by_number()
         return (
-            Rename(staged.rel, path_below(folders[number], name), stage) for (number, name), (stage, staged) in self.added.items()
+            Rename(staged.rel, path_below(folders[number], name), stage)
+            for (number, name), (stage, staged) in self.added.items()
         )
 
     def _rows(self) -> Iterator[FileRow]:

@@ -1,15 +1,16 @@
 """Send outcomes of imports, and damage, to subscribers (`subscriptions.py`); failed sends are tried again.
 
 What is to be told is noted with the outcome itself (`catalog/deliveries.py`); a worker sends it from there, several at
-once (`workers/message_sender.py`), so that a slow receiver keeps no other waiting (`DeliverySlots`). A delivery is taken by pushing
-its next attempt away, so that two workers don't send it twice, and one that dies loses nothing.
+once (`workers/message_sender.py`), so that a slow receiver keeps no other waiting (`DeliverySlots`). A delivery is
+taken by pushing its next attempt away, so that two workers don't send it twice, and one that dies loses nothing.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
+
 from scandock.web import urls
-from typing import TYPE_CHECKING
+
 if TYPE_CHECKING:
     from scandock.services.damage import DamageFigures
     from scandock.services.notify_settings import NotifySettings
@@ -21,7 +22,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 from sqlalchemy import ColumnElement, Connection, func, or_, select, update
 
@@ -40,7 +41,6 @@ from scandock.services.mail import send_mail
 from scandock.services.notify_settings import NotifySettings
 from scandock.services.outbound_connections import connection_error_reason
 from scandock.services.webhooks import post_signed
-from scandock.web import urls
 
 if TYPE_CHECKING:
     from scandock.services.settings import Settings
@@ -126,11 +126,15 @@ def send_due_deliveries(
     return counts
 
 
-def _try_delivery(catalog: Catalog, claimed: dict[str, Any], notify_settings: NotifySettings, counts: DeliveryCounts) -> None:
+def _try_delivery(
+    catalog: Catalog, claimed: dict[str, Any], notify_settings: NotifySettings, counts: DeliveryCounts
+) -> None:
     try:
         _send_delivery(claimed, notify_settings)
     except (ScandockError, OSError, ValueError) as error:
-        _postpone(catalog, claimed, str(error) if isinstance(error, ScandockError) else connection_error_reason(error), counts)
+        _postpone(
+            catalog, claimed, str(error) if isinstance(error, ScandockError) else connection_error_reason(error), counts
+        )
         return
     with catalog.write() as connection:
         values: dict[str, Any] = {"state": "sent", "error": "", "done": catalog.now()}
@@ -144,7 +148,14 @@ def _try_delivery(catalog: Catalog, claimed: dict[str, Any], notify_settings: No
 def _log_delivery(claimed: dict[str, Any], message: str, **facts: Any) -> None:  # noqa: ANN401
     """Tell the log of a delivery of an import's outcome; of damage the worker does."""
     if claimed["uuid"] is not None:
-        log_step(message, claimed["uuid"], delivery=claimed["id"], by=claimed["kind"], attempt=claimed["attempts"] + 1, **facts)
+        log_step(
+            message,
+            claimed["uuid"],
+            delivery=claimed["id"],
+            by=claimed["kind"],
+            attempt=claimed["attempts"] + 1,
+            **facts,
+        )
 
 
 def _read_damage(connection: Connection, claimed: dict[str, Any]) -> DamageFigures:
@@ -163,7 +174,9 @@ def _due_condition(now: Any) -> ColumnElement[bool]:  # noqa: ANN401  a number, 
     return is_due(delivery.c.next_at, now, LONGEST_PAUSE_MS)
 
 
-def _claim_delivery(catalog: Catalog, seconds: float, conditions: Sequence[ColumnElement[bool]]) -> dict[str, Any] | None:
+def _claim_delivery(
+    catalog: Catalog, seconds: float, conditions: Sequence[ColumnElement[bool]]
+) -> dict[str, Any] | None:
     """The next delivery that is due, taken for a while, with all that is to be told."""
     with catalog.write() as connection:
         now = connection.execute(select(catalog.now())).scalar_one()
@@ -222,7 +235,9 @@ def _send_delivery(claimed: dict[str, Any], settings: NotifySettings) -> None:
         subject, text = format_email(claimed, settings)
         send_mail(settings, claimed["target"], subject, text)
     else:
-        post_signed(settings, claimed["target"], claimed["secret"], claimed["subscription"], build_payload(claimed, settings))
+        post_signed(
+            settings, claimed["target"], claimed["secret"], claimed["subscription"], build_payload(claimed, settings)
+        )
 
 
 def _parse_report(claimed: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -245,7 +260,11 @@ def format_email(claimed: dict[str, Any], settings: NotifySettings) -> tuple[str
     count, place = summarize_kept_files(report.get("entries") or {}, states)
     lines += ["", f"Sessions: {len(sessions)}" + _format_counts(states), f"Files {place}: {count}"]
     if settings.labels:
-        lines += [f"- {import_session['project']} / {import_session['label']}: {import_session['state']}" for import_session in sessions if import_session.get("label")]
+        lines += [
+            f"- {import_session['project']} / {import_session['label']}: {import_session['state']}"
+            for import_session in sessions
+            if import_session.get("label")
+        ]
     if claimed["code"]:
         lines.append(f"Code: {claimed['code']}")
     lines += ["", f"Import: {claimed['uuid']}"]
@@ -281,14 +300,19 @@ def build_payload(claimed: dict[str, Any], settings: NotifySettings) -> dict[str
         "finished": claimed["finished"],
         "entries": report.get("entries") or {},
         "bytes": report.get("bytes") or {},
-        "sessions": [{"state": import_session.get("state"), "files": import_session.get("files")} for import_session in sessions],
+        "sessions": [
+            {"state": import_session.get("state"), "files": import_session.get("files")} for import_session in sessions
+        ],
         "url": settings.public_url + urls.api_import(claimed["uuid"]) if settings.public_url else None,
     }
     if settings.labels:
         content["archive"] = claimed["archive"]
         content["message"] = claimed["message"]
         content["sessions"] = [
-            {name: import_session.get(name) for name in ("uri", "project", "subject", "label", "state", "code", "files")}
+            {
+                name: import_session.get(name)
+                for name in ("uri", "project", "subject", "label", "state", "code", "files")
+            }
             for import_session in sessions
         ]
     return content

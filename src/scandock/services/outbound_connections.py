@@ -27,7 +27,9 @@ _lookups = threading.BoundedSemaphore(MAX_LOOKUPS)
 
 def connection_error_reason(error: Exception) -> str:
     """Why another server could not be used, as a sentence for people: no word of Python's or a library's is in it."""
-    return next((sentence for kinds, sentence in _REASONS if isinstance(error, kinds)), "It did not answer as it should.")
+    return next(
+        (sentence for kinds, sentence in _REASONS if isinstance(error, kinds)), "It did not answer as it should."
+    )
 
 
 _REASONS: Final[tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...]] = (

@@ -65,4 +65,12 @@ class OwnLogins:
         return self._asker.account_id
 
     def _record(self, connection: Connection, details: dict[str, str | int]) -> None:
-        record(connection, self._asker, AuditAction.LOGOUT, "account", self._asker.uuid, request=self._request, details=details)
+        record(
+            connection,
+            self._asker,
+            AuditAction.LOGOUT,
+            "account",
+            self._asker.uuid,
+            request=self._request,
+            details=details,
+        )

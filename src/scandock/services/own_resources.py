@@ -9,11 +9,11 @@ from typing import Final
 from sqlalchemy import Connection
 
 from scandock.access.principal import Principal
-from scandock.catalog.records import SessionRecord
 from scandock.catalog.own_resources import Holder, OwnResources, find_own_resources, stored_own_resources
+from scandock.catalog.records import SessionRecord
 from scandock.catalog.tables import file, resource
 from scandock.rules.permissions import Action
-from scandock.services import audit, session_contents, rights
+from scandock.services import audit, rights, session_contents
 from scandock.services.moving import ServiceContext
 from scandock.services.records import File
 
@@ -48,7 +48,9 @@ def find_holder_for(
     """The shelf of a UUID, where `principal` may do `action` to it, else the session as `rights.find_session_for`."""
     own = find_own_resources(connection, uuid)
     if own is None:
-        return rights.find_session_for(connection, principal, uuid, action, prearchive_action=prearchive_action, place=place)
+        return rights.find_session_for(
+            connection, principal, uuid, action, prearchive_action=prearchive_action, place=place
+        )
     check_right(connection, principal, own, action)
     return own
 
@@ -80,7 +82,11 @@ def audit_target(holder: Holder) -> tuple[str, str]:
 
 
 def record_in_audit(
-    context: ServiceContext, connection: Connection, action: str, holder: Holder, details: Mapping[str, audit.DetailValue] | None = None
+    context: ServiceContext,
+    connection: Connection,
+    action: str,
+    holder: Holder,
+    details: Mapping[str, audit.DetailValue] | None = None,
 ) -> None:
     """Write a line of the audit trail about a session's files, or a shelf's."""
     kind, target = audit_target(holder)

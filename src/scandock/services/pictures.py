@@ -28,14 +28,14 @@ from scandock.services.audit import AuditAction
 from scandock.services.damaged_files import find_damaged_numbers, why_no_picture
 from scandock.services.decoding import BUSY, NO_ROOM, DecoderResult, Pictures
 from scandock.services.downloads import open_session_snapshot
-from scandock.services.response_buffers import WorkLock
 from scandock.services.moving import ServiceContext
 from scandock.services.records import path_of
+from scandock.services.response_buffers import BufferReservation
 from scandock.services.session_errors import ChangedMeanwhile, ImageUnknown, ScanUnknown
 from scandock.store.paths import RelPath
-from scandock.viewing.decoder_messages import MAX_FILES
-from scandock.viewing.stack import Stack, sort_images
+from scandock.viewing.decoder_messages import MAX_DESCRIPTORS
 from scandock.viewing.question_queue import Requester
+from scandock.viewing.stack import Stack, sort_images
 
 if TYPE_CHECKING:
     from scandock.store.port import Snapshot
@@ -107,7 +107,7 @@ class ScanView:
                 self.pictures.forget_view(view)
             raise
 
-    def room(self, size: int) -> WorkLock:
+    def room(self, size: int) -> BufferReservation:
         """Room for what is made for whoever looks. AnswersFull."""
         return self.pictures.held.hold(self.asker.who, size)
 
@@ -205,8 +205,8 @@ def _make_stack(view: ScanView) -> tuple[Stack, bool]:
     with contextlib.ExitStack() as exits:
         snapshot = exits.enter_context(_open_tree(view))
         exits.enter_context(view.room(len(rows) * _ROW_BYTES))
-        for start in range(0, min(len(rows), MAX_FILES), MAX_FILES):
-            batch = rows[start : min(start + MAX_FILES, MAX_FILES)]
+        for start in range(0, min(len(rows), MAX_FILES), MAX_DESCRIPTORS):
+            batch = rows[start : min(start + MAX_DESCRIPTORS, MAX_FILES)]
             streams: list[tuple[RowMapping, int]] = []
             result = view.pictures.ask(
                 {"verb": "places"}, partial(_open_files, snapshot, batch, streams),

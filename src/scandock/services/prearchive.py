@@ -17,17 +17,17 @@ from scandock.catalog.tables import scan, session
 from scandock.catalog.trees import ScanRow, scans_of
 from scandock.model.errors import ScandockError
 from scandock.model.series import EcatFacts, SeriesTally
-from scandock.pipeline.session_description import describe_scan
 from scandock.pipeline.plan import read_policies
+from scandock.pipeline.session_description import describe_scan
 from scandock.publishing.locks import locks_of
 from scandock.publishing.operations import run_operation
 from scandock.rules.notices import FACT_WARNINGS, Notice
 from scandock.rules.permissions import Action
-from scandock.rules.session_fields import merge_attributes
 from scandock.rules.session_attributes import session_attributes
+from scandock.rules.session_fields import merge_attributes
 from scandock.rules.session_types import session_type
 from scandock.services import rights
-from scandock.services.moving import ServiceContext, Outcome
+from scandock.services.moving import Outcome, ServiceContext
 
 MAX_SESSIONS = 500
 """Sessions of one request."""
@@ -83,7 +83,9 @@ def _where(outcome: Outcome) -> str:
     return f"It {'would stand' if outcome.dry_run else 'stands now'} at {outcome.after}."
 
 
-def rebuild_session(context: ServiceContext, uuid: str, *, headers_first: bool = False, dry_run: bool = False) -> Outcome:
+def rebuild_session(
+    context: ServiceContext, uuid: str, *, headers_first: bool = False, dry_run: bool = False
+) -> Outcome:
     """Write a session's attributes, and those of its scans, anew from the facts that its objects gave.
 
     Files, labels and what people set stay, the type too; `headers_first`: what the objects say goes before what people
@@ -129,7 +131,9 @@ def _rebuild_outcome(source: SessionRecord, rebuilt: _RebuiltValues, *, dry_run:
 
 
 def _find_editable(connection: Connection, context: ServiceContext, uuid: str) -> SessionRecord:
-    return rights.find_session_for(connection, context.principal, uuid, Action.SESSION_EDIT, prearchive_action=Action.PREARCHIVE_EDIT)
+    return rights.find_session_for(
+        connection, context.principal, uuid, Action.SESSION_EDIT, prearchive_action=Action.PREARCHIVE_EDIT
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,19 +150,25 @@ class _RebuiltValues:
     changed_scans: frozenset[int]
 
 
-def _read_values(context: ServiceContext, connection: Connection, source: SessionRecord, headers_first: bool) -> _RebuiltValues:
+def _read_values(
+    context: ServiceContext, connection: Connection, source: SessionRecord, headers_first: bool
+) -> _RebuiltValues:
     zone = context.settings.zone
     scans = scans_of(connection, source.tree_id)
     before = {each_row.n: _scan_values(each_row) for each_row in scans}
     for each_row in scans:
         describe_scan(each_row, zone)
-    ecat: list[EcatFacts] = [facts for each_row in scans if isinstance(each_row.facts, list) for facts in each_row.facts]
+    ecat: list[EcatFacts] = [
+        facts for each_row in scans if isinstance(each_row.facts, list) for facts in each_row.facts
+    ]
     tallies = [each_row.facts for each_row in scans if isinstance(each_row.facts, SeriesTally)]
     new_attributes, fields_said = session_attributes(tallies, ecat, zone)
     stays = [name for name in source.fields_by_hand if not (headers_first and new_attributes.get(name))]
     attributes = merge_attributes(source.attributes, new_attributes, stays, by_hand=source.by_hand)
     _, policy = read_policies(connection)[source.project]
-    kind = session_type([each_row.xsi_type for each_row in scans], [each_row.modality for each_row in scans], policy.petmr)
+    kind = session_type(
+        [each_row.xsi_type for each_row in scans], [each_row.modality for each_row in scans], policy.petmr
+    )
     if source.type_by_hand:
         kind = source.xsi_type
     had = [Notice(**each_row) for each_row in source.warnings if each_row["code"] not in FACT_WARNINGS]
@@ -179,12 +189,19 @@ def _scan_values(row: ScanRow) -> tuple[Any, ...]:
     return (dict(row.attributes), row.type, row.xsi_type, row.modality)
 
 
-def _write_values(context: ServiceContext, connection: Connection, source: SessionRecord, rebuilt: _RebuiltValues) -> None:
+def _write_values(
+    context: ServiceContext, connection: Connection, source: SessionRecord, rebuilt: _RebuiltValues
+) -> None:
     for scan_row in rebuilt.scans:
         connection.execute(
             update(scan)
             .where(scan.c.tree_id == source.tree_id, scan.c.n == scan_row.n)
-            .values(attributes=json.dumps(scan_row.attributes), type=scan_row.type, xsi_type=scan_row.xsi_type, modality=scan_row.modality)
+            .values(
+                attributes=json.dumps(scan_row.attributes),
+                type=scan_row.type,
+                xsi_type=scan_row.xsi_type,
+                modality=scan_row.modality,
+            )
         )
     connection.execute(
         update(session)

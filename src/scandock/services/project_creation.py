@@ -88,7 +88,15 @@ def create_project(
                 insert(member).values(project_id=key[0], account_id=principal.account_id, role=Role.OWNER)
             )
             connection.execute(insert(project_maker).values(project_id=key[0], account_id=principal.account_id))
-        record(connection, principal, AuditAction.PROJECT_CREATE, "project", project_id, project=project_id, request=request)
+        record(
+            connection,
+            principal,
+            AuditAction.PROJECT_CREATE,
+            "project",
+            project_id,
+            project=project_id,
+            request=request,
+        )
         describe(connection, key[0])
     return MadeProject(id=project_id, name=name or project_id, prearchive_code=prearchive_code, accessibility="private")
 

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from scandock.access.principal import Door, Principal, RequestInfo, raise_denied
 from scandock.catalog.engine import Catalog
+from scandock.catalog.own_resources import list_own_resources
 from scandock.catalog.projects import deleted_name, unfinished_deletions
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import (
@@ -25,11 +26,10 @@ from scandock.catalog.server_tables import (
     trashed,
 )
 from scandock.catalog.sessions import find_session
-from scandock.catalog.own_resources import list_own_resources
 from scandock.catalog.subjects import drop_subjects
 from scandock.catalog.tables import project, project_deletion, reservation, session, subject, upload
-from scandock.model.errors import Fault, ScandockError, Usage
 from scandock.model.crash_points import reach
+from scandock.model.errors import Fault, ScandockError, Usage
 from scandock.model.verdicts import UNFINISHED
 from scandock.publishing.errors import RecoveryFailed
 from scandock.publishing.locks import deletion_lock, is_lock_of
@@ -37,7 +37,7 @@ from scandock.publishing.operations import Operation, run_operation
 from scandock.publishing.reserve import find_holders, lock_projects, reserve
 from scandock.rules.errors import ProjectIdReserved
 from scandock.rules.labels import UNASSIGNED
-from scandock.rules.permissions import Action, AccessDecision
+from scandock.rules.permissions import AccessDecision, Action
 from scandock.services import rights
 from scandock.services.moving import ServiceContext
 from scandock.services.project_errors import ProjectBusy
@@ -127,7 +127,10 @@ def _begin_deletion(context: ServiceContext, name: str, *, with_files: bool) -> 
         if row.name == UNASSIGNED:
             raise ProjectIdReserved(f"{UNASSIGNED} can't be deleted.", "Choose another project.")
         lock_projects(connection, {row.name}, deleting=True)
-        if connection.execute(unfinished_deletions().where(project_deletion.c.project_id == number)).first() is not None:
+        if (
+            connection.execute(unfinished_deletions().where(project_deletion.c.project_id == number)).first()
+            is not None
+        ):
             return number
         _check_idle(connection, number, row.name)
         if not with_files:

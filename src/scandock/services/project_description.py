@@ -60,7 +60,7 @@ def read_description(connection: Connection, name: str, *, with_contact: bool) -
 
 
 def create_described_project(context: ServiceContext, project_id: str, fields: ProjectChanges) -> str:
-    """Make a project with all that is said of it; its id. Denied; Usage as `create_project` and `_write_description`."""
+    """Make a project with its description; its id. Denied; Usage as `create_project` and `_write_description`."""
 
     def describe(connection: Connection, number: int) -> None:
         _write_description(connection, number, "{}", fields)
@@ -68,7 +68,13 @@ def create_described_project(context: ServiceContext, project_id: str, fields: P
             _set_accessibility(context, connection, project_id, fields.accessibility)
 
     created = create_project(
-        context.catalog, context.settings, context.principal, project_id, fields.title, context.request, describe=describe
+        context.catalog,
+        context.settings,
+        context.principal,
+        project_id,
+        fields.title,
+        context.request,
+        describe=describe,
     )
     return created.id
 
@@ -127,7 +133,9 @@ def _write_description(connection: Connection, number: int, old_json: str, chang
     return sorted({*changed, *(["alias"] if changes.aliases or changes.no_aliases else [])})
 
 
-def _set_accessibility(context: ServiceContext, connection: Connection, name: str, accessibility: Accessibility) -> None:
+def _set_accessibility(
+    context: ServiceContext, connection: Connection, name: str, accessibility: Accessibility
+) -> None:
     """Say who sees a project without a role in it."""
     before = members.set_accessibility(connection, name, accessibility)
     if before is not accessibility:

@@ -38,7 +38,7 @@ def check_name_free(connection: Connection, kind: NameKind, name: str, *, projec
     """
     if is_taken(connection, name, project_id=project_id):
         raise _ERRORS.get(kind, TitleTaken)(
-            f"The {kind} {name.strip()[:MAX_SHOWN]!r} is taken: it is the id, the title, the secondary ID or an alias of"
-            " another project.",
+            f"The {kind} {name.strip()[:MAX_SHOWN]!r} is taken: it is the id, the title, the secondary ID or an alias"
+            " of another project.",
             f"Choose another {kind}.",
         )

@@ -21,14 +21,14 @@ from scandock.model.xnat_ids import subject_id
 from scandock.publishing.deletes import Removal
 from scandock.publishing.intents import OwnResourcesRow
 from scandock.publishing.locks import locks_of
-from scandock.publishing.operations import run_operation, retry_while_busy, lock_names
+from scandock.publishing.operations import lock_names, retry_while_busy, run_operation
 from scandock.queue.tokens import new_uuid
-from scandock.rules.permissions import Action, AccessDecision
-from scandock.services import audit, rights, own_resources
-from scandock.services.xnat_lookup import SubjectRecord
-from scandock.services.session_creation import find_project_for_changes, upsert_resource, publish_empty_tree
+from scandock.rules.permissions import AccessDecision, Action
+from scandock.services import audit, own_resources, rights
 from scandock.services.moving import ServiceContext, current_inode
 from scandock.services.project_errors import OwnFilesLeft
+from scandock.services.session_creation import find_project_for_changes, publish_empty_tree, upsert_resource
+from scandock.services.xnat_lookup import SubjectRecord
 from scandock.store.paths import tree_path
 
 
@@ -95,7 +95,9 @@ def _create_own_resources(context: ServiceContext, template: OwnResources) -> st
                 return current.uuid
 
         def note(connection: Connection) -> None:
-            own_resources.record_in_audit(context, connection, "edit", template, {"fields": ["resources"], "made": True})
+            own_resources.record_in_audit(
+                context, connection, "edit", template, {"fields": ["resources"], "made": True}
+            )
 
         publish_empty_tree(running, tree_path(template.parts), row, (), note)
     return row.uuid
@@ -138,7 +140,9 @@ def check_no_files(context: ServiceContext, all_resources: Iterable[OwnResources
             raise OwnFilesLeft(whose, files, context.settings.trash_days)
 
 
-def remove_own_resources(context: ServiceContext, target: OwnResources, *, with_files: bool, deleting: bool = False) -> None:
+def remove_own_resources(
+    context: ServiceContext, target: OwnResources, *, with_files: bool, deleting: bool = False
+) -> None:
     """Take a shelf away, its tree into the trash folder. Denied, Usage `has_own_files`, `session_busy`.
 
     `deleting`: its project is being deleted, for which the right was asked when that began.

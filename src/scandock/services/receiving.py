@@ -22,9 +22,9 @@ from scandock.model.crash_points import reach
 from scandock.model.upload_log import log_step
 from scandock.model.verdicts import ImportState
 from scandock.queue.enqueue import accept
+from scandock.queue.notify import notify
 from scandock.queue.owner import is_elsewhere, is_gone, this_owner
 from scandock.queue.tokens import new_uuid
-from scandock.queue.notify import notify
 from scandock.rules.import_request import ImportRequest
 from scandock.services import upload_errors
 from scandock.services.audit import AuditAction, DetailValue, record
@@ -69,7 +69,8 @@ class ReceivingLimits:
         """How long the space of an upload is kept after its last byte.
 
         A whole body comes in one request or not at all: its reservation is that request's lease. Where it was not
-        renewed, nobody brings the upload any more, and it is cleared away (`cleaning.uploads.delete_abandoned_uploads`).
+        renewed, nobody brings the upload any more, and it is cleared away
+        (`cleaning.uploads.delete_abandoned_uploads`).
         """
         return self.reserved_ms if door == "tus" else self.lease_ms
 
@@ -237,7 +238,9 @@ class UploadReceiver:
     def _check_space(self, connection: Connection, incoming_upload: IncomingUpload, received: int) -> None:
         self.space.alone(connection)
         remaining = 0 if incoming_upload.size is None else max(0, incoming_upload.size - received)
-        self.space.check(connection, incoming_upload.account_id, remaining, received=received, upload_id=incoming_upload.upload_id)
+        self.space.check(
+            connection, incoming_upload.account_id, remaining, received=received, upload_id=incoming_upload.upload_id
+        )
 
     def accept(
         self,
@@ -265,9 +268,13 @@ class UploadReceiver:
                     .where(upload.c.id == incoming_upload.upload_id)
                     .values(archive=offer.filename, request=offer.request.to_json())
                 )
-            connection.execute(update(reception).where(reception.c.upload_id == incoming_upload.upload_id).values(**values))
+            connection.execute(
+                update(reception).where(reception.c.upload_id == incoming_upload.upload_id).values(**values)
+            )
             audited = incoming_upload if offer is None else replace(incoming_upload, project_id=offer.project_id)
-            make_audit_writer(AuditAction.UPLOAD, principal, request, {"bytes": received, "door": incoming_upload.door})(connection, audited)
+            make_audit_writer(
+                AuditAction.UPLOAD, principal, request, {"bytes": received, "door": incoming_upload.door}
+            )(connection, audited)
         reach("accepted")
         notify(self.store.path)
         return True
@@ -279,7 +286,11 @@ class UploadReceiver:
         """
         with self.catalog.read() as connection:
             row = connection.execute(_select_offers().where(upload.c.id == incoming_upload.upload_id)).first()
-        if row is None or not _is_same_offer(row, offer) or (row.received, row.metadata) != (received, _format_digest(digest)):
+        if (
+            row is None
+            or not _is_same_offer(row, offer)
+            or (row.received, row.metadata) != (received, _format_digest(digest))
+        ):
             raise upload_errors.KeyReused
 
     def set_mapping(self, incoming_upload: IncomingUpload, mapping: str, note: AuditWriter | None = None) -> bool:
@@ -337,7 +348,9 @@ class UploadReceiver:
                 raise upload_errors.UploadRunning
             self.store.spool(row.uuid).discard()
             connection.execute(delete(upload).where(upload.c.id == row.id))
-            self.catalog.after_commit(connection, partial(log_step, "upload given up", row.uuid, bytes=existing.received))
+            self.catalog.after_commit(
+                connection, partial(log_step, "upload given up", row.uuid, bytes=existing.received)
+            )
             self.catalog.after_commit(connection, partial(self.broken.discard, row.uuid))
             return None
         if offer.door == "multipart":  # its body's size says little, and fields may follow the archive: `check_same`
@@ -446,9 +459,12 @@ def make_audit_writer(
     """What writes a line about an upload, in the project that it is for where one is named."""
 
     def note(connection: Connection, incoming_upload: IncomingUpload) -> None:
-        project_name = connection.execute(select(project.c.name).where(project.c.id == incoming_upload.project_id)).scalar()
+        project_name = connection.execute(
+            select(project.c.name).where(project.c.id == incoming_upload.project_id)
+        ).scalar()
         record(
-            connection, principal, action, kind, incoming_upload.uuid, project=project_name or "", request=request, details=details
+            connection, principal, action, kind, incoming_upload.uuid, project=project_name or "", request=request,
+            details=details
         )  # fmt: skip
 
     return note

@@ -14,8 +14,8 @@ from pydantic import Field
 from sqlalchemy import RowMapping
 
 from scandock.catalog.aliases import ALIAS_BREAK
-from scandock.catalog.records import SessionRecord, TrashedRecord
 from scandock.catalog.own_resources import Holder
+from scandock.catalog.records import SessionRecord, TrashedRecord
 from scandock.model import uris
 from scandock.model.json_records import JsonRecord, LeftOut, MaybeMoment, Moment, Notices
 from scandock.rules.choices import list_choices

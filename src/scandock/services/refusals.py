@@ -23,7 +23,7 @@ from scandock.catalog.engine import Catalog
 from scandock.model import request_limits
 from scandock.model.errors import ScandockError
 from scandock.services.audit import AuditAction, AuditOutcome, DetailValue, record
-from scandock.services.logs import error_cause, log, error_location
+from scandock.services.logs import error_cause, error_location, log
 
 MINUTE: Final = request_limits.REFUSALS_SECONDS
 MAX_KEYS: Final = request_limits.REFUSALS_TOLD_APART
@@ -91,7 +91,9 @@ def _with_count(refusal: Refusal, count: int) -> Refusal:
 
 def _record_lines(connection: Connection, lines: Sequence[Refusal]) -> None:
     ids = {line.account_id for line in lines if line.account_id is not None}
-    people = {account.id: Principal(account.id, account.uuid, account.name) for account in accounts.by_ids(connection, ids)}
+    people = {
+        account.id: Principal(account.id, account.uuid, account.name) for account in accounts.by_ids(connection, ids)
+    }
     for line in lines:
         asker = _UNKNOWN if line.account_id is None else people.get(line.account_id, _UNKNOWN)
         record(

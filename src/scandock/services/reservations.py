@@ -139,16 +139,19 @@ class SpaceReservations:
     ) -> None:
         """Fault or Usage `disk_full`, with figures and what to do, unless `needed` more bytes may come for an account.
 
-        `received` are there already, of the upload `upload_id` (or of what is `reservation`), which does not count among the
-        others. `share`: it counts as one of the account's uploads, which have a part of the space together. Who notes
-        the reservation does so in the same transaction, and has begun it with `alone`: no other one is between the two.
+        `received` are there already, of the upload `upload_id` (or of what is `reservation`), which does not count
+        among the others. `share`: it counts as one of the account's uploads, which have a part of the space together.
+        Who notes the reservation does so in the same transaction, and has begun it with `alone`: no other one is
+        between the two.
         """
         sums = self._sums(connection, account_id, upload_id, reservation)
         free = self.store.reserve(0, files=2, min_free=self.min_free) - self.min_free - sums.others_left
         available = max(0, free - sums.own_left)
         if needed > free - sums.own_left:
             self._count("disk")
-            explanation = f"beside what other uploads have reserved and the {format_bytes(self.min_free)} that stay free"
+            explanation = (
+                f"beside what other uploads have reserved and the {format_bytes(self.min_free)} that stay free"
+            )
             raise DiskFull(
                 f"{needed:,} bytes are needed, {available:,} are free {explanation}."
                 if needed
@@ -187,7 +190,9 @@ class SpaceReservations:
         if self.on_refusal is not None:
             self.on_refusal(why)
 
-    def _sums(self, connection: Connection, account_id: int, upload_id: int | None, reservation: SpaceReservation | None) -> _SpaceSums:
+    def _sums(
+        self, connection: Connection, account_id: int, upload_id: int | None, reservation: SpaceReservation | None
+    ) -> _SpaceSums:
         """Of all but the upload, or what is held, that it is asked for."""
         mine = reception.c.account_id == account_id
         query = (
@@ -204,7 +209,9 @@ class SpaceReservations:
                 sums.own_left, sums.own_received = int(outstanding or 0), int(received or 0)
             else:
                 sums.others_left = int(outstanding or 0)
-        sums.others_left += sum(each_reservation.left for each_reservation in self.held if each_reservation is not reservation)
+        sums.others_left += sum(
+            each_reservation.left for each_reservation in self.held if each_reservation is not reservation
+        )
         return sums
 
 

@@ -20,10 +20,10 @@ from scandock.rules.frame_counts import MODALITY, NUMBER_OF_FRAMES, count_ecat_f
 from scandock.rules.permissions import Action
 from scandock.services import audit
 from scandock.services.file_errors import FilePathInvalid
-from scandock.services.tree_changes import TreeChange
 from scandock.services.moving import ServiceContext
 from scandock.services.next_tree import NextTree, ResourcePath, StagedFile
-from scandock.store.paths import SENT_FILES, RelPath, path_below, label, parse_rel
+from scandock.services.tree_changes import TreeChange
+from scandock.store.paths import SENT_FILES, RelPath, label, parse_rel, path_below
 from scandock.store.port import Stage, Store, Writer
 
 _HEAD: Final = 1024 * 1024
@@ -174,7 +174,9 @@ def _add_header_facts(stage: Stage, staged_file: StagedFile) -> StagedFile:
     head = stage.read_at(staged_file.rel, 0, min(_HEAD, staged_file.size))
     try:
         if looks_like_ecat(head):
-            facts = read_ecat(head, staged_file.size, lambda offset, length: stage.read_at(staged_file.rel, offset, length))
+            facts = read_ecat(
+                head, staged_file.size, lambda offset, length: stage.read_at(staged_file.rel, offset, length)
+            )
             return replace(staged_file, frames=count_ecat_frames(facts))
         if not looks_like_dicom(head, staged_file.size):
             return staged_file

@@ -10,26 +10,26 @@ from typing import IO, Final
 from sqlalchemy import Connection
 
 from scandock.catalog.own_resources import Holder, find_holder
-from scandock.services import session_parts, own_resources
+from scandock.services import own_resources, session_parts
 from scandock.services.damaged_files import (
     DAMAGE_SENTENCES,
     Damaged,
     check_folder,
-    find_damaged_paths,
     find_damaged_holders,
+    find_damaged_paths,
     is_folder_gone,
 )
+from scandock.services.download_access import DownloadAccess
 from scandock.services.downloads import (
     MAX_COUNTED_FILES,
     OmissionLine,
     ZipDownload,
     find_omitted,
     make_omission_lines,
-    zip_time,
     make_omissions_entry,
     open_holder_snapshot,
+    zip_time,
 )
-from scandock.services.download_access import DownloadAccess
 from scandock.services.moving import ServiceContext
 from scandock.services.session_parts import FilePart, Folder, ResourcePart
 from scandock.services.zip_stream import ZipEntry, ZipStream, stored_length
@@ -61,7 +61,12 @@ def zip_sessions(
     if len(choices) == 1:
         return zip_resources(context, *choices[0], on_damage, folder, naming)
     damaged_count = sum(len(damaged_files) for damaged_files in _find_damaged(context, choices, on_damage, folder))
-    return ZipDownload("sessions.zip", None, ZipStream().chunks(_session_entries(context, choices, on_damage, folder, naming)), damaged_count)
+    return ZipDownload(
+        "sessions.zip",
+        None,
+        ZipStream().chunks(_session_entries(context, choices, on_damage, folder, naming)),
+        damaged_count,
+    )
 
 
 def _assign_folders() -> Callable[[Holder], str]:
@@ -146,15 +151,25 @@ def _session_entries(
         holder, snapshot = open_holder_snapshot(context, uuid)
         with snapshot:
             access.check(holder)
-            files, resources_by_number, damaged_kinds = _list_files(context, holder, snapshot, choose, on_damage, folder)
+            files, resources_by_number, damaged_kinds = _list_files(
+                context, holder, snapshot, choose, on_damage, folder
+            )
             lines += make_omission_lines(folder_of(holder), find_omitted(snapshot, damaged_kinds, on_damage))
-            entries = (_entry(snapshot, holder, resources_by_number[file_row.resource_n], file_row, naming) for file_row in files)
+            entries = (
+                _entry(snapshot, holder, resources_by_number[file_row.resource_n], file_row, naming)
+                for file_row in files
+            )
             yield from access.entries(holder, entries)
     yield from make_omissions_entry(lines)
 
 
 def _list_files(
-    context: ServiceContext, holder: Holder, snapshot: Snapshot, choose: ResourceChoice, on_damage: Damaged, folder: Folder | None
+    context: ServiceContext,
+    holder: Holder,
+    snapshot: Snapshot,
+    choose: ResourceChoice,
+    on_damage: Damaged,
+    folder: Folder | None,
 ) -> tuple[list[FilePart], dict[int, ResourcePart], Mapping[RelPath, str]]:
     """The files of what is wanted, their resources by number, and which are damaged and how; noted in the trail.
 
@@ -194,10 +209,15 @@ def zip_resources(
     holder, snapshot = open_holder_snapshot(context, uuid)
     try:
         files, resources_by_number, damaged_kinds = _list_files(context, holder, snapshot, choose, on_damage, folder)
-        omissions = make_omissions_entry(make_omission_lines(holder.label, find_omitted(snapshot, damaged_kinds, on_damage)))
+        omissions = make_omissions_entry(
+            make_omission_lines(holder.label, find_omitted(snapshot, damaged_kinds, on_damage))
+        )
         length = None
         if len(files) <= MAX_COUNTED_FILES:
-            members = ((member_naming(holder, resources_by_number[file_row.resource_n], file_row), file_row.bytes) for file_row in files)
+            members = (
+                (member_naming(holder, resources_by_number[file_row.resource_n], file_row), file_row.bytes)
+                for file_row in files
+            )
             length = stored_length(chain(members, ((entry.name, entry.size) for entry in omissions)))
     except BaseException:
         snapshot.close()
@@ -236,11 +256,15 @@ def _chunks(
 ) -> Iterator[bytes]:
     with snapshot:
         stream = ZipStream(moment=zip_time(holder))
-        entries = (_entry(snapshot, holder, resources_by_number[file_row.resource_n], file_row, naming) for file_row in files)
+        entries = (
+            _entry(snapshot, holder, resources_by_number[file_row.resource_n], file_row, naming) for file_row in files
+        )
         yield from stream.chunks(chain(DownloadAccess(context).entries(holder, entries), omissions))
 
 
-def _entry(snapshot: Snapshot, holder: Holder, resource: ResourcePart, file: FilePart, naming: MemberNaming) -> ZipEntry:
+def _entry(
+    snapshot: Snapshot, holder: Holder, resource: ResourcePart, file: FilePart, naming: MemberNaming
+) -> ZipEntry:
     path = path_of(resource, file)
 
     def opened() -> IO[bytes]:

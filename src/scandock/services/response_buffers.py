@@ -41,7 +41,7 @@ class ResponseBuffersFull(Coded):
         self._fill({"size": size})
 
 
-class WorkLock:
+class BufferReservation:
     """The room of one answer; given back by `close`, once."""
 
     __slots__ = ("_answers", "asker", "size")
@@ -81,7 +81,7 @@ class ResponseBuffers:
         with self._lock:
             return self._bytes.total()
 
-    def hold(self, asker: Hashable, size: int) -> WorkLock:
+    def hold(self, asker: Hashable, size: int) -> BufferReservation:
         """Room for an answer. AnswersFull; never where nothing else is held, so that the largest one can be had too."""
         with self._lock:
             own_bytes, total = self._bytes[asker], self._bytes.total()
@@ -91,9 +91,9 @@ class ResponseBuffers:
         if full:
             self._refused()
             raise ResponseBuffersFull(size)
-        return WorkLock(self, asker, size)
+        return BufferReservation(self, asker, size)
 
-    def release(self, hold: WorkLock) -> None:
+    def release(self, hold: BufferReservation) -> None:
         """What a hold's `close` does."""
         with self._lock:
             self._bytes[hold.asker] -= hold.size
@@ -104,7 +104,7 @@ class ResponseBuffers:
 class BufferedFile:
     """A body that waits in a file without a name; who takes it closes it."""
 
-    def __init__(self, file: IO[bytes], hold: WorkLock) -> None:
+    def __init__(self, file: IO[bytes], hold: BufferReservation) -> None:
         self._file = file
         self._hold = hold
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, select
 
-from scandock.access.principal import Principal, ProjectRights, raise_denied, decide_access_of, require_access
+from scandock.access.principal import Principal, ProjectRights, decide_access_of, raise_denied, require_access
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import reception
 from scandock.catalog.sessions import find_session
 from scandock.catalog.tables import tree
 from scandock.rules.labels import UNASSIGNED
-from scandock.rules.permissions import REQUIREMENTS, Action, AccessDecision
+from scandock.rules.permissions import REQUIREMENTS, AccessDecision, Action
 
 
 def check(
@@ -50,7 +50,7 @@ def find_session_for(
     prearchive_action: Action | None = None,
     place: str | None = None,
 ) -> SessionRecord:
-    """The session of a UUID, where `principal` may do `action` to it; `prearchive_action` is what the prearchive asks instead.
+    """The session of a UUID, where `principal` may do `action` to it, in the prearchive `prearchive_action`.
 
     Denied, in the same words where there is none, where it stands elsewhere than in `place`, and where it is hidden.
     """

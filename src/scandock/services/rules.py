@@ -14,8 +14,8 @@ from scandock.model.json_records import JsonRecord, MaybeMoment
 from scandock.rules.permissions import Action
 from scandock.rules.routing_rules import parse_rules
 from scandock.services.audit import AuditAction, record
-from scandock.services.editing import check_if_match
 from scandock.services.data_catalog import open_data
+from scandock.services.editing import check_if_match
 from scandock.services.project_errors import RulesKindUnknown
 
 if TYPE_CHECKING:

@@ -70,7 +70,9 @@ def _find_untyped_scans(connection: Connection, source: SessionRecord) -> list[t
         .where(session.c.id == source.id, func.coalesce(func.lower(scan_edit.c.type), "").in_(("", UNKNOWN)))
         .order_by(scan.c.n)
     )
-    return [(scan_id, key) for scan_id, description in connection.execute(query) if (key := _description_key(description))]
+    return [
+        (scan_id, key) for scan_id, description in connection.execute(query) if (key := _description_key(description))
+    ]
 
 
 def _description_key(description: str | None) -> str:

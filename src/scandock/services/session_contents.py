@@ -7,9 +7,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, ScalarSelect, Select, and_, func, select
 
 from scandock.access.principal import Principal
+from scandock.catalog.own_resources import Holder
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import damage, scan_edit
-from scandock.catalog.own_resources import Holder
 from scandock.catalog.tables import file, resource, scan
 from scandock.rules.permissions import Action
 from scandock.services import rights
@@ -32,7 +32,9 @@ RESOURCE_SORTS = {"n": resource.c.n, "label": resource.c.label, "files": resourc
 
 def find_readable_session(connection: Connection, principal: Principal, uuid: str) -> SessionRecord:
     """A session whose content the principal may read. Denied."""
-    return rights.find_session_for(connection, principal, uuid, Action.SESSION_READ, prearchive_action=Action.PREARCHIVE_READ)
+    return rights.find_session_for(
+        connection, principal, uuid, Action.SESSION_READ, prearchive_action=Action.PREARCHIVE_READ
+    )
 
 
 def list_scans(connection: Connection, principal: Principal, uuid: str, sorting: Sorting) -> Page[Scan]:

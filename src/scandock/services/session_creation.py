@@ -14,25 +14,25 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, delete, insert, select, update
 
+from scandock.catalog.project_sums import mark_project_changed
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import scan_edit
-from scandock.catalog.project_sums import mark_project_changed
 from scandock.catalog.tables import project, resource, scan, session
 from scandock.catalog.trees import ScanRow, resources_of, scans_of
 from scandock.catalog.trees import scan_values as scan_values_of
 from scandock.model.xnat_ids import experiment_number, subject_number
-from scandock.publishing.intents import SessionRow, OwnResourcesRow
+from scandock.publishing.intents import OwnResourcesRow, SessionRow
 from scandock.publishing.locks import locks_of, session_locks
-from scandock.publishing.operations import Operation, run_operation, lock_names
+from scandock.publishing.operations import Operation, lock_names, run_operation
 from scandock.publishing.tree_plan import TreePlan, build_trees
 from scandock.queue.tokens import new_uuid
 from scandock.rules.errors import LabelUnusable
 from scandock.rules.labels import UNASSIGNED, label_key
 from scandock.rules.permissions import Action
-from scandock.rules.session_fields import ADDED, parameter_attributes, list_fields_by_hand, merge_parameters
+from scandock.rules.session_fields import ADDED, list_fields_by_hand, merge_parameters, parameter_attributes
 from scandock.services import rights
-from scandock.services.editing import edit_session, check_scan_values
-from scandock.services.moving import ServiceContext, check_no_assessor, find_sessions_by_label, check_label
+from scandock.services.editing import check_scan_values, edit_session
+from scandock.services.moving import ServiceContext, check_label, check_no_assessor, find_sessions_by_label
 from scandock.services.session_errors import LabelTaken, ProjectUnassigned, ScanIdInvalid, ScanUnknown, TypeOther
 from scandock.services.session_parts import ALL
 from scandock.store.paths import CHANGED_TREE, TreePath, archive_path, scan_id
@@ -225,7 +225,9 @@ def to_column_values(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def session_transaction(context: ServiceContext, uuid: str, action: Action = Action.SESSION_EDIT) -> Iterator[tuple[Connection, SessionRecord]]:
+def session_transaction(
+    context: ServiceContext, uuid: str, action: Action = Action.SESSION_EDIT
+) -> Iterator[tuple[Connection, SessionRecord]]:
     """A transaction that changes rows of an archived session, while nobody plans with it. Denied, `session_busy`."""
 
     def find(connection: Connection) -> SessionRecord:
@@ -261,7 +263,9 @@ class ScanRequest:
     """Those that are added to it; an empty text takes one back."""
 
 
-def _create_scans(context: ServiceContext, connection: Connection, source: SessionRecord, requests: Sequence[ScanRequest]) -> None:
+def _create_scans(
+    context: ServiceContext, connection: Connection, source: SessionRecord, requests: Sequence[ScanRequest]
+) -> None:
     """Make empty scans, or say more of those that are there."""
     if not requests:
         return
@@ -343,7 +347,9 @@ def _update_scan(connection: Connection, source: SessionRecord, row: ScanRow, re
         connection.execute(update(scan).where(*where).values(attributes=json.dumps(attributes)))
 
 
-def _edit_scan(context: ServiceContext, connection: Connection, source: SessionRecord, scan_row: ScanRow, request: ScanRequest) -> None:
+def _edit_scan(
+    context: ServiceContext, connection: Connection, source: SessionRecord, scan_row: ScanRow, request: ScanRequest
+) -> None:
     """Note what a person says of a scan, where that is other than what is known of it."""
     where = (scan_edit.c.session_id == source.id, scan_edit.c.scan_id == scan_row.scan_id)
     columns = (scan_edit.c.type, scan_edit.c.quality, scan_edit.c.note, scan_edit.c.parameters)
@@ -367,7 +373,9 @@ def _edit_scan(context: ServiceContext, connection: Connection, source: SessionR
         connection.execute(insert(scan_edit).values(session_id=source.id, scan_id=scan_row.scan_id, **values))
 
 
-def create_resource(context: ServiceContext, uuid: str, scan_id: str | None, label: str, kind: Mapping[str, str]) -> bool:
+def create_resource(
+    context: ServiceContext, uuid: str, scan_id: str | None, label: str, kind: Mapping[str, str]
+) -> bool:
     """Make an empty resource, or say its content, format and tags anew; whether it is new. Usage `scan_unknown`."""
     with session_transaction(context, uuid) as (connection, source):
         scan_n = None
@@ -383,7 +391,9 @@ def create_resource(context: ServiceContext, uuid: str, scan_id: str | None, lab
     return new
 
 
-def upsert_resource(connection: Connection, tree_id: int, scan_n: int | None, label: str, kind: Mapping[str, str]) -> bool:
+def upsert_resource(
+    connection: Connection, tree_id: int, scan_n: int | None, label: str, kind: Mapping[str, str]
+) -> bool:
     """Let a tree have a resource, or say more of the one that it has; whether it is new."""
     rows = resources_of(connection, tree_id)
     existing = next((r for r in rows if r.scan_n == scan_n and r.label.casefold() == label.casefold()), None)

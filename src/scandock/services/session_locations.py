@@ -45,8 +45,18 @@ def locate_sessions(
     left_by_import = {uuid: left_session for uuid, left_session in left_by_import.items() if left_session}
     if not left_by_import:
         return {}
-    studies = {left_session.study_uid for left_sessions in left_by_import.values() for _, left_session in left_sessions if left_session.study_uid}
-    projects = {left_session.project.casefold() for left_sessions in left_by_import.values() for _, left_session in left_sessions if left_session.project}
+    studies = {
+        left_session.study_uid
+        for left_sessions in left_by_import.values()
+        for _, left_session in left_sessions
+        if left_session.study_uid
+    }
+    projects = {
+        left_session.project.casefold()
+        for left_sessions in left_by_import.values()
+        for _, left_session in left_sessions
+        if left_session.project
+    }
     both = union(_of_uploads(principal, left_by_import, studies), _of_studies(principal, projects, studies))
     by_study: dict[str | None, list[Any]] = {}
     for row in connection.execute(both):
@@ -56,7 +66,11 @@ def locate_sessions(
         return [row for key in {left_session.study_uid, None} for row in by_study.get(key, ())]
 
     return {
-        uuid: {uri: _build_location(row) for uri, left_session in left_sessions if (row := _find_best_row(uuid, uri, left_session, rows_of(left_session))) is not None}
+        uuid: {
+            uri: _build_location(row)
+            for uri, left_session in left_sessions
+            if (row := _find_best_row(uuid, uri, left_session, rows_of(left_session))) is not None
+        }
         for uuid, left_sessions in left_by_import.items()
     }
 
@@ -96,7 +110,7 @@ def _visible_condition(principal: Principal) -> Any:  # noqa: ANN401  a conditio
 def _find_best_row(uuid: str, uri: str, left_session: ImportedSession, rows: Iterable[Any]) -> Any:  # noqa: ANN401  a row, or None
     """The likeliest: at its very address; else of its upload, what waits before what is archived; else its study."""
     address = uris.parse_session(uri)
-    stamp = address.timestamp if isinstance(address, uris.PrearchiveSession) else None
+    stamp = address.timestamp if isinstance(address, uris.PrearchiveSessionUri) else None
 
     def rank(row: Any) -> tuple[bool, bool, bool]:  # noqa: ANN401
         at = row.place == "prearchive" and (row.timestamp, row.label) == (stamp, address.label)
@@ -104,8 +118,12 @@ def _find_best_row(uuid: str, uri: str, left_session: ImportedSession, rows: Ite
 
     def same(row: Any) -> bool:  # noqa: ANN401
         if left_session.study_uid is not None and row.study_uid is not None:
-            return bool(row.study_uid == left_session.study_uid) and (row.came == uuid or row.project == left_session.project)
-        return bool(row.came == uuid and (row.label == left_session.label or (stamp is not None and row.timestamp == stamp)))
+            return bool(row.study_uid == left_session.study_uid) and (
+                row.came == uuid or row.project == left_session.project
+            )
+        return bool(
+            row.came == uuid and (row.label == left_session.label or (stamp is not None and row.timestamp == stamp))
+        )
 
     return min(filter(same, rows), key=rank, default=None)
 

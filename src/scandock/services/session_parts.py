@@ -13,8 +13,8 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, select
 
-from scandock.catalog.server_tables import scan_edit
 from scandock.catalog.own_resources import Holder
+from scandock.catalog.server_tables import scan_edit
 from scandock.catalog.tables import file, resource, scan, session
 from scandock.model.xnat_ids import resource_id
 from scandock.rules.session_fields import parameter_attributes
@@ -114,7 +114,9 @@ _RESOURCE: Final = (
 )  # fmt: skip
 
 
-def find_scans(connection: Connection, holder: Holder, selector: str = "ALL", *, allow_missing: bool = False) -> list[ScanPart]:
+def find_scans(
+    connection: Connection, holder: Holder, selector: str = "ALL", *, allow_missing: bool = False
+) -> list[ScanPart]:
     """The scans of a session with what people said of them; those of `selector`: ids (`1,2`), types, or `ALL`.
 
     `NULL` are those without a type. ScanUnknown where it names one that there is not, or (`allow_missing`) where there
@@ -212,10 +214,14 @@ def find_parts_of_sessions(
         .where(sessions)
         .order_by(session.c.id, func.coalesce(scan.c.sort_key, ""), resource.c.n)
     )
-    return _group_by_session(connection, scans, ScanPart._make), _group_by_session(connection, resources, ResourcePart._make)
+    return _group_by_session(connection, scans, ScanPart._make), _group_by_session(
+        connection, resources, ResourcePart._make
+    )
 
 
-def _group_by_session(connection: Connection, query: Select[Any], make: Callable[[Iterable[Any]], T]) -> dict[int, list[T]]:
+def _group_by_session(
+    connection: Connection, query: Select[Any], make: Callable[[Iterable[Any]], T]
+) -> dict[int, list[T]]:
     rows_by_session: dict[int, list[T]] = {}
     for number, *row in connection.execute(query):
         rows_by_session.setdefault(number, []).append(make(row))

@@ -92,7 +92,9 @@ def _parse_networks(names: tuple[str, ...]) -> tuple[str, ...]:
     if names == ("none",):
         return ()
     try:  # with what is behind the prefix left out: uvicorn takes a network as it is defined alone
-        return tuple(str(ipaddress.ip_network(name, strict=False)) if "/" in name else _parse_network(name) for name in names)
+        return tuple(
+            str(ipaddress.ip_network(name, strict=False)) if "/" in name else _parse_network(name) for name in names
+        )
     except ValueError:
         raise ValueError("names no addresses; right is 127.0.0.1, 10.1.0.0/16 or none") from None
 

@@ -6,38 +6,27 @@ What a subject has of its own goes to the trash, where the request says that its
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from sqlalchemy import Connection, select, update
-from scandock.catalog.subjects import add_subject
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import ColumnElement, Connection, delete, select, update
+
+from scandock.catalog.own_resources import list_own_resources
 from scandock.catalog.project_sums import mark_project_changed
-from scandock.catalog.tables import project, subject
-from scandock.publishing.locks import subject_lock
+from scandock.catalog.server_tables import scan_edit
+from scandock.catalog.subjects import add_subject, drop_subjects
+from scandock.catalog.tables import project, session, subject
+from scandock.publishing.errors import SessionBusy
+from scandock.publishing.locks import resources_lock, subject_lock
 from scandock.publishing.operations import lock_names
 from scandock.queue.tokens import new_uuid
 from scandock.rules.labels import label_key
 from scandock.rules.permissions import Action
 from scandock.services import rights
-from scandock.services.session_creation import check_new_label, find_project_for_changes
-from scandock.services.moving import ServiceContext
-
-from collections.abc import Sequence
-
-from sqlalchemy import ColumnElement, Connection, delete, select
-
-from scandock.catalog.server_tables import scan_edit
-from scandock.catalog.own_resources import list_own_resources
-from scandock.catalog.subjects import drop_subjects
-from scandock.catalog.project_sums import mark_project_changed
-from scandock.catalog.tables import project, session, subject
-from scandock.publishing.errors import SessionBusy
-from scandock.publishing.locks import resources_lock, subject_lock
-from scandock.publishing.operations import lock_names
-from scandock.rules.permissions import Action
-from scandock.services import rights
-from scandock.services.xnat_lookup import SubjectRecord
 from scandock.services.moving import ServiceContext
 from scandock.services.project_resources import check_no_files, remove_own_resources
+from scandock.services.session_creation import check_new_label, find_project_for_changes
 from scandock.services.trash import delete_session
+from scandock.services.xnat_lookup import SubjectRecord
 
 
 def delete_scan_edits(context: ServiceContext, uuid: str, scan_ids: Sequence[str]) -> None:
@@ -67,7 +56,10 @@ def delete_subject(context: ServiceContext, subject_record: SubjectRecord, *, wi
         delete_session(context, uuid, place="archive")
     for each_resources in own_resources:
         remove_own_resources(context, each_resources, with_files=with_files)
-    reserved = {subject_lock(subject_record.project, subject_record.label), resources_lock(subject_record.project, subject_record.uuid)}
+    reserved = {
+        subject_lock(subject_record.project, subject_record.label),
+        resources_lock(subject_record.project, subject_record.uuid),
+    }
     with lock_names(context.catalog, {subject_record.project}, lambda _: reserved) as connection:
         uuids_left = _list_sessions(connection, session.c.subject_id == subject_record.number)
         if uuids_left or list_own_resources(connection, project_id=project_id, subject_id=subject_record.number):
@@ -81,7 +73,9 @@ def _list_sessions(connection: Connection, where: ColumnElement[bool]) -> list[s
     return list(connection.execute(select(session.c.uuid).where(where).order_by(session.c.id)).scalars())
 
 
-def create_subject(context: ServiceContext, project_name: str, label: str, attributes: Mapping[str, str]) -> tuple[int, bool]:
+def create_subject(
+    context: ServiceContext, project_name: str, label: str, attributes: Mapping[str, str]
+) -> tuple[int, bool]:
     """The number of a subject, made where there is none of the label; whether it is new. Denied.
 
     `attributes` is of a new one alone.
@@ -98,7 +92,9 @@ def create_subject(context: ServiceContext, project_name: str, label: str, attri
             return existing_number, False
         uuid = new_uuid()
         nonempty = {field: text for field, text in attributes.items() if text}
-        number = add_subject(context.catalog, connection, uuid=uuid, project_id=project_id, label=label, attributes=nonempty)
+        number = add_subject(
+            context.catalog, connection, uuid=uuid, project_id=project_id, label=label, attributes=nonempty
+        )
         mark_project_changed(connection, project_id)
         fields = {"fields": sorted(nonempty)} if nonempty else {}
         context.note(connection, "edit", uuid, name, {"made": True, **fields}, kind="subject")
@@ -120,7 +116,9 @@ def edit_subject(context: ServiceContext, uuid: str, attributes: Mapping[str, st
         write_subject_attributes(context, connection, uuid, attributes)
 
 
-def write_subject_attributes(context: ServiceContext, connection: Connection, uuid: str, attributes: Mapping[str, str]) -> None:
+def write_subject_attributes(
+    context: ServiceContext, connection: Connection, uuid: str, attributes: Mapping[str, str]
+) -> None:
     """Write attributes of a subject, as `edit_subject`, within the transaction of a change. Denied."""
     query = select(subject.c.id, subject.c.attributes, project.c.name.label("project")).join(
         project, project.c.id == subject.c.project_id

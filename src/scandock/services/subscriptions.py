@@ -17,7 +17,7 @@ from scandock.model.errors import CodedUsage
 from scandock.model.json_records import JsonRecord, LeftOut, MaybeMoment, Moment
 from scandock.model.verdicts import FINAL
 from scandock.queue.tokens import new_uuid
-from scandock.rules.permissions import Action, AccessDecision
+from scandock.rules.permissions import AccessDecision, Action
 from scandock.services import rights
 from scandock.services.audit import AuditAction
 from scandock.services.mail import check_address
@@ -167,7 +167,9 @@ def _find_owner(connection: Connection, context: ServiceContext, project_name: s
     return {"project_id": number}
 
 
-def list_subscriptions(connection: Connection, context: ServiceContext, project_name: str | None = None) -> list[Subscription]:
+def list_subscriptions(
+    connection: Connection, context: ServiceContext, project_name: str | None = None
+) -> list[Subscription]:
     """One's own subscriptions, or those of a project, with how their last deliveries went."""
     owner = _find_owner(connection, context, project_name)
     rows = connection.execute(

@@ -26,11 +26,11 @@ from scandock.services import rights
 from scandock.services.assessors import check_labels_of_restored
 from scandock.services.damage import count_damaged_files
 from scandock.services.file_errors import TrashGone
+from scandock.services.file_verification import mark_for_verification
+from scandock.services.moving import Outcome, ServiceContext, check_label, current_inode, find_free_timestamp
 from scandock.services.pagination import Page, Sorting, read_page
-from scandock.services.moving import ServiceContext, Outcome, find_free_timestamp, current_inode, check_label
 from scandock.services.records import Trashed
 from scandock.services.session_errors import LabelTaken
-from scandock.services.file_verification import mark_for_verification
 from scandock.store.paths import tree_path
 
 SORTS = {"deleted": trashed.c.deleted}
@@ -61,7 +61,11 @@ def delete_session(context: ServiceContext, uuid: str, *, place: str | None = No
 
 
 def move_to_trash(
-    context: ServiceContext, source: SessionRecord, find: Callable[[Connection], SessionRecord], *, deleting: bool = False
+    context: ServiceContext,
+    source: SessionRecord,
+    find: Callable[[Connection], SessionRecord],
+    *,
+    deleting: bool = False,
 ) -> None:
     """Move a session to the trash; `find` gives it as it is, or refuses, once nobody else plans with its names.
 
@@ -86,7 +90,12 @@ def move_to_trash(
 
 def _find_deletable(connection: Connection, context: ServiceContext, uuid: str, place: str | None) -> SessionRecord:
     return rights.find_session_for(
-        connection, context.principal, uuid, Action.SESSION_DELETE, prearchive_action=Action.PREARCHIVE_DELETE, place=place
+        connection,
+        context.principal,
+        uuid,
+        Action.SESSION_DELETE,
+        prearchive_action=Action.PREARCHIVE_DELETE,
+        place=place,
     )
 
 
@@ -137,16 +146,24 @@ def restore_session(context: ServiceContext, uuid: str, *, label: str | None = N
 
     def names(connection: Connection) -> set[LockName]:
         nonlocal deleted_session
-        deleted_session = replace(deleted_session, timestamp=_choose_timestamp(context, connection, project_name, deleted_session))
+        deleted_session = replace(
+            deleted_session, timestamp=_choose_timestamp(context, connection, project_name, deleted_session)
+        )
         return session_locks(
-            project_name, label=new_label, subject=deleted_session.subject, study_uid=deleted_session.study_uid, timestamp=deleted_session.timestamp
+            project_name,
+            label=new_label,
+            subject=deleted_session.subject,
+            study_uid=deleted_session.study_uid,
+            timestamp=deleted_session.timestamp,
         )
 
     with run_operation(context.catalog, context.store, "restore") as running:
         with running.reserve_names({project_name}, names) as connection:
             trashed_session = _find_trashed(connection, context, uuid)
             placement = _build_placement(context, connection, trashed_session, deleted_session, new_label)
-        after = uris.session(deleted_session.place, project_name, deleted_session.timestamp, deleted_session.subject, new_label)
+        after = uris.session(
+            deleted_session.place, project_name, deleted_session.timestamp, deleted_session.subject, new_label
+        )
         warnings = _damage_notice(context, trashed_session.tree_id, new_label)
         outcome = Outcome(session=uuid, action="restore", dry_run=dry_run, before="", after=after, warnings=warnings)
         if dry_run:
@@ -180,14 +197,22 @@ def _find_trashed(connection: Connection, context: ServiceContext, uuid: str) ->
     return record
 
 
-def _choose_timestamp(context: ServiceContext, connection: Connection, project_name: str, deleted_session: DeletedSession) -> str:
-    if deleted_session.place == "prearchive" and SqlView(connection).is_timestamp_taken(project_name, deleted_session.timestamp):
+def _choose_timestamp(
+    context: ServiceContext, connection: Connection, project_name: str, deleted_session: DeletedSession
+) -> str:
+    if deleted_session.place == "prearchive" and SqlView(connection).is_timestamp_taken(
+        project_name, deleted_session.timestamp
+    ):
         return find_free_timestamp(context, connection, project_name)
     return deleted_session.timestamp
 
 
 def _build_placement(
-    context: ServiceContext, connection: Connection, trashed_session: TrashedRecord, deleted_session: DeletedSession, label: str
+    context: ServiceContext,
+    connection: Connection,
+    trashed_session: TrashedRecord,
+    deleted_session: DeletedSession,
+    label: str,
 ) -> Placement:
     existing = connection.execute(
         select(session.c.uuid).where(

@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, select
 
 from scandock.access.principal import raise_denied
-from scandock.catalog.records import SessionRecord
 from scandock.catalog.own_resources import Holder, OwnResources, find_holder
+from scandock.catalog.records import SessionRecord
 from scandock.catalog.tables import tree
-from scandock.model.errors import ScandockError
 from scandock.model.crash_points import reach
-from scandock.publishing.intents import Placement, SessionRow, OwnResourcesRow
+from scandock.model.errors import ScandockError
+from scandock.publishing.intents import OwnResourcesRow, Placement, SessionRow
 from scandock.publishing.locks import locks_of
-from scandock.publishing.operations import Operation, run_operation, retry_while_busy
+from scandock.publishing.operations import Operation, retry_while_busy, run_operation
 from scandock.publishing.tree_plan import build_trees
-from scandock.rules.permissions import Action, AccessDecision
+from scandock.rules.permissions import AccessDecision, Action
 from scandock.services import audit, own_resources
 from scandock.services.file_errors import ResourceUnknown
 from scandock.services.moving import ServiceContext, current_inode
@@ -69,9 +69,19 @@ def _apply_changes(uuid: str, changes: Sequence[TreeChange]) -> list[BaseExcepti
             next_tree = NextTree.read(connection, source)
             results = [_apply_change(connection, change, next_tree) for change in changes]
         if next_tree.changed:
-            applied = [change for change, result_ in zip(changes, results, strict=True) if not isinstance(result_, ScandockError)]
-            placement = _build_placement(context, running, next_tree, [result.stage for result in applied if result.stage is not None])
-            audit_details = [(result, result_) for result, result_ in zip(changes, results, strict=True) if not isinstance(result_, ScandockError)]
+            applied = [
+                change
+                for change, result_ in zip(changes, results, strict=True)
+                if not isinstance(result_, ScandockError)
+            ]
+            placement = _build_placement(
+                context, running, next_tree, [result.stage for result in applied if result.stage is not None]
+            )
+            audit_details = [
+                (result, result_)
+                for result, result_ in zip(changes, results, strict=True)
+                if not isinstance(result_, ScandockError)
+            ]
 
             def note(connection: Connection) -> None:
                 for change, details in audit_details:
@@ -88,15 +98,21 @@ def _find_source(connection: Connection, uuid: str) -> Holder:
     return holder
 
 
-def _apply_change(connection: Connection, change: TreeChange, next_tree: NextTree) -> Mapping[str, audit.DetailValue] | ScandockError:
+def _apply_change(
+    connection: Connection, change: TreeChange, next_tree: NextTree
+) -> Mapping[str, audit.DetailValue] | ScandockError:
     try:
-        own_resources.find_holder_for(connection, change.context.principal, next_tree.source.uuid, change.action, place="archive")
+        own_resources.find_holder_for(
+            connection, change.context.principal, next_tree.source.uuid, change.action, place="archive"
+        )
         return change.apply(next_tree)
     except ScandockError as error:
         return error
 
 
-def _build_placement(context: ServiceContext, running: Operation, next_tree: NextTree, stages: Sequence[Stage]) -> Placement:
+def _build_placement(
+    context: ServiceContext, running: Operation, next_tree: NextTree, stages: Sequence[Stage]
+) -> Placement:
     """Build the tree, and have all of it on disk."""
     base_inode = current_inode(context, next_tree.source)
     plan = next_tree.plan()

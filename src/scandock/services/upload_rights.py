@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from scandock.access import accounts
-from scandock.access.authentication import make_principal
-from scandock.access.principal import Door, ProjectRights, decide_access_of
-from scandock.catalog.engine import Catalog
-from scandock.rules.permissions import Action, AccessDecision
-
 from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import Connection, exists, select
 
-from scandock.access.principal import Principal, raise_denied
+from scandock.access import accounts
+from scandock.access.authentication import make_principal
+from scandock.access.principal import Door, Principal, ProjectRights, decide_access_of, raise_denied
 from scandock.access.visibility import projects_where
+from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import project, routing_rules
 from scandock.rules.labels import UNASSIGNED
-from scandock.rules.permissions import REQUIREMENTS, Action, AccessDecision
+from scandock.rules.permissions import REQUIREMENTS, AccessDecision, Action
 
 MAX_PROJECTS: Final = 2_000
 """Projects that a page offers; a project beyond them is written by its id."""

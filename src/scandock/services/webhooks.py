@@ -19,10 +19,10 @@ from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 
 from scandock.model.errors import Usage
-from scandock.services.public_addresses import is_public_host
 from scandock.services.message_errors import WebhookFailed, WebhookUrlInvalid
 from scandock.services.notify_settings import NotifySettings
-from scandock.services.outbound_connections import Deadline, AddressNotPublic, connect, connection_error_reason
+from scandock.services.outbound_connections import AddressNotPublic, Deadline, connect, connection_error_reason
+from scandock.services.public_addresses import is_public_host
 
 _READ: Final = 4_096
 _MAX_URL: Final = 2_000

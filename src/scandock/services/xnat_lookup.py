@@ -9,16 +9,16 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, func, or_, select
 
-from scandock.access.principal import Principal, ProjectRights, raise_denied, decide_access_of
+from scandock.access.principal import Principal, ProjectRights, decide_access_of, raise_denied
 from scandock.catalog.aliases import find_by_alias
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import accession
 from scandock.catalog.sessions import session_rows
 from scandock.catalog.tables import project, session, subject
 from scandock.model import uris
-from scandock.model.uris import PrearchiveSession
+from scandock.model.uris import PrearchiveSessionUri
 from scandock.model.xnat_ids import experiment_id, experiment_number, subject_id, subject_number
-from scandock.rules.permissions import Action, AccessDecision
+from scandock.rules.permissions import AccessDecision, Action
 from scandock.services import rights
 
 
@@ -77,7 +77,11 @@ class SubjectRecord:
 def resolve_project(connection: Connection, principal: Principal, name: str) -> str:
     """The id of the project that is named by an alias, where one may know of that project; else what is named."""
     project_name = find_by_alias(connection, name)
-    return project_name if project_name and rights.is_allowed(connection, principal, Action.PROJECT_SEE, project_name) else name
+    return (
+        project_name
+        if project_name and rights.is_allowed(connection, principal, Action.PROJECT_SEE, project_name)
+        else name
+    )
 
 
 def find_experiment(
@@ -144,7 +148,7 @@ def find_experiments(
 
 
 def find_prearchive_session(
-    connection: Connection, principal: Principal, where: PrearchiveSession, action: Action = Action.PREARCHIVE_READ
+    connection: Connection, principal: Principal, where: PrearchiveSessionUri, action: Action = Action.PREARCHIVE_READ
 ) -> PrearchiveSession:
     """The prearchive session of an address, where one may do `action` to it.
 
@@ -168,7 +172,9 @@ def find_prearchive_session(
     return PrearchiveSession(rights.find_waiting_session(connection, principal, uuid, action))
 
 
-def list_experiments_of_subject(connection: Connection, principal: Principal, subject_record: SubjectRecord) -> list[Experiment]:
+def list_experiments_of_subject(
+    connection: Connection, principal: Principal, subject_record: SubjectRecord
+) -> list[Experiment]:
     """The archived sessions of a subject that one may read."""
     if not rights.is_allowed(connection, principal, Action.SESSION_READ, subject_record.project):
         return []
@@ -190,7 +196,9 @@ def _select_named(names: Sequence[str], in_project: str | None, of_subject: str 
     """Archived sessions with their numbers that are called by one of some ids and labels."""
     numbers = [number for name in names if (number := experiment_number(name)) is not None]
     keys = [name.casefold() for name in names if experiment_number(name) is None]
-    condition = or_(*([session.c.key.in_(keys)] if keys else []), *([accession.c.number.in_(numbers)] if numbers else []))
+    condition = or_(
+        *([session.c.key.in_(keys)] if keys else []), *([accession.c.number.in_(numbers)] if numbers else [])
+    )
     query = _select_numbered().where(session.c.place == "archive", condition)
     if in_project is not None:
         query = query.where(project.c.key == in_project.casefold())

@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Final, Protocol
 
 from scandock.model.errors import Fault
 from scandock.model.private_files import PRIVATE_FOLDER
-from scandock.store import paths, file_access, syscalls
+from scandock.store import file_access, paths, syscalls
 from scandock.store.durability import disk_fault, sync_fault, write_all
 from scandock.store.folder_cache import FOLDER_MODE, FolderCache
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import IO, TYPE_CHECKING
 
 from scandock.model.errors import Fault
-from scandock.store import paths, file_access, staging
+from scandock.store import file_access, paths, staging
 from scandock.store.durability import disk_fault, sync_file, sync_folder
 from scandock.store.errors import WorkHeld
 from scandock.store.paths import INCOMING, RECEIPTS, WORK
@@ -19,13 +19,13 @@ from scandock.store.stages import LocalStage
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from scandock.store.work_locks import LocalWorkLock
     from scandock.store.paths import DataPath, RelPath, TreePath
-    from scandock.store.port import StoreEntry, Stage, SweepResult, TrashEntry
+    from scandock.store.port import Stage, StoreEntry, SweepResult, TrashEntry
+    from scandock.store.records import FreeSpace
     from scandock.store.snapshots import LocalSnapshot
     from scandock.store.trash import Trash
     from scandock.store.trees import PublishedTrees
-    from scandock.store.records import FreeSpace
+    from scandock.store.work_locks import LocalWorkLock
 
 
 class LocalStore:

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from typing import IO, TYPE_CHECKING, Protocol
 
-from scandock.store.handles import WorkLock, Snapshot, Spool, Stage, Writer
-from scandock.store.records import AdoptResult, Blob, StoreEntry, FreeSpace, SweepResult, TrashEntry
+from scandock.store.handles import Snapshot, Spool, Stage, WorkLock, Writer
+from scandock.store.records import AdoptResult, Blob, FreeSpace, StoreEntry, SweepResult, TrashEntry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 __all__ = [
     "AdoptResult",
     "Blob",
-    "StoreEntry",
-    "WorkLock",
     "Snapshot",
     "Spool",
     "Stage",
     "Store",
+    "StoreEntry",
     "SweepResult",
     "TrashEntry",
+    "WorkLock",
     "Writer",
 ]
 

@@ -184,7 +184,9 @@ class Root:
         """Move a file or folder to where it is deleted in the background; False where it isn't there."""
         while True:
             try:
-                os.rename(path, data_path_below(TO_DELETE, os.urandom(10).hex()), src_dir_fd=self.fd, dst_dir_fd=self.fd)
+                os.rename(
+                    path, data_path_below(TO_DELETE, os.urandom(10).hex()), src_dir_fd=self.fd, dst_dir_fd=self.fd
+                )
             except FileNotFoundError:
                 if self.inode(path) is None:
                     return False

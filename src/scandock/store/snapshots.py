@@ -8,7 +8,7 @@ import stat
 import sys
 from typing import IO, TYPE_CHECKING, Final
 
-from scandock.store import paths, file_access
+from scandock.store import file_access, paths
 from scandock.store.durability import disk_fault
 from scandock.store.folder_cache import FolderCache
 from scandock.store.records import StoreEntry

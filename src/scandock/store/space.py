@@ -14,8 +14,8 @@ from scandock.store import syscalls
 from scandock.store.durability import disk_fault, write_all
 from scandock.store.errors import FilesystemOnNetwork, StoreMissing, StoreReadOnly
 from scandock.store.paths import AREAS, INCOMING, TO_DELETE, WORK, data_path_below
-from scandock.store.root import FOLDERS
 from scandock.store.records import FreeSpace
+from scandock.store.root import FOLDERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

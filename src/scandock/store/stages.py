@@ -13,11 +13,11 @@ import sys
 from typing import IO, TYPE_CHECKING, Final
 
 from scandock.model.errors import TokenLost
-from scandock.store import paths, file_access, syscalls
-from scandock.store.hardlinks import adopt
+from scandock.store import file_access, paths, syscalls
 from scandock.store.durability import disk_fault, sync_fault, write_all
 from scandock.store.errors import SyncFailed
 from scandock.store.folder_cache import FolderCache
+from scandock.store.hardlinks import adopt
 from scandock.store.records import Blob
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from scandock.store.handles import Stage
     from scandock.store.paths import DataPath, RelPath, TreePath
-    from scandock.store.root import Root
     from scandock.store.records import AdoptResult, StoreEntry
+    from scandock.store.root import Root
 
 FILE_MODE: Final = 0o644
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -14,8 +14,8 @@ from scandock.model.errors import Fault, TokenLost
 from scandock.services.settings import Settings, load_settings
 from scandock.testing.readers import thread_readers
 from scandock.workers.attempt import AttemptRequest, run_attempt
-from scandock.workers.liveness import WorkerLiveness
 from scandock.workers.errors import AttemptDied
+from scandock.workers.liveness import WorkerLiveness
 from scandock.workers.machine_faults import to_machine_fault
 from scandock.workers.worker import Worker
 from scandock.workers.worker_figures import WorkerFigures

@@ -14,7 +14,7 @@ import struct
 from collections.abc import Callable, Sequence
 from typing import IO, Any, Final, NamedTuple
 
-MAX_FILES: Final = 200
+MAX_DESCRIPTORS: Final = 200
 """Open files in one message; the kernel takes 253."""
 
 _HEAD: Final = struct.Struct("<IQ")
@@ -62,7 +62,7 @@ def receive(end: socket.socket, keep: OpenBody | None = None) -> Message | None:
 
     A body of more than `IN_MEMORY` bytes is written to what `keep` opens for it. NotKept where that fails.
     """
-    head, files, _, _ = socket.recv_fds(end, _HEAD.size, MAX_FILES)
+    head, files, _, _ = socket.recv_fds(end, _HEAD.size, MAX_DESCRIPTORS)
     try:
         rest = _receive_exactly(end, _HEAD.size - len(head)) if head else None
         if rest is None:

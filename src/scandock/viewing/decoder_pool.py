@@ -19,8 +19,8 @@ from typing import Any, Final
 from scandock.model import request_limits
 from scandock.model.children import Child, Output, bare_environment, start_connected
 from scandock.model.process import python_command
-from scandock.viewing.decoder_messages import OpenBody, Message, BodyNotStored, receive, send
-from scandock.viewing.question_queue import MAX_WAITING, Requester, QueueFull, Question, QuestionQueue
+from scandock.viewing.decoder_messages import BodyNotStored, Message, OpenBody, receive, send
+from scandock.viewing.question_queue import MAX_WAITING, Question, QuestionQueue, QueueFull, Requester
 
 DECODERS: Final = 2
 SECONDS: Final = 15.0
@@ -282,7 +282,9 @@ class DecoderPool:
         self._note("refused")
         raise DecodersBusy
 
-    def _tell(self, question: _WaitingQuestion, decoder: _Decoder | None = None, trouble: DecoderLost | None = None) -> None:
+    def _tell(
+        self, question: _WaitingQuestion, decoder: _Decoder | None = None, trouble: DecoderLost | None = None
+    ) -> None:
         """Let a question's thread go on, with a decoder or without. Called with the lock."""
         question.decoder, question.trouble = decoder, trouble
         question.turn.set()
@@ -358,7 +360,9 @@ class DecoderPool:
         seconds_left = max(self._left(decoder) for decoder in self._all)
         if seconds_left > 0:
             return max(seconds_left, _LOOK_SECONDS)
-        busy = sorted((decoder for decoder in self._all if decoder.question is not None), key=lambda decoder: decoder.since)
+        busy = sorted(
+            (decoder for decoder in self._all if decoder.question is not None), key=lambda decoder: decoder.since
+        )
         for decoder in busy:
             if decoder.question is not None:
                 decoder.question.heavy = True

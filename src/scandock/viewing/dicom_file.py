@@ -8,8 +8,8 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
-from scandock.formats.dicom_header import Unparseable, read_header
 from scandock.formats.dicom_encoding import TooOddError
+from scandock.formats.dicom_header import Unparseable, read_header
 from scandock.formats.dicom_repair import repair_header
 from scandock.formats.dicom_scan import encoding_of
 from scandock.formats.dicom_sniff import has_preamble

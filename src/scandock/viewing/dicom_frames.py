@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
-from typing import TYPE_CHECKING
+
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 from typing import TYPE_CHECKING, Any
+
 from scandock.formats.dicom_text import decode_value
-from scandock.viewing.dicom_file import get_charsets, parse_numbers, get_raw_value, format_text
-from typing import TYPE_CHECKING
+from scandock.viewing.dicom_file import format_text, get_charsets, get_raw_value, parse_numbers
+
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
-from scandock.viewing.dicom_pixels import decode_frame
-from scandock.viewing.dicom_file import DicomFile, get_integer, parse_numbers, format_text
+from scandock.viewing.dicom_file import DicomFile, get_integer
 from scandock.viewing.dicom_mosaic import find_tiles
+from scandock.viewing.dicom_pixels import decode_frame
 from scandock.viewing.frames import Frame, NotViewable, Window, check_size
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import zlib
 from typing import TYPE_CHECKING, Any, Final
 
 from scandock.viewing.dicom_file import DicomFile, get_integer
-from scandock.viewing.frames import NotViewable, describe_cause, check_size
+from scandock.viewing.frames import NotViewable, check_size, describe_cause
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

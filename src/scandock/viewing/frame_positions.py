@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from scandock.formats.dicom_header import Unparseable, read_header
 from scandock.formats.ecat import looks_like_ecat
-from scandock.viewing.dicom_file import get_integer, parse_numbers, format_text
+from scandock.viewing.dicom_file import format_text, get_integer, parse_numbers
 from scandock.viewing.frames import NotViewable
 
 if TYPE_CHECKING:
@@ -108,7 +108,9 @@ def _read_ecat_positions(stream: BinaryIO) -> list[FramePosition]:
     positions, number = [], 0
     for at, start in enumerate(frames.starts()):
         for height in frames.heights(at):
-            positions.append([number, [0.0, 0.0, 1.0], height, float(at), None, None, f"{start:.1f} s", number + 1, None])
+            positions.append(
+                [number, [0.0, 0.0, 1.0], height, float(at), None, None, f"{start:.1f} s", number + 1, None]
+            )
             number += 1
     return positions
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from scandock.formats.dicom_charset import decode_text
 from scandock.formats.dicom_text import ENCODED
 from scandock.formats.ecat import looks_like_ecat
-from scandock.viewing.dicom_file import get_charsets, open_dicom, get_raw_value
+from scandock.viewing.dicom_file import get_charsets, get_raw_value, open_dicom
 from scandock.viewing.frames import NotViewable
 
 if TYPE_CHECKING:
@@ -112,7 +112,9 @@ def _value(vr: str, value: Any) -> str:  # noqa: ANN401  whatever an element hol
         return shorten(f"{value} {name}" if name != value else value)
     if hasattr(value, "__iter__") and not hasattr(value, "family_name"):
         many = list(value)
-        return shorten("\\".join(str(part) for part in many[:64]) + (f"\\… ({len(many)} values)" if len(many) > 64 else ""))
+        return shorten(
+            "\\".join(str(part) for part in many[:64]) + (f"\\… ({len(many)} values)" if len(many) > 64 else "")
+        )
     return shorten(str(value))
 
 

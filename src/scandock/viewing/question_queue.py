@@ -90,7 +90,9 @@ class QuestionQueue(Generic[Q]):
         if not counts or max(counts.values()) <= least:
             raise QueueFull
         most = max(counts.values())
-        return max((question for question in among if counts[question.asker.who] == most), key=lambda question: question.number)
+        return max(
+            (question for question in among if counts[question.asker.who] == most), key=lambda question: question.number
+        )
 
     def remove(self, question: Q) -> None:
         """Take out a question that nobody waits for any more."""

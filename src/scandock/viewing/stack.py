@@ -65,7 +65,9 @@ def sort_images(files: Iterable[tuple[int, int, list[list[Any]]]]) -> list[Stack
             direction = image[1]
             key = (resource, direction is None or image[2] is None, *(direction or ()))
             groups.setdefault(key, []).append((number, image))
-    ordered = sorted(groups.items(), key=lambda item: (item[0][0], item[0][1], min(_instance_key(image) for image in item[1])))
+    ordered = sorted(
+        groups.items(), key=lambda item: (item[0][0], item[0][1], min(_instance_key(image) for image in item[1]))
+    )
     stack_images: list[StackImage] = []
     for key, group in ordered:
         places = [[item] for item in sorted(group, key=_number_key)] if key[1] else _group_by_position(group)
@@ -108,7 +110,13 @@ def _turn_key(numbered_image: tuple[int, list[Any]]) -> tuple[Any, ...]:
 
 def _number_key(numbered_image: tuple[int, list[Any]]) -> tuple[Any, ...]:
     """What images without a place are sorted by."""
-    return (_none_last(numbered_image[1][7]), _none_last(numbered_image[1][3]), numbered_image[1][6] or "", numbered_image[0], numbered_image[1][0])
+    return (
+        _none_last(numbered_image[1][7]),
+        _none_last(numbered_image[1][3]),
+        numbered_image[1][6] or "",
+        numbered_image[0],
+        numbered_image[1][0],
+    )
 
 
 def _none_last(value: float | None) -> tuple[bool, float]:

@@ -19,8 +19,8 @@ from scandock.model.errors import ScandockError
 from scandock.services.cleaning.cleaner import TURN_SECONDS, Cleaner, HasServerState, Schedule
 from scandock.services.cleaning.registry import SERVER_CLEANERS
 from scandock.services.cleaning.uploads import ABANDONED_UPLOADS
-from scandock.services.logs import error_cause, log, error_location
-from scandock.web import openapi, health, problems, request_ids, urls
+from scandock.services.logs import error_cause, error_location, log
+from scandock.web import health, openapi, problems, request_ids, urls
 from scandock.web.asked_routers import ask_few
 from scandock.web.base_path import BasePath
 from scandock.web.bodies import Bodies
@@ -65,7 +65,9 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         loop = asyncio.get_running_loop()
         site = (
-            opened if opened is not None else await loop.run_in_executor(None, open_server_state, data, settings, workers_ready)
+            opened
+            if opened is not None
+            else await loop.run_in_executor(None, open_server_state, data, settings, workers_ready)
         )
         app.state.site = site
         warming = loop.run_in_executor(None, warm)

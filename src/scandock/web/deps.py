@@ -22,15 +22,15 @@ from scandock.catalog.engine import Catalog, forbid_writes
 from scandock.model import request_limits
 from scandock.model.errors import Fault
 from scandock.publishing.areas import make_areas
+from scandock.services.authentication import make_gate
 from scandock.services.batching import ChangeBatcher
-from scandock.services.decoding import Pictures
-from scandock.services.tree_changes import TreeChange, apply_changes
-from scandock.services.response_buffers import ResponseBuffers
 from scandock.services.data_catalog import open_data_catalog
 from scandock.services.data_preparation import prepare_data
+from scandock.services.decoding import Pictures
 from scandock.services.receiving import UploadReceiver
 from scandock.services.refusals import Refusals
-from scandock.services.authentication import make_gate
+from scandock.services.response_buffers import ResponseBuffers
+from scandock.services.tree_changes import TreeChange, apply_changes
 from scandock.store.local import LocalStore
 from scandock.web.metrics import Metrics
 from scandock.web.readiness import Readiness, clock_of, store_in, write_to

@@ -11,7 +11,7 @@ from fastapi import Request
 from starlette.concurrency import iterate_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
-from scandock.services.downloads import FileDownload, ZipDownload, parse_byte_range, content_disposition
+from scandock.services.downloads import FileDownload, ZipDownload, content_disposition, parse_byte_range
 from scandock.web.conditions import is_unchanged
 
 DAMAGED: Final = "X-Scandock-Damaged"

@@ -15,8 +15,8 @@ from fastapi import Request
 from scandock.access.principal import Principal
 from scandock.access.reauthentication import SavedCredentials, reauthenticate_all
 from scandock.model.errors import ScandockError
-from scandock.services.logs import error_cause, log, error_location
-from scandock.services.import_events import ImportEvent, EventWatcher, can_see_event
+from scandock.services.import_events import EventWatcher, ImportEvent, can_see_event
+from scandock.services.logs import error_cause, error_location, log
 from scandock.web.deps import ServerState, server_state
 from scandock.web.server_sent import stops
 

@@ -21,7 +21,7 @@ from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import delivery, reception
 from scandock.catalog.tables import upload
 from scandock.model.errors import Fault
-from scandock.model.limit_counts import RequestLimit, AccountLimit, limit_counts
+from scandock.model.limit_counts import AccountLimit, RequestLimit, limit_counts
 from scandock.model.verdicts import FINAL, UNFINISHED, ImportState
 from scandock.queue.retry import is_waiting
 from scandock.services.clock_check import read_clock_state

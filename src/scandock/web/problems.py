@@ -15,7 +15,7 @@ from starlette.types import Scope
 from scandock.model.errors import Fault, ScandockError
 from scandock.model.machine_errors import InternalFault
 from scandock.model.request_errors import FieldsInvalid, RequestInvalid
-from scandock.services.logs import error_cause, log, error_location
+from scandock.services.logs import error_cause, error_location, log
 from scandock.web.errors import MethodNotAllowed, NotFound, ServerStopping
 
 MEDIA_TYPE: Final = "application/problem+json"

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from scandock.model.errors import OUTAGES, Fault
-from scandock.model.process import confine, keep_one_heap, unblock_signals, pause_garbage_collection
+from scandock.model.process import confine, keep_one_heap, pause_garbage_collection, unblock_signals
 
 if TYPE_CHECKING:
     import asyncio
@@ -34,7 +34,7 @@ def main(words: list[str]) -> None:
     with pause_garbage_collection():
         import uvicorn
 
-        from scandock.services.logs import error_cause, configure_logging
+        from scandock.services.logs import configure_logging, error_cause
         from scandock.services.settings import load_settings
         from scandock.web.app import create_app
         from scandock.web.connections import make_room

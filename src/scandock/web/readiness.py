@@ -16,7 +16,7 @@ from scandock.catalog.engine import DAMAGED_REMEDY
 from scandock.model.errors import OUTAGES, ScandockError
 from scandock.publishing.areas import make_areas
 from scandock.services.clock_check import read_clock_state
-from scandock.services.logs import error_cause, log, error_location
+from scandock.services.logs import error_cause, error_location, log
 from scandock.web.shared_call import SharedCall, StillRunning
 
 if TYPE_CHECKING:

@@ -20,10 +20,10 @@ from scandock.access.reauthentication import reauthenticate
 from scandock.model.json_records import JsonRecord
 from scandock.services.accounts import Accounts
 from scandock.services.editing import etag
-from scandock.services.response_buffers import client_key
+from scandock.services.moving import Outcome, ServiceContext
 from scandock.services.pagination import LIMIT, MAX_LIMIT, Page, Sorting
-from scandock.services.moving import ServiceContext, Outcome
-from scandock.services.prearchive import MAX_SESSIONS, run_each, outcome_json
+from scandock.services.prearchive import MAX_SESSIONS, outcome_json, run_each
+from scandock.services.response_buffers import client_key
 from scandock.web import urls
 from scandock.web.conditions import is_known
 from scandock.web.deps import ServerState, server_state

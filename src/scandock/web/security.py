@@ -19,18 +19,18 @@ from scandock.access.accounts import Account
 from scandock.access.authentication import (
     Credentials,
     authenticate,
-    password_principal,
     check_password,
-    parse_authorization,
     find_remembered,
+    parse_authorization,
+    password_principal,
 )
 from scandock.access.login_errors import CsrfFailed
 from scandock.access.logins import ABSOLUTE_MS, check_csrf, is_cross_site
-from scandock.access.principal import ANONYMOUS, Principal, ProjectRights, RequestInfo, raise_denied, decide_access_of
+from scandock.access.principal import ANONYMOUS, Principal, ProjectRights, RequestInfo, decide_access_of, raise_denied
 from scandock.access.reauthentication import SavedCredentials, reauthenticate, save_credentials
 from scandock.access.tokens import ALIAS
 from scandock.model.errors import ScandockError
-from scandock.rules.permissions import REQUIREMENTS, Action, AccessDecision
+from scandock.rules.permissions import REQUIREMENTS, AccessDecision, Action
 from scandock.services.project_errors import UploadProjectHidden
 from scandock.web import urls
 from scandock.web.deps import server_state

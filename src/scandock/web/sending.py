@@ -2,8 +2,8 @@
 
 uvicorn waits between two messages until most of what it has was taken, and takes whatever one message brings at once:
 so a body goes out in pieces. Until it has all been taken it is held here, in memory or in a file, which counts
-(`services.response_buffers`). A client that takes nothing is ended by aborting its connection: to close it would wait until
-the client takes what is in the buffer. The transport is reached by the request's scope (`TRANSPORT`).
+(`services.response_buffers`). A client that takes nothing is ended by aborting its connection: to close it would wait
+until the client takes what is in the buffer. The transport is reached by the request's scope (`TRANSPORT`).
 
 Plain ASGI, as `request_ids.Around`, within which it is.
 """
@@ -25,13 +25,13 @@ from starlette.responses import Response, StreamingResponse
 
 from scandock.model import request_limits
 from scandock.model.errors import ScandockError
-from scandock.services.response_buffers import client_key
 from scandock.services.logs import log
+from scandock.services.response_buffers import client_key
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from scandock.services.response_buffers import ResponseBuffers, BufferedFile, WorkLock
+    from scandock.services.response_buffers import BufferedFile, BufferReservation, ResponseBuffers
 
 PIECE: Final = 64 * 1024
 """Bytes of one message; an answer that has no more is never refused and needs no room."""
@@ -137,7 +137,7 @@ class _Answer:
         self._transport: Transport | None = scope.get("extensions", {}).get(TRANSPORT)
         self._start: Message | None = None
         """The head of the answer, which waits until it is known whether there is room for the body."""
-        self._hold: WorkLock | None = None
+        self._hold: BufferReservation | None = None
         self._bytes = 0
         self._events = False
         self._refused = False

@@ -399,10 +399,10 @@ def parse_holder(reference: str) -> dict[str, str]:
     return _named(_HOLDER, reference) or {}
 
 
-def parse_source(src: str) -> uris.PrearchiveSession | None:
+def parse_source(src: str) -> uris.PrearchiveSessionUri | None:
     """The session of the prearchive that a `src` names, with or without `/data` before it."""
     found = _named(_SOURCE, src)
-    return None if found is None else uris.PrearchiveSession(**found)
+    return None if found is None else uris.PrearchiveSessionUri(**found)
 
 
 def _named(pattern: re.Pattern[str], text: str) -> dict[str, str] | None:

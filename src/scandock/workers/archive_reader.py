@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
 from scandock.store.paths import IMAGES
-from typing import TYPE_CHECKING
+
 if TYPE_CHECKING:
     from scandock.pipeline.ledger import Ledger
     from scandock.store.paths import RelPath
@@ -20,12 +21,12 @@ from scandock.formats.zip_entries import ZipEntries
 from scandock.model.entry import Entry, ordinal
 from scandock.model.errors import BadInput
 from scandock.model.tags import TAGS
-from scandock.pipeline.staging import scratch_path
 from scandock.pipeline.ledger import Ledger
+from scandock.pipeline.staging import scratch_path
 from scandock.store.local import LocalStore
 from scandock.store.paths import LEDGER
-from scandock.workers.import_progress import EntryListener, ImportProgress
 from scandock.workers.archive_tasks import open_archive
+from scandock.workers.import_progress import EntryListener, ImportProgress
 from scandock.workers.pool import ReaderPool, ReaderSetup, Task
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from scandock.formats.display_names import decode_file_name, quote
 from scandock.formats.errors import ArchiveEmpty, ArchiveUnsupported, FolderUnreadable, NotAnArchive
 from scandock.formats.kinds import STREAMS, Kind, explain_foreign, kind_of
-from scandock.formats.display_names import decode_file_name, quote
 from scandock.formats.source import FileSource, Source
 from scandock.formats.zip_directory import ZipEntries, read_directory
 from scandock.model.entry import Container
@@ -126,7 +126,9 @@ def _folder_tasks(path: str, readers: int) -> ArchiveTasks:
         else:
             files.append((index, relative, os.path.getsize(full)))
     total = sum(size for _, _, size in files)
-    container = Container(b"", "", path, 0, total, "folder", 1, decode_file_name(os.path.basename(os.path.abspath(path))))
+    container = Container(
+        b"", "", path, 0, total, "folder", 1, decode_file_name(os.path.basename(os.path.abspath(path)))
+    )
     count = max(1, min(LIST_FILES, -(-len(files) // (readers * PARTS))))
     tasks = [Task("files", container, files[at : at + count]) for at in range(0, len(files), count)]
     if not files:

@@ -16,17 +16,17 @@ import threading
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from scandock.model.crash_points import reach
 from scandock.model.errors import BadInput, Fault, ScandockError, TokenLost, Usage
 from scandock.model.machine_errors import InternalFault
-from scandock.model.crash_points import reach
 from scandock.model.process import confine
 from scandock.model.verdicts import ImportState
 from scandock.store.errors import StoreFailed
+from scandock.workers.archive_reader import ArchiveReader, ReadEntries, default_readers
 from scandock.workers.errors import AccountDisabled, BytesMissing
 from scandock.workers.fault_pipe import NO_PIPE, send_fault
-from scandock.workers.import_run import ImportRun
 from scandock.workers.import_progress import ImportProgress
-from scandock.workers.archive_reader import ReadEntries, ArchiveReader, default_readers
+from scandock.workers.import_run import ImportRun
 from scandock.workers.machine_faults import to_machine_fault
 
 if TYPE_CHECKING:
@@ -142,13 +142,15 @@ def _read_upload(connection: Connection, order: AttemptRequest) -> ReceivedUploa
     )
 
 
-def _finish_earlier(catalog: Catalog, store: LocalStore, stage: Stage, upload: ReceivedUpload, order: AttemptRequest) -> bool:
+def _finish_earlier(
+    catalog: Catalog, store: LocalStore, stage: Stage, upload: ReceivedUpload, order: AttemptRequest
+) -> bool:
     """Deal with what an attempt before has left: intents roll forward, all else goes. True where that was all."""
     from scandock.publishing.complete import has_intents
-    from scandock.publishing.row_cleanup import delete_exceptions, delete_staged_rows
     from scandock.publishing.requeue import exhausted, fail_import, requeue_or_fail
     from scandock.publishing.reserve import release_names
     from scandock.publishing.roll_forward import roll_forward
+    from scandock.publishing.row_cleanup import delete_exceptions, delete_staged_rows
 
     lease = upload.lease
     if has_intents(catalog, lease):
@@ -310,7 +312,7 @@ class UploadRun(ImportRun):
 
 
 def _log_unexpected(upload: str, error: Exception) -> None:
-    from scandock.services.logs import log, error_location
+    from scandock.services.logs import error_location, log
 
     log().error("unexpected", upload=upload, error=type(error).__name__, where=error_location(error))
 
@@ -321,7 +323,7 @@ def main(words: list[str], telling: int = NO_PIPE) -> int:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # its worker says when it is to stop, by SIGKILL
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     confine(int(parent), "attempt", oom=OOM_SCORE)
-    from scandock.services.logs import bind_upload, error_cause, configure_logging
+    from scandock.services.logs import bind_upload, configure_logging, error_cause
     from scandock.services.settings import load_settings
 
     order, settings = AttemptRequest.from_json(order_text), load_settings()

@@ -18,8 +18,8 @@ from scandock.queue.cancel import find_cancelled
 from scandock.queue.leases import RENEW_SECONDS, renew_all
 from scandock.queue.retry import give_up_attempt, wait_seconds
 from scandock.workers.attempt import AttemptRequest
-from scandock.workers.process_deaths import GIVEN_UP, death_fault, oom_kills
 from scandock.workers.fault_pipe import FaultPipe
+from scandock.workers.process_deaths import GIVEN_UP, death_fault, oom_kills
 from scandock.workers.worker_figures import AttemptEnd, LeaseLoss, WorkerFigures
 
 if TYPE_CHECKING:
@@ -210,7 +210,9 @@ class AttemptRunner:
         if death.is_outage:
             return self._wait_out(claim, death, log)
         seconds = wait_seconds(claim.attempt)
-        if give_up_attempt(self.catalog, claim.lease, counted=True, seconds=seconds, code=death.code, message=str(death)):
+        if give_up_attempt(
+            self.catalog, claim.lease, counted=True, seconds=seconds, code=death.code, message=str(death)
+        ):
             log.error("attempt died", code=death.code, exit=code, again_in=seconds)
             return AttemptEnd.DIED
         log.info("attempt ended", exit=code)
@@ -272,7 +274,9 @@ class AttemptRunner:
         if not running_imports:
             return
         with self.catalog.read() as connection:
-            cancelled_ids = set(find_cancelled(connection, [running_import.claim.lease.upload_id for running_import in running_imports]))
+            cancelled_ids = set(
+                find_cancelled(connection, [running_import.claim.lease.upload_id for running_import in running_imports])
+            )
         for running_import in running_imports:
             if running_import.claim.lease.upload_id in cancelled_ids:
                 running_import.child.kill(CANCEL)

@@ -22,9 +22,9 @@ from scandock.rules.naming import check_labels, list_named_projects
 from scandock.rules.notices import printable
 from scandock.rules.policy import SiteRules
 from scandock.rules.routing_rules import parse_rules
-from scandock.services.data_catalog import CATALOG_FILE, has_catalog, open_data_catalog, check_catalog_not_lost
-from scandock.services.project_errors import ProjectExists
+from scandock.services.data_catalog import CATALOG_FILE, check_catalog_not_lost, has_catalog, open_data_catalog
 from scandock.services.project_creation import create_project
+from scandock.services.project_errors import ProjectExists
 from scandock.workers.errors import MappingProjectUnknown
 
 if TYPE_CHECKING:
@@ -65,7 +65,8 @@ class WorkerContext:
             missing = {
                 label_key(name)
                 for name in list_named_projects(request)
-                if (new_project is None or label_key(name) != label_key(new_project)) and find_project(connection, name) is None
+                if (new_project is None or label_key(name) != label_key(new_project))
+                and find_project(connection, name) is None
             }
             check_not_deleting(connection, list_named_projects(request))
         if request.project is not None and label_key(request.project) in missing:
@@ -116,7 +117,9 @@ def open_context(data: str, settings: Settings, request: ImportRequest) -> Worke
     return make_context(open_data_catalog(data, settings), settings, request, mapping)
 
 
-def make_context(catalog: Catalog, settings: Settings, request: ImportRequest, mapping: tuple[MappingRow, ...]) -> WorkerContext:
+def make_context(
+    catalog: Catalog, settings: Settings, request: ImportRequest, mapping: tuple[MappingRow, ...]
+) -> WorkerContext:
     """What stands around an import, with a catalog that is open."""
     with catalog.read() as connection:
         texts = _rule_texts(connection)

@@ -27,11 +27,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from scandock.model.children import Child, start_connected
-from scandock.model.process import confine, python_command, unblock_signals, pause_garbage_collection
+from scandock.model.process import confine, pause_garbage_collection, python_command, unblock_signals
 from scandock.workers.attempt import AttemptRequest
 from scandock.workers.attempt import main as run_attempt
-from scandock.workers.process_deaths import GIVEN_UP, death_fault, oom_kills
 from scandock.workers.fault_pipe import FaultPipe
+from scandock.workers.process_deaths import GIVEN_UP, death_fault, oom_kills
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -52,9 +52,10 @@ START_SECONDS = 60.0
 PAUSE_SECONDS = 1.0
 """Before a server that died is started again."""
 NEEDED = (
-    "scandock.catalog.engine", "scandock.pipeline.flow", "scandock.publishing.complete", "scandock.publishing.row_cleanup",
-    "scandock.publishing.requeue", "scandock.publishing.reserve", "scandock.queue.leases", "scandock.services.logs",
-    "scandock.services.data_catalog", "scandock.services.progress", "scandock.services.settings",
+    "scandock.catalog.engine", "scandock.pipeline.flow", "scandock.publishing.complete",
+    "scandock.publishing.row_cleanup", "scandock.publishing.requeue", "scandock.publishing.reserve",
+    "scandock.queue.leases", "scandock.services.logs", "scandock.services.data_catalog",
+    "scandock.services.progress", "scandock.services.settings",
     "scandock.services.upload_rights", "scandock.store.local", "scandock.store.work_locks", "scandock.store.trees",
     "scandock.workers.readers", "scandock.workers.context",
 )  # fmt: skip
@@ -118,7 +119,7 @@ class ForkedProcess:
 
 
 def request_fork(wire: socket.socket, request: bytes, fds: Sequence[int] = ()) -> socket.socket:
-    """Ask a server for a fork, with descriptors for it; the socket on which `ForkedProcess` hears of it. Raises OSError."""
+    """Ask a server for a fork, with descriptors for it; the socket on which `ForkedProcess` listens. Raises OSError."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         try:
@@ -191,7 +192,7 @@ def _report_exit(pid: int, client: socket.socket, descriptor: int) -> None:
 
 
 class ForkedAttempt:
-    """An attempt at an import as a fork (`scandock.workers.attempt_runner.RunningAttempt`); None is one that never began."""
+    """An import attempt as a fork (`scandock.workers.attempt_runner.RunningAttempt`); None is one that never began."""
 
     def __init__(self, fork: ForkedProcess | None, server: ForkServer, oom_before: int, pipe: FaultPipe) -> None:
         self._fork = fork

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from scandock.model.errors import Fault, ScandockError, TokenLost
 from scandock.model.verdicts import ImportState
 from scandock.workers.archive_reader import ReadEntries
-from scandock.workers.results import make_report
 from scandock.workers.machine_faults import to_machine_fault
+from scandock.workers.results import make_report
 
 if TYPE_CHECKING:
     import threading
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from scandock.queue.leases import ImportLease
     from scandock.store.local import LocalStore
     from scandock.store.port import Stage
-    from scandock.workers.import_progress import ImportProgress
     from scandock.workers.context import WorkerContext
+    from scandock.workers.import_progress import ImportProgress
 
 TAKEN_OVER = "Another process has taken over this import."
 

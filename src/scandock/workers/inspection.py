@@ -15,8 +15,8 @@ from scandock.model.import_types import Progress
 from scandock.model.verdicts import ImportState
 from scandock.queue.tokens import new_token, new_uuid
 from scandock.store.local import LocalStore
+from scandock.workers.archive_reader import ArchiveReader, ReadEntries
 from scandock.workers.import_progress import ImportProgress
-from scandock.workers.archive_reader import ReadEntries, ArchiveReader
 from scandock.workers.results import ImportResult, make_report
 
 if TYPE_CHECKING:
@@ -75,7 +75,9 @@ class _Inspection:
 
     def run(self) -> ImportResult:
         with (
-            closing(ArchiveReader(self.archive, self.request, self.settings, self.listening, self.cancelled)) as reading,
+            closing(
+                ArchiveReader(self.archive, self.request, self.settings, self.listening, self.cancelled)
+            ) as reading,
             closing(self.store.begin(new_uuid(), new_token())) as stage,
         ):
             try:

@@ -6,31 +6,29 @@ Until its row stands, a killed import is a work folder without an owner, which t
 
 from __future__ import annotations
 
-import os
-import sqlite3
-from contextlib import closing
-
 import contextlib
 import os
+import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from scandock.formats.display_names import decode_file_name
+from scandock.model.crash_points import reach
 from scandock.model.errors import ScandockError
 from scandock.model.import_types import Progress
-from scandock.model.crash_points import reach
 from scandock.model.verdicts import WITHOUT_RECEIPT, ImportState
 from scandock.queue.tokens import new_token, new_uuid
 from scandock.rules.routing_rules import parse_rules, rule_tags
 from scandock.services.data_preparation import prepare_data
 from scandock.store.local import LocalStore
-from scandock.workers.import_run import ImportRun
+from scandock.workers.archive_reader import ArchiveReader, ReadEntries
 from scandock.workers.import_progress import ImportProgress
-from scandock.workers.archive_reader import ReadEntries, ArchiveReader
-from scandock.workers.results import ImportResult
+from scandock.workers.import_run import ImportRun
 from scandock.workers.machine_faults import to_machine_fault
+from scandock.workers.results import ImportResult
 
 if TYPE_CHECKING:
     from scandock.rules.import_request import ImportRequest

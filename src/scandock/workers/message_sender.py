@@ -33,7 +33,8 @@ class MessageSender:
         self._ended = False
         self._calls = threading.Semaphore(0)
         self._threads = [
-            threading.Thread(target=self._run, name=f"messenger {number}", daemon=True) for number in range(SENDER_THREADS)
+            threading.Thread(target=self._run, name=f"messenger {number}", daemon=True)
+            for number in range(SENDER_THREADS)
         ]
 
     def start(self) -> None:

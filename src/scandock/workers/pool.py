@@ -14,8 +14,8 @@ from scandock.model.children import start_connected
 from scandock.model.entry import Container, Entry
 from scandock.model.errors import BadInput, Fault, LimitExceeded
 from scandock.model.limits import Limits
-from scandock.workers.reader_counters import ReaderCounters
 from scandock.workers.errors import OutOfMemory, ReaderFailed
+from scandock.workers.reader_counters import ReaderCounters
 from scandock.workers.readers import RunningReader, start_reader
 from scandock.workers.wire import Wire
 

@@ -15,10 +15,10 @@ from typing import Any
 from scandock.formats.dicom_tally import OBJECTS, Tally
 from scandock.formats.meter import Meter
 from scandock.formats.zip_directory import ZipEntries
+from scandock.model.crash_points import ENTRY, reach_entry
 from scandock.model.entry import Container, Entry
 from scandock.model.errors import BadInput, Fault, LimitExceeded
 from scandock.model.limits import Limits
-from scandock.model.crash_points import ENTRY, reach_entry
 from scandock.pipeline.entry_reader import EntryReader
 from scandock.pipeline.unpacker import Unpacker, open_container
 from scandock.store.local import LocalStore

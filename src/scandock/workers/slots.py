@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class SlotPool:
-    """`size` slots (`scandock.queue.engine.WorkerSlots`). `claim` and `run` are called in their threads, `claim` by one."""
+    """`size` slots (`scandock.queue.engine.WorkerSlots`). Threads call `claim` and `run`, one at a time `claim`."""
 
     def __init__(
         self,

@@ -23,15 +23,15 @@ from scandock.model.patience import tries
 from scandock.model.process import python_command
 from scandock.publishing.areas import make_areas
 from scandock.queue.engines import engine_of
-from scandock.services.data_errors import DataServed
-from scandock.services.logs import configure_logging
 from scandock.services.data_catalog import open_data_catalog
+from scandock.services.data_errors import DataServed
 from scandock.services.data_preparation import prepare_data
+from scandock.services.logs import configure_logging
 from scandock.services.settings import Settings
 from scandock.store import server_lock
 from scandock.store.local import LocalStore
-from scandock.workers.liveness import WorkerLiveness
 from scandock.workers.errors import HostUnknown, PortTaken
+from scandock.workers.liveness import WorkerLiveness
 from scandock.workers.supervised_process import StartChild, SupervisedProcess, start_child_process
 
 WAIT_SECONDS = 10.0
@@ -60,7 +60,9 @@ def default_slots() -> int:
     return max(2, min(4, len(os.sched_getaffinity(0))))
 
 
-def serve(options: ServeOptions, settings: Settings, say: Callable[[str], None], start: StartChild = start_child_process) -> int:
+def serve(
+    options: ServeOptions, settings: Settings, say: Callable[[str], None], start: StartChild = start_child_process
+) -> int:
     """Serve until SIGTERM or Ctrl-C; `say` tells a person. Raises Usage or Fault where it can't begin."""
     signal.pthread_sigmask(signal.SIG_BLOCK, [*STOPS, signal.SIGCHLD])
     signal.signal(signal.SIGHUP, signal.SIG_IGN)

@@ -10,8 +10,8 @@ from sqlalchemy import exists, or_, select
 from scandock.catalog.tables import operation, upload
 from scandock.model.errors import ScandockError
 from scandock.model.verdicts import QUEUED
+from scandock.services.file_verification import VerificationCounts, VerificationPlan, Verifier
 from scandock.services.rate_limit import RateLimiter
-from scandock.services.file_verification import VerificationPlan, VerificationCounts, Verifier
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +33,9 @@ BUSY_SHARE: Final = 0.25
 class Verification:
     """Verifies as the site's settings say, a turn at a time; also while imports run, only slower."""
 
-    def __init__(self, catalog: Catalog, store: LocalStore, settings: Settings, pace: RateLimiter | None = None) -> None:
+    def __init__(
+        self, catalog: Catalog, store: LocalStore, settings: Settings, pace: RateLimiter | None = None
+    ) -> None:
         self._catalog = catalog
         self._pace = pace or RateLimiter()
         self._rate = settings.verify_bytes_per_second

@@ -18,16 +18,16 @@ from scandock.model.process import confine, keep_one_heap, unblock_signals
 from scandock.queue.claim import Claim, SlotUsage, claim
 from scandock.queue.engines import engine_of
 from scandock.queue.owner import this_owner
-from scandock.services.logs import error_cause, configure_logging
 from scandock.services.data_catalog import open_data_catalog
 from scandock.services.data_preparation import prepare_data
+from scandock.services.logs import configure_logging, error_cause
 from scandock.services.settings import load_settings
 from scandock.store.local import LocalStore
-from scandock.workers.liveness import WorkerLiveness
+from scandock.workers.attempt_runner import AttemptRunner, StartAttempt, start_attempt_process
 from scandock.workers.fork_server import ForkedAttempts, fork_server
 from scandock.workers.janitor import Janitor
+from scandock.workers.liveness import WorkerLiveness
 from scandock.workers.message_sender import MessageSender
-from scandock.workers.attempt_runner import AttemptRunner, StartAttempt, start_attempt_process
 from scandock.workers.slots import SlotPool
 from scandock.workers.verifier import VerifierThread
 from scandock.workers.worker_figures import SlotCount
@@ -69,7 +69,9 @@ class Worker:
         self.catalog.limit_caches(CACHES_BYTES)
         self.catalog.on_damage = liveness.figures.set_damaged
         self.engine = engine_of(self.catalog)
-        self.running = AttemptRunner(self.catalog, self.store, log, settings.outage_hours * 3600, start, liveness.figures)
+        self.running = AttemptRunner(
+            self.catalog, self.store, log, settings.outage_hours * 3600, start, liveness.figures
+        )
         self.janitor = Janitor(self.catalog, self.store, settings, log, liveness.figures) if upkeep else None
         self.messenger = MessageSender(self.catalog, settings, log) if upkeep else None
         self.verifier = VerifierThread(self.catalog, self.store, settings, log) if upkeep else None

@@ -7,7 +7,17 @@ from itertools import product
 
 import pytest
 
-from scandock.rules.permissions import REQUIREMENTS, Accessibility, Action, AccessDecision, Role, Scope, is_allowed, answer, list_roles
+from scandock.rules.permissions import (
+    REQUIREMENTS,
+    AccessDecision,
+    Accessibility,
+    Action,
+    Role,
+    Scope,
+    answer,
+    is_allowed,
+    list_roles,
+)
 
 A = Action
 READS = {
@@ -98,7 +108,10 @@ def test_a_refusal_is_403_to_those_who_may_know_and_404_to_others():
 
 def test_a_project_that_is_being_deleted_is_read_by_nobody_and_refuses_changes():
     assert answer(A.SESSION_READ, admin=True, deleting=True) is AccessDecision.HIDDEN
-    assert answer(A.PROJECT_SEE, accessibility=Accessibility.PUBLIC, signed_in=False, deleting=True) is AccessDecision.SIGN_IN
+    assert (
+        answer(A.PROJECT_SEE, accessibility=Accessibility.PUBLIC, signed_in=False, deleting=True)
+        is AccessDecision.SIGN_IN
+    )
     assert answer(A.UPLOAD, role=Role.MEMBER, deleting=True) is AccessDecision.DELETING
     assert answer(A.MEMBERS_EDIT, admin=True, deleting=True) is AccessDecision.DELETING
     assert answer(A.UPLOAD, role=Role.COLLABORATOR, deleting=True) is AccessDecision.FORBIDDEN

@@ -12,9 +12,9 @@ import sys
 
 import pytest
 
-from scandock.cli.summary import SummaryContext
-from scandock.cli.receipt_file import ReceiptFile
 from scandock.cli.command_run import CommandRun, worst_code
+from scandock.cli.receipt_file import ReceiptFile
+from scandock.cli.summary import SummaryContext
 from scandock.model.errors import BadInput, Fault, Usage
 from tests.unit.cli.reports import FakeResult, report, session
 
@@ -38,9 +38,9 @@ def placed(**changes):
 
 
 def test_json_is_one_object_a_line_in_order_and_nothing_else_on_stdout(capsys):
-    code = CommandRun(engine(a=placed(), b=report(state="refused", message="No image.")), SummaryContext("d"), as_json=True).run(
-        ["a.zip", "b.zip"]
-    )
+    code = CommandRun(
+        engine(a=placed(), b=report(state="refused", message="No image.")), SummaryContext("d"), as_json=True
+    ).run(["a.zip", "b.zip"])
     out, err = capsys.readouterr()
     objects = [json.loads(line) for line in out.splitlines()]
     assert [(one["archive"], one["state"]) for one in objects] == [("a.zip", "placed"), ("b.zip", "refused")]
@@ -90,7 +90,10 @@ def test_json_is_ascii_whatever_names_hold(capsys):
 )
 def test_the_exit_code_is_the_worst(capsys, states, code):
     outcomes = {f"n{n}": report(state=state, message="m") for n, state in enumerate(states)}
-    assert CommandRun(engine(**outcomes), SummaryContext("d"), as_json=True).run([f"{name}.zip" for name in outcomes]) == code
+    assert (
+        CommandRun(engine(**outcomes), SummaryContext("d"), as_json=True).run([f"{name}.zip" for name in outcomes])
+        == code
+    )
 
 
 def test_worst_of_nothing_is_nothing():
@@ -136,7 +139,9 @@ def test_debug_shows_the_traceback_instead(capsys, monkeypatch, tmp_path):
 
 def test_a_wrong_request_stops_everything(capsys):
     with pytest.raises(Usage):
-        CommandRun(engine(a=Usage("project_unknown", "No."), b=placed()), SummaryContext("d"), as_json=True).run(["a.zip", "b.zip"])
+        CommandRun(engine(a=Usage("project_unknown", "No."), b=placed()), SummaryContext("d"), as_json=True).run(
+            ["a.zip", "b.zip"]
+        )
     assert capsys.readouterr().out == ""
 
 
@@ -144,7 +149,9 @@ def test_the_receipt_holds_all_archives(tmp_path, capsys):
     target = tmp_path / "receipt.jsonl"
     target.write_text("what was there before\n" * 100)
     file = ReceiptFile(str(target), "jsonl")
-    CommandRun(engine(a=placed(), b=report(state="refused", message="m")), SummaryContext("d"), receipt=file).run(["a.zip", "b.zip"])
+    CommandRun(engine(a=placed(), b=report(state="refused", message="m")), SummaryContext("d"), receipt=file).run(
+        ["a.zip", "b.zip"]
+    )
     file.close()
     assert target.read_text() == '{"path": "first"}\n{"path": "second"}\n' * 2
 
@@ -243,4 +250,6 @@ def test_a_reader_that_leaves_does_not_stop_the_import(monkeypatch):
     os.close(reading_end)
     with os.fdopen(writing_end, "w") as gone:
         monkeypatch.setattr(sys, "stdout", gone)
-        assert CommandRun(engine(a=placed(), b=placed()), SummaryContext("d"), as_json=True).run(["a.zip", "b.zip"]) == 0
+        assert (
+            CommandRun(engine(a=placed(), b=placed()), SummaryContext("d"), as_json=True).run(["a.zip", "b.zip"]) == 0
+        )

@@ -11,7 +11,7 @@ import typer
 from scandock.cli.app import app
 from scandock.model.limit_counts import RequestLimit
 from scandock.model.limits import Limits
-from scandock.services.setting_rows import describe_settings, describe_limits
+from scandock.services.setting_rows import describe_limits, describe_settings
 from scandock.services.settings import OUTSIDE, load_settings, variable_name
 
 

@@ -104,4 +104,6 @@ def test_a_line_in_a_pipe_is_one_line_with_everything():
 
 
 def test_totals():
-    assert sessions_totals([session(), session("B"), session("C", "refused")]) == "3 sessions, 2 scans, 200 files, 40 MB"
+    assert (
+        sessions_totals([session(), session("B"), session("C", "refused")]) == "3 sessions, 2 scans, 200 files, 40 MB"
+    )

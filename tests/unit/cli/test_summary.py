@@ -7,7 +7,15 @@ import os
 
 import pytest
 
-from scandock.cli.summary import ALIKE, NOTICES, SummaryContext, choose_notices, print_summary, headline, collect_notices
+from scandock.cli.summary import (
+    ALIKE,
+    NOTICES,
+    SummaryContext,
+    choose_notices,
+    collect_notices,
+    headline,
+    print_summary,
+)
 from tests.unit.cli.reports import report, session
 
 

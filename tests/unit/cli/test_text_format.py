@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scandock.cli.text_format import format_duration, printable, format_count, format_size, format_counts
+from scandock.cli.text_format import format_count, format_counts, format_duration, format_size, printable
 
 
 @pytest.mark.parametrize(

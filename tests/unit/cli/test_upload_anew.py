@@ -7,10 +7,10 @@ from typing import Any, cast
 
 import pytest
 
+from scandock.cli.upload_client.server import ServerRefusal, ServerUpload
 from scandock.cli.upload_client.server_retry import ServerRetry
-from scandock.cli.upload_client.server import ServerUpload, ServerRefusal
 from scandock.cli.upload_client.sources import fingerprint
-from scandock.cli.upload_client.transfer import UploadClaims, Transfer
+from scandock.cli.upload_client.transfer import Transfer, UploadClaims
 
 WHOLE = b"0123456789"
 

@@ -8,9 +8,9 @@ import tarfile
 
 import pytest
 
-from scandock.cli.upload_client.upload_engine import open_source
 from scandock.cli.upload_client.folder import FolderSource
 from scandock.cli.upload_client.sources import FileSource, fingerprint
+from scandock.cli.upload_client.upload_engine import open_source
 from scandock.model.errors import BadInput, Fault
 
 FILES = {

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from scandock.formats.read_ahead import run_ahead
 from scandock.formats.kinds import Kind
+from scandock.formats.read_ahead import run_ahead
 from scandock.formats.source import MemorySource
 from scandock.formats.stream import open_stream
 from scandock.model.errors import BadInput, LimitExceeded

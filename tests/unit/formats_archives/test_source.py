@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scandock.formats.display_names import quote, as_size
+from scandock.formats.display_names import as_size, quote
 from scandock.formats.source import FileSource, MemorySource, SliceSource, Source
 from scandock.model.errors import Fault
 

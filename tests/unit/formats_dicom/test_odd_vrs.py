@@ -14,10 +14,10 @@ from unittest.mock import Mock
 import pytest
 from pydicom import dcmread
 
-from scandock.formats import dicom_repair, dicom_fallback, dicom_vr
+from scandock.formats import dicom_fallback, dicom_repair, dicom_vr
+from scandock.formats.dicom_encoding import LITTLE
 from scandock.formats.dicom_header import Header, Unparseable, read_header
 from scandock.formats.dicom_items import Item, elements, first_item
-from scandock.formats.dicom_encoding import LITTLE
 from scandock.formats.dicom_repair import repair_header
 from scandock.model.tags import TAGS
 from scandock.viewing.dicom_file import open_dicom

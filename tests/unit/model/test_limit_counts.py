@@ -9,7 +9,7 @@ from fastapi import Request
 from sqlalchemy import literal
 
 from scandock.model.errors import Usage
-from scandock.model.limit_counts import RequestLimit, AccountLimit, limit_counts
+from scandock.model.limit_counts import AccountLimit, RequestLimit, limit_counts
 from scandock.rules import mapping
 from scandock.web.known_names import few_parameters
 from scandock.web.metrics import limits
@@ -32,7 +32,9 @@ OVER = {
     RequestLimit.FIELDS: lambda: pairs_of(b"&".join([b"a=1"] * 1001)),
     RequestLimit.PARTS: lambda: parts(MAX_PARTS + 1),
     RequestLimit.PARAMETERS: lambda: few(),
-    RequestLimit.MAPPING_COLUMNS: lambda: mapping.parse_mapping(json.dumps([{str(n): "" for n in range(101)}]), "m.json"),
+    RequestLimit.MAPPING_COLUMNS: lambda: mapping.parse_mapping(
+        json.dumps([{str(n): "" for n in range(101)}]), "m.json"
+    ),
     RequestLimit.COLUMNS: lambda: split("a," * 200, "columns", 200),
     RequestLimit.VALUES: lambda: split("a," * 1000, "values", 1000),
     RequestLimit.PATTERN: lambda: like(literal("a"), "*" * 1001, "label"),

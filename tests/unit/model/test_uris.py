@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from scandock.model import uris
-from scandock.model.uris import ArchivedSession, PrearchiveSession
+from scandock.model.uris import ArchivedSessionUri, PrearchiveSessionUri
 
 STAMP = "20240612_101112345"
 ARCHIVED = "/data/archive/projects/P/subjects/S1/experiments/E1"
@@ -25,8 +25,8 @@ def test_what_is_built_is_parsed(uri):
 
 
 def test_a_session_is_told_by_its_uri():
-    assert uris.parse_session(ARCHIVED) == uris.parse_archived(ARCHIVED) == ArchivedSession("P", "S1", "E1")
-    assert uris.parse_session(WAITING) == PrearchiveSession("P", STAMP, "E1")
+    assert uris.parse_session(ARCHIVED) == uris.parse_archived(ARCHIVED) == ArchivedSessionUri("P", "S1", "E1")
+    assert uris.parse_session(WAITING) == PrearchiveSessionUri("P", STAMP, "E1")
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from scandock.model.entry import Content, Entry, ordinal
-from scandock.pipeline.ledger import Ledger
 from scandock.pipeline.duplicates import compare_with_base, mark_duplicates
+from scandock.pipeline.ledger import Ledger
 from scandock.pipeline.receipts import receipt_lines
 
 

@@ -15,9 +15,9 @@ import pytest
 from sqlalchemy import delete, func, insert, select, update
 
 from scandock.catalog.engine import open_catalog
+from scandock.catalog.project_sums import count_contents
 from scandock.catalog.projects import ProjectRow, add_project
 from scandock.catalog.server_tables import account, reception
-from scandock.catalog.project_sums import count_contents
 from scandock.catalog.tables import (
     file,
     intent,
@@ -37,14 +37,14 @@ from scandock.model.import_report import make_report
 from scandock.model.verdicts import ImportState
 from scandock.publishing import recover as recovering
 from scandock.publishing.complete import complete, end_unpublished
-from scandock.publishing.row_cleanup import delete_tree_rows
 from scandock.publishing.intents import Placement, SessionRow, new_tree, record_import, record_operation
 from scandock.publishing.locks import label_lock, study_lock
 from scandock.publishing.publish import publish, rename_trees
 from scandock.publishing.receipts import amend_receipt
 from scandock.publishing.recover import recover
 from scandock.publishing.reserve import find_holders, release_names, reserve
-from scandock.queue.leases import release_lease, begin, begin_operation, find_dead_leases, renew, take_over
+from scandock.publishing.row_cleanup import delete_tree_rows
+from scandock.queue.leases import begin, begin_operation, find_dead_leases, release_lease, renew, take_over
 from scandock.queue.owner import is_gone, start_time, this_owner
 from scandock.rules.receipt_codes import sentence
 from scandock.store.local import LocalStore
@@ -326,7 +326,10 @@ def test_the_sums_of_a_project_are_its_own(catalog, store):
     add_project(catalog, ProjectRow(name="Q"))
     with catalog.read() as connection:
         numbers = {row.name: row.id for row in connection.execute(select(project.c.name, project.c.id))}
-        assert {name: count_contents(connection, number)["subjects"] for name, number in numbers.items()} == {"P": 1, "Q": 0}
+        assert {name: count_contents(connection, number)["subjects"] for name, number in numbers.items()} == {
+            "P": 1,
+            "Q": 0,
+        }
 
 
 def test_an_intent_is_never_undone(catalog, store):

@@ -15,7 +15,7 @@ from scandock.catalog.trees import FileRow, ResourceRow, ScanRow, files_of
 from scandock.model.errors import Fault
 from scandock.publishing.tree_files import paths_of
 from scandock.publishing.tree_plan import BaseTree, BuiltTree, Rename, TreePlan
-from scandock.store.paths import CHANGED_TREE, SENT_FILES, RelPath, TreePath, path_below, parse_rel, resource_folder
+from scandock.store.paths import CHANGED_TREE, SENT_FILES, RelPath, TreePath, parse_rel, path_below, resource_folder
 from scandock.store.stages import LocalStage
 from tests.unit.publishing.next_trees import Room, files_in, opened_room
 

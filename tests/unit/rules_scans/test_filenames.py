@@ -12,10 +12,10 @@ from scandock.rules.filenames import (
     MAX_PIECE_BYTES,
     UsedNames,
     clean_piece,
+    make_unique,
     name_key,
     object_name,
     resource_path,
-    make_unique,
     variant_name,
 )
 

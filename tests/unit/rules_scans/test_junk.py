@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from scandock.rules.junk import junk_code, is_named_like_image
+from scandock.rules.junk import is_named_like_image, junk_code
 
 JUNK = [
     ".DS_Store",

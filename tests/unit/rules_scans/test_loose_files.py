@@ -5,7 +5,7 @@ import time
 import pytest
 
 from scandock.rules import loose_files
-from scandock.rules.loose_files import FolderIndex, StudyMatch, EntryPath, split_levels
+from scandock.rules.loose_files import EntryPath, FolderIndex, StudyMatch, split_levels
 
 
 def index_of(*images):

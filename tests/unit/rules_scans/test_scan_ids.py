@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from scandock.model.series import SeriesTally
 from scandock.model.tags import NUMBERS
-from scandock.rules.scan_ids import EcatScan, NewSeries, assign_scan_ids, assign_ecat_scan_ids, new_series, sort_key
+from scandock.rules.scan_ids import EcatScan, NewSeries, assign_ecat_scan_ids, assign_scan_ids, new_series, sort_key
 
 SAFE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}")
 
@@ -108,7 +108,11 @@ def test_taken_ids_are_left_alone():
 
 
 def test_a_number_that_looks_like_an_id():
-    assert assign_scan_ids([mr("1.1"), mr("1.2"), mr("1.3", "4-mr1")], {}) == {"1.3": "4-mr1", "1.1": "4-MR2", "1.2": "4-MR3"}
+    assert assign_scan_ids([mr("1.1"), mr("1.2"), mr("1.3", "4-mr1")], {}) == {
+        "1.3": "4-mr1",
+        "1.1": "4-MR2",
+        "1.2": "4-MR3",
+    }
 
 
 def test_a_missing_modality_is_ot():

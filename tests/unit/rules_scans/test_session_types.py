@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from scandock.rules.session_types import ECAT_SCAN, can_join_type, session_type, joined_session_type
+from scandock.rules.session_types import ECAT_SCAN, can_join_type, joined_session_type, session_type
 
 
 def of(elements, modalities="", petmr="petmr"):
@@ -99,7 +99,9 @@ def test_the_order_of_scans_does_not_show():
 )
 def test_an_archived_session_keeps_the_type_of_its_images_but_for_pet_and_mr(before, scans, petmr, is_set, after):
     types = [f"xnat:{one}ScanData" for one in scans]
-    assert joined_session_type(f"xnat:{before}SessionData", types, [], petmr, is_set=is_set) == f"xnat:{after}SessionData"
+    assert (
+        joined_session_type(f"xnat:{before}SessionData", types, [], petmr, is_set=is_set) == f"xnat:{after}SessionData"
+    )
 
 
 @pytest.mark.parametrize(

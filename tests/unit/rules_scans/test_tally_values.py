@@ -10,10 +10,10 @@ from scandock.rules.tally_values import (
     MAX_TEXT,
     agreed_value,
     clean_text,
-    parse_dates,
     most_common,
-    parse_number,
     parse_date,
+    parse_dates,
+    parse_number,
     parse_time,
     parse_times,
 )

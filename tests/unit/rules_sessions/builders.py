@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from scandock.model.series import EcatFacts, SeriesTally
 from scandock.model.tags import NUMBERS
+from scandock.rules.catalog_view import KnownSession, KnownSubject
 from scandock.rules.ecat_groups import EcatFile
 from scandock.rules.import_request import ImportRequest
 from scandock.rules.labels import is_placeholder, label_key
@@ -15,7 +16,6 @@ from scandock.rules.naming import StudyNaming, name_study
 from scandock.rules.policy import ProjectPolicy, SiteRules
 from scandock.rules.routing import Decision, route_studies
 from scandock.rules.study import StudyFacts
-from scandock.rules.catalog_view import KnownSession, KnownSubject
 
 NOW = datetime(2024, 5, 6, 7, 8, 9, 123456, UTC)
 STAMP = "20240506_070809123"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scandock.rules.comments import find_assignment, auto_archive, find_common_assignment
+from scandock.rules.comments import auto_archive, find_assignment, find_common_assignment
 from tests.unit.rules_sessions.builders import series, study, study_of
 
 
@@ -54,7 +54,8 @@ def test_the_three_elements_are_asked_in_order():
     both = study("1.2", StudyComments="Session:second", AdditionalPatientHistory="Session:third")
     assert find_common_assignment("Session", both) == ("second", "StudyComments")
     assert (
-        find_common_assignment("Session", study("1.2", PatientComments="Session:1st", StudyComments="Session:2nd"))[0] == "1st"
+        find_common_assignment("Session", study("1.2", PatientComments="Session:1st", StudyComments="Session:2nd"))[0]
+        == "1st"
     )
     assert find_common_assignment("Session", study("1.2", AdditionalPatientHistory="Session:third"))[0] == "third"
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from scandock.rules.import_request import RequestSource, ImportRequest
+from scandock.rules.import_request import ImportRequest, RequestSource
 from scandock.rules.mapping import parse_mapping
 
 FROM_THE_DIALECT = {

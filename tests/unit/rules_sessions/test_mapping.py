@@ -8,7 +8,7 @@ import pytest
 
 from scandock.model.errors import Usage
 from scandock.rules import mapping
-from scandock.rules.mapping import decode_mapping, parse_mapping, find_row, unused_rows_notices
+from scandock.rules.mapping import decode_mapping, find_row, parse_mapping, unused_rows_notices
 from tests.unit.rules_sessions.builders import series, study, study_of
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from scandock.rules.reimports import hold_decision, session_exists_notice
 from scandock.rules.notices import make_notice
 from scandock.rules.policy import ProjectPolicy
 from scandock.rules.prearchive import format_timestamp
+from scandock.rules.reimports import hold_decision, session_exists_notice
 from tests.unit.rules_sessions.builders import NOW, STAMP, FakeCatalog, codes, decide, held, known, study, waiting
 
 ONE = study("1.2", PatientID="pid")

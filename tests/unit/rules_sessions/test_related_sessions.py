@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from scandock.rules.notices import make_notice
 from scandock.rules.reimports import hold_decision
 from scandock.rules.related_sessions import ecat_elsewhere_notice, many_subjects_notice, waiting_elsewhere_notice
 from scandock.rules.upload_summary import summarize_kept_files
-from scandock.rules.notices import make_notice
 from tests.unit.rules_sessions.builders import NOW, FakeCatalog, codes, decide, held, known, study, waiting
 
 ONE = study("1.2", PatientID="pid")

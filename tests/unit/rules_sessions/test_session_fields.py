@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 
 from scandock.model.errors import Usage
-from scandock.rules.session_fields import SCAN_FIELDS, SESSION_FIELDS, parse_fields, list_fields_by_hand, merge_attributes
+from scandock.rules.session_fields import (
+    SCAN_FIELDS,
+    SESSION_FIELDS,
+    list_fields_by_hand,
+    merge_attributes,
+    parse_fields,
+)
 
 
 def test_paths_and_bare_names_mean_the_same():
@@ -16,10 +22,12 @@ def test_paths_and_bare_names_mean_the_same():
 
 def test_the_type_is_named_or_follows_from_the_first_path_of_a_type():
     assert (
-        parse_fields([("xsiType", "xnat:ctSessionData"), ("xnat:mrSessionData/date", "")]).xsi_type == "xnat:ctSessionData"
+        parse_fields([("xsiType", "xnat:ctSessionData"), ("xnat:mrSessionData/date", "")]).xsi_type
+        == "xnat:ctSessionData"
     )
     assert (
-        parse_fields([("xnat:imageSessionData/date", ""), ("xnat:mrSessionData/date", "")]).xsi_type == "xnat:mrSessionData"
+        parse_fields([("xnat:imageSessionData/date", ""), ("xnat:mrSessionData/date", "")]).xsi_type
+        == "xnat:mrSessionData"
     )
     assert parse_fields([("date", "2026-11-24"), ("xnat:experimentData/label", "L")]).xsi_type == ""
 

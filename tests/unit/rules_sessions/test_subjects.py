@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from scandock.rules.catalog_view import KnownSubject
 from scandock.rules.labels import hash_text
 from scandock.rules.policy import SiteRules
 from scandock.rules.routing_rules import parse_rules
-from scandock.rules.catalog_view import KnownSubject
 from tests.unit.rules_sessions.builders import FakeCatalog, codes, decide, held, known, series, study, study_of, why
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scandock.rules.choices import CHOICES, MEANING, list_choices, is_still_held
+from scandock.rules.choices import CHOICES, MEANING, is_still_held, list_choices
 from scandock.rules.notices import CODES
 from scandock.rules.routing import HOLD_REASONS
 

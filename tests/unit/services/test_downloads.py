@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from scandock.model.errors import Usage
-from scandock.services.downloads import parse_byte_range, content_disposition, media_type
+from scandock.services.downloads import content_disposition, media_type, parse_byte_range
 
 
 @pytest.mark.parametrize(

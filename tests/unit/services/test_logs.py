@@ -9,7 +9,7 @@ import pytest
 import structlog
 
 from scandock.model.errors import Fault
-from scandock.services.logs import error_cause, log, configure_logging, error_location
+from scandock.services.logs import configure_logging, error_cause, error_location, log
 from tests.sinks import steps_logged_by
 
 

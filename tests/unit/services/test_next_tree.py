@@ -21,7 +21,12 @@ from scandock.store.paths import CHANGED_TREE, SENT_FILES, RelPath, path_below, 
 from scandock.store.stages import LocalStage
 from tests.unit.publishing.next_trees import Room, files_in, opened_room
 
-PLACES = [ResourcePath(None, "MISC"), ResourcePath("1", "DICOM"), ResourcePath("1", "NOTES"), ResourcePath("2", "DICOM")]
+PLACES = [
+    ResourcePath(None, "MISC"),
+    ResourcePath("1", "DICOM"),
+    ResourcePath("1", "NOTES"),
+    ResourcePath("2", "DICOM"),
+]
 NAMES = ("a", "b", "sub/a")
 Model = dict[tuple[ResourcePath, str], bytes]
 
@@ -68,7 +73,9 @@ def test_what_is_changed_is_what_a_plain_model_says(room: Room, changes: list[li
         room.store.publish_exchange(stage, CHANGED_TREE, name, inode=built.inode)
 
 
-def apply(next_tree: NextTree, stage: LocalStage, at: int, step: tuple[str, ResourcePath, str, bytes], model: Model) -> None:
+def apply(
+    next_tree: NextTree, stage: LocalStage, at: int, step: tuple[str, ResourcePath, str, bytes], model: Model
+) -> None:
     """Make one change to both, or to neither where it is refused as there is nothing to take out, or no such scan."""
     kind, place, name, data = step
     within = [key for key in model if key[0] == place]
@@ -102,7 +109,9 @@ def apply(next_tree: NextTree, stage: LocalStage, at: int, step: tuple[str, Reso
 
 def put(next_tree: NextTree, stage: LocalStage, rel: RelPath, place: ResourcePath, name: str, data: bytes) -> None:
     stage.put_whole(rel, data)
-    one = StagedFile(rel=rel, name=name, size=len(data), sha256=sha256(data).digest(), md5=b"m" * 16, frames=1 + len(data))
+    one = StagedFile(
+        rel=rel, name=name, size=len(data), sha256=sha256(data).digest(), md5=b"m" * 16, frames=1 + len(data)
+    )
     next_tree.put(stage, place, [one], overwrite=True, kind=("", "", ""))
 
 
@@ -112,9 +121,9 @@ def check_rows(room: Room, tree_id: int, model: Model) -> None:
         resources = {one.n: one for one in resources_of(connection, tree_id)}
         scans = {one.n: one for one in scans_of(connection, tree_id)}
     ids = {one.n: scans[one.scan_n].scan_id if one.scan_n is not None else None for one in resources.values()}
-    assert {(ResourcePath(ids[row.resource_n], resources[row.resource_n].label), row.name): row.sha256 for row in rows} == {
-        key: sha256(data).digest() for key, data in model.items()
-    }
+    assert {
+        (ResourcePath(ids[row.resource_n], resources[row.resource_n].label), row.name): row.sha256 for row in rows
+    } == {key: sha256(data).digest() for key, data in model.items()}
     for one in resources.values():
         mine = [row for row in rows if row.resource_n == one.n]
         assert (one.files, one.bytes) == (len(mine), sum(row.bytes for row in mine))

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from scandock.services.damage import MAX_NAMED, DamageFigures
-from scandock.services.notifications import format_damage_email, build_damage_payload
+from scandock.services.notifications import build_damage_payload, format_damage_email
 from scandock.services.records import Damage
 from scandock.services.settings import load_settings
 from scandock.store.paths import unchecked_path

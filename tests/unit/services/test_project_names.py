@@ -17,8 +17,8 @@ from scandock.model.errors import Usage
 from scandock.rules.project_fields import ProjectChanges
 from scandock.services.editing import edit_project
 from scandock.services.moving import ServiceContext
-from scandock.services.project_description import edit_description, create_described_project
 from scandock.services.project_creation import create_project
+from scandock.services.project_description import create_described_project, edit_description
 from scandock.services.settings import load_settings
 from scandock.store.port import Store
 

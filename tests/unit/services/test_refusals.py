@@ -14,7 +14,7 @@ from scandock.access import accounts
 from scandock.access.principal import RequestInfo
 from scandock.catalog.engine import Catalog, open_catalog
 from scandock.services import refusals
-from scandock.services.audit import AuditAction, TrailLine, AuditFilter, search
+from scandock.services.audit import AuditAction, AuditFilter, TrailLine, search
 from scandock.services.refusals import MINUTE, Refusal, Refusals
 
 
@@ -108,7 +108,9 @@ def test_a_count_names_what_all_of_it_was_about_and_nothing_else(catalog: Catalo
     for target in ("u1", "u1", "u1"):
         noted.note(refusal(did=AuditAction.EDIT, kind="session", target=target, project="P"))
     for project in ("P", "P", "Q"):
-        noted.note(refusal(did=AuditAction.REQUEST, right="session_read", kind="project", target=project, project=project))
+        noted.note(
+            refusal(did=AuditAction.REQUEST, right="session_read", kind="project", target=project, project=project)
+        )
     noted.close()
     told = {
         one["action"]: (one["kind"], one["target"], one["project"])

@@ -7,7 +7,7 @@ import io
 
 import pytest
 
-from scandock.services.response_buffers import ResponseBuffersFull, ResponseBuffers, BufferedFile, client_key
+from scandock.services.response_buffers import BufferedFile, ResponseBuffers, ResponseBuffersFull, client_key
 
 MB = 1_000_000
 

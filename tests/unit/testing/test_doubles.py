@@ -21,7 +21,7 @@ from scandock.testing.readers import thread_readers
 from scandock.testing.server import InProcessServer
 from scandock.testing.worker import InProcessWorker
 from scandock.workers import readers
-from tests.builders import uploader_layout, images, zip_entries
+from tests.builders import images, uploader_layout, zip_entries
 from tests.crash.processes import until
 from tests.crash.served import FINAL_STATES
 from tests.integration.web import Web, serve_by_socket, serve_in_process
@@ -144,7 +144,9 @@ def test_two_workers_on_one_folder_end_each_by_itself(tmp_path: Path) -> None:
     with serve_in_process(data) as web, web.client() as client, InProcessWorker(data):
         with InProcessWorker(data):
             pass
-        sent = client.post("/api/v1/imports?project=P&filename=a.zip", content=zip_entries({"1.dcm": images(1)[0]})).json()
+        sent = client.post(
+            "/api/v1/imports?project=P&filename=a.zip", content=zip_entries({"1.dcm": images(1)[0]})
+        ).json()
         until(lambda: client.get(f"/api/v1/imports/{sent['id']}").json()["state"] in FINAL_STATES, "nobody was left")
 
 

@@ -16,8 +16,8 @@ from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
 from pydicom.pixels.utils import pixel_array
 
 from scandock.viewing.dicom_frames import DicomFrames
-from scandock.viewing.frames import Frame, NotViewable, to_16_bits
 from scandock.viewing.frame_sources import open_frames
+from scandock.viewing.frames import Frame, NotViewable, to_16_bits
 from scandock.viewing.rendering import render_thumbnail
 
 pytestmark = [pytest.mark.long, pytest.mark.corpus, pytest.mark.filterwarnings("ignore")]

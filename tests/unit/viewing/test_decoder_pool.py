@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from scandock.viewing.decoder_pool import DECODERS, DecodersBusy, DecoderPool, DecoderLost
 from scandock.viewing.decoder_messages import BodyNotStored
+from scandock.viewing.decoder_pool import DECODERS, DecoderLost, DecoderPool, DecodersBusy
 from scandock.viewing.question_queue import Requester
 from tests.unit.viewing.made import dicom, kept, ramp
 

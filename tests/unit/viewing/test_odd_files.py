@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from scandock.viewing.frame_positions import read_positions
+from scandock.viewing.frame_sources import open_frames
 from scandock.viewing.frames import describe_cause
 from scandock.viewing.header_rows import read_header_rows
-from scandock.viewing.frame_sources import open_frames
-from scandock.viewing.frame_positions import read_positions
 from tests.unit.viewing.made import dataset, file_of, kept, ramp
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -57,7 +57,9 @@ def test_everything_is_shown_as_of_the_file_written_well(tmp_path: Path, change:
     shown = []
     for data in (plain, odd):
         with open(kept(tmp_path, data), "rb") as stream:
-            rows = {row[1]: row[2:] for row in read_header_rows(stream)[0] if not row[1].startswith(("(0002", "(0008,0050"))}
+            rows = {
+                row[1]: row[2:] for row in read_header_rows(stream)[0] if not row[1].startswith(("(0002", "(0008,0050"))
+            }
             frame = open_frames(stream).frame(0)
             shown.append((rows, frame.pixels, read_positions(stream)))
     (rows, pixels, places), (odd_rows, odd_pixels, odd_places) = shown

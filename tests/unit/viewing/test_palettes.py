@@ -10,8 +10,8 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian
 
-from scandock.viewing.frames import Frame
 from scandock.viewing.frame_sources import open_frames
+from scandock.viewing.frames import Frame
 from tests.unit.viewing.made import dataset, file_of
 
 INDICES = np.arange(6 * 4, dtype=np.uint8).reshape(2, 3, 4) % 16

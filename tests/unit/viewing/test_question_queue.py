@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scandock.viewing.question_queue import Requester, QueueFull, Question, QuestionQueue
+from scandock.viewing.question_queue import Question, QuestionQueue, QueueFull, Requester
 
 
 def of(account: int | None = None, session: str = "", *, address: str = "", heavy: bool = False) -> Question:

@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import ASGIApp, Message
 
 from scandock.model.errors import ScandockError
-from scandock.services.response_buffers import ResponseBuffers, BufferedFile
+from scandock.services.response_buffers import BufferedFile, ResponseBuffers
 from scandock.web.sending import LARGE_SECONDS, PIECE, STREAM_BYTES, TRANSPORT, Answers, HeldResponse, Sending
 
 MB = 1024 * 1024

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
 
-from scandock.model.uris import PrearchiveSession
+from scandock.model.uris import PrearchiveSessionUri
 from scandock.services.settings import load_settings
 from scandock.web import urls
 from scandock.web.app import create_app
@@ -238,7 +238,7 @@ def test_what_references_name():
     assert urls.parse_holder("/data/projects/P/resources/R/files/x") == {"project": "P"}
     assert urls.parse_holder("nothing") == {}
     for src in ("prearchive/projects/P/20240612_101112/L", "/REST/prearchive/projects/P/20240612_101112/L/"):
-        assert urls.parse_source(src) == PrearchiveSession("P", "20240612_101112", "L")
+        assert urls.parse_source(src) == PrearchiveSessionUri("P", "20240612_101112", "L")
     assert urls.parse_source("/prearchive/projects/P/today/L") is None
 
 

@@ -12,7 +12,7 @@ from scandock.rules.session_types import session_type
 from scandock.rules.sop_classes import TYPE_OF_CLASS, scan_type
 from scandock.web.urls import canonical, is_xnat
 from scandock.web.xnat.schema import element_of, xdat_xsd, xnat_xsd
-from scandock.web.xnat.services import projects, subjects, prearchive_sessions
+from scandock.web.xnat.services import prearchive_sessions, projects, subjects
 from scandock.web.xnat.services.columns import moment, type_of_column
 from scandock.web.xnat.services.experiments import LISTING
 

@@ -6,7 +6,7 @@ import pytest
 from starlette.datastructures import ImmutableMultiDict
 
 from scandock.model.errors import Usage
-from scandock.model.uris import PrearchiveSession
+from scandock.model.uris import PrearchiveSessionUri
 from scandock.rules.session_fields import ScanSelector
 from scandock.services.committing import ArchiveParameters
 from scandock.web.xnat.archive_parameters import new_project, projects_of, wishes_of
@@ -22,7 +22,7 @@ def wanted(**said: str) -> ArchiveParameters:
 
 @pytest.mark.parametrize("src", [f"/{WHERE}", f"/data/{WHERE}", f"/REST/{WHERE}/", f" {WHERE}"])
 def test_a_src_is_read_with_and_without_its_beginning(src: str) -> None:
-    assert parse_src(src) == PrearchiveSession("P", "20240612_101112345", "S1")
+    assert parse_src(src) == PrearchiveSessionUri("P", "20240612_101112345", "S1")
 
 
 @pytest.mark.parametrize(

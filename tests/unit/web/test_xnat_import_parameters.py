@@ -8,8 +8,8 @@ import pytest
 
 from scandock.model.errors import Usage
 from scandock.web.receiving.upload_fields import request_of
-from scandock.web.xnat.services.destinations import Named
 from scandock.web.xnat.import_parameters import Call, by_name, handler_of, listener_of, wanted
+from scandock.web.xnat.services.destinations import Named
 
 
 def names(**said: str) -> dict[str, str]:

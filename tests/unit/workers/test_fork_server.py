@@ -24,8 +24,8 @@ from scandock.queue.owner import this_owner
 from scandock.testing.data import make_data
 from scandock.workers import fork_server
 from scandock.workers.attempt import AttemptRequest
+from scandock.workers.fork_server import ForkedAttempt, ForkedAttempts, start_server
 from scandock.workers.process_deaths import GIVEN_UP, death_fault
-from scandock.workers.fork_server import ForkedAttempts, ForkedAttempt, start_server
 from tests.crash.archives import Study, zip_bytes
 from tests.crash.processes import members, process_name, until
 from tests.integration.upload_server import UploadServer
@@ -90,7 +90,9 @@ def test_an_attempt_is_a_fork_that_ends_with_its_exit_code(start: ForkedAttempts
     assert lost.wait() == 0
 
 
-def test_attempts_are_killed_and_their_names_tell_them_apart(endless: None, start: ForkedAttempts, tmp_path: Path) -> None:
+def test_attempts_are_killed_and_their_names_tell_them_apart(
+    endless: None, start: ForkedAttempts, tmp_path: Path
+) -> None:
     one, other = start(order(tmp_path)), start(order(tmp_path))
     until(lambda: process_name(one.pid) == "attempt", "it has no name")
     assert [_parent(one.pid)] == servers()
@@ -101,7 +103,9 @@ def test_attempts_are_killed_and_their_names_tell_them_apart(endless: None, star
     assert other.death(-signal.SIGKILL).code == "attempt_killed"
 
 
-def test_what_is_asked_to_end_goes_on_as_long_as_its_worker(endless: None, start: ForkedAttempts, tmp_path: Path) -> None:
+def test_what_is_asked_to_end_goes_on_as_long_as_its_worker(
+    endless: None, start: ForkedAttempts, tmp_path: Path
+) -> None:
     attempt = start(order(tmp_path))
     until(lambda: process_name(attempt.pid) == "attempt", "it has no name")
     for pid in (*servers(), attempt.pid):

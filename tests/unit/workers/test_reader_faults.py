@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from scandock.workers import reader_process
-from tests.builders import DataFolder, uploader_layout, images, make_data_folder
+from tests.builders import DataFolder, images, make_data_folder, uploader_layout
 
 
 @pytest.mark.parametrize(

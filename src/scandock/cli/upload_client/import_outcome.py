@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from scandock.cli.text_format import format_size
 from scandock.cli.upload_client.errors import ServerFailed
-from scandock.cli.upload_client.server_retry import ServerRetry, UploadCancelled
 from scandock.cli.upload_client.server import ServerAway, ServerRefusal, UploadServer
+from scandock.cli.upload_client.server_retry import ServerRetry, UploadCancelled
 from scandock.model.errors import Fault
 from scandock.model.import_types import STAGES, Progress
 from scandock.model.verdicts import UNFINISHED, ImportState
@@ -24,7 +24,9 @@ ASK_SECONDS: Final = 5.0
 class OutcomeWaiter:
     """Looks at an import until it has ended; `tell` hears how far it is."""
 
-    def __init__(self, server: UploadServer, patience: ServerRetry, uuid: str, tell: Callable[[Progress], None]) -> None:
+    def __init__(
+        self, server: UploadServer, patience: ServerRetry, uuid: str, tell: Callable[[Progress], None]
+    ) -> None:
         self._server = server
         self._patience = patience
         self._uuid = uuid

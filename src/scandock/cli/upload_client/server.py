@@ -164,7 +164,9 @@ class UploadServer:
         except ValueError:
             body = None
         if not isinstance(body, dict):
-            raise ServerRefusal(answer.status_code, "not_scandock", f"{self.url} answers with no JSON.", "Check the address.")
+            raise ServerRefusal(
+                answer.status_code, "not_scandock", f"{self.url} answers with no JSON.", "Check the address."
+            )
         return body
 
     def ask(self, method: str, path: str, **more: Any) -> httpx.Response:  # noqa: ANN401
@@ -217,8 +219,12 @@ def _raise_refusal(answer: httpx.Response) -> NoReturn:
     if status in _AWAY and code != "disk_full":
         raise ServerAway(detail or f"it answers {_status(status)}", after)
     if status in _BUSY or (status == HTTPStatus.INSUFFICIENT_STORAGE and after is not None):
-        raise ServerAway(detail or f"it answers {_status(status)}", after, busy=True, locked=status == HTTPStatus.LOCKED)
-    raise ServerRefusal(status, code, detail or f"The server answers {_status(status)}.", str(problem.get("remedy", "")))
+        raise ServerAway(
+            detail or f"it answers {_status(status)}", after, busy=True, locked=status == HTTPStatus.LOCKED
+        )
+    raise ServerRefusal(
+        status, code, detail or f"The server answers {_status(status)}.", str(problem.get("remedy", ""))
+    )
 
 
 def _raise_unreachable(url: str, away: ServerAway) -> NoReturn:

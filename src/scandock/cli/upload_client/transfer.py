@@ -20,8 +20,8 @@ from scandock.cli.upload_client.errors import (
     UploadStuck,
 )
 from scandock.cli.upload_client.import_outcome import OutcomeWaiter
+from scandock.cli.upload_client.server import ServerRefusal, ServerUpload, UploadServer
 from scandock.cli.upload_client.server_retry import ServerRetry, UploadCancelled
-from scandock.cli.upload_client.server import ServerUpload, ServerRefusal, UploadServer
 from scandock.cli.upload_client.sources import Source, fingerprint
 from scandock.model.errors import BadInput, Fault, ScandockError, Usage
 from scandock.model.import_types import Progress
@@ -136,7 +136,11 @@ class Transfer:
     def _kept(self) -> int:
         """Bytes that the server has; the whole size once it has accepted the upload, or given it up."""
         import_object = self.server.read(_require_uuid(self.uuid))
-        return int(import_object["progress"]["bytes"]["done"]) if import_object["state"] == "receiving" else self.source.size
+        return (
+            int(import_object["progress"]["bytes"]["done"])
+            if import_object["state"] == "receiving"
+            else self.source.size
+        )
 
     def _part(self, at: int) -> int | None:
         length = min(self.part, self.source.size - at)
@@ -147,7 +151,11 @@ class Transfer:
                 return None
             if refusal.code == "upload_stopped":
                 return self.source.size  # cancelled by somebody: the outcome says it
-            if refusal.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE and not refusal.code and self.part > MIN_PART_BYTES:
+            if (
+                refusal.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+                and not refusal.code
+                and self.part > MIN_PART_BYTES
+            ):
                 self.part = max(MIN_PART_BYTES, self.part // 8)  # a proxy's limit for one request
                 return None
             raise

@@ -5,36 +5,30 @@ from __future__ import annotations
 import codecs
 import csv
 import json
-import tempfile
-from collections.abc import Iterable
-from typing import TextIO
-from scandock.cli.command_errors import ReceiptFailed
-from scandock.cli.receipt_file import Format
-from scandock.cli.upload_client.server_retry import ServerRetry, UploadCancelled
-from scandock.cli.upload_client.server import ServerRefusal, UploadServer
-from scandock.model.spreadsheet import TableWriter
-from scandock.web import urls
-
 import os
 import queue
+import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
 from dataclasses import dataclass
 from typing import Any, Final, TextIO
 
+from scandock.cli.command_errors import ReceiptFailed
 from scandock.cli.receipt_file import Format
-from scandock.cli.upload_client.transfer_display import TransferDisplay
 from scandock.cli.upload_client.import_outcome import CANCEL_SECONDS, end_upload
+from scandock.cli.upload_client.server import ServerRefusal, UploadServer
 from scandock.cli.upload_client.server_retry import ServerRetry, UploadCancelled
-from scandock.cli.upload_client.server import UploadServer
 from scandock.cli.upload_client.sources import FileSource, Source
-from scandock.cli.upload_client.transfer import UploadClaims, Transfer
-from scandock.model.import_types import Progress
+from scandock.cli.upload_client.transfer import Transfer, UploadClaims
+from scandock.cli.upload_client.transfer_display import TransferDisplay
 from scandock.model.import_report import make_report
+from scandock.model.import_types import Progress
+from scandock.model.spreadsheet import TableWriter
 from scandock.model.verdicts import ImportState
+from scandock.web import urls
 
 PARALLEL_TRANSFERS: Final = 3
 GRACE_SECONDS: Final = 2 * CANCEL_SECONDS
@@ -72,7 +66,9 @@ class UploadResult:
 class Uploads:
     """The engine of `cli.running.Run`: the first call begins with all archives, each call waits for the next one."""
 
-    def __init__(self, server: UploadServer, archives: Sequence[str], fields: Mapping[str, str], board: TransferDisplay) -> None:
+    def __init__(
+        self, server: UploadServer, archives: Sequence[str], fields: Mapping[str, str], board: TransferDisplay
+    ) -> None:
         self._server = server
         self._fields = fields
         self._board = board
@@ -162,7 +158,9 @@ def as_import(import_object: Mapping[str, Any], archive: str) -> dict[str, Any]:
     return {key: import_object.get(key, shape[key]) for key in shape} | {"archive": archive}
 
 
-def copy_receipt(server: UploadServer, patience: ServerRetry, uuid: str, archive: str, fmt: Format, target: TextIO) -> None:
+def copy_receipt(
+    server: UploadServer, patience: ServerRetry, uuid: str, archive: str, fmt: Format, target: TextIO
+) -> None:
     """Write the receipt's lines to `target`, once they have come whole. Raises Fault `receipt_failed`."""
     with tempfile.TemporaryFile() as whole:
 

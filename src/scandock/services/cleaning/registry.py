@@ -1,29 +1,21 @@
-"""What a web process cleans: ended logins and tokens, manifests, pictures of trees that are gone, and the list of all."""
+"""What a web process cleans: ended logins and tokens, manifests, pictures of trees that are gone; the list of all."""
 
 from __future__ import annotations
 
 from typing import Final
-from scandock.services.cleaning.cleaner import Cleaner, HasServerState
-from scandock.services.cleaning.uploads import ABANDONED_UPLOADS, ENDED_SPOOLS, IDLE_UPLOADS
 
-from sqlalchemy import select
-from scandock.catalog.engine import Catalog, split_values
-from scandock.catalog.server_tables import damage, verification
-from scandock.catalog.tables import session
-from scandock.services.cleaning.cleaner import Cleaner, HasServerState
-from scandock.services.decoding import Pictures
-from scandock.services.pictures import ROUND, make_tree_key
-
-from typing import Final
-
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 
 from scandock.access import logins, tokens
-from scandock.catalog.engine import Catalog
-from scandock.catalog.server_tables import download_manifest
+from scandock.catalog.engine import Catalog, split_values
+from scandock.catalog.server_tables import damage, download_manifest, verification
+from scandock.catalog.tables import session
 from scandock.model import request_limits
 from scandock.model.durations import DAY_MS
-from scandock.services.cleaning.cleaner import Cleaner, HasCatalog
+from scandock.services.cleaning.cleaner import Cleaner, HasCatalog, HasServerState
+from scandock.services.cleaning.uploads import ABANDONED_UPLOADS, ENDED_SPOOLS, IDLE_UPLOADS
+from scandock.services.decoding import Pictures
+from scandock.services.pictures import ROUND, make_tree_key
 
 MANIFESTS_KEPT_MS: Final = request_limits.MANIFEST_DAYS * DAY_MS
 
@@ -82,4 +74,11 @@ PICTURES: Cleaner[HasServerState] = Cleaner(
 )
 
 
-SERVER_CLEANERS: Final[tuple[Cleaner[HasServerState], ...]] = (ABANDONED_UPLOADS, IDLE_UPLOADS, ENDED_SPOOLS, ENDED_ACCESS, MANIFESTS, PICTURES)
+SERVER_CLEANERS: Final[tuple[Cleaner[HasServerState], ...]] = (
+    ABANDONED_UPLOADS,
+    IDLE_UPLOADS,
+    ENDED_SPOOLS,
+    ENDED_ACCESS,
+    MANIFESTS,
+    PICTURES,
+)

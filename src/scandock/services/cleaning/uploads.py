@@ -10,9 +10,9 @@ from scandock.catalog.server_tables import cached_file, reception
 from scandock.catalog.tables import upload
 from scandock.model.errors import ScandockError
 from scandock.model.verdicts import KEEPS_BYTES, ImportState
-from scandock.services.lost_uploads import end_upload
 from scandock.services.cleaning.cleaner import Cleaner, HasServerState
-from scandock.services.logs import error_cause, log, error_location
+from scandock.services.logs import error_cause, error_location, log
+from scandock.services.lost_uploads import end_upload
 from scandock.services.receiving import ROWS_PER_TURN, UploadReceiver
 from scandock.services.reservations import is_reserved
 from scandock.services.upload_errors import UploadExpired
@@ -46,7 +46,13 @@ def _delete_upload(receiving: UploadReceiver, uuid: str) -> bool:
         incoming_upload = receiving.find(uuid)
         done = incoming_upload is not None and receiving.discard(incoming_upload)
     except ScandockError as error:
-        log().warning("broken upload not cleared", upload=uuid, code=error.code, cause=error_cause(error), where=error_location(error))
+        log().warning(
+            "broken upload not cleared",
+            upload=uuid,
+            code=error.code,
+            cause=error_cause(error),
+            where=error_location(error),
+        )
         return False
     receiving.broken.discard(uuid)
     if done:

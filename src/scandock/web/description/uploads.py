@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from scandock.rules.import_request import RequestSource, ImportRequest
+from scandock.rules.import_request import ImportRequest, RequestSource
 from scandock.web import urls
 from scandock.web.description.kinds import BINARY, TEXT, TRUTH, WHOLE, Schema, one_of
 

@@ -14,8 +14,8 @@ from scandock.access.tokens import DAYS, MAX_DAYS, NewToken
 from scandock.model.errors import ScandockError
 from scandock.model.request_errors import ValueInvalid
 from scandock.rules.permissions import Scope
-from scandock.services.own_logins import OwnLogins
 from scandock.services.authentication import change_own_password
+from scandock.services.own_logins import OwnLogins
 from scandock.web import urls
 from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import Form, Seen, Sent, back, changed

@@ -106,8 +106,8 @@ def path_of(found: Session) -> str:
 
 
 def shown(
-    work: RequestContext, told: Sequence[SessionPreview], place: Place, asked: str, *, sure: bool, kept: Mapping[str, str],
-    title: str, meaning: str = "",
+    work: RequestContext, told: Sequence[SessionPreview], place: Place, asked: str, *, sure: bool,
+    kept: Mapping[str, str], title: str, meaning: str = "",
 ) -> Response:  # fmt: skip
     """The page of what will happen, or with `sure` of what was done; `kept` goes along from the one to the other."""
     return page(
@@ -125,7 +125,7 @@ def kept_of(form: Form, names: Iterable[str]) -> dict[str, str]:
 def place_words(uri: str) -> str:
     """`/data/archive/projects/P/subjects/S/experiments/L` is the archive of P: subject S, session L."""
     there = uris.parse_session(uri)
-    if isinstance(there, uris.ArchivedSession):
+    if isinstance(there, uris.ArchivedSessionUri):
         return f"in the archive of {there.project}: subject {there.subject}, session {there.label}"
     return f"in the prearchive of {there.project}: session {there.label}"
 
@@ -147,4 +147,4 @@ def outcome_words(outcome: Outcome) -> str:
 def place_path(uri: str | None) -> str:
     """The page of an archived session, by its address; nothing for others."""
     there = uris.parse_session(uri) if uri else None
-    return urls.session_page(there.project, there.label) if isinstance(there, uris.ArchivedSession) else ""
+    return urls.session_page(there.project, there.label) if isinstance(there, uris.ArchivedSessionUri) else ""

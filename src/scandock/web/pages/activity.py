@@ -10,7 +10,7 @@ from starlette.responses import Response
 from scandock.access.principal import raise_denied
 from scandock.rules.permissions import AccessDecision
 from scandock.services.activity import GROUPS, ActivityFilter, list_activity, read_activity
-from scandock.services.imports import cancel_import, delete_import, check_may_delete, retry_import
+from scandock.services.imports import cancel_import, check_may_delete, delete_import, retry_import
 from scandock.services.pagination import Sorting
 from scandock.web import urls
 from scandock.web.pages.browse import query_of

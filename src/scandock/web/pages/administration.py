@@ -45,7 +45,9 @@ async def overview(request: Request, work: Seen, project: str = "") -> Response:
     return await _overview(request, work, project)
 
 
-async def _overview(request: Request, work: RequestContext, project: str = "", problem: ScandockError | None = None) -> Response:
+async def _overview(
+    request: Request, work: RequestContext, project: str = "", problem: ScandockError | None = None
+) -> Response:
     me = work.context.principal
 
     def ask(connection: Connection) -> tuple[Statistics, Page[Project]]:
@@ -142,7 +144,12 @@ async def site_settings(request: Request, work: Seen) -> Response:
     me = work.context.principal
     await work.read(lambda c: rights.check(c, me, Action.SITE_ADMIN, None))
     return page(
-        request, "admin_settings.html", me, here="Administration", at="settings", rows=describe_settings(work.site.settings)
+        request,
+        "admin_settings.html",
+        me,
+        here="Administration",
+        at="settings",
+        rows=describe_settings(work.site.settings),
     )
 
 

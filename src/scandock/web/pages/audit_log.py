@@ -67,7 +67,8 @@ async def _trail(request: Request, work: RequestContext, project: str | None) ->
     following = urlencode({**kept, "before": found[SHOWN - 1].id}) if len(found) > SHOWN else ""
     return list_page(
         request, work, "audit.html", project, rows=rows, names=names, asked=asked, following=following,
-        actions=[one.value for one in audit.AuditAction], kinds=audit.KINDS, outcomes=[one.value for one in audit.AuditOutcome],
+        actions=[one.value for one in audit.AuditAction], kinds=audit.KINDS,
+        outcomes=[one.value for one in audit.AuditOutcome],
     )  # fmt: skip
 
 

@@ -12,11 +12,11 @@ from starlette.responses import Response
 from scandock.catalog.own_resources import PROJECT_KEY
 from scandock.rules.permissions import Action
 from scandock.services.browsing import ListFilter, find_project, list_projects, list_sessions
+from scandock.services.own_resources import OwnFiles, list_own_files
 from scandock.services.pagination import Page, Sorting
 from scandock.services.project_description import read_description
 from scandock.services.records import Project, Session
 from scandock.services.rights import is_allowed
-from scandock.services.own_resources import OwnFiles, list_own_files
 from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import Seen
 from scandock.web.pages.routing import router as pages

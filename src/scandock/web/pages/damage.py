@@ -9,7 +9,7 @@ from typing import Final
 from fastapi import Request
 from starlette.responses import Response
 
-from scandock.services.damage import list_damage, verify_session_again, verify_damaged_again
+from scandock.services.damage import list_damage, verify_damaged_again, verify_session_again
 from scandock.web import urls
 from scandock.web.pages.lists import PagedList
 from scandock.web.pages.routing import Form, Seen, Sent, changed

@@ -13,11 +13,11 @@ from scandock.access.principal import AccessDenied, Door, Principal
 from scandock.model.errors import Usage
 from scandock.rules.permissions import Scope
 from scandock.services.activity import ActivityFilter, list_activity
-from scandock.services.browsing import ListFilter, list_projects, count_waiting
+from scandock.services.authentication import begin_login, begin_login_for, end_login
+from scandock.services.browsing import ListFilter, count_waiting, list_projects
 from scandock.services.pagination import Page, Sorting
 from scandock.services.project_creation import create_project
 from scandock.services.records import Project
-from scandock.services.authentication import begin_login_for, begin_login, end_login
 from scandock.services.upload_rights import can_upload_somewhere
 from scandock.web import urls
 from scandock.web.deps import server_state

@@ -13,7 +13,14 @@ from scandock.catalog.sessions import archived_uuid
 from scandock.rules.permissions import Action
 from scandock.services import rights
 from scandock.services.downloads import content_disposition
-from scandock.services.manifests import Listed, Selection, build_parts, read_project_rows, read_session_rows, write_manifest
+from scandock.services.manifests import (
+    Listed,
+    Selection,
+    build_parts,
+    read_project_rows,
+    read_session_rows,
+    write_manifest,
+)
 from scandock.services.session_errors import SessionsMissing
 from scandock.web.held_documents import held_document
 from scandock.web.pages.routing import Seen

@@ -9,16 +9,16 @@ from fastapi import Query, Request
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from scandock.access.principal import Principal, ProjectRights, raise_denied, decide_access_of
+from scandock.access.principal import Principal, ProjectRights, decide_access_of, raise_denied
 from scandock.rules.choices import MEANING, REASONS, Choice, usable_choices
 from scandock.rules.labels import UNASSIGNED
-from scandock.rules.permissions import Action, AccessDecision
-from scandock.services.browsing import ListFilter, list_sessions, count_waiting
+from scandock.rules.permissions import AccessDecision, Action
+from scandock.services.browsing import ListFilter, count_waiting, list_sessions
 from scandock.services.comparison import Comparison, compare_sessions
 from scandock.services.pagination import Page, Sorting
 from scandock.services.records import Session
-from scandock.web.pages.browse import query_of
 from scandock.web.pages.action_preview import TITLES
+from scandock.web.pages.browse import query_of
 from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import Seen
 from scandock.web.pages.routing import router as pages

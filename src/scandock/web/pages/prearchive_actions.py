@@ -12,21 +12,21 @@ from starlette.responses import Response
 from scandock.model.errors import ScandockError
 from scandock.model.import_types import Overwrite
 from scandock.rules.choices import MEANING, Choice, list_choices
-from scandock.rules.labels import UNASSIGNED
 from scandock.rules.label_patterns import fill_pattern
+from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import Action
 from scandock.services import rights
 from scandock.services.archiving import archive_session
 from scandock.services.browsing import find_session
-from scandock.services.moving import ServiceContext, Outcome, move_session
+from scandock.services.held_sessions import resolve_session
+from scandock.services.moving import Outcome, ServiceContext, move_session
 from scandock.services.prearchive import MAX_SESSIONS, rebuild_session
 from scandock.services.records import Session
-from scandock.services.held_sessions import resolve_session
 from scandock.services.session_errors import ChoiceUnknown
 from scandock.services.trash import delete_session
 from scandock.web import urls
-from scandock.web.pages.errors import NothingNamed, SessionsMany, VerbUnknown
 from scandock.web.pages.action_preview import TITLES, Place, Verb, each, kept_of, path_of, shown
+from scandock.web.pages.errors import NothingNamed, SessionsMany, VerbUnknown
 from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import Form, Seen, Sent, back
 from scandock.web.pages.routing import router as pages

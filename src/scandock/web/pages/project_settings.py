@@ -39,7 +39,9 @@ async def settings(request: Request, work: Seen, project: str) -> Response:
     return await _shown(request, work, project)
 
 
-async def _shown(request: Request, work: RequestContext, project: str, problem: ScandockError | None = None) -> Response:
+async def _shown(
+    request: Request, work: RequestContext, project: str, problem: ScandockError | None = None
+) -> Response:
     me = work.context.principal
 
     def ask(connection: Connection) -> dict[str, Any]:

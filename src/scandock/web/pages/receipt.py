@@ -8,7 +8,7 @@ from fastapi import Query, Request
 from starlette.responses import Response
 
 from scandock.services.imports import read_import
-from scandock.services.receipts import ReceiptPage, check_verdicts, read_receipt_page, open_receipt
+from scandock.services.receipts import ReceiptPage, check_verdicts, open_receipt, read_receipt_page
 from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import Seen
 from scandock.web.pages.routing import router as pages

@@ -11,9 +11,9 @@ from sqlalchemy import Connection
 
 from scandock.access.principal import Principal
 from scandock.rules.scan_ids import sort_key
-from scandock.services.session_contents import list_scans
 from scandock.services.pagination import MAX_LIMIT, Sorting
 from scandock.services.records import Scan
+from scandock.services.session_contents import list_scans
 
 SCANS: Final = 2_000
 """Scans of a session that its page shows."""

@@ -19,8 +19,8 @@ from scandock.services.moving import Outcome
 from scandock.services.records import Session
 from scandock.services.trash import delete_session
 from scandock.web import urls
-from scandock.web.pages.errors import NothingNamed
 from scandock.web.pages.action_preview import TITLES, Place, SessionPreview, Verb, each, kept_of, path_of, shown
+from scandock.web.pages.errors import NothingNamed
 from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import Form, Seen, Sent, back
 from scandock.web.pages.routing import router as pages
@@ -35,8 +35,8 @@ async def change(request: Request, work: Seen, uuid: str) -> Response:
     """Another label for it, or another subject of its project."""
     one = await _archived(work, uuid, Action.SESSION_EDIT)
     return page(
-        request, "change.html", work.context.principal, here="Projects", session=one, do="move", moves=False, meaning={},
-        action=urls.session_form(uuid, "change"), trail=_trail(one), back=path_of(one),
+        request, "change.html", work.context.principal, here="Projects", session=one, do="move", moves=False,
+        meaning={}, action=urls.session_form(uuid, "change"), trail=_trail(one), back=path_of(one),
     )  # fmt: skip
 
 

@@ -8,10 +8,10 @@ from starlette.responses import Response
 
 from scandock.access.principal import AccessDenied, Principal
 from scandock.catalog.sessions import archived_uuid
-from scandock.model.uris import PrearchiveSession
-from scandock.rules.permissions import Action, AccessDecision
-from scandock.services.xnat_lookup import find_prearchive_session
+from scandock.model.uris import PrearchiveSessionUri
+from scandock.rules.permissions import AccessDecision, Action
 from scandock.services.rights import is_allowed
+from scandock.services.xnat_lookup import find_prearchive_session
 from scandock.web import urls
 from scandock.web.pages.routing import Seen
 from scandock.web.pages.routing import router as pages
@@ -26,14 +26,14 @@ async def sent_session(request: Request, work: Seen, project: str, timestamp: st
 
     The client takes the folder from the end of an answer, with the line's end where that has one.
     """
-    where = PrearchiveSession(project, timestamp, folder.strip())
+    where = PrearchiveSessionUri(project, timestamp, folder.strip())
     if where.label != folder:
         return redirect_to(request, urls.sent_session(project, timestamp, where.label))
     path = await work.read(lambda c: _page_of(c, work.context.principal, where))
     return redirect_to(request, path)
 
 
-def _page_of(connection: Connection, me: Principal, where: PrearchiveSession) -> str:
+def _page_of(connection: Connection, me: Principal, where: PrearchiveSessionUri) -> str:
     """The page of what stands there, or of the archived session of that label. Denied as the first of them is."""
     try:
         found = find_prearchive_session(connection, me, where).standing

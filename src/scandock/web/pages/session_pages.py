@@ -21,21 +21,21 @@ from scandock.rules.subject_fields import label_fields
 from scandock.services import pictures
 from scandock.services.browsing import ListFilter, find_project, find_session, find_subject, list_sessions
 from scandock.services.comparison import compare_sessions
-from scandock.services.session_contents import find_file, find_scan, list_files, list_resources
+from scandock.services.own_resources import OwnFiles, list_own_files
 from scandock.services.pagination import MAX_LIMIT, Page, Sorting
 from scandock.services.records import Session, Subject
 from scandock.services.rights import is_allowed
-from scandock.services.own_resources import OwnFiles, list_own_files
+from scandock.services.session_contents import find_file, find_scan, list_files, list_resources
 from scandock.viewing.stack import Stack
 from scandock.web import urls
+from scandock.web.pages.action_preview import TITLES, path_of
 from scandock.web.pages.browse import OWN, query_of
 from scandock.web.pages.errors import SessionHidden, SubjectUnknown
-from scandock.web.pages.action_preview import TITLES, path_of
+from scandock.web.pages.prearchive import choices_for, may_decide
 from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import Seen
 from scandock.web.pages.routing import router as pages
 from scandock.web.pages.scan_filters import ORDERS, Sift, all_scans
-from scandock.web.pages.prearchive import choices_for, may_decide
 from scandock.web.picture_answers import header_json, look_at
 from scandock.web.request_context import RequestContext
 

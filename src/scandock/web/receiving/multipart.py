@@ -20,12 +20,12 @@ from scandock.services import upload_errors
 from scandock.services.logs import bind_upload
 from scandock.services.receiving import IncomingUpload, UploadOffer
 from scandock.web.deps import ServerState
-from scandock.web.receiving.whole_bodies import Keeping
 from scandock.web.receiving.limits import FIELD_BYTES, mapping_too_large
 from scandock.web.receiving.raw import PLAIN, length_of
 from scandock.web.receiving.repeated import Repeated
 from scandock.web.receiving.stream import whole_body
 from scandock.web.receiving.upload_fields import FieldWords, offer_of
+from scandock.web.receiving.whole_bodies import Keeping
 
 MAX_PARTS: Final = request_limits.UPLOAD_PARTS
 

@@ -13,10 +13,10 @@ from scandock.services import upload_errors
 from scandock.services.logs import bind_upload
 from scandock.services.receiving import UploadOffer
 from scandock.web.deps import ServerState
-from scandock.web.receiving.whole_bodies import Keeping
 from scandock.web.receiving.repeated import Repeated
 from scandock.web.receiving.stream import whole_body
 from scandock.web.receiving.upload_fields import FieldWords, offer_of
+from scandock.web.receiving.whole_bodies import Keeping
 
 PLAIN: Final = FieldWords()
 

@@ -13,7 +13,7 @@ from scandock.access.principal import Principal
 from scandock.catalog.tables import project
 from scandock.model.request_errors import RequestInvalid
 from scandock.rules.errors import LabelUnusable, ProjectIdInvalid
-from scandock.rules.import_request import RequestSource, ImportRequest
+from scandock.rules.import_request import ImportRequest, RequestSource
 from scandock.rules.labels import OWN_ID, clean_label, is_project_id
 from scandock.rules.mapping import parse_mapping
 from scandock.rules.naming import own_id_error

@@ -29,7 +29,13 @@ class Keeping:
     """
 
     def __init__(
-        self, site: ServerState, request: Request, principal: Principal, incoming_upload: IncomingUpload, *, keyed: bool = False
+        self,
+        site: ServerState,
+        request: Request,
+        principal: Principal,
+        incoming_upload: IncomingUpload,
+        *,
+        keyed: bool = False,
     ) -> None:
         """`keyed`: it has an idempotency key, so that its bytes have to be known again."""
         self._site = site

@@ -12,8 +12,8 @@ from scandock.access.principal import Principal
 from scandock.model.errors import Fault, ScandockError
 from scandock.rules.permissions import Action
 from scandock.services import upload_errors
-from scandock.services.lost_uploads import end_lost_upload, is_upload_lost
 from scandock.services.imports import find_import
+from scandock.services.lost_uploads import end_lost_upload, is_upload_lost
 from scandock.web.receiving.raw import length_of
 from scandock.web.receiving.spooling import Spooling
 from scandock.web.receiving.stream import pieces
@@ -28,7 +28,12 @@ if TYPE_CHECKING:
 
 
 async def append(
-    site: ServerState, request: Request, principal: Principal, incoming_upload: IncomingUpload, writer: Writer, checksum: Checksum | None
+    site: ServerState,
+    request: Request,
+    principal: Principal,
+    incoming_upload: IncomingUpload,
+    writer: Writer,
+    checksum: Checksum | None,
 ) -> int:
     """Take the body's bytes behind those that are there; the new offset.
 
@@ -53,7 +58,9 @@ async def append(
             if not spooling.matches(checksum.wanted):
                 raise ChecksumDiffers
     except BaseException as error:
-        await asyncio.shield(asyncio.ensure_future(_leave(site, incoming_upload, spooling, keep=checksum is None, why=error)))
+        await asyncio.shield(
+            asyncio.ensure_future(_leave(site, incoming_upload, spooling, keep=checksum is None, why=error))
+        )
         raise
     return await _keep(site, request, principal, incoming_upload, spooling)
 
@@ -77,7 +84,9 @@ def _spooling(site: ServerState, incoming_upload: IncomingUpload, checksum: Chec
     )
 
 
-async def _keep(site: ServerState, request: Request, principal: Principal, incoming_upload: IncomingUpload, spooling: Spooling) -> int:
+async def _keep(
+    site: ServerState, request: Request, principal: Principal, incoming_upload: IncomingUpload, spooling: Spooling
+) -> int:
     """Sync what came, and note it; the last byte makes the upload accepted, in one transaction with its offset."""
     try:
         received = await spooling.finish()
@@ -99,13 +108,19 @@ async def _keep(site: ServerState, request: Request, principal: Principal, incom
     return received
 
 
-async def finish(site: ServerState, request: Request, principal: Principal, incoming_upload: IncomingUpload) -> IncomingUpload:
+async def finish(
+    site: ServerState, request: Request, principal: Principal, incoming_upload: IncomingUpload
+) -> IncomingUpload:
     """Accept an upload whose bytes are all there: the request of its last ones was refused, as by a login that ended
     meanwhile, and no further bytes will come that could have it accepted.
 
     Its owner's next request that may does it, with the rights of an upload's end; anything else leaves it as it is.
     """
-    if not incoming_upload.receiving or incoming_upload.received != incoming_upload.size or incoming_upload.account_id != principal.account_id:
+    if (
+        not incoming_upload.receiving
+        or incoming_upload.received != incoming_upload.size
+        or incoming_upload.account_id != principal.account_id
+    ):
         return incoming_upload
     if incoming_upload.uuid in site.locks:  # the request of the last bytes is at its own end
         return incoming_upload
@@ -131,7 +146,9 @@ def _check_right(site: ServerState, principal: Principal, incoming_upload: Incom
         check_upload(principal, connection, found.project)
 
 
-async def _leave(site: ServerState, incoming_upload: IncomingUpload, spooling: Spooling, *, keep: bool, why: BaseException) -> None:
+async def _leave(
+    site: ServerState, incoming_upload: IncomingUpload, spooling: Spooling, *, keep: bool, why: BaseException
+) -> None:
     """After an error: note what is on disk. A failed sync loses all of it, and the next request begins anew."""
     lost = isinstance(why, Fault) and why.code == "sync_failed"
     try:

@@ -10,13 +10,13 @@ from starlette.responses import Response
 
 from scandock.access.principal import Principal, raise_denied
 from scandock.model.json_records import ListOf
-from scandock.rules.permissions import Action, AccessDecision
+from scandock.rules.permissions import AccessDecision, Action
 from scandock.services import upload_errors
-from scandock.services.lost_uploads import is_upload_lost
 from scandock.services.audit import AuditAction
 from scandock.services.import_errors import DiscardedTooLate, ImportUnknown
 from scandock.services.imports import find_import
 from scandock.services.logs import bind_upload
+from scandock.services.lost_uploads import is_upload_lost
 from scandock.services.receiving import IncomingUpload, make_audit_writer
 from scandock.services.unfinished_uploads import Unfinished, UnfinishedUpload, list_unfinished_uploads
 from scandock.web import urls
@@ -118,7 +118,11 @@ async def create(request: Request, principal: SignedIn) -> Response:
 
 
 async def _first_bytes(
-    site: ServerState, request: Request, principal: Principal, incoming_upload: IncomingUpload, checksum: Checksum | None
+    site: ServerState,
+    request: Request,
+    principal: Principal,
+    incoming_upload: IncomingUpload,
+    checksum: Checksum | None,
 ) -> int:
     """What a creation brings along. Where that fails, the client never hears of the upload: it goes, unless its
     idempotency key or its fingerprint finds it again.
@@ -152,7 +156,11 @@ def _begin(site: ServerState, request: Request, principal: Principal, size: int)
 
 
 def _expiry(incoming_upload: IncomingUpload, offset: int) -> str | None:
-    return None if incoming_upload.expires is None or offset == incoming_upload.size else http_date(incoming_upload.expires)
+    return (
+        None
+        if incoming_upload.expires is None or offset == incoming_upload.size
+        else http_date(incoming_upload.expires)
+    )
 
 
 def find_upload(site: ServerState, principal: Principal, uuid: str, *, own: bool = False) -> IncomingUpload:
@@ -242,7 +250,9 @@ async def terminate(request: Request, upload: str, principal: Caller) -> Respons
     await site.read(find_upload, site, principal, upload)
     async with site.locks.write(upload, stop=True):
         incoming_upload = await site.read(find_upload, site, principal, upload)
-        note = make_audit_writer(AuditAction.UPLOAD_DELETE, principal, info_of(request), {"bytes": incoming_upload.received, "door": "tus"})
+        note = make_audit_writer(
+            AuditAction.UPLOAD_DELETE, principal, info_of(request), {"bytes": incoming_upload.received, "door": "tus"}
+        )
         if not await site.run(site.receiving.discard, incoming_upload, note):
             raise DiscardedTooLate
     return _answer(204)

@@ -17,9 +17,9 @@ from scandock.access.principal import Principal
 from scandock.rules.permissions import Action
 from scandock.services import audit, rights
 from scandock.services.audit_export import begin_export
-from scandock.web.openapi import binary
 from scandock.web.file_answers import flowing
-from scandock.web.request_context import SignedContext, Maybe
+from scandock.web.openapi import binary
+from scandock.web.request_context import Maybe, SignedContext
 
 router = APIRouter(prefix="/api/v1/audit", tags=["audit"])
 

@@ -6,9 +6,9 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from scandock.model.json_records import PageOf
-from scandock.services.damage import list_damage, verify_session_again, verify_damaged_again
+from scandock.services.damage import list_damage, verify_damaged_again, verify_session_again
 from scandock.services.records import Damage, ReadAgain
-from scandock.web.request_context import SignedContext, Maybe, Sorted, answer
+from scandock.web.request_context import Maybe, SignedContext, Sorted, answer
 
 router = APIRouter(prefix="/api/v1", tags=["damage"])
 

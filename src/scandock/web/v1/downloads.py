@@ -9,8 +9,8 @@ from starlette.responses import Response, StreamingResponse
 
 from scandock.services.damaged_files import Damaged
 from scandock.services.downloads import zip_project, zip_session
-from scandock.web.openapi import binary
 from scandock.web.file_answers import zip_answer
+from scandock.web.openapi import binary
 from scandock.web.request_context import SignedContext
 
 router = APIRouter(prefix="/api/v1", tags=["downloads"])
@@ -31,7 +31,9 @@ async def session_zip(
     work: SignedContext, session: str, compress: Compressed = False, damaged: WantDamaged = Damaged.REFUSE
 ) -> Response:
     """In the layout {session}/scans/{scan}/resources/{resource}/files/{file}."""
-    return zip_answer(await work.prepare(lambda: zip_session(work.context, session, deflate=compress, on_damage=damaged)))
+    return zip_answer(
+        await work.prepare(lambda: zip_session(work.context, session, deflate=compress, on_damage=damaged))
+    )
 
 
 @router.get(
@@ -45,7 +47,9 @@ async def scan_zip(
 ) -> Response:
     """In the same layout, that scan alone."""
     return zip_answer(
-        await work.prepare(lambda: zip_session(work.context, session, scan_id=scan, deflate=compress, on_damage=damaged))
+        await work.prepare(
+            lambda: zip_session(work.context, session, scan_id=scan, deflate=compress, on_damage=damaged)
+        )
     )
 
 
@@ -59,4 +63,6 @@ async def project_zip(
     work: SignedContext, project: str, compress: Compressed = False, damaged: WantDamaged = Damaged.REFUSE
 ) -> Response:
     """One folder a session."""
-    return zip_answer(await work.prepare(lambda: zip_project(work.context, project, deflate=compress, on_damage=damaged)))
+    return zip_answer(
+        await work.prepare(lambda: zip_project(work.context, project, deflate=compress, on_damage=damaged))
+    )

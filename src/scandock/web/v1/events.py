@@ -70,7 +70,9 @@ def _begin(site: ServerState, principal: Principal, uuid: str, after: int) -> tu
         )
 
 
-def _look(site: ServerState, proof: SavedCredentials, uuid: str, upload_id: int, after: int) -> tuple[list[UploadEvent], bool, Progress | None]:
+def _look(
+    site: ServerState, proof: SavedCredentials, uuid: str, upload_id: int, after: int
+) -> tuple[list[UploadEvent], bool, Progress | None]:
     """What is new, whether that is the end, and how far the import is. Denied once it may no longer be seen."""
     principal = reauthenticate(site.catalog, proof)
     with site.catalog.read() as connection:
@@ -78,7 +80,9 @@ def _look(site: ServerState, proof: SavedCredentials, uuid: str, upload_id: int,
         told = read_events_after(connection, after, upload_id=upload_id)
         far = read_progress(connection, [upload_id]).get(upload_id) if state is ImportState.RUNNING else None
     if told:
-        reauthenticate(site.catalog, proof)  # behind what has happened, so that nobody hears what came after their login
+        reauthenticate(
+            site.catalog, proof
+        )  # behind what has happened, so that nobody hears what came after their login
     return told, state not in UNFINISHED, far
 
 

@@ -12,9 +12,9 @@ from scandock.services import session_contents
 from scandock.services.damaged_files import Damaged
 from scandock.services.downloads import open_file
 from scandock.services.records import File
-from scandock.web.openapi import binary
 from scandock.web.file_answers import file_answer, file_head
-from scandock.web.request_context import SignedContext, Maybe, Sorted, Text
+from scandock.web.openapi import binary
+from scandock.web.request_context import Maybe, SignedContext, Sorted, Text
 from scandock.web.v1.describing import tagged
 from scandock.web.v1.downloads import WantDamaged
 

@@ -11,7 +11,14 @@ from starlette.responses import JSONResponse, Response
 
 from scandock.model.json_records import PageOf
 from scandock.services.import_records import Import
-from scandock.services.imports import cancel_import, delete_import, list_imports, check_may_delete, read_import, retry_import
+from scandock.services.imports import (
+    cancel_import,
+    check_may_delete,
+    delete_import,
+    list_imports,
+    read_import,
+    retry_import,
+)
 from scandock.services.pagination import LIMIT, MAX_LIMIT, Sorting
 from scandock.web import urls
 from scandock.web.bodies import receives_upload

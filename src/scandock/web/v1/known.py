@@ -45,5 +45,7 @@ async def known(work: SignedContext, principal: SignedIn, asked: AskedSessions) 
     Where `patient_id` is given, the other `subjects` that the patient has too; where `ecat` is (the SHA-256 of its ECAT
     files), the labels of the other sessions that hold any of them.
     """
-    wanted = [PlannedSession(**{**one.model_dump(), "ecat": tuple(map(bytes.fromhex, one.ecat))}) for one in asked.sessions]
+    wanted = [
+        PlannedSession(**{**one.model_dump(), "ecat": tuple(map(bytes.fromhex, one.ecat))}) for one in asked.sessions
+    ]
     return listed(await work.read(lambda c: find_existing_sessions(c, principal, wanted)))

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response, StreamingResponse
 
 from scandock.access.principal import Principal
-from scandock.services.import_events import ImportEvent, read_missed_events, read_newest_mark, list_unfinished_imports
+from scandock.services.import_events import ImportEvent, list_unfinished_imports, read_missed_events, read_newest_mark
 from scandock.web import server_sent
 from scandock.web.deps import ServerState, server_state
 from scandock.web.hub import Hub, Listener, hub_of

@@ -37,7 +37,9 @@ async def put(work: SignedContext, project: str, account: str, wanted: Membershi
     409 `last_owner` where nobody would own the project any more; site administrators may do that too.
     """
     await work.do(
-        lambda: set_member(work.site.catalog, work.context.principal, project, account, wanted.role, work.context.request)
+        lambda: set_member(
+            work.site.catalog, work.context.principal, project, account, wanted.role, work.context.request
+        )
     )
     return answer(RoleNow(account=account, role=wanted.role.value))
 
@@ -45,5 +47,7 @@ async def put(work: SignedContext, project: str, account: str, wanted: Membershi
 @router.delete("/{account}", status_code=204, summary="Take an account's role", response_class=Response)
 async def remove(work: SignedContext, project: str, account: str) -> Response:
     """In effect with the account's next request; having none already is fine. 409 `last_owner` as above."""
-    await work.do(lambda: set_member(work.site.catalog, work.context.principal, project, account, None, work.context.request))
+    await work.do(
+        lambda: set_member(work.site.catalog, work.context.principal, project, account, None, work.context.request)
+    )
     return Response(status_code=204)

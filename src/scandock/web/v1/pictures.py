@@ -133,7 +133,9 @@ async def picture(
     if _has(request, tag):
         return _unchanged(tag)
     window = (center, width) if center is not None and width is not None else None
-    return _drawn(await work.decode(lambda: pictures.make_picture(looked, image, window, size)), _kept(looked, tree, tag))
+    return _drawn(
+        await work.decode(lambda: pictures.make_picture(looked, image, window, size)), _kept(looked, tree, tag)
+    )
 
 
 @router.get("/sessions/{session}/files/{file}/header", summary="All elements of a file's header", **tagged())

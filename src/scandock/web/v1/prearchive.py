@@ -13,12 +13,12 @@ from scandock.rules.choices import Choice
 from scandock.services import browsing
 from scandock.services.archiving import archive_session
 from scandock.services.browsing import ListFilter
+from scandock.services.held_sessions import resolve_session
 from scandock.services.moving import move_session
 from scandock.services.prearchive import rebuild_session
 from scandock.services.records import Session
-from scandock.services.held_sessions import resolve_session
 from scandock.services.trash import delete_session
-from scandock.web.request_context import SignedContext, DryRun, Many, Maybe, Search, Sorted, Text
+from scandock.web.request_context import DryRun, Many, Maybe, Search, SignedContext, Sorted, Text
 from scandock.web.v1.describing import tagged
 
 router = APIRouter(prefix="/api/v1/prearchive", tags=["prearchive"])
@@ -90,14 +90,18 @@ async def list_all(
     named = {"state": state, "code": code, "study_uid": study_uid}
     equal = {name: value for name, value in named.items() if value is not None}
     wanted = ListFilter(project=project, subject=subject, search=search, prefix=prefix, equal=equal)
-    return await work.page(lambda c: browsing.list_sessions(c, work.context.principal, wanted, page, place="prearchive"))
+    return await work.page(
+        lambda c: browsing.list_sessions(c, work.context.principal, wanted, page, place="prearchive")
+    )
 
 
 @router.post("/move", summary="Move sessions to another project")
 async def move_many(work: SignedContext, wanted: ManyMoved, dry_run: DryRun = False) -> Response:
     """Each is judged alone; its answer stands in its place."""
     return await work.each(
-        wanted.sessions, lambda uuid: move_session(work.context, uuid, project_name=wanted.project, dry_run=dry_run), "move"
+        wanted.sessions,
+        lambda uuid: move_session(work.context, uuid, project_name=wanted.project, dry_run=dry_run),
+        "move",
     )
 
 
@@ -114,7 +118,9 @@ async def archive_many(work: SignedContext, wanted: ManyArchived, dry_run: DryRu
 @router.post("/rebuild", summary="Write sessions' attributes anew")
 async def rebuild_many(work: SignedContext, wanted: Many, dry_run: DryRun = False) -> Response:
     """Each is judged alone; its answer stands in its place."""
-    return await work.each(wanted.sessions, lambda uuid: rebuild_session(work.context, uuid, dry_run=dry_run), "rebuild")
+    return await work.each(
+        wanted.sessions, lambda uuid: rebuild_session(work.context, uuid, dry_run=dry_run), "rebuild"
+    )
 
 
 @router.post("/resolve", summary="Decide the same of sessions that are held")
@@ -157,7 +163,9 @@ async def move_one(work: SignedContext, session: str, wanted: Moved, dry_run: Dr
 
 
 @router.post("/{session}/archive", summary="Archive a session")
-async def archive_one(work: SignedContext, session: str, wanted: Archived | None = None, dry_run: DryRun = False) -> Response:
+async def archive_one(
+    work: SignedContext, session: str, wanted: Archived | None = None, dry_run: DryRun = False
+) -> Response:
     """Says where it stands now, or which session it has joined and with how many files. The body may be left out."""
     how = wanted or Archived()
     return await work.one(
@@ -182,7 +190,9 @@ async def rebuild_one(work: SignedContext, session: str, dry_run: DryRun = False
 async def resolve_one(work: SignedContext, session: str, wanted: Resolved, dry_run: DryRun = False) -> Response:
     """The choices of its code are listed with the session."""
     return await work.one(
-        lambda: resolve_session(work.context, session, wanted.choice, label=wanted.label, subject=wanted.subject, dry_run=dry_run)
+        lambda: resolve_session(
+            work.context, session, wanted.choice, label=wanted.label, subject=wanted.subject, dry_run=dry_run
+        )
     )
 
 

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from scandock.model.json_records import PageOf
 from scandock.services import session_contents
 from scandock.services.records import Resource
-from scandock.web.request_context import SignedContext, Maybe, Sorted
+from scandock.web.request_context import Maybe, SignedContext, Sorted
 
 router = APIRouter(prefix="/api/v1", tags=["resources"])
 
@@ -20,4 +20,6 @@ async def list_all(
     work: SignedContext, page: Sorted, session: Annotated[str, Query(max_length=64)], scan: Maybe = None
 ) -> Response:
     """Sorted by n, label, files or bytes; without `scan` those of all scans, and the session's own."""
-    return await work.page(lambda c: session_contents.list_resources(c, work.context.principal, session, page, scan_id=scan))
+    return await work.page(
+        lambda c: session_contents.list_resources(c, work.context.principal, session, page, scan_id=scan)
+    )

@@ -15,7 +15,7 @@ from scandock.services.editing import edit_session
 from scandock.services.prearchive import rebuild_session
 from scandock.services.records import Session
 from scandock.services.trash import delete_session
-from scandock.web.request_context import SignedContext, DryRun, Maybe, Search, Sorted, Text
+from scandock.web.request_context import DryRun, Maybe, Search, SignedContext, Sorted, Text
 from scandock.web.v1.describing import conditions, tagged
 
 router = APIRouter(prefix="/api/v1/sessions", tags=["sessions"])

@@ -13,7 +13,7 @@ from scandock.services import browsing
 from scandock.services.browsing import ListFilter
 from scandock.services.editing import rename_subject
 from scandock.services.records import Subject
-from scandock.web.request_context import SignedContext, Maybe, Sorted, Text
+from scandock.web.request_context import Maybe, SignedContext, Sorted, Text
 from scandock.web.v1.describing import tagged
 
 router = APIRouter(prefix="/api/v1/subjects", tags=["subjects"])
@@ -28,7 +28,9 @@ class SubjectChanges(BaseModel):
 
 
 @router.get("", summary="Subjects that you may see", response_model=PageOf[Subject])
-async def list_all(work: SignedContext, page: Sorted, project: Maybe = None, search: Text = "", prefix: Text = "") -> Response:
+async def list_all(
+    work: SignedContext, page: Sorted, project: Maybe = None, search: Text = "", prefix: Text = ""
+) -> Response:
     """Sorted by label or created; `search` is a part of the label."""
     wanted = ListFilter(project=project, search=search, prefix=prefix)
     return await work.page(lambda c: browsing.list_subjects(c, work.context.principal, wanted, page))

@@ -18,7 +18,7 @@ from scandock.services.subscriptions import (
     unsubscribe,
 )
 from scandock.web import urls
-from scandock.web.request_context import SignedContext, Maybe, answer, listed
+from scandock.web.request_context import Maybe, SignedContext, answer, listed
 from scandock.web.v1.describing import located
 
 router = APIRouter(prefix="/api/v1/subscriptions", tags=["subscriptions"])
@@ -67,7 +67,9 @@ async def delete(work: SignedContext, subscription: str) -> Response:
 
 
 @router.get("/{subscription}/deliveries", summary="What was sent, waits or failed", response_model=ListOf[Delivery])
-async def deliveries(work: SignedContext, subscription: str, limit: Annotated[int, Query(ge=1, le=500)] = 50) -> Response:
+async def deliveries(
+    work: SignedContext, subscription: str, limit: Annotated[int, Query(ge=1, le=500)] = 50
+) -> Response:
     """The newest first."""
     found = await work.read(lambda c: list_deliveries(c, work.context, subscription, limit))
     return listed(found)

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from scandock.model.json_records import PageOf
 from scandock.services.records import Trashed
 from scandock.services.trash import list_trash, restore_session
-from scandock.web.request_context import SignedContext, DryRun, Maybe, Sorted
+from scandock.web.request_context import DryRun, Maybe, SignedContext, Sorted
 
 router = APIRouter(prefix="/api/v1/trash", tags=["trash"])
 
@@ -31,7 +31,9 @@ async def list_all(work: SignedContext, page: Sorted, project: Maybe = None) -> 
 
 
 @router.post("/{session}/restore", summary="Bring a session back")
-async def restore_one(work: SignedContext, session: str, wanted: Restored | None = None, dry_run: DryRun = False) -> Response:
+async def restore_one(
+    work: SignedContext, session: str, wanted: Restored | None = None, dry_run: DryRun = False
+) -> Response:
     """To where it stood, or under another label."""
     label = wanted.label if wanted is not None else None
     return await work.one(lambda: restore_session(work.context, session, label=label, dry_run=dry_run))

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from scandock.access.principal import raise_denied
-from scandock.rules.permissions import Action, AccessDecision
+from scandock.rules.permissions import AccessDecision, Action
 from scandock.services import rights
 from scandock.web.errors import NotFound
 from scandock.web.xnat.answers import listing

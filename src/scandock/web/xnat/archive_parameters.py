@@ -8,11 +8,11 @@ from typing import Final
 from scandock.model.import_types import Overwrite
 from scandock.model.request_errors import RequestInvalid
 from scandock.rules.session_fields import parse_scan_fields, parse_session_fields
-from scandock.services.committing import ScanParameters, ArchiveParameters
+from scandock.services.committing import ArchiveParameters, ScanParameters
 from scandock.web import urls
+from scandock.web.xnat.import_parameters import true
 from scandock.web.xnat.making import wanted_scan
 from scandock.web.xnat.parameters import Parameters
-from scandock.web.xnat.import_parameters import true
 
 _PATH: Final = re.compile(
     r"xnat:(?:\w+SessionData|experimentData|subjectAssessorData)/(?P<field>label|project|subject_id)", re.IGNORECASE

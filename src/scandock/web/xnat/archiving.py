@@ -14,15 +14,15 @@ from scandock.access.principal import Principal
 from scandock.catalog.records import SessionRecord
 from scandock.model.errors import ScandockError
 from scandock.model.request_errors import RequestInvalid
-from scandock.model.uris import PrearchiveSession, without_data
+from scandock.model.uris import PrearchiveSessionUri, without_data
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import Action
 from scandock.services.committing import archive_with_parameters
-from scandock.services.xnat_lookup import find_prearchive_session
 from scandock.services.moving import Outcome, move_session
 from scandock.services.prearchive import MAX_SESSIONS, rebuild_session
 from scandock.services.session_errors import ProjectUnassigned
 from scandock.services.trash import delete_session
+from scandock.services.xnat_lookup import find_prearchive_session
 from scandock.web.request_context import RequestContext
 from scandock.web.xnat.answers import listing
 from scandock.web.xnat.archive_parameters import new_project, projects_of, wishes_of
@@ -32,19 +32,19 @@ from scandock.web.xnat.importing import uri_list
 from scandock.web.xnat.parameters import Parameters, parameters
 from scandock.web.xnat.routing import Known, router, said
 from scandock.web.xnat.services.columns import Rows
+from scandock.web.xnat.services.prearchive_sessions import parse_src, row_names, row_of
 from scandock.web.xnat.services.tracked_work import End, archived_at, end_of_archiving
 from scandock.web.xnat.services.validating import validate
-from scandock.web.xnat.services.prearchive_sessions import parse_src, row_names, row_of
 
 routes = router()
 
 
-def _sources(asked: Parameters) -> list[PrearchiveSession]:
+def _sources(asked: Parameters) -> list[PrearchiveSessionUri]:
     """The sessions that a service is asked for. Usage `request_invalid`."""
     found = [parse_src(one) for one in asked.getlist("src") if one.strip()]
     named = [asked.get(one, "").strip() for one in ("project", "PREARC_TIMESTAMP", "PREARC_SESSION_FOLDER")]
     if not found and all(named):
-        found = [PrearchiveSession(*named)]
+        found = [PrearchiveSessionUri(*named)]
     if not found:
         raise RequestInvalid(
             "Unknown prearchive session: no src parameter was specified.",
@@ -56,7 +56,7 @@ def _sources(asked: Parameters) -> list[PrearchiveSession]:
 
 
 def _found(
-    connection: Connection, principal: Principal, where: list[PrearchiveSession], action: Action
+    connection: Connection, principal: Principal, where: list[PrearchiveSessionUri], action: Action
 ) -> list[SessionRecord | ScandockError]:
     """Each of them, or why it is not to be had, before anything is done to any. Denied where none is."""
     found = list[SessionRecord | ScandockError]()
@@ -102,7 +102,7 @@ async def _each(
     return listing(work.request, rows, title="Prearchive")
 
 
-def _named(waiting: PrearchiveSession) -> list[str]:
+def _named(waiting: PrearchiveSessionUri) -> list[str]:
     """The row of a session that is not to be had: what the request says of it."""
     said = {
         "project": waiting.project,
@@ -159,7 +159,9 @@ async def delete_service(request: Request, work: Known) -> Response:
 @routes.post("/data/services/prearchive/rebuild")
 async def rebuild_service(request: Request, work: Known) -> Response:
     asked = await parameters(request)
-    return await _each(work, asked, Action.PREARCHIVE_EDIT, lambda one: rebuild_session(work.context, one.uuid), "QUEUED_BUILDING")
+    return await _each(
+        work, asked, Action.PREARCHIVE_EDIT, lambda one: rebuild_session(work.context, one.uuid), "QUEUED_BUILDING"
+    )
 
 
 @routes.post("/data/services/prearchive/move")
@@ -167,7 +169,11 @@ async def move_service(request: Request, work: Known) -> Response:
     asked = await parameters(request)
     to = new_project(asked)
     return await _each(
-        work, asked, Action.PREARCHIVE_EDIT, lambda one: move_session(work.context, one.uuid, project_name=to), "QUEUED_MOVING"
+        work,
+        asked,
+        Action.PREARCHIVE_EDIT,
+        lambda one: move_session(work.context, one.uuid, project_name=to),
+        "QUEUED_MOVING",
     )
 
 
@@ -204,9 +210,11 @@ async def archive_service(request: Request, work: Known) -> Response:
     return uri_list(request, [str(outcome.after)])
 
 
-async def _one(work: RequestContext, where: PrearchiveSession) -> SessionRecord:
+async def _one(work: RequestContext, where: PrearchiveSessionUri) -> SessionRecord:
     """A session that is to be archived. Denied."""
-    return await work.read(lambda c: find_prearchive_session(c, work.context.principal, where, Action.SESSION_ARCHIVE).standing)
+    return await work.read(
+        lambda c: find_prearchive_session(c, work.context.principal, where, Action.SESSION_ARCHIVE).standing
+    )
 
 
 @routes.post("/data/services/validate-archive")

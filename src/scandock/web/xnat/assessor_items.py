@@ -28,8 +28,8 @@ from scandock.web.request_context import RequestContext
 from scandock.web.xnat.answers import XNAT, XSI, Item, started
 from scandock.web.xnat.bodies import form_in
 from scandock.web.xnat.documents import body_of_document
-from scandock.web.xnat.services.xml_reading import read_xml
 from scandock.web.xnat.import_parameters import true
+from scandock.web.xnat.services.xml_reading import read_xml
 
 _PREFIXES: Final = {uri: prefix for prefix, uri in NAMESPACES.items()}
 _PASSED_OVER: Final = frozenset({"imageSession_ID", "sharing", "resources", "in", "out", "experiments"})

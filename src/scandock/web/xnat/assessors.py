@@ -17,11 +17,11 @@ from scandock.web.request_context import RequestContext
 from scandock.web.xnat.answers import filters_of, item, listing
 from scandock.web.xnat.assessor_items import assessor_item, said_in_assessor
 from scandock.web.xnat.making import answer, nameless, posted
+from scandock.web.xnat.page_redirects import is_for_a_page, page_of_session, to_page
 from scandock.web.xnat.places import EXPERIMENTS, experiment_of
 from scandock.web.xnat.routing import Asking, Known, router
 from scandock.web.xnat.services.assessors import LISTING, list_assessors
 from scandock.web.xnat.services.columns import Rows
-from scandock.web.xnat.page_redirects import is_for_a_page, page_of_session, to_page
 
 routes = router()
 

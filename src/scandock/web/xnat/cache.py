@@ -13,23 +13,23 @@ from starlette.responses import FileResponse, Response
 from scandock.access.principal import raise_denied
 from scandock.model.request_errors import RequestInvalid
 from scandock.rules.import_request import ImportRequest
-from scandock.rules.permissions import Action, AccessDecision
+from scandock.rules.permissions import AccessDecision, Action
 from scandock.services import rights, upload_errors
 from scandock.services.logs import bind_upload
 from scandock.services.receiving import UploadOffer
 from scandock.web import urls
 from scandock.web.bodies import receives_upload
-from scandock.web.receiving.whole_bodies import Keeping
 from scandock.web.receiving.raw import length_of
 from scandock.web.receiving.upload_fields import filename_of
+from scandock.web.receiving.whole_bodies import Keeping
 from scandock.web.request_context import RequestContext
 from scandock.web.security import info_of
 from scandock.web.xnat.answers import listing
 from scandock.web.xnat.bodies import MULTIPART, file_of, has_body, media_type_of
+from scandock.web.xnat.import_parameters import true
 from scandock.web.xnat.routing import Known, router, said
 from scandock.web.xnat.services import user_cache
 from scandock.web.xnat.services.columns import Rows
-from scandock.web.xnat.import_parameters import true
 
 routes = router()
 IN_BODY: Final = (

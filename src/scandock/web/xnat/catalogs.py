@@ -8,8 +8,8 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from scandock.model.xml_text import quote_attribute
-from scandock.services.session_parts import ResourcePart
 from scandock.services.file_verification import verify_now
+from scandock.services.session_parts import ResourcePart
 from scandock.web.held_documents import held_document
 from scandock.web.request_context import RequestContext
 from scandock.web.xnat.parts import Chosen
@@ -52,4 +52,6 @@ def _write(connection: Connection, part: Chosen, resource: ResourcePart, file: I
 
 def _said(kind: str, content: str) -> str:
     """Format and content as attributes of an entry; one that is empty is left out."""
-    return "".join(f" {name}={quote_attribute(value)}" for name, value in (("format", kind), ("content", content)) if value)
+    return "".join(
+        f" {name}={quote_attribute(value)}" for name, value in (("format", kind), ("content", content)) if value
+    )

@@ -11,13 +11,14 @@ from sqlalchemy import Connection
 from starlette.responses import PlainTextResponse, Response
 
 from scandock.rules.permissions import Action
-from scandock.services import subjects, session_parts
+from scandock.services import session_parts, subjects
 from scandock.services.assessors import Assessor, delete_assessor
-from scandock.services.tree_changes import make_file_removal, make_resource_removal, make_scan_removal
 from scandock.services.next_tree import ResourcePath
 from scandock.services.project_deletions import delete_project
 from scandock.services.trash import delete_session
+from scandock.services.tree_changes import make_file_removal, make_resource_removal, make_scan_removal
 from scandock.web.request_context import RequestContext
+from scandock.web.xnat.import_parameters import true
 from scandock.web.xnat.places import (
     EXPERIMENTS,
     HOLDERS,
@@ -29,7 +30,6 @@ from scandock.web.xnat.places import (
 )
 from scandock.web.xnat.routing import Known, router
 from scandock.web.xnat.uploading_files import made, place_of
-from scandock.web.xnat.import_parameters import true
 
 routes = router()
 

@@ -18,8 +18,8 @@ from scandock.model.request_errors import ValueInvalid
 from scandock.rules.permissions import Action
 from scandock.services import browsing, rights
 from scandock.services.editing import edit_project
-from scandock.web.xnat.routing import Asking, Known, router, said
 from scandock.web.xnat.import_parameters import true
+from scandock.web.xnat.routing import Asking, Known, router, said
 
 routes = router()
 CODES: Final = {"0": 0, "1": 4, "4": 4, "5": 5, "11": 4}

@@ -17,10 +17,10 @@ from fastapi import Request
 from scandock.model.request_limits import COLUMN_NAME
 from scandock.web.request_context import RequestContext
 from scandock.web.xnat.bodies import MULTIPART, file_of, has_body, media_type_of
+from scandock.web.xnat.import_parameters import true
 from scandock.web.xnat.schema import SCANS, SESSIONS, element_of
 from scandock.web.xnat.services.subjects import SUBJECT_TYPE
 from scandock.web.xnat.services.xml_reading import off, read_xml
-from scandock.web.xnat.import_parameters import true
 
 MAX_BYTES: Final = 1024 * 1024
 _XML: Final = frozenset({"text/xml", "application/xml"})

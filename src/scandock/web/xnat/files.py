@@ -16,8 +16,8 @@ from scandock.model.request_errors import RequestInvalid
 from scandock.services import session_parts
 from scandock.services.downloads import open_file
 from scandock.services.file_errors import FileUnknown
-from scandock.services.session_parts import FilePart, Folder
 from scandock.services.file_verification import verify_now
+from scandock.services.session_parts import FilePart, Folder
 from scandock.web.file_answers import file_answer, file_head
 from scandock.web.request_context import RequestContext
 from scandock.web.xnat.answers import FORMATS, filters_of, format_of, listing, number_of
@@ -89,7 +89,9 @@ async def _found(work: RequestContext, folder: Folder | None) -> list[_FoundFile
             many = f"These experiments have more than {MAX_FILES:,} files together."
             raise RequestInvalid(many, "List them in parts, or fetch them as a zip.")
         return [
-            _FoundFile(part, session_parts.find_files(connection, part.experiment.standing, part.resources, folder=folder))
+            _FoundFile(
+                part, session_parts.find_files(connection, part.experiment.standing, part.resources, folder=folder)
+            )
             for part in parts
         ]
 
@@ -111,7 +113,9 @@ async def file(request: Request, work: Asking, path: str) -> Response:
 
 
 async def _file(request: Request, work: RequestContext, uuid: str, number: int) -> Response:
-    return file_answer(request, await work.do(lambda: open_file(work.context, uuid, number, on_damage=damaged_of(request))))
+    return file_answer(
+        request, await work.do(lambda: open_file(work.context, uuid, number, on_damage=damaged_of(request)))
+    )
 
 
 async def head(request: Request, work: Asking, path: str) -> Response:

@@ -11,10 +11,10 @@ from scandock.model.errors import ScandockError
 from scandock.model.uris import without_data
 from scandock.web.request_context import RequestContext
 from scandock.web.xnat.codes import ARCHIVING, refusal
+from scandock.web.xnat.import_parameters import listener_of
 from scandock.web.xnat.parameters import Parameters
 from scandock.web.xnat.services.tracked_work import ALIVE_SECONDS, End, begin, end, still_at_it
 from scandock.web.xnat.services.tracking import check_key
-from scandock.web.xnat.import_parameters import listener_of
 
 T = TypeVar("T")
 _FAULT: Final = "The server failed; its log says why. The session waits where it was."
@@ -26,7 +26,12 @@ def key_of(asked: Parameters) -> str:
 
 
 async def followed(
-    work: RequestContext, key: str, about: Sequence[str], do: Callable[[], T], told: Callable[[T], End], doing: str = "Archiving"
+    work: RequestContext,
+    key: str,
+    about: Sequence[str],
+    do: Callable[[], T],
+    told: Callable[[T], End],
+    doing: str = "Archiving",
 ) -> T:
     """Do something to the sessions at some addresses, and let the key tell how it goes; without one just do it.
 

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from scandock.catalog.records import SessionRecord
 from scandock.model.request_errors import RequestInvalid
-from scandock.model.uris import PrearchiveSession
+from scandock.model.uris import PrearchiveSessionUri
 from scandock.rules.permissions import Action
 from scandock.services import pictures, session_parts
 from scandock.services.file_errors import FileUnknown
@@ -52,8 +52,10 @@ def _session(connection: Connection, work: RequestContext, src: str) -> tuple[Se
     principal = work.context.principal
     waiting = urls.parse_waiting(src)
     if waiting is not None:
-        where = PrearchiveSession(waiting["project"], waiting["timestamp"], waiting["label"])
-        return find_prearchive_session(connection, principal, where, Action.PREARCHIVE_READ).standing, waiting.get("scan")
+        where = PrearchiveSessionUri(waiting["project"], waiting["timestamp"], waiting["label"])
+        return find_prearchive_session(connection, principal, where, Action.PREARCHIVE_READ).standing, waiting.get(
+            "scan"
+        )
     found = urls.parse_experiment(src)
     if found is None:
         raise RequestInvalid(

@@ -35,12 +35,12 @@ from scandock.web.security import check_upload, info_of
 from scandock.web.xnat import inbox
 from scandock.web.xnat.bodies import MULTIPART, URLENCODED, form_or_file, has_body, media_type_of
 from scandock.web.xnat.cache import IN_BODY
+from scandock.web.xnat.import_parameters import Call, by_name, handler_of, listener_of, true
 from scandock.web.xnat.routing import Known, router, said
 from scandock.web.xnat.services import user_cache
 from scandock.web.xnat.services.destinations import Named, by_labels
 from scandock.web.xnat.services.outcomes import ended
 from scandock.web.xnat.services.tracking import check_key, follow
-from scandock.web.xnat.import_parameters import Call, by_name, handler_of, listener_of, true
 
 routes = router()
 LOOK_SECONDS: Final = (0.02, 0.5)

@@ -25,11 +25,11 @@ from scandock.web.receiving.upload_fields import offer_of
 from scandock.web.request_context import RequestContext
 from scandock.web.security import info_of
 from scandock.web.xnat.errors import InboxOff, InboxUnknown
+from scandock.web.xnat.import_parameters import Call
 from scandock.web.xnat.routing import Known, router, said
 from scandock.web.xnat.services import inbox
 from scandock.web.xnat.services.destinations import stands_there
 from scandock.web.xnat.services.inbox_folders import Place, find_place, is_there
-from scandock.web.xnat.import_parameters import Call
 
 routes = router()
 _OWN: Final = ("PROJECT_ID", "SUBJECT_ID", "EXPT_LABEL")
@@ -63,7 +63,13 @@ async def ask(request: Request, work: RequestContext, call: Call) -> Response:
 async def _bring(request: Request, work: RequestContext, incoming_upload: IncomingUpload, place: Place) -> None:
     site = work.site
     bring = partial(
-        inbox.bring, site.receiving, incoming_upload, place, work.context.principal, info_of(request), site.stopping.is_set
+        inbox.bring,
+        site.receiving,
+        incoming_upload,
+        place,
+        work.context.principal,
+        info_of(request),
+        site.stopping.is_set,
     )
     try:
         await work.do(bring)

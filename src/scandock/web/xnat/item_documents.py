@@ -13,11 +13,11 @@ from scandock.model.xnat_ids import resource_id, subject_id
 from scandock.rules.project_fields import PI_FIELDS
 from scandock.rules.subject_fields import DEMOGRAPHICS, OWN, investigator_fields
 from scandock.services import session_parts
-from scandock.services.xnat_lookup import AnySession, SubjectRecord, list_experiments_of_subject, subject_condition
 from scandock.services.project_description import ProjectDescription
 from scandock.services.project_resources import ResourceOwner
 from scandock.services.records import Project
 from scandock.services.session_parts import ResourcePart, ScanPart
+from scandock.services.xnat_lookup import AnySession, SubjectRecord, list_experiments_of_subject, subject_condition
 from scandock.web.xnat.answers import Item, started
 from scandock.web.xnat.assessor_items import assessor_items
 from scandock.web.xnat.services import contents
@@ -114,7 +114,9 @@ def experiment_items(connection: Connection, principal: Principal, subject: Subj
     assessors = assessor_items(connection, every)
     if sum(one.standing.scans for one in every) > MAX_SCANS:
         return [_experiment(one, [], [], assessors.get(one.standing.id, [])) for one in every]
-    scans, resources = session_parts.find_parts_of_sessions(connection, subject_condition(subject)) if every else ({}, {})
+    scans, resources = (
+        session_parts.find_parts_of_sessions(connection, subject_condition(subject)) if every else ({}, {})
+    )
     ids = [one.standing.id for one in every]
     return [
         _experiment(one, scans.get(n, []), resources.get(n, []), assessors.get(n, []))

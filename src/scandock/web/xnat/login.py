@@ -12,7 +12,7 @@ from scandock.access.logins import IDLE_MS
 from scandock.access.principal import Door, raise_denied
 from scandock.rules.permissions import AccessDecision, Scope
 from scandock.services.alias_tokens import find_token_owner, revoke_by_secret
-from scandock.services.authentication import begin_login_for, begin_login, end_login
+from scandock.services.authentication import begin_login, begin_login_for, end_login
 from scandock.web import urls
 from scandock.web.deps import server_state
 from scandock.web.request_context import RequestContext
@@ -132,7 +132,9 @@ async def issue_for(work: Known, login: str) -> Response:
 
 
 async def _issued(work: RequestContext, of: str | None) -> Response:
-    made = await work.site.run(work.accounts.issue_token, scope=Scope.ALL, days=TOKEN_DAYS, name="XNAT client", account_name=of)
+    made = await work.site.run(
+        work.accounts.issue_token, scope=Scope.ALL, days=TOKEN_DAYS, name="XNAT client", account_name=of
+    )
     me = work.context.principal
     name = me.name if of is None else (await work.read(lambda c: find_person(c, me, of))).name
     return JSONResponse(

@@ -21,22 +21,22 @@ from scandock.model.request_errors import RequestInvalid
 from scandock.model.request_limits import DOCUMENT_SCANS
 from scandock.model.xnat_ids import experiment_number, subject_id, subject_number
 from scandock.rules.errors import TypeUnknown
-from scandock.rules.permissions import Action, AccessDecision
+from scandock.rules.permissions import AccessDecision, Action
 from scandock.rules.project_fields import parse_project_fields
 from scandock.rules.session_fields import SCAN_FIELDS, SESSION_FIELDS, DocumentFields, parse_fields
 from scandock.rules.subject_fields import SUBJECT_FIELDS, parse_subject_fields
-from scandock.services import session_creation, rights
+from scandock.services import rights, session_creation
 from scandock.services.assessors import Assessor, find_any_assessor, put_assessor
 from scandock.services.editing import rename_subject
-from scandock.services.xnat_lookup import Experiment, SubjectRecord, find_experiment, find_subject
 from scandock.services.header_refresh import pull_headers
-from scandock.services.subjects import create_subject, edit_subject, write_subject_attributes
 from scandock.services.prearchive import rebuild_session
-from scandock.services.project_description import edit_description, create_described_project
+from scandock.services.project_description import create_described_project, edit_description
 from scandock.services.project_errors import AliasTaken
 from scandock.services.project_names import MAX_SHOWN
 from scandock.services.scan_types import fix_scan_types
 from scandock.services.session_errors import LabelTaken
+from scandock.services.subjects import create_subject, edit_subject, write_subject_attributes
+from scandock.services.xnat_lookup import Experiment, SubjectRecord, find_experiment, find_subject
 from scandock.web import urls
 from scandock.web.errors import NotFound
 from scandock.web.request_context import RequestContext
@@ -44,10 +44,10 @@ from scandock.web.xnat.assessor_items import said_in_assessor
 from scandock.web.xnat.bodies import form_in
 from scandock.web.xnat.documents import Document, read_document, said_in_document
 from scandock.web.xnat.errors import ProjectOther, SubjectMissing
+from scandock.web.xnat.import_parameters import true
 from scandock.web.xnat.places import EXPERIMENTS, SUBJECTS, subject_of
 from scandock.web.xnat.routing import Known, router
 from scandock.web.xnat.schema import SCANS, SESSIONS
-from scandock.web.xnat.import_parameters import true
 
 routes = router()
 T = TypeVar("T")
@@ -142,7 +142,9 @@ async def subject(request: Request, work: Known) -> Response:
     return answer(id_, new=new)
 
 
-async def put_subject(work: RequestContext, pairs: Sequence[tuple[str, str]], *, whole: bool = False) -> tuple[str, bool]:
+async def put_subject(
+    work: RequestContext, pairs: Sequence[tuple[str, str]], *, whole: bool = False
+) -> tuple[str, bool]:
     """The id of the subject at an address, made of what is said or changed by it; whether it is new.
 
     `whole`: what is not said is taken back.
@@ -162,7 +164,9 @@ async def put_subject(work: RequestContext, pairs: Sequence[tuple[str, str]], *,
     uuid = found.uuid
     if label and label != found.label:
         await work.do(
-            lambda: rename_subject(work.context, uuid, label, write=lambda c: write_subject_attributes(work.context, c, uuid, said))
+            lambda: rename_subject(
+                work.context, uuid, label, write=lambda c: write_subject_attributes(work.context, c, uuid, said)
+            )
         )
     elif said:
         await work.do(lambda: edit_subject(work.context, uuid, said))
@@ -341,7 +345,9 @@ def _assessor_there(connection: Connection, work: RequestContext) -> Assessor | 
     )
 
 
-def _make_experiment(work: RequestContext, said: DocumentFields, label: str, scans: Sequence[session_creation.ScanRequest]) -> Experiment:
+def _make_experiment(
+    work: RequestContext, said: DocumentFields, label: str, scans: Sequence[session_creation.ScanRequest]
+) -> Experiment:
     """A session made by hand, with its scans, without files."""
     places, context, asked = work.request.path_params, work.context, work.request.query_params
     to_be_changed = not said.xsi_type and any(true(asked.get(one)) for one in _OF_WHAT_STANDS)
@@ -394,7 +400,11 @@ def _person(connection: Connection, work: RequestContext, said: DocumentFields) 
 
 
 def _change_of(
-    connection: Connection, work: RequestContext, found: Experiment, said: DocumentFields, scans: Sequence[session_creation.ScanRequest]
+    connection: Connection,
+    work: RequestContext,
+    found: Experiment,
+    said: DocumentFields,
+    scans: Sequence[session_creation.ScanRequest],
 ) -> session_creation.SessionChange:
     """Label, subject, type, status, attributes and scans, as far as they are said and differ."""
     one, places = found.standing, work.request.path_params

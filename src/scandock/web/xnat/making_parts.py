@@ -13,19 +13,19 @@ from scandock.catalog.own_resources import Holder, OwnResources
 from scandock.model.request_errors import RequestInvalid
 from scandock.model.xnat_ids import resource_id
 from scandock.rules.permissions import Action
-from scandock.services import session_creation, project_resources, session_parts
-from scandock.services.xnat_lookup import Experiment, find_experiment, find_subject
+from scandock.services import project_resources, session_creation, session_parts
 from scandock.services.header_refresh import pull_headers
 from scandock.services.next_tree import ResourcePath
 from scandock.services.session_errors import LabelTaken
 from scandock.services.session_parts import ScanPart
+from scandock.services.xnat_lookup import Experiment, find_experiment, find_subject
 from scandock.web import urls
 from scandock.web.request_context import RequestContext
+from scandock.web.xnat.import_parameters import true
 from scandock.web.xnat.making import answer, make_scans, nameless, posted, said_in, wanted_scan
 from scandock.web.xnat.places import EXPERIMENTS, HOLDERS, experiment_of, holder_of
 from scandock.web.xnat.routing import Known, router
 from scandock.web.xnat.uploading_files import place_of, words_in
-from scandock.web.xnat.import_parameters import true
 
 routes = router()
 

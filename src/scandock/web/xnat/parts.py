@@ -9,9 +9,9 @@ from sqlalchemy import Connection
 
 from scandock.model.errors import Usage
 from scandock.services import session_parts
-from scandock.services.xnat_lookup import AnySession
 from scandock.services.project_resources import ResourceOwner
 from scandock.services.session_parts import ResourcePart, ScanPart
+from scandock.services.xnat_lookup import AnySession
 from scandock.web.request_context import RequestContext
 from scandock.web.xnat.places import any_of, experiment_of, experiments_of
 
@@ -60,8 +60,12 @@ def part_of(
 ) -> Chosen:
     """The part of what was found that the pieces of an address name, as `chosen`."""
     one = found.standing
-    scans = session_parts.find_scans(connection, one, places["scans"], allow_missing=True) if "scans" in places else None
-    resources = session_parts.find_resources(connection, one, places.get("resources", "ALL"), scans=scans, allow_missing=True)
+    scans = (
+        session_parts.find_scans(connection, one, places["scans"], allow_missing=True) if "scans" in places else None
+    )
+    resources = session_parts.find_resources(
+        connection, one, places.get("resources", "ALL"), scans=scans, allow_missing=True
+    )
     if whole and scans is None and "resources" not in places:
         every = session_parts.find_scans(connection, found.standing)
         resources = session_parts.find_resources(connection, found.standing, scans=every) + resources

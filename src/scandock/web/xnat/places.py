@@ -8,21 +8,21 @@ from typing import Final
 from sqlalchemy import Connection
 
 from scandock.access.principal import AccessDenied
-from scandock.model.uris import PrearchiveSession
-from scandock.rules.permissions import Action, AccessDecision
+from scandock.model.uris import PrearchiveSessionUri
+from scandock.rules.permissions import AccessDecision, Action
 from scandock.services import own_resources
 from scandock.services.assessors import Assessor, find_any_assessor
+from scandock.services.project_resources import ResourceOwner, find_project_resources, find_subject_resources
 from scandock.services.xnat_lookup import (
     AnySession,
     Experiment,
-    SubjectRecord,
     PrearchiveSession,
+    SubjectRecord,
     find_experiment,
     find_experiments,
-    find_subject,
     find_prearchive_session,
+    find_subject,
 )
-from scandock.services.project_resources import ResourceOwner, find_project_resources, find_subject_resources
 from scandock.web.request_context import RequestContext
 
 SUBJECTS: Final = ("/data/subjects/{subject}", "/data/projects/{project}/subjects/{subject}")
@@ -106,17 +106,21 @@ def shelf_of(connection: Connection, work: RequestContext, action: Action = Acti
     return find_project_resources(connection, work.context.principal, places["project"], action)
 
 
-def holder_of(connection: Connection, work: RequestContext, action: Action = Action.SESSION_READ) -> Experiment | ResourceOwner:
+def holder_of(
+    connection: Connection, work: RequestContext, action: Action = Action.SESSION_READ
+) -> Experiment | ResourceOwner:
     """The archived experiment, or the shelf, that an address names. Denied."""
     if "experiment" in work.request.path_params:
         return experiment_of(connection, work, action)
     return shelf_of(connection, work, action)
 
 
-def waiting_of(connection: Connection, work: RequestContext, action: Action = Action.PREARCHIVE_READ) -> PrearchiveSession:
+def waiting_of(
+    connection: Connection, work: RequestContext, action: Action = Action.PREARCHIVE_READ
+) -> PrearchiveSession:
     """The prearchive session that an address names. Denied."""
     places = work.request.path_params
-    where = PrearchiveSession(places["project"], places["timestamp"], places["label"])
+    where = PrearchiveSessionUri(places["project"], places["timestamp"], places["label"])
     return find_prearchive_session(connection, work.context.principal, where, action)
 
 

@@ -13,18 +13,18 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from scandock.model import uris
-from scandock.services import session_parts
 from scandock.services.session_errors import SessionsMissing
+from scandock.services.session_parts import find_files, find_scans
 from scandock.web import urls
-from scandock.web.xnat import files, session_parts, item_documents
+from scandock.web.xnat import files, item_documents, session_parts
 from scandock.web.xnat.answers import Item, filters_of, format_of, item, listing
+from scandock.web.xnat.page_redirects import is_for_a_page, page_of_session, to_page
 from scandock.web.xnat.parts import Chosen, chosen
 from scandock.web.xnat.places import PREARCHIVED, waiting_of
 from scandock.web.xnat.routing import Asking, Known, router, said
 from scandock.web.xnat.services import contents, session_logs
 from scandock.web.xnat.services.columns import Rows
 from scandock.web.xnat.services.prearchive_sessions import list_waiting, row_of
-from scandock.web.xnat.page_redirects import is_for_a_page, page_of_session, to_page
 from scandock.web.xnat.zipping import as_zip
 
 routes = router()
@@ -82,8 +82,10 @@ async def scans(request: Request, work: Known) -> Response:
 
     def ask(connection: Connection) -> Rows:
         found = waiting_of(connection, work)
-        rows = session_parts.find_scans(connection, found.standing)
-        return contents.list_scans(rows, found.uri, item_documents.told_of_session(found), request.query_params.get("columns"))
+        rows = find_scans(connection, found.standing)
+        return contents.list_scans(
+            rows, found.uri, item_documents.told_of_session(found), request.query_params.get("columns")
+        )
 
     return listing(request, await work.read(ask), title="Scans")
 
@@ -135,7 +137,7 @@ def files_of(connection: Connection, part: Chosen) -> Rows:
     """Files as `Name, Size, URI, digest`; each URI is the same whatever address was asked, and names its resource."""
     of = {row.n: row for row in part.resources}
     rows = []
-    for one in session_parts.find_files(connection, part.experiment.standing, part.resources):
+    for one in find_files(connection, part.experiment.standing, part.resources):
         within = of[one.resource_n]
         uri = uris.file(part.experiment.uri, within.scan_id, within.label, one.name)
         digest = one.md5.hex() if one.md5 else ""

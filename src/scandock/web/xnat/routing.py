@@ -23,8 +23,8 @@ from scandock.access.principal import Door, raise_denied
 from scandock.model.errors import ScandockError
 from scandock.model.request_errors import RequestInvalid
 from scandock.rules.permissions import AccessDecision
-from scandock.services.xnat_lookup import resolve_project
 from scandock.services.session_parts import split_names
+from scandock.services.xnat_lookup import resolve_project
 from scandock.web.deps import server_state
 from scandock.web.problems import note, request_id_of, retry_after, unexpected
 from scandock.web.request_context import RequestContext

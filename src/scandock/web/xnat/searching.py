@@ -11,12 +11,12 @@ from scandock.services import browsing
 from scandock.web.bodies import takes_body
 from scandock.web.request_context import RequestContext
 from scandock.web.xnat.answers import listing
+from scandock.web.xnat.import_parameters import true
 from scandock.web.xnat.routing import Asking, Known, router
 from scandock.web.xnat.services import saved_searches
 from scandock.web.xnat.services.default_searches import default_search
 from scandock.web.xnat.services.search_bundle import MAX_BYTES, read_bundle
 from scandock.web.xnat.services.searching import elements, fields, search
-from scandock.web.xnat.import_parameters import true
 
 routes = router()
 

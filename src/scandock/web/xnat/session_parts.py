@@ -76,7 +76,9 @@ async def resource(request: Request, work: Asking) -> Response:
     part = await work.read(ask)
     if wanted == "json":
         # the original has no such item, and xnatpy takes it as a row of the listing, whose values are texts
-        return item(request, item_documents.resource_item(part.resources[0], part.experiment), default="json", numbers=False)
+        return item(
+            request, item_documents.resource_item(part.resources[0], part.experiment), default="json", numbers=False
+        )
     return await catalog_of(work, part)
 
 

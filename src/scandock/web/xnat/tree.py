@@ -20,6 +20,7 @@ from scandock.web.xnat import item_documents
 from scandock.web.xnat.answers import Item, filters_of, format_of, item, listing, window_of
 from scandock.web.xnat.assessor_items import assessor_item
 from scandock.web.xnat.assessors import filters_of_assessors, session_in
+from scandock.web.xnat.page_redirects import is_for_a_page, page_of_session, page_of_subject, to_page
 from scandock.web.xnat.places import EXPERIMENTS, SUBJECTS, experiment_of, experiment_or_assessor, shelf_of, subject_of
 from scandock.web.xnat.routing import Asking, router
 from scandock.web.xnat.services import words
@@ -29,7 +30,6 @@ from scandock.web.xnat.services.experiments import list_experiments
 from scandock.web.xnat.services.history import history_of
 from scandock.web.xnat.services.projects import list_projects
 from scandock.web.xnat.services.subjects import list_subjects
-from scandock.web.xnat.page_redirects import is_for_a_page, page_of_session, page_of_subject, to_page
 from scandock.web.xnat.zipping import as_zip
 
 routes = router()
@@ -123,7 +123,9 @@ async def subject(request: Request, work: Asking) -> Response:
     def ask(connection: Connection) -> Item:
         found = subject_of(connection, work)
         own = item_documents.own_items(connection, shelf_of(connection, work))
-        return item_documents.subject_item(found, own, item_documents.experiment_items(connection, work.context.principal, found))
+        return item_documents.subject_item(
+            found, own, item_documents.experiment_items(connection, work.context.principal, found)
+        )
 
     return item(request, await work.read(ask))
 
@@ -191,7 +193,9 @@ async def experiment(request: Request, work: Asking) -> Response:
 
     def ask(connection: Connection) -> Item:
         found = experiment_or_assessor(connection, work)
-        return assessor_item(found) if isinstance(found, Assessor) else item_documents.experiment_item(connection, found)
+        return (
+            assessor_item(found) if isinstance(found, Assessor) else item_documents.experiment_item(connection, found)
+        )
 
     return item(request, await work.read(ask))
 

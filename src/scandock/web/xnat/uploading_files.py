@@ -21,32 +21,32 @@ from scandock.model.errors import Usage
 from scandock.model.request_errors import ValueInvalid
 from scandock.rules.permissions import Action
 from scandock.services import project_resources, session_parts, upload_errors
+from scandock.services.archive_extraction import extract_archive
 from scandock.services.file_errors import FilePathInvalid, ResourceUnknown
-from scandock.services.tree_changes import TreeChange
-from scandock.services.resource_uploads import (
-    Digests,
-    StagedUpload,
-    StagedFileWriter,
-    ResourceUpload,
-    make_upload_change,
-    parse_file_path,
-    open_staged_upload,
-    check_resource_label,
-)
 from scandock.services.next_tree import ResourcePath, file_exists
 from scandock.services.quotas import check_size
 from scandock.services.reservations import SpaceReservation
+from scandock.services.resource_uploads import (
+    Digests,
+    ResourceUpload,
+    StagedFileWriter,
+    StagedUpload,
+    check_resource_label,
+    make_upload_change,
+    open_staged_upload,
+    parse_file_path,
+)
 from scandock.services.session_errors import ScanUnknown
-from scandock.services.archive_extraction import extract_archive
+from scandock.services.tree_changes import TreeChange
 from scandock.web.bodies import receives_upload
 from scandock.web.receiving.multipart import FormReader, boundary_of
 from scandock.web.receiving.raw import length_of
 from scandock.web.receiving.spooling import Spooling
 from scandock.web.receiving.stream import whole_body
 from scandock.web.request_context import RequestContext
+from scandock.web.xnat.import_parameters import true
 from scandock.web.xnat.places import HOLDERS, holder_of
 from scandock.web.xnat.routing import Known, router
-from scandock.web.xnat.import_parameters import true
 
 routes = router()
 _UNDEFINED: Final = frozenset({"U", "NULL"})
@@ -83,7 +83,9 @@ async def put(request: Request, work: Known, path: str = "") -> Response:
             await work.do(lambda: _unpacked(work, came, held, named) if extract else None)
             change = await work.do(lambda: make_upload_change(work.context, wanted, came))
             uuid = (
-                wanted.uuid if shelf is None else await work.do(lambda: project_resources.create_own_resources(work.context, shelf))
+                wanted.uuid
+                if shelf is None
+                else await work.do(lambda: project_resources.create_own_resources(work.context, shelf))
             )
         except BaseException:
             await asyncio.shield(asyncio.ensure_future(work.do(came.holds.close)))
@@ -147,7 +149,9 @@ def words_in(asked: QueryParams) -> dict[str, str]:
     return {name: asked.get(name, "")[:most] for name, most in _WORDS.items()}
 
 
-def place_of(connection: Connection, work: RequestContext, action: Action = Action.SESSION_EDIT) -> tuple[ResourcePath, bool]:
+def place_of(
+    connection: Connection, work: RequestContext, action: Action = Action.SESSION_EDIT
+) -> tuple[ResourcePath, bool]:
     """The one resource that an address names, and whether it is there. Denied, Usage `label_unusable`."""
     places = work.request.path_params
     found = holder_of(connection, work, action)
@@ -213,7 +217,9 @@ async def _receive(work: RequestContext, came: StagedUpload, held: SpaceReservat
         await taking.close()
 
 
-async def _receive_form(work: RequestContext, came: StagedUpload, held: SpaceReservation, named: str, folder: str) -> None:
+async def _receive_form(
+    work: RequestContext, came: StagedUpload, held: SpaceReservation, named: str, folder: str
+) -> None:
     """The files of a form: under the address's name where it names one, else in its folder under their own."""
     reader = FormReader(boundary_of(work.request), many=True)
     left = work.site.receiving.limits.upload_bytes

@@ -11,9 +11,7 @@ import pytest
 from scandock.model.durations import DAY_MS
 from scandock.services.cleaning import cleaner
 from scandock.services.cleaning.cleaner import TURN_SECONDS, Cleaner, Schedule
-from scandock.services.cleaning.registry import PICTURES
-from scandock.services.cleaning.registry import SERVER_CLEANERS
-from scandock.services.cleaning.registry import ENDED_ACCESS, MANIFESTS
+from scandock.services.cleaning.registry import ENDED_ACCESS, MANIFESTS, PICTURES, SERVER_CLEANERS
 from scandock.services.cleaning.trash import REPLACED, TRASH
 from scandock.services.cleaning.uploads import ABANDONED_UPLOADS, ENDED_SPOOLS, IDLE_UPLOADS
 from scandock.web.xnat.services.cleaning import INBOX, KEYS, OF_DIALECT

@@ -97,7 +97,7 @@ RESOURCE_DEFAULT: Final = (
 
 
 def list_resources(rows: Sequence[ResourcePart], uuid: str) -> Rows:
-    """Rows of `find_resources` as a listing. It has neither `ID` nor `URI`: xnatpy would take a row for another thing."""
+    """Rows of `find_resources` as a listing, without `ID` and `URI`: xnatpy would take a row for another thing."""
     cells = [
         {
             "xnat_abstractresource_id": resource_id(uuid, row.scan_id, row.label),

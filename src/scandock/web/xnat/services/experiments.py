@@ -18,8 +18,8 @@ from scandock.formats.ecat_fields import IMAGE_PARAMETERS, MAIN_PARAMETERS
 from scandock.model import uris
 from scandock.model.xnat_ids import EXPERIMENT, SUBJECT, experiment_number, subject_number
 from scandock.rules.permissions import Action
-from scandock.rules.session_fields import ADDED, SCAN_FIELDS
 from scandock.rules.scan_attributes import NAMES
+from scandock.rules.session_fields import ADDED, SCAN_FIELDS
 from scandock.rules.subject_fields import SUBJECT_FIELDS
 from scandock.services import rights
 from scandock.web.xnat.services.columns import (

@@ -14,7 +14,7 @@ from scandock.access.principal import Principal, raise_denied
 from scandock.access.visibility import projects_where
 from scandock.catalog.server_tables import account, member
 from scandock.catalog.tables import project
-from scandock.rules.permissions import Action, AccessDecision, is_allowed
+from scandock.rules.permissions import AccessDecision, Action, is_allowed
 from scandock.services import rights
 
 

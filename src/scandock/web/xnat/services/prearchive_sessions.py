@@ -12,10 +12,10 @@ from scandock.catalog.attributes import attribute
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.tables import operation, project, reservation, session
 from scandock.model.request_errors import RequestInvalid
-from scandock.model.uris import PrearchiveSession, without_data
+from scandock.model.uris import PrearchiveSessionUri, without_data
 from scandock.publishing.locks import timestamp_lock_column
 from scandock.rules.labels import UNASSIGNED
-from scandock.rules.permissions import Action, AccessDecision
+from scandock.rules.permissions import AccessDecision, Action
 from scandock.services import rights
 from scandock.services.browsing import visible_condition
 from scandock.web import urls
@@ -31,7 +31,7 @@ CHANGING: Final = {
 """What a person's operation that holds a session now is called among XNAT's statuses."""
 
 
-def parse_src(src: str) -> PrearchiveSession:
+def parse_src(src: str) -> PrearchiveSessionUri:
     """The session that a `src` names, with or without `/data` before it. Usage `request_invalid`."""
     found = urls.parse_source(src.strip())
     if found is None:
@@ -71,7 +71,10 @@ COLUMNS: Final = (
     Column(
         "url",
         spelled(
-            without_data(PrearchiveSession(BLANK, BLANK, BLANK).uri), project.c.name, session.c.timestamp, session.c.label
+            without_data(PrearchiveSessionUri(BLANK, BLANK, BLANK).uri),
+            project.c.name,
+            session.c.timestamp,
+            session.c.label,
         ),
     ),
     Column("autoarchive", case((_CODE == 5, "AutoArchiveOverwrite"), (_CODE == 4, "AutoArchive"), else_="Manual")),

@@ -21,7 +21,7 @@ from scandock.catalog.server_tables import account, saved_search, saved_search_u
 from scandock.model import request_limits
 from scandock.model.errors import Usage
 from scandock.model.request_errors import RequestInvalid
-from scandock.rules.permissions import Action, AccessDecision
+from scandock.rules.permissions import AccessDecision, Action
 from scandock.services import rights
 from scandock.services.audit import AuditAction
 from scandock.services.moving import ServiceContext

@@ -79,7 +79,9 @@ def bundle_of(root: ET.Element) -> Bundle:
     of = _text(root, "root_element_name")
     if not of:
         raise off("The search does not say what it is of.", "Name a type as root_element_name.")
-    columns = [SearchRequest(_text(one, "element_name"), _text(one, "field_ID")) for one in root.iterfind("search_field")]
+    columns = [
+        SearchRequest(_text(one, "element_name"), _text(one, "field_ID")) for one in root.iterfind("search_field")
+    ]
     for n, one in enumerate(columns, 1):
         if not one.element or not one.field:
             raise off(f"Column {n} of the search is not named.", "A search_field has element_name and field_ID.")

@@ -18,7 +18,7 @@ from scandock.catalog.tables import upload
 from scandock.model.request_errors import RequestInvalid
 from scandock.model.verdicts import ImportState
 from scandock.services.audit import AuditAction
-from scandock.services.receiving import IncomingUpload, AuditWriter, UploadOffer, UploadReceiver, make_audit_writer
+from scandock.services.receiving import AuditWriter, IncomingUpload, UploadOffer, UploadReceiver, make_audit_writer
 
 MAX_NAME: Final = 1_000
 
@@ -46,14 +46,22 @@ def begin(receiving: UploadReceiver, offer: UploadOffer, resource: str, name: st
     return incoming_upload
 
 
-def keep(receiving: UploadReceiver, incoming_upload: IncomingUpload, principal: Principal, request: RequestInfo, received: int) -> bool:
+def keep(
+    receiving: UploadReceiver,
+    incoming_upload: IncomingUpload,
+    principal: Principal,
+    request: RequestInfo,
+    received: int,
+) -> bool:
     """Show a file whose bytes are all on disk, synced, in place of one of the same name.
 
     False where it is not receiving any more: somebody cancelled it.
     """
     catalog = receiving.catalog
     with catalog.write() as connection:
-        comes = select(upload.c.id).where(upload.c.id == incoming_upload.upload_id, upload.c.state == ImportState.RECEIVING)
+        comes = select(upload.c.id).where(
+            upload.c.id == incoming_upload.upload_id, upload.c.state == ImportState.RECEIVING
+        )
         if connection.execute(comes.with_for_update()).first() is None:
             return False
         expires = catalog.now() + receiving.limits.lasts_ms
@@ -70,7 +78,9 @@ def keep(receiving: UploadReceiver, incoming_upload: IncomingUpload, principal: 
                 cached_file.c.resource == resource, cached_file.c.name == name, upload.c.id < incoming_upload.upload_id
             )
         ).all()
-        make_audit_writer(AuditAction.CACHE_PUT, principal, request, {"bytes": received}, kind="file")(connection, incoming_upload)
+        make_audit_writer(AuditAction.CACHE_PUT, principal, request, {"bytes": received}, kind="file")(
+            connection, incoming_upload
+        )
     for row in before:
         _discard(receiving, row.uuid)
     return True
@@ -119,12 +129,18 @@ def remove(
     with receiving.catalog.read() as connection:
         rows = connection.execute(query).all()
     return sum(
-        _discard(receiving, row.uuid, make_audit_writer(AuditAction.CACHE_DELETE, principal, request, {"bytes": row.received}, kind="file"))
+        _discard(
+            receiving,
+            row.uuid,
+            make_audit_writer(AuditAction.CACHE_DELETE, principal, request, {"bytes": row.received}, kind="file"),
+        )
         for row in rows
     )
 
 
-def take(receiving: UploadReceiver, file: Cached, offer: UploadOffer, principal: Principal, request: RequestInfo) -> bool:
+def take(
+    receiving: UploadReceiver, file: Cached, offer: UploadOffer, principal: Principal, request: RequestInfo
+) -> bool:
     """Have a file imported as `offer` says; False where it is not there any more."""
     incoming_upload = receiving.find(file.uuid)
     if incoming_upload is None:

@@ -18,7 +18,7 @@ from scandock.model.errors import Usage
 from scandock.rules.labels import UNASSIGNED, label_key
 from scandock.services import session_parts
 from scandock.services.committing import ArchiveParameters, archive_with_parameters
-from scandock.services.moving import ServiceContext, Outcome
+from scandock.services.moving import Outcome, ServiceContext
 from scandock.web.xnat.services.columns import Rows
 
 FAIL: Final = "FAIL"
@@ -45,7 +45,9 @@ _REFUSED: Final[dict[str, tuple[int, str]]] = {
 _IMAGES: Final = frozenset({"DICOM", "ECAT"})
 
 
-def validate(context: ServiceContext, found: SessionRecord, wishes: ArchiveParameters, *, project_name: str | None = None) -> Rows:
+def validate(
+    context: ServiceContext, found: SessionRecord, wishes: ArchiveParameters, *, project_name: str | None = None
+) -> Rows:
     """Every finding as a row `code, type, message`; none where a session can be archived just so."""
     findings: list[Finding] = []
     if project_name and project_name.casefold() != found.project.casefold():

@@ -191,7 +191,8 @@ def test_the_command_lines_changes_are_in_the_trail(tmp_path):
 
 def test_every_kind_of_line_is_written_somewhere():
     source = Path(scandock.__file__).parent
-    text = "".join(one.read_text() for one in sorted(source.rglob("*.py")) if one.name != "audit.py")
+    values = source / "services" / "audit.py"
+    text = "".join(one.read_text() for one in sorted(source.rglob("*.py")) if one != values)
     assert [
         did.name for did in AuditAction if f"AuditAction.{did.name}" not in text and f'"{did.value}"' not in text
     ] == []

@@ -31,18 +31,18 @@ def in_a_small_process(*words):
 
 @each_file_system
 def test_an_import_killed_before_any_call_is_whole_or_absent(kind, tmp_path):
-    in_a_small_process("import_killed", kind, tmp_path)
+    in_a_small_process("check_import", kind, tmp_path)
 
 
 @pytest.mark.parametrize("first", [25, 55, 90])
 @each_file_system
 def test_recovery_killed_before_any_call_is_repeated(kind, tmp_path, first):
-    in_a_small_process("recovery_killed", kind, tmp_path, first)
+    in_a_small_process("check_recovery", kind, tmp_path, first)
 
 
 @each_file_system
 def test_preparing_killed_before_any_call_is_repeated(kind, tmp_path):
-    in_a_small_process("preparing_killed", kind, tmp_path)
+    in_a_small_process("check_prepare", kind, tmp_path)
 
 
 def test_a_process_killed_while_it_writes(tmp_path):

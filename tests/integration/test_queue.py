@@ -420,12 +420,12 @@ def test_a_cancel_waits_for_the_transaction_of_the_intents_and_sees_it(server):
 CLAIMER = """
 import sys
 from scandock.catalog.engine import open_catalog
-from scandock.queue.claim import Slots, claim
+from scandock.queue.claim import SlotUsage, claim
 from scandock.queue.owner import this_owner
 catalog = open_catalog(sys.argv[1])
 print("ready", flush=True)
 sys.stdin.readline()
-while (found := claim(catalog, this_owner(), Slots(1000))) is not None:
+while (found := claim(catalog, this_owner(), SlotUsage(1000))) is not None:
     print(found.lease.uuid)
 print("done", flush=True)
 sys.stdin.readline()

@@ -27,20 +27,20 @@ class SortUnknown(CodedUsage):
     CODE = "sort_unknown"
     MEANING = "There is no sorting by that; those that there are are named."
     SENTENCE = "There is no sorting by {name!r}."
-    REMEDY = "Sort by {known}."
+    REMEDY = "Sort by {sorts}."
 
     def __init__(self, name: str, sorts: str) -> None:
-        self._fill({"name": name, "known": sorts})
+        self._fill({"name": name, "sorts": sorts})
 
 
 class LimitInvalid(CodedUsage):
     CODE = "limit_invalid"
     MEANING = f"A page has 1 to {MAX_LIMIT} rows."
-    SENTENCE = "A page has 1 to {most} rows."
+    SENTENCE = "A page has 1 to {max_limit} rows."
     REMEDY = "Name another limit."
 
     def __init__(self, max_limit: int) -> None:
-        self._fill({"most": max_limit})
+        self._fill({"max_limit": max_limit})
 
 
 class CursorInvalid(CodedUsage):

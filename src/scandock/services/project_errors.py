@@ -47,11 +47,11 @@ class ProjectsTooMany(CodedUsage):
         "An account that is no administrator's makes at most 500 projects (409): delete one that is not needed, or ask"
         " an administrator to make it."
     )
-    SENTENCE = "You have made {count} projects, and an account makes at most {most}."
+    SENTENCE = "You have made {count} projects, and an account makes at most {max_projects}."
     REMEDY = "Delete one that is not needed, or ask an administrator to make it."
 
     def __init__(self, count: int, max_projects: int) -> None:
-        self._fill({"count": count, "most": max_projects})
+        self._fill({"count": count, "max_projects": max_projects})
 
 
 class AliasTaken(Worded, Usage):

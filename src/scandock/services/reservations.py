@@ -45,7 +45,7 @@ class AccountShareExceeded(CodedUsage):
     CODE = DiskFull.CODE
     STATUS = DiskFull.STATUS
     SENTENCE = (
-        "Your open uploads would take {together:,} bytes together; several of one account may take {most:,},"
+        "Your open uploads would take {together:,} bytes together; several of one account may take {max_bytes:,},"
         " which is {percent} % of what is free. One alone may take all of it."
     )
     REMEDY = (
@@ -55,7 +55,7 @@ class AccountShareExceeded(CodedUsage):
     retry_after = RETRY_SECONDS
 
     def __init__(self, together: int, max_bytes: int, percent: int) -> None:
-        self._fill({"together": together, "most": max_bytes, "percent": percent})
+        self._fill({"together": together, "max_bytes": max_bytes, "percent": percent})
 
 
 @dataclass(slots=True)

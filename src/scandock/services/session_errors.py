@@ -104,11 +104,11 @@ class TypeOther(CodedUsage):
     CODE = "type_other"
     STATUS = 409
     MEANING = "A scan, or an assessor, that is there is of another type than the request says; it keeps its type."
-    SENTENCE = "The scan {scan_id} is of type {own}, not {other}."
+    SENTENCE = "The scan {scan_id} is of type {own_type}, not {other}."
     REMEDY = "Specified xsiType differs from existing xsiType: leave xsiType out, or delete the scan first."
 
     def __init__(self, scan_id: str, own_type: str, other: str) -> None:
-        self._fill({"scan_id": scan_id, "own": own_type, "other": other})
+        self._fill({"scan_id": scan_id, "own_type": own_type, "other": other})
 
 
 class AssessorTypeOther(CodedUsage):

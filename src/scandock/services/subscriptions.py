@@ -54,11 +54,11 @@ class SubscriptionsTooMany(CodedUsage):
     CODE = "subscriptions_many"
     STATUS = 409
     MEANING = "There are as many subscriptions as there can be: remove one first."
-    SENTENCE = "There are {most} already."
+    SENTENCE = "There are {max_subscriptions} already."
     REMEDY = "Remove one first."
 
     def __init__(self, max_subscriptions: int) -> None:
-        self._fill({"most": max_subscriptions})
+        self._fill({"max_subscriptions": max_subscriptions})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,19 +16,19 @@ class UploadTooLarge(CodedUsage):
 
 
 class SizeTooLarge(UploadTooLarge):
-    SENTENCE = "The upload has {size:,} bytes; one may have {most}."
+    SENTENCE = "The upload has {size:,} bytes; one may have {max_bytes}."
     REMEDY = "Send it in parts, or have the limit raised (SCANDOCK_MAX_UPLOAD_BYTES)."
 
     def __init__(self, size: int, max_bytes: str) -> None:
-        self._fill({"size": size, "most": max_bytes})
+        self._fill({"size": size, "max_bytes": max_bytes})
 
 
 class BytesTooMany(UploadTooLarge):
-    SENTENCE = "The upload has more than the {most:,} bytes that it may have."
+    SENTENCE = "The upload has more than the {max_bytes:,} bytes that it may have."
     REMEDY = "Send it in parts, or have the limit raised (SCANDOCK_MAX_UPLOAD_BYTES)."
 
     def __init__(self, max_bytes: int) -> None:
-        self._fill({"most": max_bytes})
+        self._fill({"max_bytes": max_bytes})
 
 
 class FolderTooLarge(UploadTooLarge):
@@ -178,11 +178,11 @@ class MultipartDamaged(CodedUsage):
 
 
 class PartsTooMany(MultipartDamaged):
-    SENTENCE = "The multipart body has more than {most} parts."
+    SENTENCE = "The multipart body has more than {max_parts} parts."
     REMEDY = "Send fewer: an archive has room for many files, and other files go in several requests."
 
     def __init__(self, max_parts: int) -> None:
-        self._fill({"most": max_parts})
+        self._fill({"max_parts": max_parts})
 
 
 class MultipartUnreadable(MultipartDamaged):
@@ -253,8 +253,8 @@ class ResourceFileMissing(MultipartNoFile):
 class FieldTooLarge(CodedUsage):
     CODE = "field_too_large"
     MEANING = "A field beside the archive has more than 16 MiB; a mapping is told `body_too_large`."
-    SENTENCE = "The field {name!r} has more than {most:,} bytes."
+    SENTENCE = "The field {name!r} has more than {max_bytes:,} bytes."
     REMEDY = "Send less in it; an archive is a part with a filename."
 
     def __init__(self, name: str, max_bytes: int) -> None:
-        self._fill({"name": name, "most": max_bytes})
+        self._fill({"name": name, "max_bytes": max_bytes})

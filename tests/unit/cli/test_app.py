@@ -40,7 +40,7 @@ def engine(monkeypatch):
         return FakeResult(report(session(), archive=asked["archive"], entries={"stored": 100}))
 
     module.run_import = module.run_inspect = answer  # type: ignore[attr-defined]
-    for name in ("importing", "inspecting"):
+    for name in ("local_import", "inspection"):
         monkeypatch.setitem(sys.modules, f"scandock.workers.{name}", module)
     return calls
 
@@ -214,7 +214,7 @@ def test_version_and_help(run):
 def test_check_says_what_it_found(run, monkeypatch, tmp_path):
     found = [types.SimpleNamespace(kind="missing", name="archive/P/\x1bL", message="It is gone.", session="")]
     module = types.ModuleType("scandock.services.consistency_check")
-    module.check = lambda data, settings, on_progress: list(found)  # type: ignore[attr-defined]
+    module.Finding = lambda data, settings, on_progress: list(found)  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "scandock.services.consistency_check", module)
     code, out, _ = run("check", "--data", tmp_path)
     assert code == 3

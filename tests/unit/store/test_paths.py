@@ -280,7 +280,7 @@ LAYOUTS = {
         "services/resource_zips.py",
         "member_name",
     ): "The layout of XNAT's zips, whose scans have their type in the folder's name.",
-    ("pipeline/verdicts.py", "_in_resource_folders"): "A sentence about folders of the archive that came.",
+    ("pipeline/verdicts.py", "_describe_resource_folders"): "A sentence about folders of the archive that came.",
 }
 ADDRESSES = ("web/", "model/uris.py", "web/xnat/services/contents.py", "services/manifests.py", "cli/")
 """Where `/resources/` and `/files/` stand in addresses, whose own home is another."""
@@ -358,7 +358,7 @@ def test_each_way_to_compose_a_path_is_seen(code: str) -> None:
 def test_the_store_alone_takes_paths_unchecked() -> None:
     """It is for what is on the disk, and for what the ledger has of a merge."""
     sources = {str(path.relative_to(SOURCE)): path.read_text() for path in SOURCE.rglob("*.py")}
-    assert {path for path, text in sources.items() if re.search(r"\bunchecked\(", text)} == {
+    assert {path for path, text in sources.items() if re.search(r"\bunchecked_path\(", text)} == {
         "pipeline/session_merge.py", "store/paths.py", "store/file_access.py", "store/stages.py",
     }  # fmt: skip
 

@@ -202,12 +202,12 @@ def test_no_room_for_a_process_is_the_death_of_an_attempt(monkeypatch: pytest.Mo
 IMPORTING = """
 import json, os, sys
 from scandock.services.settings import load_settings
-from scandock.workers.attempt import Order, run_attempt
-from scandock.workers.fork_server import prepare
-prepare()
+from scandock.workers.attempt import AttemptRequest, run_attempt
+from scandock.workers.fork_server import import_needed
+import_needed()
 before = set(sys.modules)
 assert len(os.listdir("/proc/self/task")) == 1, "it has threads, and could not fork"
-run_attempt(Order.from_json(sys.argv[1]), load_settings())
+run_attempt(AttemptRequest.from_json(sys.argv[1]), load_settings())
 print(json.dumps(sorted(name for name in set(sys.modules) - before)))
 """
 

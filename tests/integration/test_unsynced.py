@@ -110,7 +110,7 @@ def test_an_import_is_whole_or_not_at_all(ground, name, point):
 
 
 CUT_IMPORTS = {
-    "pipeline/flow.py decide_and_place: tools.stage.seal()": ("new", "intent"),
+    "pipeline/flow.py decide_and_place: context.stage.seal()": ("new", "intent"),
     "publishing/publish.py rename_trees: store.settle()": ("new", "published"),
     "store/local.py keep_receipt: sync_file(source, self._root.fd)": ("refused", END),
     "store/local.py keep_receipt: sync_folder(RECEIPTS, self._root.fd)": ("new", END),
@@ -168,7 +168,7 @@ def choosable(site: DataFolder) -> None:
 
 
 CHANGES: dict[str, tuple[Callable[[DataFolder], None], Callable[[str], None], str, int]] = {
-    "services/archiving.py _show: running.stage.seal()": (
+    "services/archiving.py _publish: running.stage.seal()": (
         joinable,
         join,
         "archive/P/S/scans/1/resources/DICOM/files",
@@ -467,7 +467,7 @@ PROMISES: dict[str, Callable[[Promising], None]] = {
     "services/backup.py _end: backups.sync_all(self.target)": back_it_up,
     "services/backup_restore.py restore_backup: backups.sync_all(data)": put_back,
     "services/backup_restore.py restore_backup: backups.sync_all(data) (2)": put_back,
-    "services/catalog_copies.py put_back_catalog: os.fsync(made.fileno())": put_back,
+    "services/catalog_copies.py restore_catalog: os.fsync(target.fileno())": put_back,
 }
 """By the call that is dropped: what promises that its work is on the disk."""
 

@@ -214,7 +214,7 @@ def test_version_and_help(run):
 def test_check_says_what_it_found(run, monkeypatch, tmp_path):
     found = [types.SimpleNamespace(kind="missing", name="archive/P/\x1bL", message="It is gone.", session="")]
     module = types.ModuleType("scandock.services.consistency_check")
-    module.Finding = lambda data, settings, on_progress: list(found)  # type: ignore[attr-defined]
+    module.check_data = lambda data, settings, on_progress: list(found)  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "scandock.services.consistency_check", module)
     code, out, _ = run("check", "--data", tmp_path)
     assert code == 3

@@ -18,8 +18,8 @@ from pathlib import Path
 from scandock.access.principal import SYSTEM
 from scandock.catalog.own_resources import project_resources
 from scandock.model.crash_points import DELETION_POINTS, POINTS
+from scandock.services.context import ServiceContext
 from scandock.services.data_catalog import open_data
-from scandock.services.moving import ServiceContext
 from scandock.services.next_tree import ResourcePath
 from scandock.services.project_deletions import delete_project
 from scandock.services.project_resources import create_own_resources

@@ -22,7 +22,7 @@ from scandock.catalog.tables import project, session, subject, tree, upload
 from scandock.queue.claim import LONGEST_RETRY_MS, SlotUsage, claim
 from scandock.queue.owner import this_owner
 from scandock.rules.permissions import Accessibility, Role, Scope
-from scandock.services.moving import ServiceContext
+from scandock.services.context import ServiceContext
 from scandock.services.settings import Settings, load_settings
 from scandock.services.subscriptions import subscribe
 from scandock.services.trash import delete_session

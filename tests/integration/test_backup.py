@@ -20,8 +20,8 @@ from scandock.services import backup
 from scandock.services.backup import back_up, list_finished_backups
 from scandock.services.backup_restore import restore_backup
 from scandock.services.catalog_copies import copy_catalog
+from scandock.services.context import ServiceContext
 from scandock.services.data_catalog import open_data
-from scandock.services.moving import ServiceContext
 from scandock.services.settings import load_settings
 from scandock.services.trash import delete_session
 from scandock.store import backups

@@ -21,7 +21,7 @@ from scandock.queue.tokens import new_uuid
 from scandock.rules.permissions import Role
 from scandock.services import browsing, editing, session_contents
 from scandock.services.browsing import ListFilter
-from scandock.services.moving import ServiceContext
+from scandock.services.context import ServiceContext
 from scandock.services.pagination import Page, Sorting
 from scandock.services.records import Session
 from scandock.services.settings import load_settings

@@ -22,8 +22,8 @@ from scandock.access.reauthentication import SavedCredentials, reauthenticate
 from scandock.catalog.own_resources import find_holder
 from scandock.catalog.tables import session
 from scandock.services import download_access, downloads, resource_zips, zip_stream
+from scandock.services.context import ServiceContext
 from scandock.services.downloads import zip_session
-from scandock.services.moving import ServiceContext
 from scandock.services.trash import delete_session
 from scandock.web.v1 import upload_mapping
 from scandock.web.xnat import uploading_files

@@ -18,9 +18,9 @@ from scandock.access.principal import SYSTEM
 from scandock.catalog.server_tables import audit
 from scandock.catalog.tables import session, tree
 from scandock.model.errors import Fault
+from scandock.services.context import ServiceContext
 from scandock.services.data_catalog import open_data
 from scandock.services.downloads import zip_session
-from scandock.services.moving import ServiceContext
 from scandock.services.trash import delete_session
 from scandock.services.zip_stream import CHUNK, ZipEntry, ZipStream, stored_length
 from tests.builders import DataFolder, Image, ecat, images, sha256, uploader_layout

@@ -22,10 +22,10 @@ from scandock.catalog.tables import file, session, upload
 from scandock.queue.tokens import new_uuid
 from scandock.services import browsing, file_verification
 from scandock.services.consistency_check import check_data
+from scandock.services.context import ServiceContext
 from scandock.services.damage import list_damage, verify_session_again
 from scandock.services.data_catalog import open_data
 from scandock.services.file_verification import VerificationCounts, VerificationPlan
-from scandock.services.moving import ServiceContext
 from scandock.services.pagination import Sorting
 from scandock.services.rate_limit import RateLimiter
 from scandock.store.paths import parse_tree, unchecked_path

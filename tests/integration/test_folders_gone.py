@@ -19,8 +19,8 @@ from scandock.queue.cancel import check_not_cancelled
 from scandock.services.archiving import archive_session
 from scandock.services.backup import list_finished_backups
 from scandock.services.consistency_check import check_data
+from scandock.services.context import ServiceContext
 from scandock.services.data_catalog import open_data
-from scandock.services.moving import ServiceContext
 from scandock.store.local import LocalStore
 from scandock.testing.worker import InProcessWorker
 from scandock.web import readiness

@@ -13,8 +13,8 @@ from scandock.access.principal import SYSTEM
 from scandock.catalog.server_tables import audit, trashed
 from scandock.catalog.tables import session
 from scandock.model.import_types import Overwrite
+from scandock.services.context import ServiceContext
 from scandock.services.data_catalog import open_data
-from scandock.services.moving import ServiceContext
 from scandock.services.settings import load_settings
 from scandock.services.trash import restore_session
 from tests.builders import DataFolder, Image, ImportOutcome, images, make_data_folder, uploader_layout

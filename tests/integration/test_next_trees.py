@@ -10,9 +10,9 @@ from sqlalchemy import func, select
 from scandock.access.principal import SYSTEM
 from scandock.catalog.tables import file, resource, scan, session, tree
 from scandock.services.archiving import archive_session
+from scandock.services.context import ServiceContext
 from scandock.services.data_catalog import open_data
 from scandock.services.held_sessions import resolve_session
-from scandock.services.moving import ServiceContext
 from tests.builders import DataFolder, Image, images, make_data_folder, sha256, zip_entries
 
 COMMENT = 0x00204000

@@ -24,9 +24,9 @@ from scandock.queue.events import add_event
 from scandock.queue.tokens import new_uuid
 from scandock.rules.permissions import Role
 from scandock.services import notifications, subscriptions
+from scandock.services.context import ServiceContext
 from scandock.services.data_catalog import open_data
 from scandock.services.file_verification import VerificationPlan, mark_for_verification
-from scandock.services.moving import ServiceContext
 from scandock.services.notifications import RETRY_PAUSES, send_due_deliveries
 from scandock.services.settings import Settings, load_settings
 from scandock.services.subscriptions import list_deliveries, list_subscriptions, subscribe, unsubscribe

@@ -15,8 +15,8 @@ from scandock.catalog.projects import ProjectRow, add_project
 from scandock.catalog.subjects import add_subject
 from scandock.catalog.tables import project
 from scandock.services.consistency_check import check_data
+from scandock.services.context import ServiceContext
 from scandock.services.data_catalog import open_data
-from scandock.services.moving import ServiceContext
 from scandock.services.next_tree import ResourcePath
 from scandock.services.project_resources import create_own_resources, remove_own_resources
 from scandock.services.resource_uploads import ResourceUpload, make_upload_change, open_staged_upload

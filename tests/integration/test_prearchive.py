@@ -25,10 +25,11 @@ from scandock.services import browsing, editing, prearchive
 from scandock.services.archiving import archive_session
 from scandock.services.cleaning.trash import empty_trash
 from scandock.services.consistency_check import check_data
+from scandock.services.context import ServiceContext
 from scandock.services.data_catalog import open_data
 from scandock.services.editing import edit_session
 from scandock.services.held_sessions import resolve_session
-from scandock.services.moving import ServiceContext, move_session
+from scandock.services.moving import move_session
 from scandock.services.pagination import Sorting
 from scandock.services.trash import delete_session, list_trash, restore_session
 from tests.builders import DataFolder, Image, ecat, images, make_data_folder, sha256, uploader_layout

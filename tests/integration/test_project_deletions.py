@@ -15,7 +15,8 @@ from scandock.catalog.tables import project, project_deletion, session
 from scandock.model.errors import Fault, Usage
 from scandock.services import project_deletions
 from scandock.services.consistency_check import check_data
-from scandock.services.moving import ServiceContext, move_session
+from scandock.services.context import ServiceContext
+from scandock.services.moving import move_session
 from scandock.services.project_creation import create_project
 from scandock.services.project_deletions import delete_project, finish_deletions
 from scandock.services.trash import move_to_trash, restore_session

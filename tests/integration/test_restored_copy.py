@@ -16,8 +16,8 @@ import pytest
 
 from scandock.access.principal import SYSTEM
 from scandock.services.archiving import archive_session
+from scandock.services.context import ServiceContext
 from scandock.services.data_catalog import open_data
-from scandock.services.moving import ServiceContext
 from scandock.services.settings import load_settings
 from scandock.services.trash import delete_session, restore_session
 from tests.crash.archives import Step, Study, scenarios, write_zip

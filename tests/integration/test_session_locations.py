@@ -16,8 +16,9 @@ from scandock.catalog.tables import upload
 from scandock.services import activity
 from scandock.services.activity import ActivityFilter, list_activity
 from scandock.services.archiving import archive_session
+from scandock.services.context import ServiceContext
 from scandock.services.held_sessions import resolve_session
-from scandock.services.moving import ServiceContext, move_session
+from scandock.services.moving import move_session
 from scandock.services.pagination import Sorting
 from scandock.services.session_locations import SessionLocation, locate_sessions
 from scandock.services.trash import delete_session

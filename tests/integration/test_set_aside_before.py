@@ -16,8 +16,8 @@ from scandock.catalog.tables import project, session
 from scandock.rules.labels import append_suffix
 from scandock.services.audit import record
 from scandock.services.consistency_check import check_data
+from scandock.services.context import ServiceContext
 from scandock.services.data_catalog import open_data, open_data_catalog
-from scandock.services.moving import ServiceContext
 from scandock.services.pagination import Sorting
 from scandock.services.project_creation import create_project
 from scandock.services.project_deletions import delete_project

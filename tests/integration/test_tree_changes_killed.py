@@ -10,8 +10,8 @@ import pytest
 from scandock.access.principal import SYSTEM
 from scandock.catalog.projects import ProjectRow, add_project
 from scandock.services.consistency_check import check_data
+from scandock.services.context import ServiceContext
 from scandock.services.data_catalog import open_data
-from scandock.services.moving import ServiceContext
 from scandock.services.next_tree import ResourcePath
 from scandock.services.resource_uploads import ResourceUpload, make_upload_change, open_staged_upload
 from scandock.services.session_creation import (

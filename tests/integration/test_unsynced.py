@@ -32,9 +32,9 @@ from scandock.services.archiving import archive_session
 from scandock.services.backup import back_up
 from scandock.services.backup_restore import restore_backup
 from scandock.services.consistency_check import check_data
+from scandock.services.context import ServiceContext
 from scandock.services.data_catalog import open_data
 from scandock.services.held_sessions import resolve_session
-from scandock.services.moving import ServiceContext
 from scandock.services.session_creation import NewSession, create_session
 from scandock.services.settings import load_settings
 from scandock.store import syscalls

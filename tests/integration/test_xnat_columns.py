@@ -16,7 +16,7 @@ from sqlalchemy import Connection, select, update
 from scandock.access.principal import SYSTEM
 from scandock.catalog.engine import Catalog, open_catalog
 from scandock.catalog.tables import scan, session, subject
-from scandock.services.moving import ServiceContext
+from scandock.services.context import ServiceContext
 from scandock.services.settings import load_settings
 from scandock.services.subjects import edit_subject
 from scandock.services.xnat_lookup import find_subject

@@ -28,9 +28,9 @@ from scandock.publishing import operations, reserve
 from scandock.publishing.locks import locks_of
 from scandock.publishing.operations import end_unpublished, run_operation
 from scandock.services.consistency_check import check_data
+from scandock.services.context import ServiceContext
 from scandock.services.damage import list_damage
 from scandock.services.data_catalog import open_data
-from scandock.services.moving import ServiceContext
 from scandock.services.pagination import Sorting
 from tests.builders import DataFolder, make_data_folder, verify_some, zip_entries
 from tests.integration.web import Web, serve_in_process

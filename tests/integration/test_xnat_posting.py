@@ -16,8 +16,8 @@ from scandock.catalog.server_tables import scan_edit
 from scandock.catalog.tables import session as session_table
 from scandock.model.request_limits import DOCUMENT_SCANS
 from scandock.services.consistency_check import check_data
+from scandock.services.context import ServiceContext
 from scandock.services.data_catalog import open_data
-from scandock.services.moving import ServiceContext
 from scandock.services.session_creation import NewSession, ScanRequest, create_session
 from scandock.services.session_parts import find_scans
 from scandock.services.xnat_lookup import find_experiment

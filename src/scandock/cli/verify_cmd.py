@@ -33,9 +33,9 @@ def verify(
         raise typer.BadParameter("Name ids of sessions, or give --damaged, which takes --project.")
     from scandock.access.principal import SYSTEM
     from scandock.cli.import_cmd import load_settings
+    from scandock.services.context import ServiceContext
     from scandock.services.damage import verify_in_process
     from scandock.services.data_catalog import open_data
-    from scandock.services.moving import ServiceContext
 
     settings = load_settings()
     # what was read is noted at once: Ctrl-C may stop this, and the server's worker goes on with the rest

@@ -31,15 +31,9 @@ from scandock.rules.policy import SiteRules
 from scandock.rules.session_types import PetMr, can_join_type
 from scandock.rules.study import StudyFacts, is_same_patient
 from scandock.services import audit, rights
+from scandock.services.context import ServiceContext
 from scandock.services.label_conflicts import may_join
-from scandock.services.moving import (
-    Outcome,
-    ServiceContext,
-    check_label,
-    check_no_assessor,
-    publish_session_row,
-    subject_warnings,
-)
+from scandock.services.moving import Outcome, check_label, check_no_assessor, publish_session_row, subject_warnings
 from scandock.services.session_errors import (
     HeldUndecided,
     LabelTaken,

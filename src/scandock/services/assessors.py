@@ -30,7 +30,8 @@ from scandock.rules.assessor_documents import (
 from scandock.rules.labels import label_key
 from scandock.rules.permissions import AccessDecision, Action
 from scandock.services.audit import DetailValue
-from scandock.services.moving import ServiceContext, check_label, check_no_assessor, find_sessions_by_label
+from scandock.services.context import ServiceContext
+from scandock.services.moving import check_label, check_no_assessor, find_sessions_by_label
 from scandock.services.session_creation import check_new_label, session_transaction
 from scandock.services.session_errors import AssessorTypeOther, LabelTaken
 from scandock.services.xnat_lookup import Experiment

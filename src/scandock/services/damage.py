@@ -18,8 +18,8 @@ from scandock.catalog.tables import file, project, resource, scan, session, shel
 from scandock.rules.permissions import Action
 from scandock.services import own_resources, rights
 from scandock.services.audit import AuditAction
+from scandock.services.context import ServiceContext
 from scandock.services.file_verification import VerificationCounts, VerificationPlan, mark_for_verification, verify_tree
-from scandock.services.moving import ServiceContext
 from scandock.services.pagination import Page, Sorting, read_page
 from scandock.services.records import Damage
 from scandock.services.session_errors import SessionUnknown

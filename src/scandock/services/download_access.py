@@ -11,7 +11,7 @@ from scandock.access.clock import monotonic
 from scandock.catalog.own_resources import Holder, find_holder
 from scandock.rules.permissions import Action
 from scandock.services import own_resources, rights
-from scandock.services.moving import ServiceContext
+from scandock.services.context import ServiceContext
 from scandock.services.zip_stream import ZipEntry
 
 T = TypeVar("T")

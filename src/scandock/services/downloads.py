@@ -30,6 +30,7 @@ from scandock.model.patience import tries
 from scandock.rules.permissions import Action
 from scandock.rules.scan_ids import sort_key
 from scandock.services import own_resources, rights, session_contents
+from scandock.services.context import ServiceContext
 from scandock.services.damaged_files import (
     DAMAGE_SENTENCES,
     Damaged,
@@ -41,7 +42,6 @@ from scandock.services.damaged_files import (
 from scandock.services.download_access import DownloadAccess
 from scandock.services.file_errors import FileMissing, RangeUnsatisfiable
 from scandock.services.file_verification import verify_soon
-from scandock.services.moving import ServiceContext
 from scandock.services.session_errors import SessionsMissing
 from scandock.services.zip_stream import CHUNK, ZipEntry, ZipStream, stored_length
 from scandock.store.paths import RelPath, scan_folder, tree_path

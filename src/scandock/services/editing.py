@@ -29,9 +29,9 @@ from scandock.rules.labels import UNASSIGNED, label_key
 from scandock.rules.permissions import Accessibility, Action
 from scandock.rules.project_fields import name_key
 from scandock.services import browsing, rights, session_contents
+from scandock.services.context import ServiceContext
 from scandock.services.moving import (
     Outcome,
-    ServiceContext,
     check_label,
     check_no_assessor,
     find_sessions_by_label,

@@ -24,8 +24,8 @@ from scandock.publishing.errors import SessionBusy
 from scandock.rules.frame_counts import count_object_frames
 from scandock.rules.permissions import Action
 from scandock.services import rights
+from scandock.services.context import ServiceContext
 from scandock.services.damaged_files import Damaged, find_damaged_paths
-from scandock.services.moving import ServiceContext
 from scandock.services.prearchive import rebuild_session
 from scandock.services.scan_types import UNKNOWN
 from scandock.services.session_creation import session_transaction

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, select
 
-from scandock.access.principal import Principal, ProjectRights, RequestInfo, decide_access_of
+from scandock.access.principal import Principal, ProjectRights, decide_access_of
 from scandock.catalog.assessors import assessors_labelled
-from scandock.catalog.engine import Catalog
 from scandock.catalog.own_resources import Holder
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.tables import project, session, tree
@@ -30,53 +29,13 @@ from scandock.rules.notices import Notice, make_notice
 from scandock.rules.permissions import AccessDecision, Action
 from scandock.rules.prearchive import PrearchiveSlots
 from scandock.services import audit, rights
+from scandock.services.context import ServiceContext
 from scandock.services.label_conflicts import find_label_warnings
 from scandock.services.session_errors import LabelTaken, SessionFolderMissing
 from scandock.store.paths import tree_path
-from scandock.store.port import Store
 
 if TYPE_CHECKING:
-    from scandock.services.settings import Settings
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceContext:
-    """Where a person's request is worked on: the site's catalog and store, and who asks."""
-
-    catalog: Catalog
-    store: Store
-    settings: Settings
-    principal: Principal
-    request: RequestInfo | None = None
-    """Where from it was asked, for the audit trail."""
-    ask_again: Callable[[], Principal] | None = field(default=None, compare=False, repr=False)
-    """Gives who asks as they are now, Denied where they may ask no more; None on the server's own machine."""
-
-    def still(self) -> Principal:
-        """Who asks, after what has lasted a while. Denied (401) where their account, login or token has ended."""
-        return self.principal if self.ask_again is None else self.ask_again()
-
-    def note(
-        self,
-        connection: Connection,
-        action: str,
-        target: str,
-        project_name: str,
-        details: Mapping[str, audit.DetailValue] | None = None,
-        *,
-        kind: str = "session",
-    ) -> None:
-        """Write a line of the audit trail within the transaction of the change."""
-        audit.record(
-            connection,
-            self.principal,
-            action,
-            kind,
-            target,
-            project=project_name,
-            request=self.request,
-            details=details,
-        )
+    pass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from scandock.catalog.records import SessionRecord
 from scandock.catalog.tables import file, resource
 from scandock.rules.permissions import Action
 from scandock.services import audit, rights, session_contents
-from scandock.services.moving import ServiceContext
+from scandock.services.context import ServiceContext
 from scandock.services.records import File
 
 _REQUIRED_ACTIONS: Final[Mapping[Action, tuple[Action, Action]]] = {

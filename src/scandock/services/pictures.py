@@ -25,10 +25,10 @@ from scandock.catalog.tables import file, resource, scan
 from scandock.model import request_limits
 from scandock.services import session_contents
 from scandock.services.audit import AuditAction
+from scandock.services.context import ServiceContext
 from scandock.services.damaged_files import find_damaged_numbers, why_no_picture
 from scandock.services.decoding import BUSY, NO_ROOM, DecoderResult, Pictures
 from scandock.services.downloads import open_session_snapshot
-from scandock.services.moving import ServiceContext
 from scandock.services.records import path_of
 from scandock.services.response_buffers import BufferReservation
 from scandock.services.session_errors import ChangedMeanwhile, ImageUnknown, ScanUnknown

@@ -27,7 +27,8 @@ from scandock.rules.session_attributes import session_attributes
 from scandock.rules.session_fields import merge_attributes
 from scandock.rules.session_types import session_type
 from scandock.services import rights
-from scandock.services.moving import Outcome, ServiceContext
+from scandock.services.context import ServiceContext
+from scandock.services.moving import Outcome
 
 MAX_SESSIONS = 500
 """Sessions of one request."""

@@ -39,7 +39,7 @@ from scandock.rules.errors import ProjectIdReserved
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import AccessDecision, Action
 from scandock.services import rights
-from scandock.services.moving import ServiceContext
+from scandock.services.context import ServiceContext
 from scandock.services.project_errors import ProjectBusy
 from scandock.services.project_resources import check_no_files, remove_own_resources
 from scandock.services.trash import move_to_trash

@@ -22,7 +22,7 @@ from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import Accessibility, Action
 from scandock.rules.project_fields import PI_NAMES, PUBLIC_FIELDS, ProjectChanges, name_key
 from scandock.services import rights
-from scandock.services.moving import ServiceContext
+from scandock.services.context import ServiceContext
 from scandock.services.project_creation import create_project
 from scandock.services.project_names import NameKind, check_name_free
 

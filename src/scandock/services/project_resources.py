@@ -25,7 +25,8 @@ from scandock.publishing.operations import lock_names, retry_while_busy, run_ope
 from scandock.queue.tokens import new_uuid
 from scandock.rules.permissions import AccessDecision, Action
 from scandock.services import audit, own_resources, rights
-from scandock.services.moving import ServiceContext, current_inode
+from scandock.services.context import ServiceContext
+from scandock.services.moving import current_inode
 from scandock.services.project_errors import OwnFilesLeft
 from scandock.services.session_creation import find_project_for_changes, publish_empty_tree, upsert_resource
 from scandock.services.xnat_lookup import SubjectRecord

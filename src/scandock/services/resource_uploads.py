@@ -19,8 +19,8 @@ from scandock.rules.errors import LabelUnusable
 from scandock.rules.frame_counts import MODALITY, NUMBER_OF_FRAMES, count_ecat_frames, count_object_frames
 from scandock.rules.permissions import Action
 from scandock.services import audit
+from scandock.services.context import ServiceContext
 from scandock.services.file_errors import FilePathInvalid
-from scandock.services.moving import ServiceContext
 from scandock.services.next_tree import NextTree, ResourcePath, StagedFile
 from scandock.services.tree_changes import TreeChange
 from scandock.store.paths import SENT_FILES, RelPath, label, parse_rel, path_below

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from scandock.catalog.own_resources import Holder, find_holder
 from scandock.services import own_resources, session_parts
+from scandock.services.context import ServiceContext
 from scandock.services.damaged_files import (
     DAMAGE_SENTENCES,
     Damaged,
@@ -30,7 +31,6 @@ from scandock.services.downloads import (
     open_holder_snapshot,
     zip_time,
 )
-from scandock.services.moving import ServiceContext
 from scandock.services.session_parts import FilePart, Folder, ResourcePart
 from scandock.services.zip_stream import ZipEntry, ZipStream, stored_length
 from scandock.store.paths import TREE_ROOT, RelPath, resource_file, resource_folder

@@ -17,8 +17,8 @@ from scandock.catalog.server_tables import scan_edit
 from scandock.catalog.tables import scan, session
 from scandock.rules.permissions import Action
 from scandock.services import rights
+from scandock.services.context import ServiceContext
 from scandock.services.editing import edit_scan
-from scandock.services.moving import ServiceContext
 
 UNKNOWN: Final = "unknown"
 """What the original's pages call a scan that is made there: no word of a person's."""

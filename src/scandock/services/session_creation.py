@@ -31,8 +31,9 @@ from scandock.rules.labels import UNASSIGNED, label_key
 from scandock.rules.permissions import Action
 from scandock.rules.session_fields import ADDED, list_fields_by_hand, merge_parameters, parameter_attributes
 from scandock.services import rights
+from scandock.services.context import ServiceContext
 from scandock.services.editing import check_scan_values, edit_session
-from scandock.services.moving import ServiceContext, check_label, check_no_assessor, find_sessions_by_label
+from scandock.services.moving import check_label, check_no_assessor, find_sessions_by_label
 from scandock.services.session_errors import LabelTaken, ProjectUnassigned, ScanIdInvalid, ScanUnknown, TypeOther
 from scandock.services.session_parts import ALL
 from scandock.store.paths import CHANGED_TREE, TreePath, archive_path, scan_id

@@ -22,7 +22,7 @@ from scandock.queue.tokens import new_uuid
 from scandock.rules.labels import label_key
 from scandock.rules.permissions import Action
 from scandock.services import rights
-from scandock.services.moving import ServiceContext
+from scandock.services.context import ServiceContext
 from scandock.services.project_resources import check_no_files, remove_own_resources
 from scandock.services.session_creation import check_new_label, find_project_for_changes
 from scandock.services.trash import delete_session

@@ -20,9 +20,9 @@ from scandock.queue.tokens import new_uuid
 from scandock.rules.permissions import AccessDecision, Action
 from scandock.services import rights
 from scandock.services.audit import AuditAction
+from scandock.services.context import ServiceContext
 from scandock.services.mail import check_address
 from scandock.services.message_errors import MailOff
-from scandock.services.moving import ServiceContext
 from scandock.services.webhooks import check_url
 
 STATES: Final = (*(state.value for state in FINAL), "damaged")

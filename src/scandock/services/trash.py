@@ -24,10 +24,11 @@ from scandock.rules.notices import Notice, make_notice
 from scandock.rules.permissions import Action
 from scandock.services import rights
 from scandock.services.assessors import check_labels_of_restored
+from scandock.services.context import ServiceContext
 from scandock.services.damage import count_damaged_files
 from scandock.services.file_errors import TrashGone
 from scandock.services.file_verification import mark_for_verification
-from scandock.services.moving import Outcome, ServiceContext, check_label, current_inode, find_free_timestamp
+from scandock.services.moving import Outcome, check_label, current_inode, find_free_timestamp
 from scandock.services.pagination import Page, Sorting, read_page
 from scandock.services.records import Trashed
 from scandock.services.session_errors import LabelTaken

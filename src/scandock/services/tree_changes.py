@@ -26,8 +26,9 @@ from scandock.publishing.operations import Operation, retry_while_busy, run_oper
 from scandock.publishing.tree_plan import build_trees
 from scandock.rules.permissions import AccessDecision, Action
 from scandock.services import audit, own_resources
+from scandock.services.context import ServiceContext
 from scandock.services.file_errors import ResourceUnknown
-from scandock.services.moving import ServiceContext, current_inode
+from scandock.services.moving import current_inode
 from scandock.services.next_tree import NextTree, ResourcePath
 from scandock.store.paths import tree_path
 

@@ -15,8 +15,8 @@ from scandock.catalog.projects import ProjectRow, add_project, deleted_name
 from scandock.catalog.tables import project
 from scandock.model.errors import Usage
 from scandock.rules.project_fields import ProjectChanges
+from scandock.services.context import ServiceContext
 from scandock.services.editing import edit_project
-from scandock.services.moving import ServiceContext
 from scandock.services.project_creation import create_project
 from scandock.services.project_description import create_described_project, edit_description
 from scandock.services.settings import load_settings

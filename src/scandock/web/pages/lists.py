@@ -13,7 +13,7 @@ from starlette.responses import Response
 from scandock.model.errors import ScandockError
 from scandock.rules.permissions import Action
 from scandock.services import rights
-from scandock.services.moving import ServiceContext
+from scandock.services.context import ServiceContext
 from scandock.services.pagination import Page, Sorting
 from scandock.web.pages.rendering import page
 from scandock.web.request_context import RequestContext

@@ -18,8 +18,9 @@ from scandock.rules.permissions import Action
 from scandock.services import rights
 from scandock.services.archiving import archive_session
 from scandock.services.browsing import find_session
+from scandock.services.context import ServiceContext
 from scandock.services.held_sessions import resolve_session
-from scandock.services.moving import Outcome, ServiceContext, move_session
+from scandock.services.moving import Outcome, move_session
 from scandock.services.prearchive import MAX_SESSIONS, rebuild_session
 from scandock.services.records import Session
 from scandock.services.session_errors import ChoiceUnknown

@@ -14,7 +14,8 @@ from scandock.model.request_errors import RequestInvalid
 from scandock.model.uris import without_data
 from scandock.rules.permissions import Action
 from scandock.services.committing import CommitResult, commit_session
-from scandock.services.moving import ServiceContext, move_session
+from scandock.services.context import ServiceContext
+from scandock.services.moving import move_session
 from scandock.services.prearchive import rebuild_session
 from scandock.services.session_errors import HeldUndecided
 from scandock.services.trash import delete_session

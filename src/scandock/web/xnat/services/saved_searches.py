@@ -24,7 +24,7 @@ from scandock.model.request_errors import RequestInvalid
 from scandock.rules.permissions import AccessDecision, Action
 from scandock.services import rights
 from scandock.services.audit import AuditAction
-from scandock.services.moving import ServiceContext
+from scandock.services.context import ServiceContext
 from scandock.web.xnat.errors import SearchesTooMany, SearchTaken
 from scandock.web.xnat.services.columns import Rows
 from scandock.web.xnat.services.default_searches import XDAT

@@ -18,7 +18,8 @@ from scandock.model.errors import Usage
 from scandock.rules.labels import UNASSIGNED, label_key
 from scandock.services import session_parts
 from scandock.services.committing import ArchiveParameters, archive_with_parameters
-from scandock.services.moving import Outcome, ServiceContext
+from scandock.services.context import ServiceContext
+from scandock.services.moving import Outcome
 from scandock.web.xnat.services.columns import Rows
 
 FAIL: Final = "FAIL"

@@ -6,7 +6,6 @@ isolation_level  # sqlite3 begins no transaction by itself
 text_factory  # sqlite3 makes texts by it
 mtime  # tarfile writes it into a header
 linkname  # tarfile writes it into a header
-max_length  # an argument of zlib's and lzma's decompressors, which a protocol describes
 writable  # io.TextIOBase: asked before a write
 seekable  # io.RawIOBase: asked before a seek
 makefile  # http.client reads from a socket by it

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from scandock.services.settings import load_settings
-from scandock.web.bodies import Bodies, is_upload
+from scandock.web.bodies import BodyLimits, is_upload
 from scandock.web.receiving.limits import mapping_too_large
 from tests.integration.web import PASSWORD, Web, serve_by_socket
 
@@ -28,7 +28,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
 @pytest.fixture
 def soon(served: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     """Bodies that stop are told so at once, and what is left of them is not waited for."""
-    monkeypatch.setattr(Bodies, "first_seconds", 0.2)
+    monkeypatch.setattr(BodyLimits, "first_seconds", 0.2)
     connections = served.app.state.connections
     monkeypatch.setattr(connections, "bounds", replace(connections.bounds, rest_seconds=0.2, linger_seconds=0.2))
 
@@ -89,7 +89,7 @@ def test_routes_that_take_uploads_are_these_and_no_others(served: Web) -> None:
     }
     assert marked == {
         "v1.imports.create", "tus.routes.create", "tus.routes.go_on", "tus.routes.overridden", "pages.upload.send",
-        "xnat.importing.import_archive", "xnat.uploading_files.put", "xnat.cache.put",
+        "xnat.import_service.import_archive", "xnat.file_uploads.put", "xnat.cache.put",
     }  # fmt: skip
 
 

@@ -43,8 +43,8 @@ from scandock.services.notifications import send_due_deliveries
 from scandock.services.receiving import UploadReceiver
 from scandock.services.settings import load_settings
 from scandock.web import readiness
-from scandock.web.receiving.limits import limits_of
-from scandock.web.xnat.services.cleaning import KEYS
+from scandock.web.receiving.limits import receiving_limits
+from scandock.web.xnat.services.cleaning import KEY_CLEANER
 from scandock.workers.janitor import Janitor
 from tests.integration.upload_server import UploadServer
 from tests.integration.web import serve_in_process
@@ -231,7 +231,7 @@ def test_trash_and_uploads_that_are_too_old_stay_while_the_clock_is_not_trusted(
             values |= {"doubted": 4 * 10**12, "doubted_since": server.catalog.now()}
         connection.execute(update(clock_seen).values(**values))
     TRASH.run(CatalogAndStore(server.catalog, server.store, load_settings()))
-    receiving = UploadReceiver(server.catalog, server.store, limits_of(load_settings()))
+    receiving = UploadReceiver(server.catalog, server.store, receiving_limits(load_settings()))
     IDLE_UPLOADS.run(SimpleNamespace(catalog=server.catalog, receiving=receiving, locks=()))
     assert (entry.exists(), server.state(uuid)) == ((True, "receiving") if why else (False, "cancelled"))
     assert ("jumped by 40 days" in check_deletion_allowed(server.catalog)) is (why == "held")
@@ -273,7 +273,7 @@ def test_logins_tokens_and_keys_that_a_wrong_clock_ends_hold_again_once_it_is_ri
 
     with wrong(catalog, (login.c.expires, api_token.c.expires, tracked.c.created)):
         assert holds() == (False, False, True)
-        assert (ENDED_ACCESS.run(server), KEYS.run(server)) == (0, 0)
+        assert (ENDED_ACCESS.run(server), KEY_CLEANER.run(server)) == (0, 0)
         with catalog.write() as connection:  # neither do others that begin make room
             others = logins.begin(connection, ann), tokens.issue(connection, ann, scope=Scope.ALL)
             logins.end(connection, others[0].secret)
@@ -284,7 +284,7 @@ def test_logins_tokens_and_keys_that_a_wrong_clock_ends_hold_again_once_it_is_ri
 
 def test_an_upload_that_a_wrong_clock_ends_is_gone_on_with(tmp_path, database_url):
     server = UploadServer(tmp_path / "data", database_url)
-    receiving = UploadReceiver(server.catalog, server.store, limits_of(load_settings()))
+    receiving = UploadReceiver(server.catalog, server.store, receiving_limits(load_settings()))
     uuid = server.receive(b"x", size=2)
     with server.catalog.write() as connection:
         connection.execute(update(reception).values(door="tus", expires=4 * 10**12))

@@ -26,7 +26,7 @@ from scandock.services.context import ServiceContext
 from scandock.services.downloads import zip_session
 from scandock.services.trash import delete_session
 from scandock.web.v1 import upload_mapping
-from scandock.web.xnat import uploading_files
+from scandock.web.xnat import file_uploads
 from tests.builders import images, make_data_folder, uploader_layout
 from tests.crash.processes import until
 from tests.integration.web import PASSWORD, Web, serve_by_socket, serve_in_process
@@ -193,7 +193,7 @@ def test_it_is_asked_within_one_file_too(web, monkeypatch, end, path) -> None:
 
 @pytest.mark.parametrize("end", [*ENDS, nothing])
 def test_a_file_that_is_put_is_not_shown_once_the_right_has_gone(web, monkeypatch, end) -> None:
-    once(monkeypatch, uploading_files, "open_staged_upload", lambda: end(web))
+    once(monkeypatch, file_uploads, "open_staged_upload", lambda: end(web))
     at = "/data/projects/P/experiments/S1/resources/NOTES/files/a.txt"
     with web.client("mia") as mia, web.client() as admin:
         answer = mia.put(at, content=b"words")

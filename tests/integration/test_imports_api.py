@@ -22,7 +22,7 @@ from scandock.queue.owner import this_owner
 from scandock.queue.retry import give_up_attempt, requeue
 from scandock.services.consistency_check import check_data
 from scandock.services.settings import load_settings
-from scandock.web import readiness, server_sent
+from scandock.web import readiness, server_sent_events
 from tests.builders import make_data_folder
 from tests.import_records import a_session
 from tests.integration.web import PASSWORD, serve_by_socket, serve_in_process
@@ -384,7 +384,7 @@ def read_events(client, uuid, **more):
 
 @pytest.mark.postgresql
 def test_events_come_as_they_happen_end_with_the_outcome_and_resume(site, monkeypatch):
-    monkeypatch.setattr(server_sent, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(server_sent_events, "LOOK_SECONDS", 0.02)
     with serve_by_socket(site.data, site.settings) as web, web.client() as client:
         uuid = send(client)
         heard = []
@@ -406,14 +406,14 @@ def test_events_come_as_they_happen_end_with_the_outcome_and_resume(site, monkey
 
 
 def test_streams_end_with_the_server(site, monkeypatch):
-    monkeypatch.setattr(server_sent, "HEARTBEAT_SECONDS", 0.0)
+    monkeypatch.setattr(server_sent_events, "HEARTBEAT_SECONDS", 0.0)
     with serve_by_socket(site.data, site.settings) as web, web.client() as client:
         uuid = send(client)
         with client.stream("GET", f"/api/v1/imports/{uuid}/events") as answer:
             lines = answer.iter_lines()
             while next(lines) != ": still here":
                 pass
-            web.app.state.site.stopping.set()
+            web.app.state.server.stopping.set()
             assert [line for line in lines if line.startswith("event")] == []
 
 

@@ -19,7 +19,7 @@ from scandock.queue.events import EventKind, add_event
 from scandock.queue.owner import this_owner
 from scandock.queue.tokens import new_uuid
 from scandock.services.import_events import EventWatcher
-from scandock.web import server_sent
+from scandock.web import server_sent_events
 from tests.integration.web import Web, serve_by_socket
 
 pytestmark = pytest.mark.long
@@ -65,7 +65,7 @@ def following(client: httpx.Client, mark: str = "", **more: Any) -> Iterator[Hea
 
 @pytest.fixture
 def web(tmp_path, monkeypatch) -> Iterator[Web]:
-    monkeypatch.setattr(server_sent, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(server_sent_events, "LOOK_SECONDS", 0.02)
     with serve_by_socket(tmp_path / "data") as running:
         yield running
 
@@ -210,7 +210,7 @@ def test_nobody_in_particular_is_asked_to_log_in(web):
 
 
 def test_it_ends_with_the_login_and_with_the_account(web, monkeypatch):
-    monkeypatch.setattr(server_sent, "HEARTBEAT_SECONDS", 0.05)
+    monkeypatch.setattr(server_sent_events, "HEARTBEAT_SECONDS", 0.05)
     with web.client(None) as client:
         login = client.post("/api/v1/auth/login", json={"name": "admin", "password": "correct horse"})
         assert login.status_code == 200

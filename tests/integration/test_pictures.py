@@ -321,7 +321,7 @@ def test_a_stack_has_a_bound(web, client, uuid, monkeypatch):
     monkeypatch.setattr(pictures, "MAX_IMAGES", 2)
     told = client.get(f"{scan(uuid)}/stack").json()
     assert (len(told["images"]), told["note"]) == (2, "The scan has more than 2 images; these are its first.")
-    assert web.site.held.bytes == 0
+    assert web.site.response_buffers.bytes == 0
 
 
 # -- what is kept ------------------------------------------------------------------------------------------------------

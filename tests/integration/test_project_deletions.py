@@ -21,7 +21,7 @@ from scandock.services.project_creation import create_project
 from scandock.services.project_deletions import delete_project, finish_deletions
 from scandock.services.trash import move_to_trash, restore_session
 from scandock.testing.worker import InProcessWorker
-from scandock.web.xnat.services.session_logs import entries_of
+from scandock.web.xnat.services.session_logs import read_log
 from tests.builders import DataFolder, images, make_data_folder, uploader_layout, zip_entries
 from tests.crash.processes import until
 from tests.integration.web import Web, serve_data_folder
@@ -332,6 +332,6 @@ def test_the_log_of_a_waiting_session_tells_nothing_of_the_project_that_had_the_
         with web.site.catalog.read() as connection:
             found = find_session(connection, uuid)
             assert found is not None
-            said = " ".join(one.text for one in entries_of(connection, found))
+            said = " ".join(one.text for one in read_log(connection, found))
         assert "move by system" in said
         assert "delete by" not in said

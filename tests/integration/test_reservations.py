@@ -23,7 +23,7 @@ from scandock.services.receiving import IncomingUpload, UploadOffer, UploadRecei
 from scandock.services.reservations import CHECK_BYTES
 from scandock.store.local import LocalStore
 from scandock.store.spools import LocalSpool
-from scandock.web.app import clean
+from scandock.web.app import run_cleaner
 from tests.builders import make_data_folder
 from tests.integration.web import Web, serve_in_process
 
@@ -368,7 +368,7 @@ def test_a_broken_upload_gives_back_its_space_and_its_row(
     vanish(web, ann, monkeypatch)
     with web.client("bob", headers=TUS) as bob:
         made(bob, 800)  # also before the sweeper came
-    assert clean(web.site, ABANDONED_UPLOADS) == 1
+    assert run_cleaner(web.site, ABANDONED_UPLOADS) == 1
     assert web.spools() == []
     assert figures(web)["scandock_uploads_broken_total"] == "1.0"
     assert ann.get("/api/v1/imports").json()["items"] == []

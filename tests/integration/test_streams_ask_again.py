@@ -14,7 +14,7 @@ from sqlalchemy import event, update
 from scandock.access.principal import Door
 from scandock.access.reauthentication import SavedCredentials, reauthenticate_all
 from scandock.catalog.server_tables import api_token, login
-from scandock.web import server_sent
+from scandock.web import server_sent_events
 from tests.integration.test_live_events import Heard, send, tell
 from tests.integration.web import PASSWORD, Web, serve_by_socket
 
@@ -25,8 +25,8 @@ FOR_EVER = 3_600.0
 
 @pytest.fixture
 def web(tmp_path, monkeypatch) -> Iterator[Web]:
-    monkeypatch.setattr(server_sent, "LOOK_SECONDS", 0.02)
-    monkeypatch.setattr(server_sent, "HEARTBEAT_SECONDS", FOR_EVER)
+    monkeypatch.setattr(server_sent_events, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(server_sent_events, "HEARTBEAT_SECONDS", FOR_EVER)
     with serve_by_socket(tmp_path / "data") as running:
         running.account("mia", P="member")
         running.account("ole", P="owner")

@@ -116,7 +116,7 @@ def test_a_session_that_is_killed_as_it_is_made_has_its_scans(tmp_path: Path) ->
     assert killed.returncode == -signal.SIGKILL, err
     assert check_data(str(data), load_settings()) == []
     with open_data(str(data), load_settings()) as (catalog, _), catalog.read() as connection:
-        found = find_experiment(connection, SYSTEM, "N", in_project="P").standing
+        found = find_experiment(connection, SYSTEM, "N", in_project="P").record
         rows = find_scans(connection, found)
     assert (found.scans, [(one.scan_id, one.type, one.quality, one.note) for one in rows]) == (3, SAID)
     assert check_data(str(data), load_settings()) == []
@@ -141,7 +141,7 @@ def test_a_change_of_all_that_is_said_of_a_session_is_whole_though_it_is_killed(
     assert killed.returncode == -signal.SIGKILL, err
     assert check_data(str(data), load_settings()) == []
     with open_data(str(data), load_settings()) as (catalog, _), catalog.read() as connection:
-        found = find_experiment(connection, SYSTEM, "M", in_project="P").standing
+        found = find_experiment(connection, SYSTEM, "M", in_project="P").record
         rows = find_scans(connection, found)
     assert (found.scans, found.attributes, found.fields_by_hand) == (3, {"note": "mine"}, ["note"])
     assert [(one.scan_id, one.type, one.quality, one.note) for one in rows] == SAID

@@ -25,7 +25,7 @@ from scandock.services import spool_writer
 from scandock.services.cleaning.uploads import expire_uploads
 from scandock.services.clock_check import check_deletion_allowed
 from scandock.services.imports import find_import
-from scandock.web.receiving import spooling
+from scandock.web.receiving import spooler
 from scandock.web.tus import locks
 from tests.integration.web import PASSWORD, serve_by_socket
 
@@ -513,7 +513,7 @@ def test_too_many_bytes_are_told_alike_whether_their_length_was_stated(client):
 
 def test_a_right_that_is_gone_while_the_last_bytes_come_is_asked_for_again(web, client, monkeypatch):
     web.account("mia", P="member")
-    finish = spooling.Spooling.finish
+    finish = spooler.Spooler.finish
 
     async def slowly(self):
         monkeypatch.undo()
@@ -524,7 +524,7 @@ def test_a_right_that_is_gone_while_the_last_bytes_come_is_asked_for_again(web, 
 
     with web.client("mia", headers=TUS) as mia:
         url = make(mia, size=5, project="P")
-        monkeypatch.setattr(spooling.Spooling, "finish", slowly)
+        monkeypatch.setattr(spooler.Spooler, "finish", slowly)
         assert patch(mia, url, 0, b"12345").status_code == 403
     assert import_of(client, url)["state"] == "receiving"
 
@@ -533,7 +533,7 @@ def test_a_right_that_is_gone_while_the_last_bytes_come_is_asked_for_again(web, 
 def test_an_upload_whose_last_bytes_were_refused_is_accepted_by_its_owners_next_request(web, client, monkeypatch, door):
     """A login ended elsewhere while the bytes came: all of them are there, and no client has any left to send."""
     web.account("mia", P="member")
-    finish = spooling.Spooling.finish
+    finish = spooler.Spooler.finish
 
     async def slowly(self):
         monkeypatch.undo()
@@ -546,7 +546,7 @@ def test_an_upload_whose_last_bytes_were_refused_is_accepted_by_its_owners_next_
 
     with web.client("mia", headers=TUS) as mia:
         url = make(mia, size=5, project="P")
-        monkeypatch.setattr(spooling.Spooling, "finish", slowly)
+        monkeypatch.setattr(spooler.Spooler, "finish", slowly)
         assert patch(mia, url, 0, b"12345").status_code == 404
         assert ask(mia).status_code == 404
         assert offset(client, url) == 5  # an administrator looks: that is not its owner's asking

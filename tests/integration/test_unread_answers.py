@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from scandock.services.settings import load_settings
-from scandock.web import sending
+from scandock.web import response_sending
 from tests.builders import DataFolder, uploader_layout
 from tests.integration.web import PASSWORD, Web, serve_by_socket
 from tests.unit.viewing.made import dataset, file_of
@@ -31,7 +31,7 @@ FRAME = SIDE * SIDE * 2
 
 @pytest.fixture
 def web(site: DataFolder, monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
-    monkeypatch.setattr(sending, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(response_sending, "LOOK_SECONDS", 0.01)
     with serve_by_socket(site.data, load_settings().model_copy(update={"answer_bytes": 5 * FRAME})) as running:
         pixels = (np.arange(SIDE * SIDE, dtype="u4") % 60_000).astype("<u2").reshape(SIDE, SIDE)
         image = file_of(dataset(pixels, SeriesNumber=4))
@@ -104,7 +104,7 @@ def test_unread_frames_hold_no_memory_and_end_after_a_minute(web: Web, uuid: str
     paused = ask(file, "ann")
     unread = [ask(frame, name) for name in ("admin", "ann")]
     assert [one.status for one in (paused, *unread)] == [200, 200, 200]
-    until(lambda: web.site.held.bytes == 2 * FRAME + sending.STREAM_BYTES)
+    until(lambda: web.site.response_buffers.bytes == 2 * FRAME + response_sending.STREAM_BYTES)
     open_files = [Path(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")]
     named = [os.readlink(path) for path in open_files if path.is_symlink()]
     assert sum(name.startswith(f"{site.data}/cache/") and name.endswith("(deleted)") for name in named) == 2
@@ -118,7 +118,7 @@ def test_unread_frames_hold_no_memory_and_end_after_a_minute(web: Web, uuid: str
         assert client.get(f"/api/v1/sessions/{uuid}").status_code == 200
 
     later(20, lambda: ended(web).get("large") == 2)
-    until(lambda: web.site.held.bytes == sending.STREAM_BYTES)
+    until(lambda: web.site.response_buffers.bytes == response_sending.STREAM_BYTES)
     for one in unread:
         with pytest.raises((OSError, IncompleteRead)):
             one.read()
@@ -130,9 +130,9 @@ def test_unread_frames_hold_no_memory_and_end_after_a_minute(web: Web, uuid: str
     assert ended(web) == {"large": 2}
     assert len(paused.read()) > FRAME
     left = ask(file, "ann")
-    until(lambda: web.site.held.bytes == sending.STREAM_BYTES)
+    until(lambda: web.site.response_buffers.bytes == response_sending.STREAM_BYTES)
     later(web.site.settings.download_idle_seconds / 4, lambda: ended(web).get("other") == 1)
     with pytest.raises((OSError, IncompleteRead)):
         left.read()
     left.close()
-    until(lambda: web.site.held.bytes == 0)
+    until(lambda: web.site.response_buffers.bytes == 0)

@@ -14,7 +14,7 @@ from sqlalchemy import select
 from scandock.catalog.server_tables import assessor, audit
 from scandock.services.cleaning.trash import empty_trash
 from tests.builders import DataFolder, images, make_data_folder, uploader_layout
-from tests.integration.test_xnat_making import done, experiment, fields, rows
+from tests.integration.test_xnat_creation import done, experiment, fields, rows
 from tests.integration.web import Web, serve_data_folder
 
 pytestmark = pytest.mark.long

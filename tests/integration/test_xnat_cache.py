@@ -19,7 +19,7 @@ from scandock.services.cleaning.uploads import IDLE_UPLOADS, delete_abandoned_up
 from scandock.services.receiving import UploadOffer
 from scandock.services.settings import load_settings
 from scandock.testing.worker import InProcessWorker
-from scandock.web.xnat.services.user_cache import begin
+from scandock.web.xnat.services.user_cache import begin_file
 from tests.builders import images, make_data_folder, uploader_layout, zip_entries
 from tests.crash.served import LOGIN, ServerProcess, free_port
 from tests.integration.web import Web, serve_in_process
@@ -192,7 +192,7 @@ def test_a_file_outlives_who_received_it_and_expires_as_an_upload(web: Web, clie
 
 def test_a_file_that_did_not_come_whole_goes_with_who_received_it(web: Web, client: httpx.Client) -> None:
     offer = UploadOffer(account_id=1, door="raw", filename="a", request=ImportRequest())
-    begin(web.site.receiving, offer, "20260101_101010", "a b.zip")
+    begin_file(web.site.receiving, offer, "20260101_101010", "a b.zip")
     assert client.get(FILE).status_code == 404
     dead = {"host": platform.node(), "boot": "another", "space": 0, "pid": 1, "started": 1}
     with web.site.catalog.write() as connection:

@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 import httpx
 import pytest
 
-from scandock.web import held_documents
+from scandock.web import buffered_documents
 from tests.builders import DataFolder, images, make_data_folder, uploader_layout
 from tests.integration.web import serve_in_process
 
@@ -77,7 +77,7 @@ def test_paths_of_a_session_s_resource_stand_as_they_are(site: DataFolder) -> No
 
 
 def test_a_long_catalog_waits_on_disk(site: DataFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(held_documents, "IN_MEMORY", 100)
+    monkeypatch.setattr(buffered_documents, "IN_MEMORY", 100)
     with served(site) as client:
         site.bring(
             uploader_layout("E1", "1", images(20)), project="P", subject="S1", session="E1", destination="prearchive"

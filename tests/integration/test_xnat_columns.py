@@ -22,11 +22,11 @@ from scandock.services.subjects import edit_subject
 from scandock.services.xnat_lookup import find_subject
 from scandock.store.local import LocalStore
 from scandock.web.xnat import item_documents
-from scandock.web.xnat.answers import XSI, Item, item_xml
+from scandock.web.xnat.responses import XSI, Item, item_to_xml
 from scandock.web.xnat.services.experiments import list_experiments
 from scandock.web.xnat.services.projects import list_projects
 from scandock.web.xnat.services.subjects import list_subjects
-from scandock.web.xnat.services.words import scan_types
+from scandock.web.xnat.services.used_terms import list_scan_types
 from tests.builders import DataFolder, Image
 from tests.integration.many_rows import seed, seed_scans
 from tests.integration.test_browsing import ask, counted
@@ -261,10 +261,10 @@ def test_listings_narrow_alike_on_each_database(catalog: Catalog) -> None:
     assert found(columns="xnat:petScanData/frames,xnat:petScanData/note,label") == [""] * 8
     rows = ask(catalog, lambda c: list_subjects(c, SYSTEM, "xnat:mrSessionData/label", [("label", "Sub1")])).rows
     assert [row[0] for row in rows] == ["Sess_00001", "Sess_00003", "Sess_00005", "Sess_00007"]
-    named = ask(catalog, lambda c: list_projects(c, SYSTEM, searched=True, mine=False))
+    named = ask(catalog, lambda c: list_projects(c, SYSTEM, for_search=True, has_role=False))
     assert [dict(zip(named.names, row, strict=True))["user_role_0"] for row in named.rows] == [""]
-    assert ask(catalog, lambda c: list_projects(c, SYSTEM, mine=True)).rows == []
-    assert [list(row) for row in ask(catalog, lambda c: scan_types(c, SYSTEM, "P")).rows] == [
+    assert ask(catalog, lambda c: list_projects(c, SYSTEM, has_role=True)).rows == []
+    assert [list(row) for row in ask(catalog, lambda c: list_scan_types(c, SYSTEM, "P")).rows] == [
         ["T0", ""], ["T1", "T1 MPRAGE"],
     ]  # fmt: skip
 
@@ -580,7 +580,7 @@ def test_a_subject_s_document_is_a_few_statements_however_many_experiments_it_ha
     seed_scans(catalog, 3)
 
     def items(connection: Connection, project: str) -> list[Item]:
-        return item_documents.experiment_items(
+        return item_documents.find_experiment_items(
             connection, SYSTEM, find_subject(connection, SYSTEM, "Sub0", in_project=project)
         )
 
@@ -643,7 +643,7 @@ def test_a_subject_is_modified_by_whatever_changed_last(catalog: Catalog) -> Non
 def test_the_frames_of_an_ecat_scan_are_elements_that_have_numbers() -> None:
     fields = {"ID": "1", "parameters/frames/1/starttime": "0", "parameters/frames/1/units": "sec", "frames": "2",
               "parameters/frames/2/length": "5", "parameters/dimensions/num": "2"}  # fmt: skip
-    root = ET.fromstring(item_xml(Item("xnat:petScanData", fields)))
+    root = ET.fromstring(item_to_xml(Item("xnat:petScanData", fields)))
     frames = root.findall("xnat:parameters/xnat:frames/xnat:frame", NS)
     assert [one.attrib for one in frames] == [
         {"number": "1", "starttime": "0", "units": "sec"},

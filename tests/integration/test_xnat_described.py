@@ -17,7 +17,7 @@ from sqlalchemy import select
 from scandock.access import accounts
 from scandock.access.authentication import password_principal
 from scandock.catalog.server_tables import audit
-from scandock.web.xnat.services.destinations import Named, by_labels
+from scandock.web.xnat.services.destinations import Destination, resolve_labels
 from tests.builders import make_data_folder
 from tests.integration.web import Web, serve_in_process
 
@@ -133,7 +133,7 @@ def test_a_project_answers_to_its_aliases(web: Web, client: httpx.Client, name: 
     for account in accounts_known:
         principal = password_principal(web.site.catalog, account)
         with web.site.catalog.read() as connection:
-            meant.append(by_labels(connection, principal, Named(project=f"{name}_one")).project)
+            meant.append(resolve_labels(connection, principal, Destination(project=f"{name}_one")).project)
     assert meant == [name, f"{name}_one"]
 
     with web.client("other") as other, web.client(None) as nobody:  # who may not see it hears nothing of it

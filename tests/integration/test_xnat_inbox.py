@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from scandock.catalog.server_tables import inbox_import
 from scandock.testing.worker import InProcessWorker
-from scandock.web.xnat.services.cleaning import empty_inbox
+from scandock.web.xnat.services.cleaning import clean_inbox
 from tests.builders import images, make_data_folder, uploader_layout, zip_entries
 from tests.crash.processes import until
 from tests.integration.web import Web, serve_in_process
@@ -79,7 +79,7 @@ def test_a_folder_is_imported_and_what_was_placed_is_removed_from_it(
     asked = {"PROJECT_ID": "p", "EXPT_LABEL": "S1", "SUBJECT_ID": "Sub"}
     where = begun(ask(client, **asked))
     told(client, where, "Queued")
-    assert empty_inbox(web.site.catalog, web.site.store, (str(inbox),)) == 0
+    assert clean_inbox(web.site.catalog, web.site.store, (str(inbox),)) == 0
     with worker(web):
         found = told(client, where, "Completed", "Failed")
     assert (found["status"], found["username"], found["sessionPath"]) == ("Completed", "admin", f"{inbox}/P/S1")
@@ -87,9 +87,9 @@ def test_a_folder_is_imported_and_what_was_placed_is_removed_from_it(
     assert found["resolution"].startswith("/data/prearchive/projects/P/")
     files = client.get(f"{found['resolution']}/scans/1/resources/DICOM/files").json()["ResultSet"]
     assert files["totalRecords"] == "3"
-    assert empty_inbox(web.site.catalog, web.site.store, (str(inbox),)) == 1
+    assert clean_inbox(web.site.catalog, web.site.store, (str(inbox),)) == 1
     assert [one.name for one in (inbox / "P" / "S1").iterdir()] == ["notes.txt"], "what was left out stays"
-    assert empty_inbox(web.site.catalog, web.site.store, (str(inbox),)) == 0
+    assert clean_inbox(web.site.catalog, web.site.store, (str(inbox),)) == 0
 
 
 def test_nothing_is_removed_that_was_not_to_be_or_was_not_placed(web: Web, client: httpx.Client, inbox: Path) -> None:
@@ -101,7 +101,7 @@ def test_nothing_is_removed_that_was_not_to_be_or_was_not_placed(web: Web, clien
         found = told(client, begun(ask(client, path=f"{inbox}/P/S2", project="P")), "Completed", "Failed")
     assert found["status"] == "Failed"
     assert "x.dcm" in found["resolution"]
-    assert empty_inbox(web.site.catalog, web.site.store, (str(inbox),)) == 0
+    assert clean_inbox(web.site.catalog, web.site.store, (str(inbox),)) == 0
     assert len(list((inbox / "P" / "S1").rglob("*"))) == 6
     assert (inbox / "P" / "S2" / "x.dcm").exists()
 

@@ -150,7 +150,7 @@ def test_many_sessions_are_found_by_a_statement_for_many(catalog: Catalog) -> No
         assert len(ask(catalog, lambda c: find_experiments(c, SYSTEM, labels[:1]))) == 1
     with counted(catalog) as many:
         found = ask(catalog, lambda c: find_experiments(c, SYSTEM, [*labels, *labels, "XNAT_E00001", "SESS_00002"]))
-    assert [one.standing.label for one in found] == labels
+    assert [one.record.label for one in found] == labels
     assert len(many) - len(few) <= 4
 
 

@@ -157,10 +157,10 @@ ELSEWHERE = {
     # what one sees of lists, in test_xnat_reading and test_xnat_prearchive
     "/data/projects", "/data/subjects", "/data/experiments", "/data/prearchive", "/data/prearchive/projects",
     "/data/prearchive/projects/{projects}", "/data/prearchive/experiments",
-    # members, accounts, and words of what one may read, in test_xnat_people
+    # members, accounts, and words of what one may read, in test_xnat_project_users
     "/data/projects/{project}/users/{group}/{login}", "/data/users", "/xapi/siteConfig/uptime", "/data/scanners",
     "/data/scan_types", "/xapi/users", "/xapi/users/profiles", "/xapi/users/profile/{login}", "/xapi/users/{login}",
-    # the same of searches, in test_xnat_searching and test_xnat_saved_searches
+    # the same of searches, in test_xnat_searches and test_xnat_saved_searches
     "/data/search", "/data/search/elements", "/data/search/elements/{kind}", "/data/search/saved",
     "/data/search/saved/{search}", "/data/search/saved/{search}/results",
     # one's own: test_xnat_login, test_xnat_cache, test_xnat_tracking, test_xnat_inbox
@@ -175,7 +175,7 @@ ELSEWHERE = {
     "/xapi/siteConfig/buildInfo/{key}", "/xapi/plugins", "/xapi/schemas", "/xapi/schemas/{name}",
     "/xapi/schemas/{namespace}/{name}", "/schemas/{namespace}/{name}", "/xapi/access/projects",
     "/data/config/{setting}",
-    # by what they name: test_xnat_import, test_xnat_making, test_xnat_reading
+    # by what they name: test_xnat_import_service, test_xnat_creation, test_xnat_reading
     "/data/services/import", "/data/services/import/{name}", "/data/services/refresh/catalog",
     "/xapi/archive/upload/xml",
     "/data/services/dicomdump",

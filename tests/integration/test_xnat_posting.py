@@ -172,7 +172,7 @@ def test_a_session_is_made_with_its_scans(tmp_path: Path, monkeypatch: pytest.Mo
         )
         create_session(ServiceContext(catalog, store, site.settings, SYSTEM), wanted)
         with catalog.read() as connection:
-            found = find_experiment(connection, SYSTEM, "E", in_project="P").standing
+            found = find_experiment(connection, SYSTEM, "E", in_project="P").record
             rows = [(one.scan_id, one.type, one.quality, one.note) for one in find_scans(connection, found)]
             edits = connection.execute(select(scan_edit.c.scan_id, scan_edit.c.modified)).all()
     assert (found.scans, rows) == (

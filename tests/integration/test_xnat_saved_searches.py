@@ -292,7 +292,7 @@ def test_a_copy_gets_a_name_of_its_own_and_its_maker_alone(web: Web, people: dic
 
 
 def test_an_account_keeps_so_many(web: Web, people: dict[str, httpx.Client], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(saved_searches, "MOST", 2)
+    monkeypatch.setattr(saved_searches, "MAX_SEARCHES", 2)
     ann = people["ann"]
     assert [put(ann, f"s{n}", document()).status_code for n in range(3)] == [200, 200, 409]
     assert put(ann, "s1", document("again")).status_code == 200

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.builders import DataFolder, images, make_data_folder
-from tests.integration.test_xnat_making import done, rows
+from tests.integration.test_xnat_creation import done, rows
 from tests.integration.web import serve_data_folder
 
 MR = {"xsiType": "xnat:mrSessionData"}

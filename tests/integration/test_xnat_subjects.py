@@ -16,10 +16,10 @@ import pytest
 from sqlalchemy import select
 
 from scandock.catalog.server_tables import audit
-from scandock.web.xnat.answers import XNAT, XSI
+from scandock.web.xnat.responses import XNAT, XSI
 from scandock.web.xnat.schema import xnat_xsd
 from tests.builders import DataFolder, images, make_data_folder, uploader_layout
-from tests.integration.test_xnat_making import MR, done, experiment, fields, rows
+from tests.integration.test_xnat_creation import MR, done, experiment, fields, rows
 from tests.integration.web import serve_data_folder
 
 S1 = "/data/projects/P/subjects/S1"

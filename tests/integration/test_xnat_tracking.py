@@ -14,7 +14,7 @@ from sqlalchemy import select, update
 from scandock.catalog.server_tables import reception, tracked
 from scandock.queue.notify import notify
 from scandock.testing.worker import InProcessWorker
-from scandock.web.xnat.services.cleaning import KEYS, KEYS_KEPT_MS
+from scandock.web.xnat.services.cleaning import KEY_CLEANER, KEYS_KEPT_MS
 from scandock.web.xnat.services.tracking import DELETED
 from tests.builders import images, make_data_folder, uploader_layout, zip_entries
 from tests.crash.processes import until
@@ -178,9 +178,9 @@ def test_old_keys_are_forgotten_but_not_of_what_goes_on(web: Web, client: httpx.
     (uuid,) = web.spools()
     with web.site.catalog.write() as connection:
         connection.execute(update(tracked).values(created=tracked.c.created - KEYS_KEPT_MS - 1000))
-    assert KEYS.run(web.site) == 0
+    assert KEY_CLEANER.run(web.site) == 0
     client.post(f"/api/v1/imports/{uuid}/cancel")
-    assert KEYS.run(web.site) == 1
+    assert KEY_CLEANER.run(web.site) == 1
     assert client.get(TRACK).status_code == 404
     with web.site.catalog.read() as connection:
         assert connection.execute(select(tracked)).all() == []

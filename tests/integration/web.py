@@ -25,7 +25,7 @@ from scandock.testing.data import make_data
 from scandock.testing.server import InProcessServer, add_account, make_app
 from scandock.web.deps import ServerState
 from scandock.web.problems import MEDIA_TYPE
-from scandock.web.process import config_of
+from scandock.web.process import server_config
 from tests import builders
 from tests.documented_codes import read_documented_codes
 from tests.sinks import steps_logged_by
@@ -107,7 +107,7 @@ def serve_by_socket(data: Path, settings: Settings | None = None) -> Iterator[We
     if settings.database_url is None:
         make_data(data)
     app = make_app(data, settings)
-    config = config_of(app, settings)
+    config = server_config(app, settings)
     config.port = 0
     server = uvicorn.Server(config)
     started = threading.Event()
@@ -134,7 +134,7 @@ def serve_by_socket(data: Path, settings: Settings | None = None) -> Iterator[We
             port = server.servers[0].sockets[0].getsockname()[1]
             base = f"http://127.0.0.1:{port}"
             transport = partial(httpx.HTTPTransport, verify=False)  # to load authorities takes longer than most tests
-            yield _prepare(Web(app=app, base=base, site=app.state.site, logged=logged, transport=transport))
+            yield _prepare(Web(app=app, base=base, site=app.state.server, logged=logged, transport=transport))
         finally:
             server.should_exit = True
             thread.join(30)

@@ -23,7 +23,7 @@ MOST = 20
 FLOOR = 0.0005
 """Seconds of processor time that any text may take: what a clock says of less is chance."""
 TRIES = 3
-AT_RUN_TIME = {"rules/routing_rules.py:_compile", "web/asked_routers.py:_asked_for"}
+AT_RUN_TIME = {"rules/routing_rules.py:_compile", "web/router_index.py:_asked_for"}
 """What makes patterns as it runs: of what administrators say, whose values are cut before they are matched; of routes,
 each of which is asked of Starlette too.
 """
@@ -116,6 +116,6 @@ def test_a_columns_name_is_bounded_before_it_is_matched():
     assert LISTING.find(path) is LISTING.find("subject_gender")
     assert LISTING.find(f"{path}[{'a' * MAX_NAME}]") is None
     with pytest.raises(Usage, match="At most 300") as caught:
-        LISTING.chosen(f"label,{'[' * 60_000}")
+        LISTING.choose_columns(f"label,{'[' * 60_000}")
     assert caught.value.code == "request_invalid"
-    assert [one.name for one in LISTING.chosen("label,unknown")] == ["label", "unknown", "ID", "URI"]
+    assert [one.name for one in LISTING.choose_columns("label,unknown")] == ["label", "unknown", "ID", "URI"]

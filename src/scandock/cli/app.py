@@ -65,8 +65,8 @@ def main() -> int:
     """Run the command of sys.argv and return its exit code; errors end as one sentence on stderr."""
     try:
         app(prog_name="scandock")
-    except SystemExit as done:
-        return done.code if isinstance(done.code, int) else int(done.code is not None)
+    except SystemExit as exit_error:
+        return exit_error.code if isinstance(exit_error.code, int) else int(exit_error.code is not None)
     except ScandockError as error:
         return errors.print_error(error)
     except KeyboardInterrupt:

@@ -50,8 +50,8 @@ def print_findings(data: str, findings: Sequence[Finding], *, as_json: bool) -> 
     if not is_terminal(sys.stdout):
         for finding in findings:
             print_line(f"{finding.kind}: {finding.name}: {finding.message}", sys.stdout)
-        if how := _list_damage_hint(data, findings):
-            print_line(how, sys.stdout)
+        if hint := _list_damage_hint(data, findings):
+            print_line(hint, sys.stdout)
         print_line(f"{format_count(len(findings), 'finding')} in {os.path.abspath(data)}", sys.stdout)
         return
     from rich.text import Text
@@ -63,8 +63,8 @@ def print_findings(data: str, findings: Sequence[Finding], *, as_json: bool) -> 
                 (printable(finding.kind), "yellow"), f" {printable(finding.name)}: {printable(finding.message)}"
             )
         )
-    if how := _list_damage_hint(data, findings):
-        terminal.print(Text(printable(how)))
+    if hint := _list_damage_hint(data, findings):
+        terminal.print(Text(printable(hint)))
     verdict = format_count(len(findings), "finding") if findings else "Clean: catalog and store agree"
     style = "bold yellow" if findings else "bold green"
     terminal.print(Text.assemble((verdict, style), f" in {printable(os.path.abspath(data))}"))

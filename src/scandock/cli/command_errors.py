@@ -107,8 +107,8 @@ class OutputFailed(Coded, Fault):
     MEANING = "The command's output could not be written."
     SENTENCE = "The output could not be written: {why}."
 
-    def __init__(self, why: str) -> None:
-        self._fill({"why": why})
+    def __init__(self, reason: str) -> None:
+        self._fill({"why": reason})
 
 
 class LabelEmpty(CodedUsage):
@@ -127,8 +127,8 @@ class FileUnreadable(CodedUsage):
     SENTENCE = "{option} {name!r} can't be read: {why}."
     REMEDY = "Check its path."
 
-    def __init__(self, option: str, name: str, why: str) -> None:
-        self._fill({"option": option, "name": name, "why": why})
+    def __init__(self, option: str, name: str, reason: str) -> None:
+        self._fill({"option": option, "name": name, "why": reason})
 
 
 class ObjectUnreadable(CodedUsage):
@@ -137,8 +137,8 @@ class ObjectUnreadable(CodedUsage):
     SENTENCE = "{name!r}: {why}"
     REMEDY = "Name DICOM files."
 
-    def __init__(self, name: str, why: str) -> None:
-        self._fill({"name": name, "why": why})
+    def __init__(self, name: str, reason: str) -> None:
+        self._fill({"name": name, "why": reason})
 
 
 class RulesMissing(CodedUsage):
@@ -163,8 +163,8 @@ class RulesTooLong(CodedUsage):
     MEANING = "The file of rules is longer than rules can be."
     SENTENCE = "{name!r} is longer than a file of rules can be ({most:,} bytes)."
 
-    def __init__(self, name: str, most: int) -> None:
-        self._fill({"name": name, "most": most})
+    def __init__(self, name: str, max_bytes: int) -> None:
+        self._fill({"name": name, "most": max_bytes})
 
 
 class PasswordMissing(CodedUsage):

@@ -71,8 +71,8 @@ class CommandRun:
             if not self.as_json:
                 with self._output():
                     written = self.receipt is not None and self.receipt.written
-                    story = self.story if written else replace(self.story, receipt=None)
-                    print_summary(self.reports, story, sys.stdout)
+                    context = self.story if written else replace(self.story, receipt=None)
+                    print_summary(self.reports, context, sys.stdout)
         return worst_code(self.codes)
 
     def _take(self, archive: str, interrupt: Interrupt) -> None:

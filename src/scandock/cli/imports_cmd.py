@@ -43,8 +43,8 @@ def import_list(
             return
         for row in rows:
             created = datetime.fromtimestamp(row.created / 1000, UTC).strftime("%Y-%m-%d %H:%M")
-            why = f", {row.code}: {row.message}" if row.code else ""
-            print_line(f"{row.uuid}: {row.archive}, {created} UTC, {row.state}{why}", sys.stdout)
+            reason = f", {row.code}: {row.message}" if row.code else ""
+            print_line(f"{row.uuid}: {row.archive}, {created} UTC, {row.state}{reason}", sys.stdout)
 
 
 @imports.command("release")
@@ -61,5 +61,5 @@ def import_release(
     from scandock.services.stuck_imports import release_import
 
     with open_data(data, load_settings()) as (catalog, store):
-        why = release_import(catalog, store, uuid, local_request_info())
-    print_line(f"Import {uuid} has ended. {why}", sys.stdout)
+        reason = release_import(catalog, store, uuid, local_request_info())
+    print_line(f"Import {uuid} has ended. {reason}", sys.stdout)

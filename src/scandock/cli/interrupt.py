@@ -57,14 +57,14 @@ class Interrupt:
     def __enter__(self) -> Interrupt:
         # an ignored SIGINT (a script's background job) is taken nevertheless: somebody sent it to us by name.
         # An ignored SIGHUP is nohup's, and means what it says.
-        held = [signal.SIGINT, signal.SIGTERM]
+        blocked_signals = [signal.SIGINT, signal.SIGTERM]
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-            held.append(signal.SIGHUP)
+            blocked_signals.append(signal.SIGHUP)
         self._pipe = os.pipe()
         os.set_blocking(self._pipe[1], False)  # python wants that of a wakeup descriptor
-        self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, held)
+        self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, blocked_signals)
         self._wakeup = signal.set_wakeup_fd(self._pipe[1], warn_on_full_buffer=False)
-        self._before = {number: signal.signal(number, _ignore_signal) for number in held}
+        self._before = {number: signal.signal(number, _ignore_signal) for number in blocked_signals}
         self._waiter.start()
         return self
 
@@ -77,8 +77,8 @@ class Interrupt:
             signal.signal(number, handler)
         signal.set_wakeup_fd(self._wakeup)
         signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
-        for end in self._pipe:
-            os.close(end)
+        for descriptor in self._pipe:
+            os.close(descriptor)
 
     def _wait(self) -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, list(self._before))

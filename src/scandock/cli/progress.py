@@ -89,8 +89,8 @@ class ProgressView:
             self._seen.popleft()
         if len(self._seen) < 2:
             return None
-        (first, before), (last, after) = self._seen[0], self._seen[-1]
-        return (after - before) / (last - first) if last > first and after > before else None
+        (first, bytes_before), (last, bytes_after) = self._seen[0], self._seen[-1]
+        return (bytes_after - bytes_before) / (last - first) if last > first and bytes_after > bytes_before else None
 
     @property
     def fraction(self) -> float | None:
@@ -110,8 +110,8 @@ class ProgressView:
         seconds = now.seconds or time.monotonic() - self._began
         words = []
         if now.bytes_done:
-            known = now.bytes_total and now.bytes_done <= now.bytes_total  # archives inside unpack to more
-            total = f" of {format_size(now.bytes_total or 0)}" if known and width >= _NARROW else ""
+            is_total_known = now.bytes_total and now.bytes_done <= now.bytes_total  # archives inside unpack to more
+            total = f" of {format_size(now.bytes_total or 0)}" if is_total_known and width >= _NARROW else ""
             words.append(format_size(now.bytes_done) + total)
         if now.entries_total and now.entries_done <= now.entries_total and width >= _NARROW:
             words.append(f"{now.entries_done:,} of {format_count(now.entries_total, 'entry')}")

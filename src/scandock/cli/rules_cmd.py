@@ -89,10 +89,10 @@ def rules_test(
     """
     checks.check_archives(objects)
     trial_rules = _rules_to_try(kind, data, file)
-    from scandock.cli.rules_trial import studies_of, try_rules
+    from scandock.cli.rules_trial import read_studies, try_rules
 
     with tolerate_closed_pipe(sys.stdout):
-        for study in studies_of(objects, trial_rules):
+        for study in read_studies(objects, trial_rules):
             for output_line in try_rules(kind, trial_rules, study):
                 print_line(output_line, sys.stdout)
 

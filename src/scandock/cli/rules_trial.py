@@ -19,7 +19,7 @@ from scandock.rules.study import StudyFacts
 _HEAD: Final = 64 * 1024
 
 
-def studies_of(objects: Sequence[str], rules: Sequence[RoutingRule]) -> list[StudyFacts]:
+def read_studies(objects: Sequence[str], rules: Sequence[RoutingRule]) -> list[StudyFacts]:
     """The studies of some DICOM files, as an import would see them; Usage for a file that is none."""
     tally = Tally()
     tags = frozenset(TAGS) | rule_tags(rules)
@@ -48,20 +48,20 @@ def studies_of(objects: Sequence[str], rules: Sequence[RoutingRule]) -> list[Stu
 
 def try_rules(kind: str, rules: Sequence[RoutingRule], study: StudyFacts) -> Iterator[str]:
     """What the rules make of one study, in lines: the verdict first, then every rule with what it reads."""
-    hit = first_match(rules, study)
-    yield f"study {printable(study.key)}: {_verdict(kind, hit)}"
+    match = first_match(rules, study)
+    yield f"study {printable(study.key)}: {_verdict(kind, match)}"
     for rule in rules:
         value = study.common(rule.tag)
         result = rule.value(value)
         outcome = f"gives {printable(result)!r}" if result else "does not match"
-        fires = "  <- fires" if hit is not None and rule is hit[1] else ""
+        fires = "  <- fires" if match is not None and rule is match[1] else ""
         yield f"  line {rule.line}: {_element(rule.tag)} is {printable(value)!r}, {outcome}{fires}"
 
 
-def _verdict(kind: str, hit: tuple[str, RoutingRule] | None) -> str:
-    if hit is None:
+def _verdict(kind: str, match: tuple[str, RoutingRule] | None) -> str:
+    if match is None:
         return f"no rule fits; the {kind} is named as without rules"
-    value, rule = hit
+    value, rule = match
     label = value if kind == "project" else clean_label(value)
     if not label or (kind == "project" and not is_project_id(label)):
         return f"line {rule.line} gives {printable(value)!r}, which can't be a {kind}; it is named as without rules"
@@ -70,5 +70,5 @@ def _verdict(kind: str, hit: tuple[str, RoutingRule] | None) -> str:
 
 
 def _element(tag: int) -> str:
-    known = TAGS.get(tag)
-    return f"({tag >> 16:04x},{tag & 0xFFFF:04x})" + (f" {known.keyword}" if known else "")
+    known_tag = TAGS.get(tag)
+    return f"({tag >> 16:04x},{tag & 0xFFFF:04x})" + (f" {known_tag.keyword}" if known_tag else "")

@@ -38,8 +38,8 @@ def sessions_table(sessions: Sequence[Session], width: int, *, planned: bool = F
     """
     head = ["Project", "Subject", "Session", "Would be" if planned else "Where", "Scans", "Files", "Size"]
     rows = [_cells(session) for session in sessions]
-    for joint in (", ", ",\n"):
-        notes = [joint.join(_notes(session)) for session in sessions]
+    for separator in (", ", ",\n"):
+        notes = [separator.join(_notes(session)) for session in sessions]
         if (
             any(notes)
             and _needed_width([*head, "Note"], [[*row, note_text] for row, note_text in zip(rows, notes, strict=True)])
@@ -54,8 +54,8 @@ def sessions_table(sessions: Sequence[Session], width: int, *, planned: bool = F
     if _needed_width(head, rows) <= width:
         return _table(head, rows, sessions, width)
     head = ["Project/Subject/Session", *head[3:]]
-    room = width - _needed_width(head[1:], [row[3:] for row in rows]) - _GAP
-    return _table(head, [[_path(row[:3], room), *row[3:]] for row in rows], sessions, width)
+    names_width = width - _needed_width(head[1:], [row[3:] for row in rows]) - _GAP
+    return _table(head, [[_path(row[:3], names_width), *row[3:]] for row in rows], sessions, width)
 
 
 def _cells(session: Session) -> list[str]:
@@ -91,13 +91,13 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], sessions: Sequenc
     for name in head:
         number = name in {"Scans", "Files", "Size"}
         table.add_column(name, justify="right" if number else "left", no_wrap=number, overflow="fold")
-    spare = width - _needed_width(head, rows)
+    spare_width = width - _needed_width(head, rows)
     names = len(head) - 5 - ("Note" in head)
-    room = max(map(_width, (row[names] for row in rows))) + max(spare, 0)
+    names_width = max(map(_width, (row[names] for row in rows))) + max(spare_width, 0)
     for session, row in zip(sessions, rows, strict=True):
         cells = [Text(cell, style="dim" if name == "Note" else "") for name, cell in zip(head, row, strict=True)]
         if not session.get("label") and session.get("study_uid"):
-            cells[names] = Text(fold_text(printable(session["study_uid"]), room))
+            cells[names] = Text(fold_text(printable(session["study_uid"]), names_width))
         cells[names + 1].stylize(_STYLES.get(str(session["state"]), ""))
         table.add_row(*cells)
     return table
@@ -105,10 +105,10 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], sessions: Sequenc
 
 def _path(names: Sequence[str], width: int) -> str:
     """Project, subject and session in one cell, the session on a line of its own where all three don't fit one."""
-    whole = "/".join(names)
+    path = "/".join(names)
     return (
-        whole
-        if len(whole) <= width
+        path
+        if len(path) <= width
         else fold_text("/".join(names[:-1]) + "/", width) + "\n" + fold_text(names[-1], width)
     )
 
@@ -118,10 +118,10 @@ def fold_text(text: str, width: int) -> str:
     width = max(width, 8)
     lines = []
     while len(text) > width:
-        joint = max(text.rfind(mark, width // 2, width) for mark in "_-./")
-        at = joint + 1 if joint >= 0 else width
-        lines.append(text[:at])
-        text = text[at:]
+        mark_position = max(text.rfind(mark, width // 2, width) for mark in "_-./")
+        split_at = mark_position + 1 if mark_position >= 0 else width
+        lines.append(text[:split_at])
+        text = text[split_at:]
     return "\n".join([*lines, text])
 
 
@@ -142,7 +142,7 @@ def session_line(session: Session, *, planned: bool = False) -> str:
     names = "/".join(printable(session.get(key) or "-") for key in ("project", "subject", "label"))
     if not session.get("label") and session.get("study_uid"):
         names = f"study {printable(session['study_uid'])}"
-    where = STATE_WORDS.get(str(session["state"]), str(session["state"]))
+    state_words = STATE_WORDS.get(str(session["state"]), str(session["state"]))
     facts = [
         names,
         format_count(len(session["scans"]), "scan"),
@@ -153,7 +153,7 @@ def session_line(session: Session, *, planned: bool = False) -> str:
         facts.append(printable(session["path"]))
     if extra := session_note(session):
         facts.append(f"({extra})")
-    return f"{'would be ' if planned else ''}{where}: {', '.join(facts)}"
+    return f"{'would be ' if planned else ''}{state_words}: {', '.join(facts)}"
 
 
 def sessions_totals(sessions: Sequence[Session]) -> str:

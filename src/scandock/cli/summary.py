@@ -60,73 +60,73 @@ class Notice:
     """Of an archive of which nothing was taken."""
 
 
-def headline(report: Report, story: SummaryContext) -> str:
+def headline(report: Report, context: SummaryContext) -> str:
     """One archive in one line: `exam.zip placed: 2 sessions, 340 files stored, 221 MB received in 3.2 s`."""
     state, seconds = str(report["state"]), float(report["seconds"].get("total", 0.0))
     name = printable(report["archive"])
     if state in {"refused", "failed", "cancelled"}:
         return f"{name} {state}: {_without_name(report, printable(report['message']))}"
-    count, where = summarize_kept_files(report["entries"], (str(session["state"]) for session in report["sessions"]))
+    count, places = summarize_kept_files(report["entries"], (str(session["state"]) for session in report["sessions"]))
     return (
-        f"{name} {_state_words(state, story)}: {format_count(len(report['sessions']), 'session')}, "
-        f"{format_count(count, 'file')}{'' if story.planned else f' {where}'}, "
+        f"{name} {_state_words(state, context)}: {format_count(len(report['sessions']), 'session')}, "
+        f"{format_count(count, 'file')}{'' if context.planned else f' {places}'}, "
         f"{format_size(report['bytes'].get('received') or 0)} in {format_duration(seconds)}"
     )
 
 
-def print_summary(reports: Sequence[Report], story: SummaryContext, stream: TextIO) -> None:
+def print_summary(reports: Sequence[Report], context: SummaryContext, stream: TextIO) -> None:
     """Print the end of a command on `stream`: for a person on a terminal, as plain lines elsewhere."""
     sessions = [session for report in reports for session in report["sessions"]]
     if is_terminal(stream):
         with tolerate_closed_pipe(stream):
-            _print_on_terminal(reports, sessions, story, stream)
+            _print_on_terminal(reports, sessions, context, stream)
         return
     with tolerate_closed_pipe(stream):
         for report in reports:
-            print_line(headline(report, story), stream)
+            print_line(headline(report, context), stream)
             for session in report["sessions"]:
-                print_line(session_line(session, planned=story.planned), stream)
+                print_line(session_line(session, planned=context.planned), stream)
         if any(_count_entries(reports).values()):
             print_line(f"files: {format_counts(_count_entries(reports))}", stream)
         for notice in collect_notices(reports):
             print_line(f"{notice.kind.lower()}: {_notice_line(notice)}", stream)
-        for name, text in next_steps(reports, story):
+        for name, text in next_steps(reports, context):
             print_line(f"{name}: {text}", stream)
 
 
-def collect_notices(reports: Sequence[Report], *, headlined: bool = True) -> list[Notice]:
+def collect_notices(reports: Sequence[Report], *, has_headline: bool = True) -> list[Notice]:
     """Everything that wants attention, the most pressing first: refused and held sessions, then warnings.
 
     The same sentence about several sessions is told once, and what is said of each session is not said of its archive
-    again. `headlined`: each archive's headline is printed too, and says why nothing of it was taken.
+    again. `has_headline`: each archive's headline is printed too, and says why nothing of it was taken.
     """
-    collected: list[Notice] = []
+    notices: list[Notice] = []
     for report in reports:
         archive = os.path.basename(str(report["archive"]).rstrip("/")) if len(reports) > 1 else ""
         archive_text = _archive_message(report)
         state = str(report["state"])
-        untold = state in _NEEDS_REVIEW or (state in _NOT_STORED and not headlined)
-        if archive_text and untold:
-            collected.append(
+        is_missing_in_headline = state in _NEEDS_REVIEW or (state in _NOT_STORED and not has_headline)
+        if archive_text and is_missing_in_headline:
+            notices.append(
                 Notice(state.capitalize(), archive, _get_text(report, "code"), archive_text, whole=state in _NOT_STORED)
             )
         for session in report["sessions"]:
-            who = "/".join(str(session[key]) for key in ("project", "label") if session.get(key))
+            session_name = "/".join(str(session[key]) for key in ("project", "label") if session.get(key))
             if (
                 session["state"] in {"conflict", "refused"}
                 and _without_name(report, _sentence(session)) != archive_text
             ):
                 kind = "Held" if session["state"] == "conflict" else "Refused"
-                collected.append(Notice(kind, who or archive, _get_text(session, "code"), _sentence(session)))
-            collected += [
-                Notice("Warning", who, _get_text(warning, "code"), _sentence(warning))
+                notices.append(Notice(kind, session_name or archive, _get_text(session, "code"), _sentence(session)))
+            notices += [
+                Notice("Warning", session_name, _get_text(warning, "code"), _sentence(warning))
                 for warning in session["warnings"]
             ]
-        collected += [
+        notices += [
             Notice("Warning", archive, _get_text(warning, "code"), _sentence(warning)) for warning in report["warnings"]
         ]
     unique: dict[tuple[str, str, str, str], Notice] = {}
-    for notice in collected:
+    for notice in notices:
         unique.setdefault((notice.kind, notice.code, notice.message, notice.who if notice.whole else ""), notice)
     return sorted(unique.values(), key=lambda notice: _ORDER.get(notice.kind, len(_ORDER)))
 
@@ -145,15 +145,15 @@ def _archive_message(report: Report) -> str:
     for session in report["sessions"]:
         if session["state"] == "conflict":
             text = text.removesuffix(_sentence(session)).rstrip()
-    held = sum(session["state"] == "conflict" for session in report["sessions"])
-    return text if report["state"] != "held" or not held else ""
+    held_count = sum(session["state"] == "conflict" for session in report["sessions"])
+    return text if report["state"] != "held" or not held_count else ""
 
 
 def choose_notices(candidates: Sequence[Notice]) -> tuple[list[Notice], Counter[str]]:
     """The notices to show, and how many of each code are left out: a few of each kind rather than many of one."""
     counts: Counter[tuple[str, str]] = Counter()
     selection: list[Notice] = []
-    hidden: Counter[str] = Counter()
+    hidden_counts: Counter[str] = Counter()
     for notice in candidates:
         if (
             notice.whole and notice.kind != "Cancelled" and len(selection) < MAX_SHOWN
@@ -164,80 +164,82 @@ def choose_notices(candidates: Sequence[Notice]) -> tuple[list[Notice], Counter[
         if counts[notice.kind, notice.code] <= ALIKE and len(selection) < NOTICES:
             selection.append(notice)
         else:
-            hidden[notice.code] += 1
-    return selection, hidden
+            hidden_counts[notice.code] += 1
+    return selection, hidden_counts
 
 
-def next_steps(reports: Sequence[Report], story: SummaryContext) -> Iterator[tuple[str, str]]:
+def next_steps(reports: Sequence[Report], context: SummaryContext) -> Iterator[tuple[str, str]]:
     """Where things are and how to see more: (name, text)."""
-    placed = [s["path"] for report in reports for s in report["sessions"] if s.get("path")]
-    if story.data is not None and placed:
-        data = os.path.abspath(story.data)
+    placed_paths = [s["path"] for report in reports for s in report["sessions"] if s.get("path")]
+    if context.data is not None and placed_paths:
+        data = os.path.abspath(context.data)
         yield "Data", data
-        folders = _folders(placed)
+        folders = _folders(placed_paths)
         if folders:
-            name = "Session" if len(placed) == 1 else "Sessions"
+            name = "Session" if len(placed_paths) == 1 else "Sessions"
             yield name, ", ".join(os.path.join(data, folder) for folder in folders)
-    if story.server is not None:
-        yield "Server", story.server
+    if context.server is not None:
+        yield "Server", context.server
         for report in reports:
             if report["upload"] is not None:
-                yield "Import", story.server + urls.api_import(report["upload"])
-    if story.receipt is not None:
-        yield "Receipt", os.path.abspath(story.receipt)
+                yield "Import", context.server + urls.api_import(report["upload"])
+    if context.receipt is not None:
+        yield "Receipt", os.path.abspath(context.receipt)
     elif any(_count_entries(reports).get(verdict) for verdict in _LOST):
         yield "Look further", "the same command with --receipt FILE writes what became of each file, and why"
-    if story.data is not None and placed:
-        yield "Check", f"scandock check --data {shlex.quote(story.data)}"
+    if context.data is not None and placed_paths:
+        yield "Check", f"scandock check --data {shlex.quote(context.data)}"
 
 
-def _folders(placed: Sequence[str]) -> list[str]:
+def _folders(placed_paths: Sequence[str]) -> list[str]:
     """The folders under DATA that hold all that was placed; none where they are too many to name."""
-    if len(placed) == 1:
-        return list(placed)
+    if len(placed_paths) == 1:
+        return list(placed_paths)
     places: dict[str, list[str]] = {}
-    for path in placed:
+    for path in placed_paths:
         places.setdefault(path.partition("/")[0], []).append(path)
-    if len(places) > 1 or os.path.commonpath(placed) in places:  # of several projects, or in archive and prearchive
+    if (
+        len(places) > 1 or os.path.commonpath(placed_paths) in places
+    ):  # of several projects, or in archive and prearchive
         places = {}
-        for path in placed:
+        for path in placed_paths:
             places.setdefault("/".join(path.split("/")[:2]), []).append(path)
     folders = [os.path.commonpath([os.path.dirname(path) for path in paths]) for paths in places.values()]
     return folders if len(folders) <= _PLACES else []
 
 
 def _print_on_terminal(
-    reports: Sequence[Report], sessions: Sequence[Mapping[str, Any]], story: SummaryContext, stream: TextIO
+    reports: Sequence[Report], sessions: Sequence[Mapping[str, Any]], context: SummaryContext, stream: TextIO
 ) -> None:
     from rich.text import Text
 
     terminal = make_console(stream)
     if len(reports) == 1:
         state = str(reports[0]["state"])
-        heading = Text(headline(reports[0], story))
+        heading = Text(headline(reports[0], context))
         start = len(printable(reports[0]["archive"])) + 1
         heading.stylize(f"bold {_STYLES.get(state, '')}".strip(), start, heading.plain.index(":", start))
         terminal.print(heading)
     if sessions:
         table_rows = pick_sessions(sessions)
         terminal.print()
-        terminal.print(sessions_table(table_rows, terminal.width, planned=story.planned))
+        terminal.print(sessions_table(table_rows, terminal.width, planned=context.planned))
         if len(table_rows) < len(sessions):
-            more = f"... and {len(sessions) - len(table_rows):,} more; --json lists them all"
-            terminal.print(Text(more, style="dim"))
+            more_line = f"... and {len(sessions) - len(table_rows):,} more; --json lists them all"
+            terminal.print(Text(more_line, style="dim"))
         if len(sessions) > 1:
             terminal.print(Text(sessions_totals(sessions), style="bold"))
     if any(_count_entries(reports).values()):
         terminal.print()
         terminal.print(Text(f"Files: {format_counts(_count_entries(reports))}"))
-    shown_notices, hidden = choose_notices(collect_notices(reports, headlined=len(reports) == 1))
+    shown_notices, hidden_counts = choose_notices(collect_notices(reports, has_headline=len(reports) == 1))
     for notice in shown_notices:
         style = "yellow" if notice.kind in {"Held", "Warning"} else "red"
         terminal.print(Text.assemble((notice.kind, style), ": ", _notice_line(notice)))
-    if hidden:
-        codes = ", ".join(f"{count:,} {printable(code)}" for code, count in hidden.most_common())
-        terminal.print(Text(f"... and {hidden.total():,} more ({codes}); --json lists them all", style="dim"))
-    rows = list(next_steps(reports, story))
+    if hidden_counts:
+        codes = ", ".join(f"{count:,} {printable(code)}" for code, count in hidden_counts.most_common())
+        terminal.print(Text(f"... and {hidden_counts.total():,} more ({codes}); --json lists them all", style="dim"))
+    rows = list(next_steps(reports, context))
     if rows:
         terminal.print()
     for name, text in rows:
@@ -251,14 +253,14 @@ def _count_entries(reports: Sequence[Report]) -> dict[str, int]:
 
 
 def _notice_line(notice: Notice) -> str:
-    who = f"{printable(notice.who)}: " if notice.who else ""
+    prefix = f"{printable(notice.who)}: " if notice.who else ""
     code = f" [{printable(notice.code)}]" if notice.code else ""
-    return f"{who}{printable(notice.message)}{code}"
+    return f"{prefix}{printable(notice.message)}{code}"
 
 
-def _state_words(state: str, story: SummaryContext) -> str:
+def _state_words(state: str, context: SummaryContext) -> str:
     words = _STATES.get(state, state)
-    return f"would be {words}" if story.planned else words
+    return f"would be {words}" if context.planned else words
 
 
 def _get_text(part: Mapping[str, Any], key: str) -> str:

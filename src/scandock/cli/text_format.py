@@ -42,20 +42,20 @@ def format_size(count: float) -> str:
     return f"{count:.1f} {unit}" if count < 9.95 else f"{count:,.0f} {unit}"
 
 
-def format_count(count: int, noun: str) -> str:
+def format_count(count: int, singular: str) -> str:
     """`1 session`, `1,234 sessions`, `2 entries`."""
-    many = noun[:-1] + "ies" if noun.endswith("y") else noun + "s"
-    return f"{count:,} {noun if count == 1 else many}"
+    plural = singular[:-1] + "ies" if singular.endswith("y") else singular + "s"
+    return f"{count:,} {singular if count == 1 else plural}"
 
 
 def format_duration(seconds: float) -> str:
     """`0.4 s`, `12 s`, `3 min 05 s`, `2 h 07 min`."""
     if seconds < 59.5:
         return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
-    whole = round(seconds)
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    whole_seconds = round(seconds)
+    if whole_seconds < 3600:
+        return f"{whole_seconds // 60} min {whole_seconds % 60:02d} s"
+    return f"{whole_seconds // 3600} h {whole_seconds % 3600 // 60:02d} min"
 
 
 def format_counts(counts: Mapping[str, int]) -> str:

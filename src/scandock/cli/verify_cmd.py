@@ -44,16 +44,16 @@ def verify(
         if project is not None:
             with catalog.read() as connection:
                 check_project_exists(connection, project)
-        done = verify_in_process(context, sessions or [], damaged=damaged, project_name=project)
-    read, left = done.verified, done.left
-    if damaged and not done.named:
+        result = verify_in_process(context, sessions or [], damaged=damaged, project_name=project)
+    read, left_files = result.verified, result.left
+    if damaged and not result.named:
         print_line("No damaged files are listed.", sys.stdout)
         return
     summary = (
-        f"{format_count(done.damaged, 'file')} damaged"
-        if done.damaged
+        f"{format_count(result.damaged, 'file')} damaged"
+        if result.damaged
         else "no damage"
-        if left
+        if left_files
         else "all of them are whole"
     )
     print_line(
@@ -61,7 +61,7 @@ def verify(
         f" read: {summary}.",
         sys.stdout,
     )
-    if left:
-        why = "as they were being moved or replaced" if len(left) > 1 else "as it was being moved or replaced"
-        print_line(f"Not read: {', '.join(left)}, {why}. Run the command again in a moment.", sys.stdout)
-    raise typer.Exit(errors.FINDINGS if done.damaged or left else 0)
+    if left_files:
+        reason = "as they were being moved or replaced" if len(left_files) > 1 else "as it was being moved or replaced"
+        print_line(f"Not read: {', '.join(left_files)}, {reason}. Run the command again in a moment.", sys.stdout)
+    raise typer.Exit(errors.FINDINGS if result.damaged or left_files else 0)

@@ -64,7 +64,7 @@ class Assessor:
 
 def find_assessor(connection: Connection, principal: Principal, name: str, experiment: Experiment) -> Assessor:
     """The assessor of an id or label of a session, whose rights were asked. Denied where it has none."""
-    row = _find_row(connection, experiment.standing.uuid, name)
+    row = _find_row(connection, experiment.record.uuid, name)
     if row is None:
         raise_denied(AccessDecision.HIDDEN if principal.signed_in else AccessDecision.SIGN_IN)
     return _from_row(row, experiment)
@@ -119,7 +119,7 @@ def list_assessors(
     """The assessors of sessions, by the numbers of their rows; without their documents where these are too large."""
     if not sessions:
         return {}
-    by_uuid = {item.standing.uuid: item for item in sessions}
+    by_uuid = {item.record.uuid: item for item in sessions}
     total = func.coalesce(func.sum(func.length(assessor.c.document)), 0)
     assessors_by_session: dict[int, list[Assessor]] = {}
     uuids = list(by_uuid)
@@ -136,7 +136,7 @@ def list_assessors(
             query = query.with_only_columns(*columns, accession.c.number, maintain_column_froms=True)
         for row in connection.execute(query).mappings():
             experiment = by_uuid[row["session_uuid"]]
-            assessors_by_session.setdefault(experiment.standing.id, []).append(_from_row(row, experiment))
+            assessors_by_session.setdefault(experiment.record.id, []).append(_from_row(row, experiment))
     return assessors_by_session
 
 
@@ -148,7 +148,7 @@ def put_assessor(
     Denied; Usage `label_taken` (also where it is there and `new`), `type_unknown` where its type is not said,
     `type_other` where it is of another, `session_busy`.
     """
-    with session_transaction(context, experiment.standing.uuid) as (connection, source):
+    with session_transaction(context, experiment.record.uuid) as (connection, source):
         row = _find_row(connection, source.uuid, name)
         if row is None:
             return experiment_id(_create_assessor(context, connection, source, name, changes)), True
@@ -160,7 +160,7 @@ def put_assessor(
 
 def delete_assessor(context: ServiceContext, target: Assessor) -> None:
     """Delete an assessor; nothing brings it back. Denied, which needs the right to delete its session."""
-    with session_transaction(context, target.session.standing.uuid, Action.SESSION_DELETE) as (connection, source):
+    with session_transaction(context, target.session.record.uuid, Action.SESSION_DELETE) as (connection, source):
         if not connection.execute(delete(assessor).where(assessor.c.uuid == target.uuid)).rowcount:
             raise_denied(AccessDecision.HIDDEN)
         details: dict[str, DetailValue] = {"assessor": target.label, "type": target.xsi_type, "deleted": True}

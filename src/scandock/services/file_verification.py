@@ -225,14 +225,14 @@ class _TreeVerification:
     catalog: Catalog
     store: Store
     plan: VerificationPlan
-    standing: Holder
+    holder: Holder
     done: VerificationCounts
     stop: Callable[[], bool]
 
     def run(self, late: Callable[[], bool]) -> bool:
         """Read until `late` or to the tree's end; False where it can't be now, as it is being replaced."""
         try:
-            snapshot = self.store.snapshot(tree_path(self.standing.parts))
+            snapshot = self.store.snapshot(tree_path(self.holder.parts))
         except FileNotFoundError:
             return self._note_missing()
         with snapshot:
@@ -259,27 +259,27 @@ class _TreeVerification:
 
     @property
     def _damage(self) -> ColumnElement[bool]:
-        return damage.c.tree_id == self.standing.tree_id
+        return damage.c.tree_id == self.holder.tree_id
 
     @property
     def _verification(self) -> ColumnElement[bool]:
-        return verification.c.tree_id == self.standing.tree_id
+        return verification.c.tree_id == self.holder.tree_id
 
     def _note_missing(self) -> bool:
         """Note that a session's folder is not there, unless it is just being moved or replaced.
 
         Nor where all others are gone with it: that is a disk which is not mounted, and is waited for.
         """
-        if not self.store.has_area(tree_path(self.standing.parts)):
+        if not self.store.has_area(tree_path(self.holder.parts)):
             return False
         with self.catalog.write() as connection:
             moving = connection.execute(
                 select(intent.c.id)
-                .where((intent.c.tree_id == self.standing.tree_id) | (intent.c.base_tree_id == self.standing.tree_id))
+                .where((intent.c.tree_id == self.holder.tree_id) | (intent.c.base_tree_id == self.holder.tree_id))
                 .limit(1)
             ).first()
-            now = find_holder(connection, self.standing.uuid)
-            if moving is not None or now is None or now.parts != self.standing.parts or self._begin(connection) is None:
+            now = find_holder(connection, self.holder.uuid)
+            if moving is not None or now is None or now.parts != self.holder.parts or self._begin(connection) is None:
                 return False
             self._write(connection, _Batch(at=-1, last=True, problems=[{"file_n": None, "kind": "folder_missing"}]))
         self.done.problems += 1
@@ -290,11 +290,11 @@ class _TreeVerification:
         """After which file to go on, and when those were read last that are to be read; None where the tree is gone."""
         if not self._is_current(connection):
             return None
-        _lock_trees(connection, self.standing.tree_id)
+        _lock_trees(connection, self.holder.tree_id)
         now = self.plan.moment(self.catalog, connection)
         row = connection.execute(select(verification).where(self._verification)).first()
         if row is None:
-            connection.execute(insert(verification).values(tree_id=self.standing.tree_id, done_n=-1, begun=now))
+            connection.execute(insert(verification).values(tree_id=self.holder.tree_id, done_n=-1, begun=now))
             return -1, self.plan.read_before(now)
         if row.begun is None:
             connection.execute(update(verification).where(self._verification).values(done_n=-1, begun=now))
@@ -302,7 +302,7 @@ class _TreeVerification:
         return row.done_n, row.begun if row.asked is not None else self.plan.read_before(row.begun)
 
     def _is_current(self, connection: Connection) -> bool:
-        return current_tree_id(connection, self.standing.uuid) == self.standing.tree_id
+        return current_tree_id(connection, self.holder.uuid) == self.holder.tree_id
 
     def _read(self, snapshot: Snapshot, at: int, read_before: int) -> _Batch:
         """Read the next files of a tree, for a second or to the end of one file."""
@@ -312,7 +312,7 @@ class _TreeVerification:
                        resource.c.label.label("resource"), scan.c.scan_id)
                 .join(resource, and_(resource.c.tree_id == file.c.tree_id, resource.c.n == file.c.resource_n))
                 .outerjoin(scan, and_(scan.c.tree_id == resource.c.tree_id, scan.c.n == resource.c.scan_n))
-                .where(file.c.tree_id == self.standing.tree_id, file.c.n > at)
+                .where(file.c.tree_id == self.holder.tree_id, file.c.n > at)
                 .order_by(file.c.n)
                 .limit(BATCH)
             ).mappings().all()  # fmt: skip
@@ -358,7 +358,7 @@ class _TreeVerification:
     def _write(self, connection: Connection, batch: _Batch) -> None:
         """Note a batch, and the end of the round where it is the last."""
         now = self.plan.moment(self.catalog, connection)
-        tree_id = self.standing.tree_id
+        tree_id = self.holder.tree_id
         _lock_trees(connection, tree_id)
         known_numbers = set(connection.execute(select(damage.c.file_n).where(self._damage)).scalars())
         if batch.good:
@@ -378,7 +378,7 @@ class _TreeVerification:
                 connection, {"bytes": None, "error": "", **each_row}, now, is_known=each_row["file_n"] in known_numbers
             )
         if any(each_row["file_n"] not in known_numbers for each_row in batch.problems):
-            enqueue_damage(self.catalog, connection, self.standing.project, mail=self.plan.mail)
+            enqueue_damage(self.catalog, connection, self.holder.project, mail=self.plan.mail)
         values: dict[str, object] = {"done_n": batch.at}
         if batch.last:
             oldest = connection.execute(select(func.min(file.c.verified)).where(file.c.tree_id == tree_id)).scalar_one()
@@ -389,7 +389,7 @@ class _TreeVerification:
 
     def _note(self, connection: Connection, problem: dict[str, object], now: int, *, is_known: bool) -> None:
         """Keep what is wrong with a file, or (no number) with the folder; when it was found first stays."""
-        tree_id, n = self.standing.tree_id, problem["file_n"]
+        tree_id, n = self.holder.tree_id, problem["file_n"]
         if is_known:
             where = damage.c.file_n.is_(None) if n is None else damage.c.file_n == n
             connection.execute(update(damage).where(self._damage, where).values(**problem))
@@ -402,19 +402,19 @@ class _TreeVerification:
         """Write to the log that a round has ended, and to the audit trail what with, where it is damage."""
         count = connection.execute(select(func.count()).where(self._damage)).scalar_one()
         stored_by = select(upload.c.uuid).join(tree, tree.c.upload_id == upload.c.id)
-        uuid = connection.execute(stored_by.where(tree.c.id == self.standing.tree_id)).scalar_one_or_none()
-        verified = partial(log_step, "stored files verified", uuid, holder=self.standing.uuid, damaged=count)
+        uuid = connection.execute(stored_by.where(tree.c.id == self.holder.tree_id)).scalar_one_or_none()
+        verified = partial(log_step, "stored files verified", uuid, holder=self.holder.uuid, damaged=count)
         self.catalog.after_commit(connection, verified)
         if not count:
             return
-        kind, target = audit_target(self.standing)
+        kind, target = audit_target(self.holder)
         audit.record(
             connection,
             SYSTEM,
             audit.AuditAction.VERIFY,
             kind,
             target,
-            project=self.standing.project,
+            project=self.holder.project,
             outcome=audit.AuditOutcome.FAILED,
             details={"problems": count},
         )

@@ -304,14 +304,14 @@ class ManifestRequest:
 def find_chosen_parts(connection: Connection, principal: Principal, choice: ManifestRequest) -> list[SessionPart]:
     """The sessions as they stand, each with what is chosen of it. Denied where one may not be read, or is gone."""
     experiments = find_experiments(connection, principal, choice.sessions)
-    rows = read_sessions_rows(connection, [experiment.standing.uuid for experiment in experiments])
+    rows = read_sessions_rows(connection, [experiment.record.uuid for experiment in experiments])
     return list(build_parts(rows, choice.selection, choice.options))
 
 
 def check_sessions(connection: Connection, principal: Principal, projects_by_id: Mapping[str, str]) -> None:
     """Denied unless all sessions may be read; `projects_by_id` has the project of each id, or nothing."""
     actual_projects = {
-        experiment.id: experiment.standing.project
+        experiment.id: experiment.record.project
         for experiment in find_experiments(connection, principal, list(projects_by_id))
     }
     if any(

@@ -63,7 +63,7 @@ class ScanView:
 
     context: ServiceContext
     pictures: Pictures
-    standing: SessionRecord
+    session: SessionRecord
     scan_n: int
     damaged: Mapping[int | None, str] = field(default_factory=dict)
     """Number -> kind of its files that are known to be damaged; None: of the whole session's folder."""
@@ -73,7 +73,7 @@ class ScanView:
     @property
     def version(self) -> str:
         """Of what it shows: another one once its files are others, or were mended."""
-        return f"{self.standing.tree_id}.{self.round}"
+        return f"{self.session.tree_id}.{self.round}"
 
     def why_not_shown(self, n: int) -> str:
         """Why a file, by its number, is not shown; empty where it is."""
@@ -82,13 +82,13 @@ class ScanView:
 
     @property
     def tree(self) -> str:
-        return make_tree_key(self.standing.tree_id, self.standing.uuid, self.round)
+        return make_tree_key(self.session.tree_id, self.session.uuid, self.round)
 
     @property
     def asker(self) -> Requester:
         """Whose turn it takes at the decoders."""
         address = self.context.request.address if self.context.request is not None else ""
-        return Requester(self.context.principal.account_id, network_of(address), self.standing.uuid)
+        return Requester(self.context.principal.account_id, network_of(address), self.session.uuid)
 
     @contextlib.contextmanager
     def new_view(self) -> Iterator[bool]:
@@ -98,7 +98,7 @@ class ScanView:
         """
         account_id = self.context.principal.account_id
         where = self.context.request.address if self.context.request is not None and account_id is None else ""
-        view = (account_id, where, self.standing.uuid)
+        view = (account_id, where, self.session.uuid)
         is_new = self.pictures.is_new_view(view)
         try:
             yield is_new
@@ -118,7 +118,7 @@ class ScanView:
             about = (*about, f"d{crc32(json.dumps(damaged).encode()):x}")
         return (
             '"'
-            + "-".join(str(value) for value in ("v", VERSION, self.standing.tree_id, self.round, self.scan_n, *about))
+            + "-".join(str(value) for value in ("v", VERSION, self.session.tree_id, self.round, self.scan_n, *about))
             + '"'
         )
 
@@ -159,12 +159,12 @@ def open_scan_view(context: ServiceContext, pictures: Pictures, uuid: str, scan_
 def note_view(view: ScanView) -> None:
     """Note in the trail that somebody looks at a session's images."""
     with view.context.catalog.write() as connection:
-        view.context.note(connection, AuditAction.VIEW, view.standing.uuid, view.standing.project)
+        view.context.note(connection, AuditAction.VIEW, view.session.uuid, view.session.project)
 
 
 def read_stack(view: ScanView) -> Stack:
     """The order in which the scan's images are shown: from memory, from disk, or made anew. Fault `file_missing`."""
-    key = (f"{view.standing.tree_id}-{view.standing.uuid}", view.scan_n)
+    key = (f"{view.session.tree_id}-{view.session.uuid}", view.scan_n)
     # a stack from before the damage has the places of files that are gone
     remembered = view.pictures.known(key, None if view.damaged else view.round)
     if remembered is not None:
@@ -189,7 +189,7 @@ def read_stack(view: ScanView) -> Stack:
 def _make_stack(view: ScanView) -> tuple[Stack, bool]:
     """The stack, and whether the next one would be the same. AnswersFull where too many are made at once."""
     query = (
-        session_contents.select_files(view.standing)
+        session_contents.select_files(view.session)
         .add_columns(resource.c.n.label("resource_n"))
         .where(scan.c.n == view.scan_n)
         .order_by(file.c.n)
@@ -299,7 +299,7 @@ def _ask_image(view: ScanView, stack: Stack, index: int, request: dict[str, Any]
         return DecoderResult(reason=why, lasting=False)
     with view.context.catalog.read() as connection:
         row = connection.execute(
-            session_contents.select_files(view.standing).where(file.c.n == image.file)
+            session_contents.select_files(view.session).where(file.c.n == image.file)
         ).mappings().one()  # fmt: skip
     return _ask_file(view, path_of(row), {**request, "frame": image.frame}, row["sha256"])
 
@@ -326,9 +326,9 @@ def _no_image(view: ScanView, stack: Stack) -> DecoderResult:
 @contextlib.contextmanager
 def _open_tree(view: ScanView) -> Iterator[Snapshot]:
     """A snapshot of the very tree. Usage `changed_meanwhile` where it was replaced just now."""
-    record, snapshot = open_session_snapshot(view.context, view.standing.uuid)
+    record, snapshot = open_session_snapshot(view.context, view.session.uuid)
     with snapshot:
-        if record.tree_id != view.standing.tree_id:
+        if record.tree_id != view.session.tree_id:
             raise ChangedMeanwhile("The session has just changed.", "Load it anew.")
         yield snapshot
 

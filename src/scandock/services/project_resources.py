@@ -37,7 +37,7 @@ from scandock.store.paths import tree_path
 class ResourceOwner:
     """A shelf as an experiment is, but it has no id of its own."""
 
-    standing: OwnResources
+    record: OwnResources
 
     @property
     def id(self) -> str:
@@ -46,7 +46,7 @@ class ResourceOwner:
     @property
     def uri(self) -> str:
         """Where its parts stand, whatever address it was asked by (rule 9)."""
-        own_resources_ = self.standing
+        own_resources_ = self.record
         if own_resources_.subject_id is not None:
             return uris.subject_of_id(subject_id(own_resources_.subject_id))
         return uris.project(own_resources_.project)

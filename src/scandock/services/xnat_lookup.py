@@ -26,7 +26,7 @@ from scandock.services import rights
 class Experiment:
     """An archived session, with its number."""
 
-    standing: SessionRecord
+    record: SessionRecord
     number: int
 
     @property
@@ -43,7 +43,7 @@ class Experiment:
 class PrearchiveSession:
     """A prearchive session; as an experiment, but it has no id yet."""
 
-    standing: SessionRecord
+    record: SessionRecord
 
     @property
     def id(self) -> str:
@@ -51,7 +51,7 @@ class PrearchiveSession:
 
     @property
     def uri(self) -> str:
-        return self.standing.uri
+        return self.record.uri
 
 
 AnySession = Experiment | PrearchiveSession

@@ -52,7 +52,7 @@ class InProcessServer:
     def site(self) -> ServerState:
         """What the routes work on: settings, catalog and store of DATA."""
         self._loop()
-        site: ServerState = self.app.state.site
+        site: ServerState = self.app.state.server
         return site
 
     def client(self, auth: tuple[str, str] | None = None, **options: Any) -> httpx.Client:  # noqa: ANN401  httpx's own
@@ -81,7 +81,9 @@ class InProcessServer:
             raise
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         self._started.result().call_soon_threadsafe(self._stop.set)
         self._thread.join(START_SECONDS)
         if self._thread.is_alive():
@@ -106,12 +108,12 @@ class InProcessServer:
 _ROUTES: list[BaseRoute] = []
 
 
-def make_app(data: str | os.PathLike[str], settings: Settings, **more: Any) -> FastAPI:  # noqa: ANN401  create_app's
+def make_app(data: str | os.PathLike[str], settings: Settings, **options: Any) -> FastAPI:  # noqa: ANN401  create_app's
     """Make the application of a DATA with the routes of the first that this process made.
 
     FastAPI works out what each route takes when it is first asked: 0.4 s for all of Scandock's, the same in each.
     """
-    app = create_app(os.fspath(data), settings, **more)
+    app = create_app(os.fspath(data), settings, **options)
     if not _ROUTES:
         _ROUTES.extend(app.router.routes)
     app.router.routes = list(_ROUTES)

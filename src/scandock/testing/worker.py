@@ -44,8 +44,8 @@ class _AttemptThread:
             self._fault = to_machine_fault(error)
             structlog.get_logger().error("attempt failed", upload=order.upload, exc_info=error)
 
-    def kill(self, why: str) -> None:
-        self.killed = self.killed or why
+    def kill(self, reason: str) -> None:
+        self.killed = self.killed or reason
 
     def wait(self) -> int:
         self._thread.join()
@@ -81,11 +81,11 @@ class InProcessWorker:
         self._failed: BaseException | None = None
 
     def __enter__(self) -> Self:
-        with ExitStack() as opened:
+        with ExitStack() as stack:
             liveness = WorkerLiveness.make()
-            opened.callback(liveness.close)
+            stack.callback(liveness.close)
             liveness.figures = self.figures
-            opened.enter_context(thread_readers())
+            stack.enter_context(thread_readers())
             worker = Worker(
                 self._data,
                 self._slots,
@@ -98,11 +98,13 @@ class InProcessWorker:
             )
             thread = threading.Thread(target=self._run, args=(worker,), name="worker", daemon=True)
             thread.start()
-            opened.callback(self._end, worker, thread)
-            self._closing = opened.pop_all()
+            stack.callback(self._end, worker, thread)
+            self._closing = stack.pop_all()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         self._closing.close()
         if self._failed is not None and error is None:
             raise RuntimeError("The worker failed.") from self._failed

@@ -21,22 +21,22 @@ from scandock.services.cleaning.registry import SERVER_CLEANERS
 from scandock.services.cleaning.uploads import ABANDONED_UPLOADS
 from scandock.services.logs import error_cause, error_location, log
 from scandock.web import health, openapi, problems, request_ids, urls
-from scandock.web.asked_routers import ask_few
 from scandock.web.base_path import BasePath
-from scandock.web.bodies import Bodies
-from scandock.web.connections import Connections, Senders, bounds_of
+from scandock.web.bodies import BodyLimits
+from scandock.web.connections import BodyCounter, Connections, connection_limits
 from scandock.web.deps import ServerState, open_server_state
-from scandock.web.dialect import Dialect, dialect_of
-from scandock.web.json_bodies import few_values, no_json
-from scandock.web.known_names import FewParameters, few_parameters, no_nul, only_known_names
-from scandock.web.methods import Heads, Methods
-from scandock.web.pages.all import CLIENT_PAGES, PAGES
-from scandock.web.pages.rendering import warm
-from scandock.web.pages.routing import browsed_problem, no_page
-from scandock.web.receiving.stream import end_bodies
+from scandock.web.dialect import Dialect, get_dialect
+from scandock.web.json_bodies import check_json_body, json_unreadable
+from scandock.web.methods import HeadMethod, Methods
+from scandock.web.pages.page_routers import CLIENT_PAGES, PAGES
+from scandock.web.pages.rendering import warm_up
+from scandock.web.pages.routing import handle_not_found, handle_page_error
+from scandock.web.query_parameters import ParameterLimit, check_no_nul, check_parameter_count, check_parameter_names
+from scandock.web.receiving.stream import stop_bodies
 from scandock.web.registration import find_dialect
 from scandock.web.request_ids import bind_upload_of_path
-from scandock.web.sending import Sending
+from scandock.web.response_sending import SendingMiddleware
+from scandock.web.router_index import index_routers
 from scandock.web.tus import routes as tus
 from scandock.web.v1 import auth, events, imports, live, oidc, projects_create, receipts, tokens
 from scandock.web.v1.routers import ROUTERS
@@ -54,39 +54,39 @@ def create_app(
     data: str,
     settings: Settings,
     workers_ready: Callable[[], str] = lambda: "",
-    opened: ServerState | None = None,
+    state: ServerState | None = None,
 ) -> FastAPI:
     """The application of one DATA. `workers_ready` says why no worker takes imports, or nothing.
 
-    `opened`: DATA, where that was opened already; else it is when the application starts.
+    `state`: DATA, where that was opened already; else it is when the application starts.
     """
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         loop = asyncio.get_running_loop()
-        site = (
-            opened
-            if opened is not None
+        server = (
+            state
+            if state is not None
             else await loop.run_in_executor(None, open_server_state, data, settings, workers_ready)
         )
-        app.state.site = site
-        warming = loop.run_in_executor(None, warm)
-        janitor = asyncio.ensure_future(_tidy(site, app.state.dialect))
-        ending = asyncio.ensure_future(_end_streams(site))
-        bodies = asyncio.ensure_future(_end_bodies(site))
-        answers = asyncio.ensure_future(site.answers.watch())
-        with _hearing(site, loop):
+        app.state.server = server
+        warming = loop.run_in_executor(None, warm_up)
+        janitor = asyncio.ensure_future(_run_cleaners(server, app.state.dialect))
+        ending = asyncio.ensure_future(_end_streams(server))
+        bodies = asyncio.ensure_future(_end_bodies(server))
+        answers = asyncio.ensure_future(server.answers.watch())
+        with _forward_signals(server, loop):
             try:
                 yield
             finally:
-                site.stopping.set()
+                server.stopping.set()
                 janitor.cancel()
                 bodies.cancel()
                 answers.cancel()
                 await asyncio.gather(warming, janitor, bodies, answers, ending, return_exceptions=True)
-                if site.receptions:
-                    await asyncio.wait(site.receptions.values(), timeout=END_SECONDS)
-                await loop.run_in_executor(None, site.close)
+                if server.receptions:
+                    await asyncio.wait(server.receptions.values(), timeout=END_SECONDS)
+                await loop.run_in_executor(None, server.close)
 
     app = FastAPI(
         title="Scandock",
@@ -97,35 +97,48 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
         lifespan=lifespan,
-        dependencies=[Depends(bind_upload_of_path), Depends(few_parameters), Depends(no_nul), Depends(few_values)],
+        dependencies=[
+            Depends(bind_upload_of_path),
+            Depends(check_parameter_count),
+            Depends(check_no_nul),
+            Depends(check_json_body),
+        ],
     )
     dialect = app.state.dialect = find_dialect()
     problems.install(app)
     app.add_exception_handler(HTTPException, _no_route)
-    app.add_exception_handler(ScandockError, browsed_problem)
+    app.add_exception_handler(ScandockError, handle_page_error)
     openapi.install(app)
     for module in (health, tus, oidc):
         app.include_router(module.router)
-    for router in (*(one.router for one in (imports, events, live, receipts, projects_create, auth, tokens)), *ROUTERS):
-        app.include_router(router, dependencies=[Depends(only_known_names)])
+    for router in (
+        *(
+            included_module.router
+            for included_module in (imports, events, live, receipts, projects_create, auth, tokens)
+        ),
+        *ROUTERS,
+    ):
+        app.include_router(router, dependencies=[Depends(check_parameter_names)])
     for pages in PAGES:
         app.include_router(pages)
     if dialect is not None:
         for routes in (*CLIENT_PAGES, *dialect.routers):
             app.include_router(routes)
     app.state.methods = Methods(app.routes)
-    ask_few(app.routes)
-    app.add_middleware(Heads, methods=app.state.methods)
+    index_routers(app.routes)
+    app.add_middleware(HeadMethod, methods=app.state.methods)
     if dialect is not None:
         app.add_middleware(dialect.middleware)
     app.state.connections = Connections(
-        bounds_of(settings), settings.trusted_proxies, lambda why: app.state.site.metrics.connections.labels(why).inc()
+        connection_limits(settings),
+        settings.trusted_proxies,
+        lambda why: app.state.server.metrics.connections.labels(why).inc(),
     )
-    app.add_middleware(Senders, connections=app.state.connections)
-    app.add_middleware(FewParameters)
-    app.add_middleware(Sending, refuse=_no_room)
-    app.add_middleware(request_ids.Around)
-    app.add_middleware(Bodies, most=settings.max_body_bytes)
+    app.add_middleware(BodyCounter, connections=app.state.connections)
+    app.add_middleware(ParameterLimit)
+    app.add_middleware(SendingMiddleware, refuse=_no_room)
+    app.add_middleware(request_ids.RequestMiddleware)
+    app.add_middleware(BodyLimits, max_bytes=settings.max_body_bytes)
     if settings.root_path:
         app.add_middleware(BasePath, root_path=settings.root_path)
     return app
@@ -137,75 +150,75 @@ async def _no_route(request: Request, error: Exception) -> Response:
     FastAPI wraps what ends the reading of a body that a route declares: then the reason is told.
     """
     if isinstance(error.__cause__, ScandockError):
-        return await browsed_problem(request, error.__cause__)
+        return await handle_page_error(request, error.__cause__)
     if isinstance(error.__cause__, ValueError | RecursionError):  # a body that a route declares, and that is no JSON
-        return await browsed_problem(request, no_json())
-    dialect = _asked_dialect(request)
-    return await (no_page if dialect is None else dialect.no_route)(request, error)
+        return await handle_page_error(request, json_unreadable())
+    dialect = _find_path_dialect(request)
+    return await (handle_not_found if dialect is None else dialect.no_route)(request, error)
 
 
 async def _no_room(request: Request, error: ScandockError) -> Response:
     """An answer for which there is no room is told so in the same way."""
-    dialect = _asked_dialect(request)
-    return await browsed_problem(request, error) if dialect is None else dialect.problem(error)
+    dialect = _find_path_dialect(request)
+    return await handle_page_error(request, error) if dialect is None else dialect.problem(error)
 
 
-def _asked_dialect(request: Request) -> Dialect | None:
+def _find_path_dialect(request: Request) -> Dialect | None:
     """The dialect, where a request is for an address of its own."""
-    dialect = dialect_of(request)
-    own = dialect is not None and dialect.is_own(urls.below_root(request.scope, request.url.path))
-    return dialect if own else None
+    dialect = get_dialect(request)
+    is_dialect_path = dialect is not None and dialect.is_own(urls.below_root(request.scope, request.url.path))
+    return dialect if is_dialect_path else None
 
 
 @contextlib.contextmanager
-def _hearing(site: ServerState, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+def _forward_signals(server: ServerState, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
     """Hear SIGTERM and SIGINT beside uvicorn, which waits for streams that would never end before it says so."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    previous_handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
     def heard(number: int, frame: FrameType | None) -> None:
-        loop.call_soon_threadsafe(site.stopping.set)
-        then = before[signal.Signals(number)]
-        if callable(then):
-            then(number, frame)
+        loop.call_soon_threadsafe(server.stopping.set)
+        previous_handler = previous_handlers[signal.Signals(number)]
+        if callable(previous_handler):
+            previous_handler(number, frame)
 
-    for number in before:
+    for number in previous_handlers:
         signal.signal(number, heard)
     try:
         yield
     finally:
-        for number, then in before.items():
-            signal.signal(number, then)
+        for number, previous_handler in previous_handlers.items():
+            signal.signal(number, previous_handler)
 
 
-async def _end_streams(site: ServerState) -> None:
-    await site.stopping.wait()
-    await site.locks.end_all(END_SECONDS)
+async def _end_streams(server: ServerState) -> None:
+    await server.stopping.wait()
+    await server.locks.end_all(END_SECONDS)
 
 
-async def _end_bodies(site: ServerState) -> None:
-    await site.stopping.wait()
+async def _end_bodies(server: ServerState) -> None:
+    await server.stopping.wait()
     await asyncio.sleep(BODY_SECONDS)
-    end_bodies(site)
+    stop_bodies(server)
 
 
-def clean(site: ServerState, cleaner: Cleaner[HasServerState]) -> int:
+def run_cleaner(server: ServerState, cleaner: Cleaner[HasServerState]) -> int:
     """Give a cleaner its turn; how much it took away."""
-    count = cleaner.run(site)
+    count = cleaner.run(server)
     if cleaner is ABANDONED_UPLOADS:
-        site.metrics.broken.inc(count)
+        server.metrics.broken.inc(count)
     return count
 
 
-async def _tidy(site: ServerState, dialect: Dialect | None) -> None:
+async def _run_cleaners(server: ServerState, dialect: Dialect | None) -> None:
     """Take away what has had its time: at the start what a killed server left, then whatever comes due."""
     schedule = Schedule([*SERVER_CLEANERS, *([] if dialect is None else dialect.cleaners)])
     while True:
         for cleaner in schedule.due():
             try:
-                await site.run(clean, site, cleaner)
+                await server.run(run_cleaner, server, cleaner)
             except ScandockError as error:
                 log().error("tidying", code=error.code, cause=error_cause(error), where=error_location(error))
         await asyncio.sleep(TURN_SECONDS)

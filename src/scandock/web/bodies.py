@@ -1,7 +1,7 @@
 """Bodies of requests: how large each may be, and how slowly it may come.
 
 A body is bounded unless its route says otherwise: `@receives_upload` leaves an upload to the idle limit of its reader
-(`receiving.stream`), `@takes_body(n)` lets a route take more bytes after a login. Whoever is not known gets no more
+(`receiving.stream`), `@limit_body(n)` lets a route take more bytes after a login. Whoever is not known gets no more
 than `ANONYMOUS_BYTES`, whatever they send along: what needs more asks who they are before it is read.
 
 Plain ASGI: nothing is gathered. It looks at the route when the body is asked for, which is after routing, so that no
@@ -42,15 +42,15 @@ def receives_upload(endpoint: E) -> E:
     return endpoint
 
 
-def takes_body(most: int, over: Callable[[], Usage] | None = None) -> Callable[[E], E]:
-    """Mark an endpoint that takes a body of `most` bytes from who is logged in, in place of the setting's.
+def limit_body(max_bytes: int, make_error: Callable[[], Usage] | None = None) -> Callable[[E], E]:
+    """Mark an endpoint that takes a body of `max_bytes` bytes from who is logged in, in place of the setting's.
 
-    `over` is what a larger one is told, where the body has a name of its own.
+    `make_error` is what a larger one is told, where the body has a name of its own.
     """
 
     def mark(endpoint: E) -> E:
-        setattr(endpoint, _MARK, most)
-        setattr(endpoint, _OVER, over)
+        setattr(endpoint, _MARK, max_bytes)
+        setattr(endpoint, _OVER, make_error)
         return endpoint
 
     return mark
@@ -61,20 +61,20 @@ def is_upload(endpoint: object) -> bool:
     return getattr(endpoint, _MARK, None) == _UPLOAD
 
 
-def seconds_for(came: int, first: float = FIRST_SECONDS) -> float:
+def body_timeout(received: int, first_seconds: float = FIRST_SECONDS) -> float:
     """How long a body may take of which so many bytes came."""
-    return first + came / BYTES_A_SECOND
+    return first_seconds + received / BYTES_A_SECOND
 
 
-class Bodies:
+class BodyLimits:
     """Bounds the bodies of requests by size and by time."""
 
     first_seconds = FIRST_SECONDS
 
-    def __init__(self, app: ASGIApp, most: int) -> None:
-        """`most` are the bytes of a body after login."""
+    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+        """`max_bytes` are the bytes of a body after login."""
         self._app = app
-        self._most = most
+        self._most = max_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not _has_body(scope):
@@ -87,9 +87,9 @@ class Bodies:
 class _Body:
     """The body of one request on its way to the application."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, most: int, first_seconds: float) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, max_bytes: int, first_seconds: float) -> None:
         self._scope, self._receive, self._send = scope, receive, send
-        self._most = most
+        self._most = max_bytes
         self._first_seconds = first_seconds
         headers = Headers(scope=scope)
         length = headers.get("content-length", "")
@@ -121,7 +121,7 @@ class _Body:
                 return await self._receive()
             if self._answered:
                 return {"type": "http.disconnect"}
-            raise self._refuse("deadline", _slow(self._came, self._first_seconds)) from None
+            raise self._refuse("deadline", _body_too_slow(self._came, self._first_seconds)) from None
         if not self._answered:  # else somebody waits for the client to go, and throws away what comes
             await self._check_size(self._came)
         return message
@@ -134,16 +134,16 @@ class _Body:
         """
         if message["type"] == "http.response.start":
             self._answered = True
-            slow = isinstance(self._refused, BodyTooSlow)
-            if not self._ended and (slow or not (self._sends_unasked or self._came)):
+            was_too_slow = isinstance(self._refused, BodyTooSlow)
+            if not self._ended and (was_too_slow or not (self._sends_unasked or self._came)):
                 MutableHeaders(scope=message)["Connection"] = "close"
         await self._send(message)
 
     # -- its parts -------------------------------------------------------------------------------------------------
 
-    def _site(self) -> ServerState:
-        site: ServerState = self._scope["app"].state.site
-        return site
+    def _server(self) -> ServerState:
+        server: ServerState = self._scope["app"].state.server
+        return server
 
     def _mark(self) -> int | None:
         mark: int | None = getattr(self._scope.get("endpoint"), _MARK, None)
@@ -161,25 +161,29 @@ class _Body:
         """When the body has to have ended, by the clock of the loop."""
         if self._began is None:
             self._began = asyncio.get_running_loop().time()
-        return self._began + seconds_for(self._came, self._first_seconds)
+        return self._began + body_timeout(self._came, self._first_seconds)
 
     async def _check_size(self, size: int) -> None:
         """Refuse a body that has, or says that it will have, more bytes than the one who asks may send."""
-        least = min(ANONYMOUS_BYTES, self._most)
-        if size <= least:
+        anonymous_bytes = min(ANONYMOUS_BYTES, self._most)
+        if size <= anonymous_bytes:
             return
         mark = self._mark()
-        most = self._most if mark is None else mark
+        max_bytes = self._most if mark is None else mark
         principal = await identify(Request(self._scope))
         if not principal.signed_in:
-            raise self._refuse("size", _large(least, "without a login", "Log in, or send less at once."))
-        if size > most:
-            over: Callable[[], Usage] | None = getattr(self._scope.get("endpoint"), _OVER, None)
-            raise self._refuse("size", over() if over else _large(most, "here", "Send less at once."))
+            raise self._refuse(
+                "size", _body_too_large(anonymous_bytes, "without a login", "Log in, or send less at once.")
+            )
+        if size > max_bytes:
+            make_error: Callable[[], Usage] | None = getattr(self._scope.get("endpoint"), _OVER, None)
+            raise self._refuse(
+                "size", make_error() if make_error else _body_too_large(max_bytes, "here", "Send less at once.")
+            )
 
-    def _refuse(self, by: str, error: Usage) -> Usage:
+    def _refuse(self, limit_kind: str, error: Usage) -> Usage:
         self._refused = error
-        self._site().metrics.bodies_refused.labels(by).inc()
+        self._server().metrics.bodies_refused.labels(limit_kind).inc()
         return error
 
 
@@ -191,9 +195,9 @@ def _has_body(scope: Scope) -> bool:
     )
 
 
-def _large(most: int, where: str, remedy: str) -> Usage:
-    return BodyTooLarge(f"The body has more than {most:,} bytes, the most that is taken {where}.", remedy)
+def _body_too_large(max_bytes: int, where: str, remedy: str) -> Usage:
+    return BodyTooLarge(f"The body has more than {max_bytes:,} bytes, the most that is taken {where}.", remedy)
 
 
-def _slow(came: int, seconds: float) -> Usage:
-    return BodyTooSlow(came, seconds, BYTES_A_SECOND)
+def _body_too_slow(received: int, seconds: float) -> Usage:
+    return BodyTooSlow(received, seconds, BYTES_A_SECOND)

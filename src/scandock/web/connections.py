@@ -4,7 +4,7 @@ A connection waits from its beginning, or from the first byte of a further reque
 Those that rest between two requests, or whose head is not complete, may be ended at any time without harm: the longest
 waiting one makes room for who comes, so that somebody who opens thousands and sends nothing keeps nobody out.
 
-Heads are counted by the protocol (`scandock.web.protocol`), bodies by `Senders`, which knows the client that a trusted
+Heads are counted by the protocol (`scandock.web.protocol`), bodies by `BodyCounter`, knowing the client that a trusted
 proxy names.
 """
 
@@ -23,7 +23,7 @@ from fastapi import Request
 from scandock.access.throttle import network_of
 from scandock.model import request_limits
 from scandock.model.errors import Coded
-from scandock.web.problems import told
+from scandock.web.problems import error_response
 
 if TYPE_CHECKING:
     from typing import Protocol
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 
     from scandock.services.settings import Settings
 
-    class Waiting(Protocol):
+    class ClientConnection(Protocol):
         """A connection, as it is known here."""
 
         def give_way(self) -> None:
             """End now, without a word."""
 
 
-class Crowded(Coded):
+class TooManyConnections(Coded):
     """An address has too many requests that are not complete: 429."""
 
     CODE = "too_many_connections"
@@ -48,12 +48,12 @@ class Crowded(Coded):
     SENTENCE = "More than {most:,} requests of one address are not complete."
     REMEDY = "Send fewer at once, or have the limit raised (SCANDOCK_MAX_CONNECTIONS_PER_ADDRESS)."
 
-    def __init__(self, most: int) -> None:
-        self._fill({"most": most})
+    def __init__(self, max_connections: int) -> None:
+        self._fill({"most": max_connections})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bounds:
+class ConnectionLimits:
     """What connections may take. Sizes are bytes."""
 
     total: int
@@ -75,38 +75,38 @@ OWN_DESCRIPTORS: Final = 512
 """Of databases and processes: what connections and their files leave free."""
 
 
-def make_room(connections: int) -> None:
+def raise_descriptor_limit(connections: int) -> None:
     """Let the process have a descriptor for each of so many connections and one for its file, as far as may be."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 2 * connections + OWN_DESCRIPTORS
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    needed = 2 * connections + OWN_DESCRIPTORS
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        new_limit = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (new_limit, hard))
 
 
-def bounds_of(settings: Settings) -> Bounds:
+def connection_limits(settings: Settings) -> ConnectionLimits:
     """What the settings allow, and the system's limit on descriptors."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     total = settings.max_connections
     if soft != resource.RLIM_INFINITY:
         total = max(1, min(total, (soft - OWN_DESCRIPTORS) // 2))
-    return Bounds(total=total, per_address=settings.max_connections_per_address)
+    return ConnectionLimits(total=total, per_address=settings.max_connections_per_address)
 
 
 class Connections:
     """The connections of the process, by what they wait for. For one event loop."""
 
-    def __init__(self, bounds: Bounds, trusted: Sequence[str], refused: Callable[[str], None]) -> None:
-        """`trusted` are addresses and networks of proxies; `refused` is told why a connection or request was ended."""
+    def __init__(self, bounds: ConnectionLimits, trusted: Sequence[str], on_refusal: Callable[[str], None]) -> None:
+        """`trusted` are addresses and networks of proxies; `on_refusal` gets why a connection or request was ended."""
         self.bounds = bounds
-        self.refused = refused
-        self._trusted = [ipaddress.ip_network(one, strict=False) for one in trusted]
-        self._open: dict[Waiting, str | None] = {}
-        self._of: dict[str, dict[Waiting, None]] = {}
+        self.refused = on_refusal
+        self._trusted = [ipaddress.ip_network(network, strict=False) for network in trusted]
+        self._open: dict[ClientConnection, str | None] = {}
+        self._of: dict[str, dict[ClientConnection, None]] = {}
         """All of an address, the oldest first."""
-        self._quiet: dict[Waiting, str | None] = {}
+        self._quiet: dict[ClientConnection, str | None] = {}
         """May be ended, the longest waiting one first."""
-        self._heads: dict[str, dict[Waiting, None]] = {}
+        self._heads: dict[str, dict[ClientConnection, None]] = {}
         self._bodies: Counter[str] = Counter()
         self.address_of = lru_cache(maxsize=4096)(self._address_of)
 
@@ -121,67 +121,67 @@ class Connections:
             return None
         if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
             parsed = parsed.ipv4_mapped
-        return None if any(parsed in one for one in self._trusted) else network_of(peer)
+        return None if any(parsed in network for network in self._trusted) else network_of(peer)
 
-    def waiting(self, address: str) -> int:
+    def count_waiting(self, address: str) -> int:
         """Connections of an address without a complete request."""
         return len(self._heads.get(address, ())) + self._bodies[address]
 
     # -- heads ---------------------------------------------------------------------------------------------------
 
-    def open(self, one: Waiting, address: str | None) -> str:
+    def open(self, client: ClientConnection, address: str | None) -> str:
         """Take a new connection, which waits for its first head; else why not: `address` or `total`."""
         if address is not None and not self._has_room(address):
             return "address"
         if len(self._open) >= self.bounds.total and not self._end_longest(self._quiet) and not self._end_most(address):
             return "total"
-        self._open[one] = address
+        self._open[client] = address
         if address is not None:
-            self._of.setdefault(address, {})[one] = None
-        self._wait(one, address)
+            self._of.setdefault(address, {})[client] = None
+        self._wait(client, address)
         return ""
 
-    def wait(self, one: Waiting, address: str | None) -> bool:
+    def wait(self, client: ClientConnection, address: str | None) -> bool:
         """A further request has begun to come; False where its address has too many."""
         if address is not None and not self._has_room(address):
             return False
-        self._wait(one, address)
+        self._wait(client, address)
         return True
 
-    def _wait(self, one: Waiting, address: str | None) -> None:
-        self._quiet.pop(one, None)
-        self._quiet[one] = address
+    def _wait(self, client: ClientConnection, address: str | None) -> None:
+        self._quiet.pop(client, None)
+        self._quiet[client] = address
         if address is not None:
-            self._heads.setdefault(address, {})[one] = None
+            self._heads.setdefault(address, {})[client] = None
 
-    def rest(self, one: Waiting) -> None:
+    def set_idle(self, client: ClientConnection) -> None:
         """It has nothing to do until its client sends more."""
-        self.work(one)
-        self._quiet[one] = None
+        self.complete_head(client)
+        self._quiet[client] = None
 
-    def work(self, one: Waiting) -> None:
+    def complete_head(self, client: ClientConnection) -> None:
         """Its head is complete."""
-        address = self._quiet.pop(one, None)
+        address = self._quiet.pop(client, None)
         if address is not None:
-            heads = self._heads[address]
-            del heads[one]
-            if not heads:
+            address_heads = self._heads[address]
+            del address_heads[client]
+            if not address_heads:
                 del self._heads[address]
 
-    def close(self, one: Waiting) -> None:
-        self.work(one)
-        address = self._open.pop(one, None)
+    def close(self, client: ClientConnection) -> None:
+        self.complete_head(client)
+        address = self._open.pop(client, None)
         if address is not None:
-            mine = self._of[address]
-            del mine[one]
-            if not mine:
+            address_clients = self._of[address]
+            del address_clients[client]
+            if not address_clients:
                 del self._of[address]
 
     def _has_room(self, address: str) -> bool:
-        return self.waiting(address) < self.bounds.per_address or self._end_longest(self._heads.get(address, {}))
+        return self.count_waiting(address) < self.bounds.per_address or self._end_longest(self._heads.get(address, {}))
 
-    def _end_longest(self, among: dict[Waiting, str | None] | dict[Waiting, None]) -> bool:
-        longest = next(iter(among), None)
+    def _end_longest(self, candidates: dict[ClientConnection, str | None] | dict[ClientConnection, None]) -> bool:
+        longest = next(iter(candidates), None)
         if longest is None:
             return False
         self.refused("gave_way")
@@ -196,31 +196,31 @@ class Connections:
         """
         if not self._of:
             return False
-        most = max(self._of, key=lambda one: len(self._of[one]))
-        if most == address or len(self._of[most]) <= self.bounds.total // 4:
+        busiest = max(self._of, key=lambda each_address: len(self._of[each_address]))
+        if busiest == address or len(self._of[busiest]) <= self.bounds.total // 4:
             return False
-        return self._end_longest(self._of[most])
+        return self._end_longest(self._of[busiest])
 
     # -- bodies --------------------------------------------------------------------------------------------------
 
-    def bring(self, address: str) -> bool:
+    def begin_body(self, address: str) -> bool:
         """A request's body begins to come; False where its address has too many."""
         if not self._has_room(address):
             return False
         self._bodies[address] += 1
         return True
 
-    def brought(self, address: str) -> None:
+    def end_body(self, address: str) -> None:
         """A body is complete, or comes no more."""
         self._bodies[address] -= 1
         if not self._bodies[address]:
             del self._bodies[address]
 
 
-_LENGTHS: Final = (b"content-length", b"transfer-encoding")
+_BODY_HEADERS: Final = (b"content-length", b"transfer-encoding")
 
 
-class Senders:
+class BodyCounter:
     """Counts requests whose body has not all come, by their client's address; one too many is told so (429)."""
 
     def __init__(self, app: ASGIApp, connections: Connections) -> None:
@@ -233,17 +233,19 @@ class Senders:
             await self._app(scope, receive, send)
             return
         connections = self._connections
-        if not connections.bring(address):
+        if not connections.begin_body(address):
             connections.refused("address")
-            await told(Request(scope), Crowded(connections.bounds.per_address))(scope, receive, send)
+            await error_response(Request(scope), TooManyConnections(connections.bounds.per_address))(
+                scope, receive, send
+            )
             return
-        bringing = True
+        is_receiving = True
 
         def end() -> None:
-            nonlocal bringing
-            if bringing:
-                bringing = False
-                connections.brought(address)
+            nonlocal is_receiving
+            if is_receiving:
+                is_receiving = False
+                connections.end_body(address)
 
         async def watched() -> Message:
             message = await receive()
@@ -266,6 +268,6 @@ class Senders:
         client = scope.get("client")
         if scope["type"] != "http" or client is None:
             return None
-        if not any(name in _LENGTHS and value != b"0" for name, value in scope["headers"]):
+        if not any(name in _BODY_HEADERS and value != b"0" for name, value in scope["headers"]):
             return None
         return self._connections.address_of(client[0])

@@ -33,11 +33,11 @@ from scandock.services.response_buffers import ResponseBuffers
 from scandock.services.tree_changes import TreeChange, apply_changes
 from scandock.store.local import LocalStore
 from scandock.web.metrics import Metrics
-from scandock.web.readiness import Readiness, clock_of, store_in, write_to
-from scandock.web.receiving.limits import limits_of
-from scandock.web.sending import Answers
+from scandock.web.readiness import Readiness, check_catalog, check_clock, check_store
+from scandock.web.receiving.limits import receiving_limits
+from scandock.web.response_sending import ResponseRegistry
 from scandock.web.shared_call import SharedCall
-from scandock.web.tus.locks import Locks, Writer
+from scandock.web.tus.locks import UploadLocks, Writer
 
 if TYPE_CHECKING:
     from scandock.access.oidc import OidcProvider
@@ -60,7 +60,7 @@ ZIP_THREADS = request_limits.ZIPS_MADE_READY
 """Zips that are made ready at once: one may name thousands of things, and listings and uploads don't wait for that."""
 
 PROVIDER_THREADS = 2
-HAND_THREADS = 8
+CHANGE_THREADS = 8
 """Sessions that are changed by hand at once: each has one thread, however many requests wait for it."""
 
 
@@ -74,7 +74,7 @@ class ServerState:
     catalog: Catalog
     receiving: UploadReceiver
     metrics: Metrics
-    locks: Locks
+    locks: UploadLocks
     gate: LoginState
     passwords: PasswordQueue
     """Whatever checks or hashes a password is done by it."""
@@ -84,20 +84,20 @@ class ServerState:
     spool_threads: ThreadPoolExecutor
     zip_threads: ThreadPoolExecutor
     pictures: Pictures
-    held: ResponseBuffers
+    response_buffers: ResponseBuffers
     """Room for answers that wait until their clients take them."""
-    answers: Answers
+    answers: ResponseRegistry
     """Those that are being sent."""
-    hands: ChangeBatcher[TreeChange]
+    tree_changes: ChangeBatcher[TreeChange]
     """Changes by hand to archived sessions, those of one session together."""
     provider: OidcProvider | None = None
     """Of logins by OpenID Connect; None where the site has none."""
     provider_threads: ThreadPoolExecutor
-    hand_threads: ThreadPoolExecutor
+    change_threads: ThreadPoolExecutor
     workers_ready: Callable[[], str]
     """Why no worker takes imports; empty where one does."""
     readiness: Readiness = field(init=False)
-    metrics_look: SharedCall[bytes] = field(default_factory=lambda: SharedCall("metrics", begin=forbid_writes))
+    shared_metrics: SharedCall[bytes] = field(default_factory=lambda: SharedCall("metrics", begin=forbid_writes))
     """Whatever asks for the metrics: a disk that hangs keeps no thread but this one's."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the server ends: streams that never end by themselves listen to it."""
@@ -110,38 +110,38 @@ class ServerState:
         self.receiving.busy = self.receptions
         self.readiness = Readiness(
             {
-                "catalog": lambda: write_to(self.catalog),
-                "store": lambda: store_in(self.catalog, self.store, self.settings),
+                "catalog": lambda: check_catalog(self.catalog),
+                "store": lambda: check_store(self.catalog, self.store, self.settings),
                 "workers": lambda: self.workers_ready(),  # noqa: PLW0108  as it is then
             },
-            notes={"clock": lambda: clock_of(self.catalog)},
+            notes={"clock": lambda: check_clock(self.catalog)},
         )
 
-    def receives(self, upload: str, task: asyncio.Task[Any]) -> None:
+    def track_reception(self, upload: str, task: asyncio.Task[Any]) -> None:
         """Note that a task of this process receives an upload, until it ends."""
         self.receptions[upload] = task
         task.add_done_callback(lambda _: self.receptions.pop(upload, None))
 
     async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call what asks the catalog and may write to it, in a thread."""
-        bound = partial(copy_context().run, call, *args, **kwargs)
-        return await asyncio.get_running_loop().run_in_executor(self.catalog_threads, bound)
+        bound_call = partial(copy_context().run, call, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(self.catalog_threads, bound_call)
 
     async def read(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call what only reads the catalog, in a thread that those who wait to write leave alone."""
-        bound = partial(copy_context().run, call, *args, **kwargs)
-        return await asyncio.get_running_loop().run_in_executor(self.read_threads, bound)
+        bound_call = partial(copy_context().run, call, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(self.read_threads, bound_call)
 
     async def spool(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call what waits for the disk, where nobody waits for the catalog's threads."""
-        bound = partial(copy_context().run, call, *args, **kwargs)
-        return await asyncio.get_running_loop().run_in_executor(self.spool_threads, bound)
+        bound_call = partial(copy_context().run, call, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(self.spool_threads, bound_call)
 
     def close(self) -> None:
         """Give everything back, once no request is left."""
         self.readiness.close()
-        self.metrics_look.close()
-        self.hand_threads.shutdown(wait=True)
+        self.shared_metrics.close()
+        self.change_threads.shutdown(wait=True)
         self.passwords.close()
         self.catalog_threads.shutdown(wait=True)
         self.read_threads.shutdown(wait=True)
@@ -169,15 +169,17 @@ def open_server_state(
     with contextlib.suppress(Fault):  # what is placed can be looked up all the same, and `/readyz` tells of it
         make_areas(catalog, store)
     catalog.limit_caches(CACHES_BYTES)
-    hand_threads = ThreadPoolExecutor(HAND_THREADS, "hands")
+    change_threads = ThreadPoolExecutor(CHANGE_THREADS, "hands")
     metrics = Metrics(catalog, store, worker_figures)
-    receiving = UploadReceiver(catalog, store, limits_of(settings))
-    receiving.space.on_refusal = lambda why: metrics.space_refused.labels(why).inc()
-    held = ResponseBuffers(settings.answer_bytes, metrics.full.inc)
-    pictures = Pictures(store.path, settings, held, lambda what: metrics.decoders.labels(what).inc())
-    metrics.held.set_function(lambda: held.bytes)
+    receiving = UploadReceiver(catalog, store, receiving_limits(settings))
+    receiving.space.on_refusal = lambda reason: metrics.space_refused.labels(reason).inc()
+    response_buffers = ResponseBuffers(settings.answer_bytes, metrics.full.inc)
+    pictures = Pictures(
+        store.path, settings, response_buffers, lambda decoder_kind: metrics.decoders.labels(decoder_kind).inc()
+    )
+    metrics.held.set_function(lambda: response_buffers.bytes)
     metrics.waiting.set_function(lambda: pictures.decoders.waiting)
-    refusals = Refusals(catalog, counted=lambda did: metrics.refused.labels(did.value).inc())
+    refusals = Refusals(catalog, counted=lambda action: metrics.refused.labels(action.value).inc())
     refusals.start()
     return ServerState(
         data=store.path,
@@ -186,7 +188,7 @@ def open_server_state(
         catalog=catalog,
         receiving=receiving,
         metrics=metrics,
-        locks=Locks(),
+        locks=UploadLocks(),
         gate=make_gate(catalog, refusals),
         refusals=refusals,
         passwords=PasswordQueue(waited=metrics.passwords_waited.inc, refused=metrics.passwords_refused.inc),
@@ -195,28 +197,28 @@ def open_server_state(
         spool_threads=ThreadPoolExecutor(SPOOL_THREADS, "spool"),
         zip_threads=ThreadPoolExecutor(ZIP_THREADS, "zip"),
         pictures=pictures,
-        held=held,
-        answers=Answers(settings.download_idle_seconds, lambda kind: metrics.unread.labels(kind).inc()),
-        hands=ChangeBatcher(hand_threads, apply_changes, lambda change: change.holds.close()),
-        hand_threads=hand_threads,
-        provider=_provider(settings),
+        response_buffers=response_buffers,
+        answers=ResponseRegistry(settings.download_idle_seconds, lambda kind: metrics.unread.labels(kind).inc()),
+        tree_changes=ChangeBatcher(change_threads, apply_changes, lambda change: change.holds.close()),
+        change_threads=change_threads,
+        provider=_open_provider(settings),
         provider_threads=ThreadPoolExecutor(PROVIDER_THREADS, "provider"),
         workers_ready=workers_ready,
     )
 
 
-def _provider(settings: Settings) -> OidcProvider | None:
+def _open_provider(settings: Settings) -> OidcProvider | None:
     """The provider of logins; its libraries are loaded where there is one."""
-    wanted = settings.oidc
-    if wanted is None:
+    oidc_settings = settings.oidc
+    if oidc_settings is None:
         return None
     from scandock.access.oidc import OidcProvider
 
-    return OidcProvider(wanted)
+    return OidcProvider(oidc_settings)
 
 
 def server_state(request: Request) -> ServerState:
     """The site that a request is for."""
     state: State | Any = request.app.state
-    found: ServerState = state.site
+    found: ServerState = state.server
     return found

@@ -37,7 +37,7 @@ class Dialect:
     """What it has taken away in the background, behind the server's own (`services/cleaning`)."""
 
 
-def dialect_of(request: Request) -> Dialect | None:
+def get_dialect(request: Request) -> Dialect | None:
     """The dialect of the application that a request is for; None where there is none."""
     found: Dialect | None = request.app.state.dialect
     return found

@@ -49,7 +49,7 @@ async def readyz(request: Request) -> Response:
     """
     readiness = server_state(request).readiness
     checks, notes = await asyncio.gather(readiness.ask(), readiness.notes())
-    ready = all(said == "ok" for said in checks.values())
+    ready = all(message == "ok" for message in checks.values())
     answer = Ready(ready=ready, checks=checks, notes=notes or None)
     return JSONResponse(answer.to_json(), 200 if ready else 503)
 
@@ -59,11 +59,11 @@ async def readyz(request: Request) -> Response:
     responses={503: {"description": "A disk or the catalog does not answer"}},
 )  # fmt: skip
 async def metrics(request: Request) -> Response:
-    site = server_state(request)
-    checks = await site.readiness.ask()
+    server = server_state(request)
+    checks = await server.readiness.ask()
     try:
-        text = await site.metrics_look.ask(partial(site.metrics.text, checks))
-    except StillRunning as hanging:
-        said = f"A disk or the catalog has not answered for {hanging.seconds:.0f} seconds.\n"
-        return Response(said, 503, {"Retry-After": str(RETRY_SECONDS)}, "text/plain")
+        text = await server.shared_metrics.ask(partial(server.metrics.text, checks))
+    except StillRunning as error:
+        message = f"A disk or the catalog has not answered for {error.seconds:.0f} seconds.\n"
+        return Response(message, 503, {"Retry-After": str(RETRY_SECONDS)}, "text/plain")
     return Response(text, media_type=CONTENT_TYPE_LATEST)

@@ -18,9 +18,9 @@ from scandock.model.errors import ScandockError
 from scandock.services.import_events import EventWatcher, ImportEvent, can_see_event
 from scandock.services.logs import error_cause, error_location, log
 from scandock.web.deps import ServerState, server_state
-from scandock.web.server_sent import stops
+from scandock.web.server_sent_events import wait_until_stopping
 
-MOST_WAITING: Final = 2_000
+MAX_WAITING_EVENTS: Final = 2_000
 """Events that wait for a listener who does not take them; one who is further behind begins anew."""
 
 
@@ -36,16 +36,16 @@ class Listener:
         self._far: dict[str, ImportEvent] = {}
         self._read_news = asyncio.Event()
 
-    def hear(self, told: ImportEvent) -> None:
-        if not can_see_event(self.principal, told):
+    def add_event(self, event: ImportEvent) -> None:
+        if not can_see_event(self.principal, event):
             return
-        if told.number == 0:
-            self._far[told.uuid] = told
-        elif len(self._told) >= MOST_WAITING:
+        if event.number == 0:
+            self._far[event.uuid] = event
+        elif len(self._told) >= MAX_WAITING_EVENTS:
             self.lost = True
         else:
-            self._far.pop(told.uuid, None)
-            self._told.append(told)
+            self._far.pop(event.uuid, None)
+            self._told.append(event)
         self._read_news.set()
 
     async def next(self, seconds: float) -> list[ImportEvent]:
@@ -53,10 +53,10 @@ class Listener:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._read_news.wait(), seconds)
         self._read_news.clear()
-        found = [*self._told, *self._far.values()]
+        events = [*self._told, *self._far.values()]
         self._told.clear()
         self._far.clear()
-        return found
+        return events
 
     def wake(self) -> None:
         self._read_news.set()
@@ -72,60 +72,62 @@ class Listener:
 class Hub:
     """The listeners of one process. It looks while there is one, and not else."""
 
-    def __init__(self, site: ServerState) -> None:
-        self._site = site
-        self._watch = EventWatcher(site.catalog)
+    def __init__(self, server: ServerState) -> None:
+        self._server = server
+        self._watch = EventWatcher(server.catalog)
         self._listeners: set[Listener] = set()
         self._looking: asyncio.Task[None] | None = None
         self._beginning = asyncio.Lock()
 
     async def join(self, principal: Principal, proof: SavedCredentials) -> Listener:
         """Listen from now on, as long as the proof holds."""
-        one = Listener(principal, proof)
+        listener = Listener(principal, proof)
         async with self._beginning:
             if self._looking is None or self._looking.done():
-                await self._site.read(self._watch.begin)
+                await self._server.read(self._watch.begin)
                 self._looking = asyncio.ensure_future(self._look())
-            self._listeners.add(one)
-        return one
+            self._listeners.add(listener)
+        return listener
 
-    def leave(self, one: Listener) -> None:
-        self._listeners.discard(one)
+    def leave(self, listener: Listener) -> None:
+        self._listeners.discard(listener)
 
     async def _look(self) -> None:
-        found: list[ImportEvent] = []
+        events: list[ImportEvent] = []
         while self._listeners or self._beginning.locked():
-            if await stops(self._site.stopping):
+            if await wait_until_stopping(self._server.stopping):
                 break
             try:
-                found += await self._site.read(self._watch.look)
-                await self._ask_who_may()
+                events += await self._server.read(self._watch.look)
+                await self._recheck_listeners()
             except ScandockError as error:  # the catalog is away for a moment
                 log().warning("listening", code=error.code, cause=error_cause(error), where=error_location(error))
                 continue
-            for told in found:
-                for one in self._listeners:
-                    one.hear(told)
-            found.clear()
-        for one in self._listeners:
-            one.wake()
+            for event in events:
+                for listener in self._listeners:
+                    listener.add_event(event)
+            events.clear()
+        for listener in self._listeners:
+            listener.wake()
 
-    async def _ask_who_may(self) -> None:
+    async def _recheck_listeners(self) -> None:
         """Ask who may still listen, and as whom; asked behind what has happened, so that nobody hears too much."""
-        asked = list(self._listeners)
-        people = await self._site.read(reauthenticate_all, self._site.catalog, {one.proof for one in asked})
-        for one in asked:
-            if one.proof in people:
-                one.principal = people[one.proof]
+        listeners = list(self._listeners)
+        principals = await self._server.read(
+            reauthenticate_all, self._server.catalog, {listener.proof for listener in listeners}
+        )
+        for listener in listeners:
+            if listener.proof in principals:
+                listener.principal = principals[listener.proof]
             else:
-                one.end()
-                self.leave(one)
+                listener.end()
+                self.leave(listener)
 
 
-def hub_of(request: Request) -> Hub:
+def get_hub(request: Request) -> Hub:
     """The process's one, made when somebody listens for the first time."""
     state = request.app.state
-    found: Hub | None = getattr(state, "hub", None)
-    if found is None:
-        found = state.hub = Hub(server_state(request))
-    return found
+    hub: Hub | None = getattr(state, "hub", None)
+    if hub is None:
+        hub = state.hub = Hub(server_state(request))
+    return hub

@@ -21,35 +21,35 @@ MAX_VALUES: Final = request_limits.JSON_VALUES
 """Values of all objects and lists of a body: 2,000 sessions that are looked for have 8,000."""
 
 
-async def few_values(request: Request) -> None:
+async def check_json_body(request: Request) -> None:
     """A dependency of every route: the JSON body that was read has so many values and no more.
 
     Routes that read their body by themselves have none yet. Raises Usage `request_invalid`.
     """
-    check_values(vars(request).get("_json"))  # where Starlette keeps it; what a route does not take is not read
+    check_json_values(vars(request).get("_json"))  # where Starlette keeps it; what a route does not take is not read
 
 
-def check_values(body: object) -> None:
+def check_json_values(body: object) -> None:
     r"""Raise Usage `request_invalid` for a body of too many members or values, of any depth, or with half a character.
 
     JSON can write one of the two halves of a character (`\ud800`), which no database takes and no answer can repeat.
     """
-    left: list[Any] = [body]
+    pending: list[Any] = [body]
     count = 0
-    while left:
-        value = left.pop()
+    while pending:
+        value = pending.pop()
         if isinstance(value, dict) and len(value) > MAX_MEMBERS:
-            raise _many(f"an object with more than {MAX_MEMBERS:,} members")
+            raise _too_many_values(f"an object with more than {MAX_MEMBERS:,} members")
         if isinstance(value, str) and not value.isascii():
-            _whole(value)
+            _check_encodable(value)
         if isinstance(value, dict | list):
             count += len(value)
             if count > MAX_VALUES:
-                raise _many(f"more than {MAX_VALUES:,} values")
-            left += [*value, *value.values()] if isinstance(value, dict) else value
+                raise _too_many_values(f"more than {MAX_VALUES:,} values")
+            pending += [*value, *value.values()] if isinstance(value, dict) else value
 
 
-def _whole(text: str) -> None:
+def _check_encodable(text: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -58,7 +58,7 @@ def _whole(text: str) -> None:
         ) from None
 
 
-def no_json() -> Usage:
+def json_unreadable() -> Usage:
     """The error of a body that can't be read as JSON at all."""
     return RequestInvalid(
         "The body is no JSON: it is no UTF-8, is nested too deeply, or has a number that is too long.",
@@ -66,6 +66,6 @@ def no_json() -> Usage:
     )
 
 
-def _many(what: str) -> Usage:
+def _too_many_values(excess: str) -> Usage:
     remedy = "Leave out what the route does not take, or ask in parts."
-    return count_exceeded(RequestLimit.MEMBERS, RequestInvalid(f"The body has {what}.", remedy))
+    return count_exceeded(RequestLimit.MEMBERS, RequestInvalid(f"The body has {excess}.", remedy))

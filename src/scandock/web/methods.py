@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from scandock.web import urls
 
-_GET_ALONE: Final = re.compile(r"/(events|download|export|login|callback)$")
+_NO_HEAD: Final = re.compile(r"/(events|download|export|login|callback)$")
 """What never ends or is made while it is sent, leaves its line in the trail, or takes a step of a login."""
 
 
@@ -23,34 +23,34 @@ class Methods:
     def __init__(self, routes: Iterable[Any]) -> None:
         self._known: list[tuple[re.Pattern[str], set[str]]] = []
         self._own_head: list[re.Pattern[str]] = []
-        for one in routes:
-            included = getattr(one, "original_router", None)
-            for route in [one] if included is None else included.routes:
+        for entry in routes:
+            included = getattr(entry, "original_router", None)
+            for route in [entry] if included is None else included.routes:
                 methods = set(route.methods or ())
                 if "HEAD" in methods:
                     self._own_head.append(route.path_regex)
-                elif "GET" in methods and not _GET_ALONE.search(route.path):
+                elif "GET" in methods and not _NO_HEAD.search(route.path):
                     methods.add("HEAD")
                 self._known.append((route.path_regex, methods))
 
-    def of(self, scope: Scope) -> list[str]:
+    def allowed(self, scope: Scope) -> list[str]:
         """All that the address of a request takes."""
-        path = _path(scope)
-        return sorted({method for known, methods in self._known if known.match(path) for method in methods})
+        path = _route_path(scope)
+        return sorted({method for pattern, methods in self._known if pattern.match(path) for method in methods})
 
     def is_head_of_get(self, scope: Scope) -> bool:
         """Whether a request is a HEAD that no route answers by itself, but one of GET can."""
         if scope["type"] != "http" or scope["method"] != "HEAD":
             return False
-        path = _path(scope)
-        return not any(known.match(path) for known in self._own_head) and "HEAD" in self.of(scope)
+        path = _route_path(scope)
+        return not any(pattern.match(path) for pattern in self._own_head) and "HEAD" in self.allowed(scope)
 
 
-def _path(scope: Scope) -> str:
+def _route_path(scope: Scope) -> str:
     return urls.below_root(scope, scope["path"]) or urls.HOME
 
 
-class Heads:
+class HeadMethod:
     """Answers HEAD as GET, without the body."""
 
     def __init__(self, app: ASGIApp, methods: Methods) -> None:
@@ -61,18 +61,18 @@ class Heads:
         if not self._methods.is_head_of_get(scope):
             await self._app(scope, receive, send)
             return
-        ended = False
+        has_ended = False
 
         async def hear() -> Message:
-            return {"type": "http.disconnect"} if ended else await receive()
+            return {"type": "http.disconnect"} if has_ended else await receive()
 
         async def answer(message: Message) -> None:
-            nonlocal ended
+            nonlocal has_ended
             scope["method"] = "HEAD"  # the server below goes by it, and sends no body
             if message["type"] == "http.response.start":
                 await send(message)
-            elif not ended:
-                ended = True
+            elif not has_ended:
+                has_ended = True
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
 
         scope["method"] = "GET"

@@ -56,8 +56,8 @@ class GaugeMetric(Metric):
         if isinstance(value, (int, float)):
             family.add_metric([], value)
         else:
-            for label, one in value.items():
-                family.add_metric([label], one)
+            for label, label_value in value.items():
+                family.add_metric([label], label_value)
         return family
 
 

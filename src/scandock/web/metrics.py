@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from scandock.store.local import LocalStore
 
-LOOKED_BACK_MS: Final = 60_000
+LOOKBACK_MS: Final = 60_000
 _DELIVERED: Final = ("waiting", "sent", "failed")
 
 
@@ -62,18 +62,18 @@ class Metrics:
         self.received = table.RECEIVED_BYTES.make(self.registry)
         self.space_refused = table.SPACE_REFUSED.make(self.registry)
         self.broken = table.UPLOADS_BROKEN.make(self.registry)
-        for why in ("disk", "account"):
-            self.space_refused.labels(why)
-        for by in ("size", "deadline"):
-            self.bodies_refused.labels(by)
-        self._outcomes = Outcomes(catalog, self.registry)
+        for reason in ("disk", "account"):
+            self.space_refused.labels(reason)
+        for limit_kind in ("size", "deadline"):
+            self.bodies_refused.labels(limit_kind)
+        self._outcomes = OutcomeCounter(catalog, self.registry)
         figures = worker or WorkerFigures()
-        self._found = _Found(
+        self._found = _CollectedFamilies(
             self._ready,
             lambda: self._read_catalog(catalog),
-            lambda: free_space(store),
+            lambda: free_space_metrics(store),
             lambda: worker_metrics(figures),
-            limits,
+            limit_metrics,
         )
         self.registry.register(self._found)
 
@@ -85,27 +85,27 @@ class Metrics:
             return generate_latest(self.registry)
 
     def _ready(self) -> Iterable[Family]:
-        yield table.READY.family({check: float(said == "ok") for check, said in self._checks.items()})
+        yield table.READY.family({check: float(message == "ok") for check, message in self._checks.items()})
 
     def _read_catalog(self, catalog: Catalog) -> list[Family]:
         """What the catalog knows, or that it could not be read."""
-        found: list[Family] = []
+        families: list[Family] = []
         try:
             self._outcomes.count()
             with catalog.read() as connection:
-                found.extend(catalog_metrics(catalog, connection))
-            found.append(table.DELETIONS_HELD.family(float(bool(read_clock_state(catalog).why))))
+                families.extend(catalog_metrics(catalog, connection))
+            families.append(table.DELETIONS_HELD.family(float(bool(read_clock_state(catalog).why))))
         except Fault:
-            found.clear()
+            families.clear()
         return [
-            *found,
-            table.CATALOG_READ.family(float(bool(found))),
+            *families,
+            table.CATALOG_READ.family(float(bool(families))),
             table.CATALOG_DAMAGED.family(float(bool(catalog.damaged))),
             table.CATALOG_WAITING.family(catalog.waiting),
         ]
 
 
-class _Found(Collector):
+class _CollectedFamilies(Collector):
     """What is found whenever somebody asks, in the order in which `sources` give it."""
 
     def __init__(self, *sources: Callable[[], Iterable[Family]]) -> None:
@@ -119,23 +119,25 @@ class _Found(Collector):
         return self._families
 
 
-def limits() -> Iterable[Family]:
+def limit_metrics() -> Iterable[Family]:
     """What is counted where it is refused."""
     yield table.ACCOUNT_LIMITS.family({limit.value: times for limit, times in limit_counts(AccountLimit).items()})
-    yield table.LIMITS_REFUSED.family({asked.value: times for asked, times in limit_counts(RequestLimit).items()})
+    yield table.LIMITS_REFUSED.family(
+        {request_limit.value: times for request_limit, times in limit_counts(RequestLimit).items()}
+    )
 
 
-def free_space(store: LocalStore) -> Iterable[Family]:
+def free_space_metrics(store: LocalStore) -> Iterable[Family]:
     """How much room there is wherever files are written; nothing of a place that does not answer."""
     places = store.rooms()
-    yield table.FREE_BYTES.family({name: room.bytes for name, room in places.items()})
-    yield table.FREE_FILES.family({name: room.files for name, room in places.items() if room.files is not None})
+    yield table.FREE_BYTES.family({name: free.bytes for name, free in places.items()})
+    yield table.FREE_FILES.family({name: free.files for name, free in places.items() if free.files is not None})
 
 
 def worker_metrics(worker: WorkerFigures) -> Iterable[Family]:
     """What the worker counts."""
     yield table.SLOTS.family({"all": worker.slots.all, "used": worker.slots.used})
-    yield table.ATTEMPTS.family({end.value: count for end, count in worker.attempts.items()})
+    yield table.ATTEMPTS.family({attempt_end.value: count for attempt_end, count in worker.attempts.items()})
     yield table.LEASES_LOST.family({loss.value: count for loss, count in worker.lost_leases.items()})
 
 
@@ -155,8 +157,8 @@ def _queue_metrics(catalog: Catalog, connection: Connection) -> Iterable[Family]
     states = connection.execute(
         select(upload.c.state, count).where(upload.c.state.in_(UNFINISHED)).group_by(upload.c.state)
     )
-    waiting = {row.state: row.n for row in states}
-    yield table.QUEUE_LENGTH.family({state.value: waiting.get(state.value, 0) for state in UNFINISHED})
+    upload_counts = {row.state: row.n for row in states}
+    yield table.QUEUE_LENGTH.family({state.value: upload_counts.get(state.value, 0) for state in UNFINISHED})
     accepted = connection.execute(
         select(func.min(reception.c.accepted))
         .join(upload, upload.c.id == reception.c.upload_id)
@@ -165,9 +167,9 @@ def _queue_metrics(catalog: Catalog, connection: Connection) -> Iterable[Family]
     yield table.QUEUE_OLDEST.family(_seconds_since(accepted, _now(catalog, connection)))
     stopped = connection.execute(select(upload.c.code, count).where(is_waiting()).group_by(upload.c.code))
     yield table.IMPORTS_WAITING.family({row.code: row.n for row in stopped})
-    sent = connection.execute(select(delivery.c.state, count).group_by(delivery.c.state))
-    delivered = {row.state: row.n for row in sent}
-    yield table.DELIVERIES.family({state: delivered.get(state, 0) for state in _DELIVERED})
+    delivery_rows = connection.execute(select(delivery.c.state, count).group_by(delivery.c.state))
+    count_by_state = {row.state: row.n for row in delivery_rows}
+    yield table.DELIVERIES.family({state: count_by_state.get(state, 0) for state in _DELIVERED})
 
 
 def _upload_metrics(catalog: Catalog, connection: Connection) -> Iterable[Family]:
@@ -197,7 +199,7 @@ def _seconds_since(moment: int | None, now: int) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class _Ended:
+class _EndedImport:
     """An import that has ended."""
 
     upload_id: int
@@ -207,7 +209,7 @@ class _Ended:
     report: str
 
 
-class Outcomes:
+class OutcomeCounter:
     """Counts the imports that end, each once, by what the catalog says of them."""
 
     def __init__(self, catalog: Catalog, registry: CollectorRegistry) -> None:
@@ -223,31 +225,33 @@ class Outcomes:
 
     def count(self) -> None:
         """Count those that have ended since the last time. Fault where the catalog can't be read."""
-        before = self._since
+        previous_since = self._since
         with self._catalog.read() as connection:
             now = _now(self._catalog, connection)
-            if before > now:  # the clock was ahead and has been set back
-                self._since = now - LOOKED_BACK_MS
+            if previous_since > now:  # the clock was ahead and has been set back
+                self._since = now - LOOKBACK_MS
             rows = connection.execute(
                 select(upload.c.id, upload.c.state, upload.c.finished, upload.c.attempt, upload.c.report).where(
                     upload.c.state.in_(FINAL), upload.c.finished >= self._since
                 )
             ).all()
         latest = self._since
-        for ended in (_Ended(*row) for row in rows):
-            key = (ended.upload_id, ended.finished)
+        for ended_import in (_EndedImport(*row) for row in rows):
+            key = (ended_import.upload_id, ended_import.finished)
             if key not in self._seen:
                 self._seen.add(key)
-                if now < ended.finished < before:
+                if now < ended_import.finished < previous_since:
                     continue  # of when the clock was ahead: it was counted then, and is forgotten
-                latest = max(latest, ended.finished)
-                self._count_one(ended)
+                latest = max(latest, ended_import.finished)
+                self._count_one(ended_import)
         # an outcome may become visible a little after a later one: look back a minute, and forget what is older
-        self._since = max(self._since, min(latest, now) - LOOKED_BACK_MS)
-        self._seen = {seen for seen in self._seen if seen[1] >= self._since}
+        self._since = max(self._since, min(latest, now) - LOOKBACK_MS)
+        self._seen = {seen_key for seen_key in self._seen if seen_key[1] >= self._since}
 
-    def _count_one(self, ended: _Ended) -> None:
-        self._outcomes.labels(ended.state).inc()
-        self._attempts.observe(ended.attempt)
-        for stage, seconds in (json.loads(ended.report).get("seconds", {}) if ended.report else {}).items():
+    def _count_one(self, ended_import: _EndedImport) -> None:
+        self._outcomes.labels(ended_import.state).inc()
+        self._attempts.observe(ended_import.attempt)
+        for stage, seconds in (
+            json.loads(ended_import.report).get("seconds", {}) if ended_import.report else {}
+        ).items():
             self._stages.labels(stage).observe(float(seconds))

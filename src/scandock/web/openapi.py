@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from scandock.web import urls
 from scandock.web.description import changes, pictures
 from scandock.web.description.access import SCHEMES, security_of
-from scandock.web.description.answers import ANSWERS
+from scandock.web.description.responses import ANSWERS
 from scandock.web.description.uploads import BODIES, SENT, TOLD
 from scandock.web.problems import MEDIA_TYPE
 
@@ -39,9 +39,11 @@ _OTHERS: Final = ("HTTPValidationError", "ValidationError")
 """What FastAPI says of requests that are not well formed, and this server does not answer."""
 
 
-def binary(*media_types: str) -> dict[int | str, dict[str, Any]]:
+def binary_response(*media_types: str) -> dict[int | str, dict[str, Any]]:
     """What a route that answers with a body of these types says of it."""
-    return {200: {"content": {one: {"schema": {"type": "string", "format": "binary"}} for one in media_types}}}
+    return {
+        200: {"content": {media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in media_types}}
+    }
 
 
 def install(app: FastAPI) -> None:
@@ -54,7 +56,7 @@ def install(app: FastAPI) -> None:
         schema = generated()
         for path, operations in schema["paths"].items():
             for method, operation in operations.items():
-                _complete(method.upper(), path, operation)
+                _complete_operation(method.upper(), path, operation)
         components = schema.setdefault("components", {})
         components["securitySchemes"] = SCHEMES
         schemas = components.setdefault("schemas", {})
@@ -66,26 +68,30 @@ def install(app: FastAPI) -> None:
     app.openapi = described  # type: ignore[method-assign]
 
 
-def _complete(method: str, path: str, operation: dict[str, Any]) -> None:
+def _complete_operation(method: str, path: str, operation: dict[str, Any]) -> None:
     """Say of an operation what it answers, what it reads for itself, and who may ask."""
-    where = (method, path)
+    route_key = (method, path)
     answers = operation["responses"]
     answers.pop("422", None)
-    good = answers[next(one for one in answers if one[:1] in "23")]
-    if where in ANSWERS:
-        good["content"] = {"application/json": {"schema": ANSWERS[where]}}
-    headers = {**good.get("headers", {}), **(_LINK if _has_pages(where, operation) else {}), **TOLD.get(where, {})}
+    success = answers[next(status for status in answers if status[:1] in "23")]
+    if route_key in ANSWERS:
+        success["content"] = {"application/json": {"schema": ANSWERS[route_key]}}
+    headers = {
+        **success.get("headers", {}),
+        **(_LINK if _has_pages(route_key, operation) else {}),
+        **TOLD.get(route_key, {}),
+    }
     if headers:
-        good["headers"] = headers
-    if where in SENT:
-        operation["parameters"] = [*operation.get("parameters", ()), *SENT[where]]
-    if where in BODIES:
-        operation["requestBody"] = BODIES[where]
+        success["headers"] = headers
+    if route_key in SENT:
+        operation["parameters"] = [*operation.get("parameters", ()), *SENT[route_key]]
+    if route_key in BODIES:
+        operation["requestBody"] = BODIES[route_key]
     operation["security"] = security_of(method, path)
     answers["default"] = _ANSWER
 
 
-def _has_pages(where: tuple[str, str], operation: dict[str, Any]) -> bool:
+def _has_pages(route_key: tuple[str, str], operation: dict[str, Any]) -> bool:
     """Whether an operation lists by pages, and says in Link where the next one is."""
-    takes_cursor = any(one["name"] == "cursor" for one in operation.get("parameters", ()))
-    return where[0] == "GET" and takes_cursor and where[1] not in _UNLINKED
+    takes_cursor = any(parameter["name"] == "cursor" for parameter in operation.get("parameters", ()))
+    return route_key[0] == "GET" and takes_cursor and route_key[1] not in _UNLINKED

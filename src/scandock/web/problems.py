@@ -30,11 +30,11 @@ MAX_WORDS: Final = 200
 
 def request_id_of(scope: Scope) -> str:
     """The id of a request, as it was brought along or made."""
-    found: str = scope.get("state", {}).get("request_id", "")
-    return found
+    request_id: str = scope.get("state", {}).get("request_id", "")
+    return request_id
 
 
-def problem(
+def problem_response(
     request: Request,
     status: int,
     code: str,
@@ -42,14 +42,14 @@ def problem(
     remedy: str = "",
     *,
     headers: dict[str, str] | None = None,
-    **more: Any,  # noqa: ANN401  what a code has to say besides
+    **members: Any,  # noqa: ANN401  what a code has to say besides
 ) -> Response:
     """The answer of an error."""
-    body = written(status, code, detail, remedy, request_id_of(request.scope), **more)
+    body = problem_json(status, code, detail, remedy, request_id_of(request.scope), **members)
     return Response(body, status, headers, MEDIA_TYPE)
 
 
-def written(status: int, code: str, detail: str, remedy: str, request_id: str, **more: Any) -> str:  # noqa: ANN401
+def problem_json(status: int, code: str, detail: str, remedy: str, request_id: str, **members: Any) -> str:  # noqa: ANN401
     """Its body, JSON."""
     body = {
         "type": f"urn:scandock:problem:{code}",
@@ -59,18 +59,18 @@ def written(status: int, code: str, detail: str, remedy: str, request_id: str, *
         "detail": detail,
         "remedy": remedy,
         "request_id": request_id,
-        **more,
+        **members,
     }
     return json.dumps(body)
 
 
 def retry_after(error: ScandockError) -> dict[str, str]:
     """The header that says when to try again, where that helps."""
-    again = hasattr(error, "retry_after") or error.STATUS in (429, 503)
-    return {"Retry-After": str(getattr(error, "retry_after", RETRY_SECONDS))} if again else {}
+    is_worth_retrying = hasattr(error, "retry_after") or error.STATUS in (429, 503)
+    return {"Retry-After": str(getattr(error, "retry_after", RETRY_SECONDS))} if is_worth_retrying else {}
 
 
-def told(request: Request, error: ScandockError) -> Response:
+def error_response(request: Request, error: ScandockError) -> Response:
     """The answer of one of the project's own errors."""
     status = error.STATUS
     headers = {}
@@ -79,11 +79,11 @@ def told(request: Request, error: ScandockError) -> Response:
     headers.update(retry_after(error))
     if error.code == "tus_version":
         headers["Tus-Version"] = "1.0.0"
-    note(error)
-    return problem(request, status, error.code, error.message, error.remedy, headers=headers)
+    log_error(error)
+    return problem_response(request, status, error.code, error.message, error.remedy, headers=headers)
 
 
-def note(error: ScandockError) -> None:
+def log_error(error: ScandockError) -> None:
     """Log an error that is answered, where it is the machine's and not the client's.
 
     Space that was refused before anything was written is a plain answer of a door, however often somebody asks: a
@@ -97,55 +97,59 @@ def note(error: ScandockError) -> None:
         log().error("fault", code=error.code, cause=error_cause(error), where=error_location(error))
 
 
-async def own_problem(request: Request, error: Exception) -> Response:
+async def handle_scandock_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ScandockError)
-    return told(request, error)
+    return error_response(request, error)
 
 
-async def http_problem(request: Request, error: Exception) -> Response:
+async def handle_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     status = error.status_code
-    codes = {made.STATUS: made.CODE for made in (NotFound, MethodNotAllowed)}
+    codes = {error_class.STATUS: error_class.CODE for error_class in (NotFound, MethodNotAllowed)}
     detail = {
         404: "There is nothing of that name, or you may not know of it.",
         405: f"{request.method} is not possible here.",
     }.get(status, str(error.detail))
     headers = dict(error.headers or {})
     if status == HTTPStatus.METHOD_NOT_ALLOWED:
-        headers["Allow"] = ", ".join(request.app.state.methods.of(request.scope))
+        headers["Allow"] = ", ".join(request.app.state.methods.allowed(request.scope))
     remedy = f"Possible are {headers['Allow']}." if headers.get("Allow") else "Check the address."
-    return problem(request, status, codes.get(status, RequestInvalid.CODE), detail, remedy, headers=headers)
+    return problem_response(request, status, codes.get(status, RequestInvalid.CODE), detail, remedy, headers=headers)
 
 
-async def _invalid(request: Request, error: Exception) -> Response:
+async def _handle_validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    found = error.errors()[:MAX_ERRORS]
+    raw_errors = error.errors()[:MAX_ERRORS]
     errors = [
-        {"where": ".".join(_short(str(part)) for part in one["loc"]), "what": _short(str(one["msg"]))} for one in found
+        {"where": ".".join(_shorten(str(part)) for part in each_error["loc"]), "what": _shorten(str(each_error["msg"]))}
+        for each_error in raw_errors
     ]
-    detail = _broken_json(error) or "; ".join(f"{one['where']}: {one['what']}" for one in errors[:5]) + "."
-    return problem(
+    detail = (
+        _json_error_detail(error)
+        or "; ".join(f"{each_error['where']}: {each_error['what']}" for each_error in errors[:5]) + "."
+    )
+    return problem_response(
         request, FieldsInvalid.STATUS, FieldsInvalid.CODE, detail, "See the description of the API.", errors=errors
     )
 
 
-def _short(text: str) -> str:
+def _shorten(text: str) -> str:
     return text if len(text) <= MAX_WORDS else f"{text[:MAX_WORDS]}..."
 
 
-def _broken_json(error: RequestValidationError) -> str:
+def _json_error_detail(error: RequestValidationError) -> str:
     """Where a body stops being JSON; empty where it is some."""
-    for one in error.errors()[:1]:
-        if one["type"] == "json_invalid":
-            why = str(one.get("ctx", {}).get("error", "it can't be read")).rstrip(".")
-            return f"The body is no JSON: {why}, at character {one['loc'][-1]}."
+    for each_error in error.errors()[:1]:
+        if each_error["type"] == "json_invalid":
+            reason = str(each_error.get("ctx", {}).get("error", "it can't be read")).rstrip(".")
+            return f"The body is no JSON: {reason}, at character {each_error['loc'][-1]}."
     return ""
 
 
-def unexpected(request: Request, error: Exception) -> Response:
+def internal_error_response(request: Request, error: Exception) -> Response:
     """The answer where nobody foresaw the error; what it says stays in the log."""
     log().error("unexpected", error=type(error).__name__, where=error_location(error))
-    return problem(
+    return problem_response(
         request,
         500,
         InternalFault.CODE,
@@ -155,7 +159,7 @@ def unexpected(request: Request, error: Exception) -> Response:
 
 
 def install(app: FastAPI) -> None:
-    """Let every error that is foreseen be answered as a problem; `request_ids.Around` sees to the others."""
-    app.add_exception_handler(ScandockError, own_problem)
-    app.add_exception_handler(HTTPException, http_problem)
-    app.add_exception_handler(RequestValidationError, _invalid)
+    """Let every error that is foreseen be answered as a problem; `request_ids.RequestMiddleware` sees to the others."""
+    app.add_exception_handler(ScandockError, handle_scandock_error)
+    app.add_exception_handler(HTTPException, handle_http_error)
+    app.add_exception_handler(RequestValidationError, _handle_validation_error)

@@ -37,25 +37,25 @@ def main(words: list[str]) -> None:
         from scandock.services.logs import configure_logging, error_cause
         from scandock.services.settings import load_settings
         from scandock.web.app import create_app
-        from scandock.web.connections import make_room
+        from scandock.web.connections import raise_descriptor_limit
         from scandock.web.deps import open_server_state
         from scandock.workers.liveness import WorkerLiveness
 
         settings = load_settings()
         log = configure_logging("web", settings.log_level)
-        make_room(settings.max_connections)
+        raise_descriptor_limit(settings.max_connections)
         worker = WorkerLiveness(int(liveness))
         try:
-            site = open_server_state(data, settings, worker.trouble, worker.figures)
+            server = open_server_state(data, settings, worker.trouble, worker.figures)
         except Fault as fault:  # of disk or catalog: its supervisor tries again
             log.error("web can't begin", code=fault.code, why=OUTAGES.get(fault.code), cause=error_cause(fault))
             sys.exit(1)
-        app = create_app(data, settings, opened=site)
+        app = create_app(data, settings, state=server)
     with socket.socket(fileno=int(fd)) as listening:
-        uvicorn.Server(config_of(app, settings)).run(sockets=[listening])
+        uvicorn.Server(server_config(app, settings)).run(sockets=[listening])
 
 
-def config_of(app: FastAPI, settings: Settings) -> uvicorn.Config:
+def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
     """How the application is served; who the client is, only trusted proxies may say."""
     import uvicorn
 

@@ -21,11 +21,11 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from scandock.model import request_limits
 from scandock.model.errors import ScandockError
 from scandock.services.logs import log
-from scandock.web.connections import Connections, Crowded
+from scandock.web.connections import Connections, TooManyConnections
 from scandock.web.errors import AddressTooLong, HeadLate, HeadTooLong, RequestUnreadable, ServerFull
-from scandock.web.problems import MEDIA_TYPE, RETRY_SECONDS, written
+from scandock.web.problems import MEDIA_TYPE, RETRY_SECONDS, problem_json
 from scandock.web.request_ids import HEADERS
-from scandock.web.sending import TRANSPORT
+from scandock.web.response_sending import TRANSPORT
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application
@@ -69,8 +69,8 @@ class Closing:
 class BoundedProtocol(HttpToolsProtocol):
     """One connection. See `connections.Bounds` for what it may take."""
 
-    def __init__(self, *args: Any, connections: Connections, **more: Any) -> None:  # noqa: ANN401  uvicorn's own
-        super().__init__(*args, **more)
+    def __init__(self, *args: Any, connections: Connections, **options: Any) -> None:  # noqa: ANN401  uvicorn's own
+        super().__init__(*args, **options)
         self._all = connections
         self._raw: asyncio.Transport
         self._address: str | None = None
@@ -109,11 +109,11 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.client is not None:
             self.client = (_unmapped(self.client[0]), self.client[1])
             self._address = self._all.address_of(self.client[0])
-        refused = self._all.open(self, self._address)
-        if not refused:
+        refusal = self._all.open(self, self._address)
+        if not refusal:
             self._await_head()
             return
-        self._say(Crowded(self._all.bounds.per_address) if refused == "address" else ServerFull(), refused)
+        self._say(TooManyConnections(self._all.bounds.per_address) if refusal == "address" else ServerFull(), refusal)
         self.ending = True
         self._raw.close()  # at once: to linger takes the room that there is none of
 
@@ -152,7 +152,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         if self._raw.is_closing():
             return
-        self._all.rest(self)
+        self._all.set_idle(self)
         self.flow.resume_reading()
         self._raw.write_eof()
         self._timer = self.loop.call_later(self._all.bounds.linger_seconds, self._raw.abort)
@@ -164,15 +164,15 @@ class BoundedProtocol(HttpToolsProtocol):
             self._discard(len(data))
             return
         data, self._later = self._later + data if self._later else data, b""
-        at = 0
-        while at < len(data):
+        position = 0
+        while position < len(data):
             if len(self.pipeline) > PIPELINED or sum(self._ahead) > self._all.bounds.head_bytes:
-                self._look_later(data[at:])
+                self._look_later(data[position:])
                 return
             size = self._next_size()
-            if not self._feed(data[at : at + size]):
+            if not self._feed(data[position : position + size]):
                 return
-            at += size
+            position += size
         self._count_head()
 
     def _next_size(self) -> int:
@@ -195,13 +195,13 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._all.wait(self, self._address):
             self._await_head()
         else:
-            self._refuse("address", Crowded(self._all.bounds.per_address))
+            self._refuse("address", TooManyConnections(self._all.bounds.per_address))
 
     def _is_answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
 
-    def _discard(self, many: int) -> None:
-        self._discarded += many
+    def _discard(self, count: int) -> None:
+        self._discarded += count
         if self._discarded > DISCARD_BYTES:
             self.flow.pause_reading()
 
@@ -235,14 +235,14 @@ class BoundedProtocol(HttpToolsProtocol):
         """
         try:
             self.parser.feed_data(piece)
-        except httptools.HttpParserUpgrade as offer:
+        except httptools.HttpParserUpgrade as upgrade:
             head, self._as_plain = self._as_plain, b""
             if not head:
                 raise httptools.HttpParserError("CONNECT") from None
             self.parser = httptools.HttpRequestParser(self)
             self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
             self.parser.feed_data(head)
-            self.parser.feed_data(piece[offer.args[0] :])
+            self.parser.feed_data(piece[upgrade.args[0] :])
 
     def on_message_begin(self) -> None:
         self._unset_keepalive_if_required()
@@ -274,7 +274,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._awaited = False
             self._stop_timer()
         self._unset_keepalive_if_required()
-        self._all.work(self)
+        self._all.complete_head(self)
         queued = len(self.pipeline)
         super().on_headers_complete()
         if len(self.pipeline) > queued:
@@ -300,7 +300,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
             )
-            self._all.rest(self)
+            self._all.set_idle(self)
 
     def on_response_complete(self) -> None:
         queued = len(self.pipeline)
@@ -312,7 +312,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.timeout_keep_alive_task is None or self.ending:  # the next request of several is answered now
             return
         if not self._in_message:
-            self._all.rest(self)
+            self._all.set_idle(self)
             return
         self._unset_keepalive_if_required()
         if self._in_head:
@@ -354,21 +354,21 @@ class BoundedProtocol(HttpToolsProtocol):
         long_url = len(self.url) * 2 > self._all.bounds.head_bytes
         self._refuse("head_bytes", _too_long(self._all.bounds.head_bytes, self.url, long_url))
 
-    def _refuse(self, why: str, error: ScandockError) -> None:
+    def _refuse(self, reason: str, error: ScandockError) -> None:
         """Answer in place of the application, and close. Within another answer nothing can be said."""
         if self._is_answering():
-            self._cut(why)
+            self._cut(reason)
             return
-        self._say(error, why)
+        self._say(error, reason)
         self._linger()
 
-    def _say(self, error: ScandockError, why: str) -> None:
-        self._all.refused(why)
+    def _say(self, error: ScandockError, reason: str) -> None:
+        self._all.refused(reason)
         log().info("refused", code=error.code, status=error.STATUS)
         self._raw.write(_answer(error.STATUS, error))
 
-    def _cut(self, why: str) -> None:
-        self._all.refused(why)
+    def _cut(self, reason: str) -> None:
+        self._all.refused(reason)
         self.ending = True
         self._raw.abort()
 
@@ -376,30 +376,32 @@ class BoundedProtocol(HttpToolsProtocol):
 def _unmapped(host: str) -> str:
     """A peer's address, of IPv4 as itself where a socket of IPv6 took the connection: so proxies are named."""
     try:
-        mapped = ipaddress.IPv6Address(host).ipv4_mapped
+        ipv4 = ipaddress.IPv6Address(host).ipv4_mapped
     except ValueError:
         return host
-    return host if mapped is None else str(mapped)
+    return host if ipv4 is None else str(ipv4)
 
 
 def _length(headers: Sequence[tuple[bytes, bytes]]) -> int | None:
     """How long a body will be; None where that is not told."""
-    said = next((value for name, value in headers if name == b"content-length"), None)
-    return int(said) if said is not None and said.isdigit() else None
+    stated_length = next((value for name, value in headers if name == b"content-length"), None)
+    return int(stated_length) if stated_length is not None and stated_length.isdigit() else None
 
 
 def _without_offer(method: bytes, url: bytes, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
     """The head of a request, without what offers another protocol; nothing of CONNECT, which is no offer."""
     if method == b"CONNECT":
         return b""
-    kept = [(name, value) for name, value in headers if name not in {b"upgrade", b"connection", b"http2-settings"}]
-    lines = [b"%s: %s\r\n" % one for one in kept]
+    kept_headers = [
+        (name, value) for name, value in headers if name not in {b"upgrade", b"connection", b"http2-settings"}
+    ]
+    lines = [b"%s: %s\r\n" % header for header in kept_headers]
     return b"".join([method, b" ", url, b" HTTP/1.1\r\n", *lines, b"\r\n"])
 
 
 def _answer(status: int, error: ScandockError) -> bytes:
     request_id = secrets.token_hex(8)
-    body = written(status, error.code, error.message, error.remedy, request_id).encode()
+    body = problem_json(status, error.code, error.message, error.remedy, request_id).encode()
     headers = {**HEADERS, "X-Request-Id": request_id, "Content-Type": MEDIA_TYPE, "Content-Length": str(len(body))}
     if status in (429, 503):
         headers["Retry-After"] = str(RETRY_SECONDS)
@@ -407,8 +409,8 @@ def _answer(status: int, error: ScandockError) -> bytes:
     return "\r\n".join([*lines, "Connection: close", "", ""]).encode("latin-1") + body
 
 
-def _too_long(most: int, url: bytes, long_url: bool) -> ScandockError:
-    what = "address is" if long_url else "request's headers are"
+def _too_long(max_bytes: int, url: bytes, long_url: bool) -> ScandockError:
+    subject = "address is" if long_url else "request's headers are"
     if b"mapping=" in url:
         remedy = "Send the mapping as a field of a multipart body, or with PUT to /api/v1/uploads/{id}/mapping."
     elif long_url:
@@ -416,8 +418,8 @@ def _too_long(most: int, url: bytes, long_url: bool) -> ScandockError:
     else:
         remedy = "Send fewer or shorter headers; a browser's cookies of this site can be deleted."
     kind = AddressTooLong if long_url else HeadTooLong
-    return kind(f"The {what} longer than the {most:,} bytes that are read.", remedy)
+    return kind(f"The {subject} longer than the {max_bytes:,} bytes that are read.", remedy)
 
 
-def _too_many(most: int) -> ScandockError:
-    return HeadTooLong(f"The request has more than {most:,} headers.", "Send fewer.")
+def _too_many(max_headers: int) -> ScandockError:
+    return HeadTooLong(f"The request has more than {max_headers:,} headers.", "Send fewer.")

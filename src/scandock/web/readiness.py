@@ -32,19 +32,19 @@ HANGS: Final = "hangs"
 _WHY: Final = {**OUTAGES, HANGS: "it does not answer"}
 
 
-class Check:
+class ReadinessCheck:
     """One part, and what is known of it."""
 
     def __init__(
-        self, name: str, look: Callable[[], str], clock: Callable[[], float] = time.monotonic, *, is_note: bool = False
+        self, name: str, check: Callable[[], str], clock: Callable[[], float] = time.monotonic, *, is_note: bool = False
     ) -> None:
-        """`look` gives what is the matter, or nothing; ScandockError is what is the matter, too.
+        """`check` gives what is the matter, or nothing; ScandockError is what is the matter, too.
 
         A note is told where `/readyz` is asked, and not in the log: what it is about has lines of its own.
         """
         self._is_note = is_note
         self._name = name
-        self._look = look
+        self._look = check
         self._clock = clock
         self._shared: SharedCall[str] = SharedCall(f"ready {name}", clock)
         self._last = float("-inf"), ""
@@ -57,31 +57,31 @@ class Check:
     async def ask(self) -> str:
         """`ok`, or what is the matter."""
         last = self._last
-        at, said = last
-        if self._clock() - at < FRESH_SECONDS:
-            return said
+        checked_at, message = last
+        if self._clock() - checked_at < FRESH_SECONDS:
+            return message
         try:
             return await self._shared.ask(self._tell)
-        except StillRunning as hanging:
+        except StillRunning as error:
             with self._saying:
                 if self._last is not last:  # it ended just now
                     return self._last[1]
                 self._log(HANGS)
-            return f"has not answered for {hanging.seconds:.0f} seconds"
+            return f"has not answered for {error.seconds:.0f} seconds"
 
     def _tell(self) -> str:
         code = ""
         try:
-            said = self._look() or "ok"
+            message = self._look() or "ok"
         except ScandockError as error:
-            said, code = f"{error.message} {error.remedy}".rstrip(), error.code
+            message, code = f"{error.message} {error.remedy}".rstrip(), error.code
         except Exception as error:  # noqa: BLE001  whatever it is, it is not ready
             log().error("unexpected", cause=error_cause(error), where=error_location(error))
-            said = "An unexpected error; the log tells where."
+            message = "An unexpected error; the log tells where."
         with self._saying:
-            self._log(code or ("" if said == "ok" else self._name))
-            self._last = self._clock(), said
-        return said
+            self._log(code or ("" if message == "ok" else self._name))
+            self._last = self._clock(), message
+        return message
 
     def _log(self, code: str) -> None:
         """Tell of a change, once: probes ask every few seconds."""
@@ -101,34 +101,34 @@ class Readiness:
     """The checks of a site; and what people should know of one that is ready all the same."""
 
     def __init__(self, checks: Mapping[str, Callable[[], str]], notes: Mapping[str, Callable[[], str]]) -> None:
-        self._checks = {name: Check(name, look) for name, look in checks.items()}
-        self._notes = {name: Check(name, look, is_note=True) for name, look in notes.items()}
+        self._checks = {name: ReadinessCheck(name, check) for name, check in checks.items()}
+        self._notes = {name: ReadinessCheck(name, check, is_note=True) for name, check in notes.items()}
 
     async def ask(self) -> dict[str, str]:
         """What each says."""
-        return await _ask(self._checks)
+        return await _run_checks(self._checks)
 
     async def notes(self) -> dict[str, str]:
         """What each has to say, where it is anything."""
-        return {name: said for name, said in (await _ask(self._notes)).items() if said != "ok"}
+        return {name: message for name, message in (await _run_checks(self._notes)).items() if message != "ok"}
 
     def close(self) -> None:
         for check in (*self._checks.values(), *self._notes.values()):
             check.close()
 
 
-async def _ask(checks: Mapping[str, Check]) -> dict[str, str]:
-    said = await asyncio.gather(*(check.ask() for check in checks.values()))
-    return dict(zip(checks, said, strict=True))
+async def _run_checks(checks: Mapping[str, ReadinessCheck]) -> dict[str, str]:
+    messages = await asyncio.gather(*(check.ask() for check in checks.values()))
+    return dict(zip(checks, messages, strict=True))
 
 
-def write_to(catalog: Catalog) -> str:
+def check_catalog(catalog: Catalog) -> str:
     """Whether rows get where they belong."""
     catalog.try_writing(LOCK_SECONDS)
     return f"{catalog.damaged} {DAMAGED_REMEDY}" if catalog.damaged else ""
 
 
-def clock_of(catalog: Catalog) -> str:
+def check_clock(catalog: Catalog) -> str:
     """Why nothing is deleted for its age. That a catalog can't be asked is told by its own check."""
     try:
         return read_clock_state(catalog).why
@@ -136,7 +136,7 @@ def clock_of(catalog: Catalog) -> str:
         return ""
 
 
-def store_in(catalog: Catalog, store: Store, settings: Settings) -> str:
+def check_store(catalog: Catalog, store: Store, settings: Settings) -> str:
     """Whether bytes do. A folder of the store that is missing is made anew, and the log says so.
 
     Not one in which something was placed: that it is gone is what is the matter.

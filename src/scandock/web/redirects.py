@@ -10,8 +10,8 @@ from scandock.web import urls
 
 def to_login(request: Request) -> Response:
     """To the login and back."""
-    then = urls.with_encoded(urls.below_root(request.scope, request.url.path), request.url.query)
-    return redirect_to(request, urls.login_page(then))
+    return_path = urls.with_encoded(urls.below_root(request.scope, request.url.path), request.url.query)
+    return redirect_to(request, urls.login_page(return_path))
 
 
 def redirect_to(request: Request, path: str) -> Response:

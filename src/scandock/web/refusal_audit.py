@@ -11,28 +11,28 @@ from scandock.access.principal import ANONYMOUS, AccessDenied, Principal
 from scandock.services.audit import AuditAction
 from scandock.services.refusals import Refusal
 from scandock.web.deps import server_state
-from scandock.web.security import info_of
+from scandock.web.security import request_info
 
 _BY_LOGIN: Final = "oidc_"
 """Codes of logins begin so that did not succeed, which `services.authentication` notes itself."""
 
 
-def note_refused(request: Request, refused: Iterable[AccessDenied]) -> None:
+def audit_refusals(request: Request, refusals: Iterable[AccessDenied]) -> None:
     """Note what was refused to whoever asked."""
     principal: Principal = getattr(request.state, "principal", ANONYMOUS)
-    site, where = server_state(request), info_of(request)
-    for one in refused:
-        if one.code.startswith(_BY_LOGIN):
+    server, info = server_state(request), request_info(request)
+    for refusal in refusals:
+        if refusal.code.startswith(_BY_LOGIN):
             continue
-        site.refusals.note(
+        server.refusals.note(
             Refusal(
                 did=AuditAction.REQUEST,
-                right="" if one.action is None else one.action.value,
+                right="" if refusal.action is None else refusal.action.value,
                 account_id=principal.account_id,
                 kind="request",
                 target="",
-                project=one.project,
-                request=where,
-                details={"code": one.code},
+                project=refusal.project,
+                request=info,
+                details={"code": refusal.code},
             )
         )

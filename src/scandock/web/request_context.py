@@ -1,4 +1,4 @@
-"""What the routers of browsing and changing share: the desk of a request, pages, items with ETags, and waiting."""
+"""What the routers of browsing and changing share: the context of a request, pages, items with ETags, and waiting."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from scandock.services.pagination import LIMIT, MAX_LIMIT, Page, Sorting
 from scandock.services.prearchive import MAX_SESSIONS, outcome_json, run_each
 from scandock.services.response_buffers import client_key
 from scandock.web import urls
-from scandock.web.conditions import is_known
+from scandock.web.conditions import is_etag_known
 from scandock.web.deps import ServerState, server_state
-from scandock.web.security import Caller, info_of, proved_by
+from scandock.web.security import Caller, request_credentials, request_info
 
 T = TypeVar("T")
 
@@ -42,88 +42,92 @@ class Many(BaseModel):
 
 
 class RequestContext:
-    """One request's desk, and the threads that its work is done in."""
+    """What one request works with, and the threads that its work is done in."""
 
     def __init__(self, request: Request, principal: Caller) -> None:
         self.request = request
-        self.site: ServerState = server_state(request)
-        proof = proved_by(request, principal)
-        self.context = ServiceContext(
-            self.site.catalog,
-            self.site.store,
-            self.site.settings,
+        self.server: ServerState = server_state(request)
+        proof = request_credentials(request, principal)
+        self.service_context = ServiceContext(
+            self.server.catalog,
+            self.server.store,
+            self.server.settings,
             principal,
-            info_of(request),
-            ask_again=partial(reauthenticate, self.site.catalog, proof),
+            request_info(request),
+            ask_again=partial(reauthenticate, self.server.catalog, proof),
         )
 
-    async def still(self) -> Principal:
-        """Who asks, after the request has taken long: from now on the desk is theirs as they are now. Denied (401)."""
-        principal = await self.site.read(self.context.still)
-        self.context = replace(self.context, principal=principal)
+    async def refresh_principal(self) -> Principal:
+        """Who asks, after the request has taken long: from now on the context is theirs as it is. Denied (401)."""
+        principal = await self.server.read(self.service_context.still)
+        self.service_context = replace(self.service_context, principal=principal)
         return principal
 
-    async def read(self, ask: Callable[[Connection], T]) -> T:
+    async def read(self, query: Callable[[Connection], T]) -> T:
         """Ask the catalog, in one transaction."""
 
         def within() -> T:
-            with self.site.catalog.read() as connection:
-                return ask(connection)
+            with self.server.catalog.read() as connection:
+                return query(connection)
 
-        return await self.look(within)
+        return await self.run_read(within)
 
-    async def look(self, call: Callable[[], T]) -> T:
+    async def run_read(self, call: Callable[[], T]) -> T:
         """Do what only reads the catalog, however many wait to write to it."""
-        return await self.site.read(call)
+        return await self.server.read(call)
 
-    async def do(self, call: Callable[[], T]) -> T:
+    async def run(self, call: Callable[[], T]) -> T:
         """Do what may take a while, where nobody waits for the catalog's threads."""
-        return await self.site.spool(call)
+        return await self.server.spool(call)
 
-    async def prepare(self, call: Callable[[], T]) -> T:
+    async def run_zip(self, call: Callable[[], T]) -> T:
         """Make a zip ready, where neither listings nor uploads wait for it."""
-        return await self._within(self.site.zip_threads, call)
+        return await self._within(self.server.zip_threads, call)
 
     async def _within(self, threads: Executor, call: Callable[[], T]) -> T:
-        bound = partial(copy_context().run, call)
-        return await asyncio.get_running_loop().run_in_executor(threads, bound)
+        bound_call = partial(copy_context().run, call)
+        return await asyncio.get_running_loop().run_in_executor(threads, bound_call)
 
-    async def by_turn(self, call: Callable[[], T]) -> T:
+    async def run_password(self, call: Callable[[], T]) -> T:
         """Do what checks or hashes a password, when the address has its turn."""
-        return await self.site.passwords.run(self.context.request.address if self.context.request else "", call)
+        return await self.server.passwords.run(
+            self.service_context.request.address if self.service_context.request else "", call
+        )
 
-    async def decode(self, call: Callable[[], T]) -> T:
+    async def run_decoder(self, call: Callable[[], T]) -> T:
         """Do what waits for a decoder, where nobody waits to upload or to ask the catalog."""
-        return await self._within(self.site.pictures.threads, partial(self.site.pictures.work, call))
+        return await self._within(self.server.pictures.threads, partial(self.server.pictures.work, call))
 
     @property
     def accounts(self) -> Accounts:
         """What the asker does to accounts."""
-        return Accounts(self.site.catalog, self.context.principal, self.context.request)
+        return Accounts(self.server.catalog, self.service_context.principal, self.service_context.request)
 
     @property
-    def asker(self) -> Hashable:
+    def client_key(self) -> Hashable:
         """Whose room the answer takes while it waits."""
-        return client_key(self.context.principal.account_id, info_of(self.request).address)
+        return client_key(self.service_context.principal.account_id, request_info(self.request).address)
 
-    async def page(self, ask: Callable[[Connection], Page[Any]]) -> Response:
+    async def page_response(self, query: Callable[[Connection], Page[Any]]) -> Response:
         """A list as `{"items", "next"}`; the next page's address is in Link too."""
-        found = await self.read(ask)
+        result_page = await self.read(query)
         headers = {}
-        if found.next is not None:
-            address = self.request.url.include_query_params(cursor=found.next)
+        if result_page.next is not None:
+            address = self.request.url.include_query_params(cursor=result_page.next)
             headers["Link"] = f'<{urls.with_encoded(address.path, address.query)}>; rel="next"'
-        return JSONResponse({"items": [one.to_json() for one in found.items], "next": found.next}, headers=headers)
+        return JSONResponse(
+            {"items": [record.to_json() for record in result_page.items], "next": result_page.next}, headers=headers
+        )
 
-    async def item(self, ask: Callable[[Connection], JsonRecord]) -> Response:
+    async def item_response(self, query: Callable[[Connection], JsonRecord]) -> Response:
         """One thing with its ETag; 304 where the caller has it already."""
-        return self.tagged(await self.read(ask))
+        return self.tagged_response(await self.read(query))
 
-    def tagged(self, item: JsonRecord) -> Response:
+    def tagged_response(self, item: JsonRecord) -> Response:
         """An item that was just read or changed, with its ETag."""
         tag = etag(item)
         headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
-        if self.request.method in ("GET", "HEAD") and is_known(self.request.headers.get("if-none-match", ""), tag):
+        if self.request.method in ("GET", "HEAD") and is_etag_known(self.request.headers.get("if-none-match", ""), tag):
             return Response(status_code=304, headers=headers)
         return JSONResponse(item.to_json(), headers=headers)
 
@@ -131,26 +135,26 @@ class RequestContext:
     def if_match(self) -> str | None:
         return self.request.headers.get("if-match")
 
-    async def one(self, verb: Callable[[], Outcome]) -> Response:
+    async def run_verb(self, verb: Callable[[], Outcome]) -> Response:
         """Do a verb to one session; what is refused is a problem."""
-        return JSONResponse(outcome_json(await self.do(verb)))
+        return JSONResponse(outcome_json(await self.run(verb)))
 
-    async def each(self, uuids: list[str], verb: Callable[[str], Outcome], action: str) -> Response:
+    async def run_verb_each(self, uuids: list[str], verb: Callable[[str], Outcome], action: str) -> Response:
         """Do a verb to many sessions; each answer stands in its place."""
-        return JSONResponse({"items": await self.do(lambda: run_each(uuids, verb, action))})
+        return JSONResponse({"items": await self.run(lambda: run_each(uuids, verb, action))})
 
 
-def answer(record: JsonRecord, status: int = 200, headers: dict[str, str] | None = None) -> JSONResponse:
+def record_response(record: JsonRecord, status: int = 200, headers: dict[str, str] | None = None) -> JSONResponse:
     """A record as it is answered."""
     return JSONResponse(record.to_json(), status, headers)
 
 
-def listed(records: Iterable[JsonRecord]) -> JSONResponse:
+def list_response(records: Iterable[JsonRecord]) -> JSONResponse:
     """A list that has no pages."""
-    return JSONResponse({"items": [one.to_json() for one in records]})
+    return JSONResponse({"items": [record.to_json() for record in records]})
 
 
-def sorting(
+def parse_sorting(
     sort: Annotated[str, Query(max_length=32, description="A column; - before it for the other direction")] = "",
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = LIMIT,
     cursor: Annotated[str | None, Query(max_length=2000)] = None,
@@ -160,7 +164,7 @@ def sorting(
 
 
 SignedContext = Annotated[RequestContext, Depends(RequestContext)]
-Sorted = Annotated[Sorting, Depends(sorting)]
+Sorted = Annotated[Sorting, Depends(parse_sorting)]
 Text = Annotated[str, Query(max_length=200)]
 Search = Annotated[str, Query(max_length=200, description="In the label or the subject, anywhere and in any case")]
 Maybe = Annotated[str | None, Query(max_length=200)]

@@ -18,11 +18,11 @@ from structlog.contextvars import bind_contextvars, clear_contextvars
 from scandock.access.principal import REQUEST_REFUSALS, AccessDenied
 from scandock.services.logs import bind_upload, log
 from scandock.web import urls
-from scandock.web.problems import unexpected
-from scandock.web.refusal_audit import note_refused
+from scandock.web.problems import internal_error_response
+from scandock.web.refusal_audit import audit_refusals
 from scandock.web.tus.protocol import VERSION as TUS_VERSION
 
-_GOOD: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_VALID_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 _UPLOAD: Final = re.compile(r"/(?:imports|uploads)/\{(\w+)")
 _QUIET: Final = (urls.HEALTHZ, urls.READYZ, urls.METRICS)
@@ -42,26 +42,26 @@ SECURE_HEADERS: Final = {"Cross-Origin-Opener-Policy": "same-origin"}
 """Over https alone: under plain http browsers heed it not, and say so on the console of every page."""
 
 
-def _taken(scope: Scope) -> str:
+def _request_id(scope: Scope) -> str:
     for name, value in scope["headers"]:
         if name == b"x-request-id":
             text: str = value.decode("latin-1")
-            if _GOOD.fullmatch(text):
+            if _VALID_ID.fullmatch(text):
                 return text
             break
     return secrets.token_hex(8)
 
 
-def route_of(scope: Scope) -> str:
+def route_path(scope: Scope) -> str:
     """The route's pattern, as the address itself may hold labels; empty where there is none."""
     return str(getattr(scope.get("route"), "path", ""))
 
 
 async def bind_upload_of_path(request: Request) -> None:
     """A dependency of every route: what is logged of a request to an upload, or to its import, carries its id."""
-    named = _UPLOAD.search(route_of(request.scope))
-    if named is not None:
-        bind_upload(request.path_params[named[1]])
+    match = _UPLOAD.search(route_path(request.scope))
+    if match is not None:
+        bind_upload(request.path_params[match[1]])
 
 
 def _is_tus(scope: Scope) -> bool:
@@ -69,7 +69,7 @@ def _is_tus(scope: Scope) -> bool:
     return urls.is_upload(urls.below_root(scope, scope["path"]))
 
 
-class Around:
+class RequestMiddleware:
     """The outermost layer of the application."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -79,20 +79,20 @@ class Around:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = _taken(scope)
+        request_id = _request_id(scope)
         scope.setdefault("state", {})["request_id"] = request_id
         clear_contextvars()
         bind_contextvars(request_id=request_id)
-        began = time.perf_counter()
-        answered: float | None = None
+        began_at = time.perf_counter()
+        answered_at: float | None = None
         status = 0
-        refused: list[AccessDenied] = []
-        REQUEST_REFUSALS.set(refused)
+        refusals: list[AccessDenied] = []
+        REQUEST_REFUSALS.set(refusals)
 
         async def answer(message: Message) -> None:
-            nonlocal answered, status
+            nonlocal answered_at, status
             if message["type"] == "http.response.start":
-                status, answered = message["status"], time.perf_counter()
+                status, answered_at = message["status"], time.perf_counter()
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-Id"] = request_id
                 if _is_tus(scope):
@@ -110,25 +110,25 @@ class Around:
         except Exception as error:
             if status:  # it has begun: only a broken connection tells the client that there is no more to come
                 raise
-            await unexpected(Request(scope), error)(scope, receive, answer)
+            await internal_error_response(Request(scope), error)(scope, receive, answer)
         finally:
             now = time.perf_counter()
-            self._count(scope, status, (answered or now) - began)
-            self._log(scope, status, now - began)
-            if refused:
-                note_refused(Request(scope), refused)
+            self._count(scope, status, (answered_at or now) - began_at)
+            self._log(scope, status, now - began_at)
+            if refusals:
+                audit_refusals(Request(scope), refusals)
 
     def _count(self, scope: Scope, status: int, seconds: float) -> None:
         """`seconds`: until the answer began, as streams and downloads last for as long as their clients like."""
-        site = getattr(scope["app"].state, "site", None)
-        if site is not None:
+        server = getattr(scope["app"].state, "server", None)
+        if server is not None:
             method = scope["method"] if scope["method"] in _METHODS else "other"
-            route = route_of(scope) or "none"
-            site.metrics.requests.labels(method, route, str(status or "none")).inc()
-            site.metrics.request_seconds.labels(method, route).observe(seconds)
+            route = route_path(scope) or "none"
+            server.metrics.requests.labels(method, route, str(status or "none")).inc()
+            server.metrics.request_seconds.labels(method, route).observe(seconds)
 
     def _log(self, scope: Scope, status: int, seconds: float) -> None:
-        route, method = route_of(scope) or "none", scope["method"]
+        route, method = route_path(scope) or "none", scope["method"]
         if route in _QUIET and (status < 400 or route == urls.READYZ):  # which tells of changes by itself
             return
         log().info(

@@ -34,7 +34,7 @@ from scandock.rules.permissions import REQUIREMENTS, AccessDecision, Action
 from scandock.services.project_errors import UploadProjectHidden
 from scandock.web import urls
 from scandock.web.deps import server_state
-from scandock.web.dialect import dialect_of
+from scandock.web.dialect import get_dialect
 from scandock.web.problems import request_id_of
 
 COOKIE: Final = "scandock_session"
@@ -42,43 +42,43 @@ CSRF_HEADER: Final = "x-csrf-token"
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-def info_of(request: Request) -> RequestInfo:
+def request_info(request: Request) -> RequestInfo:
     """Where a request came from: the client's address as the proxy in front says it, where uvicorn trusts that."""
     address = request.client.host if request.client is not None else ""
     return RequestInfo(address=address, request_id=request_id_of(request.scope))
 
 
-async def current(request: Request) -> Principal:
+async def authenticate_request(request: Request) -> Principal:
     """Who asks; ANONYMOUS where nobody says. Denied where what was sent proves nothing, or not who sent the change."""
-    found = await identify(request)
+    principal = await identify(request)
     if request.method not in _SAFE:
-        check_csrf(found, request.headers.get(CSRF_HEADER), cross_site=from_elsewhere(request))
-    return found
+        check_csrf(principal, request.headers.get(CSRF_HEADER), cross_site=is_from_other_site(request))
+    return principal
 
 
 async def identify(request: Request) -> Principal:
     """As `current`, for doors that look for the CSRF token themselves: forms have it in a field."""
-    known: Principal | ScandockError | None = getattr(request.state, "principal", None)
-    if isinstance(known, ScandockError):  # the page of an error asks again: a wrong password counts once
-        raise known
-    if known is not None:
-        return known
+    known_principal: Principal | ScandockError | None = getattr(request.state, "principal", None)
+    if isinstance(known_principal, ScandockError):  # the page of an error asks again: a wrong password counts once
+        raise known_principal
+    if known_principal is not None:
+        return known_principal
     try:
-        sent = parse_authorization(request.headers.get("authorization"), _cookie(request))
-        found = ANONYMOUS
-        if sent.basic is not None or sent.token is not None or sent.cookie is not None:
-            found = await _proved(request, sent)
+        credentials = parse_authorization(request.headers.get("authorization"), _cookie(request))
+        principal = ANONYMOUS
+        if credentials.basic is not None or credentials.token is not None or credentials.cookie is not None:
+            principal = await _authenticate(request, credentials)
     except ScandockError as error:
         request.state.principal = error
         raise
-    request.state.principal = found
-    request.state.account_id = found.account_id
-    return found
+    request.state.principal = principal
+    request.state.account_id = principal.account_id
+    return principal
 
 
 def _cookie(request: Request) -> str | None:
     """A login's secret: the pages' own, else that of a client of the dialect."""
-    dialect = dialect_of(request)
+    dialect = get_dialect(request)
     return request.cookies.get(COOKIE) or (request.cookies.get(dialect.cookie) if dialect is not None else None)
 
 
@@ -100,59 +100,59 @@ async def prove_password(request: Request, name: str, password: str) -> Account:
 
     Raises Denied `login_failed`, Throttled, PasswordsBusy.
     """
-    site, info = server_state(request), info_of(request)
-    one = await site.read(find_remembered, site.catalog, name, password, site.gate)
-    if one is not None:
-        return one
-    check = partial(check_password, site.catalog, name, password, info, site.gate)
-    return await site.passwords.run(info.address, check, key=site.gate.remembered.digest(name, password))
+    server, info = server_state(request), request_info(request)
+    account = await server.read(find_remembered, server.catalog, name, password, server.gate)
+    if account is not None:
+        return account
+    check = partial(check_password, server.catalog, name, password, info, server.gate)
+    return await server.passwords.run(info.address, check, key=server.gate.remembered.digest(name, password))
 
 
-async def _proved(request: Request, sent: Credentials) -> Principal:
-    site = server_state(request)
-    if sent.basic is not None and not ALIAS.fullmatch(sent.basic[0]):
-        return await site.read(password_principal, site.catalog, await prove_password(request, *sent.basic))
-    return await site.read(
+async def _authenticate(request: Request, credentials: Credentials) -> Principal:
+    server = server_state(request)
+    if credentials.basic is not None and not ALIAS.fullmatch(credentials.basic[0]):
+        return await server.read(password_principal, server.catalog, await prove_password(request, *credentials.basic))
+    return await server.read(
         authenticate,
-        site.catalog,
-        basic=sent.basic,
-        token=sent.token,
-        cookie=sent.cookie,
-        request=info_of(request),
-        gate=site.gate,
+        server.catalog,
+        basic=credentials.basic,
+        token=credentials.token,
+        cookie=credentials.cookie,
+        request=request_info(request),
+        gate=server.gate,
     )
 
 
-def proved_by(request: Request, principal: Principal) -> SavedCredentials:
+def request_credentials(request: Request, principal: Principal) -> SavedCredentials:
     """What a request proved its sender by, to be asked again while it goes on (`access.proofs`)."""
     return save_credentials(principal, parse_authorization(request.headers.get("authorization"), _cookie(request)))
 
 
-async def still(request: Request, principal: Principal) -> Principal:
+async def reauthenticate_request(request: Request, principal: Principal) -> Principal:
     """Who asks, as their account is after a request has taken long. Denied (401) where they may no more."""
-    site = server_state(request)
-    return await site.read(reauthenticate, site.catalog, proved_by(request, principal))
+    server = server_state(request)
+    return await server.read(reauthenticate, server.catalog, request_credentials(request, principal))
 
 
-def from_elsewhere(request: Request) -> bool:
+def is_from_other_site(request: Request) -> bool:
     """Whether a browser says that another site's page asks."""
-    told = request.headers
+    headers = request.headers
     public = server_state(request).settings.public_url
-    if public is not None and told.get("sec-fetch-site") is None and told.get("origin") == _origin(public):
+    if public is not None and headers.get("sec-fetch-site") is None and headers.get("origin") == _origin(public):
         return False  # by a proxy that asks here under another name
-    return is_cross_site(told.get("sec-fetch-site"), told.get("origin"), told.get("host"))
+    return is_cross_site(headers.get("sec-fetch-site"), headers.get("origin"), headers.get("host"))
 
 
-async def only_from_here(request: Request) -> None:
+async def check_same_site(request: Request) -> None:
     """Denied (403) where another site's page asks by GET for what changes something: a link of it would do.
 
     For the addresses of XNAT whose clients change things by GET; these say nothing of where they come from.
     """
-    if from_elsewhere(request):
-        await refuse_elsewhere(request)
+    if is_from_other_site(request):
+        await refuse_other_site(request)
 
 
-async def refuse_elsewhere(request: Request) -> NoReturn:
+async def refuse_other_site(request: Request) -> NoReturn:
     """Refuse (403) what another site's page asks for by a link or a login's form: what helps is to do it here.
 
     Who asks is looked up first where the request says it, so that the audit names the account.
@@ -169,15 +169,15 @@ def _origin(url: str) -> str:
     return "/".join(url.split("/")[:3])
 
 
-async def signed_in(principal: Annotated[Principal, Depends(current)]) -> Principal:
+async def require_login(principal: Annotated[Principal, Depends(authenticate_request)]) -> Principal:
     """Who asks; Denied (401) where nobody says."""
     if not principal.signed_in:
         raise_denied(AccessDecision.SIGN_IN)
     return principal
 
 
-Caller = Annotated[Principal, Depends(current)]
-SignedIn = Annotated[Principal, Depends(signed_in)]
+Caller = Annotated[Principal, Depends(authenticate_request)]
+SignedIn = Annotated[Principal, Depends(require_login)]
 
 
 def check_upload(principal: Principal, connection: Connection, project: str | None) -> str | None:
@@ -192,15 +192,15 @@ def check_upload(principal: Principal, connection: Connection, project: str | No
             raise_denied(AccessDecision.FORBIDDEN, principal, Action.UPLOAD)
         return None
     rights = ProjectRights(connection)
-    told = decide_access_of(principal, Action.UPLOAD, project, rights)
-    found = rights.find(project)
-    if told is AccessDecision.HIDDEN:
+    decision = decide_access_of(principal, Action.UPLOAD, project, rights)
+    project_row = rights.find(project)
+    if decision is AccessDecision.HIDDEN:
         raise UploadProjectHidden(
             f"There is no project {project}, or you may not upload to it.",
             "Name one that exists, or have it created first.",
             action=Action.UPLOAD,
-            project=found[0] if found is not None else "",
+            project=project_row[0] if project_row is not None else "",
         )
-    if told is not AccessDecision.ALLOWED:
-        raise_denied(told, principal, Action.UPLOAD, found[0] if found is not None else "")
-    return found[0] if found is not None else project
+    if decision is not AccessDecision.ALLOWED:
+        raise_denied(decision, principal, Action.UPLOAD, project_row[0] if project_row is not None else "")
+    return project_row[0] if project_row is not None else project

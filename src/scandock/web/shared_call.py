@@ -35,14 +35,14 @@ class SharedCall(Generic[T]):
         self._running: Future[T] | None = None
         self._began = 0.0
 
-    async def ask(self, look: Callable[[], T]) -> T:
-        """What the look that is under way finds, else what `look` does. StillLooking."""
+    async def ask(self, call: Callable[[], T]) -> T:
+        """What the look that is under way finds, else what `call` does. StillLooking."""
         if self._running is None or self._running.done():
             self._began = self._clock()
-            self._running = self._thread.submit(look)
+            self._running = self._thread.submit(call)
         running = self._running
-        left = max(0.0, self._began + SECONDS - self._clock())
-        await asyncio.wait([asyncio.wrap_future(running)], timeout=left)
+        remaining = max(0.0, self._began + SECONDS - self._clock())
+        await asyncio.wait([asyncio.wrap_future(running)], timeout=remaining)
         if not running.done():
             raise StillRunning(self._clock() - self._began)
         return running.result()

@@ -44,8 +44,8 @@ def path_segments(path: str) -> str:
 
 def with_query(path: str, query: Mapping[str, object]) -> str:
     """An address with these in its query, behind what it has there; what is None or empty is left out."""
-    asked = "&".join(f"{name}={quote_segment(value)}" for name, value in query.items() if value not in (None, ""))
-    return _with(path, asked)
+    query_text = "&".join(f"{name}={quote_segment(value)}" for name, value in query.items() if value not in (None, ""))
+    return _with(path, query_text)
 
 
 def with_encoded(path: str, query: str) -> str:
@@ -214,8 +214,8 @@ _FORMS: Final = (
 def page_of_form(path: str) -> str:
     """The page to which reloading leads people back; nothing where there is no one page."""
     for pattern, page in _FORMS:
-        if found := pattern.fullmatch(path):
-            return found.expand(page)
+        if match := pattern.fullmatch(path):
+            return match.expand(page)
     return ""
 
 
@@ -401,13 +401,13 @@ def parse_holder(reference: str) -> dict[str, str]:
 
 def parse_source(src: str) -> uris.PrearchiveSessionUri | None:
     """The session of the prearchive that a `src` names, with or without `/data` before it."""
-    found = _named(_SOURCE, src)
-    return None if found is None else uris.PrearchiveSessionUri(**found)
+    parts = _named(_SOURCE, src)
+    return None if parts is None else uris.PrearchiveSessionUri(**parts)
 
 
 def _named(pattern: re.Pattern[str], text: str) -> dict[str, str] | None:
-    found = pattern.fullmatch(text)
-    return None if found is None else {name: value for name, value in found.groupdict().items() if value}
+    match = pattern.fullmatch(text)
+    return None if match is None else {name: value for name, value in match.groupdict().items() if value}
 
 
 def xnat_project(name: str) -> str:
@@ -450,5 +450,5 @@ def cached(resource: str, name: str | None = None) -> str:
 
 def sent_session(project: str, timestamp: str, folder: str) -> str:
     """The link of XNAT's Desktop Client to a session that it has sent."""
-    where = (quote_segment(project), quote_segment(timestamp), quote_segment(folder))
-    return "/app/action/LoadImageData/project/{}/timestamp/{}/folder/{}".format(*where)
+    segments = (quote_segment(project), quote_segment(timestamp), quote_segment(folder))
+    return "/app/action/LoadImageData/project/{}/timestamp/{}/folder/{}".format(*segments)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydicom import examples
 
-from scandock.cli.rules_trial import studies_of, try_rules
+from scandock.cli.rules_trial import read_studies, try_rules
 from scandock.model.errors import Usage
 from scandock.rules.routing_rules import parse_rules
 
@@ -17,7 +17,7 @@ MR = str(examples.get_path("mr"))
 
 def told(kind, text, *objects):
     rules = parse_rules(text)
-    return [line for study in studies_of(objects, rules) for line in try_rules(kind, rules, study)]
+    return [line for study in read_studies(objects, rules) for line in try_rules(kind, rules, study)]
 
 
 def test_the_first_rule_that_fits_fires_and_all_say_what_they_read():
@@ -50,4 +50,4 @@ def test_a_file_that_is_no_object_is_named(tmp_path):
     other = Path(tmp_path, "notes.txt")
     other.write_text("no DICOM")
     with pytest.raises(Usage, match=r"notes\.txt"):
-        studies_of([str(other)], ())
+        read_studies([str(other)], ())

@@ -11,11 +11,11 @@ from sqlalchemy import literal
 from scandock.model.errors import Usage
 from scandock.model.limit_counts import AccountLimit, RequestLimit, limit_counts
 from scandock.rules import mapping
-from scandock.web.known_names import few_parameters
-from scandock.web.metrics import limits
+from scandock.web.metrics import limit_metrics
+from scandock.web.query_parameters import check_parameter_count
 from scandock.web.receiving.multipart import MAX_PARTS, FormReader
-from scandock.web.xnat.bodies import pairs_of
-from scandock.web.xnat.services.columns import check_name, like, split
+from scandock.web.xnat.bodies import parse_form
+from scandock.web.xnat.services.columns import check_name, matches_pattern, split_list
 
 
 def parts(count):
@@ -25,19 +25,19 @@ def parts(count):
 
 
 def few():
-    few_parameters(Request({"type": "http", "state": {"too_many_parameters": True}})).send(None)
+    check_parameter_count(Request({"type": "http", "state": {"too_many_parameters": True}})).send(None)
 
 
 OVER = {
-    RequestLimit.FIELDS: lambda: pairs_of(b"&".join([b"a=1"] * 1001)),
+    RequestLimit.FIELDS: lambda: parse_form(b"&".join([b"a=1"] * 1001)),
     RequestLimit.PARTS: lambda: parts(MAX_PARTS + 1),
     RequestLimit.PARAMETERS: lambda: few(),
     RequestLimit.MAPPING_COLUMNS: lambda: mapping.parse_mapping(
         json.dumps([{str(n): "" for n in range(101)}]), "m.json"
     ),
-    RequestLimit.COLUMNS: lambda: split("a," * 200, "columns", 200),
-    RequestLimit.VALUES: lambda: split("a," * 1000, "values", 1000),
-    RequestLimit.PATTERN: lambda: like(literal("a"), "*" * 1001, "label"),
+    RequestLimit.COLUMNS: lambda: split_list("a," * 200, "columns", 200),
+    RequestLimit.VALUES: lambda: split_list("a," * 1000, "values", 1000),
+    RequestLimit.PATTERN: lambda: matches_pattern(literal("a"), "*" * 1001, "label"),
     RequestLimit.NAME: lambda: check_name("a" * 301),
 }
 
@@ -60,9 +60,9 @@ def test_rows_of_a_mapping_count(monkeypatch):
 
 def test_what_is_within_the_limits_counts_nowhere():
     before = limit_counts(RequestLimit)
-    pairs_of(b"a=1&b=2")
+    parse_form(b"a=1&b=2")
     parts(MAX_PARTS)
-    split("a,b", "columns", 200)
+    split_list("a,b", "columns", 200)
     check_name("label")
     mapping.parse_mapping("patient_id,project\na,A\n", "m.csv")
     assert limit_counts(RequestLimit) == before
@@ -76,7 +76,7 @@ def test_metrics_have_every_limit_from_the_start_by_labels_of_its_own():
     accounts, requests = (
         {
             sample.labels["limit"]: sample.value
-            for family in limits()
+            for family in limit_metrics()
             for sample in family.samples
             if sample.name == name
         }

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from scandock.services.records import Scan
-from scandock.web.pages.scan_filters import ORDERS, Sift, natural
+from scandock.web.pages.scan_filters import ORDERS, ScanFilter, natural_key
 
 
 def scan(scan_id: str, description: str = "", **more: Any) -> Scan:
@@ -22,7 +22,7 @@ def scan(scan_id: str, description: str = "", **more: Any) -> Scan:
 def test_ids_stand_as_people_count():
     ids = ["SR 99", "10", "2", "99", "10-MR2", "10-MR10", "ecat", "", "2²", "٣", "1" * 100]
     expected = ["", "2", "2²", "10", "10-MR2", "10-MR10", "99", "1" * 100, "ecat", "SR 99", "٣"]
-    assert sorted(ids, key=natural) == expected
+    assert sorted(ids, key=natural_key) == expected
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def test_ids_stand_as_people_count():
 )
 def test_scans_are_found_by_what_their_cards_say(find, found):
     scans = [scan("2", "t1 axial"), scan("10", modality="CT"), scan("99", type="Localizer")]
-    assert [one.id for one in Sift(find, "id")(scans)] == found
+    assert [one.id for one in ScanFilter(find, "id")(scans)] == found
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_scans_are_sorted_by_what_is_asked_for_and_then_by_number(order, sorted_
         scan("2", "c", frames=5, bytes=1, modality="CT"),
         scan("3", "A", frames=2, bytes=5, modality="PT"),
     ]
-    assert "".join(one.id for one in Sift("", order)(scans)) == sorted_so
+    assert "".join(one.id for one in ScanFilter("", order)(scans)) == sorted_so
 
 
 def test_every_order_is_said_in_words():

@@ -12,7 +12,7 @@ from starlette.responses import PlainTextResponse
 
 from scandock.access.principal import ANONYMOUS
 from scandock.model.errors import Usage
-from scandock.web.bodies import Bodies, receives_upload, seconds_for, takes_body
+from scandock.web.bodies import BodyLimits, body_timeout, limit_body, receives_upload
 
 MOST = 1024 * 1024
 CHUNK = bytes(64 * 1024)
@@ -61,9 +61,9 @@ def ask(
         site = SimpleNamespace(metrics=SimpleNamespace(bodies_refused=counted), stopping=asyncio.Event())
         scope = {
             "type": "http", "method": "POST", "path": "/", "headers": list(client.headers), "endpoint": endpoint,
-            "state": {"principal": principal}, "app": SimpleNamespace(state=SimpleNamespace(site=site)),
+            "state": {"principal": principal}, "app": SimpleNamespace(state=SimpleNamespace(server=site)),
         }  # fmt: skip
-        layer = Bodies(endpoint, most)
+        layer = BodyLimits(endpoint, most)
         layer.first_seconds = seconds
         await layer(scope, client.receive, client.send)  # type: ignore[arg-type]
 
@@ -119,7 +119,7 @@ def test_a_body_after_login_is_bounded_by_the_setting():
 
 
 def test_a_route_takes_more_after_login_where_it_says_so():
-    mapping = takes_body(16 * MOST)(reader())
+    mapping = limit_body(16 * MOST)(reader())
     assert ask(Client(chunks(256)), mapping, SOMEBODY).status == 200
     assert ask(Client(chunks(257)), mapping, SOMEBODY).status == 413
     assert ask(Client(chunks(2)), mapping).status == 413
@@ -134,8 +134,8 @@ def test_a_body_that_stops_is_told_so_and_an_upload_is_left_to_its_reader():
 
 def test_each_4_kb_that_came_give_a_second_more():
     """An upload at 64 kbit/s would be in time even so."""
-    assert (seconds_for(0), seconds_for(4096), seconds_for(1024 * 1024)) == (30, 31, 286)
-    assert all(seconds_for(8_000 * passed) > passed for passed in range(3_600))
+    assert (body_timeout(0), body_timeout(4096), body_timeout(1024 * 1024)) == (30, 31, 286)
+    assert all(body_timeout(8_000 * passed) > passed for passed in range(3_600))
 
 
 def test_what_is_asked_for_by_100_continue_is_not_fetched_to_be_thrown_away():

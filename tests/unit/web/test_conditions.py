@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from scandock.model.errors import Usage
-from scandock.web.conditions import is_unchanged
+from scandock.web.conditions import is_not_modified
 
 TAG = '"abc"'
 MODIFIED = 1_000_000_000  # Sun, 09 Sep 2001 01:46:40 GMT
@@ -36,7 +36,7 @@ BEFORE = "Sun, 09 Sep 2001 01:46:39 GMT"
     ],
 )
 def test_what_the_client_has(headers, unchanged):
-    assert is_unchanged(headers, TAG, MODIFIED) is unchanged
+    assert is_not_modified(headers, TAG, MODIFIED) is unchanged
 
 
 @pytest.mark.parametrize(
@@ -51,5 +51,5 @@ def test_what_the_client_has(headers, unchanged):
 )
 def test_what_does_not_hold(headers):
     with pytest.raises(Usage) as caught:
-        is_unchanged(headers, TAG, MODIFIED)
+        is_not_modified(headers, TAG, MODIFIED)
     assert caught.value.code == "changed_meanwhile"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scandock.web.connections import Bounds, Connections
+from scandock.web.connections import ConnectionLimits, Connections
 
 
 class Waiting:
@@ -21,14 +21,14 @@ def refused() -> list[str]:
 
 
 def counting(refused: list[str], *, total: int = 8, per_address: int = 3, trusted: tuple[str, ...] = ()) -> Connections:
-    return Connections(Bounds(total=total, per_address=per_address), trusted, refused.append)
+    return Connections(ConnectionLimits(total=total, per_address=per_address), trusted, refused.append)
 
 
 def working(connections: Connections, address: str) -> Waiting:
     """One whose request is complete."""
     one = Waiting()
     assert connections.open(one, address) == ""
-    connections.work(one)
+    connections.complete_head(one)
     return one
 
 
@@ -79,12 +79,12 @@ def test_nor_for_more_of_their_own(refused: list[str]) -> None:
 
 def test_bodies_count_as_heads_do_until_they_are_there(refused: list[str]) -> None:
     connections = counting(refused)
-    assert [connections.bring("a") for _ in range(4)] == [True, True, True, False]
+    assert [connections.begin_body("a") for _ in range(4)] == [True, True, True, False]
     assert connections.open(Waiting(), "a") == "address"
-    assert connections.bring("b")
+    assert connections.begin_body("b")
     for _ in range(3):
-        connections.brought("a")
-    assert connections.waiting("a") == 0
+        connections.end_body("a")
+    assert connections.count_waiting("a") == 0
     heads = [Waiting() for _ in range(4)]
     assert [connections.open(one, "a") for one in heads] == [""] * 4
     assert [one.ended for one in heads] == [1, 0, 0, 0]  # whose head is not there gives way to the next
@@ -97,10 +97,10 @@ def test_nothing_is_kept_of_an_address_that_waits_for_nothing(refused: list[str]
     for number in range(50):
         address, one = f"2001:db8:0:{number:x}::/64", Waiting()
         assert connections.open(one, address) == ""
-        connections.work(one)
-        assert connections.bring(address)
-        connections.brought(address)
-        connections.rest(one)
+        connections.complete_head(one)
+        assert connections.begin_body(address)
+        connections.end_body(address)
+        connections.set_idle(one)
         assert connections.wait(one, address)
         connections.close(one)
     assert sizes(connections) == empty

@@ -10,7 +10,7 @@ from scandock.access.tokens import MAX_DAYS
 from scandock.services.settings import load_settings
 from scandock.web.app import create_app
 from scandock.web.description import changes, uploads
-from scandock.web.description.answers import ANSWERS, OPEN
+from scandock.web.description.responses import ANSWERS, OPEN
 from scandock.web.problems import MEDIA_TYPE
 
 OURS = [changes.SCHEMAS]

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from scandock.model.errors import Usage
 from scandock.web.receiving.multipart import FormReader
-from scandock.web.receiving.raw import PLAIN
-from scandock.web.receiving.upload_fields import FieldWords
+from scandock.web.receiving.raw import API_FIELDS
+from scandock.web.receiving.upload_fields import FieldDialect
 
 BOUNDARY = b"xyz"
 
@@ -22,9 +22,11 @@ def form(*parts: bytes) -> bytes:
     return b"".join(parts) + b"--xyz--\r\n"
 
 
-def read(body: bytes, cuts: list[int] | None = None, speech: FieldWords = PLAIN) -> tuple[FormReader, bytes, list[str]]:
+def read(
+    body: bytes, cuts: list[int] | None = None, speech: FieldDialect = API_FIELDS
+) -> tuple[FormReader, bytes, list[str]]:
     """The reader after the whole body, the archive's bytes, and the events that were none of bytes."""
-    reader = FormReader(BOUNDARY, speech=speech)
+    reader = FormReader(BOUNDARY, dialect=speech)
     edges = [0, *sorted(cut % (len(body) + 1) for cut in cuts or []), len(body)]
     events = [event for start, end in pairwise(edges) for event in reader.push(body[start:end])]
     archive = b"".join(value for kind, value in events if kind == "bytes" and isinstance(value, bytes))
@@ -58,7 +60,7 @@ def test_a_mapping_may_be_a_file_of_its_own():
 def test_a_file_part_without_a_byte_is_a_file_unless_the_door_says_that_it_is_none(name):
     empty = part(f'name="image"; filename="{name}"', b"")
     assert read(form(empty))[2] == ["archive", "end"]
-    none = FieldWords(empty_files=False)
+    none = FieldDialect(empty_files=False)
     assert read(form(empty, part('name="subject"', b"S1")), speech=none)[2] == []
     for cuts in ([], list(range(300))):
         body = form(empty, part('name="b"; filename="b.zip"', b"PK"), empty)
@@ -101,7 +103,7 @@ def test_a_field_does_not_fill_the_memory():
 
 def test_many_parts_and_a_large_mapping_are_told_what_the_limit_is():
     with pytest.raises(Usage, match="more than 64 parts") as refused:
-        FormReader(BOUNDARY, many=True).push(form(*(part('name="f"; filename="a"', b"") for _ in range(65))))
+        FormReader(BOUNDARY, several=True).push(form(*(part('name="f"; filename="a"', b"") for _ in range(65))))
     assert refused.value.code == "multipart_damaged"
     assert "multipart/form-data" not in refused.value.remedy
     with pytest.raises(Usage, match="The mapping has more than 16 MiB") as refused:

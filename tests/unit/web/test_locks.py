@@ -6,10 +6,10 @@ import pytest
 
 from scandock.model.errors import Usage
 from scandock.web.tus import locks
-from scandock.web.tus.locks import Locks
+from scandock.web.tus.locks import UploadLocks
 
 
-async def hold(held: Locks, began: asyncio.Event) -> str:
+async def hold(held: UploadLocks, began: asyncio.Event) -> str:
     """Write until asked to stop; the code of why."""
     async with held.write("u") as writer:
         began.set()
@@ -19,7 +19,7 @@ async def hold(held: Locks, began: asyncio.Event) -> str:
 
 def run(scene):
     async def whole():
-        held, began = Locks(), asyncio.Event()
+        held, began = UploadLocks(), asyncio.Event()
         first = asyncio.ensure_future(hold(held, began))
         await began.wait()
         try:

@@ -11,7 +11,7 @@ from scandock.catalog.engine import open_catalog
 from scandock.model.errors import Fault
 from scandock.store.local import LocalStore
 from scandock.web import metric_table as table
-from scandock.web.metrics import Metrics, free_space, worker_metrics
+from scandock.web.metrics import Metrics, free_space_metrics, worker_metrics
 from scandock.workers.worker_figures import AttemptEnd, LeaseLoss, SlotCount, WorkerFigures
 
 EVERY = tuple(one for one in vars(table).values() if isinstance(one, table.Metric))
@@ -121,14 +121,18 @@ def test_what_a_worker_counts():
 def test_free_space_of_each_place_that_is_there(tmp_path):
     store = LocalStore(tmp_path)
     store.prepare()
-    free, files = ({sample.labels["place"]: sample.value for sample in family.samples} for family in free_space(store))
+    free, files = (
+        {sample.labels["place"]: sample.value for sample in family.samples} for family in free_space_metrics(store)
+    )
     folders = {"incoming", "work", "archive", "prearchive", "resources", "receipts", "trash"}
     assert free.keys() == {"data", "temporary", *folders}
     assert files.keys() <= free.keys()
     assert all(value > 0 for value in free.values())
     (tmp_path / "cache").mkdir()
     (tmp_path / "incoming").rmdir()
-    free, _ = ({sample.labels["place"]: sample.value for sample in family.samples} for family in free_space(store))
+    free, _ = (
+        {sample.labels["place"]: sample.value for sample in family.samples} for family in free_space_metrics(store)
+    )
     assert "cache" in free
     assert "incoming" not in free
     store.close()

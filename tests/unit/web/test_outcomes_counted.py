@@ -11,7 +11,7 @@ from sqlalchemy import insert
 from scandock.catalog.engine import open_catalog
 from scandock.catalog.tables import upload
 from scandock.web import metrics
-from scandock.web.metrics import Outcomes
+from scandock.web.metrics import OutcomeCounter
 
 DAY = 86_400_000
 
@@ -24,7 +24,7 @@ class Counted:
         monkeypatch.setattr(metrics, "_now", lambda *_: self.now)
 
     def start(self):
-        self.outcomes = Outcomes(self.catalog, self.registry)
+        self.outcomes = OutcomeCounter(self.catalog, self.registry)
         return self
 
     def end(self):

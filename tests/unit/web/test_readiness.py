@@ -9,7 +9,7 @@ from collections.abc import Callable
 from structlog.testing import capture_logs
 
 from scandock.model.errors import Fault
-from scandock.web.readiness import FRESH_SECONDS, Check
+from scandock.web.readiness import FRESH_SECONDS, ReadinessCheck
 from scandock.web.shared_call import SECONDS, StillRunning
 
 
@@ -28,7 +28,7 @@ def test_what_was_said_is_said_again_for_a_moment():
         asked.append(1)
         return "" if len(asked) == 1 else "gone"
 
-    check = Check("it", look, clock)
+    check = ReadinessCheck("it", look, clock)
     assert asyncio.run(check.ask()) == "ok"
     assert asyncio.run(check.ask()) == "ok"
     clock.now += FRESH_SECONDS
@@ -44,8 +44,8 @@ def test_a_fault_is_told_with_its_remedy_and_another_error_without_its_words():
     def broken() -> str:
         raise KeyError("secret")
 
-    assert asyncio.run(Check("it", full).ask()) == "No space left. Free some."
-    assert asyncio.run(Check("it", broken).ask()) == "An unexpected error; the log tells where."
+    assert asyncio.run(ReadinessCheck("it", full).ask()) == "No space left. Free some."
+    assert asyncio.run(ReadinessCheck("it", broken).ask()) == "An unexpected error; the log tells where."
 
 
 def test_one_that_hangs_is_told_so_and_is_asked_once():
@@ -58,7 +58,7 @@ def test_one_that_hangs_is_told_so_and_is_asked_once():
         return ""
 
     async def twice() -> list[str]:
-        check = Check("it", hang, clock)
+        check = ReadinessCheck("it", hang, clock)
         told = [await check.ask(), await check.ask()]
         free.set()
         while (last := await check.ask()) != "ok":
@@ -77,7 +77,7 @@ def test_one_that_ends_just_as_it_is_given_up_is_believed(monkeypatch):
         look()
         raise StillRunning(5)
 
-    check = Check("it", lambda: "")
+    check = ReadinessCheck("it", lambda: "")
     monkeypatch.setattr(check._shared, "ask", gives_up_too_late)  # noqa: SLF001  no clock hits that moment
     with capture_logs() as logged:
         assert asyncio.run(check.ask()) == "ok"
@@ -97,7 +97,7 @@ def test_what_a_look_found_that_hung_long_ago_is_not_said():
         return ""
 
     async def ask() -> str:
-        check = Check("it", look, clock)
+        check = ReadinessCheck("it", look, clock)
         assert await check.ask() == "has not answered for 5 seconds"
         free.set()
         thread = check._shared._thread  # noqa: SLF001  nothing else tells when the look has ended
@@ -119,7 +119,7 @@ def test_the_log_has_each_change_once_and_no_words():
             raise now[0]
         return ""
 
-    check = Check("store", look, clock)
+    check = ReadinessCheck("store", look, clock)
     with capture_logs() as logged:
         for fault in (
             None,

@@ -6,7 +6,7 @@ import hashlib
 import pytest
 
 from scandock.model.errors import Usage
-from scandock.web.tus.protocol import check_body, check_version, http_date, number, parse_checksum, parse_metadata
+from scandock.web.tus.protocol import check_body, check_version, http_date, parse_checksum, parse_metadata, parse_number
 
 
 def coded(text: str) -> str:
@@ -45,8 +45,8 @@ def test_checksums_that_cannot_be_read_are_refused(text):
 @pytest.mark.parametrize("value", ["", "-1", "1.5", "x", "9" * 19, "١"])
 def test_numbers(value):
     with pytest.raises(Usage):
-        number({"upload-offset": value}, "Upload-Offset")
-    assert number({"upload-offset": "17"}, "Upload-Offset") == 17
+        parse_number({"upload-offset": value}, "Upload-Offset")
+    assert parse_number({"upload-offset": "17"}, "Upload-Offset") == 17
 
 
 def test_version_and_type_are_insisted_on():

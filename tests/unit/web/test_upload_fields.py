@@ -4,7 +4,14 @@ import pytest
 
 from scandock.model.errors import Usage
 from scandock.rules.import_request import ImportRequest
-from scandock.web.receiving.upload_fields import check_agree, check_foreign, filename_of, key_of, named_once, request_of
+from scandock.web.receiving.upload_fields import (
+    check_fields_agree,
+    check_idempotency_key,
+    check_misspelled,
+    clean_filename,
+    parse_fields,
+    parse_import_request,
+)
 
 
 def test_what_is_named_is_asked_of_the_import():
@@ -18,7 +25,7 @@ def test_what_is_named_is_asked_of_the_import():
         "resources": "ignore",
         "filename": "a.zip",
     }
-    assert request_of(named).named == {
+    assert parse_import_request(named).named == {
         "project": "P",
         "subject": "S 1",
         "destination": "archive",
@@ -30,7 +37,7 @@ def test_what_is_named_is_asked_of_the_import():
 
 def test_what_a_door_asks_for_of_its_own_stays_beside_what_is_named():
     own = ImportRequest(dialect=True, said={"note": "n"})
-    assert request_of({"project": "P"}, own).named == {"project": "P", "dialect": True, "said": {"note": "n"}}
+    assert parse_import_request({"project": "P"}, own).named == {"project": "P", "dialect": True, "said": {"note": "n"}}
 
 
 @pytest.mark.parametrize(
@@ -46,31 +53,31 @@ def test_what_a_door_asks_for_of_its_own_stays_beside_what_is_named():
 )
 def test_what_cannot_be_meant_is_refused(fields, code):
     with pytest.raises(Usage) as refused:
-        request_of(fields)
+        parse_import_request(fields)
     assert refused.value.code == code
 
 
 def test_a_name_that_means_nothing_or_comes_twice_is_refused():
-    assert named_once([("project", "P"), ("mapping", "m")]) == {"project": "P", "mapping": "m"}
+    assert parse_fields([("project", "P"), ("mapping", "m")]) == {"project": "P", "mapping": "m"}
     for pairs in ([("projct", "P")], [("project", "P"), ("project", "Q")], [("project", "P"), ("project", "P")]):
         with pytest.raises(Usage):
-            named_once(pairs)
+            parse_fields(pairs)
 
 
 def test_a_query_and_a_form_agree():
-    check_agree({"project": "P", "subject": "S"}, {"project": " P", "session": "L"})
+    check_fields_agree({"project": "P", "subject": "S"}, {"project": " P", "session": "L"})
     with pytest.raises(Usage, match="project"):
-        check_agree({"project": "P"}, {"project": "Q"})
+        check_fields_agree({"project": "P"}, {"project": "Q"})
 
 
 @pytest.mark.parametrize("name", ["projct", "Project", "project_id", "sesion", "destinaton", "over-write"])
 def test_near_misses_in_metadata_are_refused(name):
     with pytest.raises(Usage, match=name):
-        check_foreign(["filename", name])
+        check_misspelled(["filename", name])
 
 
 def test_names_that_clients_of_tus_bring_along_are_theirs():
-    check_foreign(
+    check_misspelled(
         ["filename", "filetype", "name", "type", "fingerprint", "relativePath", "caption", "description", "version"]
     )
 
@@ -80,11 +87,11 @@ def test_names_that_clients_of_tus_bring_along_are_theirs():
     [("", "archive"), ("a.zip", "a.zip"), ("C:\\x\\a.zip", "a.zip"), ("../../etc/a", "a"), ("a\0\nb.zip", "ab.zip")],
 )
 def test_file_names_are_names_alone(given, name):
-    assert filename_of(given) == name
+    assert clean_filename(given) == name
 
 
 def test_keys_have_an_end():
-    assert key_of(None) is None
-    assert key_of("") is None
+    assert check_idempotency_key(None) is None
+    assert check_idempotency_key("") is None
     with pytest.raises(Usage):
-        key_of("x" * 256)
+        check_idempotency_key("x" * 256)

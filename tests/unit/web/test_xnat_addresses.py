@@ -11,9 +11,9 @@ from scandock.rules.field_types import FieldType
 from scandock.rules.session_types import session_type
 from scandock.rules.sop_classes import TYPE_OF_CLASS, scan_type
 from scandock.web.urls import canonical, is_xnat
-from scandock.web.xnat.schema import element_of, xdat_xsd, xnat_xsd
+from scandock.web.xnat.schema import root_element, xdat_xsd, xnat_xsd
 from scandock.web.xnat.services import prearchive_sessions, projects, subjects
-from scandock.web.xnat.services.columns import moment, type_of_column
+from scandock.web.xnat.services.columns import format_moment, type_of_column
 from scandock.web.xnat.services.experiments import LISTING
 
 XS = "{http://www.w3.org/2001/XMLSchema}"
@@ -60,7 +60,7 @@ def test_every_type_that_is_ever_given_is_defined_and_has_a_root():
     given |= {session_type(["xnat:mrScanData", "xnat:petScanData"], []), "xnat:subjectData", "xnat:projectData"}
     for kind in given:
         assert kind.removeprefix("xnat:") in types, kind
-        assert roots[kind] == element_of(kind)
+        assert roots[kind] == root_element(kind)
 
 
 def test_the_schemas_first_tag_is_what_clients_look_for():
@@ -84,7 +84,7 @@ def test_the_schemas_first_tag_is_what_clients_look_for():
     ],
 )
 def test_documents_have_xnats_elements(kind, element):
-    assert element_of(kind) == element
+    assert root_element(kind) == element
 
 
 def test_ids_are_read_as_they_are_written():
@@ -110,7 +110,7 @@ def test_a_resources_id_is_digits_and_its_own():
 def test_moments_of_every_listing_are_compared_as_moments():
     """They are numbers in the catalog: as texts no day would ever be equal to one."""
     for one in (LISTING, projects.LISTING, subjects.LISTING, prearchive_sessions.LISTING):
-        times = [column for column in one.columns.values() if column.text is moment]
+        times = [column for column in one.columns.values() if column.text is format_moment]
         assert times
         assert {type_of_column(column) for column in times} == {FieldType.MOMENT}
     assert type_of_column(prearchive_sessions.LISTING.columns["scan_date"]) is FieldType.DATE
@@ -157,4 +157,4 @@ def test_moments_of_every_listing_are_compared_as_moments():
     ],
 )
 def test_columns_are_found_by_any_of_their_names(asked, names):
-    assert [one.name for one in LISTING.chosen(asked)] == names
+    assert [one.name for one in LISTING.choose_columns(asked)] == names

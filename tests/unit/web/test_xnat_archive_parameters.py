@@ -9,15 +9,15 @@ from scandock.model.errors import Usage
 from scandock.model.uris import PrearchiveSessionUri
 from scandock.rules.session_fields import ScanSelector
 from scandock.services.committing import ArchiveParameters
-from scandock.web.xnat.archive_parameters import new_project, projects_of, wishes_of
-from scandock.web.xnat.codes import ARCHIVING, VERBS, refusal
+from scandock.web.xnat.archive_errors import ARCHIVE_ERRORS, PREARCHIVE_ERRORS, describe_refusal
+from scandock.web.xnat.archive_parameters import read_archive_parameters, read_new_project, read_project_names
 from scandock.web.xnat.services.prearchive_sessions import parse_src
 
 WHERE = "prearchive/projects/P/20240612_101112345/S1"
 
 
 def wanted(**said: str) -> ArchiveParameters:
-    return wishes_of(ImmutableMultiDict(said))
+    return read_archive_parameters(ImmutableMultiDict(said))
 
 
 @pytest.mark.parametrize("src", [f"/{WHERE}", f"/data/{WHERE}", f"/REST/{WHERE}/", f" {WHERE}"])
@@ -74,7 +74,7 @@ def test_paths_name_label_and_subject_behind_their_own_parameters(kind: str) -> 
     scans = {"xnat:mrScanData/label": "no", "xnat:mrSessionData/scans/label": "no", "xnat:mrSessionData/label": " "}
     assert (wanted(**scans).session, wanted(**scans).subject) == (None, None)
     asked = ImmutableMultiDict({**paths, "project": "Q", "dest": dest})
-    assert projects_of(asked) == ("Q", "P", "P")
+    assert read_project_names(asked) == ("Q", "P", "P")
 
 
 def test_one_patient_is_said_by_name_alone() -> None:
@@ -125,12 +125,12 @@ def test_whether_to_archive_is_said_or_left_to_the_project(said: dict[str, str],
 
 
 def test_a_move_needs_its_goal() -> None:
-    assert new_project(ImmutableMultiDict({"newProject": " Q "})) == "Q"
+    assert read_new_project(ImmutableMultiDict({"newProject": " Q "})) == "Q"
     with pytest.raises(Usage):
-        new_project(ImmutableMultiDict({}))
+        read_new_project(ImmutableMultiDict({}))
 
 
 def test_the_same_lock_has_the_status_of_what_was_asked() -> None:
     busy = Usage("session_busy", "It is being changed.")
-    assert refusal(busy, ARCHIVING)[0] == 423
-    assert refusal(busy, VERBS) == (409, "session document locked. It is being changed.")
+    assert describe_refusal(busy, ARCHIVE_ERRORS)[0] == 423
+    assert describe_refusal(busy, PREARCHIVE_ERRORS) == (409, "session document locked. It is being changed.")

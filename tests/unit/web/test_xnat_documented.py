@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from scandock.web.xnat.places import EXPERIMENTS, SUBJECTS
+from scandock.web.xnat.address_lookup import EXPERIMENTS, SUBJECTS
 from scandock.web.xnat.registration import ROUTERS
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "xnat-compatibility.md"

@@ -7,14 +7,14 @@ from dataclasses import replace
 import pytest
 
 from scandock.model.errors import Usage
-from scandock.web.receiving.upload_fields import request_of
-from scandock.web.xnat.import_parameters import Call, by_name, handler_of, listener_of, wanted
-from scandock.web.xnat.services.destinations import Named
+from scandock.web.receiving.upload_fields import parse_import_request
+from scandock.web.xnat.import_parameters import ImportCall, read_handler, read_import_fields, read_listener, read_values
+from scandock.web.xnat.services.destinations import Destination
 
 
 def names(**said: str) -> dict[str, str]:
     """Project, subject and session that a call names."""
-    fields, _ = wanted({name.replace("__", "/"): value for name, value in said.items()})
+    fields, _ = read_import_fields({name.replace("__", "/"): value for name, value in said.items()})
     return {name: fields[name] for name in ("project", "subject", "session") if name in fields}
 
 
@@ -43,7 +43,7 @@ def names(**said: str) -> dict[str, str]:
 )
 def test_every_form_of_a_destination(prefix: str, dest: str, place: str, found: dict[str, str]) -> None:
     for end in ("", "/"):
-        fields, _ = wanted({"dest": prefix + dest + end})
+        fields, _ = read_import_fields({"dest": prefix + dest + end})
         assert fields["destination"] == place
         assert {name: fields[name] for name in ("project", "subject", "session") if name in fields} == found
 
@@ -55,7 +55,7 @@ def test_every_form_of_a_destination(prefix: str, dest: str, place: str, found: 
 )  # fmt: skip
 def test_a_destination_of_no_form_is_told_in_the_original_s_words(dest: str) -> None:
     with pytest.raises(Usage) as error:
-        wanted({"dest": dest})
+        read_import_fields({"dest": dest})
     assert (error.value.code, error.value.message) == ("dest_invalid", "Parameter dest format error")
 
 
@@ -83,13 +83,13 @@ def test_a_name_goes_before_an_address_and_an_address_before_an_alias() -> None:
     ],
 )
 def test_an_experiment_is_named_by_its_id_in_an_address_alone(said: dict[str, str], is_experiment: bool) -> None:
-    asked: list[Named] = []
+    asked: list[Destination] = []
 
-    def labels(named: Named) -> Named:
+    def labels(named: Destination) -> Destination:
         asked.append(named)
         return replace(named, session="FOUND")
 
-    fields, _ = wanted(said, labels=labels)
+    fields, _ = read_import_fields(said, labels=labels)
     assert [one.is_experiment for one in asked] == [is_experiment]
     assert fields["session"] == "FOUND"
 
@@ -119,7 +119,7 @@ def test_an_experiment_is_named_by_its_id_in_an_address_alone(said: dict[str, st
     ],
 )
 def test_overwrite_means_what_it_was_meant_to(said: dict[str, str], overwrite: str | None) -> None:
-    assert request_of(wanted(said)[0]).overwrite == overwrite
+    assert parse_import_request(read_import_fields(said)[0]).overwrite == overwrite
 
 
 @pytest.mark.parametrize(
@@ -138,18 +138,18 @@ def test_overwrite_means_what_it_was_meant_to(said: dict[str, str], overwrite: s
 def test_what_can_t_be_read_is_ignored_where_that_is_said_or_follows(
     said: dict[str, str], ignored: bool, by_name: bool
 ) -> None:
-    fields, own = wanted(said)
-    assert (request_of(fields).ignore_unparsable, own.ignores_by_name) == (ignored, by_name)
+    fields, own = read_import_fields(said)
+    assert (parse_import_request(fields).ignore_unparsable, own.ignores_by_name) == (ignored, by_name)
 
 
 def test_resources_are_ignored_and_names_kept_unless_that_is_said_otherwise() -> None:
-    fields, own = wanted({}, "application/zip")
+    fields, own = read_import_fields({}, "application/zip")
     assert (fields["resources"], fields["filename"]) == ("ignore", "upload.zip")
     assert own.named == {"dialect": True, "keep_names": True, "ignores_by_name": False}
-    assert wanted({"rename": "true"})[1].keep_names is False
-    assert wanted({}, "application/dicom")[1].keep_names is False, "single objects have no names"
-    assert wanted({"Direct-Archive": "true"})[1].direct is True
-    assert wanted({"filename": "a.zip"}, "application/x-tar")[0]["filename"] == "a.zip"
+    assert read_import_fields({"rename": "true"})[1].keep_names is False
+    assert read_import_fields({}, "application/dicom")[1].keep_names is False, "single objects have no names"
+    assert read_import_fields({"Direct-Archive": "true"})[1].direct is True
+    assert read_import_fields({"filename": "a.zip"}, "application/x-tar")[0]["filename"] == "a.zip"
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_resources_are_ignored_and_names_kept_unless_that_is_said_otherwise() ->
 def test_the_importer_goes_by_its_name_or_the_type_of_the_body(
     said: dict[str, str], media_type: str, handler: str
 ) -> None:
-    assert handler_of(said, media_type) == handler
+    assert read_handler(said, media_type) == handler
 
 
 @pytest.mark.parametrize(
@@ -182,31 +182,31 @@ def test_the_importer_goes_by_its_name_or_the_type_of_the_body(
 )
 def test_what_can_t_be_meant(said: dict[str, str], code: str) -> None:
     with pytest.raises(Usage) as error:
-        wanted(said)
+        read_import_fields(said)
     assert error.value.code == code
 
 
 def test_a_listener_has_a_key() -> None:
-    assert listener_of({}) == ""
-    assert listener_of({"http-session-listener": " k "}) == "k"
+    assert read_listener({}) == ""
+    assert read_listener({"http-session-listener": " k "}) == "k"
     with pytest.raises(Usage, match="'transaction' is required"):
-        listener_of({"http-session-listener": " "})
+        read_listener({"http-session-listener": " "})
 
 
 def test_a_form_may_not_name_a_file_of_the_server() -> None:
-    assert by_name([("reference", "x"), ("a", "1"), ("a", "2")], "query") == {"reference": "x", "a": "2"}
+    assert read_values([("reference", "x"), ("a", "1"), ("a", "2")], "query") == {"reference": "x", "a": "2"}
     with pytest.raises(Usage, match="may not be used to upload files via reference"):
-        by_name([("reference", "x")], "form")
+        read_values([("reference", "x")], "form")
 
 
 def test_a_query_goes_before_a_form_and_both_are_known_afterwards() -> None:
-    call = Call({"project": "Q"}, "multipart/form-data", lambda named: named)
+    call = ImportCall({"project": "Q"}, "multipart/form-data", lambda named: named)
     speech = call.speech()
-    assert speech.named([("project", "R"), ("subject", "S")], "form") == {"project": "R", "subject": "S"}
-    assert call.said == {"project": "Q", "subject": "S"}
-    assert speech.meant({"project": "Q", "subject": "S", "filename": "a.zip"})[0]["project"] == "Q"
+    assert speech.parse([("project", "R"), ("subject", "S")], "form") == {"project": "R", "subject": "S"}
+    assert call.values == {"project": "Q", "subject": "S"}
+    assert speech.translate({"project": "Q", "subject": "S", "filename": "a.zip"})[0]["project"] == "Q"
     with pytest.raises(Usage) as error:
-        speech.meant({"src": "/x", "filename": "a.zip"})
+        speech.translate({"src": "/x", "filename": "a.zip"})
     assert error.value.code == "multipart_files"
 
 
@@ -227,7 +227,7 @@ def test_a_query_goes_before_a_form_and_both_are_known_afterwards() -> None:
 def test_a_place_in_the_prearchive_and_whose_session_it_is_are_said_by_dest(
     said: dict[str, str], options: dict[str, object]
 ) -> None:
-    named = wanted(said)[1].named
+    named = read_import_fields(said)[1].named
     found = {name: named[name] for name in ("timestamp", "folder", "one_patient") if name in named}
     assert found == {**options, **({"folder": "E"} if said.get("PREARC_SESSION_FOLDER") == "E" and options else {})}
 
@@ -235,10 +235,10 @@ def test_a_place_in_the_prearchive_and_whose_session_it_is_are_said_by_dest(
 @pytest.mark.parametrize("stamp", ["now", "2000010_0505055", "20000101_0505051234", "\u0662" * 8 + "_050505"])
 def test_a_timestamp_is_digits(stamp: str) -> None:
     with pytest.raises(Usage, match="PREARC_TIMESTAMP can't be"):
-        wanted({"PREARC_TIMESTAMP": stamp})
+        read_import_fields({"PREARC_TIMESTAMP": stamp})
 
 
 def test_who_may_archive_settles_what_was_left() -> None:
     for may in (False, True):
-        call = Call({"project": "P"}, "application/zip", lambda named: named, may_archive=may)
-        assert call.meant(call.said)[1].settles is may
+        call = ImportCall({"project": "P"}, "application/zip", lambda named: named, may_archive=may)
+        assert call.read_fields(call.values)[1].settles is may

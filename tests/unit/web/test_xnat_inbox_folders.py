@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from scandock.web.xnat.services.inbox_folders import find_place, is_there, pack, remove
+from scandock.web.xnat.services.inbox_folders import find_inbox_path, is_readable, pack_tar, remove_files
 
 
 @pytest.fixture
@@ -24,10 +24,10 @@ def inbox(tmp_path: Path) -> Path:
 
 
 def packed(inbox: Path, path: str) -> dict[str, bytes]:
-    place = find_place([str(inbox)], path)
+    place = find_inbox_path([str(inbox)], path)
     assert place is not None
     raw = io.BytesIO()
-    count = pack(place, raw)
+    count = pack_tar(place, raw)
     raw.seek(0)
     with tarfile.open(fileobj=raw) as tar:
         found = {one.name: tar.extractfile(one).read() for one in tar}  # type: ignore[union-attr]
@@ -53,54 +53,54 @@ def test_names_of_any_bytes_and_length_are_packed(inbox: Path) -> None:
     ["", "P/S1", "/", "/etc", "{inbox}", "{inbox}/", "{inbox}/../secret", "{inbox}x/P", "{inbox}/P/../../secret"],
 )
 def test_what_does_not_lie_below_is_no_place(inbox: Path, path: str) -> None:
-    assert find_place([str(inbox)], path.format(inbox=inbox)) is None
-    assert find_place([str(inbox)], f"{inbox}/P\0/S1") is None
+    assert find_inbox_path([str(inbox)], path.format(inbox=inbox)) is None
+    assert find_inbox_path([str(inbox)], f"{inbox}/P\0/S1") is None
 
 
 def test_an_allowed_folder_may_itself_be_a_link_but_nothing_below_it(inbox: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(inbox)
     for path in (f"{tmp_path}/link/P/S1", f"{inbox}/P/S1"):
-        place = find_place([str(tmp_path / "link")], path)
+        place = find_inbox_path([str(tmp_path / "link")], path)
         assert place is not None
-        assert is_there(place)
+        assert is_readable(place)
     (inbox / "P" / "out").symlink_to(tmp_path)
     (inbox / "P" / "S1" / "link.dcm").symlink_to(tmp_path / "secret")
     (inbox / "P" / "S1" / "folder").symlink_to(tmp_path)
     os.mkfifo(inbox / "P" / "S1" / "pipe")
     for path in ("P/out", "P/out/secret", "P/S1/link.dcm", "P/S1/pipe", "P/S1/nothing"):
-        place = find_place([str(inbox)], f"{inbox}/{path}")
+        place = find_inbox_path([str(inbox)], f"{inbox}/{path}")
         assert place is not None
-        assert not is_there(place), path
+        assert not is_readable(place), path
     assert packed(inbox, f"{inbox}/P/S1") == {"a.dcm": b"a", "deep/b.dcm": b"bb"}
 
 
 def test_what_was_packed_is_removed_and_folders_that_are_empty_then(inbox: Path) -> None:
-    place = find_place([str(inbox)], f"{inbox}/P/S1")
+    place = find_inbox_path([str(inbox)], f"{inbox}/P/S1")
     assert place is not None
     later = time.time_ns() + 10**10
-    assert remove(place, ["a.dcm"], later) == 1
+    assert remove_files(place, ["a.dcm"], later) == 1
     assert (inbox / "P" / "S1" / "deep" / "b.dcm").exists()
-    assert remove(place, ["a.dcm", "deep/b.dcm", "../../../secret", "nothing"], later) == 1
+    assert remove_files(place, ["a.dcm", "deep/b.dcm", "../../../secret", "nothing"], later) == 1
     assert not (inbox / "P" / "S1").exists()
     assert (inbox / "P").exists(), "the project's folder is not what was named"
     assert (inbox.parent / "secret").exists()
-    assert remove(place, ["a.dcm"], later) == 0
+    assert remove_files(place, ["a.dcm"], later) == 0
 
 
 def test_what_came_or_changed_since_and_what_links_lead_to_stays(inbox: Path, tmp_path: Path) -> None:
-    place = find_place([str(inbox)], f"{inbox}/P/S1")
+    place = find_inbox_path([str(inbox)], f"{inbox}/P/S1")
     assert place is not None
-    assert remove(place, ["a.dcm", "deep/b.dcm"], 0) == 0
+    assert remove_files(place, ["a.dcm", "deep/b.dcm"], 0) == 0
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "c.dcm").write_bytes(b"c")
     (inbox / "P" / "S1" / "moved").symlink_to(elsewhere)
-    assert remove(place, ["moved/c.dcm", "moved"], time.time_ns() + 10**10) == 0
+    assert remove_files(place, ["moved/c.dcm", "moved"], time.time_ns() + 10**10) == 0
     assert (elsewhere / "c.dcm").exists()
 
 
 def test_a_file_that_is_removed_by_its_own_name(inbox: Path) -> None:
-    place = find_place([str(inbox)], f"{inbox}/P/S1/a.dcm")
+    place = find_inbox_path([str(inbox)], f"{inbox}/P/S1/a.dcm")
     assert place is not None
-    assert remove(place, ["a.dcm"], time.time_ns() + 10**10) == 1
+    assert remove_files(place, ["a.dcm"], time.time_ns() + 10**10) == 1
     assert sorted(one.name for one in (inbox / "P" / "S1").iterdir()) == ["deep"]

@@ -9,7 +9,7 @@ import pytest
 from scandock.model.imported import ImportedSession
 from scandock.rules.import_request import ImportRequest
 from scandock.services.import_records import Import
-from scandock.web.xnat.services.outcomes import ended
+from scandock.web.xnat.services.outcomes import make_outcome
 from tests.import_records import a_session, an_import
 
 ARCHIVED = "/data/archive/projects/P/subjects/S/experiments/E"
@@ -43,7 +43,7 @@ REFUSED = session(None, "refused", "project_unknown")
     ],
 )
 def test_success(told: Import, asked: dict[str, Any], uris: list[str]) -> None:
-    end = ended(told, ImportRequest(**asked))
+    end = make_outcome(told, ImportRequest(**asked))
     assert (end.good, list(end.uris), end.text) == (True, uris, "")
 
 
@@ -77,7 +77,7 @@ def test_success(told: Import, asked: dict[str, Any], uris: list[str]) -> None:
     ],
 )
 def test_no_success(told: Import, asked: dict[str, Any], status: int, begins: str) -> None:
-    end = ended(told, ImportRequest(**asked))
+    end = make_outcome(told, ImportRequest(**asked))
     assert end.status == status
     assert end.text.startswith(begins)
     assert all(one.uri in end.text for one in told.brought() if one.uri), "where things stand"
@@ -86,8 +86,8 @@ def test_no_success(told: Import, asked: dict[str, Any], status: int, begins: st
 
 def test_final_messages_name_the_place_and_the_addresses_below_it() -> None:
     assert (
-        ended(found("placed", PLACED), ImportRequest(**BOUND)).final_message
+        make_outcome(found("placed", PLACED), ImportRequest(**BOUND)).final_message
         == f"Archive:{ARCHIVED.removeprefix('/data')}"
     )
-    both = ended(found("placed", READY, PLACED), ImportRequest()).final_message
+    both = make_outcome(found("placed", READY, PLACED), ImportRequest()).final_message
     assert both == f"Prearchive:{WAITING.removeprefix('/data')};{ARCHIVED.removeprefix('/data')}"

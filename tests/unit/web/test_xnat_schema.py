@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree as ET
 
-from scandock.web.xnat.answers import Item, item_xml
+from scandock.web.xnat.responses import Item, item_to_xml
 from scandock.web.xnat.schema import xnat_xsd
 from scandock.web.xnat.services.experiments import SCAN_ATTRIBUTES
 
@@ -71,7 +71,7 @@ def test_every_parameter_of_a_scan_is_in_the_schema_and_in_its_order() -> None:
     paths += ["parameters/format", "parameters/frames/1/starttime", "parameters/frames/1/length"]
     paths += ["parameters/frames/2/units", "parameters/addParam/b", "parameters/addParam/a"]
     fields = {path: VALUES[typed.get(path.rpartition("/")[2], "xs:string")] for path in reversed(paths)}
-    root = ET.fromstring(item_xml(Item("xnat:mrScanData", fields)))
+    root = ET.fromstring(item_to_xml(Item("xnat:mrScanData", fields)))
     (parameters,) = root.findall("xnat:parameters", NS)
     assert len(list(parameters)) == len({path.split("/")[1] for path in paths}) + 1
     check(parameters, described)

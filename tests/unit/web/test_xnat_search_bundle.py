@@ -11,10 +11,10 @@ from scandock.web.xnat.services.search_bundle import (
     MAX_BYTES,
     Criteria,
     Criterion,
-    SearchRequest,
-    read_bundle,
+    SearchColumn,
+    parse_bundle,
 )
-from scandock.web.xnat.services.xml_reading import MAX_DEPTH, MAX_ELEMENTS
+from scandock.web.xnat.services.xml_parsing import MAX_DEPTH, MAX_ELEMENTS
 
 NAMESPACE = 'xmlns:xdat="http://nrg.wustl.edu/security" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
 
@@ -34,7 +34,7 @@ def criterion(field: str = "xnat:mrSessionData/DATE", comparison: str = "=", val
 
 
 def test_a_bundle_says_rows_columns_and_criteria() -> None:
-    found = read_bundle(
+    found = parse_bundle(
         around(
             "<xdat:search_field><xdat:element_name>xnat:subjectData</xdat:element_name>"
             "<xdat:field_ID>SUBJECT_LABEL</xdat:field_ID><xdat:sequence>0</xdat:sequence>"
@@ -45,23 +45,23 @@ def test_a_bundle_says_rows_columns_and_criteria() -> None:
         )
     )
     assert found.root == "xnat:mrSessionData"
-    assert found.columns == (SearchRequest("xnat:subjectData", "SUBJECT_LABEL"),)
+    assert found.columns == (SearchColumn("xnat:subjectData", "SUBJECT_LABEL"),)
     first = Criterion("xnat:mrSessionData", "DATE", "<=", "a & b")
     second = Criterion("xnat:subjectData", "ID", "IS NULL", "x")
     assert found.where == Criteria("AND", (Criteria("OR", (first, Criteria("AND", (second,)))),))
 
 
 def test_what_is_left_out_is_no_condition() -> None:
-    assert read_bundle(around("")).where == Criteria("AND", ())
-    assert read_bundle(around("<xdat:search_where/>", "search")).where == Criteria("AND", (Criteria("AND", ()),))
+    assert parse_bundle(around("")).where == Criteria("AND", ())
+    assert parse_bundle(around("<xdat:search_where/>", "search")).where == Criteria("AND", (Criteria("AND", ()),))
     no_value = criterion().replace("<xdat:value>x</xdat:value>", "")
-    where = read_bundle(around(f"<xdat:search_where>{no_value}</xdat:search_where>")).where
+    where = parse_bundle(around(f"<xdat:search_where>{no_value}</xdat:search_where>")).where
     assert where.members == (Criteria("AND", (Criterion("xnat:mrSessionData", "DATE", "=", ""),)),)
 
 
 def test_paths_may_have_slashes_points_and_types() -> None:
     path = "xnat:subjectData/demographics[@xsi:type=xnat:demographicData]/gender"
-    where = read_bundle(around(f"<xdat:search_where>{criterion(path)}</xdat:search_where>")).where
+    where = parse_bundle(around(f"<xdat:search_where>{criterion(path)}</xdat:search_where>")).where
     assert where.members == (
         Criteria(
             "AND", (Criterion("xnat:subjectData", "demographics[@xsi:type=xnat:demographicData]/gender", "=", "x"),)
@@ -118,6 +118,6 @@ LAUGHS = b"<!DOCTYPE a [<!ENTITY a 'ha'>" + b"".join(
 def test_what_is_no_bundle_is_refused_at_once(body: bytes, named: str) -> None:
     begin = time.monotonic()
     with pytest.raises(Usage, match=named) as told:
-        read_bundle(body)
+        parse_bundle(body)
     assert (told.value.code, bool(told.value.remedy)) == ("request_invalid", True)
     assert time.monotonic() - begin < 5

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from fastapi import Request
 
-from scandock.web.xnat.answers import listing
+from scandock.web.xnat.responses import list_response
 from scandock.web.xnat.services.columns import Rows
 
 ROWS = Rows(["ID", "=label"], [["E1", "=HYPERLINK(1)"], ["E2", "-1.5"]])
@@ -15,7 +15,7 @@ EXACT = b"ID,=label\nE1,=HYPERLINK(1)\nE2,-1.5\n"
 def table(**headers: str) -> bytes:
     raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
     scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"format=csv", "headers": raw}
-    answer = listing(Request(scope), ROWS)
+    answer = list_response(Request(scope), ROWS)
     assert answer.headers["vary"] == "Sec-Fetch-Mode"
     return bytes(answer.body)
 

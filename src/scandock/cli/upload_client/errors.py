@@ -48,8 +48,8 @@ class ServerUnreachable(Coded, Fault):
     SENTENCE = "{url} does not answer: {why}."
     REMEDY = "Check the address, and whether the server runs; what was sent before is kept there."
 
-    def __init__(self, url: str, why: str) -> None:
-        self._fill({"url": url, "why": why})
+    def __init__(self, url: str, reason: str) -> None:
+        self._fill({"url": url, "why": reason})
 
 
 class CertificateUntrusted(CodedUsage):
@@ -58,8 +58,8 @@ class CertificateUntrusted(CodedUsage):
     SENTENCE = "The certificate of {host} is not to be trusted: {why}."
     REMEDY = "Check the address. A site's own authority goes into the system's certificates."
 
-    def __init__(self, host: str, why: str) -> None:
-        self._fill({"host": host, "why": why})
+    def __init__(self, host: str, reason: str) -> None:
+        self._fill({"host": host, "why": reason})
 
 
 class ProjectHidden(Worded, Usage):

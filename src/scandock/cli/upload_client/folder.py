@@ -78,14 +78,14 @@ class FolderSource:
         """See `Source.read`."""
         index = bisect_right(self._offsets, offset) - 1
         skip = offset - self._offsets[index]
-        left = length
+        remaining = length
         for member in (*self._members[index:], None):
             for piece in self._pieces(member, skip):
-                if left and piece:
-                    yield piece[:left]
-                    left -= min(left, len(piece))
+                if remaining and piece:
+                    yield piece[:remaining]
+                    remaining -= min(remaining, len(piece))
             skip = 0
-            if not left:
+            if not remaining:
                 return
 
     def close(self) -> None:
@@ -99,24 +99,24 @@ class FolderSource:
         header = member.header
         if skip < len(header):
             yield header[skip:]
-        at = max(0, skip - len(header))
-        if at < member.size:
-            yield from self._content(member, at)
+        position = max(0, skip - len(header))
+        if position < member.size:
+            yield from self._content(member, position)
         if member.padding:
-            yield bytes(member.padding)[max(0, at - member.size) :]
+            yield bytes(member.padding)[max(0, position - member.size) :]
 
-    def _content(self, member: _Member, at: int) -> Iterator[bytes]:
+    def _content(self, member: _Member, position: int) -> Iterator[bytes]:
         path = os.path.join(self.path, member.path)
         try:
             with open(path, "rb", buffering=0) as file:
                 status = os.fstat(file.fileno())
                 if (status.st_size, status.st_mtime_ns) != (member.size, member.mtime_ns):
                     raise archive_changed(path)
-                while at < member.size:
-                    piece = os.pread(file.fileno(), min(PIECE_BYTES, member.size - at), at)
+                while position < member.size:
+                    piece = os.pread(file.fileno(), min(PIECE_BYTES, member.size - position), position)
                     if not piece:
                         raise archive_changed(path)
-                    at += len(piece)
+                    position += len(piece)
                     yield piece
         except OSError as error:
             raise read_failed(path, error) from error

@@ -25,16 +25,16 @@ class OutcomeWaiter:
     """Looks at an import until it has ended; `tell` hears how far it is."""
 
     def __init__(
-        self, server: UploadServer, patience: ServerRetry, uuid: str, tell: Callable[[Progress], None]
+        self, server: UploadServer, retry: ServerRetry, uuid: str, on_progress: Callable[[Progress], None]
     ) -> None:
         self._server = server
-        self._patience = patience
+        self._patience = retry
         self._uuid = uuid
-        self._tell = tell
+        self._tell = on_progress
 
     def wait(self) -> dict[str, Any]:
         """The import's object in its final state. Raises Stopped, or Fault `import_unknown`."""
-        looks = 0
+        poll_count = 0
         while True:
             try:
                 import_object = self._patience.call(lambda: self._server.read(self._uuid))
@@ -47,9 +47,9 @@ class OutcomeWaiter:
             if import_object["state"] not in UNFINISHED:
                 return import_object
             self._tell(parse_progress(import_object))
-            if self._patience.cancelled.wait(POLL_SECONDS[min(looks, len(POLL_SECONDS) - 1)]):
+            if self._patience.cancelled.wait(POLL_SECONDS[min(poll_count, len(POLL_SECONDS) - 1)]):
                 raise UploadCancelled
-            looks += 1
+            poll_count += 1
 
 
 def parse_progress(import_object: dict[str, Any]) -> Progress:
@@ -95,15 +95,15 @@ def end_upload(server: UploadServer, uuid: str | None) -> dict[str, Any] | str:
 
 
 def _kept_message(server: UploadServer, import_object: dict[str, Any]) -> str:
-    done, whole = import_object["progress"]["bytes"]["done"], import_object["size"]
+    offset, total = import_object["progress"]["bytes"]["done"], import_object["size"]
     until = ""
     for upload in server.unfinished():
         if upload["id"] == import_object["id"]:
-            done = upload["offset"]
+            offset = upload["offset"]
             if upload["expires"]:
                 until = f" until {datetime.fromtimestamp(upload['expires'] / 1000).astimezone():%Y-%m-%d %H:%M}"
     return (
-        f"Cancelled; the server keeps what it has of it ({format_size(done)} of {format_size(whole)}){until}: "
+        f"Cancelled; the server keeps what it has of it ({format_size(offset)} of {format_size(total)}){until}: "
         "the same command goes on from there."
     )
 

@@ -55,10 +55,10 @@ def check_url(url: str) -> str:
     """The server's address without a slash at its end. Raises Usage `url_invalid`."""
     try:
         parts = urlsplit(url.strip())
-        good = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        is_valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
     except ValueError:
-        good = False
-    if not good:
+        is_valid = False
+    if not is_valid:
         raise ServerUrlInvalid(
             f"--url {url!r} is no address of a server.", "Right is https://host or http://host:8080."
         )

@@ -28,9 +28,11 @@ _BUSY: Final = frozenset({423, 429})
 class ServerAway(Exception):
     """The server does not answer, or asks to wait; `retry_after` seconds where it says how long."""
 
-    def __init__(self, why: str, retry_after: float | None = None, *, busy: bool = False, locked: bool = False) -> None:
-        super().__init__(why)
-        self.why = why
+    def __init__(
+        self, reason: str, retry_after: float | None = None, *, busy: bool = False, locked: bool = False
+    ) -> None:
+        super().__init__(reason)
+        self.why = reason
         self.retry_after = retry_after
         self.busy = busy
         """It answered, and asks to wait."""
@@ -87,11 +89,11 @@ class UploadServer:
                 answer = httpx.Client.request(
                     self._client, "OPTIONS", self.url + urls.API_UPLOADS, auth=_NO_AUTH, headers={"Authorization": ""}
                 )
-        except ServerAway as away:
-            _raise_unreachable(self.url, away)
+        except ServerAway as error:
+            _raise_unreachable(self.url, error)
         if answer.is_redirect:
-            to = answer.headers.get("location", "").removesuffix(urls.API_UPLOADS)
-            raise NotScandock(f"{self.url} sends on to {to or 'elsewhere'}.", "Name that address by --url.")
+            location = answer.headers.get("location", "").removesuffix(urls.API_UPLOADS)
+            raise NotScandock(f"{self.url} sends on to {location or 'elsewhere'}.", "Name that address by --url.")
         if answer.status_code in _AWAY:
             _raise_unreachable(self.url, ServerAway(f"it answers {_status(answer.status_code)}"))
         if answer.status_code != 204 or "1.0.0" not in answer.headers.get("tus-version", ""):
@@ -118,8 +120,8 @@ class UploadServer:
 
     def create(self, size: int, fields: Mapping[str, str], key: str) -> ServerUpload:
         """A new upload; the same `key` again gives the same one."""
-        named = ",".join(f"{name} {base64.b64encode(_utf8(value)).decode()}" for name, value in fields.items())
-        headers = {**TUS, "Upload-Length": str(size), "Upload-Metadata": named, "Idempotency-Key": key}
+        metadata = ",".join(f"{name} {base64.b64encode(_utf8(value)).decode()}" for name, value in fields.items())
+        headers = {**TUS, "Upload-Length": str(size), "Upload-Metadata": metadata, "Idempotency-Key": key}
         answer = self.ask("POST", urls.API_UPLOADS, headers=headers)
         uuid = urls.id_of_upload(answer.headers["location"])
         return ServerUpload(uuid, int(answer.headers.get("upload-offset", "0")))
@@ -147,8 +149,8 @@ class UploadServer:
     @contextmanager
     def receipt(self, uuid: str, fmt: str) -> Iterator[Iterator[bytes]]:
         """The receipt's bytes in pieces."""
-        where = self.url + urls.api_import(uuid, "receipt")
-        with self._answers(), self._client.stream("GET", where, params={"format": fmt}) as answer:
+        receipt_url = self.url + urls.api_import(uuid, "receipt")
+        with self._answers(), self._client.stream("GET", receipt_url, params={"format": fmt}) as answer:
             if answer.is_error:
                 answer.read()
                 _raise_refusal(answer)
@@ -156,9 +158,9 @@ class UploadServer:
 
     # -- requests ------------------------------------------------------------------------------------------------
 
-    def json(self, method: str, path: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401
+    def json(self, method: str, path: str, **options: Any) -> dict[str, Any]:  # noqa: ANN401
         """An answer's object. Raises Refusal `not_scandock` where it is none: something answers in its place."""
-        answer = self.ask(method, path, **more)
+        answer = self.ask(method, path, **options)
         try:
             body = answer.json()
         except ValueError:
@@ -169,9 +171,9 @@ class UploadServer:
             )
         return body
 
-    def ask(self, method: str, path: str, **more: Any) -> httpx.Response:  # noqa: ANN401
+    def ask(self, method: str, path: str, **options: Any) -> httpx.Response:  # noqa: ANN401
         with self._answers():
-            answer = self._client.request(method, self.url + path, **more)
+            answer = self._client.request(method, self.url + path, **options)
         if not answer.is_success:
             _raise_refusal(answer)
         return answer
@@ -215,20 +217,20 @@ def _raise_refusal(answer: httpx.Response) -> NoReturn:
     code, detail = str(problem.get("code", "")), str(problem.get("detail", ""))
     status = answer.status_code
     wait = answer.headers.get("retry-after", "")
-    after = float(wait) if wait.isascii() and wait.isdigit() else None
+    retry_after = float(wait) if wait.isascii() and wait.isdigit() else None
     if status in _AWAY and code != "disk_full":
-        raise ServerAway(detail or f"it answers {_status(status)}", after)
-    if status in _BUSY or (status == HTTPStatus.INSUFFICIENT_STORAGE and after is not None):
+        raise ServerAway(detail or f"it answers {_status(status)}", retry_after)
+    if status in _BUSY or (status == HTTPStatus.INSUFFICIENT_STORAGE and retry_after is not None):
         raise ServerAway(
-            detail or f"it answers {_status(status)}", after, busy=True, locked=status == HTTPStatus.LOCKED
+            detail or f"it answers {_status(status)}", retry_after, busy=True, locked=status == HTTPStatus.LOCKED
         )
     raise ServerRefusal(
         status, code, detail or f"The server answers {_status(status)}.", str(problem.get("remedy", ""))
     )
 
 
-def _raise_unreachable(url: str, away: ServerAway) -> NoReturn:
-    raise ServerUnreachable(url, away.why) from None
+def _raise_unreachable(url: str, error: ServerAway) -> NoReturn:
+    raise ServerUnreachable(url, error.why) from None
 
 
 def _timeout_option(seconds: float | None) -> dict[str, Any]:

@@ -35,9 +35,9 @@ class ServerRetry:
                 raise UploadCancelled
             try:
                 answer = attempt()
-            except ServerAway as away:
-                seconds = _wait_seconds(away, number)
-                last_reason = self._tell(away, seconds, last_reason)
+            except ServerAway as error:
+                seconds = _wait_seconds(error, number)
+                last_reason = self._tell(error, seconds, last_reason)
                 if self.cancelled.wait(seconds):
                     raise UploadCancelled from None
                 continue
@@ -46,22 +46,22 @@ class ServerRetry:
             return answer
         raise AssertionError  # never: the count has no end
 
-    def _tell(self, away: ServerAway, seconds: float, last_reason: str) -> str:
+    def _tell(self, error: ServerAway, seconds: float, last_reason: str) -> str:
         """Say why it takes longer, once for each reason; what was said."""
-        if away.locked:
+        if error.locked:
             return last_reason  # what is left of a request of ours, as a rule: soon over
-        kind = "busy" if away.busy else "away"
+        kind = "busy" if error.busy else "away"
         if kind != last_reason:
-            if away.busy:
-                self._say(f"The server asks to wait {format_duration(seconds)}: {away.why}")
+            if error.busy:
+                self._say(f"The server asks to wait {format_duration(seconds)}: {error.why}")
             else:
-                self._say(f"The server does not answer ({away.why.rstrip('.')}); trying until it does ...")
+                self._say(f"The server does not answer ({error.why.rstrip('.')}); trying until it does ...")
         return kind
 
 
-def _wait_seconds(away: ServerAway, number: int) -> float:
-    if away.retry_after is not None:
-        return max(away.retry_after, FIRST_SECONDS)
-    if away.locked:
+def _wait_seconds(error: ServerAway, number: int) -> float:
+    if error.retry_after is not None:
+        return max(error.retry_after, FIRST_SECONDS)
+    if error.locked:
         return LOCKED_SECONDS
     return min(MAX_SECONDS, FIRST_SECONDS * (1 << min(number, 10)))

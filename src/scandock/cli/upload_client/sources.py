@@ -69,15 +69,15 @@ class FileSource:
 
     def read(self, offset: int, length: int) -> Iterator[bytes]:
         """See `Source.read`."""
-        left = length
-        while left:
+        remaining = length
+        while remaining:
             try:
-                piece = os.pread(self._fd, min(PIECE_BYTES, left), offset)
+                piece = os.pread(self._fd, min(PIECE_BYTES, remaining), offset)
             except OSError as error:
                 raise read_failed(self.path, error) from error
-            left -= len(piece)
+            remaining -= len(piece)
             offset += len(piece)
-            if not piece or (not left and _state(self._fd) != self._state):
+            if not piece or (not remaining and _state(self._fd) != self._state):
                 raise archive_changed(self.path)
             yield piece
 

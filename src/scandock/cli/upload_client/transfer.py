@@ -93,8 +93,8 @@ class Transfer:
         mark = self._fingerprint
         for upload in self._ask(self.server.unfinished):
             if upload["fingerprint"] == mark and upload["size"] == self.source.size and self.claims.take(upload["id"]):
-                done, whole = format_size(upload["offset"]), format_size(self.source.size)
-                self.say(f"Going on with what was begun before: {done} of {whole} are there.")
+                bytes_done, bytes_total = format_size(upload["offset"]), format_size(self.source.size)
+                self.say(f"Going on with what was begun before: {bytes_done} of {bytes_total} are there.")
                 return ServerUpload(upload["id"], upload["offset"])
         return None
 
@@ -103,9 +103,9 @@ class Transfer:
         return fingerprint(self.source, self.fields)
 
     def _create(self) -> ServerUpload:
-        named = {**self.fields, "filename": self.source.name, "fingerprint": self._fingerprint}
+        metadata = {**self.fields, "filename": self.source.name, "fingerprint": self._fingerprint}
         key = str(uuid.uuid4())
-        upload: ServerUpload = self._ask(lambda: self.server.create(self.source.size, named, key))
+        upload: ServerUpload = self._ask(lambda: self.server.create(self.source.size, metadata, key))
         self.claims.take(upload.id)
         return upload
 
@@ -113,24 +113,24 @@ class Transfer:
 
     def _send(self, offset: int) -> None:
         """Send what the server lacks; it says itself where that begins, after whatever went wrong."""
-        known: int | None = offset
-        stuck = 0
+        known_offset: int | None = offset
+        stuck_count = 0
 
         def step() -> int | None:
             """One request; the offset behind it, None where that has to be asked for."""
-            nonlocal known
-            at, known = known, None
-            if at is None:
-                at = self._kept()
-            if at >= self.source.size:
-                return at
-            return self._part(at)
+            nonlocal known_offset
+            position, known_offset = known_offset, None
+            if position is None:
+                position = self._kept()
+            if position >= self.source.size:
+                return position
+            return self._part(position)
 
-        while known is None or known < self.source.size:
-            before = known
-            known = self._ask(step)
-            stuck = 0 if known is not None and known != before else stuck + 1
-            if stuck > MAX_STUCK:
+        while known_offset is None or known_offset < self.source.size:
+            previous_offset = known_offset
+            known_offset = self._ask(step)
+            stuck_count = 0 if known_offset is not None and known_offset != previous_offset else stuck_count + 1
+            if stuck_count > MAX_STUCK:
                 raise UploadStuck
 
     def _kept(self) -> int:
@@ -142,10 +142,10 @@ class Transfer:
             else self.source.size
         )
 
-    def _part(self, at: int) -> int | None:
-        length = min(self.part, self.source.size - at)
+    def _part(self, position: int) -> int | None:
+        length = min(self.part, self.source.size - position)
         try:
-            return self.server.send(_require_uuid(self.uuid), at, length, self._pieces(at, length))
+            return self.server.send(_require_uuid(self.uuid), position, length, self._pieces(position, length))
         except ServerRefusal as refusal:
             if refusal.code in {"tus_offset", "tus_too_long"}:
                 return None
@@ -160,13 +160,13 @@ class Transfer:
                 return None
             raise
 
-    def _pieces(self, at: int, length: int) -> Iterator[bytes]:
-        for piece in self.source.read(at, length):
+    def _pieces(self, position: int, length: int) -> Iterator[bytes]:
+        for piece in self.source.read(position, length):
             if self.patience.cancelled.is_set():
                 raise UploadCancelled
             yield piece
-            at += len(piece)
-            self._tell_of(Progress(stage="sending", bytes_done=at, bytes_total=self.source.size))
+            position += len(piece)
+            self._tell_of(Progress(stage="sending", bytes_done=position, bytes_total=self.source.size))
 
     def _tell_of(self, moment: Progress) -> None:
         """Pass on how far it is, with the seconds since the archive's turn came."""

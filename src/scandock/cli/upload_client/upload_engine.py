@@ -90,7 +90,7 @@ class Uploads:
                 threading.Thread(target=self._work, args=(cancelled,), name="upload", daemon=True).start()
         result = self._results[self._next]
         self._next += 1
-        given_up: float | None = None
+        give_up_at: float | None = None
         while True:
             try:
                 return result.result(POLL_SECONDS)
@@ -98,8 +98,8 @@ class Uploads:
                 if result.done():
                     raise  # the transfer's own
             if cancelled.is_set():
-                given_up = given_up or time.monotonic() + GRACE_SECONDS
-                if time.monotonic() > given_up:
+                give_up_at = give_up_at or time.monotonic() + GRACE_SECONDS
+                if time.monotonic() > give_up_at:
                     return self._cancelled(
                         archive, None, "Cancelled here; the server did not answer in time.", cancelled
                     )
@@ -124,7 +124,7 @@ class Uploads:
         def say(text: str) -> None:
             self._board.say(number, text)
 
-        patience = ServerRetry(cancelled, say)
+        retry = ServerRetry(cancelled, say)
         source = open_source(archive)
         try:
             transfer = Transfer(
@@ -132,20 +132,20 @@ class Uploads:
                 source=source,
                 fields=self._fields,
                 claims=self._claims,
-                patience=patience,
+                patience=retry,
                 say=say,
                 tell=self._board.begin(number, archive),
             )
             try:
                 import_object = transfer.run()
             except UploadCancelled:
-                ended = end_upload(self._server, transfer.uuid)
-                if isinstance(ended, str):
-                    return self._cancelled(archive, transfer.uuid, ended, cancelled)
-                import_object = ended
+                end_reached = end_upload(self._server, transfer.uuid)
+                if isinstance(end_reached, str):
+                    return self._cancelled(archive, transfer.uuid, end_reached, cancelled)
+                import_object = end_reached
         finally:
             source.close()
-        return UploadResult(as_import(import_object, archive), self._server, patience)
+        return UploadResult(as_import(import_object, archive), self._server, retry)
 
     def _cancelled(self, archive: str, uuid: str | None, message: str, cancelled: threading.Event) -> UploadResult:
         report = make_report(uuid, archive, ImportState.CANCELLED, "cancelled", message)
@@ -154,47 +154,47 @@ class Uploads:
 
 def as_import(import_object: Mapping[str, Any], archive: str) -> dict[str, Any]:
     """An import's object of the server as `scandock import` prints it, for the archive as it was named here."""
-    shape = make_report(None, "", ImportState.FAILED, "", "")
-    return {key: import_object.get(key, shape[key]) for key in shape} | {"archive": archive}
+    report = make_report(None, "", ImportState.FAILED, "", "")
+    return {key: import_object.get(key, report[key]) for key in report} | {"archive": archive}
 
 
 def copy_receipt(
-    server: UploadServer, patience: ServerRetry, uuid: str, archive: str, fmt: Format, target: TextIO
+    server: UploadServer, retry: ServerRetry, uuid: str, archive: str, fmt: Format, target: TextIO
 ) -> None:
     """Write the receipt's lines to `target`, once they have come whole. Raises Fault `receipt_failed`."""
-    with tempfile.TemporaryFile() as whole:
+    with tempfile.TemporaryFile() as receipt_file:
 
         def fetch() -> None:
-            whole.seek(0)
-            whole.truncate()
+            receipt_file.seek(0)
+            receipt_file.truncate()
             with server.receipt(uuid, fmt) as pieces:
                 for piece in pieces:
-                    whole.write(piece)
+                    receipt_file.write(piece)
 
         try:
-            patience.call(fetch)
-        except (ServerRefusal, UploadCancelled) as why:
-            reason = why.detail if isinstance(why, ServerRefusal) else "it was cancelled"
+            retry.call(fetch)
+        except (ServerRefusal, UploadCancelled) as error:
+            reason = error.detail if isinstance(error, ServerRefusal) else "it was cancelled"
             raise ReceiptFailed(
                 f"The receipt could not be had from the server: {reason.rstrip('.')}.",
                 f"The import itself stands as said; {server.url}{urls.api_import(uuid, 'receipt')} has it.",
             ) from None
-        whole.seek(0)
+        receipt_file.seek(0)
         if fmt == "csv":
-            _copy_table(codecs.getreader("utf-8")(whole), archive, target)
+            _copy_table(codecs.getreader("utf-8")(receipt_file), archive, target)
         else:
-            _copy_lines(whole, archive, target)
+            _copy_lines(receipt_file, archive, target)
 
 
 def _copy_lines(lines: Iterable[bytes], archive: str, target: TextIO) -> None:
     """JSON lines begin with the archive; all that follows is passed on as it is."""
-    named = json.dumps(archive)
+    archive_json = json.dumps(archive)
     begin = len(b'{"archive": ')
     decoder = json.JSONDecoder()
     for line in lines:
         text = line.decode()
         _, end_upload = decoder.raw_decode(text, begin)
-        target.write(text[:begin] + named + text[end_upload:])
+        target.write(text[:begin] + archive_json + text[end_upload:])
 
 
 def _copy_table(lines: Iterable[str], archive: str, target: TextIO) -> None:

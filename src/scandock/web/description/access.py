@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from scandock.web.description.answers import OPEN
+from scandock.web.description.responses import OPEN
 
 SCHEMES: Final[dict[str, Any]] = {
     "basic": {

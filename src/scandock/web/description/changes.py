@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from scandock.web.description.kinds import (
+from scandock.web.description.schemas import (
     MAYBE_TEXT,
     TEXT,
     TRUTH,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from scandock.web.description.kinds import TEXT, WHOLE, Schema, many, one_of, shape
+from scandock.web.description.schemas import TEXT, WHOLE, Schema, many, one_of, shape
 
 _ROW: Final[Schema] = {"type": "array", "items": {}}
 

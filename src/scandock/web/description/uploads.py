@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from scandock.rules.import_request import ImportRequest, RequestSource
 from scandock.web import urls
-from scandock.web.description.kinds import BINARY, TEXT, TRUTH, WHOLE, Schema, one_of
+from scandock.web.description.schemas import BINARY, TEXT, TRUTH, WHOLE, Schema, one_of
 
 _DESCRIPTIONS: Final = {"project": "Its id; not named: headers and rules decide"}
 
@@ -51,12 +51,12 @@ BODY: Final[dict[str, Any]] = {
 _PIECE: Final[dict[str, Any]] = {"content": {"application/offset+octet-stream": {"schema": BINARY}}}
 
 
-def _sent(name: str, schema: Schema, said: str, *, required: bool = True) -> dict[str, Any]:
-    return {"name": name, "in": "header", "required": required, "schema": schema, "description": said}
+def _sent(name: str, schema: Schema, description: str, *, required: bool = True) -> dict[str, Any]:
+    return {"name": name, "in": "header", "required": required, "schema": schema, "description": description}
 
 
-def _told(said: str, schema: Schema = TEXT) -> dict[str, Any]:
-    return {"description": said, "schema": schema}
+def _told(description: str, schema: Schema = TEXT) -> dict[str, Any]:
+    return {"description": description, "schema": schema}
 
 
 _SPEAKS: Final = _sent("Tus-Resumable", {"type": "string", "const": "1.0.0"}, "The version of tus")

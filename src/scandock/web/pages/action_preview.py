@@ -38,7 +38,7 @@ Verb = Callable[[str, bool], Outcome]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class ActionOrigin:
     """From where something was asked: where its form goes, and where one goes back to."""
 
     here: str
@@ -80,7 +80,7 @@ class SessionPreview:
         return place_path(self.outcome.after) or urls.waiting_page(self.uuid)
 
 
-def each(
+def preview_each(
     uuids: Iterable[str], names: Mapping[str, Session], subject: Callable[[str], str | None], verb: Verb,
     *, dry: bool,
 ) -> list[SessionPreview]:  # fmt: skip
@@ -91,60 +91,74 @@ def each(
             label=names[uuid].label if uuid in names else "A session",
             project=names[uuid].project if uuid in names else "",
             of=names[uuid].subject if uuid in names else "",
-            stands=path_of(names[uuid]) if uuid in names else urls.waiting_page(uuid),
-            subject=subject(uuid) or "" if isinstance(one, Outcome) else "",
-            outcome=one if isinstance(one, Outcome) else None,
-            error=None if isinstance(one, Outcome) else one,
+            stands=session_path(names[uuid]) if uuid in names else urls.waiting_page(uuid),
+            subject=subject(uuid) or "" if isinstance(result, Outcome) else "",
+            outcome=result if isinstance(result, Outcome) else None,
+            error=None if isinstance(result, Outcome) else result,
         )
-        for uuid, one in try_each(uuids, lambda uuid: verb(uuid, dry))
+        for uuid, result in try_each(uuids, lambda uuid: verb(uuid, dry))
     ]
 
 
-def path_of(found: Session) -> str:
+def session_path(session: Session) -> str:
     """Where a session's page is."""
-    return urls.page_of_session(found.place, found.id, found.project, found.label)
+    return urls.page_of_session(session.place, session.id, session.project, session.label)
 
 
-def shown(
-    work: RequestContext, told: Sequence[SessionPreview], place: Place, asked: str, *, sure: bool,
-    kept: Mapping[str, str], title: str, meaning: str = "",
+def preview_page(
+    context: RequestContext, previews: Sequence[SessionPreview], place: ActionOrigin, verb: str, *, is_confirmed: bool,
+    form_fields: Mapping[str, str], title: str, meaning: str = "",
 ) -> Response:  # fmt: skip
-    """The page of what will happen, or with `sure` of what was done; `kept` goes along from the one to the other."""
+    """The page of what will happen, or of what was done (`is_confirmed`); `form_fields` goes along."""
     return page(
-        work.request, "decided.html" if sure else "preview.html", work.context.principal, here=place.here, place=place,
-        told=told, good=[one for one in told if one.error is None], bad=[one for one in told if one.error is not None],
-        asked=asked, title=title, meaning=meaning, kept=kept, days=work.site.settings.trash_days,
-    )  # fmt: skip
+        context.request,
+        "decided.html" if is_confirmed else "preview.html",
+        context.service_context.principal,
+        here=place.here,
+        place=place,
+        told=previews,
+        good=[preview for preview in previews if preview.error is None],
+        bad=[preview for preview in previews if preview.error is not None],
+        asked=verb,
+        title=title,
+        meaning=meaning,
+        kept=form_fields,
+        days=context.server.settings.trash_days,
+    )
 
 
-def kept_of(form: Form, names: Iterable[str]) -> dict[str, str]:
+def form_values(form: Form, names: Iterable[str]) -> dict[str, str]:
     """Fields of a form that go along."""
     return {name: form.text(name) for name in names}
 
 
 def place_words(uri: str) -> str:
     """`/data/archive/projects/P/subjects/S/experiments/L` is the archive of P: subject S, session L."""
-    there = uris.parse_session(uri)
-    if isinstance(there, uris.ArchivedSessionUri):
-        return f"in the archive of {there.project}: subject {there.subject}, session {there.label}"
-    return f"in the prearchive of {there.project}: session {there.label}"
+    session_uri = uris.parse_session(uri)
+    if isinstance(session_uri, uris.ArchivedSessionUri):
+        return f"in the archive of {session_uri.project}: subject {session_uri.subject}, session {session_uri.label}"
+    return f"in the prearchive of {session_uri.project}: session {session_uri.label}"
 
 
 def outcome_words(outcome: Outcome) -> str:
     """One or two sentences."""
     dry = outcome.dry_run
     if outcome.into is not None and outcome.after is not None:
-        where = f"It {'will join' if dry else 'has joined'} the session that stands {place_words(outcome.after)}."
+        sentence = f"It {'will join' if dry else 'has joined'} the session that stands {place_words(outcome.after)}."
     elif outcome.after is None:
-        where = f"It {'will go' if dry else 'has gone'} to the trash."
+        sentence = f"It {'will go' if dry else 'has gone'} to the trash."
     elif outcome.after == outcome.before:
-        where = f"It {'will stay' if dry else 'stays'} {place_words(outcome.before)}."
+        sentence = f"It {'will stay' if dry else 'stays'} {place_words(outcome.before)}."
     else:
-        where = f"It {'will stand' if dry else 'stands'} {place_words(outcome.after)}."
-    return f"{where} {outcome.says}".strip()
+        sentence = f"It {'will stand' if dry else 'stands'} {place_words(outcome.after)}."
+    return f"{sentence} {outcome.says}".strip()
 
 
 def place_path(uri: str | None) -> str:
     """The page of an archived session, by its address; nothing for others."""
-    there = uris.parse_session(uri) if uri else None
-    return urls.session_page(there.project, there.label) if isinstance(there, uris.ArchivedSessionUri) else ""
+    session_uri = uris.parse_session(uri) if uri else None
+    return (
+        urls.session_page(session_uri.project, session_uri.label)
+        if isinstance(session_uri, uris.ArchivedSessionUri)
+        else ""
+    )

@@ -15,9 +15,9 @@ from scandock.services.pagination import Sorting
 from scandock.web import urls
 from scandock.web.pages.browse import query_of
 from scandock.web.pages.rendering import fragment, page
-from scandock.web.pages.routing import Seen, Sent, back
+from scandock.web.pages.routing import PageContext, SentForm, redirect_back
 from scandock.web.pages.routing import router as pages
-from scandock.web.security import info_of
+from scandock.web.security import request_info
 
 router = pages()
 SHOWN: Final = 20
@@ -27,7 +27,7 @@ Text = Annotated[str, Query(max_length=200)]
 @router.get("/activity")
 async def activity(
     request: Request,
-    work: Seen,
+    context: PageContext,
     whose: Text = "mine",
     group: Text = "",
     project: Text = "",
@@ -35,57 +35,57 @@ async def activity(
     cursor: Annotated[str | None, Query(max_length=2000)] = None,
 ) -> Response:
     """Imports, the newest first."""
-    me = work.context.principal
-    if not me.signed_in:
+    principal = context.service_context.principal
+    if not principal.signed_in:
         raise_denied(AccessDecision.SIGN_IN)
     group = group if group in GROUPS else ""
-    sought = ActivityFilter(mine=whose != "all", group=group, project=project, search=q)
+    filters = ActivityFilter(mine=whose != "all", group=group, project=project, search=q)
     sorting = Sorting(sort="-id", limit=SHOWN, cursor=cursor)
-    found = await work.site.read(list_activity, work.site.catalog, me, sought, sorting)
+    page_of_items = await context.server.read(list_activity, context.server.catalog, principal, filters, sorting)
     return page(
-        request, "activity.html", me, here="Activity", page=found, sought=sought, script="activity",
+        request, "activity.html", principal, here="Activity", page=page_of_items, sought=filters, script="activity",
         groups=tuple(GROUPS), first=cursor is None, query=query_of(request),
     )  # fmt: skip
 
 
 @router.get("/activity/{uuid}")
-async def item(request: Request, work: Seen, uuid: str) -> Response:
+async def item(request: Request, context: PageContext, uuid: str) -> Response:
     """One import as it stands in the list, for the page that shows it to take over."""
-    me = work.context.principal
-    one = await work.site.read(read_activity, work.site.catalog, me, uuid)
-    return fragment(request, "activity_item.html", me, one=one)
+    principal = context.service_context.principal
+    import_item = await context.server.read(read_activity, context.server.catalog, principal, uuid)
+    return fragment(request, "activity_item.html", principal, one=import_item)
 
 
 @router.post("/imports/{uuid}/cancel")
-async def cancel(request: Request, form: Sent, uuid: str) -> Response:
+async def cancel(request: Request, form: SentForm, uuid: str) -> Response:
     """Cancel an import."""
-    site, me = form.site, form.context.principal
-    await site.run(cancel_import, site.catalog, site.store, me, uuid, info_of(request))
-    return back(request, urls.ACTIVITY, "import-cancelled")
+    server, principal = form.server, form.service_context.principal
+    await server.run(cancel_import, server.catalog, server.store, principal, uuid, request_info(request))
+    return redirect_back(request, urls.ACTIVITY, "import-cancelled")
 
 
 @router.post("/imports/{uuid}/retry")
-async def retry(request: Request, form: Sent, uuid: str) -> Response:
+async def retry(request: Request, form: SentForm, uuid: str) -> Response:
     """Try an import again."""
-    site, me = form.site, form.context.principal
-    await site.run(retry_import, site.catalog, site.store, me, uuid, info_of(request))
-    return back(request, urls.ACTIVITY, "import-retried")
+    server, principal = form.server, form.service_context.principal
+    await server.run(retry_import, server.catalog, server.store, principal, uuid, request_info(request))
+    return redirect_back(request, urls.ACTIVITY, "import-retried")
 
 
 @router.get("/imports/{uuid}/forget")
-async def ask_forget(request: Request, work: Seen, uuid: str) -> Response:
+async def ask_forget(request: Request, context: PageContext, uuid: str) -> Response:
     """What forgetting an import takes away, before it is done."""
-    me = work.context.principal
-    await work.site.read(check_may_delete, work.site.catalog, me, uuid)
-    one = await work.site.read(read_activity, work.site.catalog, me, uuid)
-    return page(request, "forget.html", me, here="Activity", one=one)
+    principal = context.service_context.principal
+    await context.server.read(check_may_delete, context.server.catalog, principal, uuid)
+    import_item = await context.server.read(read_activity, context.server.catalog, principal, uuid)
+    return page(request, "forget.html", principal, here="Activity", one=import_item)
 
 
 @router.post("/imports/{uuid}/forget")
-async def forget(request: Request, form: Sent, uuid: str) -> Response:
+async def forget(request: Request, form: SentForm, uuid: str) -> Response:
     """Forget an import: its receipt and kept bytes too; sessions that it stored stay."""
-    site, me = form.site, form.context.principal
-    await site.read(check_may_delete, site.catalog, me, uuid)
-    async with site.locks.write(uuid, stop=True):
-        await site.run(delete_import, site.catalog, site.store, me, uuid, info_of(request))
-    return back(request, urls.ACTIVITY, "import-forgotten")
+    server, principal = form.server, form.service_context.principal
+    await server.read(check_may_delete, server.catalog, principal, uuid)
+    async with server.locks.write(uuid, stop=True):
+        await server.run(delete_import, server.catalog, server.store, principal, uuid, request_info(request))
+    return redirect_back(request, urls.ACTIVITY, "import-forgotten")

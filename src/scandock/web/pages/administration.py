@@ -23,7 +23,7 @@ from scandock.web import urls
 from scandock.web.pages.charts import columns
 from scandock.web.pages.errors import VerbUnknown
 from scandock.web.pages.rendering import page
-from scandock.web.pages.routing import Form, Seen, Sent, changed
+from scandock.web.pages.routing import Form, PageContext, SentForm, apply_change
 from scandock.web.pages.routing import router as pages
 from scandock.web.request_context import RequestContext
 
@@ -40,39 +40,52 @@ NOTHING_TYPED: Final[dict[str, Any]] = {"name": "", "display": "", "email": "", 
 
 
 @router.get("/admin")
-async def overview(request: Request, work: Seen, project: str = "") -> Response:
+async def overview(request: Request, context: PageContext, project: str = "") -> Response:
     """What came in, by month and project, and how imports ended."""
-    return await _overview(request, work, project)
+    return await _overview(request, context, project)
 
 
 async def _overview(
-    request: Request, work: RequestContext, project: str = "", problem: ScandockError | None = None
+    request: Request, context: RequestContext, project: str = "", problem: ScandockError | None = None
 ) -> Response:
-    me = work.context.principal
+    principal = context.service_context.principal
 
     def ask(connection: Connection) -> tuple[Statistics, Page[Project]]:
-        found = read_statistics(connection, me, project_name=project or None)
-        return found, list_projects(connection, me, ListFilter(), Sorting(limit=MANY))
+        statistics = read_statistics(connection, principal, project_name=project or None)
+        return statistics, list_projects(connection, principal, ListFilter(), Sorting(limit=MANY))
 
-    found, projects = await work.read(ask)
-    clock = await work.look(lambda: find_clock_state(work.context.catalog, me))
-    months = sorted({*found.months, *found.imports})
+    statistics, projects = await context.read(ask)
+    clock = await context.run_read(lambda: find_clock_state(context.service_context.catalog, principal))
+    months = sorted({*statistics.months, *statistics.imports})
     return page(
-        request, "admin.html", me, here="Administration", at="overview", project=project,
-        projects=[one.id for one in projects.items], found=found, months=months, outcomes=OUTCOMES,
-        sessions=columns(months, [("sessions", [found.months[month].sessions for month in months])]),
-        bytes=columns(months, [("bytes", [found.months[month].bytes for month in months])]),
-        imports=columns(months, [(one, [found.imports[month].get(one, 0) for month in months]) for one in OUTCOMES]),
-        clock=clock, problem=problem,
-    )  # fmt: skip
+        request,
+        "admin.html",
+        principal,
+        here="Administration",
+        at="overview",
+        project=project,
+        projects=[item.id for item in projects.items],
+        found=statistics,
+        months=months,
+        outcomes=OUTCOMES,
+        sessions=columns(months, [("sessions", [statistics.months[month].sessions for month in months])]),
+        bytes=columns(months, [("bytes", [statistics.months[month].bytes for month in months])]),
+        imports=columns(
+            months, [(item, [statistics.imports[month].get(item, 0) for month in months]) for item in OUTCOMES]
+        ),
+        clock=clock,
+        problem=problem,
+    )
 
 
 @router.post("/admin/clock")
-async def confirm_clock(request: Request, form: Sent) -> Response:
+async def confirm_clock(request: Request, form: SentForm) -> Response:
     """Say that the clock is right though it has jumped."""
-    return await changed(
+    return await apply_change(
         form,
-        lambda: confirm_clock_state(form.context.catalog, form.context.principal, form.context.request),
+        lambda: confirm_clock_state(
+            form.service_context.catalog, form.service_context.principal, form.service_context.request
+        ),
         lambda problem: _overview(request, form, problem=problem),
         urls.admin_page(),
         "clock-confirmed",
@@ -80,30 +93,30 @@ async def confirm_clock(request: Request, form: Sent) -> Response:
 
 
 @router.get("/admin/accounts")
-async def accounts(request: Request, work: Seen, after: str = "") -> Response:
+async def accounts(request: Request, context: PageContext, after: str = "") -> Response:
     """Who uses the site."""
-    return await _accounts(request, work, after=after)
+    return await _accounts(request, context, after=after)
 
 
 async def _accounts(
-    request: Request, work: RequestContext, problem: ScandockError | None = None, *, after: str = "",
+    request: Request, context: RequestContext, problem: ScandockError | None = None, *, after: str = "",
     typed: dict[str, Any] | None = None,
 ) -> Response:  # fmt: skip
-    found = await work.look(lambda: work.accounts.page(after=after, limit=SHOWN + 1))
-    following = found[SHOWN - 1].name if len(found) > SHOWN else ""
+    accounts_page = await context.run_read(lambda: context.accounts.page(after=after, limit=SHOWN + 1))
+    next_after = accounts_page[SHOWN - 1].name if len(accounts_page) > SHOWN else ""
     return page(
-        request, "admin_accounts.html", work.context.principal, here="Administration", at="accounts",
-        accounts=found[:SHOWN], following=following, problem=problem, typed=typed or NOTHING_TYPED,
+        request, "admin_accounts.html", context.service_context.principal, here="Administration", at="accounts",
+        accounts=accounts_page[:SHOWN], following=next_after, problem=problem, typed=typed or NOTHING_TYPED,
     )  # fmt: skip
 
 
 @router.post("/admin/accounts")
-async def new_account(request: Request, form: Sent) -> Response:
+async def new_account(request: Request, form: SentForm) -> Response:
     """Make an account."""
     password = str(form.fields.get("password", "")) or None
     values = {"display": form.text("display"), "email": form.text("email"), "admin": bool(form.text("admin"))}
     name = form.text("name")
-    return await changed(
+    return await apply_change(
         form,
         lambda: form.accounts.create(name, password, **values),  # type: ignore[arg-type]
         partial(_accounts, request, form, typed={"name": name, **values}),
@@ -114,70 +127,81 @@ async def new_account(request: Request, form: Sent) -> Response:
 
 
 @router.post("/admin/accounts/{account}")
-async def change_account(request: Request, form: Sent, account: str) -> Response:
+async def change_account(request: Request, form: SentForm, account: str) -> Response:
     """Shut one out, let it in, make it an administrator or not, or set its password."""
-    return await changed(
+    return await apply_change(
         form, lambda: _change(form, account), partial(_accounts, request, form), urls.admin_page("accounts"),
         "account-changed", hashes=form.text("do") == "password",
     )  # fmt: skip
 
 
 def _change(form: Form, account: str) -> None:
-    asked, of = form.text("do"), form.accounts
+    change_name, accounts_service = form.text("do"), form.accounts
     flags: dict[str, dict[str, Any]] = {
         "disable": {"disabled": True},
         "enable": {"disabled": False},
         "promote": {"admin": True},
         "demote": {"admin": False},
     }
-    if asked == "password":
-        of.set_password(account, str(form.fields.get("password", "")))
-    elif asked in flags:
-        of.change(account, **flags[asked])
+    if change_name == "password":
+        accounts_service.set_password(account, str(form.fields.get("password", "")))
+    elif change_name in flags:
+        accounts_service.change(account, **flags[change_name])
     else:
         raise VerbUnknown
 
 
 @router.get("/admin/settings")
-async def site_settings(request: Request, work: Seen) -> Response:
+async def site_settings(request: Request, context: PageContext) -> Response:
     """Settings and limits, as `scandock settings` prints them; they are set where the server is started."""
-    me = work.context.principal
-    await work.read(lambda c: rights.check(c, me, Action.SITE_ADMIN, None))
+    principal = context.service_context.principal
+    await context.read(lambda c: rights.check(c, principal, Action.SITE_ADMIN, None))
     return page(
         request,
         "admin_settings.html",
-        me,
+        principal,
         here="Administration",
         at="settings",
-        rows=describe_settings(work.site.settings),
+        rows=describe_settings(context.server.settings),
     )
 
 
 @router.get("/admin/rules")
-async def rules(request: Request, work: Seen) -> Response:
+async def rules(request: Request, context: PageContext) -> Response:
     """The site's rules that name projects, subjects and sessions."""
-    return await _rules(request, work)
+    return await _rules(request, context)
 
 
 async def _rules(
-    request: Request, work: RequestContext, problem: ScandockError | None = None, *, typed: dict[str, str] | None = None
+    request: Request,
+    context: RequestContext,
+    problem: ScandockError | None = None,
+    *,
+    typed: dict[str, str] | None = None,
 ) -> Response:
-    me = work.context.principal
-    found = await work.read(lambda c: list_rules(c, me))
+    principal = context.service_context.principal
+    rules_list = await context.read(lambda c: list_rules(c, principal))
     return page(
-        request, "admin_rules.html", me, here="Administration", at="rules", rules=found, typed=typed or {},
-        examples=EXAMPLES, problem=problem,
-    )  # fmt: skip
+        request,
+        "admin_rules.html",
+        principal,
+        here="Administration",
+        at="rules",
+        rules=rules_list,
+        typed=typed or {},
+        examples=EXAMPLES,
+        problem=problem,
+    )
 
 
 @router.post("/admin/rules/{kind}")
-async def set_rules(request: Request, form: Sent, kind: str) -> Response:
+async def set_rules(request: Request, form: SentForm, kind: str) -> Response:
     """Set those of one kind."""
     text = str(form.fields.get("text", "")).replace("\r\n", "\n")
-    me, where = form.context.principal, form.context.request
-    return await changed(
+    principal, info = form.service_context.principal, form.service_context.request
+    return await apply_change(
         form,
-        lambda: replace_rules(form.site.catalog, me, kind, text, request=where),
+        lambda: replace_rules(form.server.catalog, principal, kind, text, request=info),
         partial(_rules, request, form, typed={kind: text}),
         urls.admin_page("rules"),
         "rules-set",

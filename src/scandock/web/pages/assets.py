@@ -32,29 +32,29 @@ _KEEP: Final = {
 @cache
 def _assets() -> dict[str, tuple[bytes, bytes]]:
     """Name -> (its bytes, the same packed): they are few and small, and no name of a request is ever a path."""
-    found = {path.relative_to(_FOLDER).as_posix(): path.read_bytes() for path in sorted(_FOLDER.rglob("*.*"))}
-    found[SHEET] = b"\n".join(found.pop(name) for name in _SHEETS)
-    kept = {name: plain for name, plain in found.items() if Path(name).suffix in _TYPES}
-    return {name: (plain, gzip.compress(plain, 9, mtime=0)) for name, plain in kept.items()}
+    files = {path.relative_to(_FOLDER).as_posix(): path.read_bytes() for path in sorted(_FOLDER.rglob("*.*"))}
+    files[SHEET] = b"\n".join(files.pop(name) for name in _SHEETS)
+    typed_files = {name: plain for name, plain in files.items() if Path(name).suffix in _TYPES}
+    return {name: (plain, gzip.compress(plain, 9, mtime=0)) for name, plain in typed_files.items()}
 
 
 @cache
 def stamp() -> str:
     """What the address of all of them begins with after `/static/`."""
-    whole = hashlib.sha256()
+    digest = hashlib.sha256()
     for name, (plain, _) in _assets().items():
-        whole.update(name.encode() + b"\0" + hashlib.sha256(plain).digest())
-    return whole.hexdigest()[:12]
+        digest.update(name.encode() + b"\0" + hashlib.sha256(plain).digest())
+    return digest.hexdigest()[:12]
 
 
 @router.get("/static/{version}/{name:path}")
 async def asset(request: Request, version: str, name: str) -> Response:
     """One of them; one of another version, which a page from before an upgrade asks for, is not kept."""
-    found = _assets().get(name)
-    if found is None:
+    content = _assets().get(name)
+    if content is None:
         return Response("There is no such file.", 404, media_type="text/plain", headers={"Cache-Control": "no-cache"})
     headers = _KEEP if version == stamp() else {**_KEEP, "Cache-Control": "no-cache"}
     kind = _TYPES[name[name.rindex(".") :]]
     if "gzip" in request.headers.get("accept-encoding", ""):
-        return Response(found[1], headers={**headers, "Content-Encoding": "gzip"}, media_type=kind)
-    return Response(found[0], headers=headers, media_type=kind)
+        return Response(content[1], headers={**headers, "Content-Encoding": "gzip"}, media_type=kind)
+    return Response(content[0], headers=headers, media_type=kind)

@@ -20,104 +20,104 @@ from scandock.services.audit_targets import find_target_names
 from scandock.services.trash import list_trash, restore_session
 from scandock.web import urls
 from scandock.web.pages.lists import PagedList, list_page
-from scandock.web.pages.routing import Seen, Sent, changed
+from scandock.web.pages.routing import PageContext, SentForm, apply_change
 from scandock.web.pages.routing import router as pages
 from scandock.web.request_context import RequestContext
 
 router = pages()
 SHOWN: Final = 100
-_ASKED: Final = ("actor", "action", "kind", "target", "outcome", "since", "until")
+_FILTER_FIELDS: Final = ("actor", "action", "kind", "target", "outcome", "since", "until")
 _TRASH: Final = PagedList(
     template="trash.html",
     sort="-deleted",
     find=list_trash,
     action=Action.TRASH_READ,
-    more=lambda work: {"days": work.site.settings.trash_days},
+    more=lambda context: {"days": context.server.settings.trash_days},
 )
 
 
 @router.get("/admin/audit")
-async def site_trail(request: Request, work: Seen) -> Response:
+async def site_trail(request: Request, context: PageContext) -> Response:
     """All of it."""
-    return await _trail(request, work, None)
+    return await _audit_page(request, context, None)
 
 
 @router.get("/projects/{project}/audit")
-async def project_trail(request: Request, work: Seen, project: str) -> Response:
+async def project_trail(request: Request, context: PageContext, project: str) -> Response:
     """A project's."""
-    return await _trail(request, work, project)
+    return await _audit_page(request, context, project)
 
 
-async def _trail(request: Request, work: RequestContext, project: str | None) -> Response:
-    asked = {name: request.query_params.get(name, "").strip() for name in _ASKED}
+async def _audit_page(request: Request, context: RequestContext, project: str | None) -> Response:
+    query = {name: request.query_params.get(name, "").strip() for name in _FILTER_FIELDS}
     before = request.query_params.get("before", "")
-    wanted = audit.AuditFilter(project=project, earlier=work.context.principal.admin, **_filters(asked))
+    filters = audit.AuditFilter(project=project, earlier=context.service_context.principal.admin, **_filters(query))
 
     def ask(connection: Connection) -> tuple[list[audit.AuditRow], Mapping[tuple[str, str], str]]:
         action = Action.SITE_ADMIN if project is None else Action.AUDIT_READ
-        rights.check(connection, work.context.principal, action, project)
-        most = int(before) if before.isdecimal() else None
-        lines = list(audit.search(connection, wanted, before=most, limit=SHOWN + 1))
-        return lines, find_target_names(connection, work.context.principal, lines)
+        rights.check(connection, context.service_context.principal, action, project)
+        before_id = int(before) if before.isdecimal() else None
+        lines = list(audit.search(connection, filters, before=before_id, limit=SHOWN + 1))
+        return lines, find_target_names(connection, context.service_context.principal, lines)
 
-    await work.site.run(work.site.refusals.settle)
-    found, names = await work.read(ask)
-    rows = [(row, _details(row)) for row in found[:SHOWN]]
-    kept = {name: value for name, value in asked.items() if value}
-    following = urlencode({**kept, "before": found[SHOWN - 1].id}) if len(found) > SHOWN else ""
+    await context.server.run(context.server.refusals.settle)
+    found_rows, names = await context.read(ask)
+    rows = [(row, _details(row)) for row in found_rows[:SHOWN]]
+    set_filters = {name: value for name, value in query.items() if value}
+    next_query = urlencode({**set_filters, "before": found_rows[SHOWN - 1].id}) if len(found_rows) > SHOWN else ""
     return list_page(
-        request, work, "audit.html", project, rows=rows, names=names, asked=asked, following=following,
-        actions=[one.value for one in audit.AuditAction], kinds=audit.KINDS,
-        outcomes=[one.value for one in audit.AuditOutcome],
+        request, context, "audit.html", project, rows=rows, names=names, asked=query, following=next_query,
+        actions=[member.value for member in audit.AuditAction], kinds=audit.KINDS,
+        outcomes=[member.value for member in audit.AuditOutcome],
     )  # fmt: skip
 
 
 def _details(row: audit.AuditRow) -> dict[str, str]:
     """What a line says besides, without what is empty."""
-    said = json.loads(row.details) if row.details else {}
-    shown = {
-        name: ", ".join(str(one) for one in value) if isinstance(value, list) else str(value)
-        for name, value in said.items()
+    details = json.loads(row.details) if row.details else {}
+    shown_details = {
+        name: ", ".join(str(item) for item in value) if isinstance(value, list) else str(value)
+        for name, value in details.items()
     }
-    return {name.replace("_", " "): value for name, value in shown.items() if value}
+    return {name.replace("_", " "): value for name, value in shown_details.items() if value}
 
 
-def _filters(asked: dict[str, str]) -> dict[str, Any]:
-    found: dict[str, Any] = {name: value for name, value in asked.items() if value}
+def _filters(query: dict[str, str]) -> dict[str, Any]:
+    filters: dict[str, Any] = {name: value for name, value in query.items() if value}
     for name in ("since", "until"):
-        if name in found:
-            found[name] = _moment(found[name])
-    return found
+        if name in filters:
+            filters[name] = _parse_time(filters[name])
+    return filters
 
 
-def _moment(said: str) -> int:
+def _parse_time(text: str) -> int:
     try:
-        moment = datetime.fromisoformat(said)
+        moment = datetime.fromisoformat(text)
     except ValueError:
-        raise RequestInvalid(f"{said[:40]!r} is no date.", "Write it as 2026-11-24.") from None
+        raise RequestInvalid(f"{text[:40]!r} is no date.", "Write it as 2026-11-24.") from None
     return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
 @router.get("/admin/trash")
-async def site_trash(request: Request, work: Seen, cursor: str | None = None) -> Response:
+async def site_trash(request: Request, context: PageContext, cursor: str | None = None) -> Response:
     """What was deleted, of all projects."""
-    return await _TRASH.of_site(request, work, cursor)
+    return await _TRASH.of_site(request, context, cursor)
 
 
 @router.get("/projects/{project}/trash")
-async def project_trash(request: Request, work: Seen, project: str, cursor: str | None = None) -> Response:
+async def project_trash(request: Request, context: PageContext, project: str, cursor: str | None = None) -> Response:
     """What was deleted of a project."""
-    return await _TRASH.of_project(request, work, project, cursor)
+    return await _TRASH.of_project(request, context, project, cursor)
 
 
 @router.post("/trash/{session}/restore")
-async def bring_back(request: Request, form: Sent, session: str) -> Response:
+async def bring_back(request: Request, form: SentForm, session: str) -> Response:
     """Bring a session back, under another label where that is said."""
     project = form.text("project") or None
     label = form.text("label") or None
-    return await changed(
+    return await apply_change(
         form,
-        lambda: restore_session(form.context, session, label=label),
+        lambda: restore_session(form.service_context, session, label=label),
         partial(_TRASH.show, request, form, project),
         urls.of_project_or_site(project, "trash"),
         lambda outcome: "restored-damaged" if outcome.warnings else "restored",

@@ -18,7 +18,7 @@ from scandock.services.project_description import read_description
 from scandock.services.records import Project, Session
 from scandock.services.rights import is_allowed
 from scandock.web.pages.rendering import page
-from scandock.web.pages.routing import Seen
+from scandock.web.pages.routing import PageContext
 from scandock.web.pages.routing import router as pages
 
 router = pages()
@@ -37,40 +37,53 @@ OFFERED: Final = {
 
 def query_of(request: Request) -> str:
     """The address's question without the page and what was said, for links to further pages."""
-    kept = [(name, value) for name, value in request.query_params.multi_items() if name not in ("cursor", "said")]
-    return urlencode(kept)
+    parameters = [(name, value) for name, value in request.query_params.multi_items() if name not in ("cursor", "said")]
+    return urlencode(parameters)
 
 
 @router.get("/projects")
-async def projects(request: Request, work: Seen, q: str = "", sort: str = "id", cursor: str | None = None) -> Response:
+async def projects(
+    request: Request, context: PageContext, q: str = "", sort: str = "id", cursor: str | None = None
+) -> Response:
     """Those that one may see."""
-    me = work.context.principal
-    found = await work.read(lambda c: list_projects(c, me, ListFilter(search=q), Sorting(sort=sort, cursor=cursor)))
-    return page(request, "projects.html", me, here="Projects", page=found, q=q, sort=sort, query=query_of(request))
+    principal = context.service_context.principal
+    page_of_projects = await context.read(
+        lambda c: list_projects(c, principal, ListFilter(search=q), Sorting(sort=sort, cursor=cursor))
+    )
+    return page(
+        request,
+        "projects.html",
+        principal,
+        here="Projects",
+        page=page_of_projects,
+        q=q,
+        sort=sort,
+        query=query_of(request),
+    )
 
 
 @router.get("/projects/{project}")
 async def project(
-    request: Request, work: Seen, project: str, q: str = "", sort: str = "label", cursor: str | None = None
+    request: Request, context: PageContext, project: str, q: str = "", sort: str = "label", cursor: str | None = None
 ) -> Response:
     """A project, its archived sessions, and the first of the files that it has of its own."""
-    me = work.context.principal
+    principal = context.service_context.principal
 
     def ask(
         connection: Connection,
     ) -> tuple[Project, list[tuple[str, str]], Page[Session] | None, dict[str, bool], OwnFiles]:
-        found = find_project(connection, me, project)
-        about = read_description(connection, found.id, with_contact=False).in_words()
-        can = {name: is_allowed(connection, me, action, project) for name, action in OFFERED.items()}
-        if not found.readable:
-            return found, about, None, can, OwnFiles([])
-        wanted = ListFilter(project=project, search=q)
-        sessions = list_sessions(connection, me, wanted, Sorting(sort=sort, cursor=cursor))
-        own = OwnFiles([]) if q or cursor else list_own_files(connection, found.id, PROJECT_KEY, OWN)
-        return found, about, sessions, can, own
+        project_record = find_project(connection, principal, project)
+        description = read_description(connection, project_record.id, with_contact=False).in_words()
+        can = {name: is_allowed(connection, principal, action, project) for name, action in OFFERED.items()}
+        if not project_record.readable:
+            return project_record, description, None, can, OwnFiles([])
+        filters = ListFilter(project=project, search=q)
+        sessions = list_sessions(connection, principal, filters, Sorting(sort=sort, cursor=cursor))
+        own_files = OwnFiles([]) if q or cursor else list_own_files(connection, project_record.id, PROJECT_KEY, OWN)
+        return project_record, description, sessions, can, own_files
 
-    found, about, sessions, can, own = await work.read(ask)
+    project_record, description, sessions, can, own_files = await context.read(ask)
     return page(
-        request, "project.html", me, here="Projects", project=found, page=sessions, q=q, sort=sort,
-        query=query_of(request), can=can, own=own, about=about,
+        request, "project.html", principal, here="Projects", project=project_record, page=sessions, q=q, sort=sort,
+        query=query_of(request), can=can, own=own_files, about=description,
     )  # fmt: skip

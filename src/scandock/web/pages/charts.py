@@ -43,18 +43,22 @@ class Chart:
 
 def columns(months: Sequence[str], rows: Sequence[tuple[str, Sequence[int]]]) -> Chart:
     """The latest months; several rows stand on each other."""
-    shown = list(months[-SHOWN:])
-    first = len(months) - len(shown)
-    sums = [sum(values[first + n] for _, values in rows) for n in range(len(shown))]
+    shown_months = list(months[-SHOWN:])
+    first = len(months) - len(shown_months)
+    sums = [sum(values[first + n] for _, values in rows) for n in range(len(shown_months))]
     highest = max(sums, default=0)
-    room = WIDTH / max(len(shown), 6)
-    found = []
-    for n in range(len(shown)):
+    column_room = WIDTH / max(len(shown_months), 6)
+    chart_columns = []
+    for n in range(len(shown_months)):
         top = float(BASE)
         for name, values in rows:
             height = round(values[first + n] / highest * (BASE - ROOM), 1) if highest else 0.0
             if height:
                 top -= height
-                x, width = round(n * room + room * GAP / 2, 1), round(room * (1 - GAP), 1)
-                found.append(Column(shown[n], name, values[first + n], x, round(top, 1), width, height))
-    return Chart(tuple(found), tuple((one, round(n * room + room / 2, 1)) for n, one in enumerate(shown)), highest)
+                x, width = round(n * column_room + column_room * GAP / 2, 1), round(column_room * (1 - GAP), 1)
+                chart_columns.append(Column(shown_months[n], name, values[first + n], x, round(top, 1), width, height))
+    return Chart(
+        tuple(chart_columns),
+        tuple((month, round(n * column_room + column_room / 2, 1)) for n, month in enumerate(shown_months)),
+        highest,
+    )

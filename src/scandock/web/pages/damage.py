@@ -12,7 +12,7 @@ from starlette.responses import Response
 from scandock.services.damage import list_damage, verify_damaged_again, verify_session_again
 from scandock.web import urls
 from scandock.web.pages.lists import PagedList
-from scandock.web.pages.routing import Form, Seen, Sent, changed
+from scandock.web.pages.routing import Form, PageContext, SentForm, apply_change
 from scandock.web.pages.routing import router as pages
 
 router = pages()
@@ -26,41 +26,44 @@ _LIST: Final = PagedList(
     template="damage.html",
     sort="-found",
     find=list_damage,
-    more=lambda work: {"days": work.site.settings.verify_days, "how": HOW},
+    more=lambda context: {"days": context.server.settings.verify_days, "how": HOW},
 )
 
 
 @router.get("/admin/damage")
-async def of_site(request: Request, work: Seen, cursor: str | None = None) -> Response:
+async def of_site(request: Request, context: PageContext, cursor: str | None = None) -> Response:
     """Of all projects."""
-    return await _LIST.of_site(request, work, cursor)
+    return await _LIST.of_site(request, context, cursor)
 
 
 @router.get("/projects/{project}/damage")
-async def of_project(request: Request, work: Seen, project: str, cursor: str | None = None) -> Response:
+async def of_project(request: Request, context: PageContext, project: str, cursor: str | None = None) -> Response:
     """Of a project."""
-    return await _LIST.of_project(request, work, project, cursor)
+    return await _LIST.of_project(request, context, project, cursor)
 
 
 @router.post("/damage/verify")
-async def verify_all(request: Request, form: Sent) -> Response:
+async def verify_all(request: Request, form: SentForm) -> Response:
     """Have all that is damaged read again, of a project or of the site."""
     project = form.text("project") or None
     return await _again(
-        request, form, lambda: verify_damaged_again(form.context, project), urls.of_project_or_site(project, "damage")
+        request,
+        form,
+        lambda: verify_damaged_again(form.service_context, project),
+        urls.of_project_or_site(project, "damage"),
     )
 
 
 @router.post("/damage/{session}/verify")
-async def verify(request: Request, form: Sent, session: str) -> Response:
+async def verify(request: Request, form: SentForm, session: str) -> Response:
     """Have the files of a session, or of a project's or subject's own, read again."""
-    project, label, shown = form.text("project") or None, form.text("label"), form.text("shown")
+    project, label, from_page = form.text("project") or None, form.text("label"), form.text("shown")
     path = urls.of_project_or_site(project, "damage")
-    if shown in ("archive", "prearchive"):
-        path = urls.page_of_session(shown, session, str(project), label)
-    return await _again(request, form, lambda: verify_session_again(form.context, session), path)
+    if from_page in ("archive", "prearchive"):
+        path = urls.page_of_session(from_page, session, str(project), label)
+    return await _again(request, form, lambda: verify_session_again(form.service_context, session), path)
 
 
 async def _again(request: Request, form: Form, change: Callable[[], object], path: str) -> Response:
-    shown = partial(_LIST.show, request, form, form.text("project") or None)
-    return await changed(form, change, shown, path, "verifying")
+    show_list = partial(_LIST.show, request, form, form.text("project") or None)
+    return await apply_change(form, change, show_list, path, "verifying")

@@ -20,14 +20,14 @@ class NothingNamed(Worded, Usage):
     REMEDY = "Write what is to change."
 
 
-class SessionsMany(CodedUsage):
+class TooManySessions(CodedUsage):
     CODE = "sessions_many"
     MEANING = "More sessions are chosen than are decided at once."
     SENTENCE = "At most {most} sessions are decided at once."
     REMEDY = "Choose fewer."
 
-    def __init__(self, most: int) -> None:
-        self._fill({"most": most})
+    def __init__(self, max_sessions: int) -> None:
+        self._fill({"most": max_sessions})
 
 
 class SubjectUnknown(Hidden):

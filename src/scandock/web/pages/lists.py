@@ -27,12 +27,17 @@ class Find(Protocol):
     ) -> Page[Any]: ...
 
 
-def list_page(request: Request, work: RequestContext, template: str, project: str | None, **shown: Any) -> Response:  # noqa: ANN401
+def list_page(request: Request, context: RequestContext, template: str, project: str | None, **values: Any) -> Response:  # noqa: ANN401
     """The page of a list, whose address ends with the name of its template."""
     return page(
-        request, template, work.context.principal, here="Projects" if project else "Administration",
-        at=template.removesuffix(".html"), project=project, **shown,
-    )  # fmt: skip
+        request,
+        template,
+        context.service_context.principal,
+        here="Projects" if project else "Administration",
+        at=template.removesuffix(".html"),
+        project=project,
+        **values,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,26 +52,26 @@ class PagedList:
     action: Action | None = None
     """What somebody needs a right to, in a project; None where the list asks that itself."""
 
-    async def of_site(self, request: Request, work: RequestContext, cursor: str | None) -> Response:
+    async def of_site(self, request: Request, context: RequestContext, cursor: str | None) -> Response:
         """Of all projects, for administrators."""
-        await work.read(lambda c: rights.check(c, work.context.principal, Action.SITE_ADMIN, None))
-        return await self.show(request, work, None, cursor=cursor)
+        await context.read(lambda c: rights.check(c, context.service_context.principal, Action.SITE_ADMIN, None))
+        return await self.show(request, context, None, cursor=cursor)
 
-    async def of_project(self, request: Request, work: RequestContext, project: str, cursor: str | None) -> Response:
+    async def of_project(self, request: Request, context: RequestContext, project: str, cursor: str | None) -> Response:
         """Of one project."""
         if (action := self.action) is not None:
-            await work.read(lambda c: rights.check(c, work.context.principal, action, project))
-        return await self.show(request, work, project, cursor=cursor)
+            await context.read(lambda c: rights.check(c, context.service_context.principal, action, project))
+        return await self.show(request, context, project, cursor=cursor)
 
     async def show(
         self,
         request: Request,
-        work: RequestContext,
+        context: RequestContext,
         project: str | None,
         problem: ScandockError | None = None,
         cursor: str | None = None,
     ) -> Response:
         """What may be seen of it, with what was wrong with a change; the list asks for the rights itself."""
         sorting = Sorting(sort=self.sort, cursor=cursor)
-        rows = await work.read(lambda c: self.find(c, work.context, sorting, project_name=project))
-        return list_page(request, work, self.template, project, page=rows, problem=problem, **self.more(work))
+        rows = await context.read(lambda c: self.find(c, context.service_context, sorting, project_name=project))
+        return list_page(request, context, self.template, project, page=rows, problem=problem, **self.more(context))

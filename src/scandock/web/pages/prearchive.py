@@ -20,7 +20,7 @@ from scandock.services.records import Session
 from scandock.web.pages.action_preview import TITLES
 from scandock.web.pages.browse import query_of
 from scandock.web.pages.rendering import page
-from scandock.web.pages.routing import Seen
+from scandock.web.pages.routing import PageContext
 from scandock.web.pages.routing import router as pages
 
 router = pages()
@@ -38,7 +38,7 @@ Text = Annotated[str, Query(max_length=200)]
 @router.get("/prearchive")
 async def prearchive(
     request: Request,
-    work: Seen,
+    context: PageContext,
     project: Text = "",
     q: Text = "",
     state: Text = "",
@@ -46,22 +46,36 @@ async def prearchive(
     cursor: Annotated[str | None, Query(max_length=2000)] = None,
 ) -> Response:
     """What one may see of it, the newest first unless asked otherwise."""
-    me = work.context.principal
-    if not me.signed_in:
+    principal = context.service_context.principal
+    if not principal.signed_in:
         raise_denied(AccessDecision.SIGN_IN)
-    wanted = ListFilter(project=project or None, search=q, equal=_equal(state))
+    filters = ListFilter(project=project or None, search=q, equal=_state_filter(state))
     sorting = Sorting(sort=sort, limit=SHOWN, cursor=cursor)
-    found, sides, projects, can = await work.read(lambda c: _ask(c, me, wanted, sorting))
+    sessions_page, comparisons, projects, can = await context.read(lambda c: _ask(c, principal, filters, sorting))
     return page(
-        request, "prearchive.html", me, here="Prearchive", page=found, sides=sides, projects=projects,
-        asked={"project": project, "q": q, "state": state, "sort": sort}, first=cursor is None, reasons=REASONS,
-        meaning=MEANING, titles=TITLES, choices_for=choices_for, unassigned=UNASSIGNED, query=query_of(request),
-        script="prearchive", days=work.site.settings.trash_days, can=can,
-        any_can={name for one in can.values() for name in one},
-    )  # fmt: skip
+        request,
+        "prearchive.html",
+        principal,
+        here="Prearchive",
+        page=sessions_page,
+        sides=comparisons,
+        projects=projects,
+        asked={"project": project, "q": q, "state": state, "sort": sort},
+        first=cursor is None,
+        reasons=REASONS,
+        meaning=MEANING,
+        titles=TITLES,
+        choices_for=choices_for,
+        unassigned=UNASSIGNED,
+        query=query_of(request),
+        script="prearchive",
+        days=context.server.settings.trash_days,
+        can=can,
+        any_can={name for verb in can.values() for name in verb},
+    )
 
 
-def _equal(state: str) -> dict[str, str]:
+def _state_filter(state: str) -> dict[str, str]:
     """A state, or a code that sessions are held for: both are sought in one list."""
     if not state:
         return {}
@@ -69,31 +83,33 @@ def _equal(state: str) -> dict[str, str]:
 
 
 def _ask(
-    connection: Connection, me: Principal, wanted: ListFilter, sorting: Sorting
+    connection: Connection, principal: Principal, filters: ListFilter, sorting: Sorting
 ) -> tuple[Page[Session], dict[str, Comparison], list[dict[str, Any]], dict[str, set[str]]]:
-    found = list_sessions(connection, me, wanted, sorting, place="prearchive")
-    sides = compare_sessions(connection, [one.id for one in found.items if one.code])
-    can = may_decide(connection, me, {one.project for one in found.items})
-    projects = [{"id": name, "waiting": count} for name, count in count_waiting(connection, me).items()]
-    return found, sides, projects, can
+    sessions_page = list_sessions(connection, principal, filters, sorting, place="prearchive")
+    comparisons = compare_sessions(connection, [item.id for item in sessions_page.items if item.code])
+    can = may_decide(connection, principal, {item.project for item in sessions_page.items})
+    projects = [{"id": name, "waiting": count} for name, count in count_waiting(connection, principal).items()]
+    return sessions_page, comparisons, projects, can
 
 
-def choices_for(one: Session, sides: Mapping[str, Comparison]) -> tuple[Choice, ...]:
+def choices_for(item: Session, comparisons: Mapping[str, Comparison]) -> tuple[Choice, ...]:
     """What is offered of a held session: what will do something, given what stands beside it."""
-    side = sides.get(one.id)
-    archived = side is not None and side.stands is not None
-    return usable_choices(one.code, archived=archived, differ=side is not None and side.unequal)
+    comparison = comparisons.get(item.id)
+    archived = comparison is not None and comparison.stands is not None
+    return usable_choices(item.code, archived=archived, differ=comparison is not None and comparison.unequal)
 
 
-def may_decide(connection: Connection, me: Principal, names: set[str]) -> dict[str, set[str]]:
+def may_decide(connection: Connection, principal: Principal, names: set[str]) -> dict[str, set[str]]:
     """By project: which verbs are one's own to use there. What one sees of `Unassigned` is one's own, or one is
     an administrator.
     """
-    known = ProjectRights(connection)
+    project_rights = ProjectRights(connection)
     return {
         name: {
-            verb for verb, action in OFFERED.items()
-            if decide_access_of(me, action, name, known, own=name == UNASSIGNED) is AccessDecision.ALLOWED
+            verb
+            for verb, action in OFFERED.items()
+            if decide_access_of(principal, action, name, project_rights, own=name == UNASSIGNED)
+            is AccessDecision.ALLOWED
         }
         for name in names
-    }  # fmt: skip
+    }

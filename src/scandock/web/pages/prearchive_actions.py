@@ -26,140 +26,165 @@ from scandock.services.records import Session
 from scandock.services.session_errors import ChoiceUnknown
 from scandock.services.trash import delete_session
 from scandock.web import urls
-from scandock.web.pages.action_preview import TITLES, Place, Verb, each, kept_of, path_of, shown
-from scandock.web.pages.errors import NothingNamed, SessionsMany, VerbUnknown
+from scandock.web.pages.action_preview import (
+    TITLES,
+    ActionOrigin,
+    Verb,
+    form_values,
+    preview_each,
+    preview_page,
+    session_path,
+)
+from scandock.web.pages.errors import NothingNamed, TooManySessions, VerbUnknown
 from scandock.web.pages.rendering import page
-from scandock.web.pages.routing import Form, Seen, Sent, back
+from scandock.web.pages.routing import Form, PageContext, SentForm, redirect_back
 from scandock.web.pages.routing import router as pages
 
 router = pages()
 
-HOW: Final[dict[str, Overwrite | None]] = {"": None, "append": "append", "delete": "delete", "none": "none"}
-KEPT: Final = ("to", "subject", "label", "overwrite", "back")
+OVERWRITE_CHOICES: Final[dict[str, Overwrite | None]] = {
+    "": None,
+    "append": "append",
+    "delete": "delete",
+    "none": "none",
+}
+KEPT_FIELDS: Final = ("to", "subject", "label", "overwrite", "back")
 """Fields of the form that go along from what will happen to doing it."""
 _MEANINGS: Final[dict[str, str]] = {str(choice): said for choice, said in MEANING.items()}
 
-Named = Callable[[str], tuple[str | None, str | None]]
+NewNames = Callable[[str], tuple[str | None, str | None]]
 """Subject and label that a session is to get; None where it keeps its own."""
 
 
 @router.get("/prearchive/{uuid}/change")
-async def change(request: Request, work: Seen, uuid: str, do: str = "move") -> Response:
+async def change(request: Request, context: PageContext, uuid: str, do: str = "move") -> Response:
     """Another project, subject or label for one session."""
-    me = work.context.principal
+    principal = context.service_context.principal
 
     def ask(connection: Connection) -> Session:
-        rights.find_waiting_session(connection, me, uuid, Action.PREARCHIVE_EDIT)
-        return find_session(connection, me, uuid)
+        rights.find_waiting_session(connection, principal, uuid, Action.PREARCHIVE_EDIT)
+        return find_session(connection, principal, uuid)
 
-    one = await work.read(ask)
-    renames = do == "rename" and "rename" in list_choices(one.code)
+    session = await context.read(ask)
+    renames = do == "rename" and "rename" in list_choices(session.code)
     return page(
-        request, "change.html", me, here="Prearchive", session=one, meaning=MEANING, action=urls.PREARCHIVE,
+        request, "change.html", principal, here="Prearchive", session=session, meaning=MEANING, action=urls.PREARCHIVE,
         do=f"resolve:rename:{uuid}" if renames else f"move:{uuid}", unassigned=UNASSIGNED, moves=not renames,
-        trail=(("Prearchive", urls.PREARCHIVE), (one.label, path_of(one))), back=urls.PREARCHIVE,
+        trail=(("Prearchive", urls.PREARCHIVE), (session.label, session_path(session))), back=urls.PREARCHIVE,
     )  # fmt: skip
 
 
 @router.post("/prearchive")
-async def decide(form: Sent) -> Response:
+async def decide(form: SentForm) -> Response:
     """Say what would happen to the chosen sessions; with `sure`, do it. Where none is chosen the list says so."""
-    asked, uuids = _asked(form)
+    verb_name, uuids = _parse_verb(form)
     if not uuids:
-        return back(form.request, _place(form).back[1], "none-chosen")
-    sure = bool(form.text("sure"))
-    names = await form.read(lambda c: _names(c, form.context, uuids))
-    named = _named(form, uuids, names)
-    verb = _verb(form, asked, named)
-    told = await form.do(lambda: each(uuids, names, lambda uuid: named(uuid)[0], verb, dry=not sure))
-    name = asked.rpartition(":")[2] if asked.startswith("resolve:") else asked
-    return shown(
-        form, told, _place(form), asked, sure=sure, kept=kept_of(form, KEPT), title=TITLES[name],
+        return redirect_back(form.request, _make_origin(form).back[1], "none-chosen")
+    is_confirmed = bool(form.text("sure"))
+    names = await form.read(lambda c: _find_sessions(c, form.service_context, uuids))
+    new_names = _make_new_names(form, uuids, names)
+    verb = _make_verb(form, verb_name, new_names)
+    previews = await form.run(
+        lambda: preview_each(uuids, names, lambda uuid: new_names(uuid)[0], verb, dry=not is_confirmed)
+    )
+    name = verb_name.rpartition(":")[2] if verb_name.startswith("resolve:") else verb_name
+    return preview_page(
+        form,
+        previews,
+        _make_origin(form),
+        verb_name,
+        is_confirmed=is_confirmed,
+        form_fields=form_values(form, KEPT_FIELDS),
+        title=TITLES[name],
         meaning=_MEANINGS.get(name, ""),
-    )  # fmt: skip
+    )
 
 
-def _place(form: Form) -> Place:
+def _make_origin(form: Form) -> ActionOrigin:
     """The list as it was sought."""
     path = urls.with_encoded(urls.PREARCHIVE, form.text("back"))
-    return Place(here="Prearchive", action=urls.PREARCHIVE, above=("Prearchive", path), back=("Prearchive", path))
+    return ActionOrigin(
+        here="Prearchive", action=urls.PREARCHIVE, above=("Prearchive", path), back=("Prearchive", path)
+    )
 
 
-def _asked(form: Form) -> tuple[str, list[str]]:
+def _parse_verb(form: Form) -> tuple[str, list[str]]:
     """What is to be done, and to which: a button of one session names both (`verb:id`, `resolve:choice:id`)."""
-    asked = form.text("do")
-    words = asked.split(":")
+    verb_name = form.text("do")
+    words = verb_name.split(":")
     if words[0] == "resolve" and len(words) == 3:
-        asked, uuids = f"resolve:{words[1]}", [words[2]]
+        verb_name, uuids = f"resolve:{words[1]}", [words[2]]
     elif words[0] != "resolve" and len(words) == 2:
-        asked, uuids = words[0], [words[1]]
+        verb_name, uuids = words[0], [words[1]]
     else:
         uuids = form.texts("session")
     uuids = list(dict.fromkeys(uuids))
     if len(uuids) > MAX_SESSIONS:
-        raise SessionsMany(MAX_SESSIONS)
-    return asked, uuids
+        raise TooManySessions(MAX_SESSIONS)
+    return verb_name, uuids
 
 
-def _names(connection: Connection, context: ServiceContext, uuids: list[str]) -> dict[str, Session]:
+def _find_sessions(connection: Connection, service_context: ServiceContext, uuids: list[str]) -> dict[str, Session]:
     """Those of the sessions that may be seen."""
-    found = {}
+    sessions = {}
     for uuid in uuids:
         try:
-            found[uuid] = find_session(connection, context.principal, uuid)
+            sessions[uuid] = find_session(connection, service_context.principal, uuid)
         except ScandockError:
             continue
-    return found
+    return sessions
 
 
-def _verb(form: Form, asked: str, named: Named) -> Verb:
-    context = form.context
-    if asked.startswith("resolve:"):
-        return _resolving(context, _choice(asked.partition(":")[2]), named)
-    how = HOW.get(form.text("overwrite"))
-    to = form.text("to") or None
+def _make_verb(form: Form, verb_name: str, new_names: NewNames) -> Verb:
+    service_context = form.service_context
+    if verb_name.startswith("resolve:"):
+        return _make_resolve_verb(service_context, _parse_choice(verb_name.partition(":")[2]), new_names)
+    overwrite = OVERWRITE_CHOICES.get(form.text("overwrite"))
+    target_project = form.text("to") or None
 
     def moved(uuid: str, dry: bool) -> Outcome:
-        subject, label = named(uuid)
-        return move_session(context, uuid, project_name=to, subject=subject, label=label, dry_run=dry)
+        subject, label = new_names(uuid)
+        return move_session(
+            service_context, uuid, project_name=target_project, subject=subject, label=label, dry_run=dry
+        )
 
     verbs: dict[str, Verb] = {
-        "archive": lambda uuid, dry: archive_session(context, uuid, overwrite=how, dry_run=dry),
+        "archive": lambda uuid, dry: archive_session(service_context, uuid, overwrite=overwrite, dry_run=dry),
         "move": moved,
-        "rebuild": lambda uuid, dry: rebuild_session(context, uuid, dry_run=dry),
-        "delete": lambda uuid, dry: delete_session(context, uuid, place="prearchive", dry_run=dry),
+        "rebuild": lambda uuid, dry: rebuild_session(service_context, uuid, dry_run=dry),
+        "delete": lambda uuid, dry: delete_session(service_context, uuid, place="prearchive", dry_run=dry),
     }
-    if asked not in verbs:
+    if verb_name not in verbs:
         raise VerbUnknown
-    if asked == "move" and not (to or form.text("subject") or form.text("label")):
+    if verb_name == "move" and not (target_project or form.text("subject") or form.text("label")):
         raise NothingNamed("No project, subject or label is named.")
-    return verbs[asked]
+    return verbs[verb_name]
 
 
-def _resolving(context: ServiceContext, choice: Choice, named: Named) -> Verb:
+def _make_resolve_verb(service_context: ServiceContext, choice: Choice, new_names: NewNames) -> Verb:
     def resolved(uuid: str, dry: bool) -> Outcome:
-        subject, label = named(uuid) if choice == "rename" else (None, None)
-        return resolve_session(context, uuid, choice, subject=subject, label=label, dry_run=dry)
+        subject, label = new_names(uuid) if choice == "rename" else (None, None)
+        return resolve_session(service_context, uuid, choice, subject=subject, label=label, dry_run=dry)
 
     return resolved
 
 
-def _choice(name: str) -> Choice:
-    for known in MEANING:
-        if known == name:
-            return known
+def _parse_choice(name: str) -> Choice:
+    for known_choice in MEANING:
+        if known_choice == name:
+            return known_choice
     raise ChoiceUnknown(f"There is no choice {name[:40]!r}.", "Load the page anew.")
 
 
-def _named(form: Form, uuids: list[str], names: Mapping[str, Session]) -> Named:
+def _make_new_names(form: Form, uuids: list[str], names: Mapping[str, Session]) -> NewNames:
     """By the patterns of the form."""
     numbers = {uuid: str(n) for n, uuid in enumerate(uuids, start=1)}
     subject, label = form.text("subject"), form.text("label")
 
     def of(uuid: str) -> tuple[str | None, str | None]:
-        one = names.get(uuid)
-        date = one.attributes.get("date", "").replace("-", "") if one is not None else ""
-        label_is, subject_is = (one.label, one.subject) if one is not None else ("", "")
+        session = names.get(uuid)
+        date = session.attributes.get("date", "").replace("-", "") if session is not None else ""
+        label_is, subject_is = (session.label, session.subject) if session is not None else ("", "")
         values = {"label": label_is, "subject": subject_is, "date": date, "n": numbers[uuid]}
         return fill_pattern(subject, values), fill_pattern(label, values)
 

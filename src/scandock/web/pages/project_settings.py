@@ -19,7 +19,7 @@ from scandock.services.members import list_members, set_member
 from scandock.services.subscriptions import list_subscriptions
 from scandock.web import urls
 from scandock.web.pages.rendering import page
-from scandock.web.pages.routing import Form, Seen, Sent, back, changed
+from scandock.web.pages.routing import Form, PageContext, SentForm, apply_change, redirect_back
 from scandock.web.pages.routing import router as pages
 from scandock.web.request_context import RequestContext
 
@@ -34,42 +34,46 @@ CODES: Final = {
 
 
 @router.get("/projects/{project}/settings")
-async def settings(request: Request, work: Seen, project: str) -> Response:
+async def settings(request: Request, context: PageContext, project: str) -> Response:
     """What there is to set."""
-    return await _shown(request, work, project)
+    return await _settings_page(request, context, project)
 
 
-async def _shown(
-    request: Request, work: RequestContext, project: str, problem: ScandockError | None = None
+async def _settings_page(
+    request: Request, context: RequestContext, project: str, problem: ScandockError | None = None
 ) -> Response:
-    me = work.context.principal
+    principal = context.service_context.principal
 
     def ask(connection: Connection) -> dict[str, Any]:
-        rights.check(connection, me, Action.SETTINGS_EDIT, project)
+        rights.check(connection, principal, Action.SETTINGS_EDIT, project)
         return {
-            "project": find_project(connection, me, project),
-            "subscriptions": list_subscriptions(connection, work.context, project),
+            "project": find_project(connection, principal, project),
+            "subscriptions": list_subscriptions(connection, context.service_context, project),
         }
 
-    found = await work.read(ask)
-    members = await work.look(lambda: list_members(work.site.catalog, me, project))
+    values = await context.read(ask)
+    members = await context.run_read(lambda: list_members(context.server.catalog, principal, project))
     return page(
-        request, "project_settings.html", me, here="Projects", **found, members=members, codes=CODES,
-        roles=[role.value for role in Role], problem=problem, site_identified=work.site.settings.identified,
+        request, "project_settings.html", principal, here="Projects", **values, members=members, codes=CODES,
+        roles=[role.value for role in Role], problem=problem, site_identified=context.server.settings.identified,
     )  # fmt: skip
 
 
 @router.post("/projects/{project}/settings")
-async def change(request: Request, form: Sent, project: str) -> Response:
+async def change(request: Request, form: SentForm, project: str) -> Response:
     """Change them all."""
-    again = partial(_shown, request, form, project)
-    values = _values(form)
-    return await changed(
-        form, lambda: edit_project(form.context, project, values), again, urls.project_page(project), "project-changed"
+    show_form = partial(_settings_page, request, form, project)
+    values = _form_values(form)
+    return await apply_change(
+        form,
+        lambda: edit_project(form.service_context, project, values),
+        show_form,
+        urls.project_page(project),
+        "project-changed",
     )
 
 
-def _values(form: Form) -> dict[str, Any]:
+def _form_values(form: Form) -> dict[str, Any]:
     code = form.text("prearchive_code")
     if not code.isdecimal():
         raise ValueInvalid("The destination of uploads was not said.", "Choose one.")
@@ -85,20 +89,27 @@ def _values(form: Form) -> dict[str, Any]:
 
 
 @router.post("/projects/{project}/members")
-async def member(request: Request, form: Sent, project: str) -> Response:
+async def member(request: Request, form: SentForm, project: str) -> Response:
     """Give an account a role, or take it."""
     name, role = form.text("account"), form.text("role")
     if role not in ("", *Role):
         raise ValueInvalid(f"There is no role {role[:40]!r}.", "Right are owner, member and collaborator.")
-    wanted = Role(role) if role else None
+    new_role = Role(role) if role else None
     try:
-        await form.do(
-            lambda: set_member(form.site.catalog, form.context.principal, project, name, wanted, form.context.request)
+        await form.run(
+            lambda: set_member(
+                form.server.catalog,
+                form.service_context.principal,
+                project,
+                name,
+                new_role,
+                form.service_context.request,
+            )
         )
     except ScandockError as error:
-        answer = await _shown(request, form, project, error)
+        answer = await _settings_page(request, form, project, error)
         answer.status_code = error.STATUS
         return answer
-    me = form.context.principal
-    left = not me.admin and wanted is not Role.OWNER and name.lower() == me.name.lower()
-    return back(request, urls.project_page(project, "" if left else "settings"), "member-set")
+    principal = form.service_context.principal
+    leaves_project = not principal.admin and new_role is not Role.OWNER and name.lower() == principal.name.lower()
+    return redirect_back(request, urls.project_page(project, "" if leaves_project else "settings"), "member-set")

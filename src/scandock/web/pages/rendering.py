@@ -14,8 +14,8 @@ from starlette.responses import HTMLResponse
 import scandock
 from scandock.access.principal import ANONYMOUS, Principal
 from scandock.web import urls
-from scandock.web.dialect import dialect_of
-from scandock.web.pages import words
+from scandock.web.dialect import get_dialect
+from scandock.web.pages import text_format
 from scandock.web.pages.assets import SHEET, stamp
 
 POLICY: Final = (
@@ -30,20 +30,20 @@ _HERE: Final = Path(__file__).parent
 @cache
 def templates() -> Environment:
     """The templates; every value is escaped, and a name that is not given is an error."""
-    made = Environment(
+    environment = Environment(
         loader=FileSystemLoader(_HERE / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(words.FILTERS)
-    made.globals["states"] = words.STATES
-    made.globals["urls"] = urls
-    return made
+    environment.filters.update(text_format.FILTERS)
+    environment.globals["states"] = text_format.STATES
+    environment.globals["urls"] = urls
+    return environment
 
 
-def warm() -> None:
+def warm_up() -> None:
     """Make ready what the first readers would wait for: half a second of packing and of reading templates."""
     stamp()
     for name in templates().list_templates():
@@ -59,16 +59,25 @@ def page(
     **context: Any,  # noqa: ANN401  a template's own
 ) -> HTMLResponse:
     """One page. `here` among the context is the place in the navigation that is shown as the current one."""
-    given = {
+    variables = {
         "here": "",
-        "has_clients": dialect_of(request) is not None,
-        "said": words.SAID.get(request.query_params.get("said", ""), ""),
+        "has_clients": get_dialect(request) is not None,
+        "said": text_format.NOTICES.get(request.query_params.get("said", ""), ""),
         **context,
     }
     root = urls.root_of(request.scope)
-    text = templates().get_template(name).render(
-        root=root, static=root + urls.static(stamp()), sheet=SHEET, me=principal, version=scandock.__version__, **given
-    )  # fmt: skip
+    text = (
+        templates()
+        .get_template(name)
+        .render(
+            root=root,
+            static=root + urls.static(stamp()),
+            sheet=SHEET,
+            me=principal,
+            version=scandock.__version__,
+            **variables,
+        )
+    )
     return HTMLResponse(text, status, headers={**HEADERS, **(headers or {})})
 
 

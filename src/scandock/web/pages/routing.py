@@ -24,11 +24,17 @@ from scandock.rules.permissions import AccessDecision
 from scandock.web import urls
 from scandock.web.errors import MethodNotAllowed, NotFound
 from scandock.web.pages.rendering import page
-from scandock.web.problems import http_problem, own_problem, request_id_of, retry_after, unexpected
+from scandock.web.problems import (
+    handle_http_error,
+    handle_scandock_error,
+    internal_error_response,
+    request_id_of,
+    retry_after,
+)
 from scandock.web.receiving.limits import MAX_FIELDS
 from scandock.web.redirects import redirect_to, to_login
 from scandock.web.request_context import RequestContext
-from scandock.web.security import from_elsewhere, identify
+from scandock.web.security import identify, is_from_other_site
 
 T = TypeVar("T")
 
@@ -45,25 +51,25 @@ class PageRoute(APIRoute):
             except AccessDenied as denied:
                 if denied.answer is AccessDecision.SIGN_IN and request.method in ("GET", "HEAD"):
                     return to_login(request)
-                return await _told(request, denied)
+                return await _error_page(request, denied)
             except ScandockError as error:
-                return await _told(request, error)
+                return await _error_page(request, error)
             except RequestValidationError as error:
-                names = ", ".join(str(one["loc"][-1]) for one in error.errors())
-                return await _told(request, RequestInvalid(f"The address is off: {names}.", "Begin anew."))
+                names = ", ".join(str(each_error["loc"][-1]) for each_error in error.errors())
+                return await _error_page(request, RequestInvalid(f"The address is off: {names}.", "Begin anew."))
             except HTTPException as error:
-                return await _told(request, _of_body(error))
+                return await _error_page(request, _form_error(error))
             except ClientDisconnect:  # there is nobody to answer
                 raise
             except Exception as error:  # noqa: BLE001  a page that fails is told as a page, and logged
-                unexpected(request, error)
-                said = f"A fault in the program ended the request {request_id_of(request.scope)}."
-                return await _told(request, InternalFault(said, "Report it with that number."), 500)
+                internal_error_response(request, error)
+                message = f"A fault in the program ended the request {request_id_of(request.scope)}."
+                return await _error_page(request, InternalFault(message, "Report it with that number."), 500)
 
         return answer
 
 
-def _of_body(error: HTTPException) -> Usage:
+def _form_error(error: HTTPException) -> Usage:
     """What Starlette says of a form that it can't read, or that has too many fields."""
     return RequestInvalid(f"The form can't be read: {error.detail}", "Load the page again.")
 
@@ -73,33 +79,33 @@ def router() -> APIRouter:
     return APIRouter(route_class=PageRoute, include_in_schema=False)
 
 
-def back(request: Request, path: str, said: str = "") -> Response:
-    """After a change: to the page that shows it, which says what was done (a word of `words.SAID`)."""
-    return redirect_to(request, urls.with_query(path, {"said": said}))
+def redirect_back(request: Request, path: str, notice: str = "") -> Response:
+    """After a change: to the page that shows it, which says what was done (a key of `text_format.NOTICES`)."""
+    return redirect_to(request, urls.with_query(path, {"said": notice}))
 
 
-async def changed(
-    form: Form, change: Callable[[], T], shown: Callable[[ScandockError], Coroutine[Any, Any, Response]],
-    path: str, said: str | Callable[[T], str], *, hashes: bool = False,
+async def apply_change(
+    form: Form, change: Callable[[], T], show_form: Callable[[ScandockError], Coroutine[Any, Any, Response]],
+    path: str, notice: str | Callable[[T], str], *, hashes: bool = False,
 ) -> Response:  # fmt: skip
     """Do what a form asks and go to `path`, which says so; or show the form again with what was wrong.
 
-    `said` may depend on what came of it.
+    `notice` may depend on what came of it.
 
     `hashes`: it makes a password's hash, in its turn.
     """
     try:
-        done = await (form.by_turn(change) if hashes else form.do(change))
+        result = await (form.run_password(change) if hashes else form.run(change))
     except ScandockError as error:
-        answer = await shown(error)
+        answer = await show_form(error)
         answer.status_code = error.STATUS
         answer.headers.update(retry_after(error))
         return answer
-    return back(form.request, path, said if isinstance(said, str) else said(done))
+    return redirect_back(form.request, path, notice if isinstance(notice, str) else notice(result))
 
 
 class Form(RequestContext):
-    """The desk of a form that was sent, and its fields."""
+    """The context of a form that was sent, and its fields."""
 
     def __init__(self, request: Request, principal: Principal, fields: FormData) -> None:
         super().__init__(request, principal)
@@ -111,14 +117,14 @@ class Form(RequestContext):
 
     def texts(self, name: str) -> list[str]:
         """A field that may be there several times."""
-        return [str(one) for one in self.fields.getlist(name)]
+        return [str(value) for value in self.fields.getlist(name)]
 
 
-async def _seen(request: Request) -> RequestContext:
+async def _make_context(request: Request) -> RequestContext:
     return RequestContext(request, await identify(request))
 
 
-async def _sent(request: Request) -> Form:
+async def _make_form(request: Request) -> Form:
     """Denied where the form's CSRF token is not the login's, or another site sent it."""
     principal = await identify(request)
     try:
@@ -127,14 +133,14 @@ async def _sent(request: Request) -> Form:
         if error.detail.startswith("Too many fields"):
             count_exceeded(RequestLimit.FIELDS, error)
         raise
-    check_csrf(principal, str(fields.get("csrf", "")), cross_site=from_elsewhere(request))
+    check_csrf(principal, str(fields.get("csrf", "")), cross_site=is_from_other_site(request))
     return Form(request, principal, fields)
 
 
-Seen = Annotated[RequestContext, Depends(_seen)]
-"""The desk of a page that is looked at."""
-Sent = Annotated[Form, Depends(_sent)]
-"""The desk of a form: every POST of a page but the login has it."""
+PageContext = Annotated[RequestContext, Depends(_make_context)]
+"""The context of a page that is read."""
+SentForm = Annotated[Form, Depends(_make_form)]
+"""The context of a form: every POST of a page but the login has it."""
 
 
 def wants_page(request: Request) -> bool:
@@ -143,42 +149,42 @@ def wants_page(request: Request) -> bool:
     return request.method in ("GET", "HEAD") and not program and "text/html" in request.headers.get("accept", "")
 
 
-async def no_page(request: Request, error: Exception) -> Response:
+async def handle_not_found(request: Request, error: Exception) -> Response:
     """An address that is none, or that takes forms alone: a page for people, a problem for programs."""
     status = error.status_code if isinstance(error, HTTPException) and wants_page(request) else 0
     if status == HTTPStatus.NOT_FOUND:
-        nothing = NotFound("There is nothing of that name, or you may not know of it.", "Check the address.")
-        return await _told(request, nothing)
+        not_found = NotFound("There is nothing of that name, or you may not know of it.", "Check the address.")
+        return await _error_page(request, not_found)
     if status == HTTPStatus.METHOD_NOT_ALLOWED:
-        return await _no_form(request)
-    return await http_problem(request, error)
+        return await _answer_form_address(request)
+    return await handle_http_error(request, error)
 
 
-async def _no_form(request: Request) -> Response:
+async def _answer_form_address(request: Request) -> Response:
     """Somebody loaded what a form had sent: to the form again, or to words."""
-    stands = urls.page_of_form(urls.below_root(request.scope, str(request.scope["path"])))
-    if stands:
-        return redirect_to(request, urls.path_segments(stands))
-    said = "This address does what a button of a page asks, and shows nothing by itself."
-    answer = await _told(request, MethodNotAllowed(said, "Go to the page with the button."))
-    answer.headers["Allow"] = ", ".join(request.app.state.methods.of(request.scope))
+    form_page = urls.page_of_form(urls.below_root(request.scope, str(request.scope["path"])))
+    if form_page:
+        return redirect_to(request, urls.path_segments(form_page))
+    message = "This address does what a button of a page asks, and shows nothing by itself."
+    answer = await _error_page(request, MethodNotAllowed(message, "Go to the page with the button."))
+    answer.headers["Allow"] = ", ".join(request.app.state.methods.allowed(request.scope))
     return answer
 
 
-async def browsed_problem(request: Request, error: Exception) -> Response:
+async def handle_page_error(request: Request, error: Exception) -> Response:
     """One of the project's own errors: where a person's browser stands, as at the provider's way back, a page."""
     browsed = urls.is_oidc(request.url.path) and "text/html" in request.headers.get("accept", "")
     if (browsed or wants_page(request)) and isinstance(error, ScandockError):
-        return await _told(request, error)
-    return await own_problem(request, error)
+        return await _error_page(request, error)
+    return await handle_scandock_error(request, error)
 
 
-async def _told(request: Request, error: ScandockError, status: int = 0) -> Response:
+async def _error_page(request: Request, error: ScandockError, status: int = 0) -> Response:
     try:
         principal: Any = await identify(request)
     except ScandockError:
         principal = None
-    more = {} if principal is None else {"principal": principal}
-    answer = page(request, "error.html", status=status or error.STATUS, error=error, **more)
+    options = {} if principal is None else {"principal": principal}
+    answer = page(request, "error.html", status=status or error.STATUS, error=error, **options)
     answer.headers.update(retry_after(error))
     return answer

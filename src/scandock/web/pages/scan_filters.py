@@ -19,18 +19,18 @@ SCANS: Final = 2_000
 """Scans of a session that its page shows."""
 
 
-def described(scan: Scan) -> str:
+def scan_name(scan: Scan) -> str:
     """What a scan is called beside its id."""
     return str(scan.attributes.get("series_description") or scan.type or "")
 
 
-natural: Final = sort_key
+natural_key: Final = sort_key
 """What ids of scans are sorted by, as people count: 2, 10, 99, then what begins with a letter."""
 
 
 ORDERS: Final[dict[str, tuple[str, Callable[[Scan], Any]]]] = {
-    "id": ("by number", lambda one: natural(one.id)),
-    "name": ("by name", lambda one: described(one).casefold()),
+    "id": ("by number", lambda one: natural_key(one.id)),
+    "name": ("by name", lambda one: scan_name(one).casefold()),
     "modality": ("by modality", lambda one: one.modality or ""),
     "images": ("most images first", lambda one: -(one.frames or 0)),
     "bytes": ("largest first", lambda one: -one.bytes),
@@ -38,38 +38,38 @@ ORDERS: Final[dict[str, tuple[str, Callable[[Scan], Any]]]] = {
 """How scans may be sorted: in words, and by what."""
 
 
-def all_scans(connection: Connection, me: Principal, uuid: str) -> list[Scan]:
+def list_all_scans(connection: Connection, principal: Principal, uuid: str) -> list[Scan]:
     """The scans of a session in the order of their ids; as many as a page shows. Denied."""
-    found: list[Scan] = []
+    scans: list[Scan] = []
     cursor = None
-    while len(found) < SCANS:
-        some = list_scans(connection, me, uuid, Sorting(limit=MAX_LIMIT, cursor=cursor))
-        found += some.items
-        cursor = some.next
+    while len(scans) < SCANS:
+        scans_page = list_scans(connection, principal, uuid, Sorting(limit=MAX_LIMIT, cursor=cursor))
+        scans += scans_page.items
+        cursor = scans_page.next
         if cursor is None:
             break
-    return found
+    return scans
 
 
 @dataclass(frozen=True, slots=True)
-class Sift:
+class ScanFilter:
     """Which scans are shown, and in which order, as the address says it."""
 
     find: str
     order: str
 
     @classmethod
-    def of(cls, request: Request) -> Sift:
+    def of(cls, request: Request) -> ScanFilter:
         """What the address doesn't say well is as if it were not said."""
         order = request.query_params.get("order", "id")
         return cls(request.query_params.get("find", "")[:200], order if order in ORDERS else "id")
 
     def __call__(self, scans: list[Scan]) -> list[Scan]:
         """Of scans in the order of their ids: those that are alike stay so."""
-        wanted = self.find.casefold()
-        return sorted((one for one in scans if wanted in _words(one)), key=ORDERS[self.order][1])
+        search_text = self.find.casefold()
+        return sorted((scan for scan in scans if search_text in _search_text(scan)), key=ORDERS[self.order][1])
 
 
-def _words(scan: Scan) -> str:
+def _search_text(scan: Scan) -> str:
     """What a scan is found by."""
-    return " ".join((scan.id, described(scan), scan.type or "", scan.modality or "")).casefold()
+    return " ".join((scan.id, scan_name(scan), scan.type or "", scan.modality or "")).casefold()

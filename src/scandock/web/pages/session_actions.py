@@ -19,112 +19,141 @@ from scandock.services.moving import Outcome
 from scandock.services.records import Session
 from scandock.services.trash import delete_session
 from scandock.web import urls
-from scandock.web.pages.action_preview import TITLES, Place, SessionPreview, Verb, each, kept_of, path_of, shown
+from scandock.web.pages.action_preview import (
+    TITLES,
+    ActionOrigin,
+    SessionPreview,
+    Verb,
+    form_values,
+    preview_each,
+    preview_page,
+    session_path,
+)
 from scandock.web.pages.errors import NothingNamed
 from scandock.web.pages.rendering import page
-from scandock.web.pages.routing import Form, Seen, Sent, back
+from scandock.web.pages.routing import Form, PageContext, SentForm, redirect_back
 from scandock.web.pages.routing import router as pages
 from scandock.web.request_context import RequestContext
 
 router = pages()
-KEPT: Final = ("subject", "label")
+KEPT_FIELDS: Final = ("subject", "label")
 
 
 @router.get("/sessions/{uuid}/change")
-async def change(request: Request, work: Seen, uuid: str) -> Response:
+async def change(request: Request, context: PageContext, uuid: str) -> Response:
     """Another label for it, or another subject of its project."""
-    one = await _archived(work, uuid, Action.SESSION_EDIT)
+    session = await _archived(context, uuid, Action.SESSION_EDIT)
     return page(
-        request, "change.html", work.context.principal, here="Projects", session=one, do="move", moves=False,
-        meaning={}, action=urls.session_form(uuid, "change"), trail=_trail(one), back=path_of(one),
-    )  # fmt: skip
+        request,
+        "change.html",
+        context.service_context.principal,
+        here="Projects",
+        session=session,
+        do="move",
+        moves=False,
+        meaning={},
+        action=urls.session_form(uuid, "change"),
+        trail=_breadcrumbs(session),
+        back=session_path(session),
+    )
 
 
 @router.post("/sessions/{uuid}/change")
-async def changed(form: Sent, uuid: str) -> Response:
+async def changed(form: SentForm, uuid: str) -> Response:
     """Say what the change would do; with `sure`, do it."""
-    one = await _archived(form, uuid, Action.SESSION_EDIT)
-    label, subject = _new(form, one, "label"), _new(form, one, "subject")
+    session = await _archived(form, uuid, Action.SESSION_EDIT)
+    label, subject = _changed_value(form, session, "label"), _changed_value(form, session, "subject")
     if label is None and subject is None:
         raise NothingNamed("No other subject or label is named.")
 
     def edited(uuid: str, dry: bool) -> Outcome:
-        return edit_session(form.context, uuid, label=label, subject_label=subject, dry_run=dry)
+        return edit_session(form.service_context, uuid, label=label, subject_label=subject, dry_run=dry)
 
-    return await _told(form, one, edited, "move", subject or "")
+    return await _preview_or_do(form, session, edited, "move", subject or "")
 
 
 @router.get("/sessions/{uuid}/delete")
-async def delete(work: Seen, uuid: str) -> Response:
+async def delete(context: PageContext, uuid: str) -> Response:
     """Say what deleting it would do."""
-    one = await _archived(work, uuid, Action.SESSION_DELETE)
-    told = await work.do(lambda: _each(one, _deleting(work), "", dry=True))
-    return shown(work, told, _place(one, "delete"), "delete", sure=False, kept={}, title=TITLES["delete"])
+    session = await _archived(context, uuid, Action.SESSION_DELETE)
+    previews = await context.run(lambda: _preview_one(session, _make_delete_verb(context), "", dry=True))
+    return preview_page(
+        context,
+        previews,
+        _make_origin(session, "delete"),
+        "delete",
+        is_confirmed=False,
+        form_fields={},
+        title=TITLES["delete"],
+    )
 
 
 @router.post("/sessions/{uuid}/delete")
-async def deleted(form: Sent, uuid: str) -> Response:
+async def deleted(form: SentForm, uuid: str) -> Response:
     """To the trash, once it is sure."""
-    one = await _archived(form, uuid, Action.SESSION_DELETE)
-    return await _told(form, one, _deleting(form), "delete")
+    session = await _archived(form, uuid, Action.SESSION_DELETE)
+    return await _preview_or_do(form, session, _make_delete_verb(form), "delete")
 
 
 @router.post("/sessions/{uuid}/quarantine")
-async def quarantine(request: Request, form: Sent, uuid: str) -> Response:
+async def quarantine(request: Request, form: SentForm, uuid: str) -> Response:
     """Put it into quarantine, or with 0 take it out of it: nothing of it moves, so nothing is shown first."""
-    one = await _archived(form, uuid, Action.SESSION_EDIT)
-    into = form.text("quarantine") != "0"
-    await form.do(lambda: edit_session(form.context, uuid, quarantined=into))
-    return back(request, path_of(one), "quarantined" if into else "activated")
+    session = await _archived(form, uuid, Action.SESSION_EDIT)
+    is_quarantine = form.text("quarantine") != "0"
+    await form.run(lambda: edit_session(form.service_context, uuid, quarantined=is_quarantine))
+    return redirect_back(request, session_path(session), "quarantined" if is_quarantine else "activated")
 
 
-async def _archived(work: RequestContext, uuid: str, action: Action) -> Session:
+async def _archived(context: RequestContext, uuid: str, action: Action) -> Session:
     """The session. Denied, where `action` is not one's to do to it."""
-    me = work.context.principal
+    principal = context.service_context.principal
 
     def ask(connection: Connection) -> Session:
-        rights.find_session_for(connection, me, uuid, action, place="archive")
-        return find_session(connection, me, uuid)
+        rights.find_session_for(connection, principal, uuid, action, place="archive")
+        return find_session(connection, principal, uuid)
 
-    return await work.read(ask)
+    return await context.read(ask)
 
 
-def _new(form: Form, one: Session, name: Literal["label", "subject"]) -> str | None:
+def _changed_value(form: Form, session: Session, name: Literal["label", "subject"]) -> str | None:
     """What the form says, where it is not what stands."""
-    said = form.text(name)
-    return said if said and said != getattr(one, name) else None
+    value = form.text(name)
+    return value if value and value != getattr(session, name) else None
 
 
-def _deleting(work: RequestContext) -> Verb:
-    return lambda uuid, dry: delete_session(work.context, uuid, place="archive", dry_run=dry)
+def _make_delete_verb(context: RequestContext) -> Verb:
+    return lambda uuid, dry: delete_session(context.service_context, uuid, place="archive", dry_run=dry)
 
 
-async def _told(form: Form, one: Session, verb: Verb, name: str, subject: str = "") -> Response:
-    sure = bool(form.text("sure"))
-    told = await form.do(lambda: _each(one, verb, subject, dry=not sure))
-    kept = kept_of(form, KEPT if name == "move" else ())
-    return shown(
+async def _preview_or_do(form: Form, session: Session, verb: Verb, name: str, subject: str = "") -> Response:
+    is_confirmed = bool(form.text("sure"))
+    previews = await form.run(lambda: _preview_one(session, verb, subject, dry=not is_confirmed))
+    form_fields = form_values(form, KEPT_FIELDS if name == "move" else ())
+    return preview_page(
         form,
-        told,
-        _place(one, "change" if name == "move" else "delete"),
+        previews,
+        _make_origin(session, "change" if name == "move" else "delete"),
         name,
-        sure=sure,
-        kept=kept,
+        is_confirmed=is_confirmed,
+        form_fields=form_fields,
         title=TITLES[name],
     )
 
 
-def _each(one: Session, verb: Verb, subject: str, *, dry: bool) -> list[SessionPreview]:
-    return each([one.id], {one.id: one}, lambda _: subject, verb, dry=dry)
+def _preview_one(session: Session, verb: Verb, subject: str, *, dry: bool) -> list[SessionPreview]:
+    return preview_each([session.id], {session.id: session}, lambda _: subject, verb, dry=dry)
 
 
-def _place(one: Session, word: Literal["change", "delete"]) -> Place:
-    project = (one.project, urls.project_page(one.project))
-    return Place(
-        here="Projects", action=urls.session_form(one.id, word), above=project, back=(one.label, path_of(one))
-    )  # fmt: skip
+def _make_origin(session: Session, word: Literal["change", "delete"]) -> ActionOrigin:
+    project = (session.project, urls.project_page(session.project))
+    return ActionOrigin(
+        here="Projects",
+        action=urls.session_form(session.id, word),
+        above=project,
+        back=(session.label, session_path(session)),
+    )
 
 
-def _trail(one: Session) -> tuple[tuple[str, str], ...]:
-    project = urls.project_page(one.project)
-    return (("Projects", urls.PROJECTS), (one.project, project), (one.label, path_of(one)))
+def _breadcrumbs(session: Session) -> tuple[tuple[str, str], ...]:
+    project = urls.project_page(session.project)
+    return (("Projects", urls.PROJECTS), (session.project, project), (session.label, session_path(session)))

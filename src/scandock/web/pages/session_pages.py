@@ -28,15 +28,15 @@ from scandock.services.rights import is_allowed
 from scandock.services.session_contents import find_file, find_scan, list_files, list_resources
 from scandock.viewing.stack import Stack
 from scandock.web import urls
-from scandock.web.pages.action_preview import TITLES, path_of
+from scandock.web.pages.action_preview import TITLES, session_path
 from scandock.web.pages.browse import OWN, query_of
 from scandock.web.pages.errors import SessionHidden, SubjectUnknown
 from scandock.web.pages.prearchive import choices_for, may_decide
 from scandock.web.pages.rendering import page
-from scandock.web.pages.routing import Seen
+from scandock.web.pages.routing import PageContext
 from scandock.web.pages.routing import router as pages
-from scandock.web.pages.scan_filters import ORDERS, Sift, all_scans
-from scandock.web.picture_answers import header_json, look_at
+from scandock.web.pages.scan_filters import ORDERS, ScanFilter, list_all_scans
+from scandock.web.picture_responses import header_json, view_scan
 from scandock.web.request_context import RequestContext
 
 router = pages()
@@ -66,8 +66,8 @@ class Files:
 
     @classmethod
     def of(cls, request: Request) -> Files:
-        asked = request.query_params
-        return cls(asked.get("q", "")[:200], asked.get("sort", "n")[:32], asked.get("cursor"))
+        query = request.query_params
+        return cls(query.get("q", "")[:200], query.get("sort", "n")[:32], query.get("cursor"))
 
     @property
     def sorting(self) -> Sorting:
@@ -76,143 +76,189 @@ class Files:
 
 @router.get("/projects/{project}/subjects/{subject}")
 async def subject(
-    request: Request, work: Seen, project: str, subject: str, q: str = "", sort: str = "label"
+    request: Request, context: PageContext, project: str, subject: str, q: str = "", sort: str = "label"
 ) -> Response:
     """A subject and its sessions: what is archived, and what waits, where one may see it; its own files."""
-    me = work.context.principal
+    principal = context.service_context.principal
 
     def ask(connection: Connection) -> tuple[Subject, Page[Session], Page[Session], OwnFiles]:
         uuid = subject_uuid(connection, project, subject)
         if uuid is None:
-            find_project(connection, me, project)
+            find_project(connection, principal, project)
             raise SubjectUnknown(f"{project} has no subject {subject}.")
-        found = find_subject(connection, me, uuid)
-        wanted = ListFilter(project=project, subject=found.label, search=q)
+        subject_record = find_subject(connection, principal, uuid)
+        filters = ListFilter(project=project, subject=subject_record.label, search=q)
         sorting = Sorting(sort=sort, limit=MAX_LIMIT)
-        archived = list_sessions(connection, me, wanted, sorting)
+        archived = list_sessions(connection, principal, filters, sorting)
         waiting: Page[Session] = Page([], None)
-        if is_allowed(connection, me, Action.PREARCHIVE_READ, project):
-            waiting = list_sessions(connection, me, wanted, sorting, place="prearchive")
-        own = OwnFiles([]) if q else list_own_files(connection, found.project, uuid, OWN)
-        return found, archived, waiting, own
+        if is_allowed(connection, principal, Action.PREARCHIVE_READ, project):
+            waiting = list_sessions(connection, principal, filters, sorting, place="prearchive")
+        own_files = OwnFiles([]) if q else list_own_files(connection, subject_record.project, uuid, OWN)
+        return subject_record, archived, waiting, own_files
 
-    found, archived, waiting, own = await work.read(ask)
+    subject_record, archived, waiting, own_files = await context.read(ask)
     return page(
-        request, "subject.html", me, here="Projects", subject=found, facts=label_fields(found.attributes),
-        archived=archived, waiting=waiting, own=own, q=q, sort=sort,
-    )  # fmt: skip
+        request,
+        "subject.html",
+        principal,
+        here="Projects",
+        subject=subject_record,
+        facts=label_fields(subject_record.attributes),
+        archived=archived,
+        waiting=waiting,
+        own=own_files,
+        q=q,
+        sort=sort,
+    )
 
 
 @router.get("/projects/{project}/sessions/{label}")
-async def session(request: Request, work: Seen, project: str, label: str) -> Response:
+async def session(request: Request, context: PageContext, project: str, label: str) -> Response:
     """An archived session: facts, scans with their thumbnails, files, downloads."""
-    return await _session(request, work, await _archived(work, project, label))
+    return await _session(request, context, await _archived(context, project, label))
 
 
 @router.get("/prearchive/{uuid}")
-async def waiting_session(request: Request, work: Seen, uuid: str) -> Response:
+async def waiting_session(request: Request, context: PageContext, uuid: str) -> Response:
     """A session that waits, to be looked at before it is archived."""
-    return await _session(request, work, uuid)
+    return await _session(request, context, uuid)
 
 
 @router.get("/projects/{project}/sessions/{label}/scans/{scan}")
 async def scan(
-    request: Request, work: Seen, project: str, label: str, scan: str, image: int | None = None, file: int | None = None
+    request: Request,
+    context: PageContext,
+    project: str,
+    label: str,
+    scan: str,
+    image: int | None = None,
+    file: int | None = None,
 ) -> Response:
     """A scan of an archived session: its images in the viewer, its files, the header of one of them."""
-    return await _scan(request, work, await _archived(work, project, label), scan, image, file)
+    return await _scan(request, context, await _archived(context, project, label), scan, image, file)
 
 
 @router.get("/prearchive/{uuid}/scans/{scan}")
 async def waiting_scan(
-    request: Request, work: Seen, uuid: str, scan: str, image: int | None = None, file: int | None = None
+    request: Request, context: PageContext, uuid: str, scan: str, image: int | None = None, file: int | None = None
 ) -> Response:
     """As `scan`, of a session that waits."""
-    return await _scan(request, work, uuid, scan, image, file)
+    return await _scan(request, context, uuid, scan, image, file)
 
 
-async def _archived(work: RequestContext, project: str, label: str) -> str:
+async def _archived(context: RequestContext, project: str, label: str) -> str:
     """The id of an archived session. Denied where there is none, or none that one may know of."""
 
     def ask(connection: Connection) -> str:
         uuid = archived_uuid(connection, project, label)
         if uuid is None:
-            find_project(connection, work.context.principal, project)
+            find_project(connection, context.service_context.principal, project)
             raise SessionHidden(f"{project} has no archived session {label}.")
         return uuid
 
-    return await work.read(ask)
+    return await context.read(ask)
 
 
-async def _session(request: Request, work: RequestContext, uuid: str) -> Response:
-    me, files, sift = work.context.principal, Files.of(request), Sift.of(request)
+async def _session(request: Request, context: RequestContext, uuid: str) -> Response:
+    principal, files, scan_filter = context.service_context.principal, Files.of(request), ScanFilter.of(request)
 
     def ask(connection: Connection) -> dict[str, Any]:
-        found = find_session(connection, me, uuid)
-        waits = found.place == "prearchive"
+        session_record = find_session(connection, principal, uuid)
+        is_waiting = session_record.place == "prearchive"
         return {
-            "session": found,
+            "session": session_record,
             "can": {
-                name: (name in EVERYWHERE or not waits) and is_allowed(connection, me, action, found.project)
+                name: (name in EVERYWHERE or not is_waiting)
+                and is_allowed(connection, principal, action, session_record.project)
                 for name, action in OFFERED.items()
             },
-            "verbs_may": may_decide(connection, me, {found.project})[found.project] if waits else set(),
-            "sides": compare_sessions(connection, [uuid]) if waits and found.code else {},
-            "scans": all_scans(connection, me, uuid),
-            "resources": list_resources(connection, me, uuid, Sorting(limit=MAX_LIMIT)),
-            "files": list_files(connection, me, uuid, files.sorting, search=files.q),
+            "verbs_may": may_decide(connection, principal, {session_record.project})[session_record.project]
+            if is_waiting
+            else set(),
+            "sides": compare_sessions(connection, [uuid]) if is_waiting and session_record.code else {},
+            "scans": list_all_scans(connection, principal, uuid),
+            "resources": list_resources(connection, principal, uuid, Sorting(limit=MAX_LIMIT)),
+            "files": list_files(connection, principal, uuid, files.sorting, search=files.q),
         }
 
-    told = await work.read(ask)
-    path = path_of(told["session"])
+    values = await context.read(ask)
+    path = session_path(values["session"])
     return page(
-        request, "session.html", me, here=_here(path), path=path, of=path, asked=files, query=query_of(request),
-        meaning=MEANING, sift=sift, shown=sift(told["scans"]), orders=ORDERS, titles=TITLES, choices_for=choices_for,
-        unassigned=UNASSIGNED, days=work.site.settings.trash_days, **told,
-    )  # fmt: skip
+        request,
+        "session.html",
+        principal,
+        here=_here(path),
+        path=path,
+        of=path,
+        asked=files,
+        query=query_of(request),
+        meaning=MEANING,
+        sift=scan_filter,
+        shown=scan_filter(values["scans"]),
+        orders=ORDERS,
+        titles=TITLES,
+        choices_for=choices_for,
+        unassigned=UNASSIGNED,
+        days=context.server.settings.trash_days,
+        **values,
+    )
 
 
 async def _scan(
-    request: Request, work: RequestContext, uuid: str, scan_id: str, image: int | None, file: int | None
+    request: Request, context: RequestContext, uuid: str, scan_id: str, image: int | None, file: int | None
 ) -> Response:  # fmt: skip
-    me, files = work.context.principal, Files.of(request)
+    principal, files = context.service_context.principal, Files.of(request)
 
     def ask(connection: Connection) -> dict[str, Any]:
         return {
-            "session": find_session(connection, me, uuid),
-            "scan": find_scan(connection, me, uuid, scan_id),
-            "scans": all_scans(connection, me, uuid),
-            "files": list_files(connection, me, uuid, files.sorting, scan_id=scan_id, search=files.q),
-            "file": None if file is None else find_file(connection, me, uuid, file),
+            "session": find_session(connection, principal, uuid),
+            "scan": find_scan(connection, principal, uuid, scan_id),
+            "scans": list_all_scans(connection, principal, uuid),
+            "files": list_files(connection, principal, uuid, files.sorting, scan_id=scan_id, search=files.q),
+            "file": None if file is None else find_file(connection, principal, uuid, file),
         }
 
-    told = await work.read(ask)
-    stack, damaged = await _stack(work, uuid, scan_id)
-    last = max(len(stack.images) - 1, 0)
-    path = path_of(told["session"])
+    values = await context.read(ask)
+    stack_json_text, damaged = await _stack(context, uuid, scan_id)
+    last = max(len(stack_json_text.images) - 1, 0)
+    path = session_path(values["session"])
     return page(
-        request, "scan.html", me, here=_here(path), path=path, of=urls.scan_page(path, scan_id), asked=files,
-        query=query_of(request), stack=stack, at=stack.middle if image is None else min(max(image, 0), last),
-        header=await _header(request, work, uuid, file), rows=ROWS, script="viewer", damaged=damaged, **told,
-    )  # fmt: skip
+        request,
+        "scan.html",
+        principal,
+        here=_here(path),
+        path=path,
+        of=urls.scan_page(path, scan_id),
+        asked=files,
+        query=query_of(request),
+        stack=stack_json_text,
+        at=stack_json_text.middle if image is None else min(max(image, 0), last),
+        header=await _header(request, context, uuid, file),
+        rows=ROWS,
+        script="viewer",
+        damaged=damaged,
+        **values,
+    )
 
 
-async def _stack(work: RequestContext, uuid: str, scan_id: str) -> tuple[Stack, int]:
+async def _stack(context: RequestContext, uuid: str, scan_id: str) -> tuple[Stack, int]:
     """The order of the scan's images; empty, with the reason, where it can't be told. And how many are damaged."""
-    looked = await look_at(work, uuid, scan_id)
+    view = await view_scan(context, uuid, scan_id)
     try:
-        return await work.decode(lambda: pictures.read_stack(looked)), len(looked.damaged)
+        return await context.run_decoder(lambda: pictures.read_stack(view)), len(view.damaged)
     except Fault as fault:
-        return Stack(reasons=[(0, str(fault))]), len(looked.damaged)
+        return Stack(reasons=[(0, str(fault))]), len(view.damaged)
 
 
-async def _header(request: Request, work: RequestContext, uuid: str, file: int | None) -> dict[str, Any] | None:
+async def _header(request: Request, context: RequestContext, uuid: str, file: int | None) -> dict[str, Any] | None:
     """The header of a file, or what a search finds in it; None where none is asked for."""
     if file is None:
         return None
     search = request.query_params.get("search", "")[:200]
-    made, _ = await work.decode(lambda: pictures.read_header(work.context, work.site.pictures, uuid, file))
-    return {**header_json(made, search), "search": search}
+    header, _ = await context.run_decoder(
+        lambda: pictures.read_header(context.service_context, context.server.pictures, uuid, file)
+    )
+    return {**header_json(header, search), "search": search}
 
 
 def _here(path: str) -> str:

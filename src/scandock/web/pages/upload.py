@@ -17,10 +17,10 @@ from scandock.web import urls
 from scandock.web.bodies import receives_upload
 from scandock.web.deps import server_state
 from scandock.web.pages.rendering import page
-from scandock.web.pages.routing import Seen, back
+from scandock.web.pages.routing import PageContext, redirect_back
 from scandock.web.pages.routing import router as pages
-from scandock.web.receiving.multipart import OwnFields, receive_multipart
-from scandock.web.security import from_elsewhere, identify
+from scandock.web.receiving.multipart import PageFields, receive_multipart
+from scandock.web.security import identify, is_from_other_site
 
 router = pages()
 
@@ -37,17 +37,17 @@ OWN: Final = frozenset({"csrf", "where", "ignore", "keep", "handler"})
 
 
 @router.get("/upload")
-async def upload(request: Request, work: Seen, project: str = "") -> Response:
+async def upload(request: Request, context: PageContext, project: str = "") -> Response:
     """What may be uploaded to, and how."""
-    me = work.context.principal
+    principal = context.service_context.principal
 
     def ask(connection: Connection) -> tuple[list[Any], bool]:
-        return list_upload_projects(connection, me), has_own_rules(connection)
+        return list_upload_projects(connection, principal), has_own_rules(connection)
 
-    projects, rules = await work.read(ask)
-    settings = work.site.settings
-    told = {
-        "codes": {one.name: one.prearchive_code for one in projects},
+    projects, rules = await context.read(ask)
+    settings = context.server.settings
+    page_settings = {
+        "codes": {each_project.name: each_project.prearchive_code for each_project in projects},
         "placeholders": list(settings.placeholder_names),
         "zone": settings.timezone,
         "rules": rules,
@@ -55,10 +55,19 @@ async def upload(request: Request, work: Seen, project: str = "") -> Response:
         "more": len(projects) >= MAX_PROJECTS,
     }
     return page(
-        request, "upload.html", me, here="Upload", projects=projects, project=project, handlers=HANDLERS,
-        accepted=ACCEPTED, told=json.dumps(told), script="upload", most=format_bytes(settings.max_upload_bytes),
-        more=told["more"],
-    )  # fmt: skip
+        request,
+        "upload.html",
+        principal,
+        here="Upload",
+        projects=projects,
+        project=project,
+        handlers=HANDLERS,
+        accepted=ACCEPTED,
+        told=json.dumps(page_settings),
+        script="upload",
+        most=format_bytes(settings.max_upload_bytes),
+        more=page_settings["more"],
+    )
 
 
 @router.post("/upload")
@@ -68,18 +77,20 @@ async def send(request: Request) -> Response:
     principal = await identify(request)
 
     def check(fields: Mapping[str, str]) -> None:
-        check_csrf(principal, fields.get("csrf", ""), cross_site=from_elsewhere(request))
+        check_csrf(principal, fields.get("csrf", ""), cross_site=is_from_other_site(request))
 
-    await receive_multipart(server_state(request), request, principal, OwnFields(names=OWN, check=check, meant=meant))
-    return back(request, urls.ACTIVITY, "uploaded")
+    await receive_multipart(
+        server_state(request), request, principal, PageFields(names=OWN, check=check, translate=meant)
+    )
+    return redirect_back(request, urls.ACTIVITY, "uploaded")
 
 
 def meant(fields: Mapping[str, str]) -> dict[str, str]:
     """What the page's own fields say in the API's words: a box that is not ticked is not sent."""
-    said = {
+    parameters = {
         "ignore_unparsable": "true" if fields.get("ignore") else "false",
         "resources": "keep" if fields.get("keep") else "ignore",
     }
     if fields.get("where") == "headers":
-        said["project"] = ""
-    return said
+        parameters["project"] = ""
+    return parameters

@@ -32,11 +32,11 @@ def mapping_too_large() -> Usage:
 
 def too_many_fields() -> Usage:
     """The error of a form of more than `MAX_FIELDS`."""
-    many = RequestInvalid(f"The form has more than {MAX_FIELDS:,} fields.", "Say less at once.")
-    return count_exceeded(RequestLimit.FIELDS, many)
+    error = RequestInvalid(f"The form has more than {MAX_FIELDS:,} fields.", "Say less at once.")
+    return count_exceeded(RequestLimit.FIELDS, error)
 
 
-def limits_of(settings: Settings) -> ReceivingLimits:
+def receiving_limits(settings: Settings) -> ReceivingLimits:
     """What the settings allow."""
     return ReceivingLimits(
         upload_bytes=settings.max_upload_bytes,

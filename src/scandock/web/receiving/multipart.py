@@ -21,11 +21,11 @@ from scandock.services.logs import bind_upload
 from scandock.services.receiving import IncomingUpload, UploadOffer
 from scandock.web.deps import ServerState
 from scandock.web.receiving.limits import FIELD_BYTES, mapping_too_large
-from scandock.web.receiving.raw import PLAIN, length_of
-from scandock.web.receiving.repeated import Repeated
-from scandock.web.receiving.stream import whole_body
-from scandock.web.receiving.upload_fields import FieldWords, offer_of
-from scandock.web.receiving.whole_bodies import Keeping
+from scandock.web.receiving.raw import API_FIELDS, content_length
+from scandock.web.receiving.repeated_upload import RepeatedUpload
+from scandock.web.receiving.stream import read_body
+from scandock.web.receiving.upload_body import UploadBody
+from scandock.web.receiving.upload_fields import FieldDialect, make_offer
 
 MAX_PARTS: Final = request_limits.UPLOAD_PARTS
 
@@ -38,7 +38,7 @@ class Part:
     filename: str | None = None
     data: bytearray = field(default_factory=bytearray)
     begun: bool = False
-    """Whether it counts as a file: at its headers, or (`Speech.empty_files` off) at its first byte."""
+    """Whether it counts as a file: at its headers, or (`FieldDialect.empty_files` off) at its first byte."""
 
     @property
     def is_archive(self) -> bool:
@@ -46,13 +46,13 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OwnFields:
+class PageFields:
     """Fields of a page's form beside those of the API."""
 
     names: frozenset[str]
     check: Callable[[Mapping[str, str]], None]
     """Asked with those that stand before the archive, before a byte of it is kept; raises Denied."""
-    meant: Callable[[Mapping[str, str]], Mapping[str, str]]
+    translate: Callable[[Mapping[str, str]], Mapping[str, str]]
     """What they say in the API's words; it goes before fields of the same name."""
 
 
@@ -60,14 +60,19 @@ class FormReader:
     """Push parser: `push` what came, then take `events`: ("archive", name), ("bytes", view), ("end", None)."""
 
     def __init__(
-        self, boundary: bytes, own: frozenset[str] = frozenset(), speech: FieldWords = PLAIN, *, many: bool = False
+        self,
+        boundary: bytes,
+        own_names: frozenset[str] = frozenset(),
+        dialect: FieldDialect = API_FIELDS,
+        *,
+        several: bool = False,
     ) -> None:
-        """`own` are names of fields that go to `others`; `many`: the body may have several files."""
-        self._many = many
-        self._speech = speech
+        """`own_names` are names of fields that go to `others`; `several`: the body may have several files."""
+        self._many = several
+        self._dialect = dialect
         self.fields: dict[str, str] = {}
         self.others: dict[str, str] = {}
-        self._own = own
+        self._own = own_names
         self.ended = False
         self._archives = 0
         self._parts = 0
@@ -104,8 +109,8 @@ class FormReader:
     def _begin(self) -> None:
         self._parts += 1
         if self._parts > MAX_PARTS:
-            many = upload_errors.PartsTooMany(MAX_PARTS)
-            raise count_exceeded(RequestLimit.PARTS, many)
+            error = upload_errors.PartsTooMany(MAX_PARTS)
+            raise count_exceeded(RequestLimit.PARTS, error)
         self._part = Part()
         self._headers = {}
 
@@ -121,7 +126,7 @@ class FormReader:
         self._part.name = options.get(b"name", b"").decode("utf-8", "replace")
         if b"filename" in options:
             self._part.filename = options[b"filename"].decode("utf-8", "replace")
-        if self._part.is_archive and self._speech.empty_files:
+        if self._part.is_archive and self._dialect.empty_files:
             self._begin_file()
 
     def _begin_file(self) -> None:
@@ -155,13 +160,13 @@ class FormReader:
         if part.name in self._own:
             self.others[part.name] = value
         else:
-            self.fields = self._speech.named([*self.fields.items(), (part.name, value)], "form")
+            self.fields = self._dialect.parse([*self.fields.items(), (part.name, value)], "form")
 
     def _all(self) -> None:
         self.ended = True
 
 
-def boundary_of(request: Request) -> bytes:
+def parse_boundary(request: Request) -> bytes:
     """The boundary that the request states. Raises Usage."""
     _, options = parse_options_header(request.headers.get("content-type", ""))
     boundary: bytes = options.get(b"boundary", b"")
@@ -171,51 +176,59 @@ def boundary_of(request: Request) -> bytes:
 
 
 async def receive_multipart(
-    site: ServerState, request: Request, principal: Principal, own: OwnFields | None = None, speech: FieldWords = PLAIN
+    server: ServerState,
+    request: Request,
+    principal: Principal,
+    page_fields: PageFields | None = None,
+    dialect: FieldDialect = API_FIELDS,
 ) -> str:
-    """Receive the archive of a multipart body; its id, once its bytes are kept. `own`: the form is a page's."""
-    query = speech.named(request.query_params.multi_items(), "query")
+    """Receive the archive of a multipart body; its id, once its bytes are kept. `page_fields`: the form is a page's."""
+    query = dialect.parse(request.query_params.multi_items(), "query")
     key = request.headers.get("idempotency-key")
     try:
-        reader = FormReader(boundary_of(request), own.names if own is not None else frozenset(), speech)
+        reader = FormReader(
+            parse_boundary(request), page_fields.names if page_fields is not None else frozenset(), dialect
+        )
     except FormParserError as error:
         raise upload_errors.MultipartUnreadable(str(error)) from None
     name = ""
 
-    def ask(who: Principal) -> UploadOffer:
-        speech.agree(query, reader.fields)
-        said = own.meant(reader.others) if own is not None else {}
-        fields, asked = speech.meant({"filename": name, **reader.fields, **said, **query})
-        with site.catalog.read() as connection:
-            return offer_of(connection, who, fields, asked, door="multipart", size=length_of(request), key=key)
+    def ask(uploader: Principal) -> UploadOffer:
+        dialect.check_agreement(query, reader.fields)
+        page_values = page_fields.translate(reader.others) if page_fields is not None else {}
+        fields, import_request = dialect.translate({"filename": name, **reader.fields, **page_values, **query})
+        with server.catalog.read() as connection:
+            return make_offer(
+                connection, uploader, fields, import_request, door="multipart", size=content_length(request), key=key
+            )
 
-    await site.read(ask, principal)  # what the query names is known before a byte is read
+    await server.read(ask, principal)  # what the query names is known before a byte is read
     incoming_upload: IncomingUpload | None = None
     async with AsyncExitStack() as stack:
-        body = await stack.enter_async_context(aclosing(whole_body(site, request)))
-        to: Keeping | Repeated | None = None
+        body = await stack.enter_async_context(aclosing(read_body(server, request)))
+        receiver: UploadBody | RepeatedUpload | None = None
         async for piece in body:
             for kind, value in reader.push(piece):
                 if kind == "archive":
                     name = str(value)
-                    if own is not None:
-                        own.check(reader.others)
-                    incoming_upload = await site.run(lambda: site.receiving.begin(ask(principal)))
+                    if page_fields is not None:
+                        page_fields.check(reader.others)
+                    incoming_upload = await server.run(lambda: server.receiving.begin(ask(principal)))
                     bind_upload(incoming_upload.uuid)
                     if incoming_upload.known:
-                        to = Repeated(site, incoming_upload)
+                        receiver = RepeatedUpload(server, incoming_upload)
                     else:
-                        kept = Keeping(site, request, principal, incoming_upload, keyed=bool(key))
-                        to = await stack.enter_async_context(kept)
-                elif kind == "bytes" and to is not None:
+                        upload_body = UploadBody(server, request, principal, incoming_upload, keyed=bool(key))
+                        receiver = await stack.enter_async_context(upload_body)
+                elif kind == "bytes" and receiver is not None:
                     assert isinstance(value, bytes)
-                    await to.feed(value)
+                    await receiver.feed(value)
         if not reader.ended:
             raise upload_errors.MultipartCut
-        if to is None or incoming_upload is None:
+        if receiver is None or incoming_upload is None:
             raise upload_errors.ArchiveMissing
-        if isinstance(to, Repeated):
-            await to.end(await site.read(ask, principal))
+        if isinstance(receiver, RepeatedUpload):
+            await receiver.end(await server.read(ask, principal))
         else:
-            await to.accept(ask)
+            await receiver.accept(ask)
     return incoming_upload.uuid

@@ -13,59 +13,63 @@ from scandock.services import upload_errors
 from scandock.services.logs import bind_upload
 from scandock.services.receiving import UploadOffer
 from scandock.web.deps import ServerState
-from scandock.web.receiving.repeated import Repeated
-from scandock.web.receiving.stream import whole_body
-from scandock.web.receiving.upload_fields import FieldWords, offer_of
-from scandock.web.receiving.whole_bodies import Keeping
+from scandock.web.receiving.repeated_upload import RepeatedUpload
+from scandock.web.receiving.stream import read_body
+from scandock.web.receiving.upload_body import UploadBody
+from scandock.web.receiving.upload_fields import FieldDialect, make_offer
 
-PLAIN: Final = FieldWords()
+API_FIELDS: Final = FieldDialect()
 
 
-def length_of(request: Request) -> int | None:
+def content_length(request: Request) -> int | None:
     """The body's bytes as the client states them; None where it sends chunks."""
-    stated = request.headers.get("content-length", "")
-    return int(stated) if stated.isdigit() else None
+    header = request.headers.get("content-length", "")
+    return int(header) if header.isdigit() else None
 
 
-def _filename(request: Request) -> str:
+def _disposition_filename(request: Request) -> str:
     """The name in a Content-Disposition header, where there is one."""
-    stated = request.headers.get("content-disposition")
-    if not stated:
+    header = request.headers.get("content-disposition")
+    if not header:
         return ""
     message = Message()
-    message["Content-Disposition"] = stated
+    message["Content-Disposition"] = header
     return message.get_filename("") or ""
 
 
-async def receive_raw(site: ServerState, request: Request, principal: Principal, speech: FieldWords = PLAIN) -> str:
+async def receive_raw(
+    server: ServerState, request: Request, principal: Principal, dialect: FieldDialect = API_FIELDS
+) -> str:
     """Receive an archive; its id, once its bytes are kept."""
-    said = speech.named(request.query_params.multi_items(), "query")
-    said.setdefault("filename", _filename(request))
-    size = length_of(request)
+    named_fields = dialect.parse(request.query_params.multi_items(), "query")
+    named_fields.setdefault("filename", _disposition_filename(request))
+    size = content_length(request)
 
     key = request.headers.get("idempotency-key")
 
-    def ask(who: Principal) -> UploadOffer:
-        fields, own = speech.meant(said)
-        with site.catalog.read() as connection:
-            return offer_of(connection, who, fields, own, door="raw", size=size, key=key)
+    def ask(uploader: Principal) -> UploadOffer:
+        fields, import_request = dialect.translate(named_fields)
+        with server.catalog.read() as connection:
+            return make_offer(connection, uploader, fields, import_request, door="raw", size=size, key=key)
 
-    incoming_upload = await site.run(lambda: site.receiving.begin(ask(principal)))
+    incoming_upload = await server.run(lambda: server.receiving.begin(ask(principal)))
     bind_upload(incoming_upload.uuid)
     if incoming_upload.known:
-        repeated = Repeated(site, incoming_upload)
-        await _receive(site, request, repeated, size)
-        await repeated.end(await site.read(ask, principal))
+        repeated_upload = RepeatedUpload(server, incoming_upload)
+        await _receive(server, request, repeated_upload, size)
+        await repeated_upload.end(await server.read(ask, principal))
         return incoming_upload.uuid
-    async with Keeping(site, request, principal, incoming_upload, keyed=bool(key)) as keeping:
-        await _receive(site, request, keeping, size)
-        await keeping.accept(ask)
+    async with UploadBody(server, request, principal, incoming_upload, keyed=bool(key)) as upload_body:
+        await _receive(server, request, upload_body, size)
+        await upload_body.accept(ask)
     return incoming_upload.uuid
 
 
-async def _receive(site: ServerState, request: Request, to: Keeping | Repeated, size: int | None) -> None:
-    async with aclosing(whole_body(site, request)) as body:
+async def _receive(
+    server: ServerState, request: Request, receiver: UploadBody | RepeatedUpload, size: int | None
+) -> None:
+    async with aclosing(read_body(server, request)) as body:
         async for data in body:
-            await to.feed(data)
-    if size is not None and to.spooling.received != size:
+            await receiver.feed(data)
+    if size is not None and receiver.spooling.received != size:
         raise upload_errors.UploadCut

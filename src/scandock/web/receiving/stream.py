@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from scandock.web.deps import ServerState
 
 
-async def pieces(request: Request, idle: float, writer: Writer | None = None) -> AsyncGenerator[bytes, None]:
+async def read_pieces(request: Request, idle: float, writer: Writer | None = None) -> AsyncGenerator[bytes, None]:
     """The body's pieces.
 
     Raises ClientDisconnect, BodyStalled after `idle` seconds without one, and whatever `writer` is to give
@@ -29,7 +29,7 @@ async def pieces(request: Request, idle: float, writer: Writer | None = None) ->
     try:
         async with asyncio.timeout(None) as limit:
             if stop is not None:
-                stop.add_done_callback(lambda done: None if done.cancelled() else _end_now(limit))
+                stop.add_done_callback(lambda stop_task: None if stop_task.cancelled() else _expire_now(limit))
             while True:
                 limit.reschedule(loop.time() + idle)
                 message = await receive()
@@ -54,21 +54,21 @@ async def pieces(request: Request, idle: float, writer: Writer | None = None) ->
             stop.cancel()
 
 
-def whole_body(site: ServerState, request: Request) -> AsyncGenerator[bytes, None]:
-    """The pieces of a body that is to come in this one request; the server's end ends it (`end_bodies`)."""
+def read_body(server: ServerState, request: Request) -> AsyncGenerator[bytes, None]:
+    """The pieces of a body that is to come in this one request; the server's end ends it (`stop_bodies`)."""
     writer = Writer()
-    site.bodies.add(writer)
-    return pieces(request, site.receiving.limits.idle_seconds, writer)
+    server.bodies.add(writer)
+    return read_pieces(request, server.receiving.limits.idle_seconds, writer)
 
 
-def end_bodies(site: ServerState) -> None:
+def stop_bodies(server: ServerState) -> None:
     """Let what can't be gone on with later end, as the server does: each client is told so."""
-    why = ServerStopping("The server is being stopped.", "Send it again in a moment.")
-    for writer in list(site.bodies):
-        writer.give_way(why)
+    error = ServerStopping("The server is being stopped.", "Send it again in a moment.")
+    for writer in list(server.bodies):
+        writer.give_way(error)
 
 
-def _end_now(limit: asyncio.Timeout) -> None:
-    when = limit.when()
-    if when is not None:  # None: it is not waiting for the client, and looks by itself
+def _expire_now(limit: asyncio.Timeout) -> None:
+    deadline = limit.when()
+    if deadline is not None:  # None: it is not waiting for the client, and looks by itself
         limit.reschedule(asyncio.get_running_loop().time())

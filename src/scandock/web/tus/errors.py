@@ -102,8 +102,8 @@ class MetadataNearlyKnown(MetadataInvalid):
     SENTENCE = "Upload-Metadata names {name!r}, which means nothing here; {near} was probably meant."
     REMEDY = "Known are {known}."
 
-    def __init__(self, name: str, near: str, known: str) -> None:
-        self._fill({"name": name, "near": near, "known": known})
+    def __init__(self, name: str, close_match: str, known_names: str) -> None:
+        self._fill({"name": name, "near": close_match, "known": known_names})
 
 
 # -- bytes -------------------------------------------------------------------------------------------------------------

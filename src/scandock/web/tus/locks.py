@@ -28,16 +28,16 @@ class Writer:
         self.done = asyncio.Event()
         self.why: ScandockError = UploadLocked()
 
-    def give_way(self, why: ScandockError) -> None:
-        """End it; its client is told `why`."""
-        self.why = why
+    def give_way(self, error: ScandockError) -> None:
+        """End it; its client is told `error`."""
+        self.why = error
         self.stop.set()
 
     def arrived(self) -> None:
         self.seen = time.monotonic()
 
 
-class Locks:
+class UploadLocks:
     """The uploads that are being written to."""
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class Locks:
     def __len__(self) -> int:
         return len(self._writers)
 
-    def bringing(self, upload: str) -> Writer | None:
+    def find_receiving(self, upload: str) -> Writer | None:
         """The request that brings bytes of it now; None where none does, or one so silent that it would give way."""
         writer = self._writers.get(upload)
         return writer if writer is not None and time.monotonic() - writer.seen < STALE_SECONDS else None
@@ -59,23 +59,23 @@ class Locks:
 
     async def end_all(self, seconds: float) -> None:
         """Let every writer keep what it has and end, as the server does."""
-        why = ServerStopping("The server is being stopped.", "Go on in a moment.")
+        error = ServerStopping("The server is being stopped.", "Go on in a moment.")
         writers = list(self._writers.values())
         for writer in writers:
-            writer.give_way(why)
+            writer.give_way(error)
         if writers:
             await asyncio.wait([asyncio.ensure_future(writer.done.wait()) for writer in writers], timeout=seconds)
 
     @asynccontextmanager
     async def write(self, upload: str, *, stop: bool = False) -> AsyncIterator[Writer]:
         """Be the one who writes. UploadLocked where another does, unless that one is stale or `stop` is set."""
-        before = self._writers.get(upload)
-        if before is not None:
-            if not stop and time.monotonic() - before.seen < STALE_SECONDS:
+        previous_writer = self._writers.get(upload)
+        if previous_writer is not None:
+            if not stop and time.monotonic() - previous_writer.seen < STALE_SECONDS:
                 raise UploadLocked
-            before.give_way(upload_errors.GivenUpMeanwhile() if stop else UploadLocked())
+            previous_writer.give_way(upload_errors.GivenUpMeanwhile() if stop else UploadLocked())
             try:
-                await asyncio.wait_for(before.done.wait(), WAIT_SECONDS)
+                await asyncio.wait_for(previous_writer.done.wait(), WAIT_SECONDS)
             except TimeoutError:
                 raise UploadLocked from None
             if upload in self._writers:

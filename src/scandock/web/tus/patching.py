@@ -14,10 +14,10 @@ from scandock.rules.permissions import Action
 from scandock.services import upload_errors
 from scandock.services.imports import find_import
 from scandock.services.lost_uploads import end_lost_upload, is_upload_lost
-from scandock.web.receiving.raw import length_of
-from scandock.web.receiving.spooling import Spooling
-from scandock.web.receiving.stream import pieces
-from scandock.web.security import check_upload, info_of, still
+from scandock.web.receiving.raw import content_length
+from scandock.web.receiving.spooler import Spooler
+from scandock.web.receiving.stream import read_pieces
+from scandock.web.security import check_upload, reauthenticate_request, request_info
 from scandock.web.tus.errors import ChecksumDiffers, LengthExceeded
 from scandock.web.tus.locks import Writer
 from scandock.web.tus.protocol import Checksum
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 async def append(
-    site: ServerState,
+    server: ServerState,
     request: Request,
     principal: Principal,
     incoming_upload: IncomingUpload,
@@ -42,15 +42,15 @@ async def append(
     """
     assert incoming_upload.size is not None
     check_length(request, incoming_upload.size - incoming_upload.received, incoming_upload.size)
-    if length_of(request) != 0:
-        await site.run(site.receiving.reserve_again, incoming_upload)
-    spooling = _spooling(site, incoming_upload, checksum)
+    if content_length(request) != 0:
+        await server.run(server.receiving.reserve_again, incoming_upload)
+    spooling = _make_spooler(server, incoming_upload, checksum)
     try:
-        async with aclosing(pieces(request, site.receiving.limits.idle_seconds, writer)) as body:
+        async with aclosing(read_pieces(request, server.receiving.limits.idle_seconds, writer)) as body:
             async for data in body:
                 if spooling.received + len(data) > incoming_upload.size:  # in chunks, of no stated length
                     raise LengthExceeded(incoming_upload.size)
-                site.metrics.received.inc(len(data))
+                server.metrics.received.inc(len(data))
                 await spooling.feed(data)
                 writer.came = spooling.received
         if checksum is not None:
@@ -59,57 +59,57 @@ async def append(
                 raise ChecksumDiffers
     except BaseException as error:
         await asyncio.shield(
-            asyncio.ensure_future(_leave(site, incoming_upload, spooling, keep=checksum is None, why=error))
+            asyncio.ensure_future(_leave(server, incoming_upload, spooling, keep_bytes=checksum is None, cause=error))
         )
         raise
-    return await _keep(site, request, principal, incoming_upload, spooling)
+    return await _keep(server, request, principal, incoming_upload, spooling)
 
 
-def _spooling(site: ServerState, incoming_upload: IncomingUpload, checksum: Checksum | None) -> Spooling:
+def _make_spooler(server: ServerState, incoming_upload: IncomingUpload, checksum: Checksum | None) -> Spooler:
     assert incoming_upload.size is not None
 
     def mark(received: int) -> bool:
-        return site.receiving.mark(incoming_upload, received)
+        return server.receiving.mark(incoming_upload, received)
 
     def keep_reserved(_received: int) -> bool:
-        return site.receiving.keep_reserved(incoming_upload)
+        return server.receiving.keep_reserved(incoming_upload)
 
-    return Spooling(
-        site.spool_threads,
-        site.store.spool(incoming_upload.uuid),
+    return Spooler(
+        server.spool_threads,
+        server.store.spool(incoming_upload.uuid),
         offset=incoming_upload.received,
-        most=incoming_upload.size,
+        max_bytes=incoming_upload.size,
         mark=mark if checksum is None else keep_reserved,
         digest=checksum.digest() if checksum is not None else None,
     )
 
 
 async def _keep(
-    site: ServerState, request: Request, principal: Principal, incoming_upload: IncomingUpload, spooling: Spooling
+    server: ServerState, request: Request, principal: Principal, incoming_upload: IncomingUpload, spooling: Spooler
 ) -> int:
     """Sync what came, and note it; the last byte makes the upload accepted, in one transaction with its offset."""
     try:
         received = await spooling.finish()
     except Fault as error:
-        await _leave(site, incoming_upload, spooling, keep=True, why=error)
+        await _leave(server, incoming_upload, spooling, keep_bytes=True, cause=error)
         raise
     if received == incoming_upload.size:
         try:
-            principal = await still(request, principal)
-            await site.read(_check_right, site, principal, incoming_upload)
+            principal = await reauthenticate_request(request, principal)
+            await server.read(_check_right, server, principal, incoming_upload)
         except ScandockError:
-            await site.run(site.receiving.mark, incoming_upload, received)
+            await server.run(server.receiving.mark, incoming_upload, received)
             raise
-        kept = await site.run(site.receiving.accept, incoming_upload, received, principal, info_of(request))
+        is_kept = await server.run(server.receiving.accept, incoming_upload, received, principal, request_info(request))
     else:
-        kept = await site.run(site.receiving.mark, incoming_upload, received)
-    if not kept:
+        is_kept = await server.run(server.receiving.mark, incoming_upload, received)
+    if not is_kept:
         raise upload_errors.CancelledMeanwhile
     return received
 
 
 async def finish(
-    site: ServerState, request: Request, principal: Principal, incoming_upload: IncomingUpload
+    server: ServerState, request: Request, principal: Principal, incoming_upload: IncomingUpload
 ) -> IncomingUpload:
     """Accept an upload whose bytes are all there: the request of its last ones was refused, as by a login that ended
     meanwhile, and no further bytes will come that could have it accepted.
@@ -122,47 +122,47 @@ async def finish(
         or incoming_upload.account_id != principal.account_id
     ):
         return incoming_upload
-    if incoming_upload.uuid in site.locks:  # the request of the last bytes is at its own end
+    if incoming_upload.uuid in server.locks:  # the request of the last bytes is at its own end
         return incoming_upload
-    async with site.locks.write(incoming_upload.uuid):
-        await _keep(site, request, principal, incoming_upload, _spooling(site, incoming_upload, None))
-    return await site.read(site.receiving.find, incoming_upload.uuid) or incoming_upload
+    async with server.locks.write(incoming_upload.uuid):
+        await _keep(server, request, principal, incoming_upload, _make_spooler(server, incoming_upload, None))
+    return await server.read(server.receiving.find, incoming_upload.uuid) or incoming_upload
 
 
-async def check_bytes(site: ServerState, incoming_upload: IncomingUpload) -> None:
+async def check_bytes(server: ServerState, incoming_upload: IncomingUpload) -> None:
     """Usage `upload_lost` (410) where bytes that were kept are gone: it ends, and no client goes on without end.
 
     For who holds the upload's lock.
     """
-    if await site.run(is_upload_lost, site.receiving, incoming_upload):
-        await site.run(end_lost_upload, site.receiving, incoming_upload)
+    if await server.run(is_upload_lost, server.receiving, incoming_upload):
+        await server.run(end_lost_upload, server.receiving, incoming_upload)
         raise upload_errors.UploadLost(incoming_upload.received)
 
 
-def _check_right(site: ServerState, principal: Principal, incoming_upload: IncomingUpload) -> None:
+def _check_right(server: ServerState, principal: Principal, incoming_upload: IncomingUpload) -> None:
     """Raise Denied where the right to upload has gone while the bytes came."""
-    with site.catalog.read() as connection:
-        found = find_import(connection, principal, incoming_upload.uuid, Action.IMPORT_CANCEL)
-        check_upload(principal, connection, found.project)
+    with server.catalog.read() as connection:
+        import_record = find_import(connection, principal, incoming_upload.uuid, Action.IMPORT_CANCEL)
+        check_upload(principal, connection, import_record.project)
 
 
 async def _leave(
-    site: ServerState, incoming_upload: IncomingUpload, spooling: Spooling, *, keep: bool, why: BaseException
+    server: ServerState, incoming_upload: IncomingUpload, spooling: Spooler, *, keep_bytes: bool, cause: BaseException
 ) -> None:
     """After an error: note what is on disk. A failed sync loses all of it, and the next request begins anew."""
-    lost = isinstance(why, Fault) and why.code == "sync_failed"
+    is_lost = isinstance(cause, Fault) and cause.code == "sync_failed"
     try:
-        if keep and not lost:
-            await site.run(site.receiving.mark, incoming_upload, await spooling.finish())
+        if keep_bytes and not is_lost:
+            await server.run(server.receiving.mark, incoming_upload, await spooling.finish())
         else:
             await spooling.settle()
     except ScandockError as error:
-        lost = lost or error.code == "sync_failed"
-    if lost:
-        await site.run(site.receiving.mark, incoming_upload, 0)
+        is_lost = is_lost or error.code == "sync_failed"
+    if is_lost:
+        await server.run(server.receiving.mark, incoming_upload, 0)
 
 
-def check_length(request: Request, most: int, size: int) -> None:
-    """Raise LengthExceeded where the body is to have more than `most` bytes, of an upload of `size`."""
-    if (length_of(request) or 0) > most:
+def check_length(request: Request, max_bytes: int, size: int) -> None:
+    """Raise LengthExceeded where the body is to have more than `max_bytes` bytes, of an upload of `size`."""
+    if (content_length(request) or 0) > max_bytes:
         raise LengthExceeded(size)

@@ -32,7 +32,7 @@ def check_body(headers: Mapping[str, str]) -> None:
         raise errors.TypeDiffers(BODY)
 
 
-def number(headers: Mapping[str, str], name: str) -> int:
+def parse_number(headers: Mapping[str, str], name: str) -> int:
     """A header's whole number. Raises NumberInvalid."""
     text = headers.get(name.lower(), "")
     if not (text.isascii() and text.isdigit()) or len(text) > 18:
@@ -42,20 +42,20 @@ def number(headers: Mapping[str, str], name: str) -> int:
 
 def parse_metadata(text: str) -> dict[str, str]:
     """`Upload-Metadata`: names, each with its value in base64, between commas. Raises MetadataInvalid."""
-    found: dict[str, str] = {}
+    metadata: dict[str, str] = {}
     for pair in text.split(","):
         name, _, value = pair.strip().partition(" ")
         if not name:
             continue
         try:
             raw = base64.b64decode(value.strip(), validate=True)
-            said = raw.decode("utf-8")
+            decoded = raw.decode("utf-8")
         except (binascii.Error, ValueError):
             raise errors.MetadataNotBase64(name) from None
-        if name in found:
+        if name in metadata:
             raise errors.MetadataTwice(name)
-        found[name] = said
-    return found
+        metadata[name] = decoded
+    return metadata
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +78,12 @@ def parse_checksum(text: str | None) -> Checksum | None:
     if algorithm.lower() not in ALGORITHMS:
         raise errors.AlgorithmUnknown(", ".join(ALGORITHMS))
     try:
-        wanted = base64.b64decode(value.strip(), validate=True)
+        expected = base64.b64decode(value.strip(), validate=True)
     except (binascii.Error, ValueError):
         raise errors.ChecksumNotBase64 from None
-    if not wanted:
+    if not expected:
         raise errors.ChecksumEmpty
-    return Checksum(algorithm.lower(), wanted)
+    return Checksum(algorithm.lower(), expected)
 
 
 def http_date(milliseconds: int) -> str:

@@ -11,8 +11,8 @@ from starlette.responses import JSONResponse, Response
 from scandock.model.json_records import PageOf
 from scandock.services.account_records import Account
 from scandock.web import urls
-from scandock.web.request_context import SignedContext, answer
-from scandock.web.v1.describing import located
+from scandock.web.request_context import SignedContext, record_response
+from scandock.web.v1.openapi_keywords import location_keywords
 
 router = APIRouter(prefix="/api/v1/accounts", tags=["accounts"])
 
@@ -64,46 +64,46 @@ class NewPassword(BaseModel):
 
 @router.get("", summary="Accounts, by name", response_model=PageOf[Account])
 async def list_all(
-    work: SignedContext,
+    context: SignedContext,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
     cursor: Annotated[str, Query(max_length=64, description="The last name of the page before")] = "",
 ) -> Response:
     """`{"items", "next"}`; `next` is the following page's `cursor`."""
-    found = await work.look(lambda: work.accounts.page(after=cursor, limit=limit))
-    following = found[-1].name if len(found) == limit else None
-    return JSONResponse({"items": [Account.of(one).to_json() for one in found], "next": following})
+    accounts_page = await context.run_read(lambda: context.accounts.page(after=cursor, limit=limit))
+    next_cursor = accounts_page[-1].name if len(accounts_page) == limit else None
+    return JSONResponse({"items": [Account.of(account).to_json() for account in accounts_page], "next": next_cursor})
 
 
-@router.post("", summary="Make an account", response_model=Account, **located())
-async def create(work: SignedContext, wanted: NewAccount) -> Response:
+@router.post("", summary="Make an account", response_model=Account, **location_keywords())
+async def create(context: SignedContext, body: NewAccount) -> Response:
     """409 `account_exists` where the name is taken, in any case."""
-    made = await work.by_turn(
-        lambda: work.accounts.create(
-            wanted.name, wanted.password, admin=wanted.admin, display=wanted.display, email=wanted.email
+    account = await context.run_password(
+        lambda: context.accounts.create(
+            body.name, body.password, admin=body.admin, display=body.display, email=body.email
         )
     )
-    where = urls.root_of(work.request.scope) + urls.api_account(made.uuid)
-    return answer(Account.of(made), 201, {"Location": where})
+    location = urls.root_of(context.request.scope) + urls.api_account(account.uuid)
+    return record_response(Account.of(account), 201, {"Location": location})
 
 
 @router.get("/{account}", summary="One account", response_model=Account)
-async def read(work: SignedContext, account: str) -> Response:
+async def read(context: SignedContext, account: str) -> Response:
     """404 `account_unknown` where there is none."""
-    return answer(Account.of(await work.look(lambda: work.accounts.find(account))))
+    return record_response(Account.of(await context.run_read(lambda: context.accounts.find(account))))
 
 
 @router.patch("/{account}", summary="Change an account", response_model=Account)
-async def change(work: SignedContext, account: str, changes: AccountChanges) -> Response:
+async def change(context: SignedContext, account: str, changes: AccountChanges) -> Response:
     """All of it or nothing, in effect with the next request that the account makes. 409 `last_admin`."""
-    named = changes.model_dump(exclude_unset=True)
+    given_fields = changes.model_dump(exclude_unset=True)
     if changes.identity is not None:
-        named["identity"] = f"{changes.identity.issuer} {changes.identity.subject}"
-    values = {key: value for key, value in named.items() if value is not None or key == "identity"}
-    return answer(Account.of(await work.do(lambda: work.accounts.change(account, **values))))
+        given_fields["identity"] = f"{changes.identity.issuer} {changes.identity.subject}"
+    values = {key: value for key, value in given_fields.items() if value is not None or key == "identity"}
+    return record_response(Account.of(await context.run(lambda: context.accounts.change(account, **values))))
 
 
 @router.put("/{account}/password", status_code=204, summary="Set a password", response_class=Response)
-async def set_password(work: SignedContext, account: str, wanted: NewPassword) -> Response:
+async def set_password(context: SignedContext, account: str, body: NewPassword) -> Response:
     """Another's: all logins and tokens of the account end at once. 409 `password_own` for one's own."""
-    await work.by_turn(lambda: work.accounts.set_password(account, wanted.password))
+    await context.run_password(lambda: context.accounts.set_password(account, body.password))
     return Response(status_code=204)

@@ -12,8 +12,8 @@ from scandock.services.account_records import LoggedIn, Me
 from scandock.services.authentication import begin_login, end_login
 from scandock.web import urls
 from scandock.web.deps import server_state
-from scandock.web.request_context import answer
-from scandock.web.security import COOKIE, Caller, SignedIn, info_of, prove_password, set_cookie
+from scandock.web.request_context import record_response
+from scandock.web.security import COOKIE, Caller, SignedIn, prove_password, request_info, set_cookie
 
 router = APIRouter(prefix="/api/v1/auth", tags=["accounts"])
 
@@ -30,21 +30,21 @@ class NameAndPassword(BaseModel):
 @router.post("/login", summary="Log in, by cookie", response_model=LoggedIn)
 async def login(request: Request, body: NameAndPassword) -> Response:
     """Sets the cookie; `csrf` goes into the header X-CSRF-Token of each change that is made by it."""
-    site = server_state(request)
-    one = await prove_password(request, body.name, body.password)
-    made = await site.run(begin_login, site.catalog, one, info_of(request), method="password")
-    response = answer(LoggedIn.of(one, made))
-    set_cookie(request, response, made.secret)
+    server = server_state(request)
+    account = await prove_password(request, body.name, body.password)
+    new_login = await server.run(begin_login, server.catalog, account, request_info(request), method="password")
+    response = record_response(LoggedIn.of(account, new_login))
+    set_cookie(request, response, new_login.secret)
     return response
 
 
 @router.post("/logout", status_code=204, summary="Log out", response_class=Response)
 async def logout(request: Request, principal: Caller) -> Response:
     """Ends the cookie's login; done already is fine."""
-    site = server_state(request)
+    server = server_state(request)
     secret = request.cookies.get(COOKIE)
     if secret:
-        await site.run(end_login, site.catalog, principal, secret, info_of(request))
+        await server.run(end_login, server.catalog, principal, secret, request_info(request))
     response = Response(status_code=204)
     response.delete_cookie(COOKIE, path=urls.cookie_path_of(request.scope), httponly=True, samesite="lax")
     return response
@@ -53,4 +53,4 @@ async def logout(request: Request, principal: Caller) -> Response:
 @router.get("/me", summary="Who you are", response_model=Me)
 async def me(principal: SignedIn) -> Response:
     """Name, roles by project, and how one is logged in; for a login by cookie its `csrf` too."""
-    return answer(Me.of(principal))
+    return record_response(Me.of(principal))

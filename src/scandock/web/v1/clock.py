@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from scandock.model.json_records import JsonRecord
 from scandock.services.clock_check import confirm_clock_state, find_clock_state
-from scandock.web.request_context import SignedContext, answer
+from scandock.web.request_context import SignedContext, record_response
 
 router = APIRouter(prefix="/api/v1/clock", tags=["clock"])
 
@@ -24,14 +24,20 @@ class Clock(JsonRecord):
 
 
 @router.get("", summary="Whether deletions for age wait, as the clock can't be trusted", response_model=Clock)
-async def read(work: SignedContext) -> Response:
+async def read(context: SignedContext) -> Response:
     """`why` in words; `confirmable` where they go on once an administrator has said that the clock is right."""
-    found = await work.look(lambda: find_clock_state(work.context.catalog, work.context.principal))
-    return answer(Clock(trusted=not found.why, why=found.why, confirmable=found.confirmable))
+    clock_state = await context.run_read(
+        lambda: find_clock_state(context.service_context.catalog, context.service_context.principal)
+    )
+    return record_response(Clock(trusted=not clock_state.why, why=clock_state.why, confirmable=clock_state.confirmable))
 
 
 @router.post("/confirm", status_code=204, summary="Say that the clock is right though it has jumped")
-async def confirm_clock(work: SignedContext) -> Response:
+async def confirm_clock(context: SignedContext) -> Response:
     """What is too old by it is deleted from now on."""
-    await work.do(lambda: confirm_clock_state(work.context.catalog, work.context.principal, work.context.request))
+    await context.run(
+        lambda: confirm_clock_state(
+            context.service_context.catalog, context.service_context.principal, context.service_context.request
+        )
+    )
     return Response(status_code=204)

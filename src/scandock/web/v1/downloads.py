@@ -9,8 +9,8 @@ from starlette.responses import Response, StreamingResponse
 
 from scandock.services.damaged_files import Damaged
 from scandock.services.downloads import zip_project, zip_session
-from scandock.web.file_answers import zip_answer
-from scandock.web.openapi import binary
+from scandock.web.file_responses import zip_response
+from scandock.web.openapi import binary_response
 from scandock.web.request_context import SignedContext
 
 router = APIRouter(prefix="/api/v1", tags=["downloads"])
@@ -25,14 +25,16 @@ Compressed = Annotated[bool, Query(description="Deflate the files; else they are
     "/sessions/{session}/download",
     summary="A session as a zip",
     response_class=StreamingResponse,
-    responses=binary("application/zip"),
+    responses=binary_response("application/zip"),
 )
 async def session_zip(
-    work: SignedContext, session: str, compress: Compressed = False, damaged: WantDamaged = Damaged.REFUSE
+    context: SignedContext, session: str, compress: Compressed = False, damaged: WantDamaged = Damaged.REFUSE
 ) -> Response:
     """In the layout {session}/scans/{scan}/resources/{resource}/files/{file}."""
-    return zip_answer(
-        await work.prepare(lambda: zip_session(work.context, session, deflate=compress, on_damage=damaged))
+    return zip_response(
+        await context.run_zip(
+            lambda: zip_session(context.service_context, session, deflate=compress, on_damage=damaged)
+        )
     )
 
 
@@ -40,15 +42,15 @@ async def session_zip(
     "/sessions/{session}/scans/{scan}/download",
     summary="A scan as a zip",
     response_class=StreamingResponse,
-    responses=binary("application/zip"),
+    responses=binary_response("application/zip"),
 )
 async def scan_zip(
-    work: SignedContext, session: str, scan: str, compress: Compressed = False, damaged: WantDamaged = Damaged.REFUSE
+    context: SignedContext, session: str, scan: str, compress: Compressed = False, damaged: WantDamaged = Damaged.REFUSE
 ) -> Response:
     """In the same layout, that scan alone."""
-    return zip_answer(
-        await work.prepare(
-            lambda: zip_session(work.context, session, scan_id=scan, deflate=compress, on_damage=damaged)
+    return zip_response(
+        await context.run_zip(
+            lambda: zip_session(context.service_context, session, scan_id=scan, deflate=compress, on_damage=damaged)
         )
     )
 
@@ -57,12 +59,14 @@ async def scan_zip(
     "/projects/{project}/download",
     summary="A project's archived sessions as a zip",
     response_class=StreamingResponse,
-    responses=binary("application/zip"),
+    responses=binary_response("application/zip"),
 )
 async def project_zip(
-    work: SignedContext, project: str, compress: Compressed = False, damaged: WantDamaged = Damaged.REFUSE
+    context: SignedContext, project: str, compress: Compressed = False, damaged: WantDamaged = Damaged.REFUSE
 ) -> Response:
     """One folder a session."""
-    return zip_answer(
-        await work.prepare(lambda: zip_project(work.context, project, deflate=compress, on_damage=damaged))
+    return zip_response(
+        await context.run_zip(
+            lambda: zip_project(context.service_context, project, deflate=compress, on_damage=damaged)
+        )
     )

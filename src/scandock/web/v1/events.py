@@ -16,9 +16,9 @@ from scandock.model.verdicts import UNFINISHED, ImportState
 from scandock.services.import_records import Import, Progress
 from scandock.services.imports import find_import, read_import
 from scandock.services.progress import UploadEvent, read_events_after, read_progress
-from scandock.web import server_sent
+from scandock.web import server_sent_events
 from scandock.web.deps import ServerState, server_state
-from scandock.web.security import Caller, proved_by
+from scandock.web.security import Caller, request_credentials
 
 router = APIRouter(prefix="/api/v1/imports", tags=["imports"])
 
@@ -41,14 +41,14 @@ async def events(
     `outcome` is the last event; 204 to who has had it already, so that browsers stop asking. It ends before that where
     whoever asked may not see the import any more.
     """
-    site = server_state(request)
+    server = server_state(request)
     since = _since(after, last_event_id)
-    upload_id, told, ended = await site.read(_begin, site, principal, id, since or 0)
-    if since is not None and ended and not told:
+    upload_id, first_events, has_ended = await server.read(_begin, server, principal, id, since or 0)
+    if since is not None and has_ended and not first_events:
         return Response(status_code=204)
-    first = None if since is not None else await site.read(read_import, site.catalog, principal, id)
-    stream = _stream(site, proved_by(request, principal), id, upload_id, told, since or 0, first)
-    return server_sent.answer_with(stream)
+    first = None if since is not None else await server.read(read_import, server.catalog, principal, id)
+    stream = _stream(server, request_credentials(request, principal), id, upload_id, first_events, since or 0, first)
+    return server_sent_events.event_response(stream)
 
 
 def _since(after: int | None, last_event_id: str | None) -> int | None:
@@ -60,66 +60,70 @@ def _since(after: int | None, last_event_id: str | None) -> int | None:
     return int(last_event_id)
 
 
-def _begin(site: ServerState, principal: Principal, uuid: str, after: int) -> tuple[int, list[UploadEvent], bool]:
-    with site.catalog.read() as connection:
-        found = find_import(connection, principal, uuid)
+def _begin(server: ServerState, principal: Principal, uuid: str, after: int) -> tuple[int, list[UploadEvent], bool]:
+    with server.catalog.read() as connection:
+        import_record = find_import(connection, principal, uuid)
         return (
-            found.upload_id,
-            read_events_after(connection, after, upload_id=found.upload_id),
-            found.state not in UNFINISHED,
+            import_record.upload_id,
+            read_events_after(connection, after, upload_id=import_record.upload_id),
+            import_record.state not in UNFINISHED,
         )
 
 
-def _look(
-    site: ServerState, proof: SavedCredentials, uuid: str, upload_id: int, after: int
+def _read_new_events(
+    server: ServerState, proof: SavedCredentials, uuid: str, upload_id: int, after: int
 ) -> tuple[list[UploadEvent], bool, Progress | None]:
     """What is new, whether that is the end, and how far the import is. Denied once it may no longer be seen."""
-    principal = reauthenticate(site.catalog, proof)
-    with site.catalog.read() as connection:
+    principal = reauthenticate(server.catalog, proof)
+    with server.catalog.read() as connection:
         state = find_import(connection, principal, uuid).state
-        told = read_events_after(connection, after, upload_id=upload_id)
-        far = read_progress(connection, [upload_id]).get(upload_id) if state is ImportState.RUNNING else None
-    if told:
+        new_events = read_events_after(connection, after, upload_id=upload_id)
+        progress = read_progress(connection, [upload_id]).get(upload_id) if state is ImportState.RUNNING else None
+    if new_events:
         reauthenticate(
-            site.catalog, proof
+            server.catalog, proof
         )  # behind what has happened, so that nobody hears what came after their login
-    return told, state not in UNFINISHED, far
+    return new_events, state not in UNFINISHED, progress
 
 
 async def _stream(
-    site: ServerState,
+    server: ServerState,
     proof: SavedCredentials,
     uuid: str,
     upload_id: int,
-    told: list[UploadEvent],
+    events_to_send: list[UploadEvent],
     last: int,
     first: Import | None,
 ) -> AsyncIterator[bytes]:
-    yield server_sent.RETRY
+    yield server_sent_events.RETRY
     if first is not None:
-        yield server_sent.event("import", first.to_json())
+        yield server_sent_events.format_event("import", first.to_json())
     loop = asyncio.get_running_loop()
-    spoken = loop.time()
-    shown: Progress | None = None
+    last_sent_at = loop.time()
+    sent_progress: Progress | None = None
     while True:
-        for one in told:
-            last = one.id
-            yield server_sent.event(one.kind, {**one.data, "at": one.at}, one.id)
-            spoken = loop.time()
+        for each_event in events_to_send:
+            last = each_event.id
+            yield server_sent_events.format_event(
+                each_event.kind, {**each_event.data, "at": each_event.at}, each_event.id
+            )
+            last_sent_at = loop.time()
         try:
-            told, ended, far = await site.read(_look, site, proof, uuid, upload_id, last)
+            events_to_send, has_ended, progress = await server.read(
+                _read_new_events, server, proof, uuid, upload_id, last
+            )
         except AccessDenied:
             return
-        if told:
+        if events_to_send:
             continue
-        if ended:
+        if has_ended:
             return
-        if far is not None and far != shown:
-            shown = far
-            yield server_sent.event("progress", far.to_json())
-            spoken = loop.time()
-        if loop.time() - spoken >= server_sent.HEARTBEAT_SECONDS:
-            yield server_sent.STILL_HERE
-            spoken = loop.time()
-        if await server_sent.stops(site.stopping):
+        if progress is not None and progress != sent_progress:
+            sent_progress = progress
+            yield server_sent_events.format_event("progress", progress.to_json())
+            last_sent_at = loop.time()
+        if loop.time() - last_sent_at >= server_sent_events.HEARTBEAT_SECONDS:
+            yield server_sent_events.HEARTBEAT
+            last_sent_at = loop.time()
+        if await server_sent_events.wait_until_stopping(server.stopping):
             return

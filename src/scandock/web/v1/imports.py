@@ -26,9 +26,9 @@ from scandock.web.deps import server_state
 from scandock.web.description.uploads import KEY, NAMES
 from scandock.web.receiving.multipart import receive_multipart
 from scandock.web.receiving.raw import receive_raw
-from scandock.web.request_context import answer
-from scandock.web.security import Caller, SignedIn, info_of
-from scandock.web.v1.describing import located, tagged
+from scandock.web.request_context import record_response
+from scandock.web.security import Caller, SignedIn, request_info
+from scandock.web.v1.openapi_keywords import etag_keywords, location_keywords
 
 router = APIRouter(prefix="/api/v1/imports", tags=["imports"])
 
@@ -38,16 +38,16 @@ _QUERY: dict[str, Any] = {
 }
 
 
-@router.post("", summary="Upload an archive", response_model=Import, openapi_extra=_QUERY, **located(202))
+@router.post("", summary="Upload an archive", response_model=Import, openapi_extra=_QUERY, **location_keywords(202))
 @receives_upload
 async def create(request: Request, principal: SignedIn) -> Response:
     """The archive is the body itself, or one file part of a multipart body. 202 once its bytes are kept for good."""
-    site = server_state(request)
+    server = server_state(request)
     multipart = request.headers.get("content-type", "").partition(";")[0].strip().lower() == "multipart/form-data"
-    uuid = await (receive_multipart if multipart else receive_raw)(site, request, principal)
-    made = await site.read(read_import, site.catalog, principal, uuid)
-    where = urls.root_of(request.scope) + urls.api_import(uuid)
-    return answer(made, 202, {"Location": where})
+    uuid = await (receive_multipart if multipart else receive_raw)(server, request, principal)
+    import_record = await server.read(read_import, server.catalog, principal, uuid)
+    location = urls.root_of(request.scope) + urls.api_import(uuid)
+    return record_response(import_record, 202, {"Location": location})
 
 
 @router.get("", summary="Imports that you may see, the newest first", response_model=PageOf[Import])
@@ -60,42 +60,42 @@ async def list_all(
     cursor: str | None = None,
 ) -> Response:
     """`{"items", "next"}`; `next` is the cursor of the following page, null behind the last."""
-    site = server_state(request)
+    server = server_state(request)
     sorting = Sorting(sort="-id", limit=limit, cursor=cursor)
-    states = tuple(one for some in state or () for one in some.split(","))
-    page = await site.read(list_imports, site.catalog, principal, sorting, project_name=project, states=states)
-    return JSONResponse({"items": [one.to_json() for one in page.items], "next": page.next})
+    states = tuple(each_item for text in state or () for each_item in text.split(","))
+    page = await server.read(list_imports, server.catalog, principal, sorting, project_name=project, states=states)
+    return JSONResponse({"items": [each_item.to_json() for each_item in page.items], "next": page.next})
 
 
-@router.get("/{id}", summary="An import", response_model=Import, **tagged())
+@router.get("/{id}", summary="An import", response_model=Import, **etag_keywords())
 async def read(request: Request, id: str, principal: Caller) -> Response:  # noqa: A002  the route's own name
     """What `scandock import --json` prints, with `id`, `state` as it is now, and `progress`."""
-    site = server_state(request)
-    return with_etag(request, await site.read(read_import, site.catalog, principal, id))
+    server = server_state(request)
+    return with_etag(request, await server.read(read_import, server.catalog, principal, id))
 
 
 @router.post("/{id}/cancel", status_code=202, summary="Cancel an import", response_model=Import)
 async def cancel(request: Request, id: str, principal: Caller) -> Response:  # noqa: A002
     """Nothing of it is stored; 409 once it is being placed, or has ended."""
-    site = server_state(request)
-    await site.run(cancel_import, site.catalog, site.store, principal, id, info_of(request))
-    return answer(await site.read(read_import, site.catalog, principal, id), 202)
+    server = server_state(request)
+    await server.run(cancel_import, server.catalog, server.store, principal, id, request_info(request))
+    return record_response(await server.read(read_import, server.catalog, principal, id), 202)
 
 
 @router.post("/{id}/retry", status_code=202, summary="Try a failed import again", response_model=Import)
 async def retry(request: Request, id: str, principal: Caller) -> Response:  # noqa: A002
-    site = server_state(request)
-    await site.run(retry_import, site.catalog, site.store, principal, id, info_of(request))
-    return answer(await site.read(read_import, site.catalog, principal, id), 202)
+    server = server_state(request)
+    await server.run(retry_import, server.catalog, server.store, principal, id, request_info(request))
+    return record_response(await server.read(read_import, server.catalog, principal, id), 202)
 
 
 @router.delete("/{id}", status_code=204, summary="Forget an import", response_class=Response)
 async def forget(request: Request, id: str, principal: Caller) -> Response:  # noqa: A002
     """Its receipt and kept bytes too; sessions that it stored stay."""
-    site = server_state(request)
-    await site.read(check_may_delete, site.catalog, principal, id)
-    async with site.locks.write(id, stop=True):
-        await site.run(delete_import, site.catalog, site.store, principal, id, info_of(request))
+    server = server_state(request)
+    await server.read(check_may_delete, server.catalog, principal, id)
+    async with server.locks.write(id, stop=True):
+        await server.run(delete_import, server.catalog, server.store, principal, id, request_info(request))
     return Response(status_code=204)
 
 
@@ -104,7 +104,9 @@ def with_etag(request: Request, item: Import) -> Response:
     raw = json.dumps(item.to_json(), ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
     tag = f'"{hashlib.sha256(raw).hexdigest()[:32]}"'
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
-    known = {one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")}
-    if tag in known:
+    known_etags = {
+        each_etag.strip().removeprefix("W/") for each_etag in request.headers.get("if-none-match", "").split(",")
+    }
+    if tag in known_etags:
         return Response(status_code=304, headers=headers)
     return Response(raw, 200, headers, "application/json")

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from scandock.model.json_records import ListOf
 from scandock.services.existing_sessions import MAX_PLANNED, PlannedSession, find_existing_sessions
 from scandock.services.records import Known
-from scandock.web.request_context import SignedContext, listed
+from scandock.web.request_context import SignedContext, list_response
 from scandock.web.security import SignedIn
 
 router = APIRouter(prefix="/api/v1/sessions", tags=["sessions"])
@@ -39,13 +39,14 @@ class AskedSessions(BaseModel):
 
 
 @router.post("/known", summary="Which sessions are there already", response_model=ListOf[Known])
-async def known(work: SignedContext, principal: SignedIn, asked: AskedSessions) -> Response:
+async def known(context: SignedContext, principal: SignedIn, body: AskedSessions) -> Response:
     """For each, in the same order: the session that has its label, and the one that has its study; null for none.
 
     Where `patient_id` is given, the other `subjects` that the patient has too; where `ecat` is (the SHA-256 of its ECAT
     files), the labels of the other sessions that hold any of them.
     """
-    wanted = [
-        PlannedSession(**{**one.model_dump(), "ecat": tuple(map(bytes.fromhex, one.ecat))}) for one in asked.sessions
+    planned_sessions = [
+        PlannedSession(**{**each_session.model_dump(), "ecat": tuple(map(bytes.fromhex, each_session.ecat))})
+        for each_session in body.sessions
     ]
-    return listed(await work.read(lambda c: find_existing_sessions(c, principal, wanted)))
+    return list_response(await context.read(lambda c: find_existing_sessions(c, principal, planned_sessions)))

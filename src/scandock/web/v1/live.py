@@ -12,10 +12,10 @@ from starlette.responses import Response, StreamingResponse
 
 from scandock.access.principal import Principal
 from scandock.services.import_events import ImportEvent, list_unfinished_imports, read_missed_events, read_newest_mark
-from scandock.web import server_sent
+from scandock.web import server_sent_events
 from scandock.web.deps import ServerState, server_state
-from scandock.web.hub import Hub, Listener, hub_of
-from scandock.web.security import SignedIn, proved_by
+from scandock.web.hub import Hub, Listener, get_hub
+from scandock.web.security import SignedIn, request_credentials
 
 router = APIRouter(prefix="/api/v1", tags=["imports"])
 
@@ -37,15 +37,15 @@ async def live(
 
     It ends with the login or the token that it was asked for by, and with the account.
     """
-    hub = hub_of(request)
-    listener = await hub.join(principal, proved_by(request, principal))
+    hub = get_hub(request)
+    listener = await hub.join(principal, request_credentials(request, principal))
     try:
         start = await server_state(request).read(_start, server_state(request), principal, last_event_id or after or "")
     except BaseException:
         hub.leave(listener)
         raise
     stream = _stream(request, hub, listener, start, follow=follow)
-    return server_sent.answer_with(stream)
+    return server_sent_events.event_response(stream)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,35 +58,42 @@ class _Start:
     imports: list[dict[str, Any]]
 
 
-def _start(site: ServerState, principal: Principal, mark: str) -> _Start:
-    with site.catalog.read() as connection:
-        told = read_missed_events(connection, principal, mark) if mark else None
+def _start(server: ServerState, principal: Principal, mark: str) -> _Start:
+    with server.catalog.read() as connection:
+        missed_events = read_missed_events(connection, principal, mark) if mark else None
         newest = read_newest_mark(connection)
     return _Start(
-        told=told or [], resumed=told is not None, mark=newest, imports=list_unfinished_imports(site.catalog, principal)
-    )  # fmt: skip
+        told=missed_events or [],
+        resumed=missed_events is not None,
+        mark=newest,
+        imports=list_unfinished_imports(server.catalog, principal),
+    )
 
 
 async def _stream(
     request: Request, hub: Hub, listener: Listener, start: _Start, *, follow: bool
 ) -> AsyncIterator[bytes]:
-    site, loop = server_state(request), asyncio.get_running_loop()
+    server, loop = server_state(request), asyncio.get_running_loop()
     try:
-        yield server_sent.RETRY
-        for one in start.told:
-            yield server_sent.event(one.kind, one.for_listener(listener.principal), one.mark)
-        begun = {"user": listener.principal.name, "resumed": start.resumed, "imports": start.imports}
-        yield server_sent.event("begin", begun, start.mark)
-        had = {one.mark for one in start.told} | {start.mark}
-        spoken = loop.time()
-        while follow and not site.stopping.is_set() and not listener.lost:
-            for one in await listener.next(server_sent.HEARTBEAT_SECONDS):
-                if one.number == 0:
-                    yield server_sent.event(one.kind, one.for_listener(listener.principal))
-                elif one.mark not in had:
-                    yield server_sent.event(one.kind, one.for_listener(listener.principal), one.mark)
-            if loop.time() - spoken >= server_sent.HEARTBEAT_SECONDS and not listener.lost:
-                spoken = loop.time()
-                yield server_sent.STILL_HERE
+        yield server_sent_events.RETRY
+        for each_event in start.told:
+            yield server_sent_events.format_event(
+                each_event.kind, each_event.for_listener(listener.principal), each_event.mark
+            )
+        begin_data = {"user": listener.principal.name, "resumed": start.resumed, "imports": start.imports}
+        yield server_sent_events.format_event("begin", begin_data, start.mark)
+        sent_marks = {each_event.mark for each_event in start.told} | {start.mark}
+        last_sent_at = loop.time()
+        while follow and not server.stopping.is_set() and not listener.lost:
+            for each_event in await listener.next(server_sent_events.HEARTBEAT_SECONDS):
+                if each_event.number == 0:
+                    yield server_sent_events.format_event(each_event.kind, each_event.for_listener(listener.principal))
+                elif each_event.mark not in sent_marks:
+                    yield server_sent_events.format_event(
+                        each_event.kind, each_event.for_listener(listener.principal), each_event.mark
+                    )
+            if loop.time() - last_sent_at >= server_sent_events.HEARTBEAT_SECONDS and not listener.lost:
+                last_sent_at = loop.time()
+                yield server_sent_events.HEARTBEAT
     finally:
         hub.leave(listener)

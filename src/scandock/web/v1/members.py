@@ -10,7 +10,7 @@ from scandock.model.json_records import ListOf
 from scandock.rules.permissions import Role
 from scandock.services.account_records import Member, RoleNow
 from scandock.services.members import list_members, set_member
-from scandock.web.request_context import SignedContext, answer, listed
+from scandock.web.request_context import SignedContext, list_response, record_response
 
 router = APIRouter(prefix="/api/v1/projects/{project}/members", tags=["projects"])
 
@@ -24,30 +24,44 @@ class Membership(BaseModel):
 
 
 @router.get("", summary="Who has a role in a project", response_model=ListOf[Member])
-async def list_all(work: SignedContext, project: str) -> Response:
+async def list_all(context: SignedContext, project: str) -> Response:
     """By name."""
-    found = await work.look(lambda: list_members(work.site.catalog, work.context.principal, project))
-    return listed(Member.of(one) for one in found)
+    members = await context.run_read(
+        lambda: list_members(context.server.catalog, context.service_context.principal, project)
+    )
+    return list_response(Member.of(member) for member in members)
 
 
 @router.put("/{account}", summary="Give an account a role in a project", response_model=RoleNow)
-async def put(work: SignedContext, project: str, account: str, wanted: Membership) -> Response:
+async def put(context: SignedContext, project: str, account: str, body: Membership) -> Response:
     """In place of the one that it has, in effect with its next request. The account goes by its name or its id.
 
     409 `last_owner` where nobody would own the project any more; site administrators may do that too.
     """
-    await work.do(
+    await context.run(
         lambda: set_member(
-            work.site.catalog, work.context.principal, project, account, wanted.role, work.context.request
+            context.server.catalog,
+            context.service_context.principal,
+            project,
+            account,
+            body.role,
+            context.service_context.request,
         )
     )
-    return answer(RoleNow(account=account, role=wanted.role.value))
+    return record_response(RoleNow(account=account, role=body.role.value))
 
 
 @router.delete("/{account}", status_code=204, summary="Take an account's role", response_class=Response)
-async def remove(work: SignedContext, project: str, account: str) -> Response:
+async def remove(context: SignedContext, project: str, account: str) -> Response:
     """In effect with the account's next request; having none already is fine. 409 `last_owner` as above."""
-    await work.do(
-        lambda: set_member(work.site.catalog, work.context.principal, project, account, None, work.context.request)
+    await context.run(
+        lambda: set_member(
+            context.server.catalog,
+            context.service_context.principal,
+            project,
+            account,
+            None,
+            context.service_context.request,
+        )
     )
     return Response(status_code=204)

@@ -15,7 +15,7 @@ from scandock.access.oidc_flow import FLOW_SECONDS
 from scandock.services.authentication import login_by_provider
 from scandock.web import urls
 from scandock.web.deps import ServerState, server_state
-from scandock.web.security import info_of, set_cookie
+from scandock.web.security import request_info, set_cookie
 from scandock.web.v1.errors import ProviderMissing
 
 if TYPE_CHECKING:
@@ -37,13 +37,13 @@ async def begin(
     ] = urls.HOME,
 ) -> Response:
     """Sends the browser to the provider. 404 `oidc_off` where the site has none."""
-    site = server_state(request)
-    provider = _provider(site)
-    begun = await _ask(site, lambda: provider.begin(_redirect_uri(request), then))
-    answer = RedirectResponse(begun.url, 303)
+    server = server_state(request)
+    provider = _provider(server)
+    flow = await _ask(server, lambda: provider.begin(_redirect_uri(request), then))
+    answer = RedirectResponse(flow.url, 303)
     answer.set_cookie(
         FLOW_COOKIE,
-        begun.cookie,
+        flow.cookie,
         max_age=FLOW_SECONDS,
         path=urls.root_of(request.scope) + router.prefix,
         secure=request.url.scheme == "https",
@@ -59,31 +59,31 @@ async def back(request: Request) -> Response:
 
     401 `oidc_failed` for an answer that does not hold, 403 `oidc_not_allowed` and `oidc_name_taken`.
     """
-    site = server_state(request)
-    provider = _provider(site)
-    given, cookie = dict(request.query_params), request.cookies.get(FLOW_COOKIE)
-    made, then = await _ask(
-        site,
+    server = server_state(request)
+    provider = _provider(server)
+    parameters, cookie = dict(request.query_params), request.cookies.get(FLOW_COOKIE)
+    new_login, then = await _ask(
+        server,
         lambda: login_by_provider(
-            site.catalog, site.gate, provider, given, cookie, _redirect_uri(request), info_of(request)
+            server.catalog, server.gate, provider, parameters, cookie, _redirect_uri(request), request_info(request)
         ),
     )
     answer = RedirectResponse(urls.under_root(urls.root_of(request.scope), then), 303)
-    set_cookie(request, answer, made.secret)
+    set_cookie(request, answer, new_login.secret)
     answer.delete_cookie(FLOW_COOKIE, path=urls.root_of(request.scope) + router.prefix, httponly=True, samesite="lax")
     return answer
 
 
-def _provider(site: ServerState) -> OidcProvider:
-    if site.provider is None:
+def _provider(server: ServerState) -> OidcProvider:
+    if server.provider is None:
         raise ProviderMissing("This site has no provider to log in by.", "Log in by a password.")
-    return site.provider
+    return server.provider
 
 
-async def _ask(site: ServerState, call: Callable[[], T]) -> T:
+async def _ask(server: ServerState, call: Callable[[], T]) -> T:
     """Ask the provider in threads of their own: one that does not answer keeps nobody else waiting."""
-    bound = partial(copy_context().run, call)
-    return await asyncio.get_running_loop().run_in_executor(site.provider_threads, bound)
+    bound_call = partial(copy_context().run, call)
+    return await asyncio.get_running_loop().run_in_executor(server.provider_threads, bound_call)
 
 
 def _redirect_uri(request: Request) -> str:

@@ -13,7 +13,7 @@ from scandock.model.json_records import ListOf
 from scandock.services.account_records import Account, Ended, Login, Renewed
 from scandock.services.authentication import change_own_password
 from scandock.services.own_logins import OwnLogins
-from scandock.web.request_context import SignedContext, answer, listed
+from scandock.web.request_context import SignedContext, list_response, record_response
 from scandock.web.security import COOKIE, set_cookie
 from scandock.web.v1.accounts import Email, Shown
 
@@ -40,51 +40,56 @@ class Profile(BaseModel):
     email: Email | None = None
 
 
-def _logins(work: SignedContext) -> OwnLogins:
-    return OwnLogins(work.site.catalog, work.context.principal, work.request.cookies.get(COOKIE), work.context.request)
+def _logins(context: SignedContext) -> OwnLogins:
+    return OwnLogins(
+        context.server.catalog,
+        context.service_context.principal,
+        context.request.cookies.get(COOKIE),
+        context.service_context.request,
+    )
 
 
 @router.put("/password", summary="Change your password", response_model=Renewed)
-async def change_password(request: Request, work: SignedContext, wanted: PasswordChange) -> Response:
+async def change_password(request: Request, context: SignedContext, body: PasswordChange) -> Response:
     """Needs the present one. All your logins and tokens end at once; who came by cookie gets a new login and `csrf`.
 
     400 `password_wrong`, `password_unfit`; 429 after too many wrong ones.
     """
-    site, asker = work.site, work.context.principal
+    server, asker = context.server, context.service_context.principal
     by_cookie = asker.door is Door.COOKIE
-    made = await work.by_turn(
+    new_login = await context.run_password(
         lambda: change_own_password(
-            site.catalog, site.gate, asker, wanted.current, wanted.new, work.context.request, again=by_cookie
+            server.catalog, server.gate, asker, body.current, body.new, context.service_context.request, again=by_cookie
         )
     )
-    response = answer(Renewed.of(made))
-    if made is not None:
-        set_cookie(request, response, made.secret)
+    response = record_response(Renewed.of(new_login))
+    if new_login is not None:
+        set_cookie(request, response, new_login.secret)
     return response
 
 
 @router.patch("/me", summary="Change your shown name or e-mail", response_model=Account)
-async def change_profile(work: SignedContext, wanted: Profile) -> Response:
+async def change_profile(context: SignedContext, body: Profile) -> Response:
     """Your account as it is then."""
-    return answer(
-        Account.of(await work.do(lambda: work.accounts.set_profile(display=wanted.display, email=wanted.email)))
+    return record_response(
+        Account.of(await context.run(lambda: context.accounts.set_profile(display=body.display, email=body.email)))
     )
 
 
 @router.get("/logins", summary="Your logins by cookie", response_model=ListOf[Login])
-async def logins(work: SignedContext) -> Response:
+async def logins(context: SignedContext) -> Response:
     """Those that hold, the newest first; `current` is the one that asks."""
-    return listed(await work.look(_logins(work).list))
+    return list_response(await context.run_read(_logins(context).list))
 
 
 @router.delete("/logins/{login}", status_code=204, summary="End one of your logins", response_class=Response)
-async def end_login(work: SignedContext, login: str) -> Response:
+async def end_login(context: SignedContext, login: str) -> Response:
     """In effect with the next request. 404 `login_unknown`."""
-    await work.do(lambda: _logins(work).end(login))
+    await context.run(lambda: _logins(context).end(login))
     return Response(status_code=204)
 
 
 @router.delete("/logins", summary="End your other logins", response_model=Ended)
-async def end_others(work: SignedContext) -> Response:
+async def end_others(context: SignedContext) -> Response:
     """All but the one that asks, where it is one; `{"ended"}` says how many."""
-    return answer(Ended(ended=await work.do(_logins(work).end_others)))
+    return record_response(Ended(ended=await context.run(_logins(context).end_others)))

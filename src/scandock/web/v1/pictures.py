@@ -16,14 +16,14 @@ from scandock.services import pictures
 from scandock.services.decoding import DecoderResult
 from scandock.viewing.placeholder import MEDIA_TYPE, draw_placeholder
 from scandock.viewing.stack import Stack
-from scandock.web.conditions import is_known
-from scandock.web.openapi import binary
-from scandock.web.picture_answers import header_json, look_at
+from scandock.web.conditions import is_etag_known
+from scandock.web.openapi import binary_response
+from scandock.web.picture_responses import header_json, view_scan
 from scandock.web.request_context import SignedContext, Text
-from scandock.web.sending import HeldResponse
-from scandock.web.v1.describing import tagged
+from scandock.web.response_sending import BufferedResponse
 from scandock.web.v1.errors import WindowInvalid
 from scandock.web.v1.files import Number
+from scandock.web.v1.openapi_keywords import etag_keywords
 
 router = APIRouter(prefix="/api/v1", tags=["pictures"])
 
@@ -40,11 +40,11 @@ Figure = Annotated[float | None, Query(ge=-1e12, le=1e12, allow_inf_nan=False)]
 KEEP_SECONDS: Final = 86_400
 FACTS: Final = "X-Scandock-Frame"
 REASON: Final = "X-Scandock-Reason"
-_PICTURE: Final = binary("image/webp", "image/png", MEDIA_TYPE)
+_PICTURE: Final = binary_response("image/webp", "image/png", MEDIA_TYPE)
 _NUMBERS: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "content": {
-            **binary("application/octet-stream")[200]["content"],
+            **binary_response("application/octet-stream")[200]["content"],
             "application/json": {"schema": {"$ref": "#/components/schemas/NoNumbers"}},
         }
     }
@@ -58,65 +58,67 @@ _GUARD: Final = {
 
 @router.get(
     "/sessions/{session}/scans/{scan}/thumbnail", summary="A small picture of a scan", response_class=Response,
-    **tagged(_PICTURE),
+    **etag_keywords(_PICTURE),
 )  # fmt: skip
-async def thumbnail(request: Request, work: SignedContext, session: str, scan: str, tree: Tree = None) -> Response:
+async def thumbnail(request: Request, context: SignedContext, session: str, scan: str, tree: Tree = None) -> Response:
     """WebP, at most 256 pixels wide and high, of the image in the middle; else an SVG with the reason."""
-    looked = await look_at(work, session, scan)
-    tag = looked.tag("thumbnail")
+    view = await view_scan(context, session, scan)
+    tag = view.tag("thumbnail")
     if _has(request, tag):
         return _unchanged(tag)
-    return _drawn(await work.decode(lambda: pictures.make_thumbnail(looked)), _kept(looked, tree, tag))
+    return _picture_response(
+        await context.run_decoder(lambda: pictures.make_thumbnail(view)), _cache_headers(view, tree, tag)
+    )
 
 
 @router.get(
-    "/sessions/{session}/scans/{scan}/stack", summary="In which order the images of a scan are shown", **tagged()
+    "/sessions/{session}/scans/{scan}/stack", summary="In which order the images of a scan are shown", **etag_keywords()
 )
-async def stack(request: Request, work: SignedContext, session: str, scan: str, tree: Tree = None) -> Response:
+async def stack(request: Request, context: SignedContext, session: str, scan: str, tree: Tree = None) -> Response:
     """By place in space, then by time, echo and number. `images` are rows of the names in `columns`."""
-    looked = await look_at(work, session, scan)
-    tag = looked.tag("stack")
+    view = await view_scan(context, session, scan)
+    tag = view.tag("stack")
     if _has(request, tag):
         return _unchanged(tag)
-    found = await work.decode(lambda: pictures.read_stack(looked))
-    return JSONResponse(stack_json(found, looked.standing.tree_id), headers=_kept(looked, tree, tag))
+    stack_record = await context.run_decoder(lambda: pictures.read_stack(view))
+    return JSONResponse(stack_json(stack_record, view.session.tree_id), headers=_cache_headers(view, tree, tag))
 
 
 @router.get(
     "/sessions/{session}/scans/{scan}/frames/{image}", summary="The numbers of an image", response_class=Response,
-    **tagged(_NUMBERS),
+    **etag_keywords(_NUMBERS),
 )  # fmt: skip
 async def frame(
-    request: Request, work: SignedContext, session: str, scan: str, image: Image, tree: Tree = None
+    request: Request, context: SignedContext, session: str, scan: str, image: Image, tree: Tree = None
 ) -> Response:  # fmt: skip
     """16-bit integers, little endian, row by row; what they mean is JSON in `X-Scandock-Frame`.
 
     Of a colour image, and of one that can't be shown, JSON instead: its `kind` is `colour` or `none`, with the reason.
     """
-    looked = await look_at(work, session, scan)
-    packed = "gzip" in request.headers.get("accept-encoding", "")
-    tag = looked.tag("frame", image, "gzip" if packed else "plain")
+    view = await view_scan(context, session, scan)
+    takes_gzip = "gzip" in request.headers.get("accept-encoding", "")
+    tag = view.tag("frame", image, "gzip" if takes_gzip else "plain")
     if _has(request, tag):
         return _unchanged(tag)
-    made = await work.decode(lambda: pictures.read_frame(looked, image, packed=packed))
-    headers = _kept(looked, tree, tag) if made.lasting else {"Cache-Control": "no-store"}
-    if made.reason:
-        return JSONResponse({"kind": "none", "reason": made.reason}, headers=headers)
-    if made.said["kind"] != "grey":
-        return JSONResponse(made.said, headers=headers)
-    headers[FACTS] = json.dumps(made.said, separators=(",", ":"))
-    if packed:
+    result = await context.run_decoder(lambda: pictures.read_frame(view, image, packed=takes_gzip))
+    headers = _cache_headers(view, tree, tag) if result.lasting else {"Cache-Control": "no-store"}
+    if result.reason:
+        return JSONResponse({"kind": "none", "reason": result.reason}, headers=headers)
+    if result.said["kind"] != "grey":
+        return JSONResponse(result.said, headers=headers)
+    headers[FACTS] = json.dumps(result.said, separators=(",", ":"))
+    if takes_gzip:
         headers["Content-Encoding"] = "gzip"
-    return _body(made, headers, "application/octet-stream")
+    return _decoded_response(result, headers, "application/octet-stream")
 
 
 @router.get(
     "/sessions/{session}/scans/{scan}/frames/{image}/picture", summary="An image as a picture",
-    response_class=Response, **tagged(_PICTURE),
+    response_class=Response, **etag_keywords(_PICTURE),
 )  # fmt: skip
 async def picture(
     request: Request,
-    work: SignedContext,
+    context: SignedContext,
     session: str,
     scan: str,
     image: Image,
@@ -128,71 +130,74 @@ async def picture(
     """PNG through the window of `center` and `width`, else through the header's; an SVG where there is a reason."""
     if (center is None) != (width is None) or (width is not None and width <= 0):
         raise WindowInvalid
-    looked = await look_at(work, session, scan)
-    tag = looked.tag("picture", image, center, width, size)
+    view = await view_scan(context, session, scan)
+    tag = view.tag("picture", image, center, width, size)
     if _has(request, tag):
         return _unchanged(tag)
     window = (center, width) if center is not None and width is not None else None
-    return _drawn(
-        await work.decode(lambda: pictures.make_picture(looked, image, window, size)), _kept(looked, tree, tag)
+    return _picture_response(
+        await context.run_decoder(lambda: pictures.make_picture(view, image, window, size)),
+        _cache_headers(view, tree, tag),
     )
 
 
-@router.get("/sessions/{session}/files/{file}/header", summary="All elements of a file's header", **tagged())
-async def header(request: Request, work: SignedContext, session: str, file: Number, search: Text = "") -> Response:
+@router.get("/sessions/{session}/files/{file}/header", summary="All elements of a file's header", **etag_keywords())
+async def header(request: Request, context: SignedContext, session: str, file: Number, search: Text = "") -> Response:
     """Rows of depth, tag, name, VR and value; with `search`, those in which it stands, in any case."""
-    made, tag = await work.decode(lambda: pictures.read_header(work.context, work.site.pictures, session, file))
-    if not search and made.lasting and _has(request, tag):
+    result, tag = await context.run_decoder(
+        lambda: pictures.read_header(context.service_context, context.server.pictures, session, file)
+    )
+    if not search and result.lasting and _has(request, tag):
         return _unchanged(tag)
-    headers = {"Cache-Control": "private, no-cache"} | ({"ETag": tag} if made.lasting and not search else {})
-    return JSONResponse(header_json(made, search), headers=headers)
+    headers = {"Cache-Control": "private, no-cache"} | ({"ETag": tag} if result.lasting and not search else {})
+    return JSONResponse(header_json(result, search), headers=headers)
 
 
-def stack_json(found: Stack, tree: int) -> dict[str, Any]:
+def stack_json(stack: Stack, tree: int) -> dict[str, Any]:
     """A stack as answers have it."""
     return {
         "tree": tree,
-        "places": found.places,
-        "turns": found.turns,
-        "middle": found.middle,
+        "places": stack.places,
+        "turns": stack.turns,
+        "middle": stack.middle,
         "columns": ["file", "frame", "place", "turn", "instance", "time", "position"],
-        "images": found.images,
-        "reasons": [{"file": number, "reason": reason} for number, reason in found.reasons],
-        "note": found.note,
+        "images": stack.images,
+        "reasons": [{"file": number, "reason": reason} for number, reason in stack.reasons],
+        "note": stack.note,
     }
 
 
 def _has(request: Request, tag: str) -> bool:
-    return is_known(request.headers.get("if-none-match", ""), tag)
+    return is_etag_known(request.headers.get("if-none-match", ""), tag)
 
 
 def _unchanged(tag: str) -> Response:
     return Response(status_code=304, headers={"ETag": tag, "Cache-Control": "private, no-cache"})
 
 
-def _kept(looked: pictures.ScanView, tree: str | None, tag: str) -> dict[str, str]:
+def _cache_headers(view: pictures.ScanView, tree: str | None, tag: str) -> dict[str, str]:
     """Headers of what may be kept: for a day without asking, where the address names the tree that it is of.
 
     And the verification before: what is made of bytes that rotted must not be shown for a day once they are mended.
     """
-    named = tree == looked.version or (tree == f"{looked.standing.tree_id}" and not looked.round)
+    is_versioned = tree == view.version or (tree == f"{view.session.tree_id}" and not view.round)
     return {
         **_GUARD,
         "ETag": tag,
-        "Cache-Control": f"private, max-age={KEEP_SECONDS}, immutable" if named else "private, no-cache",
+        "Cache-Control": f"private, max-age={KEEP_SECONDS}, immutable" if is_versioned else "private, no-cache",
     }
 
 
-def _body(made: DecoderResult, headers: dict[str, str], media_type: str) -> Response:
-    if made.file is not None:
-        return HeldResponse(made.file, headers, media_type)
-    return Response(made.body, headers=headers, media_type=media_type)
+def _decoded_response(result: DecoderResult, headers: dict[str, str], media_type: str) -> Response:
+    if result.file is not None:
+        return BufferedResponse(result.file, headers, media_type)
+    return Response(result.body, headers=headers, media_type=media_type)
 
 
-def _drawn(made: DecoderResult, headers: dict[str, str]) -> Response:
-    if not made.reason:
-        return _body(made, headers, made.said["type"])
-    if not made.lasting:
+def _picture_response(result: DecoderResult, headers: dict[str, str]) -> Response:
+    if not result.reason:
+        return _decoded_response(result, headers, result.said["type"])
+    if not result.lasting:
         headers = {**_GUARD, "Cache-Control": "no-store"}
-    headers[REASON] = quote(made.reason, safe=" ,.;:()'")
-    return Response(draw_placeholder(made.reason), headers=headers, media_type=MEDIA_TYPE)
+    headers[REASON] = quote(result.reason, safe=" ,.;:()'")
+    return Response(draw_placeholder(result.reason), headers=headers, media_type=MEDIA_TYPE)

@@ -19,7 +19,7 @@ from scandock.services.prearchive import rebuild_session
 from scandock.services.records import Session
 from scandock.services.trash import delete_session
 from scandock.web.request_context import DryRun, Many, Maybe, Search, SignedContext, Sorted, Text
-from scandock.web.v1.describing import tagged
+from scandock.web.v1.openapi_keywords import etag_keywords
 
 router = APIRouter(prefix="/api/v1/prearchive", tags=["prearchive"])
 
@@ -76,7 +76,7 @@ class ManyResolved(Many):
 
 @router.get("", summary="Sessions that wait", response_model=PageOf[Session])
 async def list_all(
-    work: SignedContext,
+    context: SignedContext,
     page: Sorted,
     project: Maybe = None,
     subject: Maybe = None,
@@ -87,76 +87,78 @@ async def list_all(
     study_uid: Maybe = None,
 ) -> Response:
     """Sorted by label, modified, created, subject, files, bytes, scans or type; your own in `Unassigned` among them."""
-    named = {"state": state, "code": code, "study_uid": study_uid}
-    equal = {name: value for name, value in named.items() if value is not None}
-    wanted = ListFilter(project=project, subject=subject, search=search, prefix=prefix, equal=equal)
-    return await work.page(
-        lambda c: browsing.list_sessions(c, work.context.principal, wanted, page, place="prearchive")
+    filter_values = {"state": state, "code": code, "study_uid": study_uid}
+    equal = {name: value for name, value in filter_values.items() if value is not None}
+    filters = ListFilter(project=project, subject=subject, search=search, prefix=prefix, equal=equal)
+    return await context.page_response(
+        lambda c: browsing.list_sessions(c, context.service_context.principal, filters, page, place="prearchive")
     )
 
 
 @router.post("/move", summary="Move sessions to another project")
-async def move_many(work: SignedContext, wanted: ManyMoved, dry_run: DryRun = False) -> Response:
+async def move_many(context: SignedContext, body: ManyMoved, dry_run: DryRun = False) -> Response:
     """Each is judged alone; its answer stands in its place."""
-    return await work.each(
-        wanted.sessions,
-        lambda uuid: move_session(work.context, uuid, project_name=wanted.project, dry_run=dry_run),
+    return await context.run_verb_each(
+        body.sessions,
+        lambda uuid: move_session(context.service_context, uuid, project_name=body.project, dry_run=dry_run),
         "move",
     )
 
 
 @router.post("/archive", summary="Archive sessions")
-async def archive_many(work: SignedContext, wanted: ManyArchived, dry_run: DryRun = False) -> Response:
+async def archive_many(context: SignedContext, body: ManyArchived, dry_run: DryRun = False) -> Response:
     """Each is judged alone; its answer stands in its place."""
-    return await work.each(
-        wanted.sessions,
-        lambda uuid: archive_session(work.context, uuid, overwrite=wanted.overwrite, dry_run=dry_run),
+    return await context.run_verb_each(
+        body.sessions,
+        lambda uuid: archive_session(context.service_context, uuid, overwrite=body.overwrite, dry_run=dry_run),
         "archive",
     )
 
 
 @router.post("/rebuild", summary="Write sessions' attributes anew")
-async def rebuild_many(work: SignedContext, wanted: Many, dry_run: DryRun = False) -> Response:
+async def rebuild_many(context: SignedContext, body: Many, dry_run: DryRun = False) -> Response:
     """Each is judged alone; its answer stands in its place."""
-    return await work.each(
-        wanted.sessions, lambda uuid: rebuild_session(work.context, uuid, dry_run=dry_run), "rebuild"
+    return await context.run_verb_each(
+        body.sessions, lambda uuid: rebuild_session(context.service_context, uuid, dry_run=dry_run), "rebuild"
     )
 
 
 @router.post("/resolve", summary="Decide the same of sessions that are held")
-async def resolve_many(work: SignedContext, wanted: ManyResolved, dry_run: DryRun = False) -> Response:
+async def resolve_many(context: SignedContext, body: ManyResolved, dry_run: DryRun = False) -> Response:
     """Each is judged alone; its answer stands in its place."""
-    return await work.each(
-        wanted.sessions, lambda uuid: resolve_session(work.context, uuid, wanted.choice, dry_run=dry_run), "resolve"
+    return await context.run_verb_each(
+        body.sessions,
+        lambda uuid: resolve_session(context.service_context, uuid, body.choice, dry_run=dry_run),
+        "resolve",
     )
 
 
 @router.post("/delete", summary="Move sessions to the trash")
-async def delete_many(work: SignedContext, wanted: Many, dry_run: DryRun = False) -> Response:
+async def delete_many(context: SignedContext, body: Many, dry_run: DryRun = False) -> Response:
     """Each is judged alone; its answer stands in its place."""
-    return await work.each(
-        wanted.sessions,
-        lambda uuid: delete_session(work.context, uuid, place="prearchive", dry_run=dry_run),
+    return await context.run_verb_each(
+        body.sessions,
+        lambda uuid: delete_session(context.service_context, uuid, place="prearchive", dry_run=dry_run),
         "delete",
     )
 
 
-@router.get("/{session}", summary="One session that waits", response_model=Session, **tagged())
-async def read(work: SignedContext, session: str) -> Response:
+@router.get("/{session}", summary="One session that waits", response_model=Session, **etag_keywords())
+async def read(context: SignedContext, session: str) -> Response:
     """With what it is held for and what may be decided of it."""
-    return await work.item(lambda c: browsing.find_session(c, work.context.principal, session))
+    return await context.item_response(lambda c: browsing.find_session(c, context.service_context.principal, session))
 
 
 @router.post("/{session}/move", summary="Move a session to another project, subject or label")
-async def move_one(work: SignedContext, session: str, wanted: Moved, dry_run: DryRun = False) -> Response:
+async def move_one(context: SignedContext, session: str, body: Moved, dry_run: DryRun = False) -> Response:
     """Says where it stood and stands."""
-    return await work.one(
+    return await context.run_verb(
         lambda: move_session(
-            work.context,
+            context.service_context,
             session,
-            project_name=wanted.project,
-            label=wanted.label,
-            subject=wanted.subject,
+            project_name=body.project,
+            label=body.label,
+            subject=body.subject,
             dry_run=dry_run,
         )
     )
@@ -164,39 +166,41 @@ async def move_one(work: SignedContext, session: str, wanted: Moved, dry_run: Dr
 
 @router.post("/{session}/archive", summary="Archive a session")
 async def archive_one(
-    work: SignedContext, session: str, wanted: Archived | None = None, dry_run: DryRun = False
+    context: SignedContext, session: str, body: Archived | None = None, dry_run: DryRun = False
 ) -> Response:
     """Says where it stands now, or which session it has joined and with how many files. The body may be left out."""
-    how = wanted or Archived()
-    return await work.one(
+    options = body or Archived()
+    return await context.run_verb(
         lambda: archive_session(
-            work.context,
+            context.service_context,
             session,
-            overwrite=how.overwrite,
-            label=how.label,
-            subject=how.subject,
+            overwrite=options.overwrite,
+            label=options.label,
+            subject=options.subject,
             dry_run=dry_run,
         )
     )
 
 
 @router.post("/{session}/rebuild", summary="Write a session's attributes anew")
-async def rebuild_one(work: SignedContext, session: str, dry_run: DryRun = False) -> Response:
+async def rebuild_one(context: SignedContext, session: str, dry_run: DryRun = False) -> Response:
     """From the facts that its objects gave."""
-    return await work.one(lambda: rebuild_session(work.context, session, dry_run=dry_run))
+    return await context.run_verb(lambda: rebuild_session(context.service_context, session, dry_run=dry_run))
 
 
 @router.post("/{session}/resolve", summary="Decide what a session is held for")
-async def resolve_one(work: SignedContext, session: str, wanted: Resolved, dry_run: DryRun = False) -> Response:
+async def resolve_one(context: SignedContext, session: str, body: Resolved, dry_run: DryRun = False) -> Response:
     """The choices of its code are listed with the session."""
-    return await work.one(
+    return await context.run_verb(
         lambda: resolve_session(
-            work.context, session, wanted.choice, label=wanted.label, subject=wanted.subject, dry_run=dry_run
+            context.service_context, session, body.choice, label=body.label, subject=body.subject, dry_run=dry_run
         )
     )
 
 
 @router.delete("/{session}", summary="Move a session to the trash")
-async def delete_one(work: SignedContext, session: str, dry_run: DryRun = False) -> Response:
+async def delete_one(context: SignedContext, session: str, dry_run: DryRun = False) -> Response:
     """It can be brought back from there for a while."""
-    return await work.one(lambda: delete_session(work.context, session, place="prearchive", dry_run=dry_run))
+    return await context.run_verb(
+        lambda: delete_session(context.service_context, session, place="prearchive", dry_run=dry_run)
+    )

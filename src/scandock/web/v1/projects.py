@@ -15,7 +15,7 @@ from scandock.services.browsing import ListFilter
 from scandock.services.editing import edit_project
 from scandock.services.records import Project
 from scandock.web.request_context import SignedContext, Sorted, Text
-from scandock.web.v1.describing import tagged
+from scandock.web.v1.openapi_keywords import etag_keywords
 
 router = APIRouter(prefix="/api/v1/projects", tags=["projects"])
 
@@ -36,25 +36,29 @@ class ProjectChanges(BaseModel):
 
 
 @router.get("", summary="Projects that you may see", response_model=PageOf[Project])
-async def list_all(work: SignedContext, page: Sorted, search: Text = "", prefix: Text = "") -> Response:
+async def list_all(context: SignedContext, page: Sorted, search: Text = "", prefix: Text = "") -> Response:
     """Sorted by id, created or title; `search` is a part of id or title."""
-    wanted = ListFilter(search=search, prefix=prefix)
-    return await work.page(lambda c: browsing.list_projects(c, work.context.principal, wanted, page))
+    filters = ListFilter(search=search, prefix=prefix)
+    return await context.page_response(
+        lambda c: browsing.list_projects(c, context.service_context.principal, filters, page)
+    )
 
 
-@router.get("/{project}", summary="One project", response_model=Project, **tagged())
-async def read(work: SignedContext, project: str) -> Response:
+@router.get("/{project}", summary="One project", response_model=Project, **etag_keywords())
+async def read(context: SignedContext, project: str) -> Response:
     """Its settings and sums, where you may read it; else its title."""
-    return await work.item(lambda c: browsing.find_project(c, work.context.principal, project))
+    return await context.item_response(lambda c: browsing.find_project(c, context.service_context.principal, project))
 
 
 @router.patch(
     "/{project}",
     summary="Change a project's title or settings",
     response_model=Project,
-    **tagged(reads=False, matches=True),
+    **etag_keywords(reads=False, matches=True),
 )
-async def change(work: SignedContext, project: str, changes: ProjectChanges) -> Response:
+async def change(context: SignedContext, project: str, changes: ProjectChanges) -> Response:
     """With If-Match only where it is still what you have read."""
     values = changes.model_dump(exclude_none=True)
-    return work.tagged(await work.do(lambda: edit_project(work.context, project, values, work.if_match)))
+    return context.tagged_response(
+        await context.run(lambda: edit_project(context.service_context, project, values, context.if_match))
+    )

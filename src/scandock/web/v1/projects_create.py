@@ -12,9 +12,9 @@ from scandock.services.project_creation import create_project
 from scandock.services.records import MadeProject
 from scandock.web import urls
 from scandock.web.deps import server_state
-from scandock.web.request_context import answer
-from scandock.web.security import SignedIn, info_of
-from scandock.web.v1.describing import located
+from scandock.web.request_context import record_response
+from scandock.web.security import SignedIn, request_info
+from scandock.web.v1.openapi_keywords import location_keywords
 
 router = APIRouter(prefix="/api/v1/projects", tags=["projects"])
 
@@ -32,22 +32,22 @@ class NewProject(BaseModel):
     separate_secondary: bool | None = None
 
 
-@router.post("", summary="Make a project", response_model=MadeProject, **located())
+@router.post("", summary="Make a project", response_model=MadeProject, **location_keywords())
 async def create(request: Request, body: NewProject, principal: SignedIn) -> Response:
     """201 with the project; 409 where the id is taken."""
-    site = server_state(request)
-    made = await site.run(
+    server = server_state(request)
+    project = await server.run(
         create_project,
-        site.catalog,
-        site.settings,
+        server.catalog,
+        server.settings,
         principal,
         body.id,
         body.name,
-        info_of(request),
+        request_info(request),
         prearchive_code=body.prearchive_code,
         petmr=body.petmr,
         identified=body.identified,
         separate_secondary=body.separate_secondary,
     )
-    where = urls.root_of(request.scope) + urls.api_project(made.id)
-    return answer(made, 201, {"Location": where})
+    location = urls.root_of(request.scope) + urls.api_project(project.id)
+    return record_response(project, 201, {"Location": location})

@@ -13,8 +13,8 @@ from scandock.services.audit import AuditAction, record
 from scandock.services.imports import find_import
 from scandock.services.receipts import Format, check_verdicts, lines, open_receipt
 from scandock.web.deps import ServerState, server_state
-from scandock.web.openapi import binary
-from scandock.web.security import Caller, info_of
+from scandock.web.openapi import binary_response
+from scandock.web.security import Caller, request_info
 
 router = APIRouter(prefix="/api/v1/imports", tags=["imports"])
 
@@ -25,7 +25,7 @@ _TYPES: Final = {"jsonl": "application/x-ndjson", "csv": "text/csv; charset=utf-
     "/{id}/receipt",
     summary="The receipt of an import",
     response_class=StreamingResponse,
-    responses=binary("application/x-ndjson", "text/csv"),
+    responses=binary_response("application/x-ndjson", "text/csv"),
 )
 async def receipt(
     request: Request,
@@ -35,49 +35,54 @@ async def receipt(
     verdict: Annotated[list[str] | None, Query()] = None,
 ) -> Response:
     """One line for each entry; with `verdict` (which may come again) those of some verdicts alone."""
-    site = server_state(request)
-    wanted = check_verdicts([one for given in verdict or () for one in given.split(",") if one])
-    packed = await site.run(_open, site, principal, id, format, info_of(request))
+    server = server_state(request)
+    verdicts = check_verdicts(
+        [each_verdict for text in verdict or () for each_verdict in text.split(",") if each_verdict]
+    )
+    packed_file = await server.run(_open, server, principal, id, format, request_info(request))
     headers = {"Content-Disposition": f'attachment; filename="receipt-{id}.{format}"'}
-    if format == "jsonl" and not wanted and _takes_gzip(request):
+    if format == "jsonl" and not verdicts and _takes_gzip(request):
         headers["Content-Encoding"] = "gzip"
-        return StreamingResponse(_each(site, _raw(packed)), 200, headers, _TYPES[format])
-    return StreamingResponse(_each(site, lines(packed, format, wanted)), 200, headers, _TYPES[format])
+        return StreamingResponse(_iterate(server, _read_raw(packed_file)), 200, headers, _TYPES[format])
+    return StreamingResponse(_iterate(server, lines(packed_file, format, verdicts)), 200, headers, _TYPES[format])
 
 
-def _open(site: ServerState, principal: Principal, uuid: str, format: Format, info: RequestInfo) -> IO[bytes]:  # noqa: A002
+def _open(server: ServerState, principal: Principal, uuid: str, format: Format, info: RequestInfo) -> IO[bytes]:  # noqa: A002
     """The receipt, once the audit tells that somebody takes it."""
-    with site.catalog.read() as connection:
-        found = find_import(connection, principal, uuid)
-    packed = open_receipt(site.store, uuid)
+    with server.catalog.read() as connection:
+        import_record = find_import(connection, principal, uuid)
+    packed_file = open_receipt(server.store, uuid)
     try:
-        with site.catalog.write() as connection:
+        with server.catalog.write() as connection:
             record(
                 connection, principal, AuditAction.DOWNLOAD, "import", uuid,
-                project=found.project or "", request=info, details={"receipt": format},
+                project=import_record.project or "", request=info, details={"receipt": format},
             )  # fmt: skip
     except BaseException:
-        packed.close()
+        packed_file.close()
         raise
-    return packed
+    return packed_file
 
 
 def _takes_gzip(request: Request) -> bool:
     """Whether the receipt may go out as it lies, so that nothing is unpacked here."""
-    accepted = [one.partition(";") for one in request.headers.get("accept-encoding", "").lower().split(",")]
-    return any(name.strip() == "gzip" and "q=0" not in rest.replace(" ", "").split(";") for name, _, rest in accepted)
+    accepted = [part.partition(";") for part in request.headers.get("accept-encoding", "").lower().split(",")]
+    return any(
+        name.strip() == "gzip" and "q=0" not in parameters.replace(" ", "").split(";")
+        for name, _, parameters in accepted
+    )
 
 
-def _raw(packed: IO[bytes]) -> Iterator[bytes]:
-    with packed:
-        while piece := packed.read(256 * 1024):
+def _read_raw(packed_file: IO[bytes]) -> Iterator[bytes]:
+    with packed_file:
+        while piece := packed_file.read(256 * 1024):
             yield piece
 
 
-async def _each(site: ServerState, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+async def _iterate(server: ServerState, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
     """The pieces, each made in a thread."""
     try:
-        while (piece := await site.spool(next, pieces, None)) is not None:
+        while (piece := await server.spool(next, pieces, None)) is not None:
             if piece:
                 yield piece
     finally:

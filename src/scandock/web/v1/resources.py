@@ -17,9 +17,9 @@ router = APIRouter(prefix="/api/v1", tags=["resources"])
 
 @router.get("/resources", summary="The resources of a session, or of one scan", response_model=PageOf[Resource])
 async def list_all(
-    work: SignedContext, page: Sorted, session: Annotated[str, Query(max_length=64)], scan: Maybe = None
+    context: SignedContext, page: Sorted, session: Annotated[str, Query(max_length=64)], scan: Maybe = None
 ) -> Response:
     """Sorted by n, label, files or bytes; without `scan` those of all scans, and the session's own."""
-    return await work.page(
-        lambda c: session_contents.list_resources(c, work.context.principal, session, page, scan_id=scan)
+    return await context.page_response(
+        lambda c: session_contents.list_resources(c, context.service_context.principal, session, page, scan_id=scan)
     )

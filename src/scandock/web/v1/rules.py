@@ -10,8 +10,8 @@ from starlette.responses import Response
 
 from scandock.model.json_records import ListOf
 from scandock.services.rules import Rules, find_rules, list_rules, replace_rules
-from scandock.web.request_context import SignedContext, listed
-from scandock.web.v1.describing import tagged
+from scandock.web.request_context import SignedContext, list_response
+from scandock.web.v1.openapi_keywords import etag_keywords
 
 router = APIRouter(prefix="/api/v1/rules", tags=["rules"])
 
@@ -27,32 +27,34 @@ class RulesText(BaseModel):
 
 
 @router.get("", summary="The site's rules", response_model=ListOf[Rules])
-async def list_all(work: SignedContext) -> Response:
+async def list_all(context: SignedContext) -> Response:
     """Each kind's text, as it was set."""
-    return listed(await work.read(lambda c: list_rules(c, work.context.principal)))
+    return list_response(await context.read(lambda c: list_rules(c, context.service_context.principal)))
 
 
-@router.get("/{kind}", summary="The rules of one kind", response_model=Rules, **tagged())
-async def read(work: SignedContext, kind: str) -> Response:
+@router.get("/{kind}", summary="The rules of one kind", response_model=Rules, **etag_keywords())
+async def read(context: SignedContext, kind: str) -> Response:
     """`kind` is project, subject or session."""
-    return await work.item(lambda c: find_rules(c, work.context.principal, kind))
+    return await context.item_response(lambda c: find_rules(c, context.service_context.principal, kind))
 
 
-@router.put("/{kind}", summary="Set the rules of one kind", response_model=Rules, **tagged(reads=False, matches=True))
-async def put(work: SignedContext, kind: str, wanted: RulesText) -> Response:
+@router.put(
+    "/{kind}", summary="Set the rules of one kind", response_model=Rules, **etag_keywords(reads=False, matches=True)
+)
+async def put(context: SignedContext, kind: str, body: RulesText) -> Response:
     """They replace those that were, for imports that begin from now on; with If-Match only what you have read.
 
     400 `rules_unreadable` names the line that can't be read, and nothing is changed.
     """
-    return work.tagged(
-        await work.do(
+    return context.tagged_response(
+        await context.run(
             lambda: replace_rules(
-                work.site.catalog,
-                work.context.principal,
+                context.server.catalog,
+                context.service_context.principal,
                 kind,
-                wanted.text,
-                request=work.context.request,
-                if_match=work.if_match,
+                body.text,
+                request=context.service_context.request,
+                if_match=context.if_match,
             )
         )
     )

@@ -13,7 +13,7 @@ from scandock.services import session_contents
 from scandock.services.editing import edit_scan
 from scandock.services.records import Scan
 from scandock.web.request_context import SignedContext, Sorted
-from scandock.web.v1.describing import tagged
+from scandock.web.v1.openapi_keywords import etag_keywords
 
 router = APIRouter(prefix="/api/v1", tags=["scans"])
 
@@ -29,30 +29,40 @@ class ScanChanges(BaseModel):
 
 
 @router.get("/scans", summary="The scans of a session", response_model=PageOf[Scan])
-async def list_all(work: SignedContext, page: Sorted, session: Annotated[str, Query(max_length=64)]) -> Response:
+async def list_all(context: SignedContext, page: Sorted, session: Annotated[str, Query(max_length=64)]) -> Response:
     """Sorted by id (2, 4-MR1, 10, as people count), n (as they came), type, modality, files or bytes."""
-    return await work.page(lambda c: session_contents.list_scans(c, work.context.principal, session, page))
+    return await context.page_response(
+        lambda c: session_contents.list_scans(c, context.service_context.principal, session, page)
+    )
 
 
 @router.get("/sessions/{session}/scans", summary="The scans of a session", response_model=PageOf[Scan])
-async def list_of_session(work: SignedContext, page: Sorted, session: str) -> Response:
+async def list_of_session(context: SignedContext, page: Sorted, session: str) -> Response:
     """As `/scans?session=`."""
-    return await work.page(lambda c: session_contents.list_scans(c, work.context.principal, session, page))
+    return await context.page_response(
+        lambda c: session_contents.list_scans(c, context.service_context.principal, session, page)
+    )
 
 
-@router.get("/sessions/{session}/scans/{scan}", summary="One scan, with its resources", response_model=Scan, **tagged())
-async def read(work: SignedContext, session: str, scan: str) -> Response:
+@router.get(
+    "/sessions/{session}/scans/{scan}", summary="One scan, with its resources", response_model=Scan, **etag_keywords()
+)
+async def read(context: SignedContext, session: str, scan: str) -> Response:
     """A scan by its id within the session."""
-    return await work.item(lambda c: session_contents.find_scan(c, work.context.principal, session, scan))
+    return await context.item_response(
+        lambda c: session_contents.find_scan(c, context.service_context.principal, session, scan)
+    )
 
 
 @router.patch(
     "/sessions/{session}/scans/{scan}",
     summary="Say a scan's type, quality or note",
     response_model=Scan,
-    **tagged(reads=False, matches=True),
+    **etag_keywords(reads=False, matches=True),
 )
-async def change(work: SignedContext, session: str, scan: str, changes: ScanChanges) -> Response:
+async def change(context: SignedContext, session: str, scan: str, changes: ScanChanges) -> Response:
     """What is said stays when the session grows."""
     values = changes.model_dump(exclude_unset=True)
-    return work.tagged(await work.do(lambda: edit_scan(work.context, session, scan, values, work.if_match)))
+    return context.tagged_response(
+        await context.run(lambda: edit_scan(context.service_context, session, scan, values, context.if_match))
+    )

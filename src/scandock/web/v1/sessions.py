@@ -16,7 +16,7 @@ from scandock.services.prearchive import rebuild_session
 from scandock.services.records import Session
 from scandock.services.trash import delete_session
 from scandock.web.request_context import DryRun, Maybe, Search, SignedContext, Sorted, Text
-from scandock.web.v1.describing import conditions, tagged
+from scandock.web.v1.openapi_keywords import condition_keywords, etag_keywords
 
 router = APIRouter(prefix="/api/v1/sessions", tags=["sessions"])
 
@@ -34,7 +34,7 @@ class SessionChanges(BaseModel):
 
 @router.get("", summary="Archived sessions that you may see", response_model=PageOf[Session])
 async def list_all(
-    work: SignedContext,
+    context: SignedContext,
     page: Sorted,
     project: Maybe = None,
     subject: Maybe = None,
@@ -45,45 +45,49 @@ async def list_all(
     study_uid: Maybe = None,
 ) -> Response:
     """Sorted by label, modified, created, subject, files, bytes, scans or type."""
-    named = {"type": type, "study_uid": study_uid, "subject_id": subject_id}
-    equal = {name: value for name, value in named.items() if value is not None}
-    wanted = ListFilter(project=project, subject=subject, search=search, prefix=prefix, equal=equal)
-    return await work.page(lambda c: browsing.list_sessions(c, work.context.principal, wanted, page))
+    filter_values = {"type": type, "study_uid": study_uid, "subject_id": subject_id}
+    equal = {name: value for name, value in filter_values.items() if value is not None}
+    filters = ListFilter(project=project, subject=subject, search=search, prefix=prefix, equal=equal)
+    return await context.page_response(
+        lambda c: browsing.list_sessions(c, context.service_context.principal, filters, page)
+    )
 
 
-@router.get("/{session}", summary="One session", response_model=Session, **tagged())
-async def read(work: SignedContext, session: str) -> Response:
+@router.get("/{session}", summary="One session", response_model=Session, **etag_keywords())
+async def read(context: SignedContext, session: str) -> Response:
     """A session by its id."""
-    return await work.item(lambda c: browsing.find_session(c, work.context.principal, session))
+    return await context.item_response(lambda c: browsing.find_session(c, context.service_context.principal, session))
 
 
 @router.patch(
     "/{session}",
     summary="Give an archived session another label or subject, or activate it",
-    **conditions(matches=True),
+    **condition_keywords(matches=True),
 )
-async def change(work: SignedContext, session: str, changes: SessionChanges, dry_run: DryRun = False) -> Response:
+async def change(context: SignedContext, session: str, changes: SessionChanges, dry_run: DryRun = False) -> Response:
     """Its folder moves by one rename; says where it stood and stands."""
-    return await work.one(
+    return await context.run_verb(
         lambda: edit_session(
-            work.context,
+            context.service_context,
             session,
             label=changes.label,
             subject_label=changes.subject,
             quarantined=changes.quarantined,
-            if_match=work.if_match,
+            if_match=context.if_match,
             dry_run=dry_run,
         )
     )
 
 
 @router.delete("/{session}", summary="Move an archived session to the trash")
-async def delete(work: SignedContext, session: str, dry_run: DryRun = False) -> Response:
+async def delete(context: SignedContext, session: str, dry_run: DryRun = False) -> Response:
     """It can be brought back from there for a while."""
-    return await work.one(lambda: delete_session(work.context, session, place="archive", dry_run=dry_run))
+    return await context.run_verb(
+        lambda: delete_session(context.service_context, session, place="archive", dry_run=dry_run)
+    )
 
 
 @router.post("/{session}/rebuild", summary="Write a session's attributes anew")
-async def rebuilt(work: SignedContext, session: str, dry_run: DryRun = False) -> Response:
+async def rebuilt(context: SignedContext, session: str, dry_run: DryRun = False) -> Response:
     """From the facts that its objects gave; files and labels stay."""
-    return await work.one(lambda: rebuild_session(work.context, session, dry_run=dry_run))
+    return await context.run_verb(lambda: rebuild_session(context.service_context, session, dry_run=dry_run))

@@ -14,7 +14,7 @@ from scandock.services.browsing import ListFilter
 from scandock.services.editing import rename_subject
 from scandock.services.records import Subject
 from scandock.web.request_context import Maybe, SignedContext, Sorted, Text
-from scandock.web.v1.describing import tagged
+from scandock.web.v1.openapi_keywords import etag_keywords
 
 router = APIRouter(prefix="/api/v1/subjects", tags=["subjects"])
 
@@ -29,20 +29,26 @@ class SubjectChanges(BaseModel):
 
 @router.get("", summary="Subjects that you may see", response_model=PageOf[Subject])
 async def list_all(
-    work: SignedContext, page: Sorted, project: Maybe = None, search: Text = "", prefix: Text = ""
+    context: SignedContext, page: Sorted, project: Maybe = None, search: Text = "", prefix: Text = ""
 ) -> Response:
     """Sorted by label or created; `search` is a part of the label."""
-    wanted = ListFilter(project=project, search=search, prefix=prefix)
-    return await work.page(lambda c: browsing.list_subjects(c, work.context.principal, wanted, page))
+    filters = ListFilter(project=project, search=search, prefix=prefix)
+    return await context.page_response(
+        lambda c: browsing.list_subjects(c, context.service_context.principal, filters, page)
+    )
 
 
-@router.get("/{subject}", summary="One subject", response_model=Subject, **tagged())
-async def read(work: SignedContext, subject: str) -> Response:
+@router.get("/{subject}", summary="One subject", response_model=Subject, **etag_keywords())
+async def read(context: SignedContext, subject: str) -> Response:
     """A subject by its id, with the sums of its sessions."""
-    return await work.item(lambda c: browsing.find_subject(c, work.context.principal, subject))
+    return await context.item_response(lambda c: browsing.find_subject(c, context.service_context.principal, subject))
 
 
-@router.patch("/{subject}", summary="Rename a subject", response_model=Subject, **tagged(reads=False, matches=True))
-async def change(work: SignedContext, subject: str, changes: SubjectChanges) -> Response:
+@router.patch(
+    "/{subject}", summary="Rename a subject", response_model=Subject, **etag_keywords(reads=False, matches=True)
+)
+async def change(context: SignedContext, subject: str, changes: SubjectChanges) -> Response:
     """Its sessions get other URIs; no file moves."""
-    return work.tagged(await work.do(lambda: rename_subject(work.context, subject, changes.label, work.if_match)))
+    return context.tagged_response(
+        await context.run(lambda: rename_subject(context.service_context, subject, changes.label, context.if_match))
+    )

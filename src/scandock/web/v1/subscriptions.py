@@ -18,8 +18,8 @@ from scandock.services.subscriptions import (
     unsubscribe,
 )
 from scandock.web import urls
-from scandock.web.request_context import Maybe, SignedContext, answer, listed
-from scandock.web.v1.describing import located
+from scandock.web.request_context import Maybe, SignedContext, list_response, record_response
+from scandock.web.v1.openapi_keywords import location_keywords
 
 router = APIRouter(prefix="/api/v1/subscriptions", tags=["subscriptions"])
 
@@ -38,38 +38,38 @@ class Subscribed(BaseModel):
 
 
 @router.get("", summary="Your subscriptions, or a project's", response_model=ListOf[Subscription])
-async def list_all(work: SignedContext, project: Maybe = None) -> Response:
+async def list_all(context: SignedContext, project: Maybe = None) -> Response:
     """With how many deliveries wait and have failed."""
-    return listed(await work.read(lambda c: list_subscriptions(c, work.context, project)))
+    return list_response(await context.read(lambda c: list_subscriptions(c, context.service_context, project)))
 
 
-@router.post("", summary="Be told of outcomes", response_model=Subscription, **located())
-async def create(work: SignedContext, wanted: Subscribed) -> Response:
+@router.post("", summary="Be told of outcomes", response_model=Subscription, **location_keywords())
+async def create(context: SignedContext, body: Subscribed) -> Response:
     """Of your own imports, or of those of a project that you own; a webhook's secret is told here alone."""
-    made = await work.do(
+    subscription = await context.run(
         lambda: subscribe(
-            work.context,
-            kind=wanted.kind,
-            target=wanted.target,
-            states=wanted.states,
-            project_name=wanted.project,
+            context.service_context,
+            kind=body.kind,
+            target=body.target,
+            states=body.states,
+            project_name=body.project,
         )
     )
-    where = urls.root_of(work.request.scope) + urls.api_subscription(made.id)
-    return answer(made, 201, {"Location": where})
+    location = urls.root_of(context.request.scope) + urls.api_subscription(subscription.id)
+    return record_response(subscription, 201, {"Location": location})
 
 
 @router.delete("/{subscription}", status_code=204, summary="Be told no more")
-async def delete(work: SignedContext, subscription: str) -> Response:
+async def delete(context: SignedContext, subscription: str) -> Response:
     """What waits to be sent is not."""
-    await work.do(lambda: unsubscribe(work.context, subscription))
+    await context.run(lambda: unsubscribe(context.service_context, subscription))
     return Response(status_code=204)
 
 
 @router.get("/{subscription}/deliveries", summary="What was sent, waits or failed", response_model=ListOf[Delivery])
 async def deliveries(
-    work: SignedContext, subscription: str, limit: Annotated[int, Query(ge=1, le=500)] = 50
+    context: SignedContext, subscription: str, limit: Annotated[int, Query(ge=1, le=500)] = 50
 ) -> Response:
     """The newest first."""
-    found = await work.read(lambda c: list_deliveries(c, work.context, subscription, limit))
-    return listed(found)
+    delivery_records = await context.read(lambda c: list_deliveries(c, context.service_context, subscription, limit))
+    return list_response(delivery_records)

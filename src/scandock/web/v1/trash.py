@@ -25,15 +25,17 @@ class Restored(BaseModel):
 
 
 @router.get("", summary="Deleted sessions", response_model=PageOf[Trashed])
-async def list_all(work: SignedContext, page: Sorted, project: Maybe = None) -> Response:
+async def list_all(context: SignedContext, page: Sorted, project: Maybe = None) -> Response:
     """Of the projects that you own; sorted by deleted."""
-    return await work.page(lambda c: list_trash(c, work.context, page, project_name=project))
+    return await context.page_response(lambda c: list_trash(c, context.service_context, page, project_name=project))
 
 
 @router.post("/{session}/restore", summary="Bring a session back")
 async def restore_one(
-    work: SignedContext, session: str, wanted: Restored | None = None, dry_run: DryRun = False
+    context: SignedContext, session: str, body: Restored | None = None, dry_run: DryRun = False
 ) -> Response:
     """To where it stood, or under another label."""
-    label = wanted.label if wanted is not None else None
-    return await work.one(lambda: restore_session(work.context, session, label=label, dry_run=dry_run))
+    label = body.label if body is not None else None
+    return await context.run_verb(
+        lambda: restore_session(context.service_context, session, label=label, dry_run=dry_run)
+    )

@@ -25,16 +25,16 @@ from scandock.rules.assessor_documents import (
 from scandock.services.assessors import Assessor, list_assessors
 from scandock.services.xnat_lookup import AnySession, Experiment
 from scandock.web.request_context import RequestContext
-from scandock.web.xnat.answers import XNAT, XSI, Item, started
-from scandock.web.xnat.bodies import form_in
-from scandock.web.xnat.documents import body_of_document
-from scandock.web.xnat.import_parameters import true
-from scandock.web.xnat.services.xml_reading import read_xml
+from scandock.web.xnat.bodies import read_form
+from scandock.web.xnat.documents import read_document_body
+from scandock.web.xnat.import_parameters import is_true
+from scandock.web.xnat.responses import XNAT, XSI, Item, format_timestamp
+from scandock.web.xnat.services.xml_parsing import parse_xml
 
 _PREFIXES: Final = {uri: prefix for prefix, uri in NAMESPACES.items()}
-_PASSED_OVER: Final = frozenset({"imageSession_ID", "sharing", "resources", "in", "out", "experiments"})
+_SKIPPED_ELEMENTS: Final = frozenset({"imageSession_ID", "sharing", "resources", "in", "out", "experiments"})
 """What the address says, what has no place here, and files: an address of files on a disk is never followed."""
-_OF_ADDRESS: Final = frozenset({"ID", "project", "label"})
+_ADDRESS_FIELDS: Final = frozenset({"ID", "project", "label"})
 _PREFIX: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,30}")
 _QUALIFIED: Final = re.compile(r"\{(?P<uri>[^{}]*)\}(?P<local>.+)")
 for _prefix, _uri in NAMESPACES.items():
@@ -44,150 +44,160 @@ for _prefix, _uri in NAMESPACES.items():
 # -- read --------------------------------------------------------------------------------------------------------------
 
 
-class _Names:
+class _PrefixedNames:
     """Names of a document with prefixes that stand for one namespace each."""
 
     def __init__(self) -> None:
         self.namespaces: dict[str, str] = {}
         self._prefixes = dict(_PREFIXES)
 
-    def short(self, name: str, usual: str) -> str:
-        """`prefix:name` of `{namespace}name`; `usual` is the prefix of a name without a namespace."""
-        found = _QUALIFIED.fullmatch(name)
-        if found is None:
-            return f"{usual}:{name}" if usual else name
-        uri = found["uri"]
+    def add_prefix(self, name: str, default_prefix: str) -> str:
+        """`prefix:name` of `{namespace}name`; `default_prefix` is the prefix of a name without a namespace."""
+        match = _QUALIFIED.fullmatch(name)
+        if match is None:
+            return f"{default_prefix}:{name}" if default_prefix else name
+        uri = match["uri"]
         if uri not in self._prefixes:
             self._prefixes[uri] = self._new_prefix(uri)
-        return f"{self._prefixes[uri]}:{found['local']}"
+        return f"{self._prefixes[uri]}:{match['local']}"
 
     def _new_prefix(self, uri: str) -> str:
-        last = re.split(r"[/:#]", uri.rstrip("/#"))[-1]
-        first = last if _PREFIX.fullmatch(last) and not last.lower().startswith("xml") else "n"
-        taken = {*NAMESPACES, *self.namespaces}
-        made = next(one for n in range(len(taken) + 1) if (one := first if not n else f"{first}{n}") not in taken)
-        self.namespaces[made] = uri
-        return made
+        last_piece = re.split(r"[/:#]", uri.rstrip("/#"))[-1]
+        base = last_piece if _PREFIX.fullmatch(last_piece) and not last_piece.lower().startswith("xml") else "n"
+        used_prefixes = {*NAMESPACES, *self.namespaces}
+        prefix = next(
+            candidate
+            for n in range(len(used_prefixes) + 1)
+            if (candidate := base if not n else f"{base}{n}") not in used_prefixes
+        )
+        self.namespaces[prefix] = uri
+        return prefix
 
 
-async def said_in_assessor(work: RequestContext) -> SaidOfAssessor:
+async def read_assessor_request(context: RequestContext) -> SaidOfAssessor:
     """What a request says of an assessor: by a document or a form in its body, and by its query. Usage."""
-    asked = work.request.query_params
-    body = await body_of_document(work)
+    query = context.request.query_params
+    body = await read_document_body(context)
     if body is None:
-        return said_of_assessor([*await form_in(work.request), *asked.multi_items()])
-    document = await work.do(lambda: read_assessor(body))
-    return said_of_assessor(asked.multi_items(), document, whole=true(asked.get("allowDataDeletion")))
+        return said_of_assessor([*await read_form(context.request), *query.multi_items()])
+    document = await context.run(lambda: parse_assessor(body))
+    return said_of_assessor(query.multi_items(), document, whole=is_true(query.get("allowDataDeletion")))
 
 
-def read_assessor(body: bytes) -> AssessorDocument:
+def parse_assessor(body: bytes) -> AssessorDocument:
     """The document in a body. Usage `request_invalid`."""
-    root = read_xml(body, "The document", "Send what GET ?format=xml of an assessor answers.", named=str)
-    names = _Names()
-    made = _read(root, names, usual="xnat")
-    made.attributes = {name: text for name, text in made.attributes.items() if name not in _OF_ADDRESS}
-    made.children = [one for one in made.children if one.local not in _PASSED_OVER]
-    return AssessorDocument(made, names.namespaces)
+    root = parse_xml(body, "The document", "Send what GET ?format=xml of an assessor answers.", element_name=str)
+    names = _PrefixedNames()
+    element = _parse_element(root, names, default_prefix="xnat")
+    element.attributes = {name: text for name, text in element.attributes.items() if name not in _ADDRESS_FIELDS}
+    element.children = [child for child in element.children if child.local not in _SKIPPED_ELEMENTS]
+    return AssessorDocument(element, names.namespaces)
 
 
-def _read(element: ET.Element, names: _Names, usual: str) -> Element:
+def _parse_element(element: ET.Element, names: _PrefixedNames, default_prefix: str) -> Element:
     attributes = {
         short: text.strip()
         for name, text in element.attrib.items()
-        for short in [names.short(name, "")]
+        for short in [names.add_prefix(name, "")]
         if text.strip() and (":" not in short or short == XSI_TYPE)
     }
-    children = [_read(one, names, usual) for one in element]
-    return Element(names.short(element.tag, usual), attributes, (element.text or "").strip(), children)
+    children = [_parse_element(child, names, default_prefix) for child in element]
+    return Element(names.add_prefix(element.tag, default_prefix), attributes, (element.text or "").strip(), children)
 
 
 # -- shown -------------------------------------------------------------------------------------------------------------
 
 
-def assessor_item(found: Assessor) -> Item:
+def make_assessor_item(assessor: Assessor) -> Item:
     """An assessor with all that is said of it, as far as that was asked for."""
-    document = AssessorDocument.from_json(found.document) if found.document else new_document(found.xsi_type)
-    head = {"ID": found.id, "project": found.session.standing.project, "label": found.label}
-    fields, children = _parts(document.root.children)
+    document = AssessorDocument.from_json(assessor.document) if assessor.document else new_document(assessor.xsi_type)
+    address_fields = {"ID": assessor.id, "project": assessor.session.record.project, "label": assessor.label}
+    fields, children = _split_elements(document.root.children)
     attributes = {name: text for name, text in document.root.attributes.items() if ":" not in name}
-    told = type_of_root(document.root)
+    document_type = type_of_root(document.root)
 
     def write(element: ET.Element) -> None:
-        if told != found.xsi_type:  # so that the document can be sent back as it is
-            element.set(f"{{{XSI}}}type", found.xsi_type)
-        _write(element, document, {**attributes, **head}, found.session.id)
+        if document_type != assessor.xsi_type:  # so that the document can be sent back as it is
+            element.set(f"{{{XSI}}}type", assessor.xsi_type)
+        _write_assessor(element, document, {**attributes, **address_fields}, assessor.session.id)
 
     return Item(
-        found.xsi_type,
-        {**attributes, **head, "imageSession_ID": found.session.id, **fields},
+        assessor.xsi_type,
+        {**attributes, **address_fields, "imageSession_ID": assessor.session.id, **fields},
         children,
-        started(found.created),
-        root=_qualified(document.root.name, document.namespaces),
+        format_timestamp(assessor.created),
+        root=_to_namespaced(document.root.name, document.namespaces),
         write=write,
     )
 
 
-def assessor_items(connection: Connection, found: Iterable[AnySession]) -> Mapping[int, list[Item]]:
+def find_assessor_items(connection: Connection, sessions: Iterable[AnySession]) -> Mapping[int, list[Item]]:
     """The assessors of sessions as parts of a document, by the numbers of the sessions' rows."""
-    archived = [one for one in found if isinstance(one, Experiment)]
-    every = list_assessors(connection, archived, most_bytes=SHOWN_ASSESSORS_BYTES)
-    return {number: [assessor_item(one) for one in of_one] for number, of_one in every.items()}
+    experiments = [entry for entry in sessions if isinstance(entry, Experiment)]
+    assessors_by_session = list_assessors(connection, experiments, most_bytes=SHOWN_ASSESSORS_BYTES)
+    return {
+        number: [make_assessor_item(entry) for entry in assessors] for number, assessors in assessors_by_session.items()
+    }
 
 
-def _parts(elements: Iterable[Element], above: str = "") -> tuple[dict[str, str], list[tuple[str, list[Item]]]]:
+def _split_elements(
+    elements: Iterable[Element], above: str = ""
+) -> tuple[dict[str, str], list[tuple[str, list[Item]]]]:
     """Fields by their paths, and what is there several times, or has a type of its own, as items of their own."""
     fields: dict[str, str] = {}
     children: list[tuple[str, list[Item]]] = []
     by_name: dict[str, list[Element]] = {}
-    for one in elements:
-        by_name.setdefault(one.local, []).append(one)
-    for local, every in by_name.items():
+    for element in elements:
+        by_name.setdefault(element.local, []).append(element)
+    for local, same_name in by_name.items():
         path = f"{above}{local}"
-        if len(every) > 1 or XSI_TYPE in every[0].attributes:
-            children.append((path, [_part(one) for one in every]))
+        if len(same_name) > 1 or XSI_TYPE in same_name[0].attributes:
+            children.append((path, [_make_item(element) for element in same_name]))
             continue
-        (one,) = every
-        if one.text:
-            fields[path] = one.text
-        fields |= {f"{path}/{name}": text for name, text in one.attributes.items()}
-        below, more = _parts(one.children, f"{path}/")
-        fields |= below
-        children += more
+        (element,) = same_name
+        if element.text:
+            fields[path] = element.text
+        fields |= {f"{path}/{name}": text for name, text in element.attributes.items()}
+        below_fields, below_children = _split_elements(element.children, f"{path}/")
+        fields |= below_fields
+        children += below_children
     return fields, children
 
 
-def _part(one: Element) -> Item:
-    fields, children = _parts(one.children)
-    own = {name: text for name, text in one.attributes.items() if name != XSI_TYPE}
-    if one.text:
-        own[one.local] = one.text
-    return Item(one.attributes.get(XSI_TYPE, one.name), {**own, **fields}, children)
+def _make_item(element: Element) -> Item:
+    fields, children = _split_elements(element.children)
+    attributes = {name: text for name, text in element.attributes.items() if name != XSI_TYPE}
+    if element.text:
+        attributes[element.local] = element.text
+    return Item(element.attributes.get(XSI_TYPE, element.name), {**attributes, **fields}, children)
 
 
 # -- written -----------------------------------------------------------------------------------------------------------
 
 
-def _qualified(name: str, namespaces: Mapping[str, str]) -> str:
+def _to_namespaced(name: str, namespaces: Mapping[str, str]) -> str:
     prefix, _, local = name.rpartition(":")
     return f"{{{namespace_of(prefix, namespaces)}}}{local}" if prefix else local
 
 
-def _write(element: ET.Element, document: AssessorDocument, attributes: Mapping[str, str], session_id: str) -> None:
+def _write_assessor(
+    element: ET.Element, document: AssessorDocument, attributes: Mapping[str, str], session_id: str
+) -> None:
     """Fill the element of an assessor, whether it is a document's root or in its session's."""
     for name, text in attributes.items():
         element.set(name, text.translate(NOT_IN_XML))
-    first, others = document.parts
-    for one in first:
-        _write_element(element, one, document.namespaces)
+    first_children, other_children = document.parts
+    for child in first_children:
+        _write_element(element, child, document.namespaces)
     ET.SubElement(element, f"{{{XNAT}}}imageSession_ID").text = session_id
-    for one in others:
-        _write_element(element, one, document.namespaces)
+    for child in other_children:
+        _write_element(element, child, document.namespaces)
 
 
-def _write_element(above: ET.Element, one: Element, namespaces: Mapping[str, str]) -> None:
-    made = ET.SubElement(above, _qualified(one.name, namespaces))
-    for name, text in one.attributes.items():
-        made.set(f"{{{XSI}}}type" if name == XSI_TYPE else name, text.translate(NOT_IN_XML))
-    made.text = one.text.translate(NOT_IN_XML) or None
-    for child in one.children:
-        _write_element(made, child, namespaces)
+def _write_element(above: ET.Element, child_element: Element, namespaces: Mapping[str, str]) -> None:
+    target = ET.SubElement(above, _to_namespaced(child_element.name, namespaces))
+    for name, text in child_element.attributes.items():
+        target.set(f"{{{XSI}}}type" if name == XSI_TYPE else name, text.translate(NOT_IN_XML))
+    target.text = child_element.text.translate(NOT_IN_XML) or None
+    for child in child_element.children:
+        _write_element(target, child, namespaces)

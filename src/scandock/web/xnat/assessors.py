@@ -14,112 +14,118 @@ from scandock.services.assessors import Assessor, delete_assessor, find_assessor
 from scandock.services.file_errors import FileUnknown
 from scandock.services.xnat_lookup import Experiment
 from scandock.web.request_context import RequestContext
-from scandock.web.xnat.answers import filters_of, item, listing
-from scandock.web.xnat.assessor_items import assessor_item, said_in_assessor
-from scandock.web.xnat.making import answer, nameless, posted
-from scandock.web.xnat.page_redirects import is_for_a_page, page_of_session, to_page
-from scandock.web.xnat.places import EXPERIMENTS, experiment_of
-from scandock.web.xnat.routing import Asking, Known, router
+from scandock.web.xnat.address_lookup import EXPERIMENTS, lookup_experiment
+from scandock.web.xnat.assessor_items import make_assessor_item, read_assessor_request
+from scandock.web.xnat.creation import created_response, id_response, name_missing_error
+from scandock.web.xnat.page_redirects import make_session_path, redirect_to_page, wants_page
+from scandock.web.xnat.responses import item_response, list_response, read_filters
+from scandock.web.xnat.routing import PublicContext, SignedInContext, make_router
 from scandock.web.xnat.services.assessors import LISTING, list_assessors
 from scandock.web.xnat.services.columns import Rows
 
-routes = router()
+routes = make_router()
 
 
-def assessor_of(connection: Connection, work: RequestContext, action: Action = Action.SESSION_READ) -> Assessor:
+def lookup_assessor(connection: Connection, context: RequestContext, action: Action = Action.SESSION_READ) -> Assessor:
     """The assessor that an address names by its session. Denied."""
-    found = experiment_of(connection, work, action)
-    return find_assessor(connection, work.context.principal, work.request.path_params["assessor"], found)
+    experiment = lookup_experiment(connection, context, action)
+    return find_assessor(
+        connection, context.service_context.principal, context.request.path_params["assessor"], experiment
+    )
 
 
-def session_in(found: Experiment | Assessor) -> Experiment:
+def get_session(session_or_assessor: Experiment | Assessor) -> Experiment:
     """A session, or that of an assessor."""
-    return found.session if isinstance(found, Assessor) else found
+    return session_or_assessor.session if isinstance(session_or_assessor, Assessor) else session_or_assessor
 
 
-def filters_of_assessors(request: Request) -> list[tuple[str, str]]:
+def read_assessor_filters(request: Request) -> list[tuple[str, str]]:
     """What a query says of columns: paths, and names that are columns' own; any other may be a word of another kind."""
-    return [(name, said) for name, said in filters_of(request) if "/" in name or name.lower() in LISTING.columns]
+    return [(name, value) for name, value in read_filters(request) if "/" in name or name.lower() in LISTING.columns]
 
 
-async def assessors(request: Request, work: Asking) -> Response:
-    asked = request.query_params
+async def assessors(request: Request, context: PublicContext) -> Response:
+    query = request.query_params
 
     def ask(connection: Connection) -> Rows:
-        found = experiment_of(connection, work)
+        experiment = lookup_experiment(connection, context)
         return list_assessors(
             connection,
-            work.context.principal,
-            asked.get("columns"),
-            filters_of_assessors(request),
-            of_session=found.standing.id,
-            types=asked.get("xsiType", ""),
+            context.service_context.principal,
+            query.get("columns"),
+            read_assessor_filters(request),
+            of_session=experiment.record.id,
+            types=query.get("xsiType", ""),
         )
 
-    return listing(request, await work.read(ask), title="Assessors")
+    return list_response(request, await context.read(ask), title="Assessors")
 
 
-async def assessor(request: Request, work: Asking) -> Response:
+async def assessor(request: Request, context: PublicContext) -> Response:
     """One assessor; with `format=html` the page of its session."""
-    if is_for_a_page(request):
-        return await to_page(work, lambda c: page_of_session(assessor_of(c, work).session))
-    return item(request, assessor_item(await work.read(lambda c: assessor_of(c, work))))
+    if wants_page(request):
+        return await redirect_to_page(context, lambda c: make_session_path(lookup_assessor(c, context).session))
+    return item_response(request, make_assessor_item(await context.read(lambda c: lookup_assessor(c, context))))
 
 
-async def put(request: Request, work: Known) -> Response:
+async def put(request: Request, context: SignedInContext) -> Response:
     """Made where missing, else changed, by a document or what the query says."""
-    found = await work.read(lambda c: experiment_of(c, work, Action.SESSION_EDIT))
-    said = await said_in_assessor(work)
-    id_, new = await work.do(lambda: put_assessor(work.context, found, request.path_params["assessor"], said))
-    return answer(id_, new=new)
+    experiment = await context.read(lambda c: lookup_experiment(c, context, Action.SESSION_EDIT))
+    assessor_request = await read_assessor_request(context)
+    id_, new = await context.run(
+        lambda: put_assessor(context.service_context, experiment, request.path_params["assessor"], assessor_request)
+    )
+    return id_response(id_, new=new)
 
 
-async def post(request: Request, work: Known) -> Response:
+async def post(request: Request, context: SignedInContext) -> Response:
     """A new one of what a document, or the query, says."""
-    found = await work.read(lambda c: experiment_of(c, work, Action.SESSION_EDIT))
-    said = await said_in_assessor(work)
-    if not said.label:
-        raise nameless("assessor", "label")
-    id_, _ = await work.do(lambda: put_assessor(work.context, found, said.label, said, new=True))
-    return posted(request, id_)
+    experiment = await context.read(lambda c: lookup_experiment(c, context, Action.SESSION_EDIT))
+    assessor_request = await read_assessor_request(context)
+    if not assessor_request.label:
+        raise name_missing_error("assessor", "label")
+    id_, _ = await context.run(
+        lambda: put_assessor(context.service_context, experiment, assessor_request.label, assessor_request, new=True)
+    )
+    return created_response(request, id_)
 
 
-async def delete(work: Known) -> Response:
-    found = await work.read(lambda c: assessor_of(c, work, Action.SESSION_DELETE))
-    await work.do(lambda: delete_assessor(work.context, found))
+async def delete(context: SignedInContext) -> Response:
+    existing = await context.read(lambda c: lookup_assessor(c, context, Action.SESSION_DELETE))
+    await context.run(lambda: delete_assessor(context.service_context, existing))
     return PlainTextResponse("")
 
 
 # -- files, which assessors don't have ---------------------------------------------------------------------------------
 
 
-class _Files(PathConvertor):
+class _DerivedPathConvertor(PathConvertor):
     """`{part:derived}` takes what an assessor has of files elsewhere, its own and those that it was made from."""
 
     regex = r"(?:(?:in|out)/)?(?:resources|files)(?:/(?s:.*))?"
 
 
-register_url_convertor("derived", _Files())
+register_url_convertor("derived", _DerivedPathConvertor())
 
 
-async def no_files(request: Request, work: Asking, part: str) -> Response:
+async def no_files(request: Request, context: PublicContext, part: str) -> Response:
     """The files of an assessor, and its resources: none. Usage `file_unknown` for one of them."""
-    await work.read(lambda c: assessor_of(c, work))
+    await context.read(lambda c: lookup_assessor(c, context))
     if part.rstrip("/").rpartition("/")[2] not in ("resources", "files"):
         raise FileUnknown("An assessor has no files here.", "Its session has: .../resources, .../scans.")
-    return listing(request, Rows(["ID", "label", "URI"], []))
+    return list_response(request, Rows(["ID", "label", "URI"], []))
 
 
-async def keep_no_files(work: Known) -> Response:
+async def refuse_files(context: SignedInContext) -> Response:
     """Usage `request_invalid`: whatever is sent for an assessor to keep beside its document."""
-    found = await work.read(lambda c: assessor_of(c, work, Action.SESSION_EDIT))
-    address = uris.resource(found.session.uri, None, "{name}")
+    existing = await context.read(lambda c: lookup_assessor(c, context, Action.SESSION_EDIT))
+    address = uris.resource(existing.session.uri, None, "{name}")
     raise RequestInvalid("An assessor keeps no files here.", f"Put them into its session: {address}/files.")
 
 
-async def delete_no_files(work: Known) -> Response:
+async def delete_no_files(context: SignedInContext) -> Response:
     """Usage `file_unknown`: there is none."""
-    await work.read(lambda c: assessor_of(c, work, Action.SESSION_DELETE))
+    await context.read(lambda c: lookup_assessor(c, context, Action.SESSION_DELETE))
     raise FileUnknown("An assessor has no files here.", "Its session has: .../resources, .../scans.")
 
 
@@ -132,5 +138,5 @@ for _where in EXPERIMENTS:
     _part = f"{_where}/assessors/{{assessor}}/{{part:derived}}"
     routes.get(_part)(no_files)
     for _method in ("PUT", "POST"):
-        routes.add_api_route(_part, keep_no_files, methods=[_method])
+        routes.add_api_route(_part, refuse_files, methods=[_method])
     routes.delete(_part)(delete_no_files)

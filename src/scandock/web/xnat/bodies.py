@@ -16,10 +16,10 @@ from scandock.model.request_errors import RequestInvalid
 from scandock.services import upload_errors
 from scandock.web.deps import ServerState
 from scandock.web.receiving.limits import MAX_FIELDS, too_many_fields
-from scandock.web.receiving.multipart import FormReader, boundary_of
-from scandock.web.receiving.stream import whole_body
-from scandock.web.receiving.upload_fields import FieldWords
-from scandock.web.xnat.import_parameters import by_name
+from scandock.web.receiving.multipart import FormReader, parse_boundary
+from scandock.web.receiving.stream import read_body
+from scandock.web.receiving.upload_fields import FieldDialect
+from scandock.web.xnat.import_parameters import read_values
 
 URLENCODED: Final = "application/x-www-form-urlencoded"
 MULTIPART: Final = "multipart/form-data"
@@ -30,11 +30,11 @@ _FIELDS_BYTES: Final = 65_536
 _FORM_BYTES: Final = frozenset(range(0x21, 0x7F))
 
 
-def media_type_of(request: Request) -> str:
+def read_media_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def pairs_of(body: bytes) -> list[tuple[str, str]]:
+def parse_form(body: bytes) -> list[tuple[str, str]]:
     """The names and values of an urlencoded form. Usage `request_invalid` for too many."""
     try:
         return parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=MAX_FIELDS)
@@ -42,9 +42,9 @@ def pairs_of(body: bytes) -> list[tuple[str, str]]:
         raise too_many_fields() from None
 
 
-async def form_in(request: Request) -> list[tuple[str, str]]:
+async def read_form(request: Request) -> list[tuple[str, str]]:
     """What a form in the body says; nothing where there is none."""
-    if media_type_of(request) == URLENCODED:
+    if read_media_type(request) == URLENCODED:
         body = b""
         async for piece in request.stream():
             body += piece
@@ -53,7 +53,7 @@ async def form_in(request: Request) -> list[tuple[str, str]]:
                     f"The form has more than {_FIELDS_BYTES:,} bytes.",
                     "Say less at once, or send a document.",
                 )
-        return pairs_of(body)
+        return parse_form(body)
     return []
 
 
@@ -62,13 +62,13 @@ def has_body(request: Request) -> bool:
     return request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
 
 
-async def form_or_file(request: Request, idle: float) -> tuple[dict[str, str] | None, Request]:
+async def read_form_or_file(request: Request, idle: float) -> tuple[dict[str, str] | None, Request]:
     """The names of an urlencoded form; or None, and the request as it was, where it is a file after all.
 
     curl says `application/x-www-form-urlencoded` of every `--data-binary` that is not told what it sends. Raises
     ClientDisconnect, and FormStalled after `idle` seconds without a byte.
     """
-    heard: list[Message] = []
+    messages: list[Message] = []
     body = b""
     while len(body) <= MAX_FORM:
         try:
@@ -77,43 +77,43 @@ async def form_or_file(request: Request, idle: float) -> tuple[dict[str, str] | 
             raise upload_errors.FormStalled(idle) from None
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
-        heard.append(message)
+        messages.append(message)
         body += message.get("body", b"")
         ended = not message.get("more_body", False)
-        if not ended and _may_be_form(body):
+        if not ended and _can_be_form(body):
             continue
-        if ended and _may_be_form(body):
-            return by_name(pairs_of(body), "form"), request
+        if ended and _can_be_form(body):
+            return read_values(parse_form(body), "form"), request
         break
 
     async def again() -> Message:
-        return heard.pop(0) if heard else await request.receive()
+        return messages.pop(0) if messages else await request.receive()
 
     return None, Request(request.scope, again)
 
 
-def _may_be_form(body: bytes) -> bool:
+def _can_be_form(body: bytes) -> bool:
     """Whether bytes are names and values: printable ASCII, as a browser writes them."""
     return len(body) <= MAX_FORM and _FORM_BYTES.issuperset(body) and (not body or b"=" in body)
 
 
-async def file_of(site: ServerState, request: Request) -> AsyncGenerator[bytes, None]:
+async def stream_file(server: ServerState, request: Request) -> AsyncGenerator[bytes, None]:
     """The bytes of the one file that a request brings, as its body or in a form; its fields are passed over.
 
     Usage for a form without a file, or with more than one.
     """
-    async with aclosing(whole_body(site, request)) as body:
-        if media_type_of(request) != MULTIPART:
+    async with aclosing(read_body(server, request)) as body:
+        if read_media_type(request) != MULTIPART:
             async for data in body:
                 yield data
             return
-        reader, found = FormReader(boundary_of(request), speech=FieldWords(named=by_name)), False
+        reader, has_file = FormReader(parse_boundary(request), dialect=FieldDialect(parse=read_values)), False
         async for piece in body:
             for kind, value in reader.push(piece):
-                found = found or kind == "archive"
+                has_file = has_file or kind == "archive"
                 if kind == "bytes" and isinstance(value, bytes):
                     yield value
         if not reader.ended:
             raise upload_errors.FileFormCut
-        if not found:
+        if not has_file:
             raise upload_errors.FilePartMissing

@@ -19,19 +19,19 @@ from scandock.services.logs import bind_upload
 from scandock.services.receiving import UploadOffer
 from scandock.web import urls
 from scandock.web.bodies import receives_upload
-from scandock.web.receiving.raw import length_of
-from scandock.web.receiving.upload_fields import filename_of
-from scandock.web.receiving.whole_bodies import Keeping
+from scandock.web.receiving.raw import content_length
+from scandock.web.receiving.upload_body import UploadBody
+from scandock.web.receiving.upload_fields import clean_filename
 from scandock.web.request_context import RequestContext
-from scandock.web.security import info_of
-from scandock.web.xnat.answers import listing
-from scandock.web.xnat.bodies import MULTIPART, file_of, has_body, media_type_of
-from scandock.web.xnat.import_parameters import true
-from scandock.web.xnat.routing import Known, router, said
+from scandock.web.security import request_info
+from scandock.web.xnat.bodies import MULTIPART, has_body, read_media_type, stream_file
+from scandock.web.xnat.import_parameters import is_true
+from scandock.web.xnat.responses import list_response
+from scandock.web.xnat.routing import SignedInContext, make_router, text_response
 from scandock.web.xnat.services import user_cache
 from scandock.web.xnat.services.columns import Rows
 
-routes = router()
+routes = make_router()
 IN_BODY: Final = (
     "In-body File posts must include the file directly as the body of the message"
     " (not as part of multi-part form data)."
@@ -41,14 +41,14 @@ IN_BODY: Final = (
 @routes.put(f"{urls.CACHE}/{{resource}}/files/{{name:whole}}")
 @routes.post(f"{urls.CACHE}/{{resource}}/files/{{name:whole}}")
 @receives_upload
-async def put(request: Request, work: Known, resource: str, name: str) -> Response:
+async def put(request: Request, context: SignedInContext, resource: str, name: str) -> Response:
     """A file, as the body or in a form; 200 once its bytes are kept for good. One of the same name goes then."""
-    site, principal = work.site, work.context.principal
+    server, principal = context.server, context.service_context.principal
     rights.check_scope(principal, Action.UPLOAD)
-    multipart = media_type_of(request) == MULTIPART
-    if multipart and true(request.query_params.get("inbody")):
-        return said(406, IN_BODY)
-    if true(request.query_params.get("extract")):
+    multipart = read_media_type(request) == MULTIPART
+    if multipart and is_true(request.query_params.get("inbody")):
+        return text_response(406, IN_BODY)
+    if is_true(request.query_params.get("extract")):
         raise RequestInvalid(
             "extract=true is not possible in the cache: nothing is unpacked before its import.",
             "Send it without; an import takes archives, also those within archives.",
@@ -59,77 +59,87 @@ async def put(request: Request, work: Known, resource: str, name: str) -> Respon
     offer = UploadOffer(
         account_id=principal.account_id,
         door="multipart" if multipart else "raw",
-        filename=filename_of(name),
+        filename=clean_filename(name),
         request=ImportRequest(),
-        size=length_of(request),
+        size=content_length(request),
     )
-    incoming_upload = await site.run(user_cache.begin, site.receiving, offer, resource, name)
+    incoming_upload = await server.run(user_cache.begin_file, server.receiving, offer, resource, name)
     bind_upload(incoming_upload.uuid)
-    async with Keeping(site, request, principal, incoming_upload) as keeping:
-        async with aclosing(file_of(site, request)) as bytes_:
+    async with UploadBody(server, request, principal, incoming_upload) as keeping:
+        async with aclosing(stream_file(server, request)) as bytes_:
             async for data in bytes_:
                 await keeping.feed(data)
         if not multipart and offer.size is not None and keeping.spooling.received != offer.size:
             raise upload_errors.UploadCut
-        await keeping.keep(partial(user_cache.keep, site.receiving, incoming_upload, principal, info_of(request)))
-    return said(200, "")
+        await keeping.keep(
+            partial(user_cache.publish_file, server.receiving, incoming_upload, principal, request_info(request))
+        )
+    return text_response(200, "")
 
 
 @routes.get(f"{urls.CACHE}/{{resource}}/files/{{name:whole}}")
-async def get(work: Known, resource: str, name: str) -> Response:
+async def get(context: SignedInContext, resource: str, name: str) -> Response:
     """Its bytes, whole or by ranges."""
-    found = await work.read(lambda c: user_cache.find_file(c, _account(work), resource, name))
-    path = None if found is None else work.site.store.spool(found.uuid).local_path()
+    cached_file = await context.read(lambda c: user_cache.find_file(c, _account_id(context), resource, name))
+    path = None if cached_file is None else context.server.store.spool(cached_file.uuid).local_path()
     if path is None:
         raise_denied(AccessDecision.HIDDEN)
     return FileResponse(path, media_type="application/octet-stream")
 
 
 @routes.delete(f"{urls.CACHE}/{{resource}}/files/{{name:whole}}")
-async def delete_file(work: Known, resource: str, name: str) -> Response:
+async def delete_file(context: SignedInContext, resource: str, name: str) -> Response:
     """200 too where an import has taken it: it is in the cache no more."""
-    rights.check_scope(work.context.principal, Action.UPLOAD)
-    gone = await _removed(work, resource, name)
-    if not gone and await work.read(lambda c: user_cache.taken_by(c, _account(work), resource, name)) is None:
+    rights.check_scope(context.service_context.principal, Action.UPLOAD)
+    removed_count = await _remove(context, resource, name)
+    if (
+        not removed_count
+        and await context.read(lambda c: user_cache.find_importing_upload(c, _account_id(context), resource, name))
+        is None
+    ):
         raise_denied(AccessDecision.HIDDEN)
-    return said(200, "")
+    return text_response(200, "")
 
 
 @routes.delete(f"{urls.CACHE}/{{resource}}")
-async def delete_resource(work: Known, resource: str) -> Response:
-    rights.check_scope(work.context.principal, Action.UPLOAD)
-    await _removed(work, resource)
-    return said(200, "")
+async def delete_resource(context: SignedInContext, resource: str) -> Response:
+    rights.check_scope(context.service_context.principal, Action.UPLOAD)
+    await _remove(context, resource)
+    return text_response(200, "")
 
 
 @routes.get(urls.CACHE)
-async def resources(request: Request, work: Known) -> Response:
+async def resources(request: Request, context: SignedInContext) -> Response:
     """The names under which files are kept."""
-    files = await work.read(lambda c: user_cache.list_files(c, _account(work)))
-    names = dict.fromkeys(one.resource for one in files)
-    return listing(request, Rows(["Name", "URI"], [[name, urls.cached(name)] for name in names]), title="Resources")
+    files = await context.read(lambda c: user_cache.list_files(c, _account_id(context)))
+    names = dict.fromkeys(file.resource for file in files)
+    return list_response(
+        request, Rows(["Name", "URI"], [[name, urls.cached(name)] for name in names]), title="Resources"
+    )
 
 
 @routes.get(f"{urls.CACHE}/{{resource}}")
 @routes.get(f"{urls.CACHE}/{{resource}}/files")
-async def files(request: Request, work: Known, resource: str) -> Response:
+async def files(request: Request, context: SignedInContext, resource: str) -> Response:
     """Its files, by name; 404 where there are none."""
 
-    def ask(connection: Connection) -> list[user_cache.Cached]:
-        return user_cache.list_files(connection, _account(work), resource)
+    def ask(connection: Connection) -> list[user_cache.CachedFile]:
+        return user_cache.list_files(connection, _account_id(context), resource)
 
-    found = await work.read(ask)
-    if not found:
+    files_found = await context.read(ask)
+    if not files_found:
         raise_denied(AccessDecision.HIDDEN)
-    rows = [[one.name, str(one.size), urls.cached(resource, one.name)] for one in found]
-    return listing(request, Rows(["Name", "Size", "URI"], rows), title="Files")
+    rows = [[file.name, str(file.size), urls.cached(resource, file.name)] for file in files_found]
+    return list_response(request, Rows(["Name", "Size", "URI"], rows), title="Files")
 
 
-async def _removed(work: RequestContext, resource: str, name: str | None = None) -> int:
-    who, where = work.context.principal, info_of(work.request)
-    return await work.do(lambda: user_cache.remove(work.site.receiving, who, where, resource, name))
+async def _remove(context: RequestContext, resource: str, name: str | None = None) -> int:
+    principal, origin = context.service_context.principal, request_info(context.request)
+    return await context.run(
+        lambda: user_cache.remove_files(context.server.receiving, principal, origin, resource, name)
+    )
 
 
-def _account(work: RequestContext) -> int:
-    assert work.context.principal.account_id is not None
-    return work.context.principal.account_id
+def _account_id(context: RequestContext) -> int:
+    assert context.service_context.principal.account_id is not None
+    return context.service_context.principal.account_id

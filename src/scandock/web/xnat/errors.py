@@ -76,7 +76,7 @@ class InboxEmpty(CodedUsage):
     REMEDY = "Name the folder that holds the session."
 
 
-class SearchTaken(CodedUsage):
+class SearchNameTaken(CodedUsage):
     CODE = "search_taken"
     STATUS = 409
     MEANING = "The name of a saved search is the name of another account's."
@@ -94,5 +94,5 @@ class SearchesTooMany(CodedUsage):
     SENTENCE = "You have {most} saved searches, as many as one account may."
     REMEDY = "Delete one first."
 
-    def __init__(self, most: int) -> None:
-        self._fill({"most": most})
+    def __init__(self, limit: int) -> None:
+        self._fill({"most": limit})

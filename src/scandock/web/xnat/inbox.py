@@ -20,85 +20,93 @@ from scandock.rules.permissions import AccessDecision
 from scandock.services.logs import bind_upload, log
 from scandock.services.receiving import IncomingUpload, UploadOffer
 from scandock.web import urls
-from scandock.web.problems import unexpected
-from scandock.web.receiving.upload_fields import offer_of
+from scandock.web.problems import internal_error_response
+from scandock.web.receiving.upload_fields import make_offer
 from scandock.web.request_context import RequestContext
-from scandock.web.security import info_of
+from scandock.web.security import request_info
 from scandock.web.xnat.errors import InboxOff, InboxUnknown
-from scandock.web.xnat.import_parameters import Call
-from scandock.web.xnat.routing import Known, router, said
+from scandock.web.xnat.import_parameters import ImportCall
+from scandock.web.xnat.routing import SignedInContext, make_router, text_response
 from scandock.web.xnat.services import inbox
-from scandock.web.xnat.services.destinations import stands_there
-from scandock.web.xnat.services.inbox_folders import Place, find_place, is_there
+from scandock.web.xnat.services.destinations import find_session_place
+from scandock.web.xnat.services.inbox_folders import InboxPath, find_inbox_path, is_readable
 
-routes = router()
-_OWN: Final = ("PROJECT_ID", "SUBJECT_ID", "EXPT_LABEL")
+routes = make_router()
+_SHOWN_PARAMETERS: Final = ("PROJECT_ID", "SUBJECT_ID", "EXPT_LABEL")
 _EXISTS: Final = {
     "archive": "Experiment with that label already exists in that project.",
     "prearchive": "Session already exists in that project.",
 }
 
 
-async def ask(request: Request, work: RequestContext, call: Call) -> Response:
+async def begin_import(request: Request, context: RequestContext, call: ImportCall) -> Response:
     """Let a folder be imported; the address at which that can be followed, as the original answers it."""
-    site = work.site
-    offer, place = await site.read(_wanted, work, call)
-    path = "/".join((place.root, *place.parts))
+    server = context.server
+    offer, inbox_path = await server.read(_make_offer, context, call)
+    path = "/".join((inbox_path.root, *inbox_path.parts))
     project, label = offer.request.project, offer.request.session
     if label and project:
-        stands = await work.read(lambda c: stands_there(c, project, label))
-        if stands:
-            return said(409, _EXISTS[stands])
+        existing_place = await context.read(lambda c: find_session_place(c, project, label))
+        if existing_place:
+            return text_response(409, _EXISTS[existing_place])
     names = ("project", "subject", "session")
-    named = offer.request.named
-    asked = {own: named[name] for own, name in zip(_OWN, names, strict=True) if name in named}
-    cleanup = call.said.get("cleanupAfterImport", "true").strip().lower() != "false"
-    begin = partial(inbox.begin, site.receiving, offer, path, cleanup=cleanup, asked=asked)
-    number, incoming_upload = await site.run(begin)
+    named_fields = offer.request.named
+    shown_parameters = {
+        parameter: named_fields[name]
+        for parameter, name in zip(_SHOWN_PARAMETERS, names, strict=True)
+        if name in named_fields
+    }
+    cleanup = call.values.get("cleanupAfterImport", "true").strip().lower() != "false"
+    begin = partial(inbox.begin_import, server.receiving, offer, path, cleanup=cleanup, parameters=shown_parameters)
+    number, incoming_upload = await server.run(begin)
     bind_upload(incoming_upload.uuid)
-    site.receives(incoming_upload.uuid, asyncio.ensure_future(_bring(request, work, incoming_upload, place)))
+    server.track_reception(
+        incoming_upload.uuid, asyncio.ensure_future(_pack_folder(request, context, incoming_upload, inbox_path))
+    )
     return Response(f"{urls.inbox_import(number)}\r\n", media_type="text/uri-list")
 
 
-async def _bring(request: Request, work: RequestContext, incoming_upload: IncomingUpload, place: Place) -> None:
-    site = work.site
+async def _pack_folder(
+    request: Request, context: RequestContext, incoming_upload: IncomingUpload, inbox_path: InboxPath
+) -> None:
+    server = context.server
     bring = partial(
-        inbox.bring,
-        site.receiving,
+        inbox.pack_folder,
+        server.receiving,
         incoming_upload,
-        place,
-        work.context.principal,
-        info_of(request),
-        site.stopping.is_set,
+        inbox_path,
+        context.service_context.principal,
+        request_info(request),
+        server.stopping.is_set,
     )
     try:
-        await work.do(bring)
+        await context.run(bring)
     except ScandockError as error:  # its row says why
         log().warning("inbox", code=error.code, upload=incoming_upload.uuid)
     except Exception as error:  # noqa: BLE001  nobody waits for it; its row says so too
-        unexpected(request, error)
+        internal_error_response(request, error)
 
 
-def _wanted(work: RequestContext, call: Call) -> tuple[UploadOffer, Place]:
+def _make_offer(context: RequestContext, call: ImportCall) -> tuple[UploadOffer, InboxPath]:
     """What is asked for, and where it lies. Raises Denied and Usage, in the same words for all that is not there."""
-    folders = work.site.settings.inbox_folders
-    principal = work.context.principal
+    folders = context.server.settings.inbox_folders
+    principal = context.service_context.principal
     if not folders:
         raise InboxOff
-    fields, own = call.meant(call.said)
-    path = call.said.get("path", "").strip()
+    fields, import_request = call.read_fields(call.values)
+    path = call.values.get("path", "").strip()
     if not path and not (fields.get("project") and fields.get("session")):
         raise RequestInvalid("The folder is not named.", "Name path, or PROJECT_ID and EXPT_LABEL.")
-    with work.site.catalog.read() as connection:
-        offer = offer_of(connection, principal, {**fields, "filename": "inbox.tar"}, own, door="raw")
+    with context.server.catalog.read() as connection:
+        offer = make_offer(connection, principal, {**fields, "filename": "inbox.tar"}, import_request, door="raw")
     project = offer.request.project or ""
     paths = [path] if path else [f"{folder.rstrip('/')}/{project}/{fields['session']}" for folder in folders]
-    for one in paths:
-        place = find_place(folders, one)
-        if place is None or not (principal.admin or place.owner.casefold() == project.casefold()):
+    for candidate in paths:
+        inbox_path = find_inbox_path(folders, candidate)
+        if inbox_path is None or not (principal.admin or inbox_path.owner.casefold() == project.casefold()):
             continue
-        if is_there(place):
-            return offer, place
+        if is_readable(inbox_path):
+            return offer, inbox_path
     raise InboxUnknown(
         "There is no such folder among those that you may import.",
         "It lies in one of SCANDOCK_INBOX_FOLDERS, below a folder named as its project, and is reached by no link.",
@@ -106,24 +114,30 @@ def _wanted(work: RequestContext, call: Call) -> tuple[UploadOffer, Place]:
 
 
 @routes.get("/xapi/dicom/{number}")
-async def follow(work: Known, number: str) -> Response:
+async def inbox_status(context: SignedInContext, number: str) -> Response:
     """How the import of a folder goes. The key with the slip of the pen is what xnatpy reads."""
-    known = number.isascii() and number.isdigit() and len(number) < 19
-    found = await work.site.read(inbox.tell, work.site.catalog, work.context.principal, int(number)) if known else None
-    if found is None:
+    is_number = number.isascii() and number.isdigit() and len(number) < 19
+    status_record = (
+        await context.server.read(
+            inbox.read_status, context.server.catalog, context.service_context.principal, int(number)
+        )
+        if is_number
+        else None
+    )
+    if status_record is None:
         raise_denied(AccessDecision.HIDDEN)
-    told = {
-        "id": found.number,
+    body = {
+        "id": status_record.number,
         "enabled": True,
-        "created": found.created,
-        "timestamp": found.changed,
+        "created": status_record.created,
+        "timestamp": status_record.changed,
         "disabled": 0,
-        "username": found.username,
-        "sessionPath": found.path,
-        "cleanupAfterImport": found.cleanup,
-        "clenaupAfterImport": found.cleanup,
-        "status": found.status,
-        "resolution": found.resolution,
-        "parameters": found.asked,
+        "username": status_record.username,
+        "sessionPath": status_record.path,
+        "cleanupAfterImport": status_record.cleanup,
+        "clenaupAfterImport": status_record.cleanup,
+        "status": status_record.status,
+        "resolution": status_record.resolution,
+        "parameters": status_record.asked,
     }
-    return JSONResponse(told)
+    return JSONResponse(body)

@@ -17,29 +17,29 @@ from scandock.services.xnat_lookup import AnySession, SubjectRecord
 from scandock.web import urls
 from scandock.web.redirects import redirect_to, to_login
 from scandock.web.request_context import RequestContext
-from scandock.web.xnat.answers import format_of
+from scandock.web.xnat.responses import read_format
 
 
-def is_for_a_page(request: Request) -> bool:
+def wants_page(request: Request) -> bool:
     """Whether the address asks for what a person looks at."""
-    return format_of(request, "") == "html"
+    return read_format(request, "") == "html"
 
 
-async def to_page(work: RequestContext, find: Callable[[Connection], str]) -> Response:
+async def redirect_to_page(context: RequestContext, find: Callable[[Connection], str]) -> Response:
     """To the page whose path `find` gives. Denied as that one is, but where nobody is signed in."""
     try:
-        path = await work.read(find)
+        path = await context.read(find)
     except AccessDenied as denied:
         if denied.answer is AccessDecision.SIGN_IN:
-            return to_login(work.request)
+            return to_login(context.request)
         raise
-    return redirect_to(work.request, path)
+    return redirect_to(context.request, path)
 
 
-def page_of_subject(found: SubjectRecord) -> str:
-    return urls.subject_page(found.project, found.label)
+def make_subject_path(subject_record: SubjectRecord) -> str:
+    return urls.subject_page(subject_record.project, subject_record.label)
 
 
-def page_of_session(found: AnySession) -> str:
-    one = found.standing
-    return urls.page_of_session(one.place, one.uuid, one.project, one.label)
+def make_session_path(session: AnySession) -> str:
+    record = session.record
+    return urls.page_of_session(record.place, record.uuid, record.project, record.label)

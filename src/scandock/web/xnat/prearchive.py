@@ -17,17 +17,17 @@ from scandock.services.session_errors import SessionsMissing
 from scandock.services.session_parts import find_files, find_scans
 from scandock.web import urls
 from scandock.web.xnat import files, item_documents, session_parts
-from scandock.web.xnat.answers import Item, filters_of, format_of, item, listing
-from scandock.web.xnat.page_redirects import is_for_a_page, page_of_session, to_page
-from scandock.web.xnat.parts import Chosen, chosen
-from scandock.web.xnat.places import PREARCHIVED, waiting_of
-from scandock.web.xnat.routing import Asking, Known, router, said
+from scandock.web.xnat.address_lookup import PREARCHIVE_SESSION, lookup_prearchive_session
+from scandock.web.xnat.page_redirects import make_session_path, redirect_to_page, wants_page
+from scandock.web.xnat.parts import AddressedPart, lookup_part
+from scandock.web.xnat.responses import Item, item_response, list_response, read_filters, read_format
+from scandock.web.xnat.routing import PublicContext, SignedInContext, make_router, text_response
 from scandock.web.xnat.services import contents, session_logs
 from scandock.web.xnat.services.columns import Rows
-from scandock.web.xnat.services.prearchive_sessions import list_waiting, row_of
-from scandock.web.xnat.zipping import as_zip
+from scandock.web.xnat.services.prearchive_sessions import list_prearchive_sessions, read_session_row
+from scandock.web.xnat.zip_downloads import download_zip
 
-routes = router()
+routes = make_router()
 RESOURCE_COLUMNS: Final = ("category", "cat_id", "label", "file_count", "file_size")
 
 
@@ -38,68 +38,74 @@ RESOURCE_COLUMNS: Final = ("category", "cat_id", "label", "file_count", "file_si
 @routes.get("/data/prearchive/projects")
 @routes.get("/data/prearchive/experiments")
 @routes.get("/data/prearchive/projects/{projects}")
-async def sessions(request: Request, work: Known, projects: str = "") -> Response:
+async def sessions(request: Request, context: SignedInContext, projects: str = "") -> Response:
     """Of all projects, or of those that are named with commas between."""
-    named = [one for one in projects.split(",") if one]
+    project_names = [name for name in projects.split(",") if name]
     recent = request.url.path.rstrip("/").endswith(urls.PREARCHIVE_EXPERIMENTS)
 
     def ask(connection: Connection) -> Rows:
-        return list_waiting(
+        return list_prearchive_sessions(
             connection,
-            work.context.principal,
+            context.service_context.principal,
             request.query_params.get("columns"),
-            filters_of(request),
-            in_projects=named,
+            read_filters(request),
+            in_projects=project_names,
             recent=recent,
         )
 
-    return listing(request, await work.read(ask), title="Prearchive")
+    return list_response(request, await context.read(ask), title="Prearchive")
 
 
 # -- one session -------------------------------------------------------------------------------------------------------
 
 
-@routes.get(PREARCHIVED)
-async def session(request: Request, work: Asking) -> Response:
+@routes.get(PREARCHIVE_SESSION)
+async def session(request: Request, context: PublicContext) -> Response:
     """Its row as JSON or CSV, its document as XML, its files as a zip, its page as HTML."""
-    if is_for_a_page(request):
-        return await to_page(work, lambda c: page_of_session(waiting_of(c, work)))
-    wanted = format_of(request, "xml")
-    if wanted == "zip":
-        return await as_zip(work)
-    if wanted in ("json", "csv"):
-        return listing(request, await work.read(lambda c: row_of(c, waiting_of(c, work).standing)))
+    if wants_page(request):
+        return await redirect_to_page(context, lambda c: make_session_path(lookup_prearchive_session(c, context)))
+    requested_format = read_format(request, "xml")
+    if requested_format == "zip":
+        return await download_zip(context)
+    if requested_format in ("json", "csv"):
+        return list_response(
+            request, await context.read(lambda c: read_session_row(c, lookup_prearchive_session(c, context).record))
+        )
 
     def ask(connection: Connection) -> Item:
-        return item_documents.experiment_item(connection, waiting_of(connection, work))
+        return item_documents.find_experiment_item(connection, lookup_prearchive_session(connection, context))
 
-    return item(request, await work.read(ask))
+    return item_response(request, await context.read(ask))
 
 
-@routes.get(f"{PREARCHIVED}/scans")
-async def scans(request: Request, work: Known) -> Response:
+@routes.get(f"{PREARCHIVE_SESSION}/scans")
+async def scans(request: Request, context: SignedInContext) -> Response:
     """Without the type where columns are named and it is not: xnatpy then has its own kind of scans."""
 
     def ask(connection: Connection) -> Rows:
-        found = waiting_of(connection, work)
-        rows = find_scans(connection, found.standing)
+        waiting = lookup_prearchive_session(connection, context)
+        rows = find_scans(connection, waiting.record)
         return contents.list_scans(
-            rows, found.uri, item_documents.told_of_session(found), request.query_params.get("columns")
+            rows, waiting.uri, item_documents.make_listing_fields(waiting), request.query_params.get("columns")
         )
 
-    return listing(request, await work.read(ask), title="Scans")
+    return list_response(request, await context.read(ask), title="Scans")
 
 
-@routes.get(f"{PREARCHIVED}/scans/{{scans}}")
-async def scan(request: Request, work: Known) -> Response:
-    return await as_zip(work) if format_of(request, "xml") == "zip" else await session_parts.scan(request, work)
+@routes.get(f"{PREARCHIVE_SESSION}/scans/{{scans}}")
+async def scan(request: Request, context: SignedInContext) -> Response:
+    return (
+        await download_zip(context)
+        if read_format(request, "xml") == "zip"
+        else await session_parts.scan(request, context)
+    )
 
 
-async def resources(request: Request, work: Known) -> Response:
+async def resources(request: Request, context: SignedInContext) -> Response:
     """The session's own, or those of scans."""
 
     def ask(connection: Connection) -> Rows:
-        rows = chosen(connection, work).resources
+        rows = lookup_part(connection, context).resources
         cells = [
             {
                 "category": "scans" if row.scan_id is not None else "resources",
@@ -110,65 +116,65 @@ async def resources(request: Request, work: Known) -> Response:
             }
             for row in rows
         ]
-        return contents.table_of(cells, None, RESOURCE_COLUMNS, ())
+        return contents.make_table(cells, None, RESOURCE_COLUMNS, ())
 
-    return listing(request, await work.read(ask), title="Resources")
-
-
-async def resource(request: Request, work: Known) -> Response:
-    if format_of(request, "json") == "zip":
-        return await as_zip(work)
-    return await session_parts.resource(request, work)
+    return list_response(request, await context.read(ask), title="Resources")
 
 
-async def all_files(request: Request, work: Known) -> Response:
+async def resource(request: Request, context: SignedInContext) -> Response:
+    if read_format(request, "json") == "zip":
+        return await download_zip(context)
+    return await session_parts.resource(request, context)
+
+
+async def all_files(request: Request, context: SignedInContext) -> Response:
     """A listing, or with `format=zip` the files themselves. Digests are there where they are known already."""
-    if format_of(request, "json") == "zip":
-        return await as_zip(work)
+    if read_format(request, "json") == "zip":
+        return await download_zip(context)
 
     def ask(connection: Connection) -> Rows:
-        part = chosen(connection, work, whole=True)
-        return files_of(connection, part)
+        part = lookup_part(connection, context, whole=True)
+        return list_files(connection, part)
 
-    return listing(request, await work.read(ask), title="Files")
+    return list_response(request, await context.read(ask), title="Files")
 
 
-def files_of(connection: Connection, part: Chosen) -> Rows:
+def list_files(connection: Connection, part: AddressedPart) -> Rows:
     """Files as `Name, Size, URI, digest`; each URI is the same whatever address was asked, and names its resource."""
-    of = {row.n: row for row in part.resources}
+    resources_by_number = {row.n: row for row in part.resources}
     rows = []
-    for one in find_files(connection, part.experiment.standing, part.resources):
-        within = of[one.resource_n]
-        uri = uris.file(part.experiment.uri, within.scan_id, within.label, one.name)
-        digest = one.md5.hex() if one.md5 else ""
-        rows.append([one.name.rpartition("/")[2], str(one.bytes), uri, digest])
+    for file_part in find_files(connection, part.experiment.record, part.resources):
+        resource_part = resources_by_number[file_part.resource_n]
+        uri = uris.file(part.experiment.uri, resource_part.scan_id, resource_part.label, file_part.name)
+        digest = file_part.md5.hex() if file_part.md5 else ""
+        rows.append([file_part.name.rpartition("/")[2], str(file_part.bytes), uri, digest])
     return Rows(["Name", "Size", "URI", "digest"], rows)
 
 
 for _within in ("", "/scans/{scans}"):
-    routes.get(f"{PREARCHIVED}{_within}/resources")(resources)
-    routes.get(f"{PREARCHIVED}{_within}/resources/{{resources}}")(resource)
+    routes.get(f"{PREARCHIVE_SESSION}{_within}/resources")(resources)
+    routes.get(f"{PREARCHIVE_SESSION}{_within}/resources/{{resources}}")(resource)
     for _of in ("", "/resources/{resources}"):
-        routes.get(f"{PREARCHIVED}{_within}{_of}/files")(all_files)
-        routes.get(f"{PREARCHIVED}{_within}{_of}/files/{{path:whole}}")(files.file)
-        routes.head(f"{PREARCHIVED}{_within}{_of}/files/{{path:whole}}")(files.head)
+        routes.get(f"{PREARCHIVE_SESSION}{_within}{_of}/files")(all_files)
+        routes.get(f"{PREARCHIVE_SESSION}{_within}{_of}/files/{{path:whole}}")(files.file)
+        routes.head(f"{PREARCHIVE_SESSION}{_within}{_of}/files/{{path:whole}}")(files.head)
 
 
 # -- its log -----------------------------------------------------------------------------------------------------------
 
 
-@routes.get(f"{PREARCHIVED}/logs")
-async def logs(request: Request, work: Known) -> Response:
+@routes.get(f"{PREARCHIVE_SESSION}/logs")
+async def logs(request: Request, context: SignedInContext) -> Response:
     """What has happened to it, one entry a row."""
-    entries = await work.read(lambda c: session_logs.entries_of(c, waiting_of(c, work).standing))
-    return listing(request, session_logs.table(entries), title="Logs")
+    entries = await context.read(lambda c: session_logs.read_log(c, lookup_prearchive_session(c, context).record))
+    return list_response(request, session_logs.make_log_rows(entries), title="Logs")
 
 
-@routes.get(f"{PREARCHIVED}/logs/{{number}}")
-async def log(work: Known, number: str) -> Response:
+@routes.get(f"{PREARCHIVE_SESSION}/logs/{{number}}")
+async def log(context: SignedInContext, number: str) -> Response:
     """One entry as text, or the `last`."""
-    entries = await work.read(lambda c: session_logs.entries_of(c, waiting_of(c, work).standing))
-    at = len(entries) if number == "last" else int(number) if number.isascii() and number.isdecimal() else 0
-    if not 1 <= at <= len(entries):
+    entries = await context.read(lambda c: session_logs.read_log(c, lookup_prearchive_session(c, context).record))
+    index = len(entries) if number == "last" else int(number) if number.isascii() and number.isdecimal() else 0
+    if not 1 <= index <= len(entries):
         raise SessionsMissing(f"The session has no log {number[:40]!r}.", "GET .../logs lists them.")
-    return said(200, entries[at - 1].text)
+    return text_response(200, entries[index - 1].text)

@@ -20,105 +20,110 @@ from scandock.services.prearchive import rebuild_session
 from scandock.services.session_errors import HeldUndecided
 from scandock.services.trash import delete_session
 from scandock.web.request_context import RequestContext
-from scandock.web.xnat.archive_parameters import new_project, wishes_of
-from scandock.web.xnat.codes import ARCHIVING, VERBS, refused
-from scandock.web.xnat.following import followed, key_of
-from scandock.web.xnat.parameters import Parameters, parameters
-from scandock.web.xnat.places import EXPERIMENTS, PREARCHIVED, experiment_of, waiting_of
-from scandock.web.xnat.routing import Known, router, said
-from scandock.web.xnat.services.tracked_work import End, end_of_archiving
+from scandock.web.xnat.address_lookup import (
+    EXPERIMENTS,
+    PREARCHIVE_SESSION,
+    lookup_experiment,
+    lookup_prearchive_session,
+)
+from scandock.web.xnat.archive_errors import ARCHIVE_ERRORS, PREARCHIVE_ERRORS, refusal_response
+from scandock.web.xnat.archive_parameters import read_archive_parameters, read_new_project
+from scandock.web.xnat.listener_keys import read_listener_key, run_tracked
+from scandock.web.xnat.parameters import Parameters, read_parameters
+from scandock.web.xnat.routing import SignedInContext, make_router, text_response
+from scandock.web.xnat.services.archive_tracking import ActionOutcome, make_archive_outcome
 
-routes = router()
+routes = make_router()
 INITIATED: Final = "Archival initiated"
 
 
-@routes.post(PREARCHIVED)
-async def act(request: Request, work: Known) -> Response:
+@routes.post(PREARCHIVE_SESSION)
+async def run_action(request: Request, context: SignedInContext) -> Response:
     """`action`: build, commit, move, reset-status, set-status, delete."""
-    asked = await parameters(request)
-    action = asked.get("action", "").strip().lower()
+    params = await read_parameters(request)
+    action = params.get("action", "").strip().lower()
     if not action:
-        name = work.context.principal.name
-        return said(400, f"No action parameter was specified for the request by user {name}")
+        name = context.service_context.principal.name
+        return text_response(400, f"No action parameter was specified for the request by user {name}")
     if action != "commit" and action not in _ACTIONS:
-        return said(400, f"unsupported action on prearchive session: {action[:64]}")
+        return text_response(400, f"unsupported action on prearchive session: {action[:64]}")
     needed = Action.PREARCHIVE_DELETE if action == "delete" else Action.PREARCHIVE_EDIT
     try:
-        found = (await work.read(lambda c: waiting_of(c, work, needed))).standing
+        target = (await context.read(lambda c: lookup_prearchive_session(c, context, needed))).record
         if action == "commit":
-            return await _commit(work, found, asked)
-        return await work.do(lambda: _ACTIONS[action](work.context, found, asked))
+            return await _commit(context, target, params)
+        return await context.run(lambda: _ACTIONS[action](context.service_context, target, params))
     except ScandockError as error:
-        return refused(error, ARCHIVING if action == "commit" else VERBS)
+        return refusal_response(error, ARCHIVE_ERRORS if action == "commit" else PREARCHIVE_ERRORS)
 
 
-@routes.delete(PREARCHIVED)
-async def delete(work: Known) -> Response:
+@routes.delete(PREARCHIVE_SESSION)
+async def delete(context: SignedInContext) -> Response:
     """Into the trash."""
     try:
-        found = (await work.read(lambda c: waiting_of(c, work, Action.PREARCHIVE_DELETE))).standing
-        await work.do(lambda: delete_session(work.context, found.uuid, place="prearchive"))
+        target = (await context.read(lambda c: lookup_prearchive_session(c, context, Action.PREARCHIVE_DELETE))).record
+        await context.run(lambda: delete_session(context.service_context, target.uuid, place="prearchive"))
     except ScandockError as error:
-        return refused(error)
-    return said(200, "")
+        return refusal_response(error)
+    return text_response(200, "")
 
 
-def _build(context: ServiceContext, found: SessionRecord, _: Parameters) -> Response:
-    rebuild_session(context, found.uuid)
-    return PlainTextResponse(found.uri)
+def _build(service_context: ServiceContext, target: SessionRecord, _: Parameters) -> Response:
+    rebuild_session(service_context, target.uuid)
+    return PlainTextResponse(target.uri)
 
 
-async def _commit(work: RequestContext, found: SessionRecord, asked: Parameters) -> Response:
+async def _commit(context: RequestContext, target: SessionRecord, params: Parameters) -> Response:
     """200 and where it waits, or 301 without Location and where it is archived now: clients tell them apart by this.
 
     Who names a listener's key hears 200, as of what goes on beside, and the end from the key.
     """
-    key, wishes = key_of(asked), wishes_of(asked)
-    committed = await followed(
-        work,
+    key, archive_parameters = read_listener_key(params), read_archive_parameters(params)
+    committed = await run_tracked(
+        context,
         key,
-        [found.uri],
-        lambda: commit_session(work.context, found, wishes),
-        lambda told: _end_of(found, told),
+        [target.uri],
+        lambda: commit_session(context.service_context, target, archive_parameters),
+        lambda commit_result: _summarize_commit(target, commit_result),
         "Committing",
     )
     if committed.archived is None:
-        return PlainTextResponse(found.uri)
+        return PlainTextResponse(target.uri)
     return PlainTextResponse(INITIATED) if key else PlainTextResponse(str(committed.archived.after), 301)
 
 
-def _end_of(found: SessionRecord, committed: CommitResult) -> End:
+def _summarize_commit(target: SessionRecord, committed: CommitResult) -> ActionOutcome:
     """What was to be archived and stays is a failure to who follows; what was bound to stay is none."""
     if committed.archived is not None:
-        return end_of_archiving(committed.archived)
-    where = without_data(found.uri)
+        return make_archive_outcome(committed.archived)
+    uri = without_data(target.uri)
     if committed.why:
-        return End(succeeded=False, final=f"{committed.why} It stays at {where}.")
-    return End(succeeded=True, final=f"Prearchive:{where}")
+        return ActionOutcome(succeeded=False, final=f"{committed.why} It stays at {uri}.")
+    return ActionOutcome(succeeded=True, final=f"Prearchive:{uri}")
 
 
-def _move(context: ServiceContext, found: SessionRecord, asked: Parameters) -> Response:
-    outcome = move_session(context, found.uuid, project_name=new_project(asked))
+def _move(service_context: ServiceContext, target: SessionRecord, params: Parameters) -> Response:
+    outcome = move_session(service_context, target.uuid, project_name=read_new_project(params))
     return PlainTextResponse(str(outcome.after), 301)
 
 
-def _reset(_context: ServiceContext, found: SessionRecord, _: Parameters) -> Response:
+def _reset(_context: ServiceContext, target: SessionRecord, _: Parameters) -> Response:
     """A session's status is what it is, and nothing is ever stuck; what waits for a decision is not decided by this."""
-    if found.held[0]:
-        raise HeldUndecided(*found.held[1:])
-    return PlainTextResponse(found.uri)
+    if target.held[0]:
+        raise HeldUndecided(*target.held[1:])
+    return PlainTextResponse(target.uri)
 
 
-def _set_status(context: ServiceContext, found: SessionRecord, asked: Parameters) -> Response:
-    status = asked.get("status", "").strip().upper()
+def _set_status(service_context: ServiceContext, target: SessionRecord, params: Parameters) -> Response:
+    status = params.get("status", "").strip().upper()
     if status != "READY":
         raise RequestInvalid(f"The status can't be set to {status[:40]!r}.", "READY can be asked for.")
-    return _reset(context, found, asked)
+    return _reset(service_context, target, params)
 
 
-def _delete(context: ServiceContext, found: SessionRecord, _: Parameters) -> Response:
-    delete_session(context, found.uuid, place="prearchive")
-    return PlainTextResponse(found.uri)
+def _delete(service_context: ServiceContext, target: SessionRecord, _: Parameters) -> Response:
+    delete_session(service_context, target.uuid, place="prearchive")
+    return PlainTextResponse(target.uri)
 
 
 _ACTIONS: Final[dict[str, Callable[[ServiceContext, SessionRecord, Parameters], Response]]] = {
@@ -130,13 +135,13 @@ _ACTIONS: Final[dict[str, Callable[[ServiceContext, SessionRecord, Parameters], 
 }
 
 
-async def commit_archived(request: Request, work: Known) -> Response:
+async def commit_archived(request: Request, context: SignedInContext) -> Response:
     """Commit what was archived directly, at the address that the import answered: it is done already."""
-    action = (await parameters(request)).get("action", "").strip().lower()
-    found = await work.read(lambda c: experiment_of(c, work, Action.SESSION_EDIT))
+    action = (await read_parameters(request)).get("action", "").strip().lower()
+    target = await context.read(lambda c: lookup_experiment(c, context, Action.SESSION_EDIT))
     if action not in ("", "commit"):
-        return said(400, f"unsupported action on archived session: {action[:64]}")
-    return PlainTextResponse(found.standing.uri)
+        return text_response(400, f"unsupported action on archived session: {action[:64]}")
+    return PlainTextResponse(target.record.uri)
 
 
 for _where in EXPERIMENTS:

@@ -7,74 +7,74 @@ from typing import Final
 from scandock.web import urls
 from scandock.web.dialect import Dialect
 from scandock.web.xnat import (
-    about,
     accounts,
-    archiving,
     assessors,
     cache,
-    deleting,
+    creation,
+    deletion,
     desktop,
+    dicomdump,
+    file_uploads,
     files,
-    headers,
-    importing,
+    import_service,
     inbox,
     login,
-    making,
-    making_parts,
     manifests,
-    people,
+    part_creation,
     prearchive,
     prearchive_actions,
-    searching,
+    prearchive_services,
+    project_users,
+    searches,
+    server_info,
     session_parts,
     tracking,
     tree,
-    uploading_files,
     xml_upload,
 )
-from scandock.web.xnat.login import with_login
-from scandock.web.xnat.one_tree import OneTree
-from scandock.web.xnat.routing import JSESSION, no_route, told
-from scandock.web.xnat.services.cleaning import OF_DIALECT
+from scandock.web.xnat.address_middleware import CanonicalAddresses
+from scandock.web.xnat.login import add_login_cookies
+from scandock.web.xnat.routing import JSESSION, error_response, no_route_response
+from scandock.web.xnat.services.cleaning import DIALECT_CLEANERS
 
 ROUTERS: Final = tuple(
     one.routes
     for one in (
         login,
-        about,
-        people,
+        server_info,
+        project_users,
         accounts,
-        searching,
+        searches,
         desktop,
         prearchive,
         prearchive_actions,
-        archiving,
+        prearchive_services,
         tree,
         assessors,
         session_parts,
         files,
-        headers,
+        dicomdump,
         manifests,
-        importing,
+        import_service,
         cache,
         tracking,
         inbox,
-        making,
-        making_parts,
-        uploading_files,
+        creation,
+        part_creation,
+        file_uploads,
         xml_upload,
-        deleting,
+        deletion,
     )
 )
 
 
 DIALECT: Final = Dialect(
     routers=ROUTERS,
-    middleware=OneTree,
+    middleware=CanonicalAddresses,
     is_own=urls.is_xnat,
-    no_route=no_route,
-    problem=told,
+    no_route=no_route_response,
+    problem=error_response,
     cookie=JSESSION,
-    with_login=with_login,
-    cleaners=OF_DIALECT,
+    with_login=add_login_cookies,
+    cleaners=DIALECT_CLEANERS,
 )

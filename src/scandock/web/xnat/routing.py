@@ -26,22 +26,22 @@ from scandock.rules.permissions import AccessDecision
 from scandock.services.session_parts import split_names
 from scandock.services.xnat_lookup import resolve_project
 from scandock.web.deps import server_state
-from scandock.web.problems import note, request_id_of, retry_after, unexpected
+from scandock.web.problems import internal_error_response, log_error, request_id_of, retry_after
 from scandock.web.request_context import RequestContext
-from scandock.web.security import COOKIE, from_elsewhere, identify
+from scandock.web.security import COOKIE, identify, is_from_other_site
 
 JSESSION: Final = "JSESSIONID"
 """The cookie of a login: the same secrets as the pages' under the name that these clients know."""
-_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-class _Whole(PathConvertor):
+class _WholePathConvertor(PathConvertor):
     """`{path:whole}` takes what is left of an address, line breaks too: else a name could lose one at its end."""
 
     regex = "(?s:.*)"
 
 
-register_url_convertor("whole", _Whole())
+register_url_convertor("whole", _WholePathConvertor())
 
 
 class XnatRoute(APIRoute):
@@ -54,58 +54,65 @@ class XnatRoute(APIRoute):
             try:
                 return await handle(request)
             except ScandockError as error:
-                return told(error)
+                return error_response(error)
             except RequestValidationError as error:
-                names = ", ".join(str(one["loc"][-1]) for one in error.errors())
-                return said(400, f"The request is off: {names}.")
+                names = ", ".join(str(detail["loc"][-1]) for detail in error.errors())
+                return text_response(400, f"The request is off: {names}.")
             except HTTPException as error:
-                return said(error.status_code, str(error.detail), error.headers)
+                return text_response(error.status_code, str(error.detail), error.headers)
             except ClientDisconnect:  # there is nobody to answer
                 raise
             except Exception as error:  # noqa: BLE001  answered as this dialect does, and logged
-                unexpected(request, error)
-                return said(500, f"A fault in the program ended the request {request_id_of(request.scope)}.")
+                internal_error_response(request, error)
+                return text_response(500, f"A fault in the program ended the request {request_id_of(request.scope)}.")
 
         return answer
 
 
-def router(prefix: str = "") -> APIRouter:
+def make_router(prefix: str = "") -> APIRouter:
     """A router of the dialect; none is part of the JSON API's description."""
     return APIRouter(prefix=prefix, route_class=XnatRoute, include_in_schema=False)
 
 
-def said(status: int, text: str, headers: Any = None) -> Response:  # noqa: ANN401  a mapping or nothing
+def text_response(status: int, text: str, headers: Any = None) -> Response:  # noqa: ANN401  a mapping or nothing
     """An answer that is a sentence."""
     return PlainTextResponse(text, status, dict(headers or {}))
 
 
-def told(error: ScandockError) -> Response:
+def error_response(error: ScandockError) -> Response:
     """One of the project's own errors as the dialect tells it: the message and what helps, in a line."""
     status = error.STATUS
     headers = retry_after(error)
     if status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Basic realm="XNAT Protected Area"'
-    note(error)
-    return said(status, in_a_line(error.message, error.remedy), headers)
+    log_error(error)
+    return text_response(status, join_sentences(error.message, error.remedy), headers)
 
 
-def in_a_line(*sentences: str) -> str:
+def join_sentences(*sentences: str) -> str:
     """Sentences one after the other; the original's have no full stop at their ends."""
-    *others, last = [one for one in sentences if one] or [""]
-    return " ".join([*(one if one.endswith((".", "!", "?", ")")) else f"{one}." for one in others), last])
+    *others, last_sentence = [sentence for sentence in sentences if sentence] or [""]
+    return " ".join(
+        [
+            *(sentence if sentence.endswith((".", "!", "?", ")")) else f"{sentence}." for sentence in others),
+            last_sentence,
+        ]
+    )
 
 
-async def no_route(request: Request, error: Exception) -> Response:
+async def no_route_response(request: Request, error: Exception) -> Response:
     """What no route answers: 404, or 405 with the methods that there are."""
     assert isinstance(error, HTTPException)
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        methods = ", ".join(request.app.state.methods.of(request.scope))
-        return said(error.status_code, f"{request.method} is not possible here, but {methods}.", {"Allow": methods})
-    return said(error.status_code, "There is nothing at this address.")
+        methods = ", ".join(request.app.state.methods.allowed(request.scope))
+        return text_response(
+            error.status_code, f"{request.method} is not possible here, but {methods}.", {"Allow": methods}
+        )
+    return text_response(error.status_code, "There is nothing at this address.")
 
 
-async def _asking(request: Request) -> RequestContext:
-    """The desk of a request. Denied where what it brings proves nothing, or another site's page sent a change.
+async def _make_context(request: Request) -> RequestContext:
+    """The context of a request. Denied where what it brings proves nothing, or another site's page sent a change.
 
     These clients have no CSRF token of ours: a login of theirs (JSESSIONID) is no cookie of the pages, and counts for
     a change unless a browser says that it comes from elsewhere. The pages' own cookie needs its token here too.
@@ -113,17 +120,17 @@ async def _asking(request: Request) -> RequestContext:
     _check_address(request)
     _check_names(request)
     principal = await identify(request)
-    if request.method not in _SAFE and principal.signed_in:
-        elsewhere = from_elsewhere(request)
+    if request.method not in _SAFE_METHODS and principal.signed_in:
+        elsewhere = is_from_other_site(request)
         if elsewhere or (principal.door is Door.COOKIE and request.cookies.get(COOKIE)):
             check_csrf(principal, request.headers.get("x-csrf-token"), cross_site=elsewhere)
-    work = RequestContext(request, principal)
-    named = request.path_params.get("project")
-    if named is not None and named not in principal.roles:
-        meant = await work.read(lambda c: resolve_project(c, principal, named))
-        if meant != named:
-            request.path_params["project"], request.state.project_alias = meant, named
-    return work
+    context = RequestContext(request, principal)
+    project_name = request.path_params.get("project")
+    if project_name is not None and project_name not in principal.roles:
+        resolved_name = await context.read(lambda c: resolve_project(c, principal, project_name))
+        if resolved_name != project_name:
+            request.path_params["project"], request.state.project_alias = resolved_name, project_name
+    return context
 
 
 def _check_address(request: Request) -> None:
@@ -141,7 +148,7 @@ def _check_address(request: Request) -> None:
             ) from None
 
 
-_SEVERAL: Final = ("experiment", "scans", "resources", "projects")
+_LIST_PARAMETERS: Final = ("experiment", "scans", "resources", "projects")
 """Pieces of an address that may be several names with commas between."""
 
 
@@ -150,37 +157,37 @@ def _check_names(request: Request) -> None:
 
     A piece with one name counts for nothing: an experiment's 2,000 scans are 2,000 names.
     """
-    pieces = [split_names(request.path_params.get(piece, "")) for piece in _SEVERAL]
-    few_names(request, sum(len(names) for names in pieces if len(names) > 1))
+    pieces = [split_names(request.path_params.get(piece, "")) for piece in _LIST_PARAMETERS]
+    check_name_count(request, sum(len(names) for names in pieces if len(names) > 1))
 
 
-def few_names(request: Request, count: int) -> None:
+def check_name_count(request: Request, count: int) -> None:
     """Usage for a request that has more different names than are looked up for one."""
-    site = server_state(request)
-    if count > site.settings.max_names:
-        site.metrics.names.inc()
+    server = server_state(request)
+    if count > server.settings.max_names:
+        server.metrics.names.inc()
         raise RequestInvalid(
             f"The request has {count} different names of sessions, scans and resources.",
-            f"At most {site.settings.max_names} are looked up at once: ask in parts, or for ALL.",
+            f"At most {server.settings.max_names} are looked up at once: ask in parts, or for ALL.",
         )
 
 
-async def _looking(work: Annotated[RequestContext, Depends(_asking)]) -> RequestContext:
+async def _make_public_context(context: Annotated[RequestContext, Depends(_make_context)]) -> RequestContext:
     """Denied (401) where a login is brought that has ended: an empty list would be taken for an answer."""
-    if not work.context.principal.signed_in and work.request.cookies.get(JSESSION):
+    if not context.service_context.principal.signed_in and context.request.cookies.get(JSESSION):
         raise_denied(AccessDecision.SIGN_IN)
-    return work
+    return context
 
 
-async def _signed_in(work: Annotated[RequestContext, Depends(_asking)]) -> RequestContext:
-    if not work.context.principal.signed_in:
+async def _make_signed_in_context(context: Annotated[RequestContext, Depends(_make_context)]) -> RequestContext:
+    if not context.service_context.principal.signed_in:
         raise_denied(AccessDecision.SIGN_IN)
-    return work
+    return context
 
 
-Asking = Annotated[RequestContext, Depends(_looking)]
-"""The desk of whoever asks, nobody in particular too: what is public may be read."""
-Anybody = Annotated[RequestContext, Depends(_asking)]
+PublicContext = Annotated[RequestContext, Depends(_make_public_context)]
+"""The context of whoever asks, nobody in particular too: what is public may be read."""
+LoginContext = Annotated[RequestContext, Depends(_make_context)]
 """The same of who begins or ends a login, and may bring one that has ended."""
-Known = Annotated[RequestContext, Depends(_signed_in)]
-"""The desk of somebody who is signed in."""
+SignedInContext = Annotated[RequestContext, Depends(_make_signed_in_context)]
+"""The context of somebody who is signed in."""

@@ -24,7 +24,7 @@ SESSIONS: Final = tuple(
 """`mr` of `xnat:mrSessionData`, and so on."""
 SCANS: Final = tuple(sorted({*TYPE_OF_CLASS.values(), *LEAD, "xc", "rt", "dxr", "voiceAudio"} - {"rg"}))
 _XYZ: Final = ("x", "y", "z", "units", "num")
-NESTED: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+ATTRIBUTE_FIELDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         **dict.fromkeys(("weight", "height", "dose"), ("units",)),
         **dict.fromkeys(("voxelRes", "fov", "matrix", "dimensions", "offset", "pixelSize", "resolution"), _XYZ),
@@ -38,7 +38,7 @@ NESTED: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     }
 )
 """Elements with the fields below them that stand as attributes in documents: `<voxelRes x=".5" y=".5" z="1"/>`."""
-NAMED: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
+KEYED_ELEMENTS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {"addParam": ("addParam", "name"), "frames": ("frame", "number")}
 )
 """Fields below which names stand, as `parameters/addParam/MultiEcho_TE1`, with the element that each is there, and the
@@ -79,20 +79,20 @@ _SCAN_FIELDS: Final = (
 )  # fmt: skip
 
 
-def element_of(kind: str) -> str:
+def root_element(kind: str) -> str:
     """The element that a document of a type has as its root: `MRSession` of `xnat:mrSessionData`."""
-    known = _ELEMENTS.get(kind) or ROOTS.get(kind, "").removeprefix("xnat:")
-    if known:
-        return known
+    element = _ELEMENTS.get(kind) or ROOTS.get(kind, "").removeprefix("xnat:")
+    if element:
+        return element
     name = kind.partition(":")[2].removesuffix("Data")
-    for end in ("Session", "Scan"):
-        if name.endswith(end):
-            first = name.removesuffix(end)
-            return f"{first.upper() if first.islower() else first[:1].upper() + first[1:]}{end}"
+    for suffix in ("Session", "Scan"):
+        if name.endswith(suffix):
+            prefix = name.removesuffix(suffix)
+            return f"{prefix.upper() if prefix.islower() else prefix[:1].upper() + prefix[1:]}{suffix}"
     return name[:1].upper() + name[1:]
 
 
-def attributes_of(kind: str) -> tuple[str, ...]:
+def document_attributes(kind: str) -> tuple[str, ...]:
     """The fields of a type that stand as attributes in its documents; the others are elements."""
     if kind.endswith("SessionData"):
         return _SESSION
@@ -101,7 +101,7 @@ def attributes_of(kind: str) -> tuple[str, ...]:
     return {"xnat:projectData": _PROJECT, "xnat:subjectData": _SUBJECT, "xnat:resourceCatalog": _RESOURCE}.get(kind, ())
 
 
-def bases_of(kind: str) -> tuple[str, ...]:
+def base_types(kind: str) -> tuple[str, ...]:
     """The types above a type."""
     if kind.endswith("SessionData"):
         return ("xnat:imageSessionData", "xnat:subjectAssessorData", "xnat:experimentData")
@@ -115,10 +115,10 @@ def xnat_xsd() -> str:
     """The schema of `xnat:` types."""
     names = ["projectData", "subjectData", *(f"{kind}SessionData" for kind in SESSIONS)]
     names += [*(f"{kind}ScanData" for kind in SCANS), *ASSESSORS]
-    roots = [f'<xs:element name="{element_of(f"xnat:{name}")}" type="xnat:{name}"/>' for name in names]
-    types = [*_bases(), *(_type(f"{kind}SessionData", "imageSessionData") for kind in SESSIONS)]
-    types += [_type(f"{kind}ScanData", "imageScanData") for kind in SCANS]
-    types += [_type(name, "imageAssessorData") for name in ASSESSORS]
+    roots = [f'<xs:element name="{root_element(f"xnat:{name}")}" type="xnat:{name}"/>' for name in names]
+    types = [*_base_definitions(), *(_type_definition(f"{kind}SessionData", "imageSessionData") for kind in SESSIONS)]
+    types += [_type_definition(f"{kind}ScanData", "imageScanData") for kind in SCANS]
+    types += [_type_definition(name, "imageAssessorData") for name in ASSESSORS]
     return _document("xnat", "http://nrg.wustl.edu/xnat", [*roots, *types])
 
 
@@ -130,99 +130,133 @@ def xdat_xsd() -> str:
 
 def _document(prefix: str, namespace: str, parts: Sequence[str]) -> str:
     xdat = "" if prefix == "xdat" else f' xmlns:xdat="{_XDAT}"'
-    opened = _OPEN.format(prefix, namespace, xdat)
-    lines = ['<?xml version="1.0" encoding="UTF-8"?>', opened, *parts, "</xs:schema>", ""]
+    opening = _OPEN.format(prefix, namespace, xdat)
+    lines = ['<?xml version="1.0" encoding="UTF-8"?>', opening, *parts, "</xs:schema>", ""]
     return "\n".join(lines)
 
 
-def _bases() -> list[str]:
+def _base_definitions() -> list[str]:
     return [
-        _type(
-            "projectData", None,
-            [*_texts("name", "type", "description", "keywords"), _aliases(),
-             _many("publications", "publication", "publicationResource"), _resources(),
-             _element("studyProtocol", "xnat:abstractProtocol", many=True), _element("PI", "xnat:investigatorData"),
-             _many("investigators", "investigator", "investigatorData"), _project_fields()],
+        _type_definition(
+            "projectData",
+            None,
+            [
+                *_text_elements("name", "type", "description", "keywords"),
+                _aliases(),
+                _list_element("publications", "publication", "publicationResource"),
+                _resources(),
+                _element("studyProtocol", "xnat:abstractProtocol", many=True),
+                _element("PI", "xnat:investigatorData"),
+                _list_element("investigators", "investigator", "investigatorData"),
+                _project_fields(),
+            ],
             _PROJECT,
         ),
-        _type("investigatorData", None, _texts(*dict.fromkeys([*INVESTIGATOR, *PI_FIELDS[:-1]])), PI_FIELDS[-1:]),
-        _type("abstractProtocol", None, (), ("ID", "name", "data-type")),
-        _type("abstractResource", None, _texts("note", "tags"), _RESOURCE[:3]),
-        _type("resource", "abstractResource", (), _RESOURCE[3:]),
-        _type("resourceCatalog", "resource"),
-        _type("publicationResource", "resource"),
-        _type(
-            "experimentData", None,
-            [_element("date", "xs:date"), _element("time", "xs:time"),
-             *_texts("note", "acquisition_site", "investigator")],
+        _type_definition(
+            "investigatorData", None, _text_elements(*dict.fromkeys([*INVESTIGATOR, *PI_FIELDS[:-1]])), PI_FIELDS[-1:]
+        ),
+        _type_definition("abstractProtocol", None, (), ("ID", "name", "data-type")),
+        _type_definition("abstractResource", None, _text_elements("note", "tags"), _RESOURCE[:3]),
+        _type_definition("resource", "abstractResource", (), _RESOURCE[3:]),
+        _type_definition("resourceCatalog", "resource"),
+        _type_definition("publicationResource", "resource"),
+        _type_definition(
+            "experimentData",
+            None,
+            [
+                _element("date", "xs:date"),
+                _element("time", "xs:time"),
+                *_text_elements("note", "acquisition_site", "investigator"),
+            ],
             _SESSION[:4],
         ),
-        _type("subjectAssessorData", "experimentData", [*_texts("subject_ID"), _element("age", "xs:float")]),
-        _type("abstractDemographicData", None),
-        _type(
-            "demographicData", "abstractDemographicData",
+        _type_definition(
+            "subjectAssessorData", "experimentData", [*_text_elements("subject_ID"), _element("age", "xs:float")]
+        ),
+        _type_definition("abstractDemographicData", None),
+        _type_definition(
+            "demographicData",
+            "abstractDemographicData",
             [_element(name, f"xs:{kind}") for name, kind in DEMOGRAPHICS.items() if "/" not in name],
         ),
-        _type(
-            "subjectData", None,
-            [_element("investigator", "xnat:investigatorData"),
-             _element("demographics", "xnat:abstractDemographicData"),
-             _many("experiments", "experiment", "subjectAssessorData"), _resources()],
+        _type_definition(
+            "subjectData",
+            None,
+            [
+                _element("investigator", "xnat:investigatorData"),
+                _element("demographics", "xnat:abstractDemographicData"),
+                _list_element("experiments", "experiment", "subjectAssessorData"),
+                _resources(),
+            ],
             _SUBJECT,
         ),
-        _type("derivedData", "experimentData"),
-        _type("imageAssessorData", "derivedData", _texts("imageSession_ID")),
-        _type(
-            "imageSessionData", "subjectAssessorData",
-            [_many("scans", "scan", "imageScanData"), _resources(),
-             _many("assessors", "assessor", "imageAssessorData"), _scanner(), *_texts(*_SESSION_FIELDS)],
+        _type_definition("derivedData", "experimentData"),
+        _type_definition("imageAssessorData", "derivedData", _text_elements("imageSession_ID")),
+        _type_definition(
+            "imageSessionData",
+            "subjectAssessorData",
+            [
+                _list_element("scans", "scan", "imageScanData"),
+                _resources(),
+                _list_element("assessors", "assessor", "imageAssessorData"),
+                _scanner(),
+                *_text_elements(*_SESSION_FIELDS),
+            ],
             _SESSION[4:],
         ),
-        _type(
-            "imageScanData", None,
-            [*_texts(*_SCAN_FIELDS), _scanner(), _element("frames", "xs:integer"), _parameters(),
-             _element("file", "xnat:abstractResource", many=True)],
+        _type_definition(
+            "imageScanData",
+            None,
+            [
+                *_text_elements(*_SCAN_FIELDS),
+                _scanner(),
+                _element("frames", "xs:integer"),
+                _parameters(),
+                _element("file", "xnat:abstractResource", many=True),
+            ],
             _SCAN,
         ),
-    ]  # fmt: skip
+    ]
 
 
-def _type(name: str, base: str | None, elements: Sequence[str] = (), attributes: Sequence[str] = ()) -> str:
-    said = f"<xs:sequence>{''.join(elements)}</xs:sequence>" if elements else ""
-    said += "".join(f'<xs:attribute name="{one}" type="xs:string"/>' for one in attributes)
+def _type_definition(name: str, base: str | None, elements: Sequence[str] = (), attributes: Sequence[str] = ()) -> str:
+    content = f"<xs:sequence>{''.join(elements)}</xs:sequence>" if elements else ""
+    content += "".join(f'<xs:attribute name="{attribute}" type="xs:string"/>' for attribute in attributes)
     if base is not None:
-        said = f'<xs:complexContent><xs:extension base="xnat:{base}">{said}</xs:extension></xs:complexContent>'
-    return f'<xs:complexType name="{name}">{said}</xs:complexType>'
+        content = f'<xs:complexContent><xs:extension base="xnat:{base}">{content}</xs:extension></xs:complexContent>'
+    return f'<xs:complexType name="{name}">{content}</xs:complexType>'
 
 
 def _element(name: str, kind: str, *, many: bool = False) -> str:
-    often = ' maxOccurs="unbounded"' if many else ""
-    return f'<xs:element name="{name}" type="{kind}" minOccurs="0"{often}/>'
+    max_occurs = ' maxOccurs="unbounded"' if many else ""
+    return f'<xs:element name="{name}" type="{kind}" minOccurs="0"{max_occurs}/>'
 
 
-def _texts(*names: str) -> list[str]:
+def _text_elements(*names: str) -> list[str]:
     return [_element(name, "xs:string") for name in names]
 
 
-def _many(name: str, one: str, kind: str) -> str:
+def _list_element(name: str, child: str, kind: str) -> str:
     """An element that holds any number of another."""
-    below = _element(one, f"xnat:{kind}", many=True)
-    inner = f"<xs:complexType><xs:sequence>{below}</xs:sequence></xs:complexType>"
+    child_element = _element(child, f"xnat:{kind}", many=True)
+    inner = f"<xs:complexType><xs:sequence>{child_element}</xs:sequence></xs:complexType>"
     return f'<xs:element name="{name}" minOccurs="0">{inner}</xs:element>'
 
 
 def _resources() -> str:
-    return _many("resources", "resource", "abstractResource")
+    return _list_element("resources", "resource", "abstractResource")
 
 
 def _scanner() -> str:
-    return f'<xs:element name="scanner" minOccurs="0">{_text_with("manufacturer", "model")}</xs:element>'
+    return f'<xs:element name="scanner" minOccurs="0">{_text_type("manufacturer", "model")}</xs:element>'
 
 
 def parameter_order() -> tuple[str, ...]:
     """The elements below a scan's `parameters` in their order in documents."""
-    known = [name.removeprefix(_PREFIX).partition("/")[0] for name in SCAN_ATTRIBUTES if name.startswith(_PREFIX)]
-    return tuple(dict.fromkeys([*PARAMETERS, *known, "format", "frames"]))
+    parameter_names = [
+        name.removeprefix(_PREFIX).partition("/")[0] for name in SCAN_ATTRIBUTES if name.startswith(_PREFIX)
+    ]
+    return tuple(dict.fromkeys([*PARAMETERS, *parameter_names, "format", "frames"]))
 
 
 def _parameters() -> str:
@@ -239,22 +273,31 @@ def _parameters() -> str:
 def _parameter(name: str, below: Sequence[str]) -> str:
     """One of them, with what is below it as attributes or elements."""
     if name == "addParam":
-        return f'<xs:element name="addParam" minOccurs="0" maxOccurs="unbounded">{_text_with("name")}</xs:element>'
+        return f'<xs:element name="addParam" minOccurs="0" maxOccurs="unbounded">{_text_type("name")}</xs:element>'
     if name == "frames":
-        typed = [("number", "xs:integer"), *((one, _number(f"frames/1/{one}")) for one in ("starttime", "length"))]
-        frame = f"<xs:complexType>{_attributes([*typed, ('units', 'xs:string')])}</xs:complexType>"
-        many = f'<xs:element name="frame" minOccurs="0" maxOccurs="unbounded">{frame}</xs:element>'
-        return f'<xs:element name="frames" minOccurs="0">{_complex(many)}</xs:element>'
+        attributes_of_frame = [
+            ("number", "xs:integer"),
+            *((child, _parameter_type(f"frames/1/{child}")) for child in ("starttime", "length")),
+        ]
+        frame = f"<xs:complexType>{_attributes([*attributes_of_frame, ('units', 'xs:string')])}</xs:complexType>"
+        frame_element = f'<xs:element name="frame" minOccurs="0" maxOccurs="unbounded">{frame}</xs:element>'
+        return f'<xs:element name="frames" minOccurs="0">{_complex(frame_element)}</xs:element>'
     if not below:
-        return _element(name, _number(name))
-    attributes = [(one, _number(f"{name}/{one}")) for one in below if one in NESTED.get(name, ())]
-    elements = [_element(one, _number(f"{name}/{one}")) for one in below if one not in NESTED.get(name, ())]
+        return _element(name, _parameter_type(name))
+    attributes = [
+        (child, _parameter_type(f"{name}/{child}")) for child in below if child in ATTRIBUTE_FIELDS.get(name, ())
+    ]
+    elements = [
+        _element(child, _parameter_type(f"{name}/{child}"))
+        for child in below
+        if child not in ATTRIBUTE_FIELDS.get(name, ())
+    ]
     return (
         f'<xs:element name="{name}" minOccurs="0">{_complex("".join(elements), _attributes(attributes))}</xs:element>'
     )
 
 
-def _number(parameter: str) -> str:
+def _parameter_type(parameter: str) -> str:
     """The type of a parameter's values."""
     kind = type_of_field(f"{_PREFIX}{parameter}")
     return f"xs:{kind.value}" if kind in (FieldType.INTEGER, FieldType.FLOAT) else "xs:string"
@@ -270,23 +313,27 @@ def _attributes(typed: Sequence[tuple[str, str]]) -> str:
 
 
 def _aliases() -> str:
-    one = f'<xs:element name="alias" minOccurs="0" maxOccurs="unbounded">{_text_with("source", known_by="alias")}'
-    return f'<xs:element name="aliases" minOccurs="0">{_complex(f"{one}</xs:element>")}</xs:element>'
+    alias_element = (
+        f'<xs:element name="alias" minOccurs="0" maxOccurs="unbounded">{_text_type("source", identifier="alias")}'
+    )
+    return f'<xs:element name="aliases" minOccurs="0">{_complex(f"{alias_element}</xs:element>")}</xs:element>'
 
 
 def _project_fields() -> str:
     """Custom variables of a project: there are none here."""
-    one = f'<xs:element name="field" minOccurs="0" maxOccurs="unbounded">{_text_with("name", known_by="name")}'
-    return f'<xs:element name="fields" minOccurs="0">{_complex(f"{one}</xs:element>")}</xs:element>'
+    field_element = (
+        f'<xs:element name="field" minOccurs="0" maxOccurs="unbounded">{_text_type("name", identifier="name")}'
+    )
+    return f'<xs:element name="fields" minOccurs="0">{_complex(f"{field_element}</xs:element>")}</xs:element>'
 
 
-def _text_with(*names: str, known_by: str = "") -> str:
+def _text_type(*names: str, identifier: str = "") -> str:
     """The type of an element that holds a text, and has attributes beside it.
 
-    `known_by`: what tells one from the others, as XNAT notes it for its clients.
+    `identifier`: what tells one from the others, as XNAT notes it for its clients.
     """
-    noted = f'<xdat:element displayIdentifiers="{known_by}"/>'
-    noted = f"<xs:annotation><xs:appinfo>{noted}</xs:appinfo></xs:annotation>" if known_by else ""
-    attributes = "".join(f'<xs:attribute name="{one}" type="xs:string"/>' for one in names)
+    annotation = f'<xdat:element displayIdentifiers="{identifier}"/>'
+    annotation = f"<xs:annotation><xs:appinfo>{annotation}</xs:appinfo></xs:annotation>" if identifier else ""
+    attributes = "".join(f'<xs:attribute name="{attribute}" type="xs:string"/>' for attribute in names)
     text = f'<xs:simpleContent><xs:extension base="xs:string">{attributes}</xs:extension></xs:simpleContent>'
-    return f"<xs:complexType>{noted}{text}</xs:complexType>"
+    return f"<xs:complexType>{annotation}{text}</xs:complexType>"

@@ -10,49 +10,49 @@ from typing import Any, Final
 
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from scandock.web.xnat.routing import Known, router, said
-from scandock.web.xnat.services.tracking import Tracked, tell
+from scandock.web.xnat.routing import SignedInContext, make_router, text_response
+from scandock.web.xnat.services.tracking import TrackedImport, read_tracked
 
-routes = router()
+routes = make_router()
 _STATUSES: Final = {"Warning": "WARNING", "Failed": "FAILED", "Completed": "COMPLETED"}
 """What the older way calls them; all others are PROCESSING."""
 
 
 @routes.get("/xapi/event_tracking/{key:path}/payload")
-async def payload(work: Known, key: str) -> Response:
+async def payload(context: SignedInContext, key: str) -> Response:
     """The entries alone."""
-    found = await work.site.read(tell, work.site.catalog, work.context.principal, key)
-    if found is None:
-        return said(404, f"No event listener data with key {key[:255]} accessible to user")
-    return PlainTextResponse(found.payload or "")
+    tracked = await context.server.read(read_tracked, context.server.catalog, context.service_context.principal, key)
+    if tracked is None:
+        return text_response(404, f"No event listener data with key {key[:255]} accessible to user")
+    return PlainTextResponse(tracked.payload or "")
 
 
 @routes.get("/data/status/{key:path}")
-async def status(work: Known, key: str) -> Response:
+async def status(context: SignedInContext, key: str) -> Response:
     """The same as a list of messages, of which the last is terminal once it has ended; always JSON."""
-    found = await work.site.read(tell, work.site.catalog, work.context.principal, key)
-    if found is None:
-        return said(404, f"No event listener data with key {key[:255]} accessible to user")
-    return JSONResponse({"msgs": [_messages(found)]})
+    tracked = await context.server.read(read_tracked, context.server.catalog, context.service_context.principal, key)
+    if tracked is None:
+        return text_response(404, f"No event listener data with key {key[:255]} accessible to user")
+    return JSONResponse({"msgs": [_make_messages(tracked)]})
 
 
-def _messages(found: Tracked) -> list[dict[str, Any]]:
-    entries = json.loads(found.payload)["entryList"] if found.payload else []
+def _make_messages(tracked: TrackedImport) -> list[dict[str, Any]]:
+    entries = json.loads(tracked.payload)["entryList"] if tracked.payload else []
     messages = [
-        {"status": _STATUSES.get(one["status"], "PROCESSING"), "msg": one["message"], "terminal": False}
-        for one in entries
+        {"status": _STATUSES.get(entry["status"], "PROCESSING"), "msg": entry["message"], "terminal": False}
+        for entry in entries
     ]
-    if found.succeeded is not None:
-        status = "COMPLETED" if found.succeeded else "FAILED"
-        messages.append({"status": status, "msg": found.final or "", "terminal": True})
+    if tracked.succeeded is not None:
+        status = "COMPLETED" if tracked.succeeded else "FAILED"
+        messages.append({"status": status, "msg": tracked.final or "", "terminal": True})
     return messages
 
 
 @routes.get("/xapi/event_tracking/{key:path}")
-async def track(work: Known, key: str) -> Response:
+async def track(context: SignedInContext, key: str) -> Response:
     """What was told so far; `payload` is a text that holds JSON. 404 without a word for who may not know of it."""
-    found = await work.site.read(tell, work.site.catalog, work.context.principal, key)
-    if found is None:
-        return said(404, "")
-    told = {"key": key, "payload": found.payload, "succeeded": found.succeeded, "finalMessage": found.final}
-    return JSONResponse(told)
+    tracked = await context.server.read(read_tracked, context.server.catalog, context.service_context.principal, key)
+    if tracked is None:
+        return text_response(404, "")
+    body = {"key": key, "payload": tracked.payload, "succeeded": tracked.succeeded, "finalMessage": tracked.final}
+    return JSONResponse(body)

@@ -17,90 +17,105 @@ from scandock.services.assessors import Assessor
 from scandock.services.project_description import read_description
 from scandock.web import urls
 from scandock.web.xnat import item_documents
-from scandock.web.xnat.answers import Item, filters_of, format_of, item, listing, window_of
-from scandock.web.xnat.assessor_items import assessor_item
-from scandock.web.xnat.assessors import filters_of_assessors, session_in
-from scandock.web.xnat.page_redirects import is_for_a_page, page_of_session, page_of_subject, to_page
-from scandock.web.xnat.places import EXPERIMENTS, SUBJECTS, experiment_of, experiment_or_assessor, shelf_of, subject_of
-from scandock.web.xnat.routing import Asking, router
-from scandock.web.xnat.services import words
-from scandock.web.xnat.services.assessors import list_assessors, types_of_assessors
+from scandock.web.xnat.address_lookup import (
+    EXPERIMENTS,
+    SUBJECTS,
+    lookup_experiment,
+    lookup_experiment_or_assessor,
+    lookup_resource_owner,
+    lookup_subject,
+)
+from scandock.web.xnat.assessor_items import make_assessor_item
+from scandock.web.xnat.assessors import get_session, read_assessor_filters
+from scandock.web.xnat.page_redirects import make_session_path, make_subject_path, redirect_to_page, wants_page
+from scandock.web.xnat.responses import Item, item_response, list_response, read_filters, read_format, read_window
+from scandock.web.xnat.routing import PublicContext, make_router
+from scandock.web.xnat.services import used_terms
+from scandock.web.xnat.services.assessors import list_assessors, split_assessor_types
 from scandock.web.xnat.services.columns import Rows
 from scandock.web.xnat.services.experiments import list_experiments
-from scandock.web.xnat.services.history import history_of
+from scandock.web.xnat.services.history import read_history
 from scandock.web.xnat.services.projects import list_projects
 from scandock.web.xnat.services.subjects import list_subjects
-from scandock.web.xnat.zipping import as_zip
+from scandock.web.xnat.zip_downloads import download_zip
 
-routes = router()
+routes = make_router()
 
 
-def _true(request: Request, name: str) -> bool:
+def _is_true(request: Request, name: str) -> bool:
     return request.query_params.get(name, "").lower() in ("true", "1")
 
 
-_SEARCHING: Final = (
+_SEARCH_PARAMETERS: Final = (
     "accessible", "permissions", "data", "creatableTypes", "users", "owner", "member", "collaborator", "prearc_code",
 )  # fmt: skip
 """Questions that XNAT answers by its search of projects, whose columns have names of their own."""
-_MAY: Final = {
+_ACTIONS: Final = {
     "edit": Action.UPLOAD, "create": Action.UPLOAD, "writable": Action.UPLOAD, "true": Action.UPLOAD,
     "read": Action.SESSION_READ, "readable": Action.SESSION_READ, "delete": Action.SESSION_DELETE,
 }  # fmt: skip
 """What one may do, by the words of `permissions`, `data` and `creatableTypes`."""
 
 
-def _asked_to_do(asked: QueryParams) -> list[str]:
-    return [asked.get(name, "") for name in ("permissions", "data", "creatableTypes")]
+def _read_action_words(query: QueryParams) -> list[str]:
+    return [query.get(name, "") for name in ("permissions", "data", "creatableTypes")]
 
 
 # -- projects ----------------------------------------------------------------------------------------------------------
 
 
 @routes.get("/data/projects")
-async def projects(request: Request, work: Asking) -> Response:
+async def projects(request: Request, context: PublicContext) -> Response:
     """`owner`, `member`, `collaborator`: where one is that. `permissions=edit`: to which one may upload.
 
     `accessible=true`: all that one may see, `false` those of them where one has no role; `users=true` where one has
     one. Usage `value_invalid` for another word than `readable` and `writable` as `data`.
     """
-    asked = request.query_params
-    may = next((_MAY[word] for word in map(str.lower, _asked_to_do(asked)) if word in _MAY), Action.PROJECT_SEE)
-    if asked.get("data", "readable") not in ("readable", "writable"):
-        raise ValueInvalid(f"data is {asked['data'][:40]!r}.", "Right is readable or writable.")
-    mine = True if _true(request, "users") else None
-    if asked.get("accessible", "").lower() in ("false", "0"):
-        mine = False
+    query = request.query_params
+    action = next(
+        (_ACTIONS[word] for word in map(str.lower, _read_action_words(query)) if word in _ACTIONS), Action.PROJECT_SEE
+    )
+    if query.get("data", "readable") not in ("readable", "writable"):
+        raise ValueInvalid(f"data is {query['data'][:40]!r}.", "Right is readable or writable.")
+    member_filter = True if _is_true(request, "users") else None
+    if query.get("accessible", "").lower() in ("false", "0"):
+        member_filter = False
 
     def ask(connection: Connection) -> Rows:
         return list_projects(
             connection,
-            work.context.principal,
-            asked.get("columns"),
-            filters_of(request),
-            roles=[one for one in ("owner", "member", "collaborator") if _true(request, one)],
-            action=may,
-            mine=mine,
-            searched=any(name in asked for name in _SEARCHING),
-            with_code=_true(request, "prearc_code"),
+            context.service_context.principal,
+            query.get("columns"),
+            read_filters(request),
+            roles=[role for role in ("owner", "member", "collaborator") if _is_true(request, role)],
+            action=action,
+            has_role=member_filter,
+            for_search=any(name in query for name in _SEARCH_PARAMETERS),
+            with_code=_is_true(request, "prearc_code"),
         )
 
-    return listing(request, await work.read(ask), title="Projects")
+    return list_response(request, await context.read(ask), title="Projects")
 
 
 @routes.get("/data/projects/{project}")
-async def project(request: Request, work: Asking, project: str) -> Response:
-    if is_for_a_page(request):
-        me = work.context.principal
-        return await to_page(work, lambda c: urls.project_page(browsing.find_project(c, me, project).id))
+async def project(request: Request, context: PublicContext, project: str) -> Response:
+    if wants_page(request):
+        me = context.service_context.principal
+        return await redirect_to_page(context, lambda c: urls.project_page(browsing.find_project(c, me, project).id))
 
     def ask(connection: Connection) -> Item:
-        found = browsing.find_project(connection, work.context.principal, project)
-        may_read = rights.is_allowed(connection, work.context.principal, Action.PROJECT_READ, project)
-        own = item_documents.own_items(connection, shelf_of(connection, work)) if may_read else []
-        return item_documents.project_item(found, read_description(connection, project, with_contact=may_read), own)
+        found_project = browsing.find_project(connection, context.service_context.principal, project)
+        may_read = rights.is_allowed(connection, context.service_context.principal, Action.PROJECT_READ, project)
+        resource_items = (
+            item_documents.find_resource_items(connection, lookup_resource_owner(connection, context))
+            if may_read
+            else []
+        )
+        return item_documents.make_project_item(
+            found_project, read_description(connection, project, with_contact=may_read), resource_items
+        )
 
-    return item(request, await work.read(ask))
+    return item_response(request, await context.read(ask))
 
 
 # -- subjects ----------------------------------------------------------------------------------------------------------
@@ -108,26 +123,30 @@ async def project(request: Request, work: Asking, project: str) -> Response:
 
 @routes.get("/data/subjects")
 @routes.get("/data/projects/{project}/subjects")
-async def subjects(request: Request, work: Asking, project: str | None = None) -> Response:
+async def subjects(request: Request, context: PublicContext, project: str | None = None) -> Response:
     columns = request.query_params.get("columns")
-    rows = await work.read(
-        lambda c: list_subjects(c, work.context.principal, columns, filters_of(request), in_project=project)
+    rows = await context.read(
+        lambda c: list_subjects(
+            c, context.service_context.principal, columns, read_filters(request), in_project=project
+        )
     )
-    return listing(request, rows, title="Subjects")
+    return list_response(request, rows, title="Subjects")
 
 
-async def subject(request: Request, work: Asking) -> Response:
-    if is_for_a_page(request):
-        return await to_page(work, lambda c: page_of_subject(subject_of(c, work)))
+async def subject(request: Request, context: PublicContext) -> Response:
+    if wants_page(request):
+        return await redirect_to_page(context, lambda c: make_subject_path(lookup_subject(c, context)))
 
     def ask(connection: Connection) -> Item:
-        found = subject_of(connection, work)
-        own = item_documents.own_items(connection, shelf_of(connection, work))
-        return item_documents.subject_item(
-            found, own, item_documents.experiment_items(connection, work.context.principal, found)
+        subject_record = lookup_subject(connection, context)
+        resource_items = item_documents.find_resource_items(connection, lookup_resource_owner(connection, context))
+        return item_documents.make_subject_item(
+            subject_record,
+            resource_items,
+            item_documents.find_experiment_items(connection, context.service_context.principal, subject_record),
         )
 
-    return item(request, await work.read(ask))
+    return item_response(request, await context.read(ask))
 
 
 for _where in SUBJECTS:
@@ -137,36 +156,36 @@ for _where in SUBJECTS:
 # -- experiments -------------------------------------------------------------------------------------------------------
 
 
-async def experiments(request: Request, work: Asking) -> Response:
+async def experiments(request: Request, context: PublicContext) -> Response:
     """Of all projects, of one, or of a subject; `xsiType` narrows to types, or names those of assessors alone."""
-    asked, places = request.query_params, request.path_params
+    query, path_params = request.query_params, request.path_params
 
-    of_assessors, of_sessions = types_of_assessors(asked.get("xsiType", ""))
+    assessor_types, session_types = split_assessor_types(query.get("xsiType", ""))
 
     def ask(connection: Connection) -> Rows:
-        of = subject_of(connection, work).number if "subject" in places else None
-        if of_assessors and not of_sessions:
+        subject_number = lookup_subject(connection, context).number if "subject" in path_params else None
+        if assessor_types and not session_types:
             return list_assessors(
                 connection,
-                work.context.principal,
-                asked.get("columns"),
-                filters_of_assessors(request),
-                in_project=places.get("project"),
-                of_subject=of,
-                types=of_assessors,
+                context.service_context.principal,
+                query.get("columns"),
+                read_assessor_filters(request),
+                in_project=path_params.get("project"),
+                of_subject=subject_number,
+                types=assessor_types,
             )
         return list_experiments(
             connection,
-            work.context.principal,
-            asked.get("columns"),
-            filters_of(request),
-            in_project=places.get("project"),
-            of_subject=of,
-            types=asked.get("xsiType", ""),
-            page=window_of(request) if not asked.get("sortBy") else None,  # what is sorted is read whole first
+            context.service_context.principal,
+            query.get("columns"),
+            read_filters(request),
+            in_project=path_params.get("project"),
+            of_subject=subject_number,
+            types=query.get("xsiType", ""),
+            page=read_window(request) if not query.get("sortBy") else None,  # what is sorted is read whole first
         )
 
-    return listing(request, await work.read(ask), title="Matching Experiments")
+    return list_response(request, await context.read(ask), title="Matching Experiments")
 
 
 for _where in (uris.DATA, "/data/projects/{project}", *SUBJECTS):
@@ -177,32 +196,38 @@ for _where in (uris.DATA, "/data/projects/{project}", *SUBJECTS):
 @routes.get("/data/scan_types")
 @routes.get("/data/projects/{project}/scanners")
 @routes.get("/data/projects/{project}/scan_types")
-async def used_words(request: Request, work: Asking) -> Response:
+async def list_used_terms(request: Request, context: PublicContext) -> Response:
     """The words of all sessions, or of a `project`'s."""
-    ask = words.scanners if request.url.path.rstrip("/").endswith("scanners") else words.scan_types
+    ask = used_terms.list_scanners if request.url.path.rstrip("/").endswith("scanners") else used_terms.list_scan_types
     in_project = request.path_params.get("project") or request.query_params.get("project")
-    return listing(request, await work.read(lambda c: ask(c, work.context.principal, in_project)))
+    return list_response(request, await context.read(lambda c: ask(c, context.service_context.principal, in_project)))
 
 
-async def experiment(request: Request, work: Asking) -> Response:
+async def experiment(request: Request, context: PublicContext) -> Response:
     """One session or assessor; with `format=zip` all files of a session, with `html` its page."""
-    if is_for_a_page(request):
-        return await to_page(work, lambda c: page_of_session(session_in(experiment_or_assessor(c, work))))
-    if format_of(request, "xml") == "zip":
-        return await as_zip(work)
+    if wants_page(request):
+        return await redirect_to_page(
+            context, lambda c: make_session_path(get_session(lookup_experiment_or_assessor(c, context)))
+        )
+    if read_format(request, "xml") == "zip":
+        return await download_zip(context)
 
     def ask(connection: Connection) -> Item:
-        found = experiment_or_assessor(connection, work)
+        session_or_assessor = lookup_experiment_or_assessor(connection, context)
         return (
-            assessor_item(found) if isinstance(found, Assessor) else item_documents.experiment_item(connection, found)
+            make_assessor_item(session_or_assessor)
+            if isinstance(session_or_assessor, Assessor)
+            else item_documents.find_experiment_item(connection, session_or_assessor)
         )
 
-    return item(request, await work.read(ask))
+    return item_response(request, await context.read(ask))
 
 
-async def experiment_history(work: Asking) -> Response:
+async def experiment_history(context: PublicContext) -> Response:
     """What has happened to it, as JSON whatever format is asked for: it is no table."""
-    events = await work.read(lambda c: history_of(c, work.context.principal, experiment_of(c, work)))
+    events = await context.read(
+        lambda c: read_history(c, context.service_context.principal, lookup_experiment(c, context))
+    )
     return JSONResponse({"events": events})
 
 

@@ -14,7 +14,7 @@ from scandock.services.cleaning.cleaner import TURN_SECONDS, Cleaner, Schedule
 from scandock.services.cleaning.registry import ENDED_ACCESS, MANIFESTS, PICTURES, SERVER_CLEANERS
 from scandock.services.cleaning.trash import REPLACED, TRASH
 from scandock.services.cleaning.uploads import ABANDONED_UPLOADS, ENDED_SPOOLS, IDLE_UPLOADS
-from scandock.web.xnat.services.cleaning import INBOX, KEYS, OF_DIALECT
+from scandock.web.xnat.services.cleaning import DIALECT_CLEANERS, INBOX_CLEANER, KEY_CLEANER
 
 SITE: Any = SimpleNamespace(
     catalog="the catalog",
@@ -24,9 +24,9 @@ SITE: Any = SimpleNamespace(
 KEPT = {
     IDLE_UPLOADS.what: 7,
     ENDED_ACCESS.what: 0,
-    KEYS.what: 31 * DAY_MS,
+    KEY_CLEANER.what: 31 * DAY_MS,
     MANIFESTS.what: 31 * DAY_MS,
-    INBOX.what: 0,
+    INBOX_CLEANER.what: 0,
     TRASH.what: 30 * DAY_MS,
     REPLACED.what: 30 * DAY_MS,
 }
@@ -50,7 +50,7 @@ def turn(one: Cleaner[Any], monkeypatch: pytest.MonkeyPatch, doubted: int | None
     return asked, replace(one, clean=clean).run(SITE), ages
 
 
-@pytest.mark.parametrize("one", [*SERVER_CLEANERS, *OF_DIALECT, TRASH, REPLACED], ids=lambda one: one.what)
+@pytest.mark.parametrize("one", [*SERVER_CLEANERS, *DIALECT_CLEANERS, TRASH, REPLACED], ids=lambda one: one.what)
 def test_what_is_deleted_for_its_age_asks_the_clock(one: Cleaner[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     if one in (ABANDONED_UPLOADS, ENDED_SPOOLS, PICTURES):  # nobody owns it, or it can be made again: whatever its age
         assert turn(one, monkeypatch, None) == ([], 3, [0])
@@ -62,12 +62,12 @@ def test_what_is_deleted_for_its_age_asks_the_clock(one: Cleaner[Any], monkeypat
 
 def test_each_has_its_turn_at_the_start_and_pictures_every_five_minutes() -> None:
     now = [1_000.0]
-    schedule = Schedule([*SERVER_CLEANERS, *OF_DIALECT], clock=lambda: now[0])
+    schedule = Schedule([*SERVER_CLEANERS, *DIALECT_CLEANERS], clock=lambda: now[0])
     turns = []
     for _ in range(7):
         turns.append([one.what for one in schedule.due()])
         now[0] += TURN_SECONDS
-    every = [one.what for one in (*SERVER_CLEANERS, *OF_DIALECT)]
+    every = [one.what for one in (*SERVER_CLEANERS, *DIALECT_CLEANERS)]
     others = [what for what in every if what != PICTURES.what]
     assert turns == [every, others, others, others, others, every, others]
     assert len(every) == 8

@@ -26,32 +26,36 @@ from scandock.web.xnat.services.columns import (
     Column,
     Listing,
     Rows,
-    by_name,
-    moment,
+    format_moment,
+    index_by_name,
     padded,
-    read,
-    split,
-    without_types,
+    read_rows,
+    split_list,
+    strip_types,
 )
 
 _NUMBER: Final = accession.alias("assessor_number")
 _ID: Final = padded(EXPERIMENT, _NUMBER.c.number)
 _PATH: Final = re.compile(r"[a-z][\w-]*:[\w.-]+/(?P<path>[\w./-]+)", re.ASCII)
-_OF_SESSIONS: Final = ("session_ID", "session_label", "project", "project_ID", "project_name", "subject_ID",
+_SESSION_COLUMNS: Final = ("session_ID", "session_label", "project", "project_ID", "project_name", "subject_ID",
                        "subject_label", "status", "quarantine_status")  # fmt: skip
-_COLUMNS: Final = by_name(
+_COLUMNS: Final = index_by_name(
     (
-        Column("ID", _ID, sought=_NUMBER.c.number, parse=experiment_number),
+        Column("ID", _ID, filter_value=_NUMBER.c.number, parse=experiment_number),
         Column("label", assessor.c.label),
         Column("xsiType", assessor.c.xsi_type),
-        Column("insert_date", assessor.c.created, moment),
-        Column("last_modified", assessor.c.modified, moment),
+        Column("insert_date", assessor.c.created, format_moment),
+        Column("last_modified", assessor.c.modified, format_moment),
         Column("insert_user", literal("")),
         Column("URI", padded(uris.experiment(EXPERIMENT), _NUMBER.c.number)),
         *(Column(name, attribute(assessor.c.fields, name)) for name in ("date", "time", "note")),
-        *(experiments.OF_SESSION[name.lower()] for name in _OF_SESSIONS if name.lower() in experiments.OF_SESSION),
+        *(
+            experiments.SESSION_COLUMNS[name.lower()]
+            for name in _SESSION_COLUMNS
+            if name.lower() in experiments.SESSION_COLUMNS
+        ),
         *(column for name, column in experiments.LISTING.columns.items() if name in ("subject_id", "subject_label")),
-        replace(experiments.OF_SESSION["session_id"], name="imageSession_ID"),
+        replace(experiments.SESSION_COLUMNS["session_id"], name="imageSession_ID"),
     )
 )
 
@@ -63,11 +67,11 @@ class _Assessors(Listing):
         column = Listing.find(self, name)
         if column is not None or len(name) > MAX_NAME:
             return column
-        low = without_types(name.strip().lower())
-        found = _PATH.fullmatch(low)
-        if found is None or low.startswith(tuple(self.deeper)):
+        path = strip_types(name.strip().lower())
+        match = _PATH.fullmatch(path)
+        if match is None or path.startswith(tuple(self.deeper)):
             return None
-        return Column(low, attribute(assessor.c.fields, found["path"]))
+        return Column(path, attribute(assessor.c.fields, match["path"]))
 
 
 LISTING: Final = _Assessors(
@@ -84,17 +88,17 @@ LISTING: Final = _Assessors(
 )
 
 
-def types_of_assessors(types: str) -> tuple[str, str]:
+def split_assessor_types(types: str) -> tuple[str, str]:
     """Of types with commas between those that assessors have, and the others."""
-    named = [one.strip() for one in split(types, "types", MAX_VALUES) if one.strip()]
-    ours = [one for one in named if _is_of_assessors(one.lower())]
-    return ",".join(ours), ",".join(one for one in named if one not in ours)
+    type_names = [name.strip() for name in split_list(types, "types", MAX_VALUES) if name.strip()]
+    assessor_types = [name for name in type_names if _is_assessor_type(name.lower())]
+    return ",".join(assessor_types), ",".join(name for name in type_names if name not in assessor_types)
 
 
-def _is_of_assessors(kind: str) -> bool:
-    if kind in experiments.ABSTRACT or not kind:
+def _is_assessor_type(type_name: str) -> bool:
+    if type_name in experiments.ABSTRACT or not type_name:
         return False
-    return kind in ABSTRACT or not kind.endswith("sessiondata")
+    return type_name in ABSTRACT or not type_name.endswith("sessiondata")
 
 
 def list_assessors(
@@ -113,21 +117,21 @@ def list_assessors(
     `types`: XNAT's types with commas between; the abstract ones are every assessor.
     """
     rights.check_scope(principal, Action.SESSION_READ)
-    chosen = LISTING.chosen(columns)
-    if types and not any(one.name == "xsiType" for one in chosen):
-        chosen.append(LISTING.columns["xsitype"])  # as listings of sessions have it
-    joined = (
+    shown_columns = LISTING.choose_columns(columns)
+    if types and not any(entry.name == "xsiType" for entry in shown_columns):
+        shown_columns.append(LISTING.columns["xsitype"])  # as listings of sessions have it
+    source = (
         assessor.join(_NUMBER, _NUMBER.c.uuid == assessor.c.uuid)
         .join(session, session.c.uuid == assessor.c.session_uuid)
         .join(project, project.c.id == session.c.project_id)
         .join(accession, accession.c.uuid == session.c.uuid)
         .outerjoin(subject, subject.c.id == session.c.subject_id)
     )
-    query = select(assessor.c.id).select_from(joined)
+    query = select(assessor.c.id).select_from(source)
     query = query.where(session.c.place == "archive", projects_where(principal, Action.SESSION_READ))
-    wanted = {one.strip().lower() for one in split(types, "types", MAX_VALUES) if one.strip()}
-    if wanted and not wanted & ABSTRACT:
-        query = query.where(func.lower(assessor.c.xsi_type).in_(sorted(wanted)))
+    type_names = {entry.strip().lower() for entry in split_list(types, "types", MAX_VALUES) if entry.strip()}
+    if type_names and not type_names & ABSTRACT:
+        query = query.where(func.lower(assessor.c.xsi_type).in_(sorted(type_names)))
     if in_project is not None:
         rights.check(connection, principal, Action.SESSION_READ, in_project)
         query = query.where(project.c.key == in_project.casefold())
@@ -135,4 +139,4 @@ def list_assessors(
         query = query.where(session.c.subject_id == of_subject)
     if of_session is not None:
         query = query.where(session.c.id == of_session)
-    return read(connection, LISTING.narrowed(query, filters).order_by(assessor.c.id), chosen)
+    return read_rows(connection, LISTING.apply_filters(query, filters).order_by(assessor.c.id), shown_columns)

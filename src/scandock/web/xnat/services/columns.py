@@ -22,7 +22,7 @@ from scandock.model.errors import Usage
 from scandock.model.limit_counts import RequestLimit, count_exceeded
 from scandock.model.request_errors import RequestInvalid
 from scandock.rules.field_types import FieldType, format_float, is_float, type_of_field
-from scandock.web.xnat.services.days import Stretch, days_of
+from scandock.web.xnat.services.date_ranges import TimeRange, parse_days
 
 DEFAULT: Final = "DEFAULT"
 MAX_NAME: Final = request_limits.COLUMN_NAME
@@ -46,16 +46,18 @@ MAX_CONDITIONS: Final = request_limits.LISTING_CONDITIONS
 """Filters, and patterns in them: each looks at every row, and SQLite takes conditions 1,000 deep."""
 
 
-def split(text: str, what: str, most: int) -> list[str]:
-    """What stands between commas. Usage `request_invalid` for more than `most` of `what`."""
-    if text.count(",") >= most:
-        raise count_exceeded(RequestLimit.COLUMNS if what == "columns" else RequestLimit.VALUES, too_many(what, most))
+def split_list(text: str, kind: str, limit: int) -> list[str]:
+    """What stands between commas. Usage `request_invalid` for more than `limit` of `kind`."""
+    if text.count(",") >= limit:
+        raise count_exceeded(
+            RequestLimit.COLUMNS if kind == "columns" else RequestLimit.VALUES, too_many_error(kind, limit)
+        )
     return text.split(",")
 
 
-def too_many(what: str, most: int) -> Usage:
+def too_many_error(kind: str, limit: int) -> Usage:
     """The error of a request that names more than can be asked at once."""
-    return RequestInvalid(f"The request names more than {most:,} {what}.", "Ask for less at once.")
+    return RequestInvalid(f"The request names more than {limit:,} {kind}.", "Ask for less at once.")
 
 
 class padded(FunctionElement[str]):  # noqa: N801  reads as a function in queries
@@ -69,8 +71,8 @@ class padded(FunctionElement[str]):  # noqa: N801  reads as a function in querie
 
 
 @compiles(padded)
-def _compile_padded(element: Any, compiler: Any, **more: Any) -> str:  # noqa: ANN401  SQLAlchemy's own types
-    prefix, number = (compiler.process(one, **more) for one in element.clauses)
+def _compile_padded(element: Any, compiler: Any, **options: Any) -> str:  # noqa: ANN401  SQLAlchemy's own types
+    prefix, number = (compiler.process(clause, **options) for clause in element.clauses)
     if compiler.dialect.name == "postgresql":
         return f"({prefix} || LPAD({number}::text, GREATEST(5, LENGTH({number}::text)), '0'))"
     return f"printf('%s%05d', {prefix}, {number})"
@@ -80,24 +82,24 @@ BLANK: Final = "\0"
 """Stands in a URI for what the database puts there."""
 
 
-def spelled(uri: str, *columns: ColumnElement[str]) -> ColumnElement[str]:
+def build_uri(uri: str, *columns: ColumnElement[str]) -> ColumnElement[str]:
     """A URI with a column's value in each of its blanks, put together by the database."""
-    first, *pieces = uri.split(BLANK)
-    whole: ColumnElement[str] = literal(first)
+    first_piece, *pieces = uri.split(BLANK)
+    expression: ColumnElement[str] = literal(first_piece)
     for column, piece in zip(columns, pieces, strict=True):
-        whole = whole + column + literal(piece) if piece else whole + column
-    return whole
+        expression = expression + column + literal(piece) if piece else expression + column
+    return expression
 
 
-def moment(value: int | None) -> str:
+def format_moment(value: int | None) -> str:
     """Unix milliseconds as XNAT writes a time: `2026-11-24 05:44:32.5`, UTC."""
     if value is None:
         return ""
-    said = datetime.fromtimestamp(value / 1000, UTC)
-    return f"{said:%Y-%m-%d %H:%M:%S}.{said.microsecond // 100_000}"
+    time = datetime.fromtimestamp(value / 1000, UTC)
+    return f"{time:%Y-%m-%d %H:%M:%S}.{time.microsecond // 100_000}"
 
 
-def count(value: int | None) -> str:
+def format_count(value: int | None) -> str:
     """A number as a text; empty where there is none."""
     return "" if value is None else str(value)
 
@@ -110,30 +112,30 @@ class Column:
     value: ColumnElement[Any]
     text: Callable[[Any], str] | None = None
     """How a value is written that is no text in the database."""
-    sought: ColumnElement[Any] | None = None
+    filter_value: ColumnElement[Any] | None = None
     """What a filter compares, where that is not the value itself."""
     parse: Callable[[str], object] | None = None
-    """What a filter's text is for `sought`; None from it: nothing can be equal to that."""
-    holds: Callable[[Sequence[str]], ColumnElement[bool]] | None = None
+    """What a filter's text is for `filter_value`; None from it: nothing can be equal to that."""
+    matches: Callable[[Sequence[str]], ColumnElement[bool]] | None = None
     """Whether a row is of one of a filter's values, where it may have several of its own."""
-    known: str = ""
+    listing_name: str = ""
     """The name by which its listing knows it, where it is called otherwise in an answer."""
 
     @property
     def key(self) -> str:
         """The name by which its listing knows it."""
-        return self.known or self.name
+        return self.listing_name or self.name
 
-    def called(self, name: str) -> Column:
+    def rename(self, name: str) -> Column:
         """The same column by another name."""
-        return self if name == self.name else replace(self, name=name, known=self.key)
+        return self if name == self.name else replace(self, name=name, listing_name=self.key)
 
 
 _EMPTY: Final = literal("")
 
 
-def headers(
-    asked: str | None, default: Sequence[str], always: Sequence[str], canonical: Callable[[str], str]
+def choose_headers(
+    requested: str | None, default: Sequence[str], always: Sequence[str], canonical: Callable[[str], str]
 ) -> list[tuple[str, str]]:
     """The names of an answer's columns, each with one of those that were asked for, whose values it has.
 
@@ -143,19 +145,19 @@ def headers(
     that no column can have: each row of the answer would bear it.
     """
     names: list[str] = []
-    for name in split(asked or DEFAULT, "columns", MAX_COLUMNS):
+    for name in split_list(requested or DEFAULT, "columns", MAX_COLUMNS):
         names += default if name.strip().upper() == DEFAULT else [name.strip()]
     names = [name for name in dict.fromkeys(names) if name]
     for name in names:
         check_name(name)
-    found: dict[str, str] = {}
+    headers_by_name: dict[str, str] = {}
     for name in (*names, *always):
-        found.setdefault(canonical(name) or name, name)
+        headers_by_name.setdefault(canonical(name) or name, name)
     for name in names:
         if "/" in name:
-            found.setdefault(name.lower(), name)
-        found.setdefault(name, name)
-    return list(found.items())
+            headers_by_name.setdefault(name.lower(), name)
+        headers_by_name.setdefault(name, name)
+    return list(headers_by_name.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,30 +181,30 @@ class Listing:
         """
         if len(name) > MAX_NAME:
             return None
-        low = without_types(name.strip().lower())
-        if low in self.columns:
-            return self.columns[low]
-        kind, _, rest = low.partition("/")
-        if not kind.startswith(("xnat:", "xdat:")):
+        lowered = strip_types(name.strip().lower())
+        if lowered in self.columns:
+            return self.columns[lowered]
+        first, _, below = lowered.partition("/")
+        if not first.startswith(("xnat:", "xdat:")):
             return None
-        for path, before in self.deeper.items():
-            if rest.startswith(path) or low.startswith(path):
-                return self.columns.get(before + (rest if rest.startswith(path) else low)[len(path) :])
-        return self.columns.get(rest)
+        for path, prefix in self.deeper.items():
+            if below.startswith(path) or lowered.startswith(path):
+                return self.columns.get(prefix + (below if below.startswith(path) else lowered)[len(path) :])
+        return self.columns.get(below)
 
-    def chosen(self, asked: str | None) -> list[Column]:
-        """The columns of an answer, as `headers` calls them; one that nobody knows is empty."""
+    def choose_columns(self, requested: str | None) -> list[Column]:
+        """The columns of an answer, as `choose_headers` names them; one that nobody knows is empty."""
         found_by: dict[str, Column | None] = {}
 
         def canonical(name: str) -> str:
             column = found_by[name] = found_by[name] if name in found_by else self.find(name)
             return "" if column is None else column.name
 
-        found = []
-        for header, name in headers(asked, self.default, self.always, canonical):
+        chosen_columns = []
+        for header, name in choose_headers(requested, self.default, self.always, canonical):
             column = found_by[name]
-            found.append(Column(header, _EMPTY) if column is None else self._written(column).called(header))
-        return found
+            chosen_columns.append(Column(header, _EMPTY) if column is None else self._written(column).rename(header))
+        return chosen_columns
 
     def _written(self, column: Column) -> Column:
         """A column as listings write its values."""
@@ -210,7 +212,7 @@ class Listing:
         name = below if owner else f"{self.own}{below}"
         return replace(column, text=format_float) if column.text is None and is_float(name) else column
 
-    def narrowed(self, query: Select[Any], filters: Iterable[tuple[str, str]]) -> Select[Any]:
+    def apply_filters(self, query: Select[Any], filters: Iterable[tuple[str, str]]) -> Select[Any]:
         """Rows whose columns are what a request says: several values with commas between, `*` or `%` for anything.
 
         Days may come in several forms, and as two with `-` between; numbers so too. What is no date is none of a date.
@@ -219,18 +221,24 @@ class Listing:
         names may be words of another kind, and are passed over. Usage `request_invalid` for more than can be asked.
         """
         values = conditions = 0
-        for name, said in filters:
+        for name, text in filters:
             column = self.find(name)
-            if column is not None and said:
-                named = list(dict.fromkeys(one.strip() for one in split(said, "values", MAX_VALUES)))
-                own = [] if column.parse is not None else [one for one in named if _is_condition(column, one)]
-                values, conditions = values + len(named), conditions + 1 + len(own)
+            if column is not None and text:
+                filter_values = list(dict.fromkeys(value.strip() for value in split_list(text, "values", MAX_VALUES)))
+                comparisons = (
+                    []
+                    if column.parse is not None
+                    else [value for value in filter_values if _is_condition(column, value)]
+                )
+                values, conditions = values + len(filter_values), conditions + 1 + len(comparisons)
                 if values > MAX_VALUES:
-                    raise count_exceeded(RequestLimit.VALUES, too_many("values", MAX_VALUES))
+                    raise count_exceeded(RequestLimit.VALUES, too_many_error("values", MAX_VALUES))
                 if conditions > MAX_CONDITIONS:
-                    raise count_exceeded(RequestLimit.CONDITIONS, too_many("filters and patterns", MAX_CONDITIONS))
-                query = query.where(_is(column, name, named, own))
-            elif column is None and said and _PATH.fullmatch(name):
+                    raise count_exceeded(
+                        RequestLimit.CONDITIONS, too_many_error("filters and patterns", MAX_CONDITIONS)
+                    )
+                query = query.where(_make_condition(column, name, filter_values, comparisons))
+            elif column is None and text and _PATH.fullmatch(name):
                 query = query.where(literal(False))
         return query
 
@@ -240,124 +248,152 @@ def type_of_column(column: Column) -> FieldType:
     return type_of_field(_OWNER.sub("", column.key.lower(), count=1))
 
 
-def _is_condition(column: Column, said: str) -> bool:
+def _is_condition(column: Column, text: str) -> bool:
     """Whether a filter's value is a comparison of its own, not one of those that values are looked for among."""
-    return _is_comparison(type_of_column(column), said)
+    return _is_comparison(type_of_column(column), text)
 
 
-def _is_comparison(kind: FieldType, said: str) -> bool:
+def _is_comparison(kind: FieldType, text: str) -> bool:
     if kind in (FieldType.DATE, FieldType.MOMENT):
-        return bool(said)
-    return "*" in said or "%" in said or (kind in _NUMBERS and _RANGE.fullmatch(said) is not None)
+        return bool(text)
+    return "*" in text or "%" in text or (kind in _NUMBERS and _RANGE.fullmatch(text) is not None)
 
 
-def conditions_of(filters: Iterable[tuple[str, str]]) -> list[tuple[str, Callable[[str], bool]]]:
+def make_conditions(filters: Iterable[tuple[str, str]]) -> list[tuple[str, Callable[[str], bool]]]:
     """Filters of a listing whose rows are there already, each with whether a row's text is one of its values.
 
-    They hold for what `Listing.narrowed` lets through, and the same is too much. Usage `request_invalid`.
+    They hold for what `Listing.apply_filters` lets through, and the same is too much. Usage `request_invalid`.
     """
-    found: list[tuple[str, Callable[[str], bool]]] = []
+    result: list[tuple[str, Callable[[str], bool]]] = []
     values = conditions = 0
-    for name, said in filters:
-        named = list(dict.fromkeys(one.strip() for one in split(said, "values", MAX_VALUES)))
-        kind = type_of_field(_OWNER.sub("", without_types(name.lower()), count=1))
-        own = [one for one in named if _is_comparison(kind, one)]
-        values, conditions = values + len(named), conditions + 1 + len(own)
+    for name, text in filters:
+        filter_values = list(dict.fromkeys(value.strip() for value in split_list(text, "values", MAX_VALUES)))
+        kind = type_of_field(_OWNER.sub("", strip_types(name.lower()), count=1))
+        comparisons = [value for value in filter_values if _is_comparison(kind, value)]
+        values, conditions = values + len(filter_values), conditions + 1 + len(comparisons)
         if values > MAX_VALUES:
-            raise count_exceeded(RequestLimit.VALUES, too_many("values", MAX_VALUES))
+            raise count_exceeded(RequestLimit.VALUES, too_many_error("values", MAX_VALUES))
         if conditions > MAX_CONDITIONS:
-            raise count_exceeded(RequestLimit.CONDITIONS, too_many("filters and patterns", MAX_CONDITIONS))
-        whole = frozenset(one.lower() for one in named) - {one.lower() for one in own}
-        numbers = {float(one) for one in whole if kind in _NUMBERS and re.match(NUMBER, one)}
-        found.append((name, partial(_is_text_of, kind, whole, numbers, [_comparison(kind, one, name) for one in own])))
-    return found
+            raise count_exceeded(RequestLimit.CONDITIONS, too_many_error("filters and patterns", MAX_CONDITIONS))
+        exact_values = frozenset(value.lower() for value in filter_values) - {value.lower() for value in comparisons}
+        numbers = {float(value) for value in exact_values if kind in _NUMBERS and re.match(NUMBER, value)}
+        result.append(
+            (
+                name,
+                partial(
+                    _matches_text,
+                    kind,
+                    exact_values,
+                    numbers,
+                    [_make_comparison(kind, value, name) for value in comparisons],
+                ),
+            )
+        )
+    return result
 
 
-def _is_text_of(
-    kind: FieldType, whole: frozenset[str], numbers: set[float], own: Sequence[Callable[[str], bool]], text: str
+def _matches_text(
+    kind: FieldType,
+    exact_values: frozenset[str],
+    numbers: set[float],
+    comparisons: Sequence[Callable[[str], bool]],
+    text: str,
 ) -> bool:
     """Whether a row's text is one of a filter's values, is a number of them, or fits a comparison of its own."""
-    if text.lower() in whole or any(fits(text) for fits in own):
+    if text.lower() in exact_values or any(fits(text) for fits in comparisons):
         return True
     return kind in _NUMBERS and re.match(NUMBER, text) is not None and float(text) in numbers
 
 
-def _comparison(kind: FieldType, said: str, name: str) -> Callable[[str], bool]:
+def _make_comparison(kind: FieldType, value: str, name: str) -> Callable[[str], bool]:
     """What a value of a filter says that is no whole value: days, numbers from one to another, or a pattern."""
-    if kind is FieldType.DATE and said.strip("*%"):
-        days = _days(said, name)
+    if kind is FieldType.DATE and value.strip("*%"):
+        days = _parse_days(value, name)
         return lambda text: days.first_day <= text <= days.last_day
-    between = _RANGE.fullmatch(said) if kind in _NUMBERS else None
-    if between is not None:
-        first, last = float(between[1]), float(between[2])
+    match = _RANGE.fullmatch(value) if kind in _NUMBERS else None
+    if match is not None:
+        first, last = float(match[1]), float(match[2])
         return lambda text: re.match(NUMBER, text) is not None and first <= float(text) <= last
-    check_pattern(said, name)
-    first_piece, *pieces = said.lower().replace("%", "*").split("*")
-    return partial(_fits, first_piece, pieces)
+    check_pattern(value, name)
+    first_piece, *pieces = value.lower().replace("%", "*").split("*")
+    return partial(_fits_pattern, first_piece, pieces)
 
 
-def _fits(first: str, pieces: Sequence[str], text: str) -> bool:
-    """Whether a text begins with `first`, has the pieces behind it in their order, and ends with the last of them."""
-    low = text.lower()
-    if not text or not low.startswith(first):
+def _fits_pattern(prefix: str, pieces: Sequence[str], text: str) -> bool:
+    """Whether a text begins with `prefix`, has the pieces behind it in their order, and ends with the last of them."""
+    lowered = text.lower()
+    if not text or not lowered.startswith(prefix):
         return False
-    at = len(first)
+    end = len(prefix)
     for piece in pieces[:-1]:
-        found = low.find(piece, at)
-        if found < 0:
+        position = lowered.find(piece, end)
+        if position < 0:
             return False
-        at = found + len(piece)
-    return low.endswith(pieces[-1]) and len(low) - len(pieces[-1]) >= at
+        end = position + len(piece)
+    return lowered.endswith(pieces[-1]) and len(lowered) - len(pieces[-1]) >= end
 
 
-def _is(column: Column, name: str, named: Sequence[str], own: Sequence[str]) -> ColumnElement[bool]:
-    """Whether a column is one of some values; `own` are those that are comparisons, as patterns are."""
-    sought = column.value if column.sought is None else column.sought
-    if column.holds is not None and not own:
-        return column.holds(named)
+def _make_condition(
+    column: Column, name: str, filter_values: Sequence[str], comparisons: Sequence[str]
+) -> ColumnElement[bool]:
+    """Whether a column is one of some values; `comparisons` are those that are no whole values, as patterns are."""
+    compared = column.value if column.filter_value is None else column.filter_value
+    if column.matches is not None and not comparisons:
+        return column.matches(filter_values)
     if column.parse is not None:
-        parsed = {value for one in named if (value := column.parse(one)) is not None}
-        return sought.in_(sorted(parsed, key=str)) if parsed else literal(False)
-    kind, text, apart = type_of_column(column), func.lower(cast(sought, Text)), set(own)
-    whole = [one.lower() for one in named if one not in apart]
+        parsed = {value for text_value in filter_values if (value := column.parse(text_value)) is not None}
+        return compared.in_(sorted(parsed, key=str)) if parsed else literal(False)
+    kind, text, unmatched_comparisons = type_of_column(column), func.lower(cast(compared, Text)), set(comparisons)
+    exact_values = [text_value.lower() for text_value in filter_values if text_value not in unmatched_comparisons]
     if kind in (FieldType.DATE, FieldType.MOMENT):
-        return or_(*(_on(sought, kind, one, name) for one in own)) if own else literal(True)
-    found = [and_(sought.is_not(None), text.in_(whole))] if whole else []
+        return (
+            or_(*(_make_day_condition(compared, kind, text_value, name) for text_value in comparisons))
+            if comparisons
+            else literal(True)
+        )
+    alternatives = [and_(compared.is_not(None), text.in_(exact_values))] if exact_values else []
     if kind in _NUMBERS:
-        numbers = [float(one) for one in whole if re.match(NUMBER, one)]
-        found += [number_of(sought).in_(numbers)] if numbers else []
-        ranges = [two for one in own if (two := _RANGE.fullmatch(one))]
-        found += [number_of(sought).between(float(two[1]), float(two[2])) for two in ranges]
-        apart -= {two[0] for two in ranges}
-    return or_(*found, *(like(cast(sought, Text), one, name) for one in own if one in apart))
+        numbers = [float(text_value) for text_value in exact_values if re.match(NUMBER, text_value)]
+        alternatives += [to_number(compared).in_(numbers)] if numbers else []
+        ranges = [match for text_value in comparisons if (match := _RANGE.fullmatch(text_value))]
+        alternatives += [to_number(compared).between(float(match[1]), float(match[2])) for match in ranges]
+        unmatched_comparisons -= {match[0] for match in ranges}
+    return or_(
+        *alternatives,
+        *(
+            matches_pattern(cast(compared, Text), text_value, name)
+            for text_value in comparisons
+            if text_value in unmatched_comparisons
+        ),
+    )
 
 
-def _on(sought: ColumnElement[Any], kind: FieldType, said: str, name: str) -> ColumnElement[bool]:
+def _make_day_condition(compared: ColumnElement[Any], kind: FieldType, text: str, name: str) -> ColumnElement[bool]:
     """Whether a date or a moment is of the days that a filter says. Usage `request_invalid` for what is no date."""
-    if not said.strip("*%"):
-        return and_(sought.is_not(None), cast(sought, Text) != "")
-    days = _days(said, name)
+    if not text.strip("*%"):
+        return and_(compared.is_not(None), cast(compared, Text) != "")
+    days = _parse_days(text, name)
     if kind is FieldType.MOMENT:
-        return within(sought, days)
-    return cast(sought, Text).between(days.first_day, days.last_day)
+        return is_within(compared, days)
+    return cast(compared, Text).between(days.first_day, days.last_day)
 
 
-def _days(said: str, name: str) -> Stretch:
+def _parse_days(text: str, name: str) -> TimeRange:
     """The days that a filter says. Usage `request_invalid` for what is no date."""
-    days = days_of(said)
+    days = parse_days(text)
     if days is None:
-        what = f"{name[:40]} is compared with {said[:40]!r}."
+        message = f"{name[:40]} is compared with {text[:40]!r}."
         remedy = "Right is a day, as 2026-11-24 or 11/24/2026, or two with - between."
-        raise RequestInvalid(what, remedy)
+        raise RequestInvalid(message, remedy)
     return days
 
 
-def within(moment: ColumnElement[Any], stretch: Stretch) -> ColumnElement[bool]:
+def is_within(column: ColumnElement[Any], time_range: TimeRange) -> ColumnElement[bool]:
     """Whether a moment, in Unix milliseconds, is of a stretch of time."""
-    return and_(moment >= stretch.begin, moment < stretch.end)
+    return and_(column >= time_range.begin, column < time_range.end)
 
 
-def number_of(value: ColumnElement[Any]) -> ColumnElement[Any]:
+def to_number(value: ColumnElement[Any]) -> ColumnElement[Any]:
     """A value's number, NULL where it is none: not all that is said of an age is one."""
     if isinstance(value.type, Integer):
         return value
@@ -365,7 +401,7 @@ def number_of(value: ColumnElement[Any]) -> ColumnElement[Any]:
     return case((text.regexp_match(NUMBER), cast(text, Float)), else_=None)
 
 
-def without_types(path: str) -> str:
+def strip_types(path: str) -> str:
     """A path without what it says of its elements' types in brackets."""
     return _TYPES.sub("", path)
 
@@ -373,25 +409,25 @@ def without_types(path: str) -> str:
 def check_name(name: str) -> None:
     """Raise Usage `request_invalid` for what is too long to be a column's name."""
     if len(name) > MAX_NAME:
-        long = f"A column is named by {len(name)} characters."
-        raise count_exceeded(RequestLimit.NAME, RequestInvalid(long, f"At most {MAX_NAME} are a name."))
+        message = f"A column is named by {len(name)} characters."
+        raise count_exceeded(RequestLimit.NAME, RequestInvalid(message, f"At most {MAX_NAME} are a name."))
 
 
-def like(value: ColumnElement[str], said: str, name: str) -> ColumnElement[bool]:
+def matches_pattern(value: ColumnElement[str], pattern_text: str, name: str) -> ColumnElement[bool]:
     """Whether a value is a text in which `*` or `%` stand for anything, in any case; `name` is what it is called.
 
     Usage `request_invalid` for a longer text than is compared.
     """
-    check_pattern(said, name)
-    pattern = said.lower().replace("\\", "\\\\").replace("_", "\\_").replace("*", "%")
+    check_pattern(pattern_text, name)
+    pattern = pattern_text.lower().replace("\\", "\\\\").replace("_", "\\_").replace("*", "%")
     return func.lower(value).like(pattern, escape="\\")
 
 
-def check_pattern(said: str, name: str) -> None:
+def check_pattern(text: str, name: str) -> None:
     """Raise Usage `request_invalid` for a longer text than is compared."""
-    if len(said) > MAX_PATTERN:
-        long = f"{name} is compared with {len(said):,} characters."
-        raise count_exceeded(RequestLimit.PATTERN, RequestInvalid(long, f"At most {MAX_PATTERN:,} are a pattern."))
+    if len(text) > MAX_PATTERN:
+        message = f"{name} is compared with {len(text):,} characters."
+        raise count_exceeded(RequestLimit.PATTERN, RequestInvalid(message, f"At most {MAX_PATTERN:,} are a pattern."))
 
 
 @dataclass(frozen=True, slots=True)
@@ -405,31 +441,31 @@ class Rows:
     """Whether these are the page that was asked for already."""
 
 
-def joined(query: Select[Any]) -> Select[Any]:
+def check_joined(query: Select[Any]) -> Select[Any]:
     """The query, whose tables are all joined: a column of another one would be each row's of everybody's things."""
     if len(query.get_final_froms()) > 1:
         raise RuntimeError(f"tables are not joined: {', '.join(map(str, query.get_final_froms()))}")
     return query
 
 
-def read(connection: Connection, query: Select[Any], columns: Sequence[Column]) -> Rows:
+def read_rows(connection: Connection, query: Select[Any], columns: Sequence[Column]) -> Rows:
     """Run a query for some columns, in one statement."""
-    different = list({id(one.value): one for one in columns}.values())
-    wanted = query.with_only_columns(*(one.value for one in different), maintain_column_froms=True)
-    found: Any = connection.execute(joined(wanted)).all()
-    names = [one.name for one in columns]
-    at = {id(one.value): n for n, one in enumerate(different)}
-    places = [at[id(one.value)] for one in columns]
-    writers = [(n, one.text) for n, one in enumerate(columns) if one.text is not None]
-    if not writers and len(different) == len(columns):
-        return Rows(names, found)
-    rows = [[row[n] for n in places] for row in found]
+    distinct_columns = list({id(column.value): column for column in columns}.values())
+    narrowed_query = query.with_only_columns(*(column.value for column in distinct_columns), maintain_column_froms=True)
+    result_rows: Any = connection.execute(check_joined(narrowed_query)).all()
+    names = [column.name for column in columns]
+    index_by_id = {id(column.value): n for n, column in enumerate(distinct_columns)}
+    indexes = [index_by_id[id(column.value)] for column in columns]
+    writers = [(n, column.text) for n, column in enumerate(columns) if column.text is not None]
+    if not writers and len(distinct_columns) == len(columns):
+        return Rows(names, result_rows)
+    rows = [[row[n] for n in indexes] for row in result_rows]
     for n, write in writers:
         for row in rows:
             row[n] = write(row[n])
     return Rows(names, rows)
 
 
-def by_name(columns: Iterable[Column]) -> dict[str, Column]:
+def index_by_name(columns: Iterable[Column]) -> dict[str, Column]:
     """Columns by their lower-case names."""
-    return {one.name.lower(): one for one in columns}
+    return {column.name.lower(): column for column in columns}

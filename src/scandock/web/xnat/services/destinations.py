@@ -14,7 +14,7 @@ from scandock.services.xnat_lookup import find_experiment, find_subject, resolve
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Named:
+class Destination:
     """A destination as a call names it; "" where it doesn't."""
 
     project: str = ""
@@ -25,54 +25,56 @@ class Named:
     """Whether `session` may be the id of an experiment, as in an address; else it is a label."""
 
 
-def by_labels(connection: Connection, principal: Principal, named: Named) -> Named:
+def resolve_labels(connection: Connection, principal: Principal, destination: Destination) -> Destination:
     """The same by labels alone, a project by its id; an experiment that there is brings its subject, an id its project.
 
     What is not there yet is a label. Denied (404) for an id of nothing where no project says where else to go: the
     headers would decide, and nobody would notice the slip.
     """
-    if named.project:
-        named = replace(named, project=resolve_project(connection, principal, named.project))
-    if named.session and named.is_experiment:
-        named = _experiment(connection, principal, named)
-    if named.subject and subject_number(named.subject) is not None:
-        named = _subject(connection, principal, named)
-    return named
+    if destination.project:
+        destination = replace(destination, project=resolve_project(connection, principal, destination.project))
+    if destination.session and destination.is_experiment:
+        destination = _resolve_experiment(connection, principal, destination)
+    if destination.subject and subject_number(destination.subject) is not None:
+        destination = _resolve_subject(connection, principal, destination)
+    return destination
 
 
-def _experiment(connection: Connection, principal: Principal, named: Named) -> Named:
-    is_id = experiment_number(named.session) is not None
-    if not is_id and not named.project:
-        return named  # a label may be in many projects
+def _resolve_experiment(connection: Connection, principal: Principal, destination: Destination) -> Destination:
+    is_id = experiment_number(destination.session) is not None
+    if not is_id and not destination.project:
+        return destination  # a label may be in many projects
     try:
-        found = find_experiment(
-            connection, principal, named.session, in_project=named.project or None, action=Action.UPLOAD
+        experiment = find_experiment(
+            connection, principal, destination.session, in_project=destination.project or None, action=Action.UPLOAD
         )
     except AccessDenied:
-        if is_id and not named.project:
+        if is_id and not destination.project:
             raise
-        return named
-    one = found.standing
-    return replace(named, project=one.project, session=one.label, subject=named.subject or one.subject)
+        return destination
+    record = experiment.record
+    return replace(
+        destination, project=record.project, session=record.label, subject=destination.subject or record.subject
+    )
 
 
-def _subject(connection: Connection, principal: Principal, named: Named) -> Named:
+def _resolve_subject(connection: Connection, principal: Principal, destination: Destination) -> Destination:
     try:
-        found = find_subject(
-            connection, principal, named.subject, in_project=named.project or None, action=Action.UPLOAD
+        subject_record = find_subject(
+            connection, principal, destination.subject, in_project=destination.project or None, action=Action.UPLOAD
         )
     except AccessDenied:
-        if not named.project:
+        if not destination.project:
             raise
-        return named
-    return replace(named, project=found.project, subject=found.label)
+        return destination
+    return replace(destination, project=subject_record.project, subject=subject_record.label)
 
 
-def stands_there(connection: Connection, project_name: str, label: str) -> str:
+def find_session_place(connection: Connection, project_name: str, label: str) -> str:
     """Where a session of a label stands in a project: `archive`, `prearchive`, or "" where there is none."""
-    places = connection.execute(
+    found_places = connection.execute(
         select(session.c.place)
         .join(project, project.c.id == session.c.project_id)
         .where(project.c.key == project_name.casefold(), session.c.key == label.casefold())
     ).scalars()
-    return min(places, default="")
+    return min(found_places, default="")

@@ -28,18 +28,18 @@ from scandock.web.xnat.services.columns import (
     Column,
     Listing,
     Rows,
-    by_name,
-    count,
-    moment,
+    format_count,
+    format_moment,
+    index_by_name,
     padded,
-    read,
-    split,
-    without_types,
+    read_rows,
+    split_list,
+    strip_types,
 )
 
 ABSTRACT: Final = frozenset({"xnat:experimentdata", "xnat:subjectassessordata", "xnat:imagesessiondata"})
 """Types that every session is."""
-SCANS: Final = "xnat:imagescandata/"
+SCAN_PREFIX: Final = "xnat:imagescandata/"
 
 
 _ID: Final = padded(EXPERIMENT, accession.c.number)
@@ -47,30 +47,30 @@ _SUBJECT: Final = case((session.c.subject_id.is_not(None), padded(SUBJECT, sessi
 _STATUS: Final = case((session.c.quarantined, "quarantine"), else_="active")
 
 
-def _said(name: str) -> ColumnElement[Any]:
+def _session_attribute(name: str) -> ColumnElement[Any]:
     return attribute(session.c.attributes, name)
 
 
 _SESSION: Final = (
-    Column("ID", _ID, sought=accession.c.number, parse=experiment_number),
+    Column("ID", _ID, filter_value=accession.c.number, parse=experiment_number),
     Column("label", session.c.label),
     Column("project", project.c.name),
     Column("xsiType", session.c.xsi_type),
-    Column("subject_ID", _SUBJECT, sought=session.c.subject_id, parse=subject_number),
+    Column("subject_ID", _SUBJECT, filter_value=session.c.subject_id, parse=subject_number),
     Column("subject_label", session.c.subject),
     Column("project_ID", project.c.name),
     Column("project_name", project.c.title),
-    Column("session_ID", _ID, sought=accession.c.number, parse=experiment_number),
+    Column("session_ID", _ID, filter_value=accession.c.number, parse=experiment_number),
     Column("session_label", session.c.label),
     Column("status", _STATUS),
     Column("quarantine_status", _STATUS),
-    Column("insert_date", session.c.created, moment),
-    Column("last_modified", session.c.modified, moment),
+    Column("insert_date", session.c.created, format_moment),
+    Column("last_modified", session.c.modified, format_moment),
     Column("insert_user", literal("")),
     Column("UID", session.c.study_uid),
     Column("URI", padded(uris.experiment(EXPERIMENT), accession.c.number)),
     *(
-        Column(name, _said(name))
+        Column(name, _session_attribute(name))
         for name in (
             "date", "time", "modality", "scanner", "scanner/manufacturer", "scanner/model", "operator",
             "acquisition_site", "session_type", "study_id", "dcmAccessionNumber", "dcmPatientId", "dcmPatientName",
@@ -79,18 +79,18 @@ _SESSION: Final = (
     ),
     *(Column(f"subject_{name}", attribute(subject.c.attributes, name)) for name in SUBJECT_FIELDS.values()),
     *(
-        Column(name, _said(name))
+        Column(name, _session_attribute(name))
         for name in ("note", "age", "visit_id", "visit", "protocol", "investigator", "quality")
     ),
 )  # fmt: skip
 
 
-OF_SESSION: Final = by_name(one for one in _SESSION if not one.name.startswith("subject_"))
+SESSION_COLUMNS: Final = index_by_name(one for one in _SESSION if not one.name.startswith("subject_"))
 """What is said of a session itself, as its subject's listing shows it too."""
 
 
-def _of_scan(name: str, value: ColumnElement[Any], text: Callable[[Any], str] | None = None) -> Column:
-    return Column(f"{SCANS}{name}", value, text)
+def _scan_column(name: str, value: ColumnElement[Any], text: Callable[[Any], str] | None = None) -> Column:
+    return Column(f"{SCAN_PREFIX}{name}", value, text)
 
 
 _ECAT: Final = (*MAIN_PARAMETERS, *IMAGE_PARAMETERS)
@@ -99,22 +99,22 @@ SCAN_ATTRIBUTES: Final = (
 )  # fmt: skip
 """What headers, or people, say of scans."""
 _SCAN: Final = (
-    _of_scan("id", scan.c.scan_id),
-    _of_scan("type", func.coalesce(scan_edit.c.type, scan.c.type)),
-    _of_scan("quality", func.coalesce(scan_edit.c.quality, "usable")),
-    _of_scan("note", func.coalesce(scan_edit.c.note, "")),
-    _of_scan("frames", scan.c.frames, count),
-    _of_scan("uid", scan.c.series_uid),
-    _of_scan("modality", scan.c.modality),
-    _of_scan("xsitype", scan.c.xsi_type),
+    _scan_column("id", scan.c.scan_id),
+    _scan_column("type", func.coalesce(scan_edit.c.type, scan.c.type)),
+    _scan_column("quality", func.coalesce(scan_edit.c.quality, "usable")),
+    _scan_column("note", func.coalesce(scan_edit.c.note, "")),
+    _scan_column("frames", scan.c.frames, format_count),
+    _scan_column("uid", scan.c.series_uid),
+    _scan_column("modality", scan.c.modality),
+    _scan_column("xsitype", scan.c.xsi_type),
     *(
-        _of_scan(name.lower(), attribute(scan.c.attributes, name))
+        _scan_column(name.lower(), attribute(scan.c.attributes, name))
         for name in SCAN_ATTRIBUTES
         if name not in ("modality", "frames")
     ),
-    _of_scan("file/label", resource.c.label),
+    _scan_column("file/label", resource.c.label),
 )
-OF_SCAN: Final = frozenset(one.name.removeprefix(SCANS).lower() for one in _SCAN)
+SCAN_COLUMN_NAMES: Final = frozenset(one.name.removeprefix(SCAN_PREFIX).lower() for one in _SCAN)
 """The names of what is said of a scan, in lower case."""
 _SCAN_TYPE: Final = re.compile(r"(xnat:\w+scandata)/(.+)", re.IGNORECASE)
 ADDED_COLUMN: Final = re.compile(r"parameters/addParam\[name=([\w.-]{1,64})\](?:/addField)?", re.IGNORECASE)
@@ -130,40 +130,40 @@ class _Experiments(Listing):
             return Listing.find(self, name)
         kind, rest = of_type[1].lower(), of_type[2]
         added = ADDED_COLUMN.fullmatch(rest)
-        column = _added(added[1]) if added else self.columns.get(f"{SCANS}{without_types(rest.lower())}")
-        if column is None or f"{kind}/" == SCANS:
+        column = _added_column(added[1]) if added else self.columns.get(f"{SCAN_PREFIX}{strip_types(rest.lower())}")
+        if column is None or f"{kind}/" == SCAN_PREFIX:
             return column
         value = case((func.lower(scan.c.xsi_type) == kind, column.value), else_=None)
-        return replace(column, name=f"{kind}/{column.name.removeprefix(SCANS)}", value=value)
+        return replace(column, name=f"{kind}/{column.name.removeprefix(SCAN_PREFIX)}", value=value)
 
 
-def _added(name: str) -> Column:
-    by_hand, in_headers = attribute(scan_edit.c.parameters, name), attribute(scan.c.attributes, f"{ADDED}{name}")
-    return _of_scan(f"parameters/addparam[name={name}]/addfield", func.coalesce(by_hand, in_headers))
+def _added_column(name: str) -> Column:
+    edited, in_headers = attribute(scan_edit.c.parameters, name), attribute(scan.c.attributes, f"{ADDED}{name}")
+    return _scan_column(f"parameters/addparam[name={name}]/addfield", func.coalesce(edited, in_headers))
 
 
-def _is_of_scan(column: Column) -> bool:
+def _is_scan_column(column: Column) -> bool:
     return _SCAN_TYPE.fullmatch(column.key) is not None
 
 
-def is_of_file(column: Column) -> bool:
-    """Whether a column is of a scan's resources, which only rows with these have (`readable`, `with_files`)."""
-    found = _SCAN_TYPE.fullmatch(column.key)
-    return found is not None and found[2].startswith("file/")
+def is_file_column(column: Column) -> bool:
+    """Whether a column is of a scan's resources, which only rows with these have (`select_readable`, `with_files`)."""
+    match = _SCAN_TYPE.fullmatch(column.key)
+    return match is not None and match[2].startswith("file/")
 
 
 def _scan_types(columns: Iterable[Column]) -> set[str]:
     """The types of scans of which columns are; none where one of them is of every scan."""
-    types = {column.key.partition("/")[0] for column in columns if _is_of_scan(column)}
-    return set() if SCANS.removesuffix("/") in types else types
+    types = {column.key.partition("/")[0] for column in columns if _is_scan_column(column)}
+    return set() if SCAN_PREFIX.removesuffix("/") in types else types
 
 
 LISTING: Final = _Experiments(
-    by_name((*_SESSION, *_SCAN)),
+    index_by_name((*_SESSION, *_SCAN)),
     default=("ID", "project", "date", "xsiType", "label", "insert_date"),
     always=("ID", "URI"),
     deeper={
-        "scans/scan/": SCANS,
+        "scans/scan/": SCAN_PREFIX,
         "xnat:subjectdata/demographics/": "subject_",
         "xnat:demographicdata/": "subject_",
         "xnat:subjectdata/": "subject_",
@@ -191,49 +191,51 @@ def list_experiments(
     each scan of these, and one row for a session that has none. `page`: offset and limit, so that only those rows are
     made.
     """
-    listing = replace(LISTING, columns={**LISTING.columns, "insert_user": Column("insert_user", brought_by(principal))})
-    chosen, filters = listing.chosen(columns), list(filters)
-    if types and not any(one.name == "xsiType" for one in chosen):
-        chosen.append(listing.columns["xsitype"])  # which pyxnat reads wherever it asks for types
-    filtered = [column for name, said in filters if said and (column := listing.find(name)) is not None]
-    with_scans = any(_is_of_scan(one) for one in (*chosen, *filtered))
-    with_files = any(is_of_file(one) for one in (*chosen, *filtered))
-    of_types = _scan_types((*chosen, *filtered))
-    query = readable(principal, types, with_scans=with_scans, with_files=with_files, scan_types=of_types)
+    listing = replace(
+        LISTING, columns={**LISTING.columns, "insert_user": Column("insert_user", uploader_column(principal))}
+    )
+    chosen_columns, filters = listing.choose_columns(columns), list(filters)
+    if types and not any(each_column.name == "xsiType" for each_column in chosen_columns):
+        chosen_columns.append(listing.columns["xsitype"])  # which pyxnat reads wherever it asks for types
+    filtered = [column for name, value in filters if value and (column := listing.find(name)) is not None]
+    with_scans = any(_is_scan_column(each_column) for each_column in (*chosen_columns, *filtered))
+    with_files = any(is_file_column(each_column) for each_column in (*chosen_columns, *filtered))
+    of_types = _scan_types((*chosen_columns, *filtered))
+    query = select_readable(principal, types, with_scans=with_scans, with_files=with_files, scan_types=of_types)
     if in_project is not None:
         rights.check(connection, principal, Action.SESSION_READ, in_project)
         query = query.where(project.c.key == in_project.casefold())
     if of_subject is not None:
         query = query.where(session.c.subject_id == of_subject)
-    query = listing.narrowed(query, filters).order_by(session.c.id)
+    query = listing.apply_filters(query, filters).order_by(session.c.id)
     query = query.order_by(scan.c.sort_key, scan.c.n) if with_scans else query
     query = query.order_by(resource.c.n) if with_files else query
     if page is None:
-        return read(connection, query, chosen)
-    return replace(read(connection, query.offset(page[0]).limit(page[1]), chosen), cut=True)
+        return read_rows(connection, query, chosen_columns)
+    return replace(read_rows(connection, query.offset(page[0]).limit(page[1]), chosen_columns), cut=True)
 
 
-def brought_by(principal: Principal) -> ColumnElement[str]:
+def uploader_column(principal: Principal) -> ColumnElement[str]:
     """Who brought a session, where `principal` may see its import; empty where more has come to it since.
 
     A tree knows the import that made it, and a session only the tree that it shows: the first is as old as itself.
     """
     if not principal.signed_in:
         return literal("")
-    seen = projects_where(principal, Action.IMPORT_READ)
+    visible = projects_where(principal, Action.IMPORT_READ)
     if not principal.admin:
-        seen = or_(seen, reception.c.account_id == principal.account_id)
+        visible = or_(visible, reception.c.account_id == principal.account_id)
     query = (
         select(account.c.name)
         .join(reception, reception.c.account_id == account.c.id)
         .join(tree, tree.c.upload_id == reception.c.upload_id)
-        .where(tree.c.id == session.c.tree_id, tree.c.created <= session.c.created, seen)
+        .where(tree.c.id == session.c.tree_id, tree.c.created <= session.c.created, visible)
         .correlate(session, project)
     )
     return func.coalesce(query.scalar_subquery(), "")
 
 
-def readable(
+def select_readable(
     principal: Principal,
     types: str = "",
     *,
@@ -248,17 +250,17 @@ def readable(
     is for other things.
     """
     rights.check_scope(principal, Action.SESSION_READ)
-    query = _experiments(with_scans=with_scans, with_files=with_files, scan_types=scan_types).where(
+    query = _select_experiments(with_scans=with_scans, with_files=with_files, scan_types=scan_types).where(
         session.c.place == "archive", projects_where(principal, Action.SESSION_READ)
     )
-    wanted = {one.strip().lower() for one in split(types, "types", MAX_VALUES) if one.strip()}
-    if wanted and not wanted & ABSTRACT:
-        query = query.where(func.lower(session.c.xsi_type).in_(sorted(wanted)))
+    type_names = {name.strip().lower() for name in split_list(types, "types", MAX_VALUES) if name.strip()}
+    if type_names and not type_names & ABSTRACT:
+        query = query.where(func.lower(session.c.xsi_type).in_(sorted(type_names)))
     return query
 
 
-def _experiments(*, with_scans: bool, with_files: bool, scan_types: Collection[str]) -> Select[tuple[int]]:
-    joined = (
+def _select_experiments(*, with_scans: bool, with_files: bool, scan_types: Collection[str]) -> Select[tuple[int]]:
+    source = (
         session.join(project, project.c.id == session.c.project_id)
         .join(accession, accession.c.uuid == session.c.uuid)
         .outerjoin(subject, subject.c.id == session.c.subject_id)  # which databases leave out where no column is of it
@@ -267,9 +269,9 @@ def _experiments(*, with_scans: bool, with_files: bool, scan_types: Collection[s
         of_session = scan.c.tree_id == session.c.tree_id
         if scan_types:
             of_session = and_(of_session, func.lower(scan.c.xsi_type).in_(sorted(scan_types)))
-        joined = joined.outerjoin(scan, of_session).outerjoin(
+        source = source.outerjoin(scan, of_session).outerjoin(
             scan_edit, and_(scan_edit.c.session_id == session.c.id, scan_edit.c.scan_id == scan.c.scan_id)
         )
     if with_files:
-        joined = joined.outerjoin(resource, and_(resource.c.tree_id == scan.c.tree_id, resource.c.scan_n == scan.c.n))
-    return select(session.c.id).select_from(joined)
+        source = source.outerjoin(resource, and_(resource.c.tree_id == scan.c.tree_id, resource.c.scan_n == scan.c.n))
+    return select(session.c.id).select_from(source)

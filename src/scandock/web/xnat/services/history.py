@@ -18,9 +18,9 @@ from scandock.rules.permissions import Action
 from scandock.services import audit, rights
 from scandock.services.audit import AuditAction, AuditOutcome
 from scandock.services.xnat_lookup import Experiment
-from scandock.web.xnat.services.experiments import brought_by
+from scandock.web.xnat.services.experiments import uploader_column
 
-CALLED: Final[Mapping[str, str]] = MappingProxyType(
+ACTION_NAMES: Final[Mapping[str, str]] = MappingProxyType(
     {
         AuditAction.ARCHIVE: "Archived",
         AuditAction.MOVE: "Moved",
@@ -34,36 +34,38 @@ CALLED: Final[Mapping[str, str]] = MappingProxyType(
 """Lines of the trail that tell of a change, and what each is called; looking and downloading change nothing."""
 
 
-def history_of(connection: Connection, principal: Principal, found: Experiment) -> list[dict[str, Any]]:
+def read_history(connection: Connection, principal: Principal, experiment: Experiment) -> list[dict[str, Any]]:
     """The events of a session that may be read, the oldest first. Times are unix milliseconds.
 
     One whose trail is longer than a page of it (1,000 lines) has the newest ones.
     """
-    one = found.standing
-    whose = connection.execute(
-        select(brought_by(principal))
+    record = experiment.record
+    uploader_name = connection.execute(
+        select(uploader_column(principal))
         .select_from(session)
         .join(project, project.c.id == session.c.project_id)
-        .where(session.c.uuid == one.uuid)
+        .where(session.c.uuid == record.uuid)
     ).scalar_one()
-    events = [_event(0, "Added" if one.by_hand else "Imported", one.created, whose)]
-    if not rights.is_allowed(connection, principal, Action.AUDIT_READ, one.project):
+    events = [_make_event(0, "Added" if record.by_hand else "Imported", record.created, uploader_name)]
+    if not rights.is_allowed(connection, principal, Action.AUDIT_READ, record.project):
         return events
-    wanted = audit.AuditFilter(
-        project=one.project, earlier=principal.admin, kind="session", target=one.uuid, outcome=AuditOutcome.DONE
+    audit_filter = audit.AuditFilter(
+        project=record.project, earlier=principal.admin, kind="session", target=record.uuid, outcome=AuditOutcome.DONE
     )
-    lines = audit.search(connection, wanted, limit=audit.EXPORT_PAGE_ROWS)
+    audit_rows = audit.search(connection, audit_filter, limit=audit.EXPORT_PAGE_ROWS)
     events += [
-        _event(line.id, CALLED[line.action], line.at, line.actor) for line in lines if line.action in CALLED
-    ]  # fmt: skip
+        _make_event(audit_row.id, ACTION_NAMES[audit_row.action], audit_row.at, audit_row.actor)
+        for audit_row in audit_rows
+        if audit_row.action in ACTION_NAMES
+    ]
     return sorted(events, key=lambda event: (event["event_date"], event["event_id"]))
 
 
-def _event(number: int, action: str, at: int, user: str) -> dict[str, Any]:
+def _make_event(number: int, action: str, time_ms: int, user: str) -> dict[str, Any]:
     return {
         "event_id": number,
         "event_action": action,
-        "event_date": at,
+        "event_date": time_ms,
         "event_user": user,
         "event_type": "PROCESS" if number == 0 else "WEB_SERVICE",
         "event_reason": "",

@@ -25,18 +25,18 @@ from scandock.services.imports import read_import, read_import_request
 from scandock.services.receiving import IncomingUpload, UploadOffer, UploadReceiver
 from scandock.services.spool_writer import SpoolWriter
 from scandock.web.xnat.errors import InboxEmpty, InboxUnknown
-from scandock.web.xnat.services.inbox_folders import Place, pack
-from scandock.web.xnat.services.outcomes import ended
+from scandock.web.xnat.services.inbox_folders import InboxPath, pack_tar
+from scandock.web.xnat.services.outcomes import make_outcome
 
 _STATUS: Final = {
     ImportState.RECEIVING: "Trying", ImportState.RECEIVED: "Queued", ImportState.RUNNING: "Importing",
 }  # fmt: skip
 _UNEXPECTED: Final = "A fault in the program ended the reading of the folder; the server's log has more."
-_NONE: Final = "No import came of it: the server was ended while it read the folder, or the import was deleted."
+_NO_IMPORT: Final = "No import came of it: the server was ended while it read the folder, or the import was deleted."
 
 
-def begin(
-    receiving: UploadReceiver, offer: UploadOffer, path: str, *, cleanup: bool, asked: Mapping[str, str]
+def begin_import(
+    receiving: UploadReceiver, offer: UploadOffer, path: str, *, cleanup: bool, parameters: Mapping[str, str]
 ) -> tuple[int, IncomingUpload]:
     """Record that a folder is to be imported; its number, and the upload that its files will be. As any upload."""
     incoming_upload = receiving.begin(offer)
@@ -45,19 +45,19 @@ def begin(
         "upload_id": incoming_upload.upload_id,
         "path": path,
         "cleanup": cleanup,
-        "asked": json.dumps(dict(asked)),
+        "asked": json.dumps(dict(parameters)),
         "created": time.time_ns() // 1_000_000,  # by this machine's clock: files are told apart by it
     }
     with receiving.catalog.write() as connection:
-        made = connection.execute(insert(inbox_import).values(**values)).inserted_primary_key
-    assert made is not None
-    return made[0], incoming_upload
+        primary_key = connection.execute(insert(inbox_import).values(**values)).inserted_primary_key
+    assert primary_key is not None
+    return primary_key[0], incoming_upload
 
 
-def bring(
+def pack_folder(
     receiving: UploadReceiver,
     incoming_upload: IncomingUpload,
-    place: Place,
+    inbox_path: InboxPath,
     principal: Principal,
     request: RequestInfo,
     stop: Callable[[], bool],
@@ -66,19 +66,19 @@ def bring(
     try:
         spooling = _Spooling(receiving, incoming_upload, stop)
         try:
-            if not pack(place, spooling):
+            if not pack_tar(inbox_path, spooling):
                 raise InboxEmpty
         except OSError as error:
-            why = f"The folder can't be read: {error.strerror}."
-            raise InboxUnknown(why, "Let the server's account read it, then ask again.") from error
+            reason = f"The folder can't be read: {error.strerror}."
+            raise InboxUnknown(reason, "Let the server's account read it, then ask again.") from error
         received = spooling.end()
         if not receiving.accept(incoming_upload, received, principal, request):
             raise upload_errors.FolderCancelled
     except Exception as error:
-        why = f"{error.message} {error.remedy}".strip() if isinstance(error, ScandockError) else _UNEXPECTED
+        reason = f"{error.message} {error.remedy}".strip() if isinstance(error, ScandockError) else _UNEXPECTED
         with receiving.catalog.write() as connection:
             connection.execute(
-                update(inbox_import).where(inbox_import.c.upload_id == incoming_upload.upload_id).values(message=why)
+                update(inbox_import).where(inbox_import.c.upload_id == incoming_upload.upload_id).values(message=reason)
             )
         receiving.discard(incoming_upload)
         raise
@@ -123,7 +123,7 @@ class InboxStatus:
     changed: int
 
 
-def tell(catalog: Catalog, principal: Principal, number: int) -> InboxStatus | None:
+def read_status(catalog: Catalog, principal: Principal, number: int) -> InboxStatus | None:
     """How it goes; None where there is none of that number, or it is another's."""
     with catalog.read() as connection:
         row = connection.execute(
@@ -134,7 +134,7 @@ def tell(catalog: Catalog, principal: Principal, number: int) -> InboxStatus | N
         ).first()
     if row is None or (row.account_id != principal.account_id and not principal.admin):
         return None
-    status, resolution = _how(catalog, principal, row.uuid, row.message)
+    status, resolution = _read_outcome(catalog, principal, row.uuid, row.message)
     return InboxStatus(
         number=number,
         username=row.name,
@@ -148,14 +148,14 @@ def tell(catalog: Catalog, principal: Principal, number: int) -> InboxStatus | N
     )
 
 
-def _how(catalog: Catalog, principal: Principal, uuid: str | None, message: str) -> tuple[str, str]:
+def _read_outcome(catalog: Catalog, principal: Principal, uuid: str | None, message: str) -> tuple[str, str]:
     if uuid is None or message:
-        return "Failed", message or _NONE
+        return "Failed", message or _NO_IMPORT
     try:
-        found = read_import(catalog, principal, uuid)
-        end = None if found.state in _STATUS else ended(found, read_import_request(catalog, principal, uuid))
+        read = read_import(catalog, principal, uuid)
+        outcome = None if read.state in _STATUS else make_outcome(read, read_import_request(catalog, principal, uuid))
     except AccessDenied:
-        return "Failed", _NONE
-    if end is None:
-        return _STATUS[found.state], ""
-    return ("Completed", " ".join(end.uris)) if end.good else ("Failed", end.text)
+        return "Failed", _NO_IMPORT
+    if outcome is None:
+        return _STATUS[read.state], ""
+    return ("Completed", " ".join(outcome.uris)) if outcome.good else ("Failed", outcome.text)

@@ -20,11 +20,11 @@ from scandock.web.xnat.errors import InboxChanged
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-PIECE: Final = 1024 * 1024
+BLOCK_BYTES: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class InboxPath:
     """A folder or file below an allowed folder."""
 
     root: str
@@ -37,7 +37,7 @@ class Place:
         return self.parts[0]
 
 
-def find_place(folders: Sequence[str], path: str) -> Place | None:
+def find_inbox_path(folders: Sequence[str], path: str) -> InboxPath | None:
     """Where a path lies below the allowed folders; None where it doesn't, or climbs."""
     parts = path.split("/")
     if not path.startswith("/") or "\0" in path or ".." in parts:
@@ -46,149 +46,154 @@ def find_place(folders: Sequence[str], path: str) -> Place | None:
         for base in dict.fromkeys((os.path.normpath(folder), os.path.realpath(folder))):
             below = os.path.normpath(path).removeprefix(base.rstrip("/") + "/")
             if below and not below.startswith("/"):
-                return Place(os.path.realpath(folder), tuple(below.split("/")))
+                return InboxPath(os.path.realpath(folder), tuple(below.split("/")))
     return None
 
 
 @contextmanager
-def opened(place: Place) -> Iterator[tuple[int, str]]:
+def open_parent(inbox_path: InboxPath) -> Iterator[tuple[int, str]]:
     """The folder above a place, and its name there. FileNotFoundError, NotADirectoryError or OSError for a link."""
-    at = os.open(place.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    folder_fd = os.open(inbox_path.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        for part in place.parts[:-1]:
-            below = os.open(part, _FOLDER, dir_fd=at)
-            os.close(at)
-            at = below
-        yield at, place.parts[-1]
+        for part in inbox_path.parts[:-1]:
+            next_fd = os.open(part, _FOLDER, dir_fd=folder_fd)
+            os.close(folder_fd)
+            folder_fd = next_fd
+        yield folder_fd, inbox_path.parts[-1]
     finally:
-        os.close(at)
+        os.close(folder_fd)
 
 
-def is_there(place: Place) -> bool:
+def is_readable(inbox_path: InboxPath) -> bool:
     """Whether it is a folder or a plain file that can be read, reached without a link."""
     try:
-        with opened(place) as (above, name):
-            number = os.open(name, _FILE, dir_fd=above)
+        with open_parent(inbox_path) as (parent_fd, name):
+            fd = os.open(name, _FILE, dir_fd=parent_fd)
     except OSError:
         return False
     try:
-        mode = os.fstat(number).st_mode
+        mode = os.fstat(fd).st_mode
     finally:
-        os.close(number)
+        os.close(fd)
     return stat.S_ISDIR(mode) or stat.S_ISREG(mode)
 
 
-class Sink(Protocol):
+class TarSink(Protocol):
     """What takes a tar piece by piece."""
 
     def write(self, data: bytes, /) -> int: ...
 
 
-def pack(place: Place, to: Sink) -> int:
+def pack_tar(inbox_path: InboxPath, target: TarSink) -> int:
     """Write all plain files of a place as a tar, by their names below it; how many there were.
 
     Links and devices are left out. Usage `inbox_changed` where a file is cut while it is read, or can't be.
     """
     count = 0
-    sink: Any = to  # tarfile asks for no more of a stream than `write`
+    sink: Any = target  # tarfile asks for no more of a stream than `write`
     with tarfile.open(
-        fileobj=sink, mode="w|", format=tarfile.GNU_FORMAT, encoding="utf-8", errors="surrogateescape", bufsize=PIECE
+        fileobj=sink,
+        mode="w|",
+        format=tarfile.GNU_FORMAT,
+        encoding="utf-8",
+        errors="surrogateescape",
+        bufsize=BLOCK_BYTES,
     ) as tar:
-        for name, file in _files(place):
-            facts = os.fstat(file.fileno())
+        for name, file in _iter_files(inbox_path):
+            file_stat = os.fstat(file.fileno())
             info = tarfile.TarInfo(name)
-            info.size, info.mtime = facts.st_size, int(facts.st_mtime)
+            info.size, info.mtime = file_stat.st_size, int(file_stat.st_mtime)
             try:
                 tar.addfile(info, file)
             except OSError as error:
                 if isinstance(error, tarfile.TarError) or error.errno is None:
-                    raise _changed() from error
+                    raise _changed_error() from error
                 raise
             count += 1
     return count
 
 
-def _changed() -> Usage:
+def _changed_error() -> Usage:
     return InboxChanged()
 
 
-def _files(place: Place) -> Iterator[tuple[str, IO[bytes]]]:
-    with opened(place) as (above, name):
-        for relative, number in _numbers(above, name):
-            with os.fdopen(number, "rb") as file:
-                if stat.S_ISREG(os.fstat(number).st_mode):
+def _iter_files(inbox_path: InboxPath) -> Iterator[tuple[str, IO[bytes]]]:
+    with open_parent(inbox_path) as (parent_fd, name):
+        for relative, fd in _open_files(parent_fd, name):
+            with os.fdopen(fd, "rb") as file:
+                if stat.S_ISREG(os.fstat(fd).st_mode):
                     yield relative, file
 
 
-def _numbers(above: int, name: str) -> Iterator[tuple[str, int]]:
+def _open_files(parent_fd: int, name: str) -> Iterator[tuple[str, int]]:
     """What lies in a folder, each opened; or the one file."""
-    number = os.open(name, _FILE, dir_fd=above)
-    if not stat.S_ISDIR(os.fstat(number).st_mode):
-        yield name, number
+    fd = os.open(name, _FILE, dir_fd=parent_fd)
+    if not stat.S_ISDIR(os.fstat(fd).st_mode):
+        yield name, fd
         return
     try:
-        for root, folders, names, at in os.fwalk(".", dir_fd=number, follow_symlinks=False, onerror=_raise):
+        for root, folders, names, folder_fd in os.fwalk(".", dir_fd=fd, follow_symlinks=False, onerror=_raise):
             folders.sort()
-            for one in sorted(names):
-                if stat.S_ISLNK(os.stat(one, dir_fd=at, follow_symlinks=False).st_mode):
+            for file_name in sorted(names):
+                if stat.S_ISLNK(os.stat(file_name, dir_fd=folder_fd, follow_symlinks=False).st_mode):
                     continue
-                yield os.path.normpath(f"{root}/{one}"), os.open(one, _FILE, dir_fd=at)
+                yield os.path.normpath(f"{root}/{file_name}"), os.open(file_name, _FILE, dir_fd=folder_fd)
     finally:
-        os.close(number)
+        os.close(fd)
 
 
 def _raise(error: OSError) -> None:
     raise error
 
 
-def remove(place: Place, names: Iterable[str], before: int) -> int:
+def remove_files(inbox_path: InboxPath, names: Iterable[str], before: int) -> int:
     """Remove files that were packed, unless they changed since `before` (ns); then folders left empty; how many went.
 
     `names` as `pack` names them; for a place that is one file, its own name.
     """
-    gone = 0
+    removed_count = 0
     try:
-        with opened(place) as (above, last):
-            single = not stat.S_ISDIR(os.stat(last, dir_fd=above, follow_symlinks=False).st_mode)
+        with open_parent(inbox_path) as (parent_fd, name_in_parent):
+            single = not stat.S_ISDIR(os.stat(name_in_parent, dir_fd=parent_fd, follow_symlinks=False).st_mode)
             for name in names:
-                parts = (name,) if single else (last, *name.split("/"))
-                gone += _remove_one(above, parts, before)
+                parts = (name,) if single else (name_in_parent, *name.split("/"))
+                removed_count += _remove_file(parent_fd, parts, before)
             if not single:
-                _prune(above, last)
+                _remove_empty_folders(parent_fd, name_in_parent)
     except FileNotFoundError:
-        return gone
-    return gone
+        return removed_count
+    return removed_count
 
 
-def _remove_one(above: int, parts: Sequence[str], before: int) -> bool:
+def _remove_file(parent_fd: int, parts: Sequence[str], before: int) -> bool:
     if not {"", ".", ".."}.isdisjoint(parts):
         return False
-    at = os.dup(above)
+    folder_fd = os.dup(parent_fd)
     try:
         for part in parts[:-1]:
-            below = os.open(part, _FOLDER, dir_fd=at)
-            os.close(at)
-            at = below
-        facts = os.stat(parts[-1], dir_fd=at, follow_symlinks=False)
-        if not stat.S_ISREG(facts.st_mode) or facts.st_ctime_ns >= before:
+            next_fd = os.open(part, _FOLDER, dir_fd=folder_fd)
+            os.close(folder_fd)
+            folder_fd = next_fd
+        file_stat = os.stat(parts[-1], dir_fd=folder_fd, follow_symlinks=False)
+        if not stat.S_ISREG(file_stat.st_mode) or file_stat.st_ctime_ns >= before:
             return False
-        os.unlink(parts[-1], dir_fd=at)
+        os.unlink(parts[-1], dir_fd=folder_fd)
     except OSError:  # gone, moved, a link now, or not ours to remove: it stays
         return False
     finally:
-        os.close(at)
+        os.close(folder_fd)
     return True
 
 
-def _prune(above: int, name: str) -> None:
+def _remove_empty_folders(parent_fd: int, name: str) -> None:
     """Remove folders that hold nothing, the innermost first; those that hold something stay."""
-    number = os.open(name, _FOLDER, dir_fd=above)
+    fd = os.open(name, _FOLDER, dir_fd=parent_fd)
     try:
-        for _root, folders, _names, at in os.fwalk(".", topdown=False, dir_fd=number, follow_symlinks=False):
+        for _root, folders, _names, folder_fd in os.fwalk(".", topdown=False, dir_fd=fd, follow_symlinks=False):
             for folder in folders:
                 with contextlib.suppress(OSError):
-                    os.rmdir(folder, dir_fd=at)
+                    os.rmdir(folder, dir_fd=folder_fd)
     finally:
-        os.close(number)
+        os.close(fd)
     with contextlib.suppress(OSError):
-        os.rmdir(name, dir_fd=above)
+        os.rmdir(name, dir_fd=parent_fd)

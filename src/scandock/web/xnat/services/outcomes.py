@@ -33,7 +33,7 @@ _STATUS: Final = {DiskFull.CODE: DiskFull.STATUS, ProjectUnknown.CODE: ProjectUn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
+class ImportOutcome:
     """An import's end: where its sessions stand and, where it is no success, what to say with which status."""
 
     uris: tuple[str, ...]
@@ -54,47 +54,57 @@ class Ended:
         return f"{'Archive' if archived else 'Prearchive'}:{addresses}"
 
 
-def ended(found: Import, request: ImportRequest) -> Ended:
+def make_outcome(finished_import: Import, request: ImportRequest) -> ImportOutcome:
     """The end of an import as its object tells it; `request` is what it was asked for with.
 
     What was bound for the archive and waits in the prearchive is an error (5.6), but not for a direct archive, which
     falls back on the prearchive (2.9). What could not be taken of an archive is one, unless the client has it ignored
     by name.
     """
-    sessions = [one for one in found.brought() if one.uri]
-    uris = tuple(dict.fromkeys(one.uri for one in sessions if one.uri))
-    state = found.state
-    held = [one for one in sessions if one.state == "conflict"]
-    missed = held and request.destination == "archive" and not request.direct
-    if not missed and (state in ("placed", "held") or (state == "partly" and _is_ignored(found, request))):
-        return Ended(uris=uris)
-    code, message = (held[0].code, held[0].message) if missed else (found.code, found.message)
-    status = {ImportState.FAILED: 500, ImportState.CANCELLED: 410}.get(state, 409 if missed else 400)
-    words = _unreadable(message) if code == "unparseable_entries" else _TEXTS.get(code, _HELD if missed else "")
-    said = [words, message, _stands(uris), _goes_on(found)]
-    return Ended(uris=uris, status=_STATUS.get(code, status), text=" ".join(one for one in said if one))
+    sessions = [entry for entry in finished_import.brought() if entry.uri]
+    uris = tuple(dict.fromkeys(entry.uri for entry in sessions if entry.uri))
+    state = finished_import.state
+    conflicts = [entry for entry in sessions if entry.state == "conflict"]
+    fell_short = conflicts and request.destination == "archive" and not request.direct
+    if not fell_short and (
+        state in ("placed", "held") or (state == "partly" and _is_ignored(finished_import, request))
+    ):
+        return ImportOutcome(uris=uris)
+    code, message = (
+        (conflicts[0].code, conflicts[0].message) if fell_short else (finished_import.code, finished_import.message)
+    )
+    status = {ImportState.FAILED: 500, ImportState.CANCELLED: 410}.get(state, 409 if fell_short else 400)
+    xnat_text = (
+        _unreadable_sentence(message)
+        if code == "unparseable_entries"
+        else _TEXTS.get(code, _HELD if fell_short else "")
+    )
+    sentences = [xnat_text, message, _stored_sentence(uris), _retry_sentence(finished_import)]
+    return ImportOutcome(
+        uris=uris, status=_STATUS.get(code, status), text=" ".join(entry for entry in sentences if entry)
+    )
 
 
-def _unreadable(message: str) -> str:
+def _unreadable_sentence(message: str) -> str:
     """The original's words for what is no image, with the name of the first: it tells of no other.
 
     A refusal of `unparseable_entries` names it so: `: 'NAME' (why)`.
     """
-    name, named, _ = message.partition(": '")[2].partition("' (")
-    return f"{_UNREADABLE} {name}." if named else f"{_UNREADABLE}."
+    name, separator, _ = message.partition(": '")[2].partition("' (")
+    return f"{_UNREADABLE} {name}." if separator else f"{_UNREADABLE}."
 
 
-def _is_ignored(found: Import, request: ImportRequest) -> bool:
+def _is_ignored(finished_import: Import, request: ImportRequest) -> bool:
     """Whether all that is missing is what could not be read, and the client said by name that this is to be ignored."""
-    every = found.brought()
-    return bool(every) and all(one.uri for one in every) and request.ignores_by_name
+    entries = finished_import.brought()
+    return bool(entries) and all(entry.uri for entry in entries) and request.ignores_by_name
 
 
-def _stands(uris: Sequence[str]) -> str:
+def _stored_sentence(uris: Sequence[str]) -> str:
     return f"What could be taken stands at {', '.join(uris)}." if uris else ""
 
 
-def _goes_on(found: Import) -> str:
-    if found.state is ImportState.FAILED:
-        return f"What was sent is kept: the import {found.id} can be tried again on the page, or by the API."
+def _retry_sentence(failed_import: Import) -> str:
+    if failed_import.state is ImportState.FAILED:
+        return f"What was sent is kept: the import {failed_import.id} can be tried again on the page, or by the API."
     return ""

@@ -30,10 +30,10 @@ class Person:
     """With the two above for who it is, and for who manages members that it is among."""
 
 
-def seen_by(connection: Connection, principal: Principal) -> list[Person]:
+def list_visible_people(connection: Connection, principal: Principal) -> list[Person]:
     """The accounts that `principal` may see, by name. Denied (403) where a token is for other things."""
     rights.check_scope(principal, Action.MEMBERS_READ)
-    return _people(connection, principal)
+    return _read_people(connection, principal)
 
 
 def find_person(connection: Connection, principal: Principal, name: str) -> Person:
@@ -41,22 +41,22 @@ def find_person(connection: Connection, principal: Principal, name: str) -> Pers
 
     One's own is told to whoever is signed in.
     """
-    found = _people(connection, principal, account.c.key == name.casefold())
-    if not found:
+    people = _read_people(connection, principal, account.c.key == name.casefold())
+    if not people:
         raise_denied(AccessDecision.HIDDEN)
-    return found[0]
+    return people[0]
 
 
-def profile_of(one: Person) -> dict[str, Any]:
+def make_profile(person: Person) -> dict[str, Any]:
     """An account in the words of `/xapi/users/{name}`: the shown name's first word counts as the first name."""
-    first, _, last = (one.display or one.name).partition(" ")
+    first, _, last = (person.display or person.name).partition(" ")
     return {
-        **({} if one.id is None else {"id": one.id}),
-        "username": one.name,
+        **({} if person.id is None else {"id": person.id}),
+        "username": person.name,
         "firstName": first,
         "lastName": last,
-        "email": one.email,
-        "enabled": not one.disabled,
+        "email": person.email,
+        "enabled": not person.disabled,
         "verified": True,
     }
 
@@ -66,11 +66,15 @@ _MEMBER: Final = member.alias("of_project")
 _COLUMNS: Final = (account.c.id, account.c.name, account.c.display, account.c.email, account.c.disabled)
 
 
-def _people(connection: Connection, principal: Principal, narrowed: ColumnElement[bool] | None = None) -> list[Person]:
-    own = account.c.id == principal.account_id
+def _read_people(
+    connection: Connection, principal: Principal, condition: ColumnElement[bool] | None = None
+) -> list[Person]:
+    is_own = account.c.id == principal.account_id
     query = (
-        select(*_COLUMNS, or_(own, _where(principal, Action.MEMBERS_EDIT)).label("told"))
-        .where(or_(own, _where(principal, Action.MEMBERS_READ)), true() if narrowed is None else narrowed)
+        select(*_COLUMNS, or_(is_own, _member_condition(principal, Action.MEMBERS_EDIT)).label("told"))
+        .where(
+            or_(is_own, _member_condition(principal, Action.MEMBERS_READ)), true() if condition is None else condition
+        )
         .order_by(account.c.key)
     )
     return [
@@ -81,7 +85,7 @@ def _people(connection: Connection, principal: Principal, narrowed: ColumnElemen
     ]
 
 
-def _where(principal: Principal, action: Action) -> ColumnElement[bool]:
+def _member_condition(principal: Principal, action: Action) -> ColumnElement[bool]:
     """A condition on `account` that holds for the members of a project in which `principal` may do `action`."""
     if principal.admin:
         return true() if is_allowed(action, admin=True, scope=principal.scope) else false()

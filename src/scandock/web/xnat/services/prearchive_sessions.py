@@ -19,9 +19,18 @@ from scandock.rules.permissions import AccessDecision, Action
 from scandock.services import rights
 from scandock.services.browsing import visible_condition
 from scandock.web import urls
-from scandock.web.xnat.services.columns import BLANK, Column, Listing, Rows, by_name, moment, read, spelled
+from scandock.web.xnat.services.columns import (
+    BLANK,
+    Column,
+    Listing,
+    Rows,
+    build_uri,
+    format_moment,
+    index_by_name,
+    read_rows,
+)
 
-CHANGING: Final = {
+OPERATION_STATUSES: Final = {
     "archive": "ARCHIVING",
     "resolve": "ARCHIVING",
     "move": "MOVING",
@@ -33,20 +42,20 @@ CHANGING: Final = {
 
 def parse_src(src: str) -> PrearchiveSessionUri:
     """The session that a `src` names, with or without `/data` before it. Usage `request_invalid`."""
-    found = urls.parse_source(src.strip())
-    if found is None:
+    uri = urls.parse_source(src.strip())
+    if uri is None:
         raise RequestInvalid("src uri is invalid.", "Right is /prearchive/projects/{project}/{timestamp}/{label}.")
-    return found
+    return uri
 
 
 # -- listings ----------------------------------------------------------------------------------------------------------
 
 
-def _status() -> ColumnElement[Any]:
+def _status_column() -> ColumnElement[Any]:
     """A session that nobody holds is READY, or CONFLICT where it waits for a decision; an import that holds it
     receives.
     """
-    operations = [(operation.c.kind == kind, said) for kind, said in CHANGING.items()]
+    operations = [(operation.c.kind == kind, status) for kind, status in OPERATION_STATUSES.items()]
     return case(
         *operations,
         (reservation.c.name.is_not(None), "RECEIVING"),
@@ -59,18 +68,18 @@ _CODE: Final = project.c.prearchive_code
 COLUMNS: Final = (
     Column("project", project.c.name),
     Column("timestamp", session.c.timestamp),
-    Column("lastmod", session.c.modified, moment),
-    Column("uploaded", session.c.created, moment),
+    Column("lastmod", session.c.modified, format_moment),
+    Column("uploaded", session.c.created, format_moment),
     Column("scan_date", attribute(session.c.attributes, "date")),
     Column("scan_time", attribute(session.c.attributes, "time")),
     Column("subject", session.c.subject),
     Column("folderName", session.c.label),
     Column("name", session.c.label),
     Column("tag", session.c.study_uid),
-    Column("status", _status()),
+    Column("status", _status_column()),
     Column(
         "url",
-        spelled(
+        build_uri(
             without_data(PrearchiveSessionUri(BLANK, BLANK, BLANK).uri),
             project.c.name,
             session.c.timestamp,
@@ -86,11 +95,11 @@ COLUMNS: Final = (
 )
 _NAMES: Final = tuple(one.name for one in COLUMNS)
 LISTING: Final = Listing(
-    by_name(COLUMNS), default=_NAMES, always=("project", "timestamp", "folderName", "name", "status", "url")
+    index_by_name(COLUMNS), default=_NAMES, always=("project", "timestamp", "folderName", "name", "status", "url")
 )
 
 
-def list_waiting(
+def list_prearchive_sessions(
     connection: Connection,
     principal: Principal,
     columns: str | None = None,
@@ -103,35 +112,35 @@ def list_waiting(
     `Unassigned` among them. Denied where none of those named may be seen. `recent`: the one changed last comes first.
     """
     rights.check_scope(principal, Action.PREARCHIVE_READ)
-    own = principal.signed_in and any(name.casefold() == UNASSIGNED.casefold() for name in in_projects)
-    if in_projects and not own:
-        known = ProjectRights(connection)
-        answers = (decide_access_of(principal, Action.PREARCHIVE_READ, name, known) for name in in_projects)
-        if AccessDecision.ALLOWED not in answers:
+    includes_unassigned = principal.signed_in and any(name.casefold() == UNASSIGNED.casefold() for name in in_projects)
+    if in_projects and not includes_unassigned:
+        project_rights = ProjectRights(connection)
+        decisions = (decide_access_of(principal, Action.PREARCHIVE_READ, name, project_rights) for name in in_projects)
+        if AccessDecision.ALLOWED not in decisions:
             rights.check(connection, principal, Action.PREARCHIVE_READ, in_projects[0])
-    query = _sessions().where(visible_condition(principal, Action.PREARCHIVE_READ))
+    query = _select_sessions().where(visible_condition(principal, Action.PREARCHIVE_READ))
     if in_projects:
         query = query.where(project.c.key.in_([name.casefold() for name in in_projects]))
-    query = LISTING.narrowed(query, filters)
+    query = LISTING.apply_filters(query, filters)
     order = (session.c.modified.desc(), session.c.id.desc()) if recent else (session.c.id,)
-    return read(connection, query.order_by(*order), LISTING.chosen(columns))
+    return read_rows(connection, query.order_by(*order), LISTING.choose_columns(columns))
 
 
-def row_names() -> list[str]:
-    """The columns of `row_of`."""
-    return [column.name for column in LISTING.chosen(None)]
+def list_column_names() -> list[str]:
+    """The columns of `read_session_row`."""
+    return [column.name for column in LISTING.choose_columns(None)]
 
 
-def row_of(connection: Connection, standing: SessionRecord) -> Rows:
+def read_session_row(connection: Connection, record: SessionRecord) -> Rows:
     """One session as the listing has it; who may see it is the caller's to check."""
-    return read(connection, _sessions().where(session.c.id == standing.id), LISTING.chosen(None))
+    return read_rows(connection, _select_sessions().where(session.c.id == record.id), LISTING.choose_columns(None))
 
 
-def _sessions() -> Select[tuple[int]]:
+def _select_sessions() -> Select[tuple[int]]:
     """Sessions that wait, with the operation that holds their timestamp just now, if one does (`placing.reserve`)."""
-    joined = (
+    source = (
         session.join(project, project.c.id == session.c.project_id)
         .outerjoin(reservation, reservation.c.name == timestamp_lock_column(project.c.name, session.c.timestamp))
         .outerjoin(operation, operation.c.id == reservation.c.operation_id)
     )
-    return select(session.c.id).select_from(joined).where(session.c.place == "prearchive")
+    return select(session.c.id).select_from(source).where(session.c.place == "prearchive")

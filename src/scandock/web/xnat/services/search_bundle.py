@@ -1,6 +1,6 @@
 """The document that a search of XNAT's dialect is: what its rows are, its columns, its criteria (xnat-clients.md 3).
 
-It comes from outside and may be anything: it is read within limits (`xml_reading`).
+It comes from outside and may be anything: it is read within limits (`xml_parsing`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 
 from scandock.model import request_limits
 from scandock.web.xnat.services.columns import check_name
-from scandock.web.xnat.services.xml_reading import off, read_xml
+from scandock.web.xnat.services.xml_parsing import document_invalid_error, parse_xml
 
 MAX_BYTES: Final = request_limits.SEARCH_BYTES
 """pyxnat writes one criterion for each subject that an earlier search found: 10,000 of them are 3 MB."""
@@ -21,7 +21,7 @@ _METHODS: Final = frozenset({"AND", "OR"})
 
 
 @dataclass(frozen=True, slots=True)
-class SearchRequest:
+class SearchColumn:
     """A column: a type, and one of its fields by id or by path."""
 
     element: str
@@ -53,70 +53,86 @@ class Bundle:
 
     root: str
     """The type that each row is of."""
-    columns: tuple[SearchRequest, ...]
+    columns: tuple[SearchColumn, ...]
     where: Criteria
 
 
-def read_bundle(body: bytes) -> Bundle:
+def parse_bundle(body: bytes) -> Bundle:
     """Read a bundle. Usage `request_invalid` for what is none."""
-    return bundle_of(read_search(body))
+    return make_bundle(parse_search(body))
 
 
-def read_search(body: bytes) -> ET.Element:
+def parse_search(body: bytes) -> ET.Element:
     """The elements of a search's document, by their local names. Usage `request_invalid` for what is none."""
     if len(body) > MAX_BYTES:
-        raise off(f"The search has {len(body)} bytes.", f"At most {MAX_BYTES} are read: search in parts.")
+        raise document_invalid_error(
+            f"The search has {len(body)} bytes.", f"At most {MAX_BYTES} are read: search in parts."
+        )
     if not body.strip():
-        raise off("The search is empty.", _SEND)
-    root = read_xml(body, "The search", _SEND)
+        raise document_invalid_error("The search is empty.", _SEND)
+    root = parse_xml(body, "The search", _SEND)
     if root.tag not in _ROOTS:
-        raise off(f"The search is a document <{root.tag[:40]}>.", _SEND)
+        raise document_invalid_error(f"The search is a document <{root.tag[:40]}>.", _SEND)
     return root
 
 
-def bundle_of(root: ET.Element) -> Bundle:
+def make_bundle(root: ET.Element) -> Bundle:
     """What the elements of a search say. Usage `request_invalid`."""
-    of = _text(root, "root_element_name")
-    if not of:
-        raise off("The search does not say what it is of.", "Name a type as root_element_name.")
+    root_type = _child_text(root, "root_element_name")
+    if not root_type:
+        raise document_invalid_error("The search does not say what it is of.", "Name a type as root_element_name.")
     columns = [
-        SearchRequest(_text(one, "element_name"), _text(one, "field_ID")) for one in root.iterfind("search_field")
+        SearchColumn(_child_text(element, "element_name"), _child_text(element, "field_ID"))
+        for element in root.iterfind("search_field")
     ]
-    for n, one in enumerate(columns, 1):
-        if not one.element or not one.field:
-            raise off(f"Column {n} of the search is not named.", "A search_field has element_name and field_ID.")
-        check_name(one.element)
-        check_name(one.field)
-    return Bundle(of, tuple(columns), Criteria("AND", tuple(_criteria(one) for one in root.iterfind("search_where"))))
-
-
-def _criteria(element: ET.Element) -> Criteria:
-    method = element.get("method", "AND").strip().upper()
-    if method not in _METHODS:
-        raise off(f"Criteria are joined by {method[:40]!r}.", "Right are AND and OR.")
-    members: list[Criterion | Criteria] = []
-    for one in element:
-        if one.tag == "criteria":
-            members.append(_criterion(one))
-        elif one.tag == "child_set":
-            members.append(_criteria(one))
-    return Criteria(method, tuple(members))
-
-
-def _criterion(element: ET.Element) -> Criterion:
-    path, comparison = _text(element, "schema_field"), _text(element, "comparison_type")
-    # types and fields are parted by a slash, or by a point as XNAT's own pages do it
-    at = min((path.find(one) for one in "/." if one in path), default=-1)
-    if at < 1 or not path[at + 1 :]:
-        raise off(f"A criterion is of {path[:80]!r}.", "Right is a type and a field, as xnat:subjectData/SUBJECT_ID.")
-    check_name(path)
-    if not comparison:
-        raise off(f"The criterion of {path[:80]} does not say how to compare.", "Name a comparison_type, as =.")
-    value = element.find("value")
-    return Criterion(
-        path[:at], path[at + 1 :], " ".join(comparison.upper().split()), (value.text or "") if value is not None else ""
+    for n, element in enumerate(columns, 1):
+        if not element.element or not element.field:
+            raise document_invalid_error(
+                f"Column {n} of the search is not named.", "A search_field has element_name and field_ID."
+            )
+        check_name(element.element)
+        check_name(element.field)
+    return Bundle(
+        root_type,
+        tuple(columns),
+        Criteria("AND", tuple(_make_criteria(element) for element in root.iterfind("search_where"))),
     )
 
 
-def _text(element: ET.Element, name: str) -> str:
+def _make_criteria(element: ET.Element) -> Criteria:
+    method = element.get("method", "AND").strip().upper()
+    if method not in _METHODS:
+        raise document_invalid_error(f"Criteria are joined by {method[:40]!r}.", "Right are AND and OR.")
+    members: list[Criterion | Criteria] = []
+    for child in element:
+        if child.tag == "criteria":
+            members.append(_make_criterion(child))
+        elif child.tag == "child_set":
+            members.append(_make_criteria(child))
+    return Criteria(method, tuple(members))
+
+
+def _make_criterion(element: ET.Element) -> Criterion:
+    path, comparison = _child_text(element, "schema_field"), _child_text(element, "comparison_type")
+    # types and fields are parted by a slash, or by a point as XNAT's own pages do it
+    index = min((path.find(separator) for separator in "/." if separator in path), default=-1)
+    if index < 1 or not path[index + 1 :]:
+        raise document_invalid_error(
+            f"A criterion is of {path[:80]!r}.", "Right is a type and a field, as xnat:subjectData/SUBJECT_ID."
+        )
+    check_name(path)
+    if not comparison:
+        raise document_invalid_error(
+            f"The criterion of {path[:80]} does not say how to compare.", "Name a comparison_type, as =."
+        )
+    value = element.find("value")
+    return Criterion(
+        path[:index],
+        path[index + 1 :],
+        " ".join(comparison.upper().split()),
+        (value.text or "") if value is not None else "",
+    )
+
+
+def _child_text(element: ET.Element, name: str) -> str:
     return (element.findtext(name) or "").strip()

@@ -17,7 +17,7 @@ from scandock.catalog.server_tables import account, member, project_access
 from scandock.catalog.tables import project, session
 from scandock.rules.permissions import Action, Role
 from scandock.web.xnat.services import projects
-from scandock.web.xnat.services.columns import Column, count
+from scandock.web.xnat.services.columns import Column, format_count
 
 _ROLES: Final = {
     "project_owners": Role.OWNER,
@@ -33,24 +33,24 @@ _ACCESS: Final = func.coalesce(
 )
 
 
-def of_project(principal: Principal) -> Callable[[str], Column | None]:
+def make_project_finder(principal: Principal) -> Callable[[str], Column | None]:
     """Fields of projects, with those that each asker sees another way."""
 
     def find(name: str) -> Column | None:
-        low = name.lower()
-        if low in _ROLES:
-            return Column(name, _members(principal, _ROLES[low]))
-        counted = re.fullmatch(r"proj_(\w+)_count", low)
-        if counted:
-            return Column(name, _count(principal, f"xnat:{counted[1]}SessionData"), count)
-        if low == "project_access":
+        lowered = name.lower()
+        if lowered in _ROLES:
+            return Column(name, _make_member_names(principal, _ROLES[lowered]))
+        match = re.fullmatch(r"proj_(\w+)_count", lowered)
+        if match:
+            return Column(name, _make_session_count(principal, f"xnat:{match[1]}SessionData"), format_count)
+        if lowered == "project_access":
             return Column(name, _ACCESS)
         return projects.LISTING.find(name if ":" in name else f"xnat:projectData/{name}")
 
     return find
 
 
-def _members(principal: Principal, role: Role) -> ColumnElement[Any]:
+def _make_member_names(principal: Principal, role: Role) -> ColumnElement[Any]:
     """The names of accounts with a role, parted as XNAT parts them, where one may see members."""
     names = (
         select(func.aggregate_strings(account.c.name, " <br/> "))
@@ -62,7 +62,7 @@ def _members(principal: Principal, role: Role) -> ColumnElement[Any]:
     return case((projects_where(principal, Action.MEMBERS_READ), names), else_="")
 
 
-def _count(principal: Principal, kind: str) -> ColumnElement[Any]:
+def _make_session_count(principal: Principal, kind: str) -> ColumnElement[Any]:
     """How many archived sessions of a type a project has, where one may read them; NULL for none."""
     sessions = (
         select(func.nullif(func.count(session.c.id), 0))

@@ -25,11 +25,11 @@ from scandock.web.xnat.services.columns import (
     Column,
     Listing,
     Rows,
-    by_name,
-    moment,
+    format_moment,
+    index_by_name,
     padded,
-    read,
-    without_types,
+    read_rows,
+    strip_types,
 )
 
 SUBJECT_TYPE: Final = "xnat:subjectData"
@@ -43,37 +43,37 @@ _MODIFIED: Final = func.coalesce(
 )
 """When it, or any of its sessions, was changed last."""
 
-COLUMNS: Final = by_name(
+COLUMNS: Final = index_by_name(
     (
-        Column("ID", padded(SUBJECT, subject.c.id), sought=subject.c.id, parse=subject_number),
+        Column("ID", padded(SUBJECT, subject.c.id), filter_value=subject.c.id, parse=subject_number),
         Column("label", subject.c.label),
         Column("project", project.c.name),
-        Column("insert_date", subject.c.created, moment),
+        Column("insert_date", subject.c.created, format_moment),
         Column("insert_user", literal("")),
-        Column("last_modified", _MODIFIED, moment),
+        Column("last_modified", _MODIFIED, format_moment),
         Column("xsiType", literal(SUBJECT_TYPE)),
         Column("URI", padded(uris.subject_of_id(SUBJECT), subject.c.id)),
         *(Column(name, attribute(subject.c.attributes, name)) for name in SUBJECT_FIELDS.values()),
     )
 )
-_OF_SESSION: Final = re.compile(r"(xnat:(?:\w+session|subjectassessor|experiment)data)/(.+)")
+_SESSION_COLUMN: Final = re.compile(r"(xnat:(?:\w+session|subjectassessor|experiment)data)/(.+)")
 
 
 class _Subjects(Listing):
     """Subjects, whose columns of sessions are called by these' type: `xnat:mrsessiondata/id` makes a row for each."""
 
     def find(self, name: str) -> Column | None:
-        of_type = _OF_SESSION.fullmatch(name.strip().lower()) if len(name) <= MAX_NAME else None
+        of_type = _SESSION_COLUMN.fullmatch(name.strip().lower()) if len(name) <= MAX_NAME else None
         if of_type is None:
             return Listing.find(self, name)
         kind, rest = of_type.groups()
-        column = experiments.OF_SESSION.get(without_types(rest))
+        column = experiments.SESSION_COLUMNS.get(strip_types(rest))
         if column is None:
             return None
         value = column.value
         if kind not in experiments.ABSTRACT:
             value = case((func.lower(session.c.xsi_type) == kind, value), else_=None)
-        return replace(column, name=f"{kind}/{column.name.lower()}", value=value, sought=None, parse=None)
+        return replace(column, name=f"{kind}/{column.name.lower()}", value=value, filter_value=None, parse=None)
 
 
 LISTING: Final = _Subjects(
@@ -98,31 +98,37 @@ def list_subjects(
     A column of sessions makes a row for each of these that one may read, of the types that such columns name; one for
     a subject that has none.
     """
-    chosen, filters = LISTING.chosen(columns), list(filters)
-    filtered = [column for name, said in filters if said and (column := LISTING.find(name)) is not None]
-    of_types = {found[1] for one in (*chosen, *filtered) if (found := _OF_SESSION.fullmatch(one.key)) is not None}
-    query = readable(principal)
+    chosen_columns, filters = LISTING.choose_columns(columns), list(filters)
+    filtered = [column for name, value in filters if value and (column := LISTING.find(name)) is not None]
+    of_types = {
+        match[1]
+        for each_column in (*chosen_columns, *filtered)
+        if (match := _SESSION_COLUMN.fullmatch(each_column.key)) is not None
+    }
+    query = select_readable(principal)
     if of_types:
-        query = select(subject.c.id).select_from(_with_sessions(principal, of_types)).where(_readable(principal))
+        query = (
+            select(subject.c.id).select_from(_join_sessions(principal, of_types)).where(_readable_condition(principal))
+        )
     if in_project is not None:
         rights.check(connection, principal, Action.SUBJECT_READ, in_project)
         query = query.where(project.c.key == in_project.casefold())
-    query = LISTING.narrowed(query, filters).order_by(subject.c.id)
-    return read(connection, query.order_by(session.c.id) if of_types else query, chosen)
+    query = LISTING.apply_filters(query, filters).order_by(subject.c.id)
+    return read_rows(connection, query.order_by(session.c.id) if of_types else query, chosen_columns)
 
 
-def readable(principal: Principal) -> Select[tuple[int]]:
+def select_readable(principal: Principal) -> Select[tuple[int]]:
     """The subjects that one may read, as a query for `COLUMNS`. Denied where a token is for other things."""
     rights.check_scope(principal, Action.SUBJECT_READ)
     joined = subject.join(project, project.c.id == subject.c.project_id)
-    return select(subject.c.id).select_from(joined).where(_readable(principal))
+    return select(subject.c.id).select_from(joined).where(_readable_condition(principal))
 
 
-def _readable(principal: Principal) -> ColumnElement[bool]:
+def _readable_condition(principal: Principal) -> ColumnElement[bool]:
     return projects_where(principal, Action.SUBJECT_READ)
 
 
-def _with_sessions(principal: Principal, types: Collection[str]) -> FromClause:
+def _join_sessions(principal: Principal, types: Collection[str]) -> FromClause:
     """Subjects with their archived sessions of some types that one may read."""
     of_subject = and_(
         session.c.subject_id == subject.c.id,
@@ -131,5 +137,5 @@ def _with_sessions(principal: Principal, types: Collection[str]) -> FromClause:
     )
     if not experiments.ABSTRACT & set(types):
         of_subject = and_(of_subject, func.lower(session.c.xsi_type).in_(sorted(types)))
-    joined = subject.join(project, project.c.id == subject.c.project_id).outerjoin(session, of_subject)
-    return joined.outerjoin(accession, accession.c.uuid == session.c.uuid)
+    source = subject.join(project, project.c.id == subject.c.project_id).outerjoin(session, of_subject)
+    return source.outerjoin(accession, accession.c.uuid == session.c.uuid)

@@ -2,7 +2,7 @@
 
 Nothing is stored but the key and its import: the entries are the import's own events, and its end is the import's own
 outcome. So there always is one, whatever was killed or deleted meanwhile. What is done at once has its own words
-(`tracked_work`).
+(`archive_tracking`).
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from scandock.model.verdicts import UNFINISHED, ImportState
 from scandock.services.import_records import Import
 from scandock.services.imports import read_import, read_import_request
 from scandock.services.progress import UploadEvent, read_events_after
-from scandock.web.xnat.services.outcomes import ended
-from scandock.web.xnat.services.tracked_work import how_it_went
+from scandock.web.xnat.services.archive_tracking import read_tracked_outcome
+from scandock.web.xnat.services.outcomes import make_outcome
 
 MAX_KEY: Final = 255
-_MANY: Final = 5_000
+_MAX_EVENTS: Final = 5_000
 DELETED: Final = "The import was deleted; what it had stored stays."
 _STAGES: Final = {
     "opening": "Importing file",
@@ -39,7 +39,7 @@ _STAGES: Final = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tracked:
+class TrackedImport:
     """What is told of a key."""
 
     key: str
@@ -60,7 +60,7 @@ def check_key(key: str) -> str:
     return key
 
 
-def follow(catalog: Catalog, principal: Principal, key: str, uuid: str) -> None:
+def track_import(catalog: Catalog, principal: Principal, key: str, uuid: str) -> None:
     """Let a key tell of an import from now on; one that was used before tells of the new one."""
     with catalog.write() as connection:
         number = connection.execute(select(upload.c.id).where(upload.c.uuid == uuid)).scalar()
@@ -68,7 +68,7 @@ def follow(catalog: Catalog, principal: Principal, key: str, uuid: str) -> None:
         connection.execute(insert(tracked).values(**values))
 
 
-def tell(catalog: Catalog, principal: Principal, key: str) -> Tracked | None:
+def read_tracked(catalog: Catalog, principal: Principal, key: str) -> TrackedImport | None:
     """What is told of a key; None for one that is unknown, or another's, whoever asks."""
     with catalog.read() as connection:
         row = connection.execute(
@@ -81,19 +81,19 @@ def tell(catalog: Catalog, principal: Principal, key: str) -> Tracked | None:
         if row is None:
             return None
         if row.alive_until is not None:
-            said, succeeded, final = how_it_went(row)
-            return Tracked(key=key, payload=said, succeeded=succeeded, final=final)
-        payload = _payload(connection, row.id, row.archive) if row.id is not None else None
-    found = None if row.uuid is None else _found(catalog, principal, row.uuid)
-    if found is None:
-        return Tracked(key=key, payload=payload, succeeded=row.state == ImportState.PLACED, final=DELETED)
-    if found.state in UNFINISHED:
-        return Tracked(key=key, payload=payload, succeeded=None, final=None)
-    end = ended(found, read_import_request(catalog, principal, row.uuid))
-    return Tracked(key=key, payload=payload, succeeded=end.good, final=end.final_message)
+            payload_text, succeeded, final = read_tracked_outcome(row)
+            return TrackedImport(key=key, payload=payload_text, succeeded=succeeded, final=final)
+        payload = _make_payload(connection, row.id, row.archive) if row.id is not None else None
+    tracked_import = None if row.uuid is None else _find_import(catalog, principal, row.uuid)
+    if tracked_import is None:
+        return TrackedImport(key=key, payload=payload, succeeded=row.state == ImportState.PLACED, final=DELETED)
+    if tracked_import.state in UNFINISHED:
+        return TrackedImport(key=key, payload=payload, succeeded=None, final=None)
+    outcome = make_outcome(tracked_import, read_import_request(catalog, principal, row.uuid))
+    return TrackedImport(key=key, payload=payload, succeeded=outcome.good, final=outcome.final_message)
 
 
-def _found(catalog: Catalog, principal: Principal, uuid: str) -> Import | None:
+def _find_import(catalog: Catalog, principal: Principal, uuid: str) -> Import | None:
     """The import's object; None where it was deleted."""
     try:
         return read_import(catalog, principal, uuid)
@@ -101,33 +101,37 @@ def _found(catalog: Catalog, principal: Principal, uuid: str) -> Import | None:
         return None
 
 
-def _payload(connection: Connection, upload_id: int, archive: str) -> str | None:
-    entries = list(_entries(read_events_after(connection, 0, upload_id=upload_id, limit=_MANY), archive))
+def _make_payload(connection: Connection, upload_id: int, archive: str) -> str | None:
+    entries = list(_iter_entries(read_events_after(connection, 0, upload_id=upload_id, limit=_MAX_EVENTS), archive))
     return json.dumps({"entryList": entries}) if entries else None
 
 
-def _entries(events: Iterable[UploadEvent], archive: str) -> Iterable[dict[str, Any]]:
+def _iter_entries(events: Iterable[UploadEvent], archive: str) -> Iterable[dict[str, Any]]:
     """What was told of an import in the words of the original's events; its outcome is no entry (6.1)."""
-    for one in events:
-        said = _said(one, archive)
-        if said is not None:
-            yield {"status": said[0], "eventTime": one.at, "message": said[1]}
+    for event in events:
+        entry = _describe_event(event, archive)
+        if entry is not None:
+            yield {"status": entry[0], "eventTime": event.at, "message": entry[1]}
 
 
-def _said(one: UploadEvent, archive: str) -> tuple[str, str] | None:
-    data = one.data
-    if one.kind == "received":
+def _describe_event(event: UploadEvent, archive: str) -> tuple[str, str] | None:
+    data = event.data
+    if event.kind == "received":
         return "Waiting", "The upload is kept and waits for its import"
-    if one.kind == "running":
+    if event.kind == "running":
         return "InProgress", "Determining destination"
-    if one.kind == "stage":
+    if event.kind == "stage":
         words = _STAGES.get(data["stage"], data["stage"])
         return "InProgress", f"{words} ({archive} )" if data["stage"] == "opening" else words
-    if one.kind == "session":
-        held = data["state"] == "conflict"
-        return ("Warning", f"Held for a decision: {data['uri']}") if held else ("InProgress", f"Placed: {data['uri']}")
-    if one.kind == "retry":
+    if event.kind == "session":
+        in_conflict = data["state"] == "conflict"
+        return (
+            ("Warning", f"Held for a decision: {data['uri']}")
+            if in_conflict
+            else ("InProgress", f"Placed: {data['uri']}")
+        )
+    if event.kind == "retry":
         return "Warning", data["message"]
-    if one.kind == "cancelling":
+    if event.kind == "cancelling":
         return "Warning", "Cancelling"
     return None

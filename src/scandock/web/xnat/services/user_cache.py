@@ -24,7 +24,7 @@ MAX_NAME: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cached:
+class CachedFile:
     """A file of the cache, whole."""
 
     uuid: str
@@ -34,7 +34,7 @@ class Cached:
     created: int
 
 
-def begin(receiving: UploadReceiver, offer: UploadOffer, resource: str, name: str) -> IncomingUpload:
+def begin_file(receiving: UploadReceiver, offer: UploadOffer, resource: str, name: str) -> IncomingUpload:
     """Record that a file comes; the limits are those of uploads. Usage and Fault as of any upload."""
     for text in (resource, name):
         if not text.strip("/. ") or len(text) > MAX_NAME or not text.isprintable():
@@ -46,7 +46,7 @@ def begin(receiving: UploadReceiver, offer: UploadOffer, resource: str, name: st
     return incoming_upload
 
 
-def keep(
+def publish_file(
     receiving: UploadReceiver,
     incoming_upload: IncomingUpload,
     principal: Principal,
@@ -59,10 +59,10 @@ def keep(
     """
     catalog = receiving.catalog
     with catalog.write() as connection:
-        comes = select(upload.c.id).where(
+        receiving_upload = select(upload.c.id).where(
             upload.c.id == incoming_upload.upload_id, upload.c.state == ImportState.RECEIVING
         )
-        if connection.execute(comes.with_for_update()).first() is None:
+        if connection.execute(receiving_upload.with_for_update()).first() is None:
             return False
         expires = catalog.now() + receiving.limits.lasts_ms
         connection.execute(
@@ -70,40 +70,42 @@ def keep(
             .where(reception.c.upload_id == incoming_upload.upload_id)
             .values(received=received, size=received, expires=expires)
         )
-        this = cached_file.c.upload_id == incoming_upload.upload_id
-        connection.execute(update(cached_file).where(this).values(whole=True))
-        resource, name = connection.execute(select(cached_file.c.resource, cached_file.c.name).where(this)).one()
-        before = connection.execute(
-            _files(incoming_upload.account_id).where(
+        is_this_file = cached_file.c.upload_id == incoming_upload.upload_id
+        connection.execute(update(cached_file).where(is_this_file).values(whole=True))
+        resource, name = connection.execute(
+            select(cached_file.c.resource, cached_file.c.name).where(is_this_file)
+        ).one()
+        replaced = connection.execute(
+            _select_files(incoming_upload.account_id).where(
                 cached_file.c.resource == resource, cached_file.c.name == name, upload.c.id < incoming_upload.upload_id
             )
         ).all()
         make_audit_writer(AuditAction.CACHE_PUT, principal, request, {"bytes": received}, kind="file")(
             connection, incoming_upload
         )
-    for row in before:
-        _discard(receiving, row.uuid)
+    for row in replaced:
+        _discard_upload(receiving, row.uuid)
     return True
 
 
-def list_files(connection: Connection, account_id: int, resource: str | None = None) -> list[Cached]:
+def list_files(connection: Connection, account_id: int, resource: str | None = None) -> list[CachedFile]:
     """An account's files, of one resource or of all; of those of one name the newest."""
-    query = _files(account_id)
+    query = _select_files(account_id)
     if resource is not None:
         query = query.where(cached_file.c.resource == resource)
     newest = {(row.resource, row.name): row for row in connection.execute(query)}
-    return [_cached(row) for _, row in sorted(newest.items())]
+    return [_from_row(row) for _, row in sorted(newest.items())]
 
 
-def find_file(connection: Connection, account_id: int, resource: str, name: str) -> Cached | None:
+def find_file(connection: Connection, account_id: int, resource: str, name: str) -> CachedFile | None:
     """An account's file; None where there is none."""
     rows = connection.execute(
-        _files(account_id).where(cached_file.c.resource == resource, cached_file.c.name == name)
+        _select_files(account_id).where(cached_file.c.resource == resource, cached_file.c.name == name)
     ).all()
-    return _cached(rows[-1]) if rows else None
+    return _from_row(rows[-1]) if rows else None
 
 
-def taken_by(connection: Connection, account_id: int, resource: str, name: str) -> str | None:
+def find_importing_upload(connection: Connection, account_id: int, resource: str, name: str) -> str | None:
     """The import that has taken a file of this name out of the cache, the newest; None where none has."""
     uuid: str | None = connection.execute(
         select(upload.c.uuid)
@@ -118,18 +120,18 @@ def taken_by(connection: Connection, account_id: int, resource: str, name: str) 
     return uuid
 
 
-def remove(
+def remove_files(
     receiving: UploadReceiver, principal: Principal, request: RequestInfo, resource: str, name: str | None = None
 ) -> int:
     """Remove a file, or all of a resource, and their bytes; how many there were."""
     assert principal.account_id is not None
-    query = _files(principal.account_id).where(cached_file.c.resource == resource)
+    query = _select_files(principal.account_id).where(cached_file.c.resource == resource)
     if name is not None:
         query = query.where(cached_file.c.name == name)
     with receiving.catalog.read() as connection:
         rows = connection.execute(query).all()
     return sum(
-        _discard(
+        _discard_upload(
             receiving,
             row.uuid,
             make_audit_writer(AuditAction.CACHE_DELETE, principal, request, {"bytes": row.received}, kind="file"),
@@ -138,8 +140,8 @@ def remove(
     )
 
 
-def take(
-    receiving: UploadReceiver, file: Cached, offer: UploadOffer, principal: Principal, request: RequestInfo
+def import_file(
+    receiving: UploadReceiver, file: CachedFile, offer: UploadOffer, principal: Principal, request: RequestInfo
 ) -> bool:
     """Have a file imported as `offer` says; False where it is not there any more."""
     incoming_upload = receiving.find(file.uuid)
@@ -148,12 +150,12 @@ def take(
     return receiving.accept(incoming_upload, file.size, principal, request, offer)
 
 
-def _discard(receiving: UploadReceiver, uuid: str, note: AuditWriter | None = None) -> bool:
+def _discard_upload(receiving: UploadReceiver, uuid: str, note: AuditWriter | None = None) -> bool:
     incoming_upload = receiving.find(uuid)
     return incoming_upload is not None and receiving.discard(incoming_upload, note)
 
 
-def _files(account_id: int) -> Select[tuple[str, int, int, str, str, int]]:
+def _select_files(account_id: int) -> Select[tuple[str, int, int, str, str, int]]:
     """Whole files of an account's cache, the oldest first."""
     return (
         select(
@@ -169,5 +171,5 @@ def _files(account_id: int) -> Select[tuple[str, int, int, str, str, int]]:
     )  # fmt: skip
 
 
-def _cached(row: Row[tuple[str, int, int, str, str, int]]) -> Cached:
-    return Cached(uuid=row.uuid, resource=row.resource, name=row.name, size=row.received, created=row.created)
+def _from_row(row: Row[tuple[str, int, int, str, str, int]]) -> CachedFile:
+    return CachedFile(uuid=row.uuid, resource=row.resource, name=row.name, size=row.received, created=row.created)

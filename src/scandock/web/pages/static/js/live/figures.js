@@ -1,4 +1,4 @@
-// Figures as the server's pages write them (src/scandock/web/pages/words.py).
+// Figures as the server's pages write them (src/scandock/web/pages/text_format.py).
 
 const UNITS = ["bytes", "kB", "MB", "GB", "TB", "PB"];
 

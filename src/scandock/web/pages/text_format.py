@@ -1,0 +1,119 @@
+"""Figures as people read them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from scandock.formats.display_names import escape_name
+from scandock.model.verdicts import UNFINISHED, WITH_RECEIPT
+
+_UNITS: Final = ("bytes", "kB", "MB", "GB", "TB", "PB")
+
+
+def format_size(count: int | None) -> str:
+    """12,3 MB is `12.3 MB`; decimal units, as file managers show them."""
+    if count == 1:
+        return "1 byte"
+    value, unit = float(count or 0), 0
+    while value >= 999.5 and unit < len(_UNITS) - 1:
+        value, unit = value / 1000, unit + 1
+    return f"{value:.0f} {_UNITS[unit]}" if unit == 0 or value >= 99.95 else f"{value:.1f} {_UNITS[unit]}"
+
+
+def format_number(count: int | None) -> str:
+    """With thin spaces between thousands, which no line breaks at."""
+    return f"{count or 0:,}".replace(",", "\u202f")
+
+
+def format_count(count: int, singular: str, plural: str = "") -> str:
+    return f"{format_number(count)} {singular if count == 1 else plural or singular + 's'}"
+
+
+def format_minute(ms: int | None) -> str:
+    """Unix milliseconds as ISO 8601 in UTC, for <time datetime>."""
+    return "" if ms is None else datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def format_day(ms: int | None) -> str:
+    return "" if ms is None else datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def format_second(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+NOTICES: Final = {
+    "project-made": "The project is made.",
+    "import-cancelled": "The import is being cancelled.",
+    "import-retried": "The import is tried again.",
+    "import-forgotten": "The import is forgotten. Sessions that it stored stay where they are.",
+    "logged-out": "You are logged out.",
+    "project-changed": "The project's settings are changed, for imports that begin from now on.",
+    "member-set": "The members are changed.",
+    "profile-changed": "Your name and e-mail are changed.",
+    "password-changed": "Your password is changed. All other logins, and all tokens, have ended.",
+    "token-revoked": "The token is revoked.",
+    "logins-ended": "Your other logins have ended.",
+    "account-made": "The account is made.",
+    "account-changed": "The account is changed.",
+    "rules-set": "The rules are set, for imports that begin from now on.",
+    "uploaded": "The upload is kept, and its import begins.",
+    "none-chosen": "Nothing was done: no session is ticked. Tick the sessions first, then press the button.",
+    "activated": "The session is out of quarantine.",
+    "quarantined": "The session is in quarantine until an owner of its project activates it.",
+    "verifying": "The files are read again, before all others. Look again in a while.",
+    "clock-confirmed": "The clock is confirmed. What is too old is deleted again.",
+    "restored": "The session is back where it stood.",
+    "restored-damaged": "The session is back where it stood. Files of it were damaged when it was deleted: the list of"
+    " damaged files names them.",
+}
+"""What a page says of the change that led to it, by the word in its address: an address never brings a sentence."""
+
+STAGES: Final = {
+    "receiving": "Receiving",
+    "opening": "Opening the archive",
+    "reading": "Reading what is in it",
+    "deciding": "Deciding where each session belongs",
+    "placing": "Placing the sessions",
+    "syncing": "Waiting for the disk",
+}
+"""What an import is at, as people say it."""
+
+STATES: Final = {
+    "receiving": "arriving",
+    "received": "waiting",
+    "running": "importing",
+    "placed": "imported",
+    "held": "needs a decision",
+    "partly": "imported in part",
+    "refused": "refused",
+    "failed": "failed",
+    "cancelled": "cancelled",
+}
+"""States of imports, as a badge has them."""
+
+
+def is_ended(state: str) -> bool:
+    """Whether an import has ended."""
+    return state not in UNFINISHED
+
+
+def has_receipt(state: str) -> bool:
+    """Whether an import has ended with a receipt."""
+    return state in WITH_RECEIPT
+
+
+FILTERS: Final[dict[str, Callable[..., Any]]] = {
+    "size": format_size,
+    "number": format_number,
+    "plural": format_count,
+    "moment": format_minute,
+    "day": format_day,
+    "second": format_second,
+    "visible": escape_name,
+    "stage": STAGES.get,
+    "ended": is_ended,
+    "has_receipt": has_receipt,
+}

@@ -1,6 +1,6 @@
-"""Shelves: the files that a project, or a subject, has of its own beside its sessions.
+"""Own resources: the files that a project, or a subject, has of its own beside its sessions.
 
-A shelf points at a tree as a session does, all of whose resources are of no scan. No query of sessions ever meets one.
+They point at a tree as a session does, all of whose resources are of no scan. No query of sessions ever meets one.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from scandock.model import uris
 from scandock.model.tree_parts import TreeParts
 
 PROJECT_KEY: Final = "project"
-"""The key of a project's own shelf; a subject's is its UUID, so that a rename moves no file."""
+"""The key of a project's own resources; a subject's is its UUID, so that a rename moves no file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnResources:
-    """The shelf of a project, or of one of its subjects; where nobody has put anything yet, one that is not made."""
+    """The own resources of a project or of one of its subjects; not made where nobody has added anything yet."""
 
     project_id: int
     project: str
@@ -32,7 +32,7 @@ class OwnResources:
     key: str
     id: int = 0
     uuid: str = ""
-    """Empty of a shelf that is not made; it has no tree either (no row has the number 0)."""
+    """Empty where they are not made; they have no tree either (no row has the number 0)."""
     tree_id: int = 0
     files: int = 0
     bytes: int = 0
@@ -56,11 +56,11 @@ class OwnResources:
 
 
 Holder = SessionRecord | OwnResources
-"""Whatever has files: a session, or a shelf."""
+"""Whatever has files: a session, or own resources."""
 
 
 def own_resources_rows() -> Select[Any]:
-    """Shelves with their project's id, and what they are called."""
+    """Own resources with their project's id, and what they are called."""
     return (
         select(shelf, project.c.name.label("project"), func.coalesce(subject.c.label, project.c.name).label("label"))
         .join(project, project.c.id == shelf.c.project_id)
@@ -69,20 +69,20 @@ def own_resources_rows() -> Select[Any]:
 
 
 def find_own_resources(connection: Connection, uuid: str) -> OwnResources | None:
-    """The shelf of a UUID."""
+    """The own resources of a UUID."""
     row = connection.execute(own_resources_rows().where(shelf.c.uuid == uuid)).mappings().first()
     return OwnResources(**row) if row is not None else None
 
 
 def project_resources(connection: Connection, project_id: int, name: str) -> OwnResources:
-    """A project's own shelf, made or not."""
+    """A project's own resources, made or not."""
     return _read_stored(
         connection, OwnResources(project_id=project_id, project=name, subject_id=None, label=name, key=PROJECT_KEY)
     )
 
 
 def subject_resources(connection: Connection, number: int) -> OwnResources | None:
-    """A subject's shelf, made or not; None where the subject is gone."""
+    """A subject's own resources, made or not; None where the subject is gone."""
     row = connection.execute(
         select(subject.c.uuid, subject.c.label, subject.c.project_id, project.c.name)
         .join(project, project.c.id == subject.c.project_id)
@@ -95,7 +95,7 @@ def subject_resources(connection: Connection, number: int) -> OwnResources | Non
 
 
 def stored_own_resources(connection: Connection, project_name: str, key: str) -> OwnResources | None:
-    """The shelf of a key in a project; None where nobody has made it."""
+    """The own resources of a key in a project; None where nobody has made it."""
     row = (
         connection.execute(own_resources_rows().where(project.c.name == project_name, shelf.c.key == key))
         .mappings()
@@ -105,7 +105,7 @@ def stored_own_resources(connection: Connection, project_name: str, key: str) ->
 
 
 def list_own_resources(connection: Connection, *, project_id: int, subject_id: int | None = None) -> list[OwnResources]:
-    """The shelves that are made of a project and its subjects, or of one subject."""
+    """The own resources that are made of a project and its subjects, or of one subject."""
     query = own_resources_rows().where(shelf.c.project_id == project_id).order_by(shelf.c.id)
     if subject_id is not None:
         query = query.where(shelf.c.subject_id == subject_id)
@@ -119,12 +119,12 @@ def _read_stored(connection: Connection, none: OwnResources) -> OwnResources:
 
 
 def find_holder(connection: Connection, uuid: str) -> Holder | None:
-    """The session or the shelf of a UUID."""
+    """The session or the own resources of a UUID."""
     return find_session(connection, uuid) or find_own_resources(connection, uuid)
 
 
 def current_tree_id(connection: Connection, uuid: str) -> int | None:
-    """The tree that the session or the shelf of a UUID points at."""
+    """The tree that the session or the own resources of a UUID points at."""
     both = union_all(*(select(table.c.tree_id).where(table.c.uuid == uuid) for table in (session, shelf)))
     tree_id: int | None = connection.execute(both).scalar_one_or_none()
     return tree_id

@@ -1,4 +1,4 @@
-"""What a project holds, written whenever one of its sessions or shelves changes, so that no listing counts."""
+"""What a project holds, written whenever one of its sessions or own resources changes, so that no listing counts."""
 
 from __future__ import annotations
 

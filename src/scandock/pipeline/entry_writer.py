@@ -96,7 +96,7 @@ class EntryWriter:
     ) -> bool:
         """An inner archive in which no image was met, as the file that it is: told behind what is in it.
 
-        `pipeline.inner_files` decides which of both stays. True where what is `Kept` already is used.
+        `pipeline.verdicts` decides which of both stays. True where what is `Kept` already is used.
         """
         entry = PendingEntry(number, prefix + name, name, self.place(name), container)
         content, code, message = Content.LOOSE, "", ""

@@ -296,7 +296,7 @@ def _warn_of_ecat_files(view: SqlView, project: str, jobs: list[Job]) -> None:
 
 
 def _warn_of_studies(view: SqlView, project: str, jobs: Iterable[Job]) -> None:
-    """What an import is told as it is decided (`rules.again`); an inspection is decided without any session."""
+    """What an import is told as it is decided (`rules.reimports`); an inspection is decided without any session."""
     for job in jobs:
         if job.study.study_uid is not None:
             sessions = view.sessions_of_study(project, job.study.study_uid)

@@ -1,8 +1,8 @@
 """A session that stands joins another one: its files go through the very steps that an archive's entries do.
 
 Its tree is read into a ledger as if it had just come as a zip in the documented layout; comparing, arranging and
-writing are those of imports (`repeats.py`, `arrange.py`, `place.py`). Nothing is shown here: the caller records what
-comes of it, or only looks at it.
+writing are those of imports (`duplicates.py`, `tree_arranger.py`, `session_trees.py`). Nothing is shown here: the
+caller records what comes of it, or only looks at it.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ def check_areas(connection: Connection, store: Store) -> None:
 
 
 def _has_content(connection: Connection, folder: str, stands: bool) -> bool:
-    """Whether the catalog knows a session, or a shelf, that stands in a folder.
+    """Whether the catalog knows a session, or own resources, that stands in a folder.
 
     Of a folder that stands, what just leaves it does not count: the last session may be gone from it already, and still
     be in the catalog. Project by project: there is an index of their sessions' places, and none of places.

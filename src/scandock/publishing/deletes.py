@@ -1,6 +1,6 @@
 """Sessions that cease to be shown: deleted into the trash, or taken up by another session. Intents like any other.
 
-So do shelves, of which nobody can bring anything back but from the trash folder.
+So do own resources, of which nobody can bring anything back but from the trash folder.
 The catalog lets go of a session first, then its folder goes to the trash, under an id that was journalled with the
 intent: a kill at any point is rolled forward by the next command.
 """
@@ -28,7 +28,7 @@ from scandock.store.port import Store
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removal:
-    """A session that goes, or a shelf."""
+    """A session that goes, or own resources."""
 
     n: int
     uuid: str
@@ -41,7 +41,7 @@ class Removal:
     keep: bool
     """Whether its rows are kept with the folder, so that it can come back; else another session has all of it."""
     row: DeletedSession | None = None
-    """What the catalog said of the session; None of a shelf, which nobody can bring back."""
+    """What the catalog said of the session; None of own resources, which nobody can bring back."""
     account_id: int | None = None
     shelf: bool = False
 

@@ -46,7 +46,7 @@ class SessionRow(SessionFacts):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnResourcesRow:
-    """The same of a shelf: the files that a project, or a subject, has of its own."""
+    """The same of own resources: the files that a project, or a subject, has of its own."""
 
     uuid: str
     new: bool

@@ -12,7 +12,7 @@ from scandock.queue.notify import NotifyListener
 
 
 class EmbeddedEngine:
-    """The catalog itself is the queue; a notice wakes its worker (`wake.py`)."""
+    """The catalog itself is the queue; a notice wakes its worker (`notify.py`)."""
 
     def __init__(self) -> None:
         self._listeners: list[NotifyListener] = []

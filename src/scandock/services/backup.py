@@ -98,7 +98,7 @@ class BackupResult:
 
 @dataclass(frozen=True, slots=True)
 class _Tree:
-    """A tree that a session or a shelf shows, or that lies in the trash."""
+    """A tree that a session or own resources shows, or that lies in the trash."""
 
     name: DataPath
     tree_id: int
@@ -120,7 +120,7 @@ class _CatalogContents:
     """Those of them that have ended and can be retried while their archive is there."""
     works: list[str]
     nameless: list[str]
-    """Sessions and shelves whose project's row is lost, so that nobody knows where they stand."""
+    """Sessions and own resources whose project's row is lost, so that nobody knows where they stand."""
 
 
 @dataclass(slots=True)

@@ -80,7 +80,7 @@ class ArchiveParameters:
     quarantine: bool = False
     """Whether it is in quarantine once it is archived, also where it is archived later."""
     fields: Mapping[str, str] = field(default_factory=dict)
-    """What is said of the session besides, by the names of its attributes (`rules.said_fields`)."""
+    """What is said of the session besides, by the names of its attributes (`rules.session_fields`)."""
     scans: Sequence[ScanParameters] = ()
     """What is said of its scans, once it is archived."""
 

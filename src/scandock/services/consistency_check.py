@@ -68,7 +68,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class _Session:
-    """A session, or a shelf."""
+    """A session, or own resources."""
 
     uuid: str
     name: TreePath

@@ -95,7 +95,7 @@ def why_no_picture(kind: str) -> str:
 
 
 def find_damaged_holders(connection: Connection, uuids: Iterable[str]) -> set[str]:
-    """The sessions and shelves, of these, that have files which are known to be damaged, or no folder."""
+    """The sessions and own resources, of these, that have files which are known to be damaged, or no folder."""
     uuids_found: set[str] = set()
     for part in split_values(uuids):
         for table in (session, shelf):

@@ -30,7 +30,7 @@ class DownloadAccess:
         self._asked = 0.0
 
     def each(self, holder: Holder, pieces: Iterable[T]) -> Iterator[T]:
-        """The pieces of a session, or a shelf, as long as it may be read; Denied where it may not any more."""
+        """The pieces of a session, or own resources, as long as it may be read; Denied where it may not any more."""
         for piece in pieces:
             self.check(holder)
             yield piece

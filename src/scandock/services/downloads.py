@@ -109,7 +109,7 @@ class ZipDownload:
 def open_file(
     context: ServiceContext, uuid: str, n: int, *, audited: bool = True, on_damage: Damaged = Damaged.REFUSE
 ) -> FileDownload:
-    """Open a file of a session, or a shelf, by its number.
+    """Open a file of a session, or own resources, by its number.
 
     Denied, Usage `file_unknown`, `file_damaged` unless it is to be included, Fault `file_missing`.
 
@@ -367,7 +367,7 @@ def open_session_snapshot(context: ServiceContext, uuid: str) -> tuple[SessionRe
 
 
 def open_holder_snapshot(context: ServiceContext, uuid: str) -> tuple[Holder, Snapshot]:
-    """The same of a session or a shelf."""
+    """The same of a session or own resources."""
     return _open_snapshot(context, uuid, find_holder)
 
 
@@ -391,7 +391,7 @@ def _open_snapshot(
 def _find_with_pending(
     context: ServiceContext, uuid: str, find: Callable[[Connection, str], H | None]
 ) -> tuple[H | None, bool]:
-    """A session, or a shelf, and whether another tree is just being put in its place."""
+    """A session, or own resources, and whether another tree is just being put in its place."""
     with context.catalog.read() as connection:
         holder = find(connection, uuid)
         if holder is None:

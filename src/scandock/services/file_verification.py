@@ -118,7 +118,7 @@ class Verifier:
 
 
 def verify_now(catalog: Catalog, store: Store, holder: Holder) -> None:
-    """Verify one session's new tree, or a shelf's, to its end, for who needs the MD5s of its files at once."""
+    """Verify one session's new tree, or that of own resources, to its end, for who needs its MD5s at once."""
     with catalog.read() as connection:
         finished = select(verification.c.finished).where(verification.c.tree_id == holder.tree_id)
         if connection.execute(finished).scalar_one_or_none() is not None:
@@ -147,7 +147,7 @@ def mark_for_verification(catalog: Catalog, connection: Connection, *tree_ids: i
 
 
 def verify_soon(catalog: Catalog, uuid: str) -> None:
-    """Have a session, or a shelf, read before all others, as a reader did not find a file; nothing where it waits."""
+    """Have a session, or own resources, read first, as a reader did not find a file; nothing where it waits."""
 
     def ask(connection: Connection) -> None:
         tree_id = current_tree_id(connection, uuid)
@@ -171,7 +171,7 @@ def _lock_trees(connection: Connection, *tree_ids: int) -> None:
 
 
 def _find_next(connection: Connection, passed: set[int], due_before: int, *, new_first: bool) -> Holder | None:
-    """Whose tree is to be verified, or to be verified further; of sessions and shelves alike."""
+    """Whose tree is to be verified, or to be verified further; of sessions and own resources alike."""
     is_requested = verification.c.asked.is_not(None)
     new = verification.c.finished.is_(None)
     old = and_(

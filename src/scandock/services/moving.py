@@ -193,7 +193,7 @@ def publish_session_row(
 
 
 def current_inode(context: ServiceContext, source: Holder) -> int:
-    """The number of a session's folder, or a shelf's. Raises Usage `tree_missing` where somebody took it away."""
+    """The number of a session's or own resources' folder. Raises Usage `tree_missing` where somebody took it away."""
     inode = context.store.current(tree_path(source.parts))
     if inode is None:
         raise SessionFolderMissing

@@ -66,7 +66,7 @@ class ResourcePath:
 
 @dataclass(slots=True)
 class NextTree:
-    """What a session's tree, or a shelf's, will hold; every change is judged whole before any of it is made."""
+    """What the tree of a session or own resources will hold; every change is judged whole before any is made."""
 
     source: Holder
     scans: list[ScanRow]

@@ -1,4 +1,4 @@
-"""Rights to shelves (`catalog.shelves`), what is on them, and what the audit trail calls them."""
+"""Rights to resources of projects and subjects (`catalog.own_resources`), their files, and their names in the audit."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _REQUIRED_ACTIONS: Final[Mapping[Action, tuple[Action, Action]]] = {
     Action.SESSION_DELETE: (Action.SESSION_DELETE, Action.SUBJECT_DELETE),
     Action.DAMAGE_VERIFY: (Action.DAMAGE_VERIFY, Action.DAMAGE_VERIFY),
 }
-"""What is asked of a session -> of a project's own shelf, of a subject's. Members put files, owners take them out."""
+"""The right to a session -> to a project's own resources, to a subject's. Members add files, owners delete them."""
 
 
 def required_action(action: Action, *, of_subject: bool) -> Action:
@@ -32,7 +32,7 @@ def required_action(action: Action, *, of_subject: bool) -> Action:
 
 
 def check_right(connection: Connection, principal: Principal, shelf: OwnResources, action: Action) -> None:
-    """Raise Denied unless `principal` may do to a shelf what `action` does to a session."""
+    """Raise Denied unless `principal` may do to own resources what `action` does to a session."""
     rights.check(connection, principal, required_action(action, of_subject=shelf.subject_id is not None), shelf.project)
 
 
@@ -45,7 +45,7 @@ def find_holder_for(
     prearchive_action: Action | None = None,
     place: str | None = None,
 ) -> Holder:
-    """The shelf of a UUID, where `principal` may do `action` to it, else the session as `rights.find_session_for`."""
+    """The own resources of a UUID, where `principal` may do `action` to them, else as `rights.find_session_for`."""
     own = find_own_resources(connection, uuid)
     if own is None:
         return rights.find_session_for(
@@ -57,7 +57,7 @@ def find_holder_for(
 
 @dataclass(frozen=True, slots=True)
 class OwnFiles:
-    """The first files of a shelf, by resource and name, for a page; and how many there are."""
+    """The first files of own resources, by resource and name, for a page; and how many there are."""
 
     files: list[File]
     count: int = 0
@@ -88,6 +88,6 @@ def record_in_audit(
     holder: Holder,
     details: Mapping[str, audit.DetailValue] | None = None,
 ) -> None:
-    """Write a line of the audit trail about a session's files, or a shelf's."""
+    """Write a line of the audit trail about a session's files, or that of own resources."""
     kind, target = audit_target(holder)
     context.note(connection, action, target, holder.project, details, kind=kind)

@@ -1,6 +1,6 @@
 """The files that projects and subjects have of their own: found, made, taken away (docs/design/0004-xnat-dialect.md).
 
-A shelf is made when somebody puts something on it, with an empty tree. From there on its files are changed as those of
+Their row is made when somebody adds something, with an empty tree. From there on their files are changed as those of
 sessions are, by `hand_changes`.
 """
 
@@ -35,7 +35,7 @@ from scandock.store.paths import tree_path
 
 @dataclass(frozen=True, slots=True)
 class ResourceOwner:
-    """A shelf as an experiment is, but it has no id of its own."""
+    """Own resources, used as an experiment is; they have no id."""
 
     record: OwnResources
 
@@ -53,7 +53,7 @@ class ResourceOwner:
 
 
 def find_project_resources(connection: Connection, principal: Principal, name: str, action: Action) -> ResourceOwner:
-    """The shelf of a project, made or not, where one may do to it what `action` is to a session.
+    """The own resources of a project, made or not, where one may do to it what `action` is to a session.
 
     Denied; Usage `project_unassigned` where something would be kept in that one.
     """
@@ -66,7 +66,7 @@ def find_project_resources(connection: Connection, principal: Principal, name: s
 
 
 def find_subject_resources(connection: Connection, subject_record: SubjectRecord) -> ResourceOwner:
-    """The shelf of a subject, made or not; who may see the subject was asked."""
+    """The own resources of a subject, made or not; who may see the subject was asked."""
     own = subject_resources(connection, subject_record.number)
     if own is None:
         raise_denied(AccessDecision.HIDDEN)
@@ -74,7 +74,7 @@ def find_subject_resources(connection: Connection, subject_record: SubjectRecord
 
 
 def create_own_resources(context: ServiceContext, template: OwnResources) -> str:
-    """The UUID of a shelf, made where it is not. Denied; Usage `project_unassigned`, `session_busy`."""
+    """The UUID of own resources, made where they are not. Denied; Usage `project_unassigned`, `session_busy`."""
     with context.catalog.read() as connection:
         own_resources.check_right(connection, context.principal, template, Action.SESSION_EDIT)
         find_project_for_changes(connection, template.project)
@@ -105,7 +105,7 @@ def _create_own_resources(context: ServiceContext, template: OwnResources) -> st
 
 
 def _read_again(connection: Connection, template: OwnResources) -> OwnResources:
-    """A shelf as it is now. Denied where its subject or project is gone."""
+    """Own resources as they are now. Denied where its subject or project is gone."""
     if template.subject_id is not None:
         now = subject_resources(connection, template.subject_id)
     else:
@@ -118,7 +118,7 @@ def _read_again(connection: Connection, template: OwnResources) -> OwnResources:
 
 
 def create_resource(context: ServiceContext, template: OwnResources, label: str, kind: Mapping[str, str]) -> str:
-    """Make an empty resource on a shelf, or say its content, format and tags anew; the shelf's UUID."""
+    """Make an empty resource, or change its content, format and tags; the UUID of the own resources."""
     uuid = create_own_resources(context, template)
     with lock_names(context.catalog, {template.project}, lambda _: locks_of(template)) as connection:
         source = own_resources.find_holder_for(connection, context.principal, uuid, Action.SESSION_EDIT)
@@ -133,7 +133,7 @@ def create_resource(context: ServiceContext, template: OwnResources, label: str,
 
 
 def check_no_files(context: ServiceContext, all_resources: Iterable[OwnResources]) -> None:
-    """Usage `has_own_files` where there is a file on one of these shelves."""
+    """Usage `has_own_files` where one of these own resources has a file."""
     for each_resources in all_resources:
         if each_resources.files:
             whose = f"The {'project' if each_resources.subject_id is None else 'subject'} {each_resources.label}"
@@ -144,7 +144,7 @@ def check_no_files(context: ServiceContext, all_resources: Iterable[OwnResources
 def remove_own_resources(
     context: ServiceContext, target: OwnResources, *, with_files: bool, deleting: bool = False
 ) -> None:
-    """Take a shelf away, its tree into the trash folder. Denied, Usage `has_own_files`, `session_busy`.
+    """Take own resources away, its tree into the trash folder. Denied, Usage `has_own_files`, `session_busy`.
 
     `deleting`: its project is being deleted, for which the right was asked when that began.
     """

@@ -38,7 +38,7 @@ from scandock.store.port import Snapshot
 
 _NOT_LABEL: Final = re.compile(r"[^\w-]+")
 ResourceChoice = Callable[[Connection, Holder], Sequence[ResourcePart]]
-"""The resources that are wanted of a session, or of a shelf, as it stands (`session_parts.find_resources`)."""
+"""The resources that are wanted of a session, or of own resources, as it stands (`session_parts.find_resources`)."""
 MemberNaming = Callable[[Holder, ResourcePart, FilePart], str]
 """What a file of a resource is called in a zip."""
 

@@ -124,7 +124,7 @@ def find_file(connection: Connection, principal: Principal, uuid: str, n: int) -
 
 
 def read_file(connection: Connection, holder: Holder, n: int) -> File:
-    """As `find_file`, of a session or a shelf that may be read."""
+    """As `find_file`, of a session or own resources that may be read."""
     row = connection.execute(select_files(holder).where(file.c.n == n)).mappings().first()
     if row is None:
         raise FileUnknown(f"The session has no file {n}.")

@@ -1,4 +1,4 @@
-"""Changes by hand to the files of an archived session, or a shelf: a new tree of what stays and comes, shown as ever.
+"""Changes by hand to the files of a session or own resources: a new tree of what stays and comes, shown as ever.
 
 By the steps of every change to what is shown (docs/design/0003-placing.md): a kill at any point leaves the session as
 it was, or as it was to be. What stays is hard-linked; a tree from which something was taken goes to the trash whole.
@@ -38,11 +38,11 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class TreeChange:
-    """What one request wants of a session, or a shelf."""
+    """What one request wants of a session, or own resources."""
 
     context: ServiceContext
     action: Action
-    """As it is asked of a session; what that is of a shelf, `services.own_resources` knows."""
+    """As it is asked of a session; what that is of own resources, `services.own_resources` knows."""
     apply: Callable[[NextTree], Mapping[str, audit.DetailValue]]
     """Changes the tree to be, whole or not at all; gives what the trail notes. Raises what refuses it."""
     stage: Stage | None = None
@@ -52,7 +52,7 @@ class TreeChange:
 
 
 def apply_changes(uuid: str, changes: Sequence[TreeChange]) -> list[BaseException | None]:
-    """Make changes to a session, or a shelf, in one new tree; gives for each what refused it, or None.
+    """Make changes to a session, or own resources, in one new tree; gives for each what refused it, or None.
 
     Raises what keeps all of them from being made: Fault, Usage `session_busy`, Denied where it is gone.
     """

@@ -124,7 +124,7 @@ async def _authenticate(request: Request, credentials: Credentials) -> Principal
 
 
 def request_credentials(request: Request, principal: Principal) -> SavedCredentials:
-    """What a request proved its sender by, to be asked again while it goes on (`access.proofs`)."""
+    """What a request proved its sender by, to be asked again while it goes on (`access.reauthentication`)."""
     return save_credentials(principal, parse_authorization(request.headers.get("authorization"), _cookie(request)))
 
 

@@ -1,7 +1,7 @@
 """What a worker counts of its slots and attempts, in memory that the web process reads for `/metrics`.
 
-It is part of the memory of `beats.py`: nothing on a disk and no row, so it is told also while the catalog is away. The
-supervisor made it, so counts go on where a worker that died has left them.
+It is part of the memory of `liveness.py`: nothing on a disk and no row, so it is told also while the catalog is away.
+The supervisor made it, so counts go on where a worker that died has left them.
 """
 
 from __future__ import annotations

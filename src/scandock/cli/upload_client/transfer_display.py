@@ -33,7 +33,7 @@ class TransferDisplay:
 
     @contextlib.contextmanager
     def display(self, _archive: str, interrupt: Interrupt) -> Iterator[Callable[[Progress], None] | None]:
-        """While the body runs, all that is under way is shown; for `cli.running.Run`, which needs nothing more."""
+        """While the body runs, all that is under way is shown; for `CommandRun`, which needs nothing more."""
         self._interrupt = interrupt
         if not is_terminal(sys.stderr):
             yield None

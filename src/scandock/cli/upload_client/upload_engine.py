@@ -64,7 +64,7 @@ class UploadResult:
 
 
 class Uploads:
-    """The engine of `cli.running.Run`: the first call begins with all archives, each call waits for the next one."""
+    """The engine of `CommandRun`: the first call begins with all archives, each call waits for the next one."""
 
     def __init__(
         self, server: UploadServer, archives: Sequence[str], fields: Mapping[str, str], board: TransferDisplay

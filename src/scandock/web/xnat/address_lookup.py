@@ -106,7 +106,7 @@ def lookup_experiments(connection: Connection, context: RequestContext, names: S
 def lookup_resource_owner(
     connection: Connection, context: RequestContext, action: Action = Action.SESSION_READ
 ) -> ResourceOwner:
-    """The shelf of the project or the subject that an address names; `action` as it is of a session. Denied."""
+    """The own resources of the project or the subject that an address names; `action` as it is of a session. Denied."""
     path_params = context.request.path_params
     if "subject" in path_params:
         subject = lookup_subject(connection, context, own_resources.required_action(action, of_subject=True))
@@ -117,7 +117,7 @@ def lookup_resource_owner(
 def lookup_holder(
     connection: Connection, context: RequestContext, action: Action = Action.SESSION_READ
 ) -> Experiment | ResourceOwner:
-    """The archived experiment, or the shelf, that an address names. Denied."""
+    """The archived experiment, or the own resources, that an address names. Denied."""
     if "experiment" in context.request.path_params:
         return lookup_experiment(connection, context, action)
     return lookup_resource_owner(connection, context, action)

@@ -122,7 +122,7 @@ def _read_file_name(request: Request) -> str:
 def _find_target(
     connection: Connection, context: RequestContext, file_path: str
 ) -> tuple[ResourceUpload, OwnResources | None]:
-    """Where the files are to stand, and the shelf that may have to be made for it.
+    """Where the files are to stand, and the own resources that may have to be made for it.
 
     Denied, Usage `scan_unknown`, `resource_unknown`, `file_exists`. Asked again when they are shown.
     """

@@ -1,4 +1,4 @@
-"""Files of an experiment, or of a shelf: listed with their digests, one by one, and many as a zip (1, 9 to 11)."""
+"""Files of an experiment or own resources: listed with their digests, one by one, many as a zip (1, 9 to 11)."""
 
 from __future__ import annotations
 

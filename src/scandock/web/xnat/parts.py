@@ -1,4 +1,4 @@
-"""The part of a session, or of a shelf, that an address names: scans and resources, by ids and labels."""
+"""The part of a session, or of own resources, that an address names: scans and resources, by ids and labels."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from scandock.web.xnat.address_lookup import lookup_any, lookup_experiment, look
 
 @dataclass(frozen=True, slots=True)
 class AddressedPart:
-    """The part of an experiment, of a session that waits, or of a shelf, that an address names."""
+    """The part of an experiment, of a session that waits, or of own resources, that an address names."""
 
     experiment: AnySession | ResourceOwner
     scans: Sequence[ScanPart] | None

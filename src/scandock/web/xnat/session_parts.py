@@ -1,4 +1,4 @@
-"""What is in an experiment, or on a shelf: scans and resources, as listings and one by one (xnat-clients.md 2.2)."""
+"""What an experiment or own resources have: scans and resources, listed and one by one (xnat-clients.md 2.2)."""
 
 from __future__ import annotations
 

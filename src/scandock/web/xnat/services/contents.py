@@ -1,4 +1,4 @@
-"""What is in a session, or on a shelf, as XNAT's clients list it: scans, resources, files. Never a statement a row."""
+"""What a session or own resources have, as XNAT's clients list it: scans, resources, files. No statement a row."""
 
 from __future__ import annotations
 

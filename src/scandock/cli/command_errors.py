@@ -105,10 +105,10 @@ class ReceiptFailed(Worded, Fault):
 class OutputFailed(Coded, Fault):
     CODE = "output_failed"
     MEANING = "The command's output could not be written."
-    SENTENCE = "The output could not be written: {why}."
+    SENTENCE = "The output could not be written: {reason}."
 
     def __init__(self, reason: str) -> None:
-        self._fill({"why": reason})
+        self._fill({"reason": reason})
 
 
 class LabelEmpty(CodedUsage):
@@ -124,21 +124,21 @@ class LabelEmpty(CodedUsage):
 class FileUnreadable(CodedUsage):
     CODE = "file_unreadable"
     MEANING = "A file that an option names can't be read."
-    SENTENCE = "{option} {name!r} can't be read: {why}."
+    SENTENCE = "{option} {name!r} can't be read: {reason}."
     REMEDY = "Check its path."
 
     def __init__(self, option: str, name: str, reason: str) -> None:
-        self._fill({"option": option, "name": name, "why": reason})
+        self._fill({"option": option, "name": name, "reason": reason})
 
 
 class ObjectUnreadable(CodedUsage):
     CODE = "object_unreadable"
     MEANING = "The object on which rules are to be tried can't be read."
-    SENTENCE = "{name!r}: {why}"
+    SENTENCE = "{name!r}: {reason}"
     REMEDY = "Name DICOM files."
 
     def __init__(self, name: str, reason: str) -> None:
-        self._fill({"name": name, "why": reason})
+        self._fill({"name": name, "reason": reason})
 
 
 class RulesMissing(CodedUsage):
@@ -161,10 +161,10 @@ class RulesNotText(CodedUsage):
 class RulesTooLong(CodedUsage):
     CODE = "rules_too_long"
     MEANING = "The file of rules is longer than rules can be."
-    SENTENCE = "{name!r} is longer than a file of rules can be ({most:,} bytes)."
+    SENTENCE = "{name!r} is longer than a file of rules can be ({max_bytes:,} bytes)."
 
     def __init__(self, name: str, max_bytes: int) -> None:
-        self._fill({"name": name, "most": max_bytes})
+        self._fill({"name": name, "max_bytes": max_bytes})
 
 
 class PasswordMissing(CodedUsage):

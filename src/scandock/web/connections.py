@@ -45,11 +45,11 @@ class TooManyConnections(Coded):
     CODE = "too_many_connections"
     STATUS = 429
     MEANING = "Too many requests of one address are not complete."
-    SENTENCE = "More than {most:,} requests of one address are not complete."
+    SENTENCE = "More than {max_connections:,} requests of one address are not complete."
     REMEDY = "Send fewer at once, or have the limit raised (SCANDOCK_MAX_CONNECTIONS_PER_ADDRESS)."
 
     def __init__(self, max_connections: int) -> None:
-        self._fill({"most": max_connections})
+        self._fill({"max_connections": max_connections})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,21 +45,21 @@ class NotScandock(Worded, Usage):
 class ServerUnreachable(Coded, Fault):
     CODE = "server_unreachable"
     MEANING = "Nothing answers at the address. Once it has answered, it is waited for instead."
-    SENTENCE = "{url} does not answer: {why}."
+    SENTENCE = "{url} does not answer: {reason}."
     REMEDY = "Check the address, and whether the server runs; what was sent before is kept there."
 
     def __init__(self, url: str, reason: str) -> None:
-        self._fill({"url": url, "why": reason})
+        self._fill({"url": url, "reason": reason})
 
 
 class CertificateUntrusted(CodedUsage):
     CODE = "certificate_untrusted"
     MEANING = "The server's certificate is not to be trusted by the system's certificates."
-    SENTENCE = "The certificate of {host} is not to be trusted: {why}."
+    SENTENCE = "The certificate of {host} is not to be trusted: {reason}."
     REMEDY = "Check the address. A site's own authority goes into the system's certificates."
 
     def __init__(self, host: str, reason: str) -> None:
-        self._fill({"host": host, "why": reason})
+        self._fill({"host": host, "reason": reason})
 
 
 class ProjectHidden(Worded, Usage):

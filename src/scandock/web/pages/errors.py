@@ -23,11 +23,11 @@ class NothingNamed(Worded, Usage):
 class TooManySessions(CodedUsage):
     CODE = "sessions_many"
     MEANING = "More sessions are chosen than are decided at once."
-    SENTENCE = "At most {most} sessions are decided at once."
+    SENTENCE = "At most {max_sessions} sessions are decided at once."
     REMEDY = "Choose fewer."
 
     def __init__(self, max_sessions: int) -> None:
-        self._fill({"most": max_sessions})
+        self._fill({"max_sessions": max_sessions})
 
 
 class SubjectUnknown(Hidden):

@@ -99,11 +99,11 @@ class MetadataTwice(MetadataInvalid):
 
 
 class MetadataNearlyKnown(MetadataInvalid):
-    SENTENCE = "Upload-Metadata names {name!r}, which means nothing here; {near} was probably meant."
-    REMEDY = "Known are {known}."
+    SENTENCE = "Upload-Metadata names {name!r}, which means nothing here; {close_match} was probably meant."
+    REMEDY = "Known are {known_names}."
 
     def __init__(self, name: str, close_match: str, known_names: str) -> None:
-        self._fill({"name": name, "near": close_match, "known": known_names})
+        self._fill({"name": name, "close_match": close_match, "known_names": known_names})
 
 
 # -- bytes -------------------------------------------------------------------------------------------------------------

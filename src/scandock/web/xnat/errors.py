@@ -91,8 +91,8 @@ class SearchesTooMany(CodedUsage):
     CODE = "too_many_searches"
     STATUS = 409
     MEANING = "An account keeps at most 200 saved searches (409): delete one first."
-    SENTENCE = "You have {most} saved searches, as many as one account may."
+    SENTENCE = "You have {limit} saved searches, as many as one account may."
     REMEDY = "Delete one first."
 
     def __init__(self, limit: int) -> None:
-        self._fill({"most": limit})
+        self._fill({"limit": limit})

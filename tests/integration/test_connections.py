@@ -325,9 +325,9 @@ def test_bodies_whose_answer_is_there_count_and_give_way(web):
             one = stack.enter_context(closing(connect(web)))
             one.sendall(head("Content-Length: 100", method="POST", target="/api/v1/nothing") + b"x")
             assert answer_on(one)[0] == 404
-        until(lambda: web.app.state.connections.waiting("127.0.0.1") == PER_ADDRESS, "they do not all count")
+        until(lambda: web.app.state.connections.count_waiting("127.0.0.1") == PER_ADDRESS, "they do not all count")
         assert lives(web, "127.0.0.1")
-        assert web.app.state.connections.waiting("127.0.0.1") < PER_ADDRESS
+        assert web.app.state.connections.count_waiting("127.0.0.1") < PER_ADDRESS
 
 
 def test_behind_a_trusted_proxy_the_client_that_it_names_counts(tmp_path):

@@ -45,7 +45,7 @@ def test_every_form_is_checked_to_be_a_pages(made: SampleServer) -> None:
         route.path
         for route in pages_of(made)
         if "POST" in (route.methods or ())
-        and not any(one.call is not None and one.call.__name__ == "_sent" for one in route.dependant.dependencies)
+        and not any(one.call is not None and one.call.__name__ == "_make_form" for one in route.dependant.dependencies)
     }
     assert unchecked == {"/login", "/upload"}  # the upload's bytes are not read before its token is looked at
 

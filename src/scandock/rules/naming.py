@@ -103,7 +103,7 @@ def _name_project(
         if not is_project_id(label) or not usable(label):
             raise ProjectUnknown(
                 f"Project {printable(label)} ({source}) does not exist, or you may not upload to it.",
-                "LabelChoice one that exists, or create it first.",
+                "Name one that exists, or create it first.",
             )
         return LabelChoice(label=label, source=source, requested=True, raw=label)
     candidates = [] if (hit := first_match(site.project, study)) is None else [(hit[0], f"site rule {hit[1].line}")]

@@ -97,7 +97,7 @@ FIELDS: Final[Mapping[Kind, Mapping[str, FieldDefinition]]] = {
         "PROJ_CT_COUNT": FieldDefinition("CT sessions"),
         "PROJ_PET_COUNT": FieldDefinition("PET sessions"),
         "PROJ_UT_COUNT": FieldDefinition("UT sessions"),
-        "INSERT_DATE": FieldDefinition("ValueBuilder"),
+        "INSERT_DATE": FieldDefinition("Made"),
         "INSERT_USER": FieldDefinition("Made by"),
     },
     Kind.SUBJECT: {
@@ -119,7 +119,7 @@ FIELDS: Final[Mapping[Kind, Mapping[str, FieldDefinition]]] = {
         "RACE": FieldDefinition("Race"),
         "ETHNICITY": FieldDefinition("Ethnicity"),
         "ADD_IDS": FieldDefinition("Labels"),
-        "INSERT_DATE": FieldDefinition("ValueBuilder"),
+        "INSERT_DATE": FieldDefinition("Made"),
         "INSERT_USER": FieldDefinition("Made by"),
     },
     Kind.SESSION: {

@@ -24,7 +24,7 @@ model_parametrized_name  # pydantic names generic models by it
 secondary_id  # services/records.py: a field that is answered, and none that is asked
 
 # read by mypy
-made_in_placing_locks  # makes LockName a class that nobody else can make
+made_in_publishing_locks  # makes LockName a class that nobody else can make
 made_in_store_paths  # makes DataPath and RelPath classes that nobody else can make
 
 # values that stand in another form where they are used

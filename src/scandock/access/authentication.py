@@ -69,7 +69,7 @@ _LOGIN_STATE: Final = LoginState()
 def parse_authorization(header: str | None, cookie: str | None = None) -> Credentials:
     """Credentials of an `Authorization` header (Basic, or Bearer with a token) and of the login's cookie.
 
-    Raises Denied `login_failed` for a header that can't be read: it was meant to say something.
+    Raises AccessDenied `login_failed` for a header that can't be read: it was meant to say something.
     """
     if not header:
         return Credentials(cookie=cookie)
@@ -102,8 +102,8 @@ def authenticate(
 ) -> Principal:
     """The principal of a request; anonymous where it brings nothing, or a cookie that no longer holds.
 
-    Raises Denied `login_failed` (401) for a wrong name, password or token, Throttled (429) after too many of them.
-    A name and password may take a tenth of a second: the web process asks `recall` first, and has this done by
+    Raises AccessDenied `login_failed` (401) for a wrong name, password or token, Throttled (429) after too many of
+    them. A name and password may take a tenth of a second: the web process asks `recall` first, and has this done by
     `password_queue`.
     """
     if basic is not None:
@@ -133,7 +133,7 @@ def _is_remembered(account: Account | None, name: str, password: str, gate: Logi
 
 
 def check_password(catalog: Catalog, name: str, password: str, request: RequestInfo, gate: LoginState) -> Account:
-    """The account of a name and its password. Raises Denied `login_failed` or Throttled.
+    """The account of a name and its password. Raises AccessDenied `login_failed` or Throttled.
 
     Whether the name, the password or the account's being disabled was the reason is told neither by words nor by time.
     """

@@ -98,7 +98,7 @@ def end_logins(connection: Connection, account_id: int, ids: Collection[str]) ->
 def begin(connection: Connection, user: Account, *, token: str | None = None) -> NewLogin:
     """Log an account in: always a new secret, so that nobody can have set it beforehand.
 
-    What a token begins (`token`, its alias) ends with it. Denied where that one has ended.
+    What a token begins (`token`, its alias) ends with it. AccessDenied where that one has ended.
     """
     now = now_ms(connection)
     expires = now + ABSOLUTE_MS
@@ -183,7 +183,7 @@ def purge(connection: Connection) -> int:
 
 
 def check_csrf(principal: Principal, sent_token: str | None, *, cross_site: bool = False) -> None:
-    """A change by cookie has to bring the login's own token: raises Denied `csrf_failed` (403) where it does not.
+    """A change by cookie has to bring the login's own token: raises AccessDenied `csrf_failed` (403) where it does not.
 
     Other doors need none. But a browser that was asked for a name and password sends them by itself from then on, so
     what a browser says to come from another site (`is_cross_site`) is refused at every door.

@@ -73,8 +73,8 @@ class OidcProvider:
     def finish(self, answer: Mapping[str, str], cookie: str | None, redirect_uri: str) -> tuple[Identity, str]:
         """What the provider answered, checked: the identity and where to go on.
 
-        Raises Denied `oidc_failed` for whatever does not fit, Fault `oidc_unreachable` where the provider does not
-        answer.
+        Raises AccessDenied `oidc_failed` for whatever does not fit, Fault `oidc_unreachable` where the provider does
+        not answer.
         """
         flow = open_flow(cookie, self._key)
         if flow is None:

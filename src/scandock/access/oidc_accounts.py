@@ -27,8 +27,8 @@ def find_or_create_account(connection: Connection, settings: OidcSettings, ident
     """The account of an identity, made where the rule gives one.
 
     It is found by issuer and subject alone: a name or an e-mail address that happens to be an account's here opens
-    nothing. Raises Denied `oidc_not_allowed` where there is none and the rule gives none, `oidc_name_taken` where its
-    name is another's, `login_failed` where it is disabled.
+    nothing. Raises AccessDenied `oidc_not_allowed` where there is none and the rule gives none, `oidc_name_taken` where
+    its name is another's, `login_failed` where it is disabled.
     """
     account = accounts.by_identity(connection, identity.key)
     if account is not None:

@@ -195,7 +195,7 @@ def decide_access_of(
 def require_access(
     principal: Principal, action: Action, project_name: str | None, rights: ProjectRights, *, own: bool = False
 ) -> None:
-    """As `may`, but what is not allowed is raised as Denied."""
+    """As `may`, but what is not allowed is raised as AccessDenied."""
     decision = decide_access_of(principal, action, project_name, rights, own=own)
     if decision is not AccessDecision.ALLOWED:
         known_project = None if project_name is None else rights.find(project_name)

@@ -43,7 +43,10 @@ def save_credentials(principal: Principal, sent: Credentials) -> SavedCredential
 
 
 def reauthenticate(catalog: Catalog, proof: SavedCredentials) -> Principal:
-    """Who asks, as their account is now. Denied (401) where the account, the login or the token has ended since."""
+    """Who asks, as their account is now.
+
+    AccessDenied (401) where the account, the login or the token has ended since.
+    """
     principal = reauthenticate_all(catalog, [proof]).get(proof)
     if principal is not None:
         return principal

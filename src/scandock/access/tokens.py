@@ -80,8 +80,8 @@ def issue(
 ) -> NewToken:
     """Make a token; one that another token makes (`parent`, its alias) ends when that one does.
 
-    Raises Usage `token_days` for a lifetime that is none, `too_many_tokens` beyond 100, and Denied where `parent` has
-    ended.
+    Raises Usage `token_days` for a lifetime that is none, `too_many_tokens` beyond 100, and AccessDenied where `parent`
+    has ended.
     """
     now, expires = _lifetime(connection, days, parent)
     if _count(connection, user, now) >= MAX_TOKENS:
@@ -131,7 +131,7 @@ def _count(connection: Connection, user: Account, now: int) -> int:
 
 
 def _lifetime(connection: Connection, days: int, parent: str | None) -> tuple[int, int]:
-    """Now, and when a token of so many days ends that `parent` makes. Usage `token_days`, Denied."""
+    """Now, and when a token of so many days ends that `parent` makes. Usage `token_days`, AccessDenied."""
     if not 1 <= days <= MAX_DAYS:
         raise TokenDaysInvalid(MAX_DAYS)
     now = now_ms(connection)
@@ -160,7 +160,7 @@ def _issue(
 
 
 def get_expiry(connection: Connection, alias: str) -> int:
-    """When a token ends that is about to make something, and stays until it has; Denied where it has ended."""
+    """When a token ends that is about to make something, and stays until it has; AccessDenied where it has ended."""
     expires: int | None = connection.execute(
         select(api_token.c.expires).where(api_token.c.alias == alias).with_for_update(read=True, key_share=True)
     ).scalar_one_or_none()

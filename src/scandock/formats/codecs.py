@@ -74,7 +74,7 @@ def dictionary_error(window: int, limits: Limits) -> BrokenStream:
 
 
 def decompress_stream(decoder: Decoder, pull: Pull, limits: Limits) -> Iterator[bytes]:
-    """All output of one stream; raises Broken where it is damaged or cut."""
+    """All output of one stream; raises BrokenStream where it is damaged or cut."""
     try:
         while not decoder.eof:
             data: bytes | memoryview = b""
@@ -92,7 +92,7 @@ def decompress_stream(decoder: Decoder, pull: Pull, limits: Limits) -> Iterator[
 
 
 def check_member_sizes(members: int, unpacked: int) -> None:
-    """Raise Broken for a stream of countless members that hold next to nothing: they cost time and are no data.
+    """Raise BrokenStream for a stream of countless members that hold next to nothing: they cost time and are no data.
 
     Blocked gzip has some 64 KB in each.
     """
@@ -113,7 +113,7 @@ def gunzipper() -> Decoder:
 
 
 def behind_gzip_header(source: Source, at: int) -> int:
-    """Where the data of the gzip member at `at` begin (RFC 1952, 2.3); raises Broken.
+    """Where the data of the gzip member at `at` begin (RFC 1952, 2.3); raises BrokenStream.
 
     The library loses its place in a header that comes in two pieces, so it is not given any.
     """

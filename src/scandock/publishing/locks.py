@@ -1,8 +1,8 @@
 """Names of locks: what an import or a change holds in `reservation` until it ends. Spelled here, and nowhere else.
 
 Whoever spells one otherwise meets nobody else who holds it: a silent race. So a `LockName` is a string that only the
-functions of this module make; for mypy the class is abstract, and a plain string is none (tests/unit/placing has both).
-Labels are compared without case, and so are the locks of labels.
+functions of this module make; for mypy the class is abstract, and a plain string is none (tests/unit/publishing has
+both). Labels are compared without case, and so are the locks of labels.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
         """The name of a lock; at run time a plain string, as the catalog keeps it."""
 
         @abstractmethod
-        def made_in_placing_locks(self) -> None: ...
+        def made_in_publishing_locks(self) -> None: ...
 
 else:
     LockName = str
@@ -56,7 +56,7 @@ def timestamp_lock_column(project: ColumnElement[str], timestamp: ColumnElement[
 
 
 def resources_lock(project: str, key: str) -> LockName:
-    """Of the resources that a project, or a subject, has of its own; `key` is `Shelf.key`."""
+    """Of the resources that a project, or a subject, has of its own; `key` is `OwnResources.key`."""
     return _lock(project, "shelf", key)
 
 

@@ -22,7 +22,7 @@ UNCHANGED: Final = ""
 
 
 class Accounts:
-    """What one asker does to accounts. Each method checks the right to it, and raises Denied without it."""
+    """What one asker does to accounts. Each method checks the right to it, and raises AccessDenied without it."""
 
     def __init__(self, catalog: Catalog, principal: Principal, request: RequestInfo | None = None) -> None:
         self._catalog = catalog
@@ -134,7 +134,7 @@ class Accounts:
         What asks by a token makes none that lives longer, and it ends with that token. One of another account ends with
         its administrator, too: when they are disabled, get a new password or are none any more.
 
-        Raises Denied for the account of another administrator, and for one that is disabled.
+        Raises AccessDenied for the account of another administrator, and for one that is disabled.
         """
         with self._catalog.write() as connection:
             account = self._find_account(connection, account_name)
@@ -155,8 +155,9 @@ class Accounts:
     def _lock_both(self, connection: Connection, account: Account) -> tuple[Account, Account]:
         """The asker's account and one that they issue a token for, as both stay until that is done.
 
-        Denied (403) where the asker is no administrator any more; where the other one is, since what an administrator
-        does has to be theirs; and where it is disabled, as what is shut out stays so when it is let in again.
+        AccessDenied (403) where the asker is no administrator any more; where the other one is, since what an
+        administrator does has to be theirs; and where it is disabled, as what is shut out stays so when it is let in
+        again.
         """
         assert self._asker.account_id is not None
         accounts_by_id = accounts.lock_accounts(connection, {self._asker.account_id, account.id})

@@ -70,7 +70,7 @@ def list_activity(catalog: Catalog, principal: Principal, filters: ActivityFilte
 
 
 def read_activity(catalog: Catalog, principal: Principal, uuid: str) -> Activity:
-    """One import. Denied where it may not be known of."""
+    """One import. AccessDenied where it may not be known of."""
     item = read_import(catalog, principal, uuid)
     with catalog.read() as connection:
         return _add_details(connection, principal, [item])[0]

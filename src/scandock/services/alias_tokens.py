@@ -24,7 +24,8 @@ def find_token_owner(catalog: Catalog, gate: LoginState, alias: str, secret: str
 def revoke_by_secret(catalog: Catalog, gate: LoginState, alias: str, secret: str, request: RequestInfo) -> None:
     """End a token, whatever it is for, with the logins and tokens that it made.
 
-    Raises Denied (404), in the same words where the alias is unknown, the secret wrong or the token ended, Throttled.
+    Raises AccessDenied (404), in the same words where the alias is unknown, the secret wrong or the token ended,
+    Throttled.
     """
     match = _find_token(catalog, gate, alias, secret, request)
     if match is None:

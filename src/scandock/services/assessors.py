@@ -63,7 +63,7 @@ class Assessor:
 
 
 def find_assessor(connection: Connection, principal: Principal, name: str, experiment: Experiment) -> Assessor:
-    """The assessor of an id or label of a session, whose rights were asked. Denied where it has none."""
+    """The assessor of an id or label of a session, whose rights were asked. AccessDenied where it has none."""
     row = _find_row(connection, experiment.record.uuid, name)
     if row is None:
         raise_denied(AccessDecision.HIDDEN if principal.signed_in else AccessDecision.SIGN_IN)
@@ -79,7 +79,10 @@ def find_any_assessor(
     of_subject: str | None = None,
     action: Action = Action.SESSION_READ,
 ) -> Assessor:
-    """The assessor of an id or label, whatever session has it, as `xnat_lookup.find_experiment` finds one. Denied."""
+    """The assessor of an id or label, whatever session has it, as `xnat_lookup.find_experiment` finds one.
+
+    AccessDenied.
+    """
     number = experiment_number(name)
     own_number = accession.alias("own_number")
     query = (
@@ -145,7 +148,7 @@ def put_assessor(
 ) -> tuple[str, bool]:
     """Make an assessor of a session, or say more of it; its id, and whether it was made.
 
-    Denied; Usage `label_taken` (also where it is there and `new`), `type_unknown` where its type is not said,
+    AccessDenied; Usage `label_taken` (also where it is there and `new`), `type_unknown` where its type is not said,
     `type_other` where it is of another, `session_busy`.
     """
     with session_transaction(context, experiment.record.uuid) as (connection, source):
@@ -159,7 +162,7 @@ def put_assessor(
 
 
 def delete_assessor(context: ServiceContext, target: Assessor) -> None:
-    """Delete an assessor; nothing brings it back. Denied, which needs the right to delete its session."""
+    """Delete an assessor; nothing brings it back. AccessDenied, which needs the right to delete its session."""
     with session_transaction(context, target.session.record.uuid, Action.SESSION_DELETE) as (connection, source):
         if not connection.execute(delete(assessor).where(assessor.c.uuid == target.uuid)).rowcount:
             raise_denied(AccessDecision.HIDDEN)

@@ -217,7 +217,7 @@ def export(
 ) -> Iterator[str]:
     """The lines before one, as JSON lines or CSV, the newest first, in pieces; no transaction is held between them.
 
-    `check_access` raises Denied where whoever asked may not read on; asked for each piece.
+    `check_access` raises AccessDenied where whoever asked may not read on; asked for each piece.
     """
     if form == "csv":
         yield _to_csv([[field.name for field in fields(AuditRow)] + ["time"]])

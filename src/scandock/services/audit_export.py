@@ -20,7 +20,7 @@ def begin_export(
 ) -> Iterator[str]:
     """Note that somebody, whose right was asked, takes lines away; gives those that were there before this one.
 
-    `check_access` raises Denied once they may not read on. Usage `request_invalid` for what no line can have.
+    `check_access` raises AccessDenied once they may not read on. Usage `request_invalid` for what no line can have.
     """
     check_filter(filters)
     filter_details = {

@@ -79,7 +79,7 @@ def _begin_login(
 def begin_login_for(catalog: Catalog, principal: Principal, request: RequestInfo) -> NewLogin:
     """A login for somebody who has proved who they are in this very request.
 
-    Denied where the account has ended, and (403) to a token that is for less than everything: a login may do all.
+    AccessDenied where the account has ended, and (403) to a token that is for less than everything: a login may do all.
     """
     if principal.scope is not Scope.ALL:
         raise_denied(AccessDecision.FORBIDDEN, principal, Action.ACCOUNT_EDIT)
@@ -95,7 +95,7 @@ def login_by_identity(
 ) -> tuple[Account, NewLogin]:
     """Log in whom the provider vouched for; an account is made where the rule gives one.
 
-    Raises Denied `oidc_not_allowed`, `oidc_name_taken`, `login_failed`.
+    Raises AccessDenied `oidc_not_allowed`, `oidc_name_taken`, `login_failed`.
     """
     with catalog.write() as connection:
         result = find_or_create_account(connection, settings, identity)
@@ -125,8 +125,8 @@ def login_by_provider(
 ) -> tuple[NewLogin, str]:
     """Log in who comes back from the provider; the login, and where to go on.
 
-    Raises Denied as `Provider.finish` and `login_by_identity` do, Throttled after too many that failed from one
-    address, of which the trail tells.
+    Raises AccessDenied as `OidcProvider.finish` and `login_by_identity` do, Throttled after too many that failed from
+    one address, of which the trail tells.
     """
     tries = f"oidc {request.address}"  # no account's name: those who log in by password are not slowed down
     gate.throttle.begin(tries, request.address)

@@ -89,7 +89,7 @@ def list_projects(connection: Connection, principal: Principal, filters: ListFil
 
 
 def find_project(connection: Connection, principal: Principal, name: str) -> Project:
-    """One project. Denied where it may not be known."""
+    """One project. AccessDenied where it may not be known."""
     rights.check(connection, principal, Action.PROJECT_SEE, name)
     query = project_rows().add_columns(projects_where(principal, Action.PROJECT_READ).label("readable"))
     row = connection.execute(query.where(project.c.key == name.casefold())).mappings().one()
@@ -125,7 +125,7 @@ def list_subjects(connection: Connection, principal: Principal, filters: ListFil
 
 
 def find_subject(connection: Connection, principal: Principal, uuid: str) -> Subject:
-    """One subject. Denied where it may not be known."""
+    """One subject. AccessDenied where it may not be known."""
     row = connection.execute(subject_rows().where(subject.c.uuid == uuid)).mappings().first()
     rights.check(connection, principal, Action.SUBJECT_READ, row["project"] if row is not None else "")
     assert row is not None
@@ -204,7 +204,7 @@ def visible_condition(principal: Principal, action: Action) -> ColumnElement[boo
 
 
 def find_session(connection: Connection, principal: Principal, uuid: str) -> Session:
-    """One session, of the archive or the prearchive. Denied where it may not be known."""
+    """One session, of the archive or the prearchive. AccessDenied where it may not be known."""
     rights.find_session_for(connection, principal, uuid, Action.SESSION_READ, prearchive_action=Action.PREARCHIVE_READ)
     return Session.from_row(connection.execute(shown_sessions().where(session.c.uuid == uuid)).mappings().one())
 

@@ -79,7 +79,7 @@ def read_clock_state(catalog: Catalog, clocks: Clocks | None = None) -> ClockSta
 
 
 def find_clock_state(catalog: Catalog, principal: Principal) -> ClockState:
-    """The same for an administrator. Denied."""
+    """The same for an administrator. AccessDenied."""
     with catalog.read() as connection:
         rights.check(connection, principal, Action.SITE_ADMIN, None)
     return read_clock_state(catalog)
@@ -109,7 +109,7 @@ def confirm_clock_state(
 ) -> None:
     """An administrator says that the clock is right though it has jumped: deleting for age goes on at once.
 
-    Denied; Usage `clocks_differ` where the database's clock is another. Nothing where nothing waits.
+    AccessDenied; Usage `clocks_differ` where the database's clock is another. Nothing where nothing waits.
     """
     clocks = clocks or Clocks()
     with catalog.write() as connection:

@@ -105,7 +105,7 @@ def commit_session(context: ServiceContext, source: SessionRecord, parameters: A
     It stays in the prearchive where it is held, bound to stay, or refused by what is archived already. What was held
     for that alone is tried anew, as the archive or the wish may have changed. Code 5 overwrites (5.5); else an
     `overwrite` that was named when it came, by the newest import of several, holds here too: what was to change no
-    session changes none. Denied, Usage `session_busy`.
+    session changes none. AccessDenied, Usage `session_busy`.
     """
     rebuild_session(context, source.uuid)
     _write_attributes(context, source.uuid, parameters.fields, quarantine=parameters.quarantine)
@@ -185,7 +185,7 @@ def _match_scans(
 ) -> list[tuple[ScanPart, ScanRequest]]:
     """The scans of which something is said, with that. Fields of another type than a scan's are none of its.
 
-    Denied, Usage `scan_unknown`, `value_invalid`: before anything is archived.
+    AccessDenied, Usage `scan_unknown`, `value_invalid`: before anything is archived.
     """
     if not scan_parameters:
         return []

@@ -28,10 +28,10 @@ class ServiceContext:
     request: RequestInfo | None = None
     """Where from it was asked, for the audit trail."""
     ask_again: Callable[[], Principal] | None = field(default=None, compare=False, repr=False)
-    """Gives who asks as they are now, Denied where they may ask no more; None on the server's own machine."""
+    """Gives who asks as they are now, AccessDenied where they may ask no more; None on the server's own machine."""
 
     def still(self) -> Principal:
-        """Who asks, after what has lasted a while. Denied (401) where their account, login or token has ended."""
+        """Who asks, after what has lasted a while. AccessDenied (401) where their account, login or token has ended."""
         return self.principal if self.ask_again is None else self.ask_again()
 
     def note(

@@ -147,7 +147,7 @@ def count_damaged_files(tree_id: ColumnElement[int]) -> ColumnElement[int]:
 def verify_damaged_again(context: ServiceContext, project_name: str | None = None) -> int:
     """Have all that is damaged read again before all else: of a project, or wherever the principal may ask it.
 
-    Gives of how many sessions, and projects and subjects with files of their own. Denied.
+    Gives of how many sessions, and projects and subjects with files of their own. AccessDenied.
     """
     return len(_request_damaged(context, project_name))
 
@@ -162,7 +162,7 @@ def _request_damaged(context: ServiceContext, project_name: str | None) -> Seque
 
 
 def _find_damaged(connection: Connection, context: ServiceContext, project_name: str | None) -> Sequence[RowMapping]:
-    """What has damage and may be read again by the principal: UUID, tree and project. Denied."""
+    """What has damage and may be read again by the principal: UUID, tree and project. AccessDenied."""
     rights.check_scope(context.principal, Action.DAMAGE_VERIFY)
     holder = _select_holders()
     where = projects_where(context.principal, Action.DAMAGE_VERIFY)
@@ -229,7 +229,7 @@ def _count_damaged(connection: Connection, uuids: Sequence[str]) -> int:
 
 
 def verify_session_again(context: ServiceContext, uuid: str) -> None:
-    """Have the files of a session, or of a project's or subject's own, read again before all others. Denied."""
+    """Have the files of a session, or of a project's or subject's own, read again before all others. AccessDenied."""
     with context.catalog.write() as connection:
         holder: Holder = own_resources.find_holder_for(connection, context.principal, uuid, Action.DAMAGE_VERIFY)
         mark_for_verification(context.catalog, connection, holder.tree_id)

@@ -67,7 +67,7 @@ class _BodyBuffer:
         self.file: BufferedFile | None = None
 
     def __call__(self, size: int) -> IO[bytes]:
-        """AnswersFull, OSError."""
+        """ResponseBuffersFull, OSError."""
         self.close()  # of a question that was put back
         hold = self._pictures.held.hold(self._asker.who, size)
         file = self._pictures.cache.open_unnamed(size)
@@ -86,7 +86,7 @@ class Pictures:
     def __init__(
         self, data: str, settings: Settings, buffers: ResponseBuffers, note: Callable[[str], None] = lambda _: None
     ) -> None:
-        """`note` is told of questions as by `Decoders`."""
+        """`note` is told of questions as by `DecoderPool`."""
         self.decoders = DecoderPool(note=note)
         self.held = buffers
         self.cache = ImageCache(data, settings.cache_bytes, settings.min_free_bytes)
@@ -115,8 +115,9 @@ class Pictures:
         asker: Requester,
         seconds: float | None = None,
     ) -> DecoderResult:
-        """Ask a decoder; what killed one, or took too long, is not tried again for a while (by `key`). AnswersFull.
+        """Ask a decoder; what killed one, or took too long, is not tried again for a while (by `key`).
 
+        ResponseBuffersFull.
         `key` begins with what is asked and the content that it is asked of: what is slow is known by these two.
         """
         with self._lock:

@@ -30,7 +30,10 @@ class DownloadAccess:
         self._asked = 0.0
 
     def each(self, holder: Holder, pieces: Iterable[T]) -> Iterator[T]:
-        """The pieces of a session, or own resources, as long as it may be read; Denied where it may not any more."""
+        """The pieces of a session, or own resources, as long as it may be read.
+
+        AccessDenied where it may not any more.
+        """
         for piece in pieces:
             self.check(holder)
             yield piece
@@ -41,7 +44,7 @@ class DownloadAccess:
             yield replace(entry, ask=partial(self.check, holder))
 
     def check(self, holder: Holder) -> None:
-        """Raise Denied where who asks has lost the right, or the login or token that they came by has ended."""
+        """Raise AccessDenied where who asks has lost the right, or the login or token that they came by has ended."""
         now = self._clock()
         if holder.uuid == self._uuid and now - self._asked < CHECK_SECONDS:
             return

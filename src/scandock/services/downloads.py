@@ -111,7 +111,7 @@ def open_file(
 ) -> FileDownload:
     """Open a file of a session, or own resources, by its number.
 
-    Denied, Usage `file_unknown`, `file_damaged` unless it is to be included, Fault `file_missing`.
+    AccessDenied, Usage `file_unknown`, `file_damaged` unless it is to be included, Fault `file_missing`.
 
     `audited`: the audit trail tells of it (not where only its headers are asked for).
     """
@@ -161,7 +161,7 @@ def zip_session(
     deflate: bool = False,
     on_damage: Damaged = Damaged.REFUSE,
 ) -> ZipDownload:
-    """A session, or one scan of it, as a zip that is a valid upload again. Denied, Usage `scan_unknown`,
+    """A session, or one scan of it, as a zip that is a valid upload again. AccessDenied, Usage `scan_unknown`,
     `file_damaged` unless the damaged files are to be included or omitted.
     """
     with context.catalog.read() as connection:

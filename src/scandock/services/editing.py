@@ -73,7 +73,7 @@ def check_if_match(item: JsonRecord, if_match: str | None) -> None:
 def edit_project(
     context: ServiceContext, name: str, changes: Mapping[str, Any], if_match: str | None = None
 ) -> Project:
-    """Change a project's title or settings (`PROJECT_FIELDS`). Denied; Usage `field_unknown`, `value_invalid`,
+    """Change a project's title or settings (`PROJECT_FIELDS`). AccessDenied; Usage `field_unknown`, `value_invalid`,
     and `title_taken` for a title that is another project's name.
     """
     accessibility = changes.get("accessibility")
@@ -196,7 +196,7 @@ def edit_session(
     write: Callable[[Connection, SessionRecord], object] = lambda connection, source: None,  # noqa: ARG005
 ) -> Outcome:
     """Give an archived session another label, or another subject of its project; put it into quarantine, or activate
-    it, which is the owners' (xnat-behaviour.md 5.5). Usage `label_taken`, Denied.
+    it, which is the owners' (xnat-behaviour.md 5.5). Usage `label_taken`, AccessDenied.
 
     `more`: what else its row is to say, by fields of `SessionRow`; `write` changes other rows of it. All of it is done,
     or nothing: what either raises refuses the whole.

@@ -84,7 +84,7 @@ class _SessionHeaders:
 def pull_headers(context: ServiceContext, uuid: str, scan_id: str | None = None) -> None:
     """Read the headers of all objects in a session's scans, or in one of them, and write its attributes anew.
 
-    Denied, Usage `session_busy`, and `file_damaged` where one is known to be damaged.
+    AccessDenied, Usage `session_busy`, and `file_damaged` where one is known to be damaged.
     """
     for retries in reversed(range(3)):
         with context.catalog.read() as connection:

@@ -46,7 +46,7 @@ class VisibleImport:
 def find_import(
     connection: Connection, principal: Principal, uuid: str, action: Action = Action.IMPORT_READ
 ) -> VisibleImport:
-    """The import of an id, where `principal` may. Denied: `import_unknown`, 401 or 403."""
+    """The import of an id, where `principal` may. AccessDenied: `import_unknown`, 401 or 403."""
     row = connection.execute(_select_rows().where(upload.c.uuid == uuid)).mappings().first()
     if row is None or row["deleted"]:
         _unknown_import(principal)
@@ -83,7 +83,7 @@ def read_import(catalog: Catalog, principal: Principal, uuid: str) -> Import:
 
 
 def read_import_request(catalog: Catalog, principal: Principal, uuid: str) -> ImportRequest:
-    """What an import was asked for with. Denied as `read_import`."""
+    """What an import was asked for with. AccessDenied as `read_import`."""
     with catalog.read() as connection:
         visible = find_import(connection, principal, uuid)
         text = connection.execute(select(upload.c.request).where(upload.c.id == visible.upload_id)).scalar_one()
@@ -160,7 +160,7 @@ def retry_import(catalog: Catalog, store: LocalStore, principal: Principal, uuid
 
 
 def check_may_delete(catalog: Catalog, principal: Principal, uuid: str) -> None:
-    """Raise Denied unless `principal` may delete the import: asked before anything is stopped for it."""
+    """Raise AccessDenied unless `principal` may delete the import: asked before anything is stopped for it."""
     with catalog.read() as connection:
         find_import(connection, principal, uuid, Action.IMPORT_DELETE)
 

@@ -226,7 +226,7 @@ def write_manifest(file: IO[bytes], name: str, parts: Iterable[SessionPart], des
 
 
 def read_project_rows(connection: Connection, principal: Principal, name: str) -> Iterator[Listed]:
-    """The resources with files of all archived sessions of a project. Denied."""
+    """The resources with files of all archived sessions of a project. AccessDenied."""
     rights.check(connection, principal, Action.SESSION_READ, name)
     return _read_rows(connection, project.c.key == name.casefold())
 
@@ -302,14 +302,17 @@ class ManifestRequest:
 
 
 def find_chosen_parts(connection: Connection, principal: Principal, choice: ManifestRequest) -> list[SessionPart]:
-    """The sessions as they stand, each with what is chosen of it. Denied where one may not be read, or is gone."""
+    """The sessions as they stand, each with what is chosen of it.
+
+    AccessDenied where one may not be read, or is gone.
+    """
     experiments = find_experiments(connection, principal, choice.sessions)
     rows = read_sessions_rows(connection, [experiment.record.uuid for experiment in experiments])
     return list(build_parts(rows, choice.selection, choice.options))
 
 
 def check_sessions(connection: Connection, principal: Principal, projects_by_id: Mapping[str, str]) -> None:
-    """Denied unless all sessions may be read; `projects_by_id` has the project of each id, or nothing."""
+    """AccessDenied unless all sessions may be read; `projects_by_id` has the project of each id, or nothing."""
     actual_projects = {
         experiment.id: experiment.record.project
         for experiment in find_experiments(connection, principal, list(projects_by_id))
@@ -379,7 +382,7 @@ def store_manifest(catalog: Catalog, principal: Principal, choice: ManifestReque
 
 
 def find_manifest(connection: Connection, principal: Principal, name: str) -> ManifestRequest:
-    """One of an account's own. Denied, in the same words where there is none and where it is another's."""
+    """One of an account's own. AccessDenied, in the same words where there is none and where it is another's."""
     text = connection.execute(
         select(download_manifest.c.request).where(
             download_manifest.c.account_id == principal.account_id, download_manifest.c.name == name

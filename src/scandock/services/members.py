@@ -21,8 +21,9 @@ def set_member(
     role: Role | None,
     request: RequestInfo | None = None,
 ) -> None:
-    """Give an account a role in a project, or take it (None). Raises Denied, Usage `account_unknown`, `last_owner`.
+    """Give an account a role in a project, or take it (None).
 
+    Raises AccessDenied, Usage `account_unknown`, `last_owner`.
     A project's last owner stays: nobody of it could give roles any more. Site administrators, who can, may take it.
     """
     with catalog.write() as connection:

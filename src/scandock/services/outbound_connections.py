@@ -128,8 +128,8 @@ class _Reader(io.RawIOBase):
 def connect(host: str, port: int, deadline: Deadline, *, private: bool) -> DeadlineSocket:
     """A connection to a name or an address.
 
-    Raises NotPublic unless all that it leads to is public, or `private` is set; TimeoutError at the deadline, OSError
-    and UnicodeError where there is no such name, or nobody answers.
+    Raises AddressNotPublic unless all that it leads to is public, or `private` is set; TimeoutError at the deadline,
+    OSError and UnicodeError where there is no such name, or nobody answers.
     """
     addresses = _resolve(host, port, deadline)
     if not private and not all(map(is_public, addresses)):

@@ -32,7 +32,7 @@ def required_action(action: Action, *, of_subject: bool) -> Action:
 
 
 def check_right(connection: Connection, principal: Principal, shelf: OwnResources, action: Action) -> None:
-    """Raise Denied unless `principal` may do to own resources what `action` does to a session."""
+    """Raise AccessDenied unless `principal` may do to own resources what `action` does to a session."""
     rights.check(connection, principal, required_action(action, of_subject=shelf.subject_id is not None), shelf.project)
 
 

@@ -108,7 +108,7 @@ class ScanView:
             raise
 
     def room(self, size: int) -> BufferReservation:
-        """Room for what is made for whoever looks. AnswersFull."""
+        """Room for what is made for whoever looks. ResponseBuffersFull."""
         return self.pictures.held.hold(self.asker.who, size)
 
     def tag(self, *about: object) -> str:
@@ -143,7 +143,7 @@ def read_round(connection: Connection, tree_id: int) -> int:
 
 
 def open_scan_view(context: ServiceContext, pictures: Pictures, uuid: str, scan_id: str) -> ScanView:
-    """A scan of a session that may be read. Denied, Usage `scan_unknown`."""
+    """A scan of a session that may be read. AccessDenied, Usage `scan_unknown`."""
     with context.catalog.read() as connection:
         record = session_contents.find_readable_session(connection, context.principal, uuid)
         scan_n = connection.execute(
@@ -187,7 +187,7 @@ def read_stack(view: ScanView) -> Stack:
 
 
 def _make_stack(view: ScanView) -> tuple[Stack, bool]:
-    """The stack, and whether the next one would be the same. AnswersFull where too many are made at once."""
+    """The stack, and whether the next one would be the same. ResponseBuffersFull where too many are made at once."""
     query = (
         session_contents.select_files(view.session)
         .add_columns(resource.c.n.label("resource_n"))
@@ -265,7 +265,10 @@ def make_picture(view: ScanView, index: int, window: tuple[float, float] | None,
 
 
 def read_header(context: ServiceContext, pictures: Pictures, uuid: str, n: int) -> tuple[DecoderResult, str]:
-    """The elements of a file as rows of text, and their ETag. Denied, Usage `file_unknown`, Fault `file_missing`."""
+    """The elements of a file as rows of text, and their ETag.
+
+    AccessDenied, Usage `file_unknown`, Fault `file_missing`.
+    """
     with context.catalog.read() as connection:
         record = session_contents.find_readable_session(connection, context.principal, uuid)
         item = session_contents.read_file(connection, record, n)

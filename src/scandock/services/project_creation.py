@@ -47,7 +47,7 @@ def create_project(
 ) -> MadeProject:
     """Make a project that its maker owns; what is None is as the settings have it.
 
-    `describe` says more of it, by its number, before anybody sees it. Raises Denied, Usage `project_id_invalid`,
+    `describe` says more of it, by its number, before anybody sees it. Raises AccessDenied, Usage `project_id_invalid`,
     `project_id_reserved`, and where the id is taken, in any case, `project_exists`, `alias_taken`, or
     `project_deleting` where it will soon be free; `title_taken` where the name is one of another project's;
     `too_many_projects` for the 501st of an account that is no administrator's.

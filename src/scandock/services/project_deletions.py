@@ -53,8 +53,8 @@ def delete_project(context: ServiceContext, name: str, *, with_files: bool) -> N
     """Delete a project: its sessions, waiting ones too, go to the trash, its members lose it, its id is free again.
 
     While the trash has sessions of it, its row is kept under another name, which administrators alone see: they can
-    bring back what was not meant. Denied, Usage `project_busy`; `has_own_files` unless `with_files`. Of one that is
-    being deleted already the rest is done, unless somebody is at it.
+    bring back what was not meant. AccessDenied, Usage `project_busy`; `has_own_files` unless `with_files`. Of one that
+    is being deleted already the rest is done, unless somebody is at it.
     """
     _continue_deletion(context, _begin_deletion(context, name, with_files=with_files))
 

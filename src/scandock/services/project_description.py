@@ -60,7 +60,7 @@ def read_description(connection: Connection, name: str, *, with_contact: bool) -
 
 
 def create_described_project(context: ServiceContext, project_id: str, fields: ProjectChanges) -> str:
-    """Make a project with its description; its id. Denied; Usage as `create_project` and `_write_description`."""
+    """Make a project with its description; its id. AccessDenied; Usage as `create_project` and `_write_description`."""
 
     def describe(connection: Connection, number: int) -> None:
         _write_description(connection, number, "{}", fields)
@@ -82,7 +82,7 @@ def create_described_project(context: ServiceContext, project_id: str, fields: P
 def edit_description(context: ServiceContext, name: str, changes: ProjectChanges) -> str:
     """Say more of a project that is there; its id.
 
-    Denied; Usage `alias_taken`, `title_taken`, `project_id_reserved`.
+    AccessDenied; Usage `alias_taken`, `title_taken`, `project_id_reserved`.
     """
     with context.catalog.write() as connection:
         rights.check(connection, context.principal, Action.PROJECT_EDIT, name)

@@ -55,7 +55,7 @@ class ResourceOwner:
 def find_project_resources(connection: Connection, principal: Principal, name: str, action: Action) -> ResourceOwner:
     """The own resources of a project, made or not, where one may do to it what `action` is to a session.
 
-    Denied; Usage `project_unassigned` where something would be kept in that one.
+    AccessDenied; Usage `project_unassigned` where something would be kept in that one.
     """
     row = connection.execute(select(project.c.id, project.c.name).where(project.c.key == name.casefold())).first()
     rights.check(connection, principal, own_resources.required_action(action, of_subject=False), name)
@@ -74,7 +74,7 @@ def find_subject_resources(connection: Connection, subject_record: SubjectRecord
 
 
 def create_own_resources(context: ServiceContext, template: OwnResources) -> str:
-    """The UUID of own resources, made where they are not. Denied; Usage `project_unassigned`, `session_busy`."""
+    """The UUID of own resources, made where they are not. AccessDenied; Usage `project_unassigned`, `session_busy`."""
     with context.catalog.read() as connection:
         own_resources.check_right(connection, context.principal, template, Action.SESSION_EDIT)
         find_project_for_changes(connection, template.project)
@@ -105,7 +105,7 @@ def _create_own_resources(context: ServiceContext, template: OwnResources) -> st
 
 
 def _read_again(connection: Connection, template: OwnResources) -> OwnResources:
-    """Own resources as they are now. Denied where its subject or project is gone."""
+    """Own resources as they are now. AccessDenied where its subject or project is gone."""
     if template.subject_id is not None:
         now = subject_resources(connection, template.subject_id)
     else:
@@ -144,7 +144,7 @@ def check_no_files(context: ServiceContext, all_resources: Iterable[OwnResources
 def remove_own_resources(
     context: ServiceContext, target: OwnResources, *, with_files: bool, deleting: bool = False
 ) -> None:
-    """Take own resources away, its tree into the trash folder. Denied, Usage `has_own_files`, `session_busy`.
+    """Take own resources away, its tree into the trash folder. AccessDenied, Usage `has_own_files`, `session_busy`.
 
     `deleting`: its project is being deleted, for which the right was asked when that began.
     """

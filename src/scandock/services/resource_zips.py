@@ -56,7 +56,7 @@ def zip_sessions(
     whole folder is gone is named in `not-included.txt`.
 
     Two sessions of one label have folders of their own; `naming` calls the files otherwise. Fault `file_missing` ends
-    the zip where a session is gone, and Denied where it may not be read any more.
+    the zip where a session is gone, and AccessDenied where it may not be read any more.
     """
     if len(choices) == 1:
         return zip_resources(context, *choices[0], on_damage, folder, naming)

@@ -82,7 +82,10 @@ class ResponseBuffers:
             return self._bytes.total()
 
     def hold(self, asker: Hashable, size: int) -> BufferReservation:
-        """Room for an answer. AnswersFull; never where nothing else is held, so that the largest one can be had too."""
+        """Room for an answer. ResponseBuffersFull.
+
+        Never where nothing else is held, so that the largest one can be had too.
+        """
         with self._lock:
             own_bytes, total = self._bytes[asker], self._bytes.total()
             full = total > 0 and own_bytes + size > (self._most - (total - own_bytes)) // 2

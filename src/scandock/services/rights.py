@@ -16,7 +16,7 @@ from scandock.rules.permissions import REQUIREMENTS, AccessDecision, Action
 def check(
     connection: Connection, principal: Principal, action: Action, project_name: str | None, *, is_own: bool = False
 ) -> None:
-    """Raise Denied unless `principal` may."""
+    """Raise AccessDenied unless `principal` may."""
     require_access(principal, action, project_name, ProjectRights(connection), own=is_own)
 
 
@@ -26,7 +26,7 @@ def is_allowed(connection: Connection, principal: Principal, action: Action, pro
 
 
 def check_scope(principal: Principal, action: Action) -> None:
-    """Raise Denied (403) where a token is for other things: a list would look empty."""
+    """Raise AccessDenied (403) where a token is for other things: a list would look empty."""
     if principal.signed_in and principal.scope not in REQUIREMENTS[action].scopes:
         raise_denied(AccessDecision.FORBIDDEN, principal, action)
 
@@ -52,7 +52,8 @@ def find_session_for(
 ) -> SessionRecord:
     """The session of a UUID, where `principal` may do `action` to it, in the prearchive `prearchive_action`.
 
-    Denied, in the same words where there is none, where it stands elsewhere than in `place`, and where it is hidden.
+    AccessDenied, in the same words where there is none, where it stands elsewhere than in `place`, and where it is
+    hidden.
     """
     record = find_session(connection, uuid)
     if record is None or (place is not None and record.place != place):

@@ -76,7 +76,10 @@ def replace_rules(
     request: RequestInfo | None = None,
     if_match: str | None = None,
 ) -> Rules:
-    """Replace the rules of a kind; an empty text takes them away. Denied; Usage naming the line that can't be read."""
+    """Replace the rules of a kind; an empty text takes them away. AccessDenied.
+
+    Usage naming the line that can't be read.
+    """
     with catalog.write() as connection:
         before = find_rules(connection, principal, kind)
         number = len(parse_rules(text))

@@ -27,7 +27,7 @@ _EDITED_TYPE: Final = and_(scan_edit.c.session_id == session.c.id, scan_edit.c.s
 
 
 def fix_scan_types(context: ServiceContext, uuid: str) -> None:
-    """Give each scan of an archived session, whose type nobody said, that of scans like it. Denied."""
+    """Give each scan of an archived session, whose type nobody said, that of scans like it. AccessDenied."""
     with context.catalog.read() as connection:
         source = rights.find_session_for(connection, context.principal, uuid, Action.SESSION_EDIT, place="archive")
         words = _find_common_types(connection, source)

@@ -31,7 +31,7 @@ RESOURCE_SORTS = {"n": resource.c.n, "label": resource.c.label, "files": resourc
 
 
 def find_readable_session(connection: Connection, principal: Principal, uuid: str) -> SessionRecord:
-    """A session whose content the principal may read. Denied."""
+    """A session whose content the principal may read. AccessDenied."""
     return rights.find_session_for(
         connection, principal, uuid, Action.SESSION_READ, prearchive_action=Action.PREARCHIVE_READ
     )
@@ -46,7 +46,7 @@ def list_scans(connection: Connection, principal: Principal, uuid: str, sorting:
 
 
 def find_scan(connection: Connection, principal: Principal, uuid: str, scan_id: str) -> Scan:
-    """One scan of a session, with its resources. Denied, or Usage `scan_unknown`."""
+    """One scan of a session, with its resources. AccessDenied, or Usage `scan_unknown`."""
     holder = find_readable_session(connection, principal, uuid)
     row = connection.execute(scan_rows(holder).where(scan.c.scan_id == scan_id)).mappings().first()
     if row is None:
@@ -119,7 +119,7 @@ def list_files(
 
 
 def find_file(connection: Connection, principal: Principal, uuid: str, n: int) -> File:
-    """One file of a session, by its number. Denied, or Usage `file_unknown`."""
+    """One file of a session, by its number. AccessDenied, or Usage `file_unknown`."""
     return read_file(connection, find_readable_session(connection, principal, uuid), n)
 
 

@@ -79,7 +79,7 @@ class NewSession:
 
 
 def create_session(context: ServiceContext, new_session: NewSession) -> str:
-    """Make an archived session without files, its subject where missing; its UUID. Denied, Usage `label_taken`.
+    """Make an archived session without files, its subject where missing; its UUID. AccessDenied, Usage `label_taken`.
 
     With its scans, or not at all: also where the program is killed.
     """
@@ -166,7 +166,8 @@ class SessionChange:
 def change_session(context: ServiceContext, uuid: str, change: SessionChange) -> None:
     """Do all that a request says of a session, or nothing of it, also where the program is killed.
 
-    Denied, Usage `label_taken`, `scan_id_invalid`, and `type_other` where a scan that is there is of another type.
+    AccessDenied, Usage `label_taken`, `scan_id_invalid`, and `type_other` where a scan that is there is of another
+    type.
     """
     check_scans(change.scans)
     if (change.label, change.subject, change.quarantined) != (None, None, None):
@@ -229,7 +230,10 @@ def to_column_values(values: Mapping[str, Any]) -> dict[str, Any]:
 def session_transaction(
     context: ServiceContext, uuid: str, action: Action = Action.SESSION_EDIT
 ) -> Iterator[tuple[Connection, SessionRecord]]:
-    """A transaction that changes rows of an archived session, while nobody plans with it. Denied, `session_busy`."""
+    """A transaction that changes rows of an archived session, while nobody plans with it.
+
+    AccessDenied, `session_busy`.
+    """
 
     def find(connection: Connection) -> SessionRecord:
         return rights.find_session_for(connection, context.principal, uuid, action, place="archive")

@@ -44,7 +44,7 @@ class Statistics:
 
 
 def read_statistics(connection: Connection, principal: Principal, *, project_name: str | None = None) -> Statistics:
-    """Of the whole site, or of one project. Denied to all but administrators."""
+    """Of the whole site, or of one project. AccessDenied to all but administrators."""
     rights.check(connection, principal, Action.SITE_ADMIN, None)
     result = Statistics()
     for name, day, sessions, size in connection.execute(_select_sessions(project_name)):

@@ -39,8 +39,9 @@ def delete_scan_edits(context: ServiceContext, uuid: str, scan_ids: Sequence[str
 
 
 def delete_subject(context: ServiceContext, subject_record: SubjectRecord, *, with_files: bool) -> None:
-    """Delete a subject, its archived sessions into the trash first. Denied; `session_busy` where one comes meanwhile.
+    """Delete a subject, its archived sessions into the trash first. AccessDenied.
 
+    `session_busy` where one comes meanwhile.
     What is brought back from the trash makes its subject anew. Usage `has_own_files` unless `with_files`.
     """
     with context.catalog.read() as connection:
@@ -76,7 +77,7 @@ def _list_sessions(connection: Connection, where: ColumnElement[bool]) -> list[s
 def create_subject(
     context: ServiceContext, project_name: str, label: str, attributes: Mapping[str, str]
 ) -> tuple[int, bool]:
-    """The number of a subject, made where there is none of the label; whether it is new. Denied.
+    """The number of a subject, made where there is none of the label; whether it is new. AccessDenied.
 
     `attributes` is of a new one alone.
     """
@@ -108,7 +109,7 @@ def _find_number(connection: Connection, project_id: int, label: str) -> int | N
 
 
 def edit_subject(context: ServiceContext, uuid: str, attributes: Mapping[str, str]) -> None:
-    """Write attributes of a subject; an empty text takes one back, and what is so already is no change. Denied.
+    """Write attributes of a subject; an empty text takes one back, and what is so already is no change. AccessDenied.
 
     The row alone is locked: an import that places sessions of the subject reads no attribute of it.
     """
@@ -119,7 +120,7 @@ def edit_subject(context: ServiceContext, uuid: str, attributes: Mapping[str, st
 def write_subject_attributes(
     context: ServiceContext, connection: Connection, uuid: str, attributes: Mapping[str, str]
 ) -> None:
-    """Write attributes of a subject, as `edit_subject`, within the transaction of a change. Denied."""
+    """Write attributes of a subject, as `edit_subject`, within the transaction of a change. AccessDenied."""
     query = select(subject.c.id, subject.c.attributes, project.c.name.label("project")).join(
         project, project.c.id == subject.c.project_id
     )

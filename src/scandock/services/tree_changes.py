@@ -54,7 +54,7 @@ class TreeChange:
 def apply_changes(uuid: str, changes: Sequence[TreeChange]) -> list[BaseException | None]:
     """Make changes to a session, or own resources, in one new tree; gives for each what refused it, or None.
 
-    Raises what keeps all of them from being made: Fault, Usage `session_busy`, Denied where it is gone.
+    Raises what keeps all of them from being made: Fault, Usage `session_busy`, AccessDenied where it is gone.
     """
     return retry_while_busy(partial(_apply_changes, uuid, changes))
 

@@ -74,7 +74,7 @@ class Unfinished(JsonRecord):
 
 
 def list_unfinished_uploads(catalog: Catalog, principal: Principal) -> list[UnfinishedUpload]:
-    """Those that `principal` made, the newest first, 500 at most. Denied to who is not signed in."""
+    """Those that `principal` made, the newest first, 500 at most. AccessDenied to who is not signed in."""
     if not principal.signed_in:
         raise_denied(AccessDecision.SIGN_IN)
     query = (

@@ -30,7 +30,7 @@ class UploadProject:
 
 
 def list_upload_projects(connection: Connection, principal: Principal) -> list[UploadProject]:
-    """Those that `principal` may upload to, by id, `MAX_PROJECTS` at most. Denied to who may upload nowhere."""
+    """Those that `principal` may upload to, by id, `MAX_PROJECTS` at most. AccessDenied to who may upload nowhere."""
     if not principal.signed_in:
         raise_denied(AccessDecision.SIGN_IN)
     if principal.scope not in REQUIREMENTS[Action.UPLOAD].scopes:

@@ -95,8 +95,8 @@ def find_experiment(
 ) -> Experiment:
     """The archived session of an id or label, where `principal` may do `action` to it.
 
-    A label without its project is found where one alone of that label may be seen. Denied, in the same words where
-    there is none and where it is hidden.
+    A label without its project is found where one alone of that label may be seen. AccessDenied, in the same words
+    where there is none and where it is hidden.
     """
     return find_experiments(connection, principal, [name], in_project=in_project, of_subject=of_subject, action=action)[
         0
@@ -152,8 +152,8 @@ def find_prearchive_session(
 ) -> PrearchiveSession:
     """The prearchive session of an address, where one may do `action` to it.
 
-    Its label names it, else the folder that an import asked for. Denied, in the same words where there is none and
-    where it is hidden.
+    Its label names it, else the folder that an import asked for. AccessDenied, in the same words where there is none
+    and where it is hidden.
     """
     label_key = where.label.casefold()
     uuid = connection.execute(

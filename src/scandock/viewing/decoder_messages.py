@@ -60,7 +60,7 @@ def send(end: socket.socket, said: dict[str, Any], body: bytes = b"", files: Seq
 def receive(end: socket.socket, keep: OpenBody | None = None) -> Message | None:
     """The next message; None where the other end is gone, or sends what is none. TimeoutError by the socket's time.
 
-    A body of more than `IN_MEMORY` bytes is written to what `keep` opens for it. NotKept where that fails.
+    A body of more than `IN_MEMORY` bytes is written to what `keep` opens for it. BodyNotStored where that fails.
     """
     head, files, _, _ = socket.recv_fds(end, _HEAD.size, MAX_DESCRIPTORS)
     try:
@@ -91,7 +91,10 @@ def _parse_fields(text: bytes) -> dict[str, Any] | None:
 
 
 def _store_body(end: socket.socket, count: int, keep: OpenBody) -> bytes | None:
-    """Write a body to where it is kept; b"" once it is all there. NotKept, once it was read to its end all the same."""
+    """Write a body to where it is kept; b"" once it is all there.
+
+    BodyNotStored, once it was read to its end all the same.
+    """
     file: IO[bytes] | None = None
     why: Exception | None = None
     try:

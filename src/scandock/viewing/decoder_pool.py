@@ -1,10 +1,10 @@
 """The decoder processes of one server: started when first asked, killed when they take too long, ended when idle.
 
-Whose question is next is decided by `turns`. What takes more than a moment is heavy: one heavy question at a time is
-asked, so that a decoder stays free for the others. Which one is heavy is seen by its time alone, as a header may claim
-anything: where all decoders are busy for more than a moment and another question waits, the younger one is stopped and
-put back into the line as a heavy one. A moment is one of the processor's time: where the machine is busy with other
-things, small pictures take long too, and to begin again would help nobody.
+Whose question is next is decided by `question_queue`. What takes more than a moment is heavy: one heavy question at a
+time is asked, so that a decoder stays free for the others. Which one is heavy is seen by its time alone, as a header
+may claim anything: where all decoders are busy for more than a moment and another question waits, the younger one is
+stopped and put back into the line as a heavy one. A moment is one of the processor's time: where the machine is busy
+with other things, small pictures take long too, and to begin again would help nobody.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class _Decoder:
             return self._used
 
     def ask(self, fields: dict[str, Any], files: Sequence[int], seconds: float, keep: OpenBody | None) -> Message:
-        """DecoderLost where it gives no answer in time, or none that is one. NotKept."""
+        """DecoderLost where it gives no answer in time, or none that is one. BodyNotStored."""
         deadline = time.monotonic() + seconds
         killer = threading.Timer(seconds, self.process.kill)  # however slowly it sends, byte by byte
         killer.daemon = True
@@ -179,7 +179,10 @@ class DecoderPool:
         seconds: float | None = None,
         keep: OpenBody | None = None,
     ) -> Message:
-        """The answer to one question. `content` is what it is known by, should it come again. Busy, Lost, NotKept."""
+        """The answer to one question. `content` is what it is known by, should it come again.
+
+        DecodersBusy, DecoderLost, BodyNotStored.
+        """
         question = _WaitingQuestion(asker, content, heavy=content is not None and content in self._heavy)
         while True:
             decoder = self._take(question)

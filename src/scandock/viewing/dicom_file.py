@@ -63,7 +63,7 @@ class _FileEncoding(NamedTuple):
 
 
 def open_dicom(stream: BinaryIO, *, only: list[int] | None = None) -> DicomFile:
-    """Read the elements before the pixel data (all, or `only` some). NoPicture where the file can't be read."""
+    """Read the elements before the pixel data (all, or `only` some). NotViewable where the file can't be read."""
     from pydicom.filereader import _read_file_meta_info, read_dataset
     from pydicom.uid import UID
 

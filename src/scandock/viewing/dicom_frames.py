@@ -46,7 +46,7 @@ class DicomFrames:
         self.count = self.tiles.count if self.tiles else max(1, get_integer(file.data, "NumberOfFrames", 1))
 
     def frame(self, number: int) -> Frame:
-        """One frame, from 0. NoPicture where there is none, or it can't be decoded."""
+        """One frame, from 0. NotViewable where there is none, or it can't be decoded."""
         if self.file.pixels is None:
             raise NotViewable(self.without())
         if not 0 <= number < self.count:

@@ -20,7 +20,10 @@ _JPEG_LS: Final = frozenset({"1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81"}
 
 
 def decode_frame(file: DicomFile, number: int) -> NDArray[Any]:
-    """One frame, from 0: rows x columns, or rows x columns x 3 as RGB. NoPicture with the reason where it can't be."""
+    """One frame, from 0: rows x columns, or rows x columns x 3 as RGB.
+
+    NotViewable with the reason where it can't be.
+    """
     element, syntax = file.pixels, file.syntax
     assert element is not None
     if syntax.startswith(_VIDEO):

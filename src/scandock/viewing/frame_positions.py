@@ -32,7 +32,7 @@ _TIME: Final = re.compile(r"\d{2,14}(?:\.\d{1,6})?")
 
 
 def read_positions(stream: BinaryIO) -> list[FramePosition]:
-    """The frames of an open file. NoPicture where it has none."""
+    """The frames of an open file. NotViewable where it has none."""
     fd = stream.fileno()
     head = os.pread(fd, _HEAD, 0)
     if looks_like_ecat(head):

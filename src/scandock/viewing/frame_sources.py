@@ -22,7 +22,7 @@ class Frames(Protocol):
 
 
 def open_frames(stream: BinaryIO) -> Frames:
-    """The frames of an open file. NoPicture where it is nothing that has any."""
+    """The frames of an open file. NotViewable where it is nothing that has any."""
     stream.seek(0)
     head = stream.read(1024)
     if looks_like_ecat(head):
@@ -33,7 +33,7 @@ def open_frames(stream: BinaryIO) -> Frames:
 
 
 def open_dicom_frames(stream: BinaryIO) -> DicomFrames:
-    """The frames of a DICOM file. NoPicture where it is none."""
+    """The frames of a DICOM file. NotViewable where it is none."""
     stream.seek(0)
     if not is_dicom(stream.read(1024)):
         raise NotViewable("It is no image: neither DICOM nor ECAT 7.")

@@ -27,7 +27,7 @@ _SHOWN_BYTES: Final = 64
 
 
 def read_header_rows(stream: BinaryIO) -> tuple[list[Row], str]:
-    """The rows, and a note where there are more than are told. NoPicture where the file has no header."""
+    """The rows, and a note where there are more than are told. NotViewable where the file has no header."""
     head = os.pread(stream.fileno(), 1024, 0)
     if looks_like_ecat(head):
         return _read_ecat_rows(stream), ""

@@ -67,7 +67,7 @@ class QuestionQueue(Generic[Q]):
         return len(self._line)
 
     def add(self, question: Q) -> Q | None:
-        """Put a question into the line; gives the one that had to leave for it. Full.
+        """Put a question into the line; gives the one that had to leave for it. QueueFull.
 
         A full line is left by visitors for whoever is signed in, else by those who have the most in it for those who
         have less: the last that came of them.

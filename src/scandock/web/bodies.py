@@ -104,7 +104,7 @@ class _Body:
     # -- what the application sees ---------------------------------------------------------------------------------
 
     async def receive(self) -> Message:
-        """The next piece. Usage `body_too_large`, `body_too_slow`; Denied where who asks proves nothing."""
+        """The next piece. Usage `body_too_large`, `body_too_slow`; AccessDenied where who asks proves nothing."""
         if self._ended:
             return await self._receive()
         if self._refused is not None and not self._answered:

@@ -58,7 +58,10 @@ class RequestContext:
         )
 
     async def refresh_principal(self) -> Principal:
-        """Who asks, after the request has taken long: from now on the context is theirs as it is. Denied (401)."""
+        """Who asks, after the request has taken long: from now on the context is theirs as it is.
+
+        AccessDenied (401).
+        """
         principal = await self.server.read(self.service_context.still)
         self.service_context = replace(self.service_context, principal=principal)
         return principal

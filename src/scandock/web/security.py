@@ -49,7 +49,10 @@ def request_info(request: Request) -> RequestInfo:
 
 
 async def authenticate_request(request: Request) -> Principal:
-    """Who asks; ANONYMOUS where nobody says. Denied where what was sent proves nothing, or not who sent the change."""
+    """Who asks; ANONYMOUS where nobody says.
+
+    AccessDenied where what was sent proves nothing, or not who sent the change.
+    """
     principal = await identify(request)
     if request.method not in _SAFE:
         check_csrf(principal, request.headers.get(CSRF_HEADER), cross_site=is_from_other_site(request))
@@ -98,7 +101,7 @@ def set_cookie(request: Request, answer: Response, secret: str) -> None:
 async def prove_password(request: Request, name: str, password: str) -> Account:
     """The account of a name and its password; one that was good a moment ago waits for nobody.
 
-    Raises Denied `login_failed`, Throttled, PasswordsBusy.
+    Raises AccessDenied `login_failed`, Throttled, PasswordsBusy.
     """
     server, info = server_state(request), request_info(request)
     account = await server.read(find_remembered, server.catalog, name, password, server.gate)
@@ -129,7 +132,7 @@ def request_credentials(request: Request, principal: Principal) -> SavedCredenti
 
 
 async def reauthenticate_request(request: Request, principal: Principal) -> Principal:
-    """Who asks, as their account is after a request has taken long. Denied (401) where they may no more."""
+    """Who asks, as their account is after a request has taken long. AccessDenied (401) where they may no more."""
     server = server_state(request)
     return await server.read(reauthenticate, server.catalog, request_credentials(request, principal))
 
@@ -144,7 +147,7 @@ def is_from_other_site(request: Request) -> bool:
 
 
 async def check_same_site(request: Request) -> None:
-    """Denied (403) where another site's page asks by GET for what changes something: a link of it would do.
+    """AccessDenied (403) where another site's page asks by GET for what changes something: a link of it would do.
 
     For the addresses of XNAT whose clients change things by GET; these say nothing of where they come from.
     """
@@ -170,7 +173,7 @@ def _origin(url: str) -> str:
 
 
 async def require_login(principal: Annotated[Principal, Depends(authenticate_request)]) -> Principal:
-    """Who asks; Denied (401) where nobody says."""
+    """Who asks; AccessDenied (401) where nobody says."""
     if not principal.signed_in:
         raise_denied(AccessDecision.SIGN_IN)
     return principal
@@ -183,7 +186,7 @@ SignedIn = Annotated[Principal, Depends(require_login)]
 def check_upload(principal: Principal, connection: Connection, project: str | None) -> str | None:
     """Whether an upload may go to a project, or (None) wherever its headers say; gives the project's id as written.
 
-    Raises Denied: 404 `project_unknown` where there is none, or none that they may know of; 403; 401.
+    Raises AccessDenied: 404 `project_unknown` where there is none, or none that they may know of; 403; 401.
     """
     if not principal.signed_in:
         raise_denied(AccessDecision.SIGN_IN)

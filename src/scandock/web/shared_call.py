@@ -36,7 +36,7 @@ class SharedCall(Generic[T]):
         self._began = 0.0
 
     async def ask(self, call: Callable[[], T]) -> T:
-        """What the look that is under way finds, else what `call` does. StillLooking."""
+        """What the look that is under way finds, else what `call` does. StillRunning."""
         if self._running is None or self._running.done():
             self._began = self._clock()
             self._running = self._thread.submit(call)

@@ -33,7 +33,7 @@ class OutcomeWaiter:
         self._tell = on_progress
 
     def wait(self) -> dict[str, Any]:
-        """The import's object in its final state. Raises Stopped, or Fault `import_unknown`."""
+        """The import's object in its final state. Raises UploadCancelled, or Fault `import_unknown`."""
         poll_count = 0
         while True:
             try:

@@ -61,7 +61,7 @@ class ServerUpload:
 
 
 class UploadServer:
-    """Requests to one server, by one account. Every call raises Away and Refusal; threads may share it."""
+    """Requests to one server, by one account. Every call raises ServerAway and Refusal; threads may share it."""
 
     def __init__(self, url: str, login: Login) -> None:
         self.url = url

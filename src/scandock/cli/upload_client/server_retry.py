@@ -28,7 +28,7 @@ class ServerRetry:
         self._say = say
 
     def call(self, attempt: Callable[[], T]) -> T:
-        """What `attempt` gives once the server answers it. Raises Stopped, and whatever else it raises."""
+        """What `attempt` gives once the server answers it. Raises UploadCancelled, and whatever else it raises."""
         last_reason = ""
         for number in itertools.count():
             if self.cancelled.is_set():

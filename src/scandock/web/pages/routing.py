@@ -125,7 +125,7 @@ async def _make_context(request: Request) -> RequestContext:
 
 
 async def _make_form(request: Request) -> Form:
-    """Denied where the form's CSRF token is not the login's, or another site sent it."""
+    """AccessDenied where the form's CSRF token is not the login's, or another site sent it."""
     principal = await identify(request)
     try:
         fields = await request.form(max_files=0, max_fields=MAX_FIELDS)

@@ -39,7 +39,7 @@ ORDERS: Final[dict[str, tuple[str, Callable[[Scan], Any]]]] = {
 
 
 def list_all_scans(connection: Connection, principal: Principal, uuid: str) -> list[Scan]:
-    """The scans of a session in the order of their ids; as many as a page shows. Denied."""
+    """The scans of a session in the order of their ids; as many as a page shows. AccessDenied."""
     scans: list[Scan] = []
     cursor = None
     while len(scans) < SCANS:

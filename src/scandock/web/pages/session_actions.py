@@ -105,7 +105,7 @@ async def quarantine(request: Request, form: SentForm, uuid: str) -> Response:
 
 
 async def _archived(context: RequestContext, uuid: str, action: Action) -> Session:
-    """The session. Denied, where `action` is not one's to do to it."""
+    """The session. AccessDenied, where `action` is not one's to do to it."""
     principal = context.service_context.principal
 
     def ask(connection: Connection) -> Session:

@@ -34,7 +34,7 @@ async def sent_session(request: Request, context: PageContext, project: str, tim
 
 
 def _page_of(connection: Connection, principal: Principal, session_uri: PrearchiveSessionUri) -> str:
-    """The page of what stands there, or of the archived session of that label. Denied as the first of them is."""
+    """The page of what stands there, or of the archived session of that label. AccessDenied as the first of them is."""
     try:
         session = find_prearchive_session(connection, principal, session_uri).record
     except AccessDenied as error:

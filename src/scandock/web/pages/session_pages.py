@@ -147,7 +147,7 @@ async def waiting_scan(
 
 
 async def _archived(context: RequestContext, project: str, label: str) -> str:
-    """The id of an archived session. Denied where there is none, or none that one may know of."""
+    """The id of an archived session. AccessDenied where there is none, or none that one may know of."""
 
     def ask(connection: Connection) -> str:
         uuid = archived_uuid(connection, project, label)

@@ -51,7 +51,7 @@ class PageFields:
 
     names: frozenset[str]
     check: Callable[[Mapping[str, str]], None]
-    """Asked with those that stand before the archive, before a byte of it is kept; raises Denied."""
+    """Asked with those that stand before the archive, before a byte of it is kept; raises AccessDenied."""
     translate: Callable[[Mapping[str, str]], Mapping[str, str]]
     """What they say in the API's words; it goes before fields of the same name."""
 

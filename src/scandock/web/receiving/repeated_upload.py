@@ -31,7 +31,7 @@ class _NullSink:
 
 
 class RepeatedUpload:
-    """As `Keeping`, for bytes that were kept before: `feed`, then `end`."""
+    """As `UploadBody`, for bytes that were kept before: `feed`, then `end`."""
 
     def __init__(self, server: ServerState, incoming_upload: IncomingUpload) -> None:
         self._server = server

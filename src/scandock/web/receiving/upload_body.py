@@ -64,7 +64,7 @@ class UploadBody:
     async def accept(self, make_offer: Callable[[Principal], UploadOffer]) -> None:
         """Make it durable, then accepted.
 
-        `make_offer` says what is wanted and raises Denied where they may not: who asks is looked up anew, since
+        `make_offer` says what is wanted and raises AccessDenied where they may not: who asks is looked up anew, since
         the account or its right may have gone while the bytes came.
         """
         received = await self.spooling.finish()

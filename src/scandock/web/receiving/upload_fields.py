@@ -147,7 +147,7 @@ def make_offer(
     key: str | None = None,
     metadata: str = "",
 ) -> UploadOffer:
-    """An upload as it was asked for, once it is certain that it may go where it names. Raises Denied and Usage.
+    """An upload as it was asked for, once it is certain that it may go where it names. Raises AccessDenied and Usage.
 
     `door_request` is what the door asks for that no name of the API says.
     """

@@ -140,7 +140,7 @@ async def check_bytes(server: ServerState, incoming_upload: IncomingUpload) -> N
 
 
 def _check_right(server: ServerState, principal: Principal, incoming_upload: IncomingUpload) -> None:
-    """Raise Denied where the right to upload has gone while the bytes came."""
+    """Raise AccessDenied where the right to upload has gone while the bytes came."""
     with server.catalog.read() as connection:
         import_record = find_import(connection, principal, incoming_upload.uuid, Action.IMPORT_CANCEL)
         check_upload(principal, connection, import_record.project)

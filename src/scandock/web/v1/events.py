@@ -73,7 +73,7 @@ def _begin(server: ServerState, principal: Principal, uuid: str, after: int) -> 
 def _read_new_events(
     server: ServerState, proof: SavedCredentials, uuid: str, upload_id: int, after: int
 ) -> tuple[list[UploadEvent], bool, Progress | None]:
-    """What is new, whether that is the end, and how far the import is. Denied once it may no longer be seen."""
+    """What is new, whether that is the end, and how far the import is. AccessDenied once it may no longer be seen."""
     principal = reauthenticate(server.catalog, proof)
     with server.catalog.read() as connection:
         state = find_import(connection, principal, uuid).state

@@ -44,7 +44,7 @@ PREARCHIVE_SESSION: Final = "/data/prearchive/projects/{project}/{timestamp}/{la
 def lookup_subject(
     connection: Connection, context: RequestContext, action: Action = Action.SUBJECT_READ
 ) -> SubjectRecord:
-    """The subject that an address names. Denied."""
+    """The subject that an address names. AccessDenied."""
     path_params = context.request.path_params
     return find_subject(
         connection,
@@ -58,7 +58,7 @@ def lookup_subject(
 def lookup_experiment(
     connection: Connection, context: RequestContext, action: Action = Action.SESSION_READ, name: str | None = None
 ) -> Experiment:
-    """The experiment that an address names, or (`name`) one of several that it names with commas. Denied."""
+    """The experiment that an address names, or (`name`) one of several that it names with commas. AccessDenied."""
     path_params = context.request.path_params
     return find_experiment(
         connection,
@@ -73,7 +73,7 @@ def lookup_experiment(
 def lookup_experiment_or_assessor(
     connection: Connection, context: RequestContext, action: Action = Action.SESSION_READ
 ) -> Experiment | Assessor:
-    """The session that an address of an experiment names, else the assessor. Denied."""
+    """The session that an address of an experiment names, else the assessor. AccessDenied."""
     path_params = context.request.path_params
     try:
         return lookup_experiment(connection, context, action)
@@ -91,7 +91,10 @@ def lookup_experiment_or_assessor(
 
 
 def lookup_experiments(connection: Connection, context: RequestContext, names: Sequence[str]) -> list[Experiment]:
-    """The experiments that an address names with commas and that one may read, each once. Denied where none is."""
+    """The experiments that an address names with commas and that one may read, each once.
+
+    AccessDenied where none is.
+    """
     path_params = context.request.path_params
     return find_experiments(
         connection,
@@ -106,7 +109,10 @@ def lookup_experiments(connection: Connection, context: RequestContext, names: S
 def lookup_resource_owner(
     connection: Connection, context: RequestContext, action: Action = Action.SESSION_READ
 ) -> ResourceOwner:
-    """The own resources of the project or the subject that an address names; `action` as it is of a session. Denied."""
+    """The own resources of the project or the subject that an address names; `action` as it is of a session.
+
+    AccessDenied.
+    """
     path_params = context.request.path_params
     if "subject" in path_params:
         subject = lookup_subject(connection, context, own_resources.required_action(action, of_subject=True))
@@ -117,7 +123,7 @@ def lookup_resource_owner(
 def lookup_holder(
     connection: Connection, context: RequestContext, action: Action = Action.SESSION_READ
 ) -> Experiment | ResourceOwner:
-    """The archived experiment, or the own resources, that an address names. Denied."""
+    """The archived experiment, or the own resources, that an address names. AccessDenied."""
     if "experiment" in context.request.path_params:
         return lookup_experiment(connection, context, action)
     return lookup_resource_owner(connection, context, action)
@@ -126,21 +132,21 @@ def lookup_holder(
 def lookup_prearchive_session(
     connection: Connection, context: RequestContext, action: Action = Action.PREARCHIVE_READ
 ) -> PrearchiveSession:
-    """The prearchive session that an address names. Denied."""
+    """The prearchive session that an address names. AccessDenied."""
     path_params = context.request.path_params
     uri = PrearchiveSessionUri(path_params["project"], path_params["timestamp"], path_params["label"])
     return find_prearchive_session(connection, context.service_context.principal, uri, action)
 
 
 def lookup_session(connection: Connection, context: RequestContext) -> AnySession:
-    """The session that an address names, of the archive or the prearchive, to be read. Denied."""
+    """The session that an address names, of the archive or the prearchive, to be read. AccessDenied."""
     if "timestamp" in context.request.path_params:
         return lookup_prearchive_session(connection, context)
     return lookup_experiment(connection, context)
 
 
 def lookup_any(connection: Connection, context: RequestContext) -> AnySession | ResourceOwner:
-    """Whatever has files, to be read. Denied."""
+    """Whatever has files, to be read. AccessDenied."""
     if "timestamp" in context.request.path_params:
         return lookup_prearchive_session(connection, context)
     return lookup_holder(connection, context)

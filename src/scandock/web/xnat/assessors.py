@@ -27,7 +27,7 @@ routes = make_router()
 
 
 def lookup_assessor(connection: Connection, context: RequestContext, action: Action = Action.SESSION_READ) -> Assessor:
-    """The assessor that an address names by its session. Denied."""
+    """The assessor that an address names by its session. AccessDenied."""
     experiment = lookup_experiment(connection, context, action)
     return find_assessor(
         connection, context.service_context.principal, context.request.path_params["assessor"], experiment

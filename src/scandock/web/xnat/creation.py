@@ -328,7 +328,7 @@ def _read_scan_type(fields: DocumentFields) -> str:
 
 
 def _check_status(connection: Connection, context: RequestContext, project: str) -> None:
-    """Denied to who may not activate and asks for it, before any of the request is done."""
+    """AccessDenied to who may not activate and asks for it, before any of the request is done."""
     if is_true(context.request.query_params.get("activate")):
         rights.check(connection, context.service_context.principal, Action.SESSION_ACTIVATE, project)
 
@@ -344,7 +344,7 @@ def _read_quarantine(context: RequestContext, existing: Experiment) -> bool | No
 
 
 def _find_existing(connection: Connection, context: RequestContext) -> Experiment | None:
-    """The experiment that an address names, under whatever subject it stands there now. Denied."""
+    """The experiment that an address names, under whatever subject it stands there now. AccessDenied."""
     path_params = context.request.path_params
     return none_if_hidden(
         lambda: find_experiment(
@@ -358,7 +358,7 @@ def _find_existing(connection: Connection, context: RequestContext) -> Experimen
 
 
 def _find_existing_assessor(connection: Connection, context: RequestContext) -> Assessor | None:
-    """The assessor that an address names, where no session has that name. Denied."""
+    """The assessor that an address names, where no session has that name. AccessDenied."""
     if _find_existing(connection, context) is not None:
         return None
     path_params = context.request.path_params

@@ -54,7 +54,7 @@ async def petmr(context: PublicContext, project: str) -> Response:
 
 @routes.put("/data/projects/{project}/config/separatePETMR/config")
 async def set_petmr(context: SignedInContext, project: str) -> Response:
-    """The body is the value, alone or as `contents` of JSON. Denied, Usage `value_invalid`."""
+    """The body is the value, alone or as `contents` of JSON. AccessDenied, Usage `value_invalid`."""
     await context.read(lambda c: rights.check(c, context.service_context.principal, Action.SETTINGS_EDIT, project))
     value = "".join(_parse_contents(await _read_short_body(context.request)).lower().split()) or PETMR[0]
     if value not in PETMR:
@@ -151,7 +151,7 @@ async def quarantine_code(context: PublicContext, project: str) -> Response:
 
 @routes.put("/data/projects/{project}/quarantine_code/{code}")
 async def set_quarantine_code(context: SignedInContext, project: str, code: str) -> Response:
-    """Of what is archived from now on. Denied, Usage `value_invalid`."""
+    """Of what is archived from now on. AccessDenied, Usage `value_invalid`."""
     await context.read(lambda c: rights.check(c, context.service_context.principal, Action.SETTINGS_EDIT, project))
     new_value = QUARANTINE_CODES.get(code)
     if new_value is None:

@@ -124,7 +124,7 @@ def _find_target(
 ) -> tuple[ResourceUpload, OwnResources | None]:
     """Where the files are to stand, and the own resources that may have to be made for it.
 
-    Denied, Usage `scan_unknown`, `resource_unknown`, `file_exists`. Asked again when they are shown.
+    AccessDenied, Usage `scan_unknown`, `resource_unknown`, `file_exists`. Asked again when they are shown.
     """
     path_params, query = context.request.path_params, context.request.query_params
     length = content_length(context.request)
@@ -162,7 +162,7 @@ def read_descriptions(query: QueryParams) -> dict[str, str]:
 def find_resource_path(
     connection: Connection, context: RequestContext, action: Action = Action.SESSION_EDIT
 ) -> tuple[ResourcePath, bool]:
-    """The one resource that an address names, and whether it is there. Denied, Usage `label_unusable`."""
+    """The one resource that an address names, and whether it is there. AccessDenied, Usage `label_unusable`."""
     path_params = context.request.path_params
     holder = lookup_holder(connection, context, action)
     scans, scan_id = None, None

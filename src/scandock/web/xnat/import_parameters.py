@@ -249,7 +249,7 @@ def _check_classic(params: Mapping[str, str], destination: Destination) -> None:
 
 
 class ImportCall:
-    """One call: what its query and its form say, as `FieldWords` asks for it."""
+    """One call: what its query and its form say, as `FieldDialect` asks for it."""
 
     def __init__(
         self,

@@ -159,7 +159,7 @@ async def _find_cached_file(context: RequestContext, src: str) -> user_cache.Cac
 
 
 def _make_offer(context: RequestContext, principal: Principal, call: ImportCall, name: str = "") -> UploadOffer:
-    """What is asked for, once it is certain that they may. Raises Denied and Usage."""
+    """What is asked for, once it is certain that they may. Raises AccessDenied and Usage."""
     fields, import_request = call.read_fields(
         {**call.values, "src": "", "filename": name or call.values.get("filename", "")}
     )
@@ -192,7 +192,8 @@ async def import_response(request: Request, context: RequestContext, uuid: str) 
 async def _wait_for_end(request: Request, context: RequestContext, uuid: str) -> Import:
     """The import of an id, once it has ended. Fault `server_stopping` where the server ends first; ClientDisconnect.
 
-    Denied (401) where the login or token that it was asked for by ends first: the import goes on, and is told no more.
+    AccessDenied (401) where the login or token that it was asked for by ends first: the import goes on, and is told no
+    more.
     """
     seconds = POLL_SECONDS[0]
     while True:

@@ -88,7 +88,10 @@ async def _pack_folder(
 
 
 def _make_offer(context: RequestContext, call: ImportCall) -> tuple[UploadOffer, InboxPath]:
-    """What is asked for, and where it lies. Raises Denied and Usage, in the same words for all that is not there."""
+    """What is asked for, and where it lies.
+
+    Raises AccessDenied and Usage, in the same words for all that is not there.
+    """
     folders = context.server.settings.inbox_folders
     principal = context.service_context.principal
     if not folders:

@@ -125,8 +125,9 @@ async def issue(context: SignedInContext) -> Response:
 @routes.get("/data/services/tokens/issue/user/{login}", dependencies=[Depends(check_same_site)])
 @routes.post("/data/services/tokens/issue/user/{login}")
 async def issue_for(context: SignedInContext, login: str) -> Response:
-    """The same of one's own name, or for administrators of another account. Denied (403) for all others, whoever it is.
+    """The same of one's own name, or for administrators of another account.
 
+    AccessDenied (403) for all others, whoever it is.
     An administrator's token for somebody ends with what ends their own, and no other administrator has one.
     """
     me = context.service_context.principal
@@ -157,7 +158,7 @@ async def _issue_token(context: RequestContext, login_name: str | None) -> Respo
 
 @routes.get("/data/services/tokens/validate/{alias}/{secret}")
 async def validate(request: Request, alias: str, secret: str) -> Response:
-    """Whose token it is. Denied (404) where it holds no more, the secret is wrong or the alias unknown."""
+    """Whose token it is. AccessDenied (404) where it holds no more, the secret is wrong or the alias unknown."""
     server = server_state(request)
     holder = await server.run(find_token_owner, server.catalog, server.gate, alias, secret, request_info(request))
     if not holder:

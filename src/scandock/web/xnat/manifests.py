@@ -85,7 +85,7 @@ DownloadBody = Annotated[DownloadRequest, Depends(_parse_download_request)]
 
 
 async def _create_manifest(context: RequestContext, download_request: DownloadRequest) -> tuple[str, int]:
-    """Keep what is asked for: its id, and its bytes. Usage `request_invalid`, Denied."""
+    """Keep what is asked for: its id, and its bytes. Usage `request_invalid`, AccessDenied."""
     projects_by_id = download_request.named
     if not projects_by_id:
         raise RequestInvalid("The request names no sessions.", "Name them in a list `sessions`.")

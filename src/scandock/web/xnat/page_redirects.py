@@ -26,7 +26,7 @@ def wants_page(request: Request) -> bool:
 
 
 async def redirect_to_page(context: RequestContext, find: Callable[[Connection], str]) -> Response:
-    """To the page whose path `find` gives. Denied as that one is, but where nobody is signed in."""
+    """To the page whose path `find` gives. AccessDenied as that one is, but where nobody is signed in."""
     try:
         path = await context.read(find)
     except AccessDenied as denied:

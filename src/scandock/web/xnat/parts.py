@@ -29,7 +29,7 @@ class AddressedPart:
 def lookup_part(
     connection: Connection, context: RequestContext, *, whole: bool = False, name: str | None = None
 ) -> AddressedPart:
-    """What `.../scans/1,2/resources/DICOM` names, to be read: of several names what there is. Denied, Usage
+    """What `.../scans/1,2/resources/DICOM` names, to be read: of several names what there is. AccessDenied, Usage
     `scan_unknown`, `resource_unknown`.
 
     `whole`: where neither scans nor resources are named, those of all scans are meant besides the session's own.
@@ -40,7 +40,7 @@ def lookup_part(
 
 
 def lookup_parts(connection: Connection, context: RequestContext, *, whole: bool = False) -> list[AddressedPart]:
-    """`lookup_part` of each of several experiments (`E1,E2`) that has it. Denied; Usage where none has it."""
+    """`lookup_part` of each of several experiments (`E1,E2`) that has it. AccessDenied; Usage where none has it."""
     path_params = context.request.path_params
     names = session_parts.split_names(path_params.get("experiment", ""))
     if len(names) < 2 or "timestamp" in path_params:

@@ -58,7 +58,7 @@ def _read_sources(params: Parameters) -> list[PrearchiveSessionUri]:
 def _find_sessions(
     connection: Connection, principal: Principal, uris: list[PrearchiveSessionUri], action: Action
 ) -> list[SessionRecord | ScandockError]:
-    """Each of them, or why it is not to be had, before anything is done to any. Denied where none is."""
+    """Each of them, or why it is not to be had, before anything is done to any. AccessDenied where none is."""
     results = list[SessionRecord | ScandockError]()
     for entry in uris:
         try:
@@ -228,7 +228,7 @@ async def archive_service(request: Request, context: SignedInContext) -> Respons
 
 
 async def _find_session(context: RequestContext, uri: PrearchiveSessionUri) -> SessionRecord:
-    """A session that is to be archived. Denied."""
+    """A session that is to be archived. AccessDenied."""
     return await context.read(
         lambda c: find_prearchive_session(c, context.service_context.principal, uri, Action.SESSION_ARCHIVE).record
     )

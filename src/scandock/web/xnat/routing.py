@@ -112,7 +112,7 @@ async def no_route_response(request: Request, error: Exception) -> Response:
 
 
 async def _make_context(request: Request) -> RequestContext:
-    """The context of a request. Denied where what it brings proves nothing, or another site's page sent a change.
+    """The context of a request. AccessDenied where what it brings proves nothing, or another site's page sent a change.
 
     These clients have no CSRF token of ours: a login of theirs (JSESSIONID) is no cookie of the pages, and counts for
     a change unless a browser says that it comes from elsewhere. The pages' own cookie needs its token here too.
@@ -173,7 +173,7 @@ def check_name_count(request: Request, count: int) -> None:
 
 
 async def _make_public_context(context: Annotated[RequestContext, Depends(_make_context)]) -> RequestContext:
-    """Denied (401) where a login is brought that has ended: an empty list would be taken for an answer."""
+    """AccessDenied (401) where a login is brought that has ended: an empty list would be taken for an answer."""
     if not context.service_context.principal.signed_in and context.request.cookies.get(JSESSION):
         raise_denied(AccessDecision.SIGN_IN)
     return context

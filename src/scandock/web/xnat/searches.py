@@ -85,7 +85,7 @@ async def get_search_of_project(context: PublicContext, project: str, search: st
 
 
 async def _find_document(context: RequestContext, search: str, project: str | None = None) -> bytes:
-    """The document of a saved search, or of a type's default one. Denied."""
+    """The document of a saved search, or of a type's default one. AccessDenied."""
     if not search.startswith("@"):
         return (
             await context.read(lambda c: saved_searches.find_saved(c, context.service_context.principal, search))

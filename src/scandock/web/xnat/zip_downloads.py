@@ -57,7 +57,10 @@ def read_damaged_option(request: Request) -> Damaged:
 def _choose_each_part(
     connection: Connection, context: RequestContext, names: Sequence[str]
 ) -> list[tuple[str, ResourceChoice]]:
-    """The part that an address names of each of several experiments that has it. Denied; Usage where none has it."""
+    """The part that an address names of each of several experiments that has it. AccessDenied.
+
+    Usage where none has it.
+    """
     path_params = context.request.path_params
     if "resources" not in path_params and session_parts.is_all(
         path_params.get("scans", "ALL")

@@ -112,7 +112,7 @@ def list_assessors(
     of_session: int | None = None,
     types: str = "",
 ) -> Rows:
-    """Assessors of a session, a subject (their rows' numbers), a project, or all that one may read. Denied.
+    """Assessors of a session, a subject (their rows' numbers), a project, or all that one may read. AccessDenied.
 
     `types`: XNAT's types with commas between; the abstract ones are every assessor.
     """

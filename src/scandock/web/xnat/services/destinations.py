@@ -28,8 +28,8 @@ class Destination:
 def resolve_labels(connection: Connection, principal: Principal, destination: Destination) -> Destination:
     """The same by labels alone, a project by its id; an experiment that there is brings its subject, an id its project.
 
-    What is not there yet is a label. Denied (404) for an id of nothing where no project says where else to go: the
-    headers would decide, and nobody would notice the slip.
+    What is not there yet is a label. AccessDenied (404) for an id of nothing where no project says where else to go:
+    the headers would decide, and nobody would notice the slip.
     """
     if destination.project:
         destination = replace(destination, project=resolve_project(connection, principal, destination.project))

@@ -184,7 +184,7 @@ def list_experiments(
     types: str = "",
     page: tuple[int, int | None] | None = None,
 ) -> Rows:
-    """Archived sessions of a project, a subject (its row's number), or all that one may read. Denied.
+    """Archived sessions of a project, a subject (its row's number), or all that one may read. AccessDenied.
 
     `types`: XNAT's types with commas between; the abstract ones are every session. A column of scans makes a row for
     each scan of a session, as XNAT joins them: where all such columns are of some types (`xnat:mrScanData/type`), for
@@ -246,8 +246,8 @@ def select_readable(
     """The archived sessions of some types that one may read, as a query for `LISTING`'s columns.
 
     Those of scans need `with_scans`, which makes a row for each scan (of `scan_types`, in lower case, where any are
-    named), and those of their resources `with_files` besides, which makes one for each of these. Denied where a token
-    is for other things.
+    named), and those of their resources `with_files` besides, which makes one for each of these. AccessDenied where a
+    token is for other things.
     """
     rights.check_scope(principal, Action.SESSION_READ)
     query = _select_experiments(with_scans=with_scans, with_files=with_files, scan_types=scan_types).where(

@@ -31,13 +31,13 @@ class Person:
 
 
 def list_visible_people(connection: Connection, principal: Principal) -> list[Person]:
-    """The accounts that `principal` may see, by name. Denied (403) where a token is for other things."""
+    """The accounts that `principal` may see, by name. AccessDenied (403) where a token is for other things."""
     rights.check_scope(principal, Action.MEMBERS_READ)
     return _read_people(connection, principal)
 
 
 def find_person(connection: Connection, principal: Principal, name: str) -> Person:
-    """The account of a name, in any case. Denied, in the same words where there is none and where it is hidden.
+    """The account of a name, in any case. AccessDenied, in the same words where there is none and where it is hidden.
 
     One's own is told to whoever is signed in.
     """

@@ -109,7 +109,8 @@ def list_prearchive_sessions(
     recent: bool = False,
 ) -> Rows:
     """Sessions that wait in some projects, or (none named) in all whose prearchive one may see; one's own in
-    `Unassigned` among them. Denied where none of those named may be seen. `recent`: the one changed last comes first.
+    `Unassigned` among them. AccessDenied where none of those named may be seen. `recent`: the one changed last comes
+    first.
     """
     rights.check_scope(principal, Action.PREARCHIVE_READ)
     includes_unassigned = principal.signed_in and any(name.casefold() == UNASSIGNED.casefold() for name in in_projects)

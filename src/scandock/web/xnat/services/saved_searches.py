@@ -85,7 +85,7 @@ def list_saved(
     """The saved searches that one may read, those without a tag.
 
     `tag`: those of this one instead; empty for any. For administrators: all with `list_all`, or what `user` reads.
-    Denied.
+    AccessDenied.
     """
     rights.check_scope(principal, Action.SESSION_READ)
     if not principal.signed_in:
@@ -109,7 +109,7 @@ def _make_row(saved: SavedSearch) -> list[str]:
 
 
 def find_saved(connection: Connection, principal: Principal, name: str) -> SavedSearch:
-    """The saved search of a name. Denied, in the same words where there is none and where it is hidden."""
+    """The saved search of a name. AccessDenied, in the same words where there is none and where it is hidden."""
     rights.check_scope(principal, Action.SESSION_READ)
     saved = _find_visible(connection, principal, name) if principal.signed_in else None
     if saved is None:
@@ -160,8 +160,8 @@ def _readable_condition(reader: str) -> ColumnElement[bool]:
 def save_search(service_context: ServiceContext, name: str, body: bytes, *, copy: bool = False) -> str:
     """Keep a search by a name, in place of the one that has it; the name.
 
-    `copy`: by another name where it has one, for its maker alone. Denied; Usage `request_invalid`, `search_taken` where
-    the name is another account's search's, `too_many_searches`.
+    `copy`: by another name where it has one, for its maker alone. AccessDenied; Usage `request_invalid`, `search_taken`
+    where the name is another account's search's, `too_many_searches`.
     """
     root = _parse_document(name, body)
     users = [] if copy else _read_user_names(root)
@@ -206,7 +206,7 @@ def save_search(service_context: ServiceContext, name: str, body: bytes, *, copy
 
 
 def delete_search(service_context: ServiceContext, name: str) -> None:
-    """Take a saved search back: with others that use it, it stays for these. Denied."""
+    """Take a saved search back: with others that use it, it stays for these. AccessDenied."""
     principal = service_context.principal
     with service_context.catalog.write() as connection:
         rights.check(connection, principal, Action.ACCOUNT_EDIT, None)

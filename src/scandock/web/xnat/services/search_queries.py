@@ -119,7 +119,10 @@ def list_fields(element: str) -> Rows | None:
 
 
 def search(connection: Connection, principal: Principal, bundle: Bundle) -> Rows:
-    """The rows for which the criteria of a bundle hold. Usage `request_invalid` for what can't be searched; Denied."""
+    """The rows for which the criteria of a bundle hold. Usage `request_invalid` for what can't be searched.
+
+    AccessDenied.
+    """
     return _Search(principal, bundle).run(connection)
 
 

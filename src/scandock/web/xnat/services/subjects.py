@@ -93,7 +93,7 @@ def list_subjects(
     *,
     in_project: str | None = None,
 ) -> Rows:
-    """The subjects of a project, or of all that one may read. Denied where the project may not be read.
+    """The subjects of a project, or of all that one may read. AccessDenied where the project may not be read.
 
     A column of sessions makes a row for each of these that one may read, of the types that such columns name; one for
     a subject that has none.
@@ -118,7 +118,7 @@ def list_subjects(
 
 
 def select_readable(principal: Principal) -> Select[tuple[int]]:
-    """The subjects that one may read, as a query for `COLUMNS`. Denied where a token is for other things."""
+    """The subjects that one may read, as a query for `COLUMNS`. AccessDenied where a token is for other things."""
     rights.check_scope(principal, Action.SUBJECT_READ)
     joined = subject.join(project, project.c.id == subject.c.project_id)
     return select(subject.c.id).select_from(joined).where(_readable_condition(principal))

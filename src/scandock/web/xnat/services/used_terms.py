@@ -17,7 +17,7 @@ from scandock.web.xnat.services.experiments import select_readable
 
 
 def list_scanners(connection: Connection, principal: Principal, in_project: str | None = None) -> Rows:
-    """The scanners that sessions which one may read name. Denied where the project may not be read."""
+    """The scanners that sessions which one may read name. AccessDenied where the project may not be read."""
     return _list_terms(connection, principal, "scanner", attribute(session.c.attributes, "scanner"), in_project)
 
 

@@ -20,6 +20,7 @@ from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import account, delivery, member, reception, subscription
 from scandock.catalog.tables import project, session, upload
 from scandock.model.errors import Usage
+from scandock.queue.event_data import ImportEnded
 from scandock.queue.events import add_event
 from scandock.queue.tokens import new_uuid
 from scandock.rules.permissions import Role
@@ -89,7 +90,7 @@ def ended(context: ServiceContext, state: str = "placed", *, project_id: int | N
                 upload_id=made, account_id=context.principal.account_id, door="raw", project_id=project_id
             )
         )
-        add_event(context.catalog, connection, made, "outcome", {"state": state, "code": "", "message": ""})
+        add_event(context.catalog, connection, made, ImportEnded(state=state, code="", message=""))
     return number
 
 

@@ -15,6 +15,7 @@ from scandock.catalog.own_resources import current_tree_id
 from scandock.catalog.records import SessionFacts
 from scandock.catalog.tables import IntentKind, intent, tree, upload
 from scandock.model.errors import Fault
+from scandock.model.import_report import ImportOutcome, format_outcome
 from scandock.publishing.deletes import Removal, check_standing, record_removals
 from scandock.publishing.errors import BaseChanged, FolderUnknown
 from scandock.queue.leases import ImportLease, Lease, OperationLease, check_lease
@@ -102,7 +103,7 @@ def record_import(
     connection: Connection,
     lease: ImportLease,
     placements: list[Placement],
-    report: dict[str, Any],
+    outcome: ImportOutcome,
     removals: Sequence[Removal] = (),
 ) -> None:
     """Write the intents of an import, and the outcome that they lead to. From here on it only rolls forward.
@@ -110,7 +111,7 @@ def record_import(
     Fault `base_changed` or `name_taken` where that would not end well.
     """
     _record(catalog, store, connection, lease, placements, removals)
-    connection.execute(update(upload).where(upload.c.id == lease.upload_id).values(report=json.dumps(report)))
+    connection.execute(update(upload).where(upload.c.id == lease.upload_id).values(report=format_outcome(outcome)))
 
 
 def record_operation(

@@ -23,6 +23,7 @@ from scandock.store.paths import AMENDED_RECEIPT, RECEIPT, RelPath, TreePath
 
 if TYPE_CHECKING:
     from scandock.catalog.engine import Catalog
+    from scandock.model.import_report import ImportReport
     from scandock.queue.leases import ImportLease
     from scandock.store.port import Stage, Store
 
@@ -116,16 +117,16 @@ def _is_lost(line: Mapping[str, Any], names: Mapping[TreePath, frozenset[RelPath
 
 
 def tally_without(
-    connection: Connection, report: Mapping[str, Any], lost: Sequence[Placement]
+    connection: Connection, report: ImportReport, lost: Sequence[Placement]
 ) -> tuple[dict[str, int], int]:
     """Entries by verdict and bytes stored of a report without what was lost: by the rows, where there is no receipt."""
     sizes = [line["bytes"] for placement in lost for line in receipt_lines(connection, "", placement)]
-    entries, left = dict(report["entries"]), len(sizes)
+    entries, left = dict(report.entries), len(sizes)
     for verdict in KEPT:
         entries[verdict] -= (less := min(left, entries[verdict]))
         entries[Verdict.REFUSED] += less
         left -= less
-    return entries, max(0, report["bytes"]["stored"] - sum(sizes))
+    return entries, max(0, report.stored - sum(sizes))
 
 
 def rebuild_receipt(catalog: Catalog, store: Store, stage: Stage, lease: ImportLease) -> bool:

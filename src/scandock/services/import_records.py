@@ -11,7 +11,7 @@ from pydantic import Field, GetPydanticSchema, WithJsonSchema
 from sqlalchemy import RowMapping
 
 from scandock.model.errors import OUTAGES
-from scandock.model.import_report import make_report
+from scandock.model.import_report import ImportReport, ReportJson
 from scandock.model.imported import ImportedSession
 from scandock.model.json_records import JsonRecord, LeftOut, MaybeMoment, Notices
 from scandock.model.verdicts import QUEUED, UNFINISHED, ImportState
@@ -126,10 +126,17 @@ class Import(JsonRecord):
         silent = row["lease_until"] - LEASE_MS if _is_silent(row) else None
         waiting = ImportWaiting.from_row(row) if state in QUEUED else None
         if state not in UNFINISHED and row["report"]:
-            report = json.loads(row["report"])
+            report: ReportJson = json.loads(row["report"])
         else:
             message = cached_message(state, cached=row["cached"]) or row["message"] or _STATE_MESSAGES.get(state, "")
-            report = make_report(row["uuid"], row["archive"], state, row["code"], message, received=row["received"])
+            report = ImportReport(
+                upload=row["uuid"],
+                archive=row["archive"],
+                state=state,
+                code=row["code"],
+                message=message,
+                received=row["received"],
+            ).to_json()
         message = report["message"]
         if silent is not None:
             message = _SILENT_MESSAGE.format(since=_format_time(silent))

@@ -110,7 +110,9 @@ class OperationRecord:
     """Unix milliseconds."""
 
 
-def list_operations(connection: Connection, uuids: Collection[str] | None = None, *, limit: int) -> list[OperationRecord]:
+def list_operations(
+    connection: Connection, uuids: Collection[str] | None = None, *, limit: int
+) -> list[OperationRecord]:
     """The newest operations, of all or of those that are named, the newest first."""
     columns = operation.c
     query = select(columns.uuid, columns.kind, columns.created).order_by(columns.id.desc()).limit(limit)

@@ -155,10 +155,10 @@ def test_mails_leave_lanes_for_webhooks(catalog: Catalog) -> None:
         taken = lane.__enter__()
         if taken is None:
             break
-        kind = taken["kind"]
+        kind = taken.kind
     assert (len(held), kind) == (MAX_MAILS + 2, "webhook")
     for lane in held:
         lane.__exit__(None, None, None)
     with lanes.taken(catalog, SECONDS) as last:
         assert last is not None
-        assert last["kind"] == "email"
+        assert last.kind == "email"

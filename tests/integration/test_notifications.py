@@ -78,6 +78,7 @@ def ended(context: ServiceContext, state: str = "placed", *, project_id: int | N
     """An import of the desk's account that ends now, as the queue writes it."""
     number = new_uuid()
     report = {
+        "state": state,
         "entries": {"stored": 7},
         "sessions": [{"state": "archive", "label": "DOE_JANE", "project": "P", "files": 7}],
     }

@@ -8,9 +8,9 @@ import zlib
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import islice
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Self
 
-from sqlalchemy import Connection, and_, bindparam, delete, func, insert, literal, select, update
+from sqlalchemy import Connection, RowMapping, and_, bindparam, delete, func, insert, literal, select, update
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import damage
@@ -42,6 +42,23 @@ class ScanRow:
     files: int = 0
     bytes: int = 0
 
+    @classmethod
+    def from_row(cls, row: RowMapping) -> Self:
+        """A row of `scan`."""
+        return cls(
+            n=row["n"],
+            scan_id=row["scan_id"],
+            series_uid=row["series_uid"],
+            modality=row["modality"],
+            xsi_type=row["xsi_type"],
+            type=row["type"],
+            attributes=json.loads(row["attributes"]),
+            facts=_unpack_facts(row["facts"]),
+            frames=row["frames"],
+            files=row["files"],
+            bytes=row["bytes"],
+        )
+
 
 @dataclass(slots=True)
 class ResourceRow:
@@ -53,6 +70,20 @@ class ResourceRow:
     files: int = 0
     bytes: int = 0
     tags: str = ""
+
+    @classmethod
+    def from_row(cls, row: RowMapping) -> Self:
+        """A row of `resource`."""
+        return cls(
+            n=row["n"],
+            scan_n=row["scan_n"],
+            label=row["label"],
+            content=row["content"],
+            format=row["format"],
+            files=row["files"],
+            bytes=row["bytes"],
+            tags=row["tags"],
+        )
 
 
 class FileRow(NamedTuple):
@@ -78,21 +109,12 @@ class FileRow(NamedTuple):
 
 def scans_of(connection: Connection, tree_id: int) -> list[ScanRow]:
     rows = connection.execute(select(scan).where(scan.c.tree_id == tree_id).order_by(scan.c.n)).mappings()
-    return [
-        ScanRow(
-            row["n"], row["scan_id"], row["series_uid"], row["modality"], row["xsi_type"], row["type"],
-            json.loads(row["attributes"]), _unpack_facts(row["facts"]), row["frames"], row["files"], row["bytes"],
-        )
-        for row in rows
-    ]  # fmt: skip
+    return [ScanRow.from_row(row) for row in rows]
 
 
 def resources_of(connection: Connection, tree_id: int) -> list[ResourceRow]:
     rows = connection.execute(select(resource).where(resource.c.tree_id == tree_id).order_by(resource.c.n)).mappings()
-    return [
-        ResourceRow(r["n"], r["scan_n"], r["label"], r["content"], r["format"], r["files"], r["bytes"], r["tags"])
-        for r in rows
-    ]
+    return [ResourceRow.from_row(row) for row in rows]
 
 
 def files_of(connection: Connection, tree_id: int) -> Generator[FileRow, None, None]:
@@ -164,10 +186,11 @@ def copy_batch(connection: Connection, old: int, new: int, start: int) -> None:
 
 def drop_files(connection: Connection, tree_id: int, numbers: Iterable[int]) -> None:
     """Take files out of a tree that nobody sees yet."""
-    rows = [{"gone": n} for n in numbers]
-    if rows:
+    gone = list(numbers)
+    if gone:
+        rows = [{"gone": n} for n in gone]
         connection.execute(delete(file).where(file.c.tree_id == tree_id, file.c.n == bindparam("gone")), rows)
-        mend_files(connection, tree_id, (row["gone"] for row in rows))
+        mend_files(connection, tree_id, gone)
 
 
 def mend_files(connection: Connection, tree_id: int, numbers: Iterable[int]) -> None:

@@ -171,7 +171,7 @@ def _read_values(
     )
     if source.type_by_hand:
         kind = source.xsi_type
-    had = [Notice(**each_row) for each_row in source.warnings if each_row["code"] not in FACT_WARNINGS]
+    had = [Notice(**warning) for warning in source.warnings if warning["code"] not in FACT_WARNINGS]
     warnings = dict.fromkeys([*had, *fields_said])
     names = {*source.attributes, *attributes}
     return _RebuiltValues(

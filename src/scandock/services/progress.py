@@ -134,7 +134,7 @@ class ProgressRecorder:
 def read_progress(connection: Connection, upload_ids: Sequence[int]) -> dict[int, import_records.Progress]:
     """How far these imports are, by id; those that never began are not among them."""
     rows = connection.execute(select(progress).where(progress.c.upload_id.in_(upload_ids))).mappings()
-    return {row["upload_id"]: import_records.Progress.from_row(row) for row in rows}
+    return import_records.Progress.by_import(rows)
 
 
 def read_events_after(

@@ -135,8 +135,8 @@ def select_files(holder: Holder) -> Select[Any]:
     """The files of a session's tree with where they stand in it."""
     return (
         select(
-            file.c.n, file.c.name, file.c.bytes, file.c.sha256, file.c.md5, file.c.verified, file.c.sop_uid,
-            file.c.frames, resource.c.label.label("resource"), resource.c.format, scan.c.scan_id,
+            file.c.n, file.c.resource_n, file.c.name, file.c.bytes, file.c.sha256, file.c.md5, file.c.verified,
+            file.c.sop_uid, file.c.frames, resource.c.label.label("resource"), resource.c.format, scan.c.scan_id,
             *_annotation_columns(), _damage_kind().label("damaged"),
         )
         .join(resource, and_(resource.c.tree_id == file.c.tree_id, resource.c.n == file.c.resource_n))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
-from sqlalchemy import Row, select
+from sqlalchemy import RowMapping, select
 
 from scandock.access.principal import SYSTEM, RequestInfo
 from scandock.catalog.engine import Catalog
@@ -56,17 +57,18 @@ class ImportRow:
         )
 
     @classmethod
-    def from_row(cls, row: Row[Any], fault: Fault | None) -> Self:
-        """An import as the query of `list_imports` has it."""
-        message = cached_message(ImportState(row.state), cached=row.cached) or row.message
+    def from_row(cls, row: RowMapping, faults: Mapping[str, Fault]) -> Self:
+        """An import as the query of `list_imports` has it; `faults`: why some can't be finished, by their UUIDs."""
+        fault = faults.get(row["uuid"])
+        message = cached_message(ImportState(row["state"]), cached=row["cached"]) or row["message"]
         return cls(
-            uuid=row.uuid,
-            archive=row.archive,
-            source=row.source,
-            state=row.state,
-            code=fault.code if fault else row.code,
+            uuid=row["uuid"],
+            archive=row["archive"],
+            source=row["source"],
+            state=row["state"],
+            code=fault.code if fault else row["code"],
             message=str(fault) if fault else message,
-            created=row.created,
+            created=row["created"],
         )
 
 
@@ -80,10 +82,10 @@ def list_imports(catalog: Catalog, store: Store, *, stuck: bool) -> list[ImportR
     if stuck:
         imports = imports.where(upload.c.uuid.in_(faults))
     with catalog.read() as connection:
-        rows = connection.execute(imports.order_by(upload.c.id.desc()).limit(LIST_LIMIT)).all()
+        rows = connection.execute(imports.order_by(upload.c.id.desc()).limit(LIST_LIMIT)).mappings().all()
         operations = list_operations(connection, faults if stuck else None, limit=LIST_LIMIT)
     newest = heapq.merge(
-        [ImportRow.from_row(row, faults.get(row.uuid)) for row in rows],
+        [ImportRow.from_row(row, faults) for row in rows],
         [ImportRow.from_operation(operation, faults.get(operation.uuid)) for operation in operations],
         key=lambda import_row: import_row.created,
         reverse=True,

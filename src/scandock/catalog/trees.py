@@ -216,7 +216,7 @@ def annotate_files(connection: Connection, tree_id: int, words: Mapping[int, Fil
         for n, annotation in words.items()
     ]
     where = (file.c.tree_id == tree_id, file.c.n == bindparam("number"))
-    values: dict[str, Any] = {"content": bindparam("said"), "format": bindparam("kind"), "tags": bindparam("marks")}
+    values: dict[str, object] = {"content": bindparam("said"), "format": bindparam("kind"), "tags": bindparam("marks")}
     for start in range(0, len(rows), BATCH):
         connection.execute(update(file).where(*where).values(**values), rows[start : start + BATCH])
 
@@ -266,7 +266,7 @@ def _write_ecat_files(connection: Connection, tree_id: int, resources: Sequence[
     connection.execute(insert(ecat_file).from_select(["tree_id", "n", "sha256"], source))
 
 
-def scan_values(tree_id: int, s: ScanRow) -> dict[str, Any]:
+def scan_values(tree_id: int, s: ScanRow) -> dict[str, object]:
     """A scan as its row has it."""
     return {
         "tree_id": tree_id, "n": s.n, "scan_id": s.scan_id,
@@ -278,7 +278,7 @@ def scan_values(tree_id: int, s: ScanRow) -> dict[str, Any]:
 
 def _pack_facts(facts: SeriesTally | list[EcatFacts] | None) -> bytes:
     if isinstance(facts, SeriesTally):
-        values: dict[str, Any] = {
+        values: dict[str, object] = {
             "study_uid": facts.study_uid,
             "series_uid": facts.series_uid,
             "objects": facts.objects,
@@ -311,6 +311,6 @@ def _unpack_facts(raw: bytes) -> SeriesTally | list[EcatFacts] | None:
     )
 
 
-def ecat_facts(values: dict[str, Any]) -> EcatFacts:
+def ecat_facts(values: Mapping[str, Any]) -> EcatFacts:
     """ECAT facts from their JSON form."""
     return EcatFacts(**{**values, "frames": tuple(tuple(frame) for frame in values["frames"])})

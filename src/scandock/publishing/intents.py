@@ -12,7 +12,7 @@ from sqlalchemy import Connection, RowMapping, insert, select, update
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.own_resources import current_tree_id
-from scandock.catalog.records import SessionFacts
+from scandock.catalog.records import ScanEdit, SessionFacts
 from scandock.catalog.tables import IntentKind, intent, tree, upload
 from scandock.model.errors import Fault
 from scandock.model.import_report import ImportOutcome, format_outcome
@@ -33,7 +33,7 @@ class SessionRow(SessionFacts):
     """In the archive a session's subject is a row of its own; in the prearchive only a label."""
     key: str
     patient_ids: list[str] = field(default_factory=list)
-    edits: list[dict[str, Any]] = field(default_factory=list)
+    edits: list[ScanEdit] = field(default_factory=list)
     """Of a new one: what a person said of its scans, as rows without its number, which it does not have yet."""
 
     @classmethod

@@ -9,7 +9,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from sqlalchemy import Connection, Table, and_, delete, insert, literal, select, true, union_all, update
 from sqlalchemy.sql import ColumnElement
@@ -162,7 +162,7 @@ class DeadLease:
         return self.let_go and self.code in OUTAGES
 
 
-def begin(catalog: Catalog, *, number: str, token: str, archive: str, request: dict[str, Any]) -> ImportLease:
+def begin(catalog: Catalog, *, number: str, token: str, archive: str, request: Mapping[str, object]) -> ImportLease:
     """Record an import of the command line as running, owned by this process."""
     values = {"archive": archive, "source": "cli", "state": ImportState.RUNNING, "request": json.dumps(request)}
     return ImportLease(_begin(catalog, upload, number, token, values), number, token)

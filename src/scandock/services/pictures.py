@@ -33,7 +33,7 @@ from scandock.services.records import StoredFile
 from scandock.services.response_buffers import BufferReservation
 from scandock.services.session_errors import ChangedMeanwhile, ImageUnknown, ScanUnknown
 from scandock.store.paths import RelPath
-from scandock.viewing.decoder_messages import MAX_DESCRIPTORS
+from scandock.viewing.decoder_messages import MAX_DESCRIPTORS, DecoderRequest
 from scandock.viewing.question_queue import Requester
 from scandock.viewing.stack import Stack, sort_images
 
@@ -257,9 +257,9 @@ def read_frame(view: ScanView, index: int, *, packed: bool) -> DecoderResult:
 
 def make_picture(view: ScanView, index: int, window: tuple[float, float] | None, size: int | None) -> DecoderResult:
     """One image of the stack as PNG, through a window (centre, width), else through the header's. Usage."""
-    request: dict[str, Any] = {"verb": "picture", "size": size}
+    request: DecoderRequest = {"verb": "picture", "size": size}
     if window is not None:
-        request |= {"center": window[0], "width": window[1]}
+        request["center"], request["width"] = window
     return _ask_image(view, *_check_image(view, index), request)
 
 
@@ -289,7 +289,7 @@ def _check_image(view: ScanView, index: int) -> tuple[Stack, int]:
     return stack, index
 
 
-def _ask_image(view: ScanView, stack: Stack, index: int, request: dict[str, Any]) -> DecoderResult:
+def _ask_image(view: ScanView, stack: Stack, index: int, request: DecoderRequest) -> DecoderResult:
     if not stack.images:
         return _no_image(view, stack)
     image = stack.images[index]
@@ -304,7 +304,7 @@ def _ask_image(view: ScanView, stack: Stack, index: int, request: dict[str, Any]
     return _ask_file(view, stored.path, {**request, "frame": image.frame}, stored.sha256)
 
 
-def _ask_file(view: ScanView, path: RelPath, request: dict[str, Any], content: object) -> DecoderResult:
+def _ask_file(view: ScanView, path: RelPath, request: DecoderRequest, content: object) -> DecoderResult:
     """Ask a decoder about one file; by its content it is known again where that killed one."""
 
     @contextlib.contextmanager

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 from sqlalchemy import Connection, update
 
@@ -33,6 +33,35 @@ MAX_SESSIONS = 500
 """Sessions of one request."""
 
 
+class RefusalJson(TypedDict):
+    """What was not done to one of several sessions."""
+
+    session: str
+    action: str
+    done: bool
+    code: str
+    message: str
+
+
+OutcomeJson = TypedDict(
+    "OutcomeJson",
+    {
+        "session": str,
+        "action": str,
+        "done": bool,
+        "dry_run": bool,
+        "code": str,
+        "message": str,
+        "from": str | None,
+        "to": str | None,
+        "into": str | None,
+        "warnings": list[dict[str, str]],
+        "counts": dict[str, int],
+    },
+)
+"""What was done to a session, or would be."""
+
+
 def try_each(uuids: Iterable[str], verb: Callable[[str], Outcome]) -> Iterator[tuple[str, Outcome | ScandockError]]:
     """Do a verb to each session, once; what is refused or fails stands in its place."""
     for uuid in dict.fromkeys(uuids):
@@ -42,7 +71,7 @@ def try_each(uuids: Iterable[str], verb: Callable[[str], Outcome]) -> Iterator[t
             yield uuid, error
 
 
-def run_each(uuids: Iterable[str], verb: Callable[[str], Outcome], action: str) -> list[dict[str, Any]]:
+def run_each(uuids: Iterable[str], verb: Callable[[str], Outcome], action: str) -> list[OutcomeJson | RefusalJson]:
     """Do a verb to each session; what is refused or fails is told in its place, with its code."""
     return [
         outcome_json(result)
@@ -52,7 +81,7 @@ def run_each(uuids: Iterable[str], verb: Callable[[str], Outcome], action: str) 
     ]
 
 
-def outcome_json(outcome: Outcome) -> dict[str, Any]:
+def outcome_json(outcome: Outcome) -> OutcomeJson:
     """What was done, or would be, as the API tells it."""
     return {
         "session": outcome.session,
@@ -141,7 +170,7 @@ class _RebuiltValues:
     """What a session and its scans would say of themselves."""
 
     scans: list[ScanRow]
-    attributes: dict[str, Any]
+    attributes: dict[str, str]
     fields_by_hand: list[str]
     warnings: list[dict[str, str]]
     xsi_type: str

@@ -51,9 +51,7 @@ def find_scan(connection: Connection, principal: Principal, uuid: str, scan_id: 
     row = connection.execute(scan_rows(holder).where(scan.c.scan_id == scan_id)).mappings().first()
     if row is None:
         raise ScanUnknown(f"The session has no scan {scan_id[:128]!r}.")
-    rows = connection.execute(
-        resource_rows(holder).where(resource.c.scan_n == row["n"]).order_by(resource.c.n)
-    ).mappings()
+    rows = connection.execute(resource_rows(holder).where(scan.c.scan_id == scan_id).order_by(resource.c.n)).mappings()
     return Scan.from_row(row, holder, [Resource.from_row(resource_row, holder) for resource_row in rows])
 
 

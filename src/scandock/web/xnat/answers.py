@@ -225,12 +225,15 @@ def _values(request: Request, one: Item, default: str) -> Response:
     return listing(request, Rows(names, [row]), default=default)
 
 
-class ItemJson(TypedDict):
-    """A thing in the original's JSON."""
-
-    children: list[ChildrenJson]
-    meta: dict[str, object]
-    data_fields: dict[str, int | float | str]
+ItemJson = TypedDict(  # noqa: UP013  clients alone read its keys
+    "ItemJson",
+    {
+        "children": "list[ChildrenJson]",
+        "meta": dict[str, object],
+        "data_fields": dict[str, int | float | str],
+    },
+)
+"""A thing in the original's JSON."""
 
 
 class ChildrenJson(TypedDict):

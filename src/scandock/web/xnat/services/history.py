@@ -34,19 +34,21 @@ CALLED: Final[Mapping[str, str]] = MappingProxyType(
 """Lines of the trail that tell of a change, and what each is called; looking and downloading change nothing."""
 
 
-class HistoryEvent(TypedDict):
-    """An event in the original's words."""
-
-    event_id: int
-    event_action: str
-    event_date: int
-    """Unix milliseconds."""
-    event_user: str
-    event_type: str
-    event_reason: str
-    event_category: str
-    event_status: str
-    changesets: list[str]
+HistoryEvent = TypedDict(  # noqa: UP013  clients alone read its keys
+    "HistoryEvent",
+    {
+        "event_id": int,
+        "event_action": str,
+        "event_date": int,
+        "event_user": str,
+        "event_type": str,
+        "event_reason": str,
+        "event_category": str,
+        "event_status": str,
+        "changesets": list[str],
+    },
+)
+"""An event in the original's words; its date in Unix milliseconds."""
 
 
 def history_of(connection: Connection, principal: Principal, found: Experiment) -> list[HistoryEvent]:

@@ -47,17 +47,19 @@ def find_person(connection: Connection, principal: Principal, name: str) -> Pers
     return found[0]
 
 
-class Profile(TypedDict):
-    """An account in the words of `/xapi/users/{name}`."""
-
-    id: NotRequired[int]
-    """Left out where it is not told."""
-    username: str
-    firstName: str
-    lastName: str
-    email: str
-    enabled: bool
-    verified: bool
+Profile = TypedDict(  # noqa: UP013  clients alone read its keys
+    "Profile",
+    {
+        "id": NotRequired[int],
+        "username": str,
+        "firstName": str,
+        "lastName": str,
+        "email": str,
+        "enabled": bool,
+        "verified": bool,
+    },
+)
+"""An account in the words of `/xapi/users/{name}`; `id` is left out where it is not told."""
 
 
 def profile_of(one: Person) -> Profile:

@@ -94,13 +94,10 @@ def how_it_went(row: Row[Any]) -> tuple[str, bool | None, str | None]:
     return (payload, False, STOPPED) if row.alive_until < row.now else (payload, None, None)
 
 
-class TrackedEntry(TypedDict):
-    """One entry of a payload, in the words of the original."""
-
-    status: str
-    eventTime: int
-    """Unix milliseconds."""
-    message: str
+TrackedEntry = TypedDict(  # noqa: UP013  clients alone read its keys
+    "TrackedEntry", {"status": str, "eventTime": int, "message": str}
+)
+"""One entry of a payload, in the words of the original; the time in Unix milliseconds."""
 
 
 def tracked_entry(at: int, status: str, sentence: str) -> TrackedEntry:

@@ -20,6 +20,7 @@ from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import account, delivery, member, reception, subscription
 from scandock.catalog.tables import project, session, upload
 from scandock.model.errors import Usage
+from scandock.queue.event_data import ImportEnded
 from scandock.queue.events import add_event
 from scandock.queue.tokens import new_uuid
 from scandock.rules.permissions import Role
@@ -77,6 +78,7 @@ def ended(context: ServiceContext, state: str = "placed", *, project_id: int | N
     """An import of the desk's account that ends now, as the queue writes it."""
     number = new_uuid()
     report = {
+        "state": state,
         "entries": {"stored": 7},
         "sessions": [{"state": "archive", "label": "DOE_JANE", "project": "P", "files": 7}],
     }
@@ -89,7 +91,7 @@ def ended(context: ServiceContext, state: str = "placed", *, project_id: int | N
                 upload_id=made, account_id=context.principal.account_id, door="raw", project_id=project_id
             )
         )
-        add_event(context.catalog, connection, made, "outcome", {"state": state, "code": "", "message": ""})
+        add_event(context.catalog, connection, made, ImportEnded(state=state, code="", message=""))
     return number
 
 

@@ -140,7 +140,7 @@ def lock_accounts(connection: Connection, ids: Iterable[int]) -> dict[int, Accou
     rows = connection.execute(
         select(account).where(account.c.id.in_(sorted(ids))).order_by(account.c.id).with_for_update(read=True)
     ).mappings()
-    return {row["id"]: _from_row(row) for row in rows}
+    return {user.id: user for user in map(_from_row, rows)}
 
 
 def list_page(connection: Connection, *, after: str = "", limit: int = 100) -> Sequence[Account]:

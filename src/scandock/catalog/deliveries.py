@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Connection, delete, insert, literal, or_, select, true, update
 from sqlalchemy.types import String
@@ -83,7 +83,7 @@ def enqueue_damage(catalog: Catalog, connection: Connection, project_name: str, 
         _add_deliveries(catalog, connection, {"account_id": number})
 
 
-def _add_deliveries(catalog: Catalog, connection: Connection, recipient: dict[str, Any]) -> None:
+def _add_deliveries(catalog: Catalog, connection: Connection, recipient: dict[str, int]) -> None:
     where = [delivery.c.upload_id.is_(None), *(delivery.c[name] == value for name, value in recipient.items())]
     before = connection.execute(select(delivery.c.id, delivery.c.state, delivery.c.done).where(*where)).first()
     now = int(connection.execute(select(catalog.now())).scalar_one())

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Connection, Select, select
 
-from scandock.catalog.records import DeletedSession, SessionRecord
+from scandock.catalog.records import DeletedSession, ScanEdit, SessionRecord
 from scandock.catalog.server_tables import scan_edit
 from scandock.catalog.tables import project, session, subject
 
@@ -43,7 +43,8 @@ def read_for_trash(connection: Connection, source: SessionRecord) -> DeletedSess
             scan_edit.c.parameters,
         ).where(scan_edit.c.session_id == source.id)
     ).mappings()  # fmt: skip
-    return DeletedSession(**source.facts(), project=source.project, edits=[dict(edit) for edit in edits])
+    scan_edits = [cast("ScanEdit", dict(edit)) for edit in edits]
+    return DeletedSession(**source.facts(), project=source.project, edits=scan_edits)
 
 
 def session_rows() -> Select[Any]:

@@ -33,8 +33,9 @@ class ImportedScan(JsonRecord):
     resources: list[FileSum]
 
     @classmethod
-    def from_json(cls, told: Mapping[str, Any]) -> Self:
-        return cls(**{**told, "resources": [FileSum(**one) for one in told["resources"]]})
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """One as a report keeps it."""
+        return cls(**{**_values(cls, values), "resources": _file_sums(values)})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +61,17 @@ class ImportedSession(JsonRecord):
     resources: list[FileSum]
 
     @classmethod
-    def from_json(cls, told: Mapping[str, Any]) -> Self:
-        """One as a report keeps it."""
-        scans = [ImportedScan.from_json(one) for one in told["scans"]]
-        return cls(**{**told, "scans": scans, "resources": [FileSum(**one) for one in told["resources"]]})
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """One as a report keeps it; one of another version may lack parts."""
+        scans = [ImportedScan.from_json(scan) for scan in values.get("scans") or ()]
+        lists = {"warnings": values.get("warnings") or [], "scans": scans, "resources": _file_sums(values)}
+        return cls(**{**_values(cls, values), **lists})
+
+
+def _file_sums(values: Mapping[str, Any]) -> list[FileSum]:
+    return [FileSum(**_values(FileSum, file_sum)) for file_sum in values.get("resources") or ()]
+
+
+def _values(record: type[FileSum | ImportedScan | ImportedSession], values: Mapping[str, Any]) -> dict[str, Any]:
+    """What JSON has for the fields of a record."""
+    return {name: values.get(name) for name in record.__dataclass_fields__}

@@ -6,8 +6,8 @@ The catalog is a scratch one without sessions, so whatever is decided is decided
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
+from scandock.model.import_report import ImportReport
 from scandock.pipeline.flow import Reporter, make_refusal_report, session_state
 from scandock.pipeline.import_decision import ReadingResult, decide_import
 from scandock.pipeline.job import JobContext
@@ -17,7 +17,7 @@ from scandock.pipeline.session_trees import plan_trees
 from scandock.store.null_stage import NullStage
 
 
-def dry_run(context: JobContext, reading: ReadingResult, report: Reporter) -> dict[str, Any]:
+def dry_run(context: JobContext, reading: ReadingResult, report: Reporter) -> ImportReport:
     """The report that an import into an empty DATA would give; nothing has a place, so URIs and paths are null.
 
     The ledger is one whose bytes were not kept. Raises Usage as `plan` does.

@@ -94,7 +94,7 @@ def _report_warnings(job: Job) -> list[dict[str, str]]:
     """
     base = job.base
     stays = base.warnings if base is not None and base.place == "archive" else []
-    kept_notices = [Notice(**row) for row in stays if row["code"] == "patient_mismatch"]
+    kept_notices = [Notice(**warning) for warning in stays if warning["code"] == "patient_mismatch"]
     return [asdict(notice) for notice in dict.fromkeys([*kept_notices, *job.final_decision.warnings, *job.warnings])]
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.project_sums import mark_project_changed
-from scandock.catalog.records import DeletedSession
+from scandock.catalog.records import DeletedSession, ScanEdit
 from scandock.catalog.server_tables import accession, scan_edit, trashed
 from scandock.catalog.subjects import add_subject
 from scandock.catalog.tables import intent, session, shelf, subject, subject_patient, tree
@@ -131,7 +131,7 @@ def _restore_scan_edits(connection: Connection, uuid: str) -> None:
     connection.execute(delete(trashed).where(trashed.c.uuid == uuid))
 
 
-def _write_scan_edits(connection: Connection, uuid: str, edits: list[dict[str, Any]], **common: Any) -> None:  # noqa: ANN401  values of columns
+def _write_scan_edits(connection: Connection, uuid: str, edits: Sequence[ScanEdit], **common: Any) -> None:  # noqa: ANN401  values of columns
     """Write what people said of a session's scans, and what is `common` to all of it."""
     if edits:
         number = connection.execute(select(session.c.id).where(session.c.uuid == uuid)).scalar_one()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass, field
-from typing import Any
 
 from sqlalchemy import and_, delete, literal, or_, select
 from sqlalchemy.sql import ColumnElement
@@ -13,6 +12,7 @@ from scandock.catalog.engine import Catalog
 from scandock.catalog.projects import DELETED_SEPARATOR, find_project, is_deleted
 from scandock.catalog.tables import intent, project, reservation, session, shelf, tree, upload
 from scandock.model.errors import Fault, TokenLost, Usage
+from scandock.model.import_report import ImportOutcome
 from scandock.model.tree_parts import TreeParts
 from scandock.model.verdicts import ImportState
 from scandock.publishing.areas import make_areas
@@ -34,11 +34,11 @@ from scandock.queue.leases import (
 from scandock.store.paths import tree_path
 from scandock.store.port import Stage, Store
 
-INTERRUPTED: dict[str, Any] = {
-    "state": ImportState.FAILED.value,
-    "code": "interrupted",
-    "message": "The import was interrupted before anything was placed; import the archive again.",
-}
+INTERRUPTED = ImportOutcome(
+    state=ImportState.FAILED,
+    code="interrupted",
+    message="The import was interrupted before anything was placed; import the archive again.",
+)
 
 SWEEP_SECONDS = 1.0
 """How long a command deletes what dead imports left before it does its own work; imports go on with it at their end."""

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from sqlalchemy import Connection, Table, and_, delete, insert, literal, select, true, union_all, update
 from sqlalchemy.sql import ColumnElement
@@ -18,6 +18,7 @@ from scandock.catalog.audit import audit_import_end
 from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import operation, reservation, upload
 from scandock.model.errors import OUTAGES, TokenLost
+from scandock.model.import_report import ImportOutcome, format_outcome
 from scandock.model.verdicts import ImportState
 from scandock.queue.events import add_outcome
 from scandock.queue.owner import is_elsewhere, is_gone, is_mine, is_running, this_owner
@@ -98,6 +99,28 @@ class OperationLease(Lease):
         return true()  # its row goes when it has ended
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationRecord:
+    """What a person does to a session, and has not ended: a row of `operation`."""
+
+    uuid: str
+    kind: str
+    """What is done: `move`, `delete` ..."""
+    created: int
+    """Unix milliseconds."""
+
+
+def list_operations(
+    connection: Connection, uuids: Collection[str] | None = None, *, limit: int
+) -> list[OperationRecord]:
+    """The newest operations, of all or of those that are named, the newest first."""
+    columns = operation.c
+    query = select(columns.uuid, columns.kind, columns.created).order_by(columns.id.desc()).limit(limit)
+    if uuids is not None:
+        query = query.where(columns.uuid.in_(uuids))
+    return [OperationRecord(uuid=row.uuid, kind=row.kind, created=row.created) for row in connection.execute(query)]
+
+
 LEASE_KINDS: tuple[type[Lease], ...] = (ImportLease, OperationLease)
 
 
@@ -139,7 +162,7 @@ class DeadLease:
         return self.let_go and self.code in OUTAGES
 
 
-def begin(catalog: Catalog, *, number: str, token: str, archive: str, request: dict[str, Any]) -> ImportLease:
+def begin(catalog: Catalog, *, number: str, token: str, archive: str, request: Mapping[str, object]) -> ImportLease:
     """Record an import of the command line as running, owned by this process."""
     values = {"archive": archive, "source": "cli", "state": ImportState.RUNNING, "request": json.dumps(request)}
     return ImportLease(_begin(catalog, upload, number, token, values), number, token)
@@ -209,24 +232,22 @@ def check_lease(catalog: Catalog, connection: Connection, lease: Lease) -> None:
         raise TokenLost("Another process has taken over this import.")
 
 
-def finish(
-    catalog: Catalog, connection: Connection, lease: ImportLease, state: ImportState, report: dict[str, Any]
-) -> None:
+def finish(catalog: Catalog, connection: Connection, lease: ImportLease, outcome: ImportOutcome) -> None:
     """Write the final outcome and free what was reserved."""
     check_lease(catalog, connection, lease)
     connection.execute(
         transition(
             ImportState.RUNNING,
-            state,
-            code=report.get("code") or "",
-            message=report.get("message") or "",
-            report=json.dumps(report),
+            outcome.state,
+            code=outcome.code,
+            message=outcome.message,
+            report=format_outcome(outcome),
             finished=catalog.now(),
         ).where(upload.c.id == lease.upload_id)
     )
     connection.execute(delete(reservation).where(reservation.c.upload_id == lease.upload_id))
-    add_outcome(catalog, connection, lease.upload_id, state.value, report)
-    audit_import_end(catalog, connection, lease.upload_id, state.value, report.get("code") or "")
+    add_outcome(catalog, connection, lease.upload_id, outcome)
+    audit_import_end(catalog, connection, lease.upload_id, outcome.state.value, outcome.code)
 
 
 def finish_operation(catalog: Catalog, connection: Connection, lease: OperationLease) -> None:

@@ -7,9 +7,23 @@ Each line of a receipt carries one code beside its verdict. An entry's `message`
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypedDict
 
 from scandock.model.verdicts import Verdict
+
+
+class ReceiptLine(TypedDict):
+    """A line of a receipt: what became of one entry."""
+
+    archive: str
+    path: str
+    bytes: int
+    sha256: str | None
+    verdict: str
+    code: str
+    message: str
+    stored_as: str | None
+    """Its path under DATA; None where it has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

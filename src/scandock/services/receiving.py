@@ -184,7 +184,7 @@ class UploadReceiver:
         False where the upload is no longer being received: cancelled, or ended by somebody else. Fault `disk_full`
         where the space is gone: its size is not known, or nothing came for so long that it was given to others.
         """
-        values: dict[str, Any] = {"received": received}
+        values: dict[str, object] = {"received": received}
         if incoming_upload.expires is not None:
             values["expires"] = self.catalog.now() + self.limits.lasts_ms
         with self.catalog.write() as connection:
@@ -259,7 +259,7 @@ class UploadReceiver:
         with self.catalog.write() as connection:
             if not accept(self.catalog, connection, incoming_upload.upload_id):
                 return False
-            values: dict[str, Any] = {"received": received, "size": received, "expires": None}
+            values: dict[str, object] = {"received": received, "size": received, "expires": None}
             if offer is not None:
                 values |= {"mapping": offer.mapping, "project_id": offer.project_id}
                 values["metadata"] = offer.metadata if digest is None else _format_digest(digest)

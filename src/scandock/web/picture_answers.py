@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypedDict
 
 from scandock.services import pictures
 from scandock.services.decoding import DecoderResult
@@ -18,7 +18,23 @@ async def look_at(work: RequestContext, session: str, scan: str) -> pictures.Sca
     return found
 
 
-def header_json(made: DecoderResult, search: str = "") -> dict[str, Any]:
+class HeaderJson(TypedDict):
+    """The elements of a file."""
+
+    columns: list[str]
+    rows: list[list[Any]]
+    """Each with a value for every column."""
+    note: str
+    reason: str
+
+
+class SearchedHeaderJson(HeaderJson):
+    """What a search finds in them."""
+
+    search: str
+
+
+def header_json(made: DecoderResult, search: str = "") -> HeaderJson:
     """The rows of a header as answers have them."""
     rows = made.said.get("rows", [])
     wanted = search.casefold()

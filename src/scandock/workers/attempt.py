@@ -14,7 +14,7 @@ import signal
 import sys
 import threading
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from scandock.model.crash_points import reach
 from scandock.model.errors import BadInput, Fault, ScandockError, TokenLost, Usage
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from scandock.catalog.engine import Catalog
+    from scandock.model.import_report import ImportReport
     from scandock.queue.leases import ImportLease
     from scandock.rules.import_request import ImportRequest
     from scandock.services.progress import ProgressRecorder
@@ -289,7 +290,7 @@ class UploadRun(ImportRun):
         else:
             self.finish(replace(entries, refused=BadInput(error.code, error.message, error.remedy)))
 
-    def fault(self, fault: Fault) -> dict[str, Any]:
+    def fault(self, fault: Fault) -> ImportReport:
         """The bytes are kept: a fault of the machine is tried again. An outage the worker has it wait for."""
         if fault.is_outage:
             raise fault

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Final
+from typing import Final, TypedDict
 
 from fastapi import Request
 from sqlalchemy import Connection
@@ -36,7 +36,18 @@ EXAMPLES: Final = {
     "session": (r"(0020,0010):(.+):1 t:\s+ r:_", "takes the study's id, with _ in the place of blanks."),
 }
 """A rule of each kind, and what it does."""
-NOTHING_TYPED: Final[dict[str, Any]] = {"name": "", "display": "", "email": "", "admin": False}
+
+
+class TypedAccount(TypedDict):
+    """What was typed for a new account."""
+
+    name: str
+    display: str
+    email: str
+    admin: bool
+
+
+NOTHING_TYPED: Final[TypedAccount] = {"name": "", "display": "", "email": "", "admin": False}
 
 
 @router.get("/admin")
@@ -87,7 +98,7 @@ async def accounts(request: Request, work: Seen, after: str = "") -> Response:
 
 async def _accounts(
     request: Request, work: RequestContext, problem: ScandockError | None = None, *, after: str = "",
-    typed: dict[str, Any] | None = None,
+    typed: TypedAccount | None = None,
 ) -> Response:  # fmt: skip
     found = await work.look(lambda: work.accounts.page(after=after, limit=SHOWN + 1))
     following = found[SHOWN - 1].name if len(found) > SHOWN else ""
@@ -101,12 +112,11 @@ async def _accounts(
 async def new_account(request: Request, form: Sent) -> Response:
     """Make an account."""
     password = str(form.fields.get("password", "")) or None
-    values = {"display": form.text("display"), "email": form.text("email"), "admin": bool(form.text("admin"))}
-    name = form.text("name")
+    name, display, email, admin = form.text("name"), form.text("display"), form.text("email"), bool(form.text("admin"))
     return await changed(
         form,
-        lambda: form.accounts.create(name, password, **values),  # type: ignore[arg-type]
-        partial(_accounts, request, form, typed={"name": name, **values}),
+        lambda: form.accounts.create(name, password, display=display, email=email, admin=admin),
+        partial(_accounts, request, form, typed={"name": name, "display": display, "email": email, "admin": admin}),
         urls.admin_page("accounts"),
         "account-made",
         hashes=True,
@@ -122,9 +132,16 @@ async def change_account(request: Request, form: Sent, account: str) -> Response
     )  # fmt: skip
 
 
+class _Flags(TypedDict, total=False):
+    """What an administrator says of an account by one button."""
+
+    disabled: bool
+    admin: bool
+
+
 def _change(form: Form, account: str) -> None:
     asked, of = form.text("do"), form.accounts
-    flags: dict[str, dict[str, Any]] = {
+    flags: dict[str, _Flags] = {
         "disable": {"disabled": True},
         "enable": {"disabled": False},
         "promote": {"admin": True},

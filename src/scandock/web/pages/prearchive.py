@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final
+from typing import Annotated, Final, TypedDict
 
 from fastapi import Query, Request
 from sqlalchemy import Connection
@@ -68,13 +68,22 @@ def _equal(state: str) -> dict[str, str]:
     return {"code": state} if state in REASONS else {"state": state}
 
 
+class _WaitingProject(TypedDict):
+    """A project, and how many of its sessions wait."""
+
+    id: str
+    waiting: int
+
+
 def _ask(
     connection: Connection, me: Principal, wanted: ListFilter, sorting: Sorting
-) -> tuple[Page[Session], dict[str, Comparison], list[dict[str, Any]], dict[str, set[str]]]:
+) -> tuple[Page[Session], dict[str, Comparison], list[_WaitingProject], dict[str, set[str]]]:
     found = list_sessions(connection, me, wanted, sorting, place="prearchive")
     sides = compare_sessions(connection, [one.id for one in found.items if one.code])
     can = may_decide(connection, me, {one.project for one in found.items})
-    projects = [{"id": name, "waiting": count} for name, count in count_waiting(connection, me).items()]
+    projects: list[_WaitingProject] = [
+        {"id": project_name, "waiting": count} for project_name, count in count_waiting(connection, me).items()
+    ]
     return found, sides, projects, can
 
 

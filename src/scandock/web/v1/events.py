@@ -104,7 +104,7 @@ async def _stream(
     while True:
         for one in told:
             last = one.id
-            yield server_sent.event(one.kind, {**one.data, "at": one.at}, one.id)
+            yield server_sent.event(one.data.kind, {**one.data.to_json(), "at": one.at}, one.id)
             spoken = loop.time()
         try:
             told, ended, far = await site.read(_look, site, proof, uuid, upload_id, last)

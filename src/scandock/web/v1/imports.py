@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Any
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse, Response
@@ -23,6 +23,7 @@ from scandock.services.pagination import LIMIT, MAX_LIMIT, Sorting
 from scandock.web import urls
 from scandock.web.bodies import receives_upload
 from scandock.web.deps import server_state
+from scandock.web.description.kinds import OpenApiObject
 from scandock.web.description.uploads import KEY, NAMES
 from scandock.web.receiving.multipart import receive_multipart
 from scandock.web.receiving.raw import receive_raw
@@ -32,7 +33,7 @@ from scandock.web.v1.describing import located, tagged
 
 router = APIRouter(prefix="/api/v1/imports", tags=["imports"])
 
-_QUERY: dict[str, Any] = {
+_QUERY: Final[OpenApiObject] = {
     "parameters": [{"name": name, "in": "query", "required": False, "schema": said} for name, said in NAMES.items()]
     + [KEY]
 }

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final, TypedDict
 from xml.etree import ElementTree as ET
 from xml.sax.saxutils import quoteattr
 
@@ -225,7 +225,25 @@ def _values(request: Request, one: Item, default: str) -> Response:
     return listing(request, Rows(names, [row]), default=default)
 
 
-def _item_json(one: Item, *, numbers: bool = True) -> dict[str, Any]:
+ItemJson = TypedDict(  # noqa: UP013  clients alone read its keys
+    "ItemJson",
+    {
+        "children": "list[ChildrenJson]",
+        "meta": dict[str, object],
+        "data_fields": dict[str, int | float | str],
+    },
+)
+"""A thing in the original's JSON."""
+
+
+class ChildrenJson(TypedDict):
+    """What a thing has by one of its names."""
+
+    field: str
+    items: list[ItemJson]
+
+
+def _item_json(one: Item, *, numbers: bool = True) -> ItemJson:
     return {
         "children": [
             {"field": name, "items": [_item_json(child) for child in children]} for name, children in one.children

@@ -51,7 +51,7 @@ async def ask(request: Request, work: RequestContext, call: Call) -> Response:
             return said(409, _EXISTS[stands])
     names = ("project", "subject", "session")
     named = offer.request.named
-    asked = {own: named[name] for own, name in zip(_OWN, names, strict=True) if name in named}
+    asked = {own: str(named[name]) for own, name in zip(_OWN, names, strict=True) if name in named}
     cleanup = call.said.get("cleanupAfterImport", "true").strip().lower() != "false"
     begin = partial(inbox.begin, site.receiving, offer, path, cleanup=cleanup, asked=asked)
     number, incoming_upload = await site.run(begin)

@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Final
+from typing import Final, TypedDict
 
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from scandock.web.xnat.routing import Known, router, said
+from scandock.web.xnat.services.tracked_work import TrackedEntry
 from scandock.web.xnat.services.tracking import Tracked, tell
 
 routes = router()
@@ -36,9 +37,15 @@ async def status(work: Known, key: str) -> Response:
     return JSONResponse({"msgs": [_messages(found)]})
 
 
-def _messages(found: Tracked) -> list[dict[str, Any]]:
-    entries = json.loads(found.payload)["entryList"] if found.payload else []
-    messages = [
+class _Message(TypedDict):
+    status: str
+    msg: str
+    terminal: bool
+
+
+def _messages(found: Tracked) -> list[_Message]:
+    entries: list[TrackedEntry] = json.loads(found.payload)["entryList"] if found.payload else []
+    messages: list[_Message] = [
         {"status": _STATUSES.get(one["status"], "PROCESSING"), "msg": one["message"], "terminal": False}
         for one in entries
     ]

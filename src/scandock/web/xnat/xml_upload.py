@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from copy import copy
-from typing import Any
 from xml.etree import ElementTree as ET
 
 from fastapi import Request
 from starlette.responses import Response
+from starlette.types import Message, Receive, Scope
 
 from scandock.model.request_errors import RequestInvalid
 from scandock.services.xnat_lookup import resolve_project
@@ -37,17 +37,17 @@ async def upload_xml(request: Request, work: Known) -> Response:
     return await put(again.request, again)
 
 
-def _scope(request: Request, places: dict[str, str], body: bytes) -> dict[str, Any]:
+def _scope(request: Request, places: dict[str, str], body: bytes) -> Scope:
     """A request for another address, whose body is this document."""
     others = [pair for pair in request.scope["headers"] if pair[0] not in (b"content-type", b"content-length")]
     headers = [*others, (b"content-type", b"text/xml"), (b"content-length", b"%d" % len(body))]
     return {**request.scope, "path_params": places, "headers": headers}
 
 
-def _once(body: bytes) -> Callable[[], Awaitable[dict[str, Any]]]:
+def _once(body: bytes) -> Receive:
     """What hands a body that was read to who reads it again."""
 
-    async def receive() -> dict[str, Any]:
+    async def receive() -> Message:
         return {"type": "http.request", "body": body, "more_body": False}
 
     return receive

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 from xml.etree import ElementTree as ET
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, insert, or_, select, true, update
@@ -23,7 +23,7 @@ from scandock.model.errors import Usage
 from scandock.model.request_errors import RequestInvalid
 from scandock.rules.permissions import AccessDecision, Action
 from scandock.services import rights
-from scandock.services.audit import AuditAction
+from scandock.services.audit import AuditAction, DetailValue
 from scandock.services.context import ServiceContext
 from scandock.web.xnat.errors import SearchesTooMany, SearchTaken
 from scandock.web.xnat.services.columns import Rows
@@ -157,6 +157,17 @@ def _readable(reader: str) -> ColumnElement[bool]:
 # -- changing ----------------------------------------------------------------------------------------------------------
 
 
+class SearchValues(TypedDict):
+    """Columns of `saved_search` that its document says."""
+
+    root: str
+    brief: str
+    description: str
+    tag: str
+    public: bool
+    document: str
+
+
 def save_search(context: ServiceContext, name: str, body: bytes, *, copy: bool = False) -> str:
     """Keep a search by a name, in place of the one that has it; the name.
 
@@ -167,7 +178,7 @@ def save_search(context: ServiceContext, name: str, body: bytes, *, copy: bool =
     users = [] if copy else _named_users(root)
     said = {one: root.get(one, "").strip() for one in ("brief-description", "description", "tag")}
     open_to_all = root.get("secure", "").strip().lower() in ("false", "0") and not users
-    values: dict[str, Any] = {
+    values: SearchValues = {
         "root": bundle_of(root).root, "brief": said["brief-description"], "description": said["description"],
         "tag": said["tag"], "public": open_to_all, "document": _plain(root),
     }  # fmt: skip
@@ -188,13 +199,14 @@ def save_search(context: ServiceContext, name: str, body: bytes, *, copy: bool =
             if not there.changeable:
                 raise_denied(AccessDecision.FORBIDDEN)
             number = there.id
-            values["modified"] = context.catalog.now()
-            connection.execute(update(saved_search).where(saved_search.c.id == number).values(**values))
+            now = context.catalog.now()
+            changed = update(saved_search).where(saved_search.c.id == number).values(**values, modified=now)
+            connection.execute(changed)
             if users:
                 stays = [principal.name] if _is_user(there, principal) else []
                 connection.execute(delete(saved_search_user).where(saved_search_user.c.search_id == number))
                 _name_users(connection, number, [*users, *stays])
-        details = {"made": row is None, "root": values["root"], "public": open_to_all}
+        details: dict[str, DetailValue] = {"made": row is None, "root": values["root"], "public": open_to_all}
         context.note(connection, AuditAction.SEARCH_SAVE, str(number), "", details, kind="search")
     return name
 
@@ -234,7 +246,7 @@ def _heir(connection: Connection, there: SavedSearch, principal: Principal) -> i
     return found
 
 
-def _insert(context: ServiceContext, connection: Connection, name: str, values: dict[str, Any]) -> int:
+def _insert(context: ServiceContext, connection: Connection, name: str, values: SearchValues) -> int:
     """The number of a new search. Usage `too_many_searches`, `search_taken`."""
     account_id, now = context.principal.account_id, context.catalog.now()
     connection.execute(select(account.c.id).where(account.c.id == account_id).with_for_update())

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from sqlalchemy import Row, insert, select, update
 
@@ -56,7 +56,7 @@ def begin(catalog: Catalog, principal: Principal, key: str, sentences: Iterable[
                 key=key,
                 created=now,
                 alive_until=now + ALIVE_SECONDS * 1000,
-                entries=json.dumps([_entry(now, "InProgress", one) for one in sentences]),
+                entries=json.dumps([tracked_entry(now, "InProgress", one) for one in sentences]),
             )
         ).inserted_primary_key
     assert made is not None
@@ -78,7 +78,7 @@ def end(catalog: Catalog, number: int, how: End) -> None:
         before = connection.execute(select(tracked.c.entries).where(tracked.c.number == number)).scalar()
         if before is None:  # forgotten meanwhile
             return
-        entries = [*json.loads(before), *(_entry(now, *one) for one in how.entries)]
+        entries = [*json.loads(before), *(tracked_entry(now, *one) for one in how.entries)]
         connection.execute(
             update(tracked)
             .where(tracked.c.number == number)
@@ -94,5 +94,12 @@ def how_it_went(row: Row[Any]) -> tuple[str, bool | None, str | None]:
     return (payload, False, STOPPED) if row.alive_until < row.now else (payload, None, None)
 
 
-def _entry(at: int, status: str, sentence: str) -> dict[str, Any]:
+TrackedEntry = TypedDict(  # noqa: UP013  clients alone read its keys
+    "TrackedEntry", {"status": str, "eventTime": int, "message": str}
+)
+"""One entry of a payload, in the words of the original; the time in Unix milliseconds."""
+
+
+def tracked_entry(at: int, status: str, sentence: str) -> TrackedEntry:
+    """An entry of a moment, in Unix milliseconds."""
     return {"status": status, "eventTime": at, "message": sentence}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Connection, insert, select
 
@@ -20,11 +20,19 @@ from scandock.catalog.server_tables import tracked
 from scandock.catalog.tables import upload
 from scandock.model.request_errors import RequestInvalid
 from scandock.model.verdicts import UNFINISHED, ImportState
+from scandock.queue.event_data import (
+    AttemptBegun,
+    CancelRequested,
+    ImportQueued,
+    RetryPlanned,
+    SessionPublished,
+    StageBegun,
+)
 from scandock.services.import_records import Import
 from scandock.services.imports import read_import, read_import_request
 from scandock.services.progress import UploadEvent, read_events_after
 from scandock.web.xnat.services.outcomes import ended
-from scandock.web.xnat.services.tracked_work import how_it_went
+from scandock.web.xnat.services.tracked_work import TrackedEntry, how_it_went, tracked_entry
 
 MAX_KEY: Final = 255
 _MANY: Final = 5_000
@@ -106,28 +114,28 @@ def _payload(connection: Connection, upload_id: int, archive: str) -> str | None
     return json.dumps({"entryList": entries}) if entries else None
 
 
-def _entries(events: Iterable[UploadEvent], archive: str) -> Iterable[dict[str, Any]]:
+def _entries(events: Iterable[UploadEvent], archive: str) -> Iterable[TrackedEntry]:
     """What was told of an import in the words of the original's events; its outcome is no entry (6.1)."""
     for one in events:
         said = _said(one, archive)
         if said is not None:
-            yield {"status": said[0], "eventTime": one.at, "message": said[1]}
+            yield tracked_entry(one.at, *said)
 
 
 def _said(one: UploadEvent, archive: str) -> tuple[str, str] | None:
     data = one.data
-    if one.kind == "received":
+    if isinstance(data, ImportQueued):
         return "Waiting", "The upload is kept and waits for its import"
-    if one.kind == "running":
+    if isinstance(data, AttemptBegun):
         return "InProgress", "Determining destination"
-    if one.kind == "stage":
-        words = _STAGES.get(data["stage"], data["stage"])
-        return "InProgress", f"{words} ({archive} )" if data["stage"] == "opening" else words
-    if one.kind == "session":
-        held = data["state"] == "conflict"
-        return ("Warning", f"Held for a decision: {data['uri']}") if held else ("InProgress", f"Placed: {data['uri']}")
-    if one.kind == "retry":
-        return "Warning", data["message"]
-    if one.kind == "cancelling":
+    if isinstance(data, StageBegun):
+        words = _STAGES.get(data.stage, data.stage)
+        return "InProgress", f"{words} ({archive} )" if data.stage == "opening" else words
+    if isinstance(data, SessionPublished):
+        held = data.state == "conflict"
+        return ("Warning", f"Held for a decision: {data.uri}") if held else ("InProgress", f"Placed: {data.uri}")
+    if isinstance(data, RetryPlanned):
+        return "Warning", data.message
+    if isinstance(data, CancelRequested):
         return "Warning", "Cancelling"
     return None

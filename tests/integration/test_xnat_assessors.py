@@ -169,6 +169,27 @@ def ids(client: httpx.Client) -> dict[str, str]:
 
 
 @pytest.mark.postgresql
+def test_the_schemas_have_the_types_that_one_may_see(web: tuple[Web, httpx.Client]) -> None:
+    one, client = web
+    done(client.put(f"{ASSESSORS}/FS1", params={"xsiType": "fs:fsData"}), 201)
+    done(client.put(f"{ASSESSORS}/QC1", params={"xsiType": "xnat:qcOtherData"}), 201)
+    one.account("stranger", admin=False)
+    one.account("member", admin=False, P="member")
+    for person, seen in (("admin", True), ("member", True), ("stranger", False), (None, False)):
+        with one.client(person) as asking:
+            assert asking.get("/xapi/schemas").json() == (["fs", "xdat", "xnat"] if seen else ["xdat", "xnat"])
+            for where in ("/xapi/schemas/fs", "/xapi/schemas/fs/fs", "/xapi/schemas/fs/fs.xsd", "/schemas/fs/fs.xsd"):
+                answer = asking.get(where)
+                assert (answer.status_code, 'name="fsData"' in answer.text) == ((200, True) if seen else (404, False))
+            assert ('name="qcOtherData"' in asking.get("/xapi/schemas/xnat").text) is seen
+    client.put("/data/projects/P/accessibility/public")
+    with one.client(None) as guest:
+        assert guest.get("/xapi/schemas").json() == ["fs", "xdat", "xnat"]
+    trash(client, "XNAT_E00001")
+    assert client.get("/xapi/schemas").json() == ["xdat", "xnat"]
+
+
+@pytest.mark.postgresql
 def test_more_is_said_of_one_that_is_there(client: httpx.Client) -> None:
     where = f"{ASSESSORS}/QC1"
     put_xml(client, where, MANUAL, 201)

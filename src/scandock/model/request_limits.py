@@ -39,6 +39,7 @@ SCAN_PARAMETERS: Final = 100
 ASSESSOR_BYTES: Final = 1 * MIB
 ASSESSOR_FIELDS: Final = 200
 SHOWN_ASSESSORS_BYTES: Final = 4 * MIB
+SCHEMA_TYPES: Final = 500
 SEARCH_CRITERIA: Final = 100
 SEARCH_VALUES: Final = 30_000
 COLUMN_NAME: Final = 300
@@ -116,6 +117,7 @@ FIXED_LIMITS: Final = (
     FixedLimit(
         "assessors in a document", SHOWN_ASSESSORS_BYTES, "B", "With more, they come without what is said of them."
     ),
+    FixedLimit("types of assessors", SCHEMA_TYPES, "", "That the schemas have; of more, those that came first."),
     FixedLimit("criteria of a search", SEARCH_CRITERIA, "", "Comparisons of a search, or sets of them."),
     FixedLimit("values of a search", SEARCH_VALUES, "", "Values of all comparisons of a search."),
     FixedLimit("name of a column", COLUMN_NAME, "characters", "One name in a listing."),

@@ -15,6 +15,7 @@ from scandock.catalog.attributes import attribute
 from scandock.catalog.server_tables import accession, assessor
 from scandock.catalog.tables import project, session, subject
 from scandock.model import uris
+from scandock.model.request_limits import SCHEMA_TYPES
 from scandock.model.xnat_ids import EXPERIMENT, experiment_number
 from scandock.rules.assessor_documents import ABSTRACT
 from scandock.rules.permissions import Action
@@ -95,6 +96,20 @@ def _is_of_assessors(kind: str) -> bool:
     if kind in experiments.ABSTRACT or not kind:
         return False
     return kind in ABSTRACT or not kind.endswith("sessiondata")
+
+
+def types_in_use(connection: Connection, principal: Principal) -> list[str]:
+    """The types of the assessors that one may read, in the order in which they came, as many as schemas have."""
+    query = (
+        select(assessor.c.xsi_type)
+        .join(session, session.c.uuid == assessor.c.session_uuid)
+        .join(project, project.c.id == session.c.project_id)
+        .where(session.c.place == "archive", projects_where(principal, Action.SESSION_READ))
+        .group_by(assessor.c.xsi_type)
+        .order_by(func.min(assessor.c.id))
+        .limit(SCHEMA_TYPES)
+    )
+    return list(connection.execute(query).scalars())
 
 
 def list_assessors(

@@ -233,6 +233,53 @@ def test_more_is_said_of_one_that_is_there(client: httpx.Client) -> None:
     assert fields(client.get(f"{where}?format=json"))["rater"] == "fields"
 
 
+@pytest.mark.postgresql
+def test_a_column_is_of_the_one_that_its_path_names(
+    client: httpx.Client, subtests: pytest.Subtests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_xml(client, f"{ASSESSORS}/QC1", MANUAL, 201)
+    put_xml(client, f"{ASSESSORS}/FS1", FREESURFER, 201)
+    first, second, third = (
+        f"xnat:qcManualAssessorData/scans/scan[{which}]/pass" for which in ("0", "1", "@xsi:type=xnat:mrQcScanData")
+    )
+    chosen = "xnat:qcManualAssessorData/scans/scan[imageScan_ID=5]/pass"
+    asked = {"columns": ",".join(["label", second, first, third, chosen])}
+    for where, kind in ((ASSESSORS, {}), ("/data/experiments", {"xsiType": "xnat:imageAssessorData"})):
+        with subtests.test(where):
+            qc, fs = rows(client.get(where, params={**asked, **kind}))
+            assert [qc[one] for one in (first, second, third, chosen)] == ["1", "0", "1", "0"]
+            assert [qc[one.lower()] for one in (first, second)] == ["1", "0"]
+            assert [fs[one] for one in (first, second, chosen)] == ["", "", ""]
+    with subtests.test("one by itself"):
+        for one, value in ((first, "1"), (second, "0"), (chosen, "0"), (second.replace("xnat:qcM", "fs:fsM"), "")):
+            values = {"handler": "values", "columns": one, "asValue": "true"}
+            assert client.get(f"{ASSESSORS}/QC1", params=values).text == value
+    with subtests.test("none can be a filter, or is no path"):
+        for params in ({second: "0"}, {"columns": "xnat:qcManualAssessorData/scans/scan[x]/pass"}):
+            refused = done(client.get(ASSESSORS, params=params), 400)
+            assert "[x]" in refused or second in refused
+    with subtests.test("of so many as are read at once"):
+        monkeypatch.setattr("scandock.web.xnat.services.assessors.SHOWN_ASSESSORS_BYTES", 300)
+        assert second in done(client.get(ASSESSORS, params=asked), 400)
+        assert len(rows(client.get(ASSESSORS, params={"columns": "label"}))) == 2
+
+
+def test_columns_of_any_namespace_are_those_that_all_have(client: httpx.Client) -> None:
+    put_xml(client, f"{ASSESSORS}/FS1", FREESURFER, 201)
+    done(client.put(f"{ASSESSORS}/FS1", params={"fs:fsData/status": "own", "date": "2026-11-24"}))
+    names = ("ID", "label", "project", "subject_id", "subject_ID", "imageSession_ID", "date", "status")
+    for kind in ("fs:fsData", "FS:fsdata"):
+        asked = {"columns": ",".join(f"{kind}/{name}" for name in names), f"{kind}/label": "fs*"}
+        (row,) = rows(client.get(ASSESSORS, params=asked))
+        assert [row[f"{kind}/{name}"] for name in names] == [
+            "XNAT_E00002", "FS1", "P", "XNAT_S00001", "XNAT_S00001", "XNAT_E00001", "2026-11-24", "own",
+        ]  # fmt: skip
+        assert row["fs:fsdata/label"] == row["label"] == "FS1"
+    assert rows(client.get(ASSESSORS, params={"fs:fsData/label": "other"})) == []
+    (row,) = rows(client.get(ASSESSORS, params={"columns": "xnat:imageSessionData/label,xnat:subjectData/label"}))
+    assert [row["xnat:imageSessionData/label"], row["xnat:subjectData/label"]] == ["E1", "S1"]
+
+
 NO_ASSESSORS: tuple[dict[str, str], ...] = (
     {},
     {"xsiType": "xnat:mrSessionData"},

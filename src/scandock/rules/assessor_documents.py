@@ -137,6 +137,14 @@ class AssessorDocument:
                 found.setdefault(path.lower(), text)
         return found
 
+    def value(self, path: str) -> str:
+        """The text at a path that says by numbers or conditions which of several, the first of those that fit.
+
+        Names are in any case. Empty where there is none; Usage `value_invalid` for what is no path.
+        """
+        check_path(path)
+        return next(_values(self.root, [(one["name"], one["which"]) for one in _PIECES.finditer(path)]), "")
+
     @property
     def parts(self) -> tuple[list[Element], list[Element]]:
         """What stands before the id of the session, and behind it."""
@@ -238,7 +246,7 @@ def said_of_assessor(
         what = f"The request says {len(fields)} fields of an assessor."
         raise RequestInvalid(what, f"At most {ASSESSOR_FIELDS} are said at once: send a document.")
     for path, _ in fields:
-        _check_path(path)
+        check_path(path)
     return SaidOfAssessor(xsi_type=kind, label=label, document=document, fields=_dated(fields), whole=whole)
 
 
@@ -288,9 +296,11 @@ def _write_moments(element: Element) -> None:
         _write_moments(one)
 
 
-def _check_path(path: str) -> None:
+def check_path(path: str) -> None:
     if len(path) > COLUMN_NAME or path.count("/") >= _DEEPEST or not _PATH.fullmatch(path):
         raise ValueInvalid(f"{path[:100]!r} is no path into a document.", "Right is scans/scan[0]/pass, for example.")
+    for one in _PIECES.finditer(path):
+        _parse_which(one["which"])
 
 
 def _say(root: Element, path: str, text: str) -> None:
@@ -325,16 +335,7 @@ def _child(element: Element, name: str, which: str, prefix: str, *, make: bool) 
     """The part of an element that a piece of a path means; made where it is missing. None where it is not made."""
     own, _, local = name.rpartition(":")
     fits = [one for one in element.children if one.local == local and (not own or one.name == name)]
-    number: int | None = None
-    wanted: list[tuple[str, str, str]] = []
-    found = list(_WHICH.finditer(which))
-    if sum(len(one[0]) for one in found) != len(which):
-        raise ValueInvalid(f"{which[:64]!r} names no part of a document.", "Right is [0], or [name=value].")
-    for one in found:
-        if one["number"] is not None:
-            number = int(one["number"])
-        else:
-            wanted.append((one["at"], one["field"], one["value"].strip("'\" ")))
+    number, wanted = _parse_which(which)
     matching = [one for one in fits if all(_has(one, field, value) for _, field, value in wanted)]
     at = number or 0
     if at < len(matching):
@@ -355,6 +356,43 @@ def _child(element: Element, name: str, which: str, prefix: str, *, make: bool) 
             made.children.append(Element(f"{prefix}:{field_name}" if prefix else field_name, text=value))
     element.children.append(made)
     return made
+
+
+def _parse_which(which: str) -> tuple[int | None, list[tuple[str, str, str]]]:
+    """The number and the conditions that stand behind a name. Usage `value_invalid`."""
+    number: int | None = None
+    conditions: list[tuple[str, str, str]] = []
+    found = list(_WHICH.finditer(which))
+    if sum(len(one[0]) for one in found) != len(which):
+        raise ValueInvalid(f"{which[:64]!r} names no part of a document.", "Right is [0], or [name=value].")
+    for one in found:
+        if one["number"] is not None:
+            number = int(one["number"])
+        else:
+            conditions.append((one["at"], one["field"], one["value"].strip("'\" ")))
+    return number, conditions
+
+
+def _values(element: Element, pieces: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """What an element says at a path. What XNAT calls the text of an element, as `addField` of `addParam`, is that."""
+    (name, which), *below = pieces
+    low = name.lower()
+    if not below and not which:
+        yield from (text for known, text in element.attributes.items() if known.lower() == low)
+    number, conditions = _parse_which(which)
+    matching = [
+        one
+        for one in element.children
+        if low in (one.local.lower(), one.name.lower())
+        and all(_has(one, field, value) for _, field, value in conditions)
+    ]
+    for one in matching if number is None else matching[number : number + 1]:
+        if below:
+            yield from _values(one, below)
+        elif one.text:
+            yield one.text
+    if not below and not which and element.text and low in ("addfield", element.local.lower()):
+        yield element.text
 
 
 def _has(element: Element, name: str, value: str) -> bool:

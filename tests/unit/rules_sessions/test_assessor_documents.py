@@ -91,6 +91,43 @@ def test_paths_lead_to_elements_which_are_made() -> None:
     assert again == document
 
 
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("scans/scan/pass", "1"),
+        ("scans/scan[0]/pass", ""),
+        ("scans/scan[1]/pass", "1"),
+        ("SCANS/Scan[2]/PASS", "0"),
+        ("scans/scan[3]/pass", ""),
+        ("scans/scan[imageScan_ID=6]/pass", "0"),
+        ("scans/scan[imageScan_ID='5']/q:pass", ""),
+        ("scans/scan[imageScan_ID=5]/xnat:pass", "1"),
+        ("scans/scan[imageScan_ID=9]/pass", ""),
+        ("scans/scan[@xsi:type=xnat:petQcScanData]/pass", "0"),
+        ("scans/scan[@xsi:type=xnat:mrQcScanData][1]/imageScan_ID", "5"),
+        ("parameters/addParam[name=b]/addField", "2"),
+        ("parameters/addParam[@name='a']/addField", "1"),
+        ("parameters/addParam[1]/name", "b"),
+        ("fields/field[name=f]/field", "said"),
+        ("a[0]", "x"),
+        ("none[0]/such", ""),
+    ],
+)
+def test_a_path_leads_to_the_one_that_it_names(path: str, value: str) -> None:
+    document = after(
+        (f"{QC}/scans/scan[@xsi:type=xnat:mrQcScanData]/imageScan_ID", "4"),
+        (f"{QC}/scans/scan[1][@xsi:type=xnat:mrQcScanData]/imageScan_ID", "5"),
+        (f"{QC}/scans/scan[imageScan_ID=5]/pass", "1"),
+        (f"{QC}/scans/scan[0][@xsi:type=xnat:petQcScanData]/imageScan_ID", "6"),
+        (f"{QC}/scans/scan[imageScan_ID=6]/pass", "0"),
+        (f"{QC}/fields/field[@name=f]", "said"),
+        (f"{QC}/a", "x"),
+    )
+    added = [Element("xnat:addParam", {"name": name}, text) for name, text in (("a", "1"), ("b", "2"))]
+    document.root.children.append(Element("xnat:parameters", children=added))
+    assert document.value(path) == value
+
+
 def test_what_is_taken_back_leaves_nothing_empty_around_it() -> None:
     before = after((f"{QC}/a/b/c", "1"), (f"{QC}/a/d", "2"), ("visit_id", "v1"))
     assert before.root.attributes == {"visit_id": "v1"}

@@ -124,6 +124,7 @@ def assessor_item(found: Assessor) -> Item:
         started(found.created),
         root=_qualified(document.root.name, document.namespaces),
         write=write,
+        find=document.value,
     )
 
 

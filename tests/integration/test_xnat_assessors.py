@@ -280,6 +280,31 @@ def test_columns_of_any_namespace_are_those_that_all_have(client: httpx.Client) 
     assert [row["xnat:imageSessionData/label"], row["xnat:subjectData/label"]] == ["E1", "S1"]
 
 
+@pytest.mark.postgresql
+def test_types_of_sessions_and_of_assessors_are_listed_together(client: httpx.Client) -> None:
+    experiment(client, "E2")
+    put_xml(client, f"{ASSESSORS}/FS1", FREESURFER, 201)
+    done(client.put(f"{ASSESSORS}/QC1", params=QC), 201)
+    columns = "ID,label,xnat:mrSessionData/session_id,fs:fsData/measures/volumetric/ICV,date"
+    asked = {"xsiType": "xnat:mrSessionData,fs:fsData", "columns": columns}
+    for where in ("/data/experiments", "/data/projects/P/experiments", "/data/projects/P/subjects/S1/experiments"):
+        seen = rows(client.get(where, params=asked))
+        shown = [(row["label"], row["xsiType"], row["fs:fsData/measures/volumetric/ICV"]) for row in seen]
+        assert shown == [
+            ("E1", "xnat:mrSessionData", ""), ("E2", "xnat:mrSessionData", ""), ("FS1", "fs:fsData", "1.5"),
+        ]  # fmt: skip
+    (row,) = rows(client.get("/data/experiments", params={**asked, "label": "FS*"}))
+    assert row["ID"] == "XNAT_E00003"
+    seen = rows(client.get("/data/experiments", params={**asked, "sortBy": "label", "sortOrder": "DESC", "limit": "2"}))
+    assert [row["label"] for row in seen] == ["FS1", "E2"]
+    seen = rows(client.get("/data/experiments", params={**asked, "offset": "1", "limit": "1"}))
+    assert [row["label"] for row in seen] == ["E2"]
+    both = rows(client.get("/data/experiments", params={"xsiType": "xnat:imageAssessorData,xnat:imageSessionData"}))
+    assert [row["ID"] for row in both] == ["XNAT_E00001", "XNAT_E00002", "XNAT_E00003", "XNAT_E00004"]
+    answer = client.get("/data/experiments", params={**asked, "format": "csv"})
+    assert answer.text.count("\n") == 4
+
+
 NO_ASSESSORS: tuple[dict[str, str], ...] = (
     {},
     {"xsiType": "xnat:mrSessionData"},

@@ -305,6 +305,24 @@ def test_types_of_sessions_and_of_assessors_are_listed_together(client: httpx.Cl
     assert answer.text.count("\n") == 4
 
 
+@pytest.mark.postgresql
+def test_nothing_is_said_of_one_below_another_subject(client: httpx.Client) -> None:
+    done(client.put("/data/projects/P/subjects/S2"), 201)
+    made = done(client.put(f"{ASSESSORS}/QC1", params=QC), 201)
+    for subject in ("S2", "NONE", "XNAT_S00002", "XNAT_S00009"):
+        for name in ("QC1", made):
+            for below in (f"experiments/{name}", f"experiments/E1/assessors/{name}"):
+                where = f"/data/projects/P/subjects/{subject}/{below}"
+                done(client.put(where, params={**QC, "note": subject}), 404)
+                put_xml(client, where, MANUAL, 404)
+        done(client.put(f"/data/subjects/{subject}/experiments/{made}", params={"note": subject}), 404)
+    assert [row["label"] for row in rows(client.get("/data/projects/P/subjects"))] == ["S1", "S2"]
+    assert "note" not in fields(client.get(f"{ASSESSORS}/QC1?format=json"))
+    for subject in ("s1", "XNAT_S00001"):
+        done(client.put(f"/data/projects/P/subjects/{subject}/experiments/QC1", params={"note": subject}))
+        assert fields(client.get(f"{ASSESSORS}/QC1?format=json"))["note"] == subject
+
+
 NO_ASSESSORS: tuple[dict[str, str], ...] = (
     {},
     {"xsiType": "xnat:mrSessionData"},

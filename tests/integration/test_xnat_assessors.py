@@ -198,7 +198,6 @@ def test_more_is_said_of_one_that_is_there(client: httpx.Client) -> None:
         "xnat:qcManualAssessorData/scans/scan[0]/wrap": "lots",
         "xnat:qcManualAssessorData/scans/scan[2][@xsi:type=xnat:mrQcScanData]/imageScan_ID": "6",
         "xnat:experimentData/note": "by a query",
-        "xnat:mrSessionData/note": "of another thing",
         "xnat:qcManualAssessorData/comments": "NULL",
         "event_reason": "x",
     }
@@ -321,6 +320,32 @@ def test_nothing_is_said_of_one_below_another_subject(client: httpx.Client) -> N
     for subject in ("s1", "XNAT_S00001"):
         done(client.put(f"/data/projects/P/subjects/{subject}/experiments/QC1", params={"note": subject}))
         assert fields(client.get(f"{ASSESSORS}/QC1?format=json"))["note"] == subject
+
+
+def test_what_would_have_no_effect_is_refused(client: httpx.Client, subtests: pytest.Subtests) -> None:
+    done(client.put(f"{ASSESSORS}/QC1", params=QC), 201)
+    where = "/data/projects/P/experiments/QC1"
+    for name in ("scans/scan[0]/pass", "fs:fsData/note", "xnat:mrSessionData/note", "fs:fsData"):
+        with subtests.test(name):
+            for address in (f"{ASSESSORS}/QC1", where):
+                assert name in done(client.put(address, params={**QC, name: "1"}), 400)
+                assert name in done(client.put(address, params=QC, data={name: "1"}), 400)
+            assert name in done(client.post(ASSESSORS, params={**QC, "label": "QC2", name: "1"}), 400)
+    for media, content in (
+        ("application/json", '{"xnat:qcAssessmentData/note": "x"}'),
+        ("application/json; charset=utf-8", MANUAL),
+        ("text/plain", "note=x"),
+        ("application/octet-stream", "x"),
+        ("", "note=x"),
+        ("application/x-www-form-urlencoded", MANUAL),
+    ):
+        with subtests.test(f"{media} {content[:5]}"):
+            for address in (f"{ASSESSORS}/QC1", where):
+                refused = done(client.put(address, params=QC, content=content, headers={"Content-Type": media}), 400)
+                assert ("<?xml" if content == MANUAL and "form" in media else media[:16] or "no XML") in refused
+    assert client.put(f"{ASSESSORS}/QC1", params=QC, headers={"Content-Type": "application/json"}).status_code == 200
+    assert [row["label"] for row in rows(client.get(ASSESSORS))] == ["QC1"]
+    assert "note" not in fields(client.get(f"{ASSESSORS}/QC1?format=json"))
 
 
 NO_ASSESSORS: tuple[dict[str, str], ...] = (

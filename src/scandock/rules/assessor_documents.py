@@ -49,12 +49,15 @@ _OTHER_TYPE: Final = re.compile(
 )
 """Types of what is no assessor."""
 _TYPE: Final = re.compile(r"(?!xml)[A-Za-z][A-Za-z0-9_-]{0,30}:[A-Za-z_][A-Za-z0-9_.-]{0,60}")
-_FOR_EXAMPLE: Final = "xsiType=xnat:qcManualAssessorData"
+_EXAMPLE: Final = "xnat:qcManualAssessorData"
+_FOR_EXAMPLE: Final = f"xsiType={_EXAMPLE}"
 _LONGEST_TYPE: Final = 64
 _PIECE: Final = r"(?:[A-Za-z][\w-]*:)?[A-Za-z_][\w.-]*(?:\[[^\[\]]*\])*"
 _PATH: Final = re.compile(rf"{_PIECE}(?:/{_PIECE})*", re.ASCII)
 _PIECES: Final = re.compile(r"(?P<name>[^/\[\]]+)(?P<which>(?:\[[^\[\]]*\])*)")
 _WHICH: Final = re.compile(r"\[(?:(?P<number>\d{1,5})|(?P<at>@?)(?P<field>[\w.:-]+)=(?P<value>[^\[\]]*))\]", re.ASCII)
+_WORD: Final = re.compile(r"[A-Za-z_][\w.-]*", re.ASCII)
+"""What a query names that is no path: a word of another kind (`event_reason`) unless it is known."""
 _BARE: Final = MappingProxyType({name.lower(): name for name in ("date", "time", "note", "visit_id", "visit")})
 """What a query may say by its name alone."""
 _OF_ROOT: Final = frozenset({"visit_id", "visit", "version"})
@@ -228,16 +231,14 @@ def said_of_assessor(
     """
     every = rejoin_pairs(pairs)
     named = _last(value for key, value in every if key.lower() == "xsitype")
-    by_paths = [
-        (kind, rest, value)
-        for key, value in every
-        for kind, _, rest in [key.partition("/")]
-        if rest and _TYPE.fullmatch(kind)
-    ]
+    by_paths = [(*_type_and_path(key), value) for key, value in every if key and not _WORD.fullmatch(key)]
     named = named or (type_of_root(document.root) if document is not None else "")
     named = named or next((kind for kind, _, _ in by_paths if kind.lower() not in _ABOVE), "")
     kind = assessor_type(named) if named else ""
-    fields = [(path, value) for of, path, value in by_paths if of.lower() in (kind.lower(), *_ABOVE)]
+    for other, path, _ in by_paths:
+        if other.lower() not in (kind.lower(), *_ABOVE):
+            raise _no_field(f"{other}/{path}", kind)
+    fields = [(path, value) for _, path, value in by_paths]
     fields += [(_BARE[key.lower()], value) for key, value in every if key.lower() in _BARE]
     label = _last(value for key, value in every if key.lower() == "label")
     label = label or _last(value for path, value in fields if path.lower() == "label")
@@ -248,6 +249,21 @@ def said_of_assessor(
     for path, _ in fields:
         check_path(path)
     return SaidOfAssessor(xsi_type=kind, label=label, document=document, fields=_dated(fields), whole=whole)
+
+
+def _type_and_path(key: str) -> tuple[str, str]:
+    """The type and the path of a field as a query names it. Usage `value_invalid`."""
+    kind, _, path = key.partition("/")
+    if not path or not _TYPE.fullmatch(kind):
+        raise _no_field(key, "")
+    return kind, path
+
+
+def _no_field(key: str, kind: str) -> ValueInvalid:
+    of = f"of {kind}" if kind else "of an assessor"
+    return ValueInvalid(
+        f"{key[:100]!r} is no field {of}.", f"Name it by its type and path, as {kind or _EXAMPLE}/scans/scan[0]/pass."
+    )
 
 
 def _last(values: Iterable[str]) -> str:

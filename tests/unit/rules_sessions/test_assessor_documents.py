@@ -145,11 +145,23 @@ def test_a_type_that_is_said_later_is_the_elements_that_is_there() -> None:
     ]  # fmt: skip
 
 
-def test_fields_of_other_types_and_words_of_another_kind_have_no_effect() -> None:
-    assert shown(after(("xnat:mrSessionData/a", "1"), ("event_reason", "x"), (f"{QC}/ID", "y"))) == []
+def test_words_of_another_kind_and_what_the_address_says_have_no_effect() -> None:
+    assert shown(after(("event_reason", "x"), ("_", "1"), ("", "x"), (f"{QC}/ID", "y"))) == []
     assert shown(after(("xnat:experimentData/note", "1"))) == [["xnat:note", {}, "1", []]]
     assert said_of_assessor([("xnat:experimentData/note", "1"), (f"{QC}/pass", "1")]).xsi_type == QC
     assert said_of_assessor([("xsiType", QC), (f"{QC}/label", "A"), ("label", "B")]).label == "B"
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["xnat:mrSessionData/a", "fs:fsData/a", "xnat:subjectAssessorData/note", "scans/scan[0]/pass", "qcAssessmentData/a",
+     "fs:fsData", f"{QC}/", QC, "a b/c", "/note", "<xnat:QCAssessment xmlns:xnat", "<?xml version", '{"xsiType"', "é"],
+)  # fmt: skip
+def test_fields_that_an_assessor_has_not_are_named(key: str) -> None:
+    with pytest.raises(Usage) as told:
+        after((f"{QC}/pass", "1"), (key, "1"))
+    assert told.value.code == "value_invalid"
+    assert repr(key) in told.value.message
 
 
 def test_an_attribute_that_is_there_stays_one() -> None:

@@ -9,6 +9,7 @@ from xml.etree import ElementTree as ET
 
 from sqlalchemy import Connection
 
+from scandock.model.request_errors import RequestInvalid
 from scandock.model.request_limits import SHOWN_ASSESSORS_BYTES
 from scandock.model.xml_text import NOT_IN_XML
 from scandock.rules.assessor_documents import (
@@ -26,7 +27,7 @@ from scandock.services.assessors import Assessor, list_assessors
 from scandock.services.xnat_lookup import AnySession, Experiment
 from scandock.web.request_context import RequestContext
 from scandock.web.xnat.answers import XNAT, XSI, Item, started
-from scandock.web.xnat.bodies import form_in
+from scandock.web.xnat.bodies import URLENCODED, form_in, has_body, media_type_of
 from scandock.web.xnat.documents import body_of_document
 from scandock.web.xnat.import_parameters import true
 from scandock.web.xnat.services.xml_reading import read_xml
@@ -35,6 +36,7 @@ _PREFIXES: Final = {uri: prefix for prefix, uri in NAMESPACES.items()}
 _PASSED_OVER: Final = frozenset({"imageSession_ID", "sharing", "resources", "in", "out", "experiments"})
 """What the address says, what has no place here, and files: an address of files on a disk is never followed."""
 _OF_ADDRESS: Final = frozenset({"ID", "project", "label"})
+_SEND: Final = "Send XML as text/xml, as GET ?format=xml of an assessor answers, or fields in the query."
 _PREFIX: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,30}")
 _QUALIFIED: Final = re.compile(r"\{(?P<uri>[^{}]*)\}(?P<local>.+)")
 for _prefix, _uri in NAMESPACES.items():
@@ -71,9 +73,15 @@ class _Names:
 
 
 async def said_in_assessor(work: RequestContext) -> SaidOfAssessor:
-    """What a request says of an assessor: by a document or a form in its body, and by its query. Usage."""
+    """What a request says of an assessor: by a document or a form in its body, and by its query.
+
+    Usage; `request_invalid` also for a body of another kind.
+    """
     asked = work.request.query_params
     body = await body_of_document(work)
+    media = media_type_of(work.request)
+    if body is None and has_body(work.request) and media != URLENCODED:
+        raise RequestInvalid(f"The body is {media[:64] or 'no XML'}, and no document of an assessor.", _SEND)
     if body is None:
         return said_of_assessor([*await form_in(work.request), *asked.multi_items()])
     document = await work.do(lambda: read_assessor(body))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -558,13 +560,30 @@ def test_an_assessor_keeps_no_files(client: httpx.Client) -> None:
 
 
 def test_many_large_ones_come_without_their_documents(client: httpx.Client) -> None:
-    large = MANUAL.replace("fine", "x" * 900_000)
+    comment = "<xnat:comments>fine</xnat:comments>"
+    large = MANUAL.replace(comment, comment.replace("fine", "x" * 60_000) * 15)
     for n in range(5):
         put_xml(client, f"{ASSESSORS}/QC{n}", large, 201)
     shown = list(as_xml(client, SESSION).iter(f"{XNAT}assessor"))
     assert [one.get("label") for one in shown] == [f"QC{n}" for n in range(5)]
     assert all(told(one) == [] for one in shown)
-    assert len(as_xml(client, f"{ASSESSORS}/QC0").findtext(f"{XNAT}comments") or "") == 900_000
+    assert len(as_xml(client, f"{ASSESSORS}/QC0").findall(f"{XNAT}comments")) == 15
+
+
+def test_no_text_is_longer_than_clients_read(client: httpx.Client) -> None:
+    put_xml(client, f"{ASSESSORS}/QC1", MANUAL.replace("fine", "x" * 65_536), 201)
+    answer = client.get(ASSESSORS, params={"columns": "xnat:qcManualAssessorData/comments", "format": "csv"})
+    assert [len(row["xnat:qcManualAssessorData/comments"]) for row in csv.DictReader(io.StringIO(answer.text))] == [
+        65_536
+    ]
+    for long in (
+        MANUAL.replace("fine", "x" * 65_537),
+        MANUAL.replace("fine", "é" * 32_769),
+        MANUAL.replace("<xnat:comments>", f'<xnat:comments by="{"x" * 65_537}">'),
+    ):
+        refused = put_xml(client, f"{ASSESSORS}/QC1", long, 400)
+        assert "65,536" in refused
+        assert "comments has" in refused or "by has" in refused
 
 
 def test_no_session_gets_the_label_of_an_assessor(site: DataFolder) -> None:

@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 from sqlalchemy import Connection
 
 from scandock.model.request_errors import RequestInvalid
-from scandock.model.request_limits import SHOWN_ASSESSORS_BYTES
+from scandock.model.request_limits import ASSESSOR_TEXT_BYTES, SHOWN_ASSESSORS_BYTES
 from scandock.model.xml_text import NOT_IN_XML
 from scandock.rules.assessor_documents import (
     NAMESPACES,
@@ -105,8 +105,20 @@ def _read(element: ET.Element, names: _Names, usual: str) -> Element:
         for short in [names.short(name, "")]
         if text.strip() and (":" not in short or short == XSI_TYPE)
     }
-    children = [_read(one, names, usual) for one in element]
-    return Element(names.short(element.tag, usual), attributes, (element.text or "").strip(), children)
+    name, text = names.short(element.tag, usual), (element.text or "").strip()
+    for field, value in ((name, text), *attributes.items()):
+        _check_size(field, value)
+    return Element(name, attributes, text, [_read(one, names, usual) for one in element])
+
+
+def _check_size(field: str, text: str) -> None:
+    """Usage `request_invalid` for more than is kept of one field: readers of CSV end at 128 KiB."""
+    size = len(text.encode())
+    if size > ASSESSOR_TEXT_BYTES:
+        raise RequestInvalid(
+            f"{field[:64]} has {size:,} bytes.",
+            f"A field of an assessor has at most {ASSESSOR_TEXT_BYTES:,}: keep more in a file of the session.",
+        )
 
 
 # -- shown -------------------------------------------------------------------------------------------------------------

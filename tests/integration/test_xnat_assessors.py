@@ -23,7 +23,8 @@ pytestmark = pytest.mark.long
 
 XNAT = "{http://nrg.wustl.edu/xnat}"
 PROV = "{http://www.nbirn.net/prov}"
-XSI_TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
+XSI = "http://www.w3.org/2001/XMLSchema-instance"
+XSI_TYPE = f"{{{XSI}}}type"
 XML = {"Content-Type": "text/xml"}
 QC = {"xsiType": "xnat:qcAssessmentData"}
 MANUAL = """<?xml version="1.0" encoding="UTF-8"?>
@@ -359,6 +360,9 @@ NO_ASSESSORS: tuple[dict[str, str], ...] = (
     {"xsiType": "qcAssessmentData"},
     {"xsiType": "xml:fooData"},
     {"xsiType": f"x:{'y' * 70}"},
+    {"xsiType": "fs:fsData "},
+    {"xsiType": "fs:fs\tData"},
+    {"xsiType": "fs:fsData\x1f"},
     {**QC, "date": "2026-02-30"},
     {**QC, "xnat:qcAssessmentData/date": "soon"},
     {**QC, "xnat:qcAssessmentData/a b": "1"},
@@ -388,6 +392,15 @@ def test_what_is_no_document_makes_none(client: httpx.Client, subtests: pytest.S
         "unknown root": "<fs:Other xmlns:fs='http://nrg.wustl.edu/fs'/>",
         "session": "<MRSession/>",
         "date": "<QCAssessment><date>1.1.2020</date></QCAssessment>",
+        "namespace with a blank": "<q:FooData xmlns:q='urn:a b'/>",
+        "namespace of a blank": "<q:FooData xmlns:q=' '/>",
+        "namespace with a line break": "<q:FooData xmlns:q='urn:a&#10;b'/>",
+        "namespace with a control character": "<q:FooData xmlns:q='urn:a&#133;b'/>",
+        "namespace with braces": "<q:FooData xmlns:q='urn:{a}b'/>",
+        "namespace of an element": "<QCAssessment><q:a xmlns:q='urn:}b'>x</q:a></QCAssessment>",
+        "namespace of an attribute": "<QCAssessment><a xmlns:q='urn:&lt;b' q:c='1'>x</a></QCAssessment>",
+        "type": f"<QCAssessment xmlns:xsi='{XSI}' xsi:type='fs:fs Data'/>",
+        "type of an element": f"<QCAssessment xmlns:xsi='{XSI}'><a xsi:type='fs:&#10;fs'>x</a></QCAssessment>",
     }.items():
         with subtests.test(name):
             assert put_xml(client, f"{ASSESSORS}/QC1", document, 400)

@@ -48,12 +48,13 @@ _OTHER_TYPE: Final = re.compile(
     re.IGNORECASE,
 )
 """Types of what is no assessor."""
-_TYPE: Final = re.compile(r"(?!xml)[A-Za-z][A-Za-z0-9_-]{0,30}:[A-Za-z_][A-Za-z0-9_.-]{0,60}")
+_TYPE: Final = re.compile(r"(?![Xx][Mm][Ll])[A-Za-z][A-Za-z0-9_-]{0,30}:[A-Za-z_][A-Za-z0-9_.-]{0,60}")
 _EXAMPLE: Final = "xnat:qcManualAssessorData"
 _FOR_EXAMPLE: Final = f"xsiType={_EXAMPLE}"
 _LONGEST_TYPE: Final = 64
-_PIECE: Final = r"(?:[A-Za-z][\w-]*:)?[A-Za-z_][\w.-]*(?:\[[^\[\]]*\])*"
+_PIECE: Final = r"(?:(?![Xx][Mm][Ll])[A-Za-z][\w-]*:)?[A-Za-z_][\w.-]*(?:\[[^\[\]]*\])*"
 _PATH: Final = re.compile(rf"{_PIECE}(?:/{_PIECE})*", re.ASCII)
+_NAME: Final = re.compile(r"(?![Xx][Mm][Ll])[A-Za-z_][\w.-]*", re.ASCII)
 _PIECES: Final = re.compile(r"(?P<name>[^/\[\]]+)(?P<which>(?:\[[^\[\]]*\])*)")
 _WHICH: Final = re.compile(r"\[(?:(?P<number>\d{1,5})|(?P<at>@?)(?P<field>[\w.:-]+)=(?P<value>[^\[\]]*))\]", re.ASCII)
 _WORD: Final = re.compile(r"[A-Za-z_][\w.-]*", re.ASCII)
@@ -171,7 +172,7 @@ class SaidOfAssessor:
 
 def assessor_type(named: str) -> str:
     """The type that a request names. Usage `type_unknown` for what is no assessor's."""
-    kind = named.strip()
+    kind = named
     if (
         len(kind) > _LONGEST_TYPE
         or not _TYPE.fullmatch(kind)
@@ -179,12 +180,18 @@ def assessor_type(named: str) -> str:
         or kind.lower() in _ABOVE
         or kind.partition(":")[0].lower() == "xsi"
     ):
-        shown = f"{kind[:64]} is" if kind else "The request says"
+        shown = f"{kind[:64]!r} is" if kind else "The request says"
         raise TypeUnknown(
             f"{shown} no type of an assessor.",
             f"Say one, for example {_FOR_EXAMPLE}.",
         )
     return next((known for known in ROOTS if known.lower() == kind.lower()), kind)
+
+
+def is_type_name(text: str) -> bool:
+    """Whether a text can be the type of an element: a name of XML's, with a prefix or without."""
+    prefix, _, name = text.rpartition(":")
+    return _NAME.fullmatch(name) is not None and (not prefix or _NAME.fullmatch(prefix) is not None)
 
 
 def type_missing(said: SaidOfAssessor) -> TypeUnknown:
@@ -230,7 +237,8 @@ def said_of_assessor(
     `value_invalid`.
     """
     every = rejoin_pairs(pairs)
-    named = _last(value for key, value in every if key.lower() == "xsitype")
+    types = [value for key, value in every if key.lower() == "xsitype"]
+    named = next((value for value in reversed(types) if value), "")  # as it is: a blank is none of it
     by_paths = [(*_type_and_path(key), value) for key, value in every if key and not _WORD.fullmatch(key)]
     named = named or (type_of_root(document.root) if document is not None else "")
     named = named or next((kind for kind, _, _ in by_paths if kind.lower() not in _ABOVE), "")
@@ -384,8 +392,11 @@ def _parse_which(which: str) -> tuple[int | None, list[tuple[str, str, str]]]:
     for one in found:
         if one["number"] is not None:
             number = int(one["number"])
-        else:
-            conditions.append((one["at"], one["field"], one["value"].strip("'\" ")))
+            continue
+        name, value = one["field"], one["value"].strip("'\" ")
+        if not (is_type_name(value) if name == XSI_TYPE else _NAME.fullmatch(name)):
+            raise ValueInvalid(f"{one[0][:64]!r} names no part of a document.", "Right is [0], or [name=value].")
+        conditions.append((one["at"], name, value))
     return number, conditions
 
 

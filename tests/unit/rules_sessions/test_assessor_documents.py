@@ -33,7 +33,8 @@ def shown(document: AssessorDocument) -> list[object]:
     "named",
     ["", "x", "xnat:mrSessionData", "XNAT:CTSCANDATA", "xnat:subjectData", "xnat:projectData", "xnat:experimentData",
      "xnat:imageAssessorData", "xnat:derivedData", "xnat:resourceCatalog", "xnat:abstractResource", "xsi:type",
-     "xml:a", "xmlns:a", "a:b c", "a:b/c", f"a:{'b' * 63}", "xnat:reconstructedImageData"],
+     " fs:fsData", "fs:fsData ", "fs:fsData\n", "\x1ffs:fsData", "fs:fs\x00Data", "fs: fsData", "fs:fsData\u00a0", " ",
+     "xml:a", "XmlX:a", "xmlns:a", "a:b c", "a:b/c", f"a:{'b' * 63}", "xnat:reconstructedImageData"],
 )  # fmt: skip
 def test_what_is_no_type_of_an_assessor(named: str) -> None:
     with pytest.raises(Usage) as told:
@@ -52,12 +53,13 @@ def test_what_is_no_type_of_an_assessor(named: str) -> None:
     ],
 )
 def test_a_type_is_taken_as_it_is_said_and_has_a_root(named: str, root: str) -> None:
-    assert (assessor_type(f" {named} "), root_of(named)) == (named, root)
+    assert (assessor_type(named), root_of(named)) == (named, root)
 
 
 def test_types_that_are_known_are_known_in_any_case() -> None:
     assert assessor_type("XNAT:qcassessmentdata") == QC
     assert type_of_root(Element("xnat:QCASSESSMENT")) == QC
+    assert said_of_assessor([("xsiType", QC), ("xsiType", "")]).xsi_type == QC
     assert type_of_root(Element("x:FooData")) == "x:FooData"
     assert type_of_root(Element("x:Foo", {"xsi:type": "x:bar"})) == "x:bar"
     assert type_of_root(Element("x:Foo")) == ""
@@ -162,6 +164,18 @@ def test_fields_that_an_assessor_has_not_are_named(key: str) -> None:
         after((f"{QC}/pass", "1"), (key, "1"))
     assert told.value.code == "value_invalid"
     assert repr(key) in told.value.message
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["a[@1x=1]/b", "a[@xmlns=1]/b", "a[@xmlns:q=urn:x]/b", "a[@q:z=1]/b", "a[@-x=1]/b", "a[1x=1]/b", "a[x:y:z=1]/b",
+     "a[@xsi:type=a b]/b", "a[@xsi:type=]/b", "a[@xsi:type=a:b:c]/b", "a[xsi:type=<q>]/b", "a[@xsi:type=a\nb]/b",
+     "xml:a", "xmlns:a/b", "a/1b", "a b", "a\n"],
+)  # fmt: skip
+def test_what_is_no_name_of_xml_is_no_path(path: str) -> None:
+    with pytest.raises(Usage) as told:
+        after((f"{QC}/{path}", "1"))
+    assert told.value.code == "value_invalid"
 
 
 def test_an_attribute_that_is_there_stays_one() -> None:

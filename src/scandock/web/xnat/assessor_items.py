@@ -18,6 +18,7 @@ from scandock.rules.assessor_documents import (
     AssessorDocument,
     Element,
     SaidOfAssessor,
+    is_type_name,
     namespace_of,
     new_document,
     said_of_assessor,
@@ -38,7 +39,7 @@ _PASSED_OVER: Final = frozenset({"imageSession_ID", "sharing", "resources", "in"
 _OF_ADDRESS: Final = frozenset({"ID", "project", "label"})
 _SEND: Final = "Send XML as text/xml, as GET ?format=xml of an assessor answers, or fields in the query."
 _PREFIX: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,30}")
-_QUALIFIED: Final = re.compile(r"\{(?P<uri>[^{}]*)\}(?P<local>.+)")
+_QUALIFIED: Final = re.compile(r"\{(?P<uri>[^\s{}<>\x00-\x20\x7f-\x9f]+)\}(?P<local>[^{}]+)")
 for _prefix, _uri in NAMESPACES.items():
     ET.register_namespace(_prefix, _uri)
 
@@ -54,10 +55,16 @@ class _Names:
         self._prefixes = dict(_PREFIXES)
 
     def short(self, name: str, usual: str) -> str:
-        """`prefix:name` of `{namespace}name`; `usual` is the prefix of a name without a namespace."""
+        """`prefix:name` of `{namespace}name`; `usual` is the prefix of a name without a namespace.
+
+        Usage `request_invalid` for a namespace that is none.
+        """
+        if not name.startswith("{"):
+            return f"{usual}:{name}" if usual else name
         found = _QUALIFIED.fullmatch(name)
         if found is None:
-            return f"{usual}:{name}" if usual else name
+            what = f"The document has the namespace {name[1:].rpartition('}')[0][:100]!r}."
+            raise RequestInvalid(what, "A namespace has no blanks, control characters, < or >, { or }.")
         uri = found["uri"]
         if uri not in self._prefixes:
             self._prefixes[uri] = self._new_prefix(uri)
@@ -106,6 +113,9 @@ def _read(element: ET.Element, names: _Names, usual: str) -> Element:
         if text.strip() and (":" not in short or short == XSI_TYPE)
     }
     name, text = names.short(element.tag, usual), (element.text or "").strip()
+    kind = attributes.get(XSI_TYPE, "")
+    if kind and not is_type_name(kind):
+        raise RequestInvalid(f"{name[:64]} has the type {kind[:64]!r}.", "A type is a name, with a prefix or without.")
     for field, value in ((name, text), *attributes.items()):
         _check_size(field, value)
     return Element(name, attributes, text, [_read(one, names, usual) for one in element])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -515,15 +516,32 @@ def test_changes_are_in_the_audit(web: tuple[Web, httpx.Client]) -> None:
         before = len(connection.execute(select(audit.c.id)).all())
     put_xml(client, f"{ASSESSORS}/QC1", MANUAL, 201)
     put_xml(client, f"{ASSESSORS}/QC1", MANUAL)
+    kind = "xnat:qcManualAssessorData"
+    second = {f"{kind}/scans/scan[imageScan_ID=5]/pass": "1", f"{kind}/comments": "NULL", f"{kind}/rater": "Other"}
+    done(client.put(f"{ASSESSORS}/QC1", params=second))
     done(client.put(f"{ASSESSORS}/QC1", params={"label": "QC2", "note": "x"}))
+    put_xml(
+        client,
+        f"{ASSESSORS}/QC2",
+        "<QCManualAssessment><date/><rater>Other</rater></QCManualAssessment>",
+    )
+    many = {f"{kind}/f{n:02}": "1" for n in range(60)}
+    done(client.put(f"{ASSESSORS}/QC2", params=many))
     done(client.delete(f"{ASSESSORS}/QC2"))
     with one.site.catalog.read() as connection:
         lines = connection.execute(select(audit).order_by(audit.c.id).offset(before)).mappings().all()
-    kind = '"type": "xnat:qcManualAssessorData"'
-    assert [(line["action"], line["kind"], line["details"]) for line in lines] == [
-        ("edit", "session", f'{{"assessor": "QC1", "made": true, {kind}}}'),
-        ("edit", "session", f'{{"assessor": "QC2", "fields": ["label", "document"], {kind}}}'),
-        ("edit", "session", f'{{"assessor": "QC2", "deleted": true, {kind}}}'),
+    assert {(line["action"], line["kind"]) for line in lines} == {("edit", "session")}
+    details = [json.loads(line["details"]) for line in lines]
+    assert all(line.pop("type") == kind for line in details)
+    scans = ["scans/scan/imageScan_ID", "scans/scan/pass"]
+    assert details[:3] == [
+        {"assessor": "QC1", "made": True, "fields": ["comments", "date", "rater", *scans]},
+        {"assessor": "QC1", "fields": ["comments", "rater", "scans/scan/pass"]},
+        {"assessor": "QC2", "fields": ["label", "note"]},
+    ]
+    assert details[3:] == [
+        {"assessor": "QC2", "fields": [f"f{n:02}" for n in range(50)], "more_fields": 10},
+        {"assessor": "QC2", "deleted": True},
     ]
 
 

@@ -141,6 +141,19 @@ class AssessorDocument:
                 found.setdefault(path.lower(), text)
         return found
 
+    def differing_fields(self, other: AssessorDocument) -> list[str]:
+        """The paths at which another document says something else, as far as listings know them."""
+        texts, other_texts = self._texts(), other._texts()
+        return sorted(path for path in {*texts, *other_texts} if texts.get(path) != other_texts.get(path))
+
+    def _texts(self) -> dict[str, list[str]]:
+        """All texts and attributes by their paths."""
+        texts: dict[str, list[str]] = {}
+        for path, text in _paths(self.root, ""):
+            if path in texts or len(texts) < _MOST_PATHS:
+                texts.setdefault(path, []).append(text)
+        return texts
+
     def value(self, path: str) -> str:
         """The text at a path that says by numbers or conditions which of several, the first of those that fit.
 

@@ -130,6 +130,15 @@ def test_a_path_leads_to_the_one_that_it_names(path: str, value: str) -> None:
     assert document.value(path) == value
 
 
+def test_fields_that_differ_are_named_in_whichever_place_they_are() -> None:
+    pairs = ((f"{QC}/s/scan[0]/pass", "1"), (f"{QC}/s/scan[1]/pass", "1"), (f"{QC}/a", "x"), ("visit_id", "v"))
+    before = after(*pairs)
+    assert before.differing_fields(after(*pairs)) == []
+    changed = after((f"{QC}/s/scan[1]/pass", "0"), (f"{QC}/a", ""), (f"{QC}/New", "1"), before=before)
+    assert changed.differing_fields(before) == before.differing_fields(changed) == ["New", "a", "s/scan/pass"]
+    assert before.differing_fields(new_document(QC)) == ["a", "s/scan/pass", "visit_id"]
+
+
 def test_what_is_taken_back_leaves_nothing_empty_around_it() -> None:
     before = after((f"{QC}/a/b/c", "1"), (f"{QC}/a/d", "2"), ("visit_id", "v1"))
     assert before.root.attributes == {"visit_id": "v1"}

@@ -439,6 +439,23 @@ def test_a_label_is_one_experiments_alone(client: httpx.Client, subtests: pytest
 
 
 @pytest.mark.postgresql
+def test_a_label_is_known_as_taken_before_an_upload(web: tuple[Web, httpx.Client]) -> None:
+    one, client = web
+    done(client.put(f"{ASSESSORS}/QC1", params=QC), 201)
+    one.account("stranger", admin=False)
+    sessions = [{"project": "p", "label": label, "study_uid": "1.2.3"} for label in ("qc1", "QC2", "e1")]
+    taken = {"label": "QC1", "subject": "S1", "place": "archive", "state": "ready", "study_uid": None, "project": "P"}
+    for person, label in (("admin", {**taken, "assessor": True}), ("stranger", None)):
+        with one.client(person) as asking:
+            known = asking.post("/api/v1/sessions/known", json={"sessions": sessions}).json()["items"]
+            assert known[:2] == [{"label": label, "study": None}, {"label": None, "study": None}]
+            assert known[2]["label"] == (None if label is None else {**taken, "label": "E1"})
+    trash(client, "XNAT_E00001")
+    known = client.post("/api/v1/sessions/known", json={"sessions": sessions}).json()["items"]
+    assert [item["label"] for item in known] == [None] * 3
+
+
+@pytest.mark.postgresql
 def test_many_at_once_get_one_label(web: tuple[Web, httpx.Client]) -> None:
     one, client = web
     experiment(client, "E2")

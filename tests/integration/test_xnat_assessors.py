@@ -650,6 +650,11 @@ def test_no_session_gets_the_label_of_an_assessor(site: DataFolder) -> None:
         for src in (held["uri"].removeprefix("/data"), waiting.removeprefix("/data")):
             asked = {"src": src, "dest": "/archive/projects/W/subjects/X/experiments/QC1"}
             assert client.post("/data/services/archive", params=asked).status_code == 409
+        (number,) = (one["id"] for one in client.get("/api/v1/prearchive").json()["items"] if one["label"] == "Other")
+        for label, told_so in (("qc1", ["label_taken"]), ("Free", [])):
+            address = f"/api/v1/prearchive/{number}/move"
+            moved = client.post(address, params={"dry_run": "true"}, json={"label": label})
+            assert [one["code"] for one in moved.json()["warnings"]] == told_so, moved.text
         assert client.get(f"{where}/QC1?format=json").json()["items"][0]["meta"]["xsi:type"] == "xnat:qcAssessmentData"
         assert client.delete(f"{where}/E1").status_code == 200
         (trashed,) = client.get("/api/v1/trash").json()["items"]

@@ -70,6 +70,8 @@ _FIRST: Final = ("date", "time", "duration", "delay", "note", "investigator", "v
 _MOMENT: Final = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)?)")
 _DEEPEST: Final = 30
 """Elements within each other that a path names."""
+_MOST_CONDITIONS: Final = 5
+"""Numbers and conditions behind one name of a path."""
 _MOST_PATHS: Final = 2_000
 """Different paths of a document that a listing knows."""
 _DATED: Final = MappingProxyType({"date": "date", "time": "time"})
@@ -183,9 +185,8 @@ class SaidOfAssessor:
     """Whether the document is all that is to be said of it from now on."""
 
 
-def assessor_type(named: str) -> str:
+def assessor_type(kind: str) -> str:
     """The type that a request names. Usage `type_unknown` for what is no assessor's."""
-    kind = named
     if (
         len(kind) > _LONGEST_TYPE
         or not _TYPE.fullmatch(kind)
@@ -334,6 +335,7 @@ def _write_moments(element: Element) -> None:
 
 
 def check_path(path: str) -> None:
+    """Usage `value_invalid` for what is no path into a document."""
     if len(path) > COLUMN_NAME or path.count("/") >= _DEEPEST or not _PATH.fullmatch(path):
         raise ValueInvalid(f"{path[:100]!r} is no path into a document.", "Right is scans/scan[0]/pass, for example.")
     for one in _PIECES.finditer(path):
@@ -400,7 +402,7 @@ def _parse_which(which: str) -> tuple[int | None, list[tuple[str, str, str]]]:
     number: int | None = None
     conditions: list[tuple[str, str, str]] = []
     found = list(_WHICH.finditer(which))
-    if sum(len(one[0]) for one in found) != len(which):
+    if sum(len(one[0]) for one in found) != len(which) or len(found) > _MOST_CONDITIONS:
         raise ValueInvalid(f"{which[:64]!r} names no part of a document.", "Right is [0], or [name=value].")
     for one in found:
         if one["number"] is not None:

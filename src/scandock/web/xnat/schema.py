@@ -59,7 +59,7 @@ _OTHER_PREFIXES: Final = frozenset({"xs", "xsi", "xdat", "xnatpy"})
 _NAMES_OF_CLIENTS: Final = frozenset(
     {"ABCMeta", "BytesIO", "Callable", "DataDirType", "False", "FileData", "FilterFunctions", "GzipFile",
      "HasDataDir", "IO", "JSONType", "Mappable", "MappedFunctionFailed", "MappingLevel", "MappingObjectStates", "None",
-     "Optional", "PYDICOMLOADED", "Path", "RequestsFileLike", "SESSION", "SearchField", "SignalHandlerContext",
+     "Optional", "Path", "RequestsFileLike", "SESSION", "SearchField", "SignalHandlerContext",
      "TarFile", "True", "Union", "User", "Users", "ZipFile"}
 )  # fmt: skip
 """Names in the modules that xnatpy makes of the schemas: a class of such a name would take their place."""

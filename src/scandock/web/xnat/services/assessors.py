@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final
@@ -182,16 +182,16 @@ def list_assessors(
     query = LISTING.narrowed(query, filters)
     by_document = [one.name for one in chosen if one.value is assessor.c.document]
     if by_document:
-        _check_size(connection, query, by_document[0])
+        _check_size(connection, query, by_document)
     return read(connection, query.order_by(assessor.c.id), chosen)
 
 
-def _check_size(connection: Connection, query: Select[Any], column: str) -> None:
-    """Usage `request_invalid` where more documents would be read for a column than are for one answer."""
+def _check_size(connection: Connection, query: Select[Any], columns: Sequence[str]) -> None:
+    """Usage `request_invalid` where more of documents would be read, by each of some columns, than for one answer."""
     total = func.coalesce(func.sum(func.length(assessor.c.document)), 0)
     size = connection.execute(query.with_only_columns(total, maintain_column_froms=True)).scalar_one()
-    if size > SHOWN_ASSESSORS_BYTES:
+    if size * len(columns) > SHOWN_ASSESSORS_BYTES:
         raise RequestInvalid(
-            f"{column[:100]} is asked for of assessors whose documents have {size:,} characters.",
-            f"At most {SHOWN_ASSESSORS_BYTES:,} are read at once: ask for those of one session, or for one by its ID.",
+            f"{columns[0][:100]} is asked for of assessors whose documents have {size:,} characters.",
+            f"At most {SHOWN_ASSESSORS_BYTES:,} are read for all such columns: ask for fewer, or by ID.",
         )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
-from sqlalchemy import Connection, Select, delete, select
+from sqlalchemy import ColumnElement, Connection, Select, delete, select
 
 from scandock.catalog.server_tables import accession, assessor
 from scandock.catalog.tables import project, session
@@ -34,6 +34,19 @@ def archived_assessors_labelled(project_name: str, label: str) -> Select[Any]:
         .join(session, session.c.uuid == assessor.c.session_uuid)
         .join(project, project.c.id == session.c.project_id)
         .where(assessor.c.key == label_key(label), project.c.name == project_name, session.c.place == "archive")
+    )
+
+
+def select_labels_with_sessions(keys: Collection[str], where: ColumnElement[bool]) -> Select[Any]:
+    """Label of the assessors of some labels, with subject, state and project of their archived sessions.
+
+    `where`: a condition on `session` and `project`.
+    """
+    return (
+        select(assessor.c.key, assessor.c.label, session.c.subject, session.c.state, project.c.name.label("project"))
+        .join(session, session.c.uuid == assessor.c.session_uuid)
+        .join(project, project.c.id == session.c.project_id)
+        .where(assessor.c.key.in_(keys), session.c.place == "archive", where)
     )
 
 

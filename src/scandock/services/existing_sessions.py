@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, and_, or_
 
 from scandock.access.principal import Principal
 from scandock.access.visibility import projects_where
+from scandock.catalog.assessors import select_labels_with_sessions
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.session_lookups import (
     VALUES_PER_STATEMENT,
@@ -53,6 +54,8 @@ class _ProjectSessions:
     studies: dict[str, SessionRecord] = field(default_factory=dict)
     subjects: dict[str, set[str]] = field(default_factory=dict)
     """By PatientID."""
+    assessors: dict[str, ExistingSession] = field(default_factory=dict)
+    """By label: those whose label no session can have."""
     holders: dict[bytes, set[str]] = field(default_factory=dict)
     """Labels of sessions, by an ECAT file that they hold."""
 
@@ -78,7 +81,9 @@ def find_existing_sessions(
         for at in range(0, len(of_project), _VALUES_PER_STATEMENT):
             for existing in _read_sessions(connection, principal, key, of_project[at : at + _VALUES_PER_STATEMENT]):
                 project_sessions[key].add(existing)
-        _find_elsewhere(connection, _visible_condition(principal, key), of_project, project_sessions[key])
+        visible = _visible_condition(principal, key)
+        project_sessions[key].assessors = _find_assessors(connection, visible, of_project)
+        _find_elsewhere(connection, visible, of_project, project_sessions[key])
     return [
         _compare_planned(planned_session, project_sessions[planned_session.project.casefold()])
         for planned_session in planned
@@ -87,8 +92,9 @@ def find_existing_sessions(
 
 def _compare_planned(planned: PlannedSession, project_sessions: _ProjectSessions) -> Known:
     labels = {label for sha256 in planned.ecat for label in project_sessions.holders.get(sha256, ())}
+    key = label_key(planned.label)
     return Known(
-        label=_to_existing(project_sessions.labels.get(label_key(planned.label))),
+        label=project_sessions.assessors.get(key) or _to_existing(project_sessions.labels.get(key)),
         study=_to_existing(project_sessions.studies.get(planned.study_uid)) if planned.study_uid else None,
         subjects=_list_others(planned.subject, project_sessions.subjects.get(planned.patient_id, ()))
         if planned.patient_id
@@ -104,6 +110,25 @@ def _to_existing(session: SessionRecord | None) -> ExistingSession | None:
 def _list_others(own_label: str, labels: Iterable[str]) -> list[str]:
     """At most as many as anybody reads."""
     return sorted(label for label in labels if label_key(label) != label_key(own_label))[:_MAX_NAMED]
+
+
+def _find_assessors(
+    connection: Connection, where: ColumnElement[bool], planned: Sequence[PlannedSession]
+) -> dict[str, ExistingSession]:
+    """Assessors of the labels by these, in lower case; an archived session can't have the same label."""
+    return {
+        row.key: ExistingSession(
+            label=row.label,
+            subject=row.subject,
+            place="archive",
+            state=row.state,
+            study_uid=None,
+            project=row.project,
+            assessor=True,
+        )
+        for keys in split_values({label_key(planned_session.label) for planned_session in planned})
+        for row in connection.execute(select_labels_with_sessions(keys, where))
+    }
 
 
 def _find_elsewhere(

@@ -201,7 +201,7 @@ class Session(JsonRecord):
 
 @dataclass(frozen=True, kw_only=True)
 class ExistingSession(JsonRecord):
-    """A session that stands where an upload would bring one."""
+    """A session that stands where an upload would bring one, or the session of an assessor that has the label."""
 
     label: str
     subject: str | None
@@ -209,6 +209,8 @@ class ExistingSession(JsonRecord):
     state: str
     study_uid: str | None
     project: str
+    assessor: LeftOut[bool] = None
+    """Whether it is an assessor that has the label, which no session can join."""
 
     @classmethod
     def of(cls, session: SessionRecord) -> Self:

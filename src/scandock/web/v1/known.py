@@ -42,6 +42,7 @@ class AskedSessions(BaseModel):
 async def known(work: SignedContext, principal: SignedIn, asked: AskedSessions) -> Response:
     """For each, in the same order: the session that has its label, and the one that has its study; null for none.
 
+    An archived session's assessor has its label where that says `assessor`: then no session can have it.
     Where `patient_id` is given, the other `subjects` that the patient has too; where `ecat` is (the SHA-256 of its ECAT
     files), the labels of the other sessions that hold any of them.
     """

@@ -167,16 +167,26 @@ class Item:
     """The root of its document, where that is not its type's."""
     write: Callable[[ET.Element], None] | None = None
     """What fills its element in a document, where its fields are not all that it has."""
+    find: Callable[[str], str] | None = None
+    """What answers a path below its type that says which of several."""
+
+    @property
+    def _types(self) -> set[str]:
+        """Its type and those above it, in lower case."""
+        return {known.lower() for known in (self.type, *bases_of(self.type))}
 
     def value(self, name: str) -> str:
         """A field by its name, or by a path from its type or one above that, in any case; empty where it has none.
 
         What it has once, as a subject its demographics, is found by the path there: `demographics/gender`.
         """
+        kind, _, rest = name.strip().partition("/")
+        if self.find is not None and "[" in rest and kind.lower() in self._types:
+            return self.find(rest)
         kind, _, rest = _BRACKETS.sub("", name.strip().lower()).partition("/")
         low = f"{kind}/{rest}" if rest else kind
         if ":" in kind:
-            if kind not in (known.lower() for known in (self.type, *bases_of(self.type))):
+            if kind not in self._types:
                 return ""
             low = rest
         if low == "xsitype":

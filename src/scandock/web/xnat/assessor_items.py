@@ -9,7 +9,8 @@ from xml.etree import ElementTree as ET
 
 from sqlalchemy import Connection
 
-from scandock.model.request_limits import SHOWN_ASSESSORS_BYTES
+from scandock.model.request_errors import RequestInvalid
+from scandock.model.request_limits import ASSESSOR_TEXT_BYTES, SHOWN_ASSESSORS_BYTES
 from scandock.model.xml_text import NOT_IN_XML
 from scandock.rules.assessor_documents import (
     NAMESPACES,
@@ -17,6 +18,7 @@ from scandock.rules.assessor_documents import (
     AssessorDocument,
     Element,
     SaidOfAssessor,
+    is_type_name,
     namespace_of,
     new_document,
     said_of_assessor,
@@ -26,7 +28,7 @@ from scandock.services.assessors import Assessor, list_assessors
 from scandock.services.xnat_lookup import AnySession, Experiment
 from scandock.web.request_context import RequestContext
 from scandock.web.xnat.answers import XNAT, XSI, Item, started
-from scandock.web.xnat.bodies import form_in
+from scandock.web.xnat.bodies import URLENCODED, form_in, has_body, media_type_of
 from scandock.web.xnat.documents import body_of_document
 from scandock.web.xnat.import_parameters import true
 from scandock.web.xnat.services.xml_reading import read_xml
@@ -35,8 +37,9 @@ _PREFIXES: Final = {uri: prefix for prefix, uri in NAMESPACES.items()}
 _PASSED_OVER: Final = frozenset({"imageSession_ID", "sharing", "resources", "in", "out", "experiments"})
 """What the address says, what has no place here, and files: an address of files on a disk is never followed."""
 _OF_ADDRESS: Final = frozenset({"ID", "project", "label"})
+_SEND: Final = "Send XML as text/xml, as GET ?format=xml of an assessor answers, or fields in the query."
 _PREFIX: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,30}")
-_QUALIFIED: Final = re.compile(r"\{(?P<uri>[^{}]*)\}(?P<local>.+)")
+_QUALIFIED: Final = re.compile(r"\{(?P<uri>[^\s{}<>\x00-\x20\x7f-\x9f]+)\}(?P<local>[^{}]+)")
 for _prefix, _uri in NAMESPACES.items():
     ET.register_namespace(_prefix, _uri)
 
@@ -52,10 +55,16 @@ class _Names:
         self._prefixes = dict(_PREFIXES)
 
     def short(self, name: str, usual: str) -> str:
-        """`prefix:name` of `{namespace}name`; `usual` is the prefix of a name without a namespace."""
+        """`prefix:name` of `{namespace}name`; `usual` is the prefix of a name without a namespace.
+
+        Usage `request_invalid` for a namespace that is none.
+        """
+        if not name.startswith("{"):
+            return f"{usual}:{name}" if usual else name
         found = _QUALIFIED.fullmatch(name)
         if found is None:
-            return f"{usual}:{name}" if usual else name
+            what = f"The document has the namespace {name[1:].rpartition('}')[0][:100]!r}."
+            raise RequestInvalid(what, "A namespace has no blanks, control characters, < or >, { or }.")
         uri = found["uri"]
         if uri not in self._prefixes:
             self._prefixes[uri] = self._new_prefix(uri)
@@ -71,9 +80,15 @@ class _Names:
 
 
 async def said_in_assessor(work: RequestContext) -> SaidOfAssessor:
-    """What a request says of an assessor: by a document or a form in its body, and by its query. Usage."""
+    """What a request says of an assessor: by a document or a form in its body, and by its query.
+
+    Usage; `request_invalid` also for a body of another kind.
+    """
     asked = work.request.query_params
     body = await body_of_document(work)
+    media = media_type_of(work.request)
+    if body is None and has_body(work.request) and media != URLENCODED:
+        raise RequestInvalid(f"The body is {media[:64] or 'no XML'}, and no document of an assessor.", _SEND)
     if body is None:
         return said_of_assessor([*await form_in(work.request), *asked.multi_items()])
     document = await work.do(lambda: read_assessor(body))
@@ -97,8 +112,23 @@ def _read(element: ET.Element, names: _Names, usual: str) -> Element:
         for short in [names.short(name, "")]
         if text.strip() and (":" not in short or short == XSI_TYPE)
     }
-    children = [_read(one, names, usual) for one in element]
-    return Element(names.short(element.tag, usual), attributes, (element.text or "").strip(), children)
+    name, text = names.short(element.tag, usual), (element.text or "").strip()
+    kind = attributes.get(XSI_TYPE, "")
+    if kind and not is_type_name(kind):
+        raise RequestInvalid(f"{name[:64]} has the type {kind[:64]!r}.", "A type is a name, with a prefix or without.")
+    for field, value in ((name, text), *attributes.items()):
+        _check_size(field, value)
+    return Element(name, attributes, text, [_read(one, names, usual) for one in element])
+
+
+def _check_size(field: str, text: str) -> None:
+    """Usage `request_invalid` for more than is kept of one field: readers of CSV end at 128 KiB."""
+    size = len(text.encode())
+    if size > ASSESSOR_TEXT_BYTES:
+        raise RequestInvalid(
+            f"{field[:64]} has {size:,} bytes.",
+            f"A field of an assessor has at most {ASSESSOR_TEXT_BYTES:,}: keep more in a file of the session.",
+        )
 
 
 # -- shown -------------------------------------------------------------------------------------------------------------
@@ -124,6 +154,7 @@ def assessor_item(found: Assessor) -> Item:
         started(found.created),
         root=_qualified(document.root.name, document.namespaces),
         write=write,
+        find=document.value,
     )
 
 

@@ -330,19 +330,24 @@ def _there(connection: Connection, work: RequestContext) -> Experiment | None:
 
 
 def _assessor_there(connection: Connection, work: RequestContext) -> Assessor | None:
-    """The assessor that an address names, where no session has that name. Denied."""
+    """The assessor that an address names, where no session has that name. Denied, also below another's subject."""
     if _there(connection, work) is not None:
         return None
     places = work.request.path_params
-    return found_or_none(
-        lambda: find_any_assessor(
+
+    def find(of_subject: str | None) -> Assessor:
+        return find_any_assessor(
             connection,
             work.context.principal,
             places["experiment"],
             in_project=places.get("project"),
+            of_subject=of_subject,
             action=Action.SESSION_EDIT,
         )
-    )
+
+    if found_or_none(lambda: find(None)) is None:
+        return None
+    return find(places.get("subject"))
 
 
 def _make_experiment(

@@ -25,7 +25,7 @@ from scandock.web.xnat.places import EXPERIMENTS, SUBJECTS, experiment_of, exper
 from scandock.web.xnat.routing import Asking, router
 from scandock.web.xnat.services import words
 from scandock.web.xnat.services.assessors import list_assessors, types_of_assessors
-from scandock.web.xnat.services.columns import Rows
+from scandock.web.xnat.services.columns import Rows, together
 from scandock.web.xnat.services.experiments import list_experiments
 from scandock.web.xnat.services.history import history_of
 from scandock.web.xnat.services.projects import list_projects
@@ -138,33 +138,39 @@ for _where in SUBJECTS:
 
 
 async def experiments(request: Request, work: Asking) -> Response:
-    """Of all projects, of one, or of a subject; `xsiType` narrows to types, or names those of assessors alone."""
+    """Of all projects, of one, or of a subject; `xsiType` narrows to types, of sessions, assessors, or both."""
     asked, places = request.query_params, request.path_params
-
+    columns = asked.get("columns")
     of_assessors, of_sessions = types_of_assessors(asked.get("xsiType", ""))
 
     def ask(connection: Connection) -> Rows:
+        me = work.context.principal
         of = subject_of(connection, work).number if "subject" in places else None
-        if of_assessors and not of_sessions:
-            return list_assessors(
+
+        def sessions(page: tuple[int, int | None] | None) -> Rows:
+            return list_experiments(
                 connection,
-                work.context.principal,
-                asked.get("columns"),
-                filters_of_assessors(request),
+                me,
+                columns,
+                filters_of(request),
                 in_project=places.get("project"),
                 of_subject=of,
-                types=of_assessors,
+                types=of_sessions,
+                page=page,
             )
-        return list_experiments(
+
+        if not of_assessors:
+            return sessions(window_of(request) if not asked.get("sortBy") else None)  # what is sorted is read whole
+        assessors = list_assessors(
             connection,
-            work.context.principal,
-            asked.get("columns"),
-            filters_of(request),
+            me,
+            columns,
+            filters_of_assessors(request),
             in_project=places.get("project"),
             of_subject=of,
-            types=asked.get("xsiType", ""),
-            page=window_of(request) if not asked.get("sortBy") else None,  # what is sorted is read whole first
+            types=of_assessors,
         )
+        return together(sessions(None), assessors) if of_sessions else assessors
 
     return listing(request, await work.read(ask), title="Matching Experiments")
 

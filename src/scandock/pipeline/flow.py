@@ -70,10 +70,11 @@ def decide_and_place(context: ImportContext, reading: ReadingResult, report: Rep
 def _report_details(context: JobContext, decided: ImportDecision) -> ReportDetails:
     """The report's figures, warnings and sessions, those that could not be taken last."""
     unpacked, stored = sum_entry_bytes(context.ledger)
+    new = context.ledger.new_files()
     return {
         "warnings": upload_warnings(context.ledger, decided.warnings),
         "sessions": [
-            *(make_session_report(job, session_state(job)) for job in decided.jobs),
+            *(make_session_report(job, session_state(job), new.get(job.n, 0)) for job in decided.jobs),
             *decided.rejected_sessions,
         ],
         "entries": context.ledger.counts(),

@@ -129,7 +129,12 @@ def test_the_reflection_sees_what_it_compares(two_urls: tuple[str, str]) -> None
     }
     assert {one["name"] for one in seen["session"]["checks"]} == {"ck_session_place", "ck_session_state"}
     assert "ix_session_project_id_study_uid" in {one["name"] for one in seen["session"]["indexes"]}
-    assert {one["referred_table"] for one in seen["session"]["foreign keys"]} == {"project", "subject", "tree", "upload"}
+    assert {one["referred_table"] for one in seen["session"]["foreign keys"]} == {
+        "project",
+        "subject",
+        "tree",
+        "upload",
+    }
     cascades = {key["name"] for key in seen["intent"]["foreign keys"] if key["options"] == {"ondelete": "CASCADE"}}
     assert cascades == {"fk_intent_upload_id", "fk_intent_operation_id"}
     columns = {column["name"]: column for column in seen["session"]["columns"]}

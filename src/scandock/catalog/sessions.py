@@ -10,7 +10,6 @@ from typing import Any, Final, cast
 from sqlalchemy import Connection, Select, delete, insert, select, update
 
 from scandock.catalog.engine import Catalog
-
 from scandock.catalog.records import DeletedSession, ScanEdit, SessionRecord
 from scandock.catalog.server_tables import scan_edit
 from scandock.catalog.tables import joined_session, project, scan, session, subject

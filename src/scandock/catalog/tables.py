@@ -266,9 +266,9 @@ session = Table(
     Index(None, "project_id", "place", "modalities", "id"),
     Index(None, "project_id", "place", "subject", "id"),
 )
-"""`received`: when it was first shown, which moves, joins and the trash keep; `received_by`: by which import, NULL where
-people made it by hand or nothing tells. `date` and `modalities` are what its attributes and scans say, for lists to sort
-by (`catalog.sessions.note_listing`).
+"""`received`: when it was first shown, which moves, joins and the trash keep; `received_by`: by which import, NULL
+where people made it by hand or nothing tells. `date` and `modalities` are what its attributes and scans say, for lists
+to sort by (`catalog.sessions.note_listing`).
 """
 
 joined_session = Table(

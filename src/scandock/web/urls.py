@@ -249,7 +249,7 @@ def id_of_upload(location: str) -> str:
     return location.rstrip("/").rpartition("/")[2]
 
 
-def api_import(uuid: str, verb: Literal["", "cancel", "receipt"] = "") -> str:
+def api_import(uuid: str, verb: Literal["", "cancel", "receipt", "sessions"] = "") -> str:
     return f"{API_IMPORTS}/{quote_segment(uuid)}{f'/{verb}' if verb else ''}"
 
 

@@ -71,7 +71,7 @@ def built(name):
             ),
             *(urls.account_form(part) for part in ("profile", "password", "tokens", "logins/end")),
             *(urls.session_form(ID, verb) for verb in ("change", "delete", "quarantine")),
-            *(urls.api_import(ID, verb) for verb in ("", "cancel", "receipt")),
+            *(urls.api_import(ID, verb) for verb in ("", "cancel", "receipt", "sessions")),
         )
     )
     yield from (

@@ -72,7 +72,7 @@ def _tie_to_imports(connection: sa.Connection) -> None:
         )
         return
     where = "FROM sqlite_master WHERE type = 'table' AND name = 'session'"
-    text = str(connection.exec_driver_sql(f"SELECT sql {where}").scalar_one()).rstrip()  # noqa: S608  our own
+    text = str(connection.exec_driver_sql(f"SELECT sql {where}").scalar_one()).rstrip()
     if not text.endswith(")"):
         raise RuntimeError(f"The table of sessions is not as it was made: {text}")
     text = f"{text[:-1].rstrip()},\n\t{RECEIVED_BY}\n)"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scandock.services.session_locations import SessionLocation, locate_sessions
 from sqlalchemy import insert, select
 
 from scandock.access import accounts
@@ -19,7 +20,6 @@ from scandock.services.archiving import archive_session
 from scandock.services.held_sessions import resolve_session
 from scandock.services.moving import ServiceContext, move_session
 from scandock.services.pagination import Sorting
-from scandock.services.session_locations import SessionLocation, locate_sessions
 from scandock.services.trash import delete_session
 from tests.builders import DataFolder, Image, images, make_data_folder, uploader_layout
 from tests.import_records import an_import

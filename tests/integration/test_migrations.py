@@ -414,10 +414,11 @@ def test_projects_that_share_a_name_keep_it_and_it_is_found_for_others(bare_data
 RECEIVED_BEFORE = """
 INSERT INTO project (id, name, key, created, uuid) VALUES (1, 'P', 'p', 0, 'p');
 INSERT INTO upload (id, uuid, archive, source, state, request, created, deleted) VALUES
- (1, 'first', 'a.zip', 'server', 'placed', '{}', 100, false), (2, 'second', 'b.zip', 'server', 'placed', '{}', 200, false),
+ (1, 'first', 'a.zip', 'server', 'placed', '{}', 100, false),
+ (2, 'second', 'b.zip', 'server', 'placed', '{}', 200, false),
  (3, 'deleted', '', 'server', 'placed', '{}', 50, true);
-INSERT INTO tree (id, upload_id, state, created) VALUES (1, 2, 'current', 0), (2, 2, 'current', 0), (3, 2, 'current', 0),
- (4, 2, 'current', 0), (5, NULL, 'current', 0), (6, 3, 'current', 0)
+INSERT INTO tree (id, upload_id, state, created) VALUES (1, 2, 'current', 0), (2, 2, 'current', 0),
+ (3, 2, 'current', 0), (4, 2, 'current', 0), (5, NULL, 'current', 0), (6, 3, 'current', 0)
 """
 SESSIONS_BEFORE = {
     # uuid: (number and tree, created, attributes, modalities of scans, received by, date, modalities)

@@ -25,7 +25,7 @@ from scandock.model.imported import ImportedSession
 from scandock.model.json_records import JsonRecord, Moment, Notices
 from scandock.model.verdicts import Verdict
 from scandock.rules.labels import UNASSIGNED
-from scandock.rules.permissions import Action
+from scandock.rules.permissions import Action, is_allowed
 from scandock.rules.receipt_codes import CODES
 from scandock.services.damage import count_damaged_files
 from scandock.services.import_records import Import
@@ -49,8 +49,7 @@ MAX_JOINS: Final = 50
 """How often a session that has joined another is followed."""
 
 _WORST_FIRST: Final = (Verdict.REFUSED, Verdict.UNPARSEABLE, Verdict.CONFLICT)
-_DELETES: Final = ("delete", "purge")
-_ACTIONS: Final = ("archive", "move", "edit", "resolve", "rebuild", "restore", *_DELETES)
+_ACTIONS: Final = ("archive", "move", "edit", "resolve", "rebuild", "restore", "delete", "purge")
 _OF_SESSIONS: Final = audit.c.kind == literal_column("'session'")
 """As the index of such lines has it: with a value that is bound, SQLite would not know that it serves."""
 
@@ -181,7 +180,7 @@ def read_outcomes(
     rows = _read_rows(connection, principal, {*known.values(), *(join.into for join in joins.values())})
     current = {uuid: uuid if uuid in rows or uuid not in joins else joins[uuid].into for uuid in known.values()}
     asked = {*current, *current.values()} if details else {uuid for uuid in current.values() if uuid not in rows}
-    lines = _read_lines(connection, principal, asked, _ACTIONS if details else (*_DELETES, "archive"))
+    lines = _read_lines(connection, principal, asked, _ACTIONS if details else ("delete", "archive"))
     own = _find_own(connection, principal, items) if any(uuid not in rows for uuid in current.values()) else set()
     pictures = _read_pictures(connection, [row.tree_id for row in rows.values() if row.visible]) if details else {}
     outcomes: dict[str, list[SessionOutcome]] = {item.id: [] for item in items}
@@ -308,6 +307,7 @@ def _read_lines(
         .order_by(audit.c.id.desc())
         .limit(MAX_CHANGES)
     )  # fmt: skip
+    is_admin = is_allowed(Action.AUDIT_READ, admin=principal.admin, scope=principal.scope)
     lines: dict[str, list[_Line]] = {}
     for row in reversed(connection.execute(query).all()):
         is_own = row.account_id is not None and row.account_id == principal.account_id
@@ -324,7 +324,7 @@ def _read_lines(
                 now=row.now,
                 reads=bool(not gone and row.reads),
                 waits=bool(not gone and row.waits),
-                names=is_own or bool(not gone and row.names) or (gone and principal.admin),
+                names=is_own or bool(row.names if not gone else is_admin),
             )
         )
     return lines
@@ -370,7 +370,8 @@ class _Sight:
     """What somebody may know of one session that an import left; `own`: they have uploaded that."""
 
     def __init__(self, principal: Principal, left: LeftSession, *, own: bool) -> None:
-        self._admin = principal.admin
+        self._admin = is_allowed(Action.PREARCHIVE_READ, admin=principal.admin, scope=principal.scope)
+        self._reads = is_allowed(Action.PREARCHIVE_READ, own=True, scope=principal.scope)
         self._left = left
         self._own = own
 
@@ -380,11 +381,11 @@ class _Sight:
 
     def missing(self, lines: Sequence[_Line]) -> SessionOutcome:
         """One that stands nowhere any more."""
-        deleted = [line for line in lines if line.action in _DELETES]
-        if not deleted:
+        deleted = next((line for line in reversed(lines) if line.action == "delete"), None)
+        if deleted is None:
             return self._outcome("unknown")
         archived = self._left.report.state == "archive" or any(line.action == "archive" for line in lines)
-        return self._outcome("deleted" if self._sees(deleted[-1], archived=archived) else "out_of_sight")
+        return self._outcome("deleted" if self._sees(deleted, archived=archived) else "out_of_sight")
 
     def standing(self, row: Any, pictures: Mapping[int, str]) -> SessionOutcome:  # noqa: ANN401  a row
         """One that stands somewhere."""
@@ -426,9 +427,9 @@ class _Sight:
         if self._admin:
             return True
         if line.now is None or DELETED_SEPARATOR in line.now:  # deleted since: nobody has a role in it any more
-            return line.project == self._left.report.project
+            return self._reads and line.project == self._left.report.project
         if line.now == UNASSIGNED:
-            return self._own
+            return self._own and self._reads
         return line.waits or (archived and line.reads)
 
     def add_changes(

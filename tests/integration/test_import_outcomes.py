@@ -300,7 +300,7 @@ def test_in_unassigned_one_sees_ones_own_and_what_became_of_it(site: DataFolder)
 @pytest.mark.postgresql
 def test_sessions_of_older_reports_are_found_by_address_upload_and_study(site: DataFolder) -> None:
     archived = site.bring(uploader_layout("S1", "1", images(1)), session="S1").session
-    uuid = waiting(site, uploader_layout("S2", "1", images(1, study="1.2.3")), label="S2")
+    uuid = waiting(site, uploader_layout("S2", "1", images(1, study=2)), label="S2")
     site.project("Q")
     with context_of(site) as context:
         forget_ids(context)
@@ -336,9 +336,9 @@ def statements(context: ServiceContext, items: list[Any], principal: Principal) 
 
 
 def test_the_number_of_statements_does_not_grow_with_sessions_or_imports(site: DataFolder) -> None:
-    deleted = waiting(site, uploader_layout("S0", "1", images(1, study="1.9")), label="S0")
+    deleted = waiting(site, uploader_layout("S0", "1", images(1, study=9)), label="S0")
     for n in range(3):
-        waiting(site, uploader_layout(f"S{n}", "1", images(1, study=f"1.2.{n}")), label=f"S{n}")
+        waiting(site, uploader_layout(f"S{n}", "1", images(1, study=n)), label=f"S{n}")
     with context_of(site) as context:
         delete_session(context, deleted)
         ann = ann_of(context)
@@ -352,7 +352,7 @@ def test_the_api_gives_pages_in_the_reports_order(site: DataFolder, monkeypatch:
     monkeypatch.setattr(import_outcomes, "PAGE", 2)
     entries = {}
     for n in range(3):
-        entries |= uploader_layout(f"S{n}", "1", images(1, study=f"1.2.{n}", patient=b"P%d" % n))
+        entries |= uploader_layout(f"S{n}", "1", images(1, study=n, patient_id=b"P%d" % n))
     report = site.bring(entries)
     with context_of(site) as context:
         uuid = uploads(context)[-1]
@@ -446,9 +446,7 @@ def an_activity(**values: Any) -> Activity:
 
 @pytest.mark.parametrize("state", list(ImportState))
 @pytest.mark.parametrize("accepted", [None, 5])
-def test_what_can_be_done_to_an_import_goes_by_its_state_and_its_bytes(
-    state: ImportState, accepted: int | None
-) -> None:
+def test_what_can_be_done_goes_by_state_and_bytes(state: ImportState, accepted: int | None) -> None:
     one = an_activity(state=state, accepted=accepted)
     assert one.can_retry is (state is ImportState.FAILED and accepted is not None)
     assert one.can_cancel is (state.value in ("receiving", "received", "running"))

@@ -193,7 +193,7 @@ class UploadReceiver:
             if row is None:
                 return False
             if received > row.received:
-                if not row.reserve_names or incoming_upload.size is None:
+                if not row.reserved or incoming_upload.size is None:
                     self._check_space(connection, incoming_upload, received)
                 values |= {"reserved_until": now + self.limits.kept_ms(incoming_upload.door), "heard": now}
             connection.execute(_update_receiving(incoming_upload).values(**values))
@@ -208,7 +208,7 @@ class UploadReceiver:
             row = self._reservation(connection, incoming_upload)
             if row is None:
                 return False
-            if not row.reserve_names:
+            if not row.reserved:
                 self._check_space(connection, incoming_upload, row.received)
             until = self.catalog.now() + self.limits.kept_ms(incoming_upload.door)
             connection.execute(_update_receiving(incoming_upload).values(reserved_until=until))
@@ -221,7 +221,7 @@ class UploadReceiver:
         """
         with self.catalog.write() as connection:
             row = self._reservation(connection, incoming_upload)
-            if row is None or row.reserve_names:
+            if row is None or row.reserved:
                 return
             self._check_space(connection, incoming_upload, row.received)
             until = self.catalog.now() + self.limits.lease_ms
@@ -345,7 +345,7 @@ class UploadReceiver:
         existing = self._read(connection, row.uuid, known=True)
         assert existing is not None
         if existing.receiving and existing.door != "tus":
-            if not self.is_over(row.uuid, row.owner, leased=row.reserve_names):
+            if not self.is_over(row.uuid, row.owner, leased=row.reserved):
                 raise upload_errors.UploadRunning
             self.store.spool(row.uuid).discard()
             connection.execute(delete(upload).where(upload.c.id == row.id))

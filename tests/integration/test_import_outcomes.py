@@ -15,6 +15,7 @@ from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy import insert, select, update
 
 from scandock.access import accounts
+from scandock.access.passwords import hash_password
 from scandock.access.principal import SYSTEM, Door, Principal
 from scandock.catalog.server_tables import reception, trashed
 from scandock.catalog.tables import joined_session, project, upload, upload_exception
@@ -40,9 +41,10 @@ from scandock.services.trash import delete_session, restore_session
 from scandock.testing.server import add_account
 from tests.builders import DataFolder, Image, images, make_data_folder, uploader_layout
 from tests.import_records import a_session, an_import
+from tests.integration.test_left_in_conflict import left, send
 from tests.integration.test_prearchive import COMMENT, uuid_at, waiting
 from tests.integration.test_prearchive import context_of as system_context
-from tests.integration.web import serve_in_process
+from tests.integration.web import PASSWORD, serve_in_process
 
 KEYS = [
     "position", "study_uid", "state", "code", "message", "warnings", "files", "new", "bytes", "then", "now", "session",
@@ -70,7 +72,7 @@ def context_of(site: DataFolder) -> Iterator[ServiceContext]:
 
 def person(context: ServiceContext, name: str, **roles: str) -> Principal:
     """Somebody with roles by project."""
-    number = add_account(context.catalog, name, "", **roles)
+    number = add_account(context.catalog, name, "", admin=False, **roles)
     return Principal(number, f"of {name}", name, roles={at: Role(role) for at, role in roles.items()}, door=Door.BASIC)
 
 
@@ -182,20 +184,18 @@ def test_who_has_joined_another_is_followed_to_it_and_to_whom_that_joins(site: D
 
 def test_what_an_import_brought_whole_is_followed_into_it_until_it_is_restored(site: DataFolder) -> None:
     """A session left in conflict goes as an import brings all of it; the trash has it still."""
-    site.bring(uploader_layout("S1", "1", images(2)), session="S1")
-    other = Image(case="again", number=1, also={COMMENT: (b"LT", b"other")}).file()
-    held = site.bring(uploader_layout("S1", "1", [other]), session="S1").session
-    again = site.bring(uploader_layout("S1", "1", [other]), session="S1", overwrite="delete").session
-    assert again["state"] == "archive"
+    left(site)
+    archived = send(site, 2, "append").session
+    assert archived["state"] == "archive"
     with context_of(site) as context:
         with context.catalog.read() as connection:
-            assert connection.execute(select(trashed.c.uuid)).scalars().all() == [held["id"]]
+            held = connection.execute(select(trashed.c.uuid)).scalar_one()
             joined = connection.execute(select(joined_session.c.uuid, joined_session.c.into_uuid)).all()
-        assert [tuple(row) for row in joined] == [(held["id"], again["id"])]
-        assert told(context, nth=1) == ("archived", "P", "S1", ["joined"])
-        restore_session(context, held["id"], label="S9")
-        assert told(context, nth=1)[:3] == ("needs_decision", "P", "S9")
-        delete_session(context, held["id"])
+        assert [tuple(row) for row in joined] == [(held, archived["id"])]
+        assert told(context, nth=1) == ("archived", "Q", "S1", ["joined"])
+        restore_session(context, held, label="S9")
+        assert told(context, nth=1)[:3] == ("needs_decision", "Q", "S9")
+        delete_session(context, held)
         assert told(context, nth=1)[0] == "deleted"
 
 
@@ -341,21 +341,22 @@ def test_the_number_of_statements_does_not_grow_with_sessions_or_imports(site: D
         waiting(site, uploader_layout(f"S{n}", "1", images(1, study=n)), label=f"S{n}")
     with context_of(site) as context:
         delete_session(context, deleted)
-        ann = ann_of(context)
+        owner = person(context, "olga", P="owner")
         items = [read_import(context.catalog, SYSTEM, uuid) for uuid in uploads(context)]
-        few, many = statements(context, items[:1], ann), statements(context, items, ann)
+        few, many = statements(context, items[:1], owner), statements(context, items, owner)
         assert 1 < many == few + 1  # the pictures of those that stand: one for all
         assert few <= 5
 
 
 def test_the_api_gives_pages_in_the_reports_order(site: DataFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(import_outcomes, "PAGE", 2)
-    entries = {}
+    entries: dict[str, bytes] = {}
     for n in range(3):
         entries |= uploader_layout(f"S{n}", "1", images(1, study=n, patient_id=b"P%d" % n))
     report = site.bring(entries)
     with context_of(site) as context:
         uuid = uploads(context)[-1]
+        add_account(context.catalog, "admin", hash_password(PASSWORD), admin=True)  # so that it makes no project P
     with serve_in_process(site.data, site.settings) as web, web.client() as client:
         at = f"/api/v1/imports/{uuid}/sessions"
         first = client.get(at).json()
@@ -407,6 +408,7 @@ def test_no_page_says_archived_of_what_was_deleted(site: DataFolder) -> None:
     report = site.bring(uploader_layout("S1", "1", images(1)), session="S1")
     with context_of(site) as context:
         uuid = uploads(context)[-1]
+        add_account(context.catalog, "admin", hash_password(PASSWORD), admin=True)  # so that it makes no project P
     with serve_in_process(site.data, site.settings) as web, web.client() as client:
         pages = (f"/imports/{uuid}", "/activity?whose=all", f"/activity/{uuid}", "/")
         assert all(">archived<" in client.get(page).text for page in pages[:3])

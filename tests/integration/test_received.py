@@ -1,4 +1,4 @@
-"""When a session was received and by which import, which day and modalities lists have of it: written once, kept true."""
+"""When a session was received and by which import, and which day and modalities lists have of it: kept true."""
 
 from __future__ import annotations
 

@@ -6,9 +6,12 @@ import re
 
 import httpx
 import pytest
+from sqlalchemy import insert, select, update
 
+from scandock.catalog.server_tables import reception
+from scandock.catalog.tables import upload, upload_exception
 from scandock.model.import_report import make_report
-from scandock.model.verdicts import ImportState
+from scandock.model.verdicts import ImportState, Verdict
 from scandock.queue.claim import SlotUsage, claim
 from scandock.queue.leases import finish
 from scandock.queue.owner import this_owner
@@ -22,12 +25,13 @@ def send(client: httpx.Client, name: str = "a.zip") -> str:
     return str(answer.json()["id"])
 
 
-def end(web: Web, state: ImportState, message: str = "") -> None:
+def end(web: Web, state: ImportState, message: str = "", **entries: int) -> None:
     """End the oldest import that waits, as a worker does."""
     found = claim(web.site.catalog, this_owner(), SlotUsage(4))
     assert found is not None
     sessions = [a_session(label="Anna_1", state="prearchive")]
-    report = make_report(found.lease.uuid, "a.zip", state, "", message, sessions=sessions)
+    counts = {verdict.value: entries.get(verdict.value, 0) for verdict in Verdict}
+    report = make_report(found.lease.uuid, "a.zip", state, "", message, sessions=sessions, entries=counts)
     with web.site.catalog.write() as connection:
         finish(web.site.catalog, connection, found.lease, state, report)
 
@@ -72,6 +76,39 @@ def test_a_form_that_acts_on_it_leads_to_it(web: Web, client: httpx.Client) -> N
     where, _, said = sent.headers["location"].partition("?")
     assert said == "said=uploaded"
     assert "Import of b.zip</h1>" in client.get(where).text
+
+
+def test_exceptions_come_before_sessions(web: Web, client: httpx.Client) -> None:
+    uuid = send(client)
+    end(web, ImportState.PARTLY, "2 files can't be read.", unparseable=2)
+    with web.site.catalog.write() as connection:
+        number = connection.execute(select(upload.c.id).where(upload.c.uuid == uuid)).scalar_one()
+        values = {"upload_id": number, "verdict": "unparseable", "code": "no_study_uid", "message": "It is cut."}
+        for n in range(2):
+            connection.execute(insert(upload_exception).values(n=n, path=f"a/{n}<b>.dcm", **values))
+    text = client.get(f"/imports/{uuid}").text
+    assert "2 files need attention" in text
+    found = [text.index(words) for words in ("a/0&lt;b&gt;.dcm", "a/1&lt;b&gt;.dcm", "Anna_1")]
+    assert found == sorted(found)
+    assert "Export it from a system that writes UIDs." in text
+
+
+def test_an_upload_that_nobody_sends_any_more_is_interrupted(web: Web, client: httpx.Client) -> None:
+    tus = {"Tus-Resumable": "1.0.0", "Upload-Length": "9", "Upload-Metadata": "filename YS56aXA="}
+    uuid = client.post("/api/v1/uploads", headers=tus).headers["location"].rpartition("/")[2]
+    assert "Interrupted" not in client.get(f"/imports/{uuid}").text
+    with web.site.catalog.write() as connection:
+        connection.execute(update(reception).values(heard=reception.c.heard - 120_000))
+    assert (
+        f'Interrupted: nothing of it has arrived for two minutes. <a class="button" href="/upload?upload={uuid}">'
+        in (client.get(f"/imports/{uuid}").text)
+    )
+    assert "Interrupted" not in client.get(f"/api/v1/imports/{uuid}").text  # a word of pages alone
+    web.account("second", admin=True)
+    with web.client("second") as other:
+        text = other.get(f"/imports/{uuid}").text
+    assert "Interrupted" in text
+    assert f"/upload?upload={uuid}" not in text
 
 
 def test_who_may_not_see_an_import_hears_of_none(web: Web, client: httpx.Client) -> None:

@@ -18,4 +18,7 @@ async def show_import(request: Request, work: Seen, uuid: str) -> Response:
     """The import as it is now; the script of Activity keeps it up to date."""
     principal = work.context.principal
     one = await work.site.read(read_activity, work.site.catalog, principal, uuid)
-    return page(request, "import.html", principal, here="Activity", one=one, script="activity")
+    interrupted = one.interrupted(bringing=work.site.locks.bringing(uuid) is not None)
+    return page(
+        request, "import.html", principal, here="Activity", one=one, interrupted=interrupted, script="activity"
+    )  # fmt: skip

@@ -78,7 +78,13 @@ def created(url: str) -> Engine:
 
 def by_name(found: list[Any]) -> list[Any]:
     """Reflected constraints in one order; the dialect's own keys (as index methods) stay among the facts."""
-    return sorted((dict(one) for one in found), key=lambda one: str(one["name"]))
+    return sorted(({**one, **_said(one)} for one in found), key=lambda one: str(one["name"]))
+
+
+def _said(one: Any) -> dict[str, dict[str, str]]:
+    """What only one dialect has of it, as text: the condition of an index is else no other one's."""
+    options = one.get("dialect_options")
+    return {"dialect_options": {name: str(value) for name, value in options.items()}} if options else {}
 
 
 def schema(connection: Connection) -> dict[str, dict[str, Any]]:

@@ -132,7 +132,7 @@ def test_day_and_modalities_follow_whatever_changes_them(site: DataFolder) -> No
         restore_session(context, uuid)
         assert listed(context, uuid)[1] == "MR\\PT"
         with context.catalog.write() as connection:
-            connection.execute(update(scan).values(modality="CT"))
+            connection.execute(update(scan).where(scan.c.modality != "").values(modality="CT"))
         rebuild_session(context, uuid)
         assert listed(context, uuid)[1] == "MR\\PT"
 

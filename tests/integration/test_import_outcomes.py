@@ -19,7 +19,7 @@ from scandock.access.passwords import hash_password
 from scandock.access.principal import SYSTEM, Door, Principal
 from scandock.catalog.server_tables import reception, trashed
 from scandock.catalog.tables import joined_session, project, upload, upload_exception
-from scandock.model.import_report import make_report
+from scandock.model.import_report import ImportReport, format_outcome
 from scandock.model.verdicts import ImportState
 from scandock.queue.claim import SlotUsage, claim
 from scandock.queue.leases import finish
@@ -205,8 +205,8 @@ def test_a_refused_session_is_nowhere(site: DataFolder) -> None:
         uuid = uploads(context)[-1]
         sessions = [a_session(state="refused", code="c", message="No.", study_uid="1.2", files=0)]
         with context.catalog.write() as connection:
-            report = make_report(uuid, "a.zip", ImportState.REFUSED, "c", "No.", sessions=sessions)
-            connection.execute(update(upload).where(upload.c.uuid == uuid).values(report=json.dumps(report)))
+            report = ImportReport(upload=uuid, archive="a.zip", state=ImportState.REFUSED, sessions=sessions)
+            connection.execute(update(upload).where(upload.c.uuid == uuid).values(report=format_outcome(report)))
         (one,) = outcomes(context)
     assert (one.now, one.code, one.message, one.study_uid, one.page) == ("refused", "c", "No.", "1.2", None)
     assert one.then.to_json() == {"project": None, "subject": None, "label": None}
@@ -511,7 +511,6 @@ def test_how_long_an_upload_is_silent_goes_by_its_last_byte(site: DataFolder) ->
         lease = claim(catalog, this_owner(), SlotUsage(4))
         assert lease is not None
         with catalog.write() as connection:
-            finish(
-                catalog, connection, lease.lease, ImportState.FAILED, make_report(found, "", ImportState.FAILED, "", "")
-            )
+            report = ImportReport(upload=found, archive="", state=ImportState.FAILED)
+            finish(catalog, connection, lease.lease, report)
         assert read_activity(catalog, SYSTEM, found).can_retry

@@ -10,7 +10,7 @@ from sqlalchemy import insert, select, update
 
 from scandock.catalog.server_tables import reception
 from scandock.catalog.tables import upload, upload_exception
-from scandock.model.import_report import make_report
+from scandock.model.import_report import ImportReport
 from scandock.model.verdicts import ImportState, Verdict
 from scandock.queue.claim import SlotUsage, claim
 from scandock.queue.leases import finish
@@ -31,9 +31,11 @@ def end(web: Web, state: ImportState, message: str = "", **entries: int) -> None
     assert found is not None
     sessions = [a_session(label="Anna_1", state="prearchive")]
     counts = {verdict.value: entries.get(verdict.value, 0) for verdict in Verdict}
-    report = make_report(found.lease.uuid, "a.zip", state, "", message, sessions=sessions, entries=counts)
+    report = ImportReport(
+        upload=found.lease.uuid, archive="a.zip", state=state, message=message, sessions=sessions, entries=counts
+    )
     with web.site.catalog.write() as connection:
-        finish(web.site.catalog, connection, found.lease, state, report)
+        finish(web.site.catalog, connection, found.lease, report)
 
 
 def test_it_shows_state_message_and_sessions(web: Web, client: httpx.Client) -> None:

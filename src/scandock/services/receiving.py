@@ -210,8 +210,9 @@ class UploadReceiver:
                 return False
             if not row.reserved:
                 self._check_space(connection, incoming_upload, row.received)
-            until = self.catalog.now() + self.limits.kept_ms(incoming_upload.door)
-            connection.execute(_update_receiving(incoming_upload).values(reserved_until=until))
+            now = self.catalog.now()
+            until = now + self.limits.kept_ms(incoming_upload.door)
+            connection.execute(_update_receiving(incoming_upload).values(reserved_until=until, heard=now))
         return True
 
     def reserve_again(self, incoming_upload: IncomingUpload) -> None:

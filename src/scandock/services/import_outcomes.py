@@ -130,13 +130,18 @@ class _Line(NamedTuple):
 # -- asking ------------------------------------------------------------------------------------------------------------
 
 
-def list_outcomes(catalog: Catalog, principal: Principal, uuid: str, cursor: str | None = None) -> Page[SessionOutcome]:
-    """A page of an import's sessions, in the report's order. Denied as `read_import`; Usage `cursor_invalid`."""
-    start = _parse_cursor(cursor)
+def list_outcomes(
+    catalog: Catalog, principal: Principal, uuid: str, cursor: str | None = None, limit: int | None = None
+) -> Page[SessionOutcome]:
+    """A page of an import's sessions, in the report's order; `limit` of them, or `PAGE`.
+
+    Denied as `read_import`; Usage `cursor_invalid`.
+    """
+    start, limit = _parse_cursor(cursor), limit or PAGE
     item = read_import(catalog, principal, uuid)
     with catalog.read() as connection:
-        outcomes = read_outcomes(connection, principal, [item], start=start, limit=PAGE, details=True)[item.id]
-    following = start + PAGE
+        outcomes = read_outcomes(connection, principal, [item], start=start, limit=limit, details=True)[item.id]
+    following = start + limit
     return Page(outcomes, str(following) if following < len(item.sessions) else None)
 
 

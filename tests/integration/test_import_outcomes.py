@@ -290,6 +290,8 @@ def test_in_unassigned_one_sees_ones_own_and_what_became_of_it(site: DataFolder)
     with context_of(site) as context:
         uuid, ann = report.session["id"], ann_of(context)
         assert told(context, ann)[:2] == ("prearchive", "Unassigned")
+        move_session(context, uuid, label="New")
+        assert told(context, ann) == ("prearchive", "Unassigned", "New", ["renamed"])
         delete_session(context, uuid)
         assert told(context, ann)[0] == "deleted"
 

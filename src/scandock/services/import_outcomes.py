@@ -184,22 +184,25 @@ def read_outcomes(
     joins = _read_joins(connection, known.values())
     rows = _read_rows(connection, principal, {*known.values(), *(join.into for join in joins.values())})
     current = {uuid: uuid if uuid in rows or uuid not in joins else joins[uuid].into for uuid in known.values()}
-    asked = {*current, *current.values()} if details else {uuid for uuid in current.values() if uuid not in rows}
-    lines = _read_lines(connection, principal, asked, _ACTIONS if details else ("delete", "archive"))
-    own = _find_own(connection, principal, items) if any(uuid not in rows for uuid in current.values()) else set()
+    wanted = {*current, *current.values()} if details else {uuid for uuid in current.values() if uuid not in rows}
+    lines = _read_lines(connection, principal, wanted, _ACTIONS if details else ("delete", "archive"))
+    gone = any(uuid not in rows for uuid in current.values())
+    own = _find_own(connection, principal, items) if details or gone else set()
     pictures = _read_pictures(connection, [row.tree_id for row in rows.values() if row.visible]) if details else {}
     outcomes: dict[str, list[SessionOutcome]] = {item.id: [] for item in items}
     for left in lefts:
         uuid = known.get((left.import_id, left.position))
-        sight = _Sight(principal, left, own=left.import_id in own)
+        builder = _OutcomeBuilder(principal, left, own=left.import_id in own)
         if uuid is None:
-            outcomes[left.import_id].append(sight.lost())
+            outcomes[left.import_id].append(builder.build_unmatched())
             continue
         row = rows.get(current[uuid])
-        outcome = sight.missing(lines.get(current[uuid], ())) if row is None else sight.standing(row, pictures)
+        outcome = (
+            builder.build_missing(lines.get(current[uuid], ())) if row is None else builder.build_present(row, pictures)
+        )
         if details and outcome.now not in ("out_of_sight", "unknown"):
             join = joins.get(uuid) if current[uuid] != uuid else None
-            sight.add_changes(outcome, lines.get(uuid, ()), lines.get(current[uuid], ()), join)
+            builder.add_changes(outcome, lines.get(uuid, ()), lines.get(current[uuid], ()), join)
         outcomes[left.import_id].append(outcome)
     return outcomes
 
@@ -251,15 +254,15 @@ def _find_uuids(
 
 def _read_joins(connection: Connection, uuids: Iterable[str]) -> dict[str, _Join]:
     """Of those that have joined others, which these are in the end."""
-    asked = sorted(set(uuids))
-    if not asked:
+    wanted = sorted(set(uuids))
+    if not wanted:
         return {}
     steps = (
         select(
             joined_session.c.uuid.label("origin"), joined_session.c.into_uuid, joined_session.c.at,
             literal(1).label("step"),
         )
-        .where(joined_session.c.uuid.in_(asked))
+        .where(joined_session.c.uuid.in_(wanted))
         .cte("steps", recursive=True)
     )  # fmt: skip
     steps = steps.union_all(
@@ -276,8 +279,8 @@ def _read_joins(connection: Connection, uuids: Iterable[str]) -> dict[str, _Join
 
 def _read_rows(connection: Connection, principal: Principal, uuids: Iterable[str]) -> dict[str, Any]:
     """Rows of sessions by UUID, with whether `principal` may see them."""
-    asked = sorted(uuids)
-    if not asked:
+    wanted = sorted(uuids)
+    if not wanted:
         return {}
     query = (
         select(
@@ -287,7 +290,7 @@ def _read_rows(connection: Connection, principal: Principal, uuids: Iterable[str
         )
         .join(project, project.c.id == session.c.project_id)
         .outerjoin(verification, verification.c.tree_id == session.c.tree_id)
-        .where(session.c.uuid.in_(asked))
+        .where(session.c.uuid.in_(wanted))
     )  # fmt: skip
     return {row.uuid: row for row in connection.execute(query)}
 
@@ -296,8 +299,8 @@ def _read_lines(
     connection: Connection, principal: Principal, uuids: Iterable[str], actions: Sequence[str]
 ) -> dict[str, list[_Line]]:
     """By session, what the audit says was done to it, the oldest first."""
-    asked = sorted(uuids)
-    if not asked:
+    wanted = sorted(uuids)
+    if not wanted:
         return {}
     query = (
         select(
@@ -308,7 +311,7 @@ def _read_lines(
             projects_where(principal, Action.AUDIT_READ).label("names"),
         )
         .outerjoin(project, project.c.uuid == audit.c.project_uuid)
-        .where(_OF_SESSIONS, audit.c.target.in_(asked), audit.c.action.in_(actions), audit.c.outcome == "done")
+        .where(_OF_SESSIONS, audit.c.target.in_(wanted), audit.c.action.in_(actions), audit.c.outcome == "done")
         .order_by(audit.c.id.desc())
         .limit(MAX_CHANGES)
     )  # fmt: skip
@@ -371,8 +374,8 @@ def _read_pictures(connection: Connection, trees: Sequence[int]) -> dict[int, st
 # -- judging -----------------------------------------------------------------------------------------------------------
 
 
-class _Sight:
-    """What somebody may know of one session that an import left; `own`: they have uploaded that."""
+class _OutcomeBuilder:
+    """Says of one session that an import left what somebody may know of it; `own`: they have uploaded that import."""
 
     def __init__(self, principal: Principal, left: LeftSession, *, own: bool) -> None:
         self._admin = is_allowed(Action.PREARCHIVE_READ, admin=principal.admin, scope=principal.scope)
@@ -380,11 +383,11 @@ class _Sight:
         self._left = left
         self._own = own
 
-    def lost(self) -> SessionOutcome:
+    def build_unmatched(self) -> SessionOutcome:
         """One that no id and no match names."""
         return self._outcome("unknown" if self._left.was_stored else "refused")
 
-    def missing(self, lines: Sequence[_Line]) -> SessionOutcome:
+    def build_missing(self, lines: Sequence[_Line]) -> SessionOutcome:
         """One that stands nowhere any more."""
         deleted = next((line for line in reversed(lines) if line.action == "delete"), None)
         if deleted is None:
@@ -392,7 +395,7 @@ class _Sight:
         archived = self._left.report.state == "archive" or any(line.action == "archive" for line in lines)
         return self._outcome("deleted" if self._sees(deleted, archived=archived) else "out_of_sight")
 
-    def standing(self, row: Any, pictures: Mapping[int, str]) -> SessionOutcome:  # noqa: ANN401  a row
+    def build_present(self, row: Any, pictures: Mapping[int, str]) -> SessionOutcome:  # noqa: ANN401  a row
         """One that stands somewhere."""
         if not row.visible:
             return self._outcome("out_of_sight")

@@ -60,13 +60,13 @@ def match_sessions(
     by_study: dict[str | None, list[Any]] = {}
     for row in connection.execute(both):
         by_study.setdefault(row.study_uid, []).append(row)
-    found = {}
+    matches = {}
     for left in lefts:
         rows = [row for key in {left.report.study_uid, None} for row in by_study.get(key, ())]
         row = _find_best_row(left, rows)
         if row is not None:
-            found[left.import_id, left.position] = str(row.uuid)
-    return found
+            matches[left.import_id, left.position] = str(row.uuid)
+    return matches
 
 
 def _select_sessions(principal: Principal) -> Select[Any]:

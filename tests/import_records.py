@@ -12,8 +12,9 @@ from scandock.services.import_records import Import
 
 def a_session(**values: Any) -> ImportedSession:
     told: dict[str, Any] = {
-        "uri": None, "path": None, "project": None, "subject": None, "label": None, "study_uid": None,
-        "state": "archive", "code": "", "message": "", "warnings": [], "files": 0, "bytes": 0, "session_type": None,
+        "id": None, "uri": None, "path": None, "project": None, "subject": None, "label": None, "study_uid": None,
+        "state": "archive", "code": "", "message": "", "warnings": [], "files": 0, "new": 0, "bytes": 0,
+        "session_type": None,
         "scans": [], "resources": [],
     }  # fmt: skip
     return ImportedSession(**{**told, **values})

@@ -203,7 +203,7 @@ def test_without_scripts_the_form_uploads(browser, project, tmp_path):
         page.get_by_label("Archive", exact=False).last.set_input_files(path)
         page.get_by_role("button", name="Upload", exact=True).click()
         page.get_by_text("The upload is kept, and its import begins.").wait_for()
-        assert page.url.startswith(f"{project.base}/activity")
+        assert page.url.startswith(f"{project.base}/imports/")
     [told] = imported(project)
     assert (told["archive"], told["project"], told["state"]) == ("plain.zip", project.id, "placed")
     assert (told["entries"]["stored"], told["entries"]["ignored"]) == (1, 1)

@@ -43,7 +43,7 @@ def told(
         return done.returncode, {}, done.stderr
     (report,) = [json.loads(line) for line in done.stdout.splitlines()]
     for session in report["sessions"]:
-        session.pop("uri"), session.pop("path")
+        session.pop("id"), session.pop("uri"), session.pop("path")
         session["scans"].sort(key=lambda scan: str(scan["id"]))
         session["resources"].sort(key=lambda resource: str(resource["name"]))
     return done.returncode, {key: part for key, part in report.items() if key not in ONLY_IMPORTED}, done.stderr

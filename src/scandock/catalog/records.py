@@ -54,6 +54,10 @@ class SessionFacts:
     scans: int = 0
     files: int = 0
     bytes: int = 0
+    received: int | None = None
+    """When it was first shown; None of one that is shown for the first time. No update changes it."""
+    received_by: int | None = None
+    """The import that it came by first, by the number of its row; likewise."""
 
     @property
     def type_is_set(self) -> bool:
@@ -140,6 +144,8 @@ class SessionRecord(SessionFacts):
             scans=row["scans"],
             files=row["files"],
             bytes=row["bytes"],
+            received=row["received"],
+            received_by=row["received_by"],
             created=row["created"],
             modified=row["modified"],
         )

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, cast
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, Select, delete, insert, select, update
 
+from scandock.catalog.engine import Catalog
 from scandock.catalog.records import DeletedSession, ScanEdit, SessionRecord
 from scandock.catalog.server_tables import scan_edit
-from scandock.catalog.tables import project, session, subject
+from scandock.catalog.tables import joined_session, project, scan, session, subject
+
+MODALITIES_LENGTH: Final = 120
+"""Characters of the modalities that a session's row has: an index has them too, and takes no text of any length."""
+_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 def archived_uuid(connection: Connection, project_name: str, label: str) -> str | None:
@@ -61,3 +69,40 @@ def find_session(connection: Connection, uuid: str) -> SessionRecord | None:
 def existing_session(connection: Connection, uuid: str) -> SessionRecord:
     """The session of a UUID that a session has."""
     return SessionRecord.from_row(connection.execute(session_rows().where(session.c.uuid == uuid)).mappings().one())
+
+
+def note_listing(connection: Connection, session_id: int) -> None:
+    """Write date and modalities of a session, as its attributes and its scans have them.
+
+    Whoever changes either calls it in the same transaction.
+    """
+    row = connection.execute(select(session.c.attributes, session.c.tree_id).where(session.c.id == session_id)).one()
+    modalities = connection.execute(select(scan.c.modality).where(scan.c.tree_id == row.tree_id).distinct()).scalars()
+    connection.execute(
+        update(session)
+        .where(session.c.id == session_id)
+        .values(date=date_of(json.loads(row.attributes)), modalities=join_modalities(modalities))
+    )
+
+
+def date_of(attributes: Mapping[str, str]) -> str:
+    """The date by which lists sort a session, as `2026-11-29`; "" where it has none."""
+    date = attributes.get("date", "")
+    return date if _DATE.fullmatch(date) else ""
+
+
+def join_modalities(modalities: Iterable[str]) -> str:
+    """Modalities of scans as one text, each once, in order, joined as DICOM joins values; no more than fit whole."""
+    joined = ""
+    for modality in sorted(set(modalities) - {""}):
+        longer = f"{joined}\\{modality}" if joined else modality
+        if len(longer) > MODALITIES_LENGTH:
+            break
+        joined = longer
+    return joined
+
+
+def note_joined(catalog: Catalog, connection: Connection, uuid: str, into_uuid: str) -> None:
+    """Note that the files of a session, which goes, are another one's now."""
+    connection.execute(delete(joined_session).where(joined_session.c.uuid == uuid))
+    connection.execute(insert(joined_session).values(uuid=uuid, into_uuid=into_uuid, at=catalog.now()))

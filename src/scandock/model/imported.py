@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Annotated, Any, Self
+
+from pydantic import Field
 
 from scandock.model.json_records import JsonRecord, Notices
 
@@ -44,6 +46,7 @@ class ImportedSession(JsonRecord):
 
     NESTED = ("scans", "resources")
 
+    id: Annotated[str | None, Field(description="The session's id; null of a refused one, and of imports of before it")]
     uri: str | None
     path: str | None
     project: str | None
@@ -55,6 +58,7 @@ class ImportedSession(JsonRecord):
     message: str
     warnings: Notices
     files: int
+    new: Annotated[int | None, Field(description="Files that this import added; null of imports of before it")]
     bytes: int
     session_type: str | None
     scans: list[ImportedScan]

@@ -31,7 +31,9 @@ def dry_run(context: JobContext, reading: ReadingResult, report: Reporter) -> Im
     plan_trees(context, decided.jobs)
     close_verdicts(ledger)
     unpacked, _ = sum_entry_bytes(ledger)
-    sessions = [replace(make_session_report(job, session_state(job)), uri=None, path=None) for job in decided.jobs]
+    new = ledger.new_files()
+    reports = [make_session_report(job, session_state(job), new.get(job.n, 0)) for job in decided.jobs]
+    sessions = [replace(one, uri=None, path=None) for one in reports]
     return report(
         *import_outcome(decided.jobs, decided.upload_verdict),
         warnings=upload_warnings(ledger, decided.warnings),

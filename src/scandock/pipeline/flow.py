@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Protocol, Unpack
 
 from scandock.catalog.audit import audit_conflict_deletion
+from scandock.catalog.sessions import note_joined
 from scandock.model.crash_points import reach
 from scandock.model.errors import BadInput
 from scandock.model.import_report import ImportReport, ReportDetails
@@ -69,10 +70,11 @@ def decide_and_place(context: ImportContext, reading: ReadingResult, report: Rep
 def _report_details(context: JobContext, decided: ImportDecision) -> ReportDetails:
     """The report's figures, warnings and sessions, those that could not be taken last."""
     unpacked, stored = sum_entry_bytes(context.ledger)
+    new = context.ledger.new_files()
     return {
         "warnings": upload_warnings(context.ledger, decided.warnings),
         "sessions": [
-            *(make_session_report(job, session_state(job)) for job in decided.jobs),
+            *(make_session_report(job, session_state(job), new.get(job.n, 0)) for job in decided.jobs),
             *decided.rejected_sessions,
         ],
         "entries": context.ledger.counts(),
@@ -92,9 +94,11 @@ def _publish(
         check_not_cancelled(context.catalog, connection, context.lease)
         check_areas(connection, context.store)  # again: reading may have taken hours
         record_import(context.catalog, context.store, connection, context.lease, placements, import_report, removals)
-        for removal in removals:
-            if removal.row is not None:
-                audit_conflict_deletion(context.catalog, connection, context.lease.upload_id, removal.row)
+        for job in jobs:
+            if job.removal is not None and job.removal.row is not None:
+                audit_conflict_deletion(context.catalog, connection, context.lease.upload_id, job.removal.row)
+                if (uuid := job.session_uuid) is not None:
+                    note_joined(context.catalog, connection, job.removal.uuid, uuid)
     reach("intent")
     log_step("import being placed", context.lease.uuid, sessions=len(placements))
     complete(context.catalog, context.store, context.stage, context.lease)

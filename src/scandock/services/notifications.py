@@ -338,7 +338,7 @@ def format_import_email(ended: EndedImport, settings: NotifySettings) -> tuple[s
         lines.append(f"Code: {ended.code}")
     lines += ["", f"Import: {ended.uuid}"]
     if settings.public_url:
-        lines.append(settings.public_url + urls.import_page(ended.uuid, "receipt"))
+        lines.append(settings.public_url + urls.import_page(ended.uuid))
     return f"Scandock: import {ended.state}", "\n".join(lines) + "\n"
 
 
@@ -377,6 +377,7 @@ def build_import_payload(ended: EndedImport, settings: NotifySettings) -> Payloa
         "bytes": ended.report.to_json()["bytes"] if ended.report is not None else {},
         "sessions": [{name: getattr(session, name) for name in names} for session in ended.sessions],
         "url": settings.public_url + urls.api_import(ended.uuid) if settings.public_url else None,
+        "page": settings.public_url + urls.import_page(ended.uuid) if settings.public_url else None,
     }
     if settings.labels:
         content["archive"] = ended.archive

@@ -13,6 +13,7 @@ from typing import Any, TypedDict
 from sqlalchemy import Connection, update
 
 from scandock.catalog.records import SessionRecord
+from scandock.catalog.sessions import note_listing
 from scandock.catalog.tables import scan, session
 from scandock.catalog.trees import ScanRow, scans_of
 from scandock.model.errors import ScandockError
@@ -244,3 +245,4 @@ def _write_values(
             modified=context.catalog.now(),
         )
     )
+    note_listing(connection, source.id)

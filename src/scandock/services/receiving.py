@@ -185,8 +185,9 @@ class UploadReceiver:
         where the space is gone: its size is not known, or nothing came for so long that it was given to others.
         """
         values: dict[str, object] = {"received": received}
+        now = self.catalog.now()
         if incoming_upload.expires is not None:
-            values["expires"] = self.catalog.now() + self.limits.lasts_ms
+            values["expires"] = now + self.limits.lasts_ms
         with self.catalog.write() as connection:
             row = self._reservation(connection, incoming_upload)
             if row is None:
@@ -194,7 +195,7 @@ class UploadReceiver:
             if received > row.received:
                 if not row.reserved or incoming_upload.size is None:
                     self._check_space(connection, incoming_upload, received)
-                values["reserved_until"] = self.catalog.now() + self.limits.kept_ms(incoming_upload.door)
+                values |= {"reserved_until": now + self.limits.kept_ms(incoming_upload.door), "heard": now}
             connection.execute(_update_receiving(incoming_upload).values(**values))
         return True
 
@@ -209,8 +210,9 @@ class UploadReceiver:
                 return False
             if not row.reserved:
                 self._check_space(connection, incoming_upload, row.received)
-            until = self.catalog.now() + self.limits.kept_ms(incoming_upload.door)
-            connection.execute(_update_receiving(incoming_upload).values(reserved_until=until))
+            now = self.catalog.now()
+            until = now + self.limits.kept_ms(incoming_upload.door)
+            connection.execute(_update_receiving(incoming_upload).values(reserved_until=until, heard=now))
         return True
 
     def reserve_again(self, incoming_upload: IncomingUpload) -> None:
@@ -386,6 +388,7 @@ class UploadReceiver:
                 idempotency_key=offer.idempotency_key,
                 expires=now + self.limits.lasts_ms if offer.door == "tus" else None,
                 reserved_until=now + self.limits.kept_ms(offer.door),
+                heard=now,
             )
         )
 

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from scandock.catalog.project_sums import mark_project_changed
 from scandock.catalog.records import ScanEdit, SessionRecord
 from scandock.catalog.server_tables import scan_edit
+from scandock.catalog.sessions import note_listing
 from scandock.catalog.tables import project, resource, scan, session
 from scandock.catalog.trees import ScanRow, resources_of, scans_of
 from scandock.catalog.trees import scan_values as scan_values_of
@@ -249,6 +250,7 @@ def session_transaction(
     with lock_names(context.catalog, {name}, lambda c: locks_of(find(c))) as connection:
         source = find(connection)
         yield connection, source
+        note_listing(connection, source.id)
         connection.execute(update(session).where(session.c.id == source.id).values(modified=context.catalog.now()))
         mark_project_changed(connection, source.project_id)
 

@@ -61,7 +61,7 @@ async def cancel(request: Request, form: Sent, uuid: str) -> Response:
     """Cancel an import."""
     site, me = form.site, form.context.principal
     await site.run(cancel_import, site.catalog, site.store, me, uuid, info_of(request))
-    return back(request, urls.ACTIVITY, "import-cancelled")
+    return back(request, urls.import_page(uuid), "import-cancelled")
 
 
 @router.post("/imports/{uuid}/retry")
@@ -69,7 +69,7 @@ async def retry(request: Request, form: Sent, uuid: str) -> Response:
     """Try an import again."""
     site, me = form.site, form.context.principal
     await site.run(retry_import, site.catalog, site.store, me, uuid, info_of(request))
-    return back(request, urls.ACTIVITY, "import-retried")
+    return back(request, urls.import_page(uuid), "import-retried")
 
 
 @router.get("/imports/{uuid}/forget")

@@ -70,8 +70,9 @@ async def send(request: Request) -> Response:
     def check(fields: Mapping[str, str]) -> None:
         check_csrf(principal, fields.get("csrf", ""), cross_site=from_elsewhere(request))
 
-    await receive_multipart(server_state(request), request, principal, OwnFields(names=OWN, check=check, meant=meant))
-    return back(request, urls.ACTIVITY, "uploaded")
+    own = OwnFields(names=OWN, check=check, meant=meant)
+    uuid = await receive_multipart(server_state(request), request, principal, own)
+    return back(request, urls.import_page(uuid), "uploaded")
 
 
 def meant(fields: Mapping[str, str]) -> dict[str, str]:

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse, Response
 
 from scandock.model.json_records import PageOf
+from scandock.services.import_outcomes import SessionOutcome, list_outcomes
 from scandock.services.import_records import Import
 from scandock.services.imports import (
     cancel_import,
@@ -73,6 +74,19 @@ async def read(request: Request, id: str, principal: Caller) -> Response:  # noq
     """What `scandock import --json` prints, with `id`, `state` as it is now, and `progress`."""
     site = server_state(request)
     return with_etag(request, await site.read(read_import, site.catalog, principal, id))
+
+
+@router.get("/{id}/sessions", summary="What became of an import's sessions", response_model=PageOf[SessionOutcome])
+async def list_sessions(
+    request: Request,
+    id: str,  # noqa: A002  the route's own name
+    principal: Caller,
+    cursor: str | None = None,
+) -> Response:
+    """In the order of the import's report, 200 a page: how the import left each, where it is now, and its changes."""
+    site = server_state(request)
+    page = await site.read(list_outcomes, site.catalog, principal, id, cursor)
+    return JSONResponse({"items": [one.to_json() for one in page.items], "next": page.next})
 
 
 @router.post("/{id}/cancel", status_code=202, summary="Cancel an import", response_model=Import)

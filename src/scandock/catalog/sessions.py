@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, Select, bindparam, select
 
 from scandock.catalog.records import DeletedSession, SessionRecord
 from scandock.catalog.server_tables import scan_edit
@@ -51,12 +52,17 @@ def session_rows() -> Select[Any]:
     return select(session, project.c.name.label("project")).join(project, project.c.id == session.c.project_id)
 
 
+@cache
+def _session_by_uuid() -> Select[Any]:
+    return session_rows().where(session.c.uuid == bindparam("uuid"))
+
+
 def find_session(connection: Connection, uuid: str) -> SessionRecord | None:
     """The session of a UUID."""
-    row = connection.execute(session_rows().where(session.c.uuid == uuid)).mappings().first()
+    row = connection.execute(_session_by_uuid(), {"uuid": uuid}).mappings().first()
     return SessionRecord.from_row(row) if row is not None else None
 
 
 def existing_session(connection: Connection, uuid: str) -> SessionRecord:
     """The session of a UUID that a session has."""
-    return SessionRecord.from_row(connection.execute(session_rows().where(session.c.uuid == uuid)).mappings().one())
+    return SessionRecord.from_row(connection.execute(_session_by_uuid(), {"uuid": uuid}).mappings().one())

@@ -39,7 +39,7 @@ _LABELLED: Final = (
 )
 
 
-def archived_assessors_labelled(connection: Connection, project_name: str, label: str) -> Sequence[Row[Any]]:
+def archived_assessors_labelled(connection: Connection, project_name: str, label: str) -> Sequence[Row[Any, Any, Any]]:
     """UUID, label and subject of the assessors of a label in a project's archived sessions."""
     return connection.execute(_LABELLED, {"label_key": label_key(label), "project_name": project_name}).all()
 

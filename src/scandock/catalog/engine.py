@@ -18,7 +18,7 @@ from functools import cache
 from itertools import islice
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, literal_column, text
+from sqlalchemy import Connection, Engine, PoolProxiedConnection, create_engine, event, inspect, literal_column, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionError
 from sqlalchemy.sql import ColumnElement
@@ -450,8 +450,9 @@ def _tune_sqlite(dbapi: Any, _record: object) -> None:  # noqa: ANN401  sqlite3'
     cursor.close()
 
 
-def _begin_sqlite(dbapi: Any) -> None:  # noqa: ANN401  SQLAlchemy's, around sqlite3's
-    dbapi.execute(dbapi.info.get("begin", "BEGIN")).close()
+def _begin_sqlite(dbapi_connection: PoolProxiedConnection) -> None:
+    raw: Any = dbapi_connection.dbapi_connection
+    raw.execute(dbapi_connection.info.get("begin", "BEGIN")).close()
 
 
 def _always_upgrade() -> AbstractContextManager[bool]:

@@ -293,7 +293,16 @@ def find_dead_leases(catalog: Catalog) -> list[DeadLease]:
         now = connection.execute(select(catalog.now())).scalar_one()
         rows = [(kind, row) for kind in LEASE_KINDS for row in connection.execute(_all_that_go_on(kind))]
     return [
-        DeadLease(kind, *row[:4], overdue=row.lease_until < now, owner=row.owner, code=row.code)
+        DeadLease(
+            kind,
+            row.id,
+            row.uuid,
+            row.token,
+            row.attempt,
+            overdue=row.lease_until < now,
+            owner=row.owner,
+            code=row.code,
+        )
         for kind, row in rows
         if is_elsewhere(row.owner, place)
         or (not is_mine(row.owner) and (is_lost(row.lease_until, now, row.owner) or is_gone(row.owner) is True))

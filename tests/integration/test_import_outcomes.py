@@ -29,11 +29,12 @@ from scandock.services import activity, import_outcomes
 from scandock.services.activity import Activity, ActivityFilter, list_activity, read_activity
 from scandock.services.archiving import archive_session
 from scandock.services.cleaning.trash import empty_trash
+from scandock.services.context import ServiceContext
 from scandock.services.editing import edit_session
 from scandock.services.held_sessions import resolve_session
 from scandock.services.import_outcomes import SessionOutcome, list_outcomes, read_outcomes
 from scandock.services.imports import read_import
-from scandock.services.moving import ServiceContext, move_session
+from scandock.services.moving import move_session
 from scandock.services.pagination import Sorting
 from scandock.services.prearchive import rebuild_session
 from scandock.services.project_deletions import delete_project

@@ -13,8 +13,9 @@ from scandock.catalog import sessions
 from scandock.catalog.sessions import date_of, join_modalities
 from scandock.catalog.tables import scan, session, tree, upload
 from scandock.services.archiving import archive_session
+from scandock.services.context import ServiceContext
 from scandock.services.editing import edit_session
-from scandock.services.moving import ServiceContext, move_session
+from scandock.services.moving import move_session
 from scandock.services.prearchive import rebuild_session
 from scandock.services.session_creation import (
     NewSession,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any, Final, cast
 
-from sqlalchemy import Connection, Select, delete, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, insert, select, update
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.records import DeletedSession, ScanEdit, SessionRecord
@@ -60,15 +61,20 @@ def session_rows() -> Select[Any]:
     return select(session, project.c.name.label("project")).join(project, project.c.id == session.c.project_id)
 
 
+@cache
+def _session_by_uuid() -> Select[Any]:
+    return session_rows().where(session.c.uuid == bindparam("uuid"))
+
+
 def find_session(connection: Connection, uuid: str) -> SessionRecord | None:
     """The session of a UUID."""
-    row = connection.execute(session_rows().where(session.c.uuid == uuid)).mappings().first()
+    row = connection.execute(_session_by_uuid(), {"uuid": uuid}).mappings().first()
     return SessionRecord.from_row(row) if row is not None else None
 
 
 def existing_session(connection: Connection, uuid: str) -> SessionRecord:
     """The session of a UUID that a session has."""
-    return SessionRecord.from_row(connection.execute(session_rows().where(session.c.uuid == uuid)).mappings().one())
+    return SessionRecord.from_row(connection.execute(_session_by_uuid(), {"uuid": uuid}).mappings().one())
 
 
 def note_listing(connection: Connection, session_id: int) -> None:

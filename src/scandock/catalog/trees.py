@@ -107,28 +107,31 @@ class FileRow(NamedTuple):
         return self.content, self.format, self.tags
 
 
+# Made once: they are asked of each tree, and take longer to make than to be answered.
+_SCANS: Final = select(scan).where(scan.c.tree_id == bindparam("tree")).order_by(scan.c.n)
+_RESOURCES: Final = select(resource).where(resource.c.tree_id == bindparam("tree")).order_by(resource.c.n)
+_FILES: Final = (
+    select(
+        file.c.n, file.c.resource_n, file.c.name, file.c.bytes, file.c.sha256, file.c.sop_uid, file.c.frames,
+        file.c.dataset_at, file.c.content, file.c.format, file.c.tags, file.c.md5,
+    )
+    .where(file.c.tree_id == bindparam("tree"))
+    .order_by(file.c.n)
+    .execution_options(yield_per=BATCH)
+)  # fmt: skip
+
+
 def scans_of(connection: Connection, tree_id: int) -> list[ScanRow]:
-    rows = connection.execute(select(scan).where(scan.c.tree_id == tree_id).order_by(scan.c.n)).mappings()
-    return [ScanRow.from_row(row) for row in rows]
+    return [ScanRow.from_row(row) for row in connection.execute(_SCANS, {"tree": tree_id}).mappings()]
 
 
 def resources_of(connection: Connection, tree_id: int) -> list[ResourceRow]:
-    rows = connection.execute(select(resource).where(resource.c.tree_id == tree_id).order_by(resource.c.n)).mappings()
-    return [ResourceRow.from_row(row) for row in rows]
+    return [ResourceRow.from_row(row) for row in connection.execute(_RESOURCES, {"tree": tree_id}).mappings()]
 
 
 def files_of(connection: Connection, tree_id: int) -> Generator[FileRow, None, None]:
     """The files of a tree by number, streamed."""
-    query = (
-        select(
-            file.c.n, file.c.resource_n, file.c.name, file.c.bytes, file.c.sha256, file.c.sop_uid, file.c.frames,
-            file.c.dataset_at, file.c.content, file.c.format, file.c.tags, file.c.md5,
-        )
-        .where(file.c.tree_id == tree_id)
-        .order_by(file.c.n)
-        .execution_options(yield_per=BATCH)
-    )  # fmt: skip
-    with connection.execute(query) as rows:  # who stops half-way leaves PostgreSQL no cursor
+    with connection.execute(_FILES, {"tree": tree_id}) as rows:  # who stops half-way leaves PostgreSQL no cursor
         for row in rows:
             yield FileRow(*row)
 

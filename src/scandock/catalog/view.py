@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import cache
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, select, true
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, func, select
 
 from scandock.catalog.assessors import archived_assessors_labelled
 from scandock.catalog.records import SessionRecord
@@ -25,6 +27,31 @@ def trees_of_account(account_id: int) -> Select[tuple[int]]:
     )
 
 
+# Made once: imports ask them many times, and each takes longer to make than to be answered.
+_SUBJECT: Final = (
+    select(subject.c.id, subject.c.label)
+    .join(project, project.c.id == subject.c.project_id)
+    .where(project.c.name == bindparam("project_name"), subject.c.key == bindparam("label"))
+)
+_WAITING: Final = (
+    select(session.c.subject, session.c.patient_id)
+    .join(project, project.c.id == session.c.project_id)
+    .where(
+        project.c.name == bindparam("project_name"),
+        session.c.place == "prearchive",
+        session.c.state == "ready",
+        func.lower(session.c.subject) == bindparam("label"),
+    )
+    .order_by(session.c.id)
+)
+
+
+@cache
+def _sessions_by(column: str) -> Select[Any]:
+    of_project = project.c.name == bindparam("project_name")
+    return session_rows().where(of_project, session.c[column] == bindparam("value")).order_by(session.c.id)
+
+
 class SqlView:
     """The catalog within one transaction; `upload_id` is the upload that this is for, or that brought what is moved.
 
@@ -37,14 +64,14 @@ class SqlView:
         self._upload_id = upload_id
 
     def sessions_of_study(self, project_name: str, study_uid: str) -> list[KnownSession]:
-        return self._sessions(project_name, session.c.study_uid == study_uid)
+        return self._sessions(project_name, "study_uid", study_uid)
 
     def sessions_labelled(self, project_name: str, label: str) -> list[KnownSession]:
-        sessions = self._sessions(project_name, session.c.key == label.casefold())
+        sessions = self._sessions(project_name, "key", label.casefold())
         return [*sessions, *self._assessors(project_name, label)]
 
     def _assessors(self, project_name: str, label: str) -> list[KnownSession]:
-        rows = self.connection.execute(archived_assessors_labelled(project_name, label))
+        rows = archived_assessors_labelled(self.connection, project_name, label)
         return [
             KnownSession(
                 uuid=row.uuid,
@@ -58,45 +85,42 @@ class SqlView:
             for row in rows
         ]
 
-    def _sessions(self, project_name: str, condition: ColumnElement[bool]) -> list[KnownSession]:
-        query = session_rows().where(project.c.name == project_name, condition).order_by(session.c.id)
-        query = query.where(self._apart(project_name))
-        return [SessionRecord.from_row(row).known for row in self.connection.execute(query).mappings()]
+    def _sessions(self, project_name: str, column: str, value: str) -> list[KnownSession]:
+        query = self._seen(project_name, _sessions_by(column))
+        rows = self.connection.execute(query, {"project_name": project_name, "value": value})
+        return [SessionRecord.from_row(row).known for row in rows.mappings()]
 
-    def _apart(self, project_name: str) -> ColumnElement[bool]:
+    def _seen(self, project_name: str, query: Select[Any]) -> Select[Any]:
+        """A query of sessions as it is, or only of those that are seen here."""
+        apart = self._apart(project_name)
+        return query if apart is None else query.where(apart)
+
+    def _apart(self, project_name: str) -> ColumnElement[bool] | None:
         """Of sessions in `Unassigned`: whether they came from the account that this is for.
 
-        An upload of the command line has no account, and sees all.
+        None where all are seen: an upload of the command line has no account.
         """
         if project_name != UNASSIGNED or self._upload_id is None:
-            return true()
+            return None
         query = select(reception.c.account_id).where(reception.c.upload_id == self._upload_id)
         account_id: int | None = self.connection.execute(query).scalar_one_or_none()
-        return true() if account_id is None else session.c.tree_id.in_(trees_of_account(account_id))
+        return None if account_id is None else session.c.tree_id.in_(trees_of_account(account_id))
+
+    def _here(self, project_name: str) -> ColumnElement[bool]:
+        """Whether a session is one of a project, and seen here."""
+        of_project = project.c.name == project_name
+        apart = self._apart(project_name)
+        return of_project if apart is None else and_(of_project, apart)
 
     def subject(self, project_name: str, label: str) -> KnownSubject | None:
         """The subject of a label; its patients are those of its sessions, of unheld ones in the prearchive too.
 
         In `Unassigned` no subject has a row: one is what its uploader's sessions there say.
         """
-        of_project = project.c.name == project_name
-        row = self.connection.execute(
-            select(subject.c.id, subject.c.label)
-            .join(project, project.c.id == subject.c.project_id)
-            .where(of_project, subject.c.key == label.casefold())
-        ).first()
-        waiting = self.connection.execute(
-            select(session.c.subject, session.c.patient_id)
-            .join(project, project.c.id == session.c.project_id)
-            .where(
-                of_project,
-                session.c.place == "prearchive",
-                session.c.state == "ready",
-                func.lower(session.c.subject) == label.lower(),
-                self._apart(project_name),
-            )
-            .order_by(session.c.id)
-        ).all()
+        asked = {"project_name": project_name, "label": label.casefold()}
+        row = self.connection.execute(_SUBJECT, asked).first()
+        query = self._seen(project_name, _WAITING)
+        waiting = self.connection.execute(query, {**asked, "label": label.lower()}).all()
         patients = {row.patient_id for row in waiting if row.patient_id}
         if row is not None:
             patients.update(
@@ -110,7 +134,7 @@ class SqlView:
     def subjects_of_patients(self, project_name: str, patient_ids: Collection[str]) -> dict[str, set[str]]:
         """The subjects of a project that each patient has, by PatientID."""
         subjects: dict[str, set[str]] = {}
-        where = and_(project.c.name == project_name, self._apart(project_name))
+        where = self._here(project_name)
         for some in split_values(patient_ids):
             for row in self.connection.execute(select_subjects_of_patients(some, where)):
                 subjects.setdefault(row.patient_id, set()).add(row.subject)
@@ -119,7 +143,7 @@ class SqlView:
     def holders_of_ecat(self, project_name: str, digests: Collection[bytes]) -> dict[bytes, set[str]]:
         """The labels of the sessions of a project that hold each ECAT file, by the file's sha256."""
         labels: dict[bytes, set[str]] = {}
-        where = and_(project.c.name == project_name, self._apart(project_name))
+        where = self._here(project_name)
         for some in split_values(digests):
             for row in self.connection.execute(select_holders_of_ecat(some, where)):
                 labels.setdefault(row.sha256, set()).add(row.label)

@@ -6,9 +6,10 @@ import json
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
+from functools import cache
 from typing import Any, Self
 
-from sqlalchemy import Connection, RowMapping, insert, select, update
+from sqlalchemy import Connection, RowMapping, Select, bindparam, insert, select, update
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.own_resources import current_tree_id
@@ -230,12 +231,16 @@ def published_placements(connection: Connection, lease: Lease) -> list[Placement
     return _placements(connection, lease, "published")
 
 
+@cache
+def _placements_of(kind: type[Lease]) -> Select[Any]:
+    held = intent.c[kind.column] == bindparam("lease_row")
+    wanted = intent.c.state == bindparam("intent_state")
+    return select(intent).where(held, wanted, intent.c.kind != IntentKind.REMOVE).order_by(intent.c.n)
+
+
 def _placements(connection: Connection, lease: Lease, state: str) -> list[Placement]:
-    rows = connection.execute(
-        select(intent)
-        .where(lease.holds(intent), intent.c.state == state, intent.c.kind != IntentKind.REMOVE)
-        .order_by(intent.c.n)
-    ).mappings()
+    parameters = {"lease_row": lease.row_id, "intent_state": state}
+    rows = connection.execute(_placements_of(type(lease)), parameters).mappings()
     return [Placement.from_row(row) for row in rows]
 
 

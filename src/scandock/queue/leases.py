@@ -9,13 +9,29 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from functools import cache
+from typing import Any, ClassVar
 
-from sqlalchemy import Connection, Table, and_, delete, insert, literal, select, true, union_all, update
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Select,
+    Table,
+    Update,
+    and_,
+    bindparam,
+    delete,
+    insert,
+    literal,
+    select,
+    true,
+    union_all,
+    update,
+)
 from sqlalchemy.sql import ColumnElement
 
 from scandock.catalog.audit import audit_import_end
-from scandock.catalog.engine import Catalog
+from scandock.catalog.engine import Catalog, database_now
 from scandock.catalog.tables import operation, reservation, upload
 from scandock.model.errors import OUTAGES, TokenLost
 from scandock.model.import_report import ImportOutcome, format_outcome
@@ -59,8 +75,13 @@ class Lease(ABC):
 
     def stands(self) -> ColumnElement[bool]:
         """Whether the row is one that this lease still holds."""
-        columns = self.table.c
-        return and_(columns.id == self.row_id, columns.token == self.token, self.goes_on())
+        return self.is_held(self.row_id, self.token)
+
+    @classmethod
+    def is_held(cls, row_id: object, token: object) -> ColumnElement[bool]:
+        """Whether a row is that of this number, and held by this token."""
+        columns = cls.table.c
+        return and_(columns.id == row_id, columns.token == token, cls.goes_on())
 
     def holds(self, table: Table) -> ColumnElement[bool]:
         """Whether a row of a tree, an intent or a reservation is its own."""
@@ -220,15 +241,21 @@ def renew_all(catalog: Catalog, leases: Iterable[ImportLease]) -> RenewFailures:
     return failures
 
 
+@cache
+def _renewal(kind: type[Lease], *, sqlite: bool) -> Update:
+    """What renews a lease, as it is asked many times in each import: it takes longer to make than to be answered."""
+    held = kind.is_held(bindparam("lease_row"), bindparam("lease_token"))
+    until = database_now(sqlite=sqlite) + bindparam("lease_ms", type_=BigInteger)
+    return update(kind.table).where(held).values(lease_until=until)
+
+
 def check_lease(catalog: Catalog, connection: Connection, lease: Lease) -> None:
     """Prove within a transaction that this process still owns what it works on, and renew; TokenLost where it does not.
 
     The row is locked until the transaction ends.
     """
-    changed = connection.execute(
-        update(lease.table).where(lease.stands()).values(lease_until=catalog.now() + LEASE_MS)
-    ).rowcount
-    if changed != 1:
+    values = {"lease_row": lease.row_id, "lease_token": lease.token, "lease_ms": LEASE_MS}
+    if connection.execute(_renewal(type(lease), sqlite=catalog.sqlite), values).rowcount != 1:
         raise TokenLost("Another process has taken over this import.")
 
 
@@ -262,6 +289,19 @@ def release_lease(catalog: Catalog, lease: Lease) -> None:
         connection.execute(update(lease.table).where(lease.stands()).values(owner="", lease_until=0))
 
 
+@cache
+def _all_that_go_on(kind: type[Lease]) -> Select[Any]:
+    columns = kind.table.c
+    return (
+        select(
+            *(columns[name] for name in ("id", "uuid", "token", "attempt", "lease_until", "owner")),
+            columns.get("code", literal("").label("code")),
+        )
+        .where(kind.goes_on())
+        .order_by(columns.id)
+    )
+
+
 def find_dead_leases(catalog: Catalog) -> list[DeadLease]:
     """Running imports, then operations, whose lease is over, or whose owner on this host is no more.
 
@@ -272,20 +312,18 @@ def find_dead_leases(catalog: Catalog) -> list[DeadLease]:
     place = catalog.place
     with catalog.read() as connection:
         now = connection.execute(select(catalog.now())).scalar_one()
-        rows = [
-            (kind, row)
-            for kind in LEASE_KINDS
-            for row in connection.execute(
-                select(
-                    *(kind.table.c[name] for name in ("id", "uuid", "token", "attempt", "lease_until", "owner")),
-                    kind.table.c.get("code", literal("").label("code")),
-                )
-                .where(kind.goes_on())
-                .order_by(kind.table.c.id)
-            )
-        ]
+        rows = [(kind, row) for kind in LEASE_KINDS for row in connection.execute(_all_that_go_on(kind))]
     return [
-        DeadLease(kind, *row[:4], overdue=row.lease_until < now, owner=row.owner, code=row.code)
+        DeadLease(
+            kind,
+            row.id,
+            row.uuid,
+            row.token,
+            row.attempt,
+            overdue=row.lease_until < now,
+            owner=row.owner,
+            code=row.code,
+        )
         for kind, row in rows
         if is_elsewhere(row.owner, place)
         or (not is_mine(row.owner) and (is_lost(row.lease_until, now, row.owner) or is_gone(row.owner) is True))

@@ -27,6 +27,7 @@ from scandock.rules.comments import find_assignment
 from scandock.rules.import_request import ImportRequest
 from scandock.rules.junk import is_named_like_image, junk_code
 from scandock.rules.layout import parse_layout
+from scandock.rules.letters import LETTERS_FILE
 from scandock.rules.mapping import find_row, parse_mapping
 from scandock.rules.naming import name_study
 from scandock.rules.patients import find_patients
@@ -42,6 +43,7 @@ CASES = 1_500
 PIECES = (
     *("DOE", "Jane", "^", "=", " ", "  ", "_", "-", ".", "*", "anon", "ANONYMOUS", "None", "unknown", "Müller", "山田"),
     *("\t", "\n", "\0", "ß", "İ", "ı", "É", "A1", "0", "é", "\U0001f600", "S01", "x" * 40, "ſ", "\u00a0", "Σ"),
+    *("Mu\u0308ller", "Иванов", "Й", "И\u0306", "ь", "ŉ", "\ufffd", "\ufffdR", "²", "٣", "ﬁ", "ά", "\u1f71"),
 )
 FOLDERS = (
     *("S1", "scans", "SCANS", "4", "resources", "Resources", "DICOM", "dicom", "NIFTI", "SNAPSHOTS", "files", "FILES"),
@@ -178,6 +180,7 @@ CLASSES += ["", "1.2.3", CSA_NON_IMAGE]
 RULES: dict[str, tuple[Callable[..., Any], Callable[[random.Random], list[Any]]]] = {
     "clean": (labels.clean_label, lambda chance: [text(chance, 9)]),
     "person": (labels.person_label, lambda chance: [text(chance, 9)]),
+    "plain_person": (labels.plain_person_label, lambda chance: [text(chance, 9)]),
     "is_placeholder": (labels.is_placeholder, lambda chance: [text(chance, 3)]),
     "is_project_id": (labels.is_project_id, lambda chance: [chance.choice((text(chance, 2), "unassigned", "P_1"))]),
     "name_key": (name_key, lambda chance: [chance.choice(("Doe^Jane", "x" + text(chance)))]),
@@ -202,6 +205,20 @@ def test_one_answer_to_each_case(name: str) -> None:
         (args, theirs, mine)
         for args, theirs in zip(cases, answered([(name, args) for args in cases]), strict=True)
         if theirs != (mine := ours(*args))
+    ]
+    assert differ == []
+
+
+def test_every_letter_of_the_table_is_spelled_alike() -> None:
+    ranges = [line.split(" ") for line in LETTERS_FILE.read_text("utf-8").splitlines()[1:]]
+    codes = {code for first, last, *_ in ranges for code in (int(first, 16), int(last, 16), int(last, 16) + 1)}
+    codes |= {code for first, last, *text in ranges if text != ["?"] for code in range(int(first, 16), int(last, 16))}
+    names = [f"X{chr(code)}" for code in sorted(codes)]
+    assert len(names) > 2_500
+    differ = [
+        (name, theirs)
+        for name, theirs in zip(names, answered([("person", [name]) for name in names]), strict=True)
+        if theirs != labels.person_label(name)
     ]
     assert differ == []
 

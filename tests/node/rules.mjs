@@ -17,6 +17,7 @@ const bytes = (hex) => Uint8Array.from(hex.match(/../g) ?? [], (pair) => parseIn
 const ANSWERS = {
   clean: labels.clean,
   person: (name) => labels.person(name),
+  plain_person: (name) => labels.plainPerson(name),
   is_placeholder: (text) => labels.isPlaceholder(text),
   label_key: labels.fold,
   name_key: labels.nameKey,

@@ -17,6 +17,7 @@ from scandock.rules.labels import (
     is_project_id,
     label_key,
     person_label,
+    plain_person_label,
     study_hash_label,
 )
 from scandock.rules.mapping import MappingRow, find_row
@@ -149,11 +150,13 @@ def _name_subject(
     explicit = _explicit_name("subject", study, request, site, row)
     if explicit is not None:
         return explicit
-    by_name = person_label(patients.common_name, site.placeholders)
+    by_id = clean_label(patients.common_id)
+    plain = plain_person_label(patients.common_name, site.placeholders)
+    by_name = plain if request.dialect else person_label(patients.common_name, site.placeholders)
     if by_name:
         return LabelChoice(label=by_name, source="PatientName", raw=patients.common_name)
-    if clean_label(patients.common_id):
-        return LabelChoice(label=clean_label(patients.common_id), source="PatientID", raw=patients.common_id)
+    if by_id:
+        return LabelChoice(label=by_id, source="PatientID", raw=patients.common_id)
     return LabelChoice(label="", source="session")
 
 

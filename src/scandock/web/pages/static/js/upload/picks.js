@@ -2,6 +2,7 @@
 
 import { askKnown, forgetAnswers } from "./known.js";
 import { clean, compare, fold } from "./labels.js";
+import { letters } from "./letters.js";
 import { rowFor } from "./mapping_csv.js";
 import { named, project, site } from "./options.js";
 import { grouped, settle } from "./settle.js";
@@ -45,8 +46,10 @@ class Pick {
     return this.files ? { files: this.files.map(({ path, file }) => ({ path, file })) } : { file: this.file };
   }
 
-  look() {
+  async look() {
     this.state = "looking";
+    await letters(); // by which studies are named
+    if (this.state !== "looking") return; // it was taken off the list, or its upload began
     this.#stop = look(this.source, { zone: site.zone }, (found) => {
       if (found.failed && this.found) found = { ...this.found, done: true, partial: true, failed: found.failed };
       this.found = found;

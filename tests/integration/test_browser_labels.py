@@ -227,8 +227,16 @@ def test_every_letter_of_the_table_is_spelled_alike() -> None:
 # -- whole uploads ---------------------------------------------------------------------------------------------------
 
 
-class Empty:
-    """A catalog in which nothing stands."""
+class Former:
+    """A catalog in which nothing is but subjects that an earlier version named."""
+
+    def __init__(self, subjects: dict[str, dict[str, list[str]]]) -> None:
+        self.subjects = {
+            labels.label_key(label): KnownSubject(
+                label=label, patient_ids=frozenset(one["ids"]), patient_names=frozenset(one["names"])
+            )
+            for label, one in subjects.items()
+        }
 
     def sessions_of_study(self, project: str, study_uid: str, /) -> list[Any]:
         return []
@@ -239,8 +247,8 @@ class Empty:
     def subject(self, project: str, label: str, /) -> None:
         return None
 
-    def subjects_labelled(self, project: str, labels: Collection[str], /) -> dict[str, KnownSubject]:
-        return {}
+    def subjects_labelled(self, project: str, given: Collection[str], /) -> dict[str, KnownSubject]:
+        return {key: self.subjects[key] for key in map(labels.label_key, given) if key in self.subjects}
 
     def is_timestamp_taken(self, project: str, timestamp: str, /) -> bool:
         return False
@@ -248,7 +256,19 @@ class Empty:
 
 VALUES: dict[str, tuple[str, ...]] = {
     "PatientID": ("P1", "P.1", "P 1", "anonymous", "", "p1", "é", "P2" * 40, "XNAT_E00003"),
-    "PatientName": ("Doe^Jane", "DOE^JANE", "Anon^^", "", "山田^太郎=Yamada", "Doe Jane", "Roe^R", "xnat_s00012"),
+    "PatientName": (
+        "Doe^Jane",
+        "DOE^JANE",
+        "Anon^^",
+        "",
+        "山田^太郎=Yamada",
+        "Doe Jane",
+        "Roe^R",
+        "xnat_s00012",
+        "Müller^A",
+        "MÜLLER^A",
+        "Иван",
+    ),
     "StudyDate": ("20240101", "2024.01.01", "nonsense", "20240102", ""),
     "StudyTime": ("093005.25", "0930", "14:00:60", "2500", ""),
     "StudyDescription": ("Brain", "P", "Q", ""),
@@ -295,10 +315,26 @@ def upload(chance: random.Random) -> list[Any]:
         goes = ("Q,,,", ",S1,,", ",,V1,", "P,S1,V1,", ",,,yes", ",s1,v1,")
         rows = [f"{chance.choice(keys)},{chance.choice(goes)}" for _ in range(chance.randint(1, 3))]
         request["mapping"] = "study_uid,patient_id,folder,project,subject,session,leave_out\n" + "\n".join(rows)
-    return [studies, request, list(PROJECTS)]
+    return [studies, request, list(PROJECTS), former_subjects(chance)]
 
 
-def settled(studies: list[dict[str, Any]], asked: dict[str, Any], projects: list[str]) -> list[Any]:
+def former_subjects(chance: random.Random) -> dict[str, dict[str, list[str]]]:
+    names = (
+        "M_ller_A",
+        "M_LLER_A",
+        "P1",
+        *(f"M_ller_A_{labels.hash_text(one, 6)}" for one in ("P1", "P 1", "müller^a")),
+    )
+    ids = (["P1"], ["P1", "P 1"], ["P2" * 40], [])
+    whose = (["müller^a"], ["müller^a", "möller^a"], [])
+    chosen = chance.sample(names, chance.randint(0, 4))
+    by_key = {labels.label_key(label): label for label in chosen}  # a project has one subject of a label
+    return {label: {"ids": chance.choice(ids), "names": chance.choice(whose)} for label in by_key.values()}
+
+
+def settled(
+    studies: list[dict[str, Any]], asked: dict[str, Any], projects: list[str], subjects: dict[str, Any]
+) -> list[Any]:
     facts = [
         StudyFacts(
             key=one["key"],
@@ -327,7 +363,7 @@ def settled(studies: list[dict[str, Any]], asked: dict[str, Any], projects: list
     kept = [one for one in facts if not ((row := find_row(rows, one)) is not None and row.leave_out)]
     namings = [name_study(one, request, SiteRules(), lambda name: name in projects) for one in kept]
     policies = {name: ProjectPolicy(id=name) for name in projects}
-    decisions = route_studies(namings, kept, request, policies, Empty(), datetime(2024, 1, 1, 12, 0, 0))  # noqa: DTZ001
+    decisions = route_studies(namings, kept, request, policies, Former(subjects), datetime(2024, 1, 1, 12, 0, 0))  # noqa: DTZ001
     told: dict[str, Any] = {}
     for one in decisions:
         codes = {*((one.held.code,) if one.held else ()), *(said.code for said in one.warnings)}
@@ -347,3 +383,5 @@ def test_whole_uploads_are_named_alike() -> None:
     assert differ == [], json.dumps(differ[:1], indent=1)
     outcomes = {code for args in cases for one in settled(*args) if one != "left out" for code in one[3]}
     assert outcomes == {"label_many_studies", "subject_many_patients", "patient_mismatch"}
+    kept = {one[1] for args in cases for one in settled(*args) if one != "left out"}
+    assert {"M_ller_A", "M_LLER_A", f"M_ller_A_{labels.hash_text('P1', 6)}", "Muller_A"} <= kept

@@ -59,19 +59,21 @@ def _keep_former_subjects(cases: Sequence[StudyCase], view: CatalogView) -> None
     labels: dict[StudyCase, list[str]] = {}
     names: dict[StudyCase, str] = {}
     for group in groups.values():
-        tokens = _patient_tokens(group)
-        bearers = [(case.naming.patients.name, token) for case, token in zip(group, tokens, strict=True) if _patient_id(case)]
-        for case, token in zip(group, tokens, strict=True):
+        tokens = list(zip(group, _patient_tokens(group), strict=True))
+        bearers = [(case.naming.patients.name, token) for case, token in tokens if case.naming.patients.common_id]
+        for case, token in tokens:
             former, name = case.naming.subject.former, case.naming.patients.name
             labels[case] = [former, *([add_subject_suffix(former, token)] if token else [])]
             namesakes = {other for bearer, other in bearers if bearer == name}
-            names[case] = name if not _patient_id(case) or len(namesakes) == 1 else ""
+            names[case] = name if not case.naming.patients.common_id or len(namesakes) == 1 else ""
     every = {label for of_case in labels.values() for label in of_case}
     known = view.subjects_labelled(cases[0].policy.id, every) if cases else {}
     for case, own in labels.items():
         for label in own:
-            subject = known.get(label_key(label))
-            if subject is not None and is_subject_of(subject, _patient_id(case), names[case], cut=case.study.study_uid is None):
+            subject, patient_id = known.get(label_key(label)), case.naming.patients.common_id
+            if subject is not None and is_subject_of(
+                subject, patient_id, names[case], cut=case.study.study_uid is None
+            ):
                 case.subject, case.keeps_subject = subject.label, True
                 break
 
@@ -84,10 +86,6 @@ def is_subject_of(known_subject: KnownSubject, patient_id: str, name: str, *, cu
     if patient_id and known_subject.patient_ids:
         return _has_id(known_subject, patient_id, cut=cut)
     return bool(name) and known_subject.patient_names == {name}
-
-
-def _patient_id(case: StudyCase) -> str:
-    return case.naming.patients.common_id
 
 
 def _hold_requested(cases: Sequence[StudyCase], *, one_patient: bool) -> None:

@@ -148,15 +148,13 @@ def test_names_of_all_scripts(tmp_path: Path) -> None:
 
 def test_a_patient_stays_at_the_subject_that_an_earlier_version_named(tmp_path: Path) -> None:
     """A catalog that has its label, by a request here, is as one that an earlier version has made."""
-    first, second = (Image("former", study=n, **ANNA) for n in (1, 2))
-    other = Image("former", study=3, patient_id=b"PAT2", **{key: ANNA[key] for key in ("patient_name", "also")})
+    first, second = (Image(case="former", study=n, **ANNA) for n in (1, 2))
+    other = Image(case="former", study=3, patient_id=b"PAT2", **{key: ANNA[key] for key in ("patient_name", "also")})
     data = tmp_path / "data"
     old = packed(tmp_path / "old.zip", {"1.dcm": first.file()})
     call_in_process("import", old, "--data", data, "--project", "P", "--create-project", "--subject", "M_ller_Anna")
     archive = packed(tmp_path / "new.zip", {"2.dcm": second.file(), "3.dcm": other.file()})
-    inspected = told("inspect", archive, "--data", data, "--project", "P")[1]
     imported = told("import", archive, "--data", data, "--project", "P")[1]
-    assert inspected == imported
     assert sorted(one["subject"] for one in imported["sessions"]) == ["M_ller_Anna", "Muller_Anna"]
 
 
@@ -165,12 +163,15 @@ def test_without_a_patient_id_the_name_says_whether_a_subject_of_an_earlier_vers
 ) -> None:
     data = tmp_path / "data"
     without = {**ANNA, "patient_id": b""}
-    old = packed(tmp_path / "old.zip", {"1.dcm": Image("nameless", study=1, **without).file()})
+    old = packed(tmp_path / "old.zip", {"1.dcm": Image(case="nameless", study=1, **without).file()})
     call_in_process("import", old, "--data", data, "--project", "P", "--create-project", "--subject", "M_ller_Anna")
     maria = {**without, "patient_name": "Möller^Anna".encode()}
     archive = packed(
         tmp_path / "new.zip",
-        {"2.dcm": Image("nameless", study=2, **without).file(), "3.dcm": Image("nameless", study=3, **maria).file()},
+        {
+            "2.dcm": Image(case="nameless", study=2, **without).file(),
+            "3.dcm": Image(case="nameless", study=3, **maria).file(),
+        },
     )
     imported = told("import", archive, "--data", data, "--project", "P")[1]
     assert sorted(one["subject"] for one in imported["sessions"]) == ["M_ller_Anna", "Moller_Anna"]

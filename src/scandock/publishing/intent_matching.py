@@ -276,7 +276,7 @@ def _give_up(
     mine = upload.c.id == lease.upload_id
     report = json.loads(connection.execute(select(upload.c.report).where(mine)).scalar_one())
     names = {placement.name for placement in fitted.lost}
-    report |= {"state": ImportState.FAILED.value, "code": why.code, "message": str(why)}
+    report |= {"state": ImportState.FAILED.value, "code": why.code, "message": why.public_text}
     if "sessions" in report:
         report["sessions"] = [
             session_report for session_report in report["sessions"] if session_report.get("path") not in names

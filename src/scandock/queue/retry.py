@@ -74,9 +74,9 @@ def requeue(
     check_lease(catalog, connection, lease)
     values: dict[str, Any] = {"attempt": attempt, "owner": "", "lease_until": 0, "report": ""}
     if why is not None:
-        values |= {"code": why.code[:32], "message": str(why)}
+        values |= {"code": why.code[:32], "message": why.public_text}
         _set_retry_time(catalog, connection, lease.upload_id, seconds)
-        data = {"code": why.code, "message": str(why), "attempt": attempt, "seconds": seconds}
+        data = {"code": why.code, "message": why.public_text, "attempt": attempt, "seconds": seconds}
         add_event(catalog, connection, lease.upload_id, "retry", data)
         step = partial(
             log_step, "import to be tried again", lease.uuid, code=why.code, attempt=attempt, again_in=seconds
@@ -123,12 +123,16 @@ def wait_for_outage(catalog: Catalog, connection: Connection, lease: ImportLease
     """
     check_lease(catalog, connection, lease)
     seconds = outage_wait(outages)
-    values = {"owner": "", "lease_until": 0, "code": why.code[:32], "message": str(why)}
+    values = {"owner": "", "lease_until": 0, "code": why.code[:32], "message": why.public_text}
     connection.execute(update(upload).where(upload.c.id == lease.upload_id).values(**values))
     connection.execute(update(reception).where(reception.c.upload_id == lease.upload_id).values(outages=outages + 1))
     _set_retry_time(catalog, connection, lease.upload_id, seconds)
     add_event(
-        catalog, connection, lease.upload_id, "retry", {"code": why.code, "message": str(why), "seconds": seconds}
+        catalog,
+        connection,
+        lease.upload_id,
+        "retry",
+        {"code": why.code, "message": why.public_text, "seconds": seconds},
     )
     return seconds
 

@@ -183,7 +183,7 @@ class Unpacker:
             full = os.path.join(container.file, file) if container.kind == "folder" else container.file
             try:
                 source = FileSource(full)
-            except OSError as error:
+            except OSError:
                 self.reader.refuse(
                     number, container.prefix + name, 0, "unreadable", "The file can't be read from the disk."
                 )

@@ -78,6 +78,7 @@ class TreeMissing(Worded, Fault):
 
 class StageTaken(Coded, Fault):
     CODE = "stage_taken"
+    quotes = True
     MEANING = "Another process works on this import."
     SENTENCE = "Two stages of {folder} hold something."
     REMEDY = "Import it again."

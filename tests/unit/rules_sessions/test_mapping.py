@@ -210,7 +210,7 @@ def test_a_mapping_has_100_columns_and_no_10_000():
         ("[{" + ",".join(f'"{n}":1' for n in range(20_000)) + "}]", "Row 1 .* more than 100 columns"),
         ('[{"folder":"a"},{"folder":"' + "x" * 100_000 + '"}]', "Row 2 .* more than 65,536 characters"),
         ("{" + ",".join(f'"{n}":1' for n in range(20_000)) + ',"rows":[]}', "more than 100 members"),
-        ('[{"folder":"a" "b"},' + '{"folder":"a"},' * 10_000, "no JSON: what is at line 1, column 16 is not ','"),
+        ('[{"folder":"a" "b"},' + '{"folder":"a"},' * 10_000, "no JSON: what is at line 1, column 16 can't be read"),
         ('[{"folder":"a"}] []', "no JSON: what is at line 1, column 18 is behind its end"),
         ('[{"folder":"a"},]', "no JSON"),
         ('{"rows":[{"folder":"a"}],"rows":[{"folder":"a"}]}', "twice"),

@@ -73,8 +73,7 @@ def test_processes_count_together() -> None:
         here.entry(60)
         program = (
             "import sys\n"
-            "from scandock.formats.errors import RAISE
-from scandock.formats.meter import Meter, SharedSlots\n"
+            "from scandock.formats.meter import Meter, SharedSlots\n"
             "from scandock.model.limits import Limits\n"
             "meter = Meter(Limits(max_entries=100), 1000, SharedSlots.attach(int(sys.argv[1])), int(sys.argv[2]))\n"
             "meter.unpacked(500)\n"

@@ -11,6 +11,7 @@ import zlib
 
 import pytest
 
+from scandock.formats.errors import RAISE
 from scandock.model.errors import BadInput, LimitExceeded
 from scandock.model.limits import Limits
 from tests.unit.formats_archives.craft import LIMITS, Made, contents, deflated, directory_of, made_zip

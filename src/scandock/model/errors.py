@@ -57,6 +57,8 @@ class ScandockError(Exception):
     """
 
     STATUS: ClassVar[int] = 400
+    quotes: bool = False
+    """Of a fault: its sentence quotes paths or the system's words, so that people who upload read that of `PUBLIC`."""
 
     def __init__(self, code: str, message: str, remedy: str = "") -> None:
         super().__init__(code, message, remedy)
@@ -98,8 +100,6 @@ class Fault(ScandockError):
     """A fault of the machine (disk, memory, database): the same input may succeed later."""
 
     STATUS: ClassVar[int] = 503
-    quotes: bool = False
-    """Whether its sentence quotes paths or the system's words, so that people who upload read that of `PUBLIC`."""
 
     @property
     def public(self) -> tuple[str, str]:

@@ -60,12 +60,14 @@ def _keep_former_subjects(cases: Sequence[StudyCase], view: CatalogView) -> None
     names: dict[StudyCase, str] = {}
     for group in groups.values():
         tokens = list(zip(group, _patient_tokens(group), strict=True))
-        bearers = [(case.naming.patients.name, token) for case, token in tokens if case.naming.patients.common_id]
+        bearers: dict[str, set[str]] = defaultdict(set)
+        for case, token in tokens:
+            if case.naming.patients.common_id:
+                bearers[case.naming.patients.name].add(token)
         for case, token in tokens:
             former, name = case.naming.subject.former, case.naming.patients.name
             labels[case] = [former, *([add_subject_suffix(former, token)] if token else [])]
-            namesakes = {other for bearer, other in bearers if bearer == name}
-            names[case] = name if not case.naming.patients.common_id or len(namesakes) == 1 else ""
+            names[case] = name if not case.naming.patients.common_id or len(bearers[name]) == 1 else ""
     every = {label for of_case in labels.values() for label in of_case}
     known = view.subjects_labelled(cases[0].policy.id, every) if cases else {}
     for case, own in labels.items():

@@ -105,11 +105,13 @@ function chooseSubjects(cases, site) {
 function keepFormerSubjects(cases, site) {
   for (const group of grouped(cases, (one) => fold(one.naming.subject.former)).values()) {
     const whole = tokens(group);
-    const bearers = group.map((one, at) => ({ name: nameOf(one), token: whole[at], id: one.naming.patients.commonId })).filter(({ id }) => id);
+    const bearers = new Map();
+    group.forEach((one, at) => {
+      if (one.naming.patients.commonId) bearers.set(nameOf(one), (bearers.get(nameOf(one)) ?? new Set()).add(whole[at]));
+    });
     group.forEach((one, at) => {
       const { former } = one.naming.subject;
-      const namesakes = new Set(bearers.filter(({ name }) => name === nameOf(one)).map(({ token }) => token));
-      const decides = !one.naming.patients.commonId || namesakes.size === 1;
+      const decides = !one.naming.patients.commonId || bearers.get(nameOf(one)).size === 1;
       const apart = whole[at] ? [fit(former, "_" + textHash(whole[at], 6))] : [];
       one.former = { labels: [former, ...apart], name: decides ? one.naming.patients.commonName : "" };
       one.subject = site.kept?.(one) ?? "";

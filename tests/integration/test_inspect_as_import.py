@@ -37,7 +37,7 @@ SCRIPTS = {
     "Müller^Anna": "Muller_Anna",
     "Øygård^Åse": "Oygard_Ase",
     "Иванов^Николай": "Ivanov_Nikolay",
-    "Παπαδόπουλος": "Papadopoulos",
+    "Παπαδόπουλος": "Papadopoylos",
     "Yamada^Tarou=山田^太郎=やまだ^たろう": "Yamada_Tarou",
     "山田^太郎": "ID5",
     "山田^Taro": "ID6",
@@ -50,7 +50,7 @@ def named_studies(*names: str) -> dict[str, bytes]:
     """One image of a patient of each name, by a path."""
     return {
         f"{n}.dcm": Image(
-            "scripts", study=n, patient_id=f"ID{n}".encode(), patient_name=name.encode(), also=UTF8
+            case="scripts", study=n, patient_id=f"ID{n}".encode(), patient_name=name.encode(), also=UTF8
         ).file()
         for n, name in enumerate(names)
     }

@@ -277,8 +277,9 @@ def test_preview_of_an_archive_within_an_archive(browser, project, tmp_path):
 
 def test_a_patient_keeps_the_subject_that_an_earlier_version_named(browser, project, tmp_path):
     def anna(study, patient):
-        name = {"patient_name": b"M\xfcller^Anna", "also": {0x00080005: (b"CS", b"ISO_IR 100")}}
-        return Image(case="anna", study=study, patient_id=patient, **name).file()
+        charset = {0x00080005: (b"CS", b"ISO_IR 100")}
+        name = b"M\xfcller^Anna"
+        return Image(case="anna", study=study, patient_id=patient, patient_name=name, also=charset).file()
 
     project.store({"1.dcm": anna(1, b"P1")}, subject="M_ller_Anna")
     more = archive(tmp_path / "more.zip", {"2.dcm": anna(2, b"P1"), "3.dcm": anna(3, b"P2")})

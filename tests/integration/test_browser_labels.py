@@ -325,8 +325,8 @@ def former_subjects(chance: random.Random) -> dict[str, dict[str, list[str]]]:
         "P1",
         *(f"M_ller_A_{labels.hash_text(one, 6)}" for one in ("P1", "P 1", "müller^a")),
     )
-    ids = (["P1"], ["P1", "P 1"], ["P2" * 40], [])
-    whose = (["müller^a"], ["müller^a", "möller^a"], [])
+    ids: tuple[list[str], ...] = (["P1"], ["P1", "P 1"], ["P2" * 40], [])
+    whose: tuple[list[str], ...] = (["müller^a"], ["müller^a", "möller^a"], [])
     chosen = chance.sample(names, chance.randint(0, 4))
     by_key = {labels.label_key(label): label for label in chosen}  # a project has one subject of a label
     return {label: {"ids": chance.choice(ids), "names": chance.choice(whose)} for label in by_key.values()}

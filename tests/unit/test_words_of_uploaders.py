@@ -11,6 +11,7 @@ import pickle
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.requests import Request
@@ -62,7 +63,7 @@ def quoting() -> list[Fault]:
         fault = to_machine_fault(sqlite3.OperationalError(text))
         assert fault is not None
         faults.append(fault)
-    worded = [kind for kind in classes() if issubclass(kind, Fault) and kind.quotes and issubclass(kind, Worded)]
+    worded: list[Any] = [kind for kind in classes() if kind.quotes and issubclass(kind, Worded)]
     faults += [kind(f"{SYSTEM} at {SECRET}.", f"Look at {SECRET}.") for kind in worded]
     return [*faults, store_errors.StageTaken(SECRET)]
 

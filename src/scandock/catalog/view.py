@@ -149,7 +149,7 @@ class SqlView:
                 )
         return found
 
-    def _waiting_subjects(self, project_name: str, keys: Collection[str]) -> Sequence[Row[Any]]:
+    def _waiting_subjects(self, project_name: str, keys: Collection[str]) -> Sequence[Row[Any, Any, Any]]:
         """What unheld sessions in the prearchive say of the subjects of some keys."""
         query = (
             select(session.c.subject, session.c.patient_id, session.c.attributes)

@@ -236,7 +236,7 @@ class Catalog:
             or getattr(getattr(error, "orig", error), "sqlstate", "") == _PG_DISK_FULL
             or self._is_full(reason)
         ):
-            return DiskFull(f"The catalog {action}: {reason}.", "Free some space, then run it again.")
+            return DiskFull(f"The catalog {action}: {reason}.", "Free some space, then run it again.", quotes=True)
         if _is_damaged(error, reason):
             return self._damage(f"The catalog{self._named()} {action}: it is damaged ({reason}).")
         if _is_busy(error):
@@ -246,9 +246,9 @@ class Catalog:
         closed = self._closed_file() if "readonly" in reason or "unable to open" in reason else ""
         if closed:
             who = f"{closed} is not open to this user for reading and writing ({_permissions(closed)})"
-            return CatalogFailed(f"The catalog {action}: {who}.", _permission_remedy(closed))
+            return CatalogFailed(f"The catalog {action}: {who}.", _permission_remedy(closed), quotes=True)
         remedy = "Look at the disk and the database, then run the same command again."
-        return CatalogFailed(f"The catalog {action}: {reason}.", remedy)
+        return CatalogFailed(f"The catalog {action}: {reason}.", remedy, quotes=True)
 
     def try_writing(self, seconds: int) -> None:
         """Write a row as it is and commit; Fault where that can't be, or a lock has not come free for `seconds`."""

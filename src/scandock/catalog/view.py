@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import json
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, func, select
 
 from scandock.catalog.assessors import archived_assessors_labelled
 from scandock.catalog.records import SessionRecord
@@ -15,7 +17,8 @@ from scandock.catalog.session_lookups import select_holders_of_ecat, select_subj
 from scandock.catalog.sessions import session_rows
 from scandock.catalog.tables import project, session, subject, subject_patient, tree
 from scandock.rules.catalog_view import KnownSession, KnownSubject
-from scandock.rules.labels import UNASSIGNED
+from scandock.rules.labels import UNASSIGNED, label_key
+from scandock.rules.patients import fold_name
 
 
 def trees_of_account(account_id: int) -> Select[tuple[int]]:
@@ -27,22 +30,11 @@ def trees_of_account(account_id: int) -> Select[tuple[int]]:
     )
 
 
-# Made once: imports ask them many times, and each takes longer to make than to be answered.
+# Made once: imports ask it many times, and it takes longer to make than to be answered.
 _SUBJECT: Final = (
     select(subject.c.id, subject.c.label)
     .join(project, project.c.id == subject.c.project_id)
     .where(project.c.name == bindparam("project_name"), subject.c.key == bindparam("label"))
-)
-_WAITING: Final = (
-    select(session.c.subject, session.c.patient_id)
-    .join(project, project.c.id == session.c.project_id)
-    .where(
-        project.c.name == bindparam("project_name"),
-        session.c.place == "prearchive",
-        session.c.state == "ready",
-        func.lower(session.c.subject) == bindparam("label"),
-    )
-    .order_by(session.c.id)
 )
 
 
@@ -50,6 +42,31 @@ _WAITING: Final = (
 def _sessions_by(column: str) -> Select[Any]:
     of_project = project.c.name == bindparam("project_name")
     return session_rows().where(of_project, session.c[column] == bindparam("value")).order_by(session.c.id)
+
+
+def _subject_rows(project_name: str, keys: Collection[str]) -> Select[Any]:
+    """The subjects of some keys, a row for each of their patients, or one without."""
+    return (
+        select(subject.c.key, subject.c.label, subject_patient.c.patient_id)
+        .join(project, project.c.id == subject.c.project_id)
+        .outerjoin(subject_patient, subject_patient.c.subject_id == subject.c.id)
+        .where(project.c.name == project_name, subject.c.key.in_(keys))
+    )
+
+
+def _archived_names(project_name: str, keys: Collection[str]) -> Select[Any]:
+    """The attributes of the archived sessions of the subjects of some keys."""
+    return (
+        select(subject.c.key, session.c.attributes)
+        .join(project, project.c.id == subject.c.project_id)
+        .join(session, session.c.subject_id == subject.c.id)
+        .where(project.c.name == project_name, subject.c.key.in_(keys), session.c.place == "archive")
+    )
+
+
+def _patient_name(attributes: str) -> str:
+    """The PatientName that a session's attributes say, as names are compared; "" where they say none."""
+    return fold_name(json.loads(attributes).get("dcmPatientName", ""))
 
 
 class SqlView:
@@ -117,10 +134,8 @@ class SqlView:
 
         In `Unassigned` no subject has a row: one is what its uploader's sessions there say.
         """
-        asked = {"project_name": project_name, "label": label.casefold()}
-        row = self.connection.execute(_SUBJECT, asked).first()
-        query = self._seen(project_name, _WAITING)
-        waiting = self.connection.execute(query, {**asked, "label": label.lower()}).all()
+        row = self.connection.execute(_SUBJECT, {"project_name": project_name, "label": label.casefold()}).first()
+        waiting = self._waiting_subjects(project_name, [label.lower()])
         patients = {row.patient_id for row in waiting if row.patient_id}
         if row is not None:
             patients.update(
@@ -130,6 +145,45 @@ class SqlView:
             )
             return KnownSubject(label=row.label, patient_ids=frozenset(patients))
         return KnownSubject(label=waiting[0].subject, patient_ids=frozenset(patients)) if waiting else None
+
+    def subjects_labelled(self, project_name: str, labels: Collection[str]) -> dict[str, KnownSubject]:
+        """The subjects of some labels, by their keys: as `subject` has them, and with the names of their patients."""
+        found: dict[str, KnownSubject] = {}
+        for keys in split_values({label_key(label) for label in labels}):
+            patients: dict[str, set[str]] = defaultdict(set)
+            names: dict[str, set[str]] = defaultdict(set)
+            spelled: dict[str, str] = {}
+            for row in self._waiting_subjects(project_name, keys):
+                spelled.setdefault(label_key(row.subject), row.subject)
+                patients[label_key(row.subject)].add(row.patient_id)
+                names[label_key(row.subject)].add(_patient_name(row.attributes))
+            for row in self.connection.execute(_subject_rows(project_name, keys)):
+                spelled[row.key] = row.label
+                patients[row.key].add(row.patient_id or "")
+            for row in self.connection.execute(_archived_names(project_name, keys)):
+                names[row.key].add(_patient_name(row.attributes))
+            for key, label in spelled.items():
+                found[key] = KnownSubject(
+                    label=label,
+                    patient_ids=frozenset(patients[key] - {""}),
+                    patient_names=frozenset(names[key] - {""}),
+                )
+        return found
+
+    def _waiting_subjects(self, project_name: str, keys: Collection[str]) -> Sequence[Row[Any, Any, Any]]:
+        """What unheld sessions in the prearchive say of the subjects of some keys."""
+        query = (
+            select(session.c.subject, session.c.patient_id, session.c.attributes)
+            .join(project, project.c.id == session.c.project_id)
+            .where(
+                self._here(project_name),
+                session.c.place == "prearchive",
+                session.c.state == "ready",
+                func.lower(session.c.subject).in_(keys),
+            )
+            .order_by(session.c.id)
+        )
+        return self.connection.execute(query).all()
 
     def subjects_of_patients(self, project_name: str, patient_ids: Collection[str]) -> dict[str, set[str]]:
         """The subjects of a project that each patient has, by PatientID."""

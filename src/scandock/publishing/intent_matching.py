@@ -275,7 +275,7 @@ def _give_up(
         return
     mine = upload.c.id == lease.upload_id
     outcome = parse_outcome(connection.execute(select(upload.c.report).where(mine)).scalar_one())
-    outcome = replace(outcome, state=ImportState.FAILED, code=why.code, message=str(why))
+    outcome = replace(outcome, state=ImportState.FAILED, code=why.code, message=why.public_text)
     if isinstance(outcome, ImportReport):
         outcome = _report_without(connection, outcome, fitted, tally, every=every)
     connection.execute(update(upload).where(mine).values(report=format_outcome(outcome)))

@@ -39,7 +39,7 @@ def requeue_or_fail(
     """
     seconds = wait_seconds(attempt)
     if has_intents(catalog, lease):
-        if give_up_attempt(catalog, lease, counted=True, seconds=seconds, code=why.code, message=str(why)):
+        if give_up_attempt(catalog, lease, counted=True, seconds=seconds, code=why.code, message=why.public_text):
             log_step("import to be tried again", lease.uuid, code=why.code, attempt=attempt, again_in=seconds)
     elif attempt >= MAX_ATTEMPTS:
         fail_import(catalog, store, stage, lease, why)
@@ -69,7 +69,7 @@ def wait_or_fail(catalog: Catalog, lease: ImportLease, outage: Fault, *, most_se
     if not over:
         with catalog.write() as connection:
             return wait_for_outage(catalog, connection, lease, outage, outages=outages)
-    report = empty_report(catalog, lease, ImportState.FAILED, outage.code, str(outage))
+    report = empty_report(catalog, lease, ImportState.FAILED, outage.code, outage.public_text)
     with catalog.write() as connection:
         finish(catalog, connection, lease, report)
     return None
@@ -101,7 +101,9 @@ def _clear_staged(catalog: Catalog, stage: Stage, lease: ImportLease) -> None:
 
 def fail_import(catalog: Catalog, store: Store, stage: Stage, lease: ImportLease, why: ScandockError) -> None:
     """End an import without intents as failed; its bytes are kept, so that it can be tried again by a person."""
-    end_unpublished(catalog, store, stage, lease, empty_report(catalog, lease, ImportState.FAILED, why.code, str(why)))
+    end_unpublished(
+        catalog, store, stage, lease, empty_report(catalog, lease, ImportState.FAILED, why.code, why.public_text)
+    )
 
 
 def empty_report(catalog: Catalog, lease: ImportLease, state: ImportState, code: str, message: str) -> ImportReport:

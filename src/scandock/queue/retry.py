@@ -73,10 +73,10 @@ def requeue(
     `why` None: it was let go with a reason and a time to wait, which both stay.
     """
     check_lease(catalog, connection, lease)
-    reason = {} if why is None else {"code": why.code[:32], "message": str(why)}
+    reason = {} if why is None else {"code": why.code[:32], "message": why.public_text}
     if why is not None:
         _set_retry_time(catalog, connection, lease.upload_id, seconds)
-        planned = RetryPlanned(code=why.code, message=str(why), attempt=attempt, seconds=seconds)
+        planned = RetryPlanned(code=why.code, message=why.public_text, attempt=attempt, seconds=seconds)
         add_event(catalog, connection, lease.upload_id, planned)
         step = partial(
             log_step, "import to be tried again", lease.uuid, code=why.code, attempt=attempt, again_in=seconds
@@ -125,11 +125,11 @@ def wait_for_outage(catalog: Catalog, connection: Connection, lease: ImportLease
     """
     check_lease(catalog, connection, lease)
     seconds = outage_wait(outages)
-    values = {"owner": "", "lease_until": 0, "code": why.code[:32], "message": str(why)}
+    values = {"owner": "", "lease_until": 0, "code": why.code[:32], "message": why.public_text}
     connection.execute(update(upload).where(upload.c.id == lease.upload_id).values(**values))
     connection.execute(update(reception).where(reception.c.upload_id == lease.upload_id).values(outages=outages + 1))
     _set_retry_time(catalog, connection, lease.upload_id, seconds)
-    planned = RetryPlanned(code=why.code, message=str(why), seconds=seconds)
+    planned = RetryPlanned(code=why.code, message=why.public_text, seconds=seconds)
     add_event(catalog, connection, lease.upload_id, planned)
     return seconds
 

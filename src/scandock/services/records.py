@@ -234,6 +234,7 @@ class Known(JsonRecord):
     study: ExistingSession | None
     subjects: LeftOut[list[str]] = None
     ecat: LeftOut[list[str]] = None
+    kept: LeftOut[str] = None
 
 
 @dataclass(frozen=True, kw_only=True)

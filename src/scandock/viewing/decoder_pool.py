@@ -390,7 +390,7 @@ class DecoderPool:
             self._free.append(new_decoder)
             self._share()
         elif failed is not None and (question := self._turns.next(heavy=True)) is not None:
-            self._tell(question, trouble=DecoderLost(f"No decoder could be started ({failed.strerror})."))
+            self._tell(question, trouble=DecoderLost("No decoder could be started."))
             self._share()
 
     def _end_idle(self) -> None:

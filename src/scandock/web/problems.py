@@ -80,7 +80,7 @@ def told(request: Request, error: ScandockError) -> Response:
     if error.code == "tus_version":
         headers["Tus-Version"] = "1.0.0"
     note(error)
-    return problem(request, status, error.code, error.message, error.remedy, headers=headers)
+    return problem(request, status, error.code, *error.public, headers=headers)
 
 
 def note(error: ScandockError) -> None:

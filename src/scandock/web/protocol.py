@@ -399,7 +399,7 @@ def _without_offer(method: bytes, url: bytes, headers: Sequence[tuple[bytes, byt
 
 def _answer(status: int, error: ScandockError) -> bytes:
     request_id = secrets.token_hex(8)
-    body = written(status, error.code, error.message, error.remedy, request_id).encode()
+    body = written(status, error.code, *error.public, request_id).encode()
     headers = {**HEADERS, "X-Request-Id": request_id, "Content-Type": MEDIA_TYPE, "Content-Length": str(len(body))}
     if status in (429, 503):
         headers["Retry-After"] = str(RETRY_SECONDS)

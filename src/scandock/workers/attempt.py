@@ -297,7 +297,7 @@ class UploadRun(ImportRun):
         from scandock.publishing.requeue import requeue_or_fail
 
         requeue_or_fail(self.context.catalog, self.store, self.stage, self.lease, fault, attempt=self.order.attempt)
-        return self.report(ImportState.FAILED, fault.code, str(fault))
+        return self.report(ImportState.FAILED, fault.code, fault.public_text)
 
     def allowed(self, project: str) -> bool:
         """The right may have gone since the bytes came, and headers may name a project that nobody asked about."""

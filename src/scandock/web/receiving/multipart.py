@@ -96,7 +96,7 @@ class FormReader:
         try:
             self._parser.write(data)
         except FormParserError as error:
-            raise upload_errors.MultipartUnreadable(str(error)) from None
+            raise upload_errors.MultipartUnreadable from error
         return self._events
 
     # -- the parser's calls --------------------------------------------------------------------------------------
@@ -179,7 +179,7 @@ async def receive_multipart(
     try:
         reader = FormReader(boundary_of(request), own.names if own is not None else frozenset(), speech)
     except FormParserError as error:
-        raise upload_errors.MultipartUnreadable(str(error)) from None
+        raise upload_errors.MultipartUnreadable from error
     name = ""
 
     def ask(who: Principal) -> UploadOffer:

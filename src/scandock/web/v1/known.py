@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from scandock.model.json_records import ListOf
-from scandock.services.existing_sessions import MAX_PLANNED, PlannedSession, find_existing_sessions
+from scandock.services.existing_sessions import MAX_FORMER, MAX_PLANNED, PlannedSession, find_existing_sessions
 from scandock.services.records import Known
 from scandock.web.request_context import SignedContext, listed
 from scandock.web.security import SignedIn
@@ -28,6 +28,13 @@ class AskedSession(BaseModel):
     subject: Annotated[str, Field(max_length=64)] = ""
     patient_id: Annotated[str, Field(max_length=1024)] = ""
     ecat: Annotated[list[Annotated[str, Field(pattern="^[0-9a-f]{64}$")]], Field(max_length=MAX_PLANNED)] = []
+    former_subjects: Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=MAX_FORMER)] = []
+    patient_name: Annotated[str, Field(max_length=1024)] = ""
+
+    @property
+    def planned(self) -> PlannedSession:
+        ecat = tuple(map(bytes.fromhex, self.ecat))
+        return PlannedSession(**{**self.model_dump(), "ecat": ecat, "former_subjects": tuple(self.former_subjects)})
 
 
 class AskedSessions(BaseModel):
@@ -44,9 +51,9 @@ async def known(work: SignedContext, principal: SignedIn, asked: AskedSessions) 
 
     An archived session's assessor has its label where that says `assessor`: then no session can have it.
     Where `patient_id` is given, the other `subjects` that the patient has too; where `ecat` is (the SHA-256 of its ECAT
-    files), the labels of the other sessions that hold any of them.
+    files), the labels of the other sessions that hold any of them. Where `former_subjects` are (the labels that earlier
+    versions gave the subject) and one of them is this patient's, by `patient_id` or `patient_name`: `kept`, the label
+    that an import leaves it at.
     """
-    wanted = [
-        PlannedSession(**{**one.model_dump(), "ecat": tuple(map(bytes.fromhex, one.ecat))}) for one in asked.sessions
-    ]
-    return listed(await work.read(lambda c: find_existing_sessions(c, principal, wanted)))
+    planned = [one.planned for one in asked.sessions]
+    return listed(await work.read(lambda c: find_existing_sessions(c, principal, planned)))

@@ -42,7 +42,7 @@ _DENIED: Final = "Unable to modify session data for destination project."
 
 def refusal(error: ScandockError, words: dict[str, tuple[int, str]] = VERBS) -> tuple[int, str]:
     """Status and sentence of what is refused; (0, ...) where the dialect has no words of its own for it."""
-    ours = in_a_line(error.message, error.remedy)
+    ours = in_a_line(*error.public)
     if isinstance(error, AccessDenied) and error.answer is AccessDecision.FORBIDDEN:
         return 403, f"{_DENIED} {ours}"
     status, theirs = words.get(error.code, (0, ""))

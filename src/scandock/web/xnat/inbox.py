@@ -101,7 +101,7 @@ def _wanted(work: RequestContext, call: Call) -> tuple[UploadOffer, Place]:
             return offer, place
     raise InboxUnknown(
         "There is no such folder among those that you may import.",
-        "It lies in one of SCANDOCK_INBOX_FOLDERS, below a folder named as its project, and is reached by no link.",
+        "It has to be in an inbox folder of the server, below a folder named as its project, and no link to one.",
     )
 
 

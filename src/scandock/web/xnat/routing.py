@@ -86,7 +86,7 @@ def told(error: ScandockError) -> Response:
     if status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Basic realm="XNAT Protected Area"'
     note(error)
-    return said(status, in_a_line(error.message, error.remedy), headers)
+    return said(status, in_a_line(*error.public), headers)
 
 
 def in_a_line(*sentences: str) -> str:

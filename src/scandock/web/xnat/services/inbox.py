@@ -69,13 +69,14 @@ def bring(
             if not pack(place, spooling):
                 raise InboxEmpty
         except OSError as error:
-            why = f"The folder can't be read: {error.strerror}."
-            raise InboxUnknown(why, "Let the server's account read it, then ask again.") from error
+            raise InboxUnknown(
+                "The folder can't be read.", "Let the server's account read it, then ask again."
+            ) from error
         received = spooling.end()
         if not receiving.accept(incoming_upload, received, principal, request):
             raise upload_errors.FolderCancelled
     except Exception as error:
-        why = f"{error.message} {error.remedy}".strip() if isinstance(error, ScandockError) else _UNEXPECTED
+        why = error.public_text if isinstance(error, ScandockError) else _UNEXPECTED
         with receiving.catalog.write() as connection:
             connection.execute(
                 update(inbox_import).where(inbox_import.c.upload_id == incoming_upload.upload_id).values(message=why)

@@ -235,22 +235,22 @@ def _values(request: Request, one: Item, default: str) -> Response:
     return listing(request, Rows(names, [row]), default=default)
 
 
-ItemJson = TypedDict(  # noqa: UP013  clients alone read its keys
-    "ItemJson",
-    {
-        "children": "list[ChildrenJson]",
-        "meta": dict[str, object],
-        "data_fields": dict[str, int | float | str],
-    },
-)
-"""A thing in the original's JSON."""
-
-
 class ChildrenJson(TypedDict):
     """What a thing has by one of its names."""
 
     field: str
     items: list[ItemJson]
+
+
+ItemJson = TypedDict(  # noqa: UP013  clients alone read its keys
+    "ItemJson",
+    {
+        "children": list[ChildrenJson],
+        "meta": dict[str, object],
+        "data_fields": dict[str, int | float | str],
+    },
+)
+"""A thing in the original's JSON."""
 
 
 def _item_json(one: Item, *, numbers: bool = True) -> ItemJson:

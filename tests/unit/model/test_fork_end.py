@@ -45,7 +45,8 @@ os._exit(0 if sys.stdout.flush() is None else 1)
 
 @pytest.mark.processes
 def test_a_fork_ends_as_an_interpreter_does_but_takes_nothing_apart() -> None:
-    done = subprocess.run([sys.executable, "-c", FORKS], capture_output=True, text=True, check=True, timeout=60)
+    command = [sys.executable, "-E", "-c", FORKS]  # else PYTHONUNBUFFERED leaves nothing to be written at the end
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.splitlines() == [
         "printed", "a thread", "registered", "code 0", "code 3", "code 0", "code 4", "code 1", "code 1", "code 0",
     ]  # fmt: skip

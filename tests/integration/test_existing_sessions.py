@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -102,5 +103,11 @@ def test_a_subject_of_an_earlier_version_is_told_to_those_who_may_upload_beside_
         assert "kept" not in none, who
     for who in ("collaborator", "reading", "uploading", "stranger"):
         assert "kept" not in asked(made, who, one)[0], who
+    with made.web.site.catalog.write() as connection:
+        named = {"attributes": json.dumps({"dcmPatientName": "M\xfcller^Anna"})}
+        connection.execute(update(session).where(session.c.subject_id == of).values(**named))
+    nameless = {**one, "patient_id": "", "patient_name": "M\xdcLLER^Anna^"}
+    [by_name, other] = asked(made, "member", nameless, {**nameless, "patient_name": "M\xf6ller^Anna"})
+    assert (by_name["kept"], "kept" in other) == (there["subject"], False)
     many = made.clients["member"].post(KNOWN, json={"sessions": [{**one, "former_subjects": ["a", "b", "c"]}]})
     assert many.status_code == 422

@@ -12,12 +12,15 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+from sqlalchemy import select
 from starlette.requests import Request
 
 import scandock
 from scandock.catalog.engine import open_catalog
+from scandock.catalog.tables import upload
 from scandock.model.errors import PUBLIC, PUBLIC_REMEDY, Fault, Worded
 from scandock.model.machine_errors import DiskFull
 from scandock.rules.notices import CODES as NOTICES
@@ -31,6 +34,7 @@ from scandock.workers.machine_faults import to_machine_fault
 from scandock.workers.pool import _message_error
 from scandock.workers.reader_process import _send_error
 from scripts.codes import classes
+from tests.builders import Image, make_data_folder
 
 SOURCE = Path(scandock.__file__).parent
 SECRET = "/srv/data/archive/P/JANE"
@@ -121,6 +125,20 @@ def test_a_worker_is_told_the_public_words() -> None:
     assert (fault.code, fault.message) == ("store_failed", PUBLIC["store_failed"])
 
 
+def test_a_command_says_all_and_the_catalog_keeps_the_public_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = make_data_folder(tmp_path, monkeypatch)
+    with monkeypatch.context() as failing:
+        fault = disk_fault(OSError(errno.EIO, SYSTEM), f"writing {SECRET}")
+        failing.setattr("scandock.pipeline.flow.decide_and_place", Mock(side_effect=fault))
+        told_report = site.bring({"1.dcm": Image(case="words").file()}).report
+    assert (told_report["code"], SECRET in told_report["message"]) == ("store_failed", True)
+    with site.catalog() as catalog, catalog.read() as connection:
+        kept = connection.execute(select(upload.c.message)).scalar_one()
+    assert kept == fault.public_text
+
+
 def test_a_catalog_that_fails_is_told_without_its_databases_words(tmp_path: Path) -> None:
     catalog = open_catalog(f"sqlite:///{tmp_path}/scandock.db")
     try:
@@ -135,11 +153,13 @@ def test_a_catalog_that_fails_is_told_without_its_databases_words(tmp_path: Path
 # -- all that the source says ----------------------------------------------------------------------------------------
 
 
-def modules() -> Iterator[tuple[str, ast.Module]]:
+def modules(*words: str) -> Iterator[tuple[str, ast.Module]]:
+    """Modules that have one of some words, but those whose words reach operators alone."""
     for path in sorted(SOURCE.rglob("*.py")):
         name = path.relative_to(SOURCE).as_posix()
-        if not name.startswith(OPERATORS):
-            yield name, ast.parse(path.read_text("utf-8"))
+        text = "" if name.startswith(OPERATORS) else path.read_text("utf-8")
+        if any(word in text for word in words):
+            yield name, ast.parse(text)
 
 
 def said(tree: ast.Module) -> Iterator[str]:
@@ -158,7 +178,7 @@ def said(tree: ast.Module) -> Iterator[str]:
 
 
 def test_no_setting_is_named_but_to_operators() -> None:
-    naming = {name for name, tree in modules() if any("SCANDOCK_" in text for text in said(tree))}
+    naming = {name for name, tree in modules("SCANDOCK_") if any("SCANDOCK_" in text for text in said(tree))}
     assert naming == SETTINGS_OF_OPERATORS
 
 
@@ -192,7 +212,7 @@ def quotes_a_library(call: ast.Call) -> bool:
 def test_an_error_that_is_made_of_a_librarys_words_says_that_it_quotes_them() -> None:
     kinds = {kind.__name__: kind for kind in classes()}
     found = set()
-    for name, tree in modules():
+    for name, tree in modules("strerror", "{error", "str(error"):
         for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
             kind = kinds.get(getattr(call.func, "id", getattr(call.func, "attr", "")))
             if kind is None or not quotes_a_library(call):

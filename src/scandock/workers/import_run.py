@@ -86,7 +86,7 @@ class ImportRun:
 
     def fault(self, fault: Fault) -> ImportReport:
         """What a fault of the machine makes of the import."""
-        return self.end(ImportState.FAILED, fault.code, str(fault))
+        return self.end(ImportState.FAILED, fault.code, str(fault), public=fault.public_text)
 
     def check(self) -> None:
         """Raise where the import was cancelled, or another process has taken it over."""
@@ -141,12 +141,16 @@ class ImportRun:
         entries.note_unread()
         return refuse_import(self.tools(entries.ledger), error, self.listening, self.report)
 
-    def end(self, state: ImportState, code: str, message: str) -> ImportReport:
-        """End it with nothing shown; where it has recorded its intents, it is left to be rolled forward."""
+    def end(self, state: ImportState, code: str, message: str, *, public: str = "") -> ImportReport:
+        """End it with nothing shown; where it has recorded its intents, it is left to be rolled forward.
+
+        `public`, where it is another message: the one that the catalog keeps, for people who do not run the server.
+        """
         from scandock.publishing.complete import UNFINISHED_REMEDY, end_unpublished
 
         report = self.report(state, code, message)
-        if end_unpublished(self.context.catalog, self.store, self.stage, self.lease, report):
+        kept = replace(report, message=public or message)
+        if end_unpublished(self.context.catalog, self.store, self.stage, self.lease, kept):
             return report
         return replace(report, message=f"{message} {UNFINISHED_REMEDY}")
 

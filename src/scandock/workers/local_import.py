@@ -216,7 +216,10 @@ class _LocalImport:
         with contextlib.suppress(ScandockError):
             fault = to_machine_fault(error) if isinstance(error, Exception) else None
             unexpected = "An unexpected error; the log tells where."
-            run.end(ImportState.FAILED, *(("internal", unexpected) if fault is None else (fault.code, str(fault))))
+            if fault is None:
+                run.end(ImportState.FAILED, "internal", unexpected)
+            else:
+                run.end(ImportState.FAILED, fault.code, str(fault), public=fault.public_text)
 
 
 def read_rule_texts(data: str, database_url: str | None) -> dict[str, str] | None:

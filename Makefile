@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE  # pytest rewrites 350 modules of tests, and ke
 BIN := .venv/bin
 CHECKED := src tests bench scripts
 # More than the cores that CI has: many a test waits for a process, a browser or a disk.
-TEST_PROCESSES ?= 5
+TEST_PROCESSES ?= 4
 IN_PROCESSES := --numprocesses $(TEST_PROCESSES) --dist worksteal
 CRASH_ROUNDS ?= 200
 SERVER_ROUNDS ?= 100

@@ -58,7 +58,8 @@ def rows() -> dict[str, list[str]]:
         found.setdefault(code, []).append(f"| `{code}` | {verdicts} | {entry.sentence} | {entry.remedy} |")
     for code, archive in ARCHIVES.items():
         mark = "entry" if archive.verdicts else ""
-        found.setdefault(code, []).append(f"| `{code}` | {mark} | {archive.sentence} | {archive.remedy} |")
+        remedy = f"{archive.remedy} The setting is `{archive.setting}`." if archive.setting else archive.remedy
+        found.setdefault(code, []).append(f"| `{code}` | {mark} | {archive.sentence} | {remedy} |")
     return found
 
 

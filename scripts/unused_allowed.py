@@ -17,6 +17,7 @@ handle_request  # httpx.BaseTransport
 inherit_cache  # SQLAlchemy
 supports_statement_cache  # SQLAlchemy
 engine_created  # SQLAlchemy
+do_begin  # SQLAlchemy
 collect  # prometheus_client
 regex  # Starlette's convertors of paths
 __init_subclass__  # Python calls it

@@ -153,7 +153,7 @@ class DataFolder:
         lines = io.StringIO()
         result.write_receipt(lines)
         outcome = ImportOutcome(
-            report=result.report, lines=[json.loads(line) for line in lines.getvalue().splitlines()]
+            report=dict(result.report), lines=[json.loads(line) for line in lines.getvalue().splitlines()]
         )
         self._holds(outcome)
         return outcome

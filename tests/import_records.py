@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from scandock.model.import_report import make_report
+from scandock.model.import_report import ImportReport
 from scandock.model.imported import ImportedSession
 from scandock.model.verdicts import ImportState
 from scandock.services.import_records import Import
@@ -12,8 +12,9 @@ from scandock.services.import_records import Import
 
 def a_session(**values: Any) -> ImportedSession:
     told: dict[str, Any] = {
-        "uri": None, "path": None, "project": None, "subject": None, "label": None, "study_uid": None,
-        "state": "archive", "code": "", "message": "", "warnings": [], "files": 0, "bytes": 0, "session_type": None,
+        "id": None, "uri": None, "path": None, "project": None, "subject": None, "label": None, "study_uid": None,
+        "state": "archive", "code": "", "message": "", "warnings": [], "files": 0, "new": 0, "bytes": 0,
+        "session_type": None,
         "scans": [], "resources": [],
     }  # fmt: skip
     return ImportedSession(**{**told, **values})
@@ -21,7 +22,7 @@ def a_session(**values: Any) -> ImportedSession:
 
 def an_import(**values: Any) -> Import:
     told: dict[str, Any] = {
-        **make_report("U", "a.zip", ImportState.PLACED, "", ""),
+        **ImportReport(upload="U", archive="a.zip", state=ImportState.PLACED).to_json(),
         "id": "U", "project": None, "door": "raw", "size": None, "attempt": 1, "created": 0, "accepted": 0,
         "finished": 0, "progress": None, "silent_since": None, "waiting": None,
     }  # fmt: skip

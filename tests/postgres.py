@@ -21,6 +21,7 @@ import psycopg
 from psycopg import sql
 
 from scandock.catalog.engine import open_catalog
+from tests import shared_folders
 
 START_SECONDS = 60
 # Nothing of a test needs to outlive a power cut: half a second a database becomes 30 ms.
@@ -246,6 +247,26 @@ def _cluster(settings: Mapping[str, str]) -> Iterator[KillableCluster]:
 
 
 def _initialize(data: Path, user: str, prefix: list[str], environment: dict[str, str]) -> None:
+    """Fill the folder of a cluster: by initdb, or with what it made for another one of this run."""
+
+    def make(kept: Path) -> None:
+        _initdb(data, user, prefix, environment)
+        _copy(data, kept / "data")
+
+    if not shared_folders.is_set():
+        _initdb(data, user, prefix, environment)
+        return
+    kept = shared_folders.make_once("postgresql", make) / "data"
+    if not (data / "PG_VERSION").exists():
+        _copy(kept, data)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """With owners and modes, which PostgreSQL looks at; `target` may be there, and empty."""
+    subprocess.run(["cp", "--archive", "--reflink=auto", "--no-target-directory", source, target], check=True)
+
+
+def _initdb(data: Path, user: str, prefix: list[str], environment: dict[str, str]) -> None:
     result = subprocess.run(
         [*prefix, find_programs() / "initdb", "-D", data, "-U", user, "-A", "trust", "-E", "UTF8", "--no-sync"],
         env=environment,

@@ -15,6 +15,11 @@ def set_shared_folder(folder: Path) -> None:
     _folders[:] = [folder]
 
 
+def is_set() -> bool:
+    """Whether this process is one of a run of tests."""
+    return bool(_folders)
+
+
 def make_once(name: str, make: Callable[[Path], object]) -> Path:
     """The folder of that name, which `make` has filled; whoever asks meanwhile waits. Nobody writes into it then."""
     (top,) = _folders

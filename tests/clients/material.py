@@ -14,6 +14,11 @@ PROJECTS = ("TOUR", "MADE", "OWN")
 STATION = 0x00081010
 GENDERS = {"Bob": "male", "Cid": "female"}
 """Subjects of SEARCHED; Cid has no session."""
+ASSESSORS = {
+    "S1": {"FS1": "fs:fsData", "QC1": "xnat:qcAssessmentData"},
+    "S2": {"A1": "a-b:cData", "A2": "a:b_", "A3": "xs:aData", "A4": "xnat:project_data", "A5": "xnat:none"},
+}
+"""Of sessions of SEARCHED; those of S2 are of types that clients make no classes of."""
 
 
 def session_entries() -> dict[str, bytes]:
@@ -61,11 +66,15 @@ def make_sessions(root: Path) -> Path:
 
 
 def prepare(client: httpx.Client) -> None:
-    """What else tours find: empty projects, subjects' genders, an owner, and that PUBLIC is public."""
+    """What else tours find: empty projects, subjects' genders, assessors, an owner, and that PUBLIC is public."""
     for name in PROJECTS:
         assert client.post("/api/v1/projects", json={"id": name, "name": name}).status_code == 201
     for subject, gender in GENDERS.items():
         told = client.put(f"/data/projects/SEARCHED/subjects/{subject}", params={"gender": gender})
         assert told.status_code in (200, 201)
+    for session, types in ASSESSORS.items():
+        for label, kind in types.items():
+            where = f"/data/projects/SEARCHED/experiments/{session}/assessors/{label}"
+            assert client.put(where, params={"xsiType": kind}).status_code == 201
     assert client.put("/api/v1/projects/SEARCHED/members/admin", json={"role": "owner"}).status_code == 200
     assert client.put("/data/projects/PUBLIC/accessibility/public").status_code == 200

@@ -154,6 +154,7 @@ def found(seen: Any, asked: list[str], *, labeled: bool) -> None:
     assert len([one for one in asked if "/search/" in one]) <= 1 + len(seen["types"])
     assert {"xnat:projectData", "xnat:subjectData", "xnat:mrSessionData"} <= set(seen["types"])
     assert {"xnat:mrSessionData/SUBJECT_ID", "xnat:mrSessionData/SUBJECT_LABEL"} == set(seen["fields"])
+    assert seen["assessors"] == {"FS1": "FsFsData", "QC1": "QcAssessmentData"}
     if not labeled:
         assert [len(seen[one]) for one in ("all", "like", "either", "subjects")] == [3, 1, 2, 3]
         return

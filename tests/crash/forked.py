@@ -23,12 +23,12 @@ import subprocess
 import sys
 import tempfile
 import threading
-import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
 from scandock.access import passwords
+from scandock.model.process import end_fork
 from scandock.testing.passwords import QUICK
 from scandock.workers import fork_server
 
@@ -187,30 +187,7 @@ def _run_module(module: str, *words: str) -> NoReturn:
         code: int | None = importlib.import_module(module).main(list(words))
         return code or 0
 
-    _end(run)
-
-
-def _end(function: Callable[[], int]) -> NoReturn:
-    """Call it and end as an interpreter does, but leave all modules as they are.
-
-    To take them apart is to write to each page of theirs, which makes it a copy of the server's: four fifths of what a
-    fork costs.
-    """
-    code: object = 1
-    try:
-        code = function()
-    except SystemExit as end:
-        code = end.code
-        if isinstance(code, str):
-            print(code, file=sys.stderr)
-    except BaseException:  # noqa: BLE001  as an interpreter ends with it
-        traceback.print_exc()
-    finally:
-        threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001  waits for threads that are no daemons
-        atexit._run_exitfuncs()  # noqa: SLF001
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code if isinstance(code, int) else int(code is not None))
+    end_fork(run)
 
 
 def prepared_pid() -> int:
@@ -299,15 +276,15 @@ def main(words: list[str]) -> int:
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)  # forks are short
     message = fork_server.serve(socket.socket(fileno=int(words[0])), own_group=True)
-    if message is None:
-        return 0
-    request, (out, err, *more) = message
-    for stream, standard in ((out, 1), (err, 2)):
-        os.dup2(stream, standard)
-        os.close(stream)
-    values = json.loads(request)
-    values["words"] += map(str, more)
-    _end(functools.partial(_run, values))
+    if message is not None:
+        request, (out, err, *more) = message
+        for stream, standard in ((out, 1), (err, 2)):
+            os.dup2(stream, standard)
+            os.close(stream)
+        values = json.loads(request)
+        values["words"] += map(str, more)
+        end_fork(functools.partial(_run, values))
+    return 0
 
 
 if __name__ == "__main__":

@@ -150,7 +150,7 @@ class Project:
             on_progress=None,
             cancelled=threading.Event(),
         )
-        return result.report
+        return dict(result.report)
 
     def send(self, body: bytes, name: str = "one.zip", **more: str) -> str:
         """Upload an archive into the project as its owner; gives its import's id."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from scandock.model.import_report import make_report
+from scandock.model.import_report import ImportReport
 from scandock.model.import_types import Progress
 from scandock.model.verdicts import ImportState
 from scandock.queue.claim import SlotUsage, claim
@@ -118,9 +118,15 @@ def test_a_failure_says_what_to_do_and_is_tried_again_in_its_place(browser, tmp_
         assert claimed is not None
         badge(page, "importing")
         said = "The import was begun three times, and each time it was lost."
-        report = make_report(claimed.lease.uuid, "one.zip", ImportState.FAILED, "attempts_exhausted", said)
+        report = ImportReport(
+            upload=claimed.lease.uuid,
+            archive="one.zip",
+            state=ImportState.FAILED,
+            code="attempts_exhausted",
+            message=said,
+        )
         with web.site.catalog.write() as connection:
-            finish(web.site.catalog, connection, claimed.lease, ImportState.FAILED, report)
+            finish(web.site.catalog, connection, claimed.lease, report)
         badge(page, "failed")
         kept = "Its bytes are kept, so it can be tried again without another upload."
         assert page.get_by_text(f"{said} {kept}").is_visible()

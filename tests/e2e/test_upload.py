@@ -5,6 +5,7 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
+from tests.builders import Image
 from tests.e2e.browsing import HOST_NAME, person
 from tests.e2e.projects import OWNERS_PASSWORD, owner
 from tests.e2e.uploading import archive, drop, hearing_choosers, image, imported, opened, sent, stored, sums
@@ -203,7 +204,7 @@ def test_without_scripts_the_form_uploads(browser, project, tmp_path):
         page.get_by_label("Archive", exact=False).last.set_input_files(path)
         page.get_by_role("button", name="Upload", exact=True).click()
         page.get_by_text("The upload is kept, and its import begins.").wait_for()
-        assert page.url.startswith(f"{project.base}/activity")
+        assert page.url.startswith(f"{project.base}/imports/")
     [told] = imported(project)
     assert (told["archive"], told["project"], told["state"]) == ("plain.zip", project.id, "placed")
     assert (told["entries"]["stored"], told["entries"]["ignored"]) == (1, 1)
@@ -272,3 +273,24 @@ def test_preview_of_an_archive_within_an_archive(browser, project, tmp_path):
         page = opened(one, project.id)
         drop(page, Path(outer))
         page.get_by_text("2 patients, 2 studies, 2 scans, 2 images").wait_for()
+
+
+def test_a_patient_keeps_the_subject_that_an_earlier_version_named(browser, project, tmp_path):
+    def anna(study, patient):
+        charset = {0x00080005: (b"CS", b"ISO_IR 100")}
+        name = b"M\xfcller^Anna"
+        return Image(case="anna", study=study, patient_id=patient, patient_name=name, also=charset).file()
+
+    project.store({"1.dcm": anna(1, b"P1")}, subject="M_ller_Anna")
+    more = archive(tmp_path / "more.zip", {"2.dcm": anna(2, b"P1"), "3.dcm": anna(3, b"P2")})
+    with owner(browser, project) as one:
+        page = opened(one, project.id)
+        drop(page, more)
+        page.wait_for_function(
+            "() => ['M_ller_Anna', 'Muller_Anna'].every((label) => [...document.querySelectorAll('.up-studies input')]"
+            ".some((one) => one.value === label))"
+        )
+        start(page)
+        sent(page)
+    [told] = imported(project)
+    assert sorted(one["subject"] for one in told["sessions"]) == ["M_ller_Anna", "Muller_Anna"]

@@ -127,6 +127,7 @@ PAGES: Final[dict[tuple[str, str], PageProbe]] = {
     ("POST", "/sessions/{uuid}/quarantine"): PageProbe(action=Action.SESSION_EDIT, of="archived", good=(303,)),
     ("POST", "/sessions/{uuid}/delete"): PageProbe(action=Action.SESSION_DELETE, of="archived"),
     ("GET", "/activity/{uuid}"): PageProbe(action=Action.IMPORT_READ, of="ended", of_import=True, heading="<h2"),
+    ("GET", "/imports/{uuid}"): PageProbe(action=Action.IMPORT_READ, of="ended", of_import=True),
     ("GET", "/imports/{uuid}/forget"): PageProbe(action=Action.IMPORT_DELETE, of="ended", of_import=True),
     ("POST", "/imports/{uuid}/forget"): PageProbe(
         action=Action.IMPORT_DELETE, of="received", of_import=True, good=(409,)

@@ -204,6 +204,7 @@ PROBES: Final[dict[tuple[str, str], Probe]] = {
     ("GET", _IMPORT): _import(),
     ("GET", f"{_IMPORT}/events"): _import(),
     ("GET", f"{_IMPORT}/receipt"): _import(),
+    ("GET", f"{_IMPORT}/sessions"): _import(),
     ("POST", f"{_IMPORT}/cancel"): _import(Action.IMPORT_CANCEL, good=(409,)),
     ("POST", f"{_IMPORT}/retry"): _import(Action.IMPORT_CANCEL, good=(409,)),
     ("DELETE", _IMPORT): _import(Action.IMPORT_DELETE, of="received", good=(409,)),

@@ -34,7 +34,9 @@ SESSION: Final[dict[str, type]] = {
     "code": str,
     "message": str,
     "warnings": list,
+    "id": str,
     "files": int,
+    "new": int,
     "bytes": int,
     "scans": list,
 }
@@ -66,6 +68,8 @@ def assert_shape(outcome: Outcome) -> None:
     assert report["seconds"]["total"] >= 0
     for session in report["sessions"]:
         _session(session)
+    gained = sum(session["new"] for session in report["sessions"])
+    assert gained == sum(report["entries"][verdict] for verdict in ON_DISK), "new files are the entries that were kept"
     names = Counter((s["project"], s["label"].casefold()) for s in report["sessions"] if s["state"] == "archive")
     assert not names or max(names.values()) == 1, names
 
@@ -80,6 +84,7 @@ def _session(session: dict[str, Any]) -> None:
     assert study is None or study == study.strip(" \0")
     if session["state"] == "refused":  # of a refused archive no study is given a label
         assert (session["uri"], session["path"], session["files"]) == (None, None, 0)
+        assert (session["id"], session["new"]) == (None, 0)
         assert session["message"]
         return
     assert session["state"] in {"prearchive", "archive", "conflict"}

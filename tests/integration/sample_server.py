@@ -90,10 +90,18 @@ class SampleServer:
     web: Web
     places: list[SampleProject]
     clients: dict[str, httpx.Client] = field(default_factory=dict)
+    told: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What a session's record says, by its id."""
     begun: dict[str, str] = field(default_factory=dict)
     """The resumable upload that is under way, by project."""
     perhaps_gone: set[str] = field(default_factory=set)
     """The projects whose resumable upload somebody was asked to end."""
+
+    def record(self, session: str) -> dict[str, Any]:
+        """A session's record as an administrator sees it, asked once: nobody here changes one."""
+        if session not in self.told:
+            self.told[session] = self.clients["admin"].get(f"/api/v1/sessions/{session}").json()
+        return self.told[session]
 
     def subscribed(self, place: SampleProject) -> str:
         """A subscription of a project, the only one that it has."""

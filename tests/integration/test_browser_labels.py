@@ -10,7 +10,7 @@ import random
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,12 @@ from scandock.model.errors import Usage
 from scandock.model.series import SeriesTally
 from scandock.model.tags import NUMBERS
 from scandock.rules import labels
+from scandock.rules.catalog_view import KnownSubject
 from scandock.rules.comments import find_assignment
 from scandock.rules.import_request import ImportRequest
 from scandock.rules.junk import is_named_like_image, junk_code
 from scandock.rules.layout import parse_layout
+from scandock.rules.letters import LETTERS_FILE
 from scandock.rules.mapping import find_row, parse_mapping
 from scandock.rules.naming import name_study
 from scandock.rules.patients import find_patients
@@ -42,6 +44,7 @@ CASES = 1_500
 PIECES = (
     *("DOE", "Jane", "^", "=", " ", "  ", "_", "-", ".", "*", "anon", "ANONYMOUS", "None", "unknown", "Müller", "山田"),
     *("\t", "\n", "\0", "ß", "İ", "ı", "É", "A1", "0", "é", "\U0001f600", "S01", "x" * 40, "ſ", "\u00a0", "Σ"),
+    *("Mu\u0308ller", "Иванов", "Й", "И\u0306", "ь", "ŉ", "\ufffd", "\ufffdR", "²", "٣", "ﬁ", "ά", "\u1f71"),
 )
 FOLDERS = (
     *("S1", "scans", "SCANS", "4", "resources", "Resources", "DICOM", "dicom", "NIFTI", "SNAPSHOTS", "files", "FILES"),
@@ -178,6 +181,7 @@ CLASSES += ["", "1.2.3", CSA_NON_IMAGE]
 RULES: dict[str, tuple[Callable[..., Any], Callable[[random.Random], list[Any]]]] = {
     "clean": (labels.clean_label, lambda chance: [text(chance, 9)]),
     "person": (labels.person_label, lambda chance: [text(chance, 9)]),
+    "plain_person": (labels.plain_person_label, lambda chance: [text(chance, 9)]),
     "is_placeholder": (labels.is_placeholder, lambda chance: [text(chance, 3)]),
     "is_project_id": (labels.is_project_id, lambda chance: [chance.choice((text(chance, 2), "unassigned", "P_1"))]),
     "name_key": (name_key, lambda chance: [chance.choice(("Doe^Jane", "x" + text(chance)))]),
@@ -206,11 +210,33 @@ def test_one_answer_to_each_case(name: str) -> None:
     assert differ == []
 
 
+def test_every_letter_of_the_table_is_spelled_alike() -> None:
+    ranges = [line.split(" ") for line in LETTERS_FILE.read_text("utf-8").splitlines()[1:]]
+    codes = {code for first, last, *_ in ranges for code in (int(first, 16), int(last, 16), int(last, 16) + 1)}
+    codes |= {code for first, last, *text in ranges if text != ["?"] for code in range(int(first, 16), int(last, 16))}
+    names = [f"X{chr(code)}" for code in sorted(codes)]
+    assert len(names) > 2_500
+    differ = [
+        (name, theirs)
+        for name, theirs in zip(names, answered([("person", [name]) for name in names]), strict=True)
+        if theirs != labels.person_label(name)
+    ]
+    assert differ == []
+
+
 # -- whole uploads ---------------------------------------------------------------------------------------------------
 
 
-class Empty:
-    """A catalog in which nothing stands."""
+class Former:
+    """A catalog in which nothing is but subjects that an earlier version named."""
+
+    def __init__(self, subjects: dict[str, dict[str, list[str]]]) -> None:
+        self.subjects = {
+            labels.label_key(label): KnownSubject(
+                label=label, patient_ids=frozenset(one["ids"]), patient_names=frozenset(one["names"])
+            )
+            for label, one in subjects.items()
+        }
 
     def sessions_of_study(self, project: str, study_uid: str, /) -> list[Any]:
         return []
@@ -221,13 +247,28 @@ class Empty:
     def subject(self, project: str, label: str, /) -> None:
         return None
 
+    def subjects_labelled(self, project: str, given: Collection[str], /) -> dict[str, KnownSubject]:
+        return {key: self.subjects[key] for key in map(labels.label_key, given) if key in self.subjects}
+
     def is_timestamp_taken(self, project: str, timestamp: str, /) -> bool:
         return False
 
 
 VALUES: dict[str, tuple[str, ...]] = {
     "PatientID": ("P1", "P.1", "P 1", "anonymous", "", "p1", "é", "P2" * 40, "XNAT_E00003"),
-    "PatientName": ("Doe^Jane", "DOE^JANE", "Anon^^", "", "山田^太郎=Yamada", "Doe Jane", "Roe^R", "xnat_s00012"),
+    "PatientName": (
+        "Doe^Jane",
+        "DOE^JANE",
+        "Anon^^",
+        "",
+        "山田^太郎=Yamada",
+        "Doe Jane",
+        "Roe^R",
+        "xnat_s00012",
+        "Müller^A",
+        "MÜLLER^A",
+        "Иван",
+    ),
     "StudyDate": ("20240101", "2024.01.01", "nonsense", "20240102", ""),
     "StudyTime": ("093005.25", "0930", "14:00:60", "2500", ""),
     "StudyDescription": ("Brain", "P", "Q", ""),
@@ -274,10 +315,26 @@ def upload(chance: random.Random) -> list[Any]:
         goes = ("Q,,,", ",S1,,", ",,V1,", "P,S1,V1,", ",,,yes", ",s1,v1,")
         rows = [f"{chance.choice(keys)},{chance.choice(goes)}" for _ in range(chance.randint(1, 3))]
         request["mapping"] = "study_uid,patient_id,folder,project,subject,session,leave_out\n" + "\n".join(rows)
-    return [studies, request, list(PROJECTS)]
+    return [studies, request, list(PROJECTS), former_subjects(chance)]
 
 
-def settled(studies: list[dict[str, Any]], asked: dict[str, Any], projects: list[str]) -> list[Any]:
+def former_subjects(chance: random.Random) -> dict[str, dict[str, list[str]]]:
+    names = (
+        "M_ller_A",
+        "M_LLER_A",
+        "P1",
+        *(f"M_ller_A_{labels.hash_text(one, 6)}" for one in ("P1", "P 1", "müller^a")),
+    )
+    ids: tuple[list[str], ...] = (["P1"], ["P1", "P 1"], ["P2" * 40], [])
+    whose: tuple[list[str], ...] = (["müller^a"], ["müller^a", "möller^a"], [])
+    chosen = chance.sample(names, chance.randint(0, 4))
+    by_key = {labels.label_key(label): label for label in chosen}  # a project has one subject of a label
+    return {label: {"ids": chance.choice(ids), "names": chance.choice(whose)} for label in by_key.values()}
+
+
+def settled(
+    studies: list[dict[str, Any]], asked: dict[str, Any], projects: list[str], subjects: dict[str, Any]
+) -> list[Any]:
     facts = [
         StudyFacts(
             key=one["key"],
@@ -306,7 +363,7 @@ def settled(studies: list[dict[str, Any]], asked: dict[str, Any], projects: list
     kept = [one for one in facts if not ((row := find_row(rows, one)) is not None and row.leave_out)]
     namings = [name_study(one, request, SiteRules(), lambda name: name in projects) for one in kept]
     policies = {name: ProjectPolicy(id=name) for name in projects}
-    decisions = route_studies(namings, kept, request, policies, Empty(), datetime(2024, 1, 1, 12, 0, 0))  # noqa: DTZ001
+    decisions = route_studies(namings, kept, request, policies, Former(subjects), datetime(2024, 1, 1, 12, 0, 0))  # noqa: DTZ001
     told: dict[str, Any] = {}
     for one in decisions:
         codes = {*((one.held.code,) if one.held else ()), *(said.code for said in one.warnings)}
@@ -326,3 +383,5 @@ def test_whole_uploads_are_named_alike() -> None:
     assert differ == [], json.dumps(differ[:1], indent=1)
     outcomes = {code for args in cases for one in settled(*args) if one != "left out" for code in one[3]}
     assert outcomes == {"label_many_studies", "subject_many_patients", "patient_mismatch"}
+    kept = {one[1] for args in cases for one in settled(*args) if one != "left out"}
+    assert {"M_ller_A", "M_LLER_A", f"M_ller_A_{labels.hash_text('P1', 6)}", "Muller_A"} <= kept

@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 
 from tests.integration.in_process import call_in_process
+from tests.integration.test_cli_import import packed
+from tests.integration.test_inspect_as_import import SCRIPTS, named_studies
 
 pytestmark = pytest.mark.processes
 
@@ -78,6 +80,14 @@ def wanted(report: dict[str, Any]) -> tuple[Any, ...]:
         "unsure": 0,
     }
     return sorted(sessions), counts
+
+
+def test_a_preview_names_subjects_of_all_scripts_as_an_inspection_does(tmp_path: Path) -> None:
+    archive = packed(tmp_path / "a.zip", named_studies(*SCRIPTS))
+    done = call_in_process("inspect", archive, "--json", SCANDOCK_WORKERS="1")
+    [preview] = look([archive])
+    assert shown(preview) == wanted(json.loads(done.stdout))
+    assert sorted(one["subject"] for one in preview["studies"]) == sorted(SCRIPTS.values())
 
 
 def test_a_preview_says_what_an_inspection_says(corpus_archives: Path) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, update
+from sqlalchemy import insert, select, update
 
-from scandock.catalog.tables import ecat_file, session
+from scandock.catalog.tables import ecat_file, session, subject_patient
 from tests.integration.sample_server import SampleServer, serve_samples
 
 KNOWN = "/api/v1/sessions/known"
@@ -85,3 +86,28 @@ def test_what_a_patient_and_an_ecat_file_have_elsewhere_is_told_where_it_is_aske
         assert asked(made, who, one) == [nothing], who
     odd = {**one, "ecat": ["no digest"]}
     assert made.clients["member"].post(KNOWN, json={"sessions": [odd]}).status_code == 422
+
+
+def test_a_subject_of_an_earlier_version_is_told_to_those_who_may_upload_beside_it(made: SampleServer) -> None:
+    place = made.places[0]
+    there = made.clients["admin"].get(f"/api/v1/sessions/{place.archived}").json()
+    with made.web.site.catalog.write() as connection:
+        of = connection.execute(select(session.c.subject_id).where(session.c.uuid == place.archived)).scalar_one()
+        connection.execute(insert(subject_patient).values(subject_id=of, patient_id="OLD"))
+    one: dict[str, Any] = {"project": there["project"], "label": "of_none", "study_uid": "1.2.9", "patient_id": "OLD"}
+    one["former_subjects"] = ["of_none", there["subject"].upper()]
+    for who in ("member", "uploader", "owner", "admin"):
+        other, none, found = asked(made, who, {**one, "patient_id": "NEW"}, {**one, "project": "Nowhere"}, one)
+        assert found["kept"] == there["subject"], who
+        assert "kept" not in other, who
+        assert "kept" not in none, who
+    for who in ("collaborator", "reading", "uploading", "stranger"):
+        assert "kept" not in asked(made, who, one)[0], who
+    with made.web.site.catalog.write() as connection:
+        named = {"attributes": json.dumps({"dcmPatientName": "M\xfcller^Anna"})}
+        connection.execute(update(session).where(session.c.subject_id == of).values(**named))
+    nameless = {**one, "patient_id": "", "patient_name": "M\xdcLLER^Anna^"}
+    [by_name, other] = asked(made, "member", nameless, {**nameless, "patient_name": "M\xf6ller^Anna"})
+    assert (by_name["kept"], "kept" in other) == (there["subject"], False)
+    many = made.clients["member"].post(KNOWN, json={"sessions": [{**one, "former_subjects": ["a", "b", "c"]}]})
+    assert many.status_code == 422

@@ -9,7 +9,7 @@ import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from sqlalchemy import select
@@ -17,6 +17,7 @@ from sqlalchemy import select
 from scandock.access.principal import SYSTEM
 from scandock.catalog.tables import file, scan, session
 from scandock.cli.summary import SummaryContext, print_summary
+from scandock.model.import_report import ReportJson
 from scandock.rules.sop_classes import ROOT
 from scandock.services import session_contents, session_parts
 from scandock.services.pagination import Sorting
@@ -216,7 +217,7 @@ def test_what_waits_for_a_decision_is_told_where_its_files_are(site: DataFolder)
 
     def headlined(told: ImportOutcome) -> str:
         stream = io.StringIO()
-        print_summary([told.report], SummaryContext(data="data"), stream)
+        print_summary([cast(ReportJson, told.report)], SummaryContext(data="data"), stream)
         return stream.getvalue().splitlines()[0]
 
     assert " held: 1 session, 1 file in the prearchive, " in headlined(site.bring(clash, project="HELD"))

@@ -13,7 +13,7 @@ from sqlalchemy import insert, select, update
 from scandock.catalog.server_tables import audit, progress, reception
 from scandock.catalog.tables import IntentKind, intent, tree, upload
 from scandock.model.errors import Fault
-from scandock.model.import_report import make_report
+from scandock.model.import_report import ImportReport, format_outcome
 from scandock.model.verdicts import ImportState
 from scandock.publishing.requeue import wait_or_fail
 from scandock.queue.claim import SlotUsage, claim
@@ -67,9 +67,9 @@ def run(web):
 
 
 def end(web, lease, state=ImportState.PLACED, **more):
-    report = make_report(lease.uuid, "a.zip", state, more.pop("code", ""), "", seconds={"total": 1.5}, **more)
+    report = ImportReport(upload=lease.uuid, archive="a.zip", state=state, seconds={"total": 1.5}, **more)
     with web.site.catalog.write() as connection:
-        finish(web.site.catalog, connection, lease, state, report)
+        finish(web.site.catalog, connection, lease, report)
 
 
 def receipt(web, uuid):
@@ -134,7 +134,7 @@ def test_a_report_that_waits_behind_intents_is_not_told_yet(web, client):
     uuid = send(client)
     lease = run(web)
     with web.site.catalog.write() as connection:
-        report = json.dumps(make_report(uuid, "a.zip", ImportState.PLACED, "", ""))
+        report = format_outcome(ImportReport(upload=uuid, archive="a.zip", state=ImportState.PLACED))
         connection.execute(upload.update().where(upload.c.id == lease.upload_id).values(report=report))
     assert client.get(f"/api/v1/imports/{uuid}").json()["state"] == "running"
 

@@ -31,6 +31,31 @@ PACKED = [
 ]
 
 
+UTF8 = {0x00080005: (b"CS", b"ISO_IR 192")}
+ANNA: dict[str, Any] = {"patient_name": "Müller^Anna".encode(), "also": UTF8}
+SCRIPTS = {
+    "Müller^Anna": "Muller_Anna",
+    "Øygård^Åse": "Oygard_Ase",
+    "Иванов^Николай": "Ivanov_Nikolay",
+    "Παπαδόπουλος": "Papadopoylos",
+    "Yamada^Tarou=山田^太郎=やまだ^たろう": "Yamada_Tarou",
+    "山田^太郎": "ID5",
+    "山田^Taro": "ID6",
+    "كريم": "ID7",
+}
+"""What a subject is called by default, by its patient's name; their PatientIDs are counted."""
+
+
+def named_studies(*names: str) -> dict[str, bytes]:
+    """One image of a patient of each name, by a path."""
+    return {
+        f"{n}.dcm": Image(
+            case="scripts", study=n, patient_id=f"ID{n}".encode(), patient_name=name.encode(), also=UTF8
+        ).file()
+        for n, name in enumerate(names)
+    }
+
+
 Call = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -43,7 +68,7 @@ def told(
         return done.returncode, {}, done.stderr
     (report,) = [json.loads(line) for line in done.stdout.splitlines()]
     for session in report["sessions"]:
-        session.pop("uri"), session.pop("path")
+        session.pop("id"), session.pop("uri"), session.pop("path")
         session["scans"].sort(key=lambda scan: str(scan["id"]))
         session["resources"].sort(key=lambda resource: str(resource["name"]))
     return done.returncode, {key: part for key, part in report.items() if key not in ONLY_IMPORTED}, done.stderr
@@ -113,6 +138,43 @@ def test_an_archive_of_no_project_would_wait_in_the_prearchive(tmp_path: Path) -
     sessions = compare(tmp_path, archive)["sessions"]
     assert {(one["project"], one["state"]) for one in sessions} == {("Unassigned", "prearchive")}
     assert all("project_unassigned" in [said["code"] for said in one["warnings"]] for one in sessions)
+
+
+def test_names_of_all_scripts(tmp_path: Path) -> None:
+    archive = packed(tmp_path / "a.zip", named_studies(*SCRIPTS))
+    sessions = compare(tmp_path, archive, "--project", "P", "--create-project")["sessions"]
+    assert sorted(one["subject"] for one in sessions) == sorted(SCRIPTS.values())
+
+
+def test_a_patient_stays_at_the_subject_that_an_earlier_version_named(tmp_path: Path) -> None:
+    """A catalog that has its label, by a request here, is as one that an earlier version has made."""
+    first, second = (Image(case="former", study=n, **ANNA) for n in (1, 2))
+    other = Image(case="former", study=3, patient_id=b"PAT2", **{key: ANNA[key] for key in ("patient_name", "also")})
+    data = tmp_path / "data"
+    old = packed(tmp_path / "old.zip", {"1.dcm": first.file()})
+    call_in_process("import", old, "--data", data, "--project", "P", "--create-project", "--subject", "M_ller_Anna")
+    archive = packed(tmp_path / "new.zip", {"2.dcm": second.file(), "3.dcm": other.file()})
+    imported = told("import", archive, "--data", data, "--project", "P")[1]
+    assert sorted(one["subject"] for one in imported["sessions"]) == ["M_ller_Anna", "Muller_Anna"]
+
+
+def test_without_a_patient_id_the_name_says_whether_a_subject_of_an_earlier_version_is_the_patient(
+    tmp_path: Path,
+) -> None:
+    data = tmp_path / "data"
+    without = {**ANNA, "patient_id": b""}
+    old = packed(tmp_path / "old.zip", {"1.dcm": Image(case="nameless", study=1, **without).file()})
+    call_in_process("import", old, "--data", data, "--project", "P", "--create-project", "--subject", "M_ller_Anna")
+    maria = {**without, "patient_name": "Möller^Anna".encode()}
+    archive = packed(
+        tmp_path / "new.zip",
+        {
+            "2.dcm": Image(case="nameless", study=2, **without).file(),
+            "3.dcm": Image(case="nameless", study=3, **maria).file(),
+        },
+    )
+    imported = told("import", archive, "--data", data, "--project", "P")[1]
+    assert sorted(one["subject"] for one in imported["sessions"]) == ["M_ller_Anna", "Moller_Anna"]
 
 
 def test_refused_and_partly_taken_archives(tmp_path: Path) -> None:

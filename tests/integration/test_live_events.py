@@ -15,7 +15,8 @@ from scandock.catalog import server_tables
 from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import upload
 from scandock.queue.claim import SlotUsage, claim
-from scandock.queue.events import EventKind, add_event
+from scandock.queue.event_data import StageBegun
+from scandock.queue.events import add_event
 from scandock.queue.owner import this_owner
 from scandock.queue.tokens import new_uuid
 from scandock.services.import_events import EventWatcher
@@ -94,10 +95,10 @@ def multiply(catalog: Catalog, uuid: str, count: int) -> None:
                 connection.execute(insert(table), [{**one, "upload_id": made} for one in new])
 
 
-def tell(web: Web, uuid: str, kind: EventKind, **data: Any) -> None:
+def tell_stage(web: Web, uuid: str, stage: str) -> None:
     with web.site.catalog.write() as connection:
         number = connection.execute(select(upload.c.id).where(upload.c.uuid == uuid)).scalar_one()
-        add_event(web.site.catalog, connection, number, kind, data)
+        add_event(web.site.catalog, connection, number, StageBegun(stage=stage, attempt=1))
 
 
 def test_it_begins_with_what_is_under_way_and_tells_what_happens(web):
@@ -134,7 +135,7 @@ def test_numbers_come_as_they_change(web):
         assert (kind, told["id"], told["entries"], told["stage"]) == (
             "progress", uuid, {"done": 3, "total": None}, "reading",
         )  # fmt: skip
-        tell(web, uuid, "stage", stage="placing")
+        tell_stage(web, uuid, "placing")
         mark, kind, told = heard.next()
         assert (kind, told["stage"]) == ("stage", "placing")
         assert mark.split("-")[1] == str(told["at"])
@@ -146,8 +147,8 @@ def test_it_goes_on_behind_an_event_and_says_when_it_can_not(web):
             heard.until("begin")
             uuid = send(client)
             mark = heard.until("received")[-1][0]
-        tell(web, uuid, "stage", stage="reading")
-        tell(web, uuid, "stage", stage="placing")
+        tell_stage(web, uuid, "reading")
+        tell_stage(web, uuid, "placing")
         for more in ({"mark": mark}, {"params": {"after": mark}}):
             with following(client, **more) as heard:
                 assert heard.kinds("begin") == ["stage", "stage", "begin"]

@@ -21,7 +21,7 @@ from scandock.services import notifications
 from scandock.services.cleaning.cleaner import CatalogAndStore
 from scandock.services.cleaning.trash import TRASH
 from scandock.services.data_catalog import open_data
-from scandock.services.notifications import MAX_MAILS, MAX_PER_OWNER, DeliverySlots
+from scandock.services.notifications import MAX_MAILS, MAX_PER_OWNER, ClaimedDelivery, DeliverySlots
 from scandock.services.settings import load_settings
 from scandock.workers.message_sender import SENDER_THREADS, MessageSender
 from tests.builders import DataFolder, make_data_folder, verify_some
@@ -40,14 +40,14 @@ class Receivers:
     ended: list[str] = field(default_factory=list)
     changed: threading.Condition = field(default_factory=threading.Condition)
 
-    def take(self, taken: dict[str, Any], _settings: Any) -> None:
+    def take(self, taken: ClaimedDelivery, _settings: Any) -> None:
         with self.changed:
-            self.begun.append(taken["target"])
+            self.begun.append(taken.target)
             self.changed.notify_all()
-        if taken["target"] in self.slow:
+        if taken.target in self.slow:
             assert self.go.wait(20)
         with self.changed:
-            self.ended.append(taken["target"])
+            self.ended.append(taken.target)
             self.changed.notify_all()
 
     def until_ended(self, *targets: str) -> None:
@@ -155,10 +155,10 @@ def test_mails_leave_lanes_for_webhooks(catalog: Catalog) -> None:
         taken = lane.__enter__()
         if taken is None:
             break
-        kind = taken["kind"]
+        kind = taken.kind
     assert (len(held), kind) == (MAX_MAILS + 2, "webhook")
     for lane in held:
         lane.__exit__(None, None, None)
     with lanes.taken(catalog, SECONDS) as last:
         assert last is not None
-        assert last["kind"] == "email"
+        assert last.kind == "email"

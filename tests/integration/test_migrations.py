@@ -15,8 +15,19 @@ import alembic.command
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.operations import Operations
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, MetaData, create_engine, inspect, select, text, update
+from sqlalchemy import (
+    Connection,
+    Engine,
+    MetaData,
+    create_engine,
+    delete,
+    inspect,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.schema import CreateTable
 
 from scandock.catalog.engine import HEAD, Catalog, open_catalog
@@ -24,7 +35,8 @@ from scandock.catalog.migrate import configuration, upgrade
 from scandock.catalog.migrations import FOLDER
 from scandock.catalog.project_names import is_taken
 from scandock.catalog.server_tables import damage, verification
-from scandock.catalog.tables import ecat_file, metadata, project, scan, session, tree
+from scandock.catalog.sessions import note_listing
+from scandock.catalog.tables import ecat_file, joined_session, metadata, project, scan, session, tree, upload
 from scandock.model.errors import Fault
 from tests import postgres
 
@@ -66,7 +78,13 @@ def created(url: str) -> Engine:
 
 def by_name(found: list[Any]) -> list[Any]:
     """Reflected constraints in one order; the dialect's own keys (as index methods) stay among the facts."""
-    return sorted((dict(one) for one in found), key=lambda one: str(one["name"]))
+    return sorted(({**one, **_said(one)} for one in found), key=lambda one: str(one["name"]))
+
+
+def _said(one: Any) -> dict[str, dict[str, str]]:
+    """What only one dialect has of it, as text: the condition of an index is else no other one's."""
+    options = one.get("dialect_options")
+    return {"dialect_options": {name: str(value) for name, value in options.items()}} if options else {}
 
 
 def schema(connection: Connection) -> dict[str, dict[str, Any]]:
@@ -117,7 +135,12 @@ def test_the_reflection_sees_what_it_compares(two_urls: tuple[str, str]) -> None
     }
     assert {one["name"] for one in seen["session"]["checks"]} == {"ck_session_place", "ck_session_state"}
     assert "ix_session_project_id_study_uid" in {one["name"] for one in seen["session"]["indexes"]}
-    assert {one["referred_table"] for one in seen["session"]["foreign keys"]} == {"project", "subject", "tree"}
+    assert {one["referred_table"] for one in seen["session"]["foreign keys"]} == {
+        "project",
+        "subject",
+        "tree",
+        "upload",
+    }
     cascades = {key["name"] for key in seen["intent"]["foreign keys"] if key["options"] == {"ondelete": "CASCADE"}}
     assert cascades == {"fk_intent_upload_id", "fk_intent_operation_id"}
     columns = {column["name"]: column for column in seen["session"]["columns"]}
@@ -394,6 +417,112 @@ def test_projects_that_share_a_name_keep_it_and_it_is_found_for_others(bare_data
     assert taken == [True, True, True, True, False, False]
 
 
+RECEIVED_BEFORE = """
+INSERT INTO project (id, name, key, created, uuid) VALUES (1, 'P', 'p', 0, 'p');
+INSERT INTO upload (id, uuid, archive, source, state, request, created, deleted) VALUES
+ (1, 'first', 'a.zip', 'server', 'placed', '{}', 100, false),
+ (2, 'second', 'b.zip', 'server', 'placed', '{}', 200, false),
+ (3, 'deleted', '', 'server', 'placed', '{}', 50, true);
+INSERT INTO tree (id, upload_id, state, created) VALUES (1, 2, 'current', 0), (2, 2, 'current', 0),
+ (3, 2, 'current', 0), (4, 2, 'current', 0), (5, NULL, 'current', 0), (6, 3, 'current', 0)
+"""
+SESSIONS_BEFORE = {
+    # uuid: (number and tree, created, attributes, modalities of scans, received by, date, modalities)
+    "joined": (1, 150, '{"date": "2026-11-29"}', ["PT", "CT", "CT", ""], 1, "2026-11-29", "CT\\PT"),
+    "own": (2, 250, '{"date": "today"}', ["MR"], 2, "", "MR"),
+    "older": (3, 90, "{}", [], None, "", ""),
+    "gone": (4, 120, "{}", [f"M{n:03}" for n in range(40)], None, "", "\\".join(f"M{n:03}" for n in range(24))),
+    "by hand": (5, 300, '{"date": "1999-12-31"}', [], None, "1999-12-31", ""),
+    "of a deleted one": (6, 60, "{}", [], 3, "", ""),
+}
+LINES_BEFORE = (
+    # of imports' ends, the oldest first: whose, and which sessions it names
+    ("deleted", '{"sessions": ["of a deleted one"]}'),
+    ("no longer there", '{"sessions": ["gone"]}'),
+    ("first", '{"sessions": ["joined"], "brought": 1}'),
+    ("second", '{"sessions": ["joined", "own", "older", "gone"]}'),
+    ("second", '{"state": "failed"}'),
+    ("second", ""),
+)
+
+
+def insert_sessions_before(connection: Connection) -> None:
+    """What a catalog of version 0024 has of sessions, and what its audit says of them."""
+    for statement in RECEIVED_BEFORE.split(";"):
+        connection.execute(text(statement))
+    for uuid, (number, created, attributes, modalities, *_) in SESSIONS_BEFORE.items():
+        connection.execute(
+            text(
+                "INSERT INTO session (id, uuid, project_id, subject, label, key, place, state, xsi_type, attributes,"
+                " warnings, tree_id, scans, files, bytes, created, modified) VALUES (:n, :uuid, 1, 'S', :uuid, :uuid,"
+                " 'archive', 'ready', '', :attributes, '[]', :n, 0, 0, 0, :created, 0)"
+            ),
+            {"n": number, "uuid": uuid, "attributes": attributes, "created": created},
+        )
+        for n, modality in enumerate(modalities):
+            connection.execute(
+                text(
+                    "INSERT INTO scan (tree_id, n, scan_id, modality, xsi_type, type, attributes, facts, frames, files,"
+                    " bytes) VALUES (:tree, :n, :id, :modality, '', '', '{}', :facts, 0, 0, 0)"
+                ),
+                {"tree": number, "n": n, "id": str(n), "modality": modality, "facts": b""},
+            )
+    for target, details in LINES_BEFORE:
+        connection.execute(
+            text(
+                "INSERT INTO audit (at, actor, action, kind, target, details)"
+                " VALUES (0, 'system', 'import_end', 'import', :target, :details)"
+            ),
+            {"target": target, "details": details},
+        )
+
+
+def test_what_an_older_catalog_knows_of_reception_and_lists_is_filled_in(bare_database_url: str) -> None:
+    """Version 0025: by some at a time, and as a rebuild would write it."""
+    engine, config = create_engine(bare_database_url), configuration()
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        alembic.command.upgrade(config, "0024")
+        insert_sessions_before(connection)
+    engine.dispose()
+
+    catalog = open_catalog(bare_database_url)
+    columns = (session.c.received, session.c.received_by, session.c.date, session.c.modalities)
+    with catalog.write() as connection:
+        found = {row[0]: tuple(row[1:]) for row in connection.execute(select(session.c.uuid, *columns))}
+        for number in connection.execute(select(session.c.id)).scalars().all():
+            note_listing(connection, number)
+        rebuilt = {row[0]: tuple(row[1:]) for row in connection.execute(select(session.c.uuid, *columns))}
+        assert connection.execute(select(joined_session)).all() == []
+    with catalog.write() as connection:
+        connection.execute(update(tree).values(upload_id=None))
+        connection.execute(delete(upload).where(upload.c.uuid == "first"))
+        told = connection.execute(select(session.c.received_by).where(session.c.uuid == "joined")).scalar_one()
+        catalog.examine()
+    catalog.dispose()
+    assert found == {uuid: (one[1], *one[4:]) for uuid, one in SESSIONS_BEFORE.items()}
+    assert rebuilt == found
+    assert told is None
+
+
+def test_sessions_are_filled_in_some_at_a_time(bare_database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = ScriptDirectory.from_config(configuration()).get_revision("0025")
+    assert script is not None
+    engine, config = create_engine(bare_database_url), configuration()
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        alembic.command.upgrade(config, "0024")
+        insert_sessions_before(connection)
+        monkeypatch.setattr(script.module, "BATCH", 2)
+        with Operations.context(MigrationContext.configure(connection)):
+            script.module.upgrade()
+        found = connection.execute(select(session.c.uuid, session.c.received_by, session.c.modalities)).all()
+    engine.dispose()
+    assert {row.uuid: (row.received_by, row.modalities) for row in found} == {
+        uuid: (one[4], one[6]) for uuid, one in SESSIONS_BEFORE.items()
+    }
+
+
 def test_no_version_depends_on_code_that_may_change() -> None:
     """What a version wrote stays what it wrote, so it bears what it needs itself."""
     versions = [*Path(FOLDER).glob("versions/v*.py"), *Path(FOLDER).glob("before_baseline/v*.py")]
@@ -419,8 +548,6 @@ def test_a_newer_catalog_is_refused(bare_database_url: str) -> None:
 
 def test_a_migration_that_fails_leaves_nothing(bare_database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A killed or failed upgrade must not leave half of the tables."""
-    from alembic.operations import Operations
-
     made = Operations.create_table
     calls = []
 
@@ -449,8 +576,6 @@ def test_a_catalog_whose_upgrade_fails_at_its_end_is_as_it_was(
     bare_database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where SQLite's own schema was written to; and the next one goes through."""
-    from alembic.operations import Operations
-
     engine, config = create_engine(bare_database_url), configuration()
     with engine.begin() as connection:
         config.attributes["connection"] = connection

@@ -20,6 +20,7 @@ from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import account, delivery, member, reception, subscription
 from scandock.catalog.tables import project, session, upload
 from scandock.model.errors import Usage
+from scandock.queue.event_data import ImportEnded
 from scandock.queue.events import add_event
 from scandock.queue.tokens import new_uuid
 from scandock.rules.permissions import Role
@@ -77,6 +78,7 @@ def ended(context: ServiceContext, state: str = "placed", *, project_id: int | N
     """An import of the desk's account that ends now, as the queue writes it."""
     number = new_uuid()
     report = {
+        "state": state,
         "entries": {"stored": 7},
         "sessions": [{"state": "archive", "label": "DOE_JANE", "project": "P", "files": 7}],
     }
@@ -89,7 +91,7 @@ def ended(context: ServiceContext, state: str = "placed", *, project_id: int | N
                 upload_id=made, account_id=context.principal.account_id, door="raw", project_id=project_id
             )
         )
-        add_event(context.catalog, connection, made, "outcome", {"state": state, "code": "", "message": ""})
+        add_event(context.catalog, connection, made, ImportEnded(state=state, code="", message=""))
     return number
 
 
@@ -184,7 +186,7 @@ def test_a_mail_says_it_in_plain_words(site: DataFolder, sent_with: Any, labels:
         text = mail.get_content()  # type: ignore[attr-defined]
         assert (to, mail["To"], mail["Subject"]) == ("ann@example.org", "ann@example.org", "Scandock: import placed")
         assert "Files stored: 7" in text
-        assert f"https://scans.example.org/imports/{number}/receipt" in text
+        assert f"https://scans.example.org/imports/{number}" in text.splitlines()
         assert ("DOE_JANE" in text or "jane" in text) is labels
         assert send_due_deliveries(context.catalog, SETTINGS).sent == 0
         assert len(box.mails) == 1
@@ -193,13 +195,15 @@ def test_a_mail_says_it_in_plain_words(site: DataFolder, sent_with: Any, labels:
 @pytest.mark.parametrize("labels", [False, True])
 def test_a_webhook_is_signed(site: DataFolder, sent_with: Any, labels: bool) -> None:
     with context_of(site) as context, http_sink() as hook:
-        sent_with(labels=labels)
+        sent_with(labels=labels, public_url="https://scans.example.org")
         made = subscribe(context, kind="webhook", target=hook.url, states=ALL)
         number = ended(context, "held")
         assert send_due_deliveries(context.catalog, SETTINGS).sent == 1
         ((path, headers, body),) = hook.calls
         told = json.loads(body)
         assert (path, told["import"], told["state"]) == ("/hook?x=1", number, "held")
+        assert told["url"] == f"https://scans.example.org/api/v1/imports/{number}"
+        assert told["page"] == f"https://scans.example.org/imports/{number}"
         assert (b"DOE_JANE" in body or b"jane" in body) is labels
         moment, mac = (part.split("=", 1)[1] for part in headers["x-scandock-signature"].split(","))
         assert mac == hmac.new((made.secret or "").encode(), f"{moment}.".encode() + body, hashlib.sha256).hexdigest()

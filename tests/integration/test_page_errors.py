@@ -61,7 +61,7 @@ def test_a_query_that_is_off_is_told_as_a_page(web):
         ("/projects/P%20Q/members", "/projects/P%20Q/settings"),
         ("/admin/accounts/ann", "/admin/accounts"),
         ("/admin/rules/subject", "/admin/rules"),
-        ("/imports/one/retry", "/activity"),
+        ("/imports/one/retry", "/imports/one"),
     ],
 )
 def test_who_reloads_what_a_form_sent_is_led_to_the_form(web, path, stands):

@@ -20,6 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from scandock.catalog.server_tables import reception
 from scandock.catalog.tables import upload
 from scandock.model.errors import Fault, TokenLost
+from scandock.model.import_report import ImportOutcome
 from scandock.model.verdicts import ImportState
 from scandock.publishing.requeue import wait_or_fail
 from scandock.queue.cancel import CancelResult, cancel, check_not_cancelled, find_cancelled
@@ -173,7 +174,7 @@ def test_a_lease_whose_import_has_ended_or_waits_again_is_not_lost(server):
     server.send(b"x")
     ended = claimed(server).lease
     with server.catalog.write() as connection:
-        finish(server.catalog, connection, ended, ImportState.REFUSED, {})
+        finish(server.catalog, connection, ended, ImportOutcome(state=ImportState.REFUSED))
     server.send(b"y")
     waits = claimed(server).lease
     with server.catalog.write() as connection:
@@ -349,7 +350,8 @@ def test_a_failed_upload_is_tried_again_when_asked(server):
     found = claimed(server)
     with server.catalog.write() as connection:  # it had waited for the machine, and its cancel came too late
         connection.execute(update(reception).values(outages=5, cancel=True))
-        finish(server.catalog, connection, found.lease, ImportState.FAILED, {"code": "disk_full", "message": "Full."})
+        outcome = ImportOutcome(state=ImportState.FAILED, code="disk_full", message="Full.")
+        finish(server.catalog, connection, found.lease, outcome)
     with server.catalog.write() as connection:
         assert retry_upload(server.catalog, connection, server.id(uuid))
         assert not retry_upload(server.catalog, connection, server.id(uuid))
@@ -370,7 +372,8 @@ def test_a_cancel_wins_before_the_intent_alone(server):
     with pytest.raises(InterruptedError), server.catalog.write() as connection:
         check_not_cancelled(server.catalog, connection, found.lease)
     with server.catalog.write() as connection:
-        finish(server.catalog, connection, found.lease, ImportState.CANCELLED, {"code": "cancelled"})
+        outcome = ImportOutcome(state=ImportState.CANCELLED, code="cancelled")
+        finish(server.catalog, connection, found.lease, outcome)
     assert server.cancel(uuid) is CancelResult.ENDED
 
 

@@ -15,7 +15,7 @@ from scandock.access.principal import Door
 from scandock.access.reauthentication import SavedCredentials, reauthenticate_all
 from scandock.catalog.server_tables import api_token, login
 from scandock.web import server_sent_events
-from tests.integration.test_live_events import Heard, send, tell
+from tests.integration.test_live_events import Heard, send, tell_stage
 from tests.integration.web import PASSWORD, Web, serve_by_socket
 
 pytestmark = pytest.mark.long
@@ -119,11 +119,11 @@ def test_a_stream_ends_with_what_it_was_asked_for_by(web: Web, come, end) -> Non
         every, one = (followed(stack, client, f"/api/v1/{of}events") for of in ("", f"imports/{uuid}/"))
         every.until("begin")
         one.until("received")
-        tell(web, uuid, "stage", stage="reading")
+        tell_stage(web, uuid, "reading")
         assert every.until("stage")[-1][2]["id"] == uuid
         one.until("stage")
         end(web, client)
-        tell(web, uuid, "stage", stage="placing")
+        tell_stage(web, uuid, "placing")
         for heard in (every, one):
             with pytest.raises(StopIteration):
                 heard.next()
@@ -144,7 +144,7 @@ def test_who_loses_the_role_hears_nothing_more_of_the_project(web: Web, role) ->
             assert admin.put("/api/v1/projects/P/members/ole", json={"role": role}).status_code < 300
         with pytest.raises(StopIteration):
             one.next()
-        tell(web, uuid, "stage", stage="placing")
+        tell_stage(web, uuid, "placing")
         own = send(ole)
         assert {found[2]["id"] for found in every.until("received")} == {own}
 
@@ -159,7 +159,7 @@ def test_who_is_no_administrator_any_more_hears_their_own_alone(web: Web) -> Non
         assert admin.patch("/api/v1/accounts/adam", json={"admin": False}).status_code == 200
         with pytest.raises(StopIteration):
             one.next()
-        tell(web, uuid, "stage", stage="placing")
+        tell_stage(web, uuid, "placing")
         own = send(adam)
         assert {found[2]["id"] for found in every.until("received")} == {own}
 
@@ -186,7 +186,7 @@ def test_who_still_may_goes_on(web: Web) -> None:
         with web.client() as admin:
             assert admin.put("/api/v1/projects/P/members/mia", json={"role": "owner"}).status_code < 300
         for stage in ("reading", "placing"):
-            tell(web, uuid, "stage", stage=stage)
+            tell_stage(web, uuid, stage)
             assert every.until("stage")[-1][2]["stage"] == stage
             assert one.until("stage")[-1][2]["stage"] == stage
 

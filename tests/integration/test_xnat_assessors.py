@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,7 +24,8 @@ pytestmark = pytest.mark.long
 
 XNAT = "{http://nrg.wustl.edu/xnat}"
 PROV = "{http://www.nbirn.net/prov}"
-XSI_TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
+XSI = "http://www.w3.org/2001/XMLSchema-instance"
+XSI_TYPE = f"{{{XSI}}}type"
 XML = {"Content-Type": "text/xml"}
 QC = {"xsiType": "xnat:qcAssessmentData"}
 MANUAL = """<?xml version="1.0" encoding="UTF-8"?>
@@ -169,6 +173,27 @@ def ids(client: httpx.Client) -> dict[str, str]:
 
 
 @pytest.mark.postgresql
+def test_the_schemas_have_the_types_that_one_may_see(web: tuple[Web, httpx.Client]) -> None:
+    one, client = web
+    done(client.put(f"{ASSESSORS}/FS1", params={"xsiType": "fs:fsData"}), 201)
+    done(client.put(f"{ASSESSORS}/QC1", params={"xsiType": "xnat:qcOtherData"}), 201)
+    one.account("stranger", admin=False)
+    one.account("member", admin=False, P="member")
+    for person, seen in (("admin", True), ("member", True), ("stranger", False), (None, False)):
+        with one.client(person) as asking:
+            assert asking.get("/xapi/schemas").json() == (["fs", "xdat", "xnat"] if seen else ["xdat", "xnat"])
+            for where in ("/xapi/schemas/fs", "/xapi/schemas/fs/fs", "/xapi/schemas/fs/fs.xsd", "/schemas/fs/fs.xsd"):
+                answer = asking.get(where)
+                assert (answer.status_code, 'name="fsData"' in answer.text) == ((200, True) if seen else (404, False))
+            assert ('name="qcOtherData"' in asking.get("/xapi/schemas/xnat").text) is seen
+    client.put("/data/projects/P/accessibility/public")
+    with one.client(None) as guest:
+        assert guest.get("/xapi/schemas").json() == ["fs", "xdat", "xnat"]
+    trash(client, "XNAT_E00001")
+    assert client.get("/xapi/schemas").json() == ["xdat", "xnat"]
+
+
+@pytest.mark.postgresql
 def test_more_is_said_of_one_that_is_there(client: httpx.Client) -> None:
     where = f"{ASSESSORS}/QC1"
     put_xml(client, where, MANUAL, 201)
@@ -177,7 +202,6 @@ def test_more_is_said_of_one_that_is_there(client: httpx.Client) -> None:
         "xnat:qcManualAssessorData/scans/scan[0]/wrap": "lots",
         "xnat:qcManualAssessorData/scans/scan[2][@xsi:type=xnat:mrQcScanData]/imageScan_ID": "6",
         "xnat:experimentData/note": "by a query",
-        "xnat:mrSessionData/note": "of another thing",
         "xnat:qcManualAssessorData/comments": "NULL",
         "event_reason": "x",
     }
@@ -212,6 +236,122 @@ def test_more_is_said_of_one_that_is_there(client: httpx.Client) -> None:
     assert fields(client.get(f"{where}?format=json"))["rater"] == "fields"
 
 
+@pytest.mark.postgresql
+def test_a_column_is_of_the_one_that_its_path_names(
+    client: httpx.Client, subtests: pytest.Subtests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_xml(client, f"{ASSESSORS}/QC1", MANUAL, 201)
+    put_xml(client, f"{ASSESSORS}/FS1", FREESURFER, 201)
+    first, second, third = (
+        f"xnat:qcManualAssessorData/scans/scan[{which}]/pass" for which in ("0", "1", "@xsi:type=xnat:mrQcScanData")
+    )
+    chosen = "xnat:qcManualAssessorData/scans/scan[imageScan_ID=5]/pass"
+    asked = {"columns": ",".join(["label", second, first, third, chosen])}
+    for where, kind in ((ASSESSORS, {}), ("/data/experiments", {"xsiType": "xnat:imageAssessorData"})):
+        with subtests.test(where):
+            qc, fs = rows(client.get(where, params={**asked, **kind}))
+            assert [qc[one] for one in (first, second, third, chosen)] == ["1", "0", "1", "0"]
+            assert [qc[one.lower()] for one in (first, second)] == ["1", "0"]
+            assert [fs[one] for one in (first, second, chosen)] == ["", "", ""]
+    with subtests.test("one by itself"):
+        for one, value in ((first, "1"), (second, "0"), (chosen, "0"), (second.replace("xnat:qcM", "fs:fsM"), "")):
+            values = {"handler": "values", "columns": one, "asValue": "true"}
+            assert client.get(f"{ASSESSORS}/QC1", params=values).text == value
+    with subtests.test("none can be a filter, or is no path"):
+        for params in ({second: "0"}, {"columns": "xnat:qcManualAssessorData/scans/scan[x]/pass"}):
+            refused = done(client.get(ASSESSORS, params=params), 400)
+            assert "[x]" in refused or second in refused
+    with subtests.test("of so many as are read at once"):
+        monkeypatch.setattr("scandock.web.xnat.services.assessors.SHOWN_ASSESSORS_BYTES", 300)
+        assert second in done(client.get(ASSESSORS, params=asked), 400)
+        assert len(rows(client.get(ASSESSORS, params={"columns": "label"}))) == 2
+
+
+def test_columns_of_any_namespace_are_those_that_all_have(client: httpx.Client) -> None:
+    put_xml(client, f"{ASSESSORS}/FS1", FREESURFER, 201)
+    done(client.put(f"{ASSESSORS}/FS1", params={"fs:fsData/status": "own", "date": "2026-11-24"}))
+    names = ("ID", "label", "project", "subject_id", "subject_ID", "imageSession_ID", "date", "status")
+    for kind in ("fs:fsData", "FS:fsdata"):
+        asked = {"columns": ",".join(f"{kind}/{name}" for name in names), f"{kind}/label": "fs*"}
+        (row,) = rows(client.get(ASSESSORS, params=asked))
+        assert [row[f"{kind}/{name}"] for name in names] == [
+            "XNAT_E00002", "FS1", "P", "XNAT_S00001", "XNAT_S00001", "XNAT_E00001", "2026-11-24", "own",
+        ]  # fmt: skip
+        assert row["fs:fsdata/label"] == row["label"] == "FS1"
+    assert rows(client.get(ASSESSORS, params={"fs:fsData/label": "other"})) == []
+    (row,) = rows(client.get(ASSESSORS, params={"columns": "xnat:imageSessionData/label,xnat:subjectData/label"}))
+    assert [row["xnat:imageSessionData/label"], row["xnat:subjectData/label"]] == ["E1", "S1"]
+
+
+@pytest.mark.postgresql
+def test_types_of_sessions_and_of_assessors_are_listed_together(client: httpx.Client) -> None:
+    experiment(client, "E2")
+    put_xml(client, f"{ASSESSORS}/FS1", FREESURFER, 201)
+    done(client.put(f"{ASSESSORS}/QC1", params=QC), 201)
+    columns = "ID,label,xnat:mrSessionData/session_id,fs:fsData/measures/volumetric/ICV,date"
+    asked = {"xsiType": "xnat:mrSessionData,fs:fsData", "columns": columns}
+    for where in ("/data/experiments", "/data/projects/P/experiments", "/data/projects/P/subjects/S1/experiments"):
+        seen = rows(client.get(where, params=asked))
+        shown = [(row["label"], row["xsiType"], row["fs:fsData/measures/volumetric/ICV"]) for row in seen]
+        assert shown == [
+            ("E1", "xnat:mrSessionData", ""), ("E2", "xnat:mrSessionData", ""), ("FS1", "fs:fsData", "1.5"),
+        ]  # fmt: skip
+    (row,) = rows(client.get("/data/experiments", params={**asked, "label": "FS*"}))
+    assert row["ID"] == "XNAT_E00003"
+    seen = rows(client.get("/data/experiments", params={**asked, "sortBy": "label", "sortOrder": "DESC", "limit": "2"}))
+    assert [row["label"] for row in seen] == ["FS1", "E2"]
+    seen = rows(client.get("/data/experiments", params={**asked, "offset": "1", "limit": "1"}))
+    assert [row["label"] for row in seen] == ["E2"]
+    both = rows(client.get("/data/experiments", params={"xsiType": "xnat:imageAssessorData,xnat:imageSessionData"}))
+    assert [row["ID"] for row in both] == ["XNAT_E00001", "XNAT_E00002", "XNAT_E00003", "XNAT_E00004"]
+    answer = client.get("/data/experiments", params={**asked, "format": "csv"})
+    assert answer.text.count("\n") == 4
+
+
+@pytest.mark.postgresql
+def test_nothing_is_said_of_one_below_another_subject(client: httpx.Client) -> None:
+    done(client.put("/data/projects/P/subjects/S2"), 201)
+    made = done(client.put(f"{ASSESSORS}/QC1", params=QC), 201)
+    for subject in ("S2", "NONE", "XNAT_S00002", "XNAT_S00009"):
+        for name in ("QC1", made):
+            for below in (f"experiments/{name}", f"experiments/E1/assessors/{name}"):
+                where = f"/data/projects/P/subjects/{subject}/{below}"
+                done(client.put(where, params={**QC, "note": subject}), 404)
+                put_xml(client, where, MANUAL, 404)
+        done(client.put(f"/data/subjects/{subject}/experiments/{made}", params={"note": subject}), 404)
+    assert [row["label"] for row in rows(client.get("/data/projects/P/subjects"))] == ["S1", "S2"]
+    assert "note" not in fields(client.get(f"{ASSESSORS}/QC1?format=json"))
+    for subject in ("s1", "XNAT_S00001"):
+        done(client.put(f"/data/projects/P/subjects/{subject}/experiments/QC1", params={"note": subject}))
+        assert fields(client.get(f"{ASSESSORS}/QC1?format=json"))["note"] == subject
+
+
+def test_what_would_have_no_effect_is_refused(client: httpx.Client, subtests: pytest.Subtests) -> None:
+    done(client.put(f"{ASSESSORS}/QC1", params=QC), 201)
+    where = "/data/projects/P/experiments/QC1"
+    for name in ("scans/scan[0]/pass", "fs:fsData/note", "xnat:mrSessionData/note", "fs:fsData"):
+        with subtests.test(name):
+            for address in (f"{ASSESSORS}/QC1", where):
+                assert name in done(client.put(address, params={**QC, name: "1"}), 400)
+                assert name in done(client.put(address, params=QC, data={name: "1"}), 400)
+            assert name in done(client.post(ASSESSORS, params={**QC, "label": "QC2", name: "1"}), 400)
+    for media, content in (
+        ("application/json", '{"xnat:qcAssessmentData/note": "x"}'),
+        ("application/json; charset=utf-8", MANUAL),
+        ("text/plain", "note=x"),
+        ("application/octet-stream", "x"),
+        ("", "note=x"),
+        ("application/x-www-form-urlencoded", MANUAL),
+    ):
+        with subtests.test(f"{media} {content[:5]}"):
+            for address in (f"{ASSESSORS}/QC1", where):
+                refused = done(client.put(address, params=QC, content=content, headers={"Content-Type": media}), 400)
+                assert ("<?xml" if content == MANUAL and "form" in media else media[:16] or "no XML") in refused
+    assert client.put(f"{ASSESSORS}/QC1", params=QC, headers={"Content-Type": "application/json"}).status_code == 200
+    assert [row["label"] for row in rows(client.get(ASSESSORS))] == ["QC1"]
+    assert "note" not in fields(client.get(f"{ASSESSORS}/QC1?format=json"))
+
+
 NO_ASSESSORS: tuple[dict[str, str], ...] = (
     {},
     {"xsiType": "xnat:mrSessionData"},
@@ -221,6 +361,9 @@ NO_ASSESSORS: tuple[dict[str, str], ...] = (
     {"xsiType": "qcAssessmentData"},
     {"xsiType": "xml:fooData"},
     {"xsiType": f"x:{'y' * 70}"},
+    {"xsiType": "fs:fsData "},
+    {"xsiType": "fs:fs\tData"},
+    {"xsiType": "fs:fsData\x1f"},
     {**QC, "date": "2026-02-30"},
     {**QC, "xnat:qcAssessmentData/date": "soon"},
     {**QC, "xnat:qcAssessmentData/a b": "1"},
@@ -250,6 +393,15 @@ def test_what_is_no_document_makes_none(client: httpx.Client, subtests: pytest.S
         "unknown root": "<fs:Other xmlns:fs='http://nrg.wustl.edu/fs'/>",
         "session": "<MRSession/>",
         "date": "<QCAssessment><date>1.1.2020</date></QCAssessment>",
+        "namespace with a blank": "<q:FooData xmlns:q='urn:a b'/>",
+        "namespace of a blank": "<q:FooData xmlns:q=' '/>",
+        "namespace with a line break": "<q:FooData xmlns:q='urn:a&#10;b'/>",
+        "namespace with a control character": "<q:FooData xmlns:q='urn:a&#133;b'/>",
+        "namespace with braces": "<q:FooData xmlns:q='urn:{a}b'/>",
+        "namespace of an element": "<QCAssessment><q:a xmlns:q='urn:}b'>x</q:a></QCAssessment>",
+        "namespace of an attribute": "<QCAssessment><a xmlns:q='urn:&lt;b' q:c='1'>x</a></QCAssessment>",
+        "type": f"<QCAssessment xmlns:xsi='{XSI}' xsi:type='fs:fs Data'/>",
+        "type of an element": f"<QCAssessment xmlns:xsi='{XSI}'><a xsi:type='fs:&#10;fs'>x</a></QCAssessment>",
     }.items():
         with subtests.test(name):
             assert put_xml(client, f"{ASSESSORS}/QC1", document, 400)
@@ -284,6 +436,23 @@ def test_a_label_is_one_experiments_alone(client: httpx.Client, subtests: pytest
         assert answer.headers["location"] == answer.text == f"{ASSESSORS}/XNAT_E00005"
         assert client.get(answer.text).status_code == 200
         done(client.post(ASSESSORS, params=QC), 400)
+
+
+@pytest.mark.postgresql
+def test_a_label_is_known_as_taken_before_an_upload(web: tuple[Web, httpx.Client]) -> None:
+    one, client = web
+    done(client.put(f"{ASSESSORS}/QC1", params=QC), 201)
+    one.account("stranger", admin=False)
+    sessions = [{"project": "p", "label": label, "study_uid": "1.2.3"} for label in ("qc1", "QC2", "e1")]
+    taken = {"label": "QC1", "subject": "S1", "place": "archive", "state": "ready", "study_uid": None, "project": "P"}
+    for person, label in (("admin", {**taken, "assessor": True}), ("stranger", None)):
+        with one.client(person) as asking:
+            known = asking.post("/api/v1/sessions/known", json={"sessions": sessions}).json()["items"]
+            assert known[:2] == [{"label": label, "study": None}, {"label": None, "study": None}]
+            assert known[2]["label"] == (None if label is None else {**taken, "label": "E1"})
+    trash(client, "XNAT_E00001")
+    known = client.post("/api/v1/sessions/known", json={"sessions": sessions}).json()["items"]
+    assert [item["label"] for item in known] == [None] * 3
 
 
 @pytest.mark.postgresql
@@ -364,15 +533,29 @@ def test_changes_are_in_the_audit(web: tuple[Web, httpx.Client]) -> None:
         before = len(connection.execute(select(audit.c.id)).all())
     put_xml(client, f"{ASSESSORS}/QC1", MANUAL, 201)
     put_xml(client, f"{ASSESSORS}/QC1", MANUAL)
+    kind = "xnat:qcManualAssessorData"
+    second = {f"{kind}/scans/scan[imageScan_ID=5]/pass": "1", f"{kind}/comments": "NULL", f"{kind}/rater": "Other"}
+    done(client.put(f"{ASSESSORS}/QC1", params=second))
     done(client.put(f"{ASSESSORS}/QC1", params={"label": "QC2", "note": "x"}))
+    put_xml(client, f"{ASSESSORS}/QC2", "<QCManualAssessment><rater>Other</rater></QCManualAssessment>")
+    many = {f"{kind}/f{n:02}": "1" for n in range(60)}
+    done(client.put(f"{ASSESSORS}/QC2", params=many))
     done(client.delete(f"{ASSESSORS}/QC2"))
     with one.site.catalog.read() as connection:
         lines = connection.execute(select(audit).order_by(audit.c.id).offset(before)).mappings().all()
-    kind = '"type": "xnat:qcManualAssessorData"'
-    assert [(line["action"], line["kind"], line["details"]) for line in lines] == [
-        ("edit", "session", f'{{"assessor": "QC1", "made": true, {kind}}}'),
-        ("edit", "session", f'{{"assessor": "QC2", "fields": ["label", "document"], {kind}}}'),
-        ("edit", "session", f'{{"assessor": "QC2", "deleted": true, {kind}}}'),
+    assert {(line["action"], line["kind"]) for line in lines} == {("edit", "session")}
+    details = [json.loads(line["details"]) for line in lines]
+    assert all(line.pop("type") == kind for line in details)
+    scans = ["scans/scan/imageScan_ID", "scans/scan/pass"]
+    assert details[:3] == [
+        {"assessor": "QC1", "made": True, "fields": ["comments", "date", "rater", *scans]},
+        {"assessor": "QC1", "fields": ["comments", "rater", "scans/scan/pass"]},
+        {"assessor": "QC2", "fields": ["label", "note"]},
+    ]
+    assert details[3:] == [
+        {"assessor": "QC2", "fields": ["document"]},  # which says the same in another order
+        {"assessor": "QC2", "fields": [f"f{n:02}" for n in range(50)], "more_fields": 10},
+        {"assessor": "QC2", "deleted": True},
     ]
 
 
@@ -422,13 +605,30 @@ def test_an_assessor_keeps_no_files(client: httpx.Client) -> None:
 
 
 def test_many_large_ones_come_without_their_documents(client: httpx.Client) -> None:
-    large = MANUAL.replace("fine", "x" * 900_000)
+    comment = "<xnat:comments>fine</xnat:comments>"
+    large = MANUAL.replace(comment, comment.replace("fine", "x" * 60_000) * 15)
     for n in range(5):
         put_xml(client, f"{ASSESSORS}/QC{n}", large, 201)
     shown = list(as_xml(client, SESSION).iter(f"{XNAT}assessor"))
     assert [one.get("label") for one in shown] == [f"QC{n}" for n in range(5)]
     assert all(told(one) == [] for one in shown)
-    assert len(as_xml(client, f"{ASSESSORS}/QC0").findtext(f"{XNAT}comments") or "") == 900_000
+    assert len(as_xml(client, f"{ASSESSORS}/QC0").findall(f"{XNAT}comments")) == 15
+
+
+def test_no_text_is_longer_than_clients_read(client: httpx.Client) -> None:
+    put_xml(client, f"{ASSESSORS}/QC1", MANUAL.replace("fine", "x" * 65_536), 201)
+    answer = client.get(ASSESSORS, params={"columns": "xnat:qcManualAssessorData/comments", "format": "csv"})
+    assert [len(row["xnat:qcManualAssessorData/comments"]) for row in csv.DictReader(io.StringIO(answer.text))] == [
+        65_536
+    ]
+    for long in (
+        MANUAL.replace("fine", "x" * 65_537),
+        MANUAL.replace("fine", "é" * 32_769),
+        MANUAL.replace("<xnat:comments>", f'<xnat:comments by="{"x" * 65_537}">'),
+    ):
+        refused = put_xml(client, f"{ASSESSORS}/QC1", long, 400)
+        assert "65,536" in refused
+        assert "comments has" in refused or "by has" in refused
 
 
 def test_no_session_gets_the_label_of_an_assessor(site: DataFolder) -> None:
@@ -447,6 +647,11 @@ def test_no_session_gets_the_label_of_an_assessor(site: DataFolder) -> None:
         for src in (held["uri"].removeprefix("/data"), waiting.removeprefix("/data")):
             asked = {"src": src, "dest": "/archive/projects/W/subjects/X/experiments/QC1"}
             assert client.post("/data/services/archive", params=asked).status_code == 409
+        (number,) = (one["id"] for one in client.get("/api/v1/prearchive").json()["items"] if one["label"] == "Other")
+        for label, told_so in (("qc1", ["label_taken"]), ("Free", [])):
+            address = f"/api/v1/prearchive/{number}/move"
+            moved = client.post(address, params={"dry_run": "true"}, json={"label": label})
+            assert [one["code"] for one in moved.json()["warnings"]] == told_so, moved.text
         assert client.get(f"{where}/QC1?format=json").json()["items"][0]["meta"]["xsi:type"] == "xnat:qcAssessmentData"
         assert client.delete(f"{where}/E1").status_code == 200
         (trashed,) = client.get("/api/v1/trash").json()["items"]

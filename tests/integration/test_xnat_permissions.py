@@ -222,7 +222,7 @@ def address(made: SampleServer, path: str, place: SampleProject) -> str:
         "part": "files",
     }  # fmt: skip
     if "{E}" in path or "{S}" in path:
-        one = admin.get(f"/api/v1/sessions/{place.archived}").json()
+        one = made.record(place.archived)
         values["S"] = f"/data/projects/{place.project}/subjects/{one['subject']}"
         values["E"] = f"{values['S']}/experiments/{one['label']}"
     if "{assessor}" in path:
@@ -230,7 +230,7 @@ def address(made: SampleServer, path: str, place: SampleProject) -> str:
         assert admin.put(f"{values['E']}/assessors/{CANARY}QC", params=_QC).status_code in (200, 201)
     values["P"] = f"/data/projects/{place.project}"
     if "{W}" in path:
-        values["W"] = admin.get(f"/api/v1/sessions/{place.waiting}").json()["uri"]
+        values["W"] = made.record(place.waiting)["uri"]
     return path.format_map(values)
 
 
@@ -285,8 +285,7 @@ def test_who_may_not_changes_nothing(made: SampleServer, kind: str, subtests: py
 
 def test_who_may_not_changes_nothing_by_src(made: SampleServer, subtests: pytest.Subtests) -> None:
     def more(place: SampleProject, asked: Ask) -> dict[str, Any]:
-        src = made.clients["admin"].get(f"/api/v1/sessions/{place.waiting}").json()["uri"]
-        return {"params": {**asked.params, "src": src}}
+        return {"params": {**asked.params, "src": made.record(place.waiting)["uri"]}}
 
     for path, asked in sorted(SOURCES.items()):
         with subtests.test(path):

@@ -43,6 +43,14 @@ test("a study that is held in the prearchive under another label is told of, and
   assert.match(said(one(), { study }, "archive"), /^warn: .* as SAME: that stays there/);
 });
 
+test("a label that an assessor has is no session's", () => {
+  const label = session({ label: "NEW", place: "archive", study_uid: null, assessor: true });
+  for (const destination of ["archive", "prearchive"]) {
+    assert.match(said(one(), { label }, destination), /^there: NEW is an assessor of .*: this one gets a suffix\.$/);
+    assert.match(said(one({ requested: true }), { label }, destination), /^held: NEW is an assessor of .* for a decision\.$/);
+  }
+});
+
 test("other subjects of the patient, and other sessions of the ECAT files, are told of", () => {
   assert.equal(said(one(), { subjects: [], ecat: [] }), "");
   assert.equal(said(one(), { subjects: ["S2", "S3"] }), "warn: Its patient id has another subject there: S2, S3.");

@@ -1,12 +1,12 @@
 // Looks into archives as the page does before an upload, and prints one JSON object a line for each.
 import { openAsBlob, readdirSync, statSync } from "node:fs";
 import { basename, join, relative } from "node:path";
+import { load } from "./modules.mjs";
 
-const modules = new URL("../../src/scandock/web/pages/static/js/upload/", import.meta.url);
-const { preview } = await import(new URL("preview.js", modules));
-const { settle } = await import(new URL("settle.js", modules));
-const { Study } = await import(new URL("study.js", modules));
-const { parseMapping } = await import(new URL("mapping_csv.js", modules));
+const { preview } = await load("preview.js");
+const { settle } = await load("settle.js");
+const { Study } = await load("study.js");
+const { parseMapping } = await load("mapping_csv.js");
 
 const asked = JSON.parse(process.argv[2]);
 

@@ -1,7 +1,12 @@
 // Where the pages' own modules are, and bytes for tests.
+import { readFileSync } from "node:fs";
+
 const folder = new URL("../../src/scandock/web/pages/static/js/upload/", import.meta.url);
 
 export const load = (name) => import(new URL(name, folder));
+
+/** The table of letters, which a page has from the server. */
+(await load("letters.js")).takeLetters(readFileSync(new URL("../../src/scandock/rules/letters.txt", import.meta.url), "utf8"));
 
 export const bytes = (text) => Uint8Array.from(text, (char) => char.charCodeAt(0) & 0xff);
 

@@ -17,6 +17,7 @@ const bytes = (hex) => Uint8Array.from(hex.match(/../g) ?? [], (pair) => parseIn
 const ANSWERS = {
   clean: labels.clean,
   person: (name) => labels.person(name),
+  plain_person: (name) => labels.plainPerson(name),
   is_placeholder: (text) => labels.isPlaceholder(text),
   label_key: labels.fold,
   name_key: labels.nameKey,
@@ -40,13 +41,22 @@ const ANSWERS = {
       return /^Row (\d+)/.exec(error.message)?.[1] ?? "unreadable";
     }
   },
-  settle: (studies, request, projects) => {
+  settle: (studies, request, projects, kept = {}) => {
     const made = studies.map((facts) => new Study({ ...facts, series: facts.series.map((one) => ({ ...one, values: Object.fromEntries(Object.entries(one.values).map(([name, votes]) => [name, new Map(votes)])) })) }));
     const mapping = request.mapping ? parseMapping(request.mapping) : [];
-    const told = settle(made, { ...request, mapping }, { isUsable: (name) => projects.includes(name) });
+    const told = settle(made, { ...request, mapping }, { isUsable: (name) => projects.includes(name), kept: (one) => keptOf(one, kept) });
     return told.map((one) => (one.leftOut ? "left out" : [one.project, one.subject, one.label, [...one.held].sort()]));
   },
 };
+
+/** What a server answers that has subjects {label: {ids, names}}. */
+function keptOf({ former, naming }, subjects) {
+  const { commonId } = naming.patients;
+  const isPatient = ({ ids, names }) => (commonId && ids.length ? ids.includes(commonId) : former.name !== "" && String(names) === labels.nameKey(former.name));
+  const known = new Map(Object.entries(subjects).map(([label, one]) => [labels.fold(label), { label, ...one }]));
+  const there = former.labels.map((label) => known.get(labels.fold(label))).filter((one) => one !== undefined);
+  return there.find(isPatient)?.label ?? "";
+}
 
 for (const line of readFileSync(0, "utf8").split("\n")) {
   if (!line) continue;

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, RowMapping, Select, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from scandock.access.clock import now_ms
@@ -95,7 +96,7 @@ def create(
         connection.execute(insert(account).values(row))
     except IntegrityError:  # made by another transaction since
         raise _name_taken_error(name) from None
-    return _get_account(connection, account.c.uuid == uuid)
+    return _get_account(connection, "uuid", uuid)
 
 
 def _name_taken_error(name: str) -> Usage:
@@ -104,11 +105,11 @@ def _name_taken_error(name: str) -> Usage:
 
 def find(connection: Connection, name: str) -> Account | None:
     """The account of a name, in any case."""
-    return _find_account(connection, account.c.key == name.casefold())
+    return _find_account(connection, "key", name.casefold())
 
 
 def by_id(connection: Connection, account_id: int) -> Account | None:
-    return _find_account(connection, account.c.id == account_id)
+    return _find_account(connection, "id", account_id)
 
 
 def by_ids(connection: Connection, ids: Iterable[int]) -> Iterator[Account]:
@@ -119,12 +120,12 @@ def by_ids(connection: Connection, ids: Iterable[int]) -> Iterator[Account]:
 
 
 def by_uuid(connection: Connection, uuid: str) -> Account | None:
-    return _find_account(connection, account.c.uuid == uuid)
+    return _find_account(connection, "uuid", uuid)
 
 
 def by_identity(connection: Connection, identity: str) -> Account | None:
     """The account that an OpenID Connect identity logs in to."""
-    return _find_account(connection, account.c.identity == identity)
+    return _find_account(connection, "identity", identity)
 
 
 def get(connection: Connection, name: str) -> Account:
@@ -140,7 +141,7 @@ def lock_accounts(connection: Connection, ids: Iterable[int]) -> dict[int, Accou
     rows = connection.execute(
         select(account).where(account.c.id.in_(sorted(ids))).order_by(account.c.id).with_for_update(read=True)
     ).mappings()
-    return {row["id"]: _from_row(row) for row in rows}
+    return {user.id: user for user in map(_from_row, rows)}
 
 
 def list_page(connection: Connection, *, after: str = "", limit: int = 100) -> Sequence[Account]:
@@ -207,7 +208,7 @@ def _change(connection: Connection, user: Account, *, ends: bool, **values: Any)
     if ends:
         for table in (login, api_token):
             connection.execute(delete(table).where(table.c.account_id == user.id))
-    return _get_account(connection, account.c.id == user.id)
+    return _get_account(connection, "id", user.id)
 
 
 def _end_issued_tokens(connection: Connection, user: Account) -> None:
@@ -239,13 +240,19 @@ def _check_not_last_admin(connection: Connection, user: Account) -> None:
         raise LastAdmin(user.name)
 
 
-def _find_account(connection: Connection, condition: Any) -> Account | None:  # noqa: ANN401  SQLAlchemy's own type is private
-    row = connection.execute(select(account).where(condition)).mappings().first()
+@cache
+def _account_by(column: str) -> Select[Any]:
+    """One account; made once, as it is asked with each request, and takes longer to make than to be answered."""
+    return select(account).where(account.c[column] == bindparam("value"))
+
+
+def _find_account(connection: Connection, column: str, value: str | int) -> Account | None:
+    row = connection.execute(_account_by(column), {"value": value}).mappings().first()
     return None if row is None else _from_row(row)
 
 
-def _get_account(connection: Connection, condition: Any) -> Account:  # noqa: ANN401
-    return _from_row(connection.execute(select(account).where(condition)).mappings().one())
+def _get_account(connection: Connection, column: str, value: str | int) -> Account:
+    return _from_row(connection.execute(_account_by(column), {"value": value}).mappings().one())
 
 
 def _from_row(row: RowMapping) -> Account:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from scandock.access.accounts import Account
 from scandock.catalog.engine import split_values
@@ -17,6 +17,13 @@ from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import Accessibility, Role
 
 _UNKNOWN: Final = "scandock admin project list shows the projects."
+_ROLES: Final = (
+    select(member.c.account_id, project.c.name, member.c.role)
+    .join(project, project.c.id == member.c.project_id)
+    .where(project.c.name != UNASSIGNED)
+)
+_ROLES_OF_ONE: Final = _ROLES.where(member.c.account_id == bindparam("account"))
+"""Asked with each request: made once, as it takes longer to make than to be answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +52,14 @@ def project_key(connection: Connection, name: str) -> tuple[int, str]:
 
 def roles_of(connection: Connection, account_id: int) -> Mapping[str, Role]:
     """An account's roles, by project."""
-    return roles_of_all(connection, [account_id])[account_id]
+    return {row.name: Role(row.role) for row in connection.execute(_ROLES_OF_ONE, {"account": account_id})}
 
 
 def roles_of_all(connection: Connection, ids: Iterable[int]) -> Mapping[int, Mapping[str, Role]]:
     """Of many accounts each one's roles, by project."""
     roles: dict[int, dict[str, Role]] = {account_id: {} for account_id in ids}
     for part in split_values(roles):
-        rows = connection.execute(
-            select(member.c.account_id, project.c.name, member.c.role)
-            .join(project, project.c.id == member.c.project_id)
-            .where(member.c.account_id.in_(part), project.c.name != UNASSIGNED)
-        )
-        for row in rows:
+        for row in connection.execute(_ROLES.where(member.c.account_id.in_(part))):
             roles[row.account_id][row.name] = Role(row.role)
     return roles
 

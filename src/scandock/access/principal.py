@@ -9,7 +9,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import ClassVar, Final, NamedTuple, NoReturn
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from scandock.catalog.projects import DELETED_SEPARATOR, project_deleting
 from scandock.catalog.server_tables import project_access
@@ -141,6 +141,15 @@ class ProjectAccess(NamedTuple):
         return DELETED_SEPARATOR in self.name
 
 
+_PROJECT: Final = (
+    select(project.c.name, project_access.c.accessibility, project_deletion.c.begun)
+    .outerjoin(project_access, project_access.c.project_id == project.c.id)
+    .outerjoin(project_deletion, project_deletion.c.project_id == project.c.id)
+    .where(project.c.key == bindparam("name"))
+)
+"""Asked with each request: made once, as it takes longer to make than to be answered."""
+
+
 class ProjectRights:
     """What one transaction knows of projects, each looked up once."""
 
@@ -152,12 +161,7 @@ class ProjectRights:
         """The project of an id; None where there is none."""
         key = name.casefold()
         if key not in self._known:
-            row = self._connection.execute(
-                select(project.c.name, project_access.c.accessibility, project_deletion.c.begun)
-                .outerjoin(project_access, project_access.c.project_id == project.c.id)
-                .outerjoin(project_deletion, project_deletion.c.project_id == project.c.id)
-                .where(project.c.key == key)
-            ).first()
+            row = self._connection.execute(_PROJECT, {"name": key}).first()
             self._known[key] = row and ProjectAccess(
                 row.name, _accessibility(row.name, row.accessibility), row.begun is not None
             )

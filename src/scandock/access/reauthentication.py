@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypedDict
 
 from sqlalchemy import Connection
 
@@ -15,7 +15,7 @@ from scandock.access import accounts, logins, members, tokens
 from scandock.access.authentication import Credentials, login_failed_error, make_principal
 from scandock.access.principal import ANONYMOUS, Door, Principal, raise_denied
 from scandock.catalog.engine import Catalog
-from scandock.rules.permissions import AccessDecision
+from scandock.rules.permissions import AccessDecision, Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,14 @@ def reauthenticate_all(catalog: Catalog, proofs: Collection[SavedCredentials]) -
     return nobody | principals
 
 
+class _ProofFacts(TypedDict, total=False):
+    """What a proof says beside whose it is, as `make_principal` takes it."""
+
+    scope: Scope
+    csrf: str
+    token: str | None
+
+
 def _find_principals(
     connection: Connection, proofs: Collection[SavedCredentials]
 ) -> tuple[dict[SavedCredentials, Principal], list[SavedCredentials]]:
@@ -78,7 +86,7 @@ def _find_principals(
         connection,
         [(credentials.alias, credentials.secret) for credentials in proofs if credentials.door is Door.TOKEN],
     )
-    whose: dict[SavedCredentials, tuple[int, dict[str, Any]]] = {}
+    whose: dict[SavedCredentials, tuple[int, _ProofFacts]] = {}
     stale = []
     for credentials in proofs:
         if credentials.door is Door.BASIC and credentials.account_id is not None:

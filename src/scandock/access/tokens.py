@@ -115,7 +115,7 @@ def get_issuing_token(
     ).first()
     if existing is None:
         alias = _issue(connection, issuer, scope, now, expires, name, parent).alias
-        values: dict[str, Any] = {"secret_hash": NO_SECRET}
+        values: dict[str, object] = {"secret_hash": NO_SECRET}
     else:
         alias, values = str(existing.alias), {"expires": max(existing.expires, expires)}
     connection.execute(update(api_token).where(api_token.c.alias == alias).values(values))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, Final
 
-from sqlalchemy import Connection, Select, delete, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, delete, select
 
 from scandock.catalog.server_tables import accession, assessor
 from scandock.catalog.tables import project, session
@@ -27,13 +27,33 @@ def assessors_labelled(connection: Connection, project_id: int, label: str) -> l
     return list(connection.execute(query).scalars())
 
 
-def archived_assessors_labelled(project_name: str, label: str) -> Select[Any]:
+_LABELLED: Final = (
+    select(assessor.c.uuid, assessor.c.label, session.c.subject)
+    .join(session, session.c.uuid == assessor.c.session_uuid)
+    .join(project, project.c.id == session.c.project_id)
+    .where(
+        assessor.c.key == bindparam("label_key"),
+        project.c.name == bindparam("project_name"),
+        session.c.place == "archive",
+    )
+)
+
+
+def archived_assessors_labelled(connection: Connection, project_name: str, label: str) -> Sequence[Row[Any, Any, Any]]:
     """UUID, label and subject of the assessors of a label in a project's archived sessions."""
+    return connection.execute(_LABELLED, {"label_key": label_key(label), "project_name": project_name}).all()
+
+
+def select_labels_with_sessions(keys: Collection[str], where: ColumnElement[bool]) -> Select[Any]:
+    """Label of the assessors of some labels, with subject, state and project of their archived sessions.
+
+    `where`: a condition on `session` and `project`.
+    """
     return (
-        select(assessor.c.uuid, assessor.c.label, session.c.subject)
+        select(assessor.c.key, assessor.c.label, session.c.subject, session.c.state, project.c.name.label("project"))
         .join(session, session.c.uuid == assessor.c.session_uuid)
         .join(project, project.c.id == session.c.project_id)
-        .where(assessor.c.key == label_key(label), project.c.name == project_name, session.c.place == "archive")
+        .where(assessor.c.key.in_(keys), session.c.place == "archive", where)
     )
 
 

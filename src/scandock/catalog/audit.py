@@ -9,7 +9,7 @@ import json
 import os
 from typing import Final
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, bindparam, insert, select
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.records import DeletedSession
@@ -46,28 +46,33 @@ def audit_conflict_deletion(catalog: Catalog, connection: Connection, upload_id:
     )
 
 
+# Made once: each import asks them at its end, and they take longer to make than to be answered.
+_IMPORT: Final = (
+    select(
+        upload.c.uuid,
+        upload.c.source,
+        reception.c.account_id,
+        account.c.name.label("actor"),
+        project.c.name.label("project"),
+        project.c.uuid.label("project_uuid"),
+    )
+    .outerjoin(reception, reception.c.upload_id == upload.c.id)
+    .outerjoin(account, account.c.id == reception.c.account_id)
+    .outerjoin(project, project.c.id == reception.c.project_id)
+    .where(upload.c.id == bindparam("upload"))
+)
+_BROUGHT: Final = (
+    select(session.c.uuid)
+    .join(tree, tree.c.id == session.c.tree_id)
+    .where(tree.c.upload_id == bindparam("upload"))
+    .order_by(session.c.uuid)
+)
+
+
 def audit_import_end(catalog: Catalog, connection: Connection, upload_id: int, state: str, code: str) -> None:
     """Note how an import ended and, by their UUIDs, which sessions it has brought."""
-    row = connection.execute(
-        select(
-            upload.c.uuid,
-            upload.c.source,
-            reception.c.account_id,
-            account.c.name.label("actor"),
-            project.c.name.label("project"),
-            project.c.uuid.label("project_uuid"),
-        )
-        .outerjoin(reception, reception.c.upload_id == upload.c.id)
-        .outerjoin(account, account.c.id == reception.c.account_id)
-        .outerjoin(project, project.c.id == reception.c.project_id)
-        .where(upload.c.id == upload_id)
-    ).one()
-    uuids = connection.execute(
-        select(session.c.uuid)
-        .join(tree, tree.c.id == session.c.tree_id)
-        .where(tree.c.upload_id == upload_id)
-        .order_by(session.c.uuid)
-    ).scalars().all()  # fmt: skip
+    row = connection.execute(_IMPORT, {"upload": upload_id}).one()
+    uuids = connection.execute(_BROUGHT, {"upload": upload_id}).scalars().all()
     details = {"state": state, "code": code, "sessions": list(uuids[:MAX_SESSIONS]), "brought": len(uuids)}
     connection.execute(
         insert(audit).values(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from functools import cache
+from typing import Final
 
-from sqlalchemy import Connection, delete, insert, literal, or_, select, true, update
+from sqlalchemy import Connection, Insert, bindparam, delete, insert, literal, or_, select, true, update
 from sqlalchemy.types import String
 
-from scandock.catalog.engine import Catalog
+from scandock.catalog.engine import Catalog, database_now
 from scandock.catalog.server_tables import account, delivery, member, reception, subscription
 from scandock.catalog.tables import project, session, tree
 from scandock.model.request_limits import DAMAGE_MESSAGE_SECONDS
@@ -26,26 +27,27 @@ def enqueue(catalog: Catalog, connection: Connection, upload_id: int, state: str
     told of again.
     """
     connection.execute(delete(delivery).where(delivery.c.upload_id == upload_id))
-    mine = select(reception.c.account_id).where(reception.c.upload_id == upload_id)
-    named = select(reception.c.project_id).where(
-        reception.c.upload_id == upload_id, reception.c.project_id.is_not(None)
-    )
-    placed = (
-        select(session.c.project_id).join(tree, tree.c.id == session.c.tree_id).where(tree.c.upload_id == upload_id)
-    )
+    connection.execute(_enqueuing(sqlite=catalog.sqlite), {"upload": upload_id, "wanted": f"%,{state},%"})
+
+
+@cache
+def _enqueuing(*, sqlite: bool) -> Insert:
+    """Made once: each import asks it at its end, and it takes longer to make than to be done."""
+    upload = bindparam("upload", type_=delivery.c.upload_id.type)
+    mine = select(reception.c.account_id).where(reception.c.upload_id == upload)
+    named = select(reception.c.project_id).where(reception.c.upload_id == upload, reception.c.project_id.is_not(None))
+    placed = select(session.c.project_id).join(tree, tree.c.id == session.c.tree_id).where(tree.c.upload_id == upload)
     chosen = select(
-        subscription.c.id, literal(upload_id), literal("waiting", String(8)), literal(0), catalog.now()
+        subscription.c.id, upload, literal("waiting", String(8)), literal(0), database_now(sqlite=sqlite)
     ).where(
-        subscription.c.states.like(f"%,{state},%"),
+        subscription.c.states.like(bindparam("wanted", type_=String)),
         or_(
             subscription.c.account_id.in_(mine),
             subscription.c.project_id.in_(named),
             subscription.c.project_id.in_(placed),
         ),
     )
-    connection.execute(
-        insert(delivery).from_select(["subscription_id", "upload_id", "state", "attempts", "next_at"], chosen)
-    )
+    return insert(delivery).from_select(["subscription_id", "upload_id", "state", "attempts", "next_at"], chosen)
 
 
 def enqueue_damage(catalog: Catalog, connection: Connection, project_name: str, *, mail: bool) -> None:
@@ -83,7 +85,7 @@ def enqueue_damage(catalog: Catalog, connection: Connection, project_name: str, 
         _add_deliveries(catalog, connection, {"account_id": number})
 
 
-def _add_deliveries(catalog: Catalog, connection: Connection, recipient: dict[str, Any]) -> None:
+def _add_deliveries(catalog: Catalog, connection: Connection, recipient: dict[str, int]) -> None:
     where = [delivery.c.upload_id.is_(None), *(delivery.c[name] == value for name, value in recipient.items())]
     before = connection.execute(select(delivery.c.id, delivery.c.state, delivery.c.done).where(*where)).first()
     now = int(connection.execute(select(catalog.now())).scalar_one())

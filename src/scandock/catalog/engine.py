@@ -14,10 +14,11 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from enum import Enum
+from functools import cache
 from itertools import islice
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, literal_column, text
+from sqlalchemy import Connection, Engine, PoolProxiedConnection, create_engine, event, inspect, literal_column, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionError
 from sqlalchemy.sql import ColumnElement
@@ -97,6 +98,14 @@ def forbid_writes() -> None:
 
 def _is_read_only() -> bool:
     return bool(getattr(_THIS_THREAD, "only_reads", False))
+
+
+@cache
+def database_now(*, sqlite: bool) -> ColumnElement[int]:
+    """See Catalog.now."""
+    if sqlite:
+        return literal_column("CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)")
+    return literal_column("CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)")
 
 
 class Catalog:
@@ -227,7 +236,7 @@ class Catalog:
             or getattr(getattr(error, "orig", error), "sqlstate", "") == _PG_DISK_FULL
             or self._is_full(reason)
         ):
-            return DiskFull(f"The catalog {action}: {reason}.", "Free some space, then run it again.")
+            return DiskFull(f"The catalog {action}: {reason}.", "Free some space, then run it again.", quotes=True)
         if _is_damaged(error, reason):
             return self._damage(f"The catalog{self._named()} {action}: it is damaged ({reason}).")
         if _is_busy(error):
@@ -237,9 +246,9 @@ class Catalog:
         closed = self._closed_file() if "readonly" in reason or "unable to open" in reason else ""
         if closed:
             who = f"{closed} is not open to this user for reading and writing ({_permissions(closed)})"
-            return CatalogFailed(f"The catalog {action}: {who}.", _permission_remedy(closed))
+            return CatalogFailed(f"The catalog {action}: {who}.", _permission_remedy(closed), quotes=True)
         remedy = "Look at the disk and the database, then run the same command again."
-        return CatalogFailed(f"The catalog {action}: {reason}.", remedy)
+        return CatalogFailed(f"The catalog {action}: {reason}.", remedy, quotes=True)
 
     def try_writing(self, seconds: int) -> None:
         """Write a row as it is and commit; Fault where that can't be, or a lock has not come free for `seconds`."""
@@ -375,9 +384,7 @@ class Catalog:
 
     def now(self) -> ColumnElement[int]:
         """The database's own clock, in unix milliseconds: leases are judged by it alone."""
-        if self.sqlite:
-            return literal_column("CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)")
-        return literal_column("CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)")
+        return database_now(sqlite=self.sqlite)
 
     def dispose(self) -> None:
         """Close every connection, once what was noted is written."""
@@ -443,8 +450,9 @@ def _tune_sqlite(dbapi: Any, _record: object) -> None:  # noqa: ANN401  sqlite3'
     cursor.close()
 
 
-def _begin_sqlite(connection: Connection) -> None:
-    connection.exec_driver_sql(connection.info.get("begin", "BEGIN"))
+def _begin_sqlite(dbapi_connection: PoolProxiedConnection) -> None:
+    raw: Any = dbapi_connection.dbapi_connection
+    raw.execute(dbapi_connection.info.get("begin", "BEGIN")).close()
 
 
 def _always_upgrade() -> AbstractContextManager[bool]:
@@ -463,7 +471,8 @@ def open_catalog(url: str, *, may_upgrade: Callable[[], AbstractContextManager[b
     )
     if sqlite:
         event.listen(engine, "connect", _tune_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
+        # Not by an event: an engine that has one asks at each step of each statement whether somebody listens.
+        engine.dialect.do_begin = _begin_sqlite  # type: ignore[method-assign]
     catalog = Catalog(engine)
     try:
         keep_catalog_private(catalog)

@@ -11,6 +11,7 @@ class CatalogFailed(Worded, Fault):
 
 class CatalogDamaged(Worded, Fault):
     CODE = "catalog_damaged"
+    quotes = True
 
 
 class CatalogNewer(Coded, Fault):

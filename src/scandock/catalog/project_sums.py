@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, case, delete, func, insert, select, update
+from typing import Final
+
+from sqlalchemy import Connection, bindparam, case, delete, func, insert, select, update
 
 from scandock.catalog.server_tables import project_sums
 from scandock.catalog.tables import project, session, shelf, subject
+
+# Made once: each takes longer to make than to be answered.
+_SESSIONS: Final = select(
+    func.coalesce(func.sum(case((session.c.place == "archive", 1), else_=0)), 0),
+    func.count(),
+    func.coalesce(func.sum(session.c.files), 0),
+    func.coalesce(func.sum(session.c.bytes), 0),
+).where(session.c.project_id == bindparam("project"))
+_OWN: Final = select(func.coalesce(func.sum(shelf.c.files), 0), func.coalesce(func.sum(shelf.c.bytes), 0)).where(
+    shelf.c.project_id == bindparam("project")
+)
+_SUBJECTS: Final = select(func.count()).where(subject.c.project_id == bindparam("project"))
 
 
 def mark_project_changed(connection: Connection, project_id: int) -> None:
@@ -22,21 +36,10 @@ def write_sums(connection: Connection, project_id: int) -> None:
 
 def count_contents(connection: Connection, project_id: int) -> dict[str, int]:
     """Subjects, archived sessions, waiting ones, and the files and bytes of both, and of what lies beside them."""
-    archived = session.c.place == "archive"
-    row = connection.execute(
-        select(
-            func.coalesce(func.sum(case((archived, 1), else_=0)), 0),
-            func.count(),
-            func.coalesce(func.sum(session.c.files), 0),
-            func.coalesce(func.sum(session.c.bytes), 0),
-        ).where(session.c.project_id == project_id)
-    ).one()
-    own = connection.execute(
-        select(func.coalesce(func.sum(shelf.c.files), 0), func.coalesce(func.sum(shelf.c.bytes), 0)).where(
-            shelf.c.project_id == project_id
-        )
-    ).one()
-    subjects = connection.execute(select(func.count()).where(subject.c.project_id == project_id)).scalar_one()
+    of = {"project": project_id}
+    row = connection.execute(_SESSIONS, of).one()
+    own = connection.execute(_OWN, of).one()
+    subjects = connection.execute(_SUBJECTS, of).scalar_one()
     return {
         "subjects": int(subjects),
         "sessions": int(row[0]),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypedDict
 
 from sqlalchemy import RowMapping
 
@@ -54,6 +54,10 @@ class SessionFacts:
     scans: int = 0
     files: int = 0
     bytes: int = 0
+    received: int | None = None
+    """When it was first shown; None of one that is shown for the first time. No update changes it."""
+    received_by: int | None = None
+    """The import that it came by first, by the number of its row; likewise."""
 
     @property
     def type_is_set(self) -> bool:
@@ -64,7 +68,7 @@ class SessionFacts:
         """These fields by name, for another record that has them too."""
         return {name: getattr(self, name) for name in _FACTS}
 
-    def columns(self) -> dict[str, Any]:
+    def columns(self) -> dict[str, object]:
         """The columns of a row that say this; `uuid` is the row's own from its beginning."""
         waits = self.place == "prearchive"
         return {
@@ -140,6 +144,8 @@ class SessionRecord(SessionFacts):
             scans=row["scans"],
             files=row["files"],
             bytes=row["bytes"],
+            received=row["received"],
+            received_by=row["received_by"],
             created=row["created"],
             modified=row["modified"],
         )
@@ -174,14 +180,25 @@ class SessionRecord(SessionFacts):
         )
 
 
+class ScanEdit(TypedDict, total=False):
+    """What people said of a scan: columns of `scan_edit`, without its session, which may have no number yet."""
+
+    scan_id: str
+    type: str | None
+    quality: str | None
+    note: str | None
+    parameters: str
+    """JSON."""
+    modified: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeletedSession(SessionFacts):
     """A session that was deleted, as the trash keeps its row: all that it takes to bring it back."""
 
     project: str
     """The id of the project that it was in."""
-    edits: list[dict[str, Any]] = field(default_factory=list)
-    """What people said of its scans: columns of `scan_edit`."""
+    edits: list[ScanEdit] = field(default_factory=list)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:

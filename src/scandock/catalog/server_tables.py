@@ -5,6 +5,8 @@ They stand beside the import core's (`tables.py`) and change none of them.
 
 from __future__ import annotations
 
+from typing import Final
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -141,6 +143,7 @@ reception = Table(
     Column("cancel", Boolean, nullable=False, server_default=text("false")),
     Column("reserved_until", BigInteger),
     Column("outages", Integer, nullable=False, server_default=text("0")),
+    Column("heard", BigInteger),
     UniqueConstraint("account_id", "idempotency_key"),
     _one_of("door", "raw", "multipart", "tus", "dimse"),
     Index(None, "account_id"),
@@ -149,7 +152,8 @@ reception = Table(
 """An upload that came by the server: whose it is, where to, and how far its bytes are.
 
 `reserved_until`: how long the space for those that are still to come is kept for it. `outages`: how often its import
-has waited for the disk, the rights or the catalog to be well again.
+has waited for the disk, the rights or the catalog to be well again. `heard`: when bytes of it were noted last; NULL of
+those from before there was the column.
 """
 
 progress = Table(
@@ -179,6 +183,9 @@ event = Table(
 )
 """What was told of imports, in order; the id is the `Last-Event-ID` of the streams."""
 
+OF_SESSIONS: Final = text("kind = 'session'")
+"""Lines of the audit about sessions, whose targets are UUIDs: an index has these alone, and serves who asks by it."""
+
 audit = Table(
     "audit",
     metadata,
@@ -200,6 +207,7 @@ audit = Table(
     Index(None, "project", "id"),
     Index(None, "account_id", "id"),
     Index(None, "project_uuid", "id"),
+    Index("ix_audit_session_target", "target", "id", sqlite_where=OF_SESSIONS, postgresql_where=OF_SESSIONS),
 )
 """Append only. `project` is an id as it was, which another project may have now; `project_uuid` tells whose it was, and
 is NULL of lines from before there was any. `target` is an id (a UUID, a project, an account): labels may identify a

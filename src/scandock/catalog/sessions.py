@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+import re
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Any, Final, cast
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, Select, bindparam, delete, insert, select, update
 
-from scandock.catalog.records import DeletedSession, SessionRecord
+from scandock.catalog.engine import Catalog
+from scandock.catalog.records import DeletedSession, ScanEdit, SessionRecord
 from scandock.catalog.server_tables import scan_edit
-from scandock.catalog.tables import project, session, subject
+from scandock.catalog.tables import joined_session, project, scan, session, subject
+
+MODALITIES_LENGTH: Final = 120
+"""Characters of the modalities that a session's row has: an index has them too, and takes no text of any length."""
+_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 def archived_uuid(connection: Connection, project_name: str, label: str) -> str | None:
@@ -43,7 +52,8 @@ def read_for_trash(connection: Connection, source: SessionRecord) -> DeletedSess
             scan_edit.c.parameters,
         ).where(scan_edit.c.session_id == source.id)
     ).mappings()  # fmt: skip
-    return DeletedSession(**source.facts(), project=source.project, edits=[dict(edit) for edit in edits])
+    scan_edits = [cast("ScanEdit", dict(edit)) for edit in edits]
+    return DeletedSession(**source.facts(), project=source.project, edits=scan_edits)
 
 
 def session_rows() -> Select[Any]:
@@ -51,12 +61,54 @@ def session_rows() -> Select[Any]:
     return select(session, project.c.name.label("project")).join(project, project.c.id == session.c.project_id)
 
 
+@cache
+def _session_by_uuid() -> Select[Any]:
+    return session_rows().where(session.c.uuid == bindparam("uuid"))
+
+
 def find_session(connection: Connection, uuid: str) -> SessionRecord | None:
     """The session of a UUID."""
-    row = connection.execute(session_rows().where(session.c.uuid == uuid)).mappings().first()
+    row = connection.execute(_session_by_uuid(), {"uuid": uuid}).mappings().first()
     return SessionRecord.from_row(row) if row is not None else None
 
 
 def existing_session(connection: Connection, uuid: str) -> SessionRecord:
     """The session of a UUID that a session has."""
-    return SessionRecord.from_row(connection.execute(session_rows().where(session.c.uuid == uuid)).mappings().one())
+    return SessionRecord.from_row(connection.execute(_session_by_uuid(), {"uuid": uuid}).mappings().one())
+
+
+def note_listing(connection: Connection, session_id: int) -> None:
+    """Write date and modalities of a session, as its attributes and its scans have them.
+
+    Whoever changes either calls it in the same transaction.
+    """
+    row = connection.execute(select(session.c.attributes, session.c.tree_id).where(session.c.id == session_id)).one()
+    modalities = connection.execute(select(scan.c.modality).where(scan.c.tree_id == row.tree_id).distinct()).scalars()
+    connection.execute(
+        update(session)
+        .where(session.c.id == session_id)
+        .values(date=date_of(json.loads(row.attributes)), modalities=join_modalities(modalities))
+    )
+
+
+def date_of(attributes: Mapping[str, str]) -> str:
+    """The date by which lists sort a session, as `2026-11-29`; "" where it has none."""
+    date = attributes.get("date", "")
+    return date if _DATE.fullmatch(date) else ""
+
+
+def join_modalities(modalities: Iterable[str]) -> str:
+    """Modalities of scans as one text, each once, in order, joined as DICOM joins values; no more than fit whole."""
+    joined = ""
+    for modality in sorted(set(modalities) - {""}):
+        longer = f"{joined}\\{modality}" if joined else modality
+        if len(longer) > MODALITIES_LENGTH:
+            break
+        joined = longer
+    return joined
+
+
+def note_joined(catalog: Catalog, connection: Connection, uuid: str, into_uuid: str) -> None:
+    """Note that the files of a session, which goes, are another one's now."""
+    connection.execute(delete(joined_session).where(joined_session.c.uuid == uuid))
+    connection.execute(insert(joined_session).values(uuid=uuid, into_uuid=into_uuid, at=catalog.now()))

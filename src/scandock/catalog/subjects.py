@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select
 
@@ -26,7 +26,7 @@ def add_subject(
     attributes: Mapping[str, str] = NO_ATTRIBUTES,
 ) -> int:
     """Make a subject whose label is free; its number."""
-    values: dict[str, Any] = {"uuid": uuid, "project_id": project_id, "label": label, "key": label.casefold()}
+    values: dict[str, object] = {"uuid": uuid, "project_id": project_id, "label": label, "key": label.casefold()}
     values["attributes"] = json.dumps(dict(attributes))
     if catalog.sqlite:  # which would give the highest number again once its row has gone; PostgreSQL counts on
         every = [

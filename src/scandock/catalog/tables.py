@@ -248,6 +248,10 @@ session = Table(
     Column("fields_by_hand", Text, nullable=False, server_default=text("'[]'")),
     Column("folder", String(128), nullable=False, server_default=EMPTY),
     Column("overwrite", String(8), nullable=False, server_default=EMPTY),
+    Column("received", BigInteger, nullable=False, server_default=text("0")),
+    Column("received_by", Id, ForeignKey("upload.id", ondelete="SET NULL")),
+    Column("date", String(10), nullable=False, server_default=EMPTY),
+    Column("modalities", Text, nullable=False, server_default=EMPTY),
     UniqueConstraint("project_id", "place", "timestamp", "key"),
     _one_of("place", "archive", "prearchive"),
     _one_of("state", "ready", "conflict"),
@@ -256,7 +260,25 @@ session = Table(
     Index(None, "project_id", "patient_id"),
     Index(None, "subject_id"),
     Index(None, "tree_id"),
+    Index(None, "received_by"),
+    Index(None, "project_id", "place", "date", "id"),
+    Index(None, "project_id", "place", "received", "id"),
+    Index(None, "project_id", "place", "modalities", "id"),
+    Index(None, "project_id", "place", "subject", "id"),
 )
+"""`received`: when it was first shown, which moves, joins and the trash keep; `received_by`: by which import, NULL
+where people made it by hand or nothing tells. `date` and `modalities` are what its attributes and scans say, for lists
+to sort by (`catalog.sessions.note_listing`).
+"""
+
+joined_session = Table(
+    "joined_session",
+    metadata,
+    Column("uuid", String(36), primary_key=True),
+    Column("into_uuid", String(36), nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+"""Sessions whose files another one has taken in, and which that is: nothing else of theirs is left."""
 
 shelf = Table(
     "shelf",

@@ -8,9 +8,9 @@ import zlib
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import islice
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Self
 
-from sqlalchemy import Connection, and_, bindparam, delete, func, insert, literal, select, update
+from sqlalchemy import Connection, RowMapping, and_, bindparam, delete, func, insert, literal, select, update
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import damage
@@ -42,6 +42,23 @@ class ScanRow:
     files: int = 0
     bytes: int = 0
 
+    @classmethod
+    def from_row(cls, row: RowMapping) -> Self:
+        """A row of `scan`."""
+        return cls(
+            n=row["n"],
+            scan_id=row["scan_id"],
+            series_uid=row["series_uid"],
+            modality=row["modality"],
+            xsi_type=row["xsi_type"],
+            type=row["type"],
+            attributes=json.loads(row["attributes"]),
+            facts=_unpack_facts(row["facts"]),
+            frames=row["frames"],
+            files=row["files"],
+            bytes=row["bytes"],
+        )
+
 
 @dataclass(slots=True)
 class ResourceRow:
@@ -53,6 +70,20 @@ class ResourceRow:
     files: int = 0
     bytes: int = 0
     tags: str = ""
+
+    @classmethod
+    def from_row(cls, row: RowMapping) -> Self:
+        """A row of `resource`."""
+        return cls(
+            n=row["n"],
+            scan_n=row["scan_n"],
+            label=row["label"],
+            content=row["content"],
+            format=row["format"],
+            files=row["files"],
+            bytes=row["bytes"],
+            tags=row["tags"],
+        )
 
 
 class FileRow(NamedTuple):
@@ -76,37 +107,31 @@ class FileRow(NamedTuple):
         return self.content, self.format, self.tags
 
 
+# Made once: they are asked of each tree, and take longer to make than to be answered.
+_SCANS: Final = select(scan).where(scan.c.tree_id == bindparam("tree")).order_by(scan.c.n)
+_RESOURCES: Final = select(resource).where(resource.c.tree_id == bindparam("tree")).order_by(resource.c.n)
+_FILES: Final = (
+    select(
+        file.c.n, file.c.resource_n, file.c.name, file.c.bytes, file.c.sha256, file.c.sop_uid, file.c.frames,
+        file.c.dataset_at, file.c.content, file.c.format, file.c.tags, file.c.md5,
+    )
+    .where(file.c.tree_id == bindparam("tree"))
+    .order_by(file.c.n)
+    .execution_options(yield_per=BATCH)
+)  # fmt: skip
+
+
 def scans_of(connection: Connection, tree_id: int) -> list[ScanRow]:
-    rows = connection.execute(select(scan).where(scan.c.tree_id == tree_id).order_by(scan.c.n)).mappings()
-    return [
-        ScanRow(
-            row["n"], row["scan_id"], row["series_uid"], row["modality"], row["xsi_type"], row["type"],
-            json.loads(row["attributes"]), _unpack_facts(row["facts"]), row["frames"], row["files"], row["bytes"],
-        )
-        for row in rows
-    ]  # fmt: skip
+    return [ScanRow.from_row(row) for row in connection.execute(_SCANS, {"tree": tree_id}).mappings()]
 
 
 def resources_of(connection: Connection, tree_id: int) -> list[ResourceRow]:
-    rows = connection.execute(select(resource).where(resource.c.tree_id == tree_id).order_by(resource.c.n)).mappings()
-    return [
-        ResourceRow(r["n"], r["scan_n"], r["label"], r["content"], r["format"], r["files"], r["bytes"], r["tags"])
-        for r in rows
-    ]
+    return [ResourceRow.from_row(row) for row in connection.execute(_RESOURCES, {"tree": tree_id}).mappings()]
 
 
 def files_of(connection: Connection, tree_id: int) -> Generator[FileRow, None, None]:
     """The files of a tree by number, streamed."""
-    query = (
-        select(
-            file.c.n, file.c.resource_n, file.c.name, file.c.bytes, file.c.sha256, file.c.sop_uid, file.c.frames,
-            file.c.dataset_at, file.c.content, file.c.format, file.c.tags, file.c.md5,
-        )
-        .where(file.c.tree_id == tree_id)
-        .order_by(file.c.n)
-        .execution_options(yield_per=BATCH)
-    )  # fmt: skip
-    with connection.execute(query) as rows:  # who stops half-way leaves PostgreSQL no cursor
+    with connection.execute(_FILES, {"tree": tree_id}) as rows:  # who stops half-way leaves PostgreSQL no cursor
         for row in rows:
             yield FileRow(*row)
 
@@ -164,10 +189,11 @@ def copy_batch(connection: Connection, old: int, new: int, start: int) -> None:
 
 def drop_files(connection: Connection, tree_id: int, numbers: Iterable[int]) -> None:
     """Take files out of a tree that nobody sees yet."""
-    rows = [{"gone": n} for n in numbers]
-    if rows:
+    gone = list(numbers)
+    if gone:
+        rows = [{"gone": n} for n in gone]
         connection.execute(delete(file).where(file.c.tree_id == tree_id, file.c.n == bindparam("gone")), rows)
-        mend_files(connection, tree_id, (row["gone"] for row in rows))
+        mend_files(connection, tree_id, gone)
 
 
 def mend_files(connection: Connection, tree_id: int, numbers: Iterable[int]) -> None:
@@ -193,7 +219,7 @@ def annotate_files(connection: Connection, tree_id: int, words: Mapping[int, Fil
         for n, annotation in words.items()
     ]
     where = (file.c.tree_id == tree_id, file.c.n == bindparam("number"))
-    values: dict[str, Any] = {"content": bindparam("said"), "format": bindparam("kind"), "tags": bindparam("marks")}
+    values: dict[str, object] = {"content": bindparam("said"), "format": bindparam("kind"), "tags": bindparam("marks")}
     for start in range(0, len(rows), BATCH):
         connection.execute(update(file).where(*where).values(**values), rows[start : start + BATCH])
 
@@ -243,7 +269,7 @@ def _write_ecat_files(connection: Connection, tree_id: int, resources: Sequence[
     connection.execute(insert(ecat_file).from_select(["tree_id", "n", "sha256"], source))
 
 
-def scan_values(tree_id: int, s: ScanRow) -> dict[str, Any]:
+def scan_values(tree_id: int, s: ScanRow) -> dict[str, object]:
     """A scan as its row has it."""
     return {
         "tree_id": tree_id, "n": s.n, "scan_id": s.scan_id,
@@ -255,7 +281,7 @@ def scan_values(tree_id: int, s: ScanRow) -> dict[str, Any]:
 
 def _pack_facts(facts: SeriesTally | list[EcatFacts] | None) -> bytes:
     if isinstance(facts, SeriesTally):
-        values: dict[str, Any] = {
+        values: dict[str, object] = {
             "study_uid": facts.study_uid,
             "series_uid": facts.series_uid,
             "objects": facts.objects,
@@ -288,6 +314,6 @@ def _unpack_facts(raw: bytes) -> SeriesTally | list[EcatFacts] | None:
     )
 
 
-def ecat_facts(values: dict[str, Any]) -> EcatFacts:
+def ecat_facts(values: Mapping[str, Any]) -> EcatFacts:
     """ECAT facts from their JSON form."""
     return EcatFacts(**{**values, "frames": tuple(tuple(frame) for frame in values["frames"])})

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import json
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from functools import cache
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, select, true
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, func, select
 
 from scandock.catalog.assessors import archived_assessors_labelled
 from scandock.catalog.records import SessionRecord
@@ -13,7 +17,8 @@ from scandock.catalog.session_lookups import select_holders_of_ecat, select_subj
 from scandock.catalog.sessions import session_rows
 from scandock.catalog.tables import project, session, subject, subject_patient, tree
 from scandock.rules.catalog_view import KnownSession, KnownSubject
-from scandock.rules.labels import UNASSIGNED
+from scandock.rules.labels import UNASSIGNED, label_key
+from scandock.rules.patients import fold_name
 
 
 def trees_of_account(account_id: int) -> Select[tuple[int]]:
@@ -23,6 +28,45 @@ def trees_of_account(account_id: int) -> Select[tuple[int]]:
         .join(reception, reception.c.upload_id == tree.c.upload_id)
         .where(reception.c.account_id == account_id)
     )
+
+
+# Made once: imports ask it many times, and it takes longer to make than to be answered.
+_SUBJECT: Final = (
+    select(subject.c.id, subject.c.label)
+    .join(project, project.c.id == subject.c.project_id)
+    .where(project.c.name == bindparam("project_name"), subject.c.key == bindparam("label"))
+)
+
+
+@cache
+def _sessions_by(column: str) -> Select[Any]:
+    of_project = project.c.name == bindparam("project_name")
+    return session_rows().where(of_project, session.c[column] == bindparam("value")).order_by(session.c.id)
+
+
+def _subject_rows(project_name: str, keys: Collection[str]) -> Select[Any]:
+    """The subjects of some keys, a row for each of their patients, or one without."""
+    return (
+        select(subject.c.key, subject.c.label, subject_patient.c.patient_id)
+        .join(project, project.c.id == subject.c.project_id)
+        .outerjoin(subject_patient, subject_patient.c.subject_id == subject.c.id)
+        .where(project.c.name == project_name, subject.c.key.in_(keys))
+    )
+
+
+def _archived_names(project_name: str, keys: Collection[str]) -> Select[Any]:
+    """The attributes of the archived sessions of the subjects of some keys."""
+    return (
+        select(subject.c.key, session.c.attributes)
+        .join(project, project.c.id == subject.c.project_id)
+        .join(session, session.c.subject_id == subject.c.id)
+        .where(project.c.name == project_name, subject.c.key.in_(keys), session.c.place == "archive")
+    )
+
+
+def _patient_name(attributes: str) -> str:
+    """The PatientName that a session's attributes say, as names are compared; "" where they say none."""
+    return fold_name(json.loads(attributes).get("dcmPatientName", ""))
 
 
 class SqlView:
@@ -37,14 +81,14 @@ class SqlView:
         self._upload_id = upload_id
 
     def sessions_of_study(self, project_name: str, study_uid: str) -> list[KnownSession]:
-        return self._sessions(project_name, session.c.study_uid == study_uid)
+        return self._sessions(project_name, "study_uid", study_uid)
 
     def sessions_labelled(self, project_name: str, label: str) -> list[KnownSession]:
-        sessions = self._sessions(project_name, session.c.key == label.casefold())
+        sessions = self._sessions(project_name, "key", label.casefold())
         return [*sessions, *self._assessors(project_name, label)]
 
     def _assessors(self, project_name: str, label: str) -> list[KnownSession]:
-        rows = self.connection.execute(archived_assessors_labelled(project_name, label))
+        rows = archived_assessors_labelled(self.connection, project_name, label)
         return [
             KnownSession(
                 uuid=row.uuid,
@@ -58,45 +102,40 @@ class SqlView:
             for row in rows
         ]
 
-    def _sessions(self, project_name: str, condition: ColumnElement[bool]) -> list[KnownSession]:
-        query = session_rows().where(project.c.name == project_name, condition).order_by(session.c.id)
-        query = query.where(self._apart(project_name))
-        return [SessionRecord.from_row(row).known for row in self.connection.execute(query).mappings()]
+    def _sessions(self, project_name: str, column: str, value: str) -> list[KnownSession]:
+        query = self._seen(project_name, _sessions_by(column))
+        rows = self.connection.execute(query, {"project_name": project_name, "value": value})
+        return [SessionRecord.from_row(row).known for row in rows.mappings()]
 
-    def _apart(self, project_name: str) -> ColumnElement[bool]:
+    def _seen(self, project_name: str, query: Select[Any]) -> Select[Any]:
+        """A query of sessions as it is, or only of those that are seen here."""
+        apart = self._apart(project_name)
+        return query if apart is None else query.where(apart)
+
+    def _apart(self, project_name: str) -> ColumnElement[bool] | None:
         """Of sessions in `Unassigned`: whether they came from the account that this is for.
 
-        An upload of the command line has no account, and sees all.
+        None where all are seen: an upload of the command line has no account.
         """
         if project_name != UNASSIGNED or self._upload_id is None:
-            return true()
+            return None
         query = select(reception.c.account_id).where(reception.c.upload_id == self._upload_id)
         account_id: int | None = self.connection.execute(query).scalar_one_or_none()
-        return true() if account_id is None else session.c.tree_id.in_(trees_of_account(account_id))
+        return None if account_id is None else session.c.tree_id.in_(trees_of_account(account_id))
+
+    def _here(self, project_name: str) -> ColumnElement[bool]:
+        """Whether a session is one of a project, and seen here."""
+        of_project = project.c.name == project_name
+        apart = self._apart(project_name)
+        return of_project if apart is None else and_(of_project, apart)
 
     def subject(self, project_name: str, label: str) -> KnownSubject | None:
         """The subject of a label; its patients are those of its sessions, of unheld ones in the prearchive too.
 
         In `Unassigned` no subject has a row: one is what its uploader's sessions there say.
         """
-        of_project = project.c.name == project_name
-        row = self.connection.execute(
-            select(subject.c.id, subject.c.label)
-            .join(project, project.c.id == subject.c.project_id)
-            .where(of_project, subject.c.key == label.casefold())
-        ).first()
-        waiting = self.connection.execute(
-            select(session.c.subject, session.c.patient_id)
-            .join(project, project.c.id == session.c.project_id)
-            .where(
-                of_project,
-                session.c.place == "prearchive",
-                session.c.state == "ready",
-                func.lower(session.c.subject) == label.lower(),
-                self._apart(project_name),
-            )
-            .order_by(session.c.id)
-        ).all()
+        row = self.connection.execute(_SUBJECT, {"project_name": project_name, "label": label.casefold()}).first()
+        waiting = self._waiting_subjects(project_name, [label.lower()])
         patients = {row.patient_id for row in waiting if row.patient_id}
         if row is not None:
             patients.update(
@@ -107,10 +146,49 @@ class SqlView:
             return KnownSubject(label=row.label, patient_ids=frozenset(patients))
         return KnownSubject(label=waiting[0].subject, patient_ids=frozenset(patients)) if waiting else None
 
+    def subjects_labelled(self, project_name: str, labels: Collection[str]) -> dict[str, KnownSubject]:
+        """The subjects of some labels, by their keys: as `subject` has them, and with the names of their patients."""
+        found: dict[str, KnownSubject] = {}
+        for keys in split_values({label_key(label) for label in labels}):
+            patients: dict[str, set[str]] = defaultdict(set)
+            names: dict[str, set[str]] = defaultdict(set)
+            spelled: dict[str, str] = {}
+            for row in self._waiting_subjects(project_name, keys):
+                spelled.setdefault(label_key(row.subject), row.subject)
+                patients[label_key(row.subject)].add(row.patient_id)
+                names[label_key(row.subject)].add(_patient_name(row.attributes))
+            for row in self.connection.execute(_subject_rows(project_name, keys)):
+                spelled[row.key] = row.label
+                patients[row.key].add(row.patient_id or "")
+            for row in self.connection.execute(_archived_names(project_name, keys)):
+                names[row.key].add(_patient_name(row.attributes))
+            for key, label in spelled.items():
+                found[key] = KnownSubject(
+                    label=label,
+                    patient_ids=frozenset(patients[key] - {""}),
+                    patient_names=frozenset(names[key] - {""}),
+                )
+        return found
+
+    def _waiting_subjects(self, project_name: str, keys: Collection[str]) -> Sequence[Row[Any, Any, Any]]:
+        """What unheld sessions in the prearchive say of the subjects of some keys."""
+        query = (
+            select(session.c.subject, session.c.patient_id, session.c.attributes)
+            .join(project, project.c.id == session.c.project_id)
+            .where(
+                self._here(project_name),
+                session.c.place == "prearchive",
+                session.c.state == "ready",
+                func.lower(session.c.subject).in_(keys),
+            )
+            .order_by(session.c.id)
+        )
+        return self.connection.execute(query).all()
+
     def subjects_of_patients(self, project_name: str, patient_ids: Collection[str]) -> dict[str, set[str]]:
         """The subjects of a project that each patient has, by PatientID."""
         subjects: dict[str, set[str]] = {}
-        where = and_(project.c.name == project_name, self._apart(project_name))
+        where = self._here(project_name)
         for some in split_values(patient_ids):
             for row in self.connection.execute(select_subjects_of_patients(some, where)):
                 subjects.setdefault(row.patient_id, set()).add(row.subject)
@@ -119,7 +197,7 @@ class SqlView:
     def holders_of_ecat(self, project_name: str, digests: Collection[bytes]) -> dict[bytes, set[str]]:
         """The labels of the sessions of a project that hold each ECAT file, by the file's sha256."""
         labels: dict[bytes, set[str]] = {}
-        where = and_(project.c.name == project_name, self._apart(project_name))
+        where = self._here(project_name)
         for some in split_values(digests):
             for row in self.connection.execute(select_holders_of_ecat(some, where)):
                 labels.setdefault(row.sha256, set()).add(row.label)

@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Protocol, TextIO
+from typing import Final, Protocol, TextIO
 
 from scandock.cli import errors
 from scandock.cli.consoles import print_line, tolerate_closed_pipe
@@ -17,10 +17,10 @@ from scandock.cli.progress import display
 from scandock.cli.receipt_file import Format, ReceiptFile
 from scandock.cli.summary import SummaryContext, headline, print_summary
 from scandock.model.errors import ScandockError, Usage
+from scandock.model.import_report import ImportReport, ReportJson
 from scandock.model.import_types import Progress
-from scandock.model.verdicts import EXIT_CODES, WITHOUT_RECEIPT, ImportState, Verdict
+from scandock.model.verdicts import EXIT_CODES, WITHOUT_RECEIPT, ImportState
 
-Report = dict[str, Any]
 _STORED: Final = frozenset({ImportState.PLACED, ImportState.HELD, ImportState.PARTLY})
 _WORST_FIRST: Final = (130, 1, 4, 3, 0)
 
@@ -29,7 +29,7 @@ class Result(Protocol):
     """What an engine returns for one archive (workers.importing.ImportResult)."""
 
     @property
-    def report(self) -> Report: ...
+    def report(self) -> ReportJson: ...
     @property
     def state(self) -> ImportState: ...
     def write_receipt(self, fileobj: TextIO, fmt: Format = "jsonl") -> None: ...
@@ -53,7 +53,7 @@ class CommandRun:
     ahead: bool = False
     """The engine begins with later archives too: after Ctrl-C it is asked what became of them."""
     codes: list[int] = field(default_factory=list)
-    reports: list[Report] = field(default_factory=list)
+    reports: list[ReportJson] = field(default_factory=list)
 
     def run(self, archives: Sequence[str]) -> int:
         """Take every archive, print what became of it, and return the worst exit code: 130, 1, 4, 3, 0.
@@ -111,7 +111,7 @@ class CommandRun:
             error.remedy = "The import itself is done." if stored else ""
             self.codes.append(errors.print_error(error))
 
-    def _tell(self, report: Report, code: int) -> None:
+    def _tell(self, report: ReportJson, code: int) -> None:
         self.reports.append(report)
         self.codes.append(code)
         if self.as_json:
@@ -124,17 +124,6 @@ def worst_code(codes: Iterable[int]) -> int:
     return min(codes, key=_WORST_FIRST.index, default=0)
 
 
-def _not_stored_report(archive: str, state: ImportState, code: str, message: str) -> Report:
+def _not_stored_report(archive: str, state: ImportState, code: str, message: str) -> ReportJson:
     """The object of an archive for which the engine has none; the same keys as all others (design: fixed surface)."""
-    return {
-        "upload": None,
-        "archive": archive,
-        "state": state.value,
-        "code": code,
-        "message": message,
-        "warnings": [],
-        "sessions": [],
-        "entries": {verdict.value: 0 for verdict in Verdict},
-        "bytes": {"received": 0, "unpacked": 0, "stored": 0},
-        "seconds": {"total": 0.0},
-    }
+    return ImportReport(upload=None, archive=archive, state=state, code=code, message=message).to_json()

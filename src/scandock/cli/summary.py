@@ -12,11 +12,10 @@ from typing import Any, Final, TextIO
 from scandock.cli.consoles import is_terminal, make_console, print_line, tolerate_closed_pipe
 from scandock.cli.sessions_table import MAX_SHOWN, pick_sessions, session_line, sessions_table, sessions_totals
 from scandock.cli.text_format import format_count, format_counts, format_duration, format_size, printable
+from scandock.model.import_report import ReportJson
 from scandock.model.verdicts import Verdict
 from scandock.rules.upload_summary import summarize_kept_files
 from scandock.web import urls
-
-Report = Mapping[str, Any]
 
 NOTICES: Final = 12
 """Warnings and reasons that are shown in full; of the rest the number is said."""
@@ -60,7 +59,7 @@ class Notice:
     """Of an archive of which nothing was taken."""
 
 
-def headline(report: Report, context: SummaryContext) -> str:
+def headline(report: ReportJson, context: SummaryContext) -> str:
     """One archive in one line: `exam.zip placed: 2 sessions, 340 files stored, 221 MB received in 3.2 s`."""
     state, seconds = str(report["state"]), float(report["seconds"].get("total", 0.0))
     name = printable(report["archive"])
@@ -74,7 +73,7 @@ def headline(report: Report, context: SummaryContext) -> str:
     )
 
 
-def print_summary(reports: Sequence[Report], context: SummaryContext, stream: TextIO) -> None:
+def print_summary(reports: Sequence[ReportJson], context: SummaryContext, stream: TextIO) -> None:
     """Print the end of a command on `stream`: for a person on a terminal, as plain lines elsewhere."""
     sessions = [session for report in reports for session in report["sessions"]]
     if is_terminal(stream):
@@ -94,7 +93,7 @@ def print_summary(reports: Sequence[Report], context: SummaryContext, stream: Te
             print_line(f"{name}: {text}", stream)
 
 
-def collect_notices(reports: Sequence[Report], *, has_headline: bool = True) -> list[Notice]:
+def collect_notices(reports: Sequence[ReportJson], *, has_headline: bool = True) -> list[Notice]:
     """Everything that wants attention, the most pressing first: refused and held sessions, then warnings.
 
     The same sentence about several sessions is told once, and what is said of each session is not said of its archive
@@ -131,7 +130,7 @@ def collect_notices(reports: Sequence[Report], *, has_headline: bool = True) -> 
     return sorted(unique.values(), key=lambda notice: _ORDER.get(notice.kind, len(_ORDER)))
 
 
-def _without_name(report: Report, message: str) -> str:
+def _without_name(report: ReportJson, message: str) -> str:
     """`message` without the archive's own name at its beginning, behind which it will stand."""
     name = os.path.basename(str(report["archive"]).rstrip("/"))
     if message.startswith(f"'{name}' "):
@@ -139,7 +138,7 @@ def _without_name(report: Report, message: str) -> str:
     return message.removeprefix(f"'{name}': ")
 
 
-def _archive_message(report: Report) -> str:
+def _archive_message(report: ReportJson) -> str:
     """What is said of an archive beyond what is said of each of its sessions that are held."""
     text = _without_name(report, _sentence(report))
     for session in report["sessions"]:
@@ -168,7 +167,7 @@ def choose_notices(candidates: Sequence[Notice]) -> tuple[list[Notice], Counter[
     return selection, hidden_counts
 
 
-def next_steps(reports: Sequence[Report], context: SummaryContext) -> Iterator[tuple[str, str]]:
+def next_steps(reports: Sequence[ReportJson], context: SummaryContext) -> Iterator[tuple[str, str]]:
     """Where things are and how to see more: (name, text)."""
     placed_paths = [s["path"] for report in reports for s in report["sessions"] if s.get("path")]
     if context.data is not None and placed_paths:
@@ -209,7 +208,7 @@ def _folders(placed_paths: Sequence[str]) -> list[str]:
 
 
 def _print_on_terminal(
-    reports: Sequence[Report], sessions: Sequence[Mapping[str, Any]], context: SummaryContext, stream: TextIO
+    reports: Sequence[ReportJson], sessions: Sequence[Mapping[str, Any]], context: SummaryContext, stream: TextIO
 ) -> None:
     from rich.text import Text
 
@@ -247,7 +246,7 @@ def _print_on_terminal(
         terminal.print(Text.assemble((f"{name}: ", "dim"), printable(text)), soft_wrap=name != "Look further")
 
 
-def _count_entries(reports: Sequence[Report]) -> dict[str, int]:
+def _count_entries(reports: Sequence[ReportJson]) -> dict[str, int]:
     """Sums by verdict over all archives, in the order of the verdicts."""
     return {verdict.value: sum(report["entries"].get(verdict.value, 0) for report in reports) for verdict in Verdict}
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from scandock.model.errors import BadInput, Coded, Fault, LimitExceeded, Worded
+
+RAISE: Final = "If the data is real, ask an administrator of this server to raise the limit."
+"""What helps beside sending less. The settings are in docs/limits.md."""
 
 
 class ArchiveEmpty(Worded, BadInput):
@@ -27,11 +32,11 @@ class ArchiveTruncated(Worded, BadInput):
 
 class FolderUnreadable(Coded, BadInput):
     CODE = "unreadable"
-    SENTENCE = "The folder {folder} can't be read: {why}."
+    SENTENCE = "The folder {folder} can't be read."
     REMEDY = "Look at its permissions."
 
-    def __init__(self, folder: str, why: str) -> None:
-        self._fill({"folder": folder, "why": why})
+    def __init__(self, folder: str) -> None:
+        self._fill({"folder": folder})
 
 
 class ArchiveEncrypted(Worded, BadInput):
@@ -69,7 +74,7 @@ class NestedTooDeep(Coded, BadInput):
     SENTENCE = (
         "The archive {archive} lies {level} levels deep; archives within archives are opened down to level {most}."
     )
-    REMEDY = "Pack it less deeply, or raise SCANDOCK_MAX_DEPTH."
+    REMEDY = "Pack it with fewer archives within archives."
 
     def __init__(self, archive: str, level: int, most: int) -> None:
         self._fill({"archive": archive, "level": level, "most": most})
@@ -82,7 +87,7 @@ class EntriesTooMany(Worded, LimitExceeded):
 class UnpackedTooLarge(Coded, LimitExceeded):
     CODE = "too_many_bytes"
     SENTENCE = "The upload unpacks to more than {most}, over all levels together."
-    REMEDY = "Send it in parts, or raise SCANDOCK_MAX_UNPACKED_BYTES."
+    REMEDY = f"Upload it in parts. {RAISE}"
 
     def __init__(self, most: str) -> None:
         self._fill({"most": most})
@@ -91,7 +96,7 @@ class UnpackedTooLarge(Coded, LimitExceeded):
 class RatioTooLarge(Coded, LimitExceeded):
     CODE = "ratio"
     SENTENCE = "The upload unpacks to more than {most} times its {received} ({unpacked} so far), which images do not."
-    REMEDY = "Raise SCANDOCK_MAX_RATIO if it is real."
+    REMEDY = f"Check what was packed. {RAISE}"
 
     def __init__(self, most: float, received: str, unpacked: str) -> None:
         self._fill({"most": most, "received": received, "unpacked": unpacked})
@@ -100,7 +105,7 @@ class RatioTooLarge(Coded, LimitExceeded):
 class EntryTooLarge(Coded, LimitExceeded):
     CODE = "entry_too_large"
     SENTENCE = "The entry {entry} unpacks to {size}; at most {most} are taken for one entry."
-    REMEDY = "Raise SCANDOCK_MAX_ENTRY_BYTES if it is real, or leave it out."
+    REMEDY = f"Leave it out. {RAISE}"
 
     def __init__(self, entry: str, size: str, most: str) -> None:
         self._fill({"entry": entry, "size": size, "most": most})
@@ -122,7 +127,7 @@ class StreamCut(StreamError):
 
 class DictionaryTooLarge(StreamError):
     CODE = "dictionary_too_large"
-    REMEDY = "Pack with a smaller one (xz -6, zstd without --long), or raise SCANDOCK_MAX_DICTIONARY_BYTES."
+    REMEDY = "Pack it again with a smaller one (xz -6, zstd without --long)."
 
 
 class ReadFailed(Worded, Fault):

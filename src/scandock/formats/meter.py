@@ -8,7 +8,7 @@ import tempfile
 from typing import Final
 
 from scandock.formats.display_names import as_size, quote
-from scandock.formats.errors import EntriesTooMany, EntryTooLarge, NestedTooDeep, RatioTooLarge, UnpackedTooLarge
+from scandock.formats.errors import RAISE, EntriesTooMany, EntryTooLarge, NestedTooDeep, RatioTooLarge, UnpackedTooLarge
 from scandock.model.errors import LimitExceeded
 from scandock.model.limits import Limits
 
@@ -122,5 +122,5 @@ def too_many_entries(count: int, limit: int) -> LimitExceeded:
     """The refusal of an upload with more than `limit` entries, met at `count`."""
     return EntriesTooMany(
         f"The upload holds more than {limit} entries, over all levels together (at least {count}).",
-        "Send it in parts, or raise SCANDOCK_MAX_ENTRIES.",
+        f"Upload it in parts. {RAISE}",
     )

@@ -95,7 +95,7 @@ class FileSource:
             os.close(self._fd)
 
     def _fault(self, error: OSError) -> Fault:
-        return ReadFailed(f"The archive could not be read from disk: {error.strerror}.", "Try again.")
+        return ReadFailed(f"The archive could not be read from disk: {error.strerror}.", "Try again.", quotes=True)
 
     def cut(self) -> Fault:
         """The Fault for a file that has become shorter than it was when it was opened."""

@@ -12,7 +12,14 @@ from struct import Struct
 from typing import Final
 
 from scandock.formats.display_names import as_size, quote
-from scandock.formats.errors import ArchiveDamaged, ArchiveTruncated, EntriesOverlap, EntriesTooMany, NotAnArchive
+from scandock.formats.errors import (
+    RAISE,
+    ArchiveDamaged,
+    ArchiveTruncated,
+    EntriesOverlap,
+    EntriesTooMany,
+    NotAnArchive,
+)
 from scandock.formats.meter import too_many_entries
 from scandock.formats.source import Source
 from scandock.formats.zip_end import ZipEnd, find_end, is_filled_by_zips, split_archive_error
@@ -54,7 +61,7 @@ def read_directory(source: Source, limits: Limits) -> ZipDirectory:
         raise EntriesTooMany(
             f"The zip's directory takes {as_size(end.directory_size)}; at most {as_size(limits.max_directory_bytes)} "
             "are read.",
-            "Send it in parts, or raise SCANDOCK_MAX_DIRECTORY_BYTES.",
+            f"Upload it in parts. {RAISE}",
         )
     table = _read_table(source, end, limits)
     count = len(table.rows) // ROW.size

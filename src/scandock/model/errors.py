@@ -23,6 +23,27 @@ OUTAGES: Final = {
 With each, what the log says of it: the words of an error may quote names, these never do.
 """
 
+PUBLIC: Final = {
+    "catalog": "The server's catalog can't be used now.",
+    "catalog_damaged": "The server's catalog is damaged.",
+    "catalog_older": "The server is being upgraded.",
+    "disk_full": "No space left on the server's disk.",
+    "name_taken": "A folder that is unknown to the server is where the session has to go.",
+    "read_failed": "The server can't read the data from its disk.",
+    "recovery_failed": "The import was lost, and the server could not clean up after it.",
+    "scratch_failed": "The server can't write to its work folder.",
+    "stage_taken": "Another process works on this import.",
+    "store_failed": "The server can't read or write its files.",
+    "store_missing": "The server's data folder is missing.",
+    "store_other_filesystem": "The server's data folder is divided among several disks.",
+    "store_read_only": "The server can't write to its data folder.",
+    "sync_failed": "The server's disk does not keep what is written to it.",
+    "tree_damaged": "Files of the session are missing on the server.",
+    "tree_missing": "The session's files are missing on the server.",
+}
+"""What people who upload read of a fault whose own sentence quotes paths or the system's words, by its code."""
+PUBLIC_REMEDY: Final = "Try again later. If it happens again, tell an administrator of this server."
+
 
 class ScandockError(Exception):
     """Base of every error that a person may see.
@@ -36,6 +57,8 @@ class ScandockError(Exception):
     """
 
     STATUS: ClassVar[int] = 400
+    quotes: bool = False
+    """Of a fault: its sentence quotes paths or the system's words, so that people who upload read that of `PUBLIC`."""
 
     def __init__(self, code: str, message: str, remedy: str = "") -> None:
         super().__init__(code, message, remedy)
@@ -45,6 +68,16 @@ class ScandockError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message} {self.remedy}".strip()
+
+    @property
+    def public(self) -> tuple[str, str]:
+        """Sentence and remedy for people who do not run the server: without paths of it, or a library's words."""
+        return self.message, self.remedy
+
+    @property
+    def public_text(self) -> str:
+        """Both in one."""
+        return " ".join(self.public).strip()
 
 
 def _one_line(message: str) -> str:
@@ -67,6 +100,10 @@ class Fault(ScandockError):
     """A fault of the machine (disk, memory, database): the same input may succeed later."""
 
     STATUS: ClassVar[int] = 503
+
+    @property
+    def public(self) -> tuple[str, str]:
+        return (PUBLIC[self.code], PUBLIC_REMEDY) if self.quotes else super().public
 
     @property
     def is_outage(self) -> bool:
@@ -114,8 +151,10 @@ def _copied(error: type[Coded], code: str, message: str, remedy: str) -> Coded:
 class Worded(Coded):
     """An error whose code stands for many situations: each says its own sentence where it is raised."""
 
-    def __init__(self, message: str, remedy: str | None = None) -> None:
+    def __init__(self, message: str, remedy: str | None = None, *, quotes: bool | None = None) -> None:
         ScandockError.__init__(self, self.CODE, message, self.REMEDY if remedy is None else remedy)
+        if quotes is not None:
+            self.quotes = quotes
 
 
 class CodedUsage(Coded, Usage):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Annotated, Any, Self
+
+from pydantic import Field
 
 from scandock.model.json_records import JsonRecord, Notices
 
@@ -33,8 +35,9 @@ class ImportedScan(JsonRecord):
     resources: list[FileSum]
 
     @classmethod
-    def from_json(cls, told: Mapping[str, Any]) -> Self:
-        return cls(**{**told, "resources": [FileSum(**one) for one in told["resources"]]})
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """One as a report keeps it."""
+        return cls(**{**_values(cls, values), "resources": _file_sums(values)})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +46,7 @@ class ImportedSession(JsonRecord):
 
     NESTED = ("scans", "resources")
 
+    id: Annotated[str | None, Field(description="The session's id; null of a refused one, and of imports of before it")]
     uri: str | None
     path: str | None
     project: str | None
@@ -54,13 +58,24 @@ class ImportedSession(JsonRecord):
     message: str
     warnings: Notices
     files: int
+    new: Annotated[int | None, Field(description="Files that this import added; null of imports of before it")]
     bytes: int
     session_type: str | None
     scans: list[ImportedScan]
     resources: list[FileSum]
 
     @classmethod
-    def from_json(cls, told: Mapping[str, Any]) -> Self:
-        """One as a report keeps it."""
-        scans = [ImportedScan.from_json(one) for one in told["scans"]]
-        return cls(**{**told, "scans": scans, "resources": [FileSum(**one) for one in told["resources"]]})
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """One as a report keeps it; one of another version may lack parts."""
+        scans = [ImportedScan.from_json(scan) for scan in values.get("scans") or ()]
+        lists = {"warnings": values.get("warnings") or [], "scans": scans, "resources": _file_sums(values)}
+        return cls(**{**_values(cls, values), **lists})
+
+
+def _file_sums(values: Mapping[str, Any]) -> list[FileSum]:
+    return [FileSum(**_values(FileSum, file_sum)) for file_sum in values.get("resources") or ()]
+
+
+def _values(record: type[FileSum | ImportedScan | ImportedSession], values: Mapping[str, Any]) -> dict[str, Any]:
+    """What JSON has for the fields of a record."""
+    return {name: values.get(name) for name in record.__dataclass_fields__}

@@ -38,7 +38,9 @@ DOCUMENT_SCANS: Final = 5_000
 SCAN_PARAMETERS: Final = 100
 ASSESSOR_BYTES: Final = 1 * MIB
 ASSESSOR_FIELDS: Final = 200
+ASSESSOR_TEXT_BYTES: Final = 64 * KIB
 SHOWN_ASSESSORS_BYTES: Final = 4 * MIB
+SCHEMA_TYPES: Final = 500
 SEARCH_CRITERIA: Final = 100
 SEARCH_VALUES: Final = 30_000
 COLUMN_NAME: Final = 300
@@ -113,9 +115,11 @@ FIXED_LIMITS: Final = (
     FixedLimit("added parameters of a scan", SCAN_PARAMETERS, "", "That people set by addParam."),
     FixedLimit("document of an assessor", ASSESSOR_BYTES, "B", "All that is said of an image assessor."),
     FixedLimit("fields of an assessor", ASSESSOR_FIELDS, "", "Paths that one request says something of."),
+    FixedLimit("text of an assessor", ASSESSOR_TEXT_BYTES, "B", "One element or attribute of its document."),
     FixedLimit(
         "assessors in a document", SHOWN_ASSESSORS_BYTES, "B", "With more, they come without what is said of them."
     ),
+    FixedLimit("types of assessors", SCHEMA_TYPES, "", "That the schemas have; of more, those that came first."),
     FixedLimit("criteria of a search", SEARCH_CRITERIA, "", "Comparisons of a search, or sets of them."),
     FixedLimit("values of a search", SEARCH_VALUES, "", "Values of all comparisons of a search."),
     FixedLimit("name of a column", COLUMN_NAME, "characters", "One name in a listing."),

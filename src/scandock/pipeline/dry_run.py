@@ -6,8 +6,8 @@ The catalog is a scratch one without sessions, so whatever is decided is decided
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
+from scandock.model.import_report import ImportReport
 from scandock.pipeline.flow import Reporter, make_refusal_report, session_state
 from scandock.pipeline.import_decision import ReadingResult, decide_import
 from scandock.pipeline.job import JobContext
@@ -17,7 +17,7 @@ from scandock.pipeline.session_trees import plan_trees
 from scandock.store.null_stage import NullStage
 
 
-def dry_run(context: JobContext, reading: ReadingResult, report: Reporter) -> dict[str, Any]:
+def dry_run(context: JobContext, reading: ReadingResult, report: Reporter) -> ImportReport:
     """The report that an import into an empty DATA would give; nothing has a place, so URIs and paths are null.
 
     The ledger is one whose bytes were not kept. Raises Usage as `plan` does.
@@ -31,7 +31,9 @@ def dry_run(context: JobContext, reading: ReadingResult, report: Reporter) -> di
     plan_trees(context, decided.jobs)
     close_verdicts(ledger)
     unpacked, _ = sum_entry_bytes(ledger)
-    sessions = [replace(make_session_report(job, session_state(job)), uri=None, path=None) for job in decided.jobs]
+    new = ledger.new_files()
+    reports = [make_session_report(job, session_state(job), new.get(job.n, 0)) for job in decided.jobs]
+    sessions = [replace(one, uri=None, path=None) for one in reports]
     return report(
         *import_outcome(decided.jobs, decided.upload_verdict),
         warnings=upload_warnings(ledger, decided.warnings),

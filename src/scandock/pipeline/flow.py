@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
+from typing import Protocol, Unpack
 
 from scandock.catalog.audit import audit_conflict_deletion
+from scandock.catalog.sessions import note_joined
 from scandock.model.crash_points import reach
 from scandock.model.errors import BadInput
+from scandock.model.import_report import ImportReport, ReportDetails
 from scandock.model.upload_log import log_step
 from scandock.model.verdicts import ImportState, SessionState
 from scandock.pipeline.import_decision import ImportDecision, ReadingResult, decide_import
@@ -31,10 +33,16 @@ from scandock.queue.cancel import check_not_cancelled
 from scandock.rules.notices import Notice
 from scandock.store.paths import BIG, ECAT, IMAGES, INNER, LOOSE, REPEATS
 
-Reporter = Callable[..., dict[str, Any]]
+
+class Reporter(Protocol):
+    """Makes the report of an import, or of an inspection, that now ends so."""
+
+    def __call__(
+        self, state: ImportState, code: str, message: str, **details: Unpack[ReportDetails]
+    ) -> ImportReport: ...
 
 
-def decide_and_place(context: ImportContext, reading: ReadingResult, report: Reporter) -> dict[str, Any]:
+def decide_and_place(context: ImportContext, reading: ReadingResult, report: Reporter) -> ImportReport:
     """Everything behind the reading. Gives the report of the fixed surface."""
     reading.stage("deciding")
     context.stage.write_back()
@@ -47,7 +55,7 @@ def decide_and_place(context: ImportContext, reading: ReadingResult, report: Rep
     reading.stage("placing")
     plan_and_build_trees(context, jobs)
     close_verdicts(context.ledger)
-    write_receipt(context, str(report(ImportState.PLACED, "", "")["archive"]), {job.n: job.name for job in jobs})
+    write_receipt(context, report(ImportState.PLACED, "", "").archive, {job.n: job.name for job in jobs})
     record_exceptions(context)
     context.check()
     reading.stage("syncing")
@@ -59,13 +67,14 @@ def decide_and_place(context: ImportContext, reading: ReadingResult, report: Rep
     return _publish(context, jobs, import_report, reading)
 
 
-def _report_details(context: JobContext, decided: ImportDecision) -> dict[str, Any]:
+def _report_details(context: JobContext, decided: ImportDecision) -> ReportDetails:
     """The report's figures, warnings and sessions, those that could not be taken last."""
     unpacked, stored = sum_entry_bytes(context.ledger)
+    new = context.ledger.new_files()
     return {
         "warnings": upload_warnings(context.ledger, decided.warnings),
         "sessions": [
-            *(make_session_report(job, session_state(job)) for job in decided.jobs),
+            *(make_session_report(job, session_state(job), new.get(job.n, 0)) for job in decided.jobs),
             *decided.rejected_sessions,
         ],
         "entries": context.ledger.counts(),
@@ -75,8 +84,8 @@ def _report_details(context: JobContext, decided: ImportDecision) -> dict[str, A
 
 
 def _publish(
-    context: ImportContext, jobs: list[Job], import_report: dict[str, Any], reading: ReadingResult
-) -> dict[str, Any]:
+    context: ImportContext, jobs: list[Job], import_report: ImportReport, reading: ReadingResult
+) -> ImportReport:
     """Record what will be shown, then show it: from the intents on the import only rolls forward."""
     placements = [job.placement for job in jobs if job.placement is not None]
     removals = [job.removal for job in jobs if job.removal is not None]
@@ -85,13 +94,15 @@ def _publish(
         check_not_cancelled(context.catalog, connection, context.lease)
         check_areas(connection, context.store)  # again: reading may have taken hours
         record_import(context.catalog, context.store, connection, context.lease, placements, import_report, removals)
-        for removal in removals:
-            if removal.row is not None:
-                audit_conflict_deletion(context.catalog, connection, context.lease.upload_id, removal.row)
+        for job in jobs:
+            if job.removal is not None and job.removal.row is not None:
+                audit_conflict_deletion(context.catalog, connection, context.lease.upload_id, job.removal.row)
+                if (uuid := job.session_uuid) is not None:
+                    note_joined(context.catalog, connection, job.removal.uuid, uuid)
     reach("intent")
     log_step("import being placed", context.lease.uuid, sessions=len(placements))
     complete(context.catalog, context.store, context.stage, context.lease)
-    return {**import_report, "seconds": reading.seconds()}
+    return replace(import_report, seconds=reading.seconds())
 
 
 def session_state(job: Job) -> str:
@@ -101,12 +112,12 @@ def session_state(job: Job) -> str:
     return SessionState(job.final_decision.place)
 
 
-def refuse_import(context: ImportContext, error: BadInput, reading: ReadingResult, report: Reporter) -> dict[str, Any]:
+def refuse_import(context: ImportContext, error: BadInput, reading: ReadingResult, report: Reporter) -> ImportReport:
     """Refuse the whole upload for what stopped its reading."""
     return _end_refused(context, refuse_reading(context.ledger, error, reading, report))
 
 
-def refuse_reading(ledger: Ledger, error: BadInput, reading: ReadingResult, report: Reporter) -> dict[str, Any]:
+def refuse_reading(ledger: Ledger, error: BadInput, reading: ReadingResult, report: Reporter) -> ImportReport:
     """The report of an upload whose reading was stopped; every entry met so far is refused with it."""
     upload_verdict = UploadVerdict(refused=Notice(code=error.code, message=error.message, remedy=error.remedy))
     refuse_all(ledger, upload_verdict)
@@ -115,7 +126,7 @@ def refuse_reading(ledger: Ledger, error: BadInput, reading: ReadingResult, repo
 
 def make_refusal_report(
     ledger: Ledger, upload_verdict: UploadVerdict, reading: ReadingResult, report: Reporter
-) -> dict[str, Any]:
+) -> ImportReport:
     """The report of an upload that was read and judged to be refused."""
     assert upload_verdict.refused is not None
     close_verdicts(ledger)
@@ -129,8 +140,8 @@ def make_refusal_report(
     )
 
 
-def _end_refused(context: ImportContext, import_report: dict[str, Any]) -> dict[str, Any]:
-    write_receipt(context, str(import_report["archive"]), {})
+def _end_refused(context: ImportContext, import_report: ImportReport) -> ImportReport:
+    write_receipt(context, import_report.archive, {})
     record_exceptions(context)
     end_unpublished(context.catalog, context.store, context.stage, context.lease, import_report)
     return import_report

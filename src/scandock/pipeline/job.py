@@ -135,6 +135,13 @@ class Job:
         return prearchive_path(decision.project, decision.timestamp or "", decision.label)
 
     @property
+    def session_uuid(self) -> str | None:
+        """The session that it makes or joins; None before a new one is planned."""
+        if self.placement is not None:
+            return self.placement.session.uuid
+        return self.base.uuid if self.base is not None else None
+
+    @property
     def uri(self) -> str:
         """XNAT's URI of the session (design: fixed surface)."""
         decision = self.final_decision

@@ -99,6 +99,15 @@ class Ledger:
             (container, end, end),
         )
 
+    def new_files(self) -> dict[int, int]:
+        """Entries that are files of a session which it had not before, by the number of the job."""
+        kept = (Verdict.STORED, Verdict.CONFLICT, Verdict.RESOURCE)
+        return dict(
+            self.rows(
+                "SELECT job, COUNT(*) FROM entry WHERE job IS NOT NULL AND verdict IN (?, ?, ?) GROUP BY job", kept
+            )
+        )
+
     def counts(self) -> dict[str, int]:
         """Entries by verdict, every verdict named."""
         counts = dict(self.rows("SELECT verdict, COUNT(*) FROM entry GROUP BY verdict"))

@@ -18,7 +18,7 @@ from scandock.pipeline.ledger import Ledger
 from scandock.pipeline.verdicts import UploadVerdict
 from scandock.queue.leases import check_lease
 from scandock.rules.notices import Notice
-from scandock.rules.receipt_codes import CODES
+from scandock.rules.receipt_codes import CODES, ReceiptLine
 from scandock.store.paths import RECEIPT
 
 EXCEPTIONS = 1_000
@@ -46,7 +46,7 @@ def close_verdicts(ledger: Ledger) -> None:
         )
 
 
-def receipt_lines(ledger: Ledger, archive: str, names: dict[int, str]) -> Iterator[dict[str, Any]]:
+def receipt_lines(ledger: Ledger, archive: str, names: dict[int, str]) -> Iterator[ReceiptLine]:
     """The receipt's lines in archive order; `names` gives a job's folder under DATA, for `stored_as`."""
     for path, size, sha256, verdict, code, message, job, stands in ledger.stream(
         "SELECT e.path, e.size, e.sha256, e.verdict, e.code, e.message, COALESCE(o.job, e.job),"

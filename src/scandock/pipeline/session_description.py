@@ -94,12 +94,12 @@ def _report_warnings(job: Job) -> list[dict[str, str]]:
     """
     base = job.base
     stays = base.warnings if base is not None and base.place == "archive" else []
-    kept_notices = [Notice(**row) for row in stays if row["code"] == "patient_mismatch"]
+    kept_notices = [Notice(**warning) for warning in stays if warning["code"] == "patient_mismatch"]
     return [asdict(notice) for notice in dict.fromkeys([*kept_notices, *job.final_decision.warnings, *job.warnings])]
 
 
-def make_session_report(job: Job, state: str) -> ImportedSession:
-    """A session as the report shows it (design: fixed surface)."""
+def make_session_report(job: Job, state: str, new: int) -> ImportedSession:
+    """A session as the report shows it (design: fixed surface); `new`: files that the import has added to it."""
     decision = job.final_decision
     held = decision.held
     of_scan: dict[int | None, list[FileSum]] = {}
@@ -107,6 +107,7 @@ def make_session_report(job: Job, state: str) -> ImportedSession:
         one = FileSum(name=resource.label, files=resource.files, bytes=resource.bytes)
         of_scan.setdefault(resource.scan_n, []).append(one)
     return ImportedSession(
+        id=job.session_uuid,
         uri=job.uri,
         path=job.name,
         project=decision.project,
@@ -118,6 +119,7 @@ def make_session_report(job: Job, state: str) -> ImportedSession:
         message=f"{held.message} {held.remedy}".strip() if held is not None else "",
         warnings=_report_warnings(job),
         files=job.files,
+        new=new,
         bytes=job.bytes,
         session_type=job.xsi_type,
         scans=[
@@ -140,6 +142,7 @@ def refused_session_reports(study_uids: Sequence[str | None], why: Notice) -> li
     """Studies of which nothing was taken, as the report shows them: they stand nowhere."""
     return [
         ImportedSession(
+            id=None,
             uri=None,
             path=None,
             project=None,
@@ -151,6 +154,7 @@ def refused_session_reports(study_uids: Sequence[str | None], why: Notice) -> li
             message=f"{why.message} {why.remedy}".strip(),
             warnings=[],
             files=0,
+            new=0,
             bytes=0,
             session_type=None,
             scans=[],

@@ -183,9 +183,9 @@ class Unpacker:
             full = os.path.join(container.file, file) if container.kind == "folder" else container.file
             try:
                 source = FileSource(full)
-            except OSError as error:
+            except OSError:
                 self.reader.refuse(
-                    number, container.prefix + name, 0, "unreadable", f"It can't be read: {error.strerror}."
+                    number, container.prefix + name, 0, "unreadable", "The file can't be read from the disk."
                 )
                 continue
             try:
@@ -305,7 +305,7 @@ def open_container(container: Container) -> Iterator[Source]:
         whole = FileSource(container.file)
     except OSError as error:
         message = f"{quote(container.name)} can't be opened any more: {error.strerror}."
-        raise ReadFailed(message, AGAIN) from error
+        raise ReadFailed(message, AGAIN, quotes=True) from error
     with whole:
         if container.offset + container.size > whole.size:
             raise whole.cut()

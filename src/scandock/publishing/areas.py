@@ -6,10 +6,10 @@ empty folder in its place would look as if all were well, and take what comes ne
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, exists, select
+from sqlalchemy import Connection, Select, exists, select
 
 from scandock.catalog.tables import intent, project, session, shelf
 
@@ -40,8 +40,14 @@ def _has_content(connection: Connection, folder: str, stands: bool) -> bool:
     """Whether the catalog knows a session, or own resources, that stands in a folder.
 
     Of a folder that stands, what just leaves it does not count: the last session may be gone from it already, and still
-    be in the catalog. Project by project: there is an index of their sessions' places, and none of places.
+    be in the catalog.
     """
+    return connection.execute(_content_of(folder, stands)).first() is not None
+
+
+@cache
+def _content_of(folder: str, stands: bool) -> Select[Any]:
+    """Project by project: there is an index of their sessions' places, and none of places."""
     table = shelf if folder == "resources" else session
     query = select(table.c.id).where(table.c.project_id == project.c.id)
     if table is session:
@@ -51,4 +57,4 @@ def _has_content(connection: Connection, folder: str, stands: bool) -> bool:
             (intent.c.tree_id == table.c.tree_id) | (intent.c.base_tree_id == table.c.tree_id)
         )
         query = query.where(~exists(leaving))
-    return connection.execute(select(project.c.id).where(exists(query)).limit(1)).first() is not None
+    return select(project.c.id).where(exists(query)).limit(1)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
-from typing import Any
 
 from sqlalchemy import Connection, delete, select
 
@@ -12,6 +10,7 @@ from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import intent, upload
 from scandock.model.crash_points import reach
 from scandock.model.errors import Fault
+from scandock.model.import_report import ImportOutcome, parse_outcome
 from scandock.model.verdicts import WITHOUT_RECEIPT, ImportState
 from scandock.publishing.deletes import Removal, removals_of, trash_removed
 from scandock.publishing.intents import Placement, published_placements, recorded_placements
@@ -71,8 +70,7 @@ def _finish_lease(catalog: Catalog, connection: Connection, lease: Lease) -> Non
         finish_operation(catalog, connection, lease)
     elif isinstance(lease, ImportLease):
         text = connection.execute(select(upload.c.report).where(upload.c.id == lease.upload_id)).scalar_one()
-        report: dict[str, Any] = json.loads(text)
-        finish(catalog, connection, lease, ImportState(report["state"]), report)
+        finish(catalog, connection, lease, parse_outcome(text))
 
 
 def end_unpublished_operation(catalog: Catalog, store: Store, stage: Stage, lease: OperationLease) -> bool:
@@ -93,7 +91,7 @@ def end_unpublished_operation(catalog: Catalog, store: Store, stage: Stage, leas
     return True
 
 
-def end_unpublished(catalog: Catalog, store: Store, stage: Stage, lease: ImportLease, report: dict[str, Any]) -> bool:
+def end_unpublished(catalog: Catalog, store: Store, stage: Stage, lease: ImportLease, outcome: ImportOutcome) -> bool:
     """End an import that shows nothing: its rows and its staging go, its outcome stays, and a refused one's receipt.
 
     False where it has recorded its intents: then nothing is undone, and the next command may roll it forward at once.
@@ -104,18 +102,17 @@ def end_unpublished(catalog: Catalog, store: Store, stage: Stage, lease: ImportL
         return False
     with contextlib.suppress(Fault):  # a full disk takes no rows before the staging has gone
         renew(catalog, lease)
-    state = ImportState(report["state"])
-    if state not in WITHOUT_RECEIPT and stage.exists(RECEIPT):
+    if outcome.state not in WITHOUT_RECEIPT and stage.exists(RECEIPT):
         store.keep_receipt(stage, RECEIPT)
     stage.clear()
-    if state is ImportState.FAILED:
+    if outcome.state is ImportState.FAILED:
         store.sweep(SWEEP_SECONDS)
     delete_staged_rows(catalog, lease)
-    if state in WITHOUT_RECEIPT:
+    if outcome.state in WITHOUT_RECEIPT:
         delete_exceptions(catalog, lease)
         store.drop_receipt(lease.uuid)  # of one that was being refused when it died
     with catalog.write() as connection:
-        finish(catalog, connection, lease, state, report)
+        finish(catalog, connection, lease, outcome)
     store.finish(stage)
     return True
 

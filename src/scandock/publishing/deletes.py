@@ -8,7 +8,7 @@ intent: a kill at any point is rolled forward by the next command.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -82,7 +82,7 @@ def removals_of(connection: Connection, lease: Lease, state: str) -> list[Remova
     return [_removal(json.loads(row)) for row in rows]
 
 
-def _removal(values: dict[str, Any]) -> Removal:
+def _removal(values: Mapping[str, Any]) -> Removal:
     row = DeletedSession.from_json(values["row"]) if values["row"] else None
     return Removal(**{**values, "name": parse_tree(values["name"]), "row": row})
 

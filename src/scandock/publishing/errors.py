@@ -19,6 +19,7 @@ class BaseChanged(Worded, Fault):
 
 class FolderUnknown(Coded, Fault):
     CODE = "name_taken"
+    quotes = True
     MEANING = "A folder that the catalog does not know stands where a session is to go: move it out of the data folder."
     SENTENCE = "A folder stands at {name} that the catalog does not know."
     REMEDY = "Move it out of the data folder, then run the same command again."
@@ -36,6 +37,7 @@ class WorkerLost(Coded, Fault):
 
 class RecoveryFailed(Worded, Fault):
     CODE = "recovery_failed"
+    quotes = True
     MEANING = "What a dead import left could not be dealt with; the message says why, and the next command tries again."
     REMEDY = "Please report it."
 

@@ -12,7 +12,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
@@ -21,7 +21,7 @@ from sqlalchemy import Connection, delete, or_, select, update
 from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import IntentKind, intent, upload
 from scandock.model.errors import Fault
-from scandock.model.import_report import make_report
+from scandock.model.import_report import ImportReport, format_outcome, parse_outcome
 from scandock.model.verdicts import ImportState, Verdict
 from scandock.publishing.deletes import Removal, removals_of
 from scandock.publishing.errors import ImportReleased, StagingLost
@@ -274,32 +274,28 @@ def _give_up(
     if not isinstance(lease, ImportLease):
         return
     mine = upload.c.id == lease.upload_id
-    report = json.loads(connection.execute(select(upload.c.report).where(mine)).scalar_one())
-    names = {placement.name for placement in fitted.lost}
-    report |= {"state": ImportState.FAILED.value, "code": why.code, "message": str(why)}
-    if "sessions" in report:
-        report["sessions"] = [
-            session_report for session_report in report["sessions"] if session_report.get("path") not in names
-        ]
-    if "entries" in report:
-        report |= _count_without(connection, report, fitted, tally, every=every)
-    connection.execute(update(upload).where(mine).values(report=json.dumps(report)))
+    outcome = parse_outcome(connection.execute(select(upload.c.report).where(mine)).scalar_one())
+    outcome = replace(outcome, state=ImportState.FAILED, code=why.code, message=why.public_text)
+    if isinstance(outcome, ImportReport):
+        outcome = _report_without(connection, outcome, fitted, tally, every=every)
+    connection.execute(update(upload).where(mine).values(report=format_outcome(outcome)))
 
 
-def _count_without(
-    connection: Connection, report: Mapping[str, Any], fitted: MatchResult, tally: ReceiptCounts | None, *, every: int
-) -> dict[str, Any]:
-    """What a report counts without what was lost, as its receipt does; nothing is stored, as of any import that failed,
+def _report_without(
+    connection: Connection, report: ImportReport, fitted: MatchResult, tally: ReceiptCounts | None, *, every: int
+) -> ImportReport:
+    """A report without what was lost, as its receipt does; nothing is stored, as of any import that failed,
     where all of it was.
     """
+    names = {placement.name for placement in fitted.lost}
+    report = replace(report, sessions=[session for session in report.sessions if session.path not in names])
     if len(fitted.lost) == every:
-        none = make_report("", "", ImportState.FAILED, "", "", received=report["bytes"]["received"])
-        return {key: none[key] for key in ("entries", "bytes")}
+        return replace(report, entries={verdict.value: 0 for verdict in Verdict}, unpacked=0, stored=0)
     if tally is None:
         entries, stored = tally_without(connection, report, fitted.lost)
     else:
         entries, stored = {verdict.value: tally.entries[verdict] for verdict in Verdict}, tally.stored
-    return {"entries": entries, "bytes": {**report["bytes"], "stored": stored}}
+    return replace(report, entries=entries, stored=stored)
 
 
 def _incomplete_fault(fitted: MatchResult, *, every: int, release: bool, has_archive: bool) -> Fault:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from functools import cache
 from typing import Any, Self
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, RowMapping, Select, bindparam, insert, select, update
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.own_resources import current_tree_id
-from scandock.catalog.records import SessionFacts
+from scandock.catalog.records import ScanEdit, SessionFacts
 from scandock.catalog.tables import IntentKind, intent, tree, upload
 from scandock.model.errors import Fault
+from scandock.model.import_report import ImportOutcome, format_outcome
 from scandock.publishing.deletes import Removal, check_standing, record_removals
 from scandock.publishing.errors import BaseChanged, FolderUnknown
 from scandock.queue.leases import ImportLease, Lease, OperationLease, check_lease
@@ -32,7 +34,7 @@ class SessionRow(SessionFacts):
     """In the archive a session's subject is a row of its own; in the prearchive only a label."""
     key: str
     patient_ids: list[str] = field(default_factory=list)
-    edits: list[dict[str, Any]] = field(default_factory=list)
+    edits: list[ScanEdit] = field(default_factory=list)
     """Of a new one: what a person said of its scans, as rows without its number, which it does not have yet."""
 
     @classmethod
@@ -95,6 +97,54 @@ class Placement:
             return IntentKind.MOVE
         return IntentKind.PUBLISH if self.restores is None else IntentKind.RESTORE
 
+    @classmethod
+    def from_row(cls, row: RowMapping) -> Self:
+        """A row of `intent`."""
+        facts = json.loads(row["session"])
+        trash, moves, restores = facts.pop("trash"), facts.pop("moves", None), facts.pop("restores", None)
+        stamp = facts.pop("stamp", None)  # an older version recorded none
+        is_shelf = facts.pop("shelf", False)
+        session_row = OwnResourcesRow(**facts) if is_shelf else SessionRow(**{**facts, "held": tuple(facts["held"])})
+        return cls(
+            n=row["n"],
+            name=parse_tree(row["name"]),
+            staged=parse_rel(row["staged"]) if row["staged"] is not None else None,
+            inode=row["inode"],
+            tree_id=row["tree_id"],
+            base_tree_id=row["base_tree_id"],
+            base_inode=row["base_inode"],
+            keep_base=row["keep_base"],
+            moves=parse_tree(moves) if moves is not None else None,
+            restores=restores,
+            stamp=stamp,
+            session=session_row,
+            trash=trash,
+        )
+
+    def columns(self) -> dict[str, object]:
+        """The columns of a row that say this, but for whose it is."""
+        session_values = {
+            **asdict(self.session),
+            "shelf": isinstance(self.session, OwnResourcesRow),
+            "trash": self.trash,
+            "moves": self.moves,
+            "restores": self.restores,
+            "stamp": self.stamp,
+        }
+        return {
+            "n": self.n,
+            "state": "intent",
+            "kind": self.kind,
+            "name": self.name,
+            "staged": self.staged,
+            "inode": self.inode,
+            "base_inode": self.base_inode,
+            "base_tree_id": self.base_tree_id,
+            "tree_id": self.tree_id,
+            "keep_base": self.keep_base,
+            "session": json.dumps(session_values),
+        }
+
 
 def record_import(
     catalog: Catalog,
@@ -102,7 +152,7 @@ def record_import(
     connection: Connection,
     lease: ImportLease,
     placements: list[Placement],
-    report: dict[str, Any],
+    outcome: ImportOutcome,
     removals: Sequence[Removal] = (),
 ) -> None:
     """Write the intents of an import, and the outcome that they lead to. From here on it only rolls forward.
@@ -110,7 +160,7 @@ def record_import(
     Fault `base_changed` or `name_taken` where that would not end well.
     """
     _record(catalog, store, connection, lease, placements, removals)
-    connection.execute(update(upload).where(upload.c.id == lease.upload_id).values(report=json.dumps(report)))
+    connection.execute(update(upload).where(upload.c.id == lease.upload_id).values(report=format_outcome(outcome)))
 
 
 def record_operation(
@@ -158,33 +208,17 @@ def _record(
     record_removals(connection, lease, removals)
     if placements:
         with closing(store.stage(lease.uuid, lease.token)) as stage:
-            connection.execute(insert(intent), [_row(store, stage, lease, p) for p in placements])
+            recorded = [_as_recorded(store, stage, placement) for placement in placements]
+            connection.execute(insert(intent), [{**lease.mark(), **placement.columns()} for placement in recorded])
 
 
-def _row(store: Store, stage: Stage, lease: Lease, p: Placement) -> dict[str, Any]:
-    """An intent as the catalog keeps it."""
-    session_values = {
-        **asdict(p.session),
-        "shelf": isinstance(p.session, OwnResourcesRow),
-        "trash": store.new_trash_id() if p.keep_base else None,
-        "moves": p.moves,
-        "restores": p.restores,
-        "stamp": stage.stamp(p.staged) if p.staged is not None else None,
-    }
-    return {
-        **lease.mark(),
-        "n": p.n,
-        "state": "intent",
-        "kind": p.kind,
-        "name": p.name,
-        "staged": p.staged,
-        "inode": p.inode,
-        "base_inode": p.base_inode,
-        "base_tree_id": p.base_tree_id,
-        "tree_id": p.tree_id,
-        "keep_base": p.keep_base,
-        "session": json.dumps(session_values),
-    }
+def _as_recorded(store: Store, stage: Stage, placement: Placement) -> Placement:
+    """A placement with what is chosen as its intent is recorded."""
+    return replace(
+        placement,
+        trash=store.new_trash_id() if placement.keep_base else None,
+        stamp=stage.stamp(placement.staged) if placement.staged is not None else None,
+    )
 
 
 def recorded_placements(connection: Connection, lease: Lease) -> list[Placement]:
@@ -197,36 +231,17 @@ def published_placements(connection: Connection, lease: Lease) -> list[Placement
     return _placements(connection, lease, "published")
 
 
+@cache
+def _placements_of(kind: type[Lease]) -> Select[Any]:
+    held = intent.c[kind.column] == bindparam("lease_row")
+    wanted = intent.c.state == bindparam("intent_state")
+    return select(intent).where(held, wanted, intent.c.kind != IntentKind.REMOVE).order_by(intent.c.n)
+
+
 def _placements(connection: Connection, lease: Lease, state: str) -> list[Placement]:
-    rows = connection.execute(
-        select(intent)
-        .where(lease.holds(intent), intent.c.state == state, intent.c.kind != IntentKind.REMOVE)
-        .order_by(intent.c.n)
-    ).mappings()
-    return [_placement(dict(row)) for row in rows]
-
-
-def _placement(row: dict[str, Any]) -> Placement:
-    facts = json.loads(row["session"])
-    trash, moves, restores = facts.pop("trash"), facts.pop("moves", None), facts.pop("restores", None)
-    stamp = facts.pop("stamp", None)  # an older version recorded none
-    is_shelf = facts.pop("shelf", False)
-    session_row = OwnResourcesRow(**facts) if is_shelf else SessionRow(**{**facts, "held": tuple(facts["held"])})
-    return Placement(
-        n=row["n"],
-        name=parse_tree(row["name"]),
-        staged=parse_rel(row["staged"]) if row["staged"] is not None else None,
-        inode=row["inode"],
-        tree_id=row["tree_id"],
-        base_tree_id=row["base_tree_id"],
-        base_inode=row["base_inode"],
-        keep_base=row["keep_base"],
-        moves=parse_tree(moves) if moves is not None else None,
-        restores=restores,
-        stamp=stamp,
-        session=session_row,
-        trash=trash,
-    )
+    parameters = {"lease_row": lease.row_id, "intent_state": state}
+    rows = connection.execute(_placements_of(type(lease)), parameters).mappings()
+    return [Placement.from_row(row) for row in rows]
 
 
 def name_taken_fault(name: TreePath) -> Fault:

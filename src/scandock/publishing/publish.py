@@ -10,10 +10,11 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.project_sums import mark_project_changed
-from scandock.catalog.records import DeletedSession
+from scandock.catalog.records import DeletedSession, ScanEdit
 from scandock.catalog.server_tables import accession, scan_edit, trashed
+from scandock.catalog.sessions import note_listing
 from scandock.catalog.subjects import add_subject
-from scandock.catalog.tables import intent, session, shelf, subject, subject_patient, tree
+from scandock.catalog.tables import intent, joined_session, session, shelf, subject, subject_patient, tree, upload
 from scandock.model.crash_points import reach
 from scandock.publishing.deletes import Removal, publish_removal
 from scandock.publishing.intents import OwnResourcesRow, Placement, SessionRow, name_taken_fault
@@ -65,13 +66,13 @@ def publish(catalog: Catalog, lease: Lease, placements: list[Placement], removal
         for removal in removals:
             publish_removal(catalog, connection, removal)
         for placement in placements:
-            _publish_one(catalog, connection, placement)
+            _publish_one(catalog, connection, lease, placement)
         connection.execute(
             update(intent).where(lease.holds(intent), intent.c.state == "intent").values(state="published")
         )
 
 
-def _publish_one(catalog: Catalog, connection: Connection, placement: Placement) -> None:
+def _publish_one(catalog: Catalog, connection: Connection, lease: Lease, placement: Placement) -> None:
     facts = placement.session
     connection.execute(
         update(tree).where(tree.c.id == placement.tree_id).values(state="current", files=facts.files, bytes=facts.bytes)
@@ -91,16 +92,38 @@ def _publish_one(catalog: Catalog, connection: Connection, placement: Placement)
     touched = {facts.project_id}
     if not facts.new:
         where = session.c.uuid == facts.uuid
-        touched.add(connection.execute(select(session.c.project_id).where(where)).scalar_one())
+        before = connection.execute(select(session.c.id, session.c.project_id).where(where)).one()
+        session_id = before.id
+        touched.add(before.project_id)
         connection.execute(update(session).where(where).values(**values))
     else:
-        connection.execute(insert(session).values(uuid=facts.uuid, created=catalog.now(), **values))
+        session_id = _insert_session(catalog, connection, lease, facts, values)
         _give_accession(connection, facts.uuid)
         _write_scan_edits(connection, facts.uuid, facts.edits, modified=catalog.now())
     if placement.restores is not None:
         _restore_scan_edits(connection, facts.uuid)
+    note_listing(connection, session_id)
     for project_id in sorted(touched):
         mark_project_changed(connection, project_id)
+
+
+def _insert_session(
+    catalog: Catalog, connection: Connection, lease: Lease, facts: SessionRow, values: dict[str, Any]
+) -> int:
+    """The row of a session that is new, or comes back from the trash: with the day and the import of its first time.
+
+    The number of an import's row that is gone may be another's by now: one that began after the session was there.
+    """
+    now = catalog.now()
+    if facts.received is None:
+        origin: Any = {"received": now, "received_by": lease.upload_id}
+    else:
+        first = select(upload.c.id).where(upload.c.id == facts.received_by, upload.c.created <= facts.received)
+        origin = {"received": facts.received, "received_by": first.scalar_subquery()}
+    key = connection.execute(insert(session).values(uuid=facts.uuid, created=now, **origin, **values))
+    assert key.inserted_primary_key is not None
+    session_id: int = key.inserted_primary_key[0]
+    return session_id
 
 
 def _publish_own_resources(catalog: Catalog, connection: Connection, facts: OwnResourcesRow, tree_id: int) -> None:
@@ -129,9 +152,10 @@ def _restore_scan_edits(connection: Connection, uuid: str) -> None:
     text = connection.execute(select(trashed.c.session).where(trashed.c.uuid == uuid)).scalar_one()
     _write_scan_edits(connection, uuid, DeletedSession.from_json(json.loads(text)).edits)
     connection.execute(delete(trashed).where(trashed.c.uuid == uuid))
+    connection.execute(delete(joined_session).where(joined_session.c.uuid == uuid))  # it stands by itself again
 
 
-def _write_scan_edits(connection: Connection, uuid: str, edits: list[dict[str, Any]], **common: Any) -> None:  # noqa: ANN401  values of columns
+def _write_scan_edits(connection: Connection, uuid: str, edits: Sequence[ScanEdit], **common: Any) -> None:  # noqa: ANN401  values of columns
     """Write what people said of a session's scans, and what is `common` to all of it."""
     if edits:
         number = connection.execute(select(session.c.id).where(session.c.uuid == uuid)).scalar_one()

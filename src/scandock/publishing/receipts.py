@@ -9,7 +9,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from sqlalchemy import Connection, select
 
@@ -18,11 +18,12 @@ from scandock.model.errors import Fault
 from scandock.model.verdicts import Verdict
 from scandock.publishing.intents import Placement, published_placements, recorded_placements
 from scandock.publishing.tree_files import paths_of
-from scandock.rules.receipt_codes import sentence
-from scandock.store.paths import AMENDED_RECEIPT, RECEIPT, RelPath, TreePath
+from scandock.rules.receipt_codes import ReceiptLine, sentence
+from scandock.store.paths import AMENDED_RECEIPT, RECEIPT, RelPath, TreePath, unchecked_path
 
 if TYPE_CHECKING:
     from scandock.catalog.engine import Catalog
+    from scandock.model.import_report import ImportReport
     from scandock.queue.leases import ImportLease
     from scandock.store.port import Stage, Store
 
@@ -65,9 +66,9 @@ def amend_receipt(
     packer = zlib.compressobj(1, wbits=_GZIP)
     with before, gzip.GzipFile(fileobj=before) as lines, stage.put(AMENDED_RECEIPT) as amended:
         for raw in lines:
-            line = json.loads(raw)
+            line: ReceiptLine = json.loads(raw)
             if _is_lost(line, names):
-                line |= {"verdict": Verdict.REFUSED.value, "code": NOT_PLACED, "message": sentence(NOT_PLACED)}
+                line["verdict"], line["code"], line["message"] = Verdict.REFUSED.value, NOT_PLACED, sentence(NOT_PLACED)
                 line["stored_as"] = None
                 raw = _format_line(line)  # noqa: PLW2901
             amended.write(packer.compress(raw))
@@ -105,27 +106,27 @@ def _standing(catalog: Catalog, placement: Placement) -> frozenset[RelPath]:
         return frozenset(_known_files(connection, placement.base_tree_id))
 
 
-def _is_lost(line: Mapping[str, Any], names: Mapping[TreePath, frozenset[RelPath]]) -> bool:
+def _is_lost(line: ReceiptLine, names: Mapping[TreePath, frozenset[RelPath]]) -> bool:
     """Whether what a line tells of went with a lost session. What that session holds since before is there still."""
     stored_as = line["stored_as"]
     name = next((name for name in names if stored_as and stored_as.startswith(f"{name}/")), None)
-    if name is None:
+    if stored_as is None or name is None:
         return False
-    stays = line["verdict"] == Verdict.DUPLICATE and stored_as.removeprefix(f"{name}/") in names[name]
+    stays = line["verdict"] == Verdict.DUPLICATE and unchecked_path(stored_as.removeprefix(f"{name}/")) in names[name]
     return not stays
 
 
 def tally_without(
-    connection: Connection, report: Mapping[str, Any], lost: Sequence[Placement]
+    connection: Connection, report: ImportReport, lost: Sequence[Placement]
 ) -> tuple[dict[str, int], int]:
     """Entries by verdict and bytes stored of a report without what was lost: by the rows, where there is no receipt."""
     sizes = [line["bytes"] for placement in lost for line in receipt_lines(connection, "", placement)]
-    entries, left = dict(report["entries"]), len(sizes)
+    entries, left = dict(report.entries), len(sizes)
     for verdict in KEPT:
         entries[verdict] -= (less := min(left, entries[verdict]))
         entries[Verdict.REFUSED] += less
         left -= less
-    return entries, max(0, report["bytes"]["stored"] - sum(sizes))
+    return entries, max(0, report.stored - sum(sizes))
 
 
 def rebuild_receipt(catalog: Catalog, store: Store, stage: Stage, lease: ImportLease) -> bool:
@@ -146,7 +147,7 @@ def rebuild_receipt(catalog: Catalog, store: Store, stage: Stage, lease: ImportL
     return True
 
 
-def receipt_lines(connection: Connection, archive: str, placement: Placement) -> Iterable[dict[str, Any]]:
+def receipt_lines(connection: Connection, archive: str, placement: Placement) -> Iterable[ReceiptLine]:
     """What a receipt says of the files that a placement brings, as far as its rows know that."""
     before = _known_files(connection, placement.base_tree_id) if placement.base_tree_id is not None else {}
     for path, (size, sha256) in _known_files(connection, placement.tree_id).items():
@@ -171,5 +172,5 @@ def _known_files(connection: Connection, tree_id: int) -> Mapping[RelPath, tuple
         return {}
 
 
-def _format_line(line: Mapping[str, Any]) -> bytes:
+def _format_line(line: ReceiptLine) -> bytes:
     return (json.dumps(line, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")

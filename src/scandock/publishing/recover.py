@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
-from sqlalchemy import and_, delete, literal, or_, select
+from sqlalchemy import Select, and_, delete, literal, or_, select
 from sqlalchemy.sql import ColumnElement
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.projects import DELETED_SEPARATOR, find_project, is_deleted
 from scandock.catalog.tables import intent, project, reservation, session, shelf, tree, upload
 from scandock.model.errors import Fault, TokenLost, Usage
+from scandock.model.import_report import ImportOutcome
 from scandock.model.tree_parts import TreeParts
 from scandock.model.verdicts import ImportState
 from scandock.publishing.areas import make_areas
@@ -34,11 +36,11 @@ from scandock.queue.leases import (
 from scandock.store.paths import tree_path
 from scandock.store.port import Stage, Store
 
-INTERRUPTED: dict[str, Any] = {
-    "state": ImportState.FAILED.value,
-    "code": "interrupted",
-    "message": "The import was interrupted before anything was placed; import the archive again.",
-}
+INTERRUPTED = ImportOutcome(
+    state=ImportState.FAILED,
+    code="interrupted",
+    message="The import was interrupted before anything was placed; import the archive again.",
+)
 
 SWEEP_SECONDS = 1.0
 """How long a command deletes what dead imports left before it does its own work; imports go on with it at their end."""
@@ -168,24 +170,33 @@ def is_left_over() -> ColumnElement[bool]:
     )
 
 
+@cache
+def _lost_trees() -> Select[Any]:
+    bases = select(intent.c.base_tree_id).where(intent.c.base_tree_id.is_not(None))
+    return select(tree.c.id).where(is_left_over(), tree.c.id.not_in(bases))
+
+
+@cache
+def _lost_names() -> ColumnElement[bool]:
+    running = select(upload.c.id).where(upload.c.state == ImportState.RUNNING)
+    return reservation.c.upload_id.not_in(running)
+
+
+@cache
+def _first_lost_name() -> Select[Any]:
+    return select(reservation.c.name).where(_lost_names()).limit(1)
+
+
 def _clear_rows(catalog: Catalog) -> None:
     """Rows of trees that nothing will ever point at, and names that no import holds any more."""
-    running = select(upload.c.id).where(upload.c.state == ImportState.RUNNING)
     with catalog.read() as connection:
-        lost = connection.execute(
-            select(tree.c.id).where(
-                is_left_over(),
-                tree.c.id.not_in(select(intent.c.base_tree_id).where(intent.c.base_tree_id.is_not(None))),
-            )
-        ).scalars().all()  # fmt: skip
-        row = connection.execute(
-            select(reservation.c.name).where(reservation.c.upload_id.not_in(running)).limit(1)
-        ).first()
+        lost = connection.execute(_lost_trees()).scalars().all()
+        row = connection.execute(_first_lost_name()).first()
     for number in lost:
         delete_tree_rows(catalog, number)
     if row is not None:
         with catalog.write() as connection:
-            connection.execute(delete(reservation).where(reservation.c.upload_id.not_in(running)))
+            connection.execute(delete(reservation).where(_lost_names()))
 
 
 def _clear_works(catalog: Catalog, store: Store) -> int:

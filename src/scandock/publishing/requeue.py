@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from sqlalchemy import select
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import reception
 from scandock.catalog.tables import upload
 from scandock.model.errors import Fault, ScandockError, TokenLost
-from scandock.model.import_report import make_report
+from scandock.model.import_report import ImportReport
 from scandock.model.upload_log import log_step
 from scandock.model.verdicts import KEEPS_BYTES, ImportState
 from scandock.publishing.complete import end_unpublished, has_intents
@@ -41,7 +39,7 @@ def requeue_or_fail(
     """
     seconds = wait_seconds(attempt)
     if has_intents(catalog, lease):
-        if give_up_attempt(catalog, lease, counted=True, seconds=seconds, code=why.code, message=str(why)):
+        if give_up_attempt(catalog, lease, counted=True, seconds=seconds, code=why.code, message=why.public_text):
             log_step("import to be tried again", lease.uuid, code=why.code, attempt=attempt, again_in=seconds)
     elif attempt >= MAX_ATTEMPTS:
         fail_import(catalog, store, stage, lease, why)
@@ -71,9 +69,9 @@ def wait_or_fail(catalog: Catalog, lease: ImportLease, outage: Fault, *, most_se
     if not over:
         with catalog.write() as connection:
             return wait_for_outage(catalog, connection, lease, outage, outages=outages)
-    report = empty_report(catalog, lease, ImportState.FAILED, outage.code, str(outage))
+    report = empty_report(catalog, lease, ImportState.FAILED, outage.code, outage.public_text)
     with catalog.write() as connection:
-        finish(catalog, connection, lease, ImportState.FAILED, report)
+        finish(catalog, connection, lease, report)
     return None
 
 
@@ -103,10 +101,12 @@ def _clear_staged(catalog: Catalog, stage: Stage, lease: ImportLease) -> None:
 
 def fail_import(catalog: Catalog, store: Store, stage: Stage, lease: ImportLease, why: ScandockError) -> None:
     """End an import without intents as failed; its bytes are kept, so that it can be tried again by a person."""
-    end_unpublished(catalog, store, stage, lease, empty_report(catalog, lease, ImportState.FAILED, why.code, str(why)))
+    end_unpublished(
+        catalog, store, stage, lease, empty_report(catalog, lease, ImportState.FAILED, why.code, why.public_text)
+    )
 
 
-def empty_report(catalog: Catalog, lease: ImportLease, state: ImportState, code: str, message: str) -> dict[str, Any]:
+def empty_report(catalog: Catalog, lease: ImportLease, state: ImportState, code: str, message: str) -> ImportReport:
     """The report of an import of which nothing was taken."""
     with catalog.read() as connection:
         archive, received = connection.execute(
@@ -114,7 +114,9 @@ def empty_report(catalog: Catalog, lease: ImportLease, state: ImportState, code:
             .outerjoin(reception, reception.c.upload_id == upload.c.id)
             .where(upload.c.id == lease.upload_id)
         ).one()
-    return make_report(lease.uuid, archive, state, code, message, received=received or 0)
+    return ImportReport(
+        upload=lease.uuid, archive=archive, state=state, code=code, message=message, received=received or 0
+    )
 
 
 def end_cancelled(catalog: Catalog, store: Store, lease: ImportLease, previous: str) -> bool:
@@ -130,7 +132,7 @@ def end_cancelled(catalog: Catalog, store: Store, lease: ImportLease, previous: 
             stage.clear()
             report = empty_report(catalog, lease, ImportState.CANCELLED, "cancelled", CANCELLED_MESSAGE)
             with catalog.write() as connection:
-                finish(catalog, connection, lease, ImportState.CANCELLED, report)
+                finish(catalog, connection, lease, report)
             store.finish(stage)
         finally:
             stage.close()

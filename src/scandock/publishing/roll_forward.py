@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import replace
 
 from sqlalchemy import select, update
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import upload
 from scandock.model.errors import Fault
+from scandock.model.import_report import ImportOutcome, ImportReport, format_outcome, parse_outcome
 from scandock.model.upload_log import log_step
 from scandock.publishing.complete import complete, end_unpublished, end_unpublished_operation, has_intents
 from scandock.publishing.intent_matching import match_intents
@@ -49,13 +50,13 @@ def roll_forward(
     why = match_intents(catalog, store, stage, lease, release=release).why
     with catalog.read() as connection:
         text = connection.execute(select(upload.c.report).where(upload.c.id == lease.upload_id)).scalar_one()
-    report = json.loads(text or "{}")
+    outcome = parse_outcome(text)
     if has_intents(catalog, lease):
         if rebuild_receipt(catalog, store, stage, lease):
-            _note_receipt(catalog, lease, report)
+            _note_receipt(catalog, lease, outcome)
         complete(catalog, store, stage, lease)
     else:
-        end_unpublished(catalog, store, stage, lease, report)
+        end_unpublished(catalog, store, stage, lease, outcome)
     log_step("import rolled forward", lease.uuid, code=None if why is None else why.code)
     drop_bytes(catalog, store, lease)
     if why is not None and not release:
@@ -63,12 +64,13 @@ def roll_forward(
     return why
 
 
-def _note_receipt(catalog: Catalog, lease: ImportLease, report: dict[str, object]) -> None:
-    warnings = report.get("warnings")
-    noted = {**report, "warnings": [*(warnings if isinstance(warnings, list) else []), RECEIPT_ANEW]}
+def _note_receipt(catalog: Catalog, lease: ImportLease, outcome: ImportOutcome) -> None:
+    if not isinstance(outcome, ImportReport):
+        return  # it has no warnings: an import of which entries were decided has a report
+    noted = replace(outcome, warnings=[*outcome.warnings, RECEIPT_ANEW])
     with catalog.write() as connection:
         check_lease(catalog, connection, lease)
-        connection.execute(update(upload).where(upload.c.id == lease.upload_id).values(report=json.dumps(noted)))
+        connection.execute(update(upload).where(upload.c.id == lease.upload_id).values(report=format_outcome(noted)))
 
 
 def _try_again(catalog: Catalog, store: Store, lease: ImportLease) -> None:

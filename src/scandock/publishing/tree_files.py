@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from typing import Final
 
-from sqlalchemy import Connection, and_, select
+from sqlalchemy import Connection, and_, bindparam, select
 
 from scandock.catalog.errors import CatalogDamaged
 from scandock.catalog.server_tables import damage
 from scandock.catalog.tables import file, scan
 from scandock.catalog.trees import ResourceRow, files_of, resources_of
 from scandock.store.paths import RelPath, path_below, resource_folder
+
+# Made once: they are asked of each tree, and take longer to make than to be answered.
+_DAMAGED: Final = (
+    select(file.c.resource_n, file.c.name)
+    .join(damage, and_(damage.c.tree_id == file.c.tree_id, damage.c.file_n == file.c.n))
+    .where(file.c.tree_id == bindparam("tree"))
+)
+_SCAN_IDS: Final = select(scan.c.n, scan.c.scan_id).where(scan.c.tree_id == bindparam("tree"))
 
 
 def paths_of(connection: Connection, tree_id: int) -> dict[RelPath, tuple[int, bytes]]:
@@ -23,11 +32,7 @@ def paths_of(connection: Connection, tree_id: int) -> dict[RelPath, tuple[int, b
 
 def damaged_paths_of(connection: Connection, tree_id: int) -> set[RelPath]:
     """The paths of the files of a tree that are known to be damaged. Fault as from `paths_of`."""
-    rows = connection.execute(
-        select(file.c.resource_n, file.c.name)
-        .join(damage, and_(damage.c.tree_id == file.c.tree_id, damage.c.file_n == file.c.n))
-        .where(file.c.tree_id == tree_id)
-    ).all()
+    rows = connection.execute(_DAMAGED, {"tree": tree_id}).all()
     with _rows_complete():
         folders = _folders_of(connection, tree_id) if rows else {}
         return {path_below(folders[row.resource_n], row.name) for row in rows}
@@ -44,7 +49,7 @@ def folders_of(scan_ids: Mapping[int, str], resources: Iterable[ResourceRow]) ->
 
 
 def _folders_of(connection: Connection, tree_id: int) -> dict[int, RelPath]:
-    scans = connection.execute(select(scan.c.n, scan.c.scan_id).where(scan.c.tree_id == tree_id))
+    scans = connection.execute(_SCAN_IDS, {"tree": tree_id})
     return folders_of({row.n: row.scan_id for row in scans}, resources_of(connection, tree_id))
 
 

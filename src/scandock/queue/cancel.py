@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from enum import StrEnum
 
 from sqlalchemy import Connection, select, update
@@ -10,8 +9,9 @@ from sqlalchemy import Connection, select, update
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import reception
 from scandock.catalog.tables import intent, upload
-from scandock.model.import_report import make_report
+from scandock.model.import_report import ImportReport, format_outcome
 from scandock.model.verdicts import ImportState
+from scandock.queue.event_data import CancelRequested
 from scandock.queue.events import add_event, add_outcome
 from scandock.queue.leases import ImportLease, check_lease
 from scandock.queue.states import transition
@@ -42,27 +42,32 @@ def cancel(catalog: Catalog, connection: Connection, upload_id: int) -> CancelRe
     ).one()
     state = ImportState(row.state)
     if state in (ImportState.RECEIVING, ImportState.RECEIVED):
-        report = make_report(
-            row.uuid, row.archive, ImportState.CANCELLED, "cancelled", CANCELLED_MESSAGE, received=row.received
+        report = ImportReport(
+            upload=row.uuid,
+            archive=row.archive,
+            state=ImportState.CANCELLED,
+            code="cancelled",
+            message=CANCELLED_MESSAGE,
+            received=row.received,
         )
         connection.execute(
             transition(
                 state,
                 ImportState.CANCELLED,
-                code="cancelled",
-                message=CANCELLED_MESSAGE,
-                report=json.dumps(report),
+                code=report.code,
+                message=report.message,
+                report=format_outcome(report),
                 finished=catalog.now(),
             ).where(upload.c.id == upload_id)
         )
-        add_outcome(catalog, connection, upload_id, ImportState.CANCELLED.value, report)
+        add_outcome(catalog, connection, upload_id, report)
         return CancelResult.DONE
     if state is not ImportState.RUNNING:
         return CancelResult.ENDED
     if connection.execute(select(intent.c.id).where(intent.c.upload_id == upload_id).limit(1)).first() is not None:
         return CancelResult.TOO_LATE
     connection.execute(update(reception).where(reception.c.upload_id == upload_id).values(cancel=True, retry_at=0))
-    add_event(catalog, connection, upload_id, "cancelling", {})
+    add_event(catalog, connection, upload_id, CancelRequested())
     return CancelResult.COMING
 
 

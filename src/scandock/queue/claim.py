@@ -30,6 +30,7 @@ from scandock.catalog.tables import upload
 from scandock.model.durations import MINUTE_MS
 from scandock.model.errors import OUTAGES, Fault
 from scandock.model.verdicts import ImportState
+from scandock.queue.event_data import AttemptBegun
 from scandock.queue.events import add_event
 from scandock.queue.leases import LEASE_MS, ImportLease, is_lost
 from scandock.queue.owner import is_elsewhere, is_gone, is_mine, is_server_gone
@@ -194,7 +195,7 @@ def _take(
     ).first()
     if changed is None:
         return None
-    add_event(catalog, connection, row.id, "running", {"attempt": attempt})
+    add_event(catalog, connection, row.id, AttemptBegun(attempt=attempt))
     return Claim(
         lease=ImportLease(row.id, row.uuid, token),
         previous=row.token,

@@ -9,6 +9,7 @@ from scandock.catalog.server_tables import reception
 from scandock.catalog.tables import upload
 from scandock.model.verdicts import ImportState
 from scandock.queue.engines import engine_of
+from scandock.queue.event_data import ImportQueued
 from scandock.queue.events import add_event
 from scandock.queue.states import transition
 
@@ -30,5 +31,5 @@ def accept(catalog: Catalog, connection: Connection, upload_id: int) -> bool:
 
 def announce(catalog: Catalog, connection: Connection, upload_id: int) -> None:
     """Tell the queue's engine, and those who watch, that an upload waits; takes effect with the transaction."""
-    add_event(catalog, connection, upload_id, "received", {})
+    add_event(catalog, connection, upload_id, ImportQueued())
     engine_of(catalog).defer(connection, upload_id)

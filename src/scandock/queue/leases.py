@@ -7,17 +7,34 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, ClassVar
 
-from sqlalchemy import Connection, Table, and_, delete, insert, literal, select, true, union_all, update
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Select,
+    Table,
+    Update,
+    and_,
+    bindparam,
+    delete,
+    insert,
+    literal,
+    select,
+    true,
+    union_all,
+    update,
+)
 from sqlalchemy.sql import ColumnElement
 
 from scandock.catalog.audit import audit_import_end
-from scandock.catalog.engine import Catalog
+from scandock.catalog.engine import Catalog, database_now
 from scandock.catalog.tables import operation, reservation, upload
 from scandock.model.errors import OUTAGES, TokenLost
+from scandock.model.import_report import ImportOutcome, format_outcome
 from scandock.model.verdicts import ImportState
 from scandock.queue.events import add_outcome
 from scandock.queue.owner import is_elsewhere, is_gone, is_mine, is_running, this_owner
@@ -58,8 +75,13 @@ class Lease(ABC):
 
     def stands(self) -> ColumnElement[bool]:
         """Whether the row is one that this lease still holds."""
-        columns = self.table.c
-        return and_(columns.id == self.row_id, columns.token == self.token, self.goes_on())
+        return self.is_held(self.row_id, self.token)
+
+    @classmethod
+    def is_held(cls, row_id: object, token: object) -> ColumnElement[bool]:
+        """Whether a row is that of this number, and held by this token."""
+        columns = cls.table.c
+        return and_(columns.id == row_id, columns.token == token, cls.goes_on())
 
     def holds(self, table: Table) -> ColumnElement[bool]:
         """Whether a row of a tree, an intent or a reservation is its own."""
@@ -96,6 +118,28 @@ class OperationLease(Lease):
     @classmethod
     def goes_on(cls) -> ColumnElement[bool]:
         return true()  # its row goes when it has ended
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationRecord:
+    """What a person does to a session, and has not ended: a row of `operation`."""
+
+    uuid: str
+    kind: str
+    """What is done: `move`, `delete` ..."""
+    created: int
+    """Unix milliseconds."""
+
+
+def list_operations(
+    connection: Connection, uuids: Collection[str] | None = None, *, limit: int
+) -> list[OperationRecord]:
+    """The newest operations, of all or of those that are named, the newest first."""
+    columns = operation.c
+    query = select(columns.uuid, columns.kind, columns.created).order_by(columns.id.desc()).limit(limit)
+    if uuids is not None:
+        query = query.where(columns.uuid.in_(uuids))
+    return [OperationRecord(uuid=row.uuid, kind=row.kind, created=row.created) for row in connection.execute(query)]
 
 
 LEASE_KINDS: tuple[type[Lease], ...] = (ImportLease, OperationLease)
@@ -139,7 +183,7 @@ class DeadLease:
         return self.let_go and self.code in OUTAGES
 
 
-def begin(catalog: Catalog, *, number: str, token: str, archive: str, request: dict[str, Any]) -> ImportLease:
+def begin(catalog: Catalog, *, number: str, token: str, archive: str, request: Mapping[str, object]) -> ImportLease:
     """Record an import of the command line as running, owned by this process."""
     values = {"archive": archive, "source": "cli", "state": ImportState.RUNNING, "request": json.dumps(request)}
     return ImportLease(_begin(catalog, upload, number, token, values), number, token)
@@ -197,36 +241,40 @@ def renew_all(catalog: Catalog, leases: Iterable[ImportLease]) -> RenewFailures:
     return failures
 
 
+@cache
+def _renewal(kind: type[Lease], *, sqlite: bool) -> Update:
+    """What renews a lease, as it is asked many times in each import: it takes longer to make than to be answered."""
+    held = kind.is_held(bindparam("lease_row"), bindparam("lease_token"))
+    until = database_now(sqlite=sqlite) + bindparam("lease_ms", type_=BigInteger)
+    return update(kind.table).where(held).values(lease_until=until)
+
+
 def check_lease(catalog: Catalog, connection: Connection, lease: Lease) -> None:
     """Prove within a transaction that this process still owns what it works on, and renew; TokenLost where it does not.
 
     The row is locked until the transaction ends.
     """
-    changed = connection.execute(
-        update(lease.table).where(lease.stands()).values(lease_until=catalog.now() + LEASE_MS)
-    ).rowcount
-    if changed != 1:
+    values = {"lease_row": lease.row_id, "lease_token": lease.token, "lease_ms": LEASE_MS}
+    if connection.execute(_renewal(type(lease), sqlite=catalog.sqlite), values).rowcount != 1:
         raise TokenLost("Another process has taken over this import.")
 
 
-def finish(
-    catalog: Catalog, connection: Connection, lease: ImportLease, state: ImportState, report: dict[str, Any]
-) -> None:
+def finish(catalog: Catalog, connection: Connection, lease: ImportLease, outcome: ImportOutcome) -> None:
     """Write the final outcome and free what was reserved."""
     check_lease(catalog, connection, lease)
     connection.execute(
         transition(
             ImportState.RUNNING,
-            state,
-            code=report.get("code") or "",
-            message=report.get("message") or "",
-            report=json.dumps(report),
+            outcome.state,
+            code=outcome.code,
+            message=outcome.message,
+            report=format_outcome(outcome),
             finished=catalog.now(),
         ).where(upload.c.id == lease.upload_id)
     )
     connection.execute(delete(reservation).where(reservation.c.upload_id == lease.upload_id))
-    add_outcome(catalog, connection, lease.upload_id, state.value, report)
-    audit_import_end(catalog, connection, lease.upload_id, state.value, report.get("code") or "")
+    add_outcome(catalog, connection, lease.upload_id, outcome)
+    audit_import_end(catalog, connection, lease.upload_id, outcome.state.value, outcome.code)
 
 
 def finish_operation(catalog: Catalog, connection: Connection, lease: OperationLease) -> None:
@@ -241,6 +289,19 @@ def release_lease(catalog: Catalog, lease: Lease) -> None:
         connection.execute(update(lease.table).where(lease.stands()).values(owner="", lease_until=0))
 
 
+@cache
+def _all_that_go_on(kind: type[Lease]) -> Select[Any]:
+    columns = kind.table.c
+    return (
+        select(
+            *(columns[name] for name in ("id", "uuid", "token", "attempt", "lease_until", "owner")),
+            columns.get("code", literal("").label("code")),
+        )
+        .where(kind.goes_on())
+        .order_by(columns.id)
+    )
+
+
 def find_dead_leases(catalog: Catalog) -> list[DeadLease]:
     """Running imports, then operations, whose lease is over, or whose owner on this host is no more.
 
@@ -251,20 +312,18 @@ def find_dead_leases(catalog: Catalog) -> list[DeadLease]:
     place = catalog.place
     with catalog.read() as connection:
         now = connection.execute(select(catalog.now())).scalar_one()
-        rows = [
-            (kind, row)
-            for kind in LEASE_KINDS
-            for row in connection.execute(
-                select(
-                    *(kind.table.c[name] for name in ("id", "uuid", "token", "attempt", "lease_until", "owner")),
-                    kind.table.c.get("code", literal("").label("code")),
-                )
-                .where(kind.goes_on())
-                .order_by(kind.table.c.id)
-            )
-        ]
+        rows = [(kind, row) for kind in LEASE_KINDS for row in connection.execute(_all_that_go_on(kind))]
     return [
-        DeadLease(kind, *row[:4], overdue=row.lease_until < now, owner=row.owner, code=row.code)
+        DeadLease(
+            kind,
+            row.id,
+            row.uuid,
+            row.token,
+            row.attempt,
+            overdue=row.lease_until < now,
+            owner=row.owner,
+            code=row.code,
+        )
         for kind, row in rows
         if is_elsewhere(row.owner, place)
         or (not is_mine(row.owner) and (is_lost(row.lease_until, now, row.owner) or is_gone(row.owner) is True))

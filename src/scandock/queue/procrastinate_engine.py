@@ -59,7 +59,9 @@ class ProcrastinateEngine:
         try:
             self._deferring.configure_task(TASK, queue=QUEUE, connection=raw).defer(upload_id=upload_id)
         except ConnectorException as error:
-            raise CatalogFailed(f"The import could not be announced: {error.__cause__}.", "Try again.") from error
+            raise CatalogFailed(
+                f"The import could not be announced: {error.__cause__}.", "Try again.", quotes=True
+            ) from error
 
     def run(self, data: str, slots: WorkerSlots, stop: threading.Event) -> None:  # noqa: ARG002  for the embedded one
         asyncio.run(self._run(slots, stop))

@@ -20,6 +20,7 @@ from scandock.catalog.tables import reservation, upload, upload_exception
 from scandock.model.errors import Fault, ScandockError
 from scandock.model.upload_log import log_step
 from scandock.model.verdicts import ImportState
+from scandock.queue.event_data import RetryPlanned
 from scandock.queue.events import add_event
 from scandock.queue.leases import ImportLease, check_lease
 from scandock.queue.states import transition
@@ -72,17 +73,18 @@ def requeue(
     `why` None: it was let go with a reason and a time to wait, which both stay.
     """
     check_lease(catalog, connection, lease)
-    values: dict[str, Any] = {"attempt": attempt, "owner": "", "lease_until": 0, "report": ""}
+    reason = {} if why is None else {"code": why.code[:32], "message": why.public_text}
     if why is not None:
-        values |= {"code": why.code[:32], "message": str(why)}
         _set_retry_time(catalog, connection, lease.upload_id, seconds)
-        data = {"code": why.code, "message": str(why), "attempt": attempt, "seconds": seconds}
-        add_event(catalog, connection, lease.upload_id, "retry", data)
+        planned = RetryPlanned(code=why.code, message=why.public_text, attempt=attempt, seconds=seconds)
+        add_event(catalog, connection, lease.upload_id, planned)
         step = partial(
             log_step, "import to be tried again", lease.uuid, code=why.code, attempt=attempt, again_in=seconds
         )
         catalog.after_commit(connection, step)
-    waits = transition(ImportState.RUNNING, ImportState.RECEIVED, **values)
+    waits = transition(
+        ImportState.RUNNING, ImportState.RECEIVED, attempt=attempt, owner="", lease_until=0, report="", **reason
+    )
     connection.execute(waits.where(upload.c.id == lease.upload_id))
     connection.execute(delete(reservation).where(reservation.c.upload_id == lease.upload_id))
 
@@ -111,8 +113,8 @@ def give_up_attempt(
             return False
         _set_retry_time(catalog, connection, lease.upload_id, seconds)
         if code:
-            data = {"code": code, "message": message, "seconds": seconds}
-            add_event(catalog, connection, lease.upload_id, "retry", data)
+            planned = RetryPlanned(code=code, message=message, seconds=seconds)
+            add_event(catalog, connection, lease.upload_id, planned)
     return True
 
 
@@ -123,13 +125,12 @@ def wait_for_outage(catalog: Catalog, connection: Connection, lease: ImportLease
     """
     check_lease(catalog, connection, lease)
     seconds = outage_wait(outages)
-    values = {"owner": "", "lease_until": 0, "code": why.code[:32], "message": str(why)}
+    values = {"owner": "", "lease_until": 0, "code": why.code[:32], "message": why.public_text}
     connection.execute(update(upload).where(upload.c.id == lease.upload_id).values(**values))
     connection.execute(update(reception).where(reception.c.upload_id == lease.upload_id).values(outages=outages + 1))
     _set_retry_time(catalog, connection, lease.upload_id, seconds)
-    add_event(
-        catalog, connection, lease.upload_id, "retry", {"code": why.code, "message": str(why), "seconds": seconds}
-    )
+    planned = RetryPlanned(code=why.code, message=why.public_text, seconds=seconds)
+    add_event(catalog, connection, lease.upload_id, planned)
     return seconds
 
 

@@ -48,13 +48,17 @@ _OTHER_TYPE: Final = re.compile(
     re.IGNORECASE,
 )
 """Types of what is no assessor."""
-_TYPE: Final = re.compile(r"(?!xml)[A-Za-z][A-Za-z0-9_-]{0,30}:[A-Za-z_][A-Za-z0-9_.-]{0,60}")
-_FOR_EXAMPLE: Final = "xsiType=xnat:qcManualAssessorData"
+_TYPE: Final = re.compile(r"(?![Xx][Mm][Ll])[A-Za-z][A-Za-z0-9_-]{0,30}:[A-Za-z_][A-Za-z0-9_.-]{0,60}")
+_EXAMPLE: Final = "xnat:qcManualAssessorData"
+_FOR_EXAMPLE: Final = f"xsiType={_EXAMPLE}"
 _LONGEST_TYPE: Final = 64
-_PIECE: Final = r"(?:[A-Za-z][\w-]*:)?[A-Za-z_][\w.-]*(?:\[[^\[\]]*\])*"
+_PIECE: Final = r"(?:(?![Xx][Mm][Ll])[A-Za-z][\w-]*:)?[A-Za-z_][\w.-]*(?:\[[^\[\]]*\])*"
 _PATH: Final = re.compile(rf"{_PIECE}(?:/{_PIECE})*", re.ASCII)
+_NAME: Final = re.compile(r"(?![Xx][Mm][Ll])[A-Za-z_][\w.-]*", re.ASCII)
 _PIECES: Final = re.compile(r"(?P<name>[^/\[\]]+)(?P<which>(?:\[[^\[\]]*\])*)")
 _WHICH: Final = re.compile(r"\[(?:(?P<number>\d{1,5})|(?P<at>@?)(?P<field>[\w.:-]+)=(?P<value>[^\[\]]*))\]", re.ASCII)
+_WORD: Final = re.compile(r"[A-Za-z_][\w.-]*", re.ASCII)
+"""What a query names that is no path: a word of another kind (`event_reason`) unless it is known."""
 _BARE: Final = MappingProxyType({name.lower(): name for name in ("date", "time", "note", "visit_id", "visit")})
 """What a query may say by its name alone."""
 _OF_ROOT: Final = frozenset({"visit_id", "visit", "version"})
@@ -66,6 +70,8 @@ _FIRST: Final = ("date", "time", "duration", "delay", "note", "investigator", "v
 _MOMENT: Final = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)?)")
 _DEEPEST: Final = 30
 """Elements within each other that a path names."""
+_MOST_CONDITIONS: Final = 5
+"""Numbers and conditions behind one name of a path."""
 _MOST_PATHS: Final = 2_000
 """Different paths of a document that a listing knows."""
 _DATED: Final = MappingProxyType({"date": "date", "time": "time"})
@@ -137,6 +143,27 @@ class AssessorDocument:
                 found.setdefault(path.lower(), text)
         return found
 
+    def differing_fields(self, other: AssessorDocument) -> list[str]:
+        """The paths at which another document says something else, as far as listings know them."""
+        texts, other_texts = self._texts(), other._texts()
+        return sorted(path for path in {*texts, *other_texts} if texts.get(path) != other_texts.get(path))
+
+    def _texts(self) -> dict[str, list[str]]:
+        """All texts and attributes by their paths."""
+        texts: dict[str, list[str]] = {}
+        for path, text in _paths(self.root, ""):
+            if path in texts or len(texts) < _MOST_PATHS:
+                texts.setdefault(path, []).append(text)
+        return texts
+
+    def value(self, path: str) -> str:
+        """The text at a path that says by numbers or conditions which of several, the first of those that fit.
+
+        Names are in any case. Empty where there is none; Usage `value_invalid` for what is no path.
+        """
+        check_path(path)
+        return next(_values(self.root, [(one["name"], one["which"]) for one in _PIECES.finditer(path)]), "")
+
     @property
     def parts(self) -> tuple[list[Element], list[Element]]:
         """What stands before the id of the session, and behind it."""
@@ -158,9 +185,8 @@ class SaidOfAssessor:
     """Whether the document is all that is to be said of it from now on."""
 
 
-def assessor_type(named: str) -> str:
+def assessor_type(kind: str) -> str:
     """The type that a request names. Usage `type_unknown` for what is no assessor's."""
-    kind = named.strip()
     if (
         len(kind) > _LONGEST_TYPE
         or not _TYPE.fullmatch(kind)
@@ -168,12 +194,18 @@ def assessor_type(named: str) -> str:
         or kind.lower() in _ABOVE
         or kind.partition(":")[0].lower() == "xsi"
     ):
-        shown = f"{kind[:64]} is" if kind else "The request says"
+        shown = f"{kind[:64]!r} is" if kind else "The request says"
         raise TypeUnknown(
             f"{shown} no type of an assessor.",
             f"Say one, for example {_FOR_EXAMPLE}.",
         )
     return next((known for known in ROOTS if known.lower() == kind.lower()), kind)
+
+
+def is_type_name(text: str) -> bool:
+    """Whether a text can be the type of an element: a name of XML's, with a prefix or without."""
+    prefix, _, name = text.rpartition(":")
+    return _NAME.fullmatch(name) is not None and (not prefix or _NAME.fullmatch(prefix) is not None)
 
 
 def type_missing(said: SaidOfAssessor) -> TypeUnknown:
@@ -219,17 +251,16 @@ def said_of_assessor(
     `value_invalid`.
     """
     every = rejoin_pairs(pairs)
-    named = _last(value for key, value in every if key.lower() == "xsitype")
-    by_paths = [
-        (kind, rest, value)
-        for key, value in every
-        for kind, _, rest in [key.partition("/")]
-        if rest and _TYPE.fullmatch(kind)
-    ]
+    types = [value for key, value in every if key.lower() == "xsitype"]
+    named = next((value for value in reversed(types) if value), "")  # as it is: a blank is none of it
+    by_paths = [(*_type_and_path(key), value) for key, value in every if key and not _WORD.fullmatch(key)]
     named = named or (type_of_root(document.root) if document is not None else "")
     named = named or next((kind for kind, _, _ in by_paths if kind.lower() not in _ABOVE), "")
     kind = assessor_type(named) if named else ""
-    fields = [(path, value) for of, path, value in by_paths if of.lower() in (kind.lower(), *_ABOVE)]
+    for other, path, _ in by_paths:
+        if other.lower() not in (kind.lower(), *_ABOVE):
+            raise _no_field(f"{other}/{path}", kind)
+    fields = [(path, value) for _, path, value in by_paths]
     fields += [(_BARE[key.lower()], value) for key, value in every if key.lower() in _BARE]
     label = _last(value for key, value in every if key.lower() == "label")
     label = label or _last(value for path, value in fields if path.lower() == "label")
@@ -238,8 +269,23 @@ def said_of_assessor(
         what = f"The request says {len(fields)} fields of an assessor."
         raise RequestInvalid(what, f"At most {ASSESSOR_FIELDS} are said at once: send a document.")
     for path, _ in fields:
-        _check_path(path)
+        check_path(path)
     return SaidOfAssessor(xsi_type=kind, label=label, document=document, fields=_dated(fields), whole=whole)
+
+
+def _type_and_path(key: str) -> tuple[str, str]:
+    """The type and the path of a field as a query names it. Usage `value_invalid`."""
+    kind, _, path = key.partition("/")
+    if not path or not _TYPE.fullmatch(kind):
+        raise _no_field(key, "")
+    return kind, path
+
+
+def _no_field(key: str, kind: str) -> ValueInvalid:
+    of = f"of {kind}" if kind else "of an assessor"
+    return ValueInvalid(
+        f"{key[:100]!r} is no field {of}.", f"Name it by its type and path, as {kind or _EXAMPLE}/scans/scan[0]/pass."
+    )
 
 
 def _last(values: Iterable[str]) -> str:
@@ -288,9 +334,12 @@ def _write_moments(element: Element) -> None:
         _write_moments(one)
 
 
-def _check_path(path: str) -> None:
+def check_path(path: str) -> None:
+    """Usage `value_invalid` for what is no path into a document."""
     if len(path) > COLUMN_NAME or path.count("/") >= _DEEPEST or not _PATH.fullmatch(path):
         raise ValueInvalid(f"{path[:100]!r} is no path into a document.", "Right is scans/scan[0]/pass, for example.")
+    for one in _PIECES.finditer(path):
+        _parse_which(one["which"])
 
 
 def _say(root: Element, path: str, text: str) -> None:
@@ -325,16 +374,7 @@ def _child(element: Element, name: str, which: str, prefix: str, *, make: bool) 
     """The part of an element that a piece of a path means; made where it is missing. None where it is not made."""
     own, _, local = name.rpartition(":")
     fits = [one for one in element.children if one.local == local and (not own or one.name == name)]
-    number: int | None = None
-    wanted: list[tuple[str, str, str]] = []
-    found = list(_WHICH.finditer(which))
-    if sum(len(one[0]) for one in found) != len(which):
-        raise ValueInvalid(f"{which[:64]!r} names no part of a document.", "Right is [0], or [name=value].")
-    for one in found:
-        if one["number"] is not None:
-            number = int(one["number"])
-        else:
-            wanted.append((one["at"], one["field"], one["value"].strip("'\" ")))
+    number, wanted = _parse_which(which)
     matching = [one for one in fits if all(_has(one, field, value) for _, field, value in wanted)]
     at = number or 0
     if at < len(matching):
@@ -355,6 +395,46 @@ def _child(element: Element, name: str, which: str, prefix: str, *, make: bool) 
             made.children.append(Element(f"{prefix}:{field_name}" if prefix else field_name, text=value))
     element.children.append(made)
     return made
+
+
+def _parse_which(which: str) -> tuple[int | None, list[tuple[str, str, str]]]:
+    """The number and the conditions that stand behind a name. Usage `value_invalid`."""
+    number: int | None = None
+    conditions: list[tuple[str, str, str]] = []
+    found = list(_WHICH.finditer(which))
+    if sum(len(one[0]) for one in found) != len(which) or len(found) > _MOST_CONDITIONS:
+        raise ValueInvalid(f"{which[:64]!r} names no part of a document.", "Right is [0], or [name=value].")
+    for one in found:
+        if one["number"] is not None:
+            number = int(one["number"])
+            continue
+        name, value = one["field"], one["value"].strip("'\" ")
+        if not (is_type_name(value) if name == XSI_TYPE else _NAME.fullmatch(name)):
+            raise ValueInvalid(f"{one[0][:64]!r} names no part of a document.", "Right is [0], or [name=value].")
+        conditions.append((one["at"], name, value))
+    return number, conditions
+
+
+def _values(element: Element, pieces: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """What an element says at a path. What XNAT calls the text of an element, as `addField` of `addParam`, is that."""
+    (name, which), *below = pieces
+    low = name.lower()
+    if not below and not which:
+        yield from (text for known, text in element.attributes.items() if known.lower() == low)
+    number, conditions = _parse_which(which)
+    matching = [
+        one
+        for one in element.children
+        if low in (one.local.lower(), one.name.lower())
+        and all(_has(one, field, value) for _, field, value in conditions)
+    ]
+    for one in matching if number is None else matching[number : number + 1]:
+        if below:
+            yield from _values(one, below)
+        elif one.text:
+            yield one.text
+    if not below and not which and element.text and low in ("addfield", element.local.lower()):
+        yield element.text
 
 
 def _has(element: Element, name: str, value: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -42,7 +42,7 @@ class KnownSubject:
     patient_ids: frozenset[str] = frozenset()
     """PatientIDs, non-absent ones, of its sessions."""
     patient_names: frozenset[str] = frozenset()
-    """PatientNames of its sessions as `Patients.name` compares them; empty where they are not kept."""
+    """PatientNames of its sessions as `Patients.name` compares them; empty where they were not asked for."""
 
 
 class CatalogView(Protocol):
@@ -56,6 +56,9 @@ class CatalogView(Protocol):
 
     def subject(self, project: str, label: str, /) -> KnownSubject | None:
         """The subject of a label in a project."""
+
+    def subjects_labelled(self, project: str, labels: Collection[str], /) -> Mapping[str, KnownSubject]:
+        """The subjects of some labels in a project, with their patients' names, by `label_key`."""
 
     def is_timestamp_taken(self, project: str, timestamp: str, /) -> bool:
         """Whether any prearchive session of a project stands under a timestamp."""

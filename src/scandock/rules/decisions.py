@@ -52,6 +52,8 @@ class StudyCase:
     """Where it goes if nothing holds it."""
     label: str
     subject: str = ""
+    keeps_subject: bool = False
+    """Whether `subject` is one that its patient has from an earlier version."""
     known: Sequence[KnownSession] = ()
     """Sessions of the same study in the same project, those made by hand left out."""
     archived_session: KnownSession | None = None
@@ -92,8 +94,8 @@ class StudyCase:
         if self.differs_from(session):
             return False
         if session.by_hand and session.study_uid is None:
-            subject = self.naming.subject.label or self.label
-            return self.requested or label_key(session.subject) == label_key(subject)
+            subjects = {label_key(self.naming.subject.label or self.label), label_key(self.naming.subject.former)}
+            return self.requested or label_key(session.subject) in subjects
         if session.study_uid is None and self.study.study_uid is None:
             return session.ecat
         return (session.ecat or bool(self.study.ecat)) and len(self.study.session_folders) == 1

@@ -93,7 +93,7 @@ class ImportRequest(BaseModel):
         return cls.model_fields[name].annotation is bool
 
     @property
-    def named(self) -> dict[str, Any]:
+    def named(self) -> Mapping[str, object]:
         """The fields that were named, each with its value; without the rows of the mapping."""
         return self.model_dump(exclude_unset=True, exclude_none=True)
 
@@ -104,7 +104,7 @@ class ImportRequest(BaseModel):
     @classmethod
     def from_json(cls, text: str) -> Self:
         """The request of an upload's row, of any version: what this one does not know is passed over."""
-        stored: dict[str, Any] = json.loads(text or "{}")
+        stored: Mapping[str, Any] = json.loads(text or "{}")
         known_names = cls.model_fields.keys() - set(cls.fields_of(RequestSource.COMMAND)) - {"mapping"}
         return cls(**{name: value for name, value in stored.items() if name in known_names and value is not None})
 

@@ -10,6 +10,8 @@ from collections.abc import Collection
 from hashlib import sha256
 from typing import Final
 
+from scandock.rules.letters import transliterate
+
 MAX_LABEL: Final = 64
 PLACEHOLDERS: Final = ("anonymous", "anonymized", "anon", "unknown", "none")
 """Names that count as absent, in any case; a setting. Empty texts and those of `*` alone always do."""
@@ -77,8 +79,22 @@ def person_label(pn: str, placeholders: Collection[str] = PLACEHOLDERS) -> str:
     """Label of a person name (PS3.5 6.2.1.1), or "" where the name counts as absent.
 
     Of its component groups (alphabetic, ideographic, phonetic, parted by `=`) the first counts that leaves a letter or
-    digit after cleaning; empty components at a group's end are left off. A group whose only letters are what is left
-    of characters in an undeclared character set has none.
+    digit after cleaning; empty components at a group's end are left off. Latin, Greek and Cyrillic letters are spelled
+    in ASCII; a group with letters or numbers of others, or with bytes that are none, counts as leaving nothing.
+    """
+    for group in pn.split("="):
+        if is_placeholder(group, placeholders):
+            continue
+        label = clean_label(transliterate(group.strip(_PADDING)) or "")
+        if label:
+            return label
+    return ""
+
+
+def plain_person_label(pn: str, placeholders: Collection[str] = PLACEHOLDERS) -> str:
+    """Label of a person name as XNAT makes it, and this server did before: what is not ASCII becomes `_`.
+
+    A group whose only letters are what is left of characters in an undeclared character set leaves nothing.
     """
     for group in pn.split("="):
         if not is_placeholder(group, placeholders) and _LETTER_OR_DIGIT.search(_SPOILT.sub("", group)):

@@ -158,7 +158,9 @@ def _csv_rows(text: str) -> Iterable[MappingRow]:
             else:
                 yield _row(reader.line_num, dict(zip(columns, cells, strict=False)))
     except csv.Error as error:
-        raise _row_error(reader.line_num, f"can't be read: {error}") from None
+        is_long = "field larger" in str(error)
+        what = "a cell has too many characters" if is_long else "a quotation mark is not closed, or text follows it"
+        raise _row_error(reader.line_num, f"can't be read: {what}") from None
     if columns is None:
         raise MappingUnreadable("The mapping is empty.", _REMEDY)
 
@@ -182,7 +184,7 @@ class _JsonReader:
     def skip(self, sign: str) -> None:
         """Go past a sign that has to be there."""
         if self.peek() != sign:
-            raise self._off(f"Expecting {sign!r} delimiter", self._at)
+            raise self._off(f"is not {sign!r}", self._at)
         self._at += 1
 
     def items(self, end: str) -> Iterator[int]:
@@ -212,9 +214,9 @@ class _JsonReader:
                 if is_cut and (error.msg.startswith("Unterminated") or error.pos > size - _LONGEST_SIGN):
                     what = f"has more than {MAX_COLUMNS} columns, or more than {MAX_ROW:,} characters"
                     raise _row_error(number, what) from None
-                raise self._off(error.msg, self._at + error.pos) from None
-            except (ValueError, RecursionError) as error:
-                raise _json_error(str(error)) from None
+                raise self._off("can't be read", self._at + error.pos) from None
+            except (ValueError, RecursionError):  # a number of too many digits, lists in lists in lists
+                raise self._off("begins a value that is too large", self._at) from None
             self._at += length
             break
         return value
@@ -222,10 +224,11 @@ class _JsonReader:
     def end(self) -> None:
         """Check that nothing is behind what was read."""
         if self.peek():
-            raise self._off("Extra data", self._at)
+            raise self._off("is behind its end", self._at)
 
-    def _off(self, why: str, at: int) -> Usage:
-        return _json_error(str(json.JSONDecodeError(why, self._text, at)))
+    def _off(self, what: str, at: int) -> Usage:
+        place = json.JSONDecodeError("", self._text, at)
+        return _mapping_error(f"The mapping is no JSON: what is at line {place.lineno}, column {place.colno} {what}.")
 
 
 def _json_rows(text: str) -> Iterator[MappingRow]:
@@ -371,10 +374,6 @@ _FEWER: Final = "Leave out rows of other studies, or send the studies in several
 
 def _too_long_error() -> Usage:
     return MappingTooLong(f"The mapping has more than {MAX_ROWS:,} rows.", _FEWER)
-
-
-def _json_error(why: str) -> Usage:
-    return _mapping_error(f"The mapping is no JSON: {why}.")
 
 
 def _mapping_error(what: str) -> Usage:

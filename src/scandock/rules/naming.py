@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from scandock.model.errors import Usage
@@ -17,6 +17,7 @@ from scandock.rules.labels import (
     is_project_id,
     label_key,
     person_label,
+    plain_person_label,
     study_hash_label,
 )
 from scandock.rules.mapping import MappingRow, find_row
@@ -41,6 +42,8 @@ class LabelChoice:
     """Named by the mapping or the request: kept to the letter, or the session is held."""
     raw: str = ""
     """The text before cleaning."""
+    former: str = ""
+    """Of a subject: the label that earlier versions gave, where that is another one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,12 +152,17 @@ def _name_subject(
     explicit = _explicit_name("subject", study, request, site, row)
     if explicit is not None:
         return explicit
-    by_name = person_label(patients.common_name, site.placeholders)
+    by_id = clean_label(patients.common_id)
+    plain = plain_person_label(patients.common_name, site.placeholders)
+    by_name = plain if request.dialect else person_label(patients.common_name, site.placeholders)
     if by_name:
-        return LabelChoice(label=by_name, source="PatientName", raw=patients.common_name)
-    if clean_label(patients.common_id):
-        return LabelChoice(label=clean_label(patients.common_id), source="PatientID", raw=patients.common_id)
-    return LabelChoice(label="", source="session")
+        choice = LabelChoice(label=by_name, source="PatientName", raw=patients.common_name)
+    elif by_id:
+        choice = LabelChoice(label=by_id, source="PatientID", raw=patients.common_id)
+    else:
+        choice = LabelChoice(label="", source="session")
+    former = plain or by_id
+    return choice if label_key(former) == label_key(choice.label) else replace(choice, former=former)
 
 
 def _explicit_name(

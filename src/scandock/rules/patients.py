@@ -26,8 +26,8 @@ class Patients:
 
     @property
     def name(self) -> str:
-        """The name as it is compared: without case, padding and empty components."""
-        return self.common_name.translate(_FOLDED).strip(" ^=").casefold()
+        """The name as it is compared."""
+        return fold_name(self.common_name)
 
     @property
     def token(self) -> str:
@@ -42,6 +42,11 @@ class Patients:
         if not patient_id or not self.ids or patient_id in self.ids:
             return False
         return not (cut and any(is_same_patient(patient_id, own) for own in self.ids))
+
+
+def fold_name(name: str) -> str:
+    """A PatientName as names are compared: without case, padding and empty components."""
+    return name.translate(_FOLDED).strip(" ^=").casefold()
 
 
 def find_patients(study: StudyFacts, placeholders: Collection[str] = PLACEHOLDERS) -> Patients:

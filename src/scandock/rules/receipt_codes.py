@@ -7,9 +7,23 @@ Each line of a receipt carries one code beside its verdict. An entry's `message`
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypedDict
 
 from scandock.model.verdicts import Verdict
+
+
+class ReceiptLine(TypedDict):
+    """A line of a receipt: what became of one entry."""
+
+    archive: str
+    path: str
+    bytes: int
+    sha256: str | None
+    verdict: str
+    code: str
+    message: str
+    stored_as: str | None
+    """Its path under DATA; None where it has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,12 +35,14 @@ class ReceiptCode:
     remedy: str = ""
     whole: bool = False
     """It may be the code of an import, or of an inner archive."""
+    setting: str = ""
+    """The setting of a limit, which administrators find in docs/codes.md."""
 
 
-def _whole(sentence: str, remedy: str, *, entry: bool = False) -> ReceiptCode:
+def _whole(sentence: str, remedy: str, *, entry: bool = False, setting: str = "") -> ReceiptCode:
     """Of a whole archive; `entry`: a line of the receipt may bear it too, that of the entry which caused it."""
     verdicts = frozenset({Verdict.REFUSED}) if entry else frozenset()
-    return ReceiptCode(verdicts=verdicts, sentence=sentence, remedy=remedy, whole=True)
+    return ReceiptCode(verdicts=verdicts, sentence=sentence, remedy=remedy, whole=True, setting=setting)
 
 
 def _of(*verdicts: Verdict, say: str, do: str = "") -> ReceiptCode:
@@ -195,7 +211,7 @@ ENTRIES: Final[dict[str, ReceiptCode]] = {
 
 
 _AGAIN: Final = "Make the archive again and upload it whole."
-_RAISE: Final = "Send it in parts, or have the limit raised where the data are real"
+_RAISE: Final = "Upload it in parts. If the data is real, ask an administrator of this server to raise the limit."
 
 ARCHIVES: Final[dict[str, ReceiptCode]] = {
     # what was sent
@@ -235,6 +251,7 @@ ARCHIVES: Final[dict[str, ReceiptCode]] = {
         "Unpacking would take more memory than is allowed (dictionary of lzma, xz or zstd).",
         "Pack it with the ordinary settings of the tool.",
         entry=True,
+        setting="SCANDOCK_MAX_DICTIONARY_BYTES",
     ),
     "sparse": _whole(
         "A sparse file in the archive claims more bytes than the archive holds.",
@@ -245,17 +262,20 @@ ARCHIVES: Final[dict[str, ReceiptCode]] = {
         "Archives lie within archives, deeper than is followed.",
         "Unpack the outer ones, then upload what is inside.",
         entry=True,
+        setting="SCANDOCK_MAX_DEPTH",
     ),
     # limits over the whole upload
-    "too_many_entries": _whole("The upload holds more entries than are allowed.", f"{_RAISE} (SCANDOCK_MAX_ENTRIES)."),
+    "too_many_entries": _whole(
+        "The upload holds more entries than are allowed.", _RAISE, setting="SCANDOCK_MAX_ENTRIES"
+    ),
     "too_many_bytes": _whole(
-        "The upload unpacks to more bytes than are allowed.", f"{_RAISE} (SCANDOCK_MAX_UNPACKED_BYTES)."
+        "The upload unpacks to more bytes than are allowed.", _RAISE, setting="SCANDOCK_MAX_UNPACKED_BYTES"
     ),
     "ratio": _whole(
-        "The upload unpacks to far more than its own size, as no images do.", f"{_RAISE} (SCANDOCK_MAX_RATIO)."
+        "The upload unpacks to far more than its own size, as no images do.", _RAISE, setting="SCANDOCK_MAX_RATIO"
     ),
     "entry_too_large": _whole(
-        "An entry unpacks to more bytes than one entry may.", f"{_RAISE} (SCANDOCK_MAX_ENTRY_BYTES).", entry=True
+        "An entry unpacks to more bytes than one entry may.", _RAISE, entry=True, setting="SCANDOCK_MAX_ENTRY_BYTES"
     ),
     # what was in it
     "no_images": _whole(

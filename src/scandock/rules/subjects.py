@@ -24,7 +24,10 @@ def assign_subjects(cases: Sequence[StudyCase], view: CatalogView, *, one_patien
     """
     groups: dict[str, list[StudyCase]] = defaultdict(list)
     for case in cases:
-        case.subject = _inherited_subject(case) or case.naming.subject.label or case.label
+        case.subject = _inherited_subject(case)
+    _keep_former_subjects([case for case in cases if not case.subject and case.naming.subject.former], view)
+    for case in cases:
+        case.subject = case.subject or case.naming.subject.label or case.label
         groups[label_key(case.subject)].append(case)
     for group in groups.values():
         _separate_patients(group, view)
@@ -43,6 +46,48 @@ def _inherited_subject(case: StudyCase) -> str:
         )
         return requested.label
     return session.subject
+
+
+def _keep_former_subjects(cases: Sequence[StudyCase], view: CatalogView) -> None:
+    """Leave a patient's new sessions at the subject whose label an earlier version made of the name.
+
+    Under that label, or the form of it that told the patient apart from others.
+    """
+    groups: dict[str, list[StudyCase]] = defaultdict(list)
+    for case in cases:
+        groups[label_key(case.naming.subject.former)].append(case)
+    labels: dict[StudyCase, list[str]] = {}
+    names: dict[StudyCase, str] = {}
+    for group in groups.values():
+        tokens = list(zip(group, _patient_tokens(group), strict=True))
+        bearers: dict[str, set[str]] = defaultdict(set)
+        for case, token in tokens:
+            if case.naming.patients.common_id:
+                bearers[case.naming.patients.name].add(token)
+        for case, token in tokens:
+            former, name = case.naming.subject.former, case.naming.patients.name
+            labels[case] = [former, *([add_subject_suffix(former, token)] if token else [])]
+            names[case] = name if not case.naming.patients.common_id or len(bearers[name]) == 1 else ""
+    every = {label for of_case in labels.values() for label in of_case}
+    known = view.subjects_labelled(cases[0].policy.id, every) if cases else {}
+    for case, own in labels.items():
+        for label in own:
+            subject, patient_id = known.get(label_key(label)), case.naming.patients.common_id
+            if subject is not None and is_subject_of(
+                subject, patient_id, names[case], cut=case.study.study_uid is None
+            ):
+                case.subject, case.keeps_subject = subject.label, True
+                break
+
+
+def is_subject_of(known_subject: KnownSubject, patient_id: str, name: str, *, cut: bool) -> bool:
+    """Whether a known subject is a patient, by the PatientID; where one of both has none, by the name.
+
+    `name` is as `Patients.name` has it, "" where it can't decide. `cut`: the id comes from ECAT.
+    """
+    if patient_id and known_subject.patient_ids:
+        return _has_id(known_subject, patient_id, cut=cut)
+    return bool(name) and known_subject.patient_names == {name}
 
 
 def _hold_requested(cases: Sequence[StudyCase], *, one_patient: bool) -> None:
@@ -74,7 +119,7 @@ def _separate_patients(group: list[StudyCase], view: CatalogView) -> None:
     tokens = _patient_tokens(group)
     several = len(set(tokens) - {""}) > 1
     for case, token in zip(group, tokens, strict=True):
-        if token and known_subject is not None and _is_patient_of(known_subject, case):
+        if case.keeps_subject or (token and known_subject is not None and _is_patient_of(known_subject, case)):
             continue
         placed = case.archived_session is not None or case.waiting is not None
         if OWN_ID.fullmatch(case.subject) and not placed:
@@ -132,7 +177,7 @@ def _is_patient_of(known_subject: KnownSubject, case: StudyCase) -> bool:
     """Whether a known subject is certainly this case's patient."""
     patients = case.naming.patients
     if patients.common_id:
-        return _has_id(known_subject, case)
+        return _has_id(known_subject, patients.common_id, cut=case.study.study_uid is None)
     return patients.name in known_subject.patient_names
 
 
@@ -140,15 +185,14 @@ def _contradicts(known_subject: KnownSubject, case: StudyCase) -> bool:
     """Whether a known subject is certainly another patient."""
     patients = case.naming.patients
     if patients.common_id and known_subject.patient_ids:
-        return not _has_id(known_subject, case)
+        return not _has_id(known_subject, patients.common_id, cut=case.study.study_uid is None)
     return bool(patients.name and known_subject.patient_names) and patients.name not in known_subject.patient_names
 
 
-def _has_id(known_subject: KnownSubject, case: StudyCase) -> bool:
-    own = case.naming.patients.common_id
-    if own in known_subject.patient_ids:
+def _has_id(known_subject: KnownSubject, patient_id: str, *, cut: bool) -> bool:
+    if patient_id in known_subject.patient_ids:
         return True
-    return case.study.study_uid is None and any(is_same_patient(own, other) for other in known_subject.patient_ids)
+    return cut and any(is_same_patient(patient_id, other) for other in known_subject.patient_ids)
 
 
 def _unify_spelling(cases: Sequence[StudyCase], view: CatalogView) -> None:

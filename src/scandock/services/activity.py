@@ -1,21 +1,29 @@
-"""Imports as the pages show them: whose they are, where their sessions stand now, and since when a stage goes on."""
+"""Imports as the pages show them: whose they are, what became of their sessions, and what can be done to each."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, exists, select
+from sqlalchemy import ColumnElement, Connection, case, exists, func, select
 
 from scandock.access.principal import Principal
 from scandock.catalog.engine import Catalog
-from scandock.catalog.server_tables import account, reception
+from scandock.catalog.server_tables import account, cached_file, reception
 from scandock.catalog.tables import session, tree, upload
 from scandock.model.verdicts import UNFINISHED, ImportState
+from scandock.services.import_outcomes import (
+    ExceptionLine,
+    Now,
+    SessionOutcome,
+    count_outcomes,
+    read_exceptions,
+    read_outcomes,
+)
 from scandock.services.import_records import Import
 from scandock.services.imports import list_imports, read_import
 from scandock.services.pagination import Page, Sorting
-from scandock.services.session_locations import SessionLocation, locate_sessions
 
 TO_DECIDE: Final = "to-decide"
 GROUPS: Final[dict[str, tuple[str, ...]]] = {
@@ -28,7 +36,10 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
 """What imports are sought by: the states that people tell apart."""
 
 SESSIONS: Final = 50
-"""Sessions that an import shows; the receipt and the import's object have all."""
+"""Sessions that an import shows; `list_outcomes` has all."""
+
+SILENT_MS: Final = 120_000
+"""For how long no byte of an upload comes before it counts as interrupted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,10 +58,63 @@ class Activity(Import):
 
     owner: str
     mine: bool
-    stands: dict[str, SessionLocation]
-    """By address, where each session that was left waiting stands now."""
+    outcomes: list[SessionOutcome]
+    """What became of its first sessions."""
+    counts: dict[Now, int]
+    """How many sessions are where: in a list of imports of those alone that are shown."""
+    exceptions: list[ExceptionLine]
+    """The first entries that need an eye; in a list of imports none."""
     decided: bool
     """Whether none of what was held waits for a decision any more."""
+    silent_ms: int | None
+    """Of one that is being received: for how long no byte of it has come. None of a file that waits in a cache."""
+
+    def interrupted(self, bringing: bool) -> bool:
+        """Whether its upload goes on no more by itself; `bringing`: whether a request brings bytes of it now."""
+        return self.silent_ms is not None and self.silent_ms >= SILENT_MS and not bringing
+
+    @property
+    def can_retry(self) -> bool:
+        """Whether it failed and its bytes are kept."""
+        return self.state is ImportState.FAILED and self.accepted is not None
+
+    @property
+    def can_cancel(self) -> bool:
+        """Whether it goes on, and nobody has cancelled it."""
+        return self.state in UNFINISHED and not self.cancelling
+
+    @property
+    def verdict_words(self) -> str:
+        """What came of its sessions in one sentence, what needs somebody first; "" before its end."""
+        if self.state in UNFINISHED:
+            return ""
+        parts = [(self.counts[now], now) for now in _WORDS if self.counts.get(now)]
+        if not parts:
+            return self.message
+        words = []
+        for n, (count, now) in enumerate(parts):
+            one, many = _WORDS[now]
+            noun = "" if n else " session" if count == 1 else " sessions"
+            words.append(f"{count}{noun} {one if count == 1 else many}{self._within(now, count)}")
+        return f"{', '.join(words)}."
+
+    def _within(self, now: Now, count: int) -> str:
+        """The project of those that are archived, where that is one."""
+        if now != "archived":
+            return ""
+        projects = [outcome.project for outcome in self.outcomes if outcome.now == now]
+        return f" in {projects[0]}" if len(projects) == count and len(set(projects)) == 1 else ""
+
+
+_WORDS: Final[dict[Now, tuple[str, str]]] = {
+    "needs_decision": ("needs a decision", "need a decision"),
+    "refused": ("refused", "refused"),
+    "out_of_sight": ("moved to another project", "moved to another project"),
+    "deleted": ("deleted", "deleted"),
+    "unknown": ("not found", "not found"),
+    "prearchive": ("in the prearchive", "in the prearchive"),
+    "archived": ("archived", "archived"),
+}
 
 
 def list_activity(catalog: Catalog, principal: Principal, filters: ActivityFilter, sorting: Sorting) -> Page[Activity]:
@@ -66,31 +130,39 @@ def list_activity(catalog: Catalog, principal: Principal, filters: ActivityFilte
         has_waiting=_has_waiting_session() if filters.group == TO_DECIDE else None,
     )
     with catalog.read() as connection:
-        return Page(_add_details(connection, principal, page.items), page.next)
+        return Page(_add_details(catalog, connection, principal, page.items), page.next)
 
 
 def read_activity(catalog: Catalog, principal: Principal, uuid: str) -> Activity:
     """One import. AccessDenied where it may not be known of."""
     item = read_import(catalog, principal, uuid)
     with catalog.read() as connection:
-        return _add_details(connection, principal, [item])[0]
+        (activity,) = _add_details(catalog, connection, principal, [item])
+        return replace(
+            activity,
+            counts=count_outcomes(connection, principal, item),
+            exceptions=read_exceptions(connection, item.id),
+        )
 
 
-def _add_details(connection: Connection, principal: Principal, items: list[Import]) -> list[Activity]:
-    owners = _read_owners(connection, [item.id for item in items])
-    locations_by_import = locate_sessions(connection, principal, items, SESSIONS)
+def _add_details(catalog: Catalog, connection: Connection, principal: Principal, items: list[Import]) -> list[Activity]:
+    receptions = _read_receptions(catalog, connection, [item.id for item in items])
+    outcomes_by_import = read_outcomes(connection, principal, items, limit=SESSIONS)
     waiting_uuids = _find_waiting(connection, [item.id for item in items if item.state is ImportState.HELD])
     detailed = []
     for item in items:
-        owner, account_id = owners.get(item.id, ("", None))
-        locations = locations_by_import.get(item.id, {})
-        waits = item.id in waiting_uuids or any(location.held for location in locations.values())
+        received = receptions.get(item.id)
+        outcomes = outcomes_by_import[item.id]
+        waits = item.id in waiting_uuids or any(outcome.now == "needs_decision" for outcome in outcomes)
         detailed.append(
             Activity(
                 **vars(item),
-                owner=owner,
-                mine=account_id == principal.account_id,
-                stands=locations,
+                owner=received.name if received is not None else "",
+                mine=received is not None and received.account_id == principal.account_id,
+                outcomes=outcomes,
+                counts=dict(Counter(outcome.now for outcome in outcomes)),
+                exceptions=[],
+                silent_ms=received.silent if received is not None else None,
                 decided=item.state is ImportState.HELD and not waits,
             )
         )
@@ -112,11 +184,23 @@ def _find_waiting(connection: Connection, uuids: list[str]) -> set[str]:
     )
 
 
-def _read_owners(connection: Connection, uuids: list[str]) -> dict[str, tuple[str, int | None]]:
+class _Reception(NamedTuple):
+    """Whose an upload is, and for how long no byte of it has come where it is being received."""
+
+    name: str
+    account_id: int
+    silent: int | None
+
+
+def _read_receptions(catalog: Catalog, connection: Connection, uuids: list[str]) -> dict[str, _Reception]:
+    """By upload. Of one that was begun before the catalog noted it, bytes came last at its beginning."""
+    comes = (upload.c.state == ImportState.RECEIVING) & ~func.coalesce(cached_file.c.whole, False)
+    silent = case((comes, catalog.now() - func.coalesce(reception.c.heard, upload.c.created)))
     rows = connection.execute(
-        select(upload.c.uuid, account.c.name, account.c.id)
+        select(upload.c.uuid, account.c.name, account.c.id, silent.label("silent"))
         .join(reception, reception.c.upload_id == upload.c.id)
         .join(account, account.c.id == reception.c.account_id)
+        .outerjoin(cached_file, cached_file.c.upload_id == upload.c.id)
         .where(upload.c.uuid.in_(uuids))
     )
-    return {row.uuid: (row.name, row.id) for row in rows}
+    return {row.uuid: _Reception(row.name, row.id, row.silent) for row in rows}

@@ -10,7 +10,7 @@ from typing import Final, Literal
 from sqlalchemy import Connection, select, update
 
 from scandock.catalog.records import SessionRecord
-from scandock.catalog.sessions import find_session
+from scandock.catalog.sessions import find_session, note_joined
 from scandock.catalog.tables import project, session, tree
 from scandock.catalog.trees import has_variants, scans_of
 from scandock.model.import_types import Overwrite
@@ -375,6 +375,7 @@ def _publish(
             target.project,
             {"joined": source.uuid, "new": merged.new, "replaced": merged.replaced, **details},
         )
+        note_joined(context.catalog, connection, source.uuid, target.uuid)
 
     running.show([placement] if placement is not None else [], [removal], note, origin=origin)
 

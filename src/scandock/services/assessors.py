@@ -39,6 +39,9 @@ from scandock.services.xnat_lookup import Experiment
 _MANY = 1000
 """Assessors of one label, in as many projects, that are looked at."""
 
+_MANY_FIELDS = 50
+"""Fields that a line of the audit names."""
+
 
 @dataclass(frozen=True, slots=True)
 class Assessor:
@@ -194,7 +197,8 @@ def _create_assessor(
     if not request.xsi_type:
         raise type_missing(request)
     _check_label_free(connection, source.project_id, label)
-    document = apply_said(new_document(request.xsi_type), request)
+    before = new_document(request.xsi_type)
+    document = apply_said(before, request)
     uuid, now = new_uuid(), context.catalog.now()
     connection.execute(
         insert(assessor).values(
@@ -211,6 +215,7 @@ def _create_assessor(
     )
     connection.execute(insert(accession).values(uuid=uuid))
     details: dict[str, DetailValue] = {"assessor": label, "type": request.xsi_type, "made": True}
+    details |= _name_fields(document.differing_fields(before))
     context.note(connection, "edit", source.uuid, source.project, details)
     number: int = connection.execute(select(accession.c.number).where(accession.c.uuid == uuid)).scalar_one()
     return number
@@ -238,8 +243,18 @@ def _update_assessor(
     if changed:
         values["modified"] = context.catalog.now()
         connection.execute(update(assessor).where(assessor.c.uuid == row["uuid"]).values(**values))
-        details: dict[str, DetailValue] = {"assessor": label, "type": row["xsi_type"], "fields": changed}
+        fields = document.differing_fields(before) if "document" in changed else []
+        if "document" in changed and not fields:
+            fields = ["document"]  # another order, or what is deeper in it than any path
+        details: dict[str, DetailValue] = {"assessor": label, "type": row["xsi_type"]}
+        details |= _name_fields([*(["label"] if "label" in changed else []), *fields])
         context.note(connection, "edit", source.uuid, source.project, details)
+
+
+def _name_fields(fields: Sequence[str]) -> dict[str, DetailValue]:
+    """The fields that a line of the audit names, and how many more there are."""
+    named: dict[str, DetailValue] = {"fields": list(fields[:_MANY_FIELDS])}
+    return named if len(fields) <= _MANY_FIELDS else {**named, "more_fields": len(fields) - _MANY_FIELDS}
 
 
 def _check_label_free(connection: Connection, project_id: int, label: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, func, or_, select
@@ -24,7 +25,7 @@ from scandock.rules.permissions import REQUIREMENTS, Action
 from scandock.services import rights
 from scandock.services.damage import count_damaged_files
 from scandock.services.pagination import Page, Sorting, check_choices, like_pattern, read_page, read_rows
-from scandock.services.records import Project, Session, Subject
+from scandock.services.records import Project, Session, Subject, row_ids
 
 PROJECT_SORTS = {"id": project.c.key, "created": project.c.created, "title": project.c.title}
 SUBJECT_SORTS = {"label": subject.c.key, "created": subject.c.created}
@@ -93,8 +94,7 @@ def find_project(connection: Connection, principal: Principal, name: str) -> Pro
     rights.check(connection, principal, Action.PROJECT_SEE, name)
     query = project_rows().add_columns(projects_where(principal, Action.PROJECT_READ).label("readable"))
     row = connection.execute(query.where(project.c.key == name.casefold())).mappings().one()
-    unsummed = row["readable"] and row["files"] is None
-    return Project.from_row(row, count_contents(connection, row["id"]) if unsummed else None)
+    return Project.from_row(row, partial(count_contents, connection))
 
 
 # -- subjects ----------------------------------------------------------------------------------------------------------
@@ -120,16 +120,18 @@ def list_subjects(connection: Connection, principal: Principal, filters: ListFil
         query = query.where(project.c.key == filters.project.casefold())
     query = _filter_by_label(query, subject.c.key, filters)
     rows, following = read_rows(connection, query, SUBJECT_SORTS, subject.c.id, sorting)
-    sums = _sum_subjects(connection, [row["id"] for row in rows])
+    sums = _sum_subjects(connection, row_ids(rows))
     return Page([Subject.from_row(row, sums) for row in rows], following)
 
 
 def find_subject(connection: Connection, principal: Principal, uuid: str) -> Subject:
     """One subject. AccessDenied where it may not be known."""
     row = connection.execute(subject_rows().where(subject.c.uuid == uuid)).mappings().first()
-    rights.check(connection, principal, Action.SUBJECT_READ, row["project"] if row is not None else "")
+    rights.check(
+        connection, principal, Action.SUBJECT_READ, Subject.from_row(row, {}).project if row is not None else ""
+    )
     assert row is not None
-    return Subject.from_row(row, _sum_subjects(connection, [row["id"]]))
+    return Subject.from_row(row, _sum_subjects(connection, row_ids([row])))
 
 
 def _sum_subjects(connection: Connection, ids: list[int]) -> dict[int, tuple[int, int, int]]:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, select, update
 
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import accession
+from scandock.catalog.sessions import note_listing
 from scandock.catalog.tables import project, session, subject, tree, upload
 from scandock.model.errors import Usage
 from scandock.model.import_types import Overwrite
@@ -260,6 +261,7 @@ def _write_attributes(
                 modified=context.catalog.now(),
             )
         )
+        note_listing(connection, source.id)
         changed_fields = sorted(fields) + ["quarantined"] * quarantine
         context.note(connection, "edit", uuid, source.project, {"fields": changed_fields})
 

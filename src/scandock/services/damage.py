@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, func, literal, select, true, union_all
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal, select, true, union_all
 
 from scandock.access.principal import AccessDenied
 from scandock.access.visibility import projects_where
@@ -152,16 +152,24 @@ def verify_damaged_again(context: ServiceContext, project_name: str | None = Non
     return len(_request_damaged(context, project_name))
 
 
-def _request_damaged(context: ServiceContext, project_name: str | None) -> Sequence[RowMapping]:
+class _DamagedHolder(NamedTuple):
+    """A session, or what a project or subject has of its own, that has damage."""
+
+    uuid: str
+    tree_id: int
+    project: str
+
+
+def _request_damaged(context: ServiceContext, project_name: str | None) -> list[_DamagedHolder]:
     with context.catalog.write() as connection:
         holders = _find_damaged(connection, context, project_name)
-        mark_for_verification(context.catalog, connection, *(row["tree_id"] for row in holders))
-        for name, count in sorted(Counter(str(row["project"]) for row in holders).items()):
+        mark_for_verification(context.catalog, connection, *(holder.tree_id for holder in holders))
+        for name, count in sorted(Counter(holder.project for holder in holders).items()):
             context.note(connection, AuditAction.VERIFY, name, name, {"sessions": count}, kind="project")
     return holders
 
 
-def _find_damaged(connection: Connection, context: ServiceContext, project_name: str | None) -> Sequence[RowMapping]:
+def _find_damaged(connection: Connection, context: ServiceContext, project_name: str | None) -> list[_DamagedHolder]:
     """What has damage and may be read again by the principal: UUID, tree and project. AccessDenied."""
     rights.check_scope(context.principal, Action.DAMAGE_VERIFY)
     holder = _select_holders()
@@ -169,12 +177,13 @@ def _find_damaged(connection: Connection, context: ServiceContext, project_name:
     if project_name is not None:
         rights.check(connection, context.principal, Action.DAMAGE_VERIFY, project_name)
         where = and_(where, project.c.key == project_name.casefold())
-    return connection.execute(
+    rows = connection.execute(
         select(holder.c.uuid, holder.c.tree_id, project.c.name.label("project"))
         .join(project, project.c.id == holder.c.project_id)
         .where(where, holder.c.tree_id.in_(select(damage.c.tree_id)))
         .order_by(holder.c.uuid)
-    ).mappings().all()  # fmt: skip
+    )
+    return [_DamagedHolder._make(row) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +213,7 @@ def verify_in_process(
             raise SessionUnknown(uuid) from None
     all_uuids = list(uuids)
     if damaged:
-        all_uuids += [row["uuid"] for row in _request_damaged(context, project_name)]
+        all_uuids += [holder.uuid for holder in _request_damaged(context, project_name)]
     plan, done, unread = VerificationPlan(mail=context.settings.smtp_host is not None), VerificationCounts(), []
     for uuid in dict.fromkeys(all_uuids):
         with context.catalog.read() as connection:

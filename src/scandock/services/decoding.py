@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, TypeVar
 from scandock.model.errors import ScandockError
 from scandock.services.response_buffers import BufferedFile, ResponseBuffers
 from scandock.viewing.cache import ImageCache
-from scandock.viewing.decoder_messages import BodyNotStored, Message
+from scandock.viewing.decoder_messages import BodyNotStored, DecoderRequest, JsonObject, Message
 from scandock.viewing.decoder_pool import DECODERS, DecoderLost, DecoderPool, DecodersBusy, OpenFiles
 from scandock.viewing.question_queue import MAX_WAITING, Requester
 from scandock.viewing.stack import Stack
@@ -51,7 +51,7 @@ class DecoderResult:
     A large body is in `file`, which whoever takes it closes.
     """
 
-    said: dict[str, Any] = field(default_factory=dict)
+    said: JsonObject = field(default_factory=dict)
     body: bytes = b""
     reason: str = ""
     lasting: bool = True
@@ -108,7 +108,7 @@ class Pictures:
 
     def ask(
         self,
-        request: dict[str, Any],
+        request: DecoderRequest,
         open_files: OpenFiles,
         key: tuple[Any, ...],
         *,
@@ -141,7 +141,7 @@ class Pictures:
             return DecoderResult(reason="Its picture is too large.", lasting=False)
         return DecoderResult(answer.said, answer.body, str(answer.said.get("reason", "")), file=body_buffer.file)
 
-    def _answer(self, request: dict[str, Any], open_files: OpenFiles, body_buffer: _BodyBuffer, **more: Any) -> Message:  # noqa: ANN401
+    def _answer(self, request: DecoderRequest, open_files: OpenFiles, body_buffer: _BodyBuffer, **more: Any) -> Message:  # noqa: ANN401
         """Wait for the decoder's answer, while another thread may work."""
         self._working.release()
         try:

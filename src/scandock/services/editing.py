@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypedDict, cast
 
 from sqlalchemy import Connection, insert, select, update
 
@@ -87,14 +87,13 @@ def edit_project(
         if before.id == UNASSIGNED:
             raise ProjectIdReserved(f"{UNASSIGNED} has no settings.", "Choose another project.")
         check_if_match(before, if_match)
-        if "title" in values:
-            if name_key(values["title"]) != name_key(before.name):
-                number = connection.execute(select(project.c.id).where(project.c.name == before.id)).scalar_one()
-                check_name_free(connection, NameKind.TITLE, values["title"], project_id=number)
-            values |= title_columns(values["title"])
+        if "title" in values and name_key(values["title"]) != name_key(before.name):
+            number = connection.execute(select(project.c.id).where(project.c.name == before.id)).scalar_one()
+            check_name_free(connection, NameKind.TITLE, values["title"], project_id=number)
         if values:
+            columns = {**values, **(title_columns(values["title"]) if "title" in values else {})}
             connection.execute(
-                update(project).where(project.c.name == before.id).values(**values, revision=project.c.revision + 1)
+                update(project).where(project.c.name == before.id).values(**columns, revision=project.c.revision + 1)
             )
             changed_fields = sorted(set(changes) - {"accessibility"})
             context.note(connection, "project_edit", before.id, before.id, {"fields": changed_fields}, kind="project")
@@ -111,7 +110,18 @@ def _set_accessibility(context: ServiceContext, connection: Connection, name: st
     context.note(connection, "access_set", name, name, {"before": before.value, "now": accessibility}, kind="project")
 
 
-def _check_project_values(changes: Mapping[str, Any]) -> dict[str, Any]:
+class ProjectValues(TypedDict, total=False):
+    """Columns of `project` that people set."""
+
+    title: str
+    prearchive_code: int
+    identified: str
+    petmr: str
+    separate_secondary: bool
+    quarantine: bool
+
+
+def _check_project_values(changes: Mapping[str, object]) -> ProjectValues:
     values = {}
     for key, value in changes.items():
         if key not in PROJECT_FIELDS:
@@ -122,7 +132,7 @@ def _check_project_values(changes: Mapping[str, Any]) -> dict[str, Any]:
         if not same or (allowed is None and not _is_text(value)):
             raise _invalid_value(key, value, allowed)
         values[column] = value
-    return values
+    return cast("ProjectValues", values)
 
 
 def _invalid_value(name: str, value: object, allowed: tuple[object, ...] | None) -> Usage:
@@ -262,17 +272,17 @@ def edit_scan(
             select(scan.c.scan_id).where(scan.c.tree_id == source.tree_id, scan.c.scan_id == scan_id)
         ).scalar_one()
         where = (scan_edit.c.session_id == source.id, scan_edit.c.scan_id == scan_row)
-        values["modified"] = context.catalog.now()
-        if connection.execute(update(scan_edit).where(*where).values(**values)).rowcount == 0:
-            connection.execute(insert(scan_edit).values(session_id=source.id, scan_id=scan_row, **values))
+        columns = {**values, "modified": context.catalog.now()}
+        if connection.execute(update(scan_edit).where(*where).values(**columns)).rowcount == 0:
+            connection.execute(insert(scan_edit).values(session_id=source.id, scan_id=scan_row, **columns))
         connection.execute(update(session).where(session.c.id == source.id).values(modified=context.catalog.now()))
         context.note(connection, "edit", uuid, source.project, {"scan": scan_row, "fields": sorted(changes)})
         return session_contents.find_scan(connection, context.principal, uuid, scan_id)
 
 
-def check_scan_values(changes: Mapping[str, Any]) -> dict[str, Any]:
+def check_scan_values(changes: Mapping[str, Any]) -> dict[str, str | None]:
     """What may be said of a scan. Usage `field_unknown`, `value_invalid`."""
-    values: dict[str, Any] = {}
+    values: dict[str, str | None] = {}
     for key, value in changes.items():
         if key not in ("type", "quality", "note"):
             raise FieldUnknown(f"{key[:40]!r} can't be changed.", "These can: type, quality, note.")

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, and_, or_
+from sqlalchemy import ColumnElement, Connection, and_, or_, select
 
 from scandock.access.principal import Principal
 from scandock.access.visibility import projects_where
+from scandock.catalog.assessors import select_labels_with_sessions
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.session_lookups import (
     VALUES_PER_STATEMENT,
@@ -20,12 +21,18 @@ from scandock.catalog.session_lookups import (
 )
 from scandock.catalog.sessions import session_rows
 from scandock.catalog.tables import project, session
-from scandock.rules.labels import label_key
+from scandock.catalog.view import SqlView
+from scandock.rules.catalog_view import KnownSubject
+from scandock.rules.labels import UNASSIGNED, label_key
+from scandock.rules.patients import fold_name
 from scandock.rules.permissions import Action
+from scandock.rules.subjects import is_subject_of
 from scandock.services.records import ExistingSession, Known
 
 MAX_PLANNED: Final = 2_000
 """Sessions that are asked for at once."""
+MAX_FORMER: Final = 2
+"""Labels of a subject that are asked for: the one of the name, and the one that told its patient apart."""
 _VALUES_PER_STATEMENT: Final = VALUES_PER_STATEMENT
 """Labels and UIDs in one statement."""
 _MAX_NAMED: Final = 20
@@ -43,6 +50,10 @@ class PlannedSession:
     patient_id: str = ""
     ecat: tuple[bytes, ...] = ()
     """sha256 of its ECAT files."""
+    former_subjects: tuple[str, ...] = ()
+    """Labels that earlier versions gave its subject, the first to be tried first."""
+    patient_name: str = ""
+    """By which a subject is its patient's where one of both has no PatientID; "" where it can't decide."""
 
 
 @dataclass(slots=True)
@@ -53,8 +64,12 @@ class _ProjectSessions:
     studies: dict[str, SessionRecord] = field(default_factory=dict)
     subjects: dict[str, set[str]] = field(default_factory=dict)
     """By PatientID."""
+    assessors: dict[str, ExistingSession] = field(default_factory=dict)
+    """By label: those whose label no session can have."""
     holders: dict[bytes, set[str]] = field(default_factory=dict)
     """Labels of sessions, by an ECAT file that they hold."""
+    former_subjects: Mapping[str, KnownSubject] = field(default_factory=dict)
+    """Subjects of labels that were asked for as former ones, by `label_key`."""
 
     def add(self, record: SessionRecord) -> None:
         for sessions, key in ((self.labels, label_key(record.label)), (self.studies, record.study_uid)):
@@ -68,7 +83,8 @@ def find_existing_sessions(
     """For each: `label`, the session that has its label, and `study`, the one that has its study; null for none.
 
     And, where they are asked for, `subjects`, the others of its patient, and `ecat`, the other sessions of its ECAT
-    files. What the principal may not see is none.
+    files; and, where former subjects are, `kept`, the one that its patient has and an import leaves it at. What the
+    principal may not see is none.
     """
     project_sessions: dict[str, _ProjectSessions] = defaultdict(_ProjectSessions)
     by_project: dict[str, list[PlannedSession]] = defaultdict(list)
@@ -78,7 +94,10 @@ def find_existing_sessions(
         for at in range(0, len(of_project), _VALUES_PER_STATEMENT):
             for existing in _read_sessions(connection, principal, key, of_project[at : at + _VALUES_PER_STATEMENT]):
                 project_sessions[key].add(existing)
-        _find_elsewhere(connection, _visible_condition(principal, key), of_project, project_sessions[key])
+        visible = _visible_condition(principal, key)
+        project_sessions[key].assessors = _find_assessors(connection, visible, of_project)
+        _find_elsewhere(connection, visible, of_project, project_sessions[key])
+        project_sessions[key].former_subjects = _find_former_subjects(connection, principal, key, of_project)
     return [
         _compare_planned(planned_session, project_sessions[planned_session.project.casefold()])
         for planned_session in planned
@@ -87,14 +106,38 @@ def find_existing_sessions(
 
 def _compare_planned(planned: PlannedSession, project_sessions: _ProjectSessions) -> Known:
     labels = {label for sha256 in planned.ecat for label in project_sessions.holders.get(sha256, ())}
+    key = label_key(planned.label)
     return Known(
-        label=_to_existing(project_sessions.labels.get(label_key(planned.label))),
+        label=project_sessions.assessors.get(key) or _to_existing(project_sessions.labels.get(key)),
         study=_to_existing(project_sessions.studies.get(planned.study_uid)) if planned.study_uid else None,
         subjects=_list_others(planned.subject, project_sessions.subjects.get(planned.patient_id, ()))
         if planned.patient_id
         else None,
         ecat=_list_others(planned.label, labels) if planned.ecat else None,
+        kept=_kept_subject(planned, project_sessions.former_subjects),
     )
+
+
+def _kept_subject(planned: PlannedSession, subjects: Mapping[str, KnownSubject]) -> str | None:
+    """The subject that an import leaves it at (`rules.subjects`)."""
+    name, cut = fold_name(planned.patient_name), not planned.study_uid
+    for label in planned.former_subjects:
+        known_subject = subjects.get(label_key(label))
+        if known_subject is not None and is_subject_of(known_subject, planned.patient_id, name, cut=cut):
+            return known_subject.label
+    return None
+
+
+def _find_former_subjects(
+    connection: Connection, principal: Principal, key: str, planned: Sequence[PlannedSession]
+) -> Mapping[str, KnownSubject]:
+    """As an import sees them, for those whose import it could be and who may see the project's sessions."""
+    labels = {label for planned_session in planned for label in planned_session.former_subjects}
+    if not labels:
+        return {}
+    where = [projects_where(principal, action) for action in (Action.SESSION_READ, Action.UPLOAD)]
+    name = connection.execute(select(project.c.name).where(project.c.key == key, *where)).scalar_one_or_none()
+    return SqlView(connection).subjects_labelled(name, labels) if name is not None and name != UNASSIGNED else {}
 
 
 def _to_existing(session: SessionRecord | None) -> ExistingSession | None:
@@ -104,6 +147,25 @@ def _to_existing(session: SessionRecord | None) -> ExistingSession | None:
 def _list_others(own_label: str, labels: Iterable[str]) -> list[str]:
     """At most as many as anybody reads."""
     return sorted(label for label in labels if label_key(label) != label_key(own_label))[:_MAX_NAMED]
+
+
+def _find_assessors(
+    connection: Connection, where: ColumnElement[bool], planned: Sequence[PlannedSession]
+) -> dict[str, ExistingSession]:
+    """Assessors of the labels by these, in lower case; an archived session can't have the same label."""
+    return {
+        row.key: ExistingSession(
+            label=row.label,
+            subject=row.subject,
+            place="archive",
+            state=row.state,
+            study_uid=None,
+            project=row.project,
+            assessor=True,
+        )
+        for keys in split_values({label_key(planned_session.label) for planned_session in planned})
+        for row in connection.execute(select_labels_with_sessions(keys, where))
+    }
 
 
 def _find_elsewhere(

@@ -7,10 +7,11 @@ reads as it was stored, or an import has stored it again.
 
 from __future__ import annotations
 
+import builtins
 import hashlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any, Final
 
@@ -29,8 +30,8 @@ from scandock.model.upload_log import log_step
 from scandock.services import audit
 from scandock.services.own_resources import audit_target
 from scandock.services.rate_limit import RateLimiter
-from scandock.services.records import path_of
-from scandock.store.paths import RelPath, tree_path
+from scandock.services.records import StoredFile
+from scandock.store.paths import tree_path
 from scandock.store.port import Snapshot, Store
 
 BATCH: Final = 200
@@ -202,6 +203,16 @@ def _find_first(table: Table, passed: set[int], where: ColumnElement[bool], orde
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Problem:
+    """What is wrong with a file of a tree, or (no number) with its folder: columns of `damage`."""
+
+    file_n: int | None
+    kind: str
+    bytes: int | None = None
+    error: str = ""
+
+
 @dataclass(slots=True)
 class _Batch:
     """Files of a tree up to number `at`; `last` where none follows."""
@@ -210,8 +221,9 @@ class _Batch:
     last: bool
     files: int = 0
     bytes: int = 0
-    good: list[dict[str, object]] = field(default_factory=list)
-    problems: list[dict[str, object]] = field(default_factory=list)
+    digests: dict[int, builtins.bytes] = field(default_factory=dict)
+    """The MD5 of those that are whole, by their numbers."""
+    problems: list[_Problem] = field(default_factory=list)
 
 
 class _Stopped(Exception):
@@ -281,7 +293,7 @@ class _TreeVerification:
             now = find_holder(connection, self.holder.uuid)
             if moving is not None or now is None or now.parts != self.holder.parts or self._begin(connection) is None:
                 return False
-            self._write(connection, _Batch(at=-1, last=True, problems=[{"file_n": None, "kind": "folder_missing"}]))
+            self._write(connection, _Batch(at=-1, last=True, problems=[_Problem(file_n=None, kind="folder_missing")]))
         self.done.problems += 1
         self.done.trees += 1
         return True
@@ -308,7 +320,7 @@ class _TreeVerification:
         """Read the next files of a tree, for a second or to the end of one file."""
         with self.catalog.read() as connection:
             rows = connection.execute(
-                select(file.c.n, file.c.name, file.c.bytes, file.c.sha256, file.c.verified,
+                select(file.c.n, file.c.resource_n, file.c.name, file.c.bytes, file.c.sha256, file.c.verified,
                        resource.c.label.label("resource"), scan.c.scan_id)
                 .join(resource, and_(resource.c.tree_id == file.c.tree_id, resource.c.n == file.c.resource_n))
                 .outerjoin(scan, and_(scan.c.tree_id == resource.c.tree_id, scan.c.n == resource.c.scan_n))
@@ -319,39 +331,40 @@ class _TreeVerification:
         batch = _Batch(at, len(rows) < BATCH)
         until = time.monotonic() + BATCH_SECONDS
         for row in rows:
-            if row["verified"] is None or row["verified"] < read_before:
+            stored = StoredFile.from_row(row)
+            if stored.verified is None or stored.verified < read_before:
                 try:
-                    self._read_one(snapshot, batch, path_of(row), row["n"], row["bytes"], row["sha256"])
+                    self._read_one(snapshot, batch, stored)
                 except _Stopped:
                     batch.last = False
                     break
-            batch.at = row["n"]
+            batch.at = stored.n
             if row is not rows[-1] and (time.monotonic() > until or self.stop()):
                 batch.last = False
                 break
         return batch
 
-    def _read_one(self, snapshot: Snapshot, batch: _Batch, path: RelPath, n: int, size: int, sha256: bytes) -> None:
+    def _read_one(self, snapshot: Snapshot, batch: _Batch, stored: StoredFile) -> None:
         ours, digest = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
         length = 0
         try:
-            with snapshot.open(path) as stream:
+            with snapshot.open(stored.path) as stream:
                 while chunk := stream.read(_CHUNK):
                     ours.update(chunk)
                     digest.update(chunk)
                     length += len(chunk)
                     self.plan.pace.spend(len(chunk))
-                    if length < size and self.stop():
+                    if length < stored.bytes and self.stop():
                         raise _Stopped
         except FileNotFoundError:
-            batch.problems.append({"file_n": n, "kind": "missing"})
+            batch.problems.append(_Problem(file_n=stored.n, kind="missing"))
         except (OSError, Fault) as error:
-            batch.problems.append({"file_n": n, "kind": "unreadable", "error": type(error).__name__})
+            batch.problems.append(_Problem(file_n=stored.n, kind="unreadable", error=type(error).__name__))
         else:
-            if length != size or ours.digest() != sha256:
-                batch.problems.append({"file_n": n, "kind": "changed", "bytes": length})
+            if length != stored.bytes or ours.digest() != stored.sha256:
+                batch.problems.append(_Problem(file_n=stored.n, kind="changed", bytes=length))
             else:
-                batch.good.append({"number": n, "digest": digest.digest()})
+                batch.digests[stored.n] = digest.digest()
         batch.files += 1
         batch.bytes += length
 
@@ -361,23 +374,17 @@ class _TreeVerification:
         tree_id = self.holder.tree_id
         _lock_trees(connection, tree_id)
         known_numbers = set(connection.execute(select(damage.c.file_n).where(self._damage)).scalars())
-        if batch.good:
+        if batch.digests:
             connection.execute(
                 update(file)
                 .where(file.c.tree_id == tree_id, file.c.n == bindparam("number"))
                 .values(md5=bindparam("digest"), verified=now),
-                batch.good,
+                [{"number": n, "digest": digest} for n, digest in batch.digests.items()],
             )
-            mend_files(
-                connection,
-                tree_id,
-                [int(str(each_row["number"])) for each_row in batch.good if each_row["number"] in known_numbers],
-            )
-        for each_row in batch.problems:
-            self._note(
-                connection, {"bytes": None, "error": "", **each_row}, now, is_known=each_row["file_n"] in known_numbers
-            )
-        if any(each_row["file_n"] not in known_numbers for each_row in batch.problems):
+            mend_files(connection, tree_id, [n for n in batch.digests if n in known_numbers])
+        for problem in batch.problems:
+            self._note(connection, problem, now, is_known=problem.file_n in known_numbers)
+        if any(problem.file_n not in known_numbers for problem in batch.problems):
             enqueue_damage(self.catalog, connection, self.holder.project, mail=self.plan.mail)
         values: dict[str, object] = {"done_n": batch.at}
         if batch.last:
@@ -387,14 +394,14 @@ class _TreeVerification:
         if batch.last:
             self._tell(connection)
 
-    def _note(self, connection: Connection, problem: dict[str, object], now: int, *, is_known: bool) -> None:
+    def _note(self, connection: Connection, problem: _Problem, now: int, *, is_known: bool) -> None:
         """Keep what is wrong with a file, or (no number) with the folder; when it was found first stays."""
-        tree_id, n = self.holder.tree_id, problem["file_n"]
+        tree_id, n = self.holder.tree_id, problem.file_n
         if is_known:
             where = damage.c.file_n.is_(None) if n is None else damage.c.file_n == n
-            connection.execute(update(damage).where(self._damage, where).values(**problem))
+            connection.execute(update(damage).where(self._damage, where).values(**asdict(problem)))
         else:
-            connection.execute(insert(damage).values(tree_id=tree_id, found=now, **problem))
+            connection.execute(insert(damage).values(tree_id=tree_id, found=now, **asdict(problem)))
         if n is not None:
             connection.execute(update(file).where(file.c.tree_id == tree_id, file.c.n == n).values(verified=None))
 

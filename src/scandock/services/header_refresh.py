@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Connection, bindparam, func, update
 
@@ -73,7 +73,7 @@ class _SessionHeaders:
 
     scans: dict[int, ScanHeaders] = field(default_factory=dict)
     """By the scan's number."""
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    rows: list[dict[str, object]] = field(default_factory=list)
     """What rows of files don't say yet."""
 
     @property

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Final, NamedTuple, TypedDict
 
 from sqlalchemy import Connection, Select, func, select
 
@@ -13,7 +12,9 @@ from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import event, progress, reception
 from scandock.catalog.tables import project, upload
 from scandock.model.verdicts import UNFINISHED, ImportState
+from scandock.queue.event_data import EventData, ImportEnded, parse_event
 from scandock.rules.permissions import AccessDecision, Action, answer
+from scandock.services.import_records import Counted
 from scandock.services.imports import list_imports
 from scandock.services.pagination import Sorting
 
@@ -26,28 +27,48 @@ MAX_UNFINISHED: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProgressData:
+    """How far an import is, of which no event is kept."""
+
+    kind: ClassVar = "progress"
+    state: str
+    stage: str | None
+    entries: Counted | None
+    """None while its bytes are coming."""
+    bytes: Counted
+
+    def to_json(self) -> dict[str, object]:
+        """What is sent of it."""
+        entries = {} if self.entries is None else {"entries": self.entries.to_json()}
+        return {"state": self.state, "stage": self.stage, **entries, "bytes": self.bytes.to_json()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImportEvent:
     """Something that is told of an import: an event, or (number 0) how far it is."""
 
     number: int
     at: int
     """Unix milliseconds; of numbers that have no moment 0."""
-    kind: str
     uuid: str
     archive: str
     account_id: int
     project: str | None
-    data: dict[str, Any] = field(hash=False)
+    data: EventData | ProgressData = field(hash=False)
 
     @property
     def mark(self) -> str:
         """By which a listener goes on: the moment too, as a number alone may be given again."""
         return f"{self.number}-{self.at}"
 
-    def for_listener(self, principal: Principal) -> dict[str, Any]:
+    @property
+    def kind(self) -> str:
+        return self.data.kind
+
+    def for_listener(self, principal: Principal) -> dict[str, object]:
         """What is sent of it."""
         import_values = {"id": self.uuid, "archive": self.archive, "project": self.project}
-        values = {**import_values, "mine": self.account_id == principal.account_id, **self.data}
+        values = {**import_values, "mine": self.account_id == principal.account_id, **self.data.to_json()}
         return {**values, "at": self.at} if self.number else values
 
 
@@ -141,14 +162,35 @@ def read_newest_mark(connection: Connection) -> str:
     return f"{row.id}-{row.at}" if row is not None else "0-0"
 
 
-def list_unfinished_imports(catalog: Catalog, principal: Principal) -> list[dict[str, Any]]:
+class UnfinishedImport(TypedDict):
+    """What a listener hears at its start of an import that goes on."""
+
+    id: str
+    archive: str
+    project: str | None
+    state: str
+    progress: dict[str, Any] | None
+    created: int | None
+    mine: bool
+
+
+def list_unfinished_imports(catalog: Catalog, principal: Principal) -> list[UnfinishedImport]:
     """Somebody's own imports that have not ended, the newest first, with their progress."""
     states = tuple(state.value for state in UNFINISHED)
     sorting = Sorting(sort="-id", limit=MAX_UNFINISHED)
     items = list_imports(catalog, principal, sorting, states=states, mine=True).items
-    names = ("id", "archive", "project", "state", "progress", "created")
-    said = (item.to_json() for item in items)
-    return [{**{name: item[name] for name in names}, "mine": True} for item in said]
+    return [
+        {
+            "id": item.id,
+            "archive": item.archive,
+            "project": item.project,
+            "state": item.state,
+            "progress": item.progress.to_json() if item.progress is not None else None,
+            "created": item.created,
+            "mine": True,
+        }
+        for item in items
+    ]
 
 
 def _read_events(connection: Connection, after: int, limit: int) -> list[ImportEvent]:
@@ -168,20 +210,19 @@ def _read_events(connection: Connection, after: int, limit: int) -> list[ImportE
         ImportEvent(
             number=row.id,
             at=row.at,
-            kind=row.kind,
             uuid=row.uuid,
             archive=row.archive,
             account_id=row.account_id,
             project=row.name,
-            data=_without_sessions(json.loads(row.data)),
+            data=_without_sessions(parse_event(row.kind, row.data)),
         )
         for row in rows
     ]
 
 
-def _without_sessions(data: dict[str, Any]) -> dict[str, Any]:
+def _without_sessions(data: EventData) -> EventData:
     """An outcome without its sessions, each of which has been told of by itself; the import's object has them."""
-    return {name: value for name, value in data.items() if name != "sessions"}
+    return replace(data, sessions=None) if isinstance(data, ImportEnded) else data
 
 
 class _Moving(NamedTuple):
@@ -221,21 +262,19 @@ def _progress_figures(row: _Moving) -> tuple[Any, ...]:
 
 
 def _progress_event(row: _Moving) -> ImportEvent:
-    receiving = row.state == ImportState.RECEIVING
-    values: dict[str, Any] = {"stage": "receiving", "bytes": {"done": row.received, "total": row.size}}
-    if not receiving:
-        values = {
-            "stage": row.stage,
-            "entries": {"done": row.entries_done, "total": row.entries_total},
-            "bytes": {"done": row.bytes_done, "total": row.bytes_total},
-        }
+    if row.state == ImportState.RECEIVING:
+        received = Counted(done=row.received, total=row.size)
+        data = ProgressData(state=row.state, stage="receiving", entries=None, bytes=received)
+    else:
+        entries = Counted(done=row.entries_done, total=row.entries_total)
+        processed = Counted(done=row.bytes_done, total=row.bytes_total)
+        data = ProgressData(state=row.state, stage=row.stage, entries=entries, bytes=processed)
     return ImportEvent(
         number=0,
         at=0,
-        kind="progress",
         uuid=row.uuid,
         archive=row.archive,
         account_id=row.account_id,
         project=row.project,
-        data={"state": row.state, **values},
+        data=data,
     )

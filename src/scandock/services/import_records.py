@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Self
@@ -11,7 +12,7 @@ from pydantic import Field, GetPydanticSchema, WithJsonSchema
 from sqlalchemy import RowMapping
 
 from scandock.model.errors import OUTAGES
-from scandock.model.import_report import make_report
+from scandock.model.import_report import ImportReport, ReportJson
 from scandock.model.imported import ImportedSession
 from scandock.model.json_records import JsonRecord, LeftOut, MaybeMoment, Notices
 from scandock.model.verdicts import QUEUED, UNFINISHED, ImportState
@@ -48,6 +49,11 @@ class Progress(JsonRecord):
             sessions=json.loads(row["sessions"]),
             modified=row["modified"],
         )
+
+    @classmethod
+    def by_import(cls, rows: Iterable[RowMapping]) -> dict[int, Self]:
+        """That of several imports, by their numbers."""
+        return {row["upload_id"]: cls.from_row(row) for row in rows}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,16 +126,23 @@ class Import(JsonRecord):
         return [ImportedSession.from_json(session_json) for session_json in self.sessions[:max_sessions]]
 
     @classmethod
-    def from_row(cls, row: RowMapping, progress: Progress | None) -> Self:
-        """A row of `imports`; `progress` of one that runs."""
+    def from_row(cls, row: RowMapping, progress: Mapping[int, Progress]) -> Self:
+        """A row of `imports`; `progress` of those that run, by their numbers."""
         state = ImportState(row["state"])
         silent = row["lease_until"] - LEASE_MS if _is_silent(row) else None
         waiting = ImportWaiting.from_row(row) if state in QUEUED else None
         if state not in UNFINISHED and row["report"]:
-            report = json.loads(row["report"])
+            report: ReportJson = json.loads(row["report"])
         else:
             message = cached_message(state, cached=row["cached"]) or row["message"] or _STATE_MESSAGES.get(state, "")
-            report = make_report(row["uuid"], row["archive"], state, row["code"], message, received=row["received"])
+            report = ImportReport(
+                upload=row["uuid"],
+                archive=row["archive"],
+                state=state,
+                code=row["code"],
+                message=message,
+                received=row["received"],
+            ).to_json()
         message = report["message"]
         if silent is not None:
             message = _SILENT_MESSAGE.format(since=_format_time(silent))
@@ -154,7 +167,7 @@ class Import(JsonRecord):
             created=row["created"],
             accepted=row["accepted"],
             finished=row["finished"],
-            progress=_progress(row, state, progress),
+            progress=_progress(row, state, progress.get(row["id"])),
             silent_since=silent,
             cancelling=bool(row["cancel"]) if state is ImportState.RUNNING else None,
             waiting=waiting,

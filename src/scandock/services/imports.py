@@ -7,9 +7,9 @@ they would hear if there were none.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
-from sqlalchemy import ColumnElement, Connection, Select, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, delete, func, or_, select, update
 
 from scandock.access.principal import Principal, ProjectRights, RequestInfo, decide_access_of, raise_denied
 from scandock.access.visibility import projects_where
@@ -28,6 +28,7 @@ from scandock.services.import_errors import ImportUnknown
 from scandock.services.import_records import Import
 from scandock.services.pagination import Page, Sorting, check_choices, like_pattern, read_rows
 from scandock.services.progress import read_progress
+from scandock.services.records import row_ids
 from scandock.store.local import LocalStore
 
 
@@ -41,6 +42,24 @@ class VisibleImport:
     door: str
     project: str | None
     accepted: bool
+    account_id: int | None
+    """Who uploaded it."""
+    deleted: bool
+    """Whether its row is kept for what it has brought alone."""
+
+    @classmethod
+    def from_row(cls, row: RowMapping) -> Self:
+        """A row of `_select_rows`."""
+        return cls(
+            upload_id=row["id"],
+            uuid=row["uuid"],
+            state=ImportState(row["state"]),
+            door=row["door"],
+            project=row["project"],
+            accepted=row["accepted"] is not None,
+            account_id=row["account_id"],
+            deleted=row["deleted"],
+        )
 
 
 def find_import(
@@ -48,26 +67,18 @@ def find_import(
 ) -> VisibleImport:
     """The import of an id, where `principal` may. AccessDenied: `import_unknown`, 401 or 403."""
     row = connection.execute(_select_rows().where(upload.c.uuid == uuid)).mappings().first()
-    if row is None or row["deleted"]:
+    visible = VisibleImport.from_row(row) if row is not None else None
+    if visible is None or visible.deleted:
         _unknown_import(principal)
-    is_own = principal.account_id is not None and row["account_id"] == principal.account_id
+    is_own = principal.account_id is not None and visible.account_id == principal.account_id
     rights = ProjectRights(connection)
-    if (
-        decide_access_of(principal, Action.IMPORT_READ, row["project"], rights, own=is_own)
-        is not AccessDecision.ALLOWED
-    ):
+    can_know = decide_access_of(principal, Action.IMPORT_READ, visible.project, rights, own=is_own)
+    if can_know is not AccessDecision.ALLOWED:
         _unknown_import(principal)  # also for members of its project: imports are not theirs to know of
-    allowed = decide_access_of(principal, action, row["project"], rights, own=is_own)
+    allowed = decide_access_of(principal, action, visible.project, rights, own=is_own)
     if allowed is not AccessDecision.ALLOWED:
-        raise_denied(allowed, principal, action, row["project"] or "")
-    return VisibleImport(
-        upload_id=row["id"],
-        uuid=row["uuid"],
-        state=ImportState(row["state"]),
-        door=row["door"],
-        project=row["project"],
-        accepted=row["accepted"] is not None,
-    )
+        raise_denied(allowed, principal, action, visible.project or "")
+    return visible
 
 
 def read_import(catalog: Catalog, principal: Principal, uuid: str) -> Import:
@@ -79,7 +90,7 @@ def read_import(catalog: Catalog, principal: Principal, uuid: str) -> Import:
             .mappings()
             .one()
         )
-        return Import.from_row(row, read_progress(connection, [visible.upload_id]).get(visible.upload_id))
+        return Import.from_row(row, read_progress(connection, [visible.upload_id]))
 
 
 def read_import_request(catalog: Catalog, principal: Principal, uuid: str) -> ImportRequest:
@@ -122,8 +133,8 @@ def list_imports(
         query = query.where(has_waiting)
     with catalog.read() as connection:
         rows, following = read_rows(connection, query, {"id": upload.c.id}, upload.c.id, sorting)
-        progress_by_id = read_progress(connection, [row["id"] for row in rows])
-    return Page([Import.from_row(row, progress_by_id.get(row["id"])) for row in rows], following)
+        progress_by_id = read_progress(connection, row_ids(rows))
+    return Page([Import.from_row(row, progress_by_id) for row in rows], following)
 
 
 def cancel_import(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import ColumnElement, true
 
 from scandock.catalog.tables import upload
+from scandock.model.import_report import ImportOutcome
 from scandock.model.verdicts import ImportState
 from scandock.queue.events import add_outcome
 from scandock.queue.states import transition
@@ -41,8 +42,8 @@ def end_upload(
             ).where(upload.c.id == upload_id, condition)
         ).rowcount
         if changed:
-            details = {"code": code, "message": message}
-            add_outcome(catalog, connection, upload_id, ImportState.CANCELLED.value, details)
+            outcome = ImportOutcome(state=ImportState.CANCELLED, code=code, message=message)
+            add_outcome(catalog, connection, upload_id, outcome)
     if changed:
         receiving.store.spool(uuid).discard()
     return bool(changed)

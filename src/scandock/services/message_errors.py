@@ -10,7 +10,7 @@ class MailOff(CodedUsage):
     STATUS = 409
     MEANING = "This site sends no e-mail: SCANDOCK_SMTP_HOST is not set."
     SENTENCE = "This site sends no e-mail."
-    REMEDY = "Have SCANDOCK_SMTP_HOST set by who runs the server, or choose a webhook."
+    REMEDY = "Choose a webhook, or ask an administrator of this server to set up e-mail."
 
 
 class MailNotSent(Coded, Fault):
@@ -18,7 +18,7 @@ class MailNotSent(Coded, Fault):
     STATUS = MailOff.STATUS
     MEANING = MailOff.MEANING
     SENTENCE = MailOff.SENTENCE
-    REMEDY = "Set SCANDOCK_SMTP_HOST."
+    REMEDY = "Ask an administrator of this server to set up e-mail."
 
 
 class MailFailed(Worded, Fault):

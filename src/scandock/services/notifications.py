@@ -7,24 +7,14 @@ taken by pushing its next attempt away, so that two workers don't send it twice,
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
-
-from scandock.web import urls
-
-if TYPE_CHECKING:
-    from scandock.services.damage import DamageFigures
-    from scandock.services.notify_settings import NotifySettings
-    from scandock.services.records import Damage
-
-import json
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, Self
 
-from sqlalchemy import ColumnElement, Connection, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, func, or_, select, update
 
 from scandock.catalog.deliveries import PAUSE_MS
 from scandock.catalog.engine import Catalog
@@ -33,6 +23,8 @@ from scandock.catalog.tables import upload
 from scandock.model import request_limits
 from scandock.model.durations import DAY_MS
 from scandock.model.errors import ScandockError
+from scandock.model.import_report import ImportReport, parse_outcome
+from scandock.model.imported import ImportedSession
 from scandock.model.upload_log import log_step
 from scandock.queue.retry import is_due
 from scandock.rules.upload_summary import summarize_kept_files
@@ -40,10 +32,15 @@ from scandock.services.damage import DamageFigures, read_damage_figures
 from scandock.services.mail import send_mail
 from scandock.services.notify_settings import NotifySettings
 from scandock.services.outbound_connections import connection_error_reason
+from scandock.services.records import Damage
 from scandock.services.webhooks import post_signed
+from scandock.web import urls
 
 if TYPE_CHECKING:
     from scandock.services.settings import Settings
+
+Payload = Mapping[str, object]
+"""What a webhook is sent, as JSON."""
 
 RETRY_PAUSES: Final = (60, 300, 1_800, 7_200, 28_800)
 """Seconds before the second and each further attempt; then it has failed."""
@@ -69,15 +66,93 @@ class DeliveryCounts:
     failed: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndedImport:
+    """The import of whose outcome is told."""
+
+    uuid: str
+    archive: str
+    state: str
+    code: str
+    message: str
+    finished: int | None
+    report: ImportReport | None
+    """None of one that has no more than its end."""
+
+    @property
+    def sessions(self) -> list[ImportedSession]:
+        return self.report.sessions if self.report is not None else []
+
+    @property
+    def entries(self) -> dict[str, int]:
+        return self.report.entries if self.report is not None else {}
+
+    @classmethod
+    def from_row(cls, row: RowMapping) -> Self:
+        """A row of what is due, of a delivery that has an import."""
+        outcome = parse_outcome(row["report"]) if row["report"] else None
+        return cls(
+            uuid=row["uuid"],
+            archive=row["archive"],
+            state=row["state"],
+            code=row["code"],
+            message=row["message"],
+            finished=row["finished"],
+            report=outcome if isinstance(outcome, ImportReport) else None,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimedDelivery:
+    """A delivery that this process sends now."""
+
+    id: int
+    attempts: int
+    """Those before this one."""
+    subscription_id: int | None
+    """None of a mail to an administrator who has no subscription."""
+    account_id: int | None
+    project_id: int | None
+    subscription: str
+    """Its id; empty of a mail without one, as its secret is."""
+    kind: str
+    target: str
+    secret: str
+    ended: EndedImport | None
+    """The import; None where damage is told of."""
+    damage: DamageFigures | None = None
+
+    @classmethod
+    def from_row(cls, row: RowMapping) -> Self:
+        """A row of what is due."""
+        return cls(
+            id=row["id"],
+            attempts=row["attempts"],
+            subscription_id=row["subscription_id"],
+            account_id=row["account_id"],
+            project_id=row["project_id"],
+            subscription=row["subscription"] or "",
+            kind=row["kind"],
+            target=row["target"],
+            secret=row["secret"] or "",
+            ended=EndedImport.from_row(row) if row["upload_id"] is not None else None,
+        )
+
+    @property
+    def owners(self) -> tuple[int | None, int | None]:
+        """The account and the project that it is for."""
+        return self.account_id, self.project_id
+
+
 class DeliverySlots:
     """What is being sent: one delivery at a time for a subscription, few for an owner, and some mails."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._sending: list[dict[str, Any]] = []
+        self._sending: list[ClaimedDelivery] = []
 
     @contextmanager
-    def taken(self, catalog: Catalog, seconds: float) -> Iterator[dict[str, Any] | None]:
+    def taken(self, catalog: Catalog, seconds: float) -> Iterator[ClaimedDelivery | None]:
         """The next delivery that is due and has a lane, in that lane; None where there is none."""
         with self._lock:
             claimed = _claim_delivery(catalog, seconds, self._free()) if _is_due(catalog) else None
@@ -92,13 +167,13 @@ class DeliverySlots:
 
     def _free(self) -> list[ColumnElement[bool]]:
         """Conditions that leave out what has no lane now."""
-        sending = [sending_row["subscription_id"] for sending_row in self._sending]
+        sending = [claimed.subscription_id for claimed in self._sending]
         conditions: list[ColumnElement[bool]] = [or_(subscription.c.id.is_(None), subscription.c.id.not_in(sending))]
-        for name in ("account_id", "project_id"):
-            owners = Counter(sending_row[name] for sending_row in self._sending if sending_row[name] is not None)
+        for at, name in enumerate(("account_id", "project_id")):
+            owners = Counter(owner for claimed in self._sending if (owner := claimed.owners[at]) is not None)
             full = [owner for owner, count in owners.items() if count >= MAX_PER_OWNER]
             conditions.append(or_(subscription.c[name].is_(None), subscription.c[name].not_in(full)))
-        if sum(sending_row["kind"] == "email" for sending_row in self._sending) >= MAX_MAILS:
+        if sum(claimed.kind == "email" for claimed in self._sending) >= MAX_MAILS:
             conditions.append(subscription.c.kind != "email")  # nor to an account, which has no subscription
         return conditions
 
@@ -127,7 +202,7 @@ def send_due_deliveries(
 
 
 def _try_delivery(
-    catalog: Catalog, claimed: dict[str, Any], notify_settings: NotifySettings, counts: DeliveryCounts
+    catalog: Catalog, claimed: ClaimedDelivery, notify_settings: NotifySettings, counts: DeliveryCounts
 ) -> None:
     try:
         _send_delivery(claimed, notify_settings)
@@ -137,30 +212,30 @@ def _try_delivery(
         )
         return
     with catalog.write() as connection:
-        values: dict[str, Any] = {"state": "sent", "error": "", "done": catalog.now()}
-        if "damage" in claimed and _read_damage(connection, claimed).newest > claimed["damage"].newest:
+        values: dict[str, object] = {"state": "sent", "error": "", "done": catalog.now()}
+        if claimed.damage is not None and _read_damage(connection, claimed).newest > claimed.damage.newest:
             values |= {"state": "waiting", "attempts": 0, "next_at": catalog.now() + PAUSE_MS}  # more came meanwhile
-        connection.execute(update(delivery).where(delivery.c.id == claimed["id"]).values(**values))
+        connection.execute(update(delivery).where(delivery.c.id == claimed.id).values(**values))
     counts.sent += 1
     _log_delivery(claimed, "outcome sent")
 
 
-def _log_delivery(claimed: dict[str, Any], message: str, **facts: Any) -> None:  # noqa: ANN401
+def _log_delivery(claimed: ClaimedDelivery, message: str, **facts: Any) -> None:  # noqa: ANN401
     """Tell the log of a delivery of an import's outcome; of damage the worker does."""
-    if claimed["uuid"] is not None:
+    if claimed.ended is not None:
         log_step(
             message,
-            claimed["uuid"],
-            delivery=claimed["id"],
-            by=claimed["kind"],
-            attempt=claimed["attempts"] + 1,
+            claimed.ended.uuid,
+            delivery=claimed.id,
+            by=claimed.kind,
+            attempt=claimed.attempts + 1,
             **facts,
         )
 
 
-def _read_damage(connection: Connection, claimed: dict[str, Any]) -> DamageFigures:
+def _read_damage(connection: Connection, claimed: ClaimedDelivery) -> DamageFigures:
     """What is damaged of all that who is told answers for."""
-    return read_damage_figures(connection, project_id=claimed["project_id"], account_id=claimed["account_id"])
+    return read_damage_figures(connection, project_id=claimed.project_id, account_id=claimed.account_id)
 
 
 def _is_due(catalog: Catalog) -> bool:
@@ -176,7 +251,7 @@ def _due_condition(now: Any) -> ColumnElement[bool]:  # noqa: ANN401  a number, 
 
 def _claim_delivery(
     catalog: Catalog, seconds: float, conditions: Sequence[ColumnElement[bool]]
-) -> dict[str, Any] | None:
+) -> ClaimedDelivery | None:
     """The next delivery that is due, taken for a while, with all that is to be told."""
     with catalog.write() as connection:
         now = connection.execute(select(catalog.now())).scalar_one()
@@ -203,74 +278,68 @@ def _claim_delivery(
         ).mappings().first()  # fmt: skip
         if row is None:
             return None
+        claimed = ClaimedDelivery.from_row(row)
         connection.execute(
             update(delivery)
-            .where(delivery.c.id == row["id"])
+            .where(delivery.c.id == claimed.id)
             .values(attempts=delivery.c.attempts + 1, next_at=now + int(max(CLAIM_SECONDS, seconds + 60) * 1000))
         )
-        claimed = dict(row)
-        if claimed["upload_id"] is None:
-            claimed["damage"] = _read_damage(connection, claimed)
+        if claimed.ended is None:
+            return replace(claimed, damage=_read_damage(connection, claimed))
         return claimed
 
 
-def _postpone(catalog: Catalog, claimed: dict[str, Any], error: str, counts: DeliveryCounts) -> None:
-    attempt = claimed["attempts"]
+def _postpone(catalog: Catalog, claimed: ClaimedDelivery, error: str, counts: DeliveryCounts) -> None:
+    attempt = claimed.attempts
     is_last = attempt >= len(RETRY_PAUSES)
     with catalog.write() as connection:
-        values: dict[str, Any] = {"error": error[:500]}
+        values: dict[str, object] = {"error": error[:500]}
         if is_last:
             values |= {"state": "failed", "done": catalog.now()}
         else:
             values["next_at"] = catalog.now() + RETRY_PAUSES[attempt] * 1000
-        connection.execute(update(delivery).where(delivery.c.id == claimed["id"]).values(**values))
+        connection.execute(update(delivery).where(delivery.c.id == claimed.id).values(**values))
     _log_delivery(claimed, "outcome not sent", again_in=None if is_last else RETRY_PAUSES[attempt])
     counts.failed += is_last
 
 
-def _send_delivery(claimed: dict[str, Any], settings: NotifySettings) -> None:
-    if "damage" in claimed and not claimed["damage"].files:
+def _send_delivery(claimed: ClaimedDelivery, settings: NotifySettings) -> None:
+    if claimed.damage is not None and not claimed.damage.files:
         return  # it was healed meanwhile
-    if claimed["kind"] == "email":
+    if claimed.kind == "email":
         subject, text = format_email(claimed, settings)
-        send_mail(settings, claimed["target"], subject, text)
+        send_mail(settings, claimed.target, subject, text)
     else:
-        post_signed(
-            settings, claimed["target"], claimed["secret"], claimed["subscription"], build_payload(claimed, settings)
-        )
+        post_signed(settings, claimed.target, claimed.secret, claimed.subscription, build_payload(claimed, settings))
 
 
-def _parse_report(claimed: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    report = json.loads(claimed["report"]) if claimed["report"] else {}
-    return report, report.get("sessions") or []
+def format_email(claimed: ClaimedDelivery, settings: NotifySettings) -> tuple[str, str]:
+    """Subject and text of the e-mail."""
+    if claimed.damage is not None:
+        return format_damage_email(claimed.damage, settings)
+    assert claimed.ended is not None
+    return format_import_email(claimed.ended, settings)
 
 
-def format_email(claimed: dict[str, Any], settings: NotifySettings) -> tuple[str, str]:
+def format_import_email(ended: EndedImport, settings: NotifySettings) -> tuple[str, str]:
     """Subject and text of the e-mail: plain words, the figures, a link. Labels only where the site allows them."""
-    if "damage" in claimed:
-        return format_damage_email(claimed["damage"], settings)
-    report, sessions = _parse_report(claimed)
-    state = claimed["state"]
-    lines = [f"{_STATE_SENTENCES[state]}"]
+    sessions = ended.sessions
+    lines = [_STATE_SENTENCES[ended.state]]
     if settings.labels:
-        lines += ["", f"Archive: {claimed['archive']}"]
-        if claimed["message"]:
-            lines.append(claimed["message"])
-    states = Counter(str(import_session.get("state")) for import_session in sessions)
-    count, place = summarize_kept_files(report.get("entries") or {}, states)
+        lines += ["", f"Archive: {ended.archive}"]
+        if ended.message:
+            lines.append(ended.message)
+    states = Counter(session.state for session in sessions)
+    count, place = summarize_kept_files(ended.entries, states)
     lines += ["", f"Sessions: {len(sessions)}" + _format_counts(states), f"Files {place}: {count}"]
     if settings.labels:
-        lines += [
-            f"- {import_session['project']} / {import_session['label']}: {import_session['state']}"
-            for import_session in sessions
-            if import_session.get("label")
-        ]
-    if claimed["code"]:
-        lines.append(f"Code: {claimed['code']}")
-    lines += ["", f"Import: {claimed['uuid']}"]
+        lines += [f"- {session.project} / {session.label}: {session.state}" for session in sessions if session.label]
+    if ended.code:
+        lines.append(f"Code: {ended.code}")
+    lines += ["", f"Import: {ended.uuid}"]
     if settings.public_url:
-        lines.append(settings.public_url + urls.import_page(claimed["uuid"], "receipt"))
-    return f"Scandock: import {state}", "\n".join(lines) + "\n"
+        lines.append(settings.public_url + urls.import_page(ended.uuid))
+    return f"Scandock: import {ended.state}", "\n".join(lines) + "\n"
 
 
 _STATE_SENTENCES: Final = {
@@ -287,34 +356,32 @@ def _format_counts(counts: Counter[str]) -> str:
     return f" ({', '.join(f'{count} {name}' for name, count in sorted(counts.items()))})" if counts else ""
 
 
-def build_payload(claimed: dict[str, Any], settings: NotifySettings) -> dict[str, Any]:
+def build_payload(claimed: ClaimedDelivery, settings: NotifySettings) -> Payload:
     """What a webhook is sent."""
-    if "damage" in claimed:
-        return build_damage_payload(claimed["damage"], settings)
-    report, sessions = _parse_report(claimed)
-    content: dict[str, Any] = {
+    if claimed.damage is not None:
+        return build_damage_payload(claimed.damage, settings)
+    assert claimed.ended is not None
+    return build_import_payload(claimed.ended, settings)
+
+
+def build_import_payload(ended: EndedImport, settings: NotifySettings) -> Payload:
+    """What a webhook is sent of an outcome."""
+    names = ("uri", "project", "subject", "label", "state", "code", "files") if settings.labels else ("state", "files")
+    content: dict[str, object] = {
         "event": "import.ended",
-        "import": claimed["uuid"],
-        "state": claimed["state"],
-        "code": claimed["code"],
-        "finished": claimed["finished"],
-        "entries": report.get("entries") or {},
-        "bytes": report.get("bytes") or {},
-        "sessions": [
-            {"state": import_session.get("state"), "files": import_session.get("files")} for import_session in sessions
-        ],
-        "url": settings.public_url + urls.api_import(claimed["uuid"]) if settings.public_url else None,
+        "import": ended.uuid,
+        "state": ended.state,
+        "code": ended.code,
+        "finished": ended.finished,
+        "entries": ended.entries,
+        "bytes": ended.report.to_json()["bytes"] if ended.report is not None else {},
+        "sessions": [{name: getattr(session, name) for name in names} for session in ended.sessions],
+        "url": settings.public_url + urls.api_import(ended.uuid) if settings.public_url else None,
+        "page": settings.public_url + urls.import_page(ended.uuid) if settings.public_url else None,
     }
     if settings.labels:
-        content["archive"] = claimed["archive"]
-        content["message"] = claimed["message"]
-        content["sessions"] = [
-            {
-                name: import_session.get(name)
-                for name in ("uri", "project", "subject", "label", "state", "code", "files")
-            }
-            for import_session in sessions
-        ]
+        content["archive"] = ended.archive
+        content["message"] = ended.message
     return content
 
 
@@ -344,9 +411,9 @@ def format_damage_email(damage: DamageFigures, settings: NotifySettings) -> tupl
     return "Scandock: stored files are damaged", "\n".join(lines) + "\n"
 
 
-def build_damage_payload(damage: DamageFigures, settings: NotifySettings) -> dict[str, Any]:
-    """What a webhook is sent."""
-    content: dict[str, Any] = {
+def build_damage_payload(damage: DamageFigures, settings: NotifySettings) -> Payload:
+    """What a webhook is sent of damage."""
+    content: dict[str, object] = {
         "event": "damage.found",
         "files": damage.files,
         "sessions": damage.sessions,

@@ -39,7 +39,7 @@ _REASONS: Final[tuple[tuple[type[Exception] | tuple[type[Exception], ...], str],
     (ssl.SSLError, "No encrypted connection to it could be made."),
     (ConnectionRefusedError, "It refuses connections."),
     ((ConnectionError, smtplib.SMTPServerDisconnected), "It ended the connection."),
-    (smtplib.SMTPNotSupportedError, "It does not offer what SCANDOCK_SMTP_SECURITY or a login needs."),
+    (smtplib.SMTPNotSupportedError, "It does not offer the encryption or the login that this server is set to use."),
 )
 """In this order, as some of these are kinds of others."""
 

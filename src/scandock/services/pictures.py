@@ -16,12 +16,12 @@ from functools import partial
 from typing import IO, TYPE_CHECKING, Any, Final
 from zlib import crc32
 
-from sqlalchemy import Connection, RowMapping, func, select
+from sqlalchemy import Connection, func, select
 
 from scandock.access.throttle import network_of
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.server_tables import verification
-from scandock.catalog.tables import file, resource, scan
+from scandock.catalog.tables import file, scan
 from scandock.model import request_limits
 from scandock.services import session_contents
 from scandock.services.audit import AuditAction
@@ -29,11 +29,11 @@ from scandock.services.context import ServiceContext
 from scandock.services.damaged_files import find_damaged_numbers, why_no_picture
 from scandock.services.decoding import BUSY, NO_ROOM, DecoderResult, Pictures
 from scandock.services.downloads import open_session_snapshot
-from scandock.services.records import path_of
+from scandock.services.records import StoredFile
 from scandock.services.response_buffers import BufferReservation
 from scandock.services.session_errors import ChangedMeanwhile, ImageUnknown, ScanUnknown
 from scandock.store.paths import RelPath
-from scandock.viewing.decoder_messages import MAX_DESCRIPTORS
+from scandock.viewing.decoder_messages import MAX_DESCRIPTORS, DecoderRequest
 from scandock.viewing.question_queue import Requester
 from scandock.viewing.stack import Stack, sort_images
 
@@ -190,40 +190,39 @@ def _make_stack(view: ScanView) -> tuple[Stack, bool]:
     """The stack, and whether the next one would be the same. ResponseBuffersFull where too many are made at once."""
     query = (
         session_contents.select_files(view.session)
-        .add_columns(resource.c.n.label("resource_n"))
         .where(scan.c.n == view.scan_n)
         .order_by(file.c.n)
         .limit(MAX_FILES + 1)
     )
     with view.context.catalog.read() as connection:
-        rows = connection.execute(query).mappings().all()
+        files = [StoredFile.from_row(row) for row in connection.execute(query).mappings()]
     stack, lasting = Stack(), True
-    if len(rows) > MAX_FILES:
+    if len(files) > MAX_FILES:
         stack.note = f"The scan has more than {MAX_FILES} files; these are its first."
     places: list[tuple[int, int, list[list[Any]]]] = []
     images_left = MAX_IMAGES
     with contextlib.ExitStack() as exits:
         snapshot = exits.enter_context(_open_tree(view))
-        exits.enter_context(view.room(len(rows) * _ROW_BYTES))
-        for start in range(0, min(len(rows), MAX_FILES), MAX_DESCRIPTORS):
-            batch = rows[start : min(start + MAX_DESCRIPTORS, MAX_FILES)]
-            streams: list[tuple[RowMapping, int]] = []
+        exits.enter_context(view.room(len(files) * _ROW_BYTES))
+        for start in range(0, min(len(files), MAX_FILES), MAX_DESCRIPTORS):
+            batch = files[start : min(start + MAX_DESCRIPTORS, MAX_FILES)]
+            streams: list[tuple[StoredFile, int]] = []
             result = view.pictures.ask(
                 {"verb": "places"}, partial(_open_files, snapshot, batch, streams),
                 ("places", view.tree, view.scan_n, start), asker=view.asker, seconds=_BATCH_SECONDS,
             )  # fmt: skip
             lasting = lasting and len(streams) == len(batch)
             if result.reason:
-                stack.reasons.append((batch[0]["n"], result.reason))
+                stack.reasons.append((batch[0].n, result.reason))
                 lasting = lasting and result.lasting
                 continue
             room_before = images_left
-            for (row, _), answer in zip(streams, result.said["files"], strict=True):
+            for (stored, _), answer in zip(streams, result.said["files"], strict=True):
                 if "images" in answer:
-                    places.append((row["resource_n"], row["n"], answer["images"][:images_left]))
+                    places.append((stored.resource_n, stored.n, answer["images"][:images_left]))
                     images_left -= len(answer["images"])
                 elif len(stack.reasons) < 100:
-                    stack.reasons.append((row["n"], str(answer["reason"])))
+                    stack.reasons.append((stored.n, str(answer["reason"])))
                 if images_left < 0:
                     stack.note = f"The scan has more than {MAX_IMAGES} images; these are its first."
                     break
@@ -231,8 +230,8 @@ def _make_stack(view: ScanView) -> tuple[Stack, bool]:
             if images_left < 0:
                 break
         stack.images = sort_images(places)
-    if not stack.images and not stack.reasons and rows:
-        stack.reasons.append((rows[0]["n"], MISSING))
+    if not stack.images and not stack.reasons and files:
+        stack.reasons.append((files[0].n, MISSING))
     return stack, lasting
 
 
@@ -258,9 +257,9 @@ def read_frame(view: ScanView, index: int, *, packed: bool) -> DecoderResult:
 
 def make_picture(view: ScanView, index: int, window: tuple[float, float] | None, size: int | None) -> DecoderResult:
     """One image of the stack as PNG, through a window (centre, width), else through the header's. Usage."""
-    request: dict[str, Any] = {"verb": "picture", "size": size}
+    request: DecoderRequest = {"verb": "picture", "size": size}
     if window is not None:
-        request |= {"center": window[0], "width": window[1]}
+        request["center"], request["width"] = window
     return _ask_image(view, *_check_image(view, index), request)
 
 
@@ -293,7 +292,7 @@ def _check_image(view: ScanView, index: int) -> tuple[Stack, int]:
     return stack, index
 
 
-def _ask_image(view: ScanView, stack: Stack, index: int, request: dict[str, Any]) -> DecoderResult:
+def _ask_image(view: ScanView, stack: Stack, index: int, request: DecoderRequest) -> DecoderResult:
     if not stack.images:
         return _no_image(view, stack)
     image = stack.images[index]
@@ -304,10 +303,11 @@ def _ask_image(view: ScanView, stack: Stack, index: int, request: dict[str, Any]
         row = connection.execute(
             session_contents.select_files(view.session).where(file.c.n == image.file)
         ).mappings().one()  # fmt: skip
-    return _ask_file(view, path_of(row), {**request, "frame": image.frame}, row["sha256"])
+    stored = StoredFile.from_row(row)
+    return _ask_file(view, stored.path, {**request, "frame": image.frame}, stored.sha256)
 
 
-def _ask_file(view: ScanView, path: RelPath, request: dict[str, Any], content: object) -> DecoderResult:
+def _ask_file(view: ScanView, path: RelPath, request: DecoderRequest, content: object) -> DecoderResult:
     """Ask a decoder about one file; by its content it is known again where that killed one."""
 
     @contextlib.contextmanager
@@ -338,14 +338,14 @@ def _open_tree(view: ScanView) -> Iterator[Snapshot]:
 
 @contextlib.contextmanager
 def _open_files(
-    snapshot: Snapshot, rows: Sequence[RowMapping], streams: list[tuple[RowMapping, int]]
+    snapshot: Snapshot, files: Sequence[StoredFile], streams: list[tuple[StoredFile, int]]
 ) -> Iterator[list[int]]:
-    """The descriptors of files, those that are not there left out; `streams` has them with their rows."""
+    """The descriptors of files, those that are not there left out; `streams` has them with their files."""
     streams.clear()
     with contextlib.ExitStack() as exits:
-        for row in rows:
+        for stored in files:
             with contextlib.suppress(FileNotFoundError):
-                streams.append((row, _descriptor(exits.enter_context(snapshot.open(path_of(row))), exits)))
+                streams.append((stored, _descriptor(exits.enter_context(snapshot.open(stored.path)), exits)))
         yield [fd for _, fd in streams]
 
 

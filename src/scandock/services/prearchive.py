@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 from sqlalchemy import Connection, update
 
 from scandock.catalog.records import SessionRecord
+from scandock.catalog.sessions import note_listing
 from scandock.catalog.tables import scan, session
 from scandock.catalog.trees import ScanRow, scans_of
 from scandock.model.errors import ScandockError
@@ -34,6 +35,35 @@ MAX_SESSIONS = 500
 """Sessions of one request."""
 
 
+class RefusalJson(TypedDict):
+    """What was not done to one of several sessions."""
+
+    session: str
+    action: str
+    done: bool
+    code: str
+    message: str
+
+
+OutcomeJson = TypedDict(
+    "OutcomeJson",
+    {
+        "session": str,
+        "action": str,
+        "done": bool,
+        "dry_run": bool,
+        "code": str,
+        "message": str,
+        "from": str | None,
+        "to": str | None,
+        "into": str | None,
+        "warnings": list[dict[str, str]],
+        "counts": dict[str, int],
+    },
+)
+"""What was done to a session, or would be."""
+
+
 def try_each(uuids: Iterable[str], verb: Callable[[str], Outcome]) -> Iterator[tuple[str, Outcome | ScandockError]]:
     """Do a verb to each session, once; what is refused or fails stands in its place."""
     for uuid in dict.fromkeys(uuids):
@@ -43,7 +73,7 @@ def try_each(uuids: Iterable[str], verb: Callable[[str], Outcome]) -> Iterator[t
             yield uuid, error
 
 
-def run_each(uuids: Iterable[str], verb: Callable[[str], Outcome], action: str) -> list[dict[str, Any]]:
+def run_each(uuids: Iterable[str], verb: Callable[[str], Outcome], action: str) -> list[OutcomeJson | RefusalJson]:
     """Do a verb to each session; what is refused or fails is told in its place, with its code."""
     return [
         outcome_json(result)
@@ -53,7 +83,7 @@ def run_each(uuids: Iterable[str], verb: Callable[[str], Outcome], action: str) 
     ]
 
 
-def outcome_json(outcome: Outcome) -> dict[str, Any]:
+def outcome_json(outcome: Outcome) -> OutcomeJson:
     """What was done, or would be, as the API tells it."""
     return {
         "session": outcome.session,
@@ -142,7 +172,7 @@ class _RebuiltValues:
     """What a session and its scans would say of themselves."""
 
     scans: list[ScanRow]
-    attributes: dict[str, Any]
+    attributes: dict[str, str]
     fields_by_hand: list[str]
     warnings: list[dict[str, str]]
     xsi_type: str
@@ -172,7 +202,7 @@ def _read_values(
     )
     if source.type_by_hand:
         kind = source.xsi_type
-    had = [Notice(**each_row) for each_row in source.warnings if each_row["code"] not in FACT_WARNINGS]
+    had = [Notice(**warning) for warning in source.warnings if warning["code"] not in FACT_WARNINGS]
     warnings = dict.fromkeys([*had, *fields_said])
     names = {*source.attributes, *attributes}
     return _RebuiltValues(
@@ -215,3 +245,4 @@ def _write_values(
             modified=context.catalog.now(),
         )
     )
+    note_listing(connection, source.id)

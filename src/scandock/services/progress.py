@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 
@@ -17,6 +16,7 @@ from scandock.catalog.server_tables import event, progress
 from scandock.model import crash_points
 from scandock.model.errors import ScandockError
 from scandock.model.import_types import Progress
+from scandock.queue.event_data import EventData, PatientsFound, StageBegun, parse_event
 from scandock.queue.events import SHOWN_SESSIONS, add_event
 from scandock.queue.leases import ImportLease, check_lease
 from scandock.services import import_records
@@ -32,8 +32,7 @@ class UploadEvent:
 
     id: int
     upload_id: int
-    kind: str
-    data: dict[str, Any]
+    data: EventData
     at: int
     """Unix milliseconds."""
 
@@ -114,28 +113,28 @@ class ProgressRecorder:
                 connection.execute(insert(progress).values(upload_id=number, **values))
             else:
                 connection.execute(update(progress).where(progress.c.upload_id == number).values(**values))
-            for data in self._stages(moments):
-                add_event(self._catalog, connection, number, "stage", data)
+            for stage in self._stages(moments):
+                add_event(self._catalog, connection, number, stage)
             met = next((moment.sessions for moment in reversed(moments) if moment.stage in _READING), ())
             new_sessions = met[self._found : SHOWN_SESSIONS]
             if new_sessions:
-                add_event(self._catalog, connection, number, "found", {"patients": list(new_sessions)})
+                add_event(self._catalog, connection, number, PatientsFound(patients=list(new_sessions)))
         self._begun = True
         self._stage = newest.stage
         self._found += len(new_sessions)
 
-    def _stages(self, moments: Iterable[Progress]) -> Iterable[dict[str, Any]]:
+    def _stages(self, moments: Iterable[Progress]) -> Iterable[StageBegun]:
         stage = self._stage
         for moment in moments:
             if moment.stage != stage:
                 stage = moment.stage
-                yield {"stage": stage, "attempt": self._attempt}
+                yield StageBegun(stage=stage, attempt=self._attempt)
 
 
 def read_progress(connection: Connection, upload_ids: Sequence[int]) -> dict[int, import_records.Progress]:
     """How far these imports are, by id; those that never began are not among them."""
     rows = connection.execute(select(progress).where(progress.c.upload_id.in_(upload_ids))).mappings()
-    return {row["upload_id"]: import_records.Progress.from_row(row) for row in rows}
+    return import_records.Progress.by_import(rows)
 
 
 def read_events_after(
@@ -153,6 +152,6 @@ def read_events_after(
     if account_id is not None:
         query = query.where(event.c.account_id == account_id)
     return [
-        UploadEvent(id=row.id, upload_id=row.upload_id, kind=row.kind, data=json.loads(row.data), at=row.at)
+        UploadEvent(id=row.id, upload_id=row.upload_id, data=parse_event(row.kind, row.data), at=row.at)
         for row in connection.execute(query)
     ]

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import Connection, select, update
 
@@ -97,7 +96,7 @@ def edit_description(context: ServiceContext, name: str, changes: ProjectChanges
         if row.name == UNASSIGNED:
             raise ProjectIdReserved(f"{UNASSIGNED} has no settings.", "Choose another project.")
         changed = _write_description(connection, row.id, row.attributes, changes)
-        values: dict[str, Any] = {"revision": project.c.revision + 1}
+        values: dict[str, object] = {"revision": project.c.revision + 1}
         if changes.title and changes.title != row.title:
             if name_key(changes.title) != name_key(row.title):
                 check_name_free(connection, NameKind.TITLE, changes.title, project_id=row.id)

@@ -8,11 +8,11 @@ import json
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import IO, Any, Final, Literal
+from typing import IO, Final, Literal
 
 from scandock.model.spreadsheet import TableWriter
 from scandock.model.verdicts import Verdict
-from scandock.rules.receipt_codes import CODES
+from scandock.rules.receipt_codes import CODES, ReceiptLine
 from scandock.services.import_errors import ReceiptMissing, VerdictUnknown
 from scandock.store.local import LocalStore
 
@@ -74,12 +74,20 @@ def _format_row(line: dict[str, object]) -> list[object]:
     return [line.get(column) for column in COLUMNS]
 
 
+class ReceiptPageLine(ReceiptLine):
+    """A line as a page shows it."""
+
+    n: int
+    """The line's number, from 1 on."""
+    remedy: str
+    """What to do about its code."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceiptPage:
     """A piece of a receipt, as a page shows it."""
 
-    lines: list[dict[str, Any]]
-    """With `n`, the line's number from 1 on, and `remedy`, what to do about its code."""
+    lines: list[ReceiptPageLine]
     next: int | None
     """Where the next page begins: lines before that have been looked at. None: it is at its end."""
 
@@ -100,12 +108,12 @@ def read_receipt_page(
     markers = tuple(f'"verdict": "{verdict}"'.encode() for verdict in verdicts)
     text = search.lower()
     plain = text.encode() if text.isascii() and text.isprintable() and not set(text) & {'"', "\\"} else b""
-    page_lines: list[dict[str, Any]] = []
+    page_lines: list[ReceiptPageLine] = []
     with packed, gzip.GzipFile(fileobj=packed) as stream:
         for n, raw in enumerate(islice(stream, start, start + max_lines), start):
             if (markers and not any(marker in raw for marker in markers)) or (plain and plain not in raw.lower()):
                 continue
-            line = json.loads(raw)
+            line: ReceiptLine = json.loads(raw)
             if (verdicts and line["verdict"] not in verdicts) or text not in line["path"].lower():
                 continue
             if len(page_lines) == limit:

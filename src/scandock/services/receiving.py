@@ -184,9 +184,10 @@ class UploadReceiver:
         False where the upload is no longer being received: cancelled, or ended by somebody else. Fault `disk_full`
         where the space is gone: its size is not known, or nothing came for so long that it was given to others.
         """
-        values: dict[str, Any] = {"received": received}
+        values: dict[str, object] = {"received": received}
+        now = self.catalog.now()
         if incoming_upload.expires is not None:
-            values["expires"] = self.catalog.now() + self.limits.lasts_ms
+            values["expires"] = now + self.limits.lasts_ms
         with self.catalog.write() as connection:
             row = self._reservation(connection, incoming_upload)
             if row is None:
@@ -194,7 +195,7 @@ class UploadReceiver:
             if received > row.received:
                 if not row.reserved or incoming_upload.size is None:
                     self._check_space(connection, incoming_upload, received)
-                values["reserved_until"] = self.catalog.now() + self.limits.kept_ms(incoming_upload.door)
+                values |= {"reserved_until": now + self.limits.kept_ms(incoming_upload.door), "heard": now}
             connection.execute(_update_receiving(incoming_upload).values(**values))
         return True
 
@@ -209,8 +210,9 @@ class UploadReceiver:
                 return False
             if not row.reserved:
                 self._check_space(connection, incoming_upload, row.received)
-            until = self.catalog.now() + self.limits.kept_ms(incoming_upload.door)
-            connection.execute(_update_receiving(incoming_upload).values(reserved_until=until))
+            now = self.catalog.now()
+            until = now + self.limits.kept_ms(incoming_upload.door)
+            connection.execute(_update_receiving(incoming_upload).values(reserved_until=until, heard=now))
         return True
 
     def reserve_again(self, incoming_upload: IncomingUpload) -> None:
@@ -259,7 +261,7 @@ class UploadReceiver:
         with self.catalog.write() as connection:
             if not accept(self.catalog, connection, incoming_upload.upload_id):
                 return False
-            values: dict[str, Any] = {"received": received, "size": received, "expires": None}
+            values: dict[str, object] = {"received": received, "size": received, "expires": None}
             if offer is not None:
                 values |= {"mapping": offer.mapping, "project_id": offer.project_id}
                 values["metadata"] = offer.metadata if digest is None else _format_digest(digest)
@@ -386,6 +388,7 @@ class UploadReceiver:
                 idempotency_key=offer.idempotency_key,
                 expires=now + self.limits.lasts_ms if offer.door == "tus" else None,
                 reserved_until=now + self.limits.kept_ms(offer.door),
+                heard=now,
             )
         )
 

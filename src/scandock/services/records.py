@@ -5,10 +5,11 @@ Each is built from a row in one place, is the model of the API's answers, and is
 
 from __future__ import annotations
 
+import builtins
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import Field
 from sqlalchemy import RowMapping
@@ -59,13 +60,17 @@ class Project(JsonRecord):
         return self.revision is not None
 
     @classmethod
-    def from_row(cls, row: RowMapping, sums: Mapping[str, int] | None = None) -> Self:
-        """A row of `browsing.project_rows`; `sums` where that has none."""
+    def from_row(cls, row: RowMapping, count: Callable[[int], Mapping[str, int]] | None = None) -> Self:
+        """A row of `browsing.project_rows`; `count` gives by its number the sums of one whose row has none."""
         readable = bool(row["readable"])
         attributes: dict[str, str] = {
             name: text for name, text in json.loads(row["attributes"]).items() if readable or name in PUBLIC_FIELDS
         }
-        counted = sums or {name: row[name] or 0 for name in ("subjects", "sessions", "waiting", "files", "bytes")}
+        counted: Mapping[str, int] = {
+            name: row[name] or 0 for name in ("subjects", "sessions", "waiting", "files", "bytes")
+        }
+        if count is not None and readable and row["files"] is None:
+            counted = count(row["id"])
         inside = {
             "prearchive_code": row["prearchive_code"],
             "identified": row["identified"],
@@ -196,7 +201,7 @@ class Session(JsonRecord):
 
 @dataclass(frozen=True, kw_only=True)
 class ExistingSession(JsonRecord):
-    """A session that stands where an upload would bring one."""
+    """A session that stands where an upload would bring one, or the session of an assessor that has the label."""
 
     label: str
     subject: str | None
@@ -204,6 +209,8 @@ class ExistingSession(JsonRecord):
     state: str
     study_uid: str | None
     project: str
+    assessor: LeftOut[bool] = None
+    """Whether it is an assessor that has the label, which no session can join."""
 
     @classmethod
     def of(cls, session: SessionRecord) -> Self:
@@ -227,6 +234,7 @@ class Known(JsonRecord):
     study: ExistingSession | None
     subjects: LeftOut[list[str]] = None
     ecat: LeftOut[list[str]] = None
+    kept: LeftOut[str] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -434,6 +442,29 @@ class ReadAgain(JsonRecord):
     """Of how many sessions the files are read again."""
 
     sessions: int
+
+
+class StoredFile(NamedTuple):
+    """A file of a tree as who reads its bytes works with it."""
+
+    n: int
+    resource_n: int
+    path: RelPath
+    """Where it stands in its session's tree."""
+    bytes: int
+    sha256: builtins.bytes
+    verified: int | None
+    """When it was last read and whole, in Unix milliseconds."""
+
+    @classmethod
+    def from_row(cls, row: RowMapping) -> Self:
+        """A row of `session_contents.select_files`."""
+        return cls(row["n"], row["resource_n"], path_of(row), row["bytes"], row["sha256"], row["verified"])
+
+
+def row_ids(rows: Iterable[RowMapping]) -> list[int]:
+    """The numbers by which the catalog knows the things of rows."""
+    return [row["id"] for row in rows]
 
 
 def path_of(row: RowMapping) -> RelPath:

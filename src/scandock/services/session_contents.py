@@ -51,9 +51,7 @@ def find_scan(connection: Connection, principal: Principal, uuid: str, scan_id: 
     row = connection.execute(scan_rows(holder).where(scan.c.scan_id == scan_id)).mappings().first()
     if row is None:
         raise ScanUnknown(f"The session has no scan {scan_id[:128]!r}.")
-    rows = connection.execute(
-        resource_rows(holder).where(resource.c.scan_n == row["n"]).order_by(resource.c.n)
-    ).mappings()
+    rows = connection.execute(resource_rows(holder).where(scan.c.scan_id == scan_id).order_by(resource.c.n)).mappings()
     return Scan.from_row(row, holder, [Resource.from_row(resource_row, holder) for resource_row in rows])
 
 
@@ -135,8 +133,8 @@ def select_files(holder: Holder) -> Select[Any]:
     """The files of a session's tree with where they stand in it."""
     return (
         select(
-            file.c.n, file.c.name, file.c.bytes, file.c.sha256, file.c.md5, file.c.verified, file.c.sop_uid,
-            file.c.frames, resource.c.label.label("resource"), resource.c.format, scan.c.scan_id,
+            file.c.n, file.c.resource_n, file.c.name, file.c.bytes, file.c.sha256, file.c.md5, file.c.verified,
+            file.c.sop_uid, file.c.frames, resource.c.label.label("resource"), resource.c.format, scan.c.scan_id,
             *_annotation_columns(), _damage_kind().label("damaged"),
         )
         .join(resource, and_(resource.c.tree_id == file.c.tree_id, resource.c.n == file.c.resource_n))

@@ -10,13 +10,14 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final, TypedDict, cast
 
 from sqlalchemy import Connection, delete, insert, select, update
 
 from scandock.catalog.project_sums import mark_project_changed
-from scandock.catalog.records import SessionRecord
+from scandock.catalog.records import ScanEdit, SessionRecord
 from scandock.catalog.server_tables import scan_edit
+from scandock.catalog.sessions import note_listing
 from scandock.catalog.tables import project, resource, scan, session
 from scandock.catalog.trees import ScanRow, resources_of, scans_of
 from scandock.catalog.trees import scan_values as scan_values_of
@@ -119,7 +120,7 @@ def create_session(context: ServiceContext, new_session: NewSession) -> str:
             quarantined=quarantined,
             xsi_type=new_session.xsi_type,
             attributes=dict(new_session.attributes),
-            edits=_scan_edit_rows(new_session.scans),
+            edits=_scan_edits(new_session.scans),
             scans=len(scans),
         )
 
@@ -190,11 +191,21 @@ def change_session(context: ServiceContext, uuid: str, change: SessionChange) ->
         _write_scans(context, connection, source, change)
 
 
-def _row_values(connection: Connection, source: SessionRecord, change: SessionChange) -> dict[str, Any]:
+class SessionValues(TypedDict, total=False):
+    """What a session's row says anew, by fields of `SessionRow`."""
+
+    attributes: dict[str, str]
+    fields_by_hand: list[str]
+    xsi_type: str
+    type_by_hand: bool
+    scans: int
+
+
+def _row_values(connection: Connection, source: SessionRecord, change: SessionChange) -> SessionValues:
     """What a session's row says once a change is made, by fields of `SessionRow`."""
-    values = edited_row_values(source, fields) if (fields := _changed_fields(source, change)) else {}
+    values: SessionValues = edited_row_values(source, fields) if (fields := _changed_fields(source, change)) else {}
     if change.xsi_type and change.xsi_type != source.xsi_type and source.by_hand:
-        values |= {"xsi_type": change.xsi_type, "type_by_hand": True}
+        values["xsi_type"], values["type_by_hand"] = change.xsi_type, True
     if change.scans:
         scan_ids = {each_scan.scan_id for each_scan in scans_of(connection, source.tree_id)}
         values["scans"] = len(scan_ids | {each_scan.id for each_scan in change.scans})
@@ -212,7 +223,7 @@ def _write_scans(context: ServiceContext, connection: Connection, source: Sessio
         context.note(connection, "edit", source.uuid, source.project, {"fields": sorted(fields)})
 
 
-def edited_row_values(source: SessionRecord, fields: Mapping[str, str]) -> dict[str, Any]:
+def edited_row_values(source: SessionRecord, fields: Mapping[str, str]) -> SessionValues:
     """What a session's row says once a person has said these fields; an empty text takes one back."""
     attributes = {**source.attributes, **fields}
     return {
@@ -221,7 +232,7 @@ def edited_row_values(source: SessionRecord, fields: Mapping[str, str]) -> dict[
     }
 
 
-def to_column_values(values: Mapping[str, Any]) -> dict[str, Any]:
+def to_column_values(values: SessionValues) -> dict[str, object]:
     """The same as columns have it: lists and objects as JSON."""
     return {name: json.dumps(value) if isinstance(value, list | dict) else value for name, value in values.items()}
 
@@ -243,6 +254,7 @@ def session_transaction(
     with lock_names(context.catalog, {name}, lambda c: locks_of(find(c))) as connection:
         source = find(connection)
         yield connection, source
+        note_listing(connection, source.id)
         connection.execute(update(session).where(session.c.id == source.id).values(modified=context.catalog.now()))
         mark_project_changed(connection, source.project_id)
 
@@ -306,16 +318,17 @@ def _new_scan(request: ScanRequest, n: int) -> ScanRow:
     return ScanRow(n, request.id, None, "", kind, request.type, {**attributes, "type": request.type})
 
 
-def _scan_edit_rows(requests: Sequence[ScanRequest]) -> list[dict[str, Any]]:
+def _scan_edits(requests: Sequence[ScanRequest]) -> list[ScanEdit]:
     """What a person said of new scans, as rows of `scan_edit`: none of those of which nothing was said."""
-    rows: list[dict[str, Any]] = []
+    scan_edits: list[ScanEdit] = []
     for request in requests:
         edits = {"type": request.type, **check_scan_values(request.edits)}
         changed = {name: text for name, text in edits.items() if text != _DEFAULT_EDITS[name]}
         if changed or request.parameters:
             parameters = merge_parameters("{}", request.parameters)
-            rows.append({"scan_id": request.id, **dict.fromkeys(_DEFAULT_EDITS), **changed, "parameters": parameters})
-    return rows
+            said = {**dict.fromkeys(_DEFAULT_EDITS), **changed}
+            scan_edits.append(cast("ScanEdit", {"scan_id": request.id, **said, "parameters": parameters}))
+    return scan_edits
 
 
 def _check_scan_id(text: str) -> None:
@@ -368,7 +381,7 @@ def _edit_scan(
         if f"{ADDED}{name}" in before or text != scan_row.attributes.get(f"{ADDED}{name}")
     }
     edits = {**check_scan_values(request.edits), "parameters": merge_parameters(current["parameters"], added)}
-    values: dict[str, Any] = {name: text for name, text in edits.items() if text != current[name]}
+    values: dict[str, object] = {name: text for name, text in edits.items() if text != current[name]}
     if not values:
         return
     values["modified"] = context.catalog.now()

@@ -11,11 +11,12 @@ import re
 from dataclasses import fields
 from datetime import UTC, tzinfo
 from functools import lru_cache
-from typing import Annotated, Any, Final, Literal, cast
+from typing import Annotated, Final, Literal, cast
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from scandock.access.errors import SettingInvalid
@@ -389,7 +390,7 @@ def _parse_environment(_environment: tuple[tuple[str, str], ...]) -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        sentences = [_error_sentence(cast("dict[str, Any]", detail)) for detail in error.errors(include_url=False)]
+        sentences = [_error_sentence(detail) for detail in error.errors(include_url=False)]
         raise SettingInvalid(" ".join(sentences), "Set it right, or unset it for the default.") from None
 
 
@@ -426,7 +427,7 @@ def shown_value(name: str, value: object) -> str:
     return format_bytes(value) if isinstance(value, int) and sized else str(value)
 
 
-def _error_sentence(error: dict[str, Any]) -> str:
+def _error_sentence(error: ErrorDetails) -> str:
     """One of pydantic's errors in words of the environment."""
     name = str(error["loc"][0])
     value = MASK if name in SECRETS else plain_value(name, str(error["input"]))

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
-from sqlalchemy import false, literal, select
+from sqlalchemy import RowMapping, select
 
 from scandock.access.principal import SYSTEM, RequestInfo
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import cached_file
-from scandock.catalog.tables import operation, upload
+from scandock.catalog.tables import upload
 from scandock.model.errors import Fault
 from scandock.model.verdicts import ImportState
 from scandock.publishing import recover
+from scandock.queue.leases import OperationRecord, list_operations
 from scandock.services.audit import AuditAction, record
 from scandock.services.import_records import cached_message
 
@@ -41,6 +43,34 @@ class ImportRow:
     created: int
     """Unix milliseconds."""
 
+    @classmethod
+    def from_operation(cls, operation: OperationRecord, fault: Fault | None) -> Self:
+        """A change by hand as a list of imports shows it; `fault`: why it can't be finished."""
+        return cls(
+            uuid=operation.uuid,
+            archive=operation.kind,
+            source="cli",
+            state=ImportState.RUNNING.value,
+            code=fault.code if fault else "",
+            message=str(fault) if fault else "",
+            created=operation.created,
+        )
+
+    @classmethod
+    def from_row(cls, row: RowMapping, faults: Mapping[str, Fault]) -> Self:
+        """An import as the query of `list_imports` has it; `faults`: why some can't be finished, by their UUIDs."""
+        fault = faults.get(row["uuid"])
+        message = cached_message(ImportState(row["state"]), cached=row["cached"]) or row["message"]
+        return cls(
+            uuid=row["uuid"],
+            archive=row["archive"],
+            source=row["source"],
+            state=row["state"],
+            code=fault.code if fault else row["code"],
+            message=str(fault) if fault else message,
+            created=row["created"],
+        )
+
 
 def list_imports(catalog: Catalog, store: Store, *, stuck: bool) -> list[ImportRow]:
     """All imports, the newest first; with `stuck` those alone that are decided and can't be finished, and why."""
@@ -49,33 +79,18 @@ def list_imports(catalog: Catalog, store: Store, *, stuck: bool) -> list[ImportR
         upload.c.uuid, upload.c.archive, upload.c.source, upload.c.state, upload.c.code, upload.c.message,
         upload.c.created, cached_file.c.whole.label("cached"),
     ).outerjoin(cached_file, cached_file.c.upload_id == upload.c.id).where(~upload.c.deleted)  # fmt: skip
-    operations = select(
-        operation.c.uuid, operation.c.kind.label("archive"), literal("cli").label("source"),
-        literal(ImportState.RUNNING.value).label("state"), literal("").label("code"), literal("").label("message"),
-        operation.c.created, false().label("cached"),
-    )  # fmt: skip
     if stuck:
-        imports, operations = imports.where(upload.c.uuid.in_(faults)), operations.where(operation.c.uuid.in_(faults))
+        imports = imports.where(upload.c.uuid.in_(faults))
     with catalog.read() as connection:
-        newest = [
-            connection.execute(query.order_by(table.c.id.desc()).limit(LIST_LIMIT)).all()
-            for query, table in ((imports, upload), (operations, operation))
-        ]
-    rows = islice(heapq.merge(*newest, key=lambda row: row.created, reverse=True), LIST_LIMIT)
-    return [
-        ImportRow(
-            uuid=row.uuid,
-            archive=row.archive,
-            source=row.source,
-            state=row.state,
-            code=faults[row.uuid].code if stuck else row.code,
-            message=str(faults[row.uuid])
-            if stuck
-            else cached_message(ImportState(row.state), cached=row.cached) or row.message,
-            created=row.created,
-        )
-        for row in rows
-    ]
+        rows = connection.execute(imports.order_by(upload.c.id.desc()).limit(LIST_LIMIT)).mappings().all()
+        operations = list_operations(connection, faults if stuck else None, limit=LIST_LIMIT)
+    newest = heapq.merge(
+        [ImportRow.from_row(row, faults) for row in rows],
+        [ImportRow.from_operation(operation, faults.get(operation.uuid)) for operation in operations],
+        key=lambda import_row: import_row.created,
+        reverse=True,
+    )
+    return list(islice(newest, LIST_LIMIT))
 
 
 def release_import(catalog: Catalog, store: Store, uuid: str, request: RequestInfo) -> Fault:

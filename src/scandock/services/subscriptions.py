@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field
@@ -76,7 +76,7 @@ class Subscription(JsonRecord):
     secret: LeftOut[str] = field(default=None, repr=False)
 
     @classmethod
-    def from_row(cls, row: RowMapping, *, secret: str | None = None) -> Self:
+    def from_row(cls, row: RowMapping) -> Self:
         return cls(
             id=row["uuid"],
             project=row["project"],
@@ -86,7 +86,6 @@ class Subscription(JsonRecord):
             waiting=row["waiting"],
             failed=row["failed"],
             created=row["created"],
-            secret=secret,
         )
 
 
@@ -111,6 +110,21 @@ class Delivery(JsonRecord):
             error=row["error"],
             done=row["done"],
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionRecord:
+    """A subscription, its number in the catalog, and whose it is."""
+
+    number: int
+    account_id: int | None
+    """None of a project's."""
+    subscription: Subscription
+
+    @classmethod
+    def from_row(cls, row: RowMapping) -> Self:
+        """A row of `_select_subscriptions`."""
+        return cls(number=row["id"], account_id=row["account_id"], subscription=Subscription.from_row(row))
 
 
 def subscribe(
@@ -152,8 +166,8 @@ def subscribe(
         )
         details = {"kind": kind, "states": sorted(states)}
         context.note(connection, AuditAction.SUBSCRIBE, number, project_name or "", details, kind="subscription")
-        row = _find(connection, number)
-    return Subscription.from_row(row, secret=secret or None)
+        made = _find(connection, number).subscription
+    return replace(made, secret=secret or None)
 
 
 def _find_owner(connection: Connection, context: ServiceContext, project_name: str | None) -> dict[str, int]:
@@ -196,41 +210,41 @@ def _select_subscriptions() -> Any:  # noqa: ANN401  a Select
     ).outerjoin(project, project.c.id == subscription.c.project_id)
 
 
-def _find(connection: Connection, uuid: str) -> RowMapping:
+def _find(connection: Connection, uuid: str) -> SubscriptionRecord:
     row = connection.execute(_select_subscriptions().where(subscription.c.uuid == uuid)).mappings().first()
     if row is None:
         raise_denied(AccessDecision.HIDDEN)
-    mapping: RowMapping = row
-    return mapping
+    return SubscriptionRecord.from_row(row)
 
 
-def _find_accessible(connection: Connection, context: ServiceContext, uuid: str) -> RowMapping:
+def _find_accessible(connection: Connection, context: ServiceContext, uuid: str) -> SubscriptionRecord:
     """A subscription that the principal may see and end: their own, or a project's as its owner."""
-    row = _find(connection, uuid)
-    if row["project"] is not None:
-        rights.check(connection, context.principal, Action.SETTINGS_EDIT, row["project"])
-    elif row["account_id"] != context.principal.account_id or not context.principal.signed_in:
+    record = _find(connection, uuid)
+    if record.subscription.project is not None:
+        rights.check(connection, context.principal, Action.SETTINGS_EDIT, record.subscription.project)
+    elif record.account_id != context.principal.account_id or not context.principal.signed_in:
         raise_denied(AccessDecision.HIDDEN)
     else:
         rights.check(connection, context.principal, Action.ACCOUNT_EDIT, None)
-    return row
+    return record
 
 
 def unsubscribe(context: ServiceContext, uuid: str) -> None:
     """Tell nothing more; what waits to be sent is not."""
     with context.catalog.write() as connection:
-        row = _find_accessible(connection, context, uuid)
-        connection.execute(delete(subscription).where(subscription.c.id == row["id"]))
-        context.note(connection, AuditAction.UNSUBSCRIBE, uuid, row["project"] or "", kind="subscription")
+        record = _find_accessible(connection, context, uuid)
+        connection.execute(delete(subscription).where(subscription.c.id == record.number))
+        project_name = record.subscription.project or ""
+        context.note(connection, AuditAction.UNSUBSCRIBE, uuid, project_name, kind="subscription")
 
 
 def list_deliveries(connection: Connection, context: ServiceContext, uuid: str, limit: int = 50) -> list[Delivery]:
     """The newest deliveries of a subscription: what was sent, what waits, what failed and why."""
-    row = _find_accessible(connection, context, uuid)
+    record = _find_accessible(connection, context, uuid)
     rows = connection.execute(
         select(delivery, upload.c.uuid)
         .outerjoin(upload, upload.c.id == delivery.c.upload_id)
-        .where(delivery.c.subscription_id == row["id"])
+        .where(delivery.c.subscription_id == record.number)
         .order_by(delivery.c.id.desc())
         .limit(limit)
     ).mappings()

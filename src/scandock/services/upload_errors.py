@@ -12,12 +12,12 @@ class UploadTooLarge(CodedUsage):
 
     CODE = "upload_too_large"
     STATUS = 413
-    MEANING = "The upload has, or says that it will have, more bytes than one may have."
+    MEANING = "The upload has, or says that it will have, more bytes than one may have (`SCANDOCK_MAX_UPLOAD_BYTES`)."
 
 
 class SizeTooLarge(UploadTooLarge):
     SENTENCE = "The upload has {size:,} bytes; one may have {max_bytes}."
-    REMEDY = "Send it in parts, or have the limit raised (SCANDOCK_MAX_UPLOAD_BYTES)."
+    REMEDY = "Send it in parts, or ask an administrator of this server to raise the limit."
 
     def __init__(self, size: int, max_bytes: str) -> None:
         self._fill({"size": size, "max_bytes": max_bytes})
@@ -25,7 +25,7 @@ class SizeTooLarge(UploadTooLarge):
 
 class BytesTooMany(UploadTooLarge):
     SENTENCE = "The upload has more than the {max_bytes:,} bytes that it may have."
-    REMEDY = "Send it in parts, or have the limit raised (SCANDOCK_MAX_UPLOAD_BYTES)."
+    REMEDY = "Send it in parts, or ask an administrator of this server to raise the limit."
 
     def __init__(self, max_bytes: int) -> None:
         self._fill({"max_bytes": max_bytes})
@@ -186,10 +186,7 @@ class PartsTooMany(MultipartDamaged):
 
 
 class MultipartUnreadable(MultipartDamaged):
-    SENTENCE = "The multipart body can't be read: {why}."
-
-    def __init__(self, why: str) -> None:
-        self._fill({"why": why})
+    SENTENCE = "The multipart body can't be read."
 
 
 class DispositionMissing(MultipartDamaged):

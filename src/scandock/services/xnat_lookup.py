@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, func, or_, select
 
@@ -18,6 +18,7 @@ from scandock.catalog.tables import project, session, subject
 from scandock.model import uris
 from scandock.model.uris import PrearchiveSessionUri
 from scandock.model.xnat_ids import experiment_id, experiment_number, subject_id, subject_number
+from scandock.rules.labels import label_key
 from scandock.rules.permissions import AccessDecision, Action
 from scandock.services import rights
 
@@ -28,6 +29,11 @@ class Experiment:
 
     record: SessionRecord
     number: int
+
+    @classmethod
+    def from_row(cls, row: RowMapping) -> Self:
+        """A row of `_select_numbered`."""
+        return cls(SessionRecord.from_row(row), row["number"])
 
     @property
     def id(self) -> str:
@@ -124,24 +130,25 @@ def find_experiments(
     for first in range(0, len(different), _AT_ONCE):
         names_at_once = different[first : first + _AT_ONCE]
         query = _select_named(names_at_once, in_project, of_subject).limit(_MANY * len(names_at_once))
-        rows_by_name: dict[str | int, list[RowMapping]] = {}
+        matches: dict[str | int, list[Experiment]] = {}
         forbidden: set[str | int] = set()
         for row in connection.execute(query).mappings():
-            answer = decide_access_of(principal, action, row["project"], project_rights)
-            for key in (row["key"], row["number"]):
+            experiment = Experiment.from_row(row)
+            answer = decide_access_of(principal, action, experiment.record.project, project_rights)
+            for key in (label_key(experiment.record.label), experiment.number):
                 if answer is AccessDecision.ALLOWED:
-                    rows_by_name.setdefault(key, []).append(row)
+                    matches.setdefault(key, []).append(experiment)
                 elif answer is AccessDecision.FORBIDDEN:
                     forbidden.add(key)
         for name in names_at_once:
             number = experiment_number(name)
             key = name.casefold() if number is None else number
-            rows = rows_by_name.get(key, [])
-            if len(rows) != 1:
-                hidden = AccessDecision.HIDDEN if principal.signed_in or rows else AccessDecision.SIGN_IN
-                denied = denied or (AccessDecision.FORBIDDEN if key in forbidden and not rows else hidden)
+            named = matches.get(key, [])
+            if len(named) != 1:
+                hidden = AccessDecision.HIDDEN if principal.signed_in or named else AccessDecision.SIGN_IN
+                denied = denied or (AccessDecision.FORBIDDEN if key in forbidden and not named else hidden)
                 continue
-            experiments.setdefault(rows[0]["number"], Experiment(SessionRecord.from_row(rows[0]), rows[0]["number"]))
+            experiments.setdefault(named[0].number, named[0])
     if denied is not None and not (allow_missing and experiments):
         raise_denied(denied, principal, action)
     return list(experiments.values())
@@ -155,7 +162,7 @@ def find_prearchive_session(
     Its label names it, else the folder that an import asked for. AccessDenied, in the same words where there is none
     and where it is hidden.
     """
-    label_key = where.label.casefold()
+    key = label_key(where.label)
     uuid = connection.execute(
         select(session.c.uuid)
         .join(project, project.c.id == session.c.project_id)
@@ -163,9 +170,9 @@ def find_prearchive_session(
             session.c.place == "prearchive",
             project.c.key == where.project.casefold(),
             session.c.timestamp == where.timestamp,
-            or_(session.c.key == label_key, func.lower(session.c.folder) == label_key),
+            or_(session.c.key == key, func.lower(session.c.folder) == key),
         )
-        .order_by(session.c.key != label_key, session.c.id)
+        .order_by(session.c.key != key, session.c.id)
     ).scalar()
     if uuid is None:
         raise_denied(AccessDecision.HIDDEN if principal.signed_in else AccessDecision.SIGN_IN)
@@ -179,7 +186,7 @@ def list_experiments_of_subject(
     if not rights.is_allowed(connection, principal, Action.SESSION_READ, subject_record.project):
         return []
     query = _select_numbered().where(subject_condition(subject_record)).order_by(session.c.id)
-    return [Experiment(SessionRecord.from_row(row), row["number"]) for row in connection.execute(query).mappings()]
+    return [Experiment.from_row(row) for row in connection.execute(query).mappings()]
 
 
 def subject_condition(subject_record: SubjectRecord) -> ColumnElement[bool]:

@@ -17,10 +17,12 @@ class FilesystemOnNetwork(CodedUsage):
 
 class StoreFailed(Worded, Fault):
     CODE = "store_failed"
+    quotes = True
 
 
 class StoreMissing(Worded, Fault):
     CODE = "store_missing"
+    quotes = True
     MEANING = (
         "The store's folder is gone; or `archive`, `prearchive` or `resources` in it is gone, or empty, though the"
         " catalog knows files there."
@@ -29,16 +31,19 @@ class StoreMissing(Worded, Fault):
 
 class StoreDivided(Worded, Fault):
     CODE = "store_other_filesystem"
+    quotes = True
     MEANING = "Folders under DATA lie on different file systems; they must be one."
 
 
 class StoreReadOnly(Worded, Fault):
     CODE = "store_read_only"
+    quotes = True
     MEANING = "The file system under DATA is read-only."
 
 
 class SyncFailed(Worded, Fault):
     CODE = "sync_failed"
+    quotes = True
 
 
 class ScratchMissing(Coded, Fault):
@@ -50,6 +55,7 @@ class ScratchMissing(Coded, Fault):
 
 class ScratchFailed(Coded, Fault):
     CODE = "scratch_failed"
+    quotes = True
     MEANING = "The notes that an import keeps while it runs could not be written."
     SENTENCE = "The notes of the import could not be kept ({why})."
     REMEDY = "Look at the disk."
@@ -60,16 +66,19 @@ class ScratchFailed(Coded, Fault):
 
 class TreeDamaged(Worded, Fault):
     CODE = "tree_damaged"
+    quotes = True
     MEANING = "Files of a session that is to be added to are gone from the store: import an archive that has them."
 
 
 class TreeMissing(Worded, Fault):
     CODE = "tree_missing"
+    quotes = True
     MEANING = "The folder of a session that is to be added to is gone."
 
 
 class StageTaken(Coded, Fault):
     CODE = "stage_taken"
+    quotes = True
     MEANING = "Another process works on this import."
     SENTENCE = "Two stages of {folder} hold something."
     REMEDY = "Import it again."

@@ -93,6 +93,7 @@ def reserve(root: Root, needed: int, files: int, min_free: int) -> int:
         raise DiskFull(
             f"{needs} are available in {root.path}, and {min_free:,} must stay free.",
             "Free space under DATA.",
+            quotes=True,
         )
     if now.f_files and files > now.f_favail:
         raise DiskFull(

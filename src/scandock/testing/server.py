@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Self
@@ -130,33 +130,83 @@ def add_account(catalog: Catalog, name: str, hashed: str, *, admin: bool = False
 
 
 class AppTransport(httpx.BaseTransport):
-    """Hands the requests of a client to an application that runs in the loop of another thread."""
+    """Hands the requests of a client to an application that runs in the loop of another thread.
+
+    httpx.ASGITransport is for asynchronous clients: each request would be made a second time for it, and it looks
+    through all folders of modules for a library that is not there.
+    """
 
     def __init__(
         self, app: Callable[..., Awaitable[None]], loop: asyncio.AbstractEventLoop, address: str = "127.0.0.1"
     ) -> None:
+        self._app = app
         self._loop = loop
-        self._transport = httpx.ASGITransport(app=app, raise_app_exceptions=False, client=(address, 50_000))
+        self._client = (address, 50_000)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         body = request.read()
         future = asyncio.run_coroutine_threadsafe(self._ask(request, body), self._loop)
         try:
-            return future.result(ANSWER_SECONDS)
+            answer = future.result(ANSWER_SECONDS)
         except TimeoutError:
             future.cancel()
             raise httpx.ReadTimeout(f"No whole answer in {ANSWER_SECONDS:.0f} seconds.", request=request) from None
+        # As every HTTP server does (RFC 9110, 9.3.2); a stream, as `content` would add a length.
+        stream = httpx.ByteStream(b"" if request.method == "HEAD" else b"".join(answer.parts))
+        return httpx.Response(answer.status, headers=answer.headers, stream=stream)
 
-    async def _ask(self, request: httpx.Request, body: bytes) -> httpx.Response:
-        # A stream, as `content` would add a length to what is sent in chunks.
-        stream = httpx.ByteStream(body)
-        outgoing = httpx.Request(
-            request.method, request.url, headers=request.headers, stream=stream, extensions=request.extensions
-        )
-        answer = await self._transport.handle_async_request(outgoing)
-        if not isinstance(answer.stream, httpx.AsyncByteStream):
-            raise TypeError("The application's answer is no stream.")
-        content = b"".join([part async for part in answer.stream])
-        if request.method == "HEAD":  # as every HTTP server does (RFC 9110, 9.3.2)
-            content = b""
-        return httpx.Response(answer.status_code, headers=answer.headers, stream=httpx.ByteStream(content))
+    async def _ask(self, request: httpx.Request, body: bytes) -> _Answer:
+        answer = _Answer(body)
+        try:
+            await self._app(self._scope(request), answer.receive, answer.send)
+        except Exception:  # noqa: BLE001  a server ends the answer where it is
+            answer.complete.set()
+        if not answer.complete.is_set():
+            raise RuntimeError(f"The application has not answered {request.method} {request.url}.")
+        return answer
+
+    def _scope(self, request: httpx.Request) -> dict[str, Any]:
+        """The request as ASGI says it."""
+        url = request.url
+        return {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": request.method,
+            "headers": [(name.lower(), value) for name, value in request.headers.raw],
+            "scheme": url.scheme,
+            "path": url.path,
+            "raw_path": url.raw_path.partition(b"?")[0],
+            "query_string": url.query,
+            "server": (url.host, url.port),
+            "client": self._client,
+            "root_path": "",
+        }
+
+
+class _Answer:
+    """What the application is given, and what it answers."""
+
+    def __init__(self, body: bytes) -> None:
+        self._unread = [
+            {"type": "http.request", "body": b"", "more_body": False},
+            {"type": "http.request", "body": body, "more_body": True},
+        ]
+        self.complete = asyncio.Event()
+        self.status = 500
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.parts: list[bytes] = []
+
+    async def receive(self) -> dict[str, Any]:
+        if self._unread:
+            return self._unread.pop()
+        await self.complete.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            self.status, self.headers = message["status"], list(message.get("headers", ()))
+        elif message["type"] == "http.response.body":
+            self.parts.append(message.get("body", b""))
+            if not message.get("more_body", False):
+                self.complete.set()

@@ -13,8 +13,8 @@ import resource
 import socket
 import sys
 import warnings
-from collections.abc import Callable
-from typing import Any, BinaryIO, Final, cast
+from collections.abc import Callable, Mapping
+from typing import Any, BinaryIO, Final, TypedDict, cast
 
 from scandock.viewing.decoder_messages import Message, receive, send
 from scandock.viewing.frames import Frame, NotViewable, Window, describe_cause, to_16_bits
@@ -22,7 +22,7 @@ from scandock.viewing.frames import Frame, NotViewable, Window, describe_cause, 
 MEMORY_BYTES: Final = 2 * 1024**3
 """Address space of a decoder, of which its libraries take a third."""
 
-Answer = tuple[dict[str, Any], bytes]
+Answer = tuple[Mapping[str, object], bytes]
 
 
 def main(parent: int, fd: int) -> None:
@@ -80,7 +80,23 @@ def _places(message: Message) -> Answer:
     return {"files": [_images(read_positions, fd) for fd in message.files]}, b""
 
 
-def _images(read_images: Callable[[BinaryIO], list[list[Any]]], fd: int) -> dict[str, Any]:
+class ImagesJson(TypedDict, total=False):
+    """The images of a file, or the reason why it has none."""
+
+    images: list[list[Any]]
+    reason: str
+
+
+class WindowJson(TypedDict):
+    """Which numbers are shown, from black to white."""
+
+    center: float
+    width: float
+    name: str
+    function: str
+
+
+def _images(read_images: Callable[[BinaryIO], list[list[Any]]], fd: int) -> ImagesJson:
     try:
         return {"images": read_images(_open_stream(fd))}
     except NotViewable as reason:
@@ -97,7 +113,7 @@ def _raw(message: Message) -> Answer:
 
     frame = _decode_frame(message)
     rows, columns = frame.pixels.shape[:2]
-    fields: dict[str, Any] = {"rows": rows, "columns": columns, "spacing": frame.spacing}
+    fields: dict[str, object] = {"rows": rows, "columns": columns, "spacing": frame.spacing}
     if frame.colour:
         return {"kind": "colour", **fields}, b""
     pixels, slope, intercept = to_16_bits(frame)
@@ -119,7 +135,7 @@ def _raw(message: Message) -> Answer:
     return fields, gzip.compress(body, 1, mtime=0) if message.said.get("packed") else body
 
 
-def _window(window: Window) -> dict[str, Any]:
+def _window(window: Window) -> WindowJson:
     return {
         "center": window.center, "width": window.width, "name": window.name, "function": window.function,
     }  # fmt: skip

@@ -11,8 +11,8 @@ import json
 import os
 import socket
 import struct
-from collections.abc import Callable, Sequence
-from typing import IO, Any, Final, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import IO, Any, Final, NamedTuple, Required, TypedDict
 
 MAX_DESCRIPTORS: Final = 200
 """Open files in one message; the kernel takes 253."""
@@ -24,6 +24,25 @@ _PIECE: Final = 256 * 1024
 
 IN_MEMORY: Final = 1024**2
 """Bytes up to which a body is kept in memory; a longer one goes into a file, piece by piece, where there is one."""
+
+JsonObject = dict[str, Any]
+"""What the other end said. It may be a decoder that a hostile file has taken over: nothing is known of its shape."""
+
+
+class DecoderRequest(TypedDict, total=False):
+    """What a decoder is asked."""
+
+    verb: Required[str]
+    frame: int
+    """Of `raw`, `picture` and `thumbnail`: which one of the file, from 0."""
+    packed: bool
+    """Of `raw`: gzipped."""
+    size: int | None
+    """Of `picture`: pixels of the longer side."""
+    center: float
+    width: float
+    """Of `picture`: the window; without it the header's."""
+
 
 OpenBody = Callable[[int], IO[bytes]]
 """Opens what a body of so many bytes is written to; it stays the caller's."""
@@ -39,7 +58,7 @@ class Message(NamedTuple):
     `body` is empty where it was kept elsewhere (`receive`).
     """
 
-    said: dict[str, Any]
+    said: JsonObject
     body: bytes
     files: list[int]
 
@@ -48,7 +67,7 @@ class Message(NamedTuple):
             os.close(fd)
 
 
-def send(end: socket.socket, said: dict[str, Any], body: bytes = b"", files: Sequence[int] = ()) -> None:
+def send(end: socket.socket, said: Mapping[str, object], body: bytes = b"", files: Sequence[int] = ()) -> None:
     """OSError where the other end is gone, or takes longer than the socket's own time."""
     text = json.dumps(said, separators=(",", ":")).encode()
     socket.send_fds(end, [_HEAD.pack(len(text), len(body))], files)
@@ -82,7 +101,7 @@ def receive(end: socket.socket, keep: OpenBody | None = None) -> Message | None:
             os.close(fd)
 
 
-def _parse_fields(text: bytes) -> dict[str, Any] | None:
+def _parse_fields(text: bytes) -> JsonObject | None:
     try:
         fields = json.loads(text)
     except (ValueError, RecursionError):

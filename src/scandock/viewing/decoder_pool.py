@@ -14,12 +14,12 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Final
+from typing import Final
 
 from scandock.model import request_limits
 from scandock.model.children import Child, Output, bare_environment, start_connected
 from scandock.model.process import python_command
-from scandock.viewing.decoder_messages import BodyNotStored, Message, OpenBody, receive, send
+from scandock.viewing.decoder_messages import BodyNotStored, DecoderRequest, Message, OpenBody, receive, send
 from scandock.viewing.question_queue import MAX_WAITING, Question, QuestionQueue, QueueFull, Requester
 
 DECODERS: Final = 2
@@ -96,7 +96,7 @@ class _Decoder:
         except OSError:  # it has ended
             return self._used
 
-    def ask(self, fields: dict[str, Any], files: Sequence[int], seconds: float, keep: OpenBody | None) -> Message:
+    def ask(self, fields: DecoderRequest, files: Sequence[int], seconds: float, keep: OpenBody | None) -> Message:
         """DecoderLost where it gives no answer in time, or none that is one. BodyNotStored."""
         deadline = time.monotonic() + seconds
         killer = threading.Timer(seconds, self.process.kill)  # however slowly it sends, byte by byte
@@ -171,7 +171,7 @@ class DecoderPool:
 
     def ask(
         self,
-        fields: dict[str, Any],
+        fields: DecoderRequest,
         opened: OpenFiles,
         *,
         asker: Requester = Requester(),  # noqa: B008  frozen
@@ -201,7 +201,7 @@ class DecoderPool:
         self,
         decoder: _Decoder,
         question: _WaitingQuestion,
-        fields: dict[str, Any],
+        fields: DecoderRequest,
         opened: OpenFiles,
         seconds: float,
         keep: OpenBody | None,
@@ -393,7 +393,7 @@ class DecoderPool:
             self._free.append(new_decoder)
             self._share()
         elif failed is not None and (question := self._turns.next(heavy=True)) is not None:
-            self._tell(question, trouble=DecoderLost(f"No decoder could be started ({failed.strerror})."))
+            self._tell(question, trouble=DecoderLost("No decoder could be started."))
             self._share()
 
     def _end_idle(self) -> None:

@@ -44,9 +44,9 @@ class TooManyConnections(Coded):
 
     CODE = "too_many_connections"
     STATUS = 429
-    MEANING = "Too many requests of one address are not complete."
+    MEANING = "Too many requests of one address are not complete (`SCANDOCK_MAX_CONNECTIONS_PER_ADDRESS`)."
     SENTENCE = "More than {max_connections:,} requests of one address are not complete."
-    REMEDY = "Send fewer at once, or have the limit raised (SCANDOCK_MAX_CONNECTIONS_PER_ADDRESS)."
+    REMEDY = "Send fewer at once, or ask an administrator of this server to raise the limit."
 
     def __init__(self, max_connections: int) -> None:
         self._fill({"max_connections": max_connections})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from fastapi import FastAPI
 
@@ -10,10 +10,11 @@ from scandock.web import urls
 from scandock.web.description import changes, pictures
 from scandock.web.description.access import SCHEMES, security_of
 from scandock.web.description.responses import ANSWERS
+from scandock.web.description.schemas import OpenApiObject, Responses
 from scandock.web.description.uploads import BODIES, SENT, TOLD
 from scandock.web.problems import MEDIA_TYPE
 
-PROBLEM: Final[dict[str, Any]] = {
+PROBLEM: Final[OpenApiObject] = {
     "title": "Problem",
     "description": "An error: `code` is stable, `detail` and `remedy` are for people.",
     "type": "object",
@@ -39,7 +40,7 @@ _OTHERS: Final = ("HTTPValidationError", "ValidationError")
 """What FastAPI says of requests that are not well formed, and this server does not answer."""
 
 
-def binary_response(*media_types: str) -> dict[int | str, dict[str, Any]]:
+def binary_response(*media_types: str) -> Responses:
     """What a route that answers with a body of these types says of it."""
     return {
         200: {"content": {media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in media_types}}
@@ -50,7 +51,7 @@ def install(app: FastAPI) -> None:
     """Let the application describe itself so."""
     generated = app.openapi
 
-    def described() -> dict[str, Any]:
+    def described() -> OpenApiObject:
         if app.openapi_schema is not None:
             return app.openapi_schema
         schema = generated()
@@ -68,7 +69,7 @@ def install(app: FastAPI) -> None:
     app.openapi = described  # type: ignore[method-assign]
 
 
-def _complete_operation(method: str, path: str, operation: dict[str, Any]) -> None:
+def _complete_operation(method: str, path: str, operation: OpenApiObject) -> None:
     """Say of an operation what it answers, what it reads for itself, and who may ask."""
     route_key = (method, path)
     answers = operation["responses"]
@@ -91,7 +92,7 @@ def _complete_operation(method: str, path: str, operation: dict[str, Any]) -> No
     answers["default"] = _ANSWER
 
 
-def _has_pages(route_key: tuple[str, str], operation: dict[str, Any]) -> bool:
+def _has_pages(route_key: tuple[str, str], operation: OpenApiObject) -> bool:
     """Whether an operation lists by pages, and says in Link where the next one is."""
     takes_cursor = any(parameter["name"] == "cursor" for parameter in operation.get("parameters", ()))
     return route_key[0] == "GET" and takes_cursor and route_key[1] not in _UNLINKED

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypedDict
 
 from scandock.services import pictures
 from scandock.services.decoding import DecoderResult
@@ -20,7 +20,23 @@ async def view_scan(context: RequestContext, session: str, scan: str) -> picture
     return view
 
 
-def header_json(result: DecoderResult, search: str = "") -> dict[str, Any]:
+class HeaderJson(TypedDict):
+    """The elements of a file."""
+
+    columns: list[str]
+    rows: list[list[Any]]
+    """Each with a value for every column."""
+    note: str
+    reason: str
+
+
+class SearchedHeaderJson(HeaderJson):
+    """What a search finds in them."""
+
+    search: str
+
+
+def header_json(result: DecoderResult, search: str = "") -> HeaderJson:
     """The rows of a header as answers have them."""
     rows = result.said.get("rows", [])
     search_text = search.casefold()

@@ -80,7 +80,7 @@ def error_response(request: Request, error: ScandockError) -> Response:
     if error.code == "tus_version":
         headers["Tus-Version"] = "1.0.0"
     log_error(error)
-    return problem_response(request, status, error.code, error.message, error.remedy, headers=headers)
+    return problem_response(request, status, error.code, *error.public, headers=headers)
 
 
 def log_error(error: ScandockError) -> None:

@@ -401,7 +401,7 @@ def _without_offer(method: bytes, url: bytes, headers: Sequence[tuple[bytes, byt
 
 def _answer(status: int, error: ScandockError) -> bytes:
     request_id = secrets.token_hex(8)
-    body = problem_json(status, error.code, error.message, error.remedy, request_id).encode()
+    body = problem_json(status, error.code, *error.public, request_id).encode()
     headers = {**HEADERS, "X-Request-Id": request_id, "Content-Type": MEDIA_TYPE, "Content-Length": str(len(body))}
     if status in (429, 503):
         headers["Retry-After"] = str(RETRY_SECONDS)

@@ -77,19 +77,14 @@ def login_page(then: str) -> str:
     return with_query(LOGIN, {"then": then})
 
 
-def upload_page(project: str) -> str:
-    """The upload, with a project chosen."""
-    return with_query(UPLOAD, {"project": project})
+def upload_page(project: str = "", upload: str = "") -> str:
+    """The upload, with a project chosen; at an upload that waits to be continued."""
+    return with_query(UPLOAD, {"project": project, "upload": upload})
 
 
-def activity_item(uuid: str) -> str:
-    """An import's place on the page of all of them."""
-    return f"{ACTIVITY}#{uuid}"
-
-
-def import_page(uuid: str, verb: Literal["receipt", "forget", "cancel", "retry"]) -> str:
-    """What an import's line leads to, or has done to it."""
-    return f"/imports/{quote_segment(uuid)}/{verb}"
+def import_page(uuid: str, verb: Literal["", "receipt", "forget", "cancel", "retry"] = "") -> str:
+    """An import, its receipt, or what is done to it."""
+    return f"/imports/{quote_segment(uuid)}{f'/{verb}' if verb else ''}"
 
 
 def receipt_page(uuid: str, verdict: str = "", q: str = "", start: int = 0) -> str:
@@ -204,7 +199,7 @@ _FORMS: Final = (
     (re.compile(r"/admin/clock"), "/admin"),
     (re.compile(r"/admin/rules/[^/]+"), "/admin/rules"),
     (re.compile(r"/sessions/([^/]+)/quarantine"), r"/sessions/\1/change"),
-    (re.compile(r"/imports/[^/]+/(cancel|retry)"), ACTIVITY),
+    (re.compile(r"/imports/([^/]+)/(cancel|retry)"), r"/imports/\1"),
     (re.compile(r"/damage/.+"), HOME),
     (re.compile(r"/logout"), HOME),
 )
@@ -254,7 +249,7 @@ def id_of_upload(location: str) -> str:
     return location.rstrip("/").rpartition("/")[2]
 
 
-def api_import(uuid: str, verb: Literal["", "cancel", "receipt"] = "") -> str:
+def api_import(uuid: str, verb: Literal["", "cancel", "receipt", "sessions"] = "") -> str:
     return f"{API_IMPORTS}/{quote_segment(uuid)}{f'/{verb}' if verb else ''}"
 
 

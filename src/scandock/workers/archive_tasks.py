@@ -144,7 +144,7 @@ def _walk_folder(path: str) -> Iterator[str]:
 
     def stop(error: OSError) -> None:
         name = quote(decode_file_name(os.path.relpath(error.filename, path)))
-        raise FolderUnreadable(name, str(error.strerror))
+        raise FolderUnreadable(name) from error
 
     for root, folders, names in os.walk(path, onerror=stop):
         links = [name for name in folders if os.path.islink(os.path.join(root, name))]

@@ -14,7 +14,7 @@ import signal
 import sys
 import threading
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from scandock.model.crash_points import reach
 from scandock.model.errors import BadInput, Fault, ScandockError, TokenLost, Usage
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from scandock.catalog.engine import Catalog
+    from scandock.model.import_report import ImportReport
     from scandock.queue.leases import ImportLease
     from scandock.rules.import_request import ImportRequest
     from scandock.services.progress import ProgressRecorder
@@ -289,14 +290,14 @@ class UploadRun(ImportRun):
         else:
             self.finish(replace(entries, refused=BadInput(error.code, error.message, error.remedy)))
 
-    def fault(self, fault: Fault) -> dict[str, Any]:
+    def fault(self, fault: Fault) -> ImportReport:
         """The bytes are kept: a fault of the machine is tried again. An outage the worker has it wait for."""
         if fault.is_outage:
             raise fault
         from scandock.publishing.requeue import requeue_or_fail
 
         requeue_or_fail(self.context.catalog, self.store, self.stage, self.lease, fault, attempt=self.order.attempt)
-        return self.report(ImportState.FAILED, fault.code, str(fault))
+        return self.report(ImportState.FAILED, fault.code, fault.public_text)
 
     def allowed(self, project: str) -> bool:
         """The right may have gone since the bytes came, and headers may name a project that nobody asked about."""

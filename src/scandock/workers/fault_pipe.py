@@ -46,7 +46,7 @@ class FaultPipe:
 
 def send_fault(writing: int, fault: Fault) -> None:
     """Tell the worker, if it listens."""
-    texts = [text[:_LONGEST] for text in (fault.code, fault.message, fault.remedy)]
+    texts = [text[:_LONGEST] for text in (fault.code, *fault.public)]
     if writing >= 0:
         with contextlib.suppress(OSError):
             os.write(writing, json.dumps(texts).encode())

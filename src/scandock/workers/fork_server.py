@@ -24,10 +24,11 @@ import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from scandock.model.children import Child, start_connected
-from scandock.model.process import confine, pause_garbage_collection, python_command, unblock_signals
+from scandock.model.process import confine, end_fork, pause_garbage_collection, python_command, unblock_signals
 from scandock.workers.attempt import AttemptRequest
 from scandock.workers.attempt import main as run_attempt
 from scandock.workers.fault_pipe import FaultPipe
@@ -302,7 +303,10 @@ def serve_attempts(worker: int, wire: socket.socket) -> int:
     unblock_signals()
     server = os.getpid()
     request = serve(wire)
-    return 0 if request is None else run_attempt([str(server), request[0].decode()], request[1][0])
+    if request is not None:
+        order, fds = request
+        end_fork(partial(run_attempt, [str(server), order.decode()], fds[0]))
+    return 0
 
 
 class ForkedAttempts:

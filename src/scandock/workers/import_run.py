@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 from scandock.model.errors import Fault, ScandockError, TokenLost
+from scandock.model.import_report import ImportReport
 from scandock.model.verdicts import ImportState
 from scandock.workers.archive_reader import ReadEntries
 from scandock.workers.machine_faults import to_machine_fault
-from scandock.workers.results import make_report
 
 if TYPE_CHECKING:
     import threading
 
     from scandock.model.errors import BadInput
+    from scandock.model.import_report import ReportDetails
     from scandock.pipeline.job import ImportContext
     from scandock.pipeline.ledger import Ledger
     from scandock.queue.leases import ImportLease
@@ -51,7 +53,7 @@ class ImportRun:
         self.cancelled = cancelled
         self.lost = lost
 
-    def finish(self, entries: ReadEntries | Exception) -> dict[str, Any]:
+    def finish(self, entries: ReadEntries | Exception) -> ImportReport:
         """The outcome; `entries` is what was read, or what the reading ended by.
 
         Whatever a process meets whose import was taken over from it, that is what it tells.
@@ -63,7 +65,7 @@ class ImportRun:
                 return self.report(ImportState.FAILED, "token_lost", TAKEN_OVER)
             raise
 
-    def _outcome(self, entries: ReadEntries | Exception) -> dict[str, Any]:
+    def _outcome(self, entries: ReadEntries | Exception) -> ImportReport:
         try:
             if isinstance(entries, Exception):
                 raise entries
@@ -82,9 +84,9 @@ class ImportRun:
                 raise
             return self.fault(fault)
 
-    def fault(self, fault: Fault) -> dict[str, Any]:
+    def fault(self, fault: Fault) -> ImportReport:
         """What a fault of the machine makes of the import."""
-        return self.end(ImportState.FAILED, fault.code, str(fault))
+        return self.end(ImportState.FAILED, fault.code, str(fault), public=fault.public_text)
 
     def check(self) -> None:
         """Raise where the import was cancelled, or another process has taken it over."""
@@ -120,27 +122,37 @@ class ImportRun:
             may_archive=self.may_archive,
         )
 
-    def report(self, state: ImportState, code: str, message: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401
-        seconds, received = self.listening.seconds(), self.listening.received
-        return make_report(
-            self.lease.uuid, self.archive, state, code, message, received=received, seconds=seconds, **more
+    def report(self, state: ImportState, code: str, message: str, **details: Unpack[ReportDetails]) -> ImportReport:
+        return ImportReport(
+            upload=self.lease.uuid,
+            archive=self.archive,
+            state=state,
+            code=code,
+            message=message,
+            received=self.listening.received,
+            seconds=self.listening.seconds(),
+            **details,
         )
 
-    def _refuse(self, entries: ReadEntries, error: BadInput) -> dict[str, Any]:
+    def _refuse(self, entries: ReadEntries, error: BadInput) -> ImportReport:
         """Refuse the whole for what stopped its reading: every entry met so far is told of."""
         from scandock.pipeline.flow import refuse_import
 
         entries.note_unread()
         return refuse_import(self.tools(entries.ledger), error, self.listening, self.report)
 
-    def end(self, state: ImportState, code: str, message: str) -> dict[str, Any]:
-        """End it with nothing shown; where it has recorded its intents, it is left to be rolled forward."""
+    def end(self, state: ImportState, code: str, message: str, *, public: str = "") -> ImportReport:
+        """End it with nothing shown; where it has recorded its intents, it is left to be rolled forward.
+
+        `public`, where it is another message: the one that the catalog keeps, for people who do not run the server.
+        """
         from scandock.publishing.complete import UNFINISHED_REMEDY, end_unpublished
 
         report = self.report(state, code, message)
-        if end_unpublished(self.context.catalog, self.store, self.stage, self.lease, report):
+        kept = replace(report, message=public or message)
+        if end_unpublished(self.context.catalog, self.store, self.stage, self.lease, kept):
             return report
-        return {**report, "message": f"{message} {UNFINISHED_REMEDY}"}
+        return replace(report, message=f"{message} {UNFINISHED_REMEDY}")
 
     def _is_taken_over(self) -> bool:
         from scandock.queue.leases import renew

@@ -8,18 +8,20 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Unpack
 
 from scandock.model.errors import Fault
+from scandock.model.import_report import ImportReport
 from scandock.model.import_types import Progress
 from scandock.model.verdicts import ImportState
 from scandock.queue.tokens import new_token, new_uuid
 from scandock.store.local import LocalStore
 from scandock.workers.archive_reader import ArchiveReader, ReadEntries
 from scandock.workers.import_progress import ImportProgress
-from scandock.workers.results import ImportResult, make_report
+from scandock.workers.results import ImportResult
 
 if TYPE_CHECKING:
+    from scandock.model.import_report import ReportDetails
     from scandock.pipeline.job import JobContext
     from scandock.pipeline.ledger import Ledger
     from scandock.rules.import_request import ImportRequest
@@ -90,9 +92,17 @@ class _Inspection:
             except Fault as error:
                 return ImportResult(self.report(ImportState.FAILED, error.code, str(error)), None)
 
-    def report(self, state: ImportState, code: str, message: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401
-        seconds, received = self.listening.seconds(), self.listening.received
-        return make_report(None, self.archive, state, code, message, received=received, seconds=seconds, **more)
+    def report(self, state: ImportState, code: str, message: str, **details: Unpack[ReportDetails]) -> ImportReport:
+        return ImportReport(
+            upload=None,
+            archive=self.archive,
+            state=state,
+            code=code,
+            message=message,
+            received=self.listening.received,
+            seconds=self.listening.seconds(),
+            **details,
+        )
 
     def check(self) -> None:
         """Raise where the inspection was cancelled."""
@@ -116,7 +126,7 @@ class _Inspection:
             report = self._outcome(entries, stage, context)
             return ImportResult(report, self._receipt(entries.ledger))
 
-    def _outcome(self, entries: ReadEntries, stage: Stage, context: WorkerContext) -> dict[str, Any]:
+    def _outcome(self, entries: ReadEntries, stage: Stage, context: WorkerContext) -> ImportReport:
         from scandock.pipeline.dry_run import dry_run
         from scandock.pipeline.flow import refuse_reading
 

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable
 from contextlib import closing
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from scandock.formats.display_names import decode_file_name
 from scandock.model.crash_points import reach
@@ -31,6 +31,7 @@ from scandock.workers.machine_faults import to_machine_fault
 from scandock.workers.results import ImportResult
 
 if TYPE_CHECKING:
+    from scandock.model.import_report import ImportReport
     from scandock.rules.import_request import ImportRequest
     from scandock.services.settings import Settings
     from scandock.store.port import Stage
@@ -59,7 +60,7 @@ def run_import(
         report = _LocalImport(store, stage, archive, request, settings, listening, cancelled).run()
     store.sweep(SWEEP_SECONDS)
     reach("swept")
-    has_receipt = report["state"] not in WITHOUT_RECEIPT
+    has_receipt = report.state not in WITHOUT_RECEIPT
     return ImportResult(report, partial(store.open_receipt, number) if has_receipt else None)
 
 
@@ -126,7 +127,7 @@ class _LocalImport:
         self.beside = contextlib.ExitStack()
         """What is closed at the very end, whatever that is: the lease's thread, then the catalog."""
 
-    def run(self) -> dict[str, Any]:
+    def run(self) -> ImportReport:
         with self.beside:
             try:
                 with contextlib.ExitStack() as opened:
@@ -215,7 +216,10 @@ class _LocalImport:
         with contextlib.suppress(ScandockError):
             fault = to_machine_fault(error) if isinstance(error, Exception) else None
             unexpected = "An unexpected error; the log tells where."
-            run.end(ImportState.FAILED, *(("internal", unexpected) if fault is None else (fault.code, str(fault))))
+            if fault is None:
+                run.end(ImportState.FAILED, "internal", unexpected)
+            else:
+                run.end(ImportState.FAILED, fault.code, str(fault), public=fault.public_text)
 
 
 def read_rule_texts(data: str, database_url: str | None) -> dict[str, str] | None:

@@ -24,6 +24,8 @@ def to_machine_fault(error: Exception) -> Fault | None:
         return OutOfMemory("The import ran out of memory.", "Give the machine more memory.")
     if isinstance(error, sqlite3.OperationalError):
         if "full" in str(error):
-            return DiskFull(f"No space left while importing ({error}).", "Free some space and import again.")
+            return DiskFull(
+                f"No space left while importing ({error}).", "Free some space and import again.", quotes=True
+            )
         return ScratchFailed(str(error))
     return None

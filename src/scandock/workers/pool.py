@@ -193,7 +193,7 @@ class ReaderPool:
             if self.kills >= MAX_KILLS:
                 raise OutOfMemory(
                     "Readers were killed again and again, as happens when memory runs out.",
-                    "Give the machine more memory, or use fewer workers (SCANDOCK_WORKERS).",
+                    "Give the machine more memory, or use fewer readers.",
                 )
         else:
             self.deaths += 1
@@ -230,7 +230,9 @@ def _message_error(message: tuple[Any, ...]) -> Exception:
     if kind == "bad":
         return BadInput(*message[1:])
     if kind == "fault":
-        return Fault(*message[1:])
+        fault = Fault(*message[2:])
+        fault.quotes = message[1]
+        return fault
     error = ReaderFailure(message[1])
     error.__cause__ = _ReaderTraceback(message[2])
     return error

@@ -130,23 +130,25 @@ def _send_error(wire: Wire, error: BaseException) -> None:
     if isinstance(error, LimitExceeded):
         wire.send(("limit", error.code, error.message, error.remedy))
     elif isinstance(error, Fault):
-        wire.send(("fault", error.code, error.message, error.remedy))
+        wire.send(("fault", error.quotes, error.code, error.message, error.remedy))
     elif isinstance(error, BadInput):
         wire.send(("bad", error.code, error.message, error.remedy))
     elif isinstance(error, MemoryError):
         wire.send(
             (
                 "fault",
+                False,
                 "out_of_memory",
                 "A reader ran out of memory.",
                 "Give the machine more memory or use fewer workers.",
             )
         )
     elif isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        wire.send(("fault", "disk_full", f"The disk is full: {error.strerror}.", "Free some space and import again."))
+        message = f"No space left on the disk: {error.strerror}."
+        wire.send(("fault", True, "disk_full", message, "Free some space and import again."))
     elif isinstance(error, OSError):
         message = f"Reading or writing failed: {error.strerror or 'the system does not say why'}."
-        wire.send(("fault", "read_failed", message, "Look at the disk and import again."))
+        wire.send(("fault", True, "read_failed", message, "Look at the disk and import again."))
     else:
         import traceback
 

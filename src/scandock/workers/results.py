@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable
-from typing import IO, Any, TextIO
+from typing import IO, TextIO
 
-from scandock.model.import_report import make_report
-from scandock.model.verdicts import ImportState
-
-__all__ = ["ImportResult", "make_report"]
+from scandock.model.import_report import ImportReport, ReportJson
 
 
 class ImportResult:
     """What became of one archive. `open_receipt` gives the compressed receipt; None where there is none."""
 
-    def __init__(self, report: dict[str, Any], open_receipt: Callable[[], IO[bytes]] | None) -> None:
-        self.report = report
-        self.state = ImportState(report["state"])
+    def __init__(self, report: ImportReport, open_receipt: Callable[[], IO[bytes]] | None) -> None:
+        self.state = report.state
+        self.report: ReportJson = report.to_json()
         self._open = open_receipt
 
     def write_receipt(self, fileobj: TextIO, fmt: str = "jsonl") -> None:

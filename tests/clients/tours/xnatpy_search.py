@@ -12,6 +12,8 @@ def tour(session, project):
     seen["like"] = names(here.filter(kind.label.like("S%2")))
     seen["either"] = names(here.filter((kind.label == "S1") | (kind.label == "S3")))
     seen["subjects"] = subjects(session, project)
+    assessors = session.projects[project].experiments["S1"].assessors
+    seen["assessors"] = {one.label: type(one).__name__ for one in assessors.values()}
     return seen
 
 

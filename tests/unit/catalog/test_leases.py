@@ -13,6 +13,7 @@ from sqlalchemy import insert, select, update
 from scandock.catalog.engine import Catalog
 from scandock.catalog.tables import reservation, tree
 from scandock.model.errors import TokenLost
+from scandock.model.import_report import ImportOutcome, ImportReport
 from scandock.model.verdicts import ImportState
 from scandock.queue import leases
 from scandock.queue.leases import (
@@ -38,6 +39,7 @@ from tests.unit.catalog.conftest import Rows
 pytestmark = pytest.mark.postgresql
 
 GONE = json.dumps({**json.loads(this_owner()), "boot": "another boot"})
+REPORT = ImportReport(upload="u1", archive="a.zip", state=ImportState.HELD, code="sop_clash", message="Look.")
 FAR = json.dumps({**json.loads(this_owner()), "host": "another.host"})
 
 
@@ -83,7 +85,7 @@ def test_a_stale_token_holds_nothing(catalog: Catalog) -> None:
     with pytest.raises(TokenLost), catalog.write() as connection:
         check_lease(catalog, connection, stale)
     with pytest.raises(TokenLost), catalog.write() as connection:
-        finish(catalog, connection, stale, ImportState.PLACED, {})
+        finish(catalog, connection, stale, ImportOutcome(state=ImportState.PLACED))
 
     assert (row(catalog, lease)["state"], row(catalog, lease)["lease_until"]) == ("running", before)
 
@@ -138,7 +140,7 @@ def test_a_restored_catalog_is_nobodys(catalog: Catalog) -> None:
     imported, changed = started(catalog), begin_operation(catalog, number="o1", token="t1", kind="edit")
     ended = started(catalog, "u2")
     with catalog.write() as connection:
-        finish(catalog, connection, ended, ImportState.PLACED, {})
+        finish(catalog, connection, ended, ImportOutcome(state=ImportState.PLACED))
     before = row(catalog, ended)["owner"]
     for lease in (imported, changed):
         change(catalog, lease, owner=FAR)
@@ -159,11 +161,11 @@ def test_what_has_ended_is_nobodys(catalog: Catalog) -> None:
     change(catalog, lease, owner=GONE)
     (dead,) = find_dead_leases(catalog)
     with catalog.write() as connection:
-        finish(catalog, connection, lease, ImportState.HELD, {"code": "sop_clash", "message": "Look.", "x": [1]})
+        finish(catalog, connection, lease, REPORT)
     found = row(catalog, lease)
 
     assert (found["state"], found["code"], found["message"]) == ("held", "sop_clash", "Look.")
-    assert json.loads(found["report"])["x"] == [1]
+    assert json.loads(found["report"]) == REPORT.to_json()
     assert found["finished"] is not None
     with pytest.raises(TokenLost):
         renew(catalog, lease)
@@ -179,7 +181,7 @@ def test_ending_frees_what_was_reserved_and_no_more(catalog: Catalog) -> None:
             insert(reservation),
             [{"name": "P/label/a", "upload_id": lease.upload_id}, {"name": "P/label/b", "upload_id": other.upload_id}],
         )
-        finish(catalog, connection, lease, ImportState.PLACED, {})
+        finish(catalog, connection, lease, ImportOutcome(state=ImportState.PLACED))
     with catalog.read() as connection:
         assert connection.execute(select(reservation.c.name)).scalars().all() == ["P/label/b"]
 

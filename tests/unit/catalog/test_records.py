@@ -12,8 +12,14 @@ from scandock.catalog.tables import session
 from scandock.publishing.intents import SessionRow
 from tests.unit.catalog.conftest import Rows
 
-ELSEWHERE = {"id", "uuid", "key", "subject_id", "tree_id", "created", "modified"}
-"""Columns that say which row it is, where its tree is, and when it was written: whoever writes it knows these."""
+LISTED = {"date", "modalities"}
+"""Columns that say again what others say (`catalog.sessions.note_listing`)."""
+ELSEWHERE = {
+    "id", "uuid", "key", "subject_id", "tree_id", "created", "modified", "received", "received_by", *LISTED,
+}  # fmt: skip
+"""Columns that say which row it is, where its tree is, when it was written, and how it came: whoever writes it knows
+these.
+"""
 
 
 def record(catalog: Catalog, rows: Rows, **values: object) -> SessionRecord:
@@ -54,7 +60,7 @@ def test_every_column_of_a_session_is_in_its_record_and_comes_back(catalog: Cata
     found = record(catalog, rows)
     assert found.columns().keys() == set(session.c.keys()) - ELSEWHERE
     assert {one.name for one in fields(SessionRecord)} == {
-        *(set(session.c.keys()) - {"key", "held_code", "held_message", "held_remedy"}), "project", "held",
+        *(set(session.c.keys()) - {"key", "held_code", "held_message", "held_remedy", *LISTED}), "project", "held",
     }  # fmt: skip
     with catalog.read() as connection:
         row = connection.execute(session.select().where(session.c.uuid == found.uuid)).mappings().one()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, select, update
 
 from scandock.catalog.engine import Catalog
-from scandock.catalog.tables import subject, subject_patient
+from scandock.catalog.tables import session, subject, subject_patient
 from scandock.catalog.view import SqlView
-from scandock.rules.catalog_view import KnownSession
+from scandock.rules.catalog_view import KnownSession, KnownSubject
 from tests.unit.catalog.conftest import Rows
 
 pytestmark = pytest.mark.postgresql
@@ -103,6 +105,35 @@ def test_a_subject_may_be_known_by_what_waits_in_the_prearchive_alone(catalog: C
     assert (waiting.label, waiting.patient_ids) == ("S1", frozenset({"B"}))
     assert both is not None
     assert (both.label, both.patient_ids) == ("S2", frozenset({"A", "C"}))
+
+
+def _archived(catalog: Catalog, uuid: str, subject_uuid: str) -> None:
+    """Give a session its subject's row."""
+    of = select(subject.c.id).where(subject.c.uuid == subject_uuid).scalar_subquery()
+    with catalog.write() as connection:
+        connection.execute(update(session).where(session.c.uuid == uuid).values(subject_id=of))
+
+
+def test_subjects_of_many_labels_are_told_with_their_patients_names(catalog: Catalog, rows: Rows) -> None:
+    one, other = rows.project("P"), rows.project("Q")
+    _subject(catalog, one, "M_ller", "A", "B")
+    _subject(catalog, one, "Empty")
+    _subject(catalog, other, "Doe", "Z")
+    named = [json.dumps({"dcmPatientName": name}) for name in ("M\xfcller^Anna^^", "M\xdcLLER^ANNA ", "M\xf6ller")]
+    for attributes in (named[0], named[1], "{}"):
+        _archived(catalog, rows.session(one, subject="M_ller", attributes=attributes), f"subject-{one}-M_ller")
+    rows.session(one, subject="m_LLER", place="prearchive", attributes=named[2], patient_id="C", state="conflict")
+    rows.session(one, subject="Waits", place="prearchive", attributes=named[2], patient_id="C")
+    with catalog.read() as connection:
+        found = SqlView(connection).subjects_labelled("P", ["m_LLER", "EMPTY", "waits", "Doe", "Nobody"])
+
+    assert found == {
+        "m_ller": KnownSubject(
+            label="M_ller", patient_ids=frozenset("AB"), patient_names=frozenset({"m\xfcller^anna"})
+        ),
+        "empty": KnownSubject(label="Empty"),
+        "waits": KnownSubject(label="Waits", patient_ids=frozenset("C"), patient_names=frozenset({"m\xf6ller"})),
+    }
 
 
 def test_a_timestamp_is_taken_by_a_prearchive_session_of_the_project(catalog: Catalog, rows: Rows) -> None:

@@ -13,6 +13,7 @@ from scandock.model.entry import Content, Entry, ordinal
 from scandock.pipeline.duplicates import compare_with_base, mark_duplicates
 from scandock.pipeline.ledger import Ledger
 from scandock.pipeline.receipts import receipt_lines
+from scandock.rules.receipt_codes import ReceiptLine
 
 
 def entry(index: int, number: int) -> Entry:
@@ -85,7 +86,7 @@ def telling(path: Path, count: int) -> int:
         "UPDATE entry SET verdict = 'duplicate', code = 'same_bytes', target = NULL, original = ? WHERE ordinal = ?",
         [(ordinal(b"", n), ordinal(b"", count + n)) for n in range(count)],
     )
-    found: list[dict[str, Any]] = []
+    found: list[ReceiptLine] = []
     used = steps(ledger, lambda: found.extend(receipt_lines(ledger, "a.zip", {0: "archive/P/S"})))
     assert [line["stored_as"] for line in found] == [f"archive/P/S/{n}.dcm" for n in range(count)] * 2
     ledger.close()

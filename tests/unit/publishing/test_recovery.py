@@ -33,7 +33,7 @@ from scandock.catalog.tables import (
 )
 from scandock.catalog.trees import FileRow, ResourceRow, ScanRow, write_files, write_structure
 from scandock.model.errors import Fault, TokenLost
-from scandock.model.import_report import make_report
+from scandock.model.import_report import ImportOutcome, ImportReport
 from scandock.model.verdicts import ImportState
 from scandock.publishing import recover as recovering
 from scandock.publishing.complete import complete, end_unpublished
@@ -49,9 +49,10 @@ from scandock.queue.owner import is_gone, start_time, this_owner
 from scandock.rules.receipt_codes import sentence
 from scandock.store.local import LocalStore
 from scandock.store.paths import RECEIPT, parse_tree, unchecked_path
+from tests.import_records import a_session
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.timeout(60)]
-REPORT = {"state": "placed", "code": "", "message": ""}
+REPORT = ImportOutcome(state=ImportState.PLACED)
 
 
 @pytest.fixture
@@ -285,7 +286,7 @@ def test_nothing_of_a_stale_process_stays(catalog, store):
     with pytest.raises(TokenLost):
         complete(catalog, store, stage, lease)
     with pytest.raises(TokenLost):
-        end_unpublished(catalog, store, stage, lease, {"state": "failed"})
+        end_unpublished(catalog, store, stage, lease, ImportOutcome(state=ImportState.FAILED))
     assert tuple(state(catalog)) == ("failed", "interrupted")
     nothing_pending(catalog, store)
 
@@ -335,7 +336,10 @@ def test_the_sums_of_a_project_are_its_own(catalog, store):
 def test_an_intent_is_never_undone(catalog, store):
     stage, lease = started(catalog, store)
     intend(catalog, store, stage, lease, staged(catalog, stage, lease))
-    assert end_unpublished(catalog, store, stage, lease, {"state": "failed", "code": "disk_full"}) is False
+    assert (
+        end_unpublished(catalog, store, stage, lease, ImportOutcome(state=ImportState.FAILED, code="disk_full"))
+        is False
+    )
     assert tuple(state(catalog)) == ("running", "")
     assert recover(catalog, store).done == ["u1"]  # this very process may: it has given it up
     assert tuple(state(catalog)) == ("placed", "")
@@ -372,9 +376,11 @@ def test_what_is_given_up_is_not_counted_as_stored(catalog, store, kept, shown):
     if kept:
         came_by_server(catalog, store, lease)
     placements = [staged(catalog, stage, lease, f"S{n}", n=n) for n in range(2)]
-    report = make_report("u1", "a.zip", ImportState.PLACED, "", "", received=7, unpacked=9, stored=4)
-    report["entries"] |= {"stored": 2, "junk": 1}
-    report["sessions"] = [{"path": placement.name} for placement in placements]
+    sessions = [a_session(path=placement.name) for placement in placements]
+    report = ImportReport(
+        upload="u1", archive="a.zip", state=ImportState.PLACED, sessions=sessions, received=7, unpacked=9, stored=4
+    )
+    report.entries.update(stored=2, junk=1)
     with catalog.write() as connection:
         record_import(catalog, store, connection, lease, placements, report)
     stage.seal()
@@ -389,7 +395,7 @@ def test_what_is_given_up_is_not_counted_as_stored(catalog, store, kept, shown):
         kept,
         not kept,
     )
-    assert told["sessions"] == [{"path": placement.name} for placement in placements[:shown]]
+    assert told["sessions"] == [session.to_json() for session in sessions[:shown]]
     counts = {name: count for name, count in told["entries"].items() if count}
     if shown:
         assert (counts, told["bytes"]) == (
@@ -429,8 +435,8 @@ def test_the_receipt_and_the_counts_say_of_what_is_given_up_that_it_is_not_store
     keys = {"archive": "a.zip", "bytes": 5, "sha256": None, "code": "c", "message": "M."}
     made = [{**keys, "path": path, "verdict": verdict, "stored_as": name} for path, verdict, name in lines]
     stage.put_whole(RECEIPT, gzip.compress("".join(json.dumps(line) + "\n" for line in made).encode()))
-    report = make_report("u2", "a.zip", ImportState.PLACED, "", "", received=7, unpacked=30, stored=15)
-    report["entries"] |= {"stored": 1, "duplicate": 2, "conflict": 1, "resource": 1, "junk": 1}
+    report = ImportReport(upload="u2", archive="a.zip", state=ImportState.PLACED, received=7, unpacked=30, stored=15)
+    report.entries.update(stored=1, duplicate=2, conflict=1, resource=1, junk=1)
     with catalog.write() as connection:
         record_import(catalog, store, connection, lease, [lost, shown], report)
     stage.seal()
@@ -502,7 +508,9 @@ def test_what_is_changed_by_hand_of_an_import_stays_when_that_is_given_up(catalo
         new_tree(catalog, connection, lease)
         theirs = new_tree(catalog, connection, changing)
         connection.execute(update(tree).where(tree.c.id == theirs).values(upload_id=lease.upload_id))
-    end_unpublished(catalog, store, stage, lease, {"state": "failed", "code": "disk_full", "message": "."})
+    end_unpublished(
+        catalog, store, stage, lease, ImportOutcome(state=ImportState.FAILED, code="disk_full", message=".")
+    )
     recover(catalog, store)
     with catalog.read() as connection:
         assert connection.execute(select(tree.c.id)).scalars().all() == [theirs]
@@ -548,7 +556,9 @@ def test_names_are_held_until_their_import_has_ended(catalog, store):
         reserve(catalog, connection, other, [a, d])
     with catalog.read() as connection:
         assert find_holders(connection, lease, [a]) == {other.uuid}
-    end_unpublished(catalog, store, stage, lease, {"state": "cancelled", "code": "cancelled", "message": "."})
+    end_unpublished(
+        catalog, store, stage, lease, ImportOutcome(state=ImportState.CANCELLED, code="cancelled", message=".")
+    )
     assert count(catalog, reservation) == 2
 
 

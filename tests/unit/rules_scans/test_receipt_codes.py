@@ -18,7 +18,10 @@ def documented(project_root):
 
 
 def test_every_code_is_documented_in_its_own_words(documented):
-    ours = {code: (entry.sentence, entry.remedy) for code, entry in CODES.items()}
+    ours = {
+        code: (entry.sentence, entry.remedy + (f" The setting is `{entry.setting}`." if entry.setting else ""))
+        for code, entry in CODES.items()
+    }
     assert {code: row[1:] for code, row in documented.items() if code in ours} == ours
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -74,6 +74,9 @@ class FakeCatalog:
 
     def subject(self, project: str, label: str) -> KnownSubject | None:
         return self.subjects.get((project, label_key(label)))
+
+    def subjects_labelled(self, project: str, labels: Collection[str]) -> dict[str, KnownSubject]:
+        return {label_key(label): found for label in labels if (found := self.subject(project, label)) is not None}
 
     def is_timestamp_taken(self, project: str, timestamp: str) -> bool:
         return any(s.project == project and s.timestamp == timestamp for s in self.sessions)

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scandock.rules.labels import clean_label, is_placeholder, is_project_id, label_key, person_label, study_hash_label
+from scandock.rules.labels import (
+    clean_label,
+    is_placeholder,
+    is_project_id,
+    label_key,
+    person_label,
+    plain_person_label,
+    study_hash_label,
+)
 
 LABEL = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -64,13 +72,39 @@ def test_a_label_is_valid_or_empty_and_cleaning_it_again_changes_nothing(text):
         ("^^^^", ""),
         ("Anonymous^^", ""),
         ("Anonymous^Mouse", "Anonymous_Mouse"),
-        ("M\ufffdller^J\ufffdrg", "M_ller_J_rg"),
         ("\ufffdR\ufffdc^\ufffd\ufffd\ufffdY", ""),
         ("\ufffdR\ufffdc=Yamada", "Yamada"),
     ],
 )
 def test_the_first_component_group_that_leaves_something_names_a_person(name, label):
-    assert person_label(name) == label
+    assert person_label(name) == plain_person_label(name) == label
+
+
+@pytest.mark.parametrize(
+    ("name", "label", "plain"),
+    [
+        ("M\xfcller^Anna", "Muller_Anna", "M_ller_Anna"),
+        ("Mu\u0308ller^Anna", "Muller_Anna", "Mu_ller_Anna"),
+        ("\xdej\xf3\xf0\xf3lfr^\xc6sa", "Thjodolfr_Aesa", "_j___lfr__sa"),
+        ("\u0418\u0432\u0430\u043d\u043e\u0432^\u041d\u0438\u043a\u043e\u043b\u0430\u0439", "Ivanov_Nikolay", ""),
+        ("\u0418\u0306", "Y", ""),  # as one letter
+        ("\u041a\u0443\u0437\u044c\u043c\u0438\u043d", "Kuzmin", ""),
+        ("\u0391\u03b8\u03b7\u03bd\u03ac", "Athina", ""),
+        ("O\u2019Brien^Se\xe1n", "O_Brien_Sean", "O_Brien_Se_n"),
+        ("\u5c71\u7530^Taro", "", "___Taro"),
+        ("\u5c71\u7530^Taro=Yamada^Taro", "Yamada_Taro", "___Taro"),
+        ("\u041b\u0438=\u674e", "Li", ""),
+        ("Doe^\u0663", "", "Doe__"),  # a digit of another script
+        ("M\ufffdller^J\ufffdrg", "", "M_ller_J_rg"),  # bytes of no character: which letters they were, nobody knows
+    ],
+)
+def test_names_are_spelled_in_ascii_where_every_letter_has_a_spelling(name, label, plain):
+    assert (person_label(name), plain_person_label(name)) == (label, plain)
+
+
+@given(st.text(max_size=80))
+def test_a_persons_label_is_valid_or_empty(name):
+    assert person_label(name) == "" or LABEL.fullmatch(person_label(name))
 
 
 @pytest.mark.parametrize(

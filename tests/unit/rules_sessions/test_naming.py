@@ -68,6 +68,24 @@ def test_then_the_label_from_the_session_folder():
     assert said(found.session) == ("fold_er", "folder", False)
 
 
+def test_names_are_spelled_in_ascii_but_in_the_dialect():
+    facts = study("1.2", PatientID="pid", PatientName="M\xfcller^Anna")
+    assert said(name(facts).subject) == ("Muller_Anna", "PatientName", False)
+    assert said(name(facts, ImportRequest(project="P", dialect=True)).subject) == ("M_ller_Anna", "PatientName", False)
+
+
+def test_a_name_in_letters_that_have_no_spelling_leaves_the_patient_id():
+    facts = study("1.2", PatientID="pid", PatientName="\u5c71\u7530^Taro")
+    assert said(name(facts).subject) == ("pid", "PatientID", False)
+    assert said(name(study("1.2", PatientName="\u5c71\u7530^Taro")).subject) == ("", "session", False)
+
+
+def test_texts_that_a_person_or_a_site_names_are_not_spelled_anew():
+    facts = study("1.2", PatientName="M\xfcller")
+    assert name(facts, ImportRequest(project="P", subject="J\xf6rg")).subject.label == "J_rg"
+    assert name(study("1.2", PatientID="\xe9A", PatientName="")).subject.label == "_A"
+
+
 def test_the_dialect_does_not_ask_the_folder():
     assert (
         name(study("1.2", folder="f", PatientID="pid"), ImportRequest(project="P", dialect=True)).session.label == "pid"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import replace
+
 from scandock.rules.catalog_view import KnownSubject
-from scandock.rules.labels import hash_text
+from scandock.rules.labels import hash_text, label_key
 from scandock.rules.policy import SiteRules
 from scandock.rules.routing_rules import parse_rules
 from tests.unit.rules_sessions.builders import FakeCatalog, codes, decide, held, known, series, study, study_of, why
@@ -182,3 +185,96 @@ def test_a_session_that_is_there_already_is_not_held_for_a_contested_subject():
     catalog = FakeCatalog(known("P1", "1.2", subject="S"))
     made = decide(of("1.2", "P1"), of("1.3", "P2"), subject="S", catalog=catalog)
     assert [held(one) for one in made] == ["", "subject_many_patients"]
+
+
+# -- subjects that earlier versions named (rules.md, "Names") --------------------------------------------------------
+
+ANNA = "M\xfcller^Anna"
+OLD = f"M_ller_Anna_{hash_text('P1', 6)}"
+
+
+def test_a_patient_stays_at_the_subject_that_an_earlier_version_named():
+    [made] = decide(of("1.2", "P1", ANNA), catalog=with_subject("M_LLER_Anna", "P0", "P1"))
+    assert (made.subject, codes(made)) == ("M_LLER_Anna", [])
+    [apart] = decide(of("1.2", "P1", ANNA), catalog=with_subject(OLD, "P1"))
+    assert (apart.subject, codes(apart)) == (OLD, [])
+
+
+def test_another_patient_of_the_old_label_gets_the_new_one():
+    [made] = decide(of("1.2", "P2", ANNA), catalog=with_subject("M_ller_Anna", "P1"))
+    assert (made.subject, codes(made)) == ("Muller_Anna", [])
+    [maria] = decide(
+        of("1.2", "P2", "M\xf6ller^Anna"), catalog=with_subject("M_ller_Anna", "P1", names=("m\xf6ller^anna",))
+    )
+    assert maria.subject == "Moller_Anna"
+
+
+def test_two_patients_of_one_name_are_told_apart_beside_the_one_that_is_known():
+    catalog = with_subject("M_ller_Anna", "P1")
+    made = decide(of("1.2", "P1", ANNA), of("1.3", "P2", ANNA), of("1.4", "P3", ANNA), catalog=catalog)
+    new = [f"Muller_Anna_{hash_text(patient, 6)}" for patient in ("P2", "P3")]
+    assert subjects(made) == ["M_ller_Anna", *new]
+
+
+def test_without_ids_the_name_says_whether_it_is_the_patient():
+    names = ("m\xfcller^anna",)
+    catalog = with_subject("M_ller_Anna", names=names)
+    assert subjects(decide(of("1.2", "", "M\xdcLLER^Anna^^"), catalog=catalog)) == ["M_ller_Anna"]
+    assert subjects(decide(of("1.2", "", "M\xf6ller^Anna"), catalog=catalog)) == ["Moller_Anna"]
+    assert subjects(decide(of("1.2", "", ANNA), catalog=with_subject("M_ller_Anna"))) == ["Muller_Anna"]
+    several = with_subject("M_ller_Anna", names=(*names, "m\xf6ller^anna"))
+    assert subjects(decide(of("1.2", "", ANNA), catalog=several)) == ["Muller_Anna"]
+    assert subjects(decide(of("1.2", "", ANNA), catalog=with_subject("M_ller_Anna", "P1", names=names))) == [
+        "M_ller_Anna"
+    ]
+
+
+def test_sessions_without_an_id_are_taken_for_the_one_patient_of_their_name():
+    catalog = with_subject("M_ller_Anna", names=("m\xfcller^anna",))
+    assert subjects(decide(of("1.2", "P1", ANNA), catalog=catalog)) == ["M_ller_Anna"]
+    both = decide(of("1.2", "P1", ANNA), of("1.3", "P2", ANNA), catalog=catalog)
+    assert subjects(both) == [f"Muller_Anna_{hash_text(patient, 6)}" for patient in ("P1", "P2")]
+
+
+def test_an_id_named_the_subject_before_where_no_letter_of_the_name_was_ascii():
+    name = "\u0418\u0432\u0430\u043d\u043e\u0432"
+    assert subjects(decide(of("1.2", "P1", name))) == ["Ivanov"]
+    assert subjects(decide(of("1.2", "P1", name), catalog=with_subject("P1", "P1"))) == ["P1"]
+
+
+class WithoutNames(FakeCatalog):
+    """As the catalog is: it tells the names of patients only where it is asked for them."""
+
+    def subject(self, project: str, label: str) -> KnownSubject | None:
+        known_subject = super().subject(project, label)
+        return replace(known_subject, patient_names=frozenset()) if known_subject is not None else None
+
+    def subjects_labelled(self, project: str, labels: Collection[str]) -> dict[str, KnownSubject]:
+        keys = map(label_key, labels)
+        return {key: self.subjects[project, key] for key in keys if (project, key) in self.subjects}
+
+
+def test_a_kept_subject_stays_beside_another_patient_whose_name_cleans_to_it():
+    subject = KnownSubject(label="M_ller_Anna", patient_names=frozenset({"m\xfcller^anna"}))
+    catalog = WithoutNames(subjects=[subject])
+    made = decide(of("1.2", "", ANNA), of("1.3", "P9", "M_ller^Anna"), catalog=catalog)
+    assert subjects(made) == ["M_ller_Anna", f"M_ller_Anna_{hash_text('P9', 6)}"]
+
+
+def test_the_dialect_names_subjects_as_the_original_does():
+    made = decide(of("1.2", "P1", ANNA), catalog=with_subject("Muller_Anna", "P1"), dialect=True)
+    assert subjects(made) == ["M_ller_Anna"]
+    assert subjects(decide(of("1.2", "P2", ANNA), catalog=with_subject("M_ller_Anna", "P1"), dialect=True)) == [
+        f"M_ller_Anna_{hash_text('P2', 6)}"
+    ]
+
+
+def test_what_a_person_names_is_no_matter_of_earlier_versions():
+    catalog = with_subject("M_ller_Anna", "P1")
+    assert subjects(decide(of("1.2", "P1", ANNA), catalog=catalog, subject="S1")) == ["S1"]
+
+
+def test_a_session_made_by_hand_under_the_old_label_is_joined():
+    by_hand = known("P1", None, subject="M_ller_Anna", by_hand=True)
+    [made] = decide(of("1.2", "P1", ANNA), catalog=FakeCatalog(by_hand))
+    assert (made.existing, made.subject) == (by_hand.uuid, "M_ller_Anna")

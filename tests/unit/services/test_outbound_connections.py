@@ -170,7 +170,7 @@ def test_what_is_connected_to_is_the_address_that_was_judged(monkeypatch):
         (ConnectionRefusedError(111, "Connection refused"), "It refuses connections."),
         (http.client.RemoteDisconnected("closed"), "It ended the connection."),
         (smtplib.SMTPServerDisconnected("closed"), "It ended the connection."),
-        (smtplib.SMTPNotSupportedError("no AUTH"), "SCANDOCK_SMTP_SECURITY"),
+        (smtplib.SMTPNotSupportedError("no AUTH"), "encryption"),
         (smtplib.SMTPDataError(554, b"no"), "It did not answer as it should."),
     ],
     ids=lambda one: type(one).__name__ if isinstance(one, Exception) else "",

@@ -52,7 +52,8 @@ def built(name):
             urls.CACHE,
             urls.login_page(name),
             urls.upload_page(name),
-            urls.activity_item(ID),
+            urls.upload_page(name, ID),
+            urls.upload_page(upload=ID),
             urls.prearchive_of(name),
             urls.admin_accounts_after(name),
             urls.oidc_login(name),
@@ -63,14 +64,14 @@ def built(name):
             urls.inbox_import(7),
             urls.waiting_form(ID, "rename"),
             urls.static("abc123") + "/all.css",
-            *(urls.import_page(ID, verb) for verb in ("receipt", "forget", "cancel", "retry")),
+            *(urls.import_page(ID, verb) for verb in ("", "receipt", "forget", "cancel", "retry")),
             *(
                 urls.admin_page(part)
                 for part in ("", "accounts", "settings", "rules", "trash", "damage", "audit", "clock")
             ),
             *(urls.account_form(part) for part in ("profile", "password", "tokens", "logins/end")),
             *(urls.session_form(ID, verb) for verb in ("change", "delete", "quarantine")),
-            *(urls.api_import(ID, verb) for verb in ("", "cancel", "receipt")),
+            *(urls.api_import(ID, verb) for verb in ("", "cancel", "receipt", "sessions")),
         )
     )
     yield from (
@@ -170,7 +171,7 @@ def test_the_sites_own_path_comes_off_and_goes_on():
         ("/admin/clock", "/admin"),
         ("/admin/rules/project", "/admin/rules"),
         ("/sessions/u/quarantine", "/sessions/u/change"),
-        ("/imports/u/retry", "/activity"),
+        ("/imports/u/retry", "/imports/u"),
         ("/damage/u/verify", "/"),
         ("/logout", "/"),
         ("/projects", ""),

@@ -11,7 +11,7 @@ from scandock.rules.field_types import FieldType
 from scandock.rules.session_types import session_type
 from scandock.rules.sop_classes import TYPE_OF_CLASS, scan_type
 from scandock.web.urls import canonical, is_xnat
-from scandock.web.xnat.schema import root_element, xdat_xsd, xnat_xsd
+from scandock.web.xnat.schema import root_element, schemas_with, xdat_xsd, xnat_xsd
 from scandock.web.xnat.services import prearchive_sessions, projects, subjects
 from scandock.web.xnat.services.columns import format_moment, type_of_column
 from scandock.web.xnat.services.experiments import LISTING
@@ -71,6 +71,50 @@ def test_the_schemas_first_tag_is_what_clients_look_for():
         assert "xmlns:xs=" in first
         assert "targetNamespace=" in first
         assert "attributeGroup" not in made
+
+
+def test_the_types_of_assessors_have_a_schema_for_each_namespace():
+    made = schemas_with(["fs:fsData", "fs:aparcRegionAnalysis", "proc:genProcData", "xnat:qcOtherData", "xnat_a:aData"])
+    assert list(made) == ["fs", "proc", "xdat", "xnat", "xnat_a"]
+    for prefix, names in {
+        "fs": ["fsData", "aparcRegionAnalysis"],
+        "proc": ["genProcData"],
+        "xnat_a": ["aData"],
+    }.items():
+        document = ET.fromstring(made[prefix])
+        assert [one.get("name") for one in document.findall(f"{XS}complexType")] == names
+        assert {one.get("base") for one in document.iter(f"{XS}extension")} == {"xnat:imageAssessorData"}
+        assert document.get("targetNamespace") == {"xnat_a": "http://nrg.wustl.edu/xnat_assessments"}.get(
+            prefix, f"http://nrg.wustl.edu/{prefix}"
+        )
+        first = made[prefix].splitlines()[1]
+        assert all(f'xmlns:{one}="' in first for one in (prefix, "xnat", "xs"))
+    assert {one.get("type"): one.get("name") for one in ET.fromstring(made["fs"]).findall(f"{XS}element")} == {
+        "fs:fsData": "Freesurfer", "fs:aparcRegionAnalysis": "AparcRegionAnalysis",
+    }  # fmt: skip
+    more = {one.get("name") for one in ET.fromstring(made["xnat"]).findall(f"{XS}complexType")}
+    assert more == {one.get("name") for one in ET.fromstring(xnat_xsd()).findall(f"{XS}complexType")} | {"qcOtherData"}
+    assert schemas_with([]) == schemas_with(["xnat:mrAssessorData"]) == {"xdat": xdat_xsd(), "xnat": xnat_xsd()}
+
+
+@pytest.mark.parametrize(
+    "kind",
+    # of prefixes that stand for another namespace, or that no client reads; and what its classes can't be called
+    ["xs:aData", "xsi:aData", "xnatpy:aData", "security:aData", "xnat_assessments:aData", "a-b:cData", "a_:bData",
+     "a__b:cData", "a:b_", "a:_b", "a:b.", 'a:b"/>', "a:b<c", "a:b\nData", "a:é", "a", "a:b:c",
+     "xnat:project_data", "xnat:project_Data", "project:data", "xnat:none", "xnat:true", "file:data", "image:scanData",
+     "xnat:fileData", "xnat:Path", "XNATBase:object", "XnatpyImage:scan"],
+)  # fmt: skip
+def test_no_name_of_a_type_breaks_what_clients_make_of_the_schemas(kind):
+    assert schemas_with([kind, "fs:fsData"]) == schemas_with(["fs:fsData"])
+
+
+def test_one_name_of_a_class_or_a_root_is_one_types():
+    made = ET.fromstring(schemas_with(["fs:fsData", "fs:FsData", "fs:fs_data", "a:one", "a:oneData"])["fs"])
+    assert [one.get("name") for one in made.findall(f"{XS}complexType")] == ["fsData"]
+    made = ET.fromstring(schemas_with(["a:one", "a:oneData", "xnat:Subject"])["a"])
+    assert [one.get("name") for one in made.findall(f"{XS}complexType")] == ["one", "oneData"]
+    assert [one.get("name") for one in made.findall(f"{XS}element")] == ["One"]
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from scandock.cli.text_format import format_size
 from scandock.cli.upload_client.errors import ServerFailed
-from scandock.cli.upload_client.server import ServerAway, ServerRefusal, UploadServer
+from scandock.cli.upload_client.server import ImportJson, ServerAway, ServerRefusal, UploadServer, count_received
 from scandock.cli.upload_client.server_retry import ServerRetry, UploadCancelled
 from scandock.model.errors import Fault
 from scandock.model.import_types import STAGES, Progress
@@ -32,7 +32,7 @@ class OutcomeWaiter:
         self._uuid = uuid
         self._tell = on_progress
 
-    def wait(self) -> dict[str, Any]:
+    def wait(self) -> ImportJson:
         """The import's object in its final state. Raises UploadCancelled, or Fault `import_unknown`."""
         poll_count = 0
         while True:
@@ -52,13 +52,14 @@ class OutcomeWaiter:
             poll_count += 1
 
 
-def parse_progress(import_object: dict[str, Any]) -> Progress:
+def parse_progress(import_object: ImportJson) -> Progress:
     """How far an import is, as the import's object says it."""
-    progress = import_object.get("progress") or {}
-    stage = progress.get("stage")
-    if import_object["state"] != "running" or stage not in STAGES:
+    progress = import_object.get("progress")
+    stage = progress["stage"] if progress else None
+    if progress is None or import_object["state"] != "running" or stage not in STAGES:
         return Progress(stage="waiting")
     entries, bytes_ = progress["entries"], progress["bytes"]
+    assert entries is not None  # of every stage of an import
     return Progress(
         stage=stage,
         entries_done=entries["done"],
@@ -69,7 +70,7 @@ def parse_progress(import_object: dict[str, Any]) -> Progress:
     )
 
 
-def end_upload(server: UploadServer, uuid: str | None) -> dict[str, Any] | str:
+def end_upload(server: UploadServer, uuid: str | None) -> ImportJson | str:
     """After Ctrl-C: cancel the import, or leave what was sent for going on. The import's object, or what to say.
 
     What the server does not answer within seconds is said to be unknown.
@@ -94,8 +95,8 @@ def end_upload(server: UploadServer, uuid: str | None) -> dict[str, Any] | str:
     return import_object
 
 
-def _kept_message(server: UploadServer, import_object: dict[str, Any]) -> str:
-    offset, total = import_object["progress"]["bytes"]["done"], import_object["size"]
+def _kept_message(server: UploadServer, import_object: ImportJson) -> str:
+    offset, total = count_received(import_object), import_object["size"]
     until = ""
     for upload in server.unfinished():
         if upload["id"] == import_object["id"]:
@@ -108,7 +109,7 @@ def _kept_message(server: UploadServer, import_object: dict[str, Any]) -> str:
     )
 
 
-def _cancel(server: UploadServer, uuid: str) -> dict[str, Any]:
+def _cancel(server: UploadServer, uuid: str) -> ImportJson:
     """Cancel, and wait for it; an import that is being placed already is waited for as well."""
     try:
         import_object = server.cancel(uuid, seconds=ASK_SECONDS)

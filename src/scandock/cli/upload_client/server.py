@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, TypedDict, cast
 from urllib.parse import urlsplit
 
 import httpx
@@ -17,6 +17,7 @@ from scandock import __version__
 from scandock.cli.upload_client.errors import CertificateUntrusted, LoginWrong, NotScandock, ServerUnreachable
 from scandock.cli.upload_client.login import Login
 from scandock.model.errors import Usage
+from scandock.model.import_report import ReportJson
 from scandock.web import urls
 
 TIMEOUT: Final = httpx.Timeout(connect=10, read=120, write=60, pool=None)
@@ -58,6 +59,46 @@ class ServerUpload:
     id: str
     offset: int
     expires: int | None = None
+
+
+class CountedJson(TypedDict):
+    done: int
+    total: int | None
+
+
+class ProgressJson(TypedDict):
+    """How far an import is, in its object."""
+
+    stage: str
+    entries: CountedJson | None
+    bytes: CountedJson
+    sessions: list[str]
+
+
+class ImportJson(ReportJson):
+    """What is read here of an import's object."""
+
+    id: str
+    size: int
+    """Always known of what is sent here."""
+    progress: ProgressJson | None
+
+
+def count_received(import_object: ImportJson) -> int:
+    """Bytes that the server has of an upload that is still `receiving`."""
+    progress = import_object["progress"]
+    assert progress is not None  # of each in this state
+    return progress["bytes"]["done"]
+
+
+class UploadJson(TypedDict):
+    """What is read here of an upload's object."""
+
+    id: str
+    fingerprint: str | None
+    size: int
+    offset: int
+    expires: int | None
 
 
 class UploadServer:
@@ -113,9 +154,9 @@ class UploadServer:
 
     # -- uploads -------------------------------------------------------------------------------------------------
 
-    def unfinished(self) -> list[dict[str, Any]]:
+    def unfinished(self) -> list[UploadJson]:
         """Our uploads that have not come to an outcome."""
-        items: list[dict[str, Any]] = self.json("GET", urls.API_UPLOADS)["items"]
+        items: list[UploadJson] = self.json("GET", urls.API_UPLOADS)["items"]
         return items
 
     def create(self, size: int, fields: Mapping[str, str], key: str) -> ServerUpload:
@@ -139,12 +180,16 @@ class UploadServer:
 
     # -- imports -------------------------------------------------------------------------------------------------
 
-    def read(self, uuid: str, *, seconds: float | None = None) -> dict[str, Any]:
+    def read(self, uuid: str, *, seconds: float | None = None) -> ImportJson:
         """The import's object, as it is now."""
-        return self.json("GET", urls.api_import(uuid), **_timeout_option(seconds))
+        return self._import("GET", urls.api_import(uuid), seconds)
 
-    def cancel(self, uuid: str, *, seconds: float) -> dict[str, Any]:
-        return self.json("POST", urls.api_import(uuid, "cancel"), **_timeout_option(seconds))
+    def cancel(self, uuid: str, *, seconds: float) -> ImportJson:
+        return self._import("POST", urls.api_import(uuid, "cancel"), seconds)
+
+    def _import(self, method: str, path: str, seconds: float | None) -> ImportJson:
+        more = {} if seconds is None else {"timeout": seconds}
+        return cast("ImportJson", self.json(method, path, **more))
 
     @contextmanager
     def receipt(self, uuid: str, fmt: str) -> Iterator[Iterator[bytes]]:
@@ -231,10 +276,6 @@ def _raise_refusal(answer: httpx.Response) -> NoReturn:
 
 def _raise_unreachable(url: str, error: ServerAway) -> NoReturn:
     raise ServerUnreachable(url, error.why) from None
-
-
-def _timeout_option(seconds: float | None) -> dict[str, Any]:
-    return {} if seconds is None else {"timeout": seconds}
 
 
 def _utf8(text: str) -> bytes:

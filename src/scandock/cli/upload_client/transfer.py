@@ -20,7 +20,7 @@ from scandock.cli.upload_client.errors import (
     UploadStuck,
 )
 from scandock.cli.upload_client.import_outcome import OutcomeWaiter
-from scandock.cli.upload_client.server import ServerRefusal, ServerUpload, UploadServer
+from scandock.cli.upload_client.server import ImportJson, ServerRefusal, ServerUpload, UploadServer, count_received
 from scandock.cli.upload_client.server_retry import ServerRetry, UploadCancelled
 from scandock.cli.upload_client.sources import Source, fingerprint
 from scandock.model.errors import BadInput, Fault, ScandockError, Usage
@@ -72,7 +72,7 @@ class Transfer:
     """The upload at the server, once there is one."""
     _begun: float = field(default_factory=time.monotonic)
 
-    def run(self) -> dict[str, Any]:
+    def run(self) -> ImportJson:
         """The import's object in its final state. Raises Stopped, or the sentence of what went wrong."""
         for _ in range(MAX_RESTARTS):
             with self.claims.lock:
@@ -81,10 +81,10 @@ class Transfer:
             try:
                 self._send(upload.offset)
                 import_object = OutcomeWaiter(self.server, self.patience, upload.id, self._tell_of).wait()
+                if import_object["code"] not in LOST_CODES:
+                    return import_object
             except UploadMissing:
-                import_object = {"code": "upload_expired"}
-            if import_object["code"] not in LOST_CODES:
-                return import_object
+                pass  # as if it had expired
             self.say("The upload is not at the server any more; beginning anew.")
         raise UploadGone
 
@@ -136,11 +136,7 @@ class Transfer:
     def _kept(self) -> int:
         """Bytes that the server has; the whole size once it has accepted the upload, or given it up."""
         import_object = self.server.read(_require_uuid(self.uuid))
-        return (
-            int(import_object["progress"]["bytes"]["done"])
-            if import_object["state"] == "receiving"
-            else self.source.size
-        )
+        return count_received(import_object) if import_object["state"] == "receiving" else self.source.size
 
     def _part(self, position: int) -> int | None:
         length = min(self.part, self.source.size - position)

@@ -14,17 +14,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
 from dataclasses import dataclass
-from typing import Any, Final, TextIO
+from typing import Final, TextIO, cast
 
 from scandock.cli.command_errors import ReceiptFailed
 from scandock.cli.receipt_file import Format
 from scandock.cli.upload_client.import_outcome import CANCEL_SECONDS, end_upload
-from scandock.cli.upload_client.server import ServerRefusal, UploadServer
+from scandock.cli.upload_client.server import ImportJson, ServerRefusal, UploadServer
 from scandock.cli.upload_client.server_retry import ServerRetry, UploadCancelled
 from scandock.cli.upload_client.sources import FileSource, Source
 from scandock.cli.upload_client.transfer import Transfer, UploadClaims
 from scandock.cli.upload_client.transfer_display import TransferDisplay
-from scandock.model.import_report import make_report
+from scandock.model.import_report import ImportReport, ReportJson
 from scandock.model.import_types import Progress
 from scandock.model.spreadsheet import TableWriter
 from scandock.model.verdicts import ImportState
@@ -49,7 +49,7 @@ def open_source(path: str) -> Source:
 class UploadResult:
     """What became of one archive; the object has the keys of `scandock import --json` and no more."""
 
-    report: dict[str, Any]
+    report: ReportJson
     server: UploadServer
     patience: ServerRetry
 
@@ -148,14 +148,18 @@ class Uploads:
         return UploadResult(as_import(import_object, archive), self._server, retry)
 
     def _cancelled(self, archive: str, uuid: str | None, message: str, cancelled: threading.Event) -> UploadResult:
-        report = make_report(uuid, archive, ImportState.CANCELLED, "cancelled", message)
-        return UploadResult(report, self._server, ServerRetry(cancelled, lambda _: None))
+        report = ImportReport(
+            upload=uuid, archive=archive, state=ImportState.CANCELLED, code="cancelled", message=message
+        )
+        return UploadResult(report.to_json(), self._server, ServerRetry(cancelled, lambda _: None))
 
 
-def as_import(import_object: Mapping[str, Any], archive: str) -> dict[str, Any]:
+def as_import(import_object: ImportJson, archive: str) -> ReportJson:
     """An import's object of the server as `scandock import` prints it, for the archive as it was named here."""
-    report = make_report(None, "", ImportState.FAILED, "", "")
-    return {key: import_object.get(key, report[key]) for key in report} | {"archive": archive}
+    report = ImportReport(upload=None, archive="", state=ImportState.FAILED).to_json()
+    return cast(
+        "ReportJson", {key: import_object.get(key, absent) for key, absent in report.items()} | {"archive": archive}
+    )
 
 
 def copy_receipt(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from scandock.web.description.responses import OPEN
+from scandock.web.description.schemas import OpenApiObject
 
-SCHEMES: Final[dict[str, Any]] = {
+SCHEMES: Final[OpenApiObject] = {
     "basic": {
         "type": "http",
         "scheme": "basic",

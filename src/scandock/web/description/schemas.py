@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-Schema = dict[str, Any]
+OpenApiObject = dict[str, Any]
+"""An object of the description: whatever OpenAPI lets one have."""
+Schema = OpenApiObject
+"""A JSON Schema."""
+Responses = dict[int | str, OpenApiObject]
+"""What FastAPI takes as a route's `responses`: answers by their status."""
 
 TEXT: Final[Schema] = {"type": "string"}
 MAYBE_TEXT: Final[Schema] = {"type": ["string", "null"]}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from scandock.rules.import_request import ImportRequest, RequestSource
 from scandock.web import urls
-from scandock.web.description.schemas import BINARY, TEXT, TRUTH, WHOLE, Schema, one_of
+from scandock.web.description.schemas import BINARY, TEXT, TRUTH, WHOLE, OpenApiObject, Schema, one_of
 
 _DESCRIPTIONS: Final = {"project": "Its id; not named: headers and rules decide"}
 
@@ -27,7 +27,7 @@ NAMES: Final[dict[str, Schema]] = {
 }
 """What an upload may name: in the query, in fields of a form, in Upload-Metadata."""
 
-KEY: Final[dict[str, Any]] = {
+KEY: Final[OpenApiObject] = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
@@ -35,7 +35,7 @@ KEY: Final[dict[str, Any]] = {
     "description": "The same upload sent again under it gives the import that it made",
 }
 
-BODY: Final[dict[str, Any]] = {
+BODY: Final[OpenApiObject] = {
     "required": True,
     "content": {
         "application/octet-stream": {"schema": BINARY},
@@ -48,14 +48,14 @@ BODY: Final[dict[str, Any]] = {
         },
     },
 }
-_PIECE: Final[dict[str, Any]] = {"content": {"application/offset+octet-stream": {"schema": BINARY}}}
+_PIECE: Final[OpenApiObject] = {"content": {"application/offset+octet-stream": {"schema": BINARY}}}
 
 
-def _sent(name: str, schema: Schema, description: str, *, required: bool = True) -> dict[str, Any]:
+def _sent(name: str, schema: Schema, description: str, *, required: bool = True) -> OpenApiObject:
     return {"name": name, "in": "header", "required": required, "schema": schema, "description": description}
 
 
-def _told(description: str, schema: Schema = TEXT) -> dict[str, Any]:
+def _told(description: str, schema: Schema = TEXT) -> OpenApiObject:
     return {"description": description, "schema": schema}
 
 
@@ -78,7 +78,7 @@ _EXPIRES: Final = {"Upload-Expires": _told("When it is removed unless somebody g
 _UPLOADS: Final = urls.API_UPLOADS
 _ONE: Final = f"{_UPLOADS}/{{upload}}"
 
-SENT: Final[dict[tuple[str, str], list[dict[str, Any]]]] = {
+SENT: Final[dict[tuple[str, str], list[OpenApiObject]]] = {
     ("POST", _UPLOADS): [_SPEAKS, _LENGTH, _METADATA, _CHECKSUM, KEY],
     ("HEAD", _ONE): [_SPEAKS],
     ("PATCH", _ONE): [_SPEAKS, _OFFSET, _CHECKSUM],
@@ -86,13 +86,13 @@ SENT: Final[dict[tuple[str, str], list[dict[str, Any]]]] = {
 }
 """Headers of a request, by method and path."""
 
-BODIES: Final[dict[tuple[str, str], dict[str, Any]]] = {
+BODIES: Final[dict[tuple[str, str], OpenApiObject]] = {
     ("POST", urls.API_IMPORTS): BODY,
     ("POST", _UPLOADS): {"required": False, **_PIECE},
     ("PATCH", _ONE): {"required": True, **_PIECE},
 }
 
-TOLD: Final[dict[tuple[str, str], dict[str, Any]]] = {
+TOLD: Final[dict[tuple[str, str], OpenApiObject]] = {
     ("OPTIONS", _UPLOADS): {
         **_SPOKEN,
         "Tus-Version": _told("Versions that are spoken"),

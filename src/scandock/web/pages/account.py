@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Final, TypedDict
 
 from fastapi import Request
 from starlette.responses import Response
 
+from scandock.access.accounts import Account
 from scandock.access.errors import PasswordUnfit
 from scandock.access.principal import Door
-from scandock.access.tokens import DAYS, MAX_DAYS, NewToken
+from scandock.access.tokens import DAYS, MAX_DAYS, NewToken, Token
 from scandock.model.errors import ScandockError
 from scandock.model.request_errors import ValueInvalid
 from scandock.rules.permissions import Scope
+from scandock.services.account_records import Login
 from scandock.services.authentication import change_own_password
 from scandock.services.own_logins import OwnLogins
 from scandock.web import urls
@@ -47,12 +50,20 @@ async def account(request: Request, context: PageContext) -> Response:
     return await _account_page(request, context)
 
 
+class _AccountData(TypedDict):
+    """What the page shows of an account."""
+
+    logins: Sequence[Login]
+    tokens: Sequence[Token]
+    own: Account
+
+
 async def _account_page(
     request: Request, context: RequestContext, problem: ScandockError | None = None, *, issued: NewToken | None = None
 ) -> Response:
     principal = context.service_context.principal
 
-    def ask() -> dict[str, Any]:
+    def ask() -> _AccountData:
         return {"logins": _logins(context).list(), "tokens": context.accounts.tokens(), "own": context.accounts.own()}
 
     values = await context.run_read(ask)

@@ -69,7 +69,7 @@ class SessionPreview:
     @property
     def words(self) -> str:
         if self.outcome is None:
-            return str(self.error)
+            return self.error.public_text if self.error is not None else ""
         return " ".join([outcome_words(self.outcome), f"Its subject: {self.subject}." if self.subject else ""]).strip()
 
     @property

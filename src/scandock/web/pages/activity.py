@@ -61,7 +61,7 @@ async def cancel(request: Request, form: SentForm, uuid: str) -> Response:
     """Cancel an import."""
     server, principal = form.server, form.service_context.principal
     await server.run(cancel_import, server.catalog, server.store, principal, uuid, request_info(request))
-    return redirect_back(request, urls.ACTIVITY, "import-cancelled")
+    return redirect_back(request, urls.import_page(uuid), "import-cancelled")
 
 
 @router.post("/imports/{uuid}/retry")
@@ -69,7 +69,7 @@ async def retry(request: Request, form: SentForm, uuid: str) -> Response:
     """Try an import again."""
     server, principal = form.server, form.service_context.principal
     await server.run(retry_import, server.catalog, server.store, principal, uuid, request_info(request))
-    return redirect_back(request, urls.ACTIVITY, "import-retried")
+    return redirect_back(request, urls.import_page(uuid), "import-retried")
 
 
 @router.get("/imports/{uuid}/forget")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Final
+from typing import Final, TypedDict
 
 from fastapi import Request
 from sqlalchemy import Connection
@@ -36,7 +36,18 @@ EXAMPLES: Final = {
     "session": (r"(0020,0010):(.+):1 t:\s+ r:_", "takes the study's id, with _ in the place of blanks."),
 }
 """A rule of each kind, and what it does."""
-NOTHING_TYPED: Final[dict[str, Any]] = {"name": "", "display": "", "email": "", "admin": False}
+
+
+class TypedAccount(TypedDict):
+    """What was typed for a new account."""
+
+    name: str
+    display: str
+    email: str
+    admin: bool
+
+
+NOTHING_TYPED: Final[TypedAccount] = {"name": "", "display": "", "email": "", "admin": False}
 
 
 @router.get("/admin")
@@ -100,7 +111,7 @@ async def accounts(request: Request, context: PageContext, after: str = "") -> R
 
 async def _accounts(
     request: Request, context: RequestContext, problem: ScandockError | None = None, *, after: str = "",
-    typed: dict[str, Any] | None = None,
+    typed: TypedAccount | None = None,
 ) -> Response:  # fmt: skip
     accounts_page = await context.run_read(lambda: context.accounts.page(after=after, limit=SHOWN + 1))
     next_after = accounts_page[SHOWN - 1].name if len(accounts_page) > SHOWN else ""
@@ -114,12 +125,11 @@ async def _accounts(
 async def new_account(request: Request, form: SentForm) -> Response:
     """Make an account."""
     password = str(form.fields.get("password", "")) or None
-    values = {"display": form.text("display"), "email": form.text("email"), "admin": bool(form.text("admin"))}
-    name = form.text("name")
+    name, display, email, admin = form.text("name"), form.text("display"), form.text("email"), bool(form.text("admin"))
     return await apply_change(
         form,
-        lambda: form.accounts.create(name, password, **values),  # type: ignore[arg-type]
-        partial(_accounts, request, form, typed={"name": name, **values}),
+        lambda: form.accounts.create(name, password, display=display, email=email, admin=admin),
+        partial(_accounts, request, form, typed={"name": name, "display": display, "email": email, "admin": admin}),
         urls.admin_page("accounts"),
         "account-made",
         hashes=True,
@@ -135,9 +145,16 @@ async def change_account(request: Request, form: SentForm, account: str) -> Resp
     )  # fmt: skip
 
 
+class _Flags(TypedDict, total=False):
+    """What an administrator says of an account by one button."""
+
+    disabled: bool
+    admin: bool
+
+
 def _change(form: Form, account: str) -> None:
     change_name, accounts_service = form.text("do"), form.accounts
-    flags: dict[str, dict[str, Any]] = {
+    flags: dict[str, _Flags] = {
         "disable": {"disabled": True},
         "enable": {"disabled": False},
         "promote": {"admin": True},

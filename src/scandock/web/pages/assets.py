@@ -11,6 +11,8 @@ from typing import Final
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from scandock.rules.letters import LETTERS_FILE
+
 router = APIRouter(include_in_schema=False)
 SHEET: Final = "all.css"
 """All style sheets as one, on every page, as moving about keeps the document: a page is painted once it has them."""
@@ -35,6 +37,7 @@ def _assets() -> dict[str, tuple[bytes, bytes]]:
     files = {path.relative_to(_FOLDER).as_posix(): path.read_bytes() for path in sorted(_FOLDER.rglob("*.*"))}
     files[SHEET] = b"\n".join(files.pop(name) for name in _SHEETS)
     typed_files = {name: plain for name, plain in files.items() if Path(name).suffix in _TYPES}
+    typed_files[LETTERS_FILE.name] = LETTERS_FILE.read_bytes()  # so that a preview names subjects as the import does
     return {name: (plain, gzip.compress(plain, 9, mtime=0)) for name, plain in typed_files.items()}
 
 
@@ -54,7 +57,7 @@ async def asset(request: Request, version: str, name: str) -> Response:
     if content is None:
         return Response("There is no such file.", 404, media_type="text/plain", headers={"Cache-Control": "no-cache"})
     headers = _KEEP if version == stamp() else {**_KEEP, "Cache-Control": "no-cache"}
-    kind = _TYPES[name[name.rindex(".") :]]
+    kind = _TYPES.get(name[name.rindex(".") :], "text/plain; charset=utf-8")
     if "gzip" in request.headers.get("accept-encoding", ""):
         return Response(content[1], headers={**headers, "Content-Encoding": "gzip"}, media_type=kind)
     return Response(content[0], headers=headers, media_type=kind)

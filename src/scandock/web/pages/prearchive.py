@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final
+from typing import Annotated, Final, TypedDict
 
 from fastapi import Query, Request
 from sqlalchemy import Connection
@@ -82,13 +82,22 @@ def _state_filter(state: str) -> dict[str, str]:
     return {"code": state} if state in REASONS else {"state": state}
 
 
+class _WaitingProject(TypedDict):
+    """A project, and how many of its sessions wait."""
+
+    id: str
+    waiting: int
+
+
 def _ask(
     connection: Connection, principal: Principal, filters: ListFilter, sorting: Sorting
-) -> tuple[Page[Session], dict[str, Comparison], list[dict[str, Any]], dict[str, set[str]]]:
+) -> tuple[Page[Session], dict[str, Comparison], list[_WaitingProject], dict[str, set[str]]]:
     sessions_page = list_sessions(connection, principal, filters, sorting, place="prearchive")
     comparisons = compare_sessions(connection, [item.id for item in sessions_page.items if item.code])
     can = may_decide(connection, principal, {item.project for item in sessions_page.items})
-    projects = [{"id": name, "waiting": count} for name, count in count_waiting(connection, principal).items()]
+    projects: list[_WaitingProject] = [
+        {"id": project_name, "waiting": count} for project_name, count in count_waiting(connection, principal).items()
+    ]
     return sessions_page, comparisons, projects, can
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Final
+from typing import Final, TypedDict
 
 from fastapi import Request
 from sqlalchemy import Connection
@@ -16,7 +16,8 @@ from scandock.services import rights
 from scandock.services.browsing import find_project
 from scandock.services.editing import edit_project
 from scandock.services.members import list_members, set_member
-from scandock.services.subscriptions import list_subscriptions
+from scandock.services.records import Project
+from scandock.services.subscriptions import Subscription, list_subscriptions
 from scandock.web import urls
 from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import Form, PageContext, SentForm, apply_change, redirect_back
@@ -39,12 +40,19 @@ async def settings(request: Request, context: PageContext, project: str) -> Resp
     return await _settings_page(request, context, project)
 
 
+class _SettingsData(TypedDict):
+    """What the page shows of a project."""
+
+    project: Project
+    subscriptions: list[Subscription]
+
+
 async def _settings_page(
     request: Request, context: RequestContext, project: str, problem: ScandockError | None = None
 ) -> Response:
     principal = context.service_context.principal
 
-    def ask(connection: Connection) -> dict[str, Any]:
+    def ask(connection: Connection) -> _SettingsData:
         rights.check(connection, principal, Action.SETTINGS_EDIT, project)
         return {
             "project": find_project(connection, principal, project),
@@ -73,7 +81,7 @@ async def change(request: Request, form: SentForm, project: str) -> Response:
     )
 
 
-def _form_values(form: Form) -> dict[str, Any]:
+def _form_values(form: Form) -> dict[str, str | int | bool]:
     code = form.text("prearchive_code")
     if not code.isdecimal():
         raise ValueInvalid("The destination of uploads was not said.", "Choose one.")

@@ -5,8 +5,9 @@ A session that waits in the prearchive is looked at by the same pages, under its
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final, TypedDict
 
 from fastapi import Request
 from sqlalchemy import Connection
@@ -20,10 +21,10 @@ from scandock.rules.permissions import Action
 from scandock.rules.subject_fields import label_fields
 from scandock.services import pictures
 from scandock.services.browsing import ListFilter, find_project, find_session, find_subject, list_sessions
-from scandock.services.comparison import compare_sessions
+from scandock.services.comparison import Comparison, compare_sessions
 from scandock.services.own_resources import OwnFiles, list_own_files
 from scandock.services.pagination import MAX_LIMIT, Page, Sorting
-from scandock.services.records import Session, Subject
+from scandock.services.records import File, Resource, Scan, Session, Subject
 from scandock.services.rights import is_allowed
 from scandock.services.session_contents import find_file, find_scan, list_files, list_resources
 from scandock.viewing.stack import Stack
@@ -36,7 +37,7 @@ from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import PageContext
 from scandock.web.pages.routing import router as pages
 from scandock.web.pages.scan_filters import ORDERS, ScanFilter, list_all_scans
-from scandock.web.picture_responses import header_json, view_scan
+from scandock.web.picture_responses import SearchedHeaderJson, header_json, view_scan
 from scandock.web.request_context import RequestContext
 
 router = pages()
@@ -159,10 +160,32 @@ async def _archived(context: RequestContext, project: str, label: str) -> str:
     return await context.read(ask)
 
 
+class _SessionData(TypedDict):
+    """What the page of a session shows."""
+
+    session: Session
+    can: dict[str, bool]
+    verbs_may: set[str]
+    sides: Mapping[str, Comparison]
+    scans: list[Scan]
+    resources: Page[Resource]
+    files: Page[File]
+
+
+class _ScanData(TypedDict):
+    """What the page of a scan shows."""
+
+    session: Session
+    scan: Scan
+    scans: list[Scan]
+    files: Page[File]
+    file: File | None
+
+
 async def _session(request: Request, context: RequestContext, uuid: str) -> Response:
     principal, files, scan_filter = context.service_context.principal, Files.of(request), ScanFilter.of(request)
 
-    def ask(connection: Connection) -> dict[str, Any]:
+    def ask(connection: Connection) -> _SessionData:
         session_record = find_session(connection, principal, uuid)
         is_waiting = session_record.place == "prearchive"
         return {
@@ -209,7 +232,7 @@ async def _scan(
 ) -> Response:  # fmt: skip
     principal, files = context.service_context.principal, Files.of(request)
 
-    def ask(connection: Connection) -> dict[str, Any]:
+    def ask(connection: Connection) -> _ScanData:
         return {
             "session": find_session(connection, principal, uuid),
             "scan": find_scan(connection, principal, uuid, scan_id),
@@ -250,7 +273,7 @@ async def _stack(context: RequestContext, uuid: str, scan_id: str) -> tuple[Stac
         return Stack(reasons=[(0, str(fault))]), len(view.damaged)
 
 
-async def _header(request: Request, context: RequestContext, uuid: str, file: int | None) -> dict[str, Any] | None:
+async def _header(request: Request, context: RequestContext, uuid: str, file: int | None) -> SearchedHeaderJson | None:
     """The header of a file, or what a search finds in it; None where none is asked for."""
     if file is None:
         return None

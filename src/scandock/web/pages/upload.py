@@ -79,10 +79,9 @@ async def send(request: Request) -> Response:
     def check(fields: Mapping[str, str]) -> None:
         check_csrf(principal, fields.get("csrf", ""), cross_site=is_from_other_site(request))
 
-    await receive_multipart(
-        server_state(request), request, principal, PageFields(names=OWN, check=check, translate=meant)
-    )
-    return redirect_back(request, urls.ACTIVITY, "uploaded")
+    own = PageFields(names=OWN, check=check, translate=meant)
+    uuid = await receive_multipart(server_state(request), request, principal, own)
+    return redirect_back(request, urls.import_page(uuid), "uploaded")
 
 
 def meant(fields: Mapping[str, str]) -> dict[str, str]:

@@ -101,7 +101,7 @@ class FormReader:
         try:
             self._parser.write(data)
         except FormParserError as error:
-            raise upload_errors.MultipartUnreadable(str(error)) from None
+            raise upload_errors.MultipartUnreadable from error
         return self._events
 
     # -- the parser's calls --------------------------------------------------------------------------------------
@@ -190,7 +190,7 @@ async def receive_multipart(
             parse_boundary(request), page_fields.names if page_fields is not None else frozenset(), dialect
         )
     except FormParserError as error:
-        raise upload_errors.MultipartUnreadable(str(error)) from None
+        raise upload_errors.MultipartUnreadable from error
     name = ""
 
     def ask(uploader: Principal) -> UploadOffer:

@@ -105,7 +105,7 @@ async def _stream(
         for each_event in events_to_send:
             last = each_event.id
             yield server_sent_events.format_event(
-                each_event.kind, {**each_event.data, "at": each_event.at}, each_event.id
+                each_event.data.kind, {**each_event.data.to_json(), "at": each_event.at}, each_event.id
             )
             last_sent_at = loop.time()
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response, StreamingResponse
@@ -12,6 +12,7 @@ from scandock.services import session_contents
 from scandock.services.damaged_files import Damaged
 from scandock.services.downloads import open_file
 from scandock.services.records import File
+from scandock.web.description.schemas import Responses
 from scandock.web.file_responses import file_head_response, file_response
 from scandock.web.openapi import binary_response
 from scandock.web.request_context import Maybe, SignedContext, Sorted, Text
@@ -21,7 +22,7 @@ from scandock.web.v1.openapi_keywords import etag_keywords
 router = APIRouter(prefix="/api/v1", tags=["files"])
 
 Number = Annotated[int, Path(ge=0, le=2**53)]
-_BYTES: Final[dict[int | str, dict[str, Any]]] = {
+_BYTES: Final[Responses] = {
     **binary_response("*/*"),
     206: {"description": "The range that was asked for", **binary_response("*/*")[200]},
 }

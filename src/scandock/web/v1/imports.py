@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Any
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse, Response
 
 from scandock.model.json_records import PageOf
+from scandock.services.import_outcomes import SessionOutcome, list_outcomes
 from scandock.services.import_records import Import
 from scandock.services.imports import (
     cancel_import,
@@ -23,6 +24,7 @@ from scandock.services.pagination import LIMIT, MAX_LIMIT, Sorting
 from scandock.web import urls
 from scandock.web.bodies import receives_upload
 from scandock.web.deps import server_state
+from scandock.web.description.schemas import OpenApiObject
 from scandock.web.description.uploads import KEY, NAMES
 from scandock.web.receiving.multipart import receive_multipart
 from scandock.web.receiving.raw import receive_raw
@@ -32,7 +34,7 @@ from scandock.web.v1.openapi_keywords import etag_keywords, location_keywords
 
 router = APIRouter(prefix="/api/v1/imports", tags=["imports"])
 
-_QUERY: dict[str, Any] = {
+_QUERY: Final[OpenApiObject] = {
     "parameters": [{"name": name, "in": "query", "required": False, "schema": said} for name, said in NAMES.items()]
     + [KEY]
 }
@@ -72,6 +74,19 @@ async def read(request: Request, id: str, principal: Caller) -> Response:  # noq
     """What `scandock import --json` prints, with `id`, `state` as it is now, and `progress`."""
     server = server_state(request)
     return with_etag(request, await server.read(read_import, server.catalog, principal, id))
+
+
+@router.get("/{id}/sessions", summary="What became of an import's sessions", response_model=PageOf[SessionOutcome])
+async def list_sessions(
+    request: Request,
+    id: str,  # noqa: A002  the route's own name
+    principal: Caller,
+    cursor: str | None = None,
+) -> Response:
+    """In the order of the import's report, 200 a page: how the import left each, where it is now, and its changes."""
+    server = server_state(request)
+    page = await server.read(list_outcomes, server.catalog, principal, id, cursor)
+    return JSONResponse({"items": [one.to_json() for one in page.items], "next": page.next})
 
 
 @router.post("/{id}/cancel", status_code=202, summary="Cancel an import", response_model=Import)

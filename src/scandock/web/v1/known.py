@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from scandock.model.json_records import ListOf
-from scandock.services.existing_sessions import MAX_PLANNED, PlannedSession, find_existing_sessions
+from scandock.services.existing_sessions import MAX_FORMER, MAX_PLANNED, PlannedSession, find_existing_sessions
 from scandock.services.records import Known
 from scandock.web.request_context import SignedContext, list_response
 from scandock.web.security import SignedIn
@@ -28,6 +28,13 @@ class AskedSession(BaseModel):
     subject: Annotated[str, Field(max_length=64)] = ""
     patient_id: Annotated[str, Field(max_length=1024)] = ""
     ecat: Annotated[list[Annotated[str, Field(pattern="^[0-9a-f]{64}$")]], Field(max_length=MAX_PLANNED)] = []
+    former_subjects: Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=MAX_FORMER)] = []
+    patient_name: Annotated[str, Field(max_length=1024)] = ""
+
+    @property
+    def planned(self) -> PlannedSession:
+        ecat = tuple(map(bytes.fromhex, self.ecat))
+        return PlannedSession(**{**self.model_dump(), "ecat": ecat, "former_subjects": tuple(self.former_subjects)})
 
 
 class AskedSessions(BaseModel):
@@ -42,11 +49,11 @@ class AskedSessions(BaseModel):
 async def known(context: SignedContext, principal: SignedIn, body: AskedSessions) -> Response:
     """For each, in the same order: the session that has its label, and the one that has its study; null for none.
 
+    An archived session's assessor has its label where that says `assessor`: then no session can have it.
     Where `patient_id` is given, the other `subjects` that the patient has too; where `ecat` is (the SHA-256 of its ECAT
-    files), the labels of the other sessions that hold any of them.
+    files), the labels of the other sessions that hold any of them. Where `former_subjects` are (the labels that earlier
+    versions gave the subject) and one of them is this patient's, by `patient_id` or `patient_name`: `kept`, the label
+    that an import leaves it at.
     """
-    planned_sessions = [
-        PlannedSession(**{**each_session.model_dump(), "ecat": tuple(map(bytes.fromhex, each_session.ecat))})
-        for each_session in body.sessions
-    ]
-    return list_response(await context.read(lambda c: find_existing_sessions(c, principal, planned_sessions)))
+    planned = [each_session.planned for each_session in body.sessions]
+    return list_response(await context.read(lambda c: find_existing_sessions(c, principal, planned)))

@@ -5,13 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response, StreamingResponse
 
 from scandock.access.principal import Principal
-from scandock.services.import_events import ImportEvent, list_unfinished_imports, read_missed_events, read_newest_mark
+from scandock.services.import_events import (
+    ImportEvent,
+    UnfinishedImport,
+    list_unfinished_imports,
+    read_missed_events,
+    read_newest_mark,
+)
 from scandock.web import server_sent_events
 from scandock.web.deps import ServerState, server_state
 from scandock.web.hub import Hub, Listener, get_hub
@@ -55,7 +61,7 @@ class _Start:
     told: list[ImportEvent]
     resumed: bool
     mark: str
-    imports: list[dict[str, Any]]
+    imports: list[UnfinishedImport]
 
 
 def _start(server: ServerState, principal: Principal, mark: str) -> _Start:

@@ -6,7 +6,7 @@ A picture that can't be made is answered with 200 and its reason: a browser that
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Final
+from typing import Annotated, Final, TypedDict
 from urllib.parse import quote
 
 from fastapi import APIRouter, Path, Query, Request
@@ -15,8 +15,9 @@ from starlette.responses import JSONResponse, Response
 from scandock.services import pictures
 from scandock.services.decoding import DecoderResult
 from scandock.viewing.placeholder import MEDIA_TYPE, draw_placeholder
-from scandock.viewing.stack import Stack
+from scandock.viewing.stack import Stack, StackImage
 from scandock.web.conditions import is_etag_known
+from scandock.web.description.schemas import Responses
 from scandock.web.openapi import binary_response
 from scandock.web.picture_responses import header_json, view_scan
 from scandock.web.request_context import SignedContext, Text
@@ -41,7 +42,7 @@ KEEP_SECONDS: Final = 86_400
 FACTS: Final = "X-Scandock-Frame"
 REASON: Final = "X-Scandock-Reason"
 _PICTURE: Final = binary_response("image/webp", "image/png", MEDIA_TYPE)
-_NUMBERS: Final[dict[int | str, dict[str, Any]]] = {
+_NUMBERS: Final[Responses] = {
     200: {
         "content": {
             **binary_response("application/octet-stream")[200]["content"],
@@ -153,7 +154,28 @@ async def header(request: Request, context: SignedContext, session: str, file: N
     return JSONResponse(header_json(result, search), headers=headers)
 
 
-def stack_json(stack: Stack, tree: int) -> dict[str, Any]:
+class StackJson(TypedDict):
+    """A stack as answers have it."""
+
+    tree: int
+    places: int
+    turns: int
+    middle: int
+    columns: list[str]
+    images: list[StackImage]
+    """Each with a value for every column."""
+    reasons: list[ReasonJson]
+    note: str
+
+
+class ReasonJson(TypedDict):
+    """Why a file has no image."""
+
+    file: int
+    reason: str
+
+
+def stack_json(stack: Stack, tree: int) -> StackJson:
     """A stack as answers have it."""
     return {
         "tree": tree,

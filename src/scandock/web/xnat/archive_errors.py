@@ -42,7 +42,7 @@ _DENIED: Final = "Unable to modify session data for destination project."
 
 def describe_refusal(error: ScandockError, words: dict[str, tuple[int, str]] = PREARCHIVE_ERRORS) -> tuple[int, str]:
     """Status and sentence of what is refused; (0, ...) where the dialect has no words of its own for it."""
-    own_text = join_sentences(error.message, error.remedy)
+    own_text = join_sentences(*error.public)
     if isinstance(error, AccessDenied) and error.answer is AccessDecision.FORBIDDEN:
         return 403, f"{_DENIED} {own_text}"
     status, xnat_text = words.get(error.code, (0, ""))

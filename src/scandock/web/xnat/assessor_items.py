@@ -9,7 +9,8 @@ from xml.etree import ElementTree as ET
 
 from sqlalchemy import Connection
 
-from scandock.model.request_limits import SHOWN_ASSESSORS_BYTES
+from scandock.model.request_errors import RequestInvalid
+from scandock.model.request_limits import ASSESSOR_TEXT_BYTES, SHOWN_ASSESSORS_BYTES
 from scandock.model.xml_text import NOT_IN_XML
 from scandock.rules.assessor_documents import (
     NAMESPACES,
@@ -17,6 +18,7 @@ from scandock.rules.assessor_documents import (
     AssessorDocument,
     Element,
     SaidOfAssessor,
+    is_type_name,
     namespace_of,
     new_document,
     said_of_assessor,
@@ -25,7 +27,7 @@ from scandock.rules.assessor_documents import (
 from scandock.services.assessors import Assessor, list_assessors
 from scandock.services.xnat_lookup import AnySession, Experiment
 from scandock.web.request_context import RequestContext
-from scandock.web.xnat.bodies import read_form
+from scandock.web.xnat.bodies import URLENCODED, has_body, read_form, read_media_type
 from scandock.web.xnat.documents import read_document_body
 from scandock.web.xnat.import_parameters import is_true
 from scandock.web.xnat.responses import XNAT, XSI, Item, format_timestamp
@@ -35,8 +37,9 @@ _PREFIXES: Final = {uri: prefix for prefix, uri in NAMESPACES.items()}
 _SKIPPED_ELEMENTS: Final = frozenset({"imageSession_ID", "sharing", "resources", "in", "out", "experiments"})
 """What the address says, what has no place here, and files: an address of files on a disk is never followed."""
 _ADDRESS_FIELDS: Final = frozenset({"ID", "project", "label"})
+_SEND: Final = "Send XML as text/xml, as GET ?format=xml of an assessor answers, or fields in the query."
 _PREFIX: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,30}")
-_QUALIFIED: Final = re.compile(r"\{(?P<uri>[^{}]*)\}(?P<local>.+)")
+_QUALIFIED: Final = re.compile(r"\{(?P<uri>[^\s{}<>\x00-\x20\x7f-\x9f]+)\}(?P<local>[^{}]+)")
 for _prefix, _uri in NAMESPACES.items():
     ET.register_namespace(_prefix, _uri)
 
@@ -52,10 +55,16 @@ class _PrefixedNames:
         self._prefixes = dict(_PREFIXES)
 
     def add_prefix(self, name: str, default_prefix: str) -> str:
-        """`prefix:name` of `{namespace}name`; `default_prefix` is the prefix of a name without a namespace."""
+        """`prefix:name` of `{namespace}name`; `default_prefix` is the prefix of a name without a namespace.
+
+        Usage `request_invalid` for a namespace that is none.
+        """
+        if not name.startswith("{"):
+            return f"{default_prefix}:{name}" if default_prefix else name
         match = _QUALIFIED.fullmatch(name)
         if match is None:
-            return f"{default_prefix}:{name}" if default_prefix else name
+            what = f"The document has the namespace {name[1:].rpartition('}')[0][:100]!r}."
+            raise RequestInvalid(what, "A namespace has no blanks, control characters, < or >, { or }.")
         uri = match["uri"]
         if uri not in self._prefixes:
             self._prefixes[uri] = self._new_prefix(uri)
@@ -75,9 +84,15 @@ class _PrefixedNames:
 
 
 async def read_assessor_request(context: RequestContext) -> SaidOfAssessor:
-    """What a request says of an assessor: by a document or a form in its body, and by its query. Usage."""
+    """What a request says of an assessor: by a document or a form in its body, and by its query.
+
+    Usage; `request_invalid` also for a body of another kind.
+    """
     query = context.request.query_params
     body = await read_document_body(context)
+    media = read_media_type(context.request)
+    if body is None and has_body(context.request) and media != URLENCODED:
+        raise RequestInvalid(f"The body is {media[:64] or 'no XML'}, and no document of an assessor.", _SEND)
     if body is None:
         return said_of_assessor([*await read_form(context.request), *query.multi_items()])
     document = await context.run(lambda: parse_assessor(body))
@@ -101,8 +116,23 @@ def _parse_element(element: ET.Element, names: _PrefixedNames, default_prefix: s
         for short in [names.add_prefix(name, "")]
         if text.strip() and (":" not in short or short == XSI_TYPE)
     }
-    children = [_parse_element(child, names, default_prefix) for child in element]
-    return Element(names.add_prefix(element.tag, default_prefix), attributes, (element.text or "").strip(), children)
+    name, text = names.add_prefix(element.tag, default_prefix), (element.text or "").strip()
+    kind = attributes.get(XSI_TYPE, "")
+    if kind and not is_type_name(kind):
+        raise RequestInvalid(f"{name[:64]} has the type {kind[:64]!r}.", "A type is a name, with a prefix or without.")
+    for field, value in ((name, text), *attributes.items()):
+        _check_size(field, value)
+    return Element(name, attributes, text, [_parse_element(child, names, default_prefix) for child in element])
+
+
+def _check_size(field: str, text: str) -> None:
+    """Usage `request_invalid` for more than is kept of one field: readers of CSV end at 128 KiB."""
+    size = len(text.encode())
+    if size > ASSESSOR_TEXT_BYTES:
+        raise RequestInvalid(
+            f"{field[:64]} has {size:,} bytes.",
+            f"A field of an assessor has at most {ASSESSOR_TEXT_BYTES:,}: keep more in a file of the session.",
+        )
 
 
 # -- shown -------------------------------------------------------------------------------------------------------------
@@ -128,6 +158,7 @@ def make_assessor_item(assessor: Assessor) -> Item:
         format_timestamp(assessor.created),
         root=_to_namespaced(document.root.name, document.namespaces),
         write=write,
+        find=document.value,
     )
 
 

@@ -358,19 +358,24 @@ def _find_existing(connection: Connection, context: RequestContext) -> Experimen
 
 
 def _find_existing_assessor(connection: Connection, context: RequestContext) -> Assessor | None:
-    """The assessor that an address names, where no session has that name. AccessDenied."""
+    """The assessor that an address names, where no session has that name. AccessDenied below another subject, too."""
     if _find_existing(connection, context) is not None:
         return None
     path_params = context.request.path_params
-    return none_if_hidden(
-        lambda: find_any_assessor(
+
+    def find(of_subject: str | None) -> Assessor:
+        return find_any_assessor(
             connection,
             context.service_context.principal,
             path_params["experiment"],
             in_project=path_params.get("project"),
+            of_subject=of_subject,
             action=Action.SESSION_EDIT,
         )
-    )
+
+    if none_if_hidden(lambda: find(None)) is None:
+        return None
+    return find(path_params.get("subject"))
 
 
 def _make_experiment(

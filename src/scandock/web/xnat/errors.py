@@ -36,9 +36,9 @@ class OverwriteInvalid(CodedUsage):
 class InboxOff(CodedUsage):
     CODE = "inbox_off"
     STATUS = 403
-    MEANING = "XNAT's dialect: no folder of the server may be imported here."
+    MEANING = "XNAT's dialect: no folder of the server may be imported here (`SCANDOCK_INBOX_FOLDERS` names none)."
     SENTENCE = "Folders of the server can't be imported here."
-    REMEDY = "Whoever runs the server names those that can be (SCANDOCK_INBOX_FOLDERS)."
+    REMEDY = "An administrator of this server names those that can be imported."
 
 
 class SubjectMissing(CodedUsage):

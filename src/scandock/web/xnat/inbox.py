@@ -52,7 +52,7 @@ async def begin_import(request: Request, context: RequestContext, call: ImportCa
     names = ("project", "subject", "session")
     named_fields = offer.request.named
     shown_parameters = {
-        parameter: named_fields[name]
+        parameter: str(named_fields[name])
         for parameter, name in zip(_SHOWN_PARAMETERS, names, strict=True)
         if name in named_fields
     }
@@ -112,7 +112,7 @@ def _make_offer(context: RequestContext, call: ImportCall) -> tuple[UploadOffer,
             return offer, inbox_path
     raise InboxUnknown(
         "There is no such folder among those that you may import.",
-        "It lies in one of SCANDOCK_INBOX_FOLDERS, below a folder named as its project, and is reached by no link.",
+        "It has to be in an inbox folder of the server, below a folder named as its project, and no link to one.",
     )
 
 

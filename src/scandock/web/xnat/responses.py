@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final, TypedDict
 from xml.etree import ElementTree as ET
 from xml.sax.saxutils import quoteattr
 
@@ -178,16 +178,26 @@ class Item:
     """The root of its document, where that is not its type's."""
     write: Callable[[ET.Element], None] | None = None
     """What fills its element in a document, where its fields are not all that it has."""
+    find: Callable[[str], str] | None = None
+    """What answers a path below its type that says which of several."""
+
+    @property
+    def _types(self) -> set[str]:
+        """Its type and those above it, in lower case."""
+        return {known.lower() for known in (self.type, *base_types(self.type))}
 
     def value(self, name: str) -> str:
         """A field by its name, or by a path from its type or one above that, in any case; empty where it has none.
 
         What it has once, as a subject its demographics, is found by the path there: `demographics/gender`.
         """
+        kind, _, rest = name.strip().partition("/")
+        if self.find is not None and "[" in rest and kind.lower() in self._types:
+            return self.find(rest)
         kind, _, rest = _BRACKETS.sub("", name.strip().lower()).partition("/")
         lowered = f"{kind}/{rest}" if rest else kind
         if ":" in kind:
-            if kind not in (base.lower() for base in (self.type, *base_types(self.type))):
+            if kind not in self._types:
                 return ""
             lowered = rest
         if lowered == "xsitype":
@@ -236,7 +246,25 @@ def _values_response(request: Request, item: Item, default: str) -> Response:
     return list_response(request, Rows(names, [row]), default=default)
 
 
-def _item_to_json(item: Item, *, numbers: bool = True) -> dict[str, Any]:
+class ChildrenJson(TypedDict):
+    """What a thing has by one of its names."""
+
+    field: str
+    items: list[ItemJson]
+
+
+ItemJson = TypedDict(  # noqa: UP013  clients alone read its keys
+    "ItemJson",
+    {
+        "children": list[ChildrenJson],
+        "meta": dict[str, object],
+        "data_fields": dict[str, int | float | str],
+    },
+)
+"""A thing in the original's JSON."""
+
+
+def _item_to_json(item: Item, *, numbers: bool = True) -> ItemJson:
     return {
         "children": [
             {"field": name, "items": [_item_to_json(child) for child in children]} for name, children in item.children

@@ -86,7 +86,7 @@ def error_response(error: ScandockError) -> Response:
     if status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Basic realm="XNAT Protected Area"'
     log_error(error)
-    return text_response(status, join_sentences(error.message, error.remedy), headers)
+    return text_response(status, join_sentences(*error.public), headers)
 
 
 def join_sentences(*sentences: str) -> str:

@@ -5,12 +5,13 @@ Clients make their classes from it. It is no copy of XNAT's: types, their deriva
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from types import MappingProxyType
 from typing import Final
 
-from scandock.rules.assessor_documents import ROOTS
+from scandock.rules.assessor_documents import NAMESPACES, ROOTS, namespace_of, root_of
 from scandock.rules.field_types import FieldType, type_of_field
 from scandock.rules.project_fields import PI_FIELDS
 from scandock.rules.session_types import SESSION_OF_MODALITY, SESSION_OF_SCAN
@@ -50,8 +51,23 @@ PARAMETERS: Final = (
 """A scan's parameters in their order in documents, before all others."""
 ASSESSORS: Final = ("mrAssessorData", "petAssessorData", "qcAssessmentData", "qcManualAssessorData")
 """Types of image assessors that clients know by heart. There may be any others, of which no schema is known here."""
+_READABLE: Final = re.compile(
+    r"(?P<prefix>[A-Za-z][A-Za-z0-9]*(?:_[A-Za-z0-9]+)*):[A-Za-z][A-Za-z0-9]*(?:[_.-][A-Za-z0-9]+)*", re.ASCII
+)
+"""Types that xnatpy reads: one of another name, or prefix, in a schema ends its connection."""
+_OTHER_PREFIXES: Final = frozenset({"xs", "xsi", "xdat", "xnatpy"})
+_NAMES_OF_CLIENTS: Final = frozenset(
+    {"ABCMeta", "BytesIO", "Callable", "DataDirType", "False", "FileData", "FilterFunctions", "GzipFile",
+     "HasDataDir", "IO", "JSONType", "Mappable", "MappedFunctionFailed", "MappingLevel", "MappingObjectStates", "None",
+     "Optional", "Path", "RequestsFileLike", "SESSION", "SearchField", "SignalHandlerContext",
+     "TarFile", "True", "Union", "User", "Users", "ZipFile"}
+)  # fmt: skip
+"""Names in the modules that xnatpy makes of the schemas: a class of such a name would take their place."""
+_CLASSES_OF_CLIENTS: Final = ("XNAT", "Xnatpy")
+"""What further such names begin with."""
 _PREFIX: Final = "parameters/"
 _XDAT: Final = "http://nrg.wustl.edu/security"
+_KNOWN_PREFIXES: Final = {_XDAT: "xdat"} | {uri: prefix for prefix, uri in NAMESPACES.items()}
 _PROJECT: Final = ("ID", "secondary_ID")
 _SUBJECT: Final = ("ID", "project", "label", *OWN)
 _SESSION: Final = ("ID", "project", "label", "visit_id", "UID", "modality")
@@ -110,6 +126,56 @@ def base_types(kind: str) -> tuple[str, ...]:
     return ("xnat:resource", "xnat:abstractResource") if kind == "xnat:resourceCatalog" else ()
 
 
+def schemas_with(assessors: Iterable[str]) -> dict[str, str]:
+    """All schemas by their prefixes, which have these types of assessors besides our own.
+
+    Nothing is known of a type but that it is an assessor's. One that would break a schema, or the classes that clients
+    make of it, is left out.
+    """
+    ours = re.findall(r'<xs:complexType name="(\w+)"', xnat_xsd())
+    classes = {_class_of(f"xnat:{name}") for name in ours} | _NAMES_OF_CLIENTS
+    types: dict[str, list[str]] = {}
+    for kind in assessors:
+        found = _READABLE.fullmatch(kind)
+        name = _class_of(kind)
+        if (
+            found
+            and _is_own_prefix(found["prefix"])
+            and not name.startswith(_CLASSES_OF_CLIENTS)
+            and name not in classes
+        ):
+            classes.add(name)
+            types.setdefault(found["prefix"], []).append(kind)
+    made = {"xdat": xdat_xsd(), "xnat": xnat_xsd()}
+    for prefix, kinds in types.items():
+        opened = made.get(prefix) or _document(prefix, namespace_of(prefix, {}), [])
+        made[prefix] = opened.replace("</xs:schema>", "\n".join([*_of_assessors(opened, kinds), "</xs:schema>"]))
+    return dict(sorted(made.items()))
+
+
+def _is_own_prefix(prefix: str) -> bool:
+    """Whether a namespace is known by a prefix, and by no other one."""
+    return prefix not in _OTHER_PREFIXES and _KNOWN_PREFIXES.get(namespace_of(prefix, {}), prefix) == prefix
+
+
+def _class_of(kind: str) -> str:
+    """What xnatpy calls its class of a type: `MrSessionData`, `FsFsData`."""
+    first, *others = re.split(r"[^A-Za-z0-9]+", kind)
+    parts = others if first.lower() == "xnat" else [first, *others]
+    return "".join(one[:1].upper() + one[1:] for one in parts)
+
+
+def _of_assessors(document: str, kinds: Sequence[str]) -> list[str]:
+    """The types of one prefix, each with the root of its documents where no other one has it."""
+    lines = []
+    for kind in kinds:
+        root = f'<xs:element name="{root_of(kind).partition(":")[2]}" '
+        if root not in document:
+            lines.append(f'{root}type="{kind}"/>')
+            document += root
+    return lines + [_type_definition(kind.partition(":")[2], "imageAssessorData") for kind in kinds]
+
+
 @cache
 def xnat_xsd() -> str:
     """The schema of `xnat:` types."""
@@ -129,8 +195,9 @@ def xdat_xsd() -> str:
 
 
 def _document(prefix: str, namespace: str, parts: Sequence[str]) -> str:
-    xdat = "" if prefix == "xdat" else f' xmlns:xdat="{_XDAT}"'
-    opening = _OPEN.format(prefix, namespace, xdat)
+    others = {} if prefix == "xdat" else {"xnat": NAMESPACES["xnat"], "xdat": _XDAT}
+    declared = "".join(f' xmlns:{one}="{uri}"' for one, uri in others.items() if one != prefix)
+    opening = _OPEN.format(prefix, namespace, declared)
     lines = ['<?xml version="1.0" encoding="UTF-8"?>', opening, *parts, "</xs:schema>", ""]
     return "\n".join(lines)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 from sqlalchemy import Connection
@@ -12,16 +11,17 @@ from scandock.access.principal import raise_denied
 from scandock.rules.permissions import AccessDecision, Action
 from scandock.services import rights
 from scandock.web.errors import NotFound
+from scandock.web.request_context import RequestContext
 from scandock.web.xnat.responses import list_response
-from scandock.web.xnat.routing import SignedInContext, make_router
-from scandock.web.xnat.schema import xdat_xsd, xnat_xsd
+from scandock.web.xnat.routing import PublicContext, SignedInContext, make_router
+from scandock.web.xnat.schema import schemas_with
 from scandock.web.xnat.services import projects
+from scandock.web.xnat.services.assessors import types_in_use
 from scandock.web.xnat.services.columns import Rows
 
 routes = make_router()
 VERSION: Final = "1.8.10"
 """Of the XNAT whose dialect this is: clients switch what they send by it (xnat-clients.md 2.1)."""
-_SCHEMAS: Final[dict[str, Callable[[], str]]] = {"xnat": xnat_xsd, "xdat": xdat_xsd}
 
 
 @routes.get("/data/version")
@@ -64,19 +64,24 @@ async def build_property(key: str) -> Response:
     return PlainTextResponse(build[key])
 
 
+async def _schemas(context: RequestContext) -> dict[str, str]:
+    """Those of our own types, and of the types of the assessors that one may read."""
+    return schemas_with(await context.read(lambda c: types_in_use(c, context.service_context.principal)))
+
+
 @routes.get("/xapi/schemas")
-async def schemas() -> Response:
-    return JSONResponse(sorted(_SCHEMAS))
+async def schemas(context: PublicContext) -> Response:
+    return JSONResponse(list(await _schemas(context)))
 
 
 @routes.get("/xapi/schemas/{name}")
 @routes.get("/xapi/schemas/{_namespace}/{name}")
 @routes.get("/schemas/{_namespace}/{name}")
-async def schema(name: str) -> Response:
-    build_schema = _SCHEMAS.get(name.removesuffix(".xsd"))
+async def schema(context: PublicContext, name: str) -> Response:
+    build_schema = (await _schemas(context)).get(name.removesuffix(".xsd"))
     if build_schema is None:
         raise_denied(AccessDecision.HIDDEN)
-    return Response(build_schema(), media_type="text/xml; charset=utf-8")
+    return Response(build_schema, media_type="text/xml; charset=utf-8")
 
 
 @routes.get("/xapi/plugins")

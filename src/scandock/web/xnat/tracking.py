@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Final
+from typing import Final, TypedDict
 
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from scandock.web.xnat.routing import SignedInContext, make_router, text_response
+from scandock.web.xnat.services.archive_tracking import TrackedEntry
 from scandock.web.xnat.services.tracking import TrackedImport, read_tracked
 
 routes = make_router()
@@ -36,9 +37,15 @@ async def status(context: SignedInContext, key: str) -> Response:
     return JSONResponse({"msgs": [_make_messages(tracked)]})
 
 
-def _make_messages(tracked: TrackedImport) -> list[dict[str, Any]]:
-    entries = json.loads(tracked.payload)["entryList"] if tracked.payload else []
-    messages = [
+class _Message(TypedDict):
+    status: str
+    msg: str
+    terminal: bool
+
+
+def _make_messages(tracked: TrackedImport) -> list[_Message]:
+    entries: list[TrackedEntry] = json.loads(tracked.payload)["entryList"] if tracked.payload else []
+    messages: list[_Message] = [
         {"status": _STATUSES.get(entry["status"], "PROCESSING"), "msg": entry["message"], "terminal": False}
         for entry in entries
     ]

@@ -32,7 +32,7 @@ from scandock.web.xnat.responses import Item, item_response, list_response, read
 from scandock.web.xnat.routing import PublicContext, make_router
 from scandock.web.xnat.services import used_terms
 from scandock.web.xnat.services.assessors import list_assessors, split_assessor_types
-from scandock.web.xnat.services.columns import Rows
+from scandock.web.xnat.services.columns import Rows, together
 from scandock.web.xnat.services.experiments import list_experiments
 from scandock.web.xnat.services.history import read_history
 from scandock.web.xnat.services.projects import list_projects
@@ -157,33 +157,39 @@ for _where in SUBJECTS:
 
 
 async def experiments(request: Request, context: PublicContext) -> Response:
-    """Of all projects, of one, or of a subject; `xsiType` narrows to types, or names those of assessors alone."""
+    """Of all projects, of one, or of a subject; `xsiType` narrows to types, of sessions, assessors, or both."""
     query, path_params = request.query_params, request.path_params
-
+    columns = query.get("columns")
     assessor_types, session_types = split_assessor_types(query.get("xsiType", ""))
 
     def ask(connection: Connection) -> Rows:
+        me = context.service_context.principal
         subject_number = lookup_subject(connection, context).number if "subject" in path_params else None
-        if assessor_types and not session_types:
-            return list_assessors(
+
+        def sessions(page: tuple[int, int | None] | None) -> Rows:
+            return list_experiments(
                 connection,
-                context.service_context.principal,
-                query.get("columns"),
-                read_assessor_filters(request),
+                me,
+                columns,
+                read_filters(request),
                 in_project=path_params.get("project"),
                 of_subject=subject_number,
-                types=assessor_types,
+                types=session_types,
+                page=page,
             )
-        return list_experiments(
+
+        if not assessor_types:
+            return sessions(read_window(request) if not query.get("sortBy") else None)  # what is sorted is read whole
+        assessors = list_assessors(
             connection,
-            context.service_context.principal,
-            query.get("columns"),
-            read_filters(request),
+            me,
+            columns,
+            read_assessor_filters(request),
             in_project=path_params.get("project"),
             of_subject=subject_number,
-            types=query.get("xsiType", ""),
-            page=read_window(request) if not query.get("sortBy") else None,  # what is sorted is read whole first
+            types=assessor_types,
         )
+        return together(sessions(None), assessors) if session_types else assessors
 
     return list_response(request, await context.read(ask), title="Matching Experiments")
 

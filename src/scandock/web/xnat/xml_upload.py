@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from copy import copy
-from typing import Any
 from xml.etree import ElementTree as ET
 
 from fastapi import Request
 from starlette.responses import Response
+from starlette.types import Message, Receive, Scope
 
 from scandock.model.request_errors import RequestInvalid
 from scandock.services.xnat_lookup import resolve_project
@@ -39,17 +39,17 @@ async def upload_xml(request: Request, context: SignedInContext) -> Response:
     return await put(new_work.request, new_work)
 
 
-def _make_scope(request: Request, path_params: dict[str, str], body: bytes) -> dict[str, Any]:
+def _make_scope(request: Request, path_params: dict[str, str], body: bytes) -> Scope:
     """A request for another address, whose body is this document."""
     other_headers = [pair for pair in request.scope["headers"] if pair[0] not in (b"content-type", b"content-length")]
     headers = [*other_headers, (b"content-type", b"text/xml"), (b"content-length", b"%d" % len(body))]
     return {**request.scope, "path_params": path_params, "headers": headers}
 
 
-def _make_receive(body: bytes) -> Callable[[], Awaitable[dict[str, Any]]]:
+def _make_receive(body: bytes) -> Receive:
     """What hands a body that was read to who reads it again."""
 
-    async def receive() -> dict[str, Any]:
+    async def receive() -> Message:
         return {"type": "http.request", "body": body, "more_body": False}
 
     return receive

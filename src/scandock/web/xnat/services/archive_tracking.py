@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from sqlalchemy import Row, insert, select, update
 
@@ -56,7 +56,7 @@ def begin_tracking(catalog: Catalog, principal: Principal, key: str, sentences: 
                 key=key,
                 created=now,
                 alive_until=now + ALIVE_SECONDS * 1000,
-                entries=json.dumps([_make_entry(now, "InProgress", sentence) for sentence in sentences]),
+                entries=json.dumps([tracked_entry(now, "InProgress", sentence) for sentence in sentences]),
             )
         ).inserted_primary_key
     assert primary_key is not None
@@ -78,7 +78,7 @@ def end_tracking(catalog: Catalog, number: int, action_outcome: ActionOutcome) -
         old_entries = connection.execute(select(tracked.c.entries).where(tracked.c.number == number)).scalar()
         if old_entries is None:  # forgotten meanwhile
             return
-        entries = [*json.loads(old_entries), *(_make_entry(now, *entry) for entry in action_outcome.entries)]
+        entries = [*json.loads(old_entries), *(tracked_entry(now, *entry) for entry in action_outcome.entries)]
         connection.execute(
             update(tracked)
             .where(tracked.c.number == number)
@@ -94,5 +94,12 @@ def read_tracked_outcome(row: Row[Any]) -> tuple[str, bool | None, str | None]:
     return (payload, False, STOPPED) if row.alive_until < row.now else (payload, None, None)
 
 
-def _make_entry(time_ms: int, status: str, sentence: str) -> dict[str, Any]:
-    return {"status": status, "eventTime": time_ms, "message": sentence}
+TrackedEntry = TypedDict(  # noqa: UP013  clients alone read its keys
+    "TrackedEntry", {"status": str, "eventTime": int, "message": str}
+)
+"""One entry of a payload, in the words of the original; the time in Unix milliseconds."""
+
+
+def tracked_entry(at: int, status: str, sentence: str) -> TrackedEntry:
+    """An entry of a moment, in Unix milliseconds."""
+    return {"status": status, "eventTime": at, "message": sentence}

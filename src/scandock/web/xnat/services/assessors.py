@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
-from sqlalchemy import Connection, func, literal, select
+from sqlalchemy import Connection, Select, func, literal, select
 
 from scandock.access.principal import Principal
 from scandock.access.visibility import projects_where
@@ -15,8 +16,10 @@ from scandock.catalog.attributes import attribute
 from scandock.catalog.server_tables import accession, assessor
 from scandock.catalog.tables import project, session, subject
 from scandock.model import uris
+from scandock.model.request_errors import RequestInvalid
+from scandock.model.request_limits import SCHEMA_TYPES, SHOWN_ASSESSORS_BYTES
 from scandock.model.xnat_ids import EXPERIMENT, experiment_number
-from scandock.rules.assessor_documents import ABSTRACT
+from scandock.rules.assessor_documents import ABSTRACT, AssessorDocument, check_path
 from scandock.rules.permissions import Action
 from scandock.services import rights
 from scandock.web.xnat.services import experiments
@@ -36,6 +39,13 @@ from scandock.web.xnat.services.columns import (
 
 _NUMBER: Final = accession.alias("assessor_number")
 _ID: Final = padded(EXPERIMENT, _NUMBER.c.number)
+_TYPE: Final = re.compile(r"[A-Za-z][\w-]*:[\w.-]+", re.ASCII)
+_OF_ANY: Final = "xnat:imageAssessorData/"
+_OF_ALL: Final = frozenset(
+    {"id", "label", "project", "subject_id", "subject_label", "session_id", "session_label", "imagesession_id", "date",
+     "time", "note", "insert_date", "insert_user", "last_modified"}
+)  # fmt: skip
+"""What assessors of each type have, whatever its namespace."""
 _PATH: Final = re.compile(r"[a-z][\w-]*:[\w.-]+/(?P<path>[\w./-]+)", re.ASCII)
 _SESSION_COLUMNS: Final = ("session_ID", "session_label", "project", "project_ID", "project_name", "subject_ID",
                        "subject_label", "status", "quarantine_status")  # fmt: skip
@@ -64,14 +74,34 @@ class _Assessors(Listing):
     """Assessors: a path that is no column is looked for in their documents."""
 
     def find(self, name: str) -> Column | None:
-        column = Listing.find(self, name)
-        if column is not None or len(name) > MAX_NAME:
-            return column
-        path = strip_types(name.strip().lower())
-        match = _PATH.fullmatch(path)
-        if match is None or path.startswith(tuple(self.deeper)):
-            return None
-        return Column(path, attribute(assessor.c.fields, match["path"]))
+        kind, _, path = name.strip().partition("/")
+        if len(name) > MAX_NAME or not path:
+            return Listing.find(self, name)
+        low = strip_types(name.strip().lower())
+        if low.startswith(tuple(self.deeper)) or not _TYPE.fullmatch(kind):
+            return Listing.find(self, name)
+        if "[" in path:
+            check_path(path)
+            return Column(name.strip(), assessor.c.document, partial(_value_at, path))
+        of_all = path.lower().startswith("meta/") or path.lower() in _OF_ALL
+        column = Listing.find(self, f"{_OF_ANY}{path}" if of_all else name)
+        match = _PATH.fullmatch(low) if column is None else None
+        return column if match is None else Column(low, attribute(assessor.c.fields, match["path"]))
+
+    def apply_filters(self, query: Select[Any], filters: Iterable[tuple[str, str]]) -> Select[Any]:
+        """As listings do; Usage `request_invalid` for a path that names one of several, which no statement finds."""
+        filters = list(filters)
+        for name, said in filters:
+            column = self.find(name) if said else None
+            if column is not None and column.value is assessor.c.document:
+                raise RequestInvalid(
+                    f"{name[:100]} can't be a filter.", "Ask for it as a column, and compare its rows."
+                )
+        return Listing.apply_filters(self, query, filters)
+
+
+def _value_at(path: str, document: str) -> str:
+    return AssessorDocument.from_json(document).value(path)
 
 
 LISTING: Final = _Assessors(
@@ -99,6 +129,20 @@ def _is_assessor_type(type_name: str) -> bool:
     if type_name in experiments.ABSTRACT or not type_name:
         return False
     return type_name in ABSTRACT or not type_name.endswith("sessiondata")
+
+
+def types_in_use(connection: Connection, principal: Principal) -> list[str]:
+    """The types of the assessors that one may read, in the order in which they came, as many as schemas have."""
+    query = (
+        select(assessor.c.xsi_type)
+        .join(session, session.c.uuid == assessor.c.session_uuid)
+        .join(project, project.c.id == session.c.project_id)
+        .where(session.c.place == "archive", projects_where(principal, Action.SESSION_READ))
+        .group_by(assessor.c.xsi_type)
+        .order_by(func.min(assessor.c.id))
+        .limit(SCHEMA_TYPES)
+    )
+    return list(connection.execute(query).scalars())
 
 
 def list_assessors(
@@ -139,4 +183,19 @@ def list_assessors(
         query = query.where(session.c.subject_id == of_subject)
     if of_session is not None:
         query = query.where(session.c.id == of_session)
-    return read_rows(connection, LISTING.apply_filters(query, filters).order_by(assessor.c.id), shown_columns)
+    query = LISTING.apply_filters(query, filters)
+    by_document = [entry.name for entry in shown_columns if entry.value is assessor.c.document]
+    if by_document:
+        _check_size(connection, query, by_document)
+    return read_rows(connection, query.order_by(assessor.c.id), shown_columns)
+
+
+def _check_size(connection: Connection, query: Select[Any], columns: Sequence[str]) -> None:
+    """Usage `request_invalid` where more of documents would be read, by each of some columns, than for one answer."""
+    total = func.coalesce(func.sum(func.length(assessor.c.document)), 0)
+    size = connection.execute(query.with_only_columns(total, maintain_column_froms=True)).scalar_one()
+    if size * len(columns) > SHOWN_ASSESSORS_BYTES:
+        raise RequestInvalid(
+            f"{columns[0][:100]} is asked for of assessors whose documents have {size:,} characters.",
+            f"At most {SHOWN_ASSESSORS_BYTES:,} are read for all such columns: ask for fewer, or by ID.",
+        )

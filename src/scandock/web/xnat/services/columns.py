@@ -441,6 +441,18 @@ class Rows:
     """Whether these are the page that was asked for already."""
 
 
+def together(first: Rows, second: Rows) -> Rows:
+    """Two listings as one: the rows of both, empty in columns that the other alone has."""
+    names = list(dict.fromkeys([*first.names, *second.names]))
+    rows = [
+        [row[places[name]] if name in places else "" for name in names]
+        for one in (first, second)
+        for places in [{name: n for n, name in enumerate(one.names)}]
+        for row in one.rows
+    ]
+    return Rows(names, rows)
+
+
 def check_joined(query: Select[Any]) -> Select[Any]:
     """The query, whose tables are all joined: a column of another one would be each row's of everybody's things."""
     if len(query.get_final_froms()) > 1:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final, TypedDict
 
 from sqlalchemy import Connection, select
 
@@ -34,7 +34,24 @@ ACTION_NAMES: Final[Mapping[str, str]] = MappingProxyType(
 """Lines of the trail that tell of a change, and what each is called; looking and downloading change nothing."""
 
 
-def read_history(connection: Connection, principal: Principal, experiment: Experiment) -> list[dict[str, Any]]:
+HistoryEvent = TypedDict(  # noqa: UP013  clients alone read its keys
+    "HistoryEvent",
+    {
+        "event_id": int,
+        "event_action": str,
+        "event_date": int,
+        "event_user": str,
+        "event_type": str,
+        "event_reason": str,
+        "event_category": str,
+        "event_status": str,
+        "changesets": list[str],
+    },
+)
+"""An event in the original's words; its date in Unix milliseconds."""
+
+
+def read_history(connection: Connection, principal: Principal, experiment: Experiment) -> list[HistoryEvent]:
     """The events of a session that may be read, the oldest first. Times are unix milliseconds.
 
     One whose trail is longer than a page of it (1,000 lines) has the newest ones.
@@ -61,7 +78,7 @@ def read_history(connection: Connection, principal: Principal, experiment: Exper
     return sorted(events, key=lambda event: (event["event_date"], event["event_id"]))
 
 
-def _make_event(number: int, action: str, time_ms: int, user: str) -> dict[str, Any]:
+def _make_event(number: int, action: str, time_ms: int, user: str) -> HistoryEvent:
     return {
         "event_id": number,
         "event_action": action,

@@ -69,13 +69,14 @@ def pack_folder(
             if not pack_tar(inbox_path, spooling):
                 raise InboxEmpty
         except OSError as error:
-            reason = f"The folder can't be read: {error.strerror}."
-            raise InboxUnknown(reason, "Let the server's account read it, then ask again.") from error
+            raise InboxUnknown(
+                "The folder can't be read.", "Let the server's account read it, then ask again."
+            ) from error
         received = spooling.end()
         if not receiving.accept(incoming_upload, received, principal, request):
             raise upload_errors.FolderCancelled
     except Exception as error:
-        reason = f"{error.message} {error.remedy}".strip() if isinstance(error, ScandockError) else _UNEXPECTED
+        reason = error.public_text if isinstance(error, ScandockError) else _UNEXPECTED
         with receiving.catalog.write() as connection:
             connection.execute(
                 update(inbox_import).where(inbox_import.c.upload_id == incoming_upload.upload_id).values(message=reason)

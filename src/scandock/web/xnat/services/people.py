@@ -6,7 +6,7 @@ Administrators see all. E-mail addresses are for those who manage the members of
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final, NotRequired, TypedDict
 
 from sqlalchemy import ColumnElement, Connection, exists, false, or_, select, true
 
@@ -47,11 +47,25 @@ def find_person(connection: Connection, principal: Principal, name: str) -> Pers
     return people[0]
 
 
-def make_profile(person: Person) -> dict[str, Any]:
+Profile = TypedDict(  # noqa: UP013  clients alone read its keys
+    "Profile",
+    {
+        "id": NotRequired[int],
+        "username": str,
+        "firstName": str,
+        "lastName": str,
+        "email": str,
+        "enabled": bool,
+        "verified": bool,
+    },
+)
+"""An account in the words of `/xapi/users/{name}`; `id` is left out where it is not told."""
+
+
+def make_profile(person: Person) -> Profile:
     """An account in the words of `/xapi/users/{name}`: the shown name's first word counts as the first name."""
     first, _, last = (person.display or person.name).partition(" ")
-    return {
-        **({} if person.id is None else {"id": person.id}),
+    profile: Profile = {
         "username": person.name,
         "firstName": first,
         "lastName": last,
@@ -59,6 +73,7 @@ def make_profile(person: Person) -> dict[str, Any]:
         "enabled": not person.disabled,
         "verified": True,
     }
+    return profile if person.id is None else {"id": person.id, **profile}
 
 
 _MEMBER: Final = member.alias("of_project")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 from xml.etree import ElementTree as ET
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, insert, or_, select, true, update
@@ -23,7 +23,7 @@ from scandock.model.errors import Usage
 from scandock.model.request_errors import RequestInvalid
 from scandock.rules.permissions import AccessDecision, Action
 from scandock.services import rights
-from scandock.services.audit import AuditAction
+from scandock.services.audit import AuditAction, DetailValue
 from scandock.services.context import ServiceContext
 from scandock.web.xnat.errors import SearchesTooMany, SearchNameTaken
 from scandock.web.xnat.services.columns import Rows
@@ -157,6 +157,17 @@ def _readable_condition(reader: str) -> ColumnElement[bool]:
 # -- changing ----------------------------------------------------------------------------------------------------------
 
 
+class SearchValues(TypedDict):
+    """Columns of `saved_search` that its document says."""
+
+    root: str
+    brief: str
+    description: str
+    tag: str
+    public: bool
+    document: str
+
+
 def save_search(service_context: ServiceContext, name: str, body: bytes, *, copy: bool = False) -> str:
     """Keep a search by a name, in place of the one that has it; the name.
 
@@ -169,7 +180,7 @@ def save_search(service_context: ServiceContext, name: str, body: bytes, *, copy
         attribute: root.get(attribute, "").strip() for attribute in ("brief-description", "description", "tag")
     }
     open_to_all = root.get("secure", "").strip().lower() in ("false", "0") and not users
-    values: dict[str, Any] = {
+    values: SearchValues = {
         "root": make_bundle(root).root,
         "brief": attributes["brief-description"],
         "description": attributes["description"],
@@ -194,13 +205,14 @@ def save_search(service_context: ServiceContext, name: str, body: bytes, *, copy
             if not existing.changeable:
                 raise_denied(AccessDecision.FORBIDDEN)
             search_id = existing.id
-            values["modified"] = service_context.catalog.now()
-            connection.execute(update(saved_search).where(saved_search.c.id == search_id).values(**values))
+            now = service_context.catalog.now()
+            changed = update(saved_search).where(saved_search.c.id == search_id).values(**values, modified=now)
+            connection.execute(changed)
             if users:
                 kept_users = [principal.name] if _is_user(existing, principal) else []
                 connection.execute(delete(saved_search_user).where(saved_search_user.c.search_id == search_id))
                 _insert_users(connection, search_id, [*users, *kept_users])
-        details = {"made": row is None, "root": values["root"], "public": open_to_all}
+        details: dict[str, DetailValue] = {"made": row is None, "root": values["root"], "public": open_to_all}
         service_context.note(connection, AuditAction.SEARCH_SAVE, str(search_id), "", details, kind="search")
     return name
 
@@ -247,7 +259,7 @@ def _find_heir(connection: Connection, saved: SavedSearch, principal: Principal)
     return account_id
 
 
-def _insert_search(service_context: ServiceContext, connection: Connection, name: str, values: dict[str, Any]) -> int:
+def _insert_search(service_context: ServiceContext, connection: Connection, name: str, values: SearchValues) -> int:
     """The number of a new search. Usage `too_many_searches`, `search_taken`."""
     account_id, now = service_context.principal.account_id, service_context.catalog.now()
     connection.execute(select(account.c.id).where(account.c.id == account_id).with_for_update())

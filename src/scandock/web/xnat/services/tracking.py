@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Connection, insert, select
 
@@ -20,10 +20,18 @@ from scandock.catalog.server_tables import tracked
 from scandock.catalog.tables import upload
 from scandock.model.request_errors import RequestInvalid
 from scandock.model.verdicts import UNFINISHED, ImportState
+from scandock.queue.event_data import (
+    AttemptBegun,
+    CancelRequested,
+    ImportQueued,
+    RetryPlanned,
+    SessionPublished,
+    StageBegun,
+)
 from scandock.services.import_records import Import
 from scandock.services.imports import read_import, read_import_request
 from scandock.services.progress import UploadEvent, read_events_after
-from scandock.web.xnat.services.archive_tracking import read_tracked_outcome
+from scandock.web.xnat.services.archive_tracking import TrackedEntry, read_tracked_outcome, tracked_entry
 from scandock.web.xnat.services.outcomes import make_outcome
 
 MAX_KEY: Final = 255
@@ -106,32 +114,28 @@ def _make_payload(connection: Connection, upload_id: int, archive: str) -> str |
     return json.dumps({"entryList": entries}) if entries else None
 
 
-def _iter_entries(events: Iterable[UploadEvent], archive: str) -> Iterable[dict[str, Any]]:
+def _iter_entries(events: Iterable[UploadEvent], archive: str) -> Iterable[TrackedEntry]:
     """What was told of an import in the words of the original's events; its outcome is no entry (6.1)."""
     for event in events:
         entry = _describe_event(event, archive)
         if entry is not None:
-            yield {"status": entry[0], "eventTime": event.at, "message": entry[1]}
+            yield tracked_entry(event.at, *entry)
 
 
 def _describe_event(event: UploadEvent, archive: str) -> tuple[str, str] | None:
     data = event.data
-    if event.kind == "received":
+    if isinstance(data, ImportQueued):
         return "Waiting", "The upload is kept and waits for its import"
-    if event.kind == "running":
+    if isinstance(data, AttemptBegun):
         return "InProgress", "Determining destination"
-    if event.kind == "stage":
-        words = _STAGES.get(data["stage"], data["stage"])
-        return "InProgress", f"{words} ({archive} )" if data["stage"] == "opening" else words
-    if event.kind == "session":
-        in_conflict = data["state"] == "conflict"
-        return (
-            ("Warning", f"Held for a decision: {data['uri']}")
-            if in_conflict
-            else ("InProgress", f"Placed: {data['uri']}")
-        )
-    if event.kind == "retry":
-        return "Warning", data["message"]
-    if event.kind == "cancelling":
+    if isinstance(data, StageBegun):
+        words = _STAGES.get(data.stage, data.stage)
+        return "InProgress", f"{words} ({archive} )" if data.stage == "opening" else words
+    if isinstance(data, SessionPublished):
+        in_conflict = data.state == "conflict"
+        return ("Warning", f"Held for a decision: {data.uri}") if in_conflict else ("InProgress", f"Placed: {data.uri}")
+    if isinstance(data, RetryPlanned):
+        return "Warning", data.message
+    if isinstance(data, CancelRequested):
         return "Warning", "Cancelling"
     return None

@@ -29,8 +29,8 @@ export const LOGIN = "/login";
 export const LOGOUT = "/logout";
 export const UPLOAD = "/upload";
 
-/** The page of all imports at one of them. */
-export const activityAt = (id) => `${ACTIVITY}#i-${id}`;
+/** The page of one import. */
+export const importAt = (id) => `/imports/${id}`;
 
 /** One import as its own fragment. */
 export const activityItem = (id) => `${ACTIVITY}/${id}`;

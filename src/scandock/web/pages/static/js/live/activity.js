@@ -9,7 +9,7 @@ import { listen } from "./stream.js";
 const MANY = 5; // changes beyond which the list is read instead of each item
 const WAIT_MS = 250;
 
-/** Begin on a page; the answer ends it. */
+/** Begin on a page, of all imports or of one (`data-one`), which is read as a whole; the answer ends it. */
 export function start(main) {
   const page = new Live(main);
   const stop = listen((kind, data) => page.hear(kind, data));
@@ -114,7 +114,7 @@ class Live {
     this.#working = true;
     while (!this.ended && !document.hidden && (this.#all || this.#stale.size)) {
       try {
-        if (this.#all || this.#stale.size > MANY) await this.#readAll();
+        if (this.#all || this.#stale.size > MANY || "one" in this.list.dataset) await this.#readAll();
         else await this.#read([...this.#stale][0]);
       } catch {
         break; // the server is away: `begin` comes once it is back, and all is read again

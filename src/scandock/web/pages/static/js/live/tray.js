@@ -1,6 +1,6 @@
 // The tray on every page: my imports that run, and the uploads of this tab (topic "transfers" of bus.js).
 
-import { ACTIVITY, activityAt, UPLOAD } from "../addresses.js";
+import { ACTIVITY, importAt, UPLOAD } from "../addresses.js";
 import { subscribe } from "../bus.js";
 import { root, say } from "../site.js";
 import { farOf, plural, size } from "./figures.js";
@@ -45,14 +45,14 @@ function lines() {
     .map((one) => ({
       key: `i-${one.id}`,
       name: one.archive,
-      href: root + activityAt(one.id),
+      href: root + importAt(one.id),
       words: [one.progress?.stage ?? STATES[one.state], one.progress ? farOf(one.progress) : ""].filter(Boolean).join(", "),
       bytes: one.progress?.bytes ?? { done: 0, total: null },
     }));
   const ended = standing.ended.map((one) => ({
     key: `e-${one.id}`,
     name: one.archive,
-    href: root + activityAt(one.id),
+    href: root + importAt(one.id),
     words: STATES[one.state],
     state: one.state,
     bytes: null,

@@ -47,6 +47,7 @@ function isBeside(study, bound) {
 /** What is there under the label. */
 function called(one, label, bound) {
   if (label === null) return [];
+  if (label.assessor) return ofAssessor(one, label);
   if (one.study.uid !== null && label.study_uid && label.study_uid !== one.study.uid) return another(one, label);
   return label.place === "archive" ? archived(one, label, bound) : waiting(label, bound);
 }
@@ -75,6 +76,13 @@ function another(one, label) {
   const is = `${label.label} is ${label.place === "archive" ? "archived" : "in the prearchive"} with another study`;
   if (!one.naming.session.requested) return [["there", `${is}: this one gets a suffix.`]];
   if (label.place !== "archive" && label.state === "conflict") return []; // what is held has no claim to its label
+  return [["held", `${is}: this one will wait for a decision.`]];
+}
+
+/** An assessor of an archived session has the label, which no session joins. */
+function ofAssessor(one, label) {
+  const is = `${label.label} is an assessor of an archived session`;
+  if (!one.naming.session.requested) return [["there", `${is}: this one gets a suffix.`]];
   return [["held", `${is}: this one will wait for a decision.`]];
 }
 

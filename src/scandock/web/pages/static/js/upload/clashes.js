@@ -27,7 +27,9 @@ export function clashes() {
 function hasLabelOfAnother(one) {
   if (one.held.includes("label_many_studies")) return true;
   const label = knownOf(one)?.label;
-  if (!label || !one.naming.session.requested || one.study.uid === null) return false;
+  if (!label || !one.naming.session.requested) return false;
+  if (label.assessor) return true;
+  if (one.study.uid === null) return false;
   const stands = label.place === "archive" || label.state !== "conflict";
   return Boolean(label.study_uid) && label.study_uid !== one.study.uid && stands;
 }

@@ -1,4 +1,4 @@
-// Which sessions the server has already, of those that an upload would make.
+// Which sessions the server has already, of those that an upload would make, and which of their subjects.
 
 import { KNOWN } from "../addresses.js";
 import { ask } from "../site.js";
@@ -9,24 +9,37 @@ const MANY = 2000;
 const VALUES = 9000; // a JSON body has at most 10,000
 const LONGEST = 1024; // characters of a patient id
 const FILES = 200; // ECAT files of one session that are asked about
+const FORMER = 4; // values of a body that ask for a subject of an earlier version
 const known = new Map();
+const kept = new Map();
 
-const keyFor = (one) => JSON.stringify([one.project, one.label, one.subject, one.study.uid ?? one.study.key]);
+const keyFor = (one) => JSON.stringify([one.project, one.label, one.subject, one.study.uid ?? one.study.key, ...patientOf(one)]);
+const keptKey = (one) => JSON.stringify([one.project, one.study.uid === null, ...patientOf(one)]);
+
+/** By what the server knows whether a subject of an earlier version is this patient. */
+const patientOf = (one) => (one.former ? [one.naming.patients.commonId, one.former.labels, one.former.name] : []);
 
 /** {label, study, subjects, ecat}: what is there, or undefined where the server was not asked yet. */
 export function knownOf(one) {
   return known.get(keyFor(one));
 }
 
+/** The subject of an earlier version that a decision's patient has, as far as the server was asked; "" for none. */
+export function keptSubject(one) {
+  return kept.get(keptKey(one)) ?? "";
+}
+
 export function forgetAnswers() {
   known.clear();
 }
 
-/** Ask of those decisions that were not asked of yet. */
+/** Ask of those decisions that were not asked of yet; gives whether studies are to be named by what came of it. */
 export async function askKnown(decisions) {
   const every = decisions.filter((one) => one.project !== UNASSIGNED && !known.has(keyFor(one)));
   const fresh = [...new Map(every.filter((one) => named(one.project)).map((one) => [keyFor(one), one])).values()].slice(0, MANY);
-  for (const some of inParts(fresh)) if (!(await askSome(some))) return;
+  const before = fresh.map(keptSubject);
+  for (const some of inParts(fresh)) if (!(await askSome(some))) break;
+  return fresh.some((one, at) => keptSubject(one) !== before[at]);
 }
 
 async function askSome(some) {
@@ -34,24 +47,31 @@ async function askSome(some) {
   const body = JSON.stringify({ sessions: some.map(asked) });
   try {
     const answer = await ask(KNOWN, { method: "POST", headers, body });
-    if (answer.ok) (await answer.json()).items.forEach((item, at) => known.set(keyFor(some[at]), item));
+    if (answer.ok) (await answer.json()).items.forEach((item, at) => remember(some[at], item));
     return answer.ok;
   } catch {
     return false; // without the server only this is not said
   }
 }
 
+function remember(one, item) {
+  known.set(keyFor(one), item);
+  if (one.former) kept.set(keptKey(one), item.kept ?? "");
+}
+
 function asked(one) {
-  const { label, project, subject, study } = one;
+  const { former, label, project, subject, study } = one;
   const ecat = study.ecat.filter((file) => file.hashed).map((file) => file.sha256).slice(0, FILES);
-  return { project, label, study_uid: study.uid ?? "", subject, patient_id: one.naming.patients.commonId.slice(0, LONGEST), ecat };
+  const told = { project, label, study_uid: study.uid ?? "", subject, patient_id: one.naming.patients.commonId.slice(0, LONGEST), ecat };
+  if (!former) return told;
+  return { ...told, former_subjects: former.labels, patient_name: former.name.length > LONGEST ? "" : former.name };
 }
 
 /** The decisions in as many parts as the server's bound on values of a body needs. */
 function* inParts(decisions) {
   let [part, values] = [[], 0];
   for (const one of decisions) {
-    const own = 7 + Math.min(one.study.ecat.length, FILES);
+    const own = 7 + Math.min(one.study.ecat.length, FILES) + (one.former ? FORMER : 0);
     if (values + own > VALUES) {
       yield part;
       [part, values] = [[], 0];

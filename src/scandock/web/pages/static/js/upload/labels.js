@@ -1,5 +1,6 @@
 // Labels: what a text becomes before it may name a subject or a session; as src/scandock/rules/labels.py has it.
 
+import { transliterate } from "./letters.js";
 import { sha256 } from "./sha256.js";
 
 const MAX_LABEL = 64;
@@ -9,6 +10,8 @@ export const OWN_ID = /^XNAT_[ES]\d{5,18}$/i;
 const PLACEHOLDERS = ["anonymous", "anonymized", "anon", "unknown", "none"];
 const BLANKS = " \\t\\r\\n\\0\\v\\f";
 const OUTER = new RegExp(`^[${BLANKS}]+|[${BLANKS}]+$`, "g");
+/** Bytes that the character set does not have, and a letter right behind: as a rule the second byte of a character. */
+const SPOILT = /\ufffd+[A-Za-z0-9]?/g;
 const PADDING = new RegExp(`^[${BLANKS}^=]+|[${BLANKS}^=]+$`, "g");
 
 /** The label that `text` gives, or "" where no letter or digit is left. */
@@ -41,10 +44,23 @@ export function isPlaceholder(text, placeholders = PLACEHOLDERS) {
   return placeholders.some((name) => fold(name.replace(PADDING, "")) === fold(bare));
 }
 
-/** Label of a person name, or "" where the name counts as absent: its first component group that leaves something. */
+/** Label of a person name, or "" where the name counts as absent: its first component group that leaves something.
+ *
+ * Latin, Greek and Cyrillic letters are spelled in ASCII; a group with letters of others leaves nothing. */
 export function person(name, placeholders = PLACEHOLDERS) {
   for (const group of name.split("=")) {
-    const label = isPlaceholder(group, placeholders) ? "" : clean(group.replace(PADDING, ""));
+    if (isPlaceholder(group, placeholders)) continue;
+    const label = clean(transliterate(group.replace(PADDING, "")) ?? "");
+    if (label) return label;
+  }
+  return "";
+}
+
+/** Label of a person name as XNAT makes it, and this server did before: what is not ASCII becomes `_`. */
+export function plainPerson(name, placeholders = PLACEHOLDERS) {
+  for (const group of name.split("=")) {
+    if (isPlaceholder(group, placeholders) || !/[A-Za-z0-9]/.test(group.replace(SPOILT, ""))) continue;
+    const label = clean(group.replace(PADDING, ""));
     if (label) return label;
   }
   return "";

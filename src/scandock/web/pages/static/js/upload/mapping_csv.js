@@ -127,8 +127,8 @@ function jsonRows(text) {
   let data;
   try {
     data = JSON.parse(text);
-  } catch (error) {
-    throw new MappingError(`The table is no JSON: ${error.message}.`);
+  } catch {
+    throw new MappingError("The table is no JSON that can be read.");
   }
   const list = Array.isArray(data) ? data : data?.rows;
   if (!Array.isArray(list)) throw new MappingError("The table is no list of rows, nor an object with `rows`.");

@@ -1,13 +1,14 @@
 // What one study would be called, from the request and its own facts alone; as src/scandock/rules/naming.py.
 
 import { candidates } from "./comments.js";
-import { clean, isProjectId, person, textHash, UNASSIGNED } from "./labels.js";
+import { clean, fold, isProjectId, person, plainPerson, textHash, UNASSIGNED } from "./labels.js";
 import { rowFor } from "./mapping_csv.js";
 
 /** {project, subject, session, patients, row}: the first three each {label, source, requested, raw}.
  *
  * `request`: {project, subject, session, mapping (rows)}, `site`: {placeholders, isUsable(project)}. The label of a
- * subject is "" where it is called as the session will be. `row` is the mapping's row that matched, or null.
+ * subject is "" where it is called as the session will be; `former` is what earlier versions called it, where that is
+ * another label. `row` is the mapping's row that matched, or null.
  */
 export function nameStudy(study, request, site) {
   const row = rowFor(request.mapping, study);
@@ -55,6 +56,12 @@ function ecatSession(study, patients) {
 function subjectOf(study, request, site, row, patients) {
   const explicit = explicitly("Subject", study, row, request.subject);
   if (explicit !== null) return explicit;
+  const former = plainPerson(patients.commonName, site.placeholders) || clean(patients.commonId);
+  const found = fromHeaders(patients, site);
+  return fold(former) === fold(found.label) ? found : { ...found, former };
+}
+
+function fromHeaders(patients, site) {
   const label = person(patients.commonName, site.placeholders);
   if (label) return { label, source: "PatientName", requested: false, raw: patients.commonName };
   if (clean(patients.commonId)) return derived(patients.commonId, "PatientID");

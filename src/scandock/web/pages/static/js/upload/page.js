@@ -6,6 +6,7 @@ import { clashes, clashWords } from "./clashes.js";
 import { button, keyed, make, set, show } from "./dom.js";
 import { fileInputs, takeDrops } from "./inputs.js";
 import { labelsTools } from "./labels_view.js";
+import { letters } from "./letters.js";
 import { writeMapping } from "./mapping_csv.js";
 import { shown } from "./names.js";
 import { ELSEWHERE, notIt } from "./not_taken.js";
@@ -79,6 +80,7 @@ class Page {
     this.transfers.refresh();
     this.unfinished.look();
     warm();
+    void letters();
     return () => ends.forEach((end) => end());
   }
 

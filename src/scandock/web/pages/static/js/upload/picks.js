@@ -1,7 +1,8 @@
 // What was chosen and is not sent yet: each archive or folder with what was found in it, and how its studies are named.
 
-import { askKnown, forgetAnswers } from "./known.js";
+import { askKnown, forgetAnswers, keptSubject } from "./known.js";
 import { clean, compare, fold } from "./labels.js";
+import { letters } from "./letters.js";
 import { rowFor } from "./mapping_csv.js";
 import { named, project, site } from "./options.js";
 import { grouped, settle } from "./settle.js";
@@ -45,8 +46,10 @@ class Pick {
     return this.files ? { files: this.files.map(({ path, file }) => ({ path, file })) } : { file: this.file };
   }
 
-  look() {
+  async look() {
     this.state = "looking";
+    await letters(); // by which studies are named
+    if (this.state !== "looking") return; // it was taken off the list, or its upload began
     this.#stop = look(this.source, { zone: site.zone }, (found) => {
       if (found.failed && this.found) found = { ...this.found, done: true, partial: true, failed: found.failed };
       this.found = found;
@@ -67,7 +70,7 @@ class Pick {
   /** Names anew, as the form and the edits say now. */
   settle(tell = true) {
     const request = { project: project(), mapping: this.rows() };
-    const rules = { placeholders: site.placeholders, isUsable: (name) => named(name) !== undefined };
+    const rules = { placeholders: site.placeholders, isUsable: (name) => named(name) !== undefined, kept: keptSubject };
     this.decisions = settle(this.studies, request, rules);
     if (!tell) return;
     crossing();
@@ -192,10 +195,14 @@ export function isComplete() {
 
 /** The form says something else: everything is named anew. */
 export function settleAll() {
-  for (const pick of picks) pick.settle(false);
-  crossing();
+  nameAll();
   for (const pick of picks) changed(pick);
   askLater();
+}
+
+function nameAll() {
+  for (const pick of picks) pick.settle(false);
+  crossing();
 }
 
 function next() {
@@ -229,7 +236,10 @@ export function forgetKnown() {
 function askLater() {
   clearTimeout(timer);
   const mine = setTimeout(async () => {
-    await askKnown(picks.flatMap((pick) => pick.taken));
+    if (await askKnown(picks.flatMap((pick) => pick.taken))) {
+      nameAll();
+      await askKnown(picks.flatMap((pick) => pick.taken));
+    }
     if (timer === mine) timer = null; // else something changed meanwhile, and it is asked again
     for (const pick of picks) changed(pick);
   }, ASK_AFTER);

@@ -119,7 +119,7 @@ function othersLine(kind) {
 }
 
 function partialOf({ state, found }) {
-  if (found.failed) return `It can't be looked into here (${found.failed}). The server will say what is in it.`;
+  if (found.failed) return "This browser can't look into it. The server will say what is in it.";
   const packed = (found.problems ?? []).filter((problem) => ["bzip2", "xz", "zstd"].includes(problem));
   if (packed.length) return `It is packed by ${packed[0]}, which this browser can't open: the server will say what is in it.`;
   if (state === "done" && found.partial) {

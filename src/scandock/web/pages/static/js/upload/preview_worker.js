@@ -36,6 +36,7 @@ addEventListener("message", async ({ data }) => {
     await ACTS[data.act](data);
   } catch (error) {
     running.delete(data.id);
-    postMessage({ id: data.id, act: data.act, failed: String(error?.message ?? error) });
+    console.error(error); // for who looks for the reason; the page says no more than that it failed
+    postMessage({ id: data.id, act: data.act, failed: "This browser can't read it." });
   }
 });

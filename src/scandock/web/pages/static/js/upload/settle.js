@@ -10,7 +10,8 @@ const FROM_HEADER = new Set(["PatientName", "PatientID"]);
 
 /** One decision for each study: {study, naming, project, subject, label, held, warnings}; left out ones have none.
  *
- * `held` and `warnings` are lists of codes, as docs/rules.md has them.
+ * `held` and `warnings` are lists of codes, as docs/rules.md has them. `former`, where it may have a subject of an
+ * earlier version: {labels, name}, which the server is asked of; `site.kept(decision)` is what it answered, or "".
  */
 export function settle(studies, request, site) {
   const cases = studies.map((study) => {
@@ -30,7 +31,7 @@ export function settle(studies, request, site) {
   for (const group of grouped(taken, (one) => one.project).values()) {
     holdRequestedLabels(group);
     tellApart(group);
-    chooseSubjects(group);
+    chooseSubjects(group, site);
     warnOfOthers(group);
   }
   for (const one of taken) if (one.naming.patients.ids.length > 1) one.held.push("patient_mismatch");
@@ -81,8 +82,9 @@ function suffixed(label, study) {
   return [...dated, ...LONGER.map((digits) => fit(label, "_" + textHash(study.uid ?? study.key, digits)))];
 }
 
-function chooseSubjects(cases) {
-  for (const one of cases) one.subject = one.naming.subject.label || one.label;
+function chooseSubjects(cases, site) {
+  keepFormerSubjects(cases.filter((one) => one.naming.subject.former), site);
+  for (const one of cases) one.subject ||= one.naming.subject.label || one.label;
   for (const group of grouped(cases, (one) => fold(one.subject)).values()) tellPatientsApart(group);
   const asked = cases.filter((one) => one.naming.subject.requested);
   for (const group of grouped(asked, (one) => fold(one.naming.subject.label)).values()) {
@@ -92,17 +94,39 @@ function chooseSubjects(cases) {
     }
   }
   for (const group of grouped(cases, (one) => fold(one.subject)).values()) {
+    const kept = group.filter((one) => one.keepsSubject).map((one) => one.subject);
     const named = group.filter((one) => one.naming.subject.requested).map((one) => one.subject);
-    const [spelled] = (named.length ? named : group.map((one) => one.subject)).sort();
+    const [spelled] = [kept, named, group.map((one) => one.subject)].find((labels) => labels.length).sort();
     for (const one of group) one.subject = spelled;
   }
 }
+
+/** Leave a patient's sessions at the subject whose label an earlier version made of the name: what the server says. */
+function keepFormerSubjects(cases, site) {
+  for (const group of grouped(cases, (one) => fold(one.naming.subject.former)).values()) {
+    const whole = tokens(group);
+    const bearers = new Map();
+    group.forEach((one, at) => {
+      if (one.naming.patients.commonId) bearers.set(nameOf(one), (bearers.get(nameOf(one)) ?? new Set()).add(whole[at]));
+    });
+    group.forEach((one, at) => {
+      const { former } = one.naming.subject;
+      const decides = !one.naming.patients.commonId || bearers.get(nameOf(one)).size === 1;
+      const apart = whole[at] ? [fit(former, "_" + textHash(whole[at], 6))] : [];
+      one.former = { labels: [former, ...apart], name: decides ? one.naming.patients.commonName : "" };
+      one.subject = site.kept?.(one) ?? "";
+      one.keepsSubject = one.subject !== "";
+    });
+  }
+}
+
+const nameOf = (one) => nameKey(one.naming.patients.commonName);
 
 function tellPatientsApart(group) {
   const names = tokens(group);
   const several = new Set(names.filter(Boolean)).size > 1;
   group.forEach((one, at) => {
-    if (one.naming.subject.requested) return;
+    if (one.naming.subject.requested || one.keepsSubject) return;
     if (OWN_ID.test(one.subject)) {
       one.warnings.push("label_own_id");
       one.subject = fit(one.subject, "_" + textHash(names[at] || one.subject, 6));

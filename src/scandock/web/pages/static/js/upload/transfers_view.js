@@ -1,6 +1,6 @@
 // Uploads on their way, with bars, speed and what can be done.
 
-import { activityAt, LOGIN } from "../addresses.js";
+import { importAt, LOGIN } from "../addresses.js";
 import { left, size } from "../live/figures.js";
 import { root } from "../site.js";
 import { button, keyed, make, set, show } from "./dom.js";
@@ -75,7 +75,7 @@ function rowOf(one, choose) {
     show(cancel, !one.isOver);
     show(watch, one.state === "done");
     if (one.state === "done" && !watch.href) {
-      watch.href = root + activityAt(one.upload);
+      watch.href = root + importAt(one.upload);
       window.htmx?.process(row);
     }
     if (focused?.hidden) [...actions.children].find((child) => !child.hidden)?.focus();

@@ -1,6 +1,6 @@
 // The panel of uploads that the server has in part: those that were cut, and those that are being sent elsewhere.
 
-import { activityAt } from "../addresses.js";
+import { importAt } from "../addresses.js";
 import { size } from "../live/figures.js";
 import { root } from "../site.js";
 import { button, keyed, make, set, show } from "./dom.js";
@@ -36,7 +36,7 @@ function unfinishedRow(one, acts) {
   const goOn = button("Go on", () => acts.goOn(one), { kind: "primary", of: called });
   const choose = button("Choose it again", () => acts.choose(one), { of: called });
   const discarding = discardButtons(called, () => acts.discard(one));
-  const watch = make("a", { class: "button", href: root + activityAt(one.id), hidden: true }, "Watch its import");
+  const watch = make("a", { class: "button", href: root + importAt(one.id), hidden: true }, "Watch its import");
   const row = make(
     "li",
     { class: "up-transfer" },

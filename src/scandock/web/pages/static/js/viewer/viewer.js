@@ -122,7 +122,7 @@ class Viewer {
       return await this.frames.want(at);
     } catch (error) {
       if (this.#wanted !== at || error.name === "AbortError") return null;
-      return { kind: "none", reason: `It can't be loaded. ${error.message}` };
+      return { kind: "none", reason: `It can't be loaded. ${error instanceof TypeError ? "The server can't be reached." : error.message}` };
     } finally {
       if (this.#wanted === at) {
         clearTimeout(this.#waiting);

@@ -1,0 +1,120 @@
+"""The page of one import: what leads to it, and what it shows."""
+
+from __future__ import annotations
+
+import re
+
+import httpx
+import pytest
+from sqlalchemy import insert, select, update
+
+from scandock.catalog.server_tables import reception
+from scandock.catalog.tables import upload, upload_exception
+from scandock.model.import_report import ImportReport
+from scandock.model.verdicts import ImportState, Verdict
+from scandock.queue.claim import SlotUsage, claim
+from scandock.queue.leases import finish
+from scandock.queue.owner import this_owner
+from tests.import_records import a_session
+from tests.integration.web import Web
+
+
+def send(client: httpx.Client, name: str = "a.zip") -> str:
+    answer = client.post("/api/v1/imports", params={"project": "P", "filename": name}, content=b"abc")
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["id"])
+
+
+def end(web: Web, state: ImportState, message: str = "", **entries: int) -> None:
+    """End the oldest import that waits, as a worker does."""
+    found = claim(web.site.catalog, this_owner(), SlotUsage(4))
+    assert found is not None
+    sessions = [a_session(label="Anna_1", state="prearchive")]
+    counts = {verdict.value: entries.get(verdict.value, 0) for verdict in Verdict}
+    report = ImportReport(
+        upload=found.lease.uuid, archive="a.zip", state=state, message=message, sessions=sessions, entries=counts
+    )
+    with web.site.catalog.write() as connection:
+        finish(web.site.catalog, connection, found.lease, report)
+
+
+def test_it_shows_state_message_and_sessions(web: Web, client: httpx.Client) -> None:
+    uuid = send(client)
+    waiting = client.get(f"/imports/{uuid}")
+    assert waiting.status_code == 200
+    assert "Import of a.zip</h1>" in waiting.text
+    assert ">waiting</span>" in waiting.text
+    end(web, ImportState.PARTLY, "2 files can't be read.")
+    ended = client.get(f"/imports/{uuid}").text
+    assert ">imported in part</span>" in ended
+    assert "2 files can&#39;t be read." in ended
+    assert "Anna_1" in ended
+
+
+@pytest.mark.parametrize("at", ["/", "/activity"])
+def test_overview_and_activity_link_there(web: Web, client: httpx.Client, at: str) -> None:
+    uuid = send(client)
+    assert f'href="/imports/{uuid}"' in client.get(at).text
+    assert not re.search(r'href="/activity#', client.get(at).text)
+
+
+def test_receipt_and_deletion_lead_back_to_it(web: Web, client: httpx.Client) -> None:
+    uuid = send(client)
+    end(web, ImportState.FAILED)
+    assert f'href="/imports/{uuid}"' in client.get(f"/imports/{uuid}/forget").text
+
+
+def test_a_form_that_acts_on_it_leads_to_it(web: Web, client: httpx.Client) -> None:
+    """Without scripts: cancel and retry say there what was done, and so does the upload's own form."""
+    uuid = send(client)
+    cancelled = client.post(f"/imports/{uuid}/cancel")
+    assert (cancelled.status_code, cancelled.headers["location"]) == (303, f"/imports/{uuid}?said=import-cancelled")
+    failed = send(client)
+    end(web, ImportState.FAILED)
+    retried = client.post(f"/imports/{failed}/retry")
+    assert (retried.status_code, retried.headers["location"]) == (303, f"/imports/{failed}?said=import-retried")
+    sent = client.post("/upload", data={"project": "P"}, files={"archive": ("b.zip", b"abc")})
+    assert sent.status_code == 303, sent.text
+    where, _, said = sent.headers["location"].partition("?")
+    assert said == "said=uploaded"
+    assert "Import of b.zip</h1>" in client.get(where).text
+
+
+def test_exceptions_come_before_sessions(web: Web, client: httpx.Client) -> None:
+    uuid = send(client)
+    end(web, ImportState.PARTLY, "2 files can't be read.", unparseable=2)
+    with web.site.catalog.write() as connection:
+        number = connection.execute(select(upload.c.id).where(upload.c.uuid == uuid)).scalar_one()
+        values = {"upload_id": number, "verdict": "unparseable", "code": "no_study_uid", "message": "It is cut."}
+        for n in range(2):
+            connection.execute(insert(upload_exception).values(n=n, path=f"a/{n}<b>.dcm", **values))
+    text = client.get(f"/imports/{uuid}").text
+    assert "2 files need attention" in text
+    found = [text.index(words) for words in ("a/0&lt;b&gt;.dcm", "a/1&lt;b&gt;.dcm", "Anna_1")]
+    assert found == sorted(found)
+    assert "Export it from a system that writes UIDs." in text
+
+
+def test_an_upload_that_nobody_sends_any_more_is_interrupted(web: Web, client: httpx.Client) -> None:
+    tus = {"Tus-Resumable": "1.0.0", "Upload-Length": "9", "Upload-Metadata": "filename YS56aXA="}
+    uuid = client.post("/api/v1/uploads", headers=tus).headers["location"].rpartition("/")[2]
+    assert "Interrupted" not in client.get(f"/imports/{uuid}").text
+    with web.site.catalog.write() as connection:
+        connection.execute(update(reception).values(heard=reception.c.heard - 120_000))
+    text = client.get(f"/imports/{uuid}").text
+    assert "Interrupted: nothing of it has arrived for two minutes." in text
+    assert f'<a class="button" href="/upload?upload={uuid}">Go on</a>' in text
+    assert "Interrupted" not in client.get(f"/api/v1/imports/{uuid}").text  # a word of pages alone
+    web.account("second", admin=True)
+    with web.client("second") as other:
+        text = other.get(f"/imports/{uuid}").text
+    assert "Interrupted" in text
+    assert f"/upload?upload={uuid}" not in text
+
+
+def test_who_may_not_see_an_import_hears_of_none(web: Web, client: httpx.Client) -> None:
+    uuid = send(client)
+    web.account("col", P="collaborator")
+    with web.client("col") as other:
+        assert other.get(f"/imports/{uuid}").status_code == 404
+        assert other.get("/imports/no-such-import").status_code == 404

@@ -242,7 +242,6 @@ def test_nobody_learns_from_an_import_what_they_may_not_see_else(site: DataFolde
             empty_trash(context.catalog, context.store, 0, now=4e9)
 
 
-@pytest.mark.postgresql
 def test_who_has_done_it_is_told_to_readers_of_the_audit_and_to_themselves(site: DataFolder) -> None:
     uuid = waiting(site, images(1))
     with context_of(site) as context:

@@ -76,7 +76,6 @@ def test_the_first_import_and_its_time_stay_through_moves_joins_and_the_trash(si
         assert received(context, uuid) == first
 
 
-@pytest.mark.postgresql
 def test_an_import_that_is_gone_is_named_no_more_nor_is_one_that_has_its_number(site: DataFolder) -> None:
     kept = waiting(site, images(1))
     trashed = waiting(site, uploader_layout("S2", "1", images(1, study=2)), label="S2")
@@ -110,7 +109,6 @@ def test_what_people_make_came_by_no_import(site: DataFolder) -> None:
         assert listed(context, uuid) == ("2026-01-02", "")
 
 
-@pytest.mark.postgresql
 def test_day_and_modalities_follow_whatever_changes_them(site: DataFolder) -> None:
     uuid = waiting(site, images(1))
     with context_of(site) as context:

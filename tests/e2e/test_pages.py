@@ -61,7 +61,7 @@ def test_an_import_is_seen_from_activity_to_session(browser, project):
     with owner(browser, project) as one:
         page = one.go("/")
         page.get_by_role("link", name="one.zip").click()
-        page.get_by_role("heading", name="Activity").wait_for()
+        page.get_by_role("heading", name="Import of one.zip").wait_for()
         page.get_by_role("link", name="Receipt").click()
         page.get_by_role("heading", name="Receipt of one.zip").wait_for()
         assert page.get_by_role("row").count() == 4

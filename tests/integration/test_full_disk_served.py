@@ -33,7 +33,7 @@ EVERY = [kb * 1024 for kb in (0, 4, 12, 24, 48, 80, 112, 144, 192, 256, 384, 512
 SHARE = choose_cases(EVERY[0:10:9], EVERY)
 """Of the levels, in `make test`; `make crash` goes over all of them."""
 DOORS = ("raw", "tus", "xnat")
-REMEDY = re.compile(r"have space freed|Free (some )?space")
+REMEDY = re.compile(r"have space freed|has freed space|Free (some )?space")
 
 
 @dataclass

@@ -27,7 +27,7 @@ PUBLIC: Final = {
     "catalog": "The server's catalog can't be used now.",
     "catalog_damaged": "The server's catalog is damaged.",
     "catalog_older": "The server is being upgraded.",
-    "disk_full": "No space left on the server's disk.",
+    "disk_full": "The server's disk is full.",
     "name_taken": "A folder that is unknown to the server is where the session has to go.",
     "read_failed": "The server can't read the data from its disk.",
     "recovery_failed": "The import was lost, and the server could not clean up after it.",
@@ -43,6 +43,8 @@ PUBLIC: Final = {
 }
 """What people who upload read of a fault whose own sentence quotes paths or the system's words, by its code."""
 PUBLIC_REMEDY: Final = "Try again later. If it happens again, tell an administrator of this server."
+PUBLIC_REMEDIES: Final = {"disk_full": "Try again once an administrator of this server has freed space."}
+"""What else than that there is to do, by code."""
 
 
 class ScandockError(Exception):
@@ -103,7 +105,9 @@ class Fault(ScandockError):
 
     @property
     def public(self) -> tuple[str, str]:
-        return (PUBLIC[self.code], PUBLIC_REMEDY) if self.quotes else super().public
+        if not self.quotes:
+            return super().public
+        return PUBLIC[self.code], PUBLIC_REMEDIES.get(self.code, PUBLIC_REMEDY)
 
     @property
     def is_outage(self) -> bool:

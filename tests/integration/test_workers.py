@@ -246,7 +246,7 @@ def test_a_disk_that_is_full_is_waited_for(small):
             until(partial(waits, small, uuid, 1, "disk_full"), "it was not put back")
             row = small.row(uuid)
             assert row["retry_at"] > 0
-            assert "No space left" in row["message"]
+            assert "disk is full" in row["message"]
             until(lambda: small.store.works() == [], "staging was left")
             small.hurry(uuid)
         ballast.unlink()

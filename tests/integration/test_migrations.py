@@ -30,7 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import CreateTable
 
-from scandock.catalog.engine import HEAD, Catalog, open_catalog
+from scandock.catalog.engine import HEAD, Catalog, create_tables, open_catalog
 from scandock.catalog.migrate import configuration, upgrade
 from scandock.catalog.migrations import FOLDER
 from scandock.catalog.project_names import is_taken
@@ -72,7 +72,8 @@ def migrated_from_the_first(url: str, target: str = "head") -> Engine:
 
 def created(url: str) -> Engine:
     engine = create_engine(url)
-    metadata.create_all(engine)
+    with engine.begin() as connection:
+        create_tables(connection)
     return engine
 
 

@@ -510,11 +510,24 @@ def keep_catalog_private(catalog: Catalog) -> None:
             keep_private(database + end)
 
 
+def create_tables(connection: Connection) -> None:
+    """Make all tables in an empty database.
+
+    What is partial on SQLite is so on PostgreSQL: the tables don't name its option, which would import its dialect at
+    each start.
+    """
+    if connection.dialect.name == "postgresql":
+        for index in [index for table in metadata.tables.values() for index in table.indexes]:
+            if (where := index.dialect_options["sqlite"]["where"]) is not None:
+                index.dialect_options["postgresql"]["where"] = where
+    metadata.create_all(connection)
+
+
 def _create_or_upgrade(catalog: Catalog, may_upgrade: Callable[[], AbstractContextManager[bool]]) -> None:
     with catalog.write() as connection:
         catalog.alone(connection, AdvisoryLock.MAKE_TABLES)
         if not inspect(connection).has_table("alembic_version"):
-            metadata.create_all(connection)
+            create_tables(connection)
             connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
             connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": HEAD})
             return

@@ -207,7 +207,8 @@ audit = Table(
     Index(None, "project", "id"),
     Index(None, "account_id", "id"),
     Index(None, "project_uuid", "id"),
-    Index("ix_audit_session_target", "target", "id", sqlite_where=OF_SESSIONS, postgresql_where=OF_SESSIONS),
+    # Partial on PostgreSQL too (`engine.create_tables`).
+    Index("ix_audit_session_target", "target", "id", sqlite_where=OF_SESSIONS),
 )
 """Append only. `project` is an id as it was, which another project may have now; `project_uuid` tells whose it was, and
 is NULL of lines from before there was any. `target` is an id (a UUID, a project, an account): labels may identify a

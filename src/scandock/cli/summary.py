@@ -15,7 +15,6 @@ from scandock.cli.text_format import format_count, format_counts, format_duratio
 from scandock.model.import_report import ReportJson
 from scandock.model.verdicts import Verdict
 from scandock.rules.upload_summary import summarize_kept_files
-from scandock.web import urls
 
 NOTICES: Final = 12
 """Warnings and reasons that are shown in full; of the rest the number is said."""
@@ -181,6 +180,8 @@ def next_steps(reports: Sequence[ReportJson], context: SummaryContext) -> Iterat
         yield "Server", context.server
         for report in reports:
             if report["upload"] is not None:
+                from scandock.web import urls
+
                 yield "Import", context.server + urls.api_import(report["upload"])
     if context.receipt is not None:
         yield "Receipt", os.path.abspath(context.receipt)

@@ -11,7 +11,7 @@ from scandock.model.import_report import ImportReport
 from scandock.pipeline.flow import Reporter, make_refusal_report, session_state
 from scandock.pipeline.import_decision import ReadingResult, decide_import
 from scandock.pipeline.job import JobContext
-from scandock.pipeline.receipts import close_verdicts, import_outcome, sum_entry_bytes, upload_warnings
+from scandock.pipeline.receipts import close_verdicts, import_outcome, upload_warnings
 from scandock.pipeline.session_description import make_session_report
 from scandock.pipeline.session_trees import plan_trees
 from scandock.store.null_stage import NullStage
@@ -30,14 +30,13 @@ def dry_run(context: JobContext, reading: ReadingResult, report: Reporter) -> Im
         return make_refusal_report(ledger, decided.upload_verdict, reading, report)
     plan_trees(context, decided.jobs)
     close_verdicts(ledger)
-    unpacked, _ = sum_entry_bytes(ledger)
-    new = ledger.new_files()
-    reports = [make_session_report(job, session_state(job), new.get(job.n, 0)) for job in decided.jobs]
+    totals = ledger.totals()
+    reports = [make_session_report(job, session_state(job), totals.new_files[job.n]) for job in decided.jobs]
     sessions = [replace(one, uri=None, path=None) for one in reports]
     return report(
         *import_outcome(decided.jobs, decided.upload_verdict),
-        warnings=upload_warnings(ledger, decided.warnings),
+        warnings=upload_warnings(ledger, totals, decided.warnings),
         sessions=[*sessions, *decided.rejected_sessions],
-        entries=ledger.counts(),
-        unpacked=unpacked,
+        entries=totals.counts,
+        unpacked=totals.bytes,
     )

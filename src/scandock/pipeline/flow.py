@@ -19,7 +19,6 @@ from scandock.pipeline.receipts import (
     close_verdicts,
     import_outcome,
     record_exceptions,
-    sum_entry_bytes,
     upload_warnings,
     write_receipt,
 )
@@ -69,17 +68,16 @@ def decide_and_place(context: ImportContext, reading: ReadingResult, report: Rep
 
 def _report_details(context: JobContext, decided: ImportDecision) -> ReportDetails:
     """The report's figures, warnings and sessions, those that could not be taken last."""
-    unpacked, stored = sum_entry_bytes(context.ledger)
-    new = context.ledger.new_files()
+    totals = context.ledger.totals()
     return {
-        "warnings": upload_warnings(context.ledger, decided.warnings),
+        "warnings": upload_warnings(context.ledger, totals, decided.warnings),
         "sessions": [
-            *(make_session_report(job, session_state(job), new.get(job.n, 0)) for job in decided.jobs),
+            *(make_session_report(job, session_state(job), totals.new_files[job.n]) for job in decided.jobs),
             *decided.rejected_sessions,
         ],
-        "entries": context.ledger.counts(),
-        "unpacked": unpacked,
-        "stored": stored,
+        "entries": totals.counts,
+        "unpacked": totals.bytes,
+        "stored": totals.stored_bytes,
     }
 
 
@@ -130,13 +128,13 @@ def make_refusal_report(
     """The report of an upload that was read and judged to be refused."""
     assert upload_verdict.refused is not None
     close_verdicts(ledger)
-    unpacked, _ = sum_entry_bytes(ledger)
+    totals = ledger.totals()
     return report(
         *import_outcome([], upload_verdict),
-        warnings=upload_warnings(ledger, [*reading.notes, *upload_verdict.warnings]),
+        warnings=upload_warnings(ledger, totals, [*reading.notes, *upload_verdict.warnings]),
         sessions=refused_session_reports(sorted(reading.tallies.study_uids()), upload_verdict.refused),
-        entries=ledger.counts(),
-        unpacked=unpacked,
+        entries=totals.counts,
+        unpacked=totals.bytes,
     )
 
 

@@ -6,7 +6,9 @@ It is scratch: never synced, gone with the stage. What must outlive the import g
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -41,6 +43,32 @@ CREATE INDEX entry_loose ON entry (sha256) WHERE content = 'loose';
 
 _COLUMNS = len(Entry._fields)
 _INSERT = f"INSERT OR REPLACE INTO entry VALUES ({', '.join('?' * _COLUMNS)}, '', NULL, NULL, NULL, NULL, NULL)"
+
+
+_KEPT = frozenset({Verdict.STORED, Verdict.CONFLICT, Verdict.RESOURCE})
+
+
+@dataclass(slots=True)
+class EntryTotals:
+    """What an import's entries come to, once each has its verdict."""
+
+    counts: dict[str, int] = field(default_factory=lambda: {verdict.value: 0 for verdict in Verdict})
+    """Entries by verdict, every verdict named; archives within the archive have none."""
+    new_files: Counter[int] = field(default_factory=Counter)
+    """Entries that are files of a session which it had not before, by the number of the job."""
+    bytes: int = 0
+    """Of all entries at the innermost level."""
+    stored_bytes: int = 0
+
+    def add(self, job: int | None, verdict: str, count: int, size: int) -> None:
+        """Count entries of one job (None: of no session) and one verdict ("": of none)."""
+        if verdict:
+            self.counts[verdict] += count
+        self.bytes += size
+        if verdict in _KEPT:
+            self.stored_bytes += size
+            if job is not None:
+                self.new_files[job] += count
 
 
 class Ledger:
@@ -99,16 +127,11 @@ class Ledger:
             (container, end, end),
         )
 
-    def new_files(self) -> dict[int, int]:
-        """Entries that are files of a session which it had not before, by the number of the job."""
-        kept = (Verdict.STORED, Verdict.CONFLICT, Verdict.RESOURCE)
-        return dict(
-            self.rows(
-                "SELECT job, COUNT(*) FROM entry WHERE job IS NOT NULL AND verdict IN (?, ?, ?) GROUP BY job", kept
-            )
-        )
-
-    def counts(self) -> dict[str, int]:
-        """Entries by verdict, every verdict named."""
-        counts = dict(self.rows("SELECT verdict, COUNT(*) FROM entry GROUP BY verdict"))
-        return {verdict.value: counts.get(verdict.value, 0) for verdict in Verdict}
+    def totals(self) -> EntryTotals:
+        """Counts and sums of all entries, by one pass over them: there may be a million."""
+        totals = EntryTotals()
+        for job, verdict, count, size in self.rows(
+            "SELECT job, verdict, COUNT(*), COALESCE(SUM(size), 0) FROM entry GROUP BY job, verdict"
+        ):
+            totals.add(job, verdict, count, size)
+        return totals

@@ -14,7 +14,7 @@ from scandock.catalog.tables import upload_exception
 from scandock.formats.display_names import quote
 from scandock.model.verdicts import ImportState, Verdict
 from scandock.pipeline.job import Job, JobContext
-from scandock.pipeline.ledger import Ledger
+from scandock.pipeline.ledger import EntryTotals, Ledger
 from scandock.pipeline.verdicts import UploadVerdict
 from scandock.queue.leases import check_lease
 from scandock.rules.notices import Notice
@@ -31,19 +31,25 @@ _NAMED = 3
 _NEEDS_AN_EYE = (Verdict.UNPARSEABLE, Verdict.CONFLICT, Verdict.REFUSED)
 
 
+_CLOSING = {
+    "junk": (Verdict.JUNK, "junk_name"),
+    "special": (Verdict.IGNORED, "ignored_link"),
+    "unparseable": (Verdict.UNPARSEABLE, "not_dicom"),
+    "loose": (Verdict.IGNORED, "ignored_no_one_study"),
+}
+"""Content of an entry -> the verdict and the code that it has where no step gave it one."""
+
+
 def close_verdicts(ledger: Ledger) -> None:
-    """Give the remaining entries the verdict that their content stands for."""
-    for content, verdict, code in (
-        ("junk", Verdict.JUNK, "junk_name"),
-        ("special", Verdict.IGNORED, "ignored_link"),
-        ("unparseable", Verdict.UNPARSEABLE, "not_dicom"),
-        ("loose", Verdict.IGNORED, "ignored_no_one_study"),
-    ):
-        ledger.run(
-            "UPDATE entry SET verdict = ?, code = CASE WHEN code = '' THEN ? ELSE code END"
-            " WHERE content = ? AND verdict = ''",
-            (verdict, code, content),
-        )
+    """Give the remaining entries the verdict that their content stands for, in one pass over all."""
+    verdicts = " ".join(f"WHEN '{content}' THEN '{verdict}'" for content, (verdict, _) in _CLOSING.items())
+    codes = " ".join(f"WHEN '{content}' THEN '{code}'" for content, (_, code) in _CLOSING.items())
+    contents = ", ".join(f"'{content}'" for content in _CLOSING)
+    ledger.run(
+        f"UPDATE entry SET verdict = CASE content {verdicts} END,"  # noqa: S608  names of our own
+        f" code = CASE WHEN code = '' THEN CASE content {codes} END ELSE code END"
+        f" WHERE verdict = '' AND content IN ({contents})"
+    )
 
 
 def receipt_lines(ledger: Ledger, archive: str, names: dict[int, str]) -> Iterator[ReceiptLine]:
@@ -148,20 +154,10 @@ def _held_message(held: list[Job]) -> str:
     return f"{len(held)} sessions wait in the prearchive for a decision. {first.message} {first.remedy}".strip()
 
 
-def sum_entry_bytes(ledger: Ledger) -> tuple[int, int]:
-    """(bytes of all entries at the innermost level, bytes of those that were stored)."""
-    total, stored = ledger.rows(
-        "SELECT COALESCE(SUM(size), 0), COALESCE(SUM(CASE WHEN verdict IN ('stored', 'conflict', 'resource')"
-        " THEN size ELSE 0 END), 0) FROM entry"
-    )[0]
-    return total, stored
-
-
-def upload_warnings(ledger: Ledger, extra: list[Notice]) -> list[dict[str, str]]:
+def upload_warnings(ledger: Ledger, totals: EntryTotals, extra: list[Notice]) -> list[dict[str, str]]:
     """Warnings about the upload as a whole: unparseable entries that were ignored, and what the walk noted."""
     notices = [*extra, *missing_disc_files(ledger)]
-    count = ledger.rows("SELECT COUNT(*) FROM entry WHERE verdict = 'unparseable'")[0][0]
-    if count:
+    if count := totals.counts[Verdict.UNPARSEABLE]:
         first = ledger.rows("SELECT path FROM entry WHERE verdict = 'unparseable' ORDER BY ordinal LIMIT 3")
         from scandock.formats.display_names import quote
 

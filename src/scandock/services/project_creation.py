@@ -21,9 +21,9 @@ from scandock.rules.permissions import Action, Role
 from scandock.services.audit import AuditAction, record
 from scandock.services.project_errors import ProjectExists, ProjectsTooMany
 from scandock.services.project_names import NameKind, check_name_free
-from scandock.services.records import MadeProject
 
 if TYPE_CHECKING:
+    from scandock.services.records import MadeProject
     from scandock.services.settings import Settings
 
 
@@ -98,6 +98,8 @@ def create_project(
             request=request,
         )
         describe(connection, key[0])
+    from scandock.services.records import MadeProject  # most imports make no project
+
     return MadeProject(id=project_id, name=name or project_id, prearchive_code=prearchive_code, accessibility="private")
 
 

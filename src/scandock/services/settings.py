@@ -321,7 +321,7 @@ class Settings(BaseSettings):
     @classmethod
     def _timezone_is_known(cls, value: str) -> str:
         try:
-            _find_zone(value)
+            find_zone(value)
         except (KeyError, ValueError, OSError):  # an unknown name, one that climbs out, one that is a folder
             raise ValueError("is no time zone; right is a name like UTC or Europe/Berlin") from None
         return value
@@ -334,7 +334,7 @@ class Settings(BaseSettings):
     @property
     def zone(self) -> tzinfo:
         """The time zone of `timezone`."""
-        return _find_zone(self.timezone)
+        return find_zone(self.timezone)
 
     @property
     def root_path(self) -> str:
@@ -399,7 +399,8 @@ def variable_name(name: str) -> str:
     return PREFIX + name.upper()
 
 
-def _find_zone(name: str) -> tzinfo:
+def find_zone(name: str) -> tzinfo:
+    """A time zone by its IANA name. KeyError, ValueError or OSError for what is none, also for a path."""
     return UTC if name == "UTC" else ZoneInfo(name)  # the default must not hang on a time zone database
 
 

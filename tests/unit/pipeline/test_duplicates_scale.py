@@ -59,7 +59,7 @@ def filled(path: Path, count: int, *, twice: bool) -> Ledger:
 def within(path: Path, count: int) -> int:
     ledger = filled(path, count, twice=True)
     used = steps(ledger, lambda: mark_duplicates(ledger, Nothing()))
-    assert ledger.counts()["duplicate"] == count
+    assert ledger.totals().counts["duplicate"] == count
     ledger.close()
     return used
 

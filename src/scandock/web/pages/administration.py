@@ -22,6 +22,7 @@ from scandock.services.statistics import OUTCOMES, Statistics, read_statistics
 from scandock.web import urls
 from scandock.web.pages.charts import columns
 from scandock.web.pages.errors import VerbUnknown
+from scandock.web.pages.reader_zone import find_reader_zone
 from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import Form, PageContext, SentForm, apply_change
 from scandock.web.pages.routing import router as pages
@@ -60,9 +61,10 @@ async def _overview(
     request: Request, context: RequestContext, project: str = "", problem: ScandockError | None = None
 ) -> Response:
     principal = context.service_context.principal
+    zone = find_reader_zone(request)
 
     def ask(connection: Connection) -> tuple[Statistics, Page[Project]]:
-        statistics = read_statistics(connection, principal, project_name=project or None)
+        statistics = read_statistics(connection, principal, zone=zone, project_name=project or None)
         return statistics, list_projects(connection, principal, ListFilter(), Sorting(limit=MANY))
 
     statistics, projects = await context.read(ask)

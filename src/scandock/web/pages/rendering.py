@@ -17,6 +17,7 @@ from scandock.web import urls
 from scandock.web.dialect import get_dialect
 from scandock.web.pages import text_format
 from scandock.web.pages.assets import SHEET, stamp
+from scandock.web.pages.reader_zone import in_reader_zone
 
 POLICY: Final = (
     "default-src 'self'; img-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'self'; "
@@ -66,22 +67,25 @@ def page(
         **context,
     }
     root = urls.root_of(request.scope)
-    text = (
-        templates()
-        .get_template(name)
-        .render(
-            root=root,
-            static=root + urls.static(stamp()),
-            sheet=SHEET,
-            me=principal,
-            version=scandock.__version__,
-            **variables,
+    with in_reader_zone(request) as zone:
+        text = (
+            templates()
+            .get_template(name)
+            .render(
+                root=root,
+                static=root + urls.static(stamp()),
+                sheet=SHEET,
+                me=principal,
+                version=scandock.__version__,
+                zone=zone,
+                **variables,
+            )
         )
-    )
     return HTMLResponse(text, status, headers={**HEADERS, **(headers or {})})
 
 
 def fragment(request: Request, name: str, principal: Principal, **context: Any) -> HTMLResponse:  # noqa: ANN401
     """A piece of a page, which the page that shows it takes over."""
-    text = templates().get_template(name).render(root=urls.root_of(request.scope), me=principal, **context)
+    with in_reader_zone(request):
+        text = templates().get_template(name).render(root=urls.root_of(request.scope), me=principal, **context)
     return HTMLResponse(text, headers=HEADERS)

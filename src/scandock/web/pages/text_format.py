@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from contextvars import ContextVar
+from datetime import UTC, datetime, tzinfo
 from typing import Any, Final
 
 from scandock.formats.display_names import escape_name
@@ -36,12 +37,28 @@ def format_minute(ms: int | None) -> str:
     return "" if ms is None else datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+READER_ZONE: Final[ContextVar[tzinfo]] = ContextVar("reader_zone", default=UTC)
+"""The time zone in which a page's times are written, set while it is made: filters know of no request."""
+
+
 def format_day(ms: int | None) -> str:
-    return "" if ms is None else datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")
+    """Unix milliseconds to the minute, in the reader's time zone."""
+    return "" if ms is None else _in_reader_zone(ms).strftime("%Y-%m-%d %H:%M")
 
 
 def format_second(ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    """Unix milliseconds to the second, in the reader's time zone."""
+    return _in_reader_zone(ms).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def format_exact(ms: int) -> str:
+    """As `format_second`, with how far the zone is from UTC then."""
+    offset = _in_reader_zone(ms).strftime("%z")
+    return f"{format_second(ms)} UTC" + ("" if offset == "+0000" else f"{offset[:3]}:{offset[3:5]}")
+
+
+def _in_reader_zone(ms: int) -> datetime:
+    return datetime.fromtimestamp(ms / 1000, READER_ZONE.get())
 
 
 NOTICES: Final = {
@@ -112,6 +129,7 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "moment": format_minute,
     "day": format_day,
     "second": format_second,
+    "exact": format_exact,
     "visible": escape_name,
     "stage": STAGES.get,
     "ended": is_ended,

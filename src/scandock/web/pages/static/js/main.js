@@ -3,6 +3,7 @@
 
 import { say, user } from "./site.js";
 import { swapping } from "./swapping.js";
+import { inReaderZone } from "./times.js";
 
 const SCRIPTS = {
   viewer: () => import("./viewer/viewer.js"),
@@ -20,6 +21,7 @@ async function begin() {
   if (!main || main === shown) return;
   end();
   shown = main;
+  inReaderZone();
   const load = SCRIPTS[main.dataset.script];
   if (!load) return;
   const script = await load();

@@ -58,8 +58,16 @@ def test_a_wrong_password_is_told_and_the_right_one_leads_on(browser, project):
 def test_an_import_is_seen_from_activity_to_session(browser, project):
     images = [Image(case="seen", number=n).file() for n in range(3)]
     project.placed(project.send(zip_entries(uploader_layout("One", "1", images))))
-    with owner(browser, project) as one:
+    with owner(browser, project, timezone_id="Australia/Eucla") as one:  # 8:45 before UTC: no other zone's minutes
         page = one.go("/")
+        first = page.locator("time").first
+        page.get_by_text("Times are in Australia/Eucla").wait_for()
+        shown, exact = first.inner_text(), first.get_attribute("title") or ""  # written by the page, on a first visit
+        assert exact.startswith(shown)
+        assert exact.endswith(" UTC+08:45")
+        one.go("/")
+        assert page.locator("#page").get_attribute("data-zone") == "Australia/Eucla"  # the server knows it from now on
+        assert (first.inner_text(), first.get_attribute("title")) == (shown, exact)
         page.get_by_role("link", name="one.zip").click()
         page.get_by_role("heading", name="Import of one.zip").wait_for()
         page.get_by_role("link", name="Receipt").click()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import event, select, update
+from sqlalchemy import event, insert, select, update
 
 from scandock.access.principal import SYSTEM
+from scandock.catalog.server_tables import audit
 from scandock.catalog.tables import session
 from scandock.services.audit import record
 from tests.integration.many_rows import seed
@@ -54,3 +55,29 @@ def test_charts_say_their_scale_and_each_columns_number(web):
     assert '<text class="most" x="0" y="5">5 sessions</text>' in page
     assert "<title>1970-01: 5 sessions</title>" in page
     assert "<title>1970-01: 2 imports, imported</title>" in page
+
+
+def test_times_and_months_are_those_of_the_readers_zone(web):
+    turn_of_the_year = 1_767_225_600_000  # 2026-01-01T00:00:00Z: still December in St. John's, which is 3.5 h behind
+    with web.site.catalog.write() as connection:
+        connection.execute(insert(audit).values(at=turn_of_the_year, actor="olive", action="edit", kind="account"))
+        connection.execute(update(session).where(session.c.label == "Sess_00001").values(created=turn_of_the_year))
+    with web.client() as client:
+        plain = client.get("/admin").text
+        assert "Month (UTC)" in plain
+        assert "2026-01" in plain
+        assert "Times are in <span data-zone-name>UTC</span>" in plain
+        for strange in ("Nowhere/At_All", "../../etc/passwd", "x" * 200, "Europe"):
+            assert "Month (UTC)" in client.get("/admin", headers={"Cookie": cookies(client, strange)}).text
+        there = {"Cookie": cookies(client, "America/St_Johns")}
+        page = client.get("/admin", headers=there).text
+        assert "Month (America/St_Johns)" in page
+        assert "2025-12" in page
+        assert "2026-01" not in page
+        lines = client.get("/admin/audit", headers=there).text
+    exact = 'datetime="2026-01-01T00:00:00Z" title="2025-12-31 20:30:00 UTC-03:30"'
+    assert f"<time {exact} data-seconds>2025-12-31 20:30:00</time>" in lines
+
+
+def cookies(client, zone):
+    return "; ".join([*(f"{one.name}={one.value}" for one in client.cookies.jar), f"scandock_zone={zone}"])

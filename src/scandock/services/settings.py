@@ -140,7 +140,9 @@ class Settings(BaseSettings):
         description="Database of the catalog; not set: SQLite, in the file scandock.db of the data folder.",
     )
     timezone: str = Field(
-        default="UTC", description="Time zone of clock times that carry none (ECAT), by its IANA name."
+        default="UTC",
+        description="Time zone of clock times that carry none (ECAT), by its IANA name; of pages' times where a"
+        " reader's browser names none.",
     )
     workers: Annotated[int, Field(ge=1, le=64)] | None = Field(
         default=None, description="Reader processes of one import; not set: one a core, at most 4."

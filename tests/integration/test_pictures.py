@@ -100,6 +100,7 @@ def test_numbers_are_those_of_the_file(client, uuid, accepted):
         assert np.array_equal(numbers, np.arange(120).reshape(12, 10) + 1000 * number)
         assert (facts["kind"], facts["signed"], facts["slope"], facts["intercept"]) == ("grey", True, 2, -500)
         assert facts["spacing"] == [2, 1]
+        assert facts["orientation"] == {"left": "R", "right": "L", "top": "A", "bottom": "P"}
         assert facts["windows"] == [{"center": 1000, "width": 4000, "name": "", "function": "linear"}]
         assert (facts["low"], facts["high"]) == (2000 * number - 500, 2 * (1000 * number + 119) - 500)
 

@@ -113,7 +113,9 @@ def _raw(message: Message) -> Answer:
 
     frame = _decode_frame(message)
     rows, columns = frame.pixels.shape[:2]
-    fields: dict[str, object] = {"rows": rows, "columns": columns, "spacing": frame.spacing}
+    fields: dict[str, object] = {
+        "rows": rows, "columns": columns, "spacing": frame.spacing, "orientation": frame.orientation,
+    }  # fmt: skip
     if frame.colour:
         return {"kind": "colour", **fields}, b""
     pixels, slope, intercept = to_16_bits(frame)

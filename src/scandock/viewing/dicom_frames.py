@@ -21,6 +21,7 @@ from scandock.viewing.dicom_file import DicomFile, get_integer
 from scandock.viewing.dicom_mosaic import find_tiles
 from scandock.viewing.dicom_pixels import decode_frame
 from scandock.viewing.frames import Frame, NotViewable, Window, check_size
+from scandock.viewing.orientation import Orientation, orientation_of_cosines, orientation_of_sides
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -58,10 +59,13 @@ class DicomFrames:
             pixels = self.tiles.cut(pixels, number)
         photometric = format_text(self.data.get("PhotometricInterpretation"))
         if photometric == "PALETTE COLOR" and "RedPaletteColorLookupTableDescriptor" in self.data:
-            return Frame(pixels=self._through_palette(pixels), spacing=self.groups.spacing(stored))
-        if pixels.ndim == 3:
-            return Frame(pixels=_to_eight_bits(pixels, self._bits()), spacing=self.groups.spacing(stored))
-        return self._grey(pixels, stored, invert=photometric == "MONOCHROME1" or self._inverse())
+            frame = Frame(pixels=self._through_palette(pixels), spacing=self.groups.spacing(stored))
+        elif pixels.ndim == 3:
+            frame = Frame(pixels=_to_eight_bits(pixels, self._bits()), spacing=self.groups.spacing(stored))
+        else:
+            frame = self._grey(pixels, stored, invert=photometric == "MONOCHROME1" or self._inverse())
+        frame.orientation = self.groups.orientation(stored)
+        return frame
 
     def without(self) -> str:
         """Why there is nothing to see: what the object is instead."""
@@ -199,6 +203,21 @@ class FunctionalGroups:
         for keyword in ("ImagerPixelSpacing", "NominalScannedPixelSpacing", "PixelAspectRatio"):
             spacing = spacing or parse_numbers(self.data.get(keyword))
         return (spacing[0], spacing[1]) if len(spacing) == 2 and min(spacing) > 0 else None
+
+    def orientation(self, frame: int) -> Orientation | None:
+        """By Image Orientation (Patient), else by Patient Orientation; None where neither says it.
+
+        Animals that stand on four legs have other names for their sides (PS3.3 C.7.6.1.1.1): they get none.
+        """
+        if format_text(self.data.get("AnatomicalOrientationType")).upper() == "QUADRUPED":
+            return None
+        cosines = self.numbers(frame, "PlaneOrientationSequence", "ImageOrientationPatient")
+        if cosines:
+            return orientation_of_cosines(cosines)
+        sides = self.value(frame, "PatientOrientationInFrameSequence", "PatientOrientation")
+        if sides is None or isinstance(sides, str) or len(sides) != 2:
+            return None
+        return orientation_of_sides(str(sides[0]), str(sides[1]))
 
 
 def _items(data: Any, keyword: str) -> list[Any]:  # noqa: ANN401  a Dataset

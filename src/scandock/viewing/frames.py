@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from scandock.viewing.orientation import Orientation
+
 MOST_PIXELS: Final = 100_000_000
 """Of one frame: four times the largest mammograms. Declared sizes are held against it before anything is decoded."""
 
@@ -55,6 +57,8 @@ class Frame:
     windows: list[Window] = field(default_factory=list)
     invert: bool = False
     spacing: tuple[float, float] | None = None
+    orientation: Orientation | None = None
+    """Towards which side of the patient each edge lies, where the header says it."""
     padding: tuple[float, float] | None = None
     """Raw values, from and to, that stand for nothing."""
 

@@ -40,6 +40,8 @@ Figure = Annotated[float | None, Query(ge=-1e12, le=1e12, allow_inf_nan=False)]
 
 KEEP_SECONDS: Final = 86_400
 FACTS: Final = "X-Scandock-Frame"
+FACTS_VERSION: Final = 2
+"""Of what the header of a frame says: raised when that changes, so that no browser keeps the facts of before."""
 REASON: Final = "X-Scandock-Reason"
 _PICTURE: Final = binary_response("image/webp", "image/png", MEDIA_TYPE)
 _NUMBERS: Final[Responses] = {
@@ -98,7 +100,7 @@ async def frame(
     """
     view = await view_scan(context, session, scan)
     takes_gzip = "gzip" in request.headers.get("accept-encoding", "")
-    tag = view.tag("frame", image, "gzip" if takes_gzip else "plain")
+    tag = view.tag("frame", FACTS_VERSION, image, "gzip" if takes_gzip else "plain")
     if _has(request, tag):
         return _unchanged(tag)
     result = await context.run_decoder(lambda: pictures.read_frame(view, image, packed=takes_gzip))

@@ -6,6 +6,7 @@ import { load } from "./modules.mjs";
 globalThis.document = { querySelector: () => ({ dataset: { root: "", static: "", csrf: "", user: "" } }) };
 const { Frames } = await load("../viewer/frames.js");
 const { Stack } = await load("../viewer/stack.js");
+const { View } = await load("../viewer/view.js");
 const { figure, presetsOf, shade, table } = await load("../viewer/windows.js");
 
 const FACTS = { kind: "grey", signed: false, slope: 1, intercept: 0, invert: false };
@@ -127,4 +128,60 @@ test("large and small figures are plain where that is short, and never long", ()
       assert.ok(Math.abs(Number(said) - value) <= Math.abs(value) * 0.006, said);
     }
   }
+});
+
+/** An image of 200 x 100 mm with pixels of 1 mm x 2 mm, in a stage of 400 x 300. */
+function viewed(stage = { width: 400, height: 300 }) {
+  const view = new View();
+  view.measure(stage, { width: 200, height: 100 }, 1);
+  return view;
+}
+const rounded = (box) => Object.values(box).map((one) => Math.round(one * 1000) / 1000);
+
+test("an image is fitted into its stage, and zoomed at a point that stays where it is", () => {
+  const view = viewed();
+  assert.deepEqual(rounded(view.box), [0, 50, 400, 200]);
+  view.zoomBy(4, { x: 100, y: 100 }); // a quarter across and down
+  assert.deepEqual(rounded(view.box), [-300, -100, 1600, 800]);
+  view.zoomBy(1 / 4, { x: 100, y: 100 });
+  assert.deepEqual(rounded(view.box), [0, 50, 400, 200]);
+  view.zoomBy(2);
+  assert.deepEqual(rounded(view.box), [-200, -50, 800, 400]);
+  assert.equal(view.fitted, false);
+  view.fit();
+  assert.equal(view.fitted, true);
+});
+
+test("some of the image is always in the middle of the stage, however far it is moved", () => {
+  const view = viewed();
+  view.pan(30, -20);
+  assert.deepEqual(rounded(view.box), [30, 30, 400, 200]);
+  view.pan(-9000, 9000);
+  assert.deepEqual(rounded(view.box), [-200, 150, 400, 200]);
+  view.zoomBy(1e9);
+  assert.equal(view.zoom, 40);
+  view.zoomBy(1e-9);
+  assert.equal(view.zoom, 0.5);
+});
+
+test("what is looked at stays in the middle where the stage or the next image has another size", () => {
+  const view = viewed();
+  view.zoomBy(3, { x: 50, y: 60 });
+  const { x, y } = view;
+  view.measure({ width: 1000, height: 1000 }, { width: 512, height: 512 }, 1);
+  const { left, top, width, height } = view.box;
+  assert.deepEqual([(500 - left) / width, (500 - top) / height].map((one) => one.toFixed(9)), [x, y].map((one) => one.toFixed(9)));
+  assert.equal(width, 3000);
+});
+
+test("at 1:1 the shorter side of a pixel is one of the screen, also where that is beyond the usual zoom", () => {
+  const view = viewed();
+  view.actual(2);
+  assert.equal(view.pixelSize, 0.5);
+  view.measure({ width: 400, height: 300 }, { width: 20000, height: 10000 }, 1);
+  view.actual(1);
+  assert.equal(view.pixelSize, 1);
+  view.measure({ width: 400, height: 300 }, { width: 8, height: 8 }, 1);
+  view.actual(1);
+  assert.equal(view.pixelSize, 1);
 });

@@ -26,7 +26,7 @@ class Orientation(TypedDict):
 
 
 def orientation_of_sides(row: str, column: str) -> Orientation | None:
-    """By the sides that rows and columns lead to, as Patient Orientation has them; None where they are no such sides."""
+    """By the sides that rows and columns lead to, as Patient Orientation has them; None where they are none."""
     row, column = row.strip().upper(), column.strip().upper()
     return _at_edges(row, column) if _LETTERS.fullmatch(row) and _LETTERS.fullmatch(column) else None
 

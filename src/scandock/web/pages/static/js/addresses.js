@@ -20,6 +20,9 @@ export const stack = (scan, tree) => `${scan}/stack?tree=${tree}`;
 
 export const frame = (scan, at, tree) => `${scan}/frames/${at}?tree=${tree}`;
 
+/** All elements of a file, by its session's address. */
+export const fileHeader = (session, file) => `${session}/files/${file}/header`;
+
 export const picture = (scan, at, tree) => `${scan}/frames/${at}/picture?tree=${tree}`;
 
 // -- pages
@@ -34,6 +37,3 @@ export const importAt = (id) => `/imports/${id}`;
 
 /** One import as its own fragment. */
 export const activityItem = (id) => `${ACTIVITY}/${id}`;
-
-/** The header of a file, on the page of its scan. */
-export const header = (page, at, file) => `${page}?image=${at}&file=${file}#header`;

@@ -1,6 +1,10 @@
-// A frame on a canvas, pixel by pixel through a window; the browser fits it to the page in the pixels' own proportions.
+// A frame on a canvas, pixel by pixel through a window; the browser makes it as large as the view says, in the pixels' own
+// proportions.
 
+import { View } from "./view.js";
 import { table } from "./windows.js";
+
+const CRISP = { zoom: 2, pixels: 4 }; // from here on people look at pixels: they get edges, and are not smoothed
 
 export class Painter {
   #context;
@@ -13,7 +17,8 @@ export class Painter {
     this.stage = stage;
     this.#context = canvas.getContext("2d", { alpha: false, willReadFrequently: true }); // pixels come from here and are read again
     this.frame = null;
-    this.sizes = new ResizeObserver(() => this.fit());
+    this.view = new View();
+    this.sizes = new ResizeObserver(() => this.place());
     this.sizes.observe(stage);
   }
 
@@ -28,7 +33,7 @@ export class Painter {
     this.frame = frame;
     if (frame.kind === "colour") this.#context.drawImage(frame.bitmap, 0, 0);
     else this.#grey(frame, window, invert);
-    this.fit();
+    this.place();
   }
 
   #grey(frame, window, invert) {
@@ -47,15 +52,21 @@ export class Painter {
     this.#context.putImageData(this.#image, 0, 0);
   }
 
-  /** As large as the stage lets it be. */
-  fit() {
+  /** Put it where the view says. */
+  place() {
     if (!this.frame) return;
     const [down, across] = this.frame.spacing ?? [1, 1];
-    const wide = this.frame.columns * across;
-    const high = this.frame.rows * down;
-    const scale = Math.min(this.stage.clientWidth / wide, this.stage.clientHeight / high);
-    this.canvas.style.width = `${Math.max(1, Math.floor(wide * scale))}px`;
-    this.canvas.style.height = `${Math.max(1, Math.floor(high * scale))}px`;
+    const { clientWidth: width, clientHeight: height } = this.stage;
+    if (!width || !height) return;
+    const image = { width: this.frame.columns * across, height: this.frame.rows * down };
+    this.view.measure({ width, height }, image, Math.min(across, down));
+    const box = this.view.box;
+    const { style } = this.canvas;
+    style.width = `${Math.max(1, Math.round(box.width))}px`;
+    style.height = `${Math.max(1, Math.round(box.height))}px`;
+    style.transform = `translate(${Math.round(box.left)}px, ${Math.round(box.top)}px)`;
+    const crisp = this.view.zoom >= CRISP.zoom && this.view.pixelSize >= CRISP.pixels;
+    style.imageRendering = crisp ? "pixelated" : "auto";
   }
 
   /** Column, row and value of the pixel under a pointer; null where there is none. */

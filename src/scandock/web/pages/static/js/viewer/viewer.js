@@ -1,16 +1,20 @@
-// The viewer of a scan: what is shown, by which window, and who changes it.
+// The viewer of a scan: what is shown, by which window, how large, and who changes it.
 
-import { header as headerAt } from "../addresses.js";
 import { say } from "../site.js";
 import { Cine } from "./cine.js";
 import { listen } from "./hands.js";
 import { Frames } from "./frames.js";
+import { HeaderPanel } from "./header_panel.js";
 import { Painter } from "./painter.js";
 import { Stack } from "./stack.js";
 import { figure, presetsOf } from "./windows.js";
 
 const WAIT_MS = 150;
 const SPEAK_MS = 700;
+const WIDE = "(min-width: 60.01rem)"; // there is room for the header beside the image, as viewer.css has it
+const EDGES = ["left", "right", "top", "bottom"];
+
+let lastTool = null; // what was chosen on the scan before
 
 class Viewer {
   #wanted = 0;
@@ -19,7 +23,7 @@ class Viewer {
   #waiting = 0;
 
   constructor(section, stack) {
-    const { api, tree, modality, at } = section.dataset;
+    const { api, session, tree, modality, at } = section.dataset;
     this.section = section;
     this.modality = modality;
     this.stack = stack;
@@ -29,19 +33,24 @@ class Viewer {
     this.frames = new Frames(api, tree, stack.count);
     this.canvas = document.createElement("canvas");
     this.canvas.setAttribute("aria-hidden", "true");
+    this.header = new HeaderPanel(this.parts, session);
     this.painter = new Painter(this.canvas, this.parts.stage);
     this.preset = null; // id of the chosen one; null: set by hand, or not yet
     this.window = null;
     this.inverted = this.picked = false; // picked: somebody chose the preset
+    // with a finger one goes through the images; the mouse has a wheel for that
+    this.chosenTool = lastTool ?? (matchMedia("(pointer: coarse)").matches ? "scroll" : "window");
     this.cine = new Cine(() => this.play(), (on) => this.#played(on));
     this.#wanted = Math.min(Math.max(Number(at), 0), stack.count - 1);
   }
 
   /** Show it in the place of the still picture. */
   async begin() {
-    const { stage, controls } = this.parts;
+    const { stage, controls, tools, beside, full } = this.parts;
     this.section.classList.add("alive");
-    controls.hidden = false;
+    controls.hidden = tools.hidden = beside.hidden = false;
+    full.hidden = !document.fullscreenEnabled;
+    beside.open = matchMedia(WIDE).matches;
     stage.tabIndex = 0;
     stage.setAttribute("role", "group");
     stage.setAttribute("aria-describedby", "v-keys");
@@ -107,7 +116,57 @@ class Viewer {
     this.preset = this.window = null;
     this.inverted = this.picked = false;
     this.parts.invert.setAttribute("aria-pressed", "false");
+    this.painter.view.fit();
     this.repaint();
+  }
+
+  chooseTool(tool) {
+    lastTool = this.chosenTool = tool;
+    this.#offerTools();
+    this.#speakSoon(`Tool: ${this.tool}`);
+  }
+
+  /** What one pointer does: the chosen tool, or another one where that can do nothing. */
+  get tool() {
+    const grey = this.painter.frame?.kind === "grey";
+    if (this.chosenTool === "window" && !grey) return this.stack.count > 1 ? "scroll" : "pan";
+    if (this.chosenTool === "scroll" && this.stack.count < 2) return grey ? "window" : "pan";
+    return this.chosenTool;
+  }
+
+  /** Make the image larger by a factor, around a point of the stage. */
+  zoom(factor, at) {
+    this.#look((view) => view.zoomBy(factor, at));
+  }
+
+  pan(right, down) {
+    this.#look((view) => view.pan(right, down));
+  }
+
+  /** The whole image, as large as there is room. */
+  fit() {
+    this.#look((view) => view.fit());
+  }
+
+  /** One pixel of the image to one of the screen. */
+  actual() {
+    this.#look((view) => view.actual(window.devicePixelRatio || 1));
+  }
+
+  #look(change) {
+    if (!this.painter.frame) return;
+    change(this.painter.view);
+    this.painter.place();
+    this.#sayZoom();
+  }
+
+  get isFullScreen() {
+    return document.fullscreenElement === this.parts.look;
+  }
+
+  fullScreen() {
+    if (this.isFullScreen) document.exitFullscreen();
+    else this.parts.look.requestFullscreen?.().catch((error) => say(error.message));
   }
 
   repaint() {
@@ -183,15 +242,21 @@ class Viewer {
   }
 
   #say(frame) {
-    const { where, moment, windowed, grey, numbers, center, width, invert, dragging, stage, "to-header": header } = this.parts;
+    const { where, moment, windowed, grey, numbers, center, width, invert, stage } = this.parts;
     const at = this.#wanted;
     where.textContent = [`Image ${at + 1} of ${this.stack.count}`, this.stack.words(at)].filter(Boolean).join(" · ");
     moment.textContent = this.stack.moment(at);
-    header.href = headerAt(header.dataset.of, at, this.stack.file(at));
+    if (!this.cine.playing) this.#followHeader();
     stage.setAttribute("aria-label", frame.kind === "none" ? frame.reason : where.textContent);
     const plain = frame.kind !== "grey";
-    grey.hidden = numbers.hidden = invert.hidden = dragging.hidden = plain;
-    if (plain) windowed.textContent = frame.kind === "colour" ? "Colour" : "";
+    grey.hidden = numbers.hidden = invert.hidden = plain;
+    for (const edge of EDGES) {
+      this.parts[`edge-${edge}`].hidden = !frame.orientation;
+      this.parts[`letters-${edge}`].textContent = frame.orientation?.[edge] ?? "";
+    }
+    this.#offerTools();
+    this.#sayZoom();
+    if (plain) windowed.textContent = frame.kind === "colour" ? "Color" : "";
     else {
       windowed.textContent = `C ${figure(this.window.center)} W ${figure(this.window.width)} ${frame.unit}`.trim();
       if (document.activeElement !== center) center.value = figure(this.window.center);
@@ -199,9 +264,29 @@ class Viewer {
     }
   }
 
-  /** What is under the pointer. */
+  #followHeader() {
+    this.header.follow(this.stack.file(this.#wanted), `Image ${this.#wanted + 1} of ${this.stack.count}`);
+  }
+
+  #sayZoom() {
+    const { zoom, fitted } = this.painter.view;
+    this.parts.zoomed.textContent = fitted ? "" : `Zoom ${Math.round(zoom * 100)}%`;
+  }
+
+  /** Mark the tool, and those that can do nothing here. */
+  #offerTools() {
+    const { stage, tools } = this.parts;
+    const grey = this.painter.frame?.kind === "grey";
+    for (const radio of tools.querySelectorAll("input[name=v-tool]")) {
+      radio.checked = radio.value === this.tool;
+      radio.disabled = (radio.value === "window" && !grey) || (radio.value === "scroll" && this.stack.count < 2);
+    }
+    stage.dataset.tool = this.tool;
+  }
+
+  /** What is under the pointer; null: nothing is. */
   point(event) {
-    const found = this.painter.under(event);
+    const found = event && this.painter.under(event);
     const unit = this.painter.frame?.unit ?? "";
     if (!found) this.parts.value.textContent = "";
     else {
@@ -210,14 +295,15 @@ class Viewer {
     }
   }
 
-  #speakSoon() {
+  #speakSoon(sentence) {
     clearTimeout(this.#speaking);
-    this.#speaking = setTimeout(() => say(`Image ${this.#wanted + 1} of ${this.stack.count}`), SPEAK_MS);
+    this.#speaking = setTimeout(() => say(sentence ?? `Image ${this.#wanted + 1} of ${this.stack.count}`), SPEAK_MS);
   }
 
   #played(on) {
     this.parts.play.textContent = on ? "Pause" : "Play";
     this.parts.play.setAttribute("aria-pressed", String(on));
+    if (!on) this.#followHeader();
   }
 
   end() {
@@ -225,6 +311,8 @@ class Viewer {
     clearTimeout(this.#speaking);
     clearTimeout(this.#waiting);
     this.ears?.();
+    if (this.isFullScreen) document.exitFullscreen();
+    this.header.end();
     this.painter.end();
     this.frames.end();
   }

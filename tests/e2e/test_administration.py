@@ -15,10 +15,10 @@ def test_an_administrator_makes_an_account_and_an_owner_of_it(browser, project, 
         page.get_by_role("link", name="Accounts").click()
         page.get_by_label("Name").fill(ada)
         page.get_by_label("Password", exact=True).fill("analytical engine")
-        page.get_by_role("button", name="Make the account").click()
-        page.get_by_text("The account is made.").wait_for()
+        page.get_by_role("button", name="Create account").click()
+        page.get_by_text("The account is created.").wait_for()
         page.get_by_label("Name").fill(ada)
-        page.get_by_role("button", name="Make the account").click()
+        page.get_by_role("button", name="Create account").click()
         assert ada in page.get_by_role("alert").inner_text()
         one.go(f"/projects/{project.id}/settings")
         page.get_by_label("Account", exact=True).fill(ada)
@@ -44,8 +44,8 @@ def test_a_token_is_shown_once_and_serves_until_it_is_revoked(browser, project):
     with owner(browser, project) as one:
         page = one.go("/")
         page.get_by_role("link", name=project.owner, exact=True).click()
-        page.get_by_label("What it is for").fill("nightly script")
-        page.get_by_role("button", name="Make a token").click()
+        page.get_by_label("Token name").fill("nightly script")
+        page.get_by_role("button", name="Create token").click()
         page.get_by_role("heading", name="Your new token").wait_for()
         bearer = page.locator("#h-issued ~ dl dd").nth(2).inner_text()
         ask = page.request
@@ -65,8 +65,8 @@ def test_a_deleted_session_comes_back_and_the_trail_tells_of_it(browser, project
     assert project.ask("DELETE", f"/api/v1/sessions/{session['id']}")[0] == 200
     with owner(browser, project) as one:
         page = one.go(f"/projects/{project.id}/trash")
-        page.get_by_role("button", name="Bring back").click()
-        page.get_by_text("The session is back where it stood.").wait_for()
+        page.get_by_role("button", name="Restore").click()
+        page.get_by_text("The session is restored.").wait_for()
         one.go(f"/projects/{project.id}/audit?action=restore")
         assert page.get_by_role("row").count() == 2
     assert len(project.ask("GET", sessions)[1]["items"]) == 1

@@ -36,8 +36,8 @@ def test_a_session_is_renamed_deleted_and_brought_back(browser, project):
         assert archived(project) == set()
         page.get_by_role("link", name=f"Back to {project.id}").click()
         page.get_by_role("link", name="Trash").click()
-        page.get_by_role("button", name="Bring back New").click()
-        page.get_by_text("The session is back where it stood.").wait_for()
+        page.get_by_role("button", name="Restore New").click()
+        page.get_by_text("The session is restored.").wait_for()
         assert archived(project) == {"New"}
 
 

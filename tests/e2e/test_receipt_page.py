@@ -54,4 +54,4 @@ def test_every_entry_is_told_and_no_name_does_harm(browser, project):
         assert coming.value.suggested_filename == f"receipt-{made['id']}.csv"
         page.get_by_label("In the path").fill("nowhere")
         page.keyboard.press("Enter")
-        page.get_by_text("No entry is like that.").wait_for()
+        page.get_by_text("No entry matches.").wait_for()

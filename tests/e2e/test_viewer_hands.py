@@ -283,10 +283,9 @@ def test_the_header_beside_the_image_follows_it_once_it_stays(browser, project, 
         page.reload()
         shows(one, 0)
         before = len(asked)
-        summary = page.get_by_text("View header", exact=True)
         expect(rows).to_be_hidden()
         assert len(asked) == before
-        summary.click()
+        page.get_by_role("button", name="View header").click()
         expect(rows).to_contain_text("1.2.20.4.0")
         assert one.overflow() == 0
 

@@ -69,11 +69,11 @@ NOTICES: Final = {
     "logged-out": "You are logged out.",
     "project-changed": "The project's settings are changed, for imports that begin from now on.",
     "member-set": "The members are changed.",
-    "profile-changed": "Your name and e-mail are changed.",
+    "profile-changed": "Your name and email are changed.",
     "password-changed": "Your password is changed. All other logins, and all tokens, have ended.",
     "token-revoked": "The token is revoked.",
     "logins-ended": "Your other logins have ended.",
-    "account-made": "The account is made.",
+    "account-made": "The account is created.",
     "account-changed": "The account is changed.",
     "rules-set": "The rules are set, for imports that begin from now on.",
     "uploaded": "The upload is kept, and its import begins.",
@@ -82,9 +82,8 @@ NOTICES: Final = {
     "quarantined": "The session is in quarantine until an owner of its project activates it.",
     "verifying": "The files are read again, before all others. Look again in a while.",
     "clock-confirmed": "The clock is confirmed. What is too old is deleted again.",
-    "restored": "The session is back where it stood.",
-    "restored-damaged": "The session is back where it stood. Files of it were damaged when it was deleted: the list of"
-    " damaged files names them.",
+    "restored": "The session is restored.",
+    "restored-damaged": "The session is restored. Some of its files were damaged when it was deleted: see Damaged files.",
 }
 """What a page says of the change that led to it, by the word in its address: an address never brings a sentence."""
 

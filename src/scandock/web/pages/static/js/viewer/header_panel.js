@@ -16,15 +16,25 @@ export class HeaderPanel {
   #shown = null; // whose is shown
   #title = "";
   #rows = []; // each with the text that the filter looks at
+  #sizes = null;
   #ending = new AbortController();
 
   /** `parts` of the viewer; `api`: the session's address in the API. */
   constructor(parts, api) {
     this.parts = parts;
     this.api = api;
-    const { beside, "header-filter": filter } = parts;
+    const { beside, "header-toggle": toggle, "header-filter": filter } = parts;
     const { signal } = this.#ending;
-    beside.addEventListener("toggle", () => this.#soon(0), { signal });
+    toggle.addEventListener("click", () => {
+      const open = beside.classList.toggle("open");
+      toggle.setAttribute("aria-expanded", String(open));
+    }, { signal });
+    let before = this.#visible;
+    this.#sizes = new ResizeObserver(() => {
+      if (this.#visible && !before) this.#soon(0); // it was opened, or the window grew
+      before = this.#visible;
+    });
+    this.#sizes.observe(parts["header-body"]);
     filter.addEventListener("input", () => this.#draw(), { signal });
   }
 
@@ -36,9 +46,13 @@ export class HeaderPanel {
     else this.#soon(STILL_MS);
   }
 
+  get #visible() {
+    return this.parts["header-body"].offsetParent !== null;
+  }
+
   #soon(wait) {
     clearTimeout(this.#waiting);
-    if (this.parts.beside.open && this.#file !== null && this.#file !== this.#shown) {
+    if (this.#visible && this.#file !== null && this.#file !== this.#shown) {
       this.#waiting = setTimeout(() => this.#load(this.#file), wait);
     }
   }
@@ -99,6 +113,7 @@ export class HeaderPanel {
   end() {
     clearTimeout(this.#waiting);
     this.#control?.abort();
+    this.#sizes.disconnect();
     this.#ending.abort();
   }
 }

@@ -11,7 +11,6 @@ import { figure, presetsOf } from "./windows.js";
 
 const WAIT_MS = 150;
 const SPEAK_MS = 700;
-const WIDE = "(min-width: 60.01rem)"; // there is room for the header beside the image, as viewer.css has it
 const EDGES = ["left", "right", "top", "bottom"];
 
 let lastTool = null; // what was chosen on the scan before
@@ -50,7 +49,6 @@ class Viewer {
     this.section.classList.add("alive");
     controls.hidden = tools.hidden = beside.hidden = false;
     full.hidden = !document.fullscreenEnabled;
-    beside.open = matchMedia(WIDE).matches;
     stage.tabIndex = 0;
     stage.setAttribute("role", "group");
     stage.setAttribute("aria-describedby", "v-keys");

@@ -291,6 +291,15 @@ def test_an_image_that_cannot_be_shown_says_why_and_hides_no_other(browser, proj
         assert reason.inner_text().startswith("It could not be decoded")
         assert one.findings() == []
         page.get_by_role("group", name=re.compile("^It could not be decoded")).focus()
+        page.keyboard.press("Home")
+        shows(one, 0)
+        page.keyboard.press("ArrowDown")
+        shows(one, 1)
+        for key in ("i", "i", "r"):  # must not paint the one before in its place
+            page.keyboard.press(key)
+        assert reason.is_visible()
+        page.get_by_role("group", name=re.compile("^It could not be decoded")).hover()
+        assert page.locator("[data-part=value]").inner_text() == ""
         page.keyboard.press("End")
         shows(one, 2)
         assert reason.is_hidden()

@@ -83,7 +83,8 @@ NOTICES: Final = {
     "verifying": "The files are read again, before all others. Look again in a while.",
     "clock-confirmed": "The clock is confirmed. What is too old is deleted again.",
     "restored": "The session is restored.",
-    "restored-damaged": "The session is restored. Some of its files were damaged when it was deleted: see Damaged files.",
+    "restored-damaged": "The session is restored. Some of its files were damaged when it was deleted: see Damaged"
+    " files.",
 }
 """What a page says of the change that led to it, by the word in its address: an address never brings a sentence."""
 

@@ -16,7 +16,8 @@ const EDGES = ["left", "right", "top", "bottom"];
 let lastTool = null; // what was chosen on the scan before
 
 class Viewer {
-  #wanted = 0;
+  #wanted = 0; // the image that was gone to; it may still be on its way
+  #shown = null; // the one that is painted; null: none is, or a reason stands in its place
   #direction = 1;
   #speaking = 0;
   #waiting = 0;
@@ -69,7 +70,7 @@ class Viewer {
     this.#sliders();
     if (spoken) this.#speakSoon();
     const frame = this.frames.here(at) ?? (await this.#come(at));
-    if (frame && this.#wanted === at) this.#paint(frame);
+    if (frame && this.#wanted === at) this.#paint(frame, at);
     if (this.#wanted === at) this.frames.around(at, this.#direction, (from, step) => this.stack.further(from, step));
   }
 
@@ -167,9 +168,9 @@ class Viewer {
     else this.parts.look.requestFullscreen?.().catch((error) => say(error.message));
   }
 
+  /** Paint what is shown once more; the image that one waits for, or that can't be shown, must not look like it. */
   repaint() {
-    const frame = this.painter.frame;
-    if (frame) this.#paint(frame);
+    if (this.#shown !== null) this.#paint(this.painter.frame, this.#shown);
   }
 
   async #come(at) {
@@ -179,7 +180,7 @@ class Viewer {
       return await this.frames.want(at);
     } catch (error) {
       if (this.#wanted !== at || error.name === "AbortError") return null;
-      return { kind: "none", reason: `It can't be loaded. ${error instanceof TypeError ? "The server can't be reached." : error.message}` };
+      return { kind: "none", reason: `The image can't be loaded. ${error instanceof TypeError ? "Can't reach the server." : error.message}` };
     } finally {
       if (this.#wanted === at) {
         clearTimeout(this.#waiting);
@@ -188,7 +189,7 @@ class Viewer {
     }
   }
 
-  #paint(frame) {
+  #paint(frame, at) {
     const { still, reason, stage } = this.parts;
     reason.hidden = frame.kind !== "none";
     if (frame.kind === "none") reason.textContent = frame.reason;
@@ -198,8 +199,9 @@ class Viewer {
       if (!this.canvas.isConnected) stage.insertBefore(this.canvas, still);
     }
     if (still.isConnected && frame.kind !== "none") still.remove();
-    this.section.dataset.shown = this.#wanted;
-    this.#say(frame);
+    this.#shown = frame.kind === "none" ? null : at;
+    this.section.dataset.shown = at;
+    this.#say(frame, at);
   }
 
   /** The window of a frame: that of the preset, which a header may say anew for each; a film flickers only if asked. */
@@ -239,9 +241,8 @@ class Viewer {
     turn.setAttribute("aria-valuetext", `${this.stack.turn(at) + 1} of ${many}`);
   }
 
-  #say(frame) {
+  #say(frame, at) {
     const { where, moment, windowed, grey, numbers, center, width, invert, stage } = this.parts;
-    const at = this.#wanted;
     where.textContent = [`Image ${at + 1} of ${this.stack.count}`, this.stack.words(at)].filter(Boolean).join(" · ");
     moment.textContent = this.stack.moment(at);
     if (!this.cine.playing) this.#followHeader();
@@ -284,7 +285,7 @@ class Viewer {
 
   /** What is under the pointer; null: nothing is. */
   point(event) {
-    const found = event && this.painter.under(event);
+    const found = event && this.#shown !== null && this.painter.under(event);
     const unit = this.painter.frame?.unit ?? "";
     if (!found) this.parts.value.textContent = "";
     else {

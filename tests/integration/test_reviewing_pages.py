@@ -53,8 +53,8 @@ def test_what_is_set_aside_is_said_to_be_on_no_page(site: DataFolder, web: Web) 
             said = admin.post("/prearchive", data={"do": f"resolve:keep_old:{one}", **more}).text
             assert "Files kept: 2, set aside: 2. What is set aside stays for 30 days in the trash folder" in said
         trash = admin.get("/projects/P/trash").text
-        assert "No deleted session is in the trash." in trash
-        assert "Single files that others took the place of" in trash
+        assert "The trash is empty." in trash
+        assert "Single files that were replaced" in trash
 
 
 def test_a_waiting_sessions_own_page_has_the_lists_buttons(site: DataFolder, web: Web) -> None:

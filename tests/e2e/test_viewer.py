@@ -268,7 +268,7 @@ def test_a_film_keeps_its_window_unless_that_of_each_image_is_chosen(browser, pr
         shows(one, 2)
         expect(said).to_contain_text("W 3000")
         page.get_by_label("Window preset").select_option(label="Automatic")
-        page.get_by_label("Window preset").select_option(label="Of the header")
+        page.get_by_label("Window preset").select_option(label="From the header")
         play.click()
         shows(one, 0)
         expect(said).to_contain_text("W 1000")

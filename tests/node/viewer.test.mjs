@@ -99,7 +99,7 @@ test("there is always a window: the header's, an automatic one, the full range, 
   assert.ok(presetsOf({ ...frame, high: 0 }, "MR")[1].window.width > 0);
   const named = { ...frame, windows: [{ center: 1, width: 2, name: "BONE" }, { center: 3, width: 4, name: "" }] };
   const names = presetsOf(named, "CT").map((one) => one.name);
-  assert.deepEqual(names.slice(0, 4), ["BONE", "Of the header, 2", "Automatic", "Full range"]);
+  assert.deepEqual(names.slice(0, 4), ["BONE", "From the header, 2", "Automatic", "Full range"]);
   assert.ok(names.includes("Lung (-600 / 1500)"));
 });
 

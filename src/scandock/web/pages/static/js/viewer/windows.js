@@ -40,7 +40,7 @@ export function table(frame, window, invert, kept) {
 export function presetsOf(frame, modality) {
   const own = frame.windows.map((one, at) => ({
     id: `header-${at}`,
-    name: one.name || (frame.windows.length > 1 ? `Of the header, ${at + 1}` : "Of the header"),
+    name: one.name || (frame.windows.length > 1 ? `From the header, ${at + 1}` : "From the header"),
     window: one,
   }));
   const usual = modality !== "CT" ? [] : CT.map(([name, center, width]) => ({

@@ -75,6 +75,9 @@ def test_times_and_months_are_those_of_the_readers_zone(web):
         assert "2025-12" in page
         assert "2026-01" not in page
         lines = client.get("/admin/audit", headers=there).text
+        last_day = "/admin/audit?since=2025-12-31&until=2026-01-01"  # of the reader's year
+        assert "2025-12-31 20:30:00" in client.get(last_day, headers=there).text
+        assert "2026-01-01 00:00:00" not in client.get(last_day).text
     exact = 'datetime="2026-01-01T00:00:00Z" title="2025-12-31 20:30:00 UTC-03:30"'
     assert f"<time {exact} data-seconds>2025-12-31 20:30:00</time>" in lines
 

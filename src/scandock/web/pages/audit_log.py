@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime, tzinfo
 from functools import partial
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -20,6 +20,7 @@ from scandock.services.audit_targets import find_target_names
 from scandock.services.trash import list_trash, restore_session
 from scandock.web import urls
 from scandock.web.pages.lists import PagedList, list_page
+from scandock.web.pages.reader_zone import find_reader_zone
 from scandock.web.pages.routing import PageContext, SentForm, apply_change
 from scandock.web.pages.routing import router as pages
 from scandock.web.request_context import RequestContext
@@ -51,7 +52,9 @@ async def project_trail(request: Request, context: PageContext, project: str) ->
 async def _audit_page(request: Request, context: RequestContext, project: str | None) -> Response:
     query = {name: request.query_params.get(name, "").strip() for name in _FILTER_FIELDS}
     before = request.query_params.get("before", "")
-    filters = audit.AuditFilter(project=project, earlier=context.service_context.principal.admin, **_filters(query))
+    filters = audit.AuditFilter(
+        project=project, earlier=context.service_context.principal.admin, **_filters(query, find_reader_zone(request))
+    )
 
     def ask(connection: Connection) -> tuple[list[audit.AuditRow], Mapping[tuple[str, str], str]]:
         action = Action.SITE_ADMIN if project is None else Action.AUDIT_READ
@@ -82,20 +85,21 @@ def _details(row: audit.AuditRow) -> dict[str, str]:
     return {name.replace("_", " "): value for name, value in shown_details.items() if value}
 
 
-def _filters(query: dict[str, str]) -> dict[str, Any]:
+def _filters(query: dict[str, str], zone: tzinfo) -> dict[str, Any]:
     filters: dict[str, Any] = {name: value for name, value in query.items() if value}
     for name in ("since", "until"):
         if name in filters:
-            filters[name] = _parse_time(filters[name])
+            filters[name] = _parse_time(filters[name], zone)
     return filters
 
 
-def _parse_time(text: str) -> int:
+def _parse_time(text: str, zone: tzinfo) -> int:
+    """A day or time of the reader's zone, unless it names another, in unix milliseconds."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise RequestInvalid(f"{text[:40]!r} is no date.", "Write it as 2026-11-24.") from None
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp() * 1000)
 
 
 @router.get("/admin/trash")

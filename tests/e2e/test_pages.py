@@ -12,7 +12,7 @@ def test_an_empty_site_shows_what_to_do_next(browser, served):
         page = one.go("/")
         assert one.faults() == []
         one.log_in()
-        assert page.get_by_role("heading", name="Nothing is here yet").is_visible()
+        assert page.get_by_role("heading", name="No project yet").is_visible()
         assert one.faults() == []
         one.go("/upload")
         page.get_by_role("link", name="make one").click()

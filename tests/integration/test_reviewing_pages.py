@@ -33,22 +33,23 @@ def test_what_waits_is_counted_to_who_may_see_it(site: DataFolder, web: Web, rol
     web.account("ann", P=role)
     with web.client("ann") as ann:
         for path, words in (
-            ("/", "1 session waits in the prearchive"),
+            ("/", "Archive 1 session in P"),
             ("/", "1 waiting"),
-            ("/projects/P", "1 in the prearchive"),
+            ("/projects/P", "1 session waits"),
+            ("/projects/P", 'href="/upload?project=P">Upload to P'),
             ("/prearchive", "P (1)"),
         ):
             assert (words in ann.get(path).text) == sees, path
         assert ('class="button primary" href="/upload"' in ann.get("/").text) == sees
-        assert ("Upload to no project" in ann.get("/").text) != sees
+        assert ("Upload without a project" in ann.get("/").text) != sees
 
 
 def test_what_is_set_aside_is_said_to_be_on_no_page(site: DataFolder, web: Web) -> None:
     held(site)
     with web.client() as admin:
         one = uuid_of(admin, "Clash")
-        assert "1 object came in several versions" in admin.get("/prearchive").text
-        assert "2 of the 4 files that came are set aside" in admin.get("/prearchive").text
+        assert "1 image came in several versions" in admin.get("/prearchive").text
+        assert "2 of the 4 files are left out" in admin.get("/prearchive").text
         for more in ({}, {"sure": "1"}):
             said = admin.post("/prearchive", data={"do": f"resolve:keep_old:{one}", **more}).text
             assert "Files kept: 2, set aside: 2. What is set aside stays for 30 days in the trash folder" in said
@@ -64,18 +65,22 @@ def test_a_waiting_sessions_own_page_has_the_lists_buttons(site: DataFolder, web
         listed = admin.get("/prearchive").text
         for label, buttons in (
             ("Clash", ["resolve:keep_old", "resolve:keep_new", "resolve:keep_both", "delete"]),
-            ("Held", ["archive", "delete"]),
+            ("Held", ["archive", "delete", "rename_archive", "move"]),
         ):
             one = uuid_of(admin, label)
             own = admin.get(f"/prearchive/{one}").text
             assert re.findall(rf'name="do" value="([^"]+):{one}"', own) == buttons
-            for button in buttons[: -1 if label == "Held" else None]:
-                assert f'value="{button}:{one}"' in listed
+            for button in buttons:
+                assert (f'value="{button}:{one}"' in listed) == ((label, button) != ("Held", "delete"))
             assert f"/prearchive/{one}/change" in own
     web.account("reader", P="member")
     with web.client("reader") as member:  # who may change and archive, not delete
         own = member.get(f"/prearchive/{one}").text
-        assert re.findall(rf'name="do" value="([^"]+):{one}"', own) == ["archive"]
+        assert re.findall(rf'name="do" value="([^"]+):{one}"', own) == ["archive", "rename_archive", "move"]
+
+
+def waiting_labels(client: httpx.Client) -> list[str]:
+    return [one["label"] for one in client.get("/api/v1/prearchive").json()["items"]]
 
 
 def elsewhere(site: DataFolder, *more: bytes) -> None:
@@ -92,7 +97,10 @@ def test_a_study_under_another_label_is_offered_what_works(site: DataFolder, web
         page = admin.get("/prearchive").text
         assert re.findall(rf'value="resolve:(\w+):{one}"', page) == ["add", "replace"]
         assert "Choose in the prearchive how it joins session First, or delete it." in page
-        assert "1 session done" in admin.post("/prearchive", data={"do": f"resolve:add:{one}", "sure": "1"}).text
+        assert "<b>1 file is added.</b>" in page
+        told = admin.post("/prearchive", data={"do": f"resolve:add:{one}"}).text
+        assert "1 session done" in told  # at once: no file is lost
+        assert "Merged into DOE_JANE / First in P. 1 file is added. 2 files are in the archive already." in told
 
 
 @pytest.mark.parametrize("choice", ["keep_old", "keep_new", "keep_both"])
@@ -102,10 +110,18 @@ def test_where_its_objects_differ_one_says_what_to_keep(site: DataFolder, web: W
         one = uuid_of(admin, "Second")
         page = admin.get(f"/prearchive/{one}").text
         assert re.findall(rf'value="resolve:(\w+):{one}"', page) == ["keep_old", "keep_new", "keep_both"]
-        counts = re.search(r"Of what came, (\d+) files? \w+ there already, (\d+) \w+ new, and (\d+) ", page)
+        counts = re.search(
+            r"Of the 4 files received, (\d+) \w+ in the archive already, (\d+) \w+ new, and (\d+) ", page
+        )
         assert counts is not None
         assert sum(map(int, counts.groups())) == 4  # all that came
-        assert "1 session done" in admin.post("/prearchive", data={"do": f"resolve:{choice}:{one}", "sure": "1"}).text
+        told = admin.post("/prearchive", data={"do": f"resolve:{choice}:{one}"}).text
+        assert ("1 session done" in told) == (choice == "keep_both")
+        if choice != "keep_both":
+            assert "Will be merged into DOE_JANE / First in P." in told
+            assert waiting_labels(admin) == ["Second"]
+            told = admin.post("/prearchive", data={"do": f"resolve:{choice}:{one}", "sure": "1"}).text
+            assert "1 session done" in told
         assert admin.get("/api/v1/prearchive").json()["items"] == []
 
 
@@ -117,3 +133,95 @@ def test_nothing_ticked_is_said_on_the_list_itself(site: DataFolder, web: Web, v
         assert (told.status_code, told.url.params["q"]) == (200, "Held")
         assert "Tick the sessions first" in told.text
         assert "Choose Held" in told.text
+
+
+def objects(count: int, name: bytes = b"DOE^JANE") -> list[bytes]:
+    return [Image(case="again", number=n, patient_name=name).file() for n in range(count)]
+
+
+def test_what_replaces_files_is_counted_before_and_after_it_is_done(site: DataFolder, web: Web) -> None:
+    """The words of the page, in the row that htmx asks for: once shown, once done, and at no time another page."""
+    site.bring(uploader_layout("One", "1", objects(3)), destination="archive")
+    assert site.bring(uploader_layout("One", "1", objects(2, b"OTHER"))).state == "held"
+    with web.client() as admin:
+        one = uuid_of(admin, "One")
+        assert "2 files replace 2 archived ones." in admin.get("/prearchive").text
+
+        def press(**fields: str) -> httpx.Response:
+            answer = admin.post("/prearchive", data={"in": "row", **fields})
+            assert answer.headers["hx-retarget"] == answer.headers["hx-reselect"] == f"#s-{one}"
+            assert "<html" not in answer.text
+            return answer
+
+        asked = press(do=f"resolve:keep_new:{one}").text
+        assert "Keep new One?" in asked
+        assert "Will be merged into DOE_JANE / One in P. 2 files replace 2 archived ones." in asked
+        assert waiting_labels(admin) == ["One"]
+        kept = press(do=f"look:{one}").text  # Cancel
+        assert f'value="resolve:keep_new:{one}"' in kept
+        assert "Will be merged" not in kept
+        done = press(do=f"resolve:keep_new:{one}", sure="1").text
+        assert "Merged into DOE_JANE / One in P. 2 files replace 2 archived ones." in done
+        assert 'href="/projects/P/sessions/One"' in done
+        assert waiting_labels(admin) == []
+        assert "no longer in the prearchive" in press(do=f"look:{one}").text
+
+
+def test_a_session_is_renamed_and_archived_at_once(site: DataFolder, web: Web) -> None:
+    """One that is ready, one that another label frees, and one whose new label is taken."""
+    for label, case in (("Ready", "a"), ("Taken", "b")):
+        files = [Image(case=case, number=0, patient_name=b"A").file()]
+        site.bring(uploader_layout(label, "1", files), session=label, destination="prearchive")
+    entries: dict[str, bytes] = {}
+    for study in range(2):
+        entries |= uploader_layout(f"F{study}", "1", [Image(case="many", number=0, study=study).file()])
+    site.bring(entries, session="Same", destination="prearchive")
+    with web.client() as admin:
+        taken = {"do": f"rename_archive:{uuid_of(admin, 'Taken')}", "subject": "Ann", "label": "First"}
+        done = admin.post("/prearchive", data={**taken, "do": f"rename_archive:{uuid_of(admin, 'Ready')}"}).text
+        assert "Archived in P as Ann / First." in done
+        held = [one for one in admin.get("/api/v1/prearchive").json()["items"] if one["code"]]
+        assert {one["code"] for one in held} == {"label_many_studies"}
+        as_before = admin.post("/prearchive", data={"do": f"rename_archive:{held[0]['id']}", "label": held[0]["label"]})
+        assert as_before.status_code == 400
+        assert "No other subject or label is named." in as_before.text
+        freed = admin.post("/prearchive", data={"do": f"rename_archive:{held[0]['id']}", "label": "Second"}).text
+        assert "/ Second." in freed
+        refused = admin.post("/prearchive", data={**taken, "in": "row"}).text
+        assert 'class="problem"' in refused
+        assert 'value="First"' in refused  # what was typed stays
+        archived = admin.get("/api/v1/sessions").json()["items"]
+        assert {(one["label"], one["state"], one["code"]) for one in archived} == {
+            ("First", "ready", ""), ("Second", "ready", "")
+        }  # fmt: skip
+
+
+def test_a_merge_that_replaces_by_the_projects_rule_is_asked_for(site: DataFolder, web: Web) -> None:
+    """Archiving asks only where files would go: here the project replaces what is archived."""
+    site.bring(uploader_layout("One", "1", objects(2)), destination="archive")
+    site.bring(uploader_layout("One", "1", objects(1, b"OTHER")), destination="prearchive")
+    with web.client() as admin:
+        [one] = admin.get("/api/v1/prearchive").json()["items"]
+        assert admin.patch("/api/v1/projects/P", json={"prearchive_code": 5}).status_code == 200
+        asked = admin.post("/prearchive", data={"do": f"archive:{one['id']}"}).text
+        assert "1 file replaces 1 archived one." in asked
+        assert 'name="sure"' in asked
+        assert "Cancel" in asked
+        assert waiting_labels(admin) == ["One"]
+
+
+def test_the_overview_leads_with_what_needs_a_decision(site: DataFolder, web: Web) -> None:
+    held(site)
+    waits(site)
+    web.account("ann", P="member")
+    web.account("bob", P="collaborator")
+    with web.client("ann") as ann:
+        bad = ann.post("/api/v1/imports", params={"project": "P", "filename": "bad.zip"}, content=b"no archive")
+        assert bad.status_code == 202
+        page = ann.get("/").text
+        assert page.index("Needs your decision") < page.index('id="h-projects"') < page.index('id="h-imports"')
+        section = page[page.index("Needs your decision") : page.index('id="h-projects"')]
+        assert f'href="/prearchive/{uuid_of(ann, "Clash")}"' in section
+        assert 'href="/prearchive?project=P&amp;state=ready">Archive 1 session in P' in section
+    with web.client("bob") as bob:
+        assert "Needs your decision" not in bob.get("/").text

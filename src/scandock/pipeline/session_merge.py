@@ -63,6 +63,8 @@ class MergeResult:
     duplicates: int
     clashes: int
     replaced: int
+    replacing: int = 0
+    """Files of what comes that take the place of `replaced` ones."""
     undecided: bool = False
     """Objects clash, and nobody has said which to keep: nothing was prepared."""
 
@@ -128,7 +130,8 @@ def merge_sessions(
         build_job_trees(context, [job])
     placed = context.ledger.rows("SELECT COUNT(*) FROM entry WHERE verdict IN ('stored', 'conflict', 'resource')")[0][0]
     repeats = context.ledger.rows("SELECT COUNT(*) FROM entry WHERE verdict = 'duplicate'")[0][0]
-    return MergeResult(job, placed, repeats, clashes, len(job.replaced))
+    replacing = len({number for number, _ in job.replaced})
+    return MergeResult(job, placed, repeats, clashes, len(job.replaced), replacing)
 
 
 def keep_one_version(context: JobContext, source: SessionRecord, keep: Literal["old", "new"]) -> Job:

@@ -34,13 +34,13 @@ REASONS: Final[dict[str, str]] = {
 assert set(REASONS) == set(CHOICES)
 
 MEANING: Final[dict[Choice, str]] = {
-    "keep_old": "Of each object that came in several versions, the first stays; the others are set aside.",
-    "keep_new": "Of each object that came in several versions, the last stays; the others are set aside.",
-    "keep_both": "All versions stay, under names that tell them apart.",
-    "add": "What is new joins the archived session.",
-    "replace": "What came joins the archived session, and takes the place of what is there of the same objects.",
-    "rename": "The session gets another label or subject, and waits to be archived.",
-    "accept": "The session is right as it is, and waits to be archived.",
+    "keep_old": "The first version of each image stays, the others are left out.",
+    "keep_new": "The last version of each image stays and replaces the others.",
+    "keep_both": "All versions stay, each under a name of its own.",
+    "add": "New files are added to the archived session, which keeps all that it has.",
+    "replace": "The files are added to the archived session and replace its files of the same images.",
+    "rename": "The session gets another label or subject.",
+    "accept": "The session is right as it is and is ready to be archived.",
 }
 
 KEEP_CHOICES: Final[tuple[Choice, ...]] = ("keep_old", "keep_new", "keep_both")

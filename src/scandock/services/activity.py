@@ -26,11 +26,12 @@ from scandock.services.imports import list_imports, read_import
 from scandock.services.pagination import Page, Sorting
 
 TO_DECIDE: Final = "to-decide"
+TROUBLED: Final = "troubled"
 GROUPS: Final[dict[str, tuple[str, ...]]] = {
     "under-way": tuple(state.value for state in UNFINISHED),
     "done": (ImportState.PLACED.value,),
     TO_DECIDE: (ImportState.HELD.value,),
-    "troubled": (ImportState.PARTLY.value, ImportState.REFUSED.value, ImportState.FAILED.value),
+    TROUBLED: (ImportState.PARTLY.value, ImportState.REFUSED.value, ImportState.FAILED.value),
     "cancelled": (ImportState.CANCELLED.value,),
 }
 """What imports are sought by: the states that people tell apart."""

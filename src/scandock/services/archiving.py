@@ -341,13 +341,37 @@ def _merge_sessions(
             "clash": merged.clashes,
             "replaced": merged.replaced,
         },
-        says=f"Files added: {merged.new}, there already: {merged.duplicates},"
-        f" with other content there: {merged.clashes}, replaced and set aside: {merged.replaced}."
-        + replaced_files_sentence(merged.replaced, context.settings.trash_days),
+        says=_merge_sentences(merged, keep) + replaced_files_sentence(merged.replaced, context.settings.trash_days),
     )
     if not dry_run:
         _publish(context, running, source, target, merged, action, details)
     return outcome
+
+
+def _merge_sentences(merged: MergeResult, keep: KeepChoice) -> str:
+    """What becomes of the files of a merge, in sentences that hold before and after it."""
+    sentences = []
+    if merged.replaced:
+        verb, ones = "replaces" if merged.replacing == 1 else "replace", "one" if merged.replaced == 1 else "ones"
+        sentences.append(f"{_count_files(merged.replacing)} {verb} {merged.replaced:,} archived {ones}.")
+    if merged.clashes and keep == "old":
+        sentences.append(f"Of {_count_objects(merged.clashes)} the first version stays, the others are left out.")
+    elif merged.clashes and keep == "both":
+        sentences.append(f"Of {_count_objects(merged.clashes)} all versions stay.")
+    if added := max(merged.new - merged.replacing, 0):
+        sentences.append(f"{_count_files(added)} {'is' if added == 1 else 'are'} added.")
+    if merged.duplicates:
+        verb = "is" if merged.duplicates == 1 else "are"
+        sentences.append(f"{_count_files(merged.duplicates)} {verb} in the archive already.")
+    return " ".join(sentences)
+
+
+def _count_files(count: int) -> str:
+    return f"{count:,} file{'' if count == 1 else 's'}"
+
+
+def _count_objects(count: int) -> str:
+    return f"{count:,} image{'' if count == 1 else 's'}"
 
 
 def _publish(

@@ -6,12 +6,14 @@ row of it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, func, literal, or_, select
 
 from scandock.access.principal import Principal
 from scandock.access.visibility import own_where, projects_where
@@ -19,6 +21,7 @@ from scandock.catalog.aliases import ALIASES
 from scandock.catalog.project_sums import count_contents
 from scandock.catalog.server_tables import project_access, project_sums, verification
 from scandock.catalog.tables import project, session, subject
+from scandock.model.request_errors import RequestInvalid
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.notices import CODES
 from scandock.rules.permissions import REQUIREMENTS, Action
@@ -38,7 +41,13 @@ SESSION_SORTS = {
     "bytes": session.c.bytes,
     "scans": session.c.scans,
     "type": session.c.xsi_type,
+    "date": session.c.date,
+    "modality": session.c.modalities,
+    "received": session.c.received,
 }
+
+
+_DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +61,14 @@ class ListFilter:
     prefix: str = ""
     """Of the label (of projects: the id)."""
     equal: Mapping[str, str] | None = None
+    modality: str = ""
+    """Of sessions: one that a scan of them has, in any case."""
+    date_from: str = ""
+    """Of sessions: the first day of their dates, as `2026-11-29`; those without a date are left out then."""
+    date_to: str = ""
+    """The last day."""
+    received_since: int | None = None
+    """Of sessions: the first moment at which they were received, in Unix milliseconds."""
 
 
 # -- projects ----------------------------------------------------------------------------------------------------------
@@ -153,7 +170,8 @@ def shown_sessions() -> Select[Any]:
             session.c.uuid, session.c.subject, session.c.label, session.c.place, session.c.timestamp, session.c.state,
             session.c.study_uid, session.c.xsi_type, session.c.attributes, session.c.warnings, session.c.held_code,
             session.c.held_message, session.c.held_remedy, session.c.tree_id, session.c.scans, session.c.files,
-            session.c.bytes, session.c.created, session.c.modified, session.c.quarantined,
+            session.c.bytes, session.c.created, session.c.modified, session.c.quarantined, session.c.received,
+            session.c.modalities,
             project.c.name.label("project"), subject.c.uuid.label("subject_uuid"), verification.c.finished,
             count_damaged_files(session.c.tree_id).label("damaged"),
         )
@@ -184,7 +202,50 @@ def list_sessions(
         if name in _VALUES:
             check_choices(name, (value,), _VALUES[name])
         query = query.where(_SESSION_FILTERS[name] == value)
+    query = query.where(*_listing_conditions(filters))
     return read_page(connection, query, SESSION_SORTS, session.c.id, sorting, Session.from_row)
+
+
+def _listing_conditions(filters: ListFilter) -> list[ColumnElement[bool]]:
+    """The conditions of modality, date and the time of reception. RequestInvalid where a day is none."""
+    conditions: list[ColumnElement[bool]] = []
+    if filters.modality:
+        part = like_pattern(f"\\{filters.modality.upper()}\\")
+        conditions.append(literal("\\").concat(session.c.modalities).concat("\\").like(part, escape="\\"))
+    first, last = check_day(filters.date_from), check_day(filters.date_to)
+    if first or last:
+        conditions.append(session.c.date >= (first or "0"))
+    if last:
+        conditions.append(session.c.date <= last)
+    if filters.received_since is not None:
+        conditions.append(session.c.received >= filters.received_since)
+    return conditions
+
+
+def check_day(text: str) -> str:
+    """A day as `2026-11-29`, or nothing. RequestInvalid where it is neither."""
+    if text and not (_DAY.fullmatch(text) and _is_date(text)):
+        raise RequestInvalid(f"{text[:40]!r} is not a date.", "Write dates as 2026-11-29.")
+    return text
+
+
+def _is_date(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+def list_modalities(connection: Connection, project_name: str) -> list[str]:
+    """The modalities of the archived sessions of a project that may be read, in order: what a list is filtered by."""
+    number = select(project.c.id).where(project.c.key == project_name.casefold()).scalar_subquery()
+    rows = connection.execute(
+        select(session.c.modalities)
+        .where(session.c.project_id == number, session.c.place == "archive", session.c.modalities != "")
+        .distinct()
+    ).scalars()
+    return sorted({modality for joined in rows for modality in joined.split("\\")})
 
 
 _SESSION_FILTERS = {

@@ -47,6 +47,8 @@ class Comparison:
     """Files of what came that are there already, byte for byte; with `differ` and `only_came` all that came."""
     differ: int | None
     """Files of objects that are there with other bytes."""
+    replaced: int | None
+    """Archived files of these objects."""
     only_came: int | None
     only_stands: int | None
     inner: int | None
@@ -79,12 +81,13 @@ def compare_sessions(connection: Connection, uuids: Sequence[str]) -> dict[str, 
 
 
 def _build_comparison(row: _Found, archived: _Found | None, counts: tuple[int, ...] | None) -> Comparison:
-    same, differ, only_came, only_stands, inner, spare = counts or (None,) * 6
+    same, differ, replaced, only_came, only_stands, inner, spare = counts or (None,) * 7
     return Comparison(
         came=_build_side(row),
         stands=_build_side(archived) if archived is not None else None,
         same=same,
         differ=differ,
+        replaced=replaced,
         only_came=only_came,
         only_stands=only_stands,
         inner=inner,
@@ -158,8 +161,8 @@ def _find_archived(connection: Connection, sources: list[_Found]) -> dict[int, _
 
 
 def _count_objects(connection: Connection, trees: dict[int, tuple[int, int | None]]) -> dict[int, tuple[int, ...]]:
-    """By the number of the session that came: same, different, only in what came, only in what stands, several within
-    what came.
+    """By the number of the session that came: same, different, archived ones that differ, only in what came, only in
+    what stands, several within what came.
     """
     sides = [
         _select_files(number, side, tree)
@@ -189,6 +192,7 @@ def _count_objects(connection: Connection, trees: dict[int, tuple[int, int | Non
             by_object.c.pair,
             _sum_files(by_object.c.came, and_(both, by_object.c.versions == 1)),
             _sum_files(by_object.c.came, and_(both, by_object.c.versions > 1)),
+            _sum_files(by_object.c.stood, and_(both, by_object.c.versions > 1)),
             _sum_files(by_object.c.came, by_object.c.last == 0),
             _sum_files(by_object.c.stood, by_object.c.first == 1),
             _sum_files(literal(1), by_object.c.within > 1),

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
 from pydantic import Field
-from sqlalchemy import Connection, and_, case, func, literal, literal_column, select
+from sqlalchemy import Connection, case, literal, literal_column, select
 
 from scandock.access.principal import Principal
 from scandock.access.visibility import projects_where
 from scandock.catalog.engine import Catalog
 from scandock.catalog.projects import DELETED_SEPARATOR
 from scandock.catalog.server_tables import audit, reception, verification
-from scandock.catalog.tables import joined_session, project, scan, session, upload, upload_exception
+from scandock.catalog.tables import joined_session, project, session, upload, upload_exception
 from scandock.model.imported import ImportedSession
 from scandock.model.json_records import JsonRecord, Moment, Notices
 from scandock.model.verdicts import Verdict
@@ -31,6 +31,7 @@ from scandock.services.damage import count_damaged_files
 from scandock.services.import_records import Import
 from scandock.services.imports import read_import
 from scandock.services.pagination import CursorInvalid, Page
+from scandock.services.session_contents import find_pictured_scans
 from scandock.services.session_matching import LeftSession, match_sessions, visible_sessions
 from scandock.web import urls
 
@@ -188,7 +189,7 @@ def read_outcomes(
     lines = _read_lines(connection, principal, wanted, _ACTIONS if details else ("delete", "archive"))
     gone = any(uuid not in rows for uuid in current.values())
     own = _find_own(connection, principal, items) if details or gone else set()
-    pictures = _read_pictures(connection, [row.tree_id for row in rows.values() if row.visible]) if details else {}
+    pictures = find_pictured_scans(connection, [row.tree_id for row in rows.values() if row.visible]) if details else {}
     outcomes: dict[str, list[SessionOutcome]] = {item.id: [] for item in items}
     for left in lefts:
         uuid = known.get((left.import_id, left.position))
@@ -353,22 +354,6 @@ def _find_own(connection: Connection, principal: Principal, items: Sequence[Impo
         .where(upload.c.uuid.in_([item.id for item in items]), reception.c.account_id == principal.account_id)
     )
     return set(connection.execute(query).scalars())
-
-
-def _read_pictures(connection: Connection, trees: Sequence[int]) -> dict[int, str]:
-    """By tree, its first scan with images."""
-    if not trees:
-        return {}
-    first = (
-        select(scan.c.tree_id, func.min(scan.c.n).label("n"))
-        .where(scan.c.tree_id.in_(trees), scan.c.frames > 0)
-        .group_by(scan.c.tree_id)
-        .subquery()
-    )
-    query = select(scan.c.tree_id, scan.c.scan_id).join(
-        first, and_(scan.c.tree_id == first.c.tree_id, scan.c.n == first.c.n)
-    )
-    return {row.tree_id: row.scan_id for row in connection.execute(query)}
 
 
 # -- judging -----------------------------------------------------------------------------------------------------------

@@ -49,6 +49,9 @@ MAX_FILES: Final = 20_000
 MAX_IMAGES: Final = request_limits.STACK_IMAGES
 """Images of one stack."""
 
+THUMBNAIL_TRIES: Final = 4
+"""Images of a scan that are tried for its thumbnail."""
+
 _ROW_BYTES: Final = 1_000
 _IMAGE_BYTES: Final = 700
 """What a file's row and an image take in memory while a stack is made."""
@@ -236,7 +239,7 @@ def _make_stack(view: ScanView) -> tuple[Stack, bool]:
 
 
 def make_thumbnail(view: ScanView) -> DecoderResult:
-    """A small picture of the scan's image in the middle."""
+    """A small picture of the scan's image in the middle, or of one near it where that can't be shown."""
     name = f"{VERSION}-thumbnail-{view.scan_n}.webp"
     cached = None if view.damaged else view.pictures.cache.read(view.tree, name)
     if cached is not None:
@@ -244,10 +247,30 @@ def make_thumbnail(view: ScanView) -> DecoderResult:
     stack = read_stack(view)
     if not stack.images:
         return _no_image(view, stack)
-    result = _ask_image(view, stack, stack.middle, {"verb": "thumbnail"})
-    if not result.reason:
-        view.pictures.cache.keep(view.tree, name, result.body)
-    return result
+    first_result = None
+    for index in _find_thumbnail_candidates(stack):
+        result = _ask_image(view, stack, index, {"verb": "thumbnail"})
+        if not result.reason:
+            view.pictures.cache.keep(view.tree, name, result.body)
+            return result
+        first_result = first_result or result
+        if not result.lasting:
+            break
+    assert first_result is not None  # a stack with images has one in the middle
+    return first_result
+
+
+def _find_thumbnail_candidates(stack: Stack) -> list[int]:
+    """The image in the middle, then those beside it, of another file each: one that can't be shown is no picture."""
+    files: set[int] = set()
+    candidates = []
+    for index in sorted(range(len(stack.images)), key=lambda index: abs(index - stack.middle)):
+        if stack.images[index].file not in files:
+            files.add(stack.images[index].file)
+            candidates.append(index)
+        if len(candidates) == THUMBNAIL_TRIES:
+            break
+    return candidates
 
 
 def read_frame(view: ScanView, index: int, *, packed: bool) -> DecoderResult:

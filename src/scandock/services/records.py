@@ -157,11 +157,14 @@ class Session(JsonRecord):
     type: str
     attributes: dict[str, str]
     warnings: Notices
+    modalities: list[str]
     scans: int
     files: int
     bytes: int
     verified: MaybeMoment
     damaged: int
+    received: Moment
+    """When it was first here; moves, joins and the trash keep it."""
     created: Moment
     modified: Moment
     tree: int
@@ -188,11 +191,13 @@ class Session(JsonRecord):
             type=row["xsi_type"],
             attributes=json.loads(row["attributes"]),
             warnings=[] if warnings == "[]" else json.loads(warnings),
+            modalities=row["modalities"].split("\\") if row["modalities"] else [],
             scans=row["scans"],
             files=row["files"],
             bytes=row["bytes"],
             verified=None if row["damaged"] else row["finished"],
             damaged=row["damaged"],
+            received=row["received"],
             created=row["created"],
             modified=row["modified"],
             tree=row["tree_id"],

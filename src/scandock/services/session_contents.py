@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, ScalarSelect, Select, and_, func, select
@@ -53,6 +54,22 @@ def find_scan(connection: Connection, principal: Principal, uuid: str, scan_id: 
         raise ScanUnknown(f"The session has no scan {scan_id[:128]!r}.")
     rows = connection.execute(resource_rows(holder).where(scan.c.scan_id == scan_id).order_by(resource.c.n)).mappings()
     return Scan.from_row(row, holder, [Resource.from_row(resource_row, holder) for resource_row in rows])
+
+
+def find_pictured_scans(connection: Connection, trees: Sequence[int]) -> dict[int, str]:
+    """By tree, the first of its scans that has images: whose picture stands for the session."""
+    if not trees:
+        return {}
+    first = (
+        select(scan.c.tree_id, func.min(scan.c.n).label("n"))
+        .where(scan.c.tree_id.in_(trees), scan.c.frames > 0)
+        .group_by(scan.c.tree_id)
+        .subquery()
+    )
+    query = select(scan.c.tree_id, scan.c.scan_id).join(
+        first, and_(scan.c.tree_id == first.c.tree_id, scan.c.n == first.c.n)
+    )
+    return {row.tree_id: row.scan_id for row in connection.execute(query)}
 
 
 def scan_rows(holder: SessionRecord) -> Select[Any]:

@@ -116,14 +116,24 @@ def waiting_page(uuid: str) -> str:
     return f"{PREARCHIVE}/{quote_segment(uuid)}"
 
 
-def waiting_form(uuid: str, do: str = "") -> str:
+def waiting_row(uuid: str) -> str:
+    """The id of a waiting session's row within the list."""
+    return f"s-{uuid}"
+
+
+def waiting_form(uuid: str) -> str:
     """Where a waiting session gets another project, subject or label."""
-    return with_query(f"{waiting_page(uuid)}/change", {"do": do})
+    return f"{waiting_page(uuid)}/change"
 
 
-def prearchive_of(project: str) -> str:
-    """What waits of a project."""
-    return with_query(PREARCHIVE, {"project": project})
+def prearchive_of(project: str, state: str = "") -> str:
+    """What waits of a project, or of all where none is named; in a state."""
+    return with_query(PREARCHIVE, {"project": project, "state": state})
+
+
+def activity_page(group: str) -> str:
+    """One's own imports of a group."""
+    return with_query(ACTIVITY, {"group": group})
 
 
 def page_of_session(place: str, uuid: str, project: str, label: str) -> str:

@@ -62,7 +62,7 @@ def built(name):
             urls.receipt_page(ID, "stored", name, 7),
             urls.api_receipt(ID, "stored", "csv"),
             urls.inbox_import(7),
-            urls.waiting_form(ID, "rename"),
+            urls.waiting_form(ID),
             urls.static("abc123") + "/all.css",
             *(urls.import_page(ID, verb) for verb in ("", "receipt", "forget", "cancel", "retry")),
             *(

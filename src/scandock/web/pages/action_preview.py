@@ -20,16 +20,17 @@ from scandock.web.request_context import RequestContext
 
 TITLES: Final = {
     "archive": "Archive",
+    "rename_archive": "Rename and archive",
     "move": "Change",
-    "rebuild": "Read anew",
+    "rebuild": "Rebuild",
     "delete": "Delete",
-    "keep_old": "Keep the old",
-    "keep_new": "Keep the new",
+    "keep_old": "Keep old",
+    "keep_new": "Keep new",
     "keep_both": "Keep both",
-    "add": "Add what is new",
-    "replace": "Put the new in place",
+    "add": "Merge",
+    "replace": "Overwrite",
     "rename": "Rename",
-    "accept": "Accept as it is",
+    "accept": "Accept",
 }
 """Verbs and choices, as buttons have them."""
 
@@ -47,7 +48,7 @@ class ActionOrigin:
     above: tuple[str, str]
     """In words, and its path: the list that it is of."""
     back: tuple[str, str]
-    """The same of where "Do nothing" leads."""
+    """The same of where "Cancel" leads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +71,7 @@ class SessionPreview:
     def words(self) -> str:
         if self.outcome is None:
             return self.error.public_text if self.error is not None else ""
-        return " ".join([outcome_words(self.outcome), f"Its subject: {self.subject}." if self.subject else ""]).strip()
+        return " ".join([outcome_words(self.outcome), f"Subject: {self.subject}." if self.subject else ""]).strip()
 
     @property
     def path(self) -> str:
@@ -132,26 +133,38 @@ def form_values(form: Form, names: Iterable[str]) -> dict[str, str]:
     return {name: form.text(name) for name in names}
 
 
-def place_words(uri: str) -> str:
-    """`/data/archive/projects/P/subjects/S/experiments/L` is the archive of P: subject S, session L."""
-    session_uri = uris.parse_session(uri)
-    if isinstance(session_uri, uris.ArchivedSessionUri):
-        return f"in the archive of {session_uri.project}: subject {session_uri.subject}, session {session_uri.label}"
-    return f"in the prearchive of {session_uri.project}: session {session_uri.label}"
+def loses_files(outcome: Outcome, choice: str) -> bool:
+    """Whether files would be replaced, left out or moved to the trash: that is asked once before it is done."""
+    counts = outcome.counts
+    return (
+        (outcome.after is None and outcome.into is None)
+        or bool(counts.get("replaced") or counts.get("trashed"))
+        or (choice in ("keep_old", "keep_new") and bool(counts.get("clash")))
+    )
 
 
 def outcome_words(outcome: Outcome) -> str:
-    """One or two sentences."""
+    """One or two sentences: "Will be archived in LUNG as X / Y."."""
+    return f"{_place_sentence(outcome)} {outcome.says}".strip()
+
+
+def _place_sentence(outcome: Outcome) -> str:
     dry = outcome.dry_run
-    if outcome.into is not None and outcome.after is not None:
-        sentence = f"It {'will join' if dry else 'has joined'} the session that stands {place_words(outcome.after)}."
-    elif outcome.after is None:
-        sentence = f"It {'will go' if dry else 'has gone'} to the trash."
-    elif outcome.after == outcome.before:
-        sentence = f"It {'will stay' if dry else 'stays'} {place_words(outcome.before)}."
-    else:
-        sentence = f"It {'will stand' if dry else 'stands'} {place_words(outcome.after)}."
-    return f"{sentence} {outcome.says}".strip()
+    if outcome.after is None:
+        return "Will be moved to the trash." if dry else "Moved to the trash."
+    after = uris.parse_session(outcome.after)
+    if not isinstance(after, uris.ArchivedSessionUri):
+        place = f"in the prearchive of {after.project} as {after.label}."
+        return f"Stays {place}" if outcome.after == outcome.before else f"{'Will be' if dry else 'Now'} {place}"
+    name = f"{after.project} as {after.subject} / {after.label}."
+    if outcome.into is not None:
+        name = f"{after.subject} / {after.label} in {after.project}."
+        return f"{'Will be merged' if dry else 'Merged'} into {name}"
+    if outcome.after == outcome.before:
+        return f"Stays in {name}"
+    if isinstance(uris.parse_session(outcome.before), uris.ArchivedSessionUri):
+        return f"{'Will be' if dry else 'Now'} in {name}"
+    return f"{'Will be archived' if dry else 'Archived'} in {name}"
 
 
 def place_path(uri: str | None) -> str:

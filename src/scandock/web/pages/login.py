@@ -11,10 +11,13 @@ from starlette.responses import Response
 from scandock.access.oidc_flow import safe_path
 from scandock.access.principal import AccessDenied, Door, Principal
 from scandock.model.errors import Usage
+from scandock.rules.choices import REASONS
+from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import Scope
-from scandock.services.activity import ActivityFilter, list_activity
+from scandock.services.activity import TROUBLED, ActivityFilter, list_activity
 from scandock.services.authentication import begin_login, begin_login_for, end_login
 from scandock.services.browsing import ListFilter, count_waiting, list_projects
+from scandock.services.open_decisions import OpenDecisions, read_open_decisions
 from scandock.services.pagination import Page, Sorting
 from scandock.services.project_creation import create_project
 from scandock.services.records import Project
@@ -36,6 +39,8 @@ from scandock.web.security import (
 
 router = pages()
 FEW = 8
+TROUBLED_SHOWN = 3
+"""One's own imports that failed, or brought not all, that the overview names."""
 
 
 @router.get("/")
@@ -61,18 +66,24 @@ async def front(request: Request, context: PageContext) -> Response:
 
 
 async def _home(request: Request, context: PageContext, principal: Principal) -> Response:
-    def ask(connection: Connection) -> tuple[Page[Project], dict[str, int], bool]:
-        page_of_projects = list_projects(connection, principal, ListFilter(), Sorting(sort="id", limit=FEW))
-        return page_of_projects, count_waiting(connection, principal), can_upload_somewhere(connection, principal)
+    def ask(connection: Connection) -> tuple[Page[Project], dict[str, int], bool, OpenDecisions]:
+        return (
+            list_projects(connection, principal, ListFilter(), Sorting(sort="id", limit=FEW)),
+            count_waiting(connection, principal),
+            can_upload_somewhere(connection, principal),
+            read_open_decisions(connection, principal),
+        )
 
-    projects, waiting_count, uploads = await context.read(ask)
-    latest_first = Sorting(sort="-id", limit=FEW)
-    imports = await context.server.read(
-        list_activity, context.server.catalog, principal, ActivityFilter(mine=False), latest_first
+    projects, waiting_count, uploads, decisions = await context.read(ask)
+    read, catalog = context.server.read, context.server.catalog
+    imports = await read(list_activity, catalog, principal, ActivityFilter(mine=False), Sorting(sort="-id", limit=FEW))
+    troubled = await read(
+        list_activity, catalog, principal, ActivityFilter(group=TROUBLED), Sorting(sort="-id", limit=TROUBLED_SHOWN)
     )
     return page(
-        request, "home.html", principal, projects=projects, imports=imports, waiting=waiting_count, uploads=uploads
-    )
+        request, "home.html", principal, projects=projects, imports=imports, waiting=waiting_count, uploads=uploads,
+        decisions=decisions, troubled=troubled, troubled_group=TROUBLED, reasons=REASONS, unassigned=UNASSIGNED,
+    )  # fmt: skip
 
 
 @router.post("/projects")

@@ -1,4 +1,6 @@
-"""What is decided of sessions that wait: first what will happen is shown, then it is done, each session for itself."""
+"""What is decided of sessions that wait, each session for itself: at once, or where files would be lost once that is
+confirmed. A script of the list asks for the session's own row alone (`in=row`), and no other page is loaded.
+"""
 
 from __future__ import annotations
 
@@ -29,14 +31,17 @@ from scandock.web import urls
 from scandock.web.pages.action_preview import (
     TITLES,
     ActionOrigin,
+    SessionPreview,
     Verb,
     form_values,
+    loses_files,
     preview_each,
     preview_page,
     session_path,
 )
 from scandock.web.pages.errors import NothingNamed, TooManySessions, VerbUnknown
-from scandock.web.pages.rendering import page
+from scandock.web.pages.prearchive_rows import WaitingRow, build_rows, row_words
+from scandock.web.pages.rendering import fragment, page
 from scandock.web.pages.routing import Form, PageContext, SentForm, redirect_back
 from scandock.web.pages.routing import router as pages
 
@@ -50,6 +55,10 @@ OVERWRITE_CHOICES: Final[dict[str, Overwrite | None]] = {
 }
 KEPT_FIELDS: Final = ("to", "subject", "label", "overwrite", "back")
 """Fields of the form that go along from what will happen to doing it."""
+LOOK: Final = "look"
+"""What a row sends to be shown again as it is, with nothing done."""
+SAFE: Final = frozenset({"rebuild", "resolve:keep_both", "resolve:add", "resolve:rename", "resolve:accept"})
+"""What never takes a file away: it is done without a trial."""
 _MEANINGS: Final[dict[str, str]] = {str(choice): said for choice, said in MEANING.items()}
 
 NewNames = Callable[[str], tuple[str | None, str | None]]
@@ -57,7 +66,7 @@ NewNames = Callable[[str], tuple[str | None, str | None]]
 
 
 @router.get("/prearchive/{uuid}/change")
-async def change(request: Request, context: PageContext, uuid: str, do: str = "move") -> Response:
+async def change(request: Request, context: PageContext, uuid: str) -> Response:
     """Another project, subject or label for one session."""
     principal = context.service_context.principal
 
@@ -66,28 +75,41 @@ async def change(request: Request, context: PageContext, uuid: str, do: str = "m
         return find_session(connection, principal, uuid)
 
     session = await context.read(ask)
-    renames = do == "rename" and "rename" in list_choices(session.code)
     return page(
-        request, "change.html", principal, here="Prearchive", session=session, meaning=MEANING, action=urls.PREARCHIVE,
-        do=f"resolve:rename:{uuid}" if renames else f"move:{uuid}", unassigned=UNASSIGNED, moves=not renames,
+        request, "change.html", principal, here="Prearchive", session=session, action=urls.PREARCHIVE,
+        do=f"move:{uuid}", unassigned=UNASSIGNED, moves=True,
         trail=(("Prearchive", urls.PREARCHIVE), (session.label, session_path(session))), back=urls.PREARCHIVE,
     )  # fmt: skip
 
 
 @router.post("/prearchive")
 async def decide(form: SentForm) -> Response:
-    """Say what would happen to the chosen sessions; with `sure`, do it. Where none is chosen the list says so."""
+    """Do it to the chosen sessions; where files would be lost, say what would happen, and do it with `sure`.
+
+    Where none is chosen the list says so.
+    """
     verb_name, uuids = _parse_verb(form)
     if not uuids:
         return redirect_back(form.request, _make_origin(form).back[1], "none-chosen")
-    is_confirmed = bool(form.text("sure"))
+    if verb_name == LOOK:
+        return await _row_response(form, uuids[0])
     names = await form.read(lambda c: _find_sessions(c, form.service_context, uuids))
     new_names = _make_new_names(form, uuids, names)
-    verb = _make_verb(form, verb_name, new_names)
-    previews = await form.run(
-        lambda: preview_each(uuids, names, lambda uuid: new_names(uuid)[0], verb, dry=not is_confirmed)
-    )
+    verb = _make_verb(form, verb_name, new_names, names)
+    previews: list[SessionPreview] = []
+
+    def run(*, dry: bool) -> list[SessionPreview]:
+        return preview_each(uuids, names, lambda uuid: new_names(uuid)[0], verb, dry=dry)
+
+    is_confirmed = bool(form.text("sure"))
+    if not is_confirmed and not _is_safe(verb_name, uuids):
+        previews = await form.run(lambda: run(dry=True))
+        is_confirmed = not _must_ask(verb_name, uuids, previews)
+    if is_confirmed or not previews:
+        is_confirmed, previews = True, await form.run(lambda: run(dry=False))
     name = verb_name.rpartition(":")[2] if verb_name.startswith("resolve:") else verb_name
+    if form.text("in") == "row":
+        return await _row_response(form, uuids[0], previews[0], is_ask=not is_confirmed, verb=verb_name)
     return preview_page(
         form,
         previews,
@@ -98,6 +120,48 @@ async def decide(form: SentForm) -> Response:
         title=TITLES[name],
         meaning=_MEANINGS.get(name, ""),
     )
+
+
+def _is_safe(verb_name: str, uuids: list[str]) -> bool:
+    """Whether it takes no file away, whatever is there; a pattern for many labels is shown first all the same."""
+    return verb_name in SAFE or (verb_name == "move" and len(uuids) == 1)
+
+
+def _must_ask(verb_name: str, uuids: list[str], previews: list[SessionPreview]) -> bool:
+    """Whether what would happen is shown first: files would be lost, or many sessions get labels by a pattern."""
+    if verb_name == "move" and len(uuids) > 1:
+        return True
+    choice = verb_name.rpartition(":")[2]
+    return any(preview.outcome is not None and loses_files(preview.outcome, choice) for preview in previews)
+
+
+async def _row_response(
+    form: Form, uuid: str, result: SessionPreview | None = None, *, is_ask: bool = False, verb: str = ""
+) -> Response:
+    """The session's row as it is now, with what became of it or would, for htmx to put in the place of the old one."""
+    principal = form.service_context.principal
+
+    def ask(connection: Connection) -> WaitingRow | None:
+        session = _find_sessions(connection, form.service_context, [uuid]).get(uuid)
+        if session is None or session.place != "prearchive":
+            return None
+        return build_rows(connection, principal, [session])[0]
+
+    row = await form.read(ask)
+    if row is not None and result is not None:
+        title = TITLES[verb.rpartition(":")[2]]
+        row = row.with_result(
+            result, is_ask=is_ask, verb=f"{verb}:{uuid}", title=title, fields=form_values(form, KEPT_FIELDS)
+        )
+    answer = fragment(
+        form.request, "prearchive_row.html", principal, row=row, uuid=uuid, result=result, query=form.text("back"),
+        **row_words(form.server.settings.trash_days),
+    )  # fmt: skip
+    target = f"#{urls.waiting_row(uuid)}"
+    answer.headers.update(
+        {"HX-Retarget": target, "HX-Reselect": target, "HX-Reswap": "outerHTML", "HX-Push-Url": "false"}
+    )
+    return answer
 
 
 def _make_origin(form: Form) -> ActionOrigin:
@@ -135,7 +199,7 @@ def _find_sessions(connection: Connection, service_context: ServiceContext, uuid
     return sessions
 
 
-def _make_verb(form: Form, verb_name: str, new_names: NewNames) -> Verb:
+def _make_verb(form: Form, verb_name: str, new_names: NewNames, names: Mapping[str, Session]) -> Verb:
     service_context = form.service_context
     if verb_name.startswith("resolve:"):
         return _make_resolve_verb(service_context, _parse_choice(verb_name.partition(":")[2]), new_names)
@@ -148,7 +212,21 @@ def _make_verb(form: Form, verb_name: str, new_names: NewNames) -> Verb:
             service_context, uuid, project_name=target_project, subject=subject, label=label, dry_run=dry
         )
 
+    def renamed_and_archived(uuid: str, dry: bool) -> Outcome:
+        subject, label = new_names(uuid)
+        is_held = uuid in names and bool(names[uuid].code)
+        return archive_session(
+            service_context,
+            uuid,
+            subject=subject,
+            label=label,
+            decided=is_held,
+            dry_run=dry,
+            action="resolve" if is_held else "archive",
+        )
+
     verbs: dict[str, Verb] = {
+        "rename_archive": renamed_and_archived,
         "archive": lambda uuid, dry: archive_session(service_context, uuid, overwrite=overwrite, dry_run=dry),
         "move": moved,
         "rebuild": lambda uuid, dry: rebuild_session(service_context, uuid, dry_run=dry),
@@ -158,7 +236,20 @@ def _make_verb(form: Form, verb_name: str, new_names: NewNames) -> Verb:
         raise VerbUnknown
     if verb_name == "move" and not (target_project or form.text("subject") or form.text("label")):
         raise NothingNamed("No project, subject or label is named.")
+    if verb_name == "rename_archive":
+        _check_renamed(form, names)
     return verbs[verb_name]
+
+
+def _check_renamed(form: Form, names: Mapping[str, Session]) -> None:
+    """NothingNamed where a session that other names free is to keep its own; ChoiceUnknown where they free none."""
+    for session in names.values():
+        if not session.code:
+            continue
+        if "rename" not in list_choices(session.code):
+            raise ChoiceUnknown("Another label or subject decides nothing of this session.", "Decide it first.")
+        if form.text("label") in ("", session.label) and form.text("subject") in ("", session.subject):
+            raise NothingNamed("No other subject or label is named.")
 
 
 def _make_resolve_verb(service_context: ServiceContext, choice: Choice, new_names: NewNames) -> Verb:
@@ -173,7 +264,7 @@ def _parse_choice(name: str) -> Choice:
     for known_choice in MEANING:
         if known_choice == name:
             return known_choice
-    raise ChoiceUnknown(f"There is no choice {name[:40]!r}.", "Load the page anew.")
+    raise ChoiceUnknown(f"There is no choice {name[:40]!r}.", "Load the page again.")
 
 
 def _make_new_names(form: Form, uuids: list[str], names: Mapping[str, Session]) -> NewNames:

@@ -1,11 +1,11 @@
-"""Changing and deleting an archived session from its own page: first what will happen is shown, as in the prearchive.
+"""Changing and deleting an archived session from its own page: a change is made at once, deleting is confirmed first.
 
 Addresses have the session's id, not its label: they hold once it has another one.
 """
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Literal
 
 from fastapi import Request
 from sqlalchemy import Connection
@@ -24,7 +24,6 @@ from scandock.web.pages.action_preview import (
     ActionOrigin,
     SessionPreview,
     Verb,
-    form_values,
     preview_each,
     preview_page,
     session_path,
@@ -36,7 +35,6 @@ from scandock.web.pages.routing import router as pages
 from scandock.web.request_context import RequestContext
 
 router = pages()
-KEPT_FIELDS: Final = ("subject", "label")
 
 
 @router.get("/sessions/{uuid}/change")
@@ -51,7 +49,6 @@ async def change(request: Request, context: PageContext, uuid: str) -> Response:
         session=session,
         do="move",
         moves=False,
-        meaning={},
         action=urls.session_form(uuid, "change"),
         trail=_breadcrumbs(session),
         back=session_path(session),
@@ -60,7 +57,7 @@ async def change(request: Request, context: PageContext, uuid: str) -> Response:
 
 @router.post("/sessions/{uuid}/change")
 async def changed(form: SentForm, uuid: str) -> Response:
-    """Say what the change would do; with `sure`, do it."""
+    """Make the change, and go to where the session is now; what is refused is told."""
     session = await _archived(form, uuid, Action.SESSION_EDIT)
     label, subject = _changed_value(form, session, "label"), _changed_value(form, session, "subject")
     if label is None and subject is None:
@@ -69,7 +66,8 @@ async def changed(form: SentForm, uuid: str) -> Response:
     def edited(uuid: str, dry: bool) -> Outcome:
         return edit_session(form.service_context, uuid, label=label, subject_label=subject, dry_run=dry)
 
-    return await _preview_or_do(form, session, edited, "move", subject or "")
+    previews = await form.run(lambda: _preview_one(session, edited, subject or "", dry=False))
+    return _done_page(form, previews, session, "change")
 
 
 @router.get("/sessions/{uuid}/delete")
@@ -92,7 +90,9 @@ async def delete(context: PageContext, uuid: str) -> Response:
 async def deleted(form: SentForm, uuid: str) -> Response:
     """To the trash, once it is sure."""
     session = await _archived(form, uuid, Action.SESSION_DELETE)
-    return await _preview_or_do(form, session, _make_delete_verb(form), "delete")
+    is_confirmed = bool(form.text("sure"))
+    previews = await form.run(lambda: _preview_one(session, _make_delete_verb(form), "", dry=not is_confirmed))
+    return _done_page(form, previews, session, "delete", is_confirmed=is_confirmed)
 
 
 @router.post("/sessions/{uuid}/quarantine")
@@ -125,18 +125,17 @@ def _make_delete_verb(context: RequestContext) -> Verb:
     return lambda uuid, dry: delete_session(context.service_context, uuid, place="archive", dry_run=dry)
 
 
-async def _preview_or_do(form: Form, session: Session, verb: Verb, name: str, subject: str = "") -> Response:
-    is_confirmed = bool(form.text("sure"))
-    previews = await form.run(lambda: _preview_one(session, verb, subject, dry=not is_confirmed))
-    form_fields = form_values(form, KEPT_FIELDS if name == "move" else ())
+def _done_page(
+    form: Form,
+    previews: list[SessionPreview],
+    session: Session,
+    word: Literal["change", "delete"],
+    *,
+    is_confirmed: bool = True,
+) -> Response:
+    name = "move" if word == "change" else word
     return preview_page(
-        form,
-        previews,
-        _make_origin(session, "change" if name == "move" else "delete"),
-        name,
-        is_confirmed=is_confirmed,
-        form_fields=form_fields,
-        title=TITLES[name],
+        form, previews, _make_origin(session, word), name, is_confirmed=is_confirmed, form_fields={}, title=TITLES[name]
     )
 
 

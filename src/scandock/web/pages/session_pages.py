@@ -5,7 +5,6 @@ A session that waits in the prearchive is looked at by the same pages, under its
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, TypedDict
 
@@ -15,24 +14,22 @@ from starlette.responses import Response
 
 from scandock.catalog.sessions import archived_uuid, subject_uuid
 from scandock.model.errors import Fault
-from scandock.rules.choices import MEANING
-from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import Action
 from scandock.rules.subject_fields import label_fields
 from scandock.services import pictures
 from scandock.services.browsing import ListFilter, find_project, find_session, find_subject, list_sessions
-from scandock.services.comparison import Comparison, compare_sessions
 from scandock.services.own_resources import OwnFiles, list_own_files
 from scandock.services.pagination import MAX_LIMIT, Page, Sorting
 from scandock.services.records import File, Resource, Scan, Session, Subject
 from scandock.services.rights import is_allowed
 from scandock.services.session_contents import find_file, find_scan, list_files, list_resources
+from scandock.services.session_origin import SessionOrigin, read_origin
 from scandock.viewing.stack import Stack
 from scandock.web import urls
-from scandock.web.pages.action_preview import TITLES, session_path
+from scandock.web.pages.action_preview import session_path
 from scandock.web.pages.browse import OWN, query_of
 from scandock.web.pages.errors import SessionHidden, SubjectUnknown
-from scandock.web.pages.prearchive import choices_for, may_decide
+from scandock.web.pages.prearchive_rows import WaitingRow, build_rows, row_words
 from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import PageContext
 from scandock.web.pages.routing import router as pages
@@ -64,6 +61,11 @@ class Files:
     q: str
     sort: str
     cursor: str | None
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether the address asks for something of the table: then it is not folded."""
+        return bool(self.q or self.cursor or self.sort != "n")
 
     @classmethod
     def of(cls, request: Request) -> Files:
@@ -164,9 +166,9 @@ class _SessionData(TypedDict):
     """What the page of a session shows."""
 
     session: Session
+    origin: SessionOrigin | None
     can: dict[str, bool]
-    verbs_may: set[str]
-    sides: Mapping[str, Comparison]
+    row: WaitingRow | None
     scans: list[Scan]
     resources: Page[Resource]
     files: Page[File]
@@ -190,15 +192,13 @@ async def _session(request: Request, context: RequestContext, uuid: str) -> Resp
         is_waiting = session_record.place == "prearchive"
         return {
             "session": session_record,
+            "origin": read_origin(connection, principal, session_record),
             "can": {
                 name: (name in EVERYWHERE or not is_waiting)
                 and is_allowed(connection, principal, action, session_record.project)
                 for name, action in OFFERED.items()
             },
-            "verbs_may": may_decide(connection, principal, {session_record.project})[session_record.project]
-            if is_waiting
-            else set(),
-            "sides": compare_sessions(connection, [uuid]) if is_waiting and session_record.code else {},
+            "row": build_rows(connection, principal, [session_record])[0] if is_waiting else None,
             "scans": list_all_scans(connection, principal, uuid),
             "resources": list_resources(connection, principal, uuid, Sorting(limit=MAX_LIMIT)),
             "files": list_files(connection, principal, uuid, files.sorting, search=files.q),
@@ -215,14 +215,10 @@ async def _session(request: Request, context: RequestContext, uuid: str) -> Resp
         of=path,
         asked=files,
         query=query_of(request),
-        meaning=MEANING,
         sift=scan_filter,
         shown=scan_filter(values["scans"]),
         orders=ORDERS,
-        titles=TITLES,
-        choices_for=choices_for,
-        unassigned=UNASSIGNED,
-        days=context.server.settings.trash_days,
+        **row_words(context.server.settings.trash_days),
         **values,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
@@ -16,9 +16,12 @@ from scandock.services.prearchive import rebuild_session
 from scandock.services.records import Session
 from scandock.services.trash import delete_session
 from scandock.web.request_context import DryRun, Maybe, Search, SignedContext, Sorted, Text
+from scandock.web.v1.audit_log import Moment as Since
 from scandock.web.v1.openapi_keywords import condition_keywords, etag_keywords
 
 router = APIRouter(prefix="/api/v1/sessions", tags=["sessions"])
+
+Day = Annotated[str | None, Query(max_length=40, description="A date as 2026-11-29")]
 
 
 class SessionChanges(BaseModel):
@@ -43,11 +46,18 @@ async def list_all(
     prefix: Text = "",
     type: Maybe = None,  # noqa: A002  the parameter's name
     study_uid: Maybe = None,
+    modality: Maybe = None,
+    date_from: Day = None,
+    date_to: Day = None,
+    received_since: Since = None,
 ) -> Response:
-    """Sorted by label, modified, created, subject, files, bytes, scans or type."""
+    """Sorted by label, modified, created, subject, files, bytes, scans, type, date, modality or received."""
     filter_values = {"type": type, "study_uid": study_uid, "subject_id": subject_id}
     equal = {name: value for name, value in filter_values.items() if value is not None}
-    filters = ListFilter(project=project, subject=subject, search=search, prefix=prefix, equal=equal)
+    filters = ListFilter(
+        project=project, subject=subject, search=search, prefix=prefix, equal=equal, modality=modality or "",
+        date_from=date_from or "", date_to=date_to or "", received_since=received_since,
+    )  # fmt: skip
     return await context.page_response(
         lambda c: browsing.list_sessions(c, context.service_context.principal, filters, page)
     )

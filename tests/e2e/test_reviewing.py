@@ -1,4 +1,4 @@
-"""What waits is reviewed and decided: side by side with the archive, shown before it is done, one or many at once."""
+"""What waits is reviewed and decided in place: beside the archive, in so many clicks, one or many at once."""
 
 from __future__ import annotations
 
@@ -27,41 +27,131 @@ def row(page: Page, label: str) -> Any:
     return page.locator("tbody", has=page.get_by_role("link", name=label, exact=True))
 
 
-def test_conflicts_are_told_side_by_side_and_decided(browser, project):
-    project.placed(project.send(zip_entries(uploader_layout("One", "1", objects("clash", range(6))))))
-    came = objects("clash", range(3), patient_name=b"OTHER") + objects("clash", [3, 4]) + objects("clash", [7])
-    assert project.ended(project.send(zip_entries(uploader_layout("One", "1", came))))["state"] == "held"
+COUNT_PRESSES = """() => {
+  window.presses = 0;
+  addEventListener("pointerdown", () => { window.presses += 1 }, true);
+}"""
+"""Counts what a mouse presses for as long as the document is the same: a page that is loaded has no count."""
+
+
+def presses(page: Page) -> int:
+    """How often the mouse was pressed since this was asked last."""
+    count: int = page.evaluate("() => { const count = window.presses; window.presses = 0; return count }")
+    return count
+
+
+def clash(project: Project, label: str) -> None:
+    """A session that waits beside an archived one with other content: of six files two are the same, one is new."""
+    project.placed(project.send(zip_entries(uploader_layout(label, "1", objects(label, range(6))))))
+    came = objects(label, range(3), patient_name=b"OTHER") + objects(label, [3, 4]) + objects(label, [7])
+    assert project.ended(project.send(zip_entries(uploader_layout(label, "1", came))))["state"] == "held"
+
+
+def test_conflicts_are_decided_in_place(browser, project):
+    for label in ("One", "Two"):
+        clash(project, label)
     with owner(browser, project) as one:
         page = one.go("/prearchive")
+        page.evaluate(COUNT_PRESSES)
+        table = page.locator(".waits")
         held = row(page, "One")
-        sides = held.get_by_role("region", name="One beside what is archived")
-        words = "2 files are there already, 1 is new, and 3 are there with other content. The archive has 1 file that"
+        assert held.get_by_text("6 files: 2 in the archive already, 1 new, 3 with other content").is_visible()
+        assert held.get_by_role("button", name="Keep both").is_visible() is False
+        held.get_by_text("Decide One").click()
+        words = "Of the 6 files received, 2 are in the archive already, 1 is new, and 3 have other content than in the"
         for width in ("narrow", "wide"):
             one.resize(width)
-            assert sides.get_by_role("row").all_inner_texts()[1:] == [
-                "In the archive\tOne\tDOE_JANE\t2020-01-31\t1\t6\t4.1 kB",
-                "What came\tOne\tDOE_JANE\t2020-01-31\t1\t6\t4.1 kB",
+            sides = held.get_by_role("table", name="One beside the archived session")
+            assert sides.get_by_role("row").all_inner_texts()[4:6] == [
+                "Scans\t1\t1",
+                "Files\t6\t6",
             ]
             assert held.get_by_text(words).is_visible()
+        assert held.get_by_text("3 files replace 3 archived ones. 1 file is added.").is_visible()
         assert one.faults() == []
-        held.get_by_role("button", name="Keep the new").press("Enter")
-        page.get_by_role("heading", name="Keep the new: 1 session").wait_for()
-        assert page.get_by_text(f"It will join the session that stands in the archive of {project.id}").is_visible()
+        held.get_by_role("button", name="Keep both").click()
+        table.get_by_text(f"One: Merged into DOE_JANE / One in {project.id}.").wait_for()
+        assert presses(page) == 2  # docs/reviewing.md
+        assert waiting(project) == {"Two"}
+
+        # by keyboard alone; what replaces files is asked once
+        other = row(page, "Two")
+        other.get_by_text("Decide Two").press("Enter")
+        other.get_by_role("button", name="Keep new").press("Enter")
+        ask = page.get_by_role("group", name="Confirm")
+        assert "Keep new Two? Will be merged into DOE_JANE / Two in" in ask.inner_text()
+        assert (
+            "3 files replace 3 archived ones. 1 file is added. 2 files are in the archive already." in ask.inner_text()
+        )
+        expect(ask.get_by_role("button", name="Keep new")).to_be_focused()
         assert one.faults() == []
-        assert waiting(project) == {"One"}
-        page.get_by_role("button", name="Keep the new").press("Enter")
-        page.get_by_role("heading", name="Keep the new: 1 session done").wait_for()
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")  # Cancel
+        expect(ask).to_have_count(0)
+        assert waiting(project) == {"Two"}
+        other.get_by_text("Decide Two").press("Enter")
+        other.get_by_role("button", name="Keep new").press("Enter")
+        expect(ask.get_by_role("button", name="Keep new")).to_be_focused()
+        page.keyboard.press("Enter")
+        table.get_by_text(f"Two: Merged into DOE_JANE / Two in {project.id}.").wait_for()
+        assert page.locator("#polite").inner_text().startswith("Two: Merged into")
         assert one.faults() == []
-        assert waiting(project) == set()
-        page.get_by_role("link", name="One", exact=True).click()
+        assert (waiting(project), presses(page)) == (set(), 0)
+        assert page.url.endswith("/prearchive")
+        table.locator("p", has_text="One: Merged").get_by_role("link", name="Open").click()
         page.get_by_role("heading", name="One", exact=True).wait_for()
         one.go("/activity")
-        page.get_by_text("archived since").wait_for()
-        assert page.get_by_text("It was held for a decision, which has been made.").is_visible()
-        assert page.locator(".import", has_text="needs a decision").count() == 0
-        assert page.get_by_text("keep the old, the new or both").count() == 0
+        page.get_by_text("archived since").first.wait_for()
+        assert page.get_by_text("It was held for a decision, which has been made.").count() == 2
         one.go("/")
-        assert sorted(page.locator(".lines .state").all_inner_texts()) == ["decided", "imported"]
+        assert sorted(page.locator(".lines .state").all_inner_texts()) == ["decided", "decided", "imported", "imported"]
+
+
+def test_sessions_are_archived_and_renamed_in_two_clicks(browser, project):
+    entries: dict[str, bytes] = {}
+    for n in range(3):
+        entries |= uploader_layout(f"S{n}", "1", objects("two", [0], study=n))
+    project.store(entries, destination="prearchive")
+    many = {
+        name: content for n in range(2) for name, content in uploader_layout(
+            f"M{n}", "1", objects("label", [0], study=n)
+        ).items()
+    }  # fmt: skip
+    project.store(many, destination="prearchive", session="Same")
+    with owner(browser, project) as one:
+        page = one.go("/prearchive?sort=label")
+        page.evaluate(COUNT_PRESSES)
+        table = page.locator(".waits")
+        renamed = row(page, "S1")
+        renamed.get_by_text("Rename and archive S1").click()
+        expect(renamed.get_by_role("textbox", name="Label")).to_be_focused()
+        page.keyboard.type("First")
+        assert one.faults() == []
+        renamed.get_by_role("button", name="Rename and archive").click()
+        table.get_by_text(f"S1: Archived in {project.id} as DOE_JANE / First.").wait_for()
+        assert presses(page) == 2  # docs/reviewing.md
+        held = page.locator("tbody", has=page.get_by_role("link", name="Same", exact=True)).first
+        held.get_by_text("Decide Same").click()
+        held.get_by_role("textbox", name="Label").fill("Freed")
+        held.get_by_role("button", name="Rename and archive").click()
+        table.get_by_text("/ Freed.").wait_for()
+        assert presses(page) == 2
+        taken = row(page, "S2")
+        taken.get_by_text("Rename and archive S2").press("Enter")
+        page.keyboard.type("First")
+        page.keyboard.press("Enter")
+        taken.get_by_text("That label belongs to another archived session.").wait_for()
+        assert taken.get_by_role("textbox", name="Label").input_value() == "First"
+        bar = page.get_by_role("form", name="With the chosen sessions")
+        for name in ("Archive", "Rebuild", "Delete…"):
+            assert bar.get_by_role("button", name=name).is_disabled()
+        presses(page)
+        row(page, "S0").get_by_role("checkbox").click()
+        bar.get_by_role("button", name="Archive").click()
+        page.get_by_role("heading", name="Archive: 1 session done").wait_for()
+        assert presses(page) == 2  # docs/reviewing.md
+        assert one.faults() == []
+        assert archived(project) == {"S0", "First", "Freed"}
 
 
 def test_the_buttons_of_a_long_label_are_on_the_screen(browser, project):
@@ -103,14 +193,10 @@ def test_many_are_archived_at_once_and_each_is_told_of(browser, project):
         expect(page.get_by_text("With 5 chosen sessions")).to_be_visible()
         page.get_by_role("checkbox", name="Choose S3").uncheck()
         expect(page.get_by_text("With 4 chosen sessions")).to_be_visible()
-        page.get_by_role("group", name="With the chosen sessions").get_by_role("button", name="Archive").click()
-        page.get_by_role("heading", name="Archive: 3 sessions, and 1 that can't be").wait_for()
-        assert page.get_by_text(f"It will stand in the archive of {project.id}: subject DOE_JANE").count() > 0
-        assert page.get_by_text("The session waits for a decision").is_visible()
-        assert one.findings() == []
-        assert archived(project) == set()
-        page.get_by_role("button", name="Archive").click()
+        page.get_by_role("form", name="With the chosen sessions").get_by_role("button", name="Archive").click()
         page.get_by_role("heading", name="Archive: 3 sessions done, 1 not").wait_for()
+        assert page.get_by_text(f"Archived in {project.id} as DOE_JANE").count() > 0
+        assert page.get_by_text("The session waits for a decision").is_visible()
         assert archived(project) == {"S0", "S1", "S2"}
         assert waiting(project) == {"S3", "Mixed"}
         page.get_by_role("link", name="Back to the prearchive").click()
@@ -130,16 +216,13 @@ def test_labels_are_changed_one_by_one_and_by_a_pattern(browser, project):
         page.get_by_role("textbox", name="Label of the session").fill("First")
         assert one.findings() == []
         page.keyboard.press("Enter")
-        page.get_by_text(
-            f"It will stand in the prearchive of {project.id}: session First. Its subject: Ann."
-        ).wait_for()
-        page.get_by_role("button", name="Change").click()
         page.get_by_role("heading", name="Change: 1 session done").wait_for()
+        assert page.get_by_text(f"Now in the prearchive of {project.id} as First. Subject: Ann.").is_visible()
         assert waiting(project) == {"First", "S1"}
         one.go("/prearchive?sort=label")
         page.get_by_role("checkbox", name="Choose all on this page").check()
         page.locator(".many summary", has_text="Change").click()
-        many = page.get_by_role("group", name="With the chosen sessions")
+        many = page.get_by_role("form", name="With the chosen sessions")
         many.get_by_role("textbox", name="Label").fill("{subject}_{date}_{n}")
         many.get_by_role("textbox", name="Label").press("Enter")
         page.get_by_role("heading", name="Change: 2 sessions").wait_for()
@@ -155,12 +238,12 @@ def test_deleting_says_what_the_trash_does_and_works_without_scripts(browser, pr
         page.get_by_role("checkbox", name="Choose Gone").check()
         page.get_by_role("button", name="Delete").click()
         page.get_by_text("The trash keeps deleted sessions for 30 days").wait_for()
-        page.get_by_role("link", name="Do nothing").click()
+        page.get_by_role("link", name="Cancel").click()
         assert waiting(project) == {"Gone"}
         page.get_by_role("checkbox", name="Choose Gone").check()
         page.get_by_role("button", name="Delete").click()
         page.get_by_role("button", name="Delete").click()
-        page.get_by_text("It has gone to the trash.").wait_for()
+        page.get_by_role("heading", name="Delete: 1 session done").wait_for()
         assert waiting(project) == set()
         one.go("/prearchive")
         page.get_by_role("heading", name="Nothing waits").wait_for()
@@ -175,8 +258,6 @@ def test_what_belongs_to_no_project_is_explained_and_moved(browser, project):
         page.get_by_role("heading", name="Change Stray").wait_for()
         page.get_by_role("textbox", name="Project").fill(project.id)
         page.keyboard.press("Enter")
-        page.get_by_role("heading", name="Change: 1 session").wait_for()
-        page.get_by_role("button", name="Change").click()
         page.get_by_role("heading", name="Change: 1 session done").wait_for()
         assert project.ask("GET", f"/api/v1/prearchive?project={project.id}")[1]["items"][0]["label"] == "Stray"
 

@@ -47,7 +47,7 @@ def seed(catalog: Catalog, sessions: int, *, name: str = "P", place: str = "arch
                     "place": place, "timestamp": "" if place == "archive" else f"20200101_{n:09}", "state": "ready",
                     "study_uid": f"1.2.{n}", "xsi_type": "xnat:mrSessionData", "attributes": attributes,
                     "warnings": "[]", "tree_id": tree_row["id"], "scans": 1, "files": 1, "bytes": n % 7,
-                    "created": n, "modified": n % 100,
+                    "created": n, "modified": n % 100, "received": n, "date": "2020-01-31", "modalities": "MR",
                 }
                 for n, tree_row in enumerate(trees)
             ],

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event, insert, select
+from sqlalchemy import Connection, event, insert, select, text
 
 from scandock.access.principal import ANONYMOUS, SYSTEM, AccessDenied, Door, Principal
 from scandock.catalog.engine import Catalog, open_catalog
@@ -197,6 +197,70 @@ def test_search_and_filters(catalog: Catalog) -> None:
     assert labels(equal={"study_uid": "1.2.7"}) == ["Sess_00007"]
     assert len(labels(subject="Sub1")) == 5
     assert labels(project="p") == labels()
+
+
+SORTED_BY_INDEX = {"subject": "subject", "-date": "date", "modality": "modalities", "-received": "received"}
+
+
+def spread(catalog: Catalog) -> None:
+    """Days, modalities and times of reception that differ from session to session."""
+    with catalog.write() as connection:
+        for n, number in enumerate(connection.execute(select(session.c.id).order_by(session.c.id)).scalars().all()):
+            connection.execute(
+                session.update()
+                .where(session.c.id == number)
+                .values(
+                    date=f"2020-01-{n % 28 + 1:02}" if n % 7 else "",
+                    modalities=("MR", "CT\\PT", "PT")[n % 3],
+                    received=1_700_000_000_000 + n * 1000,
+                )
+            )
+
+
+@pytest.mark.postgresql
+def test_sessions_are_filtered_by_modality_date_and_reception(catalog: Catalog) -> None:
+    seed(catalog, 30)
+    spread(catalog)
+
+    def numbers(sort: str = "", **wanted: Any) -> list[int]:
+        filters = ListFilter(project="P", **wanted)
+        page = ask(catalog, lambda c: browsing.list_sessions(c, SYSTEM, filters, Sorting(sort=sort, limit=100)))
+        return [int(one.label.removeprefix("Sess_")) for one in page.items]
+
+    assert numbers(modality="pt") == [n for n in range(30) if n % 3]
+    assert numbers(modality="P") == numbers(modality="%") == numbers(modality="MR\\PT") == []
+    assert numbers(date_from="2020-01-20") == [n for n in range(30) if n % 7 and n % 28 + 1 >= 20]
+    assert numbers(date_to="2020-01-05") == [1, 2, 3, 4, 29]  # those without a date are left out
+    assert numbers(date_from="2020-01-05", date_to="2020-01-06", modality="CT") == [4]
+    assert numbers(received_since=1_700_000_027_000) == [27, 28, 29]
+    assert numbers("-received") == list(reversed(range(30)))
+    assert numbers("-date")[-5:] == [28, 21, 14, 7, 0]
+    assert numbers("modality") == sorted(range(30), key=lambda n: (n % 3 != 1, n % 3 != 0, n))
+    for day in ("2020-02-30", "2020", "20200101", "1\u0662:00"):
+        with pytest.raises(Usage, match="is not a date"):
+            numbers(date_from=day)
+    assert ask(catalog, lambda c: browsing.list_modalities(c, "p")) == ["CT", "MR", "PT"]
+    assert ask(catalog, lambda c: browsing.list_modalities(c, "nowhere")) == []
+
+
+@pytest.mark.postgresql
+def test_a_projects_list_is_read_in_the_order_of_an_index(catalog: Catalog, subtests: pytest.Subtests) -> None:
+    """For as many sessions as that matters: the page's rows alone are read, not all to be sorted."""
+    for name in ("P", "Q"):
+        seed(catalog, 1500, name=name)
+    spread(catalog)
+    explain = "EXPLAIN QUERY PLAN" if catalog.engine.dialect.name == "sqlite" else "EXPLAIN"
+    with catalog.engine.connect() as connection:
+        connection.execute(text("ANALYZE"))
+        connection.commit()
+        asked: list[tuple[str, Any]] = []
+        event.listen(connection, "before_cursor_execute", lambda *told: asked.append((told[2], told[3])))
+        for sort, column in SORTED_BY_INDEX.items():
+            with subtests.test(sort=sort):
+                browsing.list_sessions(connection, SYSTEM, ListFilter(project="P"), Sorting(sort=sort))
+                statement, values = asked[-1]
+                plan = "\n".join(str(row) for row in connection.exec_driver_sql(f"{explain} {statement}", values))
+                assert f"ix_session_project_id_place_{column}_id" in plan
 
 
 # -- rights ------------------------------------------------------------------------------------------------------------

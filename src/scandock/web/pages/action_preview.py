@@ -71,7 +71,9 @@ class SessionPreview:
     def words(self) -> str:
         if self.outcome is None:
             return self.error.public_text if self.error is not None else ""
-        return " ".join([outcome_words(self.outcome), f"Subject: {self.subject}." if self.subject else ""]).strip()
+        is_archived = self.outcome.after is not None and uris.is_archived(self.outcome.after)
+        subject = f"Subject: {self.subject}." if self.subject and not is_archived else ""  # the place names it
+        return f"{outcome_words(self.outcome)} {subject}".strip()
 
     @property
     def path(self) -> str:

@@ -7,17 +7,26 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from sqlalchemy import insert, select, update
 
+from scandock.catalog.server_tables import account, reception
+from scandock.catalog.tables import session, upload
 from tests.builders import DataFolder, ecat, uploader_layout, zip_entries
 from tests.integration.test_pictures import NAME, SESSION, image, report
-from tests.integration.web import serve_in_process
+from tests.integration.web import Web, serve_in_process
 
 pytestmark = pytest.mark.long
 
 
 @pytest.fixture
-def client(site: DataFolder) -> Iterator[httpx.Client]:
-    with serve_in_process(site.data) as web, web.client() as one:
+def web(site: DataFolder) -> Iterator[Web]:
+    with serve_in_process(site.data) as running:
+        yield running
+
+
+@pytest.fixture
+def client(web: Web) -> Iterator[httpx.Client]:
+    with web.client() as one:
         yield one
 
 
@@ -148,3 +157,101 @@ def test_own_files_of_projects_and_subjects_are_shown_and_lead_to_their_bytes(cl
     (whole,) = re.findall(r'href="(/data/[^"]+format=zip)"', told)
     assert client.get(whole).headers["content-type"] == "application/zip"
     assert title not in client.get(page, params={"q": "nothing"}).text
+
+
+def test_a_session_says_when_it_came_and_to_whom_that_concerns_by_whom(client, site, web):
+    site.bring(SESSION, session="S1", destination="archive")
+    for name, role in (("olive", "owner"), ("meg", "member"), ("una", "collaborator")):
+        web.account(name, P=role)
+    with web.site.catalog.write() as connection:
+        connection.execute(session.update().values(received=1_700_000_000_000))
+        connection.execute(update(upload).values(archive="came <b>.zip"))
+        una = connection.execute(select(account.c.id).where(account.c.name == "una")).scalar_one()
+        [number] = connection.execute(select(upload.c.id)).scalars()
+        connection.execute(insert(reception).values(upload_id=number, account_id=una, door="raw"))
+        [import_id] = connection.execute(select(upload.c.uuid)).scalars()
+    for name, told in (("admin", True), ("olive", True), ("meg", False), ("una", True)):
+        with web.client(name) as one:
+            page = one.get("/projects/P/sessions/S1").text
+            assert '<dt>Received</dt><dd><time datetime="2023-11-14T22:13:20Z">' in page
+            assert ("<dt>Uploaded by</dt><dd>una</dd>" in page) is told, name
+            link = f'<a href="/imports/{import_id}">came &lt;b&gt;.zip</a>'
+            assert ("came &lt;b&gt;" in page) is told, name
+            readable = one.get(f"/imports/{import_id}").status_code == 200
+            assert (link in page) is readable, name
+            assert readable is (name in ("admin", "una")), name  # it was for no project: its owners may not read it
+    with web.site.catalog.write() as connection:  # a session of an import that is not known any more
+        connection.execute(session.update().values(received_by=None))
+    page = client.get("/projects/P/sessions/S1").text
+    assert "<dt>Received</dt>" in page
+    assert "<dt>Import</dt>" not in page
+
+
+def test_files_are_folded_until_something_of_them_is_asked_for(client, site):
+    site.bring(SESSION, session="S1", destination="archive")
+    page = "/projects/P/sessions/S1"
+    assert re.search(r'<details class="fold files-fold"><summary>4 files, [\d.]+ kB</summary>', client.get(page).text)
+    for query in ({"q": "1"}, {"sort": "-name"}):
+        text = client.get(page, params=query).text
+        assert '<details class="fold files-fold" open>' in text
+    assert re.search(r'href="/projects/P/sessions/S1\?sort=name#files"', text)  # what the link names is in the fold
+    assert (
+        text.index('files-fold" open') < text.index('id="files"') < text.index("</details>", text.index("files-fold"))
+    )
+
+
+def dated(label: str, number: int, date: str, modality: str) -> dict[str, bytes]:
+    made = image(
+        0, StudyInstanceUID=f"1.2.8.{number}", SOPInstanceUID=f"1.2.8.{number}.1",
+        SeriesInstanceUID=f"1.2.8.{number}.2", StudyDate=date, SeriesDate=date, Modality=modality, PatientID=label,
+    )  # fmt: skip
+    return uploader_layout(label, "4", [made])
+
+
+def test_a_projects_sessions_have_pictures_and_are_sorted_and_filtered(client, site, web):
+    for number, (label, date, modality) in enumerate(
+        (("Ann", "20240105", "MR"), ("Bob", "20230105", "CT"), ("Cid", "20250105", "MR"))
+    ):
+        site.bring(dated(label, number, date, modality), session=label, destination="archive")
+        with web.site.catalog.write() as connection:  # a day later each
+            moment = 1_700_000_000_000 + number * 86_400_000
+            connection.execute(session.update().where(session.c.label == label).values(received=moment))
+
+    def labels(**params: str) -> list[str]:
+        return re.findall(
+            r'<th scope="row"><a href="/projects/P/sessions/(\w+)"', client.get("/projects/P", params=params).text
+        )
+
+    assert labels() == ["Ann", "Bob", "Cid"]
+    assert labels(sort="-date") == ["Cid", "Ann", "Bob"]
+    assert labels(sort="modality") == ["Bob", "Ann", "Cid"]
+    assert labels(sort="-received") == ["Cid", "Bob", "Ann"]
+    assert labels(modality="mr", date_to="2024-12-31") == ["Ann"]
+    assert labels(date_from="2024-01-05", sort="-label") == ["Cid", "Ann"]
+    assert labels(received="2023-11-16") == ["Cid"]
+    assert labels(q="bob") == ["Bob"]
+    page = client.get("/projects/P", params={"modality": "MR", "date_from": "2024-01-01", "sort": "-date"}).text
+    [heading] = re.findall(r'<a href="([^"]+)">Subject</a>', page)
+    assert heading == "/projects/P?sort=subject&amp;modality=MR&amp;date_from=2024-01-01"  # what is filtered stays
+    assert '<input type="hidden" name="sort" value="-date">' in page
+    assert "<option selected>MR</option>" in page
+    for picture in re.findall(r'<img src="([^"]+thumbnail[^"]+)"', page):
+        assert client.get(picture).headers["content-type"] == "image/webp"
+    assert page.count("/thumbnail?tree=") == 2
+    assert "No session matches." in client.get("/projects/P", params={"modality": "XA"}).text
+    refused = client.get("/projects/P", params={"date_from": "yesterday"})
+    assert refused.status_code == 400
+    assert "is not a date" in refused.text
+    api = client.get(
+        "/api/v1/sessions", params={"project": "P", "modality": "MR", "sort": "-date", "received_since": "2023-11-15"}
+    )
+    assert [(one["label"], one["modalities"]) for one in api.json()["items"]] == [("Cid", ["MR"])]
+    assert client.get("/api/v1/sessions", params={"date_to": "2024-02-30"}).status_code == 400
+
+
+def test_a_project_offers_the_upload_to_who_may(client, site, web):
+    for name, role, offered in (("meg", "member", True), ("una", "collaborator", False)):
+        web.account(name, P=role)
+        with web.client(name) as one:
+            page = one.get("/projects/P").text
+            assert ('<a class="button primary" href="/upload?project=P">Upload to P</a>' in page) is offered

@@ -148,6 +148,20 @@ def test_what_is_no_image_is_a_picture_of_the_reason(client, uuid):
     }
 
 
+def test_a_thumbnail_is_of_an_image_that_can_be_shown(client, site):
+    """The image in the middle says more pixels than it has; the one beside it stands for the scan."""
+    broken = [image(number, **({"Rows": 900} if number == 2 else {})) for number in range(5)]
+    site.bring(uploader_layout("B1", "4", broken), session="B1", destination="archive")
+    [found] = client.get("/api/v1/sessions").json()["items"]
+    stack = client.get(f"{scan(found['id'])}/stack").json()
+    middle = client.get(f"{scan(found['id'])}/frames/{stack['middle']}/picture")
+    assert middle.headers["content-type"] == "image/svg+xml"
+    answer = client.get(f"{scan(found['id'])}/thumbnail")
+    assert (answer.headers["content-type"], "x-scandock-reason" in answer.headers) == ("image/webp", False)
+    beside = client.get(f"{scan(found['id'])}/frames/{stack['middle'] - 1}/picture")
+    assert beside.headers["content-type"] == "image/png"
+
+
 def test_a_decoder_that_dies_costs_a_picture_and_is_not_tried_at_once_again(web, client, uuid, monkeypatch):
     client.get(f"{scan(uuid)}/stack")
     asked = []

@@ -26,7 +26,7 @@ def pages(ids: dict[str, str], waiting: str, subject: str) -> list[str]:
         f"{session}/scans/1", f"{session}/scans/2", "/upload", "/upload?project=P", "/activity",
         "/activity?state=refused", f"/imports/{ids['scans']}/receipt", f"/imports/{ids['many']}/receipt?verdict=stored",
         f"/imports/{ids['refused']}/receipt", f"/imports/{ids['many']}", f"/imports/{ids['refused']}",
-        "/prearchive", "/prearchive?project=P", f"/prearchive/{waiting}",
+        "/prearchive", f"{session}?q=1", f"/prearchive/{waiting}",
         f"/prearchive/{waiting}/scans/1", "/projects/P/settings", "/projects/P/trash", "/projects/P/audit", "/account",
         "/admin", "/admin/accounts", "/admin/settings", "/admin/rules", "/admin/trash", "/admin/audit",
         "/no/such/page",  # the last

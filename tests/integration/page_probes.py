@@ -121,8 +121,8 @@ PAGES: Final[dict[tuple[str, str], PageProbe]] = {
     ("GET", "/prearchive/{uuid}/change"): PageProbe(action=Action.PREARCHIVE_EDIT, of="waiting"),
     ("GET", "/sessions/{uuid}/change"): PageProbe(action=Action.SESSION_EDIT, of="archived"),
     ("POST", "/sessions/{uuid}/change"): PageProbe(
-        action=Action.SESSION_EDIT, of="archived", fields={"label": "Another"}
-    ),  # without `sure`: shown alone
+        action=Action.SESSION_EDIT, of="archived", fields={"label": "no label / at all"}
+    ),
     ("GET", "/sessions/{uuid}/delete"): PageProbe(action=Action.SESSION_DELETE, of="archived"),
     ("POST", "/sessions/{uuid}/quarantine"): PageProbe(action=Action.SESSION_EDIT, of="archived", good=(303,)),
     ("POST", "/sessions/{uuid}/delete"): PageProbe(action=Action.SESSION_DELETE, of="archived"),

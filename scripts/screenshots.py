@@ -46,6 +46,8 @@ def take(served: ServerProcess, folder: Path) -> None:
                 page = one.go(path)
                 if name == "viewer":
                     page.locator(".viewer[data-shown]").wait_for()
+                if name == "prearchive":
+                    page.locator("summary", has_text="Decide").first.click()
                 keep(page, name)
         with person(browser, base_of(served), width="narrow", dark=True) as one:
             one.log_in()

@@ -25,7 +25,10 @@ def told(web, path, **headers):
 def test_an_address_that_is_none_is_a_page_for_people(web):
     page = told(web, "/nowhere/at/all", **BROWSER)
     assert page.status_code == 404
-    assert "There is nothing of that name" in page.text
+    assert "<h1>Page not found, or you don&#39;t have access</h1>" in page.text
+    assert "There is nothing of that name" not in page.text  # the same in other words
+    hidden = told(web, "/projects/Nowhere", **BROWSER)
+    assert hidden.text.replace("/projects/Nowhere", "/nowhere/at/all") == page.text
     assert page.headers["content-security-policy"].startswith("default-src 'self'")
 
 

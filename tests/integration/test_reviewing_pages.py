@@ -7,7 +7,9 @@ import re
 import httpx
 import pytest
 
+from scandock.model.verdicts import ImportState
 from tests.builders import DataFolder, Image, images, uploader_layout
+from tests.integration.test_import_page import end
 from tests.integration.web import Web
 
 
@@ -217,11 +219,16 @@ def test_the_overview_leads_with_what_needs_a_decision(site: DataFolder, web: We
     web.account("bob", P="collaborator")
     with web.client("ann") as ann:
         bad = ann.post("/api/v1/imports", params={"project": "P", "filename": "bad.zip"}, content=b"no archive")
-        assert bad.status_code == 202
+        assert "bad.zip" not in ann.get("/").text.partition('id="h-projects"')[0]  # it runs
+        end(web, ImportState.PARTLY, "2 files can't be read.")
         page = ann.get("/").text
         assert page.index("Needs your decision") < page.index('id="h-projects"') < page.index('id="h-imports"')
         section = page[page.index("Needs your decision") : page.index('id="h-projects"')]
         assert f'href="/prearchive/{uuid_of(ann, "Clash")}"' in section
         assert 'href="/prearchive?project=P&amp;state=ready">Archive 1 session in P' in section
+        assert f'<a href="/imports/{bad.json()["id"]}">bad.zip</a>' in section
+        assert "2 files can&#39;t be read." in section
+    with web.client() as admin:  # whose import it is not
+        assert "bad.zip" not in admin.get("/").text.partition('id="h-projects"')[0]
     with web.client("bob") as bob:
         assert "Needs your decision" not in bob.get("/").text

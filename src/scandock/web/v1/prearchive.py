@@ -86,7 +86,9 @@ async def list_all(
     code: Maybe = None,
     study_uid: Maybe = None,
 ) -> Response:
-    """Sorted by label, modified, created, subject, files, bytes, scans or type; your own in `Unassigned` among them."""
+    """Sorted by label, modified, created, subject, files, bytes, scans, type, date, modality or received; your own in
+    `Unassigned` among them.
+    """
     filter_values = {"state": state, "code": code, "study_uid": study_uid}
     equal = {name: value for name, value in filter_values.items() if value is not None}
     filters = ListFilter(project=project, subject=subject, search=search, prefix=prefix, equal=equal)

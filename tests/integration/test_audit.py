@@ -57,6 +57,7 @@ def ended(client, uuid):
     return client.get(f"/api/v1/imports/{uuid}").json()
 
 
+@pytest.mark.long
 def test_a_days_work_is_in_the_trail(web):
     web.account("ann", P="owner")
     web.account("bob")

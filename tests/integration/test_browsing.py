@@ -243,6 +243,7 @@ def test_sessions_are_filtered_by_modality_date_and_reception(catalog: Catalog) 
     assert ask(catalog, lambda c: browsing.list_modalities(c, "nowhere")) == []
 
 
+@pytest.mark.long
 @pytest.mark.postgresql
 def test_a_projects_list_is_read_in_the_order_of_an_index(catalog: Catalog, subtests: pytest.Subtests) -> None:
     """For as many sessions as that matters: the page's rows alone are read, not all to be sorted."""

@@ -274,6 +274,7 @@ def version(url: str) -> str:
     return found
 
 
+@pytest.mark.long
 @pytest.mark.postgresql
 def test_no_command_upgrades_a_catalog_under_a_running_server(tmp_path: Path, database_url: str) -> None:
     data = folder(tmp_path / "data")

@@ -12,6 +12,8 @@ from sqlalchemy import insert, select, update
 from scandock.catalog.tables import ecat_file, session, subject_patient
 from tests.integration.sample_server import SampleServer, serve_samples
 
+pytestmark = pytest.mark.long
+
 KNOWN = "/api/v1/sessions/known"
 
 

@@ -66,6 +66,7 @@ HOW = {"gone": "is not there, with all", "empty": "is empty, without all"}
 each_way = pytest.mark.parametrize("how", HOW)
 
 
+@pytest.mark.long
 @pytest.mark.postgresql
 @each_way
 def test_it_is_told_and_nothing_is_made_in_its_place(site, monkeypatch, how):
@@ -153,6 +154,7 @@ def test_check_and_backup_refuse(site, how, tmp_path):
     assert call_in_process("backup", "--to", tmp_path / "backups", "--data", site.data).returncode == 0
 
 
+@pytest.mark.long
 @each_way
 def test_a_folder_that_is_lost_for_good_is_gone_on_with_once_somebody_says_so(site, how):
     archive = site.data / "archive"

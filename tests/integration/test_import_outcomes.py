@@ -147,6 +147,7 @@ def test_a_session_is_followed_through_names_projects_archive_and_trash(site: Da
         assert (gone.session, gone.page, gone.thumbnail, gone.then.label) == (None, None, None, "S1")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("choice", ["keep_old", "keep_new", "keep_both"])
 def test_what_was_held_is_decided_and_has_joined(site: DataFolder, choice: Any) -> None:
     site.bring(uploader_layout("S1", "1", images(2)), session="S1")
@@ -392,6 +393,7 @@ def decided(context: ServiceContext, group: str) -> list[bool]:
     return [one.decided for one in found.items]
 
 
+@pytest.mark.long
 @pytest.mark.postgresql
 @pytest.mark.parametrize("shown", [50, 0], ids=["shown", "more than are shown"])
 def test_an_import_is_sought_by_what_is_still_to_be_decided(

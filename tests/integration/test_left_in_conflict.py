@@ -68,6 +68,7 @@ def test_a_retry_decides_for_all_that_it_brings(site: DataFolder) -> None:
     assert (told.counts, counts(site)) == ({"duplicate": 2}, (2, 0)), "also where nothing is new"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("waiting", "brought", "options"),
     [(3, 2, {}), (2, 2, {"settles": False}), (2, 2, {"destination": "prearchive"})],
@@ -97,6 +98,7 @@ def test_objects_that_clash_need_a_person(site: DataFolder) -> None:
     assert counts(site) == (1, 1)
 
 
+@pytest.mark.long
 def test_a_retry_that_is_held_itself_settles_nothing(site: DataFolder) -> None:
     """Its objects clash with the archive, and join what waits: that goes nowhere."""
     uri = left(site, 3)

@@ -29,6 +29,7 @@ def client(web):
         yield made
 
 
+@pytest.mark.long
 def test_head_says_what_get_says_without_its_body(client):
     uuid = client.post("/api/v1/imports?project=P", content=b"x").json()["id"]
     addresses = ["/", "/healthz", "/readyz", "/metrics", "/api/openapi.json", *LISTS, "/api/v1/projects/P"]

@@ -200,6 +200,7 @@ def test_what_opens_a_catalog_does_not_import_alembic() -> None:
     assert done.stdout.split() == [HEAD, "False"]
 
 
+@pytest.mark.long
 def test_the_baseline_makes_the_very_tables_that_the_scripts_before_it_made(two_urls: tuple[str, str]) -> None:
     one, two = migrated_from_the_first(two_urls[0]), create_engine(two_urls[1])
     baseline = ScriptDirectory.from_config(configuration()).get_base()

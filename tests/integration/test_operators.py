@@ -235,6 +235,7 @@ def test_a_session_of_which_rows_are_lost_is_named_and_its_files_are_no_strays(t
     assert "Serve another copy of the catalog" in found.message
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("table", ["scan", "resource", "project"])
 def test_a_backup_keeps_the_files_of_a_session_of_which_rows_are_lost_and_says_so(tmp_path, monkeypatch, table):
     site = make_data_folder(tmp_path, monkeypatch)

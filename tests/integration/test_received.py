@@ -56,6 +56,7 @@ def drop_upload(connection: Connection, number: int) -> None:
     connection.execute(delete(upload).where(upload.c.id == number))
 
 
+@pytest.mark.long
 @pytest.mark.postgresql
 def test_the_first_import_and_its_time_stay_through_moves_joins_and_the_trash(site: DataFolder) -> None:
     uuid = waiting(site, images(1))

@@ -105,6 +105,7 @@ def test_a_study_under_another_label_is_offered_what_works(site: DataFolder, web
         assert "Merged into DOE_JANE / First in P. 1 file is added. 2 files are in the archive already." in told
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("choice", ["keep_old", "keep_new", "keep_both"])
 def test_where_its_objects_differ_one_says_what_to_keep(site: DataFolder, web: Web, choice: str) -> None:
     elsewhere(site, Image(case="again", number=2, patient_name=b"OTHER").file())
@@ -212,6 +213,7 @@ def test_a_merge_that_replaces_by_the_projects_rule_is_asked_for(site: DataFolde
         assert waiting_labels(admin) == ["One"]
 
 
+@pytest.mark.long
 def test_the_overview_leads_with_what_needs_a_decision(site: DataFolder, web: Web) -> None:
     held(site)
     waits(site)

@@ -103,6 +103,7 @@ def test_renaming_a_subject_tells_of_ones_own_alone(web: Web) -> None:
         assert (here["subject"], said) == ("Doe_Jane", {"subject_other_patient"})
 
 
+@pytest.mark.long
 def test_in_a_project_it_meets_the_projects_subject(web: Web) -> None:
     with web.client("ann") as ann, web.client("bob") as bob:
         there = _brought(bob, _patient(1, "A"), project="P", destination="prearchive")

@@ -72,6 +72,7 @@ def test_a_file_is_kept_whichever_way_it_comes(client: httpx.Client, how: str) -
     assert [one["Name"] for one in listed(client, CACHE)] == ["20260101_101010"]
 
 
+@pytest.mark.long
 @pytest.mark.postgresql
 def test_a_file_of_the_same_name_takes_its_place_and_leaves_no_bytes(web: Web, client: httpx.Client) -> None:
     put(client, b"first")
@@ -159,6 +160,7 @@ def test_src_stands_in_the_query_or_a_form_as_it_is_or_as_in_an_address(client: 
     assert client.get(FILE).content == BODY
 
 
+@pytest.mark.long
 @pytest.mark.postgresql
 def test_file_parts_without_a_byte_stand_beside_src(web: Web, client: httpx.Client) -> None:
     """A browser's form has one for each file that nobody chose."""

@@ -81,6 +81,7 @@ def test_a_session_s_document_has_attributes_and_elements_where_the_schema_has_t
         assert int(resource.attrib["file_size"]) > 100
 
 
+@pytest.mark.long
 @pytest.mark.postgresql
 def test_things_are_copied_by_their_documents(site: DataFolder) -> None:
     """As copyxnat does it: raw, without a media type, `inbody=true`; without ids, and without the parts."""
@@ -114,6 +115,7 @@ def test_things_are_copied_by_their_documents(site: DataFolder) -> None:
         assert (copied["type"], copied["ID"], copied["scanner/model"]) == (row["type"], row["ID"], "Ring 3")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", ["typed", "form", "bare"])
 def test_a_document_comes_by_its_type_as_a_form_or_bare(site: DataFolder, how: str) -> None:
     text = (
@@ -140,6 +142,7 @@ def test_a_project_s_title_comes_by_its_document(site: DataFolder) -> None:
         assert (told.status_code, fields(client, "/data/projects/Q")["name"]) == (200, "Second")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("body", "words"),
     [

@@ -252,6 +252,7 @@ def more(admin: httpx.Client) -> None:
     assert admin.patch("/api/v1/accounts/ann", json={"admin": True}).status_code == 200
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("people")
 @pytest.mark.parametrize("change", [less, shut, more])
 def test_what_was_issued_for_somebody_ends_with_the_right_to_have_issued_it(

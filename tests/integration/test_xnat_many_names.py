@@ -82,6 +82,7 @@ def test_a_nul_in_what_is_asked_for_is_refused_alike_on_both_databases(
             assert answer.status_code == 400, answer.text
 
 
+@pytest.mark.long
 def test_each_object_is_in_a_zip_once_however_often_it_is_named(
     client: httpx.Client, subtests: pytest.Subtests
 ) -> None:

@@ -23,6 +23,7 @@ def made(client: httpx.Client) -> httpx.Client:
     return client
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("label", ["XNAT_S00001", "XNAT_S00777", "XNAT_E00001", "xnat_e00777"])
 def test_no_label_has_the_form_of_an_id(made: httpx.Client, label: str) -> None:
     made.put("/data/projects/P/subjects/S2/experiments/E2", params=MR)

@@ -62,6 +62,7 @@ def test_who_may_not_change_a_session_fixes_no_types(site: DataFolder) -> None:
         assert types(client, address) == before
 
 
+@pytest.mark.long
 def test_headers_tell_one_scan_and_what_was_made_as_unknown(site: DataFolder) -> None:
     with serve_data_folder(site) as (_, client):
         address = session(client, "A", {"1": ("", "Unknown"), "2": ("", "Unknown"), "3": ("", "mine")})

@@ -15,6 +15,8 @@ from scandock.web.tus.errors import UploadLocked
 from scripts.codes import classes
 from tests.documented_codes import read_documented_codes
 
+pytestmark = pytest.mark.long
+
 SOURCE = Path(problems.__file__).parent.parent
 KINDS = {
     name
@@ -98,7 +100,6 @@ def written(trees) -> dict[str, set[str]]:
     }
 
 
-@pytest.mark.long
 def test_every_code_that_a_module_names_is_documented(written):
     undocumented = {module: codes - read_documented_codes().keys() for module, codes in written.items()}
     assert {module: codes for module, codes in undocumented.items() if codes} == {}

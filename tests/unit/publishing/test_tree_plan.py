@@ -71,6 +71,7 @@ FILES = st.dictionaries(KEYS, st.binary(max_size=3), max_size=9)
 FATES = st.lists(st.sampled_from(["stays", "stays", "dropped", "anew", "gone"]), min_size=9, max_size=9)
 
 
+@pytest.mark.long
 @pytest.mark.hypothesis
 @settings(max_examples=25)
 @given(FILES, st.lists(st.tuples(FATES, FILES), min_size=1, max_size=2), st.sets(st.integers(0, 2)))

@@ -44,6 +44,7 @@ SCAN = st.tuples(st.just("scan"), st.sampled_from(PLACES[1:]), st.just(""), st.j
 STEPS = st.lists(st.one_of(PUT, PUT, PUT, PUT, TAKE, RESOURCE, SCAN), max_size=10)
 
 
+@pytest.mark.long
 @pytest.mark.hypothesis
 @settings(max_examples=25)
 @given(st.lists(STEPS, min_size=2, max_size=3))

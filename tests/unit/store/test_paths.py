@@ -99,6 +99,7 @@ def test_what_is_no_name(text):
         paths.tree_parts(text)
 
 
+@pytest.mark.long
 @given(texts)
 def test_a_name_is_rebuilt_from_its_parts_or_refused(text):
     for candidate in (text, f"archive/P/{text}", f"archive/{text}/L", f"prearchive/P/{text}/L", f"resources/P/{text}"):

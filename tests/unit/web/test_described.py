@@ -48,6 +48,7 @@ def sent(operation):
     return {one["name"]: one for one in operation.get("parameters", ()) if one["in"] == "header"}
 
 
+@pytest.mark.long
 def test_every_answer_in_json_says_its_shape(schema):
     silent = [
         where

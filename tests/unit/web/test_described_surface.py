@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from tests.unit.web.described_surface import RECORDED, now, surface
 
 
+@pytest.mark.long
 def test_nothing_that_was_described_is_missing_or_another() -> None:
     recorded = json.loads(RECORDED.read_text(encoding="utf-8"))
     said = surface(now(), recorded["objects"])

@@ -14,6 +14,8 @@ from scandock.services.webhooks import sign
 from scandock.web.app import create_app
 from scandock.web.v1.subscriptions import State
 
+pytestmark = pytest.mark.long
+
 PAGE = (Path(__file__).parents[3] / "docs/api.md").read_text(encoding="utf-8")
 PREFIX = "/api/v1"
 ELSEWHERE = {("GET", "/auth/oidc/callback")}

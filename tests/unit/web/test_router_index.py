@@ -33,6 +33,7 @@ def asking(path: str, root: str = "", kind: str = "http") -> Scope:
     return {"type": kind, "method": "GET", "path": root + path, "root_path": root, "headers": []}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("root", "step"), [("", 1), ("/dock", 9)])
 def test_each_says_what_it_would_say_by_itself(routers: list[Any], paths: list[str], root: str, step: int) -> None:
     for path in paths[::step]:

@@ -7,15 +7,7 @@ from dataclasses import replace
 
 from tests.builders import Image
 from tests.e2e.projects import owner, project_of
-from tests.e2e.uploading import archive, drop, image, imported, opened, sent
-
-
-def start(page):
-    page.get_by_role("button", name="Upload", exact=True).click()
-
-
-def looked_into(page):
-    page.locator("#picks[data-preview=complete]").wait_for()
+from tests.e2e.uploading import archive, drop, image, imported, looked_into, opened, outcome, sent, start, unfolded
 
 
 def metadata(page):

@@ -4,15 +4,7 @@ from __future__ import annotations
 
 from tests.builders import Image
 from tests.e2e.projects import owner
-from tests.e2e.uploading import archive, drop, image, imported, opened, sent
-
-
-def looked_into(page):
-    page.locator("#picks[data-preview=complete]").wait_for()
-
-
-def start(page):
-    page.get_by_role("button", name="Upload", exact=True).click()
+from tests.e2e.uploading import archive, drop, image, imported, looked_into, opened, sent, start, unfolded
 
 
 def opened_tables(page):

@@ -38,9 +38,16 @@ def opened(one: Person, project: str) -> Page:
     """The upload page of who is logged in, with a project named."""
     hearing_choosers(one.page)
     page: Page = one.go("/upload")
+    unfolded(page)
     page.get_by_label("Project", exact=True).fill(project)
     page.locator("#files").wait_for(state="attached")
+    page.locator("#settings > summary").click()
     return page
+
+
+def unfolded(page: Page) -> None:
+    """Open the settings, which are folded to one line once a project is named."""
+    page.locator("#settings").evaluate("(one) => { one.open = true }")
 
 
 def hearing_choosers(page: Page) -> None:
@@ -89,9 +96,9 @@ def released(page: Page) -> None:
 
 
 def state(page: Page, words: str) -> None:
-    """Wait until the first upload is in this state."""
+    """Wait until the first archive is in this state."""
     page.wait_for_function(
-        "(words) => document.querySelector('.up-transfer .state')?.textContent === words",
+        "(words) => document.querySelector('.up-archive-is > .state')?.textContent === words",
         arg=words,
         polling=LOOK,
         timeout=60_000,
@@ -101,7 +108,7 @@ def state(page: Page, words: str) -> None:
 def under_way(page: Page, least: int = 1) -> None:
     """Wait until more than so many bytes of the first upload have gone."""
     page.wait_for_function(
-        "(least) => (document.querySelector('.up-transfer progress')?.value ?? 0) > least",
+        "(least) => (document.querySelector('.up-archive-is progress')?.value ?? 0) > least",
         arg=least,
         polling=LOOK,
         timeout=60_000,
@@ -109,14 +116,29 @@ def under_way(page: Page, least: int = 1) -> None:
 
 
 def sent(page: Page, count: int = 1) -> None:
-    """Wait until so many uploads are on the server."""
+    """Wait until so many archives of the list are on the server: what stands at each is of its import."""
     page.wait_for_function(
-        "(count) => [...document.querySelectorAll('.up-transfer .state')].filter("
-        "(one) => one.textContent === 'on the server').length >= count",
+        "(count) => document.querySelectorAll('.up-archive[data-uploaded]').length >= count",
         arg=count,
         polling=LOOK,
         timeout=60_000,
     )
+
+
+def looked_into(page: Page) -> None:
+    """Wait until all that is on the list was looked into, and the server has said what is there."""
+    page.locator("#picks[data-preview=complete]").wait_for()
+
+
+def start(page: Page) -> None:
+    """Begin the upload of what is on the list."""
+    page.get_by_role("button", name="Upload", exact=True).click()
+
+
+def outcome(page: Page, words: str = "") -> str:
+    """What the page says at the end of all, once that has these words."""
+    page.locator(".up-done").get_by_text(words).wait_for(timeout=60_000)
+    return page.locator(".up-done").inner_text()
 
 
 def imported(project: Project, count: int = 1) -> list[dict[str, Any]]:

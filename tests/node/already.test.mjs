@@ -29,7 +29,7 @@ test("a study that waits in the prearchive is joined by what is bound there, and
   }
   for (const [destination, code] of [["prearchive", 4], ["", 0]]) {
     assert.match(said(one(), { study }, destination, code), /^there: .* as SAME: it goes there\.$/);
-    assert.match(said(one({ requested: true }), { study }, destination, code), /^held: .* under another label it will wait/);
+    assert.match(said(one({ requested: true }), { study }, destination, code), /^held: .* under another label it will be held for review/);
   }
 });
 
@@ -47,14 +47,14 @@ test("a label that an assessor has is no session's", () => {
   const label = session({ label: "NEW", place: "archive", study_uid: null, assessor: true });
   for (const destination of ["archive", "prearchive"]) {
     assert.match(said(one(), { label }, destination), /^there: NEW is an assessor of .*: this one gets a suffix\.$/);
-    assert.match(said(one({ requested: true }), { label }, destination), /^held: NEW is an assessor of .* for a decision\.$/);
+    assert.match(said(one({ requested: true }), { label }, destination), /^held: NEW is an assessor of .* held for review\.$/);
   }
 });
 
 test("other subjects of the patient, and other sessions of the ECAT files, are told of", () => {
   assert.equal(said(one(), { subjects: [], ecat: [] }), "");
-  assert.equal(said(one(), { subjects: ["S2", "S3"] }), "warn: Its patient id has another subject there: S2, S3.");
-  assert.equal(said(one(), { ecat: ["E1"] }), "warn: ECAT files of it are there already, in E1.");
+  assert.equal(said(one(), { subjects: ["S2", "S3"] }), "warn: Its PatientID has another subject in the project: S2, S3.");
+  assert.equal(said(one(), { ecat: ["E1"] }), "warn: ECAT files of it are archived already, in E1.");
 });
 
 test("a comment's AA goes before the project's own setting, and after what the form says", () => {
@@ -85,5 +85,5 @@ test("the same label: joined, left alone, or another study's", () => {
   assert.match(said(one(), { label: session({ label: "NEW", place: "archive" }) }, "", 5), /take the place/);
   const other = session({ label: "NEW", place: "archive", study_uid: "9" });
   assert.match(said(one(), { label: other }), /this one gets a suffix/);
-  assert.match(said(one({ requested: true }), { label: other }), /^held: .* this one will wait/);
+  assert.match(said(one({ requested: true }), { label: other }), /^held: .* this one will be held for review/);
 });

@@ -2,18 +2,20 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { load } from "./modules.mjs";
 
-const { does, fields, options, problem, project, site, summary } = await load("options.js");
+const { does, fields, into, options, problem, project, site, summary } = await load("options.js");
 
-const PLAIN = { where: "project", project: "P", destination: "", overwrite: "", ignore: true, keep: true, handler: "" };
+const PLAIN = { where: "project", project: "P", destination: "", overwrite: "", ignore: true, keep: true };
 
 test("what the form says goes along by the API's names", () => {
   Object.assign(options, PLAIN);
   assert.deepEqual(fields(), { project: "P", destination: "", overwrite: "", ignore_unparsable: "true", resources: "keep" });
   Object.assign(options, { destination: "prearchive", overwrite: "none", ignore: false, keep: false });
   assert.deepEqual(fields(), { project: "P", destination: "prearchive", overwrite: "none", ignore_unparsable: "false", resources: "ignore" });
-  assert.equal(summary(), "into the prearchive, leaving what is there alone, unparseable files refuse an archive, without other resources");
+  assert.equal(summary(), "to the prearchive, keep what is archived, unparseable files refuse an archive, no other resources");
+  assert.equal(into(), "Into P");
   options.where = "headers";
   assert.equal(project(), "");
+  assert.equal(into(), "Into Unassigned", "there is no project to name");
 });
 
 test("a project's own default is named, and a project that one may not upload to is told", () => {
@@ -21,12 +23,12 @@ test("a project's own default is named, and a project that one may not upload to
   Object.assign(site, { codes: { P: 0, Q: 4 }, more: false });
   assert.match(does(), /wait in the prearchive/);
   options.project = "Q";
-  assert.match(does(), /archived at once/);
+  assert.match(does(), /sessions are archived$/);
   assert.equal(problem(), "");
   options.project = "Z";
-  assert.match(problem(), /You may not upload to a project “Z”/);
+  assert.match(problem(), /No project “Z”, or you can't upload to it/);
   options.project = "";
-  assert.match(problem(), /Name the project/);
+  assert.match(problem(), /Name a project first/);
   options.where = "headers";
   assert.equal(problem(), "");
 });

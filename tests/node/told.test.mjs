@@ -10,7 +10,8 @@ const heading = (...states) => headingOf(states.map((state) => ({ state })));
 
 test("the heading of the transfers tells what goes, what stands still, and at the end what became of them", () => {
   assert.equal(heading("running"), "Uploading 1 archive");
-  assert.equal(heading("waiting", "held up", "done", "cancelled"), "Uploading 2 archives");
+  assert.equal(heading("waiting", "running", "done", "cancelled"), "Uploading 2 archives");
+  assert.equal(heading("running", "held up"), "Uploading 1 archive, retrying 1");
   assert.equal(heading("running", "stopped", "paused"), "Uploading 1 archive, stopped 1, paused 1");
   assert.equal(heading("stopped", "done"), "Stopped 1 archive");
   assert.equal(heading("paused", "paused"), "Paused 2 archives");
@@ -29,5 +30,5 @@ test("a file that is not the one that was to be chosen again is told by both nam
 test("studies of two archives that meet under one label are told the same on both sides", () => {
   const said = (kind, requested) => meeting({ meets: "x.zip", meeting: kind, naming: { session: { requested } } });
   for (const kind of ["named", "derived", "both"]) assert.deepEqual(said(kind, true), said(kind, false));
-  assert.match(said("both", true)[1], /the first to arrive gets it\. Of the later ones, those that were named here wait/);
+  assert.match(said("both", true)[1], /the first to arrive gets it\. Of the later ones, those that were named here are held/);
 });

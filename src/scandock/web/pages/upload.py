@@ -24,15 +24,8 @@ from scandock.web.security import identify, is_from_other_site
 
 router = pages()
 
-HANDLERS: Final = (
-    ("", "Automatic"),
-    ("DICOM-zip", "DICOM-zip (DICOM)"),
-    ("SI", "SI (Classic Session Importer, ECAT)"),
-    ("gradual-DICOM", "gradual-DICOM"),
-)
-"""The importers of XNAT's page: all are the one pipeline, which tells DICOM and ECAT by content."""
 ACCEPTED: Final = ".zip,.tar,.tgz,.tar.gz,.tar.bz2,.tar.xz,.tar.zst,.gz,.bz2,.xz,.zst,.dcm,.ima,.v"
-OWN: Final = frozenset({"csrf", "where", "ignore", "keep", "handler"})
+OWN: Final = frozenset({"csrf", "where", "ignore", "keep"})
 """Fields of the form that are none of the API's."""
 
 
@@ -61,7 +54,6 @@ async def upload(request: Request, context: PageContext, project: str = "") -> R
         here="Upload",
         projects=projects,
         project=project,
-        handlers=HANDLERS,
         accepted=ACCEPTED,
         told=json.dumps(page_settings),
         script="upload",

@@ -11,6 +11,11 @@ export const upload = (id) => `${UPLOADS}/${id}`;
 
 export const mapping = (id) => `${upload(id)}/mapping`;
 
+export const importOf = (id) => `/api/v1/imports/${id}`;
+
+/** What became of an import's sessions, from a cursor on. */
+export const importSessions = (id, cursor) => `${importOf(id)}/sessions${cursor ? `?cursor=${encodeURIComponent(cursor)}` : ""}`;
+
 /** `act`: "cancel" or "retry". */
 export const importAct = (id, act) => `/api/v1/imports/${id}/${act}`;
 
@@ -34,6 +39,11 @@ export const UPLOAD = "/upload";
 
 /** The page of one import. */
 export const importAt = (id) => `/imports/${id}`;
+
+export const projectAt = (name) => `/projects/${encodeURIComponent(name)}`;
+
+/** What waits of a project. */
+export const prearchiveOf = (name) => `/prearchive?project=${encodeURIComponent(name)}`;
 
 /** One import as its own fragment. */
 export const activityItem = (id) => `${ACTIVITY}/${id}`;

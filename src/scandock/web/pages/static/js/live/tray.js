@@ -2,31 +2,48 @@
 
 import { ACTIVITY, importAt, UPLOAD } from "../addresses.js";
 import { subscribe } from "../bus.js";
-import { root, say } from "../site.js";
+import { root } from "../site.js";
+import { IMPORTS, isEnded, TRANSFERS } from "../states.js";
 import { farOf, plural, size } from "./figures.js";
+import { summaries, summaryOf } from "./spoken.js";
 import { Standing } from "./standing.js";
 import { listen } from "./stream.js";
-import { STATES } from "./words.js";
 
 const SHOWN = 8;
 const OVER = ["done", "cancelled"];
-const SENDING = { running: "uploading", waiting: "waits to be uploaded" };
 const standing = new Standing();
+const summarize = summaries();
 let transfers = [];
+let ended = []; // imports whose end was not said yet
 let parts = null;
 
 /** Begin; once in a document. */
 export function start() {
   subscribe("transfers", (list) => {
+    const before = summaryOf(transfers, []);
     transfers = list;
     show();
+    if (summaryOf(transfers, []) !== before) speak();
   });
   listen((kind, data) => {
     if (kind === "state") return;
     const changed = standing.hear(kind, data);
-    if (changed && !document.hidden) say(`${changed.archive} ${STATES[changed.state]}.`);
     show();
+    if (!changed || !isEnded(changed.state)) return;
+    ended = [...ended, changed];
+    speak();
   });
+}
+
+/** Say what uploads do and which imports have ended, where the page is seen; at once where nothing is left to come. */
+function speak() {
+  const isOver = !standing.under.length && transfers.every((one) => OVER.includes(one.state));
+  const words = () => {
+    const told = document.hidden ? "" : summaryOf(transfers, ended);
+    ended = [];
+    return told;
+  };
+  summarize(words, isOver && ended.length > 0);
 }
 
 /** The lines of the tray: transfers that go on, imports that run, and what has ended since the tray was looked at. */
@@ -36,7 +53,7 @@ function lines() {
     key: `t-${one.id}`,
     name: one.name,
     href: root + UPLOAD,
-    words: `${SENDING[one.state] ?? one.state}, ${size(one.sent)} of ${size(one.total)}`,
+    words: `${TRANSFERS[one.state].word}, ${size(one.sent)} of ${size(one.total)}`,
     bytes: { done: one.sent, total: one.total },
   }));
   const uploaded = new Set(sent.map((one) => one.id));
@@ -46,23 +63,23 @@ function lines() {
       key: `i-${one.id}`,
       name: one.archive,
       href: root + importAt(one.id),
-      words: [one.progress?.stage ?? STATES[one.state], one.progress ? farOf(one.progress) : ""].filter(Boolean).join(", "),
+      words: [one.progress?.stage ?? IMPORTS[one.state].word, one.progress ? farOf(one.progress) : ""].filter(Boolean).join(", "),
       bytes: one.progress?.bytes ?? { done: 0, total: null },
     }));
-  const ended = standing.ended.map((one) => ({
+  const over = standing.ended.map((one) => ({
     key: `e-${one.id}`,
     name: one.archive,
     href: root + importAt(one.id),
-    words: STATES[one.state],
+    words: IMPORTS[one.state].says,
     state: one.state,
     bytes: null,
   }));
-  return { sending, running, ended };
+  return { sending, running, ended: over };
 }
 
 function show() {
-  const { sending, running, ended } = lines();
-  const all = [...sending, ...running, ...ended];
+  const { sending, running, ended: over } = lines();
+  const all = [...sending, ...running, ...over];
   const tray = document.getElementById("tray");
   tray.hidden = all.length === 0;
   if (!all.length) return;
@@ -70,9 +87,9 @@ function show() {
   const told = [];
   if (sending.length) told.push(`${plural(sending.length, "upload")}`);
   if (running.length) told.push(`${plural(running.length, "import")} under way`);
-  if (!told.length) told.push(`${ended[0].name} ${ended[0].words}`);
+  if (!told.length) told.push(`${over[0].name} ${over[0].words}`);
   set(parts.summary, told.join(", "));
-  parts.clear.hidden = !ended.length;
+  parts.clear.hidden = !over.length;
   const rows = new Map([...parts.list.children].map((row) => [row.dataset.key, row]));
   for (const one of all.slice(0, SHOWN)) {
     const row = rows.get(one.key) ?? line(one.key);

@@ -6,7 +6,7 @@ import { fold, UNASSIGNED } from "./labels.js";
 import { named, options, site } from "./options.js";
 
 /** Where a decision's session is to stand: "archive" or "prearchive", or null where this page can't know. */
-function boundFor(one) {
+export function boundFor(one) {
   if (one.project === UNASSIGNED) return "prearchive";
   if (options.destination) return options.destination;
   for (const [value] of candidates("AA", one.study)) {
@@ -18,7 +18,7 @@ function boundFor(one) {
   return code === 0 ? "prearchive" : "archive";
 }
 
-/** [[kind, sentence]] of what is there; `known` is {label, study}: the session of that label, and the one of the study;
+/** [[kind, sentence, soft, code]] of what is there, the last two where they say more; `known` is {label, study}: the session of that label, and the one of the study;
  * with {subjects, ecat}: other subjects of its patient, other sessions of its ECAT files. */
 export function already(one, known) {
   return [...there(one, known), ...shared(known)];
@@ -27,8 +27,8 @@ export function already(one, known) {
 /** What it shares with other sessions that are there. */
 function shared({ subjects = [], ecat = [] }) {
   const told = [];
-  if (subjects.length) told.push(["warn", `Its patient id has another subject there: ${subjects.join(", ")}.`]);
-  if (ecat.length) told.push(["warn", `ECAT files of it are there already, in ${ecat.join(", ")}.`]);
+  if (subjects.length) told.push(["warn", `Its PatientID has another subject in the project: ${subjects.join(", ")}.`, false, "patient_elsewhere"]);
+  if (ecat.length) told.push(["warn", `ECAT files of it are archived already, in ${ecat.join(", ")}.`, false, "ecat_stored"]);
   return told;
 }
 
@@ -55,19 +55,19 @@ function called(one, label, bound) {
 /** The study is there under another label. */
 function elsewhere(one, study, bound) {
   const requested = one.naming.session.requested;
-  const apart = requested ? " under another label it will wait for a decision." : "";
+  const apart = requested ? " under another label it will be held for review." : "";
   if (study.place === "archive") {
-    if (requested) return [["held", `This study is archived as ${study.label}:${apart}`]];
+    if (requested) return [["held", `This study is archived as ${study.label}:${apart}`, false, "study_elsewhere"]];
     const subject = differs(one, study);
     if (subject.length) return subject;
     if (bound === "prearchive") return [["there", `This study is archived as ${study.label}: what comes will wait in the prearchive under that label.`]];
     return [["there", `This study is archived as ${study.label}: it goes there.`]];
   }
   const is = `This study is in the prearchive as ${study.label}`;
-  if (bound === "archive") return [["warn", `${is}: that stays there, and what comes is archived as ${one.label}.`]];
+  if (bound === "archive") return [["warn", `${is}: that stays there, and what comes is archived as ${one.label}.`, false, "stays_waiting"]];
   if (bound === null) return [["there", `${is}.`]];
-  if (isBeside(study, bound)) return [["warn", `${is}, and waits for a decision: what comes will be there beside it, as ${one.label}.`]];
-  if (requested) return [["held", `${is}:${apart}`]];
+  if (isBeside(study, bound)) return [["warn", `${is}, and waits for a decision: what comes will be there beside it, as ${one.label}.`, false, "beside_waiting"]];
+  if (requested) return [["held", `${is}:${apart}`, false, "study_elsewhere"]];
   return [...differs(one, study), ["there", `${is}: it goes there.`]];
 }
 
@@ -76,25 +76,26 @@ function another(one, label) {
   const is = `${label.label} is ${label.place === "archive" ? "archived" : "in the prearchive"} with another study`;
   if (!one.naming.session.requested) return [["there", `${is}: this one gets a suffix.`]];
   if (label.place !== "archive" && label.state === "conflict") return []; // what is held has no claim to its label
-  return [["held", `${is}: this one will wait for a decision.`]];
+  return [["held", `${is}: this one will be held for review.`, false, "label_taken"]];
 }
 
 /** An assessor of an archived session has the label, which no session joins. */
 function ofAssessor(one, label) {
   const is = `${label.label} is an assessor of an archived session`;
   if (!one.naming.session.requested) return [["there", `${is}: this one gets a suffix.`]];
-  return [["held", `${is}: this one will wait for a decision.`]];
+  return [["held", `${is}: this one will be held for review.`, false, "label_taken"]];
 }
 
 function archived(one, label, bound) {
   const subject = differs(one, label);
   if (subject.length) return subject;
   if (bound === "prearchive") return [["there", `${label.label} is archived already: what comes will wait in the prearchive.`]];
+  if (options.overwrite === "none") return [["held", `${label.label} is archived already, which is left alone: this will be held for review.`, false, "left_alone"]];
   return [["there", `${label.label} is archived already: ${joins(one)}`]];
 }
 
 function waiting(label, bound) {
-  if (bound === "archive") return [["warn", `${label.label} is in the prearchive already: that stays there, and what comes is archived beside it.`]];
+  if (bound === "archive") return [["warn", `${label.label} is in the prearchive already: that stays there, and what comes is archived beside it.`, false, "stays_waiting"]];
   if (bound === null) return [["there", `${label.label} is in the prearchive already.`]];
   return [["there", `${label.label} is in the prearchive already: what is new is added.`]];
 }
@@ -102,12 +103,11 @@ function waiting(label, bound) {
 /** A subject that was written here and is not the one of the session that is there. */
 function differs(one, session) {
   if (!one.naming.subject.requested || !session.subject || fold(session.subject) === fold(one.subject)) return [];
-  return [["held", `${session.label} is of subject ${session.subject}: under another subject it will wait for a decision.`]];
+  return [["held", `${session.label} is of subject ${session.subject}: under another subject it will be held for review.`, false, "subject_differs"]];
 }
 
 function joins(one) {
   const code = site.codes[named(one.project) ?? ""];
-  if (options.overwrite === "none") return "what comes will wait for a decision.";
   if (options.overwrite === "delete" || (!options.overwrite && code === 5)) return "images take the place of those with the same UID.";
   return "what is new is added.";
 }

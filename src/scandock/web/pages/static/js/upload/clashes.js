@@ -34,16 +34,11 @@ function hasLabelOfAnother(one) {
   return Boolean(label.study_uid) && label.study_uid !== one.study.uid && stands;
 }
 
-/** In words; "" where none will wait. */
+/** In words; "" where none will be held. */
 export function clashWords({ labels, others }) {
   const told = [];
-  if (labels === 1) told.push("1 label meets another: that session will wait for a decision.");
-  if (labels > 1) told.push(`${plural(labels, "label")} meet: those sessions will wait for a decision.`);
-  if (others) told.push(`${plural(others, labels ? "other session" : "session")} will wait for a decision.`);
-  return told.join(" ");
-}
-
-/** Whether somebody should look at an archive's studies before it is sent. */
-export function isWarned(pick) {
-  return pick.taken.some((one) => notesOf(one).some(([kind, , soft]) => kind === "held" || (kind === "warn" && !soft)));
+  if (labels === 1) told.push("1 session has the label of another and will be held for review");
+  if (labels > 1) told.push(`${plural(labels, "session")} share a label and will be held for review`);
+  if (others) told.push(`${plural(others, labels ? "other session" : "session")} will be held for review`);
+  return told.length ? `${told.join(". ")}.` : "";
 }

@@ -1,4 +1,4 @@
-// How files come to the page: two buttons in place of the plain file field, and drops.
+// How files come to the page: two buttons in place of the plain file field, drops, and what is pasted.
 
 import { fromDrop, fromInput } from "./choosing.js";
 import { button, make, set } from "./dom.js";
@@ -27,27 +27,29 @@ export function fileInputs(form, chosen, forget) {
     });
   }
   const words = form.querySelector("#drop-words");
-  set(words, `Drop them here, one or many at once, or choose them. ${words.textContent}`);
+  set(words, `Drop them anywhere on this page, paste or choose them. ${words.textContent}`);
   return { files, folder, chooser };
 }
 
-/** Let files be dropped anywhere on the page; `place` shows that it takes them. The answer ends it. */
-export function takeDrops(place, chosen) {
+/** Let files be dropped and pasted anywhere on the page; `place` shows that it takes them. The answer ends it. */
+export function takeFiles(place, chosen) {
   place.classList.add("up-ready");
-  const ofFiles = (event) => [...event.dataTransfer.types].includes("Files");
+  const ofFiles = (transfer) => [...(transfer?.types ?? [])].includes("Files");
   const over = (event) => {
-    if (!ofFiles(event)) return;
+    if (!ofFiles(event.dataTransfer)) return;
     event.preventDefault();
     place.classList.add("up-over");
   };
   const off = () => place.classList.remove("up-over");
   const out = (event) => event.relatedTarget === null && off();
-  const dropped = async (event) => {
-    if (!ofFiles(event)) return;
+  const take = async (event, transfer) => {
+    if (!ofFiles(transfer)) return; // a text that is pasted is for the field that it is pasted into
     event.preventDefault();
-    chosen(await fromDrop(event.dataTransfer));
+    chosen(await fromDrop(transfer));
   };
-  const heard = [["dragover", over], ["dragleave", out], ["drop", dropped]];
+  const dropped = (event) => take(event, event.dataTransfer);
+  const pasted = (event) => take(event, event.clipboardData);
+  const heard = [["dragover", over], ["dragleave", out], ["drop", dropped], ["paste", pasted]];
   for (const [name, listener] of heard) document.addEventListener(name, listener);
   document.addEventListener("drop", off, true); // a field of its own may take the drop
   return () => {

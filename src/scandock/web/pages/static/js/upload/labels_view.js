@@ -82,7 +82,7 @@ export function labelsTools(say) {
       { class: "help" },
       "Paste or drop a CSV with a header: study_uid, patient_id or folder choose the studies; project, subject and session say where they go; leave_out with “yes” leaves them out. The first row that fits wins.",
     ),
-    make("p", { class: "up-row" }, button("Take all changes back", undo, { kind: "quiet" })),
+    make("p", { class: "up-row" }, button("Undo all changes", undo, { kind: "quiet" })),
     said,
   );
   return Object.assign(element, { isUsed: false, read });

@@ -2,7 +2,7 @@
 
 import { isProjectId } from "./labels.js";
 
-const DEFAULTS = { where: "project", project: "", destination: "", overwrite: "", ignore: true, keep: true, handler: "" };
+const DEFAULTS = { where: "project", project: "", destination: "", overwrite: "", ignore: true, keep: true };
 
 /** As it is now. */
 export const options = { ...DEFAULTS, known: false };
@@ -13,8 +13,8 @@ export const site = { codes: {}, placeholders: [], zone: "UTC", rules: false, mo
 
 const DOES = {
   0: "sessions wait in the prearchive",
-  4: "sessions are archived at once",
-  5: "sessions are archived at once, and take the place of what they have in common with one that is there",
+  4: "sessions are archived",
+  5: "sessions are archived, and replace what an archived session has in common with them",
 };
 
 /** Read the form, or, where it was read before in this document, let it show what was said then. */
@@ -30,7 +30,7 @@ export function read(form) {
   const fields = new FormData(form);
   options.where = fields.get("where");
   options.project = (fields.get("project") ?? "").trim();
-  for (const name of ["destination", "overwrite", "handler"]) options[name] = fields.get(name);
+  for (const name of ["destination", "overwrite"]) options[name] = fields.get(name);
   for (const name of ["ignore", "keep"]) options[name] = fields.has(name);
   if (options.where === "project" && options.project) options.project = named(options.project) ?? options.project;
 }
@@ -42,7 +42,6 @@ function write(form) {
     for (const one of form.querySelectorAll(`input[type=radio][name=${name}]`)) one.checked = one.value === said[name];
   }
   if (form.elements.project) form.elements.project.value = said.project;
-  form.elements.handler.value = said.handler;
   form.elements.ignore.checked = said.ignore;
   form.elements.keep.checked = said.keep;
 }
@@ -60,9 +59,9 @@ export function project() {
 /** What is wrong with what the form says; "" where an upload may begin. */
 export function problem() {
   if (options.where !== "project") return "";
-  if (!options.project) return "Name the project, or choose “From the images' headers”.";
+  if (!options.project) return "Name a project first.";
   if (site.more && isProjectId(options.project)) return ""; // the page does not know them all: the server decides
-  return named(options.project) === undefined ? `You may not upload to a project “${options.project}”, or there is none.` : "";
+  return named(options.project) === undefined ? `No project “${options.project}”, or you can't upload to it.` : "";
 }
 
 /** What the chosen project does with sessions; "" where that is not known. */
@@ -71,15 +70,21 @@ export function does() {
   return code === undefined ? "" : DOES[code];
 }
 
-/** The choices in a few words. */
+/** Where uploads go, in a few words. */
+export function into() {
+  if (options.where === "headers") return Object.keys(site.codes).length ? "Into projects named by the headers" : "Into Unassigned";
+  return options.project ? `Into ${options.project}` : "No project named";
+}
+
+/** The other choices in a few words. */
 export function summary() {
   const words = [
-    { "": "destination as the project does", prearchive: "into the prearchive", archive: "into the archive" }[options.destination],
-    { "": "", append: "adding what is new", none: "leaving what is there alone", delete: "replacing images" }[options.overwrite],
+    { "": "", prearchive: "to the prearchive", archive: "to the archive" }[options.destination],
+    { "": "", append: "add new files", none: "keep what is archived", delete: "replace images" }[options.overwrite],
     options.ignore ? "" : "unparseable files refuse an archive",
-    options.keep ? "" : "without other resources",
-  ];
-  return words.filter(Boolean).join(", ");
+    options.keep ? "" : "no other resources",
+  ].filter(Boolean);
+  return words.length ? words.join(", ") : "project defaults";
 }
 
 /** What goes into Upload-Metadata, by the API's names. */

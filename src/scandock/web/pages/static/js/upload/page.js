@@ -1,22 +1,25 @@
-// The upload page: what is chosen is looked into, named, and sent; what was cut is gone on with.
+// The upload page: what is chosen is looked into, named, sent, and followed until its sessions are where they belong.
 
-import { plural, size } from "../live/figures.js";
+import { plural } from "../live/figures.js";
 import { say } from "../site.js";
-import { clashes, clashWords } from "./clashes.js";
-import { button, keyed, make, set, show } from "./dom.js";
-import { fileInputs, takeDrops } from "./inputs.js";
+import { keyed, make, set, show } from "./dom.js";
+import { fileInputs, takeFiles } from "./inputs.js";
 import { labelsTools } from "./labels_view.js";
 import { letters } from "./letters.js";
+import { listView } from "./list_view.js";
 import { writeMapping } from "./mapping_csv.js";
 import { shown } from "./names.js";
-import { ELSEWHERE, notIt } from "./not_taken.js";
+import { ELSEWHERE, notIt, ON_THE_LIST } from "./not_taken.js";
 import * as options from "./options.js";
-import { pickView } from "./picks_view.js";
-import { add, forgetKnown, isComplete, onPicks, picks, remove, settleAll } from "./picks.js";
-import { begin, onTransfers, transfers } from "./transfers.js";
-import { transfersView } from "./transfers_view.js";
+import { change, lookAgain } from "./outcomes.js";
+import { add, archives, forgetKnown, isComplete, likenessOf, onPicks, picks, remove, sent, settleAll } from "./picks.js";
+import { isOver } from "./totals.js";
+import { totalView } from "./total_view.js";
+import { begin, changed, forget, onTransfers, transfers } from "./transfers.js";
 import { Unfinished } from "./unfinished.js";
 import { compose, print, warm } from "./worker_client.js";
+
+const SECOND = 1000;
 
 /** Begin; gives what ends it when one moves on. Transfers and what was chosen live on. */
 export function start(main) {
@@ -33,29 +36,45 @@ function entered(event) {
 }
 
 class Page {
-  #wanted = null; // what a file is chosen for again: {transfer} or {upload}, an unfinished one
+  #wanted = null; // what a file is chosen for: {transfer} or {upload} to go on with, or {instead} of an archive
+  #stale = new Set(); // archives that are to be shown anew; null for the list
+  #timer = null;
 
   constructor(main) {
     this.form = main.querySelector("#upload");
     this.drop = main.querySelector("#drop");
+    this.settings = main.querySelector("#settings");
     this.refused = make("ul", { class: "up-refused" });
-    this.list = make("div");
     this.place = main.querySelector("#picks");
     this.tools = labelsTools(say);
-    const folding = (words, open) => button(words, () => [...this.list.children].forEach((one) => one.unfold(open)), { kind: "quiet" });
-    this.folds = make("p", { class: "actions up-folds", hidden: true }, folding("Open all", true), folding("Fold all", false));
-    this.problem = make("p", { class: "problem", role: "alert", hidden: true });
-    this.total = make("span");
-    this.clash = make("strong", { class: "up-clash" });
-    const told = make("span", { class: "grow" }, this.total, " ", this.clash);
-    this.bar = make("div", { class: "bar" }, told, make("button", { class: "primary", id: "start" }, "Upload"));
-    this.transfers = transfersView((transfer) => this.#again({ transfer }));
-    const choose = (upload) => this.#again({ upload });
+    this.list = listView(this.#acts());
+    this.total = totalView({
+      more: () => this.#more(),
+      retry: (transfer) => (transfer.import ? this.#change(transfer, "retry") : transfer.resume()),
+      cancel: (transfer) => transfer.cancel(),
+    });
+    const choose = (upload) => this.#choose({ upload });
     const known = async (one) => (await this.#known(one)) !== "";
     this.unfinished = new Unfinished({ choose, known, add: (one) => add([one]), after: () => this.chooser.focus() });
-    main.querySelector("#transfers").append(this.transfers);
     main.querySelector("#unfinished").append(this.unfinished.element);
-    this.place.append(make("div", { role: "alert" }, this.refused), this.tools, this.folds, this.list, this.problem, this.bar);
+    this.place.append(make("div", { role: "alert" }, this.refused), this.tools, this.list, this.total);
+  }
+
+  /** What the buttons of an archive do, by the keys of ACTS in states.js. */
+  #acts() {
+    return {
+      remove: (pick) => this.#remove(pick),
+      pause: ({ transfer }) => transfer.pause(),
+      resume: ({ transfer }) => transfer.resume(),
+      retry: ({ transfer }) => transfer.resume(),
+      now: ({ transfer }) => transfer.wake(),
+      again: ({ transfer }) => transfer.resume({ anew: true }),
+      choose: ({ transfer }) => this.#choose({ transfer }),
+      cancel: ({ transfer }) => transfer.cancel(),
+      stop: ({ transfer }) => this.#change(transfer, "cancel"),
+      repeat: ({ transfer }) => this.#change(transfer, "retry"),
+      another: (pick) => this.#choose({ instead: pick }),
+    };
   }
 
   begin() {
@@ -67,22 +86,25 @@ class Page {
     this.form.addEventListener("input", (event) => event.target.name === "project" && this.#changed(event));
     const ends = [
       onPicks((pick) => this.#show(pick)),
-      onTransfers((one) => this.#moved(one)),
-      takeDrops(this.drop, (found) => this.#dropped(found)),
+      onTransfers((one, turn) => this.#moved(one, turn)),
+      takeFiles(this.drop, (found) => this.#dropped(found)),
       () => this.unfinished.end(),
+      () => clearInterval(this.#timer),
     ];
     const { seen } = this.unfinished;
     document.addEventListener("visibilitychange", seen);
     ends.push(() => document.removeEventListener("visibilitychange", seen));
     this.#said();
     settleAll();
-    this.#show();
-    this.transfers.refresh();
+    this.#show(null);
     this.unfinished.look();
+    lookAgain(transfers, changed);
     warm();
     void letters();
     return () => ends.forEach((end) => end());
   }
+
+  // -- what is chosen ------------------------------------------------------------------------------------------------
 
   #dropped(found) {
     this.#forget();
@@ -98,24 +120,30 @@ class Page {
     const wanted = this.#wanted;
     this.#forget();
     const [fresh, refused] = [[], [...unusable]];
+    const listed = new Set(archives.filter(({ transfer }) => transfer === null || !isOver(transfer)).map((one) => one.likeness));
     for (const one of chosen) {
       const is = await this.#known(one, wanted);
+      const likeness = likenessOf(one);
       if (is === "elsewhere") refused.push({ name: one.name, why: ELSEWHERE });
+      else if (!is && listed.has(likeness)) refused.push({ name: one.name, why: ON_THE_LIST });
       else if (!is) fresh.push(one);
+      listed.add(likeness);
     }
     keyed(this.refused, refused, ({ name, why }) => name + why, ({ name, why }) => make("li", { class: "problem" }, make("strong", {}, shown(name)), ` ${why}`));
-    const strange = wanted ? fresh.splice(0) : [];
-    add(fresh);
-    this.#reveal(fresh.length);
+    const strange = wanted && !wanted.instead ? fresh.splice(0) : [];
+    const added = fresh.length ? add(fresh, wanted?.instead ?? null) : [];
+    if (added.length && wanted?.instead?.transfer) forget([wanted.instead.transfer]);
+    this.#flush();
+    this.#reveal(added);
     const told = [this.#strange(wanted, strange), fresh.length ? `${plural(fresh.length, "archive")} on the list.` : "", refused.length ? `${plural(refused.length, "file")} not taken.` : ""].filter(Boolean);
     if (told.length) say(told.join(" "));
     for (const one of tables) await this.tools.read(one);
   }
 
   /** Bring what was added into view: at least the beginning of the first of them. */
-  #reveal(count) {
-    const first = this.list.children[picks.length - count];
-    if (count && first.getBoundingClientRect().top > innerHeight - 200) this.place.scrollIntoView({ block: "start" });
+  #reveal([first]) {
+    const row = first && this.list.first(first);
+    if (row && row.getBoundingClientRect().top > innerHeight - 200) row.scrollIntoView({ block: "center" });
   }
 
   /** Say, beside what a file was chosen for, that others are not it; gives it in words, "" where there are none. */
@@ -143,9 +171,18 @@ class Page {
     return this.unfinished.take(one, known);
   }
 
-  #again(wanted) {
+  #choose(wanted) {
     this.#wanted = wanted;
     (wanted.transfer?.files ? this.folder : this.files).click();
+  }
+
+  #remove(pick) {
+    const at = archives.indexOf(pick);
+    remove(pick);
+    this.#flush();
+    const next = archives[at] ?? archives.at(-1);
+    const focus = next && this.list.first(next).querySelector("button:not([hidden])");
+    (focus ?? this.chooser).focus();
   }
 
   // -- the form ------------------------------------------------------------------------------------------------------
@@ -155,75 +192,89 @@ class Page {
     options.read(this.form);
     this.#said();
     settleAll();
-    this.#bar();
+    this.#show(null);
   }
 
   /** What the chosen project does, and the choices in a few words. */
   #said() {
     const does = options.does();
     const is = this.form.querySelector("#project-is");
-    if (is) set(is, does ? `Here ${does}, unless you say otherwise.` : options.project() ? options.problem() : "");
+    if (is) set(is, does ? `By default ${does}.` : options.project() ? options.problem() : "");
     const own = this.form.querySelector("#project-does");
-    set(own, does ? `As ${options.project()} does: ${does}` : "As the project does");
-    set(this.form.querySelector("#options-are"), options.summary());
-    show(this.problem, false);
+    set(own, does ? `Project default: ${does}` : "Project default");
+    set(this.form.querySelector("#settings-into"), options.into());
+    set(this.form.querySelector("#settings-are"), options.summary());
+    if (options.problem() && !options.project()) this.settings.open = true;
   }
 
   #submit(event) {
     event.preventDefault();
-    const wrong = options.problem();
-    if (wrong) {
-      set(this.problem, wrong);
-      show(this.problem, true);
-      this.form.elements.project?.focus();
-      return;
-    }
     const ready = picks.filter((pick) => !pick.problem);
+    if (options.problem() || !ready.length) return;
     for (const pick of ready) {
       const rows = pick.rowsToSend();
       const { name, file, files, handle } = pick;
-      begin({ name, file, files, handle, fields: options.fields(), mapping: rows.length ? writeMapping(rows) : "" });
-      remove(pick);
+      sent(pick, begin({ name, file, files, handle, fields: options.fields(), mapping: rows.length ? writeMapping(rows) : "" }));
     }
-    if (!ready.length) return;
     this.refused.replaceChildren();
-    say(`${plural(ready.length, "upload")} begun.`);
-    this.transfers.querySelector("h2").focus();
-    this.transfers.scrollIntoView({ block: "nearest" });
+    this.settings.open = false;
+    this.#flush();
+    this.total.querySelector("#h-transfers").focus();
+  }
+
+  async #change(transfer, act) {
+    const problem = await change(transfer, act, changed);
+    if (problem) transfer.refuse(problem);
+  }
+
+  /** "Upload more": what is over goes from the list, and the settings stay. */
+  #more() {
+    const over = archives.filter(({ transfer }) => transfer !== null && isOver(transfer));
+    forget(over.map(({ transfer }) => transfer));
+    remove(...over);
+    this.#flush();
+    this.chooser.focus();
+    this.drop.scrollIntoView({ block: "nearest" });
   }
 
   // -- what is shown -------------------------------------------------------------------------------------------------
 
-  #show(pick = null) {
-    if (pick === null) keyed(this.list, picks, (one) => one.id, (one) => pickView(one, picks.length));
-    picks.forEach((one, at) => {
-      if (pick === null || pick === one) this.list.children[at]?.refresh();
-    });
+  /** Show an archive anew, or (null) the whole list, once for all that changes in one go. */
+  #show(pick) {
+    if (!this.#stale.size) queueMicrotask(() => this.#flush());
+    this.#stale.add(pick);
+  }
+
+  #flush() {
+    const stale = [...this.#stale];
+    this.#stale.clear();
+    if (stale.length > 1 || stale.includes(null)) this.list.refresh(null);
+    else if (stale.length) this.list.refresh(stale[0]);
     const studies = picks.reduce((sum, one) => sum + one.decisions.length, 0);
-    show(this.folds, picks.length > 1);
     show(this.tools, studies > 1 || this.tools.isUsed);
-    this.drop.classList.toggle("up-small", picks.length > 0);
-    this.bar.classList.toggle("up-docked", picks.length > 3 || studies > 8);
+    this.drop.classList.toggle("up-small", archives.length > 0);
     this.place.dataset.preview = picks.length ? (isComplete() ? "complete" : "running") : "none";
     this.#bar();
   }
 
   #bar() {
-    const ready = picks.filter((pick) => !pick.problem);
-    const sessions = ready.reduce((sum, pick) => sum + pick.taken.length, 0);
-    show(this.bar, picks.length > 0);
-    const bytes = ready.reduce((sum, pick) => sum + pick.size, 0);
-    const to = options.project() || (options.options.where === "headers" ? "where their headers say" : "");
-    const where = to ? `to ${to}` : "no project named yet";
-    const told = `${plural(ready.length, "archive")}${sessions ? ` of ${plural(sessions, "session")}` : ""}, ${size(bytes)}, ${where}`;
-    set(this.total, ready.length ? told : "Nothing on the list can be sent.");
-    set(this.clash, clashWords(clashes()));
-    this.bar.querySelector("button").disabled = ready.length === 0;
+    this.total.refresh();
+    const isCounting = transfers.some((one) => one.retryAt !== null);
+    if (isCounting && this.#timer === null) this.#timer = setInterval(() => this.#tick(), SECOND);
+    if (!isCounting && this.#timer !== null) this.#timer = clearInterval(this.#timer) ?? null;
   }
 
-  #moved(one) {
-    this.transfers.refresh();
+  /** One second less until an upload is tried again. */
+  #tick() {
+    for (const pick of archives.filter(({ transfer }) => (transfer?.retryAt ?? null) !== null)) this.list.refreshHead(pick);
+  }
+
+  #moved(transfer, turn) {
+    const pick = archives.find((one) => one.transfer === transfer);
+    if (turn && pick) this.#show(pick);
+    else if (pick) this.list.refreshHead(pick);
+    this.#bar();
     this.unfinished.refresh();
-    if (one?.state === "done" || one?.state === "cancelled") forgetKnown();
+    if (turn && transfer && isOver(transfer)) forgetKnown();
   }
 }

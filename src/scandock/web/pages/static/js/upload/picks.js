@@ -1,4 +1,4 @@
-// What was chosen and is not sent yet: each archive or folder with what was found in it, and how its studies are named.
+// What was chosen: each archive or folder with what was found in it, how its studies are named, and its upload.
 
 import { askKnown, forgetAnswers, keptSubject } from "./known.js";
 import { clean, compare, fold } from "./labels.js";
@@ -12,7 +12,11 @@ import { look } from "./worker_client.js";
 const LOOKING = 2; // previews at once
 const ASK_AFTER = 300; // milliseconds without a change, then the server is asked what is there
 
+/** Those that are not sent yet. */
 export const picks = [];
+
+/** Everything on the list, in its order: those that are not sent yet among those that are, or were. */
+export const archives = [];
 const listeners = new Set();
 let count = 0;
 let table = []; // rows of the last table that was applied, for studies that are found after it
@@ -34,6 +38,7 @@ class Pick {
   edits = new Map(); // by the study's key: {subject, session, project, leaveOut}
   #tabled = new Set(); // keys of studies that the table was asked about
   state = "waiting"; // for its preview: waiting, looking, done
+  transfer = null; // its upload, once that was begun
   #stop = () => {};
 
   constructor({ name, file = null, files = null, handle = null }) {
@@ -135,7 +140,12 @@ class Pick {
     if (this.state !== "done" || this.found?.failed) return "";
     const { counts, partial } = this.found;
     if (!partial && counts.images === 0 && counts.unsure === 0) return "There is no image in it.";
-    return this.studies.length && !this.taken.length && !partial ? "Every study of it is left out." : "";
+    return this.studies.length && !this.taken.length && !partial ? "No study of it is included." : "";
+  }
+
+  /** By what the same file or folder is told from others before it is read: names, sizes and times. */
+  get likeness() {
+    return likenessOf(this);
   }
 }
 
@@ -151,19 +161,51 @@ export function keyOf(study, studies) {
   return tries.find((row) => alone({ number: 2, leaveOut: false, ...row })) ?? null;
 }
 
-export function add(chosen) {
+/** What two choices of the same file or folder have in common. */
+export function likenessOf({ name, file, files }) {
+  const all = (files ?? [{ path: name, file }]).map((one) => `${one.path}\n${one.file.size}\n${one.file.lastModified}`);
+  return all.sort().join("\n");
+}
+
+/** Put what was chosen on the list, at its end or in the place of an archive that is taken off; gives its archives. */
+export function add(chosen, instead = null) {
   const named = new Intl.Collator(undefined, { numeric: true }); // as file managers show them: visit2 before visit10
-  const ordered = [...chosen].sort((one, other) => named.compare(one.name, other.name));
-  for (const one of ordered) picks.push(new Pick(one));
+  const added = [...chosen].sort((one, other) => named.compare(one.name, other.name)).map((one) => new Pick(one));
+  const at = archives.indexOf(instead);
+  if (at < 0) archives.push(...added);
+  else archives.splice(at, 1, ...added);
+  if (picks.includes(instead)) picks.splice(picks.indexOf(instead), 1);
+  picks.push(...added);
   next();
+  changed();
+  return added;
+}
+
+/** Take archives off the list. */
+export function remove(...gone) {
+  for (const pick of gone) {
+    pick.stop();
+    for (const list of [picks, archives]) if (list.includes(pick)) list.splice(list.indexOf(pick), 1);
+  }
+  next();
+  crossing();
   changed();
 }
 
-export function remove(pick) {
+/** The upload of an archive was begun: how it is named stays as it is. */
+export function sent(pick, transfer) {
   pick.stop();
-  picks.splice(picks.indexOf(pick), 1);
+  pick.transfer = transfer;
+  if (picks.includes(pick)) picks.splice(picks.indexOf(pick), 1);
   next();
-  crossing();
+  changed(pick);
+}
+
+/** List an upload that goes on from before, of a file that was chosen again. */
+export function addSent(source, transfer) {
+  const pick = new Pick(source);
+  archives.push(pick);
+  sent(pick, transfer);
   changed();
 }
 

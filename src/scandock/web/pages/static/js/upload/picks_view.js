@@ -1,16 +1,17 @@
-// What was chosen, each archive or folder with what was found in it.
+// The rows of one archive: a head with what belongs to all of it where it has several studies, else all in one row.
 
 import { number, plural, size } from "../live/figures.js";
-import { isWarned } from "./clashes.js";
-import { button, keyed, make, set, show } from "./dom.js";
-import { leaving } from "./leaving.js";
+import { keyed, make, set, show } from "./dom.js";
 import { shown } from "./names.js";
 import { options, site } from "./options.js";
-import { remove } from "./picks.js";
-import { studiesView } from "./studies_view.js";
+import { rowsOf } from "./rows.js";
+import { COLUMNS, studyRow } from "./studies_view.js";
+import { archiveControls } from "./transfers_view.js";
+import { isRefusedWhole, rowKey } from "./warnings.js";
 
-const OPEN_AT_MOST = 3; // with more archives than these their tables are folded, so that the list stays a list
-const NAMED = 3; // labels that stand beside a folded table
+const SHOWN = 400; // rows of an archive that are made at once
+const HEAD = " head"; // no key of a study begins so
+const WIDE = 6; // columns of what an archive is; the others are for what it does
 const KINDS = {
   resources: ["other file kept with its session", "other files kept with their sessions"],
   ignored: ["file of no one session, ignored", "files of no one session, ignored"],
@@ -19,63 +20,79 @@ const KINDS = {
   unsure: ["entry that only the server can read", "entries that only the server can read"],
 };
 
-export function pickView(pick, many) {
-  const title = make("h3");
+/** A `tbody` with `refresh(shared)`, `refreshHead()` for what changes as bytes go, and `filter(keys)`, which leaves
+ * rows of these keys to be seen, or all (null). `acts` as `archiveControls` takes them. */
+export function archiveBody(pick, acts) {
+  let [most, keys] = [SHOWN, null];
+  const controls = archiveControls(pick, acts);
+  const name = make("strong", { class: "up-name" }, shown(pick.name));
   const is = make("span", { class: "meta" });
-  const problem = make("p", { class: "problem" });
   const others = make("ul", { class: "up-others" });
-  const people = make("p", { class: "up-people" });
-  const partial = make("p", { class: "help" });
-  const studies = studiesView(pick);
-  const words = make("span");
-  const labels = make("span", { class: "up-labels" });
-  const summary = make("summary", {}, words, labels);
-  let folded = null; // by a person, or (null) not said
-  summary.addEventListener("click", () => (folded = details.open));
-  const details = make("details", { open: many <= OPEN_AT_MOST }, summary, studies.element, others);
-  const head = make("div", { class: "head" }, title, is, button("Take off the list", () => remove(pick), { kind: "quiet last", of: shown(pick.name) }));
-  const element = make("section", { class: "panel up-pick", "aria-label": shown(pick.name) }, head, problem, people, details, partial);
-  set(title, shown(pick.name));
+  const partial = make("span", { class: "help" });
+  const about = make("div", { class: "up-about" }, name, is, partial, others);
+  const [headAbout, headDoing] = [make("th", { scope: "rowgroup", colspan: String(WIDE) }), make("td", { colspan: String(COLUMNS.length - WIDE), class: "up-happens" })];
+  const head = make("tr", { class: "up-head" }, headAbout, headDoing);
+  const element = make("tbody", { class: "up-archive", "data-archive": pick.id });
+  let isAlone = false;
 
-  element.refresh = () => {
-    const { found } = pick;
-    const bad = pick.problem;
-    show(problem, Boolean(bad));
-    set(problem, bad);
-    set(is, [pick.files ? plural(pick.files.length, "file") : "", size(pick.size), stateOf(pick)].filter(Boolean).join(" · "));
-    const shut = Boolean(found?.problems?.includes("encrypted")); // its names alone say nothing of use
-    show(details, pick.decisions.length > 0 || (found !== null && !shut && othersOf(found).length > 0));
-    show(people, pick.taken.length > 0);
-    set(people, leaving(pick.taken));
-    set(words, found ? inside(pick) : "");
-    set(labels, labelsOf(pick));
-    if (folded === null && !details.open && isWarned(pick)) details.open = true;
-    element.dataset.preview = pick.state;
-    const lines = found ? othersOf(found) : [];
-    keyed(others, lines, ({ kind }) => kind, ({ kind }) => othersLine(kind));
-    lines.forEach((line, at) => others.children[at].refresh(line));
-    const missing = found ? partialOf(pick) : "";
-    show(partial, Boolean(missing));
-    set(partial, missing);
-    studies.update();
+  function place(rows) {
+    isAlone = rows.length === 1;
+    const row = isAlone ? element.querySelector(".up-study") : null;
+    const [to, toDoing] = isAlone ? [row.about, row.doing] : [headAbout, headDoing];
+    if (about.parentElement !== to) to.append(about);
+    if (controls.parentElement !== toDoing) toDoing.append(controls);
+    show(head, !isAlone);
+  }
+
+  element.refreshHead = () => {
+    controls.refresh({ isAlone });
+    element.toggleAttribute("data-uploaded", pick.transfer?.state === "done");
   };
-  element.unfold = (open) => {
-    folded = !open;
-    details.open = open;
+  element.filter = (some) => {
+    keys = some;
+    let any = false;
+    for (const row of element.querySelectorAll(".up-study")) {
+      const fits = keys === null || keys.has(rowKey(pick, row.dataset.key)) || (isAlone && keys.has(rowKey(pick)));
+      show(row, fits);
+      any ||= fits;
+    }
+    const own = keys === null || keys.has(rowKey(pick));
+    show(element, own || any);
+  };
+  element.refresh = (shared) => {
+    const rows = rowsOf(pick);
+    const some = rows.slice(0, most);
+    const more = rows.length > most ? [{ key: " more" }] : [];
+    keyed(element, [{ key: HEAD }, ...some, ...more], ({ key }) => key, ({ key }) => (key === HEAD ? head : key === " more" ? moreRow(() => {
+      most += SHOWN;
+      element.refresh(shared);
+      element.filter(keys);
+    }) : studyRow(pick, key)));
+    some.forEach((row, at) => element.children[at + 1].refresh(row, shared));
+    if (more.length) element.lastElementChild.refresh(rows.length);
+    place(some);
+    element.dataset.preview = pick.state;
+    set(is, ["", pick.files ? plural(pick.files.length, "file") : "", size(pick.size), isAlone || !pick.found ? "" : inside(pick)].filter((part, at) => part || !at).join(" · "));
+    othersInto(others, pick);
+    const missing = pick.found ? partialOf(pick) : "";
+    show(partial, missing !== "");
+    set(partial, missing);
+    element.refreshHead();
+    if (keys !== null) element.filter(keys);
   };
   return element;
 }
 
-function stateOf({ state, found }) {
-  if (state === "waiting") return "waits to be looked into";
-  if (found?.failed) return "";
-  if (state === "looking" && found) return found.total ? `looking into it: ${number(found.read)} of ${number(found.total)} entries` : "looking into it";
-  return state === "looking" ? "looking into it" : "";
+function moreRow(click) {
+  const button = make("button", { type: "button", class: "quiet", on: { click } });
+  const row = make("tr", {}, make("td", { colspan: String(COLUMNS.length) }, button));
+  row.refresh = (count) => set(button, `Show more of ${plural(count, "study", "studies")}`);
+  return row;
 }
 
 /** "2 patients, 3 studies, 12 scans, 480 images", or "... 480 images in 20 files" where files have many. */
 function inside({ decisions, found }) {
-  if (!decisions.length) return plural(found.read, "entry", "entries") + ", no image";
+  if (!decisions.length) return found.refused || found.failed ? "" : plural(found.read, "entry", "entries") + ", no image";
   const patients = new Set(decisions.map((one) => one.naming.patients.commonId || one.study.common("PatientName") || one.study.key));
   const scans = decisions.reduce((sum, { study }) => sum + study.series.length + study.ecat.length, 0);
   return [
@@ -86,45 +103,42 @@ function inside({ decisions, found }) {
   ].join(", ");
 }
 
-/** What is called how, in one line, for a table that is folded. */
-function labelsOf({ taken }) {
-  if (!taken.length) return "";
-  const first = taken.slice(0, NAMED).map((one) => one.label);
-  return ` as ${first.join(", ")}${taken.length > NAMED ? ` and ${number(taken.length - NAMED)} more` : ""}`;
-}
-
 function images(decisions, files) {
   const frames = decisions.reduce((sum, { study }) => sum + study.frames - study.objects, files);
   return plural(frames, "image") + (frames === files ? "" : ` in ${plural(files, "file")}`);
 }
 
-function othersOf({ counts, named }) {
-  if (!counts) return [];
-  const kinds = Object.keys(KINDS).filter((kind) => counts[kind] > 0);
-  return kinds.map((kind) => ({ kind, count: counts[kind], names: named[kind] }));
+/** The entries that are no images; of an archive that is encrypted names alone say nothing of use. */
+function othersInto(list, pick) {
+  const { counts, named, problems } = pick.found ?? {};
+  const kinds = counts && !problems?.includes("encrypted") ? Object.keys(KINDS).filter((kind) => counts[kind] > 0) : [];
+  keyed(list, kinds, (kind) => kind, othersLine);
+  kinds.forEach((kind, at) => list.children[at].refresh(counts[kind], named[kind], pick));
+  show(list, kinds.length > 0);
 }
 
 function othersLine(kind) {
   const summary = make("summary");
   const names = make("ul", { class: "up-names" });
   const line = make("li", { class: kind }, make("details", {}, summary, names));
-  line.refresh = ({ count, names: paths }) => {
+  line.refresh = (count, paths, pick) => {
     const [one, several] = KINDS[kind];
-    const kept = kind === "resources" && !options.keep ? " (not kept, as chosen above)" : "";
-    const refuses = kind === "unparseable" && !options.ignore ? ": the archive will be refused, as chosen above" : "";
+    const kept = kind === "resources" && !options.keep ? " (not kept, as chosen)" : "";
+    const refuses = kind === "unparseable" && pick.transfer === null && isRefusedWhole(pick) ? ": the archive will be refused, as chosen" : "";
     set(summary, `${plural(count, one, several)}${kept}${refuses}`);
     keyed(names, paths, ({ path }) => path, ({ path, why }) => make("li", {}, shown(path), why && why !== "junk_name" ? make("span", { class: "meta" }, ` ${why}`) : ""));
   };
   return line;
 }
 
-function partialOf({ state, found }) {
+function partialOf({ state, found, transfer }) {
+  if (transfer?.import?.sessions.length) return "";
   if (found.failed) return "This browser can't look into it. The server will say what is in it.";
   const packed = (found.problems ?? []).filter((problem) => ["bzip2", "xz", "zstd"].includes(problem));
   if (packed.length) return `It is packed by ${packed[0]}, which this browser can't open: the server will say what is in it.`;
-  if (state === "done" && found.partial) {
-    return `Only ${number(found.read)} of ${number(found.total)} entries were looked at, so that this takes no longer: the numbers are partial, and the server will count all.`;
+  if (state === "done" && found.partial && transfer === null) {
+    return `Only ${number(found.read)} of ${number(found.total)} entries were read, to save time: the numbers are partial, and the server will count all.`;
   }
   if (found.problems?.includes("damaged")) return "It ends early or is damaged: it will probably be refused.";
-  return site.rules ? "This site has naming rules of its own: where they apply, labels that are not changed here may come out differently." : "";
+  return site.rules ? "This site has naming rules of its own: where they apply, labels that are not changed here can differ." : "";
 }

@@ -1,95 +1,128 @@
-// The studies of one archive as a table, in which each can be renamed and left out.
+// The row of one study: what it is, how it will be called, what will happen to it, and at last what came of it.
 
-import { number, plural } from "../live/figures.js";
-import { button, keyed, make, set, show } from "./dom.js";
+import { number } from "../live/figures.js";
+import { root } from "../site.js";
+import { SESSIONS, sessionState } from "../states.js";
+import { keyed, make, set, show } from "./dom.js";
 import { clean } from "./labels.js";
 import { person, shown } from "./names.js";
 import { notesOf } from "./notes.js";
 import { keyOf } from "./picks.js";
+import { planOf } from "./plan.js";
 
-const SHOWN = 50;
+/** Columns of the list, and their widths in a table; heads that are not seen are read. */
+export const COLUMNS = [
+  { words: "Include", class: "up-include", unseen: true },
+  { words: "Picture", class: "up-picture", unseen: true },
+  { words: "Patient" },
+  { words: "Study" },
+  { words: "Date", class: "up-date" },
+  { words: "Scans", class: "n" },
+  { words: "Images", class: "n" },
+  { words: "Subject", class: "up-label" },
+  { words: "Session", class: "up-label" },
+  { words: "What will happen", class: "up-happens" },
+];
 
-/** {element, update}: the table of a pick. */
-export function studiesView(pick) {
-  let most = SHOWN;
-  const body = make("tbody");
-  const more = button("Show more", () => {
-    most += 200;
-    update();
-  });
-  const heads = ["Take", "Study", "Patient", "Subject", "Session", "Scans", "Images"];
-  const head = make("tr", {}, ...heads.map((words, at) => make("th", { scope: "col", class: at > 4 ? "n" : null }, words)));
-  const table = make("table", { class: "up-studies" }, make("thead", {}, head), body);
-  const scroll = make("div", { class: "scroll", role: "region", "aria-label": `Studies of ${shown(pick.name)}`, tabindex: "0" }, table);
-  const element = make("div", {}, scroll, make("p", { class: "more" }, more));
-
-  function update() {
-    const some = pick.decisions.slice(0, most);
-    show(scroll, some.length > 0);
-    keyed(body, some, (one) => one.study.key, (one) => rowOf(pick, one.study.key));
-    for (const row of body.children) row.refresh();
-    show(more, pick.decisions.length > most);
-    set(more, `Show more of ${plural(pick.decisions.length, "study", "studies")}`);
-  }
-  return { element, update };
-}
-
-function rowOf(pick, key) {
-  const find = () => pick.decisions.find((one) => one.study.key === key);
+/** A row that shows {one, outcome} of an archive, by `refresh(row, shared)`; `shared` has the warnings that stand above
+ * the table. `about` and `doing` take what belongs to the archive where this is its only row. */
+export function studyRow(pick, key) {
+  let now = { one: null, outcome: null };
   const change = (what) => {
-    const one = find();
-    if (!one) return;
-    pick.edit(one.study, what);
+    if (now.one === null || pick.transfer) return;
+    pick.edit(now.one.study, what);
     pick.settle();
   };
-  const take = make("input", { type: "checkbox" });
-  take.addEventListener("change", () => change({ leaveOut: !take.checked }));
+  const include = make("input", { type: "checkbox" });
+  include.addEventListener("change", () => change({ leaveOut: !include.checked }));
   const [subject, session] = ["subject", "session"].map((column) => labelField(column, (text) => change({ [column]: text })));
-  const study = make("span");
-  const facts = make("span", { class: "meta" });
-  const patient = make("span");
-  const ids = make("span", { class: "meta" });
-  const [scans, images] = [make("td", { class: "n", "data-head": "Scans" }), make("td", { class: "n", "data-head": "Images" })];
+  const [patient, study, date, images, plan] = Array.from({ length: 5 }, () => make("span"));
+  const [ids, facts] = [make("span", { class: "meta" }), make("span", { class: "meta" })];
+  const scans = make("td", { class: "n", "data-head": "Scans" });
+  const icon = make("span", { class: "up-icon" });
+  const state = make("span", { class: "state", hidden: true });
   const notes = make("ul", { class: "up-notes" });
+  const link = make("a", { class: "button", hidden: true });
+  const about = make("div");
+  const doing = make("div", { class: "up-doing" });
   const row = make(
     "tr",
-    {},
-    make("td", { "data-head": "Take" }, take),
-    make("th", { scope: "row" }, study, facts, notes),
-    make("td", { "data-head": "Patient" }, patient, ids),
-    make("td", { "data-head": "Subject" }, subject.element),
-    make("td", { "data-head": "Session" }, session.element),
+    { class: "up-study", "data-study": key },
+    make("td", { class: "up-include" }, include),
+    make("td", { class: "up-picture", "data-study": key }, icon),
+    make("th", { scope: "row" }, patient, ids),
+    make("td", { class: "up-what" }, study, " ", facts, about),
+    make("td", { class: "up-date", "data-head": "Date" }, date),
     scans,
-    images,
+    make("td", { class: "n", "data-head": "Images" }, images),
+    make("td", { class: "up-label", "data-head": "Subject" }, subject.element),
+    make("td", { class: "up-label", "data-head": "Session" }, session.element),
+    make("td", { class: "up-happens" }, state, plan, link, notes, doing),
   );
-  row.refresh = () => {
-    const one = find();
-    if (!one) return;
-    const words = wordsOf(one);
-    const editable = keyOf(one.study, pick.studies) !== null;
-    set(study, words.study);
-    set(facts, words.facts);
+  row.about = about;
+  row.doing = doing;
+  row.refresh = ({ one, outcome }, shared) => {
+    now = { one, outcome };
+    const words = one === null ? wordsOfOutcome(outcome) : wordsOf(one);
+    const isSent = pick.transfer !== null;
+    const isEditable = one !== null && !isSent && keyOf(one.study, pick.studies) !== null;
     set(patient, words.patient);
     set(ids, words.ids);
-    set(scans, number(one.study.series.length + one.study.ecat.length));
-    set(images, number(one.study.frames));
-    take.checked = !one.leftOut;
-    take.disabled = !editable;
-    take.setAttribute("aria-label", `Take ${words.study} of ${words.patient}`);
-    row.classList.toggle("up-left", one.leftOut);
+    set(study, words.study);
+    set(facts, words.modalities);
+    set(date, words.date);
+    set(scans, words.scans);
+    set(images, words.images);
+    set(icon, words.icon);
+    show(include, one !== null && !isSent);
+    include.checked = one !== null && !one.leftOut;
+    include.disabled = !isEditable;
+    include.setAttribute("aria-label", `Include ${words.study} of ${words.patient}`);
+    row.classList.toggle("up-left", one?.leftOut === true);
     const edit = pick.edits.get(key) ?? {};
-    subject.refresh(one.subject || edit.subject || "", { of: words, editable: editable && !one.leftOut, edited: Boolean(edit.subject) });
-    session.refresh(one.label, { of: words, editable: editable && !one.leftOut, edited: Boolean(edit.session) });
-    const told = notesOf(one);
-    keyed(notes, told, ([kind, sentence]) => kind + sentence, ([kind, sentence]) => make("li", { class: kind || null }, sentence));
+    const about = { of: words, isEditable: isEditable && !one?.leftOut, isSent };
+    subject.refresh(outcome?.subject ?? outcome?.then.subject ?? (one?.subject || edit.subject || ""), { ...about, edited: Boolean(edit.subject) });
+    session.refresh(outcome?.label ?? outcome?.then.label ?? one?.label ?? "", { ...about, edited: Boolean(edit.session) });
+    outcomeInto({ state, plan, link, notes }, { one, outcome, shared, isSent });
   };
   return row;
 }
 
+/** What will happen, or what has: its state, a sentence, and where it leads to. */
+function outcomeInto({ state, plan, link, notes }, { one, outcome, shared, isSent }) {
+  show(state, outcome !== null);
+  show(link, Boolean(outcome?.page));
+  if (outcome !== null) {
+    const is = SESSIONS[sessionState(outcome)];
+    set(state, is.word);
+    state.className = `state ${is.look}`;
+    plan.className = "up-plan";
+    set(plan, outcome.now === "refused" || outcome.now === "needs_decision" ? outcome.message : placeOf(outcome));
+    if (outcome.page && link.getAttribute("href") !== root + outcome.page) {
+      link.href = root + outcome.page;
+      window.htmx?.process(link.parentElement);
+    }
+    set(link, is.link);
+    link.setAttribute("aria-label", `${is.link}: ${outcome.label}`);
+    return keyed(notes, [], () => "", () => null);
+  }
+  const [kind, sentence] = one === null ? ["", ""] : planOf(one);
+  plan.className = `up-plan ${kind}`;
+  set(plan, sentence);
+  const told = one === null || isSent ? [] : notesOf(one).filter(([of, words]) => of !== "there" && !shared.has(words));
+  return keyed(notes, told, ([of, words]) => of + words, ([of, words]) => make("li", { class: of }, words));
+}
+
+function placeOf({ project, label, then }) {
+  const from = label && then.label && then.label !== label ? `, came as ${then.label}` : "";
+  return project ? `in ${project}${from}` : "";
+}
+
 /** A label that can be changed; an empty one is again what the images give. */
 function labelField(column, changed) {
-  const input = make("input", { autocomplete: "off", autocapitalize: "none", spellcheck: "false", maxlength: "200" });
+  const input = make("input", { "data-column": column, autocomplete: "off", autocapitalize: "none", spellcheck: "false", maxlength: "200" });
   const said = make("span", { class: "help", role: "status" });
+  const fixed = make("span", { class: "up-fixed", hidden: true });
   let now = "";
   input.addEventListener("change", () => {
     const text = input.value.trim();
@@ -100,34 +133,49 @@ function labelField(column, changed) {
       input.setAttribute("aria-invalid", "true");
       return;
     }
-    set(said, label && label !== text ? `Written ${label}.` : "");
+    set(said, label && label !== text ? `Saved as ${label}.` : "");
     input.removeAttribute("aria-invalid");
     changed(label);
   });
-  const refresh = (label, { of, editable, edited }) => {
+  const refresh = (label, { of, isEditable, isSent, edited }) => {
     if (now !== label || !edited) {
       now = label;
       if (document.activeElement !== input || input.value.trim() === "" || clean(input.value) === label) input.value = label;
       if (input.getAttribute("aria-invalid")) [said.textContent] = [""];
       input.removeAttribute("aria-invalid");
     }
-    input.disabled = !editable;
+    show(input, !isSent);
+    show(fixed, isSent);
+    if (isSent) set(said, "");
+    set(fixed, label);
+    input.disabled = !isEditable;
     input.classList.toggle("edited", edited);
     input.setAttribute("aria-label", `${column === "subject" ? "Subject" : "Session label"} of ${of.study}, ${of.patient}`);
   };
-  return { element: make("span", {}, input, said), refresh };
+  return { element: make("span", {}, input, fixed, said), refresh };
 }
 
-function wordsOf({ study, naming, project }) {
-  const day = study.date.replace(/^(\d{4})(\d\d)(\d\d)$/, "$1-$2-$3");
+function wordsOf({ study, naming }) {
+  const day = dayOf(study.date);
   const modalities = [...new Set([...[...study.counts("Modality").keys()].map(shown), ...(study.ecat.length ? ["ECAT"] : [])])].sort();
   const name = person(study.common("PatientName"));
   const births = [...study.counts("PatientBirthDate").keys()];
   const id = shown(naming.patients.commonId || study.common("PatientID"));
   return {
     study: shown(study.common("StudyDescription")) || (day ? `Study of ${day}` : "Study"),
-    facts: [day, modalities.join(", "), project].filter(Boolean).join(" · "),
+    modalities: modalities.join(", "),
+    icon: (modalities[0] ?? "").slice(0, 4),
+    date: day,
     patient: name || id || "no name",
-    ids: [name && id ? id : "", births.length ? `born ${shown(births[0]).replace(/^(\d{4})(\d\d)(\d\d)$/, "$1-$2-$3")}` : ""].filter(Boolean).join(" · "),
+    ids: [name && id ? id : "", births.length ? `born ${dayOf(shown(births[0]))}` : ""].filter(Boolean).join(" · "),
+    scans: number(study.series.length + study.ecat.length),
+    images: number(study.frames) + (study.frames === study.objects ? "" : ` in ${number(study.objects)} files`),
   };
+}
+
+const dayOf = (text) => text.replace(/^(\d{4})(\d\d)(\d\d)$/, "$1-$2-$3");
+
+/** Of a session that no study was found for on this machine. */
+function wordsOfOutcome({ study_uid: uid, then }) {
+  return { study: uid ? `Study ${shown(uid)}` : "Study", modalities: "", icon: "", date: "", patient: then.subject ?? "not read here", ids: "", scans: "", images: "" };
 }

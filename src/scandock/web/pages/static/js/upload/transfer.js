@@ -19,7 +19,10 @@ export class Transfer {
   state = "waiting";
   sent = 0;
   why = "";
-  remedy = ""; // what a person can do: "login", "anew" or nothing of these
+  remedy = ""; // what a person can do: "login", "anew", "file" or nothing of these
+  retryAt = null; // when it is tried again, by performance.now(); null where that is not by the clock
+  refusal = ""; // that another file was chosen for it, or its import could not be changed
+  import = null; // its import, once all bytes are there (outcomes.js)
   speed = null;
   tries = 0;
   #pace = new Pace();
@@ -103,6 +106,7 @@ export class Transfer {
 
   #moved(sent) {
     const again = this.why !== "";
+    this.retryAt = null;
     if (sent > this.sent) this.tries = 0;
     this.sent = sent;
     this.why = this.remedy = "";
@@ -115,11 +119,11 @@ export class Transfer {
   async #trouble(error) {
     const status = error instanceof Refusal ? error.status : -1;
     if (status === -1 || (status === 0 && !(await this.#readable()))) {
-      return this.#stop(`${shown(this.name)} can't be read any more: it was changed, moved or taken away. Choose it again to go on.`);
+      return this.#stop(`${shown(this.name)} can't be read any more: it was changed, moved or taken away. Choose it again to go on.`, "file");
     }
     if (status === 401 || error.code === "csrf_failed" || (await this.#isOfAnother(status))) return this.#loggedIn();
     if (GONE.has(status) && this.upload) {
-      return this.#stop(`${error.message} It can be sent anew from the beginning.`, "anew");
+      return this.#stop(`${error.message} It can be sent again from the beginning.`, "anew");
     }
     if (FOR_A_PERSON.has(status) && error.code !== "tus_offset") return this.#stop(error.message);
     await this.#waitFor(error);
@@ -140,7 +144,7 @@ export class Transfer {
         this.state = "running"; // said once bytes go again
         return true;
       }
-      await this.#holdUp(loginWords(who, LOGIN_WAIT), LOGIN_WAIT, "login");
+      await this.#holdUp(loginWords(who), LOGIN_WAIT, "login");
       if (this.#turn !== turn || this.state !== "held up") return false;
       refused = false;
     }
@@ -156,13 +160,14 @@ export class Transfer {
     this.tries += 1;
     const backoff = Math.min(FIRST_WAIT * 2 ** Math.min(this.tries - 1, 6), LONGEST_WAIT) * (0.75 + Math.random() / 2);
     const wait = error.status === 423 ? FIRST_WAIT : Math.max(backoff, error.retryAfter * 1000);
-    await this.#holdUp(wordsOf(error, wait), wait);
+    await this.#holdUp(wordsOf(error), wait, "", navigator.onLine ? performance.now() + wait : null);
   }
 
-  async #holdUp(why, wait, remedy = "") {
+  async #holdUp(why, wait, remedy = "", retryAt = null) {
     const said = this.state === "held up" && this.why === why; // the same again is not said again
-    Object.assign(this, { why, remedy, speed: null });
-    if (!said) this.#to("held up");
+    Object.assign(this, { why, remedy, retryAt, speed: null });
+    if (said) this.changed(this, false);
+    else this.#to("held up");
     await new Promise((resolve) => {
       const timer = setTimeout(resolve, wait);
       this.#wake = () => {
@@ -205,7 +210,8 @@ export class Transfer {
 
   /** Let it be taken up again; the scheduler runs it. `anew`: from the beginning, as the server has it no more. */
   resume({ anew = false } = {}) {
-    if (anew) Object.assign(this, { upload: null, sent: 0 });
+    if (anew) Object.assign(this, { upload: null, sent: 0, import: null });
+    this.refusal = "";
     if (anew) [this.#key, this.#mapped] = [freshKey(), false];
     this.tries = 0;
     this.#to("waiting");
@@ -224,12 +230,12 @@ export class Transfer {
 
   /** A file that was chosen again, in place of one that can't be read any more. */
   replace({ file = null, files = null, handle = null }) {
-    Object.assign(this, { file, files, handle, blob: null });
+    Object.assign(this, { file, files, handle, blob: null, refusal: "" });
   }
 
-  /** Say so where another file was chosen for it: it stays stopped. */
+  /** Say why something that was asked for was not done: its state stays. */
   refuse(why) {
-    this.why = why;
+    this.refusal = why;
     this.changed(this, true);
   }
 
@@ -243,6 +249,7 @@ export class Transfer {
 
   #to(state) {
     this.state = state;
+    if (state !== "held up") this.retryAt = null;
     if (state !== "stopped" && state !== "held up") this.why = this.remedy = "";
     this.changed(this, true);
   }

@@ -1,8 +1,7 @@
 // All uploads of this document: three go at once; they live on while one moves about within Scandock.
 
 import { publish } from "../bus.js";
-import { say } from "../site.js";
-import { shown } from "./names.js";
+import { follow } from "./outcomes.js";
 import { Transfer } from "./transfer.js";
 
 const AT_ONCE = 3;
@@ -12,22 +11,15 @@ export const transfers = [];
 const listeners = new Set();
 let told = 0;
 
-/** Hear of every change; the answer ends it. */
+/** Hear of every change, `listener(transfer, turn)`; the answer ends it. */
 export function onTransfers(listener) {
   listeners.add(listener);
   return () => listeners.delete(listener);
 }
 
-const SAID = {
-  done: (name) => `${name} is on the server. The page may be left.`,
-  paused: (name) => `${name} is paused.`,
-  stopped: (name, why) => `${name} has stopped. ${why}`,
-  "held up": (name, why) => `${name} is held up. ${why}`,
-};
-
-/** `turn`: its state changed, which is said; else only numbers did. */
-function changed(transfer, turn) {
-  if (turn && SAID[transfer.state]) say(SAID[transfer.state](shown(transfer.name), transfer.why));
+/** `turn`: its state changed; else only numbers did. */
+export function changed(transfer, turn) {
+  if (turn && transfer.state === "done" && !transfer.import) follow(transfer, changed);
   const now = performance.now();
   if (!turn && now - told < BETWEEN) return;
   told = now;
@@ -35,7 +27,7 @@ function changed(transfer, turn) {
     "transfers",
     transfers.map(({ upload, id, name, state, sent, total }) => ({ id: upload ?? id, name, state, sent, total })),
   );
-  for (const one of listeners) one(transfer);
+  for (const one of listeners) one(transfer, turn);
   if (turn) queueMicrotask(next);
 }
 
@@ -47,12 +39,12 @@ export function begin(source) {
   return transfer;
 }
 
-/** Take what has ended off the list. */
-export function clear() {
-  const left = transfers.filter((one) => !one.isOver);
+/** Forget transfers whose archives were taken off the list. */
+export function forget(gone) {
+  const left = transfers.filter((one) => !gone.includes(one));
   transfers.splice(0, transfers.length, ...left);
   publish("transfers", []);
-  for (const one of listeners) one(null);
+  if (left.length) changed(left[0], true);
 }
 
 function next() {

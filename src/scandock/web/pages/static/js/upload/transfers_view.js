@@ -1,95 +1,107 @@
-// Uploads on their way, with bars, speed and what can be done.
+// What belongs to an archive as a whole: its state, how far it is, why it does not go on, and the buttons that act on it.
 
 import { importAt, LOGIN } from "../addresses.js";
-import { left, size } from "../live/figures.js";
+import { left, number, size } from "../live/figures.js";
 import { root } from "../site.js";
-import { button, keyed, make, set, show } from "./dom.js";
-import { headingOf } from "./heading.js";
+import { ACTS, IMPORTS, isEnded, TRANSFERS } from "../states.js";
+import { button, make, set, show } from "./dom.js";
 import { shown } from "./names.js";
-import { clear, transfers } from "./transfers.js";
 
-const WORDS = {
-  waiting: "waits for its turn",
-  running: "uploading",
-  "held up": "held up",
-  paused: "paused",
-  stopped: "stopped",
-  done: "on the server",
-  cancelled: "cancelled",
-};
-const STATE = { waiting: "", running: "running", "held up": "held", paused: "held", stopped: "failed", done: "placed", cancelled: "" };
-
-/** The panel of all uploads of this document; `choose` asks for a file again. */
-export function transfersView(choose) {
-  const title = make("h2", { id: "h-transfers" });
-  const list = make("ul", { class: "up-list" });
-  const tidy = button("Clear the finished", () => {
-    clear();
-    title.focus();
-  }, { kind: "quiet" });
-  const element = make("section", { class: "panel", "aria-labelledby": "h-transfers", hidden: true }, title, list, make("p", { class: "actions" }, tidy));
-  title.tabIndex = -1;
-  element.refresh = () => {
-    show(element, transfers.length > 0);
-    set(title, headingOf(transfers));
-    keyed(list, transfers, (one) => one.id, (one) => rowOf(one, choose));
-    for (const row of list.children) row.refresh();
-    show(tidy, transfers.some((one) => one.isOver));
+/** An element with `refresh({isAlone})`: in the row of its only study (`isAlone`) what that says is not said again.
+ * `acts`: what each button does, by the keys of ACTS, and `remove`. */
+export function archiveControls(pick, acts) {
+  const called = shown(pick.name);
+  const state = make("span", { class: "state" });
+  const bar = make("progress", { "aria-label": `Progress of ${called}` });
+  const far = make("span", { class: "meta" });
+  const why = make("p", { class: "up-why" });
+  const buttons = new Map(
+    Object.entries(ACTS).map(([act, words]) => {
+      if (act === "login") return [act, make("a", { class: "button", href: root + LOGIN, target: "_blank", "hx-boost": "false" }, words)];
+      if (act === "details") return [act, make("a", { class: "button quiet", "aria-label": `${words}: ${called}` }, words)];
+      return [act, button(words, () => acts[act](pick), { kind: ["cancel", "stop"].includes(act) ? "quiet" : "", of: called })];
+    }),
+  );
+  const removing = button("Remove", () => acts.remove(pick), { kind: "quiet", of: called });
+  const actions = make("p", { class: "actions" }, ...buttons.values(), removing);
+  const element = make("div", { class: "up-archive-is" }, state, bar, far, why, actions);
+  element.refresh = ({ isAlone }) => {
+    const is = stateOf(pick);
+    const hasOutcome = isAlone && (pick.transfer?.import?.sessions.length ?? 0) > 0 && !["failed", "cancelled", "partly"].includes(is.key);
+    show(state, is.word !== "" && !hasOutcome);
+    set(state, is.word);
+    state.className = `state ${is.look}`;
+    barInto(bar, pick);
+    const words = farOf(pick);
+    show(far, words !== "");
+    set(far, words);
+    const told = whyOf(pick, hasOutcome);
+    show(why, told !== "");
+    set(why, told);
+    const focused = actions.contains(document.activeElement) ? document.activeElement : null;
+    for (const [act, one] of buttons) show(one, is.acts.includes(act) && mayDo(act, pick) && !(act === "details" && hasOutcome));
+    show(removing, pick.transfer === null);
+    const { upload } = pick.transfer ?? {};
+    const details = buttons.get("details");
+    if (upload && !details.href) {
+      details.href = root + importAt(upload);
+      window.htmx?.process(actions);
+    }
+    if (focused?.hidden) [...actions.children].find((child) => !child.hidden)?.focus();
   };
   return element;
 }
 
-function rowOf(one, choose) {
-  const called = shown(one.name);
-  const name = make("strong");
-  const state = make("span");
-  const bar = make("progress", { "aria-label": `How much of ${called} is on the server` });
-  const far = make("span", { class: "meta" });
-  const why = make("p", { class: "up-why" });
-  const pause = button("Pause", () => one.pause(), { of: called });
-  const resume = button("Go on", () => (one.state === "held up" ? one.wake() : one.resume()), { of: called });
-  const anew = button("Send it anew", () => one.resume({ anew: true }), { of: called });
-  const again = button("Choose it again", () => choose(one), { of: called });
-  const login = make("a", { class: "button", href: root + LOGIN, target: "_blank", "hx-boost": "false" }, "Log in");
-  const cancel = button("Cancel", () => one.cancel(), { kind: "quiet", of: called });
-  const watch = make("a", { class: "button" }, "Watch its import");
-  const actions = make("p", { class: "actions" }, pause, resume, anew, again, login, watch, cancel);
-  const row = make("li", { class: "up-transfer" }, make("div", { class: "head" }, name, state), bar, far, why, actions);
-  set(name, called);
-  row.refresh = () => {
-    set(state, WORDS[one.state]);
-    state.className = `state ${STATE[one.state]}`;
-    bar.max = Math.max(one.total, 1);
-    bar.value = one.state === "done" ? bar.max : one.sent;
-    show(bar, one.state !== "cancelled");
-    set(far, farOf(one));
-    const told = one.state === "stopped" || one.state === "held up" ? one.why : "";
-    show(why, Boolean(told));
-    set(why, told);
-    const focused = actions.contains(document.activeElement) ? document.activeElement : null;
-    show(pause, ["waiting", "running", "held up"].includes(one.state));
-    show(resume, one.state === "paused" || one.state === "held up" || (one.state === "stopped" && one.remedy !== "anew"));
-    show(anew, one.remedy === "anew");
-    show(again, one.state === "stopped" && !one.remedy);
-    show(login, one.remedy === "login");
-    show(cancel, !one.isOver);
-    show(watch, one.state === "done");
-    if (one.state === "done" && !watch.href) {
-      watch.href = root + importAt(one.upload);
-      window.htmx?.process(row);
-    }
-    if (focused?.hidden) [...actions.children].find((child) => !child.hidden)?.focus();
-  };
-  return row;
+/** {key, word, look, acts} of an archive: of its preview, its upload or its import, whichever is the latest. */
+export function stateOf({ transfer, problem, state }) {
+  if (transfer === null) {
+    if (problem) return { key: "stop", word: "will not be uploaded", look: "refused", acts: ["another"] };
+    return { key: state, word: "", look: "", acts: [] };
+  }
+  if (transfer.state === "done" && transfer.import) return { key: transfer.import.state, ...IMPORTS[transfer.import.state] };
+  return { key: transfer.state, ...TRANSFERS[transfer.state] };
 }
 
-function farOf(one) {
-  if (one.state === "done") return `${size(one.total)}. The page may be left: the import goes on by itself.`;
-  if (one.state === "cancelled") return "";
-  const told = [`${size(one.sent)} of ${size(one.total)}`];
-  if (one.state === "running" && one.speed) {
-    told.push(`${size(one.speed.rate)}/s`);
-    if (one.speed.left !== null) told.push(left(one.speed.left));
+function mayDo(act, { transfer }) {
+  if (act === "again") return transfer.state === "cancelled" || transfer.import?.state === "cancelled" || transfer.remedy === "anew";
+  if (act === "retry" || act === "choose") return transfer.remedy !== "anew" && (act === "choose") === (transfer.remedy === "file");
+  if (act === "login") return transfer.remedy === "login";
+  if (act === "now") return transfer.remedy !== "login";
+  return true;
+}
+
+function barInto(bar, { transfer }) {
+  const isStill = transfer === null || transfer.state === "waiting" || transfer.state === "cancelled" || (transfer.import && isEnded(transfer.import.state));
+  show(bar, !isStill);
+  if (isStill) return;
+  if (!transfer.import) [bar.max, bar.value] = [Math.max(transfer.total, 1), transfer.sent];
+  else if (transfer.import.progress?.total) [bar.max, bar.value] = [transfer.import.progress.total, transfer.import.progress.done];
+  else bar.removeAttribute("value");
+}
+
+function farOf({ transfer, found, state }) {
+  if (transfer === null) {
+    if (state === "waiting") return "waiting to be read";
+    if (state !== "looking") return "";
+    return found?.total ? `reading: ${number(found.read)} of ${number(found.total)} entries` : "reading";
+  }
+  if (transfer.state === "cancelled" || transfer.state === "waiting") return "";
+  if (transfer.import) return isEnded(transfer.import.state) ? "" : transfer.import.stage;
+  const told = [`${size(transfer.sent)} of ${size(transfer.total)}`];
+  if (transfer.state === "running" && transfer.speed) {
+    told.push(`${size(transfer.speed.rate)}/s`);
+    if (transfer.speed.left !== null) told.push(left(transfer.speed.left));
   }
   return told.join(" · ");
 }
+
+function whyOf(pick, hasOutcome) {
+  const { transfer, problem } = pick;
+  if (transfer === null) return problem;
+  if (transfer.refusal) return transfer.refusal;
+  if (transfer.import) return isEnded(transfer.import.state) && !hasOutcome && transfer.import.state !== "placed" ? transfer.import.message : (transfer.import.problem ?? "");
+  if (transfer.state !== "stopped" && transfer.state !== "held up") return "";
+  return transfer.retryAt === null ? transfer.why : `${transfer.why} Retrying in ${secondsTo(transfer.retryAt)} s…`;
+}
+
+const secondsTo = (moment) => Math.max(1, Math.ceil((moment - performance.now()) / 1000));

@@ -3,18 +3,16 @@
 import { user } from "../site.js";
 
 /** `who`: who is logged in ({name, same}), or the Refusal of who is not. */
-export function loginWords(who, wait) {
-  if (who.status === 0) return wordsOf(who, wait);
+export function loginWords(who) {
+  if (who.status === 0) return wordsOf(who);
   if (who.same === false) return `Somebody else is logged in now: ${who.name}. Log in as ${user} again: it goes on by itself.`;
   return "You are logged out. Log in again, in this tab or another: it goes on by itself.";
 }
 
-/** Why it is tried again after `wait` milliseconds. */
-export function wordsOf(error, wait) {
-  const again = `It is tried again in ${Math.max(1, Math.round(wait / 1000))} s.`;
-  if (error.status === 0) return navigator.onLine ? `The server is not reached. ${again}` : "The machine is offline. It goes on once it is online again.";
-  if (error.status === 429) return `${error.message} ${again}`;
-  if (error.status === 507) return `The server has no space left for it. ${error.message} ${again}`;
-  if (error.status === 423) return `Another connection still writes to this upload. ${again}`;
-  return `${error.message} ${again}`;
+/** Why it is tried again; when is said beside it. */
+export function wordsOf(error) {
+  if (error.status === 0) return navigator.onLine ? "Can't reach the server." : "This computer is offline. It goes on once it is online again.";
+  if (error.status === 507) return `The server has no space left for it. ${error.message}`;
+  if (error.status === 423) return "Another connection still writes to this upload.";
+  return error.message;
 }

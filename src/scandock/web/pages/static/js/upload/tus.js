@@ -14,7 +14,7 @@ let loading = null;
 /** What the server refused, with its words; `status` 0: it was not reached. */
 export class Refusal extends Error {
   constructor(status, { code = "", detail = "", remedy = "", title = "" } = {}, retryAfter = 0) {
-    super([detail || title || (status ? `The server answered ${status}.` : "The server is not reached."), remedy].filter(Boolean).join(" "));
+    super([detail || title || (status ? `The server answered ${status}.` : "Can't reach the server."), remedy].filter(Boolean).join(" "));
     Object.assign(this, { status, code, retryAfter });
   }
 }

@@ -5,6 +5,7 @@ import { fromHandle } from "./choosing.js";
 import { sizeIn } from "./fingerprint.js";
 import * as handles from "./handles.js";
 import { shown } from "./names.js";
+import { addSent } from "./picks.js";
 import { begin, transfers } from "./transfers.js";
 import { discard, finish, unfinished } from "./tus.js";
 import { unfinishedView } from "./unfinished_view.js";
@@ -47,7 +48,7 @@ export class Unfinished {
     const upload = find();
     if (upload === undefined) return "";
     if (upload.receiving) return "elsewhere";
-    begin({ ...one, upload });
+    addSent(one, begin({ ...one, upload }));
     this.refresh();
     say(`${shown(one.name)} is known again and goes on.`);
     return "taken";

@@ -39,7 +39,7 @@ function unfinishedRow(one, acts) {
   const watch = make("a", { class: "button", href: root + importAt(one.id), hidden: true }, "Watch its import");
   const row = make(
     "li",
-    { class: "up-transfer" },
+    { class: "up-cut" },
     make("div", { class: "head" }, make("strong", {}, called), make("span", { class: "meta" }, `begun ${when(one.created)}${one.project ? ` · to ${one.project}` : ""}`)),
     bar,
     far,

@@ -1,0 +1,65 @@
+// The one table of states: by which word and color people see them, how they are said aloud, and what one does then.
+
+/** An upload of this tab. `acts` are keys of ACTS; some stand only where the upload itself says so. */
+export const TRANSFERS = {
+  waiting: { word: "queued", look: "", acts: ["pause", "cancel"] },
+  running: { word: "uploading", look: "running", acts: ["pause", "cancel"] },
+  "held up": { word: "retrying", look: "held", acts: ["login", "now", "pause", "cancel"] },
+  paused: { word: "paused", look: "held", acts: ["resume", "cancel"] },
+  stopped: { word: "stopped", look: "failed", acts: ["again", "retry", "choose", "cancel"] },
+  done: { word: "uploaded", look: "running", acts: ["stop"] },
+  cancelled: { word: "cancelled", look: "", acts: ["again"] },
+};
+
+/** An import, as the server calls its states. `says` follows its archive's name. */
+export const IMPORTS = {
+  receiving: { word: "uploading", look: "running", says: "is being received", acts: [] },
+  received: { word: "uploaded", look: "running", says: "waits for its turn", acts: ["stop"] },
+  running: { word: "importing", look: "running", says: "is being imported", acts: ["stop"] },
+  placed: { word: "imported", look: "placed", says: "is imported", acts: ["details"] },
+  held: { word: "held for review", look: "held", says: "is held for review", acts: ["details"] },
+  partly: { word: "imported in part", look: "partly", says: "is imported in part", acts: ["details"] },
+  refused: { word: "refused", look: "refused", says: "was refused", acts: ["another", "details"] },
+  failed: { word: "failed", look: "failed", says: "failed", acts: ["repeat", "details"] },
+  cancelled: { word: "cancelled", look: "", says: "was cancelled", acts: ["again", "details"] },
+  forgotten: { word: "deleted", look: "", says: "was deleted", acts: [] },
+};
+
+/** A session of an import, by where it is now; `link` is what leads to it. */
+export const SESSIONS = {
+  archived: { word: "archived", look: "archive", link: "Open" },
+  stored: { word: "already stored", look: "duplicate", link: "Open" },
+  prearchive: { word: "in the prearchive", look: "prearchive", link: "Review" },
+  needs_decision: { word: "held for review", look: "conflict", link: "Decide" },
+  refused: { word: "refused", look: "refused", link: "" },
+  left_out: { word: "left out", look: "", link: "" },
+  deleted: { word: "deleted", look: "", link: "" },
+  out_of_sight: { word: "moved to another project", look: "", link: "" },
+  unknown: { word: "not found", look: "", link: "" },
+};
+
+/** What buttons say. */
+export const ACTS = {
+  pause: "Pause",
+  resume: "Go on",
+  now: "Retry now",
+  retry: "Retry",
+  again: "Start again",
+  choose: "Choose it again",
+  login: "Log in",
+  cancel: "Cancel",
+  stop: "Cancel",
+  repeat: "Retry",
+  another: "Choose another file",
+  details: "Details",
+};
+
+const ENDED = new Set(["placed", "held", "partly", "refused", "failed", "cancelled", "forgotten"]);
+
+export const isEnded = (state) => ENDED.has(state);
+
+/** The key of a session in SESSIONS, of an outcome as `/imports/{id}/sessions` tells it. */
+export function sessionState({ now, code, new: fresh }) {
+  if (now === "refused") return code === "left_out" ? "left_out" : "refused";
+  return now === "archived" && fresh === 0 ? "stored" : now;
+}

@@ -1,0 +1,22 @@
+// The rows of an archive: its studies as they will be stored, and once its import has ended what became of each.
+
+import { fold } from "./labels.js";
+
+/** [{key, one, outcome}] of an archive: `one` is the decision of a study that was found in it, or null, `outcome` what
+ * the server says of its session, or null. Sessions that no study was found for have rows of their own. */
+export function rowsOf({ decisions, transfer }) {
+  const left = [...(transfer?.import?.sessions ?? [])];
+  const take = (fits) => {
+    const at = left.findIndex(fits);
+    return at < 0 ? null : left.splice(at, 1)[0];
+  };
+  const byUid = new Map(left.filter((one) => one.study_uid).map((one) => [one.study_uid, one]));
+  const rows = decisions.map((one) => {
+    const known = byUid.get(one.study.uid);
+    return { key: one.study.key, one, outcome: known === undefined ? null : take((two) => two === known) };
+  });
+  for (const row of rows.filter(({ one, outcome }) => outcome === null && one.study.uid === null)) {
+    row.outcome = take(({ then, study_uid: uid }) => !uid && fold(then.label ?? "") === fold(row.one.label));
+  }
+  return [...rows, ...left.map((outcome) => ({ key: `session ${outcome.position}`, one: null, outcome }))];
+}

@@ -1,0 +1,127 @@
+// The bar below the list: what Upload would send, how far all of it is, and at the end what came of it, to be copied.
+
+import { prearchiveOf, projectAt } from "../addresses.js";
+import { left, Pace, size } from "../live/figures.js";
+import { root, say } from "../site.js";
+import { button, keyed, make, set, show } from "./dom.js";
+import { headingOf } from "./heading.js";
+import { problem } from "./options.js";
+import { archives, picks } from "./picks.js";
+import { bytesOf, isOver, outcomesOf, outcomeWords, readyWords } from "./totals.js";
+import { transfers } from "./transfers.js";
+
+const STILL = ["waiting", "running", "held up"];
+
+/** An element with `refresh()`. `acts`: {more()} for "Upload more", {retry(transfer)}, {cancel(transfer)}. */
+export function totalView(acts) {
+  const pace = new Pace();
+  let speed = null;
+  const ready = make("span", { class: "grow up-ready-words" });
+  const reason = make("span", { class: "up-reason", id: "up-reason" });
+  const start = make("button", { class: "primary", id: "start", "aria-describedby": "up-reason" }, "Upload");
+  const before = make("div", { class: "up-line" }, ready, reason, start);
+
+  const title = make("strong", { id: "h-transfers", tabindex: "-1" });
+  const bar = make("progress", { "aria-label": "Progress of all uploads" });
+  const far = make("span", { class: "meta grow" });
+  const open = () => transfers.filter((one) => !one.isOver);
+  const pause = button("Pause all", () => open().forEach((one) => STILL.includes(one.state) && one.pause()));
+  const resume = button("Go on with all", () => transfers.filter((one) => one.state === "paused").forEach((one) => one.resume()));
+  const failed = () => transfers.filter((one) => one.import?.state === "failed" || (one.state === "stopped" && !one.remedy));
+  const retry = button("Retry all failed", () => failed().forEach(acts.retry));
+  const [cancel, sure] = cancelButtons(() => open().forEach(acts.cancel));
+  const going = make("div", { class: "up-line" }, title, bar, far, pause, resume, retry, cancel, sure);
+
+  const verdict = make("output", { class: "grow up-done" });
+  const links = make("span", { class: "up-links" });
+  const copy = button("Copy", () => copied(verdict));
+  const more = button("Upload more", acts.more, { kind: "primary" });
+  const done = make("div", { class: "up-line" }, verdict, links, copy, more);
+
+  const element = make("div", { class: "bar" }, going, before, done);
+  element.refresh = () => {
+    const some = picks.filter((pick) => !pick.problem);
+    const wrong = some.length ? problem() : "No archive on the list can be uploaded.";
+    const isGoing = transfers.some((one) => !isOver(one));
+    show(element, archives.length > 0);
+    show(before, picks.length > 0);
+    set(ready, readyWords(some));
+    set(reason, wrong);
+    show(reason, wrong !== "");
+    start.disabled = wrong !== "";
+    show(going, isGoing || (transfers.length > 0 && failed().length > 0));
+    if (!going.hidden) goingInto();
+    show(done, transfers.length > 0 && !isGoing);
+    if (!done.hidden) doneInto();
+  };
+
+  function goingInto() {
+    const bytes = bytesOf(transfers);
+    set(title, headingOf(transfers));
+    [bar.max, bar.value] = [Math.max(bytes.total, 1), bytes.done];
+    speed = transfers.some((one) => one.state === "running") ? (pace.note("all", bytes) ?? speed) : null;
+    const told = [`${size(bytes.done)} of ${size(bytes.total)}`];
+    if (speed) told.push(`${size(speed.rate)}/s`);
+    if (speed && speed.left !== null) told.push(left(speed.left));
+    if (open().length === 0) told.push("You can leave this page: the imports go on by themselves");
+    set(far, told.join(" · "));
+    const focused = going.contains(document.activeElement) ? document.activeElement : null;
+    show(pause, open().some((one) => STILL.includes(one.state)));
+    show(resume, !open().some((one) => STILL.includes(one.state)) && open().some((one) => one.state === "paused"));
+    show(retry, failed().length > 0);
+    cancel.allow(open().length > 0);
+    if (focused?.hidden) title.focus();
+  }
+
+  function doneInto() {
+    set(verdict, outcomeWords(transfers));
+    const parts = outcomesOf(transfers).filter(({ key, project }) => project && LINKS[key]);
+    const to = [...new Map(parts.map(({ key, project }) => LINKS[key](project)).map((link) => [link.href, link])).values()];
+    keyed(links, to, ({ href }) => href, ({ href, words }) => make("a", { href }, words));
+    if (links.dataset.processed !== String(to.length)) window.htmx?.process(links);
+    links.dataset.processed = String(to.length);
+  }
+  return element;
+}
+
+const toProject = (project) => ({ href: root + projectAt(project), words: `Project ${project}` });
+const toPrearchive = (project) => ({ href: root + prearchiveOf(project), words: `Prearchive of ${project}` });
+const LINKS = { archived: toProject, stored: toProject, prearchive: toPrearchive, needs_decision: toPrearchive };
+
+/** "Cancel all" and its question, which takes its place; `allow(false)` takes both away. */
+function cancelButtons(act) {
+  const sure = make("span", { class: "actions", hidden: true });
+  const cancel = button("Cancel all", () => {
+    show(sure, true);
+    show(cancel, false);
+    sure.querySelector("button").focus();
+  }, { kind: "quiet" });
+  const end = () => {
+    show(sure, false);
+    show(cancel, true);
+  };
+  const yes = button("Cancel all uploads", () => {
+    end();
+    act();
+  });
+  const no = button("Keep uploading", () => {
+    end();
+    cancel.focus();
+  });
+  sure.append("What the server has of them is deleted. ", yes, no);
+  cancel.allow = (may) => {
+    if (!may) show(sure, false);
+    show(cancel, may && sure.hidden);
+  };
+  return [cancel, sure];
+}
+
+/** Copy what an element says; where the site is not reached by https, by a selection. */
+async function copied(element) {
+  const selection = getSelection();
+  selection.selectAllChildren(element);
+  const isCopied = navigator.clipboard
+    ? await navigator.clipboard.writeText(element.textContent).then(() => true, () => false)
+    : document.execCommand("copy");
+  say(isCopied ? "Copied." : "It is selected: copy it by your keyboard.");
+}

@@ -1,0 +1,60 @@
+// What all archives of the list come to: before an upload, on the way, and at the end.
+
+import { plural, size } from "../live/figures.js";
+import { isEnded, SESSIONS, sessionState } from "../states.js";
+import { options, project } from "./options.js";
+
+/** "10 archives · 10 sessions · 8.9 MB → LUNG" of those that can be sent. */
+export function readyWords(ready) {
+  if (!ready.length) return "";
+  const sessions = ready.reduce((sum, pick) => sum + pick.taken.length, 0);
+  const bytes = ready.reduce((sum, pick) => sum + pick.size, 0);
+  const to = project() || (options.where === "headers" ? "projects named by the headers" : "");
+  const told = [plural(ready.length, "archive"), sessions ? plural(sessions, "session") : "", size(bytes)].filter(Boolean).join(" · ");
+  return to ? `${told} → ${to}` : told;
+}
+
+/** Whether a transfer and its import are over, whatever came of it. */
+export const isOver = (transfer) => transfer.state === "cancelled" || (transfer.state === "done" && isEnded(transfer.import?.state));
+
+/** Bytes of all transfers together, without those that were cancelled: {done, total}. */
+export function bytesOf(transfers) {
+  const some = transfers.filter((one) => one.state !== "cancelled");
+  const sum = (of) => some.reduce((all, one) => all + of(one), 0);
+  return { done: sum((one) => (one.state === "done" ? one.total : one.sent)), total: sum((one) => one.total) };
+}
+
+/** How many sessions came to which state in which project: [{key, project, count}], those archived first. */
+export function outcomesOf(transfers) {
+  const counted = new Map();
+  for (const { import: is } of transfers) {
+    for (const session of is?.sessions ?? []) {
+      const key = sessionState(session);
+      const of = session.project ?? session.then.project ?? "";
+      const id = `${Object.keys(SESSIONS).indexOf(key)} ${of}`;
+      const known = counted.get(id) ?? { id, key, project: of, count: 0 };
+      known.count += 1;
+      counted.set(id, known);
+    }
+  }
+  return [...counted.values()].filter(({ key }) => key !== "left_out").sort((one, other) => (one.id < other.id ? -1 : 1));
+}
+
+/** "10 sessions archived in LUNG. 1 archive refused.": all that came of some transfers that are over. */
+export function outcomeWords(transfers) {
+  const told = outcomesOf(transfers).map(partWords);
+  const without = transfers.filter((one) => !one.import?.sessions.length);
+  const count = (is) => without.filter(is).length;
+  const refused = count((one) => one.import?.state === "refused");
+  const failed = count((one) => one.import?.state === "failed");
+  const cancelled = count((one) => one.state === "cancelled" || one.import?.state === "cancelled");
+  for (const [word, n] of [["refused", refused], ["failed", failed], ["cancelled", cancelled]]) if (n) told.push(`${plural(n, "archive")} ${word}`);
+  return told.length ? `${told.join(". ")}.` : "";
+}
+
+/** "10 sessions archived in LUNG". */
+export function partWords({ key, project: of, count }) {
+  const words = `${plural(count, "session")} ${SESSIONS[key].word}`;
+  if (!of) return words;
+  return key === "prearchive" ? `${words} of ${of}` : `${words} in ${of}`;
+}

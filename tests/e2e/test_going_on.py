@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
@@ -16,10 +18,13 @@ from tests.e2e.uploading import (
     hearing_choosers,
     image,
     imported,
+    looked_into,
     opened,
+    outcome,
     released,
     sent,
     slowed,
+    start,
     state,
     stored,
     sums,
@@ -36,8 +41,8 @@ def large(tmp_path):
 
 def begin(page, path):
     drop(page, path)
-    page.get_by_text("1 patient, 1 study, 1 scan, 2 images").wait_for()
-    page.get_by_role("button", name="Upload", exact=True).click()
+    looked_into(page)
+    start(page)
 
 
 def left(project):
@@ -81,9 +86,10 @@ def test_a_killed_server_and_a_reload_lose_nothing(browser, tmp_path, large):
             begin(page, path)
             under_way(page)
             served.kill()
-            state(page, "held up")
-            assert "The server is not reached" in page.locator(".up-why").inner_text()
-            gone = page.locator(".up-transfer progress").evaluate("(one) => one.value")
+            state(page, "retrying")
+            words = page.locator(".up-archive .up-why").inner_text()
+            assert re.fullmatch(r"Can't reach the server\. Retrying in \d+ s…", words)
+            gone = page.locator(".up-archive progress").evaluate("(one) => one.value")
             again = ServerProcess(tmp_path, served.port).ready()
             under_way(page, gone + 30_000)
             asked = one.answering(accept=True)
@@ -127,8 +133,8 @@ def test_a_folder_goes_on_and_another_file_does_not(browser, project, tmp_path, 
         page.reload()
         page.get_by_role("heading", name="Not finished").wait_for()
         drop(page, path)
-        page.get_by_text("1 patient, 1 study, 1 scan, 2 images").wait_for()
-        page.get_by_role("button", name="Take off the list: big.zip").click()
+        looked_into(page)
+        page.get_by_role("button", name="Remove: big.zip").click()
         released(page)
         drop(page, folder)
         sent(page)
@@ -147,13 +153,13 @@ def test_another_tab_leaves_alone_what_is_being_sent_until_it_is_cut(browser, pr
         tab = page.context.new_page()
         hearing_choosers(tab)
         tab.goto(f"{one.base}/upload")
-        tab.get_by_role("heading", name="Being sent elsewhere").wait_for()
+        tab.get_by_role("heading", name="Uploading elsewhere").wait_for()
         unfinished = tab.locator("#unfinished")
         tab.wait_for_function("() => document.querySelector('#unfinished progress').value > 0")
-        assert "is being sent from another tab or browser" in unfinished.inner_text()
+        assert "is being uploaded from another tab or browser" in unfinished.inner_text()
         assert unfinished.get_by_role("button").count() == 0
         drop(tab, path)
-        tab.get_by_text("It is being sent already, from another tab or browser.").wait_for()
+        tab.get_by_text("It is being uploaded already, from another tab or browser.").wait_for()
         page.on("dialog", lambda dialog: dialog.accept())
         page.goto("about:blank")  # not closed: that would end the slowness first, and all bytes would go at once
         tab.get_by_role("heading", name="Not finished").wait_for()
@@ -177,17 +183,17 @@ def test_what_goes_on_in_another_tab_is_not_discarded(browser, project, large):
         under_way(page)
         page.get_by_role("button", name="Pause: big.zip").click()
         state(page, "paused")
-        assert page.get_by_role("heading", name="Paused 1 archive").is_visible()
+        assert page.locator("#h-transfers").inner_text() == "Paused 1 archive"
         tab = page.context.new_page()
         tab.goto(f"{one.base}/upload")
         tab.get_by_role("button", name="Discard: big.zip").click()
         page.get_by_role("button", name="Go on: big.zip").click()
         until(lambda: receiving(project), "it never went on")
         tab.get_by_role("button", name="Discard it: big.zip").click()
-        tab.get_by_text("is being sent from another tab or browser").first.wait_for()
+        tab.get_by_text("is being uploaded from another tab or browser").first.wait_for()
         released(page)
         sent(page)
-        assert page.get_by_role("heading", name="Uploaded 1 archive").is_visible()
+        outcome(page, f"1 session archived in {project.id}.")
     [told] = imported(project)
     assert stored(project, told["sessions"][0]) == whole
 
@@ -203,13 +209,13 @@ def test_another_file_that_is_chosen_for_a_cut_one_is_told_and_not_taken(browser
         page.on("dialog", lambda dialog: dialog.accept())
         page.reload()
         choose_again(page, other)
-        words = "other.zip is not big.zip: it was not taken. To send it as a new upload, choose or drop it below."
+        words = "other.zip is not big.zip: it was not taken. To upload it as a new one, choose or drop it below."
         page.locator("#unfinished").get_by_text(words).wait_for()
         page.wait_for_function("(words) => document.getElementById('polite').textContent === words", arg=words)
-        assert page.locator(".up-pick").count() == 0
+        assert page.locator(".up-archive").count() == 0
         assert one.findings() == []
         drop(page, other)
-        page.get_by_role("button", name="Take off the list: other.zip").click()
+        page.get_by_role("button", name="Remove: other.zip").click()
         released(page)
         choose_again(page, path)
         sent(page)
@@ -237,6 +243,8 @@ def test_moving_about_cuts_nothing(browser, project, large):
         assert page.locator("#tray").get_by_text("1 upload").count() == 1
         page.get_by_role("navigation", name="Main").get_by_role("link", name="Upload", exact=True).click()
         page.get_by_role("heading", name="Upload", level=1, exact=True).wait_for()
+        assert page.locator("#settings-into").inner_text() == f"Into {project.id}"
+        assert page.locator(".up-study").get_by_text("Doe Jane").is_visible()
         assert page.get_by_label("Project", exact=True).input_value() == project.id
         released(page)
         sent(page)
@@ -254,10 +262,10 @@ def test_an_upload_can_be_given_up_running_or_not_finished(browser, project, lar
         under_way(page)
         page.get_by_role("button", name="Cancel: big.zip").click()
         state(page, "cancelled")
-        assert page.get_by_role("heading", name="Cancelled 1 archive").is_visible()
+        assert outcome(page, "1 archive cancelled.")
         until(lambda: left(project) == 0, "the server has other uploads")
         begin(page, path)
-        page.wait_for_function("() => document.querySelectorAll('.up-transfer progress').length === 2")
+        page.wait_for_function("() => document.querySelectorAll('.up-archive progress').length === 2")
         until(lambda: left(project) == 1, "the server has other uploads")
         page.on("dialog", lambda dialog: dialog.accept())
         page.reload()
@@ -273,7 +281,7 @@ def test_an_upload_can_be_given_up_running_or_not_finished(browser, project, lar
         (
             429,
             {"code": "busy", "detail": "Too many requests.", "remedy": ""},
-            "Too many requests. It is tried again in",
+            "Too many requests. Retrying in",
         ),
         (
             507,
@@ -298,14 +306,14 @@ def test_what_the_server_refuses_is_said_and_gone_on_with(browser, project, tmp_
         page = opened(one, project.id)
         page.route("**/api/v1/uploads/*", answer)
         begin(page, path)
-        state(page, "stopped" if status == 413 else "held up")
-        assert words in page.locator(".up-why").inner_text()
+        state(page, "stopped" if status == 413 else "retrying")
+        assert words in page.locator(".up-archive .up-why").inner_text()
         assert one.findings() == []
         if status == 401:
             assert page.get_by_role("link", name="Log in").get_attribute("href") == "/login"
         refusing["on"] = False
         if status == 413:  # the others go on by themselves, after a while or the time that the server said
-            page.get_by_role("button", name="Go on: small.zip").click()
+            page.get_by_role("button", name="Retry: small.zip").click()
         sent(page)
     assert imported(project)[0]["state"] == "placed"
 
@@ -322,8 +330,8 @@ def test_a_file_that_changes_on_the_way_is_told_and_chosen_again(browser, projec
         aside = path.rename(tmp_path / "aside.zip")
         page.get_by_role("button", name="Go on: big.zip").click()
         state(page, "stopped")
-        assert page.get_by_role("heading", name="Stopped 1 archive").is_visible()
-        assert "can't be read any more" in page.locator(".up-why").inner_text()
+        assert page.locator("#h-transfers").inner_text() == "Stopped 1 archive"
+        assert "can't be read any more" in page.locator(".up-archive .up-why").inner_text()
         released(page)
         aside.rename(path)
         with page.expect_file_chooser() as choosing:

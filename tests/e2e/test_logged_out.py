@@ -13,10 +13,12 @@ from tests.e2e.uploading import (
     drop,
     image,
     imported,
+    looked_into,
     opened,
     released,
     sent,
     slowed,
+    start,
     stored,
     sums,
     under_way,
@@ -27,8 +29,8 @@ WORDS = "You are logged out. Log in again, in this tab or another: it goes on by
 
 def begin(page, path):
     drop(page, path)
-    page.get_by_text("1 patient, 1 study").wait_for()
-    page.get_by_role("button", name="Upload", exact=True).click()
+    looked_into(page)
+    start(page)
 
 
 def logged_out(tab):
@@ -59,8 +61,8 @@ def second_tab(one):
 
 
 def held_up(page, words=WORDS):
-    page.locator(".up-why").get_by_text(words).wait_for(timeout=60_000)
-    assert page.locator(".up-transfer .state").inner_text() == "held up"
+    page.locator(".up-archive .up-why").get_by_text(words).wait_for(timeout=60_000)
+    assert page.locator(".up-archive-is > .state").inner_text() == "retrying"
     assert page.get_by_role("link", name="Log in").get_attribute("href") == "/login"
 
 

@@ -15,10 +15,12 @@ from tests.e2e.uploading import (
     drop,
     image,
     imported,
+    looked_into,
     opened,
     released,
     sent,
     slowed,
+    start,
     state,
     stored,
     sums,
@@ -45,8 +47,8 @@ def large(tmp_path):
 
 def begin(page, *paths):
     drop(page, *paths)
-    page.locator("#picks[data-preview=complete]").wait_for()
-    page.get_by_role("button", name="Upload", exact=True).click()
+    looked_into(page)
+    start(page)
 
 
 def test_three_go_at_once_and_the_others_wait_for_their_turn(browser, project, tmp_path):
@@ -64,9 +66,9 @@ def test_three_go_at_once_and_the_others_wait_for_their_turn(browser, project, t
         page.route("**/api/v1/uploads/*", hold)
         begin(page, *paths)
         page.wait_for_function(
-            "() => { const told = [...document.querySelectorAll('.up-transfer .state')].map((one) => one.textContent);"
+            "() => { const told = [...document.querySelectorAll('.up-archive-is > .state')].map((one) => one.textContent);"
             " return told.filter((one) => one === 'uploading').length === 3"
-            " && told.filter((one) => one === 'waits for its turn').length === 2 }"
+            " && told.filter((one) => one === 'queued').length === 2 }"
         )
         while len(held) < 3:
             page.evaluate("() => 1")  # lets what is under way come
@@ -84,11 +86,10 @@ def test_speed_and_time_left_are_told_and_nothing_is_kept_in_the_browser(browser
         begin(page, path)
         page.wait_for_function(
             "() => /kB of 4.0 MB · .*[kM]B\\/s · .* left/"
-            ".test(document.querySelector('.up-transfer .meta').textContent)"
+            ".test(document.querySelector('.up-archive-is > .meta').textContent)"
         )
         released(page)
         sent(page)
-        assert "The page may be left" in page.locator(".up-transfer .meta").inner_text()
         assert page.evaluate("() => [localStorage.length, sessionStorage.length]") == [0, 0]
 
 
@@ -100,9 +101,9 @@ def test_offline_it_waits_and_once_online_it_goes_on_by_itself(browser, project,
         begin(page, path)
         under_way(page)
         slowed(page, offline=True)
-        state(page, "held up")
-        words = page.locator(".up-why").inner_text()
-        assert words == "The machine is offline. It goes on once it is online again."
+        state(page, "retrying")
+        words = page.locator(".up-archive .up-why").inner_text()
+        assert words == "This computer is offline. It goes on once it is online again."
         released(page)
         sent(page)
     [told] = imported(project)
@@ -115,7 +116,7 @@ def prepared(one, project, path, answer):
     page = opened(one, project.id)
     page.route("**/api/v1/uploads/*", answer)
     drop(page, path)
-    page.get_by_text("1 patient, 1 study").wait_for()
+    looked_into(page)
     return page
 
 
@@ -131,15 +132,15 @@ def test_it_is_tried_again_without_end(browser, project, tmp_path):
 
     with owner(browser, project, expected=("503",)) as one:
         page = prepared(one, project, path, answer)
-        page.get_by_role("button", name="Upload", exact=True).click()
-        state(page, "held up")
-        assert "It is tried again in" in page.locator(".up-why").inner_text()
+        start(page)
+        state(page, "retrying")
+        assert "Retrying in" in page.locator(".up-archive .up-why").inner_text()
 
         def tried() -> bool:
-            shown: str = page.locator(".up-transfer .state").inner_text()
-            if shown == "held up":  # a request that is under way would be given up as silent
+            shown: str = page.locator(".up-archive-is > .state").text_content() or ""
+            if shown == "retrying":  # a request that is under way would be given up as silent
                 page.clock.fast_forward(90_000)  # longer than any wait between two tries
-            return shown == "on the server"
+            return shown in ("uploaded", "importing", "imported")
 
         until(tried, "it was not tried as often as it failed")
     assert failing["left"] == 0
@@ -159,12 +160,12 @@ def test_a_connection_that_falls_silent_is_given_up_and_it_goes_on(browser, proj
     with owner(browser, project, expected=BROKEN) as one:
         page = prepared(one, project, path, answer)
         with page.expect_request(lambda request: request.method == "PATCH"):
-            page.get_by_role("button", name="Upload", exact=True).click()
+            start(page)
         page.clock.fast_forward(59_000)
-        assert page.locator(".up-transfer .state").inner_text() == "uploading"
+        assert page.locator(".up-archive-is > .state").inner_text() == "uploading"
         page.clock.fast_forward(600_000)
-        state(page, "held up")
-        assert "The server is not reached." in page.locator(".up-why").inner_text()
+        state(page, "retrying")
+        assert "Can't reach the server." in page.locator(".up-archive .up-why").inner_text()
         page.clock.fast_forward(10_000)
         sent(page)
     assert len(silent) == 1

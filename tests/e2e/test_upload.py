@@ -270,7 +270,15 @@ def test_long_lists_are_lists(browser, project, tmp_path):
         looked_into(page)
         page.get_by_text("101 archives · 400 sessions").wait_for()
         assert page.locator(".up-study").count() == 400
-        assert one.faults() == []
+        for width in ("narrow", "wide"):
+            one.resize(width)
+            assert one.overflow() == 0
+        boxes = page.get_by_label("Session label")
+        rows = page.locator(".up-study").element_handles()
+        boxes.last.fill("typed")
+        boxes.last.press("Tab")
+        page.get_by_text(f"Will be archived in {project.id} as S299 / typed").wait_for()
+        assert all(one.evaluate("(row) => row.isConnected") for one in rows)
 
 
 def test_preview_of_an_archive_within_an_archive(browser, project, tmp_path):

@@ -30,32 +30,35 @@ def test_every_choice_is_explained_and_goes_along(browser, project, tmp_path):
     path = archive(tmp_path / "odd.zip", entries)
     with owner(browser, project) as one:
         page = opened(one, project.id)
-        assert f"The only one that you may upload to is {project.id}." in page.locator("main").inner_text()
+        unfolded(page)
+        assert f"The only one that you can upload to is {project.id}." in page.locator("main").inner_text()
+        page.get_by_text("What we keep about patients").click()
         assert page.get_by_text("The server also keeps, where members of the project see them").is_visible()
-        page.get_by_text("Destination, overwriting").click()
         unexplained = page.evaluate(
-            "() => [...document.querySelectorAll('#upload .choice, .up-handler')].filter((one) =>"
+            "() => [...document.querySelectorAll('#upload .choice')].filter((one) =>"
             " !one.querySelector('.help') && one.querySelector('input')?.value !== 'project').length"
         )
         assert unexplained == 0
-        assert page.get_by_text(f"As {project.id} does: sessions are archived at once").is_visible()
-        assert page.locator("#handler option").all_inner_texts() == [
-            "Automatic",
-            "DICOM-zip (DICOM)",
-            "SI (Classic Session Importer, ECAT)",
-            "gradual-DICOM",
-        ]
-        page.locator("#handler").select_option("SI")
-        page.get_by_label("Leave it alone").check()
+        assert page.get_by_text("Project default: sessions are archived").is_visible()
+        page.get_by_label("Keep what is archived").check()
         page.get_by_label("Keep other resources").uncheck()
         drop(page, path)
         looked_into(page)
-        assert page.get_by_text("1 other file kept with its session (not kept, as chosen above)").is_visible()
+        assert page.get_by_text("1 other file kept with its session (not kept, as chosen)").is_visible()
         page.get_by_label("Ignore unparseable files").uncheck()
-        assert page.get_by_text("the archive will be refused, as chosen above").is_visible()
+        assert page.get_by_text("the archive will be refused, as chosen").is_visible()
+        assert page.locator(".up-warnings .stop").get_by_text("odd.zip will be refused").is_visible()
         told = metadata(page)
         start(page)
         sent(page)
+        outcome(page, "1 archive refused.")
+        again = archive(tmp_path / "good.zip", {"1.dcm": image(1)})
+        with page.expect_file_chooser() as choosing:
+            page.get_by_role("button", name="Choose another file: odd.zip").click()
+        choosing.value.set_files(again)
+        looked_into(page)
+        assert page.locator(".up-name").all_inner_texts() == ["good.zip"]
+        assert page.locator("#settings-are").inner_text().startswith("keep what is archived")
     [said] = told
     wanted = {"project": project.id, "overwrite": "none", "ignore_unparsable": "false", "resources": "ignore"}
     assert wanted.items() <= said.items()
@@ -70,14 +73,16 @@ def test_a_project_is_found_by_its_name_in_any_case_and_another_is_told(browser,
     path = archive(tmp_path / "one.zip", {"1.dcm": image(1)})
     with owner(browser, project) as one:
         page = opened(one, "nowhere")
-        assert page.get_by_text("You may upload to 2 projects: find one by its id or title.").is_visible()
+        unfolded(page)
+        assert page.get_by_text("You can upload to 2 projects").is_visible()
         offered = page.locator(f"#projects option[value={other.id}]")
         assert offered.text_content() == "Ageing and cognition"
         drop(page, path)
         looked_into(page)
-        start(page)
-        page.get_by_role("alert").get_by_text("You may not upload to a project “nowhere”").wait_for()
-        assert page.evaluate("() => document.activeElement.id") == "project"
+        page.locator("#up-reason").get_by_text("No project “nowhere”, or you can't upload to it.").wait_for()
+        button = page.get_by_role("button", name="Upload", exact=True)
+        assert button.is_disabled()
+        assert button.get_attribute("aria-describedby") == "up-reason"
         page.get_by_label("Project", exact=True).fill(other.id.lower())
         looked_into(page)
         start(page)
@@ -90,11 +95,11 @@ def test_who_may_upload_nowhere_uploads_to_unassigned(browser, project, tmp_path
     path = archive(tmp_path / "one.zip", {"1.dcm": image(1)})
     with owner(browser, nowhere) as one:
         page = one.go("/upload")
-        assert page.get_by_text("There is no project that you may upload to").is_visible()
+        assert page.get_by_text("There is no project that you can upload to").is_visible()
         page.locator("#files").wait_for(state="attached")
         drop(page, path)
         looked_into(page)
-        assert page.get_by_text("No project is found for it: it goes to Unassigned.").is_visible()
+        page.get_by_text("1 study names no project that you may upload to and goes to Unassigned.").wait_for()
         assert one.findings() == []
         start(page)
         sent(page)
@@ -113,10 +118,10 @@ def test_names_birth_dates_and_labels_that_meet_across_archives_are_told(browser
         assert page.get_by_text("1 patient name (Roe Ann) and 1 birth date will leave this machine").is_visible()
         assert page.get_by_text("born 1960-01-02").is_visible()
         page.get_by_text("second.zip brings another study with this label: the later one gets a suffix.").wait_for()
-        label = page.locator(".up-pick").nth(1).get_by_label("Session label")
+        label = page.locator(".up-archive").nth(1).get_by_label("Session label")
         for named, words in (
             ("other", ()),
-            (page.locator(".up-pick").nth(0).get_by_label("Session label").input_value(), ("first", "second")),
+            (page.locator(".up-archive").nth(0).get_by_label("Session label").input_value(), ("first", "second")),
         ):
             label.fill(named)
             label.press("Enter")
@@ -173,36 +178,10 @@ def test_partial_numbers_say_so_and_a_table_names_what_was_not_looked_at(browser
         one.page.context.route("**/js/upload/preview.js", hasty)
         page = opened(one, project.id)
         drop(page, path, table)
-        page.get_by_text("Only 1 of 2 entries were looked at").wait_for()
+        page.get_by_text("Only 1 of 2 entries were read").wait_for()
         assert page.get_by_text("the numbers are partial, and the server will count all").is_visible()
         looked_into(page)
         start(page)
         sent(page)
     [told] = imported(project)
     assert sorted(session["label"] for session in told["sessions"]) == ["first", "second"]
-
-
-def top(page, name):
-    return page.evaluate("(name) => document.querySelector(name).getBoundingClientRect().top", name)
-
-
-def bottom(page, name):
-    return page.evaluate("(name) => document.querySelector(name).getBoundingClientRect().bottom", name)
-
-
-def test_nothing_covers_the_archive_or_its_button(browser, project, tmp_path):
-    """One archive stands whole above the bar; with many the bar is docked, and the tray stands clear of it."""
-    paths = [archive(tmp_path / f"{n}.zip", {"1.dcm": image(1, study=n, patient=b"N%d" % n)}) for n in range(6)]
-    with owner(browser, project) as one:
-        page = opened(one, project.id)
-        drop(page, paths[0])
-        looked_into(page)
-        assert bottom(page, ".up-pick") <= top(page, "#picks > .bar")
-        page.route("**/api/v1/uploads/*", lambda route: None if route.request.method == "PATCH" else route.fallback())
-        start(page)
-        page.locator("#tray").wait_for()
-        drop(page, *paths[1:])
-        looked_into(page)
-        page.locator("#tray").get_by_text("1 upload").wait_for()
-        assert bottom(page, "#picks > .bar") <= 800
-        assert bottom(page, "#tray") <= top(page, "#picks > .bar")

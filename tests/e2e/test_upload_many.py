@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from tests.builders import Image
 from tests.e2e.projects import owner
-from tests.e2e.uploading import archive, drop, image, imported, looked_into, opened, sent, start, unfolded
+from tests.e2e.uploading import archive, drop, image, imported, looked_into, opened, outcome, sent, start, unfolded
 
 
-def opened_tables(page):
-    return page.locator(".up-pick > details[open]").count()
+def labels(page):
+    return [box.input_value() for box in page.get_by_label("Session label").all()]
 
 
 def by_pattern(page, text):
@@ -16,7 +16,7 @@ def by_pattern(page, text):
     page.get_by_role("button", name="Apply the pattern").click()
 
 
-def test_labels_that_meet_are_opened_counted_and_held(browser, project, tmp_path):
+def test_labels_that_meet_are_told_once_counted_filtered_and_held(browser, project, tmp_path):
     paths = [
         archive(tmp_path / f"visit{n}.zip", {"1.dcm": image(1, study=n, patient=b"P%d" % n, name=b"Doe^%d" % n)})
         for n in range(1, 11)
@@ -25,48 +25,43 @@ def test_labels_that_meet_are_opened_counted_and_held(browser, project, tmp_path
         page = opened(one, project.id)
         drop(page, *paths[::-1])
         looked_into(page)
-        names = page.locator(".up-pick h3").all_inner_texts()
+        names = page.locator(".up-name").all_inner_texts()
         assert names == [f"visit{n}.zip" for n in range(1, 11)]
-        assert opened_tables(page) == 0
-        assert page.locator(".up-pick summary").nth(1).get_by_text("as P2").is_visible()
-        page.get_by_role("button", name="Open all").click()
-        assert opened_tables(page) == 10
-        page.get_by_role("button", name="Fold all").click()
-        assert opened_tables(page) == 0
+        assert page.get_by_role("table").count() == 1
         page.get_by_text("Change many labels at once").click()
         by_pattern(page, "{PatientID}_{Nope}")
         page.locator(".up-tools").get_by_text("There is no field {Nope}.").wait_for()
-        assert page.locator(".up-pick summary").nth(1).get_by_text("as P2").is_visible()
+        assert labels(page)[1] == "P2"
         by_pattern(page, "N{n:2}")
-        labels = page.locator(".up-pick .up-labels").all_inner_texts()
-        assert [label.strip() for label in labels] == [f"as N{n:02}" for n in range(1, 11)]
+        assert labels(page) == [f"N{n:02}" for n in range(1, 11)]
         by_pattern(page, "SAME")
-        told = "10 of 10 labels changed. 9 labels meet: those sessions will wait for a decision."
+        told = "10 of 10 labels changed. 9 sessions share a label and will be held for review."
         page.locator(".up-tools").get_by_text(told).wait_for()
-        assert page.locator("#picks > .bar").get_by_text("9 labels meet: those sessions will wait").is_visible()
+        warnings = page.locator(".up-warnings")
+        assert warnings.get_by_text("9 sessions share a label and will be held for review.").is_visible()
+        page.get_by_label("Session label").first.fill("FREE")
+        page.get_by_label("Session label").first.press("Enter")
+        warnings.get_by_text("8 sessions share a label and will be held for review.").wait_for()
+        page.get_by_role("button", name="Show 9: 8 sessions share").click()
+        rows = page.locator(".up-study:visible")
+        assert (rows.count(), rows.get_by_text("visit1.zip", exact=True).count()) == (9, 0)
         assert one.findings() == []
+        page.get_by_role("button", name="Show all: 8 sessions share").click()
+        assert rows.count() == 10
         for n in range(4, 11):
-            page.get_by_role("button", name=f"Take off the list: visit{n}.zip").click()
-        page.locator("#picks > .bar").get_by_text("2 labels meet: those sessions will wait").wait_for()
+            page.get_by_role("button", name=f"Remove: visit{n}.zip").click()
+        warnings.get_by_text("1 session has the label of another and will be held for review.").wait_for()
+        assert page.locator("#picks > .bar").get_by_text("3 archives · 3 sessions").is_visible()
+        page.get_by_role("button", name="Show 2: 1 session has").click()
         start(page)
         sent(page, 3)
+        outcome(page, f"2 sessions archived in {project.id}. 1 session held for review in {project.id}.")
+        assert rows.count() == 3
+        states = [state for state in page.locator(".up-happens > .state").all_inner_texts() if state]
+        assert sorted(states) == ["archived", "archived", "held for review"]
+        assert page.get_by_role("link", name="Decide: SAME").count() == 1
     sessions = [session for told in imported(project, 3) for session in told["sessions"]]
-    assert sorted(session["state"] for session in sessions) == ["archive", "conflict", "conflict"]
-
-
-def test_an_archive_with_a_warning_opens_by_itself_unless_it_was_folded(browser, project, tmp_path):
-    paths = [
-        archive(tmp_path / f"{n}.zip", {"1.dcm": image(1, study=n, patient=b"P%d" % min(n, 4))}) for n in range(1, 6)
-    ]
-    with owner(browser, project) as one:
-        page = opened(one, project.id)
-        page.set_input_files("#files", paths)
-        looked_into(page)
-        page.get_by_text("4.zip brings another study with this label: the later one gets a suffix.").wait_for()
-        assert opened_tables(page) == 2
-        page.locator(".up-pick summary").nth(3).click()
-        page.get_by_label("Ignore unparseable").evaluate("(box) => box.click()")
-        assert opened_tables(page) == 1
+    assert sorted(session["state"] for session in sessions) == ["archive", "archive", "conflict"]
 
 
 def test_what_waits_in_the_prearchive_is_left_alone_or_joined_as_the_destination_says(browser, project, tmp_path):
@@ -75,7 +70,7 @@ def test_what_waits_in_the_prearchive_is_left_alone_or_joined_as_the_destination
     third = archive(tmp_path / "third.zip", {"3.dcm": image(3)})
     with owner(browser, project) as one:
         page = opened(one, project.id)
-        page.get_by_text("Destination, overwriting").click()
+        unfolded(page)
         into = page.get_by_role("group", name="Destination")
         into.get_by_text("Prearchive", exact=True).click()
         drop(page, first)
@@ -93,11 +88,12 @@ def test_what_waits_in_the_prearchive_is_left_alone_or_joined_as_the_destination
         drop(page, third)
         looked_into(page)
         page.get_by_text("This study is in the prearchive as SAME: it goes there.").wait_for()
+        unfolded(page)
         into.get_by_text("Archive", exact=True).click()
         left = "This study is in the prearchive as SAME: that stays there, and what comes is archived as P1."
         page.get_by_text(left).wait_for()
-        page.get_by_label("Subject of").fill("other")
-        page.get_by_label("Subject of").press("Enter")
+        page.get_by_label("Subject of").last.fill("other")
+        page.get_by_label("Subject of").last.press("Enter")
         page.get_by_text(left).wait_for()
         start(page)
         sent(page, 3)
@@ -127,10 +123,10 @@ def test_names_written_to_the_left_leave_the_row_and_sentences_as_they_are(brows
         looked_into(page)
         assert "\u202e" not in page.locator("#picks").inner_text()
         assert "(Doe\\u202egnp. x; \u2068כהן דוד\u2069) will leave" in page.locator(".up-people").inner_text()
-        assert page.locator(".up-pick h3").inner_text() == "a\\u202epiz.zip"
+        assert page.locator(".up-name").inner_text() == "a\\u202epiz.zip"
         start(page)
         sent(page)
-        assert "\u202e" not in page.locator("#transfers").inner_text()
+        assert "\u202e" not in page.locator("#picks").inner_text()
     assert imported(project)[0]["state"] == "placed"
 
 
@@ -142,11 +138,13 @@ def test_frames_are_images_and_the_site_says_its_limit_as_its_settings_do(browse
     with owner(browser, project) as one:
         page = opened(one, project.id)
         assert page.get_by_text("At most 256 GiB each.").is_visible()
+        unfolded(page)
         page.get_by_label("Project", exact=True).fill("")
         drop(page, path)
         looked_into(page)
-        page.get_by_text("1 scan, 24 images in 2 files").wait_for()
-        assert page.locator("#picks > .bar").get_by_text("no project named yet").is_visible()
+        page.get_by_role("cell", name="24 in 2 files").wait_for()
+        assert page.locator("#picks > .bar").get_by_text("Name a project first.").is_visible()
+        assert page.get_by_role("button", name="Upload", exact=True).is_disabled()
         page.get_by_label("Project", exact=True).fill(project.id)
         looked_into(page)
         start(page)

@@ -74,7 +74,8 @@ async function read(id, one) {
   if (!answer.ok) throw new Error(String(answer.status));
   const { state, code, message, progress } = await answer.json();
   if (!isEnded(state)) return move(one, state === "receiving" ? "received" : state, { message, stage: progress?.stage ?? "", progress: progress?.bytes ?? null });
-  return end(id, one, { state, code, message, sessions: await sessionsOf(id) });
+  const sessions = ["refused", "failed", "cancelled"].includes(state) ? [] : await sessionsOf(id); // nothing of it was stored
+  return end(id, one, { state, code, message, sessions });
 }
 
 function end(id, one, { state, ...more }) {

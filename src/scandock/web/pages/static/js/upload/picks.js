@@ -137,7 +137,7 @@ class Pick {
     if (this.found?.refused) return `It is ${this.found.refused}: Scandock takes archives, folders, DICOM and ECAT 7 files.`;
     if (this.size > site.most) return "It is larger than this server takes.";
     if (this.found?.problems?.includes("encrypted")) return "It is encrypted: pack it again without a password.";
-    if (this.state !== "done" || this.found?.failed) return "";
+    if (this.state !== "done" || !this.found || this.found.failed) return "";
     const { counts, partial } = this.found;
     if (!partial && counts.images === 0 && counts.unsure === 0) return "There is no image in it.";
     return this.studies.length && !this.taken.length && !partial ? "No study of it is included." : "";

@@ -9,6 +9,7 @@ import { person, shown } from "./names.js";
 import { notesOf } from "./notes.js";
 import { keyOf } from "./picks.js";
 import { planOf } from "./plan.js";
+import { isOver } from "./totals.js";
 
 /** Columns of the list, and their widths in a table; heads that are not seen are read. */
 export const COLUMNS = [
@@ -83,7 +84,8 @@ export function studyRow(pick, key) {
     const about = { of: words, isEditable: isEditable && !one?.leftOut, isSent };
     subject.refresh(outcome?.subject ?? outcome?.then.subject ?? (one?.subject || edit.subject || ""), { ...about, edited: Boolean(edit.subject) });
     session.refresh(outcome?.label ?? outcome?.then.label ?? one?.label ?? "", { ...about, edited: Boolean(edit.session) });
-    outcomeInto({ state, plan, link, notes }, { one, outcome, shared, isSent });
+    const isGoing = !isSent || !isOver(pick.transfer);
+    outcomeInto({ state, plan, link, notes }, { one: isGoing ? one : null, outcome, shared, isSent });
   };
   return row;
 }

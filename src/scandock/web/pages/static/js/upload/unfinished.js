@@ -100,7 +100,7 @@ export class Unfinished {
     for (const one of this.#left) if (one.receiving) this.#told.delete(one.id);
     this.refresh();
     for (const one of this.open.filter(({ was, receiving }) => was && !receiving)) {
-      if (one.offset < one.size) say(`${shown(one.filename)} is not being sent any more: it can go on from here.`);
+      if (one.offset < one.size) say(`${shown(one.filename)} is not being uploaded any more: it can go on from here.`);
     }
   }
 
@@ -140,7 +140,7 @@ export class Unfinished {
   /** Discard one, unless another tab has begun to send it since it was listed. */
   async #discard(upload) {
     await this.look();
-    if (upload.receiving) return say(`${shown(upload.filename)} is being sent from another tab or browser: it is left alone.`);
+    if (upload.receiving) return say(`${shown(upload.filename)} is being uploaded from another tab or browser: it is left alone.`);
     try {
       await discard(upload.id);
     } catch (error) {

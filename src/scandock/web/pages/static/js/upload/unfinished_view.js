@@ -12,12 +12,12 @@ import { shown } from "./names.js";
 export function unfinishedView(acts) {
   const list = make("ul", { class: "up-list" });
   const title = make("h2", { id: "h-unfinished" });
-  const help = make("p", { class: "help" }, "Uploads that were cut: choose the same file or folder again, by the button or by dropping it below. It is known again and goes on where it was.");
+  const help = make("p", { class: "help" }, "Choose the same file or folder again, by the button or by dropping it below: the upload goes on where it stopped.");
   const element = make("section", { class: "panel", "aria-labelledby": "h-unfinished", hidden: true }, title, help, list);
   element.refresh = (items, held, told) => {
     show(element, items.length > 0);
     const cut = items.some((one) => !one.finished && !one.receiving);
-    set(title, cut ? "Not finished" : items.some((one) => !one.finished) ? "Being sent elsewhere" : "Finished now");
+    set(title, cut ? "Not finished" : items.some((one) => !one.finished) ? "Uploading elsewhere" : "Finished now");
     show(help, cut);
     keyed(list, items, (one) => one.id, (one) => unfinishedRow(one, acts));
     for (const row of list.children) {
@@ -36,7 +36,7 @@ function unfinishedRow(one, acts) {
   const goOn = button("Go on", () => acts.goOn(one), { kind: "primary", of: called });
   const choose = button("Choose it again", () => acts.choose(one), { of: called });
   const discarding = discardButtons(called, () => acts.discard(one));
-  const watch = make("a", { class: "button", href: root + importAt(one.id), hidden: true }, "Watch its import");
+  const watch = make("a", { class: "button", href: root + importAt(one.id), hidden: true }, "Details");
   const row = make(
     "li",
     { class: "up-cut" },
@@ -64,7 +64,7 @@ function unfinishedRow(one, acts) {
 function farOf(now) {
   if (now.finished) return `${size(now.size)}. All of it was on the server already: its import goes on by itself.`;
   const far = `${size(now.arrived)} of ${size(now.size)}`;
-  if (now.receiving) return `${far} · is being sent from another tab or browser`;
+  if (now.receiving) return `${far} · is being uploaded from another tab or browser`;
   return `${far}${now.expires ? ` · kept until ${when(now.expires)}` : ""}`;
 }
 

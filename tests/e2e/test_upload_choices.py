@@ -44,6 +44,7 @@ def test_every_choice_is_explained_and_goes_along(browser, project, tmp_path):
         page.get_by_label("Keep other resources").uncheck()
         drop(page, path)
         looked_into(page)
+        page.get_by_text("2 other files, 1 can't be read").click()
         assert page.get_by_text("1 other file kept with its session (not kept, as chosen)").is_visible()
         page.get_by_label("Ignore unparseable files").uncheck()
         assert page.get_by_text("the archive will be refused, as chosen").is_visible()

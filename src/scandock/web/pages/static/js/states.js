@@ -28,7 +28,7 @@ export const IMPORTS = {
 /** A session of an import, by where it is now; `link` is what leads to it. */
 export const SESSIONS = {
   archived: { word: "archived", look: "archive", link: "Open" },
-  stored: { word: "already stored", look: "duplicate", link: "Open" },
+  stored: { word: "already stored", look: "", link: "Open" },
   prearchive: { word: "in the prearchive", look: "prearchive", link: "Review" },
   needs_decision: { word: "held for review", look: "conflict", link: "Decide" },
   refused: { word: "refused", look: "refused", link: "" },
@@ -38,20 +38,20 @@ export const SESSIONS = {
   unknown: { word: "not found", look: "", link: "" },
 };
 
-/** What buttons say. */
+/** What buttons say, in their order. */
 export const ACTS = {
-  pause: "Pause",
-  resume: "Go on",
+  login: "Log in",
   now: "Retry now",
+  resume: "Go on",
   retry: "Retry",
+  repeat: "Retry",
   again: "Start again",
   choose: "Choose it again",
-  login: "Log in",
-  cancel: "Cancel",
-  stop: "Cancel",
-  repeat: "Retry",
   another: "Choose another file",
   details: "Details",
+  pause: "Pause",
+  cancel: "Cancel",
+  stop: "Cancel",
 };
 
 const ENDED = new Set(["placed", "held", "partly", "refused", "failed", "cancelled", "forgotten"]);

@@ -1,6 +1,7 @@
 // The Activity page, live: numbers as they are told, and each change of state by the server's own fragment.
 
 import { activityItem, importAct } from "../addresses.js";
+import { subscribe } from "../bus.js";
 import { ask, problemOf, root, say, user } from "../site.js";
 import { swapping } from "../swapping.js";
 import { farOf, Pace, paceOf } from "./figures.js";
@@ -13,11 +14,13 @@ const WAIT_MS = 250;
 export function start(main) {
   const page = new Live(main);
   const stop = listen((kind, data) => page.hear(kind, data));
+  const forget = subscribe("transfers", (transfers) => page.paused(transfers));
   const seen = () => page.work();
   main.addEventListener("submit", (event) => page.act(event), true);
   document.addEventListener("visibilitychange", seen);
   return () => {
     stop();
+    forget();
     document.removeEventListener("visibilitychange", seen);
     page.ended = true;
   };
@@ -29,6 +32,7 @@ class Live {
   #all = false;
   #working = false;
   #paces = new Map();
+  transfers = [];
 
   constructor(main) {
     this.main = main;
@@ -58,6 +62,14 @@ class Live {
       for (const item of this.list.querySelectorAll("[data-going]"))
         if (!under.has(item.dataset.id) || item.dataset.whose !== user) this.#stale.add(item.dataset.id);
     this.work();
+  }
+
+  /** An upload that is paused in this tab was not interrupted. */
+  paused(transfers = this.transfers) {
+    this.transfers = transfers;
+    const words = this.list.querySelector("[data-interrupted]");
+    const is = words && transfers.find((one) => one.id === this.list.querySelector("[data-id]")?.dataset.id);
+    if (is?.state === "paused") words.textContent = "Paused in this tab.";
   }
 
   #connected(state) {
@@ -133,6 +145,7 @@ class Live {
     if (this.ended) return;
     const found = new DOMParser().parseFromString(text, "text/html").getElementById("imports");
     if (found) await morph(this.list, found.outerHTML);
+    this.paused();
   }
 
   async #read(id) {

@@ -27,7 +27,7 @@ export function archiveBody(pick, acts) {
   const controls = archiveControls(pick, acts);
   const name = make("strong", { class: "up-name" }, shown(pick.name));
   const is = make("span", { class: "meta" });
-  const others = make("ul", { class: "up-others" });
+  const others = make("details", { class: "up-others" }, make("summary"), make("ul"));
   const partial = make("span", { class: "help" });
   const about = make("div", { class: "up-about" }, name, is, partial, others);
   const [headAbout, headDoing] = [make("th", { scope: "rowgroup", colspan: String(WIDE) }), make("td", { colspan: String(COLUMNS.length - WIDE), class: "up-happens" })];
@@ -109,12 +109,18 @@ function images(decisions, files) {
 }
 
 /** The entries that are no images; of an archive that is encrypted names alone say nothing of use. */
-function othersInto(list, pick) {
+function othersInto(details, pick) {
   const { counts, named, problems } = pick.found ?? {};
   const kinds = counts && !problems?.includes("encrypted") ? Object.keys(KINDS).filter((kind) => counts[kind] > 0) : [];
+  const [summary, list] = details.children;
   keyed(list, kinds, (kind) => kind, othersLine);
   kinds.forEach((kind, at) => list.children[at].refresh(counts[kind], named[kind], pick));
-  show(list, kinds.length > 0);
+  show(details, kinds.length > 0);
+  if (!kinds.length) return;
+  const bad = counts.unparseable;
+  const all = kinds.reduce((sum, kind) => sum + counts[kind], 0);
+  summary.classList.toggle("unparseable", bad > 0);
+  set(summary, bad === all ? `${plural(bad, "file")} can't be read` : plural(all, "other file") + (bad ? `, ${number(bad)} can't be read` : ""));
 }
 
 function othersLine(kind) {

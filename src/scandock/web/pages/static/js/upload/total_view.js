@@ -27,7 +27,7 @@ export function totalView(acts) {
   const open = () => transfers.filter((one) => !one.isOver);
   const pause = button("Pause all", () => open().forEach((one) => STILL.includes(one.state) && one.pause()));
   const resume = button("Go on with all", () => transfers.filter((one) => one.state === "paused").forEach((one) => one.resume()));
-  const failed = () => transfers.filter((one) => one.import?.state === "failed" || (one.state === "stopped" && !one.remedy));
+  const failed = () => transfers.filter((one) => one.import?.state === "failed" || (one.state === "stopped" && ["", "gone"].includes(one.remedy)));
   const retry = button("Retry all failed", () => failed().forEach(acts.retry));
   const [cancel, sure] = cancelButtons(() => open().forEach(acts.cancel));
   const going = make("div", { class: "up-line" }, title, bar, far, pause, resume, retry, cancel, sure);
@@ -44,7 +44,7 @@ export function totalView(acts) {
     const wrong = some.length ? problem() : "No archive on the list can be uploaded.";
     const isGoing = transfers.some((one) => !isOver(one));
     show(element, archives.length > 0);
-    show(before, picks.length > 0);
+    show(before, some.length > 0 || (picks.length > 0 && !transfers.length));
     set(ready, readyWords(some));
     set(reason, wrong);
     show(reason, wrong !== "");

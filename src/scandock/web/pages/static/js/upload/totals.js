@@ -53,7 +53,7 @@ export function outcomeWords(transfers) {
 }
 
 /** "10 sessions archived in LUNG". */
-export function partWords({ key, project: of, count }) {
+function partWords({ key, project: of, count }) {
   const words = `${plural(count, "session")} ${SESSIONS[key].word}`;
   if (!of) return words;
   return key === "prearchive" ? `${words} of ${of}` : `${words} in ${of}`;

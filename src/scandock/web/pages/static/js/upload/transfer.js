@@ -3,7 +3,7 @@
 import { Pace } from "../live/figures.js";
 import * as handles from "./handles.js";
 import { shown } from "./names.js";
-import { loginWords, wordsOf } from "./trouble_words.js";
+import { goneWords, loginWords, wordsOf } from "./trouble_words.js";
 import { create, discard, freshKey, giveMapping, Refusal, renew, send } from "./tus.js";
 import { compose, print } from "./worker_client.js";
 
@@ -19,7 +19,7 @@ export class Transfer {
   state = "waiting";
   sent = 0;
   why = "";
-  remedy = ""; // what a person can do: "login", "anew", "file" or nothing of these
+  remedy = ""; // what a person can do: "login", "anew", "gone" (out of sight, maybe for a while), "file" or nothing of these
   retryAt = null; // when it is tried again, by performance.now(); null where that is not by the clock
   refusal = ""; // that another file was chosen for it, or its import could not be changed
   import = null; // its import, once all bytes are there (outcomes.js)
@@ -122,9 +122,7 @@ export class Transfer {
       return this.#stop(`${shown(this.name)} can't be read any more: it was changed, moved or taken away. Choose it again to go on.`, "file");
     }
     if (status === 401 || error.code === "csrf_failed" || (await this.#isOfAnother(status))) return this.#loggedIn();
-    if (GONE.has(status) && this.upload) {
-      return this.#stop(`${error.message} It can be sent again from the beginning.`, "anew");
-    }
+    if (GONE.has(status) && this.upload) return this.#stop(goneWords(error), status === 404 ? "gone" : "anew");
     if (FOR_A_PERSON.has(status) && error.code !== "tus_offset") return this.#stop(error.message);
     await this.#waitFor(error);
     if (this.state !== "held up") return false;

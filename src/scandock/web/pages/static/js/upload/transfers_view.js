@@ -53,7 +53,7 @@ export function archiveControls(pick, acts) {
 }
 
 /** {key, word, look, acts} of an archive: of its preview, its upload or its import, whichever is the latest. */
-export function stateOf({ transfer, problem, state }) {
+function stateOf({ transfer, problem, state }) {
   if (transfer === null) {
     if (problem) return { key: "stop", word: "will not be uploaded", look: "refused", acts: ["another"] };
     return { key: state, word: "", look: "", acts: [] };
@@ -63,8 +63,9 @@ export function stateOf({ transfer, problem, state }) {
 }
 
 function mayDo(act, { transfer }) {
-  if (act === "again") return transfer.state === "cancelled" || transfer.import?.state === "cancelled" || transfer.remedy === "anew";
-  if (act === "retry" || act === "choose") return transfer.remedy !== "anew" && (act === "choose") === (transfer.remedy === "file");
+  if (act === "again") return transfer.state === "cancelled" || transfer.import?.state === "cancelled" || ["anew", "gone"].includes(transfer.remedy);
+  if (act === "retry") return ["", "gone"].includes(transfer.remedy);
+  if (act === "choose") return transfer.remedy === "file";
   if (act === "login") return transfer.remedy === "login";
   if (act === "now") return transfer.remedy !== "login";
   return true;

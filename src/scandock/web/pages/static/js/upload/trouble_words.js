@@ -16,3 +16,9 @@ export function wordsOf(error) {
   if (error.status === 423) return "Another connection still writes to this upload.";
   return error.message;
 }
+
+/** Why an upload that was begun is not found any more. */
+export function goneWords(error) {
+  if (error.status === 410) return `${error.code ? error.message : "The server has deleted this upload."} Start again.`;
+  return "You don't have access to this upload any more, or it was deleted. Retry once you have access, or start again.";
+}

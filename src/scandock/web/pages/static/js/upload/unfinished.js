@@ -19,6 +19,7 @@ export class Unfinished {
   #tried = new Set(); // ids of those that were asked to be finished: an error is said once
   #timer = null;
   #isOver = false;
+  #named = new URLSearchParams(location.search).get("upload"); // the one that a link leads to
 
   /** `acts`: {choose(upload), known(one): whether it is one that goes on now, add(one), after()}. */
   constructor(acts) {
@@ -67,6 +68,8 @@ export class Unfinished {
       const all = await unfinished();
       this.#held = await handles.all(all.map((one) => one.id));
       this.#take(all);
+      if (this.#named !== null) this.element.reveal(this.#named);
+      this.#named = null;
     } catch {
       return; // without the server nothing is listed; what is done here says so by itself
     }

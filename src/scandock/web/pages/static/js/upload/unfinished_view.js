@@ -25,6 +25,12 @@ export function unfinishedView(acts) {
       row.refresh(items.find((one) => one.id === key), held.has(key), told.get(key) ?? "");
     }
   };
+  /** Bring the one of this id into view, with its first button ready to be pressed. */
+  element.reveal = (id) => {
+    const row = [...list.children].find((child) => child.dataset.key === id);
+    row?.scrollIntoView({ block: "center" });
+    row?.querySelector("button:not([hidden])")?.focus();
+  };
   return element;
 }
 

@@ -1,0 +1,194 @@
+"""The one list of the upload page: from ten archives that are dropped to what came of each, and what goes wrong."""
+
+from __future__ import annotations
+
+import base64
+
+from scandock.model.import_report import ImportReport
+from scandock.model.verdicts import ImportState
+from scandock.queue.claim import SlotUsage, claim
+from scandock.queue.leases import finish
+from scandock.queue.owner import this_owner
+from tests.e2e.browsing import person
+from tests.e2e.projects import OWNERS_PASSWORD, log_in, owner
+from tests.e2e.uploading import (
+    BROKEN,
+    RAW,
+    archive,
+    drop,
+    image,
+    imported,
+    looked_into,
+    opened,
+    outcome,
+    released,
+    sent,
+    slowed,
+    start,
+    state,
+    under_way,
+)
+from tests.integration.web import PASSWORD, serve_by_socket
+
+SPOKEN = """() => {
+  window.spoken = [];
+  const line = document.getElementById("polite");
+  const hear = () => line.textContent && window.spoken.push(line.textContent);
+  new MutationObserver(hear).observe(line, { childList: true });
+}"""
+"""Keeps what is said aloud from here on."""
+
+PASTE = """([name, base64]) => {
+  const data = new DataTransfer();
+  data.items.add(new File([Uint8Array.from(atob(base64), (one) => one.charCodeAt(0))], name, { lastModified: 1 }));
+  document.body.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true }));
+}"""
+
+
+def test_ten_archives_from_drop_to_done(browser, project, tmp_path):
+    """In four clicks or fewer: they are dropped, Upload is pressed, and what came of each stands in its row."""
+    paths = [
+        archive(tmp_path / f"visit{n}.zip", {"1.dcm": image(1, study=n, patient=b"P%d" % n, name=b"Doe^%d" % n)})
+        for n in range(1, 11)
+    ]
+    pasted = archive(tmp_path / "pasted.zip", {"1.dcm": image(1, study=20, patient=b"P20", name=b"Roe^Ann")})
+    with owner(browser, project) as one:
+        page = opened(one, project.id)
+        drop(page, *paths)
+        looked_into(page)
+        assert (
+            page.locator("#picks > .bar").get_by_text(f"10 archives · 10 sessions · 8.0 kB → {project.id}").is_visible()
+        )
+        drop(page, paths[3])
+        page.get_by_role("alert").get_by_text("visit4.zip It is on the list already.").wait_for()
+        page.evaluate(SPOKEN)
+        holding = {"on": True}
+        page.route(
+            "**/api/v1/uploads/*",
+            lambda route: None if route.request.method == "PATCH" and holding["on"] else route.fallback(),
+        )
+        start(page)
+        page.get_by_role("button", name="Pause all").click()
+        page.get_by_text("Paused 10 archives").wait_for()
+        assert page.evaluate("() => document.activeElement.id") == "h-transfers"
+        page.evaluate(PASTE, ["pasted.zip", base64.b64encode(pasted.read_bytes()).decode()])
+        looked_into(page)
+        start(page)
+        page.get_by_role("button", name="Cancel all").click()
+        page.get_by_role("button", name="Keep uploading").click()
+        assert one.findings() == []
+        page.get_by_role("button", name="Cancel: pasted.zip").click()
+        holding["on"] = False
+        page.get_by_role("button", name="Go on with all").click()
+        words = outcome(page, f"10 sessions archived in {project.id}.")
+        assert words == f"10 sessions archived in {project.id}. 1 archive cancelled."
+        assert page.get_by_role("link", name="Open: P").count() == 10
+        assert page.locator(".up-links a").get_attribute("href") == f"/projects/{project.id}"
+        said = [text for text in page.evaluate("() => window.spoken") if "uploaded" in text or "imported" in text]
+        assert len(said) <= 3, said
+        assert one.faults() == []
+        one.resize("wide")
+        page.get_by_role("button", name="Copy").click()
+        page.wait_for_function("(words) => getSelection().toString().trim() === words", arg=words)
+        page.get_by_role("button", name="Start again: pasted.zip").click()
+        outcome(page, f"11 sessions archived in {project.id}.")
+        page.get_by_role("button", name="Upload more").click()
+        assert page.locator(".up-archive").count() == 0
+        assert page.evaluate("() => document.activeElement.textContent") == "Choose archives or images"
+        assert page.locator("#settings-into").inner_text() == f"Into {project.id}"
+    assert {told["state"] for told in imported(project, 11)} == {"placed"}
+
+
+def test_one_archive_of_several_studies_shares_its_progress_and_its_rows_part(browser, project, tmp_path):
+    project.store({"1.dcm": image(1, study=1, patient=b"P1", name=b"Doe^1")})
+    entries = {f"{n}/1.dcm": image(1, study=n, patient=b"P%d" % n, name=b"Doe^%d" % n) for n in (1, 2, 3)}
+    entries["2/1.dcm"] = image(1, study=2, patient=b"P2", name=b"Doe^2")
+    path = archive(tmp_path / "three.zip", {**entries, "3/2.dcm": image(2, study=3, patient=b"P9", name=b"Doe^3")})
+    with owner(browser, project) as one:
+        page = opened(one, project.id)
+        drop(page, path)
+        looked_into(page)
+        head = page.get_by_role("rowheader", name="three.zip")
+        assert head.count() == 1
+        page.get_by_text("1 session with images of several PatientIDs will be held for review.").wait_for()
+        held = page.locator(".up-study").filter(has_text="Doe 3")
+        assert held.get_by_text(f"Will be held for review in {project.id}").is_visible()
+        page.get_by_role("row").filter(has_text="Doe 2").get_by_role("checkbox").uncheck()
+        start(page)
+        sent(page)
+        outcome(page, "1 session already stored")
+        told = {
+            row.locator("th").inner_text().split("\n")[0]: row.locator(".up-happens > .state").inner_text()
+            for row in page.locator(".up-study").all()
+        }
+        assert told == {"Doe 1": "already stored", "Doe 2": "left out", "Doe 3": "held for review"}
+        assert page.get_by_role("button", name="Pause: three.zip").count() == 0
+        assert one.findings() == []
+        held.get_by_role("link", name="Decide").click()
+        page.get_by_text("patient").first.wait_for()
+        page.get_by_role("navigation", name="Main").get_by_role("link", name="Upload", exact=True).click()
+        page.get_by_role("link", name="Details: three.zip").click()
+        page.get_by_role("heading", name="Import of three.zip").wait_for()
+
+
+def test_who_loses_the_role_in_mid_upload_is_told_in_the_row_and_goes_on_with_it_again(browser, project, tmp_path):
+    member = project.account("max", "member")
+    path = archive(tmp_path / "big.zip", {"s/1.dcm": image(1), "s/raw.bin": RAW})
+    login = log_in(project.base, member, OWNERS_PASSWORD)
+    with person(browser, project.base, storage_state=login, expected=("403", "404", *BROKEN)) as one:
+        page = opened(one, project.id)
+        slowed(page)
+        drop(page, path)
+        looked_into(page)
+        start(page)
+        under_way(page)
+        assert project.served.ask("DELETE", f"/api/v1/projects/{project.id}/members/{member}")[0] == 204
+        page.get_by_role("button", name="Pause: big.zip").click()
+        released(page)
+        page.get_by_role("button", name="Go on: big.zip").click()
+        state(page, "stopped")
+        words = page.locator(".up-archive .up-why").inner_text()
+        assert words.startswith("You don't have access to this upload any more, or it was deleted.")
+        assert one.findings() == []
+        project.member(member, "member")
+        page.get_by_role("button", name="Retry all failed").click()
+        sent(page)
+    assert imported(project)[0]["state"] == "placed"
+
+
+def test_an_import_that_failed_is_retried_and_one_that_was_cancelled_starts_again(browser, tmp_path):
+    """Outcomes are written as workers write them, on a server within this process that has none."""
+    paths = [archive(tmp_path / f"{name}.zip", {"1.dcm": image(1, study=n)}) for n, name in ((1, "one"), (2, "two"))]
+    with serve_by_socket(tmp_path / "data") as web:
+        login = log_in(web.base, "admin", PASSWORD)
+        with person(browser, web.base, storage_state=login) as one:
+            page = one.go("/upload")
+            page.locator("#files").wait_for(state="attached")
+            drop(page, *paths)
+            looked_into(page)
+            start(page)
+            sent(page, 2)
+            page.get_by_role("button", name="Cancel: two.zip").click()
+            page.get_by_role("button", name="Start again: two.zip").wait_for()
+            claimed = claim(web.site.catalog, this_owner(), SlotUsage(4))
+            assert claimed is not None
+            failed = ImportReport(
+                upload=claimed.lease.uuid,
+                archive="one.zip",
+                state=ImportState.FAILED,
+                code="attempts_exhausted",
+                message="The import was begun three times, and each time it was lost.",
+            )
+            with web.site.catalog.write() as connection:
+                finish(web.site.catalog, connection, claimed.lease, failed)
+            state(page, "failed")
+            assert outcome(page) == "1 archive failed. 1 archive cancelled."
+            assert page.locator(".up-archive .up-why").first.inner_text() == failed.message
+            assert page.get_by_role("link", name="Details: one.zip").is_visible()
+            assert one.findings() == []
+            page.get_by_role("button", name="Retry: one.zip").click()
+            state(page, "uploaded")
+            page.get_by_role("button", name="Start again: two.zip").click()
+            page.wait_for_function(
+                "() => document.querySelectorAll('[data-uploaded] progress:not([hidden])').length === 2"
+            )

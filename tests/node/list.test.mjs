@@ -1,0 +1,152 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { load } from "./modules.mjs";
+
+globalThis.document ??= { querySelector: () => ({ dataset: { root: "", static: "", csrf: "", user: "olga" } }), addEventListener() {} };
+
+const { options, site } = await load("options.js");
+const { likenessOf } = await load("picks.js");
+const { planOf } = await load("plan.js");
+const { rowsOf } = await load("rows.js");
+const { Study } = await load("study.js");
+const { isOver, bytesOf, outcomeWords, readyWords } = await load("totals.js");
+const { rowKey, warningsOf } = await load("warnings.js");
+const { IMPORTS, isEnded, SESSIONS, sessionState, TRANSFERS, ACTS } = await load("../states.js");
+const { summaries, summaryOf } = await load("../live/spoken.js");
+
+Object.assign(site, { codes: { P: 4, W: 0 }, more: false });
+const choose = (more) => Object.assign(options, { where: "project", project: "P", destination: "", overwrite: "", ignore: true, keep: true, ...more });
+
+/** A decision of a study, as `settle` makes it. */
+const decision = ({ key = "1.2", label = "S1_V1", ...more } = {}) => ({
+  project: "P",
+  subject: "S1",
+  label,
+  held: [],
+  warnings: [],
+  leftOut: false,
+  naming: { session: { requested: false }, subject: { requested: false }, patients: { commonId: "S1" } },
+  study: new Study({ key, uid: key, series: [], ecat: [], sessionFolders: {}, folders: [] }),
+  ...more,
+});
+
+/** An archive on the list that was looked into. */
+const pick = (name, decisions, { counts = {}, ...more } = {}) => ({
+  id: name, name, size: 1000, taken: decisions, decisions, problem: "", transfer: null,
+  found: { counts: { images: 1, unparseable: 0, ...counts } }, ...more,
+}); // prettier-ignore
+
+test("what will happen is one sentence, by the destination and the project's own setting", () => {
+  choose();
+  assert.deepEqual(planOf(decision()), ["", "Will be archived in P as S1 / S1_V1"]);
+  choose({ destination: "prearchive" });
+  assert.deepEqual(planOf(decision()), ["", "Will wait in the prearchive of P as S1 / S1_V1"]);
+  choose();
+  assert.deepEqual(planOf(decision({ project: "W" })), ["", "Will wait in the prearchive of W as S1 / S1_V1"]);
+  assert.deepEqual(planOf(decision({ project: "X" })), ["", "Will go to X as S1 / S1_V1"]);
+  assert.deepEqual(planOf(decision({ held: ["patient_mismatch"] })), ["held", "Will be held for review in P as S1 / S1_V1"]);
+  assert.match(planOf(decision({ leftOut: true }))[1], /^Not included/);
+});
+
+test("equal warnings are one, with their count; what stops an archive comes first, then what is held", () => {
+  choose({ ignore: false });
+  const suffixed = (n) => pick(`${n}.zip`, [decision({ key: `1.${n}`, label: `L${n}`, warnings: ["label_suffixed"] })]);
+  const stopped = ["x.zip", "y.zip"].map((name) => pick(name, [], { problem: "It is encrypted: pack it again without a password." }));
+  const odd = pick("odd.zip", [decision({ key: "2", held: ["patient_mismatch"] })], { counts: { unparseable: 2 } });
+  const told = warningsOf([suffixed(1), suffixed(2), odd, ...stopped]);
+  assert.deepEqual(told.map(({ kind, words, rows }) => [kind, words.slice(0, 45), rows.length]), [
+    ["stop", "odd.zip will be refused: a file that should b", 1],
+    ["stop", "2 archives will not be uploaded. It is encryp", 2],
+    ["held", "1 session with images of several PatientIDs w", 1],
+    ["warn", "2 sessions shared a label: a date or hash tel", 2],
+  ]);
+  assert.deepEqual(told[3].rows, [rowKey({ id: "1.zip" }, "1.1"), rowKey({ id: "2.zip" }, "1.2")]);
+  choose();
+  assert.deepEqual(warningsOf([odd]).map(({ kind }) => kind), ["held"], "unparseable files are ignored");
+  assert.deepEqual(warningsOf([suffixed(1)].map((one) => ({ ...one, taken: [] }))), []);
+});
+
+test("rows find the outcomes of their studies, and sessions without a study get rows of their own", () => {
+  const session = (position, uid, label) => ({ position, study_uid: uid, then: { label } });
+  const ecat = decision({ key: "ecat", label: "E1" });
+  ecat.study.uid = null;
+  const sessions = [session(0, "9", "X"), session(1, "1.2", "S1_V1"), session(2, null, "e1")];
+  const rows = rowsOf({ decisions: [decision(), ecat, decision({ key: "1.3" })], transfer: { import: { sessions } } });
+  assert.deepEqual(rows.map(({ key, one, outcome }) => [key, one?.label ?? null, outcome?.position ?? null]), [
+    ["1.2", "S1_V1", 1],
+    ["ecat", "E1", 2],
+    ["1.3", "S1_V1", null],
+    ["session 0", null, 0],
+  ]);
+});
+
+test("totals tell what goes, and at the end what came of it, by state and project", () => {
+  choose();
+  assert.equal(readyWords([pick("a.zip", [decision()]), pick("b.zip", [decision()])]), "2 archives · 2 sessions · 2.0 kB → P");
+  assert.equal(readyWords([]), "");
+  const over = (state, ...nows) => ({
+    state: "done",
+    total: 10,
+    import: { state, sessions: nows.map((now) => ({ now, project: "P", code: "", new: now === "archived" ? 3 : 0, then: {} })) },
+  });
+  const all = [over("placed", "archived", "archived"), over("held", "needs_decision", "prearchive"), over("refused"), { state: "cancelled", sent: 4, total: 10 }];
+  assert.equal(
+    outcomeWords(all),
+    "2 sessions archived in P. 1 session in the prearchive of P. 1 session held for review in P. 1 archive refused. 1 archive cancelled.",
+  );
+  assert.deepEqual(bytesOf([...all, { state: "running", sent: 4, total: 10 }]), { done: 34, total: 40 });
+  assert.deepEqual([...all, { state: "done" }, { state: "done", import: { state: "running" } }, { state: "stopped" }].map(isOver), [true, true, true, true, false, false, false]);
+});
+
+test("a session whose files were all stored before is told so, and one that was left out is no refusal", () => {
+  assert.equal(sessionState({ now: "archived", code: "", new: 0 }), "stored");
+  assert.equal(sessionState({ now: "archived", code: "", new: null }), "archived");
+  assert.equal(sessionState({ now: "refused", code: "left_out", new: 0 }), "left_out");
+  assert.equal(sessionState({ now: "deleted", code: "", new: 0 }), "deleted");
+  for (const { acts } of [...Object.values(TRANSFERS), ...Object.values(IMPORTS)]) for (const act of acts) assert.ok(act in ACTS, act);
+  assert.deepEqual(["archived", "stored", "prearchive", "needs_decision"].map((key) => SESSIONS[key].link), ["Open", "Open", "Review", "Decide"]);
+  assert.deepEqual(Object.keys(IMPORTS).filter((state) => !isEnded(state)), ["receiving", "received", "running"]);
+});
+
+test("one summary a minute is said aloud, and at once what ends it", () => {
+  let [clock, timer] = [1_000_000, null];
+  const told = [];
+  const summarize = summaries((words) => told.push(words), (run, wait) => (timer = { run, at: clock + wait }), () => clock);
+  const on = (milliseconds) => {
+    clock += milliseconds;
+    if (timer && timer.at <= clock) [timer.run, timer] = [timer.run(), null];
+  };
+  summarize(() => "first");
+  for (const words of ["second", "third"]) {
+    on(1_000);
+    summarize(() => words);
+  }
+  assert.deepEqual(told, ["first"]);
+  on(58_000);
+  assert.deepEqual(told, ["first", "third"], "the newest, once a minute has passed");
+  on(1_000);
+  summarize(() => "over", true);
+  assert.deepEqual(told, ["first", "third", "over"]);
+  summarize(() => "");
+  on(61_000);
+  assert.equal(told.length, 3, "there was nothing to say");
+});
+
+test("a summary counts uploads and tells what has ended", () => {
+  const states = (...list) => list.map((state) => ({ state }));
+  assert.equal(summaryOf(states("done", "running", "held up", "cancelled"), []), "1 of 3 archives uploaded, 1 retrying.");
+  assert.equal(summaryOf(states("done"), [{ archive: "a.zip", state: "placed" }]), "a.zip is imported.");
+  const ended = [{ archive: "a", state: "placed" }, { archive: "b", state: "placed" }, { archive: "c", state: "refused" }];
+  assert.equal(summaryOf([], ended), "2 archives imported. 1 archive refused.");
+  assert.equal(summaryOf([], []), "");
+});
+
+test("the same file or folder is told from others by names, sizes and times", () => {
+  const file = (size = 1, lastModified = 2) => ({ size, lastModified });
+  const folder = (...sizes) => ({ name: "visit", files: sizes.map((size, at) => ({ path: `visit/${at}`, file: file(size) })) });
+  const known = likenessOf({ name: "a.zip", file: file() });
+  assert.equal(likenessOf({ name: "a.zip", file: file() }), known);
+  for (const other of [{ name: "b.zip", file: file() }, { name: "a.zip", file: file(2) }, { name: "a.zip", file: file(1, 3) }]) assert.notEqual(likenessOf(other), known);
+  assert.equal(likenessOf(folder(1, 2)), likenessOf({ ...folder(1, 2), files: folder(1, 2).files.reverse() }));
+  assert.notEqual(likenessOf(folder(1, 2)), likenessOf(folder(1, 3)));
+});

@@ -72,7 +72,9 @@ def upload(page: Page, folder: Path) -> None:
     name, sources = "doe_archibald_ct", SESSIONS["doe_archibald_ct"]
     archive = folder / f"{name}.zip"
     archive.write_bytes(zipped(documented(name, [*sources, DICOM / "dicomdirtests" / "77654033" / "CR1"])))
+    page.locator("#settings").evaluate("(one) => { one.open = true }")
     page.get_by_label("Project", exact=True).fill(PROJECT)
+    page.locator("#settings").evaluate("(one) => { one.open = false }")
     page.locator("#files").set_input_files(archive)
     page.locator("#picks[data-preview=complete]").wait_for()
     page.locator("#picks").scroll_into_view_if_needed()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 
+from sqlalchemy import update
+
+from scandock.catalog.server_tables import reception
 from scandock.model.import_report import ImportReport
 from scandock.model.verdicts import ImportState
 from scandock.queue.claim import SlotUsage, claim
@@ -192,3 +195,31 @@ def test_an_import_that_failed_is_retried_and_one_that_was_cancelled_starts_agai
             page.wait_for_function(
                 "() => document.querySelectorAll('[data-uploaded] progress:not([hidden])').length === 2"
             )
+
+
+def test_one_that_is_paused_here_says_so_and_one_that_was_interrupted_leads_to_where_it_goes_on(browser, tmp_path):
+    path = archive(tmp_path / "one.zip", {"1.dcm": image(1)})
+    with (
+        serve_by_socket(tmp_path / "data") as web,
+        person(browser, web.base, storage_state=log_in(web.base, "admin", PASSWORD)) as one,
+    ):
+        page = one.go("/upload")
+        page.locator("#files").wait_for(state="attached")
+        held = "**/api/v1/uploads/*"
+        page.route(held, lambda route: None if route.request.method == "PATCH" else route.fallback())
+        drop(page, path)
+        looked_into(page)
+        with page.expect_request(lambda request: request.method == "PATCH"):
+            start(page)
+        page.get_by_role("button", name="Pause: one.zip").click()
+        state(page, "paused")
+        with web.site.catalog.write() as connection:
+            connection.execute(update(reception).values(heard=reception.c.heard - 120_000))
+        page.get_by_role("navigation", name="Main").get_by_role("link", name="Activity", exact=True).click()
+        page.get_by_role("link", name="one.zip").first.click()
+        page.get_by_text("Paused in this tab.").wait_for()
+        page.reload()
+        page.get_by_text("Interrupted: nothing of it has arrived for two minutes.").wait_for()
+        assert one.findings() == []
+        page.get_by_role("link", name="Go on").click()
+        page.wait_for_function("() => document.activeElement.ariaLabel === 'Go on: one.zip'")

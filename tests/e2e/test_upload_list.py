@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import shutil
 
 from sqlalchemy import update
 
@@ -64,6 +65,12 @@ def test_ten_archives_from_drop_to_done(browser, project, tmp_path):
         )
         drop(page, paths[3])
         page.get_by_role("alert").get_by_text("visit4.zip It is on the list already.").wait_for()
+        copy = tmp_path / "copy.zip"
+        shutil.copy(paths[3], copy)
+        drop(page, copy)
+        looked_into(page)
+        page.get_by_text("2 studies in several archives: equal files are stored once.").wait_for()
+        page.get_by_role("button", name="Remove: copy.zip").click()
         page.evaluate(SPOKEN)
         holding = {"on": True}
         page.route(

@@ -4,6 +4,7 @@ import { already } from "./already.js";
 import { knownOf } from "./known.js";
 import { UNASSIGNED } from "./labels.js";
 import { meeting } from "./meeting.js";
+import { shown } from "./names.js";
 
 const HELD = {
   label_many_studies: "This label is given to several studies: each will be held for review.",
@@ -27,6 +28,7 @@ export function notesOf(one) {
   if (one.leftOut) return [];
   const notes = one.held.map((code) => ["held", HELD[code], false, code]);
   if (one.meets) notes.push(meeting(one));
+  if (one.also) notes.push(["warn", `${shown(one.also)} has this study too: equal files are stored once.`, false, "study_twice"]);
   const known = knownOf(one);
   if (known !== undefined) notes.push(...already(one, known));
   for (const code of new Set(one.warnings)) if (WARNED[code]) notes.push(["warn", WARNED[code], false, code]);

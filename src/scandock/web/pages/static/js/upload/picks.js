@@ -252,13 +252,14 @@ function next() {
   for (const pick of picks.filter((one) => one.state === "waiting").slice(0, Math.max(0, LOOKING - looking))) pick.look();
 }
 
-/** Notes where studies of several archives meet under one label, or one study lies in several. */
+/** Notes where studies of several archives meet under one label, or one study lies in several of them. */
 function crossing() {
   const every = picks.flatMap((pick) => pick.taken.map((one) => Object.assign(one, { pick })));
-  for (const one of every) one.meets = one.meeting = null;
+  for (const one of every) one.meets = one.meeting = one.also = null;
   for (const group of grouped(every, (one) => `${fold(one.project)}/${fold(one.label)}`).values()) {
     const requested = new Set(group.map((one) => one.naming.session.requested));
     for (const one of group) {
+      one.also = group.find((two) => two.pick !== one.pick && two.study.key === one.study.key)?.pick.name ?? null;
       const other = group.find((two) => two.pick !== one.pick && two.study.key !== one.study.key);
       if (other) Object.assign(one, { meets: other.pick.name, meeting: requested.size > 1 ? "both" : requested.has(true) ? "named" : "derived" });
     }

@@ -22,6 +22,7 @@ const WORDS = {
   left_alone: (n) => `${sessions(n)} ${n === 1 ? "is" : "are"} archived already and will be held for review`,
   meets_derived: (n) => `${sessions(n)} share a label with another archive: the later ones get a suffix`,
   meets_both: (n) => `${sessions(n)} share a label with another archive: the first to arrive gets it`,
+  study_twice: (n) => `${studies(n)} in several archives: equal files are stored once`,
   label_suffixed: (n) => `${sessions(n)} shared a label: a date or hash tells them apart`,
   label_own_id: (n) => `${sessions(n)} had a label in the form of this server's own ids: a date or hash makes it another`,
   label_from_hash: (n) => `${sessions(n)} ${n === 1 ? "is" : "are"} named by nothing and called after a hash of ${their(n)} UID`,

@@ -23,6 +23,7 @@ regex  # Starlette's convertors of paths
 __init_subclass__  # Python calls it
 model_parametrized_name  # pydantic names generic models by it
 secondary_id  # services/records.py: a field that is answered, and none that is asked
+same_images  # services/records.py: a field that is answered
 
 # read by mypy
 made_in_publishing_locks  # makes LockName a class that nobody else can make

@@ -31,6 +31,7 @@ from tests.e2e.uploading import (
     start,
     state,
     under_way,
+    unfolded,
 )
 from tests.integration.web import PASSWORD, serve_by_socket
 
@@ -123,6 +124,12 @@ def test_one_archive_of_several_studies_shares_its_progress_and_its_rows_part(br
         page.get_by_text("1 session with images of several PatientIDs will be held for review.").wait_for()
         held = page.locator(".up-study").filter(has_text="Doe 3")
         assert held.get_by_text(f"Will be held for review in {project.id}").is_visible()
+        known = "P1 is archived already: its 1 image is archived, and identical files change nothing."
+        page.get_by_text(known).wait_for()
+        unfolded(page)
+        page.get_by_label("Overwrite").check()
+        page.get_by_text("P1 is archived already: 1 file replaces the archived one.").wait_for()
+        page.get_by_label("Add new files").check()
         page.get_by_role("row").filter(has_text="Doe 2").get_by_role("checkbox").uncheck()
         start(page)
         sent(page)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from sqlalchemy import insert, select, update
 
-from scandock.catalog.tables import ecat_file, session, subject_patient
+from scandock.catalog.tables import ecat_file, file, session, subject_patient
 from tests.integration.sample_server import SampleServer, serve_samples
 
 pytestmark = pytest.mark.long
@@ -23,7 +24,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SampleServer]:
         yield ready
 
 
-def asked(made: SampleServer, who: str, *sessions: dict[str, str]) -> list[dict[str, Any]]:
+def asked(made: SampleServer, who: str, *sessions: dict[str, Any]) -> list[dict[str, Any]]:
     answer = made.clients[who].post(KNOWN, json={"sessions": list(sessions)})
     assert answer.status_code == 200, answer.text
     items: list[dict[str, Any]] = answer.json()["items"]
@@ -56,6 +57,24 @@ def test_what_waits_is_told_to_those_who_may_see_it(made: SampleServer) -> None:
     assert told["label"]["place"] == "prearchive"
     for who in ("stranger", "uploading"):
         assert asked(made, who, one) == [{"label": None, "study": None}], who
+
+
+def test_whether_an_archived_session_has_exactly_these_images_is_told_where_counted(
+    made: SampleServer,
+) -> None:
+    there = made.clients["admin"].get(f"/api/v1/sessions/{made.places[0].archived}").json()
+    with made.web.site.catalog.read() as connection:
+        tree = select(session.c.tree_id).where(session.c.uuid == made.places[0].archived)
+        uids = connection.execute(
+            select(file.c.sop_uid).where(file.c.tree_id == tree.scalar_subquery(), file.c.sop_uid.is_not(None))
+        )
+        sums = [zlib.crc32(uid.encode()) for uid in uids.scalars()]
+    assert sums
+    one = {"project": there["project"], "label": there["label"], "study_uid": there["study_uid"]}
+    same = {**one, "images": len(sums), "images_sum": sum(sums)}
+    found = asked(made, "member", one, same, {**same, "images": len(sums) + 1}, {**same, "images_sum": 1})
+    assert [item.get("same_images") for item in found] == [None, True, False, False]
+    assert "same_images" not in asked(made, "stranger", same)[0]
 
 
 def test_it_asks_who_one_is_and_takes_many(made: SampleServer) -> None:

@@ -79,10 +79,15 @@ test("an archived study is gone to by what is archived; another label or subject
 
 test("the same label: joined, left alone, or another study's", () => {
   const label = session({ label: "NEW" });
-  assert.match(said(one(), { label, study: label }, "prearchive"), /^there: NEW is in the prearchive already: what is new is added\.$/);
+  assert.match(said(one(), { label, study: label }, "prearchive"), /^there: NEW is in the prearchive already: new files are added\.$/);
   assert.match(said(one(), { label, study: label }), /^warn: NEW is in the prearchive already: that stays there/);
-  assert.match(said(one(), { label: session({ label: "NEW", place: "archive" }) }), /^there: NEW is archived already: what is new is added\.$/);
-  assert.match(said(one(), { label: session({ label: "NEW", place: "archive" }) }, "", 5), /take the place/);
+  assert.match(said(one(), { label: session({ label: "NEW", place: "archive" }) }), /^there: NEW is archived already: new files are added\.$/);
+  assert.match(said(one(), { label: session({ label: "NEW", place: "archive" }) }, "", 5), /images replace those with the same UID/);
+  const same = session({ label: "NEW", place: "archive" });
+  const decided = () => Object.assign(one(), { study: { ...one().study, images: 85 } });
+  assert.match(said(decided(), { label: same, study: same, same_images: true }, "", 5), /^there: NEW is archived already: 85 files replace 85 archived ones\.$/);
+  assert.match(said(decided(), { label: same, study: same, same_images: true }), /its 85 images are archived, and identical files change nothing\.$/);
+  assert.match(said(decided(), { label: same, study: same, same_images: false }, "", 5), /images replace those/);
   const other = session({ label: "NEW", place: "archive", study_uid: "9" });
   assert.match(said(one(), { label: other }), /this one gets a suffix/);
   assert.match(said(one({ requested: true }), { label: other }), /^held: .* this one will be held for review/);

@@ -7,13 +7,13 @@ from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Select, select
 
-from scandock.catalog.tables import ecat_file, project, session
+from scandock.catalog.tables import ecat_file, file, project, session
 
 VALUES_PER_STATEMENT = 400
 """Values in one statement: SQLite takes no more than 999 in old versions."""
 
 
-_Value = TypeVar("_Value", str, bytes)
+_Value = TypeVar("_Value", str, bytes, int)
 
 
 def split_values(values: Collection[_Value]) -> Iterator[Sequence[_Value]]:
@@ -42,3 +42,8 @@ def select_holders_of_ecat(digests: Collection[bytes], where: ColumnElement[bool
         .where(ecat_file.c.sha256.in_(digests), where)
         .distinct()
     )
+
+
+def select_sop_uids(tree_ids: Collection[int]) -> Select[Any]:
+    """tree_id and SOP Instance UID of every DICOM file of some trees."""
+    return select(file.c.tree_id, file.c.sop_uid).where(file.c.tree_id.in_(tree_ids), file.c.sop_uid.is_not(None))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from scandock.catalog.records import SessionRecord
 from scandock.catalog.session_lookups import (
     VALUES_PER_STATEMENT,
     select_holders_of_ecat,
+    select_sop_uids,
     select_subjects_of_patients,
     split_values,
 )
@@ -35,6 +37,8 @@ MAX_FORMER: Final = 2
 """Labels of a subject that are asked for: the one of the name, and the one that told its patient apart."""
 _VALUES_PER_STATEMENT: Final = VALUES_PER_STATEMENT
 """Labels and UIDs in one statement."""
+MAX_COMPARED: Final = 200_000
+"""Files of archived sessions whose UIDs are compared with those of one request; beyond, nothing is said of them."""
 _MAX_NAMED: Final = 20
 """Labels of others that are told of one session."""
 
@@ -54,6 +58,10 @@ class PlannedSession:
     """Labels that earlier versions gave its subject, the first to be tried first."""
     patient_name: str = ""
     """By which a subject is its patient's where one of both has no PatientID; "" where it can't decide."""
+    images: int = 0
+    """How many DICOM files it has, if all of them are known; else 0."""
+    images_sum: int = 0
+    """The CRC-32 of each of their SOP Instance UIDs, added up."""
 
 
 @dataclass(slots=True)
@@ -70,6 +78,8 @@ class _ProjectSessions:
     """Labels of sessions, by an ECAT file that they hold."""
     former_subjects: Mapping[str, KnownSubject] = field(default_factory=dict)
     """Subjects of labels that were asked for as former ones, by `label_key`."""
+    images: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    """By an archived session's tree: how many DICOM files it has, and the sum of their UIDs, as `PlannedSession`."""
 
     def add(self, record: SessionRecord) -> None:
         for sessions, key in ((self.labels, label_key(record.label)), (self.studies, record.study_uid)):
@@ -83,7 +93,8 @@ def find_existing_sessions(
     """For each: `label`, the session that has its label, and `study`, the one that has its study; null for none.
 
     And, where they are asked for, `subjects`, the others of its patient, and `ecat`, the other sessions of its ECAT
-    files; and, where former subjects are, `kept`, the one that its patient has and an import leaves it at. What the
+    files; and, where former subjects are, `kept`, the one that its patient has and an import leaves it at; and, where
+    its images are counted, `same_images`, whether the archived session of its study has exactly these. What the
     principal may not see is none.
     """
     project_sessions: dict[str, _ProjectSessions] = defaultdict(_ProjectSessions)
@@ -97,6 +108,7 @@ def find_existing_sessions(
         visible = _visible_condition(principal, key)
         project_sessions[key].assessors = _find_assessors(connection, visible, of_project)
         _find_elsewhere(connection, visible, of_project, project_sessions[key])
+        project_sessions[key].images = _count_images(connection, of_project, project_sessions[key].studies)
         project_sessions[key].former_subjects = _find_former_subjects(connection, principal, key, of_project)
     return [
         _compare_planned(planned_session, project_sessions[planned_session.project.casefold()])
@@ -115,7 +127,34 @@ def _compare_planned(planned: PlannedSession, project_sessions: _ProjectSessions
         else None,
         ecat=_list_others(planned.label, labels) if planned.ecat else None,
         kept=_kept_subject(planned, project_sessions.former_subjects),
+        same_images=_has_same_images(planned, project_sessions),
     )
+
+
+def _has_same_images(planned: PlannedSession, project_sessions: _ProjectSessions) -> bool | None:
+    """None where that is not known."""
+    archived = project_sessions.studies.get(planned.study_uid) if planned.images else None
+    counted = None if archived is None else project_sessions.images.get(archived.tree_id)
+    return None if counted is None else counted == (planned.images, planned.images_sum)
+
+
+def _count_images(
+    connection: Connection, planned: Sequence[PlannedSession], studies: Mapping[str, SessionRecord]
+) -> dict[int, tuple[int, int]]:
+    """How many DICOM files the archived sessions of some studies have, and the sums of their UIDs, by tree."""
+    counted: dict[int, tuple[int, int]] = {}
+    left = MAX_COMPARED
+    for study_uid in {planned_session.study_uid for planned_session in planned if planned_session.images}:
+        record = studies.get(study_uid)
+        if record is None or record.place != "archive" or record.files > left:
+            continue
+        left -= record.files
+        counted[record.tree_id] = (0, 0)
+    for tree_ids in split_values(counted):
+        for row in connection.execute(select_sop_uids(tree_ids)):
+            images, total = counted[row.tree_id]
+            counted[row.tree_id] = (images + 1, total + zlib.crc32(row.sop_uid.encode()))
+    return counted
 
 
 def _kept_subject(planned: PlannedSession, subjects: Mapping[str, KnownSubject]) -> str | None:

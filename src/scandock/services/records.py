@@ -240,6 +240,7 @@ class Known(JsonRecord):
     subjects: LeftOut[list[str]] = None
     ecat: LeftOut[list[str]] = None
     kept: LeftOut[str] = None
+    same_images: LeftOut[bool] = None
 
 
 @dataclass(frozen=True, kw_only=True)

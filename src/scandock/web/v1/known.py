@@ -30,6 +30,8 @@ class AskedSession(BaseModel):
     ecat: Annotated[list[Annotated[str, Field(pattern="^[0-9a-f]{64}$")]], Field(max_length=MAX_PLANNED)] = []
     former_subjects: Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=MAX_FORMER)] = []
     patient_name: Annotated[str, Field(max_length=1024)] = ""
+    images: Annotated[int, Field(ge=0, le=2**53)] = 0
+    images_sum: Annotated[int, Field(ge=0, le=2**53)] = 0
 
     @property
     def planned(self) -> PlannedSession:
@@ -53,7 +55,8 @@ async def known(context: SignedContext, principal: SignedIn, body: AskedSessions
     Where `patient_id` is given, the other `subjects` that the patient has too; where `ecat` is (the SHA-256 of its ECAT
     files), the labels of the other sessions that hold any of them. Where `former_subjects` are (the labels that earlier
     versions gave the subject) and one of them is this patient's, by `patient_id` or `patient_name`: `kept`, the label
-    that an import leaves it at.
+    that an import leaves it at. Where `images` is (how many DICOM files its study has) with `images_sum` (the CRC-32 of
+    each SOP Instance UID, added up): `same_images`, whether the archived session of the study has exactly these.
     """
     planned = [each_session.planned for each_session in body.sessions]
     return list_response(await context.read(lambda c: find_existing_sessions(c, principal, planned)))

@@ -1,6 +1,7 @@
 // What the server has of a study already, and what comes of that where it is bound; as rules.md, "Again" 3 and 4, and
 // src/scandock/rules/routing.py.
 
+import { number, plural } from "../live/figures.js";
 import { candidates } from "./comments.js";
 import { fold, UNASSIGNED } from "./labels.js";
 import { named, options, site } from "./options.js";
@@ -21,7 +22,7 @@ export function boundFor(one) {
 /** [[kind, sentence, soft, code]] of what is there, the last two where they say more; `known` is {label, study}: the session of that label, and the one of the study;
  * with {subjects, ecat}: other subjects of its patient, other sessions of its ECAT files. */
 export function already(one, known) {
-  return [...there(one, known), ...shared(known)];
+  return [...there(one, { ...known, same: known.same_images === true ? one.study.images : 0 }), ...shared(known)];
 }
 
 /** What it shares with other sessions that are there. */
@@ -32,11 +33,11 @@ function shared({ subjects = [], ecat = [] }) {
   return told;
 }
 
-function there(one, { label, study }) {
+function there(one, { label, study, same }) {
   const bound = one.held.length ? "prearchive" : boundFor(one);
-  const told = study && fold(study.label) !== fold(one.label) ? elsewhere(one, study, bound) : [];
+  const told = study && fold(study.label) !== fold(one.label) ? elsewhere(one, study, bound, same) : [];
   if (told.length && !isBeside(study, bound)) return told;
-  return [...told, ...called(one, label, bound)];
+  return [...told, ...called(one, label, bound, same)];
 }
 
 /** Whether a session of the study waits for a decision, so that what comes is a session of its own beside it. */
@@ -45,15 +46,15 @@ function isBeside(study, bound) {
 }
 
 /** What is there under the label. */
-function called(one, label, bound) {
+function called(one, label, bound, same) {
   if (label === null) return [];
   if (label.assessor) return ofAssessor(one, label);
   if (one.study.uid !== null && label.study_uid && label.study_uid !== one.study.uid) return another(one, label);
-  return label.place === "archive" ? archived(one, label, bound) : waiting(label, bound);
+  return label.place === "archive" ? archived(one, label, bound, same) : waiting(label, bound);
 }
 
 /** The study is there under another label. */
-function elsewhere(one, study, bound) {
+function elsewhere(one, study, bound, same) {
   const requested = one.naming.session.requested;
   const apart = requested ? " under another label it will be held for review." : "";
   if (study.place === "archive") {
@@ -61,7 +62,7 @@ function elsewhere(one, study, bound) {
     const subject = differs(one, study);
     if (subject.length) return subject;
     if (bound === "prearchive") return [["there", `This study is archived as ${study.label}: what comes will wait in the prearchive under that label.`]];
-    return [["there", `This study is archived as ${study.label}: it goes there.`]];
+    return [["there", same ? `This study is archived as ${study.label}: ${joins(one, same)}` : `This study is archived as ${study.label}: it goes there.`]];
   }
   const is = `This study is in the prearchive as ${study.label}`;
   if (bound === "archive") return [["warn", `${is}: that stays there, and what comes is archived as ${one.label}.`, false, "stays_waiting"]];
@@ -86,18 +87,18 @@ function ofAssessor(one, label) {
   return [["held", `${is}: this one will be held for review.`, false, "label_taken"]];
 }
 
-function archived(one, label, bound) {
+function archived(one, label, bound, same) {
   const subject = differs(one, label);
   if (subject.length) return subject;
   if (bound === "prearchive") return [["there", `${label.label} is archived already: what comes will wait in the prearchive.`]];
   if (options.overwrite === "none") return [["held", `${label.label} is archived already, which is left alone: this will be held for review.`, false, "left_alone"]];
-  return [["there", `${label.label} is archived already: ${joins(one)}`]];
+  return [["there", `${label.label} is archived already: ${joins(one, same)}`]];
 }
 
 function waiting(label, bound) {
   if (bound === "archive") return [["warn", `${label.label} is in the prearchive already: that stays there, and what comes is archived beside it.`, false, "stays_waiting"]];
   if (bound === null) return [["there", `${label.label} is in the prearchive already.`]];
-  return [["there", `${label.label} is in the prearchive already: what is new is added.`]];
+  return [["there", `${label.label} is in the prearchive already: new files are added.`]];
 }
 
 /** A subject that was written here and is not the one of the session that is there. */
@@ -106,8 +107,11 @@ function differs(one, session) {
   return [["held", `${session.label} is of subject ${session.subject}: under another subject it will be held for review.`, false, "subject_differs"]];
 }
 
-function joins(one) {
+/** What becomes of it there; `same`: how many images both have, where these are all that either has, else 0. */
+function joins(one, same) {
   const code = site.codes[named(one.project) ?? ""];
-  if (options.overwrite === "delete" || (!options.overwrite && code === 5)) return "images take the place of those with the same UID.";
-  return "what is new is added.";
+  if (options.overwrite === "delete" || (!options.overwrite && code === 5)) {
+    return same ? `${plural(same, "file replaces", "files replace")} ${same === 1 ? "the archived one" : `${number(same)} archived ones`}.` : "images replace those with the same UID.";
+  }
+  return same ? `its ${plural(same, "image")} ${same === 1 ? "is" : "are"} archived, and identical files change nothing.` : "new files are added.";
 }

@@ -13,13 +13,19 @@ const FORMER = 4; // values of a body that ask for a subject of an earlier versi
 const known = new Map();
 const kept = new Map();
 
-const keyFor = (one) => JSON.stringify([one.project, one.label, one.subject, one.study.uid ?? one.study.key, ...patientOf(one)]);
+const keyFor = (one) => JSON.stringify([one.project, one.label, one.subject, one.study.uid ?? one.study.key, ...imagesOf(one), ...patientOf(one)]);
 const keptKey = (one) => JSON.stringify([one.project, one.study.uid === null, ...patientOf(one)]);
+
+/** How many DICOM files a study has, and the sum of their UIDs, once all of its archive was read; else nothing. */
+function imagesOf({ study, pick }) {
+  const isRead = pick?.state === "done" && !pick.found.partial && pick.found.counts.unsure === 0;
+  return isRead && study.images && study.uid !== null ? [study.images, study.imagesSum] : [];
+}
 
 /** By what the server knows whether a subject of an earlier version is this patient. */
 const patientOf = (one) => (one.former ? [one.naming.patients.commonId, one.former.labels, one.former.name] : []);
 
-/** {label, study, subjects, ecat}: what is there, or undefined where the server was not asked yet. */
+/** {label, study, subjects, ecat, same_images}: what is there, or undefined where the server was not asked yet. */
 export function knownOf(one) {
   return known.get(keyFor(one));
 }
@@ -62,7 +68,8 @@ function remember(one, item) {
 function asked(one) {
   const { former, label, project, subject, study } = one;
   const ecat = study.ecat.filter((file) => file.hashed).map((file) => file.sha256).slice(0, FILES);
-  const told = { project, label, study_uid: study.uid ?? "", subject, patient_id: one.naming.patients.commonId.slice(0, LONGEST), ecat };
+  const [images = 0, sum = 0] = imagesOf(one);
+  const told = { project, label, study_uid: study.uid ?? "", subject, patient_id: one.naming.patients.commonId.slice(0, LONGEST), ecat, images, images_sum: sum };
   if (!former) return told;
   return { ...told, former_subjects: former.labels, patient_name: former.name.length > LONGEST ? "" : former.name };
 }
@@ -71,7 +78,7 @@ function asked(one) {
 function* inParts(decisions) {
   let [part, values] = [[], 0];
   for (const one of decisions) {
-    const own = 7 + Math.min(one.study.ecat.length, FILES) + (one.former ? FORMER : 0);
+    const own = 9 + Math.min(one.study.ecat.length, FILES) + (one.former ? FORMER : 0);
     if (values + own > VALUES) {
       yield part;
       [part, values] = [[], 0];

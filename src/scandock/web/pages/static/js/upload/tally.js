@@ -1,7 +1,9 @@
 // Counts over the objects of a study, as they come: what `study.js` asks of it afterwards.
 
+import { crc32 } from "./crc32.js";
 import { placeOf, splitBase } from "./layout.js";
 
+const ASCII = new TextEncoder();
 const MANY = 512; // distinct values that are counted for one element of one series
 
 class Tally {
@@ -9,6 +11,7 @@ class Tally {
   #sessionFolders = new Map();
   #folders = new Set();
   #objects = 0;
+  #sum = 0; // of the CRC-32 of each SOP Instance UID, by which the server tells whether it has the same images
 
   constructor(uid) {
     this.uid = uid;
@@ -20,6 +23,7 @@ class Tally {
 
   add(container, name, header) {
     this.#objects += 1;
+    this.#sum += crc32(ASCII.encode(header.sop));
     let series = this.#series.get(header.series);
     if (series === undefined) {
       series = { uid: header.series, objects: 0, frames: 0, values: {} };
@@ -47,6 +51,7 @@ class Tally {
       ecatDate: "",
       ecatTime: "",
       images: this.#objects,
+      imagesSum: this.#sum,
     };
   }
 }

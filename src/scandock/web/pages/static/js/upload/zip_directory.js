@@ -1,5 +1,6 @@
 // The directory of a zip, read by slices (PKWARE APPNOTE 6.3.10): zip64, and zips that stand behind other bytes.
 
+import { crc32 } from "./crc32.js";
 import { u16, u32, u64 } from "./blocks.js";
 
 const WINDOW = 22 + 65535;
@@ -138,13 +139,3 @@ async function zip64(blob, at) {
   }
   return null;
 }
-
-function crc32(bytes) {
-  let crc = 0xffffffff;
-  for (const byte of bytes) {
-    crc ^= byte;
-    for (let bit = 0; bit < 8; bit += 1) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0);
-  }
-  return (crc ^ 0xffffffff) >>> 0;
-}
-

@@ -15,7 +15,7 @@ def test_an_empty_site_shows_what_to_do_next(browser, served):
         assert page.get_by_role("heading", name="No project yet").is_visible()
         assert one.faults() == []
         one.go("/upload")
-        page.get_by_role("link", name="make one").click()
+        page.get_by_role("link", name="create one").click()
         page.get_by_role("heading", name="Projects", level=1).wait_for()
         assert one.faults() == []
         one.go("/")

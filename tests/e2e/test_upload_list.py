@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import shutil
+from dataclasses import replace
 
 from sqlalchemy import update
 
@@ -205,10 +206,16 @@ def test_an_import_that_failed_is_retried_and_one_that_was_cancelled_starts_agai
             assert one.findings() == []
             page.get_by_role("button", name="Retry: one.zip").click()
             state(page, "uploaded")
+            again = claim(web.site.catalog, this_owner(), SlotUsage(4))
+            assert again is not None
+            partly = replace(failed, state=ImportState.PARTLY, code="", message="2 files can't be read.")
+            with web.site.catalog.write() as connection:
+                finish(web.site.catalog, connection, again.lease, partly)
+            state(page, "imported in part")
+            assert page.locator(".up-archive .up-why").first.inner_text() == partly.message
+            assert page.get_by_role("link", name="Details: one.zip").is_visible()
             page.get_by_role("button", name="Start again: two.zip").click()
-            page.wait_for_function(
-                "() => document.querySelectorAll('[data-uploaded] progress:not([hidden])').length === 2"
-            )
+            page.locator("[data-uploaded] progress:visible").wait_for()
 
 
 def test_one_that_is_paused_here_says_so_and_one_that_was_interrupted_leads_to_where_it_goes_on(browser, tmp_path):

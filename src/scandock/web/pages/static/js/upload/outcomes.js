@@ -19,9 +19,10 @@ export function follow(transfer, changed) {
   void look(transfer.upload);
 }
 
-/** Ask again where sessions are that people may have changed since: what was decided, moved or deleted. */
+/** Ask again where sessions are that waited for a person, who has decided since, maybe. */
 export function lookAgain(transfers, changed) {
-  for (const transfer of transfers.filter((one) => one.import?.sessions.length && isEnded(one.import.state))) {
+  const waits = ({ now }) => now === "prearchive" || now === "needs_decision";
+  for (const transfer of transfers.filter((one) => isEnded(one.import?.state) && one.import.sessions.some(waits))) {
     followed.set(transfer.upload, { transfer, changed, isAsking: false, isStale: false });
     void look(transfer.upload);
   }

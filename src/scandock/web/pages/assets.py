@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
+import posixpath
+import re
 from functools import cache
 from pathlib import Path
 from typing import Final
 
+import deflate
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
@@ -18,6 +20,12 @@ SHEET: Final = "all.css"
 """All style sheets as one, on every page, as moving about keeps the document: a page is painted once it has them."""
 _SHEETS: Final = ("scandock.css", "upload.css", "viewer.css", "live.css")
 _FOLDER: Final = Path(__file__).parent / "static"
+_BUNDLE: Final = "bundle"
+"""The folder of the minified scripts and style sheets, which a wheel has (hatch_build.py) and a checkout has not."""
+_MAIN: Final = "js/main.js"
+_STATIC_IMPORT: Final = re.compile(rb'(?:\bfrom|\bimport)\s*"(\.{1,2}/[^"]+)"')
+_PAGE_SCRIPT: Final = re.compile(rb'(\w+):\s*\(\)\s*=>\s*import\("([^"]+)"\)')
+"""The scripts of pages in `main.js`, as written and as minified."""
 _TYPES: Final = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -31,14 +39,42 @@ _KEEP: Final = {
 """The policy is for workers, which go by that of their own file and not by the page's."""
 
 
+def read_static_files(folder: Path) -> dict[str, bytes]:
+    """Name -> bytes of all static files. Where there is a bundle, it has our scripts and style sheets."""
+    files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*.*"))}
+    bundle = {
+        name.removeprefix(f"{_BUNDLE}/"): files.pop(name) for name in list(files) if name.startswith(f"{_BUNDLE}/")
+    }
+    if bundle:
+        files = {name: content for name, content in files.items() if not name.startswith("js/")} | bundle
+    files[SHEET] = b"\n".join(files.pop(name) for name in _SHEETS)
+    return {name: content for name, content in files.items() if Path(name).suffix in _TYPES}
+
+
 @cache
 def _assets() -> dict[str, tuple[bytes, bytes]]:
     """Name -> (its bytes, the same packed): they are few and small, and no name of a request is ever a path."""
-    files = {path.relative_to(_FOLDER).as_posix(): path.read_bytes() for path in sorted(_FOLDER.rglob("*.*"))}
-    files[SHEET] = b"\n".join(files.pop(name) for name in _SHEETS)
-    typed_files = {name: plain for name, plain in files.items() if Path(name).suffix in _TYPES}
-    typed_files[LETTERS_FILE.name] = LETTERS_FILE.read_bytes()  # so that a preview names subjects as the import does
-    return {name: (plain, gzip.compress(plain, 9, mtime=0)) for name, plain in typed_files.items()}
+    files = read_static_files(_FOLDER)
+    files[LETTERS_FILE.name] = LETTERS_FILE.read_bytes()  # so that a preview names subjects as the import does
+    return {name: (plain, bytes(deflate.gzip_compress(plain, 12))) for name, plain in files.items()}
+
+
+@cache
+def preloads(script: str) -> tuple[str, ...]:
+    """Names of the modules that a page with this script needs first: the browser asks for all of them at once."""
+    files = {name: plain for name, (plain, _) in _assets().items()}
+    page_scripts = {name.decode(): path.decode() for name, path in _PAGE_SCRIPT.findall(files[_MAIN])}
+    names = [_MAIN]
+    if script in page_scripts:
+        names.append(_resolve(_MAIN, page_scripts[script]))
+    for name in names:  # it grows meanwhile
+        imports = [_resolve(name, path.decode()) for path in _STATIC_IMPORT.findall(files[name])]
+        names += [imported for imported in dict.fromkeys(imports) if imported not in names]
+    return tuple(names)
+
+
+def _resolve(importer: str, path: str) -> str:
+    return posixpath.normpath(posixpath.join(posixpath.dirname(importer), path))
 
 
 @cache

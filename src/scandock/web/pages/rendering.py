@@ -16,7 +16,7 @@ from scandock.access.principal import ANONYMOUS, Principal
 from scandock.web import urls
 from scandock.web.dialect import get_dialect
 from scandock.web.pages import text_format
-from scandock.web.pages.assets import SHEET, stamp
+from scandock.web.pages.assets import SHEET, preloads, stamp
 from scandock.web.pages.reader_zone import in_reader_zone
 
 POLICY: Final = (
@@ -41,6 +41,7 @@ def templates() -> Environment:
     environment.filters.update(text_format.FILTERS)
     environment.globals["states"] = text_format.STATES
     environment.globals["urls"] = urls
+    environment.globals["preloads"] = preloads
     return environment
 
 

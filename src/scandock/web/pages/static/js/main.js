@@ -9,7 +9,7 @@ const SCRIPTS = {
   viewer: () => import("./viewer/viewer.js"),
   activity: () => import("./live/activity.js"),
   prearchive: () => import("./live/prearchive.js"),
-  upload: () => import("./upload/page.js"),
+  upload: () => import("./upload/early_files.js"),
 };
 
 let ending = null;
@@ -75,5 +75,4 @@ async function afterwards() {
   if (user) (await import("./live/tray.js")).start();
 }
 
-begin();
-requestAnimationFrame(() => setTimeout(afterwards));
+begin().finally(() => requestAnimationFrame(() => setTimeout(afterwards)));

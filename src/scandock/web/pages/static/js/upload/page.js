@@ -3,7 +3,6 @@
 import { plural } from "../live/figures.js";
 import { say } from "../site.js";
 import { keyed, make, set, show } from "./dom.js";
-import { fileInputs, takeFiles } from "./inputs.js";
 import { labelsTools } from "./labels_view.js";
 import { letters } from "./letters.js";
 import { listView } from "./list_view.js";
@@ -21,9 +20,10 @@ import { compose, print, warm } from "./worker_client.js";
 
 const SECOND = 1000;
 
-/** Begin; gives what ends it when one moves on. Transfers and what was chosen live on. */
-export function start(main) {
-  const page = new Page(main);
+/** Begin, with the files that were chosen before (`early`); gives what ends it when one moves on. Transfers and what was
+ * chosen live on. */
+export function start(main, early) {
+  const page = new Page(main, early);
   return page.begin();
 }
 
@@ -40,7 +40,8 @@ class Page {
   #stale = new Set(); // archives that are to be shown anew; null for the list
   #timer = null;
 
-  constructor(main) {
+  constructor(main, early) {
+    this.early = early;
     this.form = main.querySelector("#upload");
     this.drop = main.querySelector("#drop");
     this.settings = main.querySelector("#settings");
@@ -79,7 +80,7 @@ class Page {
 
   begin() {
     options.begin(this.form);
-    Object.assign(this, fileInputs(this.form, (found) => this.#chosen(found), () => this.#forget()));
+    Object.assign(this, this.early.inputs);
     this.form.addEventListener("submit", (event) => this.#submit(event));
     this.form.addEventListener("keydown", entered);
     this.form.addEventListener("change", (event) => this.#changed(event));
@@ -87,7 +88,7 @@ class Page {
     const ends = [
       onPicks((pick) => this.#show(pick)),
       onTransfers((one, turn) => this.#moved(one, turn)),
-      takeFiles(this.drop, (found) => this.#dropped(found)),
+      this.early.connect({ chosen: (found) => this.#chosen(found), dropped: (found) => this.#dropped(found), forget: () => this.#forget() }),
       () => this.unfinished.end(),
       () => clearInterval(this.#timer),
     ];

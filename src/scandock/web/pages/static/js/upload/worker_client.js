@@ -1,5 +1,7 @@
 // The one worker of the document, asked from the page.
 
+import { statics } from "../site.js";
+
 let worker = null;
 let count = 0;
 const waiting = new Map();
@@ -7,7 +9,7 @@ const waiting = new Map();
 /** Let it be there before it is asked, as it takes its time to come. */
 export function warm() {
   if (worker !== null) return;
-  worker = new Worker(new URL("./preview_worker.js", import.meta.url), { type: "module" });
+  worker = new Worker(`${statics}/js/upload/preview_worker.js`, { type: "module" });
   worker.addEventListener("message", ({ data }) => waiting.get(data.id)?.(data));
   worker.addEventListener("error", () => {
     worker = null; // who asks next tries anew, and is told as well

@@ -1,5 +1,6 @@
 // Where the pages' own modules are, and bytes for tests.
 import { readFileSync } from "node:fs";
+import { deflateRawSync } from "node:zlib";
 
 const folder = new URL("../../src/scandock/web/pages/static/js/upload/", import.meta.url);
 
@@ -61,4 +62,40 @@ export function named({ study = "1.2.3", series = "1.2.3.4", sop = "1.2.3.4.5", 
     [0x20, 0xe, "UI", series],
     ...more,
   ];
+}
+
+/** A little-endian number. */
+export const le = (width, value) => {
+  const view = new DataView(new ArrayBuffer(width));
+  if (width === 2) view.setUint16(0, value, true);
+  else if (width === 4) view.setUint32(0, value, true);
+  else view.setBigUint64(0, BigInt(value), true);
+  return new Uint8Array(view.buffer);
+};
+
+/** A zip of {name: content}; `before`: bytes put before it, `long`: with zip64 records everywhere. */
+export function zip(entries, { before = new Uint8Array(0), long = false, stored = false } = {}) {
+  const [parts, directory] = [[], []];
+  let at = 0;
+  for (const [name, content] of Object.entries(entries)) {
+    const raw = new TextEncoder().encode(name);
+    const packed = stored ? content : deflateRawSync(content);
+    const method = le(2, stored ? 0 : 8);
+    const extra = long ? concat(le(2, 1), le(2, 24), le(8, content.length), le(8, packed.length), le(8, at)) : new Uint8Array(0);
+    const sizes = long ? concat(le(4, 0xffffffff), le(4, 0xffffffff)) : concat(le(4, packed.length), le(4, content.length));
+    const local = concat(bytes("PK\x03\x04"), le(2, 20), le(2, 0), method, le(4, 0), le(4, 0), sizes, le(2, raw.length), le(2, 0), raw, packed);
+    directory.push(
+      concat(bytes("PK\x01\x02"), le(2, 20), le(2, 20), le(2, 0), method, le(4, 0), le(4, 0), sizes, le(2, raw.length), le(2, extra.length),
+        le(2, 0), le(2, 0), le(2, 0), le(4, 0), le(4, long ? 0xffffffff : at), raw, extra),
+    );
+    parts.push(local);
+    at += local.length;
+  }
+  const list = concat(...directory);
+  const end64 = concat(bytes("PK\x06\x06"), le(8, 44), le(2, 45), le(2, 45), le(4, 0), le(4, 0), le(8, parts.length), le(8, parts.length),
+    le(8, list.length), le(8, at));
+  const locator = concat(bytes("PK\x06\x07"), le(4, 0), le(8, at + list.length), le(4, 1));
+  const end = concat(bytes("PK\x05\x06"), le(4, 0), le(2, long ? 0xffff : parts.length), le(2, long ? 0xffff : parts.length),
+    le(4, long ? 0xffffffff : list.length), le(4, long ? 0xffffffff : at), le(2, 0));
+  return new File([before, ...parts, list, ...(long ? [end64, locator] : []), end], "a.zip");
 }

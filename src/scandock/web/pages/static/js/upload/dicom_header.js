@@ -31,7 +31,7 @@ const FRAMES = 0x00280008;
 const WANTED = new Set([...TEXTS.keys(), CHARSET, CLASS, SOP, STUDY, SERIES, FRAMES]);
 const [MEDIA_CLASS, SYNTAX] = [0x00020002, 0x00020010];
 const META = new Set([MEDIA_CLASS, SYNTAX]);
-const DEFLATED = "1.2.840.10008.1.2.1.99";
+export const DEFLATED = "1.2.840.10008.1.2.1.99";
 const BIG = "1.2.840.10008.1.2.2";
 const DICOMDIR = "1.2.840.10008.1.3.10";
 const LAST_NAMING = 0x00200011; // what names an object stands up to here, but for the comments of a study
@@ -48,17 +48,30 @@ const MANY_FRAMES = [2 * 1024 * 1024, 64 * 1024]; // an object as large as this 
  */
 export async function readHeader(head, size, { more = null, deep = false } = {}) {
   if (!looksLikeDicom(head, size)) return { kind: "other" };
-  const meta = scan(head, latin1(head.subarray(128, 132)) === "DICM" ? 132 : 0, true, false, META, 0x0002ffff);
+  const { meta, hasMeta, at, syntax } = readMeta(head);
   if (meta.end === "short" && meta.need <= size && more !== null) {
     return readHeader(await more(meta.need + 4096), size, { deep });
   }
-  const hasMeta = meta.values.size > 0 || meta.number >>> 16 === 2;
-  const at = hasMeta || meta.end === "last" ? meta.pos : latin1(head.subarray(128, 132)) === "DICM" ? 132 : 0;
-  const syntax = uid(meta.values.get(SYNTAX));
   if (uid(meta.values.get(MEDIA_CLASS)) === DICOMDIR) return { kind: "dicomdir" };
   if (meta.end === "short" && hasMeta) return { kind: "unparseable", code: "header_truncated" };
   if (syntax === DEFLATED) return deflated(head, at, size, more);
   return dataset(head, at, size, syntax, { more, deep });
+}
+
+/** The file meta information, and where the data set begins in which transfer syntax. */
+export function readMeta(head) {
+  const hasPreamble = latin1(head.subarray(128, 132)) === "DICM";
+  const meta = scan(head, hasPreamble ? 132 : 0, true, false, META, 0x0002ffff);
+  const hasMeta = meta.values.size > 0 || meta.number >>> 16 === 2;
+  const at = hasMeta || meta.end === "last" ? meta.pos : hasPreamble ? 132 : 0;
+  return { meta, hasMeta, at, syntax: uid(meta.values.get(SYNTAX)) };
+}
+
+/** How the data set at `at` is written: {explicit, big}. */
+export function encodingOf(head, at, syntax) {
+  const vr = String.fromCharCode(head[at + 4], head[at + 5]);
+  const big = syntax === BIG || (!syntax && (SHORT.has(vr) || LONG.has(vr)) && u16(head, at) >= 0x0400);
+  return { explicit: /^[A-Z]{2}$/.test(vr), big };
 }
 
 async function deflated(head, at, size, more) {
@@ -69,9 +82,7 @@ async function deflated(head, at, size, more) {
 
 async function dataset(head, at, size, syntax, { more, deep }) {
   if (head.length < at + 8) return { kind: "unparseable", code: "header_truncated" };
-  const vr = String.fromCharCode(head[at + 4], head[at + 5]);
-  const big = syntax === BIG || (!syntax && (SHORT.has(vr) || LONG.has(vr)) && u16(head, at) >= 0x0400);
-  const explicit = /^[A-Z]{2}$/.test(vr);
+  const { explicit, big } = encodingOf(head, at, syntax);
   const last = deep ? LAST : LAST_NAMING;
   let found = scan(head, at, explicit, big, WANTED, last);
   let bytes = head;

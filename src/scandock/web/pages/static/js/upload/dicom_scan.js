@@ -5,24 +5,24 @@
 
 import { LONG, SHORT } from "./kinds.js";
 
-const UNDEFINED = 0xffffffff;
-const ITEM = 0xfffee000;
-const ITEM_END = 0xfffee00d;
+export const UNDEFINED = 0xffffffff;
+export const ITEM = 0xfffee000;
+export const ITEM_END = 0xfffee00d;
 const SEQUENCE_END = 0xfffee0dd;
 const VALUE_BYTES = 16384;
-const PIXELS = 0x7fe00008;
+export const PIXELS = 0x7fe00008;
 
-class Short extends Error {
+export class Short extends Error {
   constructor(need) {
     super(`${need} bytes are needed`);
     this.need = need;
   }
 }
 
-class Odd extends Error {}
+export class Odd extends Error {}
 
 /** Reads elements of `bytes` from one offset on; `number`, `length`, `start` describe the element it stands at. */
-class Cursor {
+export class Cursor {
   constructor(bytes, pos, explicit, big) {
     this.bytes = bytes;
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

@@ -15,6 +15,7 @@ class Container {
     this.told = 0; // entries of it and of what is within
     this.promises = false; // an image is in it, or what promises to be one
     this.holds = false; // an image lies in it itself
+    this.source = null; // its bytes, where they can be read again
   }
 }
 
@@ -32,18 +33,18 @@ export class Findings {
     this.zone = zone;
   }
 
-  /** An archive within `container`. */
-  open(container, name) {
-    const made = new Container(container, name, [...container.outer, name]);
+  /** An archive within `container`; `source` has its bytes. */
+  open(container, name, source = null) {
+    const made = Object.assign(new Container(container, name, [...container.outer, name]), { source });
     this.#inner.push(made);
     return made;
   }
 
-  /** A DICOM object, as `readHeader` tells of it. */
-  dicom(container, name, header) {
+  /** A DICOM object, as `readHeader` tells of it, and where its bytes are. */
+  dicom(container, name, header, source = null) {
     this.#count(container, true);
     const study = studyOf(this.#studies, header);
-    study.add(container, name, header);
+    study.add(container, name, header, source);
     this.#images.add(container.outer, name, header.study);
   }
 
@@ -106,6 +107,11 @@ export class Findings {
     container.holds ||= image;
     for (let one = container; one !== null; one = one.parent) one.told += 1;
     if (image) promise(container);
+  }
+
+  /** Where images of each study are: its key -> by series, the largest first, sources of images in the order of reading. */
+  pictureSources() {
+    return new Map([...this.#studies].map(([key, study]) => [key, study.pictureSources()]));
   }
 
   /** All of it, to be sent to the page: counts, the first names of each kind, and the facts of the studies. */

@@ -10,7 +10,7 @@ export const HEAD = 8 * 1024; // bytes of an entry that are read first
 
 /** Tell `findings` what an entry is; gives the kind of the archive where it is one, which the caller opens.
  *
- * `entry`: {name, size}; `head` its first bytes, `more(n)` its first n.
+ * `entry`: {name, size, source}, the last where its bytes can be read again; `head` its first bytes, `more(n)` its first n.
  */
 export async function look(findings, container, entry, head, more) {
   const { name, size } = entry;
@@ -25,7 +25,7 @@ export async function look(findings, container, entry, head, more) {
 }
 
 /** As `look`, for what is no archive to be opened. */
-export async function lookAtFile(findings, container, { name, size }, head, more, kind = kindOf(head)) {
+export async function lookAtFile(findings, container, { name, size, source = null }, head, more, kind = kindOf(head)) {
   if (kind === "ecat") return ecat(findings, container, { name, size }, head, more);
   if (kind !== "dicom" && !looksLikeDicom(head, size)) {
     return findings.other(container, name, { foreign: foreign(kind) });
@@ -35,7 +35,7 @@ export async function lookAtFile(findings, container, { name, size }, head, more
     const deep = await readHeader(head, size, { more, deep: true });
     if (deep.kind === "dicom") header = deep;
   }
-  if (header.kind === "dicom") findings.dicom(container, name, header);
+  if (header.kind === "dicom") findings.dicom(container, name, header, source);
   else if (header.kind === "dicomdir") findings.dicomdir(container, name);
   else if (header.kind === "unparseable") findings.unparseable(container, name, header.code);
   else if (header.kind === "unsure") findings.unsure(container, name, "an unusual header");

@@ -11,12 +11,13 @@ import { shown } from "./names.js";
 import { ELSEWHERE, notIt, ON_THE_LIST } from "./not_taken.js";
 import * as options from "./options.js";
 import { change, lookAgain } from "./outcomes.js";
+import "./pictures.js";
 import { add, archives, forgetKnown, isComplete, likenessOf, onPicks, picks, remove, sent, settleAll } from "./picks.js";
 import { isOver } from "./totals.js";
 import { totalView } from "./total_view.js";
 import { begin, changed, forget, onTransfers, transfers } from "./transfers.js";
 import { Unfinished } from "./unfinished.js";
-import { compose, print, warm } from "./worker_client.js";
+import { compose, print, stopPictures, warm } from "./worker_client.js";
 
 const SECOND = 1000;
 
@@ -212,6 +213,7 @@ class Page {
     event.preventDefault();
     const ready = picks.filter((pick) => !pick.problem);
     if (options.problem() || !ready.length) return;
+    stopPictures();
     for (const pick of ready) {
       const rows = pick.rowsToSend();
       const { name, file, files, handle } = pick;

@@ -93,5 +93,5 @@ export function preview(source, tell, options = {}) {
     else refused = await walkFile(findings, source.file, pace);
     said(true);
   })();
-  return { ended, stop: () => pace.stop() };
+  return { ended, stop: () => pace.stop(), pictureSources: () => findings.pictureSources() };
 }

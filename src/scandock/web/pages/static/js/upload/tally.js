@@ -5,6 +5,7 @@ import { placeOf, splitBase } from "./layout.js";
 
 const ASCII = new TextEncoder();
 const MANY = 512; // distinct values that are counted for one element of one series
+const PLACES = 64; // images of a series whose places are kept, at even distances
 
 class Tally {
   #series = new Map();
@@ -12,6 +13,7 @@ class Tally {
   #folders = new Set();
   #objects = 0;
   #sum = 0; // of the CRC-32 of each SOP Instance UID, by which the server tells whether it has the same images
+  #places = new Map(); // by series: {places, step, seen}
 
   constructor(uid) {
     this.uid = uid;
@@ -21,9 +23,11 @@ class Tally {
     return this.#series.has(uid);
   }
 
-  add(container, name, header) {
+  /** `source` says where the object's bytes are, for its picture; null where they can't be read again. */
+  add(container, name, header, source = null) {
     this.#objects += 1;
     this.#sum += crc32(ASCII.encode(header.sop));
+    if (source !== null && header.frames > 0) this.#place(header.series, source);
     let series = this.#series.get(header.series);
     if (series === undefined) {
       series = { uid: header.series, objects: 0, frames: 0, values: {} };
@@ -38,6 +42,23 @@ class Tally {
     const folder = placeOf(name).sessionFolder;
     if (folder) this.#sessionFolders.set(folder, (this.#sessionFolders.get(folder) ?? 0) + 1);
     this.#folders.add([...container.outer, splitBase(name)[0]].join("!"));
+  }
+
+  #place(uid, source) {
+    let series = this.#places.get(uid);
+    if (series === undefined) this.#places.set(uid, (series = { places: [], step: 1, seen: 0 }));
+    if (series.seen % series.step === 0) series.places.push(source);
+    series.seen += 1;
+    if (series.places.length <= PLACES) return;
+    series.places = series.places.filter((_, at) => at % 2 === 0);
+    series.step *= 2;
+  }
+
+  /** Where images are that may stand for the study: the middle one of each series, the largest series first. */
+  pictureSources() {
+    const size = (uid) => this.#series.get(uid).frames;
+    const ordered = [...this.#places].sort(([one], [other]) => size(other) - size(one));
+    return ordered.map(([, { places }]) => places);
   }
 
   facts() {

@@ -5,6 +5,7 @@ import { inflateBlob, inflateHead } from "./inflate.js";
 import { foreign, kindOf, looksLikeDicom, STREAMS } from "./kinds.js";
 import { HEAD, look, lookAtFile } from "./looking.js";
 import { placeOf, splitBase } from "./layout.js";
+import { BlobSource, StreamSource } from "./object_source.js";
 import { BlobBytes, StreamBytes, tarMembers } from "./tar_stream.js";
 import { dataAt, zipDirectory } from "./zip_directory.js";
 
@@ -19,7 +20,9 @@ const SNIFF = 64 * 1024;
 export async function walkFile(findings, file, pace) {
   const head = new Uint8Array(await file.slice(0, SNIFF).arrayBuffer());
   const kind = kindOf(head);
-  const entry = { name: file.name ?? "", size: file.size };
+  const source = new BlobSource(() => file);
+  const entry = { name: file.name ?? "", size: file.size, source };
+  findings.root.source = source;
   if (kind === "dicom" || kind === "ecat" || looksLikeDicom(head, file.size)) {
     pace.found(1);
     await lookAtFile(findings, findings.root, entry, head, async (length) => bytesOf(file, length));
@@ -40,8 +43,9 @@ export async function walkFolder(findings, files, pace) {
   pace.found(files.length);
   await eachOf(folderFirst(files, ({ path }) => path), pace, async ({ path, file }) => {
     const head = await bytesOf(file, HEAD);
-    const kind = await look(findings, findings.root, { name: path, size: file.size }, head, (n) => bytesOf(file, n));
-    if (kind !== null) await open(findings, findings.open(findings.root, path), file, kind, pace, 1);
+    const source = new BlobSource(() => file);
+    const kind = await look(findings, findings.root, { name: path, size: file.size, source }, head, (n) => bytesOf(file, n));
+    if (kind !== null) await open(findings, findings.open(findings.root, path, source), file, kind, pace, 1);
   });
 }
 
@@ -73,11 +77,13 @@ async function walkZip(findings, container, blob, entries, pace, depth = 0) {
         return entry.method === 0 ? raw : inflateHead(raw, length);
       };
       const head = entry.method === 0 ? own.subarray(0, HEAD) : await inflateHead(own, HEAD);
-      const kind = await look(findings, container, entry, head, more);
+      const part = { start, packed: entry.packed, isDeflated: entry.method !== 0 };
+      const object = container.source?.within(part) ?? null;
+      const kind = await look(findings, container, { name, size: entry.size, source: object }, head, more);
       if (kind === null) return;
       const inner = await innerBlob(blob.slice(start, start + entry.packed), entry);
       if (inner === null) findings.unsure(container, name, "too large to look into here");
-      else await open(findings, findings.open(container, name), inner, kind, pace, depth + 1);
+      else await open(findings, findings.open(container, name, object), inner, kind, pace, depth + 1);
     };
   });
 }
@@ -157,11 +163,14 @@ async function tarMember(findings, container, member, pace, depth, blocks) {
     }
     return held.subarray(0, length);
   };
-  const kind = await look(findings, container, member, held, more);
+  const isStream = blocks === null; // packed as a whole: what is in it has no place of its own
+  const part = { start: offset, packed: size, isDeflated: false };
+  const object = isStream ? container.source && new StreamSource(container.source, offset, size) : (container.source?.within(part) ?? null);
+  const kind = await look(findings, container, { name, size, source: object }, held, more);
   if (kind === null) return undefined;
   if (size > MOST) return findings.unsure(container, name, "too large to look into here");
   const inner = blocks === null ? new Blob([await more(size)]) : blocks.blob.slice(offset, offset + size);
-  return open(findings, findings.open(container, name), inner, kind, pace, depth + 1);
+  return open(findings, findings.open(container, name, isStream ? null : object), inner, kind, pace, depth + 1);
 }
 
 /** The first of each folder, then the rest, each as [item, whether it is a first]. */

@@ -5,12 +5,16 @@ import { statics } from "../site.js";
 let worker = null;
 let count = 0;
 const waiting = new Map();
+const pictureListeners = new Set();
 
 /** Let it be there before it is asked, as it takes its time to come. */
 export function warm() {
   if (worker !== null) return;
   worker = new Worker(`${statics}/js/upload/preview_worker.js`, { type: "module" });
-  worker.addEventListener("message", ({ data }) => waiting.get(data.id)?.(data));
+  worker.addEventListener("message", ({ data }) => {
+    if (data.picture) for (const listener of pictureListeners) listener(data.study, data.picture);
+    else waiting.get(data.id)?.(data);
+  });
   worker.addEventListener("error", () => {
     worker = null; // who asks next tries anew, and is told as well
     for (const [id, tell] of [...waiting]) tell({ id, failed: "This browser can't look into archives." });
@@ -43,6 +47,17 @@ export function look(source, options, tell) {
     tell(found);
   });
   return () => worker?.postMessage({ act: "stop", id });
+}
+
+/** Hear of pictures of studies: `listener(key of the study, {width, height, rgba})`. The answer ends it. */
+export function onPicture(listener) {
+  pictureListeners.add(listener);
+  return () => pictureListeners.delete(listener);
+}
+
+/** Make no more pictures of what was chosen until now. */
+export function stopPictures() {
+  worker?.postMessage({ act: "stopPictures" });
 }
 
 /** A folder's files as one tar: {blob, modified}. */

@@ -2,46 +2,26 @@
 //
 // Where the page is no secure context (plain http under a host name) there are none, and none is asked for.
 
-const STORE = "handles";
-let opening = null;
+import { browserStore } from "./browser_store.js";
 
-function database() {
-  opening ??= new Promise((resolve, reject) => {
-    const asked = indexedDB.open("scandock-uploads", 1);
-    asked.addEventListener("upgradeneeded", () => asked.result.createObjectStore(STORE));
-    asked.addEventListener("success", () => resolve(asked.result));
-    asked.addEventListener("error", () => reject(asked.error));
-  });
-  return opening;
-}
-
-async function within(mode, act) {
-  if (!window.isSecureContext || !window.indexedDB) return undefined;
-  try {
-    const store = (await database()).transaction(STORE, mode).objectStore(STORE);
-    const asked = act(store);
-    return await new Promise((resolve, reject) => {
-      asked.addEventListener("success", () => resolve(asked.result));
-      asked.addEventListener("error", () => reject(asked.error));
-    });
-  } catch {
-    return undefined; // a private window keeps nothing: the file is chosen again
-  }
-}
+const uploads = browserStore("scandock-uploads", "handles");
 
 /** Keep the handle of an upload's file or folder. */
-export const keep = (upload, handle) => within("readwrite", (store) => store.put(handle, upload));
+export const keep = (upload, handle) => uploads("readwrite", (store) => store.put(handle, upload));
 
 /** Forget it: the upload is done, or given up. */
-export const drop = (upload) => within("readwrite", (store) => store.delete(upload));
+export const drop = (upload) => uploads("readwrite", (store) => store.delete(upload));
 
-/** The handles of uploads, by their ids; those of others than `uploads` are forgotten. */
-export async function all(uploads) {
-  const keys = (await within("readonly", (store) => store.getAllKeys())) ?? [];
+/** Forget all of them. */
+export const clear = () => uploads("readwrite", (store) => store.clear());
+
+/** The handles of uploads, by their ids; those of others than `ids` are forgotten. */
+export async function all(ids) {
+  const keys = (await uploads("readonly", (store) => store.getAllKeys()))?.result ?? [];
   const found = new Map();
   for (const key of keys) {
-    if (!uploads.includes(key)) await drop(key);
-    else found.set(key, await within("readonly", (store) => store.get(key)));
+    if (!ids.includes(key)) await drop(key);
+    else found.set(key, (await uploads("readonly", (store) => store.get(key)))?.result);
   }
   return found;
 }

@@ -2,8 +2,8 @@
 
 import { pictureOf } from "./picture.js";
 
-export const BYTES = 64 * 1024 * 1024;
-export const MILLISECONDS = 10_000;
+const BYTES = 64 * 1024 * 1024;
+const MILLISECONDS = 10_000;
 const TRIES = 3; // series of a study that are tried
 const DEEP = 16 * 1024 * 1024; // how far into a stream one reads for an image in the middle
 

@@ -34,6 +34,8 @@ UNWANTED = (
 )
 """The address bar's menus are pages of 400 modules, which Chromium loads anew for each window: more than a second of
 work beside what is looked at. The others are those that Playwright turns off: the option counts once, the last one."""
+WITHOUT_PICKERS = "delete window.showOpenFilePicker; delete window.showDirectoryPicker"
+"""Playwright hears of choosers that inputs open, and of no others."""
 QUIET = (
     f"--disable-features={UNWANTED}",
     "--no-sandbox",
@@ -147,6 +149,7 @@ def person(
         viewport={"width": across, "height": down}, color_scheme="dark" if dark else "light", **more
     )
     context.set_default_timeout(15_000)
+    context.add_init_script(WITHOUT_PICKERS)
     try:
         one = Person(page=context.new_page(), base=base)
 

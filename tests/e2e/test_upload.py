@@ -165,7 +165,7 @@ def test_everything_by_keyboard_alone(browser, project, tmp_path):
     with owner(browser, project) as one:
         hearing_choosers(one.page)
         page = one.go("/upload")
-        page.locator("#files").wait_for(state="attached")
+        page.locator("#picks[data-preview]").wait_for(state="attached")
 
         def to(words):
             for _ in range(40):

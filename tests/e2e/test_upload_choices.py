@@ -97,7 +97,7 @@ def test_who_may_upload_nowhere_uploads_to_unassigned(browser, project, tmp_path
     with owner(browser, nowhere) as one:
         page = one.go("/upload")
         assert page.get_by_text("There is no project that you can upload to").is_visible()
-        page.locator("#files").wait_for(state="attached")
+        page.locator("#picks[data-preview]").wait_for(state="attached")
         drop(page, path)
         looked_into(page)
         page.get_by_text("1 study names no project that you may upload to and goes to Unassigned.").wait_for()

@@ -40,7 +40,7 @@ def opened(one: Person, project: str) -> Page:
     page: Page = one.go("/upload")
     unfolded(page)
     page.get_by_label("Project", exact=True).fill(project)
-    page.locator("#files").wait_for(state="attached")
+    page.locator("#picks[data-preview]").wait_for(state="attached")
     page.locator("#settings > summary").click()
     return page
 

@@ -4,6 +4,7 @@
 import { say, user } from "./site.js";
 import { swapping } from "./swapping.js";
 import { inReaderZone } from "./times.js";
+import { eraseAll, listsOf } from "./upload/kept_store.js";
 
 const SCRIPTS = {
   viewer: () => import("./viewer/viewer.js"),
@@ -12,6 +13,7 @@ const SCRIPTS = {
   upload: () => import("./upload/early_files.js"),
 };
 
+const ERASING = 1000; // milliseconds that logging out waits at most
 let ending = null;
 let shown = null;
 
@@ -69,9 +71,19 @@ window.addEventListener("pageshow", (event) => {
   if (event.persisted && user) location.reload();
 });
 
+/** Logging out erases what this browser kept of files that were chosen: for a moment, the form waits for it. */
+document.addEventListener("submit", async (event) => {
+  const form = event.target;
+  if (!form.matches("form.who")) return;
+  event.preventDefault();
+  await Promise.race([eraseAll(), new Promise((resolve) => setTimeout(resolve, ERASING))]);
+  form.submit();
+});
+
 /** What can wait until the page is seen: until then links and forms go as they do without scripts. */
 async function afterwards() {
   await swapping();
+  if (user) await listsOf(user); // erases what other accounts kept, and what is older than a day
   if (user) (await import("./live/tray.js")).start();
 }
 

@@ -30,6 +30,17 @@ export async function fromInput(input) {
   return { picks: [{ name: name || "folder", files: inside, handle: null }], refused: [], tables: [] };
 }
 
+/** The same of what the browser's pickers give. */
+export async function fromHandles(handles) {
+  const archives = [];
+  const picks = [];
+  for (const handle of handles) {
+    if (handle.kind === "file") archives.push({ file: await handle.getFile(), handle });
+    else picks.push(await fromHandle(handle));
+  }
+  return sorted(archives, picks);
+}
+
 /** The files of a folder by its stored handle. */
 export async function fromHandle(handle) {
   if (handle.kind === "file") return { name: handle.name, file: await handle.getFile(), handle };

@@ -1,6 +1,6 @@
 // How files come to the page: two buttons in place of the plain file field, drops, and what is pasted.
 
-import { fromDrop, fromInput } from "./choosing.js";
+import { fromDrop, fromHandles, fromInput } from "./choosing.js";
 import { button, make, set } from "./dom.js";
 
 /** The two buttons with their hidden fields; `chosen` is given what was chosen, and `forget` called where a chooser opens
@@ -11,9 +11,11 @@ export function fileInputs(form, chosen, forget) {
   const hidden = { type: "file", class: "unseen", tabindex: "-1", "aria-hidden": "true" };
   const files = make("input", { ...hidden, multiple: true, id: "files", accept: `${accept},.csv,.tsv` });
   const folder = make("input", { ...hidden, webkitdirectory: true, id: "folder" });
-  const opens = (input) => () => {
+  const opens = (input) => async () => {
     forget();
-    input.click();
+    const handles = await picked(input.webkitdirectory);
+    if (handles === null) input.click();
+    else if (handles.length) chosen(await fromHandles(handles));
   };
   const chooser = button("Choose archives or images", opens(files), { kind: "primary" });
   plain.parentElement.replaceChildren(chooser, button("Choose a folder", opens(folder)), files, folder);
@@ -29,6 +31,18 @@ export function fileInputs(form, chosen, forget) {
   const words = form.querySelector("#drop-words");
   set(words, `Drop them anywhere on this page, paste or choose them. ${words.textContent}`);
   return { files, folder, chooser };
+}
+
+/** Handles by the browser's own pickers, so that files can be had again after a reload: none where nothing was chosen, null
+ * where there are no such pickers. */
+async function picked(isFolder) {
+  const name = isFolder ? "showDirectoryPicker" : "showOpenFilePicker";
+  if (!(name in window)) return null;
+  try {
+    return isFolder ? [await window.showDirectoryPicker()] : await window.showOpenFilePicker({ multiple: true });
+  } catch (error) {
+    return error.name === "AbortError" ? [] : null;
+  }
 }
 
 /** Let files be dropped and pasted anywhere on the page; `place` shows that it takes them. The answer ends it. */

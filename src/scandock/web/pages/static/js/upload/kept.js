@@ -24,6 +24,7 @@ export class Kept {
   #user;
   #tab = null;
   #waiting = []; // records of archives from before, which were not restored yet
+  #before = {}; // the form's settings of then
   #now = { archives: [], options: {} }; // what is on the list
   #since = new WeakMap(); // when an archive was chosen, by its first handle
   #isWriting = false;
@@ -43,10 +44,11 @@ export class Kept {
     const alive = new Set(held.map(({ name }) => name));
     const lists = (await listsOf(this.#user)).filter((one) => one.tab === tab || !alive.has(lockOf(one.tab)));
     this.#waiting = lists.flatMap(({ archives }) => archives);
+    this.#before = lists.at(-1)?.options ?? {};
     this.#tab = tab;
     await this.#write();
     for (const one of lists) if (one.tab !== tab) await remove(one);
-    return this.count ? lists.at(-1).options : null;
+    return this.count ? this.#before : null;
   }
 
   /** How many archives can be restored. */
@@ -98,7 +100,8 @@ export class Kept {
     this.#isWriting = true;
     for (let turn = 0; turn < this.#turn; ) {
       turn = this.#turn;
-      const { archives, options } = this.#now;
+      const { archives } = this.#now;
+      const options = archives.length ? this.#now.options : this.#before;
       const list = { user: this.#user, tab: this.#tab, options, archives: [...this.#waiting, ...archives.map((one) => this.#record(one))] };
       const words = JSON.stringify(list); // without handles, which differ by their time
       const isDone = words === this.#written || (await (list.archives.length ? put(list) : remove(list)));

@@ -2,6 +2,7 @@
 
 import { plural } from "../live/figures.js";
 import { say } from "../site.js";
+import { afterReload } from "./after_reload.js";
 import { keyed, make, set, show } from "./dom.js";
 import { labelsTools } from "./labels_view.js";
 import { letters } from "./letters.js";
@@ -11,7 +12,6 @@ import { shown } from "./names.js";
 import { ELSEWHERE, notIt, ON_THE_LIST } from "./not_taken.js";
 import * as options from "./options.js";
 import { change, lookAgain } from "./outcomes.js";
-import "./pictures.js";
 import { add, archives, forgetKnown, isComplete, likenessOf, onPicks, picks, remove, sent, settleAll } from "./picks.js";
 import { isOver } from "./totals.js";
 import { totalView } from "./total_view.js";
@@ -58,7 +58,8 @@ class Page {
     const choose = (upload) => this.#choose({ upload });
     const known = async (one) => (await this.#known(one)) !== "";
     this.unfinished = new Unfinished({ choose, known, add: (one) => add([one]), after: () => this.chooser.focus() });
-    main.querySelector("#unfinished").append(this.unfinished.element);
+    this.before = afterReload({ form: this.form, chosen: (found) => this.#chosen(found), said: () => this.#said(), after: () => this.chooser.focus() });
+    main.querySelector("#unfinished").append(this.before, this.unfinished.element);
     this.place.append(make("div", { role: "alert" }, this.refused), this.tools, this.list, this.total);
   }
 
@@ -100,6 +101,7 @@ class Page {
     settleAll();
     this.#show(null);
     this.unfinished.look();
+    void this.before.begin();
     lookAgain(transfers, changed);
     warm();
     void letters();
@@ -256,6 +258,7 @@ class Page {
     const studies = picks.reduce((sum, one) => sum + one.decisions.length, 0);
     show(this.tools, studies > 1 || this.tools.isUsed);
     this.drop.classList.toggle("up-small", archives.length > 0);
+    this.before.keep();
     this.place.dataset.preview = picks.length ? (isComplete() ? "complete" : "running") : "none";
     this.#bar();
   }

@@ -35,14 +35,14 @@ class Pick {
   found = null;
   studies = [];
   decisions = [];
-  edits = new Map(); // by the study's key: {subject, session, project, leaveOut}
+  edits; // by the study's key: {subject, session, project, leaveOut}
   #tabled = new Set(); // keys of studies that the table was asked about
   state = "waiting"; // for its preview: waiting, looking, done
   transfer = null; // its upload, once that was begun
   #stop = () => {};
 
-  constructor({ name, file = null, files = null, handle = null }) {
-    Object.assign(this, { name, file, files, handle });
+  constructor({ name, file = null, files = null, handle = null, edits = [] }) {
+    Object.assign(this, { name, file, files, handle, edits: new Map(edits) });
     this.id = `p${(count += 1)}`;
     this.size = file ? file.size : files.reduce((sum, one) => sum + one.file.size, 0);
   }

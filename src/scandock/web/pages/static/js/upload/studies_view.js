@@ -8,6 +8,7 @@ import { clean } from "./labels.js";
 import { person, shown } from "./names.js";
 import { notesOf } from "./notes.js";
 import { keyOf } from "./picks.js";
+import { fillPicture, showThumbnail } from "./pictures.js";
 import { planOf } from "./plan.js";
 import { isOver } from "./totals.js";
 
@@ -41,6 +42,8 @@ export function studyRow(pick, key) {
   const [ids, facts] = [make("span", { class: "meta" }), make("span", { class: "meta" })];
   const scans = make("td", { class: "n", "data-head": "Scans" });
   const icon = make("span", { class: "up-icon" });
+  const picture = make("td", { class: "up-picture", "data-study": key }, icon);
+  fillPicture(picture);
   const state = make("span", { class: "state", hidden: true });
   const notes = make("ul", { class: "up-notes" });
   const link = make("a", { class: "button", hidden: true });
@@ -50,7 +53,7 @@ export function studyRow(pick, key) {
     "tr",
     { class: "up-study", "data-study": key },
     make("td", { class: "up-include" }, include),
-    make("td", { class: "up-picture", "data-study": key }, icon),
+    picture,
     make("th", { scope: "row" }, patient, ids),
     make("td", { class: "up-what" }, study, " ", facts, about),
     make("td", { class: "up-date", "data-head": "Date" }, date),
@@ -75,6 +78,7 @@ export function studyRow(pick, key) {
     set(scans, words.scans);
     set(images, words.images);
     set(icon, words.icon);
+    if (outcome?.thumbnail) showThumbnail(picture, outcome.thumbnail);
     show(include, one !== null && !isSent);
     include.checked = one !== null && !one.leftOut;
     include.disabled = !isEditable;

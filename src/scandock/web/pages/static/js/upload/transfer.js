@@ -22,6 +22,7 @@ export class Transfer {
   remedy = ""; // what a person can do: "login", "anew", "gone" (out of sight, maybe for a while), "file" or nothing of these
   retryAt = null; // when it is tried again, by performance.now(); null where that is not by the clock
   refusal = ""; // that another file was chosen for it, or its import could not be changed
+  isReturned = false; // whether it comes from before a reload
   import = null; // its import, once all bytes are there (outcomes.js)
   speed = null;
   tries = 0;

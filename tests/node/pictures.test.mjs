@@ -126,7 +126,7 @@ test("RLE of 16 bits and of colors, and the middle one of several frames", async
   assert.equal(await pictureOf(readerOf(concat(file([...named(), ...one], { syntax: RLE }), encapsulated([damaged]))), null), null);
 });
 
-test("a JPEG goes to the browser, with a word on its colors where it has none", async () => {
+test("a JPEG goes to the browser with the colors that the header says", async () => {
   const jpeg = Uint8Array.from([0xff, 0xd8, 0xff, 0xda, 1, 2, 3, 4]);
   const given = [];
   const decode = async (content) => {
@@ -137,8 +137,11 @@ test("a JPEG goes to the browser, with a word on its colors where it has none", 
   const color = await pictureOf(readerOf(of({ samples: 3, photometric: "RGB" })), decode);
   assert.equal(greyOf(color), 200);
   await pictureOf(readerOf(of({ samples: 3, photometric: "YBR_FULL_422" })), decode);
-  assert.deepEqual(given[1], jpeg);
+  await pictureOf(readerOf(concat(file([...named(), ...shape(2, 2, { samples: 3, photometric: "RGB" })], { syntax: JPEG }), encapsulated([given[1]]))), decode);
+  await pictureOf(readerOf(of({})), decode);
   assert.deepEqual([...given[0].subarray(0, 9)], [0xff, 0xd8, 0xff, 0xee, 0, 14, 0x41, 0x64, 0x6f]);
+  assert.deepEqual(given.map((one) => one[17]), [0, 1, 0, undefined]);
+  assert.deepEqual([given[1].length, given[2].length, given[3].length], [24, 24, 8]);
   assert.equal(await pictureOf(readerOf(of({})), async () => null), null);
   assert.equal(await pictureOf(readerOf(of({})), async () => ({ width: 3, height: 2, rgba: new Uint8ClampedArray(24) })), null);
 });

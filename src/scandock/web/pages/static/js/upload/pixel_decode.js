@@ -180,10 +180,17 @@ function unpackSegment(packed, raw, first, step, count) {
   return done === count;
 }
 
-/** A JPEG that says which colors it has: without a marker of Adobe's, a browser takes three components for YCbCr. */
+/** A JPEG whose marker of Adobe's says which colors it has: those of the header, whatever an encoder left in it. */
 function withColors({ photometric, samples }, jpeg) {
-  if (samples !== 3 || photometric !== "RGB" || hasAdobe(jpeg)) return jpeg;
-  const marker = [0xff, 0xee, 0, 14, 0x41, 0x64, 0x6f, 0x62, 0x65, 0, 100, 0, 0, 0, 0, 0];
+  if (samples !== 3) return jpeg;
+  const transform = photometric === "RGB" ? 0 : 1;
+  const adobe = adobeAt(jpeg);
+  if (adobe >= 0) {
+    const marked = jpeg.slice();
+    marked[adobe + 15] = transform;
+    return marked;
+  }
+  const marker = [0xff, 0xee, 0, 14, 0x41, 0x64, 0x6f, 0x62, 0x65, 0, 100, 0, 0, 0, 0, transform];
   const marked = new Uint8Array(jpeg.length + marker.length);
   marked.set(jpeg.subarray(0, 2));
   marked.set(marker, 2);
@@ -191,12 +198,14 @@ function withColors({ photometric, samples }, jpeg) {
   return marked;
 }
 
-function hasAdobe(jpeg) {
-  for (let at = 2; at + 4 <= jpeg.length && jpeg[at] === 0xff && jpeg[at + 1] !== 0xda; ) {
-    if (jpeg[at + 1] === 0xee) return true;
-    at += 2 + ((jpeg[at + 2] << 8) | jpeg[at + 3]);
+/** Where the marker begins; -1 where there is none, or one that is too short to say anything. */
+function adobeAt(jpeg) {
+  for (let at = 2; at + 16 <= jpeg.length && jpeg[at] === 0xff && jpeg[at + 1] !== 0xda; ) {
+    const length = (jpeg[at + 2] << 8) | jpeg[at + 3];
+    if (jpeg[at + 1] === 0xee && length >= 14) return at;
+    at += 2 + length;
   }
-  return false;
+  return -1;
 }
 
 function fromJpeg(header, picture) {

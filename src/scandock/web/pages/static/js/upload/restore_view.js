@@ -7,7 +7,7 @@ import { button, make, set, show } from "./dom.js";
 export function restoreView(acts) {
   const restore = button("", () => acts.restore(), { kind: "primary" });
   const words = make("span", { class: "grow" });
-  const element = make("p", { class: "bar", hidden: true }, words, restore, button("Discard", () => acts.discard()));
+  const element = make("p", { class: "bar up-restore", hidden: true }, words, restore, button("Discard", () => acts.discard()));
   element.refresh = (count) => {
     set(words, `${count === 1 ? "An archive was" : `${plural(count, "archive")} were`} chosen here and not uploaded.`);
     set(restore, `Restore ${plural(count, "archive")}`);

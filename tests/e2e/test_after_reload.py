@@ -50,6 +50,16 @@ AGE = """(hours) => new Promise((resolve) => {
   };
 })"""
 
+OF_ANOTHER = """() => new Promise((resolve) => {
+  const asked = indexedDB.open("scandock-kept");
+  asked.onsuccess = () => {
+    const list = { user: "another", tab: "t", options: {}, archives: [{ at: Date.now(), name: "theirs.zip" }] };
+    const put = asked.result.transaction("lists", "readwrite").objectStore("lists").put(list, ["another", "t"]);
+    put.onsuccess = () => { asked.result.close(); resolve(); };
+  };
+})"""
+"""A list that another account left without logging out."""
+
 
 def exam(n: int) -> bytes:
     """An image of a study of its own."""
@@ -160,6 +170,11 @@ def test_what_was_chosen_and_sent_is_there_after_a_reload(browser: Browser, proj
         page.reload()
         choose(page, "b.zip")
         kept(page, 1)
+        page.evaluate(OF_ANOTHER)
+        kept(page, 2)
+        page.reload()
+        kept(page, 1)
+        page.get_by_role("button", name="Restore 1 archive").wait_for()
         page.get_by_role("button", name="Log out").click()
         page.get_by_label("Password").wait_for()
         assert page.evaluate(KEPT) == 0

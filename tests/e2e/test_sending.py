@@ -92,7 +92,9 @@ def test_speed_and_time_left_are_told_and_no_name_is_kept_in_the_tab(browser, pr
         released(page)
         sent(page)
         assert page.evaluate("() => localStorage.length") == 0
-        assert "big" not in page.evaluate("() => JSON.stringify(sessionStorage)")  # ids of the tab and of its imports alone
+        assert "big" not in page.evaluate(
+            "() => JSON.stringify(sessionStorage)"
+        )  # ids of the tab and of its imports alone
 
 
 def test_offline_it_waits_and_once_online_it_goes_on_by_itself(browser, project, large):

@@ -181,7 +181,7 @@ def test_an_import_that_failed_is_retried_and_one_that_was_cancelled_starts_agai
         login = log_in(web.base, "admin", PASSWORD)
         with person(browser, web.base, storage_state=login) as one:
             page = one.go("/upload")
-            page.locator("#files").wait_for(state="attached")
+            page.locator("#picks[data-preview]").wait_for(state="attached")
             drop(page, *paths)
             looked_into(page)
             start(page)
@@ -225,7 +225,7 @@ def test_one_that_is_paused_here_says_so_and_one_that_was_interrupted_leads_to_w
         person(browser, web.base, storage_state=log_in(web.base, "admin", PASSWORD)) as one,
     ):
         page = one.go("/upload")
-        page.locator("#files").wait_for(state="attached")
+        page.locator("#picks[data-preview]").wait_for(state="attached")
         held = "**/api/v1/uploads/*"
         page.route(held, lambda route: None if route.request.method == "PATCH" else route.fallback())
         drop(page, path)

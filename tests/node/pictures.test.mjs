@@ -62,9 +62,10 @@ test("a series that can't be shown gives way to the next one, and a study withou
   const cut = { pixels: new Uint8Array(2) };
   const entries = {
     "a/1.dcm": image(0, { sop: "1.1", ...cut }), "a/2.dcm": image(0, { sop: "1.2", ...cut }),
+    "d/1.dcm": image(55, { sop: "4.1", study: "9.8", series: "9.8.1" }), "d/2.dcm": image(0, { sop: "4.2", study: "9.8", series: "9.8.1", ...cut }),
     "b/1.dcm": image(77, { sop: "2.1", series: "1.2.3.5" }), "c/1.dcm": image(0, { sop: "3.1", study: "9.9", series: "9.9.1", ...cut }),
   };
-  assert.deepEqual(await made({ file: zip(entries) }), [["1.2.3", 77]]);
+  assert.deepEqual(await made({ file: zip(entries) }), [["1.2.3", 77], ["9.8", 55]]);
 });
 
 test("pictures end where their bytes, their time or the wish for them end", async () => {

@@ -68,7 +68,7 @@ export class PictureMaker {
       for (const places of series.slice(0, TRIES)) {
         if (!isWanted() || meter.milliseconds <= 0) return meter.forget();
         const began = performance.now();
-        const picture = await this.#picture(places, meter);
+        const picture = await this.#pictureOfSeries(places, meter);
         meter.milliseconds -= performance.now() - began;
         if (picture === null) continue;
         if (isWanted()) this.tell(study, picture);
@@ -78,9 +78,14 @@ export class PictureMaker {
     return meter.forget();
   }
 
-  async #picture(places, meter) {
-    const middle = places[places.length >> 1];
-    const source = middle.depth > DEEP ? places[0] : middle;
+  /** Of the image in the middle, else of the first: a series may have images of several transfer syntaxes. */
+  async #pictureOfSeries(places, meter) {
+    const [first, middle] = [places[0], places[places.length >> 1]];
+    const found = middle.depth > DEEP ? null : await this.#picture(middle, meter);
+    return found ?? (first === middle && middle.depth <= DEEP ? null : this.#picture(first, meter));
+  }
+
+  async #picture(source, meter) {
     try {
       return await pictureOf((length) => source.read(length, meter), this.decodeJpeg);
     } catch (error) {

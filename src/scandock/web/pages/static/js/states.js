@@ -58,7 +58,7 @@ const ENDED = new Set(["placed", "held", "partly", "refused", "failed", "cancell
 
 export const isEnded = (state) => ENDED.has(state);
 
-/** The key of a session in SESSIONS, of an outcome as `/imports/{id}/sessions` tells it. */
+/** The key of a session in SESSIONS, of what the server says became of it. */
 export function sessionState({ now, code, new: fresh }) {
   if (now === "refused") return code === "left_out" ? "left_out" : "refused";
   return now === "archived" && fresh === 0 ? "stored" : now;

@@ -50,7 +50,7 @@ class Links(HTMLParser):
         elif told.get("href"):
             self.links.append(str(told["href"]))
         if tag == "form":
-            self._form = str(told.get("action", "")) if told.get("method", "get").lower() == "get" else ""
+            self._form = str(told.get("action", "")) if (told.get("method") or "get").lower() == "get" else ""
             self._fields = []
         elif tag == "input" and told.get("type") == "hidden":
             self._fields.append((str(told["name"]), str(told["value"])))

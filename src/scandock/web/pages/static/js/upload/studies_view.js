@@ -1,6 +1,6 @@
 // The row of one study: what it is, how it will be called, what will happen to it, and at last what came of it.
 
-import { number } from "../live/figures.js";
+import { number, plural } from "../live/figures.js";
 import { root } from "../site.js";
 import { SESSIONS, sessionState } from "../states.js";
 import { keyed, make, set, show } from "./dom.js";
@@ -175,7 +175,7 @@ function wordsOf({ study, naming }) {
     patient: name || id || "no name",
     ids: [name && id ? id : "", births.length ? `born ${dayOf(shown(births[0]))}` : ""].filter(Boolean).join(" · "),
     scans: number(study.series.length + study.ecat.length),
-    images: number(study.frames) + (study.frames === study.objects ? "" : ` in ${number(study.objects)} files`),
+    images: number(study.frames) + (study.frames === study.objects ? "" : ` in ${plural(study.objects, "file")}`),
   };
 }
 

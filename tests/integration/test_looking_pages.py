@@ -238,6 +238,8 @@ def test_a_projects_sessions_have_pictures_and_are_sorted_and_filtered(client, s
     for picture in re.findall(r'<img src="([^"]+thumbnail[^"]+)"', page):
         assert client.get(picture).headers["content-type"] == "image/webp"
     assert page.count("/thumbnail?tree=") == 2
+    client.cookies.set("scandock_zone", "Asia/Tokyo")  # where Bob came in the morning of the 16th
+    assert labels(received="2023-11-16") == ["Bob", "Cid"]
     assert "No session matches." in client.get("/projects/P", params={"modality": "XA"}).text
     refused = client.get("/projects/P", params={"date_from": "yesterday"})
     assert refused.status_code == 400

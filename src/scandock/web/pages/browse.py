@@ -28,6 +28,7 @@ from scandock.services.project_description import read_description
 from scandock.services.records import Project, Session
 from scandock.services.rights import is_allowed
 from scandock.services.session_contents import find_pictured_scans
+from scandock.web.pages.reader_zone import find_reader_zone
 from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import PageContext
 from scandock.web.pages.routing import router as pages
@@ -77,7 +78,7 @@ async def projects(
 async def project(request: Request, context: PageContext, project: str, cursor: str | None = None) -> Response:
     """A project, its archived sessions as they are filtered, and the first of the files that it has of its own."""
     principal, session_filter = context.service_context.principal, SessionFilter.of(request)
-    filters = session_filter.in_project(project, context.server.settings.zone)
+    filters = session_filter.in_project(project, find_reader_zone(request))
 
     def ask(connection: Connection) -> _ProjectData:
         project_record = find_project(connection, principal, project)
@@ -128,7 +129,7 @@ class SessionFilter:
     date_from: str
     date_to: str
     received: str
-    """The first day of reception, in the server's time zone."""
+    """The first day of reception, in the reader's time zone."""
     sort: str
 
     @classmethod

@@ -47,7 +47,7 @@ class CursorInvalid(CodedUsage):
     CODE = "cursor_invalid"
     MEANING = "That is no cursor of this list, or of another sorting of it: begin anew."
     SENTENCE = "That is no cursor of this list, or of another sorting of it."
-    REMEDY = "Begin anew."
+    REMEDY = "Start again."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,7 +56,7 @@ class PageRoute(APIRoute):
                 return await _error_page(request, error)
             except RequestValidationError as error:
                 names = ", ".join(str(each_error["loc"][-1]) for each_error in error.errors())
-                return await _error_page(request, RequestInvalid(f"The address is off: {names}.", "Begin anew."))
+                return await _error_page(request, RequestInvalid(f"The address is off: {names}.", "Start again."))
             except HTTPException as error:
                 return await _error_page(request, _form_error(error))
             except ClientDisconnect:  # there is nobody to answer

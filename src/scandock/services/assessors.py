@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
 
@@ -56,6 +57,19 @@ class Assessor:
     created: int
     session: Experiment
 
+    @classmethod
+    def from_row(cls, row: RowMapping, experiment: Experiment) -> Self:
+        """A row of `assessor_rows`, of an assessor of that session."""
+        return cls(
+            number=row["number"],
+            uuid=row["uuid"],
+            label=row["label"],
+            xsi_type=row["xsi_type"],
+            document=row.get("document", ""),
+            created=row["created"],
+            session=experiment,
+        )
+
     @property
     def id(self) -> str:
         return experiment_id(self.number)
@@ -67,10 +81,10 @@ class Assessor:
 
 def find_assessor(connection: Connection, principal: Principal, name: str, experiment: Experiment) -> Assessor:
     """The assessor of an id or label of a session, whose rights were asked. AccessDenied where it has none."""
-    row = _find_row(connection, experiment.record.uuid, name)
-    if row is None:
+    found = _find_in_session(connection, experiment, name)
+    if found is None:
         raise_denied(AccessDecision.HIDDEN if principal.signed_in else AccessDecision.SIGN_IN)
-    return _from_row(row, experiment)
+    return found
 
 
 def find_any_assessor(
@@ -90,7 +104,7 @@ def find_any_assessor(
     own_number = accession.alias("own_number")
     query = (
         session_rows()
-        .add_columns(accession.c.number, assessor.c.uuid.label("assessor"), own_number.c.number.label("own"))
+        .add_columns(accession.c.number, own_number.c.number.label("own"))
         .join(accession, accession.c.uuid == session.c.uuid)
         .join(assessor, assessor.c.session_uuid == session.c.uuid)
         .join(own_number, own_number.c.uuid == assessor.c.uuid)
@@ -105,8 +119,9 @@ def find_any_assessor(
         query = query.join(subject, subject.c.id == session.c.subject_id).where(subject_condition)
     project_rights = ProjectRights(connection)
     rows = list(connection.execute(query.limit(_MANY)).mappings())
-    answers = [decide_access_of(principal, action, row["project"], project_rights) for row in rows]
-    allowed = [row for row, answer in zip(rows, answers, strict=True) if answer is AccessDecision.ALLOWED]
+    experiments, own_numbers = [Experiment.from_row(row) for row in rows], [row["own"] for row in rows]
+    answers = [decide_access_of(principal, action, item.record.project, project_rights) for item in experiments]
+    allowed = [at for at, answer in enumerate(answers) if answer is AccessDecision.ALLOWED]
     if len(allowed) != 1:
         hidden = AccessDecision.HIDDEN if principal.signed_in or allowed else AccessDecision.SIGN_IN
         raise_denied(
@@ -114,9 +129,9 @@ def find_any_assessor(
             principal,
             action,
         )
-    (match,) = allowed
-    row = connection.execute(assessor_rows().where(assessor.c.uuid == match["assessor"])).mappings().one()
-    return _from_row(row, Experiment(SessionRecord.from_row(match), match["number"]))
+    (at,) = allowed
+    query = assessor_rows().where(accession.c.number == own_numbers[at])
+    return Assessor.from_row(connection.execute(query).mappings().one(), experiments[at])
 
 
 def list_assessors(
@@ -142,7 +157,7 @@ def list_assessors(
             query = query.with_only_columns(*columns, accession.c.number, maintain_column_froms=True)
         for row in connection.execute(query).mappings():
             experiment = by_uuid[row["session_uuid"]]
-            assessors_by_session.setdefault(experiment.record.id, []).append(_from_row(row, experiment))
+            assessors_by_session.setdefault(experiment.record.id, []).append(Assessor.from_row(row, experiment))
     return assessors_by_session
 
 
@@ -155,13 +170,13 @@ def put_assessor(
     `type_other` where it is of another, `session_busy`.
     """
     with session_transaction(context, experiment.record.uuid) as (connection, source):
-        row = _find_row(connection, source.uuid, name)
-        if row is None:
+        found = _find_in_session(connection, experiment, name)
+        if found is None:
             return experiment_id(_create_assessor(context, connection, source, name, changes)), True
         if new:
             raise _label_taken(name)
-        _update_assessor(context, connection, source, row, changes)
-        return experiment_id(row["number"]), False
+        _update_assessor(context, connection, source, found, changes)
+        return found.id, False
 
 
 def delete_assessor(context: ServiceContext, target: Assessor) -> None:
@@ -222,31 +237,31 @@ def _create_assessor(
 
 
 def _update_assessor(
-    context: ServiceContext, connection: Connection, source: SessionRecord, row: RowMapping, changes: SaidOfAssessor
+    context: ServiceContext, connection: Connection, source: SessionRecord, target: Assessor, changes: SaidOfAssessor
 ) -> None:
-    if changes.xsi_type and changes.xsi_type.lower() != row["xsi_type"].lower():
-        raise AssessorTypeOther(row["label"], row["xsi_type"], changes.xsi_type)
-    before = AssessorDocument.from_json(row["document"])
+    if changes.xsi_type and changes.xsi_type.lower() != target.xsi_type.lower():
+        raise AssessorTypeOther(target.label, target.xsi_type, changes.xsi_type)
+    before = AssessorDocument.from_json(target.document)
     if not changes.xsi_type and changes.document is not None and not before.has_root_of(changes.document):
         raise type_missing(changes)
-    label = check_label(changes.label or None) or row["label"]
-    if label_key(label) != row["key"]:
+    label = check_label(changes.label or None) or target.label
+    if label_key(label) != label_key(target.label):
         _check_label_free(connection, source.project_id, label)
     document = apply_said(before, changes)
-    values = {
+    values: dict[str, object] = {
         "label": label,
         "key": label_key(label),
         "document": document.as_json(),
         "fields": as_json(document.fields),
     }
-    changed = [name for name in ("label", "document") if values[name] != row[name]]
+    changed = [name for name in ("label", "document") if values[name] != getattr(target, name)]
     if changed:
         values["modified"] = context.catalog.now()
-        connection.execute(update(assessor).where(assessor.c.uuid == row["uuid"]).values(**values))
+        connection.execute(update(assessor).where(assessor.c.uuid == target.uuid).values(**values))
         fields = document.differing_fields(before) if "document" in changed else []
         if "document" in changed and not fields:
             fields = ["document"]  # another order, or what is deeper in it than any path
-        details: dict[str, DetailValue] = {"assessor": label, "type": row["xsi_type"]}
+        details: dict[str, DetailValue] = {"assessor": label, "type": target.xsi_type}
         details |= _name_fields([*(["label"] if "label" in changed else []), *fields])
         context.note(connection, "edit", source.uuid, source.project, details)
 
@@ -267,14 +282,10 @@ def _label_taken(label: str) -> LabelTaken:
     return LabelTaken(f"There is an experiment {label[:128]} in this project already.", "Choose another label.")
 
 
-def _find_row(connection: Connection, session_uuid: str, name: str) -> RowMapping | None:
+def _find_in_session(connection: Connection, experiment: Experiment, name: str) -> Assessor | None:
+    """The assessor of an id or label that a session has; None where it has none."""
     number = experiment_number(name)
     condition = assessor.c.key == label_key(name) if number is None else accession.c.number == number
-    query = assessor_rows().where(assessor.c.session_uuid == session_uuid, condition)
-    return connection.execute(query).mappings().first()
-
-
-def _from_row(row: RowMapping, experiment: Experiment) -> Assessor:
-    return Assessor(
-        row["number"], row["uuid"], row["label"], row["xsi_type"], row.get("document", ""), row["created"], experiment
-    )
+    query = assessor_rows().where(assessor.c.session_uuid == experiment.record.uuid, condition)
+    row = connection.execute(query).mappings().first()
+    return None if row is None else Assessor.from_row(row, experiment)

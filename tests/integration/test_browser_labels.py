@@ -29,7 +29,7 @@ from scandock.rules.import_request import ImportRequest
 from scandock.rules.junk import is_named_like_image, junk_code
 from scandock.rules.layout import parse_layout
 from scandock.rules.letters import LETTERS_FILE
-from scandock.rules.mapping import find_row, parse_mapping
+from scandock.rules.mapping import _is_slip, find_row, parse_mapping
 from scandock.rules.naming import name_study
 from scandock.rules.patients import find_patients
 from scandock.rules.policy import ProjectPolicy, SiteRules
@@ -101,15 +101,45 @@ def mapping(chance: random.Random) -> str:
     mark = chance.choice((",", ";", "\t"))
     names = ["study_uid", "Patient ID", "folder", "project", "SubjectLabel", "session", "leave_out"]
     columns = chance.sample(names, chance.randint(1, 7))
-    cells = ("", "", "1.2", "P1", "a b", '"q, ""x"""', "...", " S1 ", "yes", "no", "maybe", "sub-01/ses-1", "é")
+    if chance.random() < 0.2:
+        odd = (
+            "age",
+            "Sex",
+            "subjec",
+            "patient",
+            "sesion",
+            "séance",
+            "label",
+            "leave-outs",
+            "",
+            "",
+            "fold er",
+            "id",
+            "uid",
+        )
+        columns += chance.sample(odd, chance.randint(1, 3))
+        chance.shuffle(columns)
+    cells = ("",) * (10 if len(columns) > 7 else 2)
+    cells += ("1.2", "P1", "a b", '"q, ""x"""', "...", " S1 ", "yes", "no", "maybe", "sub-01/ses-1", "é")
     lines = [mark.join(columns)]
     lines += [mark.join(chance.choice(cells) for _ in columns) for _ in range(chance.randint(0, 4))]
     if chance.random() < 0.1:
         lines.insert(1, "")
     if chance.random() < 0.1:
         lines.append(mark.join(["x"] * 9))
+    if chance.random() < 0.1:
+        lines.append(chance.choice(('"open', '"a"b', 'a"b"', '"two\nlines"', '"a" ', '"open\n')))
     first = f"sep={mark}\n" if chance.random() < 0.1 else ""
     return first + chance.choice(("\n", "\r\n")).join(lines) + chance.choice(("", "\n"))
+
+
+def mistyped(chance: random.Random) -> str:
+    """The name of a column with some of its letters gone, doubled or others."""
+    name = list(chance.choice(("study_uid", "patient_id", "folder", "project", "subject", "session", "leave_out")))
+    for _ in range(chance.randint(1, 4)):
+        at = chance.randrange(len(name) + 1)
+        name[at : at + chance.randint(0, 2)] = chance.choice(("", "s", "e", "_", "x", "ss", "id"))
+    return "".join(name)
 
 
 def charset_case(chance: random.Random) -> list[Any]:
@@ -192,6 +222,7 @@ RULES: dict[str, tuple[Callable[..., Any], Callable[[random.Random], list[Any]]]
     "junk_code": (junk_code, lambda chance: [path(chance)]),
     "named_like_image": (is_named_like_image, lambda chance: [path(chance)]),
     "place_of": (placed, lambda chance: [path(chance), [path(chance) for _ in range(chance.randint(0, 2))]]),
+    "is_slip": (_is_slip, lambda chance: [chance.choice((mistyped(chance), text(chance)))]),
     "parse_mapping": (parsed, lambda chance: [mapping(chance)]),
     "decode": (decoded, charset_case),
 }

@@ -32,6 +32,11 @@ test("what is wrong is told with its row", () => {
   fails("study_uid,leave_out\n1,perhaps\n", "Row 2 of the table, column leave_out: “perhaps” is neither yes nor no.");
   fails('study_uid,session\n1,"S', "is not closed");
   fails("study_uid,study uid\n1,2\n", "twice");
+  fails("patient_id,age,age\n1,2,3\n", "twice");
+  fails("patient_id,sesion\n1,2\n", "Row 1 of the table names an unknown column “sesion”: known are study_uid, patient_id, folder, project");
+  fails("patient_id,\n1,2\n", "Row 2 of the table has a value under a column without a name");
+  fails('patient_id,session\n1,"S"x\n', "Row 2 of the table, column 2: can't be read, text follows a quotation mark");
+  fails('[{"patient_id": true}]', "is no text");
 });
 
 test("the first row that matches wins; folders side by side, archives with or without their suffix", () => {
@@ -58,6 +63,19 @@ test("tables as spreadsheets save them", () => {
   const text = "patient_id,session\nMüller,S1\n";
   const utf16 = Buffer.concat([Buffer.from([0xff, 0xfe]), Buffer.from(text, "utf16le")]);
   for (const data of [Buffer.from(text), utf16, Buffer.from(text, "latin1")]) {
-    assert.equal(parseMapping(decodeMapping(new Uint8Array(data)))[0].patient_id, "Müller");
+    assert.equal(parseMapping(decodeMapping(new Uint8Array(data)).text)[0].patient_id, "Müller");
   }
+});
+
+test("columns that are not known are kept by name, and say nothing", () => {
+  const [row] = parseMapping("patient_id,age,session,Centre\nP1,42,S1,Leeds\n");
+  assert.deepEqual(row, { number: 2, leaveOut: false, unknown: ["age", "Centre"], patient_id: "P1", session: "S1" });
+});
+
+test("a file that is no text is told by what it is, and a guessed encoding is named", () => {
+  const encodingOf = (data) => decodeMapping(new Uint8Array(data)).encoding;
+  const text = "patient_id,session\nMüller,S1\n";
+  assert.deepEqual([encodingOf(Buffer.from(text)), encodingOf(Buffer.from(text, "latin1"))], ["UTF-8", "Windows-1252"]);
+  assert.throws(() => encodingOf(Buffer.from("PK\x03\x04 and so on")), /spreadsheet's own format: save the table as CSV/);
+  assert.throws(() => encodingOf(Buffer.from(text, "utf16le")), /not text in UTF-8 or UTF-16/);
 });

@@ -5,7 +5,6 @@ import { load } from "./modules.mjs";
 const { person, shown } = await load("names.js");
 const { leaving } = await load("leaving.js");
 const { site } = await load("options.js");
-const { patternProblem } = await load("patterns.js");
 
 test("what does not print is escaped as the server's pages do, and Hebrew or Arabic stands isolated", () => {
   assert.equal(shown("Doe\u202eenaJ"), "Doe\\u202eenaJ");
@@ -35,10 +34,4 @@ test("placeholders are no names that leave the machine, nor what stands where th
   assert.equal(said(series(["Anonymized"], [], "YES")), none);
   assert.match(said(series(["Doe^Jane"], [], "NO")), /^1 patient name \(Doe Jane\) will leave/);
   assert.match(said(series(["(REMOVED)"], ["19600102"], "YES"), series(["Roe\u202e"])), /^1 patient name \(Roe\\u202e\) and 1 birth date will .* stands \(REMOVED\)\.$/);
-});
-
-test("a pattern's fields are known ones", () => {
-  assert.equal(patternProblem("{PatientID}_{StudyDate}_{n:3}-{n}"), "");
-  assert.match(patternProblem("{PatientID}_{Nope}_{toString}"), /^There is no field \{Nope\}, \{toString\}\. A pattern takes \{PatientID\}, .*Nothing is changed\.$/);
-  assert.match(patternProblem("{PatientID"), /stands alone/);
 });

@@ -6,7 +6,8 @@ const labels = await load("labels.js");
 const { assigned } = await load("comments.js");
 const { junkCode, namedLikeImage } = await load("junk.js");
 const { placeOf } = await load("layout.js");
-const { MappingError, parseMapping } = await load("mapping_csv.js");
+const { COLUMNS, MappingError, parseMapping } = await load("mapping_csv.js");
+const { isSlip } = await load("slips.js");
 const { settle } = await load("settle.js");
 const { hasPixels } = await load("sop_classes.js");
 const { asDate, asTime, Study } = await load("study.js");
@@ -33,6 +34,7 @@ const ANSWERS = {
     const place = placeOf(path, outer);
     return [place.sessionFolder, place.scanFolder, place.resource, place.isImageFolder, place.isResourceFolder, place.base, place.folders, place.sessionDepth];
   },
+  is_slip: (name) => isSlip(name, COLUMNS),
   parse_mapping: (text) => {
     try {
       return parseMapping(text).map((row) => [row.number, ...["study_uid", "patient_id", "folder", "project", "subject", "session"].map((name) => row[name] ?? ""), row.leaveOut]);

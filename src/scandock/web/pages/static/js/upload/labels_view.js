@@ -3,107 +3,187 @@
 import { number, plural, size } from "../live/figures.js";
 import { clashes, clashWords } from "./clashes.js";
 import { button, make, set, show } from "./dom.js";
-import { clean } from "./labels.js";
-import { decodeMapping, MappingError, parseMapping } from "./mapping_csv.js";
+import { labelOf, planLabels } from "./label_changes.js";
+import { COLUMNS, decodeMapping, MappingError, parseMapping, rowsFor } from "./mapping_csv.js";
 import { shown } from "./names.js";
 import { FIELDS, filled, patternProblem } from "./patterns.js";
-import { picks, tabulateAll, takeBack } from "./picks.js";
+import { keyOf, picks, relabel, tabulateAll, undos } from "./picks.js";
 
 const LARGEST = 1_000_000; // bytes of a table
-const LATER = "Archives are still looked into: do it once more when they are, for what is found later.";
-
-/** Give `column` of every study in `chosen` ({pick, one}) what `textOf` makes; gives how many changed, and how many
- * texts leave no label. */
-function rename(chosen, column, textOf) {
-  const told = { changed: 0, empty: 0 };
-  chosen.forEach(({ pick, one }, at) => {
-    const text = textOf(one, pick, at + 1);
-    const label = clean(text);
-    if (!label) told.empty += 1;
-    else if (label !== (column === "session" ? one.label : one.subject)) {
-      pick.edit(one.study, { [column]: label });
-      told.changed += 1;
-    }
-  });
-  for (const pick of new Set(chosen.map(({ pick }) => pick))) pick.settle();
-  return told;
-}
+const EXAMPLES = 3; // studies whose labels are shown before they change
+const NAMED = 10; // rows that are named
+const LATER = "Archives are still being read: repeat it once they are, for studies found later.";
 
 const isLooking = () => picks.some((pick) => pick.state !== "done");
 
-const every = () => picks.flatMap((pick) => pick.taken.map((one) => ({ pick, one })));
+/** What can be named: each study that is included. */
+function every() {
+  const of = (pick) => pick.taken.filter((one) => keyOf(one.study, pick.studies) !== null);
+  return picks.flatMap((pick) => of(pick).map((one) => ({ pick, one })));
+}
 
-/** The fold-out above the tables; `say` is told in words what was done. */
+/** The fold-out above the list, with `refresh()`, and `read(file)` for a table; `say` is told in words what was done. */
 export function labelsTools(say) {
   const column = make("select", { id: "up-column" }, make("option", { value: "session" }, "Session"), make("option", { value: "subject" }, "Subject"));
-  const pattern = make("input", { id: "up-pattern", value: "{PatientID}_{StudyDate}", autocomplete: "off", spellcheck: "false", "aria-describedby": "up-values" });
-  const find = make("input", { id: "up-find", autocomplete: "off", spellcheck: "false" });
-  const instead = make("input", { id: "up-instead", autocomplete: "off", spellcheck: "false" });
-  const said = make("p", { class: "help" });
-  const tell = (words) => {
-    set(said, words);
-    say(words);
-  };
-  const done = ({ changed, empty }) => {
-    const stay = empty ? `For ${empty} it gives no letter or digit: they stay.` : "";
-    tell([`${changed} of ${plural(every().length, "label")} changed.`, clashWords(clashes()), isLooking() ? LATER : "", stay].filter(Boolean).join(" "));
-  };
-  const byPattern = () => {
-    const wrong = patternProblem(pattern.value);
-    return wrong ? tell(wrong) : done(rename(every(), column.value, (one, pick, n) => filled(pattern.value, one, pick, n)));
-  };
-  const byFinding = () => {
-    if (!find.value) return tell("Say what is to be found.");
-    const old = (one) => (column.value === "session" ? one.label : one.subject);
-    return done(rename(every(), column.value, (one) => old(one).replaceAll(find.value, instead.value)));
-  };
-  const { table, file, apply, read } = tableFields(tell, () => {
+  const pattern = make("input", { id: "up-pattern", value: "{PatientID}_{StudyDate}", autocomplete: "off", autocapitalize: "none", spellcheck: "false" });
+  const find = make("input", { id: "up-find", autocomplete: "off", autocapitalize: "none", spellcheck: "false" });
+  const instead = make("input", { id: "up-instead", autocomplete: "off", autocapitalize: "none", spellcheck: "false" });
+  const values = make("p", { class: "help", id: "up-values" }, `Fields: ${FIELDS}, and {n} or {n:3}, which counts.`);
+  const byPattern = action({
+    line: lineBeside(pattern, "up-pattern-result", values.id),
+    problem: () => patternProblem(pattern.value),
+    plan: (rows) => planLabels(rows, column.value, (one, pick, n) => filled(pattern.value, one, pick, n)),
+    words: (plan) => `${examples(plan.labels)} ${willChange(plan)}`,
+    say,
+  });
+  const byFinding = action({
+    line: lineBeside(find, "up-find-result"),
+    problem: (isLive) => (find.value || isLive ? "" : "Enter the text to find."),
+    plan: (rows) => planLabels(rows, column.value, (one) => (find.value ? labelOf(one, column.value).replaceAll(find.value, instead.value) : labelOf(one, column.value))),
+    words: (plan, rows) => {
+      if (!find.value) return "";
+      if (!rows.some(({ one }) => labelOf(one, column.value).includes(find.value))) return `“${shown(find.value)}” is in no label.`;
+      return `${examples(plan.changes.map(({ one, label }) => `${labelOf(one, column.value)} → ${label}`))} ${willChange(plan)}`.trim();
+    },
+    say,
+  });
+  const { table, file, apply, line, read, refresh: refreshTable } = tableFields(say, () => {
     element.isUsed = true;
     show(element, true);
     element.open = true;
   });
-  const undo = () => {
-    takeBack();
-    tell("All labels are again as the images and rules give them.");
-  };
+  const live = [byPattern, byFinding, { refresh: refreshTable }];
   const label = (of, words) => make("label", { for: of.id }, words);
   const element = make(
     "details",
     { class: "panel up-tools" },
     make("summary", {}, "Change many labels at once"),
     make("p", { class: "up-row" }, label(column, "Change"), column),
-    make("p", { class: "up-row" }, label(pattern, "Pattern"), pattern, button("Apply the pattern", byPattern)),
-    make("p", { class: "help", id: "up-values" }, `Takes ${FIELDS}, and {n} or {n:3}, which counts.`),
-    make("p", { class: "up-row" }, label(find, "Find"), find, label(instead, "replace by"), instead, button("Replace", byFinding)),
+    make("p", { class: "up-row" }, label(pattern, "Pattern"), pattern, button("Apply the pattern", byPattern.apply)),
+    byPattern.line,
+    values,
+    make("p", { class: "up-row" }, label(find, "Find"), find, label(instead, "replace by"), instead, button("Replace", byFinding.apply)),
+    byFinding.line,
     make("p", { class: "up-row" }, label(table, "Table"), button("Apply the table", apply), button("Read a file", () => file.click()), file),
+    line,
     table,
     make(
       "p",
-      { class: "help" },
+      { class: "help", id: "up-columns" },
       "Paste or drop a CSV with a header: study_uid, patient_id or folder choose the studies; project, subject and session say where they go; leave_out with “yes” leaves them out. The first row that fits wins.",
     ),
-    make("p", { class: "up-row" }, button("Undo all changes", undo, { kind: "quiet" })),
-    said,
   );
-  return Object.assign(element, { isUsed: false, read });
+  const refresh = () => element.open && live.forEach((one) => one.refresh());
+  element.addEventListener("toggle", refresh);
+  column.addEventListener("change", refresh);
+  listen([pattern], byPattern);
+  listen([find, instead], byFinding);
+  return Object.assign(element, { isUsed: false, read, refresh });
 }
 
-/** The field for a table, and what takes its files; `opened` is called before one is read, so that it is seen. */
-function tableFields(tell, opened) {
-  const table = make("textarea", { id: "up-table", rows: "4", spellcheck: "false", placeholder: "patient_id,subject,session\nP0001,S01,S01_V1" });
+/** The line beside a field that says what comes of it, or what is wrong; `more` is the id of what else describes it. */
+function lineBeside(field, id, more = "") {
+  const line = make("p", { class: "help up-result", id, hidden: true });
+  field.setAttribute("aria-describedby", [id, more].filter(Boolean).join(" "));
+  line.tell = (words, { isWrong = false } = {}) => {
+    set(line, words);
+    show(line, words !== "");
+    line.className = isWrong ? "problem up-result" : "help up-result";
+    if (isWrong) field.setAttribute("aria-invalid", "true");
+    else field.removeAttribute("aria-invalid");
+    if (isWrong) line.focusField = () => field.focus();
+  };
+  return line;
+}
+
+/** What a field does to all labels: its result is shown while it is written, and `apply()` makes it one step. */
+function action({ line, problem, plan, words, say }) {
+  let said = ""; // what was done, until the field is changed or something is undone
+  let then = 0;
+  const refresh = () => {
+    if (said && then === undos) return;
+    said = "";
+    const wrong = problem(true);
+    const rows = every();
+    line.tell(wrong || (rows.length ? words(plan(rows), rows) : ""), { isWrong: Boolean(wrong) });
+  };
+  const changed = () => {
+    said = "";
+    refresh();
+  };
   const apply = () => {
+    const wrong = problem(false);
+    if (wrong) {
+      said = "";
+      line.tell(wrong, { isWrong: true });
+      line.focusField();
+      return say(wrong);
+    }
+    const { changes, labels, empty } = plan(every());
+    [said, then] = [" ", undos];
+    relabel(changes);
+    const stay = empty ? `${plural(empty, "label")} would have no letter or digit: not changed.` : "";
+    said = [`${number(changes.length)} of ${plural(labels.length, "label")} changed.`, clashWords(clashes()), isLooking() ? LATER : "", stay].filter(Boolean).join(" ");
+    line.tell(said);
+    return say(said);
+  };
+  return { line, refresh, changed, apply };
+}
+
+/** Let the fields of an action show its result while they are written, and Enter apply it. */
+function listen(fields, { changed, apply }) {
+  for (const field of fields) {
+    field.addEventListener("input", changed);
+    field.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" || event.isComposing) return;
+      event.preventDefault();
+      event.stopPropagation(); // it begins no upload
+      apply();
+    });
+  }
+}
+
+const examples = (labels) => [...labels.slice(0, EXAMPLES), ...(labels.length > EXAMPLES ? ["…"] : [])].join(", ");
+
+function willChange({ changes, labels, empty }) {
+  const stay = empty ? `, ${number(empty)} would have no letter or digit` : "";
+  return `(${number(changes.length)} of ${plural(labels.length, "label")} will change${stay})`;
+}
+
+/** The field for a table, the line beside it, and what takes its files; `opened` is called before one is read, so that
+ * it is seen. */
+function tableFields(say, opened) {
+  const table = make("textarea", { id: "up-table", rows: "4", spellcheck: "false", placeholder: "patient_id,subject,session\nP0001,S01,S01_V1" });
+  const line = lineBeside(table, "up-table-result", "up-columns");
+  let then = undos;
+  const tell = (words, how) => {
+    then = undos;
+    line.tell(words, how);
+    say(words);
+  };
+  const refresh = () => {
+    if (then !== undos && !table.hasAttribute("aria-invalid")) line.tell("");
+  };
+  /** Do it; what a table has wrong in it is said beside the field. */
+  const trying = (act) => {
     try {
-      tell(applyTable(table.value));
+      tell(act());
     } catch (error) {
       if (!(error instanceof MappingError)) throw error;
-      tell(error.message);
+      tell(error.message, { isWrong: true });
     }
   };
+  const apply = () => trying(() => applyTable(table.value));
   const read = async (chosen) => {
     opened();
-    if (chosen.size > LARGEST) return tell(`${shown(chosen.name)} is too large for a table: at most ${size(LARGEST)} are taken.`);
-    table.value = decodeMapping(new Uint8Array(await chosen.arrayBuffer()));
-    return apply();
+    if (chosen.size > LARGEST) return tell(`${shown(chosen.name)} is too large for a table: at most ${size(LARGEST)} are read.`, { isWrong: true });
+    const bytes = new Uint8Array(await chosen.arrayBuffer());
+    return trying(() => {
+      const { text, encoding } = decodeMapping(bytes);
+      table.value = text;
+      const guessed = encoding === "Windows-1252" ? ` ${shown(chosen.name)} is not UTF-8: it was read as Windows-1252.` : "";
+      return applyTable(text) + guessed;
+    });
   };
   const file = make("input", { type: "file", accept: ".csv,.tsv,.txt,.json", class: "unseen", tabindex: "-1", "aria-hidden": "true" });
   file.addEventListener("change", async (event) => {
@@ -112,6 +192,7 @@ function tableFields(tell, opened) {
     if (chosen) await read(chosen);
     file.value = "";
   });
+  table.addEventListener("input", () => line.tell(""));
   table.addEventListener("drop", async (event) => {
     const [dropped] = event.dataTransfer.files;
     if (!dropped) return;
@@ -119,19 +200,37 @@ function tableFields(tell, opened) {
     event.stopPropagation();
     await read(dropped);
   });
-  return { table, file, apply, read };
+  return { table, file, apply, line, read, refresh };
 }
 
 /** Change all studies as a table says; gives it in words. Throws MappingError. */
 function applyTable(text) {
   const rows = parseMapping(text);
   const { used, studies } = tabulateAll(rows);
+  const later = isLooking() || !picks.length;
+  const fits = fitting(used.size, rows.length, studies);
   const unused = rows.filter((row) => !used.has(row.number)).map((row) => row.number);
-  if (isLooking() || !picks.length) return `${fitting(used.size, rows.length, studies)} so far; the table holds for those found later, too.`;
-  const some = unused.slice(0, 10).join(", ") + (unused.length > 10 ? " ..." : "");
-  const left = used.size && unused.length ? ` ${unused.length === 1 ? `Row ${some} of the table fits none.` : `Rows ${some} of the table fit none.`}` : "";
-  return `${fitting(used.size, rows.length, studies)}.${left}`;
+  const left = !later && used.size && unused.length ? ` ${rowWords(unused)} of the table ${unused.length === 1 ? "fits" : "fit"} none.` : "";
+  return `${fits}${later ? " so far; the table holds for those found later, too" : ""}.${left}${overlapping(rows)}${unknownColumns(rows)}`;
 }
+
+/** Of rows that fit a study for which an earlier row counts. */
+function overlapping(rows) {
+  const several = picks.flatMap((pick) => pick.studies).map((study) => rowsFor(rows, study)).filter((fits) => fits.length > 1);
+  if (!several.length) return "";
+  const [first] = several;
+  const others = several.length > 1 ? ` So it is for ${plural(several.length - 1, "other study", "other studies")}.` : "";
+  return ` ${rowWords(first.map((row) => row.number))} fit the same study: row ${first[0].number} counts.${others}`;
+}
+
+function unknownColumns(rows) {
+  const names = [...new Set(rows.flatMap((row) => row.unknown ?? []))];
+  if (!names.length) return "";
+  const some = names.slice(0, NAMED).map((name) => `“${shown(name)}”`).join(", ") + (names.length > NAMED ? " …" : "");
+  return ` ${names.length === 1 ? "Unknown column" : "Unknown columns"} ${some}: not read. Known columns: ${COLUMNS.join(", ")}.`;
+}
+
+const rowWords = (numbers) => `${numbers.length === 1 ? "Row" : "Rows"} ${numbers.slice(0, NAMED).join(", ")}${numbers.length > NAMED ? " …" : ""}`;
 
 function fitting(used, rows, studies) {
   if (!used) return rows === 1 ? "The one row fits no study" : `None of ${number(rows)} rows fits a study`;

@@ -14,7 +14,7 @@ export function listView(acts) {
   let filter = null; // the code of the warning whose rows alone are seen
   const warnings = make("ul", { class: "up-warnings" });
   const people = make("p", { class: "up-people" });
-  const heads = COLUMNS.map((column) => make("th", { scope: "col", class: column.class ?? null }, column.unseen ? make("span", { class: "unseen" }, column.words) : column.words));
+  const heads = COLUMNS.map((column) => make("th", { scope: "col", class: column.class ?? null, "data-label": column.label, abbr: column.label ? column.words : null }, column.unseen ? make("span", { class: "unseen" }, column.words) : column.words));
   const happens = heads.at(-1);
   const table = make("table", { class: "up-table" }, make("thead", {}, make("tr", {}, ...heads)));
   const scroll = make("div", { class: "scroll", role: "region", "aria-label": "Archives and studies", tabindex: "0" }, table);

@@ -1,11 +1,13 @@
 // The mapping: a table that says where studies go, read and written as src/scandock/rules/mapping.py reads it.
 
 import { clean, fold, isProjectId } from "./labels.js";
+import { shown } from "./names.js";
+import { isSlip } from "./slips.js";
 
-export const KEYS = ["study_uid", "patient_id", "folder"];
+const KEYS = ["study_uid", "patient_id", "folder"];
 const TARGETS = ["project", "subject", "session"];
 const LEAVE_OUT = "leave_out";
-const COLUMNS = [...KEYS, ...TARGETS, LEAVE_OUT];
+export const COLUMNS = [...KEYS, ...TARGETS, LEAVE_OUT];
 const NAMES = new Map([
   ...COLUMNS.map((name) => [name.replaceAll("_", ""), name]),
   ["studyinstanceuid", "study_uid"],
@@ -14,6 +16,10 @@ const NAMES = new Map([
 ]);
 const TRUE = new Set(["yes", "true", "1", "x", "y"]);
 const FALSE = new Set(["", "no", "false", "0", "n"]);
+const UNKNOWN = "?"; // what the name of a column begins with that is not known
+const MOST_ROWS = 200_000;
+const MOST_COLUMNS = 100;
+const WORKBOOKS = [[0x50, 0x4b, 3, 4], [0xd0, 0xcf, 0x11, 0xe0]]; // how files of Excel and LibreOffice begin
 const ARCHIVE_SUFFIX = /\.(zip|tar|tgz|tar\.(gz|bz2|xz|zst))$/i;
 
 export class MappingError extends Error {}
@@ -22,6 +28,7 @@ export class MappingError extends Error {}
 export function parseMapping(text) {
   const body = text.replace(/^\ufeff+/, "");
   const rows = /^\s*[[{]/.test(body) ? jsonRows(body) : csvRows(body);
+  if (rows.length > MOST_ROWS) throw new MappingError(`The table has more than ${MOST_ROWS.toLocaleString("en")} rows.`);
   if (!rows.length) throw new MappingError("The table has no rows: it says of no study where it goes.");
   return rows;
 }
@@ -29,6 +36,11 @@ export function parseMapping(text) {
 /** The first row that matches a study, or null. */
 export function rowFor(rows, study) {
   return (rows ?? []).find((row) => matches(row, study)) ?? null;
+}
+
+/** All rows that match a study; the first one counts. */
+export function rowsFor(rows, study) {
+  return rows.filter((row) => matches(row, study));
 }
 
 /** A mapping as CSV: `rows` of {study_uid | patient_id | folder, project, subject, session, leaveOut}. */
@@ -40,15 +52,25 @@ export function writeMapping(rows) {
   return [used.join(","), ...lines].join("\n") + "\n";
 }
 
-/** The text of a table's file: UTF-8, UTF-16 with its mark, else Windows-1252, as spreadsheets write it. */
+/** {text, encoding} of a table's file: UTF-8, UTF-16 with its mark, else Windows-1252, as spreadsheets write it.
+ * MappingError where it is no text. */
 export function decodeMapping(bytes) {
+  if (WORKBOOKS.some((begin) => begin.every((byte, at) => bytes[at] === byte))) {
+    throw new MappingError("The file is a spreadsheet's own format: save the table as CSV (UTF-8) and read that.");
+  }
+  const decoded = decode(bytes);
+  if (decoded.text.includes("\0")) throw new MappingError("The file is not text in UTF-8 or UTF-16: save the table as CSV (UTF-8) and read that.");
+  return decoded;
+}
+
+function decode(bytes) {
   const mark = bytes[0] * 256 + bytes[1];
-  if (mark === 0xfffe) return new TextDecoder("utf-16le").decode(bytes);
-  if (mark === 0xfeff) return new TextDecoder("utf-16be").decode(bytes);
+  if (mark === 0xfffe) return { text: new TextDecoder("utf-16le").decode(bytes), encoding: "UTF-16" };
+  if (mark === 0xfeff) return { text: new TextDecoder("utf-16be").decode(bytes), encoding: "UTF-16" };
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return { text: new TextDecoder("utf-8", { fatal: true }).decode(bytes), encoding: "UTF-8" };
   } catch {
-    return new TextDecoder("windows-1252").decode(bytes);
+    return { text: new TextDecoder("windows-1252").decode(bytes), encoding: "Windows-1252" };
   }
 }
 
@@ -100,26 +122,28 @@ function csvRows(text) {
 /** The records of a CSV (RFC 4180) with the number of their last line; blanks before a cell are no part of it. */
 function* records(text, mark) {
   let [cells, cell, number, at] = [[], "", 1, 0];
-  let [quoted, fresh] = [false, true];
+  let [quoted, fresh, ended] = [false, true, false];
   for (; at < text.length; at += 1) {
     const char = text[at];
     const isBreak = char === "\n" || (char === "\r" && text[at + 1] !== "\n");
     if (quoted) {
       if (char === '"' && text[at + 1] === '"') [cell, at] = [cell + char, at + 1];
-      else if (char === '"') quoted = false;
+      else if (char === '"') [quoted, ended] = [false, true];
       else cell += char;
       if (isBreak) number += 1;
     } else if (char === '"' && fresh) [quoted, fresh] = [true, false];
     else if (char === mark) {
       cells.push(cell);
-      [cell, fresh] = ["", true];
+      [cell, fresh, ended] = ["", true, false];
     } else if (isBreak) {
       cells.push(cell);
       yield { number, cells };
-      [cells, cell, fresh, number] = [[], "", true, number + 1];
+      [cells, cell, fresh, ended, number] = [[], "", true, false, number + 1];
+    } else if (ended && char !== "\r") {
+      throw bad(number, `, column ${cells.length + 1}: can't be read, text follows a quotation mark`);
     } else if (char !== "\r" && !(fresh && char === " ")) [cell, fresh] = [cell + char, false];
   }
-  if (quoted) throw bad(number, "can't be read: a quotation mark is not closed");
+  if (quoted) throw bad(/[\r\n]$/.test(text) ? number - 1 : number, `, column ${cells.length + 1}: can't be read, a quotation mark is not closed`);
   if (cell || cells.length) yield { number, cells: [...cells, cell] };
 }
 
@@ -134,24 +158,43 @@ function jsonRows(text) {
   if (!Array.isArray(list)) throw new MappingError("The table is no list of rows, nor an object with `rows`.");
   return list.map((item, at) => {
     if (item === null || typeof item !== "object" || Array.isArray(item)) throw bad(at + 1, "is no object");
-    const texts = Object.values(item).map((value) => (value === null ? "" : String(value)));
-    return rowOf(at + 1, columnsOf(Object.keys(item), at + 1), texts);
+    const columns = columnsOf(Object.keys(item), at + 1);
+    return rowOf(at + 1, columns, Object.values(item).map((value, place) => textOf(at + 1, columns[place], value)));
   });
 }
 
+/** The text of a JSON value, which is a text, a whole number, or nothing. */
+function textOf(number, column, value) {
+  if (value === null) return "";
+  if (typeof value === "boolean" && column === LEAVE_OUT) return value ? "yes" : "no";
+  if (typeof value === "string" || Number.isInteger(value)) return String(value);
+  throw bad(number, `, column ${column.replace(UNKNOWN, "")}: is no text`);
+}
+
 function columnsOf(names, number) {
-  const columns = names.map((name) => NAMES.get(fold(name.replace(/[\s_-]/g, ""))) ?? "");
-  for (const name of COLUMNS) {
-    if (columns.filter((column) => column === name).length > 1) throw bad(number, `names the column ${name} twice`);
+  if (names.length > MOST_COLUMNS) throw bad(number, `has more than ${MOST_COLUMNS} columns`);
+  const columns = [];
+  for (const name of names) {
+    let column = NAMES.get(fold(name.replace(/[\s_-]/g, "")));
+    if (column === undefined && name) {
+      if (isSlip(fold(name), COLUMNS)) throw bad(number, `names an unknown column “${shown(name)}”: known are ${COLUMNS.join(", ")}`);
+      column = UNKNOWN + name;
+    }
+    if (column !== undefined && columns.includes(column)) throw bad(number, `names the column ${shown(column.replace(UNKNOWN, ""))} twice`);
+    columns.push(column ?? "");
   }
   return columns;
 }
 
 function rowOf(number, columns, cells) {
   const row = { number, leaveOut: false };
+  const unknown = columns.filter((name) => name.startsWith(UNKNOWN));
+  if (unknown.length) row.unknown = unknown.map((name) => name.slice(1));
   columns.forEach((name, at) => {
-    if (name) row[name] = (cells[at] ?? "").trim();
+    if (!name.startsWith(UNKNOWN)) row[name] = (cells[at] ?? "").trim();
   });
+  if (row[""]) throw bad(number, "has a value under a column without a name");
+  delete row[""];
   const out = fold(row[LEAVE_OUT] ?? "");
   if (!TRUE.has(out) && !FALSE.has(out)) throw bad(number, `, column ${LEAVE_OUT}: “${row[LEAVE_OUT]}” is neither yes nor no`);
   row.leaveOut = TRUE.has(out);

@@ -4,6 +4,7 @@ import { plural } from "../live/figures.js";
 import { say } from "../site.js";
 import { afterReload } from "./after_reload.js";
 import { keyed, make, set, show } from "./dom.js";
+import { gridOf } from "./grid.js";
 import { labelsTools } from "./labels_view.js";
 import { letters } from "./letters.js";
 import { listView } from "./list_view.js";
@@ -50,6 +51,7 @@ class Page {
     this.place = main.querySelector("#picks");
     this.tools = labelsTools(say);
     this.list = listView(this.#acts());
+    this.grid = gridOf(this.list, say);
     this.total = totalView({
       more: () => this.#more(),
       retry: (transfer) => (transfer.import ? this.#change(transfer, "retry") : transfer.resume()),
@@ -60,7 +62,7 @@ class Page {
     this.unfinished = new Unfinished({ choose, known, add: (one) => add([one]), after: () => this.chooser.focus() });
     this.before = afterReload({ form: this.form, chosen: (found) => this.#chosen(found), said: () => this.#said(), after: () => this.chooser.focus() });
     main.querySelector("#unfinished").append(this.before, this.unfinished.element);
-    this.place.append(make("div", { role: "alert" }, this.refused), this.tools, this.list, this.total);
+    this.place.append(make("div", { role: "alert" }, this.refused), this.tools, this.grid, this.list, this.total);
   }
 
   /** What the buttons of an archive do, by the keys of ACTS in states.js. */
@@ -257,6 +259,8 @@ class Page {
     else if (stale.length) this.list.refresh(stale[0]);
     const studies = picks.reduce((sum, one) => sum + one.decisions.length, 0);
     show(this.tools, studies > 1 || this.tools.isUsed);
+    this.tools.refresh();
+    this.grid.refresh();
     this.drop.classList.toggle("up-small", archives.length > 0);
     this.before.keep();
     this.place.dataset.preview = picks.length ? (isComplete() ? "complete" : "running") : "none";

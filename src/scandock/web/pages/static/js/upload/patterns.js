@@ -28,8 +28,10 @@ export function filled(pattern, one, pick, n) {
 
 /** What is wrong with a pattern, in words; "" where it can be filled in. */
 export function patternProblem(pattern) {
-  const known = `A pattern takes ${FIELDS}, and {n} or {n:3}. Nothing is changed.`;
+  if (!pattern.trim()) return "Enter a pattern.";
   const unknown = [...pattern.matchAll(/\{([^{}]*)\}/g)].filter(([, name]) => !Object.hasOwn(VALUES, name) && !/^n(:\d)?$/.test(name));
-  if (unknown.length) return `There is no field ${[...new Set(unknown.map(([whole]) => shown(whole)))].join(", ")}. ${known}`;
-  return /[{}]/.test(pattern.replace(/\{[^{}]*\}/g, "")) ? `A brace of the pattern stands alone. ${known}` : "";
+  if (unknown.length) return `There is no field ${[...new Set(unknown.map(([whole]) => shown(whole)))].join(", ")}.`;
+  const [alone] = pattern.replace(/\{[^{}]*\}/g, (field) => " ".repeat(field.length)).match(/[{}]/) ?? [];
+  if (alone === "{") return "A brace is not closed: { has no }.";
+  return alone ? "A brace is not opened: } has no {." : "";
 }

@@ -1,5 +1,6 @@
 // What was chosen: each archive or folder with what was found in it, how its studies are named, and its upload.
 
+import { EditHistory } from "./edit_history.js";
 import { askKnown, forgetAnswers, keptSubject } from "./known.js";
 import { clean, compare, fold } from "./labels.js";
 import { letters } from "./letters.js";
@@ -19,7 +20,11 @@ export const picks = [];
 export const archives = [];
 const listeners = new Set();
 let count = 0;
-let table = []; // rows of the last table that was applied, for studies that are found after it
+const history = new EditHistory();
+
+/** How often something was undone. */
+export let undos = 0;
+let table = { rows: [], step: null }; // the last one that was applied, for studies that are found after it, and its step
 
 /** Hear of every change: of one pick, or (null) of the list. The answer ends it. */
 export function onPicks(listener) {
@@ -97,31 +102,36 @@ class Pick {
   /** The rows that go along: what is not looked into yet is named by the table as well. */
   rowsToSend() {
     const isWhole = this.state === "done" && this.found && !this.found.partial;
-    return isWhole ? this.rows() : [...this.rows(), ...table];
+    return isWhole ? this.rows() : [...this.rows(), ...table.rows];
   }
 
   /** Edit studies as the table says that it was not asked about; gives how many, and adds rows that fit to `used`. */
   tabulate(used = new Set()) {
     let fitting = 0;
+    const { rows, step } = table;
     for (const study of this.studies.filter((one) => !this.#tabled.has(one.key))) {
       this.#tabled.add(study.key);
-      const row = rowFor(table, study);
+      step?.asked.push({ pick: this, key: study.key });
+      const row = rowFor(rows, study);
       if (row === null) continue;
       used.add(row.number);
       fitting += 1;
       const { project: goes = "", subject = "", session = "", leaveOut } = row;
-      this.edit(study, { project: goes, subject: subject && clean(subject), session: session && clean(session), leaveOut });
+      const edit = { project: goes, subject: subject && clean(subject), session: session && clean(session), leaveOut };
+      history.within(step, () => this.edit(study, edit));
     }
     return fitting;
   }
 
-  /** Let the table be asked about every study again. */
-  untable() {
-    this.#tabled.clear();
+  /** Let the table be asked again about every study, or about one. */
+  untable(key = null) {
+    if (key === null) this.#tabled.clear();
+    else this.#tabled.delete(key);
   }
 
   /** Change how a study is named; an empty text takes the change back. */
   edit(study, change) {
+    history.note(this.edits, study.key);
     const edit = { ...this.edits.get(study.key), ...change };
     for (const [name, value] of Object.entries(edit)) if (!value) delete edit[name];
     if (Object.keys(edit).length) this.edits.set(study.key, edit);
@@ -209,26 +219,73 @@ export function addSent(source, transfer) {
   changed();
 }
 
+/** Change how one study is named or whether it is included, as a step that can be undone. */
+export function edit(pick, study, change) {
+  history.step(() => pick.edit(study, change));
+  pick.settle();
+}
+
+/** Change many labels, {pick, one, column, label} each, as one step. */
+export function relabel(changes) {
+  history.step(() => changes.forEach(({ pick, one, column, label }) => pick.edit(one.study, { [column]: label })));
+  settleAll();
+}
+
 /** Edit every study as `rows` of a table say, those too that are found later; gives the numbers of rows that fit some,
  * and how many studies. */
 export function tabulateAll(rows) {
-  table = rows;
   const used = new Set();
   let studies = 0;
-  for (const pick of picks) {
-    pick.untable();
-    studies += pick.tabulate(used);
-  }
+  stepOfTable(rows, () => {
+    for (const pick of picks) {
+      pick.untable();
+      studies += pick.tabulate(used);
+    }
+  });
   settleAll();
   return { used, studies };
 }
 
-/** Take every change back, and the table. */
-export function takeBack() {
-  table = [];
-  for (const pick of picks) pick.edits.clear();
+/** Undo every change, and the table; the last step can undo this, too. */
+export function undoAll() {
+  undos += 1;
+  stepOfTable([], () => {
+    for (const pick of picks) {
+      for (const key of pick.edits.keys()) history.note(pick.edits, key);
+      pick.edits.clear();
+    }
+  });
   settleAll();
 }
+
+/** A step after which another table holds; it is kept where nothing is edited yet, too. */
+function stepOfTable(rows, change) {
+  const before = table;
+  const made = (step) => {
+    table = { rows, step };
+    change();
+    step.asked = []; // from here on: what is found later
+  };
+  history.step(made, { isKept: rows.length > 0 || before.rows.length > 0, table: before, asked: [] });
+}
+
+/** Undo the last step; gives how many studies it is about, or null where there is none. */
+export function undo() {
+  const undone = history.undo(new Set(picks.map((pick) => pick.edits)));
+  if (undone === null) return null;
+  const { step, count } = undone;
+  undos += 1;
+  if (step.table) {
+    table = step.table; // and what was found since is asked of it
+    for (const { pick, key } of step.asked) pick.untable(key);
+    for (const pick of picks) pick.tabulate();
+  }
+  settleAll();
+  return count;
+}
+
+/** Whether something can be undone: a step, what was changed before a reload, or a table that holds for later archives. */
+export const isEdited = () => table.rows.length > 0 || (picks.length > 0 && !history.isEmpty) || picks.some((pick) => pick.edits.size > 0);
 
 /** Whether everything is looked into, and the server has said what is there. */
 export function isComplete() {

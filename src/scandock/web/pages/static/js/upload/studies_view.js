@@ -7,7 +7,7 @@ import { keyed, make, set, show } from "./dom.js";
 import { clean } from "./labels.js";
 import { person, shown } from "./names.js";
 import { notesOf } from "./notes.js";
-import { keyOf } from "./picks.js";
+import { edit, keyOf } from "./picks.js";
 import { fillPicture, showThumbnail } from "./pictures.js";
 import { planOf } from "./plan.js";
 import { isOver } from "./totals.js";
@@ -21,8 +21,8 @@ export const COLUMNS = [
   { words: "Date", class: "up-date" },
   { words: "Scans", class: "n" },
   { words: "Images", class: "n" },
-  { words: "Subject", class: "up-label" },
-  { words: "Session", class: "up-label" },
+  { words: "Subject", class: "up-label", label: "subject" },
+  { words: "Session", class: "up-label", label: "session" },
   { words: "What will happen", class: "up-happens" },
 ];
 
@@ -30,10 +30,11 @@ export const COLUMNS = [
  * the table. `about` and `doing` take what belongs to the archive where this is its only row. */
 export function studyRow(pick, key) {
   let now = { one: null, outcome: null };
+  let before = null; // what the row shows
   const change = (what) => {
     if (now.one === null || pick.transfer) return;
-    pick.edit(now.one.study, what);
-    pick.settle();
+    before = null; // fields show what is written into them
+    edit(pick, now.one.study, what);
   };
   const include = make("input", { type: "checkbox" });
   include.addEventListener("change", () => change({ leaveOut: !include.checked }));
@@ -67,9 +68,15 @@ export function studyRow(pick, key) {
   row.doing = doing;
   row.refresh = ({ one, outcome }, shared) => {
     now = { one, outcome };
-    const words = one === null ? wordsOfOutcome(outcome) : wordsOf(one);
     const isSent = pick.transfer !== null;
     const isEditable = one !== null && !isSent && keyOf(one.study, pick.studies) !== null;
+    const own = pick.edits.get(key) ?? {};
+    const words = one === null ? wordsOfOutcome(outcome) : wordsOf(one);
+    const told = one === null || isSent ? [] : notesOf(one).filter(([of, sentence]) => of !== "there" && !shared.has(sentence));
+    const planned = one === null || (isSent && isOver(pick.transfer)) ? ["", ""] : planOf(one);
+    const shows = JSON.stringify([words, one?.subject, one?.label, one?.leftOut, own, isEditable, isSent, planned, told.map(([of, sentence]) => [of, sentence])]);
+    if (outcome === null && shows === before) return; // of 300 rows nearly all stay as they are when one is changed
+    before = outcome === null ? shows : null;
     set(patient, words.patient);
     set(ids, words.ids);
     set(study, words.study);
@@ -84,18 +91,16 @@ export function studyRow(pick, key) {
     include.disabled = !isEditable;
     include.setAttribute("aria-label", `Include ${words.study} of ${words.patient}`);
     row.classList.toggle("up-left", one?.leftOut === true);
-    const edit = pick.edits.get(key) ?? {};
     const about = { of: words, isEditable: isEditable && !one?.leftOut, isSent };
-    subject.refresh(outcome?.subject ?? outcome?.then.subject ?? (one?.subject || edit.subject || ""), { ...about, edited: Boolean(edit.subject) });
-    session.refresh(outcome?.label ?? outcome?.then.label ?? one?.label ?? "", { ...about, edited: Boolean(edit.session) });
-    const isGoing = !isSent || !isOver(pick.transfer);
-    outcomeInto({ state, plan, link, notes }, { one: isGoing ? one : null, outcome, shared, isSent });
+    subject.refresh(outcome?.subject ?? outcome?.then.subject ?? (one?.subject || own.subject || ""), { ...about, edited: Boolean(own.subject) });
+    session.refresh(outcome?.label ?? outcome?.then.label ?? one?.label ?? "", { ...about, edited: Boolean(own.session) });
+    outcomeInto({ state, plan, link, notes }, { planned, told, outcome });
   };
   return row;
 }
 
 /** What will happen, or what has: its state, a sentence, and where it leads to. */
-function outcomeInto({ state, plan, link, notes }, { one, outcome, shared, isSent }) {
+function outcomeInto({ state, plan, link, notes }, { planned: [kind, sentence], told, outcome }) {
   show(state, outcome !== null);
   show(link, Boolean(outcome?.page));
   if (outcome !== null) {
@@ -112,10 +117,8 @@ function outcomeInto({ state, plan, link, notes }, { one, outcome, shared, isSen
     link.setAttribute("aria-label", `${is.link}: ${outcome.label}`);
     return keyed(notes, [], () => "", () => null);
   }
-  const [kind, sentence] = one === null ? ["", ""] : planOf(one);
   plan.className = `up-plan ${kind}`;
   set(plan, sentence);
-  const told = one === null || isSent ? [] : notesOf(one).filter(([of, words]) => of !== "there" && !shared.has(words));
   return keyed(notes, told, ([of, words]) => of + words, ([of, words]) => make("li", { class: of }, words));
 }
 
@@ -132,7 +135,11 @@ function labelField(column, changed) {
   let now = "";
   input.addEventListener("change", () => {
     const text = input.value.trim();
-    if (text === now) return;
+    if (text === now) {
+      if (input.hasAttribute("aria-invalid")) set(said, "");
+      input.removeAttribute("aria-invalid");
+      return;
+    }
     const label = clean(text);
     if (text && !label) {
       set(said, "A label needs a letter or digit.");
@@ -150,6 +157,7 @@ function labelField(column, changed) {
       if (input.getAttribute("aria-invalid")) [said.textContent] = [""];
       input.removeAttribute("aria-invalid");
     }
+    if (input.defaultValue !== label) input.defaultValue = label; // what Escape brings back
     show(input, !isSent);
     show(fixed, isSent);
     if (isSent) set(said, "");
@@ -161,7 +169,14 @@ function labelField(column, changed) {
   return { element: make("span", {}, input, fixed, said), refresh };
 }
 
+const known = new WeakMap(); // words by study
+
 function wordsOf({ study, naming }) {
+  if (!known.has(study)) known.set(study, wordsOfStudy(study, naming));
+  return known.get(study);
+}
+
+function wordsOfStudy(study, naming) {
   const day = dayOf(study.date);
   const modalities = [...new Set([...[...study.counts("Modality").keys()].map(shown), ...(study.ecat.length ? ["ECAT"] : [])])].sort();
   const name = person(study.common("PatientName"));

@@ -17,6 +17,8 @@ export function mostCommon(votes) {
 
 /** Facts of a study, as the worker sends them, with the questions that rules ask. */
 export class Study {
+  #patients = null;
+
   /** `facts`: {key, uid (null for ECAT alone), series, ecat, sessionFolders, folders, ecatDate, ecatTime}. */
   constructor(facts) {
     Object.assign(this, facts);
@@ -59,6 +61,13 @@ export class Study {
 
   /** The patient: {ids, commonId, commonName}; placeholders count as absent (src/scandock/rules/patients.py). */
   patients(placeholders) {
+    if (this.#patients === null || this.#patients.placeholders !== placeholders) {
+      this.#patients = { placeholders, are: this.#findPatients(placeholders) }; // asked for each time that a label changes
+    }
+    return this.#patients.are;
+  }
+
+  #findPatients(placeholders) {
     const absent = (text) => isPlaceholder(text, placeholders);
     const ids = [...this.counts("PatientID").keys()].filter((text) => !absent(text));
     for (const text of this.ecatTexts("PatientID")) {

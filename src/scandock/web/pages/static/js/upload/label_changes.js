@@ -1,0 +1,70 @@
+// Which labels of many studies change: by a text for each, by a block of cells out of a spreadsheet, or by one text for all.
+
+import { clean } from "./labels.js";
+
+/** Columns of labels, as they stand side by side. */
+export const LABELS = ["subject", "session"];
+
+export const labelOf = (one, column) => (column === "session" ? one.label : one.subject);
+
+/** {changes: [{pick, one, column, label}], labels, empty} for rows of {pick, one}, where `textOf(one, pick, n)` gives each
+ * its text: `labels` is what each row will have, `empty` how many texts have no letter or digit, whose rows stay. */
+export function planLabels(rows, column, textOf) {
+  const plan = { changes: [], labels: [], empty: 0 };
+  rows.forEach(({ pick, one }, at) => {
+    const label = clean(textOf(one, pick, at + 1));
+    const before = labelOf(one, column);
+    plan.labels.push(label || before);
+    if (!label) plan.empty += 1;
+    else if (label !== before) plan.changes.push({ pick, one, column, label });
+  });
+  return plan;
+}
+
+/** {changes, pasted, empty, left, wide} of a block of cells that begins at the first of `rows` and `column`: how many
+ * labels it gives, the lines that have no letter or digit, and how many lines and columns have no place. */
+export function planBlock(rows, column, block) {
+  const columns = LABELS.slice(LABELS.indexOf(column));
+  const plan = { changes: [], pasted: 0, empty: [], left: Math.max(0, block.length - rows.length), wide: 0 };
+  block.slice(0, rows.length).forEach((cells, at) => {
+    const { pick, one } = rows[at];
+    plan.wide = Math.max(plan.wide, cells.length - columns.length);
+    cells.slice(0, columns.length).forEach((text, step) => {
+      if (!text.trim()) return; // an empty cell says nothing
+      const label = clean(text);
+      if (!label) plan.empty.push(at + 1);
+      else plan.pasted += 1;
+      if (label && label !== labelOf(one, columns[step])) plan.changes.push({ pick, one, column: columns[step], label });
+    });
+  });
+  return plan;
+}
+
+/** The cells that a spreadsheet puts on the clipboard: lines of cells between tabs; those with breaks or tabs in them
+ * stand in quotation marks. */
+export function parseBlock(text) {
+  const rows = [[""]];
+  let quoted = false;
+  for (let at = 0; at < text.length; at += 1) {
+    const [char, row] = [text[at], rows.at(-1)];
+    if (quoted && char === '"' && text[at + 1] !== '"') quoted = false;
+    else if (quoted) {
+      row[row.length - 1] += char;
+      if (char === '"') at += 1;
+    } else if (char === '"' && row.at(-1) === "" && isQuoted(text, at)) quoted = true;
+    else if (char === "\t") row.push("");
+    else if (char === "\n" || char === "\r") {
+      if (char === "\r" && text[at + 1] === "\n") at += 1;
+      rows.push([""]);
+    } else row[row.length - 1] += char;
+  }
+  while (rows.length > 1 && rows.at(-1).every((cell) => !cell.trim())) rows.pop(); // the break at the end
+  return rows;
+}
+
+/** Whether the quotation mark at `at` begins a cell that another one ends; else it is a sign of the text. */
+function isQuoted(text, at) {
+  const whole = /"(?:[^"]|"")*"(?=[\t\r\n]|$)/y;
+  whole.lastIndex = at;
+  return whole.test(text);
+}

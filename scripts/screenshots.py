@@ -46,6 +46,7 @@ def take(served: ServerProcess, folder: Path) -> None:
                 page = one.go(path)
                 if name == "viewer":
                     page.locator(".viewer[data-shown]").wait_for()
+                    page.locator("[data-part=header-rows] tr").first.wait_for()
                 if name == "prearchive":
                     page.locator("summary", has_text="Decide").first.click()
                 keep(page, name)

@@ -35,7 +35,7 @@ def test_a_real_archive_is_dropped_shown_renamed_and_stored(browser, project, co
         drop(page, path)
         page.get_by_text("1 patient, 4 studies, 9 scans, 24 images").wait_for()
         assert page.get_by_text(
-            "The identity was removed, the images say; in place of a name stands Doe Peter."
+            "The images say that the identity was removed; the name is replaced by Doe Peter."
         ).is_visible()
         carotids = row(page, "Carotids")
         carotids.get_by_label("Session label").fill("neck 1")

@@ -29,7 +29,7 @@ test("placeholders are no names that leave the machine, nor what stands where th
   site.placeholders = ["anonymized"];
   const none = "The headers that were read name no patient and no birth date.";
   for (const name of ["", "^^", "Anonymized^^", "***"]) assert.equal(said(series([name])), none, name);
-  const removed = " The identity was removed, the images say; in place of a name stands (REMOVED).";
+  const removed = " The images say that the identity was removed; the name is replaced by (REMOVED).";
   assert.equal(said(series(["(REMOVED)"], [], "YES")), none + removed);
   assert.equal(said(series(["Anonymized"], [], "YES")), none);
   assert.match(said(series(["Doe^Jane"], [], "NO")), /^1 patient name \(Doe Jane\) will leave/);

@@ -15,7 +15,7 @@ export function leaving(decisions) {
   const names = namesOf(series.filter((one) => !isRemoved(one)));
   const instead = namesOf(series.filter(isRemoved)).filter((name) => !names.includes(name));
   const births = of(series, "PatientBirthDate");
-  const removed = instead.length ? ` The identity was removed, the images say; in place of a name stands ${some(instead)}.` : "";
+  const removed = instead.length ? ` The images say that the identity was removed; the name is replaced by ${some(instead)}.` : "";
   if (!names.length && !births.length) return `The headers that were read name no patient and no birth date.${removed}`;
   const people = names.length ? `${number(names.length)} patient ${names.length === 1 ? "name" : "names"} (${some(names)})` : "";
   const dates = births.length ? `${number(births.length)} birth ${births.length === 1 ? "date" : "dates"}` : "";

@@ -138,6 +138,7 @@ def test_sessions_are_archived_and_renamed_in_two_clicks(browser, project):
         assert presses(page) == 2
         taken = row(page, "S2")
         taken.get_by_text("Rename and archive S2").press("Enter")
+        expect(taken.get_by_role("textbox", name="Label")).to_be_focused()
         page.keyboard.type("First")
         page.keyboard.press("Enter")
         taken.get_by_text("That label belongs to another archived session.").wait_for()

@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 
 from tests.builders import Image, uploader_layout, zip_entries
 from tests.e2e.browsing import WIDTHS, person
+from tests.e2e.clicks import ClickCounter
 from tests.e2e.projects import OWNERS_PASSWORD, Project, log_in, owner, project_of
 
 
@@ -27,19 +28,6 @@ def row(page: Page, label: str) -> Any:
     return page.locator("tbody", has=page.get_by_role("link", name=label, exact=True))
 
 
-COUNT_PRESSES = """() => {
-  window.presses = 0;
-  addEventListener("pointerdown", () => { window.presses += 1 }, true);
-}"""
-"""Counts what a mouse presses for as long as the document is the same: a page that is loaded has no count."""
-
-
-def presses(page: Page) -> int:
-    """How often the mouse was pressed since this was asked last."""
-    count: int = page.evaluate("() => { const count = window.presses; window.presses = 0; return count }")
-    return count
-
-
 def clash(project: Project, label: str) -> None:
     """A session that waits beside an archived one with other content: of six files two are the same, one is new."""
     project.placed(project.send(zip_entries(uploader_layout(label, "1", objects(label, range(6))))))
@@ -51,8 +39,8 @@ def test_conflicts_are_decided_in_place(browser, project):
     for label in ("One", "Two"):
         clash(project, label)
     with owner(browser, project) as one:
+        counter = ClickCounter(one.page)
         page = one.go("/prearchive")
-        page.evaluate(COUNT_PRESSES)
         table = page.locator(".waits")
         held = row(page, "One")
         assert held.get_by_text("6 files: 2 in the archive already, 1 new, 3 with other content").is_visible()
@@ -71,7 +59,7 @@ def test_conflicts_are_decided_in_place(browser, project):
         assert one.faults() == []
         held.get_by_role("button", name="Keep both").click()
         table.get_by_text(f"One: Merged into DOE_JANE / One in {project.id}.").wait_for()
-        assert presses(page) == 2  # docs/reviewing.md
+        assert counter.differences("Decide a conflict") == []
         assert waiting(project) == {"Two"}
 
         # by keyboard alone; what replaces files is asked once
@@ -96,7 +84,7 @@ def test_conflicts_are_decided_in_place(browser, project):
         table.get_by_text(f"Two: Merged into DOE_JANE / Two in {project.id}.").wait_for()
         assert page.locator("#polite").inner_text().startswith("Two: Merged into")
         assert one.faults() == []
-        assert (waiting(project), presses(page)) == (set(), 0)
+        assert (waiting(project), counter.take()[0]) == (set(), [])
         assert page.url.endswith("/prearchive")
         table.locator("p", has_text="One: Merged").get_by_role("link", name="Open").click()
         page.get_by_role("heading", name="One", exact=True).wait_for()
@@ -119,8 +107,8 @@ def test_sessions_are_archived_and_renamed_in_two_clicks(browser, project):
     }  # fmt: skip
     project.store(many, destination="prearchive", session="Same")
     with owner(browser, project) as one:
+        counter = ClickCounter(one.page)
         page = one.go("/prearchive?sort=label")
-        page.evaluate(COUNT_PRESSES)
         table = page.locator(".waits")
         renamed = row(page, "S1")
         renamed.get_by_text("Rename and archive S1").click()
@@ -129,13 +117,13 @@ def test_sessions_are_archived_and_renamed_in_two_clicks(browser, project):
         assert one.faults() == []
         renamed.get_by_role("button", name="Rename and archive").click()
         table.get_by_text(f"S1: Archived in {project.id} as DOE_JANE / First.").wait_for()
-        assert presses(page) == 2  # docs/reviewing.md
+        assert counter.differences("Rename and archive a session", {"the label": "First"}) == []
         held = page.locator("tbody", has=page.get_by_role("link", name="Same", exact=True)).first
         held.get_by_text("Decide Same").click()
         held.get_by_role("textbox", name="Label").fill("Freed")
         held.get_by_role("button", name="Rename and archive").click()
         table.get_by_text("/ Freed.").wait_for()
-        assert presses(page) == 2
+        assert len(counter.take()[0]) == 2
         taken = row(page, "S2")
         taken.get_by_text("Rename and archive S2").press("Enter")
         expect(taken.get_by_role("textbox", name="Label")).to_be_focused()
@@ -146,11 +134,11 @@ def test_sessions_are_archived_and_renamed_in_two_clicks(browser, project):
         bar = page.get_by_role("form", name="With the chosen sessions")
         for name in ("Archive", "Rebuild", "Delete…"):
             assert bar.get_by_role("button", name=name).is_disabled()
-        presses(page)
+        counter.take()
         row(page, "S0").get_by_role("checkbox").click()
         bar.get_by_role("button", name="Archive").click()
         page.get_by_role("heading", name="Archive: 1 session done").wait_for()
-        assert presses(page) == 2  # docs/reviewing.md
+        assert len(counter.take()[0]) == 2  # docs/reviewing.md
         assert one.faults() == []
         assert archived(project) == {"S0", "First", "Freed"}
 

@@ -86,7 +86,7 @@ test("the same label: joined, left alone, or another study's", () => {
   const same = session({ label: "NEW", place: "archive" });
   const decided = () => Object.assign(one(), { study: { ...one().study, images: 85 } });
   assert.match(said(decided(), { label: same, study: same, same_images: true }, "", 5), /^there: NEW is archived already: 85 files replace 85 archived ones\.$/);
-  assert.match(said(decided(), { label: same, study: same, same_images: true }), /its 85 images are archived, and identical files change nothing\.$/);
+  assert.match(said(decided(), { label: same, study: same, same_images: true }), /its 85 images are archived\. Identical files change nothing; files with other content are held for review\.$/);
   assert.match(said(decided(), { label: same, study: same, same_images: false }, "", 5), /images replace those/);
   const other = session({ label: "NEW", place: "archive", study_uid: "9" });
   assert.match(said(one(), { label: other }), /this one gets a suffix/);

@@ -33,5 +33,5 @@ test("placeholders are no names that leave the machine, nor what stands where th
   assert.equal(said(series(["(REMOVED)"], [], "YES")), none + removed);
   assert.equal(said(series(["Anonymized"], [], "YES")), none);
   assert.match(said(series(["Doe^Jane"], [], "NO")), /^1 patient name \(Doe Jane\) will leave/);
-  assert.match(said(series(["(REMOVED)"], ["19600102"], "YES"), series(["Roe\u202e"])), /^1 patient name \(Roe\\u202e\) and 1 birth date will .* stands \(REMOVED\)\.$/);
+  assert.match(said(series(["(REMOVED)"], ["19600102"], "YES"), series(["Roe\u202e"])), /^1 patient name \(Roe\\u202e\) and 1 birth date will .* replaced by \(REMOVED\)\.$/);
 });

@@ -113,5 +113,5 @@ function joins(one, same) {
   if (options.overwrite === "delete" || (!options.overwrite && code === 5)) {
     return same ? `${plural(same, "file replaces", "files replace")} ${same === 1 ? "the archived one" : `${number(same)} archived ones`}.` : "images replace those with the same UID.";
   }
-  return same ? `its ${plural(same, "image")} ${same === 1 ? "is" : "are"} archived, and identical files change nothing.` : "new files are added.";
+  return same ? `its ${plural(same, "image")} ${same === 1 ? "is" : "are"} archived. Identical files change nothing; files with other content are held for review.` : "new files are added.";
 }

@@ -3,7 +3,7 @@
 import { plural } from "../live/figures.js";
 import { say } from "../site.js";
 import { afterReload } from "./after_reload.js";
-import { keyed, make, set, show } from "./dom.js";
+import { button, keyed, make, set, show } from "./dom.js";
 import { gridOf } from "./grid.js";
 import { labelsTools } from "./labels_view.js";
 import { letters } from "./letters.js";
@@ -47,6 +47,7 @@ class Page {
     this.form = main.querySelector("#upload");
     this.drop = main.querySelector("#drop");
     this.settings = main.querySelector("#settings");
+    this.refusals = []; // {name, why} of what can't be sent
     this.refused = make("ul", { class: "up-refused" });
     this.place = main.querySelector("#picks");
     this.tools = labelsTools(say);
@@ -135,7 +136,8 @@ class Page {
       else if (!is) fresh.push(one);
       listed.add(likeness);
     }
-    keyed(this.refused, refused, ({ name, why }) => name + why, ({ name, why }) => make("li", { class: "problem" }, make("strong", {}, shown(name)), ` ${why}`));
+    const names = new Set([...chosen, ...refused].map(({ name }) => name));
+    this.#refuse([...this.refusals.filter(({ name, why }) => !names.has(name) && why !== ON_THE_LIST), ...refused]);
     const strange = wanted && !wanted.instead ? fresh.splice(0) : [];
     const added = fresh.length ? add(fresh, wanted?.instead ?? null) : [];
     if (added.length && wanted?.instead?.transfer) forget([wanted.instead.transfer]);
@@ -144,6 +146,15 @@ class Page {
     const told = [this.#strange(wanted, strange), fresh.length ? `${plural(fresh.length, "archive")} on the list.` : "", refused.length ? `${plural(refused.length, "file")} not taken.` : ""].filter(Boolean);
     if (told.length) say(told.join(" "));
     for (const one of tables) await this.tools.read(one);
+  }
+
+  /** Say what can't be sent, until it is taken off the list or chosen again. */
+  #refuse(refusals) {
+    this.refusals = refusals;
+    keyed(this.refused, refusals, ({ name, why }) => name + why, (one) => {
+      const off = button("Remove", () => this.#refuse(this.refusals.filter((other) => other.name !== one.name || other.why !== one.why)), { kind: "quiet", of: shown(one.name) });
+      return make("li", { class: "problem" }, make("strong", {}, shown(one.name)), ` ${one.why} `, off);
+    });
   }
 
   /** Bring what was added into view: at least the beginning of the first of them. */
@@ -223,7 +234,6 @@ class Page {
       const { name, file, files, handle } = pick;
       sent(pick, begin({ name, file, files, handle, fields: options.fields(), mapping: rows.length ? writeMapping(rows) : "" }));
     }
-    this.refused.replaceChildren();
     this.settings.open = false;
     this.#flush();
     this.total.querySelector("#h-transfers").focus();
@@ -239,6 +249,7 @@ class Page {
     const over = archives.filter(({ transfer }) => transfer !== null && isOver(transfer));
     forget(over.map(({ transfer }) => transfer));
     remove(...over);
+    this.#refuse([]);
     this.#flush();
     this.chooser.focus();
     this.drop.scrollIntoView({ block: "nearest" });

@@ -81,7 +81,7 @@ class Pick {
   settle(tell = true) {
     const request = { project: project(), mapping: this.rows() };
     const rules = { placeholders: site.placeholders, isUsable: (name) => named(name) !== undefined, kept: keptSubject };
-    this.decisions = settle(this.studies, request, rules);
+    this.decisions = settle(this.studies, request, rules).sort(byPatient);
     if (!tell) return;
     crossing();
     changed(this);
@@ -158,6 +158,12 @@ class Pick {
     return likenessOf(this);
   }
 }
+
+const natural = new Intl.Collator(undefined, { numeric: true }).compare; // P2 before P10, as people and tables count
+const patientOf = ({ study }) => study.common("PatientID") || study.common("PatientName") || study.folders[0] || "";
+
+/** The order of an archive's rows: by patient, then date. Labels are made in the order of dates, as on the server. */
+const byPatient = (one, other) => natural(patientOf(one), patientOf(other)) || byDate(one.study, other.study);
 
 const byDate = (one, other) => compare(one.date, other.date) || compare(one.key, other.key);
 

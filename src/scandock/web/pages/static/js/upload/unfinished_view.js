@@ -3,6 +3,7 @@
 import { importAt } from "../addresses.js";
 import { size } from "../live/figures.js";
 import { root } from "../site.js";
+import { minute } from "../times.js";
 import { button, keyed, make, set, show } from "./dom.js";
 import { shown } from "./names.js";
 
@@ -46,7 +47,7 @@ function unfinishedRow(one, acts) {
   const row = make(
     "li",
     { class: "up-cut" },
-    make("div", { class: "head" }, make("strong", {}, called), make("span", { class: "meta" }, `begun ${when(one.created)}${one.project ? ` · to ${one.project}` : ""}`)),
+    make("div", { class: "head" }, make("strong", {}, called), make("span", { class: "meta" }, `begun ${minute(one.created)}${one.project ? ` · to ${one.project}` : ""}`)),
     bar,
     far,
     why,
@@ -71,7 +72,7 @@ function farOf(now) {
   if (now.finished) return `${size(now.size)}. All of it was on the server already: its import goes on by itself.`;
   const far = `${size(now.arrived)} of ${size(now.size)}`;
   if (now.receiving) return `${far} · is being uploaded from another tab or browser`;
-  return `${far}${now.expires ? ` · kept until ${when(now.expires)}` : ""}`;
+  return `${far}${now.expires ? ` · kept until ${minute(now.expires)}` : ""}`;
 }
 
 /** A button that asks once more before it does something; `allow(false)` takes it away, with its question. */
@@ -95,6 +96,3 @@ function discardButtons(called, act) {
   return { elements: [discard, sure], allow };
 }
 
-function when(milliseconds) {
-  return new Date(milliseconds).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
-}

@@ -178,6 +178,14 @@ def test_windowing_costs_no_request(browser, project, scan):
         page.get_by_role("button", name="Reset").click()
         assert np.abs(canvas(one)[..., 0] - grey(values(2), 1000, 4000)).max() <= 0.51
         assert asked == []
+        page.mouse.move(x, y)
+        for at, key in ((4, "End"), (0, "Home")):  # the pointer rests, another image comes beneath it
+            page.get_by_role("group", name=STAGE).press(key)
+            shows(one, at)
+            assert page.locator("[data-part=value]").inner_text() == f"5, 6: {values(at)[6, 5]:g}"
+        page.get_by_label("Width").fill("-5")
+        page.keyboard.press("Tab")
+        assert page.get_by_label("Width").evaluate("(field) => field.validationMessage") == "Width is a number above 0."
 
 
 def test_the_numbers_of_any_window_are_readable(browser, project):

@@ -92,7 +92,20 @@ def test_exceptions_come_before_sessions(web: Web, client: httpx.Client) -> None
     assert "2 files need attention" in text
     found = [text.index(words) for words in ("a/0&lt;b&gt;.dcm", "a/1&lt;b&gt;.dcm", "Anna_1")]
     assert found == sorted(found)
-    assert "Export it from a system that writes UIDs." in text
+    assert text.count("Export it from a system that writes UIDs.") == text.count("It is cut.") == 1  # said once of both
+    assert "and 1 other file" in text
+
+
+def test_what_was_decided_needs_no_attention(web: Web, client: httpx.Client) -> None:
+    uuid = send(client)
+    end(web, ImportState.HELD, "1 session is held.", conflict=1)
+    with web.site.catalog.write() as connection:
+        number = connection.execute(select(upload.c.id).where(upload.c.uuid == uuid)).scalar_one()
+        values = {"verdict": "conflict", "code": "conflict", "message": "It differs."}
+        connection.execute(insert(upload_exception).values(upload_id=number, n=0, path="a/0.dcm", **values))
+    text = client.get(f"/imports/{uuid}").text
+    assert "It was held for a decision, which has been made." in text  # none of its sessions waits
+    assert "attention" not in text
 
 
 def test_an_upload_that_nobody_sends_any_more_is_interrupted(web: Web, client: httpx.Client) -> None:

@@ -327,7 +327,7 @@ def test_resolve_a_clash_with_the_archived_session(site: DataFolder, choice: Any
         )
         words = {
             "old": "Of 1 image the first version stays, the others are left out. 1 file is added.",
-            "new": "1 file replaces 1 archived one. 1 file is added. What is set aside stays for 30 days",
+            "new": "1 file replaces 1 archived one. 1 file is added. What is set aside is kept for 30 days",
             "both": "Of 1 image all versions stay. 2 files are added.",
         }
         assert words[kept] in prearchive.outcome_json(would)["message"]

@@ -54,7 +54,7 @@ def test_what_is_set_aside_is_said_to_be_on_no_page(site: DataFolder, web: Web) 
         assert "2 of the 4 files are left out" in admin.get("/prearchive").text
         for more in ({}, {"sure": "1"}):
             said = admin.post("/prearchive", data={"do": f"resolve:keep_old:{one}", **more}).text
-            assert "Files kept: 2, set aside: 2. What is set aside stays for 30 days in the trash folder" in said
+            assert "Files kept: 2, set aside: 2. What is set aside is kept for 30 days" in said
         trash = admin.get("/projects/P/trash").text
         assert "The trash is empty." in trash
         assert "Single files that were replaced" in trash

@@ -45,8 +45,8 @@ def replaced_files_sentence(files: int, days: int) -> str:
     if not files:
         return ""
     return (
-        f" What is set aside stays for {days} {'day' if days == 1 else 'days'} in the trash folder of the server, where"
-        " its administrator finds it; the Trash page lists whole sessions alone."
+        f" What is set aside is kept for {days} {'day' if days == 1 else 'days'}; until then an administrator of the"
+        " server can get it back."
     )
 
 

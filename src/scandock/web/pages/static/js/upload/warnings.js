@@ -61,7 +61,7 @@ export function warningsOf(picks) {
 }
 
 function wordsOf({ kind, code, words, rows }, picks) {
-  if (kind !== "stop") return `${WORDS[code](code === "labels" ? clashes().labels : rows.length)}.`;
+  if (kind !== "stop") return `${WORDS[code](code === "labels" ? clashes().labels || rows.length : rows.length)}.`;
   if (rows.length > 1) return `${plural(rows.length, "archive")} ${words}`;
   return `${shown(picks.find((pick) => rowKey(pick) === rows[0]).name)} ${words}`;
 }

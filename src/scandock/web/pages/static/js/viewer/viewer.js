@@ -18,6 +18,7 @@ let lastTool = null; // what was chosen on the scan before
 class Viewer {
   #wanted = 0; // the image that was gone to; it may still be on its way
   #shown = null; // the one that is painted; null: none is, or a reason stands in its place
+  #pointer = null; // the last event of the pointer over the image; null: it is elsewhere
   #direction = 1;
   #speaking = 0;
   #waiting = 0;
@@ -99,7 +100,13 @@ class Viewer {
   }
 
   setWindow(center, width) {
-    if (!Number.isFinite(center) || !(width > 0)) return;
+    const fields = this.parts;
+    fields.center.setCustomValidity(Number.isFinite(center) ? "" : "Center is a number.");
+    fields.width.setCustomValidity(width > 0 ? "" : "Width is a number above 0.");
+    if (!Number.isFinite(center) || !(width > 0)) {
+      for (const field of [fields.center, fields.width]) field.reportValidity();
+      return;
+    }
     this.preset = null;
     this.window = { center, width, function: "linear_exact" };
     this.repaint();
@@ -246,6 +253,7 @@ class Viewer {
     where.textContent = [`Image ${at + 1} of ${this.stack.count}`, this.stack.words(at)].filter(Boolean).join(" · ");
     moment.textContent = this.stack.moment(at);
     if (!this.cine.playing) this.#followHeader();
+    this.point(this.#pointer);
     stage.setAttribute("aria-label", frame.kind === "none" ? frame.reason : where.textContent);
     const plain = frame.kind !== "grey";
     grey.hidden = numbers.hidden = invert.hidden = plain;
@@ -283,8 +291,9 @@ class Viewer {
     stage.dataset.tool = this.tool;
   }
 
-  /** What is under the pointer; null: nothing is. */
+  /** What is under the pointer; null: nothing is. It is told anew of each image that comes beneath it. */
   point(event) {
+    this.#pointer = event;
     const found = event && this.#shown !== null && this.painter.under(event);
     const unit = this.painter.frame?.unit ?? "";
     if (!found) this.parts.value.textContent = "";

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import ctypes
 import gc
 import os
 import signal
@@ -11,20 +12,11 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NoReturn
-
-if TYPE_CHECKING:
-    import ctypes
+from typing import NoReturn
 
 PR_SET_PDEATHSIG = 1
 PR_SET_NAME = 15
 M_ARENA_MAX = -8
-
-
-def _libc() -> ctypes.CDLL:
-    import ctypes  # a command of one process does without
-
-    return ctypes.CDLL(None)
 
 
 def die_with_parent(parent: int) -> None:
@@ -32,7 +24,7 @@ def die_with_parent(parent: int) -> None:
 
     So it has to be started from a thread that lasts.
     """
-    _libc().prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
         os._exit(1)
 
@@ -46,7 +38,7 @@ def confine(parent: int, name: str, *, oom: int = 0, limits: Mapping[int, int] |
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # where it was inherited as ignored, nobody hears how a child ended
     die_with_parent(parent)
-    _libc().prctl(PR_SET_NAME, name.encode(), 0, 0, 0)
+    ctypes.CDLL(None).prctl(PR_SET_NAME, name.encode(), 0, 0, 0)
     if oom:
         with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as score:
             score.write(str(oom))
@@ -79,7 +71,7 @@ def keep_one_heap() -> None:
     lock lets one of them allocate at a time anyway. Other C libraries have one heap, and no such call.
     """
     with contextlib.suppress(AttributeError):
-        _libc().mallopt(M_ARENA_MAX, 1)
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
 
 
 def unblock_signals() -> None:

@@ -24,7 +24,7 @@ _BUNDLE: Final = "bundle"
 """The folder of the minified scripts and style sheets, which a wheel has (hatch_build.py) and a checkout has not."""
 _MAIN: Final = "js/main.js"
 _STATIC_IMPORT: Final = re.compile(rb'(?:\bfrom|\bimport)\s*"(\.{1,2}/[^"]+)"')
-_PAGE_SCRIPT: Final = re.compile(rb'(\w+):\s*\(\)\s*=>\s*import\("([^"]+)"\)')
+_PAGE_SCRIPT: Final = re.compile(rb'\b(\w+):\s*\(\)\s*=>\s*import\("([^"]+)"\)')
 """The scripts of pages in `main.js`, as written and as minified."""
 _TYPES: Final = {
     ".css": "text/css; charset=utf-8",

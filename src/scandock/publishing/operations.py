@@ -34,7 +34,7 @@ WAIT_SECONDS = 5.0
 """How long an operation waits for an import, or another operation, that touches the same names."""
 PAUSE_SECONDS = 0.05
 PATIENCE = 12
-"""Times that `patiently` lets it wait so long."""
+"""Times that `retry_while_busy` lets it wait so long."""
 
 T = TypeVar("T")
 

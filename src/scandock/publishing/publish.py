@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, Insert, delete, insert, select, update
 
 from scandock.catalog.engine import Catalog
 from scandock.catalog.project_sums import mark_project_changed
@@ -97,7 +97,7 @@ def _publish_one(catalog: Catalog, connection: Connection, lease: Lease, placeme
         touched.add(before.project_id)
         connection.execute(update(session).where(where).values(**values))
     else:
-        session_id = _insert_session(catalog, connection, lease, facts, values)
+        session_id = _insert_session(catalog, connection, lease, facts, insert(session).values(**values))
         _give_accession(connection, facts.uuid)
         _write_scan_edits(connection, facts.uuid, facts.edits, modified=catalog.now())
     if placement.restores is not None:
@@ -108,7 +108,7 @@ def _publish_one(catalog: Catalog, connection: Connection, lease: Lease, placeme
 
 
 def _insert_session(
-    catalog: Catalog, connection: Connection, lease: Lease, facts: SessionRow, values: dict[str, Any]
+    catalog: Catalog, connection: Connection, lease: Lease, facts: SessionRow, inserting: Insert
 ) -> int:
     """The row of a session that is new, or comes back from the trash: with the day and the import of its first time.
 
@@ -116,11 +116,11 @@ def _insert_session(
     """
     now = catalog.now()
     if facts.received is None:
-        origin: Any = {"received": now, "received_by": lease.upload_id}
+        inserting = inserting.values(received=now, received_by=lease.upload_id)
     else:
         first = select(upload.c.id).where(upload.c.id == facts.received_by, upload.c.created <= facts.received)
-        origin = {"received": facts.received, "received_by": first.scalar_subquery()}
-    key = connection.execute(insert(session).values(uuid=facts.uuid, created=now, **origin, **values))
+        inserting = inserting.values(received=facts.received, received_by=first.scalar_subquery())
+    key = connection.execute(inserting.values(uuid=facts.uuid, created=now))
     assert key.inserted_primary_key is not None
     session_id: int = key.inserted_primary_key[0]
     return session_id

@@ -213,7 +213,7 @@ def answer(
 ) -> AccessDecision:
     """What a door says; `accessibility` None where there is no such project, `deleting` where it is being deleted.
 
-    `replaced_files_sentence`: it was deleted, and is as one that there is not to everybody but for
+    `set_aside`: it was deleted, and is as one that there is not to everybody but for
     `is_allowed_in_deleted`.
 
     What is being deleted is read no more by anybody, and its refusals of changes say why. Any other refusal is 403 only

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import Connection, RowMapping, and_, func, or_, select
+from sqlalchemy import Connection, and_, func, or_, select
 
 from scandock.catalog.engine import split_values
 from scandock.catalog.own_resources import Holder
@@ -64,16 +64,13 @@ def find_damaged_paths(
         .join(damage, and_(damage.c.tree_id == file.c.tree_id, damage.c.file_n == file.c.n))
         .order_by(file.c.n)
     ).mappings()
-    damaged = {path: kind for path, kind in map(_path_and_kind, rows) if is_chosen(path)}
+    kinds = ((path_of(row), row[damage.c.kind]) for row in rows)
+    damaged: dict[RelPath, str] = {path: kind for path, kind in kinds if is_chosen(path)}
     if damaged and policy is Damaged.REFUSE:
         first_path, kind = next(iter(damaged.items()))
         first = "" if len(damaged) == 1 else " is the first"
         raise _damaged_error(len(damaged), holder.label, f": {first_path} ({DAMAGE_SENTENCES[kind]}){first}")
     return damaged
-
-
-def _path_and_kind(row: RowMapping) -> tuple[RelPath, str]:
-    return path_of(row), row["kind"]
 
 
 def find_damaged_numbers(connection: Connection, tree_id: int, scan_n: int) -> Mapping[int | None, str]:

@@ -107,6 +107,22 @@ class _Join(NamedTuple):
     at: int
 
 
+class _CurrentSession(NamedTuple):
+    """A session that stands somewhere now."""
+
+    uuid: str
+    place: str
+    label: str
+    subject: str | None
+    held_code: str
+    tree_id: int
+    project: str
+    visible: bool
+    """Whether who asks may see it."""
+    verified: int | None
+    damaged: int
+
+
 class _Line(NamedTuple):
     """A line of the audit about a session, and what may be known of it."""
 
@@ -183,7 +199,7 @@ def read_outcomes(
     ]
     known = _find_uuids(connection, principal, lefts)
     joins = _read_joins(connection, known.values())
-    rows = _read_rows(connection, principal, {*known.values(), *(join.into for join in joins.values())})
+    rows = _read_current(connection, principal, {*known.values(), *(join.into for join in joins.values())})
     current = {uuid: uuid if uuid in rows or uuid not in joins else joins[uuid].into for uuid in known.values()}
     wanted = {*current, *current.values()} if details else {uuid for uuid in current.values() if uuid not in rows}
     lines = _read_lines(connection, principal, wanted, _ACTIONS if details else ("delete", "archive"))
@@ -278,8 +294,8 @@ def _read_joins(connection: Connection, uuids: Iterable[str]) -> dict[str, _Join
     return joins
 
 
-def _read_rows(connection: Connection, principal: Principal, uuids: Iterable[str]) -> dict[str, Any]:
-    """Rows of sessions by UUID, with whether `principal` may see them."""
+def _read_current(connection: Connection, principal: Principal, uuids: Iterable[str]) -> dict[str, _CurrentSession]:
+    """What stands of sessions, by UUID."""
     wanted = sorted(uuids)
     if not wanted:
         return {}
@@ -287,13 +303,13 @@ def _read_rows(connection: Connection, principal: Principal, uuids: Iterable[str
         select(
             session.c.uuid, session.c.place, session.c.label, session.c.subject, session.c.held_code,
             session.c.tree_id, project.c.name.label("project"), visible_sessions(principal).label("visible"),
-            verification.c.finished, count_damaged_files(session.c.tree_id).label("damaged"),
+            verification.c.finished.label("verified"), count_damaged_files(session.c.tree_id).label("damaged"),
         )
         .join(project, project.c.id == session.c.project_id)
         .outerjoin(verification, verification.c.tree_id == session.c.tree_id)
         .where(session.c.uuid.in_(wanted))
     )  # fmt: skip
-    return {row.uuid: row for row in connection.execute(query)}
+    return {row.uuid: _CurrentSession(*row) for row in connection.execute(query)}
 
 
 def _read_lines(
@@ -380,19 +396,19 @@ class _OutcomeBuilder:
         archived = self._left.report.state == "archive" or any(line.action == "archive" for line in lines)
         return self._outcome("deleted" if self._sees(deleted, archived=archived) else "out_of_sight")
 
-    def build_present(self, row: Any, pictures: Mapping[int, str]) -> SessionOutcome:  # noqa: ANN401  a row
+    def build_present(self, row: _CurrentSession, pictures: Mapping[int, str]) -> SessionOutcome:
         """One that stands somewhere."""
         if not row.visible:
             return self._outcome("out_of_sight")
         now: Now = "archived" if row.place == "archive" else "needs_decision" if row.held_code else "prearchive"
         return self._outcome(now, row, pictures.get(row.tree_id))
 
-    def _outcome(self, now: Now, row: Any = None, scan_id: str | None = None) -> SessionOutcome:  # noqa: ANN401
+    def _outcome(self, now: Now, row: _CurrentSession | None = None, scan_id: str | None = None) -> SessionOutcome:
         report = self._left.report
         page = thumbnail = None
         if row is not None:
             page = urls.page_of_session(row.place, row.uuid, row.project, row.label)
-            version = "0" if row.damaged else f"{row.tree_id}.{row.finished or 0}"
+            version = "0" if row.damaged else f"{row.tree_id}.{row.verified or 0}"
             thumbnail = None if scan_id is None else urls.api_thumbnail(row.uuid, scan_id, version)
         return SessionOutcome(
             position=self._left.position,

@@ -316,7 +316,7 @@ def work_folder(upload: str) -> DataPath:
 
 
 LOCK: Final = "lock"
-"""Beside the tokens in an upload's work folder; see owners.py."""
+"""Beside the tokens in an upload's work folder; see work_locks.py."""
 
 
 def lock_file(upload: str) -> DataPath:

@@ -6,13 +6,14 @@ import json
 from collections.abc import Mapping
 from datetime import datetime, tzinfo
 from functools import partial
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlencode
 
 from fastapi import Request
 from sqlalchemy import Connection
 from starlette.responses import Response
 
+from scandock.access.principal import Principal
 from scandock.model.request_errors import RequestInvalid
 from scandock.rules.permissions import Action
 from scandock.services import audit, rights
@@ -52,9 +53,7 @@ async def project_trail(request: Request, context: PageContext, project: str) ->
 async def _audit_page(request: Request, context: RequestContext, project: str | None) -> Response:
     query = {name: request.query_params.get(name, "").strip() for name in _FILTER_FIELDS}
     before = request.query_params.get("before", "")
-    filters = audit.AuditFilter(
-        project=project, earlier=context.service_context.principal.admin, **_filters(query, find_reader_zone(request))
-    )
+    filters = _build_filter(query, project, context.service_context.principal, find_reader_zone(request))
 
     def ask(connection: Connection) -> tuple[list[audit.AuditRow], Mapping[tuple[str, str], str]]:
         action = Action.SITE_ADMIN if project is None else Action.AUDIT_READ
@@ -85,12 +84,18 @@ def _details(row: audit.AuditRow) -> dict[str, str]:
     return {name.replace("_", " "): value for name, value in shown_details.items() if value}
 
 
-def _filters(query: dict[str, str], zone: tzinfo) -> dict[str, Any]:
-    filters: dict[str, Any] = {name: value for name, value in query.items() if value}
-    for name in ("since", "until"):
-        if name in filters:
-            filters[name] = _parse_time(filters[name], zone)
-    return filters
+def _build_filter(query: dict[str, str], project: str | None, principal: Principal, zone: tzinfo) -> audit.AuditFilter:
+    return audit.AuditFilter(
+        project=project,
+        earlier=principal.admin,
+        actor=query["actor"] or None,
+        action=query["action"] or None,
+        kind=query["kind"] or None,
+        target=query["target"] or None,
+        outcome=query["outcome"] or None,
+        since=_parse_time(query["since"], zone) if query["since"] else None,
+        until=_parse_time(query["until"], zone) if query["until"] else None,
+    )
 
 
 def _parse_time(text: str, zone: tzinfo) -> int:

@@ -12,7 +12,6 @@ from scandock.access.oidc_flow import safe_path
 from scandock.access.principal import AccessDenied, Door, Principal
 from scandock.model.errors import Usage
 from scandock.rules.choices import REASONS
-from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import Scope
 from scandock.services.activity import TROUBLED, ActivityFilter, list_activity
 from scandock.services.authentication import begin_login, begin_login_for, end_login
@@ -82,7 +81,7 @@ async def _home(request: Request, context: PageContext, principal: Principal) ->
     )
     return page(
         request, "home.html", principal, projects=projects, imports=imports, waiting=waiting_count, uploads=uploads,
-        decisions=decisions, troubled=troubled, troubled_group=TROUBLED, reasons=REASONS, unassigned=UNASSIGNED,
+        decisions=decisions, troubled=troubled, troubled_group=TROUBLED, reasons=REASONS,
     )  # fmt: skip
 
 

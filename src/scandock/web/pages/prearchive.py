@@ -14,7 +14,7 @@ from scandock.rules.permissions import AccessDecision
 from scandock.services.browsing import ListFilter, count_waiting, list_sessions
 from scandock.services.pagination import Sorting
 from scandock.web.pages.browse import query_of
-from scandock.web.pages.prearchive_rows import WaitingRow, build_rows, row_words
+from scandock.web.pages.prearchive_rows import WaitingRow, build_rows
 from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import PageContext
 from scandock.web.pages.routing import router as pages
@@ -56,7 +56,7 @@ async def prearchive(
         query=query_of(request),
         script="prearchive",
         any_can={name for row in rows for name in row.can},
-        **row_words(context.server.settings.trash_days),
+        days=context.server.settings.trash_days,
     )
 
 

@@ -15,7 +15,6 @@ from scandock.model.errors import ScandockError
 from scandock.model.import_types import Overwrite
 from scandock.rules.choices import MEANING, Choice, list_choices
 from scandock.rules.label_patterns import fill_pattern
-from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import Action
 from scandock.services import rights
 from scandock.services.archiving import archive_session
@@ -40,7 +39,7 @@ from scandock.web.pages.action_preview import (
     session_path,
 )
 from scandock.web.pages.errors import NothingNamed, TooManySessions, VerbUnknown
-from scandock.web.pages.prearchive_rows import WaitingRow, build_rows, row_words
+from scandock.web.pages.prearchive_rows import WaitingRow, build_rows
 from scandock.web.pages.rendering import fragment, page
 from scandock.web.pages.routing import Form, PageContext, SentForm, redirect_back
 from scandock.web.pages.routing import router as pages
@@ -77,7 +76,7 @@ async def change(request: Request, context: PageContext, uuid: str) -> Response:
     session = await context.read(ask)
     return page(
         request, "change.html", principal, here="Prearchive", session=session, action=urls.PREARCHIVE,
-        do=f"move:{uuid}", unassigned=UNASSIGNED, moves=True,
+        do=f"move:{uuid}", moves=True,
         trail=(("Prearchive", urls.PREARCHIVE), (session.label, session_path(session))), back=urls.PREARCHIVE,
     )  # fmt: skip
 
@@ -155,7 +154,7 @@ async def _row_response(
         )
     answer = fragment(
         form.request, "prearchive_row.html", principal, row=row, uuid=uuid, result=result, query=form.text("back"),
-        **row_words(form.server.settings.trash_days),
+        days=form.server.settings.trash_days,
     )  # fmt: skip
     target = f"#{urls.waiting_row(uuid)}"
     answer.headers.update(

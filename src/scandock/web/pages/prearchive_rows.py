@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Connection
 
@@ -177,8 +177,3 @@ def describe_effect(choice: Choice, comparison: Comparison | None) -> str:
     elif not sentences and comparison.same:
         sentences.append("No file is new.")
     return " ".join(sentences)
-
-
-def row_words(trash_days: int) -> dict[str, Any]:
-    """What the template of rows has besides the row."""
-    return {"unassigned": UNASSIGNED, "days": trash_days}

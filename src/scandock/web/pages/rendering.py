@@ -13,6 +13,7 @@ from starlette.responses import HTMLResponse
 
 import scandock
 from scandock.access.principal import ANONYMOUS, Principal
+from scandock.rules.labels import UNASSIGNED
 from scandock.web import urls
 from scandock.web.dialect import get_dialect
 from scandock.web.pages import text_format
@@ -42,6 +43,7 @@ def templates() -> Environment:
     environment.globals["states"] = text_format.STATES
     environment.globals["urls"] = urls
     environment.globals["preloads"] = preloads
+    environment.globals["unassigned"] = UNASSIGNED
     return environment
 
 

@@ -29,7 +29,7 @@ from scandock.web import urls
 from scandock.web.pages.action_preview import session_path
 from scandock.web.pages.browse import OWN, query_of
 from scandock.web.pages.errors import SessionHidden, SubjectUnknown
-from scandock.web.pages.prearchive_rows import WaitingRow, build_rows, row_words
+from scandock.web.pages.prearchive_rows import WaitingRow, build_rows
 from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import PageContext
 from scandock.web.pages.routing import router as pages
@@ -218,7 +218,7 @@ async def _session(request: Request, context: RequestContext, uuid: str) -> Resp
         sift=scan_filter,
         shown=scan_filter(values["scans"]),
         orders=ORDERS,
-        **row_words(context.server.settings.trash_days),
+        days=context.server.settings.trash_days,
         **values,
     )
 

@@ -19,19 +19,13 @@ if TYPE_CHECKING:
     from scandock.services.settings import Settings
 
 
+@options.with_import_options
 def import_(
     archives: options.Archives,
     *,
     data: options.Data,
-    project: options.Project = None,
+    asked: options.ImportOptions,
     create_project: options.CreateProject = False,
-    subject: options.Subject = None,
-    session: options.Session = None,
-    mapping: options.Mapping = None,
-    destination: options.Destination = None,
-    overwrite: options.Overwrite = None,
-    ignore_unparsable: options.IgnoreUnparsable = True,
-    resources: options.Resources = "keep",
     workers: options.Workers = None,
     as_json: options.AsJson = False,
     receipt: options.Receipt = None,
@@ -47,22 +41,10 @@ def import_(
     """
     checks.check_archives(archives)
     checks.check_data(data, archives)
-    check_request(project, subject, session, mapping)
-    from scandock.rules.import_request import ImportRequest
-
+    check_options(asked)
     settings = load_settings()
-    request = ImportRequest(
-        project=project,
-        create_project=create_project,
-        subject=subject,
-        session=session,
-        mapping_path=mapping,
-        destination=destination,
-        overwrite=overwrite,
-        ignore_unparsable=ignore_unparsable,
-        resources=resources,
-        workers=workers or settings.workers or default_workers(),
-        receipt=receipt is not None,
+    request = build_request(
+        asked, settings, create_project=create_project, workers=workers, receipt=receipt is not None
     )
     engine = _engine(data, request, settings)
     raise typer.Exit(
@@ -97,12 +79,29 @@ def run_archives(
             file.close()
 
 
-def check_request(project: str | None, subject: str | None, session: str | None, mapping: str | None) -> None:
-    """The parts of a request that can be judged without the archive or the catalog."""
-    checks.check_project(project)
-    checks.check_label("--subject", subject)
-    checks.check_label("--session", session)
-    checks.check_file("--mapping", mapping)
+def check_options(asked: options.ImportOptions) -> None:
+    """What of a request can be judged without the archive or the catalog."""
+    checks.check_project(asked.project)
+    checks.check_label("--subject", asked.subject)
+    checks.check_label("--session", asked.session)
+    checks.check_file("--mapping", asked.mapping)
+
+
+def build_request(
+    asked: options.ImportOptions, settings: Settings, *, create_project: bool, workers: int | None, receipt: bool
+) -> ImportRequest:
+    """The request of an import on this machine."""
+    from scandock.rules.import_request import ImportRequest
+
+    return ImportRequest.model_validate(
+        {
+            **asked.request_fields(),
+            "mapping_path": asked.mapping,
+            "create_project": create_project,
+            "workers": workers or settings.workers or default_workers(),
+            "receipt": receipt,
+        }
+    )
 
 
 def load_settings() -> Settings:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from scandock.cli import checks, options
-from scandock.cli.import_cmd import check_request, default_workers, load_settings, run_archives
+from scandock.cli.import_cmd import build_request, check_options, load_settings, run_archives
 
 if TYPE_CHECKING:
     from scandock.cli.command_run import ArchiveEngine, Result
@@ -18,19 +18,13 @@ if TYPE_CHECKING:
     from scandock.services.settings import Settings
 
 
+@options.with_import_options
 def inspect(
     archives: options.Archives,
     *,
     data: options.KnownData = None,
-    project: options.Project = None,
+    asked: options.ImportOptions,
     create_project: options.CreateProject = False,
-    subject: options.Subject = None,
-    session: options.Session = None,
-    mapping: options.Mapping = None,
-    destination: options.Destination = None,
-    overwrite: options.Overwrite = None,
-    ignore_unparsable: options.IgnoreUnparsable = True,
-    resources: options.Resources = "keep",
     workers: options.Workers = None,
     as_json: options.AsJson = False,
     receipt: options.Receipt = None,
@@ -45,22 +39,10 @@ def inspect(
     The options are those of import, and so are the exit codes.
     """
     checks.check_archives(archives)
-    check_request(project, subject, session, mapping)
-    from scandock.rules.import_request import ImportRequest
-
+    check_options(asked)
     settings = load_settings()
-    request = ImportRequest(
-        project=project,
-        create_project=create_project,
-        subject=subject,
-        session=session,
-        mapping_path=mapping,
-        destination=destination,
-        overwrite=overwrite,
-        ignore_unparsable=ignore_unparsable,
-        resources=resources,
-        workers=workers or settings.workers or default_workers(),
-        receipt=receipt is not None,
+    request = build_request(
+        asked, settings, create_project=create_project, workers=workers, receipt=receipt is not None
     )
     engine = _engine(data, request, settings)
     raise typer.Exit(

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, Final, Literal, get_type_hints
 
 import typer
 
@@ -124,3 +128,49 @@ Receipt = Annotated[
 ReceiptFormat = Annotated[
     Format, typer.Option("--receipt-format", help="JSON lines for programs, or CSV for spreadsheets.")
 ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportOptions:
+    """What may be asked of an import wherever it is sent from, by the names of `ImportRequest`; `mapping` is a file."""
+
+    project: Project = None
+    subject: Subject = None
+    session: Session = None
+    mapping: Mapping = None
+    destination: Destination = None
+    overwrite: Overwrite = None
+    ignore_unparsable: IgnoreUnparsable = True
+    resources: Resources = "keep"
+
+    def request_fields(self) -> dict[str, str | bool]:
+        """Those that have a value, by their names in a request, but for the mapping."""
+        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "mapping"}
+        return {name: value for name, value in values.items() if value is not None}
+
+
+_ASKED: Final = "asked"
+
+
+def with_import_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with the fields of `ImportOptions` as options of its own, in the place of its parameter `asked`."""
+
+    @functools.wraps(command)
+    def run(**values: Any) -> None:  # noqa: ANN401  options, as typer reads them
+        asked = ImportOptions(**{field.name: values.pop(field.name) for field in fields(ImportOptions)})
+        command(asked=asked, **values)
+
+    own = inspect.signature(command, eval_str=True)
+    hints = get_type_hints(ImportOptions, include_extras=True)
+    shared = [
+        inspect.Parameter(
+            field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name]
+        )
+        for field in fields(ImportOptions)
+    ]
+    parameters: list[inspect.Parameter] = []
+    for parameter in own.parameters.values():
+        parameters += shared if parameter.name == _ASKED else [parameter]
+    run.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return run

@@ -9,7 +9,7 @@ import typer
 
 from scandock.cli import checks, options
 from scandock.cli.consoles import print_line
-from scandock.cli.import_cmd import check_request
+from scandock.cli.import_cmd import check_options
 
 Url = Annotated[
     str,
@@ -30,18 +30,12 @@ _WORDS: Final = (
 )
 
 
+@options.with_import_options
 def upload(
     archives: options.Archives,
     *,
     url: Url,
-    project: options.Project = None,
-    subject: options.Subject = None,
-    session: options.Session = None,
-    mapping: options.Mapping = None,
-    destination: options.Destination = None,
-    overwrite: options.Overwrite = None,
-    ignore_unparsable: options.IgnoreUnparsable = True,
-    resources: options.Resources = "keep",
+    asked: options.ImportOptions,
     user: User = None,
     as_json: options.AsJson = False,
     receipt: options.Receipt = None,
@@ -57,16 +51,13 @@ def upload(
 
     url = check_url(url)
     checks.check_archives(archives)
-    check_request(project, subject, session, mapping)
+    check_options(asked)
     if receipt is not None:
         checks.check_receipt(receipt, archives)
     login = find_login(user, urlsplit(url).netloc)
-    labels = {"project": project, "subject": subject, "session": session}
-    fields = {name: value for name, value in labels.items() if value is not None}
-    fields |= {name: value for name, value in (("destination", destination), ("overwrite", overwrite)) if value}
-    fields |= {"ignore_unparsable": "true" if ignore_unparsable else "false", "resources": resources}
-    if mapping is not None:
-        fields["mapping"] = _read_mapping(mapping)
+    fields = {name: _as_field(value) for name, value in asked.request_fields().items()}
+    if asked.mapping is not None:
+        fields["mapping"] = _read_mapping(asked.mapping)
 
     from scandock.cli.upload_client.server import UploadServer
 
@@ -113,6 +104,11 @@ def _run(
     finally:
         if file is not None:
             file.close()
+
+
+def _as_field(value: str | bool) -> str:
+    """As a form of the page sends it."""
+    return str(value).lower() if isinstance(value, bool) else value
 
 
 def _read_mapping(name: str) -> str:

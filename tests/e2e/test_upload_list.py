@@ -122,7 +122,7 @@ def test_one_archive_of_several_studies_shares_its_progress_and_its_rows_part(br
         looked_into(page)
         head = page.get_by_role("rowheader", name="three.zip")
         assert head.count() == 1
-        page.get_by_text("1 session with images of several PatientIDs will be held for review.").wait_for()
+        page.get_by_text("1 session with images of several patient IDs will be held for review.").wait_for()
         held = page.locator(".up-study").filter(has_text="Doe 3")
         assert held.get_by_text(f"Will be held for review in {project.id}").is_visible()
         same = "P1 is archived already: its 1 image is archived."

@@ -4,9 +4,9 @@ import { load } from "./modules.mjs";
 
 globalThis.document ??= { querySelector: () => ({ dataset: { root: "", static: "", csrf: "", user: "olga" } }), addEventListener() {} };
 
+const { forecastOf, foresee } = await load("forecast.js");
 const { options, site } = await load("options.js");
 const { likenessOf } = await load("picks.js");
-const { planOf } = await load("plan.js");
 const { rowsOf } = await load("rows.js");
 const { Study } = await load("study.js");
 const { isOver, bytesOf, outcomeWords, readyWords } = await load("totals.js");
@@ -25,7 +25,7 @@ const decision = ({ key = "1.2", label = "S1_V1", ...more } = {}) => ({
   held: [],
   warnings: [],
   leftOut: false,
-  naming: { session: { requested: false }, subject: { requested: false }, patients: { commonId: "S1" } },
+  naming: { session: { requested: false }, subject: { requested: false }, patients: { commonId: "S1" }, row: null },
   study: new Study({ key, uid: key, series: [], ecat: [], sessionFolders: {}, folders: [] }),
   ...more,
 });
@@ -36,34 +36,42 @@ const pick = (name, decisions, { counts = {}, ...more } = {}) => ({
   found: { counts: { images: 1, unparseable: 0, ...counts } }, ...more,
 }); // prettier-ignore
 
+const planned = (one) => Object.values(forecastOf(one, undefined)).slice(-2);
+
 test("what will happen is one sentence, by the destination and the project's own setting", () => {
   choose();
-  assert.deepEqual(planOf(decision()), ["", "Will be archived in P as S1 / S1_V1"]);
+  assert.deepEqual(planned(decision()), ["", "Will be archived in P as S1 / S1_V1"]);
   choose({ destination: "prearchive" });
-  assert.deepEqual(planOf(decision()), ["", "Will wait in the prearchive of P as S1 / S1_V1"]);
+  assert.deepEqual(planned(decision()), ["", "Will wait in the prearchive of P as S1 / S1_V1"]);
   choose();
-  assert.deepEqual(planOf(decision({ project: "W" })), ["", "Will wait in the prearchive of W as S1 / S1_V1"]);
-  assert.deepEqual(planOf(decision({ project: "X" })), ["", "Will go to X as S1 / S1_V1"]);
-  assert.deepEqual(planOf(decision({ held: ["patient_mismatch"] })), ["held", "Will be held for review in P as S1 / S1_V1"]);
-  assert.match(planOf(decision({ leftOut: true }))[1], /^Not included/);
+  assert.deepEqual(planned(decision({ project: "W" })), ["", "Will wait in the prearchive of W as S1 / S1_V1"]);
+  assert.deepEqual(planned(decision({ project: "X" })), ["", "Will go to X as S1 / S1_V1"]);
+  assert.deepEqual(planned(decision({ held: ["patient_mismatch"] })), ["held", "Will be held for review in P as S1 / S1_V1"]);
+  assert.match(planned(decision({ leftOut: true }))[1], /^Not included/);
 });
+
+const warned = (...picks) => {
+  foresee(picks);
+  return warningsOf(picks);
+};
 
 test("equal warnings are one, with their count; what stops an archive comes first, then what is held", () => {
   choose({ ignore: false });
   const suffixed = (n) => pick(`${n}.zip`, [decision({ key: `1.${n}`, label: `L${n}`, warnings: ["label_suffixed"] })]);
   const stopped = ["x.zip", "y.zip"].map((name) => pick(name, [], { problem: "It is encrypted: pack it again without a password." }));
   const odd = pick("odd.zip", [decision({ key: "2", held: ["patient_mismatch"] })], { counts: { unparseable: 2 } });
-  const told = warningsOf([suffixed(1), suffixed(2), odd, ...stopped]);
+  const mixed = pick("mixed.zip", [decision({ key: "3", label: "M", held: ["patient_mismatch"] })]);
+  const told = warned(suffixed(1), suffixed(2), mixed, odd, ...stopped);
   assert.deepEqual(told.map(({ kind, words, rows }) => [kind, words.slice(0, 45), rows.length]), [
     ["stop", "odd.zip will be refused: a file that should b", 1],
     ["stop", "2 archives will not be uploaded. It is encryp", 2],
-    ["held", "1 session with images of several PatientIDs w", 1],
-    ["warn", "2 sessions shared a label: a date or hash tel", 2],
+    ["held", "1 session with images of several patient IDs ", 1],
+    ["warn", "2 sessions shared a label: a date or code was", 2],
   ]);
   assert.deepEqual(told[3].rows, [rowKey({ id: "1.zip" }, "1.1"), rowKey({ id: "2.zip" }, "1.2")]);
   choose();
-  assert.deepEqual(warningsOf([odd]).map(({ kind }) => kind), ["held"], "unparseable files are ignored");
-  assert.deepEqual(warningsOf([suffixed(1)].map((one) => ({ ...one, taken: [] }))), []);
+  assert.deepEqual(warned(odd).map(({ kind }) => kind), ["held"], "unparseable files are ignored");
+  assert.deepEqual(warned({ ...suffixed(1), taken: [] }), []);
 });
 
 test("rows find the outcomes of their studies, and sessions without a study get rows of their own", () => {

@@ -4,7 +4,6 @@ import { load } from "./modules.mjs";
 
 const { headingOf } = await load("heading.js");
 const { notIt } = await load("not_taken.js");
-const { meeting } = await load("meeting.js");
 
 const heading = (...states) => headingOf(states.map((state) => ({ state })));
 
@@ -25,10 +24,4 @@ test("a file that is not the one that was to be chosen again is told by both nam
   assert.match(notIt("DEV000.zip", [{ name: "DEV000.zip" }]), /^DEV000\.zip is not as it was when it was cut/);
   assert.match(notIt("visit.tar", [{ name: "visit", files: [] }]), /^visit is not as it was when it was cut/);
   assert.equal(notIt("a.zip", [{ name: "b.zip" }, { name: "c.zip" }]), "2 chosen files are not a.zip: they were not taken.");
-});
-
-test("studies of two archives that meet under one label are told the same on both sides", () => {
-  const said = (kind, requested) => meeting({ meets: "x.zip", meeting: kind, naming: { session: { requested } } });
-  for (const kind of ["named", "derived", "both"]) assert.deepEqual(said(kind, true), said(kind, false));
-  assert.match(said("both", true)[1], /the first to arrive gets it\. Of the later ones, those that were named here are held/);
 });

@@ -1,13 +1,13 @@
 // Names for many studies at once: by a pattern, by finding and replacing, or by a table.
 
 import { number, plural, size } from "../live/figures.js";
-import { clashes, clashWords } from "./clashes.js";
 import { button, make, set, show } from "./dom.js";
 import { labelOf, planLabels } from "./label_changes.js";
 import { COLUMNS, decodeMapping, MappingError, parseMapping, rowsFor } from "./mapping_csv.js";
 import { shown } from "./names.js";
 import { FIELDS, filled, patternProblem } from "./patterns.js";
 import { keyOf, picks, relabel, tabulateAll, undos } from "./picks.js";
+import { heldWords } from "./warnings.js";
 
 const LARGEST = 1_000_000; // bytes of a table
 const EXAMPLES = 3; // studies whose labels are shown before they change
@@ -123,7 +123,7 @@ function action({ line, problem, plan, words, say }) {
     [said, then] = [" ", undos];
     relabel(changes);
     const stay = empty ? `${plural(empty, "label")} would have no letter or digit: not changed.` : "";
-    said = [`${number(changes.length)} of ${plural(labels.length, "label")} changed.`, clashWords(clashes()), isLooking() ? LATER : "", stay].filter(Boolean).join(" ");
+    said = [`${number(changes.length)} of ${plural(labels.length, "label")} changed.`, heldWords(picks), isLooking() ? LATER : "", stay].filter(Boolean).join(" ");
     line.tell(said);
     return say(said);
   };

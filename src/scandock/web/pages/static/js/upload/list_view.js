@@ -3,7 +3,6 @@
 import { number } from "../live/figures.js";
 import { keyed, make, set, show } from "./dom.js";
 import { leaving } from "./leaving.js";
-import { notesOf } from "./notes.js";
 import { archives, picks } from "./picks.js";
 import { archiveBody } from "./picks_view.js";
 import { COLUMNS } from "./studies_view.js";
@@ -70,7 +69,7 @@ function repeated() {
   const seen = new Set();
   const twice = new Set();
   for (const one of picks.flatMap((pick) => pick.taken)) {
-    for (const [, words] of notesOf(one)) (seen.has(words) ? twice : seen).add(words);
+    for (const { words } of one.forecast.notes) (seen.has(words) ? twice : seen).add(words);
   }
   return twice;
 }

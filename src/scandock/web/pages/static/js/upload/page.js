@@ -226,13 +226,14 @@ class Page {
 
   #submit(event) {
     event.preventDefault();
-    const ready = picks.filter((pick) => !pick.problem);
+    const ready = archives.filter((pick) => pick.transfer === null && !pick.problem);
     if (options.problem() || !ready.length) return;
     stopPictures();
     for (const pick of ready) {
       const rows = pick.rowsToSend();
       const { name, file, files, handle } = pick;
-      sent(pick, begin({ name, file, files, handle, fields: options.fields(), mapping: rows.length ? writeMapping(rows) : "" }));
+      const after = [...pick.follows].map(({ transfer }) => transfer).filter(Boolean);
+      sent(pick, begin({ name, file, files, handle, fields: options.fields(), mapping: rows.length ? writeMapping(rows) : "" }, after));
     }
     this.settings.open = false;
     this.#flush();

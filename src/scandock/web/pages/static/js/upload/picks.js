@@ -1,12 +1,13 @@
 // What was chosen: each archive or folder with what was found in it, how its studies are named, and its upload.
 
 import { EditHistory } from "./edit_history.js";
+import { foresee } from "./forecast.js";
 import { askKnown, forgetAnswers, keptSubject } from "./known.js";
-import { clean, compare, fold } from "./labels.js";
+import { clean, compare } from "./labels.js";
 import { letters } from "./letters.js";
 import { rowFor } from "./mapping_csv.js";
 import { named, project, site } from "./options.js";
-import { grouped, settle } from "./settle.js";
+import { settle } from "./settle.js";
 import { Study } from "./study.js";
 import { look } from "./worker_client.js";
 
@@ -44,6 +45,7 @@ class Pick {
   #tabled = new Set(); // keys of studies that the table was asked about
   state = "waiting"; // for its preview: waiting, looking, done
   transfer = null; // its upload, once that was begun
+  follows = new Set(); // archives before it that are imported first, so that what is forecast of it comes true
   #stop = () => {};
 
   constructor({ name, file = null, files = null, handle = null, edits = [] }) {
@@ -83,7 +85,7 @@ class Pick {
     const rules = { placeholders: site.placeholders, isUsable: (name) => named(name) !== undefined, kept: keptSubject };
     this.decisions = settle(this.studies, request, rules).sort(byPatient);
     if (!tell) return;
-    crossing();
+    foresee(archives);
     changed(this);
     askLater();
   }
@@ -193,6 +195,7 @@ export function add(chosen, instead = null) {
   if (picks.includes(instead)) picks.splice(picks.indexOf(instead), 1);
   picks.push(...added);
   next();
+  foresee(archives);
   changed();
   return added;
 }
@@ -204,7 +207,7 @@ export function remove(...gone) {
     for (const list of [picks, archives]) if (list.includes(pick)) list.splice(list.indexOf(pick), 1);
   }
   next();
-  crossing();
+  foresee(archives);
   changed();
 }
 
@@ -307,26 +310,12 @@ export function settleAll() {
 
 function nameAll() {
   for (const pick of picks) pick.settle(false);
-  crossing();
+  foresee(archives);
 }
 
 function next() {
   const looking = picks.filter((pick) => pick.state === "looking").length;
   for (const pick of picks.filter((one) => one.state === "waiting").slice(0, Math.max(0, LOOKING - looking))) pick.look();
-}
-
-/** Notes where studies of several archives meet under one label, or one study lies in several of them. */
-function crossing() {
-  const every = picks.flatMap((pick) => pick.taken.map((one) => Object.assign(one, { pick })));
-  for (const one of every) one.meets = one.meeting = one.also = null;
-  for (const group of grouped(every, (one) => `${fold(one.project)}/${fold(one.label)}`).values()) {
-    const requested = new Set(group.map((one) => one.naming.session.requested));
-    for (const one of group) {
-      one.also = group.find((two) => two.pick !== one.pick && two.study.key === one.study.key)?.pick.name ?? null;
-      const other = group.find((two) => two.pick !== one.pick && two.study.key !== one.study.key);
-      if (other) Object.assign(one, { meets: other.pick.name, meeting: requested.size > 1 ? "both" : requested.has(true) ? "named" : "derived" });
-    }
-  }
 }
 
 // -- what the server has --------------------------------------------------------------------------------------------
@@ -346,6 +335,7 @@ function askLater() {
       nameAll();
       await askKnown(picks.flatMap((pick) => pick.taken));
     }
+    foresee(archives);
     if (timer === mine) timer = null; // else something changed meanwhile, and it is asked again
     for (const pick of picks) changed(pick);
   }, ASK_AFTER);

@@ -2,12 +2,13 @@
 
 import { number, plural, size } from "../live/figures.js";
 import { keyed, make, set, show } from "./dom.js";
+import { isRefusedWhole } from "./forecast.js";
 import { shown } from "./names.js";
 import { options, site } from "./options.js";
 import { rowsOf } from "./rows.js";
 import { COLUMNS, studyRow } from "./studies_view.js";
 import { archiveControls } from "./transfers_view.js";
-import { isRefusedWhole, rowKey } from "./warnings.js";
+import { rowKey } from "./warnings.js";
 
 const SHOWN = 400; // rows of an archive that are made at once
 const HEAD = " head"; // no key of a study begins so

@@ -6,10 +6,8 @@ import { SESSIONS, sessionState } from "../states.js";
 import { keyed, make, set, show } from "./dom.js";
 import { clean } from "./labels.js";
 import { person, shown } from "./names.js";
-import { notesOf } from "./notes.js";
 import { edit, keyOf } from "./picks.js";
 import { fillPicture, showThumbnail } from "./pictures.js";
-import { planOf } from "./plan.js";
 import { isOver } from "./totals.js";
 
 /** Columns of the list, and their widths in a table; heads that are not seen are read. */
@@ -25,6 +23,8 @@ export const COLUMNS = [
   { words: "Session", class: "up-label", label: "session" },
   { words: "What will happen", class: "up-happens" },
 ];
+
+const NO_PLAN = { verdict: "", words: "" };
 
 /** A row that shows {one, outcome} of an archive, by `refresh(row, shared)`; `shared` has the warnings that stand above
  * the table. `about` and `doing` take what belongs to the archive where this is its only row. */
@@ -72,9 +72,9 @@ export function studyRow(pick, key) {
     const isEditable = one !== null && !isSent && keyOf(one.study, pick.studies) !== null;
     const own = pick.edits.get(key) ?? {};
     const words = one === null ? wordsOfOutcome(outcome) : wordsOf(one);
-    const told = one === null || isSent ? [] : notesOf(one).filter(([of, sentence]) => of !== "there" && !shared.has(sentence));
-    const planned = one === null || (isSent && isOver(pick.transfer)) ? ["", ""] : planOf(one);
-    const shows = JSON.stringify([words, one?.subject, one?.label, one?.leftOut, own, isEditable, isSent, planned, told.map(([of, sentence]) => [of, sentence])]);
+    const told = one === null || isSent ? [] : (one.forecast?.notes ?? []).filter(({ kind, words }) => kind !== "there" && !shared.has(words));
+    const planned = one === null || (isSent && isOver(pick.transfer)) ? NO_PLAN : (one.forecast ?? NO_PLAN);
+    const shows = JSON.stringify([words, one?.subject, one?.label, one?.leftOut, own, isEditable, isSent, planned.verdict, planned.words, told]);
     if (outcome === null && shows === before) return; // of 300 rows nearly all stay as they are when one is changed
     before = outcome === null ? shows : null;
     set(patient, words.patient);
@@ -100,7 +100,7 @@ export function studyRow(pick, key) {
 }
 
 /** What will happen, or what has: its state, a sentence, and where it leads to. */
-function outcomeInto({ state, plan, link, notes }, { planned: [kind, sentence], told, outcome }) {
+function outcomeInto({ state, plan, link, notes }, { planned: { verdict, words }, told, outcome }) {
   show(state, outcome !== null);
   show(link, Boolean(outcome?.page));
   if (outcome !== null) {
@@ -117,9 +117,9 @@ function outcomeInto({ state, plan, link, notes }, { planned: [kind, sentence], 
     link.setAttribute("aria-label", `${is.link}: ${outcome.label}`);
     return keyed(notes, [], () => "", () => null);
   }
-  plan.className = `up-plan ${kind}`;
-  set(plan, sentence);
-  return keyed(notes, told, ([of, words]) => of + words, ([of, words]) => make("li", { class: of }, words));
+  plan.className = `up-plan ${verdict}`;
+  set(plan, words);
+  return keyed(notes, told, ({ kind, words }) => kind + words, ({ kind, words }) => make("li", { class: kind }, words));
 }
 
 function placeOf({ project, label, then }) {

@@ -2,6 +2,7 @@
 
 import { publish } from "../bus.js";
 import { follow } from "./outcomes.js";
+import { isOver } from "./totals.js";
 import { Transfer } from "./transfer.js";
 
 const AT_ONCE = 3;
@@ -10,6 +11,7 @@ const BETWEEN = 250; // milliseconds between reports of bytes
 export const transfers = [];
 const listeners = new Set();
 let told = 0;
+const earlier = new WeakMap(); // uploads whose imports have to end before another one begins
 
 /** Hear of every change, `listener(transfer, turn)`; the answer ends it. */
 export function onTransfers(listener) {
@@ -31,9 +33,10 @@ export function changed(transfer, turn) {
   if (turn) queueMicrotask(next);
 }
 
-/** Begin an upload, once one of the three places is free. */
-export function begin(source) {
+/** Begin an upload, once one of the three places is free and those in `after` are imported. */
+export function begin(source, after = []) {
   const transfer = new Transfer(source, changed);
+  earlier.set(transfer, after);
   transfers.push(transfer);
   changed(transfer, true);
   return transfer;
@@ -47,9 +50,15 @@ export function forget(gone) {
   if (left.length) changed(left[0], true);
 }
 
+/** The upload whose import has to end before this one begins; null for none. One that stands still is not waited for. */
+export function waitsFor(transfer) {
+  const isAwaited = (one) => transfers.includes(one) && !isOver(one) && !["paused", "stopped"].includes(one.state);
+  return (earlier.get(transfer) ?? []).find(isAwaited) ?? null;
+}
+
 function next() {
   const going = transfers.filter((one) => one.state === "running" || one.state === "held up").length;
-  const free = transfers.filter((one) => one.state === "waiting").slice(0, Math.max(0, AT_ONCE - going));
+  const free = transfers.filter((one) => one.state === "waiting" && waitsFor(one) === null).slice(0, Math.max(0, AT_ONCE - going));
   for (const one of free) one.run();
 }
 

@@ -6,6 +6,7 @@ import { root } from "../site.js";
 import { ACTS, IMPORTS, isEnded, TRANSFERS } from "../states.js";
 import { button, make, set, show } from "./dom.js";
 import { shown } from "./names.js";
+import { waitsFor } from "./transfers.js";
 
 /** An element with `refresh({isAlone})`: in the row of its only study (`isAlone`) what that says is not said again.
  * `acts`: what each button does, by the keys of ACTS, and `remove`. */
@@ -87,7 +88,11 @@ function farOf({ transfer, found, state }) {
     if (state !== "looking") return "";
     return found?.total ? `reading: ${number(found.read)} of ${number(found.total)} entries` : "reading";
   }
-  if (transfer.state === "cancelled" || transfer.state === "waiting") return "";
+  if (transfer.state === "waiting") {
+    const before = waitsFor(transfer);
+    return before === null ? "" : `waits until ${shown(before.name)} is imported`;
+  }
+  if (transfer.state === "cancelled") return "";
   if (transfer.import) return isEnded(transfer.import.state) ? "" : transfer.import.stage;
   const told = [`${size(transfer.sent)} of ${size(transfer.total)}`];
   if (transfer.state === "running" && transfer.speed) {

@@ -1,0 +1,295 @@
+// What the server will do with each study on the list, by all that this page knows before a byte is sent: the one place
+// that decides it, for rows, banners and sentences alike. As docs/rules.md and src/scandock/rules/routing.py.
+
+import { number, plural } from "../live/figures.js";
+import { candidates } from "./comments.js";
+import { knownOf } from "./known.js";
+import { fold, UNASSIGNED } from "./labels.js";
+import { shown } from "./names.js";
+import { named, options, problem, site } from "./options.js";
+import { grouped } from "./settle.js";
+import { isOver } from "./totals.js";
+
+const HELD = {
+  label_many_studies: "Several studies of this archive have this label: each will be held for review.",
+  subject_many_patients: "Several patients of this archive have this subject: their sessions will be held for review.",
+  patient_mismatch: "Its images have different patient IDs: it will be held for review.",
+};
+const WARNED = {
+  label_suffixed: "Several studies of this archive had this label: a date or code was added to tell them apart.",
+  label_own_id: "Its label looked like an ID of this server: a date or code was added.",
+  label_from_hash: "Its images have no patient ID: its label is a generated code.",
+  subjects_told_apart: "Several patients of this archive had this subject: a code was added to tell them apart.",
+  subject_other_patient: "Comments in the images give this subject to several patients.",
+  patient_many_subjects: "This patient ID has several subjects in this archive.",
+  ecat_elsewhere: "Another session of this archive has the same ECAT files.",
+};
+
+/** Forecast every study of these archives, in the order of the list, in which they are uploaded.
+ *
+ * Each decision gets `forecast`: {verdict, words, notes, session, follows}, as `forecastOf` says. Each archive that is
+ * not sent yet gets `follows`, the archives that have to be imported before it for this to come true.
+ */
+export function foresee(archives) {
+  const brought = []; // the sessions that archives before will have made
+  const open = archives.filter(({ transfer }) => transfer === null);
+  for (const pick of archives) {
+    if (pick.transfer === null) foreseeArchive(pick, brought);
+    else if (isOver(pick.transfer)) continue; // the server says what is there of it
+    if (pick.problem || isRefusedWhole(pick)) continue;
+    for (const { forecast } of pick.taken) if (forecast?.session) brought.push({ ...forecast.session, pick });
+  }
+  noteOthers(open.filter((pick) => !pick.problem));
+  for (const one of open.flatMap((pick) => pick.taken)) one.forecast = { ...one.forecast, ...verdictOf(one) };
+}
+
+function foreseeArchive(pick, brought) {
+  for (const one of pick.decisions) {
+    one.pick = pick;
+    one.forecast = forecastOf(one, one.leftOut ? undefined : knownOf(one), brought);
+  }
+  pick.follows = new Set(pick.taken.flatMap(({ forecast }) => forecast.follows));
+}
+
+/** Whether the choices let a file that can't be read refuse the whole archive. */
+export const isRefusedWhole = ({ found }) => !options.ignore && (found?.counts?.unparseable ?? 0) > 0;
+
+/** What becomes of one study: {verdict, words, notes, session, follows}.
+ *
+ * `verdict` is "held", "there" (it joins what is there) or "", `words` says it in a sentence; `notes` are {kind, words, code} with the kinds "held", "there" and "warn", `session` is what the server will have of
+ * it for the archives after, null for nothing, and `follows` the archives that have to come before.
+ * `known` is what the server has, `brought` what archives before it will have brought.
+ */
+export function forecastOf(one, known, brought = []) {
+  if (one.leftOut) return { notes: [], session: null, follows: [], ...verdictOf(one) };
+  const { label = null, study = null } = known ?? {};
+  const same = known?.same_images === true ? one.study.images : 0;
+  const mine = brought.filter((session) => session.project === one.project);
+  const present = { label: first(label, mine.find(isRival(one))), study: first(study, mine.find(isOfStudy(one))), same };
+  const notes = one.held.map((code) => ({ kind: "held", words: HELD[code], code }));
+  const met = one.held.includes("label_many_studies") ? { notes: [], from: null } : meet(one, present);
+  notes.push(...met.notes, ...shared(known ?? {}));
+  for (const code of new Set(one.warnings)) if (WARNED[code]) notes.push({ kind: "warn", words: WARNED[code], code });
+  if (isUnassigned(one)) notes.push({ kind: "warn", words: UNASSIGNED_WORDS, code: "unassigned" });
+  const waits = isHeld({ notes });
+  const from = met.from?.pick && met.notes.length && (waits || met.from.requested || one.naming.session.requested) ? [met.from.pick] : [];
+  const session = waits ? null : { ...sessionOf(one), ...met.session };
+  const forecast = { notes, session, follows: from };
+  return { ...forecast, ...verdictOf({ ...one, forecast }) };
+}
+
+const UNASSIGNED_WORDS = "Its images name no project that you can upload to. It will wait in the prearchive without a project, where you and the administrators see it.";
+const isHeld = ({ notes }) => notes.some(({ kind }) => kind === "held");
+const isUnassigned = (one) => one.project === UNASSIGNED && problem() === "";
+
+/** {verdict, words}: what will happen to a study, in one sentence, by its notes. */
+function verdictOf(one) {
+  if (one.leftOut) return { verdict: "", words: "Not included: it is uploaded with its archive, but not stored." };
+  const { notes } = one.forecast;
+  const wrong = problem();
+  if (one.pick?.problem) return { verdict: "", words: "Will not be uploaded" };
+  if (one.pick && isRefusedWhole(one.pick)) return { verdict: "", words: "Will be refused with its archive" };
+  if (wrong && !one.naming.row?.project) return { verdict: "", words: wrong };
+  const where = one.project === UNASSIGNED ? "the prearchive without a project" : one.project;
+  const as = `${where} as ${one.subject} / ${one.label}`;
+  if (isHeld(one.forecast)) return { verdict: "held", words: `Will be held for review in ${as}` };
+  const there = notes.find(({ kind }) => kind === "there");
+  if (there) return { verdict: "there", words: there.words };
+  if (one.project === UNASSIGNED) return { verdict: "", words: `Will wait in ${as}` };
+  const bound = boundFor(one);
+  if (bound === "prearchive") return { verdict: "", words: `Will wait in the prearchive of ${as}` };
+  return { verdict: "", words: bound === null ? `Will go to ${as}` : `Will be archived in ${as}` };
+}
+
+/** What archives after this one will find of it on the server. */
+function sessionOf(one) {
+  const { study, naming } = one;
+  return {
+    project: one.project,
+    label: one.label,
+    subject: one.subject,
+    place: boundFor(one) ?? "archive",
+    state: "ready",
+    study_uid: study.uid,
+    requested: naming.session.requested,
+    patient: naming.patients.commonId,
+    ecat: study.ecat.length > 0,
+  };
+}
+
+/** Where a study is to go: "archive" or "prearchive", or null where this page can't know. */
+function boundFor(one) {
+  if (one.project === UNASSIGNED) return "prearchive";
+  if (options.destination) return options.destination;
+  for (const [value] of candidates("AA", one.study)) {
+    if (/^t/i.test(value)) return "archive";
+    if (/^f/i.test(value)) return "prearchive";
+  }
+  const code = site.codes[named(one.project) ?? ""];
+  if (code === undefined) return null;
+  return code === 0 ? "prearchive" : "archive";
+}
+
+// -- sessions that are there, or will be ----------------------------------------------------------------------------
+
+/** What is on the server counts before what other archives of the list will bring, unless it has no claim to its label. */
+function first(there, coming = null) {
+  const isHeld = there?.place === "prearchive" && there.state === "conflict";
+  return there === null || (isHeld && coming) ? coming : there;
+}
+
+const isRival = (one) => (session) => session.label !== null && fold(session.label) === fold(one.label);
+const isOfStudy = (one) => (session) => one.study.uid !== null && session.study_uid === one.study.uid;
+
+/** {notes, from, session} of a study and what is there of its label and its study: `from` is what decides it, `session` what
+ * differs from a session of its own. */
+function meet(one, { label, study, same }) {
+  const bound = one.held.length ? "prearchive" : boundFor(one);
+  if (study && fold(study.label ?? "") !== fold(one.label)) {
+    const notes = elsewhere(one, study, bound, same);
+    const joins = notes.some(({ kind }) => kind === "there") ? { label: study.label, subject: study.subject } : {};
+    if (notes.length && !isBeside(study, bound)) return { notes, from: study, session: joins };
+    return { notes: [...notes, ...called(one, label, bound, same)], from: study, session: {} };
+  }
+  const notes = called(one, label, bound, same);
+  const isSuffixed = notes.some(({ code }) => code === "label_suffix");
+  return { notes, from: label, session: isSuffixed ? { label: null } : {} };
+}
+
+/** Whether a session of the study waits for a decision, so that what is uploaded is a session of its own beside it. */
+function isBeside(study, bound) {
+  return study.place === "prearchive" && study.state === "conflict" && bound === "prearchive";
+}
+
+/** Whether what has the label is another study's. */
+function isAnother({ study, naming }, session) {
+  if (session.assessor) return true;
+  if (study.uid !== null && session.study_uid) return session.study_uid !== study.uid;
+  if (!session.pick) return false; // ECAT: the server tells neither its files nor its patient
+  const isOther = session.patient && naming.patients.commonId && session.patient !== naming.patients.commonId;
+  if (study.uid === null && !session.study_uid) return Boolean(isOther);
+  return Boolean(isOther) || Object.keys(study.sessionFolders ?? {}).length !== 1;
+}
+
+/** What is there under the label. */
+function called(one, label, bound, same) {
+  if (label === null) return [];
+  if (isAnother(one, label)) return another(one, label);
+  if (label.pick) return joinsComing(one, label, bound);
+  return label.place === "archive" ? archived(one, label, bound, same) : waiting(label, bound);
+}
+
+/** Where a session is, in words. */
+function whereIs({ pick, place }) {
+  if (pick) return `is in ${shown(pick.name)}`;
+  return place === "archive" ? "is archived" : "is in the prearchive";
+}
+
+const held = (words, code) => [{ kind: "held", words, code }];
+const there = (words, code = "") => [{ kind: "there", words, code }];
+const warn = (words, code) => [{ kind: "warn", words, code }];
+
+/** The study is there under another label. */
+function elsewhere(one, study, bound, same) {
+  const { requested } = one.naming.session;
+  const is = `This study ${whereIs(study)} as ${study.label ?? "another session"}`;
+  const apart = () => held(`${is}: under another label it will be held for review.`, "study_elsewhere");
+  if (study.place === "archive") {
+    if (requested) return apart();
+    const subject = differs(one, study);
+    if (subject.length) return subject;
+    if (bound === "prearchive") return there(`${is}: this upload will wait in the prearchive under that label.`);
+    return there(same ? `${is}: ${joins(one, same)}` : `${is}: it goes there.`);
+  }
+  if (bound === "archive") return warn(`${is}: that session stays there, and this one will be archived as ${one.label}.`, "stays_waiting");
+  if (bound === null) return there(`${is}.`);
+  if (isBeside(study, bound)) return warn(`${is}, held for review: this one will wait beside it as ${one.label}.`, "beside_waiting");
+  if (requested) return apart();
+  return [...differs(one, study), ...there(`${is}: it goes there.`)];
+}
+
+/** Another study has the label, or an assessor, which no session joins. */
+function another(one, label) {
+  const is = label.assessor ? `${label.label} is an assessor of an archived session` : `${label.label} ${whereIs(label)} with another study`;
+  if (!one.naming.session.requested) {
+    if (label.pick && !label.requested) return []; // whichever is imported later: `noteOthers` says it of both
+    return there(`${is}: this one gets a suffix.`, "label_suffix");
+  }
+  if (!label.assessor && label.place !== "archive" && label.state === "conflict") return []; // what is held has no claim to its label
+  return held(`${is}: this one will be held for review.`, "label_taken");
+}
+
+function archived(one, label, bound, same) {
+  const subject = differs(one, label);
+  if (subject.length) return subject;
+  if (bound === "prearchive") return there(`${label.label} is archived already: this upload will wait in the prearchive.`);
+  if (options.overwrite === "none") return held(`${label.label} is archived already and will be kept as it is: this one will be held for review.`, "left_alone");
+  return there(`${label.label} is archived already: ${joins(one, same)}`);
+}
+
+function waiting(label, bound) {
+  if (bound === "archive") return warn(`${label.label} is in the prearchive already: that session stays there, and this one will be archived.`, "stays_waiting");
+  if (bound === null) return there(`${label.label} is in the prearchive already.`);
+  return there(`${label.label} is in the prearchive already: new files are added.`);
+}
+
+/** What an archive before brings is the same session: `noteOthers` says that files are stored once. */
+function joinsComing(one, label, bound) {
+  if (label.place !== "archive" || bound !== "archive") return label.place === bound ? differs(one, label) : [];
+  const subject = differs(one, label);
+  if (subject.length || options.overwrite !== "none") return subject;
+  return held(`${label.label} ${whereIs(label)} too, and what is archived will be kept as it is: this one will be held for review.`, "left_alone");
+}
+
+/** A subject that was written here and is not the one of the session that is there. */
+function differs(one, session) {
+  if (!one.naming.subject.requested || !session.subject || fold(session.subject) === fold(one.subject)) return [];
+  return held(`${session.label} belongs to subject ${session.subject}: under another subject it will be held for review.`, "subject_differs");
+}
+
+/** What becomes of it there; `same`: how many images both have, where these are all that either has, else 0. */
+function joins(one, same) {
+  const code = site.codes[named(one.project) ?? ""];
+  if (options.overwrite === "delete" || (!options.overwrite && code === 5)) {
+    return same ? `${plural(same, "file replaces", "files replace")} ${same === 1 ? "the archived one" : `${number(same)} archived ones`}.` : "images that it has already are replaced, others are added.";
+  }
+  return same ? `its ${plural(same, "image")} ${same === 1 ? "is" : "are"} archived. Identical files change nothing; files with other content are held for review.` : "new files are added.";
+}
+
+/** What it shares with other sessions on the server. */
+function shared({ subjects = [], ecat = [] }) {
+  const notes = [];
+  if (subjects?.length) notes.push(...warn(`This patient ID has another subject in the project: ${subjects.join(", ")}.`, "patient_elsewhere"));
+  if (ecat?.length) notes.push(...warn(`Some of its ECAT files are archived already, in ${ecat.join(", ")}.`, "ecat_stored"));
+  return notes;
+}
+
+// -- archives of the list among each other ---------------------------------------------------------------------------
+
+/** Note at each study that other archives have it too, or another one of the same label that images gave to both. */
+function noteOthers(picks) {
+  const every = picks.flatMap((pick) => pick.taken);
+  for (const group of grouped(every, (one) => `${one.project}/${fold(one.label)}`).values()) {
+    for (const one of group) {
+      const others = group.filter((other) => other.pick !== one.pick);
+      noteSame(one, namesOf(others.filter(({ study }) => study.key === one.study.key)));
+      const isDerived = ({ naming }) => !naming.session.requested;
+      const named = group.some((other) => !isDerived(other));
+      if (!named) noteDerived(one, namesOf(others.filter(({ study }) => study.key !== one.study.key)));
+    }
+  }
+}
+
+const namesOf = (group) => [...new Set(group.map(({ pick }) => pick.name))];
+
+function noteSame(one, names) {
+  if (!names.length || isHeld(one.forecast)) return;
+  const have = names.length === 1 ? `${shown(names[0])} has` : "Other archives on the list have";
+  one.forecast.notes.push(...warn(`${have} this study too: equal files are stored once.`, "study_twice"));
+}
+
+function noteDerived(one, names) {
+  if (!names.length || isHeld(one.forecast) || one.forecast.notes.some(({ code }) => code === "label_suffix")) return;
+  const bring = names.length === 1 ? `${shown(names[0])} brings another study with this label: the later one gets` : "Other archives on the list bring other studies with this label: the later ones get";
+  one.forecast.notes.push(...warn(`${bring} a suffix.`, "meets_derived"));
+}

@@ -1,0 +1,141 @@
+"""What the upload page says will become of archives that are chosen together is what importing them in turn does."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.builders import DataFolder, Image, ecat, make_data_folder, zip_entries
+from tests.integration.test_browser_modules import NODE, node
+
+pytestmark = pytest.mark.processes
+
+SAME = {"session": "SAME", "subject": "S"}
+ALONE = {"session": "SAME"}
+Archive = tuple[dict[str, bytes], dict[str, str]]
+
+
+def study(*numbers: int, patient: bytes = b"", object_number: int = 1) -> dict[str, bytes]:
+    """An image of each of these studies; of a patient each unless one is named."""
+    return {
+        f"{n}/{object_number}.dcm": Image(
+            case="forecast", number=object_number, study=n, series=n, patient_id=patient or b"P%d" % n,
+            patient_name=b"Doe^%s" % (patient or b"%d" % n), also={0x00080020: (b"DA", b"202401%02d" % n)},
+        ).file()
+        for n in numbers
+    }  # fmt: skip
+
+
+def several_patients(n: int) -> dict[str, bytes]:
+    return {
+        f"{n}/{number}.dcm": Image(
+            case="forecast", number=number, study=n, series=n, patient_id=b"Q%d" % number, patient_name=b"Roe^Ann"
+        ).file()
+        for number in (1, 2)
+    }
+
+
+CASES: dict[str, tuple[list[Archive], dict[str, Any]]] = {
+    "one label for three studies": ([(study(n), ALONE) for n in (1, 2, 3)], {}),
+    "the same in the prearchive": ([(study(n), ALONE) for n in (1, 2, 3)], {"destination": "prearchive"}),
+    "named after derived": ([(study(1, patient=b"SAME"), {}), (study(2), ALONE)], {}),
+    "derived after named": ([(study(2), ALONE), (study(1, patient=b"SAME"), {})], {}),
+    "three of one patient": ([(study(n, patient=b"PA"), {}) for n in (1, 2, 3)], {}),
+    "one study, two labels": (
+        [(study(1), ALONE), (study(1, object_number=2), {"session": "OTHER"})],
+        {},
+    ),
+    "one study, named and derived": ([(study(1), ALONE), (study(1, object_number=2), {})], {}),
+    "one study, two subjects": (
+        [(study(1), SAME), (study(1, object_number=2), {"session": "SAME", "subject": "T"})],
+        {},
+    ),
+    "one study twice": ([(study(1), ALONE), (study(1, object_number=2), ALONE)], {}),
+    "one study twice, what is archived kept": (
+        [(study(1), ALONE), (study(1, object_number=2), ALONE)],
+        {"overwrite": "none"},
+    ),
+    "two in one archive, then a third": ([(study(1, 2), ALONE), (study(3), ALONE)], {}),
+    "several patients first": ([(several_patients(1), ALONE), (study(2), ALONE)], {}),
+    "one subject of two patients": ([(study(1, 2), {"subject": "S"}), (study(3), {"subject": "S"})], {}),
+    "ECAT of one patient": (
+        [
+            ({"a.v": ecat(patient_id=b"E1", scan_start_time=1_580_465_000)}, ALONE),
+            ({"b.v": ecat(patient_id=b"E1", scan_start_time=1_580_465_999)}, ALONE),
+        ],
+        {},
+    ),
+    "ECAT of two patients": (
+        [({"a.v": ecat(patient_id=b"E1")}, ALONE), ({"b.v": ecat(patient_id=b"E2")}, ALONE)],
+        {},
+    ),
+    "DICOM, then ECAT": ([(study(1), ALONE), ({"b.v": ecat(patient_id=b"E2")}, ALONE)], {}),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def forecasts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """By case: what the page says, and the archives."""
+    folder = tmp_path_factory.mktemp("forecast")
+    asked = []
+    for number, (archives, options) in enumerate(CASES.values()):
+        paths = []
+        for at, (entries, _) in enumerate(archives):
+            paths.append(folder / f"{number}-{at}.zip")
+            paths[-1].write_bytes(zip_entries(entries))
+        edits = [edit for _, edit in archives]
+        asked.append(
+            {"project": f"P{number}", "code": 4, "destination": "", "overwrite": "", **options}
+            | {"paths": [str(path) for path in paths], "edits": edits}
+        )
+    done = node(NODE / "forecast.mjs", json.dumps(asked))
+    assert done.returncode == 0, done.stderr
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    return {name: {**told[n], "asked": asked[n]} for n, name in enumerate(CASES)}
+
+
+def test_what_the_page_says_is_what_imports_do(
+    forecasts: dict[str, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests
+) -> None:
+    site = make_data_folder(tmp_path, monkeypatch)
+    site.checked = False
+    for name, forecast in forecasts.items():
+        with subtests.test(name):
+            assert said(forecast) == done(site, forecast)
+
+
+def said(forecast: dict[str, Any]) -> list[tuple[int, str, str]]:
+    """(archive, what becomes of a session, its label where the page knows it)."""
+    return sorted((row["archive"], *verdict(row, forecast["asked"]["destination"])) for row in forecast["rows"])
+
+
+def verdict(row: dict[str, Any], destination: str) -> tuple[str, str]:
+    place = "prearchive" if destination == "prearchive" else "archive"
+    if row["verdict"] == "held":
+        return "conflict", row["label"]
+    if "suffix" in row["words"] or "meets_derived" in row["codes"]:
+        return place, "" if row["archive"] else row["label"]
+    if "it goes there" in row["words"]:
+        return place, "SAME"
+    return place, row["label"]
+
+
+def done(site: DataFolder, forecast: dict[str, Any]) -> list[tuple[int, str, str]]:
+    """The same, as imports did it; a suffixed label is none that the page says."""
+    asked = forecast["asked"]
+    named = {row["label"] for row in forecast["rows"]} | {"SAME"}
+    options = {name: asked[name] for name in ("destination", "overwrite") if asked[name]}
+    outcomes = []
+    for at, (path, mapping) in enumerate(zip(asked["paths"], forecast["mappings"], strict=True)):
+        table = Path(path).with_suffix(".csv")
+        table.write_text(mapping)
+        outcome = site.bring(
+            Path(path), project=asked["project"], mapping_path=str(table) if mapping else None, **options
+        )
+        for session in outcome.sessions:
+            label = session["label"] if session["label"] in named else ""
+            outcomes.append((at, session["state"], label))
+    return sorted(outcomes)

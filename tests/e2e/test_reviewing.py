@@ -44,7 +44,7 @@ def test_conflicts_are_decided_in_place(browser, project):
         table = page.locator(".waits")
         held = row(page, "One")
         assert held.get_by_text("6 files: 2 in the archive already, 1 new, 3 with other content").is_visible()
-        assert held.get_by_role("button", name="Keep both").is_visible() is False
+        assert held.get_by_role("button", name="Keep new").is_visible() is False
         held.get_by_text("Decide One").click()
         words = "Of the 6 files received, 2 are in the archive already, 1 is new, and 3 have other content than in the"
         for width in ("narrow", "wide"):
@@ -57,30 +57,27 @@ def test_conflicts_are_decided_in_place(browser, project):
             assert held.get_by_text(words).is_visible()
         assert held.get_by_text("3 files replace 3 archived ones. 1 file is added.").is_visible()
         assert one.faults() == []
-        held.get_by_role("button", name="Keep both").click()
-        table.get_by_text(f"One: Merged into DOE_JANE / One in {project.id}.").wait_for()
+        # the button says what is replaced, and pressing it confirms that
+        held.get_by_role("button", name="Keep new: replace 3 files").click()
+        table.get_by_text(f"One: Merged into DOE_JANE / One in {project.id}. 3 files replace 3 archived").wait_for()
         assert counter.differences("Decide a conflict") == []
         assert waiting(project) == {"Two"}
 
-        # by keyboard alone; what replaces files is asked once
+        # by keyboard alone; what deletes all of it is asked once
         other = row(page, "Two")
         other.get_by_text("Decide Two").press("Enter")
-        other.get_by_role("button", name="Keep new").press("Enter")
+        assert other.get_by_role("button", name="Keep old: leave out 3 files").is_visible()
+        other.get_by_role("button", name="Delete").press("Enter")
         ask = page.get_by_role("group", name="Confirm")
-        assert "Keep new Two? Will be merged into DOE_JANE / Two in" in ask.inner_text()
-        assert (
-            "3 files replace 3 archived ones. 1 file is added. 2 files are in the archive already." in ask.inner_text()
-        )
-        expect(ask.get_by_role("button", name="Keep new")).to_be_focused()
+        assert "Delete Two? Will be moved to the trash." in ask.inner_text()
+        expect(ask.get_by_role("button", name="Delete")).to_be_focused()
         assert one.faults() == []
         page.keyboard.press("Tab")
         page.keyboard.press("Enter")  # Cancel
         expect(ask).to_have_count(0)
         assert waiting(project) == {"Two"}
         other.get_by_text("Decide Two").press("Enter")
-        other.get_by_role("button", name="Keep new").press("Enter")
-        expect(ask.get_by_role("button", name="Keep new")).to_be_focused()
-        page.keyboard.press("Enter")
+        other.get_by_role("button", name="Keep both").press("Enter")
         table.get_by_text(f"Two: Merged into DOE_JANE / Two in {project.id}.").wait_for()
         assert page.locator("#polite").inner_text().startswith("Two: Merged into")
         assert one.faults() == []

@@ -327,7 +327,7 @@ def test_resolve_a_clash_with_the_archived_session(site: DataFolder, choice: Any
         )
         words = {
             "old": "Of 1 image the first version stays, the others are left out. 1 file is added.",
-            "new": "1 file replaces 1 archived one. 1 file is added. What is set aside is kept for 30 days",
+            "new": "1 file replaces 1 archived one. 1 file is added. The server keeps replaced and left-out files",
             "both": "Of 1 image all versions stay. 2 files are added.",
         }
         assert words[kept] in prearchive.outcome_json(would)["message"]
@@ -352,7 +352,7 @@ def test_resolve_variants_within_one_upload(site: DataFolder, choice: Any) -> No
         would = prearchive.outcome_json(resolve_session(context, uuid, choice, dry_run=True))
         gone = 0 if choice == "keep_both" else 1
         assert (would["counts"]["kept"], would["counts"]["trashed"]) == (3 - gone, gone)
-        says = f"Files kept: {3 - gone}, set aside: {gone}." if gone else "All files are kept (3)"
+        says = "2 files stay, 1 file is left out." if gone else "3 files stay."
         assert would["message"].startswith(f"It would stay where it is. {says}")
         done = resolve_session(context, uuid, choice)
         assert item(context, uuid)["state"] == "ready"

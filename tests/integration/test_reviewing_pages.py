@@ -54,7 +54,7 @@ def test_what_is_set_aside_is_said_to_be_on_no_page(site: DataFolder, web: Web) 
         assert "2 of the 4 files are left out" in admin.get("/prearchive").text
         for more in ({}, {"sure": "1"}):
             said = admin.post("/prearchive", data={"do": f"resolve:keep_old:{one}", **more}).text
-            assert "Files kept: 2, set aside: 2. What is set aside is kept for 30 days" in said
+            assert "2 files stay, 2 files are left out. The server keeps replaced and left-out" in said
         trash = admin.get("/projects/P/trash").text
         assert "The trash is empty." in trash
         assert "Single files that were replaced" in trash
@@ -112,7 +112,7 @@ def test_where_its_objects_differ_one_says_what_to_keep(site: DataFolder, web: W
     with web.client() as admin:
         one = uuid_of(admin, "Second")
         page = admin.get(f"/prearchive/{one}").text
-        assert re.findall(rf'value="resolve:(\w+):{one}"', page) == ["keep_old", "keep_new", "keep_both"]
+        assert re.findall(rf'value="resolve:(\w+):{one}[":]', page) == ["keep_old", "keep_new", "keep_both"]
         counts = re.search(
             r"Of the 4 files received, (\d+) \w+ in the archive already, (\d+) \w+ new, and (\d+) ", page
         )
@@ -161,9 +161,14 @@ def test_what_replaces_files_is_counted_before_and_after_it_is_done(site: DataFo
         assert "Will be merged into DOE_JANE / One in P. 2 files replace 2 archived ones." in asked
         assert waiting_labels(admin) == ["One"]
         kept = press(do=f"look:{one}").text  # Cancel
-        assert f'value="resolve:keep_new:{one}"' in kept
+        assert f'value="resolve:keep_new:{one}:2"' in kept
         assert "Will be merged" not in kept
-        done = press(do=f"resolve:keep_new:{one}", sure="1").text
+        button = re.search(rf'value="(resolve:keep_new:{one}:2)"[^>]*>Keep new: replace 2 files<', kept)
+        assert button is not None
+        fewer = press(do=f"resolve:keep_new:{one}:1").text  # more is lost by now than the button had said
+        assert "2 files replace 2 archived ones." in fewer
+        assert waiting_labels(admin) == ["One"]
+        done = press(do=button[1]).text
         assert "Merged into DOE_JANE / One in P. 2 files replace 2 archived ones." in done
         assert 'href="/projects/P/sessions/One"' in done
         assert waiting_labels(admin) == []

@@ -92,7 +92,7 @@ def _release(context: ServiceContext, source: SessionRecord, choice: str, *, dry
         before=source.uri,
         after=source.uri,
         counts={"kept": source.files, "trashed": 0},
-        says=f"All files are kept ({source.files}), none is set aside; it waits to be archived.",
+        says=f"{_files_stay(source.files)}. The session is ready to be archived.",
     )
     if dry_run:
         return outcome
@@ -127,7 +127,7 @@ def _keep_one_version(
             before=source.uri,
             after=source.uri,
             counts={"kept": source.files - dropped, "trashed": dropped, "replaced": dropped},
-            says=f"Files kept: {source.files - dropped}, set aside: {dropped}."
+            says=f"{_files_stay(source.files - dropped)}, {_files_left_out(dropped)}."
             + replaced_files_sentence(dropped, context.settings.trash_days),
         )
         if dry_run:
@@ -151,6 +151,14 @@ def _keep_one_version(
 
         running.show([placement], [], note, origin=origin)
         return outcome
+
+
+def _files_stay(count: int) -> str:
+    return f"{count:,} {'file stays' if count == 1 else 'files stay'}"
+
+
+def _files_left_out(count: int) -> str:
+    return f"{count:,} {'file is' if count == 1 else 'files are'} left out"
 
 
 def count_variants(connection: Connection, source: SessionRecord) -> int:

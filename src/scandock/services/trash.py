@@ -45,8 +45,8 @@ def replaced_files_sentence(files: int, days: int) -> str:
     if not files:
         return ""
     return (
-        f" What is set aside is kept for {days} {'day' if days == 1 else 'days'}; until then an administrator of the"
-        " server can get it back."
+        f" The server keeps replaced and left-out files for {days} {'day' if days == 1 else 'days'}; until then an"
+        " administrator can get them back."
     )
 
 

@@ -145,6 +145,13 @@ def loses_files(outcome: Outcome, choice: str) -> bool:
     )
 
 
+def count_lost(outcome: Outcome, choice: str) -> int:
+    """How many files are replaced or left out."""
+    counts = outcome.counts
+    left_out = counts.get("clash", 0) if choice == "keep_old" else 0
+    return max(counts.get("replaced", 0), counts.get("trashed", 0), left_out)
+
+
 def outcome_words(outcome: Outcome) -> str:
     """One or two sentences: "Will be archived in LUNG as X / Y."."""
     return f"{_place_sentence(outcome)} {outcome.says}".strip()

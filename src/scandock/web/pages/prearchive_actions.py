@@ -4,6 +4,7 @@ confirmed. A script of the list asks for the session's own row alone (`in=row`),
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -32,6 +33,7 @@ from scandock.web.pages.action_preview import (
     ActionOrigin,
     SessionPreview,
     Verb,
+    count_lost,
     form_values,
     loses_files,
     preview_each,
@@ -87,7 +89,7 @@ async def decide(form: SentForm) -> Response:
 
     Where none is chosen the list says so.
     """
-    verb_name, uuids = _parse_verb(form)
+    verb_name, uuids, shown_loss = _parse_verb(form)
     if not uuids:
         return redirect_back(form.request, _make_origin(form).back[1], "none-chosen")
     if verb_name == LOOK:
@@ -103,7 +105,7 @@ async def decide(form: SentForm) -> Response:
     is_confirmed = bool(form.text("sure"))
     if not is_confirmed and not _is_safe(verb_name, uuids):
         previews = await form.run(lambda: run(dry=True))
-        is_confirmed = not _must_ask(verb_name, uuids, previews)
+        is_confirmed = not _must_ask(verb_name, uuids, previews, shown_loss)
     if is_confirmed or not previews:
         is_confirmed, previews = True, await form.run(lambda: run(dry=False))
     name = verb_name.rpartition(":")[2] if verb_name.startswith("resolve:") else verb_name
@@ -126,12 +128,17 @@ def _is_safe(verb_name: str, uuids: list[str]) -> bool:
     return verb_name in SAFE or (verb_name == "move" and len(uuids) == 1)
 
 
-def _must_ask(verb_name: str, uuids: list[str], previews: list[SessionPreview]) -> bool:
-    """Whether what would happen is shown first: files would be lost, or many sessions get labels by a pattern."""
+def _must_ask(verb_name: str, uuids: list[str], previews: list[SessionPreview], shown_loss: int) -> bool:
+    """Whether what would happen is shown first: files would be lost, or many sessions get labels by a pattern.
+
+    Not where the button itself has said that so many files (`shown_loss`) or more are lost: pressing it confirms that.
+    """
     if verb_name == "move" and len(uuids) > 1:
         return True
     choice = verb_name.rpartition(":")[2]
-    return any(preview.outcome is not None and loses_files(preview.outcome, choice) for preview in previews)
+    outcomes = [preview.outcome for preview in previews if preview.outcome is not None]
+    losing = [outcome for outcome in outcomes if loses_files(outcome, choice)]
+    return any(not shown_loss or count_lost(outcome, choice) > shown_loss for outcome in losing)
 
 
 async def _row_response(
@@ -171,12 +178,17 @@ def _make_origin(form: Form) -> ActionOrigin:
     )
 
 
-def _parse_verb(form: Form) -> tuple[str, list[str]]:
-    """What is to be done, and to which: a button of one session names both (`verb:id`, `resolve:choice:id`)."""
+def _parse_verb(form: Form) -> tuple[str, list[str], int]:
+    """What is to be done, to which, and how many files the button said are lost by it.
+
+    A button of one session names all of it (`verb:id`, `resolve:choice:id`, `resolve:choice:id:files`).
+    """
     verb_name = form.text("do")
     words = verb_name.split(":")
-    if words[0] == "resolve" and len(words) == 3:
+    shown_loss = 0
+    if words[0] == "resolve" and len(words) in (3, 4):
         verb_name, uuids = f"resolve:{words[1]}", [words[2]]
+        shown_loss = int(words[3]) if len(words) == 4 and re.fullmatch(r"[0-9]{1,9}", words[3]) else 0
     elif words[0] != "resolve" and len(words) == 2:
         verb_name, uuids = words[0], [words[1]]
     else:
@@ -184,7 +196,7 @@ def _parse_verb(form: Form) -> tuple[str, list[str]]:
     uuids = list(dict.fromkeys(uuids))
     if len(uuids) > MAX_SESSIONS:
         raise TooManySessions(MAX_SESSIONS)
-    return verb_name, uuids
+    return verb_name, uuids, shown_loss
 
 
 def _find_sessions(connection: Connection, service_context: ServiceContext, uuids: list[str]) -> dict[str, Session]:

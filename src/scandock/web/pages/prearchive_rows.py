@@ -36,8 +36,20 @@ class OfferedChoice:
     name: Choice
     title: str
     meaning: str
+    replaces: bool
+    """Whether an archived session stands beside it, whose files are replaced."""
     effect: str
     """What it does to how many files, where that is known."""
+    loss: int
+    """How many files it replaces or leaves out, as far as that is known; 0 also for none."""
+
+    @property
+    def button(self) -> str:
+        """What its button says: what is lost by it, where anything is, so that pressing it confirms that."""
+        if not self.loss:
+            return self.title
+        verb = "replace" if self.name == "keep_new" and self.replaces else "leave out"
+        return f"{self.title}: {verb} {format_count(self.loss, 'file')}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,12 +82,15 @@ class WaitingRow:
     @property
     def choices(self) -> tuple[OfferedChoice, ...]:
         """What is offered: what will do something, given what stands beside it; renaming has fields of its own."""
+        archived = self.comparison is not None and self.comparison.stands is not None
         return tuple(
             OfferedChoice(
                 name=choice,
                 title=TITLES[choice],
                 meaning=MEANING[choice],
                 effect=describe_effect(choice, self.comparison),
+                loss=count_loss(choice, self.comparison),
+                replaces=archived,
             )
             for choice in self._usable
             if choice != FREES_BY_NAME and "change" in self.can
@@ -152,6 +167,15 @@ def may_decide(connection: Connection, principal: Principal, names: set[str]) ->
         )
         for name in names
     }
+
+
+def count_loss(choice: Choice, comparison: Comparison | None) -> int:
+    """How many files a choice replaces or leaves out, as a comparison by checksums counts them; 0 for none known."""
+    if comparison is None or comparison.differ is None or choice not in ("keep_old", "keep_new"):
+        return 0
+    if comparison.stands is None:
+        return comparison.spare or 0
+    return (comparison.replaced if choice == "keep_new" else comparison.differ) or 0
 
 
 def describe_effect(choice: Choice, comparison: Comparison | None) -> str:

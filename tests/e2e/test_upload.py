@@ -211,7 +211,7 @@ def test_without_scripts_the_form_uploads(browser, project, tmp_path):
         page = one.go("/upload")
         page.locator("#settings > summary").click()
         page.get_by_label("Project", exact=True).fill(project.id)
-        page.get_by_label("Keep other resources").uncheck()
+        page.get_by_label("Keep other files").uncheck()
         page.locator("#file").set_input_files(path)
         page.get_by_role("button", name="Upload", exact=True).click()
         page.get_by_text("The upload is kept, and its import begins.").wait_for()

@@ -41,12 +41,12 @@ def test_every_choice_is_explained_and_goes_along(browser, project, tmp_path):
         assert unexplained == 0
         assert page.get_by_text("Project default: sessions are archived").is_visible()
         page.get_by_label("Keep what is archived").check()
-        page.get_by_label("Keep other resources").uncheck()
+        page.get_by_label("Keep other files").uncheck()
         drop(page, path)
         looked_into(page)
         page.get_by_text("2 other files, 1 can't be read").click()
         assert page.get_by_text("1 other file kept with its session (not kept, as chosen)").is_visible()
-        page.get_by_label("Ignore unparseable files").uncheck()
+        page.get_by_label("Ignore unreadable files").uncheck()
         assert page.get_by_text("the archive will be refused, as chosen").is_visible()
         assert page.locator(".up-warnings .stop").get_by_text("odd.zip will be refused").is_visible()
         told = metadata(page)
@@ -84,7 +84,30 @@ def test_a_project_is_found_by_its_name_in_any_case_and_another_is_told(browser,
         button = page.get_by_role("button", name="Upload", exact=True)
         assert button.is_disabled()
         assert button.get_attribute("aria-describedby") == "up-reason"
+        assert page.locator("#settings-into").inner_text() == "No project “nowhere”"
+        row, bar = page.locator(".up-study .up-plan"), page.locator(".up-ready-words")
+        assert row.inner_text() == "No project “nowhere”, or you can't upload to it."
+        assert "nowhere" not in bar.inner_text()
+        page.get_by_label("Project", exact=True).fill("")
+        assert (page.locator("#settings-into").inner_text(), row.inner_text()) == (
+            "No project named",
+            "Name a project first.",
+        )
         page.get_by_label("Project", exact=True).fill(other.id.lower())
+        page.keyboard.press(
+            "Enter"
+        )  # nothing is missing: the settings are one line, and come back to it after a reload
+        assert page.locator("#settings").get_attribute("open") is None
+        assert page.evaluate("() => document.activeElement.innerText").startswith(f"Into {other.id}")
+        looked_into(page)
+        page.once("dialog", lambda dialog: dialog.accept())
+        page.reload()
+        page.locator("#picks[data-preview]").wait_for(state="attached")
+        assert page.locator("#settings-into").inner_text() == f"Into {other.id}"
+        assert page.locator("#settings").get_attribute("open") is None
+        order = "() => ['#drop', '#settings', '#unfinished'].map((id) => document.querySelector(id).offsetTop)"
+        assert page.evaluate(order) == sorted(page.evaluate(order))
+        drop(page, path)
         looked_into(page)
         start(page)
         sent(page)

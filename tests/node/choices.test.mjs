@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { load } from "./modules.mjs";
 
-const { does, fields, into, options, problem, project, site, summary } = await load("options.js");
+const { does, fields, into, isBeginning, options, problem, project, site, summary } = await load("options.js");
 
 const PLAIN = { where: "project", project: "P", destination: "", overwrite: "", ignore: true, keep: true };
 
@@ -11,11 +11,11 @@ test("what the form says goes along by the API's names", () => {
   assert.deepEqual(fields(), { project: "P", destination: "", overwrite: "", ignore_unparsable: "true", resources: "keep" });
   Object.assign(options, { destination: "prearchive", overwrite: "none", ignore: false, keep: false });
   assert.deepEqual(fields(), { project: "P", destination: "prearchive", overwrite: "none", ignore_unparsable: "false", resources: "ignore" });
-  assert.equal(summary(), "to the prearchive, keep what is archived, unparseable files refuse an archive, no other resources");
+  assert.equal(summary(), "to the prearchive, keep what is archived, unreadable files refuse an archive, no other files");
   assert.equal(into(), "Into P");
   options.where = "headers";
   assert.equal(project(), "");
-  assert.equal(into(), "Into Unassigned", "there is no project to name");
+  assert.equal(into(), "Without a project", "there is no project to name");
 });
 
 test("a project's own default is named, and a project that one may not upload to is told", () => {
@@ -27,6 +27,8 @@ test("a project's own default is named, and a project that one may not upload to
   assert.equal(problem(), "");
   options.project = "Z";
   assert.match(problem(), /No project “Z”, or you can't upload to it/);
+  assert.equal(into(), "No project “Z”");
+  assert.deepEqual(["q", "Z"].map(isBeginning), [true, false]);
   options.project = "";
   assert.match(problem(), /Name a project first/);
   options.where = "headers";

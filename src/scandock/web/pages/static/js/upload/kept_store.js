@@ -2,6 +2,7 @@
 
 import { browserStore } from "./browser_store.js";
 import * as handles from "./handles.js";
+import { forgetProject } from "./last_project.js";
 
 const DAY = 24 * 60 * 60 * 1000;
 const lists = browserStore("scandock-kept", "lists");
@@ -31,7 +32,8 @@ export async function listsOf(user, now = Date.now()) {
   return own;
 }
 
-/** Erase everything, as at logout: handles of uploads that were cut, too. */
+/** Erase everything, as at logout: handles of uploads that were cut, and the project that was chosen last, too. */
 export async function eraseAll() {
+  forgetProject();
   await Promise.all([lists("readwrite", (store) => store.clear()), handles.clear()]);
 }

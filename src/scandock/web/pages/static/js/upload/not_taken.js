@@ -9,7 +9,7 @@ export const ON_THE_LIST = "It is on the list already.";
 /** In words, that `strange` ({name, files} each) are not the upload called `wanted`. */
 export function notIt(wanted, strange) {
   const [one] = strange;
-  const by = "To upload it as a new one, choose or drop it below.";
+  const by = "To upload it as a new one, drop it on this page or choose it.";
   if (strange.length > 1) return `${plural(strange.length, "chosen file")} are not ${shown(wanted)}: they were not taken.`;
   const isNamedSo = [one.name, `${one.name}.tar`].includes(wanted);
   if (isNamedSo) return `${shown(one.name)} is not as it was when it was cut: it can't go on, and was not taken. ${by}`;

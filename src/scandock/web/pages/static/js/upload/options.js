@@ -1,6 +1,7 @@
 // What the form says of where uploads go, kept while the document lives, so that moving about forgets nothing.
 
 import { isProjectId } from "./labels.js";
+import { shown } from "./names.js";
 
 const DEFAULTS = { where: "project", project: "", destination: "", overwrite: "", ignore: true, keep: true };
 
@@ -17,11 +18,13 @@ const DOES = {
   5: "sessions are archived, and replace what an archived session has in common with them",
 };
 
-/** Read the form, or, where it was read before in this document, let it show what was said then. */
-export function begin(form) {
+/** Read the form, or, where it was read before in this document, let it show what was said then. `last` is the project that
+ * was chosen before, for a form that names none. */
+export function begin(form, last = "") {
   Object.assign(site, JSON.parse(form.dataset.told));
   if (!Object.keys(site.codes).length) options.where = "headers";
   if (options.known) write(form);
+  else if (form.elements.project?.value === "" && last && !problemOf(last)) form.elements.project.value = last;
   options.known = true;
   read(form);
 }
@@ -58,11 +61,18 @@ export function project() {
 
 /** What is wrong with what the form says; "" where an upload may begin. */
 export function problem() {
-  if (options.where !== "project") return "";
-  if (!options.project) return "Name a project first.";
-  if (site.more && isProjectId(options.project)) return ""; // the page does not know them all: the server decides
-  return named(options.project) === undefined ? `No project “${options.project}”, or you can't upload to it.` : "";
+  return options.where === "project" ? problemOf(options.project) : "";
 }
+
+/** What is wrong with a project that is named; "" for nothing. */
+export function problemOf(text) {
+  if (!text) return "Name a project first.";
+  if (site.more && isProjectId(text)) return ""; // the page does not know them all: the server decides
+  return named(text) === undefined ? `No project “${shown(text)}”, or you can't upload to it.` : "";
+}
+
+/** Whether what is written may become the name of a project. */
+export const isBeginning = (text) => Object.keys(site.codes).some((name) => name.toLowerCase().startsWith(text.toLowerCase()));
 
 /** What the chosen project does with sessions; "" where that is not known. */
 export function does() {
@@ -72,8 +82,9 @@ export function does() {
 
 /** Where uploads go, in a few words. */
 export function into() {
-  if (options.where === "headers") return Object.keys(site.codes).length ? "Into projects named by the headers" : "Into Unassigned";
-  return options.project ? `Into ${options.project}` : "No project named";
+  if (options.where === "headers") return Object.keys(site.codes).length ? "Into projects named by the headers" : "Without a project";
+  if (!options.project) return "No project named";
+  return problem() ? `No project “${shown(options.project)}”` : `Into ${options.project}`;
 }
 
 /** The other choices in a few words. */
@@ -81,8 +92,8 @@ export function summary() {
   const words = [
     { "": "", prearchive: "to the prearchive", archive: "to the archive" }[options.destination],
     { "": "", append: "add new files", none: "keep what is archived", delete: "replace images" }[options.overwrite],
-    options.ignore ? "" : "unparseable files refuse an archive",
-    options.keep ? "" : "no other resources",
+    options.ignore ? "" : "unreadable files refuse an archive",
+    options.keep ? "" : "no other files",
   ].filter(Boolean);
   return words.length ? words.join(", ") : "project defaults";
 }

@@ -1,11 +1,12 @@
 // The upload page: what is chosen is looked into, named, sent, and followed until its sessions are where they belong.
 
 import { plural } from "../live/figures.js";
-import { say } from "../site.js";
+import { say, user } from "../site.js";
 import { afterReload } from "./after_reload.js";
 import { button, keyed, make, set, show } from "./dom.js";
 import { gridOf } from "./grid.js";
 import { labelsTools } from "./labels_view.js";
+import { keepProject, lastProject } from "./last_project.js";
 import { letters } from "./letters.js";
 import { listView } from "./list_view.js";
 import { writeMapping } from "./mapping_csv.js";
@@ -29,13 +30,7 @@ export function start(main, early) {
   return page.begin();
 }
 
-/** Enter in a field takes what is written there, and begins no upload. */
-function entered(event) {
-  const { target } = event;
-  if (event.key !== "Enter" || event.isComposing || target.tagName !== "INPUT" || target.type === "file") return;
-  event.preventDefault();
-  if (!["checkbox", "radio"].includes(target.type)) target.dispatchEvent(new Event("change", { bubbles: true }));
-}
+const isEntered = ({ key, isComposing, target }) => key === "Enter" && !isComposing && target.tagName === "INPUT" && target.type !== "file";
 
 class Page {
   #wanted = null; // what a file is chosen for: {transfer} or {upload} to go on with, or {instead} of an archive
@@ -84,12 +79,16 @@ class Page {
   }
 
   begin() {
-    options.begin(this.form);
+    options.begin(this.form, lastProject(user));
+    this.isAsking = this.settings.open;
+    if (options.project()) this.#fold();
     Object.assign(this, this.early.inputs);
     this.form.addEventListener("submit", (event) => this.#submit(event));
-    this.form.addEventListener("keydown", entered);
+    this.form.addEventListener("keydown", (event) => this.#entered(event));
     this.form.addEventListener("change", (event) => this.#changed(event));
-    this.form.addEventListener("input", (event) => event.target.name === "project" && this.#changed(event));
+    this.form.addEventListener("input", (event) => event.target.name === "project" && this.#named(event));
+    this.settings.addEventListener("focusout", ({ relatedTarget: to }) => to && !this.settings.contains(to) && this.#fold());
+    this.settings.addEventListener("toggle", () => !this.settings.open && (this.isAsking = false));
     const ends = [
       onPicks((pick) => this.#show(pick)),
       onTransfers((one, turn) => this.#moved(one, turn)),
@@ -140,6 +139,7 @@ class Page {
     this.#refuse([...this.refusals.filter(({ name, why }) => !names.has(name) && why !== ON_THE_LIST), ...refused]);
     const strange = wanted && !wanted.instead ? fresh.splice(0) : [];
     const added = fresh.length ? add(fresh, wanted?.instead ?? null) : [];
+    if (added.length && options.project()) this.#fold();
     if (added.length && wanted?.instead?.transfer) forget([wanted.instead.transfer]);
     this.#flush();
     this.#reveal(added);
@@ -207,21 +207,49 @@ class Page {
   #changed({ target }) {
     if (!target.name) return;
     options.read(this.form);
+    if (options.project() && !options.problem()) keepProject(user, options.project());
     this.#said();
     settleAll();
     this.#show(null);
+  }
+
+  /** A project is being typed, or was picked among those that are offered, which is all that was to be done. */
+  #named(event) {
+    this.#changed(event);
+    if (event.inputType === "insertReplacementText") this.#fold({ isDone: true });
+  }
+
+  /** Enter in a field takes what is written there, and begins no upload. */
+  #entered(event) {
+    if (!isEntered(event)) return;
+    event.preventDefault();
+    if (["checkbox", "radio"].includes(event.target.type)) return;
+    event.target.dispatchEvent(new Event("change", { bubbles: true }));
+    if (event.target.name === "project") this.#fold({ isDone: true });
+  }
+
+  /** Fold the settings to their line once nothing is missing there: where the page had opened them, or all `isDone`. */
+  #fold({ isDone = false } = {}) {
+    if (options.problem() || !(isDone || this.isAsking)) return;
+    const isWithin = this.settings.contains(document.activeElement);
+    this.settings.open = false;
+    if (isWithin) this.settings.querySelector("summary").focus();
   }
 
   /** What the chosen project does, and the choices in a few words. */
   #said() {
     const does = options.does();
     const is = this.form.querySelector("#project-is");
-    if (is) set(is, does ? `By default ${does}.` : options.project() ? options.problem() : "");
+    const unknown = options.project() && !options.isBeginning(options.project()) ? options.problem() : "";
+    if (is) set(is, does ? `By default ${does}.` : unknown);
+    is?.classList.toggle("problem", unknown !== "");
     const own = this.form.querySelector("#project-does");
     set(own, does ? `Project default: ${does}` : "Project default");
-    set(this.form.querySelector("#settings-into"), options.into());
+    const into = this.form.querySelector("#settings-into");
+    set(into, options.into());
+    into.classList.toggle("problem", unknown !== "");
     set(this.form.querySelector("#settings-are"), options.summary());
-    if (options.problem() && !options.project()) this.settings.open = true;
+    if (options.problem() && !options.project()) this.settings.open = this.isAsking = true;
   }
 
   #submit(event) {
@@ -236,6 +264,7 @@ class Page {
       sent(pick, begin({ name, file, files, handle, fields: options.fields(), mapping: rows.length ? writeMapping(rows) : "" }, after));
     }
     this.settings.open = false;
+    if (options.project()) keepProject(user, options.project());
     this.#flush();
     this.total.querySelector("#h-transfers").focus();
   }

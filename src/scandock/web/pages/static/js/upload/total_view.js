@@ -5,6 +5,7 @@ import { left, Pace, size } from "../live/figures.js";
 import { root, say } from "../site.js";
 import { button, keyed, make, set, show } from "./dom.js";
 import { headingOf } from "./heading.js";
+import { UNASSIGNED } from "./labels.js";
 import { problem } from "./options.js";
 import { archives, picks } from "./picks.js";
 import { bytesOf, isOver, outcomesOf, outcomeWords, readyWords } from "./totals.js";
@@ -85,7 +86,7 @@ export function totalView(acts) {
 }
 
 const toProject = (project) => ({ href: root + projectAt(project), words: `Project ${project}` });
-const toPrearchive = (project) => ({ href: root + prearchiveOf(project), words: `Prearchive of ${project}` });
+const toPrearchive = (project) => ({ href: root + prearchiveOf(project), words: project === UNASSIGNED ? "Prearchive" : `Prearchive of ${project}` });
 const LINKS = { archived: toProject, stored: toProject, prearchive: toPrearchive, needs_decision: toPrearchive };
 
 /** "Cancel all" and its question, which takes its place; `allow(false)` takes both away. */

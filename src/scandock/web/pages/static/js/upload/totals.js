@@ -2,14 +2,15 @@
 
 import { plural, size } from "../live/figures.js";
 import { isEnded, SESSIONS, sessionState } from "../states.js";
-import { options, project } from "./options.js";
+import { UNASSIGNED } from "./labels.js";
+import { options, problem, project } from "./options.js";
 
 /** "10 archives · 10 sessions · 8.9 MB → LUNG" of those that can be sent. */
 export function readyWords(ready) {
   if (!ready.length) return "";
   const sessions = ready.reduce((sum, pick) => sum + pick.taken.length, 0);
   const bytes = ready.reduce((sum, pick) => sum + pick.size, 0);
-  const to = project() || (options.where === "headers" ? "projects named by the headers" : "");
+  const to = problem() ? "" : project() || (options.where === "headers" ? "projects named by the headers" : "");
   const told = [plural(ready.length, "archive"), sessions ? plural(sessions, "session") : "", size(bytes)].filter(Boolean).join(" · ");
   return to ? `${told} → ${to}` : told;
 }
@@ -56,5 +57,6 @@ export function outcomeWords(transfers) {
 function partWords({ key, project: of, count }) {
   const words = `${plural(count, "session")} ${SESSIONS[key].word}`;
   if (!of) return words;
+  if (of === UNASSIGNED) return `${words}, without a project`;
   return key === "prearchive" ? `${words} of ${of}` : `${words} in ${of}`;
 }

@@ -13,7 +13,7 @@ import { shown } from "./names.js";
 export function unfinishedView(acts) {
   const list = make("ul", { class: "up-list" });
   const title = make("h2", { id: "h-unfinished" });
-  const help = make("p", { class: "help" }, "Choose the same file or folder again, by the button or by dropping it below: the upload goes on where it stopped.");
+  const help = make("p", { class: "help" }, "Choose the same file or folder again, by the button or by dropping it on this page: the upload goes on where it stopped.");
   const element = make("section", { class: "panel", "aria-labelledby": "h-unfinished", hidden: true }, title, help, list);
   element.refresh = (items, held, told) => {
     show(element, items.length > 0);

@@ -94,9 +94,7 @@ def test_a_project_is_found_by_its_name_in_any_case_and_another_is_told(browser,
             "Name a project first.",
         )
         page.get_by_label("Project", exact=True).fill(other.id.lower())
-        page.keyboard.press(
-            "Enter"
-        )  # nothing is missing: the settings are one line, and come back to it after a reload
+        page.keyboard.press("Enter")  # nothing is missing: the settings are one line, and after a reload, too
         assert page.locator("#settings").get_attribute("open") is None
         assert page.evaluate("() => document.activeElement.innerText").startswith(f"Into {other.id}")
         looked_into(page)

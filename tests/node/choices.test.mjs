@@ -12,7 +12,9 @@ test("what the form says goes along by the API's names", () => {
   Object.assign(options, { destination: "prearchive", overwrite: "none", ignore: false, keep: false });
   assert.deepEqual(fields(), { project: "P", destination: "prearchive", overwrite: "none", ignore_unparsable: "false", resources: "ignore" });
   assert.equal(summary(), "to the prearchive, keep what is archived, unreadable files refuse an archive, no other files");
+  site.codes = { P: 4 };
   assert.equal(into(), "Into P");
+  site.codes = {};
   options.where = "headers";
   assert.equal(project(), "");
   assert.equal(into(), "Without a project", "there is no project to name");

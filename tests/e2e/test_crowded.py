@@ -65,7 +65,7 @@ def test_axe_finds_nothing_and_nothing_is_too_wide(browser, crowd, subtests):
         assert one.said.pop().startswith("error: Failed to load resource: the server responded with a status of 404")
 
 
-HIDDEN = """() => [...document.querySelectorAll(".as-cards td, .as-cards tbody th")].filter((cell) => {
+HIDDEN = """() => [...document.querySelectorAll(":is(.as-cards, .card-rows) :is(td, tbody th)")].filter((cell) => {
   const box = cell.getBoundingClientRect();
   return box.right > document.documentElement.clientWidth || (cell.hasChildNodes() && !box.width);
 }).length"""
@@ -79,11 +79,11 @@ def test_on_a_phone_rows_are_cards_and_charts_are_readable(browser, crowd, subte
     with person(browser, base_of(served), width="narrow", storage_state=login) as one:
         for path in (
             f"/imports/{ids['scans']}/receipt", "/admin/accounts", "/admin/settings", "/admin/trash", "/admin/audit",
-            "/admin",
+            "/projects", "/admin",
         ):  # fmt: skip
             with subtests.test(path=path):
                 page = one.go(path)
-                assert page.locator(".as-cards tbody tr").count() > 0
+                assert page.locator(":is(.as-cards, .card-rows) tbody tr").count() > 0
                 assert page.evaluate(HIDDEN) == 0
         labels = page.evaluate(LABELS)
         assert len(labels) >= 6  # the scale and a month of each chart

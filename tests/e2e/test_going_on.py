@@ -210,7 +210,7 @@ def test_another_file_that_is_chosen_for_a_cut_one_is_told_and_not_taken(browser
         page.reload()
         choose_again(page, other)
         words = (
-            "other.zip is not big.zip: it was not taken. To upload it as a new one, drop it on this page or choose it."  # noqa: E501
+            "other.zip is not big.zip: it was not taken. To upload it as a new one, drop it on this page or choose it."
         )
         page.locator("#unfinished").get_by_text(words).wait_for()
         page.wait_for_function("(words) => document.getElementById('polite').textContent === words", arg=words)

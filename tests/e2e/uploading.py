@@ -38,9 +38,9 @@ def opened(one: Person, project: str) -> Page:
     """The upload page of who is logged in, with a project named."""
     hearing_choosers(one.page)
     page: Page = one.go("/upload")
+    page.locator("#picks[data-preview]").wait_for(state="attached")
     unfolded(page)
     page.get_by_label("Project", exact=True).fill(project)
-    page.locator("#picks[data-preview]").wait_for(state="attached")
     page.locator("#settings > summary").click()
     return page
 

@@ -80,14 +80,13 @@ class Page {
 
   begin() {
     options.begin(this.form, lastProject(user));
-    this.isAsking = this.settings.open;
+    this.isAsking = this.settings.open && "asks" in this.settings.dataset;
     if (options.project()) this.#fold();
     Object.assign(this, this.early.inputs);
     this.form.addEventListener("submit", (event) => this.#submit(event));
     this.form.addEventListener("keydown", (event) => this.#entered(event));
     this.form.addEventListener("change", (event) => this.#changed(event));
     this.form.addEventListener("input", (event) => event.target.name === "project" && this.#named(event));
-    this.settings.addEventListener("focusout", ({ relatedTarget: to }) => to && !this.settings.contains(to) && this.#fold());
     this.settings.addEventListener("toggle", () => !this.settings.open && (this.isAsking = false));
     const ends = [
       onPicks((pick) => this.#show(pick)),
@@ -96,6 +95,11 @@ class Page {
       () => this.unfinished.end(),
       () => clearInterval(this.#timer),
     ];
+    const leaves = ({ type, key, target }) => (type === "click" || key === "Tab") && !this.settings.contains(target) && this.#fold();
+    for (const name of ["click", "keyup"]) {
+      document.addEventListener(name, leaves); // once what was clicked has had its click: folding moves all below
+      ends.push(() => document.removeEventListener(name, leaves));
+    }
     const { seen } = this.unfinished;
     document.addEventListener("visibilitychange", seen);
     ends.push(() => document.removeEventListener("visibilitychange", seen));

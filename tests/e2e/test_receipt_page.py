@@ -29,7 +29,7 @@ def test_every_entry_is_told_and_no_name_does_harm(browser, project):
     made = project.placed(project.send(hostile(), "<img src=x onerror=alert(2)>\u202egpj.zip"))
     with owner(browser, project) as one:
         page = one.go("/activity")
-        assert page.get_by_role("heading", name="<img src=x onerror=alert(2)>gpj.zip").is_visible()
+        assert page.get_by_role("heading", name="<img src=x onerror=alert(2)>\\u202egpj.zip").is_visible()
         assert one.faults() == []
         page.get_by_role("link", name="Receipt").click()
         page.get_by_role("heading", name="Receipt of").wait_for()

@@ -129,7 +129,10 @@ def test_names_written_to_the_left_leave_the_row_and_sentences_as_they_are(brows
         start(page)
         sent(page)
         assert "\u202e" not in page.locator("#picks").inner_text()
-    assert imported(project)[0]["state"] == "placed"
+        assert imported(project)[0]["state"] == "placed"
+        page.reload()
+        page.locator(".up-name").wait_for()
+        assert page.locator(".up-name").inner_text() == "a\\u202epiz.zip"  # as before
 
 
 def test_frames_are_images_and_the_site_says_its_limit_as_its_settings_do(browser, project, tmp_path):

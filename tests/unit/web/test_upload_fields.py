@@ -84,7 +84,14 @@ def test_names_that_clients_of_tus_bring_along_are_theirs():
 
 @pytest.mark.parametrize(
     ("given", "name"),
-    [("", "archive"), ("a.zip", "a.zip"), ("C:\\x\\a.zip", "a.zip"), ("../../etc/a", "a"), ("a\0\nb.zip", "ab.zip")],
+    [
+        ("", "archive"),
+        ("a.zip", "a.zip"),
+        ("C:\\x\\a.zip", "a.zip"),
+        ("../../etc/a", "a"),
+        ("a\0\nb.zip", "a\\x00\\x0ab.zip"),
+        ("a\u202epiz.zip", "a\\u202epiz.zip"),
+    ],
 )
 def test_file_names_are_names_alone(given, name):
     assert clean_filename(given) == name

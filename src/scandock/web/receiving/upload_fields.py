@@ -11,6 +11,7 @@ from sqlalchemy import Connection, select
 
 from scandock.access.principal import Principal
 from scandock.catalog.tables import project
+from scandock.formats.display_names import escape_name
 from scandock.model.request_errors import RequestInvalid
 from scandock.rules.errors import LabelUnusable, ProjectIdInvalid
 from scandock.rules.import_request import ImportRequest, RequestSource
@@ -105,10 +106,9 @@ def parse_import_request(fields: Mapping[str, str], door_request: ImportRequest 
 
 
 def clean_filename(text: str) -> str:
-    """The archive's name without folders and control characters; `archive` where there is none."""
+    """The archive's name without folders, what does not print as escapes; `archive` where there is none."""
     name = text.replace("\\", "/").rpartition("/")[2]
-    name = "".join(char for char in name if char.isprintable()).strip()
-    return name[-MAX_FILENAME:] or "archive"
+    return escape_name(name.strip())[-MAX_FILENAME:] or "archive"
 
 
 def check_idempotency_key(text: str | None) -> str | None:

@@ -278,10 +278,10 @@ class Page {
     if (problem) transfer.refuse(problem);
   }
 
-  /** "Upload more": what is over goes from the list, and the settings stay. */
+  /** "Upload more": what is over, or can't be uploaded, goes from the list, and the settings stay. */
   #more() {
-    const over = archives.filter(({ transfer }) => transfer !== null && isOver(transfer));
-    forget(over.map(({ transfer }) => transfer));
+    const over = archives.filter(({ transfer, problem }) => (transfer === null ? problem : isOver(transfer)));
+    forget(over.map(({ transfer }) => transfer).filter(Boolean));
     remove(...over);
     this.#refuse([]);
     this.#flush();

@@ -161,7 +161,7 @@ def test_numbers_move_in_place_and_are_not_said_aloud(browser, tmp_path):
             spoken = page.locator("#polite").inner_text()
             record(replace(begun, entries_done=3_000, bytes_done=6_000_000))
             expect(page.locator("[data-far]")).to_have_text("6.0 MB of 8.0 MB · 3 000 of 4 000 entries")
-            bar = page.locator("#imports").get_by_role("progressbar", name="Reading what is in it")
+            bar = page.locator("#imports").get_by_role("progressbar", name="Reading its files")
             assert bar.evaluate("(bar) => bar.value / bar.max") == 0.75
             assert asked == [], "numbers need no request"
             assert page.locator("#polite").inner_text() == spoken

@@ -235,7 +235,7 @@ def test_hostile_names_are_shown_as_they_are(browser, project, tmp_path):
         looked_into(page)
         assert page.get_by_text("<script>alert(1)</script>").first.is_visible()
         page.get_by_text("2 other files, 1 can't be read").click()
-        page.get_by_text("1 file of no use").click()
+        page.get_by_text("1 unneeded file").click()
         assert page.get_by_text(f"{evil}/{evil}.html").is_visible()
         assert page.locator("#picks img, #picks script").count() == 0
         start(page)

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import test from "node:test";
 import { load } from "./modules.mjs";
 
@@ -11,7 +12,7 @@ const { rowsOf } = await load("rows.js");
 const { Study } = await load("study.js");
 const { isOver, bytesOf, outcomeWords, readyWords } = await load("totals.js");
 const { rowKey, warningsOf } = await load("warnings.js");
-const { IMPORTS, isEnded, SESSIONS, sessionState, TRANSFERS, ACTS } = await load("../states.js");
+const { IMPORTS, isEnded, SESSIONS, sessionState, TRANSFERS, ACTS, HELD_FOR, STAGES } = await load("../states.js");
 const { summaries, summaryOf } = await load("../live/spoken.js");
 
 Object.assign(site, { codes: { P: 4, W: 0 }, more: false });
@@ -114,6 +115,15 @@ test("a session whose files were all stored before is told so, and one that was 
   for (const { acts } of [...Object.values(TRANSFERS), ...Object.values(IMPORTS)]) for (const act of acts) assert.ok(act in ACTS, act);
   assert.deepEqual(["archived", "stored", "prearchive", "needs_decision"].map((key) => SESSIONS[key].link), ["Open", "Open", "Review", "Decide"]);
   assert.deepEqual(Object.keys(IMPORTS).filter((state) => !isEnded(state)), ["receiving", "received", "running"]);
+});
+
+test("each stage of an import, and each reason to hold a session, has words of its own", () => {
+  const source = (path) => readFileSync(new URL(`../../src/scandock/${path}`, import.meta.url), "utf8");
+  const [, table] = /^CHOICES.*?\{(.*?)^\}/ms.exec(source("rules/choices.py"));
+  assert.deepEqual(Object.keys(HELD_FOR).sort(), [...table.matchAll(/^ +"(\w+)":/gm)].map(([, code]) => code).sort());
+  const [, stages] = /^STAGES.* = \((.*)\)/m.exec(source("model/import_types.py"));
+  assert.deepEqual(Object.keys(STAGES), [...stages.matchAll(/"(\w+)"/g)].map(([, stage]) => stage));
+  for (const words of [...Object.values(HELD_FOR), ...Object.values(STAGES)]) assert.doesNotMatch(words, /conflict|syncing|deciding|unparseable|UID|\(\d{4},/);
 });
 
 test("one summary a minute is said aloud, and at once what ends it", () => {

@@ -24,11 +24,11 @@ test("what is wrong is told with its row", () => {
   const fails = (text, words) => assert.throws(() => parseMapping(text), (error) => error.message.includes(words));
   fails("", "empty");
   fails("study_uid,session\n", "no rows");
-  fails("subject,session\na,b\n", "Row 1 of the table names no column that chooses studies");
+  fails("subject,session\na,b\n", "Row 1 of the table has no column that chooses studies");
   fails("study_uid,session\n1,2,3\n", "Row 2 of the table has 3 cells, and the header 2");
   fails("study_uid,session\n,S1\n", "Row 2 of the table chooses no study");
-  fails("study_uid,session\n1,...\n", "leaves no letter or digit");
-  fails("study_uid,project\n1,a b\n", "is no project id");
+  fails("study_uid,session\n1,...\n", "has no letter or digit");
+  fails("study_uid,project\n1,a b\n", "is not a project ID");
   fails("study_uid,leave_out\n1,perhaps\n", "Row 2 of the table, column leave_out: “perhaps” is neither yes nor no.");
   fails('study_uid,session\n1,"S', "is not closed");
   fails("study_uid,study uid\n1,2\n", "twice");
@@ -36,7 +36,7 @@ test("what is wrong is told with its row", () => {
   fails("patient_id,sesion\n1,2\n", "Row 1 of the table names an unknown column “sesion”: known are study_uid, patient_id, folder, project");
   fails("patient_id,\n1,2\n", "Row 2 of the table has a value under a column without a name");
   fails('patient_id,session\n1,"S"x\n', "Row 2 of the table, column 2: can't be read, text follows a quotation mark");
-  fails('[{"patient_id": true}]', "is no text");
+  fails('[{"patient_id": true}]', "is not text");
 });
 
 test("the first row that matches wins; folders side by side, archives with or without their suffix", () => {

@@ -91,10 +91,10 @@ NOTICES: Final = {
 STAGES: Final = {
     "receiving": "Receiving",
     "opening": "Opening the archive",
-    "reading": "Reading what is in it",
-    "deciding": "Deciding where each session belongs",
-    "placing": "Placing the sessions",
-    "syncing": "Waiting for the disk",
+    "reading": "Reading its files",
+    "deciding": "Sorting into sessions",
+    "placing": "Storing sessions",
+    "syncing": "Saving to disk",
 }
 """What an import is at, as people say it."""
 

@@ -38,6 +38,34 @@ export const SESSIONS = {
   unknown: { word: "not found", look: "", link: "" },
 };
 
+/** What an import is at, by the server's word for it. */
+export const STAGES = {
+  opening: "opening the archive",
+  reading: "reading its files",
+  deciding: "sorting into sessions",
+  placing: "storing sessions",
+  syncing: "saving to disk",
+};
+
+/** Why a session is held for review, by its code. */
+export const HELD_FOR = {
+  patient_mismatch: "Its images have different patient IDs.",
+  label_many_studies: "Its label belongs to another study.",
+  subject_many_patients: "Its subject belongs to several patients.",
+  study_elsewhere: "Its study has another label in the project.",
+  subject_differs: "It belongs to another subject in the project.",
+  session_exists: "It is archived already.",
+  type_differs: "It is archived as another type of session.",
+  identified: "Its images are not marked as de-identified.",
+  sop_clash: "Some images came in different versions.",
+};
+
+/** Why an archive was refused, by its code, where the server's sentence is more than a person needs. */
+export const REFUSED_FOR = {
+  unparseable_entries: "Files that should be images can't be read. Take them out, or upload it with “Ignore unreadable files” on. Details names them.",
+  no_images: "There is no image in it.",
+};
+
 /** What buttons say, in their order. */
 export const ACTS = {
   login: "Log in",

@@ -81,7 +81,7 @@ export function gridOf(list, say) {
 
   function undoEvery() {
     undoAll();
-    tell("All labels are as the images and the rules give them.");
+    tell("All labels are back to what the images give.");
   }
 
   list.addEventListener("focusin", ({ target }) => {

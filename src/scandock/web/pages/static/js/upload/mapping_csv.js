@@ -29,7 +29,7 @@ export function parseMapping(text) {
   const body = text.replace(/^\ufeff+/, "");
   const rows = /^\s*[[{]/.test(body) ? jsonRows(body) : csvRows(body);
   if (rows.length > MOST_ROWS) throw new MappingError(`The table has more than ${MOST_ROWS.toLocaleString("en")} rows.`);
-  if (!rows.length) throw new MappingError("The table has no rows: it says of no study where it goes.");
+  if (!rows.length) throw new MappingError("The table has no rows.");
   return rows;
 }
 
@@ -106,7 +106,7 @@ function csvRows(text) {
     if (columns === null) {
       columns = columnsOf(cells.map((cell) => cell.trim()), number);
       if (!columns.some((name) => KEYS.includes(name))) {
-        throw bad(number, `names no column that chooses studies: one of ${KEYS.join(", ")}`);
+        throw bad(number, `has no column that chooses studies: one of ${KEYS.join(", ")}`);
       }
       continue;
     }
@@ -152,12 +152,12 @@ function jsonRows(text) {
   try {
     data = JSON.parse(text);
   } catch {
-    throw new MappingError("The table is no JSON that can be read.");
+    throw new MappingError("The table is not valid JSON.");
   }
   const list = Array.isArray(data) ? data : data?.rows;
-  if (!Array.isArray(list)) throw new MappingError("The table is no list of rows, nor an object with `rows`.");
+  if (!Array.isArray(list)) throw new MappingError("The JSON must be a list of rows, or an object with “rows”.");
   return list.map((item, at) => {
-    if (item === null || typeof item !== "object" || Array.isArray(item)) throw bad(at + 1, "is no object");
+    if (item === null || typeof item !== "object" || Array.isArray(item)) throw bad(at + 1, "is not an object");
     const columns = columnsOf(Object.keys(item), at + 1);
     return rowOf(at + 1, columns, Object.values(item).map((value, place) => textOf(at + 1, columns[place], value)));
   });
@@ -168,7 +168,7 @@ function textOf(number, column, value) {
   if (value === null) return "";
   if (typeof value === "boolean" && column === LEAVE_OUT) return value ? "yes" : "no";
   if (typeof value === "string" || Number.isInteger(value)) return String(value);
-  throw bad(number, `, column ${column.replace(UNKNOWN, "")}: is no text`);
+  throw bad(number, `, column ${column.replace(UNKNOWN, "")}: is not text`);
 }
 
 function columnsOf(names, number) {
@@ -199,10 +199,10 @@ function rowOf(number, columns, cells) {
   if (!TRUE.has(out) && !FALSE.has(out)) throw bad(number, `, column ${LEAVE_OUT}: “${row[LEAVE_OUT]}” is neither yes nor no`);
   row.leaveOut = TRUE.has(out);
   const says = row.leaveOut || TARGETS.some((name) => row[name]);
-  if (says && !KEYS.some((name) => row[name])) throw bad(number, `chooses no study: one of ${KEYS.join(", ")} must be filled`);
-  if (row.project && !isProjectId(row.project)) throw bad(number, `, column project: “${row.project}” is no project id`);
+  if (says && !KEYS.some((name) => row[name])) throw bad(number, `chooses no study: fill one of ${KEYS.join(", ")}`);
+  if (row.project && !isProjectId(row.project)) throw bad(number, `, column project: “${row.project}” is not a project ID`);
   for (const name of ["subject", "session"]) {
-    if (row[name] && !clean(row[name])) throw bad(number, `, column ${name}: “${row[name]}” leaves no letter or digit`);
+    if (row[name] && !clean(row[name])) throw bad(number, `, column ${name}: “${row[name]}” has no letter or digit`);
   }
   return row;
 }

@@ -147,12 +147,12 @@ class Pick {
   /** Why it can't be sent; "" where it can. */
   get problem() {
     if (this.found?.refused) return `It is ${this.found.refused}: Scandock takes archives, folders, DICOM and ECAT 7 files.`;
-    if (this.size > site.most) return "It is larger than this server takes.";
+    if (this.size > site.most) return "It is larger than this server allows.";
     if (this.found?.problems?.includes("encrypted")) return "It is encrypted: pack it again without a password.";
     if (this.state !== "done" || !this.found || this.found.failed) return "";
     const { counts, partial } = this.found;
     if (!partial && counts.images === 0 && counts.unsure === 0) return "There is no image in it.";
-    return this.studies.length && !this.taken.length && !partial ? "No study of it is included." : "";
+    return this.studies.length && !this.taken.length && !partial ? "None of its studies is included." : "";
   }
 
   /** By what the same file or folder is told from others before it is read: names, sizes and times. */

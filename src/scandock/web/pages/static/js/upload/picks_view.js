@@ -15,10 +15,20 @@ const HEAD = " head"; // no key of a study begins so
 const WIDE = 6; // columns of what an archive is; the others are for what it does
 const KINDS = {
   resources: ["other file kept with its session", "other files kept with their sessions"],
-  ignored: ["file of no one session, ignored", "files of no one session, ignored"],
-  junk: ["file of no use (.DS_Store and the like), ignored", "files of no use (.DS_Store and the like), ignored"],
+  ignored: ["other file that belongs to no single session, ignored", "other files that belong to no single session, ignored"],
+  junk: ["unneeded file (.DS_Store, disc viewers and the like), ignored", "unneeded files (.DS_Store, disc viewers and the like), ignored"],
   unparseable: ["file that should be an image and can't be read", "files that should be images and can't be read"],
-  unsure: ["entry that only the server can read", "entries that only the server can read"],
+  unsure: ["file that only the server can read", "files that only the server can read"],
+};
+const WHY = {
+  dicomdir: "index of a disc",
+  ecat_truncated: "the file is cut short",
+  header_truncated: "the file is cut short",
+  junk_name: "",
+  no_series_uid: "its header names no series",
+  no_sop_uid: "its header gives the image no ID",
+  no_study_uid: "its header names no study",
+  not_ecat: "its header is not that of an ECAT file",
 };
 
 /** A `tbody` with `refresh(shared)`, `refreshHead()` for what changes as bytes go, and `filter(keys)`, which leaves
@@ -93,7 +103,7 @@ function moreRow(click) {
 
 /** "2 patients, 3 studies, 12 scans, 480 images", or "... 480 images in 20 files" where files have many. */
 function inside({ decisions, found }) {
-  if (!decisions.length) return found.refused || found.failed ? "" : plural(found.read, "entry", "entries") + ", no image";
+  if (!decisions.length) return found.refused || found.failed ? "" : plural(found.read, "file") + ", no image";
   const patients = new Set(decisions.map((one) => one.naming.patients.commonId || one.study.common("PatientName") || one.study.key));
   const scans = decisions.reduce((sum, { study }) => sum + study.series.length + study.ecat.length, 0);
   return [
@@ -133,19 +143,21 @@ function othersLine(kind) {
     const kept = kind === "resources" && !options.keep ? " (not kept, as chosen)" : "";
     const refuses = kind === "unparseable" && pick.transfer === null && isRefusedWhole(pick) ? ": the archive will be refused, as chosen" : "";
     set(summary, `${plural(count, one, several)}${kept}${refuses}`);
-    keyed(names, paths, ({ path }) => path, ({ path, why }) => make("li", {}, shown(path), why && why !== "junk_name" ? make("span", { class: "meta" }, ` ${why}`) : ""));
+    keyed(names, paths, ({ path }) => path, ({ path, why }) => nameLine(path, WHY[why] ?? why));
   };
   return line;
 }
+
+const nameLine = (path, why) => make("li", {}, shown(path), why ? make("span", { class: "meta" }, ` ${why}`) : "");
 
 function partialOf({ state, found, transfer }) {
   if (transfer?.import?.sessions.length) return "";
   if (found.failed) return "This browser can't look into it. The server will say what is in it.";
   const packed = (found.problems ?? []).filter((problem) => ["bzip2", "xz", "zstd"].includes(problem));
-  if (packed.length) return `It is packed by ${packed[0]}, which this browser can't open: the server will say what is in it.`;
+  if (packed.length) return `This browser can't open ${packed[0]} archives. The server will say what is in it.`;
   if (state === "done" && found.partial && transfer === null) {
-    return `Only ${number(found.read)} of ${number(found.total)} entries were read, to save time: the numbers are partial, and the server will count all.`;
+    return `Only ${number(found.read)} of ${number(found.total)} files were read here, to save time. The server will read all of them.`;
   }
-  if (found.problems?.includes("damaged")) return "It ends early or is damaged: it will probably be refused.";
-  return site.rules ? "This site has naming rules of its own: where they apply, labels that are not changed here can differ." : "";
+  if (found.problems?.includes("damaged")) return "It is damaged or incomplete and will probably be refused.";
+  return site.rules ? "This site has its own naming rules: labels that you don't change here can come out differently." : "";
 }

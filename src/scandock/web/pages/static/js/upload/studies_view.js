@@ -2,7 +2,7 @@
 
 import { number, plural } from "../live/figures.js";
 import { root } from "../site.js";
-import { SESSIONS, sessionState } from "../states.js";
+import { HELD_FOR, REFUSED_FOR, SESSIONS, sessionState } from "../states.js";
 import { keyed, make, set, show } from "./dom.js";
 import { clean } from "./labels.js";
 import { person, shown } from "./names.js";
@@ -108,7 +108,7 @@ function outcomeInto({ state, plan, link, notes }, { planned: { verdict, words }
     set(state, is.word);
     state.className = `state ${is.look}`;
     plan.className = "up-plan";
-    set(plan, outcome.now === "refused" || outcome.now === "needs_decision" ? outcome.message : placeOf(outcome));
+    set(plan, whyOf(outcome) || placeOf(outcome));
     if (outcome.page && link.getAttribute("href") !== root + outcome.page) {
       link.href = root + outcome.page;
       window.htmx?.process(link.parentElement);
@@ -122,8 +122,14 @@ function outcomeInto({ state, plan, link, notes }, { planned: { verdict, words }
   return keyed(notes, told, ({ kind, words }) => kind + words, ({ kind, words }) => make("li", { class: kind }, words));
 }
 
+/** Why a session is held, or was refused; "" for others. */
+function whyOf({ now, code, message }) {
+  if (now === "needs_decision") return HELD_FOR[code] ?? message;
+  return now === "refused" ? (REFUSED_FOR[code] ?? message) : "";
+}
+
 function placeOf({ project, label, then }) {
-  const from = label && then.label && then.label !== label ? `, came as ${then.label}` : "";
+  const from = label && then.label && then.label !== label ? `, received as ${then.label}` : "";
   return project ? `in ${project}${from}` : "";
 }
 

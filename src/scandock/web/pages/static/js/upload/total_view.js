@@ -124,5 +124,5 @@ async function copied(element) {
   const isCopied = navigator.clipboard
     ? await navigator.clipboard.writeText(element.textContent).then(() => true, () => false)
     : document.execCommand("copy");
-  say(isCopied ? "Copied." : "It is selected: copy it by your keyboard.");
+  say(isCopied ? "Copied." : "The text is selected: press Ctrl+C to copy it.");
 }

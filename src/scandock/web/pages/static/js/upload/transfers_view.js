@@ -3,7 +3,7 @@
 import { importAt, LOGIN } from "../addresses.js";
 import { left, number, size } from "../live/figures.js";
 import { root } from "../site.js";
-import { ACTS, IMPORTS, isEnded, TRANSFERS } from "../states.js";
+import { ACTS, HELD_FOR, IMPORTS, isEnded, REFUSED_FOR, STAGES, TRANSFERS } from "../states.js";
 import { button, make, set, show } from "./dom.js";
 import { shown } from "./names.js";
 import { waitsFor } from "./transfers.js";
@@ -86,14 +86,14 @@ function farOf({ transfer, found, state }) {
   if (transfer === null) {
     if (state === "waiting") return "waiting to be read";
     if (state !== "looking") return "";
-    return found?.total ? `reading: ${number(found.read)} of ${number(found.total)} entries` : "reading";
+    return found?.total ? `reading: ${number(found.read)} of ${number(found.total)} files` : "reading";
   }
   if (transfer.state === "waiting") {
     const before = waitsFor(transfer);
     return before === null ? "" : `waits until ${shown(before.name)} is imported`;
   }
   if (transfer.state === "cancelled") return "";
-  if (transfer.import) return isEnded(transfer.import.state) ? "" : transfer.import.stage;
+  if (transfer.import) return isEnded(transfer.import.state) ? "" : (STAGES[transfer.import.stage] ?? "");
   const told = [`${size(transfer.sent)} of ${size(transfer.total)}`];
   if (transfer.state === "running" && transfer.speed) {
     told.push(`${size(transfer.speed.rate)}/s`);
@@ -106,9 +106,15 @@ function whyOf(pick, hasOutcome) {
   const { transfer, problem } = pick;
   if (transfer === null) return problem;
   if (transfer.refusal) return transfer.refusal;
-  if (transfer.import) return isEnded(transfer.import.state) && !hasOutcome && transfer.import.state !== "placed" ? transfer.import.message : (transfer.import.problem ?? "");
+  if (transfer.import) return hasOutcome ? "" : whyOfImport(transfer.import);
   if (transfer.state !== "stopped" && transfer.state !== "held up") return "";
   return transfer.retryAt === null ? transfer.why : `${transfer.why} Retrying in ${secondsTo(transfer.retryAt)} s…`;
+}
+
+function whyOfImport({ state, code, message, problem, sessions }) {
+  if (!isEnded(state) || state === "placed") return problem ?? "";
+  if (state === "held") return sessions.length ? "" : (HELD_FOR[code] ?? message); // each row says its own
+  return state === "refused" ? (REFUSED_FOR[code] ?? message) : message;
 }
 
 const secondsTo = (moment) => Math.max(1, Math.ceil((moment - performance.now()) / 1000));

@@ -110,7 +110,7 @@ async function open(findings, container, blob, kind, pace, depth) {
     const entries = await zipDirectory(blob);
     if (entries !== null) return walkZip(findings, container, blob, entries, pace, depth);
   }
-  const why = kind === "zip" ? "damaged" : `packed by ${kind}, which only the server opens`;
+  const why = kind === "zip" ? "damaged" : `a ${kind} archive, which only the server can open`;
   if (container.parent === null) findings.problems.push(kind);
   return findings.unsure(container.parent ?? container, container.name, why);
 }

@@ -71,7 +71,8 @@ def test_every_choice_is_explained_and_goes_along(browser, project, tmp_path):
 def test_a_project_is_found_by_its_name_in_any_case_and_another_is_told(browser, project, tmp_path):
     other = project_of(project.served, "Ageing_", "Ageing and cognition")
     other.member(project.owner, "member")
-    path = archive(tmp_path / "one.zip", {"1.dcm": image(1)})
+    entries = {f"{n}.dcm": image(n, study=n, patient=b"P%d" % n, name=b"Doe^%d" % n) for n in (1, 2)}
+    path = archive(tmp_path / "two.zip", entries)
     with owner(browser, project) as one:
         page = opened(one, "nowhere")
         unfolded(page)
@@ -85,7 +86,7 @@ def test_a_project_is_found_by_its_name_in_any_case_and_another_is_told(browser,
         assert button.is_disabled()
         assert button.get_attribute("aria-describedby") == "up-reason"
         assert page.locator("#settings-into").inner_text() == "No project “nowhere”"
-        row, bar = page.locator(".up-study .up-plan"), page.locator(".up-ready-words")
+        row, bar = page.locator(".up-study .up-plan").first, page.locator(".up-ready-words")
         assert row.inner_text() == "No project “nowhere”, or you can't upload to it."
         assert "nowhere" not in bar.inner_text()
         page.get_by_label("Project", exact=True).fill("")
@@ -107,9 +108,24 @@ def test_a_project_is_found_by_its_name_in_any_case_and_another_is_told(browser,
         assert page.evaluate(order) == sorted(page.evaluate(order))
         drop(page, path)
         looked_into(page)
+        # each study may have a project of its own
+        page.get_by_role("button", name="Project per study").click()
+        cell = page.get_by_label("Project of").nth(1)
+        assert cell.input_value() == other.id
+        cell.fill("nowhere")
+        page.keyboard.press("Enter")
+        page.locator(".up-study").nth(1).get_by_text("No project “nowhere”, or you can't upload to it.").wait_for()
+        cell.fill(project.id.lower())
+        page.keyboard.press("Enter")
+        page.locator(".up-study").nth(1).get_by_text(f"Will be archived in {project.id} as").wait_for()
+        assert bar.inner_text().endswith("→ 2 projects")
+        looked_into(page)
+        assert one.faults() == []
         start(page)
         sent(page)
-    assert [(told["project"], told["state"]) for told in imported(project)] == [(other.id, "placed")]
+    [told] = imported(project)
+    assert (told["project"], told["state"]) == (other.id, "placed")
+    assert [session["project"] for session in told["sessions"]] == [other.id, project.id]
 
 
 def test_who_may_upload_nowhere_uploads_to_unassigned(browser, project, tmp_path):

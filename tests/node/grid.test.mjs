@@ -4,6 +4,7 @@ import { load } from "./modules.mjs";
 
 const { EditHistory } = await load("edit_history.js");
 const { parseBlock, planBlock, planLabels } = await load("label_changes.js");
+const { site } = await load("options.js");
 const { filled, patternProblem } = await load("patterns.js");
 
 const rows = (...labels) => labels.map((label) => ({ pick: "pick", one: { label, subject: `of ${label}` } }));
@@ -24,6 +25,16 @@ test("a block fills rows down and columns right; what has no place or no letter 
   assert.deepEqual([plan.pasted, plan.empty, plan.left, plan.wide], [3, [2], 1, 1]);
   const session = planBlock(rows("a", "b"), "session", [["a"], ["B2", "x"]]);
   assert.deepEqual([briefly(session.changes), session.pasted, session.wide], [[["b", "session", "B2"]], 2, 1]);
+});
+
+test("a project of each row is one that can be uploaded to, as it is written", () => {
+  Object.assign(site, { codes: { LUNG: 4, HEART: 0 }, more: false });
+  const list = rows("a", "b", "c").map((row) => ({ ...row, one: { ...row.one, project: "LUNG" } }));
+  const plan = planBlock(list, "project", [["heart", "S1", "V1"], ["nowhere", "S2"], ["lung", ""]]);
+  assert.deepEqual(briefly(plan.changes), [["a", "project", "HEART"], ["a", "subject", "S1"], ["a", "session", "V1"], ["b", "subject", "S2"]]);
+  assert.deepEqual([plan.pasted, plan.empty, plan.unknown, plan.wide], [5, [], [2], 0]);
+  const filled = planLabels(list, "project", (one, pick, n) => ["heart", "LUNG", "x y"][n - 1]);
+  assert.deepEqual([briefly(filled.changes), filled.empty], [[["a", "project", "HEART"]], 1]);
 });
 
 test("a text for each row changes those that it gives another label", () => {

@@ -89,7 +89,7 @@ function verdictOf(one) {
   const wrong = problem();
   if (one.pick?.problem) return { verdict: "", words: "Will not be uploaded" };
   if (one.pick && isRefusedWhole(one.pick)) return { verdict: "", words: "Will be refused with its archive" };
-  if (wrong && !one.naming.row?.project) return { verdict: "", words: wrong };
+  if (wrong) return { verdict: "", words: wrong };
   const where = one.project === UNASSIGNED ? "the prearchive without a project" : one.project;
   const as = `${where} as ${one.subject} / ${one.label}`;
   if (isHeld(one.forecast)) return { verdict: "held", words: `Will be held for review in ${as}` };

@@ -6,7 +6,7 @@ import { LABELS, labelOf, parseBlock, planBlock, planLabels } from "./label_chan
 import { archives, isEdited, keyOf, picks, relabel, undo, undoAll } from "./picks.js";
 
 const CELL = "input[data-column]";
-const WORDS = { subject: "Subject", session: "Session" };
+const WORDS = { project: "Project", subject: "Subject", session: "Session" };
 const TOLD = 10; // lines that are named
 
 /** A line above `list` with its buttons, and `refresh()`; `say` is told in words what was done. */
@@ -15,10 +15,11 @@ export function gridOf(list, say) {
   const told = make("span", { class: "up-edited", hidden: true });
   const fill = (column) => () => fillDown(column);
   const fillButton = (column, more = {}) => button("Fill down", fill(column), { kind: "quiet", of: WORDS[column], ...more });
-  const narrow = make("span", { class: "up-fills" }, ...LABELS.map((column) => button(`Fill ${column} down`, fill(column), { kind: "quiet" })));
+  const narrow = make("span", { class: "up-fills" }, ...LABELS.map((column) => Object.assign(button(`Fill ${column} down`, fill(column), { kind: "quiet" }), { className: column === "project" ? "quiet up-goes" : "quiet" })));
+  const projects = button("", () => list.showProjects(!list.hasProjects), { kind: "quiet" });
   const undoing = make("span", { class: "up-undo", hidden: true }, button("Undo", undoLast, { kind: "quiet" }), button("Undo all changes", undoEvery, { kind: "quiet" }));
   const keys = make("span", { class: "help up-keys" }, "Enter goes to the next row. Ctrl+D fills down. A column pasted from a spreadsheet fills the rows below.");
-  const line = make("p", { class: "up-grid", hidden: true }, narrow, undoing, told, keys);
+  const line = make("p", { class: "up-grid", hidden: true }, narrow, projects, undoing, told, keys);
   const heads = [...list.querySelectorAll("th[data-label]")].map((head) => {
     const filler = fillButton(head.dataset.label);
     filler.title = "Copies the label that had the focus last, or the first one, into the rows below";
@@ -29,6 +30,10 @@ export function gridOf(list, say) {
   line.refresh = () => {
     const isMany = picks.reduce((sum, pick) => sum + pick.decisions.length, 0) > 1;
     for (const one of [...heads, narrow, keys]) show(one, isMany);
+    const isEach = list.hasProjects;
+    line.classList.toggle("up-each", isEach);
+    show(projects, isMany && !list.needsProjects);
+    set(projects, isEach ? "Hide projects" : "Project per study");
     show(undoing, isEdited());
     show(line, isMany || isEdited());
   };
@@ -62,12 +67,13 @@ export function gridOf(list, say) {
 
   function paste(cell, column, text) {
     const rows = rowsFrom(cell);
-    const { changes, pasted, empty, left, wide } = planBlock(rows, column, parseBlock(text));
+    const { changes, pasted, empty, unknown, left, wide } = planBlock(rows, column, parseBlock(text));
     relabel(changes);
-    const lines = `${empty.length === 1 ? "line" : "lines"} ${empty.slice(0, TOLD).join(", ")}${empty.length > TOLD ? " …" : ""}`;
+    const lines = (some) => `${some.length === 1 ? "line" : "lines"} ${some.slice(0, TOLD).join(", ")}${some.length > TOLD ? " …" : ""}`;
     const words = [
       `${plural(pasted, "label")} pasted.`,
-      empty.length ? `No letter or digit in ${lines}: not changed.` : "",
+      empty.length ? `No letter or digit in ${lines(empty)}: not changed.` : "",
+      unknown.length ? `No project that you can upload to in ${lines(unknown)}: not changed.` : "",
       left ? `${plural(left, "line")} more than rows: not pasted.` : "",
       wide > 0 ? `${plural(wide, "column")} right of Session: not pasted.` : "",
     ];

@@ -1,18 +1,25 @@
 // Which labels of many studies change: by a text for each, by a block of cells out of a spreadsheet, or by one text for all.
 
-import { clean } from "./labels.js";
+import { clean, UNASSIGNED } from "./labels.js";
+import { projectNamed } from "./options.js";
 
-/** Columns of labels, as they stand side by side. */
-export const LABELS = ["subject", "session"];
+/** Columns that can be changed, as they stand side by side. */
+export const LABELS = ["project", "subject", "session"];
 
-export const labelOf = (one, column) => (column === "session" ? one.label : one.subject);
+export function labelOf(one, column) {
+  if (column === "project") return one.project === UNASSIGNED ? "" : one.project;
+  return column === "session" ? one.label : one.subject;
+}
+
+/** What a text becomes in a column; "" where it can't stand there. */
+export const valueOf = (column, text) => (column === "project" ? projectNamed(text) : clean(text));
 
 /** {changes: [{pick, one, column, label}], labels, empty} for rows of {pick, one}, where `textOf(one, pick, n)` gives each
  * its text: `labels` is what each row will have, `empty` how many texts have no letter or digit, whose rows stay. */
 export function planLabels(rows, column, textOf) {
   const plan = { changes: [], labels: [], empty: 0 };
   rows.forEach(({ pick, one }, at) => {
-    const label = clean(textOf(one, pick, at + 1));
+    const label = valueOf(column, textOf(one, pick, at + 1));
     const before = labelOf(one, column);
     plan.labels.push(label || before);
     if (!label) plan.empty += 1;
@@ -21,18 +28,19 @@ export function planLabels(rows, column, textOf) {
   return plan;
 }
 
-/** {changes, pasted, empty, left, wide} of a block of cells that begins at the first of `rows` and `column`: how many
- * labels it gives, the lines that have no letter or digit, and how many lines and columns have no place. */
+/** {changes, pasted, empty, unknown, left, wide} of a block of cells that begins at the first of `rows` and `column`: how
+ * many values it gives, the lines that have no letter or digit, those that name no project that one may upload to, and
+ * how many lines and columns have no place. */
 export function planBlock(rows, column, block) {
   const columns = LABELS.slice(LABELS.indexOf(column));
-  const plan = { changes: [], pasted: 0, empty: [], left: Math.max(0, block.length - rows.length), wide: 0 };
+  const plan = { changes: [], pasted: 0, empty: [], unknown: [], left: Math.max(0, block.length - rows.length), wide: 0 };
   block.slice(0, rows.length).forEach((cells, at) => {
     const { pick, one } = rows[at];
     plan.wide = Math.max(plan.wide, cells.length - columns.length);
     cells.slice(0, columns.length).forEach((text, step) => {
       if (!text.trim()) return; // an empty cell says nothing
-      const label = clean(text);
-      if (!label) plan.empty.push(at + 1);
+      const label = valueOf(columns[step], text);
+      if (!label) (columns[step] === "project" ? plan.unknown : plan.empty).push(at + 1);
       else plan.pasted += 1;
       if (label && label !== labelOf(one, columns[step])) plan.changes.push({ pick, one, column: columns[step], label });
     });

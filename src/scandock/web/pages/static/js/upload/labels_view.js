@@ -5,6 +5,7 @@ import { button, make, set, show } from "./dom.js";
 import { labelOf, planLabels } from "./label_changes.js";
 import { COLUMNS, decodeMapping, MappingError, parseMapping, rowsFor } from "./mapping_csv.js";
 import { shown } from "./names.js";
+import { problemOf, projectNamed } from "./options.js";
 import { FIELDS, filled, patternProblem } from "./patterns.js";
 import { keyOf, picks, relabel, tabulateAll, undos } from "./picks.js";
 import { heldWords } from "./warnings.js";
@@ -24,26 +25,28 @@ function every() {
 
 /** The fold-out above the list, with `refresh()`, and `read(file)` for a table; `say` is told in words what was done. */
 export function labelsTools(say) {
-  const column = make("select", { id: "up-column" }, make("option", { value: "session" }, "Session"), make("option", { value: "subject" }, "Subject"));
+  const column = make("select", { id: "up-column" }, make("option", { value: "session" }, "Session"), make("option", { value: "subject" }, "Subject"), make("option", { value: "project" }, "Project"));
   const pattern = make("input", { id: "up-pattern", value: "{PatientID}_{StudyDate}", autocomplete: "off", autocapitalize: "none", spellcheck: "false" });
   const find = make("input", { id: "up-find", autocomplete: "off", autocapitalize: "none", spellcheck: "false" });
   const instead = make("input", { id: "up-instead", autocomplete: "off", autocapitalize: "none", spellcheck: "false" });
   const values = make("p", { class: "help", id: "up-values" }, `Fields: ${FIELDS}, and {n} or {n:3}, which counts.`);
   const byPattern = action({
     line: lineBeside(pattern, "up-pattern-result", values.id),
+    column: () => column.value,
     problem: () => patternProblem(pattern.value),
     plan: (rows) => planLabels(rows, column.value, (one, pick, n) => filled(pattern.value, one, pick, n)),
-    words: (plan) => `${examples(plan.labels)} ${willChange(plan)}`,
+    words: (plan) => `${examples(plan.labels)} ${willChange(plan, column.value)}`,
     say,
   });
   const byFinding = action({
     line: lineBeside(find, "up-find-result"),
+    column: () => column.value,
     problem: (isLive) => (find.value || isLive ? "" : "Enter the text to find."),
     plan: (rows) => planLabels(rows, column.value, (one) => (find.value ? labelOf(one, column.value).replaceAll(find.value, instead.value) : labelOf(one, column.value))),
     words: (plan, rows) => {
       if (!find.value) return "";
       if (!rows.some(({ one }) => labelOf(one, column.value).includes(find.value))) return `“${shown(find.value)}” is in no label.`;
-      return `${examples(plan.changes.map(({ one, label }) => `${labelOf(one, column.value)} → ${label}`))} ${willChange(plan)}`.trim();
+      return `${examples(plan.changes.map(({ one, label }) => `${labelOf(one, column.value)} → ${label}`))} ${willChange(plan, column.value)}`.trim();
     },
     say,
   });
@@ -97,7 +100,7 @@ function lineBeside(field, id, more = "") {
 }
 
 /** What a field does to all labels: its result is shown while it is written, and `apply()` makes it one step. */
-function action({ line, problem, plan, words, say }) {
+function action({ line, column, problem, plan, words, say }) {
   let said = ""; // what was done, until the field is changed or something is undone
   let then = 0;
   const refresh = () => {
@@ -122,7 +125,7 @@ function action({ line, problem, plan, words, say }) {
     const { changes, labels, empty } = plan(every());
     [said, then] = [" ", undos];
     relabel(changes);
-    const stay = empty ? `${plural(empty, "label")} would have no letter or digit: not changed.` : "";
+    const stay = empty ? `${plural(empty, "label")} ${wouldHave(column())}: not changed.` : "";
     said = [`${number(changes.length)} of ${plural(labels.length, "label")} changed.`, heldWords(picks), isLooking() ? LATER : "", stay].filter(Boolean).join(" ");
     line.tell(said);
     return say(said);
@@ -145,8 +148,10 @@ function listen(fields, { changed, apply }) {
 
 const examples = (labels) => [...labels.slice(0, EXAMPLES), ...(labels.length > EXAMPLES ? ["…"] : [])].join(", ");
 
-function willChange({ changes, labels, empty }) {
-  const stay = empty ? `, ${number(empty)} would have no letter or digit` : "";
+const wouldHave = (column) => (column === "project" ? "would name no project that you can upload to" : "would have no letter or digit");
+
+function willChange({ changes, labels, empty }, column) {
+  const stay = empty ? `, ${number(empty)} ${wouldHave(column)}` : "";
   return `(${number(changes.length)} of ${plural(labels.length, "label")} will change${stay})`;
 }
 
@@ -205,13 +210,21 @@ function tableFields(say, opened) {
 
 /** Change all studies as a table says; gives it in words. Throws MappingError. */
 function applyTable(text) {
-  const rows = parseMapping(text);
+  const rows = parseMapping(text).map(withProject);
   const { used, studies } = tabulateAll(rows);
   const later = isLooking() || !picks.length;
   const fits = fitting(used.size, rows.length, studies);
   const unused = rows.filter((row) => !used.has(row.number)).map((row) => row.number);
   const left = !later && used.size && unused.length ? ` ${rowWords(unused)} of the table ${unused.length === 1 ? "fits" : "fit"} none.` : "";
   return `${fits}${later ? " so far; the table holds for those found later, too" : ""}.${left}${overlapping(rows)}${unknownColumns(rows)}`;
+}
+
+/** A row with its project as it is written. MappingError where one may not upload to it. */
+function withProject(row) {
+  if (!row.project) return row;
+  const project = projectNamed(row.project);
+  if (!project) throw new MappingError(`Row ${row.number} of the table, column project: ${problemOf(row.project)}`);
+  return { ...row, project };
 }
 
 /** Of rows that fit a study for which an earlier row counts. */

@@ -19,6 +19,16 @@ export function listView(acts) {
   const scroll = make("div", { class: "scroll", role: "region", "aria-label": "Archives and studies", tabindex: "0" }, table);
   const element = make("div", { hidden: true }, people, warnings, scroll);
   const bodies = new Map();
+  let isEach = false; // whether a project can be named for each study
+
+  /** Whether studies have projects of their own by now, so that their column has to be seen. */
+  const needed = () => picks.some((pick) => [...pick.edits.values()].some(({ project }) => project));
+  Object.defineProperty(element, "needsProjects", { get: needed });
+  Object.defineProperty(element, "hasProjects", { get: () => isEach || needed() });
+  element.showProjects = (isShown) => {
+    isEach = isShown;
+    element.refresh(null);
+  };
 
   const choose = (code) => {
     filter = filter === code ? null : code;
@@ -56,6 +66,7 @@ export function listView(acts) {
     for (const one of pick === null ? archives : [pick]) bodies.get(one.id)?.refresh(shared);
     const keys = filter === null ? null : new Set(groups.find(({ code }) => code === filter).rows);
     for (const one of archives) bodies.get(one.id)?.filter(keys);
+    table.classList.toggle("up-each", element.hasProjects);
     set(happens, picks.length ? "What will happen" : "Status");
     show(element, archives.length > 0);
   };

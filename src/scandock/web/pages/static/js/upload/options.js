@@ -54,6 +54,12 @@ export function named(text) {
   return Object.keys(site.codes).find((name) => name.toLowerCase() === text.toLowerCase());
 }
 
+/** The id of a project that one may upload to, as it is written; "" for none. */
+export function projectNamed(text) {
+  const name = text.trim();
+  return named(name) ?? (name && !problemOf(name) ? name : "");
+}
+
 /** The project that the form names; "" for what the headers say. */
 export function project() {
   return options.where === "project" ? options.project : "";

@@ -4,8 +4,9 @@ import { number, plural } from "../live/figures.js";
 import { root } from "../site.js";
 import { HELD_FOR, REFUSED_FOR, SESSIONS, sessionState } from "../states.js";
 import { keyed, make, set, show } from "./dom.js";
-import { clean } from "./labels.js";
+import { LABELS, labelOf, valueOf } from "./label_changes.js";
 import { person, shown } from "./names.js";
+import { problemOf } from "./options.js";
 import { edit, keyOf } from "./picks.js";
 import { fillPicture, showThumbnail } from "./pictures.js";
 import { isOver } from "./totals.js";
@@ -19,6 +20,7 @@ export const COLUMNS = [
   { words: "Date", class: "up-date" },
   { words: "Scans", class: "n" },
   { words: "Images", class: "n" },
+  { words: "Project", class: "up-label up-goes", label: "project" },
   { words: "Subject", class: "up-label", label: "subject" },
   { words: "Session", class: "up-label", label: "session" },
   { words: "What will happen", class: "up-happens" },
@@ -38,7 +40,7 @@ export function studyRow(pick, key) {
   };
   const include = make("input", { type: "checkbox" });
   include.addEventListener("change", () => change({ leaveOut: !include.checked }));
-  const [subject, session] = ["subject", "session"].map((column) => labelField(column, (text) => change({ [column]: text })));
+  const [project, subject, session] = LABELS.map((column) => labelField(column, (text) => change({ [column]: text })));
   const [patient, study, date, images, plan] = Array.from({ length: 5 }, () => make("span"));
   const [ids, facts] = [make("span", { class: "meta" }), make("span", { class: "meta" })];
   const scans = make("td", { class: "n", "data-head": "Scans" });
@@ -60,6 +62,7 @@ export function studyRow(pick, key) {
     make("td", { class: "up-date", "data-head": "Date" }, date),
     scans,
     make("td", { class: "n", "data-head": "Images" }, images),
+    make("td", { class: "up-label up-goes", "data-head": "Project" }, project.element),
     make("td", { class: "up-label", "data-head": "Subject" }, subject.element),
     make("td", { class: "up-label", "data-head": "Session" }, session.element),
     make("td", { class: "up-happens" }, state, plan, link, notes, doing),
@@ -74,7 +77,7 @@ export function studyRow(pick, key) {
     const words = one === null ? wordsOfOutcome(outcome) : wordsOf(one);
     const told = one === null || isSent ? [] : (one.forecast?.notes ?? []).filter(({ kind, words }) => kind !== "there" && !shared.has(words));
     const planned = one === null || (isSent && isOver(pick.transfer)) ? NO_PLAN : (one.forecast ?? NO_PLAN);
-    const shows = JSON.stringify([words, one?.subject, one?.label, one?.leftOut, own, isEditable, isSent, planned.verdict, planned.words, told]);
+    const shows = JSON.stringify([words, one?.project, one?.subject, one?.label, one?.leftOut, own, isEditable, isSent, planned.verdict, planned.words, told]);
     if (outcome === null && shows === before) return; // of 300 rows nearly all stay as they are when one is changed
     before = outcome === null ? shows : null;
     set(patient, words.patient);
@@ -92,6 +95,7 @@ export function studyRow(pick, key) {
     include.setAttribute("aria-label", `Include ${words.study} of ${words.patient}`);
     row.classList.toggle("up-left", one?.leftOut === true);
     const about = { of: words, isEditable: isEditable && !one?.leftOut, isSent };
+    project.refresh(outcome?.project ?? outcome?.then.project ?? (one === null ? "" : labelOf(one, "project")), { ...about, edited: Boolean(own.project) });
     subject.refresh(outcome?.subject ?? outcome?.then.subject ?? (one?.subject || own.subject || ""), { ...about, edited: Boolean(own.subject) });
     session.refresh(outcome?.label ?? outcome?.then.label ?? one?.label ?? "", { ...about, edited: Boolean(own.session) });
     outcomeInto({ state, plan, link, notes }, { planned, told, outcome });
@@ -133,7 +137,9 @@ function placeOf({ project, label, then }) {
   return project ? `in ${project}${from}` : "";
 }
 
-/** A label that can be changed; an empty one is again what the images give. */
+const NAMES = { project: "Project", subject: "Subject", session: "Session label" };
+
+/** A label or project that can be changed; an empty one is again what the images or the form give. */
 function labelField(column, changed) {
   const input = make("input", { "data-column": column, autocomplete: "off", autocapitalize: "none", spellcheck: "false", maxlength: "200" });
   const said = make("span", { class: "help", role: "status" });
@@ -146,20 +152,20 @@ function labelField(column, changed) {
       input.removeAttribute("aria-invalid");
       return;
     }
-    const label = clean(text);
+    const label = valueOf(column, text);
     if (text && !label) {
-      set(said, "A label needs a letter or digit.");
+      set(said, column === "project" ? problemOf(text) : "A label needs a letter or digit.");
       input.setAttribute("aria-invalid", "true");
       return;
     }
-    set(said, label && label !== text ? `Saved as ${label}.` : "");
+    set(said, label && label !== text && column !== "project" ? `Saved as ${label}.` : "");
     input.removeAttribute("aria-invalid");
     changed(label);
   });
   const refresh = (label, { of, isEditable, isSent, edited }) => {
     if (now !== label || !edited) {
       now = label;
-      if (document.activeElement !== input || input.value.trim() === "" || clean(input.value) === label) input.value = label;
+      if (document.activeElement !== input || input.value.trim() === "" || valueOf(column, input.value) === label) input.value = label;
       if (input.getAttribute("aria-invalid")) [said.textContent] = [""];
       input.removeAttribute("aria-invalid");
     }
@@ -170,7 +176,7 @@ function labelField(column, changed) {
     set(fixed, label);
     input.disabled = !isEditable;
     input.classList.toggle("edited", edited);
-    input.setAttribute("aria-label", `${column === "subject" ? "Subject" : "Session label"} of ${of.study}, ${of.patient}`);
+    input.setAttribute("aria-label", `${NAMES[column]} of ${of.study}, ${of.patient}`);
   };
   return { element: make("span", {}, input, fixed, said), refresh };
 }

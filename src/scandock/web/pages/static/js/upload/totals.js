@@ -10,9 +10,16 @@ export function readyWords(ready) {
   if (!ready.length) return "";
   const sessions = ready.reduce((sum, pick) => sum + pick.taken.length, 0);
   const bytes = ready.reduce((sum, pick) => sum + pick.size, 0);
-  const to = problem() ? "" : project() || (options.where === "headers" ? "projects named by the headers" : "");
+  const to = problem() ? "" : destinationOf(ready.flatMap((pick) => pick.taken));
   const told = [plural(ready.length, "archive"), sessions ? plural(sessions, "session") : "", size(bytes)].filter(Boolean).join(" · ");
   return to ? `${told} → ${to}` : told;
+}
+
+/** The project that all go to, or how many there are. */
+function destinationOf(decisions) {
+  const projects = new Set(decisions.map((one) => one.project));
+  if (!decisions.some((one) => one.naming.row?.project)) return project() || (options.where === "headers" ? "projects named by the headers" : "");
+  return projects.size === 1 ? [...projects][0] : plural(projects.size, "project");
 }
 
 /** Whether a transfer and its import are over, whatever came of it. */

@@ -215,7 +215,7 @@ def test_partial_numbers_say_so_and_a_table_names_what_was_not_looked_at(browser
         page = opened(one, project.id)
         drop(page, path, table)
         page.get_by_text("Only 1 of 2 files were read").wait_for()
-        assert page.get_by_text("the numbers are partial, and the server will count all").is_visible()
+        assert page.get_by_text("The server will read all of them").is_visible()
         looked_into(page)
         start(page)
         sent(page)

@@ -20,7 +20,7 @@ CHOICES: Final[dict[str, tuple[Choice, ...]]] = {
 """By the code for which it is held. Deleting it is always a choice too, and a verb of its own."""
 
 REASONS: Final[dict[str, str]] = {
-    "sop_clash": "objects differ",
+    "sop_clash": "images differ",
     "session_exists": "archived already",
     "type_differs": "another type",
     "study_elsewhere": "archived under another label",

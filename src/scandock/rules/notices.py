@@ -42,19 +42,19 @@ CODES: Final[dict[str, NoticeCode]] = {
     "label_many_studies": NoticeCode(
         "held",
         "Which session 6",
-        "The requested label {label} would take several studies of project {project}.",
+        "Label {label} was requested for several studies of project {project}.",
         "Give each study a label of its own, by a mapping or in the prearchive.",
     ),
     "subject_many_patients": NoticeCode(
         "held",
         "Which session 6",
-        "The requested subject {subject} would take {count} patients (PatientIDs that differ).",
+        "Subject {subject} was requested for {count} patients with different PatientIDs.",
         "Give each patient a subject of its own, by a mapping or in the prearchive.",
     ),
     "patient_mismatch": NoticeCode(
         "held",
         "Which session 7",
-        "Session {label} holds objects of different patients: PatientID {ids}.",
+        "Session {label} has images of different patients: PatientID {ids}.",
         "Find out whose images these are; delete or re-send what belongs to another patient.",
     ),
     "subject_differs": NoticeCode(
@@ -66,7 +66,7 @@ CODES: Final[dict[str, NoticeCode]] = {
     "session_exists": NoticeCode(
         "held",
         "Again 3",
-        "Session {label} is already archived in project {project}, and the import was to change none.",
+        "Session {label} is archived in project {project} already, and this import was to leave it as it is.",
         "Archive it from the prearchive to add what is new, or delete it.",
     ),
     "type_differs": NoticeCode(
@@ -79,7 +79,7 @@ CODES: Final[dict[str, NoticeCode]] = {
     "sop_clash": NoticeCode(
         "held",
         "Again 2",
-        "Of session {label}, some objects came with different content under the same SOP UID (such UIDs: {count}).",
+        "Some images of session {label} came in different versions ({count}).",
         "Choose in the prearchive which to keep: the old, the new or both.",
     ),
     "identified": NoticeCode(

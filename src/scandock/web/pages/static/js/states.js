@@ -50,7 +50,7 @@ export const STAGES = {
 /** Why a session is held for review, by its code. */
 export const HELD_FOR = {
   patient_mismatch: "Its images have different patient IDs.",
-  label_many_studies: "Its label belongs to another study.",
+  label_many_studies: "Another study has its label.",
   subject_many_patients: "Its subject belongs to several patients.",
   study_elsewhere: "Its study has another label in the project.",
   subject_differs: "It belongs to another subject in the project.",

@@ -251,7 +251,7 @@ class Page {
     set(own, does ? `Project default: ${does}` : "Project default");
     const into = this.form.querySelector("#settings-into");
     set(into, options.into());
-    into.classList.toggle("problem", unknown !== "");
+    into.classList.toggle("up-wrong", unknown !== "");
     set(this.form.querySelector("#settings-are"), options.summary());
     if (options.problem() && !options.project()) this.settings.open = this.isAsking = true;
   }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, StorageState
@@ -10,6 +11,7 @@ from playwright.sync_api import Browser, StorageState
 from tests.crash.served import ServerProcess, free_port
 from tests.e2e.browsing import HOST_NAME, base_of, chromium
 from tests.e2e.projects import Project, log_in, project_of, shared_site
+from tests.e2e.uploading import RAW, archive, image, sums
 
 
 @pytest.fixture(scope="session")
@@ -36,6 +38,13 @@ def admin(site: ServerProcess) -> StorageState:
 def project(site: ServerProcess) -> Project:
     """A project of the test's own on the shared server."""
     return project_of(site)
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> tuple[Path, set[str]]:
+    """A big archive, and the checksums of what is in it."""
+    path = archive(tmp_path / "big.zip", {"s/1.dcm": image(1), "s/2.dcm": image(2), "s/raw.bin": RAW})
+    return path, sums(image(1), image(2), RAW)
 
 
 @pytest.fixture

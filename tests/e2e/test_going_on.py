@@ -14,6 +14,9 @@ from tests.e2e.uploading import (
     BROKEN,
     RAW,
     archive,
+    arrived,
+    begin,
+    choose_again,
     drop,
     hearing_choosers,
     image,
@@ -22,27 +25,13 @@ from tests.e2e.uploading import (
     opened,
     outcome,
     released,
+    sending,
     sent,
     slowed,
-    start,
     state,
     stored,
-    sums,
     under_way,
 )
-
-
-@pytest.fixture
-def large(tmp_path):
-    """A big archive, and what is in it."""
-    path = archive(tmp_path / "big.zip", {"s/1.dcm": image(1), "s/2.dcm": image(2), "s/raw.bin": RAW})
-    return path, sums(image(1), image(2), RAW)
-
-
-def begin(page, path):
-    drop(page, path)
-    looked_into(page)
-    start(page)
 
 
 def left(project):
@@ -58,10 +47,7 @@ def receiving(project):
 def test_pause_and_go_on(browser, project, large):
     path, whole = large
     with owner(browser, project) as one:
-        page = opened(one, project.id)
-        slowed(page)
-        begin(page, path)
-        under_way(page)
+        page = sending(one, project, path)
         page.get_by_role("button", name="Pause: big.zip").click()
         state(page, "paused")
         page.wait_for_function("() => document.activeElement.textContent === 'Go on'")
@@ -69,9 +55,7 @@ def test_pause_and_go_on(browser, project, large):
         released(page)
         page.get_by_role("button", name="Go on: big.zip").click()
         sent(page)
-    [told] = imported(project)
-    assert told["state"] == "placed"
-    assert stored(project, told["sessions"][0]) == whole
+    assert arrived(project, whole)["state"] == "placed"
 
 
 def test_a_killed_server_and_a_reload_lose_nothing(browser, tmp_path, large):
@@ -81,10 +65,7 @@ def test_a_killed_server_and_a_reload_lose_nothing(browser, tmp_path, large):
     again = None
     try:
         with owner(browser, project, expected=(*BROKEN, "Failed to load")) as one:
-            page = opened(one, project.id)
-            slowed(page)
-            begin(page, path)
-            under_way(page)
+            page = sending(one, project, path)
             served.kill()
             state(page, "retrying")
             words = page.locator(".up-archive .up-why").inner_text()
@@ -99,9 +80,7 @@ def test_a_killed_server_and_a_reload_lose_nothing(browser, tmp_path, large):
             [cut] = project.ask("GET", "/api/v1/uploads")[1]["items"]
             assert 0 < cut["offset"] < cut["size"] == path.stat().st_size
             released(page)
-            with page.expect_file_chooser() as choosing:
-                page.get_by_role("button", name="Choose it again: big.zip").click()
-            choosing.value.set_files(path)
+            choose_again(page, path)
             sent(page)
             asked.clear()
             page.reload()
@@ -146,10 +125,7 @@ def test_a_folder_goes_on_and_another_file_does_not(browser, project, tmp_path, 
 def test_another_tab_leaves_alone_what_is_being_sent_until_it_is_cut(browser, project, large):
     path, whole = large
     with owner(browser, project, expected=BROKEN) as one:
-        page = opened(one, project.id)
-        slowed(page)
-        begin(page, path)
-        under_way(page)
+        page = sending(one, project, path)
         tab = page.context.new_page()
         hearing_choosers(tab)
         tab.goto(f"{one.base}/upload")
@@ -166,21 +142,15 @@ def test_another_tab_leaves_alone_what_is_being_sent_until_it_is_cut(browser, pr
         assert unfinished.get_by_role("button", name="Discard: big.zip").is_visible()
         one.page = tab
         assert one.findings() == []
-        with tab.expect_file_chooser() as choosing:
-            tab.get_by_role("button", name="Choose it again: big.zip").click()
-        choosing.value.set_files(path)
+        choose_again(tab, path)
         sent(tab)
-    [told] = imported(project)
-    assert stored(project, told["sessions"][0]) == whole
+    arrived(project, whole)
 
 
 def test_what_goes_on_in_another_tab_is_not_discarded(browser, project, large):
     path, whole = large
     with owner(browser, project, expected=BROKEN) as one:
-        page = opened(one, project.id)
-        slowed(page)
-        begin(page, path)
-        under_way(page)
+        page = sending(one, project, path)
         page.get_by_role("button", name="Pause: big.zip").click()
         state(page, "paused")
         assert page.locator("#h-transfers").inner_text() == "Paused 1 archive"
@@ -194,18 +164,14 @@ def test_what_goes_on_in_another_tab_is_not_discarded(browser, project, large):
         released(page)
         sent(page)
         outcome(page, f"1 session archived in {project.id}.")
-    [told] = imported(project)
-    assert stored(project, told["sessions"][0]) == whole
+    arrived(project, whole)
 
 
 def test_another_file_that_is_chosen_for_a_cut_one_is_told_and_not_taken(browser, project, large, tmp_path):
     path, whole = large
     other = archive(tmp_path / "other.zip", {"1.dcm": image(3, study=3)})
     with owner(browser, project, expected=BROKEN) as one:
-        page = opened(one, project.id)
-        slowed(page)
-        begin(page, path)
-        under_way(page)
+        page = sending(one, project, path)
         page.on("dialog", lambda dialog: dialog.accept())
         page.reload()
         choose_again(page, other)
@@ -221,23 +187,13 @@ def test_another_file_that_is_chosen_for_a_cut_one_is_told_and_not_taken(browser
         released(page)
         choose_again(page, path)
         sent(page)
-    [told] = imported(project)
-    assert stored(project, told["sessions"][0]) == whole
-
-
-def choose_again(page, path):
-    with page.expect_file_chooser() as choosing:
-        page.get_by_role("button", name="Choose it again: big.zip").click()
-    choosing.value.set_files(path)
+    arrived(project, whole)
 
 
 def test_moving_about_cuts_nothing(browser, project, large):
     path, whole = large
     with owner(browser, project) as one:
-        page = opened(one, project.id)
-        slowed(page)
-        begin(page, path)
-        under_way(page)
+        page = sending(one, project, path)
         page.evaluate("() => { window.kept = 1 }")
         for name in ("Projects", "Prearchive", "Activity"):
             page.get_by_role("navigation", name="Main").get_by_role("link", name=name, exact=True).click()
@@ -251,17 +207,13 @@ def test_moving_about_cuts_nothing(browser, project, large):
         released(page)
         sent(page)
         assert page.evaluate("() => window.kept") == 1
-    [told] = imported(project)
-    assert stored(project, told["sessions"][0]) == whole
+    arrived(project, whole)
 
 
 def test_an_upload_can_be_given_up_running_or_not_finished(browser, project, large):
     path, _ = large
     with owner(browser, project, expected=BROKEN) as one:
-        page = opened(one, project.id)
-        slowed(page)
-        begin(page, path)
-        under_way(page)
+        page = sending(one, project, path)
         page.get_by_role("button", name="Cancel: big.zip").click()
         state(page, "cancelled")
         assert outcome(page, "1 archive cancelled.")
@@ -323,10 +275,7 @@ def test_what_the_server_refuses_is_said_and_gone_on_with(browser, project, tmp_
 def test_a_file_that_changes_on_the_way_is_told_and_chosen_again(browser, project, large, tmp_path):
     path, whole = large
     with owner(browser, project, expected=BROKEN) as one:
-        page = opened(one, project.id)
-        slowed(page)
-        begin(page, path)
-        under_way(page)
+        page = sending(one, project, path)
         page.get_by_role("button", name="Pause: big.zip").click()
         state(page, "paused")
         aside = path.rename(tmp_path / "aside.zip")
@@ -336,9 +285,6 @@ def test_a_file_that_changes_on_the_way_is_told_and_chosen_again(browser, projec
         assert "can't be read any more" in page.locator(".up-archive .up-why").inner_text()
         released(page)
         aside.rename(path)
-        with page.expect_file_chooser() as choosing:
-            page.get_by_role("button", name="Choose it again: big.zip").click()
-        choosing.value.set_files(path)
+        choose_again(page, path)
         sent(page)
-    [told] = imported(project)
-    assert stored(project, told["sessions"][0]) == whole
+    arrived(project, whole)

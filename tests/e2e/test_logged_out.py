@@ -6,31 +6,9 @@ import pytest
 
 from tests.crash.processes import until
 from tests.e2e.projects import OWNERS_PASSWORD, owner
-from tests.e2e.uploading import (
-    BROKEN,
-    RAW,
-    archive,
-    drop,
-    image,
-    imported,
-    looked_into,
-    opened,
-    released,
-    sent,
-    slowed,
-    start,
-    stored,
-    sums,
-    under_way,
-)
+from tests.e2e.uploading import BROKEN, RAW, archive, image, imported, released, sending, sent, stored, sums
 
 WORDS = "You are logged out. Log in again, in this tab or another: it goes on by itself."
-
-
-def begin(page, path):
-    drop(page, path)
-    looked_into(page)
-    start(page)
 
 
 def logged_out(tab):
@@ -76,10 +54,7 @@ def whole_on_the_server(project):
 def test_it_is_held_up_and_goes_on_by_itself_after_the_next_login(browser, project, tmp_path, meanwhile):
     path = archive(tmp_path / "big.zip", {"s/1.dcm": image(1), "s/raw.bin": RAW})
     with owner(browser, project, expected=("401",)) as one:
-        page = opened(one, project.id)
-        slowed(page)
-        begin(page, path)
-        under_way(page)
+        page = sending(one, project, path)
         if meanwhile == "paused":
             page.get_by_role("button", name="Pause: big.zip").click()
         refused = refusals(page)
@@ -105,10 +80,7 @@ def test_somebody_else_who_logs_in_does_not_take_it_over(browser, project, tmp_p
     ann = project.account("ann")
     path = archive(tmp_path / "big.zip", {"s/1.dcm": image(1), "s/raw.bin": RAW})
     with owner(browser, project, expected=("401", "403", "404")) as one:
-        page = opened(one, project.id)
-        slowed(page)
-        begin(page, path)
-        under_way(page)
+        page = sending(one, project, path)
         page.get_by_role("button", name="Pause: big.zip").click()
         tab = second_tab(one)
         logged_out(tab)
@@ -125,10 +97,7 @@ def test_somebody_else_who_logs_in_does_not_take_it_over(browser, project, tmp_p
 def test_what_was_whole_when_the_login_ended_is_imported_by_the_page_without_its_file(browser, project, tmp_path):
     path = archive(tmp_path / "big.zip", {"s/1.dcm": image(1), "s/raw.bin": RAW})
     with owner(browser, project, expected=("401", *BROKEN)) as one:
-        page = opened(one, project.id)
-        slowed(page)
-        begin(page, path)
-        under_way(page)
+        page = sending(one, project, path)
         tab = second_tab(one)
         logged_out(tab)
         released(page)

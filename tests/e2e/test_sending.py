@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from playwright.sync_api import Route
 
 from tests.crash.processes import until
@@ -10,21 +9,20 @@ from tests.e2e.browsing import HOST_NAME, person
 from tests.e2e.projects import OWNERS_PASSWORD, owner
 from tests.e2e.uploading import (
     BROKEN,
-    RAW,
     archive,
+    arrived,
+    begin,
     drop,
     image,
     imported,
     looked_into,
     opened,
     released,
+    sending,
     sent,
     slowed,
     start,
     state,
-    stored,
-    sums,
-    under_way,
 )
 
 COUNTED = """() => {
@@ -37,18 +35,6 @@ COUNTED = """() => {
   if (window.FileSystemHandle) FileSystemHandle.prototype.queryPermission = async () => "granted";
 }"""
 """Counts who asks for handles, and grants what a person would be asked for: headless, nobody can answer."""
-
-
-@pytest.fixture
-def large(tmp_path):
-    """A big archive, and what is in it."""
-    return archive(tmp_path / "big.zip", {"s/1.dcm": image(1), "s/raw.bin": RAW}), sums(image(1), RAW)
-
-
-def begin(page, *paths):
-    drop(page, *paths)
-    looked_into(page)
-    start(page)
 
 
 def test_three_go_at_once_and_the_others_wait_for_their_turn(browser, project, tmp_path):
@@ -100,18 +86,14 @@ def test_speed_and_time_left_are_told_and_no_name_is_kept_in_the_tab(browser, pr
 def test_offline_it_waits_and_once_online_it_goes_on_by_itself(browser, project, large):
     path, whole = large
     with owner(browser, project, expected=BROKEN) as one:
-        page = opened(one, project.id)
-        slowed(page)
-        begin(page, path)
-        under_way(page)
+        page = sending(one, project, path)
         slowed(page, offline=True)
         state(page, "retrying")
         words = page.locator(".up-archive .up-why").inner_text()
         assert words == "This computer is offline. It goes on once it is online again."
         released(page)
         sent(page)
-    [told] = imported(project)
-    assert stored(project, told["sessions"][0]) == whole
+    arrived(project, whole)
 
 
 def prepared(one, project, path, answer):
@@ -180,10 +162,7 @@ def test_a_stored_handle_goes_on_in_one_click(browser, project, large):
     path, whole = large
     with owner(browser, project, expected=BROKEN) as one:
         one.page.add_init_script(f"({COUNTED})()")
-        page = opened(one, project.id)
-        slowed(page)
-        begin(page, path)
-        under_way(page)
+        page = sending(one, project, path)
         assert page.evaluate("() => window.asked") == 1
         one.answering(accept=True)
         page.reload()
@@ -191,8 +170,7 @@ def test_a_stored_handle_goes_on_in_one_click(browser, project, large):
         page.get_by_role("button", name="Go on: big.zip").click()
         sent(page)
         assert page.evaluate("() => localStorage.length") == 0
-    [told] = imported(project)
-    assert stored(project, told["sessions"][0]) == whole
+    arrived(project, whole)
 
 
 def test_without_a_secure_context_no_handle_is_ever_asked_for(browser, project, tmp_path):

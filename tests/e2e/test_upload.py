@@ -10,6 +10,7 @@ from tests.e2e.browsing import HOST_NAME, person
 from tests.e2e.projects import OWNERS_PASSWORD, owner
 from tests.e2e.uploading import (
     archive,
+    begin,
     drop,
     hearing_choosers,
     image,
@@ -67,9 +68,7 @@ def test_a_folder_is_dropped_and_stored_byte_for_byte(browser, project, tmp_path
     (folder / "empty").mkdir()
     with owner(browser, project) as one:
         page = opened(one, project.id)
-        drop(page, folder)
-        looked_into(page)
-        start(page)
+        begin(page, folder)
         sent(page)
     [told] = imported(project)
     assert (told["archive"], told["state"]) == ("Visit ä.tar", "placed")
@@ -253,9 +252,7 @@ def test_on_plain_http_under_a_host_name_it_works_too(browser, project, tmp_path
         one.log_in(project.owner, OWNERS_PASSWORD)
         page = opened(one, project.id)
         assert page.evaluate("() => [isSecureContext, typeof crypto.subtle]") == [False, "undefined"]
-        drop(page, folder, path)
-        looked_into(page)
-        start(page)
+        begin(page, folder, path)
         sent(page, 2)
     assert {one["state"] for one in imported(project, 2)} == {"placed"}
 

@@ -20,6 +20,7 @@ from tests.e2e.uploading import (
     BROKEN,
     RAW,
     archive,
+    begin,
     drop,
     image,
     imported,
@@ -27,11 +28,10 @@ from tests.e2e.uploading import (
     opened,
     outcome,
     released,
+    sending,
     sent,
-    slowed,
     start,
     state,
-    under_way,
     unfolded,
 )
 from tests.integration.web import PASSWORD, serve_by_socket
@@ -155,12 +155,7 @@ def test_who_loses_the_role_in_mid_upload_is_told_in_the_row_and_goes_on_with_it
     path = archive(tmp_path / "big.zip", {"s/1.dcm": image(1), "s/raw.bin": RAW})
     login = log_in(project.base, member, OWNERS_PASSWORD)
     with person(browser, project.base, storage_state=login, expected=("403", "404", *BROKEN)) as one:
-        page = opened(one, project.id)
-        slowed(page)
-        drop(page, path)
-        looked_into(page)
-        start(page)
-        under_way(page)
+        page = sending(one, project, path)
         assert project.served.ask("DELETE", f"/api/v1/projects/{project.id}/members/{member}")[0] == 204
         page.get_by_role("button", name="Pause: big.zip").click()
         released(page)
@@ -183,9 +178,7 @@ def test_an_import_that_failed_is_retried_and_one_that_was_cancelled_starts_agai
         with person(browser, web.base, storage_state=login) as one:
             page = one.go("/upload")
             page.locator("#picks[data-preview]").wait_for(state="attached")
-            drop(page, *paths)
-            looked_into(page)
-            start(page)
+            begin(page, *paths)
             sent(page, 2)
             page.get_by_role("button", name="Cancel: two.zip").click()
             page.get_by_role("button", name="Start again: two.zip").wait_for()

@@ -95,34 +95,24 @@ def released(page: Page) -> None:
     slowed(page, -1)
 
 
+def _until(page: Page, holds: str, arg: str | int) -> None:
+    """Wait until a page that sends says so."""
+    page.wait_for_function(holds, arg=arg, polling=LOOK, timeout=60_000)
+
+
 def state(page: Page, words: str) -> None:
     """Wait until the first archive is in this state."""
-    page.wait_for_function(
-        "(words) => document.querySelector('.up-archive-is > .state')?.textContent === words",
-        arg=words,
-        polling=LOOK,
-        timeout=60_000,
-    )
+    _until(page, "(words) => document.querySelector('.up-archive-is > .state')?.textContent === words", words)
 
 
 def under_way(page: Page, least: int = 1) -> None:
     """Wait until more than so many bytes of the first upload have gone."""
-    page.wait_for_function(
-        "(least) => (document.querySelector('.up-archive-is progress')?.value ?? 0) > least",
-        arg=least,
-        polling=LOOK,
-        timeout=60_000,
-    )
+    _until(page, "(least) => (document.querySelector('.up-archive-is progress')?.value ?? 0) > least", least)
 
 
 def sent(page: Page, count: int = 1) -> None:
     """Wait until so many archives of the list are on the server: what stands at each is of its import."""
-    page.wait_for_function(
-        "(count) => document.querySelectorAll('.up-archive[data-uploaded]').length >= count",
-        arg=count,
-        polling=LOOK,
-        timeout=60_000,
-    )
+    _until(page, "(count) => document.querySelectorAll('.up-archive[data-uploaded]').length >= count", count)
 
 
 def looked_into(page: Page) -> None:
@@ -133,6 +123,29 @@ def looked_into(page: Page) -> None:
 def start(page: Page) -> None:
     """Begin the upload of what is on the list."""
     page.get_by_role("button", name="Upload", exact=True).click()
+
+
+def begin(page: Page, *paths: Path) -> None:
+    """Drop archives, and begin their upload once they were looked into."""
+    drop(page, *paths)
+    looked_into(page)
+    start(page)
+
+
+def sending(one: Person, project: Project, path: Path) -> Page:
+    """The upload page, slowed, with an archive with RAW in it on its way."""
+    page = opened(one, project.id)
+    slowed(page)
+    begin(page, path)
+    under_way(page)
+    return page
+
+
+def choose_again(page: Page, path: Path, name: str = "big.zip") -> None:
+    """Choose a file for the upload of this name that was cut."""
+    with page.expect_file_chooser() as choosing:
+        page.get_by_role("button", name=f"Choose it again: {name}").click()
+    choosing.value.set_files(path)
 
 
 def outcome(page: Page, words: str = "") -> str:
@@ -152,6 +165,13 @@ def stored(project: Project, session: dict[str, Any]) -> set[str]:
     """The sha256 of every file of a session, from the disk."""
     folder = project.data / session["path"]
     return {hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.rglob("*") if path.is_file()}
+
+
+def arrived(project: Project, whole: set[str]) -> dict[str, Any]:
+    """The only import, once it has ended: its session has just these files."""
+    [told] = imported(project)
+    assert stored(project, told["sessions"][0]) == whole
+    return told
 
 
 def sums(*contents: bytes) -> set[str]:

@@ -31,13 +31,13 @@ const WARNED = {
  * not sent yet gets `follows`, the archives that have to be imported before it for this to come true.
  */
 export function foresee(archives) {
-  const brought = []; // the sessions that archives before will have made
+  const brought = new Brought();
   const open = archives.filter(({ transfer }) => transfer === null);
   for (const pick of archives) {
     if (pick.transfer === null) foreseeArchive(pick, brought);
     else if (isOver(pick.transfer)) continue; // the server says what is there of it
     if (pick.problem || isRefusedWhole(pick)) continue;
-    for (const { forecast } of pick.taken) if (forecast?.session) brought.push({ ...forecast.session, pick });
+    for (const { forecast } of pick.taken) if (forecast?.session) brought.add({ ...forecast.session, pick });
   }
   noteOthers(open.filter((pick) => !pick.problem));
   for (const one of open.flatMap((pick) => pick.taken)) one.forecast = { ...one.forecast, ...verdictOf(one) };
@@ -56,16 +56,16 @@ export const isRefusedWhole = ({ found }) => !options.ignore && (found?.counts?.
 
 /** What becomes of one study: {verdict, words, notes, session, follows}.
  *
- * `verdict` is "held", "there" (it joins what is there) or "", `words` says it in a sentence; `notes` are {kind, words, code} with the kinds "held", "there" and "warn", `session` is what the server will have of
- * it for the archives after, null for nothing, and `follows` the archives that have to come before.
+ * `verdict` is "held", "there" (it joins what is there) or "", `words` says it in a sentence; `notes` are {kind, words, code}
+ * with the kinds "held", "there" and "warn", `session` is what the server will have of it for the archives after, null for
+ * nothing, and `follows` the archives that have to come before.
  * `known` is what the server has, `brought` what archives before it will have brought.
  */
-export function forecastOf(one, known, brought = []) {
+export function forecastOf(one, known, brought = new Brought()) {
   if (one.leftOut) return { notes: [], session: null, follows: [], ...verdictOf(one) };
   const { label = null, study = null } = known ?? {};
   const same = known?.same_images === true ? one.study.images : 0;
-  const mine = brought.filter((session) => session.project === one.project);
-  const present = { label: first(label, mine.find(isRival(one))), study: first(study, mine.find(isOfStudy(one))), same };
+  const present = { label: first(label, brought.ofLabel(one)), study: first(study, brought.ofStudy(one)), same };
   const notes = one.held.map((code) => ({ kind: "held", words: HELD[code], code }));
   const met = one.held.includes("label_many_studies") ? { notes: [], from: null } : meet(one, present);
   notes.push(...met.notes, ...shared(known ?? {}));
@@ -133,13 +133,32 @@ function boundFor(one) {
 // -- sessions that are there, or will be ----------------------------------------------------------------------------
 
 /** What is on the server counts before what other archives of the list will bring, unless it has no claim to its label. */
-function first(there, coming = null) {
+function first(there, coming) {
   const isHeld = there?.place === "prearchive" && there.state === "conflict";
   return there === null || (isHeld && coming) ? coming : there;
 }
 
-const isRival = (one) => (session) => session.label !== null && fold(session.label) === fold(one.label);
-const isOfStudy = (one) => (session) => one.study.uid !== null && session.study_uid === one.study.uid;
+/** The sessions that archives of the list will have made, by label and by study: the first of each. */
+class Brought {
+  #labels = new Map();
+  #studies = new Map();
+
+  add(session) {
+    const { project, label, study_uid: uid } = session;
+    if (label !== null) put(this.#labels, `${project}/${fold(label)}`, session);
+    if (uid !== null) put(this.#studies, `${project}/${uid}`, session);
+  }
+
+  ofLabel({ project, label }) {
+    return this.#labels.get(`${project}/${fold(label)}`) ?? null;
+  }
+
+  ofStudy({ project, study }) {
+    return this.#studies.get(`${project}/${study.uid}`) ?? null;
+  }
+}
+
+const put = (map, key, session) => map.has(key) || map.set(key, session);
 
 /** {notes, from, session} of a study and what is there of its label and its study: `from` is what decides it, `session` what
  * differs from a session of its own. */

@@ -289,17 +289,25 @@ function shared({ subjects = [], ecat = [] }) {
 function noteOthers(picks) {
   const every = picks.flatMap((pick) => pick.taken);
   for (const group of grouped(every, (one) => `${one.project}/${fold(one.label)}`).values()) {
+    if (group.length < 2) continue;
+    const studies = grouped(group, ({ study }) => study.key);
+    const isNamed = group.some(({ naming }) => naming.session.requested);
     for (const one of group) {
-      const others = group.filter((other) => other.pick !== one.pick);
-      noteSame(one, namesOf(others.filter(({ study }) => study.key === one.study.key)));
-      const isDerived = ({ naming }) => !naming.session.requested;
-      const named = group.some((other) => !isDerived(other));
-      if (!named) noteDerived(one, namesOf(others.filter(({ study }) => study.key !== one.study.key)));
+      noteSame(one, namesOf(studies.get(one.study.key), one.pick));
+      if (!isNamed && studies.size > 1) noteDerived(one, namesOf(group, one.pick, one.study.key));
     }
   }
 }
 
-const namesOf = (group) => [...new Set(group.map(({ pick }) => pick.name))];
+/** The names of at most two archives but `pick` that have one of these studies; `key` is a study that does not count. */
+function namesOf(group, pick, key = null) {
+  const names = new Set();
+  for (const one of group) {
+    if (one.pick !== pick && one.study.key !== key) names.add(one.pick.name);
+    if (names.size > 1) break;
+  }
+  return [...names];
+}
 
 function noteSame(one, names) {
   if (!names.length || isHeld(one.forecast)) return;

@@ -7,7 +7,7 @@ import { COLUMNS, decodeMapping, MappingError, parseMapping, rowsFor } from "./m
 import { shown } from "./names.js";
 import { problemOf, projectNamed } from "./options.js";
 import { FIELDS, filled, patternProblem } from "./patterns.js";
-import { keyOf, picks, relabel, tabulateAll, undos } from "./picks.js";
+import { foreseeAll, keyOf, picks, relabel, tabulateAll, undos } from "./picks.js";
 import { heldWords } from "./warnings.js";
 
 const LARGEST = 1_000_000; // bytes of a table
@@ -125,6 +125,7 @@ function action({ line, column, problem, plan, words, say }) {
     const { changes, labels, empty } = plan(every());
     [said, then] = [" ", undos];
     relabel(changes);
+    foreseeAll();
     const stay = empty ? `${plural(empty, "label")} ${wouldHave(column())}: not changed.` : "";
     said = [`${number(changes.length)} of ${plural(labels.length, "label")} changed.`, heldWords(picks), isLooking() ? LATER : "", stay].filter(Boolean).join(" ");
     line.tell(said);

@@ -3,7 +3,7 @@
 import { number } from "../live/figures.js";
 import { keyed, make, set, show } from "./dom.js";
 import { leaving } from "./leaving.js";
-import { archives, picks } from "./picks.js";
+import { archives, foreseeAll, picks } from "./picks.js";
 import { archiveBody } from "./picks_view.js";
 import { COLUMNS } from "./studies_view.js";
 import { warningsOf } from "./warnings.js";
@@ -49,6 +49,7 @@ export function listView(acts) {
   }
 
   element.refresh = (pick) => {
+    foreseeAll();
     const groups = refreshWarnings();
     const shared = repeated();
     if (pick === null) {

@@ -14,7 +14,7 @@ import { shown } from "./names.js";
 import { ELSEWHERE, notIt, ON_THE_LIST } from "./not_taken.js";
 import * as options from "./options.js";
 import { change, lookAgain } from "./outcomes.js";
-import { add, archives, forgetKnown, isComplete, likenessOf, onPicks, picks, remove, sent, settleAll } from "./picks.js";
+import { add, archives, foreseeAll, forgetKnown, isComplete, likenessOf, onPicks, picks, remove, sent, settleAll } from "./picks.js";
 import { isOver } from "./totals.js";
 import { totalView } from "./total_view.js";
 import { begin, changed, forget, onTransfers, transfers } from "./transfers.js";
@@ -260,6 +260,7 @@ class Page {
     event.preventDefault();
     const ready = archives.filter((pick) => pick.transfer === null && !pick.problem);
     if (options.problem() || !ready.length) return;
+    foreseeAll();
     stopPictures();
     for (const pick of ready) {
       const rows = pick.rowsToSend();

@@ -37,6 +37,19 @@ function changed(pick = null) {
   for (const one of listeners) one(pick);
 }
 
+let isForeseen = true;
+
+/** What will become of the studies is to be decided again, once somebody looks. */
+function unforeseen() {
+  isForeseen = false;
+}
+
+/** Let every study on the list have its forecast. */
+export function foreseeAll() {
+  if (!isForeseen) foresee(archives);
+  isForeseen = true;
+}
+
 class Pick {
   found = null;
   studies = [];
@@ -84,8 +97,9 @@ class Pick {
     const request = { project: project(), mapping: this.rows() };
     const rules = { placeholders: site.placeholders, isUsable: (name) => named(name) !== undefined, kept: keptSubject };
     this.decisions = settle(this.studies, request, rules).sort(byPatient);
+    for (const one of this.decisions) one.pick = this;
     if (!tell) return;
-    foresee(archives);
+    unforeseen();
     changed(this);
     askLater();
   }
@@ -195,7 +209,7 @@ export function add(chosen, instead = null) {
   if (picks.includes(instead)) picks.splice(picks.indexOf(instead), 1);
   picks.push(...added);
   next();
-  foresee(archives);
+  unforeseen();
   changed();
   return added;
 }
@@ -207,7 +221,7 @@ export function remove(...gone) {
     for (const list of [picks, archives]) if (list.includes(pick)) list.splice(list.indexOf(pick), 1);
   }
   next();
-  foresee(archives);
+  unforeseen();
   changed();
 }
 
@@ -310,7 +324,7 @@ export function settleAll() {
 
 function nameAll() {
   for (const pick of picks) pick.settle(false);
-  foresee(archives);
+  unforeseen();
 }
 
 function next() {
@@ -335,7 +349,7 @@ function askLater() {
       nameAll();
       await askKnown(picks.flatMap((pick) => pick.taken));
     }
-    foresee(archives);
+    unforeseen();
     if (timer === mine) timer = null; // else something changed meanwhile, and it is asked again
     for (const pick of picks) changed(pick);
   }, ASK_AFTER);

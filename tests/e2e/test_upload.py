@@ -43,7 +43,7 @@ def test_a_real_archive_is_dropped_shown_renamed_and_stored(browser, project, co
         carotids.get_by_label("Session label").press("Tab")
         page.get_by_text("Saved as neck_1.").wait_for()
         row(page, "Brain-MRA").get_by_role("checkbox").uncheck()
-        page.get_by_text("Not included: it travels with the archive").wait_for()
+        page.get_by_text("Not included: it is uploaded with its archive").wait_for()
         assert one.findings() == []
         start(page)
         sent(page)

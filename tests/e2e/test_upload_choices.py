@@ -125,7 +125,7 @@ def test_a_project_is_found_by_its_name_in_any_case_and_another_is_told(browser,
         sent(page)
     [told] = imported(project)
     assert (told["project"], told["state"]) == (other.id, "placed")
-    assert [session["project"] for session in told["sessions"]] == [other.id, project.id]
+    assert {session["label"]: session["project"] for session in told["sessions"]} == {"P1": other.id, "P2": project.id}
 
 
 def test_who_may_upload_nowhere_uploads_to_unassigned(browser, project, tmp_path):

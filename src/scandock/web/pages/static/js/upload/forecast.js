@@ -32,15 +32,13 @@ const WARNED = {
  */
 export function foresee(archives) {
   const brought = new Brought();
-  const open = archives.filter(({ transfer }) => transfer === null);
   for (const pick of archives) {
     if (pick.transfer === null) foreseeArchive(pick, brought);
     else if (isOver(pick.transfer)) continue; // the server says what is there of it
     if (pick.problem || isRefusedWhole(pick)) continue;
     for (const { forecast } of pick.taken) if (forecast?.session) brought.add({ ...forecast.session, pick });
   }
-  noteOthers(open.filter((pick) => !pick.problem));
-  for (const one of open.flatMap((pick) => pick.taken)) one.forecast = { ...one.forecast, ...verdictOf(one) };
+  noteOthers(archives.filter(({ transfer, problem: wrong }) => transfer === null && !wrong));
 }
 
 function foreseeArchive(pick, brought) {
@@ -134,8 +132,8 @@ function boundFor(one) {
 
 /** What is on the server counts before what other archives of the list will bring, unless it has no claim to its label. */
 function first(there, coming) {
-  const isHeld = there?.place === "prearchive" && there.state === "conflict";
-  return there === null || (isHeld && coming) ? coming : there;
+  const hasClaim = there !== null && !(there.place === "prearchive" && there.state === "conflict");
+  return hasClaim ? there : (coming ?? there);
 }
 
 /** The sessions that archives of the list will have made, by label and by study: the first of each. */

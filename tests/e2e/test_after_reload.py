@@ -175,6 +175,9 @@ def test_what_was_chosen_and_sent_is_there_after_a_reload(browser: Browser, proj
         page.reload()
         kept(page, 1)
         page.get_by_role("button", name="Restore 1 archive").wait_for()
+        chosen = "() => sessionStorage.getItem('scandock-project')"
+        assert project.id in page.evaluate(chosen)
         page.get_by_role("button", name="Log out").click()
         page.get_by_label("Password").wait_for()
         assert page.evaluate(KEPT) == 0
+        assert page.evaluate(chosen) is None

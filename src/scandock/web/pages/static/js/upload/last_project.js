@@ -1,12 +1,12 @@
-// The project that an account uploaded to or chose last in this browser, for the next time that no address names one:
-// erased at logout.
+// The project that an account uploaded to or chose last in this tab, for the next time that no address names one, as after a
+// reload: erased at logout.
 
 const KEY = "scandock-project";
 
 /** The project that this account chose last, "" for none. What another account chose is erased. */
 export function lastProject(user) {
   try {
-    const kept = JSON.parse(localStorage.getItem(KEY) ?? "null");
+    const kept = JSON.parse(sessionStorage.getItem(KEY) ?? "null");
     if (kept !== null && kept.user !== user) forgetProject();
     return kept?.user === user ? String(kept.project) : "";
   } catch {
@@ -16,7 +16,7 @@ export function lastProject(user) {
 
 export function keepProject(user, project) {
   try {
-    localStorage.setItem(KEY, JSON.stringify({ user, project }));
+    sessionStorage.setItem(KEY, JSON.stringify({ user, project }));
   } catch {
     // a private window keeps nothing: the project is named again
   }
@@ -24,7 +24,7 @@ export function keepProject(user, project) {
 
 export function forgetProject() {
   try {
-    localStorage.removeItem(KEY);
+    sessionStorage.removeItem(KEY);
   } catch {
     // nor is there anything to erase
   }

@@ -104,7 +104,9 @@ def test_ten_archives_from_drop_to_done(browser, project, tmp_path):
         page.wait_for_function("(words) => getSelection().toString().trim() === words", arg=words)
         page.get_by_role("button", name="Start again: pasted.zip").click()
         outcome(page, f"11 sessions archived in {project.id}.")
-        page.get_by_role("button", name="Upload more").click()
+        drop(page, archive(tmp_path / "empty.zip", {"a.txt": b"no image"}))
+        page.locator(".up-archive .up-why").get_by_text("There is no image in it.").wait_for()
+        page.get_by_role("button", name="Upload more").click()  # what can't be uploaded goes, too
         assert page.locator(".up-archive").count() == 0
         assert page.evaluate("() => document.activeElement.textContent") == "Choose archives or images"
         assert page.locator("#settings-into").inner_text() == f"Into {project.id}"

@@ -267,9 +267,9 @@ def test_what_holds_a_session_is_told_by_its_new_label(site: DataFolder) -> None
     told = site.bring(uploader_layout("S1", "1", [other]), session="S1")
     uuid = uuid_at(site, told.session["path"])
     with context_of(site) as context:
-        assert item(context, uuid)["message"].startswith("Of session S1, some objects")
+        assert item(context, uuid)["message"].startswith("Some images of session S1")
         move_session(context, uuid, label="S2")
-        assert (item(context, uuid)["state"], item(context, uuid)["message"][:16]) == ("conflict", "Of session S2, s")
+        assert (item(context, uuid)["state"], item(context, uuid)["message"][:25]) == ("conflict", "Some images of session S2")
     whole(site)
 
 

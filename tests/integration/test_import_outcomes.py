@@ -49,7 +49,7 @@ from tests.integration.web import PASSWORD, serve_in_process
 
 KEYS = [
     "position", "study_uid", "state", "code", "message", "warnings", "files", "new", "bytes", "then", "now", "session",
-    "project", "subject", "label", "page", "thumbnail", "changes",
+    "project", "subject", "label", "page", "thumbnail", "changes", "study",
 ]  # fmt: skip
 
 
@@ -212,6 +212,7 @@ def test_a_refused_session_is_nowhere(site: DataFolder) -> None:
         (one,) = outcomes(context)
     assert (one.now, one.code, one.message, one.study_uid, one.page) == ("refused", "c", "No.", "1.2", None)
     assert one.then.to_json() == {"project": None, "subject": None, "label": None}
+    assert one.study is None
 
 
 # -- who may know ------------------------------------------------------------------------------------------------------
@@ -226,12 +227,20 @@ def test_nobody_learns_from_an_import_what_they_may_not_see_else(site: DataFolde
         owner, both = person(context, "olga", P="owner"), person(context, "bo", P="owner", Hidden="collaborator")
         every = {"uploader": ann_of(context), "owner": owner, "both": both}
         former = told(context, every["uploader"])
+        study = outcomes(context, owner)[0].study
+        assert study is not None
+        assert (study.patient_name, study.scans, study.images) == ("DOE^JANE", 1, 1)
         assert former == ("out_of_sight", None, None, [])  # ann has no role in P any more
         assert told(context, owner) == ("prearchive", "P", "S1", [])
         move_session(context, uuid, project_name="Hidden")
         stands = {name: outcomes(context, who) for name, who in every.items()}
         assert {name: some[0].now for name, some in stands.items()} == dict.fromkeys(every, "out_of_sight")
         assert stands["owner"][0].then.label == "S1"
+        for some in stands.values():  # as much as the import's report says to who may read it
+            study = some[0].study
+            assert study is not None
+            assert [study.patient_name, study.patient_id, study.birth_date, study.description, study.date] == [None] * 5
+            assert (study.scans, study.images, study.files) == (1, 1, 1)
         archive_session(context, uuid)
         assert told(context, both)[:3] == ("archived", "Hidden", "S1")
         assert told(context, owner) == ("out_of_sight", None, None, [])

@@ -6,6 +6,8 @@ import { load } from "./modules.mjs";
 const { preview } = await load("preview.js");
 const { settle } = await load("settle.js");
 const { Study } = await load("study.js");
+globalThis.document ??= { querySelector: () => ({ dataset: { root: "", static: "", csrf: "", user: "olga" } }), addEventListener() {} };
+const { wordsOf, wordsOfOutcome } = await load("study_words.js");
 const { parseMapping } = await load("mapping_csv.js");
 
 const asked = JSON.parse(process.argv[2]);
@@ -36,8 +38,10 @@ for (const path of asked.paths) {
     scans: one.study.series.length + one.study.ecat.length,
     images: one.study.objects,
     source: one.naming.session.source,
+    words: wordsOf(one),
   }));
-  process.stdout.write(JSON.stringify({ archive: basename(path), ...rest, times, studies: told }) + "\n");
+  const outcomes = (asked.outcomes?.[basename(path)] ?? []).map((one) => [one.study_uid, wordsOfOutcome(one)]);
+  process.stdout.write(JSON.stringify({ archive: basename(path), ...rest, times, outcomes, studies: told }) + "\n");
 }
 
 async function source(path) {

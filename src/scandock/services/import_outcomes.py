@@ -25,6 +25,7 @@ from scandock.model.imported import ImportedSession
 from scandock.model.json_records import JsonRecord, Moment, Notices
 from scandock.model.verdicts import Verdict
 from scandock.rules.labels import UNASSIGNED
+from scandock.rules.layout import IMAGE_RESOURCES
 from scandock.rules.permissions import Action, is_allowed
 from scandock.rules.receipt_codes import CODES
 from scandock.services.damage import count_damaged_files
@@ -74,10 +75,25 @@ class SessionChange(JsonRecord):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SessionStudy(JsonRecord):
+    """What a session is: how much by the import's report, and whose by its attributes, for who may see it."""
+
+    patient_name: str | None
+    patient_id: str | None
+    birth_date: str | None
+    description: str | None
+    date: str | None
+    modalities: list[str]
+    scans: int
+    images: Annotated[int, Field(description="Frames of all scans")]
+    files: Annotated[int, Field(description="DICOM and ECAT files of all scans")]
+
+
+@dataclass(frozen=True, kw_only=True)
 class SessionOutcome(JsonRecord):
     """A session of an import: how the import left it, and what became of it since."""
 
-    NESTED = ("then", "changes")
+    NESTED = ("then", "changes", "study")
 
     position: Annotated[int, Field(description="Its place in the import's report, from 0")]
     study_uid: str | None
@@ -97,6 +113,7 @@ class SessionOutcome(JsonRecord):
     page: Annotated[str | None, Field(description="The path of its page")]
     thumbnail: Annotated[str | None, Field(description="The path of a picture of its first scan with images")]
     changes: list[SessionChange]
+    study: Annotated[SessionStudy | None, Field(description="Null of a refused one")]
 
 
 class _Join(NamedTuple):
@@ -286,8 +303,9 @@ def _read_rows(connection: Connection, principal: Principal, uuids: Iterable[str
     query = (
         select(
             session.c.uuid, session.c.place, session.c.label, session.c.subject, session.c.held_code,
-            session.c.tree_id, project.c.name.label("project"), visible_sessions(principal).label("visible"),
-            verification.c.finished, count_damaged_files(session.c.tree_id).label("damaged"),
+            session.c.tree_id, session.c.attributes, project.c.name.label("project"),
+            visible_sessions(principal).label("visible"), verification.c.finished,
+            count_damaged_files(session.c.tree_id).label("damaged"),
         )
         .join(project, project.c.id == session.c.project_id)
         .outerjoin(verification, verification.c.tree_id == session.c.tree_id)
@@ -413,6 +431,7 @@ class _OutcomeBuilder:
             page=page,
             thumbnail=thumbnail,
             changes=[],
+            study=_describe_study(report, row),
         )
 
     def _sees(self, line: _Line, *, archived: bool) -> bool:
@@ -439,6 +458,26 @@ class _OutcomeBuilder:
         if join is not None and not any(change.kind == "joined" for change in changes):
             changes.append(SessionChange(kind="joined", at=join.at, by=None))
         outcome.changes.extend(sorted(changes, key=lambda change: change.at))
+
+
+def _describe_study(report: ImportedSession, row: Any) -> SessionStudy | None:  # noqa: ANN401  a row, or None
+    """What a session is; the patient, the description and the date of one that may be seen."""
+    if row is None and not report.scans:
+        return None
+    attributes: Mapping[str, str] = {} if row is None else json.loads(row.attributes)
+    sums = [(scan, one) for scan in report.scans for one in scan.resources if one.name.lower() in IMAGE_RESOURCES]
+    ecat = {scan.id for scan, one in sums if one.name == "ECAT"}
+    return SessionStudy(
+        patient_name=attributes.get("dcmPatientName"),
+        patient_id=attributes.get("dcmPatientId"),
+        birth_date=attributes.get("dcmPatientBirthDate"),
+        description=attributes.get("session_type"),
+        date=attributes.get("date"),
+        modalities=sorted({"ECAT" if scan.id in ecat else scan.modality for scan in report.scans} - {None, ""}),
+        scans=len(report.scans),
+        images=sum(scan.frames or 0 for scan in report.scans),
+        files=sum(one.files for _, one in sums),
+    )
 
 
 def _lines_since(join: _Join | None, lines: Sequence[_Line]) -> Sequence[_Line]:

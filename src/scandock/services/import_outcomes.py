@@ -45,12 +45,13 @@ BATCH: Final = 2_000
 """Sessions that one statement asks for."""
 MAX_CHANGES: Final = 20_000
 """Lines of the audit that are read for a page, the newest: what was done to a session before is left out."""
-MAX_EXCEPTIONS: Final = 20
+MAX_EXCEPTIONS: Final = 200
 """Entries of an import that are named; its receipt has all."""
 MAX_JOINS: Final = 50
 """How often a session that has joined another is followed."""
 
-_WORST_FIRST: Final = (Verdict.REFUSED, Verdict.UNPARSEABLE, Verdict.CONFLICT)
+WORST_FIRST: Final = (Verdict.REFUSED, Verdict.UNPARSEABLE, Verdict.CONFLICT)
+"""Verdicts of entries that need an eye."""
 _ACTIONS: Final = ("archive", "move", "edit", "resolve", "rebuild", "restore", "delete", "purge")
 _OF_SESSIONS: Final = audit.c.kind == literal_column("'session'")
 """As the index of such lines has it: with a value that is bound, SQLite would not know that it serves."""
@@ -236,13 +237,15 @@ class ExceptionLine:
     remedy: str
 
 
-def read_exceptions(connection: Connection, uuid: str, limit: int = MAX_EXCEPTIONS) -> list[ExceptionLine]:
+def read_exceptions(
+    connection: Connection, uuid: str, verdicts: Sequence[Verdict] = WORST_FIRST, limit: int = MAX_EXCEPTIONS
+) -> list[ExceptionLine]:
     """The first of an import's entries that need an eye: what was refused, what can't be read, what differs."""
-    order = case({verdict: n for n, verdict in enumerate(_WORST_FIRST)}, value=upload_exception.c.verdict, else_=9)
+    order = case({verdict: n for n, verdict in enumerate(WORST_FIRST)}, value=upload_exception.c.verdict, else_=9)
     query = (
         select(upload_exception)
         .join(upload, upload.c.id == upload_exception.c.upload_id)
-        .where(upload.c.uuid == uuid)
+        .where(upload.c.uuid == uuid, upload_exception.c.verdict.in_(verdicts))
         .order_by(order, upload_exception.c.n)
         .limit(limit)
     )
@@ -473,7 +476,7 @@ def _describe_study(report: ImportedSession, row: Any) -> SessionStudy | None:  
         birth_date=attributes.get("dcmPatientBirthDate"),
         description=attributes.get("session_type"),
         date=attributes.get("date"),
-        modalities=sorted({"ECAT" if scan.id in ecat else scan.modality for scan in report.scans} - {None, ""}),
+        modalities=sorted({"ECAT" if scan.id in ecat else scan.modality or "" for scan in report.scans} - {""}),
         scans=len(report.scans),
         images=sum(scan.frames or 0 for scan in report.scans),
         files=sum(one.files for _, one in sums),

@@ -24,7 +24,7 @@ export function totalView(acts) {
   const title = make("strong", { id: "h-transfers", tabindex: "-1" });
   const bar = make("progress", { "aria-label": "Progress of all uploads" });
   const far = make("span", { class: "meta grow" });
-  const open = () => transfers.filter((one) => !one.isOver);
+  const open = () => transfers.filter((one) => !one.isOver && one.state !== "elsewhere");
   const pause = button("Pause all", () => open().forEach((one) => STILL.includes(one.state) && one.pause()));
   const resume = button("Go on with all", () => transfers.filter((one) => one.state === "paused").forEach((one) => one.resume()));
   const failed = () => transfers.filter((one) => one.import?.state === "failed" || (one.state === "stopped" && ["", "gone"].includes(one.remedy)));

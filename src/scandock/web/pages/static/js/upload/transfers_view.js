@@ -102,6 +102,7 @@ function whyOf(pick, hasOutcome) {
   if (transfer === null) return problem;
   if (transfer.refusal) return transfer.refusal;
   if (transfer.import) return isEnded(transfer.import.state) && !hasOutcome && transfer.import.state !== "placed" ? transfer.import.message : (transfer.import.problem ?? "");
+  if (transfer.state === "elsewhere") return "It goes on in another tab or browser.";
   if (transfer.state !== "stopped" && transfer.state !== "held up") return "";
   return transfer.retryAt === null ? transfer.why : `${transfer.why} Retrying in ${secondsTo(transfer.retryAt)} s…`;
 }

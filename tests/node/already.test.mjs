@@ -77,6 +77,13 @@ test("an archived study is gone to by what is archived; another label or subject
   assert.match(said(one({ subject: "s1" }), { study }), /it goes there/);
 });
 
+test("a session without a project is known by its images in the prearchive, too", () => {
+  const decided = { ...one(), project: "Unassigned", study: { ...one().study, images: 85 } };
+  const there = session({ label: "NEW" });
+  assert.match(said(decided, { label: there, study: there, same_images: true }), /^there: NEW is in the prearchive already: its 85 images are there\. Identical/);
+  assert.match(said(decided, { label: there, study: there, same_images: false }), /^there: NEW is in the prearchive already: new files are added\.$/);
+});
+
 test("the same label: joined, left alone, or another study's", () => {
   const label = session({ label: "NEW" });
   assert.match(said(one(), { label, study: label }, "prearchive"), /^there: NEW is in the prearchive already: new files are added\.$/);

@@ -184,12 +184,12 @@ def list_unfinished_imports(catalog: Catalog, principal: Principal) -> list[Unfi
     items = list_imports(catalog, principal, sorting, states=states, mine=True).items
     with catalog.read() as connection:
         rows = connection.execute(
-            select(upload.c.uuid, silent_time(catalog))
+            select(upload.c.uuid, silent_time(catalog).label("silent"))
             .join(reception, reception.c.upload_id == upload.c.id)
             .outerjoin(cached_file, cached_file.c.upload_id == upload.c.id)
             .where(upload.c.uuid.in_([item.id for item in items]))
         )
-        silent = dict(rows.tuples())
+        silent = {row.uuid: row.silent for row in rows}
     return [
         {
             "id": item.id,

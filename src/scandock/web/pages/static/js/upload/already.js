@@ -50,7 +50,7 @@ function called(one, label, bound, same) {
   if (label === null) return [];
   if (label.assessor) return ofAssessor(one, label);
   if (one.study.uid !== null && label.study_uid && label.study_uid !== one.study.uid) return another(one, label);
-  return label.place === "archive" ? archived(one, label, bound, same) : waiting(label, bound);
+  return label.place === "archive" ? archived(one, label, bound, same) : waiting(label, bound, same);
 }
 
 /** The study is there under another label. */
@@ -95,9 +95,10 @@ function archived(one, label, bound, same) {
   return [["there", `${label.label} is archived already: ${joins(one, same)}`]];
 }
 
-function waiting(label, bound) {
+function waiting(label, bound, same) {
   if (bound === "archive") return [["warn", `${label.label} is in the prearchive already: that stays there, and what comes is archived beside it.`, false, "stays_waiting"]];
   if (bound === null) return [["there", `${label.label} is in the prearchive already.`]];
+  if (same) return [["there", `${label.label} is in the prearchive already: ${isIn(same, "there")}`]];
   return [["there", `${label.label} is in the prearchive already: new files are added.`]];
 }
 
@@ -113,5 +114,7 @@ function joins(one, same) {
   if (options.overwrite === "delete" || (!options.overwrite && code === 5)) {
     return same ? `${plural(same, "file replaces", "files replace")} ${same === 1 ? "the archived one" : `${number(same)} archived ones`}.` : "images replace those with the same UID.";
   }
-  return same ? `its ${plural(same, "image")} ${same === 1 ? "is" : "are"} archived. Identical files change nothing; files with other content are held for review.` : "new files are added.";
+  return same ? isIn(same, "archived") : "new files are added.";
 }
+
+const isIn = (same, where) => `its ${plural(same, "image")} ${same === 1 ? "is" : "are"} ${where}. Identical files change nothing; files with other content are held for review.`;

@@ -103,6 +103,10 @@ def test_a_killed_server_and_a_reload_lose_nothing(browser, tmp_path, large):
                 page.get_by_role("button", name="Choose it again: big.zip").click()
             choosing.value.set_files(path)
             sent(page)
+            outcome(page, f"1 session archived in {project.id}.")
+            row = page.locator("tr.up-study").inner_text()  # as before it was cut
+            assert "Doe Jane" in row
+            assert "2020-01-31" in row
             asked.clear()
             page.reload()
             assert asked == []

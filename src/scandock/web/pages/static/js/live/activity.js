@@ -174,7 +174,7 @@ class Live {
     const text = await answer.text();
     if (this.ended) return;
     const found = new DOMParser().parseFromString(text, "text/html").getElementById("imports");
-    if (found) await morph(this.list, found.outerHTML);
+    if (found) await morph(this.list, found);
     this.paused();
   }
 
@@ -184,11 +184,17 @@ class Live {
     const item = this.#item(id);
     if (!item || this.ended || answer.redirected) return;
     if (answer.status === 404) return item.remove();
-    if (answer.ok) await morph(item, await answer.text());
+    if (answer.ok) await morph(item, new DOMParser().parseFromString(await answer.text(), "text/html").getElementById(item.id));
     this.paused();
   }
 }
 
-async function morph(target, text) {
-  return (await swapping())?.swap({ text, target, swap: "outerMorph", sourceElement: target });
+/** Let an element become what was read of it; what somebody has opened stays open. */
+async function morph(target, read) {
+  const htmx = await swapping();
+  if (read === null || !htmx) return;
+  const nameOf = (one) => `${one.closest("[data-id]")?.dataset.id ?? ""} ${one.querySelector("summary")?.textContent}`;
+  const open = new Set([...target.querySelectorAll("details[open]")].map(nameOf));
+  for (const one of read.querySelectorAll("details")) if (open.has(nameOf(one))) one.open = true;
+  await htmx.swap({ text: read.outerHTML, target, swap: "outerMorph", sourceElement: target });
 }

@@ -63,7 +63,7 @@ export function totalView(acts) {
     const told = [`${size(bytes.done)} of ${size(bytes.total)}`];
     if (speed) told.push(`${size(speed.rate)}/s`);
     if (speed && speed.left !== null) told.push(left(speed.left));
-    if (open().length === 0) told.push("You can leave this page: the imports go on by themselves");
+    if (open().length === 0 && !transfers.some((one) => one.state === "elsewhere")) told.push("You can leave this page: the imports go on by themselves");
     set(far, told.join(" · "));
     const focused = going.contains(document.activeElement) ? document.activeElement : null;
     show(pause, open().some((one) => STILL.includes(one.state)));

@@ -82,6 +82,15 @@ def rows(page: Page, name: str) -> Locator:
     return page.locator("tr.up-study").filter(has_text=name)
 
 
+def facts(page: Page, name: str) -> list[str]:
+    """What a row says of its study: patient, date, scans, images."""
+    row = rows(page, name)
+    return [
+        row.locator(one).first.inner_text()
+        for one in ("th", "td.up-what > span", "td.up-date", "td.n >> nth=0", "td.n >> nth=1")
+    ]
+
+
 def kept(page: Page, count: int) -> None:
     page.wait_for_function(f"async () => (await ({KEPT})()) === {count}")
 
@@ -101,6 +110,7 @@ def test_what_was_chosen_and_sent_is_there_after_a_reload(browser: Browser, proj
         rows(page, "b.zip").get_by_label("Session label").press("Tab")
         kept(page, 1)
 
+        before = [facts(page, name) for name in names]
         page.reload()
         assert asked == []
         page.get_by_role("button", name="Restore 2 archives").wait_for()
@@ -127,6 +137,7 @@ def test_what_was_chosen_and_sent_is_there_after_a_reload(browser: Browser, proj
             expect(page.locator(".up-archive progress")).to_have_count(2)
             next_import.go_on()
             expect(page.get_by_role("link", name="Review")).to_have_count(2)
+        assert [facts(page, name) for name in names] == before
         assert "changed" in {told["sessions"][0]["label"] for told in imported(project, 2)}
         expect(page.locator("td.up-picture img")).to_have_count(2)
         assert asked == []

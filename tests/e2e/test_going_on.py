@@ -82,6 +82,10 @@ def test_a_killed_server_and_a_reload_lose_nothing(browser, tmp_path, large):
             released(page)
             choose_again(page, path)
             sent(page)
+            outcome(page, f"1 session archived in {project.id}.")
+            row = page.locator("tr.up-study").inner_text()  # as before it was cut
+            assert "Doe Jane" in row
+            assert "2020-01-31" in row
             asked.clear()
             page.reload()
             assert asked == []
@@ -122,7 +126,7 @@ def test_a_folder_goes_on_and_another_file_does_not(browser, project, tmp_path, 
     assert stored(project, told["sessions"][0]) == whole
 
 
-def test_another_tab_leaves_alone_what_is_being_sent_until_it_is_cut(browser, project, large):
+def test_another_tab_asks_before_it_goes_on_with_what_is_sent_here(browser, project, large):
     path, whole = large
     with owner(browser, project, expected=BROKEN) as one:
         page = sending(one, project, path)
@@ -134,17 +138,31 @@ def test_another_tab_leaves_alone_what_is_being_sent_until_it_is_cut(browser, pr
         tab.wait_for_function("() => document.querySelector('#unfinished progress').value > 0")
         assert "is being uploaded from another tab or browser" in unfinished.inner_text()
         assert unfinished.get_by_role("button").count() == 0
+        slowed(tab)
         drop(tab, path)
-        tab.get_by_text("It is being uploaded already, from another tab or browser.").wait_for()
-        page.on("dialog", lambda dialog: dialog.accept())
-        page.goto("about:blank")  # not closed: that would end the slowness first, and all bytes would go at once
-        tab.get_by_role("heading", name="Not finished").wait_for()
-        assert unfinished.get_by_role("button", name="Discard: big.zip").is_visible()
+        unfinished.get_by_text("This archive is uploading in another tab. Go on here?").wait_for()
+        expect(tab.locator(".up-archive")).to_have_count(0)
         one.page = tab
         assert one.findings() == []
-        choose_again(tab, path)
+
+        tab.get_by_role("button", name="Go on here: big.zip").click()
+        state(page, "elsewhere")
+        under_way(tab)
+        one.page = page
+        assert one.findings() == []
+        page.get_by_role("button", name="Go on here: big.zip").click()
+        state(tab, "elsewhere")
+        state(page, "uploading")
+
+        page.on("dialog", lambda dialog: dialog.accept())
+        page.goto("about:blank")  # not closed: that would end the slowness first, and all bytes would go at once
+        state(tab, "paused")
+        released(tab)
+        tab.get_by_role("button", name="Go on: big.zip").click()
         sent(tab)
-    arrived(project, whole)
+    [told] = imported(project)
+    assert stored(project, told["sessions"][0]) == whole
+    assert told["sessions"][0]["project"] == project.id
 
 
 def test_what_goes_on_in_another_tab_is_not_discarded(browser, project, large):
@@ -156,6 +174,7 @@ def test_what_goes_on_in_another_tab_is_not_discarded(browser, project, large):
         assert page.locator("#h-transfers").inner_text() == "Paused 1 archive"
         tab = page.context.new_page()
         tab.goto(f"{one.base}/upload")
+        tab.locator("#unfinished").get_by_text("paused in another tab").wait_for()
         tab.get_by_role("button", name="Discard: big.zip").click()
         page.get_by_role("button", name="Go on: big.zip").click()
         until(lambda: receiving(project), "it never went on")
@@ -191,10 +210,11 @@ def test_another_file_that_is_chosen_for_a_cut_one_is_told_and_not_taken(browser
 
 
 def test_moving_about_cuts_nothing(browser, project, large):
+    """Nor puts a style into the next page, which that refuses on the console: htmx does, where it lets pages settle."""
     path, whole = large
     with owner(browser, project) as one:
         page = sending(one, project, path)
-        page.evaluate("() => { window.kept = 1 }")
+        page.evaluate("() => { window.kept = 1; document.getElementById('main').style.color = 'inherit' }")
         for name in ("Projects", "Prearchive", "Activity"):
             page.get_by_role("navigation", name="Main").get_by_role("link", name=name, exact=True).click()
             page.get_by_role("heading", name=name, level=1).wait_for()
@@ -227,6 +247,41 @@ def test_an_upload_can_be_given_up_running_or_not_finished(browser, project, lar
         page.get_by_role("button", name="Discard it: big.zip").click()
         until(lambda: left(project) == 0, "the server has other uploads")
         expect(page.get_by_role("heading", name="Not finished")).to_have_count(0)
+
+
+def test_what_is_cancelled_elsewhere_is_told_here(browser, project, large):
+    """While it is sent and while it is paused; by the API, by another tab, by the page of its import."""
+    path, _ = large
+    with owner(browser, project, expected=(*BROKEN, "410", "404")) as one:
+        page = opened(one, project.id)
+        slowed(page)
+        begin(page, path)
+        under_way(page)
+        for paused in (False, True):
+            [cut] = project.ask("GET", "/api/v1/uploads")[1]["items"]
+            if paused:
+                page.get_by_role("button", name="Pause: big.zip").click()
+                state(page, "paused")
+            assert project.ask("POST", f"/api/v1/imports/{cut['id']}/cancel")[0] == 202
+            state(page, "cancelled")
+            page.get_by_role("button", name="Start again: big.zip").click()
+            under_way(page)
+        page.get_by_role("button", name="Pause: big.zip").click()
+        state(page, "paused")
+        tab = page.context.new_page()
+        tab.goto(f"{one.base}/upload")
+        tab.get_by_role("button", name="Discard: big.zip").click()
+        tab.get_by_role("button", name="Discard it: big.zip").click()
+        state(page, "cancelled")
+        page.get_by_role("button", name="Start again: big.zip").click()
+        under_way(page)
+        [cut] = project.ask("GET", "/api/v1/uploads")[1]["items"]
+        tab.goto(f"{one.base}/imports/{cut['id']}")
+        tab.get_by_text("Cancel…").click()
+        tab.get_by_role("button", name="Cancel the import").click()
+        state(page, "cancelled")
+        assert one.findings() == []
+    assert left(project) == 0
 
 
 @pytest.mark.parametrize(

@@ -135,7 +135,7 @@ def test_sessions_are_archived_and_renamed_in_two_clicks(browser, project):
         row(page, "S0").get_by_role("checkbox").click()
         bar.get_by_role("button", name="Archive").click()
         page.get_by_role("heading", name="Archive: 1 session done").wait_for()
-        assert len(counter.take()[0]) == 2  # docs/reviewing.md
+        assert len(counter.take()[0]) == 2  # one of them chooses the session
         assert one.faults() == []
         assert archived(project) == {"S0", "First", "Freed"}
 

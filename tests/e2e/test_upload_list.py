@@ -6,6 +6,7 @@ import base64
 import shutil
 from dataclasses import replace
 
+from playwright.sync_api import expect
 from sqlalchemy import update
 
 from scandock.catalog.server_tables import reception
@@ -235,8 +236,16 @@ def test_one_that_is_paused_here_says_so_and_one_that_was_interrupted_leads_to_w
         page.get_by_role("navigation", name="Main").get_by_role("link", name="Activity", exact=True).click()
         page.get_by_role("link", name="one.zip").first.click()
         page.get_by_text("Paused in this tab.").wait_for()
+        assert page.locator("#imports .state").inner_text() == "paused"
+        tab = page.context.new_page()
+        tab.goto(f"{web.base}/activity")
+        expect(tab.locator("#imports .state")).to_have_text("paused")
+        expect(tab.locator("#tray li .far")).to_contain_text("paused")
+        tab.close()
         page.reload()
         page.get_by_text("Interrupted: nothing of it has arrived for two minutes.").wait_for()
+        assert page.locator("#imports .state").inner_text() == "interrupted"
+        expect(page.locator("#tray li .far")).to_contain_text("interrupted")
         assert one.findings() == []
         page.get_by_role("link", name="Go on").click()
         page.wait_for_function("() => document.activeElement.ariaLabel === 'Go on: one.zip'")

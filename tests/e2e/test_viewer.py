@@ -296,9 +296,9 @@ def test_an_image_that_cannot_be_shown_says_why_and_hides_no_other(browser, proj
         page = one.go(address)
         shows(one, 1)
         reason = page.locator("[data-part=reason]")
-        assert reason.inner_text().startswith("It could not be decoded")
+        assert reason.inner_text() == "It can't be decoded: its pixel data, or what describes it, is damaged."
         assert one.findings() == []
-        page.get_by_role("group", name=re.compile("^It could not be decoded")).focus()
+        page.get_by_role("group", name=re.compile("^It can't be decoded")).focus()
         page.keyboard.press("Home")
         shows(one, 0)
         page.keyboard.press("ArrowDown")
@@ -306,7 +306,7 @@ def test_an_image_that_cannot_be_shown_says_why_and_hides_no_other(browser, proj
         for key in ("i", "i", "r"):  # must not paint the one before in its place
             page.keyboard.press(key)
         assert reason.is_visible()
-        page.get_by_role("group", name=re.compile("^It could not be decoded")).hover()
+        page.get_by_role("group", name=re.compile("^It can't be decoded")).hover()
         assert page.locator("[data-part=value]").inner_text() == ""
         page.keyboard.press("End")
         shows(one, 2)

@@ -15,8 +15,12 @@ from typing import Any
 
 import pytest
 
+from scandock.access.principal import SYSTEM
+from scandock.services.import_outcomes import list_outcomes
+from tests.builders import make_data_folder
 from tests.integration.in_process import call_in_process
 from tests.integration.test_cli_import import packed
+from tests.integration.test_import_outcomes import context_of, uploads
 from tests.integration.test_inspect_as_import import SCRIPTS, named_studies
 
 pytestmark = pytest.mark.processes
@@ -103,3 +107,25 @@ def test_a_preview_says_what_an_inspection_says(corpus_archives: Path) -> None:
         elif shown(preview) != wanted(report):
             differ.append((path.name, shown(preview), wanted(report)))
     assert differ == []
+
+
+def test_a_row_looks_the_same_by_what_the_server_tells(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, corpus: Path, database_url: str
+) -> None:
+    """Patients, dates, descriptions, scans, images, as after a reload: DICOM of all scripts, of many frames, ECAT."""
+    site = make_data_folder(tmp_path, monkeypatch, database_url)
+    frames = corpus / "ImagingDataCommons__highdicom"
+    archives = [
+        packed(tmp_path / "names.zip", named_studies(*SCRIPTS)),
+        packed(tmp_path / "frames.zip", {path.name: path.read_bytes() for path in frames.rglob("*.dcm")}),
+        packed(tmp_path / "ecat.zip", {"tinypet.v": next(corpus.rglob("tinypet.v")).read_bytes()}),
+    ]
+    for archive in archives:
+        site.bring(archive)
+    with context_of(site) as context:
+        outcomes = [list_outcomes(context.catalog, SYSTEM, uuid).items for uuid in uploads(context)]
+    told = {path.name: [one.to_json() for one in some] for path, some in zip(archives, outcomes, strict=True)}
+    for preview in look(archives, outcomes=told):
+        assert preview["studies"], preview["archive"]
+        by_server = dict(preview["outcomes"])
+        assert by_server == {one["study_uid"]: one["words"] for one in preview["studies"]}, preview["archive"]

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy import event as sqlalchemy_event
-from sqlalchemy import insert, select, update
 
 from scandock.access import accounts
 from scandock.access.passwords import hash_password
@@ -49,7 +49,7 @@ from tests.integration.web import PASSWORD, serve_in_process
 
 KEYS = [
     "position", "study_uid", "state", "code", "message", "warnings", "files", "new", "bytes", "then", "now", "session",
-    "project", "subject", "label", "page", "thumbnail", "changes",
+    "project", "subject", "label", "page", "thumbnail", "changes", "study",
 ]  # fmt: skip
 
 
@@ -212,6 +212,7 @@ def test_a_refused_session_is_nowhere(site: DataFolder) -> None:
         (one,) = outcomes(context)
     assert (one.now, one.code, one.message, one.study_uid, one.page) == ("refused", "c", "No.", "1.2", None)
     assert one.then.to_json() == {"project": None, "subject": None, "label": None}
+    assert one.study is None
 
 
 # -- who may know ------------------------------------------------------------------------------------------------------
@@ -226,12 +227,20 @@ def test_nobody_learns_from_an_import_what_they_may_not_see_else(site: DataFolde
         owner, both = person(context, "olga", P="owner"), person(context, "bo", P="owner", Hidden="collaborator")
         every = {"uploader": ann_of(context), "owner": owner, "both": both}
         former = told(context, every["uploader"])
+        study = outcomes(context, owner)[0].study
+        assert study is not None
+        assert (study.patient_name, study.scans, study.images) == ("DOE^JANE", 1, 1)
         assert former == ("out_of_sight", None, None, [])  # ann has no role in P any more
         assert told(context, owner) == ("prearchive", "P", "S1", [])
         move_session(context, uuid, project_name="Hidden")
         stands = {name: outcomes(context, who) for name, who in every.items()}
         assert {name: some[0].now for name, some in stands.items()} == dict.fromkeys(every, "out_of_sight")
         assert stands["owner"][0].then.label == "S1"
+        for some in stands.values():  # as much as the import's report says to who may read it
+            study = some[0].study
+            assert study is not None
+            assert [study.patient_name, study.patient_id, study.birth_date, study.description, study.date] == [None] * 5
+            assert (study.scans, study.images, study.files) == (1, 1, 1)
         archive_session(context, uuid)
         assert told(context, both)[:3] == ("archived", "Hidden", "S1")
         assert told(context, owner) == ("out_of_sight", None, None, [])
@@ -422,6 +431,18 @@ def test_no_page_says_archived_of_what_was_deleted(site: DataFolder) -> None:
             text = client.get(page).text
             assert "archived" not in text, page
             assert page == "/" or ">deleted<" in text, page
+        deleted = r'Deleted <time datetime="[^"]+" title="[^"]+">[^<]+</time> by admin'
+        assert re.search(deleted, client.get(pages[0]).text)
+        web.account("mia", P="member")
+        with web.site.catalog.write() as connection:  # whose import it is; members do not read the audit
+            mia = accounts.get(connection, "mia").id
+            number = select(upload.c.id).where(upload.c.uuid == uuid).scalar_subquery()
+            connection.execute(delete(reception).where(reception.c.upload_id == number))
+            connection.execute(insert(reception).values(upload_id=number, account_id=mia, door="raw"))
+        with web.client("mia") as member:
+            text = member.get(pages[0]).text
+            assert re.search(deleted.removesuffix(" by admin"), text)
+            assert "by admin" not in text.partition("Deleted <time")[2].partition("</li>")[0]
 
 
 def test_what_needs_an_eye_comes_worst_first_with_its_remedy(site: DataFolder) -> None:
@@ -432,20 +453,22 @@ def test_what_needs_an_eye_comes_worst_first_with_its_remedy(site: DataFolder) -
             number = connection.execute(select(upload.c.id).where(upload.c.uuid == uuid)).scalar_one()
             connection.execute(upload_exception.delete())
             rows = [(7, "conflict", "conflict"), (3, "unparseable", "no_study_uid"), (9, "refused", "no_study_uid")]
-            rows += [(n, "unparseable", "no_study_uid") for n in range(20, 50)]
+            rows += [(n, "unparseable", "no_study_uid") for n in range(20, 250)]
             for n, verdict, code in rows:
                 values = {"upload_id": number, "n": n, "path": f"{n}.dcm", "verdict": verdict, "code": code}
                 connection.execute(insert(upload_exception).values(**values, message="It is so."))
         found = read_activity(context.catalog, SYSTEM, uuid).exceptions
         listed = list_activity(context.catalog, SYSTEM, ActivityFilter(mine=False), Sorting(sort="-id"))
     assert [line.path for line in found[:3]] == ["9.dcm", "3.dcm", "20.dcm"]
-    assert len(found) == 20
+    assert len(found) == 200
+    assert "conflict" not in {line.verdict for line in found}  # none of its sessions waits
     assert found[0].remedy == "Export it from a system that writes UIDs."
     assert listed.items[0].exceptions == []
 
 
 def an_activity(**values: Any) -> Activity:
-    given = {"owner": "ann", "mine": True, "outcomes": [], "counts": {}, "exceptions": [], "decided": False}
+    given = {"owner": "ann", "mine": True, "outcomes": [], "counts": {}, "exceptions": [], "waits": False,
+             "decided": False}  # fmt: skip
     more = {name: value for name, value in values.items() if name in {*given, "silent_ms"}}
     item = an_import(**{name: value for name, value in values.items() if name not in more})
     return Activity(**{**vars(item), "silent_ms": None, **given, **more})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import httpx
@@ -97,26 +98,39 @@ def test_exceptions_come_before_sessions(web: Web, client: httpx.Client) -> None
 
 
 def test_what_was_decided_needs_no_attention(web: Web, client: httpx.Client) -> None:
-    uuid = send(client)
-    end(web, ImportState.HELD, "1 session is held.", conflict=1)
-    with web.site.catalog.write() as connection:
-        number = connection.execute(select(upload.c.id).where(upload.c.uuid == uuid)).scalar_one()
-        values = {"verdict": "conflict", "code": "conflict", "message": "It differs."}
-        connection.execute(insert(upload_exception).values(upload_id=number, n=0, path="a/0.dcm", **values))
-    text = client.get(f"/imports/{uuid}").text
-    assert "It was held for a decision, which has been made." in text  # none of its sessions waits
-    assert "attention" not in text
+    """None of its sessions waits: of one that is in part, what can't be read stays to be looked at."""
+    for state, unparseable in ((ImportState.HELD, 0), (ImportState.PARTLY, 2)):
+        uuid = send(client)
+        end(web, state, "1 session is held.", conflict=12, unparseable=unparseable)
+        with web.site.catalog.write() as connection:
+            number = connection.execute(select(upload.c.id).where(upload.c.uuid == uuid)).scalar_one()
+            for n in range(12 + unparseable):
+                verdict, code = ("conflict", "sop_clash") if n < 12 else ("unparseable", "no_study_uid")
+                values = {"verdict": verdict, "code": code, "message": f"It differs at byte {n}."}
+                connection.execute(insert(upload_exception).values(upload_id=number, n=n, path=f"a/{n}.dcm", **values))
+        text = client.get(f"/imports/{uuid}").text
+        assert ("It was held for a decision, which has been made." in text) is (state is ImportState.HELD)
+        assert "at byte 0" not in text
+        assert re.findall(r"(\d+ files?) needs? attention", text) == (["2 files"] if unparseable else [])
+    assert "and 1 other file" in text  # one of the same code, though not of the same words
+    assert text.count("It differs at byte 13.") == 1
 
 
 def test_an_upload_that_nobody_sends_any_more_is_interrupted(web: Web, client: httpx.Client) -> None:
     tus = {"Tus-Resumable": "1.0.0", "Upload-Length": "9", "Upload-Metadata": "filename YS56aXA="}
     uuid = client.post("/api/v1/uploads", headers=tus).headers["location"].rpartition("/")[2]
     assert "Interrupted" not in client.get(f"/imports/{uuid}").text
+    assert ">uploading</span>" in client.get(f"/imports/{uuid}").text
     with web.site.catalog.write() as connection:
         connection.execute(update(reception).values(heard=reception.c.heard - 120_000))
     text = client.get(f"/imports/{uuid}").text
     assert "Interrupted: nothing of it has arrived for two minutes." in text
     assert f'<a class="button" href="/upload?upload={uuid}">Go on</a>' in text
+    for at in (f"/imports/{uuid}", "/activity", f"/activity/{uuid}", "/"):
+        assert '<span class="state held">interrupted</span>' in client.get(at).text, at
+    assert f'href="/upload?upload={uuid}"' in client.get("/activity").text
+    begin = client.get("/api/v1/events", params={"follow": "no"}).text
+    assert json.loads(begin.partition("data: ")[2].partition("\n")[0])["imports"][0]["silent"] >= 120_000
     assert "Interrupted" not in client.get(f"/api/v1/imports/{uuid}").text  # a word of pages alone
     web.account("second", admin=True)
     with web.client("second") as other:

@@ -269,7 +269,10 @@ def test_what_holds_a_session_is_told_by_its_new_label(site: DataFolder) -> None
     with context_of(site) as context:
         assert item(context, uuid)["message"].startswith("Some images of session S1")
         move_session(context, uuid, label="S2")
-        assert (item(context, uuid)["state"], item(context, uuid)["message"][:25]) == ("conflict", "Some images of session S2")
+        assert (item(context, uuid)["state"], item(context, uuid)["message"][:25]) == (
+            "conflict",
+            "Some images of session S2",
+        )
     whole(site)
 
 

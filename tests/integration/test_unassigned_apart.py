@@ -5,13 +5,16 @@ stranger's subject, and nobody hears what strangers have there.
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import select
 
+from scandock.catalog.tables import file, session
 from scandock.services.settings import load_settings
 from scandock.testing.worker import InProcessWorker
 from tests.builders import images, uploader_layout, zip_entries
@@ -81,10 +84,32 @@ def _moved(client: httpx.Client, uuid: str, **to: str) -> tuple[dict[str, Any], 
     return client.get(f"/api/v1/sessions/{uuid}").json(), {one["code"] for one in told.json()["warnings"]}
 
 
+def _sum_of_uids(web: Web, uuid: str) -> int:
+    """What is told of a session's images by who asks for it before an upload."""
+    tree = select(session.c.tree_id).where(session.c.uuid == uuid).scalar_subquery()
+    with web.site.catalog.read() as connection:
+        uids = connection.execute(select(file.c.sop_uid).where(file.c.tree_id == tree, file.c.sop_uid.is_not(None)))
+        return sum(zlib.crc32(uid.encode()) for uid in uids.scalars())
+
+
 def test_a_strangers_subject_is_another_and_nothing_tells_of_it(web: Web) -> None:
-    with web.client("ann") as ann, web.client("bob") as bob:
+    with web.client("ann") as ann, web.client("bob") as bob, web.client() as admin:
         first = _brought(ann, _patient(1, "A"))
         assert (first["project"], first["subject"], first["codes"]) == ("Unassigned", "Doe_Jane", set())
+        asked = {"project": "Unassigned", "label": first["label"], "study_uid": first["study_uid"], "images": 1}
+        asked |= {"patient_id": "A", "images_sum": _sum_of_uids(web, first["id"])}
+        known = {
+            name: client.post("/api/v1/sessions/known", json={"sessions": [asked]}).json()["items"][0]
+            for name, client in (("ann", ann), ("bob", bob), ("admin", admin))
+        }
+        there = known.pop("ann")
+        assert (there["label"]["place"], there["study"]["label"], there["same_images"]) == (
+            "prearchive",
+            first["label"],
+            True,
+        )
+        for told in known.values():  # an administrator's upload would not join it either
+            assert told == {"label": None, "study": None, "subjects": []}
         others = _brought(bob, _patient(2, "B", "DOE^JANE"))
         assert (others["subject"], others["codes"]) == ("DOE_JANE", set())
         own = _brought(ann, _patient(3, "C"))

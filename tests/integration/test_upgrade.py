@@ -18,17 +18,23 @@ import psycopg
 import pytest
 from sqlalchemy import Connection, func, select
 
+from scandock.access.passwords import hash_password
 from scandock.catalog.engine import HEAD
 from scandock.catalog.tables import file, intent, operation, reservation, session, shelf, tree, upload
 from scandock.services.consistency_check import check_data
 from scandock.services.data_catalog import open_data
 from scandock.services.settings import load_settings
-from scandock.testing.server import InProcessServer
+from scandock.testing.server import InProcessServer, add_account
 from scandock.testing.worker import InProcessWorker
 from tests import postgres
+from tests.builders import Image
 from tests.crash.archives import WAITING, Step, Study, write_zip
 from tests.crash.checker import examine_data
 from tests.crash.processes import find_unsound, import_words, run, until
+from tests.integration.test_browser_modules import look
+from tests.integration.test_cli_import import packed
+from tests.integration.test_inspect_as_import import SCRIPTS, UTF8
+from tests.integration.web import serve_by_socket
 from tests.old_data import STILL_VALID, unpack
 from tests.old_data.make import PASSWORD
 
@@ -61,6 +67,33 @@ def test_what_the_first_version_imported_is_known_to_this_one(tmp_path):
         assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(HEAD,)]
         assert connection.execute("SELECT COUNT(*) FROM account").fetchone() == (0,)
         assert connection.execute("SELECT DISTINCT attributes FROM subject").fetchall() == [("{}",)]
+
+
+def test_patients_keep_the_subjects_that_an_older_version_named(tmp_path):
+    """In the preview and by the import; somebody else of such a name has the label that it gives now."""
+    old, data, settings = unpack("0022-names", tmp_path), tmp_path / "data", load_settings()
+    names = dict(enumerate(SCRIPTS)) | {90: "Müller^Anna", 91: "Øygård^Åse"}
+    studies = {
+        f"{n}.dcm": Image(
+            case="upgraded", study=n, patient_id=f"ID{n}".encode(), patient_name=name.encode(), also=UTF8
+        ).file()
+        for n, name in names.items()
+    }
+    archive = packed(tmp_path / "again.zip", studies)
+    expected = {**old["subjects"], "ID90": "Muller_Anna", "ID91": "Oygard_Ase"}
+    assert expected["ID0"] == "M_ller_Anna"
+    with open_data(str(data), settings) as (catalog, _):
+        add_account(catalog, "admin", hash_password(PASSWORD), admin=True)
+    with serve_by_socket(data) as web, web.client() as admin, InProcessWorker(data, settings):
+        known = base64.b64encode(f"admin:{PASSWORD}".encode()).decode()
+        server = {"base": web.base, "authorization": f"Basic {known}"}
+        [preview] = look([archive], projects=["P"], request={"project": "P"}, server=server)
+        assert {one["label"]: one["subject"] for one in preview["studies"]} == expected  # labels are PatientIDs here
+        sent = admin.post("/api/v1/imports", params={"project": "P"}, content=archive.read_bytes()).json()["id"]
+        until(partial(is_placed, admin, sent), "it did not end")
+        sessions = admin.get(f"/api/v1/imports/{sent}").json()["sessions"]
+    assert {one["label"].partition("_")[0]: one["subject"] for one in sessions} == expected
+    assert check_data(str(data), settings) == []
 
 
 class Site:

@@ -105,7 +105,8 @@ test("an ECAT file's patient and time, in either byte order", () => {
     view.setUint16(354, 5, little);
     raw.set(bytes("PAT7"), 166);
     raw.set(bytes("Doe, Jane"), 182);
-    assert.deepEqual(readEcat(raw, 512), { kind: "ecat", patientId: "PAT7", patientName: "Doe, Jane", started: 1_000_000_000, frames: 5 });
+    raw.set(bytes("Brain"), 296);
+    assert.deepEqual(readEcat(raw, 512), { kind: "ecat", patientId: "PAT7", patientName: "Doe, Jane", description: "Brain", started: 1_000_000_000, frames: 5 });
   }
   assert.equal(readEcat(bytes("MATRIX7"), 7).code, "ecat_truncated");
 });

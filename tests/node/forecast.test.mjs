@@ -86,6 +86,7 @@ test("an archived study is gone to by what is archived; another label or subject
 
 test("the same label: joined, left alone, or another study's", () => {
   const label = session({ label: "NEW" });
+  assert.match(said({ ...one(), study: { ...one().study, images: 85 } }, { label, study: label, same_images: true }, "prearchive"), /^there: NEW is in the prearchive already: its 85 images are there\. Identical/);
   assert.match(said(one(), { label, study: label }, "prearchive"), /^there: NEW is in the prearchive already: new files are added\.$/);
   assert.match(said(one(), { label, study: label }), /^warn: NEW is in the prearchive already: that session stays there/);
   assert.match(said(one(), { label: session({ label: "NEW", place: "archive" }) }), /^there: NEW is archived already: new files are added\.$/);

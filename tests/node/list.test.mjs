@@ -10,6 +10,7 @@ const { options, site } = await load("options.js");
 const { likenessOf } = await load("picks.js");
 const { rowsOf } = await load("rows.js");
 const { Study } = await load("study.js");
+const { wordsOfOutcome } = await load("study_words.js");
 const { isOver, bytesOf, outcomeWords, readyWords } = await load("totals.js");
 const { rowKey, warningsOf } = await load("warnings.js");
 const { IMPORTS, isEnded, SESSIONS, sessionState, TRANSFERS, ACTS, HELD_FOR, STAGES } = await load("../states.js");
@@ -87,6 +88,21 @@ test("rows find the outcomes of their studies, and sessions without a study get 
     ["1.3", "S1_V1", null],
     ["session 0", null, 0],
   ]);
+});
+
+test("after a reload rows come in the order that they had, with their patients, and without where these may not be seen", () => {
+  const session = (position, study, then = { label: "L", subject: "S" }) => ({ position, study_uid: `1.${position}`, then, study });
+  const study = { patient_name: "Doe^Jane", patient_id: "P2", birth_date: null, description: "Head", date: "2024-02-29", modalities: ["CT", "PT"], scans: 2, images: 300, files: 3 };
+  const hidden = { ...study, patient_name: null, patient_id: null, description: null, date: null };
+  const sessions = [session(0, { ...study, patient_id: "P10" }), session(1, study), session(2, { ...study, date: "2023-01-01" }), session(3, hidden), session(4, null)];
+  const rows = rowsOf({ decisions: [], transfer: { import: { sessions } } });
+  assert.deepEqual(rows.map(({ outcome }) => outcome.position), [3, 4, 2, 1, 0]);
+  assert.deepEqual(wordsOfOutcome(sessions[1]), {
+    study: "Head", modalities: "CT, PT", icon: "CT", date: "2024-02-29", patient: "Doe Jane", ids: "P2", scans: "2", images: "300 in 3 files",
+  }); // prettier-ignore
+  assert.deepEqual([wordsOfOutcome(sessions[3]).patient, wordsOfOutcome(sessions[3]).scans], ["not shown", "2"]);
+  const { patient, study: title, scans, images } = wordsOfOutcome(sessions[4]);
+  assert.deepEqual([patient, title, scans, images], ["not shown", "Study 1.4", "", ""]);
 });
 
 test("totals tell what goes, and at the end what came of it, by state and project", () => {

@@ -67,6 +67,22 @@ test("a stream is the same however it is cut", () => {
   }
 });
 
+test("an upload counts as interrupted once no byte of it has come for two minutes", () => {
+  let now = 1_000_000;
+  const standing = new Standing(() => now);
+  const one = (id, more) => ({ id, archive: id, project: null, state: "receiving", progress: null, ...more });
+  standing.hear("begin", { imports: [one("cut", { silent: 130_000 }), one("slow", { silent: 90_000 }), one("runs", { state: "running" })] });
+  const waits = () => standing.under.map((told) => standing.patience(told));
+  assert.deepEqual(waits(), [0, 30_000, Infinity]);
+  now += 29_000;
+  standing.hear("progress", { id: "slow", mine: true, state: "receiving", stage: "receiving", bytes: { done: 1, total: 2 } });
+  assert.deepEqual(waits(), [0, 120_000, Infinity]);
+  const later = new Standing(() => now); // a listener that comes later, of what another one has heard
+  later.hear("begin", { imports: standing.under });
+  now += 120_000;
+  assert.deepEqual(later.under.map((told) => later.patience(told)), [0, 0, Infinity]);
+});
+
 test("imports are under way until their outcome, and their changes are told once", () => {
   const standing = new Standing();
   const told = { id: "a", archive: "a.zip", project: "P", mine: true };

@@ -14,6 +14,8 @@ test("the heading of the transfers tells what goes, what stands still, and at th
   assert.equal(heading("running", "stopped", "paused"), "Uploading 1 archive, stopped 1, paused 1");
   assert.equal(heading("stopped", "done"), "Stopped 1 archive");
   assert.equal(heading("paused", "paused"), "Paused 2 archives");
+  assert.equal(heading("elsewhere", "done"), "1 archive goes on elsewhere");
+  assert.equal(heading("paused", "elsewhere"), "Paused 1 archive, elsewhere 1");
   assert.equal(heading("done", "done"), "Uploaded 2 archives");
   assert.equal(heading("cancelled"), "Cancelled 1 archive");
   assert.equal(heading("done", "cancelled"), "Uploaded 1 archive, cancelled 1");

@@ -185,3 +185,14 @@ test("at 1:1 the shorter side of a pixel is one of the screen, also where that i
   view.actual(1);
   assert.equal(view.pixelSize, 1);
 });
+
+test("why something did not come is told in the server's words or in ours, never in the browser's", async () => {
+  const { answerOf, reasonOf } = await load("../site.js");
+  const reason = (promise) => promise.then(() => "", reasonOf);
+  const response = (status, text) => ({ ok: status === 200, status, json: async () => JSON.parse(text) });
+  assert.equal(await reason(answerOf(response(403, '{"detail": "You may not.", "remedy": "Ask."}'))), "You may not. Ask.");
+  assert.equal(await reason(answerOf(response(502, "<html>"))), "The server answered 502.");
+  assert.equal(await reason(answerOf(response(200, "<html>"))), "The server's answer can't be read. Reload the page.");
+  assert.equal(await reason(Promise.reject(new TypeError("Failed to fetch"))), "Can't reach the server.");
+  assert.deepEqual(await answerOf(response(200, '{"rows": []}')), { rows: [] });
+});

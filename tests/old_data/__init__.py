@@ -1,7 +1,8 @@
 """DATA folders that older versions really made, small and packed; `make.py` makes them anew from the project's history.
 
 Each is `VERSION.tar.xz`, by the catalog's version: `data/` as that code left it, killed while an import stood between
-its intents and its end, and `expected.json`, what must be served of it. `VERSION-postgresql.tar.xz` has its catalog as
+its intents and its end, and `expected.json`, what must be served of it. `0022-names` has patients with names of all
+scripts, and was not killed. `VERSION-postgresql.tar.xz` has its catalog as
 `catalog.sql`, by pg_dump. Times in them are those of the day on which they were made.
 """
 

@@ -25,10 +25,12 @@ from typing import Any
 import httpx
 
 from tests import postgres
+from tests.builders import zip_entries
 from tests.crash.archives import Study, zip_bytes
 from tests.crash.processes import environment, members, until
 from tests.crash.served import free_port
 from tests.integration.forked_workers import is_stopped
+from tests.integration.test_inspect_as_import import SCRIPTS, named_studies
 
 HERE = Path(__file__).parent
 COMMITS = {
@@ -36,6 +38,7 @@ COMMITS = {
     "0002": "800a935",  # the first server
     "0007": "621b241",  # before projects had ids and deletions were gone on with
     "0022": "4d0cd44",  # before operations had a table of their own
+    "0022-names": "4d0cd44",  # before names were spelled in ASCII for subjects' labels
 }
 ON_POSTGRESQL = ("0007", "0022")
 PASSWORD = "correct horse"
@@ -95,6 +98,16 @@ def import_by_command(old: Old) -> dict[str, Any]:
         ends.append(process.wait(60))
     assert ends == [0, 0, -signal.SIGKILL], ends
     return {"archived": old.files(1, 3), "waiting": old.files(2)}
+
+
+def import_names(old: Old) -> dict[str, Any]:
+    """Patients whose names are of all scripts, under the labels that subjects had then, by PatientID."""
+    path = old.folder / "names.zip"
+    path.write_bytes(zip_entries(named_studies(*SCRIPTS)))
+    words = ["import", str(path), "--data", str(old.data), "--project", "P", "--create-project"]
+    assert old.start(*words).wait(60) == 0
+    with contextlib.closing(sqlite3.connect(old.data / "scandock.db")) as catalog:
+        return {"subjects": dict(catalog.execute("SELECT patient_id, subject FROM session"))}
 
 
 def use_server(old: Old) -> dict[str, Any]:
@@ -216,7 +229,7 @@ def make(version: str, cluster: postgres.Cluster | None) -> Path:
         old = Old(source, folder, url)
         expected = _use(version, old, url)
         if url is None:
-            return pack(version, folder, expected, version)
+            return pack(version.partition("-")[0], folder, expected, version)
         words = ["--no-owner", "--inserts", f"--file={folder}/catalog.sql", url.replace("+psycopg", "")]
         subprocess.run([str(postgres.find_programs() / "pg_dump"), *words], check=True)
         _for_any_psql(folder / "catalog.sql")
@@ -226,6 +239,8 @@ def make(version: str, cluster: postgres.Cluster | None) -> Path:
 def _use(version: str, old: Old, url: str | None) -> dict[str, Any]:
     if version == "0001":
         return import_by_command(old)
+    if version == "0022-names":
+        return import_names(old)
     if version == "0022":
         from tests.old_data.points import kill_everywhere  # it uses this module
 

@@ -12,8 +12,9 @@ from scandock.access.principal import Principal
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import account, cached_file, reception
 from scandock.catalog.tables import session, tree, upload
-from scandock.model.verdicts import UNFINISHED, ImportState
+from scandock.model.verdicts import UNFINISHED, ImportState, Verdict
 from scandock.services.import_outcomes import (
+    WORST_FIRST,
     ExceptionLine,
     Now,
     SessionOutcome,
@@ -38,6 +39,8 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
 
 SESSIONS: Final = 50
 """Sessions that an import shows; `list_outcomes` has all."""
+
+_MAY_WAIT: Final = (ImportState.HELD, ImportState.PARTLY)
 
 SILENT_MS: Final = 120_000
 """For how long no byte of an upload comes before it counts as interrupted."""
@@ -65,6 +68,8 @@ class Activity(Import):
     """How many sessions are where: in a list of imports of those alone that are shown."""
     exceptions: list[ExceptionLine]
     """The first entries that need an eye; in a list of imports none."""
+    waits: bool
+    """Whether a session of it waits for a decision."""
     decided: bool
     """Whether none of what was held waits for a decision any more."""
     silent_ms: int | None
@@ -73,6 +78,16 @@ class Activity(Import):
     def interrupted(self, bringing: bool) -> bool:
         """Whether its upload goes on no more by itself; `bringing`: whether a request brings bytes of it now."""
         return self.silent_ms is not None and self.silent_ms >= SILENT_MS and not bringing
+
+    @property
+    def open_verdicts(self) -> tuple[Verdict, ...]:
+        """Verdicts of entries that need an eye: those in conflict no more once all their sessions are decided."""
+        return tuple(verdict for verdict in WORST_FIRST if verdict is not Verdict.CONFLICT or self.waits)
+
+    @property
+    def open_entries(self) -> int:
+        """How many entries need an eye."""
+        return sum(self.entries.get(verdict.value, 0) for verdict in self.open_verdicts)
 
     @property
     def can_retry(self) -> bool:
@@ -134,22 +149,23 @@ def list_activity(catalog: Catalog, principal: Principal, filters: ActivityFilte
         return Page(_add_details(catalog, connection, principal, page.items), page.next)
 
 
-def read_activity(catalog: Catalog, principal: Principal, uuid: str) -> Activity:
-    """One import. AccessDenied where it may not be known of."""
+def read_activity(catalog: Catalog, principal: Principal, uuid: str, *, details: bool = False) -> Activity:
+    """One import; `details`: with what was done to its sessions. AccessDenied where it may not be known of."""
     item = read_import(catalog, principal, uuid)
     with catalog.read() as connection:
-        (activity,) = _add_details(catalog, connection, principal, [item])
-        return replace(
-            activity,
-            counts=count_outcomes(connection, principal, item),
-            exceptions=read_exceptions(connection, item.id),
-        )
+        (activity,) = _add_details(catalog, connection, principal, [item], details=details)
+        counts = count_outcomes(connection, principal, item)
+        activity = replace(activity, counts=counts, waits=activity.waits or counts.get("needs_decision", 0) > 0)
+        exceptions = read_exceptions(connection, item.id, activity.open_verdicts)
+        return replace(activity, exceptions=exceptions)
 
 
-def _add_details(catalog: Catalog, connection: Connection, principal: Principal, items: list[Import]) -> list[Activity]:
+def _add_details(
+    catalog: Catalog, connection: Connection, principal: Principal, items: list[Import], *, details: bool = False
+) -> list[Activity]:
     receptions = _read_receptions(catalog, connection, [item.id for item in items])
-    outcomes_by_import = read_outcomes(connection, principal, items, limit=SESSIONS)
-    waiting_uuids = _find_waiting(connection, [item.id for item in items if item.state is ImportState.HELD])
+    outcomes_by_import = read_outcomes(connection, principal, items, limit=SESSIONS, details=details)
+    waiting_uuids = _find_waiting(connection, [item.id for item in items if item.state in _MAY_WAIT])
     detailed = []
     for item in items:
         received = receptions.get(item.id)
@@ -164,6 +180,7 @@ def _add_details(catalog: Catalog, connection: Connection, principal: Principal,
                 counts=dict(Counter(outcome.now for outcome in outcomes)),
                 exceptions=[],
                 silent_ms=received.silent if received is not None else None,
+                waits=waits,
                 decided=item.state is ImportState.HELD and not waits,
             )
         )
@@ -185,6 +202,15 @@ def _find_waiting(connection: Connection, uuids: list[str]) -> set[str]:
     )
 
 
+def silent_time(catalog: Catalog) -> ColumnElement[int | None]:
+    """Of an upload with its reception and `cached_file`: milliseconds without a byte; null unless bytes are to come.
+
+    Of one that was begun before the catalog noted it, bytes came last at its beginning.
+    """
+    comes = (upload.c.state == ImportState.RECEIVING) & ~func.coalesce(cached_file.c.whole, False)
+    return case((comes, catalog.now() - func.coalesce(reception.c.heard, upload.c.created)))
+
+
 class _Reception(NamedTuple):
     """Whose an upload is, and for how long no byte of it has come where it is being received."""
 
@@ -194,11 +220,9 @@ class _Reception(NamedTuple):
 
 
 def _read_receptions(catalog: Catalog, connection: Connection, uuids: list[str]) -> dict[str, _Reception]:
-    """By upload. Of one that was begun before the catalog noted it, bytes came last at its beginning."""
-    comes = (upload.c.state == ImportState.RECEIVING) & ~func.coalesce(cached_file.c.whole, False)
-    silent = case((comes, catalog.now() - func.coalesce(reception.c.heard, upload.c.created)))
+    """By upload."""
     rows = connection.execute(
-        select(upload.c.uuid, account.c.name, account.c.id, silent.label("silent"))
+        select(upload.c.uuid, account.c.name, account.c.id, silent_time(catalog).label("silent"))
         .join(reception, reception.c.upload_id == upload.c.id)
         .join(account, account.c.id == reception.c.account_id)
         .outerjoin(cached_file, cached_file.c.upload_id == upload.c.id)

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, false, or_, select
 
 from scandock.access.principal import Principal
-from scandock.access.visibility import projects_where
+from scandock.access.visibility import own_where, projects_where
 from scandock.catalog.assessors import select_labels_with_sessions
 from scandock.catalog.records import SessionRecord
 from scandock.catalog.session_lookups import (
@@ -27,7 +27,7 @@ from scandock.catalog.view import SqlView
 from scandock.rules.catalog_view import KnownSubject
 from scandock.rules.labels import UNASSIGNED, label_key
 from scandock.rules.patients import fold_name
-from scandock.rules.permissions import Action
+from scandock.rules.permissions import Action, is_allowed
 from scandock.rules.subjects import is_subject_of
 from scandock.services.records import ExistingSession, Known
 
@@ -38,7 +38,7 @@ MAX_FORMER: Final = 2
 _VALUES_PER_STATEMENT: Final = VALUES_PER_STATEMENT
 """Labels and UIDs in one statement."""
 MAX_COMPARED: Final = 200_000
-"""Files of archived sessions whose UIDs are compared with those of one request; beyond, nothing is said of them."""
+"""Files of sessions whose UIDs are compared with those of one request; beyond, nothing is said of them."""
 _MAX_NAMED: Final = 20
 """Labels of others that are told of one session."""
 
@@ -79,7 +79,7 @@ class _ProjectSessions:
     former_subjects: Mapping[str, KnownSubject] = field(default_factory=dict)
     """Subjects of labels that were asked for as former ones, by `label_key`."""
     images: Mapping[int, tuple[int, int]] = field(default_factory=dict)
-    """By an archived session's tree: how many DICOM files it has, and the sum of their UIDs, as `PlannedSession`."""
+    """By a session's tree: how many DICOM files it has, and the sum of their UIDs, as `PlannedSession`."""
 
     def add(self, record: SessionRecord) -> None:
         for sessions, key in ((self.labels, label_key(record.label)), (self.studies, record.study_uid)):
@@ -94,8 +94,8 @@ def find_existing_sessions(
 
     And, where they are asked for, `subjects`, the others of its patient, and `ecat`, the other sessions of its ECAT
     files; and, where former subjects are, `kept`, the one that its patient has and an import leaves it at; and, where
-    its images are counted, `same_images`, whether the archived session of its study has exactly these. What the
-    principal may not see is none.
+    its images are counted, `same_images`, whether the session of its study has exactly these. What the principal may
+    not see is none.
     """
     project_sessions: dict[str, _ProjectSessions] = defaultdict(_ProjectSessions)
     by_project: dict[str, list[PlannedSession]] = defaultdict(list)
@@ -133,20 +133,20 @@ def _compare_planned(planned: PlannedSession, project_sessions: _ProjectSessions
 
 def _has_same_images(planned: PlannedSession, project_sessions: _ProjectSessions) -> bool | None:
     """None where that is not known."""
-    archived = project_sessions.studies.get(planned.study_uid) if planned.images else None
-    counted = None if archived is None else project_sessions.images.get(archived.tree_id)
+    existing = project_sessions.studies.get(planned.study_uid) if planned.images else None
+    counted = None if existing is None else project_sessions.images.get(existing.tree_id)
     return None if counted is None else counted == (planned.images, planned.images_sum)
 
 
 def _count_images(
     connection: Connection, planned: Sequence[PlannedSession], studies: Mapping[str, SessionRecord]
 ) -> dict[int, tuple[int, int]]:
-    """How many DICOM files the archived sessions of some studies have, and the sums of their UIDs, by tree."""
+    """How many DICOM files the sessions of some studies have, and the sums of their UIDs, by tree."""
     counted: dict[int, tuple[int, int]] = {}
     left = MAX_COMPARED
     for study_uid in {planned_session.study_uid for planned_session in planned if planned_session.images}:
         record = studies.get(study_uid)
-        if record is None or record.place != "archive" or record.files > left:
+        if record is None or record.files > left:
             continue
         left -= record.files
         counted[record.tree_id] = (0, 0)
@@ -222,7 +222,10 @@ def _find_elsewhere(
 
 
 def _visible_condition(principal: Principal, key: str) -> ColumnElement[bool]:
-    """The sessions of a project that the principal may see."""
+    """The sessions of a project that the principal may see; in `Unassigned` their own, which alone an upload joins."""
+    if key == UNASSIGNED.casefold():
+        may_look = is_allowed(Action.PREARCHIVE_READ, own=True, scope=principal.scope)
+        return own_where(principal) if may_look else false()
     visible = or_(
         and_(session.c.place == "archive", projects_where(principal, Action.SESSION_READ)),
         and_(session.c.place == "prearchive", projects_where(principal, Action.PREARCHIVE_READ)),

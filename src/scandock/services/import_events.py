@@ -9,11 +9,12 @@ from sqlalchemy import Connection, Select, func, select
 
 from scandock.access.principal import Principal
 from scandock.catalog.engine import Catalog
-from scandock.catalog.server_tables import event, progress, reception
+from scandock.catalog.server_tables import cached_file, event, progress, reception
 from scandock.catalog.tables import project, upload
 from scandock.model.verdicts import UNFINISHED, ImportState
 from scandock.queue.event_data import EventData, ImportEnded, parse_event
 from scandock.rules.permissions import AccessDecision, Action, answer
+from scandock.services.activity import silent_time
 from scandock.services.import_records import Counted
 from scandock.services.imports import list_imports
 from scandock.services.pagination import Sorting
@@ -172,6 +173,8 @@ class UnfinishedImport(TypedDict):
     progress: dict[str, Any] | None
     created: int | None
     mine: bool
+    silent: int | None
+    """Of one whose bytes come: for how many milliseconds none has."""
 
 
 def list_unfinished_imports(catalog: Catalog, principal: Principal) -> list[UnfinishedImport]:
@@ -179,6 +182,14 @@ def list_unfinished_imports(catalog: Catalog, principal: Principal) -> list[Unfi
     states = tuple(state.value for state in UNFINISHED)
     sorting = Sorting(sort="-id", limit=MAX_UNFINISHED)
     items = list_imports(catalog, principal, sorting, states=states, mine=True).items
+    with catalog.read() as connection:
+        rows = connection.execute(
+            select(upload.c.uuid, silent_time(catalog).label("silent"))
+            .join(reception, reception.c.upload_id == upload.c.id)
+            .outerjoin(cached_file, cached_file.c.upload_id == upload.c.id)
+            .where(upload.c.uuid.in_([item.id for item in items]))
+        )
+        silent = {row.uuid: row.silent for row in rows}
     return [
         {
             "id": item.id,
@@ -188,6 +199,7 @@ def list_unfinished_imports(catalog: Catalog, principal: Principal) -> list[Unfi
             "progress": item.progress.to_json() if item.progress is not None else None,
             "created": item.created,
             "mine": True,
+            "silent": silent.get(item.id),
         }
         for item in items
     ]

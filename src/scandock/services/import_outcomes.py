@@ -25,6 +25,7 @@ from scandock.model.imported import ImportedSession
 from scandock.model.json_records import JsonRecord, Moment, Notices
 from scandock.model.verdicts import Verdict
 from scandock.rules.labels import UNASSIGNED
+from scandock.rules.layout import IMAGE_RESOURCES
 from scandock.rules.permissions import Action, is_allowed
 from scandock.rules.receipt_codes import CODES
 from scandock.services.damage import count_damaged_files
@@ -44,12 +45,13 @@ BATCH: Final = 2_000
 """Sessions that one statement asks for."""
 MAX_CHANGES: Final = 20_000
 """Lines of the audit that are read for a page, the newest: what was done to a session before is left out."""
-MAX_EXCEPTIONS: Final = 20
+MAX_EXCEPTIONS: Final = 200
 """Entries of an import that are named; its receipt has all."""
 MAX_JOINS: Final = 50
 """How often a session that has joined another is followed."""
 
-_WORST_FIRST: Final = (Verdict.REFUSED, Verdict.UNPARSEABLE, Verdict.CONFLICT)
+WORST_FIRST: Final = (Verdict.REFUSED, Verdict.UNPARSEABLE, Verdict.CONFLICT)
+"""Verdicts of entries that need an eye."""
 _ACTIONS: Final = ("archive", "move", "edit", "resolve", "rebuild", "restore", "delete", "purge")
 _OF_SESSIONS: Final = audit.c.kind == literal_column("'session'")
 """As the index of such lines has it: with a value that is bound, SQLite would not know that it serves."""
@@ -74,10 +76,25 @@ class SessionChange(JsonRecord):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SessionStudy(JsonRecord):
+    """What a session is: how much by the import's report, and whose by its attributes, for who may see it."""
+
+    patient_name: str | None
+    patient_id: str | None
+    birth_date: str | None
+    description: str | None
+    date: str | None
+    modalities: list[str]
+    scans: int
+    images: Annotated[int, Field(description="Frames of all scans")]
+    files: Annotated[int, Field(description="DICOM and ECAT files of all scans")]
+
+
+@dataclass(frozen=True, kw_only=True)
 class SessionOutcome(JsonRecord):
     """A session of an import: how the import left it, and what became of it since."""
 
-    NESTED = ("then", "changes")
+    NESTED = ("then", "changes", "study")
 
     position: Annotated[int, Field(description="Its place in the import's report, from 0")]
     study_uid: str | None
@@ -97,6 +114,7 @@ class SessionOutcome(JsonRecord):
     page: Annotated[str | None, Field(description="The path of its page")]
     thumbnail: Annotated[str | None, Field(description="The path of a picture of its first scan with images")]
     changes: list[SessionChange]
+    study: Annotated[SessionStudy | None, Field(description="Null of a refused one")]
 
 
 class _Join(NamedTuple):
@@ -116,6 +134,8 @@ class _CurrentSession(NamedTuple):
     subject: str | None
     held_code: str
     tree_id: int
+    attributes: str
+    """JSON of them."""
     project: str
     visible: bool
     """Whether who asks may see it."""
@@ -235,13 +255,15 @@ class ExceptionLine:
     remedy: str
 
 
-def read_exceptions(connection: Connection, uuid: str, limit: int = MAX_EXCEPTIONS) -> list[ExceptionLine]:
+def read_exceptions(
+    connection: Connection, uuid: str, verdicts: Sequence[Verdict] = WORST_FIRST, limit: int = MAX_EXCEPTIONS
+) -> list[ExceptionLine]:
     """The first of an import's entries that need an eye: what was refused, what can't be read, what differs."""
-    order = case({verdict: n for n, verdict in enumerate(_WORST_FIRST)}, value=upload_exception.c.verdict, else_=9)
+    order = case({verdict: n for n, verdict in enumerate(WORST_FIRST)}, value=upload_exception.c.verdict, else_=9)
     query = (
         select(upload_exception)
         .join(upload, upload.c.id == upload_exception.c.upload_id)
-        .where(upload.c.uuid == uuid)
+        .where(upload.c.uuid == uuid, upload_exception.c.verdict.in_(verdicts))
         .order_by(order, upload_exception.c.n)
         .limit(limit)
     )
@@ -302,8 +324,9 @@ def _read_current(connection: Connection, principal: Principal, uuids: Iterable[
     query = (
         select(
             session.c.uuid, session.c.place, session.c.label, session.c.subject, session.c.held_code,
-            session.c.tree_id, project.c.name.label("project"), visible_sessions(principal).label("visible"),
-            verification.c.finished.label("verified"), count_damaged_files(session.c.tree_id).label("damaged"),
+            session.c.tree_id, session.c.attributes, project.c.name.label("project"),
+            visible_sessions(principal).label("visible"), verification.c.finished.label("verified"),
+            count_damaged_files(session.c.tree_id).label("damaged"),
         )
         .join(project, project.c.id == session.c.project_id)
         .outerjoin(verification, verification.c.tree_id == session.c.tree_id)
@@ -429,6 +452,7 @@ class _OutcomeBuilder:
             page=page,
             thumbnail=thumbnail,
             changes=[],
+            study=_describe_study(report, row),
         )
 
     def _sees(self, line: _Line, *, archived: bool) -> bool:
@@ -455,6 +479,26 @@ class _OutcomeBuilder:
         if join is not None and not any(change.kind == "joined" for change in changes):
             changes.append(SessionChange(kind="joined", at=join.at, by=None))
         outcome.changes.extend(sorted(changes, key=lambda change: change.at))
+
+
+def _describe_study(report: ImportedSession, row: _CurrentSession | None) -> SessionStudy | None:
+    """What a session is; the patient, the description and the date of one that may be seen."""
+    if row is None and not report.scans:
+        return None
+    attributes: Mapping[str, str] = {} if row is None else json.loads(row.attributes)
+    sums = [(scan, one) for scan in report.scans for one in scan.resources if one.name.lower() in IMAGE_RESOURCES]
+    ecat = {scan.id for scan, one in sums if one.name == "ECAT"}
+    return SessionStudy(
+        patient_name=attributes.get("dcmPatientName"),
+        patient_id=attributes.get("dcmPatientId"),
+        birth_date=attributes.get("dcmPatientBirthDate"),
+        description=attributes.get("session_type"),
+        date=attributes.get("date"),
+        modalities=sorted({"ECAT" if scan.id in ecat else scan.modality or "" for scan in report.scans} - {""}),
+        scans=len(report.scans),
+        images=sum(scan.frames or 0 for scan in report.scans),
+        files=sum(one.files for _, one in sums),
+    )
 
 
 def _lines_since(join: _Join | None, lines: Sequence[_Line]) -> Sequence[_Line]:

@@ -40,8 +40,9 @@ from scandock.viewing.stack import Stack, sort_images
 if TYPE_CHECKING:
     from scandock.store.port import Snapshot
 
-VERSION: Final = 1
-"""Of how pictures are made: raised when they change, so that nobody is shown those of before."""
+VERSION: Final = 2
+"""Of how pictures, and reasons why there are none, are made: raised when they change, so that nobody is shown those of
+before."""
 
 MAX_FILES: Final = 20_000
 """Files of one scan that its stack is made of."""

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO, Final, TypedDict, cast
 
 from scandock.viewing.decoder_messages import Message, receive, send
-from scandock.viewing.frames import Frame, NotViewable, Window, describe_cause, to_16_bits
+from scandock.viewing.frames import Frame, NotViewable, Window, to_16_bits
 
 MEMORY_BYTES: Final = 2 * 1024**3
 """Address space of a decoder, of which its libraries take a third."""
@@ -55,9 +55,8 @@ def answer_message(message: Message) -> Answer:
         return {"reason": "Decoding it takes more memory than a picture is given.", "spent": True}, b""
     except RecursionError:
         return {"reason": "Its header is nested too deeply."}, b""
-    except Exception as error:  # noqa: BLE001  a file of a stranger's may bring up anything in any library
-        fields = describe_cause(error)
-        return {"reason": f"It could not be decoded: {fields or 'its header or its pixel data is damaged'}."}, b""
+    except Exception:  # noqa: BLE001  a file of a stranger's may bring up anything in any library
+        return {"reason": "It can't be decoded: its header or its pixel data is damaged."}, b""
 
 
 def _open_stream(fd: int) -> BinaryIO:
@@ -103,8 +102,8 @@ def _images(read_images: Callable[[BinaryIO], list[list[Any]]], fd: int) -> Imag
         return {"reason": str(reason)}
     except (MemoryError, RecursionError):
         return {"reason": "Reading its header takes more than it is given."}
-    except Exception as error:  # noqa: BLE001  one file shall not hide the others
-        return {"reason": f"Its header can't be read: {describe_cause(error) or 'it is damaged'}."}
+    except Exception:  # noqa: BLE001  one file shall not hide the others
+        return {"reason": "Its header can't be read: it is damaged."}
 
 
 def _raw(message: Message) -> Answer:

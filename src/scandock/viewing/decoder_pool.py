@@ -113,7 +113,7 @@ class _Decoder:
             self.terminate()
             if time.monotonic() >= deadline:
                 raise DecoderLost(f"Decoding it took more than {seconds:.0f} seconds.")
-            raise DecoderLost("The decoder died of it.")
+            raise DecoderLost("It can't be decoded: decoding it failed.")
         self.late = time.monotonic() >= deadline
         return answer
 
@@ -393,7 +393,9 @@ class DecoderPool:
             self._free.append(new_decoder)
             self._share()
         elif failed is not None and (question := self._turns.next(heavy=True)) is not None:
-            self._tell(question, trouble=DecoderLost("No decoder could be started."))
+            self._tell(
+                question, trouble=DecoderLost("The server can't decode images just now. Load it again in a moment.")
+            )
             self._share()
 
     def _end_idle(self) -> None:

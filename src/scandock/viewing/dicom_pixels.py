@@ -6,7 +6,7 @@ import zlib
 from typing import TYPE_CHECKING, Any, Final
 
 from scandock.viewing.dicom_file import DicomFile, get_integer
-from scandock.viewing.frames import NotViewable, check_size, describe_cause
+from scandock.viewing.frames import NotViewable, check_size
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -109,11 +109,10 @@ def _decode_by_codecs(file: DicomFile, number: int) -> NDArray[Any] | None:
 
 
 def _explain_error(error: Exception, file: DicomFile) -> str:
-    """What a decoder said, in one line; a cut file in words of ours."""
-    reason = describe_cause(error)
+    """Why a frame has no numbers, in words of ours: those of libraries are for who calls them."""
+    text = str(error)
     if isinstance(error, NotImplementedError):
         return f"Its transfer syntax {file.syntax[:64]} is not shown."
-    if "less than expected" in reason or "cannot reshape" in reason or "buffer size" in reason:
+    if "less than expected" in text or "cannot reshape" in text or "buffer size" in text:
         return "Its pixel data ends before the frame does: the file is cut, or its header is wrong."
-    reason = reason.removeprefix("Unable to decode as exceptions were raised by all available plugins:").strip()
-    return f"It could not be decoded: {reason or 'its pixel data, or what describes it, is damaged.'}"
+    return "It can't be decoded: its pixel data, or what describes it, is damaged."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,19 +16,6 @@ MOST_PIXELS: Final = 100_000_000
 
 class NotViewable(Exception):
     """A file, or a frame of it, can't be shown: `str` of it is the reason, a sentence for people."""
-
-
-_OF_CODE: Final = re.compile(
-    r"\w(?:Error|Exception)\b|has no attribute|NoneType|object is not|unsupported operand|\bargument|^'[^']*'$"
-)
-"""What an error's text has that speaks of a program and not of a file: the names of exceptions, types and calls."""
-_MOST_SAID: Final = 200
-
-
-def describe_cause(error: Exception) -> str:
-    """What a library says is wrong with a file, on one line; empty where it speaks of its own code."""
-    text = " ".join(str(error).split())
-    return "" if _OF_CODE.search(text) else text[:_MOST_SAID]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ import pytest
 
 from scandock.viewing.frame_positions import read_positions
 from scandock.viewing.frame_sources import open_frames
-from scandock.viewing.frames import describe_cause
 from scandock.viewing.header_rows import read_header_rows
 from tests.unit.viewing.made import dataset, file_of, kept, ramp
 
@@ -111,18 +110,3 @@ def test_a_value_that_is_none_is_told_without_the_name_of_an_exception(tmp_path:
         rows, _ = read_header_rows(stream)
     (row,) = [row for row in rows if row[1] == "(0020,0013)"]
     assert row[2:] == ("Instance Number", "", "2 bytes: not a value of its representation.")
-
-
-@pytest.mark.parametrize(
-    ("error", "said"),
-    [
-        (ValueError("The pixel data\n is short"), "The pixel data is short"),
-        (AttributeError("'NoneType' object has no attribute 'Rows'"), ""),
-        (RuntimeError("all plugins failed: pylibjpeg: ValueError"), ""),
-        (KeyError("verb"), ""),
-        (TypeError("decode() got an unexpected keyword argument 'x'"), ""),
-        (ValueError(), ""),
-    ],
-)
-def test_the_cause_of_a_failure_is_told_in_words_of_files_alone(error: Exception, said: str):
-    assert describe_cause(error) == said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Final
 
 from fastapi import Query, Request
@@ -9,10 +10,11 @@ from starlette.responses import Response
 
 from scandock.access.principal import raise_denied
 from scandock.rules.permissions import AccessDecision
-from scandock.services.activity import GROUPS, ActivityFilter, list_activity, read_activity
+from scandock.services.activity import GROUPS, Activity, ActivityFilter, list_activity, read_activity
 from scandock.services.imports import cancel_import, check_may_delete, delete_import, retry_import
 from scandock.services.pagination import Sorting
 from scandock.web import urls
+from scandock.web.deps import ServerState
 from scandock.web.pages.browse import query_of
 from scandock.web.pages.rendering import fragment, page
 from scandock.web.pages.routing import PageContext, SentForm, redirect_back
@@ -45,6 +47,7 @@ async def activity(
     return page(
         request, "activity.html", principal, here="Activity", page=page_of_items, sought=filters, script="activity",
         groups=tuple(GROUPS), first=cursor is None, query=query_of(request),
+        interrupted=find_interrupted(context.server, page_of_items.items),
     )  # fmt: skip
 
 
@@ -53,7 +56,13 @@ async def item(request: Request, context: PageContext, uuid: str) -> Response:
     """One import as it stands in the list, for the page that shows it to take over."""
     principal = context.service_context.principal
     import_item = await context.server.read(read_activity, context.server.catalog, principal, uuid)
-    return fragment(request, "activity_item.html", principal, one=import_item)
+    interrupted = find_interrupted(context.server, [import_item])
+    return fragment(request, "activity_item.html", principal, one=import_item, interrupted=interrupted)
+
+
+def find_interrupted(server: ServerState, items: Iterable[Activity]) -> set[str]:
+    """The ids of those whose uploads go on no more by themselves."""
+    return {one.id for one in items if one.interrupted(bringing=server.locks.find_receiving(one.id) is not None)}
 
 
 @router.post("/imports/{uuid}/cancel")

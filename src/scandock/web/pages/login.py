@@ -24,6 +24,7 @@ from scandock.services.upload_rights import can_upload_somewhere
 from scandock.web import urls
 from scandock.web.deps import server_state
 from scandock.web.dialect import get_dialect
+from scandock.web.pages.activity import find_interrupted
 from scandock.web.pages.rendering import page
 from scandock.web.pages.routing import PageContext, SentForm, redirect_back
 from scandock.web.pages.routing import router as pages
@@ -82,6 +83,7 @@ async def _home(request: Request, context: PageContext, principal: Principal) ->
     return page(
         request, "home.html", principal, projects=projects, imports=imports, waiting=waiting_count, uploads=uploads,
         decisions=decisions, troubled=troubled, troubled_group=TROUBLED, reasons=REASONS,
+        interrupted=find_interrupted(context.server, imports.items),
     )  # fmt: skip
 
 

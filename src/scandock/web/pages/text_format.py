@@ -99,7 +99,7 @@ STAGES: Final = {
 """What an import is at, as people say it."""
 
 STATES: Final = {
-    "receiving": "arriving",
+    "receiving": "uploading",
     "received": "waiting",
     "running": "importing",
     "placed": "imported",

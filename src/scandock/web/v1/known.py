@@ -56,7 +56,8 @@ async def known(context: SignedContext, principal: SignedIn, body: AskedSessions
     files), the labels of the other sessions that hold any of them. Where `former_subjects` are (the labels that earlier
     versions gave the subject) and one of them is this patient's, by `patient_id` or `patient_name`: `kept`, the label
     that an import leaves it at. Where `images` is (how many DICOM files its study has) with `images_sum` (the CRC-32 of
-    each SOP Instance UID, added up): `same_images`, whether the archived session of the study has exactly these.
+    each SOP Instance UID, added up): `same_images`, whether the session of the study has exactly these.
+    Of `Unassigned` one's own sessions alone are told, as an upload joins no others there.
     """
     planned = [each_session.planned for each_session in body.sessions]
     return list_response(await context.read(lambda c: find_existing_sessions(c, principal, planned)))

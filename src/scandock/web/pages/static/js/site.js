@@ -38,6 +38,21 @@ export async function problemOf(response) {
   }
 }
 
+/** What the server refused, in its own words. */
+export class Refused extends Error {}
+
+/** An answer of the server's as JSON; Refused where it refuses. */
+export async function answerOf(response) {
+  if (!response.ok) throw new Refused(await problemOf(response));
+  return response.json();
+}
+
+/** Why something did not come, as people read it: the browser's own words of an error speak of programs. */
+export function reasonOf(error) {
+  if (error instanceof Refused) return error.message;
+  return error instanceof TypeError ? "Can't reach the server." : "The server's answer can't be read. Reload the page.";
+}
+
 /** Say something to those who listen, once and politely: on a change of state, never on each number. */
 export function say(sentence) {
   const line = document.getElementById("polite");

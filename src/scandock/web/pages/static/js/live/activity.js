@@ -5,22 +5,29 @@ import { subscribe } from "../bus.js";
 import { ask, problemOf, root, say, user } from "../site.js";
 import { swapping } from "../swapping.js";
 import { farOf, Pace, paceOf } from "./figures.js";
+import { SILENT } from "./standing.js";
 import { listen } from "./stream.js";
+import { listenToTabs, stateElsewhere } from "./tabs.js";
 
 const MANY = 5; // changes beyond which the list is read instead of each item
 const WAIT_MS = 250;
+const SILENT_CHECK_MS = 15_000;
 
 /** Begin on a page, of all imports or of one (`data-one`), which is read as a whole; the answer ends it. */
 export function start(main) {
   const page = new Live(main);
   const stop = listen((kind, data) => page.hear(kind, data));
   const forget = subscribe("transfers", (transfers) => page.paused(transfers));
+  const endTabs = listenToTabs((kind) => kind === "changed" && page.paused());
+  const timer = setInterval(() => page.silent(), SILENT_CHECK_MS);
   const seen = () => page.work();
   main.addEventListener("submit", (event) => page.act(event), true);
   document.addEventListener("visibilitychange", seen);
   return () => {
     stop();
     forget();
+    endTabs();
+    clearInterval(timer);
     document.removeEventListener("visibilitychange", seen);
     page.ended = true;
   };
@@ -32,6 +39,9 @@ class Live {
   #all = false;
   #working = false;
   #paces = new Map();
+  #heard = new Map(); // when bytes of an upload came last
+  #paused = new Set(); // ids of those that are said to be paused
+  #begun = performance.now();
   transfers = [];
 
   constructor(main) {
@@ -44,7 +54,8 @@ class Live {
     if (kind === "state") return this.#connected(data);
     if (kind === "begin") return this.#begin(data);
     const item = this.#item(data.id);
-    if (item && kind === "progress" && item.dataset.state === data.state) return this.#figures(item, data);
+    if (kind === "progress") this.#heard.set(data.id, performance.now());
+    if (item && kind === "progress" && !("silent" in item.dataset) && item.dataset.state === data.state) return this.#figures(item, data);
     if (item) this.#stale.add(data.id);
     else if (this.#belongs(data)) this.#all = true;
     this.work();
@@ -64,12 +75,31 @@ class Live {
     this.work();
   }
 
-  /** An upload that is paused in this tab was not interrupted. */
+  /** An upload that is paused, in this tab or in another one, was not interrupted. */
   paused(transfers = this.transfers) {
     this.transfers = transfers;
-    const words = this.list.querySelector("[data-interrupted]");
-    const is = words && transfers.find((one) => one.id === this.list.querySelector("[data-id]")?.dataset.id);
-    if (is?.state === "paused") words.textContent = "Paused in this tab.";
+    for (const item of this.list.querySelectorAll("[data-state=receiving]")) {
+      const { id } = item.dataset;
+      const here = transfers.find((one) => one.id === id)?.state ?? "";
+      const isPaused = (here || stateElsewhere(id)) === "paused";
+      if (!isPaused && this.#paused.delete(id)) this.#stale.add(id);
+      if (!isPaused) continue;
+      this.#paused.add(id);
+      const badge = item.querySelector(".state");
+      [badge.textContent, badge.className] = ["paused", "state held"];
+      const words = this.list.querySelector("[data-interrupted]");
+      if (words) words.textContent = here ? "Paused in this tab." : "Paused in another tab.";
+    }
+    this.work();
+  }
+
+  /** Read again those of which no byte has come for long: they are interrupted, maybe. */
+  silent() {
+    const now = performance.now();
+    for (const { dataset } of this.list.querySelectorAll("[data-state=receiving]:not([data-silent])")) {
+      if (now - (this.#heard.get(dataset.id) ?? this.#begun) > SILENT) this.#stale.add(dataset.id);
+    }
+    this.work();
   }
 
   #connected(state) {
@@ -144,7 +174,7 @@ class Live {
     const text = await answer.text();
     if (this.ended) return;
     const found = new DOMParser().parseFromString(text, "text/html").getElementById("imports");
-    if (found) await morph(this.list, found.outerHTML);
+    if (found) await morph(this.list, found);
     this.paused();
   }
 
@@ -154,10 +184,17 @@ class Live {
     const item = this.#item(id);
     if (!item || this.ended || answer.redirected) return;
     if (answer.status === 404) return item.remove();
-    if (answer.ok) await morph(item, await answer.text());
+    if (answer.ok) await morph(item, new DOMParser().parseFromString(await answer.text(), "text/html").getElementById(item.id));
+    this.paused();
   }
 }
 
-async function morph(target, text) {
-  return (await swapping())?.swap({ text, target, swap: "outerMorph", sourceElement: target });
+/** Let an element become what was read of it; what somebody has opened stays open. */
+async function morph(target, read) {
+  const htmx = await swapping();
+  if (read === null || !htmx) return;
+  const nameOf = (one) => `${one.closest("[data-id]")?.dataset.id ?? ""} ${one.querySelector("summary")?.textContent}`;
+  const open = new Set([...target.querySelectorAll("details[open]")].map(nameOf));
+  for (const one of read.querySelectorAll("details")) if (open.has(nameOf(one))) one.open = true;
+  await htmx.swap({ text: read.outerHTML, target, swap: "outerMorph", sourceElement: target });
 }

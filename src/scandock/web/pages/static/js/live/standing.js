@@ -1,10 +1,17 @@
 // Which of my imports are under way, and how far: kept up by the events of the stream.
 
 const ENDED_KEPT = 3;
+export const SILENT = 120_000; // milliseconds without a byte after which an upload counts as interrupted
 
 export class Standing {
   #under = new Map();
   #ended = [];
+  #now;
+
+  /** `now()`: milliseconds. */
+  constructor(now = Date.now) {
+    this.#now = now;
+  }
 
   /** What is under way, the newest first. */
   get under() {
@@ -16,6 +23,11 @@ export class Standing {
     return this.#ended;
   }
 
+  /** For how many milliseconds an upload goes on before it counts as interrupted; none for other imports. */
+  patience(one) {
+    return one.state === "receiving" ? Math.max(0, one.heard + SILENT - this.#now()) : Infinity;
+  }
+
   forget() {
     this.#ended = [];
   }
@@ -23,7 +35,8 @@ export class Standing {
   /** Take an event; gives the import where its state changed, else null. */
   hear(kind, data) {
     if (kind === "begin") {
-      this.#under = new Map(data.imports.map((one) => [one.id, { ...one }]));
+      const at = this.#now();
+      this.#under = new Map(data.imports.map((one) => [one.id, { ...one, heard: one.heard ?? at - (one.silent ?? 0) }]));
       return null;
     }
     if (!data.mine) return null;
@@ -37,6 +50,7 @@ export class Standing {
     const one = known ?? { id: data.id, archive: data.archive, project: data.project, state: "receiving", progress: null };
     if (!known) this.#under = new Map([[data.id, one], ...this.#under]);
     const before = one.state;
+    one.heard = this.#now();
     if (kind === "progress") {
       one.state = data.state;
       one.progress = { stage: data.stage, entries: data.entries ?? null, bytes: data.bytes };

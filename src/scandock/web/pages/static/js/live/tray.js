@@ -8,14 +8,16 @@ import { farOf, plural, size } from "./figures.js";
 import { summaries, summaryOf } from "./spoken.js";
 import { Standing } from "./standing.js";
 import { listen } from "./stream.js";
+import { listenToTabs, stateElsewhere } from "./tabs.js";
 
 const SHOWN = 8;
-const OVER = ["done", "cancelled"];
+const OVER = ["done", "cancelled", "elsewhere"]; // what this tab has nothing to do with any more
 const standing = new Standing();
 const summarize = summaries();
 let transfers = [];
 let ended = []; // imports whose end was not said yet
 let parts = null;
+let timer = null; // until the next upload counts as interrupted
 
 /** Begin; once in a document. */
 export function start() {
@@ -25,6 +27,7 @@ export function start() {
     show();
     if (summaryOf(transfers, []) !== before) speak();
   });
+  listenToTabs((kind) => kind === "changed" && show());
   listen((kind, data) => {
     if (kind === "state") return;
     const changed = standing.hear(kind, data);
@@ -63,7 +66,7 @@ function lines() {
       key: `i-${one.id}`,
       name: one.archive,
       href: root + importAt(one.id),
-      words: [one.progress?.stage ?? IMPORTS[one.state].word, one.progress ? farOf(one.progress) : ""].filter(Boolean).join(", "),
+      words: [stageOf(one), one.progress ? farOf(one.progress) : ""].filter(Boolean).join(", "),
       bytes: one.progress?.bytes ?? { done: 0, total: null },
     }));
   const over = standing.ended.map((one) => ({
@@ -77,7 +80,21 @@ function lines() {
   return { sending, running, ended: over };
 }
 
+/** What an import is at: of an upload of another tab what that says, of one of which no byte comes "interrupted". */
+function stageOf(one) {
+  if (one.state !== "receiving") return one.progress?.stage ?? IMPORTS[one.state].word;
+  const { word } = TRANSFERS[stateElsewhere(one.id)] ?? IMPORTS.receiving;
+  return word === IMPORTS.receiving.word && standing.patience(one) === 0 ? "interrupted" : word;
+}
+
+function showInTime() {
+  clearTimeout(timer);
+  const waits = standing.under.map((one) => standing.patience(one)).filter((wait) => wait > 0 && wait < Infinity);
+  if (waits.length) timer = setTimeout(show, Math.min(...waits) + 1);
+}
+
 function show() {
+  showInTime();
   const { sending, running, ended: over } = lines();
   const all = [...sending, ...running, ...over];
   const tray = document.getElementById("tray");

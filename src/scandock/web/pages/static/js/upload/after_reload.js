@@ -37,7 +37,7 @@ export function afterReload(acts) {
     [keptOptions] = await begun;
     element.refresh(kept.count);
   };
-  element.keep = () => void kept.keep(archives.filter(({ transfer }) => !["done", "cancelled"].includes(transfer?.state)), options.options);
+  element.keep = () => void kept.keep(archives.filter(({ transfer }) => !["done", "cancelled", "elsewhere"].includes(transfer?.state)), options.options);
   return element;
 }
 

@@ -1,4 +1,4 @@
-// The main header of an ECAT 7 file, as much as names a session (xnat-behaviour.md 3.4).
+// The main header of an ECAT 7 file, as much as names and shows a session (xnat-behaviour.md 3.4).
 
 import { latin1 } from "./blocks.js";
 import { strip } from "./dicom_text.js";
@@ -7,7 +7,7 @@ import { upToNul } from "./tar_header.js";
 const RECORD = 512;
 const IMAGE_TYPES = new Set([2, 6, 7, 10]); // sinograms and what else is raw have no images
 
-/** {kind: "ecat", patientId, patientName, started (Unix seconds), frames}, or {kind: "unparseable", code}. */
+/** {kind: "ecat", patientId, patientName, description, started (Unix seconds), frames}, or {kind: "unparseable", code}. */
 export function readEcat(head, size) {
   if (latin1(head.subarray(0, 7)) !== "MATRIX7") return { kind: "other" };
   if (size < RECORD || head.length < RECORD) return { kind: "unparseable", code: "ecat_truncated" };
@@ -21,6 +21,7 @@ export function readEcat(head, size) {
     kind: "ecat",
     patientId: text(166, 16),
     patientName: text(182, 32),
+    description: text(296, 32),
     started: view.getUint32(62, little),
     frames: IMAGE_TYPES.has(little ? view.getInt16(50, true) : type) ? Math.max(1, view.getUint16(354, little)) : 0,
   };

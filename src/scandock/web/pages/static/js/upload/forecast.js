@@ -193,7 +193,7 @@ function called(one, label, bound, same) {
   if (label === null) return [];
   if (isAnother(one, label)) return another(one, label);
   if (label.pick) return joinsComing(one, label, bound);
-  return label.place === "archive" ? archived(one, label, bound, same) : waiting(label, bound);
+  return label.place === "archive" ? archived(one, label, bound, same) : waiting(label, bound, same);
 }
 
 /** Where a session is, in words. */
@@ -244,9 +244,10 @@ function archived(one, label, bound, same) {
   return there(`${label.label} is archived already: ${joins(one, same)}`);
 }
 
-function waiting(label, bound) {
+function waiting(label, bound, same) {
   if (bound === "archive") return warn(`${label.label} is in the prearchive already: that session stays there, and this one will be archived.`, "stays_waiting");
   if (bound === null) return there(`${label.label} is in the prearchive already.`);
+  if (same) return there(`${label.label} is in the prearchive already: ${isIn(same, "there")}`);
   return there(`${label.label} is in the prearchive already: new files are added.`);
 }
 
@@ -270,8 +271,10 @@ function joins(one, same) {
   if (options.overwrite === "delete" || (!options.overwrite && code === 5)) {
     return same ? `${plural(same, "file replaces", "files replace")} ${same === 1 ? "the archived one" : `${number(same)} archived ones`}.` : "images that it has already are replaced, others are added.";
   }
-  return same ? `its ${plural(same, "image")} ${same === 1 ? "is" : "are"} archived. Identical files change nothing; files with other content are held for review.` : "new files are added.";
+  return same ? isIn(same, "archived") : "new files are added.";
 }
+
+const isIn = (same, where) => `its ${plural(same, "image")} ${same === 1 ? "is" : "are"} ${where}. Identical files change nothing; files with other content are held for review.`;
 
 /** What it shares with other sessions on the server. */
 function shared({ subjects = [], ecat = [] }) {

@@ -8,7 +8,9 @@ const GOING = ["waiting", "running"];
 /** What goes, and what stands still; once nothing of these is left, what became of all. */
 export function headingOf(transfers) {
   const count = (...states) => transfers.filter((one) => states.includes(one.state)).length;
-  const still = ["held up", "stopped", "paused"].map((state) => [TRANSFERS[state].word, count(state)]);
+  const still = ["held up", "stopped", "paused", "elsewhere"].map((state) => [TRANSFERS[state].word, count(state)]);
+  const isElsewhere = !count(...GOING, "held up", "stopped", "paused") && count("elsewhere") > 0;
+  if (isElsewhere) return `${plural(count("elsewhere"), "archive goes", "archives go")} on elsewhere`;
   const open = told([["uploading", count(...GOING)], ...still]);
   return open || told([["uploaded", count("done")], ["cancelled", count("cancelled")]]);
 }

@@ -41,8 +41,9 @@ export function forgetAnswers() {
 
 /** Ask of those decisions that were not asked of yet; gives whether studies are to be named by what came of it. */
 export async function askKnown(decisions) {
-  const every = decisions.filter((one) => one.project !== UNASSIGNED && !known.has(keyFor(one)));
-  const fresh = [...new Map(every.filter((one) => named(one.project)).map((one) => [keyFor(one), one])).values()].slice(0, MANY);
+  const every = decisions.filter((one) => !known.has(keyFor(one)));
+  const isKnown = (project) => project === UNASSIGNED || named(project);
+  const fresh = [...new Map(every.filter((one) => isKnown(one.project)).map((one) => [keyFor(one), one])).values()].slice(0, MANY);
   const before = fresh.map(keptSubject);
   for (const some of inParts(fresh)) if (!(await askSome(some))) break;
   return fresh.some((one, at) => keptSubject(one) !== before[at]);

@@ -3,7 +3,8 @@
 import { plural } from "../live/figures.js";
 import { shown } from "./names.js";
 
-export const ELSEWHERE = "It is being uploaded already, from another tab or browser.";
+export const ELSEWHERE = "It is being uploaded already, from another browser or computer.";
+export const ASKED = (name) => `Another tab has ${shown(name)}. Go on here?`;
 export const ON_THE_LIST = "It is on the list already.";
 
 /** In words, that `strange` ({name, files} each) are not the upload called `wanted`. */

@@ -4,6 +4,7 @@ import { plural } from "../live/figures.js";
 import { say, user } from "../site.js";
 import { afterReload } from "./after_reload.js";
 import { button, keyed, make, set, show } from "./dom.js";
+import { takeHere, watchElsewhere } from "./elsewhere.js";
 import { gridOf } from "./grid.js";
 import { labelsTools } from "./labels_view.js";
 import { keepProject, lastProject } from "./last_project.js";
@@ -11,7 +12,7 @@ import { letters } from "./letters.js";
 import { listView } from "./list_view.js";
 import { writeMapping } from "./mapping_csv.js";
 import { shown } from "./names.js";
-import { ELSEWHERE, notIt, ON_THE_LIST } from "./not_taken.js";
+import { ASKED, ELSEWHERE, notIt, ON_THE_LIST } from "./not_taken.js";
 import * as options from "./options.js";
 import { change, lookAgain } from "./outcomes.js";
 import { add, archives, foreseeAll, forgetKnown, isComplete, likenessOf, onPicks, picks, remove, sent, settleAll } from "./picks.js";
@@ -54,7 +55,7 @@ class Page {
       cancel: (transfer) => transfer.cancel(),
     });
     const choose = (upload) => this.#choose({ upload });
-    const known = async (one) => (await this.#known(one)) !== "";
+    const known = async (one, upload) => (await this.#known(one, { upload })) !== "";
     this.unfinished = new Unfinished({ choose, known, add: (one) => add([one]), after: () => this.chooser.focus() });
     this.before = afterReload({ form: this.form, chosen: (found) => this.#chosen(found), said: () => this.#said(), after: () => this.chooser.focus() });
     main.querySelector("#unfinished").append(this.before, this.unfinished.element);
@@ -67,9 +68,10 @@ class Page {
       remove: (pick) => this.#remove(pick),
       pause: ({ transfer }) => transfer.pause(),
       resume: ({ transfer }) => transfer.resume(),
+      here: ({ transfer }) => takeHere(transfer),
       retry: ({ transfer }) => transfer.resume(),
       now: ({ transfer }) => transfer.wake(),
-      again: ({ transfer }) => transfer.resume({ anew: true }),
+      again: (pick) => this.#again(pick),
       choose: ({ transfer }) => this.#choose({ transfer }),
       cancel: ({ transfer }) => transfer.cancel(),
       stop: ({ transfer }) => this.#change(transfer, "cancel"),
@@ -109,6 +111,7 @@ class Page {
     this.unfinished.look();
     void this.before.begin();
     lookAgain(transfers, changed);
+    watchElsewhere();
     warm();
     void letters();
     return () => ends.forEach((end) => end());
@@ -129,12 +132,13 @@ class Page {
   async #chosen({ picks: chosen, refused: unusable, tables }) {
     const wanted = this.#wanted;
     this.#forget();
-    const [fresh, refused] = [[], [...unusable]];
+    const [fresh, refused, asked] = [[], [...unusable], []];
     const listed = new Set(archives.filter(({ transfer }) => transfer === null || !isOver(transfer)).map((one) => one.likeness));
     for (const one of chosen) {
       const is = await this.#known(one, wanted);
       const likeness = likenessOf(one);
       if (is === "elsewhere") refused.push({ name: one.name, why: ELSEWHERE });
+      else if (is === "asked") asked.push(ASKED(one.name));
       else if (!is && listed.has(likeness)) refused.push({ name: one.name, why: ON_THE_LIST });
       else if (!is) fresh.push(one);
       listed.add(likeness);
@@ -147,7 +151,7 @@ class Page {
     if (added.length && wanted?.instead?.transfer) forget([wanted.instead.transfer]);
     this.#flush();
     this.#reveal(added);
-    const told = [this.#strange(wanted, strange), fresh.length ? `${plural(fresh.length, "archive")} on the list.` : "", refused.length ? `${plural(refused.length, "file")} not taken.` : ""].filter(Boolean);
+    const told = [...asked, this.#strange(wanted, strange), fresh.length ? `${plural(fresh.length, "archive")} on the list.` : "", refused.length ? `${plural(refused.length, "file")} not taken.` : ""].filter(Boolean);
     if (told.length) say(told.join(" "));
     for (const one of tables) await this.tools.read(one);
   }
@@ -176,7 +180,8 @@ class Page {
     return words;
   }
 
-  /** Whether it is one that was cut, here or before, and goes on now: "taken", "elsewhere" (another tab sends it) or "". */
+  /** Whether it is one that was cut, here or before, and goes on now: "taken", "elsewhere" (another browser sends it),
+   * "asked" (another tab has it, and it is asked whether it goes on here) or "". */
   async #known(one, wanted = null) {
     const stopped = wanted?.transfer ?? transfers.find((two) => two.state === "stopped" && two.name === one.name);
     if (!stopped && !this.unfinished.open.length) return "";
@@ -189,7 +194,7 @@ class Page {
       stopped.resume();
       return "taken";
     }
-    return this.unfinished.take(one, known);
+    return this.unfinished.take(one, known, wanted?.upload ?? null);
   }
 
   #choose(wanted) {
@@ -272,6 +277,16 @@ class Page {
     if (options.project()) keepProject(user, options.project());
     this.#flush();
     this.total.querySelector("#h-transfers").focus();
+  }
+
+  /** Start an upload again with its settings; one of which these are not known here is on the list as a new one. */
+  #again(pick) {
+    const { name, file, files, handle, isFromBefore } = pick.transfer;
+    if (!isFromBefore) return pick.transfer.resume({ anew: true });
+    forget([pick.transfer]);
+    const added = add([{ name, file, files, handle }], pick);
+    this.#flush();
+    return this.#reveal(added);
   }
 
   async #change(transfer, act) {

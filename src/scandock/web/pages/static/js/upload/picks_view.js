@@ -83,7 +83,7 @@ export function archiveBody(pick, acts) {
     if (more.length) element.lastElementChild.refresh(rows.length);
     place(some);
     element.dataset.preview = pick.state;
-    set(is, ["", pick.files ? plural(pick.files.length, "file") : "", size(pick.size), isAlone || !pick.found ? "" : inside(pick)].filter((part, at) => part || !at).join(" · "));
+    set(is, ["", pick.files ? plural(pick.files.length, "file") : "", size(pick.size), isAlone ? "" : insideOf(pick)].filter((part, at) => part || !at).join(" · "));
     othersInto(others, pick);
     const missing = pick.found ? partialOf(pick) : "";
     show(partial, missing !== "");
@@ -99,6 +99,22 @@ function moreRow(click) {
   const row = make("tr", {}, make("td", { colspan: String(COLUMNS.length) }, button));
   row.refresh = (count) => set(button, `Show more of ${plural(count, "study", "studies")}`);
   return row;
+}
+
+/** What an archive of several studies has: by what was found in it, else by what the server tells of its sessions. */
+function insideOf(pick) {
+  if (pick.found) return inside(pick);
+  const studies = (pick.transfer?.import?.sessions ?? []).map(({ study }) => study).filter(Boolean);
+  if (!studies.length) return "";
+  const sum = (of) => studies.reduce((all, one) => all + of(one), 0);
+  const patients = new Set(studies.map((one, at) => one.patient_id || one.patient_name || at));
+  const [images, files] = [sum((one) => one.images), sum((one) => one.files)];
+  return [
+    plural(patients.size, "patient"),
+    plural(studies.length, "study", "studies"),
+    plural(sum((one) => one.scans), "scan"),
+    plural(images, "image") + (images === files ? "" : ` in ${plural(files, "file")}`),
+  ].join(", ");
 }
 
 /** "2 patients, 3 studies, 12 scans, 480 images", or "... 480 images in 20 files" where files have many. */

@@ -1,6 +1,6 @@
 // The rows of an archive: its studies as they will be stored, and once its import has ended what became of each.
 
-import { fold } from "./labels.js";
+import { compare, fold } from "./labels.js";
 
 /** [{key, one, outcome}] of an archive: `one` is the decision of a study that was found in it, or null, `outcome` what
  * the server says of its session, or null. Sessions that no study was found for have rows of their own. */
@@ -18,5 +18,12 @@ export function rowsOf({ decisions, transfer }) {
   for (const row of rows.filter(({ one, outcome }) => outcome === null && one.study.uid === null)) {
     row.outcome = take(({ then, study_uid: uid }) => !uid && fold(then.label ?? "") === fold(row.one.label));
   }
-  return [...rows, ...left.map((outcome) => ({ key: `session ${outcome.position}`, one: null, outcome }))];
+  return [...rows, ...left.sort(byPatient).map((outcome) => ({ key: `session ${outcome.position}`, one: null, outcome }))];
 }
+
+const natural = new Intl.Collator(undefined, { numeric: true }).compare;
+const patientOf = ({ study }) => study?.patient_id || study?.patient_name || "";
+
+/** The order in which studies of an archive stand before an upload: by patient, then date. */
+const byPatient = (one, other) =>
+  natural(patientOf(one), patientOf(other)) || compare(one.study?.date ?? "", other.study?.date ?? "") || one.position - other.position;

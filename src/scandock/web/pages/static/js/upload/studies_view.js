@@ -1,14 +1,13 @@
 // The row of one study: what it is, how it will be called, what will happen to it, and at last what came of it.
 
-import { number, plural } from "../live/figures.js";
 import { root } from "../site.js";
 import { HELD_FOR, REFUSED_FOR, SESSIONS, sessionState } from "../states.js";
 import { keyed, make, set, show } from "./dom.js";
 import { LABELS, labelOf, valueOf } from "./label_changes.js";
-import { person, shown } from "./names.js";
 import { problemOf } from "./options.js";
 import { edit, keyOf } from "./picks.js";
 import { fillPicture, showThumbnail } from "./pictures.js";
+import { wordsOf, wordsOfOutcome } from "./study_words.js";
 import { isOver } from "./totals.js";
 
 /** Columns of the list, and their widths in a table; heads that are not seen are read. */
@@ -179,36 +178,4 @@ function labelField(column, changed) {
     input.setAttribute("aria-label", `${NAMES[column]} of ${of.study}, ${of.patient}`);
   };
   return { element: make("span", {}, input, fixed, said), refresh };
-}
-
-const known = new WeakMap(); // words by study
-
-function wordsOf({ study, naming }) {
-  if (!known.has(study)) known.set(study, wordsOfStudy(study, naming));
-  return known.get(study);
-}
-
-function wordsOfStudy(study, naming) {
-  const day = dayOf(study.date);
-  const modalities = [...new Set([...[...study.counts("Modality").keys()].map(shown), ...(study.ecat.length ? ["ECAT"] : [])])].sort();
-  const name = person(study.common("PatientName"));
-  const births = [...study.counts("PatientBirthDate").keys()];
-  const id = shown(naming.patients.commonId || study.common("PatientID"));
-  return {
-    study: shown(study.common("StudyDescription")) || (day ? `Study of ${day}` : "Study"),
-    modalities: modalities.join(", "),
-    icon: (modalities[0] ?? "").slice(0, 4),
-    date: day,
-    patient: name || id || "no name",
-    ids: [name && id ? id : "", births.length ? `born ${dayOf(shown(births[0]))}` : ""].filter(Boolean).join(" · "),
-    scans: number(study.series.length + study.ecat.length),
-    images: number(study.frames) + (study.frames === study.objects ? "" : ` in ${plural(study.objects, "file")}`),
-  };
-}
-
-const dayOf = (text) => text.replace(/^(\d{4})(\d\d)(\d\d)$/, "$1-$2-$3");
-
-/** Of a session that no study was found for on this machine. */
-function wordsOfOutcome({ study_uid: uid, then }) {
-  return { study: uid ? `Study ${shown(uid)}` : "Study", modalities: "", icon: "", date: "", patient: then.subject ?? "not read here", ids: "", scans: "", images: "" };
 }

@@ -55,6 +55,12 @@ export class Study {
     return mostCommon([...this.counts(keyword)].filter(([text]) => !absent(text)));
   }
 
+  /** The description that most objects carry, else the one that all ECAT files have; "" for none. */
+  get description() {
+    const [ecat = "", ...others] = new Set(this.ecat.map((file) => file.description ?? ""));
+    return this.common("StudyDescription") || (others.length ? "" : ecat);
+  }
+
   ecatTexts(keyword) {
     return this.ecat.map((file) => file[ECAT_VALUES[keyword]].trim());
   }

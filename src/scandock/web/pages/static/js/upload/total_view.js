@@ -25,7 +25,7 @@ export function totalView(acts) {
   const title = make("strong", { id: "h-transfers", tabindex: "-1" });
   const bar = make("progress", { "aria-label": "Progress of all uploads" });
   const far = make("span", { class: "meta grow" });
-  const open = () => transfers.filter((one) => !one.isOver);
+  const open = () => transfers.filter((one) => !one.isOver && one.state !== "elsewhere");
   const pause = button("Pause all", () => open().forEach((one) => STILL.includes(one.state) && one.pause()));
   const resume = button("Go on with all", () => transfers.filter((one) => one.state === "paused").forEach((one) => one.resume()));
   const failed = () => transfers.filter((one) => one.import?.state === "failed" || (one.state === "stopped" && ["", "gone"].includes(one.remedy)));
@@ -64,7 +64,7 @@ export function totalView(acts) {
     const told = [`${size(bytes.done)} of ${size(bytes.total)}`];
     if (speed) told.push(`${size(speed.rate)}/s`);
     if (speed && speed.left !== null) told.push(left(speed.left));
-    if (open().length === 0) told.push("You can leave this page: the imports go on by themselves");
+    if (open().length === 0 && !transfers.some((one) => one.state === "elsewhere")) told.push("You can leave this page: the imports go on by themselves");
     set(far, told.join(" · "));
     const focused = going.contains(document.activeElement) ? document.activeElement : null;
     show(pause, open().some((one) => STILL.includes(one.state)));

@@ -1,20 +1,23 @@
 // One upload on its way: made, sent, cut, gone on with, without end, until it is there or a person has to decide.
 
 import { Pace } from "../live/figures.js";
+import { tellCancelled } from "../live/tabs.js";
 import * as handles from "./handles.js";
 import { shown } from "./names.js";
 import { goneWords, loginWords, wordsOf } from "./trouble_words.js";
-import { create, discard, freshKey, giveMapping, Refusal, renew, send } from "./tus.js";
+import { create, discard, freshKey, giveMapping, Refusal, renew, send, stateOf } from "./tus.js";
 import { compose, print } from "./worker_client.js";
 
 const FIRST_WAIT = 1000;
 const LONGEST_WAIT = 60_000;
 const LOGIN_WAIT = 4000;
 const GONE = new Set([404, 410]);
+const OTHER_ENDS = new Set(["upload_expired", "upload_lost"]); // of which nobody has cancelled it
 const FOR_A_PERSON = new Set([400, 403, 404, 409, 410, 412, 413, 415, 422]);
 let count = 0;
 
-/** States: waiting, running, held up (tries again by itself), paused, stopped (needs a person), done, cancelled. */
+/** States: waiting, running, held up (tries again by itself), paused, stopped (needs a person), elsewhere (another tab or
+ * browser sends it), done, cancelled. */
 export class Transfer {
   state = "waiting";
   sent = 0;
@@ -44,6 +47,7 @@ export class Transfer {
     this.total = file ? file.size : files.reduce((sum, one) => sum + one.file.size, 0);
     this.sent = upload?.offset ?? 0;
     this.#mapped = upload !== null;
+    this.isFromBefore = upload !== null; // its settings are the server's, not this page's
   }
 
   get isOver() {
@@ -123,12 +127,22 @@ export class Transfer {
       return this.#stop(`${shown(this.name)} can't be read any more: it was changed, moved or taken away. Choose it again to go on.`, "file");
     }
     if (status === 401 || error.code === "csrf_failed" || (await this.#isOfAnother(status))) return this.#loggedIn();
-    if (GONE.has(status) && this.upload) return this.#stop(goneWords(error), status === 404 ? "gone" : "anew");
+    if (GONE.has(status) && this.upload) return this.#gone(error, status);
     if (FOR_A_PERSON.has(status) && error.code !== "tus_offset") return this.#stop(error.message);
     await this.#waitFor(error);
     if (this.state !== "held up") return false;
     this.state = "running"; // said once bytes go again
     return true;
+  }
+
+  /** The server takes no more bytes of it: it was cancelled or deleted, else a person has to know why. False. */
+  async #gone(error, status) {
+    const turn = this.#turn;
+    const isCancelled = !OTHER_ENDS.has(error.code) && (await stateOf(this.upload)) === "cancelled";
+    if (this.#turn !== turn || this.state !== "running") return false;
+    if (isCancelled) this.endCancelled();
+    else this.#stop(goneWords(error), status === 404 ? "gone" : "anew");
+    return false;
   }
 
   /** Wait until the account of this page is logged in, in whatever tab; whether to go on. Its token is another one. */
@@ -199,10 +213,39 @@ export class Transfer {
   }
 
   pause() {
+    if (!this.isOver) this.#halt("paused");
+  }
+
+  /** Another tab or browser sends it from now on. */
+  leave() {
+    if (!this.isOver) this.#halt("elsewhere");
+  }
+
+  /** It was cancelled elsewhere: nothing is there of it any more. */
+  endCancelled() {
     if (this.isOver) return;
+    handles.drop(this.upload);
+    this.#halt("cancelled");
+  }
+
+  /** All its bytes are on the server, whoever has sent them. */
+  arrive() {
+    if (this.isOver) return;
+    this.sent = this.total;
+    handles.drop(this.upload);
+    this.#halt("done");
+  }
+
+  /** Another tab or browser has sent so much of it. */
+  follow(sent) {
+    this.sent = sent;
+    this.changed(this, false);
+  }
+
+  #halt(state) {
     this.speed = null;
     this.why = "";
-    this.#to("paused");
+    this.#to(state);
     this.#sending?.abort();
     this.#wake?.();
   }
@@ -219,12 +262,11 @@ export class Transfer {
   /** Give it up: what is there of it goes. */
   async cancel() {
     const gone = this.upload;
-    this.#to("cancelled");
-    this.#sending?.abort();
-    this.#wake?.();
+    this.#halt("cancelled");
     if (gone === null) return;
     handles.drop(gone);
     await discard(gone).catch(() => {}); // what stays is listed as unfinished, and goes by itself
+    tellCancelled(gone);
   }
 
   /** A file that was chosen again, in place of one that can't be read any more. */

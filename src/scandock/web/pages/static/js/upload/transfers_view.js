@@ -107,6 +107,7 @@ function whyOf(pick, hasOutcome) {
   if (transfer === null) return problem;
   if (transfer.refusal) return transfer.refusal;
   if (transfer.import) return hasOutcome ? "" : whyOfImport(transfer.import);
+  if (transfer.state === "elsewhere") return "It goes on in another tab or browser.";
   if (transfer.state !== "stopped" && transfer.state !== "held up") return "";
   return transfer.retryAt === null ? transfer.why : `${transfer.why} Retrying in ${secondsTo(transfer.retryAt)} s…`;
 }

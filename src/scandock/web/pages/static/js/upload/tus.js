@@ -1,6 +1,6 @@
 // Resumable uploads (tus 1.0): what the server is asked for by ourselves, and the bytes by tus-js-client.
 
-import { ME, mapping, UPLOADS, upload as addressOf } from "../addresses.js";
+import { importOf, ME, mapping, UPLOADS, upload as addressOf } from "../addresses.js";
 import { csrf, renewCsrf, root, statics, user } from "../site.js";
 
 const VERSION = { "Tus-Resumable": "1.0.0" };
@@ -65,6 +65,15 @@ export async function unfinished() {
 /** Ask how far an upload is; one whose bytes are all there is imported then, if it was not yet. */
 export async function finish(id) {
   await told(addressOf(id), { method: "HEAD" });
+}
+
+/** The state of an upload's import; "cancelled" where it was deleted, as one's own stays in sight, and "" where nobody answers. */
+export async function stateOf(id) {
+  try {
+    return (await (await told(importOf(id), { method: "GET" })).json()).state;
+  } catch (error) {
+    return error.status === 404 ? "cancelled" : "";
+  }
 }
 
 /** Who is logged in now, and whether that is who this page is of: a login that ended may have given way to another one,

@@ -1,5 +1,6 @@
 // Uploads that the server has in part, from before: listed, gone on with by their file, finished without it, discarded.
 
+import { listenToTabs, stateElsewhere, tellCancelled, tellTaken } from "../live/tabs.js";
 import { say } from "../site.js";
 import { fromHandle } from "./choosing.js";
 import { sizeIn } from "./fingerprint.js";
@@ -16,12 +17,14 @@ export class Unfinished {
   #left = [];
   #held = new Map(); // handles by the ids of uploads
   #told = new Map(); // what is said beside one, by its id
+  #asked = new Map(); // files that another tab's uploads may go on with here, by the ids of these
+  #endTabs;
   #tried = new Set(); // ids of those that were asked to be finished: an error is said once
   #timer = null;
   #isOver = false;
   #named = new URLSearchParams(location.search).get("upload"); // the one that a link leads to
 
-  /** `acts`: {choose(upload), known(one): whether it is one that goes on now, add(one), after()}. */
+  /** `acts`: {choose(upload), known(one, upload): whether it is that one and goes on now, add(one), after()}. */
   constructor(acts) {
     this.acts = acts;
     const goOn = (one) => this.#goOn(one);
@@ -29,7 +32,9 @@ export class Unfinished {
       this.tell(one, "");
       acts.choose(one);
     };
-    this.element = unfinishedView({ choose, goOn, discard: (one) => this.#discard(one) });
+    const here = (one) => this.#begin(one, this.#asked.get(one.id));
+    this.#endTabs = listenToTabs(() => void this.#left.length && this.refresh());
+    this.element = unfinishedView({ choose, goOn, here, discard: (one) => this.#discard(one) });
   }
 
   /** Those that no file was given to here. */
@@ -42,17 +47,32 @@ export class Unfinished {
     return this.open.some((one) => sizeIn(one.fingerprint) === size);
   }
 
-  /** Go on with the one that `known` is the fingerprint of: "taken", "elsewhere" where another tab sends it, or "". */
-  async take(one, known) {
+  /** Go on with the one that `known` is the fingerprint of: "taken", "" where there is none, "elsewhere" where another
+   * browser sends it, or "asked" where another tab has it, unless the file was chosen for that very upload (`wanted`). */
+  async take(one, known, wanted = null) {
     const find = () => this.open.find((two) => two.fingerprint === known);
     if (find()?.receiving) await this.look(); // it may have been cut since
     const upload = find();
     if (upload === undefined) return "";
-    if (upload.receiving) return "elsewhere";
+    const elsewhere = stateElsewhere(upload.id);
+    if (upload.receiving && elsewhere === "") return "elsewhere";
+    if (elsewhere !== "" && wanted?.id !== upload.id) {
+      this.#asked.set(upload.id, one);
+      this.refresh();
+      this.element.reveal(upload.id);
+      return "asked";
+    }
+    this.#begin(upload, one);
+    return "taken";
+  }
+
+  /** Go on with an upload by its file, with the settings that it has on the server. */
+  #begin(upload, one) {
+    this.#asked.delete(upload.id);
     addSent(one, begin({ ...one, upload }));
+    tellTaken(upload.id);
     this.refresh();
     say(`${shown(one.name)} is known again and goes on.`);
-    return "taken";
   }
 
   /** Say `words` beside an upload, as of a file that is not its own. */
@@ -87,12 +107,14 @@ export class Unfinished {
   /** One has moved on: nothing is asked any more. */
   end() {
     this.#isOver = true;
+    this.#endTabs();
     clearTimeout(this.#timer);
   }
 
   refresh() {
     this.#left = this.#left.filter((one) => !isHere(one));
-    this.element.refresh(this.#left, this.#held, this.#told);
+    for (const one of this.#left) one.elsewhere = stateElsewhere(one.id);
+    this.element.refresh(this.#left, this.#held, this.#told, this.#asked);
   }
 
   /** List what the server tells; what is finished stays to be seen, and what was cut meanwhile is said. */
@@ -126,7 +148,7 @@ export class Unfinished {
     try {
       if (!(await handles.allowed(handle))) return say("The browser was not allowed to read it: choose the file again.");
       const one = await fromHandle(handle);
-      if (!(await this.acts.known(one))) {
+      if (!(await this.acts.known(one, upload))) {
         this.#held.delete(upload.id);
         this.refresh();
         say(`${shown(one.name)} has changed since: it can't go on. It is on the list as a new one.`);
@@ -150,6 +172,7 @@ export class Unfinished {
       return say(error.message);
     }
     handles.drop(upload.id);
+    tellCancelled(upload.id);
     this.#left = this.#left.filter((one) => one !== upload);
     this.refresh();
     this.acts.after();

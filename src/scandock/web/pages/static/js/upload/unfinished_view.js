@@ -3,11 +3,12 @@
 import { importAt } from "../addresses.js";
 import { size } from "../live/figures.js";
 import { root } from "../site.js";
+import { TRANSFERS } from "../states.js";
 import { minute } from "../times.js";
 import { button, keyed, make, set, show } from "./dom.js";
 import { shown } from "./names.js";
 
-/** `acts`: {choose, goOn, discard}. Those whose bytes are all there need no file: the page has them imported, which
+/** `acts`: {choose, goOn, here, discard}. Those whose bytes are all there need no file: the page has them imported, which
  * `finished` ones say; `receiving` ones are left alone, as some other tab or browser sends them.
  */
 export function unfinishedView(acts) {
@@ -15,7 +16,7 @@ export function unfinishedView(acts) {
   const title = make("h2", { id: "h-unfinished" });
   const help = make("p", { class: "help" }, "Choose the same file or folder again, by the button or by dropping it on this page: the upload goes on where it stopped.");
   const element = make("section", { class: "panel", "aria-labelledby": "h-unfinished", hidden: true }, title, help, list);
-  element.refresh = (items, held, told) => {
+  element.refresh = (items, held, told, asked) => {
     show(element, items.length > 0);
     const cut = items.some((one) => !one.finished && !one.receiving);
     set(title, cut ? "Not finished" : items.some((one) => !one.finished) ? "Uploading elsewhere" : "Finished now");
@@ -23,7 +24,7 @@ export function unfinishedView(acts) {
     keyed(list, items, (one) => one.id, (one) => unfinishedRow(one, acts));
     for (const row of list.children) {
       const { key } = row.dataset;
-      row.refresh(items.find((one) => one.id === key), held.has(key), told.get(key) ?? "");
+      row.refresh(items.find((one) => one.id === key), { isHeld: held.has(key), told: told.get(key) ?? "", isAsked: asked.has(key) });
     }
   };
   /** Bring the one of this id into view, with its first button ready to be pressed. */
@@ -41,6 +42,7 @@ function unfinishedRow(one, acts) {
   const why = make("p", { class: "up-why", hidden: true });
   const bar = make("progress", { "aria-label": `How much of ${called} is on the server` });
   const goOn = button("Go on", () => acts.goOn(one), { kind: "primary", of: called });
+  const here = button("Go on here", () => acts.here(one), { kind: "primary", of: called });
   const choose = button("Choose it again", () => acts.choose(one), { of: called });
   const discarding = discardButtons(called, () => acts.discard(one));
   const watch = make("a", { class: "button", href: root + importAt(one.id), hidden: true }, "Details");
@@ -51,18 +53,21 @@ function unfinishedRow(one, acts) {
     bar,
     far,
     why,
-    make("p", { class: "actions" }, goOn, choose, ...discarding.elements, watch),
+    make("p", { class: "actions" }, here, goOn, choose, ...discarding.elements, watch),
   );
-  row.refresh = (now, held, told) => {
+  row.refresh = (now, { isHeld, told, isAsked }) => {
+    const asks = isAsked && !now.finished;
+    const question = asks && now.elsewhere ? `This archive is ${TRANSFERS[now.elsewhere].word} in another tab. Go on here?` : "";
     const cut = !now.finished && !now.receiving;
     bar.max = Math.max(now.size, 1);
     bar.value = now.arrived;
-    show(goOn, held && cut);
-    show(choose, cut);
+    show(here, asks);
+    show(goOn, isHeld && cut && !asks);
+    show(choose, cut && !asks);
     discarding.allow(cut);
     show(watch, Boolean(now.finished));
-    show(why, Boolean(told));
-    set(why, told);
+    show(why, Boolean(question || told));
+    set(why, question || told);
     set(far, farOf(now));
   };
   return row;
@@ -72,6 +77,7 @@ function farOf(now) {
   if (now.finished) return `${size(now.size)}. All of it was on the server already: its import goes on by itself.`;
   const far = `${size(now.arrived)} of ${size(now.size)}`;
   if (now.receiving) return `${far} · is being uploaded from another tab or browser`;
+  if (now.elsewhere === "paused") return `${far} · paused in another tab`;
   return `${far}${now.expires ? ` · kept until ${minute(now.expires)}` : ""}`;
 }
 

@@ -1,7 +1,7 @@
 // The frames of a scan: fetched once, kept while there is room, neighbours before they are asked for.
 
 import { frame as addressOf, picture } from "../addresses.js";
-import { ask, problemOf } from "../site.js";
+import { ask, problemOf, Refused } from "../site.js";
 
 const MOST_BYTES = 160 * 1024 * 1024;
 const AT_ONCE = 4;
@@ -90,7 +90,7 @@ export class Frames {
 
   async #fetch(at, signal) {
     const response = await ask(addressOf(this.api, at, this.tree), { signal });
-    if (!response.ok) throw new Error(await problemOf(response));
+    if (!response.ok) throw new Refused(await problemOf(response));
     const frame = await this.#read(at, response, signal);
     if (!this.#ended) this.#keep(at, frame);
     return frame;

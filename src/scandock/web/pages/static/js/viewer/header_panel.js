@@ -1,7 +1,7 @@
 // The header of the image that is shown, beside it: fetched once one stops moving, with a filter over all its elements.
 
 import { fileHeader } from "../addresses.js";
-import { ask, problemOf } from "../site.js";
+import { answerOf, ask, reasonOf } from "../site.js";
 
 const STILL_MS = 300; // for so long the same image has to be shown
 const MOST_KEPT = 24;
@@ -67,15 +67,13 @@ export class HeaderPanel {
       this.#show(file, header);
     } catch (error) {
       if (error.name === "AbortError") return;
-      const reason = error instanceof TypeError ? "Can't reach the server." : error.message;
-      this.#show(null, { rows: [], note: "", reason: `The header can't be loaded. ${reason}` });
+      this.#show(null, { rows: [], note: "", reason: `The header can't be loaded. ${reasonOf(error)}` });
     }
   }
 
   async #fetch(file, signal) {
     const response = await ask(fileHeader(this.api, file), { signal });
-    if (!response.ok) throw new Error(await problemOf(response));
-    return response.json();
+    return answerOf(response);
   }
 
   #keep(file, header) {

@@ -1,7 +1,7 @@
 // The stack of a scan: places in space, and at each place the images that were made there.
 
 import { stack } from "../addresses.js";
-import { ask, problemOf } from "../site.js";
+import { answerOf, ask } from "../site.js";
 
 const [FILE, , PLACE, TURN, INSTANCE, TIME, POSITION] = [0, 1, 2, 3, 4, 5, 6];
 
@@ -15,8 +15,7 @@ export class Stack {
 
   static async of(api, tree) {
     const response = await ask(stack(api, tree));
-    if (!response.ok) throw new Error(await problemOf(response));
-    return new Stack(await response.json());
+    return new Stack(await answerOf(response));
   }
 
   get count() {

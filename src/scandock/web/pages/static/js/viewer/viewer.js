@@ -172,7 +172,7 @@ class Viewer {
 
   fullScreen() {
     if (this.isFullScreen) document.exitFullscreen();
-    else this.parts.look.requestFullscreen?.().catch((error) => say(error.message));
+    else this.parts.look.requestFullscreen?.().catch(() => say("The browser does not show it on the full screen."));
   }
 
   /** Paint what is shown once more; the image that one waits for, or that can't be shown, must not look like it. */
@@ -187,7 +187,7 @@ class Viewer {
       return await this.frames.want(at);
     } catch (error) {
       if (this.#wanted !== at || error.name === "AbortError") return null;
-      return { kind: "none", reason: `The image can't be loaded. ${error instanceof TypeError ? "Can't reach the server." : error.message}` };
+      return { kind: "none", reason: `The image can't be loaded. ${reasonOf(error)}` };
     } finally {
       if (this.#wanted === at) {
         clearTimeout(this.#waiting);
@@ -338,7 +338,7 @@ export function start(main) {
       viewer = new Viewer(section, stack);
       viewer.begin();
     },
-    (error) => say(error.message), // the still picture stays
+    (error) => say(`The images can't be loaded. ${reasonOf(error)}`), // the still picture stays
   );
   return () => {
     gone = true;

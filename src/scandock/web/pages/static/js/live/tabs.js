@@ -1,0 +1,62 @@
+// What the tabs of this browser tell each other of their uploads: the server knows only whose bytes come right now.
+
+import { subscribe } from "../bus.js";
+import { root, user } from "../site.js";
+
+const OVER = ["done", "cancelled", "elsewhere"];
+const others = new Map(); // by tab: the states of its uploads, by their ids
+const listeners = new Set();
+const tab = crypto.getRandomValues(new Uint32Array(4)).join("-");
+let channel = null;
+let own = [];
+
+/** Hear of other tabs: `listener(kind, id)` of an upload that one of them has taken over ("taken") or cancelled
+ * ("cancelled"), or ("changed") that they have others, or other states of them. The answer ends it. */
+export function listenToTabs(listener) {
+  listeners.add(listener);
+  join();
+  return () => listeners.delete(listener);
+}
+
+/** The state of an upload in another tab; "" where none has it. */
+export function stateElsewhere(id) {
+  for (const states of others.values()) if (states.has(id)) return states.get(id);
+  return "";
+}
+
+/** This tab sends an upload from now on: another one that has it leaves it. */
+export const tellTaken = (id) => tell("taken", { id });
+
+/** Nothing is there of an upload any more. */
+export const tellCancelled = (id) => tell("cancelled", { id });
+
+function join() {
+  if (channel !== null || typeof BroadcastChannel !== "function") return;
+  channel = new BroadcastChannel(JSON.stringify(["scandock-uploads", root, user]));
+  channel.onmessage = ({ data }) => hear(data);
+  tell("asking");
+  subscribe("transfers", (transfers) => {
+    const before = JSON.stringify(own);
+    own = transfers.filter(({ state }) => !OVER.includes(state)).map(({ id, state }) => [id, state]);
+    if (JSON.stringify(own) !== before) tell("have", { own });
+  });
+  addEventListener("pagehide", () => tell("have", { own: [] }));
+  addEventListener("pageshow", ({ persisted }) => persisted && own.length && tell("have", { own }));
+}
+
+function tell(kind, more = {}) {
+  join();
+  channel?.postMessage({ kind, tab, ...more });
+}
+
+function hear({ kind, tab: from, id = "", own: theirs = [] }) {
+  if (kind === "asking") {
+    if (own.length) tell("have", { own });
+    return;
+  }
+  if (kind === "have") {
+    if (theirs.length) others.set(from, new Map(theirs));
+    else others.delete(from);
+  }
+  for (const one of [...listeners]) one(kind === "have" ? "changed" : kind, id);
+}

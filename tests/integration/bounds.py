@@ -152,14 +152,17 @@ def _size_on_disk(folder: Path) -> int:
     return total
 
 
-def scandock(site: BoundedFolder, *args: str, watched: bool = False) -> tuple[int, str, str, float, _Watch]:
-    """Run the command line in a session of its own: exit code, stdout, stderr, seconds, and what was seen."""
+def scandock(site: BoundedFolder, *args: str, fresh: bool = False) -> tuple[int, str, str, float, _Watch]:
+    """Run the command line in a session of its own: exit code, stdout, stderr, seconds, and what was seen.
+
+    Memory and what is staged are seen unless it is `fresh`, an interpreter of its own.
+    """
     before = os.times()
-    process = _fork(site, *args) if watched else _start(site, *args)
+    process = _start(site, *args) if fresh else _fork(site, *args)
     resource.prlimit(process.pid, resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (LARGEST_FILE, LARGEST_FILE))
     watch = _Watch(process.pid, site.data)
-    if watched:
+    if not fresh:
         watch.start()
     try:
         out, err = process.communicate(timeout=PATIENCE)
@@ -169,12 +172,12 @@ def scandock(site: BoundedFolder, *args: str, watched: bool = False) -> tuple[in
         raise AssertionError(f"no answer in {PATIENCE} s\n{err[-2000:]}") from None
     finally:
         watch.done.set()
-    if watched:
+    if not fresh:
         watch.join()
     assert not list(_members(process.pid)), "a process outlived the command"
     code, after = process.wait(), os.times()
     took = after.children_user + after.children_system - before.children_user - before.children_system
-    return code, out, err, watch.seconds if watched else took, watch
+    return code, out, err, took if fresh else watch.seconds, watch
 
 
 def _start(site: BoundedFolder, *args: str) -> subprocess.Popen[str]:
@@ -197,11 +200,11 @@ def _fork(site: BoundedFolder, *args: str) -> ForkedCommand:
     )
 
 
-def import_by_process(site: BoundedFolder, archive: Path, project: str, *args: str, watched: bool = False) -> Outcome:
+def import_by_process(site: BoundedFolder, archive: Path, project: str, *args: str, fresh: bool = False) -> Outcome:
     """`scandock import --json --receipt` of one archive."""
     receipt = site.root / "receipts" / f"{project}.jsonl"
     words = _import_words(site, archive, project, receipt, *args)
-    code, out, err, took, watch = scandock(site, *words, watched=watched)
+    code, out, err, took, watch = scandock(site, *words, fresh=fresh)
     return _outcome(code, out, err, receipt, seconds=took, memory=watch.memory, staged=watch.staged)
 
 

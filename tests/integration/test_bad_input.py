@@ -38,14 +38,18 @@ pytestmark = pytest.mark.long
 TABLE = Path("..", "shared", "reference", "bad-input.md")
 WATCHED = re.compile(r"bomb|many_|2GB|fffffffe|100000|10000_deep|65535|1TiB|size_override|size_lies")
 """Rows whose memory is measured: a thread's can't be told from the test's, and one of them might kill its reader."""
+FRESH = {
+    "name_invalid_utf8_with_flag.zip": "a name that is no UTF-8, as the interpreter of a fresh process encodes it",
+    "name_shift_jis.zip": "a name in an encoding that is not said",
+}
+"""Rows whose process is no fork of one that has imported Scandock."""
 PROCESSES = {
     # what reaches the terminal: control characters of names, of patients, of paths
     "charset_bad.zip[ISO 2022 IR 87]": "an escape sequence in a header",
     "ecat_subject_control.zip": "control characters in a header",
     "path_newline_ansi_in_name.zip": "a line break and colors in a name",
-    # names and paths, as the interpreter of a fresh process encodes them
-    "name_invalid_utf8_with_flag.zip": "a name that is no UTF-8",
-    "name_shift_jis.zip": "a name in an encoding that is not said",
+    # names and paths
+    **FRESH,
     "deep_path_2000_levels.zip": "nesting that recursion would not survive",
     "path_dotdot.zip": "a path that climbs out of the folder that the command was started in",
     "path_absolute.zip": "a path from the root",
@@ -105,7 +109,7 @@ class Row:
         """About how many seconds it takes."""
         if "many_100000" in self.case.name:
             return 8.0
-        return 1.0 if self.is_process else 0.2
+        return 0.6 if self.is_process else 0.2
 
 
 ROWS = [Row(case, number) for case in CASES for number in range(len(case.runs))]
@@ -153,7 +157,7 @@ def assert_row(site: BoundedFolder, row: Row) -> None:
     archive.write_bytes(made.archive)
     around = site.around()
     if row.is_process:
-        outcome = import_by_process(site, archive, row.project, *expect.args, watched=row.is_watched)
+        outcome = import_by_process(site, archive, row.project, *expect.args, fresh=row.case.id in FRESH)
     else:
         outcome = import_in_process(site, archive, row.project, *expect.args)
     assert_expected(outcome, expect, made)
@@ -265,6 +269,7 @@ def test_a_name_cannot_write_on_the_terminal(tmp_path: Path) -> None:
             site,
             *("import", str(archive), "--data", str(site.data), "--project", "P", "--create-project"),
             *args,
+            fresh=not args,
         )
         assert code == (4 if args else 0)
         assert not control_characters(out + err)

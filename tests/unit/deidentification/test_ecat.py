@@ -164,7 +164,7 @@ def test_what_can_not_be_cleaned_fails():
     circle = bytearray(ecat(frames=1))
     struct.pack_into(">i", circle, RECORD + 4, 3)
     twice = bytearray(ecat(frames=2))
-    twice[RECORD + 32 + 4 : RECORD + 32 + 12] = twice[RECORD + 16 + 4 : RECORD + 16 + 12]
+    struct.pack_into(">2i", twice, RECORD + 32 + 4, 4, 6)
     for broken, rules in (
         (good[:400], None),
         (good[:RECORD], profile()),  # no directory

@@ -1,9 +1,10 @@
 """Write `annex_e.json`: what PS3.15 Annex E does with each attribute and each content item of a structured report.
 
-From the standard's own text, DocBook as NEMA publishes it (part15.xml): tables E.1-1 and E.3.4-1. The edition is the one
-that the text says it is. `python -m scripts.annex_e PART15.XML`; with `--check`, only compare.
+From the standard's own text, DocBook as NEMA publishes it (part15.xml): tables E.1-1 and E.3.4-1. The edition is what
+the text says. `python -m scripts.annex_e PART15.XML`; with `--check`, only compare.
 
-The file that was read for edition 2026c has the SHA-256 77d60b856faf4223ab40a398c53130fc0ee9490d0d811ee3536e6d25c02ac717.
+The text of edition 2026c that was read has the SHA-256
+77d60b856faf4223ab40a398c53130fc0ee9490d0d811ee3536e6d25c02ac717.
 """
 
 from __future__ import annotations

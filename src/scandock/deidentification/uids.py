@@ -37,7 +37,7 @@ def hash_uid(text: str) -> str:
 
 @lru_cache(maxsize=_CACHED)
 def map_uid(root: str, value: str, key: bytes) -> str:
-    """The UID below `root` that stands for `value` where `key` is in use; ValueError where `root` is none or too long."""
+    """The UID below `root` that stands for `value` where `key` is in use; ValueError where `root` can be none."""
     room = _LONGEST - len(root) - 1
     if _ROOT.fullmatch(root) is None or room < _FEWEST_DIGITS:
         raise ValueError("no root of a UID, or no room for digits behind it")
@@ -46,7 +46,7 @@ def map_uid(root: str, value: str, key: bytes) -> str:
 
 
 class UidMapper:
-    """Maps values of UI elements as they are in a file, each of several values for itself; what it has seen, from memory."""
+    """Maps values of UI elements as they are in a file, each of several for itself; what it has seen, from memory."""
 
     __slots__ = ("_key", "_seen")
 

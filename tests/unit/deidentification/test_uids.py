@@ -28,7 +28,8 @@ def test_keyed_uid_is_a_uuid_of_the_key_and_the_text() -> None:
 
 
 def test_keyed_uids_agree_in_another_process() -> None:
-    code = f"from scandock.deidentification.uids import *; print(keyed_uid({KEY!r}, '1.2.3'), map_uid('1.9', 'x', {KEY!r}))"
+    made = f"keyed_uid({KEY!r}, '1.2.3'), map_uid('1.9', 'x', {KEY!r})"
+    code = f"from scandock.deidentification.uids import keyed_uid, map_uid; print({made})"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
     assert answer.stdout.split() == [keyed_uid(KEY, "1.2.3"), map_uid("1.9", "x", KEY)]
 

@@ -12,7 +12,7 @@ ODD_GROUPS: Final = "odd"
 
 
 class AttributeRow(NamedTuple):
-    """A row of table E.1-1: a tag of eight hexadecimal digits (`x` for any), the profile's action, letters by option."""
+    """A row of table E.1-1: tag of eight hexadecimal digits (`x` for any), the profile's action, letters by option."""
 
     tag: str
     name: str

@@ -1,0 +1,403 @@
+"""A DICOM object as a tree that can be changed: elements by tag, items below them.
+
+What has not been changed is where it stood; changes are kept beside it, and `encoding` puts both together. Sequences of
+defined length are walked when somebody asks for their items, at the latest by the encoding: ObjectUnreadable then where
+they can't be walked to their end.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from scandock.deidentification import texts
+from scandock.deidentification.dictionary import UNKNOWN, dictionary_vr
+from scandock.deidentification.errors import ObjectUnreadable, ValueUnfit
+from scandock.deidentification.walking import Budget, Entry, TooDeepError, Walked, walk_items, walk_unknown
+from scandock.formats.dicom_encoding import (
+    LITTLE,
+    LONG_VRS,
+    SHORT_VRS,
+    UNDEFINED,
+    Buffer,
+    DeclinedError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+_NAMES: Final = {
+    big: {int.from_bytes(vr, "big" if big else "little"): vr.decode() for vr in SHORT_VRS + LONG_VRS}
+    for big in (False, True)
+}
+_LONG: Final = frozenset(vr.decode() for vr in LONG_VRS)
+_NUL_PADDED: Final = texts.BINARY | {"UI"}
+MOST_SHORT: Final = 65_534
+"""Most bytes of a value whose VR has a length of two bytes."""
+_MOST_LONG: Final = 0xFFFFFFFE
+_CHARACTER_SET: Final = 0x00080005
+_PIXEL_REPRESENTATION: Final = 0x00280103
+
+
+class Change(NamedTuple):
+    """What stands in the place of an element: a value, or the items of a sequence and how its length is written."""
+
+    vr: str
+    value: Buffer | None
+    items: list[DataSet] | None = None
+    undefined: bool = False
+
+
+class DataSet:
+    """The elements of a data set, or of an item of a sequence. See the module; changes go through its methods alone."""
+
+    __slots__ = (
+        *("big", "budget", "buf", "changes", "elements", "explicit", "level", "nested", "order", "parent", "pixels"),
+        *("sequences", "start", "stop", "tag", "undefined"),
+    )
+
+    def __init__(
+        self, walked: Walked, buf: Buffer, budget: Budget, parent: DataSet | None = None, tag: int = 0
+    ) -> None:
+        self.buf = buf
+        self.budget = budget
+        self.parent = parent
+        self.tag = tag
+        """Of the sequence in the parent that this is an item of."""
+        self.level: int = 0 if parent is None else parent.level + 1
+        self.order = walked.order
+        self.explicit = walked.explicit
+        self.big = walked.order.big
+        self.start = walked.start
+        self.stop = walked.stop
+        self.undefined = walked.undefined
+        """Of an item: its length is written as undefined."""
+        self.elements: dict[int, Entry] = walked.elements
+        self.sequences: list[int] = walked.sequences
+        """Tags of SQ and UN where they are written so, of the original."""
+        self.nested: dict[int, list[DataSet]] = {}
+        self.changes: dict[int, Change | None] = {}
+        """By tag: what stands there now, None where it was removed."""
+        self.pixels: Pixels | None = None
+        if walked.nested:
+            self.nested = {
+                number: [DataSet(item, buf, budget, self, number) for item in items]
+                for number, items in walked.nested.items()
+            }
+
+    def __contains__(self, tag: int) -> bool:
+        if tag in self.changes:
+            return self.changes[tag] is not None
+        return tag in self.elements
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.tags())
+
+    def __len__(self) -> int:
+        return len(self.tags()) if self.changes else len(self.elements)
+
+    def tags(self) -> list[int]:
+        """The tags, ascending."""
+        if not self.changes:
+            return list(self.elements)
+        changes = self.changes
+        kept = [tag for tag in self.elements if tag not in changes]
+        kept += [tag for tag, change in changes.items() if change is not None]
+        kept.sort()
+        return kept
+
+    def vr(self, tag: int) -> str:
+        """The VR as it is written; in implicit VR that of the dictionary. KeyError where there is no such element."""
+        if tag in self.changes:
+            change = self.changes[tag]
+            if change is None:
+                raise KeyError(tag)
+            return change.vr
+        written = self.elements[tag][1]
+        return _NAMES[self.big][written] if self.explicit else self.default_vr(tag)
+
+    def default_vr(self, tag: int) -> str:
+        """The VR of the dictionary, one of its alternatives where it has several."""
+        vr = dictionary_vr(tag)
+        if len(vr) == 2:
+            return vr
+        if "OW" in vr:
+            return "OW"
+        return "SS" if self._is_signed() else "US"
+
+    def _is_signed(self) -> bool:
+        data_set: DataSet | None = self
+        while data_set is not None:
+            if _PIXEL_REPRESENTATION in data_set:
+                return data_set.value(_PIXEL_REPRESENTATION)[:2] in {b"\1\0", b"\0\1"}
+            data_set = data_set.parent
+        return False
+
+    def value(self, tag: int) -> bytes:
+        """The raw value with its padding; of a sequence and of encapsulated pixel data the bytes of all items.
+
+        KeyError where there is no such element.
+        """
+        if tag in self.changes:
+            change = self.changes[tag]
+            if change is None:
+                raise KeyError(tag)
+            if change.value is not None:
+                return bytes(change.value)
+            from scandock.deidentification.encoding import encode_items
+
+            return encode_items(change.items or [], self)
+        entry = self.elements[tag]
+        if self.pixels is not None and self.pixels.tag == tag:
+            return self.pixels.read()
+        _, _, start, end = entry
+        if self._is_undefined(entry):
+            end -= 8
+        return bytes(self.buf[start:end])
+
+    def size(self, tag: int) -> int:
+        """How many bytes a value has, padding and delimiters included; nothing is read or encoded for it but items."""
+        change = self.changes.get(tag)
+        if change is None and tag not in self.changes:
+            if self.pixels is not None and self.pixels.tag == tag:
+                return self.pixels.place.end - self.pixels.place.start
+            _, _, start, end = self.elements[tag]
+            return end - start
+        return len(change.value) if change is not None and change.value is not None else len(self.value(tag))
+
+    def _is_undefined(self, entry: Entry) -> bool:
+        return self.order.length(self.buf, entry[2] - 4)[0] == UNDEFINED
+
+    def items(self, tag: int) -> list[DataSet] | None:
+        """The items of a sequence, also of one that is written as UN; None where the element is no sequence.
+
+        The list itself is not to be changed. KeyError where there is no such element, ObjectUnreadable where its items
+        can't be walked.
+        """
+        if tag in self.changes:
+            change = self.changes[tag]
+            if change is None:
+                raise KeyError(tag)
+            return change.items
+        if tag in self.nested:
+            return self.nested[tag]
+        entry = self.elements[tag]
+        vr = self.vr(tag)
+        if vr != "SQ" and (vr != UNKNOWN or not self._begins_with_item(entry)):
+            return None
+        items = self._walk_items(tag, entry, vr)
+        self.nested[tag] = items
+        return items
+
+    def _begins_with_item(self, entry: Entry) -> bool:
+        _, _, start, end = entry
+        return end - start >= 8 and (
+            LITTLE.pair(self.buf, start)[0] == LITTLE.item or self.order.pair(self.buf, start)[0] == self.order.item
+        )
+
+    def _walk_items(self, tag: int, entry: Entry, vr: str) -> list[DataSet]:
+        _, _, start, end = entry
+        buf, budget, level, explicit = self.buf, self.budget, self.level + 1, self.explicit
+        walk = walk_items if vr == "SQ" else walk_unknown
+        try:
+            walked = walk(buf, start, end, self.order, budget, level, explicit=explicit)
+        except TooDeepError:
+            raise too_deep() from None
+        except DeclinedError as declined:
+            raise ObjectUnreadable(f"The items of {tag_text(tag)} can't be read: {declined}.") from None
+        return [DataSet(item, buf, budget, self, tag) for item in walked]
+
+    def set_value(self, tag: int, vr: str, value: bytes) -> None:
+        """Make or replace an element; a value of odd length is padded. ValueUnfit where it is too long for its VR."""
+        if len(value) & 1:
+            value += b"\0" if vr in _NUL_PADDED else b" "
+        if len(value) > (_MOST_LONG if vr in _LONG or not self.explicit else MOST_SHORT):
+            raise ValueUnfit(f"The value of {tag_text(tag)} is too long: {len(value)} bytes.")
+        self._change(tag, Change(vr, value))
+
+    def set_items(self, tag: int, items: Iterable[DataSet]) -> None:
+        """Make or replace a sequence; its items are ones of `new_item`, or of the same sequence."""
+        items = list(items)
+        undefined, vr = False, "SQ"
+        if tag in self and self.items(tag) is not None:
+            undefined, vr = self._written_undefined(tag), self.vr(tag)
+        model = next((item for item in items if item.elements), None)
+        if model is None:
+            vr = "SQ"
+        for item in items:
+            item.parent, item.tag = self, tag
+            if not item.elements:
+                item.write_like(model or self)
+        self._change(tag, Change(vr, None, items, undefined))
+
+    def _written_undefined(self, tag: int) -> bool:
+        change = self.changes.get(tag)
+        return change.undefined if change is not None else self._is_undefined(self.elements[tag])
+
+    def write_like(self, other: DataSet) -> None:
+        """Be written in the encoding of another data set; for one that is all new."""
+        if (self.explicit, self.big) == (other.explicit, other.big):
+            return
+        if self.changes and self.big != other.big:
+            raise ValueUnfit(f"An item of {tag_text(self.tag)} is of another byte order than its data set.")
+        self.explicit, self.big, self.order = other.explicit, other.big, other.order
+        for change in self.changes.values():
+            for item in (change.items or []) if change is not None else []:
+                item.write_like(other)
+
+    def new_item(self) -> DataSet:
+        """An empty item, for `set_items` of this data set."""
+        return DataSet(Walked({}, {}, [], 0, 0, 0, self.order, self.explicit), b"", self.budget, self)
+
+    def remove(self, tag: int) -> None:
+        """Remove an element, if it is there."""
+        if tag in self.elements:
+            self._change(tag, None)
+        elif tag in self.changes:
+            del self.changes[tag]
+
+    def _change(self, tag: int, change: Change | None) -> None:
+        self.changes[tag] = change
+        data_set = self
+        while (parent := data_set.parent) is not None:
+            if data_set.tag in parent.changes or data_set.tag not in parent.nested:
+                return  # it says so already, or the item does not stand anywhere yet
+            undefined = parent._written_undefined(data_set.tag)  # noqa: SLF001 - its own class
+            parent.changes[data_set.tag] = Change(parent.vr(data_set.tag), None, parent.nested[data_set.tag], undefined)
+            data_set = parent
+
+    @property
+    def character_set(self) -> bytes:
+        """The raw SpecificCharacterSet (0008,0005) in force here: its own, or that of what it stands in."""
+        data_set: DataSet | None = self
+        while data_set is not None:
+            if _CHARACTER_SET in data_set:
+                return data_set.value(_CHARACTER_SET)
+            data_set = data_set.parent
+        return b""
+
+    def texts(self, tag: int) -> list[str]:
+        """The values of an element as texts; [] where it is empty, absent or a sequence."""
+        if tag not in self:
+            return []
+        vr, big = self._reading(tag)
+        if vr == "SQ":
+            return []
+        return texts.decode(self.value(tag), vr, self.character_set, big=big)
+
+    def _reading(self, tag: int) -> tuple[str, bool]:
+        """The VR by which a value is read, and its byte order: UN of a known element is what the dictionary says."""
+        vr = self.vr(tag)
+        if vr == UNKNOWN and not tag & 0x10000:
+            known = self.default_vr(tag)
+            return (known, self.big) if known != "SQ" else (vr, self.big)
+        return vr, self.big
+
+    def text(self, tag: int) -> str | None:
+        """The values of an element joined by backslashes; None where it is absent, "" where it is empty."""
+        return "\\".join(self.texts(tag)) if tag in self else None
+
+    def is_decodable(self, tag: int) -> bool:
+        """Whether the bytes of an element's text are all of the character set in force."""
+        return texts.is_decodable(self.value(tag), self._reading(tag)[0], self.character_set)
+
+    def set_text(self, tag: int, text: str, vr: str | None = None) -> None:
+        """Make or replace an element by its text; `vr` is that there, else the dictionary's.
+
+        A sequence is made empty, whatever the text. ValueUnfit where the VR or the character set can't hold it.
+        """
+        if vr is None:
+            vr = self.vr(tag) if tag in self else self.default_vr(tag)
+        if vr == "SQ":
+            self.set_items(tag, [])
+            return
+        try:
+            value = texts.encode(text, vr, self.character_set, big=self.big)
+        except ValueUnfit as unfit:
+            raise ValueUnfit(f"{tag_text(tag)}: {unfit.message}") from None
+        self.set_value(tag, vr, value)
+
+    def walk(self) -> Iterator[tuple[DataSet, int]]:
+        """Every element at all depths, as (data set, tag), parents before their children.
+
+        What is removed while it is walked is not walked into.
+        """
+        for tag in self.tags():
+            if tag not in self:
+                continue
+            yield self, tag
+            if tag in self:
+                for item in self.items(tag) or ():
+                    yield from item.walk()
+
+    def prove(self) -> None:
+        """Walk the sequences that nobody has looked into: what goes along unchanged is read to its end, too."""
+        for tag in self.sequences if self.explicit else self.elements:
+            if tag in self.changes:
+                continue
+            for item in self.items(tag) or ():
+                item.prove()
+
+    def place_of(self, tag: int) -> int:
+        """Where in the original's bytes a new element has its place."""
+        tags = list(self.elements)
+        index = bisect_left(tags, tag)
+        return self.elements[tags[index]][0] if index < len(tags) else self.stop
+
+
+class Range(NamedTuple):
+    """Bytes of the original object that are passed on as they are."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pixels:
+    """The top-level pixel data: where it stands in the original (a delimiter included), and how its bytes are had."""
+
+    tag: int
+    place: Range
+    read_range: Callable[[int, int], Buffer]
+    is_encapsulated: bool
+
+    def read(self) -> bytes:
+        """The value, without a delimiter."""
+        return bytes(self.read_range(self.place.start, self.place.end - (8 if self.is_encapsulated else 0)))
+
+
+@dataclass(slots=True)
+class DicomObject:
+    """One object: its preamble, meta information and data set."""
+
+    preamble: bool
+    preamble_bytes: bytes
+    """128 bytes, or none where there is no preamble; may be replaced."""
+    meta: DataSet | None
+    data: DataSet
+    transfer_syntax: str
+    """As the meta information says, "" where it does not."""
+    original: Buffer
+    """The bytes that were given; the whole object unless it was read by ranges."""
+    pixels: Pixels | None = None
+    deflated: bool = False
+    trailing: int = 0
+    """Bytes behind the data set, which are never written."""
+    whole: bool = True
+    """Whether `original` is the whole object, so that its pixels are passed on as a slice of it."""
+    compressed: Range | None = field(default=None)
+    """Where the deflated data set stands in the original."""
+
+    def data_with_meta(self, tag: int) -> DataSet:
+        """The data set that an element belongs to: the meta information for group 0002 where there is some."""
+        return self.meta if tag >> 16 == 2 and self.meta is not None else self.data
+
+
+def tag_text(tag: int) -> str:
+    """A tag as people write it."""
+    return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
+
+
+def too_deep() -> ObjectUnreadable:
+    return ObjectUnreadable("It has too many elements, or sequences within sequences.")

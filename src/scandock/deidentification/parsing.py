@@ -1,0 +1,211 @@
+"""Bytes as a tree that can be changed, or ObjectUnreadable: what is not read to its end is not de-identified.
+
+The walker reads what is written by the rules, pydicom the rest (`slow_path`). The object may be given whole, as bytes
+or as a view of a mapped file, or by its first bytes and a function that reads ranges of it: of pixel data beyond them
+only the places of fragments are read.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from scandock.deidentification.data_set import DataSet, DicomObject, Pixels, Range, too_deep
+from scandock.deidentification.errors import ObjectUnreadable
+from scandock.deidentification.walking import (
+    Budget,
+    PixelElement,
+    TooDeepError,
+    fragments_end,
+    walk_data_set,
+    walk_following,
+)
+from scandock.formats.dicom_encoding import BIG, LITTLE, UNDEFINED, Buffer, ByteOrder, DeclinedError, ShortError
+from scandock.formats.dicom_object import shared_uid
+from scandock.formats.dicom_scan import encoding_of, read_meta
+from scandock.formats.dicom_sniff import begins_like_a_data_set, has_preamble
+from scandock.model.limits import MIB
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    ReadRange = Callable[[int, int], Buffer]
+
+MAX_HEADER: Final = 32 * MIB
+"""Most bytes before the pixel data, and behind it, of an object that is read by ranges."""
+MAX_INFLATED: Final = 512 * MIB
+"""Most bytes of a deflated data set, packed or not: its pixels are in it."""
+DEFLATED: Final = "1.2.840.10008.1.2.1.99"
+_PREAMBLE: Final = 132
+_META: Final = b"\x02\0"
+_SYNTAX: Final = 0x00020010
+_FIRST_GROUP: Final = 0x00080000
+_CHUNK: Final = 65_536
+
+
+@dataclass(slots=True)
+class _Source:
+    """The object's first bytes, its size, and how other ranges are read."""
+
+    head: Buffer
+    size: int
+    read: ReadRange | None
+
+    @property
+    def whole(self) -> bool:
+        return len(self.head) >= self.size
+
+    def extend(self, need: int) -> bool:
+        """Get `need` bytes of the head or all there are, at most MAX_HEADER; False where there are no more."""
+        have, need = len(self.head), min(need, self.size)
+        if self.read is None or self.whole or need > MAX_HEADER:
+            return False
+        self.head = self.read(0, min(max(need, 4 * have), self.size, MAX_HEADER))
+        return len(self.head) > have
+
+    def range(self, start: int, end: int) -> Buffer:
+        if self.whole or self.read is None:
+            return self.head[start:end]
+        return self.read(start, end)
+
+
+def parse(head: Buffer, size: int | None = None, read: ReadRange | None = None) -> DicomObject:
+    """The object that begins with `head`, as a tree.
+
+    `size` is that of the whole object where `head` is not all of it; `read(start, end)` then gives its bytes
+    [start, end). Raises ObjectUnreadable for whatever is not walked to its end; what `read` raises passes through.
+    """
+    source = _Source(head, len(head) if size is None else size, read)
+    try:
+        while True:
+            try:
+                return _parse(source)
+            except ShortError as short:
+                if not source.extend(short.need):
+                    raise ObjectUnreadable("The object ends within its header.") from None
+    except TooDeepError:
+        raise too_deep() from None
+    except DeclinedError as declined:
+        raise ObjectUnreadable(f"The object can't be read: {declined}.") from None
+
+
+def _parse(source: _Source) -> DicomObject:
+    head, size = source.head, source.size
+    preamble = has_preamble(head) and not (head[132:134] != _META and begins_like_a_data_set(head, size))
+    if not preamble and len(head) < min(size, _PREAMBLE + 2):
+        raise ShortError(_PREAMBLE + 2)
+    start = _PREAMBLE if preamble else 0
+    budget = Budget()
+    meta, at = _meta(source, start, budget)
+    syntax = shared_uid(meta.value(_SYNTAX)) if meta is not None and _SYNTAX in meta else ""
+    first = bytes(head[:128]) if preamble else b""
+    if syntax == DEFLATED:
+        data, end = _inflated(source, at)
+        obj = _parse_data(_Source(data, len(data), None), 0, syntax, budget)
+        obj.trailing += size - end
+        return DicomObject(
+            preamble,
+            first,
+            meta,
+            obj.data,
+            syntax,
+            head,
+            obj.pixels,
+            deflated=True,
+            trailing=obj.trailing,
+            compressed=Range(at, end),
+        )
+    obj = _parse_data(source, at, syntax, budget)
+    obj.preamble, obj.preamble_bytes, obj.meta = preamble, first, meta
+    return obj
+
+
+def _meta(source: _Source, start: int, budget: Budget) -> tuple[DataSet | None, int]:
+    """The meta information from `start` on, and the offset behind it."""
+    head = source.head
+    if head[start : start + 2] != _META:
+        return None, start
+    end = read_meta(head, start, frozenset(), whole=source.whole)[1]
+    return DataSet(walk_data_set(head, start, end, LITTLE, budget, explicit=True), head, budget), end
+
+
+def _parse_data(source: _Source, at: int, syntax: str, budget: Budget) -> DicomObject:
+    head, size = source.head, source.size
+    if at == size:
+        raise DeclinedError("it has no data set")
+    if len(head) < at + 8:
+        raise ShortError(at + 8)
+    explicit, big = encoding_of(head, at, syntax)
+    order = BIG if big else LITTLE
+    walked = walk_data_set(head, at, size, order, budget, explicit=explicit, after=_FIRST_GROUP - 1)
+    obj = DicomObject(False, b"", None, DataSet(walked, head, budget), syntax, head, whole=source.whole)
+    if walked.pixels is not None:
+        _add_pixels(obj, source, walked.pixels, budget)
+    return obj
+
+
+def _add_pixels(obj: DicomObject, source: _Source, found: PixelElement, budget: Budget) -> None:
+    """Enter the pixel data, and what follows it."""
+    data, head, size = obj.data, source.head, source.size
+    tag, at, vr, start, length = found
+    encapsulated = length == UNDEFINED
+    end = _fragments_end(source, start, data.order) if encapsulated else start + length
+    if end > size or (not encapsulated and length & 1):
+        raise DeclinedError("pixel data of an odd length, or beyond the end of the object")
+    obj.pixels = data.pixels = Pixels(tag, Range(start, end), source.range, encapsulated)
+    if source.whole:
+        buf, begin, stop = head, end, size
+        data.elements[tag] = at, vr, start, end
+    else:
+        if size - end > MAX_HEADER:
+            raise DeclinedError("too much stands behind the pixel data")
+        buf = data.buf = bytes(head[:start]) + bytes(source.range(end, size))
+        begin, stop = start, len(buf)
+        data.elements[tag] = at, vr, start, start
+    following = walk_following(buf, begin, stop, data.order, budget, explicit=data.explicit, after=tag)
+    if following.pixels is not None:
+        raise DeclinedError("it has pixel data twice")
+    data.elements |= following.elements
+    data.sequences += following.sequences
+    for number, items in following.nested.items():
+        data.nested[number] = [DataSet(item, buf, budget, data, number) for item in items]
+    data.stop = following.stop
+    obj.trailing = stop - following.stop
+
+
+def _fragments_end(source: _Source, start: int, order: ByteOrder) -> int:
+    """The offset behind encapsulated pixel data: behind its delimiter."""
+    if source.whole:
+        try:
+            return fragments_end(source.head, start, order)
+        except ShortError:
+            raise DeclinedError("pixel data beyond the end of the object") from None
+    pos, chunk, chunk_at = start, b"", start
+    while True:
+        if pos + 8 > source.size:
+            raise DeclinedError("pixel data beyond the end of the object")
+        if pos + 8 > chunk_at + len(chunk):
+            chunk, chunk_at = bytes(source.range(pos, min(pos + _CHUNK, source.size))), pos
+        tag, length = order.pair(chunk, pos - chunk_at)
+        pos += 8
+        if tag == order.sequence_end and length == 0:
+            return pos
+        if tag != order.item or length == UNDEFINED:
+            raise DeclinedError("no fragment where one is due")
+        pos += length
+
+
+def _inflated(source: _Source, at: int) -> tuple[bytes, int]:
+    """A deflated data set, inflated whole and bounded (PS3.5 A.5), and where its deflated bytes end."""
+    if source.size > MAX_INFLATED:
+        raise DeclinedError("its deflated data set is too large")
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        data = inflater.decompress(source.range(at, source.size), MAX_INFLATED)
+    except zlib.error:
+        raise DeclinedError("its deflated data set is damaged") from None
+    if not inflater.eof:
+        raise DeclinedError("its deflated data set is cut or too large")
+    padding = 1 if inflater.unused_data == b"\0" else 0
+    return data, source.size - len(inflater.unused_data) + padding

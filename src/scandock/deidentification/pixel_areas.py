@@ -76,8 +76,8 @@ class DecodedPixels:
     photometric: str
 
 
-PixelDecoder = Callable[[bytes], "DecodedPixels | None"]
-"""Decodes the compressed pixels of a whole object (a file's bytes), in a process of its own; None where it can't."""
+PixelDecoder = Callable[["DicomObject"], "DecodedPixels | None"]
+"""Decodes the compressed pixels that an object had when it was read, in a process of its own; None where it can't."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,7 +292,7 @@ def _decompress(obj: DicomObject, decode: PixelDecoder | None) -> None:
     data, syntax = obj.data, obj.transfer_syntax
     if decode is None or obj.meta is None or _PIXEL_DATA not in data:
         raise PixelsUnalterable("The pixels can't be altered: they are compressed, and can't be decoded here")
-    decoded = decode(bytes(obj.original))
+    decoded = decode(obj)
     expected = None
     if decoded is not None:
         frames = max(1, _integer(data, _FRAMES, 1))

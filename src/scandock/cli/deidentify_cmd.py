@@ -17,11 +17,13 @@ from scandock.cli.consoles import print_line
 
 if TYPE_CHECKING:
     from scandock.cli.deidentify_report import DeidentificationReport
+    from scandock.deidentification.script.lookup_table import LookupTable
     from scandock.deidentification.scrub import Rules
     from scandock.workers.deidentification import Scrub
 
 _VARIABLE: Final = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
-_MOST_TEXT: Final = 1_000_000
+_MOST_SCRIPT: Final = 1024**2
+_MOST_TABLE: Final = 64 * 1024**2
 _MOST_KEY: Final = 65_536
 _SHORT_KEY: Final = 16
 _STOPPING: Final = (
@@ -98,7 +100,7 @@ def deidentify(
         print_line(
             "Note: without --key, UIDs and dates are made with a key of this run: those of another run will differ."
         )
-    if not rules.scripts and rules.profile is None:
+    if not rules.scripts and profile is None:
         print_line("Warning: without --script and --profile nothing is removed: the copies hold what the files hold.")
     raise typer.Exit(_run(paths, out, _make_scrub(rules, secret, given), report, names=names, overwrite=overwrite))
 
@@ -157,23 +159,34 @@ def _read_rules(
     report: DeidentificationReport, scripts: Sequence[str], lookups: Sequence[str], profile: str | None
 ) -> Rules | None:
     """The rules as they are in the files; None where a script was refused, each of which is told."""
-    from scandock.deidentification.profile.options import parse_profile
     from scandock.deidentification.script.errors import ScriptRefused
     from scandock.deidentification.script.parser import parse_script
     from scandock.deidentification.scrub import Rules
     from scandock.workers.deidentification import Outcome
 
-    wanted_profile = None if profile is None else parse_profile(profile)
     parsed = []
     refused = False
+    if profile is not None:
+        raise NotImplementedError("the profile is not wired yet")
     for name in scripts:
         try:
-            parsed.append(parse_script(_read_text("--script", name), os.path.basename(name)))
+            parsed.append(parse_script(_read_text("--script", name, _MOST_SCRIPT), os.path.basename(name)))
         except ScriptRefused as error:
             refused = True
             report.tell(Outcome(path=name, result="refused", code=error.code, message=errors.error_sentence(error)))
-    tables = _read_tables(lookups)
-    return None if refused else Rules(scripts=tuple(parsed), lookups=tables, profile=wanted_profile)
+    table = _read_tables(lookups)
+    return None if refused else Rules(scripts=tuple(parsed), lookups=table)
+
+
+def _read_tables(names: Sequence[str]) -> LookupTable:
+    """All tables as one; of several values of a key the first counts."""
+    from scandock.deidentification.script.lookup_table import LookupTable, parse_lookup_table
+
+    values: dict[tuple[str, str], str] = {}
+    for name in names:
+        for entry, value in parse_lookup_table(_read_text("--lookup", name, _MOST_TABLE), name).values.items():
+            values.setdefault(entry, value)
+    return LookupTable(values)
 
 
 def _check_out(out: str, paths: Sequence[str]) -> None:
@@ -209,16 +222,16 @@ def _read_key(name: str | None) -> bytes:
     return key
 
 
-def _read_text(option: str, name: str) -> str:
+def _read_text(option: str, name: str, most: int) -> str:
     checks.check_file(option, name)
     with open(name, "rb") as file:
-        data = file.read(_MOST_TEXT + 1)
+        data = file.read(most + 1)
     try:
-        if len(data) > _MOST_TEXT:
-            raise ScriptNotText(name, _MOST_TEXT)
+        if len(data) > most:
+            raise ScriptNotText(name, most)
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise ScriptNotText(name, _MOST_TEXT) from None
+        raise ScriptNotText(name, most) from None
 
 
 def _identity(path: str) -> tuple[int, int]:

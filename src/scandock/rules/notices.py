@@ -217,6 +217,13 @@ CODES: Final[dict[str, NoticeCode]] = {
         "Session {label} is back from the trash with files that are damaged or gone ({count}, {file} the first).",
         "Import the archive that they came from again. All its files are verified again first.",
     ),
+    "ecat_script": NoticeCode(
+        "warning",
+        "De-identification",
+        "It is an ECAT file: scripts act on its patient's name, id and birth date, study description, institution and"
+        " operator alone.",
+        "Use the profile to clean all of its header.",
+    ),
     "patient_many_subjects": NoticeCode(
         "warning",
         "Which session 7",

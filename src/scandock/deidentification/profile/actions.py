@@ -16,7 +16,8 @@ from pydicom.datadict import keyword_for_tag
 
 from scandock.deidentification.dictionary import UNKNOWN, dictionary_vr
 from scandock.deidentification.errors import ObjectUnreadable
-from scandock.deidentification.profile.always import is_never_kept
+from scandock.deidentification.profile.always import clean_meta, is_never_kept
+from scandock.deidentification.profile.content_items import CONTENT, clean_content
 from scandock.deidentification.profile.day_shift import days_of_patient, readable_dates, shift_dates, shift_datetimes
 from scandock.deidentification.profile.dummies import REMOVED, TEXTS, dummy_item, dummy_value
 from scandock.deidentification.profile.options import FULL_DATES, MODIFIED_DATES
@@ -26,7 +27,8 @@ from scandock.deidentification.uids import UidMapper
 from scandock.formats.dicom_encoding import LONG_VRS, SHORT_VRS
 
 if TYPE_CHECKING:
-    from scandock.deidentification.data_set import DataSet
+    from scandock.deidentification.data_set import DataSet, DicomObject
+    from scandock.deidentification.profile.identity import Identity
     from scandock.deidentification.profile.options import Profile
 
 _DATES: Final = frozenset({"DA", "DT", "TM"})
@@ -38,7 +40,8 @@ _NUMBERS: Final = frozenset({"DS", "IS"})
 _NAMES: Final = {int.from_bytes(vr, "little"): vr.decode() for vr in SHORT_VRS + LONG_VRS}
 _NUMBER_OF: Final = {name: number for number, name in _NAMES.items()}
 
-_CONTENT: Final = 0x0040A730
+_CONTENTS: Final = frozenset({CONTENT, 0x00400555, 0x00400612})
+"""Sequences of content items: of reports, acquisition contexts, and steps of a specimen's preparation."""
 _PERFORMED_STEP: Final = 0x00081111
 _CODE_VALUES: Final = (0x00080100, 0x00080119, 0x00080120)
 _SCHEME: Final = 0x00080102
@@ -59,10 +62,29 @@ _CLASSES: Final = re.compile(
 _OVERLAY_TYPE: Final = 0x40
 _OVERLAY_DATA: Final = 0x3000
 _REGION: Final = b"R"
+_PIXELS: Final = 0x7FE0
+_DOCUMENT_TITLE: Final = 0x00420010
 _UID: Final = re.compile(rb"[0-9]+(?:\.[0-9]+){3,}")
 _ITEM_TAGS: Final = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
 _PUBLIC_SCHEMES: Final = frozenset(
-    ("DCM", "SCT", "SRT", "SNM3", "99SDM", "LN", "UCUM", "UMLS", "FMA", "RADLEX", "NCIt", "I9C", "I10", "ICD10", "BI", "C4")
+    (
+        "DCM",
+        "SCT",
+        "SRT",
+        "SNM3",
+        "99SDM",
+        "LN",
+        "UCUM",
+        "UMLS",
+        "FMA",
+        "RADLEX",
+        "NCIt",
+        "I9C",
+        "I10",
+        "ICD10",
+        "BI",
+        "C4",
+    )
 )
 """Coding schemes whose codes are published, so that a code and its scheme identify nobody."""
 
@@ -92,14 +114,18 @@ def _mapper(key: bytes) -> UidMapper:
     return UidMapper(key)
 
 
-def run_of(key: bytes, project: str, patient: str, profile: Profile) -> Run:
-    """What an object of a patient needs; dates move only with the option for it."""
-    days = days_of_patient(key, project, patient) if MODIFIED_DATES in profile.options else 0
-    return Run(_mapper(key), days)
+def apply_profile(obj: DicomObject, profile: Profile, identity: Identity, *, key: bytes, project: str) -> None:
+    """Apply a profile to an object, meta information and preamble included.
+
+    `identity` is that of the original, before any script: UIDs follow `key`, dates `key`, project and patient.
+    """
+    days = days_of_patient(key, project, identity.patient) if MODIFIED_DATES in profile.options else 0
+    _actions_of(profile).apply(Run(_mapper(key), days), obj.data)
+    clean_meta(obj)
 
 
 @lru_cache(maxsize=16)
-def actions_of(profile: Profile) -> Actions:
+def _actions_of(profile: Profile) -> Actions:
     """The actions of a profile, with all that was decided for objects before."""
     return Actions(profile)
 
@@ -154,6 +180,10 @@ class Actions:
             return _remove
         if tag >> 24 == 0x60:
             return self._overlay
+        if tag >> 16 == _PIXELS:
+            return _top_level
+        if tag == _DOCUMENT_TITLE:
+            return _empty
         row = attribute_numbers().get(tag)
         if row is not None:
             return self._decide_row(row, key)
@@ -196,7 +226,7 @@ class Actions:
 
     def _cleaned(self, option: str, row: AttributeRow, key: _Key) -> Handler | None:
         vr, basic = _vr_of(key.tag), self._basic(row, key)
-        if option == "clean-structured" and key.tag == _CONTENT:
+        if option == "clean-structured" and key.tag in _CONTENTS:
             return self._content
         if vr == "AE":
             return _set_removed
@@ -211,6 +241,8 @@ class Actions:
         tag, vr = key.tag, _vr_of(key.tag)
         written = key.written if key.written not in {"", UNKNOWN} else vr
         kinds = {vr, written}
+        if tag in _CONTENTS and "clean-structured" in self._options:
+            return self._content
         if "SQ" in kinds:
             return self._recurse if kinds == {"SQ"} or key.written == UNKNOWN else _remove
         if "UI" in kinds:
@@ -272,9 +304,7 @@ class Actions:
             data_set.remove(tag)
 
     def _content(self, run: Run, data_set: DataSet, tag: int) -> None:
-        from scandock.deidentification.profile.content_items import clean_content
-
-        clean_content(self, run, data_set, tag, self._options)
+        clean_content(data_set, tag, self._options, lambda item: self.apply(run, item))
 
     def _kept_private(self, data_set: DataSet) -> set[int]:
         """Private elements of a data set that are known to be safe, and the creators of their blocks."""
@@ -343,6 +373,12 @@ def _vr_of(tag: int) -> str:
 
 def _remove(_run: Run, data_set: DataSet, tag: int) -> None:
     data_set.remove(tag)
+
+
+def _top_level(_run: Run, data_set: DataSet, tag: int) -> None:
+    """Keep pixel data of the object itself, not those of icons and the like."""
+    if data_set.parent is not None:
+        data_set.remove(tag)
 
 
 def _empty(_run: Run, data_set: DataSet, tag: int) -> None:

@@ -18,7 +18,6 @@ _SOP_IN_META: Final = 0x00020003
 _SOP: Final = 0x00080018
 _OWN: Final = ((0x00020012, "UI", b"2.25.326189640310489170963164403210716129713"), (0x00020013, "SH", b"SCANDOCK"))
 """Who has written the file (PS3.10 7.1): never who wrote the original."""
-_PIXELS: Final = 0x7FE0
 
 
 def is_never_kept(tag: int) -> bool:

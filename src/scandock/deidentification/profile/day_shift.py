@@ -25,7 +25,7 @@ _TIME: Final = re.compile(rb"\d{2}(?::?\d{2}(?::?\d{2}(?:\.\d{1,6})?)?)?")
 
 @lru_cache(maxsize=_CACHED)
 def days_of_patient(key: bytes, project: str, patient: str) -> int:
-    """The days, -3650 to -1, by which the dates of a patient move in a project; `patient` is an id, or a study's UID."""
+    """The days, -3650 to -1, by which a patient's dates move in a project; `patient` is an id, or a study's UID."""
     digest = hmac.digest(key, f"days\0{project}\0{patient}".encode(), "sha256")
     return -1 - int.from_bytes(digest[:8], "big") % LONGEST
 
@@ -50,8 +50,10 @@ def readable_dates(value: bytes, vr: str) -> bytes:
     """The value of a DA, DT or TM element as it is, but for what can't be read as such: that is empty."""
     pattern = {"DA": _DATE, "DT": _DATETIME, "TM": _TIME}[vr]
     parts = [part.strip(b" \0") for part in value.split(b"\\")]
-    return value if all(pattern.fullmatch(p) or not p for p in parts) else b"\\".join(
-        part if pattern.fullmatch(part) else b"" for part in parts
+    return (
+        value
+        if all(pattern.fullmatch(p) or not p for p in parts)
+        else b"\\".join(part if pattern.fullmatch(part) else b"" for part in parts)
     )
 
 

@@ -208,7 +208,7 @@ class ProjectOptionInvalid(ProjectIdInvalid):
 
 class OutputInInput(CodedUsage):
     CODE = "output_in_input"
-    MEANING = "The folder of --out is in a folder that is read, or that folder is in it: outputs would be read as inputs."
+    MEANING = "The folder of --out and a folder that is read are one in the other: outputs would be read as inputs."
     SENTENCE = "--out {out!r} and the folder {path!r} that is to be read are one in the other."
     REMEDY = "Keep the two apart."
 

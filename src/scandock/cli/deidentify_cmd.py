@@ -100,7 +100,7 @@ def deidentify(
         print_line(
             "Note: without --key, UIDs and dates are made with a key of this run: those of another run will differ."
         )
-    if not rules.scripts and profile is None:
+    if not rules.scripts and rules.profile is None:
         print_line("Warning: without --script and --profile nothing is removed: the copies hold what the files hold.")
     raise typer.Exit(_run(paths, out, _make_scrub(rules, secret, given), report, names=names, overwrite=overwrite))
 
@@ -159,6 +159,7 @@ def _read_rules(
     report: DeidentificationReport, scripts: Sequence[str], lookups: Sequence[str], profile: str | None
 ) -> Rules | None:
     """The rules as they are in the files; None where a script was refused, each of which is told."""
+    from scandock.deidentification.profile.options import parse_profile
     from scandock.deidentification.script.errors import ScriptRefused
     from scandock.deidentification.script.parser import parse_script
     from scandock.deidentification.scrub import Rules
@@ -166,8 +167,7 @@ def _read_rules(
 
     parsed = []
     refused = False
-    if profile is not None:
-        raise NotImplementedError("the profile is not wired yet")
+    chosen_profile = None if profile is None else parse_profile(profile)
     for name in scripts:
         try:
             parsed.append(parse_script(_read_text("--script", name, _MOST_SCRIPT), os.path.basename(name)))
@@ -175,7 +175,7 @@ def _read_rules(
             refused = True
             report.tell(Outcome(path=name, result="refused", code=error.code, message=errors.error_sentence(error)))
     table = _read_tables(lookups)
-    return None if refused else Rules(scripts=tuple(parsed), lookups=table)
+    return None if refused else Rules(scripts=tuple(parsed), lookups=table, profile=chosen_profile)
 
 
 def _read_tables(names: Sequence[str]) -> LookupTable:

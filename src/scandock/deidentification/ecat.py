@@ -68,22 +68,25 @@ _WITHOUT_TEXTS: Final = frozenset({1, 3, 4, 11, 12, 13, 14})
 _KNOWN_MAGIC: Final = re.compile(rb"MATRIX7[0-9A-Za-z]{0,4}")
 _PLAIN_MAGIC: Final = b"MATRIX72v"
 _WORD: Final = re.compile(r"[0-9A-Za-z]+")
-_ISOTOPES: Final = frozenset(
-    "AS72 BR75 BR76 C11 CO55 CS137 CU60 CU61 CU62 CU64 F18 FE52 GA68 GE68 I120 I124 K38 MN52 N13 NA22 O15 RB82 SC44"
-    " TC94M TC99M Y86 ZR89".split()
-)
-_TRACER_WORDS: Final = frozenset(
-    "ACETATE ACID ALTROPANE AMMONIA AV1451 AV45 B BUTANOL CARBON CARFENTANIL CHLORIDE CHOLINE CO CO2 COMPOUND DASB"
-    " DEOXY DEOXYGLUCOSE DIOXIDE DOPA DOTANOC DOTATATE DOTATOC DTBZ FACBC FALLYPRIDE FAZA FCH FCHOLINE FDG FDOPA FES"
-    " FET FLORBETABEN FLORBETAPIR FLORTAUCIPIR FLT FLUCICLOVINE FLUMAZENIL FLUORIDE FLUORO FLUORODEOXYGLUCOSE"
-    " FLUTEMETAMOL FMISO GALLIUM GERMANIUM GLUCOSE H2O LINE MET METHIONINE MISO MONOXIDE NAF NH3 O2 OXYGEN PHANTOM PIB"
-    " PITTSBURGH PK11195 PSMA RACLOPRIDE RB RUBIDIUM SODIUM SOLUTION SOURCE TRANSMISSION UNKNOWN WATER WAY100635".split()
-)
-_UNITS: Final = frozenset(
-    "1CM ACTIVITY BQCC BQML COUNTS COUNTSS COUNTSSEC CPS ECATCOUNTS ECATCOUNTSSEC GML KBQCC KBQML LABELS MBQCC MBQML"
-    " MCICC MCIML MGMIN100ML MLMIN100G MLMIN100ML MLML NCICC NCIML NONE PERCENT PROCESSED SUV UCICC UCIML UNITLESS"
-    " UNKNOWN".split()
-)
+_ISOTOPES: Final = frozenset({
+    "AS72", "BR75", "BR76", "C11", "CO55", "CS137", "CU60", "CU61", "CU62", "CU64", "F18", "FE52", "GA68", "GE68",
+    "I120", "I124", "K38", "MN52", "N13", "NA22", "O15", "RB82", "SC44", "TC94M", "TC99M", "Y86", "ZR89",
+})  # fmt: skip
+_TRACER_WORDS: Final = frozenset({
+    "ACETATE", "ACID", "ALTROPANE", "AMMONIA", "AV1451", "AV45", "B", "BUTANOL", "CARBON", "CARFENTANIL",
+    "CHLORIDE", "CHOLINE", "CO", "CO2", "COMPOUND", "DASB", "DEOXY", "DEOXYGLUCOSE", "DIOXIDE", "DOPA", "DOTANOC",
+    "DOTATATE", "DOTATOC", "DTBZ", "FACBC", "FALLYPRIDE", "FAZA", "FCH", "FCHOLINE", "FDG", "FDOPA", "FES", "FET",
+    "FLORBETABEN", "FLORBETAPIR", "FLORTAUCIPIR", "FLT", "FLUCICLOVINE", "FLUMAZENIL", "FLUORIDE", "FLUORO",
+    "FLUORODEOXYGLUCOSE", "FLUTEMETAMOL", "FMISO", "GALLIUM", "GERMANIUM", "GLUCOSE", "H2O", "LINE", "MET",
+    "METHIONINE", "MISO", "MONOXIDE", "NAF", "NH3", "O2", "OXYGEN", "PHANTOM", "PIB", "PITTSBURGH", "PK11195",
+    "PSMA", "RACLOPRIDE", "RB", "RUBIDIUM", "SODIUM", "SOLUTION", "SOURCE", "TRANSMISSION", "UNKNOWN", "WATER",
+    "WAY100635",
+})  # fmt: skip
+_UNITS: Final = frozenset({
+    "1CM", "ACTIVITY", "BQCC", "BQML", "COUNTS", "COUNTSS", "COUNTSSEC", "CPS", "ECATCOUNTS", "ECATCOUNTSSEC",
+    "GML", "KBQCC", "KBQML", "LABELS", "MBQCC", "MBQML", "MCICC", "MCIML", "MGMIN100ML", "MLMIN100G", "MLMIN100ML",
+    "MLML", "NCICC", "NCIML", "NONE", "PERCENT", "PROCESSED", "SUV", "UCICC", "UCIML", "UNITLESS", "UNKNOWN",
+})  # fmt: skip
 _ZEROS: Final = memoryview(bytes(1024 * 1024))
 
 Part = bytes | memoryview | Range
@@ -304,11 +307,11 @@ def _clean_subheader(file: EcatFile, number: int) -> bytes:
 
 
 def _extents(file: EcatFile, matrices: list[Matrix]) -> list[tuple[int, int, bool]]:
-    """First and last record of all that the directory names, in the order of the file; False for the directory's own."""
+    """First and last record of all that the directory names, in order; False for the directory's own."""
     own = {(number, number, False) for number in file.directory_records}
     return sorted(own | {(matrix.first, matrix.last, True) for matrix in matrices})
 
 
 def _zeros(count: int) -> list[Part]:
     whole, rest = divmod(count, len(_ZEROS))
-    return [_ZEROS] * whole + ([_ZEROS[:rest]] if rest else [])
+    return [*[_ZEROS] * whole, *([_ZEROS[:rest]] if rest else [])]

@@ -1,6 +1,6 @@
 """Scripts on ECAT files: they run on a small data set of the six elements that ECAT's header has fields for.
 
-Statements that write any other element are left out, as there is nothing for them to write to; what they read is absent.
+Statements that write any other element are left out: there is nothing for them to write to. What they read is absent.
 """
 
 from __future__ import annotations

@@ -247,7 +247,6 @@ def _grouped(parts: list[bytes | memoryview]) -> Iterator[bytes | memoryview]:
 
 def _copy(source_fd: int, fd: int, part: Range) -> int:
     """Copy a range of another file to the end of this one, without a byte of it in this process."""
-    from scandock.formats.source import AGAIN
     at, left = part.start, part.end - part.start
     while left:
         done = _copy_some(source_fd, fd, at, min(left, _COPY))
@@ -269,5 +268,7 @@ def _copy_some(source_fd: int, fd: int, at: int, count: int) -> int:
 def _failure(error: OSError, name: str) -> Fault:
     reason = (error.strerror or str(error)).lower()
     if error.errno in _FULL:
-        return DiskFull(f"{name!r} could not be written: {reason}.", "Free space and run the command again.", quotes=True)
+        return DiskFull(
+            f"{name!r} could not be written: {reason}.", "Free space and run the command again.", quotes=True
+        )
     return OutputNotWritten(f"{name!r} could not be written: {reason}.", "Check the folder of --out.", quotes=True)

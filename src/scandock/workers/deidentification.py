@@ -40,7 +40,6 @@ from scandock.rules.layout import EntryLayout, split_folders, split_path
 from scandock.rules.loose_files import split_levels
 from scandock.services.output_errors import OutputExists, OutputIsInput
 from scandock.services.output_folder import OutputFolder, Part
-from scandock.store.durability import write_all
 from scandock.store.paths import INNER, RelPath, path_below
 from scandock.workers.archive_tasks import open_archive
 
@@ -175,7 +174,7 @@ class DeidentificationRun:
                 with os.scandir(os.path.join(folder, below)) as entries:
                     listing = sorted(((entry.name, _entry_kind(entry)) for entry in entries), key=lambda one: one[0])
             except OSError as error:
-                self._emit_error(os.path.join(folder, below), "folder_unreadable", f"{_reason(error)}.")
+                self.emit_error(os.path.join(folder, below), "folder_unreadable", f"{_reason(error)}.")
                 continue
             folders = []
             for name, kind in listing:
@@ -191,7 +190,7 @@ class DeidentificationRun:
         try:
             fd = os.open(full, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except OSError as error:
-            self._emit_error(full, "unreadable", f"It can't be opened: {_reason(error)}.")
+            self.emit_error(full, "unreadable", f"It can't be opened: {_reason(error)}.")
             return
         try:
             status = os.fstat(fd)
@@ -206,8 +205,8 @@ class DeidentificationRun:
                 return
             out = self._plain_name(relative, ecat=looks_like_ecat(head))
             if size > self._limits.max_entry_bytes:
-                error = EntryTooLarge(quote(name), as_size(size), as_size(self._limits.max_entry_bytes))
-                self._emit_error(full, error.code, str(error))
+                too_large = EntryTooLarge(quote(name), as_size(size), as_size(self._limits.max_entry_bytes))
+                self.emit_error(full, too_large.code, str(too_large))
             elif size <= WHOLE:
                 self.write_image(full, out, data)
             else:
@@ -249,15 +248,15 @@ class DeidentificationRun:
             try:
                 walk.run()
             except LimitExceeded as error:
-                self._emit_error(full, error.code, str(error))
+                self.emit_error(full, error.code, str(error))
             except BadInput as error:
-                self._emit_error(full, "not_an_image" if error.code == "not_an_archive" else error.code, str(error))
+                self.emit_error(full, "not_an_image" if error.code == "not_an_archive" else error.code, str(error))
             except Fault as error:
                 if self._failed:
                     raise
                 self._fail(full, error)
         if self._told == told:
-            self._emit_error(full, "not_an_image", "It is an archive without files.")
+            self.emit_error(full, "not_an_image", "It is an archive without files.")
 
     def entry_name(self, archive: _Archive, number: bytes, path: str, *, ecat: bool, unpacked: bool) -> str:
         """Where an entry stands below the output folder."""
@@ -335,7 +334,7 @@ class DeidentificationRun:
     ) -> None:
         self._bytes += size
         if isinstance(result, Failed):
-            self._emit_error(path, result.code, result.message)
+            self.emit_error(path, result.code, result.message)
             return
         if isinstance(result, Rejected):
             self._emit(Outcome(path=path, result="reject", code=result.code, message=result.message))
@@ -361,15 +360,13 @@ class DeidentificationRun:
             message = "It is empty."
         elif other is not None:
             message = f"It is {other[0]}. {other[1]}"
-        self._emit_error(path, "not_an_image", message)
+        self.emit_error(path, "not_an_image", message)
 
     def tell_link(self, path: str) -> None:
-        self._emit_error(path, "ignored_link", "It is a link, a device or a pipe: these are not followed.")
+        self.emit_error(path, "ignored_link", "It is a link, a device or a pipe: these are not followed.")
 
-    def _emit_error(self, path: str, code: str, message: str) -> None:
+    def emit_error(self, path: str, code: str, message: str) -> None:
         self._emit(Outcome(path=path, result="error", code=code, message=message))
-
-    emit_error = _emit_error
 
     def _emit(self, outcome: Outcome) -> None:
         self._told += 1
@@ -391,7 +388,7 @@ class DeidentificationRun:
     def _fail(self, path: str, error: Fault) -> NoReturn:
         """Tell of the input that met a fault of the machine, and end."""
         self._failed = True
-        self._emit_error(path, error.code, str(error))
+        self.emit_error(path, error.code, str(error))
         raise error
 
 
@@ -430,7 +427,14 @@ class _ArchiveWalk:
         return is_image(head, 1 << 62)
 
     def take(
-        self, number: bytes, prefix: str, name: str, body: EntryBody, container: bytes, *, unpacked: bool = False
+        self,
+        number: bytes,
+        prefix: str,
+        name: str,
+        body: EntryBody,
+        container: bytes,  # noqa: ARG002
+        *,
+        unpacked: bool = False,
     ) -> None:
         path = self._shown(prefix + name)
         head = body.head()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,7 @@ TEXTS = {  # offset: length
 
 
 def profile(**changes):
-    values = {
+    values: dict[str, Any] = {
         "patient_id": "", "patient_name": "", "shift_days": -100, "keep_device": False, "keep_patient": False,
         "clean_description": lambda _: "",
     }  # fmt: skip
@@ -58,7 +59,7 @@ def swapped(data, *numbers):
 
 
 def salted(frames=2):
-    """A file with a mark in each text, behind the NUL of each, in fill bytes, in subheaders, between and behind them."""
+    """A file with a mark in each text, behind the NUL of each, in fill bytes, in subheaders and behind them."""
     raw = bytearray(ecat(frames=frames))
     for at, length in TEXTS.items():
         if at:
@@ -141,7 +142,9 @@ def test_scripts_reach_six_fields_and_nothing_else():
     out = rewritten(data, {PATIENT_NAME: "Ümlaut", BIRTH_DATE: "19700102", OPERATOR: ""})
     assert out[182:214] == "Ümlaut".encode("latin-1").ljust(32, b"\0")
     assert (number(out, 228, ">i"), out[264:296]) == (86400, bytes(32))
-    same = [i for i in range(len(data)) if data[i] != out[i] and not (182 <= i < 214 or 228 <= i < 232 or 264 <= i < 296)]
+    same = [
+        i for i in range(len(data)) if data[i] != out[i] and not (182 <= i < 214 or 228 <= i < 232 or 264 <= i < 296)
+    ]
     assert (same, len(out)) == ([], len(data))
     assert number(rewritten(data, {BIRTH_DATE: ""}), 228, ">i") == 0
 

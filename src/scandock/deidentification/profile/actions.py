@@ -62,7 +62,24 @@ _REGION: Final = b"R"
 _UID: Final = re.compile(rb"[0-9]+(?:\.[0-9]+){3,}")
 _ITEM_TAGS: Final = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
 _PUBLIC_SCHEMES: Final = frozenset(
-    ("DCM", "SCT", "SRT", "SNM3", "99SDM", "LN", "UCUM", "UMLS", "FMA", "RADLEX", "NCIt", "I9C", "I10", "ICD10", "BI", "C4")
+    (
+        "DCM",
+        "SCT",
+        "SRT",
+        "SNM3",
+        "99SDM",
+        "LN",
+        "UCUM",
+        "UMLS",
+        "FMA",
+        "RADLEX",
+        "NCIt",
+        "I9C",
+        "I10",
+        "ICD10",
+        "BI",
+        "C4",
+    )
 )
 """Coding schemes whose codes are published, so that a code and its scheme identify nobody."""
 

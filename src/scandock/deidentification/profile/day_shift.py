@@ -50,8 +50,10 @@ def readable_dates(value: bytes, vr: str) -> bytes:
     """The value of a DA, DT or TM element as it is, but for what can't be read as such: that is empty."""
     pattern = {"DA": _DATE, "DT": _DATETIME, "TM": _TIME}[vr]
     parts = [part.strip(b" \0") for part in value.split(b"\\")]
-    return value if all(pattern.fullmatch(p) or not p for p in parts) else b"\\".join(
-        part if pattern.fullmatch(part) else b"" for part in parts
+    return (
+        value
+        if all(pattern.fullmatch(p) or not p for p in parts)
+        else b"\\".join(part if pattern.fullmatch(part) else b"" for part in parts)
     )
 
 

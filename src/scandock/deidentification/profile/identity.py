@@ -47,7 +47,9 @@ def read_identity(data: DataSet) -> Identity:
     """Read a data set's identity."""
     raw = [(tag, data.value(tag)) for tag in _VALUES if tag in data]
     if _OTHER_IDS in data:
-        raw += [(_PATIENT_ID + 1, item.value(_PATIENT_ID)) for item in data.items(_OTHER_IDS) or () if _PATIENT_ID in item]
+        raw += [
+            (_PATIENT_ID + 1, item.value(_PATIENT_ID)) for item in data.items(_OTHER_IDS) or () if _PATIENT_ID in item
+        ]
     study = data.value(_STUDY) if _STUDY in data else b""
     return _identity(tuple(raw), study, data.character_set)
 

@@ -112,7 +112,6 @@ RESERVED: Final = frozenset({
     "if", "elseif", "else", "describe", "hidden", "const", "immutable", "export", "echo", "removeAllPrivateTags",
     "version",
 })  # fmt: skip
-_RESERVED_BEFORE: Final = re.compile(rf"(?<![A-Za-z0-9_])({'|'.join(sorted(RESERVED))})[ \t]*\Z")
 _STRING_START: Final = re.compile(r'"(?:[^"\\\r\n]|\\[nrtbf()\\]|\\[0-7]{3})*')
 
 
@@ -173,9 +172,9 @@ class _Reader:
             at = error.token.start_pos
             is_end = error.token.type == "$END" or at is None
             offset = len(self.source.text.rstrip()) if is_end or at is None else at
-            self._unexpected(offset, error.accepts or error.expected, is_end=is_end)
+            self._unexpected(offset, error.accepts or error.expected, _last(error.token_history), is_end=is_end)
         except UnexpectedCharacters as error:
-            self._unexpected(error.pos_in_stream or 0, error.allowed or set())
+            self._unexpected(error.pos_in_stream or 0, error.allowed or set(), _last(error.token_history))
         except UnexpectedEOF as error:
             self._unexpected(len(self.source.text.rstrip()), error.expected, is_end=True)
 
@@ -183,7 +182,9 @@ class _Reader:
         line, column = self.source.place(offset)
         raise ScriptRefused(self.name, line, column, what, remedy)
 
-    def _unexpected(self, offset: int, expected: Iterable[str], *, is_end: bool = False) -> NoReturn:
+    def _unexpected(
+        self, offset: int, expected: Iterable[str], before: Token | None = None, *, is_end: bool = False
+    ) -> NoReturn:
         text = self.source.text
         may_stand = f"Here may stand {_list(_describe(set(expected)))}."
         if is_end:
@@ -198,15 +199,14 @@ class _Reader:
                 )
             if text[end : end + 1] != '"':
                 self._refuse(offset, "a string isn't closed on its line", 'Close it by ".')
-        before = _RESERVED_BEFORE.search(text, 0, offset)
-        if before is not None:
-            self._refuse(before.start(1), f"{before[1]} can't stand here")
+        if before is not None and before.type == "ID" and before in RESERVED:
+            self._refuse(_start(before), f"{before} can't stand here")
         for mistake, what in _MISTAKES:
             if mistake.match(text, offset):
                 self._refuse(offset, what, may_stand)
         if text[offset] in "\r\n":
             self._refuse(offset, "the line ends too early", may_stand)
-        piece = re.compile(r"[A-Za-z0-9_]{1,40}|\S").match(text, offset)
+        piece = re.compile(r"[A-Za-z0-9_]{1,40}|[:?!][=~]|\S").match(text, offset)
         self._refuse(offset, f"{piece[0] if piece else 'that'} can't stand here", may_stand)
 
     # Statements
@@ -378,6 +378,10 @@ class _Reader:
             self._refuse(offset, str(error))
         except PatternError:
             return
+
+
+def _last(tokens: list[Token] | None) -> Token | None:
+    return tokens[-1] if tokens else None
 
 
 def _start(token: Token) -> int:

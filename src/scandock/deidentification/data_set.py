@@ -16,6 +16,7 @@ from scandock.deidentification.dictionary import UNKNOWN, dictionary_vr
 from scandock.deidentification.errors import ObjectUnreadable, ValueUnfit
 from scandock.deidentification.walking import Budget, Entry, TooDeepError, Walked, walk_items, walk_unknown
 from scandock.formats.dicom_encoding import (
+    BIG,
     LITTLE,
     LONG_VRS,
     SHORT_VRS,
@@ -25,7 +26,9 @@ from scandock.formats.dicom_encoding import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from scandock.deidentification.slow_path import SlowElement, SlowItem
 
 _NAMES: Final = {
     big: {int.from_bytes(vr, "big" if big else "little"): vr.decode() for vr in SHORT_VRS + LONG_VRS}
@@ -35,26 +38,26 @@ _LONG: Final = frozenset(vr.decode() for vr in LONG_VRS)
 _NUL_PADDED: Final = texts.BINARY | {"UI"}
 MOST_SHORT: Final = 65_534
 """Most bytes of a value whose VR has a length of two bytes."""
+_SEQUENCES: Final = frozenset({"SQ", UNKNOWN})
+_ITEMS: Final = frozenset({b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00"})
 _MOST_LONG: Final = 0xFFFFFFFE
 _CHARACTER_SET: Final = 0x00080005
 _PIXEL_REPRESENTATION: Final = 0x00280103
 
 
-class Change(NamedTuple):
-    """What stands in the place of an element: a value, or the items of a sequence and how its length is written."""
+Change = tuple[str, "Buffer | None", "list[DataSet] | None", bool]
+"""What stands in the place of an element: its VR, a value or else items, and whether its length is undefined.
 
-    vr: str
-    value: Buffer | None
-    items: list[DataSet] | None = None
-    undefined: bool = False
+A plain tuple, as an object has many.
+"""
 
 
 class DataSet:
     """The elements of a data set, or of an item of a sequence. See the module; changes go through its methods alone."""
 
     __slots__ = (
-        *("big", "budget", "buf", "changes", "elements", "explicit", "level", "nested", "order", "parent", "pixels"),
-        *("sequences", "start", "stop", "tag", "undefined"),
+        *("big", "budget", "buf", "candidates", "changes", "elements", "explicit", "level", "nested", "order"),
+        *("parent", "pixels", "sequences", "start", "stop", "tag", "undefined"),
     )
 
     def __init__(
@@ -76,6 +79,8 @@ class DataSet:
         self.elements: dict[int, Entry] = walked.elements
         self.sequences: list[int] = walked.sequences
         """Tags of SQ and UN where they are written so, of the original."""
+        self.candidates: list[int] | None = None
+        """Tags of what may be sequences of the original in implicit VR, once they were looked for."""
         self.nested: dict[int, list[DataSet]] = {}
         self.changes: dict[int, Change | None] = {}
         """By tag: what stands there now, None where it was removed."""
@@ -113,9 +118,12 @@ class DataSet:
             change = self.changes[tag]
             if change is None:
                 raise KeyError(tag)
-            return change.vr
-        written = self.elements[tag][1]
-        return _NAMES[self.big][written] if self.explicit else self.default_vr(tag)
+            return change[0]
+        if self.explicit:
+            return _NAMES[self.big][self.elements[tag][1]]
+        if tag not in self.elements:
+            raise KeyError(tag)
+        return self.default_vr(tag)
 
     def default_vr(self, tag: int) -> str:
         """The VR of the dictionary, one of its alternatives where it has several."""
@@ -143,31 +151,35 @@ class DataSet:
             change = self.changes[tag]
             if change is None:
                 raise KeyError(tag)
-            if change.value is not None:
-                return bytes(change.value)
+            if change[1] is not None:
+                return bytes(change[1])
             from scandock.deidentification.encoding import encode_items
 
-            return encode_items(change.items or [], self)
-        entry = self.elements[tag]
+            return encode_items(change[2] or [], self)
+        _, vr, start, end = self.elements[tag]
+        if vr in self.order.short:  # of explicit VR
+            return bytes(self.buf[start:end])
         if self.pixels is not None and self.pixels.tag == tag:
             return self.pixels.read()
-        _, _, start, end = entry
-        if self._is_undefined(entry):
+        if self.is_undefined(start):
             end -= 8
         return bytes(self.buf[start:end])
 
     def size(self, tag: int) -> int:
         """How many bytes a value has, padding and delimiters included; nothing is read or encoded for it but items."""
-        change = self.changes.get(tag)
-        if change is None and tag not in self.changes:
-            if self.pixels is not None and self.pixels.tag == tag:
-                return self.pixels.place.end - self.pixels.place.start
-            _, _, start, end = self.elements[tag]
-            return end - start
-        return len(change.value) if change is not None and change.value is not None else len(self.value(tag))
+        if tag in self.changes:
+            change = self.changes[tag]
+            if change is None:
+                raise KeyError(tag)
+            return len(self.value(tag) if change[1] is None else change[1])
+        if self.pixels is not None and self.pixels.tag == tag:
+            return self.pixels.place.end - self.pixels.place.start
+        _, _, start, end = self.elements[tag]
+        return end - start
 
-    def _is_undefined(self, entry: Entry) -> bool:
-        return self.order.length(self.buf, entry[2] - 4)[0] == UNDEFINED
+    def is_undefined(self, start: int) -> bool:
+        """Whether the value at `start`, of a VR with a length of four bytes, is of undefined length."""
+        return self.order.length(self.buf, start - 4)[0] == UNDEFINED
 
     def items(self, tag: int) -> list[DataSet] | None:
         """The items of a sequence, also of one that is written as UN; None where the element is no sequence.
@@ -175,46 +187,108 @@ class DataSet:
         The list itself is not to be changed. KeyError where there is no such element, ObjectUnreadable where its items
         can't be walked.
         """
-        if tag in self.changes:
-            change = self.changes[tag]
-            if change is None:
-                raise KeyError(tag)
-            return change.items
-        if tag in self.nested:
+        if tag in self.nested and tag not in self.changes:
             return self.nested[tag]
-        entry = self.elements[tag]
         vr = self.vr(tag)
-        if vr != "SQ" and (vr != UNKNOWN or not self._begins_with_item(entry)):
+        if vr not in _SEQUENCES:
             return None
-        items = self._walk_items(tag, entry, vr)
-        self.nested[tag] = items
-        return items
+        change = self.changes.get(tag)
+        if change is None:
+            _, _, start, end = self.elements[tag]
+            return self._walk_items(tag, vr, self.buf, start, end)
+        _, value, items, _ = change
+        return self._walk_items(tag, vr, value, 0, len(value)) if value is not None else items
 
-    def _begins_with_item(self, entry: Entry) -> bool:
-        _, _, start, end = entry
-        return end - start >= 8 and (
-            LITTLE.pair(self.buf, start)[0] == LITTLE.item or self.order.pair(self.buf, start)[0] == self.order.item
-        )
+    def sequence_tags(self) -> list[int]:
+        """The tags of all elements that may have items (SQ and UN), ascending; the others have none."""
+        if self.explicit:
+            tags = self.sequences
+        elif self.candidates is not None:
+            tags = self.candidates
+        else:
+            tags = self.candidates = [tag for tag in self.elements if self._is_candidate(tag)]
+        if not self.changes:
+            return tags
+        changed = [tag for tag, change in self.changes.items() if change is not None and change[0] in _SEQUENCES]
+        return sorted({tag for tag in tags if tag not in self.changes} | set(changed))
 
-    def _walk_items(self, tag: int, entry: Entry, vr: str) -> list[DataSet]:
-        _, _, start, end = entry
-        buf, budget, level, explicit = self.buf, self.budget, self.level + 1, self.explicit
-        walk = walk_items if vr == "SQ" else walk_unknown
+    def _is_candidate(self, tag: int) -> bool:
+        """Whether an original element of implicit VR may be a sequence: known as one, or unknown and with an item."""
+        vr = dictionary_vr(tag)
+        return vr == "SQ" or (vr == UNKNOWN and _begins_with_item(self.buf, *self.elements[tag][2:]))
+
+    def _walk_items(self, tag: int, vr: str, buf: Buffer, start: int, end: int) -> list[DataSet] | None:
+        """The items in [start, end) of a buffer, from now on known; None where UN does not begin with one."""
+        if vr == UNKNOWN and not _begins_with_item(buf, start, end):
+            return None
+        walk, level = walk_items if vr == "SQ" else walk_unknown, self.level + 1
         try:
-            walked = walk(buf, start, end, self.order, budget, level, explicit=explicit)
+            walked = walk(buf, start, end, self.order, self.budget, level, explicit=self.explicit)
+            items = [DataSet(item, buf, self.budget, self, tag) for item in walked]
         except TooDeepError:
             raise too_deep() from None
-        except DeclinedError as declined:
+        except DeclinedError:
+            items = self._read_items_slowly(tag, vr, buf, start, end)
+            self._change(tag, (vr, None, items, False))
+        else:
+            if tag in self.changes:
+                self.changes[tag] = vr, None, items, False
+            else:
+                self.nested[tag] = items
+        return items
+
+    def _read_items_slowly(self, tag: int, vr: str, buf: Buffer, start: int, end: int) -> list[DataSet]:
+        from scandock.deidentification.slow_path import read_items
+
+        explicit, big = (self.explicit, self.big) if vr == "SQ" else (False, False)
+        try:
+            found = read_items(buf, start, end, explicit=explicit, big=big)
+            return [self._slow_item(item, tag) for item in found]
+        except (DeclinedError, TooDeepError) as declined:
             raise ObjectUnreadable(f"The items of {tag_text(tag)} can't be read: {declined}.") from None
-        return [DataSet(item, buf, budget, self, tag) for item in walked]
+
+    def _slow_item(self, found: SlowItem, tag: int) -> DataSet:
+        order = BIG if found.big else LITTLE
+        item = DataSet(Walked({}, {}, [], 0, 0, 0, order, found.explicit, found.undefined), b"", self.budget, self, tag)
+        item.add_slowly(found.elements)
+        return item
+
+    def add_slowly(self, found: Sequence[SlowElement]) -> None:
+        """Enter elements that pydicom has read; DeclinedError where one can't be written again."""
+        self.budget.spend(len(found) + 1)
+        for tag, vr, value, items, undefined in found:
+            if items is not None:
+                self.changes[tag] = vr, None, [self._slow_item(item, tag) for item in items], undefined
+            elif undefined:
+                self.changes[tag] = vr, value, None, undefined
+            else:
+                self.changes[tag] = vr, self._padded(tag, vr, value), None, False
 
     def set_value(self, tag: int, vr: str, value: bytes) -> None:
         """Make or replace an element; a value of odd length is padded. ValueUnfit where it is too long for its VR."""
+        self._change(tag, (vr, self._padded(tag, vr, value), None, False))
+
+    def change_all(self, changes: Mapping[int, tuple[str, bytes] | None]) -> None:
+        """Make or replace several elements as by `set_value`, and remove those of None."""
+        own, elements = self.changes, self.elements
+        for tag, change in changes.items():
+            if change is not None:
+                vr, value = change
+                if len(value) & 1 or len(value) > MOST_SHORT:
+                    value = self._padded(tag, vr, value)
+                own[tag] = vr, value, None, False
+            elif tag in elements:
+                own[tag] = None
+            else:
+                own.pop(tag, None)
+        self._mark_parents()
+
+    def _padded(self, tag: int, vr: str, value: bytes) -> bytes:
         if len(value) & 1:
             value += b"\0" if vr in _NUL_PADDED else b" "
         if len(value) > (_MOST_LONG if vr in _LONG or not self.explicit else MOST_SHORT):
             raise ValueUnfit(f"The value of {tag_text(tag)} is too long: {len(value)} bytes.")
-        self._change(tag, Change(vr, value))
+        return value
 
     def set_items(self, tag: int, items: Iterable[DataSet]) -> None:
         """Make or replace a sequence; its items are ones of `new_item`, or of the same sequence."""
@@ -229,11 +303,11 @@ class DataSet:
             item.parent, item.tag = self, tag
             if not item.elements:
                 item.write_like(model or self)
-        self._change(tag, Change(vr, None, items, undefined))
+        self._change(tag, (vr, None, items, undefined))
 
     def _written_undefined(self, tag: int) -> bool:
         change = self.changes.get(tag)
-        return change.undefined if change is not None else self._is_undefined(self.elements[tag])
+        return change[3] if change is not None else self.is_undefined(self.elements[tag][2])
 
     def write_like(self, other: DataSet) -> None:
         """Be written in the encoding of another data set; for one that is all new."""
@@ -243,7 +317,7 @@ class DataSet:
             raise ValueUnfit(f"An item of {tag_text(self.tag)} is of another byte order than its data set.")
         self.explicit, self.big, self.order = other.explicit, other.big, other.order
         for change in self.changes.values():
-            for item in (change.items or []) if change is not None else []:
+            for item in (change[2] or []) if change is not None else []:
                 item.write_like(other)
 
     def new_item(self) -> DataSet:
@@ -259,12 +333,17 @@ class DataSet:
 
     def _change(self, tag: int, change: Change | None) -> None:
         self.changes[tag] = change
+        self._mark_parents()
+
+    def _mark_parents(self) -> None:
+        """Enter in what this stands in that it has changed."""
         data_set = self
         while (parent := data_set.parent) is not None:
-            if data_set.tag in parent.changes or data_set.tag not in parent.nested:
+            tag = data_set.tag
+            if tag in parent.changes or tag not in parent.nested:
                 return  # it says so already, or the item does not stand anywhere yet
-            undefined = parent._written_undefined(data_set.tag)  # noqa: SLF001 - its own class
-            parent.changes[data_set.tag] = Change(parent.vr(data_set.tag), None, parent.nested[data_set.tag], undefined)
+            undefined = parent.is_undefined(parent.elements[tag][2])
+            parent.changes[tag] = parent.vr(tag), None, parent.nested[tag], undefined
             data_set = parent
 
     @property
@@ -333,9 +412,7 @@ class DataSet:
 
     def prove(self) -> None:
         """Walk the sequences that nobody has looked into: what goes along unchanged is read to its end, too."""
-        for tag in self.sequences if self.explicit else self.elements:
-            if tag in self.changes:
-                continue
+        for tag in self.sequence_tags():
             for item in self.items(tag) or ():
                 item.prove()
 
@@ -344,6 +421,10 @@ class DataSet:
         tags = list(self.elements)
         index = bisect_left(tags, tag)
         return self.elements[tags[index]][0] if index < len(tags) else self.stop
+
+
+def _begins_with_item(buf: Buffer, start: int, end: int) -> bool:
+    return end - start >= 8 and bytes(buf[start : start + 4]) in _ITEMS
 
 
 class Range(NamedTuple):
@@ -361,6 +442,8 @@ class Pixels:
     place: Range
     read_range: Callable[[int, int], Buffer]
     is_encapsulated: bool
+    is_odd: bool = False
+    """Its length is odd: it is written with a NUL behind it."""
 
     def read(self) -> bytes:
         """The value, without a delimiter."""

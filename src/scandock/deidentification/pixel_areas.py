@@ -266,7 +266,7 @@ def _clear_high_bits(obj: DicomObject, tag: int, layout: _Layout, pixels: bytear
     embedded = [group for group in groups if group | 0x3000 not in data]
     if not embedded or tag != _PIXEL_DATA:
         return
-    import numpy
+    import numpy as np
 
     width = layout.sample_bytes
     allocated = width * 8
@@ -276,7 +276,7 @@ def _clear_high_bits(obj: DicomObject, tag: int, layout: _Layout, pixels: bytear
         raise PixelsUnalterable("The pixels can't be altered: the bits that they use are told wrongly")
     kept = ((1 << stored) - 1) << (high + 1 - stored)
     whole = len(pixels) // width * width
-    view = numpy.frombuffer(pixels, dtype=f"{'>' if data.big else '<'}u{width}", count=whole // width)
+    view = np.frombuffer(pixels, dtype=f"{'>' if data.big else '<'}u{width}", count=whole // width)
     cleared = view & kept
     if _integer(data, _SIGNED) and high + 1 < allocated:
         sign = (view >> high) & 1

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from scandock.deidentification.errors import ScrubError
 from scandock.model.errors import CodedUsage
 
@@ -11,8 +9,10 @@ from scandock.model.errors import CodedUsage
 class ScriptRefused(CodedUsage):
     """A script that isn't run at all: it can't be read, or has a statement that may not stand in one."""
 
-    CODE: Final = "script_refused"
-    MEANING = "A de-identification script can't be read; the message names line and column. Nothing was read or changed."
+    CODE = "script_refused"
+    MEANING = (
+        "A de-identification script can't be read; the message names line and column. Nothing was read or changed."
+    )
     SENTENCE = "{name}, line {line}, column {column}: {what}."
     REMEDY = "{remedy}"
 
@@ -25,7 +25,7 @@ class ScriptRefused(CodedUsage):
 class LookupTableRefused(CodedUsage):
     """A lookup table with a line that is none of it."""
 
-    CODE: Final = "lookup_refused"
+    CODE = "lookup_refused"
     MEANING = "A line of a lookup table can't be read. Nothing was read or changed."
     SENTENCE = "{name}, line {line} {what}."
     REMEDY = "A line is type/key = value; lines that begin with // are comments."
@@ -38,7 +38,7 @@ class LookupTableRefused(CodedUsage):
 class ScriptFailed(ScrubError):
     """A statement that can't be run on this object. `line` is 0 until the statement is known."""
 
-    CODE: Final = "deid_script"
+    CODE = "deid_script"
     MEANING = "A statement of a script fails on the object; the message names script, line and path."
 
     def __init__(self, reason: str, line: int = 0) -> None:
@@ -49,12 +49,12 @@ class ScriptFailed(ScrubError):
 class PixelsUnalterable(ScrubError):
     """Pixels that a script hides and that can't be altered."""
 
-    CODE: Final = "deid_pixels"
+    CODE = "deid_pixels"
     MEANING = "A script hides an area of the image, and the pixels can't be altered. Nothing of the object is written."
 
 
 class ScriptTimeout(ScrubError):
     """Scripts that take too long on one object."""
 
-    CODE: Final = "deid_timeout"
+    CODE = "deid_timeout"
     MEANING = "The scripts take longer than 2 seconds on one object."

@@ -20,7 +20,7 @@ from scandock.deidentification.script.functions import (
     matches_to_change,
     matches_whole,
 )
-from scandock.deidentification.script.parser import PROTECTED
+from scandock.deidentification.script.parser import PASSED_OVER
 from scandock.deidentification.script.private_tags import remove_private
 from scandock.deidentification.script.run_state import (
     MOST_LISTED,
@@ -58,7 +58,7 @@ from scandock.deidentification.script.syntax import (
     Value,
     Variable,
 )
-from scandock.deidentification.script.tag_paths import find_one, find_tags, is_creator, make_place
+from scandock.deidentification.script.tag_paths import find_one, find_tags, is_creator, items_below, make_place
 from scandock.model.tags import PIXEL_DATA
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class ScriptOutcome:
     pixels_altered: bool = False
 
 
-class _Located(Exception):  # noqa: N818 - a step on the way of another error
+class _Located(Exception):
     """An error, and the line of the statement that it was met in."""
 
     def __init__(self, line: int, error: ScrubError) -> None:
@@ -119,8 +119,8 @@ def run_scripts(scripts: Sequence[Script], obj: DicomObject, context: ScriptCont
 def _run(program: _Program, run: Run) -> None:
     for line, action in program:
         try:
-            run.check_time()
             action(run)
+            run.check_time()
         except ScrubError as error:
             raise _Located(line, error) from None
 
@@ -246,11 +246,10 @@ def _delete_everywhere(
         data_set.remove(tag)
     for pattern in patterns:
         for tag in find_tags(data_set, pattern):
-            if tag not in PROTECTED:
+            if tag not in PASSED_OVER:
                 data_set.remove(tag)
-    for tag in data_set.tags():
-        for item in data_set.items(tag) or ():
-            _delete_everywhere(item, plain, patterns, check_time)
+    for item in items_below(data_set):
+        _delete_everywhere(item, plain, patterns, check_time)
 
 
 # Assignments
@@ -451,5 +450,3 @@ def _counted(least: int, most: int) -> str:
     if most == MANY:
         return f"at least {least} argument{'s' if least != 1 else ''}"
     return f"{least if least == most else f'{least} or {most}'} argument{'s' if most != 1 else ''}"
-
-

@@ -15,7 +15,7 @@ from scandock.deidentification import pixel_areas, uids
 from scandock.deidentification.script.date_arithmetic import DateError, midpoint, shift
 from scandock.deidentification.script.errors import ScriptFailed
 from scandock.deidentification.script.message_format import FormatError, format_message
-from scandock.deidentification.script.parser import PROTECTED
+from scandock.deidentification.script.parser import PASSED_OVER, PROTECTED
 from scandock.deidentification.script.patterns import PatternError, find_group, matches
 from scandock.deidentification.script.private_tags import retain_private
 from scandock.deidentification.script.run_state import (
@@ -75,9 +75,14 @@ def _paths(run: Run, arguments: Iterable[Argument]) -> list[Path]:
 
 def matches_to_change(run: Run, paths: Sequence[Path]) -> list[Match]:
     """What paths name, without what says how the object is written: the object fails where a path names just that."""
-    for path in paths:
-        check_changeable(path.last_plain_tag)
-    return [match for match in find_matches(run.tops, paths, run.check_time) if match.tag not in PROTECTED]
+    named = {path.last_plain_tag for path in paths}
+    for tag in named:
+        check_changeable(tag)
+    return [
+        match
+        for match in find_matches(run.tops, paths, run.check_time)
+        if match.tag not in PASSED_OVER or match.tag in named
+    ]
 
 
 def check_changeable(tag: int | None) -> None:
@@ -399,9 +404,9 @@ def _blank_values(run: Run, arguments: Sequence[Argument]) -> Result:
     if not texts:
         return None
     raw = {text.encode("utf-8", "surrogateescape") for text in texts}
-    for data_set, tag in run.data.walk():
+    for data_set, tag in (place for top in run.tops for place in top.walk()):
         run.check_time()
-        if tag in PROTECTED or tag in PIXEL_DATA or data_set.items(tag) is not None:
+        if tag in PASSED_OVER or tag in PIXEL_DATA or data_set.items(tag) is not None:
             continue
         vr = data_set.vr(tag)
         if data_set.value(tag) in raw if vr in _RAW else read_text(data_set, tag) in texts:

@@ -1,4 +1,4 @@
-"""Scripts from text to statements: `parse_script`. What is wrong is refused with line, column, and what may stand there.
+"""Scripts from text to statements. What is wrong is refused with line and column, and what may stand there.
 
 The grammar is grammar.lark. Checked here beyond it: the version, names of functions, sizes, and that no statement
 changes what says how an object is written (character set, transfer syntax).
@@ -62,6 +62,8 @@ PROTECTED: Final = {
     0x00020010: "(0002,0010), the transfer syntax, can't be changed: it says how the object is written",
 }
 """Elements that say how an object is written, and why no script changes them."""
+PASSED_OVER: Final = frozenset({*PROTECTED, 0x00020001, 0x00020002, 0x00020003})
+"""Elements that are changed by no path with wildcards: those, and others without which there is no meta information."""
 
 _PATH: Final = frozenset({"PUBLIC_TAG", "PRIVATE_TAG", "STAR", "PLUS", "DOT"})
 _VALUE: Final = _PATH | {"NUMBER", "STRING", "ID", "LBRACE"}
@@ -102,15 +104,15 @@ _MISTAKES: Final = (
     ),
     (re.compile(r"\([0-9A-Fa-fXx@#]{1,8}[,)]"), "a tag is written (gggg,eeee) or (gggg,{CREATOR}ee)"),
     (re.compile(r"'"), 'strings stand in double quotes ("...")'),
-    (re.compile(r"-?0\d"), "a number has no leading zero"),
+    (re.compile(r"-0|0[\d.]"), "a number is 0, or begins with another digit"),
     (re.compile(r"-?\d+[A-Za-z_]"), "a name doesn't begin with a digit"),
 )
 """Mistakes that are often made, by what stands where the script can't be read on."""
 RESERVED: Final = frozenset({
-    "if", "elseif", "else", "describe", "hidden", "const", "immutable", "export", "echo", "removeAllPrivateTags", "version",
+    "if", "elseif", "else", "describe", "hidden", "const", "immutable", "export", "echo", "removeAllPrivateTags",
+    "version",
 })  # fmt: skip
-_RESERVED_BEFORE: Final = re.compile(rf"(?<![A-Za-z0-9_])({'|'.join(sorted(RESERVED))})[ \t]*\Z")
-_STRING_START: Final = re.compile(r'"(?:[^"\\\r\n]|\\[nrtbf()\\]|\\[0-3][0-7]{2})*')
+_STRING_START: Final = re.compile(r'"(?:[^"\\\r\n]|\\[nrtbf()\\]|\\[0-7]{3})*')
 
 
 def parse_script(text: str, name: str = "The script") -> Script:
@@ -170,9 +172,9 @@ class _Reader:
             at = error.token.start_pos
             is_end = error.token.type == "$END" or at is None
             offset = len(self.source.text.rstrip()) if is_end or at is None else at
-            self._unexpected(offset, error.accepts or error.expected, is_end=is_end)
+            self._unexpected(offset, error.accepts or error.expected, _last(error.token_history), is_end=is_end)
         except UnexpectedCharacters as error:
-            self._unexpected(error.pos_in_stream, error.allowed or set())
+            self._unexpected(error.pos_in_stream or 0, error.allowed or set(), _last(error.token_history))
         except UnexpectedEOF as error:
             self._unexpected(len(self.source.text.rstrip()), error.expected, is_end=True)
 
@@ -180,7 +182,9 @@ class _Reader:
         line, column = self.source.place(offset)
         raise ScriptRefused(self.name, line, column, what, remedy)
 
-    def _unexpected(self, offset: int, expected: Iterable[str], *, is_end: bool = False) -> NoReturn:
+    def _unexpected(
+        self, offset: int, expected: Iterable[str], before: Token | None = None, *, is_end: bool = False
+    ) -> NoReturn:
         text = self.source.text
         may_stand = f"Here may stand {_list(_describe(set(expected)))}."
         if is_end:
@@ -195,15 +199,14 @@ class _Reader:
                 )
             if text[end : end + 1] != '"':
                 self._refuse(offset, "a string isn't closed on its line", 'Close it by ".')
-        before = _RESERVED_BEFORE.search(text, 0, offset)
-        if before is not None:
-            self._refuse(before.start(1), f"{before[1]} can't stand here")
+        if before is not None and before.type == "ID" and before in RESERVED:
+            self._refuse(_start(before), f"{before} can't stand here")
         for mistake, what in _MISTAKES:
             if mistake.match(text, offset):
                 self._refuse(offset, what, may_stand)
         if text[offset] in "\r\n":
             self._refuse(offset, "the line ends too early", may_stand)
-        piece = re.compile(r"[A-Za-z0-9_]{1,40}|\S").match(text, offset)
+        piece = re.compile(r"[A-Za-z0-9_]{1,40}|[:?!][=~]|\S").match(text, offset)
         self._refuse(offset, f"{piece[0] if piece else 'that'} can't stand here", may_stand)
 
     # Statements
@@ -221,6 +224,7 @@ class _Reader:
         if tree.data == "version":
             self._refuse(at, "a version stands in the first statement alone")
         if tree.data in {"describe", "export"}:
+            self._name(cast("Token", tree.children[0]))
             return ()
         if tree.data == "remove_private":
             return (RemovePrivate(line),)
@@ -258,7 +262,7 @@ class _Reader:
         if tree.data == "assign_present":
             return AssignPresent(line, self._target(children[0]), self._value(children[1]))
         if tree.data == "set_variable":
-            return SetVariable(line, str(children[0]), self._value(children[1]))
+            return SetVariable(line, self._name(children[0]), self._value(children[1]))
         if tree.data == "delete":
             return Delete(line, self._target(children[1]))
         if tree.data == "echo":
@@ -271,7 +275,7 @@ class _Reader:
         left, operator, right = cast("list[Any]", tree.children)
         value = self._value(right)
         if "~" in operator:
-            self._check_pattern(value, right.meta.start_pos)
+            self._check_pattern(value, _offset(right))
         return Comparison(self._value(left), cast("Any", str(operator)), value)
 
     # Values
@@ -283,31 +287,40 @@ class _Reader:
         if tree.data == "string":
             return Text(str(children[0])[1:-1].replace("\\\\", "\\"))
         if tree.data == "variable":
-            return Variable(str(children[0]))
+            return Variable(self._name(children[0]))
         if tree.data == "list":
             return ListValue(tuple(self._value(child) for child in children if child is not None))
         if tree.data == "call":
             return self._call(tree)
         return self._path(tree)
 
+    def _name(self, token: Token) -> str:
+        if token in RESERVED:
+            self._refuse(_start(token), f"{token} is a word of the language, and no name")
+        return str(token)
+
     def _call(self, tree: Tree[Token]) -> Call:
         token, *arguments = cast("list[Any]", tree.children)
-        name = str(token)
+        name = self._name(token)
         if name in REFUSED:
             self._refuse(_start(token), REFUSED[name])
         if name not in FUNCTIONS:
-            near = get_close_matches(name, FUNCTIONS, 1) or get_close_matches(name.lower(), [*map(str.lower, FUNCTIONS)], 1)
+            near = get_close_matches(name, FUNCTIONS, 1) or get_close_matches(
+                name.lower(), [*map(str.lower, FUNCTIONS)], 1
+            )
             by_lower = {known.lower(): known for known in FUNCTIONS}
             hint = f"Did you mean {by_lower[near[0].lower()]}? " if near else ""
             self._refuse(
-                _start(token), f"there is no function {name[:60]}", f"{hint}Functions are {', '.join(sorted(FUNCTIONS))}."
+                _start(token),
+                f"there is no function {name[:60]}",
+                f"{hint}Functions are {', '.join(sorted(FUNCTIONS))}.",
             )
         values = [self._value(argument) for argument in arguments if argument is not None]
         if name in CHANGES_PATHS:
             for value in values[:1] if name in {"set", "delete"} else values:
                 self._check_changes(name, value, _start(token))
         if name in {"match", "ismatch"} and len(values) > 1:
-            self._check_pattern(values[1], arguments[1].meta.start_pos)
+            self._check_pattern(values[1], _offset(arguments[1]))
         return Call(name, tuple(values))
 
     def _target(self, tree: Tree[Token]) -> Path:
@@ -329,7 +342,7 @@ class _Reader:
         return Path(tuple(steps), re.sub(r"[ \t]+", " ", self.source.text[tree.meta.start_pos : tree.meta.end_pos]))
 
     def _item(self, token: Token) -> int:
-        if token == "%":
+        if token.type == "ANY":
             return ANY_ITEM
         if not token.isdecimal() or int(token) > MOST_ITEMS:
             self._refuse(_start(token), f"the number of an item is 0 to {MOST_ITEMS}", "Or it is %, for every item.")
@@ -345,7 +358,9 @@ class _Reader:
         elif isinstance(value, Text):
             try:
                 direct = name in {"set", "delete"}
-                self._check_tag(read_direct(value.text)[-1][0] if direct else read_path(value.text).last_plain_tag, offset)
+                self._check_tag(
+                    read_direct(value.text)[-1][0] if direct else read_path(value.text).last_plain_tag, offset
+                )
             except PathError:
                 return  # where it is reached, the object fails
 
@@ -365,8 +380,16 @@ class _Reader:
             return
 
 
+def _last(tokens: list[Token] | None) -> Token | None:
+    return tokens[-1] if tokens else None
+
+
 def _start(token: Token) -> int:
     return token.start_pos or 0
+
+
+def _offset(tree: Tree[Token]) -> int:
+    return getattr(tree.meta, "start_pos", 0)
 
 
 def _describe(expected: set[str]) -> list[str]:

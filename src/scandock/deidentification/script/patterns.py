@@ -5,8 +5,7 @@ categories (of the basic plane), unions of classes, flags within a pattern, and 
 Python (`&&` in classes, `\G`, `\X`, other `\p{}`) is refused.
 
 Bounded as routing rules are: a repetition that repeats a repetition is refused, as it may never end, and a value is cut
-at 1,024 characters before it is matched. Here a group counts that repeats what begins or ends by another repetition or
-has alternatives that can begin alike.
+at 1,024 characters before it is matched, earlier for patterns that take long. How that is told is in `pattern_bounds`.
 """
 
 from __future__ import annotations
@@ -16,11 +15,15 @@ import sys
 import unicodedata
 import warnings
 from functools import lru_cache
-from re import _constants as sre
-from re import _parser as sre_parser
-from typing import Any, Final
+from typing import Final, NamedTuple
+
+from scandock.deidentification.script.pattern_bounds import count_loose, may_run_away
 
 MAX_VALUE: Final = 1024
+_CUTS: Final = {3: 600, 4: 200}
+"""Where values are cut instead, by how many repetitions of a pattern can end anywhere (`.*a.*b.*c`): the time grows by
+that power of the length, and stays about a second."""
+MAX_LOOSE: Final = 4
 MAX_PATTERN: Final = 2000
 _POSIX: Final = {
     "Lower": "a-z",
@@ -44,9 +47,6 @@ _DOT: Final = "[^\\n\\r\x85\u2028\u2029]"
 _CLASSES: Final = {"h": _BLANKS, "v": _LINE_ENDS}
 _SAME: Final = frozenset("tnrfadDsSwWbBA")
 _FLAGS: Final = re.compile(r"\(\?([a-zA-Z]*)(?:-([a-zA-Z]*))?([:)])")
-_REPEATS: Final = frozenset({sre.MAX_REPEAT, sre.MIN_REPEAT})
-_MANY: Final = 10
-"""Repetitions from which on a group counts as repeated without an end."""
 
 
 class PatternError(ValueError):
@@ -61,8 +61,15 @@ class RunawayPattern(PatternUnsupported):
     """A pattern that may take forever."""
 
 
+class Pattern(NamedTuple):
+    """A pattern, and at how many characters a value is cut before it is matched."""
+
+    compiled: re.Pattern[str]
+    most: int
+
+
 @lru_cache(maxsize=512)
-def compile_pattern(pattern: str) -> re.Pattern[str]:
+def compile_pattern(pattern: str) -> Pattern:
     """Java's pattern, as Python matches it. Raises PatternError."""
     if len(pattern) > MAX_PATTERN:
         raise PatternUnsupported(f"a pattern is longer than {MAX_PATTERN} characters")
@@ -70,9 +77,14 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            if _is_runaway(sre_parser.parse(python, flags)):
+            if may_run_away(python, flags):
                 raise RunawayPattern("a pattern repeats a repetition, which may never end")
-            return re.compile(python, flags)
+            loose = count_loose(python, flags)
+            if loose > MAX_LOOSE:
+                raise RunawayPattern(
+                    f"a pattern has more than {MAX_LOOSE} repetitions that can end anywhere, as .* does"
+                )
+            return Pattern(re.compile(python, flags), _CUTS.get(loose, MAX_VALUE))
     except (re.error, OverflowError, RecursionError, ValueError) as error:
         if isinstance(error, PatternError):
             raise
@@ -81,15 +93,16 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
 
 def matches(pattern: str, value: str) -> bool:
     """Whether a pattern matches the whole value. Raises PatternError."""
-    return compile_pattern(pattern).fullmatch(value[:MAX_VALUE]) is not None
+    compiled, most = compile_pattern(pattern)
+    return compiled.fullmatch(value[:most]) is not None
 
 
 def find_group(pattern: str, value: str, group: int) -> str | None:
     """The text of a group where a pattern is first found in a value. Raises PatternError."""
-    compiled = compile_pattern(pattern)
+    compiled, most = compile_pattern(pattern)
     if not 0 <= group <= compiled.groups:
         raise PatternError("a pattern has no such group")
-    match = compiled.search(value[:MAX_VALUE])
+    match = compiled.search(value[:most])
     return None if match is None else match[group]
 
 
@@ -102,7 +115,7 @@ class _Translator:
         self.written: list[str] = []
         self.open_flags: list[list[str]] = [[]]
         """Of each open group: the flags that were set within it, each a group of its own here."""
-        self.flags = re.ASCII
+        self.flags: int = re.ASCII
         self.has_dotall = "s" in "".join(match[1] for match in _FLAGS.finditer(pattern))
 
     def translate(self) -> tuple[str, int]:
@@ -230,7 +243,7 @@ class _Translator:
         return re.escape(letter)
 
     def _property(self) -> tuple[bool, str]:
-        """Whether `\\p` or `\\P` excludes, and its members as a class has them."""
+        r"""Whether `\p` or `\P` excludes, and its members as a class has them."""
         match = re.compile(r"\\([pP])(?:\{(\^?)(\w+)\}|([A-Z]))").match(self.text, self.at)
         if match is None:
             raise PatternError(r"a pattern has a \p that can't be read")
@@ -325,164 +338,3 @@ def _of_category(category: str) -> str:
         else:
             ranges.append((code, code))
     return "".join(f"\\u{first:04x}-\\u{last:04x}" for first, last in ranges)
-
-
-def _is_runaway(parsed: Any) -> bool:
-    """Whether something is repeated without an end in which one text can be taken in several ways."""
-    for operation, argument in parsed:
-        if operation in _REPEATS and argument[1] > _MANY and _is_ambiguous(argument[2]):
-            return True
-        if any(_is_runaway(inner) for inner in _inner(operation, argument)):
-            return True
-    return False
-
-
-def _inner(operation: Any, argument: Any) -> list[Any]:
-    """The patterns within one piece of a pattern."""
-    if operation in _REPEATS or operation is sre.POSSESSIVE_REPEAT:
-        return [argument[2]]
-    if operation is sre.SUBPATTERN:
-        return [argument[3]]
-    if operation is sre.BRANCH:
-        return list(argument[1])
-    if operation in {sre.ASSERT, sre.ASSERT_NOT}:
-        return [argument[1]]
-    if operation is sre.ATOMIC_GROUP:
-        return [argument]
-    return []
-
-
-def _is_ambiguous(body: Any) -> bool:
-    """Whether a text of many rounds of `body` could be shared out among the rounds in several ways.
-
-    Each repetition in it has to be told from what follows, in this round or the next one, by characters that the
-    repetition itself does not take; and no two alternatives may begin alike.
-    """
-    pieces = _flat(body)
-    for at, (operation, argument) in enumerate(pieces):
-        if operation is sre.BRANCH:
-            branches = argument[1]
-            firsts = [_first(_flat(branch)) for branch in branches]
-            if any(_is_ambiguous(branch) for branch in branches) or not _are_disjoint(firsts):
-                return True
-        elif operation in _REPEATS and argument[0] != argument[1]:
-            following = [*pieces[at + 1 :], *pieces[: at + 1]]
-            if at + 1 == len(pieces) and len(pieces) == 1:
-                return True
-            taken, after = _all(argument[2]), _first(following)
-            if taken is None or after is None or taken & after or _is_ambiguous(argument[2]):
-                return True
-        elif operation in {sre.GROUPREF, sre.GROUPREF_EXISTS, sre.ASSERT, sre.ASSERT_NOT}:
-            return True
-    return False
-
-
-def _flat(body: Any) -> list[tuple[Any, Any]]:
-    """The pieces of a pattern, groups opened where that changes nothing."""
-    pieces: list[tuple[Any, Any]] = []
-    for operation, argument in body:
-        if operation is sre.SUBPATTERN:
-            pieces.extend(_flat(argument[3]))
-        elif operation is sre.ATOMIC_GROUP:
-            pieces.extend(_flat(argument))
-        else:
-            pieces.append((operation, argument))
-    return pieces
-
-
-_SAMPLE: Final = frozenset(range(0x180)) | {0x2028, 0x3042, 0x4E00}
-"""The characters by which sets are compared: those of Europe's languages, and one each of others."""
-
-
-def _are_disjoint(sets: list[frozenset[int] | None]) -> bool:
-    seen: set[int] = set()
-    for members in sets:
-        if members is None or seen & members:
-            return False
-        seen |= members
-    return True
-
-
-def _first(pieces: list[tuple[Any, Any]]) -> frozenset[int] | None:
-    """The characters that a text of these pieces can begin with; None where it can be empty or is not known."""
-    found: set[int] = set()
-    for operation, argument in pieces:
-        if operation is sre.AT:
-            continue
-        if operation is sre.BRANCH:
-            for branch in argument[1]:
-                members = _first(_flat(branch))
-                if members is None:
-                    return None
-                found |= members
-            return frozenset(found)
-        if operation in _REPEATS or operation is sre.POSSESSIVE_REPEAT:
-            members = _first(_flat(argument[2]))
-            if members is None:
-                return None
-            found |= members
-            if argument[0] > 0:
-                return frozenset(found)
-            continue
-        members = _members(operation, argument)
-        if members is None:
-            return None
-        return frozenset(found) | members
-    return None
-
-
-def _all(body: Any) -> frozenset[int] | None:
-    """All characters that can stand in a text of a pattern; None where that is not known."""
-    found: set[int] = set()
-    for operation, argument in _flat(body):
-        if operation is sre.AT:
-            continue
-        inner = _inner(operation, argument)
-        if inner:
-            for part in inner:
-                members = _all(part)
-                if members is None:
-                    return None
-                found |= members
-            continue
-        members = _members(operation, argument)
-        if members is None:
-            return None
-        found |= members
-    return frozenset(found)
-
-
-def _members(operation: Any, argument: Any) -> frozenset[int] | None:
-    """The characters of the sample that one piece takes (in either case)."""
-    if operation is sre.LITERAL:
-        return _cases({argument})
-    if operation is sre.NOT_LITERAL:
-        return _SAMPLE - {argument}
-    if operation is sre.ANY:
-        return _SAMPLE
-    if operation is not sre.IN:
-        return None
-    members: set[int] = set()
-    is_negated = False
-    for kind, value in argument:
-        if kind is sre.NEGATE:
-            is_negated = True
-        elif kind is sre.LITERAL:
-            members.add(value)
-        elif kind is sre.RANGE:
-            members.update(code for code in _SAMPLE if value[0] <= code <= value[1])
-        else:
-            members.update(code for code in _SAMPLE if _in_category(value, chr(code)))
-    return _SAMPLE - members if is_negated else _cases(members)
-
-
-def _cases(codes: set[int]) -> frozenset[int]:
-    return frozenset(codes) | {
-        ord(other) for code in codes for other in (chr(code).lower(), chr(code).upper()) if len(other) == 1
-    }
-
-
-def _in_category(category: Any, character: str) -> bool:
-    letter = str(category).rpartition("_")[2][0].lower()
-    is_negated = "_NOT_" in str(category)
-    return (re.compile("\\" + letter).match(character) is not None) != is_negated

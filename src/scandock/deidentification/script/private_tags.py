@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
 from scandock.deidentification.script.syntax import Path
-from scandock.deidentification.script.tag_paths import PRIVATE, find_matches, is_creator
+from scandock.deidentification.script.tag_paths import PRIVATE, find_matches, is_creator, items_below
 
 if TYPE_CHECKING:
     from scandock.deidentification.data_set import DataSet
@@ -22,9 +22,8 @@ def remove_private(data_set: DataSet, check_time: Callable[[], None]) -> None:
     for tag in data_set.tags():
         if tag & PRIVATE:
             data_set.remove(tag)
-        else:
-            for item in data_set.items(tag) or ():
-                remove_private(item, check_time)
+    for item in items_below(data_set):
+        remove_private(item, check_time)
 
 
 def retain_private(data_set: DataSet, paths: Iterable[Path], check_time: Callable[[], None]) -> None:

@@ -1,4 +1,4 @@
-"""What one run of scripts on one object works with: the object, variables, the site's key, and the time that is left."""
+"""What a run of scripts on one object works with: the object, variables, the site's key, the time that is left."""
 
 from __future__ import annotations
 

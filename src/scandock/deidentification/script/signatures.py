@@ -45,7 +45,9 @@ FUNCTIONS: Final = {
     "shiftDateByIncrement": Signature(2, 3, False, "shiftDateByIncrement[value, number, unit]"),
     "shiftDateTimeByIncrement": Signature(2, 3, False, "shiftDateTimeByIncrement[value, number, unit]"),
     "shiftDateTimeListByIncrement": Signature(3, 3, True, "shiftDateTimeListByIncrement[{path, ...}, number, unit]"),
-    "shiftDateTimeSequenceByIncrement": Signature(2, MANY, True, "shiftDateTimeSequenceByIncrement[seconds, path, ...]"),
+    "shiftDateTimeSequenceByIncrement": Signature(
+        2, MANY, True, "shiftDateTimeSequenceByIncrement[seconds, path, ...]"
+    ),
     "substring": Signature(3, 3, False, "substring[value, from, to]"),
     "true": Signature(0, 0, False, "true[]"),
     "uppercase": Signature(1, 1, False, "uppercase[value]"),

@@ -48,7 +48,7 @@ def find_too_deep(text: str) -> int | None:
     """The offset of the first bracket that opens more levels than are read; None where none does."""
     depth, quoted = 0, False
     for offset, sign in enumerate(text):
-        if sign == '"' or sign == "\n":
+        if sign in {'"', "\n"}:
             quoted = sign == '"' and not quoted
         elif quoted:
             continue

@@ -13,7 +13,6 @@ from scandock.deidentification.script.errors import ScriptFailed
 from scandock.deidentification.script.syntax import (
     ANY_ITEM,
     PLAIN_PUBLIC,
-    LevelStep,
     Path,
     Step,
     TagPattern,
@@ -75,7 +74,7 @@ def _follow(
                 item = None if step.item == ANY_ITEM else step.item
                 found[id(data_set), tag, item] = Match(data_set, tag, item)
                 continue
-            items = data_set.items(tag) or ()
+            items = data_set.items(tag) or []
             if step.item is not None and step.item != ANY_ITEM:
                 items = items[step.item : step.item + 1]
             for item_set in items:
@@ -89,12 +88,16 @@ def _follow(
         _follow(data_set, steps, index + 1, found, seen, check_time, starred=False)
     if step.kind == "." and is_last:
         return
-    for tag in data_set.tags():
-        for item_set in data_set.items(tag) or ():
-            if step.kind == ".":
-                _follow(item_set, steps, index + 1, found, seen, check_time, starred=False)
-            else:
-                _follow(item_set, steps, index, found, seen, check_time, starred=True)
+    for item_set in items_below(data_set):
+        if step.kind == ".":
+            _follow(item_set, steps, index + 1, found, seen, check_time, starred=False)
+        else:
+            _follow(item_set, steps, index, found, seen, check_time, starred=True)
+
+
+def items_below(data_set: DataSet) -> list[DataSet]:
+    """The items of every sequence of a data set."""
+    return [item for tag in data_set.tags() for item in data_set.items(tag) or ()]
 
 
 def find_tags(data_set: DataSet, pattern: TagPattern) -> list[int]:

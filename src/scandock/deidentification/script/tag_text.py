@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final, cast
 
 from scandock.deidentification.script.syntax import ANY_ITEM, LevelStep, Path, Step, TagPattern, TagStep
 
@@ -17,7 +17,9 @@ _TAG: Final = (
     r"\((?:[0-9A-Fa-fXx@#]{3}[02468ACEace@][ \t]*,[ \t]*[0-9A-Fa-fXx@#]{4}"
     r"|[0-9A-Fa-fXx@#]{3}[13579BDFbdf#][ \t]*,[ \t]*\{[^}\r\n]+\}[0-9A-Fa-fXx@#]{2})\)"
 )
-_STEP: Final = re.compile(rf"[ \t]*(?:({_TAG})[ \t]*(?:\[[ \t]*(0|[1-9][0-9]{{0,5}}|%)[ \t]*\])?|([*+.]))[ \t]*(?:/|\Z)")
+_STEP: Final = re.compile(
+    rf"[ \t]*(?:({_TAG})[ \t]*(?:\[[ \t]*(0|[1-9][0-9]{{0,5}}|%)[ \t]*\])?|([*+.]))[ \t]*(?:/|\Z)"
+)
 _DIRECT: Final = re.compile(
     r"[ \t]*\(([0-9A-Fa-f]{4})[ \t]*,[ \t]*([0-9A-Fa-f]{4})\)(?:\[[ \t]*(0|[1-9][0-9]{0,5})[ \t]*\])?[ \t]*(?:/|\Z)"
 )
@@ -53,7 +55,7 @@ def read_path(text: str) -> Path:
     for match in _steps(_STEP, text):
         tag, item, level = match.groups()
         if level:
-            steps.append(LevelStep(level))
+            steps.append(LevelStep(cast("Any", level)))
         else:
             steps.append(TagStep(read_tag(tag), ANY_ITEM if item == "%" else _item(item)))
     return Path(tuple(steps), text.strip())
@@ -69,7 +71,8 @@ def read_direct(text: str) -> tuple[tuple[int, int | None], ...]:
 
 
 def _steps(step: re.Pattern[str], text: str) -> list[re.Match[str]]:
-    at, matches = 0, []
+    at = 0
+    matches: list[re.Match[str]] = []
     while at < len(text) or text[at - 1 : at] == "/" or not matches:
         match = step.match(text, at)
         if match is None:

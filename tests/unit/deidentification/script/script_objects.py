@@ -52,7 +52,7 @@ def object_bytes(elements: Elements, syntax: str = EXPLICIT, *, more_meta: Eleme
     elements = dict(elements) or {"00080060": ["CS", "OT"]}
     if "00080005" not in elements and not all(part.isascii() for part in _texts(elements)):
         elements["00080005"] = ["CS", "ISO_IR 192"]
-    meta = {
+    meta: Elements = {
         "00020001": ["OB", b"\0\1"],
         "00020002": ["UI", "1.2.840.10008.5.1.4.1.1.4"],
         "00020003": ["UI", "1.2.3"],
@@ -94,7 +94,7 @@ def changed(script: str, elements: Elements, given: ScriptContext | None = None,
 
 
 def read_back(obj: DicomObject) -> pydicom.FileDataset:
-    data = b"".join(bytes(part) for part in encode(obj))  # type: ignore[arg-type]
+    data = b"".join(bytes(part) for part in encode(obj))
     return pydicom.dcmread(io.BytesIO(data))
 
 

@@ -40,8 +40,7 @@ def _result(case: dict[str, Any]) -> str:
     try:
         script = parse_script(with_version(case["script"]))
     except ScriptRefused as refused:
-        assert re.search(r"line \d+, column \d+: ", refused.message)
-        return "refused"
+        return "refused" if re.search(r"line \d+, column \d+: ", refused.message) else refused.message
     obj = parse(object_bytes(case["input"]))
     given = context(
         variables=case.get("vars", {}),
@@ -51,8 +50,7 @@ def _result(case: dict[str, Any]) -> str:
     try:
         outcome = run_scripts([script], obj, given)
     except ScrubError as error:
-        assert re.search(r"line \d+: ", error.message)
-        return "error"
+        return "error" if re.search(r"line \d+: ", error.message) else error.message
     if outcome.rejected:
         return "reject"
     data = read_back(obj)

@@ -6,6 +6,8 @@ import os
 import re
 import secrets
 from collections.abc import Sequence
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
@@ -18,7 +20,7 @@ from scandock.cli.consoles import print_line
 if TYPE_CHECKING:
     from scandock.cli.deidentify_report import DeidentificationReport
     from scandock.deidentification.script.lookup_table import LookupTable
-    from scandock.deidentification.scrub import Rules
+    from scandock.deidentification.scrub import Context, Rules
     from scandock.workers.deidentification import Scrub
 
 _VARIABLE: Final = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
@@ -102,7 +104,12 @@ def deidentify(
         )
     if not rules.scripts and rules.profile is None:
         print_line("Warning: without --script and --profile nothing is removed: the copies hold what the files hold.")
-    raise typer.Exit(_run(paths, out, _make_scrub(rules, secret, given), report, names=names, overwrite=overwrite))
+    from scandock.deidentification.scrub import Context
+    from scandock.workers.pixel_decoding import PixelDecoding
+
+    with closing(PixelDecoding()) as decoding:
+        scrub = _make_scrub(rules, Context(key=secret, variables=given, decode_pixels=decoding))
+        raise typer.Exit(_run(paths, out, scrub, report, names=names, overwrite=overwrite))
 
 
 def _run(
@@ -147,12 +154,10 @@ def _run(
     return report.exit_code
 
 
-def _make_scrub(rules: Rules, key: bytes, variables: dict[str, str]) -> Scrub:
-    from functools import partial
+def _make_scrub(rules: Rules, context: Context) -> Scrub:
+    from scandock.deidentification.scrub import scrub
 
-    from scandock.deidentification.scrub import Context, scrub
-
-    return partial(scrub, rules=rules, context=Context(key=key, variables=variables))
+    return partial(scrub, rules=rules, context=context)
 
 
 def _read_rules(

@@ -18,7 +18,6 @@ from typing import Final
 
 from scandock.deidentification.data_set import Range
 from scandock.formats.errors import ReadFailed
-from scandock.formats.source import AGAIN
 from scandock.model.errors import Fault
 from scandock.model.machine_errors import DiskFull
 from scandock.services.output_errors import OutputExists, OutputIsInput, OutputNotWritten
@@ -251,7 +250,7 @@ def _copy(source_fd: int, fd: int, part: Range) -> int:
     while left:
         done = _copy_some(source_fd, fd, at, min(left, _COPY))
         if not done:
-            raise ReadFailed("The file became shorter while it was read.", AGAIN)
+            raise ReadFailed("The file became shorter while it was read.", "Run it again once the file is complete.")
         at, left = at + done, left - done
     return part.end - part.start
 

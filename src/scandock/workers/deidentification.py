@@ -25,7 +25,7 @@ from scandock.formats.ecat import looks_like_ecat
 from scandock.formats.errors import EntryTooLarge, ReadFailed
 from scandock.formats.kinds import ARCHIVES, HEAD_BYTES, STREAMS, Kind, explain_foreign, kind_of
 from scandock.formats.meter import Meter
-from scandock.formats.source import AGAIN, FileSource
+from scandock.formats.source import FileSource
 from scandock.formats.zip_directory import ZipEntries, read_directory
 from scandock.formats.zip_entry import WHOLE
 from scandock.model.entry import Container
@@ -299,8 +299,10 @@ class DeidentificationRun:
         def read(start: int, end: int) -> bytes:
             return _read_range(fd, start, end)
 
-        if self._is_free(path, out):
-            result = self._run_scrub(path, lambda: self._scrub(read(0, HEAD), size, read))
+        if size <= WHOLE:
+            self.write_image(path, out, self._read(fd, size, path))
+        elif self._is_free(path, out):
+            result = self._run_scrub(path, lambda: self._scrub(read(0, min(HEAD, size)), size, read))
             self._conclude(path, out, result, lambda scrubbed: scrubbed.parts, fd, size)
 
     def _is_free(self, path: str, out: str) -> bool:
@@ -603,7 +605,7 @@ def _read_range(fd: int, start: int, end: int) -> bytes:
     except OSError as error:
         raise ReadFailed(f"A file could not be read from disk: {_reason(error)}.", "Look at the disk.") from error
     if len(data) < end - start:
-        raise ReadFailed("A file became shorter while it was read.", AGAIN)
+        raise ReadFailed("A file became shorter while it was read.", "Run it again once the file is complete.")
     return data
 
 

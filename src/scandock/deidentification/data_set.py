@@ -16,6 +16,7 @@ from scandock.deidentification.dictionary import UNKNOWN, dictionary_vr
 from scandock.deidentification.errors import ObjectUnreadable, ValueUnfit
 from scandock.deidentification.walking import Budget, Entry, TooDeepError, Walked, walk_items, walk_unknown
 from scandock.formats.dicom_encoding import (
+    BIG,
     LITTLE,
     LONG_VRS,
     SHORT_VRS,
@@ -25,7 +26,9 @@ from scandock.formats.dicom_encoding import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from scandock.deidentification.slow_path import SlowElement, SlowItem
 
 _NAMES: Final = {
     big: {int.from_bytes(vr, "big" if big else "little"): vr.decode() for vr in SHORT_VRS + LONG_VRS}
@@ -35,13 +38,15 @@ _LONG: Final = frozenset(vr.decode() for vr in LONG_VRS)
 _NUL_PADDED: Final = texts.BINARY | {"UI"}
 MOST_SHORT: Final = 65_534
 """Most bytes of a value whose VR has a length of two bytes."""
+_SEQUENCES: Final = frozenset({"SQ", UNKNOWN})
+_ITEMS: Final = frozenset({b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00"})
 _MOST_LONG: Final = 0xFFFFFFFE
 _CHARACTER_SET: Final = 0x00080005
 _PIXEL_REPRESENTATION: Final = 0x00280103
 
 
 class Change(NamedTuple):
-    """What stands in the place of an element: a value, or the items of a sequence and how its length is written."""
+    """What stands in the place of an element: a value, or items; `undefined` says how its length is written."""
 
     vr: str
     value: Buffer | None
@@ -53,8 +58,8 @@ class DataSet:
     """The elements of a data set, or of an item of a sequence. See the module; changes go through its methods alone."""
 
     __slots__ = (
-        *("big", "budget", "buf", "changes", "elements", "explicit", "level", "nested", "order", "parent", "pixels"),
-        *("sequences", "start", "stop", "tag", "undefined"),
+        *("big", "budget", "buf", "candidates", "changes", "elements", "explicit", "level", "nested", "order"),
+        *("parent", "pixels", "sequences", "start", "stop", "tag", "undefined"),
     )
 
     def __init__(
@@ -76,6 +81,8 @@ class DataSet:
         self.elements: dict[int, Entry] = walked.elements
         self.sequences: list[int] = walked.sequences
         """Tags of SQ and UN where they are written so, of the original."""
+        self.candidates: list[int] | None = None
+        """Tags of what may be sequences of the original in implicit VR, once they were looked for."""
         self.nested: dict[int, list[DataSet]] = {}
         self.changes: dict[int, Change | None] = {}
         """By tag: what stands there now, None where it was removed."""
@@ -175,46 +182,93 @@ class DataSet:
         The list itself is not to be changed. KeyError where there is no such element, ObjectUnreadable where its items
         can't be walked.
         """
-        if tag in self.changes:
-            change = self.changes[tag]
-            if change is None:
-                raise KeyError(tag)
-            return change.items
-        if tag in self.nested:
+        if tag in self.nested and tag not in self.changes:
             return self.nested[tag]
-        entry = self.elements[tag]
         vr = self.vr(tag)
-        if vr != "SQ" and (vr != UNKNOWN or not self._begins_with_item(entry)):
+        if vr not in _SEQUENCES:
             return None
-        items = self._walk_items(tag, entry, vr)
-        self.nested[tag] = items
-        return items
+        change = self.changes.get(tag)
+        if change is None:
+            _, _, start, end = self.elements[tag]
+            return self._walk_items(tag, vr, self.buf, start, end)
+        if change.items is None:
+            return self._walk_items(tag, vr, change.value or b"", 0, len(change.value or b""))
+        return change.items
 
-    def _begins_with_item(self, entry: Entry) -> bool:
-        _, _, start, end = entry
-        return end - start >= 8 and (
-            LITTLE.pair(self.buf, start)[0] == LITTLE.item or self.order.pair(self.buf, start)[0] == self.order.item
-        )
+    def sequence_tags(self) -> list[int]:
+        """The tags of all elements that may have items (SQ and UN), ascending; the others have none."""
+        if self.explicit:
+            tags = self.sequences
+        elif self.candidates is not None:
+            tags = self.candidates
+        else:
+            tags = self.candidates = [
+                tag
+                for tag, entry in self.elements.items()
+                if _begins_with_item(self.buf, *entry[2:]) or dictionary_vr(tag) == "SQ"
+            ]
+        if not self.changes:
+            return tags
+        changed = [tag for tag, change in self.changes.items() if change is not None and change.vr in _SEQUENCES]
+        return sorted({tag for tag in tags if tag not in self.changes} | set(changed))
 
-    def _walk_items(self, tag: int, entry: Entry, vr: str) -> list[DataSet]:
-        _, _, start, end = entry
-        buf, budget, level, explicit = self.buf, self.budget, self.level + 1, self.explicit
-        walk = walk_items if vr == "SQ" else walk_unknown
+    def _walk_items(self, tag: int, vr: str, buf: Buffer, start: int, end: int) -> list[DataSet] | None:
+        """The items in [start, end) of a buffer, from now on known; None where UN does not begin with one."""
+        if vr == UNKNOWN and not _begins_with_item(buf, start, end):
+            return None
+        walk, level = walk_items if vr == "SQ" else walk_unknown, self.level + 1
         try:
-            walked = walk(buf, start, end, self.order, budget, level, explicit=explicit)
+            walked = walk(buf, start, end, self.order, self.budget, level, explicit=self.explicit)
+            items = [DataSet(item, buf, self.budget, self, tag) for item in walked]
         except TooDeepError:
             raise too_deep() from None
-        except DeclinedError as declined:
+        except DeclinedError:
+            items = self._read_items_slowly(tag, vr, buf, start, end)
+            self._change(tag, Change(vr, None, items))
+        else:
+            if tag in self.changes:
+                self.changes[tag] = Change(vr, None, items)
+            else:
+                self.nested[tag] = items
+        return items
+
+    def _read_items_slowly(self, tag: int, vr: str, buf: Buffer, start: int, end: int) -> list[DataSet]:
+        from scandock.deidentification.slow_path import read_items
+
+        explicit, big = (self.explicit, self.big) if vr == "SQ" else (False, False)
+        try:
+            found = read_items(buf, start, end, explicit=explicit, big=big)
+            return [self._slow_item(item, tag) for item in found]
+        except (DeclinedError, TooDeepError) as declined:
             raise ObjectUnreadable(f"The items of {tag_text(tag)} can't be read: {declined}.") from None
-        return [DataSet(item, buf, budget, self, tag) for item in walked]
+
+    def _slow_item(self, found: SlowItem, tag: int) -> DataSet:
+        order = BIG if found.big else LITTLE
+        item = DataSet(Walked({}, {}, [], 0, 0, 0, order, found.explicit, found.undefined), b"", self.budget, self, tag)
+        item.add_slowly(found.elements)
+        return item
+
+    def add_slowly(self, found: Sequence[SlowElement]) -> None:
+        """Enter elements that pydicom has read; DeclinedError where one can't be written again."""
+        self.budget.spend(len(found) + 1)
+        for tag, vr, value, items, undefined in found:
+            if items is not None:
+                self.changes[tag] = Change(vr, None, [self._slow_item(item, tag) for item in items], undefined)
+            elif undefined:
+                self.changes[tag] = Change(vr, value, None, undefined)
+            else:
+                self.changes[tag] = Change(vr, self._padded(tag, vr, value))
 
     def set_value(self, tag: int, vr: str, value: bytes) -> None:
         """Make or replace an element; a value of odd length is padded. ValueUnfit where it is too long for its VR."""
+        self._change(tag, Change(vr, self._padded(tag, vr, value)))
+
+    def _padded(self, tag: int, vr: str, value: bytes) -> bytes:
         if len(value) & 1:
             value += b"\0" if vr in _NUL_PADDED else b" "
         if len(value) > (_MOST_LONG if vr in _LONG or not self.explicit else MOST_SHORT):
             raise ValueUnfit(f"The value of {tag_text(tag)} is too long: {len(value)} bytes.")
-        self._change(tag, Change(vr, value))
+        return value
 
     def set_items(self, tag: int, items: Iterable[DataSet]) -> None:
         """Make or replace a sequence; its items are ones of `new_item`, or of the same sequence."""
@@ -333,9 +387,7 @@ class DataSet:
 
     def prove(self) -> None:
         """Walk the sequences that nobody has looked into: what goes along unchanged is read to its end, too."""
-        for tag in self.sequences if self.explicit else self.elements:
-            if tag in self.changes:
-                continue
+        for tag in self.sequence_tags():
             for item in self.items(tag) or ():
                 item.prove()
 
@@ -344,6 +396,10 @@ class DataSet:
         tags = list(self.elements)
         index = bisect_left(tags, tag)
         return self.elements[tags[index]][0] if index < len(tags) else self.stop
+
+
+def _begins_with_item(buf: Buffer, start: int, end: int) -> bool:
+    return end - start >= 8 and bytes(buf[start : start + 4]) in _ITEMS
 
 
 class Range(NamedTuple):
@@ -361,6 +417,8 @@ class Pixels:
     place: Range
     read_range: Callable[[int, int], Buffer]
     is_encapsulated: bool
+    is_odd: bool = False
+    """Its length is odd: it is written with a NUL behind it."""
 
     def read(self) -> bytes:
         """The value, without a delimiter."""

@@ -64,8 +64,12 @@ def _encode_data(obj: DicomObject) -> tuple[list[Buffer], Pixels | None, list[Bu
         _splice(data, before)
         return before, None, []
     after: list[Buffer] = []
-    _, _, start, end = data.elements[pixels.tag]
-    _splice(data, before, stop=start, below=pixels.tag)
+    at, _, start, end = data.elements[pixels.tag]
+    _splice(data, before, stop=at if pixels.is_odd else start, below=pixels.tag)
+    if pixels.is_odd:
+        length = pixels.place.end - pixels.place.start
+        before.append(_element_head(data, pixels.tag, data.vr(pixels.tag), length + 1))
+        after.append(b"\0")
     _splice(data, after, start=end, above=pixels.tag)
     return before, pixels, after
 
@@ -110,8 +114,10 @@ def _encode_element(data_set: DataSet, tag: int, change: Change, into: list[Buff
     vr, value, items, undefined = change
     if items is None:
         value = value or b""
-        into.append(_element_head(data_set, tag, vr, len(value)))
+        into.append(_element_head(data_set, tag, vr, UNDEFINED if undefined else len(value)))
         into.append(value)
+        if undefined:
+            into.append(_mark(SEQUENCE_END, 0, big=data_set.big))
         return
     raw = encode_items(items, data_set)
     if len(raw) > _MOST:

@@ -17,6 +17,7 @@ from scandock.deidentification.walking import (
     Budget,
     PixelElement,
     TooDeepError,
+    Walked,
     fragments_end,
     walk_data_set,
     walk_following,
@@ -28,7 +29,9 @@ from scandock.formats.dicom_sniff import begins_like_a_data_set, has_preamble
 from scandock.model.limits import MIB
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+    from scandock.deidentification.slow_path import SlowElement
 
     ReadRange = Callable[[int, int], Buffer]
 
@@ -138,11 +141,34 @@ def _parse_data(source: _Source, at: int, syntax: str, budget: Budget) -> DicomO
         raise ShortError(at + 8)
     explicit, big = encoding_of(head, at, syntax)
     order = BIG if big else LITTLE
-    walked = walk_data_set(head, at, size, order, budget, explicit=explicit, after=_FIRST_GROUP - 1)
-    obj = DicomObject(False, b"", None, DataSet(walked, head, budget), syntax, head, whole=source.whole)
+    found: Sequence[SlowElement] = ()
+    try:
+        walked = walk_data_set(head, at, size, order, budget, explicit=explicit, after=_FIRST_GROUP - 1)
+    except (DeclinedError, ShortError) as declined:
+        if isinstance(declined, ShortError) and not source.whole:
+            raise
+        found, walked = _read_slowly(source, at, order, explicit=explicit)
+    obj = DicomObject(False, b"", None, DataSet(walked, source.head, budget), syntax, source.head, whole=source.whole)
     if walked.pixels is not None:
         _add_pixels(obj, source, walked.pixels, budget)
+    if found:
+        if any(element.tag in obj.data.elements for element in found):
+            raise DeclinedError("an element before the pixel data and behind it")
+        obj.data.add_slowly(found)
     return obj
+
+
+def _read_slowly(source: _Source, at: int, order: ByteOrder, *, explicit: bool) -> tuple[list[SlowElement], Walked]:
+    """What pydicom reads before the pixel data, and as if walked the pixel data alone."""
+    from scandock.deidentification.slow_path import read_data_set
+
+    while source.extend(MAX_HEADER):
+        pass
+    found, pixels = read_data_set(source.head, at, explicit=explicit, big=order.big)
+    if pixels is None and not source.whole:
+        raise DeclinedError("its header is too long")
+    start = pixels.at if pixels is not None else len(source.head)
+    return found, Walked({}, {}, [], start, start, start, order, explicit, pixels=pixels)
 
 
 def _add_pixels(obj: DicomObject, source: _Source, found: PixelElement, budget: Budget) -> None:
@@ -151,9 +177,10 @@ def _add_pixels(obj: DicomObject, source: _Source, found: PixelElement, budget: 
     tag, at, vr, start, length = found
     encapsulated = length == UNDEFINED
     end = _fragments_end(source, start, data.order) if encapsulated else start + length
-    if end > size or (not encapsulated and length & 1):
-        raise DeclinedError("pixel data of an odd length, or beyond the end of the object")
-    obj.pixels = data.pixels = Pixels(tag, Range(start, end), source.range, encapsulated)
+    if end > size:
+        raise DeclinedError("pixel data beyond the end of the object")
+    odd = not encapsulated and length & 1 == 1
+    obj.pixels = data.pixels = Pixels(tag, Range(start, end), source.range, encapsulated, is_odd=odd)
     if source.whole:
         buf, begin, stop = head, end, size
         data.elements[tag] = at, vr, start, end

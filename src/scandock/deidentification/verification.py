@@ -25,6 +25,8 @@ _STUDY, _SERIES = NUMBERS["StudyInstanceUID"], NUMBERS["SeriesInstanceUID"]
 _SOP, _CLASS = NUMBERS["SOPInstanceUID"], NUMBERS["SOPClassUID"]
 _MISSING: Final = {_STUDY: StudyUidMissing.CODE, _SERIES: SeriesUidMissing.CODE, _SOP: SopUidMissing.CODE}
 _PREAMBLE: Final = 132
+_PEEK: Final = 16
+"""Bytes of pixel data that the scan looks at in implicit VR."""
 
 
 def verify(obj: DicomObject, parts: Sequence[Part]) -> None:
@@ -35,6 +37,8 @@ def verify(obj: DicomObject, parts: Sequence[Part]) -> None:
     head = parts[0]
     if isinstance(head, Range):
         raise OutcomeUnexpected("The new object begins with its pixel data.")
+    if obj.pixels is not None and not obj.data.explicit and len(parts) > 1:
+        head = head + bytes(obj.pixels.read_range(obj.pixels.place.start, obj.pixels.place.start + _PEEK))
     size = sum(part.end - part.start if isinstance(part, Range) else len(part) for part in parts)
     uids = {tag: _uid(obj, tag) for tag in _MISSING}
     missing = next((tag for tag, uid in uids.items() if not uid), None)

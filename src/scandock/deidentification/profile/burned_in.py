@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from scandock.rules.notices import Notice, PrintableText, make_notice
@@ -15,7 +16,11 @@ _CLASS: Final = 0x00080016
 _MODALITY: Final = 0x00080060
 _IMAGE_TYPE: Final = 0x00080008
 _CONVERSION: Final = 0x00080064
-_ROWS, _COLUMNS = 0x00280010, 0x00280011
+_ROWS: Final = 0x00280010
+_COLUMNS: Final = 0x00280011
+_READ: Final = (_BURNED_IN, _CLASS, _MODALITY, _IMAGE_TYPE, _CONVERSION, _ROWS, _COLUMNS)
+_OVERLAY_ROWS: Final = tuple(0x60000010 + (group << 16) for group in range(0, 32, 2))
+_OVERLAY: Final = "it has an overlay in the bits of its pixels"
 _STORAGE: Final = "1.2.840.10008.5.1.4.1.1."
 
 _KINDS: Final = {
@@ -52,31 +57,44 @@ def content_kind(sop_class: str) -> str | None:
 
 def find_burned_in(data: DataSet) -> str | None:
     """Why the pixels of a data set may show texts, in words; None where nothing says so."""
-    if (data.text(_BURNED_IN) or "").upper() == "YES":
+    values = [data.value(tag) if tag in data else None for tag in _READ]
+    return _reason(*values) or (_OVERLAY if _has_overlay_in_pixels(data) else None)
+
+
+@lru_cache(maxsize=1_000)
+def _reason(
+    burned_in: bytes | None,
+    sop_class: bytes | None,
+    modality: bytes | None,
+    image_type: bytes | None,
+    conversion: bytes | None,
+    rows: bytes | None,
+    columns: bytes | None,
+) -> str | None:
+    if _text(burned_in).upper() == "YES":
         return "the object says so"
-    kind = content_kind(data.text(_CLASS) or "")
+    kind = content_kind(_text(sop_class))
     if kind in _PIXELS and kind != _CAPTURE:
         return f"it is an object of {kind}"
-    modality = data.text(_MODALITY) or ""
-    if modality in _MODALITIES:
-        return f"its modality is {modality}"
-    image_type = data.texts(_IMAGE_TYPE)
-    if any(value in _SCREENS for value in image_type):
+    if _text(modality) in _MODALITIES:
+        return f"its modality is {_text(modality)}"
+    types = [value.strip() for value in _text(image_type).split("\\")]
+    if any(value in _SCREENS for value in types):
         return "it is a copy of a screen"
-    if kind == _CAPTURE or _CONVERSION in data:
-        if image_type[:2] == ["DERIVED", "SECONDARY"]:
+    if kind == _CAPTURE or conversion is not None:
+        if types[:2] == ["DERIVED", "SECONDARY"]:
             return "it is a derived secondary capture"
-        if data.text(_ROWS) != data.text(_COLUMNS):
+        if rows != columns:
             return "it is a secondary capture that is not square"
-    if _has_overlay_in_pixels(data):
-        return "it has an overlay in the bits of its pixels"
     return None
 
 
+def _text(value: bytes | None) -> str:
+    return (value or b"").decode("latin-1").strip(" \0")
+
+
 def _has_overlay_in_pixels(data: DataSet) -> bool:
-    return any(
-        tag & 0xFF01FFFF == 0x60000010 and tag & 0xFFFF0000 | 0x3000 not in data for tag in data if tag >> 24 == 0x60
-    )
+    return any(tag in data and tag & 0xFFFF0000 | 0x3000 not in data for tag in _OVERLAY_ROWS)
 
 
 def burned_in_notice(reason: str) -> Notice:

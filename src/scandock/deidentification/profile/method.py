@@ -6,6 +6,7 @@ Written after the scripts and the profile, and only where one of them was run (P
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from scandock import __version__
@@ -41,13 +42,40 @@ def record_method(
     data: DataSet, profile: Profile | None, scripts: Sequence[ScriptName] = (), *, has_clean_pixels: bool = False
 ) -> None:
     """Write the method into a data set; `has_clean_pixels` where areas of its pixels were filled."""
+    record = _record(profile, tuple(scripts), has_clean_pixels=has_clean_pixels)
     data.set_value(_REMOVED, "CS", b"YES")
-    _write_texts(data, profile, scripts)
-    _write_codes(data, profile, scripts, has_clean_pixels=has_clean_pixels)
+    texts = list(record.texts)
+    if profile is None:
+        texts = list(dict.fromkeys([*data.texts(_METHOD), *texts]))
+    data.set_text(_METHOD, "\\".join(texts), "LO")
+    _write_codes(data, profile, record.codes)
     if profile is not None:
         data.set_value(_DATES, "CS", _dates(profile))
     if has_clean_pixels:
         data.set_value(_BURNED_IN, "CS", b"NO")
+
+
+class _Record(NamedTuple):
+    """What is written: values of the method in words, and codes as scheme, value and meaning."""
+
+    texts: tuple[str, ...]
+    codes: tuple[tuple[bytes, bytes, bytes], ...]
+
+
+@lru_cache(maxsize=64)
+def _record(profile: Profile | None, scripts: tuple[ScriptName, ...], *, has_clean_pixels: bool) -> _Record:
+    texts = [f"Scandock {__version__}"]
+    codes = [(_DICOM, method.code, method.meaning) for method in profile.methods] if profile is not None else []
+    if profile is not None:
+        texts.append(f"PS3.15 {EDITION} Annex E")
+    if has_clean_pixels:
+        codes.append((_DICOM, *PIXELS_METHOD))
+    codes += [(_XNAT, script.id[:_LONGEST_CODE], _SCRIPT) for script in scripts]
+    texts += [f"Script {script.fingerprint}" for script in scripts]
+    encoded = (
+        (scheme.encode("ascii"), code.encode("ascii"), meaning.encode("ascii")) for scheme, code, meaning in codes
+    )
+    return _Record(tuple(text[:_LONGEST] for text in texts), tuple(encoded))
 
 
 def _dates(profile: Profile) -> bytes:
@@ -56,31 +84,15 @@ def _dates(profile: Profile) -> bytes:
     return b"MODIFIED" if MODIFIED_DATES in profile.options else b"REMOVED"
 
 
-def _write_texts(data: DataSet, profile: Profile | None, scripts: Sequence[ScriptName]) -> None:
-    texts = [f"Scandock {__version__}"]
-    if profile is not None:
-        texts.append(f"PS3.15 {EDITION} Annex E")
-    texts += [f"Script {script.fingerprint}" for script in scripts]
-    earlier = data.texts(_METHOD) if profile is None else []
-    every = list(dict.fromkeys([*earlier, *(text[:_LONGEST] for text in texts)]))
-    data.set_text(_METHOD, "\\".join(every), "LO")
-
-
-def _write_codes(
-    data: DataSet, profile: Profile | None, scripts: Sequence[ScriptName], *, has_clean_pixels: bool
-) -> None:
-    codes = [(_DICOM, method.code, method.meaning) for method in profile.methods] if profile is not None else []
-    if has_clean_pixels:
-        codes.append((_DICOM, *PIXELS_METHOD))
-    codes += [(_XNAT, script.id[:_LONGEST_CODE], _SCRIPT) for script in scripts]
+def _write_codes(data: DataSet, profile: Profile | None, codes: Sequence[tuple[bytes, bytes, bytes]]) -> None:
     items = _earlier_items(data, profile)
     known = {(item.text(_SCHEME), item.text(_CODE_VALUE)) for item in items}
     for scheme, code, meaning in codes:
-        if (scheme, code) not in known:
+        if (scheme.decode(), code.decode()) not in known:
             item = data.new_item()
-            item.set_text(_CODE_VALUE, code, "SH")
-            item.set_text(_SCHEME, scheme, "SH")
-            item.set_text(_MEANING, meaning, "LO")
+            item.set_value(_CODE_VALUE, "SH", code)
+            item.set_value(_SCHEME, "SH", scheme)
+            item.set_value(_MEANING, "LO", meaning)
             items.append(item)
     data.set_items(_CODES, items)
 

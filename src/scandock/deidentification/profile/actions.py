@@ -137,42 +137,32 @@ class Actions:
 
     def apply(self, run: Run, data_set: DataSet) -> None:
         """Apply the profile to a data set and to all below it."""
-        elements, buf, big, explicit = data_set.elements, data_set.buf, data_set.big, data_set.explicit
+        elements, buf, explicit = data_set.elements, data_set.buf, data_set.explicit
         in_code = any(tag in data_set for tag in _CODE_VALUES)
-        plan, names = self._plans[big, in_code], _NAMES[big]
+        plan, names = self._plans[data_set.big, in_code], _NAMES[data_set.big]
         scripted = dict(data_set.changes)
         kept_private = self._kept_private(data_set) if self._safe else frozenset()
-        remove, keep_text, keep_number, digits = do.remove, _KEEP_TEXT, do.keep_number, do.DIGITS
+        keep_text, keep_number, digits = _KEEP_TEXT, do.keep_number, do.DIGITS
         changed: dict[int, tuple[str, bytes] | None] = {}
         for tag, (_, number, start, end) in elements.items():
             if tag & 0x10000:
                 if tag not in kept_private:
                     changed[tag] = None
                 continue
-            if scripted and tag in scripted:
+            if tag in scripted:
                 continue
             action = plan.get(tag << 16 | number, _UNDECIDED)
             if action is _UNDECIDED:
                 action = self._decided(plan, tag, number, names.get(number, ""), in_code=in_code)
-            if action is None:
+            if action is None or (action is keep_number and not bytes(buf[start:end]).translate(None, digits)):
                 continue
-            if action is remove:
-                changed[tag] = None
-            elif action.__class__ is bytes:
-                if end > start:
-                    changed[tag] = (names[number] if explicit else data_set.default_vr(tag)), action
-            elif action.__class__ is tuple:
+            if isinstance(action, tuple):
                 if action is not keep_text or not bytes(buf[start:end]).isascii():
                     action[0](run, data_set, tag)
-            else:
-                value = bytes(buf[start:end])
-                if action is keep_number and not value.translate(None, digits):
-                    continue
-                new = action(run, value)
-                if new is None:
-                    changed[tag] = None
-                elif new != value:
-                    changed[tag] = (names[number] if explicit else data_set.default_vr(tag)), new
+                continue
+            new = do.evaluate(action, run, buf, start, end)
+            if new is not do.UNCHANGED:
+                changed[tag] = None if new is None else (names[number] if explicit else data_set.default_vr(tag), new)
         _change(data_set, changed)
         for tag, change in scripted.items():
             if change is not None:

@@ -19,6 +19,7 @@ from scandock.deidentification.profile.vocabulary import is_code_term, keep_word
 if TYPE_CHECKING:
     from scandock.deidentification.data_set import DataSet
     from scandock.deidentification.uids import UidMapper
+    from scandock.formats.dicom_encoding import Buffer
 
 
 class Run:
@@ -69,6 +70,21 @@ def new_value(action: bytes | ValueAction, run: Run, value: bytes) -> bytes | No
     if isinstance(action, bytes):
         return action if value else value
     return action(run, value)
+
+
+UNCHANGED: Final = b"unchanged"
+"""What `evaluate` answers, the very object, where a value stays."""
+
+
+def evaluate(action: bytes | ValueAction, run: Run, buf: Buffer, start: int, end: int) -> bytes | None:
+    """What an action makes of the value in [start, end): a new one, None where the element goes, or `UNCHANGED`."""
+    if action is remove:
+        return None
+    if isinstance(action, bytes):
+        return action if end > start else UNCHANGED
+    value = bytes(buf[start:end])
+    new = action(run, value)
+    return UNCHANGED if new == value else new
 
 
 # Functions of a value.

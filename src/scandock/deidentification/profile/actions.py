@@ -41,6 +41,7 @@ _FREE: Final = frozenset({"ST", "LT", "UT", "UC"})
 _LABELS: Final = frozenset({"LO", "SH"})
 _SHORT: Final = frozenset({*_LABELS, "CS", "AS"})
 _NUMBERS: Final = frozenset({"DS", "IS"})
+_TEXTUAL: Final = _DATES | _NUMBERS | {"AS"}
 
 _NAMES: Final = {
     big: {int.from_bytes(vr, "big" if big else "little"): vr.decode() for vr in SHORT_VRS + LONG_VRS}
@@ -68,6 +69,8 @@ _CLASSES: Final = re.compile(
     r"SOPClass|TransferSyntaxUID|^ImplementationClassUID$|^CodingSchemeUID$|^ContextUID$|^MappingResourceUID$"
 )
 """UIDs that say what kind of thing something is, by their keywords."""
+_OPTIONAL_SEQUENCES: Final = frozenset({0x00081110})
+"""Sequences that need not be there, but have an item where they are."""
 _OVERLAYS: Final = 0x60
 _OVERLAY_TYPE: Final = 0x40
 _REGION: Final = b"R"
@@ -228,6 +231,8 @@ class Actions:
         match row.basic:
             case "X":
                 return do.remove
+            case "X/Z" if tag in _OPTIONAL_SEQUENCES:
+                return do.remove
             case "Z" | "X/Z":
                 return (do.empty_sequence,) if is_sequence else b""
             case "X/Z/U*":
@@ -382,9 +387,9 @@ def _dummy(tag: int, written: str) -> bytes | tuple[ElementAction]:
     vr = _vr_of(tag)
     if "SQ" in {vr, written}:
         return do.dummy_of("SQ")
-    if written == UNKNOWN and vr not in TEXTS:
-        return do.dummy_of(UNKNOWN)
-    return do.dummy_of(vr if written in {"", UNKNOWN} else written)
+    if written == UNKNOWN:
+        return REMOVED + b" " if vr in TEXTS else do.dummy_of(vr if vr in _TEXTUAL else UNKNOWN)
+    return do.dummy_of(written or vr)
 
 
 @cache

@@ -148,7 +148,8 @@ def terms_or(otherwise: bytes | ValueAction) -> ValueAction:
     """Keep a code string whose values are terms; of several values those that are none become OTHER."""
 
     def keep_terms(run: Run, value: bytes) -> bytes | None:
-        return known_codes(value) or new_value(otherwise, run, value)
+        known = known_codes(value)
+        return new_value(otherwise, run, value) if not known and value else known
 
     return keep_terms
 

@@ -7,6 +7,7 @@ they can't be walked to their end.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -41,6 +42,7 @@ MOST_SHORT: Final = 65_534
 _SEQUENCES: Final = frozenset({"SQ", UNKNOWN})
 _ITEMS: Final = frozenset({b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00"})
 _MOST_LONG: Final = 0xFFFFFFFE
+_PLAIN: Final = re.compile(rb"[ -~]*\0?")
 _CHARACTER_SET: Final = 0x00080005
 _PIXEL_REPRESENTATION: Final = 0x00280103
 
@@ -411,7 +413,12 @@ class DataSet:
                     yield from item.walk()
 
     def prove(self) -> None:
-        """Walk the sequences that nobody has looked into: what goes along unchanged is read to its end, too."""
+        """Walk the sequences that nobody has looked into: what goes along unchanged is read to its end, too.
+
+        A character set that is no text is a reason to fail: nobody can say what the others mean.
+        """
+        if _CHARACTER_SET in self and not _is_plain(self.vr(_CHARACTER_SET), self.value(_CHARACTER_SET)):
+            raise ObjectUnreadable(f"The character set {tag_text(_CHARACTER_SET)} can't be read.")
         for tag in self.sequence_tags():
             for item in self.items(tag) or ():
                 item.prove()
@@ -421,6 +428,11 @@ class DataSet:
         tags = list(self.elements)
         index = bisect_left(tags, tag)
         return self.elements[tags[index]][0] if index < len(tags) else self.stop
+
+
+def _is_plain(vr: str, value: bytes) -> bool:
+    """Whether a SpecificCharacterSet can name character sets at all."""
+    return vr in {"CS", UNKNOWN} and _PLAIN.fullmatch(value) is not None
 
 
 def _begins_with_item(buf: Buffer, start: int, end: int) -> bool:
@@ -446,8 +458,9 @@ class Pixels:
     """Its length is odd: it is written with a NUL behind it."""
 
     def read(self) -> bytes:
-        """The value, without a delimiter."""
-        return bytes(self.read_range(self.place.start, self.place.end - (8 if self.is_encapsulated else 0)))
+        """The value, without a delimiter, padded."""
+        value = bytes(self.read_range(self.place.start, self.place.end - (8 if self.is_encapsulated else 0)))
+        return value + b"\0" if self.is_odd else value
 
 
 @dataclass(slots=True)

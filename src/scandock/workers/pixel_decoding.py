@@ -1,4 +1,4 @@
-"""Compressed pixels decoded for scripts that alter them: in a process that has a bound on memory and time and no files."""
+"""Compressed pixels decoded for scripts that alter them: in a process with a bound on memory and time, and no files."""
 
 from __future__ import annotations
 

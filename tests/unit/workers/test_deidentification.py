@@ -128,7 +128,8 @@ def test_existing_files_are_refused_without_overwrite(runs):
 def test_hostile_entry_names_stay_below_the_archives_name(runs):
     names = [
         "../../evil.dcm", "/etc/passwd", "C:\\Windows\\x.dcm", "a/./../../b.dcm", "..", "a//b.dcm", "CON.dcm",
-        "x\n\x1b[31m.dcm", "a/B.DCM", "\u202emcd.dcm", ".hidden", "a" * 300 + ".dcm", "é.dcm", "e\u0301.dcm", "a/b.dcm/c.dcm",
+        "x\n\x1b[31m.dcm", "a/B.DCM", "\u202emcd.dcm", ".hidden", "a" * 300 + ".dcm", "é.dcm", "e\u0301.dcm",
+        "a/b.dcm/c.dcm",
     ]  # fmt: skip
     archive = runs.make("exam.zip", zip_entries([(name, image(n)) for n, name in enumerate(names)]))
     outcomes = runs(archive)

@@ -7,6 +7,7 @@ they can't be walked to their end.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -26,7 +27,7 @@ from scandock.formats.dicom_encoding import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from scandock.deidentification.slow_path import SlowElement, SlowItem
 
@@ -41,17 +42,16 @@ MOST_SHORT: Final = 65_534
 _SEQUENCES: Final = frozenset({"SQ", UNKNOWN})
 _ITEMS: Final = frozenset({b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00"})
 _MOST_LONG: Final = 0xFFFFFFFE
+_PLAIN: Final = re.compile(rb"[ -~]*\0?")
 _CHARACTER_SET: Final = 0x00080005
 _PIXEL_REPRESENTATION: Final = 0x00280103
 
 
-class Change(NamedTuple):
-    """What stands in the place of an element: a value, or items; `undefined` says how its length is written."""
+Change = tuple[str, "Buffer | None", "list[DataSet] | None", bool]
+"""What stands in the place of an element: its VR, a value or else items, and whether its length is undefined.
 
-    vr: str
-    value: Buffer | None
-    items: list[DataSet] | None = None
-    undefined: bool = False
+A plain tuple, as an object has many.
+"""
 
 
 class DataSet:
@@ -120,9 +120,12 @@ class DataSet:
             change = self.changes[tag]
             if change is None:
                 raise KeyError(tag)
-            return change.vr
-        written = self.elements[tag][1]
-        return _NAMES[self.big][written] if self.explicit else self.default_vr(tag)
+            return change[0]
+        if self.explicit:
+            return _NAMES[self.big][self.elements[tag][1]]
+        if tag not in self.elements:
+            raise KeyError(tag)
+        return self.default_vr(tag)
 
     def default_vr(self, tag: int) -> str:
         """The VR of the dictionary, one of its alternatives where it has several."""
@@ -150,31 +153,35 @@ class DataSet:
             change = self.changes[tag]
             if change is None:
                 raise KeyError(tag)
-            if change.value is not None:
-                return bytes(change.value)
+            if change[1] is not None:
+                return bytes(change[1])
             from scandock.deidentification.encoding import encode_items
 
-            return encode_items(change.items or [], self)
-        entry = self.elements[tag]
+            return encode_items(change[2] or [], self)
+        _, vr, start, end = self.elements[tag]
+        if vr in self.order.short:  # of explicit VR
+            return bytes(self.buf[start:end])
         if self.pixels is not None and self.pixels.tag == tag:
             return self.pixels.read()
-        _, _, start, end = entry
-        if self._is_undefined(entry):
+        if self.is_undefined(start):
             end -= 8
         return bytes(self.buf[start:end])
 
     def size(self, tag: int) -> int:
         """How many bytes a value has, padding and delimiters included; nothing is read or encoded for it but items."""
-        change = self.changes.get(tag)
-        if change is None and tag not in self.changes:
-            if self.pixels is not None and self.pixels.tag == tag:
-                return self.pixels.place.end - self.pixels.place.start
-            _, _, start, end = self.elements[tag]
-            return end - start
-        return len(change.value) if change is not None and change.value is not None else len(self.value(tag))
+        if tag in self.changes:
+            change = self.changes[tag]
+            if change is None:
+                raise KeyError(tag)
+            return len(self.value(tag) if change[1] is None else change[1])
+        if self.pixels is not None and self.pixels.tag == tag:
+            return self.pixels.place.end - self.pixels.place.start
+        _, _, start, end = self.elements[tag]
+        return end - start
 
-    def _is_undefined(self, entry: Entry) -> bool:
-        return self.order.length(self.buf, entry[2] - 4)[0] == UNDEFINED
+    def is_undefined(self, start: int) -> bool:
+        """Whether the value at `start`, of a VR with a length of four bytes, is of undefined length."""
+        return self.order.length(self.buf, start - 4)[0] == UNDEFINED
 
     def items(self, tag: int) -> list[DataSet] | None:
         """The items of a sequence, also of one that is written as UN; None where the element is no sequence.
@@ -191,9 +198,8 @@ class DataSet:
         if change is None:
             _, _, start, end = self.elements[tag]
             return self._walk_items(tag, vr, self.buf, start, end)
-        if change.items is None:
-            return self._walk_items(tag, vr, change.value or b"", 0, len(change.value or b""))
-        return change.items
+        _, value, items, _ = change
+        return self._walk_items(tag, vr, value, 0, len(value)) if value is not None else items
 
     def sequence_tags(self) -> list[int]:
         """The tags of all elements that may have items (SQ and UN), ascending; the others have none."""
@@ -202,15 +208,16 @@ class DataSet:
         elif self.candidates is not None:
             tags = self.candidates
         else:
-            tags = self.candidates = [
-                tag
-                for tag, entry in self.elements.items()
-                if _begins_with_item(self.buf, *entry[2:]) or dictionary_vr(tag) == "SQ"
-            ]
+            tags = self.candidates = [tag for tag in self.elements if self._is_candidate(tag)]
         if not self.changes:
             return tags
-        changed = [tag for tag, change in self.changes.items() if change is not None and change.vr in _SEQUENCES]
+        changed = [tag for tag, change in self.changes.items() if change is not None and change[0] in _SEQUENCES]
         return sorted({tag for tag in tags if tag not in self.changes} | set(changed))
+
+    def _is_candidate(self, tag: int) -> bool:
+        """Whether an original element of implicit VR may be a sequence: known as one, or unknown and with an item."""
+        vr = dictionary_vr(tag)
+        return vr == "SQ" or (vr == UNKNOWN and _begins_with_item(self.buf, *self.elements[tag][2:]))
 
     def _walk_items(self, tag: int, vr: str, buf: Buffer, start: int, end: int) -> list[DataSet] | None:
         """The items in [start, end) of a buffer, from now on known; None where UN does not begin with one."""
@@ -224,10 +231,10 @@ class DataSet:
             raise too_deep() from None
         except DeclinedError:
             items = self._read_items_slowly(tag, vr, buf, start, end)
-            self._change(tag, Change(vr, None, items))
+            self._change(tag, (vr, None, items, False))
         else:
             if tag in self.changes:
-                self.changes[tag] = Change(vr, None, items)
+                self.changes[tag] = vr, None, items, False
             else:
                 self.nested[tag] = items
         return items
@@ -253,15 +260,30 @@ class DataSet:
         self.budget.spend(len(found) + 1)
         for tag, vr, value, items, undefined in found:
             if items is not None:
-                self.changes[tag] = Change(vr, None, [self._slow_item(item, tag) for item in items], undefined)
+                self.changes[tag] = vr, None, [self._slow_item(item, tag) for item in items], undefined
             elif undefined:
-                self.changes[tag] = Change(vr, value, None, undefined)
+                self.changes[tag] = vr, value, None, undefined
             else:
-                self.changes[tag] = Change(vr, self._padded(tag, vr, value))
+                self.changes[tag] = vr, self._padded(tag, vr, value), None, False
 
     def set_value(self, tag: int, vr: str, value: bytes) -> None:
         """Make or replace an element; a value of odd length is padded. ValueUnfit where it is too long for its VR."""
-        self._change(tag, Change(vr, self._padded(tag, vr, value)))
+        self._change(tag, (vr, self._padded(tag, vr, value), None, False))
+
+    def change_all(self, changes: Mapping[int, tuple[str, bytes] | None]) -> None:
+        """Make or replace several elements as by `set_value`, and remove those of None."""
+        own, elements = self.changes, self.elements
+        for tag, change in changes.items():
+            if change is not None:
+                vr, value = change
+                if len(value) & 1 or len(value) > MOST_SHORT:
+                    value = self._padded(tag, vr, value)
+                own[tag] = vr, value, None, False
+            elif tag in elements:
+                own[tag] = None
+            else:
+                own.pop(tag, None)
+        self._mark_parents()
 
     def _padded(self, tag: int, vr: str, value: bytes) -> bytes:
         if len(value) & 1:
@@ -283,11 +305,11 @@ class DataSet:
             item.parent, item.tag = self, tag
             if not item.elements:
                 item.write_like(model or self)
-        self._change(tag, Change(vr, None, items, undefined))
+        self._change(tag, (vr, None, items, undefined))
 
     def _written_undefined(self, tag: int) -> bool:
         change = self.changes.get(tag)
-        return change.undefined if change is not None else self._is_undefined(self.elements[tag])
+        return change[3] if change is not None else self.is_undefined(self.elements[tag][2])
 
     def write_like(self, other: DataSet) -> None:
         """Be written in the encoding of another data set; for one that is all new."""
@@ -297,7 +319,7 @@ class DataSet:
             raise ValueUnfit(f"An item of {tag_text(self.tag)} is of another byte order than its data set.")
         self.explicit, self.big, self.order = other.explicit, other.big, other.order
         for change in self.changes.values():
-            for item in (change.items or []) if change is not None else []:
+            for item in (change[2] or []) if change is not None else []:
                 item.write_like(other)
 
     def new_item(self) -> DataSet:
@@ -313,12 +335,17 @@ class DataSet:
 
     def _change(self, tag: int, change: Change | None) -> None:
         self.changes[tag] = change
+        self._mark_parents()
+
+    def _mark_parents(self) -> None:
+        """Enter in what this stands in that it has changed."""
         data_set = self
         while (parent := data_set.parent) is not None:
-            if data_set.tag in parent.changes or data_set.tag not in parent.nested:
+            tag = data_set.tag
+            if tag in parent.changes or tag not in parent.nested:
                 return  # it says so already, or the item does not stand anywhere yet
-            undefined = parent._written_undefined(data_set.tag)  # noqa: SLF001 - its own class
-            parent.changes[data_set.tag] = Change(parent.vr(data_set.tag), None, parent.nested[data_set.tag], undefined)
+            undefined = parent.is_undefined(parent.elements[tag][2])
+            parent.changes[tag] = parent.vr(tag), None, parent.nested[tag], undefined
             data_set = parent
 
     @property
@@ -386,7 +413,12 @@ class DataSet:
                     yield from item.walk()
 
     def prove(self) -> None:
-        """Walk the sequences that nobody has looked into: what goes along unchanged is read to its end, too."""
+        """Walk the sequences that nobody has looked into: what goes along unchanged is read to its end, too.
+
+        A character set that is no text is a reason to fail: nobody can say what the others mean.
+        """
+        if _CHARACTER_SET in self and not _is_plain(self.vr(_CHARACTER_SET), self.value(_CHARACTER_SET)):
+            raise ObjectUnreadable(f"The character set {tag_text(_CHARACTER_SET)} can't be read.")
         for tag in self.sequence_tags():
             for item in self.items(tag) or ():
                 item.prove()
@@ -396,6 +428,11 @@ class DataSet:
         tags = list(self.elements)
         index = bisect_left(tags, tag)
         return self.elements[tags[index]][0] if index < len(tags) else self.stop
+
+
+def _is_plain(vr: str, value: bytes) -> bool:
+    """Whether a SpecificCharacterSet can name character sets at all."""
+    return vr in {"CS", UNKNOWN} and _PLAIN.fullmatch(value) is not None
 
 
 def _begins_with_item(buf: Buffer, start: int, end: int) -> bool:
@@ -421,8 +458,9 @@ class Pixels:
     """Its length is odd: it is written with a NUL behind it."""
 
     def read(self) -> bytes:
-        """The value, without a delimiter."""
-        return bytes(self.read_range(self.place.start, self.place.end - (8 if self.is_encapsulated else 0)))
+        """The value, without a delimiter, padded."""
+        value = bytes(self.read_range(self.place.start, self.place.end - (8 if self.is_encapsulated else 0)))
+        return value + b"\0" if self.is_odd else value
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ import struct
 import zlib
 from typing import TYPE_CHECKING, Final
 
-from scandock.deidentification.data_set import Change, DataSet, DicomObject, Pixels, Range, tag_text
+from scandock.deidentification.data_set import DataSet, DicomObject, Pixels, Range, tag_text
 from scandock.deidentification.errors import ValueUnfit
 from scandock.formats.dicom_encoding import ITEM, ITEM_END, LONG_VRS, SEQUENCE_END, UNDEFINED, Buffer
 
@@ -17,6 +17,11 @@ Part = bytes | memoryview | Range
 """Bytes, or where in the original they stand."""
 
 _LONG: Final = frozenset(vr.decode() for vr in LONG_VRS)
+_PACK: Final = {
+    big: tuple(struct.Struct((">" if big else "<") + form).pack for form in ("HH2sH", "HH2sHI", "HHI"))
+    for big in (False, True)
+}
+"""Heads of elements by byte order: explicit VR with a short and with a long length, implicit VR (and items)."""
 _GROUP_LENGTH: Final = 0x00020000
 _MARK: Final = b"DICM"
 _MOST: Final = 0xFFFFFFFE
@@ -93,40 +98,41 @@ def _splice(
     below: int = 1 << 32,
 ) -> None:
     """Append a data set's bytes from `start` to `stop`, with its changes of the tags between `above` and `below`."""
-    buf, elements, changes = data_set.buf, data_set.elements, data_set.changes
+    buf, elements, changes, append = data_set.buf, data_set.elements, data_set.changes, into.append
+    explicit = data_set.explicit
+    pack_short, pack_long, pack_implicit = _PACK[data_set.big]
     cursor = data_set.start if start is None else start
     stop = data_set.stop if stop is None else stop
     for tag in sorted(changes):
         if not above < tag < below:
             continue
         entry, change = elements.get(tag), changes[tag]
-        at, behind = (entry[0], entry[3]) if entry is not None else (data_set.place_of(tag),) * 2
+        if entry is not None:
+            at, _, _, behind = entry
+        else:
+            at = behind = data_set.place_of(tag)
         if cursor < at:
-            into.append(buf[cursor:at])
+            append(buf[cursor:at])
         cursor = max(cursor, behind)
-        if change is not None:
-            _encode_element(data_set, tag, change, into)
-    if cursor < stop:
-        into.append(buf[cursor:stop])
-
-
-def _encode_element(data_set: DataSet, tag: int, change: Change, into: list[Buffer]) -> None:
-    vr, value, items, undefined = change
-    if items is None:
-        value = value or b""
-        into.append(_element_head(data_set, tag, vr, UNDEFINED if undefined else len(value)))
-        into.append(value)
+        if change is None:
+            continue
+        vr, value, items, undefined = change
+        if value is None:
+            value = encode_items(items or (), data_set)
+            if len(value) > _MOST:
+                raise ValueUnfit(f"The sequence {tag_text(tag)} is too long: {len(value)} bytes.")
+        length = UNDEFINED if undefined else len(value)
+        if not explicit:
+            append(pack_implicit(tag >> 16, tag & 0xFFFF, length))
+        elif vr in _LONG:
+            append(pack_long(tag >> 16, tag & 0xFFFF, vr.encode(), 0, length))
+        else:
+            append(pack_short(tag >> 16, tag & 0xFFFF, vr.encode(), length))
+        append(value)
         if undefined:
-            into.append(_mark(SEQUENCE_END, 0, big=data_set.big))
-        return
-    raw = encode_items(items, data_set)
-    if len(raw) > _MOST:
-        raise ValueUnfit(f"The sequence {tag_text(tag)} is too long: {len(raw)} bytes.")
-    into.append(_element_head(data_set, tag, vr, UNDEFINED if undefined else len(raw)))
-    into.append(raw)
-    if undefined:
-        big = items[0].big if items else data_set.big
-        into.append(_mark(SEQUENCE_END, 0, big=big))
+            append(_mark(SEQUENCE_END, 0, big=items[0].big if items else data_set.big))
+    if cursor < stop:
+        append(buf[cursor:stop])
 
 
 def encode_items(items: Sequence[DataSet], data_set: DataSet) -> bytes:
@@ -145,14 +151,12 @@ def encode_items(items: Sequence[DataSet], data_set: DataSet) -> bytes:
 
 
 def _element_head(data_set: DataSet, tag: int, vr: str, length: int) -> bytes:
-    """Tag, VR and length of an element as its data set is written."""
-    order = ">" if data_set.big else "<"
+    """Tag, VR and length of an element as its data set is written; of a VR with a length of four bytes."""
+    _, pack_long, pack_implicit = _PACK[data_set.big]
     if not data_set.explicit:
-        return struct.pack(order + "HHI", tag >> 16, tag & 0xFFFF, length)
-    if vr in _LONG:
-        return struct.pack(order + "HH2sHI", tag >> 16, tag & 0xFFFF, vr.encode(), 0, length)
-    return struct.pack(order + "HH2sH", tag >> 16, tag & 0xFFFF, vr.encode(), length)
+        return pack_implicit(tag >> 16, tag & 0xFFFF, length)
+    return pack_long(tag >> 16, tag & 0xFFFF, vr.encode(), 0, length)
 
 
 def _mark(tag: int, length: int, *, big: bool) -> bytes:
-    return struct.pack(">HHI" if big else "<HHI", tag >> 16, tag & 0xFFFF, length)
+    return _PACK[big][2](tag >> 16, tag & 0xFFFF, length)

@@ -10,6 +10,7 @@ import struct
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from scandock.deidentification.dictionary import UNKNOWN, dictionary_vr
 from scandock.formats.dicom_encoding import (
     LITTLE,
     UNDEFINED,
@@ -25,6 +26,7 @@ MOST_LEVELS: Final = 64
 """Sequences within sequences."""
 MOST_ELEMENTS: Final = 1_000_000
 """Elements and items of one object."""
+_MAY_HAVE_ITEMS: Final = frozenset({"SQ", UNKNOWN})
 _ITEM_GROUP: Final = 0xFFFE0000
 _SQ: Final = {False: int.from_bytes(b"SQ", "little"), True: int.from_bytes(b"SQ", "big")}
 _QUADS: Final = {big: struct.Struct((">" if big else "<") + "4H").unpack_from for big in (False, True)}
@@ -108,6 +110,8 @@ def walk_following(
     try:
         walked.stop = walked.end = _walk(buf, walked, stop, budget, 0, after)
     except (DeclinedError, ShortError):
+        while walked.elements and next(reversed(walked.elements)) >= _ITEM_GROUP:
+            walked.elements.popitem()
         walked.stop = walked.end = _last_end(walked)
     return walked
 
@@ -258,6 +262,8 @@ def _undefined(
         if end > stop:
             raise DeclinedError("fragments beyond the end of their item")
         return end
+    if not explicit and dictionary_vr(tag) not in _MAY_HAVE_ITEMS:
+        raise DeclinedError("a plain value of undefined length")
     if explicit and vr == order.unknown:
         items, end = _unknown(buf, start, stop, order, budget, level + 1, explicit=True, delimited=True)
     elif explicit and vr != _SQ[order.big]:

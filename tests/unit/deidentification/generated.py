@@ -134,7 +134,10 @@ def _image(ds: Dataset, rows: int = 8, columns: int = 8) -> None:
     ds.AcquisitionDate, ds.AcquisitionTime = "20200131", "120200"
     ds.PixelData = bytes(range(rows * columns)) * 2
     ds.ReferencedImageSequence = Sequence(
-        [item(ReferencedSOPClassUID=ds.SOPClassUID, ReferencedSOPInstanceUID=f"{ROOT}{100 + index}") for index in (1, 2)]
+        [
+            item(ReferencedSOPClassUID=ds.SOPClassUID, ReferencedSOPInstanceUID=f"{ROOT}{100 + index}")
+            for index in (1, 2)
+        ]
     )
 
 
@@ -192,7 +195,12 @@ def _us(ds: Dataset) -> None:
 
 def _sr(ds: Dataset) -> None:
     ds.Modality = "SR"
-    ds.CompletionFlag, ds.VerificationFlag, ds.ValueType, ds.ContinuityOfContent = "COMPLETE", "VERIFIED", "CONTAINER", "SEPARATE"
+    ds.CompletionFlag, ds.VerificationFlag, ds.ValueType, ds.ContinuityOfContent = (
+        "COMPLETE",
+        "VERIFIED",
+        "CONTAINER",
+        "SEPARATE",
+    )
     ds.VerifyingObserverSequence = Sequence(
         [
             item(
@@ -206,10 +214,14 @@ def _sr(ds: Dataset) -> None:
     ds.PerformedProcedureCodeSequence = Sequence([])
     ds.ConceptNameCodeSequence = code("18748-4", "LN", "Diagnostic Imaging Report")
     ds.ContentTemplateSequence = Sequence([item(MappingResource="DCMR", TemplateIdentifier="2000")])
-    finding = content("TEXT", code("121071", "DCM", "Finding"), TextValue="DOE, JANE has a small nodule in the left lung")
+    finding = content(
+        "TEXT", code("121071", "DCM", "Finding"), TextValue="DOE, JANE has a small nodule in the left lung"
+    )
     ds.ContentSequence = Sequence(
         [
-            content("PNAME", code("121008", "DCM", "Person Observer Name"), "HAS OBS CONTEXT", PersonName="READER^ROGER"),
+            content(
+                "PNAME", code("121008", "DCM", "Person Observer Name"), "HAS OBS CONTEXT", PersonName="READER^ROGER"
+            ),
             content("DATE", code("111060", "DCM", "Study Date"), "HAS OBS CONTEXT", Date="20200131"),
             content("TEXT", code("121030", "DCM", "Subject ID"), "HAS OBS CONTEXT", TextValue="PAT12345"),
             content("TEXT", code("121022", "DCM", "Accession Number"), "HAS OBS CONTEXT", TextValue="ACC99887"),
@@ -226,7 +238,13 @@ def content(kind: str, concept: Sequence, relation: str = "CONTAINS", **values: 
 
 def _seg(ds: Dataset) -> None:
     _image(ds)
-    for keyword in ("ImagePositionPatient", "ImageOrientationPatient", "AcquisitionNumber", "PixelSpacing", "SliceThickness"):
+    for keyword in (
+        "ImagePositionPatient",
+        "ImageOrientationPatient",
+        "AcquisitionNumber",
+        "PixelSpacing",
+        "SliceThickness",
+    ):
         delattr(ds, keyword)
     ds.ImageType, ds.BitsAllocated, ds.BitsStored, ds.HighBit = ["DERIVED", "PRIMARY"], 1, 1, 0
     ds.SegmentationType, ds.NumberOfFrames, ds.PixelData = "BINARY", "1", bytes(8)

@@ -25,6 +25,19 @@ def test_descriptions_keep_words_of_protocols_alone(text: str, kept: str) -> Non
 
 
 def test_terms() -> None:
-    known = ("HEAD", "LOWEXTREMITY", "head", "ORIGINAL", "M", "EPI_GEMS", "HELICAL MODE", "ISO_IR 192", "MONOCHROME2", "HFS")
+    known = (
+        "HEAD",
+        "LOWEXTREMITY",
+        "head",
+        "ORIGINAL",
+        "M",
+        "EPI_GEMS",
+        "HELICAL MODE",
+        "ISO_IR 192",
+        "MONOCHROME2",
+        "HFS",
+    )
     assert [term for term in known if not is_code_term(term)] == []
-    assert [term for term in ("DOE", "SMITH", "JANE DOE", "HEAD JANE", "MÜLLER", "12345678") if is_code_term(term)] == []
+    assert [
+        term for term in ("DOE", "SMITH", "JANE DOE", "HEAD JANE", "MÜLLER", "12345678") if is_code_term(term)
+    ] == []

@@ -69,6 +69,8 @@ _CLASSES: Final = re.compile(
     r"SOPClass|TransferSyntaxUID|^ImplementationClassUID$|^CodingSchemeUID$|^ContextUID$|^MappingResourceUID$"
 )
 """UIDs that say what kind of thing something is, by their keywords."""
+_DESCRIPTIONS: Final = re.compile(r"(?:Description|Comment|Notes)(?:Trial)?$")
+"""Short texts in which people write what they like, by their keywords."""
 _OPTIONAL_SEQUENCES: Final = frozenset({0x00081110})
 """Sequences that need not be there, but have an item where they are."""
 _OVERLAYS: Final = 0x60
@@ -290,6 +292,8 @@ class Actions:
             return do.remove if in_code else do.words_or(dummy if is_needed else do.remove)
         if vr == "CS" and tag not in _ADMINISTRATIVE_CODES:
             return do.terms_or(REMOVED if tag in _LABEL_CODES else do.remove)
+        if vr in _LABELS and not is_kept and _DESCRIPTIONS.search(keyword_for_tag(tag)):
+            return do.words_or(b"")
         if vr in TEXTS:
             return (do.keep_printable,) if written == UNKNOWN else _KEEP_TEXT
         return do.words_or(do.remove) if kinds & TEXTS else None
@@ -402,6 +406,6 @@ def _numbered_rows() -> dict[int, AttributeRow]:
 def _vr_of(tag: int) -> str:
     """The VR of the standard, one of several; of what the dictionary does not know yet, by the name in the table."""
     vr = dictionary_vr(tag)
-    if vr == UNKNOWN and (row := _numbered_rows().get(tag)) is not None:
+    if vr == UNKNOWN and not keyword_for_tag(tag) and (row := _numbered_rows().get(tag)) is not None:
         return "DT" if row.name.endswith("DateTime") else "SQ" if row.name.endswith("Sequence") else "LO"
     return "OW" if "OW" in vr else vr[:2]

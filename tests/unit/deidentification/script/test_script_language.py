@@ -242,7 +242,7 @@ def test_a_data_set_without_meta_stays_without() -> None:
     raw = object_bytes({"00100010": ["PN", "A"], "00080016": ["UI", "1.2"]})
     obj = parse(raw[raw.index(b"\x08\0\x16\0UI") :])
     run('(0002,0016) := "X" set["(0002,0016)", "X"] - (0002,0016) (0010,0010) := "B" delete["(0002,0016)"]', obj)
-    assert b"".join(bytes(part) for part in encode(obj)).endswith(b"B ")  # type: ignore[arg-type]
+    assert b"".join(bytes(part) for part in encode(obj)).endswith(b"B ")
     assert obj.meta is None
 
 

@@ -41,6 +41,7 @@ class ScriptFailed(ScrubError):
     CODE = "deid_script"
     MEANING = "A statement of a script fails on the object; the message names script, line and path."
 
+
 class PixelsUnalterable(ScrubError):
     """Pixels that a script hides and that can't be altered."""
 

@@ -208,6 +208,8 @@ def test_icons_and_overlays_in_unused_bits_go() -> None:
     icon.Rows = 1
     nested = pydicom.Dataset()
     nested.IconImageSequence = [icon]
+    nested.PixelData = b"xx"
+    nested["PixelData"].VR = "OW"
     pixels = grays("u2")
     overlay = {"OverlayRows": ROWS, "OverlayColumns": COLUMNS, "OverlayBitsAllocated": 16, "OverlayBitPosition": 12}
     raw = image(pixels | 0xF000, BitsStored=12, HighBit=11, IconImageSequence=[icon], ReferencedImageSequence=[nested])
@@ -226,7 +228,7 @@ def test_icons_and_overlays_in_unused_bits_go() -> None:
     assert 0x60000010 not in found
     assert 0x60023000 in found
     assert "IconImageSequence" not in found
-    assert "IconImageSequence" not in found.ReferencedImageSequence[0]
+    assert len(found.ReferencedImageSequence[0]) == 0
 
 
 def test_signed_pixels_keep_their_sign_when_overlays_go() -> None:
@@ -258,6 +260,20 @@ def test_signed_pixels_keep_their_sign_when_overlays_go() -> None:
 def test_what_can_not_be_altered_fails(more: dict[str, Any], words: str) -> None:
     with pytest.raises(PixelsUnalterable, match=words):
         run(AREA, parse(image(grays(), **more)))
+
+
+def test_pixels_of_another_size_or_form_than_the_header_says_fail() -> None:
+    for raw in (
+        image(grays(), NumberOfFrames=3),
+        image(grays(), BitsAllocated=16),
+        image(colors()[:1], PhotometricInterpretation="YBR_FULL_422"),
+    ):
+        with pytest.raises(PixelsUnalterable, match="size"):
+            run(AREA, parse(raw))
+    encapsulated = image(grays(), RLELossless, PixelData=encapsulate([b"xx", b"yy"]))
+    syntax = RLELossless.encode()
+    with pytest.raises(PixelsUnalterable, match="not stored as the transfer syntax says"):
+        run(AREA, parse(encapsulated.replace(syntax, ExplicitVRLittleEndian.encode() + bytes(len(syntax) - 19))))
 
 
 def test_shapes_and_fills_that_are_none_fail_with_or_without_pixels() -> None:
@@ -340,6 +356,7 @@ def test_lossy_history_is_kept_or_told() -> None:
 def test_what_can_not_be_decoded_fails() -> None:
     raw = image(grays(), RLELossless, PixelData=encapsulate([b"xx", b"yy"]))
     short = DecodedPixels(data=b"x" * 10, bits_allocated=8, samples=1, photometric="MONOCHROME2")
-    for decode in (None, lambda _obj: None, lambda _obj: short):
+    shared = DecodedPixels(data=bytes(999), bits_allocated=8, samples=3, photometric="YBR_FULL_422")
+    for decode in (None, lambda _obj: None, lambda _obj: short, lambda _obj: shared):
         with pytest.raises(PixelsUnalterable, match="line 2: The pixels can't be altered"):
             run(AREA, parse(raw), context(decode_pixels=decode))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 import time
 from typing import Any
 
@@ -703,6 +704,13 @@ def test_wildcards_over_many_items_take_no_long() -> None:
         element for element in changed("- " + "*/" * 20 + "(0008,0100)", item).iterall() if element.tag == 0x00080100
     ]
     assert time.process_time() - started < 1
+
+
+def test_scripts_go_to_other_processes() -> None:
+    script = parse_script('version "6.6" if ((0010,0020) = "top") { - */(0010,0020) removeTags[{(0019,{GE}10)}] }')
+    obj = parse(object_bytes(NESTED))
+    run_scripts([pickle.loads(pickle.dumps(script))], obj, context())
+    assert value_at(read_back(obj), EVERY_PLACE["aaa"]) is None
 
 
 # Failing leaves nothing

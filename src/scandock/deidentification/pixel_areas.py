@@ -2,8 +2,8 @@
 
 Native pixels are changed in place, row by row, in every frame and in what stands behind the last one. Compressed ones
 are decoded by whoever runs the script, filled, and stored native; that they were compressed with losses stays said.
-What is no range of bytes (1 bit, 4:2:0) fails: nothing passes unaltered. With an area that is filled go the pictures in
-small (icons) and overlays in the unused bits of the pixels.
+What is no range of bytes (1 bit, 4:2:0) fails: nothing passes unaltered. With an area that is filled go pictures within
+items (icons) and overlays in the unused bits of the pixels.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from math import ceil, floor
 from typing import TYPE_CHECKING, Final
 
 from scandock.deidentification.script.errors import PixelsUnalterable
+from scandock.model.tags import PIXEL_DATA
 
 if TYPE_CHECKING:
     from scandock.deidentification.data_set import DataSet, DicomObject
@@ -157,10 +158,13 @@ def alter_pixels(obj: DicomObject, area: Area, fill: Fill, decode: PixelDecoder 
         return False
     if obj.transfer_syntax not in _NATIVE:
         _decompress(obj, decode)
+    elif obj.pixels is not None and obj.pixels.is_encapsulated and tag not in data.changes:
+        raise PixelsUnalterable("The pixels can't be altered: they are not stored as the transfer syntax says")
     layout = _read_layout(data, tag, rows, columns)
     samples = _fill_samples(data, layout, fill)
     vr = data.vr(tag)
     pixels = bytearray(data.value(tag))
+    _check_size(len(pixels), layout, max(1, _integer(data, _FRAMES, 1)))
     swapped = data.big and layout.sample_bytes == 1 and vr != "OB"
     if swapped:  # bytes in words of two (PS3.5 A.3): to the order in which they are seen, and back
         _swap_bytes(pixels)
@@ -170,7 +174,7 @@ def alter_pixels(obj: DicomObject, area: Area, fill: Fill, decode: PixelDecoder 
         _swap_bytes(pixels)
     data.set_value(tag, vr, bytes(pixels))
     for inner, number in data.walk():
-        if number == _ICONS:
+        if number == _ICONS or (number in PIXEL_DATA and inner is not data):
             inner.remove(number)
     return True
 
@@ -197,6 +201,13 @@ def _read_layout(data: DataSet, tag: int, rows: int, columns: int) -> _Layout:
     if is_shared and (columns % 2 or _integer(data, _PLANAR)):
         raise PixelsUnalterable("The pixels can't be altered: their colors are shared in a way that isn't supported")
     return _Layout(rows, columns, 3, allocated // 8, by_plane=bool(_integer(data, _PLANAR)), shared=is_shared)
+
+
+def _check_size(size: int, layout: _Layout, frames: int) -> None:
+    """Fail where there are fewer bytes than the frames have: rows would be filled that are none."""
+    expected = frames * layout.row_bytes * layout.rows * layout.planes
+    if size < expected or (layout.shared and size > expected + 1):
+        raise PixelsUnalterable("The pixels can't be altered: their size is not that of the frames")
 
 
 def _fill_samples(data: DataSet, layout: _Layout, fill: Fill) -> list[int]:
@@ -298,7 +309,13 @@ def _decompress(obj: DicomObject, decode: PixelDecoder | None) -> None:
         frames = max(1, _integer(data, _FRAMES, 1))
         frame = _integer(data, _ROWS) * _integer(data, _COLUMNS) * decoded.samples * decoded.bits_allocated // 8
         expected = frames * frame
-    if decoded is None or decoded.bits_allocated not in {8, 16, 32} or expected is None or len(decoded.data) < expected:
+    if (
+        decoded is None
+        or expected is None
+        or len(decoded.data) < expected
+        or decoded.bits_allocated not in {8, 16, 32}
+        or decoded.photometric not in ({*_GRAYS} if decoded.samples == 1 else {"RGB", "YBR_FULL"})
+    ):
         raise PixelsUnalterable("The pixels can't be altered: they can't be decoded")
     data.set_text(_SAMPLES, str(decoded.samples), "US")
     data.set_text(_PHOTOMETRIC, decoded.photometric, "CS")

@@ -36,14 +36,10 @@ class LookupTableRefused(CodedUsage):
 
 
 class ScriptFailed(ScrubError):
-    """A statement that can't be run on this object. `line` is 0 until the statement is known."""
+    """A statement that can't be run on this object."""
 
     CODE = "deid_script"
     MEANING = "A statement of a script fails on the object; the message names script, line and path."
-
-    def __init__(self, reason: str, line: int = 0) -> None:
-        super().__init__(reason)
-        self.line = line
 
 
 class PixelsUnalterable(ScrubError):

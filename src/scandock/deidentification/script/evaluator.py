@@ -107,10 +107,7 @@ def run_scripts(scripts: Sequence[Script], obj: DicomObject, context: ScriptCont
         except _Located as located:
             error = located.error
             text = f"{script.name}, line {located.line}: {error.message.removesuffix('.')}."
-            failed = type(error)(text)
-            if isinstance(failed, ScriptFailed):
-                failed.line = located.line
-            raise failed from None
+            raise type(error)(text) from None
         except RecursionError:
             raise ScriptFailed(f"{script.name}: it has too many levels.") from None
     return ScriptOutcome(pixels_altered=run.pixels_altered)

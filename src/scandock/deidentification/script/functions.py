@@ -47,8 +47,6 @@ _OLDEST: Final = 89
 _OLDEST_DAYS: Final = 32_506
 """Days of 89 years."""
 _NON_ASCII: Final = re.compile(r"[^\x00-\x7f]")
-_RAW: Final = frozenset({"OB", "UN"})
-"""VRs of which the padding counts where values are compared."""
 
 
 # Arguments
@@ -371,11 +369,15 @@ def _reject(run: Run, arguments: Sequence[Argument]) -> Result:
 
 
 def _collect_values(run: Run, arguments: Sequence[Argument]) -> Result:
-    return tuple(_known_values(run, arguments))
+    texts, places = _known_values(run, arguments)
+    texts += [_collected(data_set, tag) or "" for data_set, tag in places]
+    if len(texts) > MOST_LISTED:
+        raise ScriptFailed(f"a list has more than {MOST_LISTED:,} values")
+    return tuple(texts)
 
 
-def _known_values(run: Run, arguments: Sequence[Argument]) -> list[str]:
-    """The texts among the arguments, and those at the paths among them."""
+def _known_values(run: Run, arguments: Sequence[Argument]) -> tuple[list[str], list[tuple[DataSet, int]]]:
+    """The texts among the arguments, and the elements that the paths among them name."""
     texts: list[str] = []
     paths: list[Path] = []
     for argument in arguments:
@@ -385,31 +387,36 @@ def _known_values(run: Run, arguments: Sequence[Argument]) -> list[str]:
                 paths.append(entry)
             elif entry is not None:
                 texts.append(entry)
-    for match in find_matches(run.tops, paths, run.check_time):
-        if match.tag not in PIXEL_DATA and match.data_set.items(match.tag) is None:
-            text = _compared(match.data_set, match.tag, read_text(match.data_set, match.tag))
-            texts.append(text or "")
-    if len(texts) > MOST_LISTED:
-        raise ScriptFailed(f"a list has more than {MOST_LISTED:,} values")
-    return texts
+    found = find_matches(run.tops, paths, run.check_time)
+    return texts, [(data_set, tag) for data_set, tag, _ in found if _has_value(data_set, tag)]
 
 
-def _compared(data_set: DataSet, tag: int, text: str | None) -> str | None:
+def _has_value(data_set: DataSet, tag: int) -> bool:
+    return tag not in PIXEL_DATA and data_set.items(tag) is None
+
+
+def _collected(data_set: DataSet, tag: int) -> str | None:
     """A value as it is collected: that of OB with its padding."""
-    return data_set.text(tag) if data_set.vr(tag) == "OB" else text
+    return data_set.text(tag) if data_set.vr(tag) == "OB" else read_text(data_set, tag)
 
 
 def _blank_values(run: Run, arguments: Sequence[Argument]) -> Result:
-    texts = {text for text in _known_values(run, arguments) if text}
+    known, places = _known_values(run, arguments)
+    texts = {text for text in (*known, *(_collected(*place) for place in places)) if text}
     if not texts:
         return None
-    raw = {text.encode("utf-8", "surrogateescape") for text in texts}
-    for data_set, tag in (place for top in run.tops for place in top.walk()):
+    raw = {text.encode("utf-8", "replace") for text in texts}
+    named = {(id(data_set), tag) for data_set, tag in places}
+    for data_set, tag in [*places, *(place for top in run.tops for place in top.walk())]:
         run.check_time()
-        if tag in PASSED_OVER or tag in PIXEL_DATA or data_set.items(tag) is not None:
+        if tag in PASSED_OVER or not _has_value(data_set, tag):
             continue
         vr = data_set.vr(tag)
-        if data_set.value(tag) in raw if vr in _RAW else read_text(data_set, tag) in texts:
+        if vr == "OB" or (vr == "UN" and data_set.default_vr(tag) == vr):
+            is_known = data_set.value(tag) in raw or (id(data_set), tag) in named
+        else:
+            is_known = read_text(data_set, tag) in texts
+        if is_known:
             data_set.set_value(tag, vr, b"")
     return None
 

@@ -97,7 +97,7 @@ def _follow(
 
 def items_below(data_set: DataSet) -> list[DataSet]:
     """The items of every sequence of a data set."""
-    return [item for tag in data_set.tags() for item in data_set.items(tag) or ()]
+    return [item for tag in data_set.sequence_tags() for item in data_set.items(tag) or ()]
 
 
 def find_tags(data_set: DataSet, pattern: TagPattern) -> list[int]:

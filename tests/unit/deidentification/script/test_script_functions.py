@@ -454,6 +454,27 @@ def test_values_are_collected_and_blanked_wherever_they_stand() -> None:
     fails("(0010,0020) := collectValues[(0010,0020)]", elements, "a list stands where a value is needed")
 
 
+def test_padding_counts_in_bytes_and_not_in_texts() -> None:
+    """DicomEdit's own case: UN of an element that the standard knows is a text, other UN and OB are bytes."""
+    elements: Elements = {
+        "00180026": ["SQ", [{"00180024": ["LO", b"CHOCOLATE\0"], "00180025": ["OB", b"CHOCOLATE\0"]}]],
+        "00440001": ["UN", b"CHOCOLATE\0"],
+        "00490010": ["LO", "Ascii test"],
+        "00491010": ["UN", b"CHOCOLATE\0"],
+        "00491011": ["UN", b"CHOCOLATTE"],
+    }
+    places = ("00180026[0]/00180024", "00180026[0]/00180025", "00440001", "00491010", "00491011")
+    for script in (
+        "blankValues[(0044,0001)]",
+        "v := collectValues[(0044,0001)] blankValues[v]",
+        'blankValues["CHOCOLATE"]',
+    ):
+        data = changed(script, elements)
+        assert [value_at(data, place) for place in places] == ["", "CHOCOLATE", "", "CHOCOLATE", "CHOCOLATTE"], script
+    data = changed("blankValues[(0049,{Ascii test}10)]", elements)
+    assert [value_at(data, place) for place in places] == ["", "CHOCOLATE", "", "", "CHOCOLATTE"]
+
+
 def test_tags_are_removed_by_paths_lists_and_quotes() -> None:
     elements: Elements = {
         **PATIENT,

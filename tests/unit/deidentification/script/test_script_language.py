@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 import time
 from typing import Any
 
@@ -242,7 +243,7 @@ def test_a_data_set_without_meta_stays_without() -> None:
     raw = object_bytes({"00100010": ["PN", "A"], "00080016": ["UI", "1.2"]})
     obj = parse(raw[raw.index(b"\x08\0\x16\0UI") :])
     run('(0002,0016) := "X" set["(0002,0016)", "X"] - (0002,0016) (0010,0010) := "B" delete["(0002,0016)"]', obj)
-    assert b"".join(bytes(part) for part in encode(obj)).endswith(b"B ")  # type: ignore[arg-type]
+    assert b"".join(bytes(part) for part in encode(obj)).endswith(b"B ")
     assert obj.meta is None
 
 
@@ -703,6 +704,13 @@ def test_wildcards_over_many_items_take_no_long() -> None:
         element for element in changed("- " + "*/" * 20 + "(0008,0100)", item).iterall() if element.tag == 0x00080100
     ]
     assert time.process_time() - started < 1
+
+
+def test_scripts_go_to_other_processes() -> None:
+    script = parse_script('version "6.6" if ((0010,0020) = "top") { - */(0010,0020) removeTags[{(0019,{GE}10)}] }')
+    obj = parse(object_bytes(NESTED))
+    run_scripts([pickle.loads(pickle.dumps(script))], obj, context())
+    assert value_at(read_back(obj), EVERY_PLACE["aaa"]) is None
 
 
 # Failing leaves nothing

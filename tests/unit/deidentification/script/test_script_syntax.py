@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scandock.deidentification.script.errors import LookupTableRefused, ScriptRefused
 from scandock.deidentification.script.lookup_table import parse_lookup_table
-from scandock.deidentification.script.parser import MAX_STATEMENTS, parse_script
+from scandock.deidentification.script.parser import MAX_STATEMENTS, RESERVED, parse_script
 from scandock.deidentification.script.signatures import FUNCTIONS
 from scandock.deidentification.script.syntax import Assign, SetVariable, Text
 from tests.unit.deidentification.script.script_objects import changed, value_at
@@ -238,3 +241,14 @@ def test_lookup_tables_name_the_line_that_is_none() -> None:
             parse_lookup_table(text, "table.txt")
         assert refused.value.line == line
         assert str(refused.value).startswith(f"table.txt, line {line} ")
+
+
+def test_the_page_of_the_language_is_right(project_root: Path) -> None:
+    page = (project_root / "docs/deidentification-scripts.md").read_text(encoding="utf-8")
+    examples = re.findall(r"^```\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    assert len(examples) >= 2
+    for example in examples:
+        parse_script(example if example.startswith("version") else f'version "6.6"\n{example}')
+    table = page[page.index("| function |") : page.index("**Dates**")]
+    assert set(re.findall(r"`(\w+)\[", table)) - {"isPresent"} == set(FUNCTIONS) - {"isPresent"}
+    assert set(re.search(r"can't be names: `([^`]+)`", page)[1].split()) == RESERVED  # type: ignore[index]

@@ -10,7 +10,6 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
-from pytest import Subtests
 
 from scandock.deidentification.profile.dummies import dummy_value
 from scandock.deidentification.profile.table import attribute_rows
@@ -66,7 +65,7 @@ def scrubbed(ds: Dataset, profile: str = "basic", **options: Any) -> Dataset:
     return read(deidentify(written(ds), profile, **options))
 
 
-def test_every_row_does_what_its_action_says(subtests: Subtests) -> None:
+def test_every_row_does_what_its_action_says(subtests: pytest.Subtests) -> None:
     """Each attribute of the table that pydicom knows, in an object and two sequences down."""
     rows = {int(row.tag, 16): row for row in attribute_rows().values() if "x" not in row.tag and row.tag != "odd"}
     known = {tag: row for tag, row in rows.items() if tag in pydicom.datadict.DicomDictionary and tag >> 16 > 6}

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pydicom
 import pytest
-from pytest import Subtests
 
 from tests.unit.deidentification.generated import CLASSES, deidentify, make_object, written
 
@@ -30,7 +29,7 @@ REAL = (
 )
 
 
-def test_nothing_generated_becomes_invalid(tmp_path: Path, subtests: Subtests) -> None:
+def test_nothing_generated_becomes_invalid(tmp_path: Path, subtests: pytest.Subtests) -> None:
     for kind in CLASSES:
         raw = written(make_object(kind))
         before = _errors(tmp_path, raw)
@@ -41,7 +40,7 @@ def test_nothing_generated_becomes_invalid(tmp_path: Path, subtests: Subtests) -
 
 @pytest.mark.corpus
 @pytest.mark.long
-def test_no_real_mr_becomes_invalid(corpus: Path, tmp_path: Path, subtests: Subtests) -> None:
+def test_no_real_mr_becomes_invalid(corpus: Path, tmp_path: Path, subtests: pytest.Subtests) -> None:
     for folder in REAL:
         path = next(path for path in sorted((corpus / folder).rglob("*")) if path.is_file() and _is_mr(path))
         raw = path.read_bytes()

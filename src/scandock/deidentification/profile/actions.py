@@ -98,6 +98,8 @@ _OF_REGIONS: Final = frozenset(
 """Elements of an overlay plane that say where and what kind of region it is, and its bits."""
 _PIXELS: Final = 0x7FE0
 _DOCUMENT_TITLE: Final = 0x00420010
+_BODY_MASS: Final = 0x00101022
+"""An index made of size and weight, which the table has."""
 _PUBLIC_SCHEMES: Final = frozenset(
     (*("DCM", "SCT", "SRT", "SNM3", "99SDM", "LN", "UCUM", "UMLS"), *("FMA", "RADLEX", "NCIt", "I9C", "I10", "ICD10"))
 )
@@ -168,7 +170,7 @@ class Actions:
             new = do.evaluate(action, run, buf, start, end)
             if new is not do.UNCHANGED:
                 changed[tag] = None if new is None else (names[number] if explicit else data_set.default_vr(tag), new)
-        _change(data_set, changed)
+        data_set.change_all(changed)
         for tag, change in scripted.items():
             if change is not None:
                 self._apply_to_scripted(run, data_set, tag, plan, kept_private, in_code=in_code)
@@ -208,6 +210,8 @@ class Actions:
             return (do.keep_at_top,)
         if tag == _DOCUMENT_TITLE:
             return b""
+        if tag == _BODY_MASS and "retain-patient" not in self._options:
+            return do.remove
         row = _numbered_rows().get(tag)
         if row is not None:
             return self._of_row(row, tag, written)
@@ -376,14 +380,6 @@ class Actions:
         if vr == "PN":
             return REMOVED
         return _KEEP_TEXT if vr in TEXTS else None
-
-
-def _change(data_set: DataSet, changed: dict[int, tuple[str, bytes] | None]) -> None:
-    for tag, change in changed.items():
-        if change is None:
-            data_set.remove(tag)
-        else:
-            data_set.set_value(tag, *change)
 
 
 def _dummy(tag: int, written: str) -> bytes | tuple[ElementAction]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from scandock.deidentification import texts
 from scandock.deidentification.dictionary import UNKNOWN, dictionary_vr
 from scandock.deidentification.errors import ObjectUnreadable, ValueUnfit
-from scandock.deidentification.walking import Budget, Entry, TooDeepError, Walked, walk_items, walk_unknown
+from scandock.deidentification.walking import Budget, Entry, Walked, walk_items, walk_unknown
 from scandock.formats.dicom_encoding import (
     BIG,
     LITTLE,
@@ -227,8 +227,6 @@ class DataSet:
         try:
             walked = walk(buf, start, end, self.order, self.budget, level, explicit=self.explicit)
             items = [DataSet(item, buf, self.budget, self, tag) for item in walked]
-        except TooDeepError:
-            raise too_deep() from None
         except DeclinedError:
             items = self._read_items_slowly(tag, vr, buf, start, end)
             self._change(tag, (vr, None, items, False))
@@ -246,7 +244,7 @@ class DataSet:
         try:
             found = read_items(buf, start, end, explicit=explicit, big=big)
             return [self._slow_item(item, tag) for item in found]
-        except (DeclinedError, TooDeepError) as declined:
+        except DeclinedError as declined:
             raise ObjectUnreadable(f"The items of {tag_text(tag)} can't be read: {declined}.") from None
 
     def _slow_item(self, found: SlowItem, tag: int) -> DataSet:
@@ -493,7 +491,3 @@ class DicomObject:
 def tag_text(tag: int) -> str:
     """A tag as people write it."""
     return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
-
-
-def too_deep() -> ObjectUnreadable:
-    return ObjectUnreadable("It has too many elements, or sequences within sequences.")

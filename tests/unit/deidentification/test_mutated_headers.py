@@ -17,7 +17,7 @@ from tests.unit.deidentification.referee import pydicom_reading, tree_reading
 pytestmark = [pytest.mark.long, pytest.mark.hypothesis]
 
 CASES = 10_000
-EACH = 1 if settings.get_current_profile_name() == "fuzz" else 7
+EACH = 1 if settings.get_current_profile_name() == "fuzz" else 3
 
 
 def written(data: bytes) -> bytes:

@@ -7,7 +7,7 @@ objects in the same run; then the memory of the command over few and many files,
 from __future__ import annotations
 
 import argparse
-import datetime
+import datetime as dt
 import io
 import os
 import shutil
@@ -67,7 +67,8 @@ def _speeds(rounds: int, count: int) -> Iterator[str]:
     }
     figures = {name: [_per_second(way, objects) for _ in range(rounds + 1)][1:] for name, way in ways.items()}
     plain = statistics.median(figures["pydicom: read, remove, write"])
-    yield f"| {len(objects):,} MR objects of {len(objects[0]) // 1000} kB in memory | headers a CPU second | of pydicom |"
+    what = f"{len(objects):,} MR objects of {len(objects[0]) // 1000} kB in memory"
+    yield f"| {what} | headers a CPU second | of pydicom |"
     yield "| --- | --- | --- |"
     for name, values in figures.items():
         middle = statistics.median(values)

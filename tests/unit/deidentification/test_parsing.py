@@ -261,7 +261,7 @@ def test_pixel_data_of_icons_and_floats():
             assert len(parts[1]) == 800
             obj = parse(data)
             assert obj.pixels is not None
-        assert obj.pixels.tag == number
+            assert obj.pixels.tag == number
             assert items_of(obj.data, 0x00880200)[0].value(PIXELS) == b"icon"
             items_of(obj.data, 0x00880200)[0].set_text(ROWS, "2")
             items_of(obj.data, 0x00880200)[1].set_text(ROWS, "3")

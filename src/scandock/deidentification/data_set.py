@@ -8,7 +8,6 @@ they can't be walked to their end.
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -414,15 +413,10 @@ class DataSet:
         """
         if _CHARACTER_SET in self and not _is_plain(self.vr(_CHARACTER_SET), self.value(_CHARACTER_SET)):
             raise ObjectUnreadable(f"The character set {tag_text(_CHARACTER_SET)} can't be read.")
-        for tag in self.sequence_tags():
-            for item in self.items(tag) or ():
-                item.prove()
-
-    def place_of(self, tag: int) -> int:
-        """Where in the original's bytes a new element has its place."""
-        tags = list(self.elements)
-        index = bisect_left(tags, tag)
-        return self.elements[tags[index]][0] if index < len(tags) else self.stop
+        if not self.explicit or self.sequences or self.changes:
+            for tag in self.sequence_tags():
+                for item in self.items(tag) or ():
+                    item.prove()
 
 
 def _is_plain(vr: str, value: bytes) -> bool:

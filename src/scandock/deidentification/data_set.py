@@ -8,7 +8,6 @@ they can't be walked to their end.
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -360,18 +359,15 @@ class DataSet:
         """The values of an element as texts; [] where it is empty, absent or a sequence."""
         if tag not in self:
             return []
-        vr, big = self._reading(tag)
-        if vr == "SQ":
-            return []
-        return texts.decode(self.value(tag), vr, self.character_set, big=big)
+        vr = self._meaning(tag, self.vr(tag))
+        return texts.decode(self.value(tag), vr, self.character_set, big=self.big) if vr != "SQ" else []
 
-    def _reading(self, tag: int) -> tuple[str, bool]:
-        """The VR by which a value is read, and its byte order: UN of a known element is what the dictionary says."""
-        vr = self.vr(tag)
-        if vr == UNKNOWN and not tag & 0x10000:
-            known = self.default_vr(tag)
-            return (known, self.big) if known != "SQ" else (vr, self.big)
-        return vr, self.big
+    def _meaning(self, tag: int, vr: str) -> str:
+        """The VR by which a value is read and made: that of the dictionary for UN of a known element."""
+        if vr != UNKNOWN or tag & 0x10000:
+            return vr
+        known = self.default_vr(tag)
+        return known if known != "SQ" else vr
 
     def text(self, tag: int) -> str | None:
         """The values of an element joined by backslashes; None where it is absent, "" where it is empty."""
@@ -379,7 +375,7 @@ class DataSet:
 
     def is_decodable(self, tag: int) -> bool:
         """Whether the bytes of an element's text are all of the character set in force."""
-        return texts.is_decodable(self.value(tag), self._reading(tag)[0], self.character_set)
+        return texts.is_decodable(self.value(tag), self._meaning(tag, self.vr(tag)), self.character_set)
 
     def set_text(self, tag: int, text: str, vr: str | None = None) -> None:
         """Make or replace an element by its text; `vr` is that there, else the dictionary's.
@@ -392,7 +388,7 @@ class DataSet:
             self.set_items(tag, [])
             return
         try:
-            value = texts.encode(text, vr, self.character_set, big=self.big)
+            value = texts.encode(text, self._meaning(tag, vr), self.character_set, big=self.big)
         except ValueUnfit as unfit:
             raise ValueUnfit(f"{tag_text(tag)}: {unfit.message}") from None
         self.set_value(tag, vr, value)
@@ -417,15 +413,10 @@ class DataSet:
         """
         if _CHARACTER_SET in self and not _is_plain(self.vr(_CHARACTER_SET), self.value(_CHARACTER_SET)):
             raise ObjectUnreadable(f"The character set {tag_text(_CHARACTER_SET)} can't be read.")
-        for tag in self.sequence_tags():
-            for item in self.items(tag) or ():
-                item.prove()
-
-    def place_of(self, tag: int) -> int:
-        """Where in the original's bytes a new element has its place."""
-        tags = list(self.elements)
-        index = bisect_left(tags, tag)
-        return self.elements[tags[index]][0] if index < len(tags) else self.stop
+        if not self.explicit or self.sequences or self.changes:
+            for tag in self.sequence_tags():
+                for item in self.items(tag) or ():
+                    item.prove()
 
 
 def _is_plain(vr: str, value: bytes) -> bool:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import struct
 import zlib
+from bisect import bisect_left
 from typing import TYPE_CHECKING, Final
 
-from scandock.deidentification.data_set import DataSet, DicomObject, Pixels, Range, tag_text
+from scandock.deidentification.data_set import DataSet, DicomObject, Range, tag_text
 from scandock.deidentification.errors import ValueUnfit
 from scandock.formats.dicom_encoding import ITEM, ITEM_END, LONG_VRS, SEQUENCE_END, UNDEFINED, Buffer
 
@@ -38,13 +39,12 @@ def encode(obj: DicomObject) -> list[Part]:
         head += (obj.preamble_bytes, _MARK)
     if obj.meta is not None:
         _encode_meta(obj.meta, head)
-    before, pixels, after = _encode_data(obj)
     if obj.deflated:
-        head.append(_deflated(obj, before + after))
-        return [b"".join(head)]
-    parts: list[Part] = [b"".join(head + before)]
+        return [b"".join([*head, _deflated(obj)])]
+    pixels, after = _encode_data(obj, head)
+    parts: list[Part] = [b"".join(head)]
     if pixels is not None:
-        parts.append(memoryview(obj.original)[slice(*pixels.place)] if obj.whole else pixels.place)
+        parts.append(pixels)
     if after:
         parts.append(b"".join(after))
     return parts
@@ -52,65 +52,75 @@ def encode(obj: DicomObject) -> list[Part]:
 
 def _encode_meta(meta: DataSet, into: list[Buffer]) -> None:
     """The meta information; where it was changed, its group length (0002,0000) is computed anew."""
-    if meta.changes:
-        meta.set_value(_GROUP_LENGTH, "UL", bytes(4))
-        written: list[Buffer] = []
-        _splice(meta, written)
-        meta.set_value(_GROUP_LENGTH, "UL", struct.pack("<I", sum(map(len, written)) - 12))
-    _splice(meta, into)
+    if not meta.changes:
+        into.append(meta.buf[meta.start : meta.stop])
+        return
+    meta.set_value(_GROUP_LENGTH, "UL", bytes(4))
+    written: list[Buffer] = []
+    _splice(meta, written, sorted(meta.changes), meta.start, meta.stop)
+    written[1] = struct.pack("<I", sum(map(len, written)) - 12)  # it stands first
+    into += written
 
 
-def _encode_data(obj: DicomObject) -> tuple[list[Buffer], Pixels | None, list[Buffer]]:
-    """What stands before the pixel data, that, and what stands behind; all in the first where it goes along."""
+def _encode_data(obj: DicomObject, before: list[Buffer]) -> tuple[Part | None, list[Buffer]]:
+    """Append what stands before the pixel data's value; the value, and what stands behind it."""
     data, pixels = obj.data, obj.pixels
     data.prove()
-    before: list[Buffer] = []
-    if pixels is None or pixels.tag not in data.elements or pixels.tag in data.changes or obj.deflated:
-        _splice(data, before)
-        return before, None, []
-    after: list[Buffer] = []
+    tags = sorted(data.changes)
+    if pixels is None or pixels.tag not in data:
+        _splice(data, before, tags, data.start, data.stop)
+        return None, []
     at, _, start, end = data.elements[pixels.tag]
-    _splice(data, before, stop=at if pixels.is_odd else start, below=pixels.tag)
-    if pixels.is_odd:
-        length = pixels.place.end - pixels.place.start
-        before.append(_element_head(data, pixels.tag, data.vr(pixels.tag), length + 1))
-        after.append(b"\0")
-    _splice(data, after, start=end, above=pixels.tag)
-    return before, pixels, after
+    index = bisect_left(tags, pixels.tag)
+    change = data.changes.get(pixels.tag)
+    after: list[Buffer] = []
+    value: Part
+    if change is not None and (change[1] is None or change[3]):
+        _splice(data, before, tags, data.start, data.stop)
+        return None, []
+    if change is not None:
+        _splice(data, before, tags[:index], data.start, at)
+        value = bytes(change[1] or b"")
+        before.append(_element_head(data, pixels.tag, change[0], len(value)))
+        index += 1
+    else:
+        _splice(data, before, tags[:index], data.start, at if pixels.is_odd else start)
+        value = memoryview(obj.original)[slice(*pixels.place)] if obj.whole else pixels.place
+        if pixels.is_odd:
+            length = pixels.place.end - pixels.place.start + 1
+            before.append(_element_head(data, pixels.tag, data.vr(pixels.tag), length))
+            after.append(b"\0")
+    _splice(data, after, tags[index:], end, data.stop)
+    return value, after
 
 
-def _deflated(obj: DicomObject, parts: list[Buffer]) -> bytes:
+def _deflated(obj: DicomObject) -> bytes:
     """The data set, deflated; as it was where nothing of it was changed (PS3.5 A.5)."""
-    if not obj.data.changes and obj.compressed is not None:
+    data = obj.data
+    data.prove()
+    if not data.changes and obj.compressed is not None:
         return bytes(obj.original[slice(*obj.compressed)])
+    parts: list[Buffer] = []
+    _splice(data, parts, sorted(data.changes), data.start, data.stop)
     deflater = zlib.compressobj(6, zlib.DEFLATED, -zlib.MAX_WBITS)
     raw = b"".join([*(deflater.compress(part) for part in parts), deflater.flush()])
     return raw + b"\0" * (len(raw) & 1)
 
 
-def _splice(
-    data_set: DataSet,
-    into: list[Buffer],
-    *,
-    start: int | None = None,
-    stop: int | None = None,
-    above: int = -1,
-    below: int = 1 << 32,
-) -> None:
-    """Append a data set's bytes from `start` to `stop`, with its changes of the tags between `above` and `below`."""
+def _splice(data_set: DataSet, into: list[Buffer], tags: Sequence[int], start: int, stop: int) -> None:
+    """Append the bytes of a data set from `start` to `stop`, with the changes of `tags`, which are ascending."""
     buf, elements, changes, append = data_set.buf, data_set.elements, data_set.changes, into.append
-    explicit = data_set.explicit
-    pack_short, pack_long, pack_implicit = _PACK[data_set.big]
-    cursor = data_set.start if start is None else start
-    stop = data_set.stop if stop is None else stop
-    for tag in sorted(changes):
-        if not above < tag < below:
-            continue
+    explicit, (pack_short, pack_long, pack_implicit) = data_set.explicit, _PACK[data_set.big]
+    cursor, original = start, None
+    for tag in tags:
         entry, change = elements.get(tag), changes[tag]
         if entry is not None:
             at, _, _, behind = entry
         else:
-            at = behind = data_set.place_of(tag)
+            if original is None:
+                original = list(elements)
+            index = bisect_left(original, tag)
+            at = behind = elements[original[index]][0] if index < len(original) else data_set.stop
         if cursor < at:
             append(buf[cursor:at])
         cursor = max(cursor, behind)
@@ -139,14 +149,16 @@ def encode_items(items: Sequence[DataSet], data_set: DataSet) -> bytes:
     """The items of a sequence of this data set, without a delimiter."""
     into: list[Buffer] = []
     for item in items:
+        big, changes = item.big if item.elements or item.changes else data_set.big, item.changes
         content: list[Buffer] = []
-        _splice(item, content)
-        length = sum(map(len, content))
-        big = item.big if item.elements or item.changes else data_set.big
-        into.append(_mark(ITEM, UNDEFINED if item.undefined else length, big=big))
-        into += content
+        _splice(item, content, sorted(changes) if len(changes) > 1 else list(changes), item.start, item.stop)
         if item.undefined:
+            into.append(_mark(ITEM, UNDEFINED, big=big))
+            into += content
             into.append(_mark(ITEM_END, 0, big=big))
+        else:
+            into.append(_mark(ITEM, sum(map(len, content)), big=big))
+            into += content
     return b"".join(into)
 
 

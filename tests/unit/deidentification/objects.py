@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import io
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pydicom import Dataset, dcmread
 
-from scandock.deidentification.data_set import DicomObject, Range
+from scandock.deidentification.data_set import DataSet, DicomObject, Range
 from scandock.deidentification.encoding import Part, encode
 from scandock.deidentification.parsing import parse
 from scandock.deidentification.verification import verify
@@ -44,6 +44,18 @@ def written(obj: DicomObject) -> bytes:
     parts = encode(obj)
     verify(obj, parts)
     return joined(parts, bytes(obj.original))
+
+
+def reader(data: bytes) -> Callable[[int, int], bytes]:
+    """What gives ranges of an object."""
+    return lambda start, end: data[start:end]
+
+
+def items_of(data_set: DataSet, tag: int) -> list[DataSet]:
+    """The items of what has some."""
+    items = data_set.items(tag)
+    assert items is not None
+    return items
 
 
 def pydicom_of(obj: DicomObject) -> Dataset:

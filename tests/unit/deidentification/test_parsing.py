@@ -22,8 +22,10 @@ from tests.unit.deidentification.objects import (
     SYNTAXES,
     body,
     deflated,
+    items_of,
     joined,
     pydicom_of,
+    reader,
     same_again,
     whole,
     written,
@@ -56,7 +58,7 @@ def test_what_is_changed_is_all_that_changes(syntax):
     before, obj = pydicom_of(parse(data)), parse(data)
     obj.data.set_text(ROWS, "512")
     obj.data.set_text(0x00181310, "1\\2\\3\\258")
-    obj.data.items(REFERENCES)[1].items(0x0040A170)[0].set_text(0x00080104, "changed")
+    items_of(items_of(obj.data, REFERENCES)[1], 0x0040A170)[0].set_text(0x00080104, "changed")
     obj.data.remove(0x00200011)
     read = pydicom_of(obj)
     assert (read.Rows, list(read.AcquisitionMatrix)) == (512, [1, 2, 3, 258])
@@ -119,13 +121,13 @@ def test_un_of_undefined_length_holds_items_of_implicit_vr(syntax):
     items = BARE.item(BARE.element(NAME, "PN", "MARK"), BARE.element(ROWS, "US", 3), undefined=True)
     element = write.element(PRIVATE, "UN", length=UNDEFINED) + items + END
     obj = same_again(whole(syntax, body(write, (PRIVATE, element))))
-    (item,) = obj.data.items(PRIVATE)
+    (item,) = items_of(obj.data, PRIVATE)
     assert (item.explicit, item.big, item.text(NAME), item.text(ROWS)) == (False, False, "MARK", "3")
     item.set_text(NAME, "Nobody^At^All")
     item.set_text(0x00100020, "new")
     out = written(obj)
     assert b"MARK" not in out
-    (item,) = parse(out).data.items(PRIVATE)
+    (item,) = items_of(parse(out).data, PRIVATE)
     assert (item.text(NAME), item.text(0x00100020), item.explicit) == ("Nobody^At^All", "new", False)
 
 
@@ -138,14 +140,14 @@ def test_un_of_defined_length_that_holds_items_is_a_sequence(syntax):
     assert [(tag, data_set.text(tag)) for data_set, tag in obj.data.walk() if data_set is not obj.data] == [
         (NAME, "MARK")
     ]
-    obj.data.items(PRIVATE)[0].remove(NAME)
+    items_of(obj.data, PRIVATE)[0].remove(NAME)
     assert b"MARK" not in written(obj)
 
 
 def test_un_with_items_of_explicit_vr_is_read_too():
     items = WRITE.item(WRITE.element(NAME, "PN", "MARK"))
     obj = same_again(whole(EXPLICIT, body(WRITE, (PRIVATE, WRITE.element(PRIVATE, "UN", items)))))
-    (item,) = obj.data.items(PRIVATE)
+    (item,) = items_of(obj.data, PRIVATE)
     assert (item.explicit, item.text(NAME)) == (True, "MARK")
 
 
@@ -164,7 +166,7 @@ def test_un_that_can_be_read_in_two_ways_fails():
     assert len(inner) - 8 == 20_300 == int.from_bytes(b"LO", "little")  # of implicit VR: one element
     obj = parse(whole(EXPLICIT, body(WRITE, (PRIVATE, WRITE.element(PRIVATE, "UN", WRITE.item(inner))))))
     with pytest.raises(ObjectUnreadable):
-        obj.data.items(PRIVATE)
+        items_of(obj.data, PRIVATE)
 
 
 @pytest.mark.parametrize("syntax", SYNTAXES)
@@ -178,7 +180,7 @@ def test_undefined_lengths_nest_and_stay(syntax):
     obj = same_again(data)
     deepest = obj.data
     for _ in range(6):
-        deepest = deepest.items(0x0040A730)[0]
+        deepest = items_of(deepest, 0x0040A730)[0]
     deepest.set_text(NAME, "LEVEL 0")
     assert written(obj) == data.replace(b"level 0", b"LEVEL 0")
 
@@ -205,6 +207,7 @@ def test_delimiters_within_fragments_are_none():
     data = whole(JPEG, body(WRITE, pixels=None) + pixels + WRITE.element(PADDING, "OB", bytes(4)))
     obj = same_again(data)
     assert PADDING in obj.data
+    assert obj.pixels is not None
     assert obj.pixels.is_encapsulated
     assert obj.data.value(PIXELS) == pixels[12:-8]
     obj.data.remove(PADDING)
@@ -217,7 +220,7 @@ def test_what_follows_pixel_data_is_walked():
     data = whole(EXPLICIT, body(WRITE) + signature + padding)
     obj = same_again(data)
     assert obj.data.tags()[-3:] == [PIXELS, 0xFFFAFFFA, PADDING]
-    obj.data.items(0xFFFAFFFA)[0].set_text(0x04000100, "1.2.8")
+    items_of(obj.data, 0xFFFAFFFA)[0].set_text(0x04000100, "1.2.8")
     obj.data.remove(PADDING)
     out = written(obj)
     assert (b"1.2.8" in out, b"1.2.9" in out, b"MARK" in out) == (True, False, False)
@@ -257,10 +260,11 @@ def test_pixel_data_of_icons_and_floats():
             assert isinstance(parts[1], memoryview)
             assert len(parts[1]) == 800
             obj = parse(data)
+            assert obj.pixels is not None
             assert obj.pixels.tag == number
-            assert obj.data.items(0x00880200)[0].value(PIXELS) == b"icon"
-            obj.data.items(0x00880200)[0].set_text(ROWS, "2")
-            obj.data.items(0x00880200)[1].set_text(ROWS, "3")
+            assert items_of(obj.data, 0x00880200)[0].value(PIXELS) == b"icon"
+            items_of(obj.data, 0x00880200)[0].set_text(ROWS, "2")
+            items_of(obj.data, 0x00880200)[1].set_text(ROWS, "3")
             assert written(obj)[-800:] == bytes(800)
             obj.data.remove(number)
             assert len(written(obj)) == len(data) - 812
@@ -332,9 +336,9 @@ def test_pydicom_reads_odd_items_alone():
     data = whole(EXPLICIT, body(WRITE, (REFERENCES, WRITE.sequence(REFERENCES, fine, item))))
     obj = parse(data)
     assert not obj.data.changes
-    assert [entry.text(NAME) for entry in obj.data.items(REFERENCES)] == ["A", "B"]
+    assert [entry.text(NAME) for entry in items_of(obj.data, REFERENCES)] == ["A", "B"]
     out = written(obj)
-    assert [list(entry) for entry in parse(out).data.items(REFERENCES)] == [[NAME], [0x00081155, NAME]]
+    assert [list(entry) for entry in items_of(parse(out).data, REFERENCES)] == [[NAME], [0x00081155, NAME]]
     assert written(parse(out)) == out
 
 
@@ -342,7 +346,7 @@ def test_odd_pixel_data_is_padded():
     data = make_object(pixels=None) + WRITE.element(PIXELS, "OB", length=7) + b"1234567"
     out = written(parse(data))
     assert out == make_object(pixels=None) + WRITE.element(PIXELS, "OB", b"1234567\0")
-    ranged = parse(data[:900], len(data), lambda start, end: data[start:end])
+    ranged = parse(data[:900], len(data), reader(data))
     assert joined(encode(ranged), data) == out
 
 
@@ -429,7 +433,7 @@ def test_ranges_give_what_the_whole_gives(subtests):
             data += tail
             for have in (140, 1000, 62_000, len(data)):
                 with subtests.test(syntax=syntax, have=have):
-                    obj = parse(data[:have], len(data), lambda start, end, data=data: data[start:end])
+                    obj = parse(data[:have], len(data), reader(data))
                     assert joined(encode(obj), data) == data
                     obj.data.set_text(NAME, "Nobody")
                     other = parse(memoryview(data))
@@ -454,10 +458,10 @@ def test_a_header_that_does_not_end_within_the_bound_fails(monkeypatch):
     monkeypatch.setattr(parsing, "MAX_HEADER", 4096)
     data = make_object({0x00104000: ("LT", "x" * 5000)})
     with pytest.raises(ObjectUnreadable):
-        parse(data[:1000], len(data), lambda start, end: data[start:end])
+        parse(data[:1000], len(data), reader(data))
     behind = make_object() + WRITE.element(PADDING, "OB", bytes(5000))
     with pytest.raises(ObjectUnreadable):
-        parse(behind[:1000], len(behind), lambda start, end: behind[start:end])
+        parse(behind[:1000], len(behind), reader(behind))
 
 
 def test_no_message_has_a_value(subtests):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from scandock.deidentification import texts
 from scandock.deidentification.dictionary import UNKNOWN, dictionary_vr
 from scandock.deidentification.errors import ObjectUnreadable, ValueUnfit
-from scandock.deidentification.walking import Budget, Entry, TooDeepError, Walked, walk_items, walk_unknown
+from scandock.deidentification.walking import Budget, Entry, Walked, walk_items, walk_unknown
 from scandock.formats.dicom_encoding import (
     BIG,
     LITTLE,
@@ -227,8 +227,6 @@ class DataSet:
         try:
             walked = walk(buf, start, end, self.order, self.budget, level, explicit=self.explicit)
             items = [DataSet(item, buf, self.budget, self, tag) for item in walked]
-        except TooDeepError:
-            raise too_deep() from None
         except DeclinedError:
             items = self._read_items_slowly(tag, vr, buf, start, end)
             self._change(tag, (vr, None, items, False))
@@ -246,7 +244,7 @@ class DataSet:
         try:
             found = read_items(buf, start, end, explicit=explicit, big=big)
             return [self._slow_item(item, tag) for item in found]
-        except (DeclinedError, TooDeepError) as declined:
+        except DeclinedError as declined:
             raise ObjectUnreadable(f"The items of {tag_text(tag)} can't be read: {declined}.") from None
 
     def _slow_item(self, found: SlowItem, tag: int) -> DataSet:
@@ -362,18 +360,15 @@ class DataSet:
         """The values of an element as texts; [] where it is empty, absent or a sequence."""
         if tag not in self:
             return []
-        vr, big = self._reading(tag)
-        if vr == "SQ":
-            return []
-        return texts.decode(self.value(tag), vr, self.character_set, big=big)
+        vr = self._meaning(tag, self.vr(tag))
+        return texts.decode(self.value(tag), vr, self.character_set, big=self.big) if vr != "SQ" else []
 
-    def _reading(self, tag: int) -> tuple[str, bool]:
-        """The VR by which a value is read, and its byte order: UN of a known element is what the dictionary says."""
-        vr = self.vr(tag)
-        if vr == UNKNOWN and not tag & 0x10000:
-            known = self.default_vr(tag)
-            return (known, self.big) if known != "SQ" else (vr, self.big)
-        return vr, self.big
+    def _meaning(self, tag: int, vr: str) -> str:
+        """The VR by which a value is read and made: that of the dictionary for UN of a known element."""
+        if vr != UNKNOWN or tag & 0x10000:
+            return vr
+        known = self.default_vr(tag)
+        return known if known != "SQ" else vr
 
     def text(self, tag: int) -> str | None:
         """The values of an element joined by backslashes; None where it is absent, "" where it is empty."""
@@ -381,7 +376,7 @@ class DataSet:
 
     def is_decodable(self, tag: int) -> bool:
         """Whether the bytes of an element's text are all of the character set in force."""
-        return texts.is_decodable(self.value(tag), self._reading(tag)[0], self.character_set)
+        return texts.is_decodable(self.value(tag), self._meaning(tag, self.vr(tag)), self.character_set)
 
     def set_text(self, tag: int, text: str, vr: str | None = None) -> None:
         """Make or replace an element by its text; `vr` is that there, else the dictionary's.
@@ -394,7 +389,7 @@ class DataSet:
             self.set_items(tag, [])
             return
         try:
-            value = texts.encode(text, vr, self.character_set, big=self.big)
+            value = texts.encode(text, self._meaning(tag, vr), self.character_set, big=self.big)
         except ValueUnfit as unfit:
             raise ValueUnfit(f"{tag_text(tag)}: {unfit.message}") from None
         self.set_value(tag, vr, value)
@@ -493,7 +488,3 @@ class DicomObject:
 def tag_text(tag: int) -> str:
     """A tag as people write it."""
     return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
-
-
-def too_deep() -> ObjectUnreadable:
-    return ObjectUnreadable("It has too many elements, or sequences within sequences.")

@@ -11,13 +11,12 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from scandock.deidentification.data_set import DataSet, DicomObject, Pixels, Range, too_deep
+from scandock.deidentification.data_set import DataSet, DicomObject, Pixels, Range
 from scandock.deidentification.dictionary import UNKNOWN, dictionary_vr
 from scandock.deidentification.errors import ObjectUnreadable
 from scandock.deidentification.walking import (
     Budget,
     PixelElement,
-    TooDeepError,
     Walked,
     fragments_end,
     walk_data_set,
@@ -88,8 +87,6 @@ def parse(head: Buffer, size: int | None = None, read: ReadRange | None = None) 
             except ShortError as short:
                 if not source.extend(short.need):
                     raise ObjectUnreadable("The object ends within its header.") from None
-    except TooDeepError:
-        raise too_deep() from None
     except DeclinedError as declined:
         raise ObjectUnreadable(f"The object can't be read: {declined}.") from None
 

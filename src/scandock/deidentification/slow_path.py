@@ -162,6 +162,8 @@ def _elements(
         else:
             vr = bytes(data[begin - 8 : begin - 6])
             items, end = _items(found.value, data, begin, order, level + 1)
+            if vr == b"UN" and any(item.explicit for item in items):
+                raise DeclinedError("a sequence of VR UN that is of explicit VR")
             if order.pair(data, end) != (order.sequence_end, 0):
                 raise DeclinedError("a sequence without an end")
             end += 8

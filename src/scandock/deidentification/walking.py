@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from scandock.deidentification.dictionary import UNKNOWN, dictionary_vr
+from scandock.deidentification.errors import ObjectUnreadable
 from scandock.formats.dicom_encoding import (
     LITTLE,
     UNDEFINED,
@@ -36,8 +37,9 @@ Entry = tuple[int, int, int, int]
 and ends, a delimiter included."""
 
 
-class TooDeepError(Exception):
-    """The object has more levels or elements than one object is given."""
+def too_deep() -> ObjectUnreadable:
+    """Why an object fails that takes more time and memory than one is given."""
+    return ObjectUnreadable("It has too many elements, or sequences within sequences.")
 
 
 class PixelElement(NamedTuple):
@@ -81,7 +83,7 @@ class Budget:
     def spend(self, count: int) -> None:
         self.left -= count
         if self.left < 0:
-            raise TooDeepError
+            raise too_deep()
 
 
 def walk_data_set(
@@ -282,9 +284,12 @@ def _unknown(
     if implicit is not None and not (explicit and any(_begins_explicit(buf, item) for item in implicit[0])):
         return implicit
     other = _attempt(buf, start, stop, order, budget, level, explicit=True, delimited=delimited) if explicit else None
-    if other is None or implicit is not None:
-        raise DeclinedError("a value that can be read in no way, or in two")
-    return other
+    if implicit is not None and other is not None:
+        raise ObjectUnreadable("A sequence of VR UN can be read in two ways.")
+    found = implicit or other
+    if found is None:
+        raise DeclinedError("a value of VR UN that is no sequence")
+    return found
 
 
 def _attempt(
@@ -311,7 +316,7 @@ def _items(
 ) -> tuple[list[Walked], int]:
     """Items from `pos` on, to a delimiter or to `stop`, and the offset behind them."""
     if level > MOST_LEVELS:
-        raise TooDeepError
+        raise too_deep()
     items: list[Walked] = []
     have = len(buf)
     while delimited or pos < stop:

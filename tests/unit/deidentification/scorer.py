@@ -51,7 +51,7 @@ def _score(check: Check, before: Dataset, after: Dataset, mappings: Mappings) ->
         case "text removed":
             return 1 - _share(check.text, new or "")
         case "date shifted":
-            return bool(new) and old not in new
+            return bool(new) and (old or "") not in (new or "")
         case "uid changed":
             return new is None or (new != old and re.fullmatch(r"[0-9.]{1,64}", new) is not None)
         case "uid consistent":

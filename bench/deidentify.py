@@ -7,7 +7,6 @@ objects in the same run; then the memory of the command over few and many files,
 from __future__ import annotations
 
 import argparse
-import datetime as dt
 import io
 import os
 import shutil
@@ -45,9 +44,7 @@ def main() -> None:
     folder.mkdir(parents=True)
     try:
         text = "\n".join([*_speeds(chosen.rounds, chosen.objects), "", *_memory(folder, chosen.files)])
-        text += (
-            f"\n\n{datetime.datetime.now(tz=datetime.UTC):%Y-%m-%d}: {report.machine(folder)}; {chosen.rounds} rounds."
-        )
+        text += f"\n\n{report.machine(folder)}; {chosen.rounds} rounds."
     finally:
         shutil.rmtree(folder)
     print(text)

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from scandock.deidentification.encoding import encode
 from scandock.deidentification.parsing import parse
@@ -57,7 +57,7 @@ def written(ds: Dataset, syntax: str = ExplicitVRLittleEndian, *, implicit: bool
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = ds.get("SOPClassUID", CLASSES["MR"])
     meta.MediaStorageSOPInstanceUID = ds.get("SOPInstanceUID", ROOT + "1")
-    meta.TransferSyntaxUID = syntax
+    meta.TransferSyntaxUID = UID(syntax)
     ds.file_meta = meta
     file = io.BytesIO()
     ds.save_as(file, enforce_file_format=True, implicit_vr=implicit, little_endian=not big)

@@ -9,8 +9,9 @@ from typing import Any
 
 from dicomanonymizer.dicomfields_selector import dicom_anonymization_database_selector
 
-from scandock.deidentification.profile.table import EDITION, ODD_GROUPS, attribute_rows, content_item_rows
+from scandock.deidentification.profile.table import EDITION, attribute_rows, content_item_rows
 
+ODD_GROUPS = "odd"
 LETTERS = {"D": "D", "Z": "Z", "X": "X", "U": "U", "Z_D": "Z/D", "X_Z": "X/Z", "X_D": "X/D", "X_Z_D": "X/Z/D"}
 CATEGORIES = {f"{name}_TAGS": action for name, action in LETTERS.items()} | {"X_Z_U_STAR_TAGS": "X/Z/U*"}
 MASKS = {(0x5000, 0, 0xFF00, 0): "50xxxxxx", (0x6000, 0x4000, 0xFF00, 0xFFFF): "60xx4000"}

@@ -20,7 +20,11 @@ def _overlay(ds: Dataset) -> None:
 
 
 def _with(**values: object) -> Callable[[Dataset], None]:
-    return lambda ds: [setattr(ds, keyword, value) for keyword, value in values.items()] and None
+    def change(ds: Dataset) -> None:
+        for keyword, value in values.items():
+            setattr(ds, keyword, value)
+
+    return change
 
 
 @pytest.mark.parametrize(

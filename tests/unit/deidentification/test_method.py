@@ -18,7 +18,7 @@ from tests.unit.deidentification.generated import code, item, make_object, writt
 def _recorded(ds: Any, profile: str | None, *scripts: ScriptName, **options: bool) -> Any:
     obj = parse(written(ds))
     record_method(obj.data, parse_profile(profile) if profile else None, scripts, **options)
-    return pydicom.dcmread(io.BytesIO(b"".join(bytes(part) for part in encode(obj))))  # type: ignore[arg-type]
+    return pydicom.dcmread(io.BytesIO(b"".join(bytes(part) for part in encode(obj))))
 
 
 def _codes(ds: Any) -> list[tuple[str, str]]:

@@ -19,15 +19,15 @@ from scandock.deidentification.profile import element_actions as do
 from scandock.deidentification.profile.always import clean_meta, is_never_kept
 from scandock.deidentification.profile.content_items import CONTENT, clean_content
 from scandock.deidentification.profile.day_shift import days_of_patient
-from scandock.deidentification.profile.dummies import REMOVED, TEXTS
-from scandock.deidentification.profile.element_actions import Action, Run
+from scandock.deidentification.profile.dummies import REMOVED, TEXTS, dummy_item
+from scandock.deidentification.profile.element_actions import Action
 from scandock.deidentification.profile.options import FULL_DATES, MODIFIED_DATES
 from scandock.deidentification.profile.table import AttributeRow, attribute_rows
 from scandock.deidentification.uids import UidMapper
 from scandock.formats.dicom_encoding import LONG_VRS, SHORT_VRS
 
 if TYPE_CHECKING:
-    from collections.abc import Set
+    from collections.abc import Mapping, Set
 
     from scandock.deidentification.data_set import DataSet, DicomObject
     from scandock.deidentification.profile.element_actions import ElementAction
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from scandock.deidentification.profile.options import Profile
 
 _DATES: Final = frozenset({"DA", "DT", "TM"})
-_MOVED: Final[dict[str, Action]] = {"DA": do.move_dates, "DT": do.move_datetimes, "TM": do.keep_times}
+_MOVED: Final[dict[str, Action]] = {"DA": (do.move_dates,), "DT": (do.move_datetimes,), "TM": do.keep_times}
 _KEPT: Final[dict[str, Action]] = {"DA": do.keep_dates, "DT": do.keep_datetimes, "TM": do.keep_times}
 _FREE: Final = frozenset({"ST", "LT", "UT", "UC"})
 _LABELS: Final = frozenset({"LO", "SH"})
@@ -54,12 +54,14 @@ _KEEP_TEXT: Final[Action] = (do.keep_text,)
 
 _CONTENTS: Final = frozenset({CONTENT, 0x00400555, 0x00400612})
 """Sequences of content items: of reports, acquisition contexts, and steps of a specimen's preparation."""
-_CODE_VALUES: Final = (0x00080100, 0x00080119, 0x00080120)
+_CODE_VALUE: Final = 0x00080100
+_LONG_CODE: Final = 0x00080119
+_URN_CODE: Final = 0x00080120
 _SCHEME: Final = 0x00080102
 _MEANING: Final = 0x00080104
 _ADMINISTRATIVE_CODES: Final = frozenset({0x00080005, 0x00080105, 0x0008010F, 0x00200020, 0x0040DB00})
 """Code strings whose values are no terms by their nature: character sets, context groups, letters of directions."""
-_CODE_TEXTS: Final = frozenset({0x00080119, 0x00080120})
+_CODE_TEXTS: Final = frozenset({_LONG_CODE, _URN_CODE})
 """Codes themselves, in a VR of free text."""
 _LABEL_CODES: Final = frozenset({0x00700002, 0x00700080})
 """Code strings that a user makes up and that have to be there: labels of contents and of layers."""
@@ -73,6 +75,9 @@ _DESCRIPTIONS: Final = re.compile(r"(?:Description|Comment|Notes)(?:Trial)?$")
 """Short texts in which people write what they like, by their keywords."""
 _OPTIONAL_SEQUENCES: Final = frozenset({0x00081110})
 """Sequences that need not be there, but have an item where they are."""
+_PERFORMED_STEP: Final = 0x00081111
+_REFERENCED_UID: Final = 0x00081155
+_UID: Final = re.compile(rb"[0-9]+(?:\.[0-9]+){3,}[ \0]?")
 _OVERLAYS: Final = 0x60
 _OVERLAY_TYPE: Final = 0x40
 _REGION: Final = b"R"
@@ -112,25 +117,22 @@ def apply_profile(obj: DicomObject, profile: Profile, identity: Identity, *, key
     `identity` is that of the original, before any script: UIDs follow `key`, dates `key`, project and patient.
     """
     days = days_of_patient(key, project, identity.patient) if MODIFIED_DATES in profile.options else 0
-    _actions_of(profile).apply(Run(_mapper(key), days), obj.data)
+    _actions_of(profile, key).apply(days, obj.data)
     clean_meta(obj)
 
 
-@lru_cache(maxsize=8)
-def _mapper(key: bytes) -> UidMapper:
-    return UidMapper(key)
-
-
 @lru_cache(maxsize=16)
-def _actions_of(profile: Profile) -> Actions:
+def _actions_of(profile: Profile, key: bytes) -> Actions:
     """The actions of a profile, with all that was decided for objects before."""
-    return Actions(profile)
+    return Actions(profile, key)
 
 
 class Actions:
     """What a profile does with each element."""
 
-    def __init__(self, profile: Profile) -> None:
+    def __init__(self, profile: Profile, key: bytes) -> None:
+        self._mapped_uids = UidMapper(key)
+        self._map_uids = self._mapped_uids.__getitem__
         self._options = profile.options
         self._keeps_uids = "retain-uids" in profile.options
         self._keeps_devices = "retain-device" in profile.options
@@ -142,14 +144,14 @@ class Actions:
             (big, in_code): {} for big in (False, True) for in_code in (False, True)
         }
 
-    def apply(self, run: Run, data_set: DataSet) -> None:
-        """Apply the profile to a data set and to all below it."""
+    def apply(self, days: int, data_set: DataSet) -> None:
+        """Apply the profile to a data set and to all below it; dates move by `days`."""
         elements, buf, explicit = data_set.elements, data_set.buf, data_set.explicit
-        in_code = any(tag in data_set for tag in _CODE_VALUES)
+        in_code = _CODE_VALUE in data_set or _LONG_CODE in data_set or _URN_CODE in data_set
         plan, names = self._plans[data_set.big, in_code], _NAMES[data_set.big]
         scripted = dict(data_set.changes)
         kept_private = self._kept_private(data_set) if self._safe else frozenset()
-        keep_text, keep_number, digits = _KEEP_TEXT, do.keep_number, do.DIGITS
+        remove, keep_text, keep_number, digits = do.remove, _KEEP_TEXT, do.keep_number, do.DIGITS
         changed: dict[int, tuple[str, bytes] | None] = {}
         for tag, (_, number, start, end) in elements.items():
             if tag & 0x10000:
@@ -165,32 +167,41 @@ class Actions:
                 continue
             if isinstance(action, tuple):
                 if action is not keep_text or not bytes(buf[start:end]).isascii():
-                    action[0](run, data_set, tag)
+                    action[0](days, data_set, tag)
                 continue
-            new = do.evaluate(action, run, buf, start, end)
-            if new is not do.UNCHANGED:
-                changed[tag] = None if new is None else (names[number] if explicit else data_set.default_vr(tag), new)
+            new: bytes | None = None
+            if isinstance(action, bytes):
+                if start == end:
+                    continue
+                new = action
+            elif action is not remove:
+                value = bytes(buf[start:end])
+                new = action(value)
+                if new == value:
+                    continue
+            changed[tag] = None if new is None else (names[number] if explicit else data_set.default_vr(tag), new)
         data_set.change_all(changed)
-        for tag, change in scripted.items():
-            if change is not None:
-                self._apply_to_scripted(run, data_set, tag, plan, kept_private, in_code=in_code)
-        for tag in kept_private:
-            self._private(run, data_set, tag)
+        if scripted or kept_private:
+            self._apply_to_others(days, data_set, scripted, kept_private, in_code=in_code)
 
-    def _apply_to_scripted(
-        self, run: Run, data_set: DataSet, tag: int, plan: dict[int, Action], kept: Set[int], *, in_code: bool
+    def _apply_to_others(
+        self, days: int, data_set: DataSet, scripted: Mapping[int, object], kept: Set[int], *, in_code: bool
     ) -> None:
-        """Apply the profile to an element that a script has made or changed."""
-        if tag & 0x10000:
-            if tag not in kept:
-                data_set.remove(tag)
-            return
-        vr = data_set.vr(tag) if data_set.explicit else ""
-        number = _NUMBER_OF[data_set.big].get(vr, 0)
-        action = plan.get(tag << 16 | number, _UNDECIDED)
-        if action is _UNDECIDED:
-            action = self._decided(plan, tag, number, vr, in_code=in_code)
-        do.act(action, run, data_set, tag)
+        """Apply the profile to elements that a script has made or changed, and to private ones that are kept."""
+        plan = self._plans[data_set.big, in_code]
+        for tag, change in scripted.items():
+            if tag & 0x10000:
+                if tag not in kept:
+                    data_set.remove(tag)
+            elif change is not None:
+                vr = data_set.vr(tag) if data_set.explicit else ""
+                number = _NUMBER_OF[data_set.big].get(vr, 0)
+                action = plan.get(tag << 16 | number, _UNDECIDED)
+                if action is _UNDECIDED:
+                    action = self._decided(plan, tag, number, vr, in_code=in_code)
+                do.act(action, days, data_set, tag)
+        for tag in kept:
+            self._private(days, data_set, tag)
 
     # What is to be done with an element: its row, or its kind.
 
@@ -241,12 +252,14 @@ class Actions:
                 return do.remove
             case "Z" | "X/Z":
                 return (do.empty_sequence,) if is_sequence else b""
+            case "X/Z/D" if tag == _PERFORMED_STEP and is_sequence:
+                return (self._hide_performed_step,)
             case "X/Z/U*":
                 return (self._recurse,)
             case "U":
-                return None if self._keeps_uids else do.map_uids
+                return None if self._keeps_uids else self._map_uids
             case _:
-                return do.map_uids if _vr_of(tag) == "UI" else _dummy(tag, written)
+                return self._map_uids if _vr_of(tag) == "UI" else _dummy(tag, written)
 
     def _cleaned(self, option: str, row: AttributeRow, tag: int, written: str) -> Action:
         vr, basic = _vr_of(tag), self._basic(row, tag, written)
@@ -271,7 +284,7 @@ class Actions:
             return (self._recurse,) if kinds == {"SQ"} else do.remove
         if "UI" in kinds:
             is_class = _CLASSES.search(keyword_for_tag(tag)) is not None
-            return do.keep_digits if is_kept or self._keeps_uids or is_class else do.map_uids
+            return do.keep_digits if is_kept or self._keeps_uids or is_class else self._map_uids
         if kinds & _DATES:
             return self._of_date(next(iter(kinds & _DATES)), _dummy(tag, written), is_kept=is_kept)
         text = self._of_text(tag, written, kinds, is_kept=is_kept, in_code=in_code)
@@ -309,14 +322,14 @@ class Actions:
 
     # What needs the profile: sequences, overlays, content items, private elements.
 
-    def _recurse(self, run: Run, data_set: DataSet, tag: int) -> None:
+    def _recurse(self, days: int, data_set: DataSet, tag: int) -> None:
         items = data_set.items(tag)
         if items is None:
             data_set.remove(tag)
         for item in items or ():
-            self.apply(run, item)
+            self.apply(days, item)
 
-    def _codes(self, run: Run, data_set: DataSet, tag: int) -> None:
+    def _codes(self, days: int, data_set: DataSet, tag: int) -> None:
         """Keep the items of a sequence of codes whose scheme is published; meanings keep their words."""
         items = data_set.items(tag) or []
         kept = [item for item in items if item.text(_SCHEME) in _PUBLIC_SCHEMES]
@@ -326,19 +339,33 @@ class Actions:
         if len(kept) < len(items):
             data_set.set_items(tag, kept)
         for item in kept:
-            self.apply(run, item)
+            self.apply(days, item)
             if _MEANING in item:
-                do.act(do.words_or(REMOVED), run, item, _MEANING)
+                do.act(do.words_or(REMOVED), days, item, _MEANING)
 
-    def _overlay(self, _run: Run, data_set: DataSet, tag: int) -> None:
+    def _hide_performed_step(self, _days: int, data_set: DataSet, tag: int) -> None:
+        items = data_set.items(tag)
+        uid = next((item.value(_REFERENCED_UID) for item in items or () if _REFERENCED_UID in item), b"")
+        if items:
+            data_set.set_items(tag, [dummy_item(data_set, tag, self._map_uids(uid))])
+        elif items is None:
+            data_set.remove(tag)
+
+    def _map_if_uid(self, value: bytes) -> bytes | None:
+        """Of a value whose representation nobody knows: items in it go, a UID is mapped, all else stays."""
+        if value[:4] in do.ITEM_TAGS:
+            return None
+        return value if self._keeps_uids or not _UID.fullmatch(value) else self._map_uids(value)
+
+    def _overlay(self, _days: int, data_set: DataSet, tag: int) -> None:
         """Keep the plane of a region of interest, which holds no text, if graphics are to be kept."""
         kind = tag & 0xFFFF0000 | _OVERLAY_TYPE
         is_region = kind in data_set and data_set.value(kind).strip() == _REGION
         if not (self._keeps_regions and is_region and tag & 0xFFFF in _OF_REGIONS):
             data_set.remove(tag)
 
-    def _content(self, run: Run, data_set: DataSet, tag: int) -> None:
-        clean_content(data_set, tag, self._options, lambda item: self.apply(run, item))
+    def _content(self, days: int, data_set: DataSet, tag: int) -> None:
+        clean_content(data_set, tag, self._options, lambda item: self.apply(days, item))
 
     def _kept_private(self, data_set: DataSet) -> Set[int]:
         """Private elements of a data set that are known to be safe, and the creators of their blocks."""
@@ -356,7 +383,7 @@ class Actions:
                 kept |= {tag, tag & 0xFFFF0000 | number >> 8}
         return kept
 
-    def _private(self, run: Run, data_set: DataSet, tag: int) -> None:
+    def _private(self, days: int, data_set: DataSet, tag: int) -> None:
         """Clean a private element that is known to be safe, or the creator of one, as an element of its kind."""
         vr = data_set.vr(tag)
         try:
@@ -366,15 +393,17 @@ class Actions:
             return
         if items is not None:
             for item in items:
-                self.apply(run, item)
+                self.apply(days, item)
         elif vr == "SQ":
             data_set.remove(tag)
         else:
-            do.act(self._of_private(vr), run, data_set, tag)
+            do.act(self._of_private(vr), days, data_set, tag)
 
     def _of_private(self, vr: str) -> Action:
-        if vr in {"UI", UNKNOWN}:
-            return do.keep_digits if vr == "UI" and self._keeps_uids else do.map_uids if vr == "UI" else do.map_if_uid
+        if vr == UNKNOWN:
+            return self._map_if_uid
+        if vr == "UI":
+            return do.keep_digits if self._keeps_uids else self._map_uids
         if vr in _DATES:
             return self._of_date(vr, do.dummy_of(vr), is_kept=False)
         if vr == "PN":

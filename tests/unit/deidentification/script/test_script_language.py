@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import copy
+import io
+import json
 import pickle
+import struct
 import time
 from typing import Any
 
+import pydicom
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
 from scandock.deidentification.encoding import encode
 from scandock.deidentification.errors import ScrubError
@@ -526,6 +531,54 @@ def test_every_present_leaf_is_assigned_and_nothing_is_made() -> None:
     assert value_at(data, "00420010[1]/00081140") == "items 0"
     assert value_at(data, "00420010[1]/00190010") == "GE"
     assert value_at(changed('*/(0010,0010) ?= "x"', NESTED), "00100010") is None
+
+
+@pytest.mark.parametrize(
+    "syntax",
+    [ImplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian],
+    ids=["implicit", "big", "deflated"],
+)
+def test_scripts_work_in_every_syntax(syntax: str) -> None:
+    """Implicit VR has none in its bytes, and items of private sequences of VR UN are always implicit."""
+    nested: Elements = json.loads(json.dumps(NESTED).replace("00420010", "00081140"))
+    original = read_back(parse(object_bytes({**nested, **PRIVATE, "00280010": ["US", "512"]})))
+    original.file_meta.TransferSyntaxUID = UID(syntax)
+    stream = io.BytesIO()
+    pydicom.dcmwrite(stream, original, implicit_vr=None, little_endian=syntax != ExplicitVRBigEndian)
+    obj = parse(stream.getvalue())
+    run(
+        """(0028,0011) := (0028,0010)
+        (0008,1140)[0]/(0018,9182) := "2.5"
+        (0008,1140)[2]/(0019,{NEW}01)[0]/(0010,0010) := "x"
+        (0019,{GE}10) := "changed"
+        - (0008,1140)[1]/(0019,{GE}10)/(0010,0020)
+        */(0010,0020) ?= "y" """,
+        obj,
+    )
+    data = read_back(obj)
+    assert data.file_meta.TransferSyntaxUID == syntax
+    assert (data.Columns, data.Rows) == (512, 512)
+    assert value_at(data, "00081140[0]/00189182") == "2.5"
+    assert value_at(data, "00081140[2]/00190010") == "NEW"
+    made = data[0x00081140].value[2][0x00191001]
+    assert made.VR == "SQ" or made.value
+    assert value_at(data, "00191010") == "changed"
+    places = {name: place.replace("00420010", "00081140") for name, place in EVERY_PLACE.items()}
+    assert {value_at(data, place) for name, place in places.items() if name != "p"} == {"y"}
+    assert b"p " not in b"".join(bytes(part) for part in encode(obj) if not obj.deflated)
+
+
+def test_items_of_unknown_vr_are_looked_into() -> None:
+    """A private sequence that went through implicit VR comes as UN of defined length, with implicit items."""
+    inner = b"\x10\0\x20\0\x04\0\0\0MARK"
+    item = b"\xfe\xff\0\xe0" + struct.pack("<I", len(inner)) + inner
+    elements: Elements = {"00190010": ["LO", "GE"], "00191010": ["UN", item], "00100010": ["PN", "A"]}
+    for script in ("- */(0010,0020)", '*/(0010,0020) ?= "x"', 'blankValues["MARK"]', "- (0019,{GE}10)[0]", "- ./."):
+        obj = parse(object_bytes(elements))
+        run(script, obj)
+        assert b"MARK" not in b"".join(bytes(part) for part in encode(obj)), script
+    assert value_at(changed("(0010,0030) := (0019,{GE}10)[0]/(0010,0020)", elements), "00100030") == "MARK"
+    assert value_at(changed("(0010,0030) := (0019,{GE}10)", elements), "00100030") is None
 
 
 # Direct notation

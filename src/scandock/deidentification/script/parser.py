@@ -320,7 +320,7 @@ class _Reader:
             for value in values[:1] if name in {"set", "delete"} else values:
                 self._check_changes(name, value, _start(token))
         if name in {"match", "ismatch"} and len(values) > 1:
-            self._check_pattern(values[1], _offset(arguments[1]))
+            self._check_pattern(values[1], _offset(arguments[1]), is_search=name == "match")
         return Call(name, tuple(values))
 
     def _target(self, tree: Tree[Token]) -> Path:
@@ -368,12 +368,12 @@ class _Reader:
         if tag in PROTECTED:
             self._refuse(offset, PROTECTED[tag])
 
-    def _check_pattern(self, value: Value, offset: int) -> None:
+    def _check_pattern(self, value: Value, offset: int, *, is_search: bool = False) -> None:
         """Refuse a pattern that Java has and that isn't run here. One that is none fails the object, as in Java."""
         if not isinstance(value, Text):
             return
         try:
-            compile_pattern(value.text)
+            compile_pattern(value.text, is_search=is_search)
         except PatternUnsupported as error:
             self._refuse(offset, str(error))
         except PatternError:

@@ -21,6 +21,10 @@ Body = Any
 _REPEATS: Final = frozenset({sre.MAX_REPEAT, sre.MIN_REPEAT})
 _MANY: Final = 10
 """Repetitions from which on something counts as repeated without an end."""
+MANY_ENDS: Final = 1024
+_MOST_LOOSE: Final = 64
+_LINE_ENDS: Final = frozenset({0x0A, 0x0D, 0x85, 0x2028})
+"""Those of the sample that `.` does not take."""
 
 
 def may_run_away(pattern: str, flags: int) -> bool:
@@ -28,29 +32,66 @@ def may_run_away(pattern: str, flags: int) -> bool:
     return _is_runaway(sre_parser.parse(pattern, flags))
 
 
-def count_loose(pattern: str, flags: int) -> int:
-    """How many repetitions of a pattern can end at many places of one text: its time grows by that power of length."""
-    return _count_loose(sre_parser.parse(pattern, flags))
+def loose_ranges(pattern: str, flags: int) -> list[int]:
+    """How many ends each repetition of a pattern can have in one text, of those that can have several.
+
+    The time that a pattern may take grows by the product of these; repetitions without an end count as MANY_ENDS. One
+    more is for repetitions with one end each, as they are walked through for each end of the others.
+    """
+    pieces = _flat(sre_parser.parse(pattern, flags))
+    ranges = _loose_ranges(pieces, wraps=False)
+    unbounded = _count_unbounded(pieces)
+    return [*ranges, MANY_ENDS] if unbounded > sum(ends == MANY_ENDS for ends in ranges) else ranges
 
 
-def _count_loose(body: Body) -> int:
-    pieces, count = _flat(body), 0
+def _count_unbounded(pieces: list[Piece]) -> int:
+    count = 0
+    for operation, argument in pieces:
+        if operation in _REPEATS and argument[1] > _MANY:
+            count += 1
+        else:
+            count += sum(_count_unbounded(_flat(inner)) for inner in _inner(operation, argument))
+    return count
+
+
+def begins_anywhere(pattern: str, flags: int) -> bool:
+    """Whether a pattern begins by `.*` or the like: where it is found at all, it is found from the line's beginning."""
+    operation, argument = next(iter(_flat(sre_parser.parse(pattern, flags))), (None, None))
+    if operation not in _REPEATS or argument[1] is not sre.MAXREPEAT:
+        return False
+    return (_all(argument[2]) or frozenset()) >= _SAMPLE - _LINE_ENDS
+
+
+def _loose_ranges(pieces: list[Piece], *, wraps: bool) -> list[int]:
+    """Of pieces in a row; `wraps`: they are repeated, so that the first one follows the last one."""
+    ranges: list[int] = []
     for at, (operation, argument) in enumerate(pieces):
         if operation is sre.BRANCH:
-            count += max((_count_loose(branch) for branch in argument[1]), default=0)
-        elif operation in _REPEATS and argument[1] - argument[0] > _MANY:
-            taken, after = _all(argument[2]), _first(pieces[at + 1 :])
-            is_last = at + 1 == len(pieces)
-            count += not is_last and (taken is None or after is None or bool(taken & after))
+            branches = [_flat(branch) for branch in argument[1]]
+            ranges += max((_loose_ranges(branch, wraps=wraps) for branch in branches), key=sum, default=[])
+            if not _are_disjoint([_first(branch) for branch in branches]):
+                ranges.append(len(branches) - 1)
         elif operation in _REPEATS:
-            count += _count_loose(argument[2]) * argument[1]
-    return count
+            least, most, body = argument
+            following = [*pieces[at + 1 :], *(pieces if wraps else ())]
+            if most > least and following:
+                taken, after = _all(body), _first(following)
+                if taken is None or after is None or taken & after:
+                    ranges.append(min(most - least, MANY_ENDS))
+            if most <= _MANY:
+                ranges += _loose_ranges(_flat(body), wraps=most > 1) * most
+        elif operation in {sre.ASSERT, sre.ASSERT_NOT}:
+            ranges += _loose_ranges(_flat(argument[1]), wraps=False)
+        if len(ranges) > _MOST_LOOSE:
+            break
+    return ranges
 
 
 def _is_runaway(parsed: Body) -> bool:
     """Whether something is repeated without an end in which one text can be taken in several ways."""
     for operation, argument in parsed:
-        if operation in _REPEATS and argument[1] > _MANY and _is_ambiguous(argument[2]):
+        is_endless = operation in _REPEATS and argument[1] > _MANY
+        if is_endless and (_is_ambiguous(argument[2]) or _first(_flat(argument[2])) is None):
             return True
         if any(_is_runaway(inner) for inner in _inner(operation, argument)):
             return True

@@ -15,15 +15,15 @@ import sys
 import unicodedata
 import warnings
 from functools import lru_cache
+from math import factorial, log2
 from typing import Final, NamedTuple
 
-from scandock.deidentification.script.pattern_bounds import count_loose, may_run_away
+from scandock.deidentification.script.pattern_bounds import MANY_ENDS, begins_anywhere, loose_ranges, may_run_away
 
 MAX_VALUE: Final = 1024
-_CUTS: Final = {3: 600, 4: 200}
-"""Where values are cut instead, by how many repetitions of a pattern can end anywhere (`.*a.*b.*c`): the time grows by
-that power of the length, and stays about a second."""
-MAX_LOOSE: Final = 4
+_CUTS: Final = (MAX_VALUE, 600, 200, 64)
+_MOST_BITS: Final = 26.7
+"""What a pattern may take at most, as a power of two: a second or so."""
 MAX_PATTERN: Final = 2000
 _POSIX: Final = {
     "Lower": "a-z",
@@ -69,8 +69,8 @@ class Pattern(NamedTuple):
 
 
 @lru_cache(maxsize=512)
-def compile_pattern(pattern: str) -> Pattern:
-    """Java's pattern, as Python matches it. Raises PatternError."""
+def compile_pattern(pattern: str, *, is_search: bool = False) -> Pattern:
+    """Java's pattern, as Python matches it; `is_search`: it may begin anywhere in a value. Raises PatternError."""
     if len(pattern) > MAX_PATTERN:
         raise PatternUnsupported(f"a pattern is longer than {MAX_PATTERN} characters")
     python, flags = _Translator(pattern).translate()
@@ -79,16 +79,26 @@ def compile_pattern(pattern: str) -> Pattern:
             warnings.simplefilter("ignore")
             if may_run_away(python, flags):
                 raise RunawayPattern("a pattern repeats a repetition, which may never end")
-            loose = count_loose(python, flags)
-            if loose > MAX_LOOSE:
-                raise RunawayPattern(
-                    f"a pattern has more than {MAX_LOOSE} repetitions that can end anywhere, as .* does"
-                )
-            return Pattern(re.compile(python, flags), _CUTS.get(loose, MAX_VALUE))
+            ranges = loose_ranges(python, flags)
+            if is_search and begins_anywhere(python, flags):
+                python = f"(?:\\A|(?<=[\\n\\r\x85\u2028\u2029]))(?:{python})"
+            elif is_search:
+                ranges.append(MANY_ENDS)
+            return Pattern(re.compile(python, flags), _cut_of(ranges))
     except (re.error, OverflowError, RecursionError, ValueError) as error:
         if isinstance(error, PatternError):
             raise
         raise PatternError("a pattern can't be read") from None
+
+
+def _cut_of(ranges: list[int]) -> int:
+    """At how many characters values are cut, so that a pattern with these loose repetitions takes no long."""
+    for cut in _CUTS:
+        unbounded = sum(ends >= cut for ends in ranges)
+        bits = sum(log2(min(ends, cut) + 1) for ends in ranges) - log2(factorial(unbounded))
+        if bits <= _MOST_BITS:
+            return cut
+    raise RunawayPattern("a pattern has too many repetitions that can end anywhere, as .* does")
 
 
 def matches(pattern: str, value: str) -> bool:
@@ -99,7 +109,7 @@ def matches(pattern: str, value: str) -> bool:
 
 def find_group(pattern: str, value: str, group: int) -> str | None:
     """The text of a group where a pattern is first found in a value. Raises PatternError."""
-    compiled, most = compile_pattern(pattern)
+    compiled, most = compile_pattern(pattern, is_search=True)
     if not 0 <= group <= compiled.groups:
         raise PatternError("a pattern has no such group")
     match = compiled.search(value[:most])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 import uuid
 
 import pytest
@@ -181,7 +182,13 @@ def test_patterns_that_may_never_end_are_refused() -> None:
         "(?:a+){11,}",
         "(a??b?)*c",
         r"(a)(\1?)+",
-        ".*a.*b.*c.*d.*e",
+        ".*a" * 8,
+        "a?" * 30 + "a" * 30,
+        "(?:(?:a?){10}){10}b",
+        "(?:a?){10}" * 3,
+        "(a{0,9}){9}b",
+        "(?:){99}",
+        "(?=(a+)+b)a*",
     ):
         with pytest.raises(PatternUnsupported):
             compile_pattern(pattern)
@@ -199,6 +206,33 @@ def test_patterns_that_may_never_end_are_refused() -> None:
         r"(\d+\.)+\d+",
     ):
         compile_pattern(pattern)
+
+
+def test_values_are_cut_the_earlier_the_longer_a_pattern_may_take() -> None:
+    for pattern, most, searched in [
+        ("20[0-9]{6}", 1024, 1024),
+        ("[^^]*\\^[^^]*\\^.*", 1024, 1024),
+        ("(?i).*localizer.*", 1024, 1024),
+        (".*a.*b.*", 600, 600),
+        (".*a.*b.*c.*", 200, 200),
+        ("a.*b.*", 1024, 600),
+        ("(.*)_(.*)_(.*)_(.*)_(.*)", 64, 64),
+        ("(?:a|ab|b){4}c", 1024, 1024),
+    ]:
+        assert compile_pattern(pattern).most == most, pattern
+        assert compile_pattern(pattern, is_search=True).most == searched, pattern
+    started = time.process_time()
+    for pattern in (".*.*.*x", ".*a.*a.*a.*a.*b", "[a-z]*[a-z]*1"):
+        assert not matches(pattern, "a" * 2000)
+    assert time.process_time() - started < 8
+
+
+def test_what_begins_anywhere_is_searched_from_line_beginnings() -> None:
+    for pattern in (".*b", ".+?b", "(.*)b", "(?s).*b", "(?:.*)b|.*c"):
+        compiled = re.compile(pattern)
+        for value in ("aab", "a\nab", "b\nb", "x\ny", "c"):
+            match = compiled.search(value)
+            assert find_group(pattern, value, 0) == (match[0] if match else None), (pattern, value)
 
 
 def test_values_are_cut_before_they_are_matched() -> None:

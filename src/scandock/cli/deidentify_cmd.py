@@ -29,8 +29,8 @@ _MOST_TABLE: Final = 64 * 1024**2
 _MOST_KEY: Final = 65_536
 _SHORT_KEY: Final = 16
 _STOPPING: Final = (
-    "Stopping behind the file that is being written ...",
-    "Still writing; Ctrl-C once more leaves at once. Nothing half stays.",
+    "Stopping after the current file ...",
+    "Still writing; Ctrl-C once more leaves at once, and leaves nothing half.",
 )
 
 

@@ -13,6 +13,7 @@ from scandock.cli.consoles import is_terminal, make_console, print_line, tolerat
 from scandock.cli.text_format import format_count, format_duration, format_size, printable
 
 if TYPE_CHECKING:
+    from scandock.rules.notices import Notice
     from scandock.workers.deidentification import Outcome
 
 _WORDS: Final = {"reject": "Rejected", "error": "Error", "refused": "Refused"}
@@ -31,8 +32,8 @@ class DeidentificationReport:
         self._size = 0
         self._waiting: list[Outcome] = []
         self._hidden = 0
-        self._warnings: dict[str, tuple[Outcome, int]] = {}
-        """By code: the first output that is warned of, and how many there are."""
+        self._warnings: dict[str, tuple[str, Notice, int]] = {}
+        """By code: the first input that is warned of, by what, and how many there are."""
         self._began = time.monotonic()
 
     @property
@@ -48,9 +49,9 @@ class DeidentificationReport:
             with tolerate_closed_pipe(sys.stdout):
                 sys.stdout.write(json.dumps(outcome.to_json(), separators=(", ", ": ")) + "\n")
         elif outcome.result == "ok":
-            if outcome.code:
-                first, count = self._warnings.get(outcome.code, (outcome, 0))
-                self._warnings[outcome.code] = (first, count + 1)
+            for notice in outcome.warnings:
+                path, first, count = self._warnings.get(notice.code, (outcome.path, notice, 0))
+                self._warnings[notice.code] = (path, first, count + 1)
         elif not self._is_live:
             print_line(f"{_WORDS[outcome.result].lower()}: {_describe(outcome)}", sys.stdout)
         elif len(self._waiting) < _MOST:
@@ -79,9 +80,9 @@ class DeidentificationReport:
         if self._as_json:
             return
         with tolerate_closed_pipe(sys.stdout):
-            for code, (first, count) in self._warnings.items():
+            for code, (path, notice, count) in self._warnings.items():
                 others = f" and {format_count(count - 1, 'other')}" if count > 1 else ""
-                print_line(f"warning: {first.path}{others}: {first.message} [{code}]", sys.stdout)
+                print_line(f"warning: {path}{others}: {notice.message} {notice.remedy} [{code}]", sys.stdout)
             print_line(self._sums(), sys.stdout)
 
     def _sums(self) -> str:

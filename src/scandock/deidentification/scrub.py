@@ -24,7 +24,7 @@ from scandock.deidentification.profile.method import ScriptName, record_method
 from scandock.deidentification.profile.options import FULL_DATES, Profile
 from scandock.deidentification.profile.residue import RESIDUE, find_residue, residue_notice
 from scandock.deidentification.profile.vocabulary import keep_words
-from scandock.deidentification.script.evaluator import run_scripts
+from scandock.deidentification.script.evaluator import ScriptOutcome, run_scripts
 from scandock.deidentification.script.lookup_table import LookupTable
 from scandock.deidentification.script.run_state import ScriptContext
 from scandock.deidentification.verification import verify
@@ -33,6 +33,7 @@ from scandock.model.tags import DICOMDIR_CLASS
 from scandock.rules.notices import make_notice
 
 if TYPE_CHECKING:
+    from scandock.deidentification.data_set import DicomObject
     from scandock.deidentification.encoding import Part
     from scandock.deidentification.pixel_areas import PixelDecoder
     from scandock.deidentification.script.syntax import Script
@@ -120,14 +121,14 @@ def _scrub_dicom(head: Buffer, size: int, read: ReadRange | None, rules: Rules, 
     obj = parse(head, size, read)
     profile = rules.profile
     if profile is None:
-        if run_scripts(rules.scripts, obj, _script_context(rules, context)).rejected:
+        if _run_scripts(obj, rules, context).rejected:
             return _REJECTED
         parts = encode(obj)
         verify(obj, parts)
         return Scrubbed(parts)
     identity = read_identity(obj.data)
     burned_in = find_burned_in(obj.data)
-    outcome = run_scripts(rules.scripts, obj, _script_context(rules, context))
+    outcome = _run_scripts(obj, rules, context)
     if outcome.rejected:
         return _REJECTED
     apply_profile(obj, profile, identity, key=context.key, project=context.variables.get("project", ""))
@@ -143,6 +144,13 @@ def _scrub_dicom(head: Buffer, size: int, read: ReadRange | None, rules: Rules, 
     if burned_in is not None and not outcome.pixels_altered:
         warnings.append(burned_in_notice(burned_in))
     return Scrubbed(parts, tuple(warnings))
+
+
+def _run_scripts(obj: DicomObject, rules: Rules, context: Context) -> ScriptOutcome:
+    return run_scripts(rules.scripts, obj, _script_context(rules, context)) if rules.scripts else _NO_SCRIPTS
+
+
+_NO_SCRIPTS: Final = ScriptOutcome()
 
 
 @lru_cache(maxsize=64)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+import struct
 import sys
 import threading
 import time
@@ -18,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, NoReturn, Protocol, TypedDict
 
 from scandock.deidentification.data_set import Range
+from scandock.deidentification.dictionary import UNKNOWN, dictionary_vr
 from scandock.deidentification.scrub import Failed, Rejected, Scrubbed, ScrubResult
 from scandock.formats.dicom_sniff import looks_like_dicom
 from scandock.formats.display_names import as_size, quote
@@ -38,6 +40,7 @@ from scandock.pipeline.unpacker import Unpacker, open_container
 from scandock.rules.filenames import UsedNames, make_unique, resource_path
 from scandock.rules.layout import EntryLayout, split_folders, split_path
 from scandock.rules.loose_files import split_levels
+from scandock.rules.notices import Notice
 from scandock.services.output_errors import OutputExists, OutputIsInput
 from scandock.services.output_folder import OutputFolder, Part
 from scandock.store.paths import INNER, RelPath, path_below
@@ -48,6 +51,10 @@ Result = Literal["ok", "reject", "error", "refused"]
 
 HEAD: Final = 1024 * 1024
 """Bytes of an image that is not in memory that are read at once."""
+_ELEMENT: Final = 8
+"""Bytes of an element's head."""
+_FIRST_GROUP: Final = 0x0008
+_LAST_GROUP: Final = 0x0088
 _COMPRESSED: Final = (".gz", ".bz2", ".xz", ".zst")
 _PLACE: Final = EntryLayout(base="")
 """What a folder is called means nothing here: an entry is told by its content alone."""
@@ -83,6 +90,7 @@ class Outcome:
     out: str | None = None
     """Where it stands below the output folder."""
     size: int = 0
+    warnings: tuple[Notice, ...] = ()
 
     def to_json(self) -> OutcomeJson:
         return {
@@ -351,7 +359,9 @@ class DeidentificationRun:
         warnings = result.warnings
         code = warnings[0].code if warnings else ""
         message = " ".join(warning.message for warning in warnings)
-        self._emit(Outcome(path=path, result="ok", code=code, message=message, out=out, size=written))
+        self._emit(
+            Outcome(path=path, result="ok", code=code, message=message, out=out, size=written, warnings=warnings)
+        )
 
     # -- telling -----------------------------------------------------------------------------------------------------
 
@@ -559,8 +569,32 @@ class _ScratchFile:
 
 
 def is_image(head: Buffer, size: int) -> bool:
-    """Whether what begins so is DICOM or ECAT 7."""
-    return looks_like_ecat(head) or looks_like_dicom(head, size)
+    """Whether what begins so is ECAT 7 or DICOM, also a data set that has neither meta information nor UIDs."""
+    return looks_like_ecat(head) or looks_like_dicom(head, size) or _begins_with_element(head, size)
+
+
+def _begins_with_element(head: Buffer, size: int) -> bool:
+    """Whether the first element is one of the dictionary, with its VR; or in implicit VR with another one behind it."""
+    if min(size, len(head)) < _ELEMENT:
+        return False
+    for order in "<>":
+        group, element = struct.unpack_from(f"{order}HH", head)
+        if group & 1 or not _FIRST_GROUP <= group <= _LAST_GROUP:
+            continue
+        vr = dictionary_vr(group << 16 | element)
+        if vr == UNKNOWN:
+            continue
+        if bytes(head[4:6]).decode("latin-1") in vr:
+            return True
+        end = _ELEMENT + int(struct.unpack_from(f"{order}I", head, 4)[0])
+        if order == "<" and (end == size or (end + _ELEMENT <= min(size, len(head)) and _is_next(head, end, group))):
+            return True
+    return False
+
+
+def _is_next(head: Buffer, at: int, group: int) -> bool:
+    following, element = struct.unpack_from("<HH", head, at)
+    return following >= group and dictionary_vr(following << 16 | element) != UNKNOWN
 
 
 def _whole_parts(scrubbed: Scrubbed, data: Buffer) -> Iterator[Part]:

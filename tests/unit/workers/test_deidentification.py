@@ -315,3 +315,15 @@ def test_zip64_and_bundles_are_walked_as_imports_walk_them(runs):
         archive.writestr("sub.tar", tar({"2.dcm": image(2)}))
     outcomes = runs(runs.make("b.zip", raw.getvalue()))
     assert [one.out for one in outcomes] == ["b.zip/1.dcm", "b.zip/sub.tar/2.dcm"]
+
+
+def test_data_sets_without_meta_information_and_uids_are_images(runs):
+    explicit = b"\x10\0\x10\0PN\4\0DOE "
+    implicit = b"\x10\0\x10\0\4\0\0\0DOE "
+    both = [runs.make(f"{n}.raw", data) for n, data in enumerate((explicit, implicit))]
+    assert [one.result for one in runs(*both)] == ["ok", "ok"]
+    for n, data in enumerate(
+        (b"\x08\0\0\0", bytes(100), b"\x10\0\x10\0\xff\xff\0\0DOE ", "\x10abc".encode("utf-16-le"))
+    ):
+        (other,) = runs(runs.make(f"other{n}", data))
+        assert other.code == "not_an_image", data

@@ -7,6 +7,7 @@ its end, or can't be done, is a failure: the original is never given back in the
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -35,7 +36,7 @@ from scandock.rules.notices import make_notice
 if TYPE_CHECKING:
     from scandock.deidentification.data_set import DicomObject
     from scandock.deidentification.encoding import Part
-    from scandock.deidentification.pixel_areas import PixelDecoder
+    from scandock.deidentification.pixel_areas import DecodedPixels, PixelDecoder
     from scandock.deidentification.script.syntax import Script
     from scandock.rules.notices import Notice
 
@@ -169,9 +170,34 @@ def _is_dicomdir(head: Buffer) -> bool:
 
 
 def _script_context(rules: Rules, context: Context) -> ScriptContext:
+    clock = _ScriptClock(context.decode_pixels)
     return ScriptContext(
-        key=context.key, variables=context.variables, lookups=rules.lookups, decode_pixels=context.decode_pixels
+        key=context.key,
+        variables=context.variables,
+        lookups=rules.lookups,
+        decode_pixels=clock.decode if context.decode_pixels is not None else None,
+        clock=clock,
     )
+
+
+class _ScriptClock:
+    """Seconds of a script alone: a decoder has a bound of its own, and has to be started first."""
+
+    __slots__ = ("_decode", "_decoding")
+
+    def __init__(self, decode: PixelDecoder | None) -> None:
+        self._decode = decode
+        self._decoding = 0.0
+
+    def __call__(self) -> float:
+        return time.monotonic() - self._decoding
+
+    def decode(self, obj: DicomObject) -> DecodedPixels | None:
+        began = time.monotonic()
+        try:
+            return self._decode(obj) if self._decode is not None else None
+        finally:
+            self._decoding += time.monotonic() - began
 
 
 def _scrub_ecat(head: Buffer, size: int, read: ReadRange | None, rules: Rules, context: Context) -> ScrubResult:

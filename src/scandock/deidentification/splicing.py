@@ -7,7 +7,7 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING, Final, Protocol
 
 from scandock.deidentification.errors import ValueUnfit
-from scandock.formats.dicom_encoding import ITEM, ITEM_END, LONG_VRS, SEQUENCE_END, UNDEFINED, Buffer
+from scandock.formats.dicom_encoding import ITEM, ITEM_END, LONG_VRS, SEQUENCE_END, SHORT_VRS, UNDEFINED, Buffer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 _LONG: Final = frozenset(vr.decode() for vr in LONG_VRS)
+_LETTERS: Final = {vr.decode(): vr for vr in SHORT_VRS}
 _PACK: Final = {
     big: tuple(struct.Struct((">" if big else "<") + form).pack for form in ("HH2sH", "HH2sHI", "HHI"))
     for big in (False, True)
@@ -43,6 +44,7 @@ class Changed(Protocol):
     def stop(self) -> int: ...
     @property
     def undefined(self) -> bool: ...
+    def prove(self) -> None: ...
 
 
 def splice(data_set: Changed, into: list[Buffer], tags: Sequence[int], start: int, stop: int) -> None:
@@ -75,7 +77,7 @@ def splice(data_set: Changed, into: list[Buffer], tags: Sequence[int], start: in
         elif vr in _LONG:
             append(pack_long(tag >> 16, tag & 0xFFFF, vr.encode(), 0, length))
         else:
-            append(pack_short(tag >> 16, tag & 0xFFFF, vr.encode(), length))
+            append(pack_short(tag >> 16, tag & 0xFFFF, _LETTERS[vr], length))
         append(value)
         if undefined:
             append(_mark(SEQUENCE_END, 0, big=items[0].big if items else data_set.big))
@@ -87,6 +89,7 @@ def encode_items(items: Iterable[Changed], *, big: bool) -> bytes:
     """The items of a sequence of a data set in this byte order, without a delimiter."""
     into: list[Buffer] = []
     for item in items:
+        item.prove()
         order, changes = item.big if item.elements or item.changes else big, item.changes
         content: list[Buffer] = []
         splice(item, content, sorted(changes) if len(changes) > 1 else list(changes), item.start, item.stop)

@@ -8,12 +8,14 @@ they can't be walked to their end.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
+from weakref import ref
 
 from scandock.deidentification import texts
 from scandock.deidentification.dictionary import UNKNOWN, dictionary_vr
 from scandock.deidentification.errors import ObjectUnreadable, ValueUnfit
+from scandock.deidentification.splicing import encode_items
 from scandock.deidentification.walking import Budget, Entry, Walked, walk_items, walk_unknown
 from scandock.formats.dicom_encoding import (
     BIG,
@@ -57,8 +59,21 @@ class DataSet:
     """The elements of a data set, or of an item of a sequence. See the module; changes go through its methods alone."""
 
     __slots__ = (
-        *("big", "budget", "buf", "candidates", "changes", "elements", "explicit", "level", "nested", "order"),
-        *("parent", "pixels", "sequences", "start", "stop", "tag", "undefined"),
+        *(
+            "__weakref__",
+            "_parent",
+            "big",
+            "budget",
+            "buf",
+            "candidates",
+            "changes",
+            "elements",
+            "explicit",
+            "level",
+            "nested",
+            "order",
+        ),
+        *("pixels", "raw", "sequences", "start", "stop", "tag", "undefined"),
     )
 
     def __init__(
@@ -66,7 +81,7 @@ class DataSet:
     ) -> None:
         self.buf = buf
         self.budget = budget
-        self.parent = parent
+        self._parent = ref(parent) if parent is not None else None
         self.tag = tag
         """Of the sequence in the parent that this is an item of."""
         self.level: int = 0 if parent is None else parent.level + 1
@@ -85,12 +100,22 @@ class DataSet:
         self.nested: dict[int, list[DataSet]] = {}
         self.changes: dict[int, Change | None] = {}
         """By tag: what stands there now, None where it was removed."""
+        self.raw: set[int] = set()
+        """Tags of sequences that were made as bytes, which nobody may have walked."""
         self.pixels: Pixels | None = None
         if walked.nested:
             self.nested = {
                 number: [DataSet(item, buf, budget, self, number) for item in items]
                 for number, items in walked.nested.items()
             }
+
+    @property
+    def parent(self) -> DataSet | None:
+        """What this is an item of; None for the data set of an object, which has to be kept as long as its items are.
+
+        Held weakly, so that an object's bytes go with it at once, and need no collector of garbage.
+        """
+        return self._parent() if self._parent is not None else None
 
     def __contains__(self, tag: int) -> bool:
         if tag in self.changes:
@@ -154,9 +179,7 @@ class DataSet:
                 raise KeyError(tag)
             if change[1] is not None:
                 return bytes(change[1])
-            from scandock.deidentification.encoding import encode_items
-
-            return encode_items(change[2] or [], self)
+            return encode_items(change[2] or (), big=self.big)
         _, vr, start, end = self.elements[tag]
         if vr in self.order.short:  # of explicit VR
             return bytes(self.buf[start:end])
@@ -202,21 +225,21 @@ class DataSet:
 
     def sequence_tags(self) -> list[int]:
         """The tags of all elements that may have items (SQ and UN), ascending; the others have none."""
-        if self.explicit:
-            tags = self.sequences
-        elif self.candidates is not None:
-            tags = self.candidates
-        else:
-            tags = self.candidates = [tag for tag in self.elements if self._is_candidate(tag)]
+        tags = self.sequences if self.explicit else self._candidates()
         if not self.changes:
             return tags
         changed = [tag for tag, change in self.changes.items() if change is not None and change[0] in _SEQUENCES]
         return sorted({tag for tag in tags if tag not in self.changes} | set(changed))
 
-    def _is_candidate(self, tag: int) -> bool:
-        """Whether an original element of implicit VR may be a sequence: known as one, or unknown and with an item."""
-        vr = dictionary_vr(tag)
-        return vr == "SQ" or (vr == UNKNOWN and _begins_with_item(self.buf, *self.elements[tag][2:]))
+    def _candidates(self) -> list[int]:
+        """The original elements of implicit VR that may be sequences: known as one, or unknown and with an item."""
+        if self.candidates is None:
+            self.candidates = []
+            for tag, (_, _, start, end) in self.elements.items():
+                vr = dictionary_vr(tag)
+                if vr == "SQ" or (vr == UNKNOWN and _begins_with_item(self.buf, start, end)):
+                    self.candidates.append(tag)
+        return self.candidates
 
     def _walk_items(self, tag: int, vr: str, buf: Buffer, start: int, end: int) -> list[DataSet] | None:
         """The items in [start, end) of a buffer, from now on known; None where UN does not begin with one."""
@@ -262,9 +285,13 @@ class DataSet:
                 self.changes[tag] = vr, value, None, undefined
             else:
                 self.changes[tag] = vr, self._padded(tag, vr, value), None, False
+                if vr in _SEQUENCES:
+                    self.raw.add(tag)
 
     def set_value(self, tag: int, vr: str, value: bytes) -> None:
         """Make or replace an element; a value of odd length is padded. ValueUnfit where it is too long for its VR."""
+        if vr in _SEQUENCES:
+            self.raw.add(tag)
         self._change(tag, (vr, self._padded(tag, vr, value), None, False))
 
     def change_all(self, changes: Mapping[int, tuple[str, bytes] | None]) -> None:
@@ -275,6 +302,8 @@ class DataSet:
                 vr, value = change
                 if len(value) & 1 or len(value) > MOST_SHORT:
                     value = self._padded(tag, vr, value)
+                if vr in _SEQUENCES:
+                    self.raw.add(tag)
                 own[tag] = vr, value, None, False
             elif tag in elements:
                 own[tag] = None
@@ -299,7 +328,7 @@ class DataSet:
         if model is None:
             vr = "SQ"
         for item in items:
-            item.parent, item.tag = self, tag
+            item._parent, item.tag = ref(self), tag  # noqa: SLF001 - of its own class
             if not item.elements:
                 item.write_like(model or self)
         self._change(tag, (vr, None, items, undefined))
@@ -411,17 +440,22 @@ class DataSet:
 
         A character set that is no text is a reason to fail: nobody can say what the others mean.
         """
-        if _CHARACTER_SET in self and not _is_plain(self.vr(_CHARACTER_SET), self.value(_CHARACTER_SET)):
+        changes, nested = self.changes, self.nested
+        if (_CHARACTER_SET in self.elements or _CHARACTER_SET in changes) and not self._has_plain_character_set():
             raise ObjectUnreadable(f"The character set {tag_text(_CHARACTER_SET)} can't be read.")
-        if not self.explicit or self.sequences or self.changes:
-            for tag in self.sequence_tags():
-                for item in self.items(tag) or ():
+        for tag in self.sequences if self.explicit else self._candidates():
+            if tag not in changes:
+                for item in nested.get(tag) or self.items(tag) or ():
                     item.prove()
+        for tag in self.raw:
+            if tag in self:
+                self.items(tag)
 
-
-def _is_plain(vr: str, value: bytes) -> bool:
-    """Whether a SpecificCharacterSet can name character sets at all."""
-    return vr in {"CS", UNKNOWN} and _PLAIN.fullmatch(value) is not None
+    def _has_plain_character_set(self) -> bool:
+        """Whether SpecificCharacterSet, if there is one, can name character sets at all."""
+        if _CHARACTER_SET not in self:
+            return True
+        return self.vr(_CHARACTER_SET) in {"CS", UNKNOWN} and _PLAIN.fullmatch(self.value(_CHARACTER_SET)) is not None
 
 
 def _begins_with_item(buf: Buffer, start: int, end: int) -> bool:
@@ -435,8 +469,7 @@ class Range(NamedTuple):
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class Pixels:
+class Pixels(NamedTuple):
     """The top-level pixel data: where it stands in the original (a delimiter included), and how its bytes are had."""
 
     tag: int
@@ -471,12 +504,8 @@ class DicomObject:
     """Bytes behind the data set, which are never written."""
     whole: bool = True
     """Whether `original` is the whole object, so that its pixels are passed on as a slice of it."""
-    compressed: Range | None = field(default=None)
+    compressed: Range | None = None
     """Where the deflated data set stands in the original."""
-
-    def data_with_meta(self, tag: int) -> DataSet:
-        """The data set that an element belongs to: the meta information for group 0002 where there is some."""
-        return self.meta if tag >> 16 == 2 and self.meta is not None else self.data
 
 
 def tag_text(tag: int) -> str:

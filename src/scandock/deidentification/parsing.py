@@ -24,7 +24,7 @@ from scandock.deidentification.walking import (
 )
 from scandock.formats.dicom_encoding import BIG, LITTLE, UNDEFINED, Buffer, ByteOrder, DeclinedError, ShortError
 from scandock.formats.dicom_object import shared_uid
-from scandock.formats.dicom_scan import encoding_of, read_meta
+from scandock.formats.dicom_scan import META_GROUP, encoding_of, read_meta
 from scandock.formats.dicom_sniff import begins_like_a_data_set, has_preamble
 from scandock.model.limits import MIB
 
@@ -42,6 +42,7 @@ MAX_INFLATED: Final = 512 * MIB
 DEFLATED: Final = "1.2.840.10008.1.2.1.99"
 _PREAMBLE: Final = 132
 _META: Final = b"\x02\0"
+_GROUP_LENGTH: Final = b"\x02\0\0\0UL\4\0"
 _SYNTAX: Final = 0x00020010
 _FIRST_GROUP: Final = 0x00080000
 _CHUNK: Final = 65_536
@@ -105,19 +106,9 @@ def _parse(source: _Source) -> DicomObject:
         data, end = _inflated(source, at)
         obj = _parse_data(_Source(data, len(data), None), 0, syntax, budget)
         obj.trailing += size - end
-        return DicomObject(
-            preamble,
-            first,
-            meta,
-            obj.data,
-            syntax,
-            head,
-            obj.pixels,
-            deflated=True,
-            trailing=obj.trailing,
-            compressed=Range(at, end),
-        )
-    obj = _parse_data(source, at, syntax, budget)
+        obj.original, obj.deflated, obj.compressed = head, True, Range(at, end)
+    else:
+        obj = _parse_data(source, at, syntax, budget)
     obj.preamble, obj.preamble_bytes, obj.meta = preamble, first, meta
     return obj
 
@@ -127,8 +118,36 @@ def _meta(source: _Source, start: int, budget: Budget) -> tuple[DataSet | None, 
     head = source.head
     if head[start : start + 2] != _META:
         return None, start
-    end = read_meta(head, start, frozenset(), whole=source.whole)[1]
-    return DataSet(walk_data_set(head, start, end, LITTLE, budget, explicit=True), head, budget), end
+    try:
+        end = _meta_end(head, start)
+        walked = walk_data_set(head, start, end, LITTLE, budget, explicit=True)
+        if next(reversed(walked.elements)) >> 16 != META_GROUP:
+            raise DeclinedError("a group length that lies")
+    except (DeclinedError, ShortError, StopIteration):
+        end = read_meta(head, start, frozenset(), whole=source.whole)[1]
+        return _read_meta_slowly(head, start, end, budget), end
+    return DataSet(walked, head, budget), end
+
+
+def _read_meta_slowly(head: Buffer, start: int, end: int, budget: Budget) -> DataSet:
+    """Meta information whose length is not told, or that is odd in other ways."""
+    from scandock.deidentification.slow_path import read_data_set
+
+    try:
+        return DataSet(walk_data_set(head, start, end, LITTLE, budget, explicit=True), head, budget)
+    except (DeclinedError, ShortError):
+        found, _ = read_data_set(head[start:end], 0, explicit=True, big=False, lowest=META_GROUP)
+    meta = DataSet(Walked({}, {}, [], end, end, end, LITTLE, True), head, budget)
+    meta.add_slowly(found)
+    return meta
+
+
+def _meta_end(head: Buffer, start: int) -> int:
+    """Where the meta information ends if its group length (0002,0000) is right; 0 where that can't be told."""
+    if bytes(head[start : start + 8]) != _GROUP_LENGTH or start + 14 > len(head):
+        return 0
+    end: int = start + 12 + LITTLE.length(head, start + 8)[0]
+    return end if end + 8 <= len(head) and head[end : end + 2] != _META else 0
 
 
 def _parse_data(source: _Source, at: int, syntax: str, budget: Budget) -> DicomObject:
@@ -190,6 +209,9 @@ def _add_pixels(obj: DicomObject, source: _Source, found: PixelElement, budget: 
         buf = data.buf = bytes(head[:start]) + bytes(source.range(end, size))
         begin, stop = start, len(buf)
         data.elements[tag] = at, vr, start, start
+    if begin == stop:
+        data.stop = stop
+        return
     following = walk_following(buf, begin, stop, data.order, budget, explicit=data.explicit, after=tag)
     if following.pixels is not None:
         raise DeclinedError("it has pixel data twice")

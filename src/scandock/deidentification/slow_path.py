@@ -84,8 +84,13 @@ class _View:
         return self.pos
 
 
-def read_data_set(buf: Buffer, at: int, *, explicit: bool, big: bool) -> tuple[list[SlowElement], PixelElement | None]:
-    """The elements of the data set at `at` up to its pixel data, and that; or to the end of the bytes."""
+def read_data_set(
+    buf: Buffer, at: int, *, explicit: bool, big: bool, lowest: int = _FIRST_GROUP
+) -> tuple[list[SlowElement], PixelElement | None]:
+    """The elements of the data set at `at` up to its pixel data, and that; or to the end of the bytes.
+
+    No element is of a lower group than `lowest`.
+    """
     if len(buf) > MOST_BYTES:
         buf = buf[:MOST_BYTES]  # where no pixel data stand in them, the end is not reached
     order = BIG if big else LITTLE
@@ -118,7 +123,7 @@ def read_data_set(buf: Buffer, at: int, *, explicit: bool, big: bool) -> tuple[l
         raise DeclinedError("pydicom reads it in another encoding")
     if end != (pixels[-1].at if pixels else len(buf)) or len(buf) == MOST_BYTES:
         raise DeclinedError("pydicom does not come to its end")
-    if any(element.tag >> 16 < _FIRST_GROUP for element in elements):
+    if any(element.tag >> 16 < lowest for element in elements):
         raise DeclinedError("an element of a group that no data set has")
     return elements, pixels[-1] if pixels else None
 

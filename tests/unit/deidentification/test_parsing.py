@@ -370,14 +370,14 @@ def test_objects_without_meta_group_preamble_or_uids():
         same_again(meta(syntax) + body(write))
     obj = parse(BARE.element(NAME, "PN", "A"))
     obj.data.set_text(NAME, "Nobody")
-    assert obj.data_with_meta(0x00020010) is obj.data
     assert written(obj) == BARE.element(NAME, "PN", "Nobody")
 
 
 def test_the_meta_group_is_kept_and_its_length_is_computed():
     data = bytes(range(128)) + b"DICM" + meta(EXPLICIT, group_length=7) + body(WRITE)
     obj = same_again(data)  # wrong as it is, as long as nothing else changes
-    obj.data_with_meta(0x00020003).set_text(0x00020003, "1.2.3.4.5.6.7.8.9")
+    assert obj.meta is not None
+    obj.meta.set_text(0x00020003, "1.2.3.4.5.6.7.8.9")
     obj.data.set_text(0x00080018, "1.2.3.4.5.6.7.8.9")
     obj.preamble_bytes = bytes(128)
     out = written(obj)
@@ -385,6 +385,33 @@ def test_the_meta_group_is_kept_and_its_length_is_computed():
     assert read.file_meta.MediaStorageSOPInstanceUID == "1.2.3.4.5.6.7.8.9"
     assert read.file_meta.FileMetaInformationGroupLength == out.index(b"\x08\0\5\0") - 144
     assert out[:128] == bytes(128)
+
+
+def test_odd_meta_information_is_set_right(subtests):
+    uid = b"\2\0\3\0UI\7\x001.2.3.4"
+    syntax = WRITE.element(0x00020010, "UI", EXPLICIT)
+    media = WRITE.element(0x00020002, "UI", "1.2.840.10008.5.1.4.1.1.4")
+    for name, group in {
+        "an odd length": media + uid + syntax,
+        "out of order": syntax + media,
+        "no group length": media + syntax,
+        "a group length that is too large": WRITE.element(0x00020000, "UL", 90) + media + syntax,
+        "a group length that ends in an element": WRITE.element(0x00020000, "UL", 9) + media + syntax,
+    }.items():
+        with subtests.test(name):
+            obj = parse(bytes(128) + b"DICM" + group + body(WRITE))
+            assert obj.meta is not None
+            assert obj.transfer_syntax == EXPLICIT
+            assert obj.meta.text(0x00020002) == "1.2.840.10008.5.1.4.1.1.4"
+            assert all(tag >> 16 == 2 for tag in obj.meta)
+            obj.meta.set_text(0x00020003, "1.2.3.4.5")
+            out = written(obj)
+            again = parse(out)
+            assert again.meta is not None
+            assert again.meta.changes == {}
+            assert written(parse(out)) == out
+            assert out.endswith(body(WRITE))
+            assert dcmread(io.BytesIO(out)).file_meta.MediaStorageSOPInstanceUID == "1.2.3.4.5"
 
 
 def test_a_large_object_is_read_by_ranges():

@@ -55,7 +55,7 @@ def test_every_change_that_is_meant_agrees(subtests):
     "alter",
     [
         lambda obj: setattr(obj, "transfer_syntax", IMPLICIT),
-        lambda obj: obj.data_with_meta(0x00020010).set_text(0x00020010, IMPLICIT),
+        lambda obj: setattr(obj, "meta", parse(make_object(syntax=IMPLICIT)).meta),
         lambda obj: setattr(obj, "preamble_bytes", bytes(100)),
         lambda obj: obj.data.set_value(0x0020000D, "UI", b"1." * 400),
         lambda obj: setattr(obj.data, "explicit", False),

@@ -222,6 +222,23 @@ def test_uids_that_lie_about_their_root_do_not_stay() -> None:
     assert b"DOE" not in deidentify(raw)
 
 
+def test_what_pydicom_has_to_read_is_cleaned_alike() -> None:
+    """Elements out of order, which the walker declines: private ones, sequences and texts in them too."""
+    writer = Writer()
+    raw = written(make_object("MR"))
+    start = 144 + struct.unpack_from("<I", raw, 140)[0]
+    late = writer.element(0x00100010, "PN", "DOE^JANE") + writer.element(0x00080060, "CS", "MR")
+    rest = written(make_object("MR"))[start:]
+    at = rest.index(b"\x10\x00\x10\x00PN")
+    modality = rest.index(b"\x08\x00\x60\x00CS")
+    first = rest[:modality] + rest[modality + 10 : at] + rest[at + 16 :]
+    pixels = first.index(b"\xe0\x7f\x10\x00")
+    after = deidentify(raw[:start] + first[:pixels] + late + first[pixels:])
+    assert _has_none(after)
+    plain, ds = read(deidentify(raw)), read(after)
+    assert {int(e.tag): e.value for e in ds} == {int(e.tag): e.value for e in plain}
+
+
 def test_an_empty_object_is_no_trouble() -> None:
     ds = Dataset()
     ds.PatientName = "DOE^JANE"

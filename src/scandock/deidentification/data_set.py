@@ -8,13 +8,14 @@ they can't be walked to their end.
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
+from weakref import ref
 
 from scandock.deidentification import texts
 from scandock.deidentification.dictionary import UNKNOWN, dictionary_vr
 from scandock.deidentification.errors import ObjectUnreadable, ValueUnfit
+from scandock.deidentification.splicing import encode_items
 from scandock.deidentification.walking import Budget, Entry, Walked, walk_items, walk_unknown
 from scandock.formats.dicom_encoding import (
     BIG,
@@ -58,8 +59,21 @@ class DataSet:
     """The elements of a data set, or of an item of a sequence. See the module; changes go through its methods alone."""
 
     __slots__ = (
-        *("big", "budget", "buf", "candidates", "changes", "elements", "explicit", "level", "nested", "order"),
-        *("parent", "pixels", "sequences", "start", "stop", "tag", "undefined"),
+        *(
+            "__weakref__",
+            "_parent",
+            "big",
+            "budget",
+            "buf",
+            "candidates",
+            "changes",
+            "elements",
+            "explicit",
+            "level",
+            "nested",
+            "order",
+        ),
+        *("pixels", "sequences", "start", "stop", "tag", "undefined"),
     )
 
     def __init__(
@@ -67,7 +81,7 @@ class DataSet:
     ) -> None:
         self.buf = buf
         self.budget = budget
-        self.parent = parent
+        self._parent = ref(parent) if parent is not None else None
         self.tag = tag
         """Of the sequence in the parent that this is an item of."""
         self.level: int = 0 if parent is None else parent.level + 1
@@ -92,6 +106,14 @@ class DataSet:
                 number: [DataSet(item, buf, budget, self, number) for item in items]
                 for number, items in walked.nested.items()
             }
+
+    @property
+    def parent(self) -> DataSet | None:
+        """What this is an item of; None for the data set of an object, which has to be kept as long as its items are.
+
+        Held weakly, so that an object's bytes go with it at once, and need no collector of garbage.
+        """
+        return self._parent() if self._parent is not None else None
 
     def __contains__(self, tag: int) -> bool:
         if tag in self.changes:
@@ -155,9 +177,7 @@ class DataSet:
                 raise KeyError(tag)
             if change[1] is not None:
                 return bytes(change[1])
-            from scandock.deidentification.encoding import encode_items
-
-            return encode_items(change[2] or [], self)
+            return encode_items(change[2] or (), big=self.big)
         _, vr, start, end = self.elements[tag]
         if vr in self.order.short:  # of explicit VR
             return bytes(self.buf[start:end])
@@ -300,7 +320,7 @@ class DataSet:
         if model is None:
             vr = "SQ"
         for item in items:
-            item.parent, item.tag = self, tag
+            item._parent, item.tag = ref(self), tag  # noqa: SLF001 - of its own class
             if not item.elements:
                 item.write_like(model or self)
         self._change(tag, (vr, None, items, undefined))
@@ -414,15 +434,10 @@ class DataSet:
         """
         if _CHARACTER_SET in self and not _is_plain(self.vr(_CHARACTER_SET), self.value(_CHARACTER_SET)):
             raise ObjectUnreadable(f"The character set {tag_text(_CHARACTER_SET)} can't be read.")
-        for tag in self.sequence_tags():
-            for item in self.items(tag) or ():
-                item.prove()
-
-    def place_of(self, tag: int) -> int:
-        """Where in the original's bytes a new element has its place."""
-        tags = list(self.elements)
-        index = bisect_left(tags, tag)
-        return self.elements[tags[index]][0] if index < len(tags) else self.stop
+        if not self.explicit or self.sequences or self.changes:
+            for tag in self.sequence_tags():
+                for item in self.items(tag) or ():
+                    item.prove()
 
 
 def _is_plain(vr: str, value: bytes) -> bool:

@@ -30,7 +30,14 @@ MOST_ELEMENTS: Final = 1_000_000
 _MAY_HAVE_ITEMS: Final = frozenset({"SQ", UNKNOWN})
 _ITEM_GROUP: Final = 0xFFFE0000
 _SQ: Final = {False: int.from_bytes(b"SQ", "little"), True: int.from_bytes(b"SQ", "big")}
-_QUADS: Final = {big: struct.Struct((">" if big else "<") + "4H").unpack_from for big in (False, True)}
+_WORDS: Final = {big: struct.Struct((">" if big else "<") + "Q").unpack_from for big in (False, True)}
+
+Head = tuple[int, int, int]
+"""Of explicit VR: tag, VR (0 where there is no such, or the length is odd), and the size of an element of a VR with a
+short length; 0 where four bytes of length follow."""
+_HEADS: Final[dict[bool, dict[int, Head]]] = {False: {}, True: {}}
+"""What the first eight bytes of an element say, by byte order."""
+_MOST_HEADS: Final = 16_384
 
 Entry = tuple[int, int, int, int]
 """Of an element: where it starts, its VR as the number that stands there (0 in implicit VR), and where its value starts
@@ -182,41 +189,59 @@ def _walk(buf: Buffer, walked: Walked, stop: int, budget: Budget, level: int, be
 def _explicit(buf: Buffer, walked: Walked, stop: int, budget: Budget, level: int, before: int) -> int:
     """Walk elements of explicit VR; the offset where they end: at `stop`, an item's delimiter, or the pixel data."""
     order, elements, pos = walked.order, walked.elements, walked.start
-    limit = min(stop, len(buf))
-    quad, length_at, short, long = _QUADS[order.big], order.length, order.short, order.long
-    sequences = order.sequences
+    limit, big = min(stop, len(buf)), order.big
+    word, heads, length_at = _WORDS[big], _HEADS[big], order.length
+    find = heads.get
     while pos < stop:
-        group, element, vr, length = quad(buf, pos)
-        tag = group << 16 | element
+        (eight,) = word(buf, pos)
+        head = find(eight)
+        if head is None:
+            head = _learn(buf, pos, eight, order)
+        tag, vr, size = head
         if tag <= before:
             raise DeclinedError("an element out of order")
-        if vr in short:
-            start = pos + 8
-        elif vr in long:
-            start = pos + 12
+        if size:
+            end = pos + size
+            if end > limit:
+                raise _unfit(end, stop, size)
+            elements[tag] = pos, vr, pos + 8, end
+        elif vr:
             (length,) = length_at(buf, pos + 8)
-            if vr in sequences:
+            start = pos + 12
+            if vr in order.sequences:
                 walked.sequences.append(tag)
             if level == 0 and tag in PIXEL_DATA:
                 walked.pixels = PixelElement(tag, pos, vr, start, length)
                 return pos
             if length == UNDEFINED:
                 end = _undefined(buf, walked, tag, vr, start, stop, budget, level)
-                elements[tag] = pos, vr, start, end
-                before, pos = tag, end
-                continue
+            else:
+                end = start + length
+                if end > limit or length & 1:
+                    raise _unfit(end, stop, length)
+            elements[tag] = pos, vr, start, end
         elif walked.undefined and order.pair(buf, pos) == (order.item_end, 0):
             return pos
         else:
-            raise DeclinedError("a value representation that does not exist")
-        end = start + length
-        if end > limit or length & 1:
-            raise _unfit(end, stop, length)
-        elements[tag] = pos, vr, start, end
+            raise DeclinedError("a value representation that does not exist, or an odd length")
         before, pos = tag, end
     if walked.undefined:
         raise DeclinedError("an item without an end")
     return pos
+
+
+def _learn(buf: Buffer, pos: int, eight: int, order: ByteOrder) -> Head:
+    """Read an element's first eight bytes and keep what they say, since the same ones stand in many objects."""
+    tag, vr, length = order.element(buf, pos)
+    if vr in order.short:
+        head = order.key(tag), vr if length & 1 == 0 else 0, (8 + length) * (length & 1 ^ 1)
+    else:
+        head = order.key(tag), vr if vr in order.long else 0, 0
+    heads = _HEADS[order.big]
+    if len(heads) >= _MOST_HEADS:
+        heads.clear()
+    heads[eight] = head
+    return head
 
 
 def _implicit(buf: Buffer, walked: Walked, stop: int, budget: Budget, level: int, before: int) -> int:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+from weakref import ref
+
 import pytest
 
 from scandock.deidentification.data_set import MOST_SHORT
@@ -247,3 +250,18 @@ def test_vrs_of_new_elements():
     assert data.texts(0x00280106) == ["-5"]
     data.set_text(0x00081030, "as told", "UT")
     assert (data.vr(0x00081030), data.value(0x00081030)) == ("UT", b"as told ")
+
+
+def test_an_object_goes_without_the_collector_of_garbage():
+    gc.disable()
+    try:
+        obj = parse(whole(EXPLICIT, body(WRITE, (REFERENCES, WRITE.sequence(REFERENCES, WRITE.item())))))
+        item = items_of(obj.data, REFERENCES)[0]
+        item.set_text(NAME, "A")
+        obj.data.set_items(CODES, [obj.data.new_item()])
+        written(obj)
+        data, inner = ref(obj.data), ref(item)
+        del obj, item
+        assert (data(), inner()) == (None, None)
+    finally:
+        gc.enable()

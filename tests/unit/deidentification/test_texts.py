@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from pydicom.charset import TEXT_VR_DELIMS, convert_encodings, decode_bytes
-from pydicom.valuerep import PN_DELIMS
+from pydicom.charset import convert_encodings, decode_bytes
+from pydicom.valuerep import PN_DELIMS, TEXT_VR_DELIMS
 
 from scandock.deidentification.errors import ValueUnfit
 from scandock.deidentification.texts import decode, encode

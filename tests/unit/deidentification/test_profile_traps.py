@@ -7,6 +7,7 @@ import struct
 from typing import Any
 
 import pydicom
+import pytest
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
@@ -117,11 +118,8 @@ def test_descriptions_orders_and_calendars_that_the_table_forgets_go() -> None:
     ds.ContentDescription, ds.AlgorithmDescription, ds.RouteOfAdmissions = "liver of DOE", "DOE", "ward"
     ds.PatientBirthDateInAlternativeCalendar, ds.FillerOrderNumberProcedure = "DOE 1390", "ORDER1"
     after = scrubbed(ds)
-    assert (after.ContentDescription, after.AlgorithmDescription, after.RouteOfAdmissions) == (
-        "liver of",
-        "REMOVED",
-        "ward",
-    )
+    assert (after.ContentDescription, after.AlgorithmDescription) == ("liver of", "REMOVED")
+    assert after.RouteOfAdmissions == "ward"
     assert not {"PatientBirthDateInAlternativeCalendar", "FillerOrderNumberProcedure"} & set(after.dir())
 
 
@@ -249,6 +247,7 @@ def test_what_pydicom_has_to_read_is_cleaned_alike() -> None:
     assert {int(e.tag): e.value for e in ds} == {int(e.tag): e.value for e in plain}
 
 
+@pytest.mark.long
 def test_nothing_hides_under_another_vr() -> None:
     """Every attribute that the dictionary has, written as it never is."""
     writer, mark = Writer(), b"ZQXMARK "
@@ -268,7 +267,7 @@ def test_nothing_hides_under_another_vr() -> None:
         for profile in ("basic", "basic,modified-dates", f"basic,{most},retain-full-dates"):
             obj = parse(raw[:start] + header)
             apply_profile(obj, parse_profile(profile), read_identity(obj.data), key=KEY, project="P")
-            after = b"".join(bytes(part) for part in encode(obj))  # type: ignore[arg-type]
+            after = b"".join(bytes(part) for part in encode(obj))
             assert mark not in after, (vr, profile)
             assert list(parse(after).data.walk()), (vr, profile)
 

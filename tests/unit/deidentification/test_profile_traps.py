@@ -7,17 +7,24 @@ import struct
 from typing import Any
 
 import pydicom
+import pytest
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
 from pydicom.uid import ImplicitVRLittleEndian, JPEGBaseline8Bit
 
-from scandock.deidentification.profile.options import SafePrivate
+from scandock.deidentification.encoding import encode
+from scandock.deidentification.parsing import parse
+from scandock.deidentification.profile.actions import apply_profile
+from scandock.deidentification.profile.identity import read_identity
+from scandock.deidentification.profile.options import SafePrivate, parse_profile
 from scandock.deidentification.uids import keyed_uid
 from tests.unit.deidentification.generated import CLASSES, KEY, ROOT, deidentify, item, make_object, written
 from tests.unit.deidentification.test_profile_actions import read, scrubbed
 from tests.unit.formats_dicom.build import Writer
 
+KEPT = {0x00080005, 0x00080016, 0x00080018, 0x0020000D, 0x0020000E}
+"""What an object has to have as it is."""
 NAMES = (b"DOE", b"JANE", b"PAT12345", b"ACC99887", b"19700203", b"HOUSE", b"OPERATOR", b"General Hospital")
 
 
@@ -111,7 +118,8 @@ def test_descriptions_orders_and_calendars_that_the_table_forgets_go() -> None:
     ds.ContentDescription, ds.AlgorithmDescription, ds.RouteOfAdmissions = "liver of DOE", "DOE", "ward"
     ds.PatientBirthDateInAlternativeCalendar, ds.FillerOrderNumberProcedure = "DOE 1390", "ORDER1"
     after = scrubbed(ds)
-    assert (after.ContentDescription, after.AlgorithmDescription, after.RouteOfAdmissions) == ("liver of", "", "ward")
+    assert (after.ContentDescription, after.AlgorithmDescription) == ("liver of", "REMOVED")
+    assert after.RouteOfAdmissions == "ward"
     assert not {"PatientBirthDateInAlternativeCalendar", "FillerOrderNumberProcedure"} & set(after.dir())
 
 
@@ -220,6 +228,48 @@ def test_uids_that_lie_about_their_root_do_not_stay() -> None:
         (ROOT + "12").encode(), b"1.2.840.10008.DOE^JANE.12345678"[: len(ROOT) + 2].ljust(len(ROOT) + 2)
     )
     assert b"DOE" not in deidentify(raw)
+
+
+def test_what_pydicom_has_to_read_is_cleaned_alike() -> None:
+    """Elements out of order, which the walker declines: private ones, sequences and texts in them too."""
+    writer = Writer()
+    raw = written(make_object("MR"))
+    start = 144 + struct.unpack_from("<I", raw, 140)[0]
+    late = writer.element(0x00100010, "PN", "DOE^JANE") + writer.element(0x00080060, "CS", "MR")
+    rest = written(make_object("MR"))[start:]
+    at = rest.index(b"\x10\x00\x10\x00PN")
+    modality = rest.index(b"\x08\x00\x60\x00CS")
+    first = rest[:modality] + rest[modality + 10 : at] + rest[at + 16 :]
+    pixels = first.index(b"\xe0\x7f\x10\x00")
+    after = deidentify(raw[:start] + first[:pixels] + late + first[pixels:])
+    assert _has_none(after)
+    plain, ds = read(deidentify(raw)), read(after)
+    assert {int(e.tag): e.value for e in ds} == {int(e.tag): e.value for e in plain}
+
+
+@pytest.mark.long
+def test_nothing_hides_under_another_vr() -> None:
+    """Every attribute that the dictionary has, written as it never is."""
+    writer, mark = Writer(), b"ZQXMARK "
+    names = {
+        "SQ": b"\xfe\xff\x00\xe0\x10\x00\x00\x00\x10\x00\x10\x00PN\x08\x00" + mark,
+        "UN": b"\xfe\xff\x00\xe0\x10\x00\x00\x00\x10\x00\x10\x00\x08\x00\x00\x00" + mark,
+        **dict.fromkeys(("UI", "DA", "DT", "TM", "PN"), mark),
+    }
+    raw = written(make_object("MR"))
+    start = 144 + struct.unpack_from("<I", raw, 140)[0]
+    tags = [tag for tag in sorted(pydicom.datadict.DicomDictionary) if 8 <= tag >> 16 < 0x7FE0 and tag not in KEPT]  # type: ignore[attr-defined]
+    most = (
+        "retain-uids,retain-device,retain-institution,retain-patient,clean-structured,clean-graphics,clean-descriptors"
+    )
+    for vr, value in names.items():
+        header = b"".join(writer.element(tag, vr, value) for tag in tags)
+        for profile in ("basic", "basic,modified-dates", f"basic,{most},retain-full-dates"):
+            obj = parse(raw[:start] + header)
+            apply_profile(obj, parse_profile(profile), read_identity(obj.data), key=KEY, project="P")
+            after = b"".join(bytes(part) for part in encode(obj))
+            assert mark not in after, (vr, profile)
+            assert list(parse(after).data.walk()), (vr, profile)
 
 
 def test_an_empty_object_is_no_trouble() -> None:

@@ -67,6 +67,14 @@ def test_traces_of_a_name_in_what_a_site_keeps(trace: bytes) -> None:
     assert _residue(ds) == expected, "components of fewer than four characters are not looked for"
 
 
+def test_a_short_name_is_found_whole() -> None:
+    ds = _clean()
+    ds.PatientName = "Li^Wu"
+    for trace, found in ((b"LI WU", True), (b"li^wu", True), (b"will", False)):
+        ds[0x00291010].value = trace + b" " * (len(trace) & 1)
+        assert bool(_residue(ds)) is found
+
+
 def test_letters_beside_those_of_ascii() -> None:
     ds = _clean()
     ds.SpecificCharacterSet, ds.PatientName = "ISO_IR 100", "Müller^Jörg"

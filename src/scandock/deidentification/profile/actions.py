@@ -41,6 +41,8 @@ _FREE: Final = frozenset({"ST", "LT", "UT", "UC"})
 _LABELS: Final = frozenset({"LO", "SH"})
 _SHORT: Final = frozenset({*_LABELS, "CS", "AS"})
 _NUMBERS: Final = frozenset({"DS", "IS"})
+_BINARY_NUMBERS: Final = frozenset({"US", "SS", "UL", "SL", "UV", "SV", "FL", "FD", "AT"})
+_BYTES: Final = frozenset({"OB", "OW", "OF", "OD", "OL", "OV"})
 _TEXTUAL: Final = _DATES | _NUMBERS | {"AS"}
 
 _NAMES: Final = {
@@ -59,12 +61,12 @@ _LONG_CODE: Final = 0x00080119
 _URN_CODE: Final = 0x00080120
 _SCHEME: Final = 0x00080102
 _MEANING: Final = 0x00080104
-_ADMINISTRATIVE_CODES: Final = frozenset({0x00080005, 0x00080105, 0x0008010F, 0x00200020, 0x0040DB00})
-"""Code strings whose values are no terms by their nature: character sets, context groups, letters of directions."""
+_CHARACTER_SET: Final = 0x00080005
+_ORIENTATION: Final = 0x00200020
 _CODE_TEXTS: Final = frozenset({_LONG_CODE, _URN_CODE})
 """Codes themselves, in a VR of free text."""
-_LABEL_CODES: Final = frozenset({0x00700002, 0x00700080})
-"""Code strings that a user makes up and that have to be there: labels of contents and of layers."""
+_NEEDED_CODES: Final = frozenset({0x00080105, 0x0008010F, 0x0040DB00, 0x00700002, 0x00700080})
+"""Code strings that somebody makes up and that have to be there: context groups, templates, labels of contents."""
 _NEEDED_TEXTS: Final = frozenset({0x0040A160, 0x00620020})
 """Free texts that have to be there: those of content items, and ids of what is tracked."""
 _CLASSES: Final = re.compile(
@@ -213,7 +215,7 @@ class Actions:
         return action
 
     def _decide(self, tag: int, written: str, *, in_code: bool) -> Action:
-        if is_never_kept(tag):
+        if is_never_kept(tag) or (written == "SQ" and _vr_of(tag) != "SQ"):
             return do.remove
         if tag >> 24 == _OVERLAYS:
             return (self._overlay,)
@@ -257,7 +259,7 @@ class Actions:
             case "X/Z/U*":
                 return (self._recurse,)
             case "U":
-                return None if self._keeps_uids else self._map_uids
+                return do.keep_digits if self._keeps_uids else self._map_uids
             case _:
                 return self._map_uids if _vr_of(tag) == "UI" else _dummy(tag, written)
 
@@ -294,7 +296,9 @@ class Actions:
             return do.keep_number
         if vr == "AS":
             return do.keep_age
-        return do.words_or(do.remove) if kinds & _SHORT else None
+        if kinds & _SHORT or (vr in _BINARY_NUMBERS and written in _BYTES):
+            return do.words_or(do.remove)
+        return self._map_if_uid if written == UNKNOWN else None
 
     def _of_text(self, tag: int, written: str, kinds: set[str], *, is_kept: bool, in_code: bool) -> Action:
         vr, dummy = _vr_of(tag), _dummy(tag, written)
@@ -307,10 +311,12 @@ class Actions:
         if kinds & _FREE and not is_kept and tag not in _CODE_TEXTS:
             is_needed = tag in _NEEDED_TEXTS and isinstance(dummy, bytes)
             return do.remove if in_code else do.words_or(dummy if is_needed else do.remove)
-        if vr == "CS" and tag not in _ADMINISTRATIVE_CODES:
-            return do.terms_or(REMOVED if tag in _LABEL_CODES else do.remove)
+        if tag == _ORIENTATION:
+            return do.keep_directions
+        if vr == "CS" and tag != _CHARACTER_SET:
+            return do.terms_or(REMOVED if tag in _NEEDED_CODES else do.remove)
         if vr in _LABELS and not is_kept and _DESCRIPTIONS.search(keyword_for_tag(tag)):
-            return do.words_or(b"")
+            return do.words_or(REMOVED)
         if vr in TEXTS:
             return (do.keep_printable,) if written == UNKNOWN else _KEEP_TEXT
         return do.words_or(do.remove) if kinds & TEXTS else None

@@ -30,7 +30,10 @@ _NUMBER: Final = 0x0040A30A
 
 def clean_content(data_set: DataSet, tag: int, options: frozenset[str], apply: Callable[[DataSet], None]) -> None:
     """Clean the items of a sequence of content items; `apply` is the profile for all that is in an item."""
-    items = data_set.items(tag) or []
+    items = data_set.items(tag)
+    if items is None:
+        data_set.remove(tag)
+        return
     kept = [item for item in items if _clean_item(item, options, apply)]
     if len(kept) == len(items):
         return

@@ -18,6 +18,7 @@ _VALUES: Final = {
     "TM": b"000000",
     "DT": b"19000101000000",
     "DS": b"0",
+    "UI": b"2.25.0",
     "IS": b"0",
     **dict.fromkeys(("US", "SS", "OB", "OW", UNKNOWN), bytes(2)),
     **dict.fromkeys(("UL", "SL", "FL", "AT", "OL", "OF"), bytes(4)),

@@ -29,6 +29,7 @@ DIGITS: Final = b"0123456789.+-eE\\ \0"
 """Bytes of numbers that are written as texts."""
 _OTHER: Final = b"OTHER"
 _ZONE: Final = re.compile(rb"[+-]\d{4}[ \0]?")
+_DIRECTIONS: Final = re.compile(rb"[A-Z]{0,3}(?:\\[A-Z]{0,3})*[ \0]?")
 _AGE: Final = re.compile(rb"\d{3}[DWMY]|[ \0]*")
 _CONTROLS: Final = bytes(code for code in range(0x20) if code not in b"\t\n\f\r\x1b\0")
 _CACHED: Final = 20_000
@@ -95,6 +96,12 @@ def keep_number(value: bytes) -> bytes | None:
 
 def keep_age(value: bytes) -> bytes | None:
     return value if _AGE.fullmatch(value) else None
+
+
+@lru_cache(maxsize=_CACHED)
+def keep_directions(value: bytes) -> bytes:
+    """Keep the letters of a patient's orientation, as `AR` or `AFR`, if they are such."""
+    return value if _DIRECTIONS.fullmatch(value) else b""
 
 
 @lru_cache(maxsize=64)

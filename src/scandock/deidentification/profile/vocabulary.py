@@ -29,7 +29,7 @@ def is_code_term(value: str) -> bool:
         return True
     words = _CODE_WORD.findall(term)
     return term.isascii() and all(
-        word in known or len(word) < 3 or (word.isdigit() and len(word) < 5) for word in words
+        word in known or len(word) < 2 or (word.isdigit() and len(word) < 5) for word in words
     )
 
 

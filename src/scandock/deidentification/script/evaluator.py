@@ -271,7 +271,13 @@ def _assign(statement: Assign) -> Action:
     def assign(run: Run) -> None:
         text = as_text(value(run))
         if text is not None:
+            put(run, text)
+
+    def put(run: Run, text: str) -> None:
+        try:
             write_text(*make_place(run.data, path), text)
+        except ScrubError as error:
+            raise _of_path(path, error) from None
 
     return assign
 
@@ -283,11 +289,19 @@ def _assign_present(statement: AssignPresent) -> Action:
         text = as_text(value(run))
         if text is None:
             return
-        for data_set, tag, item in matches_to_change(run, [path]):
-            if item is None and tag not in PIXEL_DATA and not is_creator(tag) and not data_set.items(tag):
-                write_text(data_set, tag, text)
+        try:
+            for data_set, tag, item in matches_to_change(run, [path]):
+                if item is None and tag not in PIXEL_DATA and not is_creator(tag) and not data_set.items(tag):
+                    write_text(data_set, tag, text)
+        except ScrubError as error:
+            raise _of_path(path, error) from None
 
     return assign
+
+
+def _of_path(path: Path, error: ScrubError) -> ScrubError:
+    """An error that names the path."""
+    return error if path.text in error.message else type(error)(f"{path.text}: {error.message}")
 
 
 def _set_variable(statement: SetVariable) -> Action:

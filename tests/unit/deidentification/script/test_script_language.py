@@ -717,6 +717,21 @@ def test_messages_name_script_line_and_path_alone() -> None:
         fails(f'x := "y" {statement}', elements)
 
 
+def test_messages_name_paths() -> None:
+    elements: Elements = {**NESTED, "00280010": ["US", "1"], "00080021": ["DA", "x"], "00100010": ["PN", "A"]}
+    for statement, words in [
+        ('(0010,0010)[0]/(0010,0020) := "x"', "(0010,0010)[0]/(0010,0020): a path leads through"),
+        ('(0042,0010)[0]/(0028,0010) := "x"', "(0042,0010)[0]/(0028,0010): (0028,0010): A value is no number"),
+        ('*/(0028,0010) ?= "x"', "*/(0028,0010): (0028,0010): A value is no number"),
+        ('(0028,0010) := "x"', "line 2: (0028,0010): A value is no number"),
+        ("a := lowercase[(0008,1140)[0]/(0010,0010)]", "(0008,1140)[0]/(0010,0010) has no value"),
+        ("a := shiftDateByIncrement[(0008,0021), 1]", "(0008,0021): a value is no date"),
+        ('shiftDateTimeListByIncrement[*/(0008,0021), 1, "days"]', "(0008,0021): a value is no date"),
+        ("(0010,0020) := */(0010,0010)", "*/(0010,0010) can name several elements"),
+    ]:
+        fails(statement, elements, words)
+
+
 # Bounds
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from scandock.deidentification.errors import ScrubError
 from scandock.deidentification.script.errors import ScriptFailed
@@ -65,6 +65,8 @@ if TYPE_CHECKING:
     from scandock.deidentification.data_set import DataSet, DicomObject
 
 Action = Callable[[Run], None]
+_SOP_UID: Final = 0x00080018
+_META_SOP_UID: Final = 0x00020003
 
 
 class _Numbered(NamedTuple):
@@ -110,7 +112,22 @@ def run_scripts(scripts: Sequence[Script], obj: DicomObject, context: ScriptCont
             raise type(error)(text) from None
         except RecursionError:
             raise ScriptFailed(f"{script.name}: it has too many levels.") from None
+    _update_meta(run)
     return ScriptOutcome(pixels_altered=run.pixels_altered)
+
+
+def _update_meta(run: Run) -> None:
+    """Let the meta information name the object by its new UID, or by none, where scripts changed that of the data set.
+
+    What a script wrote there itself stays.
+    """
+    meta, data = run.meta, run.data
+    if meta is None or _SOP_UID not in data.changes or _META_SOP_UID in meta.changes or _META_SOP_UID not in meta:
+        return
+    if _SOP_UID in data:
+        meta.set_value(_META_SOP_UID, "UI", data.value(_SOP_UID))
+    else:
+        meta.remove(_META_SOP_UID)
 
 
 def _run(program: _Program, run: Run) -> None:

@@ -506,8 +506,10 @@ def _alter_pixels(run: Run, arguments: Sequence[Argument]) -> Result:
         area, fill = pixel_areas.read_area(shape, place), pixel_areas.read_fill(filling, value)
     except pixel_areas.AreaError as error:
         raise ScriptFailed(str(error)) from None
+    started = run.clock()
     if pixel_areas.alter_pixels(run.object, area, fill, run.context.decode_pixels):
         run.pixels_altered = True
+    run.deadline += run.clock() - started  # decoders have bounds of their own
     return None
 
 

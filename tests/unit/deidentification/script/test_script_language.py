@@ -244,6 +244,16 @@ def test_group_2_is_part_of_the_data_set() -> None:
     assert value_at(changed('blankValues["SENDER"]', elements, more_meta=meta), "00020016") == ""
 
 
+def test_the_meta_information_names_the_object_by_its_new_uid() -> None:
+    elements: Elements = {"00080018": ["UI", "1.2.3"], "00100010": ["PN", "A"]}
+    data = changed("hashUIDList[(0008,0018)]", elements)
+    assert data.file_meta.MediaStorageSOPInstanceUID == data.SOPInstanceUID != "1.2.3"
+    data = changed('(0008,0018) := "1.9" (0002,0003) := "1.10"', elements)
+    assert (data.SOPInstanceUID, data.file_meta.MediaStorageSOPInstanceUID) == ("1.9", "1.10")
+    assert "MediaStorageSOPInstanceUID" not in changed("- (0008,0018)", elements).file_meta
+    assert changed('(0010,0010) := "x"', elements).file_meta.MediaStorageSOPInstanceUID == "1.2.3"
+
+
 def test_a_data_set_without_meta_stays_without() -> None:
     raw = object_bytes({"00100010": ["PN", "A"], "00080016": ["UI", "1.2"]})
     obj = parse(raw[raw.index(b"\x08\0\x16\0UI") :])

@@ -7,14 +7,16 @@ they can't be walked to their end.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
+from weakref import ref
 
 from scandock.deidentification import texts
 from scandock.deidentification.dictionary import UNKNOWN, dictionary_vr
 from scandock.deidentification.errors import ObjectUnreadable, ValueUnfit
-from scandock.deidentification.walking import Budget, Entry, TooDeepError, Walked, walk_items, walk_unknown
+from scandock.deidentification.splicing import encode_items
+from scandock.deidentification.walking import Budget, Entry, Walked, walk_items, walk_unknown
 from scandock.formats.dicom_encoding import (
     BIG,
     LITTLE,
@@ -41,6 +43,7 @@ MOST_SHORT: Final = 65_534
 _SEQUENCES: Final = frozenset({"SQ", UNKNOWN})
 _ITEMS: Final = frozenset({b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00"})
 _MOST_LONG: Final = 0xFFFFFFFE
+_PLAIN: Final = re.compile(rb"[ -~]*\0?")
 _CHARACTER_SET: Final = 0x00080005
 _PIXEL_REPRESENTATION: Final = 0x00280103
 
@@ -56,8 +59,21 @@ class DataSet:
     """The elements of a data set, or of an item of a sequence. See the module; changes go through its methods alone."""
 
     __slots__ = (
-        *("big", "budget", "buf", "candidates", "changes", "elements", "explicit", "level", "nested", "order"),
-        *("parent", "pixels", "sequences", "start", "stop", "tag", "undefined"),
+        *(
+            "__weakref__",
+            "_parent",
+            "big",
+            "budget",
+            "buf",
+            "candidates",
+            "changes",
+            "elements",
+            "explicit",
+            "level",
+            "nested",
+            "order",
+        ),
+        *("pixels", "sequences", "start", "stop", "tag", "undefined"),
     )
 
     def __init__(
@@ -65,7 +81,7 @@ class DataSet:
     ) -> None:
         self.buf = buf
         self.budget = budget
-        self.parent = parent
+        self._parent = ref(parent) if parent is not None else None
         self.tag = tag
         """Of the sequence in the parent that this is an item of."""
         self.level: int = 0 if parent is None else parent.level + 1
@@ -90,6 +106,14 @@ class DataSet:
                 number: [DataSet(item, buf, budget, self, number) for item in items]
                 for number, items in walked.nested.items()
             }
+
+    @property
+    def parent(self) -> DataSet | None:
+        """What this is an item of; None for the data set of an object, which has to be kept as long as its items are.
+
+        Held weakly, so that an object's bytes go with it at once, and need no collector of garbage.
+        """
+        return self._parent() if self._parent is not None else None
 
     def __contains__(self, tag: int) -> bool:
         if tag in self.changes:
@@ -153,9 +177,7 @@ class DataSet:
                 raise KeyError(tag)
             if change[1] is not None:
                 return bytes(change[1])
-            from scandock.deidentification.encoding import encode_items
-
-            return encode_items(change[2] or [], self)
+            return encode_items(change[2] or (), big=self.big)
         _, vr, start, end = self.elements[tag]
         if vr in self.order.short:  # of explicit VR
             return bytes(self.buf[start:end])
@@ -225,8 +247,6 @@ class DataSet:
         try:
             walked = walk(buf, start, end, self.order, self.budget, level, explicit=self.explicit)
             items = [DataSet(item, buf, self.budget, self, tag) for item in walked]
-        except TooDeepError:
-            raise too_deep() from None
         except DeclinedError:
             items = self._read_items_slowly(tag, vr, buf, start, end)
             self._change(tag, (vr, None, items, False))
@@ -244,7 +264,7 @@ class DataSet:
         try:
             found = read_items(buf, start, end, explicit=explicit, big=big)
             return [self._slow_item(item, tag) for item in found]
-        except (DeclinedError, TooDeepError) as declined:
+        except DeclinedError as declined:
             raise ObjectUnreadable(f"The items of {tag_text(tag)} can't be read: {declined}.") from None
 
     def _slow_item(self, found: SlowItem, tag: int) -> DataSet:
@@ -300,7 +320,7 @@ class DataSet:
         if model is None:
             vr = "SQ"
         for item in items:
-            item.parent, item.tag = self, tag
+            item._parent, item.tag = ref(self), tag  # noqa: SLF001 - of its own class
             if not item.elements:
                 item.write_like(model or self)
         self._change(tag, (vr, None, items, undefined))
@@ -360,18 +380,15 @@ class DataSet:
         """The values of an element as texts; [] where it is empty, absent or a sequence."""
         if tag not in self:
             return []
-        vr, big = self._reading(tag)
-        if vr == "SQ":
-            return []
-        return texts.decode(self.value(tag), vr, self.character_set, big=big)
+        vr = self._meaning(tag, self.vr(tag))
+        return texts.decode(self.value(tag), vr, self.character_set, big=self.big) if vr != "SQ" else []
 
-    def _reading(self, tag: int) -> tuple[str, bool]:
-        """The VR by which a value is read, and its byte order: UN of a known element is what the dictionary says."""
-        vr = self.vr(tag)
-        if vr == UNKNOWN and not tag & 0x10000:
-            known = self.default_vr(tag)
-            return (known, self.big) if known != "SQ" else (vr, self.big)
-        return vr, self.big
+    def _meaning(self, tag: int, vr: str) -> str:
+        """The VR by which a value is read and made: that of the dictionary for UN of a known element."""
+        if vr != UNKNOWN or tag & 0x10000:
+            return vr
+        known = self.default_vr(tag)
+        return known if known != "SQ" else vr
 
     def text(self, tag: int) -> str | None:
         """The values of an element joined by backslashes; None where it is absent, "" where it is empty."""
@@ -379,7 +396,7 @@ class DataSet:
 
     def is_decodable(self, tag: int) -> bool:
         """Whether the bytes of an element's text are all of the character set in force."""
-        return texts.is_decodable(self.value(tag), self._reading(tag)[0], self.character_set)
+        return texts.is_decodable(self.value(tag), self._meaning(tag, self.vr(tag)), self.character_set)
 
     def set_text(self, tag: int, text: str, vr: str | None = None) -> None:
         """Make or replace an element by its text; `vr` is that there, else the dictionary's.
@@ -392,7 +409,7 @@ class DataSet:
             self.set_items(tag, [])
             return
         try:
-            value = texts.encode(text, vr, self.character_set, big=self.big)
+            value = texts.encode(text, self._meaning(tag, vr), self.character_set, big=self.big)
         except ValueUnfit as unfit:
             raise ValueUnfit(f"{tag_text(tag)}: {unfit.message}") from None
         self.set_value(tag, vr, value)
@@ -411,16 +428,21 @@ class DataSet:
                     yield from item.walk()
 
     def prove(self) -> None:
-        """Walk the sequences that nobody has looked into: what goes along unchanged is read to its end, too."""
-        for tag in self.sequence_tags():
-            for item in self.items(tag) or ():
-                item.prove()
+        """Walk the sequences that nobody has looked into: what goes along unchanged is read to its end, too.
 
-    def place_of(self, tag: int) -> int:
-        """Where in the original's bytes a new element has its place."""
-        tags = list(self.elements)
-        index = bisect_left(tags, tag)
-        return self.elements[tags[index]][0] if index < len(tags) else self.stop
+        A character set that is no text is a reason to fail: nobody can say what the others mean.
+        """
+        if _CHARACTER_SET in self and not _is_plain(self.vr(_CHARACTER_SET), self.value(_CHARACTER_SET)):
+            raise ObjectUnreadable(f"The character set {tag_text(_CHARACTER_SET)} can't be read.")
+        if not self.explicit or self.sequences or self.changes:
+            for tag in self.sequence_tags():
+                for item in self.items(tag) or ():
+                    item.prove()
+
+
+def _is_plain(vr: str, value: bytes) -> bool:
+    """Whether a SpecificCharacterSet can name character sets at all."""
+    return vr in {"CS", UNKNOWN} and _PLAIN.fullmatch(value) is not None
 
 
 def _begins_with_item(buf: Buffer, start: int, end: int) -> bool:
@@ -446,8 +468,9 @@ class Pixels:
     """Its length is odd: it is written with a NUL behind it."""
 
     def read(self) -> bytes:
-        """The value, without a delimiter."""
-        return bytes(self.read_range(self.place.start, self.place.end - (8 if self.is_encapsulated else 0)))
+        """The value, without a delimiter, padded."""
+        value = bytes(self.read_range(self.place.start, self.place.end - (8 if self.is_encapsulated else 0)))
+        return value + b"\0" if self.is_odd else value
 
 
 @dataclass(slots=True)
@@ -480,7 +503,3 @@ class DicomObject:
 def tag_text(tag: int) -> str:
     """A tag as people write it."""
     return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
-
-
-def too_deep() -> ObjectUnreadable:
-    return ObjectUnreadable("It has too many elements, or sequences within sequences.")

@@ -20,6 +20,7 @@ def dictionary_vr(tag: int) -> str:
     if tag & 0x10000:
         return "LO" if 0x10 <= tag & 0xFFFF <= 0xFF else UNKNOWN
     try:
-        return str(dictionary_VR(tag))
+        vr = str(dictionary_VR(tag))
     except KeyError:
         return UNKNOWN
+    return vr if vr != "NONE" else UNKNOWN  # of delimiters

@@ -11,12 +11,12 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from scandock.deidentification.data_set import DataSet, DicomObject, Pixels, Range, too_deep
+from scandock.deidentification.data_set import DataSet, DicomObject, Pixels, Range
+from scandock.deidentification.dictionary import UNKNOWN, dictionary_vr
 from scandock.deidentification.errors import ObjectUnreadable
 from scandock.deidentification.walking import (
     Budget,
     PixelElement,
-    TooDeepError,
     Walked,
     fragments_end,
     walk_data_set,
@@ -87,8 +87,6 @@ def parse(head: Buffer, size: int | None = None, read: ReadRange | None = None) 
             except ShortError as short:
                 if not source.extend(short.need):
                     raise ObjectUnreadable("The object ends within its header.") from None
-    except TooDeepError:
-        raise too_deep() from None
     except DeclinedError as declined:
         raise ObjectUnreadable(f"The object can't be read: {declined}.") from None
 
@@ -151,8 +149,10 @@ def _parse_data(source: _Source, at: int, syntax: str, budget: Budget) -> DicomO
     obj = DicomObject(False, b"", None, DataSet(walked, source.head, budget), syntax, source.head, whole=source.whole)
     if walked.pixels is not None:
         _add_pixels(obj, source, walked.pixels, budget)
+    elif not found:
+        obj.trailing = size - walked.stop
     if found:
-        if any(element.tag in obj.data.elements for element in found):
+        if any(element.tag in obj.data for element in found):
             raise DeclinedError("an element before the pixel data and behind it")
         obj.data.add_slowly(found)
     return obj
@@ -199,6 +199,40 @@ def _add_pixels(obj: DicomObject, source: _Source, found: PixelElement, budget: 
         data.nested[number] = [DataSet(item, buf, budget, data, number) for item in items]
     data.stop = following.stop
     obj.trailing = stop - following.stop
+    if obj.trailing and _is_element(buf, following.stop, stop, data):
+        _add_stray(obj, buf, following.stop, stop)
+
+
+def _is_element(buf: Buffer, at: int, stop: int, data: DataSet) -> bool:
+    """Whether what stands behind the data set is no junk: an element, if one out of order or twice."""
+    order = data.order
+    if at + 8 > stop:
+        return False
+    if data.explicit:
+        tag, vr, length = order.element(buf, at)
+        start = at + 8
+        if vr in order.long and at + 12 <= stop:
+            length, start = order.length(buf, at + 8)[0], at + 12
+        elif vr not in order.short:
+            return False
+    else:
+        tag, length = order.pair(buf, at)
+        start = at + 8
+        if dictionary_vr(order.key(tag)) == UNKNOWN:
+            return False
+    return order.key(tag) >= _FIRST_GROUP and (length == UNDEFINED or start + length <= stop)
+
+
+def _add_stray(obj: DicomObject, buf: Buffer, at: int, stop: int) -> None:
+    """Enter elements that stand behind the pixel data though their place is before it, as pydicom reads them."""
+    from scandock.deidentification.slow_path import read_data_set
+
+    data = obj.data
+    found, pixels = read_data_set(buf[at:stop], 0, explicit=data.explicit, big=data.big)
+    if pixels is not None or any(element.tag in data for element in found):
+        raise DeclinedError("an element before the pixel data and behind it")
+    data.add_slowly(found)
+    obj.trailing = 0
 
 
 def _fragments_end(source: _Source, start: int, order: ByteOrder) -> int:

@@ -6,7 +6,6 @@ data set has to end where its length or delimiter says; else DeclinedError, and 
 
 from __future__ import annotations
 
-import struct
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from scandock.deidentification.dictionary import UNKNOWN, dictionary_vr
@@ -20,10 +19,8 @@ from scandock.formats.dicom_encoding import (
     Buffer,
     ByteOrder,
     DeclinedError,
-    TooOddError,
 )
 from scandock.formats.dicom_fallback import READS, BudgetError, quiet_pydicom
-from scandock.formats.dicom_repair import repair_header
 from scandock.model.limits import MIB
 from scandock.model.tags import PIXEL_DATA
 
@@ -92,8 +89,7 @@ def read_data_set(buf: Buffer, at: int, *, explicit: bool, big: bool) -> tuple[l
     if len(buf) > MOST_BYTES:
         buf = buf[:MOST_BYTES]  # where no pixel data stand in them, the end is not reached
     order = BIG if big else LITTLE
-    data = _repaired(buf, at, explicit=explicit, big=big)
-    view: Any = _View(data)
+    view: Any = _View(buf)
     view.pos = at
     pixels: list[PixelElement] = []
 
@@ -111,14 +107,16 @@ def read_data_set(buf: Buffer, at: int, *, explicit: bool, big: bool) -> tuple[l
     try:
         with quiet_pydicom():
             dataset: Any = read_dataset(view, not explicit, not big, stop_when=stops)
-        elements, end = _elements(dataset, data, at, order, 0)
+        elements, end = _elements(dataset, buf, at, order, 0)
     except DeclinedError:
         raise
     except Exception:  # noqa: BLE001 - hostile bytes make pydicom raise nearly anything, RecursionError too
         raise DeclinedError("pydicom can't read it") from None
+    if explicit and pixels and not pixels[-1].vr:
+        raise DeclinedError("pixel data of implicit VR in a data set of explicit VR")
     if dataset.original_encoding != (not explicit, not big):
         raise DeclinedError("pydicom reads it in another encoding")
-    if end != (pixels[-1].at if pixels else len(data)) or len(data) == MOST_BYTES:
+    if end != (pixels[-1].at if pixels else len(buf)) or len(buf) == MOST_BYTES:
         raise DeclinedError("pydicom does not come to its end")
     if any(element.tag >> 16 < _FIRST_GROUP for element in elements):
         raise DeclinedError("an element of a group that no data set has")
@@ -129,18 +127,15 @@ def read_items(buf: Buffer, start: int, end: int, *, explicit: bool, big: bool) 
     """The items of a sequence of defined length, whose value stands in [start, end)."""
     if end - start > MOST_BYTES:
         raise DeclinedError("a sequence too long for pydicom")
-    # as an element of its own, for what is set right to know what it is
-    head = struct.pack(">HH2sHI" if big else "<HH2sHI", 0x0008, 0x1140, b"SQ", 0, end - start)
-    data = _repaired(head + bytes(buf[start:end]), 0, explicit=explicit, big=big)
+    data = buf[start:end]
     view: Any = _View(data)
-    view.pos = len(head)
 
     from pydicom.filereader import read_sequence
 
     try:
         with quiet_pydicom():
             sequence: Any = read_sequence(view, not explicit, not big, end - start, "latin-1")
-        items, behind = _items(sequence, data, len(head), BIG if big else LITTLE, 1)
+        items, behind = _items(sequence, data, 0, BIG if big else LITTLE, 1)
     except DeclinedError:
         raise
     except Exception:  # noqa: BLE001 - as above
@@ -148,13 +143,6 @@ def read_items(buf: Buffer, start: int, end: int, *, explicit: bool, big: bool) 
     if behind != len(data):
         raise DeclinedError("a sequence of another length than its items")
     return items
-
-
-def _repaired(buf: Buffer, at: int, *, explicit: bool, big: bool) -> Buffer:
-    try:
-        return repair_header(buf, at, at, "", (explicit, big)) or buf
-    except TooOddError:
-        raise DeclinedError("too many value representations that do not exist") from None
 
 
 def _elements(
@@ -167,13 +155,15 @@ def _elements(
     for tag in dataset.keys():  # noqa: SIM118 - iterating a Dataset converts its elements
         found: Any = dataset.get_item(tag, keep_deferred=True)
         number, begin = int(tag), (found.value_tell if found.is_raw else found.file_tell)
-        if number >> 16 == _ITEM_GROUP:
+        if number >> 16 >= _ITEM_GROUP:
             raise DeclinedError("an element of the group of delimiters")
         if found.is_raw:
             element, end = _raw(found, number, data, order)
         else:
             vr = bytes(data[begin - 8 : begin - 6])
             items, end = _items(found.value, data, begin, order, level + 1)
+            if vr == b"UN" and any(item.explicit for item in items):
+                raise DeclinedError("a sequence of VR UN that is of explicit VR")
             if order.pair(data, end) != (order.sequence_end, 0):
                 raise DeclinedError("a sequence without an end")
             end += 8

@@ -38,7 +38,7 @@ def verify(obj: DicomObject, parts: Sequence[Part]) -> None:
     if isinstance(head, Range):
         raise OutcomeUnexpected("The new object begins with its pixel data.")
     if obj.pixels is not None and not obj.data.explicit and len(parts) > 1:
-        head = head + bytes(obj.pixels.read_range(obj.pixels.place.start, obj.pixels.place.start + _PEEK))
+        head = bytes(head) + bytes(obj.pixels.read_range(obj.pixels.place.start, obj.pixels.place.start + _PEEK))
     size = sum(part.end - part.start if isinstance(part, Range) else len(part) for part in parts)
     uids = {tag: _uid(obj, tag) for tag in _MISSING}
     missing = next((tag for tag, uid in uids.items() if not uid), None)

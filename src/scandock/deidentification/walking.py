@@ -10,6 +10,8 @@ import struct
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from scandock.deidentification.dictionary import UNKNOWN, dictionary_vr
+from scandock.deidentification.errors import ObjectUnreadable
 from scandock.formats.dicom_encoding import (
     LITTLE,
     UNDEFINED,
@@ -25,17 +27,26 @@ MOST_LEVELS: Final = 64
 """Sequences within sequences."""
 MOST_ELEMENTS: Final = 1_000_000
 """Elements and items of one object."""
+_MAY_HAVE_ITEMS: Final = frozenset({"SQ", UNKNOWN})
 _ITEM_GROUP: Final = 0xFFFE0000
 _SQ: Final = {False: int.from_bytes(b"SQ", "little"), True: int.from_bytes(b"SQ", "big")}
-_QUADS: Final = {big: struct.Struct((">" if big else "<") + "4H").unpack_from for big in (False, True)}
+_WORDS: Final = {big: struct.Struct((">" if big else "<") + "Q").unpack_from for big in (False, True)}
+
+Head = tuple[int, int, int]
+"""Of explicit VR: tag, VR (0 where there is no such, or the length is odd), and the size of an element of a VR with a
+short length; 0 where four bytes of length follow."""
+_HEADS: Final[dict[bool, dict[int, Head]]] = {False: {}, True: {}}
+"""What the first eight bytes of an element say, by byte order."""
+_MOST_HEADS: Final = 16_384
 
 Entry = tuple[int, int, int, int]
 """Of an element: where it starts, its VR as the number that stands there (0 in implicit VR), and where its value starts
 and ends, a delimiter included."""
 
 
-class TooDeepError(Exception):
-    """The object has more levels or elements than one object is given."""
+def too_deep() -> ObjectUnreadable:
+    """Why an object fails that takes more time and memory than one is given."""
+    return ObjectUnreadable("It has too many elements, or sequences within sequences.")
 
 
 class PixelElement(NamedTuple):
@@ -79,7 +90,7 @@ class Budget:
     def spend(self, count: int) -> None:
         self.left -= count
         if self.left < 0:
-            raise TooDeepError
+            raise too_deep()
 
 
 def walk_data_set(
@@ -108,6 +119,8 @@ def walk_following(
     try:
         walked.stop = walked.end = _walk(buf, walked, stop, budget, 0, after)
     except (DeclinedError, ShortError):
+        while walked.elements and next(reversed(walked.elements)) >= _ITEM_GROUP:
+            walked.elements.popitem()
         walked.stop = walked.end = _last_end(walked)
     return walked
 
@@ -176,41 +189,59 @@ def _walk(buf: Buffer, walked: Walked, stop: int, budget: Budget, level: int, be
 def _explicit(buf: Buffer, walked: Walked, stop: int, budget: Budget, level: int, before: int) -> int:
     """Walk elements of explicit VR; the offset where they end: at `stop`, an item's delimiter, or the pixel data."""
     order, elements, pos = walked.order, walked.elements, walked.start
-    limit = min(stop, len(buf))
-    quad, length_at, short, long = _QUADS[order.big], order.length, order.short, order.long
-    sequences = order.sequences
+    limit, big = min(stop, len(buf)), order.big
+    word, heads, length_at = _WORDS[big], _HEADS[big], order.length
+    find = heads.get
     while pos < stop:
-        group, element, vr, length = quad(buf, pos)
-        tag = group << 16 | element
+        (eight,) = word(buf, pos)
+        head = find(eight)
+        if head is None:
+            head = _learn(buf, pos, eight, order)
+        tag, vr, size = head
         if tag <= before:
             raise DeclinedError("an element out of order")
-        if vr in short:
-            start = pos + 8
-        elif vr in long:
-            start = pos + 12
+        if size:
+            end = pos + size
+            if end > limit:
+                raise _unfit(end, stop, size)
+            elements[tag] = pos, vr, pos + 8, end
+        elif vr:
             (length,) = length_at(buf, pos + 8)
-            if vr in sequences:
+            start = pos + 12
+            if vr in order.sequences:
                 walked.sequences.append(tag)
             if level == 0 and tag in PIXEL_DATA:
                 walked.pixels = PixelElement(tag, pos, vr, start, length)
                 return pos
             if length == UNDEFINED:
                 end = _undefined(buf, walked, tag, vr, start, stop, budget, level)
-                elements[tag] = pos, vr, start, end
-                before, pos = tag, end
-                continue
+            else:
+                end = start + length
+                if end > limit or length & 1:
+                    raise _unfit(end, stop, length)
+            elements[tag] = pos, vr, start, end
         elif walked.undefined and order.pair(buf, pos) == (order.item_end, 0):
             return pos
         else:
-            raise DeclinedError("a value representation that does not exist")
-        end = start + length
-        if end > limit or length & 1:
-            raise _unfit(end, stop, length)
-        elements[tag] = pos, vr, start, end
+            raise DeclinedError("a value representation that does not exist, or an odd length")
         before, pos = tag, end
     if walked.undefined:
         raise DeclinedError("an item without an end")
     return pos
+
+
+def _learn(buf: Buffer, pos: int, eight: int, order: ByteOrder) -> Head:
+    """Read an element's first eight bytes and keep what they say, since the same ones stand in many objects."""
+    tag, vr, length = order.element(buf, pos)
+    if vr in order.short:
+        head = order.key(tag), vr if length & 1 == 0 else 0, (8 + length) * (length & 1 ^ 1)
+    else:
+        head = order.key(tag), vr if vr in order.long else 0, 0
+    heads = _HEADS[order.big]
+    if len(heads) >= _MOST_HEADS:
+        heads.clear()
+    heads[eight] = head
+    return head
 
 
 def _implicit(buf: Buffer, walked: Walked, stop: int, budget: Budget, level: int, before: int) -> int:
@@ -258,6 +289,8 @@ def _undefined(
         if end > stop:
             raise DeclinedError("fragments beyond the end of their item")
         return end
+    if not explicit and dictionary_vr(tag) not in _MAY_HAVE_ITEMS:
+        raise DeclinedError("a plain value of undefined length")
     if explicit and vr == order.unknown:
         items, end = _unknown(buf, start, stop, order, budget, level + 1, explicit=True, delimited=True)
     elif explicit and vr != _SQ[order.big]:
@@ -276,9 +309,12 @@ def _unknown(
     if implicit is not None and not (explicit and any(_begins_explicit(buf, item) for item in implicit[0])):
         return implicit
     other = _attempt(buf, start, stop, order, budget, level, explicit=True, delimited=delimited) if explicit else None
-    if other is None or implicit is not None:
-        raise DeclinedError("a value that can be read in no way, or in two")
-    return other
+    if implicit is not None and other is not None:
+        raise ObjectUnreadable("A sequence of VR UN can be read in two ways.")
+    found = implicit or other
+    if found is None:
+        raise DeclinedError("a value of VR UN that is no sequence")
+    return found
 
 
 def _attempt(
@@ -305,7 +341,7 @@ def _items(
 ) -> tuple[list[Walked], int]:
     """Items from `pos` on, to a delimiter or to `stop`, and the offset behind them."""
     if level > MOST_LEVELS:
-        raise TooDeepError
+        raise too_deep()
     items: list[Walked] = []
     have = len(buf)
     while delimited or pos < stop:

@@ -45,26 +45,24 @@ def map_uid(root: str, value: str, key: bytes) -> str:
     return f"{root}.{number if room >= _DIGITS else number % 10**room}"
 
 
-class UidMapper:
-    """Maps values of UI elements as they are in a file, each of several for itself; what it has seen, from memory."""
+class UidMapper(dict[bytes, bytes]):
+    """Values of UI elements, as they stand in a file, with each UID that is not the standard's replaced by a keyed one.
 
-    __slots__ = ("_key", "_seen")
+    `mapper[value]` has it; UIDs of the standard itself (`1.2.840.10008.`) and empty values stay. What was asked for
+    once is had from memory.
+    """
+
+    __slots__ = ("_key",)
 
     def __init__(self, key: bytes) -> None:
+        super().__init__()
         self._key = key
-        self._seen: dict[bytes, bytes] = {}
 
-    def __call__(self, value: bytes) -> bytes:
-        """The value of a UI element (padding and all) with each UID that is not the standard's replaced by a keyed one.
-
-        UIDs of the standard itself (`1.2.840.10008.`) and empty values stay.
-        """
-        mapped = self._seen.get(value)
-        if mapped is None:
-            mapped = b"\\".join(self._one(uid) for uid in value.split(b"\\"))
-            if len(self._seen) >= _CACHED:
-                self._seen.clear()
-            self._seen[value] = mapped
+    def __missing__(self, value: bytes) -> bytes:
+        mapped = b"\\".join(self._one(uid) for uid in value.split(b"\\"))
+        if len(self) >= _CACHED:
+            self.clear()
+        self[value] = mapped
         return mapped
 
     def _one(self, uid: bytes) -> bytes:

@@ -247,6 +247,18 @@ CODES: Final[dict[str, NoticeCode]] = {
         "The ECAT files under folder {folder} are a session of their own: {count} DICOM studies share that folder.",
         "Merge them by hand where they belong together.",
     ),
+    "deid_residue": NoticeCode(
+        "warning",
+        "De-identification",
+        "Values of the original's patient are still in {tags}.",
+        "Write a script that removes or replaces these elements.",
+    ),
+    "burned_in": NoticeCode(
+        "warning",
+        "De-identification",
+        "The pixels may show the patient's name or other texts: {reason}.",
+        "Look at the images, and fill such areas with alterPixels in a script.",
+    ),
 }
 
 UPLOAD_WARNINGS: Final[dict[str, str]] = {

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 from collections import Counter
 from importlib.metadata import distribution
+from pathlib import Path
 from typing import Any
 
+import pytest
 from dicomanonymizer.dicomfields_selector import dicom_anonymization_database_selector
 
-from scandock.deidentification.profile.table import EDITION, ODD_GROUPS, attribute_rows, content_item_rows
+from scandock.deidentification.profile.table import EDITION, attribute_rows, content_item_rows
+from scripts import annex_e, code_terms
 
+ODD_GROUPS = "odd"
 LETTERS = {"D": "D", "Z": "Z", "X": "X", "U": "U", "Z_D": "Z/D", "X_Z": "X/Z", "X_D": "X/D", "X_Z_D": "X/Z/D"}
 CATEGORIES = {f"{name}_TAGS": action for name, action in LETTERS.items()} | {"X_Z_U_STAR_TAGS": "X/Z/U*"}
 MASKS = {(0x5000, 0, 0xFF00, 0): "50xxxxxx", (0x6000, 0x4000, 0xFF00, 0xFFFF): "60xx4000"}
@@ -98,6 +102,38 @@ def test_the_options_agree_with_dicom_standard_in_every_row_that_2020_had() -> N
     assert changed == CHANGED_SINCE_2020
     assert theirs.keys() <= ours.keys()
     assert ours.keys() - theirs.keys() == WITHOUT_REFEREE
+
+
+_BOOK = """<book xmlns="http://docbook.org/ns/docbook"><subtitle>DICOM PS3.15 2027a - Security</subtitle>
+<table label="E.1-1"><thead><tr><th>Attribute Name</th><th>Tag</th><th>Basic Prof.</th><th>Rtn. UIDs Opt.</th></tr>
+</thead>
+<tbody><tr><td>Overlay Data</td><td><para>(60xx,3000)</para></td><td>X</td><td/></tr>
+<tr><td>Study Instance UID</td><td>(0020,000D)</td><td>U</td><td>K</td></tr></tbody></table>
+<table label="E.3.4-1"><thead><tr><th>Code Meaning</th><th>Code Value</th><th>Coding Scheme Designator</th>
+<th>Value Type</th><th>Basic Prof.</th><th>Rtn. UIDs Opt.</th></tr></thead><tbody>
+<tr><td>Subject UID</td><td>121028</td><td>DCM</td><td>UIDREF</td><td>X</td><td>K</td></tr></tbody></table></book>"""
+
+
+def test_the_script_makes_the_table_of_the_standards_text(tmp_path: Path) -> None:
+    part15 = tmp_path / "part15.xml"
+    part15.write_text(_BOOK)
+    assert json.loads(annex_e.file_text(part15)) == {
+        "edition": "2027a",
+        "attributes": [
+            ["0020000D", "Study Instance UID", "U", {"retain-uids": "K"}],
+            ["60xx3000", "Overlay Data", "X", {}],
+        ],
+        "content_items": [["121028", "DCM", "UIDREF", "Subject UID", "X", {"retain-uids": "K"}]],
+    }
+    for was, becomes in (("<td>U</td>", "<td>Q</td>"), ("(0020,000D)", "0020"), ("<td>K</td>", "<td>J</td>")):
+        part15.write_text(_BOOK.replace(was, becomes))
+        with pytest.raises(ValueError, match=r"^no "):
+            annex_e.file_text(part15)
+
+
+@pytest.mark.long
+def test_terms_are_those_of_the_package() -> None:
+    assert code_terms.file_text() == code_terms.FILE.read_text("ascii")
 
 
 def _options_of_2020() -> dict[str, dict[str, str]]:

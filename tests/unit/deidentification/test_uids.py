@@ -45,10 +45,10 @@ def test_map_uid_is_below_its_root_and_never_too_long() -> None:
 
 
 def test_each_uid_of_several_is_mapped_and_those_of_the_standard_stay() -> None:
-    mapped = UidMapper(KEY)(b"1.2.3\\1.2.840.10008.1.2\\1.2.4\0").decode()
+    mapped = UidMapper(KEY)[b"1.2.3\\1.2.840.10008.1.2\\1.2.4\0"].decode()
     assert mapped.split("\\") == [keyed_uid(KEY, "1.2.3"), "1.2.840.10008.1.2", keyed_uid(KEY, "1.2.4")]
 
 
 def test_what_only_begins_as_a_uid_of_the_standard_does_not_stay() -> None:
-    assert UidMapper(KEY)(b"1.2.840.10008.DOE^JANE") == b""
-    assert UidMapper(KEY)(b"") == b""
+    assert UidMapper(KEY)[b"1.2.840.10008.DOE^JANE"] == b""
+    assert UidMapper(KEY)[b""] == b""

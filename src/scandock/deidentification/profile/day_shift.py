@@ -25,7 +25,7 @@ _TIME: Final = re.compile(rb"\d{2}(?::?\d{2}(?::?\d{2}(?:\.\d{1,6})?)?)?")
 
 @lru_cache(maxsize=_CACHED)
 def days_of_patient(key: bytes, project: str, patient: str) -> int:
-    """The days, -3650 to -1, by which the dates of a patient move in a project; `patient` is an id, or a study's UID."""
+    """The days, -3650 to -1, by which a patient's dates move in a project; `patient` is an id, or a study's UID."""
     digest = hmac.digest(key, f"days\0{project}\0{patient}".encode(), "sha256")
     return -1 - int.from_bytes(digest[:8], "big") % LONGEST
 

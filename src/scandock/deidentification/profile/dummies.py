@@ -13,7 +13,12 @@ REMOVED: Final = b"REMOVED"
 TEXTS: Final = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
 _VALUES: Final = {
     **dict.fromkeys(TEXTS, REMOVED),
-    **{"AS": b"000Y", "DA": b"19000101", "TM": b"000000", "DT": b"19000101000000", "DS": b"0", "IS": b"0"},
+    "AS": b"000Y",
+    "DA": b"19000101",
+    "TM": b"000000",
+    "DT": b"19000101000000",
+    "DS": b"0",
+    "IS": b"0",
     **dict.fromkeys(("US", "SS", "OB", "OW", UNKNOWN), bytes(2)),
     **dict.fromkeys(("UL", "SL", "FL", "AT", "OL", "OF"), bytes(4)),
     **dict.fromkeys(("UV", "SV", "FD", "OV", "OD"), bytes(8)),

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from scandock.model.errors import Usage, Worded
 
 
 class ProfileInvalid(Worded, Usage):
     """The profile that is asked for does not exist."""
 
-    CODE: Final = "profile_invalid"
+    CODE = "profile_invalid"
     MEANING = "The profile that is asked for does not exist, or has options that exclude each other."
     REMEDY = "Write `basic`, and behind it the options that are needed, each after a comma."

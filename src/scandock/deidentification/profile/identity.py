@@ -73,6 +73,9 @@ def _identity(raw: tuple[tuple[int, bytes], ...], study: bytes, charsets: bytes)
 
 
 def _parts(name: str) -> Iterator[str]:
+    """A name as it is, with blanks, and by its components and words: those of short ones are not looked for alone."""
+    yield name
+    yield " ".join(part for part in _COMPONENTS.split(name) if part)
     for component in _COMPONENTS.split(name):
         yield component.strip()
         yield from _WORDS.split(component)

@@ -1,4 +1,4 @@
-"""What is left of a patient in an object that was de-identified: a search for the original's values in the new header."""
+"""What is left of a patient in a de-identified object: a search for the original's values in the new header."""
 
 from __future__ import annotations
 

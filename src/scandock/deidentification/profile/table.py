@@ -7,12 +7,12 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Final, NamedTuple
 
-ODD_GROUPS: Final = "odd"
-"""In place of a tag: all private attributes."""
-
 
 class AttributeRow(NamedTuple):
-    """A row of table E.1-1: tag of eight hexadecimal digits (`x` for any), the profile's action, letters by option."""
+    """A row of table E.1-1: its tag, the profile's action, letters by option.
+
+    The tag has eight hexadecimal digits, `x` for any; that of all private attributes is `odd`.
+    """
 
     tag: str
     name: str
@@ -46,7 +46,8 @@ def attribute_rows() -> dict[str, AttributeRow]:
 @cache
 def content_item_rows() -> dict[tuple[str, str, str], ContentItemRow]:
     """Rows of table E.3.4-1 by code, coding scheme and value type."""
-    return {(row[0], row[1], row[2]): ContentItemRow(*row) for row in _document()["content_items"]}
+    rows = [ContentItemRow(*row) for row in _document()["content_items"]]
+    return {(row.code, row.scheme, row.value_type): row for row in rows}
 
 
 EDITION: Final[str] = _document()["edition"]

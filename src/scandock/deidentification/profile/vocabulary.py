@@ -25,12 +25,11 @@ def is_code_term(value: str) -> bool:
     """Whether a value of a code string is a term that the standard or a scanner defines, or is made of such terms."""
     term = value.strip().upper()
     known = _code_terms()
-    return (
-        term in known
-        or all(
-            word in known or len(word) < 3 or (word.isdigit() and len(word) < 5) for word in _CODE_WORD.findall(term)
-        )
-        and term.isascii()
+    if term in known:
+        return True
+    words = _CODE_WORD.findall(term)
+    return term.isascii() and all(
+        word in known or len(word) < 2 or (word.isdigit() and len(word) < 5) for word in words
     )
 
 

@@ -325,6 +325,17 @@ def test_compressed_pixels_are_decoded_filled_and_stored_native() -> None:
     assert len(seen) == 1
 
 
+def test_the_time_of_a_decoder_is_not_that_of_the_script() -> None:
+    pixels, now = grays(), [0.0]
+
+    def decode(_obj: DicomObject) -> DecodedPixels:
+        now[0] += 60
+        return DecodedPixels(data=pixels.tobytes(), bits_allocated=8, samples=1, photometric="MONOCHROME2")
+
+    raw = image(pixels, RLELossless, PixelData=encapsulate([b"xx", b"yy"]))
+    assert run(AREA, parse(raw), context(decode_pixels=decode, clock=lambda: now[0])).pixels_altered
+
+
 def test_lossy_history_is_kept_or_told() -> None:
     pixels = colors()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from scandock.deidentification.errors import ScrubError
 from scandock.deidentification.script.errors import ScriptFailed
@@ -65,6 +65,8 @@ if TYPE_CHECKING:
     from scandock.deidentification.data_set import DataSet, DicomObject
 
 Action = Callable[[Run], None]
+_SOP_UID: Final = 0x00080018
+_META_SOP_UID: Final = 0x00020003
 
 
 class _Numbered(NamedTuple):
@@ -110,7 +112,22 @@ def run_scripts(scripts: Sequence[Script], obj: DicomObject, context: ScriptCont
             raise type(error)(text) from None
         except RecursionError:
             raise ScriptFailed(f"{script.name}: it has too many levels.") from None
+    _update_meta(run)
     return ScriptOutcome(pixels_altered=run.pixels_altered)
+
+
+def _update_meta(run: Run) -> None:
+    """Let the meta information name the object by its new UID, or by none, where scripts changed that of the data set.
+
+    What a script wrote there itself stays.
+    """
+    meta, data = run.meta, run.data
+    if meta is None or _SOP_UID not in data.changes or _META_SOP_UID in meta.changes or _META_SOP_UID not in meta:
+        return
+    if _SOP_UID in data:
+        meta.set_value(_META_SOP_UID, "UI", data.value(_SOP_UID))
+    else:
+        meta.remove(_META_SOP_UID)
 
 
 def _run(program: _Program, run: Run) -> None:
@@ -271,7 +288,13 @@ def _assign(statement: Assign) -> Action:
     def assign(run: Run) -> None:
         text = as_text(value(run))
         if text is not None:
+            put(run, text)
+
+    def put(run: Run, text: str) -> None:
+        try:
             write_text(*make_place(run.data, path), text)
+        except ScrubError as error:
+            raise _of_path(path, error) from None
 
     return assign
 
@@ -283,11 +306,19 @@ def _assign_present(statement: AssignPresent) -> Action:
         text = as_text(value(run))
         if text is None:
             return
-        for data_set, tag, item in matches_to_change(run, [path]):
-            if item is None and tag not in PIXEL_DATA and not is_creator(tag) and not data_set.items(tag):
-                write_text(data_set, tag, text)
+        try:
+            for data_set, tag, item in matches_to_change(run, [path]):
+                if item is None and tag not in PIXEL_DATA and not is_creator(tag) and not data_set.items(tag):
+                    write_text(data_set, tag, text)
+        except ScrubError as error:
+            raise _of_path(path, error) from None
 
     return assign
+
+
+def _of_path(path: Path, error: ScrubError) -> ScrubError:
+    """An error that names the path."""
+    return error if path.text in error.message else type(error)(f"{path.text}: {error.message}")
 
 
 def _set_variable(statement: SetVariable) -> Action:

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from scandock.deidentification import pixel_areas, uids
+from scandock.deidentification.data_set import tag_text
 from scandock.deidentification.script.date_arithmetic import DateError, midpoint, shift
 from scandock.deidentification.script.errors import ScriptFailed
 from scandock.deidentification.script.message_format import FormatError, format_message
@@ -256,14 +257,15 @@ def _shift_one(run: Run, arguments: Sequence[Argument], vr: str, unit: str) -> R
     number = arguments[1].present_text(run, "the number of a shift")
     if len(arguments) > 2:
         unit = arguments[2].present_text(run, "the unit of a shift")
-    return _shifted(text, number, unit)
+    return _shifted(text, number, unit, "" if path is None else f"{path.text}: ")
 
 
-def _shifted(text: str, number: str, unit: str) -> str:
+def _shifted(text: str, number: str, unit: str, place: str) -> str:
+    """A date moved; the object fails where it is none, and `place` is said then."""
     try:
         return shift(text, number, unit)
     except DateError as error:
-        raise ScriptFailed(str(error)) from None
+        raise ScriptFailed(f"{place}{error}") from None
 
 
 def _shift_list(run: Run, arguments: Sequence[Argument]) -> Result:
@@ -271,14 +273,15 @@ def _shift_list(run: Run, arguments: Sequence[Argument]) -> Result:
     for data_set, tag in _leaves(run, arguments[:1]):
         text = read_text(data_set, tag)
         if text:
-            write_text(data_set, tag, _shifted(text, number, unit))
+            write_text(data_set, tag, _shifted(text, number, unit, f"{tag_text(tag)}: "))
     return None
 
 
 def _shift_sequence(run: Run, arguments: Sequence[Argument]) -> Result:
     number = arguments[0].present_text(run, "the seconds of a shift")
     for data_set, tag in _leaves(run, arguments[1:]):
-        write_text(data_set, tag, _shifted(read_text(data_set, tag) or "", number, "seconds"))
+        text = read_text(data_set, tag) or ""
+        write_text(data_set, tag, _shifted(text, number, "seconds", f"{tag_text(tag)}: "))
     return None
 
 
@@ -294,7 +297,7 @@ def _scale_age(run: Run, _arguments: Sequence[Argument]) -> Result:
             for data_set, tag in _everywhere(run, _BIRTH_DATE):
                 text = read_text(data_set, tag)
                 if text:
-                    write_text(data_set, tag, _shifted(text, str(too_many), "days"))
+                    write_text(data_set, tag, _shifted(text, str(too_many), "days", f"{tag_text(tag)}: "))
     for data_set, tag in _everywhere(run, _PATIENT_AGE):
         text = read_text(data_set, tag)
         match = _AGE.fullmatch(text) if text else None
@@ -503,8 +506,10 @@ def _alter_pixels(run: Run, arguments: Sequence[Argument]) -> Result:
         area, fill = pixel_areas.read_area(shape, place), pixel_areas.read_fill(filling, value)
     except pixel_areas.AreaError as error:
         raise ScriptFailed(str(error)) from None
+    started = run.clock()
     if pixel_areas.alter_pixels(run.object, area, fill, run.context.decode_pixels):
         run.pixels_altered = True
+    run.deadline += run.clock() - started  # decoders have bounds of their own
     return None
 
 

@@ -56,6 +56,7 @@ if TYPE_CHECKING:
 MAX_BYTES: Final = 64 * 1024
 MAX_STATEMENTS: Final = 2_000
 _VERSION: Final = re.compile(r"6\.\d", re.ASCII)
+_VERSION_STATEMENT: Final = re.compile(r'\s*version(?![A-Za-z0-9_])(?:[ \t]*"([^"\\\r\n]*)")?')
 PROTECTED: Final = {
     0x00080005: "(0008,0005), the character set, can't be changed: the texts of the object would read as others",
     0x00020000: "(0002,0000) can't be changed: it is counted anew where the object is written",
@@ -140,25 +141,29 @@ class _Reader:
         self.count = 0
 
     def read(self, text: str) -> Script:
-        tree = self._parse()
-        statements = cast("list[Tree[Token]]", tree.children)
-        first = statements[0] if statements else None
-        if first is None or first.data != "version":
+        version = self._read_version()
+        statements = cast("list[Tree[Token]]", self._parse().children)
+        return Script(self.name, text, version, self._statements(statements[1:]))
+
+    def _read_version(self) -> str:
+        """The version, before all else: a script of another language has more that can't be read."""
+        text = self.source.text
+        match = _VERSION_STATEMENT.match(text)
+        if match is None:
             self._refuse(
-                first.meta.start_pos if first else 0,
+                len(text) - len(text.lstrip()) if text.strip() else 0,
                 "the script has no version",
                 'The first statement is version "6.0" to version "6.9", as version "6.6".',
             )
-        token = cast("Token", first.children[1])
-        version = str(token)[1:-1]
-        if _VERSION.fullmatch(version) is None:
+        version = match[1]
+        if version is not None and _VERSION.fullmatch(version) is None:
             self._refuse(
-                _start(token),
+                match.start(1) - 1,
                 "that version isn't supported",
                 "Supported are 6.0 to 6.9."
                 + (" Scripts of DicomEdit 4 have to be written anew for 6." if version.startswith("4") else ""),
             )
-        return Script(self.name, text, version, self._statements(statements[1:]))
+        return version or ""
 
     def _parse(self) -> Tree[Token]:
         from lark import UnexpectedCharacters, UnexpectedEOF, UnexpectedToken

@@ -56,8 +56,9 @@ def _count_unbounded(pieces: list[Piece]) -> int:
 
 def begins_anywhere(pattern: str, flags: int) -> bool:
     """Whether a pattern begins by `.*` or the like: where it is found at all, it is found from the line's beginning."""
-    operation, argument = next(iter(_flat(sre_parser.parse(pattern, flags))), (None, None))
-    if operation not in _REPEATS or argument[1] is not sre.MAXREPEAT:
+    pieces = _flat(sre_parser.parse(pattern, flags))
+    operation, argument = pieces[0] if pieces else (None, None)
+    if argument is None or operation not in _REPEATS or argument[1] is not sre.MAXREPEAT:
         return False
     return (_all(argument[2]) or frozenset()) >= _SAMPLE - _LINE_ENDS
 

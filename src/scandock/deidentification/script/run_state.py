@@ -101,7 +101,7 @@ class Argument:
         """The text; the object fails where there is none, as of an absent element."""
         text = self.text(run)
         if text is None:
-            raise ScriptFailed(f"{what} has no value: guard it with isPresent")
+            raise ScriptFailed(f"{what if self.path is None else self.path.text} has no value: guard it with isPresent")
         return text
 
 

@@ -244,6 +244,16 @@ def test_group_2_is_part_of_the_data_set() -> None:
     assert value_at(changed('blankValues["SENDER"]', elements, more_meta=meta), "00020016") == ""
 
 
+def test_the_meta_information_names_the_object_by_its_new_uid() -> None:
+    elements: Elements = {"00080018": ["UI", "1.2.3"], "00100010": ["PN", "A"]}
+    data = changed("hashUIDList[(0008,0018)]", elements)
+    assert data.file_meta.MediaStorageSOPInstanceUID == data.SOPInstanceUID != "1.2.3"
+    data = changed('(0008,0018) := "1.9" (0002,0003) := "1.10"', elements)
+    assert (data.SOPInstanceUID, data.file_meta.MediaStorageSOPInstanceUID) == ("1.9", "1.10")
+    assert "MediaStorageSOPInstanceUID" not in changed("- (0008,0018)", elements).file_meta
+    assert changed('(0010,0010) := "x"', elements).file_meta.MediaStorageSOPInstanceUID == "1.2.3"
+
+
 def test_a_data_set_without_meta_stays_without() -> None:
     raw = object_bytes({"00100010": ["PN", "A"], "00080016": ["UI", "1.2"]})
     obj = parse(raw[raw.index(b"\x08\0\x16\0UI") :])
@@ -715,6 +725,21 @@ def test_messages_name_script_line_and_path_alone() -> None:
         "a := {(0010,0010)} (0010,0020) := a",
     ):
         fails(f'x := "y" {statement}', elements)
+
+
+def test_messages_name_paths() -> None:
+    elements: Elements = {**NESTED, "00280010": ["US", "1"], "00080021": ["DA", "x"], "00100010": ["PN", "A"]}
+    for statement, words in [
+        ('(0010,0010)[0]/(0010,0020) := "x"', "(0010,0010)[0]/(0010,0020): a path leads through"),
+        ('(0042,0010)[0]/(0028,0010) := "x"', "(0042,0010)[0]/(0028,0010): (0028,0010): A value is no number"),
+        ('*/(0028,0010) ?= "x"', "*/(0028,0010): (0028,0010): A value is no number"),
+        ('(0028,0010) := "x"', "line 2: (0028,0010): A value is no number"),
+        ("a := lowercase[(0008,1140)[0]/(0010,0010)]", "(0008,1140)[0]/(0010,0010) has no value"),
+        ("a := shiftDateByIncrement[(0008,0021), 1]", "(0008,0021): a value is no date"),
+        ('shiftDateTimeListByIncrement[*/(0008,0021), 1, "days"]', "(0008,0021): a value is no date"),
+        ("(0010,0020) := */(0010,0010)", "*/(0010,0010) can name several elements"),
+    ]:
+        fails(statement, elements, words)
 
 
 # Bounds

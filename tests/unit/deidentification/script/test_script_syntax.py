@@ -103,6 +103,10 @@ def test_a_script_says_its_version_first() -> None:
         ('version "6.10"', "Supported are 6.0 to 6.9"),
         ('version "7.0"', "Supported are 6.0 to 6.9"),
         ('version "6"', "Supported are 6.0 to 6.9"),
+        ('version "4.2"\n(0010,0010) := "\\d"', "Scripts of DicomEdit 4"),
+        ("\n\n// old\n  (0019,1010) := 'x'", "line 4, column 3: the script has no version"),
+        ("version", "the script ends too early"),
+        ("version 6", "6 can't stand here"),
     ]:
         with pytest.raises(ScriptRefused) as refused:
             parse_script(script)

@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def _speeds(rounds: int, count: int) -> Iterator[str]:
-    objects = [data for series in archives.series_of(7, 4, count / 4, archives.MR) for _, data in series.each()]
+    objects = _objects(count)
     ways: dict[str, Callable[[bytes], object]] = {
         "scrub, basic profile": _scrubber(Rules(profile=parse_profile("basic"))),
         f"scrub, {OPTIONS.replace(',', ', ')}": _scrubber(Rules(profile=parse_profile(OPTIONS))),
@@ -70,6 +70,50 @@ def _speeds(rounds: int, count: int) -> Iterator[str]:
     for name, values in figures.items():
         middle = statistics.median(values)
         yield f"| {name} | {middle:,.0f} ({min(values):,.0f}-{max(values):,.0f}) | {middle / plain:.0f} times |"
+
+
+def _objects(count: int) -> list[bytes]:
+    """MR objects as a scanner writes them: 112 elements, 3 sequences, 12 kB of private data, each with its own UID."""
+    (series,) = archives.series_of(7, 1, 1, archives.MR)
+    ((_, data),) = series.each()
+    model = pydicom.dcmread(io.BytesIO(data))
+    for keyword, value in _MORE.items():
+        setattr(model, keyword, value)
+    for keyword in ("ReferencedImageSequence", "ReferencedStudySequence", "RequestAttributesSequence"):
+        item = Dataset()
+        item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = model.SOPClassUID, f"{series.study_uid}.7"
+        setattr(model, keyword, [item])
+    block = model.private_block(0x0051, "BENCH HEADER", create=True)
+    for number in range(0x10, 0x18):
+        block.add_new(number, "OB", bytes(1_500))
+    uid = model.SOPInstanceUID = model.file_meta.MediaStorageSOPInstanceUID = f"{series.study_uid}.900000000"
+    written = io.BytesIO()
+    model.save_as(written)
+    return [
+        written.getvalue().replace(uid.encode(), f"{series.study_uid}.9{number:08}".encode()) for number in range(count)
+    ]
+
+
+_MORE = {
+    "InstanceCreationDate": "20240517", "InstanceCreationTime": "101112.5", "SeriesDate": "20240517",
+    "AcquisitionDate": "20240517", "ContentDate": "20240517", "SeriesTime": "101112", "AcquisitionTime": "101113",
+    "ContentTime": "101114", "AccessionNumber": "4711", "InstitutionName": "Bench Clinic",
+    "InstitutionAddress": "1 Bench Street", "ReferringPhysicianName": "Referrer^R", "StationName": "MRC1",
+    "InstitutionalDepartmentName": "Radiology", "PerformingPhysicianName": "Performer^P", "OperatorsName": "Op^O",
+    "PatientBirthDate": "19700101", "PatientSex": "F", "PatientAge": "054Y", "PatientSize": "1.7",
+    "PatientWeight": "70", "BodyPartExamined": "BRAIN", "ScanningSequence": "GR", "SequenceVariant": "SP",
+    "ScanOptions": "PFP", "MRAcquisitionType": "3D", "SequenceName": "tfl3d1", "AngioFlag": "N",
+    "NumberOfAverages": "1", "ImagingFrequency": "123.25", "ImagedNucleus": "1H", "EchoNumbers": "1",
+    "MagneticFieldStrength": "3", "NumberOfPhaseEncodingSteps": "255", "EchoTrainLength": "1",
+    "PercentSampling": "100", "PercentPhaseFieldOfView": "100", "PixelBandwidth": "240",
+    "DeviceSerialNumber": "45678", "SoftwareVersions": "syngo", "ProtocolName": "t1_mprage",
+    "TransmitCoilName": "Body", "InPlanePhaseEncodingDirection": "ROW", "FlipAngle": "9",
+    "VariableFlipAngleFlag": "N", "SAR": "0.1", "dBdt": "0", "PatientPosition": "HFS", "StudyID": "1",
+    "AcquisitionNumber": "1", "FrameOfReferenceUID": "1.2.3.4.5.6", "PositionReferenceIndicator": "",
+    "SliceLocation": "1.5", "WindowCenter": "300", "WindowWidth": "700",
+    "PerformedProcedureStepStartDate": "20240517", "PerformedProcedureStepStartTime": "101010",
+    "PerformedProcedureStepID": "MR1", "PerformedProcedureStepDescription": "Brain",
+}  # fmt: skip
 
 
 def _scrubber(rules: Rules) -> Callable[[bytes], object]:

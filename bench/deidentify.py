@@ -15,6 +15,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pydicom
 from pydicom.dataset import Dataset
@@ -76,7 +77,7 @@ def _objects(count: int) -> list[bytes]:
     """MR objects as a scanner writes them: 112 elements, 3 sequences, 12 kB of private data, each with its own UID."""
     (series,) = archives.series_of(7, 1, 1, archives.MR)
     ((_, data),) = series.each()
-    model = pydicom.dcmread(io.BytesIO(data))
+    model: Any = pydicom.dcmread(io.BytesIO(data))
     for keyword, value in _MORE.items():
         setattr(model, keyword, value)
     for keyword in ("ReferencedImageSequence", "ReferencedStudySequence", "RequestAttributesSequence"):

@@ -37,7 +37,7 @@ from scandock.model.limits import Limits
 from scandock.pipeline.entry_body import Buffer, EntryBody
 from scandock.pipeline.staging import StagedFile
 from scandock.pipeline.unpacker import Unpacker, open_container
-from scandock.rules.filenames import UsedNames, make_unique, resource_path
+from scandock.rules.filenames import HashedNames, UsedNames, make_unique, resource_path
 from scandock.rules.layout import EntryLayout, split_folders, split_path
 from scandock.rules.loose_files import split_levels
 from scandock.rules.notices import Notice
@@ -140,7 +140,7 @@ class DeidentificationRun:
         self._tell = tell
         self._cancelled = cancelled
         self._names: Names = names
-        self._taken = UsedNames()
+        self._taken = UsedNames(files=HashedNames())
         self._told = 0
         self._archives = 0
         self._failed = False

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 MAX_HEADER: Final = 32 * MIB
 """Most bytes before the pixel data, and behind it, of an object that is read by ranges."""
-MAX_INFLATED: Final = 512 * MIB
+MAX_INFLATED: Final = 256 * MIB
 """Most bytes of a deflated data set, packed or not: its pixels are in it."""
 DEFLATED: Final = "1.2.840.10008.1.2.1.99"
 _PREAMBLE: Final = 132

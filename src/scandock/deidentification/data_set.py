@@ -100,7 +100,7 @@ class DataSet:
         self.nested: dict[int, list[DataSet]] = {}
         self.changes: dict[int, Change | None] = {}
         """By tag: what stands there now, None where it was removed."""
-        self.raw: set[int] = set()
+        self.raw: tuple[int, ...] = ()
         """Tags of sequences that were made as bytes, which nobody may have walked."""
         self.pixels: Pixels | None = None
         if walked.nested:
@@ -286,12 +286,12 @@ class DataSet:
             else:
                 self.changes[tag] = vr, self._padded(tag, vr, value), None, False
                 if vr in _SEQUENCES:
-                    self.raw.add(tag)
+                    self.raw += (tag,)
 
     def set_value(self, tag: int, vr: str, value: bytes) -> None:
         """Make or replace an element; a value of odd length is padded. ValueUnfit where it is too long for its VR."""
         if vr in _SEQUENCES:
-            self.raw.add(tag)
+            self.raw += (tag,)
         self._change(tag, (vr, self._padded(tag, vr, value), None, False))
 
     def change_all(self, changes: Mapping[int, tuple[str, bytes] | None]) -> None:
@@ -303,7 +303,7 @@ class DataSet:
                 if len(value) & 1 or len(value) > MOST_SHORT:
                     value = self._padded(tag, vr, value)
                 if vr in _SEQUENCES:
-                    self.raw.add(tag)
+                    self.raw += (tag,)
                 own[tag] = vr, value, None, False
             elif tag in elements:
                 own[tag] = None

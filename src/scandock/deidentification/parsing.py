@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 MAX_HEADER: Final = 32 * MIB
 """Most bytes before the pixel data, and behind it, of an object that is read by ranges."""
-MAX_INFLATED: Final = 512 * MIB
+MAX_INFLATED: Final = 256 * MIB
 """Most bytes of a deflated data set, packed or not: its pixels are in it."""
 DEFLATED: Final = "1.2.840.10008.1.2.1.99"
 _PREAMBLE: Final = 132
@@ -103,7 +103,10 @@ def _parse(source: _Source) -> DicomObject:
     syntax = shared_uid(meta.value(_SYNTAX)) if meta is not None and _SYNTAX in meta else ""
     first = bytes(head[:128]) if preamble else b""
     if syntax == DEFLATED:
-        data, end = _inflated(source, at)
+        if size - at > MAX_INFLATED:
+            raise DeclinedError("its deflated data set is too large")
+        data, packed = inflate(source.range(at, size))
+        end = at + packed
         obj = _parse_data(_Source(data, len(data), None), 0, syntax, budget)
         obj.trailing += size - end
         obj.original, obj.deflated, obj.compressed = head, True, Range(at, end)
@@ -279,16 +282,14 @@ def _fragments_end(source: _Source, start: int, order: ByteOrder) -> int:
         pos += length
 
 
-def _inflated(source: _Source, at: int) -> tuple[bytes, int]:
-    """A deflated data set, inflated whole and bounded (PS3.5 A.5), and where its deflated bytes end."""
-    if source.size > MAX_INFLATED:
-        raise DeclinedError("its deflated data set is too large")
+def inflate(deflated: Buffer) -> tuple[bytes, int]:
+    """A deflated data set, whole but bounded, and how many bytes of what is given it is of (PS3.5 A.5)."""
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
-        data = inflater.decompress(source.range(at, source.size), MAX_INFLATED)
+        data = inflater.decompress(deflated, MAX_INFLATED)
     except zlib.error:
         raise DeclinedError("its deflated data set is damaged") from None
     if not inflater.eof:
         raise DeclinedError("its deflated data set is cut or too large")
     padding = 1 if inflater.unused_data == b"\0" else 0
-    return data, source.size - len(inflater.unused_data) + padding
+    return data, len(deflated) - len(inflater.unused_data) + padding

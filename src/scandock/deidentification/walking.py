@@ -26,7 +26,8 @@ from scandock.model.tags import PIXEL_DATA
 MOST_LEVELS: Final = 64
 """Sequences within sequences."""
 MOST_ELEMENTS: Final = 1_000_000
-"""Elements and items of one object."""
+"""Elements of one object, of which an item counts as three: some 300 MB."""
+_ITEM_COST: Final = 3
 _MAY_HAVE_ITEMS: Final = frozenset({"SQ", UNKNOWN})
 _ITEM_GROUP: Final = 0xFFFE0000
 _SQ: Final = {False: int.from_bytes(b"SQ", "little"), True: int.from_bytes(b"SQ", "big")}
@@ -182,7 +183,7 @@ def _walk(buf: Buffer, walked: Walked, stop: int, budget: Budget, level: int, be
     elements = walked.elements
     if elements and next(reversed(elements)) >= _ITEM_GROUP:
         raise DeclinedError("an element of the group of delimiters")
-    budget.spend(len(elements) + 1)
+    budget.spend(len(elements) + _ITEM_COST)
     return pos
 
 

@@ -50,6 +50,9 @@ _NAMES: Final = {
     for big in (False, True)
 }
 _NUMBER_OF: Final = {big: {name: number for number, name in names.items()} for big, names in _NAMES.items()}
+_LONGEST_CACHED: Final = 256
+"""Bytes of a value for which it is kept in memory what becomes of it."""
+_MOST_DECIDED: Final = 20_000
 _UNDECIDED: Final[Action] = (do.keep_at_top,)
 """In the place of an action: none was decided yet."""
 _KEEP_TEXT: Final[Action] = (do.keep_text,)
@@ -133,8 +136,7 @@ class Actions:
     """What a profile does with each element."""
 
     def __init__(self, profile: Profile, key: bytes) -> None:
-        self._mapped_uids = UidMapper(key)
-        self._map_uids = self._mapped_uids.__getitem__
+        self._map_uids = UidMapper(key).__getitem__
         self._options = profile.options
         self._keeps_uids = "retain-uids" in profile.options
         self._keeps_devices = "retain-device" in profile.options
@@ -178,7 +180,7 @@ class Actions:
                 new = action
             elif action is not remove:
                 value = bytes(buf[start:end])
-                new = action(value)
+                new = action(value) if end - start <= _LONGEST_CACHED else do.uncached(action)(value)
                 if new == value:
                     continue
             changed[tag] = None if new is None else (names[number] if explicit else data_set.default_vr(tag), new)
@@ -211,6 +213,8 @@ class Actions:
         """Decide about a tag and the VR that it is written with ("" in implicit VR), once for all objects."""
         action = self._decide(tag, written, in_code=in_code)
         if action is not do.remove or tag in _numbered_rows():
+            if len(plan) >= _MOST_DECIDED:
+                plan.clear()
             plan[tag << 16 | number] = action  # what the dictionary does not know is not kept: there is no end of it
         return action
 

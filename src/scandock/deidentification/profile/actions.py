@@ -87,23 +87,7 @@ _OVERLAYS: Final = 0x60
 _OVERLAY_TYPE: Final = 0x40
 _REGION: Final = b"R"
 _OF_REGIONS: Final = frozenset(
-    (
-        0x0010,
-        0x0011,
-        0x0012,
-        0x0015,
-        0x0040,
-        0x0045,
-        0x0050,
-        0x0051,
-        0x0052,
-        0x0100,
-        0x0102,
-        0x1301,
-        0x1302,
-        0x1303,
-        0x3000,
-    )
+    (*(0x10, 0x11, 0x12, 0x15, 0x40, 0x45, 0x50, 0x51, 0x52), *(0x0100, 0x0102, 0x1301, 0x1302, 0x1303, 0x3000))
 )
 """Elements of an overlay plane that say where and what kind of region it is, and its bits."""
 _PIXELS: Final = 0x7FE0
@@ -292,7 +276,7 @@ class Actions:
             is_class = _CLASSES.search(keyword_for_tag(tag)) is not None
             return do.keep_digits if is_kept or self._keeps_uids or is_class else self._map_uids
         if kinds & _DATES:
-            return self._of_date(next(iter(kinds & _DATES)), _dummy(tag, written), is_kept=is_kept)
+            return self._of_date(written if written in _DATES else vr, _dummy(tag, written), is_kept=is_kept)
         text = self._of_text(tag, written, kinds, is_kept=is_kept, in_code=in_code)
         if text is not None or kinds & TEXTS:
             return text

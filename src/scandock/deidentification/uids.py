@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from functools import lru_cache
 from typing import Final
 
 _LONGEST: Final = 64
@@ -22,9 +21,10 @@ _CUSTOM_VERSION: Final = 8
 """Version of a UUID whose bits are of an own scheme (RFC 9562)."""
 _NAME_VERSION: Final = 5
 _CACHED: Final = 50_000
+_LONGEST_CACHED: Final = 1_024
+"""Bytes of a value that is kept in memory, so that nobody fills that with values of a kind of their own."""
 
 
-@lru_cache(maxsize=_CACHED)
 def keyed_uid(key: bytes, text: str) -> str:
     """The UID that stands for `text` where `key` is in use: `2.25.` and a UUID of HMAC-SHA256(key, text)."""
     return f"2.25.{_uuid(hmac.digest(key, text.encode(), 'sha256'), _CUSTOM_VERSION)}"
@@ -35,7 +35,6 @@ def hash_uid(text: str) -> str:
     return f"2.25.{_uuid(hashlib.sha1(text.encode(), usedforsecurity=False).digest(), _NAME_VERSION)}"
 
 
-@lru_cache(maxsize=_CACHED)
 def map_uid(root: str, value: str, key: bytes) -> str:
     """The UID below `root` that stands for `value` where `key` is in use; ValueError where `root` can be none."""
     room = _LONGEST - len(root) - 1
@@ -62,7 +61,8 @@ class UidMapper(dict[bytes, bytes]):
         mapped = b"\\".join(self._one(uid) for uid in value.split(b"\\"))
         if len(self) >= _CACHED:
             self.clear()
-        self[value] = mapped
+        if len(value) <= _LONGEST_CACHED:
+            self[value] = mapped
         return mapped
 
     def _one(self, uid: bytes) -> bytes:

@@ -50,6 +50,9 @@ _NAMES: Final = {
     for big in (False, True)
 }
 _NUMBER_OF: Final = {big: {name: number for number, name in names.items()} for big, names in _NAMES.items()}
+_LONGEST_CACHED: Final = 256
+"""Bytes of a value for which it is kept in memory what becomes of it."""
+_MOST_DECIDED: Final = 20_000
 _UNDECIDED: Final[Action] = (do.keep_at_top,)
 """In the place of an action: none was decided yet."""
 _KEEP_TEXT: Final[Action] = (do.keep_text,)
@@ -84,23 +87,7 @@ _OVERLAYS: Final = 0x60
 _OVERLAY_TYPE: Final = 0x40
 _REGION: Final = b"R"
 _OF_REGIONS: Final = frozenset(
-    (
-        0x0010,
-        0x0011,
-        0x0012,
-        0x0015,
-        0x0040,
-        0x0045,
-        0x0050,
-        0x0051,
-        0x0052,
-        0x0100,
-        0x0102,
-        0x1301,
-        0x1302,
-        0x1303,
-        0x3000,
-    )
+    (*(0x10, 0x11, 0x12, 0x15, 0x40, 0x45, 0x50, 0x51, 0x52), *(0x0100, 0x0102, 0x1301, 0x1302, 0x1303, 0x3000))
 )
 """Elements of an overlay plane that say where and what kind of region it is, and its bits."""
 _PIXELS: Final = 0x7FE0
@@ -133,8 +120,7 @@ class Actions:
     """What a profile does with each element."""
 
     def __init__(self, profile: Profile, key: bytes) -> None:
-        self._mapped_uids = UidMapper(key)
-        self._map_uids = self._mapped_uids.__getitem__
+        self._map_uids = UidMapper(key).__getitem__
         self._options = profile.options
         self._keeps_uids = "retain-uids" in profile.options
         self._keeps_devices = "retain-device" in profile.options
@@ -178,7 +164,7 @@ class Actions:
                 new = action
             elif action is not remove:
                 value = bytes(buf[start:end])
-                new = action(value)
+                new = action(value) if end - start <= _LONGEST_CACHED else do.uncached(action)(value)
                 if new == value:
                     continue
             changed[tag] = None if new is None else (names[number] if explicit else data_set.default_vr(tag), new)
@@ -211,6 +197,8 @@ class Actions:
         """Decide about a tag and the VR that it is written with ("" in implicit VR), once for all objects."""
         action = self._decide(tag, written, in_code=in_code)
         if action is not do.remove or tag in _numbered_rows():
+            if len(plan) >= _MOST_DECIDED:
+                plan.clear()
             plan[tag << 16 | number] = action  # what the dictionary does not know is not kept: there is no end of it
         return action
 
@@ -288,7 +276,7 @@ class Actions:
             is_class = _CLASSES.search(keyword_for_tag(tag)) is not None
             return do.keep_digits if is_kept or self._keeps_uids or is_class else self._map_uids
         if kinds & _DATES:
-            return self._of_date(next(iter(kinds & _DATES)), _dummy(tag, written), is_kept=is_kept)
+            return self._of_date(written if written in _DATES else vr, _dummy(tag, written), is_kept=is_kept)
         text = self._of_text(tag, written, kinds, is_kept=is_kept, in_code=in_code)
         if text is not None or kinds & TEXTS:
             return text

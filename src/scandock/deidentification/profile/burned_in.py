@@ -19,6 +19,8 @@ _CONVERSION: Final = 0x00080064
 _ROWS: Final = 0x00280010
 _COLUMNS: Final = 0x00280011
 _READ: Final = (_BURNED_IN, _CLASS, _MODALITY, _IMAGE_TYPE, _CONVERSION, _ROWS, _COLUMNS)
+_LONGEST: Final = 256
+"""Bytes of a value that are looked at."""
 _OVERLAY_ROWS: Final = tuple(0x60000010 + (group << 16) for group in range(0, 32, 2))
 _OVERLAY: Final = "it has an overlay in the bits of its pixels"
 _STORAGE: Final = "1.2.840.10008.5.1.4.1.1."
@@ -57,7 +59,7 @@ def content_kind(sop_class: str) -> str | None:
 
 def find_burned_in(data: DataSet) -> str | None:
     """Why the pixels of a data set may show texts, in words; None where nothing says so."""
-    values = [data.value(tag) if tag in data else None for tag in _READ]
+    values = [data.value(tag)[:_LONGEST] if tag in data else None for tag in _READ]
     return _reason(*values) or (_OVERLAY if _has_overlay_in_pixels(data) else None)
 
 

@@ -16,6 +16,9 @@ from typing import Final
 LONGEST: Final = 3650
 """Days that dates move back at most."""
 _CACHED: Final = 20_000
+_PATIENTS: Final = 1_000
+_LONGEST_CACHED: Final = 256
+"""Bytes of a value whose shifted dates are kept in memory."""
 _DATE: Final = re.compile(rb"(\d{4})(\.?)(\d{2})\2(\d{2})")
 _DATETIME: Final = re.compile(
     rb"(\d{4})(?:(\d{2})(?:(\d{2})((?:\d{2}(?:\d{2}(?:\d{2})?)?)?(?:\.\d{1,6})?))?)?([+-]\d{4})?"
@@ -23,20 +26,23 @@ _DATETIME: Final = re.compile(
 _TIME: Final = re.compile(rb"\d{2}(?::?\d{2}(?::?\d{2}(?:\.\d{1,6})?)?)?")
 
 
-@lru_cache(maxsize=_CACHED)
+@lru_cache(maxsize=_PATIENTS)
 def days_of_patient(key: bytes, project: str, patient: str) -> int:
     """The days, -3650 to -1, by which a patient's dates move in a project; `patient` is an id, or a study's UID."""
     digest = hmac.digest(key, f"days\0{project}\0{patient}".encode(), "sha256")
     return -1 - int.from_bytes(digest[:8], "big") % LONGEST
 
 
-@lru_cache(maxsize=_CACHED)
 def shift_dates(value: bytes, days: int) -> bytes:
     """The value of a DA element, each of its dates moved; those that can't be read are empty."""
+    return _shifted_dates(value, days) if len(value) <= _LONGEST_CACHED else _shifted_dates.__wrapped__(value, days)
+
+
+@lru_cache(maxsize=_CACHED)
+def _shifted_dates(value: bytes, days: int) -> bytes:
     return b"\\".join(_shifted_date(part.strip(b" \0"), days) for part in value.split(b"\\"))
 
 
-@lru_cache(maxsize=_CACHED)
 def shift_datetimes(value: bytes, days: int) -> bytes:
     """The value of a DT element, the date part of each moved; those that can't be read are empty.
 
@@ -45,7 +51,6 @@ def shift_datetimes(value: bytes, days: int) -> bytes:
     return b"\\".join(_shifted_datetime(part.strip(b" \0"), days) for part in value.split(b"\\"))
 
 
-@lru_cache(maxsize=_CACHED)
 def readable_dates(value: bytes, vr: str) -> bytes:
     """The value of a DA, DT or TM element as it is, but for what can't be read as such: that is empty."""
     pattern = {"DA": _DATE, "DT": _DATETIME, "TM": _TIME}[vr]

@@ -50,11 +50,17 @@ def act(action: Action, days: int, data_set: DataSet, tag: int) -> None:
         data_set.set_value(tag, data_set.vr(tag), changed)
 
 
+def uncached(action: ValueAction) -> ValueAction:
+    """The function that keeps nothing of what it is asked for in memory."""
+    plain: ValueAction = getattr(action, "__wrapped__", action)
+    return plain
+
+
 def new_value(action: bytes | ValueAction, value: bytes) -> bytes | None:
     """What an action makes of a value."""
     if isinstance(action, bytes):
         return action if value else value
-    return action(value)
+    return uncached(action)(value)
 
 
 # Functions of a value.

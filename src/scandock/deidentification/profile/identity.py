@@ -31,6 +31,8 @@ _SHORTEST: Final = 4
 _COMPONENTS: Final = re.compile(r"[\\^=]")
 _WORDS: Final = re.compile(r"[\s,;]+")
 _CACHED: Final = 1_000
+_LONGEST_CACHED: Final = 1_024
+"""Bytes of all values of an identity that is kept in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,8 @@ def read_identity(data: DataSet) -> Identity:
             (_PATIENT_ID + 1, item.value(_PATIENT_ID)) for item in data.items(_OTHER_IDS) or () if _PATIENT_ID in item
         ]
     study = data.value(_STUDY) if _STUDY in data else b""
-    return _identity(tuple(raw), study, data.character_set)
+    identity = _identity if sum(len(value) for _, value in raw) <= _LONGEST_CACHED else _identity.__wrapped__
+    return identity(tuple(raw), study, data.character_set)
 
 
 @lru_cache(maxsize=_CACHED)

@@ -17,10 +17,11 @@ _TITLES: Final = frozenset({"dr", "prof", "professor", "doctor", "mrs", "miss", 
 """What follows is a name, whatever else the word means."""
 _JOINING: Final = frozenset(" _-/.+:")
 _CACHED: Final = 20_000
+_LONGEST_CACHED: Final = 256
+"""Characters of a text whose words are kept in memory."""
 _CODE_WORD: Final = re.compile(r"[A-Z0-9/]+")
 
 
-@lru_cache(maxsize=_CACHED)
 def is_code_term(value: str) -> bool:
     """Whether a value of a code string is a term that the standard or a scanner defines, or is made of such terms."""
     term = value.strip().upper()
@@ -33,9 +34,13 @@ def is_code_term(value: str) -> bool:
     )
 
 
-@lru_cache(maxsize=_CACHED)
 def keep_words(text: str) -> str:
     """The words of a description that name no person, in their order; "" where there are none."""
+    return _kept_words(text) if len(text) <= _LONGEST_CACHED else _kept_words.__wrapped__(text)
+
+
+@lru_cache(maxsize=_CACHED)
+def _kept_words(text: str) -> str:
     kept: list[str] = []
     end, is_name = 0, False
     for match in _WORD.finditer(text):

@@ -124,7 +124,7 @@ def _format(run: Run, arguments: Sequence[Argument]) -> Result:
                 raise ScriptFailed(f"a text becomes longer than {MOST_TEXT:,} characters")
             pieces.append(piece)
     except FormatError as error:
-        raise ScriptFailed(str(error)) from None
+        raise ScriptFailed(str(error), quotes=False) from None
     return "".join(pieces)
 
 
@@ -157,7 +157,7 @@ def _match(run: Run, arguments: Sequence[Argument]) -> Result:
     try:
         return find_group(pattern, text, _whole_number(group))
     except PatternError as error:
-        raise ScriptFailed(str(error)) from None
+        raise ScriptFailed(str(error), quotes=False) from None
 
 
 def _ismatch(run: Run, arguments: Sequence[Argument]) -> Result:
@@ -170,7 +170,7 @@ def matches_whole(text: str, pattern: str) -> bool:
     try:
         return matches(pattern, text)
     except PatternError as error:
-        raise ScriptFailed(str(error)) from None
+        raise ScriptFailed(str(error), quotes=False) from None
 
 
 def _normalize(run: Run, arguments: Sequence[Argument]) -> Result:
@@ -265,7 +265,7 @@ def _shifted(text: str, number: str, unit: str, place: str) -> str:
     try:
         return shift(text, number, unit)
     except DateError as error:
-        raise ScriptFailed(f"{place}{error}") from None
+        raise ScriptFailed(f"{place}{error}", quotes=False) from None
 
 
 def _shift_list(run: Run, arguments: Sequence[Argument]) -> Result:
@@ -492,7 +492,7 @@ def _direct(run: Run, argument: Argument) -> tuple[tuple[int, int | None], ...]:
     try:
         steps = read_direct(argument.text(run) or "")
     except PathError as error:
-        raise ScriptFailed(str(error)) from None
+        raise ScriptFailed(str(error), quotes=False) from None
     check_changeable(steps[-1][0])
     return steps
 
@@ -505,7 +505,7 @@ def _alter_pixels(run: Run, arguments: Sequence[Argument]) -> Result:
     try:
         area, fill = pixel_areas.read_area(shape, place), pixel_areas.read_fill(filling, value)
     except pixel_areas.AreaError as error:
-        raise ScriptFailed(str(error)) from None
+        raise ScriptFailed(str(error), quotes=False) from None
     started = run.clock()
     if pixel_areas.alter_pixels(run.object, area, fill, run.context.decode_pixels):
         run.pixels_altered = True

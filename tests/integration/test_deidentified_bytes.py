@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 
 import pydicom
 from pydicom.uid import ImplicitVRLittleEndian
 
+from tests.builders import Image
 from tests.integration.deid_marks import Marks, dicom_object, dicomdir, ecat_file, tar_of, zip_of
 from tests.integration.in_process import call_in_process
 
@@ -69,6 +71,41 @@ def test_no_option_lets_a_name_through(tmp_path):
         "GantryID", "DetectorID", "PlateID", "CassetteID", "StationAETitle", "EthnicGroup", "Allergies",
         "PatientState",
     }, kept  # fmt: skip
+
+
+CHARSETS = {
+    "ISO_IR 100": ("latin-1", "Müllerström"),
+    "ISO_IR 144": ("iso8859-5", "Люкceмбypг"),
+    "ISO_IR 126": ("iso8859-7", "Διονυσιος"),
+    "ISO_IR 166": ("tis-620", "นายสมชาย"),
+    "ISO_IR 192": ("utf-8", "Wang小東王"),
+    "GB18030": ("gb18030", "王小东王小"),
+    "\\ISO 2022 IR 87": ("iso2022_jp", "山田太郎山田"),
+    "\\ISO 2022 IR 149": ("euc_kr", "김희중김희중"),
+}
+
+
+def test_names_in_eight_character_sets_go(tmp_path, subtests):
+    for number, (charset, (codec, name)) in enumerate(CHARSETS.items()):
+        with subtests.test(charset):
+            source = tmp_path / f"{number}.dcm"
+            data = pydicom.dcmread(io.BytesIO(Image(case="charsets", number=number).file()))
+            data.SpecificCharacterSet = charset.split("\\")
+            data.PatientName, data.PatientID, data.PatientComments = f"{name}^{name}", name, f"{name} {name}"
+            data.ProtocolName, data.ImageComments = name, name
+            item = pydicom.Dataset()
+            item.PersonName, item.TextValue = name, name
+            data.ContentSequence = [item]
+            data.save_as(source)
+            spellings = [name.encode(codec), name.encode(), name.encode("utf-16-le"), name.encode("utf-16-be")]
+            assert spellings[0] in source.read_bytes() or "2022" in charset
+            for options in ("basic", "basic,clean-descriptors,clean-structured"):
+                out = tmp_path / f"out{len(options)}"
+                done = call_in_process("deidentify", source, "--out", out, "--profile", options, "--json")
+                assert json.loads(done.stdout)["result"] == "ok", done.stdout
+                written = (out / source.name).read_bytes()
+                assert not [spelling for spelling in spellings if spelling in written]
+                assert not [spelling for spelling in spellings if spelling[-4:] in written]
 
 
 def test_a_failing_script_writes_nothing_and_says_no_value(tmp_path):

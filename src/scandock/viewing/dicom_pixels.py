@@ -92,7 +92,8 @@ def _decode_raw(file: DicomFile, number: int) -> tuple[NDArray[Any], str]:
         if gray is None or gray.ndim != 2:
             raise
         return gray, str(file.data.PhotometricInterpretation)
-    return pixels, str(properties["photometric_interpretation"])
+    photometric = str(properties["photometric_interpretation"])
+    return pixels, "YBR_FULL" if photometric == "YBR_FULL_422" else photometric  # each pixel has its colors now
 
 
 def _decode_by_pydicom(file: DicomFile, number: int) -> NDArray[Any]:

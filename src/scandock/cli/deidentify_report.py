@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections import Counter
@@ -100,4 +101,5 @@ class DeidentificationReport:
 
 def _describe(outcome: Outcome) -> str:
     code = f" [{outcome.code}]" if outcome.code else ""
-    return f"{printable(outcome.path)}: {printable(outcome.message)}{code}"
+    message = outcome.message.removeprefix(f"{os.path.basename(outcome.path)}, ")  # as of scripts
+    return f"{printable(outcome.path)}: {printable(message)}{code}"

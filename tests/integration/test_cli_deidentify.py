@@ -193,6 +193,13 @@ def test_wrong_usage_is_one_sentence(files):
     assert not (files / "out").exists()
 
 
+def test_archives_are_held_to_the_limits_of_imports(files):
+    archive = files / "many.zip"
+    archive.write_bytes(zip_entries({f"{n}.dcm": Image(case="cli", number=n).file() for n in range(4)}))
+    done = deidentify(archive, "--out", files / "out", "--profile", "basic", "--json", SCANDOCK_MAX_ENTRIES="3")
+    assert (done.returncode, lines(done)[-1]["path"], lines(done)[-1]["code"]) == (3, str(archive), "too_many_entries")
+
+
 def test_an_input_is_never_replaced(files):
     source = files / "in/1.dcm"
     before = source.read_bytes()

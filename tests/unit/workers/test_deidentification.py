@@ -327,3 +327,17 @@ def test_data_sets_without_meta_information_and_uids_are_images(runs):
     ):
         (other,) = runs(runs.make(f"other{n}", data))
         assert other.code == "not_an_image", data
+
+
+def test_large_archives_within_archives_are_walked_in_their_place(runs, monkeypatch):
+    monkeypatch.setattr("scandock.pipeline.unpacker.SPLIT_BYTES", 100)
+    monkeypatch.setattr("scandock.pipeline.unpacker.WHOLE", 100)
+    monkeypatch.setattr("scandock.formats.zip_entry.WHOLE", 100)
+    inner = zip_entries({"1.dcm": image(1), "2.dcm": image(2)})
+    before = len(os.listdir("/proc/self/fd"))
+    outcomes = runs(runs.make("b.zip", zip_entries({"0.dcm": image(0), "inner.zip": inner, "3.dcm": image(3)})))
+    assert [one.out for one in outcomes] == [
+        "b.zip/0.dcm", "b.zip/inner.zip/1.dcm", "b.zip/inner.zip/2.dcm", "b.zip/3.dcm",
+    ]  # fmt: skip
+    assert [(runs.out / str(one.out)).read_bytes() for one in outcomes] == [image(n) for n in range(4)]
+    assert len(os.listdir("/proc/self/fd")) == before

@@ -59,21 +59,8 @@ class DataSet:
     """The elements of a data set, or of an item of a sequence. See the module; changes go through its methods alone."""
 
     __slots__ = (
-        *(
-            "__weakref__",
-            "_parent",
-            "big",
-            "budget",
-            "buf",
-            "candidates",
-            "changes",
-            "elements",
-            "explicit",
-            "level",
-            "nested",
-            "order",
-        ),
-        *("pixels", "raw", "sequences", "start", "stop", "tag", "undefined"),
+        *("__weakref__", "_parent", "big", "budget", "buf", "candidates", "changes", "elements", "explicit"),
+        *("level", "nested", "order", "pixels", "raw", "sequences", "start", "stop", "tag", "undefined"),
     )
 
     def __init__(
@@ -505,7 +492,7 @@ class DicomObject:
     whole: bool = True
     """Whether `original` is the whole object, so that its pixels are passed on as a slice of it."""
     compressed: Range | None = None
-    """Where the deflated data set stands in the original."""
+    """Where the deflated data set stands in the original, with nothing behind it."""
 
 
 def tag_text(tag: int) -> str:

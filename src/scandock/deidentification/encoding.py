@@ -5,14 +5,11 @@ from __future__ import annotations
 import struct
 import zlib
 from bisect import bisect_left
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from scandock.deidentification.data_set import DataSet, DicomObject, Range
 from scandock.deidentification.splicing import element_head, splice
 from scandock.formats.dicom_encoding import Buffer
-
-if TYPE_CHECKING:
-    pass
 
 Part = bytes | memoryview | Range
 """Bytes, or where in the original they stand."""

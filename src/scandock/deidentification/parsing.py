@@ -108,8 +108,10 @@ def _parse(source: _Source) -> DicomObject:
         data, packed = inflate(source.range(at, size))
         end = at + packed
         obj = _parse_data(_Source(data, len(data), None), 0, syntax, budget)
+        obj.original, obj.deflated = head, True
+        if not obj.trailing:
+            obj.compressed = Range(at, end)
         obj.trailing += size - end
-        obj.original, obj.deflated, obj.compressed = head, True, Range(at, end)
     else:
         obj = _parse_data(source, at, syntax, budget)
     obj.preamble, obj.preamble_bytes, obj.meta = preamble, first, meta

@@ -7,7 +7,7 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING, Final, Protocol
 
 from scandock.deidentification.errors import ValueUnfit
-from scandock.formats.dicom_encoding import ITEM, ITEM_END, LONG_VRS, SEQUENCE_END, SHORT_VRS, UNDEFINED, Buffer
+from scandock.formats.dicom_encoding import ITEM, ITEM_END, LONG_VRS, SEQUENCE_END, UNDEFINED, Buffer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -16,13 +16,18 @@ if TYPE_CHECKING:
 
 
 _LONG: Final = frozenset(vr.decode() for vr in LONG_VRS)
-_LETTERS: Final = {vr.decode(): vr for vr in SHORT_VRS}
 _PACK: Final = {
     big: tuple(struct.Struct((">" if big else "<") + form).pack for form in ("HH2sH", "HH2sHI", "HHI"))
     for big in (False, True)
 }
 """Heads of elements by byte order: explicit VR with a short and with a long length, implicit VR (and items)."""
 _MOST: Final = 0xFFFFFFFE
+
+_HEADS: Final[dict[tuple[bool, bool], dict[tuple[int, str, int], bytes]]] = {
+    (explicit, big): {} for explicit in (False, True) for big in (False, True)
+}
+"""Heads of elements by (explicit, big endian), then by tag, VR and length: many objects have the same."""
+_MOST_HEADS: Final = 16_384
 
 
 class Changed(Protocol):
@@ -50,20 +55,25 @@ class Changed(Protocol):
 def splice(data_set: Changed, into: list[Buffer], tags: Sequence[int], start: int, stop: int) -> None:
     """Append the bytes of a data set from `start` to `stop`, with the changes of `tags`, which are ascending."""
     buf, elements, changes, append = data_set.buf, data_set.elements, data_set.changes, into.append
-    explicit, (pack_short, pack_long, pack_implicit) = data_set.explicit, _PACK[data_set.big]
+    heads = _HEADS[data_set.explicit, data_set.big]
+    find_head, find_entry = heads.get, elements.get
     cursor, original = start, None
     for tag in tags:
-        entry, change = elements.get(tag), changes[tag]
+        entry = find_entry(tag)
         if entry is not None:
-            at, _, _, behind = entry
+            at = entry[0]
+            if cursor < at:
+                append(buf[cursor:at])
+            cursor = entry[3]
         else:
             if original is None:
                 original = list(elements)
             index = bisect_left(original, tag)
-            at = behind = elements[original[index]][0] if index < len(original) else data_set.stop
-        if cursor < at:
-            append(buf[cursor:at])
-        cursor = max(cursor, behind)
+            at = elements[original[index]][0] if index < len(original) else data_set.stop
+            if cursor < at:
+                append(buf[cursor:at])
+                cursor = at
+        change = changes[tag]
         if change is None:
             continue
         vr, value, items, undefined = change
@@ -71,13 +81,14 @@ def splice(data_set: Changed, into: list[Buffer], tags: Sequence[int], start: in
             value = encode_items(items or (), big=data_set.big)
             if len(value) > _MOST:
                 raise ValueUnfit(f"The sequence ({tag >> 16:04X},{tag & 0xFFFF:04X}) is too long: {len(value)} bytes.")
-        length = UNDEFINED if undefined else len(value)
-        if not explicit:
-            append(pack_implicit(tag >> 16, tag & 0xFFFF, length))
-        elif vr in _LONG:
-            append(pack_long(tag >> 16, tag & 0xFFFF, vr.encode(), 0, length))
-        else:
-            append(pack_short(tag >> 16, tag & 0xFFFF, _LETTERS[vr], length))
+        key = tag, vr, UNDEFINED if undefined else len(value)
+        head = find_head(key)
+        if head is None:
+            head = element_head(*key, explicit=data_set.explicit, big=data_set.big)
+            if len(heads) >= _MOST_HEADS:
+                heads.clear()
+            heads[key] = head
+        append(head)
         append(value)
         if undefined:
             append(_mark(SEQUENCE_END, 0, big=items[0].big if items else data_set.big))
@@ -104,11 +115,13 @@ def encode_items(items: Iterable[Changed], *, big: bool) -> bytes:
 
 
 def element_head(tag: int, vr: str, length: int, *, explicit: bool, big: bool) -> bytes:
-    """Tag, VR and length of an element as its data set is written; of a VR with a length of four bytes."""
-    _, pack_long, pack_implicit = _PACK[big]
+    """Tag, VR and length of an element, in the encoding of its data set."""
+    pack_short, pack_long, pack_implicit = _PACK[big]
     if not explicit:
         return pack_implicit(tag >> 16, tag & 0xFFFF, length)
-    return pack_long(tag >> 16, tag & 0xFFFF, vr.encode(), 0, length)
+    if vr in _LONG:
+        return pack_long(tag >> 16, tag & 0xFFFF, vr.encode(), 0, length)
+    return pack_short(tag >> 16, tag & 0xFFFF, vr.encode(), length)
 
 
 def _mark(tag: int, length: int, *, big: bool) -> bytes:

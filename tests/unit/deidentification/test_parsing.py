@@ -15,7 +15,7 @@ from scandock.deidentification import parsing, walking
 from scandock.deidentification.data_set import Range
 from scandock.deidentification.encoding import encode
 from scandock.deidentification.errors import ObjectUnreadable, ScrubError
-from scandock.deidentification.parsing import parse
+from scandock.deidentification.parsing import inflate, parse
 from scandock.deidentification.verification import verify
 from scandock.formats.dicom_header import read_header
 from tests.unit.deidentification.objects import (
@@ -113,6 +113,9 @@ def test_what_stands_behind_a_deflated_stream_goes():
     obj = parse(data + b"MARKMARK")
     assert obj.trailing == 8
     assert written(obj) == data
+    obj = parse(deflated(body(WRITE) + b"MARKMARKMARK"))
+    assert obj.trailing == 12
+    assert b"MARK" not in inflate(written(obj)[written(obj).index(DEFLATED.encode()) + len(DEFLATED) :])[0]
 
 
 @pytest.mark.parametrize("syntax", [EXPLICIT, BIG])

@@ -193,6 +193,19 @@ def test_wrong_usage_is_one_sentence(files):
     assert not (files / "out").exists()
 
 
+def test_residue_is_refused_by_setting(files):
+    left = Image(case="cli", patient_name=b"SALTMARY", also={0x00180024: (b"SH", b"saltmary 3d")})
+    source = files / "left.dcm"
+    source.write_bytes(left.file())
+    words = [source, "--out", files / "out", "--profile", "basic", "--json"]
+    (refused,) = lines(deidentify(*words, SCANDOCK_DEID_RESIDUE="refuse"))
+    assert (refused["result"], refused["code"], refused["out"]) == ("error", "deid_residue", None)
+    (warned,) = lines(deidentify(*words))
+    assert (warned["result"], warned["code"], warned["out"]) == ("ok", "deid_residue", "left.dcm")
+    assert "(0018,0024)" in warned["message"]
+    assert "saltmary" not in (refused["message"] + warned["message"]).lower()
+
+
 def test_archives_are_held_to_the_limits_of_imports(files):
     archive = files / "many.zip"
     archive.write_bytes(zip_entries({f"{n}.dcm": Image(case="cli", number=n).file() for n in range(4)}))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from scandock.cli.deidentify_report import DeidentificationReport
     from scandock.deidentification.script.lookup_table import LookupTable
     from scandock.deidentification.scrub import Context, Rules
+    from scandock.model.limits import Limits
     from scandock.workers.deidentification import Scrub
 
 _VARIABLE: Final = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
@@ -95,7 +96,10 @@ def deidentify(
     from scandock.cli.deidentify_report import DeidentificationReport
 
     report = DeidentificationReport(out, as_json=as_json)
-    rules = _read_rules(report, scripts or (), lookups or (), profile)
+    from scandock.cli.import_cmd import load_settings
+
+    settings = load_settings()
+    rules = _read_rules(report, scripts or (), lookups or (), profile, settings.deid_residue)
     if rules is None:
         raise typer.Exit(errors.USAGE)
     if key is None:
@@ -109,7 +113,7 @@ def deidentify(
 
     with closing(PixelDecoding()) as decoding:
         scrub = _make_scrub(rules, Context(key=secret, variables=given, decode_pixels=decoding))
-        raise typer.Exit(_run(paths, out, scrub, report, names=names, overwrite=overwrite))
+        raise typer.Exit(_run(paths, out, scrub, report, limits=settings.limits, names=names, overwrite=overwrite))
 
 
 def _run(
@@ -118,11 +122,11 @@ def _run(
     scrub: Scrub,
     report: DeidentificationReport,
     *,
+    limits: Limits,
     names: Literal["keep", "number"],
     overwrite: bool,
 ) -> int:
     """Take every path and print what became of it; the exit code."""
-    from scandock.cli.import_cmd import load_settings
     from scandock.cli.interrupt import Interrupt
     from scandock.cli.progress import display
     from scandock.model.errors import Fault
@@ -132,9 +136,7 @@ def _run(
     output = OutputFolder(out, overwrite=overwrite, inputs=map(_identity, paths))
     try:
         with Interrupt(_STOPPING) as interrupt:
-            run = DeidentificationRun(
-                scrub, output, load_settings().limits, report.tell, interrupt.cancelled, names=names
-            )
+            run = DeidentificationRun(scrub, output, limits, report.tell, interrupt.cancelled, names=names)
             try:
                 for path in paths:
                     with display(path, interrupt) as run.on_progress:
@@ -161,7 +163,11 @@ def _make_scrub(rules: Rules, context: Context) -> Scrub:
 
 
 def _read_rules(
-    report: DeidentificationReport, scripts: Sequence[str], lookups: Sequence[str], profile: str | None
+    report: DeidentificationReport,
+    scripts: Sequence[str],
+    lookups: Sequence[str],
+    profile: str | None,
+    residue: Literal["warn", "refuse"],
 ) -> Rules | None:
     """The rules as they are in the files; None where a script was refused, each of which is told."""
     from scandock.deidentification.profile.options import parse_profile
@@ -180,7 +186,7 @@ def _read_rules(
             refused = True
             report.tell(Outcome(path=name, result="refused", code=error.code, message=errors.error_sentence(error)))
     table = _read_tables(lookups)
-    return None if refused else Rules(scripts=tuple(parsed), lookups=table, profile=chosen_profile)
+    return None if refused else Rules(scripts=tuple(parsed), lookups=table, profile=chosen_profile, residue=residue)
 
 
 def _read_tables(names: Sequence[str]) -> LookupTable:

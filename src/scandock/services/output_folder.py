@@ -1,8 +1,9 @@
 """A folder that a command writes files to: each is there whole or not at all, and nothing else ever is.
 
 A file is written without a name, on the file system of the folder, and gets its name once its last byte is there: a
-kill leaves nothing. Where the file system can't do that (NFS, FAT), it is written beside the folder, under a hidden
-name, and moved. Folders are opened one by one and links among them are never followed.
+kill leaves nothing. Where the file system can't do that (NFS, FAT), it is written beside the folder under a hidden name,
+and moved; in the folder where no file can be written beside it. Folders are opened one by one and links among them are
+never followed.
 """
 
 from __future__ import annotations
@@ -139,8 +140,7 @@ class OutputFolder:
 
     def _write_beside(self, relative: str, parts: Iterable[Part], source_fd: int) -> int:
         folder, _, name = relative.rpartition("/")
-        above, own = os.path.split(os.path.abspath(self.path))
-        hidden = os.path.join(above, f".{own}.{secrets.token_hex(8)}")
+        hidden = os.path.join(self._hidden_folder(), f".scandock-{secrets.token_hex(8)}")
         fd = os.open(hidden, _HIDDEN, FILE_MODE)
         try:
             try:
@@ -160,6 +160,12 @@ class OutputFolder:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(hidden)
         return size
+
+    def _hidden_folder(self) -> str:
+        """Where a file has a hidden name until it is whole: beside the folder, or in it where it is a disk of its own."""
+        above = os.path.dirname(os.path.realpath(self.path))
+        is_same = os.stat(above).st_dev == os.fstat(self._fd).st_dev
+        return above if is_same and os.access(above, os.W_OK | os.X_OK) else self.path
 
     def _check_name(self, name: str, folder_fd: int) -> bool:
         """Whether a file has to give way; raises OutputExists, OutputIsInput."""

@@ -105,6 +105,23 @@ def test_links_are_never_followed_and_inputs_never_replaced(tmp_path):
     folder.close()
 
 
+@pytest.mark.parametrize("kind", ["beside"], indirect=True)
+def test_where_nothing_can_be_written_beside_the_folder_it_is_in_it(tmp_path, monkeypatch, kind):
+    folder = OutputFolder(str(tmp_path / "above/out"), overwrite=False)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    seen = []
+
+    def parts():
+        seen.extend(below(tmp_path / "above"))
+        yield b"whole"
+
+    folder.write("1.dcm", parts())
+    assert [name.startswith("out/.scandock-") for name in seen] == [False, True]
+    assert below(tmp_path / "above/out") == ["1.dcm"]
+    assert kind
+    folder.close()
+
+
 def test_ranges_are_copied_from_the_source(tmp_path):
     source = tmp_path / "source"
     source.write_bytes(bytes(range(256)) * 40)

@@ -1,7 +1,7 @@
 """A folder that a command writes files to: each is there whole or not at all, and nothing else ever is.
 
 A file is written without a name, on the file system of the folder, and gets its name once its last byte is there: a
-kill leaves nothing. Where the file system can't do that (NFS, FAT), it is written beside the folder under a hidden name,
+kill leaves nothing. Where the file system can't do that (NFS, FAT), it is written beside the folder, its name hidden,
 and moved; in the folder where no file can be written beside it. Folders are opened one by one and links among them are
 never followed.
 """
@@ -162,7 +162,7 @@ class OutputFolder:
         return size
 
     def _hidden_folder(self) -> str:
-        """Where a file has a hidden name until it is whole: beside the folder, or in it where it is a disk of its own."""
+        """Where a file has a hidden name until it is whole: beside the folder, or in it where that is a disk."""
         above = os.path.dirname(os.path.realpath(self.path))
         is_same = os.stat(above).st_dev == os.fstat(self._fd).st_dev
         return above if is_same and os.access(above, os.W_OK | os.X_OK) else self.path

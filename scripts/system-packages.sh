@@ -5,7 +5,7 @@
 set -euo pipefail
 
 readonly -A program_of=([unzip]=unzip [zip]=zip [zstd]=zstd [xz-utils]=xz [bzip2]=bzip2 [procps]=ps \
-  [nodejs]=node [npm]=npm [chromium]=chromium [curl]=curl [dcmtk]=dcmdump)
+  [nodejs]=node [npm]=npm [chromium]=chromium [curl]=curl [dcmtk]=dcmdump [dicom3tools]=dciodvfy)
 
 # Chromium's headless build draws the same pages with a sixth less work: taken where Debian has it,
 # beside chromium, which alone has a cache of pages that are gone back to.

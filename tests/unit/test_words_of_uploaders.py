@@ -45,6 +45,7 @@ OPERATORS = (
     "services/setting_rows.py",
     "services/server_checks.py",
     "model/crash_points.py",
+    "workers/deidentification.py",
 )
 """Modules whose words reach those alone who run the server: commands, and what begins one."""
 SETTINGS_OF_OPERATORS = {

@@ -17,6 +17,7 @@ from scandock.cli.admin_cmd import admin
 from scandock.cli.backup_cmd import backup, restore
 from scandock.cli.check_cmd import check
 from scandock.cli.consoles import output_fault
+from scandock.cli.deidentify_cmd import deidentify
 from scandock.cli.import_cmd import import_
 from scandock.cli.inspect_cmd import inspect
 from scandock.cli.serve_cmd import serve
@@ -37,6 +38,7 @@ app = typer.Typer(
 app.command("import")(import_)
 app.command("inspect")(inspect)
 app.command("upload")(upload)
+app.command("deidentify")(deidentify)
 app.command("check")(check)
 app.command("backup")(backup)
 app.command("restore")(restore)

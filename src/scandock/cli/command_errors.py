@@ -204,3 +204,53 @@ class DicomReceiverMissing(CodedUsage):
 class ProjectOptionInvalid(ProjectIdInvalid):
     SENTENCE = "{project!r} can't be the id of a project."
     REMEDY = "Ids are 1 to 64 letters, digits, _ and - ([A-Za-z0-9_-]{{1,64}})."
+
+
+class OutputInInput(CodedUsage):
+    CODE = "output_in_input"
+    MEANING = "The folder of --out and a folder that is read are one in the other: outputs would be read as inputs."
+    SENTENCE = "--out {out!r} and the folder {path!r} that is to be read are one in the other."
+    REMEDY = "Keep the two apart."
+
+    def __init__(self, out: str, path: str) -> None:
+        self._fill({"out": out, "path": path})
+
+
+class OutputNotAFolder(CodedUsage):
+    CODE = "output_not_a_folder"
+    MEANING = "What --out names is no folder, or can't be made one."
+    SENTENCE = "--out {out!r} is no folder that can be written to."
+    REMEDY = "Name a folder, or a new name."
+
+    def __init__(self, out: str) -> None:
+        self._fill({"out": out})
+
+
+class VariableInvalid(CodedUsage):
+    CODE = "variable_invalid"
+    MEANING = "A variable of --variable is not written as NAME=VALUE."
+    SENTENCE = "--variable {text!r} is not NAME=VALUE."
+    REMEDY = "A name begins with a letter or _, and has letters, digits and _."
+
+    def __init__(self, text: str) -> None:
+        self._fill({"text": text})
+
+
+class KeyUnfit(CodedUsage):
+    CODE = "key_unfit"
+    MEANING = "The file of --key is empty, or too long for a key."
+    SENTENCE = "The key in {name!r} has {count:,} bytes; a key has 1 to {most:,}."
+    REMEDY = "head -c 32 /dev/urandom > FILE makes one."
+
+    def __init__(self, name: str, count: int, most: int) -> None:
+        self._fill({"name": name, "count": count, "most": most})
+
+
+class ScriptNotText(CodedUsage):
+    CODE = "script_not_text"
+    MEANING = "The file of a script or lookup table is no text in UTF-8, or is too long."
+    SENTENCE = "{name!r} is no text in UTF-8 of at most {most:,} bytes."
+    REMEDY = "Save it as UTF-8."
+
+    def __init__(self, name: str, most: int) -> None:
+        self._fill({"name": name, "most": most})

@@ -184,13 +184,13 @@ def _first(charsets: bytes) -> str:
     """
     codec = "ascii"
     for name in charsets.split(b"\\"):
-        codec = _codec(name.decode("ascii", "replace"))
+        codec = codec_of(name.decode("ascii", "replace"))
         if codec != "ascii":
             return codec
     return codec
 
 
-def _codec(written: str) -> str:
+def codec_of(written: str) -> str:
     """The codec of one value of SpecificCharacterSet; `ascii` also for the sets that only escape sequences reach."""
     name = re.sub(r"[ _-]+", " ", written.strip("\0 ").upper())
     match = _NUMBERED.fullmatch(name)

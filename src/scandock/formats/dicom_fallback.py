@@ -107,7 +107,7 @@ _LONG: Final = frozenset(("OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", 
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet_pydicom() -> Iterator[None]:
     """No warnings, no log lines and no validation from pydicom while it reads."""
     from pydicom import config
 
@@ -128,7 +128,7 @@ def read_with_pydicom(data: bytes, tags: frozenset[int], *, inflated: bool = Fal
     """Let pydicom read the header in `data`; never raises. `inflated`: only a data set, explicit little endian."""
     if not inflated and DEFLATED in data[:_META_BYTES]:
         return PydicomFacts(failed="DeflatedUnbounded")  # pydicom would inflate it whole before it looks at a tag
-    with _quiet():
+    with quiet_pydicom():
         facts, at = _attempt(data, tags, None, inflated=inflated)
         if facts.failed and at > 0:
             leading, _ = _attempt(data, tags, at, inflated=inflated)

@@ -33,7 +33,7 @@ _VERSIONS: Final = range(70, 80)
 _LAST_FILE_TYPE: Final = 14
 _ENTRIES: Final = 31
 _EXISTS: Final = (1, 2)
-_FIRST_DIRECTORY: Final = 2
+FIRST_DIRECTORY: Final = 2
 
 
 class Matrix(NamedTuple):
@@ -64,7 +64,7 @@ def read_ecat(head: bytes | memoryview, size: int, read_at: Callable[[int, int],
     raw = bytes(head[:RECORD]) if len(head) >= RECORD else bytes(read_at(0, RECORD))
     if len(raw) < RECORD:
         raise EcatTruncated(f"It is cut in its main header: {len(raw)} bytes of {RECORD}.")
-    file = _File(head, size, read_at, _byte_order(raw))
+    file = EcatFile(head, size, read_at, byte_order(raw))
     main = Record(raw, file.order)
     matrices = file.directory()
     parameters = main.parameters(MAIN_PARAMETERS)
@@ -99,7 +99,7 @@ def read_ecat(head: bytes | memoryview, size: int, read_at: Callable[[int, int],
     )
 
 
-def _byte_order(raw: bytes) -> str:
+def byte_order(raw: bytes) -> str:
     """`>` (as the format says) or `<` (as some tools write it), by the version; a header that is none is refused."""
     big, little = Record(raw, ">"), Record(raw, "<")
     if big.number(46, "h") in _VERSIONS:
@@ -111,7 +111,7 @@ def _byte_order(raw: bytes) -> str:
     return ">"
 
 
-class _File:
+class EcatFile:
     """Records of one file, read where they lie; whatever is cut or wild becomes a note."""
 
     def __init__(
@@ -122,6 +122,8 @@ class _File:
         self.read_at = read_at
         self.order = order
         self.notes: list[str] = []
+        self.directory_records: set[int] = set()
+        """The records that the directory itself fills, once it was read."""
 
     def record(self, number: int) -> Record | None:
         """Record `number` (the first is 1); None where it does not lie whole within the file."""
@@ -137,8 +139,8 @@ class _File:
     def directory(self) -> list[Matrix]:
         """The entries of the directory, MAX_FRAMES at most. A loop or a wild pointer ends it, with a note."""
         matrices: list[Matrix] = []
-        seen: set[int] = set()
-        at = _FIRST_DIRECTORY
+        seen = self.directory_records
+        at = FIRST_DIRECTORY
         while len(matrices) < MAX_FRAMES and len(seen) < MAX_FRAMES:
             record = self.record(at)
             if record is None:
@@ -147,7 +149,7 @@ class _File:
             seen.add(at)
             matrices += self._entries(record)
             at = record.number(4, "i")
-            if at in (0, 1, _FIRST_DIRECTORY):
+            if at in (0, 1, FIRST_DIRECTORY):
                 break
             if at in seen:
                 self.notes.append("Its directory runs in a circle.")
@@ -174,7 +176,7 @@ class _File:
         cut = 0
         for key in sorted(first_of):
             matrix = first_of[key]
-            subheader = self.record(matrix.first) if matrix.first > _FIRST_DIRECTORY else None
+            subheader = self.record(matrix.first) if matrix.first > FIRST_DIRECTORY else None
             if subheader is None:
                 cut += 1
                 continue

@@ -24,8 +24,8 @@ from scandock.model.entry import Container, ordinal
 from scandock.model.errors import BadInput, LimitExceeded
 from scandock.model.limits import Limits
 from scandock.pipeline.entry_body import Buffer, EntryBody
-from scandock.pipeline.entry_reader import EntryReader
-from scandock.pipeline.staging import scratch_path, stage_stream
+from scandock.pipeline.staging import StagedFile, StageFiles, scratch_path, stage_stream
+from scandock.rules.layout import EntryLayout
 from scandock.store.paths import INNER, path_below
 
 SPLIT_BYTES = 64 * 1024 * 1024
@@ -33,6 +33,47 @@ SPLIT_BYTES = 64 * 1024 * 1024
 
 CHUNK = 1024 * 1024
 _MAGICS = (b"PK", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
+
+
+class EntryHandler(Protocol):
+    """What is done with each entry: it is read for an import (`EntryReader`), or written elsewhere without one."""
+
+    @property
+    def stage(self) -> StageFiles:
+        """Where archives inside archives are written that are too large for memory."""
+
+    @property
+    def emitted(self) -> int:
+        """Entries told of so far."""
+
+    @property
+    def others(self) -> int:
+        """Those among them that are neither images nor promise to be."""
+
+    def place(self, name: str) -> EntryLayout:
+        """What the folders of an entry's name say."""
+
+    def is_image(self, head: Buffer) -> bool:
+        """Whether these first bytes begin an image."""
+
+    def take(
+        self, number: bytes, prefix: str, name: str, body: EntryBody, container: bytes, *, unpacked: bool = False
+    ) -> None:
+        """Take one entry that is no archive to be opened; `unpacked` says that it was compressed by itself."""
+
+    def special(self, number: bytes, path: str, name: str) -> None:
+        """A link, device or pipe."""
+
+    def refuse(self, number: bytes, path: str, size: int, code: str, message: str) -> None:
+        """An entry that costs its archive: damaged, encrypted or of an unknown method."""
+
+    def refuse_inner(self, number: bytes, path: str, body: EntryBody, code: str, message: str) -> None:
+        """An inner archive that can't be opened: it costs itself alone."""
+
+    def keep_inner_archive(
+        self, number: bytes, prefix: str, name: str, body: EntryBody | StagedFile, container: bytes
+    ) -> bool:
+        """An inner archive in which no image was met. True where its staged file is used from now on."""
 
 
 class ReaderControl(Protocol):
@@ -57,7 +98,7 @@ class ReaderControl(Protocol):
 class Unpacker:
     """Walks containers, or ranges of their entries, and hands each entry to the reader."""
 
-    def __init__(self, reader: EntryReader, meter: Meter, limits: Limits, control: ReaderControl) -> None:
+    def __init__(self, reader: EntryHandler, meter: Meter, limits: Limits, control: ReaderControl) -> None:
         self.reader = reader
         self.meter = meter
         self.limits = limits

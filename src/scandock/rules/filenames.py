@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Final
+from typing import Final, Protocol
 
 MAX_PIECE_BYTES: Final = 200
 MAX_PATH_BYTES: Final = 1000
@@ -86,11 +87,66 @@ def name_key(name: str) -> str:
     return unicodedata.normalize("NFD", unicodedata.normalize("NFD", name).casefold())
 
 
+class NameSet(Protocol):
+    """Keys of names that are taken."""
+
+    def add(self, key: str, /) -> None: ...
+    def __contains__(self, key: object, /) -> bool: ...
+
+
+class HashedNames:
+    """Keys as hashes of 64 bits in a table, 16 to 32 bytes each: for as many names as a disk has files.
+
+    Two keys that share a hash are taken for one: the later name gets a number that it did not need.
+    """
+
+    __slots__ = ("_count", "_slots")
+
+    def __init__(self) -> None:
+        self._slots = array("Q", bytes(8 * _FEWEST_SLOTS))
+        self._count = 0
+
+    def add(self, key: str, /) -> None:
+        slot, is_there = self._find(self._slots, _short_hash(key))
+        if is_there:
+            return
+        self._slots[slot] = _short_hash(key)
+        self._count += 1
+        if 2 * self._count > len(self._slots):
+            self._grow()
+
+    def __contains__(self, key: object, /) -> bool:
+        return isinstance(key, str) and self._find(self._slots, _short_hash(key))[1]
+
+    @staticmethod
+    def _find(slots: array[int], number: int) -> tuple[int, bool]:
+        """The slot of a hash, or the free one for it."""
+        mask = len(slots) - 1
+        at = number & mask
+        while (there := slots[at]) and there != number:
+            at = at + 1 & mask
+        return at, there == number
+
+    def _grow(self) -> None:
+        slots = array("Q", bytes(16 * len(self._slots)))
+        for number in self._slots:
+            if number:
+                slots[self._find(slots, number)[0]] = number
+        self._slots = slots
+
+
+_FEWEST_SLOTS: Final = 1024
+
+
+def _short_hash(key: str) -> int:
+    return int.from_bytes(hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big") or 1
+
+
 @dataclass(slots=True)
 class UsedNames:
     """The relative paths in one folder of the store, by key: files, and the folders above them."""
 
-    files: set[str] = field(default_factory=set)
+    files: NameSet = field(default_factory=set[str])
     folders: set[str] = field(default_factory=set)
     counts: dict[str, int] = field(default_factory=dict)
 

@@ -217,6 +217,13 @@ CODES: Final[dict[str, NoticeCode]] = {
         "Session {label} is back from the trash with files that are damaged or gone ({count}, {file} the first).",
         "Import the archive that they came from again. All its files are verified again first.",
     ),
+    "ecat_script": NoticeCode(
+        "warning",
+        "De-identification",
+        "It is an ECAT file: scripts act on its patient's name, id and birth date, study description, institution and"
+        " operator alone.",
+        "Use the profile to clean all of its header.",
+    ),
     "patient_many_subjects": NoticeCode(
         "warning",
         "Which session 7",
@@ -246,6 +253,18 @@ CODES: Final[dict[str, NoticeCode]] = {
         "ECAT",
         "The ECAT files under folder {folder} are a session of their own: {count} DICOM studies share that folder.",
         "Merge them by hand where they belong together.",
+    ),
+    "deid_residue": NoticeCode(
+        "warning",
+        "De-identification",
+        "Values of the original's patient are still in {tags}.",
+        "Write a script that removes or replaces these elements.",
+    ),
+    "burned_in": NoticeCode(
+        "warning",
+        "De-identification",
+        "The pixels may show the patient's name or other texts: {reason}.",
+        "Look at the images, and fill such areas with alterPixels in a script.",
     ),
 }
 

@@ -156,6 +156,10 @@ class Settings(BaseSettings):
         default="accept",
         description="For new projects: what a session gets whose objects do not all say that they are de-identified.",
     )
+    deid_residue: Literal["warn", "refuse"] = Field(
+        default="warn",
+        description="What an object gets in which values of its patient are left after the de-identification profile.",
+    )
     separate_secondary: bool = Field(
         default=True,
         description="For new projects: keep objects that are no primary images (reports, secondary captures,"

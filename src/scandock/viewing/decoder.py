@@ -163,12 +163,25 @@ def _header(message: Message) -> Answer:
     return {"rows": rows, "note": note}, b""
 
 
+def _frames(message: Message) -> Answer:
+    """All frames of a file, as they were before they were compressed."""
+    from scandock.viewing.dicom_file import open_dicom
+    from scandock.viewing.dicom_pixels import decode_all
+
+    decoded = decode_all(open_dicom(_open_stream(message.files[0])))
+    fields = {
+        "bits_allocated": decoded.bits_allocated, "samples": decoded.samples, "photometric": decoded.photometric,
+    }  # fmt: skip
+    return fields, decoded.data
+
+
 VERBS: Final[dict[str, Callable[[Message], Answer]]] = {
     "places": _places,
     "raw": _raw,
     "picture": _picture,
     "thumbnail": _thumbnail,
     "header": _header,
+    "frames": _frames,
 }
 
 if __name__ == "__main__":

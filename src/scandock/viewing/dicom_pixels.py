@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from scandock.viewing.dicom_file import DicomFile, get_integer
 from scandock.viewing.frames import NotViewable, check_size
@@ -41,6 +41,59 @@ def decode_frame(file: DicomFile, number: int) -> NDArray[Any]:
             return pixels
     except (AttributeError, IndexError, KeyError, TypeError, ValueError, OSError, EOFError, zlib.error) as error:
         raise NotViewable(_explain_error(error, file)) from error
+
+
+class DecodedFrames(NamedTuple):
+    """All frames of a file, decoded and not converted: little endian, color by pixel."""
+
+    data: bytes
+    bits_allocated: int
+    samples: int
+    photometric: str
+
+
+def decode_all(file: DicomFile) -> DecodedFrames:
+    """All frames as they were before they were compressed.
+
+    NotViewable with the reason where they can't be decoded.
+    """
+    count = max(1, get_integer(file.data, "NumberOfFrames", 1))
+    syntax = file.syntax
+    if file.pixels is None or syntax.startswith(_VIDEO) or syntax in _ELSEWHERE or syntax == _DEFLATED_FRAMES:
+        raise NotViewable(f"Its transfer syntax {syntax[:64]} is not decoded as a whole.")
+    pieces: list[bytes] = []
+    shapes: set[tuple[int, int, str]] = set()
+    try:
+        for number in range(count):
+            pixels, photometric = _decode_raw(file, number)
+            samples = pixels.shape[2] if pixels.ndim == 3 else 1
+            shapes.add((pixels.dtype.itemsize * 8, samples, photometric))
+            pieces.append(pixels.astype(pixels.dtype.newbyteorder("<"), copy=False).tobytes())
+    except (AttributeError, IndexError, KeyError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
+        raise NotViewable(_explain_error(error, file)) from error
+    if len(shapes) != 1:
+        raise NotViewable("Its frames are not of one kind.")
+    return DecodedFrames(b"".join(pieces), *shapes.pop())
+
+
+def _decode_raw(file: DicomFile, number: int) -> tuple[NDArray[Any], str]:
+    """One frame without a conversion of its colors, and what they are."""
+    from pydicom.pixels.decoders.base import get_decoder
+
+    assert file.pixels is not None
+    decoder = get_decoder(file.data.file_meta.TransferSyntaxUID)
+    file.stream.seek(file.pixels.start)
+    try:
+        pixels, properties = decoder.as_array(file.stream, index=number, raw=True, **_options(file))
+    except (RuntimeError, NotImplementedError, ValueError):
+        if file.syntax not in _JPEG | _JPEG_LS or get_integer(file.data, "SamplesPerPixel", 1) != 1:
+            raise
+        gray = _decode_by_codecs(file, number)
+        if gray is None or gray.ndim != 2:
+            raise
+        return gray, str(file.data.PhotometricInterpretation)
+    photometric = str(properties["photometric_interpretation"])
+    return pixels, "YBR_FULL" if photometric == "YBR_FULL_422" else photometric  # each pixel has its colors now
 
 
 def _decode_by_pydicom(file: DicomFile, number: int) -> NDArray[Any]:

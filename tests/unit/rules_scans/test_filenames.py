@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scandock.rules.filenames import (
     MAX_PATH_BYTES,
     MAX_PIECE_BYTES,
+    HashedNames,
     UsedNames,
     clean_piece,
     make_unique,
@@ -180,3 +181,11 @@ def test_names_that_do_not_meet_keep_theirs_in_any_order(wanted, random):
     random.shuffle(wanted)
     names = UsedNames()
     assert [make_unique(names, name) for name in wanted] == wanted
+
+
+def test_hashed_names_are_as_good_as_names():
+    hashed, plain = UsedNames(files=HashedNames()), UsedNames()
+    names = [f"f{number % 700}/{number % 3000}.dcm" for number in range(6_000)] + ["A/x", "a/X", "f1", "f2/5.dcm/y"]
+    assert [make_unique(hashed, name) for name in names] == [make_unique(plain, name) for name in names]
+    assert all(name in hashed for name in names)
+    assert "never" not in hashed

@@ -1,0 +1,430 @@
+"""The profile applied to a tree: every element at every depth gets the action of its row, or else of its kind.
+
+What is to be done with an element depends on its tag and on the value representation that it is written with, so it is
+decided once for each pair and kept. Elements that no row names are judged by their value representation: UIDs are
+replaced, names and unreadable values go, free text keeps the words that name nobody, codes have to be terms.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Final
+
+from pydicom.datadict import keyword_for_tag
+
+from scandock.deidentification.dictionary import UNKNOWN, dictionary_vr
+from scandock.deidentification.errors import ObjectUnreadable
+from scandock.deidentification.profile import element_actions as do
+from scandock.deidentification.profile.always import clean_meta, is_never_kept
+from scandock.deidentification.profile.content_items import CONTENT, clean_content
+from scandock.deidentification.profile.day_shift import days_of_patient
+from scandock.deidentification.profile.dummies import REMOVED, TEXTS, dummy_item
+from scandock.deidentification.profile.element_actions import Action
+from scandock.deidentification.profile.options import FULL_DATES, MODIFIED_DATES
+from scandock.deidentification.profile.table import AttributeRow, attribute_rows
+from scandock.deidentification.uids import UidMapper
+from scandock.formats.dicom_encoding import LONG_VRS, SHORT_VRS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Set
+
+    from scandock.deidentification.data_set import DataSet, DicomObject
+    from scandock.deidentification.profile.element_actions import ElementAction
+    from scandock.deidentification.profile.identity import Identity
+    from scandock.deidentification.profile.options import Profile
+
+_DATES: Final = frozenset({"DA", "DT", "TM"})
+_MOVED: Final[dict[str, Action]] = {"DA": (do.move_dates,), "DT": (do.move_datetimes,), "TM": do.keep_times}
+_KEPT: Final[dict[str, Action]] = {"DA": do.keep_dates, "DT": do.keep_datetimes, "TM": do.keep_times}
+_FREE: Final = frozenset({"ST", "LT", "UT", "UC"})
+_LABELS: Final = frozenset({"LO", "SH"})
+_SHORT: Final = frozenset({*_LABELS, "CS", "AS"})
+_NUMBERS: Final = frozenset({"DS", "IS"})
+_BINARY_NUMBERS: Final = frozenset({"US", "SS", "UL", "SL", "UV", "SV", "FL", "FD", "AT"})
+_BYTES: Final = frozenset({"OB", "OW", "OF", "OD", "OL", "OV"})
+_TEXTUAL: Final = _DATES | _NUMBERS | {"AS"}
+
+_NAMES: Final = {
+    big: {int.from_bytes(vr, "big" if big else "little"): vr.decode() for vr in SHORT_VRS + LONG_VRS}
+    for big in (False, True)
+}
+_NUMBER_OF: Final = {big: {name: number for number, name in names.items()} for big, names in _NAMES.items()}
+_LONGEST_CACHED: Final = 256
+"""Bytes of a value for which it is kept in memory what becomes of it."""
+_MOST_DECIDED: Final = 20_000
+_UNDECIDED: Final[Action] = (do.keep_at_top,)
+"""In the place of an action: none was decided yet."""
+_KEEP_TEXT: Final[Action] = (do.keep_text,)
+
+_CONTENTS: Final = frozenset({CONTENT, 0x00400555, 0x00400612})
+"""Sequences of content items: of reports, acquisition contexts, and steps of a specimen's preparation."""
+_CODE_VALUE: Final = 0x00080100
+_LONG_CODE: Final = 0x00080119
+_URN_CODE: Final = 0x00080120
+_SCHEME: Final = 0x00080102
+_MEANING: Final = 0x00080104
+_CHARACTER_SET: Final = 0x00080005
+_ORIENTATION: Final = 0x00200020
+_CODE_TEXTS: Final = frozenset({_LONG_CODE, _URN_CODE})
+"""Codes themselves, in a VR of free text."""
+_NEEDED_CODES: Final = frozenset({0x00080105, 0x0008010F, 0x0040DB00, 0x00700002, 0x00700080})
+"""Code strings that somebody makes up and that have to be there: context groups, templates, labels of contents."""
+_NEEDED_TEXTS: Final = frozenset({0x0040A160, 0x00620020})
+"""Free texts that have to be there: those of content items, and ids of what is tracked."""
+_CLASSES: Final = re.compile(
+    r"SOPClass|TransferSyntaxUID|^ImplementationClassUID$|^CodingSchemeUID$|^ContextUID$|^MappingResourceUID$"
+)
+"""UIDs that say what kind of thing something is, by their keywords."""
+_DESCRIPTIONS: Final = re.compile(r"(?:Description|Comment|Notes)(?:Trial)?$")
+"""Short texts in which people write what they like, by their keywords."""
+_OPTIONAL_SEQUENCES: Final = frozenset({0x00081110})
+"""Sequences that need not be there, but have an item where they are."""
+_PERFORMED_STEP: Final = 0x00081111
+_REFERENCED_UID: Final = 0x00081155
+_UID: Final = re.compile(rb"[0-9]+(?:\.[0-9]+){3,}[ \0]?")
+_OVERLAYS: Final = 0x60
+_OVERLAY_TYPE: Final = 0x40
+_REGION: Final = b"R"
+_OF_REGIONS: Final = frozenset(
+    (*(0x10, 0x11, 0x12, 0x15, 0x40, 0x45, 0x50, 0x51, 0x52), *(0x0100, 0x0102, 0x1301, 0x1302, 0x1303, 0x3000))
+)
+"""Elements of an overlay plane that say where and what kind of region it is, and its bits."""
+_PIXELS: Final = 0x7FE0
+_DOCUMENT_TITLE: Final = 0x00420010
+_BODY_MASS: Final = 0x00101022
+"""An index made of size and weight, which the table has."""
+_PUBLIC_SCHEMES: Final = frozenset(
+    (*("DCM", "SCT", "SRT", "SNM3", "99SDM", "LN", "UCUM", "UMLS"), *("FMA", "RADLEX", "NCIt", "I9C", "I10", "ICD10"))
+)
+"""Coding schemes whose codes are published, so that a code and its scheme identify nobody."""
+
+
+def apply_profile(obj: DicomObject, profile: Profile, identity: Identity, *, key: bytes, project: str) -> None:
+    """Apply a profile to an object, meta information and preamble included.
+
+    `identity` is that of the original, before any script: UIDs follow `key`, dates `key`, project and patient.
+    """
+    days = days_of_patient(key, project, identity.patient) if MODIFIED_DATES in profile.options else 0
+    _actions_of(profile, key).apply(days, obj.data)
+    clean_meta(obj)
+
+
+@lru_cache(maxsize=16)
+def _actions_of(profile: Profile, key: bytes) -> Actions:
+    """The actions of a profile, with all that was decided for objects before."""
+    return Actions(profile, key)
+
+
+class Actions:
+    """What a profile does with each element."""
+
+    def __init__(self, profile: Profile, key: bytes) -> None:
+        self._map_uids = UidMapper(key).__getitem__
+        self._options = profile.options
+        self._keeps_uids = "retain-uids" in profile.options
+        self._keeps_devices = "retain-device" in profile.options
+        self._keeps_regions = "clean-graphics" in profile.options
+        self._keeps_dates = FULL_DATES in profile.options
+        self._modifies_dates = MODIFIED_DATES in profile.options
+        self._safe = profile.safe_private if "safe-private" in profile.options else frozenset()
+        self._plans: dict[tuple[bool, bool], dict[int, Action]] = {
+            (big, in_code): {} for big in (False, True) for in_code in (False, True)
+        }
+
+    def apply(self, days: int, data_set: DataSet) -> None:
+        """Apply the profile to a data set and to all below it; dates move by `days`."""
+        elements, buf, explicit = data_set.elements, data_set.buf, data_set.explicit
+        in_code = _CODE_VALUE in data_set or _LONG_CODE in data_set or _URN_CODE in data_set
+        plan, names = self._plans[data_set.big, in_code], _NAMES[data_set.big]
+        scripted = dict(data_set.changes)
+        kept_private = self._kept_private(data_set) if self._safe else frozenset()
+        remove, keep_text, keep_number, digits = do.remove, _KEEP_TEXT, do.keep_number, do.DIGITS
+        changed: dict[int, tuple[str, bytes] | None] = {}
+        for tag, (_, number, start, end) in elements.items():
+            if tag & 0x10000:
+                if tag not in kept_private:
+                    changed[tag] = None
+                continue
+            if tag in scripted:
+                continue
+            action = plan.get(tag << 16 | number, _UNDECIDED)
+            if action is _UNDECIDED:
+                action = self._decided(plan, tag, number, names.get(number, ""), in_code=in_code)
+            if action is None or (action is keep_number and not bytes(buf[start:end]).translate(None, digits)):
+                continue
+            if isinstance(action, tuple):
+                if action is not keep_text or not bytes(buf[start:end]).isascii():
+                    action[0](days, data_set, tag)
+                continue
+            new: bytes | None = None
+            if isinstance(action, bytes):
+                if start == end:
+                    continue
+                new = action
+            elif action is not remove:
+                value = bytes(buf[start:end])
+                new = action(value) if end - start <= _LONGEST_CACHED else do.uncached(action)(value)
+                if new == value:
+                    continue
+            changed[tag] = None if new is None else (names[number] if explicit else data_set.default_vr(tag), new)
+        data_set.change_all(changed)
+        if scripted or kept_private:
+            self._apply_to_others(days, data_set, scripted, kept_private, in_code=in_code)
+
+    def _apply_to_others(
+        self, days: int, data_set: DataSet, scripted: Mapping[int, object], kept: Set[int], *, in_code: bool
+    ) -> None:
+        """Apply the profile to elements that a script has made or changed, and to private ones that are kept."""
+        plan = self._plans[data_set.big, in_code]
+        for tag, change in scripted.items():
+            if tag & 0x10000:
+                if tag not in kept:
+                    data_set.remove(tag)
+            elif change is not None:
+                vr = data_set.vr(tag) if data_set.explicit else ""
+                number = _NUMBER_OF[data_set.big].get(vr, 0)
+                action = plan.get(tag << 16 | number, _UNDECIDED)
+                if action is _UNDECIDED:
+                    action = self._decided(plan, tag, number, vr, in_code=in_code)
+                do.act(action, days, data_set, tag)
+        for tag in kept:
+            self._private(days, data_set, tag)
+
+    # What is to be done with an element: its row, or its kind.
+
+    def _decided(self, plan: dict[int, Action], tag: int, number: int, written: str, *, in_code: bool) -> Action:
+        """Decide about a tag and the VR that it is written with ("" in implicit VR), once for all objects."""
+        action = self._decide(tag, written, in_code=in_code)
+        if action is not do.remove or tag in _numbered_rows():
+            if len(plan) >= _MOST_DECIDED:
+                plan.clear()
+            plan[tag << 16 | number] = action  # what the dictionary does not know is not kept: there is no end of it
+        return action
+
+    def _decide(self, tag: int, written: str, *, in_code: bool) -> Action:
+        if is_never_kept(tag) or (written == "SQ" and _vr_of(tag) != "SQ"):
+            return do.remove
+        if tag >> 24 == _OVERLAYS:
+            return (self._overlay,)
+        if tag >> 16 == _PIXELS:
+            return (do.keep_at_top,)
+        if tag == _DOCUMENT_TITLE:
+            return b""
+        if tag == _BODY_MASS and "retain-patient" not in self._options:
+            return do.remove
+        row = _numbered_rows().get(tag)
+        if row is not None:
+            return self._of_row(row, tag, written)
+        if dictionary_vr(tag) == UNKNOWN:
+            return do.remove
+        return self._of_kind(tag, written, in_code=in_code)
+
+    def _of_row(self, row: AttributeRow, tag: int, written: str) -> Action:
+        letters = {option: letter for option, letter in row.options.items() if option in self._options}
+        if MODIFIED_DATES in letters:
+            vr = _vr_of(tag)
+            if vr in _DATES:
+                return _MOVED[vr]
+            return do.keep_zone if vr == "SH" else self._basic(row, tag, written)
+        if "K" in letters.values():
+            return self._of_kind(tag, written, is_kept=True)
+        if letters:
+            return self._cleaned(next(iter(letters)), row, tag, written)
+        return self._basic(row, tag, written)
+
+    def _basic(self, row: AttributeRow, tag: int, written: str) -> Action:
+        is_sequence = "SQ" in {written, _vr_of(tag)}
+        match row.basic:
+            case "X":
+                return do.remove
+            case "X/Z" if tag in _OPTIONAL_SEQUENCES:
+                return do.remove
+            case "Z" | "X/Z":
+                return (do.empty_sequence,) if is_sequence else b""
+            case "X/Z/D" if tag == _PERFORMED_STEP and is_sequence:
+                return (self._hide_performed_step,)
+            case "X/Z/U*":
+                return (self._recurse,)
+            case "U":
+                return do.keep_digits if self._keeps_uids else self._map_uids
+            case _:
+                return self._map_uids if _vr_of(tag) == "UI" else _dummy(tag, written)
+
+    def _cleaned(self, option: str, row: AttributeRow, tag: int, written: str) -> Action:
+        vr, basic = _vr_of(tag), self._basic(row, tag, written)
+        if option == "clean-structured" and tag in _CONTENTS:
+            return (self._content,)
+        if vr == "AE":
+            return REMOVED
+        if vr == "SQ":
+            return (self._codes,) if row.name.endswith("Code Sequence") else (self._recurse,)
+        otherwise = do.remove if basic is None or isinstance(basic, tuple) else basic
+        if vr == "CS":
+            return do.terms_or(otherwise)
+        return do.words_or(otherwise) if vr in _LABELS or vr in _FREE else basic
+
+    def _of_kind(self, tag: int, written: str, *, is_kept: bool = False, in_code: bool = False) -> Action:
+        """What is done with an element that no row names, or (`is_kept`) that an option keeps."""
+        vr = _vr_of(tag)
+        kinds = {vr, vr if written in {"", UNKNOWN} else written}
+        if tag in _CONTENTS and "clean-structured" in self._options:
+            return (self._content,)
+        if "SQ" in kinds:
+            return (self._recurse,) if kinds == {"SQ"} else do.remove
+        if "UI" in kinds:
+            is_class = _CLASSES.search(keyword_for_tag(tag)) is not None
+            return do.keep_digits if is_kept or self._keeps_uids or is_class else self._map_uids
+        if kinds & _DATES:
+            return self._of_date(written if written in _DATES else vr, _dummy(tag, written), is_kept=is_kept)
+        text = self._of_text(tag, written, kinds, is_kept=is_kept, in_code=in_code)
+        if text is not None or kinds & TEXTS:
+            return text
+        if kinds & _NUMBERS and not kinds & _SHORT:
+            return do.keep_number
+        if vr == "AS":
+            return do.keep_age
+        if kinds & _SHORT or (vr in _BINARY_NUMBERS and written in _BYTES):
+            return do.words_or(do.remove)
+        return self._map_if_uid if written == UNKNOWN else None
+
+    def _of_text(self, tag: int, written: str, kinds: set[str], *, is_kept: bool, in_code: bool) -> Action:
+        vr, dummy = _vr_of(tag), _dummy(tag, written)
+        if "PN" in kinds:
+            return dummy
+        if "AE" in kinds and not is_kept:
+            return REMOVED if self._keeps_devices else do.remove
+        if "UR" in kinds and not is_kept and tag not in _CODE_TEXTS:
+            return do.remove
+        if kinds & _FREE and not is_kept and tag not in _CODE_TEXTS:
+            is_needed = tag in _NEEDED_TEXTS and isinstance(dummy, bytes)
+            return do.remove if in_code else do.words_or(dummy if is_needed else do.remove)
+        if tag == _ORIENTATION:
+            return do.keep_directions
+        if vr == "CS" and tag != _CHARACTER_SET:
+            return do.terms_or(REMOVED if tag in _NEEDED_CODES else do.remove)
+        if vr in _LABELS and not is_kept and _DESCRIPTIONS.search(keyword_for_tag(tag)):
+            return do.words_or(REMOVED)
+        if vr in TEXTS:
+            return (do.keep_printable,) if written == UNKNOWN else _KEEP_TEXT
+        return do.words_or(do.remove) if kinds & TEXTS else None
+
+    def _of_date(self, vr: str, dummy: Action, *, is_kept: bool) -> Action:
+        if self._modifies_dates:
+            return _MOVED[vr]
+        return _KEPT[vr] if is_kept or self._keeps_dates else dummy
+
+    # What needs the profile: sequences, overlays, content items, private elements.
+
+    def _recurse(self, days: int, data_set: DataSet, tag: int) -> None:
+        items = data_set.items(tag)
+        if items is None:
+            data_set.remove(tag)
+        for item in items or ():
+            self.apply(days, item)
+
+    def _codes(self, days: int, data_set: DataSet, tag: int) -> None:
+        """Keep the items of a sequence of codes whose scheme is published; meanings keep their words."""
+        items = data_set.items(tag) or []
+        kept = [item for item in items if item.text(_SCHEME) in _PUBLIC_SCHEMES]
+        if not kept:
+            data_set.remove(tag)
+            return
+        if len(kept) < len(items):
+            data_set.set_items(tag, kept)
+        for item in kept:
+            self.apply(days, item)
+            if _MEANING in item:
+                do.act(do.words_or(REMOVED), days, item, _MEANING)
+
+    def _hide_performed_step(self, _days: int, data_set: DataSet, tag: int) -> None:
+        items = data_set.items(tag)
+        uid = next((item.value(_REFERENCED_UID) for item in items or () if _REFERENCED_UID in item), b"")
+        if items:
+            data_set.set_items(tag, [dummy_item(data_set, tag, self._map_uids(uid))])
+        elif items is None:
+            data_set.remove(tag)
+
+    def _map_if_uid(self, value: bytes) -> bytes | None:
+        """Of a value whose representation nobody knows: items in it go, a UID is mapped, all else stays."""
+        if value[:4] in do.ITEM_TAGS:
+            return None
+        return value if self._keeps_uids or not _UID.fullmatch(value) else self._map_uids(value)
+
+    def _overlay(self, _days: int, data_set: DataSet, tag: int) -> None:
+        """Keep the plane of a region of interest, which holds no text, if graphics are to be kept."""
+        kind = tag & 0xFFFF0000 | _OVERLAY_TYPE
+        is_region = kind in data_set and data_set.value(kind).strip() == _REGION
+        if not (self._keeps_regions and is_region and tag & 0xFFFF in _OF_REGIONS):
+            data_set.remove(tag)
+
+    def _content(self, days: int, data_set: DataSet, tag: int) -> None:
+        clean_content(data_set, tag, self._options, lambda item: self.apply(days, item))
+
+    def _kept_private(self, data_set: DataSet) -> Set[int]:
+        """Private elements of a data set that are known to be safe, and the creators of their blocks."""
+        creators: dict[int, str] = {}
+        kept: set[int] = set()
+        for tag in data_set.tags():
+            number = tag & 0xFFFF
+            if not tag & 0x10000 or number < 0x10:
+                continue
+            if number < 0x100:
+                creators[tag & 0xFFFF0000 | number << 8] = (data_set.text(tag) or "").strip()
+                continue
+            creator = creators.get(tag & 0xFFFFFF00)
+            if creator is not None and (creator, tag >> 16, tag & 0xFF) in self._safe:
+                kept |= {tag, tag & 0xFFFF0000 | number >> 8}
+        return kept
+
+    def _private(self, days: int, data_set: DataSet, tag: int) -> None:
+        """Clean a private element that is known to be safe, or the creator of one, as an element of its kind."""
+        vr = data_set.vr(tag)
+        try:
+            items = data_set.items(tag)
+        except ObjectUnreadable:
+            data_set.remove(tag)
+            return
+        if items is not None:
+            for item in items:
+                self.apply(days, item)
+        elif vr == "SQ":
+            data_set.remove(tag)
+        else:
+            do.act(self._of_private(vr), days, data_set, tag)
+
+    def _of_private(self, vr: str) -> Action:
+        if vr == UNKNOWN:
+            return self._map_if_uid
+        if vr == "UI":
+            return do.keep_digits if self._keeps_uids else self._map_uids
+        if vr in _DATES:
+            return self._of_date(vr, do.dummy_of(vr), is_kept=False)
+        if vr == "PN":
+            return REMOVED
+        return _KEEP_TEXT if vr in TEXTS else None
+
+
+def _dummy(tag: int, written: str) -> bytes | tuple[ElementAction]:
+    """What stands for an element as it is written; UN of a text is written as that text is."""
+    vr = _vr_of(tag)
+    if "SQ" in {vr, written}:
+        return do.dummy_of("SQ")
+    if written == UNKNOWN:
+        return REMOVED + b" " if vr in TEXTS else do.dummy_of(vr if vr in _TEXTUAL else UNKNOWN)
+    return do.dummy_of(written or vr)
+
+
+@cache
+def _numbered_rows() -> dict[int, AttributeRow]:
+    """Rows of the table that are of one attribute, by its number."""
+    return {int(row.tag, 16): row for row in attribute_rows().values() if re.fullmatch("[0-9A-F]{8}", row.tag)}
+
+
+@lru_cache(maxsize=8_192)
+def _vr_of(tag: int) -> str:
+    """The VR of the standard, one of several; of what the dictionary does not know yet, by the name in the table."""
+    vr = dictionary_vr(tag)
+    if vr == UNKNOWN and not keyword_for_tag(tag) and (row := _numbered_rows().get(tag)) is not None:
+        return "DT" if row.name.endswith("DateTime") else "SQ" if row.name.endswith("Sequence") else "LO"
+    return "OW" if "OW" in vr else vr[:2]

@@ -1,0 +1,53 @@
+"""What goes whatever the table and the options say: places that Annex E forgets, and those that no object needs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from scandock.deidentification.data_set import DicomObject
+
+_GROUPS: Final = frozenset({0x0000, 0x0002, 0x0004, 0x0006, 0xFFFC})
+"""Groups of commands, meta information and directories, which have no place in a data set; and padding."""
+_ELEMENTS: Final = frozenset(
+    (
+        *(0x00080001, 0x00120063, 0x04000550),
+        *(0x00100033, 0x00100034),
+        *(0x00401006, 0x00401007, 0x00402006, 0x00402007, 0x21000010, 0x21000160, 0x21100099),
+        *(0x00720008, 0x00720010, 0x0074100C),
+    )
+)
+"""The length of everything, an earlier method of de-identification in words, attributes before they were modified;
+birth and death in other calendars; numbers of orders and print jobs; who made a hanging protocol or is to be called."""
+_CURVES: Final = 0x50
+_VARIABLE_PIXELS: Final = 0x7F
+_PIXELS: Final = 0x7FE0
+_META: Final = frozenset({0x00020000, 0x00020001, 0x00020002, 0x00020003, 0x00020010, 0x00020012, 0x00020013})
+"""What stays of the meta information: no titles or addresses of applications, nothing private."""
+_SOP_IN_META: Final = 0x00020003
+_SOP: Final = 0x00080018
+_OWN: Final = ((0x00020012, "UI", b"2.25.326189640310489170963164403210716129713"), (0x00020013, "SH", b"SCANDOCK"))
+"""Who has written the file (PS3.10 7.1): never who wrote the original."""
+
+
+def is_never_kept(tag: int) -> bool:
+    """Whether an element of an even group goes from every data set, and from every item."""
+    group = tag >> 16
+    is_retired = group >> 8 == _CURVES or (group >> 8 == _VARIABLE_PIXELS and group != _PIXELS)
+    return group in _GROUPS or tag & 0xFFFF == 0 or tag in _ELEMENTS or is_retired
+
+
+def clean_meta(obj: DicomObject) -> None:
+    """Wipe the preamble; leave of the meta information what a file needs, in agreement with its data set."""
+    if obj.preamble:
+        obj.preamble_bytes = bytes(128)
+    if obj.meta is None:
+        return
+    for tag in obj.meta.tags():
+        if tag not in _META:
+            obj.meta.remove(tag)
+    for tag, vr, value in _OWN:
+        if tag in obj.meta:
+            obj.meta.set_value(tag, vr, value)
+    if _SOP_IN_META in obj.meta and _SOP in obj.data:
+        obj.meta.set_value(_SOP_IN_META, "UI", obj.data.value(_SOP).rstrip(b" \0"))

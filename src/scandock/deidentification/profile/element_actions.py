@@ -1,0 +1,196 @@
+"""What can be done with one element, whatever its tag: the parts that `actions` puts together.
+
+An action is None (the element stays as it is), bytes (they take the place of a value that is not empty), a function of
+the value (it answers the new one, or None for an element that goes, as `remove` always does), or a function of the
+element in its data set, in a tuple of its own. Its first argument are the days by which the patient's dates move.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+from scandock.deidentification.profile.day_shift import readable_dates, shift_dates, shift_datetimes
+from scandock.deidentification.profile.dummies import REMOVED, dummy_item, dummy_value
+from scandock.deidentification.profile.vocabulary import is_code_term, keep_words
+
+if TYPE_CHECKING:
+    from scandock.deidentification.data_set import DataSet
+
+ValueAction = Callable[[bytes], bytes | None]
+ElementAction = Callable[[int, "DataSet", int], None]
+Action = bytes | ValueAction | tuple[ElementAction] | None
+
+ITEM_TAGS: Final = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
+"""How a value begins that holds items."""
+DIGITS: Final = b"0123456789.+-eE\\ \0"
+"""Bytes of numbers that are written as texts."""
+_OTHER: Final = b"OTHER"
+_ZONE: Final = re.compile(rb"[+-]\d{4}[ \0]?")
+_DIRECTIONS: Final = re.compile(rb"[A-Z]{0,3}(?:\\[A-Z]{0,3})*[ \0]?")
+_AGE: Final = re.compile(rb"\d{3}[DWMY]|[ \0]*")
+_CONTROLS: Final = bytes(code for code in range(0x20) if code not in b"\t\n\f\r\x1b\0")
+_CACHED: Final = 20_000
+
+
+def act(action: Action, days: int, data_set: DataSet, tag: int) -> None:
+    """Do with an element what an action says."""
+    if action is None:
+        return
+    if isinstance(action, tuple):
+        action[0](days, data_set, tag)
+        return
+    value = data_set.value(tag)
+    changed = new_value(action, value)
+    if changed is None:
+        data_set.remove(tag)
+    elif changed != value:
+        data_set.set_value(tag, data_set.vr(tag), changed)
+
+
+def uncached(action: ValueAction) -> ValueAction:
+    """The function that keeps nothing of what it is asked for in memory."""
+    plain: ValueAction = getattr(action, "__wrapped__", action)
+    return plain
+
+
+def new_value(action: bytes | ValueAction, value: bytes) -> bytes | None:
+    """What an action makes of a value."""
+    if isinstance(action, bytes):
+        return action if value else value
+    return uncached(action)(value)
+
+
+# Functions of a value.
+
+
+def remove(_value: bytes) -> None:
+    return None
+
+
+@lru_cache(maxsize=_CACHED)
+def keep_digits(value: bytes) -> bytes:
+    """Keep a UID, if it is one."""
+    return b"" if value.translate(None, b"0123456789.\\ \0") else value
+
+
+@lru_cache(maxsize=_CACHED)
+def keep_dates(value: bytes) -> bytes:
+    return readable_dates(value, "DA")
+
+
+@lru_cache(maxsize=_CACHED)
+def keep_datetimes(value: bytes) -> bytes:
+    return readable_dates(value, "DT")
+
+
+@lru_cache(maxsize=_CACHED)
+def keep_times(value: bytes) -> bytes:
+    return readable_dates(value, "TM")
+
+
+def keep_zone(value: bytes) -> bytes | None:
+    return value if _ZONE.fullmatch(value) else None
+
+
+def keep_number(value: bytes) -> bytes | None:
+    rest = value.translate(None, DIGITS)
+    return value if not rest or rest.lower() in {b"nan", b"inf"} else None
+
+
+def keep_age(value: bytes) -> bytes | None:
+    return value if _AGE.fullmatch(value) else None
+
+
+@lru_cache(maxsize=_CACHED)
+def keep_directions(value: bytes) -> bytes:
+    """Keep the letters of a patient's orientation, as `AR` or `AFR`, if they are such."""
+    return value if _DIRECTIONS.fullmatch(value) else b""
+
+
+@lru_cache(maxsize=64)
+def terms_or(otherwise: bytes | ValueAction) -> ValueAction:
+    """Keep a code string whose values are terms; of several values those that are none become OTHER."""
+
+    @lru_cache(maxsize=_CACHED)
+    def keep_terms(value: bytes) -> bytes | None:
+        known = _known_codes(value)
+        return new_value(otherwise, value) if not known and value else known
+
+    return keep_terms
+
+
+def _known_codes(value: bytes) -> bytes:
+    """The values of a code string; b"" if its only value is no term, OTHER in the place of one of several."""
+    terms = value.decode("latin-1").rstrip(" \0").split("\\")
+    known = [is_code_term(term) for term in terms]
+    if all(known):
+        return value
+    pairs = zip(terms, known, strict=True)
+    others = (term.encode("latin-1") if is_known else _OTHER for term, is_known in pairs)
+    return b"\\".join(others) if len(terms) > 1 else b""
+
+
+# Functions of an element.
+
+
+def move_dates(days: int, data_set: DataSet, tag: int) -> None:
+    data_set.set_value(tag, data_set.vr(tag), shift_dates(data_set.value(tag), days))
+
+
+def move_datetimes(days: int, data_set: DataSet, tag: int) -> None:
+    data_set.set_value(tag, data_set.vr(tag), shift_datetimes(data_set.value(tag), days))
+
+
+def keep_text(days: int, data_set: DataSet, tag: int) -> None:
+    """Keep a text whose bytes are all of its character set; what can't be read can only be replaced whole."""
+    if not data_set.value(tag).isascii() and not data_set.is_decodable(tag):
+        act(REMOVED, days, data_set, tag)
+
+
+def keep_printable(days: int, data_set: DataSet, tag: int) -> None:
+    """Keep a value of VR UN whose element is a text, if it is one."""
+    value = data_set.value(tag)
+    if value[:4] in ITEM_TAGS or len(value.translate(None, _CONTROLS)) < len(value) or not data_set.is_decodable(tag):
+        act(REMOVED, days, data_set, tag)
+
+
+@lru_cache(maxsize=64)
+def words_or(otherwise: bytes | ValueAction) -> tuple[ElementAction]:
+    """Keep the words of a text that name nobody."""
+
+    def keep(days: int, data_set: DataSet, tag: int) -> None:
+        values = data_set.texts(tag)
+        kept = [keep_words(value) for value in values]
+        if not any(kept):
+            act(otherwise, days, data_set, tag)
+        elif kept != values:
+            data_set.set_text(tag, "\\".join(kept))
+
+    return (keep,)
+
+
+def keep_at_top(_days: int, data_set: DataSet, tag: int) -> None:
+    """Keep pixel data of the object itself, not those of icons and the like."""
+    if data_set.parent is not None:
+        data_set.remove(tag)
+
+
+def empty_sequence(_days: int, data_set: DataSet, tag: int) -> None:
+    data_set.set_items(tag, [])
+
+
+def hide_sequence(_days: int, data_set: DataSet, tag: int) -> None:
+    """Put one item that says nothing in the place of all of a sequence."""
+    items = data_set.items(tag)
+    if items is None:
+        data_set.remove(tag)
+    elif items:
+        data_set.set_items(tag, [dummy_item(data_set, tag, b"")])
+
+
+def dummy_of(vr: str) -> bytes | tuple[ElementAction]:
+    """What stands for an element of a VR, never the original."""
+    return (hide_sequence,) if vr == "SQ" else dummy_value(vr)

@@ -1,0 +1,108 @@
+"""Who an object is of, as it came: read before anything changes, for what has to be the same for all of a patient."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+from scandock.deidentification import texts
+from scandock.deidentification.errors import ValueUnfit
+from scandock.formats.dicom_charset import MARK
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from scandock.deidentification.data_set import DataSet
+
+_PATIENT_ID: Final = 0x00100020
+_STUDY: Final = 0x0020000D
+_OTHER_IDS: Final = 0x00101002
+_NAMES: Final = frozenset({0x00100010, 0x00101001, 0x00101005, 0x00101060})
+"""Names of the patient and of the patient's mother: of each, every component."""
+_VALUES: Final = (
+    *(0x00080050, 0x00100010, _PATIENT_ID, 0x00100030, 0x00101000, 0x00101001, 0x00101005, 0x00101060, 0x00101090),
+    *(0x00380010, 0x00402016, 0x00402017),
+)
+"""Names, birth date, ids of the patient, accession number, numbers of orders and of a stay."""
+_SHORTEST: Final = 4
+"""Characters of a value that is looked for in what comes out."""
+_COMPONENTS: Final = re.compile(r"[\\^=]")
+_WORDS: Final = re.compile(r"[\s,;]+")
+_CACHED: Final = 1_000
+_LONGEST_CACHED: Final = 1_024
+"""Bytes of all values of an identity that is kept in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What the original says about its patient. Never shown, written or logged."""
+
+    patient: str
+    """PatientID, or else the StudyInstanceUID: by what dates are moved."""
+    traces: frozenset[bytes]
+    """What must not be left in what comes out: `folded` bytes."""
+
+
+def read_identity(data: DataSet) -> Identity:
+    """Read a data set's identity."""
+    raw = [(tag, data.value(tag)) for tag in _VALUES if tag in data]
+    if _OTHER_IDS in data:
+        raw += [
+            (_PATIENT_ID + 1, item.value(_PATIENT_ID)) for item in data.items(_OTHER_IDS) or () if _PATIENT_ID in item
+        ]
+    study = data.value(_STUDY) if _STUDY in data else b""
+    identity = _identity if sum(len(value) for _, value in raw) <= _LONGEST_CACHED else _identity.__wrapped__
+    return identity(tuple(raw), study, data.character_set)
+
+
+@lru_cache(maxsize=_CACHED)
+def _identity(raw: tuple[tuple[int, bytes], ...], study: bytes, charsets: bytes) -> Identity:
+    patient = ""
+    traces: set[bytes] = set()
+    for tag, value in raw:
+        is_name = tag in _NAMES
+        values = texts.decode(value, "PN" if is_name else "LO", charsets, big=False)
+        if tag == _PATIENT_ID:
+            patient = "\\".join(values)
+        for text in values:
+            if MARK in text:
+                traces.add(folded(value.strip(b" \0")))
+            for part in _parts(text) if is_name else [text]:
+                traces.update(_bytes_of(part, charsets))
+    patient = patient or study.strip(b" \0").decode("latin-1")
+    return Identity(patient, frozenset(trace for trace in traces if len(trace) >= _SHORTEST))
+
+
+def _parts(name: str) -> Iterator[str]:
+    """A name as it is, with blanks, and by its components and words: those of short ones are not looked for alone."""
+    yield name
+    yield " ".join(part for part in _COMPONENTS.split(name) if part)
+    for component in _COMPONENTS.split(name):
+        yield component.strip()
+        yield from _WORDS.split(component)
+
+
+def _bytes_of(text: str, charsets: bytes) -> Iterator[bytes]:
+    """A text as it could stand in a file; nothing of one that is too short."""
+    if len(text) < _SHORTEST or MARK in text:
+        return
+    yield folded(text.encode("utf-8", "ignore"))
+    if text.isascii():
+        return
+    for variant in (text, text.lower(), text.upper(), text.title()):
+        for codec in ("utf-8", "utf-16-le", "utf-16-be"):
+            yield folded(variant.encode(codec, "ignore"))
+        try:
+            yield folded(texts.encode_text(variant, charsets, "LO"))
+        except ValueUnfit:
+            continue
+
+
+_LOWER: Final = bytes(range(256)).lower()
+
+
+def folded(raw: bytes) -> bytes:
+    """Bytes in which traces are looked for: letters of ASCII small, and without NULs, so that UTF-16 reads as ASCII."""
+    return raw.translate(_LOWER, b"\0")

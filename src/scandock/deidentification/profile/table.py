@@ -1,0 +1,54 @@
+"""The table of PS3.15 Annex E, as `scripts/annex_e.py` took it from the standard's text."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final, NamedTuple
+
+
+class AttributeRow(NamedTuple):
+    """A row of table E.1-1: its tag, the profile's action, letters by option.
+
+    The tag has eight hexadecimal digits, `x` for any; that of all private attributes is `odd`.
+    """
+
+    tag: str
+    name: str
+    basic: str
+    options: dict[str, str]
+
+
+class ContentItemRow(NamedTuple):
+    """A row of table E.3.4-1: what becomes of a content item by the code of its concept and its value type."""
+
+    code: str
+    scheme: str
+    value_type: str
+    meaning: str
+    basic: str
+    options: dict[str, str]
+
+
+@cache
+def _document() -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((files(__package__) / "annex_e.json").read_bytes())
+    return document
+
+
+@cache
+def attribute_rows() -> dict[str, AttributeRow]:
+    """Rows of table E.1-1 by tag."""
+    return {row[0]: AttributeRow(*row) for row in _document()["attributes"]}
+
+
+@cache
+def content_item_rows() -> dict[tuple[str, str, str], ContentItemRow]:
+    """Rows of table E.3.4-1 by code, coding scheme and value type."""
+    rows = [ContentItemRow(*row) for row in _document()["content_items"]]
+    return {(row.code, row.scheme, row.value_type): row for row in rows}
+
+
+EDITION: Final[str] = _document()["edition"]
+"""Edition of the standard that the table is of."""

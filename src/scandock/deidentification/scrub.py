@@ -1,0 +1,237 @@
+"""De-identification as one function: bytes in, new bytes out, or a rejection, or a failure. Nothing else is touched.
+
+Scripts run in order, then the profile; what was written is read again before it is given back. What can't be read to
+its end, or can't be done, is a failure: the original is never given back in the place of what was asked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, Literal
+
+from scandock.deidentification import ecat, ecat_scripts
+from scandock.deidentification.encoding import encode
+from scandock.deidentification.errors import ScrubError
+from scandock.deidentification.parsing import parse
+from scandock.deidentification.profile.actions import apply_profile
+from scandock.deidentification.profile.burned_in import burned_in_notice, find_burned_in
+from scandock.deidentification.profile.day_shift import days_of_patient
+from scandock.deidentification.profile.identity import read_identity
+from scandock.deidentification.profile.method import ScriptName, record_method
+from scandock.deidentification.profile.options import FULL_DATES, Profile
+from scandock.deidentification.profile.residue import RESIDUE, find_residue, residue_notice
+from scandock.deidentification.profile.vocabulary import keep_words
+from scandock.deidentification.script.evaluator import ScriptOutcome, run_scripts
+from scandock.deidentification.script.lookup_table import LookupTable
+from scandock.deidentification.script.run_state import ScriptContext
+from scandock.deidentification.verification import verify
+from scandock.formats.ecat import looks_like_ecat
+from scandock.model.tags import DICOMDIR_CLASS
+from scandock.rules.notices import make_notice
+
+if TYPE_CHECKING:
+    from scandock.deidentification.data_set import DicomObject
+    from scandock.deidentification.encoding import Part
+    from scandock.deidentification.pixel_areas import DecodedPixels, PixelDecoder
+    from scandock.deidentification.script.syntax import Script
+    from scandock.rules.notices import Notice
+
+Buffer = bytes | memoryview
+ReadRange = Callable[[int, int], Buffer]
+
+_DICOMDIR: Final = b"\x02\0\x02\0UI" + len(DICOMDIR_CLASS).to_bytes(2, "little") + DICOMDIR_CLASS.encode()
+_META_BYTES: Final = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What is done with every object: `scripts` in their order, then the profile."""
+
+    scripts: tuple[Script, ...] = ()
+    lookups: LookupTable = field(default_factory=LookupTable)
+    profile: Profile | None = None
+    residue: Literal["warn", "refuse"] = "warn"
+    """What becomes of an object in which, after the profile, values of the original's patient are left."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """Whose objects they are: the site's key, and the variables that scripts are given (project, subject, session).
+
+    `decode_pixels` decodes compressed pixels in a process of its own; without it they can't be altered.
+    """
+
+    key: bytes = field(repr=False)
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    decode_pixels: PixelDecoder | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scrubbed:
+    """The new object: its bytes in order, or ranges of the original that are passed on. Warnings quote no value."""
+
+    parts: Sequence[Part]
+    warnings: tuple[Notice, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """An object that is left out on purpose."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """An object of which nothing may be written."""
+
+    code: str
+    message: str
+
+
+ScrubResult = Scrubbed | Rejected | Failed
+
+
+def scrub(
+    head: Buffer, size: int | None = None, read: ReadRange | None = None, *, rules: Rules, context: Context
+) -> ScrubResult:
+    """De-identify a DICOM object or an ECAT 7 file.
+
+    `head` is all of it; or its beginning, where `size` is that of all and `read(start, end)` gives ranges. What `read`
+    raises passes through.
+    """
+    size = len(head) if size is None else size
+    try:
+        if looks_like_ecat(head):
+            return _scrub_ecat(head, size, read, rules, context)
+        return _scrub_dicom(head, size, read, rules, context)
+    except ScrubError as error:
+        return Failed(error.code, error.message)
+    except RecursionError:
+        return Failed("deid_unreadable", "It has sequences within sequences too deep to be read.")
+
+
+def _scrub_dicom(head: Buffer, size: int, read: ReadRange | None, rules: Rules, context: Context) -> ScrubResult:
+    if _is_dicomdir(head):
+        return Rejected("dicomdir", "A DICOMDIR lists patients and files as they were; it is not written.")
+    obj = parse(head, size, read)
+    profile = rules.profile
+    if profile is None:
+        if _run_scripts(obj, rules, context).rejected:
+            return _REJECTED
+        parts = encode(obj)
+        verify(obj, parts)
+        return Scrubbed(parts)
+    identity = read_identity(obj.data)
+    burned_in = find_burned_in(obj.data)
+    outcome = _run_scripts(obj, rules, context)
+    if outcome.rejected:
+        return _REJECTED
+    apply_profile(obj, profile, identity, key=context.key, project=context.variables.get("project", ""))
+    record_method(obj.data, profile, _script_names(rules.scripts), has_clean_pixels=outcome.pixels_altered)
+    parts = encode(obj)
+    verify(obj, parts)
+    warnings = []
+    paths = find_residue(obj, parts, identity)
+    if paths:
+        warnings.append(residue_notice(paths))
+        if rules.residue == "refuse":
+            return Failed(RESIDUE, warnings[0].message)
+    if burned_in is not None and not outcome.pixels_altered:
+        warnings.append(burned_in_notice(burned_in))
+    return Scrubbed(parts, tuple(warnings))
+
+
+def _run_scripts(obj: DicomObject, rules: Rules, context: Context) -> ScriptOutcome:
+    return run_scripts(rules.scripts, obj, _script_context(rules, context)) if rules.scripts else _NO_SCRIPTS
+
+
+_NO_SCRIPTS: Final = ScriptOutcome()
+
+
+@lru_cache(maxsize=64)
+def _script_names(scripts: tuple[Script, ...]) -> tuple[ScriptName, ...]:
+    """Scripts by the fingerprints of their texts: how a file is called could name somebody."""
+    digests = [hashlib.sha256(script.text.encode()).hexdigest() for script in scripts]
+    return tuple(ScriptName(digest[:16], digest[:32]) for digest in digests)
+
+
+_REJECTED: Final = Rejected("deid_rejected", "A script rejects it.")
+
+
+def _is_dicomdir(head: Buffer) -> bool:
+    """Whether the meta information says so: a directory is no data set, and isn't read as one."""
+    return _DICOMDIR in bytes(head[132 : 132 + _META_BYTES])
+
+
+def _script_context(rules: Rules, context: Context) -> ScriptContext:
+    clock = _ScriptClock(context.decode_pixels)
+    return ScriptContext(
+        key=context.key,
+        variables=context.variables,
+        lookups=rules.lookups,
+        decode_pixels=clock.decode if context.decode_pixels is not None else None,
+        clock=clock,
+    )
+
+
+class _ScriptClock:
+    """Seconds of a script alone: a decoder has a bound of its own, and has to be started first."""
+
+    __slots__ = ("_decode", "_decoding")
+
+    def __init__(self, decode: PixelDecoder | None) -> None:
+        self._decode = decode
+        self._decoding = 0.0
+
+    def __call__(self) -> float:
+        return time.monotonic() - self._decoding
+
+    def decode(self, obj: DicomObject) -> DecodedPixels | None:
+        began = time.monotonic()
+        try:
+            return self._decode(obj) if self._decode is not None else None
+        finally:
+            self._decoding += time.monotonic() - began
+
+
+def _scrub_ecat(head: Buffer, size: int, read: ReadRange | None, rules: Rules, context: Context) -> ScrubResult:
+    fields = ecat.read_mapped(head)
+    changes: dict[int, str] = {}
+    if rules.scripts:
+        obj = ecat_scripts.as_object(fields)
+        scripts = [ecat_scripts.restrict(script) for script in rules.scripts]
+        if run_scripts(scripts, obj, _script_context(rules, context)).rejected:
+            return _REJECTED
+        changes = ecat_scripts.changes_of(obj, fields)
+
+    def read_range(start: int, end: int) -> Buffer:
+        return head[start:end] if read is None else read(start, end)
+
+    profile = _ecat_profile(rules.profile, fields, context) if rules.profile is not None else None
+    parts = ecat.rewrite(head, size, read_range, changes, profile)
+    return Scrubbed(parts, (make_notice("ecat_script"),) if rules.scripts and profile is None else ())
+
+
+def _ecat_profile(profile: Profile, fields: Mapping[int, str], context: Context) -> ecat.EcatProfile:
+    """What of a profile holds for ECAT; times move as the dates of the patient's DICOM objects do."""
+    patient = fields[ecat.PATIENT_ID] or fields[ecat.PATIENT_NAME]
+    variables = context.variables
+    keeps_times = FULL_DATES in profile.options
+    return ecat.EcatProfile(
+        patient_id=variables.get("session", ""),
+        patient_name=variables.get("subject", ""),
+        shift_days=0 if keeps_times else days_of_patient(context.key, variables.get("project", ""), patient),
+        keep_device="retain-device" in profile.options,
+        keep_patient="retain-patient" in profile.options,
+        clean_description=keep_words if "clean-descriptors" in profile.options else _drop,
+    )
+
+
+def _drop(_text: str) -> str:
+    return ""

@@ -1,0 +1,78 @@
+"""UIDs in the place of others: keyed by a site, so that they agree over files, processes and later imports, or not.
+
+A keyed UID is the same for the same text and key, and tells nothing of the text to those who lack the key. Who has the
+key can check a guess, so a keyed UID is a pseudonym and not anonymous.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from typing import Final
+
+_LONGEST: Final = 64
+_DIGITS: Final = 39
+"""Decimal digits of 128 bits."""
+_FEWEST_DIGITS: Final = 10
+"""Digits that have to be left behind a root, so that two values seldom meet."""
+_ROOT: Final = re.compile(r"(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))*")
+_CUSTOM_VERSION: Final = 8
+"""Version of a UUID whose bits are of an own scheme (RFC 9562)."""
+_NAME_VERSION: Final = 5
+_CACHED: Final = 50_000
+_LONGEST_CACHED: Final = 1_024
+"""Bytes of a value that is kept in memory, so that nobody fills that with values of a kind of their own."""
+
+
+def keyed_uid(key: bytes, text: str) -> str:
+    """The UID that stands for `text` where `key` is in use: `2.25.` and a UUID of HMAC-SHA256(key, text)."""
+    return f"2.25.{_uuid(hmac.digest(key, text.encode(), 'sha256'), _CUSTOM_VERSION)}"
+
+
+def hash_uid(text: str) -> str:
+    """The UID that DicomEdit's `hashUID` makes of `text`: version 5 over SHA-1 of the text alone, without a key."""
+    return f"2.25.{_uuid(hashlib.sha1(text.encode(), usedforsecurity=False).digest(), _NAME_VERSION)}"
+
+
+def map_uid(root: str, value: str, key: bytes) -> str:
+    """The UID below `root` that stands for `value` where `key` is in use; ValueError where `root` can be none."""
+    room = _LONGEST - len(root) - 1
+    if _ROOT.fullmatch(root) is None or room < _FEWEST_DIGITS:
+        raise ValueError("no root of a UID, or no room for digits behind it")
+    number = _uuid(hmac.digest(key, f"{root}\0{value}".encode(), "sha256"), _CUSTOM_VERSION)
+    return f"{root}.{number if room >= _DIGITS else number % 10**room}"
+
+
+class UidMapper(dict[bytes, bytes]):
+    """Values of UI elements, as they stand in a file, with each UID that is not the standard's replaced by a keyed one.
+
+    `mapper[value]` has it; UIDs of the standard itself (`1.2.840.10008.`) and empty values stay. What was asked for
+    once is had from memory.
+    """
+
+    __slots__ = ("_key",)
+
+    def __init__(self, key: bytes) -> None:
+        super().__init__()
+        self._key = key
+
+    def __missing__(self, value: bytes) -> bytes:
+        mapped = b"\\".join(self._one(uid) for uid in value.split(b"\\"))
+        if len(self) >= _CACHED:
+            self.clear()
+        if len(value) <= _LONGEST_CACHED:
+            self[value] = mapped
+        return mapped
+
+    def _one(self, uid: bytes) -> bytes:
+        text = uid.strip(b" \0")
+        if not text or text.startswith(b"1.2.840.10008."):
+            return text if text.replace(b".", b"").isdigit() else b""
+        return keyed_uid(self._key, text.decode("latin-1")).encode()
+
+
+def _uuid(digest: bytes, version: int) -> int:
+    number = int.from_bytes(digest[:16], "big")
+    number &= ~(0xF << 76) & ~(0x3 << 62)
+    return number | version << 76 | 0x2 << 62

@@ -1,0 +1,196 @@
+"""ECAT 7 headers without what identifies a person: section 4's table, scripts' six fields, both byte orders."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+import pytest
+
+from scandock.deidentification.data_set import Range
+from scandock.deidentification.ecat import (
+    BIRTH_DATE,
+    INSTITUTION,
+    OPERATOR,
+    PATIENT_ID,
+    PATIENT_NAME,
+    STUDY_DESCRIPTION,
+    EcatProfile,
+    read_mapped,
+    rewrite,
+)
+from scandock.deidentification.errors import ScrubError
+from tests.badinput.ecat import RECORD, ecat, main_header
+
+MARK = b"SALT"
+TEXTS = {  # offset: length
+    0: 14, 14: 32, 52: 10, 66: 8, 78: 32, 154: 12, 166: 16, 182: 32, 232: 32, 264: 32, 296: 32, 332: 20, 434: 10,
+    466: 32,
+}  # fmt: skip
+
+
+def profile(**changes):
+    values: dict[str, Any] = {
+        "patient_id": "", "patient_name": "", "shift_days": -100, "keep_device": False, "keep_patient": False,
+        "clean_description": lambda _: "",
+    }  # fmt: skip
+    return EcatProfile(**(values | changes))
+
+
+def rewritten(data, changes=None, rules=None):
+    parts = rewrite(data[:2048], len(data), lambda start, end: data[start:end], changes or {}, rules)
+    return b"".join(data[part.start : part.end] if isinstance(part, Range) else part for part in parts)
+
+
+def text(data, at):
+    return data[at : at + TEXTS[at]].split(b"\0")[0]
+
+
+def number(data, at, kind):
+    return struct.unpack_from(kind, data, at)[0]
+
+
+def swapped(data, *numbers):
+    """The same file in the other byte order, as far as the profile reads it."""
+    raw = bytearray(data)
+    for kind, at in numbers:
+        struct.pack_into("<" + kind, raw, at, struct.unpack_from(">" + kind, data, at)[0])
+    return bytes(raw)
+
+
+def salted(frames=2):
+    """A file with a mark in each text, behind the NUL of each, in fill bytes, in subheaders and behind them."""
+    raw = bytearray(ecat(frames=frames))
+    for at, length in TEXTS.items():
+        if at:
+            raw[at : at + length] = (MARK + b"%d\0" % at + MARK * 10)[:length]
+    raw[0:14] = b"MATRIX72v\0SALT"
+    raw[500:512] = MARK * 3
+    struct.pack_into(">3f", raw, 216, 93.0, 1.75, 71.5)
+    raw[214:216] = b"FR"
+    struct.pack_into(">i", raw, 228, -1_000_000_000)
+    for at in range(0, len(raw) - RECORD + 1, RECORD):
+        if struct.unpack_from(">5h", raw, at) == (6, 3, 16, 8, 2):
+            raw[at + 122 : at + 162] = MARK * 10
+            raw[at + 240 : at + 512] = MARK * 68
+    return bytes(raw) + MARK * 200
+
+
+def test_the_profile_leaves_no_mark_and_touches_no_voxel():
+    data = salted()
+    out = rewritten(data, rules=profile())
+    assert MARK in data
+    assert MARK not in out
+    assert len(out) == len(data)
+    for at in (14, 52, 66, 78, 154, 166, 182, 232, 264, 296, 332, 434, 466):
+        assert out[at : at + TEXTS[at]] == bytes(TEXTS[at]), at
+    assert (out[:14], number(out, 228, ">i"), out[214:216]) == (b"MATRIX72v\0\0\0\0\0", 0, b"\0\0")
+    assert [number(out, at, ">f") for at in (216, 220, 224)] == [0, 0, 0]
+    untouched = rewritten(ecat(frames=2), rules=profile())
+    assert untouched[RECORD:] == ecat(frames=2)[RECORD:]
+
+
+def test_times_move_together_and_age_stops_at_89():
+    data = salted()
+    out = rewritten(data, rules=profile(keep_device=True, keep_patient=True, patient_id="S-1", patient_name="P-1"))
+    assert number(out, 62, ">i") == number(data, 62, ">i") - 100 * 86400
+    assert number(out, 62, ">i") - number(out, 454, ">i") == number(data, 62, ">i") - number(data, 454, ">i") == 700
+    assert [number(out, at, ">f") for at in (216, 220, 224)] == [89.0, 1.75, 71.5]
+    assert (out[214:216], text(out, 52)) == (b"FR", b"SALT52")
+    assert (text(out, 166), text(out, 182)) == (b"S-1", b"P-1")
+    kept = rewritten(data, rules=profile(shift_days=0))
+    assert (number(kept, 62, ">i"), number(kept, 454, ">i")) == (number(data, 62, ">i"), number(data, 454, ">i"))
+    phantom = rewritten(ecat(scan_start_time=86400, dose_start_time=0), rules=profile())
+    assert (number(phantom, 62, ">i"), number(phantom, 454, ">i")) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("at", "known", "unknown"),
+    [
+        (66, [b"F-18", b"F18", b"18F", b"C-11", b"GE-68"], [b"JONES", b"F-1800"]),
+        (78, [b"FDG", b"[F-18]FDG", b"18F-FDG", b"O-15 water", b"Fluoro-Deoxyglucose"], [b"FDG JONES", b"RM 17"]),
+        (466, [b"Bq/cc", b"ECAT counts", b"nCi/ml"], [b"JONES"]),
+    ],
+)
+def test_tracers_and_units_stay_where_they_are_known(at, known, unknown):
+    name = {66: "isotope_name", 78: "radiopharmaceutical", 466: "data_units"}[at]
+    for value in known:
+        assert text(rewritten(ecat(**{name: value}), rules=profile()), at) == value
+    for value in unknown:
+        assert text(rewritten(ecat(**{name: value}), rules=profile()), at) == b""
+
+
+def test_descriptions_are_cleaned_and_labels_are_cut_to_their_field():
+    out = rewritten(
+        ecat(study_type=b"BRAIN JONES"),
+        rules=profile(clean_description=lambda words: words.replace(" JONES", ""), patient_id="L" * 40),
+    )
+    assert text(out, 154) == b"BRAIN"
+    assert out[166:182] == b"L" * 15 + b"\0"
+
+
+def test_scripts_reach_six_fields_and_nothing_else():
+    data = salted()
+    assert read_mapped(data) == {
+        PATIENT_NAME: "SALT182",
+        PATIENT_ID: "SALT166",
+        STUDY_DESCRIPTION: "SALT296",
+        INSTITUTION: "SALT332",
+        OPERATOR: "SALT264",
+        BIRTH_DATE: "19380424",
+    }
+    out = rewritten(data, {PATIENT_NAME: "Ümlaut", BIRTH_DATE: "19700102", OPERATOR: ""})
+    assert out[182:214] == "Ümlaut".encode("latin-1").ljust(32, b"\0")
+    assert (number(out, 228, ">i"), out[264:296]) == (86400, bytes(32))
+    same = [
+        i for i in range(len(data)) if data[i] != out[i] and not (182 <= i < 214 or 228 <= i < 232 or 264 <= i < 296)
+    ]
+    assert (same, len(out)) == ([], len(data))
+    assert number(rewritten(data, {BIRTH_DATE: ""}), 228, ">i") == 0
+
+
+def test_little_endian_files_keep_their_order():
+    data = salted(1)
+    numbers = [("h", 46), ("h", 50), ("i", 62), ("i", 454), ("i", 228), ("f", 216), ("H", 354)]
+    little = bytearray(swapped(data, *numbers))
+    for at in range(RECORD, 2 * RECORD, 4):  # the directory
+        struct.pack_into("<i", little, at, struct.unpack_from(">i", data, at)[0])
+    out = rewritten(bytes(little), rules=profile(keep_patient=True))
+    assert number(out, 62, "<i") == number(data, 62, ">i") - 100 * 86400
+    assert number(out, 216, "<f") == 89.0
+    assert MARK not in out
+    assert read_mapped(bytes(little))[BIRTH_DATE] == "19380424"
+
+
+def test_what_can_not_be_cleaned_fails():
+    good = ecat(frames=1)
+    circle = bytearray(ecat(frames=1))
+    struct.pack_into(">i", circle, RECORD + 4, 3)
+    twice = bytearray(ecat(frames=2))
+    struct.pack_into(">2i", twice, RECORD + 32 + 4, 4, 6)
+    for broken, rules in (
+        (good[:400], None),
+        (good[:RECORD], profile()),  # no directory
+        (good[: RECORD + 300], profile()),
+        (main_header(file_type=5), profile()),  # subheaders of polar maps are not known
+        (bytes(twice), profile()),
+        (bytes(circle), profile()),
+        (main_header(sw_version=0, file_type=99), None),
+    ):
+        with pytest.raises(ScrubError) as failed:
+            rewritten(broken, rules=rules)
+        assert failed.value.code == "deid_unreadable"
+    for changes in ({PATIENT_NAME: "山田"}, {PATIENT_NAME: "A\0B"}, {BIRTH_DATE: "2024"}, {BIRTH_DATE: "18000101"}):
+        with pytest.raises(ScrubError) as failed:
+            rewritten(good, changes)
+        assert failed.value.code == "deid_value"
+        assert "山" not in failed.value.message
+
+
+def test_deleted_matrices_become_zeros():
+    data = bytearray(salted(2))
+    struct.pack_into(">i", data, RECORD + 32 + 12, -1)  # the status of the second one
+    struct.pack_into(">H", data, 354, 1)
+    out = rewritten(bytes(data), rules=profile())
+    first, last = struct.unpack_from(">2i", data, RECORD + 32 + 4)
+    assert out[(first - 1) * RECORD : last * RECORD] == bytes((last - first + 1) * RECORD)

@@ -1,0 +1,108 @@
+"""The search for what is left of the original's patient."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from scandock.deidentification.encoding import encode
+from scandock.deidentification.parsing import parse
+from scandock.deidentification.profile.actions import apply_profile
+from scandock.deidentification.profile.identity import read_identity
+from scandock.deidentification.profile.options import SafePrivate, parse_profile
+from scandock.deidentification.profile.residue import find_residue, residue_notice
+from tests.unit.deidentification.generated import KEY, item, make_object, written
+
+SAFE = (SafePrivate("SIEMENS CSA HEADER", 0x29, 0x10),)
+
+
+def _residue(ds: Any, **writing: Any) -> list[str]:
+    obj = parse(written(ds, **writing))
+    identity = read_identity(obj.data)
+    apply_profile(obj, parse_profile("basic,safe-private", SAFE), identity, key=KEY, project="P")
+    return find_residue(obj, encode(obj), identity)
+
+
+def _clean() -> Any:
+    ds = make_object("MR")
+    ds.PatientName = "Doemark^Jane Eleanore=山田^太郎"
+    ds.SpecificCharacterSet = "ISO_IR 192"
+    ds[0x00291010].value = b"no names"
+    return ds
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value"),
+    [
+        ("PatientID", "PID77001"),
+        ("AccessionNumber", "acc99887"),
+        ("OtherPatientIDs", ["X1", "OTHER4711"]),
+        ("PatientBirthDate", "19691224"),
+        ("PatientMotherBirthName", "MOTHERNAME"),
+    ],
+)
+def test_other_values_of_the_patient(keyword: str, value: Any) -> None:
+    ds = _clean()
+    setattr(ds, keyword, value)
+    ds.Manufacturer = f"by {value if isinstance(value, str) else value[-1]}".upper()
+    assert _residue(ds) == ["(0008,0070)"]
+
+
+@pytest.mark.parametrize(
+    "trace",
+    [
+        b"<xml>DOEMARK</xml>",
+        b"doemark, jane",
+        "Doemark".encode("utf-16-le"),
+        "DOEMARK".encode("utf-16-be"),
+        b"Eleanore",
+        "山田".encode("utf-16-le") + b"\0",
+    ],
+)
+def test_traces_of_a_name_in_what_a_site_keeps(trace: bytes) -> None:
+    ds = _clean()
+    ds[0x00291010].value = trace + b" " * (len(trace) & 1)
+    expected = [] if trace == "山田".encode("utf-16-le") + b"\0" else ["(0029,1010)"]
+    assert _residue(ds) == expected, "components of fewer than four characters are not looked for"
+
+
+def test_a_short_name_is_found_whole() -> None:
+    ds = _clean()
+    ds.PatientName = "Li^Wu"
+    for trace, found in ((b"LI WU", True), (b"li^wu", True), (b"will", False)):
+        ds[0x00291010].value = trace + b" " * (len(trace) & 1)
+        assert bool(_residue(ds)) is found
+
+
+def test_letters_beside_those_of_ascii() -> None:
+    ds = _clean()
+    ds.SpecificCharacterSet, ds.PatientName = "ISO_IR 100", "Müller^Jörg"
+    for trace in ("MÜLLER".encode("latin-1"), "müller".encode(), "Jörg".encode("utf-16-le")):
+        ds[0x00291010].value = trace + b" " * (len(trace) & 1)
+        assert _residue(ds) == ["(0029,1010)"]
+
+
+def test_a_path_of_items_and_no_value_is_told() -> None:
+    ds = _clean()
+    ds.DerivationCodeSequence = [item(CodeValue="1", CodingSchemeDesignator="99X", CodeMeaning="by Doemark")]
+    paths = _residue(ds)
+    assert paths == ["(0008,9215)[0]/(0008,0104)"]
+    notice = residue_notice(paths)
+    assert notice.code == "deid_residue"
+    assert "(0008,9215)[0]/(0008,0104)" in notice.message
+    assert "oemark" not in notice.message + notice.remedy
+
+
+def test_a_deflated_object_is_searched_too() -> None:
+    ds = _clean()
+    ds.Manufacturer = "Doemark"
+    assert _residue(ds, syntax="1.2.840.10008.1.2.1.99") == ["(0008,0070)"]
+
+
+def test_pixels_and_clean_objects_have_none() -> None:
+    ds = _clean()
+    ds.PixelData = b"DOEMARK\0" * 16
+    assert _residue(ds) == []
+    ds.PatientID = ds.PatientName = "MR"
+    assert _residue(ds) == []

@@ -1,0 +1,153 @@
+"""Files of a command's output: whole or not at all, never outside, never over an input, nothing else beside them."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from scandock.deidentification.data_set import Range
+from scandock.formats.errors import ReadFailed
+from scandock.model.errors import Fault
+from scandock.services import output_folder
+from scandock.services.output_errors import OutputExists, OutputIsInput
+from scandock.services.output_folder import OutputFolder
+
+
+def below(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+@pytest.fixture(params=["nameless", "beside", "no links"])
+def kind(request, monkeypatch):
+    """The ways to write: file systems without O_TMPFILE, and those without hard links too."""
+    opened = os.open
+
+    def open_(path, flags, *args, **keywords):
+        if flags & os.O_TMPFILE == os.O_TMPFILE:
+            raise OSError(errno.EOPNOTSUPP, "not here")
+        return opened(path, flags, *args, **keywords)
+
+    def link(*_args, **_keywords):
+        raise OSError(errno.EPERM, "not here")
+
+    if request.param != "nameless":
+        monkeypatch.setattr(os, "open", open_)
+    if request.param == "no links":
+        monkeypatch.setattr(os, "link", link)
+    return request.param
+
+
+@pytest.mark.usefixtures("kind")
+def test_a_file_is_written_whole_and_replaced_on_demand(tmp_path):
+    folder = OutputFolder(str(tmp_path / "out"), overwrite=False)
+    assert folder.write("a/b/c.dcm", [b"head", memoryview(b"tail")]) == 8
+    folder.check_free("a/b/d.dcm")
+    for relative in ("a/b/c.dcm", "a/b", "a/b/c.dcm/d.dcm"):
+        with pytest.raises(OutputExists):
+            folder.check_free(relative)
+        with pytest.raises(OutputExists):
+            folder.write(relative, [b"other"])
+    assert (tmp_path / "out/a/b/c.dcm").read_bytes() == b"headtail"
+    replacing = OutputFolder(str(tmp_path / "out"), overwrite=True)
+    replacing.write("a/b/c.dcm", [b"other"])
+    with pytest.raises(OutputExists):
+        replacing.write("a/b", [b"never in the place of a folder"])
+    assert (tmp_path / "out/a/b/c.dcm").read_bytes() == b"other"
+    assert below(tmp_path) == ["out", "out/a", "out/a/b", "out/a/b/c.dcm"]
+    folder.close()
+    replacing.close()
+
+
+@pytest.mark.usefixtures("kind")
+def test_what_fails_leaves_nothing(tmp_path, monkeypatch):
+    def broken():
+        yield b"half"
+        raise ReadFailed("The disk is gone.", "")
+
+    folder = OutputFolder(str(tmp_path / "out"), overwrite=False)
+    with pytest.raises(ReadFailed):
+        folder.write("a/b.dcm", broken())
+
+    def full(_fd, _data):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(output_folder, "write_all", full)
+    with pytest.raises(Fault, match="could not be written: no space left on device") as fault:
+        folder.write("a/b.dcm", [b"half"])
+    assert fault.value.code == "disk_full"
+    assert below(tmp_path) == ["out"]
+    folder.close()
+
+
+@pytest.mark.usefixtures("kind")
+def test_links_are_never_followed_and_inputs_never_replaced(tmp_path):
+    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    out.mkdir()
+    elsewhere.mkdir()
+    (elsewhere / "own.dcm").write_bytes(b"own")
+    (out / "folder").symlink_to(elsewhere)
+    (out / "file.dcm").symlink_to(elsewhere / "own.dcm")
+    (out / "input.dcm").write_bytes(b"input")
+    status = (out / "input.dcm").stat()
+    folder = OutputFolder(str(out), overwrite=True, inputs=[(status.st_dev, status.st_ino)])
+    with pytest.raises(OutputExists):
+        folder.write("folder/own.dcm", [b"new"])
+    folder.write("file.dcm", [b"new"])
+    with pytest.raises(OutputIsInput):
+        folder.write("input.dcm", [b"new"])
+    assert below(elsewhere) == ["own.dcm"]
+    assert (elsewhere / "own.dcm").read_bytes() == b"own"
+    assert not (out / "file.dcm").is_symlink()
+    assert (out / "input.dcm").read_bytes() == b"input"
+    folder.close()
+
+
+@pytest.mark.parametrize("kind", ["beside"], indirect=True)
+def test_where_nothing_can_be_written_beside_the_folder_it_is_in_it(tmp_path, monkeypatch, kind):
+    folder = OutputFolder(str(tmp_path / "above/out"), overwrite=False)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    seen = []
+
+    def parts():
+        seen.extend(below(tmp_path / "above"))
+        yield b"whole"
+
+    folder.write("1.dcm", parts())
+    assert [name.startswith("out/.scandock-") for name in seen] == [False, True]
+    assert below(tmp_path / "above/out") == ["1.dcm"]
+    assert kind
+    folder.close()
+
+
+def test_ranges_are_copied_from_the_source(tmp_path):
+    source = tmp_path / "source"
+    source.write_bytes(bytes(range(256)) * 40)
+    folder = OutputFolder(str(tmp_path / "out"), overwrite=False)
+    fd = os.open(source, os.O_RDONLY)
+    assert folder.write("copy", [b"head", Range(10, 300), b"", Range(0, 2), b"end"], fd) == 4 + 290 + 2 + 3
+    assert (tmp_path / "out/copy").read_bytes() == b"head" + source.read_bytes()[10:300] + b"\0\1end"
+    with pytest.raises(ReadFailed):
+        folder.write("cut", [Range(0, 20_000)], fd)
+    assert below(tmp_path / "out") == ["copy"]
+    os.close(fd)
+    folder.close()
+
+
+def test_scratch_files_have_no_names(tmp_path):
+    folder = OutputFolder(str(tmp_path / "out"), overwrite=False)
+    fd = folder.scratch()
+    folder.write_scratch(fd, b"spooled")
+    assert os.pread(fd, 10, 0) == b"spooled"
+    assert below(tmp_path / "out") == []
+    os.close(fd)
+    folder.close()
+
+
+def test_a_folder_that_can_not_be_made_is_a_fault(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(Fault) as fault:
+        OutputFolder(str(tmp_path / "file/out"), overwrite=False)
+    assert fault.value.code == "output_not_written"

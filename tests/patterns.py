@@ -105,7 +105,8 @@ def _is_local(node: ast.expr, function: ast.FunctionDef) -> bool:
 
 def _module_patterns(path: Path) -> Iterator[Pattern]:
     text = _modules()[path]
-    assert "from re import" not in text, f"{path} imports from re by name: its patterns would not be seen"
+    by_name = re.search(r"from re import (?!_)", text)
+    assert by_name is None, f"{path} imports from re by name: its patterns would not be seen"
     if "re." not in text:
         return
     tree = _tree(path)
@@ -133,9 +134,9 @@ def _module_patterns(path: Path) -> Iterator[Pattern]:
         text = _value(node.args[0], names)
         if isinstance(text, bytes):  # what it does to bytes it does to the characters with their numbers
             text = text.decode("latin-1")
-        yield Pattern(
-            f"{path.relative_to(ROOT)}:{node.lineno}", str(text), int(_value(flags[0], names)) if flags else 0, methods
-        )
+        asked = _value(flags[0], names) if flags else 0
+        known_flags = 0 if isinstance(asked, _Word) else int(asked)
+        yield Pattern(f"{path.relative_to(ROOT)}:{node.lineno}", str(text), known_flags, methods)
 
 
 def _value(node: ast.expr, names: _Names) -> Any:

@@ -23,9 +23,13 @@ MOST = 20
 FLOOR = 0.0005
 """Seconds of processor time that any text may take: what a clock says of less is chance."""
 TRIES = 3
-AT_RUN_TIME = {"rules/routing_rules.py:_compile", "web/router_index.py:_match_any_path"}
-"""What makes patterns as it runs: of what administrators say, whose values are cut before they are matched; of routes,
-each of which is asked of Starlette too.
+AT_RUN_TIME = {
+    "deidentification/script/patterns.py:compile_pattern",
+    "rules/routing_rules.py:_compile",
+    "web/router_index.py:_match_any_path",
+}
+"""What makes patterns as it runs: of what administrators and scripts say, whose values are cut before they are matched;
+of routes, each of which is asked of Starlette too.
 """
 
 

@@ -100,13 +100,16 @@ _MISTAKES: Final = (
         "a group with a creator is odd, or ends with #",
     ),
     (
-        re.compile(r"\([ \t]+[0-9A-Fa-fXx@#]{4}|\([0-9A-Fa-fXx@#]{4}[ \t]*,[ \t]*[0-9A-Fa-fXx@#{][^)]*[ \t]\)"),
+        re.compile(
+            r"\([ \t]{1,20}[0-9A-Fa-fXx@#]{4}|"
+            r"\([0-9A-Fa-fXx@#]{4}[ \t]{0,20},[ \t]{0,20}[0-9A-Fa-fXx@#{][^)]{0,80}[ \t]\)"
+        ),
         "blanks of a tag stand around its comma alone",
     ),
     (re.compile(r"\([0-9A-Fa-fXx@#]{1,8}[,)]"), "a tag is written (gggg,eeee) or (gggg,{CREATOR}ee)"),
     (re.compile(r"'"), 'strings stand in double quotes ("...")'),
     (re.compile(r"-0|0[\d.]"), "a number is 0, or begins with another digit"),
-    (re.compile(r"-?\d+[A-Za-z_]"), "a name doesn't begin with a digit"),
+    (re.compile(r"-?\d{1,40}[A-Za-z_]"), "a name doesn't begin with a digit"),
 )
 """Mistakes that are often made, by what stands where the script can't be read on."""
 RESERVED: Final = frozenset({

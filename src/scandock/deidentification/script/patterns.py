@@ -68,6 +68,15 @@ class Pattern(NamedTuple):
     most: int
 
 
+_CODES: Final = (
+    (re.compile(r"\\0([0-3]?[0-7]{1,2})"), 8),
+    (re.compile(r"\\x([0-9A-Fa-f]{2})"), 16),
+    (re.compile(r"\\u([0-9A-Fa-f]{4})"), 16),
+    (re.compile(r"\\x\{([0-9A-Fa-f]{1,6})\}"), 16),
+)
+"""Characters by their codes, and the base of these."""
+
+
 @lru_cache(maxsize=512)
 def compile_pattern(pattern: str, *, is_search: bool = False) -> Pattern:
     """Java's pattern, as Python matches it; `is_search`: it may begin anywhere in a value. Raises PatternError."""
@@ -235,9 +244,8 @@ class _Translator:
         letter = self.text[self.at + 1 : self.at + 2]
         if not letter:
             raise PatternError("a pattern ends with a backslash")
-        for form, base in ((r"\\0([0-3]?[0-7]{1,2})", 8), (r"\\x([0-9A-Fa-f]{2})", 16), (r"\\u([0-9A-Fa-f]{4})", 16),
-                           (r"\\x\{([0-9A-Fa-f]{1,6})\}", 16)):  # fmt: skip
-            match = re.compile(form).match(self.text, self.at)
+        for form, base in _CODES:
+            match = form.match(self.text, self.at)
             if match is not None:
                 self.at = match.end()
                 return _escaped(int(match[1], base))

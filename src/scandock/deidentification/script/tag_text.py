@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Final, cast
 
@@ -12,7 +13,7 @@ MOST_STEPS: Final = 32
 MOST_ITEMS: Final = 9_999
 """The highest number of an item."""
 _WILDCARDS: Final = {"X": (0, 0), "@": (0, 1), "#": (1, 1)}
-_PRIVATE: Final = re.compile(r"\(([^,]+?)[ \t]*,[ \t]*\{([^}]+)\}(..)\)")
+_PRIVATE: Final = re.compile(r"\(([^, \t]+)[ \t]*,[ \t]*\{([^}]+)\}(..)\)")
 _TAG: Final = (
     r"\((?:[0-9A-Fa-fXx@#]{3}[02468ACEace@][ \t]*,[ \t]*[0-9A-Fa-fXx@#]{4}"
     r"|[0-9A-Fa-fXx@#]{3}[13579BDFbdf#][ \t]*,[ \t]*\{[^}\r\n]+\}[0-9A-Fa-fXx@#]{2})\)"
@@ -52,7 +53,7 @@ def _digits(text: str) -> tuple[int, int]:
 def read_path(text: str) -> Path:
     """A path that stands in quotes, as older scripts have it. Raises PathError."""
     steps: list[Step] = []
-    for match in _steps(_STEP, text):
+    for match in _steps(_STEP.match, text):
         tag, item, level = match.groups()
         if level:
             steps.append(LevelStep(cast("Any", level)))
@@ -64,17 +65,17 @@ def read_path(text: str) -> Path:
 @lru_cache(maxsize=1024)
 def read_direct(text: str) -> tuple[tuple[int, int | None], ...]:
     """Tags and item numbers of direct notation, where private elements stand by their numbers. Raises PathError."""
-    steps = tuple((int(match[1] + match[2], 16), _item(match[3])) for match in _steps(_DIRECT, text))
+    steps = tuple((int(match[1] + match[2], 16), _item(match[3])) for match in _steps(_DIRECT.match, text))
     if any(item is None for _, item in steps[:-1]):
         raise PathError("a path in direct notation leads through a sequence without the number of an item")
     return steps
 
 
-def _steps(step: re.Pattern[str], text: str) -> list[re.Match[str]]:
+def _steps(match_step: Callable[[str, int], re.Match[str] | None], text: str) -> list[re.Match[str]]:
     at = 0
     matches: list[re.Match[str]] = []
     while at < len(text) or text[at - 1 : at] == "/" or not matches:
-        match = step.match(text, at)
+        match = match_step(text, at)
         if match is None:
             raise PathError("a text is no path")
         matches.append(match)

@@ -231,9 +231,15 @@ class DeidentificationRun:
     def _take_other(self, full: str, relative: str, head: bytes, size: int) -> None:
         """A file that is no image: an archive, or nothing for us."""
         kind = kind_of(head, size)
-        if kind is Kind.OTHER:
-            with FileSource(full) as source:
-                kind = kind_of(source)
+        try:
+            if kind is Kind.OTHER:
+                with FileSource(full) as source:
+                    kind = kind_of(source)
+        except OSError as error:
+            self.emit_error(full, "unreadable", f"It can't be opened: {_reason(error)}.")
+            return
+        except Fault as error:
+            self._fail(full, error)
         if kind in ARCHIVES or kind in STREAMS:
             self._take_archive(full, relative)
         else:
@@ -263,6 +269,8 @@ class DeidentificationRun:
                 if self._failed:
                     raise
                 self._fail(full, error)
+            except OSError as error:
+                self.emit_error(full, "unreadable", f"It can't be opened: {_reason(error)}.")
         if self._told == told:
             self.emit_error(full, "not_an_image", "It is an archive without files.")
 

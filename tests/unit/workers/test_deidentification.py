@@ -341,3 +341,12 @@ def test_large_archives_within_archives_are_walked_in_their_place(runs, monkeypa
     ]  # fmt: skip
     assert [(runs.out / str(one.out)).read_bytes() for one in outcomes] == [image(n) for n in range(4)]
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_an_archive_that_goes_away_costs_itself(runs, monkeypatch):
+    def gone(path, *_args):
+        raise FileNotFoundError(2, "No such file or directory", path)
+
+    monkeypatch.setattr(deidentification, "open_archive", gone)
+    archive, other = runs.make("a.zip", zip_entries({"1.dcm": image(1)})), runs.make("2.dcm", image(2))
+    assert said(runs(archive, other)) == [("a.zip", "error", "unreadable", None), ("2.dcm", "ok", "", "2.dcm")]

@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import os
 import stat
-import struct
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Final, Literal, NoReturn, Protocol, TypedDict
 
 from scandock.deidentification.data_set import Range
-from scandock.deidentification.dictionary import UNKNOWN, dictionary_vr
 from scandock.deidentification.scrub import Failed, Rejected, Scrubbed, ScrubResult
-from scandock.formats.dicom_sniff import looks_like_dicom
+from scandock.deidentification.sniffing import is_image
 from scandock.formats.display_names import as_size, quote
 from scandock.formats.ecat import looks_like_ecat
 from scandock.formats.errors import EntryTooLarge, ReadFailed
@@ -43,18 +41,15 @@ from scandock.rules.loose_files import split_levels
 from scandock.rules.notices import Notice
 from scandock.services.output_errors import OutputExists, OutputIsInput
 from scandock.services.output_folder import OutputFolder, Part
-from scandock.store.paths import INNER, RelPath, path_below
+from scandock.store.paths import INNER, path_below
 from scandock.workers.archive_tasks import open_archive
+from scandock.workers.scratch_files import ScratchFiles
 
 Names = Literal["keep", "number"]
 Result = Literal["ok", "reject", "error", "refused"]
 
 HEAD: Final = 1024 * 1024
 """Bytes of an image that is not in memory that are read at once."""
-_ELEMENT: Final = 8
-"""Bytes of an element's head."""
-_FIRST_GROUP: Final = 0x0008
-_LAST_GROUP: Final = 0x0088
 _COMPRESSED: Final = (".gz", ".bz2", ".xz", ".zst")
 _PLACE: Final = EntryLayout(base="")
 """What a folder is called means nothing here: an entry is told by its content alone."""
@@ -257,7 +252,7 @@ class DeidentificationRun:
         folder = f"archive {self._archives}" if self._names == "number" else make_unique(self._taken, relative)
         archive = _Archive(full, relative, folder)
         told = self._told
-        with closing(_ScratchFiles(self._output)) as stage:
+        with closing(ScratchFiles(self._output)) as stage:
             walk = _ArchiveWalk(self, archive, stage, self._limits)
             try:
                 walk.run()
@@ -415,7 +410,7 @@ class DeidentificationRun:
 class _ArchiveWalk:
     """Handler and control of the walker over one archive."""
 
-    def __init__(self, run: DeidentificationRun, archive: _Archive, stage: _ScratchFiles, limits: Limits) -> None:
+    def __init__(self, run: DeidentificationRun, archive: _Archive, stage: ScratchFiles, limits: Limits) -> None:
         self.stage = stage
         self.emitted = 0
         self.others = 0
@@ -513,96 +508,6 @@ class _ArchiveWalk:
 
     def _shown(self, path: str) -> str:
         return f"{self._archive.path}!{path}"
-
-
-class _ScratchFiles:
-    """Files without names, for what is too large for memory: they go with this process, whatever ends it."""
-
-    def __init__(self, output: OutputFolder) -> None:
-        self._output = output
-        self._fds: dict[RelPath, int] = {}
-
-    @contextmanager
-    def spool(self, body: EntryBody, grown: Callable[[int], None]) -> Iterator[tuple[int, int]]:
-        """A descriptor of all that a stream gives, and its size."""
-        fd = self._output.scratch()
-        try:
-            size = 0
-            for chunk in body.chunks():
-                size += len(chunk)
-                grown(size)
-                self._output.write_scratch(fd, chunk)
-            yield fd, size
-        finally:
-            os.close(fd)
-
-    def put(self, rel: RelPath) -> _ScratchFile:
-        fd = self._fds[rel] = self._output.scratch()
-        return _ScratchFile(self._output, fd)
-
-    def put_whole(self, rel: RelPath, data: Buffer) -> None:
-        self.put(rel).write(data)
-
-    def move(self, old: RelPath, new: RelPath) -> None:
-        self._fds[new] = self._fds.pop(old)
-
-    def remove(self, rel: RelPath) -> None:
-        fd = self._fds.pop(rel, None)
-        if fd is not None:
-            os.close(fd)
-
-    def read_at(self, rel: RelPath, offset: int, length: int) -> bytes:
-        return os.pread(self._fds[rel], length, offset)
-
-    def local_path(self, rel: RelPath) -> str:
-        return f"/proc/self/fd/{self._fds[rel]}"
-
-    def close(self) -> None:
-        for rel in list(self._fds):
-            self.remove(rel)
-
-
-class _ScratchFile:
-    """One of them, while it is written."""
-
-    def __init__(self, output: OutputFolder, fd: int) -> None:
-        self._output = output
-        self._fd = fd
-
-    def write(self, data: Buffer) -> None:
-        self._output.write_scratch(self._fd, data)
-
-    def close(self) -> None:
-        """It stays open: it has no name to be opened by again."""
-
-
-def is_image(head: Buffer, size: int) -> bool:
-    """Whether what begins so is ECAT 7 or DICOM, also a data set that has neither meta information nor UIDs."""
-    return looks_like_ecat(head) or looks_like_dicom(head, size) or _begins_with_element(head, size)
-
-
-def _begins_with_element(head: Buffer, size: int) -> bool:
-    """Whether the first element is one of the dictionary, with its VR; or in implicit VR with another one behind it."""
-    if min(size, len(head)) < _ELEMENT:
-        return False
-    for order in "<>":
-        group, element = struct.unpack_from(f"{order}HH", head)
-        if group & 1 or not _FIRST_GROUP <= group <= _LAST_GROUP:
-            continue
-        vr = dictionary_vr(group << 16 | element)
-        if vr == UNKNOWN:
-            continue
-        if bytes(head[4:6]).decode("latin-1") in vr:
-            return True
-        end = _ELEMENT + int(struct.unpack_from(f"{order}I", head, 4)[0])
-        if order == "<" and (end == size or (end + _ELEMENT <= min(size, len(head)) and _is_next(head, end, group))):
-            return True
-    return False
-
-
-def _is_next(head: Buffer, at: int, group: int) -> bool:
-    following, element = struct.unpack_from("<HH", head, at)
-    return following >= group and dictionary_vr(following << 16 | element) != UNKNOWN
 
 
 def _whole_parts(scrubbed: Scrubbed, data: Buffer) -> Iterator[Part]:

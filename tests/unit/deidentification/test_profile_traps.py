@@ -123,6 +123,24 @@ def test_descriptions_orders_and_calendars_that_the_table_forgets_go() -> None:
     assert not {"PatientBirthDateInAlternativeCalendar", "FillerOrderNumberProcedure"} & set(after.dir())
 
 
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [(b"ISO_IR 101", b"ISO_IR 101"), (b"DOE^JOHN  ", b""), (b"GBK\\DOE   ", b"GBK\\"), (b"\\DOE      ", b"")],
+)
+def test_what_is_no_character_set_is_not_kept_as_one(value: bytes, kept: bytes) -> None:
+    raw = written(make_object("MR")).replace(b"ISO_IR 100", value)
+    assert parse(deidentify(raw)).data.value(0x00080005) == kept.ljust(len(kept) + len(kept) % 2)
+
+
+def test_ids_of_devices_and_retired_groups_go() -> None:
+    ds = make_object("MR")
+    ds.DeviceID = "DOE1"
+    ds.add_new(0x10001000, "US", 17477)
+    after = scrubbed(ds)
+    assert not {0x00181003, 0x10001000} & {element.tag for element in after}
+    assert read(deidentify(written(ds), "basic,retain-device")).DeviceID == "DOE1"
+
+
 def test_icons_and_other_pictures_within_items_go() -> None:
     ds = make_object("MR")
     icon = item(Rows=1, Columns=1, BitsAllocated=8, PixelData=b"DOE\0")

@@ -93,6 +93,7 @@ _OF_REGIONS: Final = frozenset(
 _PIXELS: Final = 0x7FE0
 _DOCUMENT_TITLE: Final = 0x00420010
 _BODY_MASS: Final = 0x00101022
+_DEVICE_ID: Final = 0x00181003
 """An index made of size and weight, which the table has."""
 _PUBLIC_SCHEMES: Final = frozenset(
     (*("DCM", "SCT", "SRT", "SNM3", "99SDM", "LN", "UCUM", "UMLS"), *("FMA", "RADLEX", "NCIt", "I9C", "I10", "ICD10"))
@@ -213,6 +214,8 @@ class Actions:
             return b""
         if tag == _BODY_MASS and "retain-patient" not in self._options:
             return do.remove
+        if tag == _DEVICE_ID and not self._keeps_devices:
+            return do.remove
         row = _numbered_rows().get(tag)
         if row is not None:
             return self._of_row(row, tag, written)
@@ -301,7 +304,9 @@ class Actions:
             return do.remove if in_code else do.words_or(dummy if is_needed else do.remove)
         if tag == _ORIENTATION:
             return do.keep_directions
-        if vr == "CS" and tag != _CHARACTER_SET:
+        if tag == _CHARACTER_SET:
+            return do.keep_character_sets
+        if vr == "CS":
             return do.terms_or(REMOVED if tag in _NEEDED_CODES else do.remove)
         if vr in _LABELS and not is_kept and _DESCRIPTIONS.search(keyword_for_tag(tag)):
             return do.words_or(REMOVED)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from scandock.deidentification.data_set import DicomObject
 
-_GROUPS: Final = frozenset({0x0000, 0x0002, 0x0004, 0x0006, 0xFFFC})
-"""Groups of commands, meta information and directories, which have no place in a data set; and padding."""
+_GROUPS: Final = frozenset({0x0000, 0x0002, 0x0004, 0x0006, 0x1000, 0x1010, 0xFFFC})
+"""Groups of commands, meta information and directories, which have no place in a data set; retired ones; padding."""
 _ELEMENTS: Final = frozenset(
     (
         *(0x00080001, 0x00120063, 0x04000550),

@@ -30,6 +30,9 @@ DIGITS: Final = b"0123456789.+-eE\\ \0"
 _OTHER: Final = b"OTHER"
 _ZONE: Final = re.compile(rb"[+-]\d{4}[ \0]?")
 _DIRECTIONS: Final = re.compile(rb"[A-Z]{0,3}(?:\\[A-Z]{0,3})*[ \0]?")
+_CHARACTER_SETS: Final = re.compile(
+    rb"(?:ISO[_ ](?:2022[_ ])?(?:IR[_ ]?)?\d{1,3}|ISO[_ ]2022[_ ]GBK|GB18030|GBK)?[ \0]*"
+)
 _AGE: Final = re.compile(rb"\d{3}[DWMY]|[ \0]*")
 _CONTROLS: Final = bytes(code for code in range(0x20) if code not in b"\t\n\f\r\x1b\0")
 _CACHED: Final = 20_000
@@ -108,6 +111,13 @@ def keep_age(value: bytes) -> bytes | None:
 def keep_directions(value: bytes) -> bytes:
     """Keep the letters of a patient's orientation, as `AR` or `AFR`, if they are such."""
     return value if _DIRECTIONS.fullmatch(value) else b""
+
+
+@lru_cache(maxsize=_CACHED)
+def keep_character_sets(value: bytes) -> bytes:
+    """Keep the terms of SpecificCharacterSet (PS3.3 C.12.1.1.2) in their places; what is none becomes empty."""
+    terms = [term if _CHARACTER_SETS.fullmatch(term) else b"" for term in value.split(b"\\")]
+    return b"\\".join(terms) if any(terms) else b""
 
 
 @lru_cache(maxsize=64)

@@ -123,6 +123,11 @@ test("totals tell what goes, and at the end what came of it, by state and projec
   assert.deepEqual([...all, { state: "done" }, { state: "done", import: { state: "running" } }, { state: "stopped" }].map(isOver), [true, true, true, true, false, false, false]);
 });
 
+test("the last line says where sessions went that were moved or deleted since", () => {
+  const over = (...nows) => ({ state: "done", import: { state: "placed", sessions: nows.map((now) => ({ now, project: null, code: "", new: 3, then: { project: "P" } })) } });
+  assert.equal(outcomeWords([over("archived", "deleted", "out_of_sight")]), "1 session archived in P. 1 session deleted from P. 1 session moved from P to another project.");
+});
+
 test("a session whose files were all stored before is told so, and one that was left out is no refusal", () => {
   assert.equal(sessionState({ now: "archived", code: "", new: 0 }), "stored");
   assert.equal(sessionState({ now: "archived", code: "", new: null }), "archived");

@@ -6,8 +6,10 @@ import { ask, problemOf } from "../site.js";
 import { isEnded } from "../states.js";
 
 const AGAIN = 5000; // milliseconds after which the server is asked again that did not answer
+const AT_ONCE = 50; // ended imports that one look asks about; those that were asked longest ago come first
 const followed = new Map(); // by the import's id: {transfer, changed, isAsking, isStale}
-let isListening = false;
+const looks = new WeakMap(); // by transfer: the number of the last look at its sessions
+let [isListening, isLooking, lookCount] = [false, false, 0];
 
 /** Follow the import of a transfer whose bytes are all there: `transfer.import` is kept up until it has ended, and
  * `changed(transfer, turn)` told, `turn` where its state is another one. */
@@ -19,13 +21,29 @@ export function follow(transfer, changed) {
   void look(transfer.upload);
 }
 
-/** Ask again where sessions are that waited for a person, who has decided since, maybe. */
-export function lookAgain(transfers, changed) {
-  const waits = ({ now }) => now === "prearchive" || now === "needs_decision";
-  for (const transfer of transfers.filter((one) => isEnded(one.import?.state) && one.import.sessions.some(waits))) {
-    followed.set(transfer.upload, { transfer, changed, isAsking: false, isStale: false });
-    void look(transfer.upload);
+/** Ask again where the sessions of ended imports are: somebody may have decided, moved or deleted one since. One request
+ * for each import (and 200 sessions), one after another; `changed(transfer, true)` where something is different. */
+export async function lookAgain(transfers, changed) {
+  if (isLooking) return;
+  isLooking = true;
+  const lookedAt = (transfer) => looks.get(transfer) ?? 0;
+  const ended = transfers.filter((one) => isEnded(one.import?.state) && one.import.sessions.length > 0);
+  for (const transfer of ended.sort((one, other) => lookedAt(one) - lookedAt(other)).slice(0, AT_ONCE)) {
+    looks.set(transfer, (lookCount += 1));
+    await refresh(transfer, changed).catch(() => {}); // unanswered, or logged out meanwhile: the next look asks again
   }
+  isLooking = false;
+}
+
+async function refresh(transfer, changed) {
+  const before = transfer.import;
+  const answer = await sessionsOf(transfer.upload).catch((error) => error);
+  if (transfer.import !== before || !isEnded(before.state)) return; // it was tried again meanwhile
+  const isGone = [403, 404].includes(answer.status);
+  if (answer instanceof Error && !isGone) throw answer;
+  if (!isGone && JSON.stringify(answer) === JSON.stringify(before.sessions)) return;
+  Object.assign(before, isGone ? { state: "forgotten", message: answer.message, sessions: [] } : { sessions: answer });
+  changed(transfer, true);
 }
 
 /** Cancel an import or try it again; gives what is wrong, "" where it is done. `act`: "cancel" or "retry". */
@@ -90,7 +108,7 @@ async function sessionsOf(id) {
   const sessions = [];
   for (let cursor = ""; cursor !== null; ) {
     const answer = await ask(importSessions(id, cursor));
-    if (!answer.ok) throw new Error(String(answer.status));
+    if (!answer.ok) throw Object.assign(new Error(await problemOf(answer)), { status: answer.status });
     const page = await answer.json();
     sessions.push(...page.items);
     cursor = page.next;

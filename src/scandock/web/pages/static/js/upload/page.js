@@ -23,6 +23,7 @@ import { Unfinished } from "./unfinished.js";
 import { compose, print, stopPictures, warm } from "./worker_client.js";
 
 const SECOND = 1000;
+const FRESH = 30 * SECOND; // how long what became of sessions counts as known, while the page is seen
 
 /** Begin, with the files that were chosen before (`early`); gives what ends it when one moves on. Transfers and what was
  * chosen live on. */
@@ -102,15 +103,19 @@ class Page {
       document.addEventListener(name, leaves); // once what was clicked has had its click: folding moves all below
       ends.push(() => document.removeEventListener(name, leaves));
     }
-    const { seen } = this.unfinished;
-    document.addEventListener("visibilitychange", seen);
-    ends.push(() => document.removeEventListener("visibilitychange", seen));
+    const fresh = () => document.visibilityState === "visible" && void lookAgain(transfers, changed);
+    const timer = setInterval(fresh, FRESH);
+    ends.push(() => clearInterval(timer));
+    for (const seen of [this.unfinished.seen, fresh]) {
+      document.addEventListener("visibilitychange", seen);
+      ends.push(() => document.removeEventListener("visibilitychange", seen));
+    }
     this.#said();
     settleAll();
     this.#show(null);
     this.unfinished.look();
     void this.before.begin();
-    lookAgain(transfers, changed);
+    void lookAgain(transfers, changed);
     watchElsewhere();
     warm();
     void letters();

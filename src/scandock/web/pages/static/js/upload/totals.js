@@ -65,5 +65,7 @@ function partWords({ key, project: of, count }) {
   const words = `${plural(count, "session")} ${SESSIONS[key].word}`;
   if (!of) return words;
   if (of === UNASSIGNED) return `${words}, without a project`;
+  if (key === "out_of_sight") return `${plural(count, "session")} moved from ${of} to another project`;
+  if (key === "deleted") return `${words} from ${of}`;
   return key === "prearchive" ? `${words} of ${of}` : `${words} in ${of}`;
 }

@@ -1,0 +1,57 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { load } from "./modules.mjs";
+
+globalThis.document ??= { querySelector: () => ({ dataset: { root: "", static: "", csrf: "", user: "olga" } }), addEventListener() {} };
+globalThis.location ??= { href: "http://localhost/" };
+globalThis.addEventListener ??= () => {};
+
+const { lookAgain } = await load("outcomes.js");
+const { outcomeWords } = await load("totals.js");
+
+const session = (now) => ({ now, project: now === "archived" ? "HEART" : null, code: "", new: 3, then: { project: "HEART" } });
+const ended = (upload, ...nows) => ({ upload, state: "done", import: { state: "placed", sessions: nows.map(session) } });
+
+/** What of `transfers` changes by a look where the server answers `answers` by import: [ids that were asked, that changed]. */
+async function looked(transfers, answers) {
+  const [asked, told] = [[], []];
+  globalThis.fetch = async (path) => {
+    const [, id] = /imports\/([^/]+)\/sessions$/.exec(path);
+    asked.push(id);
+    const answer = answers(id);
+    if (typeof answer === "function") return answer();
+    return Array.isArray(answer) ? Response.json({ items: answer.map(session), next: null }) : Response.json({ title: "No such import." }, { status: answer });
+  };
+  await lookAgain(transfers, ({ upload }) => told.push(upload));
+  return [asked, told];
+}
+
+test("rows of ended imports say what was deleted or moved since, by one request each", async () => {
+  const rows = [ended("a", "archived", "archived"), ended("b", "archived"), ended("c", "needs_decision"), { upload: "d", state: "running", import: null }];
+  const answers = { a: ["archived", "deleted"], b: ["archived"], c: ["out_of_sight"] };
+  assert.deepEqual(await looked(rows, (id) => answers[id]), [["a", "b", "c"], ["a", "c"]]);
+  assert.equal(outcomeWords(rows.slice(0, 3)), "2 sessions archived in HEART. 1 session deleted from HEART. 1 session moved from HEART to another project.");
+  assert.deepEqual(await looked(rows, (id) => answers[id]), [["a", "b", "c"], []]);
+});
+
+test("an import out of sight says nothing of archived sessions, and an unanswered look changes nothing", async () => {
+  const rows = [ended("a", "archived"), ended("b", "archived"), ended("c", "archived")];
+  const retried = () => {
+    rows[2].import = { state: "received", sessions: [] };
+    return Response.json({ items: [], next: null });
+  };
+  const [, told] = await looked(rows, (id) => ({ a: 404, b: 503, c: retried })[id]);
+  assert.deepEqual(told, ["a"]);
+  assert.deepEqual(rows.map((one) => [one.import.state, one.import.sessions.length]), [["forgotten", 0], ["placed", 1], ["received", 0]]);
+});
+
+test("a look asks about 50 imports at most, those next that were not asked", async () => {
+  const rows = Array.from({ length: 70 }, (_, at) => ended(`i${at}`, "archived"));
+  const asked = new Set();
+  for (const count of [50, 50]) {
+    const [ids] = await looked(rows, () => ["archived"]);
+    assert.equal(ids.length, count);
+    for (const id of ids) asked.add(id);
+  }
+  assert.equal(asked.size, 70);
+});

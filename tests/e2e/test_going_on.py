@@ -118,8 +118,15 @@ def test_a_folder_goes_on_and_another_file_does_not(browser, project, tmp_path, 
         drop(page, path)
         looked_into(page)
         page.get_by_role("button", name="Remove: big.zip").click()
-        released(page)
+        page.locator("#settings > summary").click()
+        page.locator("input[name=where][value=headers]").check()
         drop(page, folder)
+        begun = f"It goes on as it was begun: into {project.id}."
+        page.get_by_text(f"{begun} The settings say projects named by the headers. Go on here?").first.wait_for()
+        assert page.locator(".up-archive").count() == 0
+        page.get_by_role("button", name="Go on here: visit.tar").click()
+        page.locator(".up-archive").get_by_text(begun).wait_for()
+        released(page)
         sent(page)
     [told] = imported(project)
     assert (told["archive"], told["state"]) == ("visit.tar", "placed")

@@ -65,6 +65,9 @@ export function project() {
   return options.where === "project" ? options.project : "";
 }
 
+/** The same, or null where nothing can be uploaded so. */
+export const projectOrNone = () => (problem() ? null : project());
+
 /** What is wrong with what the form says; "" where an upload may begin. */
 export function problem() {
   return options.where === "project" ? problemOf(options.project) : "";

@@ -12,7 +12,7 @@ import { letters } from "./letters.js";
 import { listView } from "./list_view.js";
 import { writeMapping } from "./mapping_csv.js";
 import { shown } from "./names.js";
-import { ASKED, ELSEWHERE, notIt, ON_THE_LIST } from "./not_taken.js";
+import { ELSEWHERE, notIt, ON_THE_LIST } from "./not_taken.js";
 import * as options from "./options.js";
 import { change, lookAgain } from "./outcomes.js";
 import { add, archives, foreseeAll, forgetKnown, isComplete, likenessOf, onPicks, picks, remove, sent, settleAll } from "./picks.js";
@@ -143,7 +143,7 @@ class Page {
       const is = await this.#known(one, wanted);
       const likeness = likenessOf(one);
       if (is === "elsewhere") refused.push({ name: one.name, why: ELSEWHERE });
-      else if (is === "asked") asked.push(ASKED(one.name));
+      else if (is === "asked") asked.push(`${shown(one.name)}: ${this.unfinished.questionAbout(one)}`);
       else if (!is && listed.has(likeness)) refused.push({ name: one.name, why: ON_THE_LIST });
       else if (!is) fresh.push(one);
       listed.add(likeness);
@@ -186,7 +186,7 @@ class Page {
   }
 
   /** Whether it is one that was cut, here or before, and goes on now: "taken", "elsewhere" (another browser sends it),
-   * "asked" (another tab has it, and it is asked whether it goes on here) or "". */
+   * "asked" (another tab has it, or it goes into another project, and it is asked whether it goes on here) or "". */
   async #known(one, wanted = null) {
     const stopped = wanted?.transfer ?? transfers.find((two) => two.state === "stopped" && two.name === one.name);
     if (!stopped && !this.unfinished.open.length) return "";
@@ -223,6 +223,7 @@ class Page {
     options.read(this.form);
     if (options.project() && !options.problem()) keepProject(user, options.project());
     this.#said();
+    this.unfinished.refresh();
     settleAll();
     this.#show(null);
   }

@@ -48,6 +48,7 @@ export class Transfer {
     this.sent = upload?.offset ?? 0;
     this.#mapped = upload !== null;
     this.isFromBefore = upload !== null; // its settings are the server's, not this page's
+    this.begunFor = upload?.project ?? "";
   }
 
   get isOver() {

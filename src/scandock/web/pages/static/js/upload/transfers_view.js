@@ -6,6 +6,7 @@ import { root } from "../site.js";
 import { ACTS, HELD_FOR, IMPORTS, isEnded, REFUSED_FOR, STAGES, TRANSFERS } from "../states.js";
 import { button, make, set, show } from "./dom.js";
 import { shown } from "./names.js";
+import { asBegun } from "./not_taken.js";
 import { waitsFor } from "./transfers.js";
 
 /** An element with `refresh({isAlone})`: in the row of its only study (`isAlone`) what that says is not said again.
@@ -108,6 +109,7 @@ function whyOf(pick, hasOutcome) {
   if (transfer.refusal) return transfer.refusal;
   if (transfer.import) return hasOutcome ? "" : whyOfImport(transfer.import);
   if (transfer.state === "elsewhere") return "It goes on in another tab or browser.";
+  if (transfer.isFromBefore && ["waiting", "running", "paused"].includes(transfer.state)) return asBegun(transfer.begunFor);
   if (transfer.state !== "stopped" && transfer.state !== "held up") return "";
   return transfer.retryAt === null ? transfer.why : `${transfer.why} Retrying in ${secondsTo(transfer.retryAt)} s…`;
 }

@@ -6,6 +6,8 @@ import { fromHandle } from "./choosing.js";
 import { sizeIn } from "./fingerprint.js";
 import * as handles from "./handles.js";
 import { shown } from "./names.js";
+import { goesElsewhere, questionOf } from "./not_taken.js";
+import { projectOrNone } from "./options.js";
 import { addSent } from "./picks.js";
 import { begin, transfers } from "./transfers.js";
 import { discard, finish, unfinished } from "./tus.js";
@@ -17,7 +19,7 @@ export class Unfinished {
   #left = [];
   #held = new Map(); // handles by the ids of uploads
   #told = new Map(); // what is said beside one, by its id
-  #asked = new Map(); // files that another tab's uploads may go on with here, by the ids of these
+  #asked = new Map(); // files that uploads may go on with here, once that is answered, by the ids of these
   #endTabs;
   #tried = new Set(); // ids of those that were asked to be finished: an error is said once
   #timer = null;
@@ -48,7 +50,8 @@ export class Unfinished {
   }
 
   /** Go on with the one that `known` is the fingerprint of: "taken", "" where there is none, "elsewhere" where another
-   * browser sends it, or "asked" where another tab has it, unless the file was chosen for that very upload (`wanted`). */
+   * browser sends it, or "asked" where another tab has it or it goes into another project than the settings name, unless
+   * the file was chosen for that very upload (`wanted`). */
   async take(one, known, wanted = null) {
     const find = () => this.open.find((two) => two.fingerprint === known);
     if (find()?.receiving) await this.look(); // it may have been cut since
@@ -56,7 +59,7 @@ export class Unfinished {
     if (upload === undefined) return "";
     const elsewhere = stateElsewhere(upload.id);
     if (upload.receiving && elsewhere === "") return "elsewhere";
-    if (elsewhere !== "" && wanted?.id !== upload.id) {
+    if (wanted?.id !== upload.id && (elsewhere !== "" || goesElsewhere(upload, projectOrNone()))) {
       this.#asked.set(upload.id, one);
       this.refresh();
       this.element.reveal(upload.id);
@@ -64,6 +67,12 @@ export class Unfinished {
     }
     this.#begin(upload, one);
     return "taken";
+  }
+
+  /** What is asked of a file that was "asked" about. */
+  questionAbout(one) {
+    const [id] = [...this.#asked].find(([, file]) => file === one);
+    return questionOf(this.#left.find((upload) => upload.id === id), projectOrNone());
   }
 
   /** Go on with an upload by its file, with the settings that it has on the server. */

@@ -3,10 +3,11 @@
 import { importAt } from "../addresses.js";
 import { size } from "../live/figures.js";
 import { root } from "../site.js";
-import { TRANSFERS } from "../states.js";
 import { minute } from "../times.js";
 import { button, keyed, make, set, show } from "./dom.js";
 import { shown } from "./names.js";
+import { questionOf } from "./not_taken.js";
+import { projectOrNone } from "./options.js";
 
 /** `acts`: {choose, goOn, here, discard}. Those whose bytes are all there need no file: the page has them imported, which
  * `finished` ones say; `receiving` ones are left alone, as some other tab or browser sends them.
@@ -57,7 +58,7 @@ function unfinishedRow(one, acts) {
   );
   row.refresh = (now, { isHeld, told, isAsked }) => {
     const asks = isAsked && !now.finished;
-    const question = asks && now.elsewhere ? `This archive is ${TRANSFERS[now.elsewhere].word} in another tab. Go on here?` : "";
+    const question = asks ? questionOf(now, projectOrNone()) : "";
     const cut = !now.finished && !now.receiving;
     bar.max = Math.max(now.size, 1);
     bar.value = now.arrived;

@@ -156,7 +156,7 @@ def test_names_birth_dates_and_labels_that_meet_across_archives_are_told(browser
         looked_into(page)
         assert page.get_by_text("1 patient name (Roe Ann) and 1 birth date will leave this machine").is_visible()
         assert page.get_by_text("born 1960-01-02").is_visible()
-        page.get_by_text("second.zip brings another study with this label: the later one gets a suffix.").wait_for()
+        page.get_by_text("second.zip brings another study with this label: one of the two gets a suffix.").wait_for()
         label = page.locator(".up-archive").nth(1).get_by_label("Session label")
         first_label = page.locator(".up-archive").nth(0).get_by_label("Session label").input_value()
         label.fill("other")

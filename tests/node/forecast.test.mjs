@@ -152,14 +152,22 @@ test("labels out of headers get a suffix, whichever comes later; a label that wa
   const both = derived();
   assert.deepEqual(foreseen(...both), ["a Will be archived", "b Will be archived"]);
   assert.deepEqual(both.map(({ decisions: [{ forecast }] }) => forecast.notes.map(({ words }) => words).join()), [
-    "b.zip brings another study with this label: the later one gets a suffix.",
-    "a.zip brings another study with this label: the later one gets a suffix.",
+    "b.zip brings another study with this label: one of the two gets a suffix.",
+    "a.zip brings another study with this label: one of the two gets a suffix.",
   ]);
+  for (const { decisions: [{ forecast }] } of both) assert.equal(forecast.words, "Will be archived in P as S1 / SAME, or SAME with a suffix");
   assert.deepEqual(follows(...both), ["", ""]);
   const three = [...derived(), archive("c", { uid: "3", label: "same" })];
   foresee(three);
-  assert.equal(warningsOf(three)[0].words, "3 sessions share a label with another archive: the later ones get a suffix.");
+  assert.equal(warningsOf(three)[0].words, "3 sessions share a label with another archive: each gets a label of its own, all but one with a suffix.");
   assert.equal(new Set(three.map(({ decisions: [{ forecast }] }) => forecast.notes[0].words)).size, 1, "the same in each row");
+  const sending = derived();
+  foresee(sending);
+  Object.assign(sending[0], { transfer: { state: "running" } });
+  foresee(sending);
+  for (const { decisions: [{ forecast }] } of sending) assert.equal(forecast.words, "Will be archived in P as S1 / SAME, or SAME with a suffix");
+  assert.deepEqual(sending[1].decisions[0].forecast.notes.map(({ code }) => code), ["meets_derived"]);
+  assert.deepEqual(follows(...sending), ["", ""]);
   const named = archive("c", { uid: "3", label: "SAME", requested: true });
   const [first] = derived();
   assert.deepEqual(foreseen(first, named), ["a Will be archived", "c held"]);

@@ -89,7 +89,8 @@ function verdictOf(one) {
   if (one.pick && isRefusedWhole(one.pick)) return { verdict: "", words: "Will be refused with its archive" };
   if (wrong) return { verdict: "", words: wrong };
   const where = one.project === UNASSIGNED ? "the prearchive without a project" : one.project;
-  const as = `${where} as ${one.subject} / ${one.label}`;
+  const label = notes.some(({ code }) => code === "meets_derived") ? `${one.label}, or ${one.label} with a suffix` : one.label;
+  const as = `${where} as ${one.subject} / ${label}`;
   if (isHeld(one.forecast)) return { verdict: "held", words: `Will be held for review in ${as}` };
   const there = notes.find(({ kind }) => kind === "there");
   if (there) return { verdict: "there", words: there.words };
@@ -229,7 +230,7 @@ function elsewhere(one, study, bound, same) {
 function another(one, label) {
   const is = label.assessor ? `${label.label} is an assessor of an archived session` : `${label.label} ${whereIs(label)} with another study`;
   if (!one.naming.session.requested) {
-    if (label.pick && !label.requested) return []; // whichever is imported later: `noteOthers` says it of both
+    if (label.pick && !label.requested) return label.pick.transfer ? meetsDerived([label.pick.name]) : []; // else `noteOthers` says it of both
     return there(`${is}: this one gets a suffix.`, "label_suffix");
   }
   if (!label.assessor && label.place !== "archive" && label.state === "conflict") return []; // what is held has no claim to its label
@@ -317,7 +318,15 @@ function noteSame(one, names) {
 }
 
 function noteDerived(one, names) {
-  if (!names.length || isHeld(one.forecast) || one.forecast.notes.some(({ code }) => code === "label_suffix")) return;
-  const bring = names.length === 1 ? `${shown(names[0])} brings another study with this label: the later one gets` : "Other archives on the list bring other studies with this label: the later ones get";
-  one.forecast.notes.push(...warn(`${bring} a suffix.`, "meets_derived"));
+  const { notes } = one.forecast;
+  if (!names.length || isHeld(one.forecast) || notes.some(({ code }) => code === "label_suffix")) return;
+  const before = notes.findIndex(({ code }) => code === "meets_derived");
+  notes.splice(before < 0 ? notes.length : before, 1, ...meetsDerived(names));
+  Object.assign(one.forecast, verdictOf(one));
+}
+
+/** Which of them keeps the label is decided by which is imported first, and that nobody knows before. */
+function meetsDerived(names) {
+  const bring = names.length === 1 ? `${shown(names[0])} brings another study with this label: one of the two gets` : "Other archives on the list bring other studies with this label: all but one get";
+  return warn(`${bring} a suffix.`, "meets_derived");
 }

@@ -18,7 +18,7 @@ const WORDS = {
   study_elsewhere: (n) => `${sessions(n)} ${n === 1 ? "has" : "have"} a study with another label already and will be held for review`,
   subject_differs: (n) => `${sessions(n)} ${n === 1 ? "belongs" : "belong"} to another subject already and will be held for review`,
   left_alone: (n) => `${sessions(n)} ${are(n)} archived already and will be held for review`,
-  meets_derived: (n) => `${sessions(n)} share a label with another archive: the later ones get a suffix`,
+  meets_derived: (n) => `${sessions(n)} ${n === 1 ? "shares" : "share"} a label with another archive: each gets a label of its own, all but one with a suffix`,
   study_twice: (n) => `${studies(n)} in several archives: equal files are stored once`,
   label_suffixed: (n) => `${sessions(n)} shared a label: a date or code was added to tell them apart`,
   label_own_id: (n) => `${sessions(n)} had a label that looks like an ID of this server: a date or code was added`,

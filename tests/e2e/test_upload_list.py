@@ -105,13 +105,20 @@ def test_ten_archives_from_drop_to_done(browser, project, tmp_path):
         page.wait_for_function("(words) => getSelection().toString().trim() === words", arg=words)
         page.get_by_role("button", name="Start again: pasted.zip").click()
         outcome(page, f"11 sessions archived in {project.id}.")
+        odd = {"1.dcm": image(1, study=99, patient=b"P99", name=b"Doe^99"), "2.dcm": b"no image"}
+        drop(page, archive(tmp_path / "odd.zip", odd))
+        looked_into(page)
+        page.get_by_role("button", name="Upload", exact=True).click()
+        page.get_by_role("link", name="Details: odd.zip").wait_for()
+        page.locator(".up-archive .up-why").get_by_text("1 file could not be read.").wait_for()
+        outcome(page, "1 file could not be read.")
         drop(page, archive(tmp_path / "empty.zip", {"a.txt": b"no image"}))
         page.locator(".up-archive .up-why").get_by_text("There is no image in it.").wait_for()
         page.get_by_role("button", name="Upload more").click()  # what can't be uploaded goes, too
         assert page.locator(".up-archive").count() == 0
         assert page.evaluate("() => document.activeElement.textContent") == "Choose archives or images"
         assert page.locator("#settings-into").inner_text() == f"Into {project.id}"
-    assert {told["state"] for told in imported(project, 11)} == {"placed"}
+    assert {told["state"] for told in imported(project, 12)} == {"placed"}
 
 
 def test_one_archive_of_several_studies_shares_its_progress_and_its_rows_part(browser, project, tmp_path):

@@ -6,8 +6,10 @@ globalThis.document ??= { querySelector: () => ({ dataset: { root: "", static: "
 globalThis.location ??= { href: "http://localhost/" };
 globalThis.addEventListener ??= () => {};
 
-const { lookAgain } = await load("outcomes.js");
-const { outcomeWords } = await load("totals.js");
+const { follow, lookAgain } = await load("outcomes.js");
+const { outcomeWords, unreadableWords } = await load("totals.js");
+
+const { isEnded } = await load("../states.js");
 
 const session = (now) => ({ now, project: now === "archived" ? "HEART" : null, code: "", new: 3, then: { project: "HEART" } });
 const ended = (upload, ...nows) => ({ upload, state: "done", import: { state: "placed", sessions: nows.map(session) } });
@@ -54,4 +56,18 @@ test("a look asks about 50 imports at most, those next that were not asked", asy
     for (const id of ids) asked.add(id);
   }
   assert.equal(asked.size, 70);
+});
+
+test("files that could not be read are told of an archive whose others were imported", async () => {
+  globalThis.fetch = async (path) => {
+    if (/events$/.test(path)) return new Response("", { status: 404 });
+    if (/sessions$/.test(path)) return Response.json({ items: [session("archived")], next: null });
+    return Response.json({ state: "placed", code: "", message: "", progress: null, entries: { stored: 4, unparseable: 1 } });
+  };
+  const row = { upload: "odd", state: "done", import: null };
+  await new Promise((resolve) => follow(row, (_, turn) => turn && isEnded(row.import.state) && resolve()));
+  assert.equal(unreadableWords([row]), "1 file could not be read");
+  assert.equal(outcomeWords([row, ended("a", "archived")]), "2 sessions archived in HEART. 1 file could not be read.");
+  const refused = { state: "done", import: { state: "refused", sessions: [], unreadable: 3 } };
+  assert.equal(unreadableWords([refused]), "", "its row says why it was refused");
 });

@@ -91,10 +91,10 @@ async function read(id, one) {
   const answer = await ask(importOf(id));
   if (answer.status === 404 || answer.status === 403) return end(id, one, { state: "forgotten", message: await problemOf(answer) });
   if (!answer.ok) throw new Error(String(answer.status));
-  const { state, code, message, progress } = await answer.json();
+  const { state, code, message, progress, entries } = await answer.json();
   if (!isEnded(state)) return move(one, state === "receiving" ? "received" : state, { message, stage: progress?.stage ?? "", progress: progress?.bytes ?? null });
   const sessions = ["refused", "failed", "cancelled"].includes(state) ? [] : await sessionsOf(id); // nothing of it was stored
-  return end(id, one, { state, code, message, sessions });
+  return end(id, one, { state, code, message, sessions, unreadable: entries?.unparseable ?? 0 });
 }
 
 function end(id, one, { state, ...more }) {

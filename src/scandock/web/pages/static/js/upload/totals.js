@@ -48,6 +48,12 @@ export function outcomesOf(transfers) {
   return [...counted.values()].filter(({ key }) => key !== "left_out").sort((one, other) => (one.id < other.id ? -1 : 1));
 }
 
+/** "2 files could not be read": of archives whose other files were imported; "" where all could. */
+export function unreadableWords(transfers) {
+  const count = transfers.reduce((sum, { import: is }) => sum + (is?.sessions.length ? (is.unreadable ?? 0) : 0), 0);
+  return count ? `${plural(count, "file")} could not be read` : "";
+}
+
 /** "10 sessions archived in LUNG. 1 archive refused.": all that came of some transfers that are over. */
 export function outcomeWords(transfers) {
   const told = outcomesOf(transfers).map(partWords);
@@ -57,6 +63,8 @@ export function outcomeWords(transfers) {
   const failed = count((one) => one.import?.state === "failed");
   const cancelled = count((one) => one.state === "cancelled" || one.import?.state === "cancelled");
   for (const [word, n] of [["refused", refused], ["failed", failed], ["cancelled", cancelled]]) if (n) told.push(`${plural(n, "archive")} ${word}`);
+  const unreadable = unreadableWords(transfers);
+  if (unreadable) told.push(unreadable);
   return told.length ? `${told.join(". ")}.` : "";
 }
 

@@ -7,6 +7,7 @@ import { ACTS, HELD_FOR, IMPORTS, isEnded, REFUSED_FOR, STAGES, TRANSFERS } from
 import { button, make, set, show } from "./dom.js";
 import { shown } from "./names.js";
 import { asBegun } from "./not_taken.js";
+import { unreadableWords } from "./totals.js";
 import { waitsFor } from "./transfers.js";
 
 /** An element with `refresh({isAlone})`: in the row of its only study (`isAlone`) what that says is not said again.
@@ -41,7 +42,8 @@ export function archiveControls(pick, acts) {
     show(why, told !== "");
     set(why, told);
     const focused = actions.contains(document.activeElement) ? document.activeElement : null;
-    for (const [act, one] of buttons) show(one, is.acts.includes(act) && mayDo(act, pick) && !(act === "details" && hasOutcome));
+    const isTold = hasOutcome && unreadableWords([pick.transfer]) === ""; // by the row itself
+    for (const [act, one] of buttons) show(one, is.acts.includes(act) && mayDo(act, pick) && !(act === "details" && isTold));
     show(removing, pick.transfer === null);
     const { upload } = pick.transfer ?? {};
     const details = buttons.get("details");
@@ -107,7 +109,10 @@ function whyOf(pick, hasOutcome) {
   const { transfer, problem } = pick;
   if (transfer === null) return problem;
   if (transfer.refusal) return transfer.refusal;
-  if (transfer.import) return hasOutcome ? "" : whyOfImport(transfer.import);
+  if (transfer.import) {
+    const unreadable = unreadableWords([transfer]);
+    return [hasOutcome ? "" : whyOfImport(transfer.import), unreadable && `${unreadable}.`].filter(Boolean).join(" ");
+  }
   if (transfer.state === "elsewhere") return "It goes on in another tab or browser.";
   if (transfer.isFromBefore && ["waiting", "running", "paused"].includes(transfer.state)) return asBegun(transfer.begunFor);
   if (transfer.state !== "stopped" && transfer.state !== "held up") return "";

@@ -114,6 +114,7 @@ def test_ten_archives_from_drop_to_done(browser, project, tmp_path):
         outcome(page, "1 file could not be read.")
         drop(page, archive(tmp_path / "empty.zip", {"a.txt": b"no image"}))
         page.locator(".up-archive .up-why").get_by_text("There is no image in it.").wait_for()
+        outcome(page, "1 file could not be read. 1 archive was not uploaded.")
         page.get_by_role("button", name="Upload more").click()  # what can't be uploaded goes, too
         assert page.locator(".up-archive").count() == 0
         assert page.evaluate("() => document.activeElement.textContent") == "Choose archives or images"

@@ -128,6 +128,13 @@ test("the last line says where sessions went that were moved or deleted since", 
   assert.equal(outcomeWords([over("archived", "deleted", "out_of_sight")]), "1 session archived in P. 1 session deleted from P. 1 session moved from P to another project.");
 });
 
+test("the last line says how much was not uploaded", () => {
+  const over = { state: "done", import: { state: "placed", sessions: [{ now: "archived", project: "P", code: "", new: 3, then: {} }] } };
+  assert.equal(outcomeWords([over], { notSent: 4 }), "1 session archived in P. 4 archives were not uploaded.");
+  assert.equal(outcomeWords([over], { notSent: 1, notTaken: 1 }), "1 session archived in P. 1 archive was not uploaded. 1 file was not taken.");
+  assert.equal(outcomeWords([over], {}), "1 session archived in P.");
+});
+
 test("a session whose files were all stored before is told so, and one that was left out is no refusal", () => {
   assert.equal(sessionState({ now: "archived", code: "", new: 0 }), "stored");
   assert.equal(sessionState({ now: "archived", code: "", new: null }), "archived");

@@ -54,6 +54,7 @@ class Page {
       more: () => this.#more(),
       retry: (transfer) => (transfer.import ? this.#change(transfer, "retry") : transfer.resume()),
       cancel: (transfer) => transfer.cancel(),
+      notTaken: () => this.refusals.filter(({ why }) => ![ON_THE_LIST, ELSEWHERE].includes(why)).length,
     });
     const choose = (upload) => this.#choose({ upload });
     const known = async (one, upload) => (await this.#known(one, { upload })) !== "";
@@ -168,6 +169,7 @@ class Page {
       const off = button("Remove", () => this.#refuse(this.refusals.filter((other) => other.name !== one.name || other.why !== one.why)), { kind: "quiet", of: shown(one.name) });
       return make("li", { class: "problem" }, make("strong", {}, shown(one.name)), ` ${one.why} `, off);
     });
+    this.#bar();
   }
 
   /** Bring what was added into view: at least the beginning of the first of them. */

@@ -13,7 +13,8 @@ import { transfers } from "./transfers.js";
 
 const STILL = ["waiting", "running", "held up"];
 
-/** An element with `refresh()`. `acts`: {more()} for "Upload more", {retry(transfer)}, {cancel(transfer)}. */
+/** An element with `refresh()`. `acts`: {more()} for "Upload more", {retry(transfer)}, {cancel(transfer)}, {notTaken()}: how
+ * many files that were chosen are none that can be uploaded. */
 export function totalView(acts) {
   const pace = new Pace();
   let speed = null;
@@ -75,7 +76,7 @@ export function totalView(acts) {
   }
 
   function doneInto() {
-    set(verdict, outcomeWords(transfers));
+    set(verdict, outcomeWords(transfers, { notSent: picks.filter(({ problem: stops }) => stops).length, notTaken: acts.notTaken() }));
     const parts = outcomesOf(transfers).filter(({ key, project }) => project && LINKS[key]);
     const to = [...new Map(parts.map(({ key, project }) => LINKS[key](project)).map((link) => [link.href, link])).values()];
     keyed(links, to, ({ href }) => href, ({ href, words }) => make("a", { href }, words));

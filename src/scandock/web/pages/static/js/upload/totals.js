@@ -54,8 +54,9 @@ export function unreadableWords(transfers) {
   return count ? `${plural(count, "file")} could not be read` : "";
 }
 
-/** "10 sessions archived in LUNG. 1 archive refused.": all that came of some transfers that are over. */
-export function outcomeWords(transfers) {
+/** "10 sessions archived in LUNG. 1 archive refused.": all that came of some transfers that are over. `notSent`: how
+ * many archives of the list could not be uploaded, `notTaken`: how many files came not even to the list. */
+export function outcomeWords(transfers, { notSent = 0, notTaken = 0 } = {}) {
   const told = outcomesOf(transfers).map(partWords);
   const without = transfers.filter((one) => !one.import?.sessions.length);
   const count = (is) => without.filter(is).length;
@@ -65,6 +66,8 @@ export function outcomeWords(transfers) {
   for (const [word, n] of [["refused", refused], ["failed", failed], ["cancelled", cancelled]]) if (n) told.push(`${plural(n, "archive")} ${word}`);
   const unreadable = unreadableWords(transfers);
   if (unreadable) told.push(unreadable);
+  if (notSent) told.push(`${plural(notSent, "archive")} ${notSent === 1 ? "was" : "were"} not uploaded`);
+  if (notTaken) told.push(`${plural(notTaken, "file")} ${notTaken === 1 ? "was" : "were"} not taken`);
   return told.length ? `${told.join(". ")}.` : "";
 }
 

@@ -204,6 +204,53 @@ def test_a_session_is_renamed_and_archived_at_once(site: DataFolder, web: Web) -
         }  # fmt: skip
 
 
+def test_a_label_that_an_archived_session_has_is_renamed_and_not_accepted(site: DataFolder, web: Web) -> None:
+    """Accepting would lead to a session that can't be archived; what has a free label is accepted as before."""
+    site.bring(uploader_layout("A", "1", [Image(case="old", number=0).file()]), session="Same")
+    for label in ("Same", "Free"):
+        entries: dict[str, bytes] = {}
+        for study in range(2):
+            image = Image(case=label, number=0, study=study).file()
+            entries |= uploader_layout(f"F{study}", "1", [image])
+        site.bring(entries, session=label, destination="prearchive")
+    with web.client() as admin:
+        held = admin.get("/api/v1/prearchive").json()["items"]
+        assert {one["code"] for one in held} == {"label_many_studies"}
+        assert all("accept" in one["choices"] for one in held)  # the API's words stay
+        listed = admin.get("/prearchive").text
+        for one in held:
+            own = admin.get(f"/prearchive/{one['id']}").text
+            offered = [f"resolve:accept:{one['id']}" in text for text in (listed, own)]
+            assert offered == [one["label"] == "Free"] * 2
+        assert "Another archived session is called Same. Rename this session to archive it." in listed
+        assert "called Free" not in listed
+        one = next(one for one in held if one["label"] == "Same")
+        done = admin.post("/prearchive", data={"do": f"rename_archive:{one['id']}", "label": "Other"}).text
+        assert "/ Other." in done
+
+
+def test_rows_that_look_alike_are_told_apart_by_study_and_archive(site: DataFolder, web: Web) -> None:
+    entries: dict[str, bytes] = {}
+    for study in range(2):
+        also = {0x00081030: (b"LO", b"Brain %d" % study), 0x00080020: (b"DA", b"2026010%d" % (study + 1))}
+        entries |= uploader_layout(f"F{study}", "1", [Image(case="many", number=0, study=study, also=also).file()])
+    site.bring(entries, session="Same", destination="prearchive")
+    waits(site)
+    with web.client() as admin:
+        listed = admin.get("/prearchive").text
+        for study in range(2):
+            assert f"Study 2026-01-0{study + 1} · Brain {study} · from archive-1.zip" in listed
+        assert "from archive-2.zip" in listed  # of one that is ready, too
+        one = uuid_of(admin, "Held")
+        assert 'title="1 to 64 letters (A to Z), digits, _ and -; no spaces, no accents"' in listed
+        assert 'title="1 to 64 letters' in admin.get(f"/prearchive/{one}/change").text
+    web.account("mia", P="member")
+    with web.client("mia") as member:  # who may not read by which archive others' sessions came
+        listed = member.get("/prearchive").text
+        assert "Study 2026-01-01 · Brain 0<" in listed
+        assert "archive-1.zip" not in listed
+
+
 def test_a_merge_that_replaces_by_the_projects_rule_is_asked_for(site: DataFolder, web: Web) -> None:
     """Archiving asks only where files would go: here the project replaces what is archived."""
     site.bring(uploader_layout("One", "1", objects(2)), destination="archive")

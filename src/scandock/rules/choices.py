@@ -71,11 +71,14 @@ def is_choice_for(code: str, choice: Choice) -> bool:
     return choice in list_choices(code) or (code in BESIDE_ARCHIVED and choice in KEEP_CHOICES)
 
 
-def usable_choices(code: str, *, archived: bool, differ: bool) -> tuple[Choice, ...]:
+def usable_choices(code: str, *, archived: bool, differ: bool, label_taken: bool = False) -> tuple[Choice, ...]:
     """The choices of `code` that will do something: where objects `differ`, adding and replacing would be refused;
-    what belongs to an archived session can't be archived beside it.
+    what belongs to an archived session can't be archived beside it, and what can be renamed is not accepted under a
+    label that an archived session of another study has.
     """
     choices = list_choices(code)
+    if label_taken and "rename" in choices:
+        choices = tuple(choice for choice in choices if choice != "accept")
     if code not in BESIDE_ARCHIVED or not archived:
         return choices
     own = tuple(choice for choice in choices if choice != "accept")

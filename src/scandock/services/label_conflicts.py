@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import Connection, select
 
 from scandock.catalog.assessors import assessors_labelled
@@ -13,9 +15,38 @@ from scandock.rules.notices import Notice
 
 def may_join(source: SessionRecord, study_uid: str | None, *, by_hand: bool, ecat: bool) -> bool:
     """Whether a session of the same label, but not of the same study, is the one meant (rules.md, "ECAT")."""
-    if study_uid is not None and source.study_uid is not None:
-        return False
-    return by_hand or ecat or source.ecat
+    return _may_join(source.study_uid, study_uid, by_hand or ecat or source.ecat)
+
+
+def _may_join(study_uid: str | None, other_uid: str | None, without_study: bool) -> bool:
+    """`without_study`: whether one of the two was made by hand or is of ECAT."""
+    return without_study and (study_uid is None or other_uid is None)
+
+
+def find_taken_labels(connection: Connection, uuids: Sequence[str]) -> set[str]:
+    """Those of the waiting sessions that can't be archived under their label: an archived session of another study has
+    it, and none of their own study is archived.
+    """
+    archived = session.alias("archived")
+    rows = connection.execute(
+        select(
+            session.c.uuid, session.c.study_uid, session.c.ecat, archived.c.study_uid.label("other_uid"),
+            archived.c.by_hand, archived.c.ecat.label("other_ecat"),
+        )
+        .join(archived, (archived.c.project_id == session.c.project_id) & (archived.c.place == "archive"))
+        .where(
+            session.c.uuid.in_(uuids),
+            session.c.place == "prearchive",
+            (archived.c.key == session.c.key) | (archived.c.study_uid == session.c.study_uid),
+        )
+    ).all()  # fmt: skip
+    joins = {row.uuid for row in rows if row.study_uid is not None and row.study_uid == row.other_uid}
+    return {
+        row.uuid
+        for row in rows
+        if row.uuid not in joins
+        and not _may_join(row.study_uid, row.other_uid, row.by_hand or row.other_ecat or row.ecat)
+    }
 
 
 def find_label_warnings(

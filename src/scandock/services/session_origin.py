@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
-from scandock.access.principal import AccessDenied, Principal
+from scandock.access.principal import AccessDenied, Principal, ProjectRights, decide_access_of
 from scandock.catalog.server_tables import account, reception
 from scandock.catalog.tables import session, upload
-from scandock.rules.permissions import Action
+from scandock.rules.permissions import AccessDecision, Action
 from scandock.services.imports import find_import
 from scandock.services.records import Session
 from scandock.services.rights import is_allowed
@@ -49,3 +50,21 @@ def read_origin(connection: Connection, principal: Principal, of: Session) -> Se
     with contextlib.suppress(AccessDenied):
         import_id = find_import(connection, principal, row.uuid).uuid
     return SessionOrigin(archive=row.archive, uploader=row.name or "", import_id=import_id)
+
+
+def read_archive_names(connection: Connection, principal: Principal, sessions: Sequence[Session]) -> dict[str, str]:
+    """By the id of a session that may be read: the name of the archive that it came by, for who may know it."""
+    rows = connection.execute(
+        select(session.c.uuid, upload.c.archive, reception.c.account_id)
+        .join(upload, upload.c.id == session.c.received_by)
+        .outerjoin(reception, reception.c.upload_id == upload.c.id)
+        .where(session.c.uuid.in_([one.id for one in sessions]))
+    ).all()
+    project_rights = ProjectRights(connection)
+    projects = {one.id: one.project for one in sessions}
+    return {
+        row.uuid: row.archive
+        for row in rows
+        if (row.account_id is not None and row.account_id == principal.account_id)
+        or decide_access_of(principal, Action.AUDIT_READ, projects[row.uuid], project_rights) is AccessDecision.ALLOWED
+    }

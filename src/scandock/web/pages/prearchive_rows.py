@@ -15,7 +15,9 @@ from scandock.rules.choices import MEANING, REASONS, Choice, usable_choices
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.permissions import AccessDecision, Action
 from scandock.services.comparison import Comparison, compare_sessions
+from scandock.services.label_conflicts import find_taken_labels
 from scandock.services.records import Session
+from scandock.services.session_origin import read_archive_names
 from scandock.web.pages.action_preview import TITLES, SessionPreview
 from scandock.web.pages.text_format import format_count
 
@@ -60,6 +62,10 @@ class WaitingRow:
     comparison: Comparison | None
     can: frozenset[str]
     """Names of `OFFERED`."""
+    label_taken: bool = False
+    """Whether an archived session that it can't join has its label: it has to be renamed to be archived."""
+    archive_name: str = ""
+    """The archive that it came by; "" for who may not know it."""
     result: SessionPreview | None = None
     """What became of it just now, or would."""
     is_ask: bool = False
@@ -101,7 +107,7 @@ class WaitingRow:
         comparison = self.comparison
         archived = comparison is not None and comparison.stands is not None
         differ = comparison is not None and comparison.unequal
-        return usable_choices(self.session.code, archived=archived, differ=differ)
+        return usable_choices(self.session.code, archived=archived, differ=differ, label_taken=self.label_taken)
 
     @property
     def can_rename(self) -> bool:
@@ -112,6 +118,17 @@ class WaitingRow:
     def can_archive(self) -> bool:
         """Whether it may be archived as it is."""
         return "archive" in self.can and not self.session.code and not self.is_unassigned
+
+    @property
+    def needs_label(self) -> bool:
+        """Whether another label is what lets it be archived."""
+        return self.label_taken and self.can_rename and not self.is_unassigned
+
+    @property
+    def study(self) -> str:
+        """Date and description of its study, by which sessions of one label are told apart."""
+        attributes = self.session.attributes
+        return " · ".join(text for text in (attributes.get("date"), attributes.get("session_type")) if text)
 
     @property
     def can_rename_and_archive(self) -> bool:
@@ -146,9 +163,17 @@ def build_rows(connection: Connection, principal: Principal, sessions: Iterable[
     """The rows of sessions that may be seen, in a number of statements that does not grow with them."""
     sessions = list(sessions)
     comparisons = compare_sessions(connection, [session.id for session in sessions if session.code])
+    taken = find_taken_labels(connection, [session.id for session in sessions])
+    archive_names = read_archive_names(connection, principal, sessions)
     can = may_decide(connection, principal, {session.project for session in sessions})
     return [
-        WaitingRow(session=session, comparison=comparisons.get(session.id), can=can[session.project])
+        WaitingRow(
+            session=session,
+            comparison=comparisons.get(session.id),
+            can=can[session.project],
+            label_taken=session.id in taken,
+            archive_name=archive_names.get(session.id, ""),
+        )
         for session in sessions
     ]
 

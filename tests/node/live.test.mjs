@@ -4,7 +4,7 @@ import { load } from "./modules.mjs";
 
 const { Pace, farOf, left, number, paceOf, plural, size } = await load("../live/figures.js");
 const { Parser, Reading } = await load("../live/reading.js");
-const { Standing } = await load("../live/standing.js");
+const { headingOf, Standing } = await load("../live/standing.js");
 
 test("figures are those of the server's pages", () => {
   assert.deepEqual(
@@ -81,6 +81,14 @@ test("an upload counts as interrupted once no byte of it has come for two minute
   later.hear("begin", { imports: standing.under });
   now += 120_000;
   assert.deepEqual(later.under.map((told) => later.patience(told)), [0, 0, Infinity]);
+});
+
+test("what stands still is counted as uploads that were interrupted or paused, not as imports under way", () => {
+  assert.equal(headingOf({ interrupted: 5 }), "5 uploads interrupted");
+  assert.equal(headingOf({ uploads: 2, imports: 1, interrupted: 1, paused: 3 }),
+    "2 uploads, 1 import under way, 1 upload interrupted, 3 uploads paused");
+  assert.equal(headingOf({ imports: 2 }), "2 imports under way");
+  assert.equal(headingOf({}), "");
 });
 
 test("imports are under way until their outcome, and their changes are told once", () => {

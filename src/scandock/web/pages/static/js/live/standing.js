@@ -1,7 +1,19 @@
 // Which of my imports are under way, and how far: kept up by the events of the stream.
 
+import { plural } from "./figures.js";
+
 const ENDED_KEPT = 3;
 export const SILENT = 120_000; // milliseconds without a byte after which an upload counts as interrupted
+
+/** What is under way in a few words, by how many uploads and imports are: what stands still is no import under way. */
+export function headingOf({ uploads = 0, imports = 0, interrupted = 0, paused = 0 }) {
+  const words = [];
+  if (uploads) words.push(plural(uploads, "upload"));
+  if (imports) words.push(`${plural(imports, "import")} under way`);
+  if (interrupted) words.push(`${plural(interrupted, "upload")} interrupted`);
+  if (paused) words.push(`${plural(paused, "upload")} paused`);
+  return words.join(", ");
+}
 
 export class Standing {
   #under = new Map();

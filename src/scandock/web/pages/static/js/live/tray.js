@@ -6,7 +6,7 @@ import { root } from "../site.js";
 import { IMPORTS, isEnded, TRANSFERS } from "../states.js";
 import { farOf, plural, size } from "./figures.js";
 import { summaries, summaryOf } from "./spoken.js";
-import { Standing } from "./standing.js";
+import { headingOf, Standing } from "./standing.js";
 import { listen } from "./stream.js";
 import { listenToTabs, stateElsewhere } from "./tabs.js";
 
@@ -57,18 +57,23 @@ function lines() {
     name: one.name,
     href: root + UPLOAD,
     words: `${TRANSFERS[one.state].word}, ${size(one.sent)} of ${size(one.total)}`,
+    counts: one.state === "paused" ? "paused" : "uploads",
     bytes: { done: one.sent, total: one.total },
   }));
   const uploaded = new Set(sent.map((one) => one.id));
   const running = standing.under
     .filter((one) => one.state !== "receiving" || !uploaded.has(one.id))
-    .map((one) => ({
-      key: `i-${one.id}`,
-      name: one.archive,
-      href: root + importAt(one.id),
-      words: [stageOf(one), one.progress ? farOf(one.progress) : ""].filter(Boolean).join(", "),
-      bytes: one.progress?.bytes ?? { done: 0, total: null },
-    }));
+    .map((one) => {
+      const stage = stageOf(one);
+      return {
+        key: `i-${one.id}`,
+        name: one.archive,
+        href: root + importAt(one.id),
+        words: [stage, one.progress ? farOf(one.progress) : ""].filter(Boolean).join(", "),
+        counts: ["interrupted", "paused"].includes(stage) ? stage : "imports",
+        bytes: one.progress?.bytes ?? { done: 0, total: null },
+      };
+    });
   const over = standing.ended.map((one) => ({
     key: `e-${one.id}`,
     name: one.archive,
@@ -101,11 +106,10 @@ function show() {
   tray.hidden = all.length === 0;
   if (!all.length) return;
   parts ??= build(tray);
-  const told = [];
-  if (sending.length) told.push(`${plural(sending.length, "upload")}`);
-  if (running.length) told.push(`${plural(running.length, "import")} under way`);
-  if (!told.length) told.push(`${over[0].name} ${over[0].words}`);
-  set(parts.summary, told.join(", "));
+  const counts = { uploads: 0, imports: 0, interrupted: 0, paused: 0 };
+  for (const one of [...sending, ...running]) counts[one.counts] += 1;
+  set(parts.summary, headingOf(counts) || `${over[0].name} ${over[0].words}`);
+  tray.classList.toggle("still", !counts.uploads && !counts.imports);
   parts.clear.hidden = !over.length;
   const rows = new Map([...parts.list.children].map((row) => [row.dataset.key, row]));
   for (const one of all.slice(0, SHOWN)) {

@@ -100,6 +100,12 @@ def told(context: ServiceContext, principal: Principal = SYSTEM, nth: int = -1) 
     return (one.now, one.project, one.label, [change.kind for change in one.changes])
 
 
+def activity_of(context: ServiceContext, principal: Principal) -> tuple[str, bool]:
+    """The verdict of the newest import, and whether its first session went to a project that is out of sight."""
+    item = read_activity(context.catalog, principal, uploads(context)[-1])
+    return item.verdict_words, item.is_hidden(item.outcomes[0])
+
+
 def forget_ids(context: ServiceContext) -> None:
     """Have all reports be of a version that told no ids."""
     with context.catalog.write() as connection:
@@ -231,10 +237,13 @@ def test_nobody_learns_from_an_import_what_they_may_not_see_else(site: DataFolde
         assert study is not None
         assert (study.patient_name, study.scans, study.images) == ("DOE^JANE", 1, 1)
         assert former == ("out_of_sight", None, None, [])  # ann has no role in P any more
+        assert activity_of(context, every["uploader"]) == ("1 session not visible to you.", True)
         assert told(context, owner) == ("prearchive", "P", "S1", [])
         move_session(context, uuid, project_name="Hidden")
         stands = {name: outcomes(context, who) for name, who in every.items()}
         assert {name: some[0].now for name, some in stands.items()} == dict.fromkeys(every, "out_of_sight")
+        assert activity_of(context, every["uploader"]) == ("1 session not visible to you.", True)
+        assert activity_of(context, owner) == ("1 session moved to another project.", False)
         assert stands["owner"][0].then.label == "S1"
         for some in stands.values():  # as much as the import's report says to who may read it
             study = some[0].study
@@ -471,7 +480,7 @@ def an_activity(**values: Any) -> Activity:
              "decided": False}  # fmt: skip
     more = {name: value for name, value in values.items() if name in {*given, "silent_ms"}}
     item = an_import(**{name: value for name, value in values.items() if name not in more})
-    return Activity(**{**vars(item), "silent_ms": None, **given, **more})
+    return Activity(**{**vars(item), "silent_ms": None, "hidden": frozenset(), **given, **more})
 
 
 @pytest.mark.parametrize("state", list(ImportState))

@@ -121,6 +121,9 @@ def test_an_upload_that_nobody_sends_any_more_is_interrupted(web: Web, client: h
     uuid = client.post("/api/v1/uploads", headers=tus).headers["location"].rpartition("/")[2]
     assert "Interrupted" not in client.get(f"/imports/{uuid}").text
     assert ">uploading</span>" in client.get(f"/imports/{uuid}").text
+    shown = re.search(r' data-silence="(\d+)"', client.get("/activity").text)
+    assert shown is not None  # from when on the page's script counts the two minutes
+    assert int(shown[1]) < 120_000
     with web.site.catalog.write() as connection:
         connection.execute(update(reception).values(heard=reception.c.heard - 120_000))
     text = client.get(f"/imports/{uuid}").text

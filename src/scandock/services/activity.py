@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, case, exists, func, select
 
 from scandock.access.principal import Principal
+from scandock.access.visibility import projects_where
 from scandock.catalog.engine import Catalog
 from scandock.catalog.server_tables import account, cached_file, reception
-from scandock.catalog.tables import session, tree, upload
+from scandock.catalog.tables import project, session, tree, upload
 from scandock.model.verdicts import UNFINISHED, ImportState, Verdict
+from scandock.rules.labels import UNASSIGNED
+from scandock.rules.permissions import Action
 from scandock.services.import_outcomes import (
     WORST_FIRST,
     ExceptionLine,
@@ -72,6 +76,8 @@ class Activity(Import):
     """Whether a session of it waits for a decision."""
     decided: bool
     """Whether none of what was held waits for a decision any more."""
+    hidden: frozenset[int]
+    """Positions of its sessions out of sight whose first project is so as well: nothing says that they were moved."""
     silent_ms: int | None
     """Of one that is being received: for how long no byte of it has come. None of a file that waits in a cache."""
 
@@ -99,6 +105,10 @@ class Activity(Import):
         """Whether it goes on, and nobody has cancelled it."""
         return self.state in UNFINISHED and not self.cancelling
 
+    def is_hidden(self, outcome: SessionOutcome) -> bool:
+        """Whether a session of it is out of sight as its whole project is: that it was moved is not said."""
+        return outcome.position in self.hidden
+
     @property
     def verdict_words(self) -> str:
         """What came of its sessions in one sentence, what needs somebody first; "" before its end."""
@@ -109,7 +119,7 @@ class Activity(Import):
             return self.message
         words = []
         for n, (count, now) in enumerate(parts):
-            one, many = _WORDS[now]
+            one, many = _HIDDEN if now == "out_of_sight" and self.hidden else _WORDS[now]
             noun = "" if n else " session" if count == 1 else " sessions"
             words.append(f"{count}{noun} {one if count == 1 else many}{self._within(now, count)}")
         return f"{', '.join(words)}."
@@ -131,6 +141,8 @@ _WORDS: Final[dict[Now, tuple[str, str]]] = {
     "prearchive": ("in the prearchive", "in the prearchive"),
     "archived": ("archived", "archived"),
 }
+
+_HIDDEN: Final = ("not visible to you", "not visible to you")
 
 
 def list_activity(catalog: Catalog, principal: Principal, filters: ActivityFilter, sorting: Sorting) -> Page[Activity]:
@@ -165,6 +177,8 @@ def _add_details(
 ) -> list[Activity]:
     receptions = _read_receptions(catalog, connection, [item.id for item in items])
     outcomes_by_import = read_outcomes(connection, principal, items, limit=SESSIONS, details=details)
+    all_outcomes = [outcome for of_import in outcomes_by_import.values() for outcome in of_import]
+    visible_in = _read_project_rights(connection, principal, all_outcomes)
     waiting_uuids = _find_waiting(connection, [item.id for item in items if item.state in _MAY_WAIT])
     detailed = []
     for item in items:
@@ -179,12 +193,42 @@ def _add_details(
                 outcomes=outcomes,
                 counts=dict(Counter(outcome.now for outcome in outcomes)),
                 exceptions=[],
+                hidden=_find_hidden(outcomes, visible_in),
                 silent_ms=received.silent if received is not None else None,
                 waits=waits,
                 decided=item.state is ImportState.HELD and not waits,
             )
         )
     return detailed
+
+
+def _read_project_rights(
+    connection: Connection, principal: Principal, outcomes: list[SessionOutcome]
+) -> dict[str, tuple[bool, bool]]:
+    """By project that sessions now out of sight were brought to: whether its archived and waiting ones are seen."""
+    away = [outcome for outcome in outcomes if outcome.now == "out_of_sight"]
+    names = sorted({outcome.then.project for outcome in away if outcome.then.project is not None})
+    if not names:
+        return {}
+    query = select(
+        project.c.name,
+        projects_where(principal, Action.SESSION_READ).label("reads"),
+        projects_where(principal, Action.PREARCHIVE_READ).label("waits"),
+    ).where(project.c.name.in_(names))
+    return {row.name: (bool(row.reads), bool(row.waits)) for row in connection.execute(query)}
+
+
+def _find_hidden(outcomes: list[SessionOutcome], visible_in: Mapping[str, tuple[bool, bool]]) -> frozenset[int]:
+    """Positions of the sessions out of sight that would be so in the project that they were brought to, too."""
+    hidden = set()
+    for outcome in outcomes:
+        if outcome.now != "out_of_sight":
+            continue
+        reads, waits = visible_in.get(outcome.then.project or "", (False, False))
+        is_visible = waits or (reads and outcome.state == "archive") or outcome.then.project == UNASSIGNED
+        if not is_visible:  # what was in `Unassigned` was its uploader's to see
+            hidden.add(outcome.position)
+    return frozenset(hidden)
 
 
 def _has_waiting_session() -> ColumnElement[bool]:

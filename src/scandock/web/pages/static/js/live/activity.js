@@ -41,13 +41,19 @@ class Live {
   #paces = new Map();
   #heard = new Map(); // when bytes of an upload came last
   #paused = new Set(); // ids of those that are said to be paused
-  #begun = performance.now();
   transfers = [];
 
   constructor(main) {
     this.main = main;
     this.list = main.querySelector("#imports");
     this.line = main.querySelector("#live");
+    this.#noteSilence();
+  }
+
+  /** When bytes came last of the uploads that were just read, by what the server says. */
+  #noteSilence(items = this.list.querySelectorAll("[data-silence]")) {
+    const now = performance.now();
+    for (const { dataset } of items) if (dataset.silence) this.#heard.set(dataset.id, now - Number(dataset.silence));
   }
 
   hear(kind, data) {
@@ -97,7 +103,7 @@ class Live {
   silent() {
     const now = performance.now();
     for (const { dataset } of this.list.querySelectorAll("[data-state=receiving]:not([data-silent])")) {
-      if (now - (this.#heard.get(dataset.id) ?? this.#begun) > SILENT) this.#stale.add(dataset.id);
+      if (now - (this.#heard.get(dataset.id) ?? now) > SILENT) this.#stale.add(dataset.id);
     }
     this.work();
   }
@@ -175,6 +181,7 @@ class Live {
     if (this.ended) return;
     const found = new DOMParser().parseFromString(text, "text/html").getElementById("imports");
     if (found) await morph(this.list, found);
+    this.#noteSilence();
     this.paused();
   }
 
@@ -185,6 +192,8 @@ class Live {
     if (!item || this.ended || answer.redirected) return;
     if (answer.status === 404) return item.remove();
     if (answer.ok) await morph(item, new DOMParser().parseFromString(await answer.text(), "text/html").getElementById(item.id));
+    const shown = this.#item(id);
+    if (shown) this.#noteSilence([shown]);
     this.paused();
   }
 }

@@ -44,7 +44,7 @@ def test_every_entry_is_told_and_no_name_does_harm(browser, project):
         page.get_by_role("navigation", name="Verdicts").get_by_role("link", name="unparseable 3").click()
         page.wait_for_url("**verdict=unparseable")
         assert table.get_by_role("row").count() == 4
-        assert table.get_by_text("Take it out, or import with unparseable entries ignored.").count() == 3
+        assert table.get_by_text("Take it out, or import again with unreadable files ignored.").count() == 3
         page.get_by_label("In the path").fill("ONERROR")
         page.keyboard.press("Enter")
         page.wait_for_url("**q=ONERROR")

@@ -540,5 +540,5 @@ def test_what_is_said_of_an_object_that_came_again_is_that_it_did(site: DataFold
     for archive in (named([two]), named([one, two])):
         clashing = site.bring(archive)
         assert {line["message"] for line in clashing.lines if line["code"] == "sop_clash"} == {
-            "Another object with the same SOP Instance UID but other content came too, or is there already."
+            "Another version of this image (same SOP Instance UID, other content) was received or is stored already."
         }

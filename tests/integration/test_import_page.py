@@ -12,6 +12,7 @@ from sqlalchemy import insert, select, update
 from scandock.catalog.server_tables import reception
 from scandock.catalog.tables import upload, upload_exception
 from scandock.model.import_report import ImportReport
+from scandock.model.imported import ImportedSession
 from scandock.model.verdicts import ImportState, Verdict
 from scandock.queue.claim import SlotUsage, claim
 from scandock.queue.leases import finish
@@ -28,9 +29,12 @@ def send(client: httpx.Client, name: str = "a.zip") -> str:
 
 def end(web: Web, state: ImportState, message: str = "", **entries: int) -> None:
     """End the oldest import that waits, as a worker does."""
+    end_with(web, state, message, [a_session(label="Anna_1", state="prearchive")], **entries)
+
+
+def end_with(web: Web, state: ImportState, message: str, sessions: list[ImportedSession], **entries: int) -> None:
     found = claim(web.site.catalog, this_owner(), SlotUsage(4))
     assert found is not None
-    sessions = [a_session(label="Anna_1", state="prearchive")]
     counts = {verdict.value: entries.get(verdict.value, 0) for verdict in Verdict}
     report = ImportReport(
         upload=found.lease.uuid, archive="a.zip", state=state, message=message, sessions=sessions, entries=counts
@@ -97,6 +101,21 @@ def test_exceptions_come_before_sessions(web: Web, client: httpx.Client) -> None
     assert "and 1 other file" in text
 
 
+def test_a_study_that_was_refused_is_told_of_once_and_in_plain_words(web: Web, client: httpx.Client) -> None:
+    uuid = send(client)
+    end_with(web, ImportState.REFUSED, "It is no archive.", [])
+    assert client.get(f"/imports/{uuid}").text.count("It is no archive.") == 1
+    uuid = send(client)
+    refused = a_session(state="refused", code="c", message="No.", study_uid="1.2.826.0.1.3680043")
+    end_with(web, ImportState.REFUSED, "Nothing was taken.", [refused])
+    text = client.get(f"/imports/{uuid}").text
+    assert "study <code>" not in text
+    assert "its UID ends in .3680043" in text
+    forgets = client.get(f"/imports/{uuid}/forget").text
+    assert "stay where" not in forgets  # no session is left of it
+    assert ">refused</span>" in forgets
+
+
 def test_what_was_decided_needs_no_attention(web: Web, client: httpx.Client) -> None:
     """None of its sessions waits: of one that is in part, what can't be read stays to be looked at."""
     for state, unparseable in ((ImportState.HELD, 0), (ImportState.PARTLY, 2)):
@@ -109,6 +128,7 @@ def test_what_was_decided_needs_no_attention(web: Web, client: httpx.Client) -> 
                 values = {"verdict": verdict, "code": code, "message": f"It differs at byte {n}."}
                 connection.execute(insert(upload_exception).values(upload_id=number, n=n, path=f"a/{n}.dcm", **values))
         text = client.get(f"/imports/{uuid}").text
+        assert "12 conflict when the import ended" in text or unparseable
         assert ("It was held for a decision, which has been made." in text) is (state is ImportState.HELD)
         assert "at byte 0" not in text
         assert re.findall(r"(\d+ files?) needs? attention", text) == (["2 files"] if unparseable else [])
@@ -147,4 +167,6 @@ def test_who_may_not_see_an_import_hears_of_none(web: Web, client: httpx.Client)
     web.account("col", P="collaborator")
     with web.client("col") as other:
         assert other.get(f"/imports/{uuid}").status_code == 404
-        assert other.get("/imports/no-such-import").status_code == 404
+        page = other.get("/imports/no-such-import", headers={"accept": "text/html"})
+        assert page.status_code == 404
+        assert "import_unknown" not in page.text  # a code is for programs

@@ -6,7 +6,10 @@ import re
 
 import httpx
 import pytest
+from sqlalchemy import insert, select
 
+from scandock.catalog.server_tables import reception
+from scandock.catalog.tables import upload
 from scandock.model.verdicts import ImportState
 from tests.builders import DataFolder, Image, images, uploader_layout
 from tests.integration.test_import_page import end
@@ -249,6 +252,31 @@ def test_rows_that_look_alike_are_told_apart_by_study_and_archive(site: DataFold
         listed = member.get("/prearchive").text
         assert "Study 2026-01-01 · Brain 0<" in listed
         assert "archive-1.zip" not in listed
+
+
+def test_the_pages_of_an_import_lead_to_its_decision_and_name_no_servers_path(site: DataFolder, web: Web) -> None:
+    held(site)
+    ann = web.account("ann", P="owner")
+    with web.site.catalog.write() as connection:
+        number, uuid = connection.execute(select(upload.c.id, upload.c.uuid)).one()
+        connection.execute(insert(reception).values(upload_id=number, account_id=ann, door="raw"))
+    with web.client("ann") as owner, web.client() as admin:
+        one = uuid_of(owner, "Clash")
+        shown = owner.get(f"/imports/{uuid}").text
+        assert f'<a class="button" href="/prearchive/{one}" aria-label="Decide Clash">Decide</a>' in shown
+        assert "conflict</span>" in shown  # as it is now
+        receipts = {who: client.get(f"/imports/{uuid}/receipt").text for who, client in (("ann", owner), ("", admin))}
+        below = re.search(r'<span class="stands">prearchive/P/\d+_\d+/Clash/([^<]+)<', receipts[""])
+        assert below is not None
+        assert f'<span class="stands">{below[1]}<' in receipts["ann"]
+        assert "prearchive/P/" not in receipts["ann"]
+        assert "prearchive/P/" in owner.get(f"/api/v1/imports/{uuid}/receipt").text  # what programs read stays
+        assert "1 session that it brought stays where it is." in owner.get(f"/imports/{uuid}/forget").text
+        owner.post("/prearchive", data={"do": f"delete:{one}", "sure": "1"})
+        assert "that it brought" not in owner.get(f"/imports/{uuid}/forget").text
+        shown = owner.get(f"/imports/{uuid}").text
+        assert "conflict when the import ended</span>" in shown
+        assert ">Decide</a>" not in shown
 
 
 def test_a_merge_that_replaces_by_the_projects_rule_is_asked_for(site: DataFolder, web: Web) -> None:

@@ -155,7 +155,7 @@ def _unparseable_notice(ledger: Ledger) -> Notice | None:
     return Notice(
         code="unparseable_entries",
         message=f"{len(rows)} of its entries can't be read as images: {names}.",
-        remedy="Take them out, or import with unparseable entries ignored.",
+        remedy="Take them out, or import again with unreadable files ignored.",
     )
 
 

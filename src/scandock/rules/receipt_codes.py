@@ -123,12 +123,12 @@ ENTRIES: Final[dict[str, ReceiptCode]] = {
     "not_dicom": _of(
         *_UNREAD,
         say="It is named like an image or lies in an image folder, but it is neither DICOM nor ECAT 7 by its content.",
-        do="Take it out, or import with unparseable entries ignored.",
+        do="Take it out, or import again with unreadable files ignored.",
     ),
     "named_not_image": _of(
         *_UNREAD,
         say="Its name promises an image (.dcm, .ima, .v), its content is none.",
-        do="Take it out, or import with unparseable entries ignored.",
+        do="Take it out, or import again with unreadable files ignored.",
     ),
     "empty_entry": _of(
         *_UNREAD,
@@ -182,7 +182,7 @@ ENTRIES: Final[dict[str, ReceiptCode]] = {
     # for a person to decide
     "sop_clash": _of(
         Verdict.CONFLICT,
-        say="Another object with the same SOP Instance UID but other content came too, or is there already.",
+        say="Another version of this image (same SOP Instance UID, other content) was received or is stored already.",
         do="Compare them in the prearchive, and keep the old, the new or both.",
     ),
     # refused with others
@@ -285,8 +285,8 @@ ARCHIVES: Final[dict[str, ReceiptCode]] = {
         "The mapping leaves out every study of the archive.", "Import it with a mapping that takes some of them."
     ),
     "unparseable_entries": _whole(
-        "Entries can't be read as images, and the import was asked not to ignore that.",
-        "Take them out, or import with unparseable entries ignored.",
+        "Files can't be read as images, and the import was asked not to ignore that.",
+        "Take them out, or import again with unreadable files ignored.",
     ),
     "project_unknown": _whole(
         "The project does not exist, or you may not upload to it.", "Name one that exists, or have it created first."

@@ -96,6 +96,11 @@ class Activity(Import):
         return sum(self.entries.get(verdict.value, 0) for verdict in self.open_verdicts)
 
     @property
+    def had_conflicts(self) -> bool:
+        """Whether entries were in conflict when it ended, and nothing of it waits for a decision any more."""
+        return not self.waits and self.entries.get(Verdict.CONFLICT.value, 0) > 0
+
+    @property
     def can_retry(self) -> bool:
         """Whether it failed and its bytes are kept."""
         return self.state is ImportState.FAILED and self.accepted is not None

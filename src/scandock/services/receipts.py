@@ -15,6 +15,7 @@ from scandock.model.verdicts import Verdict
 from scandock.rules.receipt_codes import CODES, ReceiptLine
 from scandock.services.import_errors import ReceiptMissing, VerdictUnknown
 from scandock.store.local import LocalStore
+from scandock.store.paths import path_in_session
 
 Format = Literal["jsonl", "csv"]
 COLUMNS = ("archive", "path", "bytes", "sha256", "verdict", "code", "message", "stored_as")
@@ -81,6 +82,8 @@ class ReceiptPageLine(ReceiptLine):
     """The line's number, from 1 on."""
     remedy: str
     """What to do about its code."""
+    stored_in_session: str
+    """Where it is below its session's folder; "" where it is not stored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +122,13 @@ def read_receipt_page(
             if len(page_lines) == limit:
                 return ReceiptPage(lines=page_lines, next=n)
             code = CODES.get(line["code"])
-            page_lines.append({**line, "n": n + 1, "remedy": code.remedy if code is not None else ""})
+            page_lines.append(
+                {
+                    **line,
+                    "n": n + 1,
+                    "remedy": code.remedy if code is not None else "",
+                    "stored_in_session": path_in_session(line["stored_as"] or ""),
+                }
+            )
         more = stream.readline()
     return ReceiptPage(lines=page_lines, next=start + max_lines if more else None)

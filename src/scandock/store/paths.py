@@ -127,6 +127,12 @@ def prearchive_path(project: str, stamp: str, session: str) -> TreePath:
     return cast("TreePath", f"{PREARCHIVE}/{project_name(project)}/{timestamp(stamp)}/{label(session)}")
 
 
+def path_in_session(text: str) -> str:
+    """Of a file's path under DATA in a session, archived or in the prearchive: its path below the session's folder."""
+    pieces = text.split("/")
+    return "/".join(pieces[4 if pieces[0] == PREARCHIVE else 3 :])
+
+
 def resources_path(project: str, key: str) -> TreePath:
     """Of what a project or a subject has of its own."""
     return cast("TreePath", f"{RESOURCES}/{project_name(project)}/{label(key)}")

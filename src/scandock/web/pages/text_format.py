@@ -65,7 +65,7 @@ NOTICES: Final = {
     "project-made": "The project is made.",
     "import-cancelled": "The import is being cancelled.",
     "import-retried": "The import is tried again.",
-    "import-forgotten": "The import is forgotten. Sessions that it stored stay where they are.",
+    "import-forgotten": "The import is forgotten. Its sessions are not affected.",
     "logged-out": "You are logged out.",
     "project-changed": "The project's settings are changed, for imports that begin from now on.",
     "member-set": "The members are changed.",

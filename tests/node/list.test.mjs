@@ -7,6 +7,7 @@ globalThis.document ??= { querySelector: () => ({ dataset: { root: "", static: "
 
 const { forecastOf, foresee } = await load("forecast.js");
 const { options, site } = await load("options.js");
+const { emptyWords, insideOf, packingOf, wasOpened } = await load("archive_words.js");
 const { likenessOf } = await load("picks.js");
 const { rowsOf } = await load("rows.js");
 const { Study } = await load("study.js");
@@ -185,6 +186,21 @@ test("a summary counts uploads and tells what has ended", () => {
   const ended = [{ archive: "a", state: "placed" }, { archive: "b", state: "placed" }, { archive: "c", state: "refused" }];
   assert.equal(summaryOf([], ended), "2 archives imported. 1 archive refused.");
   assert.equal(summaryOf([], []), "");
+});
+
+test("of an archive that was not opened no numbers are told, and unreadable images are images", () => {
+  const inside = (found, decisions = []) => insideOf({ decisions, found: { read: 1, problems: [], counts: { images: 0, unparseable: 0 }, ...found }, transfer: null });
+  assert.equal(inside({ read: 3 }), "3 files, no image");
+  assert.equal(inside({ read: 30, counts: { images: 0, unparseable: 30 } }), "30 files, no image that can be read");
+  for (const problem of ["bzip2", "xz", "zstd", "encrypted"]) {
+    assert.equal(inside({ problems: [problem] }), "", problem);
+    assert.equal(wasOpened({ decisions: [], found: { problems: [problem] } }), false);
+  }
+  assert.equal(packingOf({ problems: ["damaged", "xz"] }), "xz");
+  assert.equal(wasOpened({ decisions: [decision()], found: { problems: ["xz"] } }), true, "an archive within it is packed so");
+  const counted = (more) => emptyWords({ images: 0, unsure: 0, unparseable: 0, ...more });
+  assert.deepEqual([counted(), counted({ unparseable: 30 })], ["There is no image in it.", "None of its images can be read."]);
+  for (const more of [{ images: 1 }, { unsure: 1, unparseable: 2 }]) assert.equal(counted(more), "");
 });
 
 test("the same file or folder is told from others by names, sizes and times", () => {

@@ -61,10 +61,14 @@ export const HELD_FOR = {
   sop_clash: "Some images came in different versions.",
 };
 
+/** Why an archive has nothing to be stored: it has no images, or none of them can be read. */
+export const NO_IMAGE = "There is no image in it.";
+export const NONE_READABLE = "None of its images can be read.";
+
 /** Why an archive was refused, by its code, where the server's sentence is more than a person needs. */
 export const REFUSED_FOR = {
   unparseable_entries: "Files that should be images can't be read. Take them out, or upload it with “Ignore unreadable files” on. Details names them.",
-  no_images: "There is no image in it.",
+  no_images: NO_IMAGE,
 };
 
 /** What buttons say, in their order. */

@@ -1,5 +1,6 @@
 // What was chosen: each archive or folder with what was found in it, how its studies are named, and its upload.
 
+import { emptyWords } from "./archive_words.js";
 import { EditHistory } from "./edit_history.js";
 import { foresee } from "./forecast.js";
 import { askKnown, forgetAnswers, keptSubject } from "./known.js";
@@ -165,7 +166,7 @@ class Pick {
     if (this.found?.problems?.includes("encrypted")) return "It is encrypted: pack it again without a password.";
     if (this.state !== "done" || !this.found || this.found.failed) return "";
     const { counts, partial } = this.found;
-    if (!partial && counts.images === 0 && counts.unsure === 0) return "There is no image in it.";
+    if (!partial && emptyWords(counts)) return emptyWords(counts);
     return this.studies.length && !this.taken.length && !partial ? "None of its studies is included." : "";
   }
 

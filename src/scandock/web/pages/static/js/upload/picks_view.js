@@ -1,6 +1,7 @@
 // The rows of one archive: a head with what belongs to all of it where it has several studies, else all in one row.
 
 import { number, plural, size } from "../live/figures.js";
+import { insideOf, packingOf, wasOpened } from "./archive_words.js";
 import { keyed, make, set, show } from "./dom.js";
 import { isRefusedWhole } from "./forecast.js";
 import { shown } from "./names.js";
@@ -101,44 +102,10 @@ function moreRow(click) {
   return row;
 }
 
-/** What an archive of several studies has: by what was found in it, else by what the server tells of its sessions. */
-function insideOf(pick) {
-  if (pick.found) return inside(pick);
-  const studies = (pick.transfer?.import?.sessions ?? []).map(({ study }) => study).filter(Boolean);
-  if (!studies.length) return "";
-  const sum = (of) => studies.reduce((all, one) => all + of(one), 0);
-  const patients = new Set(studies.map((one, at) => one.patient_id || one.patient_name || at));
-  const [images, files] = [sum((one) => one.images), sum((one) => one.files)];
-  return [
-    plural(patients.size, "patient"),
-    plural(studies.length, "study", "studies"),
-    plural(sum((one) => one.scans), "scan"),
-    plural(images, "image") + (images === files ? "" : ` in ${plural(files, "file")}`),
-  ].join(", ");
-}
-
-/** "2 patients, 3 studies, 12 scans, 480 images", or "... 480 images in 20 files" where files have many. */
-function inside({ decisions, found }) {
-  if (!decisions.length) return found.refused || found.failed ? "" : plural(found.read, "file") + ", no image";
-  const patients = new Set(decisions.map((one) => one.naming.patients.commonId || one.study.common("PatientName") || one.study.key));
-  const scans = decisions.reduce((sum, { study }) => sum + study.series.length + study.ecat.length, 0);
-  return [
-    plural(patients.size, "patient"),
-    plural(decisions.length, "study", "studies"),
-    plural(scans, "scan"),
-    images(decisions, found.counts.images),
-  ].join(", ");
-}
-
-function images(decisions, files) {
-  const frames = decisions.reduce((sum, { study }) => sum + study.frames - study.objects, files);
-  return plural(frames, "image") + (frames === files ? "" : ` in ${plural(files, "file")}`);
-}
-
-/** The entries that are no images; of an archive that is encrypted names alone say nothing of use. */
+/** The entries that are no images; of an archive that was not opened they say nothing of use. */
 function othersInto(details, pick) {
-  const { counts, named, problems } = pick.found ?? {};
-  const kinds = counts && !problems?.includes("encrypted") ? Object.keys(KINDS).filter((kind) => counts[kind] > 0) : [];
+  const { counts, named } = pick.found ?? {};
+  const kinds = counts && wasOpened(pick) ? Object.keys(KINDS).filter((kind) => counts[kind] > 0) : [];
   const [summary, list] = details.children;
   keyed(list, kinds, (kind) => kind, othersLine);
   kinds.forEach((kind, at) => list.children[at].refresh(counts[kind], named[kind], pick));
@@ -169,8 +136,8 @@ const nameLine = (path, why) => make("li", {}, shown(path), why ? make("span", {
 function partialOf({ state, found, transfer }) {
   if (transfer?.import?.sessions.length) return "";
   if (found.failed) return "This browser can't look into it. The server will say what is in it.";
-  const packed = (found.problems ?? []).filter((problem) => ["bzip2", "xz", "zstd"].includes(problem));
-  if (packed.length) return `This browser can't open ${packed[0]} archives. The server will say what is in it.`;
+  const packing = packingOf(found);
+  if (packing) return `This browser can't open ${packing} archives. The server will say what is in it.`;
   if (state === "done" && found.partial && transfer === null) {
     return `Only ${number(found.read)} of ${number(found.total)} files were read here, to save time. The server will read all of them.`;
   }

@@ -3,7 +3,7 @@
 import { importAt, LOGIN } from "../addresses.js";
 import { left, number, size } from "../live/figures.js";
 import { root } from "../site.js";
-import { ACTS, HELD_FOR, IMPORTS, isEnded, REFUSED_FOR, STAGES, TRANSFERS } from "../states.js";
+import { ACTS, HELD_FOR, IMPORTS, isEnded, NONE_READABLE, REFUSED_FOR, STAGES, TRANSFERS } from "../states.js";
 import { button, make, set, show } from "./dom.js";
 import { shown } from "./names.js";
 import { asBegun } from "./not_taken.js";
@@ -119,9 +119,10 @@ function whyOf(pick, hasOutcome) {
   return transfer.retryAt === null ? transfer.why : `${transfer.why} Retrying in ${secondsTo(transfer.retryAt)} s…`;
 }
 
-function whyOfImport({ state, code, message, problem, sessions }) {
+function whyOfImport({ state, code, message, problem, sessions, unreadable = 0 }) {
   if (!isEnded(state) || state === "placed") return problem ?? "";
   if (state === "held") return sessions.length ? "" : (HELD_FOR[code] ?? message); // each row says its own
+  if (state === "refused" && code === "no_images" && unreadable > 0) return NONE_READABLE;
   return state === "refused" ? (REFUSED_FOR[code] ?? message) : message;
 }
 

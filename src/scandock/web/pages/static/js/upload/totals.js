@@ -15,11 +15,14 @@ export function readyWords(ready) {
   return to ? `${told} → ${to}` : told;
 }
 
-/** The project that all go to, or how many there are. */
+/** The project that all go to, or how many there are; what has none waits in the prearchive without one. */
 function destinationOf(decisions) {
   const projects = new Set(decisions.map((one) => one.project));
   if (!decisions.some((one) => one.naming.row?.project)) return project() || (options.where === "headers" ? "projects named by the headers" : "");
-  return projects.size === 1 ? [...projects][0] : plural(projects.size, "project");
+  const isWithout = projects.delete(UNASSIGNED);
+  if (projects.size === 0) return "no project";
+  const to = projects.size === 1 ? [...projects][0] : plural(projects.size, "project");
+  return isWithout ? `${to}, some without a project` : to;
 }
 
 /** Whether a transfer and its import are over, whatever came of it. */

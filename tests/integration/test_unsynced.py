@@ -507,6 +507,7 @@ OTHERS = {
     "store/stages.py _sync_each: os.fsync(fd)": "test_local_store_system.py: old kernels",
     "store/space.py _write_probe: os.fsync(fd)": "test_a_disk_that_takes_bytes_and_does_not_keep_them_is_told",
     "publishing/receipts.py amend_receipt: stage.seal()": "test_a_receipt_gives_way_only_to_one_that_is_on_the_disk",
+    "services/output_folder.py sync: syscalls.syncfs(self._fd)": "test_output_folder.py: a disk that fails is told",
     "services/tree_changes.py _build_placement: change_stage.seal()": "test_a_change_by_hand_asks_each_of_its_stages",
     "services/tree_changes.py _build_placement: running.stage.seal()": "test_a_change_by_hand_asks_each_of_its_stages",
 }

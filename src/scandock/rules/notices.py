@@ -263,7 +263,7 @@ CODES: Final[dict[str, NoticeCode]] = {
     "burned_in": NoticeCode(
         "warning",
         "De-identification",
-        "The pixels may show the patient's name or other texts: {reason}.",
+        "The pixels could show the patient's name or other texts: {reason}.",
         "Look at the images, and fill such areas with alterPixels in a script.",
     ),
 }

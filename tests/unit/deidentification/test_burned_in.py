@@ -1,4 +1,4 @@
-"""Objects whose pixels may show texts are told."""
+"""Objects whose pixels could show texts are told."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_ultrasound_is_always_told() -> None:
     notice = burned_in_notice("its modality is OT")
     assert (notice.code, notice.message) == (
         "burned_in",
-        "The pixels may show the patient's name or other texts: its modality is OT.",
+        "The pixels could show the patient's name or other texts: its modality is OT.",
     )
 
 

@@ -151,3 +151,16 @@ def test_a_folder_that_can_not_be_made_is_a_fault(tmp_path):
     with pytest.raises(Fault) as fault:
         OutputFolder(str(tmp_path / "file/out"), overwrite=False)
     assert fault.value.code == "output_not_written"
+
+
+def test_a_disk_that_fails_at_the_end_is_told(tmp_path, monkeypatch):
+    folder = OutputFolder(str(tmp_path / "out"), overwrite=False)
+    folder.sync()
+
+    def fails(_fd: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(output_folder.syscalls, "syncfs", fails)
+    with pytest.raises(Fault, match="error"):
+        folder.sync()
+    folder.close()

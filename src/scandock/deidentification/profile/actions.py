@@ -17,6 +17,7 @@ from scandock.deidentification.dictionary import UNKNOWN, dictionary_vr
 from scandock.deidentification.errors import ObjectUnreadable
 from scandock.deidentification.profile import element_actions as do
 from scandock.deidentification.profile.always import clean_meta, is_never_kept
+from scandock.deidentification.profile.binary_numbers import NUMBERS, OPAQUE, are_numbers, sizes_of
 from scandock.deidentification.profile.content_items import CONTENT, clean_content
 from scandock.deidentification.profile.day_shift import days_of_patient
 from scandock.deidentification.profile.dummies import REMOVED, TEXTS, dummy_item
@@ -41,8 +42,6 @@ _FREE: Final = frozenset({"ST", "LT", "UT", "UC"})
 _LABELS: Final = frozenset({"LO", "SH"})
 _SHORT: Final = frozenset({*_LABELS, "CS", "AS"})
 _NUMBERS: Final = frozenset({"DS", "IS"})
-_BINARY_NUMBERS: Final = frozenset({"US", "SS", "UL", "SL", "UV", "SV", "FL", "FD", "AT"})
-_BYTES: Final = frozenset({"OB", "OW", "OF", "OD", "OL", "OV"})
 _TEXTUAL: Final = _DATES | _NUMBERS | {"AS"}
 
 _NAMES: Final = {
@@ -133,7 +132,7 @@ class Actions:
             (big, in_code): {} for big in (False, True) for in_code in (False, True)
         }
 
-    def apply(self, days: int, data_set: DataSet) -> None:
+    def apply(self, days: int, data_set: DataSet) -> None:  # noqa: C901 - the loop over all elements, for its speed
         """Apply the profile to a data set and to all below it; dates move by `days`."""
         elements, buf, explicit = data_set.elements, data_set.buf, data_set.explicit
         in_code = _CODE_VALUE in data_set or _LONG_CODE in data_set or _URN_CODE in data_set
@@ -163,6 +162,9 @@ class Actions:
                 if start == end:
                     continue
                 new = action
+            elif isinstance(action, range):
+                if are_numbers(action, data_set, tag, end - start):
+                    continue
             elif action is not remove:
                 value = bytes(buf[start:end])
                 new = action(value) if end - start <= _LONGEST_CACHED else do.uncached(action)(value)
@@ -287,8 +289,10 @@ class Actions:
             return do.keep_number
         if vr == "AS":
             return do.keep_age
-        if kinds & _SHORT or (vr in _BINARY_NUMBERS and written in _BYTES):
+        if kinds & _SHORT or (vr in NUMBERS and written in OPAQUE):
             return do.words_or(do.remove)
+        if vr in NUMBERS or vr in OPAQUE:
+            return sizes_of(tag, written if written in NUMBERS and vr in NUMBERS else vr)
         return self._map_if_uid if written == UNKNOWN else None
 
     def _of_text(self, tag: int, written: str, kinds: set[str], *, is_kept: bool, in_code: bool) -> Action:

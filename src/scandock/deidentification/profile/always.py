@@ -12,12 +12,14 @@ _GROUPS: Final = frozenset({0x0000, 0x0002, 0x0004, 0x0006, 0x1000, 0x1010, 0xFF
 _ELEMENTS: Final = frozenset(
     (
         *(0x00080001, 0x00120063, 0x04000550),
+        *(0x00080202, 0x0008041B, 0x0008041C, 0x00280020, 0x0040A074, 0x0040A089, 0x00686300),
         *(0x00100033, 0x00100034),
         *(0x00401006, 0x00401007, 0x00402006, 0x00402007, 0x21000010, 0x21000160, 0x21100099),
         *(0x00720008, 0x00720010, 0x0074100C),
     )
 )
 """The length of everything, an earlier method of de-identification in words, attributes before they were modified;
+bytes that may be anything: keys of records, retired binary identifiers, a drawing;
 birth and death in other calendars; numbers of orders and print jobs; who made a hanging protocol or is to be called."""
 _CURVES: Final = 0x50
 _VARIABLE_PIXELS: Final = 0x7F

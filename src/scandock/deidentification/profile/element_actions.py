@@ -2,7 +2,8 @@
 
 An action is None (the element stays as it is), bytes (they take the place of a value that is not empty), a function of
 the value (it answers the new one, or None for an element that goes, as `remove` always does), or a function of the
-element in its data set, in a tuple of its own. Its first argument are the days by which the patient's dates move.
+element in its data set, in a tuple of its own, whose first argument are the days by which the patient's dates move. A
+range holds the lengths of binary numbers that stay: others go, and those that are a text.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
+from scandock.deidentification.profile.binary_numbers import are_numbers
 from scandock.deidentification.profile.day_shift import readable_dates, shift_dates, shift_datetimes
 from scandock.deidentification.profile.dummies import REMOVED, dummy_item, dummy_value
 from scandock.deidentification.profile.vocabulary import is_code_term, keep_words
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
 ValueAction = Callable[[bytes], bytes | None]
 ElementAction = Callable[[int, "DataSet", int], None]
-Action = bytes | ValueAction | tuple[ElementAction] | None
+Action = bytes | ValueAction | tuple[ElementAction] | range | None
 
 ITEM_TAGS: Final = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
 """How a value begins that holds items."""
@@ -44,6 +46,10 @@ def act(action: Action, days: int, data_set: DataSet, tag: int) -> None:
         return
     if isinstance(action, tuple):
         action[0](days, data_set, tag)
+        return
+    if isinstance(action, range):
+        if not are_numbers(action, data_set, tag, data_set.size(tag)):
+            data_set.remove(tag)
         return
     value = data_set.value(tag)
     changed = new_value(action, value)

@@ -1,0 +1,91 @@
+"""Binary numbers that can be ones: as long as their VR and the dictionary's multiplicity allow, and no text.
+
+An element that a text or whole other elements hide in is longer than its numbers are, or has a length of its own.
+"""
+
+from __future__ import annotations
+
+import struct
+from functools import cache
+from typing import TYPE_CHECKING, Final
+
+from pydicom.datadict import dictionary_VM
+
+from scandock.deidentification.dictionary import UNKNOWN
+
+if TYPE_CHECKING:
+    from scandock.deidentification.data_set import DataSet
+
+NUMBERS: Final = frozenset({"US", "SS", "UL", "SL", "UV", "SV", "FL", "FD", "AT"})
+OPAQUE: Final = frozenset({"OB", "OW", "OF", "OD", "OL", "OV"})
+_UNITS: Final = {
+    **dict.fromkeys(("OB",), 1),
+    **dict.fromkeys(("US", "SS", "OW"), 2),
+    **dict.fromkeys(("UL", "SL", "FL", "AT", "OL", "OF"), 4),
+    **dict.fromkeys(("UV", "SV", "FD", "OV", "OD"), 8),
+}
+_FLOATS: Final = {"FL": "f", "OF": "f", "FD": "d", "OD": "d"}
+_MOST: Final = 64
+"""Values of an element that may have any number of them, where nothing says that it has many."""
+_MOST_OF_ARRAYS: Final = 65_536
+_MOST_OPAQUE: Final = 2**32
+_ARRAY_GROUPS: Final = frozenset({0x0028, 0x0054, 0x0080})
+"""Lookup tables; vectors of nuclear medicine, which have a value for each frame; surfaces."""
+_ARRAYS: Final = frozenset({0x00081161, 0x00081162, 0x00186052, 0x00186058, 0x00189442, 0x00603020})
+"""Lists of frames, tables of pixel values, polygons, histograms."""
+_LOOKED_AT: Final = 4_096
+"""Bytes of a value that are looked at for a text."""
+_SHORTEST_TEXT: Final = 8
+_PRINTABLE: Final = bytes((*range(0x20, 0x7F), *b"\t\n\r"))
+_ITEM_TAGS: Final = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
+_SMALL, _LARGE = 1e-6, 1e6
+
+
+@cache
+def sizes_of(tag: int, vr: str) -> range:
+    """How many bytes an element of a VR of binary numbers may have; none are always allowed.
+
+    An odd number never is, as nothing of it can be of the standard.
+    """
+    unit = _UNITS[vr]
+    if vr in OPAQUE:
+        return range(0, _MOST_OPAQUE, max(unit, 2))
+    try:
+        least, _, most = dictionary_VM(tag).partition("-")
+    except KeyError:
+        least, most = "1", "1"
+    low = int(least)
+    if not most:
+        return range(low * unit, low * unit + 1)
+    if most.isdigit():
+        return range(low * unit, int(most) * unit + 1, unit)
+    is_array = vr in _FLOATS or tag >> 16 in _ARRAY_GROUPS or tag in _ARRAYS
+    step = int(most.removesuffix("n") or "1")
+    return range(low * unit, (_MOST_OF_ARRAYS if is_array else _MOST) * unit + 1, step * unit)
+
+
+def are_numbers(sizes: range, data_set: DataSet, tag: int, size: int) -> bool:
+    """Whether an element of `size` bytes can be binary numbers: of one of the sizes, no items, and no text."""
+    if size < _SHORTEST_TEXT or size not in sizes:
+        return size == 0 or size in sizes
+    value, vr = data_set.value(tag), data_set.vr(tag)
+    if vr == UNKNOWN:
+        vr = data_set.default_vr(tag)
+    return value[:4] not in _ITEM_TAGS and not looks_like_text(value, vr, big=data_set.big)
+
+
+def looks_like_text(value: bytes, vr: str, *, big: bool) -> bool:
+    """Whether the bytes of a value are all printable, and no usual numbers in floating point.
+
+    Of integers so many as make eight bytes are hardly ever.
+    """
+    start = value[:_LOOKED_AT]
+    if len(start) < _SHORTEST_TEXT or start.rstrip(b"\0").translate(None, _PRINTABLE):
+        return False
+    code = _FLOATS.get(vr)
+    if code is None:
+        return True
+    unit = _UNITS[vr]
+    count = len(start) // unit
+    numbers = struct.unpack_from(f"{'>' if big else '<'}{count}{code}", start)
+    return not all(not number or _SMALL <= abs(number) <= _LARGE for number in numbers)

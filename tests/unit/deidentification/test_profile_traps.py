@@ -14,6 +14,7 @@ from pydicom.sequence import Sequence
 from pydicom.uid import ImplicitVRLittleEndian, JPEGBaseline8Bit
 
 from scandock.deidentification.encoding import encode
+from scandock.deidentification.errors import ObjectUnreadable
 from scandock.deidentification.parsing import parse
 from scandock.deidentification.profile.actions import apply_profile
 from scandock.deidentification.profile.identity import read_identity
@@ -68,6 +69,47 @@ def test_the_meta_information_keeps_nothing_of_who_sent_and_wrote_it() -> None:
     assert (meta.ImplementationVersionName, meta.MediaStorageSOPClassUID) == ("SCANDOCK", CLASSES["MR"])
     assert meta.FileMetaInformationGroupLength == after.index(b"\x08\x00\x05\x00CS") - 144
     assert _has_none(after)
+
+
+def test_the_meta_information_repeats_the_data_set() -> None:
+    raw = written(make_object("MR"))
+    named = b"DOE JANE".ljust(len(CLASSES["MR"]) + len(CLASSES["MR"]) % 2)
+    uid = CLASSES["MR"].encode().ljust(len(named), b"\0")
+    start = raw.index(uid)
+    after = deidentify(raw[:start] + named + raw[start + len(named) :])
+    assert pydicom.dcmread(io.BytesIO(after)).file_meta.MediaStorageSOPClassUID == CLASSES["MR"]
+    assert deidentify(raw.replace(b"\x02\0\1\0OB\0\0\2\0\0\0\0\1", b"\x02\0\1\0OB\0\0\2\0\0\0JD")) == deidentify(raw)
+    ds = make_object("MR")
+    del ds.SOPClassUID
+    nameless = written(ds)
+    start = nameless.index(uid)
+    assert deidentify(nameless)[start : start + len(uid)] == uid
+    with pytest.raises(ObjectUnreadable, match="is no UID"):
+        deidentify(nameless[:start] + named + nameless[start + len(named) :])
+
+
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.1.DOE", "1.2.840.10008.5.1.4.1.1.4", "1.2.3.19700203"])
+def test_a_transfer_syntax_that_nobody_knows_fails(syntax: str) -> None:
+    known = b"1.2.840.10008.1.2.1\0"
+    raw = written(make_object("MR"))
+    place = raw.index(b"\2\0\x10\0UI\x14\0" + known)
+    value = syntax.encode() + b"\0" * (len(syntax) % 2)
+    size = struct.unpack_from("<I", raw, 140)[0] + len(value) - len(known)
+    odd = raw[:140] + struct.pack("<I", size) + raw[144 : place + 6] + struct.pack("<H", len(value)) + value
+    with pytest.raises(ObjectUnreadable) as failed:
+        deidentify(odd + raw[place + 8 + len(known) :])
+    assert failed.value.code == "deid_unreadable"
+    assert "DOE" not in failed.value.message
+
+
+def test_what_is_encrypted_goes() -> None:
+    ds = make_object("MR")
+    secret = item(EncryptedContentTransferSyntaxUID="1.2.840.10008.1.2.1", EncryptedContent=b"DOE JANE")
+    ds.EncryptedAttributesSequence = Sequence([secret])
+    ds.ReferencedSeriesSequence = Sequence([item(EncryptedAttributesSequence=Sequence([secret]))])
+    after = scrubbed(ds)
+    assert "EncryptedAttributesSequence" not in after
+    assert "EncryptedAttributesSequence" not in after.ReferencedSeriesSequence[0]
 
 
 def test_an_object_without_meta_information_stays_without() -> None:

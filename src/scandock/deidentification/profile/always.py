@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from functools import cache
 from typing import TYPE_CHECKING, Final
+
+from pydicom._uid_dict import UID_dictionary
+
+from scandock.deidentification.errors import ObjectUnreadable
 
 if TYPE_CHECKING:
     from scandock.deidentification.data_set import DicomObject
@@ -11,14 +17,15 @@ _GROUPS: Final = frozenset({0x0000, 0x0002, 0x0004, 0x0006, 0x1000, 0x1010, 0xFF
 """Groups of commands, meta information and directories, which have no place in a data set; retired ones; padding."""
 _ELEMENTS: Final = frozenset(
     (
-        *(0x00080001, 0x00120063, 0x04000550),
+        *(0x00080001, 0x00120063, 0x04000500, 0x04000520, 0x04000550),
         *(0x00080202, 0x0008041B, 0x0008041C, 0x00280020, 0x0040A074, 0x0040A089, 0x00686300),
         *(0x00100033, 0x00100034),
         *(0x00401006, 0x00401007, 0x00402006, 0x00402007, 0x21000010, 0x21000160, 0x21100099),
         *(0x00720008, 0x00720010, 0x0074100C),
     )
 )
-"""The length of everything, an earlier method of de-identification in words, attributes before they were modified;
+"""The length of everything, an earlier method of de-identification in words, what is encrypted, attributes before they
+were modified;
 bytes that may be anything: keys of records, retired binary identifiers, a drawing;
 birth and death in other calendars; numbers of orders and print jobs; who made a hanging protocol or is to be called."""
 _CURVES: Final = 0x50
@@ -26,9 +33,20 @@ _VARIABLE_PIXELS: Final = 0x7F
 _PIXELS: Final = 0x7FE0
 _META: Final = frozenset({0x00020000, 0x00020001, 0x00020002, 0x00020003, 0x00020010, 0x00020012, 0x00020013})
 """What stays of the meta information: no titles or addresses of applications, nothing private."""
+_VERSION: Final = 0x00020001
+_CLASS_IN_META: Final = 0x00020002
+_CLASS: Final = 0x00080016
 _SOP_IN_META: Final = 0x00020003
+_SYNTAX: Final = 0x00020010
+_UID: Final = re.compile(rb"[0-9]+(?:\.[0-9]+)*\0?")
 _SOP: Final = 0x00080018
-_OWN: Final = ((0x00020012, "UI", b"2.25.326189640310489170963164403210716129713"), (0x00020013, "SH", b"SCANDOCK"))
+_SAME: Final = ((_CLASS_IN_META, _CLASS), (_SOP_IN_META, _SOP))
+"""Elements of the meta information, and those of the data set that they repeat."""
+_OWN: Final = (
+    (_VERSION, "OB", b"\0\1"),
+    (0x00020012, "UI", b"2.25.326189640310489170963164403210716129713"),
+    (0x00020013, "SH", b"SCANDOCK"),
+)
 """Who has written the file (PS3.10 7.1): never who wrote the original."""
 
 
@@ -40,16 +58,31 @@ def is_never_kept(tag: int) -> bool:
 
 
 def clean_meta(obj: DicomObject) -> None:
-    """Wipe the preamble; leave of the meta information what a file needs, in agreement with its data set."""
+    """Wipe the preamble; leave of the meta information what a file needs, in agreement with its data set.
+
+    ObjectUnreadable where that can't be: the transfer syntax is none of the standard, or the class is no UID.
+    """
     if obj.preamble:
         obj.preamble_bytes = bytes(128)
     if obj.meta is None:
         return
-    for tag in obj.meta.tags():
+    if obj.transfer_syntax and obj.transfer_syntax not in _transfer_syntaxes():
+        raise ObjectUnreadable("Its transfer syntax isn't known.")
+    meta, data = obj.meta, obj.data
+    for tag in meta.tags():
         if tag not in _META:
-            obj.meta.remove(tag)
-    for tag, vr, value in _OWN:
-        if tag in obj.meta:
-            obj.meta.set_value(tag, vr, value)
-    if _SOP_IN_META in obj.meta and _SOP in obj.data:
-        obj.meta.set_value(_SOP_IN_META, "UI", obj.data.value(_SOP).rstrip(b" \0"))
+            meta.remove(tag)
+    own = [*_OWN, (_SYNTAX, "UI", obj.transfer_syntax.encode("ascii"))]
+    own += [(number, "UI", data.value(tag).rstrip(b" \0")) for number, tag in _SAME if tag in data]
+    for tag, vr, value in own:
+        if tag in meta:
+            meta.set_value(tag, vr, value)
+    if _CLASS in data:
+        return
+    if _CLASS_IN_META in meta and not _UID.fullmatch(meta.value(_CLASS_IN_META)):
+        raise ObjectUnreadable("The class in its meta information is no UID.")
+
+
+@cache
+def _transfer_syntaxes() -> frozenset[str]:
+    return frozenset(uid for uid, (_, kind, *_) in UID_dictionary.items() if kind == "Transfer Syntax")

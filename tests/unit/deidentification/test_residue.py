@@ -57,14 +57,43 @@ def test_other_values_of_the_patient(keyword: str, value: Any) -> None:
         "Doemark".encode("utf-16-le"),
         "DOEMARK".encode("utf-16-be"),
         b"Eleanore",
-        "山田".encode("utf-16-le") + b"\0",
+        "山田".encode("utf-16-le"),
+        "太郎".encode(),
     ],
 )
 def test_traces_of_a_name_in_what_a_site_keeps(trace: bytes) -> None:
     ds = _clean()
     ds[0x00291010].value = trace + b" " * (len(trace) & 1)
-    expected = [] if trace == "山田".encode("utf-16-le") + b"\0" else ["(0029,1010)"]
-    assert _residue(ds) == expected, "components of fewer than four characters are not looked for"
+    assert _residue(ds) == ["(0029,1010)"]
+
+
+@pytest.mark.parametrize(
+    ("name", "trace", "is_found"),
+    [
+        ("王^小明", "王", False),
+        ("王^小明", "小明", True),
+        ("김^희", "김 희", True),
+        ("Иван^Ли", "ли", True),
+        ("Bø^Å", "bø", False),
+    ],
+)
+def test_two_characters_of_other_letters_are_looked_for(name: str, trace: str, *, is_found: bool) -> None:
+    ds = _clean()
+    ds.PatientName = name
+    raw = trace.encode()
+    ds[0x00291010].value = raw + b" " * (len(raw) & 1)
+    assert bool(_residue(ds)) is is_found
+
+
+def test_what_the_profile_writes_is_no_trace() -> None:
+    for value in ("REMOVED", "Anonymized", "ANONYMOUS^REMOVED"):
+        ds = _clean()
+        ds.PatientName, ds.PatientID, ds.AccessionNumber, ds.PatientBirthDate = value, value, "removed", "19000101"
+        ds.Manufacturer = "ANONYMIZED"
+        assert _residue(ds) == []
+    ds.PatientID = "REMOVED77"
+    ds.Manufacturer = "removed77"
+    assert _residue(ds) == ["(0008,0070)"]
 
 
 def test_a_short_name_is_found_whole() -> None:

@@ -36,6 +36,19 @@ def dummy_value(vr: str) -> bytes:
     return _VALUES[vr]
 
 
+def is_dummy(text: str) -> bool:
+    """Whether a text is what the profile, and others before it, write in the place of a value."""
+    return text.strip(" \0").upper() in _TEXTS_OF_DUMMIES
+
+
+_TEXTS_OF_DUMMIES: Final = frozenset(
+    (
+        *(value.decode() for value in _VALUES.values() if value.strip(b"\0")),
+        *("99REMOVED", "ANON", "ANONYMIZED", "ANONYMOUS", "ANONYMISED", "DEIDENTIFIED", "UNKNOWN", "NONE", "OTHER"),
+    )
+)
+
+
 def code_item(data_set: DataSet) -> DataSet:
     """A coded concept that says nothing."""
     return _item(data_set, _CODE)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from scandock.deidentification import texts
 from scandock.deidentification.errors import ValueUnfit
+from scandock.deidentification.profile.dummies import is_dummy
 from scandock.formats.dicom_charset import MARK
 
 if TYPE_CHECKING:
@@ -28,6 +29,10 @@ _VALUES: Final = (
 """Names, birth date, ids of the patient, accession number, numbers of orders and of a stay."""
 _SHORTEST: Final = 4
 """Characters of a value that is looked for in what comes out."""
+_SHORTEST_OTHER: Final = 2
+"""The same of letters that are not Latin, as of Chinese names."""
+_SHORTEST_TRACE: Final = 4
+"""Bytes: two characters beyond ASCII have no fewer."""
 _COMPONENTS: Final = re.compile(r"[\\^=]")
 _WORDS: Final = re.compile(r"[\s,;]+")
 _CACHED: Final = 1_000
@@ -72,7 +77,7 @@ def _identity(raw: tuple[tuple[int, bytes], ...], study: bytes, charsets: bytes)
             for part in _parts(text) if is_name else [text]:
                 traces.update(_bytes_of(part, charsets))
     patient = patient or study.strip(b" \0").decode("latin-1")
-    return Identity(patient, frozenset(trace for trace in traces if len(trace) >= _SHORTEST))
+    return Identity(patient, frozenset(trace for trace in traces if len(trace) >= _SHORTEST_TRACE))
 
 
 def _parts(name: str) -> Iterator[str]:
@@ -85,8 +90,10 @@ def _parts(name: str) -> Iterator[str]:
 
 
 def _bytes_of(text: str, charsets: bytes) -> Iterator[bytes]:
-    """A text as it could stand in a file; nothing of one that is too short."""
-    if len(text) < _SHORTEST or MARK in text:
+    """A text as it could stand in a file; nothing of one that is too short, or that the profile itself writes."""
+    if len(text) < _SHORTEST and sum(map(_is_beyond_latin, text)) < _SHORTEST_OTHER:
+        return
+    if MARK in text or is_dummy(text):
         return
     yield folded(text.encode("utf-8", "ignore"))
     if text.isascii():
@@ -100,6 +107,12 @@ def _bytes_of(text: str, charsets: bytes) -> Iterator[bytes]:
             continue
 
 
+def _is_beyond_latin(character: str) -> bool:
+    """Whether a character is neither of ASCII nor a Latin letter, of which short words are in every text."""
+    return character >= _BEHIND_LATIN
+
+
+_BEHIND_LATIN: Final = "\u0250"
 _LOWER: Final = bytes(range(256)).lower()
 
 

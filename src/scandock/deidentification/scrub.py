@@ -23,6 +23,7 @@ from scandock.deidentification.profile.day_shift import days_of_patient
 from scandock.deidentification.profile.identity import read_identity
 from scandock.deidentification.profile.method import ScriptName, record_method
 from scandock.deidentification.profile.options import FULL_DATES, Profile
+from scandock.deidentification.profile.pixel_length import has_longer_pixels, longer_pixels_notice
 from scandock.deidentification.profile.residue import RESIDUE, find_residue, residue_notice
 from scandock.deidentification.profile.vocabulary import keep_words
 from scandock.deidentification.script.evaluator import ScriptOutcome, run_scripts
@@ -142,6 +143,8 @@ def _scrub_dicom(head: Buffer, size: int, read: ReadRange | None, rules: Rules, 
         warnings.append(residue_notice(paths))
         if rules.residue == "refuse":
             return Failed(RESIDUE, warnings[0].message)
+    if has_longer_pixels(obj):
+        warnings.append(longer_pixels_notice())
     if burned_in is not None and not outcome.pixels_altered:
         warnings.append(burned_in_notice(burned_in))
     return Scrubbed(parts, tuple(warnings))

@@ -260,6 +260,12 @@ CODES: Final[dict[str, NoticeCode]] = {
         "Values of the original's patient are still in {tags}.",
         "Write a script that removes or replaces these elements.",
     ),
+    "deid_pixels_longer": NoticeCode(
+        "warning",
+        "De-identification",
+        "The pixel data are longer than the header says. The bytes behind the last frame were passed on, unseen.",
+        "Look at what stands there, or leave the object out.",
+    ),
     "burned_in": NoticeCode(
         "warning",
         "De-identification",

@@ -145,7 +145,7 @@ def _scrub_dicom(head: Buffer, size: int, read: ReadRange | None, rules: Rules, 
             return Failed(RESIDUE, warnings[0].message)
     if has_longer_pixels(obj):
         warnings.append(longer_pixels_notice())
-    if burned_in is not None and not outcome.pixels_altered:
+    if burned_in is not None:  # also where areas were filled: nobody knows whether they were the right ones
         warnings.append(burned_in_notice(burned_in))
     return Scrubbed(parts, tuple(warnings))
 

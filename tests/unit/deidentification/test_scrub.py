@@ -121,15 +121,22 @@ def test_residue_warns_or_refuses_and_burned_in_texts_are_warned_of():
     assert by_script.warnings == ()  # with the profile only
 
 
-def test_filled_pixels_are_said_to_be_clean_and_not_warned_of():
+def test_filled_pixels_are_said_to_be_clean_and_are_warned_of_all_the_same():
     data = Image(case="scrub", also={0x00280301: (b"CS", b"YES")}).file()
     fill = scripts('alterPixels["rectangle", "l=0,t=0,r=2,b=2", "solid", "v=0"]')
     result = scrub(data, rules=Rules(scripts=fill, profile=BASIC), context=CONTEXT)
     assert isinstance(result, Scrubbed), result
-    assert result.warnings == ()
+    assert [notice.code for notice in result.warnings] == ["burned_in"]
     after = read(written(data, Rules(scripts=fill, profile=BASIC)))
     assert after.BurnedInAnnotation == "NO"
     assert not after.pixel_array[:2, :2].any()
+    plain = scrub(Image(case="scrub").file(), rules=Rules(scripts=fill, profile=BASIC), context=CONTEXT)
+    assert isinstance(plain, Scrubbed)
+    assert plain.warnings == ()  # where nothing speaks of texts
+    outside = scripts('alterPixels["rectangle", "l=9000,t=9000,r=9002,b=9002", "solid", "v=0"]')
+    untouched = read(written(data, Rules(scripts=outside, profile=BASIC)))
+    assert untouched.BurnedInAnnotation == "YES"
+    assert "113101" not in str(untouched)
 
 
 def test_data_sets_without_uids_and_meta_information_are_taken():

@@ -6,6 +6,7 @@ import struct
 
 import pytest
 
+from scandock.deidentification.data_set import DicomObject
 from scandock.deidentification.profile.binary_numbers import looks_like_text, sizes_of
 from tests.unit.deidentification.generated import deidentify, make_object, written
 from tests.unit.deidentification.test_profile_actions import read
@@ -85,3 +86,21 @@ def test_usual_numbers_are_no_texts() -> None:
     assert not looks_like_text(as_text, "FD", big=False)
     assert looks_like_text(as_text, "UL", big=False)
     assert looks_like_text(b"DOE^JANE", "FL", big=True)
+
+
+def test_a_length_that_swallows_other_elements_and_what_a_script_writes() -> None:
+    writer = Writer()
+    swallowed = writer.element(0x00280103, "US", writer.element(0x00104000, "LT", b"DOE JANE"))
+    raw = written(make_object("MR"))
+    place = raw.index(bytes.fromhex("28000301"))
+    after = deidentify(raw[:place] + swallowed + raw[place + 10 :])
+    assert b"DOE JANE" not in after
+    assert "PixelRepresentation" not in read(after)
+
+    def write(obj: DicomObject) -> None:
+        obj.data.set_value(0x00280103, "US", b"DOE^JANE")
+        obj.data.set_value(0x00280106, "US", b"\7\0")
+
+    ds = read(deidentify(raw, change=write))
+    assert "PixelRepresentation" not in ds
+    assert ds.SmallestImagePixelValue == 7

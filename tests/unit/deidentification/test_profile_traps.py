@@ -102,6 +102,14 @@ def test_a_transfer_syntax_that_nobody_knows_fails(syntax: str) -> None:
     assert "DOE" not in failed.value.message
 
 
+def test_a_young_transfer_syntax_is_known() -> None:
+    ds = make_object("MR")
+    ds.PixelData = encapsulate([bytes(8)])
+    ds["PixelData"].is_undefined_length = True
+    raw = written(ds, "1.2.840.10008.1.2.4.81").replace(b"1.2.840.10008.1.2.4.81", b"1.2.840.10008.1.2.8.1\0")
+    assert pydicom.dcmread(io.BytesIO(deidentify(raw))).file_meta.TransferSyntaxUID == "1.2.840.10008.1.2.8.1"
+
+
 def test_what_is_encrypted_goes() -> None:
     ds = make_object("MR")
     secret = item(EncryptedContentTransferSyntaxUID="1.2.840.10008.1.2.1", EncryptedContent=b"DOE JANE")

@@ -38,6 +38,10 @@ _CLASS_IN_META: Final = 0x00020002
 _CLASS: Final = 0x00080016
 _SOP_IN_META: Final = 0x00020003
 _SYNTAX: Final = 0x00020010
+_YOUNG_SYNTAXES: Final = frozenset(
+    f"1.2.840.10008.1.2.{number}" for number in ("4.110", "4.111", "4.112", "4.201", "4.202", "4.203", "8.1")
+)
+"""Transfer syntaxes of the standard that pydicom's dictionary may not have yet: JPEG XL, HTJ2K, deflated frames."""
 _UID: Final = re.compile(rb"[0-9]+(?:\.[0-9]+)*\0?")
 _SOP: Final = 0x00080018
 _SAME: Final = ((_CLASS_IN_META, _CLASS), (_SOP_IN_META, _SOP))
@@ -85,4 +89,4 @@ def clean_meta(obj: DicomObject) -> None:
 
 @cache
 def _transfer_syntaxes() -> frozenset[str]:
-    return frozenset(uid for uid, (_, kind, *_) in UID_dictionary.items() if kind == "Transfer Syntax")
+    return _YOUNG_SYNTAXES.union(uid for uid, (_, kind, *_) in UID_dictionary.items() if kind == "Transfer Syntax")

@@ -91,3 +91,16 @@ def test_parts_that_are_not_the_tree_fail(subtests):
     for parts in cases:
         with pytest.raises(OutcomeUnexpected):
             verify(bare, parts)
+
+
+def test_what_is_no_element_of_a_data_set_fails_wherever_it_stands(subtests):
+    """However it came to be in the tree: nothing but the verification of the outcome stands behind that."""
+    for pixels in (bytes(8), None):
+        bodies = {syntax: whole(syntax, body(write, pixels=pixels)) for syntax, write in SYNTAXES.items()}
+        for name, data in {**bodies, "deflated": deflated(body(WRITE, pixels=pixels))}.items():
+            for tag in (0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD, 0x00000002):
+                with subtests.test(name, tag=hex(tag), pixels=pixels):
+                    obj = parse(data)
+                    obj.data.set_value(tag, "UN", b"")
+                    with pytest.raises(OutcomeUnexpected):
+                        check(obj)

@@ -16,7 +16,7 @@ from scandock.deidentification.data_set import tag_text
 from scandock.deidentification.script.date_arithmetic import DateError, midpoint, shift
 from scandock.deidentification.script.errors import ScriptFailed
 from scandock.deidentification.script.message_format import FormatError, format_message
-from scandock.deidentification.script.parser import PASSED_OVER, PROTECTED
+from scandock.deidentification.script.parser import PASSED_OVER, PROTECTED, why_never_set
 from scandock.deidentification.script.patterns import PatternError, find_group, matches
 from scandock.deidentification.script.private_tags import retain_private
 from scandock.deidentification.script.run_state import (
@@ -459,6 +459,9 @@ def _retain_private(run: Run, arguments: Sequence[Argument]) -> Result:
 def _set(run: Run, arguments: Sequence[Argument]) -> Result:
     steps = _direct(run, arguments[0])
     text = arguments[1].text(run)
+    reason = why_never_set([tag for tag, _ in steps])
+    if reason:
+        raise ScriptFailed(reason)
     data_set = run.top(steps[0][0])
     if text is None or data_set is None:
         return None

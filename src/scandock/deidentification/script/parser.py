@@ -7,7 +7,7 @@ changes what says how an object is written (character set, transfer syntax).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from functools import lru_cache
 from importlib.resources import files
@@ -65,6 +65,13 @@ PROTECTED: Final = {
 """Elements that say how an object is written, and why no script changes them."""
 PASSED_OVER: Final = frozenset({*PROTECTED, 0x00020001, 0x00020002, 0x00020003})
 """Elements that are changed by no path with wildcards: those, and others without which there is no meta information."""
+_NEVER_SET: Final = {
+    0x0000: "elements of group 0000 are of messages between machines: no file has them",
+    0xFFFE: "items and delimiters are no elements: they can't be set",
+    0xFFFF: "group FFFF is no group of elements",
+}
+_META_GROUP: Final = 0x0002
+_WHOLE_GROUP: Final = 0xFFFF
 
 _PATH: Final = frozenset({"PUBLIC_TAG", "PRIVATE_TAG", "STAR", "PLUS", "DOT"})
 _VALUE: Final = _PATH | {"NUMBER", "STRING", "ID", "LBRACE"}
@@ -133,6 +140,19 @@ def _parser() -> Lark:
 
     grammar = files(__package__).joinpath("grammar.lark").read_text(encoding="utf-8")
     return Lark(grammar, parser="lalr", lexer="contextual", maybe_placeholders=True, propagate_positions=True)
+
+
+def why_never_set(tags: Sequence[int | None]) -> str:
+    """Why nothing is set at a path of these tags, since no data set has such elements; "" where it is.
+
+    None stands for a level and for a group with a wildcard: such a path makes no element.
+    """
+    for tag in tags:
+        if tag is not None and tag >> 16 in _NEVER_SET:
+            return _NEVER_SET[tag >> 16]
+        if tag is not None and tag >> 16 == _META_GROUP and len(tags) > 1:
+            return "elements of group 0002 stand in the meta information alone, in no item and with none"
+    return ""
 
 
 class _Reader:
@@ -266,9 +286,9 @@ class _Reader:
     def _action(self, line: int, tree: Tree[Token]) -> Statement:
         children = cast("list[Any]", tree.children)
         if tree.data == "assign":
-            return Assign(line, self._target(children[0]), self._value(children[1]))
+            return Assign(line, self._settable(children[0]), self._value(children[1]))
         if tree.data == "assign_present":
-            return AssignPresent(line, self._target(children[0]), self._value(children[1]))
+            return AssignPresent(line, self._settable(children[0]), self._value(children[1]))
         if tree.data == "set_variable":
             return SetVariable(line, self._name(children[0]), self._value(children[1]))
         if tree.data == "delete":
@@ -336,6 +356,20 @@ class _Reader:
         self._check_tag(path.last_plain_tag, tree.meta.start_pos)
         return path
 
+    def _settable(self, tree: Tree[Token]) -> Path:
+        path = self._target(tree)
+        tags = [
+            step.tag.value if isinstance(step, TagStep) and step.tag.mask >> 16 == _WHOLE_GROUP else None
+            for step in path.steps
+        ]
+        self._check_settable(tags, tree.meta.start_pos)
+        return path
+
+    def _check_settable(self, tags: Sequence[int | None], offset: int) -> None:
+        reason = why_never_set(tags)
+        if reason:
+            self._refuse(offset, reason)
+
     def _path(self, tree: Tree[Token]) -> Path:
         steps: list[Step] = []
         for step in cast("list[Tree[Token]]", tree.children):
@@ -365,12 +399,15 @@ class _Reader:
             self._check_tag(value.last_plain_tag, offset)
         elif isinstance(value, Text):
             try:
-                direct = name in {"set", "delete"}
-                self._check_tag(
-                    read_direct(value.text)[-1][0] if direct else read_path(value.text).last_plain_tag, offset
-                )
+                if name not in {"set", "delete"}:
+                    self._check_tag(read_path(value.text).last_plain_tag, offset)
+                    return
+                tags = [tag for tag, _ in read_direct(value.text)]
             except PathError:
                 return  # where it is reached, the object fails
+            self._check_tag(tags[-1], offset)
+            if name == "set":
+                self._check_settable(tags, offset)
 
     def _check_tag(self, tag: int | None, offset: int) -> None:
         if tag in PROTECTED:

@@ -281,6 +281,9 @@ def test_wildcards_pass_over_what_the_object_is_read_by() -> None:
     for call in ("removeTags[mine]", "hashUIDList[mine]"):
         fails(f'mine := {{"(0008,0005)"}} {call}', elements, "character set, can't be changed")
     fails('where := "(0008,0005)" set[where, "x"]', elements, "character set, can't be changed")
+    for path in ("(FFFE,E0DD)", "(0008,1140)[0]/(FFFE,E000)"):
+        fails(f'where := "{path}" set[where, "x"]', elements, "items and delimiters are no elements")
+    fails('where := "(0000,0002)" set[where, "x"]', elements, "no file has them")
 
 
 # Paths

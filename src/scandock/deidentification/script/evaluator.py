@@ -65,8 +65,8 @@ if TYPE_CHECKING:
     from scandock.deidentification.data_set import DataSet, DicomObject
 
 Action = Callable[[Run], None]
-_SOP_UID: Final = 0x00080018
-_META_SOP_UID: Final = 0x00020003
+_IN_META: Final = ((0x00080016, 0x00020002), (0x00080018, 0x00020003))
+"""Class and UID of an object, and where its meta information repeats them."""
 
 
 class _Numbered(NamedTuple):
@@ -117,17 +117,20 @@ def run_scripts(scripts: Sequence[Script], obj: DicomObject, context: ScriptCont
 
 
 def _update_meta(run: Run) -> None:
-    """Let the meta information name the object by its new UID, or by none, where scripts changed that of the data set.
+    """Let the meta information have the class and the UID of the data set, or none, where scripts changed them there.
 
-    What a script wrote there itself stays.
+    What a script wrote to the meta information itself stays.
     """
     meta, data = run.meta, run.data
-    if meta is None or _SOP_UID not in data.changes or _META_SOP_UID in meta.changes or _META_SOP_UID not in meta:
+    if meta is None:
         return
-    if _SOP_UID in data:
-        meta.set_value(_META_SOP_UID, "UI", data.value(_SOP_UID))
-    else:
-        meta.remove(_META_SOP_UID)
+    for tag, meta_tag in _IN_META:
+        if tag not in data.changes or meta_tag in meta.changes or meta_tag not in meta:
+            continue
+        if tag in data:
+            meta.set_value(meta_tag, "UI", data.value(tag))
+        else:
+            meta.remove(meta_tag)
 
 
 def _run(program: _Program, run: Run) -> None:

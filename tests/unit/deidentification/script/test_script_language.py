@@ -254,6 +254,15 @@ def test_the_meta_information_names_the_object_by_its_new_uid() -> None:
     assert changed('(0010,0010) := "x"', elements).file_meta.MediaStorageSOPInstanceUID == "1.2.3"
 
 
+def test_the_meta_information_has_the_new_class_of_the_object() -> None:
+    elements: Elements = {"00080016": ["UI", "1.2.840.10008.5.1.4.1.1.4"], "00080018": ["UI", "1.2.3"]}
+    meta = changed('(0008,0016) := "1.2.840.10008.5.1.4.1.1.2"', elements).file_meta
+    assert (meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID) == ("1.2.840.10008.5.1.4.1.1.2", "1.2.3")
+    assert "MediaStorageSOPClassUID" not in changed("- (0008,0016)", elements).file_meta
+    data = changed('(0008,0016) := "1.9" (0002,0002) := "1.10"', elements)
+    assert (data.SOPClassUID, data.file_meta.MediaStorageSOPClassUID) == ("1.9", "1.10")
+
+
 def test_a_data_set_without_meta_stays_without() -> None:
     raw = object_bytes({"00100010": ["PN", "A"], "00080016": ["UI", "1.2"]})
     obj = parse(raw[raw.index(b"\x08\0\x16\0UI") :])

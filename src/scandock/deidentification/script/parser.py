@@ -119,6 +119,8 @@ _MISTAKES: Final = (
     (re.compile(r"-?\d{1,40}[A-Za-z_]"), "a name doesn't begin with a digit"),
 )
 """Mistakes that are often made, by what stands where the script can't be read on."""
+_TAG_START: Final = re.compile(r"\([0-9A-Fa-fXx@#]{4}[ \t]{0,20},")
+_IF_END: Final = re.compile(r"(?<![A-Za-z0-9_])(?:else)?if[ \t]*\Z")
 RESERVED: Final = frozenset({
     "if", "elseif", "else", "describe", "hidden", "const", "immutable", "export", "echo", "removeAllPrivateTags",
     "version",
@@ -229,6 +231,9 @@ class _Reader:
                 self._refuse(offset, "a string isn't closed on its line", 'Close it by ".')
         if before is not None and before.type == "ID" and before in RESERVED:
             self._refuse(_start(before), f"{before} can't stand here")
+        opened = text.rfind("(", max(0, offset - 6), offset)
+        if opened >= 0 and _TAG_START.match(text, opened) and _IF_END.search(text[max(0, opened - 30) : opened]):
+            self._refuse(opened, "a condition stands in parentheses: if (...) {")
         for mistake, what in _MISTAKES:
             if mistake.match(text, offset):
                 self._refuse(offset, what, may_stand)

@@ -59,7 +59,7 @@ def test_a_script_and_the_profile_on_files_folders_and_archives(files):
     assert all(set(line) == {"path", "result", "code", "message", "out"} for line in lines(done))
     assert [(line["result"], line["code"], line["out"]) for line in lines(done)] == [
         ("ok", "", "1.dcm"),
-        ("ok", "", "pet.v"),
+        ("ok", "ecat_script", "pet.v"),
         ("ok", "", "sub/2.dcm"),
         ("ok", "", "exam.zip/a/3.dcm"),
     ]

@@ -36,6 +36,14 @@ MAPPED: Final[Mapping[int, tuple[int, int]]] = {
 }
 """Where the main header has what a DICOM element says: offset and length. The birth date is a number (`BIRTH_DATE`)."""
 
+_FIELD_NAMES: Final = {
+    PATIENT_NAME: "the patient's name",
+    PATIENT_ID: "the patient's id",
+    STUDY_DESCRIPTION: "the study description",
+    INSTITUTION: "the institution",
+    OPERATOR: "the operator",
+}
+
 _MAGIC: Final = (0, 14)
 _FILE_NAME: Final = (14, 32)
 _SERIAL_NUMBER: Final = (52, 10)
@@ -122,8 +130,8 @@ def rewrite(
 ) -> list[Part]:
     """The file with `changes` by scripts to what `read_mapped` gives, then by the profile, in parts.
 
-    Raises ScrubError: a text that the field can't hold, a header or (with the profile) a directory that can't be read
-    to its end. What `read` raises passes through.
+    Raises ScrubError: a text that the field can't hold, a header or a directory that can't be read to its end, a
+    matrix that is cut. A text that is too long is cut (`find_cut`). What `read` raises passes through.
     """
     raw = _main_header(head)
     order = _order(raw)
@@ -133,11 +141,25 @@ def rewrite(
             struct.pack_into(order + "i", header, _BIRTH_DATE_AT, _parse_date(text))
         else:
             _write_text(header, MAPPED[tag], text)
+    file = EcatFile(head, size, lambda at, length: read(at, min(at + length, size)), order)
+    file_type = Record(raw, order).number(_FILE_TYPE_AT, "h")
     if profile is None:
+        _check_matrices(file, _read_directory(file), file_type)
         return [bytes(header), Range(RECORD, size)]
     _apply_profile(header, order, profile)
-    file = EcatFile(head, size, lambda at, length: read(at, min(at + length, size)), order)
-    return [bytes(header), *_clean_records(file, Record(raw, order).number(_FILE_TYPE_AT, "h"))]
+    return [bytes(header), *_clean_records(file, file_type)]
+
+
+def find_cut(changes: Mapping[int, str], profile: EcatProfile | None) -> list[str]:
+    """The names of the fields that do not hold all of what scripts or labels give for them."""
+    given = dict(changes)
+    if profile is not None:
+        given = {
+            PATIENT_NAME: profile.patient_name,
+            PATIENT_ID: profile.patient_id,
+            STUDY_DESCRIPTION: profile.clean_description(changes.get(STUDY_DESCRIPTION, "")),
+        }
+    return [_FIELD_NAMES[tag] for tag in _FIELD_NAMES if len(given.get(tag, "")) >= MAPPED[tag][1]]
 
 
 def _main_header(data: Buffer) -> bytes:
@@ -277,9 +299,8 @@ def _clean_records(file: EcatFile, file_type: int) -> list[Part]:
     """
     if file_type not in IMAGE_TYPES | _WITHOUT_TEXTS:
         raise ObjectUnreadable(f"The subheaders of ECAT files of type {file_type} are not known.")
-    matrices = file.directory()
-    if file.notes:
-        raise ObjectUnreadable("The directory of the ECAT file can't be read to its end.")
+    matrices = _read_directory(file)
+    _check_matrices(file, matrices, file_type)
     parts: list[Part] = []
     at = RECORD
     for first, last, is_matrix in _extents(file, matrices):
@@ -287,13 +308,41 @@ def _clean_records(file: EcatFile, file_type: int) -> list[Part]:
         if start < at or end <= start:
             raise ObjectUnreadable("The directory of the ECAT file names records twice, or beyond its end.")
         parts += _zeros(start - at)
-        if is_matrix and file_type in IMAGE_TYPES:
+        if not is_matrix:
+            parts.append(_clean_directory(file, first))
+            start += RECORD
+        elif file_type in IMAGE_TYPES:
             parts.append(_clean_subheader(file, first))
             start += RECORD
         if start < end:
             parts.append(Range(start, end))
         at = end
     return parts + _zeros(file.size - at)
+
+
+def _read_directory(file: EcatFile) -> list[Matrix]:
+    matrices = file.directory()
+    if file.notes:
+        raise ObjectUnreadable("The directory of the ECAT file can't be read to its end.")
+    return matrices
+
+
+def _check_matrices(file: EcatFile, matrices: list[Matrix], file_type: int) -> None:
+    """Raise ObjectUnreadable where the file ends within a matrix; the last record of one need not be filled up."""
+    for matrix in matrices:
+        if matrix.last * RECORD <= file.size:
+            continue
+        record = file.record(matrix.first)
+        is_image = file_type in IMAGE_TYPES
+        if record is None or (file.is_cut(matrix, record) if is_image else (matrix.last - 1) * RECORD >= file.size):
+            raise ObjectUnreadable("The ECAT file ends within its data.")
+
+
+def _clean_directory(file: EcatFile, number: int) -> bytes:
+    record = file.record(number)
+    if record is None:
+        raise ObjectUnreadable("The directory of the ECAT file is cut.")
+    return file.without_unused_entries(record)
 
 
 def _clean_subheader(file: EcatFile, number: int) -> bytes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -209,7 +209,7 @@ def _scrub_ecat(head: Buffer, size: int, read: ReadRange | None, rules: Rules, c
     if rules.scripts:
         obj = ecat_scripts.as_object(fields)
         scripts = [ecat_scripts.restrict(script) for script in rules.scripts]
-        if run_scripts(scripts, obj, _script_context(rules, context)).rejected:
+        if run_scripts(scripts, obj, replace(_script_context(rules, context), has_pixels=False)).rejected:
             return _REJECTED
         changes = ecat_scripts.changes_of(obj, fields)
 
@@ -218,7 +218,11 @@ def _scrub_ecat(head: Buffer, size: int, read: ReadRange | None, rules: Rules, c
 
     profile = _ecat_profile(rules.profile, fields, context) if rules.profile is not None else None
     parts = ecat.rewrite(head, size, read_range, changes, profile)
-    return Scrubbed(parts, (make_notice("ecat_script"),) if rules.scripts and profile is None else ())
+    warnings = [make_notice("ecat_script")] if rules.scripts else []
+    cut = ecat.find_cut(changes, profile)
+    if cut:
+        warnings.append(make_notice("ecat_cut", fields=", ".join(cut)))
+    return Scrubbed(parts, tuple(warnings))
 
 
 def _ecat_profile(profile: Profile, fields: Mapping[int, str], context: Context) -> ecat.EcatProfile:

@@ -33,6 +33,7 @@ _VERSIONS: Final = range(70, 80)
 _LAST_FILE_TYPE: Final = 14
 _ENTRIES: Final = 31
 _EXISTS: Final = (1, 2)
+_ENTRY_BYTES: Final = 16
 FIRST_DIRECTORY: Final = 2
 
 
@@ -167,6 +168,17 @@ class EcatFile:
                 matrices.append(Matrix(number & 0x1FF, number >> 24 & 0x3F, number >> 12 & 0xF, first, last))
         return matrices
 
+    @staticmethod
+    def without_unused_entries(record: Record) -> bytes:
+        """A record of the directory in which entries that are not in use, or of deleted matrices, are zeros."""
+        raw = bytearray(record.raw)
+        used = min(max(record.number(12, "i"), 0), _ENTRIES)
+        for row in range(1, _ENTRIES + 1):
+            at = _ENTRY_BYTES * row
+            if row > used or record.number(at + 12, "i") not in _EXISTS:
+                raw[at : at + _ENTRY_BYTES] = bytes(_ENTRY_BYTES)
+        return bytes(raw)
+
     def frames(self, matrices: list[Matrix], parameters: dict[str, str]) -> tuple[tuple[int, float, float], ...]:
         """(number, start in s, length in s) of each frame in order; the first one's values go to `parameters`."""
         first_of: dict[tuple[int, int, int], Matrix] = {}
@@ -180,7 +192,7 @@ class EcatFile:
             if subheader is None:
                 cut += 1
                 continue
-            cut += self._is_cut(matrix, subheader)
+            cut += self.is_cut(matrix, subheader)
             if not frames:
                 parameters.update(subheader.parameters(IMAGE_PARAMETERS))
             start, length = subheader.number(FRAME_START_AT, "i"), subheader.number(FRAME_DURATION_AT, "i")
@@ -189,7 +201,7 @@ class EcatFile:
             self.notes.append(f"{cut} of {len(first_of)} frames are cut, or not where the directory says.")
         return tuple(frames)
 
-    def _is_cut(self, matrix: Matrix, subheader: Record) -> bool:
+    def is_cut(self, matrix: Matrix, subheader: Record) -> bool:
         """Whether the voxels go beyond the file; the last record need not be filled up behind them."""
         if matrix.last * RECORD <= self.size:
             return False

@@ -224,6 +224,12 @@ CODES: Final[dict[str, NoticeCode]] = {
         " operator alone.",
         "Use the profile to clean all of its header.",
     ),
+    "ecat_cut": NoticeCode(
+        "warning",
+        "De-identification",
+        "What was given for {fields} is longer than the field of an ECAT file; it was cut, and may be the same for others.",
+        "Use shorter labels, or let a script give shorter texts.",
+    ),
     "patient_many_subjects": NoticeCode(
         "warning",
         "Which session 7",

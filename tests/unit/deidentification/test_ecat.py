@@ -194,3 +194,14 @@ def test_deleted_matrices_become_zeros():
     out = rewritten(bytes(data), rules=profile())
     first, last = struct.unpack_from(">2i", data, RECORD + 32 + 4)
     assert out[(first - 1) * RECORD : last * RECORD] == bytes((last - first + 1) * RECORD)
+
+
+def test_entries_of_the_directory_that_are_not_in_use_become_zeros():
+    raw = bytearray(ecat(frames=2))
+    for row in range(3, 32):
+        raw[RECORD + 16 * row : RECORD + 16 * row + 16] = MARK * 4
+    clean = rewritten(bytes(raw), rules=profile())
+    assert MARK not in clean
+    assert clean[RECORD:] == ecat(frames=2)[RECORD:]
+    struct.pack_into(">i", raw, RECORD + 16 * 2 + 12, 0)  # a matrix that was deleted
+    assert rewritten(bytes(raw), rules=profile())[RECORD + 32 : RECORD * 2] == bytes(RECORD - 32)

@@ -171,3 +171,40 @@ def test_statements_on_other_elements_do_nothing_to_ecat(body):
     assert isinstance(result, Scrubbed)
     assert [notice.code for notice in result.warnings] == ["ecat_script"]
     assert written(ecat(), Rules(scripts=scripts(body))) == ecat()
+
+
+def test_ecat_texts_that_are_cut_are_warned_of_by_field_and_scripts_are_with_the_profile_too():
+    long = Context(key=b"k", variables={"subject": "S" * 32, "session": "E" * 26})
+    by_profile = scrub(ecat(), rules=Rules(scripts=scripts('(0008,1070) := "N"'), profile=BASIC), context=long)
+    assert isinstance(by_profile, Scrubbed)
+    assert [notice.code for notice in by_profile.warnings] == ["ecat_script", "ecat_cut"]
+    assert "the patient's name, the patient's id is longer" in by_profile.warnings[1].message
+    rules = Rules(scripts=scripts('(0010,0020) := "ABCDEFGHIJKLMNOPQRSTUVWXYZ"\n(0010,0010) := "fits"'))
+    by_script = scrub(ecat(), rules=rules, context=CONTEXT)
+    assert isinstance(by_script, Scrubbed)
+    assert [notice.code for notice in by_script.warnings] == ["ecat_script", "ecat_cut"]
+    assert "for the patient's id is longer" in by_script.warnings[1].message
+    assert "ABC" not in by_script.warnings[1].message
+    fits = Context(key=b"k", variables={"subject": "S" * 31, "session": "E" * 15})
+    plain = scrub(ecat(), rules=Rules(profile=BASIC), context=fits)
+    assert isinstance(plain, Scrubbed)
+    assert plain.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("cut", "body", "code"),
+    [
+        (600, '(0010,0010) := "A"', "deid_unreadable"),
+        (0, '(0010,0010) := "A"', "deid_unreadable"),
+        (None, 'alterPixels["rectangle", "l=0,t=0,r=1,b=1", "solid", "v=0"]', "deid_pixels"),
+    ],
+)
+@pytest.mark.parametrize("profile", [None, BASIC])
+def test_an_ecat_file_fails_that_is_cut_or_whose_pixels_a_script_hides(cut, body, code, profile):
+    whole = ecat()
+    data = whole if cut is None else whole[: cut or len(whole) - 600]
+    result = scrub(data, rules=Rules(scripts=scripts(body), profile=profile), context=CONTEXT)
+    assert isinstance(result, Failed)
+    assert result.code == code
+    untouched = "false[] ? " + body if code == "deid_pixels" else body
+    assert isinstance(scrub(whole, rules=Rules(scripts=scripts(untouched)), context=CONTEXT), Scrubbed)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from scandock.deidentification import pixel_areas, uids
 from scandock.deidentification.data_set import tag_text
 from scandock.deidentification.script.date_arithmetic import DateError, midpoint, shift
-from scandock.deidentification.script.errors import ScriptFailed
+from scandock.deidentification.script.errors import PixelsUnalterable, ScriptFailed
 from scandock.deidentification.script.message_format import FormatError, format_message
 from scandock.deidentification.script.parser import PASSED_OVER, PROTECTED, why_never_set
 from scandock.deidentification.script.patterns import PatternError, find_group, matches
@@ -509,6 +509,8 @@ def _alter_pixels(run: Run, arguments: Sequence[Argument]) -> Result:
         area, fill = pixel_areas.read_area(shape, place), pixel_areas.read_fill(filling, value)
     except pixel_areas.AreaError as error:
         raise ScriptFailed(str(error), quotes=False) from None
+    if not run.context.has_pixels:
+        raise PixelsUnalterable("the pixels of ECAT files can't be altered")
     started = run.clock()
     if pixel_areas.alter_pixels(run.object, area, fill, run.context.decode_pixels):
         run.pixels_altered = True

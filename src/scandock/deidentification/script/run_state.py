@@ -35,7 +35,7 @@ class ScriptContext:
 
     `variables` are the given ones: project, subject and session as far as they are known. `rejects` is false where
     `reject` has no effect. `echo` is told what `echo` says; nobody is where it is None. `decode_pixels` is None where
-    compressed pixels can't be altered.
+    compressed pixels can't be altered; `has_pixels` is false of headers whose pixels are out of reach, as ECAT's.
     """
 
     key: bytes = field(repr=False)
@@ -44,6 +44,7 @@ class ScriptContext:
     rejects: bool = True
     echo: Callable[[str | None], None] | None = None
     decode_pixels: PixelDecoder | None = None
+    has_pixels: bool = True
     clock: Callable[[], float] = time.monotonic
 
 

@@ -123,6 +123,19 @@ def test_a_refused_script_is_said_with_its_place_and_nothing_is_read(files):
     assert done.returncode == 2
     assert done.stdout.startswith(f"refused: {bad}: line 2, column ")
     assert len(done.stdout.splitlines()) == 2
+    latin, long = files / "latin.das", files / "long.das"
+    latin.write_bytes(b'version "6.6"\n// \xe9\n')
+    long.write_bytes(b'version "6.6"\n'.ljust(64 * 1024 + 1))
+    words = ["--script", latin, "--script", long, "--script", bad]
+    done = deidentify(files / "in", "--out", files / "out", *words, "--json")
+    assert done.returncode == 2
+    assert [(line["path"], line["result"], line["code"]) for line in lines(done)] == [
+        (str(latin), "refused", "script_not_text"),
+        (str(long), "refused", "script_not_text"),
+        (str(bad), "refused", "script_refused"),
+    ]
+    assert "no text in UTF-8 of at most 65,536 bytes" in lines(done)[0]["message"]
+    assert not (files / "out").exists()
 
 
 def test_people_get_a_line_for_each_failure_and_sums(files):
@@ -166,7 +179,6 @@ def test_rejections_alone_end_well_and_no_rules_are_warned_of(files):
 def test_wrong_usage_is_one_sentence(files):
     source = files / "in"
     (files / "empty").write_bytes(b"")
-    (files / "latin").write_bytes(b'version "6.6"\n// \xe9\n')
     (files / "table").write_text("nothing\n")
     (files / "file").write_text("")
     for words, expected in (
@@ -180,7 +192,9 @@ def test_wrong_usage_is_one_sentence(files):
         ([source, "--out", files / "out", "--variable", "subject"], "is not NAME=VALUE"),
         ([source, "--out", files / "out", "--key", files / "empty"], "has 0 bytes"),
         ([source, "--out", files / "out", "--key", files / "missing"], "can't be read"),
-        ([source, "--out", files / "out", "--script", files / "latin"], "is no text in UTF-8"),
+        ([source, "--out", files / "file/sub"], "is no folder that can be written to"),
+        ([source, "--out", files / "file/sub/below"], "is no folder that can be written to"),
+        ([source, "--out", files / "out", "--variable", "a=1", "--variable", "a=1"], "--variable a is given more"),
         ([source, "--out", files / "out", "--script", files / "missing"], "can't be read"),
         ([source, "--out", files / "out", "--lookup", files / "table"], "is not type/key = value"),
     ):
@@ -330,11 +344,13 @@ def test_bytes_of_names_that_are_no_text_are_kept(files):
     odd = os.fsdecode(b"caf\xe9.dcm")
     Path(files / "in" / odd).write_bytes(Image(case="cli", number=7).file())
     done = deidentify(files / "in", "--out", files / "out", "--profile", "basic", "--json")
-    assert odd in [line["out"] for line in lines(done)]
+    assert "caf\\udce9.dcm" in [line["out"] for line in lines(done)]
+    assert done.stdout.encode("utf-8")
+    assert all(json.dumps(line, ensure_ascii=False).encode("utf-8") for line in lines(done))
     assert (files / "out" / odd).exists()
     raw = io.BytesIO()
     with zipfile.ZipFile(raw, "w") as archive:
         archive.writestr("x.dcm", Image(case="cli", number=8).file())
     (files / os.fsdecode(b"\xff.zip")).write_bytes(raw.getvalue())
     done = deidentify(files / os.fsdecode(b"\xff.zip"), "--out", files / "o2", "--profile", "basic", "--json")
-    assert lines(done)[0]["out"] == os.fsdecode(b"\xff.zip/x.dcm")
+    assert lines(done)[0]["out"] == "\\udcff.zip/x.dcm"

@@ -236,6 +236,16 @@ class VariableInvalid(CodedUsage):
         self._fill({"text": text})
 
 
+class VariableTwice(CodedUsage):
+    CODE = "variable_twice"
+    MEANING = "A variable of --variable is given more than once."
+    SENTENCE = "--variable {name} is given more than once."
+    REMEDY = "Give each variable one value."
+
+    def __init__(self, name: str) -> None:
+        self._fill({"name": name})
+
+
 class KeyUnfit(CodedUsage):
     CODE = "key_unfit"
     MEANING = "The file of --key is empty, or too long for a key."

@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 import typer
 
 from scandock.cli import checks, errors, options
-from scandock.cli.command_errors import KeyUnfit, OutputInInput, OutputNotAFolder, ScriptNotText, VariableInvalid
+from scandock.cli.command_errors import (
+    KeyUnfit,
+    OutputInInput,
+    OutputNotAFolder,
+    ScriptNotText,
+    VariableInvalid,
+    VariableTwice,
+)
 from scandock.cli.consoles import print_line
 
 if TYPE_CHECKING:
@@ -25,7 +32,7 @@ if TYPE_CHECKING:
     from scandock.workers.deidentification import Scrub
 
 _VARIABLE: Final = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
-_MOST_SCRIPT: Final = 1024**2
+_MOST_SCRIPT: Final = 64 * 1024
 _MOST_TABLE: Final = 64 * 1024**2
 _MOST_KEY: Final = 65_536
 _SHORT_KEY: Final = 16
@@ -91,7 +98,7 @@ def deidentify(
     """
     checks.check_archives(paths)
     _check_out(out, paths)
-    given = dict(map(_parse_variable, variables or ()))
+    given = _read_variables(variables or ())
     secret = _read_key(key)
     from scandock.cli.deidentify_report import DeidentificationReport
 
@@ -182,7 +189,7 @@ def _read_rules(
     for name in scripts:
         try:
             parsed.append(parse_script(_read_text("--script", name, _MOST_SCRIPT), os.path.basename(name)))
-        except ScriptRefused as error:
+        except (ScriptRefused, ScriptNotText) as error:
             refused = True
             report.tell(Outcome(path=name, result="refused", code=error.code, message=errors.error_sentence(error)))
     table = _read_tables(lookups)
@@ -205,11 +212,23 @@ def _check_out(out: str, paths: Sequence[str]) -> None:
     if not out.strip() or (os.path.lexists(out) and not os.path.isdir(out)):
         raise OutputNotAFolder(out)
     folder = Path(out).resolve()
+    if any(above.exists() and not above.is_dir() for above in folder.parents):
+        raise OutputNotAFolder(out)
     for path in paths:
         if os.path.isdir(path):
             read = Path(path).resolve()
             if folder.is_relative_to(read) or read.is_relative_to(folder):
                 raise OutputInInput(out, path)
+
+
+def _read_variables(texts: Sequence[str]) -> dict[str, str]:
+    """The variables by name; of a name that is given twice nobody can say which value is meant."""
+    given: dict[str, str] = {}
+    for name, value in map(_parse_variable, texts):
+        if name in given:
+            raise VariableTwice(name)
+        given[name] = value
+    return given
 
 
 def _parse_variable(text: str) -> tuple[str, str]:

@@ -7,6 +7,7 @@ is kept between two files but their names in the output, so memory does not grow
 from __future__ import annotations
 
 import os
+import re
 import stat
 import sys
 import threading
@@ -20,7 +21,7 @@ from typing import Final, Literal, NoReturn, Protocol, TypedDict
 from scandock.deidentification.data_set import Range
 from scandock.deidentification.scrub import Failed, Rejected, Scrubbed, ScrubResult
 from scandock.deidentification.sniffing import is_image
-from scandock.formats.display_names import as_size, quote
+from scandock.formats.display_names import as_size, escape_name, quote
 from scandock.formats.ecat import looks_like_ecat
 from scandock.formats.errors import EntryTooLarge, ReadFailed
 from scandock.formats.kinds import ARCHIVES, HEAD_BYTES, STREAMS, Kind, explain_foreign, kind_of
@@ -50,6 +51,7 @@ Result = Literal["ok", "reject", "error", "refused"]
 
 HEAD: Final = 1024 * 1024
 """Bytes of an image that is not in memory that are read at once."""
+_SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
 _COMPRESSED: Final = (".gz", ".bz2", ".xz", ".zst")
 _PLACE: Final = EntryLayout(base="")
 """What a folder is called means nothing here: an entry is told by its content alone."""
@@ -89,11 +91,11 @@ class Outcome:
 
     def to_json(self) -> OutcomeJson:
         return {
-            "path": self.path,
+            "path": _as_text(self.path),
             "result": self.result,
             "code": self.code,
-            "message": self.message,
-            "out": self.out,
+            "message": _as_text(self.message),
+            "out": None if self.out is None else _as_text(self.out),
         }
 
 
@@ -508,6 +510,11 @@ class _ArchiveWalk:
 
     def _shown(self, path: str) -> str:
         return f"{self._archive.path}!{path}"
+
+
+def _as_text(name: str) -> str:
+    """A name for JSON: one with bytes that are no UTF-8, which JSON can't hold, with these as escapes."""
+    return name if name.isascii() or not _SURROGATE.search(name) else escape_name(name)
 
 
 def _whole_parts(scrubbed: Scrubbed, data: Buffer) -> Iterator[Part]:

@@ -10,7 +10,7 @@ from scandock.formats.codecs import BrokenStream, Decoder
 from scandock.formats.errors import ArchiveTruncated
 from scandock.formats.kinds import Kind
 from scandock.formats.source import Source
-from scandock.model.errors import BadInput
+from scandock.model.errors import BadInput, LimitExceeded
 from scandock.model.limits import Limits
 
 _READ: Final = 256 * 1024
@@ -37,6 +37,7 @@ class ByteStream:
         self._counted = counted
         self._chunk = memoryview(b"")
         self._ended = False
+        self._broken: BadInput | None = None
 
     def peek(self, count: int) -> bytes:
         """The next `count` bytes without taking them; fewer only at the end."""
@@ -46,6 +47,23 @@ class ByteStream:
                 break
             self._chunk = memoryview(bytes(self._chunk) + bytes(more))
         return bytes(self._chunk[:count])
+
+    def peek_before_damage(self, count: int) -> bytes:
+        """As `peek`; where the stream breaks within them, what stands before, and the break is raised behind that."""
+        try:
+            return self.peek(count)
+        except LimitExceeded:
+            raise
+        except BadInput as error:
+            if not self._chunk:
+                raise
+            self._broken = error
+            return bytes(self._chunk)
+
+    def check_peeked(self) -> None:
+        """Raise what `peek_before_damage` has met."""
+        if self._broken is not None:
+            raise self._broken
 
     def take(self, most: int) -> memoryview:
         """Up to `most` of the next bytes without a copy, empty only at the end; valid until the next call."""
@@ -97,6 +115,7 @@ class ByteStream:
         return other
 
     def _next(self) -> memoryview:
+        self.check_peeked()
         while not self._ended:
             try:
                 chunk = next(self._chunks, None)

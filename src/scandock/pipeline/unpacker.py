@@ -154,13 +154,14 @@ class Unpacker:
         before = self.reader.emitted
         stream = open_stream(source, kind, self.limits, counted, ahead=container.depth == 1)
         try:
-            head = stream.peek(CHUNK)
+            head = stream.peek_before_damage(CHUNK)
             inner = kind_of(head, len(head)) if kind in STREAMS else kind
             if inner is Kind.TAR:
                 self._tar(container, stream)
             elif inner in (Kind.DICOM, Kind.ECAT) or (kind in STREAMS and self.reader.is_image(head)):
                 self._single(container, stream)
             else:
+                stream.check_peeked()
                 self._opaque(container, original)
                 return False
             for note in stream.notes:

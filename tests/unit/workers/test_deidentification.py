@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import io
+import lzma
 import os
+import random
 import tarfile
 import threading
 import zipfile
@@ -232,6 +234,25 @@ def test_broken_archives_give_what_is_whole_and_an_error(runs):
     assert codes["nothing.zip"] == [("error", "not_an_image")]
     assert codes["x.7z"] == [("error", "not_an_image")]
     assert runs.written() == ["bad.zip/2.dcm", "cut.tar/1.dcm", "locked.zip/2.dcm"]
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, lzma.compress], ids=["gz", "xz"])
+@pytest.mark.parametrize("size", [2_000, 200_000])
+def test_of_a_compressed_tar_that_is_cut_what_stands_before_is_written(runs, pack, size):
+    """A small one, too, which is damaged within the first bytes that are looked at."""
+    entries = {}
+    for number in range(8):
+        pixels = random.Random(number).randbytes(size)
+        entries[f"{number}.dcm"] = Image(case="cut", number=number, also={0x7FE00010: (b"OW", pixels)}).file()
+    packed = pack(tar(entries))
+    outcomes = runs(runs.make("cut.tar.z", packed[: len(packed) * 6 // 10]))
+    assert [(one.result, one.code) for one in outcomes[-1:]] == [("error", "truncated")]
+    assert [one.result for one in outcomes[:-1]] == ["ok"] * len(outcomes[:-1])
+    assert len(outcomes) - 1 >= 2
+    for name in runs.written():
+        assert (runs.out / name).read_bytes() == entries[Path(name).name]
+    junk = runs.make("junk.gz", gzip.compress(bytes(range(256)) * 40)[:-20])
+    assert [(one.result, one.code) for one in runs(junk)] == [("error", "truncated")]
 
 
 def test_limits_stop_an_archive_and_not_the_next_one(runs):

@@ -227,8 +227,7 @@ CODES: Final[dict[str, NoticeCode]] = {
     "ecat_cut": NoticeCode(
         "warning",
         "De-identification",
-        "What was given for {fields} is longer than the field of an ECAT file; it was cut, and may be the same for"
-        " others.",
+        "What was given for {fields} is longer than the field of an ECAT file; it was cut, so that two can become one.",
         "Use shorter labels, or let a script give shorter texts.",
     ),
     "patient_many_subjects": NoticeCode(

@@ -14,6 +14,7 @@ from scandock.model.errors import Fault
 from scandock.services import output_folder
 from scandock.services.output_errors import OutputExists, OutputIsInput
 from scandock.services.output_folder import OutputFolder
+from scandock.store import syscalls
 
 
 def below(folder: Path) -> list[str]:
@@ -160,7 +161,7 @@ def test_a_disk_that_fails_at_the_end_is_told(tmp_path, monkeypatch):
     def fails(_fd: int) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    monkeypatch.setattr(output_folder.syscalls, "syncfs", fails)
+    monkeypatch.setattr(syscalls, "syncfs", fails)
     with pytest.raises(Fault, match="error"):
         folder.sync()
     folder.close()

@@ -269,7 +269,7 @@ CODES: Final[dict[str, NoticeCode]] = {
     "deid_pixels_longer": NoticeCode(
         "warning",
         "De-identification",
-        "The pixel data are longer than the header says. The bytes behind the last frame were passed on, unseen.",
+        "The pixel data are longer than the header makes them. The bytes behind the last frame were passed on, unseen.",
         "Look at what stands there, or leave the object out.",
     ),
     "burned_in": NoticeCode(

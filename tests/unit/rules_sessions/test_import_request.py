@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import asdict
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from scandock.cli.options import ImportOptions
 from scandock.rules.import_request import ImportRequest, RequestSource
 from scandock.rules.mapping import parse_mapping
 
@@ -103,3 +105,8 @@ def test_doors_know_what_kind_a_field_is() -> None:
         "resources": ("keep", "ignore"),
     }
     assert [name for name in kinds if ImportRequest.is_flag(name)] == ["ignore_unparsable"]
+
+
+def test_the_command_line_asks_what_any_sender_may_ask() -> None:
+    senders = {name: ImportRequest.model_fields[name].default for name in ImportRequest.fields_of(RequestSource.SENDER)}
+    assert asdict(ImportOptions()) == {**senders, "mapping": None}

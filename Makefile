@@ -10,7 +10,8 @@ BIN := .venv/bin
 CHECKED := src tests bench scripts
 # More than the cores that CI has: many a test waits for a process, a browser or a disk.
 TEST_PROCESSES ?= 4
-IN_PROCESSES := --numprocesses $(TEST_PROCESSES) --dist worksteal
+# Folders of tests that passed go at once: those of all tests are 8 GB.
+IN_PROCESSES := --numprocesses $(TEST_PROCESSES) --dist worksteal -o tmp_path_retention_policy=failed
 CRASH_ROUNDS ?= 200
 SERVER_ROUNDS ?= 100
 POWER_CUTS ?= 40
@@ -37,10 +38,10 @@ serve: setup-run  ## Serve the folder DATA (data) on PORT (8080) in the foregrou
 
 test: setup  ## Set up all that is needed, then run every check and every test
 	@$(MAKE) --jobs=2 --output-sync=target lint collect
-	$(BIN)/python -m pytest $(or $(ARGS),$(IN_PROCESSES))
+	$(if $(ARGS),,scripts/in_memory.sh) $(BIN)/python -m pytest $(or $(ARGS),$(IN_PROCESSES))
 
 test-quick: setup  ## Run the quicker tests: those without servers, commands, browsers, clients and PostgreSQL
-	$(BIN)/python -m pytest --quick $(IN_PROCESSES) tests/unit tests/integration $(ARGS)
+	scripts/in_memory.sh $(BIN)/python -m pytest --quick $(IN_PROCESSES) tests/unit tests/integration $(ARGS)
 
 # Beside lint, which uses one core: pytest rewrites each module of tests here, and not in each of its processes.
 .PHONY: collect

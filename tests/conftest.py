@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -79,6 +80,16 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
 def project_root() -> Path:
     """The project's own folder."""
     return ROOT
+
+
+@pytest.fixture
+def tmp_path(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """Pytest's, in memory where `make test` runs; of tests marked `disk` or `crash` one on a disk."""
+    if not any(map(request.node.get_closest_marker, ("disk", "crash"))):
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(prefix="scandock-", dir="/var/tmp", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture(scope="session", autouse=True)

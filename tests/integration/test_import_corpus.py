@@ -23,7 +23,7 @@ EXPECTED = CORPUS / "expected.json"
 KEPT = {"stored", "conflict"}
 NO_UIDS = {"no_study_uid", "no_series_uid", "no_sop_uid", "header_truncated"}
 
-pytestmark = [pytest.mark.long, pytest.mark.corpus]
+pytestmark = [pytest.mark.long, pytest.mark.corpus, pytest.mark.disk]
 
 
 def _archives() -> list[Any]:

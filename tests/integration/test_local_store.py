@@ -13,6 +13,8 @@ from scandock.store.root import Root
 from scandock.store.space import can_exchange
 from tests.integration.store_conformance import StoreConformance
 
+pytestmark = pytest.mark.disk
+
 
 class TestLocalStore(StoreConformance):
     @pytest.fixture

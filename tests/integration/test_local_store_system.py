@@ -21,6 +21,8 @@ from scandock.store.paths import parse_tree, unchecked_path
 from scandock.store.root import Root
 from tests.integration.store_conformance import NAME, publish_tree, read_tree, stage_files
 
+pytestmark = pytest.mark.disk
+
 
 @pytest.fixture
 def store(tmp_path):

@@ -16,6 +16,8 @@ from scandock.services.output_errors import OutputExists, OutputIsInput
 from scandock.services.output_folder import OutputFolder
 from scandock.store import syscalls
 
+pytestmark = pytest.mark.disk
+
 
 def below(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from scandock.store.folder_cache import FolderCache
 from scandock.store.paths import unchecked_path
 
+pytestmark = pytest.mark.disk
+
 
 @pytest.fixture
 def root_fd(tmp_path):

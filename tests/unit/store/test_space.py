@@ -11,6 +11,8 @@ from scandock.store import space
 from scandock.store.local import LocalStore
 from scandock.store.root import Root
 
+pytestmark = pytest.mark.disk
+
 MOUNTS = r"""22 1 254:0 / / rw,relatime - ext4 /dev/vda rw
 23 22 0:5 / /data rw,relatime shared:1 - nfs4 server:/export rw,vers=4.2
 24 22 0:6 / /database rw - xfs /dev/vdb rw

@@ -9,6 +9,8 @@ import pytest
 
 from scandock.store import syscalls
 
+pytestmark = pytest.mark.disk
+
 
 @pytest.fixture(params=["renameat2", "by hand", "bare system call"])
 def root_fd(request, tmp_path, monkeypatch):

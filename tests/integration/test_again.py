@@ -42,7 +42,6 @@ def named(objects: list[bytes], folder: str = "a") -> dict[str, bytes]:
 # -- 1: the same bytes, or another preamble or file meta ---------------------------------------------------------------
 
 
-@pytest.mark.postgresql
 def test_the_same_archive_twice_changes_nothing(site: DataFolder) -> None:
     archive = {**named(images(3)), "a/notes.pdf": b"%PDF-1.4 notes"}
     first = site.bring(archive)
@@ -182,7 +181,6 @@ def test_variants_within_an_upload_are_all_kept_and_held(site: DataFolder) -> No
     ]
 
 
-@pytest.mark.postgresql
 def test_a_clash_with_the_archive_leaves_it_as_it_is(site: DataFolder) -> None:
     first = site.bring(named([image(1).file(), image(2).file()]))
     before = site.files("archive")
@@ -282,7 +280,6 @@ def test_none_takes_a_session_that_is_new(site: DataFolder) -> None:
     assert site.bring(named(images(2)), overwrite="none").state == "placed"
 
 
-@pytest.mark.postgresql
 def test_delete_replaces_what_has_the_same_uid_and_keeps_the_rest(site: DataFolder) -> None:
     old, kept = image(1).file(), image(2).file()
     first = site.bring(named([old, kept]))

@@ -108,7 +108,6 @@ def test_a_process_that_begins_does_not_make_it(site, how):
     assert is_untouched(site.data / "archive", how)
 
 
-@pytest.mark.postgresql
 def test_one_that_goes_while_an_import_reads_takes_nothing(site, monkeypatch):
     def as_it_goes(*args):
         take_away(site.data / "archive", "empty")

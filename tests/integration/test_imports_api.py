@@ -158,7 +158,6 @@ def test_lists_come_by_pages_the_newest_first(client):
     assert code(client.get("/api/v1/imports?limit=0")) == (422, "request_invalid")
 
 
-@pytest.mark.postgresql
 def test_imports_are_seen_by_owner_project_owners_and_administrators_alone(web, client):
     for name, role in (("mia", "member"), ("max", "member"), ("olga", "owner"), ("carl", "collaborator")):
         web.account(name, P=role)
@@ -345,7 +344,6 @@ def test_deleting_forgets_an_import_and_leaves_what_it_stored(web, client):
     assert check_data(web.site.data, load_settings()) == []  # its receipt went on purpose
 
 
-@pytest.mark.postgresql
 def test_receipts_come_as_json_lines_and_csv_with_filters(web, client):
     uuid = send(client)
     assert code(client.get(f"/api/v1/imports/{uuid}/receipt")) == (404, "receipt_none")

@@ -117,7 +117,6 @@ def test_a_session_gets_another_subject_where_it_stands(site: DataFolder, place:
     whole(site)
 
 
-@pytest.mark.postgresql
 def test_move_to_another_project_label_and_subject(site: DataFolder) -> None:
     site.project("P")
     site.project("Q")
@@ -203,7 +202,6 @@ def test_archive_where_nothing_stands(site: DataFolder) -> None:
     whole(site)
 
 
-@pytest.mark.postgresql
 def test_archive_joins_the_session_of_its_study_by_the_steps_of_imports(site: DataFolder) -> None:
     """What is new is added, what is there is a duplicate, resource files go along; ids of scans stay."""
     base = {**uploader_layout("S1", "1", images(2)), "S1/resources/NOTES/files/a.txt": b"one"}

@@ -26,7 +26,7 @@ from tests.builders import DataFolder, images, make_data_folder, uploader_layout
 from tests.crash.processes import until
 from tests.integration.web import Web, serve_data_folder
 
-pytestmark = [pytest.mark.long, pytest.mark.postgresql]
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture
@@ -115,6 +115,7 @@ def test_an_import_that_names_no_project_passes_by_one_that_is_being_deleted(sit
         assert {one["project"] for one in brought.sessions} == {"Unassigned"}
 
 
+@pytest.mark.postgresql
 def test_to_delete_again_does_the_rest_and_nothing_where_somebody_is_at_it(
     site: DataFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,6 +143,7 @@ def test_to_delete_again_does_the_rest_and_nothing_where_somebody_is_at_it(
 # -- interrupted -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.postgresql
 def test_a_deletion_that_fails_is_finished_in_the_name_of_who_asked(
     site: DataFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -188,6 +190,7 @@ def test_a_worker_finishes_what_was_interrupted(site: DataFolder) -> None:
 # -- what is left of it ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.postgresql
 def test_no_id_that_people_can_give_keeps_a_project_from_being_deleted(site: DataFolder) -> None:
     with serve_data_folder(site) as (web, admin):
         site.bring(uploader_layout("E", "1", images(1)))
@@ -202,6 +205,7 @@ def test_no_id_that_people_can_give_keeps_a_project_from_being_deleted(site: Dat
         assert f"P~{number}" not in taken_ids
 
 
+@pytest.mark.postgresql
 def test_what_comes_back_stands_in_the_deleted_project_and_leaves_it_again(site: DataFolder) -> None:
     with serve_data_folder(site) as (web, admin):
         site.bring(uploader_layout("E", "1", images(1)))
@@ -267,6 +271,7 @@ def test_one_that_was_opened_before_is_closed_to_strangers(site: DataFolder) -> 
         assert listed(admin, "/api/v1/sessions") == [gone]
 
 
+@pytest.mark.postgresql
 def test_of_a_project_without_sessions_nothing_is_left(site: DataFolder) -> None:
     with serve_data_folder(site) as (web, admin):
         catalog = web.site.catalog
@@ -286,6 +291,7 @@ def lines(client: httpx.Client, where: str) -> list[tuple[str, str]]:
     return [(one["action"], one["target"]) for one in reversed(answer.json()["items"])]
 
 
+@pytest.mark.postgresql
 def test_a_new_project_sees_nothing_of_the_audit_of_one_that_had_its_id(site: DataFolder) -> None:
     with serve_data_folder(site) as (web, admin):
         site.bring(uploader_layout("E", "1", images(1)))
@@ -307,6 +313,7 @@ def test_a_new_project_sees_nothing_of_the_audit_of_one_that_had_its_id(site: Da
         assert set(kept) < set(lines(admin, "/api/v1/audit"))
 
 
+@pytest.mark.postgresql
 def test_lines_from_before_there_were_uuids_are_the_project_s_from_its_making_on(site: DataFolder) -> None:
     with serve_data_folder(site) as (web, admin):
         web.account("olga", P="owner")

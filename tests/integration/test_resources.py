@@ -290,7 +290,6 @@ def test_a_resource_of_an_archived_session_is_added_without_an_image(any_site: D
     assert again.counts == {"duplicate": 2}
 
 
-@pytest.mark.postgresql
 def test_a_resource_of_a_scan_that_is_archived_joins_it(any_site: DataFolder) -> None:
     any_site.bring(uploader_layout("S", "7", [study(series_number=b"7")]))
     told = any_site.bring(

@@ -25,8 +25,6 @@ from scandock.services.trash import list_trash, restore_session
 from scandock.testing.server import add_account
 from tests.builders import DataFolder, images, make_data_folder, uploader_layout
 
-pytestmark = pytest.mark.postgresql
-
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> DataFolder:
@@ -64,6 +62,7 @@ def names(catalog: Catalog) -> dict[int, str]:
     return {row.id: row.name for row in rows}
 
 
+@pytest.mark.postgresql
 def test_what_was_set_aside_is_renamed_and_nothing_else(site: DataFolder) -> None:
     long = "L" * 60  # which was cut, to have its number behind it
     with open_data(str(site.data), site.settings) as (catalog, store):

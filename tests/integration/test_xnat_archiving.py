@@ -411,7 +411,6 @@ def test_a_session_of_one_patient_goes_under_a_label_of_its_own(site: DataFolder
     site.check()
 
 
-@pytest.mark.postgresql
 def test_a_type_that_a_person_set_is_a_conflict_and_stays_with_delete(site: DataFolder) -> None:
     uri = import_to_prearchive(site, label="E")
     objects = sorted(site.files("prearchive").values())
@@ -458,7 +457,6 @@ def found(client: httpx.Client, uri: str, **named: str) -> list[tuple[str, str]]
     return [(one["code"], one["type"]) for one in result_rows(answer)]
 
 
-@pytest.mark.postgresql
 def test_validating_tells_what_speaks_against_it_and_changes_nothing(site: DataFolder) -> None:
     uri = import_to_prearchive(site)
     fresh = import_to_prearchive(site, label="S2", study=2)

@@ -193,7 +193,6 @@ def test_the_schemas_have_the_types_that_one_may_see(web: tuple[Web, httpx.Clien
     assert client.get("/xapi/schemas").json() == ["xdat", "xnat"]
 
 
-@pytest.mark.postgresql
 def test_more_is_said_of_one_that_is_there(client: httpx.Client) -> None:
     where = f"{ASSESSORS}/QC1"
     put_xml(client, where, MANUAL, 201)

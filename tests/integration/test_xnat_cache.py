@@ -125,7 +125,6 @@ def test_limits_of_uploads_hold(tmp_path: Path) -> None:
         assert len(web.spools()) == 2
 
 
-@pytest.mark.postgresql
 def test_an_import_takes_the_very_bytes(web: Web, client: httpx.Client) -> None:
     put(client)
     (kept,) = web.spools()
@@ -161,7 +160,6 @@ def test_src_stands_in_the_query_or_a_form_as_it_is_or_as_in_an_address(client: 
 
 
 @pytest.mark.long
-@pytest.mark.postgresql
 def test_file_parts_without_a_byte_stand_beside_src(web: Web, client: httpx.Client) -> None:
     """A browser's form has one for each file that nobody chose."""
     put(client)

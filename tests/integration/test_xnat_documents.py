@@ -82,7 +82,6 @@ def test_a_session_s_document_has_attributes_and_elements_where_the_schema_has_t
 
 
 @pytest.mark.long
-@pytest.mark.postgresql
 def test_things_are_copied_by_their_documents(site: DataFolder) -> None:
     """As copyxnat does it: raw, without a media type, `inbody=true`; without ids, and without the parts."""
     with served(site) as client:

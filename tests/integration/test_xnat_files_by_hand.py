@@ -267,7 +267,6 @@ def test_ten_threads_into_one_resource_all_land(site: DataFolder) -> None:
         assert len(set(trees)) < len(files), "each file had a tree of its own"
 
 
-@pytest.mark.postgresql
 def test_rows_of_big_sessions_are_written_in_several_transactions(
     site: DataFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -285,7 +285,6 @@ def test_a_commit_never_changes_a_session_that_was_to_be_left_alone(site: DataFo
     assert site.files("archive") == archived
 
 
-@pytest.mark.postgresql
 def test_a_commit_tries_again_once_the_archive_has_nothing_against_it(site: DataFolder) -> None:
     site.bring(uploader_layout("S1", "1", images(1)), project="Q", session="S1")
     uri = import_to_prearchive(site, overwrite="none")

@@ -95,7 +95,6 @@ def test_a_scan_of_two_series_beside_scans_of_one(site: DataFolder) -> None:
         assert (second["frames"], second.get("UID", ""), "series_description" in second) == (3, "", False)
 
 
-@pytest.mark.postgresql
 def test_what_a_person_says_of_a_scan_stays_where_its_series_differ(site: DataFolder) -> None:
     with serve_data_folder(site) as (_, client):
         where = experiment(client)

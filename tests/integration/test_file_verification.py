@@ -345,6 +345,7 @@ class Clock:
         self.at += seconds
 
 
+@pytest.mark.postgresql
 def test_it_reads_no_faster_than_is_allowed_and_a_quarter_so_fast_while_imports_wait(site: DataFolder) -> None:
     objects = images(2)
     site.bring(uploader_layout("S1", "1", objects), session="S1")

@@ -7,12 +7,14 @@ import contextlib
 import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING
 
 from fastapi import Depends, FastAPI, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import BaseRoute
 
 import scandock
 from scandock.model.errors import ScandockError
@@ -50,15 +52,25 @@ BODY_SECONDS = 8.0
 it without a word (`process.DRAIN_SECONDS`)."""
 
 
+@dataclass(frozen=True)
+class Routing:
+    """The routes of an application, and what is known of their methods: the same for every DATA."""
+
+    routes: tuple[BaseRoute, ...]
+    methods: Methods
+
+
 def create_app(
     data: str,
     settings: Settings,
     workers_ready: Callable[[], str] = lambda: "",
     state: ServerState | None = None,
+    routing: Routing | None = None,
 ) -> FastAPI:
     """The application of one DATA. `workers_ready` says why no worker takes imports, or nothing.
 
     `state`: DATA, where that was opened already; else it is when the application starts.
+    `routing`: that of another application of this process; else its own is made.
     """
 
     @contextlib.asynccontextmanager
@@ -109,23 +121,10 @@ def create_app(
     app.add_exception_handler(HTTPException, _no_route)
     app.add_exception_handler(ScandockError, handle_page_error)
     openapi.install(app)
-    for module in (health, tus, oidc):
-        app.include_router(module.router)
-    for router in (
-        *(
-            included_module.router
-            for included_module in (imports, events, live, receipts, projects_create, auth, tokens)
-        ),
-        *ROUTERS,
-    ):
-        app.include_router(router, dependencies=[Depends(check_parameter_names)])
-    for pages in PAGES:
-        app.include_router(pages)
-    if dialect is not None:
-        for routes in (*CLIENT_PAGES, *dialect.routers):
-            app.include_router(routes)
-    app.state.methods = Methods(app.routes)
-    index_routers(app.routes)
+    if routing is None:
+        routing = _make_routing(app, dialect)
+    app.router.routes = list(routing.routes)
+    app.state.methods = routing.methods
     app.add_middleware(HeadMethod, methods=app.state.methods)
     if dialect is not None:
         app.add_middleware(dialect.middleware)
@@ -142,6 +141,28 @@ def create_app(
     if settings.root_path:
         app.add_middleware(BasePath, root_path=settings.root_path)
     return app
+
+
+def _make_routing(app: FastAPI, dialect: Dialect | None) -> Routing:
+    """Give an application all routes."""
+    for module in (health, tus, oidc):
+        app.include_router(module.router)
+    for router in (
+        *(
+            included_module.router
+            for included_module in (imports, events, live, receipts, projects_create, auth, tokens)
+        ),
+        *ROUTERS,
+    ):
+        app.include_router(router, dependencies=[Depends(check_parameter_names)])
+    for pages in PAGES:
+        app.include_router(pages)
+    if dialect is not None:
+        for routes in (*CLIENT_PAGES, *dialect.routers):
+            app.include_router(routes)
+    methods = Methods(app.routes)
+    index_routers(app.routes)
+    return Routing(routes=tuple(app.router.routes), methods=methods)
 
 
 async def _no_route(request: Request, error: Exception) -> Response:

@@ -119,6 +119,7 @@ def forget_ids(context: ServiceContext) -> None:
 # -- where they are, and what was done ---------------------------------------------------------------------------------
 
 
+@pytest.mark.postgresql
 def test_a_session_is_followed_through_names_projects_archive_and_trash(site: DataFolder) -> None:
     uuid = waiting(site, images(2))
     site.project("Q")

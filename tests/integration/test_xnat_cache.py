@@ -125,6 +125,7 @@ def test_limits_of_uploads_hold(tmp_path: Path) -> None:
         assert len(web.spools()) == 2
 
 
+@pytest.mark.postgresql
 def test_an_import_takes_the_very_bytes(web: Web, client: httpx.Client) -> None:
     put(client)
     (kept,) = web.spools()

@@ -73,6 +73,7 @@ def ended(client: httpx.Client) -> dict[str, Any]:
     return told(client)
 
 
+@pytest.mark.postgresql
 def test_a_listener_hears_how_an_import_goes_and_how_it_ends(web: Web, client: httpx.Client) -> None:
     assert submit(client) == "Submitted for prearchival"
     waiting = told(client)

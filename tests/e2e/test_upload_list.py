@@ -141,7 +141,8 @@ def test_one_archive_of_several_studies_shares_its_progress_and_its_rows_part(br
         page.get_by_text(known).wait_for()
         unfolded(page)
         page.get_by_label("Overwrite").check()
-        page.get_by_text("P1 is archived already: 1 file replaces the archived one.").wait_for()
+        replaced = "P1 is archived already: 1 file replaces the archived one, unless both are identical."
+        page.get_by_text(replaced).wait_for()
         page.get_by_label("Add new files").check()
         page.get_by_role("row").filter(has_text="Doe 2").get_by_role("checkbox").uncheck()
         start(page)

@@ -250,11 +250,16 @@ def test_one_that_is_paused_here_says_so_and_one_that_was_interrupted_leads_to_w
         tab.goto(f"{web.base}/activity")
         expect(tab.locator("#imports .state")).to_have_text("paused")
         expect(tab.locator("#tray li .far")).to_contain_text("paused")
+        tab.goto(f"{web.base}/")
+        expect(tab.locator(".decisions .state")).to_have_text("paused")
         tab.close()
         page.reload()
         page.get_by_text("Interrupted: nothing of it has arrived for two minutes.").wait_for()
         assert page.locator("#imports .state").inner_text() == "interrupted"
         expect(page.locator("#tray li .far")).to_contain_text("interrupted")
         assert one.findings() == []
-        page.get_by_role("link", name="Go on").click()
+        assert page.locator("a[href^='/upload?upload=']").inner_text() == "Go on"
+        page.get_by_role("link", name="Scandock").click()
+        expect(page.locator(".decisions .state")).to_have_text("interrupted")
+        page.get_by_role("link", name="Go on: one.zip").click()
         page.wait_for_function("() => document.activeElement.ariaLabel === 'Go on: one.zip'")

@@ -166,6 +166,14 @@ def list_activity(catalog: Catalog, principal: Principal, filters: ActivityFilte
         return Page(_add_details(catalog, connection, principal, page.items), page.next)
 
 
+def list_own_uploads(catalog: Catalog, principal: Principal, limit: int) -> list[Activity]:
+    """One's own imports whose bytes are not all here yet, the newest first."""
+    states = (ImportState.RECEIVING.value,)
+    page = list_imports(catalog, principal, Sorting(sort="-id", limit=limit), states=states, mine=True)
+    with catalog.read() as connection:
+        return _add_details(catalog, connection, principal, page.items)
+
+
 def read_activity(catalog: Catalog, principal: Principal, uuid: str, *, details: bool = False) -> Activity:
     """One import; `details`: with what was done to its sessions. AccessDenied where it may not be known of."""
     item = read_import(catalog, principal, uuid)

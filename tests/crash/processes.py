@@ -169,3 +169,14 @@ def process_name(pid: int) -> str:
 
 
 KILLED = -signal.SIGKILL
+
+
+def is_stopped(pid: int | None) -> bool:
+    """Whether a process is stopped by a signal; None is one that has not begun."""
+    if pid is None:
+        return False
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()[0] == "T"
+    except OSError:
+        return False

@@ -108,8 +108,11 @@ class ServerProcess:
 
     def child(self, name: str) -> int | None:
         """A process of the group by what it calls itself: web, worker, attempt ..."""
-        pids = [pid for pid in members(self.group) if process_name(pid) == name]
-        return pids[0] if pids else None
+        return next(iter(self.children(name)), None)
+
+    def children(self, name: str) -> list[int]:
+        """The processes of the group by what they call themselves: small imports go beside each other."""
+        return [pid for pid in members(self.group) if process_name(pid) == name]
 
     def project(self) -> None:
         assert self.ask("POST", "/api/v1/projects", b'{"id": "P", "name": "P"}')[0] in (201, 409)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -21,7 +22,7 @@ from scandock.services.settings import load_settings
 from scandock.testing.data import make_data
 from scandock.workers.local_import import run_import
 from tests.builders import zip_entries
-from tests.crash.processes import until
+from tests.crash.processes import is_stopped, until
 from tests.crash.served import PASSWORD, ServerProcess, basic_header, free_port
 from tests.e2e.browsing import Person, base_of, person
 
@@ -56,16 +57,16 @@ class NextImport:
     """The next import of a shared server: it stops once it has read its archive, until `go_on`."""
 
     served: ServerProcess
-    mark: Path
 
     def stopped(self) -> None:
         """Wait until it has stopped."""
-        until(self.mark.exists, "the import never came to its point")
+        until(lambda: any(map(is_stopped, self.served.children("attempt"))), "the import never came to its point")
 
     def go_on(self) -> None:
-        attempt = self.served.child("attempt")
-        assert attempt is not None
-        os.kill(attempt, signal.SIGCONT)
+        attempts = self.served.children("attempt")
+        assert attempts
+        for attempt in attempts:  # another small import may go beside the one that stopped
+            _send_on(attempt)
 
 
 @contextmanager
@@ -74,12 +75,16 @@ def stopping(served: ServerProcess) -> Iterator[NextImport]:
     mark = served.data.parent / "stopped"
     mark.unlink()
     try:
-        yield NextImport(served=served, mark=mark)
+        yield NextImport(served=served)
     finally:
         mark.touch()
-        attempt = served.child("attempt")
-        if attempt is not None:
-            os.kill(attempt, signal.SIGCONT)
+        for attempt in served.children("attempt"):
+            _send_on(attempt)
+
+
+def _send_on(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGCONT)
 
 
 def log_in(base: str, name: str = "admin", password: str = PASSWORD) -> StorageState:

@@ -21,7 +21,7 @@ from scandock.workers.fault_pipe import FaultPipe
 from scandock.workers.liveness import WorkerLiveness
 from scandock.workers.worker import Worker as ProductsWorker
 from tests.crash.forked import ForkedCommand, prepared_pid
-from tests.crash.processes import environment, members, until
+from tests.crash.processes import environment, is_stopped, members, until
 from tests.integration.upload_server import UploadServer, Worker
 
 END_SECONDS = 60.0
@@ -121,14 +121,3 @@ def forked_worker(server: UploadServer, slots: int = 2, **changes: str) -> Itera
 
 def _is_gone(group: int) -> bool:
     return not members(group)
-
-
-def is_stopped(pid: int | None) -> bool:
-    """Whether a process is stopped by a signal; None is one that has not begun."""
-    if pid is None:
-        return False
-    try:
-        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
-            return file.read().rpartition(")")[2].split()[0] == "T"
-    except OSError:
-        return False

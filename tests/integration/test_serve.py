@@ -18,9 +18,8 @@ import pytest
 
 from tests.crash.archives import Study, zip_bytes
 from tests.crash.forked import ForkedCommand
-from tests.crash.processes import environment, members, until
+from tests.crash.processes import environment, is_stopped, members, until
 from tests.crash.served import LOGIN, FreshServerProcess, free_port
-from tests.integration.forked_workers import is_stopped
 
 pytestmark = [pytest.mark.crash, pytest.mark.processes]
 

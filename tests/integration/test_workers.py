@@ -19,8 +19,8 @@ from scandock.services.settings import load_settings
 from scandock.testing.worker import InProcessWorker
 from tests.crash.archives import Study, zip_bytes
 from tests.crash.checker import examine_data
-from tests.crash.processes import until
-from tests.integration.forked_workers import forked_worker, in_process_worker, is_stopped
+from tests.crash.processes import is_stopped, until
+from tests.integration.forked_workers import forked_worker, in_process_worker
 from tests.integration.small_disks import fill
 from tests.integration.upload_server import UploadServer
 

@@ -18,15 +18,16 @@ const { publish } = await load("../bus.js");
 const { listenToTabs, stateElsewhere, tellTaken } = await load("../live/tabs.js");
 
 test("what the stream says of an upload here: it goes on elsewhere, arrived, or was cancelled", () => {
-  const at = (state, kind, data = {}, sent = 100) => newsOf({ state, sent }, kind, data);
+  const at = (state, kind, data = {}, hasGrown = false) => newsOf({ state, sent: 100, hasGrown }, kind, data);
   const receiving = (done) => ({ state: "receiving", bytes: { done } });
   for (const state of ["waiting", "running", "held up", "paused", "stopped", "elsewhere"]) {
     assert.equal(at(state, "outcome", { state: "cancelled" }), "cancelled");
     assert.equal(at(state, "outcome", { state: "placed" }), "arrived");
   }
   for (const state of ["paused", "stopped"]) {
-    assert.equal(at(state, "progress", receiving(100)), "", "what was on its way as it was paused");
-    assert.equal(at(state, "progress", receiving(101)), "left");
+    assert.equal(at(state, "progress", receiving(100)), "");
+    assert.equal(at(state, "progress", receiving(101)), "more", "what was on the wire when it was cut");
+    assert.equal(at(state, "progress", receiving(101), true), "left");
     assert.equal(at(state, "received"), "arrived");
   }
   assert.equal(at("elsewhere", "progress", receiving(50)), "moved");

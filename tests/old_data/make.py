@@ -27,9 +27,8 @@ import httpx
 from tests import postgres
 from tests.builders import zip_entries
 from tests.crash.archives import Study, zip_bytes
-from tests.crash.processes import environment, members, until
+from tests.crash.processes import environment, is_stopped, members, until
 from tests.crash.served import free_port
-from tests.integration.forked_workers import is_stopped
 from tests.integration.test_inspect_as_import import SCRIPTS, named_studies
 
 HERE = Path(__file__).parent

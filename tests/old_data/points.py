@@ -21,9 +21,8 @@ import httpx
 from sqlalchemy import Engine, create_engine, text
 
 from tests.crash.archives import Study, zip_bytes
-from tests.crash.processes import members, until
+from tests.crash.processes import is_stopped, members, until
 from tests.crash.served import free_port
-from tests.integration.forked_workers import is_stopped
 from tests.old_data.make import PASSWORD, Old, _good, _is_ready, _placed, _send
 
 ELSEWHERE = '{"host": "another"}'

@@ -33,9 +33,10 @@ export function takeHere(transfer) {
   tellTaken(transfer.upload);
 }
 
-/** What an event of the stream says of a transfer: "cancelled", "arrived", "left" (it goes on elsewhere), "moved" (it
- * went on there), or "". */
-export function newsOf({ state, sent }, kind, data) {
+/** What an event of the stream says of a transfer: "cancelled", "arrived", "more" (the server has more of it than is known
+ * here, maybe of what was on the wire when it was cut), "left" (more again, so it goes on elsewhere), "moved" (it went on
+ * there), or "". */
+export function newsOf({ state, sent, hasGrown }, kind, data) {
   if (state === "done" || state === "cancelled") return "";
   if (kind === "outcome") return data.state === "cancelled" ? "cancelled" : "arrived";
   if (!STILL.has(state)) return "";
@@ -43,14 +44,15 @@ export function newsOf({ state, sent }, kind, data) {
   if (kind !== "progress") return "";
   if (data.state !== "receiving") return "arrived";
   if (state === "elsewhere") return "moved";
-  return data.bytes.done > sent ? "left" : ""; // the server has no more than was sent from here
+  if (data.bytes.done <= sent) return "";
+  return hasGrown ? "left" : "more";
 }
 
 function apply(transfer, news, data) {
   if (news === "cancelled") transfer.endCancelled();
   else if (news === "arrived") transfer.arrive();
   else if (news === "left") transfer.leave();
-  if (["left", "moved"].includes(news)) transfer.follow(data.bytes.done);
+  if (["more", "left", "moved"].includes(news)) transfer.follow(data.bytes.done);
 }
 
 /** Ask the server of those that stand still, as something was missed, maybe. */

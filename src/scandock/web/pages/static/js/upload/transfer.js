@@ -25,6 +25,7 @@ export class Transfer {
   remedy = ""; // what a person can do: "login", "anew", "gone" (out of sight, maybe for a while), "file" or nothing of these
   retryAt = null; // when it is tried again, by performance.now(); null where that is not by the clock
   refusal = ""; // that another file was chosen for it, or its import could not be changed
+  hasGrown = false; // whether the server has more of it than went from here before it stood still
   isReturned = false; // whether it comes from before a reload
   import = null; // its import, once all bytes are there (outcomes.js)
   speed = null;
@@ -69,6 +70,7 @@ export class Transfer {
   async run() {
     const turn = (this.#turn += 1);
     const goes = () => this.state === "running" && this.#turn === turn;
+    this.hasGrown = false;
     this.#to("running");
     while (goes()) {
       try {
@@ -242,9 +244,10 @@ export class Transfer {
     this.#halt("done");
   }
 
-  /** Another tab or browser has sent so much of it. */
+  /** The server has so much of it, while nothing goes from here. */
   follow(sent) {
     this.sent = sent;
+    this.hasGrown = true;
     this.changed(this, false);
   }
 

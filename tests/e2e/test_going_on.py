@@ -114,7 +114,24 @@ def test_a_folder_goes_on_and_another_file_does_not(browser, project, tmp_path, 
         begin(page, folder)
         under_way(page)
         page.on("dialog", lambda dialog: dialog.accept())
+        through_proxy = {"on": True}  # which has more bytes of it than the server
+
+        def listed(route):
+            if route.request.method != "GET" or not through_proxy["on"]:
+                return route.fallback()
+            [cut] = route.fetch().json()["items"]
+            return route.fulfill(json={"items": [{**cut, "receiving": True}]})
+
+        page.route("**/api/v1/uploads", listed)
         page.reload()
+        page.get_by_role("heading", name="Not finished").wait_for()
+        page.get_by_text("what this page sent before is still arriving").wait_for()
+        through_proxy["on"] = False
+        page.get_by_text("what this page sent before is still arriving").wait_for(state="hidden")
+        through_proxy["on"] = True  # now it can't be this page's
+        page.evaluate("() => document.dispatchEvent(new Event('visibilitychange'))")
+        page.get_by_text("is being uploaded from another tab or browser").wait_for()
+        through_proxy["on"] = False
         page.get_by_role("heading", name="Not finished").wait_for()
         drop(page, path)
         looked_into(page)

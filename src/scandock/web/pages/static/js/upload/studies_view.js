@@ -1,13 +1,13 @@
 // The row of one study: what it is, how it will be called, what will happen to it, and at last what came of it.
 
 import { root } from "../site.js";
-import { HELD_FOR, REFUSED_FOR, SESSIONS, sessionState } from "../states.js";
+import { HELD_FOR, REFUSED_FOR, SESSIONS } from "../states.js";
 import { keyed, make, set, show } from "./dom.js";
 import { cellName, LABELS, labelOf, problemIn, valueOf } from "./label_changes.js";
 import { edit, keyOf, mark } from "./picks.js";
 import { fillPicture, showThumbnail } from "./pictures.js";
 import { wordsOf, wordsOfOutcome } from "./study_words.js";
-import { isOver } from "./totals.js";
+import { isOver, stateOfSession } from "./totals.js";
 
 /** Columns of the list, and their widths in a table; heads that are not seen are read. */
 export const COLUMNS = [
@@ -108,7 +108,7 @@ function outcomeInto({ state, plan, link, notes }, { planned: { verdict, words }
   show(state, outcome !== null);
   show(link, Boolean(outcome?.page));
   if (outcome !== null) {
-    const is = SESSIONS[sessionState(outcome)];
+    const is = SESSIONS[stateOfSession(outcome)];
     set(state, is.word);
     state.className = `state ${is.look}`;
     plan.className = "up-plan";

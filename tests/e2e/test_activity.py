@@ -135,8 +135,14 @@ def test_a_failure_says_what_to_do_and_is_tried_again_in_its_place(browser, tmp_
         assert page.get_by_text(f"{said} {kept}").is_visible()
         assert one.findings() == []
         expect(page.locator("#polite")).to_have_text("one.zip failed.")
+        live = page.get_by_text("Live: this page keeps itself up to date.")
+        live.wait_for()
+        page.get_by_role("link", name="one.zip").press("Enter")
+        page.get_by_role("heading", name="Import of one.zip").wait_for()
+        assert not live.is_visible()  # it has ended
         page.get_by_role("button", name="Try again").press("Enter")
         badge(page, "waiting")
+        live.wait_for()
         assert claim(web.site.catalog, this_owner(), SlotUsage(4)) is not None
         badge(page, "importing")
 

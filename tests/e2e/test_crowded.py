@@ -106,9 +106,11 @@ def test_names_from_headers_and_entries_do_no_harm(browser, crowd):
         assert asked == []
 
 
-def test_sixty_scans_have_their_thumbnails(browser, crowd):
-    served, _, login = crowd
+def test_sixty_scans_have_their_thumbnails_and_300_sessions_their_links(browser, crowd):
+    served, ids, login = crowd
     with person(browser, base_of(served), storage_state=login) as one:
+        links = one.go(f"/imports/{ids['many']}").locator("a[href^='/projects/P/sessions/Many_']").all_text_contents()
+        assert links == [f"Many_{n:04}" for n in range(299)]
         page = one.page
         one.go(f"/projects/P/sessions/{LONG}")
         pictures = page.locator("main img")

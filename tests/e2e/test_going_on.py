@@ -28,6 +28,7 @@ from tests.e2e.uploading import (
     sending,
     sent,
     slowed,
+    start,
     state,
     stored,
     under_way,
@@ -113,7 +114,24 @@ def test_a_folder_goes_on_and_another_file_does_not(browser, project, tmp_path, 
         begin(page, folder)
         under_way(page)
         page.on("dialog", lambda dialog: dialog.accept())
+        through_proxy = {"on": True}  # which has more bytes of it than the server
+
+        def listed(route):
+            if route.request.method != "GET" or not through_proxy["on"]:
+                return route.fallback()
+            [cut] = route.fetch().json()["items"]
+            return route.fulfill(json={"items": [{**cut, "receiving": True}]})
+
+        page.route("**/api/v1/uploads", listed)
         page.reload()
+        page.get_by_role("heading", name="Not finished").wait_for()
+        page.get_by_text("what this page sent before is still arriving").wait_for()
+        through_proxy["on"] = False
+        page.get_by_text("what this page sent before is still arriving").wait_for(state="hidden")
+        through_proxy["on"] = True  # now it can't be this page's
+        page.evaluate("() => document.dispatchEvent(new Event('visibilitychange'))")
+        page.get_by_text("is being uploaded from another tab or browser").wait_for()
+        through_proxy["on"] = False
         page.get_by_role("heading", name="Not finished").wait_for()
         drop(page, path)
         looked_into(page)
@@ -310,28 +328,42 @@ def test_what_is_cancelled_elsewhere_is_told_here(browser, project, large):
 )
 def test_what_the_server_refuses_is_said_and_gone_on_with(browser, project, tmp_path, status, body, words):
     path = archive(tmp_path / "small.zip", {"1.dcm": image(1), "2.dcm": image(2)})
-    refusing = {"on": True}
+    refusing = {"PATCH"}
 
     def answer(route):
-        if route.request.method != "PATCH" or not refusing["on"]:
+        if route.request.method not in refusing:
             return route.fallback()
         headers = {"Retry-After": "2"} if status == 429 else {}
         return route.fulfill(status=status, json=body, headers=headers)
 
     with owner(browser, project, expected=(str(status),)) as one:
         page = opened(one, project.id)
-        page.route("**/api/v1/uploads/*", answer)
+        page.route(re.compile("/api/v1/uploads"), answer)
         begin(page, path)
         state(page, "stopped" if status == 413 else "retrying")
         assert words in page.locator(".up-archive .up-why").inner_text()
         assert one.findings() == []
         if status == 401:
             assert page.get_by_role("link", name="Log in").get_attribute("href") == "/login"
-        refusing["on"] = False
+        refusing.clear()
         if status == 413:  # the others go on by themselves, after a while or the time that the server said
+            anew = page.get_by_role("button", name="Start again: small.zip")
+            anew.click()
+            until(lambda: left(project) == 0, "what the server had of it stays")
+            page.get_by_label("Session label").fill("anew")
+            page.keyboard.press("Enter")
+            refusing.add("POST")  # nothing of it begins
+            start(page)
+            state(page, "stopped")
+            anew.click()
+            assert page.get_by_label("Session label").input_value() == "anew"
+            start(page)
+            state(page, "stopped")
+            refusing.clear()
             page.get_by_role("button", name="Retry: small.zip").click()
         sent(page)
-    assert imported(project)[0]["state"] == "placed"
+    [told] = imported(project)
+    assert (told["state"], told["sessions"][0]["label"]) == ("placed", "anew" if status == 413 else "P1")
 
 
 def test_a_file_that_changes_on_the_way_is_told_and_chosen_again(browser, project, large, tmp_path):

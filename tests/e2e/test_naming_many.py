@@ -75,8 +75,19 @@ def test_labels_are_filled_pasted_patterned_and_undone(browser, project, tmp_pat
         page.keyboard.type("...")
         page.keyboard.press("ArrowDown")
         assert at() == ["session", 2, "..."]
-        page.get_by_text("A label needs a letter or digit.").wait_for()
+        reason = page.locator("#up-reason")
+        reason.get_by_text("Session label of Study of 2024-01-03, Doe 3: A label needs a letter or digit.").wait_for()
+        assert page.get_by_role("button", name="Upload", exact=True).is_disabled()
+        page.get_by_role("link", name="Activity").first.click()  # and it stands there when one comes back
+        page.get_by_role("heading", name="Activity", level=1).wait_for()
+        page.get_by_role("navigation", name="Main").get_by_role("link", name="Upload", exact=True).click()
+        reason.get_by_text("Session label of Study of 2024-01-03, Doe 3").wait_for()
+        looked_into(page)
+        page.get_by_text("Change many labels at once").click()
+        page.get_by_label("Session label").nth(2).focus()
+        assert at() == ["session", 2, "..."]
         page.keyboard.press("Escape")
+        assert page.get_by_role("button", name="Upload", exact=True).is_enabled()
         assert page.get_by_text("A label needs a letter or digit.").count() == 0
         assert labels() == ["own_1", "P2", "P3", "P4", "P5"]
 
@@ -162,6 +173,9 @@ def test_labels_are_filled_pasted_patterned_and_undone(browser, project, tmp_pat
         told.get_by_text(
             "Row 1 of the table names an unknown column “sesion”: known are study_uid, patient_id"
         ).wait_for()
+        table.fill("patient_id,subject,session\nP1,S1,one\nP2,S2\n")
+        page.get_by_role("button", name="Apply the table").click()
+        told.get_by_text("Row 3 of the table has 2 cells, and the header 3.").wait_for()
         assert table.get_attribute("aria-invalid") == "true"
         assert labels() == ["own_1", "V2", "P3", "V4", "V5"]
         assert one.faults() == []

@@ -115,6 +115,13 @@ def test_a_project_is_found_by_its_name_in_any_case_and_another_is_told(browser,
         cell.fill("nowhere")
         page.keyboard.press("Enter")
         page.locator(".up-study").nth(1).get_by_text("No project “nowhere”, or you can't upload to it.").wait_for()
+        said = f"Project of {page.locator('.up-study').nth(1).locator('.up-what > span').first.inner_text()}, Doe 2"
+        reason = f"{said}: No project “nowhere”, or you can't upload to it."
+        assert page.locator("#up-reason").inner_text() == reason
+        assert button.is_disabled()
+        page.get_by_role("checkbox", name="of Doe 2").uncheck()  # what is not included stops nothing
+        assert button.is_enabled()
+        page.get_by_role("checkbox", name="of Doe 2").check()
         cell.fill(project.id.lower())
         page.keyboard.press("Enter")
         page.locator(".up-study").nth(1).get_by_text(f"Will be archived in {project.id} as").wait_for()

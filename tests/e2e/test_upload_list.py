@@ -141,7 +141,8 @@ def test_one_archive_of_several_studies_shares_its_progress_and_its_rows_part(br
         page.get_by_text(known).wait_for()
         unfolded(page)
         page.get_by_label("Overwrite").check()
-        page.get_by_text("P1 is archived already: 1 file replaces the archived one.").wait_for()
+        replaced = "P1 is archived already: 1 file replaces the archived one, unless both are identical."
+        page.get_by_text(replaced).wait_for()
         page.get_by_label("Add new files").check()
         page.get_by_role("row").filter(has_text="Doe 2").get_by_role("checkbox").uncheck()
         start(page)
@@ -249,11 +250,16 @@ def test_one_that_is_paused_here_says_so_and_one_that_was_interrupted_leads_to_w
         tab.goto(f"{web.base}/activity")
         expect(tab.locator("#imports .state")).to_have_text("paused")
         expect(tab.locator("#tray li .far")).to_contain_text("paused")
+        tab.goto(f"{web.base}/")
+        expect(tab.locator(".decisions .state")).to_have_text("paused")
         tab.close()
         page.reload()
         page.get_by_text("Interrupted: nothing of it has arrived for two minutes.").wait_for()
         assert page.locator("#imports .state").inner_text() == "interrupted"
         expect(page.locator("#tray li .far")).to_contain_text("interrupted")
         assert one.findings() == []
-        page.get_by_role("link", name="Go on").click()
+        assert page.locator("a[href^='/upload?upload=']").inner_text() == "Go on"
+        page.get_by_role("link", name="Scandock").click()
+        expect(page.locator(".decisions .state")).to_have_text("interrupted")
+        page.get_by_role("link", name="Go on: one.zip").click()
         page.wait_for_function("() => document.activeElement.ariaLabel === 'Go on: one.zip'")

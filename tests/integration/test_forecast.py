@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zlib
 from pathlib import Path
 from typing import Any
 
+import pydicom
 import pytest
 
+from scandock.access.principal import SYSTEM
+from scandock.services.existing_sessions import PlannedSession, find_existing_sessions
 from tests.builders import DataFolder, Image, ecat, make_data_folder, zip_entries
 from tests.integration.test_browser_modules import NODE, node
 
@@ -105,6 +110,34 @@ def test_what_the_page_says_is_what_imports_do(
     for name, forecast in forecasts.items():
         with subtests.test(name):
             assert said(forecast) == done(site, forecast)
+
+
+@pytest.mark.parametrize(("changed", "becomes"), [(False, "duplicate"), (True, "stored")])
+def test_overwriting_the_same_images_replaces_those_that_differ(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: bool, becomes: str
+) -> None:
+    """Before the upload only UIDs are compared: what the page says holds of identical files and of others."""
+    site = make_data_folder(tmp_path, monkeypatch)
+    first = {**study(1), **{f"2/{name}": data for name, data in study(1, object_number=2).items()}}
+    site.bring(first)
+    path = tmp_path / "again.zip"
+    path.write_bytes(zip_entries({name: data[:-2] + b"ab" if changed else data for name, data in first.items()}))
+    uids = [pydicom.dcmread(io.BytesIO(data)) for data in first.values()]
+    planned = PlannedSession(
+        project="P", label="P1", study_uid=uids[0].StudyInstanceUID, subject="P1", images=2,
+        images_sum=sum(zlib.crc32(uid.SOPInstanceUID.encode()) for uid in uids),
+    )  # fmt: skip
+    with site.catalog() as catalog, catalog.read() as connection:
+        [known] = find_existing_sessions(connection, SYSTEM, [planned])
+    asked = {"project": "P", "code": 4, "destination": "", "overwrite": "delete", "paths": [str(path)], "edits": [{}]}
+    answer = node(NODE / "forecast.mjs", json.dumps([asked | {"known": known.to_json()}]))
+    [row] = json.loads(answer.stdout)["rows"]
+    assert row["words"].endswith(
+        "archived already: up to 2 files replace 2 archived ones. Identical files change nothing."
+    )
+    outcome = site.bring(path, overwrite="delete")
+    assert (outcome.state, [line["verdict"] for line in outcome.lines]) == ("placed", [becomes] * 2)
+    assert outcome.sessions[0]["files"] == 2
 
 
 def said(forecast: dict[str, Any]) -> list[tuple[int, str, str]]:

@@ -152,12 +152,16 @@ def test_an_upload_that_nobody_sends_any_more_is_interrupted(web: Web, client: h
     for at in (f"/imports/{uuid}", "/activity", f"/activity/{uuid}", "/"):
         assert '<span class="state held">interrupted</span>' in client.get(at).text, at
     assert f'href="/upload?upload={uuid}"' in client.get("/activity").text
+    decide = client.get("/").text.partition("Needs your decision")[2].partition("</section>")[0]
+    assert f'<li data-upload="{uuid}"><span class="state held">interrupted</span>' in decide
+    assert f'href="/upload?upload={uuid}" aria-label="Go on: a.zip">Go on</a>' in decide
     begin = client.get("/api/v1/events", params={"follow": "no"}).text
     assert json.loads(begin.partition("data: ")[2].partition("\n")[0])["imports"][0]["silent"] >= 120_000
     assert "Interrupted" not in client.get(f"/api/v1/imports/{uuid}").text  # a word of pages alone
     web.account("second", admin=True)
     with web.client("second") as other:
         text = other.get(f"/imports/{uuid}").text
+        assert "Needs your decision" not in other.get("/").text
     assert "Interrupted" in text
     assert f"/upload?upload={uuid}" not in text
 

@@ -95,6 +95,7 @@ def test_every_link_leads_somewhere(made: SampleServer, who: str) -> None:
                 seen.add(target)
                 asked[shape] += 1
                 waiting.append((target, address))
+    assert who != "anonymous" or "/projects" in pages, "the first page leads to public projects"
     missing = [one for one in named if one[1] in pages and one[2] not in pages[one[1]].places]
     assert missing == [], "places that links name and pages do not have"
     assert len(pages) > (5 if who == "anonymous" else 15), sorted(pages)

@@ -314,3 +314,8 @@ def test_the_overview_leads_with_what_needs_a_decision(site: DataFolder, web: We
         assert "bad.zip" not in admin.get("/").text.partition('id="h-projects"')[0]
     with web.client("bob") as bob:
         assert "Needs your decision" not in bob.get("/").text
+    with web.client(None) as visitor:
+        assert not any("Public projects" in visitor.get(at).text for at in ("/", "/login"))  # there is none
+        with web.client() as admin:
+            admin.patch("/api/v1/projects/P", json={"accessibility": "public"}).raise_for_status()
+        assert all('href="/projects">Public projects</a>' in visitor.get(at).text for at in ("/", "/login"))

@@ -1,12 +1,12 @@
 // Forecasts archives that are chosen together, as the page does: {paths, edits (by archive: what is written at its studies), project,
-// code, destination, overwrite}; prints {rows: [{archive, label, verdict, words}], mappings (CSV, by archive), follows}.
+// code, destination, overwrite, known (what the server has of the first archive's study, or nothing)}; prints {rows: [{archive, label, verdict, words}], mappings (CSV, by archive), follows}.
 import { openAsBlob } from "node:fs";
 import { basename } from "node:path";
 
 globalThis.document = { querySelector: () => ({ dataset: { root: "", static: "", csrf: "", user: "" } }), addEventListener() {} };
 
 const { load } = await import("./modules.mjs");
-const { foresee } = await load("forecast.js");
+const { forecastOf, foresee } = await load("forecast.js");
 const { writeMapping } = await load("mapping_csv.js");
 const { options, site } = await load("options.js");
 const { keyOf } = await load("picks.js");
@@ -16,7 +16,7 @@ const { Study } = await load("study.js");
 
 const asked = JSON.parse(process.argv[2]);
 
-for (const { paths, edits, project, code, destination, overwrite } of asked) {
+for (const { paths, edits, project, code, destination, overwrite, known } of asked) {
   Object.assign(options, { where: "project", project, destination, overwrite, ignore: true, keep: true });
   Object.assign(site, { codes: { [project]: code }, more: false });
   const picks = [];
@@ -31,6 +31,7 @@ for (const { paths, edits, project, code, destination, overwrite } of asked) {
     picks.push({ id: String(at), name: basename(path), problem: "", transfer: null, found, decisions, taken: decisions, mapping: rows.length ? writeMapping(rows) : "" });
   }
   foresee(picks);
+  if (known) for (const one of picks[0].taken) one.forecast = forecastOf(one, known);
   const rows = picks.flatMap(({ id, decisions }) =>
     decisions.map(({ study, label, forecast: { verdict, words, notes } }) => ({ archive: Number(id), uid: study.uid, label, verdict, words, codes: notes.map((note) => note.code) })),
   );

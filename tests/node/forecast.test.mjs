@@ -90,10 +90,10 @@ test("the same label: joined, left alone, or another study's", () => {
   assert.match(said(one(), { label, study: label }, "prearchive"), /^there: NEW is in the prearchive already: new files are added\.$/);
   assert.match(said(one(), { label, study: label }), /^warn: NEW is in the prearchive already: that session stays there/);
   assert.match(said(one(), { label: session({ label: "NEW", place: "archive" }) }), /^there: NEW is archived already: new files are added\.$/);
-  assert.match(said(one(), { label: session({ label: "NEW", place: "archive" }) }, "", 5), /images that it has already are replaced/);
+  assert.match(said(one(), { label: session({ label: "NEW", place: "archive" }) }, "", 5), /images that it has already are replaced, unless identical, and others are added/);
   const same = session({ label: "NEW", place: "archive" });
   const decided = () => Object.assign(one(), { study: { ...one().study, images: 85 } });
-  assert.match(said(decided(), { label: same, study: same, same_images: true }, "", 5), /^there: NEW is archived already: 85 files replace 85 archived ones\.$/);
+  assert.match(said(decided(), { label: same, study: same, same_images: true }, "", 5), /^there: NEW is archived already: up to 85 files replace 85 archived ones\. Identical files change nothing\.$/);
   assert.match(said(decided(), { label: same, study: same, same_images: true }), /its 85 images are archived\. Identical files change nothing; files with other content are held for review\.$/);
   assert.match(said(decided(), { label: same, study: same, same_images: false }, "", 5), /images that it has already are replaced/);
   const other = session({ label: "NEW", place: "archive", study_uid: "9" });

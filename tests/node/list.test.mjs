@@ -127,6 +127,9 @@ test("totals tell what goes, and at the end what came of it, by state and projec
 test("the last line says where sessions went that were moved or deleted since", () => {
   const over = (...nows) => ({ state: "done", import: { state: "placed", sessions: nows.map((now) => ({ now, project: null, code: "", new: 3, then: { project: "P" } })) } });
   assert.equal(outcomeWords([over("archived", "deleted", "out_of_sight")]), "1 session archived in P. 1 session deleted from P. 1 session moved from P to another project.");
+  const away = over("out_of_sight", "archived");
+  away.import.sessions[0].then.project = "LOST"; // in which one may do nothing any more
+  assert.equal(outcomeWords([away]), "1 session archived in P. 1 session not visible to you in LOST.");
 });
 
 test("the last line says how much was not uploaded", () => {

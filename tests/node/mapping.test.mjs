@@ -39,6 +39,13 @@ test("what is wrong is told with its row", () => {
   fails('[{"patient_id": true}]', "is not text");
 });
 
+test("a row that is too short is wrong where it is read for people; columns without a name have no cells", () => {
+  const text = "study_uid,subject,session\n1,S,V\n2,S\n";
+  assert.throws(() => parseMapping(text, { isWhole: true }), { message: "Row 3 of the table has 2 cells, and the header 3." });
+  assert.equal(parseMapping(text).length, 2);
+  assert.equal(parseMapping("study_uid,session,,\n1,V\n", { isWhole: true }).length, 1);
+});
+
 test("the first row that matches wins; folders side by side, archives with or without their suffix", () => {
   const rows = parseMapping("folder,patient_id,session\nsite2/sub-01,,A\n,P7,B\nsub-01,,C\n");
   assert.equal(rowFor(rows, study("1", "P7", ["all.zip!site2/sub-01/anat"])).session, "A");

@@ -7,6 +7,7 @@ globalThis.location ??= { href: "http://localhost/" };
 globalThis.addEventListener ??= () => {};
 
 const { follow, lookAgain } = await load("outcomes.js");
+const { site } = await load("options.js");
 const { outcomeWords, unreadableWords } = await load("totals.js");
 
 const { isEnded } = await load("../states.js");
@@ -29,6 +30,7 @@ async function looked(transfers, answers) {
 }
 
 test("rows of ended imports say what was deleted or moved since, by one request each", async () => {
+  site.codes = { HEART: 4 };
   const rows = [ended("a", "archived", "archived"), ended("b", "archived"), ended("c", "needs_decision"), { upload: "d", state: "running", import: null }];
   const answers = { a: ["archived", "deleted"], b: ["archived"], c: ["out_of_sight"] };
   assert.deepEqual(await looked(rows, (id) => answers[id]), [["a", "b", "c"], ["a", "c"]]);

@@ -91,7 +91,7 @@ ENTRIES: Final[dict[str, ReceiptCode]] = {
     ),
     "already_there": _of(Verdict.DUPLICATE, say="The session holds this object already; nothing was changed."),
     # no images
-    "resource": _of(Verdict.RESOURCE, say="Kept as a resource: it is no image, or stands in a resource folder."),
+    "resource": _of(Verdict.RESOURCE, say="Kept as a resource: it is no image, or is in a resource folder."),
     "junk_name": _of(
         Verdict.JUNK, say="Left out: what file systems, discs and download tools add to images (known by its name)."
     ),

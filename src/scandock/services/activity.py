@@ -42,7 +42,9 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
 """What imports are sought by: the states that people tell apart."""
 
 SESSIONS: Final = 50
-"""Sessions that an import shows; `list_outcomes` has all."""
+"""Sessions that an import shows in a list of imports; `list_outcomes` has all."""
+OWN_PAGE_SESSIONS: Final = 1_000
+"""The same of the import's own page."""
 
 _MAY_WAIT: Final = (ImportState.HELD, ImportState.PARTLY)
 
@@ -166,22 +168,43 @@ def list_activity(catalog: Catalog, principal: Principal, filters: ActivityFilte
         return Page(_add_details(catalog, connection, principal, page.items), page.next)
 
 
+def list_own_uploads(catalog: Catalog, principal: Principal, limit: int) -> list[Activity]:
+    """One's own imports whose bytes are not all here yet, the newest first."""
+    states = (ImportState.RECEIVING.value,)
+    page = list_imports(catalog, principal, Sorting(sort="-id", limit=limit), states=states, mine=True)
+    with catalog.read() as connection:
+        return _add_details(catalog, connection, principal, page.items)
+
+
 def read_activity(catalog: Catalog, principal: Principal, uuid: str, *, details: bool = False) -> Activity:
-    """One import; `details`: with what was done to its sessions. AccessDenied where it may not be known of."""
+    """One import; `details`: for its own page, with what was done to its sessions, those that need somebody first.
+
+    AccessDenied where it may not be known of.
+    """
     item = read_import(catalog, principal, uuid)
     with catalog.read() as connection:
         (activity,) = _add_details(catalog, connection, principal, [item], details=details)
+        if details:
+            activity.outcomes.sort(key=_urgency)
         counts = count_outcomes(connection, principal, item)
         activity = replace(activity, counts=counts, waits=activity.waits or counts.get("needs_decision", 0) > 0)
         exceptions = read_exceptions(connection, item.id, activity.open_verdicts)
         return replace(activity, exceptions=exceptions)
 
 
+def _urgency(outcome: SessionOutcome) -> tuple[bool, str]:
+    """Sorts sessions that wait for a decision, or were refused, before the others, then by label."""
+    label = outcome.label or outcome.then.label or ""
+    return outcome.now not in ("needs_decision", "refused"), label.casefold()
+
+
 def _add_details(
     catalog: Catalog, connection: Connection, principal: Principal, items: list[Import], *, details: bool = False
 ) -> list[Activity]:
     receptions = _read_receptions(catalog, connection, [item.id for item in items])
-    outcomes_by_import = read_outcomes(connection, principal, items, limit=SESSIONS, details=details)
+    outcomes_by_import = read_outcomes(
+        connection, principal, items, limit=OWN_PAGE_SESSIONS if details else SESSIONS, details=details
+    )
     all_outcomes = [outcome for of_import in outcomes_by_import.values() for outcome in of_import]
     visible_in = _read_project_rights(connection, principal, all_outcomes)
     waiting_uuids = _find_waiting(connection, [item.id for item in items if item.state in _MAY_WAIT])

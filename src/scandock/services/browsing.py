@@ -13,11 +13,12 @@ from datetime import date
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, ScalarSelect, Select, func, literal, or_, select
+from sqlalchemy import ColumnElement, Connection, ScalarSelect, Select, exists, func, literal, or_, select
 
-from scandock.access.principal import Principal
+from scandock.access.principal import ANONYMOUS, Principal
 from scandock.access.visibility import own_where, projects_where
 from scandock.catalog.aliases import ALIASES
+from scandock.catalog.engine import Catalog
 from scandock.catalog.project_sums import count_contents
 from scandock.catalog.server_tables import project_access, project_sums, verification
 from scandock.catalog.tables import project, session, subject
@@ -106,6 +107,13 @@ def list_projects(connection: Connection, principal: Principal, filters: ListFil
     if filters.prefix:
         query = query.where(project.c.key.like(like_pattern(filters.prefix.casefold(), prefix=True), escape="\\"))
     return read_page(connection, query, PROJECT_SORTS, project.c.id, sorting, Project.from_row)
+
+
+def has_public_project(catalog: Catalog) -> bool:
+    """Whether somebody who is not logged in may look at a project."""
+    query = select(exists(select(project.c.id).where(projects_where(ANONYMOUS, Action.PROJECT_READ))))
+    with catalog.read() as connection:
+        return bool(connection.execute(query).scalar_one())
 
 
 def find_project(connection: Connection, principal: Principal, name: str) -> Project:

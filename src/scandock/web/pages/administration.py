@@ -32,7 +32,7 @@ router = pages()
 SHOWN: Final = 50
 MANY: Final = 200
 EXAMPLES: Final = {
-    "project": (r"(0008,1030):([A-Za-z0-9]+)_.*:1", "takes what stands before the first _ of the study's description."),
+    "project": (r"(0008,1030):([A-Za-z0-9]+)_.*:1", "takes what is before the first _ of the study's description."),
     "subject": (r"(0010,0010):(\w+)\^.*:1 t:.*foo.* r:bar", "takes the family name, and bar where it has foo in it."),
     "session": (r"(0020,0010):(.+):1 t:\s+ r:_", "takes the study's id, with _ in the place of blanks."),
 }

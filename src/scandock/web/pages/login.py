@@ -13,9 +13,9 @@ from scandock.access.principal import AccessDenied, Door, Principal
 from scandock.model.errors import Usage
 from scandock.rules.choices import REASONS
 from scandock.rules.permissions import Scope
-from scandock.services.activity import TROUBLED, ActivityFilter, list_activity
+from scandock.services.activity import TROUBLED, ActivityFilter, list_activity, list_own_uploads
 from scandock.services.authentication import begin_login, begin_login_for, end_login
-from scandock.services.browsing import ListFilter, count_waiting, list_projects
+from scandock.services.browsing import ListFilter, count_waiting, has_public_project, list_projects
 from scandock.services.open_decisions import OpenDecisions, read_open_decisions
 from scandock.services.pagination import Page, Sorting
 from scandock.services.project_creation import create_project
@@ -40,7 +40,9 @@ from scandock.web.security import (
 router = pages()
 FEW = 8
 TROUBLED_SHOWN = 3
-"""One's own imports that failed, or brought not all, that the overview names."""
+"""One's own imports that failed, or brought not all, that the overview names; as many that were interrupted."""
+RECEIVING_LOOKED_AT = 50
+"""One's own uploads, the newest, of which the overview tells those that were interrupted."""
 
 
 @router.get("/")
@@ -52,7 +54,8 @@ async def front(request: Request, context: PageContext) -> Response:
     """
     principal = context.service_context.principal
     if not principal.signed_in:
-        return page(request, "home.html", principal)
+        server = context.server
+        return page(request, "home.html", principal, is_open=await server.read(has_public_project, server.catalog))
     dialect = get_dialect(request)
     by_password = (
         principal.scope is Scope.ALL and principal.door in (Door.BASIC, Door.TOKEN) and not is_from_other_site(request)
@@ -80,10 +83,12 @@ async def _home(request: Request, context: PageContext, principal: Principal) ->
     troubled = await read(
         list_activity, catalog, principal, ActivityFilter(group=TROUBLED), Sorting(sort="-id", limit=TROUBLED_SHOWN)
     )
+    receiving = await read(list_own_uploads, catalog, principal, RECEIVING_LOOKED_AT)
+    interrupted = find_interrupted(context.server, [*imports.items, *receiving])
     return page(
         request, "home.html", principal, projects=projects, imports=imports, waiting=waiting_count, uploads=uploads,
-        decisions=decisions, troubled=troubled, troubled_group=TROUBLED, reasons=REASONS,
-        interrupted=find_interrupted(context.server, imports.items),
+        decisions=decisions, troubled=troubled, troubled_group=TROUBLED, reasons=REASONS, script="overview",
+        interrupted=interrupted, stalled=[one for one in receiving if one.id in interrupted], most=TROUBLED_SHOWN,
     )  # fmt: skip
 
 
@@ -104,7 +109,7 @@ async def login_page(request: Request, context: PageContext, then: str = urls.HO
     """A plain form."""
     if context.service_context.principal.signed_in:
         return redirect_back(request, safe_path(then))
-    return _login_page(request, then)
+    return await _login_page(request, then)
 
 
 @router.post("/login")
@@ -118,7 +123,7 @@ async def login(request: Request) -> Response:
     try:
         account = await prove_password(request, name, str(form.get("password", "")))
     except AccessDenied as error:
-        return _login_page(request, then, typed=name, problem=error.message, status=401)
+        return await _login_page(request, then, typed=name, problem=error.message, status=401)
     new_login = await server.run(begin_login, server.catalog, account, request_info(request), method="password")
     answer = redirect_back(request, safe_path(then))
     set_cookie(request, answer, new_login.secret)
@@ -138,10 +143,13 @@ async def logout(request: Request, form: SentForm) -> Response:
     return answer
 
 
-def _login_page(request: Request, then: str, *, typed: str = "", problem: str = "", status: int = 200) -> Response:
-    provider = server_state(request).provider
-    provider_name = "" if provider is None else "OpenID Connect"
+async def _login_page(
+    request: Request, then: str, *, typed: str = "", problem: str = "", status: int = 200
+) -> Response:
+    server = server_state(request)
+    provider_name = "" if server.provider is None else "OpenID Connect"
+    is_open = await server.read(has_public_project, server.catalog)
     return page(
         request, "login.html", status=status, here="Login", then=safe_path(then), typed=typed, problem=problem,
-        provider=provider_name,
+        provider=provider_name, is_open=is_open,
     )  # fmt: skip

@@ -9,6 +9,7 @@ import { eraseAll, listsOf } from "./upload/kept_store.js";
 const SCRIPTS = {
   viewer: () => import("./viewer/viewer.js"),
   activity: () => import("./live/activity.js"),
+  overview: () => import("./live/overview.js"),
   prearchive: () => import("./live/prearchive.js"),
   upload: () => import("./upload/early_files.js"),
 };

@@ -36,6 +36,7 @@ export const SESSIONS = {
   left_out: { word: "left out", look: "", link: "" },
   deleted: { word: "deleted", look: "", link: "" },
   out_of_sight: { word: "moved to another project", look: "", link: "" },
+  hidden: { word: "not visible to you", look: "", link: "" },
   unknown: { word: "not found", look: "", link: "" },
 };
 

@@ -40,6 +40,7 @@ class Live {
   #working = false;
   #paces = new Map();
   #heard = new Map(); // when bytes of an upload came last
+  #connection = "asking"; // to the server's events
   #paused = new Set(); // ids of those that are said to be paused
   transfers = [];
 
@@ -109,13 +110,15 @@ class Live {
   }
 
   #connected(state) {
+    this.#connection = state;
     if (state === "asking") return; // nobody knows yet: a page that has just come says nothing wrong
     const words = {
       open: "Live: this page keeps itself up to date.",
       away: "The server does not answer. What is shown stays as it was; it is asked again and again.",
       ended: "You are logged out: what is shown stays as it was.",
     };
-    this.line.hidden = false;
+    const isOver = "one" in this.list.dataset && this.list.querySelector("[data-going]") === null;
+    this.line.hidden = isOver && state === "open"; // what has ended is no more live than any page
     this.line.dataset.now = state;
     if (this.line.textContent !== words[state]) this.line.textContent = words[state];
   }
@@ -183,6 +186,7 @@ class Live {
     if (found) await morph(this.list, found);
     this.#noteSilence();
     this.paused();
+    this.#connected(this.#connection);
   }
 
   async #read(id) {

@@ -270,7 +270,9 @@ function differs(one, session) {
 function joins(one, same) {
   const code = site.codes[named(one.project) ?? ""];
   if (options.overwrite === "delete" || (!options.overwrite && code === 5)) {
-    return same ? `${plural(same, "file replaces", "files replace")} ${same === 1 ? "the archived one" : `${number(same)} archived ones`}.` : "images that it has already are replaced, others are added.";
+    if (!same) return "images that it has already are replaced, unless identical, and others are added.";
+    if (same === 1) return "1 file replaces the archived one, unless both are identical.";
+    return `up to ${number(same)} files replace ${number(same)} archived ones. Identical files change nothing.`;
   }
   return same ? isIn(same, "archived") : "new files are added.";
 }

@@ -16,7 +16,7 @@ export function gridOf(list, say) {
   const fill = (column) => () => fillDown(column);
   const fillButton = (column, more = {}) => button("Fill down", fill(column), { kind: "quiet", of: WORDS[column], ...more });
   const narrow = make("span", { class: "up-fills" }, ...LABELS.map((column) => Object.assign(button(`Fill ${column} down`, fill(column), { kind: "quiet" }), { className: column === "project" ? "quiet up-goes" : "quiet" })));
-  const projects = button("", () => list.showProjects(!list.hasProjects), { kind: "quiet" });
+  const projects = button("", () => showProjects(), { kind: "quiet" });
   const undoing = make("span", { class: "up-undo", hidden: true }, button("Undo", undoLast, { kind: "quiet" }), button("Undo all changes", undoEvery, { kind: "quiet" }));
   const keys = make("span", { class: "help up-keys" }, "Enter goes to the next row. Ctrl+D fills down. A column pasted from a spreadsheet fills the rows below.");
   const line = make("p", { class: "up-grid", hidden: true }, narrow, projects, undoing, told, keys);
@@ -37,6 +37,11 @@ export function gridOf(list, say) {
     show(undoing, isEdited());
     show(line, isMany || isEdited());
   };
+
+  function showProjects() {
+    list.showProjects(!list.hasProjects);
+    line.refresh();
+  }
 
   function tell(words) {
     set(told, words);

@@ -1,7 +1,9 @@
 // Which labels of many studies change: by a text for each, by a block of cells out of a spreadsheet, or by one text for all.
 
+import { plural } from "../live/figures.js";
 import { clean, UNASSIGNED } from "./labels.js";
-import { projectNamed } from "./options.js";
+import { problemOf, projectNamed } from "./options.js";
+import { wordsOf } from "./study_words.js";
 
 /** Columns that can be changed, as they stand side by side. */
 export const LABELS = ["project", "subject", "session"];
@@ -13,6 +15,26 @@ export function labelOf(one, column) {
 
 /** What a text becomes in a column; "" where it can't stand there. */
 export const valueOf = (column, text) => (column === "project" ? projectNamed(text) : clean(text));
+
+/** Why a text can't stand in a column; "" where it can. */
+export function problemIn(column, text) {
+  if (!text.trim() || valueOf(column, text)) return "";
+  return column === "project" ? problemOf(text.trim()) : "A label needs a letter or digit.";
+}
+
+const CELLS = { project: "Project", subject: "Subject", session: "Session label" };
+
+/** What a cell is called, by the words of its row. */
+export const cellName = (column, { study, patient }) => `${CELLS[column]} of ${study}, ${patient}`;
+
+/** What is written into cells of these archives and can't stand there, by the first of them; "" for nothing. */
+export function invalidWords(picks) {
+  const cells = picks.flatMap((pick) => pick.invalidCells).filter(({ column, text }) => problemIn(column, text));
+  if (!cells.length) return "";
+  const [{ one, column, text }] = cells;
+  const others = cells.length > 1 ? ` ${plural(cells.length - 1, "other cell")} can't be saved either.` : "";
+  return `${cellName(column, wordsOf(one))}: ${problemIn(column, text)}${others}`;
+}
 
 /** {changes: [{pick, one, column, label}], labels, empty} for rows of {pick, one}, where `textOf(one, pick, n)` gives each
  * its text: `labels` is what each row will have, `empty` how many texts have no letter or digit, whose rows stay. */

@@ -211,7 +211,7 @@ function tableFields(say, opened) {
 
 /** Change all studies as a table says; gives it in words. Throws MappingError. */
 function applyTable(text) {
-  const rows = parseMapping(text).map(withProject);
+  const rows = parseMapping(text, { isWhole: true }).map(withProject);
   const { used, studies } = tabulateAll(rows);
   const later = isLooking() || !picks.length;
   const fits = fitting(used.size, rows.length, studies);
@@ -233,7 +233,7 @@ function overlapping(rows) {
   const several = picks.flatMap((pick) => pick.studies).map((study) => rowsFor(rows, study)).filter((fits) => fits.length > 1);
   if (!several.length) return "";
   const [first] = several;
-  const others = several.length > 1 ? ` So it is for ${plural(several.length - 1, "other study", "other studies")}.` : "";
+  const others = several.length > 1 ? ` So do other rows for ${plural(several.length - 1, "other study", "other studies")}: the first one counts.` : "";
   return ` ${rowWords(first.map((row) => row.number))} fit the same study: row ${first[0].number} counts.${others}`;
 }
 

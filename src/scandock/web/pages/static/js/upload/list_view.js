@@ -22,7 +22,7 @@ export function listView(acts) {
   let isEach = false; // whether a project can be named for each study
 
   /** Whether studies have projects of their own by now, so that their column has to be seen. */
-  const needed = () => picks.some((pick) => [...pick.edits.values()].some(({ project }) => project));
+  const needed = () => picks.some((pick) => [...pick.edits.values(), ...pick.invalid.values()].some(({ project }) => project));
   Object.defineProperty(element, "needsProjects", { get: needed });
   Object.defineProperty(element, "hasProjects", { get: () => isEach || needed() });
   element.showProjects = (isShown) => {
@@ -68,7 +68,7 @@ export function listView(acts) {
     const keys = filter === null ? null : new Set(groups.find(({ code }) => code === filter).rows);
     for (const one of archives) bodies.get(one.id)?.filter(keys);
     table.classList.toggle("up-each", element.hasProjects);
-    set(happens, picks.length ? "What will happen" : "Status");
+    set(happens, picks.some(({ problem }) => !problem) ? "What will happen" : "Status");
     show(element, archives.length > 0);
   };
   element.refreshHead = (pick) => bodies.get(pick.id)?.refreshHead();

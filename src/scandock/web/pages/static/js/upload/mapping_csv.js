@@ -24,10 +24,13 @@ const ARCHIVE_SUFFIX = /\.(zip|tar|tgz|tar\.(gz|bz2|xz|zst))$/i;
 
 export class MappingError extends Error {}
 
-/** The rows of a pasted or dropped table, each with its line as `number`. MappingError names the row that is wrong. */
-export function parseMapping(text) {
+/** The rows of a pasted or dropped table, each with its line as `number`. MappingError names the row that is wrong.
+ *
+ * `isWhole`: a row with fewer cells than the header is wrong, too, as cells may have been lost; the server takes them as empty.
+ */
+export function parseMapping(text, { isWhole = false } = {}) {
   const body = text.replace(/^\ufeff+/, "");
-  const rows = /^\s*[[{]/.test(body) ? jsonRows(body) : csvRows(body);
+  const rows = /^\s*[[{]/.test(body) ? jsonRows(body) : csvRows(body, isWhole);
   if (rows.length > MOST_ROWS) throw new MappingError(`The table has more than ${MOST_ROWS.toLocaleString("en")} rows.`);
   if (!rows.length) throw new MappingError("The table has no rows.");
   return rows;
@@ -93,7 +96,7 @@ function standsIn(study, wanted) {
 
 const pieces = (path) => path.split(/[/\\!]+/).filter((piece) => piece !== "" && piece !== ".");
 
-function csvRows(text) {
+function csvRows(text, isWhole) {
   const separator = /^"?sep=([,;\t|])"?(?=[\r\n]|$)/i.exec(text);
   const body = separator === null ? text : text.slice(separator[0].length);
   const first = body.split(/\r\n|\r|\n/).find((line) => line.trim()) ?? "";
@@ -110,7 +113,9 @@ function csvRows(text) {
       }
       continue;
     }
-    if (cells.slice(columns.length).some((cell) => cell.trim())) {
+    const isLong = cells.slice(columns.length).some((cell) => cell.trim());
+    const isShort = isWhole && columns.slice(cells.length).some((name) => name !== "");
+    if (isLong || isShort) {
       throw bad(number, `has ${cells.length} cells, and the header ${columns.length}`);
     }
     rows.push(rowOf(number, columns, cells));

@@ -6,6 +6,7 @@ import { afterReload } from "./after_reload.js";
 import { button, keyed, make, set, show } from "./dom.js";
 import { takeHere, watchElsewhere } from "./elsewhere.js";
 import { gridOf } from "./grid.js";
+import { invalidWords } from "./label_changes.js";
 import { labelsTools } from "./labels_view.js";
 import { keepProject, lastProject } from "./last_project.js";
 import { letters } from "./letters.js";
@@ -272,7 +273,7 @@ class Page {
   #submit(event) {
     event.preventDefault();
     const ready = archives.filter((pick) => pick.transfer === null && !pick.problem);
-    if (options.problem() || !ready.length) return;
+    if (options.problem() || !ready.length || invalidWords(ready)) return;
     foreseeAll();
     stopPictures();
     for (const pick of ready) {
@@ -287,12 +288,15 @@ class Page {
     this.total.querySelector("#h-transfers").focus();
   }
 
-  /** Start an upload again with its settings; one of which these are not known here is on the list as a new one. */
+  /** Start an upload again with its settings; one of which these are not known here, or were refused, is on the list as a
+   * new one. */
   #again(pick) {
-    const { name, file, files, handle, isFromBefore } = pick.transfer;
-    if (!isFromBefore) return pick.transfer.resume({ anew: true });
-    forget([pick.transfer]);
-    const added = add([{ name, file, files, handle }], pick);
+    const { transfer } = pick;
+    const { name, file, files, handle, isFromBefore, isRefused } = transfer;
+    if (!isFromBefore && !isRefused) return transfer.resume({ anew: true });
+    if (isRefused) void transfer.cancel(); // what the server has of it goes
+    forget([transfer]);
+    const added = add([{ name, file, files, handle, edits: pick.edits }], pick);
     this.#flush();
     return this.#reveal(added);
   }

@@ -58,6 +58,7 @@ class Pick {
   edits; // by the study's key: {subject, session, project, leaveOut}
   #tabled = new Set(); // keys of studies that the table was asked about
   state = "waiting"; // for its preview: waiting, looking, done
+  invalid = new Map(); // by the study's key: {column: text} of what is written into its cells and can't stand there
   transfer = null; // its upload, once that was begun
   follows = new Set(); // archives before it that are imported first, so that what is forecast of it comes true
   #stop = () => {};
@@ -149,10 +150,27 @@ class Pick {
   /** Change how a study is named; an empty text takes the change back. */
   edit(study, change) {
     history.note(this.edits, study.key);
+    for (const column of Object.keys(change)) this.mark(study.key, column, "");
     const edit = { ...this.edits.get(study.key), ...change };
     for (const [name, value] of Object.entries(edit)) if (!value) delete edit[name];
     if (Object.keys(edit).length) this.edits.set(study.key, edit);
     else this.edits.delete(study.key);
+  }
+
+  /** Note what is written into a cell and can't stand there; "" where nothing is. */
+  mark(key, column, text) {
+    const { [column]: before = "", ...others } = this.invalid.get(key) ?? {};
+    const marked = text ? { ...others, [column]: text } : others;
+    if (Object.keys(marked).length) this.invalid.set(key, marked);
+    else this.invalid.delete(key);
+    return before !== text;
+  }
+
+  /** {one, column, text} of each such cell of a study that is included. */
+  get invalidCells() {
+    if (!this.invalid.size) return [];
+    const cellsOf = (one) => Object.entries(this.invalid.get(one.study.key) ?? {}).map(([column, text]) => ({ one, column, text }));
+    return this.taken.flatMap(cellsOf);
   }
 
   get taken() {
@@ -249,6 +267,11 @@ export function edit(pick, study, change) {
   pick.settle();
 }
 
+/** Something that can't stand there is written into a cell, or (text "") no longer. */
+export function mark(pick, study, column, text) {
+  if (pick.mark(study.key, column, text)) changed(pick);
+}
+
 /** Change many labels, {pick, one, column, label} each, as one step. */
 export function relabel(changes) {
   history.step(() => changes.forEach(({ pick, one, column, label }) => pick.edit(one.study, { [column]: label })));
@@ -277,6 +300,7 @@ export function undoAll() {
     for (const pick of picks) {
       for (const key of pick.edits.keys()) history.note(pick.edits, key);
       pick.edits.clear();
+      pick.invalid.clear();
     }
   });
   settleAll();

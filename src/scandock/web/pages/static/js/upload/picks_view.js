@@ -13,7 +13,7 @@ import { rowKey } from "./warnings.js";
 
 const SHOWN = 400; // rows of an archive that are made at once
 const HEAD = " head"; // no key of a study begins so
-const WIDE = 6; // columns of what an archive is; the others are for what it does
+const WIDE = 9; // columns of what an archive is; the others are for what it does
 const KINDS = {
   resources: ["other file kept with its session", "other files kept with their sessions"],
   ignored: ["other file that belongs to no single session, ignored", "other files that belong to no single session, ignored"],

@@ -1,5 +1,6 @@
 // Archives that were on the server, or on their way through its import, before the page was reloaded: they come back to the
-// list with their progress and their sessions. The tab keeps the ids of their imports, and the server tells the rest.
+// list with their progress and their sessions. The tab keeps the ids of their imports, and the server tells the rest; it
+// also keeps the ids of those that it was sending, of which bytes may still come through a proxy.
 
 import { importOf } from "../addresses.js";
 import { subscribe } from "../bus.js";
@@ -10,11 +11,19 @@ import { changed, transfers } from "./transfers.js";
 
 const KEY = "scandock-sent";
 const MOST = 200;
+const before = readKept();
 let coming = []; // ids that the server is asked about
+const sending = new Set(before.sending); // ids of uploads that this tab sent before the reload, as long as bytes of them come
+
+/** Whether bytes that come of an upload now were sent by this tab, before the page was loaded. */
+export const isOwnFromBefore = (id) => sending.has(id);
+
+/** No byte of it comes any more: if some do later, it is sent from elsewhere. */
+export const endOwnFromBefore = (id) => sending.delete(id);
 
 /** Bring them back, once for a document, and from then on keep the ids of those that are on the server. */
 export async function bringBack() {
-  coming = idsOf(sessionStorage.getItem(KEY));
+  coming = before.ids;
   subscribe("transfers", keepIds);
   for (const id of [...coming]) {
     const answer = await ask(importOf(id)).catch(() => null);
@@ -37,12 +46,14 @@ function list(id, { archive, size }) {
 function keepIds(all) {
   const done = all.filter(({ state }) => state === "done").map(({ id }) => id);
   const ids = [...new Set([...coming, ...done])].slice(-MOST);
-  if (ids.length) sessionStorage.setItem(KEY, JSON.stringify({ user, ids }));
+  const open = all.filter(({ state }) => !["done", "cancelled", "elsewhere"].includes(state)).map(({ id }) => id);
+  const sent = [...new Set([...sending, ...open])].slice(-MOST);
+  if (ids.length || sent.length) sessionStorage.setItem(KEY, JSON.stringify({ user, ids, sending: sent }));
   else sessionStorage.removeItem(KEY);
 }
 
-/** The ids of who is logged in; another one begins with none. */
-function idsOf(text) {
-  const kept = text === null ? null : JSON.parse(text);
-  return kept?.user === user ? kept.ids : [];
+/** {ids, sending} of who is logged in; another one begins with none. */
+function readKept() {
+  const kept = JSON.parse(sessionStorage.getItem(KEY) ?? "null");
+  return kept?.user === user ? { sending: [], ...kept } : { ids: [], sending: [] };
 }

@@ -1,14 +1,13 @@
 // The row of one study: what it is, how it will be called, what will happen to it, and at last what came of it.
 
 import { root } from "../site.js";
-import { HELD_FOR, REFUSED_FOR, SESSIONS, sessionState } from "../states.js";
+import { HELD_FOR, REFUSED_FOR, SESSIONS } from "../states.js";
 import { keyed, make, set, show } from "./dom.js";
-import { LABELS, labelOf, valueOf } from "./label_changes.js";
-import { problemOf } from "./options.js";
-import { edit, keyOf } from "./picks.js";
+import { cellName, LABELS, labelOf, problemIn, valueOf } from "./label_changes.js";
+import { edit, keyOf, mark } from "./picks.js";
 import { fillPicture, showThumbnail } from "./pictures.js";
 import { wordsOf, wordsOfOutcome } from "./study_words.js";
-import { isOver } from "./totals.js";
+import { isOver, stateOfSession } from "./totals.js";
 
 /** Columns of the list, and their widths in a table; heads that are not seen are read. */
 export const COLUMNS = [
@@ -37,9 +36,10 @@ export function studyRow(pick, key) {
     before = null; // fields show what is written into them
     edit(pick, now.one.study, what);
   };
+  const marked = (column, text) => now.one !== null && !pick.transfer && mark(pick, now.one.study, column, text);
   const include = make("input", { type: "checkbox" });
   include.addEventListener("change", () => change({ leaveOut: !include.checked }));
-  const [project, subject, session] = LABELS.map((column) => labelField(column, (text) => change({ [column]: text })));
+  const [project, subject, session] = LABELS.map((column) => labelField(column, { change: (text) => change({ [column]: text }), mark: (text) => marked(column, text) }));
   const [patient, study, date, images, plan] = Array.from({ length: 5 }, () => make("span"));
   const [ids, facts] = [make("span", { class: "meta" }), make("span", { class: "meta" })];
   const scans = make("td", { class: "n", "data-head": "Scans" });
@@ -73,10 +73,11 @@ export function studyRow(pick, key) {
     const isSent = pick.transfer !== null;
     const isEditable = one !== null && !isSent && keyOf(one.study, pick.studies) !== null;
     const own = pick.edits.get(key) ?? {};
+    const invalid = isSent ? {} : (pick.invalid.get(key) ?? {});
     const words = one === null ? wordsOfOutcome(outcome) : wordsOf(one);
     const told = one === null || isSent ? [] : (one.forecast?.notes ?? []).filter(({ kind, words }) => kind !== "there" && !shared.has(words));
     const planned = one === null || (isSent && isOver(pick.transfer)) ? NO_PLAN : (one.forecast ?? NO_PLAN);
-    const shows = JSON.stringify([words, one?.project, one?.subject, one?.label, one?.leftOut, own, isEditable, isSent, planned.verdict, planned.words, told]);
+    const shows = JSON.stringify([words, one?.project, one?.subject, one?.label, one?.leftOut, own, invalid, isEditable, isSent, planned.verdict, planned.words, told]);
     if (outcome === null && shows === before) return; // of 300 rows nearly all stay as they are when one is changed
     before = outcome === null ? shows : null;
     set(patient, words.patient);
@@ -94,9 +95,9 @@ export function studyRow(pick, key) {
     include.setAttribute("aria-label", `Include ${words.study} of ${words.patient}`);
     row.classList.toggle("up-left", one?.leftOut === true);
     const about = { of: words, isEditable: isEditable && !one?.leftOut, isSent };
-    project.refresh(outcome?.project ?? outcome?.then.project ?? (one === null ? "" : labelOf(one, "project")), { ...about, edited: Boolean(own.project) });
-    subject.refresh(outcome?.subject ?? outcome?.then.subject ?? (one?.subject || own.subject || ""), { ...about, edited: Boolean(own.subject) });
-    session.refresh(outcome?.label ?? outcome?.then.label ?? one?.label ?? "", { ...about, edited: Boolean(own.session) });
+    project.refresh(outcome?.project ?? outcome?.then.project ?? (one === null ? "" : labelOf(one, "project")), { ...about, edited: Boolean(own.project), invalid: invalid.project });
+    subject.refresh(outcome?.subject ?? outcome?.then.subject ?? (one?.subject || own.subject || ""), { ...about, edited: Boolean(own.subject), invalid: invalid.subject });
+    session.refresh(outcome?.label ?? outcome?.then.label ?? one?.label ?? "", { ...about, edited: Boolean(own.session), invalid: invalid.session });
     outcomeInto({ state, plan, link, notes }, { planned, told, outcome });
   };
   return row;
@@ -107,7 +108,7 @@ function outcomeInto({ state, plan, link, notes }, { planned: { verdict, words }
   show(state, outcome !== null);
   show(link, Boolean(outcome?.page));
   if (outcome !== null) {
-    const is = SESSIONS[sessionState(outcome)];
+    const is = SESSIONS[stateOfSession(outcome)];
     set(state, is.word);
     state.className = `state ${is.look}`;
     plan.className = "up-plan";
@@ -136,36 +137,40 @@ function placeOf({ project, label, then }) {
   return project ? `in ${project}${from}` : "";
 }
 
-const NAMES = { project: "Project", subject: "Subject", session: "Session label" };
-
-/** A label or project that can be changed; an empty one is again what the images or the form give. */
-function labelField(column, changed) {
+/** A label or project that can be changed; an empty one is again what the images or the form give. `acts`: {change(label),
+ * mark(text)} for what can't stand there, which is kept and shown until it is written over. */
+function labelField(column, acts) {
   const input = make("input", { "data-column": column, autocomplete: "off", autocapitalize: "none", spellcheck: "false", maxlength: "200" });
   const said = make("span", { class: "help", role: "status" });
   const fixed = make("span", { class: "up-fixed", hidden: true });
   let now = "";
   input.addEventListener("change", () => {
     const text = input.value.trim();
-    if (text === now) {
-      if (input.hasAttribute("aria-invalid")) set(said, "");
-      input.removeAttribute("aria-invalid");
-      return;
-    }
-    const label = valueOf(column, text);
-    if (text && !label) {
-      set(said, column === "project" ? problemOf(text) : "A label needs a letter or digit.");
-      input.setAttribute("aria-invalid", "true");
-      return;
-    }
-    set(said, label && label !== text && column !== "project" ? `Saved as ${label}.` : "");
+    const problem = text === now ? "" : problemIn(column, text);
+    if (problem) return refuse(problem, text);
+    if (input.hasAttribute("aria-invalid")) set(said, "");
     input.removeAttribute("aria-invalid");
-    changed(label);
+    if (text === now) return acts.mark("");
+    const label = valueOf(column, text);
+    set(said, label && label !== text && column !== "project" ? `Saved as ${label}.` : "");
+    return acts.change(label);
   });
-  const refresh = (label, { of, isEditable, isSent, edited }) => {
-    if (now !== label || !edited) {
+  function refuse(problem, text) {
+    set(said, problem);
+    input.setAttribute("aria-invalid", "true");
+    acts.mark(text);
+  }
+  const refresh = (label, { of, isEditable, isSent, edited, invalid = "" }) => {
+    const problem = problemIn(column, invalid);
+    if (problem) {
+      now = label;
+      if (document.activeElement !== input) input.value = invalid;
+      set(said, problem);
+      input.setAttribute("aria-invalid", "true");
+    } else if (now !== label || !edited || input.hasAttribute("aria-invalid")) {
       now = label;
       if (document.activeElement !== input || input.value.trim() === "" || valueOf(column, input.value) === label) input.value = label;
-      if (input.getAttribute("aria-invalid")) [said.textContent] = [""];
+      if (input.hasAttribute("aria-invalid")) set(said, "");
       input.removeAttribute("aria-invalid");
     }
     if (input.defaultValue !== label) input.defaultValue = label; // what Escape brings back
@@ -175,7 +180,7 @@ function labelField(column, changed) {
     set(fixed, label);
     input.disabled = !isEditable;
     input.classList.toggle("edited", edited);
-    input.setAttribute("aria-label", `${NAMES[column]} of ${of.study}, ${of.patient}`);
+    input.setAttribute("aria-label", cellName(column, of));
   };
   return { element: make("span", {}, input, fixed, said), refresh };
 }

@@ -5,6 +5,7 @@ import { left, Pace, size } from "../live/figures.js";
 import { root, say } from "../site.js";
 import { button, keyed, make, set, show } from "./dom.js";
 import { headingOf } from "./heading.js";
+import { invalidWords } from "./label_changes.js";
 import { UNASSIGNED } from "./labels.js";
 import { problem } from "./options.js";
 import { archives, picks } from "./picks.js";
@@ -43,7 +44,7 @@ export function totalView(acts) {
   const element = make("div", { class: "bar" }, going, before, done);
   element.refresh = () => {
     const some = picks.filter((pick) => !pick.problem);
-    const wrong = some.length ? problem() : "No archive on the list can be uploaded.";
+    const wrong = some.length ? problem() || invalidWords(some) : "No archive on the list can be uploaded.";
     const isGoing = transfers.some((one) => !isOver(one));
     show(element, archives.length > 0);
     show(before, some.length > 0 || (picks.length > 0 && !transfers.length));

@@ -3,7 +3,7 @@
 import { plural, size } from "../live/figures.js";
 import { isEnded, SESSIONS, sessionState } from "../states.js";
 import { UNASSIGNED } from "./labels.js";
-import { options, problem, project } from "./options.js";
+import { named, options, problem, project } from "./options.js";
 
 /** "10 archives · 10 sessions · 8.9 MB → LUNG" of those that can be sent. */
 export function readyWords(ready) {
@@ -28,6 +28,14 @@ function destinationOf(decisions) {
 /** Whether a transfer and its import are over, whatever came of it. */
 export const isOver = (transfer) => transfer.state === "cancelled" || (transfer.state === "done" && isEnded(transfer.import?.state));
 
+/** The key of a session in SESSIONS. One out of sight is "hidden" where its project may be so as a whole, as after a role was
+ * lost: then nobody knows that it was moved. */
+export function stateOfSession(session) {
+  const key = sessionState(session);
+  const from = session.then.project ?? "";
+  return key === "out_of_sight" && from !== UNASSIGNED && named(from) === undefined ? "hidden" : key;
+}
+
 /** Bytes of all transfers together, without those that were cancelled: {done, total}. */
 export function bytesOf(transfers) {
   const some = transfers.filter((one) => one.state !== "cancelled");
@@ -40,7 +48,7 @@ export function outcomesOf(transfers) {
   const counted = new Map();
   for (const { import: is } of transfers) {
     for (const session of is?.sessions ?? []) {
-      const key = sessionState(session);
+      const key = stateOfSession(session);
       const of = session.project ?? session.then.project ?? "";
       const id = `${Object.keys(SESSIONS).indexOf(key)} ${of}`;
       const known = counted.get(id) ?? { id, key, project: of, count: 0 };

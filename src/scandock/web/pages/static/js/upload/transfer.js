@@ -56,6 +56,11 @@ export class Transfer {
     return this.state === "done" || this.state === "cancelled";
   }
 
+  /** Whether the server does not take it as it was asked for; a person may change that. */
+  get isRefused() {
+    return this.state === "stopped" && this.remedy === "";
+  }
+
   /** Whether leaving the site now would cut it. */
   get wouldBeCut() {
     return ["waiting", "running", "held up"].includes(this.state);

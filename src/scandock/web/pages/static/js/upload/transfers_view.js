@@ -68,7 +68,7 @@ function stateOf({ transfer, problem, state }) {
 
 function mayDo(act, { transfer }) {
   if (act === "again" && transfer.isReturned) return false; // its bytes are not here
-  if (act === "again") return transfer.state === "cancelled" || transfer.import?.state === "cancelled" || ["anew", "gone"].includes(transfer.remedy);
+  if (act === "again") return transfer.state === "cancelled" || transfer.import?.state === "cancelled" || transfer.isRefused || ["anew", "gone"].includes(transfer.remedy);
   if (act === "retry") return ["", "gone"].includes(transfer.remedy);
   if (act === "choose") return transfer.remedy === "file";
   if (act === "login") return transfer.remedy === "login";

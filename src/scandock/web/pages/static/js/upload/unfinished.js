@@ -9,6 +9,7 @@ import { shown } from "./names.js";
 import { goesElsewhere, questionOf } from "./not_taken.js";
 import { projectOrNone } from "./options.js";
 import { addSent } from "./picks.js";
+import { endOwnFromBefore, isOwnFromBefore } from "./returned.js";
 import { begin, transfers } from "./transfers.js";
 import { discard, finish, unfinished } from "./tus.js";
 import { unfinishedView } from "./unfinished_view.js";
@@ -58,7 +59,7 @@ export class Unfinished {
     const upload = find();
     if (upload === undefined) return "";
     const elsewhere = stateElsewhere(upload.id);
-    if (upload.receiving && elsewhere === "") return "elsewhere";
+    if (upload.receiving && elsewhere === "" && !upload.isOwn) return "elsewhere";
     if (wanted?.id !== upload.id && (elsewhere !== "" || goesElsewhere(upload, projectOrNone()))) {
       this.#asked.set(upload.id, one);
       this.refresh();
@@ -122,7 +123,10 @@ export class Unfinished {
 
   refresh() {
     this.#left = this.#left.filter((one) => !isHere(one));
-    for (const one of this.#left) one.elsewhere = stateElsewhere(one.id);
+    for (const one of this.#left) {
+      one.elsewhere = stateElsewhere(one.id);
+      one.isOwn = one.elsewhere === "" && isOwnFromBefore(one.id);
+    }
     this.element.refresh(this.#left, this.#held, this.#told, this.#asked);
   }
 
@@ -131,9 +135,12 @@ export class Unfinished {
     const before = new Map(this.#left.map((one) => [one.id, one]));
     const done = this.#left.filter((one) => one.finished && !all.some((two) => two.id === one.id));
     this.#left = [...all.map((one) => Object.assign(before.get(one.id) ?? {}, { was: before.get(one.id)?.receiving }, one)), ...done];
-    for (const one of this.#left) if (one.receiving) this.#told.delete(one.id);
+    for (const one of this.#left) {
+      if (one.receiving) this.#told.delete(one.id);
+      else endOwnFromBefore(one.id);
+    }
     this.refresh();
-    for (const one of this.open.filter(({ was, receiving }) => was && !receiving)) {
+    for (const one of this.open.filter(({ was, receiving, isOwn }) => was && !receiving && !isOwn)) {
       if (one.offset < one.size) say(`${shown(one.filename)} is not being uploaded any more: it can go on from here.`);
     }
   }
@@ -174,7 +181,7 @@ export class Unfinished {
   /** Discard one, unless another tab has begun to send it since it was listed. */
   async #discard(upload) {
     await this.look();
-    if (upload.receiving) return say(`${shown(upload.filename)} is being uploaded from another tab or browser: it is left alone.`);
+    if (upload.receiving && !upload.isOwn) return say(`${shown(upload.filename)} is being uploaded from another tab or browser: it is left alone.`);
     try {
       await discard(upload.id);
     } catch (error) {

@@ -10,7 +10,8 @@ import { questionOf } from "./not_taken.js";
 import { projectOrNone } from "./options.js";
 
 /** `acts`: {choose, goOn, here, discard}. Those whose bytes are all there need no file: the page has them imported, which
- * `finished` ones say; `receiving` ones are left alone, as some other tab or browser sends them.
+ * `finished` ones say; `receiving` ones are left alone, as some other tab or browser sends them, but for those of which what
+ * this page sent before it was loaded still comes (`isOwn`).
  */
 export function unfinishedView(acts) {
   const list = make("ul", { class: "up-list" });
@@ -19,7 +20,7 @@ export function unfinishedView(acts) {
   const element = make("section", { class: "panel", "aria-labelledby": "h-unfinished", hidden: true }, title, help, list);
   element.refresh = (items, held, told, asked) => {
     show(element, items.length > 0);
-    const cut = items.some((one) => !one.finished && !one.receiving);
+    const cut = items.some(isCut);
     set(title, cut ? "Not finished" : items.some((one) => !one.finished) ? "Uploading elsewhere" : "Finished now");
     show(help, cut);
     keyed(list, items, (one) => one.id, (one) => unfinishedRow(one, acts));
@@ -59,7 +60,7 @@ function unfinishedRow(one, acts) {
   row.refresh = (now, { isHeld, told, isAsked }) => {
     const asks = isAsked && !now.finished;
     const question = asks ? questionOf(now, projectOrNone()) : "";
-    const cut = !now.finished && !now.receiving;
+    const cut = isCut(now);
     bar.max = Math.max(now.size, 1);
     bar.value = now.arrived;
     show(here, asks);
@@ -74,9 +75,13 @@ function unfinishedRow(one, acts) {
   return row;
 }
 
+/** Whether it goes on once its file is chosen here. */
+const isCut = ({ finished, receiving, isOwn }) => !finished && (!receiving || isOwn);
+
 function farOf(now) {
   if (now.finished) return `${size(now.size)}. All of it was on the server already: its import goes on by itself.`;
   const far = `${size(now.arrived)} of ${size(now.size)}`;
+  if (now.receiving && now.isOwn) return `${far} · what this page sent before is still arriving`;
   if (now.receiving) return `${far} · is being uploaded from another tab or browser`;
   if (now.elsewhere === "paused") return `${far} · paused in another tab`;
   return `${far}${now.expires ? ` · kept until ${minute(now.expires)}` : ""}`;

@@ -48,7 +48,7 @@ _CHARACTER_SET: Final = 0x00080005
 _PIXEL_REPRESENTATION: Final = 0x00280103
 
 
-Change = tuple[str, "Buffer | None", "list[DataSet] | None", bool]
+Change = tuple[str, Buffer | None, "list[DataSet] | None", bool]
 """What stands in the place of an element: its VR, a value or else items, and whether its length is undefined.
 
 A plain tuple, as an object has many.
@@ -176,6 +176,18 @@ class DataSet:
             end -= 8
         return bytes(self.buf[start:end])
 
+    def values(self, tags: Iterable[int]) -> list[bytes | None]:
+        """The raw values of several elements, as `value` has them; None for those that are not there."""
+        changes, elements, buf, short = self.changes, self.elements, self.buf, self.order.short
+        values: list[bytes | None] = []
+        for tag in tags:
+            entry = elements.get(tag)
+            if tag in changes or (entry is not None and entry[1] not in short):
+                values.append(self.value(tag) if tag in self else None)
+            else:
+                values.append(bytes(buf[entry[2] : entry[3]]) if entry is not None else None)
+        return values
+
     def size(self, tag: int) -> int:
         """How many bytes a value has, padding and delimiters included; nothing is read or encoded for it but items."""
         if tag in self.changes:
@@ -240,8 +252,9 @@ class DataSet:
             items = self._read_items_slowly(tag, vr, buf, start, end)
             self._change(tag, (vr, None, items, False))
         else:
-            if tag in self.changes:
-                self.changes[tag] = vr, None, items, False
+            change = self.changes.get(tag)
+            if change is not None:
+                self.changes[tag] = vr, None, items, change[3]
             else:
                 self.nested[tag] = items
         return items
@@ -281,22 +294,25 @@ class DataSet:
             self.raw += (tag,)
         self._change(tag, (vr, self._padded(tag, vr, value), None, False))
 
-    def change_all(self, changes: Mapping[int, tuple[str, bytes] | None]) -> None:
-        """Make or replace several elements as by `set_value`, and remove those of None."""
-        own, elements = self.changes, self.elements
-        for tag, change in changes.items():
-            if change is not None:
-                vr, value = change
-                if len(value) & 1 or len(value) > MOST_SHORT:
-                    value = self._padded(tag, vr, value)
-                if vr in _SEQUENCES:
-                    self.raw += (tag,)
-                own[tag] = vr, value, None, False
-            elif tag in elements:
-                own[tag] = None
-            else:
-                own.pop(tag, None)
-        self._mark_parents()
+    def replacement(self, tag: int, vr: str, value: bytes) -> Change:
+        """What takes the place of an element, for `change_all`; a value of odd length is padded, as by `set_value`."""
+        if len(value) & 1 or len(value) > MOST_SHORT:
+            value = self._padded(tag, vr, value)
+        return vr, value, None, False
+
+    def change_all(self, changes: Mapping[int, Change | None]) -> None:
+        """Make or replace elements whose bytes need no look into, and remove those of None of the original."""
+        if changes:
+            self.changes.update(changes)
+            self._mark_parents()
+
+    def as_bytes(self, change: Change) -> Change | None:
+        """The same with its items written; None where they are of another byte order than their sequence."""
+        vr, value, items, undefined = change
+        if items is None:
+            return change
+        is_written = value is not None or all(item.big == self.big for item in items)
+        return (vr, encode_items(items, big=self.big), None, undefined) if is_written else None
 
     def _padded(self, tag: int, vr: str, value: bytes) -> bytes:
         if len(value) & 1:

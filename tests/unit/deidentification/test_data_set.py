@@ -55,30 +55,44 @@ def test_values_vrs_and_sizes():
 
 def test_many_are_changed_at_once():
     obj, other = parse(make_object()), parse(make_object())
-    changes = {
-        NAME: ("PN", b"odd"),
-        0x00100020: None,
-        0x00100040: ("CS", b"O"),
-        0x00104000: None,
-        ROWS: ("US", b"\1\0"),
-    }
-    obj.data.set_text(0x00104000, "new, and gone again")
-    obj.data.change_all(changes)
-    for tag, change in changes.items():
+    values = {NAME: ("PN", b"odd"), 0x00100020: None, 0x00100040: ("CS", b"O"), ROWS: ("US", b"\1\0")}
+    replacements = {tag: value and obj.data.replacement(tag, *value) for tag, value in values.items()}
+    obj.data.change_all(replacements)
+    for tag, change in values.items():
         if change is None:
             other.data.remove(tag)
         else:
             other.data.set_value(tag, *change)
     assert written(obj) == written(other)
-    assert 0x00104000 not in obj.data
     item = parse(make_object(extra=b"")).data.new_item()
-    item.change_all({NAME: ("PN", b"A")})
+    item.change_all({NAME: item.replacement(NAME, "PN", b"A")})
     obj.data.set_items(REFERENCES, [item])
     parsed = parse(written(obj))
     items_of(parsed.data, REFERENCES)[0].change_all({NAME: None})
     assert len(written(parsed)) == len(written(obj)) - 10
     with pytest.raises(ValueUnfit):
-        obj.data.change_all({NAME: ("PN", bytes(MOST_SHORT + 1))})
+        obj.data.replacement(NAME, "PN", bytes(MOST_SHORT + 1))
+
+
+def test_a_sequence_that_is_kept_as_bytes_is_written_as_its_items_are(subtests):
+    for undefined in (False, True):
+        with subtests.test(undefined=undefined):
+            obj, other = parse(make_object()), parse(make_object())
+            for one in (obj, other):
+                data = one.data
+                data.set_items(REFERENCES, [data.new_item(), data.new_item()])
+                vr, _, items, _ = data.changes[REFERENCES] or ("", None, None, False)
+                data.changes[REFERENCES] = vr, None, items, undefined
+                items_of(data, REFERENCES)[1].set_value(NAME, "PN", b"A")
+            change = obj.data.changes[REFERENCES]
+            assert change is not None
+            kept = obj.data.as_bytes(change)
+            assert kept is not None
+            assert kept[2] is None
+            obj.data.change_all({REFERENCES: kept})
+            assert written(obj) == written(other)
+            assert [len(item) for item in items_of(obj.data, REFERENCES)] == [0, 1]
+            assert written(obj) == written(other)
 
 
 def test_values_too_long_for_their_length_are_refused():

@@ -17,20 +17,20 @@ from scandock.deidentification.dictionary import UNKNOWN, dictionary_vr
 from scandock.deidentification.errors import ObjectUnreadable
 from scandock.deidentification.profile import element_actions as do
 from scandock.deidentification.profile.always import clean_meta, is_never_kept
-from scandock.deidentification.profile.binary_numbers import NUMBERS, OPAQUE, are_numbers, sizes_of
+from scandock.deidentification.profile.binary_numbers import NUMBERS, OPAQUE, sizes_of
 from scandock.deidentification.profile.content_items import CONTENT, clean_content
 from scandock.deidentification.profile.day_shift import days_of_patient
 from scandock.deidentification.profile.dummies import REMOVED, TEXTS, dummy_item
 from scandock.deidentification.profile.element_actions import Action
+from scandock.deidentification.profile.memory import LONGEST, Memory
 from scandock.deidentification.profile.options import FULL_DATES, MODIFIED_DATES
 from scandock.deidentification.profile.table import AttributeRow, attribute_rows
 from scandock.deidentification.uids import UidMapper
-from scandock.formats.dicom_encoding import LONG_VRS, SHORT_VRS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Set
 
-    from scandock.deidentification.data_set import DataSet, DicomObject
+    from scandock.deidentification.data_set import Change, DataSet, DicomObject
     from scandock.deidentification.profile.element_actions import ElementAction
     from scandock.deidentification.profile.identity import Identity
     from scandock.deidentification.profile.options import Profile
@@ -44,16 +44,11 @@ _SHORT: Final = frozenset({*_LABELS, "CS", "AS"})
 _NUMBERS: Final = frozenset({"DS", "IS"})
 _TEXTUAL: Final = _DATES | _NUMBERS | {"AS"}
 
-_NAMES: Final = {
-    big: {int.from_bytes(vr, "big" if big else "little"): vr.decode() for vr in SHORT_VRS + LONG_VRS}
-    for big in (False, True)
-}
-_NUMBER_OF: Final = {big: {name: number for number, name in names.items()} for big, names in _NAMES.items()}
-_LONGEST_CACHED: Final = 256
-"""Bytes of a value for which it is kept in memory what becomes of it."""
 _MOST_DECIDED: Final = 20_000
-_UNDECIDED: Final[Action] = (do.keep_at_top,)
-"""In the place of an action: none was decided yet."""
+_UNDECIDED: Final = True
+"""In the place of an outcome: none is remembered."""
+_BY_OTHERS: Final = frozenset({0x7FE0, *range(0x6000, 0x6100, 2)})
+"""Groups of elements for which it counts where they stand, and beside what: pixel data and overlays."""
 _KEEP_TEXT: Final[Action] = (do.keep_text,)
 
 _CONTENTS: Final = frozenset({CONTENT, 0x00400555, 0x00400612})
@@ -128,49 +123,33 @@ class Actions:
         self._keeps_dates = FULL_DATES in profile.options
         self._modifies_dates = MODIFIED_DATES in profile.options
         self._safe = profile.safe_private if "safe-private" in profile.options else frozenset()
-        self._plans: dict[tuple[bool, bool], dict[int, Action]] = {
-            (big, in_code): {} for big in (False, True) for in_code in (False, True)
-        }
+        self._memory = Memory()
+        self._plans: dict[bool, dict[tuple[int, str], Action]] = {False: {}, True: {}}
+        """Actions by tag and VR, within code sequences and elsewhere."""
 
-    def apply(self, days: int, data_set: DataSet) -> None:  # noqa: C901 - the loop over all elements, for its speed
+    def apply(self, days: int, data_set: DataSet) -> None:
         """Apply the profile to a data set and to all below it; dates move by `days`."""
-        elements, buf, explicit = data_set.elements, data_set.buf, data_set.explicit
+        buf, scripted = data_set.buf, dict(data_set.changes)
         in_code = _CODE_VALUE in data_set or _LONG_CODE in data_set or _URN_CODE in data_set
-        plan, names = self._plans[data_set.big, in_code], _NAMES[data_set.big]
-        scripted = dict(data_set.changes)
         kept_private = self._kept_private(data_set) if self._safe else frozenset()
-        remove, keep_text, keep_number, digits = do.remove, _KEEP_TEXT, do.keep_number, do.DIGITS
-        changed: dict[int, tuple[str, bytes] | None] = {}
-        for tag, (_, number, start, end) in elements.items():
+        remembered = self._memory.of(data_set, days, in_code=in_code)
+        find = remembered.get
+        changed: dict[int, Change | None] = {}
+        for tag, (at, _, _, end) in data_set.elements.items():
             if tag & 0x10000:
                 if tag not in kept_private:
                     changed[tag] = None
                 continue
             if tag in scripted:
                 continue
-            action = plan.get(tag << 16 | number, _UNDECIDED)
-            if action is _UNDECIDED:
-                action = self._decided(plan, tag, number, names.get(number, ""), in_code=in_code)
-            if action is None or (action is keep_number and not bytes(buf[start:end]).translate(None, digits)):
-                continue
-            if isinstance(action, tuple):
-                if action is not keep_text or not bytes(buf[start:end]).isascii():
-                    action[0](days, data_set, tag)
-                continue
-            new: bytes | None = None
-            if isinstance(action, bytes):
-                if start == end:
-                    continue
-                new = action
-            elif isinstance(action, range):
-                if are_numbers(action, data_set, tag, end - start):
-                    continue
-            elif action is not remove:
-                value = bytes(buf[start:end])
-                new = action(value) if end - start <= _LONGEST_CACHED else do.uncached(action)(value)
-                if new == value:
-                    continue
-            changed[tag] = None if new is None else (names[number] if explicit else data_set.default_vr(tag), new)
+            element = bytes(buf[at:end]) if end - at <= LONGEST else b""
+            outcome = find(element, _UNDECIDED)
+            if outcome is _UNDECIDED:
+                outcome = do.outcome(self._action(data_set, tag, in_code=in_code), days, data_set, tag)
+                if element and tag >> 16 not in _BY_OTHERS:
+                    self._memory.remember(remembered, element, data_set, outcome)
+            if outcome is not False:  # do.STAYS
+                changed[tag] = outcome
         data_set.change_all(changed)
         if scripted or kept_private:
             self._apply_to_others(days, data_set, scripted, kept_private, in_code=in_code)
@@ -179,30 +158,28 @@ class Actions:
         self, days: int, data_set: DataSet, scripted: Mapping[int, object], kept: Set[int], *, in_code: bool
     ) -> None:
         """Apply the profile to elements that a script has made or changed, and to private ones that are kept."""
-        plan = self._plans[data_set.big, in_code]
         for tag, change in scripted.items():
             if tag & 0x10000:
                 if tag not in kept:
                     data_set.remove(tag)
             elif change is not None:
-                vr = data_set.vr(tag) if data_set.explicit else ""
-                number = _NUMBER_OF[data_set.big].get(vr, 0)
-                action = plan.get(tag << 16 | number, _UNDECIDED)
-                if action is _UNDECIDED:
-                    action = self._decided(plan, tag, number, vr, in_code=in_code)
-                do.act(action, days, data_set, tag)
+                do.act(self._action(data_set, tag, in_code=in_code), days, data_set, tag)
         for tag in kept:
             self._private(days, data_set, tag)
 
     # What is to be done with an element: its row, or its kind.
 
-    def _decided(self, plan: dict[int, Action], tag: int, number: int, written: str, *, in_code: bool) -> Action:
-        """Decide about a tag and the VR that it is written with ("" in implicit VR), once for all objects."""
+    def _action(self, data_set: DataSet, tag: int, *, in_code: bool) -> Action:
+        """What is done with a tag in the VR that it is written with, decided once for all objects."""
+        written = data_set.vr(tag) if data_set.explicit else ""
+        plan = self._plans[in_code]
+        if (tag, written) in plan:
+            return plan[tag, written]
         action = self._decide(tag, written, in_code=in_code)
         if action is not do.remove or tag in _numbered_rows():
             if len(plan) >= _MOST_DECIDED:
                 plan.clear()
-            plan[tag << 16 | number] = action  # what the dictionary does not know is not kept: there is no end of it
+            plan[tag, written] = action  # what the dictionary does not know is not kept: there is no end of it
         return action
 
     def _decide(self, tag: int, written: str, *, in_code: bool) -> Action:

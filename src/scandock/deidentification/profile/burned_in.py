@@ -59,7 +59,7 @@ def content_kind(sop_class: str) -> str | None:
 
 def find_burned_in(data: DataSet) -> str | None:
     """Why the pixels of a data set may show texts, in words; None where nothing says so."""
-    values = [data.value(tag)[:_LONGEST] if tag in data else None for tag in _READ]
+    values = [value and value[:_LONGEST] for value in data.values(_READ)]
     return _reason(*values) or (_OVERLAY if _has_overlay_in_pixels(data) else None)
 
 

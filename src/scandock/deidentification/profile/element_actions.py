@@ -11,8 +11,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
+from scandock.deidentification.data_set import Change
 from scandock.deidentification.profile.binary_numbers import are_numbers
 from scandock.deidentification.profile.day_shift import readable_dates, shift_dates, shift_datetimes
 from scandock.deidentification.profile.dummies import REMOVED, dummy_item, dummy_value
@@ -37,39 +38,50 @@ _CHARACTER_SETS: Final = re.compile(
 )
 _AGE: Final = re.compile(rb"\d{3}[DWMY]|[ \0]*")
 _CONTROLS: Final = bytes(code for code in range(0x20) if code not in b"\t\n\f\r\x1b\0")
-_CACHED: Final = 20_000
+
+
+STAYS: Final = False
+"""In the place of a change: there is none."""
+Outcome = Change | Literal[False] | None
+"""What becomes of an element: what takes its place, STAYS, or None for one that goes."""
 
 
 def act(action: Action, days: int, data_set: DataSet, tag: int) -> None:
     """Do with an element what an action says."""
-    if action is None:
-        return
     if isinstance(action, tuple):
         action[0](days, data_set, tag)
         return
+    result = outcome(action, days, data_set, tag)
+    if result is None:
+        data_set.remove(tag)
+    elif result is not STAYS:
+        data_set.set_value(tag, result[0], bytes(result[1] or b""))
+
+
+def outcome(action: Action, days: int, data_set: DataSet, tag: int) -> Outcome:
+    """What an action makes of an element of the original that was not changed before.
+
+    It is not changed by this either, unless it needs a function of the element, which does so.
+    """
+    if action is None:
+        return STAYS
+    if isinstance(action, tuple):
+        action[0](days, data_set, tag)
+        return data_set.changes.get(tag, STAYS)
     if isinstance(action, range):
-        if not are_numbers(action, data_set, tag, data_set.size(tag)):
-            data_set.remove(tag)
-        return
+        return STAYS if are_numbers(action, data_set, tag, data_set.size(tag)) else None
     value = data_set.value(tag)
     changed = new_value(action, value)
     if changed is None:
-        data_set.remove(tag)
-    elif changed != value:
-        data_set.set_value(tag, data_set.vr(tag), changed)
-
-
-def uncached(action: ValueAction) -> ValueAction:
-    """The function that keeps nothing of what it is asked for in memory."""
-    plain: ValueAction = getattr(action, "__wrapped__", action)
-    return plain
+        return None
+    return STAYS if changed == value else data_set.replacement(tag, data_set.vr(tag), changed)
 
 
 def new_value(action: bytes | ValueAction, value: bytes) -> bytes | None:
     """What an action makes of a value."""
     if isinstance(action, bytes):
         return action if value else value
-    return uncached(action)(value)
+    return action(value)
 
 
 # Functions of a value.
@@ -79,23 +91,19 @@ def remove(_value: bytes) -> None:
     return None
 
 
-@lru_cache(maxsize=_CACHED)
 def keep_digits(value: bytes) -> bytes:
     """Keep a UID, if it is one."""
     return b"" if value.translate(None, b"0123456789.\\ \0") else value
 
 
-@lru_cache(maxsize=_CACHED)
 def keep_dates(value: bytes) -> bytes:
     return readable_dates(value, "DA")
 
 
-@lru_cache(maxsize=_CACHED)
 def keep_datetimes(value: bytes) -> bytes:
     return readable_dates(value, "DT")
 
 
-@lru_cache(maxsize=_CACHED)
 def keep_times(value: bytes) -> bytes:
     return readable_dates(value, "TM")
 
@@ -113,13 +121,11 @@ def keep_age(value: bytes) -> bytes | None:
     return value if _AGE.fullmatch(value) else None
 
 
-@lru_cache(maxsize=_CACHED)
 def keep_directions(value: bytes) -> bytes:
     """Keep the letters of a patient's orientation, as `AR` or `AFR`, if they are such."""
     return value if _DIRECTIONS.fullmatch(value) else b""
 
 
-@lru_cache(maxsize=_CACHED)
 def keep_character_sets(value: bytes) -> bytes:
     """Keep the terms of SpecificCharacterSet (PS3.3 C.12.1.1.2) in their places; what is none becomes empty."""
     terms = [term if _CHARACTER_SETS.fullmatch(term) else b"" for term in value.split(b"\\")]
@@ -130,7 +136,6 @@ def keep_character_sets(value: bytes) -> bytes:
 def terms_or(otherwise: bytes | ValueAction) -> ValueAction:
     """Keep a code string whose values are terms; of several values those that are none become OTHER."""
 
-    @lru_cache(maxsize=_CACHED)
     def keep_terms(value: bytes) -> bytes | None:
         known = _known_codes(value)
         return new_value(otherwise, value) if not known and value else known

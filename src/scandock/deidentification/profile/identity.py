@@ -52,14 +52,14 @@ class Identity:
 
 def read_identity(data: DataSet) -> Identity:
     """Read a data set's identity."""
-    raw = [(tag, data.value(tag)) for tag in _VALUES if tag in data]
+    study, *values = data.values((_STUDY, *_VALUES))
+    raw = [(tag, value) for tag, value in zip(_VALUES, values, strict=True) if value is not None]
     if _OTHER_IDS in data:
         raw += [
             (_PATIENT_ID + 1, item.value(_PATIENT_ID)) for item in data.items(_OTHER_IDS) or () if _PATIENT_ID in item
         ]
-    study = data.value(_STUDY) if _STUDY in data else b""
     identity = _identity if sum(len(value) for _, value in raw) <= _LONGEST_CACHED else _identity.__wrapped__
-    return identity(tuple(raw), study, data.character_set)
+    return identity(tuple(raw), study or b"", data.character_set)
 
 
 @lru_cache(maxsize=_CACHED)

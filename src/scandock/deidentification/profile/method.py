@@ -10,11 +10,14 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from scandock import __version__
+from scandock.deidentification.data_set import DataSet
 from scandock.deidentification.profile.options import BASIC_METHOD, FULL_DATES, MODIFIED_DATES, OPTIONS, PIXELS_METHOD
 from scandock.deidentification.profile.table import EDITION
+from scandock.deidentification.splicing import encode_items
+from scandock.deidentification.walking import Budget, Walked
+from scandock.formats.dicom_encoding import BIG, LITTLE
 
 if TYPE_CHECKING:
-    from scandock.deidentification.data_set import DataSet
     from scandock.deidentification.profile.options import Profile
 
 _REMOVED: Final = 0x00120062
@@ -43,23 +46,31 @@ def record_method(
 ) -> None:
     """Write the method into a data set; `has_clean_pixels` where areas of its pixels were filled."""
     record = _record(profile, tuple(scripts), has_clean_pixels=has_clean_pixels)
-    data.set_value(_REMOVED, "CS", b"YES")
-    texts = list(record.texts)
+    items = _earlier_items(data, profile)
+    texts = record.texts
     if profile is None:
-        texts = list(dict.fromkeys([*data.texts(_METHOD), *texts]))
+        texts = tuple(dict.fromkeys([*data.texts(_METHOD), *texts]))
+    if items:
+        _add_codes(data, items, record.codes)
+    else:
+        data.change_all({_CODES: ("SQ", _items_of(record.codes, explicit=data.explicit, big=data.big), None, False)})
+    data.set_value(_REMOVED, "CS", b"YES")
     data.set_text(_METHOD, "\\".join(texts), "LO")
-    _write_codes(data, profile, record.codes)
     if profile is not None:
         data.set_value(_DATES, "CS", _dates(profile))
     if has_clean_pixels:
         data.set_value(_BURNED_IN, "CS", b"NO")
 
 
+_Code = tuple[bytes, bytes, bytes]
+"""Scheme, value and meaning."""
+
+
 class _Record(NamedTuple):
-    """What is written: values of the method in words, and codes as scheme, value and meaning."""
+    """What is written: values of the method in words, and codes."""
 
     texts: tuple[str, ...]
-    codes: tuple[tuple[bytes, bytes, bytes], ...]
+    codes: tuple[_Code, ...]
 
 
 @lru_cache(maxsize=64)
@@ -84,17 +95,27 @@ def _dates(profile: Profile) -> bytes:
     return b"MODIFIED" if MODIFIED_DATES in profile.options else b"REMOVED"
 
 
-def _write_codes(data: DataSet, profile: Profile | None, codes: Sequence[tuple[bytes, bytes, bytes]]) -> None:
-    items = _earlier_items(data, profile)
+@lru_cache(maxsize=64)
+def _items_of(codes: tuple[_Code, ...], *, explicit: bool, big: bool) -> bytes:
+    """The codes as the items of a sequence that has no others: all objects have the same."""
+    encoding = Walked({}, {}, [], 0, 0, 0, BIG if big else LITTLE, explicit)
+    data = DataSet(encoding, b"", Budget())
+    return encode_items([_item_of(data, code) for code in codes], big=big)
+
+
+def _add_codes(data: DataSet, items: list[DataSet], codes: Sequence[_Code]) -> None:
     known = {(item.text(_SCHEME), item.text(_CODE_VALUE)) for item in items}
-    for scheme, code, meaning in codes:
-        if (scheme.decode(), code.decode()) not in known:
-            item = data.new_item()
-            item.set_value(_CODE_VALUE, "SH", code)
-            item.set_value(_SCHEME, "SH", scheme)
-            item.set_value(_MEANING, "LO", meaning)
-            items.append(item)
+    items += [_item_of(data, code) for code in codes if (code[0].decode(), code[1].decode()) not in known]
     data.set_items(_CODES, items)
+
+
+def _item_of(data: DataSet, code: _Code) -> DataSet:
+    scheme, value, meaning = code
+    item = data.new_item()
+    item.set_value(_CODE_VALUE, "SH", value)
+    item.set_value(_SCHEME, "SH", scheme)
+    item.set_value(_MEANING, "LO", meaning)
+    return item
 
 
 def _earlier_items(data: DataSet, profile: Profile | None) -> list[DataSet]:

@@ -32,7 +32,7 @@ def has_longer_pixels(obj: DicomObject) -> bool:
     tag = next((tag for tag in _BITS if tag in data), None)
     if tag is None:
         return False
-    values = [data.value(number)[:_LONGEST] if number in data else None for number in _READ]
+    values = [value and value[:_LONGEST] for value in data.values(_READ)]
     expected = _expected_bytes(_BITS[tag], *values, big=data.big)
     return data.size(tag) > expected + expected % 2
 

@@ -29,8 +29,11 @@ from scandock.deidentification.scrub import Context, Rules, Scrubbed, scrub
 BEGIN, END = "<!-- deidentify:begin -->", "<!-- deidentify:end -->"
 KEY = b"bench" * 8
 SCRIPT = 'version "6.6"\n(0008,1030) := project\n(0010,0010) := subject\n(0010,0020) := session\n'
+FILL = 'version "6.6"\nalterPixels["rectangle", "l=100,t=100,r=30000,b=2000", "solid", "v=0"]\n'
+FILL = 'version "6.6"\nalterPixels["rectangle", "l=100,t=100,r=30000,b=2000", "solid", "v=0"]\n'
 OPTIONS = "basic,modified-dates,clean-descriptors,clean-structured,clean-graphics"
-LARGE = 2 * 1024**3
+ROWS, COLUMNS = 32_768, 32_767
+LARGE = ROWS * COLUMNS * 2
 GOAL = 4_000
 
 
@@ -170,13 +173,19 @@ def _memory(folder: Path, many: int) -> Iterator[str]:
     large = folder / "large.dcm"
     _write_large(large, data)
     yield _run("one object of 2 GB", large, folder)
+    script = folder / "fill.das"
+    script.write_text(FILL)
+    yield _run("one object of 2 GB, an area filled", large, folder, "--script", str(script))
+    script = folder / "fill.das"
+    script.write_text(FILL)
+    yield _run("one object of 2 GB, an area filled", large, folder, "--script", str(script))
     large.unlink()
 
 
-def _run(what: str, source: Path, folder: Path) -> str:
+def _run(what: str, source: Path, folder: Path, *more: str) -> str:
     out = folder / "out"
     command = [
-        str(contenders.SCANDOCK), "deidentify", str(source), "--out", str(out), "--profile", "basic", "--json",
+        str(contenders.SCANDOCK), "deidentify", str(source), "--out", str(out), "--profile", "basic", "--json", *more,
     ]  # fmt: skip
     began = time.perf_counter()
     peak = peak_pss(command, folder / "lines")
@@ -188,13 +197,13 @@ def _run(what: str, source: Path, folder: Path) -> str:
 def _write_large(path: Path, data: bytes) -> None:
     """An object with 2 GB of pixels that take no room on the disk."""
     obj = pydicom.dcmread(io.BytesIO(data))
-    obj.Rows, obj.Columns, obj.NumberOfFrames = 32768, 32768, 1
+    obj.Rows, obj.Columns, obj.NumberOfFrames = ROWS, COLUMNS, 1
     obj.PixelData = b"\0\0"
     obj.save_as(path)
     with path.open("r+b") as file:
         at = file.seek(-6, os.SEEK_END)
-        file.write((LARGE - 2).to_bytes(4, "little"))
-        file.truncate(at + 4 + LARGE - 2)
+        file.write(LARGE.to_bytes(4, "little"))
+        file.truncate(at + 4 + LARGE)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ they can't be walked to their end.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 from weakref import ref
@@ -28,7 +29,7 @@ from scandock.formats.dicom_encoding import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from scandock.deidentification.slow_path import SlowElement, SlowItem
 
@@ -472,6 +473,11 @@ class Range(NamedTuple):
     end: int
 
 
+PixelEdit = Callable[[bytearray, int], None]
+"""Changes a piece of native pixel data in place, which stands at an offset of all: see `Pixels.pieces`."""
+_PIECE: Final = 4 * 1024 * 1024
+
+
 class Pixels(NamedTuple):
     """The top-level pixel data: where it stands in the original (a delimiter included), and how its bytes are had."""
 
@@ -481,11 +487,46 @@ class Pixels(NamedTuple):
     is_encapsulated: bool
     is_odd: bool = False
     """Its length is odd: it is written with a NUL behind it."""
+    edits: tuple[PixelEdit, ...] = ()
+    """What changes it as it is read, so that it never is in memory as a whole."""
 
     def read(self) -> bytes:
         """The value, without a delimiter, padded."""
-        value = bytes(self.read_range(self.place.start, self.place.end - (8 if self.is_encapsulated else 0)))
+        if self.edits:
+            value = b"".join(self.pieces())
+        else:
+            value = bytes(self.read_range(self.place.start, self.place.end - (8 if self.is_encapsulated else 0)))
         return value + b"\0" if self.is_odd else value
+
+    def pieces(self) -> Iterator[bytearray]:
+        """Native pixel data with its edits, without padding; a piece begins at a multiple of 4 MB."""
+        start, end = self.place
+        for at in range(start, end, _PIECE):
+            piece = bytearray(self.read_range(at, min(at + _PIECE, end)))
+            size = len(piece)
+            for edit in self.edits:
+                edit(piece, at - start)
+            if len(piece) != size:
+                raise ValueError("an edit of pixels that changes their number")
+            yield piece
+
+
+class EditedPixels:
+    """The pixel data of an object as it is written: read and edited by pieces, each time anew."""
+
+    __slots__ = ("_pixels",)
+
+    def __init__(self, pixels: Pixels) -> None:
+        self._pixels = pixels
+
+    def __len__(self) -> int:
+        return self._pixels.place.end - self._pixels.place.start
+
+    def __iter__(self) -> Iterator[bytearray]:
+        return self._pixels.pieces()
+
+    def __bytes__(self) -> bytes:
+        return b"".join(self)
 
 
 @dataclass(slots=True)

@@ -7,12 +7,12 @@ import zlib
 from bisect import bisect_left
 from typing import Final
 
-from scandock.deidentification.data_set import DataSet, DicomObject, Range
+from scandock.deidentification.data_set import DataSet, DicomObject, EditedPixels, Range
 from scandock.deidentification.splicing import element_head, splice
 from scandock.formats.dicom_encoding import Buffer
 
-Part = bytes | memoryview | Range
-"""Bytes, or where in the original they stand."""
+Part = bytes | memoryview | Range | EditedPixels
+"""Bytes, or where in the original they stand; or pixels that are edited as they are read, in pieces."""
 
 _GROUP_LENGTH: Final = 0x00020000
 _MARK: Final = b"DICM"
@@ -75,7 +75,10 @@ def _encode_data(obj: DicomObject, before: list[Buffer]) -> tuple[Part | None, l
         index += 1
     else:
         splice(data, before, tags[:index], data.start, at if pixels.is_odd else start)
-        value = memoryview(obj.original)[slice(*pixels.place)] if obj.whole else pixels.place
+        if pixels.edits:
+            value = EditedPixels(pixels)
+        else:
+            value = memoryview(obj.original)[slice(*pixels.place)] if obj.whole else pixels.place
         if pixels.is_odd:
             length = pixels.place.end - pixels.place.start + 1
             before.append(element_head(pixels.tag, data.vr(pixels.tag), length, explicit=data.explicit, big=data.big))

@@ -1,6 +1,7 @@
 """Rectangles of pixels filled with one color (DicomEdit's `alterPixels`).
 
-Native pixels are changed in place, row by row, in every frame and in what stands behind the last one. Compressed ones
+Native pixels are changed row by row as they are read and written, by pieces of 4 MB, in every frame and in what stands
+behind the last one. Compressed ones
 are decoded by whoever runs the script, filled, and stored native; that they were compressed with losses stays said.
 What is no range of bytes (1 bit, 4:2:0) fails: nothing passes unaltered. With an area that is filled go pictures within
 items (icons) and overlays in the unused bits of the pixels.
@@ -9,7 +10,7 @@ items (icons) and overlays in the unused bits of the pixels.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, floor
 from typing import TYPE_CHECKING, Final
@@ -18,7 +19,7 @@ from scandock.deidentification.script.errors import PixelsUnalterable
 from scandock.model.tags import PIXEL_DATA
 
 if TYPE_CHECKING:
-    from scandock.deidentification.data_set import DataSet, DicomObject
+    from scandock.deidentification.data_set import DataSet, DicomObject, PixelEdit
 
 _PIXEL_DATA, _FLOAT_PIXEL_DATA, _DOUBLE_PIXEL_DATA = 0x7FE00010, 0x7FE00008, 0x7FE00009
 _OFFSETS: Final = (0x7FE00001, 0x7FE00002, 0x7FE00003)
@@ -161,18 +162,16 @@ def alter_pixels(obj: DicomObject, area: Area, fill: Fill, decode: PixelDecoder 
     elif obj.pixels is not None and obj.pixels.is_encapsulated and tag not in data.changes:
         raise PixelsUnalterable("The pixels can't be altered: they are not stored as the transfer syntax says")
     layout = _read_layout(data, tag, rows, columns)
-    samples = _fill_samples(data, layout, fill)
-    vr = data.vr(tag)
-    pixels = bytearray(data.value(tag))
-    _check_size(len(pixels), layout, max(1, _integer(data, _FRAMES, 1)))
-    swapped = data.big and layout.sample_bytes == 1 and vr != "OB"
-    if swapped:  # bytes in words of two (PS3.5 A.3): to the order in which they are seen, and back
-        _swap_bytes(pixels)
-    _clear_high_bits(obj, tag, layout, pixels)
-    _fill_area(pixels, layout, area, [_pack(value, tag, layout.sample_bytes, big=data.big) for value in samples])
-    if swapped:
-        _swap_bytes(pixels)
-    data.set_value(tag, vr, bytes(pixels))
+    samples = [_pack(value, tag, layout.sample_bytes, big=data.big) for value in _fill_samples(data, layout, fill)]
+    vr, size = data.vr(tag), data.size(tag)
+    _check_size(size, layout, max(1, _integer(data, _FRAMES, 1)))
+    edits: list[PixelEdit] = [_AreaFill(layout, area, _runs(layout, area, samples))]
+    mask = _find_high_bits(data, tag, layout)
+    if mask is not None:
+        edits.insert(0, mask)
+    if data.big and layout.sample_bytes == 1 and vr != "OB":
+        edits = [_Swapped(edit) for edit in edits]
+    _edit(obj, tag, vr, edits)
     for inner, number in data.walk():
         if number == _ICONS or (number in PIXEL_DATA and inner is not data):
             inner.remove(number)
@@ -235,40 +234,98 @@ def _pack(value: int, tag: int, width: int, *, big: bool) -> bytes:
     return value.to_bytes(width, "big" if big else "little")
 
 
-def _fill_area(pixels: bytearray, layout: _Layout, area: Area, samples: list[bytes]) -> None:
-    """Fill an area in each frame and each plane, also in a frame that is cut."""
-    left, right = area.left, area.right
+def _edit(obj: DicomObject, tag: int, vr: str, edits: Sequence[PixelEdit]) -> None:
+    """Edit the pixels of the original as they are read; what has come in their place, and what is packed, at once."""
+    data, pixels = obj.data, obj.pixels
+    if pixels is not None and pixels.tag == tag and tag not in data.changes and not obj.deflated:
+        obj.pixels = data.pixels = pixels._replace(edits=(*pixels.edits, *edits))
+        return
+    value = bytearray(data.value(tag))
+    for edit in edits:
+        edit(value, 0)
+    data.set_value(tag, vr, bytes(value))
+
+
+def _runs(layout: _Layout, area: Area, samples: list[bytes]) -> list[bytes]:
+    """The bytes of a row of a filled area, by plane."""
     if layout.shared:
-        left, right = left // 2, -(-right // 2)
-        runs = [(samples[0] * 2 + samples[1] + samples[2]) * (right - left)]
-        offset = left * 4
-    elif layout.by_plane:
-        runs = [sample * (right - left) for sample in samples]
-        offset = left * layout.sample_bytes
-    else:
-        runs = [b"".join(samples) * (right - left)]
-        offset = left * layout.sample_bytes * layout.samples
-    row_bytes, plane_bytes = layout.row_bytes, layout.row_bytes * layout.rows
-    end = len(pixels)
-    for plane_at in range(0, end, plane_bytes):
-        run = runs[plane_at // plane_bytes % layout.planes]
-        for row in range(area.top, area.bottom):
-            at = plane_at + row * row_bytes + offset
-            if at >= end:
-                break
-            stop = min(at + len(run), end)
-            pixels[at:stop] = run[: stop - at]
+        return [(samples[0] * 2 + samples[1] + samples[2]) * (-(-area.right // 2) - area.left // 2)]
+    if layout.by_plane:
+        return [sample * (area.right - area.left) for sample in samples]
+    return [b"".join(samples) * (area.right - area.left)]
+
+
+@dataclass(frozen=True, slots=True)
+class _AreaFill:
+    """Fills an area in each frame and each plane, also in a frame that is cut."""
+
+    layout: _Layout
+    area: Area
+    runs: list[bytes]
+
+    def __call__(self, piece: bytearray, offset: int) -> None:
+        layout, area = self.layout, self.area
+        row_bytes, plane_bytes, end = layout.row_bytes, layout.row_bytes * layout.rows, offset + len(piece)
+        if layout.shared:
+            left = area.left // 2 * 4
+        else:
+            left = area.left * layout.sample_bytes * (1 if layout.by_plane else layout.samples)
+        for plane in range(offset // plane_bytes, -(-end // plane_bytes)):
+            run, plane_at = self.runs[plane % layout.planes], plane * plane_bytes
+            first = max(area.top, (offset - plane_at) // row_bytes)
+            last = min(area.bottom, -(-(end - plane_at) // row_bytes))
+            for row in range(first, last):
+                at = plane_at + row * row_bytes + left
+                start, stop = max(at, offset), min(at + len(run), end)
+                if start < stop:
+                    piece[start - offset : stop - offset] = run[start - at : stop - at]
+
+
+@dataclass(frozen=True, slots=True)
+class _Swapped:
+    """An edit of bytes that stand in words of two (PS3.5 A.3): in the order in which they are seen, and back."""
+
+    edit: PixelEdit
+
+    def __call__(self, piece: bytearray, offset: int) -> None:
+        odd = len(piece) % 2
+        piece += bytes(odd)
+        _swap_bytes(piece)
+        self.edit(piece, offset)
+        _swap_bytes(piece)
+        if odd:
+            del piece[-1]
 
 
 def _swap_bytes(pixels: bytearray) -> None:
-    if len(pixels) % 2:
-        pixels.append(0)
     pixels[0::2], pixels[1::2] = pixels[1::2], pixels[0::2]
 
 
-def _clear_high_bits(obj: DicomObject, tag: int, layout: _Layout, pixels: bytearray) -> None:
-    """Remove overlays that stand in the bits which the pixels don't use: bits and description."""
-    data = obj.data
+@dataclass(frozen=True, slots=True)
+class _HighBits:
+    """Removes what stands in the bits that samples don't use, which is their sign where they have one."""
+
+    dtype: str
+    kept: int
+    sign: int
+    """The bit of the sign, or -1 where the samples have none or use all their bits."""
+    above: int
+    """The bits above it."""
+
+    def __call__(self, piece: bytearray, _offset: int) -> None:
+        import numpy as np
+
+        dtype = np.dtype(self.dtype)
+        count = len(piece) // dtype.itemsize
+        view = np.frombuffer(piece, dtype=dtype, count=count)
+        cleared = view & self.kept
+        if self.sign >= 0:
+            cleared = cleared | ((view >> self.sign) & 1) * self.above
+        piece[: count * dtype.itemsize] = cleared.astype(dtype).tobytes()
+
+
+def _find_high_bits(data: DataSet, tag: int, layout: _Layout) -> _HighBits | None:
+    """How overlays are removed that stand in the bits which the pixels don't use; their description is, here."""
     groups = [
         number & 0xFFFF0000
         for number in data.tags()
@@ -276,26 +333,22 @@ def _clear_high_bits(obj: DicomObject, tag: int, layout: _Layout, pixels: bytear
     ]
     embedded = [group for group in groups if group | 0x3000 not in data]
     if not embedded or tag != _PIXEL_DATA:
-        return
-    import numpy as np
-
-    width = layout.sample_bytes
-    allocated = width * 8
+        return None
+    allocated = layout.sample_bytes * 8
     stored = _integer(data, _STORED, allocated)
     high = _integer(data, _HIGH, stored - 1)
     if not 0 < stored <= allocated or not stored - 1 <= high < allocated:
         raise PixelsUnalterable("The pixels can't be altered: the bits that they use are told wrongly")
-    kept = ((1 << stored) - 1) << (high + 1 - stored)
-    whole = len(pixels) // width * width
-    view = np.frombuffer(pixels, dtype=f"{'>' if data.big else '<'}u{width}", count=whole // width)
-    cleared = view & kept
-    if _integer(data, _SIGNED) and high + 1 < allocated:
-        sign = (view >> high) & 1
-        cleared = cleared | sign * (((1 << allocated) - 1) ^ ((1 << (high + 1)) - 1))
-    pixels[:whole] = cleared.astype(view.dtype).tobytes()
+    has_sign = bool(_integer(data, _SIGNED)) and high + 1 < allocated
     for number in data.tags():
         if number & 0xFFFF0000 in embedded:
             data.remove(number)
+    return _HighBits(
+        dtype=f"{'>' if data.big else '<'}u{layout.sample_bytes}",
+        kept=((1 << stored) - 1) << (high + 1 - stored),
+        sign=high if has_sign else -1,
+        above=((1 << allocated) - 1) ^ ((1 << (high + 1)) - 1),
+    )
 
 
 def _decompress(obj: DicomObject, decode: PixelDecoder | None) -> None:

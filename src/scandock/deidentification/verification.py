@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from scandock.deidentification.data_set import DicomObject, Range
+from scandock.deidentification.data_set import DicomObject, EditedPixels, Range
 from scandock.deidentification.errors import OutcomeUnexpected
 from scandock.deidentification.parsing import inflate
 from scandock.deidentification.walking import Budget, fragments_end, walk_data_set
@@ -37,7 +37,7 @@ def verify(obj: DicomObject, parts: Sequence[Part]) -> None:
     pixel data and items of sequences of defined length are passed over.
     """
     head = parts[0]
-    if isinstance(head, Range) or has_preamble(head) != obj.preamble:
+    if isinstance(head, (Range, EditedPixels)) or has_preamble(head) != obj.preamble:
         raise _unexpected()
     at = _PREAMBLE if obj.preamble else 0
     try:
@@ -55,7 +55,7 @@ def verify(obj: DicomObject, parts: Sequence[Part]) -> None:
 def _verify_data(obj: DicomObject, parts: Sequence[Part], at: int) -> None:
     """Walk the data set, which begins at `at` of the first part; pixel data and what follows them are parts, too."""
     data, size, head, rest = obj.data, sum(map(_size, parts)), parts[0], parts[1:]
-    assert not isinstance(head, Range)
+    assert not isinstance(head, (Range, EditedPixels))
     if len(head) < at + 8 or encoding_of(head, at, obj.transfer_syntax) != (data.explicit, data.big):
         raise _unexpected()
     budget = Budget()
@@ -74,7 +74,7 @@ def _verify_data(obj: DicomObject, parts: Sequence[Part], at: int) -> None:
         if walked.end != size:
             raise _unexpected()
         return
-    odd = int(obj.pixels is not None and obj.pixels.is_odd)
+    odd = int(obj.pixels is not None and obj.pixels.is_odd and obj.pixels.tag not in data.changes)
     after: Part
     if not rest:
         after, start = head, pixels.start + pixels.length
@@ -84,7 +84,7 @@ def _verify_data(obj: DicomObject, parts: Sequence[Part], at: int) -> None:
         after, start = rest[1] if len(rest) > 1 else b"", odd
     else:
         raise _unexpected()
-    assert not isinstance(after, Range)
+    assert not isinstance(after, (Range, EditedPixels))
     if start < len(after):
         end = walk_data_set(after, start, len(after), data.order, budget, explicit=data.explicit, after=pixels.tag).end
         if end != len(after):

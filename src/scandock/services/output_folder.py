@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from scandock.deidentification.data_set import Range
+from scandock.deidentification.data_set import EditedPixels, Range
 from scandock.formats.errors import ReadFailed
 from scandock.model.errors import Fault
 from scandock.model.machine_errors import DiskFull
@@ -37,7 +37,7 @@ _OCCUPIED: Final = frozenset({errno.EEXIST, errno.ENOTDIR, errno.ELOOP, errno.EI
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _COPY: Final = 64 * 1024 * 1024
 
-Part = bytes | memoryview | Range
+Part = bytes | memoryview | Range | EditedPixels
 """Bytes, or a range of the file that is copied from."""
 
 
@@ -216,6 +216,9 @@ def _write_parts(fd: int, parts: Iterable[Part], source_fd: int) -> int:
     for part in parts:
         if isinstance(part, Range):
             size += _write_small(fd, small) + _copy(source_fd, fd, part)
+            small = []
+        elif isinstance(part, EditedPixels):
+            size += _write_small(fd, small) + sum(write_all(fd, memoryview(piece)) for piece in part)
             small = []
         else:
             small.append(part)

@@ -20,16 +20,28 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from scandock.deidentification.data_set import DicomObject
+from scandock.deidentification import data_set
+from scandock.deidentification.data_set import DicomObject, EditedPixels
+from scandock.deidentification.encoding import encode
 from scandock.deidentification.parsing import parse
 from scandock.deidentification.pixel_areas import AreaError, DecodedPixels, Fill, read_area, read_fill
 from scandock.deidentification.script.errors import PixelsUnalterable, ScriptFailed
 from scandock.deidentification.script.evaluator import ScriptOutcome
+from scandock.deidentification.verification import verify
+from tests.unit.deidentification.objects import written
 from tests.unit.deidentification.script.script_objects import context, read_back, run
+from tests.unit.formats_dicom.build import Writer, make_object
 
 AREA = 'alterPixels["rectangle", "l=1, t=2, r=4, b=5", "solid", "v=7"]'
 INSIDE = np.s_[2:5, 1:4]
 ROWS, COLUMNS = 8, 6
+
+
+@pytest.fixture(autouse=True, params=[None, 16], ids=["one-piece", "pieces"])
+def piece(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pixels are edited as a whole, or in pieces that end in the middle of rows and areas."""
+    if request.param is not None:
+        monkeypatch.setattr(data_set, "_PIECE", request.param)
 
 
 def image(pixels: NDArray[Any], syntax: str = ExplicitVRLittleEndian, **more: Any) -> bytes:
@@ -301,6 +313,59 @@ def test_shapes_and_fills_that_are_none_fail_with_or_without_pixels() -> None:
     assert read_fill(" solid ", " v = 9 ") == Fill(9, 9, 9)
     with pytest.raises(ScriptFailed, match="line 2"):
         run(AREA.replace("solid", "hatched"), parse(image(grays())))
+
+
+def test_several_areas_are_filled_in_their_order() -> None:
+    pixels = grays()
+    data = altered(image(pixels), AREA + AREA.replace("t=2", "t=4").replace("v=7", "v=9"))
+    expected = pixels.copy()
+    expected[:, *INSIDE] = 7
+    expected[:, 4:5, 1:4] = 9
+    assert (data.pixel_array == expected).all()
+
+
+def test_an_odd_number_of_bytes_is_padded_behind_what_is_filled() -> None:
+    write = Writer(big=True)
+    for vr in ("OB", "OW"):
+        size = {0x00280010: ("US", 5), 0x00280011: ("US", 3), 0x00280100: ("US", 8)}
+        raw = (
+            make_object(size, syntax=ExplicitVRBigEndian, pixels=None)
+            + write.element(0x7FE00010, vr, bytes(range(15)), length=15)[: -1 if vr == "OB" else None]
+        )
+        obj = parse(raw if vr == "OB" else raw[:-1])
+        run('alterPixels["rectangle", "l=0, t=4, r=3, b=5", "solid", "v=255"]', obj)
+        found = written(obj)
+        words = bytes(range(12)) + b"\xff\xff\xff" if vr == "OB" else bytes(range(12)) + b"\xff" * 2 + b"\x0e"
+        assert found.endswith(words + b"\0")
+        assert len(found) == len(make_object(size, syntax=ExplicitVRBigEndian, pixels=bytes(16)))
+
+
+def test_pixels_of_a_large_object_are_edited_as_they_are_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No more of them than a piece is asked for at once, and nothing before they are written."""
+    pixels = grays("u2", frames=40)
+    raw, reads = image(pixels, ImplicitVRLittleEndian), [0]
+    head = raw[: raw.rindex(b"\xe0\x7f\x10\0") + 8]
+
+    def read(start: int, end: int) -> bytes:
+        reads.append(end - start)
+        return raw[start:end]
+
+    obj = parse(head, len(raw), read)
+    run(AREA, obj)
+    reads.clear()
+    first, edited = encode(obj)
+    assert isinstance(edited, EditedPixels)
+    verify(obj, [first, edited])
+    assert not reads
+    monkeypatch.setattr(data_set, "_PIECE", 1_000)
+    expected = pixels.copy()
+    expected[:, *INSIDE] = 7
+    for _ in range(2):
+        assert bytes(edited) == expected.tobytes()
+    assert max(reads) == 1_000
+    assert obj.data.value(0x7FE00010) == expected.tobytes()
+    obj.data.remove(0x7FE00010)
+    assert len(encode(obj)) == 1
 
 
 # Compressed

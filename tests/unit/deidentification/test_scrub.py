@@ -14,6 +14,7 @@ from scandock.deidentification.profile.options import parse_profile
 from scandock.deidentification.script.parser import parse_script
 from scandock.deidentification.scrub import Context, Failed, Rejected, Rules, Scrubbed, scrub
 from tests.builders import Image, ecat
+from tests.unit.deidentification.objects import joined
 
 CONTEXT = Context(key=b"key" * 8, variables={"project": "P", "subject": "S-1", "session": "E-1"})
 BASIC = parse_profile("basic")
@@ -26,7 +27,7 @@ def scripts(*bodies):
 def written(data, rules, context=CONTEXT):
     result = scrub(data, rules=rules, context=context)
     assert isinstance(result, Scrubbed), result
-    return b"".join(data[part.start : part.end] if isinstance(part, Range) else part for part in result.parts)
+    return joined(result.parts, data)
 
 
 def read(data):
@@ -68,7 +69,7 @@ def test_the_same_comes_out_whether_the_object_is_whole_or_read_by_ranges():
         result = scrub(data[:head], len(data), more, rules=rules, context=CONTEXT)
         assert isinstance(result, Scrubbed)
         assert any(isinstance(part, Range) and part.end - part.start == 102_400 for part in result.parts)
-        out = b"".join(data[part.start : part.end] if isinstance(part, Range) else part for part in result.parts)
+        out = joined(result.parts, data)
         assert out == written(data, rules)
     assert max(end - start for start, end in reads) < 20_000  # never the pixels
 

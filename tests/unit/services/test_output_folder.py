@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scandock.deidentification.data_set import Range
+from scandock.deidentification.data_set import EditedPixels, Pixels, Range
 from scandock.formats.errors import ReadFailed
 from scandock.model.errors import Fault
 from scandock.services import output_folder
@@ -167,3 +167,16 @@ def test_a_disk_that_fails_at_the_end_is_told(tmp_path, monkeypatch):
     with pytest.raises(Fault, match="error"):
         folder.sync()
     folder.close()
+
+
+def test_pixels_are_written_as_they_are_edited(tmp_path, monkeypatch):
+    monkeypatch.setattr("scandock.deidentification.data_set._PIECE", 4)
+
+    def fill(piece, offset):
+        piece[0] = offset
+
+    source = b"header" + bytes(range(100, 110))
+    pixels = Pixels(0x7FE00010, Range(6, 16), lambda start, end: source[start:end], False, edits=(fill,))
+    folder = OutputFolder(str(tmp_path / "out"), overwrite=False)
+    assert folder.write("1.dcm", [b"head", EditedPixels(pixels), b"tail"]) == 18
+    assert (tmp_path / "out/1.dcm").read_bytes() == b"head\0efg\4ijk\x08mtail"

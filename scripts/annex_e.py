@@ -1,7 +1,7 @@
 """Write `annex_e.json`: what PS3.15 Annex E does with each attribute and each content item of a structured report.
 
-From the standard's own text, DocBook as NEMA publishes it (part15.xml): tables E.1-1 and E.3.4-1. The edition is what
-the text says. `python -m scripts.annex_e PART15.XML`; with `--check`, only compare.
+From the standard's own text, DocBook as NEMA publishes it (part15.xml): tables E.1-1, E.3.4-1 and
+E.3.10-1. The edition is what the text says. `python -m scripts.annex_e PART15.XML`; with `--check`, only compare.
 
 The text of edition 2026c that was read has the SHA-256
 77d60b856faf4223ab40a398c53130fc0ee9490d0d811ee3536e6d25c02ac717.
@@ -36,19 +36,23 @@ OPTIONS: Final = {
 _ACTIONS: Final = {"D", "Z", "X", "U", "Z/D", "X/Z", "X/D", "X/Z/D", "X/Z/U*"}
 _BOOK: Final = "{http://docbook.org/ns/docbook}"
 _TAG: Final = re.compile(r"\(([0-9A-F]{2}(?:[0-9A-F]{2}|xx)),([0-9A-F]{4}|xxxx)\)")
+_PRIVATE_TAG: Final = re.compile(r"\(([0-9A-F]{4}),XX([0-9A-F]{2})\)")
 _PRIVATE: Final = "(gggg,eeee) where gggg is odd"
 
 
 def file_text(part15: Path) -> str:
-    """The file: a row a line, of tables E.1-1 (tag, name, basic profile, options) and E.3.4-1."""
+    """The file: a row a line, of tables E.1-1 (tag, name, basic profile, options), E.3.4-1 and E.3.10-1."""
     book = parse(part15).getroot()
     attributes = sorted(_attributes(_rows(book, "E.1-1")))
     items = sorted(_content_items(_rows(book, "E.3.4-1")))
+    private = sorted(_safe_private(_rows(book, "E.3.10-1")))
     return (
         f'{{"edition": {json.dumps(_edition(book))},\n "attributes": [\n'
         + ",\n".join(json.dumps(row, ensure_ascii=False) for row in attributes)
         + '\n],\n "content_items": [\n'
         + ",\n".join(json.dumps(row, ensure_ascii=False) for row in items)
+        + '\n],\n "safe_private": [\n'
+        + ",\n".join(json.dumps(row, ensure_ascii=False) for row in private)
         + "\n]}\n"
     )
 
@@ -74,6 +78,15 @@ def _content_items(rows: Iterator[dict[str, str]]) -> Iterator[tuple[str, str, s
     for row in rows:
         code, scheme = row["Code Value"], row["Coding Scheme Designator"]
         yield code, scheme, row["Value Type"], row["Code Meaning"], _basic(row), _options(row)
+
+
+def _safe_private(rows: Iterator[dict[str, str]]) -> Iterator[tuple[str, str, str, str]]:
+    """Creator, tag with `xx` for the block, VR ("" where none is given), and meaning."""
+    for row in rows:
+        tag = _PRIVATE_TAG.fullmatch(row["Data Element"].upper())
+        if tag is None or not int(tag[1], 16) & 1 or not row["Private Creator"]:
+            raise ValueError(f"no private tag: {row}")
+        yield row["Private Creator"], f"{tag[1]}xx{tag[2]}", row["VR"][-2:], row["Meaning"]
 
 
 def _basic(row: dict[str, str]) -> str:

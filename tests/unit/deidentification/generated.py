@@ -15,7 +15,8 @@ from scandock.deidentification.parsing import parse
 from scandock.deidentification.profile.actions import apply_profile
 from scandock.deidentification.profile.identity import read_identity
 from scandock.deidentification.profile.method import record_method
-from scandock.deidentification.profile.options import SafePrivate, parse_profile
+from scandock.deidentification.profile.options import parse_profile
+from scandock.deidentification.profile.table import SafePrivate
 from scandock.deidentification.verification import verify
 
 KEY = b"k" * 32
@@ -37,7 +38,7 @@ def deidentify(
     *,
     key: bytes = KEY,
     project: str = "LUNG",
-    safe_private: tuple[SafePrivate, ...] = (),
+    safe_private: tuple[SafePrivate, ...] | None = None,
     change: Callable[[Any], None] | None = None,
 ) -> bytes:
     """An object under a profile; `change` stands for the scripts, which run before."""

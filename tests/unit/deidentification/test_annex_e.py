@@ -11,7 +11,14 @@ from typing import Any
 import pytest
 from dicomanonymizer.dicomfields_selector import dicom_anonymization_database_selector
 
-from scandock.deidentification.profile.table import EDITION, attribute_rows, content_item_rows
+from scandock.deidentification.profile import dummies
+from scandock.deidentification.profile.table import (
+    EDITION,
+    SafePrivate,
+    attribute_rows,
+    content_item_rows,
+    safe_private,
+)
 from scripts import annex_e, code_terms
 
 ODD_GROUPS = "odd"
@@ -111,7 +118,10 @@ _BOOK = """<book xmlns="http://docbook.org/ns/docbook"><subtitle>DICOM PS3.15 20
 <tr><td>Study Instance UID</td><td>(0020,000D)</td><td>U</td><td>K</td></tr></tbody></table>
 <table label="E.3.4-1"><thead><tr><th>Code Meaning</th><th>Code Value</th><th>Coding Scheme Designator</th>
 <th>Value Type</th><th>Basic Prof.</th><th>Rtn. UIDs Opt.</th></tr></thead><tbody>
-<tr><td>Subject UID</td><td>121028</td><td>DCM</td><td>UIDREF</td><td>X</td><td>K</td></tr></tbody></table></book>"""
+<tr><td>Subject UID</td><td>121028</td><td>DCM</td><td>UIDREF</td><td>X</td><td>K</td></tr></tbody></table>
+<table label="E.3.10-1"><thead><tr><th>Data Element</th><th>Private Creator</th><th>VR</th><th>VM</th>
+<th>Meaning</th></tr></thead><tbody><tr><td>(2001,xx0a)</td><td>VENDOR 01</td><td>SS</td><td>1</td><td>Slice</td></tr>
+<tr><td>(2001,xx10)</td><td>VENDOR 01</td><td>OW/OB</td><td>1</td><td>Data</td></tr></tbody></table></book>"""
 
 
 def test_the_script_makes_the_table_of_the_standards_text(tmp_path: Path) -> None:
@@ -124,11 +134,26 @@ def test_the_script_makes_the_table_of_the_standards_text(tmp_path: Path) -> Non
             ["60xx3000", "Overlay Data", "X", {}],
         ],
         "content_items": [["121028", "DCM", "UIDREF", "Subject UID", "X", {"retain-uids": "K"}]],
+        "safe_private": [["VENDOR 01", "2001xx0A", "SS", "Slice"], ["VENDOR 01", "2001xx10", "OB", "Data"]],
     }
-    for was, becomes in (("<td>U</td>", "<td>Q</td>"), ("(0020,000D)", "0020"), ("<td>K</td>", "<td>J</td>")):
+    for was, becomes in (
+        ("<td>U</td>", "<td>Q</td>"),
+        ("(0020,000D)", "0020"),
+        ("<td>K</td>", "<td>J</td>"),
+        ("(2001,", "(2002,"),
+    ):
         part15.write_text(_BOOK.replace(was, becomes))
         with pytest.raises(ValueError, match=r"^no "):
             annex_e.file_text(part15)
+
+
+def test_the_safe_private_elements_are_those_of_the_standard() -> None:
+    rows = safe_private()
+    assert len(rows) == 479
+    assert SafePrivate("SIEMENS MR HEADER", 0x19, 0x0C, "IS") in rows
+    assert SafePrivate("Philips Imaging DD 001", 0x2001, 0x03, "FL") in rows
+    assert SafePrivate("GEMS_PARM_01", 0x43, 0x39, "IS") in rows
+    assert {row.vr for row in rows} <= {*dummies._VALUES, "SQ", "UN"}  # noqa: SLF001
 
 
 @pytest.mark.long

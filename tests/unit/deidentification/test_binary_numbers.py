@@ -53,6 +53,21 @@ def _after(tag: int, vr: str, value: bytes, syntax: str = "1.2.840.10008.1.2.1")
         (0x00280009, "AT", bytes(6), False),
         (0x00660016, "OF", struct.pack("<3f", 12.5, 50.25, 160.5), True),
         (0x00660016, "OF", b"DOE^JANE", False),
+        (0x00281201, "OW", b"DOE ", False),
+        (0x00281201, "OW", b"DOE\0\0\0", False),
+        (0x00281201, "OW", bytes(8), True),
+        (0x00281201, "OW", b"A" + bytes(7), True),
+        (0x00281201, "OW", "M\u00fcller^J\u00f6rg".encode("latin-1") + b" ", False),
+        (0x00281201, "OW", "\u5c71\u7530\u592a\u90ce".encode(), False),
+        (0x00281201, "OW", b"\xe4\xf6\xfc\xe4\xf6\xfc\xdfe", True),
+        (0x00281201, "OW", b"DOE\x9dJANE", True),
+        (0x00281201, "OW", "Doe^Jane".encode("utf-16-le"), False),
+        (0x00281201, "OW", "Doe^Jane\0".encode("utf-16-be"), False),
+        (0x00281201, "OW", struct.pack("<4H", 300, 301, 302, 303), True),
+        (0x00660016, "OF", b"DOE ", False),
+        (0x00660016, "OF", struct.pack("<f", 12.078431), True),
+        (0x00209157, "UL", "M\u00fcller^J".encode("latin-1"), False),
+        (0x00209157, "UL", b"JANE", True),
         (0x00280020, "OB", bytes(4), False),
     ],
 )
@@ -80,12 +95,12 @@ def test_sizes_follow_the_multiplicity() -> None:
 
 def test_usual_numbers_are_no_texts() -> None:
     for numbers in ((12.5, 50.5), (160.501, 210.25)):
-        assert not looks_like_text(struct.pack("<2f", *numbers), "FL", big=False)
+        assert not looks_like_text(struct.pack("<2f", *numbers), "FL", b"", big=False)
     as_text = b"AAAAAAA@"
     assert 1 < struct.unpack("<d", as_text)[0] < 100
-    assert not looks_like_text(as_text, "FD", big=False)
-    assert looks_like_text(as_text, "UL", big=False)
-    assert looks_like_text(b"DOE^JANE", "FL", big=True)
+    assert not looks_like_text(as_text, "FD", b"", big=False)
+    assert looks_like_text(as_text, "UL", b"", big=False)
+    assert looks_like_text(b"DOE^JANE", "FL", b"", big=True)
 
 
 def test_a_length_that_swallows_other_elements_and_what_a_script_writes() -> None:

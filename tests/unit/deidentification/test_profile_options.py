@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 from pydicom.sequence import Sequence
 
+from scandock.deidentification.parsing import parse
 from scandock.deidentification.profile.errors import ProfileInvalid
-from scandock.deidentification.profile.options import OPTIONS, SafePrivate, parse_profile
+from scandock.deidentification.profile.options import OPTIONS, parse_profile
+from scandock.deidentification.profile.table import SafePrivate
 from scandock.deidentification.uids import keyed_uid
 from tests.unit.deidentification.generated import (
     KEY,
@@ -22,6 +24,8 @@ from tests.unit.deidentification.generated import (
     written,
 )
 from tests.unit.deidentification.test_profile_actions import read, scrubbed
+from tests.unit.formats_dicom.build import EXPLICIT, IMPLICIT, Writer
+from tests.unit.formats_dicom.build import make_object as build
 
 
 def test_profiles_are_lists_that_begin_with_basic() -> None:
@@ -238,7 +242,46 @@ def test_safe_private_keeps_what_a_site_names_with_its_creator() -> None:
     assert deep[6].value.rstrip(b"\0") == keyed_uid(KEY, ROOT + "68").encode()
 
 
-def test_nothing_private_is_known_to_be_safe_unless_a_site_says_so() -> None:
-    for options in ({"profile": "basic,safe-private"}, {"safe_private": SAFE}):
-        after = scrubbed(_with_private(), **options)
-        assert not [e for e in after.iterall() if e.tag.is_private]
+def test_the_standards_list_is_what_is_safe_unless_others_are_named() -> None:
+    after = scrubbed(_with_private(), "basic,safe-private")
+    kept = [(int(e.tag), e.value) for e in after.iterall() if e.tag.is_private]
+    assert kept == [(0x00190010, "SIEMENS MR HEADER"), (0x0019100C, 1000), (0x0019100D, "DIRECTIONAL")]
+    assert not [e for e in scrubbed(_with_private(), safe_private=SAFE).iterall() if e.tag.is_private]
+
+
+@pytest.mark.parametrize(
+    ("vr", "value", "expected"),
+    [
+        ("DA", b"20200131", b"19000101"),
+        ("UI", b"1.2.3.44", keyed_uid(KEY, "1.2.3.44").encode()),
+        ("PN", b"DOE^JANE", b"REMOVED"),
+        ("DS", b"1000.5", b"1000.5"),
+        ("DS", b"DOE JANE", None),
+        ("CS", b"DOE JANE", None),
+        ("CS", b"AXIAL ", b"AXIAL"),
+        ("ST", b"head of Jane", b"head of"),
+        ("ST", b"Jane", None),
+        ("LO", b"Fast scan", b"Fast scan"),
+        ("LO", b"\1\2\3\4", b"REMOVED"),
+        ("FL", b"\0\0\x80?\0\0\0@", b"\0\0\x80?\0\0\0@"),
+        ("FL", b"DOE JANE", None),
+        ("OB", b"\1\2DOE JANE", b"\1\2DOE JANE"),
+        ("OB", b"DOE JANE", None),
+        ("SQ", b"DOE JANE", None),
+    ],
+)
+def test_what_is_safe_is_cleaned_as_what_it_is_known_to_be(vr: str, value: bytes, expected: bytes | None) -> None:
+    """However it is written: with its VR, as UN, or in implicit VR."""
+    safe = (SafePrivate("VENDOR", 0x21, 1, vr),)
+    for syntax, write, written_vrs in (
+        (EXPLICIT, Writer(), {vr, "UN"} - {"SQ"}),
+        (IMPLICIT, Writer(explicit=False), {"UN"}),
+    ):
+        for written_vr in written_vrs:
+            extra = write.element(0x00210010, "LO", "VENDOR") + write.element(0x00211001, written_vr, value)
+            raw = build(syntax=syntax, pixels=None)
+            at = raw.index(b"\x28\0\x10\0")
+            after = deidentify(raw[:at] + extra + raw[at:], "basic,safe-private", safe_private=safe)
+            data = parse(after).data
+            found = data.value(0x00211001).rstrip(b"\0 ") if 0x00211001 in data else None
+            assert found == (expected and expected.rstrip(b"\0 "))

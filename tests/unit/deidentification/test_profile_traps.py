@@ -18,7 +18,8 @@ from scandock.deidentification.errors import ObjectUnreadable
 from scandock.deidentification.parsing import parse
 from scandock.deidentification.profile.actions import apply_profile
 from scandock.deidentification.profile.identity import read_identity
-from scandock.deidentification.profile.options import SafePrivate, parse_profile
+from scandock.deidentification.profile.options import parse_profile
+from scandock.deidentification.profile.table import SafePrivate
 from scandock.deidentification.uids import keyed_uid
 from tests.unit.deidentification.generated import CLASSES, KEY, ROOT, deidentify, item, make_object, written
 from tests.unit.deidentification.test_profile_actions import read, scrubbed

@@ -10,17 +10,20 @@ from scandock.deidentification.encoding import encode
 from scandock.deidentification.parsing import parse
 from scandock.deidentification.profile.actions import apply_profile
 from scandock.deidentification.profile.identity import read_identity
-from scandock.deidentification.profile.options import SafePrivate, parse_profile
+from scandock.deidentification.profile.options import parse_profile
 from scandock.deidentification.profile.residue import find_residue, residue_notice
+from scandock.deidentification.profile.table import SafePrivate
 from tests.unit.deidentification.generated import KEY, item, make_object, written
 
 SAFE = (SafePrivate("SIEMENS CSA HEADER", 0x29, 0x10),)
+NUMBERS = b"\1\2\3\4"
+"""What makes bytes more than a text, which would go."""
 
 
-def _residue(ds: Any, **writing: Any) -> list[str]:
+def _residue(ds: Any, profile: str = "basic,safe-private", **writing: Any) -> list[str]:
     obj = parse(written(ds, **writing))
     identity = read_identity(obj.data)
-    apply_profile(obj, parse_profile("basic,safe-private", SAFE), identity, key=KEY, project="P")
+    apply_profile(obj, parse_profile(profile, SAFE), identity, key=KEY, project="P")
     return find_residue(obj, encode(obj), identity)
 
 
@@ -28,7 +31,7 @@ def _clean() -> Any:
     ds = make_object("MR")
     ds.PatientName = "Doemark^Jane Eleanore=山田^太郎"
     ds.SpecificCharacterSet = "ISO_IR 192"
-    ds[0x00291010].value = b"no names"
+    ds[0x00291010].value = NUMBERS
     return ds
 
 
@@ -63,7 +66,7 @@ def test_other_values_of_the_patient(keyword: str, value: Any) -> None:
 )
 def test_traces_of_a_name_in_what_a_site_keeps(trace: bytes) -> None:
     ds = _clean()
-    ds[0x00291010].value = trace + b" " * (len(trace) & 1)
+    ds[0x00291010].value = NUMBERS + trace + b" " * (len(trace) & 1)
     assert _residue(ds) == ["(0029,1010)"]
 
 
@@ -81,7 +84,7 @@ def test_two_characters_of_other_letters_are_looked_for(name: str, trace: str, *
     ds = _clean()
     ds.PatientName = name
     raw = trace.encode()
-    ds[0x00291010].value = raw + b" " * (len(raw) & 1)
+    ds[0x00291010].value = NUMBERS + raw + b" " * (len(raw) & 1)
     assert bool(_residue(ds)) is is_found
 
 
@@ -100,7 +103,7 @@ def test_a_short_name_is_found_whole() -> None:
     ds = _clean()
     ds.PatientName = "Li^Wu"
     for trace, found in ((b"LI WU", True), (b"li^wu", True), (b"will", False)):
-        ds[0x00291010].value = trace + b" " * (len(trace) & 1)
+        ds[0x00291010].value = NUMBERS + trace + b" " * (len(trace) & 1)
         assert bool(_residue(ds)) is found
 
 
@@ -108,7 +111,7 @@ def test_letters_beside_those_of_ascii() -> None:
     ds = _clean()
     ds.SpecificCharacterSet, ds.PatientName = "ISO_IR 100", "Müller^Jörg"
     for trace in ("MÜLLER".encode("latin-1"), "müller".encode(), "Jörg".encode("utf-16-le")):
-        ds[0x00291010].value = trace + b" " * (len(trace) & 1)
+        ds[0x00291010].value = NUMBERS + trace + b" " * (len(trace) & 1)
         assert _residue(ds) == ["(0029,1010)"]
 
 
@@ -135,3 +138,13 @@ def test_pixels_and_clean_objects_have_none() -> None:
     assert _residue(ds) == []
     ds.PatientID = ds.PatientName = "MR"
     assert _residue(ds) == []
+
+
+@pytest.mark.parametrize("profile", ["basic", "basic,clean-descriptors,clean-structured"])
+def test_short_texts_that_the_standard_keeps_are_looked_at(profile: str) -> None:
+    ds = make_object("SEG")
+    assert _residue(ds, profile) == []
+    ds.SegmentSequence[0].SegmentLabel = "liver of Doe Jane"
+    ds.SegmentSequence[0].SegmentedPropertyTypeCodeSequence[0].CodeMeaning = "Liver (Jane)"
+    ds.PatientName = "Doemark^Jane"
+    assert _residue(ds, profile) == ["(0062,0002)[0]/(0062,0005)", "(0062,0002)[0]/(0062,000F)[0]/(0008,0104)"]

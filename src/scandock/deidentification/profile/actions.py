@@ -17,7 +17,7 @@ from scandock.deidentification.dictionary import UNKNOWN, dictionary_vr
 from scandock.deidentification.errors import ObjectUnreadable
 from scandock.deidentification.profile import element_actions as do
 from scandock.deidentification.profile.always import clean_meta, is_never_kept
-from scandock.deidentification.profile.binary_numbers import NUMBERS, OPAQUE, sizes_of
+from scandock.deidentification.profile.binary_numbers import NUMBERS, OPAQUE, any_number_of, sizes_of
 from scandock.deidentification.profile.content_items import CONTENT, clean_content
 from scandock.deidentification.profile.day_shift import days_of_patient
 from scandock.deidentification.profile.dummies import REMOVED, TEXTS, dummy_item
@@ -28,7 +28,7 @@ from scandock.deidentification.profile.table import AttributeRow, attribute_rows
 from scandock.deidentification.uids import UidMapper
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Set
+    from collections.abc import Mapping
 
     from scandock.deidentification.data_set import Change, DataSet, DicomObject
     from scandock.deidentification.profile.element_actions import ElementAction
@@ -47,6 +47,7 @@ _TEXTUAL: Final = _DATES | _NUMBERS | {"AS"}
 _MOST_DECIDED: Final = 20_000
 _UNDECIDED: Final = True
 """In the place of an outcome: none is remembered."""
+_NONE: Final[Mapping[int, str]] = {}
 _BY_OTHERS: Final = frozenset({0x7FE0, *range(0x6000, 0x6100, 2)})
 """Groups of elements for which it counts where they stand, and beside what: pixel data and overlays."""
 _KEEP_TEXT: Final[Action] = (do.keep_text,)
@@ -122,7 +123,7 @@ class Actions:
         self._keeps_regions = "clean-graphics" in profile.options
         self._keeps_dates = FULL_DATES in profile.options
         self._modifies_dates = MODIFIED_DATES in profile.options
-        self._safe = profile.safe_private if "safe-private" in profile.options else frozenset()
+        self._safe = {(creator, group, element): vr for creator, group, element, vr in profile.safe_private}
         self._memory = Memory()
         self._plans: dict[bool, dict[tuple[int, str], Action]] = {False: {}, True: {}}
         """Actions by tag and VR, within code sequences and elsewhere."""
@@ -131,7 +132,7 @@ class Actions:
         """Apply the profile to a data set and to all below it; dates move by `days`."""
         buf, scripted = data_set.buf, dict(data_set.changes)
         in_code = _CODE_VALUE in data_set or _LONG_CODE in data_set or _URN_CODE in data_set
-        kept_private = self._kept_private(data_set) if self._safe else frozenset()
+        kept_private = self._kept_private(data_set) if self._safe else _NONE
         remembered = self._memory.of(data_set, days, in_code=in_code)
         find = remembered.get
         changed: dict[int, Change | None] = {}
@@ -155,7 +156,7 @@ class Actions:
             self._apply_to_others(days, data_set, scripted, kept_private, in_code=in_code)
 
     def _apply_to_others(
-        self, days: int, data_set: DataSet, scripted: Mapping[int, object], kept: Set[int], *, in_code: bool
+        self, days: int, data_set: DataSet, scripted: Mapping[int, object], kept: Mapping[int, str], *, in_code: bool
     ) -> None:
         """Apply the profile to elements that a script has made or changed, and to private ones that are kept."""
         for tag, change in scripted.items():
@@ -164,8 +165,8 @@ class Actions:
                     data_set.remove(tag)
             elif change is not None:
                 do.act(self._action(data_set, tag, in_code=in_code), days, data_set, tag)
-        for tag in kept:
-            self._private(days, data_set, tag)
+        for tag, vr in kept.items():
+            self._private(days, data_set, tag, vr)
 
     # What is to be done with an element: its row, or its kind.
 
@@ -347,10 +348,10 @@ class Actions:
     def _content(self, days: int, data_set: DataSet, tag: int) -> None:
         clean_content(data_set, tag, self._options, lambda item: self.apply(days, item))
 
-    def _kept_private(self, data_set: DataSet) -> Set[int]:
-        """Private elements of a data set that are known to be safe, and the creators of their blocks."""
+    def _kept_private(self, data_set: DataSet) -> Mapping[int, str]:
+        """Private elements of a data set that are known to be safe, by their VR, and the creators of their blocks."""
         creators: dict[int, str] = {}
-        kept: set[int] = set()
+        kept: dict[int, str] = {}
         for tag in data_set.tags():
             number = tag & 0xFFFF
             if not tag & 0x10000 or number < 0x10:
@@ -358,23 +359,29 @@ class Actions:
             if number < 0x100:
                 creators[tag & 0xFFFF0000 | number << 8] = (data_set.text(tag) or "").strip()
                 continue
-            creator = creators.get(tag & 0xFFFFFF00)
-            if creator is not None and (creator, tag >> 16, tag & 0xFF) in self._safe:
-                kept |= {tag, tag & 0xFFFF0000 | number >> 8}
+            creator = creators.get(tag & 0xFFFFFF00, "")
+            vr = self._safe.get((creator, tag >> 16, tag & 0xFF))
+            if vr is not None:
+                kept[tag] = vr
+                kept[tag & 0xFFFF0000 | number >> 8] = "LO"
         return kept
 
-    def _private(self, days: int, data_set: DataSet, tag: int) -> None:
-        """Clean a private element that is known to be safe, or the creator of one, as an element of its kind."""
-        vr = data_set.vr(tag)
+    def _private(self, days: int, data_set: DataSet, tag: int, vr: str) -> None:
+        """Clean a private element that is known to be safe, or the creator of one, as an element of its kind.
+
+        `vr` is what it is known to be, which counts where that is not written.
+        """
+        written = data_set.vr(tag)
+        vr = vr if written == UNKNOWN else written
         try:
             items = data_set.items(tag)
         except ObjectUnreadable:
             data_set.remove(tag)
             return
-        if items is not None:
+        if items is not None and vr in {"SQ", UNKNOWN}:
             for item in items:
                 self.apply(days, item)
-        elif vr == "SQ":
+        elif items is not None or vr == "SQ":
             data_set.remove(tag)
         else:
             do.act(self._of_private(vr), days, data_set, tag)
@@ -388,7 +395,15 @@ class Actions:
             return self._of_date(vr, do.dummy_of(vr), is_kept=False)
         if vr == "PN":
             return REMOVED
-        return _KEEP_TEXT if vr in TEXTS else None
+        if vr in _FREE:
+            return do.words_or(do.remove)
+        if vr == "CS":
+            return do.terms_or(do.remove)
+        if vr in _NUMBERS:
+            return do.keep_number
+        if vr in NUMBERS or vr in OPAQUE:
+            return any_number_of(vr)
+        return (do.keep_printable,)
 
 
 def _dummy(tag: int, written: str) -> bytes | tuple[ElementAction]:

@@ -6,12 +6,14 @@ An element that a text or whole other elements hide in is longer than its number
 from __future__ import annotations
 
 import struct
+from codecs import getincrementaldecoder
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from pydicom.datadict import dictionary_VM
 
 from scandock.deidentification.dictionary import UNKNOWN
+from scandock.formats.dicom_charset import MARK, decode_text
 
 if TYPE_CHECKING:
     from scandock.deidentification.data_set import DataSet
@@ -36,7 +38,12 @@ _ARRAYS: Final = frozenset({0x00081161, 0x00081162, 0x00186052, 0x00186058, 0x00
 _LOOKED_AT: Final = 4_096
 """Bytes of a value that are looked at for a text."""
 _SHORTEST_TEXT: Final = 8
+_SHORTEST_OPAQUE: Final = 4
+_FEWEST_LETTERS: Final = 3
 _PRINTABLE: Final = bytes((*range(0x20, 0x7F), *b"\t\n\r"))
+_TEXTUAL: Final = bytes((*_PRINTABLE, 0x1B, *range(0x80, 0x100)))
+"""Bytes that are in texts of any character set."""
+_BREAKS: Final = dict.fromkeys(map(ord, "\t\n\r\x1b"), " ")
 _ITEM_TAGS: Final = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
 _SMALL, _LARGE = 1e-6, 1e6
 
@@ -64,23 +71,31 @@ def sizes_of(tag: int, vr: str) -> range:
     return range(low * unit, (_MOST_OF_ARRAYS if is_array else _MOST) * unit + 1, step * unit)
 
 
+def any_number_of(vr: str) -> range:
+    """How many bytes a private element of a VR of binary numbers may have, whose multiplicity no dictionary says."""
+    return range(0, _MOST_OPAQUE, max(_UNITS[vr], 2))
+
+
 def are_numbers(sizes: range, data_set: DataSet, tag: int, size: int) -> bool:
     """Whether an element of `size` bytes can be binary numbers: of one of the sizes, no items, and no text."""
-    if size < _SHORTEST_TEXT or size not in sizes:
+    if size < _SHORTEST_OPAQUE or size not in sizes:
         return size == 0 or size in sizes
     value, vr = data_set.value(tag), data_set.vr(tag)
     if vr == UNKNOWN:
         vr = data_set.default_vr(tag)
-    return value[:4] not in _ITEM_TAGS and not looks_like_text(value, vr, big=data_set.big)
+    return value[:4] not in _ITEM_TAGS and not looks_like_text(value, vr, data_set.character_set, big=data_set.big)
 
 
-def looks_like_text(value: bytes, vr: str, *, big: bool) -> bool:
-    """Whether the bytes of a value are all printable, and no usual numbers in floating point.
+def looks_like_text(value: bytes, vr: str, charsets: bytes, *, big: bool) -> bool:
+    """Whether the bytes of a value are all of a text, and no usual numbers in floating point.
 
-    Of integers so many as make eight bytes are hardly ever.
+    Of integers so many as make eight bytes are hardly ever, and four bytes that may be anything. Texts are of ASCII,
+    UTF-8, UTF-16 with letters of ASCII, or of the character set in force, of which two letters in three are of ASCII:
+    in sets of one byte most other bytes are letters, too.
     """
     start = value[:_LOOKED_AT]
-    if len(start) < _SHORTEST_TEXT or start.rstrip(b"\0").translate(None, _PRINTABLE):
+    is_opaque = vr in OPAQUE
+    if len(start) < (_SHORTEST_OPAQUE if is_opaque else _SHORTEST_TEXT) or not _is_text(start, charsets, is_opaque):
         return False
     code = _FLOATS.get(vr)
     if code is None:
@@ -89,3 +104,28 @@ def looks_like_text(value: bytes, vr: str, *, big: bool) -> bool:
     count = len(start) // unit
     numbers = struct.unpack_from(f"{'>' if big else '<'}{count}{code}", start)
     return not all(not number or _SMALL <= abs(number) <= _LARGE for number in numbers)
+
+
+def _is_text(start: bytes, charsets: bytes, is_opaque: bool) -> bool:
+    raw = start.rstrip(b"\0")
+    if len(raw) < _FEWEST_LETTERS:
+        return False
+    if not raw.translate(None, _PRINTABLE):
+        return True
+    if raw.translate(None, _TEXTUAL):
+        return is_opaque and (_is_utf_16(start[::2], start[1::2]) or _is_utf_16(start[1::2], start[::2]))
+    try:
+        return _is_printable(getincrementaldecoder("utf-8")().decode(raw))
+    except UnicodeDecodeError:
+        text = decode_text(raw, charsets, "UT")
+        letters = sum(map(str.isascii, text))
+        return MARK not in text and _is_printable(text) and letters * 3 >= len(text) * 2
+
+
+def _is_utf_16(letters: bytes, others: bytes) -> bool:
+    letters = letters.rstrip(b"\0")
+    return not others.strip(b"\0") and len(letters) >= _FEWEST_LETTERS and not letters.translate(None, _PRINTABLE)
+
+
+def _is_printable(text: str) -> bool:
+    return text.translate(_BREAKS).isprintable()

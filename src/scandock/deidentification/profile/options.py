@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from scandock.deidentification.profile.errors import ProfileInvalid
+from scandock.deidentification.profile.table import SafePrivate, safe_private
 
 BASIC: Final = "basic"
 FULL_DATES: Final = "retain-full-dates"
@@ -37,19 +38,11 @@ OPTIONS: Final[dict[str, Method]] = {
 """Options by the names that the command line has for them."""
 
 
-class SafePrivate(NamedTuple):
-    """A private element that is known to be safe: its creator, group, and the last two digits of its number."""
-
-    creator: str
-    group: int
-    element: int
-
-
 @dataclass(frozen=True, slots=True)
 class Profile:
     """The basic profile with some of its options.
 
-    `safe_private` is what the option safe-private keeps: none is known to be safe unless a site says so.
+    `safe_private` is what the option safe-private keeps.
     """
 
     options: frozenset[str] = frozenset()
@@ -61,8 +54,11 @@ class Profile:
         return [BASIC_METHOD, *(method for option, method in OPTIONS.items() if option in self.options)]
 
 
-def parse_profile(text: str, safe_private: Iterable[SafePrivate] = ()) -> Profile:
-    """The profile of a list such as `basic,retain-uids`; ProfileInvalid where it is none."""
+def parse_profile(text: str, private: Iterable[SafePrivate] | None = None) -> Profile:
+    """The profile of a list such as `basic,retain-uids`; ProfileInvalid where it is none.
+
+    `private` are the elements that safe-private keeps, by default those of the standard's list.
+    """
     names = [name.strip() for name in text.split(",")]
     if names[0] != BASIC:
         raise ProfileInvalid(f"A profile begins with {BASIC}.")
@@ -72,4 +68,6 @@ def parse_profile(text: str, safe_private: Iterable[SafePrivate] = ()) -> Profil
     options = frozenset(names[1:])
     if {FULL_DATES, MODIFIED_DATES} <= options:
         raise ProfileInvalid(f"{FULL_DATES} and {MODIFIED_DATES} exclude each other.")
-    return Profile(options, frozenset(safe_private))
+    if "safe-private" not in options:
+        private = ()
+    return Profile(options, safe_private() if private is None else frozenset(private))

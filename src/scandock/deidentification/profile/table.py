@@ -31,6 +31,18 @@ class ContentItemRow(NamedTuple):
     options: dict[str, str]
 
 
+class SafePrivate(NamedTuple):
+    """A private element that is known to be safe: its creator, group, and the last two digits of its number.
+
+    Its VR tells how it is cleaned where it is written without one.
+    """
+
+    creator: str
+    group: int
+    element: int
+    vr: str = "UN"
+
+
 @cache
 def _document() -> dict[str, Any]:
     document: dict[str, Any] = json.loads((files(__package__) / "annex_e.json").read_bytes())
@@ -48,6 +60,15 @@ def content_item_rows() -> dict[tuple[str, str, str], ContentItemRow]:
     """Rows of table E.3.4-1 by code, coding scheme and value type."""
     rows = [ContentItemRow(*row) for row in _document()["content_items"]]
     return {(row.code, row.scheme, row.value_type): row for row in rows}
+
+
+@cache
+def safe_private() -> frozenset[SafePrivate]:
+    """Rows of table E.3.10-1."""
+    rows = _document()["safe_private"]
+    return frozenset(
+        SafePrivate(creator, int(tag[:4], 16), int(tag[6:], 16), vr or "UN") for creator, tag, vr, _ in rows
+    )
 
 
 EDITION: Final[str] = _document()["edition"]

@@ -176,6 +176,19 @@ def test_rejections_alone_end_well_and_no_rules_are_warned_of(files):
     assert done.stderr.startswith("Warning: without --script and --profile nothing is removed")
 
 
+def test_a_folder_without_files_is_said_and_no_error(files):
+    empty = files / "empty"
+    (empty / "sub").mkdir(parents=True)
+    note = f"Note: no files were found below {empty}.\n"
+    words = ("--out", files / "out", "--profile", "basic", "--key", files / "key")
+    done = deidentify(empty, *words)
+    assert (done.returncode, done.stderr) == (0, note)
+    assert done.stdout.startswith("No file written, in ")
+    done = deidentify(empty, files / "in/1.dcm", *words, "--json")
+    assert (done.returncode, done.stderr) == (0, note)
+    assert [line["result"] for line in lines(done)] == ["ok"]
+
+
 def test_wrong_usage_is_one_sentence(files):
     source = files / "in"
     (files / "empty").write_bytes(b"")

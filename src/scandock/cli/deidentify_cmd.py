@@ -23,6 +23,7 @@ from scandock.cli.command_errors import (
     VariableTwice,
 )
 from scandock.cli.consoles import print_line
+from scandock.cli.text_format import printable
 
 if TYPE_CHECKING:
     from scandock.cli.deidentify_report import DeidentificationReport
@@ -146,9 +147,12 @@ def _run(
             run = DeidentificationRun(scrub, output, limits, report.tell, interrupt.cancelled, names=names)
             try:
                 for path in paths:
+                    before = report.told
                     with display(path, interrupt) as run.on_progress:
                         run.take(path)
                     report.flush()
+                    if report.told == before:
+                        print_line(f"Note: no files were found below {printable(path)}.")
                 output.sync()
             except Cancelled:
                 report.end()

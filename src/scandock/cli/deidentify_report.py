@@ -42,6 +42,11 @@ class DeidentificationReport:
         """3 where an input has no output that should have one."""
         return errors.FINDINGS if self._counts["error"] or self._counts["refused"] else 0
 
+    @property
+    def told(self) -> int:
+        """How many inputs there have been."""
+        return self._counts.total()
+
     def tell(self, outcome: Outcome) -> None:
         """Print or count what became of one input."""
         self._counts[outcome.result] += 1

@@ -157,10 +157,11 @@ def alter_pixels(obj: DicomObject, area: Area, fill: Fill, decode: PixelDecoder 
     area = Area(max(0, area.left), max(0, area.top), min(columns, area.right), min(rows, area.bottom))
     if area.left >= area.right or area.top >= area.bottom:
         return False
-    if obj.transfer_syntax not in _NATIVE:
-        _decompress(obj, decode)
-    elif obj.pixels is not None and obj.pixels.is_encapsulated and tag not in data.changes:
+    is_native = obj.transfer_syntax in _NATIVE
+    if obj.pixels is not None and tag not in data.changes and obj.pixels.is_encapsulated is is_native:
         raise PixelsUnalterable("The pixels can't be altered: they are not stored as the transfer syntax says")
+    if not is_native:
+        _decompress(obj, decode)
     layout = _read_layout(data, tag, rows, columns)
     samples = [_pack(value, tag, layout.sample_bytes, big=data.big) for value in _fill_samples(data, layout, fill)]
     vr, size = data.vr(tag), data.size(tag)

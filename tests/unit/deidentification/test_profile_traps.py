@@ -16,14 +16,17 @@ from pydicom.uid import ImplicitVRLittleEndian, JPEGBaseline8Bit
 from scandock.deidentification.encoding import encode
 from scandock.deidentification.errors import ObjectUnreadable
 from scandock.deidentification.parsing import parse
+from scandock.deidentification.pixel_areas import Area, Fill, alter_pixels
 from scandock.deidentification.profile.actions import apply_profile
 from scandock.deidentification.profile.identity import read_identity
 from scandock.deidentification.profile.options import parse_profile
 from scandock.deidentification.profile.table import SafePrivate
+from scandock.deidentification.script.errors import PixelsUnalterable
 from scandock.deidentification.uids import keyed_uid
 from tests.unit.deidentification.generated import CLASSES, KEY, ROOT, deidentify, item, make_object, written
 from tests.unit.deidentification.test_profile_actions import read, scrubbed
-from tests.unit.formats_dicom.build import Writer
+from tests.unit.formats_dicom.build import IMPLICIT, PIXELS, Writer, meta
+from tests.unit.formats_dicom.build import make_object as build
 
 KEPT = {0x00080005, 0x00080016, 0x00080018, 0x0020000D, 0x0020000E}
 """What an object has to have as it is."""
@@ -101,6 +104,18 @@ def test_a_transfer_syntax_that_nobody_knows_fails(syntax: str) -> None:
         deidentify(odd + raw[place + 8 + len(known) :])
     assert failed.value.code == "deid_unreadable"
     assert "DOE" not in failed.value.message
+
+
+def test_big_endian_pixels_of_ge_are_passed_on() -> None:
+    syntax, pixels = "1.2.840.113619.5.2", bytes(range(8))
+    raw = build(syntax=IMPLICIT, pixels=pixels).replace(meta(IMPLICIT), meta(syntax))
+    after = deidentify(raw)
+    ds = parse(after)
+    assert (ds.transfer_syntax, ds.data.explicit, ds.data.value(PIXELS)) == (syntax, False, pixels)
+    assert ds.data.value(0x00100010) == b""
+    obj = parse(raw)
+    with pytest.raises(PixelsUnalterable, match="not stored as the transfer syntax says"):
+        alter_pixels(obj, Area(0, 0, 1, 1), Fill(0, 0, 0), pytest.fail)
 
 
 def test_a_young_transfer_syntax_is_known() -> None:

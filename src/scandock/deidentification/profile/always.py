@@ -11,6 +11,8 @@ from pydicom._uid_dict import UID_dictionary
 from scandock.deidentification.errors import ObjectUnreadable
 
 if TYPE_CHECKING:
+    from collections.abc import Set
+
     from scandock.deidentification.data_set import DicomObject
 
 _GROUPS: Final = frozenset({0x0000, 0x0002, 0x0004, 0x0006, 0x1000, 0x1010, 0xFFFC})
@@ -42,6 +44,8 @@ _YOUNG_SYNTAXES: Final = frozenset(
     f"1.2.840.10008.1.2.{number}" for number in ("4.110", "4.111", "4.112", "4.201", "4.202", "4.203", "8.1")
 )
 """Transfer syntaxes of the standard that pydicom's dictionary may not have yet: JPEG XL, HTJ2K, deflated frames."""
+_GE_BIG_PIXELS: Final = "1.2.840.113619.5.2"
+"""A private syntax of GE: implicit VR little endian, but for its pixel data, which are big endian and passed on."""
 _UID: Final = re.compile(rb"[0-9]+(?:\.[0-9]+)*\0?")
 _SOP: Final = 0x00080018
 _SAME: Final = ((_CLASS_IN_META, _CLASS), (_SOP_IN_META, _SOP))
@@ -88,5 +92,6 @@ def clean_meta(obj: DicomObject) -> None:
 
 
 @cache
-def _transfer_syntaxes() -> frozenset[str]:
-    return _YOUNG_SYNTAXES.union(uid for uid, (_, kind, *_) in UID_dictionary.items() if kind == "Transfer Syntax")
+def _transfer_syntaxes() -> Set[str]:
+    known = {*_YOUNG_SYNTAXES, _GE_BIG_PIXELS}
+    return known.union(uid for uid, (_, kind, *_) in UID_dictionary.items() if kind == "Transfer Syntax")

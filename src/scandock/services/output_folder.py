@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
+import re
 import secrets
 import stat
 import tempfile
@@ -31,6 +33,7 @@ FILE_MODE: Final = 0o666
 _NAMELESS: Final = os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _HIDDEN: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_HIDDEN_NAME: Final = re.compile(r"\.scandock-[0-9a-f]{16}")
 _UNSUPPORTED: Final = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT})
 _NO_LINKS: Final = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS})
 _OCCUPIED: Final = frozenset({errno.EEXIST, errno.ENOTDIR, errno.ELOOP, errno.EISDIR})
@@ -56,6 +59,7 @@ class OutputFolder:
         except OSError as error:
             raise _failure(error, path) from error
         self._is_nameless = True
+        self._is_swept = False
 
     def scratch(self) -> int:
         """A file without a name, for as long as its descriptor is open; on the folder's file system where that can be.
@@ -140,13 +144,16 @@ class OutputFolder:
 
     def _write_beside(self, relative: str, parts: Iterable[Part], source_fd: int) -> int:
         folder, _, name = relative.rpartition("/")
-        hidden = os.path.join(self._hidden_folder(), f".scandock-{secrets.token_hex(8)}")
-        fd = os.open(hidden, _HIDDEN, FILE_MODE)
+        above = self._hidden_folder()
+        if not self._is_swept:
+            _remove_leftovers(above)
+            self._is_swept = True
+        hidden, fd, lock = _open_hidden(above)
         try:
             try:
                 size = _write_parts(fd, parts, source_fd)
             finally:
-                os.close(fd)
+                os.close(fd)  # which tells of what a network's disk could not take, before the file has its name
             with self._folder(folder, create=True) as folder_fd:
                 if self._check_name(name, folder_fd):
                     os.unlink(name, dir_fd=folder_fd)
@@ -159,6 +166,7 @@ class OutputFolder:
         finally:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(hidden)
+            os.close(lock)
         return size
 
     def _hidden_folder(self) -> str:
@@ -208,6 +216,38 @@ class OutputFolder:
                 os.close(fd)
             raise
         return fd
+
+
+def _open_hidden(folder: str) -> tuple[str, int, int]:
+    """A new file with a hidden name: its path, its descriptor, and another one that says that it is in use."""
+    while True:
+        hidden = os.path.join(folder, f".scandock-{secrets.token_hex(8)}")
+        fd = os.open(hidden, _HIDDEN, FILE_MODE)
+        with contextlib.suppress(OSError):  # where files can't be locked nobody removes any
+            fcntl.flock(fd, fcntl.LOCK_EX)
+        if os.fstat(fd).st_nlink:
+            return hidden, fd, os.dup(fd)
+        os.close(fd)  # another run took it for a leftover before it was locked
+
+
+def _remove_leftovers(folder: str) -> None:
+    """Remove the hidden files that a killed run has left: those of a living one are locked."""
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        names = [entry.name for entry in entries if _HIDDEN_NAME.fullmatch(entry.name)]
+        for name in names:
+            with contextlib.suppress(OSError):
+                _remove_unlocked(os.path.join(folder, name))
+
+
+def _remove_unlocked(path: str) -> None:
+    fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        status = os.fstat(fd)
+        if stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid():
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.unlink(path)
+    finally:
+        os.close(fd)
 
 
 def _write_parts(fd: int, parts: Iterable[Part], source_fd: int) -> int:

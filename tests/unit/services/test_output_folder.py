@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 from pathlib import Path
 
@@ -121,6 +122,50 @@ def test_where_nothing_can_be_written_beside_the_folder_it_is_in_it(tmp_path, mo
     folder.write("1.dcm", parts())
     assert [name.startswith("out/.scandock-") for name in seen] == [False, True]
     assert below(tmp_path / "above/out") == ["1.dcm"]
+    assert kind
+    folder.close()
+
+
+@pytest.mark.parametrize("kind", ["beside", "no links"], indirect=True)
+def test_the_next_run_removes_what_a_killed_one_left_and_nothing_of_a_living_one(tmp_path, kind):
+    left = [".scandock-" + "0" * 16, ".scandock-" + "f" * 16]
+    for name in left:
+        (tmp_path / name).write_bytes(b"half")
+    others = [".scandock-0", ".scandock-" + "G" * 16, ".scandock-" + "1" * 16, ".scandock-" + "2" * 16]
+    for name in others[:2]:
+        (tmp_path / name).write_bytes(b"not ours")
+    (tmp_path / others[2]).mkdir()
+    (tmp_path / others[3]).symlink_to(tmp_path / others[0])
+    living, other = (OutputFolder(str(tmp_path / name), overwrite=False) for name in ("a", "b"))
+
+    def parts():
+        yield b"half"
+        other.write("2.dcm", [b"whole"])
+        yield b"whole"
+
+    living.write("1.dcm", parts())
+    assert below(tmp_path) == sorted([*others, "a", "a/1.dcm", "b", "b/2.dcm"])
+    assert (tmp_path / "a/1.dcm").read_bytes() == b"halfwhole"
+    assert kind
+    living.close()
+    other.close()
+
+
+@pytest.mark.parametrize("kind", ["beside"], indirect=True)
+def test_a_file_that_was_removed_before_it_was_locked_is_made_again(tmp_path, monkeypatch, kind):
+    lock, seen = fcntl.flock, []
+
+    def flock(fd, how):
+        if not seen:
+            (name,) = seen[:] = [path for path in below(tmp_path) if path.startswith(".scandock-")]
+            (tmp_path / name).unlink()
+        lock(fd, how)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    folder = OutputFolder(str(tmp_path / "out"), overwrite=False)
+    assert folder.write("1.dcm", [b"whole"]) == 5
+    assert len(seen) == 1
+    assert below(tmp_path) == ["out", "out/1.dcm"]
     assert kind
     folder.close()
 

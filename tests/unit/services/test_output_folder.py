@@ -153,7 +153,8 @@ def test_the_next_run_removes_what_a_killed_one_left_and_nothing_of_a_living_one
 
 @pytest.mark.parametrize("kind", ["beside"], indirect=True)
 def test_a_file_that_was_removed_before_it_was_locked_is_made_again(tmp_path, monkeypatch, kind):
-    lock, seen = fcntl.flock, []
+    lock = fcntl.flock
+    seen: list[str] = []
 
     def flock(fd, how):
         if not seen:

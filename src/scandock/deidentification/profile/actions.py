@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from scandock.deidentification.data_set import Change, DataSet, DicomObject
-    from scandock.deidentification.profile.element_actions import ElementAction
+    from scandock.deidentification.profile.element_actions import ElementAction, ValueAction
     from scandock.deidentification.profile.identity import Identity
     from scandock.deidentification.profile.options import Profile
 
@@ -102,8 +102,9 @@ def apply_profile(obj: DicomObject, profile: Profile, identity: Identity, *, key
     `identity` is that of the original, before any script: UIDs follow `key`, dates `key`, project and patient.
     """
     days = days_of_patient(key, project, identity.patient) if MODIFIED_DATES in profile.options else 0
-    _actions_of(profile, key).apply(days, obj.data)
-    clean_meta(obj)
+    actions = _actions_of(profile, key)
+    actions.apply(days, obj.data)
+    clean_meta(obj, actions.keep_uid)
 
 
 @lru_cache(maxsize=16)
@@ -119,6 +120,8 @@ class Actions:
         self._map_uids = UidMapper(key).__getitem__
         self._options = profile.options
         self._keeps_uids = "retain-uids" in profile.options
+        self.keep_uid: ValueAction = do.keep_digits if self._keeps_uids else self._map_uids
+        """What becomes of a UID of which nothing else is known."""
         self._keeps_devices = "retain-device" in profile.options
         self._keeps_regions = "clean-graphics" in profile.options
         self._keeps_dates = FULL_DATES in profile.options
@@ -230,7 +233,7 @@ class Actions:
             case "X/Z/U*":
                 return (self._recurse,)
             case "U":
-                return do.keep_digits if self._keeps_uids else self._map_uids
+                return self.keep_uid
             case _:
                 return self._map_uids if _vr_of(tag) == "UI" else _dummy(tag, written)
 
@@ -390,7 +393,7 @@ class Actions:
         if vr == UNKNOWN:
             return self._map_if_uid
         if vr == "UI":
-            return do.keep_digits if self._keeps_uids else self._map_uids
+            return self.keep_uid
         if vr in _DATES:
             return self._of_date(vr, do.dummy_of(vr), is_kept=False)
         if vr == "PN":

@@ -11,7 +11,7 @@ from pydicom._uid_dict import UID_dictionary
 from scandock.deidentification.errors import ObjectUnreadable
 
 if TYPE_CHECKING:
-    from collections.abc import Set
+    from collections.abc import Callable, Set
 
     from scandock.deidentification.data_set import DicomObject
 
@@ -46,7 +46,7 @@ _YOUNG_SYNTAXES: Final = frozenset(
 """Transfer syntaxes of the standard that pydicom's dictionary may not have yet: JPEG XL, HTJ2K, deflated frames."""
 _GE_BIG_PIXELS: Final = "1.2.840.113619.5.2"
 """A private syntax of GE: implicit VR little endian, but for its pixel data, which are big endian and passed on."""
-_UID: Final = re.compile(rb"[0-9]+(?:\.[0-9]+)*\0?")
+_UID: Final = re.compile(rb"[0-9]+(?:\.[0-9]+)*")
 _SOP: Final = 0x00080018
 _SAME: Final = ((_CLASS_IN_META, _CLASS), (_SOP_IN_META, _SOP))
 """Elements of the meta information, and those of the data set that they repeat."""
@@ -65,10 +65,11 @@ def is_never_kept(tag: int) -> bool:
     return group in _GROUPS or tag & 0xFFFF == 0 or tag in _ELEMENTS or is_retired
 
 
-def clean_meta(obj: DicomObject) -> None:
+def clean_meta(obj: DicomObject, map_uid: Callable[[bytes], bytes | None]) -> None:
     """Wipe the preamble; leave of the meta information what a file needs, in agreement with its data set.
 
-    ObjectUnreadable where that can't be: the transfer syntax is none of the standard, or the class is no UID.
+    `map_uid` is what becomes of UIDs: of an instance that the data set does not tell. ObjectUnreadable where that
+    can't be: the transfer syntax is none of the standard, or class or instance are no UIDs.
     """
     if obj.preamble:
         obj.preamble_bytes = bytes(128)
@@ -81,14 +82,19 @@ def clean_meta(obj: DicomObject) -> None:
         if tag not in _META:
             meta.remove(tag)
     own = [*_OWN, (_SYNTAX, "UI", obj.transfer_syntax.encode("ascii"))]
-    own += [(number, "UI", data.value(tag).rstrip(b" \0")) for number, tag in _SAME if tag in data]
+    for number, tag in _SAME:
+        if tag in data:
+            uid: bytes | None = data.value(tag)
+        else:
+            uid = meta.value(number) if number in meta else b""
+            uid = map_uid(uid) if number == _SOP_IN_META else uid
+        uid = (uid or b"").rstrip(b" \0")
+        if uid and not _UID.fullmatch(uid):
+            raise ObjectUnreadable("The class or the instance in its meta information is no UID.")
+        own.append((number, "UI", uid))
     for tag, vr, value in own:
         if tag in meta:
             meta.set_value(tag, vr, value)
-    if _CLASS in data:
-        return
-    if _CLASS_IN_META in meta and not _UID.fullmatch(meta.value(_CLASS_IN_META)):
-        raise ObjectUnreadable("The class in its meta information is no UID.")
 
 
 @cache

@@ -127,7 +127,7 @@ def _update_meta(run: Run) -> None:
     for tag, meta_tag in _IN_META:
         if tag not in data.changes or meta_tag in meta.changes or meta_tag not in meta:
             continue
-        if tag in data:
+        if tag in data and data.items(tag) is None:
             meta.set_value(meta_tag, "UI", data.value(tag))
         else:
             meta.remove(meta_tag)

@@ -268,6 +268,8 @@ def test_the_standards_list_is_what_is_safe_unless_others_are_named() -> None:
         ("OB", b"\1\2DOE JANE", b"\1\2DOE JANE"),
         ("OB", b"DOE JANE", None),
         ("SQ", b"DOE JANE", None),
+        ("SQ", Writer(explicit=False).item(), Writer(explicit=False).item()),
+        ("IS", Writer(explicit=False).item(), None),
     ],
 )
 def test_what_is_safe_is_cleaned_as_what_it_is_known_to_be(vr: str, value: bytes, expected: bytes | None) -> None:
@@ -285,3 +287,36 @@ def test_what_is_safe_is_cleaned_as_what_it_is_known_to_be(vr: str, value: bytes
             data = parse(after).data
             found = data.value(0x00211001).rstrip(b"\0 ") if 0x00211001 in data else None
             assert found == (expected and expected.rstrip(b"\0 "))
+
+
+@pytest.mark.parametrize(
+    ("known", "written_vr", "value", "expected"),
+    [
+        ("IS", "LO", b"DOE JANE", None),
+        ("IS", "LO", b"1000", b"1000"),
+        ("FL", "LO", b"DOE JANE", None),
+        ("FL", "LO", b"\0\0\x80?", None),
+        ("IS", "OB", b"DOE JANE", None),
+        ("IS", "US", b"\1\0", b"\1"),
+        ("SQ", "LO", b"DOE JANE", None),
+        ("IS", "SQ", Writer().item(Writer().element(0x00104000, "LT", b"DOE JANE")), None),
+        ("UN", "LT", b"head of Jane", b"head of"),
+    ],
+)
+def test_what_is_safe_and_written_as_another_kind(
+    known: str, written_vr: str, value: bytes, expected: bytes | None
+) -> None:
+    extra = Writer().element(0x00210010, "LO", "VENDOR") + Writer().element(0x00211001, written_vr, value)
+    raw = build(pixels=None)
+    at = raw.index(b"\x28\0\x10\0")
+    after = deidentify(
+        raw[:at] + extra + raw[at:], "basic,safe-private", safe_private=(SafePrivate("VENDOR", 0x21, 1, known),)
+    )
+    data = parse(after).data
+    assert (data.value(0x00211001).rstrip(b"\0 ") if 0x00211001 in data else None) == expected
+
+
+def test_a_zone_is_kept_with_full_dates_if_it_is_one() -> None:
+    for value, is_kept in (("+0200", True), ("DOE JANE", False)):
+        data = parse(deidentify(build({0x00080201: ("SH", value)}), "basic,retain-full-dates")).data
+        assert (0x00080201 in data) is is_kept

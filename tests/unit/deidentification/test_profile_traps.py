@@ -134,6 +134,17 @@ def result_of_script(data: bytes) -> bytes:
     return joined(result.parts)
 
 
+def test_texts_beside_pixel_data_and_in_their_place_go() -> None:
+    write = Writer()
+    for tag in (0x7FE00001, 0x7FE00002, 0x7FE00003, 0x7FE00020):
+        for vr in ("OV", "OB", "LO", "UT", "UN"):
+            assert b"DOE JANE" not in deidentify(build(extra=write.element(tag, vr, b"DOE JANE")))
+    offsets = struct.pack("<2Q", 0, 1_000)
+    assert parse(deidentify(build(extra=write.element(0x7FE00001, "OV", offsets)))).data.value(0x7FE00001) == offsets
+    for vr in ("LO", "UT"):
+        assert b"DOE JANE" not in deidentify(build(pixels=None, extra=write.element(PIXELS, vr, b"DOE JANE")))
+
+
 def test_big_endian_pixels_of_ge_are_passed_on() -> None:
     syntax, pixels = "1.2.840.113619.5.2", bytes(range(8))
     raw = build(syntax=IMPLICIT, pixels=pixels).replace(meta(IMPLICIT), meta(syntax))

@@ -26,6 +26,7 @@ from scandock.deidentification.profile.memory import LONGEST, Memory
 from scandock.deidentification.profile.options import FULL_DATES, MODIFIED_DATES
 from scandock.deidentification.profile.table import AttributeRow, attribute_rows
 from scandock.deidentification.uids import UidMapper
+from scandock.model.tags import PIXEL_DATA
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,7 +86,6 @@ _OF_REGIONS: Final = frozenset(
     (*(0x10, 0x11, 0x12, 0x15, 0x40, 0x45, 0x50, 0x51, 0x52), *(0x0100, 0x0102, 0x1301, 0x1302, 0x1303, 0x3000))
 )
 """Elements of an overlay plane that say where and what kind of region it is, and its bits."""
-_PIXELS: Final = 0x7FE0
 _DOCUMENT_TITLE: Final = 0x00420010
 _BODY_MASS: Final = 0x00101022
 _DEVICE_ID: Final = 0x00181003
@@ -191,7 +191,7 @@ class Actions:
             return do.remove
         if tag >> 24 == _OVERLAYS:
             return (self._overlay,)
-        if tag >> 16 == _PIXELS:
+        if tag in PIXEL_DATA:
             return (do.keep_at_top,)
         if tag == _DOCUMENT_TITLE:
             return b""
@@ -213,6 +213,8 @@ class Actions:
             if vr in _DATES:
                 return _MOVED[vr]
             return do.keep_zone if vr == "SH" else self._basic(row, tag, written)
+        if FULL_DATES in letters and _vr_of(tag) == "SH":
+            return do.keep_zone
         if "K" in letters.values():
             return self._of_kind(tag, written, is_kept=True)
         if letters:
@@ -372,19 +374,22 @@ class Actions:
     def _private(self, days: int, data_set: DataSet, tag: int, vr: str) -> None:
         """Clean a private element that is known to be safe, or the creator of one, as an element of its kind.
 
-        `vr` is what it is known to be, which counts where that is not written.
+        `vr` is what it is known to be, which counts but for binary values, and where no other kind of value is written.
         """
         written = data_set.vr(tag)
-        vr = vr if written == UNKNOWN else written
+        is_binary, is_text = written in NUMBERS or written in OPAQUE, written not in {"SQ", UNKNOWN}
+        if vr == UNKNOWN or (is_binary and vr != "SQ"):
+            vr = written
+        elif is_text and (vr == "SQ" or vr in NUMBERS or vr in OPAQUE):
+            vr = ""
         try:
             items = data_set.items(tag)
         except ObjectUnreadable:
-            data_set.remove(tag)
-            return
+            items, vr = None, ""
         if items is not None and vr in {"SQ", UNKNOWN}:
             for item in items:
                 self.apply(days, item)
-        elif items is not None or vr == "SQ":
+        elif items is not None or vr in {"SQ", ""}:
             data_set.remove(tag)
         else:
             do.act(self._of_private(vr), days, data_set, tag)

@@ -30,6 +30,7 @@ ITEM_TAGS: Final = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
 """How a value begins that holds items."""
 DIGITS: Final = b"0123456789.+-eE\\ \0"
 """Bytes of numbers that are written as texts."""
+_PIXEL_VRS: Final = frozenset({"OB", "OW", "OF", "OD", "UN"})
 _OTHER: Final = b"OTHER"
 _ZONE: Final = re.compile(rb"[+-]\d{4}[ \0]?")
 _DIRECTIONS: Final = re.compile(rb"[A-Z]{0,3}(?:\\[A-Z]{0,3})*[ \0]?")
@@ -194,8 +195,8 @@ def words_or(otherwise: bytes | ValueAction) -> tuple[ElementAction]:
 
 
 def keep_at_top(_days: int, data_set: DataSet, tag: int) -> None:
-    """Keep pixel data of the object itself, not those of icons and the like."""
-    if data_set.parent is not None:
+    """Keep pixel data of the object itself, not those of icons and the like, nor what is written as a text."""
+    if data_set.parent is not None or data_set.vr(tag) not in _PIXEL_VRS:
         data_set.remove(tag)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import subprocess
 import sys
 import uuid
@@ -25,6 +26,14 @@ def test_keyed_uid_is_a_uuid_of_the_key_and_the_text() -> None:
     assert keyed_uid(KEY, "1.2.3") == uid
     assert keyed_uid(b"l" * 32, "1.2.3") != uid
     assert keyed_uid(KEY, "1.2.4") != uid
+
+
+@pytest.mark.parametrize("size", [1, 32, 64, 65, 4_096])
+def test_keyed_uids_are_of_hmac_whatever_the_size_of_the_key(size: int) -> None:
+    key = bytes(range(256)) * 16
+    digest = hmac.digest(key[:size], b"1.2.3", "sha256")
+    number = int(keyed_uid(key[:size], "1.2.3").removeprefix("2.25."))
+    assert number | 0xF << 76 | 0x3 << 62 == int.from_bytes(digest[:16], "big") | 0xF << 76 | 0x3 << 62
 
 
 def test_keyed_uids_agree_in_another_process() -> None:

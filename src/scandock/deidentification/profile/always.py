@@ -92,9 +92,7 @@ def clean_meta(obj: DicomObject, map_uid: Callable[[bytes], bytes | None]) -> No
         if uid and not _UID.fullmatch(uid):
             raise ObjectUnreadable("The class or the instance in its meta information is no UID.")
         own.append((number, "UI", uid))
-    for tag, vr, value in own:
-        if tag in meta:
-            meta.set_value(tag, vr, value)
+    meta.change_all({tag: meta.replacement(tag, vr, value) for tag, vr, value in own if tag in meta})
 
 
 @cache

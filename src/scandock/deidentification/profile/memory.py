@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 LONGEST: Final = 2_048
 """Bytes of an element that is remembered."""
-_MOST: Final = 16 * 1024 * 1024
+_MOST: Final = 8 * 1024 * 1024
 """Bytes of what is remembered, before all of it is forgotten."""
 _ENTRY, _TABLE = 300, 2_000
 """Bytes that an entry takes beside those of its element, and a place without any."""

@@ -54,12 +54,14 @@ def record_method(
         _add_codes(data, items, record.codes)
     else:
         data.change_all({_CODES: ("SQ", _items_of(record.codes, explicit=data.explicit, big=data.big), None, False)})
-    data.set_value(_REMOVED, "CS", b"YES")
-    data.set_text(_METHOD, "\\".join(texts), "LO")
+    written = {_REMOVED: ("CS", b"YES")}
     if profile is not None:
-        data.set_value(_DATES, "CS", _dates(profile))
+        written |= {_METHOD: ("LO", "\\".join(texts).encode("ascii")), _DATES: ("CS", _dates(profile))}
+    else:
+        data.set_text(_METHOD, "\\".join(texts), "LO")
     if has_clean_pixels:
-        data.set_value(_BURNED_IN, "CS", b"NO")
+        written[_BURNED_IN] = "CS", b"NO"
+    data.change_all({tag: data.replacement(tag, *value) for tag, value in written.items()})
 
 
 _Code = tuple[bytes, bytes, bytes]

@@ -134,7 +134,6 @@ class Actions:
     def apply(self, days: int, data_set: DataSet) -> None:
         """Apply the profile to a data set and to all below it; dates move by `days`."""
         scripted, buf = dict(data_set.changes), data_set.buf
-        is_view = not isinstance(buf, bytes)
         in_code = _CODE_VALUE in data_set or _LONG_CODE in data_set or _URN_CODE in data_set
         kept_private = self._kept_private(data_set) if self._safe else _NONE
         remembered = self._memory.of(data_set, days, in_code=in_code)
@@ -147,9 +146,8 @@ class Actions:
                 continue
             if tag in scripted:
                 continue
-            element = buf[at:end] if end - at <= LONGEST else b""
-            if is_view:
-                element = bytes(element)
+            piece = buf[at:end] if end - at <= LONGEST else b""
+            element = piece if isinstance(piece, bytes) else bytes(piece)
             outcome = find(element, _UNDECIDED)
             if outcome is _UNDECIDED:
                 outcome = do.outcome(self._action(data_set, tag, in_code=in_code), days, data_set, tag)

@@ -37,7 +37,7 @@ CARRIED = {
 """File of `static/vendor/` -> file of `node_modules/`."""
 
 
-class ScriptsHook(BuildHookInterface):
+class ScriptsHook(BuildHookInterface[Any]):
     """Fills `static/vendor/` where it is not what the lock says, and gives a wheel its bundle."""
 
     bundle: tempfile.TemporaryDirectory[str] | None = None

@@ -39,6 +39,8 @@ PREPARED = (
 )  # fmt: skip
 """What is imported beyond what an import and a check need; what a fork lacks, it imports itself."""
 ANSWER_SECONDS = 60.0
+BUNDLE = "TESTS_BUNDLE"
+"""Variable with the folder of the bundle that a server's pages are to have, in the place of the plain modules."""
 _access = contextlib.ExitStack()
 """Contexts that a fork enters for as long as it lasts."""
 
@@ -147,12 +149,15 @@ def serve(dropped: str) -> int:
     from scandock.cli import main as command
     from scandock.testing.server import make_app
     from scandock.web import app
+    from scandock.web.pages.assets import use_bundle
     from scandock.workers import supervisor
     from tests.crash.dropped_syncs import drop_syncs
 
     if dropped:
         drop_syncs(dropped)
     _access.enter_context(passwords.use_hasher(QUICK))
+    if BUNDLE in os.environ:
+        _access.enter_context(use_bundle(Path(os.environ[BUNDLE])))
     app.create_app = make_app  # type: ignore[assignment]  # whose routes the prepared process has worked out
     supervisor.serve = functools.partial(supervisor.serve, start=_ForkedChild)
     return command()

@@ -22,6 +22,7 @@ from scandock.services.settings import load_settings
 from scandock.testing.data import make_data
 from scandock.workers.local_import import run_import
 from tests.builders import zip_entries
+from tests.crash.forked import BUNDLE
 from tests.crash.processes import is_stopped, until
 from tests.crash.served import PASSWORD, ServerProcess, basic_header, free_port
 from tests.e2e.browsing import Person, base_of, person
@@ -32,8 +33,11 @@ _numbers = count(1)
 
 
 @contextmanager
-def shared_site(folder: Path) -> Iterator[ServerProcess]:
-    """A server for many tests. An import stops there once it has read its archive, where a test asks for that."""
+def shared_site(folder: Path, bundle: Path | None = None) -> Iterator[ServerProcess]:
+    """A server for many tests. An import stops there once it has read its archive, where a test asks for that.
+
+    Its pages are as a wheel serves them with a `bundle`, else plain modules.
+    """
     make_data(folder / "data")
     stopped = folder / "stopped"
     stopped.touch()
@@ -44,6 +48,7 @@ def shared_site(folder: Path) -> Iterator[ServerProcess]:
         SCANDOCK_CRASH_AT="read",
         SCANDOCK_CRASH_BY="SIGSTOP",
         SCANDOCK_CRASH_ONCE=str(stopped),
+        **({BUNDLE: str(bundle)} if bundle else {}),
     ).ready()
     try:
         yield running

@@ -193,9 +193,9 @@ def read_to_the_end(page: Page) -> list[str]:
         answered.clear()
 
 
-def test_the_tray_shows_the_uploads_of_its_tab(browser, project):
+def test_the_tray_shows_the_uploads_of_its_tab(browser, plain_project):
     """Topic "transfers" of bus.js, as the upload page publishes it."""
-    with owner(browser, project, width="narrow") as one:
+    with owner(browser, plain_project, width="narrow") as one:
         page = one.go("/")
         publish = """async (list) => {
           const statics = document.querySelector("meta[name=scandock]").dataset.static;

@@ -32,10 +32,12 @@ APART = 6
 """Levels by which two decoders may differ at the edges of colors that are stored at half the resolution."""
 
 
-def test_jpegs_have_the_servers_colors(browser: Browser, site: ServerProcess, corpus: Path, subtests: pytest.Subtests):
+def test_jpegs_have_the_servers_colors(
+    browser: Browser, plain_site: ServerProcess, corpus: Path, subtests: pytest.Subtests
+):
     paths = [path for path in sorted(corpus.rglob("*.dcm")) if BASELINE in path.read_bytes()[:1024]]
     assert len(paths) > 8
-    with person(browser, base_of(site)) as one:
+    with person(browser, base_of(plain_site)) as one:
         page = one.go("/login")
         for path in paths:
             with subtests.test(path.name):

@@ -212,19 +212,19 @@ def hasty(route):
     route.fulfill(response=answer, body=body.replace("BUDGET = 30_000", "BUDGET = -1"))
 
 
-def test_partial_numbers_say_so_and_a_table_names_what_was_not_looked_at(browser, project, tmp_path):
+def test_partial_numbers_say_so_and_a_table_names_what_was_not_looked_at(browser, plain_project, tmp_path):
     table = tmp_path / "labels.csv"
     table.write_text("patient_id,session\nN1,first\nN2,second\n")
     entries = {f"{n}/1.dcm": image(1, study=n, patient=b"N%d" % n, name=b"Roe^%d" % n) for n in (1, 2)}
     path = archive(tmp_path / "two.zip", entries)
-    with owner(browser, project) as one:
+    with owner(browser, plain_project) as one:
         one.page.context.route("**/js/upload/preview.js", hasty)
-        page = opened(one, project.id)
+        page = opened(one, plain_project.id)
         drop(page, path, table)
         page.get_by_text("Only 1 of 2 files were read").wait_for()
         assert page.get_by_text("The server will read all of them").is_visible()
         looked_into(page)
         start(page)
         sent(page)
-    [told] = imported(project)
+    [told] = imported(plain_project)
     assert sorted(session["label"] for session in told["sessions"]) == ["first", "second"]

@@ -47,7 +47,7 @@ def test_a_bundle_takes_the_place_of_plain_scripts_and_style_sheets(tmp_path):
         for name, content in files.items():
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name).write_bytes(content)
-        return assets.read_static_files(tmp_path)
+        return assets.read_static_files(tmp_path, tmp_path / "bundle")
 
     assert read(plain) == {
         "js/main.js": b"plain", "js/site.js": b"plain", "mark.svg": b"plain", "vendor/htmx.min.js": b"plain",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import posixpath
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -22,6 +24,7 @@ _SHEETS: Final = ("scandock.css", "upload.css", "viewer.css", "live.css")
 _FOLDER: Final = Path(__file__).parent / "static"
 _BUNDLE: Final = "bundle"
 """The folder of the minified scripts and style sheets, which a wheel has (hatch_build.py) and a checkout has not."""
+_bundle = _FOLDER / _BUNDLE
 _MAIN: Final = "js/main.js"
 _STATIC_IMPORT: Final = re.compile(rb'(?:\bfrom|\bimport)\s*"(\.{1,2}/[^"]+)"')
 _PAGE_SCRIPT: Final = re.compile(rb'\b(\w+):\s*\(\)\s*=>\s*import\("([^"]+)"\)')
@@ -39,22 +42,44 @@ _KEEP: Final = {
 """The policy is for workers, which go by that of their own file and not by the page's."""
 
 
-def read_static_files(folder: Path) -> dict[str, bytes]:
+@contextmanager
+def use_bundle(folder: Path) -> Iterator[None]:
+    """Serve our scripts and style sheets from a bundle (hatch_build.make_bundle) that stands in another folder.
+
+    For tests, which see pages of a checkout as those of a wheel by it. No setting leads here.
+    """
+    global _bundle  # noqa: PLW0603  one for the process, as the addresses are that follow from it
+    before, _bundle = _bundle, folder
+    _forget()
+    try:
+        yield
+    finally:
+        _bundle = before
+        _forget()
+
+
+def _forget() -> None:
+    for cached in (_assets, preloads, stamp):
+        cached.cache_clear()
+
+
+def read_static_files(folder: Path, bundle_folder: Path) -> dict[str, bytes]:
     """Name -> bytes of all static files. Where there is a bundle, it has our scripts and style sheets."""
-    files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*.*"))}
-    bundle = {
-        name.removeprefix(f"{_BUNDLE}/"): files.pop(name) for name in list(files) if name.startswith(f"{_BUNDLE}/")
-    }
-    if bundle:
+    files = {name: content for name, content in _read(folder).items() if not name.startswith(f"{_BUNDLE}/")}
+    if bundle := _read(bundle_folder):
         files = {name: content for name, content in files.items() if not name.startswith("js/")} | bundle
     files[SHEET] = b"\n".join(files.pop(name) for name in _SHEETS)
     return {name: content for name, content in files.items() if Path(name).suffix in _TYPES}
 
 
+def _read(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*.*"))}
+
+
 @cache
 def _assets() -> dict[str, tuple[bytes, bytes]]:
     """Name -> (its bytes, the same packed): they are few and small, and no name of a request is ever a path."""
-    files = read_static_files(_FOLDER)
+    files = read_static_files(_FOLDER, _bundle)
     files[LETTERS_FILE.name] = LETTERS_FILE.read_bytes()  # so that a preview names subjects as the import does
     return {name: (plain, bytes(deflate.gzip_compress(plain, 12))) for name, plain in files.items()}
 

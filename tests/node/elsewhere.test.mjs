@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import test from "node:test";
+import test, { mock } from "node:test";
 import { load } from "./modules.mjs";
 
 globalThis.document ??= { querySelector: () => ({ dataset: { root: "", static: "", csrf: "", user: "olga" } }), addEventListener() {} };
@@ -15,7 +15,7 @@ globalThis.BroadcastChannel = class extends OfTab {
 
 const { newsOf } = await load("elsewhere.js");
 const { publish } = await load("../bus.js");
-const { listenToTabs, stateElsewhere, tellTaken } = await load("../live/tabs.js");
+const { askTabs, listenToTabs, stateElsewhere, tellTaken } = await load("../live/tabs.js");
 
 test("what the stream says of an upload here: it goes on elsewhere, arrived, or was cancelled", () => {
   const at = (state, kind, data = {}, hasGrown = false) => newsOf({ state, sent: 100, hasGrown }, kind, data);
@@ -62,6 +62,17 @@ test("tabs tell each other which uploads they have, and who takes one over", asy
   assert.deepEqual([kind, id], ["taken", "x"]);
   await heard({ kind: "have", own: [] });
   assert.equal(stateElsewhere("x"), "");
+
+  await heard({ kind: "have", own: [["y", "running"]] });
+  mock.timers.enable({ apis: ["setTimeout"] });
+  askTabs();
+  await heard({ kind: "have", own: [["y", "running"]] });
+  mock.timers.tick(3000);
+  assert.equal(stateElsewhere("y"), "running", "it has answered");
+  askTabs();
+  mock.timers.tick(3000);
+  assert.equal(stateElsewhere("y"), "", "it is gone without a word");
+  mock.timers.reset();
   end();
   other.close();
 });

@@ -4,11 +4,13 @@ import { subscribe } from "../bus.js";
 import { root, user } from "../site.js";
 
 const OVER = ["done", "cancelled", "elsewhere"];
+const PATIENCE = 3000; // milliseconds in which a tab that lives answers
 const others = new Map(); // by tab: the states of its uploads, by their ids
 const listeners = new Set();
 const tab = crypto.getRandomValues(new Uint32Array(4)).join("-");
 let channel = null;
 let own = [];
+let answered = null; // tabs that were heard since all were asked; null while nobody is asked
 
 /** Hear of other tabs: `listener(kind, id)` of an upload that one of them has taken over ("taken") or cancelled
  * ("cancelled"), or ("changed") that they have others, or other states of them. The answer ends it. */
@@ -22,6 +24,18 @@ export function listenToTabs(listener) {
 export function stateElsewhere(id) {
   for (const states of others.values()) if (states.has(id)) return states.get(id);
   return "";
+}
+
+/** Ask the other tabs again what they have: one that ended without a word, or whose last word was lost, has nothing. */
+export function askTabs() {
+  if (answered !== null) return;
+  answered = new Set();
+  tell("asking");
+  setTimeout(() => {
+    const gone = [...others.keys()].filter((one) => !answered.has(one));
+    answered = null;
+    for (const one of gone) hear({ kind: "have", tab: one });
+  }, PATIENCE);
 }
 
 /** This tab sends an upload from now on: another one that has it leaves it. */
@@ -50,6 +64,7 @@ function tell(kind, more = {}) {
 }
 
 function hear({ kind, tab: from, id = "", own: theirs = [] }) {
+  answered?.add(from);
   if (kind === "asking") {
     if (own.length) tell("have", { own });
     return;

@@ -1,10 +1,11 @@
 // Uploads of this page that other tabs, other browsers or other pages act on: they go on there, arrive, or are cancelled.
 
 import { listen } from "../live/stream.js";
-import { listenToTabs, stateElsewhere, tellTaken } from "../live/tabs.js";
+import { askTabs, listenToTabs, stateElsewhere, tellTaken } from "../live/tabs.js";
 import { stateOf } from "./tus.js";
 import { transfers } from "./transfers.js";
 
+const AGAIN = 10_000; // milliseconds after which other tabs are asked again whether they still have what goes on there
 const STILL = new Set(["paused", "stopped", "elsewhere"]); // nothing of it goes from here
 const inTabs = new WeakSet(); // those elsewhere that a tab of this browser has
 let isWatching = false;
@@ -22,8 +23,13 @@ export function watchElsewhere() {
     const transfer = transfers.find((one) => one.upload === id);
     if (kind === "taken") transfer?.leave();
     else if (kind === "cancelled") transfer?.endCancelled();
-    else for (const one of transfers.filter(({ state }) => state === "elsewhere")) void seen(one);
+    else seeAll();
   });
+  setInterval(() => {
+    if (!transfers.some(({ state }) => state === "elsewhere")) return;
+    seeAll();
+    askTabs();
+  }, AGAIN);
   addEventListener("visibilitychange", () => document.visibilityState === "visible" && void lookAgain());
 }
 
@@ -69,13 +75,17 @@ async function look(transfer) {
   return state;
 }
 
+function seeAll() {
+  for (const one of transfers.filter(({ state }) => state === "elsewhere")) void seen(one);
+}
+
 /** Another tab has other uploads now: one that went on there stands still where that tab is gone. */
 async function seen(transfer) {
   const isThere = stateElsewhere(transfer.upload) !== "";
-  const wasThere = inTabs.has(transfer);
   if (isThere) inTabs.add(transfer);
-  else inTabs.delete(transfer);
-  if (!wasThere || isThere) return;
+  if (isThere || !inTabs.has(transfer)) return;
   const state = await look(transfer);
+  if (state === "") return; // nobody answers: it is asked again
+  inTabs.delete(transfer);
   if (state === "receiving" && transfer.state === "elsewhere" && stateElsewhere(transfer.upload) === "") transfer.pause();
 }

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
@@ -43,6 +43,11 @@ admin.command("verify")(verify)
 Id = Annotated[str, typer.Argument(metavar="P", help="Id of the project: 1 to 64 letters, digits, _ and -.")]
 
 
+PETMR_HELP: Final = (
+    "What a study with PET and MR becomes: one session of type petmr or pet, or separate ones; default: SCANDOCK_PETMR."
+)
+
+
 @project.command("add")
 def project_add(
     project_id: Id,
@@ -57,9 +62,8 @@ def project_add(
         ),
     ] = "4",
     petmr: Annotated[
-        Literal["petmr", "pet"] | None,
-        typer.Option("--petmr", help="Type of a session that holds both PET and MR.", show_default="petmr"),
-    ] = None,
+        Literal["default", "petmr", "pet", "separate"], typer.Option("--petmr", help=PETMR_HELP)
+    ] = "default",
     identified: Annotated[
         Literal["accept", "warn", "hold"] | None,
         typer.Option(
@@ -82,11 +86,28 @@ def project_add(
         project_id,
         name=name or project_id,
         prearchive_code=int(prearchive_code),
-        petmr=petmr or "petmr",
+        petmr=petmr,
         identified=identified or settings.identified,
         request=local_request_info(),
     )
     print_line(f"Project {project_id} is made.", sys.stdout)
+
+
+@project.command("set")
+def project_set(
+    project_id: Id,
+    *,
+    data: options.ExistingData,
+    petmr: Annotated[Literal["default", "petmr", "pet", "separate"], typer.Option("--petmr", help=PETMR_HELP)],
+) -> None:
+    """Change a project's settings. What is stored stays as it is."""
+    checks.check_new_project(project_id)
+    checks.check_data(data, must_exist=True)
+    from scandock.cli.import_cmd import load_settings
+    from scandock.services.projects import set_pet_mr
+
+    set_pet_mr(data, load_settings(), project_id, petmr, local_request_info())
+    print_line(f"Project {project_id} has petmr {petmr}.", sys.stdout)
 
 
 @project.command("access")

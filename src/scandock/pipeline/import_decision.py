@@ -70,7 +70,7 @@ def decide_import(context: JobContext, reading: ReadingResult) -> ImportDecision
         upload_verdict.refused = all_left_out_notice()
         refuse_all(ledger, upload_verdict)
         return ImportDecision(upload_verdict)
-    unused = plan_jobs(context, jobs, lambda: make_unassigned(context.catalog), rows)
+    jobs, unused = plan_jobs(context, jobs, lambda: make_unassigned(context.catalog), rows)
     untaken = left_out_reports + (refused_session_reports(lost, upload_verdict.warnings[0]) if lost else [])
     return ImportDecision(upload_verdict, jobs, untaken, [*reading.notes, *upload_verdict.warnings, *unused])
 

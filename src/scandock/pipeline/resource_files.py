@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from scandock.catalog.trees import ResourceRow, ScanRow
@@ -29,14 +29,21 @@ class ResourceTarget(Protocol):
         """Keep one; `series` names the scan that it belongs to (a series UID, an ECAT file's sha256), if any."""
 
 
-def assign_resources(ledger: Ledger, targets: Mapping[int, ResourceTarget], index: FolderIndex, resources: str) -> None:
-    """Give every file that is no image its session, by job, or ignore it (rules.md, "Which entries are images" 2)."""
+def assign_resources(
+    ledger: Ledger, targets: Mapping[int, ResourceTarget], indexes: Sequence[FolderIndex], resources: str
+) -> None:
+    """Give every file that is no image its session, by job, or ignore it (rules.md, "Which entries are images" 2).
+
+    The first of `indexes` that knows of one study says which.
+    """
     ignored: list[tuple[str, str, bytes]] = []
     for number, path, staged, sha256 in _pages(ledger):
         if resources == "ignore":
             ignored.append(("ignored_resources_off", "", number))
             continue
-        study_match = index.find_study(split_levels(path, len(number) // 4))
+        spot = split_levels(path, len(number) // 4)
+        matches = [index.find_study(spot) for index in indexes]
+        study_match = next((match for match in matches if match.study is not None), matches[-1])
         if study_match.study is None:
             ignored.append(("ignored_no_one_study", f"Not stored: {study_match.reason}.", number))
             continue

@@ -125,6 +125,12 @@ CODES: Final[dict[str, NoticeCode]] = {
         "Project {project} keeps PET/MR sessions as PET: {other} is called {label}.",
         "Change the project's setting for PET/MR, or rename the session, where {other} is the right name.",
     ),
+    "label_side": NoticeCode(
+        "warning",
+        "PET/MR",
+        "Project {project} separates PET and MR of a study: this side of {other} is called {label}.",
+        "Change the project's setting for PET/MR, or rename the session, where {other} is the right name.",
+    ),
     "subjects_told_apart": NoticeCode(
         "warning",
         "Which session 7",

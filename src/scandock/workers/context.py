@@ -193,6 +193,8 @@ def _build_context(
             subject=parse_rules(texts.get("subject", "")),
             session=parse_rules(texts.get("session", "")),
             placeholders=settings.placeholder_names,
+            petmr=settings.petmr,
+            map_words=settings.petmr_maps,
         ),
         request=request.with_fields(mapping=mapping),
         settings=settings,

@@ -1,18 +1,26 @@
-"""The two sides of a study whose PET and MR are sessions of their own: when there are two, and what they are called."""
+"""The two sides of a study whose PET and MR are sessions of their own: which there are, and what they are called."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
 
+from scandock.model.series import REFERENCES, SeriesTally
 from scandock.rules.catalog_view import CatalogView, KnownSession
 from scandock.rules.decisions import StudyCase
 from scandock.rules.labels import UNASSIGNED, label_key
 from scandock.rules.notices import make_notice
-from scandock.rules.petmr import MapWords, divide_series, side_label, split_study
+from scandock.rules.petmr import SIDES, MapWords, Side, is_map, side_label, side_of_scan
 from scandock.rules.policy import ProjectPolicy
 from scandock.rules.session_types import BESIDE
+from scandock.rules.sop_classes import scan_type
 from scandock.rules.study import StudyFacts
+from scandock.rules.tally_values import count_values, most_common
+
+_FOLLOWERS: Final = frozenset({"SR", "PR", "SEG"})
+"""Modalities of series that go where the series are that they refer to."""
 
 
 def separate_study(study: StudyFacts, policy: ProjectPolicy, words: MapWords, view: CatalogView) -> list[StudyFacts]:
@@ -35,6 +43,69 @@ def separate_study(study: StudyFacts, policy: ProjectPolicy, words: MapWords, vi
 def _is_whole(session: KnownSession) -> bool:
     """Whether a session has images of a study and no side; one of reports alone may still become a side."""
     return not session.side and session.xsi_type not in BESIDE
+
+
+def divide_series(
+    study: StudyFacts, words: MapWords, known: Mapping[str, Side], sides: Iterable[Side] = ()
+) -> dict[str, Side]:
+    """The side of each series of a study, by series UID; all of them "" where it has neither PET nor MR.
+
+    `sides` are those that the project has of the study, `known` the sides of the series there: these stay where they
+    are. A study whose MR series are all maps is PET; where there is no PET, its maps stay with the MR.
+    """
+    stated = set(sides)
+    modalities = {tally.series_uid: _modality(tally) for tally in study.series}
+    texts = {tally.series_uid: most_common(count_values(tally, "SeriesDescription")) for tally in study.series}
+    maps = {uid for uid, modality in modalities.items() if modality == "MR" and is_map(texts[uid], words)}
+    has_pet = "PET" in stated or bool(study.ecat) or "PT" in modalities.values()
+    has_mr = "MR" in stated or any(modality == "MR" and uid not in maps for uid, modality in modalities.items())
+    if not (has_pet and has_mr):
+        only: Side = "PET" if has_pet else "MR" if has_mr else "PET" if maps else ""
+        return {uid: known.get(uid, only) for uid in modalities}
+    own = {
+        uid: known.get(uid) or side_of_scan(modality, texts[uid], words)
+        for uid, modality in modalities.items()
+        if modality not in _FOLLOWERS or uid in known
+    }
+    for tally in study.series:
+        if tally.series_uid not in own:
+            own[tally.series_uid] = _referred_side(tally, own, known, modalities)
+    return own
+
+
+def split_study(study: StudyFacts, divided: Mapping[str, Side]) -> list[StudyFacts]:
+    """One study for each side that any of it goes to, MR first; ECAT files are PET."""
+    sides = {*divided.values(), *(("PET",) if study.ecat else ())}
+    if len(sides) == 1:
+        return [replace(study, side=next(iter(sides)))]
+    return [
+        replace(
+            study,
+            key=f"{study.key}/{side}",
+            side=side,
+            series=tuple(tally for tally in study.series if divided[tally.series_uid] == side),
+            ecat=study.ecat if side == "PET" else (),
+        )
+        for side in SIDES
+    ]
+
+
+def _modality(tally: SeriesTally) -> str:
+    """The modality that most objects of a series have; of those without any what their class says."""
+    modality = most_common(count_values(tally, "Modality"))
+    if modality:
+        return modality
+    element = scan_type(count_values(tally, "SOPClassUID"))
+    return {"xnat:petScanData": "PT", "xnat:mrScanData": "MR"}.get(element, "")
+
+
+def _referred_side(
+    tally: SeriesTally, own: Mapping[str, Side], known: Mapping[str, Side], modalities: Mapping[str, str]
+) -> Side:
+    """The side of the images that a report, segmentation or presentation state refers to; MR where that is unclear."""
+    references = [uid for uid in tally.nested.get(REFERENCES, "").split("\\") if uid]
+    sides = {own.get(uid) or known.get(uid) for uid in references if modalities.get(uid) not in _FOLLOWERS}
+    return "PET" if sides == {"PET"} else "MR"
 
 
 def relate_sides(cases: Sequence[StudyCase], view: CatalogView) -> None:

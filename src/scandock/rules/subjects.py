@@ -19,7 +19,8 @@ def assign_subjects(cases: Sequence[StudyCase], view: CatalogView, *, one_patien
     """Give each case of one project its subject; the labels of their sessions are settled before.
 
     A study goes to the subject of the session that it belongs to, or of its other side. A new one goes to the subject
-    that was named or derived; where that label would take two patients, those whose label came from the header are told apart.
+    that was named or derived; where that label would take two patients, those whose label came from the header are
+    told apart.
     `one_patient`: several PatientIDs in one study are one patient's.
     """
     groups: dict[str, list[StudyCase]] = defaultdict(list)

@@ -13,18 +13,16 @@ from scandock.rules.catalog_view import KnownSession
 from scandock.rules.petmr import (
     MapWords,
     Side,
-    divide_series,
     effective_pet_mr,
     is_map,
     parse_pet_mr,
     shares_side,
     side_label,
     side_of_scan,
-    split_study,
 )
 from scandock.rules.policy import ProjectPolicy
 from scandock.rules.study import StudyFacts
-from scandock.rules.study_sides import separate_study
+from scandock.rules.study_sides import divide_series, separate_study, split_study
 from tests.unit.rules_sessions.builders import FakeCatalog, ecat_facts, known, series, study_of
 
 GOLDEN = Path(__file__).resolve().parents[4] / "shared/reference/golden/filters-petmr.json"
@@ -171,7 +169,7 @@ def test_ecat_is_pet() -> None:
 
 
 def _sides(study: StudyFacts, *sessions: KnownSession, policy: ProjectPolicy = SEPARATE) -> list[Side]:
-    return [part.side for part in separate_study(study, policy, "mrac", FakeCatalog(sessions))]
+    return [part.side for part in separate_study(study, policy, "mrac", FakeCatalog(*sessions))]
 
 
 BOTH = study_of(PET, T1)

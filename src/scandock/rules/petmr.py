@@ -30,7 +30,7 @@ def parse_pet_mr(text: str) -> PetMrChoice:
     value = "".join(text.split()).lower() or "default"
     if value not in PET_MR_CHOICES:
         raise ValueError(f"no setting for PET/MR: {text[:20]!r}")
-    return cast("PetMrChoice", value)
+    return value
 
 
 def effective_pet_mr(choice: str, site: PetMr) -> PetMr:

@@ -305,6 +305,24 @@ def test_an_import_leaves_the_type_of_an_archived_session(
     assert told(client, f"/data/projects/{project}/experiments/E")[0] == becomes
 
 
+def test_both_sessions_of_a_separated_study_are_answered(client: httpx.Client, project: str) -> None:
+    client.put(f"/data/projects/{project}/config/separatePETMR/config", content=b"separate")
+    body = zip_entries(
+        {
+            f"{series}.dcm": Image(case=project, series=series, modality=modality, series_number=b"%d" % series).file()
+            for series, modality in enumerate((b"MR", b"PT"), 1)
+        }
+    )
+    waiting = [uris(send(client, body, project=project)) for _ in range(2)]
+    assert waiting[0] == waiting[1]
+    assert [uri.rpartition("/")[2] for uri in waiting[0]] == ["PAT1_MR", "PAT1_PET"]
+    for _ in range(2):
+        archived = uris(send(client, body, dest=f"/archive/projects/{project}/subjects/S/experiments/E_PETMR"))
+        assert [told(client, uri)[0] for uri in archived] == ["mr", "pet"]
+    rows = client.get(f"/data/projects/{project}/experiments").json()["ResultSet"]["Result"]
+    assert sorted(row["label"] for row in rows) == ["E_MR", "E_PET"]
+
+
 def test_fields_that_a_person_set_outlast_imports_until_they_are_taken_back(client: httpx.Client, project: str) -> None:
     where = made(client, project, "E", "mr", date="2000-01-01", operator="me", note="mine")
     dest = f"/archive/projects/{project}/subjects/S/experiments/E"

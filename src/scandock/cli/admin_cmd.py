@@ -102,12 +102,13 @@ def project_set(
 ) -> None:
     """Change a project's settings. What is stored stays as it is."""
     checks.check_new_project(project_id)
-    checks.check_data(data, must_exist=True)
+    with open_data_catalog(data, must_exist=True) as catalog, catalog.read() as connection:
+        check_project_exists(connection, project_id)
     from scandock.cli.import_cmd import load_settings
     from scandock.services.projects import set_pet_mr
 
-    set_pet_mr(data, load_settings(), project_id, petmr, local_request_info())
-    print_line(f"Project {project_id} has petmr {petmr}.", sys.stdout)
+    name = set_pet_mr(data, load_settings(), project_id, petmr, local_request_info())
+    print_line(f"Project {name} has petmr {petmr}.", sys.stdout)
 
 
 @project.command("access")

@@ -53,10 +53,14 @@ def add_project(
         )
 
 
-def set_pet_mr(data: str, settings: Settings, project_id: str, petmr: str, request: RequestInfo | None = None) -> None:
-    """Say what studies with PET and MR become in a project, as the server's own machine. Raises as `edit_project`."""
+def set_pet_mr(data: str, settings: Settings, project_id: str, petmr: str, request: RequestInfo | None = None) -> str:
+    """Say what studies with PET and MR become in a project, as the server's own machine. Raises as `edit_project`.
+
+    Gives the project's id as it is written.
+    """
     with open_data(data, settings) as (catalog, store):
-        edit_project(ServiceContext(catalog, store, settings, SYSTEM, request), project_id, {"petmr": petmr})
+        context = ServiceContext(catalog, store, settings, SYSTEM, request)
+        return edit_project(context, project_id, {"petmr": petmr}).id
 
 
 def list_projects(data: str, settings: Settings) -> list[ProjectSettings]:

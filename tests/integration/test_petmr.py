@@ -13,6 +13,7 @@ from scandock.services.archiving import archive_session
 from scandock.services.context import ServiceContext
 from scandock.services.data_catalog import open_data
 from scandock.services.label_conflicts import find_taken_labels
+from scandock.services.moving import move_session
 from scandock.services.projects import set_pet_mr
 from scandock.services.settings import load_settings
 from tests.badinput.objects import Element, element, uid
@@ -239,3 +240,22 @@ def test_sides_that_wait_are_archived_each_by_itself(site: DataFolder) -> None:
         merged = {one["id"]: archive_session(context, one["id"]) for one in more.sessions}
     assert [outcome.into for outcome in merged.values()] == [one["id"] for one in waiting.sessions]
     assert site.bring({"a.dcm": _pet(number=2), "b.dcm": _mr(number=2)}).counts == {"duplicate": 2}
+
+
+def test_what_came_as_a_whole_joins_no_side_when_it_is_archived(site: DataFolder) -> None:
+    """Moved from a project that keeps studies whole: of one kind it goes to its side, of both it stays whole."""
+    site.project(petmr="separate")
+    site.project("WHOLE", petmr="petmr")
+    both = {"a.dcm": _pet(), "b.dcm": _mr()}
+    sides = {one["label"]: one["id"] for one in site.bring(both).sessions}
+    ways = {"mr": {"b.dcm": _mr(number=2)}, "whole": {"a.dcm": _pet(number=3), "b.dcm": _mr(number=3)}}
+    for name, entries in ways.items():
+        (waiting,) = site.bring(entries, project="WHOLE", destination="prearchive").sessions
+        with open_data(str(site.data), site.settings) as (catalog, store):
+            context = ServiceContext(catalog, store, site.settings, SYSTEM)
+            move_session(context, waiting["id"], project_name="P")
+            outcome = archive_session(context, waiting["id"])
+        assert outcome.into == (sides["PAT1_MR"] if name == "mr" else None)
+    more = site.bring({"b.dcm": _mr(number=4)})
+    assert _labels(more) == {"PAT1": ["1", "2"]}, "what the project has as a whole takes what comes"
+    site.check()

@@ -138,7 +138,7 @@ def merge_sessions(
 
 def _merged_side(source: SessionRecord, target: SessionRecord) -> Side:
     """The side of a session that another one joins; one without a study has none yet."""
-    return source.side if target.study_uid is None or source.side == target.side else ""
+    return source.side if target.study_uid is None else target.side
 
 
 def keep_one_version(context: JobContext, source: SessionRecord, keep: Literal["old", "new"]) -> Job:

@@ -20,6 +20,9 @@ _PETMR: Final = "xnat:petmrSessionData"
 BESIDE: Final = frozenset({"xnat:srSessionData", "xnat:segSessionData", OTHER_SESSION})
 """Types of what is made of a study's images and sent by itself: reports, segmentations, secondary captures."""
 
+SIDE_OF_TYPE: Final[dict[str, Side]] = {_MR: "MR", _PET: "PET"}
+"""The side of a separated study that the images of a session are of, by its type."""
+
 SESSION_OF_SCAN: Final[dict[str, str]] = {
     "pet": "pet",
     "mr": "mr",

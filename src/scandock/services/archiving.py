@@ -27,9 +27,9 @@ from scandock.rules.import_request import ImportRequest
 from scandock.rules.labels import UNASSIGNED, is_placeholder, label_key
 from scandock.rules.notices import Notice, make_notice
 from scandock.rules.permissions import Action
-from scandock.rules.petmr import PetMr, effective_pet_mr, shares_side
+from scandock.rules.petmr import PetMr, Side, effective_pet_mr, shares_side
 from scandock.rules.policy import SiteRules
-from scandock.rules.session_types import can_join_type, side_pet_mr
+from scandock.rules.session_types import BESIDE, SIDE_OF_TYPE, can_join_type, side_pet_mr
 from scandock.rules.study import StudyFacts, is_same_patient
 from scandock.services import audit, rights
 from scandock.services.context import ServiceContext
@@ -271,7 +271,7 @@ def _find_target(
     of_study = [
         row
         for row in candidates
-        if source.study_uid is not None and row.study_uid == source.study_uid and shares_side(row.side, source.side)
+        if source.study_uid is not None and row.study_uid == source.study_uid and _joins_side(source, row.side)
     ]
     same_study = [row for row in of_study if not row.by_hand or row.key == wanted_key]
     warnings: tuple[Notice, ...] = ()
@@ -292,6 +292,17 @@ def _find_target(
     if chosen is None:
         check_no_assessor(connection, source.project_id, label or source.label)
     return (find_session(connection, chosen) if chosen is not None else None), warnings
+
+
+def _joins_side(source: SessionRecord, side: Side) -> bool:
+    """Whether a session joins an archived one that has this side of its study.
+
+    One that came as a whole joins the side that has its images: with PET and MR it is neither, and stays whole.
+    """
+    if source.side or not side:
+        return shares_side(source.side, side)
+    own = SIDE_OF_TYPE.get(source.xsi_type)
+    return own == side if own is not None else source.xsi_type in BESIDE
 
 
 def make_tools(

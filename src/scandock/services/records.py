@@ -20,7 +20,7 @@ from scandock.catalog.records import SessionRecord, TrashedRecord
 from scandock.model import uris
 from scandock.model.json_records import JsonRecord, LeftOut, MaybeMoment, Moment, Notices
 from scandock.rules.choices import list_choices
-from scandock.rules.petmr import PetMrChoice, Side
+from scandock.rules.petmr import PetMrChoice
 from scandock.rules.project_fields import PI_FIELDS, PUBLIC_FIELDS
 from scandock.rules.session_fields import parameter_attributes
 from scandock.store.paths import RelPath, resource_file
@@ -217,7 +217,7 @@ class ExistingSession(JsonRecord):
     project: str
     assessor: LeftOut[bool] = None
     """Whether it is an assessor that has the label, which no session can join."""
-    side: LeftOut[Side] = None
+    side: LeftOut[Literal["MR", "PET"]] = None
     """Which it has of a study whose PET and MR are separated."""
 
     @classmethod

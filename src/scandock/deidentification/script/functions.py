@@ -17,7 +17,7 @@ from scandock.deidentification.script.date_arithmetic import DateError, midpoint
 from scandock.deidentification.script.errors import PixelsUnalterable, ScriptFailed
 from scandock.deidentification.script.message_format import FormatError, format_message
 from scandock.deidentification.script.parser import PASSED_OVER, PROTECTED, why_never_set
-from scandock.deidentification.script.patterns import PatternError, find_group, matches
+from scandock.rules.java_patterns import PatternError, find_group, matches
 from scandock.deidentification.script.private_tags import retain_private
 from scandock.deidentification.script.run_state import (
     MOST_LISTED,

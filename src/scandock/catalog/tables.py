@@ -417,3 +417,25 @@ routing_rules = Table(
     Column("modified", BigInteger, nullable=False),
     _one_of("kind", "project", "subject", "session"),
 )
+
+privacy_text = Table(
+    "privacy_text",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("kind", String(8), nullable=False),
+    Column("project_id", Id, ForeignKey("project.id", ondelete="CASCADE")),
+    Column("name", String(64), nullable=False, server_default=EMPTY),
+    Column("version", Integer, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("fingerprint", String(64), nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("author", Text, nullable=False),
+    _one_of("kind", "filter", "script", "lookup"),
+    UniqueConstraint("kind", "project_id", "name", "version"),
+    Index(None, "project_id"),
+)
+"""What sites and projects write that decides about images: import filters, scripts, lookup tables. The newest version
+of a text is in force, rows are added and never changed. `project_id` is NULL of the site's own; `name` is that of a
+lookup table, "" of the others. `fingerprint` is the sha256 of the text, `author` the account as the audit names it.
+"""

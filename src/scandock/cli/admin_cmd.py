@@ -15,6 +15,7 @@ from scandock.cli.accounts_cmd import check_project_exists, local_request_info, 
 from scandock.cli.audit_cmd import audit
 from scandock.cli.clock_cmd import clock
 from scandock.cli.consoles import is_terminal, make_console, print_line, tolerate_closed_pipe
+from scandock.cli.filters_cmd import filters
 from scandock.cli.imports_cmd import imports
 from scandock.cli.rules_cmd import rules
 from scandock.cli.text_format import printable
@@ -32,6 +33,7 @@ admin = typer.Typer(
 project = typer.Typer(help="Make and list projects.", no_args_is_help=True, rich_markup_mode=None)
 admin.add_typer(project, name="project")
 admin.add_typer(rules, name="rules")
+admin.add_typer(filters, name="filter")
 admin.add_typer(imports, name="import")
 admin.add_typer(user, name="user")
 admin.add_typer(member, name="member")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from sqlalchemy import Connection, select
@@ -28,7 +28,7 @@ from scandock.publishing.reserve import find_holders, lock_projects, release_nam
 from scandock.publishing.tree_files import folders_of
 from scandock.rules.labels import UNASSIGNED
 from scandock.rules.mapping import unused_rows_notices
-from scandock.rules.naming import name_study
+from scandock.rules.naming import StudyNaming, name_study
 from scandock.rules.notices import Notice, make_notice
 from scandock.rules.petmr import PetMr, effective_pet_mr, shares_side
 from scandock.rules.policy import ProjectPolicy
@@ -59,6 +59,25 @@ def read_policies(connection: Connection, petmr: PetMr) -> dict[str, tuple[int, 
     }
 
 
+def find_usable_projects(context: JobContext) -> dict[str, str]:
+    """The projects that a study may go to, by their names in small letters."""
+    with context.catalog.read() as connection:
+        policies = read_policies(connection, context.site.petmr)
+        closed = set(connection.execute(unfinished_deletions()).scalars())
+    return {
+        name.casefold(): name
+        for name, (number, _) in policies.items()
+        if name != UNASSIGNED and number not in closed and context.allowed(name)
+    }
+
+
+def name_job(context: JobContext, job: Job, usable: Mapping[str, str]) -> StudyNaming:
+    """What a study would be called, its project as that is spelled. Raises Usage as `name_study` does."""
+    naming = name_study(job.study, context.request, context.site, lambda name: name.casefold() in usable)
+    label = naming.project.label
+    return replace(naming, project=replace(naming.project, label=usable.get(label.casefold(), label)))
+
+
 def plan_jobs(
     context: JobContext, studies: list[Job], make_unassigned: Callable[[], None], used: Iterable[int] = ()
 ) -> tuple[list[Job], list[Notice]]:
@@ -71,20 +90,9 @@ def plan_jobs(
     """
     with context.catalog.read() as connection:
         policies = read_policies(connection, context.site.petmr)
-        closed = set(connection.execute(unfinished_deletions()).scalars())
-    usable = {
-        name.casefold(): name
-        for name, (number, _) in policies.items()
-        if name != UNASSIGNED and number not in closed and context.allowed(name)
-    }
+    usable = find_usable_projects(context)
     for job in studies:
-        job.naming = name_study(job.study, context.request, context.site, lambda name: name.casefold() in usable)
-        job.naming = replace(
-            job.naming,
-            project=replace(
-                job.naming.project, label=usable.get(job.naming.project.label.casefold(), job.naming.project.label)
-            ),
-        )
+        job.naming = name_job(context, job, usable)
     if any(job.final_naming.project.label == UNASSIGNED for job in studies):
         make_unassigned()
         with context.catalog.read() as connection:

@@ -49,9 +49,7 @@ class CompilePattern(Protocol):
     def __call__(self, pattern: str, /) -> re.Pattern[str]: ...
 
 
-def parse_condition(
-    text: str, find_tag: Callable[[str], int | None], compile_pattern: CompilePattern
-) -> Condition:
+def parse_condition(text: str, find_tag: Callable[[str], int | None], compile_pattern: CompilePattern) -> Condition:
     """Read a condition; raises ConditionError."""
     known = _KNOWN.get(" ".join(text.split()))
     parser = _Parser(known if known is not None else text, find_tag, compile_pattern)
@@ -63,9 +61,7 @@ def parse_condition(
 class _Parser:
     """Reads a condition from left to right: `or` binds least, then `and`, then `not`."""
 
-    def __init__(
-        self, text: str, find_tag: Callable[[str], int | None], compile_pattern: CompilePattern
-    ) -> None:
+    def __init__(self, text: str, find_tag: Callable[[str], int | None], compile_pattern: CompilePattern) -> None:
         self.tokens: list[tuple[str, str]] = []
         self.at = 0
         self.find_tag = find_tag

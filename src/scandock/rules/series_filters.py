@@ -107,8 +107,9 @@ def read_document(text: str) -> FilterText:
     """A filter as JSON, XNAT's configuration of it. Usage `filter_unreadable`."""
     try:
         values = json.loads(text)
-    except ValueError as error:
-        raise FilterUnreadable(f"The filter is no JSON: {_one_line(str(error))}.") from None
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise FilterUnreadable(f"The filter can't be read as JSON from {where} on.") from None
     if not isinstance(values, dict):
         raise FilterUnreadable("The filter is no JSON object with mode and list.")
     mode, lines = values.get("mode"), values.get("list", "")
@@ -174,11 +175,11 @@ def _parse_lines(text: FilterText) -> SeriesFilter:
     for number, line in enumerate((line.strip() for line in split_lines), 1):
         if not line or line.startswith("#"):
             continue
-        section = _SECTION.fullmatch(line)
-        if section is not None:
-            found = find_tag(section[1])
+        heading = _SECTION.fullmatch(line)
+        if heading is not None:
+            found = find_tag(heading[1])
             if found is None:
-                problems.append(f"Line {number} names no element: [{section[1][:40]}].")
+                problems.append(f"Line {number} names no element: [{heading[1][:40]}].")
             else:
                 tag = found
         elif line in (_EXISTS, _NOT_EXISTS):
@@ -258,7 +259,3 @@ def _read_flag(values: Mapping[str, Any], name: str) -> bool | None:
 def _unknown_mode(mode: object) -> FilterUnreadable:
     shown = f"{str(mode)[:40]!r}" if mode is not None else "nothing"
     return FilterUnreadable(f"The mode of the filter is {shown}.", f"Right are {', '.join(MODES)}, spelled exactly so.")
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())[:200]

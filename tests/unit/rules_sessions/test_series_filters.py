@@ -168,7 +168,14 @@ def test_conditions_that_cannot_be_read(expression: str, why: str) -> None:
 
 @pytest.mark.parametrize(
     "document",
-    ["", "[]", "{}", '{"mode": "blacklist", "list": 3}', '{"mode": "blacklist", "enabled": "perhaps"}', '{"mode": null}'],
+    [
+        "",
+        "[]",
+        "{}",
+        '{"mode": "blacklist", "list": 3}',
+        '{"mode": "blacklist", "enabled": "perhaps"}',
+        '{"mode": null}',
+    ],
 )
 def test_documents_that_are_no_filter(document: str) -> None:
     with pytest.raises(Usage) as caught:

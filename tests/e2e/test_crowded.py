@@ -28,7 +28,7 @@ def pages(ids: dict[str, str], waiting: str, subject: str) -> list[str]:
         f"/imports/{ids['refused']}/receipt", f"/imports/{ids['many']}", f"/imports/{ids['refused']}",
         "/prearchive", f"{session}?q=1", f"/prearchive/{waiting}",
         f"/prearchive/{waiting}/scans/1", "/projects/P/settings", "/projects/P/trash", "/projects/P/audit", "/account",
-        "/admin", "/admin/accounts", "/admin/settings", "/admin/rules", "/admin/trash", "/admin/audit",
+        "/admin", "/admin/accounts", "/admin/settings", "/admin/rules", "/admin/filter", "/admin/trash", "/admin/audit",
         "/no/such/page",  # the last
     ]  # fmt: skip
 

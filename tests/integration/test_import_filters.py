@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from scandock.catalog.server_tables import audit
-from scandock.pipeline import entry_reader
+from scandock.pipeline import entry_reader, staging
 from scandock.rules.import_request import ImportRequest
 from scandock.rules.series_filters import read_document, read_lines
 from scandock.services.import_filters import enable_local_filter, set_local_filter
 from scandock.workers.inspection import run_inspect
-from tests.badinput.objects import ITEM, ITEM_END, SEQUENCE_END
+from tests.badinput.objects import ITEM, ITEM_END, SEQUENCE_END, Element
 from tests.builders import DataFolder, Image, ecat, make_data_folder, zip_entries
 from tests.integration.in_process import call_in_process
 
@@ -31,10 +31,10 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> 
     site.check()
 
 
-def image(description: str, *, study: int = 1, number: int = 1, **also: tuple[bytes, bytes]) -> bytes:
+def image(description: str, *, study: int = 1, number: int = 1, more: dict[int, Element] | None = None) -> bytes:
     """An object of the series with this description."""
-    values: dict[str, Any] = {"also": {DESCRIPTION: (b"LO", description.encode()), **also.pop("more", {})}}
-    return Image(case="filters", study=study, series=description, number=number, **values).file()
+    also = {DESCRIPTION: (b"LO", description.encode()), **(more or {})}
+    return Image(case="filters", study=study, series=description, number=number, also=also).file()
 
 
 def archive(study: int = 1) -> dict[str, bytes]:
@@ -55,11 +55,10 @@ def test_the_sites_filter_leaves_series_out_before_a_byte_is_written(
     site: DataFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written: list[str] = []
-    stage_bytes = entry_reader.stage_bytes
 
     def spy(stage: Any, data: Any, path: Any, *args: Any) -> Any:
         written.append(str(path))
-        return stage_bytes(stage, data, path, *args)
+        return staging.stage_bytes(stage, data, path, *args)
 
     monkeypatch.setattr(entry_reader, "stage_bytes", spy)
     set_filter(site, None, "# localizers", "^never", "localizer")

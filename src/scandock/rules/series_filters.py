@@ -148,7 +148,13 @@ def parse_filter(text: FilterText) -> SeriesFilter:
     """The filter of a text. Usage `filter_unreadable` naming every line that can't be read."""
     if len(text.to_document().encode("utf-8", "surrogatepass")) > MAX_TEXT:
         raise FilterUnreadable(f"The filter has more than {MAX_TEXT:,} bytes.", "Shorten it.")
-    return _parse_map(text) if text.mode == MODALITY_MAP else _parse_lines(text)
+    if text.mode == MODALITY_MAP:
+        if text.lines:
+            raise FilterUnreadable("A modality map has conditions, and no lines.", "Choose another mode for lines.")
+        return _parse_map(text)
+    if text.conditions or text.default or text.strict:
+        raise FilterUnreadable("A list of lines has no conditions.", "Choose the mode modalityMap for conditions.")
+    return _parse_lines(text)
 
 
 def find_tag(name: str) -> int | None:
@@ -208,6 +214,8 @@ def _parse_lines(text: FilterText) -> SeriesFilter:
 def _parse_map(text: FilterText) -> SeriesFilter:
     conditions: dict[str, Condition] = {}
     for name, expression in text.conditions.items():
+        if name in _NOT_CONDITIONS:
+            raise FilterUnreadable(f"No condition can be called {name!r}.", "Choose another name.")
         try:
             conditions[name] = parse_condition(expression, find_tag, compile_filter_pattern)
         except ConditionError as error:

@@ -1,8 +1,8 @@
 """What the XNAT Desktop Client asks before it uploads: settings of the site and of projects (xnat-clients.md 5), and
 the codes that say what becomes of what comes (xnat-behaviour.md 5.5).
 
-The settings that it knows are XNAT's own (tracers, filters, schemes of labels, scripts that anonymize): none is set
-here, and the client then does as it does by default.
+The settings that it knows are XNAT's own (tracers, schemes of labels, scripts that anonymize): none is set here, and
+the client then does as it does by default. Import filters are in `import_filters`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _NO_SETTING: Final = "There is no such setting."
 
 @routes.get("/data/config/{_setting:path}")
 async def site_setting(context: SignedInContext) -> Response:
-    return _unset_response(context.request)
+    return unset_response(context.request)
 
 
 @routes.get("/data/projects/{project}/config/separatePETMR/config")
@@ -88,10 +88,10 @@ def _parse_contents(text: str) -> str:
 @routes.get("/data/projects/{project}/config/{_setting:path}")
 async def project_setting(context: PublicContext, project: str) -> Response:
     await context.read(lambda c: rights.check(c, context.service_context.principal, Action.PROJECT_SEE, project))
-    return _unset_response(context.request)
+    return unset_response(context.request)
 
 
-def _unset_response(request: Request) -> Response:
+def unset_response(request: Request) -> Response:
     """A setting that nobody made: nothing for who accepts that, else 404."""
     return (
         text_response(200, "")

@@ -87,6 +87,22 @@ def test_a_prearchive_session_is_answered_by_its_address_and_an_end_of_line(clie
     assert (plain.text, plain.headers["content-type"]) == (uri, "text/plain; charset=utf-8")
 
 
+def test_what_import_filters_leave_out_is_no_error(client: httpx.Client, project: str) -> None:
+    document = {"mode": "blacklist", "list": "[Modality]\nMR"}
+    setting = f"/data/projects/{project}/config/seriesImportFilter/config"
+    assert client.put(setting, json=document).status_code == 200
+    told = send(client, archive(), project=project)
+    assert (told.status_code, told.content) == (200, b"")
+    both = zip_entries(dict(enumerate_names(images(1, case="mr"), images(1, case="ct", modality=b"CT"))))
+    (uri,) = uris(send(client, both, project=project))
+    assert len(files(client, uri)) == 1
+
+
+def enumerate_names(*objects: list[bytes]) -> Iterator[tuple[str, bytes]]:
+    for number, data in enumerate(one for some in objects for one in some):
+        yield f"{number}.dcm", data
+
+
 @pytest.mark.parametrize(
     "kind",
     ["application/octet-stream", "application/x-tar", "text/html", ""],

@@ -166,7 +166,7 @@ test("the last line says how much was not uploaded", () => {
 test("a session whose files were all stored before is told so, and one that was left out is no refusal", () => {
   assert.equal(sessionState({ now: "archived", code: "", new: 0 }), "stored");
   assert.equal(sessionState({ now: "archived", code: "", new: null }), "archived");
-  assert.equal(sessionState({ now: "refused", code: "left_out", new: 0 }), "left_out");
+  for (const code of ["left_out", "all_filtered"]) assert.equal(sessionState({ now: "refused", code, new: 0 }), "left_out");
   assert.equal(sessionState({ now: "deleted", code: "", new: 0 }), "deleted");
   for (const { acts } of [...Object.values(TRANSFERS), ...Object.values(IMPORTS)]) for (const act of acts) assert.ok(act in ACTS, act);
   assert.deepEqual(["archived", "stored", "prearchive", "needs_decision"].map((key) => SESSIONS[key].link), ["Open", "Open", "Review", "Decide"]);

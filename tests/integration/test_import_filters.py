@@ -115,7 +115,7 @@ def test_both_filters_must_accept_and_a_project_has_its_own(site: DataFolder) ->
         "t1/1.dcm": "stored stored", "t1/2.dcm": "stored stored", "ct/1.dcm": "filtered filter_project",
     }  # fmt: skip
     assert in_p.line("ct/1.dcm")["message"] == (
-        "Not stored: left out by the import filter of project P (no line fits)."
+        "Not stored: left out by the import filter of project P (no line matches)."
     )
     assert in_q.counts == {"filtered": 4, "stored": 1}
     assert in_q.codes()["t1/1.dcm"] == "filtered filter_project"
@@ -191,6 +191,7 @@ def test_an_upload_that_is_filtered_out_is_refused(site: DataFolder, project: st
     told = site.bring(entries, project=project)
     assert (told.state, told.report["code"]) == ("refused", "all_filtered")
     assert "Look at the receipt" in told.report["message"]
+    assert (told.session["state"], told.session["code"]) == ("refused", "all_filtered")
     assert told.codes() == {
         "1.dcm": "filtered filter_project", "2.dcm": "filtered filter_project", "notes.txt": "refused archive_refused",
     }  # fmt: skip
@@ -354,7 +355,7 @@ def test_a_modality_map_filters(site: DataFolder) -> None:
     told = site.bring({**archive(), "ct.dcm": Image(case="filters", series="ct", modality=b"CT").file()})
     assert told.counts == {"stored": 2, "filtered": 3}
     assert "(exclude)" in told.line("loc/1.dcm")["message"]
-    assert "(no line fits)" in told.line("ct.dcm")["message"]
+    assert "(no line matches)" in told.line("ct.dcm")["message"]
 
 
 def test_the_command_line_sets_filters_of_data_that_is_not_made_yet(tmp_path: Path) -> None:
@@ -402,3 +403,13 @@ def test_changes_are_audited_by_fingerprint(site: DataFolder) -> None:
     assert [(one["version"], one["enabled"]) for one in details] == [(1, True), (2, False)]
     assert details[0]["fingerprint"] == details[1]["fingerprint"]
     assert "secret" not in str(rows)
+
+
+def test_a_real_archive_loses_the_series_that_the_filter_names(site: DataFolder, corpus: Path) -> None:
+    set_filter(site, None, "sequential")
+    told = site.bring(corpus / "neurolabusc__dcm_qa_nih")
+    assert told.counts == {"stored": 84, "filtered": 80}
+    types = [scan["type"] for session in told.sessions for scan in session["scans"]]
+    assert len(types) == 4
+    assert not any("sequential" in one.lower() for one in types)
+    assert sum("session_filtered" in str(one["warnings"]) for one in told.sessions) == 1

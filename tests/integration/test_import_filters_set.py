@@ -61,7 +61,7 @@ def test_a_projects_filter_is_set_by_owners_and_read_by_members(web: Web) -> Non
         wrong = olga.put(path, json={"mode": "whitelist", "lines": "fine\na(b\n[Nothing]"})
         assert problem(wrong) == (400, "filter_unreadable")
         assert "Line 2" in wrong.json()["detail"]
-        assert "Line 3 names no element" in wrong.json()["detail"]
+        assert "Line 3 names no element of the header" in wrong.json()["detail"]
         conditions = {"mode": "modalityMap", "conditions": {"MR": "Modality = 'MR'"}, "default": "MR", "enabled": False}
         mapped = olga.put(path, json=conditions).json()
         assert (mapped["conditions"], mapped["enabled"], mapped["version"]) == ({"MR": "Modality = 'MR'"}, False, 2)
@@ -144,7 +144,7 @@ def test_a_page_says_what_the_filter_does_and_sets_it(tmp_path: Path, who: str, 
             assert ">T1\na(b" in page.replace("\r\n", "\n")
             assert re.search(r'value="whitelist" checked', page)
             page = send(do="set", mode="whitelist", text="T1\r\nT2").text
-            assert "Imports take only the images that a line of the filter fits." in page
+            assert "Imports take only the images that match a line of the filter." in page
             assert "The filter is set and switched on" in page
             page = send(do="off").text
             assert "The filter is switched off: imports take every series." in page

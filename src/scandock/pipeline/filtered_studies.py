@@ -106,6 +106,16 @@ def assign_filtered(ledger: Ledger, jobs: list[Job]) -> list[ImportedSession]:
     return refused_session_reports(lost, all_filtered_notice())
 
 
+def filtered_study_uids(ledger: Ledger) -> set[str]:
+    """The studies of which import filters left something out."""
+    if not ledger.has_filters:
+        return set()
+    return {
+        study_uid
+        for (study_uid,) in ledger.rows("SELECT DISTINCT study FROM entry WHERE content = ?", (Content.FILTERED,))
+    }
+
+
 def _count_images(count: int) -> str:
     return "1 image" if count == 1 else f"{count:,} images"
 

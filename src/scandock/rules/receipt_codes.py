@@ -118,12 +118,12 @@ ENTRIES: Final[dict[str, ReceiptCode]] = {
     "filter_site": _of(
         Verdict.FILTERED,
         say="Not stored: the site's import filter leaves it out.",
-        do="Ask an administrator of this server to change the filter, then import again.",
+        do="If it should be stored, ask an administrator of this server to change the filter, then import again.",
     ),
     "filter_project": _of(
         Verdict.FILTERED,
         say="Not stored: the import filter of its project leaves it out.",
-        do="Ask an owner of the project to change the filter, then import again.",
+        do="If it should be stored, ask an owner of the project to change the filter, then import again.",
     ),
     "ignored_link": _of(
         Verdict.IGNORED,

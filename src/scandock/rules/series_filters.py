@@ -2,7 +2,7 @@ r"""Series import filters as XNAT has them: which objects of an upload are taken
 
 A filter is a list of lines with a mode (`whitelist`, `blacklist`), or a map of names to conditions (`modalityMap`). A
 line is a pattern that is searched for in a value, without regard to case, or `EXISTS` or `!EXISTS`. `[...]` names the
-element of the lines below it, SeriesDescription at first. The first line that fits decides; where none does, a
+element of the lines below it, SeriesDescription at first. The first line that matches decides; where none does, a
 whitelist leaves the object out and a blacklist takes it (docs/filters.md).
 """
 
@@ -27,12 +27,14 @@ MAX_VALUE: Final = 300
 """Characters of a value that are looked at."""
 MAX_TEXT: Final = 64 * 1024
 MAX_LINES: Final = 2_000
-NO_LINE: Final = "no line fits"
+NO_LINE: Final = "no line matches"
 """What is said in the place of a line where none decided."""
 _LINES_NAMED: Final = 20
 _NOT_CONDITIONS: Final = frozenset({"mode", "enabled", "projectId", "list", "default", "strict"})
 _SECTION: Final = re.compile(r"\[([^\[\]]*)\]")
 _NUMBER: Final = re.compile(r"\(([0-9A-Fa-f]{4}),([0-9A-Fa-f]{4})\)|([0-9A-Fa-f]{4}),([0-9A-Fa-f]{4})")
+_PIXELS: Final = 0x7FE00000
+"""The group of pixel data, where the reading of a header ends."""
 _EXISTS: Final = "EXISTS"
 _NOT_EXISTS: Final = "!EXISTS"
 _SERIES_DESCRIPTION: Final = NUMBERS["SeriesDescription"]
@@ -42,7 +44,7 @@ Values = Mapping[int, str]
 
 
 class FilterDecision(NamedTuple):
-    """Whether an object is taken, and what decided: `line 3`, the name of a condition, or that no line fits."""
+    """Whether an object is taken, and what decided: `line 3`, the name of a condition, or that no line matches."""
 
     accepted: bool
     rule: str
@@ -86,8 +88,8 @@ class FilterLine:
     """What the line asks where it has no pattern: whether the element is there, or is not."""
     pattern: re.Pattern[str] | None = None
 
-    def fits(self, values: Values) -> bool:
-        """Whether the line fits an object; one without the element is fitted by `!EXISTS` alone."""
+    def matches(self, values: Values) -> bool:
+        """Whether an object matches the line; one without the element matches `!EXISTS` alone."""
         value = values.get(self.tag)
         if self.pattern is None:
             return (value is not None) == self.exists
@@ -158,7 +160,12 @@ def parse_filter(text: FilterText) -> SeriesFilter:
 
 
 def find_tag(name: str) -> int | None:
-    """The number of an element by `(gggg,eeee)`, `gggg,eeee` or its keyword; None where there is none."""
+    """The number of an element of headers by `(gggg,eeee)`, `gggg,eeee` or its keyword; None where there is none."""
+    number = _find_number(name)
+    return number if number is not None and number < _PIXELS else None
+
+
+def _find_number(name: str) -> int | None:
     match = _NUMBER.fullmatch(name)
     if match is not None:
         return int("".join(part for part in match.groups() if part), 16)
@@ -185,7 +192,7 @@ def _parse_lines(text: FilterText) -> SeriesFilter:
         if heading is not None:
             found = find_tag(heading[1])
             if found is None:
-                problems.append(f"Line {number} names no element: [{heading[1][:40]}].")
+                problems.append(f"Line {number} names no element of the header: [{heading[1][:40]}].")
             else:
                 tag = found
         elif line in (_EXISTS, _NOT_EXISTS):
@@ -204,7 +211,7 @@ def _parse_lines(text: FilterText) -> SeriesFilter:
 
     def decide(values: Values) -> FilterDecision:
         for line in lines:
-            if line.fits(values):
+            if line.matches(values):
                 return FilterDecision(is_whitelist, f"line {line.number}")
         return FilterDecision(not is_whitelist, NO_LINE)
 

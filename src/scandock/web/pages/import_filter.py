@@ -24,8 +24,8 @@ from scandock.web.request_context import RequestContext
 router = pages()
 
 MODES: Final = {
-    BLACKLIST: ("Leave out what a line fits", "and take everything else"),
-    WHITELIST: ("Take only what a line fits", "and leave out everything else"),
+    BLACKLIST: ("Leave out images that match a line", "and take everything else"),
+    WHITELIST: ("Take only images that match a line", "and leave out everything else"),
     MODALITY_MAP: ("Conditions, as JSON", "XNAT's modalityMap: takes what a condition holds for, unless exclude does"),
 }
 """What a mode does, in words, and what is said beside it."""
@@ -109,8 +109,8 @@ def _summarize(import_filter: ImportFilter) -> str:
     if import_filter.mode == MODALITY_MAP:
         return "Imports take the images for which a condition of the filter holds."
     if import_filter.mode == WHITELIST:
-        return "Imports take only the images that a line of the filter fits."
-    return "Imports leave out the images that a line of the filter fits."
+        return "Imports take only the images that match a line of the filter."
+    return "Imports leave out the images that match a line of the filter."
 
 
 async def _change(request: Request, form: Form, project: str | None) -> Response:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import delete, select
 
+from scandock.catalog.privacy_texts import filters_in_force
 from scandock.catalog.server_tables import audit
+from scandock.catalog.tables import privacy_text, project
 from scandock.pipeline import entry_reader, staging
 from scandock.rules.import_request import ImportRequest
 from scandock.rules.series_filters import read_document, read_lines
@@ -93,10 +98,30 @@ def test_the_same_archive_again_is_a_no_op_and_a_filter_switched_off_filters_not
     assert site.bring(archive()).counts == {"duplicate": 2, "filtered": 2}
 
 
-def test_without_filters_nothing_of_them_is_loaded_or_told(site: DataFolder) -> None:
-    told = site.bring(archive())
-    assert (told.counts, told.warned()) == ({"stored": 4}, set())
-    assert told.report["entries"]["filtered"] == 0
+WITHOUT = """
+import sys, threading
+from scandock.rules.import_request import ImportRequest
+from scandock.services.settings import load_settings
+from scandock.testing.readers import thread_readers
+from scandock.workers.local_import import run_import
+with thread_readers():
+    report = run_import(
+        data=sys.argv[1], archive=sys.argv[2], settings=load_settings(), on_progress=None, cancelled=threading.Event(),
+        request=ImportRequest(project="P", create_project=True, workers=1),
+    ).report
+words = ("deidentification", "entry_filter", "series_filters", "filter_conditions", "java_patterns", "pattern_bounds")
+loaded = [name for name in sys.modules if any(word in name.split(".") for word in words)]
+print(report["state"], report["entries"]["filtered"], loaded)
+"""
+
+
+@pytest.mark.processes
+def test_without_filters_nothing_of_them_is_loaded(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    path.write_bytes(zip_entries(archive()))
+    words = [sys.executable, "-c", WITHOUT, str(tmp_path / "data"), str(path)]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["placed", "0", "[]"]
 
 
 def test_both_filters_must_accept_and_a_project_has_its_own(site: DataFolder) -> None:
@@ -403,6 +428,16 @@ def test_changes_are_audited_by_fingerprint(site: DataFolder) -> None:
     assert [(one["version"], one["enabled"]) for one in details] == [(1, True), (2, False)]
     assert details[0]["fingerprint"] == details[1]["fingerprint"]
     assert "secret" not in str(rows)
+
+
+@pytest.mark.postgresql
+def test_a_projects_filter_goes_with_it(site: DataFolder) -> None:
+    site.project("P")
+    set_filter(site, "P", "localizer")
+    with site.catalog() as catalog, catalog.write() as connection:
+        assert filters_in_force(connection).keys() == {"P"}
+        connection.execute(delete(project).where(project.c.name == "P"))
+        assert connection.execute(select(privacy_text)).all() == []
 
 
 def test_a_real_archive_loses_the_series_that_the_filter_names(site: DataFolder, corpus: Path) -> None:

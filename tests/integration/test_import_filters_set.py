@@ -6,11 +6,15 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from scandock.catalog.projects import ProjectRow, add_project
+from scandock.testing.worker import InProcessWorker
+from tests.builders import Image, zip_entries
+from tests.crash.processes import until
 from tests.integration.web import Web, serve_in_process
 
 LINES = "# no localizers\nlocalizer"
@@ -162,3 +166,26 @@ def test_a_page_says_what_the_filter_does_and_sets_it(tmp_path: Path, who: str, 
                 assert read.status_code == 200
                 assert "BurnedInAnnotation" in read.text
                 assert "<textarea" not in read.text
+
+
+def test_an_upload_is_filtered_by_the_projects_that_its_mapping_names(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with serve_in_process(data) as web, InProcessWorker(data, slots=1), web.client() as admin:
+        assert add_project(web.site.catalog, ProjectRow(name="Q"))
+        for project, lines in (("P", "T1"), ("Q", "localizer")):
+            wanted = {"mode": "blacklist", "lines": lines}
+            assert admin.put(f"/api/v1/projects/{project}/filters", json=wanted).status_code == 200
+        series = [{0x0008103E: (b"LO", text)} for text in (b"Localizer", b"T1")]
+        body = zip_entries({f"{n}.dcm": Image(case="map", series=n, also=also).file() for n, also in enumerate(series)})
+        asked = {"project": "P", "filename": "a.zip", "mapping": "patient_id,project\nPAT1,Q\n"}
+        uuid = admin.post("/api/v1/imports", params=asked, content=body).json()["upload"]
+
+        def report() -> dict[str, Any]:
+            told: dict[str, Any] = admin.get(f"/api/v1/imports/{uuid}").json()
+            return told
+
+        until(lambda: report()["state"] == "placed", "it is not imported")
+        assert (report()["entries"]["stored"], report()["entries"]["filtered"]) == (1, 1)
+        assert report()["sessions"][0]["scans"][0]["type"] == "T1"
+        receipt = admin.get(f"/api/v1/imports/{uuid}/receipt", params={"verdict": "filtered"}).text
+        assert "left out by the import filter of project Q (line 1)" in receipt

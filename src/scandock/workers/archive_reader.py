@@ -52,6 +52,8 @@ class SiteTexts:
     """Elements that the site's rules look at; they are read beside the usual ones."""
     filters: Mapping[str, str]
     """The import filters that are switched on, by project; that of the site by ""."""
+    has_mapping: bool
+    """Whether rows of a mapping are known, which may name projects."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +162,7 @@ class ArchiveReader:
             readers=self.readers,
             check_space=lambda: store.reserve(0, min_free=settings.min_free_bytes),
         )
-        filters = self._filter_setup(site.filters) if site.filters else None
+        filters = self._filter_setup(site) if site.filters else None
         ledger.has_filters = filters is not None
         pool.setup(
             ReaderSetup(
@@ -180,10 +182,10 @@ class ArchiveReader:
         if pool.reread:
             drop_unreported(stage, ledger)
 
-    def _filter_setup(self, filters: Mapping[str, str]) -> FilterSetup | None:
+    def _filter_setup(self, site: SiteTexts) -> FilterSetup | None:
         """The filters that this import may have to pass: of one project where all goes there, else those of all."""
-        request = self.request
-        is_decided = request.project is not None and not request.mapping and request.mapping_path is None
+        request, filters = self.request, site.filters
+        is_decided = request.project is not None and request.mapping_path is None and not site.has_mapping
         projects = {
             name: text
             for name, text in filters.items()

@@ -54,7 +54,7 @@ class WorkerContext:
     @property
     def texts(self) -> SiteTexts:
         """What archives are read by."""
-        return SiteTexts(tags=self.rules.tags, filters=self.filters)
+        return SiteTexts(tags=self.rules.tags, filters=self.filters, has_mapping=bool(self.request.mapping))
 
     def close(self) -> None:
         """Close the catalogs."""

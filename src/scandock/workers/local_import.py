@@ -229,11 +229,12 @@ def read_site_texts(data: str, database_url: str | None) -> SiteTexts | None:
         return None
     path = os.path.join(data, "scandock.db")
     if not os.path.exists(path):
-        return SiteTexts(tags=frozenset(), filters={})
+        return SiteTexts(tags=frozenset(), filters={}, has_mapping=False)
     try:
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=1)) as connection:
             texts = connection.execute("SELECT text FROM routing_rules").fetchall()
             filters = dict(connection.execute(FILTERS_IN_FORCE))
     except sqlite3.Error:
         return None
-    return SiteTexts(tags=rule_tags([rule for (text,) in texts for rule in parse_rules(text)]), filters=filters)
+    tags = rule_tags([rule for (text,) in texts for rule in parse_rules(text)])
+    return SiteTexts(tags=tags, filters=filters, has_mapping=False)

@@ -200,8 +200,8 @@ def _parse_lines(text: FilterText) -> SeriesFilter:
         else:
             try:
                 pattern = compile_filter_pattern(line, ignore_case=True)
-            except PatternError as error:
-                problems.append(f"Line {number} can't be used: {error}.")
+            except PatternError as reason:
+                problems.append(f"Line {number} can't be used: {reason}.")
             else:
                 lines.append(FilterLine(number=number, tag=tag, pattern=pattern))
     if problems:
@@ -225,9 +225,9 @@ def _parse_map(text: FilterText) -> SeriesFilter:
             raise FilterUnreadable(f"No condition can be called {name!r}.", "Choose another name.")
         try:
             conditions[name] = parse_condition(expression, find_tag, compile_filter_pattern)
-        except ConditionError as error:
+        except ConditionError as reason:
             raise FilterUnreadable(
-                f"The condition {name[:40]!r} of the modality map can't be read: {error}.",
+                f"The condition {name[:40]!r} of the modality map can't be read: {reason}.",
                 "Conditions are written as Modality = 'MR' and SeriesDescription ~ 'MRAC', with and, or, not, =, !=,"
                 " ~, !~ and parentheses. JavaScript is not run.",
             ) from None

@@ -96,14 +96,14 @@ def assign_filtered(ledger: Ledger, jobs: list[Job]) -> list[ImportedSession]:
     ):
         rules.setdefault(study_uid, Counter())[rule] += count
     by_study = {job.study.study_uid: job for job in jobs}
-    lost = sorted(rules.keys() - by_study.keys())
+    lost = {study_uid: -1 - at for at, study_uid in enumerate(sorted(rules.keys() - by_study.keys()))}
     for study_uid, counts in rules.items():
         job = by_study.get(study_uid)
-        number = job.n if job is not None else -1 - lost.index(study_uid)
+        number = job.n if job is not None else lost[study_uid]
         ledger.run("UPDATE entry SET job = ? WHERE study = ? AND content = ?", (number, study_uid, Content.FILTERED))
         if job is not None:
             job.warnings.append(make_notice("session_filtered", count=_count_images(counts.total())))
-    return refused_session_reports(lost, all_filtered_notice())
+    return refused_session_reports([*lost], all_filtered_notice())
 
 
 def filtered_study_uids(ledger: Ledger) -> set[str]:
